@@ -1,0 +1,281 @@
+//! The build graph: what has to be done, every word already expanded.
+
+use crate::dockerfile::Span;
+use crate::image::ImageConfig;
+use buildscope_record::{Digest, StageId, StepId};
+use petgraph::graph::DiGraph;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a build has to do. Node indices are [`StepId`]s.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// All stages of the file, dead ones too.
+    pub stages: Vec<Stage>,
+    /// Live and pruned steps in the order of the file; an edge goes from a step to the step that uses its result.
+    pub graph: DiGraph<Step, Dependency>,
+    /// The step whose result is the image.
+    pub target: StepId,
+}
+
+/// One `FROM` and what follows it.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// Its index.
+    pub id: StageId,
+    /// Its `AS` name, if it has one.
+    pub name: Option<String>,
+    /// What its `FROM` names, expanded.
+    pub base: String,
+    /// Whether the target needs it. Nothing of a dead stage is resolved or run.
+    pub live: bool,
+}
+
+/// Why a step needs another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dependency {
+    /// It goes on from the other's file system.
+    Parent,
+    /// It copies from, or mounts, the other's file system.
+    Source,
+}
+
+/// One instruction, expanded and ready to be run.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its node.
+    pub id: StepId,
+    /// Its stage.
+    pub stage: StageId,
+    /// The keyword in upper case.
+    pub keyword: String,
+    /// The instruction as written, on one line.
+    pub text: String,
+    /// Where it stands; for an ONBUILD trigger, the `FROM` that pulled it in.
+    pub span: Span,
+    /// First and last line in the Dockerfile, from 1.
+    pub lines: (u32, u32),
+    /// Whether the target needs it.
+    pub live: bool,
+    /// What it does. A pruned step has [`Op::Pruned`].
+    pub op: Op,
+    /// `created_by` in the image's history, as BuildKit writes it.
+    pub history: String,
+    /// The image's configuration after this step (without layers, history and times).
+    pub config: Arc<ImageConfig>,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Op {
+    /// Begins a stage.
+    From(Base),
+    /// Runs a process.
+    Run(Run),
+    /// Adds files from a context, a stage, an image or the Dockerfile itself.
+    Copy(Copy),
+    /// Makes the working directory. The directory belongs to `user`.
+    Workdir {
+        /// Absolute path in the image.
+        path: String,
+    },
+    /// Changes only the configuration.
+    Config,
+    /// Belongs to a stage that nothing needs.
+    Pruned,
+}
+
+/// What a stage begins from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Base {
+    /// Nothing at all.
+    Scratch,
+    /// The end of another stage.
+    Stage(StepId),
+    /// An image, already resolved.
+    Image(ImageSource),
+}
+
+/// A resolved image: enough to find its layers, and to key what is built on it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ImageSource {
+    /// The reference as written in the Dockerfile, expanded.
+    pub reference: String,
+    /// The digest of its manifest.
+    pub manifest: Digest,
+}
+
+/// Runs a process over the parent's file system.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Run {
+    /// The program and its arguments: the shell form already has the shell in front.
+    pub args: Vec<String>,
+    /// Environment in order, as `NAME=value`: the image's, then build arguments. What must not be part of the key (proxies) is in `unkeyed_env`.
+    pub env: Vec<String>,
+    /// Predefined proxy arguments: seen by the process, not by the key.
+    #[serde(skip)]
+    pub unkeyed_env: Vec<String>,
+    /// The working directory, absolute.
+    pub workdir: String,
+    /// The `USER` in force, as written (`name`, `uid`, `name:group`); empty is root.
+    pub user: String,
+    /// What is mounted for this step.
+    pub mounts: Vec<Mount>,
+    /// `--network`.
+    pub network: Network,
+    /// `--security=insecure`.
+    pub insecure: bool,
+    /// `--device` names.
+    pub devices: Vec<String>,
+    /// Files from heredocs that the shell reads: none for the usual form.
+    pub stdin: Option<String>,
+}
+
+/// The network of a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub enum Network {
+    /// As the build was told (`--network`).
+    #[default]
+    Default,
+    /// Loopback only.
+    None,
+    /// The host's.
+    Host,
+}
+
+/// `RUN --mount`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Mount {
+    /// Where, absolute in the step's file system; none for a secret that is only in the environment.
+    pub target: Option<String>,
+    /// What.
+    pub kind: MountKind,
+}
+
+/// The kinds of `RUN --mount`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum MountKind {
+    /// A directory or file of a stage, an image or the context.
+    Bind {
+        /// From where.
+        from: CopyFrom,
+        /// The path in it.
+        source: String,
+        /// Writable; what is written is thrown away.
+        writable: bool,
+    },
+    /// A directory that lives from build to build.
+    Cache {
+        /// Its name.
+        id: String,
+        /// Who may use it at a time.
+        sharing: Sharing,
+        /// What an empty cache begins with, and the path in it.
+        from: Option<(CopyFrom, String)>,
+        /// Not writable.
+        readonly: bool,
+        /// Mode of a new cache directory.
+        mode: u32,
+        /// Owner of a new cache directory.
+        uid: u32,
+        /// Group of a new cache directory.
+        gid: u32,
+    },
+    /// Memory.
+    Tmpfs {
+        /// Its limit in bytes.
+        size: Option<u64>,
+    },
+    /// A secret of the build.
+    Secret {
+        /// Its name.
+        id: String,
+        /// Whether the step fails without it.
+        required: bool,
+        /// The environment variable that holds it.
+        env: Option<String>,
+        /// Mode of the file.
+        mode: u32,
+        /// Owner of the file.
+        uid: u32,
+        /// Group of the file.
+        gid: u32,
+    },
+    /// A socket of an SSH agent.
+    Ssh {
+        /// Its name.
+        id: String,
+        /// Whether the step fails without it.
+        required: bool,
+        /// Mode of the socket.
+        mode: u32,
+        /// Owner of the socket.
+        uid: u32,
+        /// Group of the socket.
+        gid: u32,
+    },
+}
+
+/// `sharing=` of a cache mount.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub enum Sharing {
+    /// Any number of steps at once.
+    #[default]
+    Shared,
+    /// Each step gets one of its own while another uses it.
+    Private,
+    /// One after the other.
+    Locked,
+}
+
+/// COPY and ADD.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Copy {
+    /// Whether it is ADD: archives are unpacked, URLs fetched.
+    pub add: bool,
+    /// From where.
+    pub from: CopyFrom,
+    /// Paths or patterns in it, as written and expanded. URLs only with `add`.
+    pub sources: Vec<String>,
+    /// Files whose content stands in the Dockerfile: (name, content).
+    pub inline: Vec<(String, String)>,
+    /// Where to, as written and expanded; relative to `workdir`. A trailing slash means a directory.
+    pub destination: String,
+    /// The working directory, absolute.
+    pub workdir: String,
+    /// `--chown`, expanded: resolved in the image's passwd and group.
+    pub chown: Option<String>,
+    /// `--chmod`, expanded: octal or symbolic.
+    pub chmod: Option<String>,
+    /// `--link`: the layer does not depend on what is below it.
+    pub link: bool,
+    /// `--parents`.
+    pub parents: bool,
+    /// `--exclude` patterns.
+    pub exclude: Vec<String>,
+    /// `--checksum`.
+    pub checksum: Option<String>,
+    /// `--unpack`; none is ADD's default (local archives yes, remote ones no).
+    pub unpack: Option<bool>,
+    /// `--keep-git-dir`.
+    pub keep_git_dir: bool,
+}
+
+/// Where files come from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum CopyFrom {
+    /// The main build context.
+    Context,
+    /// A named context that is a directory.
+    NamedContext(String),
+    /// The end of a stage.
+    Stage(StepId),
+    /// An image.
+    Image(ImageSource),
+    /// Nothing: a mount of an empty directory, or files from heredocs only.
+    Empty,
+}
+
+/// Build arguments as given on the command line.
+pub type BuildArgs = BTreeMap<String, String>;

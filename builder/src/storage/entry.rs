@@ -1,0 +1,106 @@
+//! Entries: what a layer consists of.
+
+use buildscope_record::Digest;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A path in an image: bytes without a leading, trailing or doubled slash, without `.` and `..`; empty is the root.
+pub type ImagePath = PathBuf;
+
+/// One file, directory or link with its metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it is.
+    pub path: ImagePath,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Permission, setuid, setgid and sticky bits: the low twelve.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Last modification.
+    pub mtime: Timestamp,
+    /// Extended attributes by full name (`security.capability`, `user.x`).
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file of that many bytes.
+    File {
+        /// Its apparent size.
+        size: u64,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link: the bytes it holds.
+    Symlink {
+        /// Where it points, unresolved.
+        target: PathBuf,
+    },
+    /// Another name for the file at `target`.
+    HardLink {
+        /// A path in the same layer.
+        target: ImagePath,
+    },
+    /// A character device.
+    CharDevice {
+        /// Driver.
+        major: u32,
+        /// Instance.
+        minor: u32,
+    },
+    /// A block device.
+    BlockDevice {
+        /// Driver.
+        major: u32,
+        /// Instance.
+        minor: u32,
+    },
+    /// A named pipe.
+    Fifo,
+}
+
+/// Seconds and nanoseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Timestamp {
+    /// Whole seconds; negative before 1970.
+    pub seconds: i64,
+    /// 0 to 999,999,999.
+    pub nanos: u32,
+}
+
+/// Where a regular file's bytes come from.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// In memory.
+    Bytes(Arc<[u8]>),
+    /// A file of the host, opened when the layer is written.
+    HostFile(PathBuf),
+    /// Part of a blob of the store.
+    Blob {
+        /// Which blob.
+        blob: Digest,
+        /// Where the (possibly sparse) data begins in it.
+        offset: u64,
+        /// Bytes of it.
+        length: u64,
+        /// For a sparse file: (offset in the file, length) of each piece of data, in order; empty is not sparse.
+        sparse: Arc<[(u64, u64)]>,
+    },
+}
+
+/// A finished layer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Layer {
+    /// Digest of the uncompressed tar: its identity.
+    pub diff_id: Digest,
+    /// Bytes of the uncompressed tar.
+    pub size: u64,
+    /// Entries in it.
+    pub files: u64,
+}

@@ -1,0 +1,20 @@
+//! The build record: what happened in one build, as data.
+//!
+//! *Takes* spans, waits and counters from a running build (through [`Probe`], a thin face over
+//! `tracing`), or facts read from another builder's log. *Gives* a [`Record`]: versioned JSON that
+//! every explanation is computed from. *Must never know* how a build is done or how a record is
+//! explained: the builder and the reports both depend on this crate, never the reverse.
+
+mod collect;
+mod digest;
+mod model;
+mod phase;
+mod probe;
+mod units;
+
+pub use collect::{Collector, RecordLayer, Trace};
+pub use digest::{Digest, DigestError};
+pub use model::*;
+pub use phase::{Group, Phase};
+pub use probe::{BuildId, PhaseSpan, Probe, Quantity, WaitSpan};
+pub use units::{ByteSize, Nanos, StageId, StepId};

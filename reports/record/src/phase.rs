@@ -1,0 +1,170 @@
+//! The closed set of phases (DESIGN, "The build record") and the tracing span of each.
+
+use crate::probe::{Probe, TARGET};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use tracing::{Span, field::Empty};
+
+/// A group of phases: where a build's time can go.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Group {
+    /// Text to graph.
+    Parsing,
+    /// Deciding what runs, and waiting for a turn.
+    Scheduling,
+    /// The steps' own processes and their sandbox.
+    Execution,
+    /// Everything that makes or moves layers.
+    Storage,
+    /// Everything over a network.
+    Transfer,
+}
+
+impl Group {
+    /// All of them, in the order in which reports list them.
+    pub const ALL: [Self; 5] = [Self::Parsing, Self::Scheduling, Self::Execution, Self::Storage, Self::Transfer];
+
+    /// The name used in JSON and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Parsing => "parsing",
+            Self::Scheduling => "scheduling",
+            Self::Execution => "execution",
+            Self::Storage => "storage",
+            Self::Transfer => "transfer",
+        }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Declares the phases once: the enum, its names, its groups, and a `tracing` callsite for each
+/// (a span's name must be known at compile time).
+macro_rules! phases {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal in $group:ident),+ $(,)?) => {
+        /// What a span's time was spent on.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+        pub enum Phase {
+            $($(#[$doc])* #[serde(rename = $name)] $variant,)+
+        }
+
+        impl Phase {
+            /// All of them, in the order of the design's table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name used in JSON, timelines and tables.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The phase of that name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// The group that its time is counted in.
+            pub fn group(self) -> Group {
+                match self { $(Self::$variant => Group::$group),+ }
+            }
+
+            pub(crate) fn open(self, probe: &Probe) -> Span {
+                match self {
+                    $(Self::$variant => tracing::info_span!(
+                        target: TARGET, parent: probe.parent(), $name,
+                        build = probe.build().0, step = probe.step_field(), slot = probe.slot_field(), detail = Empty,
+                        files_walked = Empty, files_changed = Empty, bytes_read = Empty,
+                        bytes_written = Empty, bytes_hashed = Empty, bytes_compressed = Empty,
+                    )),+
+                }
+            }
+        }
+    };
+}
+
+phases! {
+    /// Reading the Dockerfile and its ignore file.
+    Read = "read" in Parsing,
+    /// Text to instructions.
+    Parse = "parse" in Parsing,
+    /// Word expansion.
+    Expand = "expand" in Parsing,
+    /// Looking for faults and advice.
+    Lint = "lint" in Parsing,
+    /// Instructions to graph.
+    Lower = "lower" in Parsing,
+    /// Computing cache keys.
+    CacheKey = "cache.key" in Scheduling,
+    /// Asking the cache index.
+    CacheLookup = "cache.lookup" in Scheduling,
+    /// Ready to run, but no slot is free.
+    Queue = "queue" in Scheduling,
+    /// Waiting for a lock that another step or build holds.
+    Lock = "lock" in Scheduling,
+    /// From a slot's being free to the step's first action.
+    Dispatch = "dispatch" in Scheduling,
+    /// Namespaces, mounts and cgroup of a step.
+    SandboxSetup = "sandbox.setup" in Execution,
+    /// The step's own process, from exec to exit.
+    Process = "process" in Execution,
+    /// Reaping, reading the accounts, removing the cgroup.
+    SandboxTeardown = "sandbox.teardown" in Execution,
+    /// Walking the build context.
+    ContextScan = "context.scan" in Storage,
+    /// Hashing the content of context files.
+    ContextHash = "context.hash" in Storage,
+    /// Making a snapshot's directories, unpacking what a driver needs unpacked is `Unpack`.
+    SnapshotPrepare = "snapshot.prepare" in Storage,
+    /// Mounting and unmounting.
+    Mount = "mount" in Storage,
+    /// Moving file data into a layer.
+    Copy = "copy" in Storage,
+    /// Finding what a step changed.
+    Diff = "diff" in Storage,
+    /// Writing the layer's tar.
+    Archive = "archive" in Storage,
+    /// Hashing a finished blob.
+    Digest = "digest" in Storage,
+    /// Compressing a blob.
+    Compress = "compress" in Storage,
+    /// Making a layer known to the store and the cache.
+    Commit = "commit" in Storage,
+    /// Waiting for the disk to have it.
+    Sync = "sync" in Storage,
+    /// Turning a layer into what the driver mounts.
+    Unpack = "unpack" in Storage,
+    /// Writing the image out.
+    Export = "export" in Storage,
+    /// From a reference to a manifest.
+    Resolve = "resolve" in Transfer,
+    /// Downloading layers.
+    Pull = "pull" in Transfer,
+    /// Uploading layers.
+    Push = "push" in Transfer,
+    /// Downloading anything else: git, http.
+    Fetch = "fetch" in Transfer,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_serialised_ones_and_lead_back() {
+        for &phase in Phase::ALL {
+            assert_eq!(serde_json::to_value(phase).unwrap(), phase.name());
+            assert_eq!(Phase::from_name(phase.name()), Some(phase));
+        }
+    }
+}
