@@ -1,0 +1,204 @@
+//! A graph that is known to have no cycle, laid out for running.
+
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fmt;
+
+/// A directed acyclic graph: for each node who waits for it, how many it waits for, and how long
+/// the longest chain behind it is.
+#[derive(Clone, Debug)]
+pub struct Dag {
+    pub(super) successors: Vec<Vec<NodeIndex>>,
+    pub(super) predecessors: Vec<usize>,
+    /// Nodes on the longest path from this node to a sink, itself included.
+    pub(super) height: Vec<u32>,
+    order: Vec<NodeIndex>,
+}
+
+/// A graph that can't be run: following its edges leads back to where one began.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the graph has a cycle: {}", Path(.path))]
+pub struct Cycle {
+    /// The nodes along the cycle; the first is the last again.
+    pub path: Vec<NodeIndex>,
+}
+
+struct Path<'a>(&'a [NodeIndex]);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, node) in self.0.iter().enumerate() {
+            write!(f, "{}{}", if i == 0 { "" } else { " -> " }, node.index())?;
+        }
+        Ok(())
+    }
+}
+
+impl Dag {
+    /// Lays out the graph. Parallel edges count once.
+    ///
+    /// # Errors
+    /// [`Cycle`], with the nodes of one cycle in the order of its edges.
+    pub fn new<N, E>(graph: &DiGraph<N, E>) -> Result<Self, Cycle> {
+        Self::with_edges(graph, [])
+    }
+
+    /// Lays out the graph with these further edges, as a [`Policy`](super::Policy) gives them.
+    ///
+    /// # Errors
+    /// [`Cycle`], as [`new`](Self::new).
+    pub fn with_edges<N, E>(
+        graph: &DiGraph<N, E>,
+        further: impl IntoIterator<Item = (NodeIndex, NodeIndex)>,
+    ) -> Result<Self, Cycle> {
+        let mut successors = vec![Vec::new(); graph.node_count()];
+        let edges = graph.edge_references().map(|edge| (edge.source(), edge.target()));
+        for (from, to) in edges.chain(further) {
+            successors[from.index()].push(to);
+        }
+        let mut predecessors = vec![0; successors.len()];
+        for targets in &mut successors {
+            targets.sort_unstable();
+            targets.dedup();
+            for to in targets {
+                predecessors[to.index()] += 1;
+            }
+        }
+        let order = topological(&successors, predecessors.clone());
+        if order.len() < successors.len() {
+            return Err(Cycle { path: find_cycle(&successors, &order) });
+        }
+        let mut height = vec![1; successors.len()];
+        for &node in order.iter().rev() {
+            let tallest = successors[node.index()].iter().map(|to| height[to.index()]).max();
+            height[node.index()] = 1 + tallest.unwrap_or(0);
+        }
+        Ok(Self { successors, predecessors, height, order })
+    }
+
+    /// The number of nodes.
+    pub fn len(&self) -> usize {
+        self.successors.len()
+    }
+
+    /// Whether there are no nodes.
+    pub fn is_empty(&self) -> bool {
+        self.successors.is_empty()
+    }
+
+    /// All nodes, each after those it waits for; among equals the smaller index first.
+    pub fn order(&self) -> &[NodeIndex] {
+        &self.order
+    }
+}
+
+/// Kahn's algorithm (1962) with a heap, so that the order is the graph's own where its edges allow.
+/// Nodes on or behind a cycle are left out.
+fn topological(successors: &[Vec<NodeIndex>], mut waiting: Vec<usize>) -> Vec<NodeIndex> {
+    let sources = (0..successors.len()).filter(|&node| waiting[node] == 0);
+    let mut ready: BinaryHeap<_> = sources.map(|node| Reverse(NodeIndex::new(node))).collect();
+    let mut order = Vec::with_capacity(successors.len());
+    while let Some(Reverse(node)) = ready.pop() {
+        order.push(node);
+        for &to in &successors[node.index()] {
+            waiting[to.index()] -= 1;
+            if waiting[to.index()] == 0 {
+                ready.push(Reverse(to));
+            }
+        }
+    }
+    order
+}
+
+/// Walks forward through nodes that have no place in the order until one comes up again.
+///
+/// Every unplaced node has an unplaced predecessor, not always an unplaced successor; so the walk
+/// goes backward, and the path is turned round.
+fn find_cycle(successors: &[Vec<NodeIndex>], order: &[NodeIndex]) -> Vec<NodeIndex> {
+    let mut placed = vec![false; successors.len()];
+    for node in order {
+        placed[node.index()] = true;
+    }
+    let mut predecessor = vec![None; successors.len()];
+    for (from, targets) in successors.iter().enumerate().rev() {
+        for to in targets {
+            if !placed[from] && !placed[to.index()] {
+                predecessor[to.index()] = Some(NodeIndex::new(from));
+            }
+        }
+    }
+    let mut seen_at = vec![None; successors.len()];
+    let mut walk = Vec::new();
+    let mut at = (0..successors.len()).find(|&node| !placed[node]).map(NodeIndex::new);
+    while let Some(node) = at {
+        if let Some(first) = seen_at[node.index()] {
+            let mut path = walk.split_off(first);
+            path.push(node);
+            path.reverse();
+            return path;
+        }
+        seen_at[node.index()] = Some(walk.len());
+        walk.push(node);
+        at = predecessor[node.index()];
+    }
+    walk
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn graph(nodes: usize, edges: &[(u32, u32)]) -> DiGraph<(), ()> {
+        let mut graph = DiGraph::new();
+        (0..nodes).for_each(|_| {
+            graph.add_node(());
+        });
+        graph.extend_with_edges(edges);
+        graph
+    }
+
+    fn indices(path: &[NodeIndex]) -> Vec<usize> {
+        path.iter().map(|node| node.index()).collect()
+    }
+
+    #[test]
+    fn order_is_the_files_own_where_edges_allow() {
+        let dag = Dag::new(&graph(5, &[(3, 1), (0, 4)])).unwrap();
+        assert_eq!(indices(dag.order()), [0, 2, 3, 1, 4]);
+        assert_eq!(dag.height, [2, 1, 1, 2, 1]);
+    }
+
+    #[test]
+    fn a_cycle_is_refused_with_its_path() {
+        // 0 -> 1 -> 2 -> 3 -> 1, and 3 -> 4 behind it.
+        let cycle = Dag::new(&graph(5, &[(0, 1), (1, 2), (2, 3), (3, 1), (3, 4)])).unwrap_err();
+        let path = indices(&cycle.path);
+        assert_eq!((path.len(), path.first()), (4, path.last()));
+        for pair in path.windows(2) {
+            assert!([(1, 2), (2, 3), (3, 1)].contains(&(pair[0], pair[1])), "{path:?}");
+        }
+        assert_eq!(Dag::new(&graph(1, &[(0, 0)])).unwrap_err().to_string(), "the graph has a cycle: 0 -> 0");
+    }
+
+    proptest! {
+        #[test]
+        fn every_graph_is_ordered_or_has_a_real_cycle(edges in prop::collection::vec((0u32..12, 0u32..12), 0..30)) {
+            let graph = graph(12, &edges);
+            match Dag::new(&graph) {
+                Ok(dag) => {
+                    let mut place = [0; 12];
+                    dag.order().iter().enumerate().for_each(|(i, node)| place[node.index()] = i);
+                    prop_assert!(edges.iter().all(|&(from, to)| place[from as usize] < place[to as usize]));
+                }
+                Err(Cycle { path }) => {
+                    prop_assert!(path.len() >= 2 && path.first() == path.last());
+                    prop_assert!(path.windows(2).all(|pair| graph.contains_edge(pair[0], pair[1])));
+                    prop_assert!(petgraph::algo::is_cyclic_directed(&graph));
+                }
+            }
+        }
+    }
+}
