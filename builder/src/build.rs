@@ -1,1 +1,0 @@
-//! One build from beginning to end.

@@ -1,0 +1,58 @@
+//! What a build is asked to do.
+
+use crate::plan::BuildArgs;
+use crate::schedule::Policy;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Everything that one build is told; the command line is one way to say it.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The main build context: a directory.
+    pub context: PathBuf,
+    /// The Dockerfile.
+    pub dockerfile: DockerfileInput,
+    /// `--build-arg`, in which `SOURCE_DATE_EPOCH` has its meaning.
+    pub build_args: BuildArgs,
+    /// `--target`: a stage's name or index; none is the last.
+    pub target: Option<String>,
+    /// `--build-context NAME=VALUE`, as written.
+    pub named_contexts: BTreeMap<String, String>,
+    /// `--label`.
+    pub labels: BTreeMap<String, String>,
+    /// `--platform OS/ARCH[/VARIANT]`; none is the host's.
+    pub platform: Option<String>,
+    /// `--no-cache`: nothing is looked up; results are still stored.
+    pub no_cache: bool,
+    /// How fine the parallelism is.
+    pub policy: Policy,
+    /// Slots; 0 is no limit.
+    pub jobs: usize,
+    /// `-t`: names for the image.
+    pub tags: Vec<String>,
+    /// `--output`, as written; none keeps the image in the store.
+    pub outputs: Vec<String>,
+    /// Times in the image are set to this, and with `rewrite-timestamp` file times are held below
+    /// it: seconds since 1970.
+    pub source_date_epoch: Option<i64>,
+}
+
+/// Where the Dockerfile comes from.
+#[derive(Clone, Debug)]
+pub enum DockerfileInput {
+    /// A file; `Dockerfile.dockerignore` beside it, else the context's `.dockerignore`, says what is not sent.
+    File(PathBuf),
+    /// A text that was read from elsewhere.
+    Text {
+        /// What to call it in messages.
+        name: String,
+        /// The text.
+        text: String,
+    },
+}
+
+impl Default for DockerfileInput {
+    fn default() -> Self {
+        Self::File("Dockerfile".into())
+    }
+}
