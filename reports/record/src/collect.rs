@@ -189,8 +189,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
         let mut seen = Seen::default();
         event.record(&mut seen);
         let (Some(shared), Some(name)) = (seen.collector(), seen.text) else { return };
-        let sample = Sample { at: shared.at(Instant::now()), value: seen.value };
         let mut trace = shared.lock();
+        // Read the clock under the lock: a counter's samples are in the order of time.
+        let sample = Sample { at: shared.at(Instant::now()), value: seen.value };
         match trace.counters.iter_mut().find(|counter| counter.name == name && counter.step == seen.step) {
             Some(counter) => counter.samples.push(sample),
             None => trace.counters.push(Counter { name, step: seen.step, samples: vec![sample] }),
@@ -237,7 +238,9 @@ mod tests {
             outer.quantity(Quantity::FilesWalked, 7).detail("upper");
             outer.probe().phase(Phase::Digest).end();
             outer.end();
-            step.wait_slot().on(StepId(2)).to_owned();
+            let slot = step.wait_slot();
+            slot.on(StepId(2));
+            slot.end();
             step.wait_lock("cache-mount:x").end();
             two.probe().phase(Phase::Parse).end();
             two.probe().count("steps.active", 2.0);

@@ -95,7 +95,13 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "sha256:", "sha512:00", "sha256:zz", "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD"] {
+        for text in [
+            "",
+            "sha256:",
+            "sha512:00",
+            "sha256:zz",
+            "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD",
+        ] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
     }

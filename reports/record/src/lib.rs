@@ -7,6 +7,7 @@
 
 mod collect;
 mod digest;
+mod file;
 mod model;
 mod phase;
 mod probe;
@@ -14,6 +15,7 @@ mod units;
 
 pub use collect::{Collector, RecordLayer, Trace};
 pub use digest::{Digest, DigestError};
+pub use file::{Fault, RecordError, json_schema};
 pub use model::*;
 pub use phase::{Group, Phase};
 pub use probe::{BuildId, PhaseSpan, Probe, Quantity, WaitSpan};

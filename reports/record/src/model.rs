@@ -41,6 +41,22 @@ pub struct Record {
     pub waits: Vec<Wait>,
     /// Values over time.
     pub counters: Vec<Counter>,
+    /// What the build context held, by top-level entry; empty where nobody looked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub context: Vec<ContextEntry>,
+}
+
+/// A top-level file or directory of the build context.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContextEntry {
+    /// Its path in the context.
+    pub path: String,
+    /// Files in it, itself included where it is one.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: ByteSize,
+    /// Whether a step of the build took something from it.
+    pub used: bool,
 }
 
 /// The observer of a build and the limits of its sight.
@@ -68,6 +84,28 @@ pub struct Fidelity {
     pub waits: bool,
     /// Steps carry resource accounts.
     pub resources: bool,
+}
+
+impl Record {
+    /// A successful build of no steps and no length, for struct update syntax.
+    pub fn of(source: Source) -> Self {
+        Self {
+            schema: SCHEMA,
+            source,
+            host: Host::default(),
+            options: Options::default(),
+            started: None,
+            wall: Nanos::ZERO,
+            succeeded: true,
+            stages: Vec::new(),
+            steps: Vec::new(),
+            edges: Vec::new(),
+            spans: Vec::new(),
+            waits: Vec::new(),
+            counters: Vec::new(),
+            context: Vec::new(),
+        }
+    }
 }
 
 impl Fidelity {
@@ -167,6 +205,12 @@ pub struct Step {
     /// What its process used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// The names of the exclusive locks that it held while it ran: a what-if keeps their holders apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<String>,
+    /// The last lines that its process wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
     /// The exit code of its process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
@@ -175,7 +219,31 @@ pub struct Step {
     pub error: Option<String>,
 }
 
-/// A place in a Dockerfile; lines and columns count from 1, columns in characters.
+impl Step {
+    /// A pruned step of no stage that nothing is known of, for struct update syntax.
+    pub fn of(id: StepId, instruction: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            id,
+            stage: None,
+            instruction: instruction.into(),
+            text: text.into(),
+            source: None,
+            outcome: Outcome::Pruned,
+            start: None,
+            end: None,
+            slot: None,
+            cache: None,
+            layer: None,
+            resources: None,
+            locks: Vec::new(),
+            log: Vec::new(),
+            exit_code: None,
+            error: None,
+        }
+    }
+}
+
+/// A place in a Dockerfile; lines count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceRange {
     /// First line.

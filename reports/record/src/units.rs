@@ -15,16 +15,12 @@ pub struct StepId(pub u32);
 pub struct StageId(pub u32);
 
 /// Nanoseconds: since the build's start where it is a point in time, else a duration.
-#[derive(
-    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Nanos(pub u64);
 
 /// A number of bytes.
-#[derive(
-    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ByteSize(pub u64);
 
@@ -77,8 +73,9 @@ impl From<std::time::Duration> for Nanos {
 
 impl std::ops::Add for Nanos {
     type Output = Self;
+    /// Saturates: a record from outside may hold any number.
     fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
+        Self(self.0.saturating_add(other.0))
     }
 }
 
@@ -91,13 +88,13 @@ impl std::ops::Sub for Nanos {
 
 impl std::ops::AddAssign for Nanos {
     fn add_assign(&mut self, other: Self) {
-        self.0 += other.0;
+        *self = *self + other;
     }
 }
 
 impl std::iter::Sum for Nanos {
     fn sum<I: Iterator<Item = Self>>(values: I) -> Self {
-        Self(values.map(|nanos| nanos.0).sum())
+        values.fold(Self::ZERO, |sum, value| sum + value)
     }
 }
 

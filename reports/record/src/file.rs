@@ -1,0 +1,354 @@
+//! A record as a file: reading it with its version and its sense checked, writing it, and its JSON Schema.
+//!
+//! The version rule: readers refuse a newer `schema` than [`SCHEMA`] and ignore fields that they do not know.
+
+use crate::{Record, SCHEMA, Span, SpanId, StageId, StepId};
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+
+/// Why a file is no record, or cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file could not be read or written.
+    #[error("the record cannot be read or written")]
+    Io(#[from] io::Error),
+    /// The text is no JSON, or its JSON is no record.
+    #[error("this is no build record: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It was written by a newer buildscope.
+    #[error("this record has schema {found}; this buildscope reads schemas up to {SCHEMA}: use a newer one")]
+    Version {
+        /// The version that the file names.
+        found: u64,
+    },
+    /// It is a record, but contradicts itself.
+    #[error("this record contradicts itself: {0}")]
+    Invalid(#[from] Fault),
+}
+
+/// A contradiction within a record.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// `stages[i].id` is not `i`.
+    #[error("stages[{index}] has id {}, but a stage's id is its index", .id.0)]
+    StageId {
+        /// Where it stands.
+        index: usize,
+        /// What it says.
+        id: StageId,
+    },
+    /// `steps[i].id` is not `i`.
+    #[error("steps[{index}] has id {}, but a step's id is its index", .id.0)]
+    StepId {
+        /// Where it stands.
+        index: usize,
+        /// What it says.
+        id: StepId,
+    },
+    /// Something names a stage that is not there.
+    #[error("{place} names stage {}, but there are {stages} stages", .id.0)]
+    NoStage {
+        /// Who names it: `steps[3]`.
+        place: String,
+        /// The stage that is missing.
+        id: StageId,
+        /// How many there are.
+        stages: usize,
+    },
+    /// Something names a step that is not there.
+    #[error("{place} names step {}, but there are {steps} steps", .id.0)]
+    NoStep {
+        /// Who names it: `edges[3]`, `spans[3]`, `waits[3]`, `counters[3]`.
+        place: String,
+        /// The step that is missing.
+        id: StepId,
+        /// How many there are.
+        steps: usize,
+    },
+    /// Something ends before it begins.
+    #[error("{place} ends at {end} ns, before it begins at {start} ns")]
+    Backwards {
+        /// What: `spans[3]`.
+        place: String,
+        /// Its start.
+        start: u64,
+        /// Its end.
+        end: u64,
+    },
+    /// Two spans have one identity.
+    #[error("spans[{index}] has id {}, which an earlier span has too", .id.0)]
+    DuplicateSpan {
+        /// The second one's place.
+        index: usize,
+        /// The identity.
+        id: SpanId,
+    },
+    /// Spans are their own ancestors.
+    #[error("spans[{index}] is within itself")]
+    SpanCycle {
+        /// One span of the cycle.
+        index: usize,
+    },
+    /// Steps wait for each other.
+    #[error("steps need each other: {}", .path.iter().map(|step| step.0.to_string()).collect::<Vec<_>>().join(" -> "))]
+    StepCycle {
+        /// The cycle, its first step repeated at the end.
+        path: Vec<StepId>,
+    },
+    /// A counter's samples go back in time.
+    #[error("counters[{index}] (`{name}`) goes back in time")]
+    CounterOrder {
+        /// Its place.
+        index: usize,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Record {
+    /// Reads a record and validates it.
+    ///
+    /// # Errors
+    /// Every [`RecordError`].
+    pub fn read(mut from: impl Read) -> Result<Self, RecordError> {
+        let mut text = Vec::new();
+        from.read_to_end(&mut text)?;
+        Self::from_json(&text)
+    }
+
+    /// The record in this JSON, validated.
+    ///
+    /// # Errors
+    /// Every [`RecordError`] but [`Io`](RecordError::Io).
+    pub fn from_json(text: &[u8]) -> Result<Self, RecordError> {
+        #[derive(serde::Deserialize)]
+        struct Version {
+            schema: u64,
+        }
+        // The version first: a newer record may differ anywhere else, and the error must not be about that.
+        let Version { schema } = serde_json::from_slice(text)?;
+        if schema > u64::from(SCHEMA) || schema == 0 {
+            return Err(RecordError::Version { found: schema });
+        }
+        let record: Self = serde_json::from_slice(text)?;
+        record.validate()?;
+        Ok(record)
+    }
+
+    /// Writes the record as indented JSON.
+    ///
+    /// # Errors
+    /// [`RecordError::Io`] and, for a number that JSON cannot hold (NaN in a counter), [`RecordError::Json`].
+    pub fn write(&self, mut to: impl Write) -> Result<(), RecordError> {
+        serde_json::to_writer_pretty(&mut to, self)?;
+        to.write_all(b"\n")?;
+        to.flush()?;
+        Ok(())
+    }
+
+    /// Checks that every identity leads somewhere, no interval ends before it begins, and nothing waits for itself.
+    ///
+    /// Intervals beyond the record's wall time are allowed: who explains a record cuts them there.
+    ///
+    /// # Errors
+    /// The first [`Fault`] found.
+    pub fn validate(&self) -> Result<(), Fault> {
+        for (index, stage) in self.stages.iter().enumerate() {
+            if stage.id.index() != index {
+                return Err(Fault::StageId { index, id: stage.id });
+            }
+        }
+        for (index, step) in self.steps.iter().enumerate() {
+            let place = || format!("steps[{index}]");
+            if step.id.index() != index {
+                return Err(Fault::StepId { index, id: step.id });
+            }
+            if let Some(id) = step.stage.filter(|id| id.index() >= self.stages.len()) {
+                return Err(Fault::NoStage { place: place(), id, stages: self.stages.len() });
+            }
+            if let (Some(start), Some(end)) = (step.start, step.end) {
+                ordered(start.0, end.0, place)?;
+            }
+        }
+        for (index, edge) in self.edges.iter().enumerate() {
+            self.known(edge.from, || format!("edges[{index}]"))?;
+            self.known(edge.to, || format!("edges[{index}]"))?;
+        }
+        for (index, span) in self.spans.iter().enumerate() {
+            let place = || format!("spans[{index}]");
+            span.step.map_or(Ok(()), |step| self.known(step, place))?;
+            ordered(span.start.0, span.end.0, place)?;
+        }
+        for (index, wait) in self.waits.iter().enumerate() {
+            let place = || format!("waits[{index}]");
+            self.known(wait.step, place)?;
+            wait.on.map_or(Ok(()), |step| self.known(step, place))?;
+            ordered(wait.start.0, wait.end.0, place)?;
+        }
+        for (index, counter) in self.counters.iter().enumerate() {
+            counter.step.map_or(Ok(()), |step| self.known(step, || format!("counters[{index}]")))?;
+            if !counter.samples.is_sorted_by_key(|sample| sample.at) {
+                return Err(Fault::CounterOrder { index, name: counter.name.clone() });
+            }
+        }
+        span_forest(&self.spans)?;
+        self.acyclic()
+    }
+
+    fn known(&self, id: StepId, place: impl Fn() -> String) -> Result<(), Fault> {
+        match id.index() < self.steps.len() {
+            true => Ok(()),
+            false => Err(Fault::NoStep { place: place(), id, steps: self.steps.len() }),
+        }
+    }
+
+    /// Kahn's algorithm (1962); what it leaves over holds a cycle, which is then walked for the message.
+    fn acyclic(&self) -> Result<(), Fault> {
+        let mut needs = vec![0usize; self.steps.len()];
+        let mut next = vec![Vec::new(); self.steps.len()];
+        for edge in &self.edges {
+            needs[edge.to.index()] += 1;
+            next[edge.from.index()].push(edge.to);
+        }
+        let mut ready: Vec<usize> = (0..needs.len()).filter(|&step| needs[step] == 0).collect();
+        while let Some(step) = ready.pop() {
+            for to in &next[step] {
+                needs[to.index()] -= 1;
+                if needs[to.index()] == 0 {
+                    ready.push(to.index());
+                }
+            }
+        }
+        let Some(start) = needs.iter().position(|&needs| needs > 0) else { return Ok(()) };
+        // Each step that is left over needs one that is left over: going backwards must meet itself.
+        let mut before = HashMap::new();
+        for edge in self.edges.iter().filter(|edge| needs[edge.from.index()] > 0) {
+            before.insert(edge.to.index(), edge.from);
+        }
+        let mut path = vec![self.steps[start].id];
+        loop {
+            let last = path[path.len() - 1];
+            let from = before[&last.index()];
+            let seen = path.iter().position(|&step| step == from);
+            path.push(from);
+            if let Some(seen) = seen {
+                path.drain(..seen);
+                path.reverse();
+                return Err(Fault::StepCycle { path });
+            }
+        }
+    }
+}
+
+fn ordered(start: u64, end: u64, place: impl Fn() -> String) -> Result<(), Fault> {
+    match start <= end {
+        true => Ok(()),
+        false => Err(Fault::Backwards { place: place(), start, end }),
+    }
+}
+
+/// Identities are unique and parents lead to a root. A parent that is not there is allowed: it was still open
+/// when the collection ended.
+fn span_forest(spans: &[Span]) -> Result<(), Fault> {
+    let mut places = HashMap::with_capacity(spans.len());
+    for (index, span) in spans.iter().enumerate() {
+        if places.insert(span.id, index).is_some() {
+            return Err(Fault::DuplicateSpan { index, id: span.id });
+        }
+    }
+    // 0: not seen, 1: on the way now, 2: leads to a root.
+    let mut state = vec![0u8; spans.len()];
+    let mut way = Vec::new();
+    for index in 0..spans.len() {
+        let mut at = Some(index);
+        while let Some(place) = at.filter(|&place| state[place] != 2) {
+            if state[place] == 1 {
+                return Err(Fault::SpanCycle { index: place });
+            }
+            state[place] = 1;
+            way.push(place);
+            at = spans[place].parent.and_then(|parent| places.get(&parent).copied());
+        }
+        for place in way.drain(..) {
+            state[place] = 2;
+        }
+    }
+    Ok(())
+}
+
+/// The JSON Schema (draft 2020-12) of a record, generated from the types; `schema/record.v1.json` is its copy.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Record).to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Counter, Edge, EdgeKind, Fidelity, Nanos, Phase, Sample, Source, Step, Wait, WaitKind};
+
+    fn record() -> Record {
+        let source = Source { tool: "buildscope".into(), version: None, fidelity: Fidelity::FULL };
+        let steps = (0..3).map(|id| Step::of(StepId(id), "RUN", "RUN true")).collect();
+        Record { steps, ..Record::of(source) }
+    }
+
+    fn edge(from: u32, to: u32) -> Edge {
+        Edge { from: StepId(from), to: StepId(to), kind: EdgeKind::Data }
+    }
+
+    fn fault(change: impl FnOnce(&mut Record)) -> String {
+        let mut record = record();
+        change(&mut record);
+        record.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut text = Vec::new();
+        record().write(&mut text).unwrap();
+        assert_eq!(Record::read(&text[..]).unwrap(), record());
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        assert_eq!(fault(|r| r.steps[1].id = StepId(7)), "steps[1] has id 7, but a step's id is its index");
+        assert_eq!(fault(|r| r.steps[1].stage = Some(StageId(0))), "steps[1] names stage 0, but there are 0 stages");
+        assert_eq!(fault(|r| r.edges.push(edge(1, 3))), "edges[0] names step 3, but there are 3 steps");
+        let mut span = Span::of(Phase::Copy);
+        (span.start, span.end) = (Nanos(5), Nanos(4));
+        assert_eq!(fault(|r| r.spans.push(span)), "spans[0] ends at 4 ns, before it begins at 5 ns");
+        let wait = Wait {
+            step: StepId(0),
+            kind: WaitKind::Slot,
+            on: Some(StepId(9)),
+            name: None,
+            start: Nanos(0),
+            end: Nanos(1),
+        };
+        assert_eq!(fault(|r| r.waits.push(wait)), "waits[0] names step 9, but there are 3 steps");
+        let twice = [Span::of(Phase::Copy), Span::of(Phase::Diff)];
+        assert_eq!(fault(|r| r.spans.extend(twice)), "spans[1] has id 0, which an earlier span has too");
+        let within = Span { parent: Some(SpanId(0)), ..Span::of(Phase::Copy) };
+        assert_eq!(fault(|r| r.spans.push(within)), "spans[0] is within itself");
+        let samples = [3, 2].map(|at| Sample { at: Nanos(at), value: 0.0 }).to_vec();
+        let counter = Counter { name: "x".into(), step: None, samples };
+        assert_eq!(fault(|r| r.counters.push(counter)), "counters[0] (`x`) goes back in time");
+    }
+
+    #[test]
+    fn a_cycle_is_told_in_full() {
+        assert_eq!(
+            fault(|r| r.edges.extend([edge(0, 1), edge(1, 2), edge(2, 1)])),
+            "steps need each other: 1 -> 2 -> 1"
+        );
+        assert_eq!(fault(|r| r.edges.push(edge(2, 2))), "steps need each other: 2 -> 2");
+    }
+
+    #[test]
+    fn a_newer_record_is_refused_by_its_version() {
+        let error = Record::from_json(br#"{"schema": 2, "steps": "in a form to come"}"#).unwrap_err();
+        assert!(matches!(error, RecordError::Version { found: 2 }), "{error}");
+        let error = Record::from_json(b"{}").unwrap_err();
+        assert!(error.to_string().contains("missing field `schema`"), "{error}");
+    }
+}

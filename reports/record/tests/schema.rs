@@ -1,0 +1,54 @@
+//! The committed JSON Schema is that of the types, and the example records satisfy it.
+//!
+//! After a change of the types: `UPDATE_SCHEMA=1 cargo test -p buildscope-record --test schema`.
+
+use buildscope_record::{Record, json_schema};
+use std::path::{Path, PathBuf};
+
+fn home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn examples() -> impl Iterator<Item = (PathBuf, Vec<u8>)> {
+    let folder = std::fs::read_dir(home().join("tests/examples")).unwrap();
+    folder.map(|entry| entry.unwrap().path()).map(|path| (path.clone(), std::fs::read(path).unwrap()))
+}
+
+#[test]
+fn the_committed_schema_is_current() {
+    let path = home().join("schema/record.v1.json");
+    let now = serde_json::to_string_pretty(&json_schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &now).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap();
+    assert!(committed == now, "schema/record.v1.json is not what the types say: run this test with UPDATE_SCHEMA=1");
+}
+
+#[test]
+fn examples_satisfy_the_schema_and_survive_a_round_trip() {
+    let validator = jsonschema::validator_for(&json_schema()).unwrap();
+    let mut count = 0;
+    for (path, text) in examples() {
+        let instance = serde_json::from_slice(&text).unwrap();
+        if let Err(error) = validator.validate(&instance) {
+            panic!("{}: {error} at {}", path.display(), error.instance_path());
+        }
+        let record = Record::from_json(&text).unwrap();
+        assert_eq!(serde_json::to_value(&record).unwrap(), instance, "{}", path.display());
+        count += 1;
+    }
+    assert!(count >= 2, "examples are there");
+}
+
+#[test]
+fn the_schema_refuses_what_is_no_record() {
+    let validator = jsonschema::validator_for(&json_schema()).unwrap();
+    let (_, text) = examples().next().unwrap();
+    let good: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    for (field, wrong) in [("wall", "\"1s\""), ("steps", "{}"), ("spans", "[{\"id\": 1}]"), ("source", "null")] {
+        let mut bad = good.clone();
+        bad[field] = serde_json::from_str(wrong).unwrap();
+        assert!(!validator.is_valid(&bad), "{field}: {wrong}");
+    }
+}
