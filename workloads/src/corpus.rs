@@ -1,0 +1,169 @@
+//! The folder of workloads, and contexts made from it.
+
+use crate::{Category, Manifest, Scenario, WorkloadError};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A folder of workloads.
+#[derive(Clone, Debug)]
+pub struct Corpus {
+    root: PathBuf,
+}
+
+/// One workload of a corpus.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// Its folder's name.
+    pub name: String,
+    /// Its description.
+    pub manifest: Manifest,
+    folder: PathBuf,
+}
+
+/// What a workload's folder holds beside its context.
+const NOT_CONTEXT: [&str; 2] = ["workload.toml", "README.md"];
+
+impl Corpus {
+    /// The corpus in that folder.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, WorkloadError> {
+        let root = root.into();
+        if root.is_dir() { Ok(Self { root }) } else { Err(WorkloadError::NoCorpus(root)) }
+    }
+
+    /// The corpus of the source tree that one of these paths (the working directory, the executable) lies in.
+    pub fn find<'a>(near: impl IntoIterator<Item = &'a Path>) -> Result<Self, WorkloadError> {
+        let ancestors = near.into_iter().flat_map(Path::ancestors);
+        let found = ancestors.map(|folder| folder.join("workloads/corpus")).find(|folder| folder.is_dir());
+        found.map_or_else(|| Err(WorkloadError::NoCorpus("workloads/corpus".into())), Self::open)
+    }
+
+    /// All names, in order.
+    pub fn names(&self) -> Result<Vec<String>, WorkloadError> {
+        let entries = fs::read_dir(&self.root).map_err(WorkloadError::io(&self.root))?;
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(WorkloadError::io(&self.root))?;
+            if entry.path().join("workload.toml").is_file() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The workload of that name.
+    pub fn load(&self, name: &str) -> Result<Workload, WorkloadError> {
+        let folder = self.root.join(name);
+        let path = folder.join("workload.toml");
+        if name.contains('/') || !path.is_file() {
+            return Err(WorkloadError::Unknown { name: name.to_owned(), known: self.names()? });
+        }
+        let text = fs::read_to_string(&path).map_err(WorkloadError::io(&path))?;
+        let manifest =
+            toml::from_str(&text).map_err(|source| WorkloadError::Manifest { path, source: source.into() })?;
+        let workload = Workload { name: name.to_owned(), manifest, folder };
+        workload.check()?;
+        Ok(workload)
+    }
+
+    /// All workloads, shapes first, by name within a category.
+    pub fn all(&self) -> Result<Vec<Workload>, WorkloadError> {
+        let mut all = self.names()?.iter().map(|name| self.load(name)).collect::<Result<Vec<_>, _>>()?;
+        all.sort_by(|a, b| (a.manifest.category, &a.name).cmp(&(b.manifest.category, &b.name)));
+        Ok(all)
+    }
+}
+
+impl Workload {
+    /// Writes its context into `context`, which must not exist or be empty.
+    pub fn materialise(&self, context: &Path) -> Result<(), WorkloadError> {
+        copy_tree(&self.folder, context, true)?;
+        self.manifest.generate.iter().try_for_each(|part| part.write(context))
+    }
+
+    /// Applies the scenario's edits for the `n`th time.
+    pub fn edit(&self, scenario: Scenario, context: &Path, n: u32) -> Result<(), WorkloadError> {
+        let edits = self.manifest.edit.iter().filter(|edit| edit.scenario == scenario);
+        edits.into_iter().try_for_each(|edit| edit.apply(context, n))
+    }
+
+    fn check(&self) -> Result<(), WorkloadError> {
+        let manifest = &self.manifest;
+        let edits = |scenario| manifest.edit.iter().any(|edit| edit.scenario == scenario);
+        let wrong = if manifest.why.split_whitespace().count() < 5 {
+            Some("`why` takes a sentence".to_owned())
+        } else if manifest.expect.is_empty() {
+            Some("it expects nothing: its benchmark would measure without checking".to_owned())
+        } else if manifest.scenarios.is_empty() {
+            Some("it has no scenario".to_owned())
+        } else if manifest.category != Category::Real && manifest.bases.iter().any(|base| base != "busybox") {
+            Some("a shape or storage workload builds from busybox or scratch alone".to_owned())
+        } else {
+            let unedited =
+                |scenario: &&Scenario| matches!(scenario, Scenario::Edit | Scenario::Dependency) && !edits(**scenario);
+            manifest
+                .scenarios
+                .iter()
+                .find(unedited)
+                .map(|scenario| format!("no [[edit]] for its scenario `{scenario}`"))
+        };
+        wrong.map_or(Ok(()), |message| Err(WorkloadError::Invalid { workload: self.name.clone(), message }))
+    }
+}
+
+/// Copies files with their modes; of the top folder, what describes the workload stays behind.
+fn copy_tree(from: &Path, to: &Path, top: bool) -> Result<(), WorkloadError> {
+    fs::create_dir_all(to).map_err(WorkloadError::io(to))?;
+    for entry in fs::read_dir(from).map_err(WorkloadError::io(from))? {
+        let entry = entry.map_err(WorkloadError::io(from))?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if top && NOT_CONTEXT.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
+        let kind = entry.file_type().map_err(WorkloadError::io(&source))?;
+        if kind.is_dir() {
+            copy_tree(&source, &target, false)?;
+        } else if kind.is_symlink() {
+            let link = fs::read_link(&source).map_err(WorkloadError::io(&source))?;
+            std::os::unix::fs::symlink(link, &target).map_err(WorkloadError::io(&target))?;
+        } else {
+            fs::copy(&source, &target).map_err(WorkloadError::io(&source))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn corpus() -> Corpus {
+        Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")).unwrap()
+    }
+
+    #[test]
+    fn every_workload_of_the_corpus_is_valid_and_has_a_dockerfile() {
+        for workload in corpus().all().unwrap() {
+            let makes_one = workload
+                .manifest
+                .generate
+                .iter()
+                .any(|part| matches!(part, crate::Generate::Stages { .. } | crate::Generate::Steps { .. }));
+            assert!(makes_one || workload.folder.join("Dockerfile").is_file(), "{}", workload.name);
+        }
+    }
+
+    #[test]
+    fn a_context_holds_what_is_built_and_nothing_else() {
+        let context = tempfile::tempdir().unwrap();
+        corpus().load("diamond").unwrap().materialise(context.path()).unwrap();
+        assert!(context.path().join("Dockerfile").is_file());
+        assert!(!context.path().join("workload.toml").exists());
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        let error = corpus().load("no-such").unwrap_err().to_string();
+        assert!(error.contains("diamond") && error.contains("no-such"), "{error}");
+    }
+}

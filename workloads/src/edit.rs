@@ -1,0 +1,74 @@
+//! Edits: how a context moves on between two builds.
+
+use crate::{Scenario, WorkloadError};
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One change to one file of the context.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// The scenario it belongs to: `edit` or `dependency`.
+    pub scenario: Scenario,
+    /// The file, relative to the context.
+    pub path: PathBuf,
+    /// What happens to it.
+    #[serde(flatten)]
+    pub change: Change,
+}
+
+/// What happens to an edited file. `{n}` in a text is the edit's number, so that each edit is a new one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// Text is added at its end.
+    Append(String),
+    /// It gets this content.
+    Write(String),
+    /// The text between the first of these marks and the second is replaced by the third.
+    Replace([String; 3]),
+}
+
+impl Edit {
+    /// Applies the edit for the `n`th time.
+    pub fn apply(&self, context: &Path, n: u32) -> Result<(), WorkloadError> {
+        let path = context.join(&self.path);
+        let numbered = |text: &str| text.replace("{n}", &n.to_string());
+        let read = || fs::read_to_string(&path).map_err(WorkloadError::io(&path));
+        let content = match &self.change {
+            Change::Append(text) => read()? + &numbered(text),
+            Change::Write(text) => numbered(text),
+            Change::Replace([from, to, text]) => {
+                let content = read()?;
+                let place = content.split_once(from).and_then(|(head, rest)| Some((head, rest.split_once(to)?.1)));
+                let (head, tail) = place.ok_or_else(|| WorkloadError::Invalid {
+                    workload: self.path.display().to_string(),
+                    message: format!("nothing between `{from}` and `{to}` to replace"),
+                })?;
+                format!("{head}{from}{}{to}{tail}", numbered(text))
+            }
+        };
+        fs::write(&path, content).map_err(WorkloadError::io(&path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edited(change: Change, times: u32) -> String {
+        let context = tempfile::tempdir().unwrap();
+        fs::write(context.path().join("f"), "a = \"old\"; b\n").unwrap();
+        let edit = Edit { scenario: Scenario::Edit, path: "f".into(), change };
+        (0..times).for_each(|n| edit.apply(context.path(), n).unwrap());
+        fs::read_to_string(context.path().join("f")).unwrap()
+    }
+
+    #[test]
+    fn each_edit_is_a_new_one() {
+        assert_eq!(edited(Change::Append("// {n}\n".into()), 2), "a = \"old\"; b\n// 0\n// 1\n");
+        assert_eq!(edited(Change::Write("{n}".into()), 3), "2");
+        assert_eq!(edited(Change::Replace(["a = \"".into(), "\"".into(), "v{n}".into()]), 2), "a = \"v1\"; b\n");
+    }
+}
