@@ -57,7 +57,12 @@ impl Collector {
 
     /// Now, on the record's clock.
     pub fn now(&self) -> Nanos {
-        self.shared.at(Instant::now())
+        self.at(Instant::now())
+    }
+
+    /// That instant, on the record's clock; what was before its beginning is at zero.
+    pub fn at(&self, instant: Instant) -> Nanos {
+        self.shared.at(instant)
     }
 
     /// Adds an interval that was measured elsewhere: before the subscriber was there, or in another process.

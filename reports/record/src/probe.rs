@@ -50,10 +50,10 @@ impl Probe {
         PhaseSpan { span: phase.open(self), at: self.clone() }
     }
 
-    /// Opens a wait for another step's result.
-    pub fn wait_dependency(&self, on: StepId) -> WaitSpan {
+    /// Opens a wait for other steps' results. Which one came last is said at its end, by [`WaitSpan::on`].
+    pub fn wait_dependency(&self) -> WaitSpan {
         WaitSpan(tracing::info_span!(target: TARGET, parent: &self.parent, "wait.dependency",
-            build = self.build.0, step = self.step_field(), on = u64::from(on.0)))
+            build = self.build.0, step = self.step_field(), on = Empty))
     }
 
     /// Opens a wait for a free slot.
