@@ -1,0 +1,50 @@
+//! The machine a build runs on, as the record names it.
+
+use buildscope_record::{ByteSize, Host};
+use std::path::Path;
+
+/// Looks at the machine; what can't be found out is left out. `root` is the store's directory.
+pub fn host(root: &Path) -> Host {
+    let uname = rustix::system::uname();
+    Host {
+        cpus: std::thread::available_parallelism().ok().and_then(|cpus| u32::try_from(cpus.get()).ok()),
+        memory: memory(),
+        kernel: uname.release().to_str().ok().map(str::to_owned),
+        filesystem: rustix::fs::statfs(root).ok().map(|stat| filesystem(stat.f_type as u64)),
+        cgroup: cgroup(),
+    }
+}
+
+/// `MemTotal` of proc(5)'s meminfo, which counts in KiB.
+fn memory() -> Option<ByteSize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(ByteSize(kib * 1024))
+}
+
+/// The names of the magic numbers of statfs(2) that a store may lie on.
+fn filesystem(magic: u64) -> String {
+    match magic & 0xffff_ffff {
+        0xef53 => "ext4".into(),
+        0x9123_683e => "btrfs".into(),
+        0x5846_5342 => "xfs".into(),
+        0x0102_1994 => "tmpfs".into(),
+        0x794c_7630 => "overlay".into(),
+        0x2fc1_2fc1 => "zfs".into(),
+        0x6969 => "nfs".into(),
+        other => format!("{other:#x}"),
+    }
+}
+
+/// Which cgroup hierarchies are mounted, by the files of cgroups(7)'s usual places.
+fn cgroup() -> Option<String> {
+    let root = Path::new("/sys/fs/cgroup");
+    let version = match (root.join("cgroup.controllers").exists(), root.join("unified/cgroup.procs").exists()) {
+        (true, _) => "2",
+        (false, true) => "hybrid",
+        (false, false) if root.join("memory").exists() => "1",
+        (false, false) => return None,
+    };
+    Some(version.into())
+}

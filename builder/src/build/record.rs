@@ -1,0 +1,115 @@
+//! From what was done to the build record.
+
+use super::{Outcome, StepReport};
+use crate::plan::Step;
+use buildscope_record as record;
+use buildscope_record::{Collector, Counter, Edge, EdgeKind, Fidelity, Nanos, Record, Sample, WaitKind};
+use petgraph::visit::EdgeRef;
+
+/// Makes the record of a build. `collector` is the one whose probe the build had; it ends here, and
+/// so does the record's wall time.
+pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, options: record::Options) -> Record {
+    let wall = collector.now();
+    let steps = outcome.steps().map(|(step, report)| describe(step, report, &collector)).collect();
+    let trace = collector.finish();
+    let mut record = Record {
+        schema: record::SCHEMA,
+        source: record::Source {
+            tool: "buildscope".into(),
+            version: Some(env!("CARGO_PKG_VERSION").into()),
+            fidelity: Fidelity::FULL,
+        },
+        host,
+        options,
+        started: None,
+        wall,
+        succeeded: outcome.result.is_ok(),
+        stages: outcome.plan.iter().flat_map(|plan| &plan.stages).map(stage).collect(),
+        steps,
+        edges: edges(outcome),
+        spans: trace.spans,
+        waits: trace.waits,
+        counters: trace.counters,
+    };
+    record.counters.extend(step_counters(&record));
+    record
+}
+
+fn stage(stage: &crate::plan::Stage) -> record::Stage {
+    let name = stage.name.clone().unwrap_or_else(|| stage.id.0.to_string());
+    record::Stage { id: stage.id, name, base: stage.base.clone() }
+}
+
+fn describe(step: &Step, report: &StepReport, collector: &Collector) -> record::Step {
+    record::Step {
+        id: step.id,
+        stage: Some(step.stage),
+        instruction: step.keyword.clone(),
+        text: step.text.clone(),
+        source: Some(record::SourceRange { line: step.lines.0, end_line: step.lines.1 }),
+        outcome: report.outcome,
+        start: report.start.map(|at| collector.at(at)),
+        end: report.end.map(|at| collector.at(at)),
+        slot: report.slot,
+        cache: report.cache.clone(),
+        layer: report.layer.map(|layer| record::Layer {
+            bytes: record::ByteSize(layer.size),
+            files: layer.files,
+            digest: Some(layer.diff_id),
+        }),
+        resources: report.resources,
+        exit_code: report.exit_code,
+        error: report.error.clone(),
+    }
+}
+
+fn edges(outcome: &Outcome) -> Vec<Edge> {
+    let Some(plan) = &outcome.plan else { return Vec::new() };
+    let id = |node: petgraph::graph::NodeIndex| plan.graph[node].id;
+    let data = plan.graph.edge_references().map(|edge| (edge.source(), edge.target(), EdgeKind::Data));
+    let order = outcome.order_edges.iter().map(|&(from, to)| (from, to, EdgeKind::Order));
+    let mut edges: Vec<_> = data.chain(order).map(|(from, to, kind)| Edge { from: id(from), to: id(to), kind }).collect();
+    edges.sort_unstable();
+    edges.dedup();
+    edges
+}
+
+/// How many steps run, are ready but wait for a slot, or are blocked by others, over time.
+fn step_counters(record: &Record) -> [Counter; 3] {
+    let active = record.steps.iter().filter_map(|step| step.start.zip(step.end));
+    let waiting = |kind| record.waits.iter().filter(move |wait| wait.kind == kind).map(|wait| (wait.start, wait.end));
+    [
+        Counter { name: "steps.active".into(), step: None, samples: levels(active) },
+        Counter { name: "steps.ready".into(), step: None, samples: levels(waiting(WaitKind::Slot)) },
+        Counter { name: "steps.blocked".into(), step: None, samples: levels(waiting(WaitKind::Dependency)) },
+    ]
+}
+
+/// How many of the intervals hold each instant: a sample wherever that changes.
+fn levels(intervals: impl Iterator<Item = (Nanos, Nanos)>) -> Vec<Sample> {
+    let mut changes: Vec<(Nanos, i32)> = intervals.flat_map(|(start, end)| [(start, 1), (end, -1)]).collect();
+    changes.sort_unstable_by_key(|change| change.0);
+    let mut level = 0;
+    let mut samples: Vec<Sample> = Vec::new();
+    for chunk in changes.chunk_by(|one, other| one.0 == other.0) {
+        let change: i32 = chunk.iter().map(|change| change.1).sum();
+        if change != 0 {
+            level += change;
+            samples.push(Sample { at: chunk[0].0, value: level.into() });
+        }
+    }
+    samples
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_count_what_holds_each_instant() {
+        let intervals = [(0, 10), (5, 20), (10, 12), (30, 30)].map(|(start, end)| (Nanos(start), Nanos(end)));
+        let samples = levels(intervals.into_iter());
+        let seen: Vec<_> = samples.iter().map(|sample| (sample.at.0, sample.value)).collect();
+        assert_eq!(seen, [(0, 1.0), (5, 2.0), (12, 1.0), (20, 0.0)]);
+    }
+}
