@@ -1,0 +1,146 @@
+//! Platforms: the OCI image index's `platform` object, and `--platform`'s words.
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// An operating system and an architecture, in Go's words (GOOS, GOARCH).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Platform {
+    /// GOARCH.
+    #[serde(default)]
+    pub architecture: String,
+    /// GOOS.
+    #[serde(default)]
+    pub os: String,
+    /// A Windows version.
+    #[serde(default, rename = "os.version", skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<String>,
+    /// Features that the image needs.
+    #[serde(default, rename = "os.features", skip_serializing_if = "Vec::is_empty")]
+    pub os_features: Vec<String>,
+    /// `v7` of `linux/arm/v7`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+/// Text that names no platform.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is no platform: write it as OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, like linux/arm64")]
+pub struct PlatformError(pub String);
+
+impl Platform {
+    /// Linux on this machine's processor.
+    pub fn host() -> Self {
+        Self::new("linux", std::env::consts::ARCH, None)
+    }
+
+    /// In containerd's normal form: other names of an architecture become GOARCH, default variants go.
+    pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
+        let os = os.to_ascii_lowercase();
+        let os = if os == "macos" { "darwin".to_owned() } else { os };
+        let architecture = architecture.to_ascii_lowercase();
+        let variant = variant.map(str::to_ascii_lowercase).filter(|variant| !variant.is_empty());
+        let (architecture, variant) = match (architecture.as_str(), variant.as_deref()) {
+            ("i386" | "x86", _) => ("386", None),
+            ("x86_64" | "x86-64" | "amd64", None | Some("v1")) => ("amd64", None),
+            ("x86_64" | "x86-64" | "amd64", variant) => ("amd64", variant),
+            ("aarch64" | "arm64", None | Some("8" | "v8")) => ("arm64", None),
+            ("aarch64" | "arm64", variant) => ("arm64", variant),
+            ("armhf", _) | ("arm", None | Some("7" | "v7")) => ("arm", Some("v7")),
+            ("armel", _) | ("arm", Some("6" | "v6")) => ("arm", Some("v6")),
+            ("arm", Some("5" | "v5")) => ("arm", Some("v5")),
+            ("arm", Some("8" | "v8")) => ("arm64", None),
+            ("powerpc64le", variant) => ("ppc64le", variant),
+            (other, variant) => (other, variant),
+        };
+        let (architecture, variant) = (architecture.to_owned(), variant.map(str::to_owned));
+        Self { architecture, os, os_version: None, os_features: Vec::new(), variant }
+    }
+
+    /// The same in normal form: documents hold what their writers liked.
+    pub fn normal(&self) -> Self {
+        Self {
+            os_version: self.os_version.clone(),
+            os_features: self.os_features.clone(),
+            ..Self::new(&self.os, &self.architecture, self.variant.as_deref())
+        }
+    }
+
+    /// How well an image for `other` runs where `self` is wanted: 0 is exact, higher is worse, none is not at all.
+    /// A 32-bit Arm runs the images of earlier variants, and amd64 those of lower levels (containerd's rule).
+    pub fn distance(&self, other: &Self) -> Option<u32> {
+        let (want, have) = (self.normal(), other.normal());
+        if want.os != have.os || want.architecture != have.architecture {
+            return None;
+        }
+        if want.variant == have.variant {
+            return Some(0);
+        }
+        let level = |platform: &Self| match (platform.variant.as_deref(), platform.architecture.as_str()) {
+            (Some(variant), _) => variant.strip_prefix('v')?.parse::<u32>().ok(),
+            (None, "arm64") => Some(8),
+            (None, _) => Some(1),
+        };
+        match (level(&want)?, level(&have)?) {
+            (want, have) if have <= want => Some(want - have),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
+    }
+}
+
+impl FromStr for Platform {
+    type Err = PlatformError;
+    fn from_str(text: &str) -> Result<Self, PlatformError> {
+        let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+        let parts: Vec<&str> = text.split('/').collect();
+        match parts[..] {
+            [os, architecture] if word(os) && word(architecture) => Ok(Self::new(os, architecture, None)),
+            [os, architecture, variant] if [os, architecture, variant].into_iter().all(word) => {
+                Ok(Self::new(os, architecture, Some(variant)))
+            }
+            _ => Err(PlatformError(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_take_their_normal_form() {
+        // containerd, platforms/database.go: normalizeArch's table.
+        for (text, shown) in [
+            ("linux/amd64", "linux/amd64"),
+            ("Linux/x86_64", "linux/amd64"),
+            ("linux/aarch64", "linux/arm64"),
+            ("linux/arm64/v8", "linux/arm64"),
+            ("linux/arm", "linux/arm/v7"),
+            ("linux/armel", "linux/arm/v6"),
+            ("linux/arm/v5", "linux/arm/v5"),
+            ("linux/i386", "linux/386"),
+        ] {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), shown);
+        }
+        for text in ["", "linux", "linux/", "/amd64", "linux/a/b/c", "linux/am d64"] {
+            assert!(text.parse::<Platform>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_arm_runs_earlier_variants_and_never_later_ones() {
+        let platform = |text: &str| text.parse::<Platform>().unwrap();
+        assert_eq!(platform("linux/arm/v7").distance(&platform("linux/arm/v7")), Some(0));
+        assert_eq!(platform("linux/arm/v7").distance(&platform("linux/arm/v5")), Some(2));
+        assert_eq!(platform("linux/arm/v6").distance(&platform("linux/arm/v7")), None);
+        assert_eq!(platform("linux/amd64").distance(&platform("linux/arm64")), None);
+        assert_eq!(platform("linux/amd64/v3").distance(&platform("linux/amd64")), Some(2));
+    }
+}
