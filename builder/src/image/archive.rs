@@ -38,9 +38,8 @@ impl Archive {
     pub(crate) fn open(path: &Path, origin: &str) -> Result<Self, ImageError> {
         let file = File::open(path).map_err(ImageError::file("open", path))?;
         let length = file.metadata().map_err(ImageError::file("read", path))?.len();
-        let members = Headers { file: &file, length, at: 0 }
-            .read_all()
-            .map_err(|fault| ImageError::malformed(origin, fault))?;
+        let members =
+            Headers { file: &file, length, at: 0 }.read_all().map_err(|fault| ImageError::malformed(origin, fault))?;
         Ok(Self { file: Arc::new(file), members })
     }
 
@@ -123,7 +122,8 @@ impl Headers<'_> {
             }
             verify_checksum(&header).ok_or_else(|| format!("no tar header at byte {}", self.at))?;
             self.at += BLOCK;
-            let size = number(&header[124..136]).ok_or_else(|| format!("no size in the tar header before byte {}", self.at))?;
+            let size = number(&header[124..136])
+                .ok_or_else(|| format!("no size in the tar header before byte {}", self.at))?;
             let kind = header[156];
             let size = match kind {
                 b'x' | b'g' | b'L' | b'K' => size,
@@ -189,7 +189,8 @@ fn beside(name: &str, target: &str) -> Option<String> {
 
 /// The sum of the header's bytes with the checksum field as spaces (POSIX.1-1988 ustar).
 fn verify_checksum(header: &[u8; BLOCK as usize]) -> Option<()> {
-    let sum: u64 = header.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u64::from(*b) }).sum();
+    let sum: u64 =
+        header.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u64::from(*b) }).sum();
     (number(&header[148..156])? == sum).then_some(())
 }
 
@@ -225,7 +226,10 @@ fn pax_records(mut bytes: &[u8]) -> Vec<(String, String)> {
     let mut records = Vec::new();
     while let Some(space) = bytes.iter().position(|byte| *byte == b' ') {
         let length = std::str::from_utf8(&bytes[..space]).ok().and_then(|digits| digits.parse::<usize>().ok());
-        let Some(record) = length.filter(|length| *length > space + 1).and_then(|length| bytes.get(space + 1..length)) else { break };
+        let Some(record) = length.filter(|length| *length > space + 1).and_then(|length| bytes.get(space + 1..length))
+        else {
+            break;
+        };
         let record = String::from_utf8_lossy(record);
         if let Some((key, value)) = record.trim_end_matches('\n').split_once('=') {
             records.push((key.to_owned(), value.to_owned()));

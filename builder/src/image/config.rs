@@ -4,33 +4,34 @@ use buildscope_record::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// An image's configuration document. Field order is the order in which it is written.
+/// An image's configuration document. Field order is the order in which it is written: BuildKit's, whose exporter
+/// sorts the outermost object's keys and leaves the others in the specification's order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageConfig {
-    /// When it was made, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created: Option<String>,
-    /// Who made it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub author: Option<String>,
     /// GOARCH of its binaries.
     #[serde(default)]
     pub architecture: String,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// How a container of it starts.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub config: RuntimeConfig,
+    /// When it was made, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// How it came to be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub history: Vec<History>,
     /// GOOS of its binaries.
     #[serde(default)]
     pub os: String,
-    /// Variant of the architecture.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variant: Option<String>,
-    /// How a container of it starts.
-    #[serde(default)]
-    pub config: RuntimeConfig,
     /// Its layers.
     #[serde(default)]
     pub rootfs: RootFs,
-    /// How it came to be.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub history: Vec<History>,
+    /// Variant of the architecture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     /// Whatever else a base image's configuration held.
     #[serde(flatten)]
     pub other: BTreeMap<String, serde_json::Value>,
@@ -47,7 +48,7 @@ pub struct RuntimeConfig {
     #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "null_is_default")]
     pub exposed_ports: BTreeMap<String, Unit>,
     /// `ENV`, as `NAME=value`.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub env: Vec<String>,
     /// `ENTRYPOINT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,9 +56,6 @@ pub struct RuntimeConfig {
     /// `CMD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cmd: Option<Vec<String>>,
-    /// Whether `CMD` is escaped for Windows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub args_escaped: Option<bool>,
     /// `VOLUME`.
     #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "null_is_default")]
     pub volumes: BTreeMap<String, Unit>,
@@ -70,6 +68,9 @@ pub struct RuntimeConfig {
     /// `STOPSIGNAL`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
+    /// Whether `CMD` is escaped for Windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args_escaped: Option<bool>,
     /// `HEALTHCHECK` (docker).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
@@ -154,7 +155,9 @@ fn is_empty<K, V>(map: &BTreeMap<K, V>) -> bool {
 }
 
 /// Go writes an absent list or map as `null`.
-fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+pub(crate) fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 

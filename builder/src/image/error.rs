@@ -1,6 +1,6 @@
 //! What can go wrong between layers and images.
 
-use super::{DocumentFault, Platform, PlatformError, ReferenceError};
+use super::{PlatformError, ReferenceError};
 use buildscope_record::{ByteSize, Digest};
 use std::io;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ pub enum ImageError {
     Decompress { origin: String, blob: Digest, source: io::Error },
 
     #[error("{origin}: there is no image for {wanted}; there are {}", .found.join(", "))]
-    NoPlatform { origin: String, wanted: Platform, found: Vec<String> },
+    NoPlatform { origin: String, wanted: String, found: Vec<String> },
 
     #[error("{origin}: there is no image {wanted}; there are {}", .found.join(", "))]
     NoName { origin: String, wanted: String, found: Vec<String> },
@@ -57,17 +57,13 @@ pub enum ImageError {
     )]
     NotFound { reference: String, hint: String },
 
-    #[error("the image `busybox` needs a static busybox: {fault}. Install one (Debian: `apt-get install busybox-static`)")]
+    #[error(
+        "the image `busybox` needs a static busybox: {fault}. Install one (Debian: `apt-get install busybox-static`)"
+    )]
     NoBusybox { fault: String },
-
-    #[error(transparent)]
-    Document(#[from] DocumentFault),
 
     #[error("cannot write {what}: {source}")]
     Write { what: String, source: io::Error },
-
-    #[error(transparent)]
-    Store(#[from] crate::storage::StorageError),
 }
 
 impl ImageError {

@@ -53,7 +53,10 @@ impl LayoutImage {
             }
             None => match layout.member("manifest.json", LARGEST_INDEX)? {
                 Some(bytes) => docker_archive(layout, &bytes, self.tag.as_deref()),
-                None => Err(ImageError::malformed(&layout.origin, "it has neither index.json nor manifest.json: it is no image")),
+                None => Err(ImageError::malformed(
+                    &layout.origin,
+                    "it has neither index.json nor manifest.json: it is no image",
+                )),
             },
         }
     }
@@ -61,7 +64,8 @@ impl LayoutImage {
     /// The entry of the index that is meant: by digest, by tag, else the only one or the one called `latest`.
     fn choose(&self, layout: &Layout, index: &Index, platform: &Platform) -> Result<Descriptor, ImageError> {
         let images: Vec<&Descriptor> = index.manifests.iter().filter(|entry| !entry.is_about()).collect();
-        let tagged = |tag: &str| images.iter().filter(|entry| has_tag(entry, tag)).map(|entry| (*entry).clone()).collect();
+        let tagged =
+            |tag: &str| images.iter().filter(|entry| has_tag(entry, tag)).map(|entry| (*entry).clone()).collect();
         let nameless = |entry: &&Descriptor| !entry.annotations.contains_key(REF_NAME);
         let meant: Vec<Descriptor> = match (&self.digest, &self.tag) {
             (Some(digest), _) => match images.iter().find(|entry| entry.digest == *digest) {
@@ -97,8 +101,10 @@ impl LayoutImage {
 
 /// Whether an index's entry bears that tag: as such (OCI), or as a whole name (containerd, BuildKit).
 fn has_tag(entry: &Descriptor, tag: &str) -> bool {
-    let whole = |name: &String| name.contains([':', '/']) && name.parse::<Reference>().is_ok_and(|r| r.tag_or_latest() == tag);
-    entry.annotations.get(REF_NAME).is_some_and(|name| name == tag || whole(name)) || entry.annotations.get(IMAGE_NAME).is_some_and(whole)
+    let whole =
+        |name: &String| name.contains([':', '/']) && name.parse::<Reference>().is_ok_and(|r| r.tag_or_latest() == tag);
+    entry.annotations.get(REF_NAME).is_some_and(|name| name == tag || whole(name))
+        || entry.annotations.get(IMAGE_NAME).is_some_and(whole)
 }
 
 fn blob_path(digest: &Digest) -> String {
@@ -139,7 +145,8 @@ impl Layout {
             Place::Directory(folder) => {
                 let path = folder.join(name);
                 // Without NONBLOCK, a pipe in the place of a blob would wait for ever.
-                let opened = File::options().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(&path);
+                let opened =
+                    File::options().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(&path);
                 let file = match opened {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                     opened => opened.map_err(ImageError::file("open", &path))?,
@@ -157,7 +164,10 @@ impl Layout {
     fn member(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, ImageError> {
         let Some(mut range) = self.range(name)? else { return Ok(None) };
         if range.len() > limit {
-            return Err(ImageError::malformed(&self.origin, format!("{name} has {} bytes; at most {limit} are read", range.len())));
+            return Err(ImageError::malformed(
+                &self.origin,
+                format!("{name} has {} bytes; at most {limit} are read", range.len()),
+            ));
         }
         let mut bytes = Vec::with_capacity(range.len() as usize);
         range.read_to_end(&mut bytes).map_err(|source| ImageError::Read { origin: self.origin.clone(), source })?;
@@ -199,7 +209,10 @@ fn docker_archive(mut layout: Layout, index: &[u8], tag: Option<&str>) -> Result
     let origin = layout.origin.clone();
     let images: Vec<Saved> = json(&origin, "manifest.json", index)?;
     let has = |image: &Saved, tag: &str| {
-        image.repo_tags.iter().any(|name| name == tag || name.parse::<Reference>().is_ok_and(|r| r.tag_or_latest() == tag))
+        image
+            .repo_tags
+            .iter()
+            .any(|name| name == tag || name.parse::<Reference>().is_ok_and(|r| r.tag_or_latest() == tag))
     };
     let saved = match (tag, &images[..]) {
         (None, [only]) => Some(only),
@@ -210,11 +223,16 @@ fn docker_archive(mut layout: Layout, index: &[u8], tag: Option<&str>) -> Result
         wanted: format!("with the tag `{}`", tag.unwrap_or("latest")),
         found: images.iter().flat_map(|image| image.repo_tags.clone()).collect(),
     })?;
-    let missing = |name: &str| ImageError::malformed(&origin, format!("manifest.json names `{name}`, which is missing"));
+    let missing =
+        |name: &str| ImageError::malformed(&origin, format!("manifest.json names `{name}`, which is missing"));
     let config_bytes = layout.member(&saved.config, LARGEST_INDEX)?.ok_or_else(|| missing(&saved.config))?;
     let config: ImageConfig = json(&origin, "the image's configuration", &config_bytes)?;
     if config.rootfs.diff_ids.len() != saved.layers.len() {
-        let fault = format!("manifest.json has {} layers, but the configuration {} diff ids", saved.layers.len(), config.rootfs.diff_ids.len());
+        let fault = format!(
+            "manifest.json has {} layers, but the configuration {} diff ids",
+            saved.layers.len(),
+            config.rootfs.diff_ids.len()
+        );
         return Err(ImageError::malformed(&origin, fault));
     }
     let mut layers = Vec::with_capacity(saved.layers.len());
@@ -227,7 +245,8 @@ fn docker_archive(mut layout: Layout, index: &[u8], tag: Option<&str>) -> Result
             Encoding::Plain => (media::DOCKER_LAYER.to_owned(), *diff_id),
             encoding => {
                 let mut hashing = Hashing::new(layout.range(name)?.ok_or_else(|| missing(name))?);
-                io::copy(&mut hashing, &mut io::sink()).map_err(|source| ImageError::Read { origin: origin.clone(), source })?;
+                io::copy(&mut hashing, &mut io::sink())
+                    .map_err(|source| ImageError::Read { origin: origin.clone(), source })?;
                 (encoding.oci_layer(), hashing.finish().0)
             }
         };

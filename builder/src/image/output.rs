@@ -206,7 +206,9 @@ impl Given {
             "image" => OutputKind::Image { push: self.push.unwrap_or(false) },
             "registry" => OutputKind::Image { push: self.push.unwrap_or(true) },
             "cacheonly" => OutputKind::CacheOnly,
-            other => return Err(format!("there is no type `{other}`: oci, docker, local, tar, image, registry, cacheonly")),
+            other => {
+                return Err(format!("there is no type `{other}`: oci, docker, local, tar, image, registry, cacheonly"));
+            }
         };
         Ok(Output { kind, image: self.image })
     }
@@ -273,7 +275,10 @@ mod tests {
     fn the_types_of_buildx() {
         let file = || Destination::Path("out.tar".into());
         assert_eq!(kind("type=oci,dest=out.tar"), OutputKind::Oci { dest: file(), tar: true });
-        assert_eq!(kind("type=oci,dest=d,tar=false"), OutputKind::Oci { dest: Destination::Path("d".into()), tar: false });
+        assert_eq!(
+            kind("type=oci,dest=d,tar=false"),
+            OutputKind::Oci { dest: Destination::Path("d".into()), tar: false }
+        );
         assert_eq!(kind("type=docker,dest=out.tar"), OutputKind::Docker { dest: Some(file()) });
         assert_eq!(kind("type=docker"), OutputKind::Docker { dest: None });
         assert_eq!(kind("out"), OutputKind::Local { dest: "out".into(), platform_split: true });

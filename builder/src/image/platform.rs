@@ -98,7 +98,8 @@ impl fmt::Display for Platform {
 impl FromStr for Platform {
     type Err = PlatformError;
     fn from_str(text: &str) -> Result<Self, PlatformError> {
-        let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+        let word =
+            |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
         let parts: Vec<&str> = text.split('/').collect();
         match parts[..] {
             [os, architecture] if word(os) && word(architecture) => Ok(Self::new(os, architecture, None)),

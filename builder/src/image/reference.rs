@@ -115,7 +115,9 @@ impl FromStr for Reference {
             let first = tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
             let rest = tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
             if !first || !rest || tag.len() > LONGEST_TAG {
-                return Err(fault(format!("`{tag}` is no tag (letters, digits, `_`, `.`, `-`, at most {LONGEST_TAG})")));
+                return Err(fault(format!(
+                    "`{tag}` is no tag (letters, digits, `_`, `.`, `-`, at most {LONGEST_TAG})"
+                )));
             }
         }
         Ok(Self { registry: registry.to_owned(), repository, tag: tag.map(str::to_owned), digest })
@@ -212,13 +214,31 @@ mod tests {
     #[test]
     fn what_the_grammar_forbids_is_refused() {
         for text in [
-            "", ":tag", "Busybox", "a//b", "/a", "a/", "-a", "a-", "a..b", "a___b", "a:", "a:-t", "a b", "a@sha256:00", "h_x.y/a",
-            "h.example:/a", "a:t:u", "../x", "a/../b", ".",
+            "",
+            ":tag",
+            "Busybox",
+            "a//b",
+            "/a",
+            "a/",
+            "-a",
+            "a-",
+            "a..b",
+            "a___b",
+            "a:",
+            "a:-t",
+            "a b",
+            "a@sha256:00",
+            "h_x.y/a",
+            "h.example:/a",
+            "a:t:u",
+            "../x",
+            "a/../b",
+            ".",
         ] {
             assert!(text.parse::<Reference>().is_err(), "{text}");
         }
         assert!(format!("a:{}", "t".repeat(129)).parse::<Reference>().is_err());
         assert!(format!("{}/b", "a".repeat(250)).parse::<Reference>().is_err());
-        assert_eq!(shown("a--b__c.d/e"), "docker.io/a--b__c.d/e:latest");
+        assert_eq!(shown("e/a--b__c.d"), "docker.io/e/a--b__c.d:latest");
     }
 }

@@ -71,20 +71,29 @@ impl ResolvedImage {
     }
 
     /// Reads the configuration and puts layers and diff ids side by side.
-    pub(crate) fn of_manifest(blobs: Arc<dyn Blobs>, digest: Digest, manifest: Manifest, bytes: Vec<u8>) -> Result<Self, ImageError> {
+    pub(crate) fn of_manifest(
+        blobs: Arc<dyn Blobs>,
+        digest: Digest,
+        manifest: Manifest,
+        bytes: Vec<u8>,
+    ) -> Result<Self, ImageError> {
         let origin = blobs.origin();
-        if manifest.config.media_type == media::IN_TOTO || manifest.layers.iter().any(|l| l.media_type == media::IN_TOTO) {
+        if manifest.config.media_type == media::IN_TOTO
+            || manifest.layers.iter().any(|l| l.media_type == media::IN_TOTO)
+        {
             return Err(ImageError::malformed(origin, format!("manifest {digest} is an attestation, no image")));
         }
         let config_bytes = read_document(&*blobs, &manifest.config)?;
         let config: ImageConfig = json(origin, "the image's configuration", &config_bytes)?;
         let (layers, ids) = (&manifest.layers, &config.rootfs.diff_ids);
         if layers.len() != ids.len() {
-            let fault = format!("the manifest has {} layers, but the configuration {} diff ids", layers.len(), ids.len());
+            let fault =
+                format!("the manifest has {} layers, but the configuration {} diff ids", layers.len(), ids.len());
             return Err(ImageError::malformed(origin, fault));
         }
         let pairs = layers.iter().zip(ids);
-        let layers = pairs.map(|(layer, diff_id)| ImageLayer { descriptor: layer.clone(), diff_id: *diff_id }).collect();
+        let layers =
+            pairs.map(|(layer, diff_id)| ImageLayer { descriptor: layer.clone(), diff_id: *diff_id }).collect();
         Ok(Self {
             digest,
             manifest: Arc::new(manifest),
@@ -122,17 +131,30 @@ pub(crate) fn parse(origin: &str, descriptor: &Descriptor, bytes: &[u8]) -> Resu
     let what = || format!("document {}", descriptor.digest);
     let probe: Probe = json(origin, what(), bytes)?;
     match (probe.schema_version, probe.manifests, probe.config) {
-        (Some(1), ..) => Err(ImageError::malformed(origin, "it is a manifest of docker's schema 1, which was given up in 2022: push the image again")),
+        (Some(1), ..) => Err(ImageError::malformed(
+            origin,
+            "it is a manifest of docker's schema 1, which was given up in 2022: push the image again",
+        )),
         // Both at once is the confusion that CVE-2021-41190 is about.
-        (_, Some(_), Some(_)) => Err(ImageError::malformed(origin, format!("document {} is both an index and a manifest", descriptor.digest))),
+        (_, Some(_), Some(_)) => Err(ImageError::malformed(
+            origin,
+            format!("document {} is both an index and a manifest", descriptor.digest),
+        )),
         (_, Some(_), None) => Ok(Parsed::Index(json(origin, what(), bytes)?)),
         (_, None, Some(_)) if !descriptor.is_index() => Ok(Parsed::Manifest(json(origin, what(), bytes)?)),
-        _ => Err(ImageError::malformed(origin, format!("document {} is neither an image index nor a manifest", descriptor.digest))),
+        _ => Err(ImageError::malformed(
+            origin,
+            format!("document {} is neither an image index nor a manifest", descriptor.digest),
+        )),
     }
 }
 
 /// The entry of an index that suits the platform best; the first of equals.
-pub(crate) fn pick<'a>(origin: &str, entries: &'a [Descriptor], wanted: &Platform) -> Result<&'a Descriptor, ImageError> {
+pub(crate) fn pick<'a>(
+    origin: &str,
+    entries: &'a [Descriptor],
+    wanted: &Platform,
+) -> Result<&'a Descriptor, ImageError> {
     let images = || entries.iter().filter(|entry| !entry.is_about());
     let platform = |entry: &&Descriptor| entry.platform.clone().filter(|platform| !platform.os.is_empty());
     let suiting = images().filter_map(|entry| Some((wanted.distance(&platform(&entry)?)?, entry)));
@@ -148,7 +170,7 @@ pub(crate) fn pick<'a>(origin: &str, entries: &'a [Descriptor], wanted: &Platfor
             if found.is_empty() {
                 found.push("none".into());
             }
-            Err(ImageError::NoPlatform { origin: origin.to_owned(), wanted: wanted.clone(), found })
+            Err(ImageError::NoPlatform { origin: origin.to_owned(), wanted: wanted.to_string(), found })
         }
     }
 }
@@ -157,7 +179,10 @@ pub(crate) fn pick<'a>(origin: &str, entries: &'a [Descriptor], wanted: &Platfor
 pub(crate) fn read_document(blobs: &dyn Blobs, descriptor: &Descriptor) -> Result<Vec<u8>, ImageError> {
     let (origin, wanted, size) = (blobs.origin(), descriptor.digest, descriptor.size);
     if size > LARGEST_DOCUMENT {
-        return Err(ImageError::malformed(origin, format!("document {wanted} is said to have {size} bytes; at most {LARGEST_DOCUMENT} are read")));
+        return Err(ImageError::malformed(
+            origin,
+            format!("document {wanted} is said to have {size} bytes; at most {LARGEST_DOCUMENT} are read"),
+        ));
     }
     let mut bytes = Vec::with_capacity(size as usize);
     let read = blobs.open(descriptor)?.take(size + 1).read_to_end(&mut bytes);
@@ -173,8 +198,16 @@ pub(crate) fn read_document(blobs: &dyn Blobs, descriptor: &Descriptor) -> Resul
     }
 }
 
-pub(crate) fn json<T: serde::de::DeserializeOwned>(origin: &str, what: impl Into<String>, bytes: &[u8]) -> Result<T, ImageError> {
-    serde_json::from_slice(bytes).map_err(|source| ImageError::Json { origin: origin.to_owned(), what: what.into(), source })
+pub(crate) fn json<T: serde::de::DeserializeOwned>(
+    origin: &str,
+    what: impl Into<String>,
+    bytes: &[u8],
+) -> Result<T, ImageError> {
+    serde_json::from_slice(bytes).map_err(|source| ImageError::Json {
+        origin: origin.to_owned(),
+        what: what.into(),
+        source,
+    })
 }
 
 /// Hashes and counts what is read through it.
