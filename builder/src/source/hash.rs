@@ -1,0 +1,104 @@
+//! Files to digests: each read once, in parallel.
+
+use super::SourceError;
+use super::node::Status;
+use super::scan::open_below;
+use super::stat_cache::{Record, is_racy};
+use buildscope_record::Digest;
+use rustix::fs::{OFlags, fgetxattr, fstat};
+use rustix::io::Errno;
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+/// A file up to this size is kept in memory after it was hashed, so that copying it needs no second
+/// open and read: of 20,000 small files, those cost more than the writing.
+const KEPT_FILE: u64 = 64 << 10;
+/// And that many bytes of all together.
+const KEPT_ALL: u64 = 128 << 20;
+/// How often a file that changes under the reader is read again.
+const ATTEMPTS: u32 = 4;
+const CAPABILITY: &str = "security.capability";
+
+/// What a file held when it was read.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// How many there are.
+    pub size: u64,
+    /// Its `security.capability`: of the extended attributes, the one that image layers carry.
+    pub capability: Option<Vec<u8>>,
+    pub(super) kept: Option<Arc<[u8]>>,
+}
+
+/// Reads files below one root.
+pub(super) struct Hasher<'a> {
+    pub(super) root: BorrowedFd<'a>,
+    pub(super) root_path: &'a Path,
+    /// Bytes kept in memory so far.
+    pub(super) kept: &'a AtomicU64,
+}
+
+impl Hasher<'_> {
+    /// Reads the file at `path`. The record is there if the file's `stat` tells its content from any later one.
+    pub(super) fn read(&self, path: &Path) -> Result<(Facts, Option<Record>), SourceError> {
+        let fail = |source| SourceError::io("read", self.root_path.join(path), source);
+        for _ in 0..ATTEMPTS {
+            let read_at = SystemTime::now();
+            let fd = open_below(self.root, path, OFlags::RDONLY).map_err(|error| fail(error.into()))?;
+            let before = Status::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
+            let mut file = File::from(fd);
+            let kept = before.size <= KEPT_FILE
+                && self.kept.fetch_add(before.size, Ordering::Relaxed) + before.size <= KEPT_ALL;
+            let (digest, size, bytes) = if before.size <= KEPT_FILE {
+                // One byte more than there should be: the end of the file shows in the first read.
+                let mut bytes = Vec::with_capacity(before.size as usize + 1);
+                file.read_to_end(&mut bytes).map_err(fail)?;
+                (Digest::of(&bytes), bytes.len() as u64, kept.then(|| bytes.into()))
+            } else {
+                let (digest, size) = stream(&mut file).map_err(fail)?;
+                (digest, size, None)
+            };
+            let capability = capability(&file).map_err(|error| fail(error.into()))?;
+            let after = Status::from(&fstat(&file).map_err(|error| fail(error.into()))?);
+            if size == before.size
+                && (after.mtime, after.ctime, after.size) == (before.mtime, before.ctime, before.size)
+            {
+                let known = capability.is_none() && !is_racy(before.ctime, read_at);
+                let record = known.then(|| Record::new(&before, digest));
+                return Ok((Facts { digest, size, capability, kept: bytes }, record));
+            }
+        }
+        Err(SourceError::Unsteady(self.root_path.join(path)))
+    }
+}
+
+fn stream(file: &mut File) -> std::io::Result<(Digest, u64)> {
+    let (mut hash, mut size) = (Sha256::new(), 0);
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok((Digest::from_bytes(hash.finalize().into()), size)),
+            n => {
+                hash.update(&buffer[..n]);
+                size += n as u64;
+            }
+        }
+    }
+}
+
+fn capability(file: &File) -> Result<Option<Vec<u8>>, Errno> {
+    // The kernel's struct vfs_ns_cap_data has 24 bytes.
+    let mut value = [0; 64];
+    match fgetxattr(file, CAPABILITY, &mut value[..]) {
+        Ok(n) => Ok(Some(value[..n].to_vec())),
+        Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,125 @@
+//! Directories to nodes: in parallel, relative to open directories, following no link.
+
+use super::SourceError;
+use super::node::{Node, NodeKind, Status};
+use rayon::prelude::*;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, openat2, readlinkat, statat};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What an ignore file says of a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Verdict {
+    /// It is not part of the context.
+    pub excluded: bool,
+    /// If it is an excluded directory: something below it may be taken back in.
+    pub reincluded_below: bool,
+}
+
+/// Judges a path relative to the context.
+pub(super) type Filter = Box<dyn Fn(&Path) -> Verdict + Send + Sync>;
+
+/// Reads directories below one root.
+pub(super) struct Scanner<'a> {
+    pub(super) root: BorrowedFd<'a>,
+    /// Where the root is, for messages.
+    pub(super) root_path: &'a Path,
+    pub(super) filter: Option<&'a Filter>,
+    /// Entries looked at.
+    pub(super) walked: &'a AtomicU64,
+}
+
+impl Scanner<'_> {
+    /// Reads `node`, the directory at `path`, and everything below it.
+    pub(super) fn subtree(&self, node: &Node, path: &Path) -> Result<(), SourceError> {
+        self.children(node, path)?.par_iter().with_min_len(64).try_for_each(|child| match child.is_dir() {
+            true => self.subtree(child, &path.join(child.name())),
+            false => Ok(()),
+        })
+    }
+
+    /// The entries of `node`, the directory at `path`.
+    pub(super) fn children<'n>(&self, node: &'n Node, path: &Path) -> Result<&'n [Node], SourceError> {
+        if let Some(children) = node.children.get() {
+            return Ok(children);
+        }
+        let children = self.read(path)?;
+        // Where two threads read one directory, the first to end wins.
+        Ok(node.children.get_or_init(|| children))
+    }
+
+    fn read(&self, path: &Path) -> Result<Box<[Node]>, SourceError> {
+        let fail = |source| SourceError::io("read the directory", self.root_path.join(path), source);
+        let fd = open_below(self.root, path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(fail)?;
+        let names = names(&fd).map_err(fail)?;
+        self.walked.fetch_add(names.len() as u64, Ordering::Relaxed);
+        let nodes: Vec<Option<Node>> = names
+            .into_par_iter()
+            .with_min_len(256)
+            .map(|name| self.look_at(&fd, path, name))
+            .collect::<Result<_, _>>()?;
+        let mut nodes: Vec<Node> = nodes.into_iter().flatten().collect();
+        nodes.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        Ok(nodes.into())
+    }
+
+    /// None for what is not part of the context, or went away since its name was read.
+    fn look_at(&self, dir: &OwnedFd, parent_path: &Path, name: CString) -> Result<Option<Node>, SourceError> {
+        let os_name = OsStr::from_bytes(name.as_bytes());
+        let path = self.filter.map(|_| parent_path.join(os_name));
+        let verdict = match (self.filter, &path) {
+            (Some(filter), Some(path)) => filter(path),
+            _ => Verdict::default(),
+        };
+        if verdict.excluded && !verdict.reincluded_below {
+            return Ok(None);
+        }
+        let fail = |source| SourceError::io("read", self.root_path.join(parent_path).join(os_name), source);
+        let stat = match statat(dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(fail(error)),
+        };
+        let kind = if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+            let target = readlinkat(dir, &name, Vec::new()).map_err(fail)?;
+            NodeKind::Symlink(PathBuf::from(OsString::from_vec(target.into_bytes())))
+        } else {
+            match NodeKind::of(&stat) {
+                Some(kind) => kind,
+                None => return Ok(None),
+            }
+        };
+        let node = Node::new(os_name.to_owned(), kind, Status::from(&stat));
+        if verdict.excluded {
+            // An excluded directory is there only if something below it is.
+            let (true, Some(path)) = (node.is_dir(), path) else { return Ok(None) };
+            if self.children(&node, &path)?.is_empty() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(node))
+    }
+}
+
+/// Opens what is at `path` below `root`: no symbolic link on the way or at the end, no `..` out of it.
+pub(super) fn open_below(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    openat2(root, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
+}
+
+fn names(dir: &OwnedFd) -> rustix::io::Result<Vec<CString>> {
+    let mut buffer = Vec::with_capacity(64 << 10);
+    let mut entries = RawDir::new(dir, buffer.spare_capacity_mut());
+    let mut names = Vec::new();
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(names)
+}
