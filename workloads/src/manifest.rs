@@ -127,7 +127,7 @@ pub struct ExpectedFile {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExpectedImage {
-    /// Layers on top of the base image's.
+    /// All its layers, the base image's included (busybox has one).
     pub layers: Option<usize>,
     /// `CMD`.
     pub cmd: Option<Vec<String>>,

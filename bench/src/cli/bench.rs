@@ -1,0 +1,198 @@
+//! `buildscope bench`.
+
+use super::{Failure, Root};
+use crate::export;
+use crate::run::{self, Announce, Case, Run, Sample, Subject};
+use buildscope_workloads::{Corpus, Scenario, Workload};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use miette::{IntoDiagnostic, miette};
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Build workloads over and over, and say what can be trusted of the times
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The workloads [default: those that are marked as quick]
+    workload: Vec<String>,
+    /// Where the workloads are [default: workloads/corpus of the source tree around the working directory or the binary]
+    #[arg(long, value_name = "DIR", env = "BUILDSCOPE_CORPUS")]
+    corpus: Option<PathBuf>,
+    /// Policies to compare; the first is what the others are set against
+    #[arg(long, value_delimiter = ',', default_value = "serial,stages,instructions")]
+    policies: Vec<String>,
+    /// Storage drivers to compare
+    #[arg(long, value_delimiter = ',', default_value = "auto")]
+    drivers: Vec<String>,
+    /// Numbers of slots to compare; 0 is no limit
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    jobs: Vec<usize>,
+    /// Cache states; a workload is measured in those that it has
+    #[arg(long, value_delimiter = ',', value_name = "STATES", default_value = "cold,warm")]
+    caches: Vec<Scenario>,
+    /// Builds a case, fixed before anything is measured
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    runs: u32,
+    /// What the order of builds comes from [default: the time]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Another buildscope to measure: NAME=PATH; may be repeated. The first is what the others are set against [default: this one]
+    #[arg(long, value_name = "NAME=PATH")]
+    binary: Vec<String>,
+    /// Where run.json and the build records go [default: runs/TIME in the root]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write hyperfine's JSON, after every round anew
+    #[arg(long, value_name = "FILE")]
+    export_json: Option<PathBuf>,
+    #[command(flatten)]
+    root: Root,
+}
+
+const EXAMPLES: &str = "Examples:
+  buildscope bench                                     the quick workloads, all policies, cold and warm
+  buildscope bench diamond fan --caches cold --runs 20
+  buildscope bench files --policies instructions --caches cold,warm,edit --export-json files.json
+  buildscope bench chain --binary old=./buildscope-1.0 --binary new=target/release/buildscope";
+
+/// Measures, prints the table, exits 1 if a build failed or gave the wrong image.
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let plan = arguments.resolve()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
+    let mut screen = Screen::new(&arguments);
+    let run = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let interrupt = stop.clone();
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                interrupt.cancel();
+            }
+        });
+        run::measure(&plan, &mut screen, &stop).await
+    });
+    let run = run.map_err(Failure::internal)?;
+    screen.bar.finish_and_clear();
+    screen.export(&run)?;
+    for warning in run.environment.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    super::table::print(&run);
+    eprintln!("raw samples and build records: {}", plan.folder.display());
+    for (case, sample) in run.faults() {
+        eprintln!("{case}, round {}: {}", sample.round, sample.fault.as_deref().unwrap_or_default());
+    }
+    if run.faults().next().is_some() { Err(Failure::Told) } else { Ok(()) }
+}
+
+impl Arguments {
+    fn resolve(&self) -> Result<run::Plan, Failure> {
+        if self.runs == 0 {
+            return Err(Failure::usage(miette!("--runs takes at least 1")));
+        }
+        let started = jiff::Timestamp::now();
+        let root = self.root.resolve()?;
+        let workloads = self.workloads()?;
+        let subjects = self.subjects()?;
+        let cases: Vec<_> = workloads
+            .iter()
+            .flat_map(|workload| self.caches.iter().filter(|&scenario| workload.manifest.scenarios.contains(scenario)).map(move |&scenario| (workload, scenario)))
+            .flat_map(|(workload, scenario)| {
+                subjects.iter().map(move |subject| Case { workload: workload.name.clone(), scenario, subject: subject.clone() })
+            })
+            .collect();
+        if cases.is_empty() {
+            return Err(Failure::usage(miette!("none of these workloads has any of these cache states")));
+        }
+        let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
+        Ok(run::Plan {
+            workloads,
+            cases,
+            runs: self.runs,
+            seed: self.seed.unwrap_or_else(|| started.as_nanosecond() as u64),
+            folder: self.out.clone().unwrap_or_else(|| root.join("runs").join(&stamp)),
+            scratch: root.join("bench").join(format!("{stamp}-{}", std::process::id())),
+        })
+    }
+
+    fn workloads(&self) -> Result<Vec<Workload>, Failure> {
+        let corpus = match &self.corpus {
+            Some(folder) => Corpus::open(folder),
+            None => {
+                let near: Vec<_> = [std::env::current_dir(), std::env::current_exe()].into_iter().flatten().collect();
+                Corpus::find(near.iter().map(PathBuf::as_path))
+            }
+        };
+        let corpus = corpus.into_diagnostic().map_err(Failure::Usage)?;
+        let workloads: Result<Vec<_>, _> = if self.workload.is_empty() {
+            corpus.all().map(|all| all.into_iter().filter(|workload| workload.manifest.quick).collect())
+        } else {
+            self.workload.iter().map(|name| corpus.load(name)).collect()
+        };
+        workloads.into_diagnostic().map_err(Failure::Usage)
+    }
+
+    fn subjects(&self) -> Result<Vec<Subject>, Failure> {
+        let mut binaries = Vec::new();
+        for binary in &self.binary {
+            let (name, path) = binary.split_once('=').ok_or_else(|| Failure::usage(miette!("--binary takes NAME=PATH, not `{binary}`")))?;
+            binaries.push((name.to_owned(), PathBuf::from(path)));
+        }
+        if binaries.is_empty() {
+            binaries.push(("buildscope".to_owned(), std::env::current_exe().map_err(Failure::internal)?));
+        }
+        let mut subjects = Vec::new();
+        for (builder, binary) in &binaries {
+            for policy in &self.policies {
+                policy.parse::<buildscope_builder::schedule::Policy>().into_diagnostic().map_err(Failure::Usage)?;
+                for driver in &self.drivers {
+                    for &jobs in &self.jobs {
+                        let (builder, binary) = (builder.clone(), binary.clone());
+                        subjects.push(Subject { builder, binary, policy: policy.clone(), driver: driver.clone(), jobs });
+                    }
+                }
+            }
+        }
+        Ok(subjects)
+    }
+}
+
+/// Progress on standard error, and the exports that are written while it goes on.
+struct Screen<'a> {
+    bar: ProgressBar,
+    arguments: &'a Arguments,
+}
+
+impl<'a> Screen<'a> {
+    fn new(arguments: &'a Arguments) -> Self {
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self { bar: ProgressBar::no_length().with_style(style), arguments }
+    }
+
+    fn export(&self, run: &Run) -> Result<(), Failure> {
+        let write = |path: &PathBuf, text: String| {
+            fs::write(path, text).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))
+        };
+        self.arguments.export_json.iter().try_for_each(|path| write(path, export::hyperfine_v1::export(run)))
+    }
+}
+
+impl Announce for Screen<'_> {
+    fn preparing(&mut self, case: &Case) {
+        self.bar.set_message(format!("preparing {case}"));
+    }
+
+    fn sampled(&mut self, case: &Case, sample: &Sample, done: u32, total: u32, left: Duration) {
+        self.bar.set_length(total.into());
+        self.bar.set_position(done.into());
+        let left = left.as_secs();
+        self.bar.set_message(format!("{case}: {:.3} s; about {}:{:02} left", sample.wall, left / 60, left % 60));
+    }
+
+    fn round(&mut self, run: &Run) {
+        // A file that cannot be written now is an error at the end; the measuring goes on.
+        let _ = self.export(run);
+    }
+}

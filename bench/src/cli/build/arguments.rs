@@ -1,0 +1,148 @@
+//! What was typed: `docker buildx build`'s flags and our own.
+
+use crate::cli::Root;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// Build an image from a Dockerfile
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The build context: a directory
+    #[arg(default_value = ".")]
+    pub(super) context: PathBuf,
+    /// The Dockerfile [default: Dockerfile in the context]; `-` reads it from standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Name the image; may be repeated
+    #[arg(short, long, value_name = "NAME[:TAG]")]
+    pub(super) tag: Vec<String>,
+    /// Build this stage, and of the others only what it needs
+    #[arg(long, value_name = "STAGE")]
+    pub(super) target: Option<String>,
+    /// Set an ARG; without a value, from the environment. SOURCE_DATE_EPOCH sets the image's times
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(super) build_arg: Vec<String>,
+    /// Another context: NAME=DIRECTORY or NAME=oci-layout://DIRECTORY[:TAG]
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) build_context: Vec<String>,
+    /// Label the image
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) label: Vec<String>,
+    /// Build for this platform
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(super) platform: Option<String>,
+    /// Use no step's result from the cache
+    #[arg(long)]
+    pub(super) no_cache: bool,
+    /// Use no result of these stages from the cache
+    #[arg(long, value_name = "STAGE")]
+    pub(super) no_cache_filter: Vec<String>,
+    /// Look for newer base images
+    #[arg(long)]
+    pub(super) pull: bool,
+    /// Where the image goes: type=oci,dest=FILE[,rewrite-timestamp=true] and others; none keeps it in the store
+    #[arg(short, long, value_name = "SPEC")]
+    pub(super) output: Vec<String>,
+    /// Send the image to its registry: short for --output type=registry
+    #[arg(long)]
+    pub(super) push: bool,
+    /// Import a cache
+    #[arg(long, value_name = "SPEC")]
+    pub(super) cache_from: Vec<String>,
+    /// Export the cache
+    #[arg(long, value_name = "SPEC")]
+    pub(super) cache_to: Vec<String>,
+    /// Give a secret to RUN --mount=type=secret
+    #[arg(long, value_name = "id=ID[,src=FILE|,env=NAME]")]
+    pub(super) secret: Vec<String>,
+    /// Give an SSH agent to RUN --mount=type=ssh
+    #[arg(long, value_name = "ID[=SOCKET|=KEY]")]
+    pub(super) ssh: Vec<String>,
+    /// Allow what needs it: network.host, security.insecure, device
+    #[arg(long, value_name = "ENTITLEMENT")]
+    pub(super) allow: Vec<String>,
+    /// The network of RUN steps: default, none or host
+    #[arg(long, value_name = "MODE")]
+    pub(super) network: Option<String>,
+    /// Add a line to /etc/hosts of RUN steps
+    #[arg(long, value_name = "HOST:IP")]
+    pub(super) add_host: Vec<String>,
+    /// Size of /dev/shm of RUN steps
+    #[arg(long, value_name = "BYTES")]
+    pub(super) shm_size: Option<String>,
+    /// A limit of RUN steps
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    pub(super) ulimit: Vec<String>,
+    /// Memory of a RUN step
+    #[arg(short, long, value_name = "BYTES")]
+    pub(super) memory: Option<String>,
+    /// Processors of a RUN step
+    #[arg(long, value_name = "N")]
+    pub(super) cpus: Option<f64>,
+    /// Time of a RUN step
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) timeout: Option<f64>,
+    /// Write the image's id to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) iidfile: Option<PathBuf>,
+    /// Write the result's digests to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) metadata_file: Option<PathBuf>,
+
+    /// How fine the parallelism is: serial, stages or instructions
+    #[arg(long, value_name = "POLICY", default_value = "instructions", help_heading = "How it is built")]
+    pub(super) policy: String,
+    /// Steps at a time; 0 is no limit [default: no limit]
+    #[arg(short, long, value_name = "N", default_value_t = 0, help_heading = "How it is built")]
+    pub(super) jobs: usize,
+    /// The storage driver: auto, erofs, overlay, fuse-overlayfs, btrfs or copy
+    #[arg(long, value_name = "DRIVER", default_value = "auto", help_heading = "How it is built")]
+    pub(super) driver: String,
+    /// What runs RUN steps: native or oci
+    #[arg(long, value_name = "EXECUTOR", default_value = "native", help_heading = "How it is built")]
+    pub(super) executor: String,
+    #[command(flatten)]
+    pub(super) root: Root,
+
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, help_heading = "What is seen")]
+    pub(super) progress: ProgressMode,
+    /// Show nothing but the image's id: short for --progress quiet
+    #[arg(short, long, help_heading = "What is seen")]
+    pub(super) quiet: bool,
+    /// Write the build record (JSON)
+    #[arg(long, value_name = "FILE", help_heading = "What is seen")]
+    pub(super) record: Option<PathBuf>,
+    /// Write the timeline (Chrome trace JSON, for Perfetto)
+    #[arg(long, value_name = "FILE", help_heading = "What is seen")]
+    pub(super) trace: Option<PathBuf>,
+    /// Write every span of the engine as it happens (Chrome trace JSON)
+    #[arg(long, value_name = "FILE", help_heading = "What is seen")]
+    pub(super) engine_trace: Option<PathBuf>,
+    /// Sample the builder's own stacks: flamegraph.svg and stacks.folded in this directory
+    #[arg(long, value_name = "DIR", help_heading = "What is seen")]
+    pub(super) pprof: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "Examples:
+  buildscope build -t app .
+  buildscope build --policy serial --record serial.json . && buildscope explain serial.json
+  buildscope build --output type=oci,dest=app.tar --build-context gcc=oci-layout://bases/gcc .
+  SOURCE_DATE_EPOCH=0 buildscope build --output type=oci,dest=app.tar,rewrite-timestamp=true .";
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    /// tty on a terminal, else plain
+    #[default]
+    Auto,
+    /// Live lines on a terminal
+    Tty,
+    /// A line an event, as BuildKit writes it
+    Plain,
+    /// BuildKit's SolveStatus as JSON lines
+    Rawjson,
+    /// Nothing
+    Quiet,
+}

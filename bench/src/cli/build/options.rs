@@ -1,0 +1,129 @@
+//! From what was typed to what is done: defaults filled in, and refused what cannot be done yet.
+
+use super::arguments::{Arguments, ProgressMode};
+use crate::cli::Failure;
+use buildscope_builder::build::{DockerfileInput, Request};
+use buildscope_builder::schedule::Policy;
+use miette::{IntoDiagnostic, WrapErr, miette};
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+/// A build, ready to be run.
+#[derive(Debug)]
+pub(super) struct Options {
+    pub(super) request: Request,
+    pub(super) root: PathBuf,
+    pub(super) progress: ProgressMode,
+    pub(super) iidfile: Option<PathBuf>,
+    pub(super) metadata_file: Option<PathBuf>,
+    pub(super) record: Option<PathBuf>,
+    pub(super) trace: Option<PathBuf>,
+    pub(super) engine_trace: Option<PathBuf>,
+    pub(super) pprof: Option<PathBuf>,
+}
+
+impl Arguments {
+    pub(super) fn resolve(self) -> Result<Options, Failure> {
+        self.refuse_what_is_not_there()?;
+        let policy: Policy = self.policy.parse().into_diagnostic().map_err(Failure::Usage)?;
+        let dockerfile = self.dockerfile()?;
+        if self.context == Path::new("-") {
+            return Err(refused("a context from standard input (`-`)"));
+        }
+        if !self.context.is_dir() {
+            return Err(Failure::usage(miette!("the build context {} is no directory", self.context.display())));
+        }
+        let build_args = self.build_arg.iter().filter_map(|arg| build_arg(arg)).collect::<std::collections::BTreeMap<_, _>>();
+        let epoch = build_args.get("SOURCE_DATE_EPOCH").cloned().or_else(|| std::env::var("SOURCE_DATE_EPOCH").ok());
+        let source_date_epoch = epoch.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose();
+        let source_date_epoch =
+            source_date_epoch.into_diagnostic().wrap_err("SOURCE_DATE_EPOCH takes seconds since 1970").map_err(Failure::Usage)?;
+        Ok(Options {
+            request: Request {
+                dockerfile,
+                build_args,
+                target: self.target,
+                named_contexts: pairs("--build-context", &self.build_context)?,
+                labels: pairs("--label", &self.label)?,
+                platform: self.platform,
+                no_cache: self.no_cache,
+                policy,
+                jobs: self.jobs,
+                tags: self.tag,
+                outputs: self.output,
+                source_date_epoch,
+                context: self.context,
+            },
+            root: self.root.resolve()?,
+            progress: match self.progress {
+                _ if self.quiet => ProgressMode::Quiet,
+                ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Tty,
+                ProgressMode::Auto => ProgressMode::Plain,
+                mode => mode,
+            },
+            iidfile: self.iidfile,
+            metadata_file: self.metadata_file,
+            record: self.record,
+            trace: self.trace,
+            engine_trace: self.engine_trace,
+            pprof: self.pprof,
+        })
+    }
+
+    fn dockerfile(&self) -> Result<DockerfileInput, Failure> {
+        match &self.file {
+            None => Ok(DockerfileInput::File(self.context.join("Dockerfile"))),
+            Some(file) if file == Path::new("-") => {
+                let mut text = String::new();
+                let read = std::io::stdin().read_to_string(&mut text);
+                read.into_diagnostic().wrap_err("reading the Dockerfile from standard input").map_err(Failure::Usage)?;
+                Ok(DockerfileInput::Text { name: "standard input".into(), text })
+            }
+            Some(file) => Ok(DockerfileInput::File(file.clone())),
+        }
+    }
+
+    /// No flag is silently ignored: what has no effect yet is an error.
+    fn refuse_what_is_not_there(&self) -> Result<(), Failure> {
+        let flags: [(&str, bool); 17] = [
+            ("--no-cache-filter", !self.no_cache_filter.is_empty()),
+            ("--pull", self.pull),
+            ("--push", self.push),
+            ("--cache-from", !self.cache_from.is_empty()),
+            ("--cache-to", !self.cache_to.is_empty()),
+            ("--secret", !self.secret.is_empty()),
+            ("--ssh", !self.ssh.is_empty()),
+            ("--allow", !self.allow.is_empty()),
+            ("--network", self.network.is_some()),
+            ("--add-host", !self.add_host.is_empty()),
+            ("--shm-size", self.shm_size.is_some()),
+            ("--ulimit", !self.ulimit.is_empty()),
+            ("--memory", self.memory.is_some()),
+            ("--cpus", self.cpus.is_some()),
+            ("--timeout", self.timeout.is_some()),
+            ("--driver", self.driver != "auto"),
+            ("--executor", self.executor != "native"),
+        ];
+        flags.into_iter().find(|flag| flag.1).map_or(Ok(()), |(name, _)| Err(refused(name)))
+    }
+}
+
+fn refused(what: &str) -> Failure {
+    Failure::usage(miette!("{what} is not supported yet"))
+}
+
+/// `NAME=value`; a bare `NAME` takes its value from the environment, and is nothing where that has none (as docker does it).
+fn build_arg(arg: &str) -> Option<(String, String)> {
+    match arg.split_once('=') {
+        Some((name, value)) => Some((name.to_owned(), value.to_owned())),
+        None => Some((arg.to_owned(), std::env::var(arg).ok()?)),
+    }
+}
+
+fn pairs<T: FromIterator<(String, String)>>(flag: &str, values: &[String]) -> Result<T, Failure> {
+    let pair = |value: &String| {
+        let (name, value) = value.split_once('=').ok_or_else(|| Failure::usage(miette!("{flag} takes NAME=VALUE, not `{value}`")))?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    values.iter().map(pair).collect()
+}

@@ -1,0 +1,23 @@
+//! What a running build shows on standard error.
+//!
+//! *Takes* the builder's events. *Gives* lines: live ones on a terminal, BuildKit's plain format,
+//! or its raw JSON, so that tools which read those read ours.
+
+mod names;
+mod plain;
+mod rawjson;
+mod tty;
+
+use crate::cli::build::ProgressMode;
+use buildscope_builder::build::Progress;
+use std::sync::Arc;
+
+/// The view for a mode; [`ProgressMode::Auto`] has been resolved before.
+pub fn view(mode: ProgressMode) -> Arc<dyn Progress> {
+    match mode {
+        ProgressMode::Tty => Arc::new(tty::Tty::new()),
+        ProgressMode::Plain | ProgressMode::Auto => Arc::new(plain::Plain::new(std::io::stderr())),
+        ProgressMode::Rawjson => Arc::new(rawjson::RawJson::new(std::io::stderr())),
+        ProgressMode::Quiet => Arc::new(()),
+    }
+}

@@ -1,0 +1,133 @@
+//! BuildKit's plain progress: `#7 [build 3/5] RUN make`, `#7 0.412 cc -c a.c`, `#7 DONE 1.2s`.
+
+use super::names::Names;
+use buildscope_builder::build::{Event, Progress};
+use buildscope_record::{Outcome, StepId};
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// Writes each event as it comes.
+#[derive(Debug)]
+pub(super) struct Plain<W>(Mutex<State<W>>);
+
+#[derive(Debug)]
+struct State<W> {
+    out: W,
+    names: Names,
+    /// Numbers are given in the order in which things are first seen.
+    seen: HashMap<Subject, (usize, Instant)>,
+    /// Who has written last: others repeat their name before they go on.
+    current: Option<Subject>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Subject {
+    Step(StepId),
+    Task(String),
+}
+
+impl<W: Write> Plain<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self(Mutex::new(State { out, names: Names::default(), seen: HashMap::new(), current: None }))
+    }
+}
+
+impl<W: Write + Send> Progress for Plain<W> {
+    fn event(&self, event: Event) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Progress that cannot be written must not fail the build.
+        let _ = state.event(event);
+    }
+}
+
+impl<W: Write> State<W> {
+    fn event(&mut self, event: Event) -> std::io::Result<()> {
+        match event {
+            Event::Planned(plan) => self.names = Names::of(&plan),
+            Event::Started(step) => {
+                self.turn_to(&Subject::Step(step))?;
+            }
+            Event::Line { step, at, line, .. } => {
+                let number = self.turn_to(&Subject::Step(step))?;
+                writeln!(self.out, "#{number} {:.3} {}", at.as_secs_f64(), String::from_utf8_lossy(&line))?;
+            }
+            Event::Finished { outcome: Outcome::Pruned, .. } => {}
+            Event::Finished { step, outcome, error } => {
+                let subject = Subject::Step(step);
+                let number = self.turn_to(&subject)?;
+                let seconds = self.seen.get(&subject).map_or(0.0, |seen| seen.1.elapsed().as_secs_f64());
+                match outcome {
+                    Outcome::Cached | Outcome::Joined => writeln!(self.out, "#{number} CACHED\n")?,
+                    Outcome::Failed => writeln!(self.out, "#{number} ERROR: {}\n", error.unwrap_or_default())?,
+                    Outcome::Cancelled => writeln!(self.out, "#{number} CANCELED\n")?,
+                    Outcome::Executed | Outcome::Pruned => writeln!(self.out, "#{number} DONE {seconds:.1}s\n")?,
+                }
+                self.current = None;
+            }
+            Event::Task { name, done } => {
+                let subject = Subject::Task(name);
+                let number = self.turn_to(&subject)?;
+                if done {
+                    let seconds = self.seen.get(&subject).map_or(0.0, |seen| seen.1.elapsed().as_secs_f64());
+                    writeln!(self.out, "#{number} DONE {seconds:.1}s\n")?;
+                    self.current = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the subject write from here on; gives its number.
+    fn turn_to(&mut self, subject: &Subject) -> std::io::Result<usize> {
+        let next = self.seen.len() + 1;
+        let number = self.seen.entry(subject.clone()).or_insert_with(|| (next, Instant::now())).0;
+        if self.current.as_ref() != Some(subject) {
+            if let Some((left, _)) = self.current.as_ref().and_then(|current| self.seen.get(current)) {
+                writeln!(self.out, "#{left} ...\n")?;
+            }
+            let name = match subject {
+                Subject::Step(step) => self.names.get(*step),
+                Subject::Task(name) => name,
+            };
+            writeln!(self.out, "#{number} {name}")?;
+            self.current = Some(subject.clone());
+        }
+        Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_builder::build::Stream;
+    use std::time::Duration;
+
+    #[test]
+    fn lines_of_interleaved_steps_can_be_told_apart() {
+        let plain = Plain::new(Vec::new());
+        let line = |step, text: &str| Event::Line {
+            step: StepId(step),
+            stream: Stream::Stdout,
+            at: Duration::from_millis(250),
+            line: text.as_bytes().to_vec(),
+        };
+        let finished = |step, outcome| Event::Finished { step: StepId(step), outcome, error: Some("exit code: 7".into()) };
+        plain.event(Event::Started(StepId(4)));
+        plain.event(Event::Started(StepId(9)));
+        plain.event(line(4, "hello"));
+        plain.event(finished(4, Outcome::Executed));
+        plain.event(finished(9, Outcome::Failed));
+        plain.event(finished(2, Outcome::Cached));
+        plain.event(finished(3, Outcome::Pruned));
+        plain.event(Event::Task { name: "exporting to oci".into(), done: false });
+        plain.event(Event::Task { name: "exporting to oci".into(), done: true });
+        let state = plain.0.into_inner().unwrap();
+        // No plan was told, so no step has a name.
+        let expected = "#1 [unknown step]\n#1 ...\n\n#2 [unknown step]\n#2 ...\n\n#1 [unknown step]\n#1 0.250 hello\n#1 DONE 0.0s\n\n\
+                        #2 [unknown step]\n#2 ERROR: exit code: 7\n\n#3 [unknown step]\n#3 CACHED\n\n\
+                        #4 exporting to oci\n#4 DONE 0.0s\n\n";
+        assert_eq!(String::from_utf8(state.out).unwrap(), expected);
+    }
+}

@@ -1,0 +1,176 @@
+//! BuildKit's raw progress: one `SolveStatus` a line, as its client's `--progress=rawjson` writes it.
+
+use super::names::Names;
+use buildscope_builder::build::{Event, Progress, Stream};
+use buildscope_builder::plan::Plan;
+use buildscope_record::{Digest, Outcome, StepId};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Writes each event as it comes.
+#[derive(Debug)]
+pub(super) struct RawJson<W>(Mutex<State<W>>);
+
+#[derive(Debug)]
+struct State<W> {
+    out: W,
+    names: Names,
+    plan: Option<Arc<Plan>>,
+    started: HashMap<Digest, Timestamp>,
+}
+
+/// A line: each list may be absent.
+#[derive(Debug, Default, Serialize)]
+struct SolveStatus<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    vertexes: Vec<Vertex<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    logs: Vec<Log>,
+}
+
+#[derive(Debug, Serialize)]
+struct Vertex<'a> {
+    digest: Digest,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inputs: Vec<Digest>,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed: Option<Timestamp>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cached: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Log {
+    vertex: Digest,
+    /// 1 and 2, as file descriptors.
+    stream: u8,
+    /// Base 64, as Go writes bytes.
+    data: String,
+    timestamp: Timestamp,
+}
+
+impl<W: Write> RawJson<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self(Mutex::new(State { out, names: Names::default(), plan: None, started: HashMap::new() }))
+    }
+}
+
+impl<W: Write + Send> Progress for RawJson<W> {
+    fn event(&self, event: Event) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Progress that cannot be written must not fail the build.
+        let _ = state.event(event);
+    }
+}
+
+impl<W: Write> State<W> {
+    fn event(&mut self, event: Event) -> std::io::Result<()> {
+        let now = Timestamp::now();
+        match event {
+            Event::Planned(plan) => {
+                self.names = Names::of(&plan);
+                let live: Vec<_> = plan.graph.node_weights().filter(|step| step.live).map(|step| step.id).collect();
+                self.plan = Some(plan);
+                let vertexes = live.iter().map(|&step| self.step(step)).collect();
+                write(&mut self.out, &SolveStatus { vertexes, ..SolveStatus::default() })
+            }
+            Event::Started(step) => {
+                let digest = self.digest(step);
+                self.started.insert(digest, now);
+                let vertex = Vertex { started: Some(now), ..self.step(step) };
+                write(&mut self.out, &SolveStatus { vertexes: vec![vertex], ..SolveStatus::default() })
+            }
+            Event::Line { step, stream, mut line, .. } => {
+                line.push(b'\n');
+                let stream = match stream {
+                    Stream::Stdout => 1,
+                    Stream::Stderr => 2,
+                };
+                let log = Log { vertex: self.digest(step), stream, data: base64(&line), timestamp: now };
+                write(&mut self.out, &SolveStatus { logs: vec![log], ..SolveStatus::default() })
+            }
+            Event::Finished { outcome: Outcome::Pruned, .. } => Ok(()),
+            Event::Finished { step, outcome, error } => {
+                let started = self.started.get(&self.digest(step)).copied().unwrap_or(now);
+                let cached = matches!(outcome, Outcome::Cached | Outcome::Joined);
+                let error = error.or_else(|| (outcome == Outcome::Cancelled).then(|| "context canceled".to_owned()));
+                let vertex = Vertex { started: Some(started), completed: Some(now), cached, error, ..self.step(step) };
+                write(&mut self.out, &SolveStatus { vertexes: vec![vertex], ..SolveStatus::default() })
+            }
+            Event::Task { name, done } => {
+                let digest = Digest::of(&name);
+                let started = *self.started.entry(digest).or_insert(now);
+                let completed = done.then_some(now);
+                let vertex =
+                    Vertex { digest, inputs: Vec::new(), name: &name, started: Some(started), completed, cached: false, error: None };
+                write(&mut self.out, &SolveStatus { vertexes: vec![vertex], ..SolveStatus::default() })
+            }
+        }
+    }
+
+    /// A vertex's digest need only be the same for the same vertex of one build.
+    fn digest(&self, step: StepId) -> Digest {
+        Digest::of(format!("{step} {}", self.names.get(step)))
+    }
+
+    fn step(&self, step: StepId) -> Vertex<'_> {
+        let inputs = self.plan.as_ref().map(|plan| {
+            let node = petgraph_index(step);
+            plan.graph.neighbors_directed(node, petgraph::Direction::Incoming).map(|from| self.digest(plan.graph[from].id)).collect()
+        });
+        Vertex {
+            digest: self.digest(step),
+            inputs: inputs.unwrap_or_default(),
+            name: self.names.get(step),
+            started: None,
+            completed: None,
+            cached: false,
+            error: None,
+        }
+    }
+}
+
+/// Node indices are step ids (`Plan`).
+fn petgraph_index(step: StepId) -> petgraph::graph::NodeIndex {
+    petgraph::graph::NodeIndex::new(step.index())
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn write(out: &mut impl Write, status: &SolveStatus<'_>) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *out, status)?;
+    out.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn lines_are_solve_statuses() {
+        let raw = RawJson::new(Vec::new());
+        raw.event(Event::Started(StepId(0)));
+        raw.event(Event::Line { step: StepId(0), stream: Stream::Stderr, at: Duration::ZERO, line: b"hi".to_vec() });
+        raw.event(Event::Finished { step: StepId(0), outcome: Outcome::Failed, error: Some("exit code: 7".into()) });
+        let text = String::from_utf8(raw.0.into_inner().unwrap().out).unwrap();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let vertex = &lines[2]["vertexes"][0];
+        assert_eq!(lines[0]["vertexes"][0]["digest"], vertex["digest"]);
+        assert!(vertex["started"].as_str() <= vertex["completed"].as_str());
+        assert_eq!(vertex["error"], "exit code: 7");
+        // "hi\n" in base 64, RFC 4648.
+        assert_eq!((&lines[1]["logs"][0]["data"], &lines[1]["logs"][0]["stream"]), (&"aGkK".into(), &2.into()));
+    }
+}

@@ -1,0 +1,106 @@
+//! Live lines on a terminal: one for each running step, finished ones above them.
+
+use super::names::Names;
+use buildscope_builder::build::{Event, Progress};
+use buildscope_record::{Outcome, StepId};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use owo_colors::{OwoColorize, Stream};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Lines of a failed step that are shown again at its end.
+const TAIL: usize = 20;
+
+/// The view.
+#[derive(Debug)]
+pub(super) struct Tty {
+    bars: MultiProgress,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    names: Names,
+    running: HashMap<StepId, Running>,
+    tasks: HashMap<String, ProgressBar>,
+}
+
+#[derive(Debug)]
+struct Running {
+    bar: ProgressBar,
+    tail: VecDeque<String>,
+}
+
+impl Tty {
+    pub(super) fn new() -> Self {
+        Self { bars: MultiProgress::new(), state: Mutex::default() }
+    }
+
+    fn bar(&self, name: &str) -> ProgressBar {
+        let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed:>6} {wide_msg:.dim}");
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.set_prefix(name.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar
+    }
+
+    fn say(&self, line: &str) {
+        // A terminal that has gone away must not fail the build.
+        let _ = self.bars.println(line);
+    }
+}
+
+impl Progress for Tty {
+    fn event(&self, event: Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Planned(plan) => state.names = Names::of(&plan),
+            Event::Started(step) => {
+                let bar = self.bar(state.names.get(step));
+                state.running.insert(step, Running { bar, tail: VecDeque::new() });
+            }
+            Event::Line { step, line, .. } => {
+                let Some(running) = state.running.get_mut(&step) else { return };
+                let line = String::from_utf8_lossy(&line).into_owned();
+                running.bar.set_message(line.clone());
+                running.tail.push_back(line);
+                if running.tail.len() > TAIL {
+                    running.tail.pop_front();
+                }
+            }
+            Event::Finished { outcome: Outcome::Pruned, .. } => {}
+            Event::Finished { step, outcome, error } => {
+                let running = state.running.remove(&step);
+                let seconds = running.as_ref().map_or(0.0, |running| running.bar.elapsed().as_secs_f64());
+                if let Some(running) = &running {
+                    running.bar.finish_and_clear();
+                }
+                let name = state.names.get(step);
+                match outcome {
+                    Outcome::Cached | Outcome::Joined => self.say(&format!("✓ {name} {}", "cached".cyan())),
+                    Outcome::Executed | Outcome::Pruned => self.say(&format!("✓ {name} {}", format!("{seconds:.1}s").green())),
+                    Outcome::Cancelled => self.say(&format!("- {name} {}", "cancelled".yellow())),
+                    Outcome::Failed => {
+                        for line in running.iter().flat_map(|running| &running.tail) {
+                            self.say(&format!("  {line}"));
+                        }
+                        let error = error.unwrap_or_default();
+                        self.say(&format!("✗ {name} {}", error.if_supports_color(Stream::Stderr, |text| text.red())));
+                    }
+                }
+            }
+            Event::Task { name, done: false } => {
+                let bar = self.bar(&name);
+                state.tasks.insert(name, bar);
+            }
+            Event::Task { name, done: true } => {
+                let Some(bar) = state.tasks.remove(&name) else { return };
+                let seconds = bar.elapsed().as_secs_f64();
+                bar.finish_and_clear();
+                self.say(&format!("✓ {name} {}", format!("{seconds:.1}s").green()));
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Where a run was measured: what must be the same before two runs may be compared.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+/// The machine and its state when a run began.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Environment {
+    /// The processor's model name.
+    pub cpu: Option<String>,
+    /// Processors that this process may use.
+    pub cpus: Option<usize>,
+    /// Physical memory in bytes.
+    pub memory: Option<u64>,
+    /// Kernel release.
+    pub kernel: Option<String>,
+    /// Frequency governor of the first processor.
+    pub governor: Option<String>,
+    /// Whether the processor may go above its nominal frequency.
+    pub turbo: Option<bool>,
+    /// Address space layout randomisation: proc(5)'s `randomize_va_space`.
+    pub aslr: Option<u8>,
+    /// Type of the file system under the store: a name or statfs(2)'s number.
+    pub filesystem: Option<String>,
+    /// Load average over one minute.
+    pub load: Option<f64>,
+    /// Percent of the last ten seconds in which some task waited for a processor.
+    pub cpu_pressure: Option<f64>,
+    /// Percent of the last ten seconds in which some task waited for I/O.
+    pub io_pressure: Option<f64>,
+    /// Whether a hypervisor is below.
+    pub virtualised: Option<bool>,
+    /// The harness's version.
+    pub version: String,
+}
+
+/// What makes a measurement less worth, with what to do about it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Warning {
+    /// The processor changes its speed as it likes.
+    Governor(String),
+    /// The processor is faster while it is cool.
+    Turbo,
+    /// Others use the machine.
+    Load {
+        /// Load average over one minute.
+        load: f64,
+        /// Usable processors.
+        cpus: usize,
+    },
+    /// Others wait for the disk.
+    IoPressure(f64),
+    /// Others may take the processor away.
+    Virtualised,
+    /// Overlay cannot lie on this file system, or its speed says nothing about a disk.
+    Filesystem(String),
+}
+
+impl Environment {
+    /// Looks at the machine; `root` is where the stores will lie.
+    pub fn observe(root: &Path) -> Self {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let field = |name: &str| cpuinfo.lines().find(|line| line.starts_with(name))?.split_once(':').map(|pair| pair.1.trim().to_owned());
+        let no_turbo = word("/sys/devices/system/cpu/intel_pstate/no_turbo").map(|text| text == "0");
+        let boost = word("/sys/devices/system/cpu/cpufreq/boost").map(|text| text == "1");
+        Self {
+            cpu: field("model name"),
+            cpus: std::thread::available_parallelism().ok().map(Into::into),
+            memory: memory(),
+            kernel: rustix::system::uname().release().to_str().ok().map(str::to_owned),
+            governor: word("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            turbo: no_turbo.or(boost),
+            aslr: word("/proc/sys/kernel/randomize_va_space").and_then(|text| text.parse().ok()),
+            filesystem: filesystem(root),
+            load: load(),
+            cpu_pressure: pressure("cpu"),
+            io_pressure: pressure("io"),
+            virtualised: field("flags").map(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// What a reader of the numbers should know, and could change.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let governor = self.governor.clone().filter(|governor| governor != "performance").map(Warning::Governor);
+        let load = self.load.zip(self.cpus).filter(|&(load, cpus)| load > cpus as f64 * 0.25);
+        [
+            governor,
+            (self.turbo == Some(true)).then_some(Warning::Turbo),
+            load.map(|(load, cpus)| Warning::Load { load, cpus }),
+            self.io_pressure.filter(|&percent| percent > 5.0).map(Warning::IoPressure),
+            (self.virtualised == Some(true)).then_some(Warning::Virtualised),
+            self.filesystem.clone().filter(|name| matches!(name.as_str(), "tmpfs" | "overlay" | "nfs")).map(Warning::Filesystem),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Whether times of the other run may be set beside this one's: same processor, count, kernel and file system.
+    pub fn comparable(&self, other: &Self) -> bool {
+        (&self.cpu, self.cpus, &self.kernel, &self.filesystem) == (&other.cpu, other.cpus, &other.kernel, &other.filesystem)
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Governor(governor) => write!(
+                f,
+                "the frequency governor is `{governor}`: times depend on what ran before. Try `cpupower frequency-set -g performance`."
+            ),
+            Self::Turbo => f.write_str(
+                "turbo is on: a cool processor is faster than a warm one. Turn it off (`no_turbo`, `boost`), or trust the interleaving and look at the drift.",
+            ),
+            Self::Load { load, cpus } => {
+                write!(f, "the load is {load:.2} on {cpus} processors before anything was measured: stop what else runs here.")
+            }
+            Self::IoPressure(percent) => {
+                write!(f, "tasks waited for I/O in {percent:.0} % of the last ten seconds: something else uses the disk.")
+            }
+            Self::Virtualised => {
+                f.write_str("this is a virtual machine: its host may take the processor away. Compare only what was measured interleaved.")
+            }
+            Self::Filesystem(name) => write!(f, "the store lies on {name}: its times say little about a disk. Choose another with --root."),
+        }
+    }
+}
+
+fn word(path: &str) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+/// `MemTotal` of proc(5)'s meminfo, which counts in KiB.
+fn memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    Some(total.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// The load average over one minute.
+pub fn load() -> Option<f64> {
+    word("/proc/loadavg")?.split(' ').next()?.parse().ok()
+}
+
+/// `some avg10` of the kernel's pressure stall information (Documentation/accounting/psi.rst), in percent.
+pub fn pressure(resource: &str) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/pressure/{resource}")).ok()?;
+    let some = text.lines().find(|line| line.starts_with("some"))?;
+    some.split(' ').find_map(|field| field.strip_prefix("avg10="))?.parse().ok()
+}
+
+/// Of the nearest existing ancestor.
+fn filesystem(path: &Path) -> Option<String> {
+    let existing = path.ancestors().find(|path| path.exists())?;
+    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
+    let magic = rustix::fs::statfs(existing).ok()?.f_type as u64 & 0xffff_ffff;
+    Some(match magic {
+        0xef53 => "ext4".to_owned(),
+        0x9123_683e => "btrfs".to_owned(),
+        0x5846_5342 => "xfs".to_owned(),
+        0x0102_1994 => "tmpfs".to_owned(),
+        0x794c_7630 => "overlay".to_owned(),
+        0x6969 => "nfs".to_owned(),
+        other => format!("{other:#x}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quiet_machine_is_not_warned_of() {
+        let quiet = Environment {
+            governor: Some("performance".into()),
+            turbo: Some(false),
+            load: Some(0.1),
+            cpus: Some(2),
+            io_pressure: Some(0.0),
+            filesystem: Some("ext4".into()),
+            ..Environment::default()
+        };
+        assert_eq!(quiet.warnings(), []);
+        let loud = Environment { load: Some(1.5), filesystem: Some("tmpfs".into()), turbo: Some(true), ..quiet };
+        let expected = [Warning::Turbo, Warning::Load { load: 1.5, cpus: 2 }, Warning::Filesystem("tmpfs".into())];
+        assert_eq!(loud.warnings(), expected);
+    }
+
+    #[test]
+    fn this_machine_can_be_observed() {
+        let here = Environment::observe(Path::new("/tmp/no/such/store"));
+        assert!(here.cpus >= Some(1) && here.kernel.is_some() && here.filesystem.is_some());
+    }
+}

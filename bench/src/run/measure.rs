@@ -1,0 +1,238 @@
+//! The measuring itself.
+
+use super::place::Place;
+use super::{Case, CaseSamples, Image, RUN_SCHEMA, Run, RunError, Sample, order, verify};
+use crate::environment::{self, Environment};
+use buildscope_record::{Outcome, Record};
+use buildscope_workloads::{Scenario, Workload};
+use nix::sys::resource::{UsageWho, getrusage};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// What to measure.
+#[derive(Debug)]
+pub struct Plan {
+    /// The workloads, by the name that cases call them.
+    pub workloads: Vec<Workload>,
+    /// The cases.
+    pub cases: Vec<Case>,
+    /// Builds a case, fixed before anything is measured: stopping when the numbers look good would bias them.
+    pub runs: u32,
+    /// What the order comes from.
+    pub seed: u64,
+    /// The run's folder: `run.json` and the records go there.
+    pub folder: PathBuf,
+    /// A folder for contexts and stores, removed at the end. Its file system is what is measured.
+    pub scratch: PathBuf,
+}
+
+/// Hears how a run goes.
+pub trait Announce {
+    /// The untimed first build of a case begins.
+    fn preparing(&mut self, case: &Case);
+    /// A sample was taken: the `done`th of `total`; about that much is left.
+    fn sampled(&mut self, case: &Case, sample: &Sample, done: u32, total: u32, left: Duration);
+    /// A round is over: everything measured so far is in the run.
+    fn round(&mut self, run: &Run);
+}
+
+/// How cache states come about; part of every run, so that its numbers can be read.
+const PAGE_CACHE: &str = "The page cache is left as it is: contexts and stores have just been written or used, so they are read from memory. \
+    cold: `--no-cache` in a store that has the base images. warm: the same build again. edit, dependency: one file changed just before.";
+
+/// Measures the plan. When `stop` is cancelled, the build at hand is thrown away and what was measured is kept.
+///
+/// # Errors
+/// Where nothing can be measured. A build that fails or gives the wrong image is a sample with a fault, no error.
+pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &CancellationToken) -> Result<Run, RunError> {
+    fs::create_dir_all(&plan.folder).map_err(RunError::io(&plan.folder))?;
+    fs::create_dir_all(&plan.scratch).map_err(RunError::io(&plan.scratch))?;
+    let _scratch = Scratch(&plan.scratch);
+    let mut run = Run {
+        schema: RUN_SCHEMA,
+        started: jiff::Timestamp::now().to_string(),
+        seed: plan.seed,
+        runs: plan.runs,
+        interrupted: false,
+        environment: Environment::observe(&plan.scratch),
+        page_cache: PAGE_CACHE.to_owned(),
+        cases: Vec::new(),
+    };
+
+    let mut places = Vec::new();
+    for case in &plan.cases {
+        let workload = plan.workload(case);
+        announce.preparing(case);
+        let place = Place::make(&plan.scratch, &case.slug(), workload, case.scenario)?;
+        let mut command = case.subject.command(&place.store, &place.context, false);
+        let Some(output) = finish(&mut command, stop).await? else {
+            run.interrupted = true;
+            break;
+        };
+        if !output.status.success() {
+            return Err(RunError::Prepare { case: case.to_string(), code: output.status.code(), stderr: tail(&output.stderr) });
+        }
+        let shown = case.subject.command(Path::new("STORE"), Path::new(&case.workload), case.scenario == Scenario::Cold);
+        run.cases.push(CaseSamples { case: case.clone(), command: shell_line(&shown), samples: Vec::new() });
+        places.push(place);
+    }
+
+    let total = plan.runs * plan.cases.len() as u32;
+    let (began, mut position) = (Instant::now(), 0);
+    'rounds: for (round, indices) in (0..).zip(order::order(places.len(), plan.runs, plan.seed)) {
+        for index in indices {
+            let (case, place) = (&plan.cases[index], &places[index]);
+            let Some(sample) = plan.sample(case, place, round, position, stop).await? else {
+                run.interrupted = true;
+                break 'rounds;
+            };
+            position += 1;
+            // All cases come once a round, so the mean of what was done is an honest measure of what is to come.
+            let left = began.elapsed() / position * (total - position);
+            announce.sampled(case, &sample, position, total, left);
+            run.cases[index].samples.push(sample);
+        }
+        run.write(&plan.folder)?;
+        announce.round(&run);
+    }
+    run.write(&plan.folder)?;
+    Ok(run)
+}
+
+impl Plan {
+    fn workload(&self, case: &Case) -> &Workload {
+        let found = self.workloads.iter().find(|workload| workload.name == case.workload);
+        found.expect("a plan's cases name its workloads")
+    }
+
+    async fn sample(
+        &self,
+        case: &Case,
+        place: &Place,
+        round: u32,
+        position: u32,
+        stop: &CancellationToken,
+    ) -> Result<Option<Sample>, RunError> {
+        let workload = self.workload(case);
+        if matches!(case.scenario, Scenario::Edit | Scenario::Dependency) {
+            // From 1: the first, untimed build had the unedited file.
+            workload.edit(case.scenario, &place.context, round + 1)?;
+        }
+        let relative = PathBuf::from("records").join(case.slug()).join(format!("{round}.json"));
+        let record = self.folder.join(&relative);
+        if let Some(folder) = record.parent() {
+            fs::create_dir_all(folder).map_err(RunError::io(folder))?;
+        }
+        let mut command = case.subject.command(&place.store, &place.context, case.scenario == Scenario::Cold);
+        command.arg("--record").arg(&record);
+        let (load, io_pressure) = (environment::load(), environment::pressure("io"));
+        let before = cpu();
+        let start = Instant::now();
+        let Some(output) = finish(&mut command, stop).await? else { return Ok(None) };
+        let wall = start.elapsed().as_secs_f64();
+        let after = cpu();
+        let fault = if output.status.success() {
+            self.check(case, place, workload, &record, stop).await?
+        } else {
+            Some(format!("the build failed: {}", tail(&output.stderr)))
+        };
+        if stop.is_cancelled() {
+            return Ok(None);
+        }
+        Ok(Some(Sample {
+            round,
+            position,
+            wall,
+            user: after.0 - before.0,
+            system: after.1 - before.1,
+            exit_code: output.status.code(),
+            load,
+            io_pressure,
+            record: record.is_file().then_some(relative),
+            fault,
+        }))
+    }
+
+    /// Looks at what the build gave, outside the measured time: the same build again, now from the
+    /// cache, writes the image out.
+    async fn check(
+        &self,
+        case: &Case,
+        place: &Place,
+        workload: &Workload,
+        record: &Path,
+        stop: &CancellationToken,
+    ) -> Result<Option<String>, RunError> {
+        if case.scenario == Scenario::Warm
+            && let Some(ran) = executed(record)
+        {
+            return Ok(Some(format!("an unchanged build ran `{ran}` again")));
+        }
+        let archive = self.scratch.join("image.tar");
+        let mut command = case.subject.command(&place.store, &place.context, false);
+        command.arg("--output").arg(format!("type=oci,dest={}", archive.display()));
+        let Some(output) = finish(&mut command, stop).await? else { return Ok(None) };
+        if !output.status.success() {
+            return Ok(Some(format!("the image cannot be written out: {}", tail(&output.stderr))));
+        }
+        let faults = Image::read(&archive).map(|image| verify(&image, &workload.manifest.expect));
+        Ok(match faults {
+            Ok(faults) if faults.is_empty() => None,
+            Ok(faults) => Some(faults.join("; ")),
+            Err(error) => Some(format!("the image cannot be read: {error}")),
+        })
+    }
+}
+
+/// The first instruction that a build ran although its result should have been in the cache.
+fn executed(record: &Path) -> Option<String> {
+    let record: Record = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
+    let work = |instruction: &str| matches!(instruction, "RUN" | "COPY" | "ADD");
+    record.steps.into_iter().find(|step| step.outcome == Outcome::Executed && work(&step.instruction)).map(|step| step.text)
+}
+
+/// Runs a command to its end; none if it was stopped.
+async fn finish(command: &mut Command, stop: &CancellationToken) -> Result<Option<Output>, RunError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = tokio::process::Command::from(std::mem::replace(command, Command::new("")));
+    let child = command.kill_on_drop(true).spawn().map_err(|source| RunError::Start { program: program.clone(), source })?;
+    tokio::select! {
+        output = child.wait_with_output() => output.map(Some).map_err(|source| RunError::Start { program, source }),
+        () = stop.cancelled() => Ok(None),
+    }
+}
+
+/// CPU time of all children reaped so far, in seconds: (user, system). One build runs at a time, so
+/// the difference is that build's.
+fn cpu() -> (f64, f64) {
+    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    getrusage(UsageWho::RUSAGE_CHILDREN).map_or((0.0, 0.0), |usage| (seconds(usage.user_time()), seconds(usage.system_time())))
+}
+
+/// The last lines of what a process said.
+fn tail(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(12)..].join("\n")
+}
+
+/// As one would type it; the program by its name alone.
+fn shell_line(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy();
+    let arguments = command.get_args().map(|argument| argument.to_string_lossy());
+    std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+/// Removes contexts and stores however the run ends.
+struct Scratch<'a>(&'a Path);
+
+impl Drop for Scratch<'_> {
+    fn drop(&mut self) {
+        // What cannot be removed is in a folder that the user chose; the numbers are good all the same.
+        let _ = fs::remove_dir_all(self.0);
+    }
+}

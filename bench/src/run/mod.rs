@@ -1,0 +1,19 @@
+//! Runs: each workload built n times by each subject in each cache state, in a random order that a
+//! seed gives, every result checked.
+//!
+//! *Takes* workloads and subjects. *Gives* a [`Run`]: a folder with `run.json` (environment, order,
+//! raw samples) and a build record a sample. *Must never know* how samples are judged or exported.
+
+mod case;
+mod error;
+mod measure;
+mod model;
+mod order;
+mod place;
+mod verify;
+
+pub use case::{Case, Subject};
+pub use error::RunError;
+pub use measure::{Announce, Plan, measure};
+pub use model::{CaseSamples, RUN_SCHEMA, Run, Sample};
+pub use verify::{Image, verify};

@@ -1,0 +1,29 @@
+//! Where a case builds: a context and a store of its own, so that no case warms another's cache.
+
+use super::RunError;
+use buildscope_workloads::{Scenario, Workload};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A case's folders.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Its build context.
+    pub(super) context: PathBuf,
+    /// Its store.
+    pub(super) store: PathBuf,
+}
+
+impl Place {
+    /// Makes the folders below `scratch`. Cases that do not edit share their workload's context.
+    pub(super) fn make(scratch: &Path, slug: &str, workload: &Workload, scenario: Scenario) -> Result<Self, RunError> {
+        let edits = matches!(scenario, Scenario::Edit | Scenario::Dependency);
+        let context = if edits { scratch.join("contexts").join(slug) } else { scratch.join("contexts").join(&workload.name) };
+        if !context.exists() {
+            workload.materialise(&context)?;
+        }
+        let store = scratch.join("stores").join(slug);
+        fs::create_dir_all(&store).map_err(RunError::io(&store))?;
+        Ok(Self { context, store })
+    }
+}

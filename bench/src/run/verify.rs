@@ -1,0 +1,277 @@
+//! Whether a build gave what its workload says it must give. A benchmark that builds the wrong
+//! thing fast is worth nothing, so every measured build is checked.
+
+use buildscope_builder::image::ImageConfig;
+use buildscope_record::Digest;
+use buildscope_workloads::{Expect, ExpectedFile, ExpectedImage};
+use serde::Deserialize;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+/// An image as one sees it in a container: its configuration and the files of all its layers.
+#[derive(Debug)]
+pub struct Image {
+    config: ImageConfig,
+    files: BTreeMap<PathBuf, Found>,
+}
+
+/// A path of an image.
+#[derive(Clone, Debug)]
+struct Found {
+    kind: tar::EntryType,
+    mode: u32,
+    owner: (u64, u64),
+    size: u64,
+    digest: Digest,
+    /// The beginning of its content, for `contains`.
+    head: Vec<u8>,
+}
+
+/// As much of a file as `contains` looks at.
+const HEAD: usize = 1 << 20;
+
+/// A descriptor of the OCI image specification, as far as needed here.
+#[derive(Debug, Deserialize)]
+struct Descriptor {
+    digest: Digest,
+}
+
+#[derive(Debug, Deserialize)]
+struct Index {
+    manifests: Vec<Descriptor>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Manifest {
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+}
+
+impl Image {
+    /// Reads an OCI archive (image-layout in a tar) with plain or gzip layers.
+    ///
+    /// # Errors
+    /// If it is none, or if it cannot be read.
+    pub fn read(archive: &Path) -> io::Result<Self> {
+        let blobs = Blobs::find(archive)?;
+        let index: Index = serde_json::from_slice(&blobs.read(Path::new("index.json"))?)?;
+        let manifest = index.manifests.first().ok_or_else(|| io::Error::other("its index is empty"))?;
+        let manifest: Manifest = serde_json::from_slice(&blobs.read(&blob(manifest))?)?;
+        let config = serde_json::from_slice(&blobs.read(&blob(&manifest.config))?)?;
+        let mut files = BTreeMap::new();
+        for layer in &manifest.layers {
+            apply(&mut files, blobs.open(&blob(layer))?)?;
+        }
+        Ok(Self { config, files })
+    }
+}
+
+fn blob(descriptor: &Descriptor) -> PathBuf {
+    Path::new("blobs/sha256").join(descriptor.digest.hex())
+}
+
+/// Where each file of an archive lies, so that blobs are read in any order without unpacking.
+struct Blobs<'a> {
+    archive: &'a Path,
+    places: HashMap<PathBuf, (u64, u64)>,
+}
+
+impl<'a> Blobs<'a> {
+    fn find(archive: &'a Path) -> io::Result<Self> {
+        let mut places = HashMap::new();
+        for entry in tar::Archive::new(File::open(archive)?).entries_with_seek()? {
+            let entry = entry?;
+            places.insert(plain(&entry.path()?), (entry.raw_file_position(), entry.size()));
+        }
+        Ok(Self { archive, places })
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Read>> {
+        use std::io::{BufReader, Seek, SeekFrom};
+        let &(start, size) = self.places.get(path).ok_or_else(|| io::Error::other(format!("it lacks {}", path.display())))?;
+        let mut file = File::open(self.archive)?;
+        file.seek(SeekFrom::Start(start))?;
+        let mut magic = [0; 2];
+        let peeked = Read::by_ref(&mut file).take(size).read(&mut magic)?;
+        file.seek(SeekFrom::Start(start))?;
+        let bytes = BufReader::with_capacity(1 << 18, file.take(size));
+        // RFC 1952: a gzip member begins with 1f 8b.
+        Ok(if peeked == 2 && magic == [0x1f, 0x8b] { Box::new(flate2::bufread::MultiGzDecoder::new(bytes)) } else { Box::new(bytes) })
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.open(path)?.read_to_end(&mut content)?;
+        Ok(content)
+    }
+}
+
+/// Without a leading `/` or `./`.
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| matches!(part, Component::Normal(_))).collect()
+}
+
+/// Lays a layer over what is below it: OCI image specification, "Layer", with its whiteouts.
+fn apply(files: &mut BTreeMap<PathBuf, Found>, layer: impl Read) -> io::Result<()> {
+    let mut added = BTreeMap::new();
+    let mut archive = tar::Archive::new(layer);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = plain(&entry.path()?);
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let parent = path.parent().unwrap_or(Path::new("")).to_owned();
+        if name == ".wh..wh..opq" {
+            files.retain(|below, _| below == &parent || !below.starts_with(&parent));
+            continue;
+        }
+        if let Some(hidden) = name.strip_prefix(".wh.") {
+            let hidden = parent.join(hidden);
+            files.retain(|below, _| !below.starts_with(&hidden));
+            continue;
+        }
+        let header = entry.header();
+        let (kind, mode, owner) = (header.entry_type(), header.mode()? & 0o7777, (header.uid()?, header.gid()?));
+        if kind == tar::EntryType::Link
+            && let Some(target) = entry.link_name()?
+        {
+            let target = plain(&target);
+            if let Some(found) = added.get(&target).or_else(|| files.get(&target)).cloned() {
+                added.insert(path, found);
+            }
+            continue;
+        }
+        let mut content = Vec::new();
+        if kind.is_file() {
+            entry.read_to_end(&mut content)?;
+        }
+        let (size, digest) = (content.len() as u64, Digest::of(&content));
+        content.truncate(HEAD);
+        if !kind.is_dir() {
+            files.retain(|below, _| !below.starts_with(&path));
+        }
+        added.insert(path, Found { kind, mode, owner, size, digest, head: content });
+    }
+    files.extend(added);
+    Ok(())
+}
+
+/// What is not as expected, a sentence each; empty is good.
+pub fn verify(image: &Image, expect: &Expect) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (path, expected) in &expect.files {
+        match image.files.get(&plain(Path::new(path))) {
+            None => faults.push(format!("{path} is missing")),
+            Some(found) => check_file(path, found, expected, image, &mut faults),
+        }
+    }
+    let there = expect.absent.iter().filter(|path| image.files.contains_key(&plain(Path::new(path))));
+    faults.extend(there.map(|path| format!("{path} should not be there")));
+    check_image(&image.config, &expect.image, &mut faults);
+    faults
+}
+
+fn check_file(path: &str, found: &Found, expected: &ExpectedFile, image: &Image, faults: &mut Vec<String>) {
+    let mut differs = |what: &str, is: String, should: String| {
+        if is != should {
+            faults.push(format!("{path} has {what} {is}, not {should}"));
+        }
+    };
+    if let Some(digest) = expected.digest {
+        differs("digest", found.digest.to_string(), digest.to_string());
+    }
+    if let Some(size) = expected.size {
+        differs("size", found.size.to_string(), size.to_string());
+    }
+    if let Some(mode) = &expected.mode {
+        differs("mode", format!("{:04o}", found.mode), format!("{mode:0>4}"));
+    }
+    if let Some(owner) = &expected.owner {
+        differs("owner", format!("{}:{}", found.owner.0, found.owner.1), owner.clone());
+    }
+    if let Some(number) = expected.files_below {
+        let root = plain(Path::new(path));
+        let below = image.files.iter().filter(|(below, file)| below.starts_with(&root) && file.kind.is_file());
+        differs("files below it", below.count().to_string(), number.to_string());
+    }
+    if let Some(text) = &expected.contains
+        && !String::from_utf8_lossy(&found.head).contains(text.as_str())
+    {
+        faults.push(format!("{path} does not contain `{text}`"));
+    }
+}
+
+fn check_image(config: &ImageConfig, expected: &ExpectedImage, faults: &mut Vec<String>) {
+    let layers = config.rootfs.diff_ids.len();
+    if let Some(should) = expected.layers.filter(|&should| should != layers) {
+        faults.push(format!("the image has {layers} layers, not {should}"));
+    }
+    if let Some(should) = &expected.cmd
+        && config.config.cmd.as_ref() != Some(should)
+    {
+        faults.push(format!("CMD is {:?}, not {should:?}", config.config.cmd.as_deref().unwrap_or_default()));
+    }
+    for (name, value) in &expected.labels {
+        if config.config.labels.get(name) != Some(value) {
+            faults.push(format!("label {name} is {:?}, not {value:?}", config.config.labels.get(name)));
+        }
+    }
+    let missing = expected.env.iter().filter(|entry| !config.config.env.contains(entry));
+    faults.extend(missing.map(|entry| format!("{entry} is missing from the environment")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(entries: &[(&str, &str)]) -> Vec<u8> {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (path, content) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_size(content.len() as u64);
+            archive.append_data(&mut header, path, content.as_bytes()).unwrap();
+        }
+        archive.into_inner().unwrap()
+    }
+
+    fn image(layers: &[Vec<u8>]) -> Image {
+        let mut files = BTreeMap::new();
+        layers.iter().for_each(|layer| apply(&mut files, &layer[..]).unwrap());
+        Image { config: ImageConfig::default(), files }
+    }
+
+    #[test]
+    fn whiteouts_remove_what_is_below() {
+        let below = layer(&[("a/x", "1"), ("a/y", "2"), ("b", "3"), ("c/z", "4")]);
+        let above = layer(&[("a/.wh.x", ""), (".wh.b", ""), ("c/.wh..wh..opq", ""), ("c/new", "5")]);
+        let files: Vec<_> = image(&[below, above]).files.into_keys().collect();
+        assert_eq!(files, [Path::new("a/y"), Path::new("c/new")]);
+    }
+
+    #[test]
+    fn every_difference_is_named() {
+        let image = image(&[layer(&[("d/x", "hello"), ("d/y", "")])]);
+        let expect: Expect = toml_expect(
+            r#"{"files": {"/d/x": {"digest": "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+                "size": 6, "mode": "755", "owner": "0:0", "contains": "help"}, "/none": {}, "/d/y": {"size": 0}},
+                "absent": ["/d/y"], "image": {"layers": 2}}"#,
+        );
+        assert_eq!(
+            verify(&image, &expect),
+            [
+                "/d/x has size 5, not 6",
+                "/d/x has mode 0644, not 0755",
+                "/d/x does not contain `help`",
+                "/none is missing",
+                "/d/y should not be there",
+                "the image has 0 layers, not 2"
+            ]
+        );
+    }
+
+    fn toml_expect(json: &str) -> Expect {
+        serde_json::from_str(json).unwrap()
+    }
+}
