@@ -63,7 +63,9 @@ impl Environment {
     /// Looks at the machine; `root` is where the stores will lie.
     pub fn observe(root: &Path) -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let field = |name: &str| cpuinfo.lines().find(|line| line.starts_with(name))?.split_once(':').map(|pair| pair.1.trim().to_owned());
+        let field = |name: &str| {
+            cpuinfo.lines().find(|line| line.starts_with(name))?.split_once(':').map(|pair| pair.1.trim().to_owned())
+        };
         let no_turbo = word("/sys/devices/system/cpu/intel_pstate/no_turbo").map(|text| text == "0");
         let boost = word("/sys/devices/system/cpu/cpufreq/boost").map(|text| text == "1");
         Self {
@@ -93,7 +95,10 @@ impl Environment {
             load.map(|(load, cpus)| Warning::Load { load, cpus }),
             self.io_pressure.filter(|&percent| percent > 5.0).map(Warning::IoPressure),
             (self.virtualised == Some(true)).then_some(Warning::Virtualised),
-            self.filesystem.clone().filter(|name| matches!(name.as_str(), "tmpfs" | "overlay" | "nfs")).map(Warning::Filesystem),
+            self.filesystem
+                .clone()
+                .filter(|name| matches!(name.as_str(), "tmpfs" | "overlay" | "nfs"))
+                .map(Warning::Filesystem),
         ]
         .into_iter()
         .flatten()
@@ -102,7 +107,8 @@ impl Environment {
 
     /// Whether times of the other run may be set beside this one's: same processor, count, kernel and file system.
     pub fn comparable(&self, other: &Self) -> bool {
-        (&self.cpu, self.cpus, &self.kernel, &self.filesystem) == (&other.cpu, other.cpus, &other.kernel, &other.filesystem)
+        (&self.cpu, self.cpus, &self.kernel, &self.filesystem)
+            == (&other.cpu, other.cpus, &other.kernel, &other.filesystem)
     }
 }
 

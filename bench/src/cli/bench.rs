@@ -98,9 +98,18 @@ impl Arguments {
         let subjects = self.subjects()?;
         let cases: Vec<_> = workloads
             .iter()
-            .flat_map(|workload| self.caches.iter().filter(|&scenario| workload.manifest.scenarios.contains(scenario)).map(move |&scenario| (workload, scenario)))
+            .flat_map(|workload| {
+                self.caches
+                    .iter()
+                    .filter(|&scenario| workload.manifest.scenarios.contains(scenario))
+                    .map(move |&scenario| (workload, scenario))
+            })
             .flat_map(|(workload, scenario)| {
-                subjects.iter().map(move |subject| Case { workload: workload.name.clone(), scenario, subject: subject.clone() })
+                subjects.iter().map(move |subject| Case {
+                    workload: workload.name.clone(),
+                    scenario,
+                    subject: subject.clone(),
+                })
             })
             .collect();
         if cases.is_empty() {
@@ -137,7 +146,9 @@ impl Arguments {
     fn subjects(&self) -> Result<Vec<Subject>, Failure> {
         let mut binaries = Vec::new();
         for binary in &self.binary {
-            let (name, path) = binary.split_once('=').ok_or_else(|| Failure::usage(miette!("--binary takes NAME=PATH, not `{binary}`")))?;
+            let (name, path) = binary
+                .split_once('=')
+                .ok_or_else(|| Failure::usage(miette!("--binary takes NAME=PATH, not `{binary}`")))?;
             binaries.push((name.to_owned(), PathBuf::from(path)));
         }
         if binaries.is_empty() {
@@ -150,7 +161,13 @@ impl Arguments {
                 for driver in &self.drivers {
                     for &jobs in &self.jobs {
                         let (builder, binary) = (builder.clone(), binary.clone());
-                        subjects.push(Subject { builder, binary, policy: policy.clone(), driver: driver.clone(), jobs });
+                        subjects.push(Subject {
+                            builder,
+                            binary,
+                            policy: policy.clone(),
+                            driver: driver.clone(),
+                            jobs,
+                        });
                     }
                 }
             }
@@ -167,7 +184,8 @@ struct Screen<'a> {
 
 impl<'a> Screen<'a> {
     fn new(arguments: &'a Arguments) -> Self {
-        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
         Self { bar: ProgressBar::no_length().with_style(style), arguments }
     }
 

@@ -5,7 +5,11 @@
 //! progress and messages to standard error.
 
 pub mod bench;
+pub mod build;
 mod failure;
+mod observe;
+mod profile;
+pub mod progress;
 mod table;
 
 pub use failure::Failure;
@@ -56,7 +60,9 @@ impl Root {
         }
         let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
         let data = data.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
-        let none = || Failure::usage(miette::miette!("neither HOME nor XDG_DATA_HOME is set: say where the store is with --root"));
+        let none = || {
+            Failure::usage(miette::miette!("neither HOME nor XDG_DATA_HOME is set: say where the store is with --root"))
+        };
         Ok(data.ok_or_else(none)?.join("buildscope"))
     }
 }

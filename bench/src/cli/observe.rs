@@ -24,10 +24,12 @@ pub fn listen(record: bool, engine_trace: Option<&Path>) -> Result<Listening, Fa
     let (engine, guard) = match engine_trace {
         None => (None, None),
         Some(path) => {
-            let file = std::fs::File::create(path).map_err(|error| Failure::usage(miette::miette!("{}: {error}", path.display())))?;
+            let file = std::fs::File::create(path)
+                .map_err(|error| Failure::usage(miette::miette!("{}: {error}", path.display())))?;
             // Async: spans of one step follow it over threads, instead of being drawn as one thread's stack.
             let style = tracing_chrome::TraceStyle::Async;
-            let (layer, guard) = tracing_chrome::ChromeLayerBuilder::new().writer(file).trace_style(style).include_args(true).build();
+            let (layer, guard) =
+                tracing_chrome::ChromeLayerBuilder::new().writer(file).trace_style(style).include_args(true).build();
             (Some(layer.with_filter(LevelFilter::INFO)), Some(guard))
         }
     };

@@ -22,7 +22,9 @@ impl Profile {
         let start = || {
             fs::create_dir_all(folder).into_diagnostic().wrap_err_with(|| folder.display().to_string())?;
             // Unwinding from inside these can deadlock with their own locks.
-            let builder = pprof::ProfilerGuardBuilder::default().frequency(HERTZ).blocklist(&["libc", "libgcc", "pthread", "vdso"]);
+            let builder = pprof::ProfilerGuardBuilder::default()
+                .frequency(HERTZ)
+                .blocklist(&["libc", "libgcc", "pthread", "vdso"]);
             builder.build().into_diagnostic().wrap_err("starting the profiler")
         };
         let guard = start().map_err(Failure::Usage)?;

@@ -48,7 +48,11 @@ fn result(case: &CaseSamples) -> Option<BenchmarkResult> {
         command: case.case.to_string(),
         mean: average,
         stddev: (times.len() > 1).then(|| (squares / (count - 1.0)).sqrt()),
-        median: if sorted.len() % 2 == 1 { *sorted.get(middle)? } else { (sorted.get(middle)? + sorted.get(middle.checked_sub(1)?)?) / 2.0 },
+        median: if sorted.len() % 2 == 1 {
+            *sorted.get(middle)?
+        } else {
+            (sorted.get(middle)? + sorted.get(middle.checked_sub(1)?)?) / 2.0
+        },
         user: mean(&case.good().map(|sample| sample.user).collect::<Vec<_>>()),
         system: mean(&case.good().map(|sample| sample.system).collect::<Vec<_>>()),
         min: *sorted.first()?,

@@ -73,9 +73,14 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
             break;
         };
         if !output.status.success() {
-            return Err(RunError::Prepare { case: case.to_string(), code: output.status.code(), stderr: tail(&output.stderr) });
+            return Err(RunError::Prepare {
+                case: case.to_string(),
+                code: output.status.code(),
+                stderr: tail(&output.stderr),
+            });
         }
-        let shown = case.subject.command(Path::new("STORE"), Path::new(&case.workload), case.scenario == Scenario::Cold);
+        let shown =
+            case.subject.command(Path::new("STORE"), Path::new(&case.workload), case.scenario == Scenario::Cold);
         run.cases.push(CaseSamples { case: case.clone(), command: shell_line(&shown), samples: Vec::new() });
         places.push(place);
     }
@@ -191,7 +196,11 @@ impl Plan {
 fn executed(record: &Path) -> Option<String> {
     let record: Record = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
     let work = |instruction: &str| matches!(instruction, "RUN" | "COPY" | "ADD");
-    record.steps.into_iter().find(|step| step.outcome == Outcome::Executed && work(&step.instruction)).map(|step| step.text)
+    record
+        .steps
+        .into_iter()
+        .find(|step| step.outcome == Outcome::Executed && work(&step.instruction))
+        .map(|step| step.text)
 }
 
 /// Runs a command to its end; none if it was stopped.
@@ -199,7 +208,8 @@ async fn finish(command: &mut Command, stop: &CancellationToken) -> Result<Optio
     let program = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut command = tokio::process::Command::from(std::mem::replace(command, Command::new("")));
-    let child = command.kill_on_drop(true).spawn().map_err(|source| RunError::Start { program: program.clone(), source })?;
+    let child =
+        command.kill_on_drop(true).spawn().map_err(|source| RunError::Start { program: program.clone(), source })?;
     tokio::select! {
         output = child.wait_with_output() => output.map(Some).map_err(|source| RunError::Start { program, source }),
         () = stop.cancelled() => Ok(None),
@@ -210,7 +220,8 @@ async fn finish(command: &mut Command, stop: &CancellationToken) -> Result<Optio
 /// the difference is that build's.
 fn cpu() -> (f64, f64) {
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    getrusage(UsageWho::RUSAGE_CHILDREN).map_or((0.0, 0.0), |usage| (seconds(usage.user_time()), seconds(usage.system_time())))
+    getrusage(UsageWho::RUSAGE_CHILDREN)
+        .map_or((0.0, 0.0), |usage| (seconds(usage.user_time()), seconds(usage.system_time())))
 }
 
 /// The last lines of what a process said.

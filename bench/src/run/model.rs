@@ -110,6 +110,8 @@ impl Run {
 
     /// Samples whose result was wrong: (case, sample).
     pub fn faults(&self) -> impl Iterator<Item = (&Case, &Sample)> {
-        self.cases.iter().flat_map(|case| case.samples.iter().filter(|sample| sample.fault.is_some()).map(|sample| (&case.case, sample)))
+        self.cases.iter().flat_map(|case| {
+            case.samples.iter().filter(|sample| sample.fault.is_some()).map(|sample| (&case.case, sample))
+        })
     }
 }

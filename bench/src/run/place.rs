@@ -18,7 +18,8 @@ impl Place {
     /// Makes the folders below `scratch`. Cases that do not edit share their workload's context.
     pub(super) fn make(scratch: &Path, slug: &str, workload: &Workload, scenario: Scenario) -> Result<Self, RunError> {
         let edits = matches!(scenario, Scenario::Edit | Scenario::Dependency);
-        let context = if edits { scratch.join("contexts").join(slug) } else { scratch.join("contexts").join(&workload.name) };
+        let context =
+            if edits { scratch.join("contexts").join(slug) } else { scratch.join("contexts").join(&workload.name) };
         if !context.exists() {
             workload.materialise(&context)?;
         }

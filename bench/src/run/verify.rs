@@ -90,7 +90,8 @@ impl<'a> Blobs<'a> {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read>> {
         use std::io::{BufReader, Seek, SeekFrom};
-        let &(start, size) = self.places.get(path).ok_or_else(|| io::Error::other(format!("it lacks {}", path.display())))?;
+        let &(start, size) =
+            self.places.get(path).ok_or_else(|| io::Error::other(format!("it lacks {}", path.display())))?;
         let mut file = File::open(self.archive)?;
         file.seek(SeekFrom::Start(start))?;
         let mut magic = [0; 2];
@@ -98,7 +99,11 @@ impl<'a> Blobs<'a> {
         file.seek(SeekFrom::Start(start))?;
         let bytes = BufReader::with_capacity(1 << 18, file.take(size));
         // RFC 1952: a gzip member begins with 1f 8b.
-        Ok(if peeked == 2 && magic == [0x1f, 0x8b] { Box::new(flate2::bufread::MultiGzDecoder::new(bytes)) } else { Box::new(bytes) })
+        Ok(if peeked == 2 && magic == [0x1f, 0x8b] {
+            Box::new(flate2::bufread::MultiGzDecoder::new(bytes))
+        } else {
+            Box::new(bytes)
+        })
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -230,6 +235,8 @@ mod tests {
         for (path, content) in entries {
             let mut header = tar::Header::new_gnu();
             header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
             header.set_size(content.len() as u64);
             archive.append_data(&mut header, path, content.as_bytes()).unwrap();
         }

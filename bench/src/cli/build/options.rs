@@ -33,11 +33,14 @@ impl Arguments {
         if !self.context.is_dir() {
             return Err(Failure::usage(miette!("the build context {} is no directory", self.context.display())));
         }
-        let build_args = self.build_arg.iter().filter_map(|arg| build_arg(arg)).collect::<std::collections::BTreeMap<_, _>>();
+        let build_args =
+            self.build_arg.iter().filter_map(|arg| build_arg(arg)).collect::<std::collections::BTreeMap<_, _>>();
         let epoch = build_args.get("SOURCE_DATE_EPOCH").cloned().or_else(|| std::env::var("SOURCE_DATE_EPOCH").ok());
         let source_date_epoch = epoch.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose();
-        let source_date_epoch =
-            source_date_epoch.into_diagnostic().wrap_err("SOURCE_DATE_EPOCH takes seconds since 1970").map_err(Failure::Usage)?;
+        let source_date_epoch = source_date_epoch
+            .into_diagnostic()
+            .wrap_err("SOURCE_DATE_EPOCH takes seconds since 1970")
+            .map_err(Failure::Usage)?;
         Ok(Options {
             request: Request {
                 dockerfile,
@@ -76,7 +79,9 @@ impl Arguments {
             Some(file) if file == Path::new("-") => {
                 let mut text = String::new();
                 let read = std::io::stdin().read_to_string(&mut text);
-                read.into_diagnostic().wrap_err("reading the Dockerfile from standard input").map_err(Failure::Usage)?;
+                read.into_diagnostic()
+                    .wrap_err("reading the Dockerfile from standard input")
+                    .map_err(Failure::Usage)?;
                 Ok(DockerfileInput::Text { name: "standard input".into(), text })
             }
             Some(file) => Ok(DockerfileInput::File(file.clone())),
@@ -122,7 +127,8 @@ fn build_arg(arg: &str) -> Option<(String, String)> {
 
 fn pairs<T: FromIterator<(String, String)>>(flag: &str, values: &[String]) -> Result<T, Failure> {
     let pair = |value: &String| {
-        let (name, value) = value.split_once('=').ok_or_else(|| Failure::usage(miette!("{flag} takes NAME=VALUE, not `{value}`")))?;
+        let (name, value) =
+            value.split_once('=').ok_or_else(|| Failure::usage(miette!("{flag} takes NAME=VALUE, not `{value}`")))?;
         Ok((name.to_owned(), value.to_owned()))
     };
     values.iter().map(pair).collect()

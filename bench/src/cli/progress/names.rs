@@ -13,8 +13,11 @@ impl Names {
         let name = |step: &buildscope_builder::plan::Step| {
             let stage = &plan.stages[step.stage.index()];
             let label = stage.name.clone().unwrap_or_else(|| format!("stage-{}", stage.id.0));
-            let counted: Vec<_> =
-                plan.graph.node_weights().filter(|other| other.stage == step.stage && !matches!(other.op, Op::Config)).collect();
+            let counted: Vec<_> = plan
+                .graph
+                .node_weights()
+                .filter(|other| other.stage == step.stage && !matches!(other.op, Op::Config))
+                .collect();
             let place = counted.iter().position(|other| other.id == step.id);
             let place = place.map_or_else(String::new, |place| format!(" {}/{}", place + 1, counted.len()));
             format!("[{label}{place}] {}", step.text)

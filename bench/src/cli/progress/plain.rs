@@ -113,7 +113,8 @@ mod tests {
             at: Duration::from_millis(250),
             line: text.as_bytes().to_vec(),
         };
-        let finished = |step, outcome| Event::Finished { step: StepId(step), outcome, error: Some("exit code: 7".into()) };
+        let finished =
+            |step, outcome| Event::Finished { step: StepId(step), outcome, error: Some("exit code: 7".into()) };
         plain.event(Event::Started(StepId(4)));
         plain.event(Event::Started(StepId(9)));
         plain.event(line(4, "hello"));

@@ -17,9 +17,15 @@ pub(super) struct RawJson<W>(Mutex<State<W>>);
 #[derive(Debug)]
 struct State<W> {
     out: W,
+    steps: Steps,
+    started: HashMap<Digest, Timestamp>,
+}
+
+/// What is known of the build's steps; nothing before the graph is.
+#[derive(Debug, Default)]
+struct Steps {
     names: Names,
     plan: Option<Arc<Plan>>,
-    started: HashMap<Digest, Timestamp>,
 }
 
 /// A line: each list may be absent.
@@ -59,7 +65,7 @@ struct Log {
 
 impl<W: Write> RawJson<W> {
     pub(super) fn new(out: W) -> Self {
-        Self(Mutex::new(State { out, names: Names::default(), plan: None, started: HashMap::new() }))
+        Self(Mutex::new(State { out, steps: Steps::default(), started: HashMap::new() }))
     }
 }
 
@@ -76,16 +82,15 @@ impl<W: Write> State<W> {
         let now = Timestamp::now();
         match event {
             Event::Planned(plan) => {
-                self.names = Names::of(&plan);
                 let live: Vec<_> = plan.graph.node_weights().filter(|step| step.live).map(|step| step.id).collect();
-                self.plan = Some(plan);
-                let vertexes = live.iter().map(|&step| self.step(step)).collect();
+                self.steps = Steps { names: Names::of(&plan), plan: Some(plan) };
+                let vertexes = live.iter().map(|&step| self.steps.vertex(step)).collect();
                 write(&mut self.out, &SolveStatus { vertexes, ..SolveStatus::default() })
             }
             Event::Started(step) => {
-                let digest = self.digest(step);
+                let digest = self.steps.digest(step);
                 self.started.insert(digest, now);
-                let vertex = Vertex { started: Some(now), ..self.step(step) };
+                let vertex = Vertex { started: Some(now), ..self.steps.vertex(step) };
                 write(&mut self.out, &SolveStatus { vertexes: vec![vertex], ..SolveStatus::default() })
             }
             Event::Line { step, stream, mut line, .. } => {
@@ -94,37 +99,50 @@ impl<W: Write> State<W> {
                     Stream::Stdout => 1,
                     Stream::Stderr => 2,
                 };
-                let log = Log { vertex: self.digest(step), stream, data: base64(&line), timestamp: now };
+                let log = Log { vertex: self.steps.digest(step), stream, data: base64(&line), timestamp: now };
                 write(&mut self.out, &SolveStatus { logs: vec![log], ..SolveStatus::default() })
             }
             Event::Finished { outcome: Outcome::Pruned, .. } => Ok(()),
             Event::Finished { step, outcome, error } => {
-                let started = self.started.get(&self.digest(step)).copied().unwrap_or(now);
+                let started = self.started.get(&self.steps.digest(step)).copied().unwrap_or(now);
                 let cached = matches!(outcome, Outcome::Cached | Outcome::Joined);
                 let error = error.or_else(|| (outcome == Outcome::Cancelled).then(|| "context canceled".to_owned()));
-                let vertex = Vertex { started: Some(started), completed: Some(now), cached, error, ..self.step(step) };
+                let vertex =
+                    Vertex { started: Some(started), completed: Some(now), cached, error, ..self.steps.vertex(step) };
                 write(&mut self.out, &SolveStatus { vertexes: vec![vertex], ..SolveStatus::default() })
             }
             Event::Task { name, done } => {
                 let digest = Digest::of(&name);
                 let started = *self.started.entry(digest).or_insert(now);
                 let completed = done.then_some(now);
-                let vertex =
-                    Vertex { digest, inputs: Vec::new(), name: &name, started: Some(started), completed, cached: false, error: None };
+                let vertex = Vertex {
+                    digest,
+                    inputs: Vec::new(),
+                    name: &name,
+                    started: Some(started),
+                    completed,
+                    cached: false,
+                    error: None,
+                };
                 write(&mut self.out, &SolveStatus { vertexes: vec![vertex], ..SolveStatus::default() })
             }
         }
     }
+}
 
+impl Steps {
     /// A vertex's digest need only be the same for the same vertex of one build.
     fn digest(&self, step: StepId) -> Digest {
         Digest::of(format!("{step} {}", self.names.get(step)))
     }
 
-    fn step(&self, step: StepId) -> Vertex<'_> {
+    fn vertex(&self, step: StepId) -> Vertex<'_> {
         let inputs = self.plan.as_ref().map(|plan| {
             let node = petgraph_index(step);
-            plan.graph.neighbors_directed(node, petgraph::Direction::Incoming).map(|from| self.digest(plan.graph[from].id)).collect()
+            plan.graph
+                .neighbors_directed(node, petgraph::Direction::Incoming)
+                .map(|from| self.digest(plan.graph[from].id))
+                .collect()
         });
         Vertex {
             digest: self.digest(step),

@@ -4,7 +4,7 @@ use super::names::Names;
 use buildscope_builder::build::{Event, Progress};
 use buildscope_record::{Outcome, StepId};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use owo_colors::{OwoColorize, Stream};
+use owo_colors::{OwoColorize, Stream, Style};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -79,15 +79,18 @@ impl Progress for Tty {
                 }
                 let name = state.names.get(step);
                 match outcome {
-                    Outcome::Cached | Outcome::Joined => self.say(&format!("✓ {name} {}", "cached".cyan())),
-                    Outcome::Executed | Outcome::Pruned => self.say(&format!("✓ {name} {}", format!("{seconds:.1}s").green())),
-                    Outcome::Cancelled => self.say(&format!("- {name} {}", "cancelled".yellow())),
+                    Outcome::Cached | Outcome::Joined => {
+                        self.say(&format!("✓ {name} {}", colour("cached", Style::new().cyan())))
+                    }
+                    Outcome::Executed | Outcome::Pruned => {
+                        self.say(&format!("✓ {name} {}", colour(&format!("{seconds:.1}s"), Style::new().green())))
+                    }
+                    Outcome::Cancelled => self.say(&format!("- {name} {}", colour("cancelled", Style::new().yellow()))),
                     Outcome::Failed => {
                         for line in running.iter().flat_map(|running| &running.tail) {
                             self.say(&format!("  {line}"));
                         }
-                        let error = error.unwrap_or_default();
-                        self.say(&format!("✗ {name} {}", error.if_supports_color(Stream::Stderr, |text| text.red())));
+                        self.say(&format!("✗ {name} {}", colour(&error.unwrap_or_default(), Style::new().red())));
                     }
                 }
             }
@@ -99,8 +102,13 @@ impl Progress for Tty {
                 let Some(bar) = state.tasks.remove(&name) else { return };
                 let seconds = bar.elapsed().as_secs_f64();
                 bar.finish_and_clear();
-                self.say(&format!("✓ {name} {}", format!("{seconds:.1}s").green()));
+                self.say(&format!("✓ {name} {}", colour(&format!("{seconds:.1}s"), Style::new().green())));
             }
         }
     }
+}
+
+/// Coloured where the terminal (and `NO_COLOR`) wants it.
+fn colour(text: &str, style: Style) -> String {
+    text.if_supports_color(Stream::Stderr, |text| text.style(style)).to_string()
 }

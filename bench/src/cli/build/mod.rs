@@ -1,0 +1,6 @@
+//! `buildscope build`.
+
+mod arguments;
+mod options;
+
+pub use arguments::{Arguments, ProgressMode};
