@@ -4,6 +4,118 @@
 //! the text, or every independent fault as a spanned diagnostic. *Must never know* the file
 //! system, the network or a clock: no I/O here.
 
+mod diagnostic;
+pub(crate) mod duration;
+pub mod expand;
+mod flags;
+pub mod glob;
+mod heredoc;
+mod ignore;
+mod instruction;
+mod keyword;
+mod lines;
+pub mod mount;
+mod node;
+mod pattern;
 mod span;
+mod typed;
+mod words;
 
+pub use diagnostic::{Diagnostic, Diagnostics, closest};
+pub use expand::{ExpandError, Expander, Variables};
+pub use glob::{BadPattern, Glob};
+pub use heredoc::Heredoc;
+pub use ignore::{Ignore, IgnoreError, clean};
+pub use instruction::{Argument, Command, Copy, From, Health, Instruction, Kind, Onbuild, Run};
+pub use keyword::Keyword;
+pub use node::{Arguments, Directive, Node, Pair, Syntax, Word};
 pub use span::Span;
+
+use std::sync::Arc;
+
+/// Text of a word: short ones need no allocation.
+pub type Text = compact_str::CompactString;
+
+/// A parsed Dockerfile.
+#[derive(Clone, Debug)]
+pub struct Dockerfile {
+    /// The text it was parsed from; spans are places in it.
+    pub text: Arc<str>,
+    /// Directives at its head.
+    pub directives: Vec<Directive>,
+    /// The escape character in force: `\` or a backtick.
+    pub escape: char,
+    /// In the order of the file.
+    pub instructions: Vec<Instruction>,
+    /// All comment lines.
+    pub comments: Vec<Span>,
+}
+
+/// Parses a Dockerfile.
+///
+/// # Errors
+/// Every independent fault of the file.
+pub fn parse(text: &str) -> Result<Dockerfile, Diagnostics> {
+    let (syntax, mut faults) = Syntax::parse(text);
+    let mut instructions = Vec::with_capacity(syntax.nodes.len());
+    let (mut begun, mut orphan) = (false, None);
+    for node in syntax.nodes {
+        let keyword = Keyword::parse(&node.keyword);
+        begun |= keyword == Some(Keyword::From);
+        if !begun && orphan.is_none() && keyword.is_some_and(|keyword| keyword != Keyword::Arg) {
+            orphan = Some(node.keyword.clone());
+        }
+        match typed::instruction(node, text) {
+            Ok(instruction) => instructions.push(instruction),
+            Err(found) => faults.extend(found),
+        }
+    }
+    if let Some(word) = orphan {
+        faults.push(
+            Diagnostic::new(word.span, "no build stage in current context: FROM must come first")
+                .label("before the first FROM only ARG may stand")
+                .help("move this line below a FROM"),
+        );
+    } else if !begun && faults.is_empty() {
+        let empty = instructions.is_empty();
+        faults.push(
+            Diagnostic::new(
+                Span { start: 0, end: text.len().min(1) },
+                if empty {
+                    "file with no instructions: the Dockerfile is empty"
+                } else {
+                    "dockerfile contains no stages to build: there is no FROM"
+                },
+            )
+            .help("begin with FROM image"),
+        );
+    }
+    if !faults.is_empty() {
+        return Err(Diagnostics::new(text, faults));
+    }
+    Ok(Dockerfile {
+        text: text.into(),
+        directives: syntax.directives,
+        escape: syntax.escape,
+        instructions,
+        comments: syntax.comments,
+    })
+}
+
+impl Dockerfile {
+    /// The value of a directive: `syntax`, `escape`, `check`.
+    pub fn directive(&self, name: &str) -> Option<&Directive> {
+        self.directives.iter().find(|directive| directive.name == name)
+    }
+
+    /// An instruction as written, its lines joined by spaces, without comments and documents.
+    pub fn one_line(&self, instruction: &Instruction) -> String {
+        let mut reader = lines::Reader::new(&self.text[instruction.span.start..]);
+        reader.escape = self.escape;
+        reader.end_directives();
+        match reader.item() {
+            Some(lines::Item::Line(line)) => line.text.split_whitespace().collect::<Vec<_>>().join(" "),
+            _ => String::new(),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What is wrong with a Dockerfile, and where.
+
+use super::Span;
+use std::fmt;
+use std::sync::Arc;
+
+/// One fault or piece of advice.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Diagnostic {
+    /// What is wrong, in a sentence without a full stop.
+    pub message: String,
+    /// What the marked characters are.
+    pub label: String,
+    /// The characters; none for what no place stands for.
+    pub span: Option<Span>,
+    /// What to write instead.
+    pub help: Option<String>,
+    /// Whether it is advice only.
+    pub warning: bool,
+    /// A name that documentation can be found by; empty for plain faults.
+    pub code: String,
+}
+
+impl Diagnostic {
+    /// A fault at a place.
+    pub fn new(span: Span, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            label: "here".into(),
+            span: Some(span),
+            help: None,
+            warning: false,
+            code: String::new(),
+        }
+    }
+
+    /// A fault of the request, not of a place in the file.
+    pub fn unplaced(message: impl Into<String>) -> Self {
+        Self { span: None, ..Self::new(Span::default(), message) }
+    }
+
+    /// With other words at the marked characters.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// With what to write instead.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// With the closest of the known names as help, where one is close.
+    pub fn did_you_mean<'a>(self, written: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        match closest(written, known) {
+            Some(name) => {
+                let message = format!("{} (did you mean {name}?)", self.message);
+                Self { message, ..self }.help(format!("write `{name}`"))
+            }
+            None => self,
+        }
+    }
+}
+
+/// The known name closest to what was written, if it is close enough to have been meant.
+pub fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = written.to_lowercase();
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= (name.len().max(lower.len()) / 3).max(1))
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Everything found in one file, with its text: what the command line prints.
+#[derive(Clone, Debug)]
+pub struct Diagnostics {
+    source: miette::NamedSource<Arc<str>>,
+    list: Vec<Placed>,
+}
+
+/// A diagnostic that prints itself with its place.
+#[derive(Clone, Debug)]
+struct Placed(Diagnostic, Option<usize>);
+
+impl Diagnostics {
+    /// Of a text; the name is `Dockerfile` until [`Diagnostics::named`].
+    pub fn new(text: impl Into<Arc<str>>, mut list: Vec<Diagnostic>) -> Self {
+        let text: Arc<str> = text.into();
+        list.sort_by_key(|diagnostic| diagnostic.span.map_or((0, 0), |span| (span.start, span.end)));
+        let list = list
+            .into_iter()
+            .map(|mut diagnostic| {
+                if let Some(span) = &mut diagnostic.span {
+                    span.end = span.end.min(text.len());
+                    span.start = span.start.min(span.end);
+                }
+                let line =
+                    diagnostic.span.map(|span| memchr::memchr_iter(b'\n', &text.as_bytes()[..span.start]).count() + 1);
+                Placed(diagnostic, line)
+            })
+            .collect();
+        Self { source: miette::NamedSource::new("Dockerfile", text), list }
+    }
+
+    /// With the name under which the user knows the file.
+    pub fn named(self, name: &str) -> Self {
+        let text = self.source.inner().clone();
+        Self { source: miette::NamedSource::new(name, text), ..self }
+    }
+
+    /// All of them, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.list.iter().map(|placed| &placed.0)
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The line of a diagnostic's place, from 1.
+    pub fn line_of(&self, diagnostic: &Diagnostic) -> Option<u32> {
+        let span = diagnostic.span?;
+        let before = &self.source.inner().as_bytes()[..span.start.min(self.source.inner().len())];
+        u32::try_from(memchr::memchr_iter(b'\n', before).count() + 1).ok()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    /// One line each: `Dockerfile:3: unknown instruction: FORM`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, placed) in self.list.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n")?;
+            }
+            if let Some(line) = placed.1 {
+                write!(f, "{}:{line}: ", self.source.name())?;
+            }
+            write!(f, "{placed}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+impl miette::Diagnostic for Diagnostics {
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        Some(&self.source)
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        self.list.iter().all(|placed| placed.0.warning).then_some(miette::Severity::Warning)
+    }
+
+    // A single one is shown as itself, several as a list.
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        match &*self.list {
+            [only] => only.labels(),
+            _ => None,
+        }
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        match &*self.list {
+            [only] => only.help(),
+            _ => None,
+        }
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
+        (self.list.len() > 1).then(|| {
+            Box::new(self.list.iter().map(|placed| placed as &dyn miette::Diagnostic))
+                as Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>
+        })
+    }
+}
+
+impl fmt::Display for Placed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.code.is_empty() {
+            write!(f, "{}: ", self.0.code)?;
+        }
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Placed {}
+
+impl miette::Diagnostic for Placed {
+    fn severity(&self) -> Option<miette::Severity> {
+        self.0.warning.then_some(miette::Severity::Warning)
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.0.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        let span = self.0.span?;
+        Some(Box::new(std::iter::once(miette::LabeledSpan::new_with_span(Some(self.0.label.clone()), span))))
+    }
+}

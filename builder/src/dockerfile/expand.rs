@@ -1,0 +1,571 @@
+//! Word expansion: quotes, escapes and `$variables`, as the Dockerfile reference's "Environment replacement" has it.
+
+use super::pattern::Pattern;
+use std::collections::BTreeSet;
+
+/// Where variables come from.
+pub trait Variables {
+    /// The value of that name, if it is set. Names are case-sensitive.
+    fn get(&self, name: &str) -> Option<&str>;
+}
+
+/// No variable is set.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoVariables;
+
+impl Variables for NoVariables {
+    fn get(&self, _: &str) -> Option<&str> {
+        None
+    }
+}
+
+impl<S: std::borrow::Borrow<str> + Ord> Variables for std::collections::BTreeMap<S, String> {
+    fn get(&self, name: &str) -> Option<&str> {
+        std::collections::BTreeMap::get(self, name).map(String::as_str)
+    }
+}
+
+/// Why a word cannot be expanded. Positions are bytes of the word.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ExpandError {
+    /// A quote without its partner.
+    #[error("unexpected end of statement while looking for matching {}", if *quote == '"' { "double-quote" } else { "single-quote" })]
+    Unterminated {
+        /// `'` or `"`.
+        quote: char,
+        /// Where it opens.
+        at: usize,
+    },
+    /// `${` without `}`.
+    #[error("syntax error: missing '}}'")]
+    MissingBrace {
+        /// Where the `$` is.
+        at: usize,
+    },
+    /// `${name/pattern` without the second `/`.
+    #[error("syntax error: missing '/' in ${{}}")]
+    MissingSlash {
+        /// Where the `$` is.
+        at: usize,
+    },
+    /// `${}`, `${:`, `${{`.
+    #[error("syntax error: bad substitution")]
+    BadSubstitution {
+        /// Where the `$` is.
+        at: usize,
+    },
+    /// A modifier that does not exist.
+    #[error("unsupported modifier ({modifier}) in substitution")]
+    UnsupportedModifier {
+        /// As written.
+        modifier: String,
+        /// Where the `$` is.
+        at: usize,
+    },
+    /// `${name?message}` and `name` is not set.
+    #[error("{name}: {message}")]
+    Required {
+        /// The variable.
+        name: String,
+        /// What the Dockerfile says about it.
+        message: String,
+        /// Where the `$` is.
+        at: usize,
+    },
+    /// A pattern with an escape that means nothing.
+    #[error("invalid pattern ({pattern}) in substitution: invalid escape '\\{escaped}'")]
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+        /// What is escaped in it.
+        escaped: String,
+        /// Where the `$` is.
+        at: usize,
+    },
+    /// Expansions within expansions, too many to be meant.
+    #[error("substitutions are nested too deeply (more than {MAX_DEPTH})")]
+    TooDeep {
+        /// Where the `$` is.
+        at: usize,
+    },
+}
+
+/// Deeper nesting of `${a:-${b:-...}}` than any person writes; bounds the stack.
+pub const MAX_DEPTH: usize = 100;
+
+impl ExpandError {
+    /// The byte of the word where it went wrong.
+    pub fn at(&self) -> usize {
+        match self {
+            Self::Unterminated { at, .. }
+            | Self::MissingBrace { at }
+            | Self::MissingSlash { at }
+            | Self::BadSubstitution { at }
+            | Self::UnsupportedModifier { at, .. }
+            | Self::Required { at, .. }
+            | Self::BadPattern { at, .. }
+            | Self::TooDeep { at } => *at,
+        }
+    }
+
+    /// What to write instead.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Unterminated { quote, .. } => format!("close it with {quote} or escape it with a backslash"),
+            Self::MissingBrace { .. } => "close the substitution: `${name}`".into(),
+            Self::MissingSlash { .. } => "a replacement is written `${name/pattern/replacement}`".into(),
+            Self::BadSubstitution { .. } => "a name belongs after `${`; a dollar sign itself is `\\$`".into(),
+            Self::UnsupportedModifier { .. } => {
+                "modifiers are `:-` `-` `:+` `+` `:?` `?` `#` `##` `%` `%%` `/` and `//`".into()
+            }
+            Self::Required { name, .. } => {
+                format!("set it: `--build-arg {name}=...`, or an ARG or ENV before this line")
+            }
+            Self::BadPattern { .. } => "in a pattern only `*`, `?`, `\\`, `/` and `}` may be escaped".into(),
+            Self::TooDeep { .. } => "use ARG or ENV for the inner values".into(),
+        }
+    }
+}
+
+/// How words are expanded.
+#[derive(Clone, Copy, Debug)]
+pub struct Expander {
+    /// The escape character: `\`, or a backtick after `# escape=`.
+    pub escape: char,
+    /// Quotes stay in the result.
+    pub keep_quotes: bool,
+    /// Escape characters stay in the result.
+    pub keep_escapes: bool,
+    /// Quotes are ordinary characters (heredocs).
+    pub plain_quotes: bool,
+    /// Unset variables stay as written.
+    pub keep_unset: bool,
+}
+
+/// What an expansion gave.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Expanded {
+    /// The word.
+    pub text: String,
+    /// Its words: split at spaces that are neither quoted nor escaped, after substitution.
+    pub words: Vec<String>,
+    /// Variables that were used and set.
+    pub matched: BTreeSet<String>,
+    /// Variables that were used and not set.
+    pub unmatched: BTreeSet<String>,
+}
+
+impl Expander {
+    /// For the words of instructions.
+    pub fn new(escape: char) -> Self {
+        Self { escape, keep_quotes: false, keep_escapes: false, plain_quotes: false, keep_unset: false }
+    }
+
+    /// For the content of heredocs: quotes mean nothing, the escape is always a backslash.
+    pub fn heredoc() -> Self {
+        Self { plain_quotes: true, ..Self::new('\\') }
+    }
+
+    /// Expands one word and tells what it used.
+    ///
+    /// # Errors
+    /// Malformed quotes and substitutions, and `${name?message}` of what is not set.
+    pub fn expand(&self, word: &str, variables: &dyn Variables) -> Result<Expanded, ExpandError> {
+        let mut run = Run::new(self, word, variables);
+        let (text, words) = run.until(None, self.keep_escapes, true)?;
+        Ok(Expanded { text, words, matched: run.matched, unmatched: run.unmatched })
+    }
+
+    /// Expands one word. Words in which nothing is to be done cost one scan.
+    ///
+    /// # Errors
+    /// As [`Expander::expand`].
+    pub fn word(&self, word: &str, variables: &dyn Variables) -> Result<String, ExpandError> {
+        if self.is_plain(word) {
+            return Ok(word.to_owned());
+        }
+        Run::new(self, word, variables).until(None, self.keep_escapes, false).map(|(text, _)| text)
+    }
+
+    /// Expands a word and splits it at spaces.
+    ///
+    /// # Errors
+    /// As [`Expander::expand`].
+    pub fn words(&self, word: &str, variables: &dyn Variables) -> Result<Vec<String>, ExpandError> {
+        Run::new(self, word, variables).until(None, self.keep_escapes, true).map(|(_, words)| words)
+    }
+
+    fn is_plain(&self, word: &str) -> bool {
+        let escape = u8::try_from(self.escape).unwrap_or(b'\\');
+        !word.bytes().any(|b| b == b'$' || b == escape || (!self.plain_quotes && (b == b'\'' || b == b'"')))
+    }
+}
+
+struct Run<'a> {
+    how: &'a Expander,
+    word: &'a str,
+    at: usize,
+    depth: usize,
+    variables: &'a dyn Variables,
+    matched: BTreeSet<String>,
+    unmatched: BTreeSet<String>,
+}
+
+/// Words being collected while characters go by.
+#[derive(Default)]
+struct Splitter {
+    word: String,
+    words: Vec<String>,
+}
+
+impl Splitter {
+    /// A character that splits if it is a space.
+    fn add(&mut self, c: char) {
+        if !c.is_whitespace() {
+            self.word.push(c);
+        } else if !self.word.is_empty() {
+            self.words.push(std::mem::take(&mut self.word));
+        }
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        if !self.word.is_empty() {
+            self.words.push(self.word);
+        }
+        self.words
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(how: &'a Expander, word: &'a str, variables: &'a dyn Variables) -> Self {
+        Self { how, word, at: 0, depth: 0, variables, matched: BTreeSet::new(), unmatched: BTreeSet::new() }
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.word[self.at..].chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += c.len_utf8();
+        Some(c)
+    }
+
+    /// Expands up to `stop` (which is consumed), or to the end; an `Err` without `stop` found has `at` at the end.
+    fn until(
+        &mut self,
+        stop: Option<char>,
+        raw_escapes: bool,
+        split: bool,
+    ) -> Result<(String, Vec<String>), ExpandError> {
+        let mut text = String::new();
+        let mut words = Splitter::default();
+        while let Some(c) = self.peek() {
+            if Some(c) == stop {
+                self.next();
+                return Ok((text, words.finish()));
+            }
+            match c {
+                '$' => {
+                    let value = self.dollar(raw_escapes)?;
+                    if split {
+                        value.chars().for_each(|c| words.add(c));
+                    }
+                    text += &value;
+                }
+                '\'' | '"' if !self.how.plain_quotes => {
+                    let value = if c == '"' { self.double_quoted(raw_escapes)? } else { self.single_quoted()? };
+                    if split {
+                        words.word += &value;
+                    }
+                    text += &value;
+                }
+                '<' if split && self.how.keep_quotes => {
+                    let value = self.heredoc_mark();
+                    words.word += value;
+                    text += value;
+                }
+                c if c == self.how.escape => {
+                    self.next();
+                    let escaped = self.next();
+                    for c in [raw_escapes.then_some(c), escaped].into_iter().flatten() {
+                        text.push(c);
+                        if split {
+                            words.word.push(c);
+                        }
+                    }
+                }
+                c => {
+                    self.next();
+                    text.push(c);
+                    if split {
+                        words.add(c);
+                    }
+                }
+            }
+        }
+        match stop {
+            None => Ok((text, words.finish())),
+            // The caller, who knows where its substitution began, says what is missing.
+            Some(_) => Err(ExpandError::MissingBrace { at: self.at }),
+        }
+    }
+
+    /// `<<`, an optional `-`, and the spaces that may stand before the delimiter: they do not split.
+    fn heredoc_mark(&mut self) -> &'a str {
+        let word = self.word;
+        let start = self.at;
+        self.next();
+        if self.peek() == Some('<') {
+            self.next();
+            if self.peek() == Some('-') {
+                self.next();
+            }
+            while self.peek().is_some_and(char::is_whitespace) {
+                self.next();
+            }
+        }
+        &word[start..self.at]
+    }
+
+    fn single_quoted(&mut self) -> Result<String, ExpandError> {
+        let start = self.at;
+        let end = self.word[start + 1..]
+            .find('\'')
+            .map(|end| start + 1 + end)
+            .ok_or(ExpandError::Unterminated { quote: '\'', at: start })?;
+        self.at = end + 1;
+        Ok(if self.how.keep_quotes { &self.word[start..=end] } else { &self.word[start + 1..end] }.to_owned())
+    }
+
+    fn double_quoted(&mut self, raw_escapes: bool) -> Result<String, ExpandError> {
+        let start = self.at;
+        let mut text = String::new();
+        self.next();
+        if self.how.keep_quotes {
+            text.push('"');
+        }
+        loop {
+            match self.peek() {
+                None => return Err(ExpandError::Unterminated { quote: '"', at: start }),
+                Some('"') => {
+                    self.next();
+                    if self.how.keep_quotes {
+                        text.push('"');
+                    }
+                    return Ok(text);
+                }
+                Some('$') => text += &self.dollar(raw_escapes)?,
+                Some(c) if c == self.how.escape => {
+                    self.next();
+                    if raw_escapes {
+                        text.push(c);
+                    }
+                    match self.peek() {
+                        None => {}
+                        // Only these can be escaped here; any other escape character stays as it is.
+                        Some(escaped) if escaped == '"' || escaped == '$' || escaped == self.how.escape => {
+                            self.next();
+                            text.push(escaped);
+                        }
+                        Some(_) => text.push(c),
+                    }
+                }
+                Some(c) => {
+                    self.next();
+                    text.push(c);
+                }
+            }
+        }
+    }
+
+    fn dollar(&mut self, raw_escapes: bool) -> Result<String, ExpandError> {
+        let at = self.at;
+        self.next();
+        if self.peek() != Some('{') {
+            let name = self.name();
+            if name.is_empty() {
+                return Ok("$".into());
+            }
+            return Ok(match self.lookup(name) {
+                Some(value) => value.to_owned(),
+                None if self.how.keep_unset => format!("${name}"),
+                None => String::new(),
+            });
+        }
+        if self.depth >= MAX_DEPTH {
+            return Err(ExpandError::TooDeep { at });
+        }
+        self.depth += 1;
+        let result = self.braced(at, raw_escapes);
+        self.depth -= 1;
+        result
+    }
+
+    fn braced(&mut self, at: usize, _raw_escapes: bool) -> Result<String, ExpandError> {
+        self.next();
+        match self.peek() {
+            None => return Err(ExpandError::MissingBrace { at }),
+            Some('{' | '}' | ':') => return Err(ExpandError::BadSubstitution { at }),
+            Some(_) => {}
+        }
+        let name = self.name();
+        let Some(first) = self.next() else { return Err(ExpandError::MissingBrace { at }) };
+        match first {
+            '}' => Ok(match self.lookup(name) {
+                Some(value) => value.to_owned(),
+                None if self.how.keep_unset => format!("${{{name}}}"),
+                None => String::new(),
+            }),
+            ':' | '+' | '-' | '?' | '#' | '%' => self.modified(at, name, first),
+            '/' => self.replaced(at, name),
+            other => Err(ExpandError::UnsupportedModifier { modifier: other.to_string(), at }),
+        }
+    }
+
+    /// `${name:-word}` and its like; the first character of the modifier is consumed.
+    fn modified(&mut self, at: usize, name: &str, first: char) -> Result<String, ExpandError> {
+        let null_is_unset = first == ':';
+        let operator = match first {
+            ':' => self.next().ok_or(ExpandError::MissingBrace { at })?,
+            other => other,
+        };
+        let modifier = if null_is_unset { format!(":{operator}") } else { operator.to_string() };
+        let pattern_follows = matches!(operator, '#' | '%');
+        if (null_is_unset && pattern_follows) || !matches!(operator, '-' | '+' | '?' | '#' | '%') {
+            return Err(ExpandError::UnsupportedModifier { modifier, at });
+        }
+        let mut word = self.argument(at, '}', pattern_follows)?;
+        let value = self.lookup(name).map(str::to_owned);
+        if value.is_none() && self.how.keep_unset {
+            return Ok(format!("${{{name}{modifier}{word}}}"));
+        }
+        let usable = value.as_ref().is_some_and(|value| !(null_is_unset && value.is_empty()));
+        let value = value.unwrap_or_default();
+        match operator {
+            '-' => Ok(if usable { value } else { word }),
+            '+' => Ok(if usable { word } else { String::new() }),
+            '?' if usable => Ok(value),
+            '?' => {
+                if word.is_empty() {
+                    word =
+                        if null_is_unset { "is not allowed to be empty" } else { "is not allowed to be unset" }.into();
+                }
+                Err(ExpandError::Required { name: name.to_owned(), message: word, at })
+            }
+            _ => {
+                let longest = word.starts_with(operator);
+                let text = if longest { &word[1..] } else { &word };
+                let pattern = self.pattern(at, text)?;
+                Ok(match operator {
+                    '#' => pattern.strip_prefix(&value, longest),
+                    _ => pattern.strip_suffix(&value, longest),
+                }
+                .to_owned())
+            }
+        }
+    }
+
+    /// `${name/pattern/replacement}` and `${name//pattern/replacement}`; the first slash is consumed.
+    fn replaced(&mut self, at: usize, name: &str) -> Result<String, ExpandError> {
+        let all = self.peek() == Some('/');
+        if all {
+            self.next();
+        }
+        let text = self.argument(at, '/', true)?;
+        let replacement = self.argument(at, '}', true)?;
+        let Some(value) = self.lookup(name).map(str::to_owned) else {
+            return Ok(if self.how.keep_unset { format!("${{{name}/{text}/{replacement}}}") } else { String::new() });
+        };
+        Ok(self.pattern(at, &text)?.replace(&value, &replacement, all))
+    }
+
+    fn argument(&mut self, at: usize, stop: char, raw_escapes: bool) -> Result<String, ExpandError> {
+        match self.until(Some(stop), raw_escapes, false) {
+            Ok((text, _)) => Ok(text),
+            // An end of the word inside of the argument means that this substitution was not closed.
+            Err(ExpandError::MissingBrace { .. } | ExpandError::MissingSlash { .. }) if self.peek().is_none() => {
+                Err(if stop == '/' { ExpandError::MissingSlash { at } } else { ExpandError::MissingBrace { at } })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn pattern(&self, at: usize, text: &str) -> Result<Pattern, ExpandError> {
+        Pattern::parse(text).map_err(|escaped| ExpandError::BadPattern { pattern: text.to_owned(), escaped, at })
+    }
+
+    /// A name: letters, digits and `_`; or digits alone; or one special parameter.
+    fn name(&mut self) -> &'a str {
+        let word = self.word;
+        let rest = &word[self.at..];
+        let first = rest.chars().next();
+        let length = match first {
+            Some(c) if c.is_numeric() => rest.find(|c: char| !c.is_numeric()).unwrap_or(rest.len()),
+            Some('@' | '*' | '#' | '?' | '-' | '$' | '!') => 1,
+            _ => rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len()),
+        };
+        self.at += length;
+        &rest[..length]
+    }
+
+    fn lookup(&mut self, name: &str) -> Option<&'a str> {
+        let value = self.variables.get(name);
+        let set = if value.is_some() { &mut self.matched } else { &mut self.unmatched };
+        if !set.contains(name) {
+            set.insert(name.to_owned());
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn expand(word: &str) -> Result<String, String> {
+        let variables =
+            BTreeMap::from([("A", "1".to_owned()), ("E", String::new()), ("P", "/usr/local/x.tar.gz".to_owned())]);
+        Expander::new('\\').word(word, &variables).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn modifiers_of_the_reference() {
+        for (word, expected) in [
+            ("${A:-x}${E:-x}${N:-x}", "1xx"),
+            ("${A-x}${E-x}${N-x}", "1x"),
+            ("${A:+x}|${E:+x}|${N:+x}", "x||"),
+            ("${A+x}|${E+x}|${N+x}", "x|x|"),
+            ("${P#*/}", "usr/local/x.tar.gz"),
+            ("${P##*/}", "x.tar.gz"),
+            ("${P%.*}", "/usr/local/x.tar"),
+            ("${P%%.*}", "/usr/local/x"),
+            ("${P/l/L}", "/usr/Local/x.tar.gz"),
+            ("${P//l/L}", "/usr/LocaL/x.tar.gz"),
+            ("${N:-${E:-\"a b\"}}", "a b"),
+            ("'$A'\"$A\"\\$A", "$A1$A"),
+        ] {
+            assert_eq!(expand(word).as_deref(), Ok(expected), "{word}");
+        }
+    }
+
+    #[test]
+    fn faults_say_where() {
+        let at = |word| Expander::new('\\').word(word, &NoVariables).unwrap_err().at();
+        assert_eq!(at("ab${c"), 2);
+        assert_eq!(at("ab\"c"), 2);
+        assert_eq!(at("x${y:?no}"), 1);
+    }
+
+    #[test]
+    fn nesting_has_an_end() {
+        let word = "${a:-".repeat(100_000);
+        assert!(matches!(Expander::new('\\').word(&word, &NoVariables), Err(ExpandError::TooDeep { .. })));
+    }
+
+    #[test]
+    fn the_backtick_can_be_the_escape() {
+        assert_eq!(Expander::new('`').word("C:\\x`$A", &NoVariables).as_deref(), Ok("C:\\x$A"));
+    }
+}

@@ -1,0 +1,226 @@
+//! The patterns of COPY sources: Go's `filepath.Match` on Unix.
+//!
+//! `*` and `?` do not cross a slash, `[a-z]`, `[^a-z]`, and a backslash escapes.
+
+use std::fmt;
+
+/// A pattern that is malformed; `filepath.ErrBadPattern`.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("syntax error in pattern `{0}`")]
+pub struct BadPattern(pub String);
+
+/// A compiled pattern.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Glob {
+    text: String,
+    tokens: Vec<Token>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Token {
+    Literal(char),
+    /// One character that is no slash.
+    Any,
+    /// Characters that are no slash.
+    Star,
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+}
+
+/// Whether the text has a character that means something in a pattern (an escape counts).
+pub fn has_magic(text: &str) -> bool {
+    text.contains(['*', '?', '[', '\\'])
+}
+
+/// Text whose every character stands for itself, as a pattern.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '[' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+impl Glob {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// An unclosed or empty class, a range without its end, a backslash at the end.
+    pub fn parse(text: &str) -> Result<Self, BadPattern> {
+        let bad = || BadPattern(text.to_owned());
+        let mut tokens = Vec::new();
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            tokens.push(match c {
+                '*' if tokens.last() == Some(&Token::Star) => continue,
+                '*' => Token::Star,
+                '?' => Token::Any,
+                '\\' => Token::Literal(chars.next().ok_or_else(bad)?),
+                '[' => class(&mut chars).ok_or_else(bad)?,
+                c => Token::Literal(c),
+            });
+        }
+        Ok(Self { text: text.to_owned(), tokens })
+    }
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the pattern matches the whole of a path. Bytes that are not UTF-8 count as one character each.
+    pub fn matches(&self, path: impl AsRef<[u8]>) -> bool {
+        let chars = Chars(path.as_ref());
+        // Backtracking to the last star is enough: a star never gives up what an earlier one could take.
+        let (mut token, mut rest) = (0, chars);
+        let mut retry: Option<(usize, Chars<'_>)> = None;
+        loop {
+            let mut ahead = rest;
+            let step = match self.tokens.get(token) {
+                Some(Token::Star) => {
+                    retry = Some((token + 1, rest));
+                    token += 1;
+                    continue;
+                }
+                Some(wanted) => ahead.next().is_some_and(|c| wanted.accepts(c)),
+                None if rest.0.is_empty() => return true,
+                None => false,
+            };
+            if step {
+                token += 1;
+                rest = ahead;
+                continue;
+            }
+            let Some((after_star, mut longer)) = retry else { return false };
+            match longer.next() {
+                Some(c) if c != '/' => {
+                    retry = Some((after_star, longer));
+                    (token, rest) = (after_star, longer);
+                }
+                _ => return false,
+            }
+        }
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Token {
+    /// Whether it takes this one character.
+    fn accepts(&self, c: char) -> bool {
+        match self {
+            Self::Literal(l) => *l == c,
+            Self::Any | Self::Star => c != '/',
+            Self::Class { .. } => c != '/' && self.class_has(c),
+        }
+    }
+
+    pub(super) fn class_has(&self, c: char) -> bool {
+        match self {
+            Self::Class { negated, ranges } => ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated,
+            _ => false,
+        }
+    }
+}
+
+/// What follows `[`, through `]`.
+pub(super) fn class(chars: &mut std::str::Chars<'_>) -> Option<Token> {
+    let negated = chars.as_str().starts_with('^');
+    if negated {
+        chars.next();
+    }
+    let one = |chars: &mut std::str::Chars<'_>| match chars.next()? {
+        '-' | ']' => None,
+        '\\' => chars.next(),
+        c => Some(c),
+    };
+    let mut ranges = Vec::new();
+    loop {
+        if chars.as_str().starts_with(']') && !ranges.is_empty() {
+            chars.next();
+            return Some(Token::Class { negated, ranges });
+        }
+        let low = one(chars)?;
+        let high = if chars.as_str().starts_with('-') {
+            chars.next();
+            one(chars)?
+        } else {
+            low
+        };
+        ranges.push((low, high));
+    }
+}
+
+/// Characters of bytes that may not be UTF-8.
+#[derive(Clone, Copy)]
+pub(super) struct Chars<'a>(pub(super) &'a [u8]);
+
+impl Iterator for Chars<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        let first = *self.0.first()?;
+        if first.is_ascii() {
+            self.0 = &self.0[1..];
+            return Some(char::from(first));
+        }
+        let window = &self.0[..self.0.len().min(4)];
+        let valid = match std::str::from_utf8(window) {
+            Ok(text) => text,
+            // The bytes before `valid_up_to` are UTF-8, so this cannot fail.
+            Err(error) => std::str::from_utf8(&window[..error.valid_up_to()]).unwrap_or(""),
+        };
+        let (c, length) = valid.chars().next().map_or((char::REPLACEMENT_CHARACTER, 1), |c| (c, c.len_utf8()));
+        self.0 = &self.0[length..];
+        Some(c)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documented_cases_of_filepath_match() {
+        // Go, path/filepath: the grammar in the documentation of Match.
+        for (pattern, path, expected) in [
+            ("abc", "abc", true),
+            ("a*/b", "abc/b", true),
+            ("a*/b", "a/c/b", false),
+            ("*", "", true),
+            ("*", "a/b", false),
+            ("a?b", "a☺b", true),
+            ("[a-ζ]*", "α", true),
+            ("a[^a]b", "a/b", false),
+            ("a*b*c", "aXbYbZc", true),
+            ("\\*", "*", true),
+            ("*x*x", "xxx", true),
+        ] {
+            assert_eq!(Glob::parse(pattern).unwrap().matches(path), expected, "{pattern} {path}");
+        }
+        for pattern in ["[]a]", "[-]", "[x-]", "[a-b-c]", "[", "[^", "[^bc", "a[", "\\", "[]"] {
+            assert!(Glob::parse(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text() {
+        assert!(Glob::parse("a?b").unwrap().matches(b"a\xffb"));
+        assert!(!Glob::parse("a?b").unwrap().matches(b"a\xff\xfeb"));
+    }
+
+    #[test]
+    fn escaping_is_undone_by_matching() {
+        let name = "a*b[c]\\?";
+        assert!(Glob::parse(&escape(name)).unwrap().matches(name));
+    }
+}

@@ -1,0 +1,399 @@
+//! Ignore files: which paths of a context are left out, as moby's `patternmatcher` decides it.
+//!
+//! A pattern matches a path if it matches the path itself or one of its parents; the last pattern that
+//! matches wins; `!` takes back. Patterns are compiled once, each to the cheapest form that decides it.
+
+use super::glob::{self, BadPattern, Chars, Token};
+
+/// A pattern that cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum IgnoreError {
+    /// Nothing after `!`.
+    #[error("illegal exclusion pattern: \"!\"")]
+    Empty {
+        /// Its line in the file, from 1.
+        line: usize,
+    },
+    /// A malformed pattern.
+    #[error("line {line}: {source}")]
+    Pattern {
+        /// Its line in the file, from 1.
+        line: usize,
+        /// The fault.
+        source: BadPattern,
+    },
+}
+
+/// The compiled patterns of an ignore file or of `--exclude` flags.
+#[derive(Clone, Debug, Default)]
+pub struct Ignore {
+    rules: Vec<Rule>,
+    takes_back: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    takes_back: bool,
+    form: Form,
+}
+
+/// How a pattern is decided, cheapest first.
+#[derive(Clone, Debug)]
+enum Form {
+    /// No wildcard: the path itself.
+    Exact(Vec<u8>),
+    /// `dir/**`: what begins so.
+    Prefix(Vec<u8>),
+    /// `**/name`: what ends so.
+    Suffix(Vec<u8>),
+    /// Anything else: an automaton behind a literal beginning.
+    Automaton { literal: Vec<u8>, states: Vec<State> },
+}
+
+/// One position of the automaton, and what it takes to move on from it.
+#[derive(Clone, PartialEq, Debug)]
+enum State {
+    One(Token),
+    Star,
+    /// `**` in the middle: nothing, or anything that ends with a slash. The position after it is [`State::Inside`].
+    Deep,
+    /// Within what `**` takes.
+    Inside,
+    /// `**` at the end: anything.
+    Rest,
+}
+
+impl Ignore {
+    /// The patterns of an ignore file's text, cleaned: without comments, blank lines and a leading slash.
+    pub fn lines(text: &str) -> Vec<String> {
+        Self::numbered(text).map(|(_, pattern)| pattern).collect()
+    }
+
+    fn numbered(text: &str) -> impl Iterator<Item = (usize, String)> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        text.lines().enumerate().filter_map(|(index, line)| {
+            if line.starts_with('#') {
+                return None;
+            }
+            let line = line.trim();
+            let (takes_back, pattern) = line.strip_prefix('!').map_or((false, line), |rest| (true, rest.trim()));
+            if line.is_empty() {
+                return None;
+            }
+            let cleaned = if pattern.is_empty() { String::new() } else { clean(pattern) };
+            let relative = if cleaned.len() > 1 { cleaned.strip_prefix('/').unwrap_or(&cleaned) } else { &cleaned };
+            Some((index + 1, format!("{}{relative}", if takes_back { "!" } else { "" })))
+        })
+    }
+
+    /// Compiles the text of an ignore file.
+    ///
+    /// # Errors
+    /// A malformed pattern, or a `!` alone.
+    pub fn parse(text: &str) -> Result<Self, IgnoreError> {
+        Self::compile(Self::numbered(text))
+    }
+
+    /// Compiles patterns that do not come from a file (`--exclude`).
+    ///
+    /// # Errors
+    /// A malformed pattern, or a `!` alone; the line is the pattern's number from 1.
+    pub fn from_patterns<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Result<Self, IgnoreError> {
+        Self::compile(patterns.into_iter().enumerate().map(|(index, pattern)| (index + 1, pattern.as_ref().to_owned())))
+    }
+
+    fn compile(patterns: impl Iterator<Item = (usize, String)>) -> Result<Self, IgnoreError> {
+        let mut rules = Vec::new();
+        for (line, pattern) in patterns {
+            let pattern = pattern.trim();
+            if pattern.is_empty() {
+                continue;
+            }
+            let cleaned = clean(pattern);
+            let (takes_back, body) = cleaned.strip_prefix('!').map_or((false, &*cleaned), |rest| (true, rest));
+            if body.is_empty() {
+                return Err(IgnoreError::Empty { line });
+            }
+            let form = Form::parse(body).map_err(|source| IgnoreError::Pattern { line, source })?;
+            rules.push(Rule { takes_back, form });
+        }
+        Ok(Self { takes_back: rules.iter().any(|rule| rule.takes_back), rules })
+    }
+
+    /// Whether there is nothing to leave out.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Whether a path is left out. The path is relative to the context, with `/` and without a leading
+    /// or trailing one. Directories and files are treated alike; `_is_dir` documents the call.
+    pub fn excludes(&self, path: impl AsRef<[u8]>, _is_dir: bool) -> bool {
+        let path = path.as_ref();
+        self.rules.iter().rev().find(|rule| rule.form.matches(path)).is_some_and(|rule| !rule.takes_back)
+    }
+
+    /// Whether something below this excluded directory could be taken back by a later `!` pattern: if
+    /// not, a walk need not enter it. Errs on the side of entering.
+    pub fn may_include_below(&self, directory: impl AsRef<[u8]>) -> bool {
+        let directory = directory.as_ref();
+        // Patterns before the one that excluded the directory cannot take back what is in it.
+        self.takes_back
+            && self
+                .rules
+                .iter()
+                .rev()
+                .take_while(|rule| rule.takes_back || !rule.form.matches(directory))
+                .any(|rule| rule.takes_back && rule.form.may_match_below(directory))
+    }
+}
+
+impl Form {
+    fn parse(pattern: &str) -> Result<Self, BadPattern> {
+        let mut states = Vec::new();
+        // What it would be if no later character needs more: `**` first makes a suffix, last a prefix.
+        let (mut special, mut leading_deep, mut trailing_deep) = (false, false, false);
+        let mut chars = pattern.chars();
+        let bad = || BadPattern(pattern.to_owned());
+        let mut first = true;
+        while let Some(c) = chars.next() {
+            match c {
+                '*' if chars.as_str().starts_with('*') => {
+                    chars.next();
+                    if chars.as_str().starts_with('/') {
+                        chars.next();
+                    }
+                    if chars.as_str().is_empty() {
+                        trailing_deep = !special && !leading_deep;
+                        special |= !trailing_deep && !first;
+                        states.push(State::Rest);
+                    } else {
+                        special |= !first;
+                        states.extend([State::Deep, State::Inside]);
+                    }
+                    leading_deep |= first;
+                }
+                '*' => {
+                    special = true;
+                    if states.last() != Some(&State::Star) {
+                        states.push(State::Star);
+                    }
+                }
+                '?' => {
+                    special = true;
+                    states.push(State::One(Token::Any));
+                }
+                '\\' => {
+                    special = true;
+                    states.push(State::One(Token::Literal(chars.next().ok_or_else(bad)?)));
+                }
+                '[' => {
+                    special = true;
+                    states.push(State::One(glob::class(&mut chars).ok_or_else(bad)?));
+                }
+                c => states.push(State::One(Token::Literal(c))),
+            }
+            first = false;
+        }
+        let bytes = pattern.as_bytes();
+        Ok(if special {
+            let literal: String = states
+                .iter()
+                .map_while(|state| match state {
+                    State::One(Token::Literal(c)) => Some(*c),
+                    _ => None,
+                })
+                .collect();
+            Self::Automaton { states: states.split_off(literal.chars().count()), literal: literal.into_bytes() }
+        } else if leading_deep {
+            Self::Suffix(bytes[2..].to_vec())
+        } else if trailing_deep {
+            let end = bytes.strip_suffix(b"**").or_else(|| bytes.strip_suffix(b"**/")).unwrap_or(bytes);
+            Self::Prefix(end.to_vec())
+        } else {
+            Self::Exact(bytes.to_vec())
+        })
+    }
+
+    /// Whether the pattern matches the path or one of its parents.
+    fn matches(&self, path: &[u8]) -> bool {
+        match self {
+            Self::Exact(exact) => path.strip_prefix(&**exact).is_some_and(|rest| rest.is_empty() || rest[0] == b'/'),
+            Self::Prefix(prefix) => path.starts_with(prefix),
+            Self::Suffix(suffix) => boundaries(path).any(|parent| {
+                parent.ends_with(suffix) || suffix.strip_prefix(b"/").is_some_and(|whole| whole == parent)
+            }),
+            Self::Automaton { literal, states } => match path.strip_prefix(&**literal) {
+                Some(rest) => run(states, rest).0,
+                None => false,
+            },
+        }
+    }
+
+    /// Whether the pattern could match a path below this directory.
+    fn may_match_below(&self, directory: &[u8]) -> bool {
+        let below = |literal: &[u8]| {
+            literal.strip_prefix(directory).is_some_and(|rest| directory.is_empty() || rest.starts_with(b"/"))
+        };
+        match self {
+            // A pattern that matches the directory itself matches all that is below.
+            Self::Exact(exact) => below(exact) || self.matches(directory),
+            Self::Prefix(prefix) => {
+                below(prefix) || directory.starts_with(prefix) || {
+                    // `dir/**` and the directory `dir`.
+                    prefix.strip_suffix(b"/") == Some(directory)
+                }
+            }
+            Self::Suffix(_) => true,
+            Self::Automaton { literal, states } => {
+                if below(literal) {
+                    return true;
+                }
+                let mut inside = directory.to_vec();
+                inside.push(b'/');
+                match inside.strip_prefix(&**literal) {
+                    Some(rest) => {
+                        let (matched, alive) = run(states, rest);
+                        matched || alive
+                    }
+                    // The literal part begins within the next name.
+                    None => literal.starts_with(&inside),
+                }
+            }
+        }
+    }
+}
+
+/// The path and its parents, longest last.
+fn boundaries(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    memchr::memchr_iter(b'/', path).map(|at| &path[..at]).chain(std::iter::once(path))
+}
+
+/// Runs the automaton: whether the path or a parent of it is accepted, and whether a longer path could be.
+fn run(states: &[State], path: &[u8]) -> (bool, bool) {
+    let words = states.len() / 64 + 1;
+    let mut now = vec![0_u64; words];
+    let mut next = vec![0_u64; words];
+    let set = |bits: &mut [u64], i: usize| bits[i / 64] |= 1 << (i % 64);
+    let has = |bits: &[u64], i: usize| bits[i / 64] & (1 << (i % 64)) != 0;
+    // Follows the moves that take no character; states are in order, so one pass is enough.
+    let close = |bits: &mut [u64]| {
+        for (i, state) in states.iter().enumerate() {
+            if has(bits, i) {
+                match state {
+                    State::Star | State::Rest => set(bits, i + 1),
+                    State::Deep => set(bits, i + 2),
+                    State::One(_) | State::Inside => {}
+                }
+            }
+        }
+    };
+    set(&mut now, 0);
+    close(&mut now);
+    for c in Chars(path) {
+        if c == '/' && has(&now, states.len()) {
+            return (true, true);
+        }
+        next.fill(0);
+        for (i, state) in states.iter().enumerate() {
+            if !has(&now, i) {
+                continue;
+            }
+            match state {
+                State::One(Token::Literal(l)) if *l == c => set(&mut next, i + 1),
+                State::One(Token::Any) if c != '/' => set(&mut next, i + 1),
+                // The class of a regular expression may take a slash.
+                State::One(class) if class.class_has(c) => set(&mut next, i + 1),
+                State::One(_) => {}
+                State::Star if c != '/' => set(&mut next, i),
+                State::Star => {}
+                State::Rest => set(&mut next, i),
+                State::Deep => {
+                    set(&mut next, i + 1);
+                    if c == '/' {
+                        set(&mut next, i + 2);
+                    }
+                }
+                State::Inside => {
+                    set(&mut next, i);
+                    if c == '/' {
+                        set(&mut next, i + 1);
+                    }
+                }
+            }
+        }
+        std::mem::swap(&mut now, &mut next);
+        if now.iter().all(|word| *word == 0) {
+            return (false, false);
+        }
+        close(&mut now);
+    }
+    (has(&now, states.len()), true)
+}
+
+/// Go's `filepath.Clean` on Unix: no doubled slashes, no `.`, `..` resolved where there is something before it.
+pub fn clean(path: &str) -> String {
+    let absolute = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => match parts.last() {
+                Some(&last) if last != ".." => {
+                    parts.pop();
+                }
+                _ if absolute => {}
+                _ => parts.push(".."),
+            },
+            part => parts.push(part),
+        }
+    }
+    match (absolute, parts.is_empty()) {
+        (true, _) => format!("/{}", parts.join("/")),
+        (false, true) => ".".into(),
+        (false, false) => parts.join("/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn excluded(text: &str, path: &str) -> bool {
+        Ignore::parse(text).unwrap().excludes(path, false)
+    }
+
+    #[test]
+    fn the_last_match_wins_and_parents_count() {
+        // The example of the reference's ".dockerignore file".
+        let text = "*.md\n!README*.md\nREADME-secret.md\n";
+        assert!(excluded(text, "a.md") && !excluded(text, "README.md") && excluded(text, "README-secret.md"));
+        assert!(excluded("dir", "dir/a/b"));
+        assert!(!excluded("dir\n!dir/a", "dir/a/b"));
+        assert!(!excluded("*/temp*", "temp1") && excluded("*/temp*", "a/temp1/x"));
+    }
+
+    #[test]
+    fn walks_are_pruned_only_where_nothing_comes_back() {
+        let ignore = Ignore::parse("node_modules\n**/target\n!node_modules/keep/**/x\n").unwrap();
+        assert!(ignore.may_include_below("node_modules"));
+        assert!(ignore.may_include_below("node_modules/keep"));
+        assert!(ignore.may_include_below("node_modules/keep/deep"));
+        assert!(!ignore.may_include_below("node_modules/other"));
+        assert!(!ignore.may_include_below("a/target"));
+        let ignore = Ignore::parse("!a/b\na\n").unwrap();
+        assert!(!ignore.may_include_below("a"), "the later pattern wins");
+        let ignore = Ignore::parse("**\n!src/*.rs\n").unwrap();
+        assert!(
+            ignore.may_include_below("src") && !ignore.may_include_below("doc") && !ignore.may_include_below("src/x")
+        );
+    }
+
+    #[test]
+    fn cleaning_is_that_of_go() {
+        for (path, cleaned) in
+            [("a//b/./c/", "a/b/c"), ("", "."), ("/../a", "/a"), ("../../a", "../../a"), ("a/..", ".")]
+        {
+            assert_eq!(clean(path), cleaned);
+        }
+    }
+}

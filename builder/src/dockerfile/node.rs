@@ -1,0 +1,344 @@
+//! The syntax of a Dockerfile: instructions with their arguments split, meaning not yet asked for.
+
+use super::heredoc::Heredoc;
+use super::lines::{Item, Logical, Reader};
+use super::words::{self, Json, Piece};
+use super::{Diagnostic, Keyword, Span, Text};
+
+/// A word of the Dockerfile, not yet expanded.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Word {
+    /// As written, quotes and escapes in it.
+    pub text: Text,
+    /// Its place.
+    pub span: Span,
+}
+
+impl std::ops::Deref for Word {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A name and its value.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Pair {
+    /// The name.
+    pub name: Word,
+    /// The value.
+    pub value: Word,
+    /// `NAME value` instead of `NAME=value`.
+    pub legacy: bool,
+}
+
+/// One line that begins with `# key=value`, before everything else.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Directive {
+    /// `syntax`, `escape` or `check`.
+    pub name: String,
+    /// The value as written.
+    pub value: String,
+    /// The place of the line.
+    pub span: Span,
+    /// The place of the value.
+    pub value_span: Span,
+}
+
+/// What follows the keyword and the flags.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Arguments {
+    /// Words between spaces.
+    Words(Vec<Word>),
+    /// A JSON array: its strings.
+    Json(Vec<Word>),
+    /// The rest of the line; empty if there is none.
+    Rest(Word),
+    /// ENV and LABEL.
+    Pairs(Vec<Pair>),
+    /// HEALTHCHECK: its kind and the command.
+    Health(Word, Box<Arguments>),
+    /// ONBUILD: another instruction.
+    Trigger(Box<Node>),
+}
+
+/// One instruction of the file.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Node {
+    /// The keyword as written.
+    pub keyword: Word,
+    /// The `--flags`, unquoted.
+    pub flags: Vec<Word>,
+    /// The rest.
+    pub arguments: Arguments,
+    /// Documents that follow it.
+    pub heredocs: Vec<Heredoc>,
+    /// From the keyword to the last character, heredocs included.
+    pub span: Span,
+    /// First and last line, from 1.
+    pub lines: (u32, u32),
+    /// The comment lines directly above it.
+    pub comments: Vec<Span>,
+    /// A blank line stands within a continuation.
+    pub blank_inside: bool,
+    /// For ONBUILD: the triggered instruction on one line.
+    pub trigger_text: Option<String>,
+}
+
+/// Everything in a text.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Syntax {
+    /// In order.
+    pub directives: Vec<Directive>,
+    /// In order.
+    pub nodes: Vec<Node>,
+    /// All comments.
+    pub comments: Vec<Span>,
+    /// The escape character.
+    pub escape: char,
+}
+
+impl Syntax {
+    /// Reads a text. What could be read is returned along with every fault.
+    pub fn parse(text: &str) -> (Self, Vec<Diagnostic>) {
+        let mut reader = Reader::new(text);
+        let mut faults = Vec::new();
+        let mut syntax = Self::default();
+        let mut above: Vec<Span> = Vec::new();
+        while let Some(item) = reader.item() {
+            match item {
+                Item::Directive { key, value, span, value_span } => {
+                    match directive(&syntax.directives, key, value, span, value_span) {
+                        Ok(Some(found)) => {
+                            if found.name == "escape" {
+                                reader.escape = found.value.chars().next().unwrap_or('\\');
+                            }
+                            syntax.directives.push(found);
+                        }
+                        Ok(None) => {
+                            reader.end_directives();
+                            syntax.comments.push(span);
+                            above.push(span);
+                        }
+                        Err(fault) => faults.push(fault),
+                    }
+                }
+                Item::Comment(comment, span) => {
+                    syntax.comments.push(span);
+                    if comment.is_empty() {
+                        above.clear();
+                    } else {
+                        above.push(span);
+                    }
+                }
+                Item::Line(line) => {
+                    let comments = std::mem::take(&mut above);
+                    match node(&line, 0, reader.escape) {
+                        Ok(mut node) => {
+                            if let Err(fault) = heredocs(&mut node, &line, &mut reader) {
+                                faults.push(fault);
+                            }
+                            node.comments = comments;
+                            syntax.nodes.push(node);
+                        }
+                        Err(fault) => {
+                            skip_documents(&line, &mut reader);
+                            faults.push(fault);
+                        }
+                    }
+                }
+            }
+        }
+        syntax.escape = reader.escape;
+        faults.append(&mut reader.faults);
+        (syntax, faults)
+    }
+}
+
+fn directive(
+    seen: &[Directive],
+    key: &str,
+    value: &str,
+    span: Span,
+    value_span: Span,
+) -> Result<Option<Directive>, Diagnostic> {
+    let name = key.to_ascii_lowercase();
+    if !matches!(&*name, "syntax" | "escape" | "check") {
+        return Ok(None);
+    }
+    if seen.iter().any(|directive| directive.name == name) {
+        return Err(Diagnostic::new(span, format!("only one {name} parser directive can be used"))
+            .label("the second one")
+            .help("remove it"));
+    }
+    if name == "escape" && !matches!(value, "\\" | "`") {
+        return Err(Diagnostic::new(value_span, format!("invalid ESCAPE '{value}': it does not match ` or \\"))
+            .label("neither ` nor \\")
+            .help("write # escape=` or # escape=\\"));
+    }
+    Ok(Some(Directive { name, value: value.into(), span, value_span }))
+}
+
+/// The instruction in `line[from..]`.
+fn node(line: &Logical<'_>, from: usize, escape: char) -> Result<Node, Diagnostic> {
+    let text = &*line.text;
+    let (start, end) = words::trim(text, from, text.len());
+    let bytes = &text.as_bytes()[..end];
+    let keyword_end = bytes[start..].iter().position(|b| words::is_space(*b)).map_or(end, |at| start + at);
+    let word = |start: usize, end: usize| Word { text: text[start..end].into(), span: line.span_of(start, end) };
+    let spanned = |piece: Piece| Word { span: line.span_of(piece.start, piece.end), text: piece.text };
+    let keyword = word(start, keyword_end);
+    let (args_start, args_end) = words::trim(text, keyword_end, end);
+    let (flags, rest) = words::flags(text, args_start, args_end);
+    let (rest, rest_end) = words::trim(text, rest, args_end);
+
+    let list = || words::split(text, rest, rest_end).into_iter().map(spanned).collect();
+    let json_or = |or: &dyn Fn() -> Arguments, from: usize| match words::json(&text[from..rest_end]) {
+        Json::Strings(strings) => {
+            let span = line.span_of(from, rest_end);
+            Ok(Arguments::Json(strings.into_iter().map(|text| Word { text, span }).collect()))
+        }
+        Json::NotStrings => Err(Diagnostic::new(
+            line.span_of(from, rest_end),
+            "when using JSON array syntax, arrays must be comprised of strings only",
+        )
+        .label("something in here is no string")
+        .help("put every argument in double quotes")),
+        Json::None => Ok(or()),
+    };
+    let kind = Keyword::parse(&keyword);
+    let mut trigger_text = None;
+    let arguments = match kind {
+        Some(Keyword::Add | Keyword::Copy | Keyword::Volume) => json_or(&|| Arguments::Words(list()), rest)?,
+        Some(Keyword::Run | Keyword::Cmd | Keyword::Entrypoint | Keyword::Shell) => {
+            json_or(&|| Arguments::Rest(word(rest, rest_end)), rest)?
+        }
+        Some(Keyword::Env | Keyword::Label) => Arguments::Pairs(pairs(line, &keyword, rest, rest_end, escape)?),
+        Some(Keyword::Arg) => {
+            Arguments::Words(words::quoted(text, rest, rest_end, escape).into_iter().map(spanned).collect())
+        }
+        Some(Keyword::From | Keyword::Expose) => Arguments::Words(list()),
+        Some(Keyword::Healthcheck) => {
+            let kind_end = text[rest..rest_end].find(char::is_whitespace).map_or(rest_end, |at| rest + at);
+            let (command, _) = words::trim(text, kind_end, rest_end);
+            let command = json_or(&|| Arguments::Rest(word(command, rest_end)), command)?;
+            Arguments::Health(word(rest, kind_end), Box::new(command))
+        }
+        Some(Keyword::Onbuild) if rest < rest_end => {
+            // ONBUILD takes no flags: they belong to the instruction that it triggers.
+            trigger_text = Some(text[args_start..args_end].to_owned());
+            Arguments::Trigger(Box::new(node(line, args_start, escape)?))
+        }
+        Some(Keyword::Maintainer | Keyword::Stopsignal | Keyword::User | Keyword::Workdir | Keyword::Onbuild)
+        | None => Arguments::Rest(word(rest, rest_end)),
+    };
+    Ok(Node {
+        keyword,
+        flags: flags.into_iter().map(spanned).collect(),
+        arguments,
+        heredocs: Vec::new(),
+        span: line.span,
+        lines: line.lines,
+        comments: Vec::new(),
+        blank_inside: line.blank_inside,
+        trigger_text,
+    })
+}
+
+fn pairs(line: &Logical<'_>, keyword: &str, from: usize, end: usize, escape: char) -> Result<Vec<Pair>, Diagnostic> {
+    let text = &*line.text;
+    let pieces = words::quoted(text, from, end, escape);
+    let word = |start: usize, end: usize| Word { text: text[start..end].into(), span: line.span_of(start, end) };
+    let keyword = keyword.to_ascii_uppercase();
+    let Some(first) = pieces.first() else { return Ok(Vec::new()) };
+    if !first.text.contains('=') {
+        // The old form: the first word is the name, the rest of the line the value.
+        let name_end = text[from..end].bytes().position(words::is_space).map_or(end, |at| from + at);
+        let value = name_end + text[name_end..end].bytes().take_while(|b| words::is_space(*b)).count();
+        if value >= end {
+            return Err(Diagnostic::new(line.span_of(from, end), format!("{keyword} must have two arguments"))
+                .label("a name without a value")
+                .help(format!("write {keyword} {}=value", &text[from..name_end])));
+        }
+        return Ok(vec![Pair { name: word(from, name_end), value: word(value, end), legacy: true }]);
+    }
+    pieces
+        .iter()
+        .map(|piece| match piece.text.find('=') {
+            Some(at) => Ok(Pair {
+                name: word(piece.start, piece.start + at),
+                value: word(piece.start + at + 1, piece.end),
+                legacy: false,
+            }),
+            None => Err(Diagnostic::new(
+                line.span_of(piece.start, piece.end),
+                format!("can't find = in {:?}: must be of the form name=value", piece.text),
+            )
+            .label("no = in this word")
+            .help("quote a value that has spaces in it: name=\"a b\"")),
+        })
+        .collect()
+}
+
+/// Reads the documents that follow an instruction that may have them.
+fn heredocs(node: &mut Node, line: &Logical<'_>, reader: &mut Reader<'_>) -> Result<(), Diagnostic> {
+    if !line.text.contains("<<") || !takes_documents(node) {
+        return Ok(());
+    }
+    if Keyword::parse(&node.keyword).is_none() {
+        skip_documents(line, reader);
+        return Ok(());
+    }
+    let mut documents = Heredoc::of_line(&line.text).map_err(|error| {
+        Diagnostic::new(line.span, error.to_string()).label("the quotes of a heredoc's word do not match")
+    })?;
+    for document in &mut documents {
+        let start = reader.position();
+        document.span = Span { start, end: start };
+        loop {
+            let Some(physical) = reader.physical() else {
+                return Err(Diagnostic::new(line.span, "unterminated heredoc")
+                    .label(format!("`{}` never comes on a line of its own", document.name))
+                    .help(format!("end the document with a line that is exactly `{}`", document.name)));
+            };
+            if document.ends_with(physical.content) {
+                node.span.end = physical.start + physical.content.len();
+                break;
+            }
+            document.content += physical.raw;
+            document.span.end = reader.position();
+        }
+    }
+    node.lines.1 = reader.number();
+    node.heredocs = documents;
+    Ok(())
+}
+
+fn takes_documents(node: &Node) -> bool {
+    match Keyword::parse(&node.keyword) {
+        Some(Keyword::Add | Keyword::Copy | Keyword::Run) => !matches!(node.arguments, Arguments::Json(_)),
+        Some(Keyword::Onbuild) => match &node.arguments {
+            Arguments::Trigger(inner) => {
+                Keyword::parse(&inner.keyword) != Some(Keyword::Onbuild) && takes_documents(inner)
+            }
+            _ => false,
+        },
+        Some(_) => false,
+        // A misspelt RUN: its document is none of the file's instructions.
+        None => true,
+    }
+}
+
+/// After a faulty instruction, its documents are skipped where they end; they are no instructions.
+fn skip_documents(line: &Logical<'_>, reader: &mut Reader<'_>) {
+    for document in Heredoc::of_line(&line.text).unwrap_or_default() {
+        let mut ahead = reader.ahead();
+        while let Some(physical) = ahead.physical() {
+            if document.ends_with(physical.content) {
+                reader.resume(&ahead);
+                break;
+            }
+        }
+    }
+}

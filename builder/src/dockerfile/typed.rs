@@ -1,0 +1,451 @@
+//! Syntax to instructions: what each takes and what it refuses.
+
+use super::flags::{Flags, Takes};
+use super::instruction::{Argument, Command, Copy, From, Health, Instruction, Kind, Onbuild, Run};
+use super::mount;
+use super::{Arguments, Diagnostic, Heredoc, Keyword, Node, Span, Word};
+use std::time::Duration;
+
+/// The shortest time that HEALTHCHECK takes, docker's `container.MinimumDuration`.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Gives the instruction, or its faults.
+pub(super) fn instruction(node: Node, source: &str) -> Result<Instruction, Vec<Diagnostic>> {
+    let Some(keyword) = Keyword::parse(&node.keyword) else {
+        let fault = Diagnostic::new(node.keyword.span, format!("unknown instruction: {}", node.keyword.text))
+            .label("no instruction of a Dockerfile")
+            .did_you_mean(&node.keyword, Keyword::ALL.iter().map(|keyword| keyword.name()));
+        return Err(vec![match fault.help {
+            Some(_) => fault,
+            None => fault.help("a line that goes on needs a `\\` at the end of the line before it"),
+        }]);
+    };
+    let mut faults = Vec::new();
+    let kind = kind(keyword, &node, source, &mut faults);
+    match kind {
+        Some(kind) if faults.is_empty() => Ok(Instruction {
+            kind,
+            written: node.keyword,
+            span: node.span,
+            lines: node.lines,
+            comments: node.comments,
+            blank_inside: node.blank_inside,
+        }),
+        _ => Err(faults),
+    }
+}
+
+fn kind(keyword: Keyword, node: &Node, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Kind> {
+    use Takes::{Switch, Value, Values};
+    let known: &[(&'static str, Takes)] = match keyword {
+        Keyword::From => &[("platform", Value)],
+        Keyword::Run => &[("mount", Values), ("network", Value), ("security", Value), ("device", Values)],
+        Keyword::Copy => &[
+            ("from", Value),
+            ("chown", Value),
+            ("chmod", Value),
+            ("link", Switch),
+            ("parents", Switch),
+            ("exclude", Values),
+        ],
+        Keyword::Add => &[
+            ("chown", Value),
+            ("chmod", Value),
+            ("link", Switch),
+            ("keep-git-dir", Switch),
+            ("checksum", Value),
+            ("exclude", Values),
+            ("unpack", Switch),
+        ],
+        Keyword::Healthcheck => &[
+            ("interval", Value),
+            ("timeout", Value),
+            ("start-period", Value),
+            ("start-interval", Value),
+            ("retries", Value),
+        ],
+        _ => &[],
+    };
+    let mut flags = match &node.arguments {
+        // The flags behind ONBUILD are those of what it triggers.
+        Arguments::Trigger(_) => Flags::read(&Node { flags: Vec::new(), ..node.clone() }, known, faults),
+        _ => Flags::read(node, known, faults),
+    };
+    let name = keyword.name();
+    match (keyword, &node.arguments) {
+        (Keyword::From, Arguments::Words(words)) => from(node, words, &mut flags, faults).map(Kind::From),
+        (Keyword::Arg, Arguments::Words(words)) => arguments(node, words, faults).map(Kind::Arg),
+        (Keyword::Env | Keyword::Label, Arguments::Pairs(pairs)) => {
+            if pairs.is_empty() {
+                faults.push(at_least_one(node, "NAME=value"));
+                return None;
+            }
+            for pair in pairs.iter().filter(|pair| pair.name.is_empty()) {
+                faults.push(
+                    Diagnostic::new(pair.value.span, format!("{name} names can not be blank"))
+                        .label("no name before the =")
+                        .help(format!("write {name} NAME=value")),
+                );
+            }
+            let pairs = pairs.clone();
+            Some(if keyword == Keyword::Env { Kind::Env(pairs) } else { Kind::Label(pairs) })
+        }
+        (Keyword::Run, arguments) => {
+            let mounts = flags.values("mount");
+            for mount in &mounts {
+                if let Err(fault) = mount::Spec::check(mount) {
+                    faults.push(fault);
+                }
+            }
+            let network = flags.value("network");
+            one_of(network.as_ref(), "network", &["default", "none", "host"], faults);
+            let security = flags.value("security");
+            one_of(security.as_ref(), "security", &["sandbox", "insecure"], faults);
+            let devices = flags.values("device");
+            let heredocs = node.heredocs.clone();
+            Some(Kind::Run(Box::new(Run {
+                mounts,
+                network,
+                security,
+                devices,
+                command: command(arguments)?,
+                heredocs,
+            })))
+        }
+        (Keyword::Copy | Keyword::Add, Arguments::Words(words) | Arguments::Json(words)) => {
+            copy(keyword, node, words, &mut flags, faults).map(|copy| Kind::Copy(Box::new(copy)))
+        }
+        (Keyword::Workdir, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Workdir),
+        (Keyword::User, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::User),
+        (Keyword::Stopsignal, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Stopsignal),
+        (Keyword::Maintainer, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Maintainer),
+        (Keyword::Cmd, arguments) => command(arguments).map(Kind::Cmd),
+        (Keyword::Entrypoint, arguments) => command(arguments).map(Kind::Entrypoint),
+        (Keyword::Shell, Arguments::Json(words)) if !words.is_empty() => Some(Kind::Shell(words.clone())),
+        (Keyword::Shell, _) => {
+            faults.push(
+                Diagnostic::new(node.span, "SHELL requires the arguments to be in JSON form")
+                    .label("no JSON array of strings, or an empty one")
+                    .help("write SHELL [\"/bin/sh\", \"-c\"]"),
+            );
+            None
+        }
+        (Keyword::Expose, Arguments::Words(words)) if !words.is_empty() => Some(Kind::Expose(words.clone())),
+        (Keyword::Volume, Arguments::Words(words) | Arguments::Json(words)) if !words.is_empty() => {
+            if let Some(word) = words.iter().find(|word| word.trim().is_empty()) {
+                faults.push(
+                    Diagnostic::new(word.span, "VOLUME specified can not be an empty string").help("name a directory"),
+                );
+            }
+            Some(Kind::Volume(words.clone()))
+        }
+        (Keyword::Healthcheck, Arguments::Health(word, command)) => {
+            health(node, word, command, &mut flags, faults).map(Kind::Healthcheck)
+        }
+        (Keyword::Onbuild, Arguments::Trigger(inner)) => {
+            onbuild(node, inner, source, faults).map(|onbuild| Kind::Onbuild(Box::new(onbuild)))
+        }
+        _ => {
+            faults.push(at_least_one(node, "argument"));
+            None
+        }
+    }
+}
+
+fn at_least_one(node: &Node, what: &str) -> Diagnostic {
+    let name = node.keyword.to_ascii_uppercase();
+    Diagnostic::new(node.span, format!("{name} requires at least one argument"))
+        .label("nothing follows")
+        .help(format!("write {name} {what}"))
+}
+
+fn exactly_one(node: &Node, word: &Word, faults: &mut Vec<Diagnostic>) -> Option<Word> {
+    if word.is_empty() {
+        let name = node.keyword.to_ascii_uppercase();
+        faults.push(
+            Diagnostic::new(node.span, format!("{name} requires exactly one argument"))
+                .label("nothing follows")
+                .help(format!("write {name} argument")),
+        );
+        return None;
+    }
+    Some(word.clone())
+}
+
+fn one_of(word: Option<&Word>, flag: &str, values: &[&str], faults: &mut Vec<Diagnostic>) {
+    let Some(word) = word else { return };
+    if !values.contains(&&*word.text) && !word.contains('$') {
+        let fault = Diagnostic::new(word.span, format!("{flag} {:?} is not valid", word.text))
+            .label("no such value")
+            .did_you_mean(word, values.iter().copied());
+        faults.push(match fault.help {
+            Some(_) => fault,
+            None => fault.help(format!("--{flag} is one of {}", values.join(", "))),
+        });
+    }
+}
+
+fn command(arguments: &Arguments) -> Option<Command> {
+    match arguments {
+        Arguments::Json(words) => Some(Command::Exec(words.clone())),
+        Arguments::Rest(word) => Some(Command::Shell(word.clone())),
+        _ => None,
+    }
+}
+
+fn from(node: &Node, words: &[Word], flags: &mut Flags, faults: &mut Vec<Diagnostic>) -> Option<From> {
+    let platform = flags.value("platform");
+    match words {
+        [base] => Some(From { platform, base: base.clone(), name: None, as_word: None }),
+        [base, as_word, name] if as_word.eq_ignore_ascii_case("as") => {
+            let lower = name.to_lowercase();
+            let valid = lower.starts_with(|c: char| c.is_ascii_lowercase())
+                && lower.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b));
+            if !valid {
+                faults.push(
+                    Diagnostic::new(
+                        name.span,
+                        format!(
+                            "invalid name for build stage: {:?}, name can't start with a number or contain symbols",
+                            name.text
+                        ),
+                    )
+                    .label("no name of a stage")
+                    .help("begin with a letter; then letters, digits, `-`, `_` and `.`"),
+                );
+            }
+            Some(From { platform, base: base.clone(), name: Some(name.clone()), as_word: Some(as_word.clone()) })
+        }
+        words => {
+            let place = words.get(1).map_or(node.span, |second| second.span);
+            faults.push(
+                Diagnostic::new(place, "FROM requires either one or three arguments")
+                    .label(if words.is_empty() { "nothing follows" } else { "`AS name` belongs here, or nothing" })
+                    .help("write FROM image, or FROM image AS name"),
+            );
+            None
+        }
+    }
+}
+
+fn arguments(node: &Node, words: &[Word], faults: &mut Vec<Diagnostic>) -> Option<Vec<Argument>> {
+    if words.is_empty() {
+        faults.push(at_least_one(node, "NAME=default"));
+        return None;
+    }
+    let mut arguments = Vec::with_capacity(words.len());
+    for word in words {
+        let argument = match word.text.find('=') {
+            Some(at) => {
+                let place = |start, end| sub(word, start, end);
+                Argument { name: place(0, at), default: Some(place(at + 1, word.text.len())) }
+            }
+            None => Argument { name: word.clone(), default: None },
+        };
+        if argument.name.is_empty() {
+            faults.push(
+                Diagnostic::new(word.span, "ARG names can not be blank")
+                    .label("no name")
+                    .help("write ARG NAME=default"),
+            );
+        }
+        arguments.push(argument);
+    }
+    Some(arguments)
+}
+
+/// A part of a word. Its place is exact where the word is not spread over lines.
+fn sub(word: &Word, start: usize, end: usize) -> Word {
+    let exact = word.span.end - word.span.start == word.text.len();
+    let span = if exact { Span { start: word.span.start + start, end: word.span.start + end } } else { word.span };
+    Word { text: word.text[start..end].into(), span }
+}
+
+fn copy(
+    keyword: Keyword,
+    node: &Node,
+    words: &[Word],
+    flags: &mut Flags,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Copy> {
+    let name = keyword.name();
+    let [sources @ .., destination] = words else {
+        faults.push(no_destination(node, name, words));
+        return None;
+    };
+    if sources.is_empty() {
+        faults.push(no_destination(node, name, words));
+        return None;
+    }
+    let json = matches!(node.arguments, Arguments::Json(_));
+    let heredoc = |word: &Word| if json { Ok(None) } else { Heredoc::parse(word) };
+    if matches!(heredoc(destination), Ok(Some(_))) {
+        faults.push(
+            Diagnostic::new(destination.span, format!("{name} cannot accept a heredoc as a destination"))
+                .label("a heredoc")
+                .help("put the destination last"),
+        );
+    }
+    let mut copy = Copy {
+        add: keyword == Keyword::Add,
+        from: flags.value("from"),
+        chown: flags.value("chown"),
+        chmod: flags.value("chmod"),
+        link: flags.switch("link").unwrap_or(false),
+        parents: flags.switch("parents").unwrap_or(false),
+        exclude: flags.values("exclude"),
+        checksum: flags.value("checksum"),
+        unpack: flags.switch("unpack"),
+        keep_git_dir: flags.switch("keep-git-dir").unwrap_or(false),
+        sources: Vec::new(),
+        documents: Vec::new(),
+        destination: destination.clone(),
+        json,
+    };
+    for word in sources {
+        match heredoc(word) {
+            // Of two documents with one name the last is meant.
+            Ok(Some(mark)) => match node.heredocs.iter().rfind(|document| document.name == mark.name) {
+                Some(document) => {
+                    let own = Heredoc { chomp: mark.chomp, expand: mark.expand, ..document.clone() };
+                    copy.documents.push(own);
+                }
+                None => copy.documents.push(mark),
+            },
+            _ => copy.sources.push(word.clone()),
+        }
+    }
+    if let (Some(from), false) = (&copy.from, copy.documents.is_empty()) {
+        faults.push(
+            Diagnostic::new(from.span, format!("{name} --from cannot take files from heredocs"))
+                .label("takes files from elsewhere")
+                .help("write two instructions"),
+        );
+    }
+    Some(copy)
+}
+
+fn no_destination(node: &Node, name: &str, words: &[Word]) -> Diagnostic {
+    Diagnostic::new(
+        node.span,
+        format!(
+            "{name} requires at least two arguments, but only {} provided. Destination could not be determined",
+            words.len()
+        ),
+    )
+    .label("source and destination belong here")
+    .help(format!("write {name} source destination"))
+}
+
+fn health(
+    node: &Node,
+    word: &Word,
+    arguments: &Arguments,
+    flags: &mut Flags,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Health> {
+    match word.to_ascii_uppercase().as_str() {
+        "" => {
+            faults.push(at_least_one(node, "CMD command"));
+            None
+        }
+        "NONE" => {
+            let nothing = match arguments {
+                Arguments::Json(words) => words.is_empty(),
+                Arguments::Rest(rest) => rest.is_empty(),
+                _ => true,
+            };
+            if !nothing {
+                faults.push(
+                    Diagnostic::new(node.span, "HEALTHCHECK NONE takes no arguments").help("write HEALTHCHECK NONE"),
+                );
+            }
+            Some(Health::None)
+        }
+        "CMD" => {
+            let command = command(arguments)?;
+            let empty = match &command {
+                Command::Shell(text) => text.is_empty(),
+                Command::Exec(words) => words.is_empty(),
+            };
+            if empty {
+                faults.push(
+                    Diagnostic::new(node.span, "Missing command after HEALTHCHECK CMD")
+                        .label("nothing follows CMD")
+                        .help("write HEALTHCHECK CMD command"),
+                );
+            }
+            let mut time = |name: &str| match flags.value(name) {
+                Some(word) => interval(name, &word).unwrap_or_else(|fault| {
+                    faults.push(fault);
+                    Duration::ZERO
+                }),
+                None => Duration::ZERO,
+            };
+            let (period, timeout) = (time("interval"), time("timeout"));
+            let (start_period, start_interval) = (time("start-period"), time("start-interval"));
+            let retries = match flags.value("retries").map(|word| (word.parse::<i32>(), word)) {
+                None => 0,
+                Some((Ok(retries), _)) if retries >= 0 => i64::from(retries),
+                Some((retries, word)) => {
+                    let message = match retries {
+                        Ok(retries) => format!("--retries cannot be negative ({retries})"),
+                        Err(error) => format!("--retries: {error}: {:?}", word.text),
+                    };
+                    faults.push(Diagnostic::new(word.span, message).label("no count").help("write --retries=3"));
+                    0
+                }
+            };
+            Some(Health::Command { command, interval: period, timeout, start_period, start_interval, retries })
+        }
+        other => {
+            faults.push(
+                Diagnostic::new(word.span, format!("Unknown type {other:?} in HEALTHCHECK (try CMD)"))
+                    .label("neither CMD nor NONE")
+                    .help("write HEALTHCHECK CMD command"),
+            );
+            None
+        }
+    }
+}
+
+fn interval(name: &str, word: &Word) -> Result<Duration, Diagnostic> {
+    let bad = |message: String| {
+        Diagnostic::new(word.span, message).label("no time").help(format!("write --{name}=30s, 1m30s, 500ms"))
+    };
+    let duration = super::duration::parse(word).ok_or_else(|| bad(format!("invalid duration {:?}", word.text)))?;
+    match duration {
+        Some(duration) if duration.is_zero() || duration >= SHORTEST_INTERVAL => Ok(duration),
+        _ => Err(bad(format!("Interval {name:?} cannot be less than 1ms"))),
+    }
+}
+
+fn onbuild(node: &Node, inner: &Node, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Onbuild> {
+    let trigger = inner.keyword.to_ascii_uppercase();
+    let refused = match &*trigger {
+        "ONBUILD" => Some("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed".to_owned()),
+        "FROM" | "MAINTAINER" => Some(format!("{trigger} isn't allowed as an ONBUILD trigger")),
+        _ => None,
+    };
+    if let Some(message) = refused {
+        faults.push(
+            Diagnostic::new(inner.keyword.span, message).label("not here").help("any other instruction may follow"),
+        );
+        return None;
+    }
+    let mut inner = inner.clone();
+    inner.heredocs = node.heredocs.clone();
+    let mut text = node.trigger_text.clone().unwrap_or_default();
+    for document in &node.heredocs {
+        text += "\n";
+        text += &document.content;
+        text += &document.name;
+    }
+    match instruction(inner, source) {
+        Ok(instruction) => Some(Onbuild { text, instruction }),
+        Err(inner) => {
+            faults.extend(inner);
+            None
+        }
+    }
+}
