@@ -1,0 +1,143 @@
+//! When each step was active, and what it did at each instant of that.
+
+use crate::graph::{Graph, Grouped};
+use buildscope_record::{Nanos, Outcome, Phase, Record, Span, StepId, Wait};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+/// A step's interval: from its start to its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interval {
+    /// When it began.
+    pub(crate) start: Nanos,
+    /// When it ended.
+    pub(crate) end: Nanos,
+}
+
+impl Interval {
+    /// How long.
+    pub(crate) fn length(self) -> Nanos {
+        self.end.saturating_sub(self.start)
+    }
+}
+
+/// A piece of time in which one span was the innermost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// From when.
+    pub(crate) start: Nanos,
+    /// To when.
+    pub(crate) end: Nanos,
+    /// Doing what.
+    pub(crate) phase: Phase,
+}
+
+/// A record with its lists by step, every time cut to its wall.
+pub(crate) struct Activities<'r> {
+    /// The record.
+    pub(crate) record: &'r Record,
+    /// Its steps' graph.
+    pub(crate) graph: Graph,
+    intervals: Vec<Option<Interval>>,
+    /// When the results of a step and of all it needs were there: for steps without times of their own.
+    settled: Vec<Option<Nanos>>,
+    spans: Grouped<&'r Span>,
+    build: Vec<Piece>,
+    waits: Grouped<&'r Wait>,
+}
+
+impl<'r> Activities<'r> {
+    /// Sorts a record's intervals to their steps.
+    pub(crate) fn new(record: &'r Record) -> Self {
+        let steps = record.steps.len();
+        let graph = Graph::new(record);
+        let spans = Grouped::new(steps, record.spans.iter().filter_map(|s| Some((s.step?.index(), s))));
+        let waits = Grouped::new(steps, record.waits.iter().map(|wait| (wait.step.index(), wait)));
+        let whole = record.spans.iter().filter(|span| span.step.is_none());
+        let build = innermost(whole, record.wall);
+        let intervals: Vec<_> = (0..steps).map(|step| interval(record, step, spans.of(step))).collect();
+        let mut settled: Vec<Option<Nanos>> = vec![None; steps];
+        for &step in graph.order() {
+            let before = || graph.before(step).iter().filter_map(|(before, _)| settled[before.index()]).max();
+            settled[step.index()] = intervals[step.index()].map(|interval| interval.end).or_else(before);
+        }
+        Self { record, graph, intervals, settled, spans, build, waits }
+    }
+
+    /// When the step was active; none for one that never was.
+    pub(crate) fn interval(&self, step: StepId) -> Option<Interval> {
+        self.intervals[step.index()]
+    }
+
+    /// When the step's result was there, also where it took no time of its own.
+    pub(crate) fn settled(&self, step: StepId) -> Option<Nanos> {
+        self.settled[step.index()]
+    }
+
+    /// The step's waits that another step or build caused.
+    pub(crate) fn waits(&self, step: StepId) -> impl Iterator<Item = &'r Wait> + '_ {
+        self.waits.of(step.index()).iter().copied().filter(|wait| !wait.kind.is_leaf())
+    }
+
+    /// What the step did, piece by piece in the order of time.
+    pub(crate) fn pieces(&self, step: StepId) -> Vec<Piece> {
+        innermost(self.spans.of(step.index()).iter().copied(), self.record.wall)
+    }
+
+    /// What the build as a whole did.
+    pub(crate) fn build(&self) -> &[Piece] {
+        &self.build
+    }
+
+    /// All steps' ids.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = StepId> + use<> {
+        (0..u32::try_from(self.intervals.len()).unwrap_or(u32::MAX)).map(StepId)
+    }
+}
+
+/// The interval that a step's own times give; where they are missing, that of its spans. A step that began and has
+/// no end at all was still running when the record ended.
+fn interval(record: &Record, index: usize, spans: &[&Span]) -> Option<Interval> {
+    let step = &record.steps[index];
+    if step.outcome == Outcome::Pruned {
+        return None;
+    }
+    let start = step.start.or_else(|| spans.iter().map(|span| span.start).min()).or(step.end)?.min(record.wall);
+    let last = || spans.iter().map(|span| span.end).max();
+    let end = step.end.or_else(last).unwrap_or(record.wall).min(record.wall);
+    Some(Interval { start, end: end.max(start) })
+}
+
+/// Cuts overlapping spans to pieces that each belong to the innermost span: the one that began last; of those the
+/// one that ended first; of those the one opened last.
+pub(crate) fn innermost<'s>(spans: impl Iterator<Item = &'s Span>, wall: Nanos) -> Vec<Piece> {
+    let mut spans: Vec<&Span> = spans.filter(|span| span.start < span.end.min(wall)).collect();
+    spans.sort_unstable_by_key(|span| (span.start, Reverse(span.end), span.id));
+    let mut instants: Vec<Nanos> = spans.iter().flat_map(|span| [span.start, span.end.min(wall)]).collect();
+    instants.sort_unstable();
+    instants.dedup();
+    // Open spans by their place in the order above: the last is the innermost.
+    let mut open = BTreeSet::new();
+    let mut ends: Vec<usize> = (0..spans.len()).collect();
+    ends.sort_unstable_by_key(|&place| spans[place].end.min(wall));
+    let (mut starting, mut ending) = (0, 0);
+    let mut pieces: Vec<Piece> = Vec::with_capacity(spans.len());
+    for pair in instants.windows(2) {
+        let (from, to) = (pair[0], pair[1]);
+        while ending < ends.len() && spans[ends[ending]].end.min(wall) <= from {
+            open.remove(&ends[ending]);
+            ending += 1;
+        }
+        while starting < spans.len() && spans[starting].start <= from {
+            open.insert(starting);
+            starting += 1;
+        }
+        let Some(&place) = open.last() else { continue };
+        let phase = spans[place].phase;
+        match pieces.last_mut() {
+            Some(last) if last.end == from && last.phase == phase => last.end = to,
+            _ => pieces.push(Piece { start: from, end: to, phase }),
+        }
+    }
+    pieces
+}

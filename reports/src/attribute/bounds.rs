@@ -1,0 +1,187 @@
+//! How short the build could have been, and how many steps were active, ready or blocked over time.
+
+use super::activity::{Activities, Interval};
+use super::network;
+use buildscope_record::{EdgeKind, Nanos, StepId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What no schedule can beat, against what was reached. The names are those of work-span analysis (Brent 1974).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Bounds {
+    /// T1: all steps one after the other, without their waits.
+    pub work: Nanos,
+    /// T∞: the longest chain of steps that need each other's results.
+    pub span: Nanos,
+    /// The build's own time before the first step and after the last, which no step order changes.
+    pub outside: Nanos,
+    /// P: the slots; none where there was no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<u32>,
+    /// `outside + max(T1 / P, T∞)`.
+    pub least: Nanos,
+    /// The wall time.
+    pub achieved: Nanos,
+    /// T1 over the time between the first step's start and the last one's end: how many steps ran at once on average.
+    pub parallelism: f64,
+    /// CPU time of all steps, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Nanos>,
+    /// CPU time over the processors' time during the build: 1.0 is all of them all the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_use: Option<f64>,
+}
+
+/// Computes the bounds from the steps' lengths and the length of the dependency network.
+pub(crate) fn bounds(activities: &Activities<'_>, lengths: &[i128], dependency: i128) -> Bounds {
+    let record = activities.record;
+    let outside = network::head(activities) + network::tail(activities);
+    let work: i128 = lengths.iter().sum();
+    let span = dependency - outside;
+    let slots = record.options.jobs.filter(|&jobs| jobs > 0);
+    let share = slots.map_or(0, |slots| work / i128::from(slots));
+    let achieved = record.wall;
+    let between = nanos(i128::from(achieved.0) - outside);
+    let measured: Vec<Nanos> =
+        record.steps.iter().filter_map(|step| step.resources).map(|used| used.cpu_user + used.cpu_system).collect();
+    let cpu = (!measured.is_empty()).then(|| measured.into_iter().sum::<Nanos>());
+    let capacity =
+        record.host.cpus.map(|cpus| f64::from(cpus) * achieved.as_secs_f64()).filter(|&capacity| capacity > 0.0);
+    Bounds {
+        work: nanos(work),
+        span: nanos(span),
+        outside: nanos(outside),
+        slots,
+        least: nanos(outside + share.max(span)),
+        achieved,
+        parallelism: ratio(nanos(work), between),
+        cpu,
+        cpu_use: cpu.zip(capacity).map(|(cpu, capacity)| cpu.as_secs_f64() / capacity),
+    }
+}
+
+/// What the steps did at a time. A step that ran is, in this order: *blocked* while a result that it uses is missing,
+/// *held* while only the policy's order keeps it back, *ready* while it could run but has no slot, *active*.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Levels {
+    /// Steps that ran.
+    pub active: f64,
+    /// Steps that waited for a slot.
+    pub ready: f64,
+    /// Steps that waited for the policy's order only.
+    pub held: f64,
+    /// Steps that waited for results.
+    pub blocked: f64,
+}
+
+/// The levels over time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Parallelism {
+    /// Means over the whole build.
+    pub mean: Levels,
+    /// How long each of `over_time` is.
+    pub interval: Nanos,
+    /// Means over consecutive intervals from the build's start.
+    pub over_time: Vec<Levels>,
+}
+
+/// How many intervals a build's course is shown in.
+const INTERVALS: u64 = 200;
+
+/// Computes the levels.
+pub(crate) fn parallelism(activities: &Activities<'_>) -> Parallelism {
+    let wall = activities.record.wall;
+    if wall == Nanos::ZERO {
+        return Parallelism::default();
+    }
+    let interval = wall.0.div_ceil(INTERVALS);
+    let count = usize::try_from(wall.0.div_ceil(interval)).unwrap_or(0);
+    let mut levels = [(); 4].map(|()| Level::new(interval, count));
+    for step in activities.steps() {
+        let Some(active) = activities.interval(step) else { continue };
+        let free = |kinds: fn(EdgeKind) -> bool| {
+            let needs = activities.graph.before(step).iter().filter(|(_, kind)| kinds(*kind));
+            let settled = needs.filter_map(|&(from, _)| activities.settled(from)).max();
+            settled.unwrap_or(Nanos::ZERO).min(active.start)
+        };
+        let unblocked = free(|kind| kind == EdgeKind::Data);
+        let released = free(|_| true);
+        let instants = [Nanos::ZERO, unblocked, released, active.start, active.end];
+        for (level, pair) in [3, 2, 1, 0].into_iter().zip(instants.windows(2)) {
+            levels[level].add(Interval { start: pair[0], end: pair[1] });
+        }
+    }
+    let [active, ready, held, blocked] = levels.map(|level| level.means(wall));
+    let at = |place: usize| Levels {
+        active: active.1[place],
+        ready: ready.1[place],
+        held: held.1[place],
+        blocked: blocked.1[place],
+    };
+    Parallelism {
+        mean: Levels { active: active.0, ready: ready.0, held: held.0, blocked: blocked.0 },
+        interval: Nanos(interval),
+        over_time: (0..count).map(at).collect(),
+    }
+}
+
+/// How long the step could have run and was kept back by the policy's order alone.
+pub(crate) fn held(activities: &Activities<'_>, step: StepId) -> Nanos {
+    let Some(active) = activities.interval(step) else { return Nanos::ZERO };
+    let needs = activities.graph.before(step).iter();
+    let data =
+        needs.filter(|(_, kind)| *kind == EdgeKind::Data).filter_map(|&(from, _)| activities.settled(from)).max();
+    active.start.saturating_sub(data.unwrap_or(Nanos::ZERO).min(active.start))
+}
+
+/// A count over time as step-nanoseconds by interval: whole intervals through differences, so that each addition
+/// takes constant time.
+struct Level {
+    interval: u64,
+    partial: Vec<i128>,
+    changes: Vec<i128>,
+}
+
+impl Level {
+    fn new(interval: u64, count: usize) -> Self {
+        Self { interval, partial: vec![0; count + 1], changes: vec![0; count + 2] }
+    }
+
+    fn add(&mut self, time: Interval) {
+        let Interval { start, end } = time;
+        if start >= end {
+            return;
+        }
+        let whole = i128::from(self.interval);
+        let place = |at: Nanos| ((at.0 / self.interval) as usize, i128::from(at.0 % self.interval));
+        let ((first, into_first), (last, into_last)) = (place(start), place(end));
+        // From the begin of `first` to the begin of `last`, less what is before `start`, and what is before `end`.
+        self.changes[first] += whole;
+        self.changes[last] -= whole;
+        self.partial[first] -= into_first;
+        self.partial[last] += into_last;
+    }
+
+    /// The mean over all, and over each interval (the last may be shorter).
+    fn means(self, wall: Nanos) -> (f64, Vec<f64>) {
+        let count = self.partial.len() - 1;
+        let (mut running, mut total) = (0, 0);
+        let mut means = Vec::with_capacity(count);
+        for place in 0..count {
+            running += self.changes[place];
+            let sum = running + self.partial[place];
+            total += sum;
+            let length = self.interval.min(wall.0 - place as u64 * self.interval);
+            means.push(sum as f64 / length as f64);
+        }
+        (total as f64 / wall.0 as f64, means)
+    }
+}
+
+fn nanos(value: i128) -> Nanos {
+    Nanos(u64::try_from(value.max(0)).unwrap_or(u64::MAX))
+}
+
+fn ratio(part: Nanos, whole: Nanos) -> f64 {
+    if whole == Nanos::ZERO { 0.0 } else { part.0 as f64 / whole.0 as f64 }
+}

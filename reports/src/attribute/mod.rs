@@ -1,0 +1,74 @@
+//! Where a build's time went, and what held its finish back.
+//!
+//! *Takes* a record. *Gives* the wall account (each instant of the build belongs to one step and phase, or to
+//! `unattributed`), the work account beside it, the observed and the dependency critical path, drag, slack, bounds and
+//! parallelism. *Must never know* who made the record or how the answers are shown.
+
+mod accounts;
+mod activity;
+mod bounds;
+mod network;
+mod walk;
+
+pub use accounts::{Accounts, BUILD, Row, UNATTRIBUTED};
+pub use bounds::{Bounds, Levels, Parallelism};
+pub use walk::{Leg, Link, Segment};
+
+pub(crate) use accounts::Entry;
+pub(crate) use activity::Activities;
+pub(crate) use bounds::held;
+
+use accounts::{ByPhase, ledger, tables};
+use buildscope_record::{Nanos, Record, StepId};
+use network::Analysis;
+use std::collections::HashMap;
+
+/// Everything that attribution finds in a record.
+pub(crate) struct Attribution<'r> {
+    pub(crate) activities: Activities<'r>,
+    /// From 0 to the wall time without gap.
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) legs: Vec<Leg>,
+    pub(crate) ledger: HashMap<Option<StepId>, ByPhase>,
+    pub(crate) accounts: Accounts,
+    /// By step: its length without the waits in it.
+    pub(crate) lengths: Vec<Nanos>,
+    pub(crate) observed: Analysis,
+    pub(crate) dependency: Analysis,
+    pub(crate) bounds: Bounds,
+    pub(crate) parallelism: Parallelism,
+}
+
+/// Attributes a record's time.
+pub(crate) fn attribute(record: &Record) -> Attribution<'_> {
+    let activities = Activities::new(record);
+    let path = walk::observed(&activities);
+    let ledger = ledger(&activities, &path.segments);
+    let accounts = tables(record, &ledger);
+    let network = network::observed(&activities);
+    let (observed, lengths) = (network.analyse(), network.lengths);
+    let dependency = network::dependency(&activities, &lengths).analyse();
+    let bounds = bounds::bounds(&activities, &lengths, dependency.length);
+    let parallelism = bounds::parallelism(&activities);
+    let lengths = lengths.into_iter().map(nanos).collect();
+    Attribution {
+        segments: path.segments,
+        legs: path.legs,
+        activities,
+        ledger,
+        accounts,
+        lengths,
+        observed,
+        dependency,
+        bounds,
+        parallelism,
+    }
+}
+
+/// A length as it is stored; beyond what 64 bits hold, the most that they hold.
+pub(crate) fn nanos(length: i128) -> Nanos {
+    Nanos(u64::try_from(length.max(0)).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

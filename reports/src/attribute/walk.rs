@@ -1,0 +1,273 @@
+//! The observed critical path: the backward walk from the build's end to its beginning that asks, at each instant,
+//! what held the finish back.
+//!
+//! Where a step worked, the step did. Where it waited for another step's result, the walk goes on in that step;
+//! where it waited for a slot or a lock, in the step that gave it free. Compare Yang and Miller, "Critical Path
+//! Analysis for the Execution of Parallel and Distributed Programs" (1988), and the wake-up chains of `perf`.
+
+use super::activity::{Activities, Piece};
+use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, StepId, Wait, WaitKind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// An interval of the build's wall time and what it went to. The segments of a build follow each other without gap
+/// from 0 to its wall time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Segment {
+    /// From when.
+    pub start: Nanos,
+    /// To when.
+    pub end: Nanos,
+    /// The step that was on the path; none for the build as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepId>,
+    /// What was done; none is `unattributed`: no span says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+}
+
+/// Why a step on the path had to come after the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Link {
+    /// It uses the other's result.
+    Data,
+    /// The policy wants that order.
+    Order,
+    /// The other had the slot.
+    Slot,
+    /// The other had the lock.
+    Lock,
+}
+
+/// A step's stay on the critical path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Leg {
+    /// The step.
+    pub step: StepId,
+    /// When the path came to it.
+    pub start: Nanos,
+    /// When the path left it.
+    pub end: Nanos,
+    /// Why it came after the leg before; none for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Link>,
+}
+
+/// The observed critical path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Path {
+    /// From 0 to the wall time.
+    pub(crate) segments: Vec<Segment>,
+    /// The steps on it in the order of time.
+    pub(crate) legs: Vec<Leg>,
+}
+
+/// Walks the path.
+pub(crate) fn observed(activities: &Activities<'_>) -> Path {
+    let wall = activities.record.wall;
+    let mut walk = Walk {
+        activities,
+        at: wall,
+        path: Path::default(),
+        here: Vec::new(),
+        pieces: HashMap::new(),
+        slots: slots(activities),
+    };
+    let mut next = last(activities).map(|(step, end)| {
+        walk.spend(None, end);
+        (step, None)
+    });
+    while walk.at > Nanos::ZERO {
+        let Some((step, link)) = next else { break };
+        walk.enter(step, link);
+        next = walk.step(step);
+        walk.leave();
+    }
+    walk.spend(None, Nanos::ZERO);
+    let mut path = walk.path;
+    path.segments.reverse();
+    path.legs.reverse();
+    let links: Vec<_> = path.legs.iter().map(|leg| leg.after).collect();
+    for (place, leg) in path.legs.iter_mut().enumerate() {
+        leg.after = place.checked_sub(1).and_then(|before| links[before]);
+    }
+    path
+}
+
+/// The step that the build's end waited for: the failed one of a failed build, else the last to end.
+fn last(activities: &Activities<'_>) -> Option<(StepId, Nanos)> {
+    let record = activities.record;
+    let failed = |step: StepId| !record.succeeded && record.steps[step.index()].outcome == Outcome::Failed;
+    let ends = activities.steps().filter_map(|step| Some((step, activities.interval(step)?.end)));
+    ends.max_by_key(|&(step, end)| (failed(step), end, step))
+}
+
+/// The steps that ran on each slot, by their end.
+fn slots(activities: &Activities<'_>) -> HashMap<u32, Vec<(Nanos, StepId)>> {
+    let mut slots: HashMap<u32, Vec<(Nanos, StepId)>> = HashMap::new();
+    for (step, id) in activities.record.steps.iter().zip(activities.steps()) {
+        if let (Some(slot), Some(interval)) = (step.slot, activities.interval(id)) {
+            slots.entry(slot).or_default().push((interval.end, id));
+        }
+    }
+    slots.values_mut().for_each(|ends| ends.sort_unstable());
+    slots
+}
+
+struct Walk<'w, 'r> {
+    activities: &'w Activities<'r>,
+    /// Everything from here to the wall time is spent.
+    at: Nanos,
+    path: Path,
+    /// The steps that the walk went through without time passing: it never goes round in circles.
+    here: Vec<StepId>,
+    pieces: HashMap<StepId, Vec<Piece>>,
+    slots: HashMap<u32, Vec<(Nanos, StepId)>>,
+}
+
+impl Walk<'_, '_> {
+    /// One stay in a step: spends its time down to what it waited for, and gives that.
+    fn step(&mut self, step: StepId) -> Option<(StepId, Option<Link>)> {
+        loop {
+            let at = self.at;
+            let open = self.activities.waits(step).filter(|wait| wait.start < at);
+            let Some(wait) = open.max_by_key(|wait| (wait.end.min(at), wait.start)) else { return self.root(step) };
+            self.spend(Some(step), wait.end.min(at));
+            if let Some((holder, link)) = self.holder(step, wait) {
+                let from = self.activities.settled(holder).map_or(self.at, |end| end.min(self.at));
+                self.wait(step, wait.kind, from);
+                return Some((holder, Some(link)));
+            }
+            self.wait(step, wait.kind, wait.start);
+            if self.at == Nanos::ZERO {
+                return None;
+            }
+        }
+    }
+
+    /// The step that ended a wait, where that is known and was still busy when the wait began.
+    fn holder(&self, step: StepId, wait: &Wait) -> Option<(StepId, Link)> {
+        let known = wait.on.filter(|on| on.index() < self.activities.record.steps.len());
+        let (holder, link) = match wait.kind {
+            WaitKind::Dependency => (known?, self.dependency(known?, step)),
+            WaitKind::Lock => (known?, Link::Lock),
+            WaitKind::Slot => (known.or_else(|| self.freed(step, wait))?, Link::Slot),
+            WaitKind::Process | WaitKind::Disk | WaitKind::Network => return None,
+        };
+        let busy = self.activities.settled(holder).is_some_and(|end| end > wait.start);
+        (busy && holder != step && !self.here.contains(&holder)).then_some((holder, link))
+    }
+
+    fn dependency(&self, from: StepId, to: StepId) -> Link {
+        match self.activities.graph.kind(from, to) {
+            Some(EdgeKind::Order) => Link::Order,
+            Some(EdgeKind::Data) | None => Link::Data,
+        }
+    }
+
+    /// Who ran on the step's slot before it.
+    fn freed(&self, step: StepId, wait: &Wait) -> Option<StepId> {
+        let ends = self.slots.get(&self.activities.record.steps[step.index()].slot?)?;
+        let (end, freed) = *ends[..ends.partition_point(|&(end, _)| end <= wait.end)].last()?;
+        (end > wait.start).then_some(freed)
+    }
+
+    /// The end of a step without (further) waits: what it needed, as the edges have it, else the build's own work.
+    fn root(&mut self, step: StepId) -> Option<(StepId, Option<Link>)> {
+        let start = self.activities.interval(step).map_or(self.at, |interval| interval.start).min(self.at);
+        let before = self.activities.graph.before(step).iter();
+        let settled = before.filter_map(|&(before, kind)| {
+            let end = self.activities.settled(before)?.min(start);
+            let back = end < self.at || !self.here.contains(&before);
+            back.then_some((end, before, kind))
+        });
+        match settled.max_by_key(|&(end, before, _)| (end, before)) {
+            Some((end, before, kind)) => {
+                self.spend(Some(step), end);
+                let link = if kind == EdgeKind::Data { Link::Data } else { Link::Order };
+                Some((before, Some(link)))
+            }
+            None => {
+                self.spend(Some(step), start);
+                None
+            }
+        }
+    }
+
+    fn enter(&mut self, step: StepId, link: Option<Link>) {
+        self.here.push(step);
+        // The link says why the leg that was entered before comes after this one; `observed` moves it there.
+        self.path.legs.push(Leg { step, start: self.at, end: self.at, after: link });
+    }
+
+    fn leave(&mut self) {
+        if let Some(leg) = self.path.legs.last_mut() {
+            leg.start = self.at;
+        }
+    }
+
+    /// The time from `from` to now went to waiting.
+    fn wait(&mut self, step: StepId, kind: WaitKind, from: Nanos) {
+        match kind {
+            WaitKind::Slot => self.push(Some(step), Some(Phase::Queue), from),
+            WaitKind::Lock => self.push(Some(step), Some(Phase::Lock), from),
+            _ => self.spend(Some(step), from),
+        }
+    }
+
+    /// The time from `from` to now went to what the owner's spans say. Outside a step's own interval, what no span of
+    /// it covers goes to the build as a whole, if that has a span there.
+    fn spend(&mut self, owner: Option<StepId>, from: Nanos) {
+        let activities = self.activities;
+        let Some(step) = owner else {
+            return self.cover(activities.build(), None, from, |walk, to| walk.push(None, None, to));
+        };
+        let pieces = self.pieces.remove(&step).unwrap_or_else(|| activities.pieces(step));
+        let active = activities.interval(step);
+        self.cover(&pieces, owner, from, |walk, to| {
+            let Some(active) = active else { return walk.outside(step, to) };
+            if walk.at > active.end {
+                walk.outside(step, to.max(active.end));
+            }
+            if walk.at > active.start {
+                walk.push(owner, None, to.max(active.start));
+            }
+            walk.outside(step, to);
+        });
+        self.pieces.insert(step, pieces);
+    }
+
+    fn outside(&mut self, step: StepId, from: Nanos) {
+        let activities = self.activities;
+        self.cover(activities.build(), None, from, |walk, to| walk.push(Some(step), None, to));
+    }
+
+    /// Spends the time from `from` to now on the pieces, and what lies between them on `gap`.
+    fn cover(&mut self, pieces: &[Piece], owner: Option<StepId>, from: Nanos, mut gap: impl FnMut(&mut Self, Nanos)) {
+        let mut place = pieces.partition_point(|piece| piece.start < self.at);
+        while self.at > from {
+            let Some(piece) = place.checked_sub(1).map(|place| pieces[place]).filter(|piece| piece.end > from) else {
+                return gap(self, from);
+            };
+            if piece.end < self.at {
+                gap(self, piece.end);
+            }
+            self.push(owner, Some(piece.phase), piece.start.max(from));
+            place -= 1;
+        }
+    }
+
+    fn push(&mut self, step: Option<StepId>, phase: Option<Phase>, from: Nanos) {
+        if from >= self.at {
+            return;
+        }
+        let end = std::mem::replace(&mut self.at, from);
+        self.here.clear();
+        match self.path.segments.last_mut() {
+            Some(last) if last.step == step && last.phase == phase => last.start = from,
+            _ => self.path.segments.push(Segment { start: from, end, step, phase }),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Several records of one build: which way was slower, and why, in one sentence.
+
+use crate::answer::{needless, quote};
+use crate::attribute::Link;
+use crate::explain::{Explanation, StepExplanation, explain};
+use crate::graph::Graph;
+use buildscope_record::{Nanos, Record, StepId};
+
+/// Why the slowest of these builds is slower than the fastest; none for fewer than two.
+///
+/// The names are the policies', unless all are the same: then the drivers', else the numbers of the records.
+pub fn slower(records: &[Record]) -> Option<String> {
+    let explained: Vec<_> = records.iter().map(explain).collect();
+    let names = names(records);
+    let slow = (0..records.len()).max_by_key(|&at| records[at].wall)?;
+    let fast = (0..records.len()).filter(|&at| at != slow).min_by_key(|&at| records[at].wall)?;
+    let ratio = records[slow].wall.0 as f64 / records[fast].wall.0.max(1) as f64;
+    if ratio < 1.05 {
+        return Some(format!(
+            "{} and {} take the same time within 5 % ({} and {}).",
+            names[slow], names[fast], records[slow].wall, records[fast].wall
+        ));
+    }
+    let cause = cause((&records[slow], &explained[slow]), (&records[fast], &explained[fast]));
+    Some(format!("{} is {ratio:.1}x slower than {} because {cause}.", names[slow], names[fast]))
+}
+
+fn names(records: &[Record]) -> Vec<String> {
+    let by = |name: fn(&Record) -> Option<&String>| {
+        let names: Option<Vec<_>> = records.iter().map(|record| name(record).cloned()).collect();
+        names.filter(|names| names.iter().any(|name| *name != names[0]))
+    };
+    by(|record| record.options.policy.as_ref())
+        .or_else(|| by(|record| record.options.driver.as_ref()))
+        .or_else(|| by(|record| Some(&record.source.tool)))
+        .unwrap_or_else(|| (1..=records.len()).map(|number| format!("build {number}")).collect())
+}
+
+/// What the difference came from: waiting for what is not needed where that explains most of it, else the step
+/// that took longer, else the build's own phases.
+fn cause(slow: (&Record, &Explanation), fast: (&Record, &Explanation)) -> String {
+    let difference = slow.1.wall.saturating_sub(fast.1.wall);
+    let longer = grown(slow.1, fast.1);
+    let waited = waited(slow.0, slow.1);
+    match (waited, longer) {
+        (Some(wait), None) => wait.sentence,
+        (Some(wait), Some(step)) if wait.time >= step.time => wait.sentence,
+        (_, Some(step)) => step.sentence,
+        (None, None) => format!("its own work outside the steps took {difference} longer"),
+    }
+}
+
+/// A cause and how much time it stands for.
+struct Cause {
+    time: Nanos,
+    sentence: String,
+}
+
+/// The wait on the critical path that was longest and for a step whose result is not needed.
+fn waited(record: &Record, explanation: &Explanation) -> Option<Cause> {
+    let ordered = needless(record, explanation)
+        .map(|needless| Cause { time: needless.held, sentence: needless.sentence(explanation) });
+    let graph = Graph::new(record);
+    let busy = explanation.path.windows(2).filter_map(|pair| {
+        let (on, step) = (&explanation.steps[pair[0].step.index()], &explanation.steps[pair[1].step.index()]);
+        let free = graph.before(step.id).iter().map(|&(from, _)| end(explanation, from)).max();
+        let queued = step.start?.saturating_sub(free.unwrap_or(Nanos::ZERO));
+        let (what, time) = match pair[1].after? {
+            Link::Slot => ("slot", queued),
+            Link::Lock => ("lock", queued.max(step.duration.saturating_sub(step.own))),
+            Link::Data | Link::Order => return None,
+        };
+        let (text, of, holder) = (quote(&step.text), of_stage(step), quote(&on.text));
+        let sentence = format!("{text}{of} waited {time} for the {what} that {holder}{} had", of_stage(on));
+        (time.0 > 0).then_some(Cause { time, sentence })
+    });
+    ordered.into_iter().chain(busy).max_by_key(|cause| cause.time)
+}
+
+fn end(explanation: &Explanation, step: StepId) -> Nanos {
+    let step = &explanation.steps[step.index()];
+    step.start.unwrap_or(Nanos::ZERO) + step.duration
+}
+
+fn of_stage(step: &StepExplanation) -> String {
+    step.stage.as_ref().map(|stage| format!(" of stage {stage}")).unwrap_or_default()
+}
+
+/// The step whose share of the wall time grew most between two builds of the same Dockerfile.
+fn grown(slow: &Explanation, fast: &Explanation) -> Option<Cause> {
+    let pairs = slow.steps.iter().filter_map(|step| {
+        let other = fast.steps.get(step.id.index()).filter(|other| other.text == step.text)?;
+        Some((step, other, step.own.saturating_sub(other.own)))
+    });
+    let (step, other, time) =
+        pairs.filter(|(step, _, grown)| step.on_path && grown.0 > 0).max_by_key(|&(_, _, grown)| grown)?;
+    let grew = |name: &str, work: Nanos| {
+        let before = other.phases.iter().find(|row| row.name == name).map_or(Nanos::ZERO, |row| row.work);
+        work.saturating_sub(before)
+    };
+    let phase = step.phases.iter().max_by_key(|row| grew(&row.name, row.work));
+    let mostly =
+        phase.filter(|row| grew(&row.name, row.work).0 * 2 > time.0).map(|row| format!(", mostly in {}", row.name));
+    let sentence = format!(
+        "{}{} took {} instead of {}{}",
+        quote(&step.text),
+        of_stage(step),
+        step.own,
+        other.own,
+        mostly.unwrap_or_default()
+    );
+    Some(Cause { time, sentence })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synthetic::Synthetic;
+    use buildscope_record::{Phase, WaitKind};
+
+    /// Stage a: 100 ms, stage b: 120 ms, out copies from both.
+    fn diamond(policy: &str, begin_b: u64) -> Record {
+        let mut made = Synthetic::new(policy, 2);
+        let (a, b, out) = (made.stage("a"), made.stage("b"), made.stage("out"));
+        let end = (begin_b + 120).max(100);
+        let run_a = made.step(a, "RUN make a", 0..100);
+        let run_b = made.step(b, "RUN make b", begin_b..begin_b + 120);
+        let copy = made.step(out, "COPY --from=b / /", end..end + 1);
+        made.data(run_a, copy).data(run_b, copy);
+        if begin_b > 0 {
+            made.order(run_a, run_b).wait(run_b, WaitKind::Dependency, run_a, 0..100);
+        }
+        made.finish(end + 1)
+    }
+
+    #[test]
+    fn serial_waits_for_what_it_does_not_need() {
+        let records = [diamond("serial", 100), diamond("stages", 0), diamond("instructions", 0)];
+        let sentence = slower(&records).unwrap();
+        assert_eq!(
+            sentence,
+            "serial is 1.8x slower than stages because `RUN make b` of stage b waited 100 ms for stage a, which it does not need."
+        );
+    }
+
+    #[test]
+    fn a_slower_step_is_named_with_its_phase() {
+        let build = |driver: &str, copy: u64| {
+            let mut made = Synthetic::default();
+            let stage = made.stage("a");
+            let step = made.step(stage, "COPY . .", 0..copy + 5);
+            made.span(step, Phase::Copy, 0..copy);
+            made.span(step, Phase::Commit, copy..copy + 5);
+            made.with(|record| record.options.driver = Some(driver.into()));
+            made.finish(copy + 5)
+        };
+        let sentence = slower(&[build("overlay", 20), build("copy", 80)]).unwrap();
+        assert_eq!(
+            sentence,
+            "copy is 3.4x slower than overlay because `COPY . .` of stage a took 85.0 ms instead of 25.0 ms, mostly in copy."
+        );
+    }
+
+    #[test]
+    fn no_difference_is_said() {
+        let sentence = slower(&[diamond("stages", 0), diamond("instructions", 0)]).unwrap();
+        assert_eq!(sentence, "instructions and stages take the same time within 5 % (121 ms and 121 ms).");
+        assert_eq!(slower(&[diamond("stages", 0)]), None);
+    }
+}

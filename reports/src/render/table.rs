@@ -1,0 +1,131 @@
+//! Columns of text that fit a width.
+
+use std::fmt::Write as _;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// How a column is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+    /// Text that gives way where the table is too wide.
+    Flexible,
+}
+
+/// A cell: its text, and the escape sequence's number before it (`None`: plain).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cell {
+    text: String,
+    colour: Option<&'static str>,
+}
+
+impl Cell {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), colour: None }
+    }
+
+    /// The same in a colour (the parameters of an SGR sequence, ECMA-48, 8.3.117).
+    pub(crate) fn colour(self, colour: &'static str) -> Self {
+        Self { colour: Some(colour), ..self }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::new(text)
+    }
+}
+
+/// Rows of cells.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table {
+    columns: Vec<Align>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    pub(crate) fn new(columns: impl Into<Vec<Align>>) -> Self {
+        Self { columns: columns.into(), rows: Vec::new() }
+    }
+
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    /// The table, two spaces before each column, no line wider than `width` if the flexible column can give way
+    /// (it keeps at least twelve columns).
+    pub(crate) fn render(&self, width: usize, colours: bool) -> String {
+        let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column));
+        let mut widths: Vec<usize> = (0..self.columns.len())
+            .map(|column| cells(column).map(|cell| cell.text.width()).max().unwrap_or(0))
+            .collect();
+        let total: usize = widths.iter().map(|width| width + 2).sum();
+        if let Some(flexible) = self.columns.iter().position(|&align| align == Align::Flexible) {
+            let over = total.saturating_sub(width);
+            widths[flexible] = widths[flexible].saturating_sub(over).max(widths[flexible].min(12));
+        }
+        let mut out = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for ((cell, &align), &width) in row.iter().zip(&self.columns).zip(&widths) {
+                let text = cut(&cell.text, width);
+                let space = " ".repeat(width.saturating_sub(text.width()));
+                let text = paint(&text, cell.colour.filter(|_| colours));
+                let _ = match align {
+                    Align::Right => write!(line, "  {space}{text}"),
+                    Align::Left | Align::Flexible => write!(line, "  {text}{space}"),
+                };
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+}
+
+/// Text in a colour.
+pub(crate) fn paint(text: &str, colour: Option<&str>) -> String {
+    match colour {
+        Some(colour) if !text.is_empty() => format!("\u{1b}[{colour}m{text}\u{1b}[0m"),
+        _ => text.to_owned(),
+    }
+}
+
+/// The text, cut to so many columns with an ellipsis. Control characters, which would move the cursor, become blanks.
+pub(crate) fn cut(text: &str, width: usize) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.width() <= width {
+        return text;
+    }
+    let mut used = 0;
+    let keep = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used < width
+    };
+    let mut kept: String = text.chars().take_while(keep).collect();
+    if width > 0 {
+        kept.push('…');
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flexible_column_gives_way() {
+        let mut table = Table::new([Align::Flexible, Align::Right]);
+        table.row(["a long text that will not fit".into(), "12 s".into()]);
+        table.row(["short".into(), "3 s".into()]);
+        assert_eq!(table.render(24, false), "  a long text tha…  12 s\n  short              3 s\n");
+    }
+
+    #[test]
+    fn wide_characters_count_twice_and_controls_do_not_pass() {
+        assert_eq!(cut("日本語テキスト", 6), "日本…");
+        assert_eq!(cut("a\u{1b}[31mb", 20), "a [31mb");
+    }
+}

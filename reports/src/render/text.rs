@@ -1,0 +1,279 @@
+//! The explanation on a terminal: the answer first, then the steps, then where the time went.
+
+use super::table::{Align, Cell, Table, cut, paint};
+use crate::answer::percent;
+use crate::attribute::{Levels, Link, UNATTRIBUTED};
+use crate::{Explanation, StepExplanation};
+use buildscope_record::{Nanos, Outcome};
+use std::fmt::Write as _;
+use unicode_width::UnicodeWidthStr;
+
+/// How the text is to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Columns of the terminal.
+    pub width: usize,
+    /// Whether it has colours.
+    pub colours: bool,
+    /// How many steps to list: those that cost most. The rest is counted.
+    pub steps: usize,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { width: 100, colours: false, steps: 30 }
+    }
+}
+
+/// SGR parameters and a mark without colour, by group; the last is `unattributed`.
+const GROUPS: [(&str, char); 6] = [("35", '▒'), ("33", '░'), ("32", '█'), ("34", '▓'), ("36", '▚'), ("31", '·')];
+const BOLD: &str = "1";
+const DIM: &str = "2";
+const CACHED: &str = "36";
+const FAILED: &str = "31";
+
+/// The explanation as text.
+pub fn text(explanation: &Explanation, style: Style) -> String {
+    let style = Style { width: style.width.clamp(40, 240), ..style };
+    let sections = [
+        answer(explanation, style),
+        steps(explanation, style),
+        groups(explanation, style),
+        path(explanation, style),
+        bounds(explanation, style),
+        missing(explanation, style),
+    ];
+    sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn answer(explanation: &Explanation, style: Style) -> String {
+    let lines: Vec<_> = wrap(&explanation.answer, style.width)
+        .into_iter()
+        .map(|line| paint(&line, style.colours.then_some(BOLD)))
+        .collect();
+    lines.join("\n") + "\n"
+}
+
+fn heading(text: &str, style: Style) -> String {
+    paint(text, style.colours.then_some(BOLD)) + "\n"
+}
+
+fn steps(explanation: &Explanation, style: Style) -> String {
+    if explanation.steps.is_empty() {
+        return String::new();
+    }
+    let mut listed: Vec<&StepExplanation> =
+        explanation.steps.iter().filter(|step| step.outcome != Outcome::Pruned).collect();
+    let ran = listed.len();
+    listed.sort_by_key(|step| std::cmp::Reverse((step.wall, step.own)));
+    listed.truncate(style.steps);
+    listed.sort_by_key(|step| step.id);
+    let bar = (style.width / 5).clamp(13, 30);
+    let mut table =
+        Table::new([Align::Left, Align::Flexible, Align::Right, Align::Right, Align::Left, Align::Right, Align::Left]);
+    let when_head = if bar < 28 { "when (█ path)" } else { "when (█ on the critical path)" };
+    table.row(["stage", "step", "time", "layer", "cached", "drag", when_head].map(|head| Cell::from(head).colour(DIM)));
+    for step in &listed {
+        let time = if step.start.is_some() { step.duration.to_string() } else { String::new() };
+        let layer = step.layer.map(|layer| layer.bytes.to_string()).unwrap_or_default();
+        let (outcome, colour) = match step.outcome {
+            Outcome::Executed => ("no", None),
+            Outcome::Cached => ("yes", Some(CACHED)),
+            Outcome::Joined => ("joined", Some(CACHED)),
+            Outcome::Failed => ("failed", Some(FAILED)),
+            Outcome::Cancelled => ("stopped", Some(DIM)),
+            Outcome::Pruned => ("pruned", Some(DIM)),
+        };
+        let drag = if step.drag > Nanos::ZERO { step.drag.to_string() } else { String::new() };
+        let text = Cell::from(step.text.clone());
+        let outcome = Cell::from(outcome);
+        table.row([
+            Cell::from(cut(step.stage.as_deref().unwrap_or(""), 16)),
+            if step.on_path { text.colour(BOLD) } else { text },
+            time.into(),
+            layer.into(),
+            colour.into_iter().fold(outcome, Cell::colour),
+            drag.into(),
+            when(explanation, step, bar).into(),
+        ]);
+    }
+    let mut out = table.render(style.width, style.colours);
+    let pruned = explanation.steps.len() - ran;
+    let rest = [(ran - listed.len(), "shorter steps"), (pruned, "steps that nothing needed")];
+    let rest: Vec<_> =
+        rest.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if !rest.is_empty() {
+        let _ = writeln!(out, "  and {}", rest.join(", "));
+    }
+    out
+}
+
+/// Where in the build the step ran: full blocks while it was on the critical path.
+fn when(explanation: &Explanation, step: &StepExplanation, columns: usize) -> String {
+    let (Some(start), wall) = (step.start, explanation.wall.0 as u128) else { return String::new() };
+    if wall == 0 {
+        return String::new();
+    }
+    let column = |at: Nanos| (u128::from(at.0) * columns as u128 / wall) as usize;
+    let end = start + step.duration;
+    let last = column(end).max(column(start) + 1).min(columns);
+    let mut marks: Vec<char> = (0..last).map(|place| if place < column(start) { ' ' } else { '░' }).collect();
+    for leg in explanation.path.iter().filter(|leg| leg.step == step.id && leg.end > leg.start) {
+        for mark in &mut marks[column(leg.start).min(last)..column(leg.end).max(column(leg.start) + 1).min(last)] {
+            *mark = '█';
+        }
+    }
+    marks.into_iter().collect()
+}
+
+fn groups(explanation: &Explanation, style: Style) -> String {
+    let wall = explanation.wall;
+    let mut out = heading("Where the time went", style);
+    let mut table = Table::new([Align::Left, Align::Left, Align::Right, Align::Right, Align::Right, Align::Flexible]);
+    table.row(["", "", "wall", "", "work", "mostly"].map(|head| Cell::from(head).colour(DIM)));
+    for (row, (colour, mark)) in explanation.accounts.groups.iter().zip(GROUPS) {
+        let phases =
+            explanation.accounts.phases.iter().filter(|phase| phase.wall.0 > 0 && group(&phase.name) == row.name);
+        let phases: Vec<_> = phases.take(3).map(|phase| format!("{} {}", phase.name, phase.wall)).collect();
+        let mostly = if row.name == UNATTRIBUTED { String::new() } else { phases.join(", ") };
+        let work = if row.name == UNATTRIBUTED { String::new() } else { row.work.to_string() };
+        let mark = Cell::from(mark.to_string()).colour(colour);
+        table.row([
+            mark,
+            row.name.as_str().into(),
+            row.wall.to_string().into(),
+            percent(row.wall, wall).into(),
+            work.into(),
+            mostly.into(),
+        ]);
+    }
+    table.row([
+        "".into(),
+        Cell::from("total").colour(BOLD),
+        Cell::from(wall.to_string()).colour(BOLD),
+        "".into(),
+        "".into(),
+        "".into(),
+    ]);
+    out += &table.render(style.width, style.colours);
+    let bar = bar(explanation, style.width.saturating_sub(4), style.colours);
+    if !bar.is_empty() {
+        let _ = writeln!(out, "  {bar}");
+    }
+    out
+}
+
+fn group(phase: &str) -> &'static str {
+    buildscope_record::Phase::from_name(phase).map_or(UNATTRIBUTED, |phase| phase.group().name())
+}
+
+/// The groups' shares as one bar: cut where the sums of the shares are, so that it has its full length.
+fn bar(explanation: &Explanation, columns: usize, colours: bool) -> String {
+    let wall = u128::from(explanation.wall.0);
+    if wall == 0 {
+        return String::new();
+    }
+    let (mut sum, mut from, mut out) = (0u128, 0, String::new());
+    for (row, (colour, mark)) in explanation.accounts.groups.iter().zip(GROUPS) {
+        sum += u128::from(row.wall.0);
+        let to = ((sum * columns as u128 + wall / 2) / wall) as usize;
+        out += &paint(&mark.to_string().repeat(to - from), colours.then_some(colour));
+        from = to;
+    }
+    out
+}
+
+fn path(explanation: &Explanation, style: Style) -> String {
+    let legs: Vec<_> = explanation.path.iter().filter(|leg| leg.end > leg.start).collect();
+    if legs.is_empty() {
+        return String::new();
+    }
+    let mut out = heading("What held the finish back (critical path)", style);
+    let mut table = Table::new([Align::Right, Align::Left, Align::Flexible, Align::Left]);
+    const SHOWN: usize = 12;
+    let mut longest: Vec<_> = legs.iter().map(|leg| leg.end.saturating_sub(leg.start)).collect();
+    longest.sort_unstable_by(|a, b| b.cmp(a));
+    let least = longest.get(SHOWN - 1).copied().unwrap_or(Nanos::ZERO);
+    let mut hidden = 0;
+    for leg in &legs {
+        let length = leg.end.saturating_sub(leg.start);
+        if length < least {
+            hidden += 1;
+            continue;
+        }
+        let step = &explanation.steps[leg.step.index()];
+        let why = match leg.after {
+            None => "",
+            Some(Link::Data) => "needs the one before",
+            Some(Link::Order) => "policy's order",
+            Some(Link::Slot) => "waited for its slot",
+            Some(Link::Lock) => "waited for its lock",
+        };
+        table.row([
+            length.to_string().into(),
+            Cell::from(cut(step.stage.as_deref().unwrap_or(""), 16)),
+            step.text.clone().into(),
+            Cell::from(why).colour(DIM),
+        ]);
+    }
+    out += &table.render(style.width, style.colours);
+    if hidden > 0 {
+        let _ = writeln!(out, "  and {hidden} shorter stays");
+    }
+    out
+}
+
+fn bounds(explanation: &Explanation, style: Style) -> String {
+    let bounds = &explanation.bounds;
+    if bounds.work == Nanos::ZERO {
+        return String::new();
+    }
+    let out = heading("How short it could be", style);
+    let mut table = Table::new([Align::Left, Align::Right, Align::Flexible]);
+    let slots = bounds.slots.map_or_else(|| "no limit of slots".to_owned(), |slots| format!("on {slots} slots"));
+    let mut row =
+        |name: &str, value: String, what: String| table.row([name.into(), value.into(), Cell::from(what).colour(DIM)]);
+    row("all steps in a row", bounds.work.to_string(), "T1".into());
+    row("longest chain of needs", bounds.span.to_string(), "T∞".into());
+    row("bound", bounds.least.to_string(), format!("max(T1/P, T∞) and {} outside of steps, {slots}", bounds.outside));
+    row("achieved", bounds.achieved.to_string(), format!("{:.2} steps at a time on average", bounds.parallelism));
+    if let (Some(cpu), Some(share)) = (bounds.cpu, bounds.cpu_use) {
+        row("CPU time", cpu.to_string(), format!("{:.0} % of the processors' time", share * 100.0));
+    }
+    let Levels { active, ready, held, blocked } = explanation.parallelism.mean;
+    row(
+        "steps at a time",
+        String::new(),
+        format!("{active:.2} active, {ready:.2} without slot, {held:.2} held by policy, {blocked:.2} blocked"),
+    );
+    out + &table.render(style.width, style.colours)
+}
+
+fn missing(explanation: &Explanation, style: Style) -> String {
+    if explanation.missing.is_empty() {
+        return String::new();
+    }
+    let mut out = heading(&format!("What {} does not say", explanation.source.tool), style);
+    for lack in &explanation.missing {
+        for (number, line) in wrap(lack, style.width.saturating_sub(4)).into_iter().enumerate() {
+            let _ = writeln!(out, "  {} {line}", if number == 0 { '-' } else { ' ' });
+        }
+    }
+    out
+}
+
+/// Lines of at most so many columns, broken at blanks.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.width() + 1 + word.width() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

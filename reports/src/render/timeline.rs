@@ -1,0 +1,260 @@
+//! The build as a timeline in the Trace Event format ("Chrome JSON"), as Perfetto and chrome://tracing open it.
+//!
+//! A process a build; in it a track for the build's own work, one for the critical path, one a slot, and queue tracks
+//! for steps that wait. Flows lead along the edges; counters show how many steps are active and what was measured.
+//! Source: "Trace Event Format" (Duffy, Sinclair), sections "Duration", "Flow", "Counter" and "Metadata Events".
+
+use crate::attribute::{Link, UNATTRIBUTED};
+use crate::{Explanation, StepExplanation};
+use buildscope_record::{EdgeKind, Nanos, Phase, Record, Span, StepId, Wait, WaitKind};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, HashMap};
+
+/// Tracks of the build as a whole; those of slots and queues follow.
+const BUILD: u64 = 1;
+const PATH: u64 = 2;
+const FIRST_SLOT: u64 = 10;
+
+/// The timeline of several builds, each with its explanation.
+pub fn timeline(builds: &[(&Record, &Explanation)]) -> Value {
+    let mut events = Vec::new();
+    for (number, &(record, explanation)) in builds.iter().enumerate() {
+        Process { pid: number as u64 + 1, record, explanation, events: &mut events, flow: number as u64 * 100_000_000 }
+            .write();
+    }
+    json!({"traceEvents": events, "displayTimeUnit": "ms"})
+}
+
+struct Process<'p> {
+    pid: u64,
+    record: &'p Record,
+    explanation: &'p Explanation,
+    events: &'p mut Vec<Value>,
+    flow: u64,
+}
+
+impl Process<'_> {
+    fn write(mut self) {
+        let options = &self.record.options;
+        let words =
+            [Some(&self.record.source.tool), options.policy.as_ref(), options.driver.as_ref(), options.cache.as_ref()];
+        let name = words.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+        self.metadata("process_name", None, json!({"name": name}));
+        self.metadata("process_labels", None, json!({"labels": format!("wall {}", self.record.wall)}));
+        self.metadata("process_sort_index", None, json!({"sort_index": self.pid}));
+        self.track(BUILD, "build");
+        self.track(PATH, "critical path");
+        let lanes = self.lanes();
+        self.steps(&lanes);
+        self.spans(&lanes);
+        self.path();
+        let last = lanes.values().max().map_or(FIRST_SLOT, |lane| lane + 1);
+        self.waits(last);
+        self.edges(&lanes);
+        self.counters();
+    }
+
+    fn metadata(&mut self, name: &str, track: Option<u64>, args: Value) {
+        self.events.push(json!({"ph": "M", "pid": self.pid, "tid": track.unwrap_or(0), "name": name, "args": args}));
+    }
+
+    fn track(&mut self, track: u64, name: &str) {
+        self.metadata("thread_name", Some(track), json!({"name": name}));
+        self.metadata("thread_sort_index", Some(track), json!({"sort_index": track}));
+    }
+
+    fn slice(&mut self, track: u64, name: &str, category: &str, time: (Nanos, Nanos), args: Value) {
+        let (start, end) = (time.0.min(self.record.wall), time.1.min(self.record.wall));
+        self.events.push(json!({
+            "ph": "X", "pid": self.pid, "tid": track, "name": name, "cat": category,
+            "ts": micros(start), "dur": micros(end.saturating_sub(start)), "args": args,
+        }));
+    }
+
+    /// A track for each step: that of its slot, or, where slots are not known, the first that is free.
+    fn lanes(&mut self) -> HashMap<StepId, u64> {
+        let mut lanes = HashMap::new();
+        let mut ends: BTreeMap<u64, Nanos> = BTreeMap::new();
+        let mut steps: Vec<&StepExplanation> =
+            self.explanation.steps.iter().filter(|step| step.start.is_some()).collect();
+        steps.sort_by_key(|step| (step.start, step.id));
+        for step in steps {
+            let start = step.start.unwrap_or(Nanos::ZERO);
+            let wanted = self.record.steps[step.id.index()].slot.map(|slot| FIRST_SLOT + u64::from(slot));
+            let free = |lane: &u64| ends.get(lane).is_none_or(|&end| end <= start);
+            // Slices on one track must nest: a step whose slot is, by the clock, still busy goes elsewhere.
+            let lane = wanted.filter(free).or_else(|| (FIRST_SLOT..).find(free)).unwrap_or(FIRST_SLOT);
+            ends.insert(lane, start + step.duration);
+            lanes.insert(step.id, lane);
+        }
+        for (number, &lane) in ends.keys().enumerate() {
+            let kind = if self.record.steps.iter().any(|step| step.slot.is_some()) { "slot" } else { "lane" };
+            self.track(lane, &format!("{kind} {}", if kind == "slot" { lane - FIRST_SLOT } else { number as u64 }));
+        }
+        lanes
+    }
+
+    fn steps(&mut self, lanes: &HashMap<StepId, u64>) {
+        for step in &self.explanation.steps {
+            let (Some(start), Some(&lane)) = (step.start, lanes.get(&step.id)) else { continue };
+            let mut args = Map::new();
+            let mut number = |name: &str, value: Option<Value>| value.map(|value| args.insert(name.to_owned(), value));
+            number("step", Some(step.id.0.into()));
+            number("line", step.source.map(|source| source.line.into()));
+            number("wall_ms", Some(step.wall.as_millis_f64().into()));
+            number("drag_ms", Some(step.drag.as_millis_f64().into()));
+            number("slack_ms", Some(step.slack.as_millis_f64().into()));
+            number("held_ms", Some(step.held.as_millis_f64().into()));
+            number("layer_bytes", step.layer.map(|layer| layer.bytes.0.into()));
+            number("layer_files", step.layer.map(|layer| layer.files.into()));
+            if let Some(used) = step.resources {
+                number("cpu_user_ms", Some(used.cpu_user.as_millis_f64().into()));
+                number("cpu_system_ms", Some(used.cpu_system.as_millis_f64().into()));
+                number("peak_memory_bytes", Some(used.peak_memory.0.into()));
+            }
+            number("stage", step.stage.clone().map(Value::from));
+            let category = if step.on_path { "step,critical" } else { "step" };
+            self.slice(lane, &step.text, category, (start, start + step.duration), Value::Object(args));
+        }
+    }
+
+    fn spans(&mut self, lanes: &HashMap<StepId, u64>) {
+        // Slices nest on their step's track; what does not (parallel threads of one step) gets a track beside it.
+        let mut spans: Vec<&Span> = self.record.spans.iter().collect();
+        spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end), span.id));
+        let mut open: BTreeMap<(u64, u64), Vec<Nanos>> = BTreeMap::new();
+        for span in spans {
+            let within = span.step.and_then(|step| {
+                let explained = &self.explanation.steps[step.index()];
+                let (start, lane) = (explained.start?, *lanes.get(&step)?);
+                (span.start >= start && span.end <= start + explained.duration).then_some(lane)
+            });
+            // Work for a step outside its slot is the build's.
+            let lane = within.unwrap_or(BUILD);
+            let mut beside = 0;
+            loop {
+                let ends = open.entry((lane, beside)).or_default();
+                while ends.last().is_some_and(|&end| end <= span.start) {
+                    ends.pop();
+                }
+                if ends.last().is_none_or(|&end| span.end <= end) {
+                    ends.push(span.end);
+                    break;
+                }
+                beside += 1;
+            }
+            let track = if beside == 0 { lane } else { lane * 1000 + beside };
+            let mut args: Map<String, Value> =
+                span.fields.iter().map(|(name, &value)| (name.clone(), value.into())).collect();
+            if let Some(step) = span.step {
+                args.insert("step".into(), step.0.into());
+            }
+            let name =
+                span.name.as_ref().map_or_else(|| span.phase.to_string(), |name| format!("{} {name}", span.phase));
+            self.slice(track, &name, span.phase.group().name(), (span.start, span.end), Value::Object(args));
+        }
+        let beside: Vec<_> = open.into_keys().filter(|&(_, beside)| beside > 0).collect();
+        for (lane, beside) in beside {
+            let name = if lane == BUILD { "build".to_owned() } else { format!("slot {}", lane - FIRST_SLOT) };
+            self.metadata(
+                "thread_name",
+                Some(lane * 1000 + beside),
+                json!({"name": format!("{name}, thread {}", beside + 1)}),
+            );
+            self.metadata("thread_sort_index", Some(lane * 1000 + beside), json!({"sort_index": lane}));
+        }
+    }
+
+    fn path(&mut self) {
+        for leg in &self.explanation.path {
+            let step = &self.explanation.steps[leg.step.index()];
+            let args = json!({"step": leg.step.0, "drag_ms": step.drag.as_millis_f64()});
+            let why = match leg.after {
+                None => "begin",
+                Some(Link::Data) => "data",
+                Some(Link::Order) => "order",
+                Some(Link::Slot) => "slot",
+                Some(Link::Lock) => "lock",
+            };
+            if leg.end > leg.start {
+                self.slice(PATH, &step.text, &format!("path,{why}"), (leg.start, leg.end), args);
+            }
+        }
+        for segment in &self.explanation.segments {
+            let name = segment.phase.map_or(UNATTRIBUTED, Phase::name);
+            let args = segment.step.map_or_else(|| json!({}), |step| json!({"step": step.0}));
+            self.slice(PATH, name, "path,phase", (segment.start, segment.end), args);
+        }
+    }
+
+    /// Slot and lock waits on tracks of their own, as many as wait at a time.
+    fn waits(&mut self, first: u64) {
+        let mut waits: Vec<&Wait> =
+            self.record.waits.iter().filter(|wait| matches!(wait.kind, WaitKind::Slot | WaitKind::Lock)).collect();
+        waits.sort_by_key(|wait| (wait.start, wait.end));
+        let mut ends: Vec<Nanos> = Vec::new();
+        for wait in waits.into_iter().filter(|wait| wait.end > wait.start) {
+            let track = ends.iter().position(|&end| end <= wait.start).unwrap_or_else(|| {
+                ends.push(Nanos::ZERO);
+                ends.len() - 1
+            });
+            ends[track] = wait.end;
+            let kind = if wait.kind == WaitKind::Slot { "queue" } else { "lock" };
+            let name = format!("{kind}: {}", self.record.steps[wait.step.index()].text);
+            let mut args = json!({"step": wait.step.0});
+            if let Some(on) = wait.on {
+                args["on"] = on.0.into();
+            }
+            self.slice(first + track as u64, &name, kind, (wait.start, wait.end), args);
+        }
+        for track in 0..ends.len() as u64 {
+            self.track(first + track, &format!("queue {track}"));
+        }
+    }
+
+    fn edges(&mut self, lanes: &HashMap<StepId, u64>) {
+        for edge in &self.record.edges {
+            let place = |step: StepId| {
+                let explained = &self.explanation.steps[step.index()];
+                Some((explained.start?, explained.duration, *lanes.get(&step)?))
+            };
+            let (Some(from), Some(to)) = (place(edge.from), place(edge.to)) else { continue };
+            let name = if edge.kind == EdgeKind::Data { "data" } else { "order" };
+            self.flow += 1;
+            // A flow's ends bind to the slice around their instant: just inside the step's end, and its start.
+            let leave = from.0 + Nanos(from.1.0.saturating_sub(1));
+            for (phase, at, lane) in [("s", leave, from.2), ("f", to.0.max(leave), to.2)] {
+                let mut event = json!({
+                    "ph": phase, "pid": self.pid, "tid": lane, "ts": micros(at), "id": self.flow, "name": name, "cat": "edge",
+                });
+                if phase == "f" {
+                    event["bp"] = "e".into();
+                }
+                self.events.push(event);
+            }
+        }
+    }
+
+    fn counters(&mut self) {
+        let parallelism = &self.explanation.parallelism;
+        for (place, levels) in parallelism.over_time.iter().enumerate() {
+            let at = Nanos(parallelism.interval.0.saturating_mul(place as u64));
+            let args =
+                json!({"active": levels.active, "ready": levels.ready, "held": levels.held, "blocked": levels.blocked});
+            self.events.push(json!({"ph": "C", "pid": self.pid, "name": "steps", "ts": micros(at), "args": args}));
+        }
+        for counter in &self.record.counters {
+            let name = counter.step.map_or_else(|| counter.name.clone(), |step| format!("{} {step}", counter.name));
+            for sample in &counter.samples {
+                let args = json!({"value": sample.value});
+                self.events
+                    .push(json!({"ph": "C", "pid": self.pid, "name": name, "ts": micros(sample.at), "args": args}));
+            }
+        }
+    }
+}
+
+/// The format's unit; fractions are allowed and keep the nanoseconds.
+fn micros(at: Nanos) -> f64 {
+    at.0 as f64 / 1e3
+}

@@ -1,0 +1,131 @@
+//! The views of the example records: their text as people see it, their timeline as Perfetto's importer takes it,
+//! their JSON as its schema says.
+
+use buildscope_record::Record;
+use buildscope_reports::render::{self, Style};
+use buildscope_reports::{Explanation, explain, json_schema};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+fn home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn example(name: &str) -> Record {
+    Record::read(std::fs::File::open(home().join("record/tests/examples").join(name)).unwrap()).unwrap()
+}
+
+#[test]
+fn text_of_the_parallel_diamond() {
+    let explanation = explain(&example("diamond.instructions.json"));
+    insta::assert_snapshot!(render::text(&explanation, Style::default()));
+}
+
+#[test]
+fn text_of_the_serial_diamond_on_a_narrow_terminal() {
+    let explanation = explain(&example("diamond.serial.json"));
+    let text = render::text(&explanation, Style { width: 72, ..Style::default() });
+    assert!(text.lines().all(|line| line.chars().count() <= 72), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn colours_do_not_change_the_text() {
+    let explanation = explain(&example("diamond.serial.json"));
+    let coloured = render::text(&explanation, Style { colours: true, ..Style::default() });
+    let mut plain = String::new();
+    let mut parts = coloured.split('\u{1b}');
+    plain.push_str(parts.next().unwrap());
+    parts.for_each(|part| plain.push_str(part.split_once('m').unwrap().1));
+    let trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+    assert_eq!(trimmed(&plain), trimmed(&render::text(&explanation, Style::default())));
+    assert!(coloured.contains('\u{1b}'));
+}
+
+#[test]
+fn the_group_rows_sum_to_the_wall_time() {
+    for name in ["diamond.instructions.json", "diamond.serial.json"] {
+        let explanation = explain(&example(name));
+        assert_eq!(explanation.accounts.groups.iter().map(|row| row.wall.0).sum::<u64>(), explanation.wall.0);
+        assert_eq!(explanation.steps.iter().map(|step| step.wall.0).sum::<u64>() + 2_500_000, explanation.wall.0);
+    }
+}
+
+#[test]
+fn json_satisfies_the_committed_schema() {
+    let path = home().join("schema/explanation.v1.json");
+    let now = serde_json::to_string_pretty(&json_schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &now).unwrap();
+    }
+    assert!(std::fs::read_to_string(&path).unwrap() == now, "run this test with UPDATE_SCHEMA=1");
+    let explanation = explain(&example("diamond.serial.json"));
+    let text = render::json(&explanation).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    jsonschema::validator_for(&json_schema()).unwrap().validate(&value).unwrap();
+    assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), explanation);
+}
+
+#[test]
+fn the_timeline_is_what_a_trace_viewer_takes() {
+    let records = ["diamond.instructions.json", "diamond.serial.json"].map(example);
+    let explanations = records.each_ref().map(explain);
+    let builds: Vec<_> = records.iter().zip(&explanations).collect();
+    let trace = render::timeline(&builds);
+    let events = trace["traceEvents"].as_array().unwrap();
+    let of = |phase: &'static str| events.iter().filter(move |event| event["ph"] == phase);
+
+    // Every event has its place; slices have an instant and a length.
+    assert!(events.iter().all(|event| event["pid"].is_u64() && event["name"].is_string()));
+    for slice in of("X") {
+        assert!(slice["ts"].as_f64().unwrap() >= 0.0 && slice["dur"].as_f64().unwrap() >= 0.0 && slice["tid"].is_u64());
+        let args = slice["args"].as_object().unwrap();
+        assert!(args.iter().all(|(name, value)| value.is_number() || name == "stage"), "{slice}");
+    }
+    // Slices of one track nest: importers drop those that overlap.
+    let mut tracks: HashMap<(u64, u64), Vec<(u64, u64)>> = HashMap::new();
+    let nanos = |value: &Value| (value.as_f64().unwrap() * 1e3).round() as u64;
+    for slice in of("X") {
+        let track = (slice["pid"].as_u64().unwrap(), slice["tid"].as_u64().unwrap());
+        let start = nanos(&slice["ts"]);
+        tracks.entry(track).or_default().push((start, start + nanos(&slice["dur"])));
+    }
+    for (track, mut slices) in tracks {
+        slices.sort_by_key(|&(start, end)| (start, std::cmp::Reverse(end)));
+        let mut open: Vec<u64> = Vec::new();
+        for (start, end) in slices {
+            while open.last().is_some_and(|&last| last <= start) {
+                open.pop();
+            }
+            assert!(open.last().is_none_or(|&last| end <= last), "{track:?}: {start}..{end} overlaps");
+            open.push(end);
+        }
+    }
+    // A process a build, named; named tracks for the path and the slots.
+    let names: HashSet<_> = of("M")
+        .filter(|event| event["name"] == "thread_name")
+        .map(|event| event["args"]["name"].as_str().unwrap())
+        .collect();
+    assert!(["build", "critical path", "slot 0", "slot 1"].iter().all(|name| names.contains(name)), "{names:?}");
+    let processes =
+        of("M").filter(|event| event["name"] == "process_name").map(|event| event["args"]["name"].as_str().unwrap());
+    assert_eq!(
+        processes.collect::<Vec<_>>(),
+        ["buildscope instructions overlay cold", "buildscope serial overlay cold"]
+    );
+    // Each flow begins once and ends once, not before it begins, within its build; there is one an edge.
+    let flows = |phase| of(phase).map(|event| (event["id"].as_u64().unwrap(), event)).collect::<HashMap<_, _>>();
+    let (starts, ends) = (flows("s"), flows("f"));
+    assert_eq!(starts.len(), records.iter().map(|record| record.edges.len()).sum::<usize>());
+    for (id, start) in &starts {
+        let end = ends[id];
+        assert!(end["ts"].as_f64() >= start["ts"].as_f64() && end["pid"] == start["pid"] && end["bp"] == "e");
+        assert!(["data", "order"].contains(&start["name"].as_str().unwrap()));
+    }
+    assert!(of("C").all(|event| event["args"].as_object().unwrap().values().all(Value::is_number)));
+    assert!(of("C").any(|event| event["name"] == "steps"));
+    // The critical path's slices fill the build.
+    let path = of("X").filter(|slice| slice["pid"] == 1 && slice["cat"] == "path,phase");
+    assert_eq!(path.map(|slice| nanos(&slice["dur"])).sum::<u64>(), records[0].wall.0);
+}
