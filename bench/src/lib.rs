@@ -9,3 +9,4 @@ pub mod cli;
 pub mod environment;
 pub mod export;
 pub mod run;
+pub mod stats;

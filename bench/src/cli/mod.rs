@@ -9,7 +9,7 @@ pub mod build;
 mod failure;
 mod observe;
 mod profile;
-pub mod progress;
+mod progress;
 mod table;
 
 pub use failure::Failure;

@@ -11,12 +11,12 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Keeps the engine's trace open; dropped at the end of the build, it writes what is left.
 #[must_use = "the engine's trace ends when this is dropped"]
-pub struct Listening {
+pub(super) struct Listening {
     _engine: Option<tracing_chrome::FlushGuard>,
 }
 
 /// Installs the subscriber that what was asked for needs.
-pub fn listen(record: bool, engine_trace: Option<&Path>) -> Result<Listening, Failure> {
+pub(super) fn listen(record: bool, engine_trace: Option<&Path>) -> Result<Listening, Failure> {
     if !record && engine_trace.is_none() {
         return Ok(Listening { _engine: None });
     }

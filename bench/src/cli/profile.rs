@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 const HERTZ: i32 = 997;
 
 /// A running profile.
-pub struct Profile {
+pub(super) struct Profile {
     guard: pprof::ProfilerGuard<'static>,
     folder: PathBuf,
 }
 
 impl Profile {
     /// Begins to sample, if a folder to write to is given.
-    pub fn start(folder: Option<&Path>) -> Result<Option<Self>, Failure> {
+    pub(super) fn start(folder: Option<&Path>) -> Result<Option<Self>, Failure> {
         let Some(folder) = folder else { return Ok(None) };
         let start = || {
             fs::create_dir_all(folder).into_diagnostic().wrap_err_with(|| folder.display().to_string())?;
@@ -32,7 +32,7 @@ impl Profile {
     }
 
     /// Writes `flamegraph.svg` and `stacks.folded` (a line a stack, outermost first, and its samples).
-    pub fn finish(self) -> Result<(), Failure> {
+    pub(super) fn finish(self) -> Result<(), Failure> {
         let write = || {
             let report = self.guard.report().build().into_diagnostic()?;
             let svg = fs::File::create(self.folder.join("flamegraph.svg")).into_diagnostic()?;

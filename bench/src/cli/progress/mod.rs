@@ -13,7 +13,7 @@ use buildscope_builder::build::Progress;
 use std::sync::Arc;
 
 /// The view for a mode; [`ProgressMode::Auto`] has been resolved before.
-pub fn view(mode: ProgressMode) -> Arc<dyn Progress> {
+pub(super) fn view(mode: ProgressMode) -> Arc<dyn Progress> {
     match mode {
         ProgressMode::Tty => Arc::new(tty::Tty::new()),
         ProgressMode::Plain | ProgressMode::Auto => Arc::new(plain::Plain::new(std::io::stderr())),
