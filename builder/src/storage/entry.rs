@@ -85,13 +85,40 @@ pub enum Content {
     Blob {
         /// Which blob.
         blob: Digest,
-        /// Where the (possibly sparse) data begins in it.
+        /// Where the data begins in it, if the file is not sparse.
         offset: u64,
-        /// Bytes of it.
+        /// The file's size.
         length: u64,
-        /// For a sparse file: (offset in the file, length) of each piece of data, in order; empty is not sparse.
-        sparse: Arc<[(u64, u64)]>,
+        /// For a sparse file: its pieces of data in order, what is between them is zero. None is not sparse.
+        sparse: Option<Arc<[Extent]>>,
     },
+}
+
+/// A piece of a sparse file's data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Extent {
+    /// Where in the file.
+    pub offset: u64,
+    /// Where in the blob.
+    pub blob_offset: u64,
+    /// Bytes of it.
+    pub length: u64,
+}
+
+impl Timestamp {
+    /// From a file's `mtime`.
+    pub fn of(metadata: &impl std::os::unix::fs::MetadataExt) -> Self {
+        // The kernel gives 0 to 999,999,999.
+        Self { seconds: metadata.mtime(), nanos: metadata.mtime_nsec() as u32 }
+    }
+}
+
+impl Entry {
+    /// A directory of root's with mode 755 and mtime 0: what an image has where nothing says more.
+    pub fn directory(path: impl Into<ImagePath>) -> Self {
+        let (kind, mtime, xattrs) = (EntryKind::Directory, Timestamp::default(), BTreeMap::new());
+        Self { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0, mtime, xattrs }
+    }
 }
 
 /// A finished layer.

@@ -4,7 +4,47 @@
 //! *Gives* layers: content-addressed, uncompressed tar blobs with an index; merged trees of layers
 //! to read from; mounts to run processes over. Alone knows which driver is in use. *Must never
 //! know* instructions, images or schedules.
+//!
+//! A store is a directory:
+//!
+//! ```text
+//! blobs/sha256/<digest>   layers as uncompressed tars, and whatever else an image is made of
+//! index/<digest>          what is where in a layer
+//! lowers/<digest>         layers unpacked, for the drivers that need files
+//! mounts/<name>           cache mounts
+//! cache.db                which key made which layers
+//! tmp/<process>           what belongs to one process, and is removed once it is dead
+//! ```
 
+mod attributes;
+mod blob;
+mod cache;
+mod cache_mount;
+mod change;
+mod driver;
 mod entry;
+mod error;
+mod import;
+mod index;
+mod layer;
+mod pipeline;
+mod scratch;
+mod snapshot;
+mod store;
+mod tar;
+mod tree;
+mod unpack;
+mod upper;
 
+pub use blob::{BlobStore, BlobWriter};
+pub use cache::{CacheEntry, CacheHit, CacheIndex};
+pub use cache_mount::{CacheMount, CacheMountOptions, CacheSharing};
 pub use entry::*;
+pub use error::StorageError;
+pub use layer::LayerBuilder;
+pub use snapshot::{Snapshot, View};
+pub use store::{DriverChoice, Store, StoreOptions, SyncPolicy};
+pub use tree::{Resolved, Tree};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! Extended attributes of host files: which of them belong to an image, and how to read and set them.
+
+use super::StorageError;
+use super::error::Context;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Whether an attribute is part of an image: capabilities, access lists, and what users set; not what security modules or
+/// overlayfs keep there for themselves.
+pub(crate) fn belongs(name: &[u8]) -> bool {
+    let user =
+        name.starts_with(b"user.") && !name.starts_with(b"user.overlay.") && !name.starts_with(b"user.fuseoverlayfs.");
+    let known: [&[u8]; 3] = [b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
+    user || known.contains(&name)
+}
+
+/// All attributes of the file itself, not of what it may link to.
+pub(crate) fn read(path: &Path) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StorageError> {
+    let mut names = [0; 4096];
+    let long;
+    let list: &[u8] = match rustix::fs::llistxattr(path, &mut names[..]) {
+        Ok(0) | Err(rustix::io::Errno::NOTSUP) => return Ok(BTreeMap::new()),
+        Ok(length) => &names[..length],
+        Err(rustix::io::Errno::RANGE) => {
+            let mut all = vec![0; 64 << 10]; // XATTR_LIST_MAX
+            let length = rustix::fs::llistxattr(path, &mut all[..]).context("list the attributes of", path)?;
+            all.truncate(length);
+            long = all;
+            &long
+        }
+        Err(error) => return Err(error).context("list the attributes of", path),
+    };
+    let mut attributes = BTreeMap::new();
+    for name in list.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+        if let Some(value) = get(path, name)? {
+            attributes.insert(name.to_vec(), value);
+        }
+    }
+    Ok(attributes)
+}
+
+/// One attribute; none if it is not there.
+pub(crate) fn get(path: &Path, name: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+    let name = OsStr::from_bytes(name);
+    let mut value = vec![0; 256];
+    loop {
+        match rustix::fs::lgetxattr(path, name, &mut value[..]) {
+            Ok(length) => {
+                value.truncate(length);
+                return Ok(Some(value));
+            }
+            Err(rustix::io::Errno::NODATA | rustix::io::Errno::NOTSUP) => return Ok(None),
+            Err(rustix::io::Errno::RANGE) if value.len() < 64 << 10 => value.resize(64 << 10, 0), // XATTR_SIZE_MAX
+            Err(error) => return Err(error).context("read an attribute of", path),
+        }
+    }
+}
+
+/// Sets an attribute. Where the file system or the privileges do not allow it, the file is without it, as under every image tool.
+pub(crate) fn set(path: &Path, name: &[u8], value: &[u8]) -> Result<(), StorageError> {
+    use rustix::io::Errno;
+    match rustix::fs::lsetxattr(path, OsStr::from_bytes(name), value, rustix::fs::XattrFlags::empty()) {
+        Err(Errno::NOTSUP | Errno::PERM)
+            if !name.starts_with(b"trusted.overlay.") && !name.starts_with(b"user.overlay.") =>
+        {
+            Ok(())
+        }
+        set => set.context("set an attribute of", path),
+    }
+}

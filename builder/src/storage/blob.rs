@@ -1,0 +1,194 @@
+//! Blobs: files named by their digest.
+
+use super::StorageError;
+use super::error::Context;
+use super::scratch::Scratch;
+use buildscope_record::Digest;
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Content-addressed files. Safe between processes: a blob appears whole, by a rename.
+#[derive(Clone, Debug)]
+pub struct BlobStore {
+    dir: Arc<Path>,
+    scratch: Arc<Scratch>,
+}
+
+impl BlobStore {
+    pub(crate) fn new(dir: PathBuf, scratch: Arc<Scratch>) -> Self {
+        Self { dir: dir.into(), scratch }
+    }
+
+    /// Stores these bytes.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest, StorageError> {
+        let digest = Digest::of(bytes);
+        if !self.contains(&digest) {
+            let mut writer = self.writer()?;
+            writer.file.write_all(bytes).context("write", &writer.path)?;
+            writer.publish(&digest)?;
+        }
+        Ok(digest)
+    }
+
+    /// Begins a blob whose digest is not known yet.
+    pub fn writer(&self) -> Result<BlobWriter, StorageError> {
+        let path = self.scratch.path("blob");
+        let file = File::options().read(true).write(true).create_new(true).open(&path).context("create", &path)?;
+        Ok(BlobWriter { store: self.clone(), file, path, hash: Sha256::new(), size: 0, published: false })
+    }
+
+    /// Opens it for reading.
+    pub fn open(&self, digest: &Digest) -> Result<File, StorageError> {
+        let path = self.path(digest);
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StorageError::MissingBlob(*digest)),
+            opened => opened.context("open", path),
+        }
+    }
+
+    /// Where it is, or would be.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        self.dir.join(digest.hex())
+    }
+
+    /// Whether it is here.
+    pub fn contains(&self, digest: &Digest) -> bool {
+        self.path(digest).exists()
+    }
+
+    /// Its bytes, if they are not more than `limit`.
+    pub fn read(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, StorageError> {
+        let mut file = self.open(digest)?;
+        let path = self.path(digest);
+        let size = file.metadata().context("stat", &path)?.len();
+        if size > limit {
+            return Err(StorageError::TooLarge { path, size, limit });
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        file.read_to_end(&mut bytes).context("read", path)?;
+        Ok(bytes)
+    }
+
+    /// Reads it all again and compares, where something gives reason to doubt it.
+    pub fn verify(&self, digest: &Digest) -> Result<(), StorageError> {
+        let (mut file, mut hash) = (self.open(digest)?, Sha256::new());
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut buffer).context("read", self.path(digest))? {
+                0 => break,
+                n => hash.update(&buffer[..n]),
+            }
+        }
+        match Digest::from_bytes(hash.finalize().into()) {
+            found if found == *digest => Ok(()),
+            found => Err(StorageError::DigestMismatch { expected: *digest, found }),
+        }
+    }
+}
+
+/// A blob in the making; dropped unfinished, it leaves nothing.
+///
+/// Each write goes to the file as it comes: hand it large pieces.
+#[derive(Debug)]
+pub struct BlobWriter {
+    store: BlobStore,
+    file: File,
+    path: PathBuf,
+    hash: Sha256,
+    size: u64,
+    published: bool,
+}
+
+impl BlobWriter {
+    /// Stores what was written under its digest, which must be `expected` if that is known. Gives the digest and the size in bytes.
+    pub fn finish(mut self, expected: Option<Digest>) -> Result<(Digest, u64), StorageError> {
+        let found = Digest::from_bytes(std::mem::take(&mut self.hash).finalize().into());
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            return Err(StorageError::DigestMismatch { expected, found });
+        }
+        let size = self.size;
+        self.publish(&found)?;
+        Ok((found, size))
+    }
+
+    /// Bytes so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn publish(mut self, digest: &Digest) -> Result<(), StorageError> {
+        let to = self.store.path(digest);
+        // Two processes may do this at once: the contents are equal, either may win.
+        fs::rename(&self.path, &to).context("rename to", to)?;
+        self.published = true;
+        Ok(())
+    }
+
+    /// Takes the writer apart: the layer writer hashes on one thread and writes on another.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Stores what was written to [`file`](Self::file), whose digest the caller computed.
+    pub(crate) fn finish_hashed(
+        mut self,
+        hash: Sha256,
+        size: u64,
+        expected: Option<Digest>,
+    ) -> Result<Digest, StorageError> {
+        (self.hash, self.size) = (hash, size);
+        // A blob may end in a hole.
+        self.file.set_len(size).context("extend", &self.path)?;
+        Ok(self.finish(expected)?.0)
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for BlobWriter {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Writes these bytes at the file's position, or moves over them if they are all zero, which costs no disk.
+pub(crate) fn write_sparsely(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    /// A hole smaller than this is not worth the system call.
+    const RUN: usize = 64 << 10;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.len().min(RUN));
+        if piece.len() == RUN && is_zero(piece) {
+            file.seek(SeekFrom::Current(RUN as i64))?;
+            rest = after;
+            continue;
+        }
+        // All up to the next run of zeros goes in one write.
+        let data = rest.chunks(RUN).take_while(|piece| piece.len() < RUN || !is_zero(piece)).map(<[u8]>::len).sum();
+        file.write_all(&rest[..data])?;
+        rest = &rest[data..];
+    }
+    Ok(())
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    // The first bytes tell nearly always; the rest is compared a word at a time.
+    bytes.iter().take(16).all(|&byte| byte == 0)
+        && bytes.chunks(16).all(|word| word.iter().fold(0, |any, &byte| any | byte) == 0)
+}

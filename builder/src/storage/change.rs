@@ -1,0 +1,264 @@
+//! What a step changed: the canonical rule by which all drivers give the same layer.
+//!
+//! A layer has each path whose metadata, content or hard-link structure differs from the parent tree, whiteouts for
+//! what is gone, and all directories on the way with the metadata they have now. A directory that differs only in its
+//! modification time, and in which nothing changed, is not part of it.
+
+use super::error::Context;
+use super::index::to_path;
+use super::layer::LayerBuilder;
+use super::tree::{Node, Ref, Tree, parent, read_content};
+use super::{Content, Entry, EntryKind, StorageError, Timestamp, attributes};
+use rustix::fs::{FileType, Stat};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Compares what there is now with the tree before.
+pub(crate) struct Changes<'a> {
+    tree: &'a Tree,
+    /// What may be part of the layer, by image path.
+    found: BTreeMap<Vec<u8>, Found>,
+    gone: BTreeSet<Vec<u8>>,
+    walked: u64,
+}
+
+struct Found {
+    entry: Entry,
+    content: Content,
+    /// Which file it is, if it may have more names.
+    file: Option<(u64, u64)>,
+    changed: bool,
+}
+
+/// Where the data of a regular file is.
+pub(crate) enum Data {
+    /// In the host's file, which may have any content.
+    Host,
+    /// In the host's file, which is known not to have been written.
+    HostUntouched,
+    /// In this file of the parent tree: only its metadata is the host's.
+    Tree(Ref),
+}
+
+impl<'a> Changes<'a> {
+    pub(crate) fn new(tree: &'a Tree) -> Self {
+        Self { tree, found: BTreeMap::new(), gone: BTreeSet::new(), walked: 0 }
+    }
+
+    pub(crate) fn tree(&self) -> &'a Tree {
+        self.tree
+    }
+
+    /// A path is there, as the host's file `host` with the status `stat`.
+    pub(crate) fn present(&mut self, path: Vec<u8>, host: &Path, stat: &Stat, data: Data) -> Result<(), StorageError> {
+        self.walked += 1;
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => EntryKind::Directory,
+            FileType::RegularFile => match data {
+                Data::Tree(leaf) => EntryKind::File { size: self.tree.record(leaf).size() },
+                _ => EntryKind::File { size: stat.st_size as u64 },
+            },
+            FileType::Symlink => {
+                let target = rustix::fs::readlink(host, Vec::new()).context("read the link", host)?;
+                EntryKind::Symlink { target: to_path(target.as_bytes()) }
+            }
+            FileType::CharacterDevice => {
+                EntryKind::CharDevice { major: rustix::fs::major(stat.st_rdev), minor: rustix::fs::minor(stat.st_rdev) }
+            }
+            FileType::BlockDevice => EntryKind::BlockDevice {
+                major: rustix::fs::major(stat.st_rdev),
+                minor: rustix::fs::minor(stat.st_rdev),
+            },
+            FileType::Fifo => EntryKind::Fifo,
+            // A socket is the end of a conversation: no image format has one, no builder keeps it.
+            _ => return Ok(()),
+        };
+        let mut xattrs = attributes::read(host)?;
+        xattrs.retain(|name, _| attributes::belongs(name));
+        let mtime = Timestamp { seconds: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u32 };
+        let directory = kind == EntryKind::Directory;
+        let entry = Entry {
+            path: to_path(&path),
+            kind,
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mtime,
+            xattrs,
+        };
+        let before = self.tree.node(&entry.path);
+        let mut changed = match &before {
+            Some(node) => !alike(&self.tree.entry_of(node, entry.path.clone()), &entry),
+            None => true,
+        };
+        let regular = matches!(entry.kind, EntryKind::File { .. });
+        if let (false, true, Some(Node::Leaf(leaf))) = (changed, regular, &before) {
+            changed = match data {
+                Data::Host => !self.same_content(*leaf, host)?,
+                Data::HostUntouched => false,
+                Data::Tree(data) => data != *leaf,
+            };
+        }
+        let content = match data {
+            _ if !regular => Content::Bytes(Arc::default()),
+            Data::Tree(leaf) => self.tree.record(leaf).content(),
+            _ => Content::HostFile(host.to_owned()),
+        };
+        let file = (!directory && stat.st_nlink > 1).then_some((stat.st_dev, stat.st_ino));
+        if changed || directory || file.is_some() {
+            self.found.insert(path, Found { entry, content, file, changed });
+        }
+        Ok(())
+    }
+
+    /// A file or directory of the parent tree, with all below it, is (also or now) at `path`.
+    pub(crate) fn moved(&mut self, path: Vec<u8>, node: &Node) {
+        self.walked += 1;
+        let entry = self.tree.entry_of(node, to_path(&path));
+        let before = self.tree.node(&entry.path);
+        match (node, before) {
+            (Node::Dir(dir), before) => {
+                let old = match &before {
+                    Some(Node::Dir(old)) => Some(Arc::clone(old)),
+                    _ => None,
+                };
+                let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(old, dir));
+                let changed = before.is_none_or(|node| !alike(&self.tree.entry_of(&node, entry.path.clone()), &entry));
+                let content = Content::Bytes(Arc::default());
+                self.found.insert(path.clone(), Found { entry, content, file: None, changed });
+                if same {
+                    return;
+                }
+                let tree = self.tree;
+                for (name, child) in tree.entries(dir) {
+                    self.moved(below(&path, name), child);
+                }
+                for (name, _) in old.iter().flat_map(|old| tree.entries(old)) {
+                    if tree.child(dir, name).is_none() {
+                        self.gone(below(&path, name));
+                    }
+                }
+            }
+            (Node::Leaf(leaf), before) => {
+                if matches!(before, Some(Node::Leaf(old)) if old == *leaf) {
+                    return;
+                }
+                let content = match entry.kind {
+                    EntryKind::File { .. } => self.tree.record(*leaf).content(),
+                    _ => Content::Bytes(Arc::default()),
+                };
+                self.found.insert(path, Found { entry, content, file: None, changed: true });
+            }
+        }
+    }
+
+    /// What the parent tree has at `path` is gone.
+    pub(crate) fn gone(&mut self, path: Vec<u8>) {
+        self.walked += 1;
+        self.gone.insert(path);
+    }
+
+    /// Puts the changes into a layer. What the sandbox made to mount over, and the step did not use, is left out.
+    /// Gives how many paths were looked at, and how many changed.
+    pub(crate) fn finish(mut self, created_mountpoints: &[PathBuf], layer: &mut LayerBuilder) -> (u64, u64) {
+        self.forget(created_mountpoints);
+        // A file that changed, changed under all its names; a new name for an old file shows that file too.
+        let touched: HashSet<(u64, u64)> = self.found.values().filter(|f| f.changed).filter_map(|f| f.file).collect();
+        let mut wanted: BTreeSet<Vec<u8>> = BTreeSet::new();
+        for (path, found) in &self.found {
+            if found.changed || found.file.is_some_and(|file| touched.contains(&file)) {
+                wanted.insert(path.clone());
+            }
+        }
+        let mut parents = BTreeSet::new();
+        for path in wanted.iter().chain(&self.gone) {
+            let mut up = parent(path);
+            while !up.is_empty() && parents.insert(up.to_vec()) {
+                up = parent(up);
+            }
+        }
+        wanted.extend(parents);
+        let changed = (wanted.len() + self.gone.len()) as u64;
+        for path in &self.gone {
+            layer.whiteout(&to_path(path));
+        }
+        let mut first: HashMap<(u64, u64), PathBuf> = HashMap::new();
+        for path in wanted {
+            // A parent that was not met is one of the parent tree's, untouched.
+            let found = self.found.remove(&path).or_else(|| {
+                let path = to_path(&path);
+                let entry = self.tree.lookup(&path)?;
+                Some(Found { entry, content: Content::Bytes(Arc::default()), file: None, changed: false })
+            });
+            let Some(mut found) = found else { continue };
+            if let Some(file) = found.file {
+                match first.get(&file) {
+                    Some(target) => found.entry.kind = EntryKind::HardLink { target: target.clone() },
+                    None => drop(first.insert(file, found.entry.path.clone())),
+                }
+            }
+            layer.push(found.entry, found.content);
+        }
+        (self.walked, changed)
+    }
+
+    fn forget(&mut self, created: &[PathBuf]) {
+        let mut created: Vec<&[u8]> = created.iter().map(|path| path.as_os_str().as_bytes()).collect();
+        created.sort_by_key(|path| std::cmp::Reverse(path.len()));
+        for path in created {
+            let Some(found) = self.found.get(path).filter(|_| self.tree.node(&to_path(path)).is_none()) else {
+                continue;
+            };
+            let used = match found.entry.kind {
+                EntryKind::Directory => {
+                    let inside = below(path, b"");
+                    self.found.range(inside.clone()..).next().is_some_and(|(next, _)| next.starts_with(&inside))
+                }
+                EntryKind::File { size } => size > 0,
+                _ => true,
+            };
+            if !used {
+                self.found.remove(path);
+            }
+        }
+    }
+
+    /// Compares a host's file with a file of the tree, both of the same size.
+    fn same_content(&self, leaf: Ref, host: &Path) -> Result<bool, StorageError> {
+        let record = self.tree.record(leaf);
+        let (size, content) = (record.size(), record.content());
+        let file = File::open(host).context("open", host)?;
+        let (mut ours, mut theirs) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+        let mut at = 0;
+        while at < size {
+            let length = (size - at).min(ours.len() as u64) as usize;
+            read_content(self.tree.blobs(), &content, at, &mut ours[..length])?;
+            file.read_exact_at(&mut theirs[..length], at).context("read", host)?;
+            if ours[..length] != theirs[..length] {
+                return Ok(false);
+            }
+            at += length as u64;
+        }
+        Ok(true)
+    }
+}
+
+/// Whether metadata is the same. Directories' times, and names a file shares, are judged elsewhere.
+fn alike(a: &Entry, b: &Entry) -> bool {
+    let times = a.kind == EntryKind::Directory || a.mtime == b.mtime;
+    let mode = matches!(a.kind, EntryKind::Symlink { .. }) || a.mode == b.mode;
+    let own = |entry: &'_ Entry| -> Vec<(Vec<u8>, Vec<u8>)> {
+        let own = entry.xattrs.iter().filter(|(name, _)| attributes::belongs(name));
+        own.map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    a.kind == b.kind && mode && times && (a.uid, a.gid) == (b.uid, b.gid) && own(a) == own(b)
+}
+
+/// The path of `name` in the directory at `path`.
+pub(crate) fn below(path: &[u8], name: &[u8]) -> Vec<u8> {
+    if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() }
+}

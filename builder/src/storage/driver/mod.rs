@@ -1,0 +1,68 @@
+//! Drivers: how a stack of layers becomes a file system for a step, and what it is read from afterwards.
+
+mod copy;
+mod overlay;
+
+use super::change::Changes;
+use super::error::Context;
+use super::scratch::Scratch;
+use super::tree::Tree;
+use super::{DriverChoice, StorageError, Store, StoreOptions};
+use buildscope_record::Probe;
+use rustix::mount::{OpenTreeFlags, open_tree};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A way of making file systems out of layers.
+pub(crate) trait Driver: Send + Sync {
+    /// Its name on the command line.
+    fn name(&self) -> &'static str;
+
+    /// Makes ready a writable file system that looks like `tree`.
+    fn prepare(&self, store: &Store, tree: &Arc<Tree>, probe: &Probe) -> Result<Box<dyn Prepared>, StorageError>;
+}
+
+/// A file system for one step.
+pub(crate) trait Prepared: Send + Sync {
+    /// Mounts it, attached nowhere. Called once.
+    fn mount(&self) -> Result<OwnedFd, StorageError>;
+
+    /// Finds what is different from the tree that it was made from.
+    fn changes(&self, changes: &mut Changes<'_>) -> Result<(), StorageError>;
+}
+
+/// The driver to use, and why that one.
+pub(crate) fn choose(
+    root: &Path,
+    options: &StoreOptions,
+    scratch: &Arc<Scratch>,
+) -> Result<(Box<dyn Driver>, String), StorageError> {
+    let asked = || "it was asked for".to_owned();
+    match options.driver {
+        DriverChoice::Copy => Ok((Box::new(copy::Copy), asked())),
+        DriverChoice::Overlay => Ok((Box::new(overlay::Overlay::probe(root, scratch)?), asked())),
+        DriverChoice::Auto | DriverChoice::Erofs | DriverChoice::FuseOverlayfs | DriverChoice::Btrfs => {
+            match overlay::Overlay::probe(root, scratch) {
+                Ok(overlay) => Ok((Box::new(overlay), "overlayfs works here".to_owned())),
+                Err(error) => Ok((Box::new(copy::Copy), format!("{error}; full copies work anywhere"))),
+            }
+        }
+    }
+}
+
+/// A mount of a directory, attached nowhere.
+pub(crate) fn clone_mount(path: &Path) -> Result<OwnedFd, StorageError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    open_tree(rustix::fs::CWD, path, flags).context("mount", path)
+}
+
+/// The directory or file at `path` of a detached mount as a detached mount of its own. It has no symlinks in it.
+pub(crate) fn part_of(whole: &OwnedFd, path: &Path, _writable: bool) -> Result<OwnedFd, StorageError> {
+    let mut flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    if path.as_os_str().is_empty() {
+        flags |= OpenTreeFlags::AT_EMPTY_PATH;
+    }
+    open_tree(whole, path, flags).context("mount", path)
+}

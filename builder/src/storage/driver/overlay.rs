@@ -1,0 +1,186 @@
+//! The driver `overlay`: each layer unpacked once, stacked by overlayfs.
+
+use super::{Driver, Prepared};
+use crate::storage::change::Changes;
+use crate::storage::error::Context;
+use crate::storage::scratch::Scratch;
+use crate::storage::tree::Tree;
+use crate::storage::unpack::{self, Marks};
+use crate::storage::upper::Upper;
+use crate::storage::{StorageError, Store};
+use buildscope_record::{Digest, Phase, Probe, Quantity};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen,
+};
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How overlayfs works here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Overlay {
+    pub(crate) marks: Marks,
+}
+
+impl Overlay {
+    /// Tries a mount of the kind that steps will need.
+    pub(crate) fn probe(_root: &Path, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
+        let marks =
+            if rustix::process::geteuid().is_root() && !in_user_namespace() { Marks::Trusted } else { Marks::User };
+        let overlay = Self { marks };
+        let dir = scratch.path("probe");
+        let lower = dir.join("lower");
+        fs::create_dir_all(&lower).context("create", &lower)?;
+        let tried =
+            Stack::prepare(overlay, dir.clone(), vec![lower], Arc::clone(scratch)).and_then(|stack| stack.mount());
+        match tried {
+            Ok(_) => Ok(overlay),
+            Err(error) => Err(StorageError::Driver { driver: "overlay", reason: error.to_string() }),
+        }
+    }
+}
+
+/// Whether this process's root is not the machine's: then `trusted.` attributes are out of reach.
+fn in_user_namespace() -> bool {
+    fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| {
+        let mut words = map.split_whitespace();
+        (words.next(), words.next(), words.next()) != (Some("0"), Some("0"), Some("4294967295"))
+    })
+}
+
+impl Driver for Overlay {
+    fn name(&self) -> &'static str {
+        "overlay"
+    }
+
+    fn prepare(&self, store: &Store, tree: &Arc<Tree>, probe: &Probe) -> Result<Box<dyn Prepared>, StorageError> {
+        let stack: Vec<Digest> = tree.layers().iter().map(|index| index.layer().diff_id).collect();
+        let mut lowers = Vec::with_capacity(stack.len());
+        for depth in 1..=stack.len() {
+            lowers.push(lower(store, &stack[..depth], self.marks, probe)?);
+        }
+        let dir = store.scratch().path("upper");
+        fs::create_dir(&dir).context("create", &dir)?;
+        if lowers.is_empty() {
+            // overlayfs wants at least one.
+            let empty = dir.join("empty");
+            fs::create_dir(&empty).context("create", &empty)?;
+            lowers.push(empty);
+        }
+        let root = tree.entry_of(&crate::storage::tree::Node::Dir(Arc::clone(tree.root())), PathBuf::new());
+        let stack = Stack::prepare(*self, dir, lowers, Arc::clone(store.scratch()))?;
+        // The upper's root is the root that the step sees.
+        unpack::finish(&stack.upper(), &root)?;
+        Ok(Box::new(stack))
+    }
+}
+
+/// The unpacked directory of the top layer of a stack, made if it is missing.
+fn lower(store: &Store, stack: &[Digest], marks: Marks, probe: &Probe) -> Result<PathBuf, StorageError> {
+    let tree = store.tree(stack)?;
+    let Some(index) = tree.layers().last() else { return Ok(PathBuf::new()) };
+    // A layer that says nothing of a directory that it adds to takes it from the layers below: then the same layer
+    // looks different on another stack.
+    let key = if index.is_self_contained() {
+        index.layer().diff_id
+    } else {
+        Digest::of(stack.iter().flat_map(|digest| *digest.as_bytes()).collect::<Vec<u8>>())
+    };
+    let path = store.root().join("lowers").join(key.hex());
+    if path.exists() {
+        return Ok(path);
+    }
+    let span = probe.phase(Phase::Unpack);
+    let dir = store.scratch().path("unpack");
+    fs::create_dir(&dir).context("create", &dir)?;
+    let unpacked = unpack::layer(&tree, &dir, marks)?;
+    span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
+    match rustix::fs::rename(&dir, &path) {
+        Ok(()) => {}
+        // Another step or process was faster.
+        Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY) => store.scratch().discard(dir),
+        Err(error) => return Err(error).context("rename to", path),
+    }
+    Ok(path)
+}
+
+/// Lower directories, lowest first, and an upper one.
+pub(crate) struct Stack {
+    overlay: Overlay,
+    dir: PathBuf,
+    lowers: Vec<PathBuf>,
+    scratch: Arc<Scratch>,
+}
+
+impl Stack {
+    /// `dir` exists, holds nothing named `upper` or `work`, and is discarded with the stack.
+    pub(crate) fn prepare(
+        overlay: Overlay,
+        dir: PathBuf,
+        lowers: Vec<PathBuf>,
+        scratch: Arc<Scratch>,
+    ) -> Result<Self, StorageError> {
+        let stack = Self { overlay, dir, lowers, scratch };
+        for path in [stack.upper(), stack.work()] {
+            fs::create_dir(&path).context("create", path)?;
+        }
+        Ok(stack)
+    }
+
+    pub(crate) fn upper(&self) -> PathBuf {
+        self.dir.join("upper")
+    }
+
+    fn work(&self) -> PathBuf {
+        self.dir.join("work")
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.scratch.discard(std::mem::take(&mut self.dir));
+    }
+}
+
+impl Prepared for Stack {
+    fn mount(&self) -> Result<OwnedFd, StorageError> {
+        let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).context("open", "overlayfs")?;
+        let set = |key: &str, path: &Path| -> Result<(), StorageError> {
+            use rustix::fs::{Mode, OFlags};
+            let fd = rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                .context("open", path)?;
+            match fsconfig_set_fd(&fs, key, &fd) {
+                // Linux before 6.13 takes paths only, of at most 255 bytes.
+                Err(rustix::io::Errno::INVAL) => fsconfig_set_string(&fs, key, path),
+                set => set,
+            }
+            .context("put into an overlay", path)
+        };
+        // Each layer on its own: one string with all of them would be cut at 255 bytes.
+        for lower in self.lowers.iter().rev() {
+            set("lowerdir+", lower)?;
+        }
+        set("upperdir", &self.upper())?;
+        set("workdir", &self.work())?;
+        let option = |key: &str, value: &str| fsconfig_set_string(&fs, key, value).context("configure overlayfs", key);
+        option("source", "buildscope")?;
+        match self.overlay.marks {
+            Marks::Trusted => {
+                // A renamed directory, a file whose owner changes: neither is copied up. The upper is read by us alone.
+                option("redirect_dir", "on")?;
+                option("metacopy", "on")?;
+            }
+            Marks::User => fsconfig_set_flag(&fs, "userxattr").context("configure overlayfs", "userxattr")?,
+        }
+        // The upper is thrown away after a crash: nothing in it is worth waiting for the disk.
+        fsconfig_set_flag(&fs, "volatile").context("configure overlayfs", "volatile")?;
+        fsconfig_create(&fs).context("mount", &self.dir)?;
+        fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).context("mount", &self.dir)
+    }
+
+    fn changes(&self, changes: &mut Changes<'_>) -> Result<(), StorageError> {
+        Upper::new(self.upper(), self.overlay.marks).compare(changes)
+    }
+}

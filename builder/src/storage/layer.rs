@@ -1,0 +1,219 @@
+//! The layer writer: entries to a deterministic tar, written once, straight to its blob.
+//!
+//! The archive is planned first: all headers, all offsets. So pieces of it can be made on all cores, in any order,
+//! while one thread hashes and writes them in theirs.
+
+use super::error::Context;
+use super::index::{IndexBuilder, RecordKind};
+use super::pipeline::{Piece, Source, write_pieces};
+use super::{Content, Entry, EntryKind, Extent, Layer, StorageError, Store, tar};
+use buildscope_record::{Phase, Probe, Quantity};
+use rustix::fs::SeekFrom;
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Files smaller than this are not asked for holes.
+const SPARSE_FROM: u64 = 64 << 10;
+
+/// Collects the entries of a layer.
+pub struct LayerBuilder {
+    store: Store,
+    items: Vec<Item>,
+}
+
+/// A member of the archive to be.
+struct Item {
+    /// Its name there, without a directory's slash.
+    name: Vec<u8>,
+    entry: Entry,
+    content: Content,
+    mark: Option<RecordKind>,
+}
+
+impl LayerBuilder {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, items: Vec::new() }
+    }
+
+    /// Adds an entry; what was pushed for the same path before is forgotten. `content` matters for regular files only, and must
+    /// have as many bytes as the entry says.
+    pub fn push(&mut self, entry: Entry, content: Content) {
+        self.items.push(Item { name: entry.path.as_os_str().as_bytes().to_vec(), entry, content, mark: None });
+    }
+
+    /// Says that what lower layers have at `path` is gone.
+    pub fn whiteout(&mut self, path: &Path) {
+        let bytes = path.as_os_str().as_bytes();
+        let base = bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        let name = [&bytes[..base], b".wh.", &bytes[base..]].concat();
+        self.mark(RecordKind::Whiteout, name, path);
+    }
+
+    /// Says that what lower layers have in the directory at `path` is gone.
+    pub fn opaque(&mut self, path: &Path) {
+        let name = path.join(".wh..wh..opq").into_os_string().into_vec();
+        self.mark(RecordKind::Opaque, name, path);
+    }
+
+    /// Whether nothing was pushed.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    fn mark(&mut self, kind: RecordKind, name: Vec<u8>, path: &Path) {
+        let content = Content::Bytes(Arc::default());
+        // The member is an empty file, as the image specification has it; the index keeps the path that is meant.
+        let entry = Entry { kind: EntryKind::File { size: 0 }, mode: 0, ..Entry::directory(path) };
+        self.items.push(Item { name, entry, content, mark: Some(kind) });
+    }
+
+    /// Writes the layer, or finds that the store has it already.
+    pub fn finish(mut self, probe: &Probe) -> Result<Layer, StorageError> {
+        let span = probe.phase(Phase::Archive);
+        self.sort();
+        self.settle_links()?;
+        let mut index = IndexBuilder::default();
+        let (mut pieces, mut at, mut files) = (Vec::with_capacity(self.items.len()), 0u64, 0u64);
+        let mut headers = Vec::with_capacity(self.items.len() * tar::BLOCK as usize);
+        for item in self.items {
+            let Item { mut name, entry, content, mark } = item;
+            if entry.kind == EntryKind::Directory {
+                name.extend_from_slice(if name.is_empty() { b"./" } else { b"/" });
+            }
+            let from = headers.len();
+            tar::encode(&entry, &name, &mut headers)?;
+            at += (headers.len() - from) as u64;
+            pieces.push(Piece::header(from, headers.len()));
+            let mut extents = None;
+            if let EntryKind::File { size } = entry.kind
+                && size > 0
+            {
+                check_length(&entry.path, &content, size)?;
+                extents = holes(&content, size, at)?;
+                pieces.push(Piece::data(size, Source::from(content)));
+                at += tar::padded(size);
+            }
+            match mark {
+                Some(kind) => index.mark(kind, entry.path),
+                None => {
+                    let offset = at - if let EntryKind::File { size } = entry.kind { tar::padded(size) } else { 0 };
+                    index.entry(entry, offset, extents);
+                }
+            }
+            files += 1;
+        }
+        let from = headers.len();
+        headers.extend_from_slice(&tar::END);
+        pieces.push(Piece::header(from, headers.len()));
+        at += tar::END.len() as u64;
+
+        let mut writer = self.store.blobs().writer()?;
+        let hash = write_pieces(self.store.blobs(), &headers, &pieces, &mut writer)?;
+        let diff_id = writer.finish_hashed(hash, at, None)?;
+        span.quantity(Quantity::FilesChanged, files).quantity(Quantity::BytesWritten, at);
+        span.quantity(Quantity::BytesHashed, at);
+        span.end();
+        let _commit = probe.phase(Phase::Commit);
+        self.store.publish_index(index.finish(diff_id, at)?)
+    }
+
+    /// Sorts by name, bytewise, and keeps the last of equal names.
+    fn sort(&mut self) {
+        if !self.items.is_sorted_by(|a, b| a.name < b.name) {
+            self.items.sort_by(|a, b| a.name.cmp(&b.name));
+            // `dedup_by` gives (later, earlier) and removes the later: so the later is swapped into its place.
+            self.items.dedup_by(|later, earlier| {
+                let equal = later.name == earlier.name;
+                if equal {
+                    std::mem::swap(later, earlier);
+                }
+                equal
+            });
+        }
+    }
+
+    /// Of the names of a file, the first holds the data: a reader that goes through the archive once never meets a link before its target.
+    fn settle_links(&mut self) -> Result<(), StorageError> {
+        if !self.items.iter().any(|item| matches!(item.entry.kind, EntryKind::HardLink { .. })) {
+            return Ok(());
+        }
+        let places: HashMap<PathBuf, usize> =
+            self.items.iter().enumerate().map(|(at, item)| (item.entry.path.clone(), at)).collect();
+        let missing = |path: &Path| StorageError::BadEntry {
+            path: path.to_owned(),
+            reason: "the file it links to is not in the layer",
+        };
+        let mut groups: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (at, item) in self.items.iter().enumerate() {
+            let mut target = at;
+            let mut steps = 0;
+            while let EntryKind::HardLink { target: path } = &self.items[target].entry.kind {
+                target = *places.get(path).filter(|_| steps < 40).ok_or_else(|| missing(&item.entry.path))?;
+                steps += 1;
+            }
+            if target != at {
+                groups.entry(target).or_default().push(at);
+            }
+        }
+        for (target, names) in groups {
+            let first = names.iter().copied().min().filter(|&first| first < target).unwrap_or(target);
+            let path = self.items[first].entry.path.clone();
+            if first != target {
+                let kind = self.items[target].entry.kind.clone();
+                let content = std::mem::replace(&mut self.items[target].content, Content::Bytes(Arc::default()));
+                (self.items[first].entry.kind, self.items[first].content) = (kind, content);
+            }
+            for at in names.into_iter().chain([target]).filter(|&at| at != first) {
+                self.items[at].entry.kind = EntryKind::HardLink { target: path.clone() };
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_length(path: &Path, content: &Content, size: u64) -> Result<(), StorageError> {
+    let length = match content {
+        Content::Bytes(bytes) => bytes.len() as u64,
+        Content::Blob { length, .. } => *length,
+        Content::HostFile(_) => size,
+    };
+    if length == size {
+        return Ok(());
+    }
+    Err(StorageError::BadEntry { path: path.to_owned(), reason: "its content has another size than its entry" })
+}
+
+/// Where the data of a file that begins at `at` in the archive will be; none if it has no holes worth remembering.
+fn holes(content: &Content, size: u64, at: u64) -> Result<Option<Vec<Extent>>, StorageError> {
+    let placed = |offset, length| Extent { offset, blob_offset: at + offset, length };
+    match content {
+        Content::Blob { sparse: Some(extents), .. } => {
+            Ok(Some(extents.iter().map(|e| placed(e.offset, e.length)).collect()))
+        }
+        Content::HostFile(path) if size >= SPARSE_FROM => {
+            let file = File::open(path).context("open", path)?;
+            let mut extents = Vec::new();
+            let mut from = 0;
+            while from < size {
+                let start = match rustix::fs::seek(&file, SeekFrom::Data(from)) {
+                    Ok(start) => start.min(size),
+                    Err(rustix::io::Errno::NXIO) => size,
+                    // A file system without holes.
+                    Err(_) => return Ok(None),
+                };
+                if start >= size {
+                    break;
+                }
+                let end = rustix::fs::seek(&file, SeekFrom::Hole(start)).context("seek in", path)?.min(size);
+                extents.push(placed(start, end - start));
+                from = end;
+            }
+            let whole = matches!(extents.as_slice(), [Extent { offset: 0, length, .. }] if *length == size);
+            Ok((!whole).then_some(extents))
+        }
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,107 @@
+//! The scratch directory of one process: what is in it belongs to nobody once the process is dead.
+
+use super::StorageError;
+use super::error::Context;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+
+/// A directory below the store's `tmp` that is locked as long as its process lives.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    dir: PathBuf,
+    lock_path: PathBuf,
+    next: AtomicU64,
+    reaper: Mutex<Option<mpsc::Sender<PathBuf>>>,
+    /// Held, never read: the kernel lets go of it when the process ends, however it ends.
+    _lock: File,
+}
+
+impl Scratch {
+    /// Makes one, and removes those of dead processes (in the background).
+    pub(crate) fn create(tmp: &Path) -> Result<Self, StorageError> {
+        let mut bytes = [0; 6];
+        let (lock_path, lock) = loop {
+            rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).context("name", tmp)?;
+            let lock_path = tmp.join(format!("{}-{}.lock", std::process::id(), hex::encode(bytes)));
+            let lock = File::options().write(true).create_new(true).open(&lock_path).context("create", &lock_path)?;
+            flock(&lock, FlockOperation::LockExclusive).context("lock", &lock_path)?;
+            if same_file(&lock, &lock_path) {
+                break (lock_path, lock);
+            } // else another process took the yet unlocked file for a dead one's
+        };
+        let dir = lock_path.with_extension("");
+        fs::create_dir(&dir).context("create", &dir)?;
+        let scratch = Self { dir, lock_path, next: AtomicU64::new(0), reaper: Mutex::default(), _lock: lock };
+        for dead in dead(tmp)? {
+            scratch.discard(dead);
+        }
+        Ok(scratch)
+    }
+
+    /// A path in it that nothing else has.
+    pub(crate) fn path(&self, kind: &str) -> PathBuf {
+        self.dir.join(format!("{kind}-{}", self.next.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Removes a file or tree, later: removing 20,000 files takes a tenth of a second that no step should wait for.
+    /// What is not done when the process ends, the next process does.
+    pub(crate) fn discard(&self, path: PathBuf) {
+        let mut reaper = self.reaper.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = reaper.get_or_insert_with(|| {
+            let (sender, paths) = mpsc::channel::<PathBuf>();
+            std::thread::spawn(move || paths.iter().for_each(|path| remove(&path)));
+            sender
+        });
+        // Fails only where the thread is gone: then the next process removes it.
+        let _ = sender.send(path);
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Succeeds where everything is already gone; else it is left to the next process.
+        if fs::remove_dir(&self.dir).is_ok() {
+            let _ = fs::remove_file(&self.lock_path);
+        }
+    }
+}
+
+fn same_file(open: &File, path: &Path) -> bool {
+    let ids = |metadata: io::Result<fs::Metadata>| metadata.map(|m| (m.dev(), m.ino())).ok();
+    ids(open.metadata()).is_some_and(|open| Some(open) == ids(fs::metadata(path)))
+}
+
+/// The directories whose process is gone, renamed so that only we remove them.
+fn dead(tmp: &Path) -> Result<Vec<PathBuf>, StorageError> {
+    let mut dead = Vec::new();
+    for entry in fs::read_dir(tmp).context("read", tmp)? {
+        let lock_path = entry.context("read", tmp)?.path();
+        match lock_path.extension() {
+            Some(extension) if extension == "dead" => dead.push(lock_path),
+            Some(extension) if extension == "lock" => {
+                let Ok(lock) = File::open(&lock_path) else { continue };
+                if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() && same_file(&lock, &lock_path) {
+                    let (dir, renamed) = (lock_path.with_extension(""), lock_path.with_extension("dead"));
+                    if fs::rename(&dir, &renamed).is_ok() {
+                        dead.push(renamed);
+                    }
+                    let _ = fs::remove_file(&lock_path);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(dead)
+}
+
+/// Removes whatever is there; what cannot be removed is tried again by the next process.
+fn remove(path: &Path) {
+    if fs::remove_file(path).is_err() {
+        let _ = fs::remove_dir_all(path);
+    }
+}

@@ -1,0 +1,150 @@
+//! The store from outside: what goes in comes out, whatever the driver.
+
+mod drivers;
+
+use super::*;
+use buildscope_record::{Digest, Probe};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A store in a directory of its own.
+pub(super) struct Fixture {
+    pub(super) store: Store,
+    _dir: tempfile::TempDir,
+}
+
+pub(super) fn store(driver: DriverChoice) -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), StoreOptions { driver, ..StoreOptions::default() }).unwrap();
+    Fixture { store, _dir: dir }
+}
+
+pub(super) fn file(path: &str, content: &str) -> (Entry, Content) {
+    let kind = EntryKind::File { size: content.len() as u64 };
+    let mtime = Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 };
+    (Entry { kind, mode: 0o644, mtime, ..Entry::directory(path) }, Content::Bytes(content.as_bytes().into()))
+}
+
+pub(super) fn directory(path: &str) -> (Entry, Content) {
+    (Entry::directory(path), Content::Bytes(Arc::default()))
+}
+
+pub(super) fn layer(store: &Store, entries: impl IntoIterator<Item = (Entry, Content)>) -> Layer {
+    let mut builder = store.layer_builder();
+    entries.into_iter().for_each(|(entry, content)| builder.push(entry, content));
+    builder.finish(&Probe::disabled()).unwrap()
+}
+
+fn read(tree: &Tree, path: &str) -> Option<String> {
+    tree.read(Path::new(path), 1 << 20).unwrap().map(|bytes| String::from_utf8(bytes).unwrap())
+}
+
+#[test]
+fn an_empty_layer_is_two_blocks_of_zeros() {
+    let fixture = store(DriverChoice::Copy);
+    let layer = layer(&fixture.store, []);
+    // The diff id of the empty tar, as in countless images' configurations.
+    let known = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+    assert_eq!((layer.diff_id.to_string().as_str(), layer.size), (known, 1024));
+}
+
+#[test]
+fn upper_layers_win_and_whiteouts_remove() {
+    let fixture = store(DriverChoice::Copy);
+    let below = layer(
+        &fixture.store,
+        [directory("a"), file("a/x", "1"), file("a/y", "2"), directory("b"), file("b/z", "3"), file("a-b", "4")],
+    );
+    let mut builder = fixture.store.layer_builder();
+    for (entry, content) in [directory("a"), file("a/x", "new"), directory("b"), file("b/fresh", "5")] {
+        builder.push(entry, content);
+    }
+    builder.whiteout(Path::new("a/y"));
+    builder.opaque(Path::new("b"));
+    let above = builder.finish(&Probe::disabled()).unwrap();
+    let tree = fixture.store.tree(&[below.diff_id, above.diff_id]).unwrap();
+    let paths: Vec<_> = tree.walk(Path::new("")).map(|(entry, _)| entry.path.display().to_string()).collect();
+    assert_eq!(paths, ["", "a", "a/x", "a-b", "b", "b/fresh"]);
+    assert_eq!(read(&tree, "a/x").as_deref(), Some("new"));
+    assert_eq!(read(&tree, "a-b").as_deref(), Some("4"));
+    assert_eq!(read(&tree, "a/y"), None);
+    let old = fixture.store.tree(&[below.diff_id]).unwrap();
+    assert_eq!(read(&old, "a/y").as_deref(), Some("2"), "the tree below is untouched");
+}
+
+#[test]
+fn symlinks_stay_inside_and_end() {
+    let fixture = store(DriverChoice::Copy);
+    let link = |path: &str, target: &str| {
+        let kind = EntryKind::Symlink { target: target.into() };
+        (Entry { kind, mode: 0o777, ..Entry::directory(path) }, Content::Bytes(Arc::default()))
+    };
+    let entries = [
+        directory("usr"),
+        directory("usr/lib"),
+        file("usr/lib/f", "x"),
+        link("lib", "usr/lib"),
+        link("up", "../../../usr"),
+        link("loop", "loop"),
+        link("abs", "/lib/f"),
+    ];
+    let layer = layer(&fixture.store, entries);
+    let tree = fixture.store.tree(&[layer.diff_id]).unwrap();
+    let resolve = |path: &str| {
+        tree.resolve(Path::new(path), true).map(|found| (found.path.display().to_string(), found.entry.is_some()))
+    };
+    assert_eq!(resolve("/lib/f").unwrap(), ("usr/lib/f".into(), true));
+    assert_eq!(resolve("up/lib/../lib/f").unwrap(), ("usr/lib/f".into(), true));
+    assert_eq!(resolve("abs").unwrap(), ("usr/lib/f".into(), true));
+    assert_eq!(resolve("lib/new/file").unwrap(), ("usr/lib/new/file".into(), false));
+    assert!(resolve("loop").is_err());
+    assert!(resolve("lib/f/x").is_err());
+}
+
+#[test]
+fn the_first_name_of_a_file_holds_its_data() {
+    let fixture = store(DriverChoice::Copy);
+    let link = (
+        Entry { kind: EntryKind::HardLink { target: "z".into() }, ..Entry::directory("a") },
+        Content::Bytes(Arc::default()),
+    );
+    let layer = layer(&fixture.store, [link, file("z", "data")]);
+    let tree = fixture.store.tree(&[layer.diff_id]).unwrap();
+    let kinds: Vec<_> = tree.walk(Path::new("")).skip(1).map(|(entry, _)| entry.kind).collect();
+    assert_eq!(kinds, [EntryKind::File { size: 4 }, EntryKind::HardLink { target: "a".into() }]);
+    assert_eq!(read(&tree, "z").as_deref(), Some("data"));
+}
+
+#[test]
+fn an_imported_layer_is_kept_byte_for_byte() {
+    let fixture = store(DriverChoice::Copy);
+    let made = layer(
+        &fixture.store,
+        [directory("d"), file("d/f", "content"), file(&format!("d/{}", "n".repeat(200)), "long")],
+    );
+    let bytes = fixture.store.blobs().read(&made.diff_id, 1 << 20).unwrap();
+    let other = store(DriverChoice::Copy);
+    let taken = other.store.import_layer(bytes.as_slice(), Some(made.diff_id), &Probe::disabled()).unwrap();
+    assert_eq!(taken, made);
+    let tree = other.store.tree(&[taken.diff_id]).unwrap();
+    assert_eq!(read(&tree, "d/f").as_deref(), Some("content"));
+    assert_eq!(read(&tree, &format!("d/{}", "n".repeat(200))).as_deref(), Some("long"));
+    let wrong = other.store.import_layer(&bytes[..bytes.len() - 512], Some(Digest::of("else")), &Probe::disabled());
+    assert!(matches!(wrong, Err(StorageError::DigestMismatch { .. })));
+}
+
+#[test]
+fn a_key_is_found_by_its_build_at_once_and_by_others_after_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let open =
+        || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let (one, two) = (open(), open());
+    let made = layer(&one, [file("f", "x")]);
+    let entry = CacheEntry { layers: vec![made.diff_id], value: b"whatever".to_vec() };
+    let key = Digest::of("key");
+    one.cache().put(key, entry.clone());
+    assert_eq!(one.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry.clone()));
+    assert_eq!(two.cache().get(&key).unwrap(), None);
+    one.sync(&Probe::disabled()).unwrap();
+    assert_eq!(two.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry));
+}

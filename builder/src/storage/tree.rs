@@ -1,0 +1,449 @@
+//! Trees: what a stack of layers looks like from inside a container, without any mount.
+//!
+//! A tree shares all directories that its top layer left alone with the tree of the stack below
+//! (Driscoll, Sarnak, Sleator, Tarjan: "Making data structures persistent", 1989; path copying).
+
+use super::error::Context;
+use super::index::{LayerIndex, Record, RecordKind, to_path};
+use super::{BlobStore, Content, Entry, EntryKind, ImagePath, StorageError};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How many symlinks a path may lead through: Linux's limit (path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
+/// A merged view of layers.
+#[derive(Debug)]
+pub struct Tree {
+    blobs: BlobStore,
+    layers: Vec<Arc<LayerIndex>>,
+    root: Arc<Dir>,
+    /// Whether a layer has a hard link to a file of a lower one; no layer of ours has.
+    links_below: bool,
+}
+
+/// A record of a layer of the stack.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Ref {
+    pub(crate) layer: u32,
+    pub(crate) record: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    Dir(Arc<Dir>),
+    /// Equal references are hard links to each other.
+    Leaf(Ref),
+}
+
+/// A directory: its record, unless no layer has one, and its contents in order of their names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dir {
+    meta: Option<Ref>,
+    children: Vec<Child>,
+}
+
+/// A name lies in the heap of the layer that brought it.
+#[derive(Clone, Debug)]
+struct Child {
+    layer: u32,
+    name_at: u32,
+    name_len: u32,
+    node: Node,
+}
+
+/// Where a path leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The path without symlinks. Where nothing is there, what could not be found is still at its end.
+    pub path: ImagePath,
+    /// What is there.
+    pub entry: Option<Entry>,
+}
+
+impl Tree {
+    pub(crate) fn empty(blobs: BlobStore) -> Self {
+        Self { blobs, layers: Vec::new(), root: Arc::default(), links_below: false }
+    }
+
+    /// This tree with one more layer on top.
+    pub(crate) fn with(&self, index: Arc<LayerIndex>) -> Self {
+        let mut layers = self.layers.clone();
+        let layer = layers.len() as u32;
+        let records = 0..index.len();
+        layers.push(index);
+        let mut merge = Merge { layers: &layers, layer, links: Vec::new() };
+        let (mut records, mut meta, mut old) = (records, self.root.meta, Some(&*self.root));
+        // Records of the root itself come first and have an empty path.
+        while records.start < records.end && merge.record(records.start).path().is_empty() {
+            match merge.record(records.start).kind() {
+                RecordKind::Opaque => old = None,
+                RecordKind::Directory => meta = Some(Ref { layer, record: records.start }),
+                _ => {}
+            }
+            records.start += 1;
+        }
+        let mut root = merge.directory(old, records, 0, meta);
+        let links_below = self.links_below || !merge.links.is_empty();
+        // Hard links to files of lower layers: seen where they are now.
+        for (path, target) in std::mem::take(&mut merge.links) {
+            let leaf = match find(&root, &layers, &target) {
+                Some(Node::Leaf(leaf)) => Some(*leaf),
+                _ => None,
+            };
+            relink(&mut root, &layers, &path, leaf);
+        }
+        Self { blobs: self.blobs.clone(), root: Arc::new(root), layers, links_below }
+    }
+
+    /// What is at `path` itself; symlinks are not followed.
+    pub fn lookup(&self, path: &Path) -> Option<Entry> {
+        let node = self.node(path)?;
+        Some(self.entry_of(&node, path.to_owned()))
+    }
+
+    /// Where `path` leads from the root: symlinks are followed (the last one only with `follow_last`), `..` stops at the root.
+    ///
+    /// A path that does not exist resolves as far as it does; what is missing is appended as it stands.
+    pub fn resolve(&self, path: &Path, follow_last: bool) -> Result<Resolved, StorageError> {
+        let bad = |reason| StorageError::BadPath { path: path.to_owned(), reason };
+        let mut done: Vec<Vec<u8>> = Vec::new();
+        let mut todo: Vec<Vec<u8>> = components(path.as_os_str().as_bytes()).rev().map(<[u8]>::to_vec).collect();
+        let mut links = 0;
+        while let Some(name) = todo.pop() {
+            if name == b".." {
+                done.pop();
+                continue;
+            }
+            done.push(name);
+            let here = to_path(&done.join(&b'/'));
+            let Some(Node::Leaf(leaf)) = self.node(&here) else { continue };
+            let record = self.record(leaf);
+            if record.kind() == RecordKind::Symlink && (follow_last || !todo.is_empty()) {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(bad("too many levels of symbolic links"));
+                }
+                let target = record.target();
+                if target.starts_with(b"/") {
+                    done.clear();
+                } else {
+                    done.pop();
+                }
+                todo.extend(components(target).rev().map(<[u8]>::to_vec));
+            } else if !todo.is_empty() {
+                return Err(bad("a part of it is not a directory"));
+            }
+        }
+        let path = to_path(&done.join(&b'/'));
+        Ok(Resolved { entry: self.lookup(&path), path })
+    }
+
+    /// What is in the directory at `path`, by name; nothing if there is no directory.
+    pub fn children<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = Entry> + 'a {
+        let dir = match self.node(path) {
+            Some(Node::Dir(dir)) => dir,
+            _ => Arc::default(),
+        };
+        (0..dir.children.len()).map(move |number| {
+            let child = &dir.children[number];
+            self.entry_of(&child.node, path.join(OsStr::from_bytes(child.name(&self.layers))))
+        })
+    }
+
+    /// Where the data of the regular file at `path` is.
+    pub fn content(&self, path: &Path) -> Option<Content> {
+        match self.node(path)? {
+            Node::Leaf(leaf) if self.record(leaf).kind() == RecordKind::File => Some(self.record(leaf).content()),
+            _ => None,
+        }
+    }
+
+    /// The bytes of the regular file at `path`, if they are not more than `limit`; none if there is no regular file.
+    pub fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StorageError> {
+        let Some(content) = self.content(path) else { return Ok(None) };
+        let Content::Blob { length: size, .. } = content else { return Ok(None) };
+        if size > limit {
+            return Err(StorageError::TooLarge { path: path.to_owned(), size, limit });
+        }
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
+        read_content(&self.blobs, &content, 0, &mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// `path` and all below it, directories before their contents, by name. The first name of a file has its content,
+    /// its others are hard links to that.
+    pub fn walk<'a>(&'a self, path: &Path) -> impl Iterator<Item = (Entry, Content)> + 'a {
+        let mut stack: Vec<(PathBuf, Node)> = self.node(path).map(|node| (path.to_owned(), node)).into_iter().collect();
+        let mut seen: HashMap<Ref, PathBuf> = HashMap::new();
+        std::iter::from_fn(move || {
+            let (path, node) = stack.pop()?;
+            let mut entry = self.entry_of(&node, path);
+            let mut content = Content::Bytes(Arc::default());
+            match node {
+                Node::Dir(dir) => {
+                    for child in dir.children.iter().rev() {
+                        let name = OsStr::from_bytes(child.name(&self.layers));
+                        stack.push((entry.path.join(name), child.node.clone()));
+                    }
+                }
+                Node::Leaf(leaf) => {
+                    if self.linked(leaf) {
+                        match seen.get(&leaf) {
+                            Some(first) => entry.kind = EntryKind::HardLink { target: first.clone() },
+                            None => drop(seen.insert(leaf, entry.path.clone())),
+                        }
+                    }
+                    if matches!(entry.kind, EntryKind::File { .. }) {
+                        content = self.record(leaf).content();
+                    }
+                }
+            }
+            Some((entry, content))
+        })
+    }
+
+    /// The number of layers.
+    pub fn depth(&self) -> usize {
+        self.layers.len()
+    }
+
+    pub(crate) fn layers(&self) -> &[Arc<LayerIndex>] {
+        &self.layers
+    }
+
+    pub(crate) fn blobs(&self) -> &BlobStore {
+        &self.blobs
+    }
+
+    pub(crate) fn root(&self) -> &Arc<Dir> {
+        &self.root
+    }
+
+    pub(crate) fn node(&self, path: &Path) -> Option<Node> {
+        if path.as_os_str().is_empty() {
+            return Some(Node::Dir(Arc::clone(&self.root)));
+        }
+        find(&self.root, &self.layers, path.as_os_str().as_bytes()).cloned()
+    }
+
+    pub(crate) fn record(&self, leaf: Ref) -> Record<'_> {
+        self.layers[leaf.layer as usize].record(leaf.record)
+    }
+
+    /// The child of that name.
+    pub(crate) fn child(&self, dir: &Dir, name: &[u8]) -> Option<Node> {
+        dir.child(&self.layers, name).map(|child| child.node.clone())
+    }
+
+    /// Names and nodes of a directory.
+    pub(crate) fn entries<'a>(&'a self, dir: &'a Dir) -> impl Iterator<Item = (&'a [u8], &'a Node)> {
+        dir.children.iter().map(|child| (child.name(&self.layers), &child.node))
+    }
+
+    /// The entry of a node, as if it had no other names.
+    pub(crate) fn entry_of(&self, node: &Node, path: PathBuf) -> Entry {
+        let reference = match node {
+            Node::Dir(dir) => dir.meta,
+            Node::Leaf(leaf) => Some(*leaf),
+        };
+        match reference.and_then(|reference| self.record(reference).entry(path.clone())) {
+            Some(entry) => entry,
+            None => Entry::directory(path),
+        }
+    }
+
+    /// Whether a file may have more names than one.
+    pub(crate) fn linked(&self, leaf: Ref) -> bool {
+        self.links_below || self.record(leaf).names() > 1
+    }
+}
+
+impl Dir {
+    fn child(&self, layers: &[Arc<LayerIndex>], name: &[u8]) -> Option<&Child> {
+        let at = self.children.binary_search_by(|child| child.name(layers).cmp(name)).ok()?;
+        Some(&self.children[at])
+    }
+}
+
+impl Child {
+    fn name<'a>(&self, layers: &'a [Arc<LayerIndex>]) -> &'a [u8] {
+        layers[self.layer as usize].heap(self.name_at, self.name_len)
+    }
+}
+
+/// Puts one layer over a tree.
+struct Merge<'a> {
+    layers: &'a [Arc<LayerIndex>],
+    layer: u32,
+    /// Hard links whose file is in a lower layer.
+    links: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl<'a> Merge<'a> {
+    fn record(&self, number: u32) -> Record<'a> {
+        self.layers[self.layer as usize].record(number)
+    }
+
+    /// The directory `old` with `records` put over it: all of them are below it, their names in it begin at byte `from`.
+    fn directory(&mut self, old: Option<&Dir>, records: std::ops::Range<u32>, from: usize, meta: Option<Ref>) -> Dir {
+        let old = old.map_or(&[][..], |dir| &dir.children);
+        let mut children = Vec::with_capacity(old.len() + 8);
+        let (mut next_old, mut at) = (0, records.start);
+        while at < records.end {
+            let first = self.record(at);
+            let path = first.path();
+            let end = path[from..].iter().position(|&byte| byte == b'/').map_or(path.len(), |slash| from + slash);
+            let name = &path[from..end];
+            // The old children before this one stay as they are.
+            while next_old < old.len() && old[next_old].name(self.layers) < name {
+                children.push(old[next_old].clone());
+                next_old += 1;
+            }
+            let existing = old.get(next_old).filter(|child| child.name(self.layers) == name);
+            next_old += usize::from(existing.is_some());
+            let (node, after) = self.child(existing.map(|child| &child.node), at, records.end, end);
+            if let Some(node) = node {
+                let name_at = first.path_at() + from as u32;
+                children.push(Child { layer: self.layer, name_at, name_len: (end - from) as u32, node });
+            }
+            at = after;
+        }
+        children.extend_from_slice(&old[next_old..]);
+        Dir { meta, children }
+    }
+
+    /// What becomes of the child whose path ends at byte `end` of the record `at`, and the number of the next child's record.
+    fn child(&mut self, existing: Option<&Node>, at: u32, limit: u32, end: usize) -> (Option<Node>, u32) {
+        let path = &self.record(at).path()[..end];
+        let (mut whiteout, mut opaque, mut entry) = (false, false, None);
+        let mut own = at;
+        while own < limit && self.record(own).path() == path {
+            match self.record(own).kind() {
+                RecordKind::Whiteout => whiteout = true,
+                RecordKind::Opaque => opaque = true,
+                _ => entry = Some(own),
+            }
+            own += 1;
+        }
+        let mut after = own;
+        while after < limit
+            && self.record(after).path().get(end) == Some(&b'/')
+            && self.record(after).path().starts_with(path)
+        {
+            after += 1;
+        }
+        let below = own..after;
+        let existing = existing.filter(|_| !whiteout);
+        let old = match existing {
+            Some(Node::Dir(dir)) => Some(&**dir),
+            _ => None,
+        };
+        let inside = old.filter(|_| !opaque);
+        let layer = self.layer;
+        let node = match entry.map(|number| (number, self.record(number).kind())) {
+            Some((record, RecordKind::Directory)) => {
+                Some(Node::Dir(Arc::new(self.directory(inside, below, end + 1, Some(Ref { layer, record })))))
+            }
+            // What is below a path that is also a file cannot be reached.
+            Some((record, RecordKind::HardLink)) => {
+                let link = self.record(record);
+                if link.link().is_none() {
+                    self.links.push((path.to_vec(), link.target().to_vec()));
+                }
+                Some(Node::Leaf(Ref { layer, record: link.link().unwrap_or(record) }))
+            }
+            Some((record, _)) => Some(Node::Leaf(Ref { layer, record })),
+            None if below.is_empty() && !(opaque && old.is_some()) => existing.filter(|_| !opaque).cloned(),
+            // Marks in a directory that is not there make none.
+            None if old.is_none() && below.clone().all(|number| self.record(number).kind() <= RecordKind::Opaque) => {
+                existing.cloned()
+            }
+            None => Some(Node::Dir(Arc::new(self.directory(inside, below, end + 1, old.and_then(|dir| dir.meta))))),
+        };
+        (node, after)
+    }
+}
+
+fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    path.split(|&byte| byte == b'/').filter(|name| !name.is_empty() && *name != b".")
+}
+
+fn find<'a>(root: &'a Dir, layers: &[Arc<LayerIndex>], path: &[u8]) -> Option<&'a Node> {
+    let mut dir = root;
+    let mut names = components(path).peekable();
+    loop {
+        let child = dir.child(layers, names.next()?)?;
+        match (&child.node, names.peek()) {
+            (node, None) => return Some(node),
+            (Node::Dir(below), Some(_)) => dir = below,
+            (Node::Leaf(_), Some(_)) => return None,
+        }
+    }
+}
+
+/// Sets the leaf at `path`, or removes it where there is none.
+fn relink(dir: &mut Dir, layers: &[Arc<LayerIndex>], path: &[u8], leaf: Option<Ref>) {
+    let (name, rest) = match path.iter().position(|&byte| byte == b'/') {
+        Some(slash) => (&path[..slash], Some(&path[slash + 1..])),
+        None => (path, None),
+    };
+    let Ok(at) = dir.children.binary_search_by(|child| child.name(layers).cmp(name)) else { return };
+    match (rest, &mut dir.children[at].node, leaf) {
+        (Some(rest), Node::Dir(below), leaf) => relink(Arc::make_mut(below), layers, rest, leaf),
+        (None, node, Some(leaf)) => *node = Node::Leaf(leaf),
+        (None, _, None) => drop(dir.children.remove(at)),
+        (Some(_), Node::Leaf(_), _) => {}
+    }
+}
+
+/// Fills `out` with the bytes of a blob's file from `from` on. It must not reach beyond the file's end.
+pub(crate) fn read_content(
+    blobs: &BlobStore,
+    content: &Content,
+    from: u64,
+    out: &mut [u8],
+) -> Result<(), StorageError> {
+    let Content::Blob { blob, offset, sparse, .. } = content else { return Ok(()) };
+    let file = blobs.open(blob)?;
+    read_range(&file, *offset, sparse.as_deref(), from, out).context("read", blobs.path(blob))
+}
+
+/// The same from an open blob.
+pub(crate) fn read_range(
+    file: &std::fs::File,
+    offset: u64,
+    sparse: Option<&[super::Extent]>,
+    from: u64,
+    out: &mut [u8],
+) -> std::io::Result<()> {
+    let Some(extents) = sparse else { return file.read_exact_at(out, offset + from) };
+    out.fill(0);
+    let end = from + out.len() as u64;
+    for extent in extents.iter().filter(|e| e.offset < end && e.offset + e.length > from) {
+        let (start, stop) = (extent.offset.max(from), (extent.offset + extent.length).min(end));
+        let piece = &mut out[(start - from) as usize..(stop - from) as usize];
+        file.read_exact_at(piece, extent.blob_offset + (start - extent.offset))?;
+    }
+    Ok(())
+}
+
+/// A path's parent; the root's is the root.
+pub(crate) fn parent(path: &[u8]) -> &[u8] {
+    &path[..path.iter().rposition(|&byte| byte == b'/').unwrap_or(0)]
+}
+
+/// Whether `path` is below the directory at `dir`.
+pub(crate) fn within(path: &[u8], dir: &[u8]) -> bool {
+    dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.first() == Some(&b'/'))
+}
+
+/// A path from components.
+pub(crate) fn join(parent: &[u8], name: &[u8]) -> PathBuf {
+    let path = if parent.is_empty() { name.to_vec() } else { [parent, b"/", name].concat() };
+    std::ffi::OsString::from_vec(path).into()
+}

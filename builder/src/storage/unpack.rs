@@ -1,0 +1,316 @@
+//! Trees to files: for the drivers that need inodes.
+
+use super::error::Context;
+use super::index::RecordKind;
+use super::tree::{Node, Tree, read_range};
+use super::{Content, Entry, EntryKind, StorageError, attributes};
+use buildscope_record::Digest;
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Files are handed to threads so many at a time: neighbours in a directory stay together.
+const CHUNK: usize = 64;
+/// From this size on the kernel copies (or shares) a file's data itself.
+const IN_KERNEL_FROM: u64 = 128 << 10;
+
+/// How overlayfs's marks are written: as device 0:0 and `trusted.` attributes, or, without privileges, as `user.` attributes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Marks {
+    Trusted,
+    User,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Unpacked {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Writes a whole tree into the empty directory `to`.
+///
+/// Hard links become files of their own, here and in [`layer`]: overlayfs tears the names of a lower file apart when one
+/// of them is written, a full copy would not, and all drivers must give the same result. So in a step no file of an
+/// earlier layer has more names than one, under any driver.
+pub(crate) fn tree(tree: &Tree, to: &Path) -> Result<Unpacked, StorageError> {
+    let entries = tree.walk(Path::new("")).map(|(entry, content)| alone(tree, entry, content));
+    write(tree, entries.collect(), to)
+}
+
+/// A hard link as the file that it is a name of.
+fn alone(tree: &Tree, entry: Entry, content: Content) -> (Entry, Content) {
+    if !matches!(entry.kind, EntryKind::HardLink { .. }) {
+        return (entry, content);
+    }
+    match (tree.lookup(&entry.path), tree.content(&entry.path)) {
+        (Some(file), content) => (file, content.unwrap_or(Content::Bytes(Default::default()))),
+        (None, _) => (entry, content),
+    }
+}
+
+/// Writes the contents of the directory at `path` of a tree into the empty directory `to`.
+pub(crate) fn subtree(tree: &Tree, path: &Path, to: &Path) -> Result<Unpacked, StorageError> {
+    let inside = |entry: &mut Entry| {
+        for path_of in [Some(&mut entry.path), link_target(&mut entry.kind)].into_iter().flatten() {
+            if let Ok(inner) = path_of.strip_prefix(path) {
+                *path_of = inner.to_owned();
+            }
+        }
+    };
+    let mut entries: Vec<(Entry, Content)> = tree.walk(path).collect();
+    entries.iter_mut().for_each(|(entry, _)| inside(entry));
+    write(tree, entries, to)
+}
+
+fn link_target(kind: &mut EntryKind) -> Option<&mut PathBuf> {
+    match kind {
+        EntryKind::HardLink { target } => Some(target),
+        _ => None,
+    }
+}
+
+/// Writes the top layer of `stack` alone into the empty directory `to`, as a lower directory of overlayfs.
+pub(crate) fn layer(stack: &Tree, to: &Path, marks: Marks) -> Result<Unpacked, StorageError> {
+    let Some(index) = stack.layers().last() else { return Ok(Unpacked::default()) };
+    let own = Tree::empty(stack.blobs().clone()).with(index.clone());
+    let mut entries: Vec<(Entry, Content)> =
+        own.walk(Path::new("")).map(|(entry, content)| alone(stack, entry, content)).collect();
+    for (entry, _) in &mut entries {
+        // Of a directory that only came as part of a path the layers below know more.
+        if entry.kind == EntryKind::Directory {
+            if let Some(known) = stack.lookup(&entry.path).filter(|known| known.kind == EntryKind::Directory) {
+                *entry = known;
+            }
+        }
+    }
+    let present: BTreeSet<PathBuf> = entries.iter().map(|(entry, _)| entry.path.clone()).collect();
+    let mut gone = Vec::new();
+    let mut opaque = Vec::new();
+    for record in (0..index.len()).map(|number| index.record(number)) {
+        let path = super::index::to_path(record.path());
+        match record.kind() {
+            RecordKind::Whiteout if matches!(own.node(&path), Some(Node::Dir(_))) => opaque.push(path),
+            RecordKind::Whiteout if own.node(&path).is_none() => gone.push(path),
+            RecordKind::Opaque => opaque.push(path),
+            _ => {}
+        }
+    }
+    let mut missing = BTreeSet::new();
+    for path in gone.iter().filter_map(|path| path.parent()).chain(opaque.iter().map(PathBuf::as_path)) {
+        missing.extend(path.ancestors().filter(|up| !present.contains(*up)).map(Path::to_owned));
+    }
+    for path in missing {
+        let entry = stack.lookup(&path).filter(|entry| entry.kind == EntryKind::Directory);
+        entries.push((entry.unwrap_or_else(|| Entry::directory(path)), Content::Bytes(Default::default())));
+    }
+    let hidden_in: BTreeSet<&Path> = gone.iter().filter_map(|path| path.parent()).collect();
+    let done = write(stack, entries, to)?;
+    for path in &gone {
+        let host = to.join(path);
+        match marks {
+            Marks::Trusted => rustix::fs::mknodat(rustix::fs::CWD, &host, FileType::CharacterDevice, Mode::empty(), 0)
+                .context("create", &host)?,
+            Marks::User => {
+                File::create(&host).context("create", &host)?;
+                attributes::set(&host, b"user.overlay.whiteout", b"y")?;
+            }
+        }
+    }
+    let times = |path: &Path| stack.lookup(path).map(|entry| entry.mtime).unwrap_or_default();
+    for path in &opaque {
+        let name: &[u8] = if marks == Marks::Trusted { b"trusted.overlay.opaque" } else { b"user.overlay.opaque" };
+        attributes::set(&to.join(path), name, b"y")?;
+    }
+    for path in hidden_in {
+        if marks == Marks::User && !opaque.iter().any(|opaque| opaque == path) {
+            // `x`: look for whiteouts that are attributes (Documentation/filesystems/overlayfs.rst, "Alternative whiteouts").
+            attributes::set(&to.join(path), b"user.overlay.opaque", b"x")?;
+        }
+        set_times(&to.join(path), times(path))?;
+    }
+    Ok(done)
+}
+
+/// Writes entries into the empty directory `to`: directories come before what is in them.
+fn write(tree: &Tree, entries: Vec<(Entry, Content)>, to: &Path) -> Result<Unpacked, StorageError> {
+    let mut directories = Vec::new();
+    let mut links = Vec::new();
+    let mut others = Vec::with_capacity(entries.len());
+    let mut done = Unpacked { files: entries.len() as u64, bytes: 0 };
+    for (entry, content) in entries {
+        match entry.kind {
+            EntryKind::Directory => directories.push(entry),
+            EntryKind::HardLink { .. } => links.push(entry),
+            EntryKind::File { size } => {
+                done.bytes += size;
+                others.push((entry, content));
+            }
+            _ => others.push((entry, content)),
+        }
+    }
+    directories.sort_by(|a, b| a.path.as_os_str().as_bytes().cmp(b.path.as_os_str().as_bytes()));
+    for entry in directories.iter().filter(|entry| !entry.path.as_os_str().is_empty()) {
+        let host = to.join(&entry.path);
+        fs::DirBuilder::new().mode(0o700).create(&host).context("create", host)?;
+    }
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<(), StorageError> {
+        let mut writer = Writer { tree, to, directory: None, open: HashMap::new(), buffer: Vec::new() };
+        loop {
+            let from = next.fetch_add(CHUNK, Ordering::Relaxed);
+            if from >= others.len() {
+                return Ok(());
+            }
+            for (entry, content) in &others[from..(from + CHUNK).min(others.len())] {
+                writer.write(entry, content)?;
+            }
+        }
+    };
+    if others.len() <= CHUNK {
+        work()?;
+    } else {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 8);
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            // A panic here could only be the allocator's: it goes on.
+            threads.into_iter().try_for_each(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })?;
+    }
+    for entry in &links {
+        if let EntryKind::HardLink { target } = &entry.kind {
+            let host = to.join(&entry.path);
+            fs::hard_link(to.join(target), &host).context("link", host)?;
+        }
+    }
+    for entry in directories.iter().rev() {
+        finish(&to.join(&entry.path), entry)?;
+    }
+    Ok(done)
+}
+
+/// What a thread keeps open.
+struct Writer<'a> {
+    tree: &'a Tree,
+    to: &'a Path,
+    directory: Option<(PathBuf, OwnedFd)>,
+    open: HashMap<Digest, File>,
+    buffer: Vec<u8>,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, entry: &Entry, content: &Content) -> Result<(), StorageError> {
+        let host = self.to.join(&entry.path);
+        let (Some(parent), Some(name)) = (entry.path.parent(), entry.path.file_name()) else { return Ok(()) };
+        if self.directory.as_ref().is_none_or(|(open, _)| open != parent) {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let fd =
+                rustix::fs::open(self.to.join(parent), flags, Mode::empty()).context("open", self.to.join(parent))?;
+            self.directory = Some((parent.to_owned(), fd));
+        }
+        let directory = &self.directory.as_ref().expect("set just above").1;
+        let device = |kind, major, minor| {
+            rustix::fs::mknodat(directory, name, kind, Mode::empty(), rustix::fs::makedev(major, minor))
+        };
+        match &entry.kind {
+            EntryKind::File { size } => {
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                let file =
+                    rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(0o600)).context("create", &host)?;
+                let file = File::from(file);
+                self.data(&file, *size, content).context("write", &host)?;
+                let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
+                rustix::fs::fchown(&file, Some(uid), Some(gid)).context("change the owner of", &host)?;
+                for (name, value) in &entry.xattrs {
+                    attributes::set(&host, name, value)?;
+                }
+                rustix::fs::fchmod(&file, Mode::from_raw_mode(entry.mode)).context("change the mode of", &host)?;
+                return rustix::fs::futimens(&file, &times(entry.mtime)).context("set the times of", &host);
+            }
+            EntryKind::Symlink { target } => rustix::fs::symlinkat(target, directory, name),
+            EntryKind::CharDevice { major, minor } => device(FileType::CharacterDevice, *major, *minor),
+            EntryKind::BlockDevice { major, minor } => device(FileType::BlockDevice, *major, *minor),
+            EntryKind::Fifo => device(FileType::Fifo, 0, 0),
+            EntryKind::Directory | EntryKind::HardLink { .. } => return Ok(()),
+        }
+        .context("create", &host)?;
+        finish(&host, entry)
+    }
+
+    fn data(&mut self, file: &File, size: u64, content: &Content) -> std::io::Result<()> {
+        let Content::Blob { blob, offset, sparse, .. } = content else { return Ok(()) };
+        let source = match self.open.entry(*blob) {
+            std::collections::hash_map::Entry::Occupied(file) => file.into_mut(),
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(self.tree.blobs().open(blob).map_err(std::io::Error::other)?)
+            }
+        };
+        if let Some(extents) = sparse {
+            file.set_len(size)?;
+            return extents.iter().try_for_each(|e| copy(source, e.blob_offset, file, e.offset, e.length));
+        }
+        if size >= IN_KERNEL_FROM {
+            return copy(source, *offset, file, 0, size);
+        }
+        self.buffer.resize(size as usize, 0);
+        read_range(source, *offset, None, 0, &mut self.buffer)?;
+        file.write_all_at(&self.buffer, 0)
+    }
+}
+
+/// Copies a range; the kernel does it, and where the file system can, it shares the blocks.
+fn copy(from: &File, mut at: u64, to: &File, mut position: u64, length: u64) -> std::io::Result<()> {
+    let end = at + length;
+    while at < end {
+        let want = usize::try_from(end - at).unwrap_or(usize::MAX).min(1 << 30);
+        let copied = match rustix::fs::copy_file_range(from, Some(&mut at), to, Some(&mut position), want) {
+            Ok(copied) => copied,
+            Err(
+                rustix::io::Errno::XDEV
+                | rustix::io::Errno::NOSYS
+                | rustix::io::Errno::INVAL
+                | rustix::io::Errno::OPNOTSUPP,
+            ) => {
+                let mut buffer = vec![0; want.min(1 << 20)];
+                from.read_exact_at(&mut buffer, at)?;
+                to.write_all_at(&buffer, position)?;
+                (at, position) = (at + buffer.len() as u64, position + buffer.len() as u64);
+                buffer.len()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if copied == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
+}
+
+/// Owner, attributes, mode and times, in the order in which none undoes another.
+pub(crate) fn finish(host: &Path, entry: &Entry) -> Result<(), StorageError> {
+    let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
+    rustix::fs::chownat(rustix::fs::CWD, host, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+        .context("change the owner of", host)?;
+    for (name, value) in &entry.xattrs {
+        attributes::set(host, name, value)?;
+    }
+    if !matches!(entry.kind, EntryKind::Symlink { .. }) {
+        rustix::fs::chmod(host, Mode::from_raw_mode(entry.mode)).context("change the mode of", host)?;
+    }
+    set_times(host, entry.mtime)
+}
+
+fn set_times(host: &Path, mtime: super::Timestamp) -> Result<(), StorageError> {
+    rustix::fs::utimensat(rustix::fs::CWD, host, &times(mtime), AtFlags::SYMLINK_NOFOLLOW)
+        .context("set the times of", host)
+}
+
+fn times(mtime: super::Timestamp) -> Timestamps {
+    let time = Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanos.into() };
+    Timestamps { last_access: time, last_modification: time }
+}

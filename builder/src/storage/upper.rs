@@ -1,0 +1,141 @@
+//! Reads what a step left in an overlayfs upper directory, once.
+//!
+//! The format is the kernel's (Documentation/filesystems/overlayfs.rst): whiteouts are devices 0:0 or marked by an
+//! attribute, `opaque` directories hide what is below them, `redirect` says where a renamed directory or file comes
+//! from, `metacopy` that only the metadata is here.
+
+use super::change::{Changes, Data, below};
+use super::error::Context;
+use super::tree::{Dir, Node};
+use super::unpack::Marks;
+use super::{StorageError, attributes};
+use rustix::fs::{AtFlags, FileType};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An upper directory.
+pub(crate) struct Upper {
+    dir: PathBuf,
+    prefix: &'static [u8],
+}
+
+impl Upper {
+    pub(crate) fn new(dir: PathBuf, marks: Marks) -> Self {
+        let prefix: &[u8] = match marks {
+            Marks::Trusted => b"trusted.overlay.",
+            Marks::User => b"user.overlay.",
+        };
+        Self { dir, prefix }
+    }
+
+    /// Tells `changes` what is different.
+    pub(crate) fn compare(&self, changes: &mut Changes<'_>) -> Result<(), StorageError> {
+        let stat = rustix::fs::lstat(&self.dir).context("stat", &self.dir)?;
+        changes.present(Vec::new(), &self.dir, &stat, Data::Host)?;
+        let root = Arc::clone(changes.tree().root());
+        self.directory(&self.dir, &[], Some(&root), Some(&root), changes)
+    }
+
+    /// `base` is what overlayfs shows below this directory, `before` what the parent tree has at this path: mostly the same.
+    fn directory(
+        &self,
+        host: &Path,
+        path: &[u8],
+        base: Option<&Arc<Dir>>,
+        before: Option<&Arc<Dir>>,
+        changes: &mut Changes<'_>,
+    ) -> Result<(), StorageError> {
+        let tree = changes.tree();
+        let mut names = BTreeSet::new();
+        for entry in fs::read_dir(host).context("read", host)? {
+            names.insert(entry.context("read", host)?.file_name());
+        }
+        let in_place = match (base, before) {
+            (Some(base), Some(before)) => Arc::ptr_eq(base, before),
+            (None, None) => true,
+            _ => false,
+        };
+        if !in_place {
+            for (name, node) in base.iter().flat_map(|dir| tree.entries(dir)) {
+                if !names.contains(OsStr::from_bytes(name)) {
+                    changes.moved(below(path, name), node);
+                }
+            }
+            for (name, _) in before.iter().flat_map(|dir| tree.entries(dir)) {
+                let shown = base.is_some_and(|dir| tree.child(dir, name).is_some());
+                if !shown && !names.contains(OsStr::from_bytes(name)) {
+                    changes.gone(below(path, name));
+                }
+            }
+        }
+        for name in names {
+            let (inner, inner_host) = (below(path, name.as_bytes()), host.join(&name));
+            let stat = rustix::fs::statat(rustix::fs::CWD, &inner_host, AtFlags::SYMLINK_NOFOLLOW)
+                .context("stat", &inner_host)?;
+            let kind = FileType::from_raw_mode(stat.st_mode);
+            let lower = base.and_then(|dir| tree.child(dir, name.as_bytes()));
+            let old = before.and_then(|dir| tree.child(dir, name.as_bytes()));
+            if kind == FileType::CharacterDevice && stat.st_rdev == 0
+                || kind == FileType::RegularFile
+                    && stat.st_size == 0
+                    && self.attribute(&inner_host, "whiteout")?.is_some()
+            {
+                if old.is_some() {
+                    changes.gone(inner);
+                }
+                continue;
+            }
+            if kind == FileType::Directory {
+                changes.present(inner.clone(), &inner_host, &stat, Data::Host)?;
+                let opaque = self.attribute(&inner_host, "opaque")?.is_some_and(|value| value == b"y");
+                let origin = match self.redirect(&inner_host, base, changes)? {
+                    _ if opaque => None,
+                    Some(moved) => Some(moved),
+                    None => lower,
+                };
+                let as_dir = |node: Option<Node>| match node {
+                    Some(Node::Dir(dir)) => Some(dir),
+                    _ => None,
+                };
+                self.directory(&inner_host, &inner, as_dir(origin).as_ref(), as_dir(old).as_ref(), changes)?;
+                continue;
+            }
+            let mut data = Data::Host;
+            if kind == FileType::RegularFile && self.attribute(&inner_host, "metacopy")?.is_some() {
+                let origin = self.redirect(&inner_host, base, changes)?.or(lower);
+                match origin {
+                    Some(Node::Leaf(leaf)) => data = Data::Tree(leaf),
+                    _ => {
+                        let reason = "its data is in a lower layer that has no such file";
+                        return Err(StorageError::BadEntry { path: super::index::to_path(&inner), reason });
+                    }
+                }
+            }
+            changes.present(inner, &inner_host, &stat, data)?;
+        }
+        Ok(())
+    }
+
+    /// What a `redirect` points to: from the root, or, without a slash, in the lower directory.
+    fn redirect(
+        &self,
+        host: &Path,
+        base: Option<&Arc<Dir>>,
+        changes: &Changes<'_>,
+    ) -> Result<Option<Node>, StorageError> {
+        let Some(target) = self.attribute(host, "redirect")? else { return Ok(None) };
+        let tree = changes.tree();
+        Ok(match target.strip_prefix(b"/") {
+            Some(absolute) => tree.node(Path::new(OsStr::from_bytes(absolute))),
+            None => base.and_then(|dir| tree.child(dir, &target)),
+        })
+    }
+
+    fn attribute(&self, host: &Path, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        attributes::get(host, &[self.prefix, name.as_bytes()].concat())
+    }
+}
