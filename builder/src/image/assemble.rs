@@ -95,6 +95,11 @@ fn date(history: &mut [History], begin: usize, epoch: Option<&str>) {
 }
 
 impl Image {
+    /// An image that stands on no other, whose configuration is complete.
+    pub fn base(config: ImageConfig) -> Self {
+        Self { config, base_layers: 0, base_blobs: Vec::new() }
+    }
+
     /// The bytes of the configuration: on one line, as BuildKit writes it.
     pub fn config_bytes(&self) -> Vec<u8> {
         // Text keys and no fallible serialisers: nothing can fail.

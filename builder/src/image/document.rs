@@ -182,6 +182,15 @@ impl Encoding {
             Self::Zstd => format!("{}+zstd", media::OCI_LAYER),
         }
     }
+
+    /// Docker's media type of a layer in it; the one for zstd is BuildKit's invention.
+    pub fn docker_layer(self) -> String {
+        match self {
+            Self::Plain => media::DOCKER_LAYER.to_owned(),
+            Self::Gzip => media::DOCKER_LAYER_GZIP.to_owned(),
+            Self::Zstd => format!("{}.zstd", media::DOCKER_LAYER),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -64,6 +64,9 @@ pub enum ImageError {
 
     #[error("cannot write {what}: {source}")]
     Write { what: String, source: io::Error },
+
+    #[error(transparent)]
+    Store(#[from] crate::storage::StorageError),
 }
 
 impl ImageError {

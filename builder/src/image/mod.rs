@@ -5,23 +5,32 @@
 
 mod archive;
 mod assemble;
+mod base;
 mod config;
 mod document;
 mod error;
+mod export;
 mod layout;
+mod local;
 mod output;
 mod platform;
 mod reference;
+mod resolve;
 mod resolved;
 mod time;
+mod unpack;
 
 pub use assemble::{Image, Made, assemble};
 pub use config::*;
 pub use document::*;
 pub use error::ImageError;
+pub use export::{Export, Exported, Format, export_directory, export_tar};
 pub use layout::LayoutImage;
+pub use local::{Images, Named};
 pub use output::{Destination, ImageOptions, Output, OutputError, OutputKind, csv_fields};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};
+pub use resolve::{NamedImage, Resolver};
 pub use resolved::{Blobs, ImageLayer, ResolvedImage};
 pub use time::{now, rfc3339};
+pub use unpack::ensure_layers;

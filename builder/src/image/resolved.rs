@@ -64,7 +64,7 @@ impl ResolvedImage {
             let bytes = read_document(&*blobs, &descriptor)?;
             match parse(blobs.origin(), &descriptor, &bytes)? {
                 Parsed::Index(index) => descriptor = pick(blobs.origin(), &index.manifests, platform)?.clone(),
-                Parsed::Manifest(manifest) => return Self::of_manifest(blobs, descriptor.digest, manifest, bytes),
+                Parsed::Manifest(manifest) => return Self::of_manifest(blobs, descriptor.digest, *manifest, bytes),
             }
         }
         Err(ImageError::malformed(blobs.origin(), format!("indexes lie in each other more than {DEEPEST_INDEX} deep")))
@@ -116,7 +116,7 @@ pub(crate) enum Parsed {
     /// Several images.
     Index(Index),
     /// One.
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
 }
 
 /// By media type, else by what it has: OCI allows documents that do not say what they are.
@@ -141,7 +141,7 @@ pub(crate) fn parse(origin: &str, descriptor: &Descriptor, bytes: &[u8]) -> Resu
             format!("document {} is both an index and a manifest", descriptor.digest),
         )),
         (_, Some(_), None) => Ok(Parsed::Index(json(origin, what(), bytes)?)),
-        (_, None, Some(_)) if !descriptor.is_index() => Ok(Parsed::Manifest(json(origin, what(), bytes)?)),
+        (_, None, Some(_)) if !descriptor.is_index() => Ok(Parsed::Manifest(Box::new(json(origin, what(), bytes)?))),
         _ => Err(ImageError::malformed(
             origin,
             format!("document {} is neither an image index nor a manifest", descriptor.digest),

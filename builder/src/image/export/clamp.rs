@@ -1,0 +1,193 @@
+//! `rewrite-timestamp`: file times in a layer's tar are held below an epoch, in place.
+//!
+//! Only times of headers change, never their size, so every byte stays where it was: a layer can be
+//! rewritten while it streams past, and its new size is known beforehand.
+
+/// The block size of a tar.
+const BLOCK: usize = 512;
+/// The longest extended header; the store's own layers, which alone are rewritten, have no longer ones.
+const LONGEST_EXTENDED: u64 = 1 << 20;
+
+/// What was met where a header should be, or in one.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a layer of the store is damaged: {0}")]
+pub(crate) struct ClampError(&'static str);
+
+/// Walks over a tar that comes in pieces, and changes its headers.
+#[derive(Debug)]
+pub(crate) struct Clamp {
+    epoch: i64,
+    /// Bytes of data (with padding) before the next header.
+    data: u64,
+    /// The extended header that is being read: its data so far, and how much of it there is.
+    extended: Option<Extended>,
+    /// What the last extended header said of the next member's size.
+    size: Option<u64>,
+    ended: bool,
+}
+
+#[derive(Debug)]
+struct Extended {
+    bytes: Vec<u8>,
+    wanted: usize,
+    /// Whether it speaks of the next member (`x`) or is a long name (`L`, `K`).
+    pax: bool,
+}
+
+impl Clamp {
+    /// Times after `epoch` (seconds since 1970) become it.
+    pub(crate) fn new(epoch: i64) -> Self {
+        Self { epoch, data: 0, extended: None, size: None, ended: false }
+    }
+
+    /// Changes the next piece of the tar: a multiple of 512 bytes, but for the last.
+    pub(crate) fn apply(&mut self, piece: &mut [u8]) -> Result<(), ClampError> {
+        let mut at = 0;
+        while at < piece.len() && !self.ended {
+            let rest = (piece.len() - at) as u64;
+            if let Some(extended) = &mut self.extended {
+                let block = &mut piece[at..(at + BLOCK).min(rest as usize + at)];
+                let take = (extended.wanted - extended.bytes.len()).min(block.len());
+                extended.bytes.extend_from_slice(&block[..take]);
+                if extended.bytes.len() == extended.wanted {
+                    self.finish_extended()?;
+                }
+                at += BLOCK;
+            } else if self.data > 0 {
+                let skip = self.data.min(rest);
+                self.data -= skip;
+                at += skip as usize;
+            } else {
+                let header = piece.get_mut(at..at + BLOCK).ok_or(ClampError("it ends inside a header"))?;
+                self.header(header)?;
+                at += BLOCK;
+            }
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, header: &mut [u8]) -> Result<(), ClampError> {
+        if header.iter().all(|&byte| byte == 0) {
+            self.ended = true;
+            return Ok(());
+        }
+        let size = number(&header[124..136]).ok_or(ClampError("a size is no number"))?;
+        match header[156] {
+            kind @ (b'x' | b'g' | b'L' | b'K') => {
+                if size > LONGEST_EXTENDED {
+                    return Err(ClampError("an extended header is too long"));
+                }
+                if size > 0 {
+                    let (wanted, pax) = (size as usize, matches!(kind, b'x' | b'g'));
+                    self.extended = Some(Extended { bytes: Vec::with_capacity(wanted), wanted, pax });
+                }
+            }
+            kind => {
+                let size = self.size.take().unwrap_or(size);
+                // Only regular files have data, whatever the size of the others says.
+                let stored = if matches!(kind, b'0' | 0 | b'7') { size } else { 0 };
+                self.data = stored.checked_next_multiple_of(BLOCK as u64).ok_or(ClampError("a size is too large"))?;
+            }
+        }
+        let mtime = number(&header[136..148]).ok_or(ClampError("a time is no number"))?;
+        if i64::try_from(mtime).unwrap_or(i64::MAX) > self.epoch {
+            octal(&mut header[136..148], u64::try_from(self.epoch).unwrap_or_default());
+            header[148..156].fill(b' ');
+            let sum: u64 = header.iter().map(|&byte| u64::from(byte)).sum();
+            octal(&mut header[148..155], sum);
+        }
+        Ok(())
+    }
+
+    fn finish_extended(&mut self) -> Result<(), ClampError> {
+        let Some(Extended { bytes, pax: true, .. }) = self.extended.take() else { return Ok(()) };
+        for (key, value) in records(&bytes) {
+            match key {
+                b"size" => self.size = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()),
+                // The store writes whole seconds, and these few only where a header can't hold them: before 1970
+                // (which no epoch is) or after 2242.
+                b"mtime" if value.first() != Some(&b'-') => {
+                    return Err(ClampError("a file is dated after the year 2242"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The `LENGTH KEY=VALUE\n` records of an extended header, up to the first malformed one.
+fn records(mut bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    std::iter::from_fn(move || {
+        let space = bytes.iter().position(|&byte| byte == b' ')?;
+        let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
+        let record = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;
+        let equals = record.iter().position(|&byte| byte == b'=')?;
+        bytes = &bytes[length..];
+        Some((&record[..equals], &record[equals + 1..]))
+    })
+}
+
+/// An octal field, or GNU's base 256.
+fn number(field: &[u8]) -> Option<u64> {
+    if field[0] & 0x80 != 0 {
+        let first = u64::from(field[0] & 0x7f);
+        return field[1..].iter().try_fold(first, |value, &byte| value.checked_mul(256)?.checked_add(byte.into()));
+    }
+    let digits = field.iter().copied().skip_while(|byte| *byte == b' ').take_while(|byte| !matches!(byte, 0 | b' '));
+    digits.into_iter().try_fold(0u64, |value, digit| match digit {
+        b'0'..=b'7' => value.checked_mul(8)?.checked_add(u64::from(digit - b'0')),
+        _ => None,
+    })
+}
+
+/// Zero-padded octal digits and a terminating zero byte.
+fn octal(field: &mut [u8], mut value: u64) {
+    let digits = field.len() - 1;
+    for digit in field[..digits].iter_mut().rev() {
+        *digit = b'0' + (value & 7) as u8;
+        value >>= 3;
+    }
+    field[digits] = 0;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// GNU tar writes it, GNU tar reads it back; the content stays.
+    #[test]
+    fn later_times_become_the_epoch_and_earlier_ones_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |command: &str| {
+            let output = Command::new("sh").arg("-ec").arg(command).current_dir(folder.path()).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        run("mkdir -p in/$(printf 'd%.0s' $(seq 120))/$(printf 'e%.0s' $(seq 120))
+             head -c 3000000 /dev/urandom > in/new; head -c 700 /dev/urandom > in/old; ln -s new in/link; ln in/new in/hard
+             touch in/$(printf 'd%.0s' $(seq 120))/$(printf 'e%.0s' $(seq 120))/deep
+             touch -d @1400000000 in/old
+             tar --format=posix --pax-option=delete=mtime,delete=atime,delete=ctime -cf pax.tar in; tar --format=gnu -cf gnu.tar in");
+        for name in ["pax.tar", "gnu.tar"] {
+            let mut bytes = std::fs::read(folder.path().join(name)).unwrap();
+            // An odd piece size in blocks puts borders everywhere, inside extended headers too.
+            let mut clamp = Clamp::new(1_500_000_000);
+            bytes.chunks_mut(BLOCK).for_each(|piece| clamp.apply(piece).unwrap());
+            let mut whole = std::fs::read(folder.path().join(name)).unwrap();
+            Clamp::new(1_500_000_000).apply(&mut whole).unwrap();
+            assert!(bytes == whole, "{name}: pieces and the whole give the same");
+            std::fs::write(folder.path().join("out.tar"), bytes).unwrap();
+            let times = run("rm -rf out; mkdir out; tar -xf out.tar -C out; find out/in -printf '%T@ %f\\n' | sort -u");
+            for line in times.lines() {
+                let (time, file) = line.split_once(' ').unwrap();
+                let expected = if file == "old" { "1400000000" } else { "1500000000" };
+                assert_eq!(time.split('.').next(), Some(expected), "{name}: {file}");
+            }
+            run(
+                "cmp in/new out/in/new; cmp in/old out/in/old; [ out/in/new -ef out/in/hard ]; [ $(find out/in | wc -l) = 8 ]",
+            );
+        }
+    }
+}

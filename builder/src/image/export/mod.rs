@@ -1,0 +1,270 @@
+//! Images to files: OCI layouts, docker archives, plain file systems.
+//!
+//! *Takes* assembled images whose layers are in the store. *Gives* archives and directories. What the
+//! store holds is what an image needs, so by default an export is one copy within the kernel.
+
+mod clamp;
+mod destination;
+mod files;
+mod sink;
+mod transform;
+
+pub use files::{export_directory, export_tar};
+
+use super::document::{Annotations, CREATED, Descriptor, Encoding, IMAGE_NAME, Index, Manifest, REF_NAME, media};
+use super::{Destination, Image, ImageError, ImageOptions, Platform, Reference};
+use crate::storage::Store;
+use buildscope_record::{Digest, Phase, Probe, Quantity};
+use destination::Target;
+use rayon::prelude::*;
+use serde::Serialize;
+use sink::{DirectorySink, Region, Sink, TarSink};
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+use transform::{Transform, Written};
+
+/// What is written around the images.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// An OCI layout.
+    Oci,
+    /// An OCI layout that `docker load` reads as well: docker's media types, and a `manifest.json`.
+    Docker,
+}
+
+/// What an export wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// What the names lead to: the manifest, or the index of several images.
+    pub target: Descriptor,
+    /// The manifests, one an image.
+    pub manifests: Vec<Descriptor>,
+    /// The configurations, one an image: `--iidfile` holds the first's digest.
+    pub configs: Vec<Descriptor>,
+}
+
+/// Everything that one export is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Export<'a> {
+    /// The images, one a platform.
+    pub images: &'a [Image],
+    /// Their names.
+    pub names: &'a [Reference],
+    /// How they look.
+    pub options: &'a ImageOptions,
+    /// `SOURCE_DATE_EPOCH`.
+    pub epoch: Option<i64>,
+    /// What is written around them.
+    pub format: Format,
+}
+
+impl Export<'_> {
+    /// Writes a tar.
+    pub fn to_archive(&self, store: &Store, destination: &Destination, probe: &Probe) -> Result<Exported, ImageError> {
+        let span = probe.phase(Phase::Export);
+        let target = Target::open(destination, store)?;
+        span.detail(&target.what);
+        let mut sink = TarSink::begin(target.file()?, &target.what)?;
+        let exported = self.write(store, &mut sink, &span.probe())?;
+        let size = sink.finish()?;
+        span.quantity(Quantity::BytesWritten, size);
+        target.publish()?;
+        Ok(exported)
+    }
+
+    /// Writes a layout directory.
+    pub fn to_directory(&self, store: &Store, directory: &Path, probe: &Probe) -> Result<Exported, ImageError> {
+        let span = probe.phase(Phase::Export);
+        span.detail(&directory.display().to_string());
+        self.write(store, &mut DirectorySink::begin(directory)?, &span.probe())
+    }
+
+    fn write(&self, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Exported, ImageError> {
+        let layers = self.layers(store, sink, probe)?;
+        let (mut manifests, mut configs, mut saved) = (Vec::new(), Vec::new(), Vec::new());
+        for image in self.images {
+            let (manifest, config_bytes) = self.documents(image, &layers);
+            sink.blob(&manifest.config.digest, &config_bytes)?;
+            let bytes = manifest.to_bytes();
+            let mut descriptor = Descriptor::of(&manifest.media_type, &bytes);
+            sink.blob(&descriptor.digest, &bytes)?;
+            descriptor.platform =
+                Some(Platform::new(&image.config.os, &image.config.architecture, image.config.variant.as_deref()));
+            descriptor.annotations.clone_from(&self.options.descriptor_annotations);
+            saved.push(self.saved(&manifest));
+            manifests.push(descriptor);
+            configs.push(manifest.config);
+        }
+        let target = match &manifests[..] {
+            [only] => only.clone(),
+            several => {
+                let index = Index {
+                    schema_version: 2,
+                    media_type: if self.oci_types() { media::OCI_INDEX } else { media::DOCKER_LIST }.into(),
+                    manifests: several.to_vec(),
+                    annotations: self.options.index_annotations.clone(),
+                };
+                let bytes = index.to_bytes();
+                let descriptor = Descriptor::of(&index.media_type, &bytes);
+                sink.blob(&descriptor.digest, &bytes)?;
+                descriptor
+            }
+        };
+        if self.format == Format::Docker {
+            sink.file("manifest.json", &compact(&saved))?;
+        }
+        sink.file("index.json", &compact(&self.top(&target)))?;
+        sink.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        Ok(Exported { target, manifests, configs })
+    }
+
+    /// Writes every layer once, and says what each became.
+    fn layers(&self, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Layers, ImageError> {
+        let mut done = Layers::new();
+        let mut waiting: Vec<Job> = Vec::new();
+        for image in self.images {
+            for (number, &diff_id) in image.config.rootfs.diff_ids.iter().enumerate() {
+                let transform = self.transform(number < image.base_layers);
+                if done.contains_key(&(diff_id, transform))
+                    || waiting.iter().any(|job| (job.diff_id, job.transform) == (diff_id, transform))
+                {
+                    continue;
+                }
+                let file = store.blobs().open(&diff_id)?;
+                let size = file.metadata().map_err(ImageError::file("read", store.blobs().path(&diff_id)))?.len();
+                if transform.is_identity() && sink.has(&diff_id, size) {
+                    done.insert((diff_id, transform), Written { diff_id, digest: diff_id, size });
+                    continue;
+                }
+                if transform.encoding != Encoding::Plain {
+                    // Its size is not known before it is written: one after the other, each on all cores.
+                    let span = probe.phase(Phase::Compress);
+                    span.quantity(Quantity::BytesCompressed, size);
+                    let region = sink.open()?;
+                    let written = transform.run(&file, diff_id, &region)?;
+                    sink.settle(region, &written.digest, written.size)?;
+                    done.insert((diff_id, transform), written);
+                    continue;
+                }
+                let region = sink.reserve(size)?;
+                waiting.push(Job { diff_id, transform, file, size, region });
+            }
+        }
+        let written = waiting.par_iter().map(|job| job.run(probe)).collect::<Result<Vec<_>, _>>()?;
+        for (job, written) in waiting.into_iter().zip(written) {
+            sink.settle(job.region, &written.digest, written.size)?;
+            done.insert((job.diff_id, job.transform), written);
+        }
+        Ok(done)
+    }
+
+    /// Times are rewritten in the layers of this build only: the base image stays what it is, as with BuildKit.
+    fn transform(&self, base: bool) -> Transform {
+        Transform {
+            epoch: self.epoch.filter(|_| self.options.rewrite_timestamp && !base),
+            encoding: self.options.compression.unwrap_or(Encoding::Plain),
+            level: self.options.level,
+        }
+    }
+
+    fn documents(&self, image: &Image, layers: &Layers) -> (Manifest, Vec<u8>) {
+        let written =
+            |(number, diff_id): (usize, &Digest)| layers[&(*diff_id, self.transform(number < image.base_layers))];
+        let written: Vec<Written> = image.config.rootfs.diff_ids.iter().enumerate().map(written).collect();
+        let mut image = image.clone();
+        image.config.rootfs.diff_ids = written.iter().map(|layer| layer.diff_id).collect();
+        let config = image.config_bytes();
+        let (manifest, config_type, layer_type) = match (self.oci_types(), self.transform(false).encoding) {
+            (true, encoding) => (media::OCI_MANIFEST, media::OCI_CONFIG, encoding.oci_layer()),
+            (false, encoding) => (media::DOCKER_MANIFEST, media::DOCKER_CONFIG, encoding.docker_layer()),
+        };
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: manifest.into(),
+            config: Descriptor::of(config_type, &config),
+            layers: written.iter().map(|layer| Descriptor::new(&layer_type, layer.digest, layer.size)).collect(),
+            annotations: self.options.manifest_annotations.clone(),
+        };
+        (manifest, config)
+    }
+
+    fn oci_types(&self) -> bool {
+        self.options.oci_media_types.unwrap_or(self.format == Format::Oci)
+    }
+
+    /// `index.json`: an entry a name, or one without.
+    fn top(&self, target: &Descriptor) -> Index {
+        let created = self.images.iter().find_map(|image| image.config.created.clone());
+        let base: Annotations =
+            target.annotations.clone().into_iter().chain(created.map(|time| (CREATED.to_owned(), time))).collect();
+        let named = |name: &Reference| {
+            let mut annotations = base.clone();
+            annotations.insert(IMAGE_NAME.into(), Reference { digest: None, ..name.clone() }.to_string());
+            annotations.insert(REF_NAME.into(), name.tag_or_latest().into());
+            Descriptor { annotations, ..target.clone() }
+        };
+        let mut manifests: Vec<Descriptor> = self.names.iter().map(named).collect();
+        if manifests.is_empty() {
+            manifests.push(Descriptor { annotations: base, ..target.clone() });
+        }
+        Index { schema_version: 2, media_type: media::OCI_INDEX.into(), manifests, annotations: Annotations::new() }
+    }
+
+    fn saved(&self, manifest: &Manifest) -> Saved {
+        let path = |descriptor: &Descriptor| format!("blobs/sha256/{}", descriptor.digest.hex());
+        let tag = |name: &Reference| {
+            let familiar = name.familiar();
+            match name.tag_or_latest() {
+                "latest" => format!("{familiar}:latest"),
+                _ => familiar,
+            }
+        };
+        Saved {
+            config: path(&manifest.config),
+            repo_tags: self.names.iter().map(tag).collect(),
+            layers: manifest.layers.iter().map(path).collect(),
+        }
+    }
+}
+
+type Layers = HashMap<(Digest, Transform), Written>;
+
+/// A layer whose place in the output is known.
+struct Job {
+    diff_id: Digest,
+    transform: Transform,
+    file: File,
+    size: u64,
+    region: Region,
+}
+
+impl Job {
+    fn run(&self, probe: &Probe) -> Result<Written, ImageError> {
+        let Self { diff_id, transform, file, size, region } = self;
+        if transform.is_identity() {
+            let span = probe.phase(Phase::Copy);
+            span.quantity(Quantity::BytesWritten, *size);
+            let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
+            transform::copy_range(file, 0, *size, &region.file, region.at).map_err(failed)?;
+            return Ok(Written { diff_id: *diff_id, digest: *diff_id, size: *size });
+        }
+        let span = probe.phase(Phase::Digest);
+        span.quantity(Quantity::BytesHashed, *size);
+        transform.run(file, *diff_id, region)
+    }
+}
+
+/// An image of `manifest.json` (moby, image/spec/v1.2.md).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Saved {
+    config: String,
+    repo_tags: Vec<String>,
+    layers: Vec<String>,
+}
+
+fn compact(document: &impl Serialize) -> Vec<u8> {
+    // Text keys and no fallible serialisers: nothing can fail.
+    serde_json::to_vec(document).expect("plain data")
+}
