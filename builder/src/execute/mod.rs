@@ -3,4 +3,6 @@
 //! *Takes* an operation of the plan, the layers below it and what it may read. *Gives* a layer and
 //! an account. *Must never know* the schedule.
 
+pub mod copy;
 pub mod sandbox;
+pub mod workdir;

@@ -7,8 +7,6 @@ mod archive;
 mod assemble;
 mod base;
 mod config;
-mod deliver;
-mod docker_load;
 mod document;
 mod error;
 mod export;
@@ -24,7 +22,6 @@ mod unpack;
 
 pub use assemble::{Image, Made, assemble};
 pub use config::*;
-pub use deliver::Delivery;
 pub use document::*;
 pub use error::ImageError;
 pub use export::{Export, Exported, Format, export_directory, export_tar};

@@ -31,7 +31,7 @@ mod pipeline;
 mod scratch;
 mod snapshot;
 mod store;
-mod tar;
+pub(crate) mod tar;
 mod tree;
 mod unpack;
 mod upper;

@@ -1,0 +1,140 @@
+//! Paths: cleaning, and following symbolic links in trees that are not mounted.
+
+use super::CopyError;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+/// How many symbolic links a path may lead through: Linux's limit (path_resolution(7)).
+const MAX_LINKS: u32 = 40;
+
+/// What stands at a path, as far as following it needs to know.
+pub(super) enum Stop {
+    Nothing,
+    Directory,
+    Link(PathBuf),
+    Other,
+}
+
+/// An absolute path, cleaned: no leading slash, no `.`, and `..` taken lexically and held at the root, as Go's
+/// `path.Join("/", ...)` does, which BuildKit applies before it looks at any link.
+pub(super) fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => drop(clean.pop()),
+            _ => {}
+        }
+    }
+    clean
+}
+
+/// Where `path` leads from the root of a tree: all symbolic links are followed (the last one only with `follow_last`),
+/// none leads out. What is missing stands at the end as it is.
+pub(super) fn follow(
+    path: &Path,
+    follow_last: bool,
+    mut look: impl FnMut(&Path) -> Result<Stop, CopyError>,
+) -> Result<PathBuf, CopyError> {
+    let bad = |reason| CopyError::BadPath { path: Path::new("/").join(path), reason };
+    let mut done = PathBuf::new();
+    let mut todo: Vec<OsString> = Vec::new();
+    let push = |todo: &mut Vec<OsString>, path: &Path| {
+        let names = path.components().rev().filter_map(|component| match component {
+            Component::Normal(name) => Some(name),
+            Component::ParentDir => Some(OsStr::new("..")),
+            _ => None,
+        });
+        todo.extend(names.map(OsStr::to_owned));
+    };
+    push(&mut todo, path);
+    let mut links = 0;
+    while let Some(name) = todo.pop() {
+        if name == ".." {
+            done.pop();
+            continue;
+        }
+        done.push(&name);
+        match look(&done)? {
+            Stop::Nothing => {}
+            Stop::Directory => {}
+            Stop::Link(to) if follow_last || !todo.is_empty() => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(bad("too many levels of symbolic links"));
+                }
+                match to.is_absolute() {
+                    true => done.clear(),
+                    false => drop(done.pop()),
+                }
+                push(&mut todo, &to);
+            }
+            Stop::Link(_) => {}
+            Stop::Other if todo.is_empty() => {}
+            Stop::Other => return Err(bad("a part of it is not a directory")),
+        }
+    }
+    Ok(done)
+}
+
+/// A destination or source as written: absolute, or relative to `workdir`. Cleaned, and whether it says that it is a directory.
+pub(super) fn destination(written: &str, workdir: &str) -> (PathBuf, bool) {
+    let directory = matches!(written, "" | ".") || written.ends_with('/') || written.ends_with("/.");
+    (clean(&Path::new("/").join(workdir).join(written)), directory)
+}
+
+/// The name that a source gives to a file that goes into a directory.
+pub(super) fn base_name(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or(OsStr::new(""))
+}
+
+/// Bytes of a path.
+pub(super) fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(path: &Path) -> Result<Stop, CopyError> {
+        Ok(match path.to_str().unwrap() {
+            "real" | "real/sub" => Stop::Directory,
+            "abs" => Stop::Link("/real".into()),
+            "real/up" => Stop::Link("../real/sub".into()),
+            "dangling" => Stop::Link("/missing".into()),
+            "out" => Stop::Link("../../../real".into()),
+            "loop" => Stop::Link("loop".into()),
+            "file" => Stop::Other,
+            _ => Stop::Nothing,
+        })
+    }
+
+    #[test]
+    fn links_are_followed_inside_the_root() {
+        let to = |path: &str| follow(Path::new(path), true, look).unwrap().to_str().unwrap().to_owned();
+        assert_eq!(to("abs/x/y"), "real/x/y");
+        assert_eq!(to("abs/up/z"), "real/sub/z");
+        assert_eq!(to("dangling/d"), "missing/d");
+        assert_eq!(to("out/x"), "real/x");
+        assert_eq!(to("new/file"), "new/file");
+        assert!(follow(Path::new("loop/x"), true, look).is_err());
+        assert!(follow(Path::new("file/x"), true, look).is_err());
+        assert_eq!(follow(Path::new("abs"), false, look).unwrap(), Path::new("abs"));
+    }
+
+    #[test]
+    fn cleaned_lexically() {
+        let of = |written, workdir| {
+            let (path, directory) = destination(written, workdir);
+            (path.to_str().unwrap().to_owned(), directory)
+        };
+        assert_eq!(of("/symlink/..", "/"), ("".into(), false));
+        assert_eq!(of("../../../a/./b/", "/w/x"), ("a/b".into(), true));
+        assert_eq!(of(".", "/w"), ("w".into(), true));
+        assert_eq!(of("", "/w"), ("w".into(), true));
+        assert_eq!(of("x/.", "/w"), ("w/x".into(), true));
+        assert_eq!(of("/a", "/w"), ("a".into(), false));
+    }
+}
