@@ -1,13 +1,11 @@
 //! `buildscope bench`.
 
 use super::{Failure, Root};
-use crate::export;
 use crate::run::{self, Announce, Case, Run, Sample, Subject};
 use buildscope_workloads::{Corpus, Scenario, Workload};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, miette};
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -45,9 +43,8 @@ pub struct Arguments {
     /// Where run.json and the build records go [default: runs/TIME in the root]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write hyperfine's JSON, after every round anew
-    #[arg(long, value_name = "FILE")]
-    export_json: Option<PathBuf>,
+    #[command(flatten)]
+    export: super::export::Exports,
     #[command(flatten)]
     root: Root,
 }
@@ -75,11 +72,11 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     });
     let run = run.map_err(Failure::internal)?;
     screen.bar.finish_and_clear();
-    screen.export(&run)?;
+    arguments.export.write(&run)?;
     for warning in run.environment.warnings() {
         eprintln!("warning: {warning}");
     }
-    super::table::print(&run);
+    super::say(&super::table::table(&run));
     eprintln!("raw samples and build records: {}", plan.folder.display());
     for (case, sample) in run.faults() {
         eprintln!("{case}, round {}: {}", sample.round, sample.fault.as_deref().unwrap_or_default());
@@ -188,13 +185,6 @@ impl<'a> Screen<'a> {
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         Self { bar: ProgressBar::no_length().with_style(style), arguments }
     }
-
-    fn export(&self, run: &Run) -> Result<(), Failure> {
-        let write = |path: &PathBuf, text: String| {
-            fs::write(path, text).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))
-        };
-        self.arguments.export_json.iter().try_for_each(|path| write(path, export::hyperfine_v1::export(run)))
-    }
 }
 
 impl Announce for Screen<'_> {
@@ -211,6 +201,6 @@ impl Announce for Screen<'_> {
 
     fn round(&mut self, run: &Run) {
         // A file that cannot be written now is an error at the end; the measuring goes on.
-        let _ = self.export(run);
+        let _ = self.arguments.export.write(run);
     }
 }

@@ -6,6 +6,8 @@
 
 pub mod bench;
 pub mod build;
+pub mod explain;
+mod export;
 mod failure;
 mod observe;
 mod profile;
@@ -30,12 +32,14 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the build or the gate failed, 2 
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Explain(explain::Arguments),
     Bench(bench::Arguments),
 }
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Explain(arguments) => explain::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
     };
     done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
@@ -65,4 +69,11 @@ impl Root {
         };
         Ok(data.ok_or_else(none)?.join("buildscope"))
     }
+}
+
+/// Writes a command's result. A reader that has gone away (`| head`) is no failure, and any other
+/// fault of standard output cannot be told anywhere better than by its missing text.
+fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -1,6 +1,7 @@
 //! The JSON of hyperfine 1 (`--export-json`): times in seconds, so that its plotting scripts read our runs.
 
-use crate::run::{CaseSamples, Run};
+use crate::run::{CaseSamples, Run, Sample};
+use crate::stats::Summary;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -37,28 +38,30 @@ pub fn export(run: &Run) -> String {
 
 fn result(case: &CaseSamples) -> Option<BenchmarkResult> {
     let times = case.times();
-    let count = times.len() as f64;
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let average = mean(&times);
-    let squares: f64 = times.iter().map(|time| (time - average).powi(2)).sum();
-    let mut sorted = times.clone();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
+    let summary = Summary::of(&times)?;
+    let mean = |of: fn(&Sample) -> f64| case.good().map(of).sum::<f64>() / summary.count as f64;
     Some(BenchmarkResult {
         command: case.case.to_string(),
-        mean: average,
-        stddev: (times.len() > 1).then(|| (squares / (count - 1.0)).sqrt()),
-        median: if sorted.len() % 2 == 1 {
-            *sorted.get(middle)?
-        } else {
-            (sorted.get(middle)? + sorted.get(middle.checked_sub(1)?)?) / 2.0
-        },
-        user: mean(&case.good().map(|sample| sample.user).collect::<Vec<_>>()),
-        system: mean(&case.good().map(|sample| sample.system).collect::<Vec<_>>()),
-        min: *sorted.first()?,
-        max: *sorted.last()?,
+        mean: summary.mean,
+        stddev: summary.stddev,
+        median: summary.median,
+        user: mean(|sample| sample.user),
+        system: mean(|sample| sample.system),
+        min: summary.min,
+        max: summary.max,
         exit_codes: case.good().map(|sample| sample.exit_code).collect(),
         times,
         parameters: case.case.parameters(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::sample::run;
+
+    #[test]
+    fn as_hyperfine_writes_it() {
+        insta::assert_snapshot!(export(&run()));
+    }
 }

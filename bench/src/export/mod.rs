@@ -1,5 +1,14 @@
 //! Other tools' formats: only this folder knows them.
 //!
-//! *Takes* a run. *Gives* text. *Must never know* how a run was measured.
+//! *Takes* a run. *Gives* text. *Must never know* how a run was measured. Samples with a wrong result
+//! are in none of them; outliers are in all.
 
+pub mod bencher;
+pub mod csv;
+pub mod github_action;
 pub mod hyperfine_v1;
+pub mod hyperfine_v2;
+pub mod markdown;
+pub mod otava;
+#[cfg(test)]
+mod sample;

@@ -102,6 +102,29 @@ pub fn parse(text: &str) -> Result<Dockerfile, Diagnostics> {
     })
 }
 
+/// Parses one instruction by itself: an ONBUILD trigger of a base image.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_trigger(text: &str) -> Result<Instruction, String> {
+    let (syntax, faults) = Syntax::parse(text);
+    if let Some(fault) = faults.first() {
+        return Err(fault.message.clone());
+    }
+    let [node] =
+        <[Node; 1]>::try_from(syntax.nodes).map_err(|_| "onbuild trigger should be a single expression".to_owned())?;
+    let instruction = typed::instruction(node, text).map_err(|faults| match faults.first() {
+        Some(fault) => fault.message.clone(),
+        None => "malformed".into(),
+    })?;
+    match instruction.keyword() {
+        keyword @ (Keyword::From | Keyword::Maintainer | Keyword::Onbuild) => {
+            Err(format!("{} isn't allowed as an ONBUILD trigger", keyword.name()))
+        }
+        _ => Ok(instruction),
+    }
+}
+
 impl Dockerfile {
     /// The value of a directive: `syntax`, `escape`, `check`.
     pub fn directive(&self, name: &str) -> Option<&Directive> {

@@ -1,10 +1,10 @@
 //! Steps and layers to an image's documents, as BuildKit writes them.
 
-use super::document::Descriptor;
 use super::time::rfc3339;
-use super::{History, ImageConfig, ImageLayer, ResolvedImage};
+use super::{History, ImageConfig, ResolvedImage};
 use crate::storage::Timestamp;
 use buildscope_record::Digest;
+use std::sync::Arc;
 
 /// `comment` of every history entry that BuildKit's Dockerfile frontend makes.
 const COMMENT: &str = "buildkit.dockerfile.v0";
@@ -27,8 +27,8 @@ pub struct Image {
     pub config: ImageConfig,
     /// How many layers, from the lowest, are the base image's.
     pub base_layers: usize,
-    /// The blobs that the base image's layers came in: the same number.
-    pub base_blobs: Vec<Descriptor>,
+    /// The base image, if there is one: its layers may still have to be fetched.
+    pub base: Option<Arc<ResolvedImage>>,
 }
 
 /// Puts an image together: `config` is the configuration after the target step, `base` the image that its first
@@ -36,7 +36,7 @@ pub struct Image {
 /// seconds since 1970) all times that this build adds are held below it.
 pub fn assemble(
     config: &ImageConfig,
-    base: Option<&ResolvedImage>,
+    base: Option<&Arc<ResolvedImage>>,
     made: &[Made],
     epoch: Option<i64>,
     now: Timestamp,
@@ -65,8 +65,7 @@ pub fn assemble(
     config.rootfs.diff_ids = base_layers.iter().map(|layer| layer.diff_id).collect();
     config.rootfs.diff_ids.extend(made.iter().filter_map(|made| made.layer));
     config.history = history;
-    let base_blobs: Vec<_> = base_layers.into_iter().map(|ImageLayer { descriptor, .. }| descriptor).collect();
-    Image { config, base_layers: base_blobs.len(), base_blobs }
+    Image { config, base_layers: base_layers.len(), base: base.cloned() }
 }
 
 /// A base image's history may be missing or short; readers want an entry for each layer.
@@ -97,7 +96,7 @@ fn date(history: &mut [History], begin: usize, epoch: Option<&str>) {
 impl Image {
     /// An image that stands on no other, whose configuration is complete.
     pub fn base(config: ImageConfig) -> Self {
-        Self { config, base_layers: 0, base_blobs: Vec::new() }
+        Self { config, base_layers: 0, base: None }
     }
 
     /// The bytes of the configuration: on one line, as BuildKit writes it.

@@ -1,7 +1,7 @@
 //! The store's own images: documents by digest, and the names that lead to them.
 
-use super::document::{Descriptor, Encoding, Manifest, media};
-use super::{Blobs, Image, ImageError, Platform, Reference, ResolvedImage};
+use super::document::{Descriptor, Encoding, Index, Manifest, media};
+use super::{Blobs, Exported, Image, ImageError, Platform, Reference, ResolvedImage};
 use crate::storage::Store;
 use buildscope_record::Digest;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -102,6 +102,27 @@ impl Images {
         self.keep_document(&manifest)?;
         let platform = Platform::new(&image.config.os, &image.config.architecture, image.config.variant.as_deref());
         Ok(Descriptor { platform: Some(platform), ..Descriptor::of(media::OCI_MANIFEST, &manifest) })
+    }
+
+    /// Keeps the images of one build: where there are several, below an index.
+    pub fn keep_all(&self, images: &[Image]) -> Result<Exported, ImageError> {
+        let manifests = images.iter().map(|image| self.keep(image)).collect::<Result<Vec<_>, _>>()?;
+        let configs = images.iter().map(|image| Descriptor::of(media::OCI_CONFIG, &image.config_bytes())).collect();
+        let target = match &manifests[..] {
+            [only] => only.clone(),
+            several => {
+                let index = Index {
+                    schema_version: 2,
+                    media_type: media::OCI_INDEX.into(),
+                    manifests: several.to_vec(),
+                    annotations: Default::default(),
+                }
+                .to_bytes();
+                self.keep_document(&index)?;
+                Descriptor::of(media::OCI_INDEX, &index)
+            }
+        };
+        Ok(Exported { target, manifests, configs })
     }
 
     /// Keeps a manifest, an index or a configuration.

@@ -7,6 +7,8 @@ mod archive;
 mod assemble;
 mod base;
 mod config;
+mod deliver;
+mod docker_load;
 mod document;
 mod error;
 mod export;
@@ -22,6 +24,7 @@ mod unpack;
 
 pub use assemble::{Image, Made, assemble};
 pub use config::*;
+pub use deliver::Delivery;
 pub use document::*;
 pub use error::ImageError;
 pub use export::{Export, Exported, Format, export_directory, export_tar};

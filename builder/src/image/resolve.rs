@@ -116,9 +116,14 @@ impl Resolver {
     }
 
     fn look_up(&self, reference: &str, platform: &Platform, probe: &Probe) -> Result<ResolvedImage, ImageError> {
-        let parsed: Reference = match self.named.get(&familiar(reference)) {
+        let named = match self.named.get(&familiar(reference)) {
+            Some(named) => Some(named.clone()),
+            // The plan may already have put the context's value in the place of its name.
+            None => NamedImage::parse(reference).transpose()?,
+        };
+        let parsed: Reference = match named {
             Some(NamedImage::Layout(layout)) => return layout.load(platform),
-            Some(NamedImage::Alias(alias)) => alias.clone(),
+            Some(NamedImage::Alias(alias)) => alias,
             None => reference.parse()?,
         };
         if let Some(image) = self.images.find(&parsed, platform)? {

@@ -1,12 +1,12 @@
 //! The build graph: what has to be done, every word already expanded.
 
-use crate::dockerfile::Span;
-use crate::image::ImageConfig;
+use super::{Config, CreatedBy, Environment};
+use crate::dockerfile::{Diagnostic, Span};
+use crate::image::Platform;
 use buildscope_record::{Digest, StageId, StepId};
-use petgraph::graph::DiGraph;
+use petgraph::graph::{DiGraph, NodeIndex};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What a build has to do. Node indices are [`StepId`]s.
 #[derive(Clone, Debug)]
@@ -17,6 +17,20 @@ pub struct Plan {
     pub graph: DiGraph<Step, Dependency>,
     /// The step whose result is the image.
     pub target: StepId,
+    /// What is odd about the request, but no fault: build arguments that nothing declares.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Plan {
+    /// The step of that id.
+    pub fn step(&self, id: StepId) -> &Step {
+        &self.graph[NodeIndex::new(id.index())]
+    }
+
+    /// All steps, in the order of the file.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.graph.node_weights()
+    }
 }
 
 /// One `FROM` and what follows it.
@@ -30,6 +44,12 @@ pub struct Stage {
     pub base: String,
     /// Whether the target needs it. Nothing of a dead stage is resolved or run.
     pub live: bool,
+    /// What its steps run on, and its image is for.
+    pub platform: Platform,
+    /// Its first step: the FROM.
+    pub first: StepId,
+    /// Its last step.
+    pub last: StepId,
 }
 
 /// Why a step needs another.
@@ -60,10 +80,12 @@ pub struct Step {
     pub live: bool,
     /// What it does. A pruned step has [`Op::Pruned`].
     pub op: Op,
-    /// `created_by` in the image's history, as BuildKit writes it.
-    pub history: String,
-    /// The image's configuration after this step (without layers, history and times).
-    pub config: Arc<ImageConfig>,
+    /// Whether it is a trigger of the base image, not a line of this file.
+    pub onbuild: bool,
+    /// `created_by` in the image's history, as BuildKit writes it: `to_string` gives the text. FROM has no entry.
+    pub history: CreatedBy,
+    /// The image's configuration after this step; [`Config::image`] gives the document, without layers, history and times.
+    pub config: Config,
 }
 
 /// What a step does.
@@ -79,6 +101,8 @@ pub enum Op {
     Workdir {
         /// Absolute path in the image.
         path: String,
+        /// The `USER` in force, as written: what is made belongs to it.
+        user: String,
     },
     /// Changes only the configuration.
     Config,
@@ -95,6 +119,8 @@ pub enum Base {
     Stage(StepId),
     /// An image, already resolved.
     Image(ImageSource),
+    /// A named context that is a directory: its files are the stage's first layer.
+    Context(String),
 }
 
 /// A resolved image: enough to find its layers, and to key what is built on it.
@@ -111,8 +137,9 @@ pub struct ImageSource {
 pub struct Run {
     /// The program and its arguments: the shell form already has the shell in front.
     pub args: Vec<String>,
-    /// Environment in order, as `NAME=value`: the image's, then build arguments. What must not be part of the key (proxies) is in `unkeyed_env`.
-    pub env: Vec<String>,
+    /// The image's variables and build arguments, in the order in which they were first set: `to_vec` gives
+    /// `NAME=value`. What must not be part of the key (proxies) is in `unkeyed_env`.
+    pub env: Environment,
     /// Predefined proxy arguments: seen by the process, not by the key.
     #[serde(skip)]
     pub unkeyed_env: Vec<String>,
@@ -128,8 +155,8 @@ pub struct Run {
     pub insecure: bool,
     /// `--device` names.
     pub devices: Vec<String>,
-    /// Files from heredocs that the shell reads: none for the usual form.
-    pub stdin: Option<String>,
+    /// `BUILDKIT_SANDBOX_HOSTNAME`.
+    pub hostname: Option<String>,
 }
 
 /// The network of a step.
@@ -201,6 +228,13 @@ pub enum MountKind {
         uid: u32,
         /// Group of the file.
         gid: u32,
+    },
+    /// A file whose content stands in the Dockerfile: a heredoc that begins with `#!`. Read-only.
+    Inline {
+        /// Its content.
+        content: String,
+        /// Its mode.
+        mode: u32,
     },
     /// A socket of an SSH agent.
     Ssh {

@@ -4,6 +4,29 @@
 //! [`Plan`]: one graph of fully expanded steps, pruned to the target, with cache keys. *Must never
 //! know* slots, drivers or processes, nor read a file.
 
+mod chain;
+mod config;
+mod copy;
+mod environment;
 mod graph;
+mod history;
+pub mod keys;
+mod lower;
+mod ports;
+mod request;
+mod run;
+mod scope;
+mod signal;
+mod stages;
 
+pub use config::Config;
+pub use copy::{is_git, is_url};
+pub use environment::{Environment, Variable};
 pub use graph::*;
+pub use history::{CreatedBy, quote};
+pub use lower::lower;
+pub use ports::Ports;
+pub use request::{ImageResolver, LowerRequest, NamedContext, ResolveError, ResolvedBase};
+
+/// Why there is no plan: every independent fault, with its place.
+pub type PlanError = crate::dockerfile::Diagnostics;

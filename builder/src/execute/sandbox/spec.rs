@@ -110,3 +110,12 @@ pub struct Limits {
     /// Wall time.
     pub timeout: Option<std::time::Duration>,
 }
+
+/// `/etc/hosts` of a step: BuildKit's two lines, then those asked for by `--add-host`.
+pub(super) fn hosts(extra: &[(String, String)]) -> String {
+    let mut text = String::from("127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    for (name, address) in extra {
+        text.push_str(&format!("{address}\t{name}\n"));
+    }
+    text
+}

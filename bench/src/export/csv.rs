@@ -1,0 +1,53 @@
+//! A row a build, for spreadsheets and data frames (RFC 4180).
+
+use crate::run::Run;
+use std::fmt::Write as _;
+
+/// Every sample, the wrong ones too, with their fault.
+pub fn export(run: &Run) -> String {
+    let mut text = "workload,cache,builder,policy,driver,jobs,round,position,wall_s,user_s,system_s,exit_code,load,io_pressure,fault\n".to_owned();
+    for case in &run.cases {
+        let subject = &case.case.subject;
+        for sample in &case.samples {
+            let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+                field(&case.case.workload),
+                case.case.scenario,
+                field(&subject.builder),
+                field(&subject.policy),
+                field(&subject.driver),
+                subject.jobs,
+                sample.round,
+                sample.position,
+                sample.wall,
+                sample.user,
+                sample.system,
+                sample.exit_code.map_or_else(String::new, |code| code.to_string()),
+                number(sample.load),
+                number(sample.io_pressure),
+                field(sample.fault.as_deref().unwrap_or_default()),
+            );
+        }
+    }
+    text
+}
+
+/// Quoted where it must be.
+pub(super) fn field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::sample::run;
+
+    #[test]
+    fn a_row_a_build() {
+        insta::assert_snapshot!(export(&run()));
+        assert_eq!(field("a \"b\", c"), "\"a \"\"b\"\", c\"");
+    }
+}

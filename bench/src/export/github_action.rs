@@ -1,0 +1,43 @@
+//! github-action-benchmark's `customSmallerIsBetter`: a list of name, unit, value, range, extra.
+
+use crate::run::Run;
+use crate::stats::Summary;
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+struct Entry {
+    name: String,
+    unit: &'static str,
+    value: f64,
+    range: String,
+    extra: String,
+}
+
+/// Medians; the range is half of what lies between the smallest and the largest.
+pub fn export(run: &Run) -> String {
+    let entries = run.cases.iter().filter_map(|case| {
+        let summary = Summary::of(&case.times())?;
+        let range = (summary.max - summary.min) / 2.0;
+        let extra = format!("n={}, {}", summary.count, case.command);
+        Some(Entry {
+            name: case.case.to_string(),
+            unit: "s",
+            value: summary.median,
+            range: format!("± {range:.3}"),
+            extra,
+        })
+    });
+    // Strings and finite numbers always serialise.
+    serde_json::to_string_pretty(&entries.collect::<Vec<_>>()).unwrap_or_default() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::sample::run;
+
+    #[test]
+    fn as_the_action_reads_it() {
+        insta::assert_snapshot!(export(&run()));
+    }
+}

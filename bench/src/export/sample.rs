@@ -1,0 +1,45 @@
+//! The run that the formats are shown with.
+
+use crate::environment::Environment;
+use crate::run::{Case, CaseSamples, RUN_SCHEMA, Run, Sample, Subject};
+use buildscope_workloads::Scenario;
+
+/// Two policies, three samples each, one of them wrong.
+pub(super) fn run() -> Run {
+    let case = |policy: &str, walls: [f64; 3]| {
+        let subject = Subject {
+            builder: "buildscope".into(),
+            binary: "".into(),
+            policy: policy.into(),
+            driver: "auto".into(),
+            jobs: 0,
+        };
+        let sample = |(round, wall): (u32, f64)| Sample {
+            round,
+            position: round,
+            wall,
+            user: wall / 4.0,
+            system: wall / 8.0,
+            exit_code: Some(0),
+            load: None,
+            io_pressure: None,
+            record: None,
+            fault: (wall > 100.0).then(|| "/x is missing".to_owned()),
+        };
+        CaseSamples {
+            case: Case { workload: "diamond".into(), scenario: Scenario::Cold, subject },
+            command: format!("buildscope build --policy {policy} --no-cache diamond"),
+            samples: (0..).zip(walls).map(sample).collect(),
+        }
+    };
+    Run {
+        schema: RUN_SCHEMA,
+        started: "2026-11-25T03:00:00Z".into(),
+        seed: 1,
+        runs: 3,
+        interrupted: false,
+        environment: Environment::default(),
+        page_cache: String::new(),
+        cases: vec![case("serial", [2.5, 2.25, 2.75]), case("stages", [1.5, 101.0, 1.75])],
+    }
+}

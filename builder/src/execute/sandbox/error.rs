@@ -1,0 +1,93 @@
+//! What can go wrong around a step's process.
+
+use rustix::io::Errno;
+use std::time::Duration;
+
+/// Why a step could not be run to its end. A process that ran and failed is no error: see [`Exit`](super::Exit).
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The process could not move into namespaces of its own.
+    #[error("cannot isolate the builder: {what}: {errno}{}", isolate_advice(*.errno))]
+    Isolate {
+        /// What was tried.
+        what: &'static str,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// The helper process could not be started.
+    #[error("cannot start the sandbox's helper process: {what}: {errno}")]
+    Start {
+        /// What was tried.
+        what: &'static str,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// The helper process has died; no step can run any more.
+    #[error("the sandbox's helper process is gone")]
+    Gone,
+    /// The box could not be built.
+    #[error("cannot set up the step's sandbox: {what}: {errno}")]
+    Setup {
+        /// What was tried.
+        what: String,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// The step's program could not be executed in its root file system.
+    #[error("cannot run `{program}`: {}", exec_advice(*.errno))]
+    Exec {
+        /// The program as the step names it.
+        program: String,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// The builder's side of a step failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The build was cancelled while the step ran; every process of the step is dead.
+    #[error("cancelled")]
+    Cancelled,
+    /// The step ran longer than it may; every process of the step is dead.
+    #[error("the step was stopped after {}: it ran longer than --timeout allows", seconds(*.0))]
+    TimedOut(Duration),
+}
+
+impl SandboxError {
+    pub(super) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { what, source }
+    }
+
+    pub(super) fn errno(what: &'static str) -> impl FnOnce(Errno) -> Self {
+        move |errno| Self::Io { what, source: errno.into() }
+    }
+}
+
+fn isolate_advice(errno: Errno) -> &'static str {
+    match errno {
+        Errno::PERM => {
+            " (an ordinary user needs unprivileged user namespaces: see kernel.unprivileged_userns_clone, user.max_user_namespaces and the AppArmor restriction on them; inside a container, run it with these allowed)"
+        }
+        Errno::NOSPC => " (user.max_user_namespaces or user.max_mnt_namespaces is used up)",
+        _ => "",
+    }
+}
+
+fn exec_advice(errno: Errno) -> String {
+    match errno {
+        Errno::NOENT => {
+            "no such file or directory in the step's file system (or its interpreter or loader is missing)".into()
+        }
+        Errno::NOEXEC => "exec format error: a binary for another architecture, or a script without `#!`".into(),
+        Errno::ACCESS => "permission denied: not executable for this user".into(),
+        other => other.to_string(),
+    }
+}
+
+pub(super) fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}

@@ -1,0 +1,170 @@
+//! A step's first process, pid 1 of its pid namespace: builds the box, starts the program, reaps, reports.
+//!
+//! It ends when the program ends; the kernel then kills whatever the program left running.
+
+use super::mounts::Template;
+use super::order::{Ending, Order, Report};
+use super::privileges::Privileges;
+use super::sys::{self, Exec};
+use super::wire::{Bytes, Wire};
+use super::{channel, mounts};
+use rustix::fs::{Gid, Mode};
+use rustix::io::Errno;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What the helper has ready for every step.
+pub(super) struct Ready {
+    pub(super) template: Template,
+    pub(super) privileges: Privileges,
+    pub(super) null: OwnedFd,
+    /// Whether setgroups(2) is allowed in this user namespace.
+    pub(super) groups: bool,
+}
+
+/// Runs the step that arrives on `channel`. This process does nothing else; it ends when this returns.
+pub(super) fn run(ready: &Ready, channel: &OwnedFd) {
+    // If the helper dies, so does the step; if it died before this line, the builder is gone as well and the
+    // channel has ended.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    // No one in the box may read this process's memory: it holds what the helper once held.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    sys::signal(libc::SIGCHLD, false);
+    let Ok(Some((bytes, fds))) = channel::receive_long(channel) else { return };
+    let Some(order) = Order::take(&mut &bytes[..]) else { return };
+    match start(ready, &order, &fds) {
+        Ok((program, made)) => {
+            report(channel, &Report::Running { made });
+            // Only the program holds its pipes now, so that their end is the program's.
+            drop(fds);
+            report(channel, &Report::Ended(wait(program)));
+        }
+        Err(failed) => report(channel, &failed),
+    }
+}
+
+/// Tells the builder that a step could not even be forked.
+pub(super) fn refuse(channel: &OwnedFd, what: &str, errno: Errno) {
+    report(channel, &Report::Failed { what: what.into(), errno: errno.raw_os_error() });
+}
+
+fn report(channel: &OwnedFd, report: &Report) {
+    let mut bytes = Vec::new();
+    report.put(&mut bytes);
+    // A builder that has gone needs no report.
+    let _ = channel::send(channel, &bytes, &[]);
+}
+
+type Made = Vec<(Bytes, bool)>;
+
+fn start(ready: &Ready, order: &Order, fds: &[OwnedFd]) -> Result<(i32, Made), Report> {
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |errno: Errno| Report::Failed { what: what.as_str().into(), errno: errno.raw_os_error() }
+    };
+    let fd = |index: u32| fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| failed("a descriptor")(Errno::BADF));
+    for tasks in &order.join {
+        // "0" is the writer itself: the kernel moves one thread without stopping the whole system's forks.
+        rustix::io::write(fd(*tasks)?, b"0").map_err(failed("joining a cgroup"))?;
+    }
+    // Mountpoints and device nodes get exactly the modes they are made with; the step gets docker's umask.
+    rustix::process::umask(Mode::empty());
+    let made = ready.template.enter(order, fds).map_err(|(what, errno): mounts::Failure| failed(&what)(errno))?;
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    rustix::system::sethostname(&order.hostname.0).map_err(failed("the host name"))?;
+    if order.own_network {
+        sys::loopback_up().map_err(failed("the loopback device"))?;
+    }
+    for (resource, limits) in &order.rlimits {
+        sys::set_rlimit(*resource, *limits).map_err(failed("a resource limit"))?;
+    }
+    let stdin = order.stdin.map_or(Ok(ready.null.as_fd()), fd)?;
+    let (stdout, stderr) = (fd(order.stdout)?, fd(order.stderr)?);
+    if !order.insecure {
+        ready.privileges.drop().map_err(failed("giving up privileges"))?;
+    }
+    let program = spawn(ready, order, [stdin, stdout, stderr])
+        .map_err(|errno| Report::NotExecuted { errno: errno.raw_os_error() })?;
+    Ok((program, made))
+}
+
+fn spawn(ready: &Ready, order: &Order, stdio: [BorrowedFd<'_>; 3]) -> Result<i32, Errno> {
+    let strings = |list: &[Bytes]| list.iter().map(|bytes| c_string(&bytes.0)).collect::<Result<Vec<_>, _>>();
+    let (args, env) = (strings(&order.args)?, strings(&order.env)?);
+    let candidates = candidates(args.first().ok_or(Errno::NOENT)?, &env)?;
+    let groups: Vec<_> = order.groups.iter().map(|&group| Gid::from_raw(group)).collect();
+    sys::spawn(&Exec {
+        candidates: &candidates,
+        args: &args,
+        env: &env,
+        workdir: &c_string(&order.workdir.0)?,
+        stdio,
+        uid: order.uid,
+        gid: order.gid,
+        groups: ready.groups.then_some(&groups),
+    })
+}
+
+fn c_string(bytes: &[u8]) -> Result<CString, Errno> {
+    CString::new(bytes).map_err(|_| Errno::INVAL)
+}
+
+/// The paths at which a program may be: itself where it has a slash, else in each directory of `PATH`.
+fn candidates(program: &CStr, env: &[CString]) -> Result<Vec<CString>, Errno> {
+    if program.to_bytes().contains(&b'/') {
+        return Ok(vec![program.to_owned()]);
+    }
+    let path = env.iter().rev().find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
+    path.unwrap_or_default()
+        .split(|&byte| byte == b':')
+        // An empty entry is the working directory.
+        .map(|directory| {
+            c_string(&[if directory.is_empty() { b"." } else { directory }, b"/", program.to_bytes()].concat())
+        })
+        .collect()
+}
+
+/// Reaps until the program has ended, and then what has ended by then.
+fn wait(program: i32) -> Ending {
+    let mut status = None;
+    let mut alone = false;
+    while status.is_none() {
+        match sys::wait_any(true) {
+            sys::Waited::Ended { pid, status: ended } if pid == program => status = Some(ended),
+            sys::Waited::Ended { .. } => {}
+            sys::Waited::Running | sys::Waited::NoChild => break,
+        }
+    }
+    // Orphans that have ended count towards the account; those that run are about to be killed.
+    loop {
+        match sys::wait_any(false) {
+            sys::Waited::Ended { .. } => {}
+            sys::Waited::Running => break,
+            sys::Waited::NoChild => {
+                alone = true;
+                break;
+            }
+        }
+    }
+    let usage = sys::children_usage();
+    let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+    Ending {
+        status: status.unwrap_or_default(),
+        alone,
+        user: micros(usage.ru_utime),
+        system: micros(usage.ru_stime),
+        peak: usage.ru_maxrss as u64 * 1024,
+        minor_faults: usage.ru_minflt as u64,
+        major_faults: usage.ru_majflt as u64,
+        blocks_in: usage.ru_inblock as u64,
+        blocks_out: usage.ru_oublock as u64,
+        tasks: tasks_started(),
+    }
+}
+
+/// How many tasks were started in this pid namespace beside this one: the last pid given out, since a new
+/// namespace counts from 1 and this process is 1. Threads count too.
+fn tasks_started() -> Option<u64> {
+    let load = std::fs::read_to_string("/proc/loadavg").ok()?;
+    load.split_ascii_whitespace().next_back()?.parse::<u64>().ok()?.checked_sub(1)
+}

@@ -1,0 +1,184 @@
+//! Moving the whole process into namespaces of its own, before it has threads.
+//!
+//! Every mount of a build lives in this mount namespace: when the process ends, however it ends, they end. An
+//! ordinary user needs a user namespace around it, in which the files of an image keep their owners as far as
+//! `/etc/subuid` and `/etc/subgid` give ids (the kernel's user_namespaces(7); shadow's newuidmap(1)).
+
+use super::error::SandboxError;
+use super::sys::{self, Forked};
+use rustix::io::Errno;
+use rustix::mount::MountPropagationFlags;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+/// How the process is isolated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Root of the machine: a mount namespace.
+    Root,
+    /// An ordinary user, with a range of ids: a user namespace and a mount namespace.
+    Rootless {
+        /// How many user ids there are, root of the namespace included.
+        ids: u32,
+    },
+    /// An ordinary user without a range of ids: only the ids 0 exist, and they are the user's own.
+    SingleId {
+        /// Why there is no range.
+        reason: NoRange,
+    },
+}
+
+/// Why an ordinary user has one id only; its text says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRange {
+    /// No line for the user.
+    #[error(
+        "{file} has no line for {user}: files and processes of other owners than root are impossible in this build; an administrator adds ids with `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}`"
+    )]
+    NoLine {
+        /// `/etc/subuid` or `/etc/subgid`.
+        file: &'static str,
+        /// The user's name or number.
+        user: String,
+    },
+    /// newuidmap or newgidmap is missing or refuses.
+    #[error(
+        "`{tool}` failed: files and processes of other owners than root are impossible in this build; it comes with the package uidmap (shadow-utils elsewhere) and must be setuid root"
+    )]
+    Tool {
+        /// The program.
+        tool: &'static str,
+    },
+}
+
+/// Moves this process into a mount namespace of its own (and, for an ordinary user, a user namespace), from which
+/// no mount reaches the rest of the system. Call it first in `main`: the process must have one thread.
+///
+/// # Errors
+/// Where the kernel or its configuration forbids namespaces.
+pub fn isolate_process() -> Result<Isolation, SandboxError> {
+    let isolation = match sys::unshare(libc::CLONE_NEWNS) {
+        Ok(()) => Isolation::Root,
+        Err(Errno::PERM) => user_namespace()?,
+        Err(errno) => return Err(SandboxError::Isolate { what: "a mount namespace", errno }),
+    };
+    let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
+    rustix::mount::mount_change("/", private)
+        .map_err(|errno| SandboxError::Isolate { what: "private mounts", errno })?;
+    Ok(isolation)
+}
+
+/// A line of `/etc/subuid` or `/etc/subgid`: first id and count.
+fn range(file: &'static str, user: &str, uid: u32) -> Result<(u32, u32), NoRange> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.split(':');
+            let owner = fields.next()?;
+            let (first, count) = (fields.next()?.parse().ok()?, fields.next()?.trim().parse().ok()?);
+            (owner == user || owner == uid.to_string()).then_some((first, count))
+        })
+        .max_by_key(|&(_, count)| count)
+        .ok_or_else(|| NoRange::NoLine { file, user: user.to_owned() })
+}
+
+fn user_name(uid: u32) -> String {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let line = passwd.lines().find(|line| line.split(':').nth(2) == Some(&uid.to_string()));
+    line.and_then(|line| line.split(':').next()).map_or_else(|| uid.to_string(), str::to_owned)
+}
+
+fn user_namespace() -> Result<Isolation, SandboxError> {
+    let isolate = |what| move |errno| SandboxError::Isolate { what, errno };
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let user = user_name(uid);
+    let ranges = range("/etc/subuid", &user, uid).and_then(|uids| Ok((uids, range("/etc/subgid", &user, uid)?)));
+    // A child that stays outside writes our maps: newuidmap must be in the parent namespace.
+    let mapper = match ranges {
+        Ok(ranges) => Ok((Mapper::fork(uid, gid, ranges).map_err(isolate("fork"))?, ranges)),
+        Err(reason) => Err(reason),
+    };
+    // Both namespaces at once, so that the mount namespace belongs to the user namespace.
+    sys::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(isolate("a user namespace"))?;
+    let isolation = match mapper {
+        Ok((mapper, ((_, uids), _))) => match mapper.map().map_err(isolate("the id maps"))? {
+            None => Isolation::Rootless { ids: uids + 1 },
+            Some(tool) => Isolation::SingleId { reason: NoRange::Tool { tool } },
+        },
+        Err(reason) => Isolation::SingleId { reason },
+    };
+    if matches!(isolation, Isolation::SingleId { .. }) {
+        map_own_ids(uid, gid).map_err(isolate("the id maps"))?;
+    }
+    let root = || {
+        rustix::thread::set_thread_res_gid(rustix::fs::Gid::ROOT, rustix::fs::Gid::ROOT, rustix::fs::Gid::ROOT)?;
+        rustix::thread::set_thread_res_uid(rustix::fs::Uid::ROOT, rustix::fs::Uid::ROOT, rustix::fs::Uid::ROOT)
+    };
+    root().map_err(isolate("becoming root of the user namespace"))?;
+    Ok(isolation)
+}
+
+/// What an ordinary user may do without help: its own ids as 0.
+fn map_own_ids(uid: u32, gid: u32) -> Result<(), Errno> {
+    let write = |file: &str, text: String| {
+        std::fs::write(Path::new("/proc/self").join(file), text)
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    };
+    write("setgroups", "deny".into())?;
+    write("uid_map", format!("0 {uid} 1"))?;
+    write("gid_map", format!("0 {gid} 1"))
+}
+
+/// A child in the old user namespace that waits for our word.
+struct Mapper {
+    pid: i32,
+    go: OwnedFd,
+    answer: OwnedFd,
+}
+
+const TOOLS: [&str; 2] = ["newuidmap", "newgidmap"];
+
+impl Mapper {
+    fn fork(uid: u32, gid: u32, ranges: ((u32, u32), (u32, u32))) -> Result<Self, Errno> {
+        let cloexec = rustix::pipe::PipeFlags::CLOEXEC;
+        let (wait, go) = rustix::pipe::pipe_with(cloexec)?;
+        let (answer, tell) = rustix::pipe::pipe_with(cloexec)?;
+        let target = std::process::id();
+        match sys::fork()? {
+            Forked::Parent { pid, .. } => Ok(Self { pid, go, answer }),
+            Forked::Child => {
+                drop((go, answer));
+                let mut word = [0];
+                if rustix::io::read(&wait, &mut word) == Ok(1) {
+                    let failed = write_maps(target, uid, gid, ranges);
+                    let _ = rustix::io::write(&tell, &[failed.map_or(2, |tool| tool as u8)]);
+                }
+                sys::exit(0)
+            }
+        }
+    }
+
+    /// Has the maps written; the tool that failed, if one did.
+    fn map(self) -> Result<Option<&'static str>, Errno> {
+        rustix::io::write(&self.go, b"!")?;
+        let mut answer = [0];
+        let read = rustix::io::retry_on_intr(|| rustix::io::read(&self.answer, &mut answer))?;
+        if let Some(pid) = rustix::process::Pid::from_raw(self.pid) {
+            rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()))?;
+        }
+        Ok(if read == 1 { TOOLS.get(usize::from(answer[0])).copied() } else { Some(TOOLS[0]) })
+    }
+}
+
+/// Runs both tools at the same time; gives the index of one that failed.
+fn write_maps(target: u32, uid: u32, gid: u32, (uids, gids): ((u32, u32), (u32, u32))) -> Option<usize> {
+    let started = [(TOOLS[0], uid, uids), (TOOLS[1], gid, gids)].map(|(tool, own, (first, count))| {
+        let mut command = Command::new(tool);
+        command.args([target, 0, own, 1, 1, first, count].map(|number| number.to_string()));
+        command.arg0(tool).stdin(std::process::Stdio::null()).spawn()
+    });
+    let ended = started.map(|child| child.and_then(|mut child| child.wait()).is_ok_and(|status| status.success()));
+    ended.iter().position(|success| !success)
+}

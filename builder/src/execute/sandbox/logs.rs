@@ -1,0 +1,154 @@
+//! A step's output, line by line, as it comes.
+
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::Receiver;
+
+/// The longest line handed on in one piece, in bytes: what bounds the memory a step's output takes.
+pub const LONGEST_LINE: usize = 64 * 1024;
+
+/// Where a line was written to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// A line of a step's output.
+#[derive(Clone, Copy, Debug)]
+pub struct LogLine<'a> {
+    /// Where it was written to.
+    pub stream: Stream,
+    /// When its last byte was read.
+    pub at: Instant,
+    /// The line without its line feed; not necessarily UTF-8.
+    pub text: &'a [u8],
+    /// Whether the line ends here. A line beyond [`LONGEST_LINE`] comes in pieces; the last output of a step may lack its line feed.
+    pub ended: bool,
+}
+
+/// Takes the lines of one step. Lines of one stream come in their order; while a call lasts, the step's
+/// output waits in its pipe: a slow sink slows the step, and nothing is lost.
+pub trait LogSink: Send {
+    /// Takes a line.
+    fn line(&mut self, line: LogLine<'_>);
+}
+
+impl<F: FnMut(LogLine<'_>) + Send> LogSink for F {
+    fn line(&mut self, line: LogLine<'_>) {
+        self(line);
+    }
+}
+
+/// Reads both streams to their ends.
+pub(super) async fn pump(stdout: OwnedFd, stderr: OwnedFd, sink: &mut dyn LogSink) -> std::io::Result<()> {
+    let mut out = Lines::new(Stream::Out, stdout)?;
+    let mut err = Lines::new(Stream::Err, stderr)?;
+    while !(out.ended && err.ended) {
+        tokio::select! {
+            read = out.read(), if !out.ended => { read?; out.hand_on(sink); }
+            read = err.read(), if !err.ended => { read?; err.hand_on(sink); }
+        }
+    }
+    Ok(())
+}
+
+struct Lines {
+    stream: Stream,
+    pipe: Receiver,
+    /// What was read and not handed on yet.
+    buffer: Vec<u8>,
+    /// How much of it is known to hold no line feed.
+    searched: usize,
+    ended: bool,
+}
+
+impl Lines {
+    fn new(stream: Stream, pipe: OwnedFd) -> std::io::Result<Self> {
+        let pipe = Receiver::from_owned_fd(pipe)?;
+        Ok(Self { stream, pipe, buffer: Vec::new(), searched: 0, ended: false })
+    }
+
+    /// Reads once. Cancel safe: bytes are in the buffer or still in the pipe.
+    async fn read(&mut self) -> std::io::Result<()> {
+        self.buffer.reserve(LONGEST_LINE);
+        self.ended = self.pipe.read_buf(&mut self.buffer).await? == 0;
+        Ok(())
+    }
+
+    fn hand_on(&mut self, sink: &mut dyn LogSink) {
+        let at = Instant::now();
+        let mut line = |text: &[u8], ended| sink.line(LogLine { stream: self.stream, at, text, ended });
+        let mut start = 0;
+        while let Some(length) = memchr::memchr(b'\n', &self.buffer[start.max(self.searched)..]) {
+            let end = start.max(self.searched) + length;
+            pieces(&self.buffer[start..end], &mut line);
+            start = end + 1;
+        }
+        // A piece of a line without end: what is left below the limit waits for its line feed.
+        while self.buffer.len() - start > LONGEST_LINE {
+            line(&self.buffer[start..start + LONGEST_LINE], false);
+            start += LONGEST_LINE;
+        }
+        if self.ended && start < self.buffer.len() {
+            line(&self.buffer[start..], false);
+            start = self.buffer.len();
+        }
+        self.buffer.drain(..start);
+        self.searched = self.buffer.len();
+    }
+}
+
+/// A whole line, in pieces where it is too long for one.
+fn pieces(text: &[u8], line: &mut impl FnMut(&[u8], bool)) {
+    let mut rest = text;
+    while rest.len() > LONGEST_LINE {
+        line(&rest[..LONGEST_LINE], false);
+        rest = &rest[LONGEST_LINE..];
+    }
+    line(rest, true);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// What arrives when these chunks are written, as (stream, text, ended).
+    async fn collect(chunks: Vec<Vec<u8>>) -> Vec<(Stream, Vec<u8>, bool)> {
+        let (out, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        let (err, other) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        drop(other);
+        let writer = std::thread::spawn(move || {
+            let mut write = std::fs::File::from(write);
+            chunks.iter().for_each(|chunk| write.write_all(chunk).unwrap());
+        });
+        let mut lines = Vec::new();
+        let mut sink = |line: LogLine<'_>| lines.push((line.stream, line.text.to_vec(), line.ended));
+        pump(out, err, &mut sink).await.unwrap();
+        writer.join().unwrap();
+        lines
+    }
+
+    #[tokio::test]
+    async fn lines_are_whole_in_order_and_the_rest_is_not_lost() {
+        let chunks = ["one\ntw", "o\n\n", "thr", "ee"].map(|text| text.as_bytes().to_vec());
+        let expected = [("one", true), ("two", true), ("", true), ("three", false)];
+        let expected: Vec<_> = expected.map(|(text, ended)| (Stream::Out, text.as_bytes().to_vec(), ended)).into();
+        assert_eq!(collect(chunks.into()).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_comes_in_pieces_of_bounded_size() {
+        let long = vec![b'x'; 3 * LONGEST_LINE + 5];
+        let lines = collect(vec![long.clone(), b"\nshort\n".to_vec()]).await;
+        assert!(lines.iter().all(|(_, text, _)| text.len() <= LONGEST_LINE));
+        let first_end = lines.iter().position(|(_, _, ended)| *ended).unwrap();
+        let joined: Vec<u8> = lines[..=first_end].iter().flat_map(|(_, text, _)| text.clone()).collect();
+        assert_eq!(joined, long);
+        assert_eq!(lines[first_end + 1..], [(Stream::Out, b"short".to_vec(), true)]);
+    }
+}

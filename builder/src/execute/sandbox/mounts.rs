@@ -1,0 +1,412 @@
+//! The file systems of a step: its root, `/proc`, `/sys`, `/dev`, what is masked, and its own mounts.
+//!
+//! What is the same for all steps is made once, in the helper's private root (the [`Template`]), and cloned
+//! from there. Everything is `nodev` but the few standard nodes, so a device node that a step makes (it has
+//! CAP_MKNOD, as under docker) cannot be opened.
+
+use super::order::{MountOrder, Order, SourceOrder};
+use super::place::{Kind, Root};
+use super::sys;
+use super::wire::Bytes;
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    UnmountFlags,
+};
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Where a step's root is attached in the helper's root, before the pivot.
+const NEW: &str = "/new";
+/// A procfs that stays fully visible: a user namespace may mount a new one only while it sees one.
+const PROC: &str = "/proc";
+/// The read-only, masked sysfs that steps with the host's network get.
+const SYS: &str = "/sys";
+/// Nothing, read-only: hides directories.
+const EMPTY: &str = "/empty";
+/// Where a step's files in memory are made.
+const SCRATCH: &str = "/scratch";
+/// The host's resolver configuration, as it is, as docker gives it to steps with the host's network.
+const RESOLV_CONF: &str = "/resolv.conf";
+/// The host table of a step without hosts of its own.
+const HOSTS: &str = "/hosts";
+
+/// What every mount but the root gets where nothing speaks against it.
+const HARMLESS: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+/// The nodes of every `/dev`, as runc makes them.
+const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+const LINKS: [(&str, &str); 5] = [
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+    ("pts/ptmx", "ptmx"),
+];
+
+/// docker's masked paths (moby's default OCI specification, `daemon/pkg/oci/defaults.go`).
+const MASKED_PROC: [&str; 10] = [
+    "acpi",
+    "asound",
+    "interrupts",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
+];
+const MASKED_SYS: [&str; 3] = ["firmware", "devices/virtual/powercap", "fs/cgroup"];
+/// docker's read-only paths.
+const READONLY_PROC: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+/// What was tried, for the error.
+pub(super) type Failure = (String, Errno);
+
+trait At<T> {
+    fn at(self, what: impl Into<String>) -> Result<T, Failure>;
+}
+
+impl<T> At<T> for Result<T, Errno> {
+    fn at(self, what: impl Into<String>) -> Result<T, Failure> {
+        self.map_err(|errno| (what.into(), errno))
+    }
+}
+
+/// What the helper keeps ready for all steps.
+pub(super) struct Template {
+    /// The masks of `/proc` that exist on this kernel: (path, is a directory).
+    masked: Vec<(String, bool)>,
+    readonly: Vec<String>,
+    /// Whether group 5 (tty) exists in this user namespace: ptys belong to it.
+    tty_group: bool,
+}
+
+impl Template {
+    /// Gives this process (the helper) a root of its own with nothing in it but what steps need. No host path
+    /// stays reachable, and every step clones a handful of mounts rather than all of the host's.
+    pub(super) fn pivot() -> Result<Self, (&'static str, Errno)> {
+        let at = |what: &'static str| move |errno| (what, errno);
+        sys::unshare(libc::CLONE_NEWNS).map_err(at("a mount namespace"))?;
+        let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
+        rustix::mount::mount_change("/", private).map_err(at("private mounts"))?;
+        // Any existing directory does: the new root is on top of it for a moment, in this namespace only.
+        let base = Path::new("/tmp");
+        rustix::mount::mount("buildscope", base, "tmpfs", MountFlags::NOSUID, Some(c"mode=755,size=1m"))
+            .map_err(at("a tmpfs as root"))?;
+        let directory = |path: &str| rustix::fs::mkdir(base.join(&path[1..]), Mode::from_raw_mode(0o755));
+        for path in [NEW, PROC, SYS, EMPTY, SCRATCH, "/dev"] {
+            directory(path).map_err(at("directories"))?;
+        }
+        let tree = |source: &str| {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+            rustix::mount::open_tree(CWD, source, flags)
+        };
+        let put = |tree: &OwnedFd, path: &str| attach(tree.as_fd(), CWD, &base.join(&path[1..]));
+        put(&tree("/proc").map_err(at("/proc"))?, PROC).map_err(at("/proc"))?;
+        let sys = tree("/sys").map_err(at("/sys"))?;
+        let readonly = HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY;
+        sys::mount_setattr(sys.as_fd(), readonly, MountAttrFlags::empty(), true).map_err(at("a read-only /sys"))?;
+        put(&sys, SYS).map_err(at("/sys"))?;
+        for path in MASKED_SYS {
+            let path = base.join("sys").join(path);
+            if path.exists() {
+                let empty = filesystem("tmpfs", &[("size", "0"), ("mode", "555")], readonly).map_err(at("a mask"))?;
+                attach(empty.as_fd(), CWD, &path).map_err(at("a mask"))?;
+            }
+        }
+        let empty = filesystem("tmpfs", &[("size", "0"), ("mode", "555")], readonly).map_err(at("a mask"))?;
+        put(&empty, EMPTY).map_err(at("a mask"))?;
+        for node in NODES {
+            let path = format!("/dev/{node}");
+            let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+            rustix::fs::open(base.join(&path[1..]), flags, Mode::from_raw_mode(0o666)).map_err(at("device nodes"))?;
+            put(&tree(&path).map_err(at("device nodes"))?, &path).map_err(at("device nodes"))?;
+        }
+        let resolv_conf = std::fs::read("/etc/resolv.conf").unwrap_or_default();
+        for (path, content) in [(RESOLV_CONF, &resolv_conf[..]), (HOSTS, super::spec::hosts(&[]).as_bytes())] {
+            write(CWD, &format!("{}{path}", base.display()), content, 0o644).map_err(at("/etc files"))?;
+            let flags = MountAttrFlags::empty();
+            let file = tree(&format!("{}{path}", base.display())).map_err(at("/etc files"))?;
+            sys::mount_setattr(file.as_fd(), readonly, flags, false).map_err(at("/etc files"))?;
+            put(&file, path).map_err(at("/etc files"))?;
+        }
+        let masked = MASKED_PROC.iter().filter_map(|name| {
+            let metadata = std::fs::symlink_metadata(Path::new("/proc").join(name)).ok()?;
+            Some(((*name).to_owned(), metadata.is_dir()))
+        });
+        let template = Self {
+            masked: masked.collect(),
+            readonly: READONLY_PROC
+                .iter()
+                .filter(|name| Path::new("/proc").join(name).exists())
+                .map(|name| (*name).to_owned())
+                .collect(),
+            tty_group: group_exists(5),
+        };
+        pivot(base).map_err(at("pivot_root"))?;
+        Ok(template)
+    }
+
+    /// Builds a step's view and makes it the root of this process. Gives the mountpoints that had to be made.
+    pub(super) fn enter(&self, order: &Order, fds: &[OwnedFd]) -> Result<Vec<(Bytes, bool)>, Failure> {
+        let fd = |index: u32| {
+            fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("a descriptor".to_owned(), Errno::BADF))
+        };
+        let rootfs = fd(order.rootfs)?;
+        let nodev = if order.insecure { MountAttrFlags::empty() } else { MountAttrFlags::MOUNT_ATTR_NODEV };
+        sys::mount_setattr(rootfs, nodev, MountAttrFlags::empty(), true).at("the root file system's options")?;
+        attach(rootfs, CWD, Path::new(NEW)).at("the root file system")?;
+        let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let top = rustix::fs::open(NEW, open, Mode::empty()).at("the root file system")?;
+        let mut root = Root::new(top.as_fd());
+
+        self.proc(&mut root, order.insecure)?;
+        self.sys(&mut root, order)?;
+        self.dev(&mut root, order)?;
+        let mut scratch = Scratch::default();
+        for (path, own) in [(RESOLV_CONF, &order.resolv_conf), (HOSTS, &order.hosts)] {
+            let file = match own {
+                Some(content) => scratch.file(&content.0, 0o644, (0, 0)),
+                None => clone(CWD, Path::new(path)),
+            };
+            let file = file.at(path)?;
+            let target = root.place(&Path::new("/etc").join(&path[1..]), Kind::File).at(path)?;
+            attach(file.as_fd(), target, Path::new("")).at(path)?;
+        }
+        for mount in &order.mounts {
+            let target = Path::new(OsStr::from_bytes(&mount.target.0));
+            own(&mut root, &mut scratch, target, mount, &fd)
+                .map_err(|(what, errno)| (format!("mount at {}: {what}", target.display()), errno))?;
+        }
+        let workdir = Path::new(OsStr::from_bytes(&order.workdir.0));
+        let owner = (Uid::from_raw(order.uid), Gid::from_raw(order.gid));
+        root.directory(workdir, owner).at(format!("the working directory {}", workdir.display()))?;
+        let made = root.made();
+        pivot(Path::new(NEW)).at("pivot_root")?;
+        Ok(made)
+    }
+
+    fn proc(&self, root: &mut Root<'_>, insecure: bool) -> Result<(), Failure> {
+        let proc = filesystem("proc", &[], HARMLESS).at("/proc")?;
+        attach(proc.as_fd(), root.place(Path::new("/proc"), Kind::Directory).at("/proc")?, Path::new(""))
+            .at("/proc")?;
+        if insecure {
+            return Ok(());
+        }
+        // The detached mount is attached now: paths below its descriptor are paths of the step.
+        for path in &self.readonly {
+            let tree = clone(proc.as_fd(), Path::new(path)).at(format!("/proc/{path}"))?;
+            let readonly = MountAttrFlags::MOUNT_ATTR_RDONLY | HARMLESS;
+            sys::mount_setattr(tree.as_fd(), readonly, MountAttrFlags::empty(), false).at(format!("/proc/{path}"))?;
+            attach(tree.as_fd(), &proc, Path::new(path)).at(format!("/proc/{path}"))?;
+        }
+        for (path, directory) in &self.masked {
+            let mask = clone(CWD, Path::new(if *directory { EMPTY } else { "/dev/null" })).at("a mask")?;
+            attach(mask.as_fd(), &proc, Path::new(path)).at(format!("/proc/{path}"))?;
+        }
+        Ok(())
+    }
+
+    fn sys(&self, root: &mut Root<'_>, order: &Order) -> Result<(), Failure> {
+        let target = root.place(Path::new("/sys"), Kind::Directory).at("/sys")?;
+        let readonly = if order.insecure { HARMLESS } else { HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY };
+        if !order.own_network && !order.insecure {
+            let tree = clone(CWD, Path::new(SYS)).at("/sys")?;
+            return attach(tree.as_fd(), target, Path::new("")).at("/sys");
+        }
+        // A new sysfs shows the devices of the step's own network namespace only.
+        let sys = filesystem("sysfs", &[], readonly).at("/sys")?;
+        attach(sys.as_fd(), target, Path::new("")).at("/sys")?;
+        if !order.insecure {
+            for path in MASKED_SYS {
+                let mask = clone(CWD, Path::new(EMPTY)).at("a mask")?;
+                match attach(mask.as_fd(), &sys, Path::new(path)) {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(errno) => return Err((format!("/sys/{path}"), errno)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn dev(&self, root: &mut Root<'_>, order: &Order) -> Result<(), Failure> {
+        let at = "/dev";
+        let (nosuid, nodev, noexec) =
+            (MountAttrFlags::MOUNT_ATTR_NOSUID, MountAttrFlags::MOUNT_ATTR_NODEV, MountAttrFlags::MOUNT_ATTR_NOEXEC);
+        let device = if order.insecure { nosuid } else { nosuid | nodev };
+        let dev = filesystem("tmpfs", &[("mode", "755"), ("size", "64m")], device).at(at)?;
+        attach(dev.as_fd(), root.place(Path::new("/dev"), Kind::Directory).at(at)?, Path::new("")).at(at)?;
+        let directory = |name: &str| rustix::fs::mkdirat(&dev, name, Mode::from_raw_mode(0o755)).at(at);
+        let node = |source: &Path, name: &Path| {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+            rustix::fs::openat(&dev, name, flags, Mode::from_raw_mode(0o666)).at(at)?;
+            let tree = clone(CWD, source).at(source.display().to_string())?;
+            attach(tree.as_fd(), &dev, name).at(source.display().to_string())
+        };
+        for name in NODES {
+            node(&Path::new("/dev").join(name), Path::new(name))?;
+        }
+        for (target, name) in LINKS {
+            rustix::fs::symlinkat(target, &dev, name).at(at)?;
+        }
+        let group: &[_] = if self.tty_group { &[("gid", "5")] } else { &[] };
+        let options = [&[("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620")], group].concat();
+        let size = order.shm_size.to_string();
+        for (name, kind, options, attributes) in [
+            ("pts", "devpts", &options[..], nosuid | noexec),
+            ("shm", "tmpfs", &[("mode", "1777"), ("size", &size)], nosuid | nodev | noexec),
+            ("mqueue", "mqueue", &[], nosuid | nodev | noexec),
+        ] {
+            directory(name)?;
+            let mount = filesystem(kind, options, attributes).at(format!("/dev/{name}"))?;
+            attach(mount.as_fd(), &dev, Path::new(name)).at(format!("/dev/{name}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Attaches a mount of the step's own.
+fn own<'fd>(
+    root: &mut Root<'_>,
+    scratch: &mut Scratch,
+    target: &Path,
+    order: &MountOrder,
+    fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, Failure>,
+) -> Result<(), Failure> {
+    let place = |root: &mut Root<'_>, kind| root.place(target, kind).at("its mountpoint");
+    match &order.source {
+        SourceOrder::Detached { mount, readonly } => {
+            let mount = fd(*mount)?;
+            let stat = rustix::fs::fstat(mount).at("its source")?;
+            let directory = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory;
+            let mut set = MountAttrFlags::MOUNT_ATTR_NODEV;
+            set.set(MountAttrFlags::MOUNT_ATTR_RDONLY, *readonly);
+            sys::mount_setattr(mount, set, MountAttrFlags::empty(), true).at("its options")?;
+            let target = place(root, if directory { Kind::Directory } else { Kind::File })?;
+            attach(mount, target, Path::new("")).at("attaching it")
+        }
+        SourceOrder::Tmpfs { size } => {
+            let size = size.map(|bytes| bytes.to_string());
+            let options: Vec<_> = size.iter().map(|size| ("size", size.as_str())).chain([("mode", "1777")]).collect();
+            let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+            let mount = filesystem("tmpfs", &options, attributes).at("a tmpfs")?;
+            let target = place(root, Kind::Directory)?;
+            attach(mount.as_fd(), target, Path::new("")).at("attaching it")
+        }
+        SourceOrder::Secret { content, mode, uid, gid } => {
+            let mount = scratch.file(&content.0, *mode, (*uid, *gid)).at("a file in memory")?;
+            let target = place(root, Kind::File)?;
+            attach(mount.as_fd(), target, Path::new("")).at("attaching it")
+        }
+    }
+}
+
+/// A tmpfs of this step for files that exist in memory only. It is mounted in the helper's old root, so only
+/// the clones of its single files outlive the pivot; it is made when the first file is.
+#[derive(Default)]
+struct Scratch {
+    mount: Option<OwnedFd>,
+    files: u32,
+}
+
+impl Scratch {
+    /// A detached mount of a new file, read-only.
+    fn file(&mut self, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Result<OwnedFd, Errno> {
+        let mount = match &self.mount {
+            Some(mount) => mount,
+            None => {
+                let mount = filesystem("tmpfs", &[("mode", "700")], HARMLESS)?;
+                attach(mount.as_fd(), CWD, Path::new(SCRATCH))?;
+                self.mount.insert(mount)
+            }
+        };
+        let name = self.files.to_string();
+        self.files += 1;
+        write(mount, &name, content, mode)?;
+        rustix::fs::chownat(
+            mount,
+            &name,
+            Some(Uid::from_raw(uid)),
+            Some(Gid::from_raw(gid)),
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?;
+        let tree = clone(mount, Path::new(&name))?;
+        sys::mount_setattr(tree.as_fd(), HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY, MountAttrFlags::empty(), false)?;
+        Ok(tree)
+    }
+}
+
+/// Writes a new file of exactly that mode, whatever the umask.
+fn write(at: impl AsFd, name: &str, content: &[u8], mode: u32) -> Result<(), Errno> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(at, name, flags, Mode::from_raw_mode(0o600))?;
+    let mut rest = content;
+    while !rest.is_empty() {
+        rest = &rest[rustix::io::write(&file, rest)?..];
+    }
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
+}
+
+/// A new file system, configured and mounted nowhere.
+fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        if value.is_empty() {
+            rustix::mount::fsconfig_set_flag(&context, *key)?;
+        } else {
+            rustix::mount::fsconfig_set_string(&context, *key, *value)?;
+        }
+    }
+    rustix::mount::fsconfig_create(&context)?;
+    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// A detached copy of the mount at a path with all mounts below it.
+fn clone(at: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    rustix::mount::open_tree(at, path, flags)
+}
+
+/// A detached copy of the mount at `path`, alone: what a bind mount of it would show.
+///
+/// # Errors
+/// Where the path does not exist, or the caller may not mount in its own namespace.
+pub fn detached(path: &Path) -> std::io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    Ok(rustix::mount::open_tree(CWD, path, flags)?)
+}
+
+/// Attaches a detached mount; with an empty path, on what `at` itself refers to.
+fn attach(mount: BorrowedFd<'_>, at: impl AsFd, path: &Path) -> Result<(), Errno> {
+    let mut flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    flags.set(MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH, path.as_os_str().is_empty());
+    rustix::mount::move_mount(mount, "", at, path, flags)
+}
+
+/// Makes a mounted directory the root and lets go of the old one.
+fn pivot(new: &Path) -> Result<(), Errno> {
+    rustix::process::chdir(new)?;
+    rustix::process::pivot_root(".", ".")?;
+    // The old root now lies over the new one; the working directory is still the new one's.
+    rustix::mount::unmount(".", UnmountFlags::DETACH)?;
+    rustix::process::chdir("/")
+}
+
+/// Whether a group id is mapped in this user namespace.
+fn group_exists(gid: u32) -> bool {
+    std::fs::read_to_string("/proc/self/gid_map").is_ok_and(|map| {
+        map.lines().any(|line| {
+            let mut numbers = line.split_ascii_whitespace().map_while(|number| number.parse::<u64>().ok());
+            let (Some(first), Some(_), Some(count)) = (numbers.next(), numbers.next(), numbers.next()) else {
+                return false;
+            };
+            (first..first + count).contains(&gid.into())
+        })
+    })
+}

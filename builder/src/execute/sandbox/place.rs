@@ -1,0 +1,237 @@
+//! Finding and making mountpoints inside a root file system without ever leaving it.
+
+use super::wire::Bytes;
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Timestamps, Uid};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+/// As many symbolic links as the kernel follows in one path (MAXSYMLINKS).
+const MAX_LINKS: usize = 40;
+
+/// What a mountpoint has to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Directory,
+    File,
+}
+
+/// A root file system under which mountpoints are looked for. All symbolic links are resolved inside of it:
+/// an absolute target begins at the root, `..` ends there.
+pub(super) struct Root<'a> {
+    fd: BorrowedFd<'a>,
+    /// What had to be made, in order.
+    made: Vec<(Bytes, bool)>,
+}
+
+impl<'a> Root<'a> {
+    pub(super) fn new(fd: BorrowedFd<'a>) -> Self {
+        Self { fd, made: Vec::new() }
+    }
+
+    /// What had to be made: (path below the root, is a directory).
+    pub(super) fn made(self) -> Vec<(Bytes, bool)> {
+        self.made
+    }
+
+    /// Opens (`O_PATH`) the place named by `path`, making what is missing. Mode 0755, owned by root.
+    pub(super) fn place(&mut self, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
+        let fast = self.open(path, OFlags::PATH);
+        if !matches!(fast, Err(Errno::NOENT)) {
+            return fast;
+        }
+        self.walk(path, kind, None)
+    }
+
+    /// Makes a directory that stays in the layer, as `mkdir -p`; what is made belongs to `owner`.
+    pub(super) fn directory(&mut self, path: &Path, owner: (Uid, Gid)) -> Result<OwnedFd, Errno> {
+        let fast = self.open(path, OFlags::PATH | OFlags::DIRECTORY);
+        if !matches!(fast, Err(Errno::NOENT)) {
+            return fast;
+        }
+        self.walk(path, Kind::Directory, Some(owner))
+    }
+
+    fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        rustix::fs::openat2(self.fd, inside(path), flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
+    }
+
+    /// Component by component, following symbolic links by hand: a dangling one is followed and its target made.
+    fn walk(&mut self, path: &Path, kind: Kind, keep: Option<(Uid, Gid)>) -> Result<OwnedFd, Errno> {
+        let mut todo: Vec<PathBuf> = reversed(path);
+        let mut done: Vec<(PathBuf, OwnedFd)> = Vec::new();
+        let mut links = 0;
+        while let Some(name) = todo.pop() {
+            if name == Path::new("..") {
+                done.pop();
+                continue;
+            }
+            let here = done.last().map_or(self.fd, |(_, fd)| fd.as_fd());
+            let nofollow = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let next = match rustix::fs::openat(here, &name, nofollow, Mode::empty()) {
+                Ok(fd) => fd,
+                Err(Errno::NOENT) => {
+                    let directory = !todo.is_empty() || kind == Kind::Directory;
+                    make(here, &name, directory, keep)?;
+                    if keep.is_none() {
+                        let path: PathBuf = done.iter().map(|(name, _)| name).chain([&name]).collect();
+                        self.made.push((path.as_os_str().as_bytes().into(), directory));
+                    }
+                    rustix::fs::openat(here, &name, nofollow, Mode::empty())?
+                }
+                Err(errno) => return Err(errno),
+            };
+            let stat = rustix::fs::fstat(&next)?;
+            if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Symlink {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(Errno::LOOP);
+                }
+                let target = rustix::fs::readlinkat(&next, "", Vec::new())?;
+                let target = Path::new(std::ffi::OsStr::from_bytes(target.as_bytes()));
+                if target.is_absolute() {
+                    done.clear();
+                }
+                todo.extend(reversed(target));
+            } else {
+                done.push((name, next));
+            }
+        }
+        match done.pop() {
+            Some((_, fd)) => Ok(fd),
+            None => self.fd.try_clone_to_owned().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+        }
+    }
+}
+
+/// Removes what was made for the mountpoints of a step that has ended, as far as the step left it empty.
+pub(super) fn remove_made(root: BorrowedFd<'_>, made: &[(Bytes, bool)]) {
+    for (path, directory) in made.iter().rev() {
+        let path = Path::new(std::ffi::OsStr::from_bytes(&path.0));
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
+        // No link is followed: the step may have put one where the directory was. Whatever cannot be
+        // removed any more (not empty, replaced, gone) has become the step's own doing and stays.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        let Ok(parent) = rustix::fs::openat2(root, inside(parent), flags, Mode::empty(), resolve) else { continue };
+        if !directory && !is_empty_file(&parent, name) {
+            continue;
+        }
+        let flags = if *directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        let _ = keeping_times(&parent, || rustix::fs::unlinkat(&parent, name, flags));
+    }
+}
+
+fn is_empty_file(parent: &OwnedFd, name: &std::ffi::OsStr) -> bool {
+    rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile && stat.st_size == 0
+    })
+}
+
+/// The path as seen from the root's descriptor.
+fn inside(path: &Path) -> &Path {
+    let path = path.strip_prefix("/").unwrap_or(path);
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+/// The components that matter, last first: a stack.
+fn reversed(path: &Path) -> Vec<PathBuf> {
+    path.components()
+        .rev()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name.into()),
+            Component::ParentDir => Some("..".into()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn make(parent: BorrowedFd<'_>, name: &Path, directory: bool, keep: Option<(Uid, Gid)>) -> Result<(), Errno> {
+    let make = || {
+        if directory {
+            rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))
+        } else {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o755)).map(drop)
+        }
+    };
+    match keep {
+        Some((uid, gid)) => {
+            make()?;
+            rustix::fs::chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+        }
+        None => keeping_times(parent, make),
+    }
+}
+
+/// Runs `change` in a directory and gives the directory its times back: a mountpoint must leave no trace.
+fn keeping_times(directory: impl AsFd, change: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
+    let stat = rustix::fs::fstat(&directory)?;
+    change()?;
+    let time = |tv_sec, tv_nsec| rustix::fs::Timespec { tv_sec, tv_nsec };
+    let times = Timestamps {
+        last_access: time(stat.st_atime as _, stat.st_atime_nsec as _),
+        last_modification: time(stat.st_mtime as _, stat.st_mtime_nsec as _),
+    };
+    rustix::fs::utimensat(&directory, ".", &times, AtFlags::empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn root(directory: &Path) -> OwnedFd {
+        rustix::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap()
+    }
+
+    #[test]
+    fn links_never_lead_out_and_what_was_made_goes_again() {
+        let temporary = tempfile::tempdir().unwrap();
+        let outside = temporary.path().join("outside");
+        let inner = temporary.path().join("root");
+        std::fs::create_dir_all(inner.join("etc")).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        symlink("../../outside", inner.join("up")).unwrap();
+        symlink(&outside, inner.join("absolute")).unwrap();
+        symlink("/run/dangling/resolv.conf", inner.join("etc/resolv.conf")).unwrap();
+        let before = std::fs::metadata(inner.join("etc")).unwrap().modified().unwrap();
+
+        let fd = root(&inner);
+        let mut places = Root::new(fd.as_fd());
+        for (path, kind) in [
+            ("/up/a", Kind::Directory),
+            ("/absolute/b", Kind::Directory),
+            ("/../../../etc/c", Kind::File),
+            ("/etc/resolv.conf", Kind::File),
+            ("/", Kind::Directory),
+        ] {
+            places.place(Path::new(path), kind).unwrap();
+        }
+        let made = places.made();
+        let paths: Vec<_> = made.iter().map(|(path, _)| String::from_utf8_lossy(&path.0)).collect();
+        let under = outside.strip_prefix("/").unwrap();
+        assert!(inner.join("outside/a").is_dir(), "`..` stops at the root");
+        assert!(inner.join(under).join("b").is_dir(), "absolute targets begin at the root");
+        assert_eq!(paths[..2], ["outside", "outside/a"]);
+        assert_eq!(paths[paths.len() - 4..], ["etc/c", "run", "run/dangling", "run/dangling/resolv.conf"]);
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+        assert_eq!(std::fs::metadata(inner.join("etc")).unwrap().modified().unwrap(), before);
+
+        std::fs::write(inner.join("outside/a/kept"), "by the step").unwrap();
+        remove_made(fd.as_fd(), &made);
+        assert!(inner.join("outside/a/kept").exists());
+        assert!(!inner.join("run").exists() && !inner.join("etc/c").exists() && !inner.join(under).exists());
+        assert_eq!(std::fs::metadata(inner.join("etc")).unwrap().modified().unwrap(), before);
+    }
+
+    #[test]
+    fn a_loop_of_links_is_an_error() {
+        let temporary = tempfile::tempdir().unwrap();
+        symlink("b", temporary.path().join("a")).unwrap();
+        symlink("a", temporary.path().join("b")).unwrap();
+        let fd = root(temporary.path());
+        assert_eq!(Root::new(fd.as_fd()).place(Path::new("/a"), Kind::File).unwrap_err(), Errno::LOOP);
+    }
+}

@@ -1,0 +1,364 @@
+//! The builder's side of a step: order, watch, account.
+
+use super::channel::{self, AsyncChannel};
+use super::error::SandboxError;
+use super::logs::{self, LogSink};
+use super::order::{Ending, MountOrder, Order, Report, Rlimit, SourceOrder};
+use super::spec::{Limits, MountSource, NetworkMode, StepSpec, hosts};
+use super::wire::{Bytes, Wire};
+use super::zygote::Zygote;
+use super::{place, sys};
+use buildscope_record::{ByteSize, Nanos, Phase, PhaseSpan, Probe, Resources};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
+use tokio_util::sync::CancellationToken;
+
+/// How a step's program ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal killed it.
+    Signal(i32),
+}
+
+impl Status {
+    /// Whether it exited with 0.
+    pub fn success(self) -> bool {
+        self == Self::Code(0)
+    }
+
+    /// The exit code as a shell gives it: 128 and the number for a signal.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Self::Code(code) => write!(f, "exit code: {code}"),
+            Self::Signal(signal) => match signal_name(signal) {
+                Some(name) => write!(f, "exit code: {}: killed by {name}", 128 + signal),
+                None => write!(f, "exit code: {}: killed by signal {signal}", 128 + signal),
+            },
+        }
+    }
+}
+
+/// The names of signal(7) for what ends a process.
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGILL => "SIGILL",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGUSR2 => "SIGUSR2",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ",
+        libc::SIGSYS => "SIGSYS",
+        _ => return None,
+    })
+}
+
+/// The end of a step and its account.
+#[derive(Clone, Debug)]
+pub struct Exit {
+    /// How its program ended.
+    pub status: Status,
+    /// Whether the kernel killed a process of the step for want of memory.
+    pub oom: bool,
+    /// What it used.
+    pub resources: Resources,
+}
+
+impl Zygote {
+    /// Runs a step to its end. When this returns, no process of the step is left. If the future is dropped,
+    /// the step is killed.
+    ///
+    /// Mountpoints that had to be made in the root file system are removed again, as BuildKit does, unless the step put
+    /// something into them; directories keep their times. The missing working directory is made and stays.
+    ///
+    /// # Errors
+    /// Where the box cannot be built or the program cannot be executed; where `cancel` fires or the time limit
+    /// is reached. A program that fails is no error.
+    pub async fn run(
+        &self,
+        spec: StepSpec,
+        mut log: impl LogSink,
+        cancel: CancellationToken,
+        probe: &Probe,
+    ) -> Result<Exit, SandboxError> {
+        let setup = probe.phase(Phase::SandboxSetup);
+        let limit = spec.limits.timeout;
+        let cloexec = rustix::pipe::PipeFlags::CLOEXEC;
+        let (stdout, write_out) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("a pipe"))?;
+        let (stderr, write_err) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("a pipe"))?;
+        let (ours, theirs) = channel::pair().map_err(SandboxError::errno("a socket pair"))?;
+        self.fork(spec.network != NetworkMode::Host, theirs.as_fd(), None)?;
+        drop(theirs);
+        let mut step = Step::new(ours)?;
+
+        let watch = async {
+            let ended = tokio::select! {
+                ended = step.drive(spec, [write_out, write_err], setup, probe) => ended,
+                () = cancel.cancelled() => Err(SandboxError::Cancelled),
+                limit = expired(limit) => Err(SandboxError::TimedOut(limit)),
+            };
+            if ended.is_err() {
+                step.kill();
+            }
+            step.dead().await?;
+            ended
+        };
+        let (ended, logged) = tokio::join!(watch, logs::pump(stdout, stderr, &mut log));
+        let Ended { ending, made, rootfs, teardown } = ended?;
+        logged.map_err(SandboxError::io("reading the step's output"))?;
+        place::remove_made(rootfs.as_fd(), &made);
+        let exit = Exit { status: status(ending.status), oom: false, resources: resources(&ending) };
+        teardown.end();
+        Ok(exit)
+    }
+}
+
+/// Never, without a limit.
+async fn expired(limit: Option<Duration>) -> Duration {
+    match limit {
+        Some(limit) => {
+            tokio::time::sleep(limit).await;
+            limit
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// A step's end as its init told it.
+struct Ended {
+    ending: Ending,
+    made: Vec<(Bytes, bool)>,
+    rootfs: OwnedFd,
+    teardown: PhaseSpan,
+}
+
+/// A step that runs; dropping it kills it.
+struct Step {
+    channel: AsyncChannel,
+    pidfd: Option<AsyncFd<OwnedFd>>,
+    dead: bool,
+}
+
+impl Step {
+    fn new(channel: OwnedFd) -> Result<Self, SandboxError> {
+        let channel = AsyncChannel::new(channel).map_err(SandboxError::io("a socket"))?;
+        Ok(Self { channel, pidfd: None, dead: false })
+    }
+
+    async fn drive(
+        &mut self,
+        spec: StepSpec,
+        output: [OwnedFd; 2],
+        setup: PhaseSpan,
+        probe: &Probe,
+    ) -> Result<Ended, SandboxError> {
+        let program = spec.args.first().cloned().unwrap_or_default();
+        let (order, fds) = order(spec, output)?;
+        let mut bytes = Vec::new();
+        order.put(&mut bytes);
+        let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+        self.channel.send_long(&bytes, &borrowed).await.map_err(SandboxError::io("giving the step its order"))?;
+        // Only the root stays with us: the ends of the pipes must be the step's alone.
+        let rootfs = fds.into_iter().nth(order.rootfs as usize).ok_or(SandboxError::Gone)?;
+
+        let made = match self.report().await? {
+            Some(Report::Running { made }) => made,
+            Some(Report::Failed { what, errno }) => {
+                let what = String::from_utf8_lossy(&what.0).into_owned();
+                return Err(SandboxError::Setup { what, errno: Errno::from_raw_os_error(errno) });
+            }
+            Some(Report::NotExecuted { errno }) => {
+                return Err(SandboxError::Exec { program, errno: Errno::from_raw_os_error(errno) });
+            }
+            Some(Report::Ended(_)) | None => return Err(SandboxError::Gone),
+        };
+        setup.end();
+        let process = probe.phase(Phase::Process);
+        let ending = match self.report().await? {
+            Some(Report::Ended(ending)) => ending,
+            // Whoever kills the init, kills the step: the OOM killer, or root from outside.
+            _ => Ending { status: libc::SIGKILL, ..Ending::default() },
+        };
+        process.end();
+        Ok(Ended { ending, made, rootfs, teardown: probe.phase(Phase::SandboxTeardown) })
+    }
+
+    /// The init's next report. The helper's datagram with the pidfd may come before or after the first.
+    async fn report(&mut self) -> Result<Option<Report>, SandboxError> {
+        loop {
+            let received = self.channel.receive().await.map_err(SandboxError::io("listening to the step"))?;
+            let Some((bytes, mut fds)) = received else { return Ok(None) };
+            match fds.pop() {
+                Some(pidfd) => self.pidfd = Some(sys::watched(pidfd).map_err(SandboxError::io("a pidfd"))?),
+                None => return Ok(Report::take(&mut &bytes[..])),
+            }
+        }
+    }
+
+    /// Kills the step's init, with which the kernel kills every process of its pid namespace.
+    fn kill(&mut self) {
+        if self.pidfd.is_none() {
+            // The helper sends it within a moment of our asking, or is dead.
+            let pidfd = self.channel.wait_for_fd(Duration::from_secs(1));
+            self.pidfd = pidfd.and_then(|fd| sys::watched(fd).ok());
+        }
+        if let Some(pidfd) = &self.pidfd {
+            // An error means that it is dead already.
+            let _ = rustix::process::pidfd_send_signal(pidfd.get_ref(), rustix::process::Signal::KILL);
+        }
+    }
+
+    /// Waits until no process of the step is left: an init is dead only after all others of its namespace.
+    async fn dead(&mut self) -> Result<(), SandboxError> {
+        while self.pidfd.is_none() {
+            if self.report().await?.is_none() {
+                break;
+            }
+        }
+        if let Some(pidfd) = &self.pidfd {
+            let _ready = pidfd.readable().await.map_err(SandboxError::io("waiting for the step's end"))?;
+        }
+        self.dead = true;
+        Ok(())
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if !self.dead {
+            self.kill();
+        }
+    }
+}
+
+/// The order that a specification amounts to, and the descriptors that go with it.
+fn order(spec: StepSpec, [stdout, stderr]: [OwnedFd; 2]) -> Result<(Order, Vec<OwnedFd>), SandboxError> {
+    let mut fds = Vec::new();
+    let mut give = |fd: OwnedFd| {
+        fds.push(fd);
+        fds.len() as u32 - 1
+    };
+    let stdin =
+        spec.stdin.map(|content| memory_file(&content)).transpose().map_err(SandboxError::errno("standard input"))?;
+    let mounts = spec.mounts.into_iter().map(|mount| MountOrder {
+        target: mount.target.as_os_str().as_bytes().into(),
+        source: match mount.source {
+            MountSource::Detached { mount, readonly } => SourceOrder::Detached { mount: give(mount), readonly },
+            MountSource::Tmpfs { size } => SourceOrder::Tmpfs { size },
+            MountSource::Secret { content, mode, uid, gid } => {
+                SourceOrder::Secret { content: Bytes(content), mode, uid, gid }
+            }
+        },
+    });
+    let mounts = mounts.collect();
+    let order = Order {
+        args: spec.args.iter().map(Bytes::from).collect(),
+        env: spec.env.iter().map(Bytes::from).collect(),
+        workdir: spec.workdir.as_os_str().as_bytes().into(),
+        uid: spec.user.uid,
+        gid: spec.user.gid,
+        groups: spec.user.groups,
+        hostname: spec.hostname.into(),
+        hosts: (!spec.extra_hosts.is_empty()).then(|| hosts(&spec.extra_hosts).into()),
+        resolv_conf: None,
+        mounts,
+        own_network: spec.network != NetworkMode::Host,
+        insecure: spec.insecure,
+        devices: spec.devices.iter().map(|path| path.as_os_str().as_bytes().into()).collect(),
+        shm_size: spec.limits.shm_size.unwrap_or(SHM_SIZE),
+        rlimits: rlimits(&spec.limits)?,
+        join: Vec::new(),
+        stdin: stdin.map(&mut give),
+        stdout: give(stdout),
+        stderr: give(stderr),
+        rootfs: give(spec.rootfs),
+    };
+    Ok((order, fds))
+}
+
+/// docker's `--shm-size`.
+const SHM_SIZE: u64 = 64 << 20;
+
+/// A file without a name that holds these bytes, at its beginning.
+fn memory_file(content: &[u8]) -> Result<OwnedFd, Errno> {
+    let file = rustix::fs::memfd_create("stdin", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut rest = content;
+    while !rest.is_empty() {
+        rest = &rest[rustix::io::write(&file, rest)?..];
+    }
+    rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+/// docker's names of resource limits to the kernel's numbers.
+fn rlimits(limits: &Limits) -> Result<Vec<Rlimit>, SandboxError> {
+    let number = |name: &str| {
+        Some(match name {
+            "as" => libc::RLIMIT_AS,
+            "core" => libc::RLIMIT_CORE,
+            "cpu" => libc::RLIMIT_CPU,
+            "data" => libc::RLIMIT_DATA,
+            "fsize" => libc::RLIMIT_FSIZE,
+            "locks" => libc::RLIMIT_LOCKS,
+            "memlock" => libc::RLIMIT_MEMLOCK,
+            "msgqueue" => libc::RLIMIT_MSGQUEUE,
+            "nice" => libc::RLIMIT_NICE,
+            "nofile" => libc::RLIMIT_NOFILE,
+            "nproc" => libc::RLIMIT_NPROC,
+            "rss" => libc::RLIMIT_RSS,
+            "rtprio" => libc::RLIMIT_RTPRIO,
+            "rttime" => libc::RLIMIT_RTTIME,
+            "sigpending" => libc::RLIMIT_SIGPENDING,
+            "stack" => libc::RLIMIT_STACK,
+            _ => return None,
+        })
+    };
+    let limit = |(name, &limit): (&String, &(u64, u64))| match number(name) {
+        Some(number) => Ok((number, limit)),
+        None => Err(SandboxError::Setup { what: format!("the resource limit `{name}`"), errno: Errno::INVAL }),
+    };
+    limits.ulimits.iter().map(limit).collect()
+}
+
+fn status(raw: i32) -> Status {
+    if libc::WIFSIGNALED(raw) { Status::Signal(libc::WTERMSIG(raw)) } else { Status::Code(libc::WEXITSTATUS(raw)) }
+}
+
+fn resources(ending: &Ending) -> Resources {
+    let micros = |micros: u64| Nanos(micros * 1000);
+    Resources {
+        cpu_user: micros(ending.user),
+        cpu_system: micros(ending.system),
+        read: ByteSize(ending.blocks_in * 512),
+        written: ByteSize(ending.blocks_out * 512),
+        peak_memory: ByteSize(ending.peak),
+        minor_faults: ending.minor_faults,
+        major_faults: ending.major_faults,
+        processes: ending.tasks,
+        ..Resources::default()
+    }
+}

@@ -1,0 +1,339 @@
+//! The system calls that rustix does not have, each with the proof that it is used rightly.
+
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use tokio::io::unix::AsyncFd;
+
+/// Which side of a fork one is on.
+pub(super) enum Forked {
+    Child,
+    Parent { pid: i32, pidfd: OwnedFd },
+}
+
+/// `struct clone_args` of linux/sched.h, up to the `cgroup` field.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Forks into new namespaces (`CLONE_NEW*`) and, where given, into a cgroup v2 directory.
+///
+/// Only for a process with one thread: the child may then do whatever its parent could.
+pub(super) fn clone3(namespaces: c_int, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked, Errno> {
+    let mut pidfd: c_int = -1;
+    let mut args = CloneArgs {
+        flags: (namespaces | libc::CLONE_PIDFD) as u64,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    if let Some(cgroup) = cgroup {
+        // CLONE_INTO_CGROUP of linux/sched.h, which libc has only for some targets.
+        args.flags |= 0x2_0000_0000;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: `args` is a valid clone_args of the size given and outlives the call. Without CLONE_VM and
+    // with a null stack the child goes on here on its own copy of the stack, as after fork(2); with one
+    // thread no lock can be held by a thread that the child lacks.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) };
+    match pid {
+        -1 => Err(last_errno()),
+        0 => Ok(Forked::Child),
+        // SAFETY: CLONE_PIDFD stored a new descriptor, which nobody else owns.
+        pid => Ok(Forked::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }),
+    }
+}
+
+/// `fork(2)`; the same duty as [`clone3`]: only while the process has one thread.
+pub(super) fn fork() -> Result<Forked, Errno> {
+    clone3(0, None)
+}
+
+/// `unshare(2)`.
+pub(super) fn unshare(namespaces: c_int) -> Result<(), Errno> {
+    // SAFETY: new namespaces change what paths and ids mean to this process, not its memory or descriptors
+    // (CLONE_FILES is not among the flags used here).
+    check(unsafe { libc::unshare(namespaces) }.into())
+}
+
+/// Makes `target` (0, 1 or 2) another name of `fd`, open across an exec.
+pub(super) fn redirect(fd: BorrowedFd<'_>, target: c_int) -> Result<(), Errno> {
+    // SAFETY: nothing owns the standard descriptors of the helper or of a starting step but the process itself.
+    check(unsafe { libc::dup2(fd.as_raw_fd(), target) }.into())
+}
+
+/// A descriptor that the tokio runtime watches. Only inside a runtime.
+pub(super) fn watched(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd is open and names one description for as long as it lives; the AsyncFd owns it, and
+    // nobody here takes it out.
+    unsafe { AsyncFd::register(fd) }.map_err(Into::into)
+}
+
+/// Ends this process without running destructors or exit handlers that belong to the process it was forked from.
+pub(super) fn exit(code: i32) -> ! {
+    // SAFETY: _exit(2) takes any code and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// `mount_setattr(2)` on the mount behind `fd`, with all mounts below it where `recursive`.
+pub(super) fn mount_setattr(
+    fd: BorrowedFd<'_>,
+    set: MountAttrFlags,
+    clear: MountAttrFlags,
+    recursive: bool,
+) -> Result<(), Errno> {
+    #[repr(C)]
+    struct MountAttr {
+        set: u64,
+        clear: u64,
+        propagation: u64,
+        userns: u64,
+    }
+    let attr = MountAttr { set: set.bits().into(), clear: clear.bits().into(), propagation: 0, userns: 0 };
+    let flags = libc::AT_EMPTY_PATH
+        | if recursive {
+            0x8000 /* AT_RECURSIVE of linux/fcntl.h */
+        } else {
+            0
+        };
+    // SAFETY: the path is an empty C string and `attr` a mount_attr of the size given; both outlive the call.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
+    })
+}
+
+/// One instruction of classic BPF: `struct sock_filter`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BpfInstruction {
+    pub(super) code: u16,
+    pub(super) jt: u8,
+    pub(super) jf: u8,
+    pub(super) k: u32,
+}
+
+/// Loads a seccomp filter for this process and what it will start. It needs CAP_SYS_ADMIN or no_new_privs.
+pub(super) fn seccomp(program: &[BpfInstruction]) -> Result<(), Errno> {
+    #[repr(C)]
+    struct Program {
+        length: u16,
+        filter: *const BpfInstruction,
+    }
+    let length = program.len().try_into().map_err(|_| Errno::TOOBIG)?;
+    let program = Program { length, filter: program.as_ptr() };
+    // SAFETY: `program` is a sock_fprog whose filter has `length` instructions; the kernel copies and checks it.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) })
+}
+
+/// Brings up the loopback device of this process's network namespace.
+pub(super) fn loopback_up() -> Result<(), Errno> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType};
+    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    // SAFETY: an ifreq is plain data; all zeroes are valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    request.ifr_name[..2].copy_from_slice(&[b'l' as c_char, b'o' as c_char]);
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+    // SAFETY: SIOCSIFFLAGS reads an ifreq, which is what it gets.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }.into())
+}
+
+/// Sets how a signal is taken: ignored, or as it is by default.
+pub(super) fn signal(signal: c_int, ignore: bool) {
+    let handler = if ignore { libc::SIG_IGN } else { libc::SIG_DFL };
+    // SAFETY: neither disposition runs code. An error (no such signal) leaves things as they were.
+    unsafe { libc::signal(signal, handler) };
+}
+
+/// Unblocks all signals.
+pub(super) fn unblock_signals() {
+    // SAFETY: the set is initialised by sigemptyset before it is used; no old set is asked for.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Overwrites this process's environment in memory: `/proc/<pid>/environ` shows it to whoever may look.
+/// Only for the forked helper, which never reads it again.
+pub(super) fn erase_environment() {
+    unsafe extern "C" {
+        static mut environ: *mut *mut c_char;
+    }
+    // SAFETY: with one thread nobody else reads or changes `environ`: a null-terminated array of writable C
+    // strings (execve(2) puts them on the stack). Each is overwritten within its length; then the array is cut to nothing.
+    unsafe {
+        let mut entry = environ;
+        while !entry.is_null() && !(*entry).is_null() {
+            let length = libc::strlen(*entry);
+            std::ptr::write_bytes(*entry, 0, length);
+            entry = entry.add(1);
+        }
+        if !environ.is_null() {
+            *environ = std::ptr::null_mut();
+        }
+    }
+}
+
+/// The answer of [`wait_any`].
+pub(super) enum Waited {
+    /// A child ended, with this status as `waitpid(2)` gives it.
+    Ended { pid: i32, status: i32 },
+    /// There are children, and none has ended.
+    Running,
+    /// There is no child.
+    NoChild,
+}
+
+/// Waits for any child; without `block`, only looks.
+pub(super) fn wait_any(block: bool) -> Waited {
+    let flags = libc::__WALL | if block { 0 } else { libc::WNOHANG };
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is written by the call.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, flags) };
+        match pid {
+            -1 if last_errno() == Errno::INTR => {}
+            -1 => return Waited::NoChild,
+            0 => return Waited::Running,
+            pid => return Waited::Ended { pid, status },
+        }
+    }
+}
+
+/// Sets a resource limit by its number (`RLIMIT_*`).
+pub(super) fn set_rlimit(resource: u32, (soft, hard): (u64, u64)) -> Result<(), Errno> {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: `limit` is an rlimit; a resource that does not exist is an error of the kernel's.
+    check(unsafe { libc::setrlimit(resource as _, &raw const limit) }.into())
+}
+
+/// What all waited-for children used.
+pub(super) fn children_usage() -> libc::rusage {
+    // SAFETY: a rusage is plain data that the call fills; RUSAGE_CHILDREN cannot fail.
+    unsafe {
+        let mut usage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
+        usage
+    }
+}
+
+/// What a new process needs before it becomes the step's program; nothing here is allocated after the fork.
+pub(super) struct Exec<'a> {
+    /// Paths to try in order, as `execvp(3)` does.
+    pub(super) candidates: &'a [CString],
+    pub(super) args: &'a [CString],
+    pub(super) env: &'a [CString],
+    pub(super) workdir: &'a CStr,
+    pub(super) stdio: [BorrowedFd<'a>; 3],
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// None: this user namespace denies setgroups(2).
+    pub(super) groups: Option<&'a [rustix::fs::Gid]>,
+}
+
+/// Starts a program: `vfork(2)` semantics, so that the return says whether the exec succeeded.
+/// Gives its pid.
+pub(super) fn spawn(exec: &Exec<'_>) -> Result<i32, Errno> {
+    struct Shared<'a> {
+        exec: &'a Exec<'a>,
+        argv: Vec<*const c_char>,
+        envp: Vec<*const c_char>,
+        failed: Option<Errno>,
+    }
+    let pointers = |list: &[CString]| list.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect();
+    let mut shared = Shared { exec, argv: pointers(exec.args), envp: pointers(exec.env), failed: None };
+
+    extern "C" fn child(shared: *mut c_void) -> c_int {
+        // SAFETY: `spawn` passes a `Shared` that lives until the child has exec'ed or exited, and is
+        // suspended for that long (CLONE_VFORK): nobody else touches it.
+        let shared = unsafe { &mut *shared.cast::<Shared<'_>>() };
+        shared.failed = Some(become_program(shared.exec, &shared.argv, &shared.envp));
+        127
+    }
+
+    let mut stack = vec![0_u128; 64 * 1024 / 16];
+    // SAFETY: the stack grows down from one past the end of `stack` (16-byte aligned, 64 KiB), which outlives
+    // the child's use of it, as `shared` does: CLONE_VFORK suspends us until the child has exec'ed or
+    // exited. The child makes raw system calls only; it neither allocates nor unwinds.
+    let pid = unsafe {
+        libc::clone(
+            child,
+            stack.as_mut_ptr_range().end.cast(),
+            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+            (&raw mut shared).cast(),
+        )
+    };
+    if pid == -1 {
+        return Err(last_errno());
+    }
+    match shared.failed {
+        None => Ok(pid),
+        Some(errno) => Err(errno),
+    }
+}
+
+/// The child's part of [`spawn`]; returns only if it fails.
+fn become_program(exec: &Exec<'_>, argv: &[*const c_char], envp: &[*const c_char]) -> Errno {
+    use rustix::fs::{Gid, Uid};
+    let prepare = || {
+        rustix::process::setsid()?;
+        for (fd, target) in exec.stdio.iter().zip(0..) {
+            // The sources are all above 2 and close on exec; the duplicates do not.
+            redirect(*fd, target)?;
+        }
+        if let Some(groups) = exec.groups {
+            rustix::thread::set_thread_groups(groups)?;
+        }
+        let (gid, uid) = (Gid::from_raw(exec.gid), Uid::from_raw(exec.uid));
+        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+        for number in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE, libc::SIGCHLD] {
+            signal(number, false);
+        }
+        rustix::process::chdir(exec.workdir)
+    };
+    if let Err(errno) = prepare() {
+        return errno;
+    }
+    let mut answer = Errno::NOENT;
+    for candidate in exec.candidates {
+        // SAFETY: a C string and two null-terminated arrays of C strings, all alive in the suspended parent.
+        unsafe { libc::execve(candidate.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+        match last_errno() {
+            Errno::NOENT | Errno::NOTDIR => {}
+            // As execvp(3): a file that may not be executed is remembered, a later one may be better.
+            Errno::ACCESS => answer = Errno::ACCESS,
+            errno => return errno,
+        }
+    }
+    answer
+}
+
+fn check(result: libc::c_long) -> Result<(), Errno> {
+    if result == -1 { Err(last_errno()) } else { Ok(()) }
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}

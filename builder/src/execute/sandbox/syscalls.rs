@@ -1,0 +1,84 @@
+//! The numbers of the system calls that docker's profile allows, by architecture.
+//!
+//! From the kernel's own tables (`asm/unistd_64.h`, `asm/unistd_32.h`, `asm-generic/unistd.h`) and the profile's
+//! names, less what asks for a capability that steps do not have. Numbers from 424 on are the same everywhere.
+//! `io_uring` is refused, as by docker since version 25.
+
+use std::ops::RangeInclusive;
+
+/// One system call convention.
+pub(super) struct Abi {
+    /// `AUDIT_ARCH_*` of linux/audit.h.
+    pub(super) audit_arch: u32,
+    /// Allowed whatever the arguments.
+    pub(super) allowed: &'static [RangeInclusive<u32>],
+    /// The last number that the profile knows: `removexattrat`. What comes after does not exist for a step.
+    pub(super) newest: u32,
+    pub(super) socket: u32,
+    pub(super) personality: u32,
+    pub(super) clone: u32,
+    pub(super) clone3: u32,
+}
+
+/// What a program on this machine may speak: its own convention, and the 32-bit one that docker adds on x86-64.
+/// x32 (bit 30 of the number) is above the newest number: it does not exist. Of 32-bit ARM, no program runs.
+#[cfg(target_arch = "x86_64")]
+pub(super) const NATIVE: &[Abi] = &[X86_64, X86];
+/// What a program on this machine may speak.
+#[cfg(target_arch = "aarch64")]
+pub(super) const NATIVE: &[Abi] = &[AARCH64];
+
+#[cfg(target_arch = "x86_64")]
+const X86_64: Abi = Abi {
+    audit_arch: 0xc000_003e,
+    #[rustfmt::skip]
+    allowed: &[
+        0..=40, 42..=55, 57..=102, 104..=133, 137..=138, 140..=152, 154..=154, 157..=162, 186..=211,
+        213..=226, 228..=235, 240..=245, 247..=247, 251..=255, 257..=271, 273..=278, 280..=297,
+        299..=299, 301..=303, 305..=307, 309..=311, 314..=319, 322..=322, 324..=334, 424..=424,
+        434..=434, 436..=437, 439..=439, 441..=441, 444..=449, 451..=456, 459..=466,
+    ],
+    newest: 466,
+    socket: 41,
+    personality: 135,
+    clone: 56,
+    clone3: 435,
+};
+
+#[cfg(target_arch = "x86_64")]
+const X86: Abi = Abi {
+    audit_arch: 0x4000_0003,
+    #[rustfmt::skip]
+    allowed: &[
+        0..=16, 19..=20, 23..=24, 26..=27, 29..=30, 33..=33, 36..=43, 45..=47, 49..=50, 54..=55,
+        57..=57, 60..=61, 63..=66, 70..=71, 75..=78, 80..=83, 85..=85, 90..=97, 99..=100, 102..=102,
+        104..=108, 114..=114, 116..=119, 122..=126, 132..=133, 138..=148, 150..=165, 168..=168,
+        170..=187, 190..=216, 218..=221, 224..=250, 252..=252, 254..=263, 265..=272, 277..=282,
+        284..=284, 289..=293, 295..=309, 311..=316, 318..=335, 337..=337, 339..=341, 343..=345,
+        347..=348, 351..=356, 358..=358, 360..=373, 375..=386, 393..=403, 405..=414, 416..=424,
+        434..=434, 436..=437, 439..=439, 441..=441, 444..=449, 451..=456, 459..=466,
+    ],
+    newest: 466,
+    socket: 359,
+    personality: 136,
+    clone: 120,
+    clone3: 435,
+};
+
+#[cfg(target_arch = "aarch64")]
+const AARCH64: Abi = Abi {
+    audit_arch: 0xc000_00b7,
+    #[rustfmt::skip]
+    allowed: &[
+        0..=17, 19..=38, 43..=57, 59..=59, 61..=88, 90..=91, 93..=96, 98..=103, 107..=111,
+        113..=115, 117..=141, 143..=160, 163..=169, 171..=197, 199..=216, 221..=223, 226..=234,
+        240..=240, 242..=243, 260..=261, 263..=264, 266..=267, 269..=271, 274..=279, 281..=281,
+        283..=293, 424..=424, 434..=434, 436..=437, 439..=439, 441..=441, 444..=449, 451..=456,
+        459..=466,
+    ],
+    newest: 466,
+    socket: 198,
+    personality: 92,
+    clone: 220,
+    clone3: 435,
+};

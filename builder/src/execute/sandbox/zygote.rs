@@ -1,0 +1,145 @@
+//! The helper: a process with one thread, forked before the builder has more, that forks the steps.
+//!
+//! A threaded process must not do more than exec after a fork, and a step needs more: namespaces, mounts,
+//! privileges. The helper also makes ready, once and beside the builder's own start, what all steps share.
+
+use super::channel;
+use super::error::SandboxError;
+use super::init::{self, Ready};
+use super::mounts::Template;
+use super::privileges::Privileges;
+use super::sys::{self, Forked};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The namespaces of every step. Time is not virtualised, as under docker.
+const NAMESPACES: i32 =
+    libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+
+/// The handle of the helper process. Steps may be run at the same time from any thread; dropping it
+/// ends the helper and kills every step that still runs.
+#[derive(Debug)]
+pub struct Zygote {
+    socket: OwnedFd,
+    pid: i32,
+}
+
+impl Zygote {
+    /// Forks the helper. Call it from `main`, after [`isolate_process`](super::isolate_process) and before any
+    /// other thread exists: the helper is a copy of this process, and locks held by other threads would never open in it.
+    ///
+    /// # Errors
+    /// Where the process has other threads already, or cannot fork.
+    pub fn start() -> Result<Self, SandboxError> {
+        let start = |what| move |errno| SandboxError::Start { what, errno };
+        if threads() > 1 {
+            return Err(SandboxError::Start { what: "the process has other threads already", errno: Errno::BUSY });
+        }
+        let (ours, theirs) = channel::pair().map_err(start("a socket pair"))?;
+        match sys::fork().map_err(start("fork"))? {
+            Forked::Child => {
+                drop(ours);
+                serve(&theirs);
+                sys::exit(0)
+            }
+            Forked::Parent { pid, .. } => Ok(Self { socket: ours, pid }),
+        }
+    }
+
+    /// The helper's process id.
+    pub fn pid(&self) -> u32 {
+        self.pid as u32
+    }
+
+    /// Asks for a new step whose init will take its order from `channel`. The helper sends the init's pidfd there first.
+    pub(super) fn fork(
+        &self,
+        own_network: bool,
+        channel: BorrowedFd<'_>,
+        cgroup: Option<BorrowedFd<'_>>,
+    ) -> Result<(), SandboxError> {
+        let fds: Vec<_> = [channel].into_iter().chain(cgroup).collect();
+        channel::send(&self.socket, &[u8::from(own_network)], &fds).map_err(|_| SandboxError::Gone)
+    }
+}
+
+impl Drop for Zygote {
+    fn drop(&mut self) {
+        // The end of the socket ends the helper; waiting for it leaves no zombie behind.
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+        if let Some(pid) = rustix::process::Pid::from_raw(self.pid) {
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+        }
+    }
+}
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
+}
+
+/// The helper's life.
+fn serve(socket: &OwnedFd) {
+    // Ctrl-C reaches the whole foreground process group; ending the steps is the builder's decision.
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGCHLD] {
+        sys::signal(signal, true);
+    }
+    sys::unblock_signals();
+    let _ = rustix::thread::set_name(c"buildscope-box");
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    // /proc/1 in the box is a copy of this process: nothing of the builder's environment may be seen there.
+    sys::erase_environment();
+    let ready = prepare();
+    let (mut bytes, mut fds) = (Vec::new(), Vec::new());
+    // A broken socket ends the helper like a closed one.
+    while let Ok(true) = channel::receive(socket, &mut bytes, &mut fds) {
+        let mut given = fds.drain(..);
+        if let Some(channel) = given.next() {
+            fork_step(ready.as_ref(), &channel, given.next(), bytes.first() == Some(&1));
+        }
+        drop(given);
+        bytes.clear();
+    }
+    // The steps' inits die with this process (PR_SET_PDEATHSIG), their processes with the inits.
+}
+
+fn fork_step(
+    ready: Result<&Ready, &(&'static str, Errno)>,
+    channel: &OwnedFd,
+    cgroup: Option<OwnedFd>,
+    own_network: bool,
+) {
+    let network = if own_network { libc::CLONE_NEWNET } else { 0 };
+    let forked = match ready {
+        Ok(_) => sys::clone3(NAMESPACES | network, cgroup.as_ref().map(AsFd::as_fd))
+            .map_err(|errno| ("new namespaces", errno)),
+        Err(&(what, errno)) => Err((what, errno)),
+    };
+    match (forked, ready) {
+        (Ok(Forked::Parent { pidfd, .. }), _) => {
+            // If the builder has given up on this step, the init finds its channel closed.
+            let _ = channel::send(channel, b"pidfd", &[pidfd.as_fd()]);
+        }
+        (Ok(Forked::Child), Ok(ready)) => {
+            init::run(ready, channel);
+            sys::exit(0)
+        }
+        (Ok(Forked::Child), Err(_)) => sys::exit(1),
+        (Err((what, errno)), _) => init::refuse(channel, what, errno),
+    }
+}
+
+fn prepare() -> Result<Ready, (&'static str, Errno)> {
+    let open = |path: &str, flags: OFlags| {
+        rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| ("/dev/null", errno))
+    };
+    let null = open("/dev/null", OFlags::RDWR)?;
+    let stdin = open("/dev/null", OFlags::RDONLY)?;
+    // The builder's own streams end with the builder, whoever else lives on for a moment.
+    for stream in 0..3 {
+        sys::redirect(null.as_fd(), stream).map_err(|errno| ("/dev/null", errno))?;
+    }
+    let groups = std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "allow");
+    let template = Template::pivot()?;
+    Ok(Ready { template, privileges: Privileges::prepare(), null: stdin, groups })
+}

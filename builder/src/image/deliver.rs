@@ -1,0 +1,124 @@
+//! A finished build to all the places that `--output` names.
+
+use super::docker_load::load;
+use super::export::{Export, Exported, Format, export_directory, export_tar};
+use super::local::Images;
+use super::{Destination, Image, ImageError, Output, OutputKind, Platform, Reference, ensure_layers};
+use crate::storage::Store;
+use buildscope_record::{Digest, Probe};
+use std::path::Path;
+
+/// What a build made, and what is needed to write it.
+#[derive(Clone, Copy)]
+pub struct Delivery<'a> {
+    /// Where the layers are.
+    pub store: &'a Store,
+    /// The images, one a platform.
+    pub images: &'a [Image],
+    /// The names of `--tag`.
+    pub names: &'a [Reference],
+    /// `SOURCE_DATE_EPOCH`.
+    pub epoch: Option<i64>,
+}
+
+impl Delivery<'_> {
+    /// Writes one output. Where the output is no image, what is said of it is what the store's own copy would be.
+    pub fn write(&self, output: &Output, probe: &Probe) -> Result<Exported, ImageError> {
+        for base in self.images.iter().filter_map(|image| image.base.as_deref()) {
+            // A build that only changes the configuration has not asked for its base's layers yet.
+            ensure_layers(self.store, base, probe)?;
+        }
+        let named = output.image.names.iter().map(|name| name.parse()).collect::<Result<Vec<Reference>, _>>()?;
+        let names = [self.names, &named].concat();
+        let export =
+            |format| Export { images: self.images, names: &names, options: &output.image, epoch: self.epoch, format };
+        match &output.kind {
+            OutputKind::Oci { dest, tar: true } => export(Format::Oci).to_archive(self.store, dest, probe),
+            OutputKind::Oci { dest: Destination::Path(path), tar: false } => {
+                export(Format::Oci).to_directory(self.store, path, probe)
+            }
+            OutputKind::Oci { dest: Destination::Stdout, tar: false } => {
+                Err(ImageError::malformed("--output", "a directory cannot go to the standard output"))
+            }
+            OutputKind::Docker { dest: Some(dest) } => export(Format::Docker).to_archive(self.store, dest, probe),
+            OutputKind::Docker { dest: None } => load(&export(Format::Docker), self.store, probe),
+            OutputKind::Local { dest, platform_split } => {
+                let split = *platform_split && self.images.len() > 1;
+                for image in self.images {
+                    let folder = if split { dest.join(folder(image)) } else { dest.clone() };
+                    export_directory(self.store, layers(image), &folder, self.epoch, probe)?;
+                }
+                self.keep()
+            }
+            OutputKind::Tar { dest } => match self.images {
+                [image] => {
+                    export_tar(self.store, layers(image), dest, self.epoch, probe)?;
+                    self.keep()
+                }
+                _ => Err(ImageError::malformed("--output", "type=tar holds one platform's files: build one")),
+            },
+            OutputKind::Image { push: false } => {
+                let kept = self.keep()?;
+                let images = Images::of(self.store);
+                names.iter().try_for_each(|name| images.name(name, &kept.target))?;
+                Ok(kept)
+            }
+            OutputKind::Image { push: true } => {
+                Err(ImageError::malformed("--output", "pushing to a registry is not built yet"))
+            }
+            OutputKind::CacheOnly => self.keep(),
+        }
+    }
+
+    /// Keeps the images in the store, uncompressed and with their own times.
+    fn keep(&self) -> Result<Exported, ImageError> {
+        Images::of(self.store).keep_all(self.images)
+    }
+}
+
+fn layers(image: &Image) -> &[Digest] {
+    &image.config.rootfs.diff_ids
+}
+
+/// `linux_arm64`: docker's name of a platform's directory.
+fn folder(image: &Image) -> String {
+    let config = &image.config;
+    Platform::new(&config.os, &config.architecture, config.variant.as_deref()).to_string().replace('/', "_")
+}
+
+impl Exported {
+    /// What `--iidfile` holds: the digest of the configuration, or where there are several images, of their index.
+    pub fn id(&self) -> Digest {
+        match &self.configs[..] {
+            [only] => only.digest,
+            _ => self.target.digest,
+        }
+    }
+
+    /// What `--metadata-file` holds, in buildx's words.
+    pub fn metadata(&self, names: &[Reference]) -> serde_json::Value {
+        let mut metadata = serde_json::json!({
+            "containerimage.descriptor": self.target,
+            "containerimage.digest": self.target.digest,
+        });
+        if let [config] = &self.configs[..] {
+            metadata["containerimage.config.digest"] = config.digest.to_string().into();
+        }
+        if !names.is_empty() {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            metadata["image.name"] = names.join(",").into();
+        }
+        metadata
+    }
+
+    /// Writes `--iidfile`: the id without an end of line, as docker does.
+    pub fn write_id(&self, path: &Path) -> Result<(), ImageError> {
+        std::fs::write(path, self.id().to_string()).map_err(ImageError::file("write", path))
+    }
+
+    /// Writes `--metadata-file`.
+    pub fn write_metadata(&self, names: &[Reference], path: &Path) -> Result<(), ImageError> {
+        let text = format!("{:#}\n", self.metadata(names));
+        std::fs::write(path, text).map_err(ImageError::file("write", path))
+    }
+}

@@ -1,0 +1,79 @@
+//! Lists that share their beginnings: every step keeps one, and a hundred thousand of them take linear memory.
+
+use std::sync::Arc;
+
+/// A list that grows at its end; clones share what they have in common.
+#[derive(Debug)]
+pub struct Chain<T>(Option<Arc<Link<T>>>);
+
+#[derive(Debug)]
+struct Link<T> {
+    item: T,
+    before: Chain<T>,
+}
+
+impl<T> Chain<T> {
+    /// The list with one more item.
+    pub fn push(&mut self, item: T) {
+        self.0 = Some(Arc::new(Link { item, before: Self(self.0.take()) }));
+    }
+
+    /// The items, last first.
+    pub fn newest_first(&self) -> impl Iterator<Item = &T> {
+        std::iter::successors(self.0.as_deref(), |link| link.before.0.as_deref()).map(|link| &link.item)
+    }
+
+    /// The items, first first.
+    pub fn oldest_first(&self) -> impl Iterator<Item = &T> {
+        let items: Vec<&T> = self.newest_first().collect();
+        items.into_iter().rev()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl<T> Clone for Chain<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Default for Chain<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: PartialEq> PartialEq for Chain<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.newest_first().eq(other.newest_first())
+    }
+}
+
+impl<T> Drop for Chain<T> {
+    /// In a loop: the recursion that the compiler would write overflows the stack on long lists.
+    fn drop(&mut self) {
+        let mut next = self.0.take();
+        while let Some(mut link) = next.and_then(Arc::into_inner) {
+            next = link.before.0.take();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Chain;
+
+    #[test]
+    fn clones_share_and_long_ones_drop() {
+        let mut base = Chain::default();
+        (0..1_000_000).for_each(|i| base.push(i));
+        let mut longer = base.clone();
+        longer.push(-1);
+        assert_eq!(longer.newest_first().take(2).collect::<Vec<_>>(), [&-1, &999_999]);
+        assert_eq!(base.oldest_first().next(), Some(&0));
+    }
+}

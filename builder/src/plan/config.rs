@@ -1,0 +1,86 @@
+//! The image configuration after a step, kept as the changes that made it.
+
+use super::chain::Chain;
+use crate::dockerfile::Text;
+use crate::image::{Healthcheck, ImageConfig, Unit};
+use std::sync::Arc;
+
+/// An image configuration without layers, history and times. Cheap to clone; [`Config::image`] makes the document.
+#[derive(Clone, Default, Debug, PartialEq)]
+pub struct Config(Chain<Change>);
+
+/// What an instruction changes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Change {
+    /// Everything is as the base image has it.
+    Base(Arc<ImageConfig>),
+    Env(Text, Arc<str>),
+    Labels(Vec<(String, String)>),
+    User(String),
+    WorkingDir(String),
+    Cmd(Vec<String>),
+    /// The command, and whether it resets CMD.
+    Entrypoint(Vec<String>, bool),
+    Shell(Vec<String>),
+    Expose(Vec<String>),
+    Volumes(Vec<String>),
+    StopSignal(String),
+    Healthcheck(Healthcheck),
+    Author(String),
+    OnBuild(String),
+    /// Triggers do not go from stage to stage.
+    NoTriggers,
+}
+
+impl Config {
+    pub(super) fn push(&mut self, change: Change) {
+        self.0.push(change);
+    }
+
+    /// The document.
+    pub fn image(&self) -> ImageConfig {
+        let mut image = ImageConfig::default();
+        for change in self.0.oldest_first() {
+            change.apply(&mut image);
+        }
+        image
+    }
+}
+
+impl Change {
+    fn apply(&self, image: &mut ImageConfig) {
+        let config = &mut image.config;
+        match self {
+            Self::Base(base) => image.clone_from(base),
+            Self::Env(name, value) => {
+                let entry = format!("{name}={value}");
+                let same = |other: &String| other.split_once('=').map_or(&**other, |(name, _)| name) == name;
+                match config.env.iter().position(same) {
+                    Some(at) => config.env[at] = entry,
+                    None => config.env.push(entry),
+                }
+            }
+            Self::Labels(labels) => config.labels.extend(labels.iter().cloned()),
+            Self::User(user) => config.user.clone_from(user),
+            Self::WorkingDir(path) => config.working_dir.clone_from(path),
+            Self::Cmd(args) => {
+                config.cmd = Some(args.clone());
+                config.args_escaped = Some(true);
+            }
+            Self::Entrypoint(args, reset) => {
+                config.entrypoint = (!args.is_empty()).then(|| args.clone());
+                if *reset {
+                    config.cmd = None;
+                }
+            }
+            Self::Shell(args) => config.shell = Some(args.clone()),
+            Self::Expose(ports) => config.exposed_ports.extend(ports.iter().map(|port| (port.clone(), Unit {}))),
+            Self::Volumes(paths) => config.volumes.extend(paths.iter().map(|path| (path.clone(), Unit {}))),
+            Self::StopSignal(signal) => config.stop_signal = Some(signal.clone()),
+            Self::Healthcheck(check) => config.healthcheck = Some(check.clone()),
+            Self::Author(author) => image.author = Some(author.clone()),
+            Self::OnBuild(trigger) => config.on_build.push(trigger.clone()),
+            Self::NoTriggers => config.on_build.clear(),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! COPY and ADD: words and what can be said about them before any file is seen.
+
+use super::graph::{Copy, CopyFrom};
+use super::history::CreatedBy;
+use super::scope::Scope;
+use super::stages::{expanded, unexpandable};
+use crate::dockerfile::{self, Diagnostic, Expander, Word};
+use buildscope_record::Digest;
+
+/// Lowers a COPY or ADD whose source is known; none if it has faults.
+pub(super) fn lower(
+    copy: &dockerfile::Copy,
+    from: CopyFrom,
+    scope: &Scope,
+    expander: &Expander,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<(Copy, CreatedBy)> {
+    let before = faults.len();
+    let keyword = if copy.add { "ADD" } else { "COPY" };
+    let mut word = |word: &Word| expanded(expander, word, scope, faults);
+    let mut sources = Vec::with_capacity(copy.sources.len());
+    for source in &copy.sources {
+        sources.extend(word(source).map(|text| (source, text)));
+    }
+    let destination = word(&copy.destination).unwrap_or_default();
+    let chown = copy.chown.as_ref().and_then(&mut word);
+    let chmod = copy.chmod.as_ref().and_then(&mut word);
+    let checksum = copy.checksum.as_ref().and_then(&mut word);
+    let exclude: Vec<String> = copy.exclude.iter().filter_map(&mut word).collect();
+    let mut inline = Vec::with_capacity(copy.documents.len());
+    for document in &copy.documents {
+        let text = document.text();
+        let content = if document.expand {
+            match Expander::heredoc().word(&text, scope) {
+                Ok(content) => content,
+                Err(error) => {
+                    let place = Word { text: document.name.clone(), span: document.span };
+                    faults.push(unexpandable(&place, &error).label("in this document"));
+                    continue;
+                }
+            }
+        } else {
+            text.into_owned()
+        };
+        inline.push((document.name.to_string(), content));
+    }
+    for (source, text) in &sources {
+        check_source(copy.add, source, text, faults);
+    }
+    if let (Some(mode), Some(word)) = (&chmod, &copy.chmod) {
+        if !is_mode(mode) {
+            faults.push(
+                Diagnostic::new(
+                    word.span,
+                    format!("invalid chmod parameter: '{mode}'. it should be octal string and between 0 and 07777"),
+                )
+                .label("neither octal nor symbolic")
+                .help("write --chmod=0755 or --chmod=u=rwX,go=rX"),
+            );
+        }
+    }
+    if let (Some(sum), Some(word)) = (&checksum, &copy.checksum) {
+        check_checksum(sum, word, &sources, faults);
+    }
+    if let Err(error) = dockerfile::Ignore::from_patterns(&exclude) {
+        let span = copy.exclude.first().map_or(copy.destination.span, |word| word.span);
+        faults.push(Diagnostic::new(span, format!("--exclude: {error}")).help("a pattern is as in .dockerignore"));
+    }
+    if faults.len() > before {
+        return None;
+    }
+    let mut history = keyword.to_owned();
+    if copy.parents {
+        history += " --parents";
+    }
+    for (flag, value) in [("chown", &chown), ("chmod", &chmod)] {
+        if let Some(value) = value {
+            history += &format!(" --{flag}={value}");
+        }
+    }
+    for (_, source) in &sources {
+        history.push(' ');
+        history += source;
+    }
+    for (name, _) in &inline {
+        history += " <<";
+        history += name;
+    }
+    history = format!("{history} {destination} # buildkit");
+    let copy = Copy {
+        add: copy.add,
+        from: if sources.is_empty() { CopyFrom::Empty } else { from },
+        sources: sources.into_iter().map(|(_, text)| text).collect(),
+        inline,
+        destination,
+        workdir: scope.workdir.clone(),
+        chown: chown.filter(|chown| !chown.is_empty()),
+        chmod: chmod.filter(|chmod| !chmod.is_empty()),
+        link: copy.link,
+        parents: copy.parents,
+        exclude,
+        checksum,
+        unpack: copy.unpack,
+        keep_git_dir: copy.keep_git_dir,
+    };
+    Some((copy, CreatedBy::Text(history.into())))
+}
+
+/// Whether ADD fetches it over HTTP.
+pub fn is_url(source: &str) -> bool {
+    source.starts_with("http://") || source.starts_with("https://")
+}
+
+/// Whether ADD clones it: `git@...`, `git://...`, `ssh://...`, or an HTTP address of a repository.
+pub fn is_git(source: &str) -> bool {
+    let address = source.split(['#', '?']).next().unwrap_or(source);
+    source.starts_with("git://")
+        || source.starts_with("ssh://")
+        || (source.starts_with("git@") && source.contains(':'))
+        || (is_url(source) && address.ends_with(".git"))
+}
+
+fn check_source(add: bool, word: &Word, text: &str, faults: &mut Vec<Diagnostic>) {
+    let keyword = if add { "ADD" } else { "COPY" };
+    // BuildKit takes the whole context for an empty word. Written as "", that is meant; as an unset variable, it is not.
+    if text.is_empty() && !word.trim_matches(['"', '\'']).is_empty() {
+        faults.push(
+            Diagnostic::new(word.span, format!("{keyword} source {} expands to nothing", word.text))
+                .label("would take the whole build context")
+                .help("set the variable before this line, or write . for the whole context"),
+        );
+    } else if !add && (is_url(text) || is_git(text)) {
+        faults.push(
+            Diagnostic::new(word.span, "source can't be a URL for COPY")
+                .label("COPY takes files of the context, a stage or an image")
+                .help("write ADD"),
+        );
+    }
+}
+
+fn check_checksum(sum: &str, word: &Word, sources: &[(&Word, String)], faults: &mut Vec<Diagnostic>) {
+    let fault = |message: &str, help: &str| Diagnostic::new(word.span, message).help(help);
+    let [(_, source)] = sources else {
+        faults.push(fault("checksum can't be specified for multiple sources", "write one ADD for each source"));
+        return;
+    };
+    let commit = |text: &str| text.len() >= 7 && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_git(source) {
+        if !commit(sum) {
+            faults.push(fault("checksum of a git source must be a commit", "write the commit's hexadecimal digits"));
+        }
+    } else if !is_url(source) {
+        faults.push(fault("checksum requires HTTP(S) or git sources", "remove it: local files are hashed anyway"));
+    } else if sum.parse::<Digest>().is_err() {
+        faults.push(fault(
+            &format!("invalid checksum digest format: {sum}"),
+            "write --checksum=sha256: and 64 hexadecimal digits",
+        ));
+    }
+}
+
+/// Octal up to 7777, or `[ugoa]*[+-=][rwxXstugo]*`, several after commas.
+fn is_mode(mode: &str) -> bool {
+    if mode.is_empty() {
+        return true;
+    }
+    if mode.bytes().all(|b| b.is_ascii_digit()) {
+        return u32::from_str_radix(mode, 8).is_ok_and(|mode| mode <= 0o7777);
+    }
+    mode.split(',').all(|clause| {
+        let changes = clause.trim_start_matches(['u', 'g', 'o', 'a']);
+        changes.starts_with(['+', '-', '='])
+            && changes
+                .bytes()
+                .all(|b| matches!(b, b'+' | b'-' | b'=' | b'r' | b'w' | b'x' | b'X' | b's' | b't' | b'u' | b'g' | b'o'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes() {
+        assert!(["0755", "7777", "u=rwX,go=rX", "+x", "a+x", "o=", "u+s,g+w"].iter().all(|mode| is_mode(mode)));
+        assert!(["9x9", "17777", "rwx", "u", "888", "u+q"].iter().all(|mode| !is_mode(mode)));
+    }
+
+    #[test]
+    fn repositories() {
+        assert!(is_git("git@host:a/b") && is_git("https://host/a.git#main") && is_git("ssh://git@host/a"));
+        assert!(!is_git("https://host/a.tar.gz") && !is_git("dir.git"));
+    }
+}

@@ -1,0 +1,630 @@
+//! Dockerfile to plan.
+
+use super::config::Change;
+use super::graph::{Base, CopyFrom, Dependency, ImageSource, Op, Plan, Stage, Step};
+use super::history::{CreatedBy, quoted_list};
+use super::request::{ImageResolver, LowerRequest};
+use super::run::Surroundings;
+use super::scope::Scope;
+use super::stages::{BaseOf, Source, Stages, expanded};
+use super::{PlanError, copy, ports::Ports, run, signal};
+use crate::dockerfile::{
+    Argument, Command, Diagnostic, Diagnostics, Dockerfile, Expander, Health, Instruction, Kind, Pair, Text, Word,
+    clean, duration,
+};
+use crate::image::{Healthcheck, ImageConfig, RuntimeConfig};
+use buildscope_record::{StageId, StepId};
+use petgraph::graph::{DiGraph, NodeIndex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The PATH of an image that has none.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Build arguments that RUN sees without ARG, in any case.
+const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
+
+/// Arguments that speak to the builder: no step sees them.
+const UNSEEN: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
+/// Lowers a Dockerfile to the graph of its steps. Images are resolved only for stages that the target needs.
+///
+/// # Errors
+/// Every independent fault: words that cannot be expanded, stages that do not exist or need themselves,
+/// images that are not found, values that make no sense.
+pub fn lower(file: &Dockerfile, request: &LowerRequest, images: &dyn ImageResolver) -> Result<Plan, PlanError> {
+    let mut faults = Vec::new();
+    let globals = global_arguments(file, request, &mut faults);
+    let mut stages = Stages::find(file, request, &globals, &mut faults);
+    stages.refuse_cycles(&mut faults);
+    let target = stages.target(request.target.as_deref(), &mut faults);
+    if faults.is_empty() {
+        stages.resolve(target, images, &mut faults);
+    }
+    if !faults.is_empty() {
+        return Err(Diagnostics::new(file.text.clone(), faults));
+    }
+    let mut lowering = Lowering {
+        file,
+        request,
+        globals,
+        expander: Expander::new(file.escape),
+        around: surroundings(request),
+        stages,
+        graph: DiGraph::new(),
+        ends: Vec::new(),
+        faults,
+    };
+    let listed: Vec<Stage> = (0..lowering.stages.list.len()).map(|stage| lowering.stage(stage)).collect();
+    if !lowering.faults.is_empty() {
+        return Err(Diagnostics::new(file.text.clone(), lowering.faults));
+    }
+    let target = listed[target].last;
+    Ok(Plan { stages: listed, graph: lowering.graph, target, warnings: undeclared(file, request) })
+}
+
+/// The variables of FROM lines: predefined ones and those of the ARG lines above the first FROM.
+fn global_arguments(file: &Dockerfile, request: &LowerRequest, faults: &mut Vec<Diagnostic>) -> BTreeMap<Text, String> {
+    let (target, build) = (&request.platform, &request.build_platform);
+    let last_stage = || {
+        file.instructions.iter().rev().find_map(|instruction| match &instruction.kind {
+            Kind::From(from) => Some(from.name.as_ref().map(|name| name.to_lowercase())),
+            _ => None,
+        })
+    };
+    let stage = request.target.clone().filter(|target| !target.is_empty());
+    let stage = stage.or_else(|| last_stage().flatten()).unwrap_or_else(|| "default".into());
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let mut globals: BTreeMap<Text, String> = [
+        ("BUILDPLATFORM", build.to_string()),
+        ("BUILDOS", build.os.clone()),
+        ("BUILDOSVERSION", text(&build.os_version)),
+        ("BUILDARCH", build.architecture.clone()),
+        ("BUILDVARIANT", text(&build.variant)),
+        ("TARGETPLATFORM", target.to_string()),
+        ("TARGETOS", target.os.clone()),
+        ("TARGETOSVERSION", text(&target.os_version)),
+        ("TARGETARCH", target.architecture.clone()),
+        ("TARGETVARIANT", text(&target.variant)),
+        ("TARGETSTAGE", stage),
+    ]
+    .into_iter()
+    .map(|(name, value)| (Text::from(name), request.build_args.get(name).cloned().unwrap_or(value)))
+    .collect();
+    let expander = Expander::new(file.escape);
+    for instruction in &file.instructions {
+        let Kind::Arg(arguments) = &instruction.kind else { break };
+        for argument in arguments {
+            let given = request.build_args.get(&*argument.name.text).cloned();
+            let default = || argument.default.as_ref().and_then(|word| expanded(&expander, word, &globals, faults));
+            if let Some(value) = given.or_else(default) {
+                globals.insert(argument.name.text.clone(), value);
+            }
+        }
+    }
+    globals
+}
+
+fn surroundings(request: &LowerRequest) -> Surroundings {
+    let given = |name: &str| request.build_args.get(name).filter(|value| !value.is_empty()).cloned();
+    let mut proxies = Vec::new();
+    for (name, value) in &request.build_args {
+        if PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name)) {
+            proxies.push(format!("{}={value}", name.to_uppercase()));
+            proxies.push(format!("{}={value}", name.to_lowercase()));
+        }
+    }
+    Surroundings {
+        cache_namespace: given("BUILDKIT_CACHE_MOUNT_NS"),
+        hostname: given("BUILDKIT_SANDBOX_HOSTNAME"),
+        proxies,
+    }
+}
+
+/// Build arguments that were given, but that no ARG declares.
+fn undeclared(file: &Dockerfile, request: &LowerRequest) -> Vec<Diagnostic> {
+    let declared: BTreeSet<&str> = file
+        .instructions
+        .iter()
+        .filter_map(|instruction| match &instruction.kind {
+            Kind::Arg(arguments) => Some(arguments.iter().map(|argument| &*argument.name.text)),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let known = |name: &str| {
+        declared.contains(name)
+            || PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name))
+            || name.starts_with("BUILDKIT_")
+            || name.starts_with("TARGET")
+            || name.starts_with("BUILD")
+            || name == "SOURCE_DATE_EPOCH"
+    };
+    let unknown = request.build_args.keys().filter(|name| !known(name));
+    unknown
+        .map(|name| Diagnostic {
+            warning: true,
+            ..Diagnostic::unplaced(format!("build argument {name} was given, but no ARG declares it"))
+                .did_you_mean(name, declared.iter().copied())
+        })
+        .collect()
+}
+
+struct Lowering<'a> {
+    file: &'a Dockerfile,
+    request: &'a LowerRequest,
+    globals: BTreeMap<Text, String>,
+    expander: Expander,
+    around: Surroundings,
+    stages: Stages<'a>,
+    graph: DiGraph<Step, Dependency>,
+    /// The last step of each stage so far, and what its instructions left.
+    ends: Vec<(StepId, Scope)>,
+    faults: Vec<Diagnostic>,
+}
+
+/// Where a step stands.
+struct Place<'i> {
+    stage: StageId,
+    instruction: &'i Instruction,
+    onbuild: bool,
+    live: bool,
+}
+
+/// What an instruction comes to.
+struct Lowered {
+    op: Op,
+    history: CreatedBy,
+    sources: Vec<StepId>,
+}
+
+impl Lowered {
+    fn config(history: impl Into<Text>) -> Self {
+        Self { op: Op::Config, history: CreatedBy::Text(history.into()), sources: Vec::new() }
+    }
+}
+
+impl Lowering<'_> {
+    fn stage(&mut self, index: usize) -> Stage {
+        let id = StageId(u32::try_from(index).unwrap_or(u32::MAX));
+        let live = self.stages.list[index].live;
+        let (mut scope, base) = if live { self.begin(index) } else { (Scope::default(), None) };
+        let from = self.stages.list[index].from;
+        let mut sources = Vec::new();
+        if let Some(Base::Stage(step)) = &base {
+            sources.push(*step);
+        }
+        let lowered = Lowered { op: base.map_or(Op::Pruned, Op::From), history: CreatedBy::None, sources: Vec::new() };
+        let place = Place { stage: id, instruction: from, onbuild: false, live };
+        let first = self.add(&place, lowered, &scope, sources.first().copied());
+        let mut last = first;
+        let triggers = std::mem::take(&mut self.stages.list[index].triggers);
+        let body = self.stages.list[index].body;
+        for (instruction, onbuild) in triggers.iter().map(|t| (t, true)).chain(body.iter().map(|i| (i, false))) {
+            let place = Place { stage: id, instruction, onbuild, live };
+            let lowered = if live {
+                match self.instruction(index, instruction, &mut scope) {
+                    Some(lowered) => lowered,
+                    None => continue,
+                }
+            } else {
+                Lowered { op: Op::Pruned, history: CreatedBy::None, sources: Vec::new() }
+            };
+            last = self.add(&place, lowered, &scope, Some(last));
+        }
+        self.ends.push((last, scope));
+        let this = &self.stages.list[index];
+        Stage {
+            id,
+            name: this.name.clone(),
+            base: this.base_name.clone(),
+            live,
+            platform: this.platform.clone(),
+            first,
+            last,
+        }
+    }
+
+    fn add(&mut self, place: &Place<'_>, lowered: Lowered, scope: &Scope, parent: Option<StepId>) -> StepId {
+        let id = StepId(u32::try_from(self.graph.node_count()).unwrap_or(u32::MAX));
+        let instruction = place.instruction;
+        let text = match place.onbuild {
+            false => self.file.one_line(instruction),
+            true => format!("ONBUILD {}", instruction.written.text),
+        };
+        let node = self.graph.add_node(Step {
+            id,
+            stage: place.stage,
+            keyword: instruction.keyword().name().into(),
+            text,
+            span: instruction.span,
+            lines: instruction.lines,
+            live: place.live,
+            op: lowered.op,
+            onbuild: place.onbuild,
+            history: lowered.history,
+            config: scope.config.clone(),
+        });
+        if let Some(parent) = parent {
+            self.graph.add_edge(NodeIndex::new(parent.index()), node, Dependency::Parent);
+        }
+        let sources: BTreeSet<StepId> = lowered.sources.into_iter().collect();
+        for source in sources {
+            self.graph.add_edge(NodeIndex::new(source.index()), node, Dependency::Source);
+        }
+        id
+    }
+
+    /// What a live stage's first instruction finds.
+    fn begin(&mut self, index: usize) -> (Scope, Option<Base>) {
+        let this = &self.stages.list[index];
+        let empty = || {
+            Arc::new(ImageConfig {
+                architecture: this.platform.architecture.clone(),
+                os: this.platform.os.clone(),
+                variant: this.platform.variant.clone(),
+                config: RuntimeConfig { working_dir: "/".into(), ..RuntimeConfig::default() },
+                ..ImageConfig::default()
+            })
+        };
+        match &this.base {
+            &BaseOf::Stage(base) => {
+                // The base stands above this stage, so it is lowered.
+                let (last, scope) = &self.ends[base];
+                let mut scope = scope.clone();
+                scope.cmd_set = false;
+                scope.config.push(Change::NoTriggers);
+                (scope, Some(Base::Stage(*last)))
+            }
+            BaseOf::Scratch => (from_image(&empty()), Some(Base::Scratch)),
+            BaseOf::Context(name) => (from_image(&empty()), Some(Base::Context(name.clone()))),
+            BaseOf::Image(image) => match &this.resolved {
+                Some(found) => {
+                    let source = ImageSource { reference: image.clone(), manifest: found.manifest };
+                    (from_image(&found.config), Some(Base::Image(source)))
+                }
+                None => (Scope::default(), None),
+            },
+        }
+    }
+
+    /// The files of `from=`.
+    fn source(&mut self, stage: usize, word: &Word, name: &str, sources: &mut Vec<StepId>) -> Option<CopyFrom> {
+        let mut ignored = Vec::new();
+        Some(match self.stages.source(name, word.span, &mut ignored) {
+            Source::Scratch => CopyFrom::Empty,
+            Source::Context(name) => CopyFrom::NamedContext(name),
+            Source::Image(image) => {
+                let found = self.stages.images.get(&image)?;
+                CopyFrom::Image(ImageSource { manifest: found.manifest, reference: image })
+            }
+            Source::Stage(other) if other < stage => {
+                let step = self.ends[other].0;
+                sources.push(step);
+                CopyFrom::Stage(step)
+            }
+            Source::Stage(other) => {
+                let (other, this) = (self.stages.label(other), self.stages.label(stage));
+                self.faults.push(
+                    Diagnostic::new(
+                        word.span,
+                        format!(
+                            "cannot copy from stage {other:?}, it needs to be defined before current stage {this:?}"
+                        ),
+                    )
+                    .label("a later stage")
+                    .help(format!("move the stage {other} above this one")),
+                );
+                return None;
+            }
+        })
+    }
+
+    fn word(&mut self, word: &Word, scope: &Scope) -> Option<String> {
+        expanded(&self.expander, word, scope, &mut self.faults)
+    }
+
+    /// Lowers one instruction of a live stage; none if it has faults.
+    fn instruction(&mut self, stage: usize, instruction: &Instruction, scope: &mut Scope) -> Option<Lowered> {
+        match &instruction.kind {
+            Kind::From(_) => None,
+            Kind::Arg(arguments) => self.arg(arguments, scope),
+            Kind::Env(pairs) => {
+                let pairs = self.pairs(pairs, scope)?;
+                let mut history = String::from("ENV");
+                for (name, value) in &pairs {
+                    scope.set_env(name, value);
+                    history += &format!(" {name}={value}");
+                }
+                Some(Lowered::config(history))
+            }
+            Kind::Label(pairs) => {
+                let pairs = self.pairs(pairs, scope)?;
+                let history =
+                    pairs.iter().fold(String::from("LABEL"), |text, (name, value)| format!("{text} {name}={value}"));
+                scope.config.push(Change::Labels(pairs));
+                Some(Lowered::config(history))
+            }
+            Kind::Run(run) => {
+                let mut sources = Vec::new();
+                let mut faults = Vec::new();
+                let (expander, around) = (self.expander, std::mem::replace(&mut self.around, Surroundings::none()));
+                let mut source = |word: &Word, name: &str| self.source(stage, word, name, &mut sources);
+                let (op, history) = run::lower(run, scope, &expander, &around, &mut source, &mut faults);
+                self.around = around;
+                self.faults.append(&mut faults);
+                Some(Lowered { op: Op::Run(op), history, sources })
+            }
+            Kind::Copy(copy) => {
+                let mut sources = Vec::new();
+                let from = match &copy.from {
+                    None => CopyFrom::Context,
+                    Some(word) => {
+                        self.refuse_variable(word)?;
+                        self.source(stage, word, &word.text, &mut sources)?
+                    }
+                };
+                let (op, history) = copy::lower(copy, from, scope, &self.expander, &mut self.faults)?;
+                Some(Lowered { op: Op::Copy(op), history, sources })
+            }
+            Kind::Workdir(word) => {
+                let path = self.word(word, scope)?;
+                if path.is_empty() {
+                    self.blank(word, "WORKDIR");
+                    return None;
+                }
+                scope.workdir = join(&scope.workdir, &path);
+                scope.config.push(Change::WorkingDir(scope.workdir.clone()));
+                let history = CreatedBy::Text(format!("WORKDIR {}", scope.workdir).into());
+                // The root is there already.
+                let op = match &*scope.workdir {
+                    "/" => Op::Config,
+                    path => Op::Workdir { path: path.to_owned(), user: scope.user.clone() },
+                };
+                Some(Lowered { op, history, sources: Vec::new() })
+            }
+            Kind::User(word) => {
+                let user = self.word(word, scope)?;
+                scope.user.clone_from(&user);
+                let history = format!("USER {user}");
+                scope.config.push(Change::User(user));
+                Some(Lowered::config(history))
+            }
+            Kind::Cmd(command) => {
+                let args = words(command, scope);
+                let history = format!("CMD {}", quoted_list(&args));
+                scope.cmd_set = true;
+                scope.config.push(Change::Cmd(args));
+                Some(Lowered::config(history))
+            }
+            Kind::Entrypoint(command) => {
+                let args = words(command, scope);
+                let history = format!("ENTRYPOINT {}", quoted_list(&args));
+                scope.config.push(Change::Entrypoint(args, !scope.cmd_set));
+                Some(Lowered::config(history))
+            }
+            Kind::Shell(words) => {
+                let args: Vec<String> = words.iter().map(|word| word.text.to_string()).collect();
+                let history = format!("SHELL [{}]", args.join(" "));
+                scope.shell = Some(args.clone().into());
+                scope.config.push(Change::Shell(args));
+                Some(Lowered::config(history))
+            }
+            Kind::Expose(words) => self.expose(words, scope),
+            Kind::Volume(words) => {
+                let mut paths = Vec::with_capacity(words.len());
+                for word in words {
+                    let path = self.word(word, scope)?;
+                    if path.is_empty() {
+                        self.blank(word, "VOLUME");
+                        return None;
+                    }
+                    paths.push(path);
+                }
+                let history = format!("VOLUME [{}]", paths.join(" "));
+                scope.config.push(Change::Volumes(paths));
+                Some(Lowered::config(history))
+            }
+            Kind::Stopsignal(word) => {
+                let name = self.word(word, scope)?;
+                if !signal::is_signal(&name) {
+                    let names: Vec<String> = signal::names().collect();
+                    self.faults.push(
+                        Diagnostic::new(word.span, format!("Invalid signal: {name}"))
+                            .label("no signal")
+                            .help("write a name such as SIGTERM, or a number")
+                            .did_you_mean(&name, names.iter().map(String::as_str)),
+                    );
+                    return None;
+                }
+                let history = format!("STOPSIGNAL {name}");
+                scope.config.push(Change::StopSignal(name));
+                Some(Lowered::config(history))
+            }
+            Kind::Healthcheck(health) => {
+                let (check, history) = healthcheck(health);
+                scope.config.push(Change::Healthcheck(check));
+                Some(Lowered::config(history))
+            }
+            Kind::Maintainer(word) => {
+                scope.config.push(Change::Author(word.text.to_string()));
+                Some(Lowered::config(format!("MAINTAINER {}", word.text)))
+            }
+            Kind::Onbuild(onbuild) => {
+                scope.config.push(Change::OnBuild(onbuild.text.clone()));
+                // BuildKit's history does not mention triggers.
+                Some(Lowered { op: Op::Config, history: CreatedBy::None, sources: Vec::new() })
+            }
+        }
+    }
+
+    fn arg(&mut self, arguments: &[Argument], scope: &mut Scope) -> Option<Lowered> {
+        let mut history = String::from("ARG");
+        for argument in arguments {
+            let name = &*argument.name.text;
+            let value = match (self.request.build_args.get(name), &argument.default) {
+                (Some(given), _) => Some(given.clone()),
+                (None, Some(default)) => Some(self.word(default, scope)?),
+                (None, None) => self.globals.get(name).cloned(),
+            };
+            if let Some(value) = &value {
+                if !UNSEEN.contains(&name) {
+                    scope.set_argument(name, value);
+                }
+            }
+            scope.declared.push(argument.name.text.clone());
+            history.push(' ');
+            history += name;
+            if let Some(value) = value {
+                history.push('=');
+                history += &value;
+            }
+        }
+        Some(Lowered::config(history))
+    }
+
+    /// Names and values, expanded with what is set before the instruction.
+    fn pairs(&mut self, pairs: &[Pair], scope: &Scope) -> Option<Vec<(String, String)>> {
+        let mut expanded = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            let name = self.word(&pair.name, scope);
+            let value = self.word(&pair.value, scope);
+            let name = name?;
+            if name.is_empty() {
+                self.blank(&pair.name, "a name");
+                return None;
+            }
+            expanded.push((name, value?));
+        }
+        Some(expanded)
+    }
+
+    fn expose(&mut self, words: &[Word], scope: &mut Scope) -> Option<Lowered> {
+        let mut sorted: Vec<&Word> = words.iter().collect();
+        // BuildKit sorts the words as they are written, which its history shows.
+        sorted.sort_by(|a, b| a.text.cmp(&b.text));
+        let mut ports = Vec::new();
+        for word in sorted {
+            let specs = match self.expander.words(&word.text, scope) {
+                Ok(specs) => specs,
+                Err(error) => {
+                    self.faults.push(super::stages::unexpandable(word, &error));
+                    return None;
+                }
+            };
+            for spec in specs {
+                match Ports::parse(&spec) {
+                    Ok(found) => ports.extend(found.each()),
+                    Err(error) => {
+                        self.faults.push(
+                            Diagnostic::new(word.span, error)
+                                .label("no port")
+                                .help("write EXPOSE 80, 53/udp or 7000-7003"),
+                        );
+                        return None;
+                    }
+                }
+            }
+        }
+        let history = format!("EXPOSE [{}]", ports.join(" "));
+        scope.config.push(Change::Expose(ports));
+        Some(Lowered::config(history))
+    }
+
+    fn refuse_variable(&mut self, word: &Word) -> Option<()> {
+        if self.expander.word(&word.text, &crate::dockerfile::expand::NoVariables).is_ok_and(|text| text == *word.text)
+        {
+            return Some(());
+        }
+        self.faults.push(
+            Diagnostic::new(
+                word.span,
+                "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround",
+            )
+            .label("a variable")
+            .help("write FROM $image AS name above, and --from=name here"),
+        );
+        None
+    }
+
+    fn blank(&mut self, word: &Word, what: &str) {
+        self.faults.push(
+            Diagnostic::new(word.span, format!("{what} can not be an empty string"))
+                .label("expands to nothing")
+                .help("set the variable before this line, or give a default: ${NAME:-value}"),
+        );
+    }
+}
+
+/// The state of a stage that begins from an image.
+fn from_image(image: &Arc<ImageConfig>) -> Scope {
+    let mut base = ImageConfig::clone(image);
+    base.created = None;
+    base.history.clear();
+    base.rootfs = crate::image::RootFs::default();
+    base.config.on_build.clear();
+    let mut scope = Scope::default();
+    if !base.config.env.iter().any(|entry| entry.starts_with("PATH=")) && base.os != "windows" {
+        base.config.env.push(format!("PATH={DEFAULT_PATH}"));
+    }
+    for entry in &base.config.env {
+        let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+        scope.inherit_env(name, value);
+    }
+    scope.workdir = "/".into();
+    if !base.config.working_dir.is_empty() {
+        base.config.working_dir = join("/", &base.config.working_dir);
+        scope.workdir.clone_from(&base.config.working_dir);
+    }
+    scope.user.clone_from(&base.config.user);
+    scope.shell = base.config.shell.clone().map(Into::into);
+    scope.config.push(Change::Base(Arc::new(base)));
+    scope
+}
+
+/// A path seen from a directory.
+fn join(directory: &str, path: &str) -> String {
+    clean(&if path.starts_with('/') { path.to_owned() } else { format!("/{directory}/{path}") })
+}
+
+/// The program and its arguments, the shell in front of the shell form.
+fn words(command: &Command, scope: &Scope) -> Vec<String> {
+    match command {
+        Command::Exec(words) => words.iter().map(|word| word.text.to_string()).collect(),
+        Command::Shell(word) => scope.with_shell(&word.text),
+    }
+}
+
+fn healthcheck(health: &Health) -> (Healthcheck, String) {
+    let (test, times, retries) = match health {
+        Health::None => (vec!["NONE".to_owned()], [std::time::Duration::ZERO; 4], 0),
+        Health::Command { command, interval, timeout, start_period, start_interval, retries } => {
+            let test = match command {
+                Command::Shell(word) => vec!["CMD-SHELL".to_owned(), word.text.to_string()],
+                Command::Exec(words) => {
+                    std::iter::once("CMD".to_owned()).chain(words.iter().map(|word| word.text.to_string())).collect()
+                }
+            };
+            (test, [*interval, *timeout, *start_period, *start_interval], *retries)
+        }
+    };
+    let shown = times.map(duration::show);
+    let history = format!(
+        "HEALTHCHECK {{Test:[{}] Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{retries}}}",
+        test.join(" "),
+        shown[0],
+        shown[1],
+        shown[2],
+        shown[3]
+    );
+    let nanos = |time: std::time::Duration| i64::try_from(time.as_nanos()).ok().filter(|nanos| *nanos != 0);
+    let check = Healthcheck {
+        test,
+        interval: nanos(times[0]),
+        timeout: nanos(times[1]),
+        start_period: nanos(times[2]),
+        start_interval: nanos(times[3]),
+        retries: (retries != 0).then_some(retries),
+    };
+    (check, history)
+}

@@ -1,0 +1,67 @@
+//! EXPOSE: port specifications.
+
+/// One specification, read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ports {
+    /// First and last port.
+    pub range: (u16, u16),
+    /// `tcp`, `udp` or `sctp`.
+    pub protocol: String,
+    /// An address or a port of the host was given: EXPOSE has no use for it.
+    pub has_host: bool,
+    /// The protocol was not in lower case.
+    pub odd_case: bool,
+}
+
+impl Ports {
+    /// Reads `[[address:]host:]port[-port][/protocol]`.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let protocol = if protocol.is_empty() { "tcp" } else { protocol };
+        let lower = protocol.to_lowercase();
+        if !matches!(&*lower, "tcp" | "udp" | "sctp") {
+            return Err(format!("invalid proto: {protocol}"));
+        }
+        let (host, port) = ports.rsplit_once(':').map_or((None, ports), |(host, port)| (Some(host), port));
+        if port.is_empty() {
+            return Err(format!("no port specified: {text}"));
+        }
+        let number = |digits: &str| {
+            (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+                .then(|| digits.parse::<u16>().ok())
+                .flatten()
+                .ok_or_else(|| format!("invalid containerPort: {port}"))
+        };
+        let range = match port.split_once('-') {
+            Some((first, last)) => (number(first)?, number(last)?),
+            None => (number(port)?, number(port)?),
+        };
+        if range.1 < range.0 {
+            return Err(format!("invalid range specified for port: {port}"));
+        }
+        Ok(Self { range, odd_case: lower != protocol, protocol: lower, has_host: host.is_some() })
+    }
+
+    /// Each port, as the image's configuration has it: `80/tcp`.
+    pub fn each(&self) -> impl Iterator<Item = String> {
+        (self.range.0..=self.range.1).map(|port| format!("{port}/{}", self.protocol))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ports;
+
+    #[test]
+    fn ranges_and_refusals() {
+        let ports = Ports::parse("7000-7002/UDP").unwrap();
+        assert_eq!(ports.each().collect::<Vec<_>>(), ["7000/udp", "7001/udp", "7002/udp"]);
+        assert!(ports.odd_case && Ports::parse("127.0.0.1:80:8080").unwrap().has_host);
+        for text in ["80000000", "a", "80/x", "9-8", "", "-1"] {
+            assert!(Ports::parse(text).is_err(), "{text}");
+        }
+    }
+}

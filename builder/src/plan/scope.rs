@@ -1,0 +1,64 @@
+//! What a stage's instructions see: variables, directory, user, shell.
+
+use super::chain::Chain;
+use super::config::{Change, Config};
+use super::environment::{Environment, Variable};
+use crate::dockerfile::{Text, Variables};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The state between two instructions of a stage. Cheap to clone: a stage that begins from another takes its last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    /// Shared until a stage sets a variable of its own.
+    values: Arc<HashMap<Text, Arc<str>>>,
+    pub(super) env: Environment,
+    /// Names that ARG declared, in order.
+    pub(super) declared: Chain<Text>,
+    pub(super) config: Config,
+    pub(super) workdir: String,
+    pub(super) user: String,
+    pub(super) shell: Option<Arc<[String]>>,
+    /// CMD was set in this stage: ENTRYPOINT leaves it.
+    pub(super) cmd_set: bool,
+}
+
+impl Variables for Scope {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(|value| &**value)
+    }
+}
+
+impl Scope {
+    /// Sets a variable of the image.
+    pub(super) fn set_env(&mut self, name: &str, value: &str) {
+        let value: Arc<str> = value.into();
+        self.set(name, value.clone(), false);
+        self.config.push(Change::Env(name.into(), value));
+    }
+
+    /// Sets a variable that the steps see, but not the image.
+    pub(super) fn set_argument(&mut self, name: &str, value: &str) {
+        self.set(name, value.into(), true);
+    }
+
+    /// Sets a variable that is in the image's configuration already.
+    pub(super) fn inherit_env(&mut self, name: &str, value: &str) {
+        self.set(name, value.into(), false);
+    }
+
+    fn set(&mut self, name: &str, value: Arc<str>, argument: bool) {
+        Arc::make_mut(&mut self.values).insert(name.into(), value.clone());
+        self.env.set(Variable { name: name.into(), value, argument });
+    }
+
+    /// The shell of the shell form.
+    pub(super) fn with_shell(&self, text: &str) -> Vec<String> {
+        let mut args: Vec<String> = match &self.shell {
+            Some(shell) if !shell.is_empty() => shell.to_vec(),
+            _ => vec!["/bin/sh".into(), "-c".into()],
+        };
+        args.push(text.to_owned());
+        args
+    }
+}

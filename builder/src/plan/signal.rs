@@ -1,0 +1,37 @@
+//! STOPSIGNAL: names and numbers of signals.
+
+/// Linux's signals, as moby's `signal.SignalMap` has them.
+const NAMES: [&str; 35] = [
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",
+    "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1",
+    "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN",
+];
+
+/// Whether it names a signal: a number that is not zero, or a name with or without `SIG`.
+pub(super) fn is_signal(text: &str) -> bool {
+    if let Ok(number) = text.parse::<i64>() {
+        return number != 0;
+    }
+    let upper = text.to_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let realtime = |prefix: &str, most: u32| {
+        name.strip_prefix(prefix).and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| (1..=most).contains(&n))
+    };
+    NAMES.contains(&name) || name == "RTMAX" || realtime("RTMIN+", 15) || realtime("RTMAX-", 14)
+}
+
+/// Names that may have been meant.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    NAMES.iter().map(|name| format!("SIG{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_signal;
+
+    #[test]
+    fn names_numbers_and_nonsense() {
+        assert!(["9", "SIGKILL", "term", "SIGRTMIN+3", "RTMAX-14"].iter().all(|text| is_signal(text)));
+        assert!(["0", "SIGNONE", "", "RTMIN+16"].iter().all(|text| !is_signal(text)));
+    }
+}

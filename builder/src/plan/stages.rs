@@ -1,0 +1,402 @@
+//! Which stages there are, what they refer to, and which of them the target needs.
+
+use super::request::{ImageResolver, LowerRequest, NamedContext, ResolvedBase};
+use crate::dockerfile::{
+    self, Diagnostic, Dockerfile, Expander, From, Instruction, Kind, Span, Variables, Word, closest, mount,
+};
+use crate::image::{Platform, Reference};
+use std::collections::BTreeMap;
+
+/// A stage as it stands in the file.
+pub(super) struct StageOf<'a> {
+    pub(super) from: &'a Instruction,
+    pub(super) head: &'a From,
+    /// In lower case.
+    pub(super) name: Option<String>,
+    pub(super) body: &'a [Instruction],
+    /// The base's name, expanded.
+    pub(super) base_name: String,
+    pub(super) base: BaseOf,
+    pub(super) platform: Platform,
+    /// Filled when the stage turns out to be needed.
+    pub(super) resolved: Option<ResolvedBase>,
+    /// ONBUILD triggers of the base.
+    pub(super) triggers: Vec<Instruction>,
+    pub(super) live: bool,
+}
+
+/// What a stage begins from.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum BaseOf {
+    Scratch,
+    Stage(usize),
+    /// What the resolver is asked for.
+    Image(String),
+    Context(String),
+}
+
+/// What `from=` means.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Source {
+    Scratch,
+    Stage(usize),
+    Image(String),
+    Context(String),
+}
+
+/// All stages of a file.
+pub(super) struct Stages<'a> {
+    pub(super) list: Vec<StageOf<'a>>,
+    /// The last stage of each name.
+    by_name: BTreeMap<String, usize>,
+    contexts: BTreeMap<String, NamedContext>,
+    /// Images that are copied or mounted from, by what the resolver was asked for.
+    pub(super) images: BTreeMap<String, ResolvedBase>,
+}
+
+impl<'a> Stages<'a> {
+    /// Finds the stages; `globals` are the variables of FROM lines.
+    pub(super) fn find(
+        file: &'a Dockerfile,
+        request: &LowerRequest,
+        globals: &dyn Variables,
+        faults: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let starts: Vec<usize> =
+            (0..file.instructions.len()).filter(|&i| matches!(file.instructions[i].kind, Kind::From(_))).collect();
+        let contexts = request.contexts.iter().map(|(name, context)| (familiar(name), context.clone())).collect();
+        let mut stages = Self {
+            list: Vec::with_capacity(starts.len()),
+            by_name: BTreeMap::new(),
+            contexts,
+            images: BTreeMap::new(),
+        };
+        let expander = Expander::new(file.escape);
+        for (i, &start) in starts.iter().enumerate() {
+            let from = &file.instructions[start];
+            let Kind::From(head) = &from.kind else { continue };
+            let end = starts.get(i + 1).copied().unwrap_or(file.instructions.len());
+            let base_name = expanded(&expander, &head.base, globals, faults);
+            if base_name.as_deref() == Some("") {
+                faults.push(
+                    Diagnostic::new(head.base.span, format!("base name ({}) should not be blank", head.base.text))
+                        .label("expands to nothing")
+                        .help("give the ARG a default above the first FROM, or write ${NAME:-image}"),
+                );
+            }
+            let base_name = base_name.unwrap_or_default();
+            let mut platform = request.platform.clone();
+            if let Some(word) = &head.platform {
+                if let Some(text) = expanded(&expander, word, globals, faults) {
+                    match text.parse::<Platform>() {
+                        Ok(found) => platform = found,
+                        Err(error) => faults.push(
+                            Diagnostic::new(word.span, format!("failed to parse platform {}: {error}", word.text))
+                                .label(if text.is_empty() { "expands to nothing" } else { "no platform" })
+                                .help("write --platform=linux/amd64 or --platform=$BUILDPLATFORM"),
+                        ),
+                    }
+                }
+            }
+            let name = head.name.as_ref().map(|name| name.to_lowercase());
+            let mut body = &file.instructions[start + 1..end];
+            let replaced =
+                name.as_ref().and_then(|name| stages.contexts.get(name).map(|context| (name.clone(), context)));
+            let base = match replaced {
+                Some((name, context)) => {
+                    body = &[];
+                    match context {
+                        NamedContext::Directory => BaseOf::Context(name),
+                        NamedContext::Image(image) => BaseOf::Image(image.clone()),
+                    }
+                }
+                None => match stages.by_name.get(&base_name.to_lowercase()) {
+                    Some(&stage) => {
+                        platform = stages.list[stage].platform.clone();
+                        BaseOf::Stage(stage)
+                    }
+                    None => match stages.outside(&base_name, head.base.span, faults) {
+                        Source::Scratch | Source::Stage(_) => BaseOf::Scratch,
+                        Source::Image(image) => BaseOf::Image(image),
+                        Source::Context(name) => BaseOf::Context(name),
+                    },
+                },
+            };
+            stages.list.push(StageOf {
+                from,
+                head,
+                name: name.clone(),
+                body,
+                base_name,
+                base,
+                platform,
+                resolved: None,
+                triggers: Vec::new(),
+                live: false,
+            });
+            if let Some(name) = name {
+                stages.by_name.insert(name, i);
+            }
+        }
+        stages
+    }
+
+    /// What a name that is no stage's means.
+    fn outside(&self, name: &str, span: Span, faults: &mut Vec<Diagnostic>) -> Source {
+        if name == "scratch" {
+            return Source::Scratch;
+        }
+        let key = familiar(name);
+        match self.contexts.get(&key) {
+            Some(NamedContext::Directory) => return Source::Context(key),
+            Some(NamedContext::Image(image)) => return Source::Image(image.clone()),
+            None => {}
+        }
+        if let (Err(error), false) = (name.parse::<Reference>(), name.is_empty()) {
+            faults.push(
+                Diagnostic::new(span, format!("failed to parse stage name {name:?}: {error}"))
+                    .label("neither a stage nor an image")
+                    .did_you_mean(name, self.names()),
+            );
+        }
+        Source::Image(name.to_owned())
+    }
+
+    /// What `from=` of COPY or a mount means to a stage.
+    pub(super) fn source(&self, word: &str, span: Span, faults: &mut Vec<Diagnostic>) -> Source {
+        if let Some(&stage) = self.by_name.get(&word.to_lowercase()) {
+            return Source::Stage(stage);
+        }
+        if let Ok(index) = word.parse::<usize>() {
+            if index < self.list.len() {
+                return Source::Stage(index);
+            }
+            faults.push(
+                Diagnostic::new(span, format!("invalid stage index {index}"))
+                    .label(format!("there are {} stages, counted from 0", self.list.len()))
+                    .help("name the stage: FROM image AS name"),
+            );
+            return Source::Scratch;
+        }
+        self.outside(word, span, faults)
+    }
+
+    /// The stage that `--target` asks for.
+    pub(super) fn target(&self, target: Option<&str>, faults: &mut Vec<Diagnostic>) -> usize {
+        let last = self.list.len().saturating_sub(1);
+        let Some(target) = target.filter(|target| !target.is_empty()) else { return last };
+        let by_index = || target.parse::<usize>().ok().filter(|&index| index < self.list.len());
+        match self.by_name.get(&target.to_lowercase()).copied().or_else(by_index) {
+            Some(stage) => stage,
+            None => {
+                let fault = Diagnostic::unplaced(format!("target stage {target:?} could not be found"))
+                    .did_you_mean(target, self.names());
+                faults.push(match fault.help {
+                    Some(_) => fault,
+                    None => fault.help(match self.names().collect::<Vec<_>>() {
+                        names if names.is_empty() => "no stage of this file has a name: FROM image AS name".into(),
+                        names => format!("its stages are {}", names.join(", ")),
+                    }),
+                });
+                last
+            }
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    /// Refuses stages that need themselves, live or not.
+    pub(super) fn refuse_cycles(&self, faults: &mut Vec<Diagnostic>) {
+        // 0 not seen, 1 being looked at, 2 done.
+        let mut state = vec![0_u8; self.list.len()];
+        for start in 0..self.list.len() {
+            if state[start] != 0 {
+                continue;
+            }
+            let mut path = vec![(start, self.needs(start).into_iter())];
+            state[start] = 1;
+            while let Some((stage, needs)) = path.last_mut() {
+                let stage = *stage;
+                match needs.next() {
+                    None => {
+                        state[stage] = 2;
+                        path.pop();
+                    }
+                    Some((other, span)) if state[other] == 1 => {
+                        let name = self.label(other);
+                        faults.push(
+                            Diagnostic::new(span, format!("circular dependency detected on stage: {name}"))
+                                .label(format!("stage {name} needs itself"))
+                                .help("take the files from an earlier stage"),
+                        );
+                    }
+                    Some((other, _)) if state[other] == 0 => {
+                        state[other] = 1;
+                        path.push((other, self.needs(other).into_iter()));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+
+    /// The name of a stage, else its number.
+    pub(super) fn label(&self, stage: usize) -> String {
+        self.list[stage].name.clone().unwrap_or_else(|| stage.to_string())
+    }
+
+    /// The stages that a stage needs, and where it says so.
+    fn needs(&self, stage: usize) -> Vec<(usize, Span)> {
+        let this = &self.list[stage];
+        let mut needs = Vec::new();
+        if let BaseOf::Stage(base) = this.base {
+            needs.push((base, this.head.base.span));
+        }
+        let mut ignored = Vec::new();
+        for word in this.triggers.iter().chain(this.body).flat_map(froms) {
+            if let Source::Stage(source) = self.source(&word.text, word.span, &mut ignored) {
+                needs.push((source, word.span));
+            }
+        }
+        needs
+    }
+
+    /// Marks what the target needs, resolving its images on the way: a base's ONBUILD triggers may need more.
+    pub(super) fn resolve(&mut self, target: usize, images: &dyn ImageResolver, faults: &mut Vec<Diagnostic>) {
+        let mut waiting = vec![target];
+        while let Some(stage) = waiting.pop() {
+            if std::mem::replace(&mut self.list[stage].live, true) {
+                continue;
+            }
+            self.open(stage, images, faults);
+            waiting.extend(self.needs(stage).into_iter().map(|(other, _)| other));
+            let this = &self.list[stage];
+            let words: Vec<(String, Span, Platform)> = this
+                .triggers
+                .iter()
+                .chain(this.body)
+                .flat_map(froms)
+                .map(|word| (word.text.to_string(), word.span, this.platform.clone()))
+                .collect();
+            for (word, span, platform) in words {
+                if let Source::Image(image) = self.source(&word, span, faults) {
+                    if !self.images.contains_key(&image) {
+                        match images.resolve(&image, &platform) {
+                            Ok(found) => {
+                                self.images.insert(image, found);
+                            }
+                            Err(error) => faults.push(self.unresolved(&word, span, &error.0)),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Resolves the base of a stage and reads its triggers.
+    fn open(&mut self, stage: usize, images: &dyn ImageResolver, faults: &mut Vec<Diagnostic>) {
+        let this = &self.list[stage];
+        let span = this.from.span;
+        match &this.base {
+            BaseOf::Image(image) => match images.resolve(image, &this.platform) {
+                Ok(found) => {
+                    let mut triggers = Vec::new();
+                    for text in &found.config.config.on_build {
+                        match dockerfile::parse_trigger(text) {
+                            Ok(instruction) => triggers.push(at(instruction, this.from)),
+                            Err(fault) => faults.push(
+                                Diagnostic::new(span, format!("{fault} in the base image's trigger `ONBUILD {text}`"))
+                                    .label("this image cannot be built upon")
+                                    .help("build the base image again without that ONBUILD"),
+                            ),
+                        }
+                    }
+                    let this = &mut self.list[stage];
+                    this.triggers = triggers;
+                    this.resolved = Some(found);
+                }
+                Err(error) => {
+                    let fault = self.unresolved(&this.base_name, this.head.base.span, &error.0);
+                    faults.push(fault);
+                }
+            },
+            &BaseOf::Stage(base) => {
+                let from = this.from;
+                let triggers = self.list[base].body.iter().filter_map(|instruction| match &instruction.kind {
+                    Kind::Onbuild(onbuild) => Some(at(onbuild.instruction.clone(), from)),
+                    _ => None,
+                });
+                self.list[stage].triggers = triggers.collect();
+            }
+            BaseOf::Scratch | BaseOf::Context(_) => {}
+        }
+    }
+
+    fn unresolved(&self, word: &str, span: Span, error: &str) -> Diagnostic {
+        let fault = Diagnostic::new(span, format!("{word}: {error}"))
+            .label("no stage above has this name, and no image was found");
+        match closest(word, self.names()) {
+            Some(name) => fault.help(format!("did you mean the stage {name}?")),
+            None => fault.help("check the name, and that the image is there for this platform"),
+        }
+    }
+}
+
+/// A trigger stands where the FROM stands that pulled it in.
+fn at(instruction: Instruction, from: &Instruction) -> Instruction {
+    Instruction { span: from.span, lines: from.lines, comments: Vec::new(), ..instruction }
+}
+
+/// The `from` words of an instruction.
+fn froms(instruction: &Instruction) -> Vec<Word> {
+    match &instruction.kind {
+        Kind::Copy(copy) => copy.from.iter().cloned().collect(),
+        Kind::Run(run) => run
+            .mounts
+            .iter()
+            .filter_map(|word| {
+                let spec = mount::Spec::parse(word, &|value| Ok(value.to_owned())).ok()?;
+                spec.from.map(|from| Word { text: from.into(), span: word.span })
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The name under which contexts are compared.
+fn familiar(name: &str) -> String {
+    name.parse::<Reference>().map_or_else(
+        |_| name.to_lowercase(),
+        |reference| match reference.digest {
+            Some(digest) => format!("{}@{digest}", reference.familiar()),
+            None => reference.familiar(),
+        },
+    )
+}
+
+/// A word's expansion; a fault is noted at its characters.
+pub(super) fn expanded(
+    expander: &Expander,
+    word: &Word,
+    variables: &dyn Variables,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<String> {
+    match expander.word(&word.text, variables) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            faults.push(unexpandable(word, &error));
+            None
+        }
+    }
+}
+
+/// The fault of a word that cannot be expanded.
+pub(super) fn unexpandable(word: &Word, error: &dockerfile::ExpandError) -> Diagnostic {
+    let exact = word.span.end - word.span.start == word.text.len() && word.text.is_char_boundary(error.at());
+    let span = if exact { Span { start: word.span.start + error.at(), end: word.span.end } } else { word.span };
+    Diagnostic::new(span, format!("failed to process {:?}: {error}", word.text))
+        .label("from here on")
+        .help(error.help())
+}
