@@ -131,14 +131,27 @@ impl Dockerfile {
         self.directives.iter().find(|directive| directive.name == name)
     }
 
-    /// An instruction as written, its lines joined by spaces, without comments and documents.
-    pub fn one_line(&self, instruction: &Instruction) -> String {
+    /// An instruction as written, its lines joined, without comments and documents.
+    pub fn joined(&self, instruction: &Instruction) -> String {
         let mut reader = lines::Reader::new(&self.text[instruction.span.start..]);
         reader.escape = self.escape;
         reader.end_directives();
         match reader.item() {
-            Some(lines::Item::Line(line)) => line.text.split_whitespace().collect::<Vec<_>>().join(" "),
+            Some(lines::Item::Line(line)) => line.text.into_owned(),
             _ => String::new(),
         }
+    }
+
+    /// As [`Dockerfile::joined`], every run of spaces being one.
+    pub fn one_line(&self, instruction: &Instruction) -> String {
+        let joined = self.joined(instruction);
+        let mut line = String::with_capacity(joined.len());
+        for word in joined.split_whitespace() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line += word;
+        }
+        line
     }
 }

@@ -315,13 +315,6 @@ fn copy(
             _ => copy.sources.push(word.clone()),
         }
     }
-    if let (Some(from), false) = (&copy.from, copy.documents.is_empty()) {
-        faults.push(
-            Diagnostic::new(from.span, format!("{name} --from cannot take files from heredocs"))
-                .label("takes files from elsewhere")
-                .help("write two instructions"),
-        );
-    }
     Some(copy)
 }
 

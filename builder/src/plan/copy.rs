@@ -14,6 +14,7 @@ pub(super) fn lower(
     scope: &Scope,
     expander: &Expander,
     faults: &mut Vec<Diagnostic>,
+    warnings: &mut Vec<Diagnostic>,
 ) -> Option<(Copy, CreatedBy)> {
     let before = faults.len();
     let keyword = if copy.add { "ADD" } else { "COPY" };
@@ -45,7 +46,7 @@ pub(super) fn lower(
         inline.push((document.name.to_string(), content));
     }
     for (source, text) in &sources {
-        check_source(copy.add, source, text, faults);
+        check_source(copy.add, source, text, faults, warnings);
     }
     if let (Some(mode), Some(word)) = (&chmod, &copy.chmod) {
         if !is_mode(mode) {
@@ -120,15 +121,14 @@ pub fn is_git(source: &str) -> bool {
         || (is_url(source) && address.ends_with(".git"))
 }
 
-fn check_source(add: bool, word: &Word, text: &str, faults: &mut Vec<Diagnostic>) {
+fn check_source(add: bool, word: &Word, text: &str, faults: &mut Vec<Diagnostic>, warnings: &mut Vec<Diagnostic>) {
     let keyword = if add { "ADD" } else { "COPY" };
     // BuildKit takes the whole context for an empty word. Written as "", that is meant; as an unset variable, it is not.
     if text.is_empty() && !word.trim_matches(['"', '\'']).is_empty() {
-        faults.push(
-            Diagnostic::new(word.span, format!("{keyword} source {} expands to nothing", word.text))
-                .label("would take the whole build context")
-                .help("set the variable before this line, or write . for the whole context"),
-        );
+        let warning = Diagnostic::new(word.span, format!("{keyword} source {} expands to nothing", word.text))
+            .label("takes the whole build context")
+            .help("set the variable before this line, or write . for the whole context");
+        warnings.push(Diagnostic { warning: true, ..warning });
     } else if !add && (is_url(text) || is_git(text)) {
         faults.push(
             Diagnostic::new(word.span, "source can't be a URL for COPY")

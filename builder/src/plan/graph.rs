@@ -4,7 +4,9 @@ use super::{Config, CreatedBy, Environment};
 use crate::dockerfile::{Diagnostic, Span};
 use crate::image::Platform;
 use buildscope_record::{Digest, StageId, StepId};
+use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -25,6 +27,21 @@ impl Plan {
     /// The step of that id.
     pub fn step(&self, id: StepId) -> &Step {
         &self.graph[NodeIndex::new(id.index())]
+    }
+
+    /// The steps whose results a step goes on from, first first, itself last: through `FROM stage`, too.
+    pub fn chain(&self, id: StepId) -> impl Iterator<Item = StepId> {
+        let mut chain = vec![id];
+        while let Some(parent) = chain.last().and_then(|&id| self.parent(id)) {
+            chain.push(parent);
+        }
+        chain.into_iter().rev()
+    }
+
+    /// The step that a step goes on from.
+    pub fn parent(&self, id: StepId) -> Option<StepId> {
+        let edges = self.graph.edges_directed(NodeIndex::new(id.index()), Direction::Incoming);
+        edges.into_iter().find(|edge| *edge.weight() == Dependency::Parent).map(|edge| self.graph[edge.source()].id)
     }
 
     /// All steps, in the order of the file.

@@ -54,13 +54,14 @@ pub fn lower(file: &Dockerfile, request: &LowerRequest, images: &dyn ImageResolv
         graph: DiGraph::new(),
         ends: Vec::new(),
         faults,
+        warnings: undeclared(file, request),
     };
     let listed: Vec<Stage> = (0..lowering.stages.list.len()).map(|stage| lowering.stage(stage)).collect();
     if !lowering.faults.is_empty() {
         return Err(Diagnostics::new(file.text.clone(), lowering.faults));
     }
     let target = listed[target].last;
-    Ok(Plan { stages: listed, graph: lowering.graph, target, warnings: undeclared(file, request) })
+    Ok(Plan { stages: listed, graph: lowering.graph, target, warnings: lowering.warnings })
 }
 
 /// The variables of FROM lines: predefined ones and those of the ARG lines above the first FROM.
@@ -161,6 +162,7 @@ struct Lowering<'a> {
     /// The last step of each stage so far, and what its instructions left.
     ends: Vec<(StepId, Scope)>,
     faults: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
 }
 
 /// Where a step stands.
@@ -364,7 +366,8 @@ impl Lowering<'_> {
                         self.source(stage, word, &word.text, &mut sources)?
                     }
                 };
-                let (op, history) = copy::lower(copy, from, scope, &self.expander, &mut self.faults)?;
+                let (op, history) =
+                    copy::lower(copy, from, scope, &self.expander, &mut self.faults, &mut self.warnings)?;
                 Some(Lowered { op: Op::Copy(op), history, sources })
             }
             Kind::Workdir(word) => {
@@ -374,12 +377,16 @@ impl Lowering<'_> {
                     return None;
                 }
                 scope.workdir = join(&scope.workdir, &path);
+                // BuildKit keeps a trailing slash in the image's configuration.
+                if path.ends_with('/') && scope.workdir != "/" {
+                    scope.workdir.push('/');
+                }
                 scope.config.push(Change::WorkingDir(scope.workdir.clone()));
                 let history = CreatedBy::Text(format!("WORKDIR {}", scope.workdir).into());
                 // The root is there already.
-                let op = match &*scope.workdir {
-                    "/" => Op::Config,
-                    path => Op::Workdir { path: path.to_owned(), user: scope.user.clone() },
+                let op = match clean(&scope.workdir) {
+                    root if root == "/" => Op::Config,
+                    path => Op::Workdir { path, user: scope.user.clone() },
                 };
                 Some(Lowered { op, history, sources: Vec::new() })
             }

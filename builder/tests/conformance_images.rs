@@ -1,0 +1,121 @@
+//! Configuration and history of the public build cases, as lowering alone knows them, against the images that
+//! BuildKit made. `BUILDSCOPE_CONFORMANCE` names the folder; without it there is nothing to test.
+
+use buildscope_builder::dockerfile;
+use buildscope_builder::image::{ImageConfig, Platform};
+use buildscope_builder::plan::{self, ImageResolver, LowerRequest, NamedContext, Op, ResolveError, ResolvedBase};
+use buildscope_record::Digest;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The bases of the kit, as its README describes them.
+struct Bases(BTreeMap<String, String>);
+
+impl ImageResolver for Bases {
+    fn resolve(&self, reference: &str, _: &Platform) -> Result<ResolvedBase, ResolveError> {
+        let name = reference.strip_suffix(":latest").unwrap_or(reference);
+        let base = self.0.get(name).ok_or_else(|| ResolveError("pull access denied".into()))?;
+        let config = match &**base {
+            "parent" => json!({
+                "Env": [PATH, "PARENT=yes", "CHAIN=a"], "Cmd": ["parent-cmd"], "Entrypoint": ["/bin/echo", "parent"],
+                "WorkingDir": "/opt", "User": "bin:mail", "ExposedPorts": {"8080/tcp": {}}, "Volumes": {"/data": {}},
+                "Labels": {"kit.parent": "yes", "kit.over": "parent"}, "StopSignal": "SIGUSR1", "Shell": ["/bin/sh", "-ec"],
+                "Healthcheck": {"Test": ["CMD-SHELL", "true"], "Interval": 5_000_000_000_u64, "Retries": 4},
+            }),
+            "onbuild" => json!({ "Env": [PATH], "Cmd": ["sh"], "OnBuild": [
+                "ENV FROM_ONBUILD=1",
+                "RUN mkdir /opt && echo triggered > /opt/triggered && touch -d @1500000001 /opt/triggered",
+                "COPY fr* /opt/",
+            ] }),
+            _ => json!({ "Env": [PATH], "Cmd": ["sh"] }),
+        };
+        let config: ImageConfig =
+            serde_json::from_value(json!({ "architecture": "amd64", "os": "linux", "config": config })).unwrap();
+        Ok(ResolvedBase { manifest: Digest::of(base), config: Arc::new(config) })
+    }
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn map(value: &Value) -> BTreeMap<String, String> {
+    value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), value.as_str().unwrap_or("").into()))
+        .collect()
+}
+
+#[test]
+fn configurations_and_histories_are_those_of_buildkit() {
+    let Some(folder) = std::env::var_os("BUILDSCOPE_CONFORMANCE") else {
+        eprintln!("skipped: BUILDSCOPE_CONFORMANCE names no folder");
+        return;
+    };
+    let folder = Path::new(&folder);
+    let mut faults = Vec::new();
+    let mut compared = 0;
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder.join("cases")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        let case = read(&path);
+        let golden = read(&folder.join("goldens").join(path.file_name().unwrap()));
+        match compare(&case, &golden["buildkit"]) {
+            Ok(()) => compared += 1,
+            Err(fault) => faults.push(format!("{}: {fault}", case["id"])),
+        }
+    }
+    eprintln!("{compared} cases agree, {} do not", faults.len());
+    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+}
+
+fn compare(case: &Value, golden: &Value) -> Result<(), String> {
+    let contexts = case["contexts"].as_object().into_iter().flatten();
+    let request = LowerRequest {
+        build_args: map(&case["buildArgs"]),
+        target: case["target"].as_str().map(str::to_owned),
+        platform: Platform::new("linux", "amd64", None),
+        build_platform: Platform::new("linux", "amd64", None),
+        contexts: contexts.map(|(name, _)| (name.clone(), NamedContext::Directory)).collect(),
+    };
+    let lowered = dockerfile::parse(case["text"].as_str().unwrap())
+        .and_then(|file| plan::lower(&file, &request, &Bases(map(&case["bases"]))));
+    let plan = match lowered {
+        Ok(plan) => plan,
+        Err(faults) if case["expect"] == "ok" => return Err(format!("refused: {faults}")),
+        Err(_) => return Ok(()),
+    };
+    if golden["ok"] != true {
+        return Ok(());
+    }
+    let chain: Vec<_> = plan.chain(plan.target).collect();
+    let config = plan.step(plan.target).config.image().config;
+    let mut found = serde_json::to_value(&config).unwrap();
+    let found = found.as_object_mut().unwrap();
+    found.remove("ArgsEscaped");
+    found.retain(|_, value| !(value.is_null() || value == &json!([]) || value == &json!({})));
+    let mut expected = golden["config"].as_object().cloned().unwrap_or_default();
+    expected.retain(|_, value| !(value.is_null() || value == &json!([]) || value == &json!({})));
+    if *found != expected {
+        return Err(format!("config\n  {}\n  {}", Value::Object(found.clone()), Value::Object(expected)));
+    }
+    let steps = chain.iter().map(|id| plan.step(*id)).filter(|step| step.history.is_some());
+    let history: Vec<Value> =
+        steps.map(|step| json!([step.history.to_string(), matches!(step.op, Op::Config)])).collect();
+    let ours = |entry: &&Value| {
+        let text = entry[0].as_str().unwrap();
+        !text.ends_with(" base") && !text.starts_with("[stage-") && !text.starts_with("opt")
+    };
+    let expected: Vec<Value> = golden["history"].as_array().unwrap().iter().filter(ours).cloned().collect();
+    if history != expected {
+        return Err(format!("history\n  {}\n  {}", json!(history), json!(expected)));
+    }
+    Ok(())
+}

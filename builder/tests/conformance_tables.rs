@@ -1,0 +1,261 @@
+//! The public tables of the Dockerfile language: every row must pass.
+//!
+//! `BUILDSCOPE_CONFORMANCE` names the folder that holds `tables/`; without it there is nothing to test.
+
+use buildscope_builder::dockerfile::{
+    self, Arguments, Expander, Glob, Heredoc, Ignore, Keyword, Node, Syntax, Variables, expand::NoVariables,
+};
+use buildscope_builder::plan::quote;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+fn table(name: &str) -> Option<Value> {
+    let Some(folder) = std::env::var_os("BUILDSCOPE_CONFORMANCE") else {
+        eprintln!("skipped: BUILDSCOPE_CONFORMANCE names no folder");
+        return None;
+    };
+    let path = PathBuf::from(folder).join("tables").join(format!("{name}.json"));
+    Some(serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
+}
+
+fn rows<'a>(table: &'a Value, list: &str) -> impl Iterator<Item = &'a Value> {
+    table[list].as_array().unwrap().iter()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+/// Collects what fails, so that one run shows all of it.
+#[derive(Default)]
+struct Failures(Vec<String>, usize);
+
+impl Failures {
+    fn check(&mut self, passed: bool, what: impl FnOnce() -> String) {
+        self.1 += 1;
+        if !passed {
+            self.0.push(what());
+        }
+    }
+
+    fn report(self, table: &str) {
+        eprintln!("{table}: {} of {} rows pass", self.1 - self.0.len(), self.1);
+        assert!(self.0.is_empty(), "{}", self.0.join("\n"));
+    }
+}
+
+struct AnyCase<'a>(&'a BTreeMap<String, String>);
+
+impl Variables for AnyCase<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+    }
+}
+
+#[test]
+fn envvars() {
+    let Some(table) = table("envvars") else { return };
+    let variables: BTreeMap<String, String> = serde_json::from_value(table["env"].clone()).unwrap();
+    let mut failures = Failures::default();
+    for row in rows(&table, "cases") {
+        // The case of names is the variables' business, not the expander's: on Windows it does not count.
+        let expander = Expander::new('\\');
+        let found = match &row["platform"] {
+            platform if platform == "W" => expander.word(text(&row["input"]), &AnyCase(&variables)),
+            _ => expander.word(text(&row["input"]), &variables),
+        };
+        failures.check(found.as_deref().ok() == row["expected"].as_str(), || format!("{row}: {found:?}"));
+    }
+    failures.report("envvars");
+}
+
+#[test]
+fn words() {
+    let Some(table) = table("words") else { return };
+    let mut failures = Failures::default();
+    for row in rows(&table, "cases") {
+        let pairs = rows(row, "env").map(|pair| text(pair).split_once('=').unwrap());
+        let variables: BTreeMap<&str, String> = pairs.map(|(name, value)| (name, value.to_owned())).collect();
+        let found = Expander::new('\\').words(text(&row["input"]), &variables);
+        let expected: Option<Vec<String>> = serde_json::from_value(row["expected"].clone()).unwrap();
+        failures.check(found.clone().ok() == expected, || format!("{row}: {found:?}"));
+    }
+    failures.report("words");
+}
+
+#[test]
+fn matches() {
+    let Some(table) = table("matches") else { return };
+    let escape = text(&table["escape"]).chars().next().unwrap();
+    let mut failures = Failures::default();
+    for row in rows(&table, "cases") {
+        let variables: BTreeMap<String, String> = serde_json::from_value(row["env"].clone()).unwrap();
+        let found = Expander::new(escape).expand(text(&row["input"]), &variables);
+        let names = |list: &str| rows(row, list).map(|name| text(name).to_owned()).collect();
+        let passed = match &found {
+            Ok(found) => {
+                row["error"] == false
+                    && found.text == text(&row["expected"])
+                    && found.matched == names("matched")
+                    && found.unmatched == names("unmatched")
+            }
+            Err(_) => row["error"] == true,
+        };
+        failures.check(passed, || format!("{row}: {found:?}"));
+    }
+    failures.report("matches");
+}
+
+#[test]
+fn ignore_patterns() {
+    let Some(table) = table("ignore-patterns") else { return };
+    let mut failures = Failures::default();
+    let file = &table["ignorefile"];
+    let lines = Ignore::lines(text(&file["input"]));
+    failures.check(serde_json::json!(lines) == file["want"], || format!("{file}: {lines:?}"));
+    for row in rows(&table, "matches") {
+        let ignore = Ignore::from_patterns(rows(row, "patterns").map(text)).unwrap();
+        let path = text(&row["path"]);
+        let found = ignore.excludes(dockerfile::clean(path).trim_start_matches('/'), path.ends_with('/'));
+        failures.check(row["want"] == found, || format!("{row}: {found}"));
+    }
+    for row in rows(&table, "legacyMatches") {
+        let ignore = Ignore::from_patterns([text(&row["pattern"])]);
+        let passed = match &ignore {
+            Ok(ignore) => row["err"].is_null() && row["want"] == ignore.excludes(text(&row["path"]), false),
+            Err(_) => !row["err"].is_null() && Glob::parse(text(&row["pattern"])).is_err(),
+        };
+        failures.check(passed, || format!("{row}: {ignore:?}"));
+    }
+    // How a pattern is compiled is informative; what it must not be is refused.
+    for row in rows(&table, "compile") {
+        let ignore = Ignore::from_patterns([text(&row["pattern"])]);
+        failures.check(ignore.is_ok(), || format!("{row}: {ignore:?}"));
+    }
+    failures.report("ignore-patterns");
+}
+
+#[test]
+fn parser() {
+    let Some(table) = table("parser") else { return };
+    let mut failures = Failures::default();
+    for row in rows(&table, "sexpr") {
+        let (syntax, faults) = Syntax::parse(text(&row["dockerfile"]));
+        let found: String = syntax.nodes.iter().map(|node| format!("{}\n", sexpr(node))).collect();
+        failures.check(faults.is_empty() && found == text(&row["result"]), || {
+            format!("{}: {faults:?}\n{found}", row["name"])
+        });
+    }
+    for row in rows(&table, "negative") {
+        let (syntax, faults) = Syntax::parse(text(&row["dockerfile"]));
+        let refused =
+            (!faults.is_empty() || syntax.nodes.is_empty()) && dockerfile::parse(text(&row["dockerfile"])).is_err();
+        failures.check(refused, || row.to_string());
+    }
+    let lines = &table["lines"];
+    let (syntax, _) = Syntax::parse(text(&lines["dockerfile"]));
+    let children: Vec<(u32, u32)> = syntax.nodes.iter().map(|node| node.lines).collect();
+    failures.check(serde_json::json!(children) == lines["children"], || format!("lines: {children:?}"));
+    let root = (children.first().map(|first| first.0), children.last().map(|last| last.1));
+    failures.check(serde_json::json!(root) == lines["root"], || format!("lines: {root:?}"));
+
+    let extract = &table["heredocExtract"];
+    let (syntax, faults) = Syntax::parse(text(&extract["dockerfile"]));
+    failures.check(faults.is_empty(), || format!("heredocExtract: {faults:?}"));
+    for (node, expected) in syntax.nodes.iter().skip(1).zip(rows(extract, "tests")) {
+        let found: Vec<Value> = node.heredocs.iter().map(heredoc).collect();
+        let expected = expected.as_array().cloned().unwrap_or_default();
+        failures.check(found == expected, || format!("heredocExtract: {found:?}, not {expected:?}"));
+    }
+    for word in rows(&table, "heredocValidEOF") {
+        let found = Heredoc::parse(text(word));
+        failures.check(matches!(&found, Ok(Some(found)) if found.name == "EOF"), || format!("{word}: {found:?}"));
+    }
+    for word in rows(&table, "heredocInvalid") {
+        failures.check(Heredoc::parse(text(word)).is_err(), || word.to_string());
+    }
+    for word in rows(&table, "heredocNot") {
+        failures.check(matches!(Heredoc::parse(text(word)), Ok(None)), || word.to_string());
+    }
+
+    let continuation = &table["emptyContinuation"];
+    let file = dockerfile::parse(text(&continuation["dockerfile"])).unwrap();
+    let blank: Vec<String> =
+        file.instructions.iter().filter(|found| found.blank_inside).map(|found| file.joined(found)).collect();
+    failures.check(continuation["warnings"] == blank.len(), || format!("emptyContinuation: {blank:?}"));
+    for expected in rows(continuation, "contains") {
+        failures.check(blank.iter().any(|found| found.contains(text(expected))), || format!("{expected}: {blank:?}"));
+    }
+
+    for row in rows(&table, "parseWords") {
+        let (syntax, _) = Syntax::parse(&format!("ARG {}", text(&row["input"])));
+        let Arguments::Words(words) = &syntax.nodes[0].arguments else { panic!("ARG has words") };
+        let found: Vec<&str> = words.iter().map(|word| &*word.text).collect();
+        failures.check(serde_json::json!(found) == row["expect"], || format!("{row}: {found:?}"));
+    }
+    for row in rows(&table, "jsonValid") {
+        let (syntax, _) = Syntax::parse(&format!("CMD {}", text(&row["input"])));
+        let Arguments::Json(words) = &syntax.nodes[0].arguments else { panic!("{row} is JSON") };
+        let found: Vec<&str> = words.iter().map(|word| &*word.text).collect();
+        failures.check(serde_json::json!(found) == row["expect"], || format!("{row}: {found:?}"));
+    }
+    for row in rows(&table, "jsonInvalid") {
+        let (_, faults) = Syntax::parse(&format!("CMD {}", text(row)));
+        failures.check(faults.len() == 1, || format!("{row}: {faults:?}"));
+    }
+    let most = &table["maxLine"];
+    let keyword = "RUN ";
+    let line = |bytes: usize| format!("{keyword}{}\n", "x".repeat(bytes - keyword.len()));
+    let bytes = usize::try_from(most["bytes"].as_u64().unwrap()).unwrap();
+    let (_, faults) = Syntax::parse(&line(bytes));
+    failures.check(faults.len() == 1 && faults[0].message == text(&most["error"]), || format!("{faults:?}"));
+    failures.check(Syntax::parse(&line(bytes - 1)).1.is_empty(), || "a line that is just short enough".into());
+    failures.report("parser");
+}
+
+fn heredoc(found: &Heredoc) -> Value {
+    serde_json::json!({
+        "name": &*found.name,
+        "content": found.content,
+        "expand": found.expand,
+        "chomp": found.chomp,
+        "fd": found.descriptor,
+    })
+}
+
+/// The notation of the table: one s-expression for each instruction.
+fn sexpr(node: &Node) -> String {
+    let mut out = format!("({}", node.keyword.to_lowercase());
+    let quoted = |words: &[dockerfile::Word]| words.iter().map(|word| quote(&word.text)).collect::<Vec<_>>().join(" ");
+    let onbuild = Keyword::parse(&node.keyword) == Some(Keyword::Onbuild);
+    if !node.flags.is_empty() && !onbuild {
+        out += &format!(" [{}]", quoted(&node.flags));
+    }
+    out += &arguments(&node.arguments);
+    out + ")"
+}
+
+fn arguments(arguments: &Arguments) -> String {
+    let list = |words: &[dockerfile::Word]| words.iter().map(|word| format!(" {}", quote(&word.text))).collect();
+    match arguments {
+        Arguments::Words(words) | Arguments::Json(words) => list(words),
+        Arguments::Rest(word) if word.is_empty() => String::new(),
+        Arguments::Rest(word) => format!(" {}", quote(&word.text)),
+        Arguments::Pairs(pairs) => pairs
+            .iter()
+            .map(|pair| {
+                let separator = if pair.legacy { "" } else { "=" };
+                format!(" {} {} {}", quote(&pair.name.text), quote(&pair.value.text), quote(separator))
+            })
+            .collect(),
+        Arguments::Health(kind, _) if kind.is_empty() => String::new(),
+        Arguments::Health(kind, command) => format!(" {}{}", quote(&kind.text), self::arguments(command)),
+        Arguments::Trigger(inner) => format!(" {}", sexpr(inner)),
+    }
+}
+
+#[test]
+fn an_expansion_without_variables_leaves_plain_words_alone() {
+    assert_eq!(Expander::new('\\').word("plain", &NoVariables).as_deref(), Ok("plain"));
+}
