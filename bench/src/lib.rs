@@ -8,5 +8,6 @@
 pub mod cli;
 pub mod environment;
 pub mod export;
+pub mod gate;
 pub mod run;
 pub mod stats;

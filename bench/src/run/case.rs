@@ -60,6 +60,15 @@ impl Case {
         self.to_string().chars().map(safe).collect()
     }
 
+    /// Whether the two differ at most in who built.
+    pub fn same_but_builder(&self, other: &Self) -> bool {
+        let of = |case: &Self| {
+            let subject = &case.subject;
+            (case.workload.clone(), case.scenario, subject.policy.clone(), subject.driver.clone(), subject.jobs)
+        };
+        of(self) == of(other)
+    }
+
     /// What tells it from the other cases of its run, by name.
     pub fn parameters(&self) -> BTreeMap<String, String> {
         [

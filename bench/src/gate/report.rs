@@ -1,0 +1,91 @@
+//! Judgements for people: on a terminal and in a pull request.
+
+use super::{Blame, Judgement};
+use std::fmt::Write as _;
+
+/// A line a finding, then how many cases were quiet.
+pub fn text(judgements: &[Judgement]) -> String {
+    let mut text = String::new();
+    for judgement in judgements {
+        for line in findings(judgement) {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{}: {line}", judgement.case);
+        }
+    }
+    let quiet = judgements.iter().filter(|judgement| findings(judgement).is_empty()).count();
+    let _ = writeln!(text, "{quiet} of {} cases: nothing beyond their noise.", judgements.len());
+    text
+}
+
+/// A comment for a pull request: the verdict first, the findings, then every case in a fold.
+pub fn markdown(judgements: &[Judgement]) -> String {
+    let flagged = judgements.iter().filter(|judgement| judgement.flagged()).count();
+    let faster = judgements.iter().filter(|judgement| judgement.faster()).count();
+    let mut text = match (flagged, faster) {
+        (0, 0) => "**No change in build times beyond noise.**\n".to_owned(),
+        (0, faster) => format!("**{faster} of {} cases faster, none slower.**\n", judgements.len()),
+        (flagged, _) => format!("**{flagged} of {} cases flagged.**\n", judgements.len()),
+    };
+    for judgement in judgements {
+        for line in findings(judgement) {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n- `{}`: {line}", judgement.case);
+        }
+    }
+    text.push_str("\n\n<details><summary>All cases</summary>\n\n");
+    text.push_str("| Case | Before [s] | After [s] | Ratio | 95 % | p (Holm) | Noise | |\n|:---|---:|---:|---:|:---:|---:|---:|:---|\n");
+    for judgement in judgements {
+        let Some(comparison) = &judgement.comparison else {
+            let _ = writeln!(text, "| `{}` | | | | | | | no good sample |", judgement.case);
+            continue;
+        };
+        let ratio = comparison.ratio;
+        let _ = writeln!(
+            text,
+            "| `{}` | {:.3} | {:.3} | {:.3} | {:.3} .. {:.3} | {:.3} | {:.0} % | {} |",
+            judgement.case,
+            comparison.before.median,
+            comparison.after.median,
+            ratio.point,
+            ratio.low,
+            ratio.high,
+            comparison.adjusted,
+            judgement.threshold * 100.0,
+            comparison.verdict,
+        );
+    }
+    text.push_str("\n</details>\n");
+    text
+}
+
+/// What is to be said of a case; empty where nothing is.
+fn findings(judgement: &Judgement) -> Vec<String> {
+    let mut lines = Vec::new();
+    if judgement.faults > 0 {
+        lines.push(format!("{} builds gave a wrong result", judgement.faults));
+    }
+    if let Some(comparison) = judgement.comparison.as_ref().filter(|_| judgement.slower() || judgement.faster()) {
+        let ratio = comparison.ratio;
+        let (word, factor) =
+            if ratio.point > 1.0 { ("slower", ratio.point - 1.0) } else { ("faster", 1.0 - ratio.point) };
+        let mut line = format!(
+            "{:.1} % {word} ({:.3} s, was {:.3} s; 95 %: {:.3} .. {:.3}; noise {:.0} %)",
+            factor * 100.0,
+            comparison.after.median,
+            comparison.before.median,
+            ratio.low,
+            ratio.high,
+            judgement.threshold * 100.0
+        );
+        if let Some(Blame { step, phase, before, after }) = &judgement.blame {
+            let whose = if step.is_empty() { "of the build itself".to_owned() } else { format!("of `{step}`") };
+            // Writing to a String cannot fail.
+            let _ = write!(line, ": {phase} {whose}, {before:.3} s to {after:.3} s of the critical path");
+        }
+        lines.push(line);
+    }
+    lines.extend(
+        judgement.exact.iter().map(|change| format!("{}: {} to {}", change.quantity, change.before, change.after)),
+    );
+    lines
+}
