@@ -9,5 +9,6 @@ pub mod cli;
 pub mod environment;
 pub mod export;
 pub mod gate;
+pub mod history;
 pub mod run;
 pub mod stats;

@@ -6,9 +6,11 @@
 
 pub mod bench;
 pub mod build;
+pub mod compare;
 pub mod explain;
 mod export;
 mod failure;
+pub mod history;
 mod observe;
 mod profile;
 mod progress;
@@ -34,6 +36,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the build or the gate failed, 2 
 enum Command {
     Explain(explain::Arguments),
     Bench(bench::Arguments),
+    Compare(compare::Arguments),
+    History(history::Arguments),
 }
 
 /// Runs the command that the process was started with.
@@ -41,6 +45,8 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Compare(arguments) => compare::run(arguments),
+        Command::History(arguments) => history::run(arguments),
     };
     done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
 }

@@ -11,4 +11,4 @@ pub mod hyperfine_v2;
 pub mod markdown;
 pub mod otava;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;

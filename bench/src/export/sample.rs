@@ -5,7 +5,7 @@ use crate::run::{Case, CaseSamples, RUN_SCHEMA, Run, Sample, Subject};
 use buildscope_workloads::Scenario;
 
 /// Two policies, three samples each, one of them wrong.
-pub(super) fn run() -> Run {
+pub(crate) fn run() -> Run {
     let case = |policy: &str, walls: [f64; 3]| {
         let subject = Subject {
             builder: "buildscope".into(),
@@ -40,6 +40,7 @@ pub(super) fn run() -> Run {
         interrupted: false,
         environment: Environment::default(),
         page_cache: String::new(),
+        canary: vec![],
         cases: vec![case("serial", [2.5, 2.25, 2.75]), case("stages", [1.5, 101.0, 1.75])],
     }
 }

@@ -3,7 +3,7 @@
 use super::place::Place;
 use super::{Case, CaseSamples, Image, RUN_SCHEMA, Run, RunError, Sample, order, verify};
 use crate::environment::{self, Environment};
-use buildscope_record::{Outcome, Record};
+use buildscope_record::{Digest, Outcome, Record};
 use buildscope_workloads::{Scenario, Workload};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::fs;
@@ -59,6 +59,7 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
         interrupted: false,
         environment: Environment::observe(&plan.scratch),
         page_cache: PAGE_CACHE.to_owned(),
+        canary: Vec::new(),
         cases: Vec::new(),
     };
 
@@ -88,6 +89,7 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
     let total = plan.runs * plan.cases.len() as u32;
     let (began, mut position) = (Instant::now(), 0);
     'rounds: for (round, indices) in (0..).zip(order::order(places.len(), plan.runs, plan.seed)) {
+        run.canary.push(canary());
         for index in indices {
             let (case, place) = (&plan.cases[index], &places[index]);
             let Some(sample) = plan.sample(case, place, round, position, stop).await? else {
@@ -214,6 +216,14 @@ async fn finish(command: &mut Command, stop: &CancellationToken) -> Result<Optio
         output = child.wait_with_output() => output.map(Some).map_err(|source| RunError::Start { program, source }),
         () = stop.cancelled() => Ok(None),
     }
+}
+
+/// The same work every time: hashing 16 MiB of zeros. Seconds.
+fn canary() -> f64 {
+    let zeros = vec![0; 16 << 20];
+    let start = Instant::now();
+    std::hint::black_box(Digest::of(std::hint::black_box(&zeros)));
+    start.elapsed().as_secs_f64()
 }
 
 /// CPU time of all children reaped so far, in seconds: (user, system). One build runs at a time, so

@@ -26,6 +26,9 @@ pub struct Run {
     pub environment: Environment,
     /// How each cache state is made, in words.
     pub page_cache: String,
+    /// Once a round, the same work that no builder has a part in, in seconds: it tells a machine that changed from code that did.
+    #[serde(default)]
+    pub canary: Vec<f64>,
     /// What was measured.
     pub cases: Vec<CaseSamples>,
 }
