@@ -3,7 +3,7 @@
 use super::select::{Item, Selection};
 use super::{CopyError, Inode};
 use crate::plan;
-use crate::storage::{BlobStore, Content, EntryKind, Store};
+use crate::storage::{BlobStore, Content, EntryKind};
 use buildscope_record::{Digest, Phase, Probe, Quantity};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -24,9 +24,9 @@ impl Selection {
     ///
     /// # Errors
     /// Failures of the store.
-    pub fn digest(&mut self, op: &plan::Copy, store: &Store, probe: &Probe) -> Result<Digest, CopyError> {
+    pub fn digest(&mut self, op: &plan::Copy, blobs: &BlobStore, probe: &Probe) -> Result<Digest, CopyError> {
         let span = probe.phase(Phase::CacheKey);
-        let read = self.read_blobs(store.blobs())?;
+        let read = self.read_blobs(blobs)?;
         span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, read);
         let mut key = Key(Sha256::new());
         for group in &self.groups {

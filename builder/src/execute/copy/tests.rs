@@ -93,7 +93,7 @@ impl Kit {
     }
 
     fn key(&self, op: &Copy) -> Digest {
-        self.select(op).unwrap().digest(op, &self.store, &Probe::disabled()).unwrap()
+        self.select(op).unwrap().digest(op, self.store.blobs(), &Probe::disabled()).unwrap()
     }
 
     /// The whole image, a line a path.
@@ -583,7 +583,7 @@ fn the_key_is_what_reaches_the_layer() {
     fs::hard_link(kit.path("d/a"), kit.path("d/b")).unwrap();
     assert_ne!(kit.key(&whole), apart, "link structure is");
     let mut selection = kit.select(&whole).unwrap();
-    selection.digest(&whole, &kit.store, &Probe::disabled()).unwrap();
+    selection.digest(&whole, kit.store.blobs(), &Probe::disabled()).unwrap();
     let files: Vec<_> = selection.files().collect();
     assert_eq!(files, [("d/a".into(), Digest::of("a")), ("d/b".into(), Digest::of("a"))]);
 }
