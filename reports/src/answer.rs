@@ -1,6 +1,6 @@
 //! The answer in one sentence, computed from what was found.
 
-use crate::attribute::{BUILD, Link};
+use crate::attribute::{BUILD, Link, UNATTRIBUTED};
 use crate::explain::{Explanation, StepExplanation};
 use buildscope_record::{Nanos, Outcome, Record, StepId};
 
@@ -34,7 +34,7 @@ pub(crate) fn percent(part: Nanos, whole: Nanos) -> String {
     }
     let percent = part.0 as f64 * 100.0 / whole.0 as f64;
     match percent {
-        p if p == 0.0 => "0 %".to_owned(),
+        0.0 => "0 %".to_owned(),
         p if p < 0.1 => "<0.1 %".to_owned(),
         p if p < 9.95 || (99.0..99.95).contains(&p) => format!("{p:.1} %"),
         p => format!("{p:.0} %"),
@@ -54,14 +54,19 @@ pub(crate) fn answer(record: &Record, explanation: &Explanation) -> String {
         None if !record.succeeded => format!("The build failed after {wall}"),
         None => format!("The build took {wall}"),
     };
+    if wall == Nanos::ZERO {
+        return "The record has no times: it says what ran, not how long it took.".to_owned();
+    }
     if explanation.steps.is_empty() && explanation.segments.iter().all(|segment| segment.phase.is_none()) {
         return sentence + "; the record says nothing of what it did.";
     }
     let own = explanation.accounts.stages.iter().find(|row| row.name == BUILD).map_or(Nanos::ZERO, |row| row.wall);
     match explanation.steps.iter().max_by_key(|step| step.wall).filter(|step| step.wall >= own && step.wall.0 > 0) {
         Some(top) => {
-            sentence += &format!("; {} of it ({}) went to {}", top.wall, percent(top.wall, wall), place(top));
-            if let Some(phase) = top.phases.first().filter(|phase| phase.wall.0 * 2 > top.wall.0) {
+            let failed = !record.succeeded && top.outcome == Outcome::Failed;
+            let name = if failed { "that step".to_owned() } else { place(top) };
+            sentence += &format!("; {} of it ({}) went to {name}", top.wall, percent(top.wall, wall));
+            if let Some(phase) = top.phases.first().filter(|phase| phase.wall.0 > top.wall.0 / 2) {
                 sentence += &format!(", mostly {}", phase.name);
             }
             if top.drag.0 > 0 && top.drag < top.wall {
@@ -69,11 +74,12 @@ pub(crate) fn answer(record: &Record, explanation: &Explanation) -> String {
             }
         }
         None => {
-            let phase = explanation.accounts.phases.first().map_or("", |row| row.name.as_str());
-            sentence += &format!("; {own} of it ({}) was the build's own work, mostly {phase}", percent(own, wall));
+            let phases = &explanation.accounts.phases;
+            let phase = phases.iter().find(|row| row.wall.0 > 0).map_or(UNATTRIBUTED, |row| row.name.as_str());
+            sentence += &format!("; {own} of it ({}) was no step's, mostly {phase}", percent(own, wall));
         }
     }
-    if let Some(needless) = needless(record, explanation).filter(|needless| needless.held.0 * 10 > wall.0) {
+    if let Some(needless) = needless(record, explanation).filter(|needless| needless.held.0 > wall.0 / 10) {
         sentence += &format!("; {}", needless.sentence(explanation));
     }
     sentence + "."

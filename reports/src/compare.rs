@@ -100,7 +100,7 @@ fn grown(slow: &Explanation, fast: &Explanation) -> Option<Cause> {
     };
     let phase = step.phases.iter().max_by_key(|row| grew(&row.name, row.work));
     let mostly =
-        phase.filter(|row| grew(&row.name, row.work).0 * 2 > time.0).map(|row| format!(", mostly in {}", row.name));
+        phase.filter(|row| grew(&row.name, row.work).0 > time.0 / 2).map(|row| format!(", mostly in {}", row.name));
     let sentence = format!(
         "{}{} took {} instead of {}{}",
         quote(&step.text),

@@ -9,6 +9,7 @@ pub mod attribute;
 pub mod compare;
 mod explain;
 mod graph;
+pub mod import;
 pub mod render;
 pub mod synthetic;
 

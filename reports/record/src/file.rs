@@ -2,7 +2,7 @@
 //!
 //! The version rule: readers refuse a newer `schema` than [`SCHEMA`] and ignore fields that they do not know.
 
-use crate::{Record, SCHEMA, Span, SpanId, StageId, StepId};
+use crate::{Nanos, Record, SCHEMA, Span, SpanId, StageId, StepId};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
@@ -75,6 +75,12 @@ pub enum Fault {
         /// Its end.
         end: u64,
     },
+    /// The build took longer than [`Record::LONGEST`].
+    #[error("a wall time of {nanos} ns is more than the 104 days that a record can hold exactly")]
+    TooLong {
+        /// The wall time.
+        nanos: u64,
+    },
     /// Two spans have one identity.
     #[error("spans[{index}] has id {}, which an earlier span has too", .id.0)]
     DuplicateSpan {
@@ -106,6 +112,9 @@ pub enum Fault {
 }
 
 impl Record {
+    /// The longest build: 2^53 ns, 104 days, up to which every JSON reader holds integers exactly (RFC 8259, section 6).
+    pub const LONGEST: Nanos = Nanos(1 << 53);
+
     /// Reads a record and validates it.
     ///
     /// # Errors
@@ -153,6 +162,9 @@ impl Record {
     /// # Errors
     /// The first [`Fault`] found.
     pub fn validate(&self) -> Result<(), Fault> {
+        if self.wall > Self::LONGEST {
+            return Err(Fault::TooLong { nanos: self.wall.0 });
+        }
         for (index, stage) in self.stages.iter().enumerate() {
             if stage.id.index() != index {
                 return Err(Fault::StageId { index, id: stage.id });
@@ -284,7 +296,7 @@ pub fn json_schema() -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Counter, Edge, EdgeKind, Fidelity, Nanos, Phase, Sample, Source, Step, Wait, WaitKind};
+    use crate::{Counter, Edge, EdgeKind, Fidelity, Phase, Sample, Source, Step, Wait, WaitKind};
 
     fn record() -> Record {
         let source = Source { tool: "buildscope".into(), version: None, fidelity: Fidelity::FULL };
@@ -313,6 +325,7 @@ mod tests {
     fn contradictions_are_named() {
         assert_eq!(fault(|r| r.steps[1].id = StepId(7)), "steps[1] has id 7, but a step's id is its index");
         assert_eq!(fault(|r| r.steps[1].stage = Some(StageId(0))), "steps[1] names stage 0, but there are 0 stages");
+        assert!(fault(|r| r.wall = Nanos(u64::MAX)).contains("104 days"));
         assert_eq!(fault(|r| r.edges.push(edge(1, 3))), "edges[0] names step 3, but there are 3 steps");
         let mut span = Span::of(Phase::Copy);
         (span.start, span.end) = (Nanos(5), Nanos(4));

@@ -104,8 +104,10 @@ pub(crate) fn parallelism(activities: &Activities<'_>) -> Parallelism {
             let settled = needs.filter_map(|&(from, _)| activities.settled(from)).max();
             settled.unwrap_or(Nanos::ZERO).min(active.start)
         };
-        let unblocked = free(|kind| kind == EdgeKind::Data);
         let released = free(|_| true);
+        // The builder's own work stands outside of every policy.
+        let staged = activities.record.steps[step.index()].stage.is_some();
+        let unblocked = if staged { free(|kind| kind == EdgeKind::Data) } else { released };
         let instants = [Nanos::ZERO, unblocked, released, active.start, active.end];
         for (level, pair) in [3, 2, 1, 0].into_iter().zip(instants.windows(2)) {
             levels[level].add(Interval { start: pair[0], end: pair[1] });
@@ -127,7 +129,8 @@ pub(crate) fn parallelism(activities: &Activities<'_>) -> Parallelism {
 
 /// How long the step could have run and was kept back by the policy's order alone.
 pub(crate) fn held(activities: &Activities<'_>, step: StepId) -> Nanos {
-    let Some(active) = activities.interval(step) else { return Nanos::ZERO };
+    let staged = activities.record.steps[step.index()].stage.is_some();
+    let Some(active) = activities.interval(step).filter(|_| staged) else { return Nanos::ZERO };
     let needs = activities.graph.before(step).iter();
     let data =
         needs.filter(|(_, kind)| *kind == EdgeKind::Data).filter_map(|&(from, _)| activities.settled(from)).max();

@@ -83,6 +83,19 @@ fn a_slot_wait_for_nobody_known_is_the_queues() {
 }
 
 #[test]
+fn a_dependency_wait_for_nobody_named_leads_to_the_last_need() {
+    let mut made = Synthetic::default();
+    let stage = made.stage("a");
+    let [first, second] = [made.step(stage, "RUN first", 0..4), made.step(stage, "RUN second", 0..7)];
+    let last = made.step(stage, "RUN last", 8..10);
+    made.data(first, last).order(second, last).wait(last, WaitKind::Dependency, None, 0..8);
+    let record = made.finish(10);
+    let found = attribute(&record);
+    let legs: Vec<_> = found.legs.iter().map(|leg| (leg.step, leg.end, leg.after)).collect();
+    assert_eq!(legs, [(second, ms(7), None), (last, ms(10), Some(Link::Order))]);
+}
+
+#[test]
 fn a_lock_within_a_step_leads_to_its_holder() {
     // Both begin at 0; the second works 2 ms, waits for the lock until the first lets go at 7, and works on to 12;
     // the first goes on to 9 without the lock.

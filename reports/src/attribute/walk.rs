@@ -151,7 +151,10 @@ impl Walk<'_, '_> {
     fn holder(&self, step: StepId, wait: &Wait) -> Option<(StepId, Link)> {
         let known = wait.on.filter(|on| on.index() < self.activities.record.steps.len());
         let (holder, link) = match wait.kind {
-            WaitKind::Dependency => (known?, self.dependency(known?, step)),
+            WaitKind::Dependency => {
+                let last = known.or_else(|| self.last_need(step, wait))?;
+                (last, self.dependency(last, step))
+            }
             WaitKind::Lock => (known?, Link::Lock),
             WaitKind::Slot => (known.or_else(|| self.freed(step, wait))?, Link::Slot),
             WaitKind::Process | WaitKind::Disk | WaitKind::Network => return None,
@@ -165,6 +168,14 @@ impl Walk<'_, '_> {
             Some(EdgeKind::Order) => Link::Order,
             Some(EdgeKind::Data) | None => Link::Data,
         }
+    }
+
+    /// The last of the step's needs that settled within a wait that does not say for whom it was.
+    fn last_need(&self, step: StepId, wait: &Wait) -> Option<StepId> {
+        let needs = self.activities.graph.before(step).iter().map(|&(need, _)| need);
+        let settled = needs.filter_map(|need| Some((self.activities.settled(need)?, need)));
+        let within = settled.filter(|&(end, _)| end > wait.start && end <= wait.end);
+        within.max().map(|(_, need)| need)
     }
 
     /// Who ran on the step's slot before it.

@@ -205,7 +205,7 @@ fn path(explanation: &Explanation, style: Style) -> String {
         let why = match leg.after {
             None => "",
             Some(Link::Data) => "needs the one before",
-            Some(Link::Order) => "policy's order",
+            Some(Link::Order) => "comes after the one before",
             Some(Link::Slot) => "waited for its slot",
             Some(Link::Lock) => "waited for its lock",
         };

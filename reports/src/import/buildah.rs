@@ -1,0 +1,166 @@
+//! buildah's log: steps of several stages at once, each announced; that a step is done (`--> id`) names no step.
+//!
+//! A step's line is written before it waits for other stages. Which step a `--> id` ends is inferred: the one whose
+//! successor in its stage is announced next; what remains belongs to the stages' last steps.
+
+use super::draft::{Draft, DraftSpan, DraftStep, Instant};
+use super::lines::lines;
+use super::names::{self, INTERNAL};
+use buildscope_record::{Fidelity, Outcome};
+use std::collections::HashMap;
+
+/// `[2/5] STEP 3/4: COPY b .`, or without the stage where there is but one: (stage, step, of, text).
+pub(crate) fn step(line: &str) -> Option<(u32, u32, u32, &str)> {
+    let (stage, rest) = match line.strip_prefix('[') {
+        Some(rest) => {
+            let (place, rest) = rest.split_once("] ")?;
+            (place.split_once('/')?.0.parse().ok()?, rest)
+        }
+        None => (1, line),
+    };
+    let (place, text) = rest.strip_prefix("STEP ")?.split_once(':')?;
+    let (at, of) = place.trim().split_once('/').unwrap_or((place, "0"));
+    Some((stage, at.trim().parse().ok()?, of.trim().parse().ok()?, text.trim()))
+}
+
+/// Reads the log.
+pub(crate) fn read(text: &str) -> Draft {
+    let mut draft = Draft::new("buildah", Fidelity::default());
+    let mut by_place: HashMap<(u32, u32), usize> = HashMap::new();
+    let mut names: HashMap<u32, String> = HashMap::new();
+    let mut numbers: Vec<(u32, u32)> = Vec::new();
+    let (mut done, mut committed): (Vec<Instant>, Vec<Instant>) = (Vec::new(), Vec::new());
+    let mut commit = None;
+    let mut last = None;
+    for line in lines(text) {
+        line.at.into_iter().for_each(|at| draft.saw(at));
+        let words = line.text.trim_start();
+        if let Some((stage, number, of, text)) = step(words) {
+            let instruction = names::keyword(text);
+            if instruction == "FROM" {
+                let named = text.split_whitespace().rev().nth(1).is_some_and(|word| word.eq_ignore_ascii_case("as"));
+                let name = text
+                    .split_whitespace()
+                    .last()
+                    .filter(|_| named)
+                    .map_or_else(|| (stage.saturating_sub(1)).to_string(), str::to_owned);
+                names.insert(stage, name);
+            }
+            let stage_name = names.entry(stage).or_insert_with(|| (stage.saturating_sub(1)).to_string()).clone();
+            let place = draft.steps.len();
+            by_place.insert((stage, number), place);
+            numbers.push((stage, number));
+            last = Some(place);
+            draft.steps.push(DraftStep {
+                stage: Some(stage_name),
+                place: Some((number, of)),
+                instruction,
+                text: text.to_owned(),
+                outcome: Some(Outcome::Executed),
+                start: line.at,
+                // Stages are numbered as in the file: their steps follow each other there.
+                lines: None,
+                ..DraftStep::default()
+            });
+        } else if words.starts_with("--> Using cache") {
+            if let Some(place) = last {
+                draft.steps[place].outcome = Some(Outcome::Cached);
+            }
+        } else if let Some(rest) = words.strip_prefix("--> ") {
+            let done = if commit.is_some() { &mut committed } else { &mut done };
+            done.extend(line.at.filter(|_| !rest.is_empty()));
+        } else if words.contains("COMMIT")
+            && words.trim_start_matches(|c: char| "[]/0123456789 ".contains(c)).starts_with("COMMIT")
+        {
+            let place: usize = draft.steps.len();
+            commit = Some(place);
+            numbers.push((u32::MAX, 0));
+            let text = words.trim_start_matches(|c: char| "[]/0123456789 ".contains(c)).to_owned();
+            draft.steps.push(DraftStep {
+                instruction: INTERNAL.into(),
+                text,
+                outcome: Some(Outcome::Executed),
+                start: line.at,
+                ..DraftStep::default()
+            });
+        } else if words.starts_with("Error:") || words.starts_with("error building") {
+            draft.failed = true;
+            let at = last.filter(|_| !draft.steps.is_empty());
+            if let Some(place) = at {
+                draft.steps[place].outcome = Some(Outcome::Failed);
+                draft.steps[place].error = Some(words.to_owned());
+            }
+        }
+    }
+    if let Some(commit) = commit {
+        draft.steps[commit].end = committed.first().copied().or(draft.end);
+    }
+    ends(&mut draft, &by_place, &numbers, done, commit);
+    let timed = draft.steps.iter().any(|step| step.start.is_some());
+    draft.source.fidelity = Fidelity { starts: timed, ..Fidelity::default() };
+    draft.dated = timed;
+    draft.guess_needs();
+    if let Some(commit) = commit {
+        let stages = (0..draft.steps.len()).filter(|&place| place != commit);
+        draft.steps[commit].needs = stages.collect();
+    }
+    turns(&mut draft);
+    work(&mut draft);
+    draft
+}
+
+/// A stage that needs no other begins at once, or when one of its turn (`--jobs`) has ended: then it came after that.
+fn turns(draft: &mut Draft) {
+    let begin = draft.begin;
+    for place in 0..draft.steps.len() {
+        let step = &draft.steps[place];
+        let (true, Some(start)) = (step.needs.is_empty() && step.start > begin, step.start) else { continue };
+        let ended = draft
+            .steps
+            .iter()
+            .enumerate()
+            .filter(|(other, step)| *other != place && step.end.is_some_and(|end| end <= start));
+        let last = ended.max_by_key(|(other, step)| (step.end, *other)).map(|(other, _)| other);
+        draft.steps[place].after.extend(last);
+    }
+}
+
+/// Finds each step's end among the times of `--> id`.
+fn ends(
+    draft: &mut Draft,
+    by_place: &HashMap<(u32, u32), usize>,
+    numbers: &[(u32, u32)],
+    mut done: Vec<Instant>,
+    commit: Option<usize>,
+) {
+    for (place, &(stage, number)) in numbers.iter().enumerate() {
+        let before = number.checked_sub(1).and_then(|before| by_place.get(&(stage, before)).copied());
+        let (Some(before), Some(at)) = (before, draft.steps[place].start) else { continue };
+        // FROM and what makes no layer are done without a line: their end is their successor's begin.
+        let layered = matches!(draft.steps[before].instruction.as_str(), "RUN" | "COPY" | "ADD" | "WORKDIR");
+        let known =
+            done.iter().rposition(|&end| end <= at && Some(end) >= draft.steps[before].start).filter(|_| layered);
+        draft.steps[before].end = Some(known.map_or(at, |known| done.remove(known)));
+    }
+    let commit_start = commit.and_then(|place| draft.steps[place].start);
+    let mut open: Vec<usize> = (0..draft.steps.len()).filter(|&place| draft.steps[place].end.is_none()).collect();
+    open.sort_by_key(|&place| draft.steps[place].start);
+    for place in open {
+        let next = done.iter().position(|&end| Some(end) >= draft.steps[place].start);
+        let end = next.map(|next| done.remove(next));
+        draft.steps[place].end = end.or(commit_start).or(draft.end).or(draft.steps[place].start);
+    }
+}
+
+/// A step that was announced before what it needs was done began to work only then.
+fn work(draft: &mut Draft) {
+    for place in 0..draft.steps.len() {
+        let needs = draft.steps[place].needs.iter().filter_map(|&need| draft.steps[need].end);
+        let free = needs.max();
+        let step = &mut draft.steps[place];
+        let (Some(start), Some(end)) = (step.start, step.end) else { continue };
+        let began = free.map_or(start, |free| start.max(free.min(end)));
+        step.start = Some(began);
+        step.spans.push(DraftSpan::new(names::phase(&step.instruction, &step.text), began, end));
+    }
+}

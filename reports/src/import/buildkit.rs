@@ -1,0 +1,202 @@
+//! BuildKit's vertices, whatever stream they came in: what they were called, when they ran (some more than once), what
+//! they needed.
+
+use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant};
+use super::names::{self, INTERNAL};
+use buildscope_record::{Fidelity, Outcome, Phase};
+use std::collections::HashMap;
+
+/// What BuildKit's status stream can know: real starts and the edges between vertices, but neither phases nor waits.
+/// Queueing, cache keys and content hashing have no interval in it.
+pub(crate) const FIDELITY: Fidelity =
+    Fidelity { starts: true, edges: true, phases: false, waits: false, resources: false };
+
+/// One message about a vertex.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Update {
+    pub(crate) digest: String,
+    pub(crate) name: String,
+    pub(crate) inputs: Vec<String>,
+    pub(crate) cached: bool,
+    pub(crate) started: Option<Instant>,
+    pub(crate) completed: Option<Instant>,
+    pub(crate) error: String,
+}
+
+/// One message about a part of a vertex's work: a download, a transfer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Status {
+    pub(crate) id: String,
+    pub(crate) vertex: String,
+    pub(crate) current: u64,
+    pub(crate) started: Option<Instant>,
+    pub(crate) completed: Option<Instant>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Vertex {
+    digest: String,
+    name: String,
+    inputs: Vec<String>,
+    /// Each start and, where it was seen, its end.
+    runs: Vec<(Instant, Option<Instant>)>,
+    cached: bool,
+    error: String,
+    statuses: Vec<Status>,
+    log: String,
+}
+
+/// All vertices of a build, in the order in which they were first named.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Vertices {
+    vertices: Vec<Vertex>,
+    places: HashMap<String, usize>,
+}
+
+impl Vertices {
+    fn at(&mut self, digest: &str) -> &mut Vertex {
+        let next = self.vertices.len();
+        let place = *self.places.entry(digest.to_owned()).or_insert(next);
+        if place == next {
+            self.vertices.push(Vertex { digest: digest.to_owned(), ..Vertex::default() });
+        }
+        &mut self.vertices[place]
+    }
+
+    pub(crate) fn update(&mut self, update: Update) {
+        let vertex = self.at(&update.digest);
+        if !update.name.is_empty() {
+            vertex.name = update.name;
+        }
+        if !update.inputs.is_empty() {
+            vertex.inputs = update.inputs;
+        }
+        vertex.cached |= update.cached;
+        if !update.error.is_empty() {
+            vertex.error = update.error;
+        }
+        if let Some(started) = update.started {
+            match vertex.runs.iter_mut().find(|(start, _)| *start == started) {
+                Some((_, end)) => *end = update.completed.or(*end),
+                None => vertex.runs.push((started, update.completed)),
+            }
+        }
+    }
+
+    pub(crate) fn status(&mut self, status: Status) {
+        let statuses = &mut self.at(&status.vertex.clone()).statuses;
+        match statuses.iter_mut().find(|known| known.id == status.id && known.started == status.started) {
+            Some(known) => {
+                known.current = known.current.max(status.current);
+                known.completed = status.completed.or(known.completed);
+            }
+            None => statuses.push(status),
+        }
+    }
+
+    pub(crate) fn log(&mut self, vertex: &str, text: &str) {
+        let log = &mut self.at(vertex).log;
+        // Only the tail is shown: what came long before need not be kept in full.
+        if log.len() < 1 << 20 {
+            log.push_str(text);
+        }
+    }
+
+    /// The draft, and the place of each digest in it.
+    pub(crate) fn draft(self) -> (Draft, HashMap<String, usize>) {
+        let mut draft = Draft::new("buildkit", FIDELITY);
+        draft.dated = true;
+        // A vertex that was only ever referred to has no name and did nothing that can be told.
+        let named: Vec<Vertex> = self.vertices.into_iter().filter(|vertex| !vertex.name.is_empty()).collect();
+        let places: HashMap<String, usize> =
+            named.iter().enumerate().map(|(place, vertex)| (vertex.digest.clone(), place)).collect();
+        for vertex in named {
+            draft.failed |= !vertex.error.is_empty();
+            draft.steps.push(step(vertex, &places));
+        }
+        follow(&mut draft.steps);
+        draft.infer_gaps();
+        (draft, places)
+    }
+}
+
+fn step(vertex: Vertex, places: &HashMap<String, usize>) -> DraftStep {
+    let name = names::vertex(&vertex.name);
+    let phase = names::phase(&name.instruction, &name.text);
+    let mut runs = vertex.runs;
+    runs.sort_unstable();
+    let last = runs.len().saturating_sub(1);
+    let mut spans = Vec::new();
+    for (number, &(start, end)) in runs.iter().enumerate() {
+        let Some(end) = end else { continue };
+        // A vertex that begins and ends and then begins again looked in the cache first.
+        let looked = number < last || vertex.cached;
+        let span = DraftSpan::new(if looked { Phase::CacheLookup } else { phase }, start, end);
+        spans.push(if looked && !vertex.cached { span.named(INFERRED) } else { span });
+    }
+    for status in &vertex.statuses {
+        if let (Some(start), Some(end)) = (status.started, status.completed) {
+            let bytes = (status.current > 0).then_some(status.current);
+            spans.push(DraftSpan {
+                bytes,
+                ..DraftSpan::new(part(&status.id, phase), start, end).named(status.id.clone())
+            });
+        }
+    }
+    let start = runs.first().map(|&(start, _)| start);
+    let end = runs.iter().map(|&(_, end)| end).collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
+    let outcome = match () {
+        () if vertex.error.contains("context canceled") => Outcome::Cancelled,
+        () if !vertex.error.is_empty() => Outcome::Failed,
+        () if vertex.cached => Outcome::Cached,
+        () if start.is_none() => Outcome::Pruned,
+        () if end.is_none() => Outcome::Cancelled,
+        () => Outcome::Executed,
+    };
+    DraftStep {
+        stage: name.stage,
+        place: name.place,
+        instruction: name.instruction,
+        text: name.text,
+        outcome: Some(outcome),
+        start,
+        end,
+        spans,
+        needs: vertex.inputs.iter().filter_map(|input| places.get(input).copied()).collect(),
+        error: Some(vertex.error).filter(|error| !error.is_empty()),
+        log: vertex.log.lines().map(str::to_owned).collect(),
+        ..DraftStep::default()
+    }
+}
+
+/// The phase of a part of a vertex's work, by its name.
+fn part(id: &str, whole: Phase) -> Phase {
+    match () {
+        () if id.starts_with("resolve") => Phase::Resolve,
+        () if id.starts_with("extracting") || id.starts_with("unpacking") => Phase::Unpack,
+        () if id.starts_with("pushing") => Phase::Push,
+        () if id.starts_with("sha256:") => Phase::Pull,
+        () => whole,
+    }
+}
+
+/// A vertex without inputs came after something all the same: the last one to end before it began. For a stage's
+/// first step, that is the builder's own work (its metadata, its base).
+fn follow(steps: &mut [DraftStep]) {
+    let mut ends: Vec<(Instant, usize, bool)> = steps
+        .iter()
+        .enumerate()
+        .filter_map(|(place, step)| Some((step.end?, place, step.instruction == INTERNAL)))
+        .collect();
+    ends.sort_unstable();
+    for place in 0..steps.len() {
+        let (needs, start, own) = (&steps[place].needs, steps[place].start, steps[place].stage.is_none());
+        let (true, Some(start)) = (needs.is_empty(), start) else { continue };
+        let until = ends.partition_point(|&(end, ..)| end <= start);
+        let before = ends[..until].iter().rev().find(|&&(_, other, internal)| other != place && (own || internal));
+        let after = before.map(|&(_, other, _)| other);
+        // Two that begin and end at one instant would follow each other.
+        let after = after.filter(|&other| !steps[other].after.contains(&place));
+        steps[place].after.extend(after);
+    }
+}

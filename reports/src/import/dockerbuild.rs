@@ -1,0 +1,131 @@
+//! `docker buildx history export`: an OCI layout whose manifest holds BuildKit's status stream, its trace and the
+//! provenance of one build.
+
+use super::buildkit::{Status, Update, Vertices};
+use super::draft::Draft;
+use super::protobuf::{Fields, Value, timestamp};
+use super::{archive, provenance, trace};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Deserialize)]
+struct Index {
+    manifests: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    layers: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct Descriptor {
+    #[serde(rename = "mediaType", default)]
+    media_type: String,
+    #[serde(default)]
+    digest: String,
+}
+
+/// Reads the export.
+pub(crate) fn read(bytes: &[u8]) -> Result<Draft, String> {
+    let files = archive::files(bytes);
+    let index: Index = document(&files, "index.json")?;
+    let mut vertices = Vertices::default();
+    let (mut traces, mut provenances) = (Vec::new(), Vec::new());
+    for descriptor in index.manifests {
+        let Ok(manifest) = document::<Manifest>(&files, &blob(&descriptor.digest)) else { continue };
+        for layer in manifest.layers {
+            let Some(content) = files.get(&blob(&layer.digest)) else { continue };
+            match layer.media_type.as_str() {
+                "application/vnd.buildkit.status.v0" => statuses(content, &mut vertices),
+                "application/vnd.buildkit.otlp.json.v0" => traces.push(content),
+                "application/vnd.in-toto+json" => provenances.push(content),
+                _ => {}
+            }
+        }
+    }
+    let (mut draft, places) = vertices.draft();
+    for content in traces {
+        trace::enrich(&String::from_utf8_lossy(content), &mut draft, &places);
+    }
+    for content in provenances {
+        provenance::enrich(content, &mut draft, &places);
+    }
+    Ok(draft)
+}
+
+fn blob(digest: &str) -> String {
+    format!("blobs/{}", digest.replacen(':', "/", 1))
+}
+
+fn document<T: for<'d> Deserialize<'d>>(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Result<T, String> {
+    let content = files.get(name).ok_or_else(|| format!("{name} is missing"))?;
+    serde_json::from_slice(content).map_err(|error| format!("{name}: {error}"))
+}
+
+/// A run of messages, each behind its length in four bytes, least significant first. A message is a
+/// `moby.buildkit.v1.StatusResponse` (control.proto).
+fn statuses(mut stream: &[u8], vertices: &mut Vertices) {
+    while let Some((length, rest)) = stream.split_first_chunk::<4>() {
+        let length = u32::from_le_bytes(*length) as usize;
+        let message = rest.get(..length).unwrap_or(rest);
+        stream = rest.get(length..).unwrap_or(&[]);
+        for field in Fields(message) {
+            match field {
+                (1, Value::Bytes(vertex)) => vertices.update(update(vertex)),
+                (2, Value::Bytes(status)) => vertices.status(self::status(status)),
+                (3, Value::Bytes(log)) => self::log(log, vertices),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn update(message: &[u8]) -> Update {
+    let mut update = Update::default();
+    for field in Fields(message) {
+        match field {
+            (1, Value::Bytes(digest)) => update.digest = text(digest),
+            (2, Value::Bytes(input)) => update.inputs.push(text(input)),
+            (3, Value::Bytes(name)) => update.name = text(name),
+            (4, Value::Number(cached)) => update.cached = cached != 0,
+            (5, Value::Bytes(started)) => update.started = Some(timestamp(started)),
+            (6, Value::Bytes(completed)) => update.completed = Some(timestamp(completed)),
+            (7, Value::Bytes(error)) => update.error = text(error),
+            _ => {}
+        }
+    }
+    update
+}
+
+fn status(message: &[u8]) -> Status {
+    let mut status = Status::default();
+    for field in Fields(message) {
+        match field {
+            (1, Value::Bytes(id)) => status.id = text(id),
+            (2, Value::Bytes(vertex)) => status.vertex = text(vertex),
+            (4, Value::Number(current)) => status.current = current,
+            (7, Value::Bytes(started)) => status.started = Some(timestamp(started)),
+            (8, Value::Bytes(completed)) => status.completed = Some(timestamp(completed)),
+            _ => {}
+        }
+    }
+    status
+}
+
+fn log(message: &[u8], vertices: &mut Vertices) {
+    let (mut vertex, mut line) = (String::new(), String::new());
+    for field in Fields(message) {
+        match field {
+            (1, Value::Bytes(digest)) => vertex = text(digest),
+            (4, Value::Bytes(bytes)) => line = text(bytes),
+            _ => {}
+        }
+    }
+    vertices.log(&vertex, &line);
+}

@@ -1,0 +1,42 @@
+//! `docker buildx history inspect --format json`: how long a build took and how many of its steps were cached, no more.
+
+use super::draft::{Draft, parse_time};
+use buildscope_record::Fidelity;
+use serde::Deserialize;
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Inspect {
+    started_at: Option<String>,
+    completed_at: Option<String>,
+    duration: i64,
+    status: String,
+    dockerfile: Option<String>,
+    target: Option<String>,
+    config: Config,
+    num_total_steps: u32,
+    num_cached_steps: u32,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Config {
+    no_cache: bool,
+}
+
+/// Reads the document. It names no step: the record has none, and its explanation says so.
+pub(crate) fn read(text: &str) -> Result<Draft, String> {
+    let inspect: Inspect = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut draft = Draft { dated: true, ..Draft::new("buildkit", Fidelity::default()) };
+    let begin = inspect.started_at.as_deref().and_then(parse_time).ok_or("StartedAt is missing")?;
+    draft.saw(begin);
+    let end = inspect.completed_at.as_deref().and_then(parse_time).unwrap_or(begin + i128::from(inspect.duration));
+    draft.saw(end.max(begin));
+    draft.failed = inspect.status != "completed";
+    draft.options.dockerfile = inspect.dockerfile;
+    draft.options.target = inspect.target.filter(|target| !target.is_empty());
+    let cached = inspect.num_cached_steps > 0 && inspect.num_cached_steps == inspect.num_total_steps;
+    draft.options.cache =
+        if cached { Some("warm".to_owned()) } else { inspect.config.no_cache.then(|| "cold".to_owned()) };
+    Ok(draft)
+}

@@ -1,0 +1,68 @@
+//! kaniko's `BENCHMARK_FILE`: a JSON object from a category's name to the nanoseconds spent in it, in no order.
+
+use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant};
+use super::names;
+use buildscope_record::{Fidelity, Outcome, Phase};
+use std::collections::BTreeMap;
+
+/// The category that holds all others.
+const TOTAL: &str = "Total Build Time";
+
+/// Reads the file. Commands become steps, one after the other as kaniko runs them, in the alphabetical order of the
+/// file, since it knows no other; everything else is the build's own.
+pub(crate) fn read(text: &str) -> Result<Draft, String> {
+    let categories: BTreeMap<String, i64> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut draft = Draft::new("kaniko", Fidelity::default());
+    draft.options.policy = Some("serial".to_owned());
+    draft.options.jobs = Some(1);
+    let mut at: Instant = 0;
+    let mut total = None;
+    for (category, nanos) in categories {
+        let took = Instant::from(nanos.max(0));
+        if category == TOTAL {
+            total = Some(took);
+            continue;
+        }
+        let (start, end) = (at, at + took);
+        let span = DraftSpan::new(phase(&category), start, end).named(INFERRED);
+        match category.strip_prefix("Command: ") {
+            Some(command) => {
+                let after = draft.steps.len().checked_sub(1);
+                let instruction = names::keyword(command);
+                let span = DraftSpan { phase: names::phase(&instruction, command), ..span };
+                draft.steps.push(DraftStep {
+                    stage: Some("0".to_owned()),
+                    place: u32::try_from(draft.steps.len()).ok().map(|place| (place + 1, 0)),
+                    instruction,
+                    text: command.to_owned(),
+                    outcome: Some(Outcome::Executed),
+                    start: Some(start),
+                    end: Some(end),
+                    spans: vec![span],
+                    after: after.into_iter().collect(),
+                    ..DraftStep::default()
+                });
+            }
+            None => draft.spans.push(span.named(format!("{category} ({INFERRED} place)"))),
+        }
+        at = end;
+    }
+    draft.saw(0);
+    // Categories may lie within each other; the total says how long it really took.
+    draft.saw(total.map_or(at, |total| total.max(at)));
+    Ok(draft)
+}
+
+fn phase(category: &str) -> Phase {
+    let has = |word: &str| category.to_ascii_lowercase().contains(word);
+    match () {
+        () if has("unpack") => Phase::Unpack,
+        () if has("snapshot") || has("walking") || has("resolving paths") => Phase::Diff,
+        () if has("hash") => Phase::ContextHash,
+        () if has("push") => Phase::Push,
+        () if has("retriev") || has("pull") || has("fetch") => Phase::Pull,
+        () if has("cache") => Phase::CacheLookup,
+        () if has("sav") => Phase::Archive,
+        () => Phase::Commit,
+    }
+}

@@ -1,0 +1,155 @@
+//! What builders call their steps: `[stage 2/4] RUN make`, `[internal] load build context`.
+
+use buildscope_record::Phase;
+
+/// A vertex's name, taken apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// The stage's name; none for a builder's own work.
+    pub(crate) stage: Option<String>,
+    /// The step's number in its stage, and how many there are.
+    pub(crate) place: Option<(u32, u32)>,
+    /// `RUN`, `COPY`, `FROM`; for a builder's own work `INTERNAL`.
+    pub(crate) instruction: String,
+    /// What remains.
+    pub(crate) text: String,
+}
+
+/// The keyword of a builder's own work, which no Dockerfile has.
+pub(crate) const INTERNAL: &str = "INTERNAL";
+
+/// Takes a BuildKit vertex's name apart.
+pub(crate) fn vertex(name: &str) -> Name {
+    let internal = || Name { instruction: INTERNAL.into(), text: name.to_owned(), ..Name::default() };
+    let Some((inside, rest)) = name.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { return internal() };
+    // `linux/amd64 build 2/4`, `build 2/4`, `2/4`: the last word is the place, the one before it the stage.
+    let words: Vec<&str> = inside.split_whitespace().collect();
+    let place = words
+        .last()
+        .and_then(|last| last.split_once('/'))
+        .and_then(|(at, of)| Some((at.parse().ok()?, of.parse().ok()?)));
+    let (Some(place), rest) = (place, rest.trim()) else { return internal() };
+    let stage = words.iter().rev().nth(1).filter(|word| !word.contains('/')).copied();
+    Name {
+        // BuildKit leaves the name out where there is but one stage.
+        stage: Some(stage.unwrap_or("stage-0").to_owned()),
+        place: Some(place),
+        instruction: keyword(rest),
+        text: rest.to_owned(),
+    }
+}
+
+/// An instruction's keyword in upper case.
+pub(crate) fn keyword(text: &str) -> String {
+    text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase()
+}
+
+/// What the time of a step that is one block is called.
+pub(crate) fn phase(instruction: &str, text: &str) -> Phase {
+    match instruction {
+        "RUN" => return Phase::Process,
+        "COPY" | "ADD" => return Phase::Copy,
+        "FROM" => return Phase::Pull,
+        INTERNAL => {}
+        _ => return Phase::Commit,
+    }
+    let has = |part: &str| text.contains(part);
+    match () {
+        () if has("load build definition") || has("load .dockerignore") => Phase::Read,
+        () if has("load metadata") || has("[auth]") || has("resolve") || has("resolving") => Phase::Resolve,
+        () if has("load build context") || has("upload") => Phase::ContextScan,
+        () if has("pushing") => Phase::Push,
+        () if has("exporting")
+            || has("writing image")
+            || has("sending tarball")
+            || has("naming to")
+            || has("COMMIT") =>
+        {
+            Phase::Export
+        }
+        () if has("importing cache") || has("OCI load") || has("load from client") => Phase::Pull,
+        () => Phase::Fetch,
+    }
+}
+
+/// The value of `--name=value` among an instruction's flags, which stand before everything else.
+pub(crate) fn flags<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
+    let flags = text.split_whitespace().skip(1).take_while(|word| word.starts_with("--"));
+    let name = format!("{name}=");
+    flags.filter_map(move |flag| {
+        flag.strip_prefix("--")?.strip_prefix(name.as_str()).map(|value| value.trim_matches('"'))
+    })
+}
+
+/// The exclusive lock that a `RUN --mount=type=cache,sharing=locked` takes: its id, else its target.
+pub(crate) fn locks(text: &str) -> Vec<String> {
+    let lock = |mount: &str| {
+        let value = |key: &str| mount.split(',').find_map(|part| part.strip_prefix(key)?.strip_prefix('='));
+        let locked = value("type") == Some("cache") && value("sharing") == Some("locked");
+        let name = value("id").or_else(|| value("target")).or_else(|| value("dst")).or_else(|| value("destination"))?;
+        locked.then(|| format!("cache-mount:{name}"))
+    };
+    flags(text, "mount").filter_map(lock).collect()
+}
+
+/// The stages that an instruction takes something from, by what its text says.
+pub(crate) fn sources(instruction: &str, text: &str) -> Vec<String> {
+    let from = |mount: &str| mount.split(',').find_map(|part| part.strip_prefix("from=")).map(str::to_owned);
+    match instruction {
+        "FROM" => text
+            .split_whitespace()
+            .skip(1)
+            .find(|word| !word.starts_with("--"))
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
+        "COPY" | "ADD" => flags(text, "from").map(str::to_owned).collect(),
+        "RUN" => flags(text, "mount").filter_map(from).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The exit code in an error message.
+pub(crate) fn exit_code(error: &str) -> Option<i32> {
+    ["exit code: ", "exit code ", "non-zero code: ", "exit status "].iter().find_map(|before| {
+        let digits = &error[error.find(before)? + before.len()..];
+        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        digits[..end].parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_apart() {
+        let name = |text: &str| {
+            let name = vertex(text);
+            (name.stage.unwrap_or_default(), name.place, name.instruction, name.text)
+        };
+        assert_eq!(
+            name("[link 3/7] COPY --from=a /a ."),
+            ("link".into(), Some((3, 7)), "COPY".into(), "COPY --from=a /a .".into())
+        );
+        assert_eq!(name("[2/2] RUN x"), ("stage-0".into(), Some((2, 2)), "RUN".into(), "RUN x".into()));
+        assert_eq!(
+            name("[linux/arm64 build 1/2] FROM x"),
+            ("build".into(), Some((1, 2)), "FROM".into(), "FROM x".into())
+        );
+        assert_eq!(name("[stage-16  3/17] COPY a b").1, Some((3, 17)));
+        assert_eq!(name("[internal] load .dockerignore").2, INTERNAL);
+        assert_eq!(name("exporting to image").2, INTERNAL);
+        assert_eq!(name("[").2, INTERNAL);
+    }
+
+    #[test]
+    fn flags_are_read_where_they_stand() {
+        let run = "RUN --mount=type=cache,target=/c,sharing=locked --mount=type=bind,from=dep,target=/d make --mount=x";
+        assert_eq!(locks(run), ["cache-mount:/c"]);
+        assert_eq!(sources("RUN", run), ["dep"]);
+        assert_eq!(sources("COPY", "COPY --from=a --chown=1 /a /b"), ["a"]);
+        assert_eq!(sources("FROM", "FROM --platform=x base AS b"), ["base"]);
+        assert_eq!(exit_code("did not complete successfully: exit code: 137: context canceled"), Some(137));
+    }
+}

@@ -1,0 +1,79 @@
+//! SLSA provenance as BuildKit attests it: source lines and layers of the vertices, samples of the machine's use.
+
+use super::draft::{Draft, parse_time};
+use buildscope_record::{ByteSize, Layer};
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// Adds what the provenance knows to a draft. `places` leads from a vertex's digest to its step.
+pub(crate) fn enrich(content: &[u8], draft: &mut Draft, places: &HashMap<String, usize>) {
+    let Ok(document) = serde_json::from_slice::<Value>(content) else { return };
+    // An in-toto statement has the predicate inside; the export holds the bare predicate.
+    let predicate = document.get("predicate").unwrap_or(&document);
+    let steps = vertex_steps(predicate, places);
+    let metadata = &predicate["runDetails"]["metadata"]["buildkit_metadata"];
+    lines(&metadata["source"]["locations"], &steps, draft);
+    layers(&metadata["layers"], &steps, draft);
+    machine(&metadata["sysUsage"], draft);
+    if predicate["externalParameters"]["request"]["args"].get("no-cache").is_some()
+        || predicate["buildDefinition"]["externalParameters"]["request"]["args"].get("no-cache").is_some()
+    {
+        draft.options.cache = Some("cold".to_owned());
+    }
+}
+
+/// From the provenance's own step names (`step3`) to places in the draft.
+fn vertex_steps<'p>(predicate: &'p Value, places: &HashMap<String, usize>) -> HashMap<&'p str, usize> {
+    let config = &predicate["buildDefinition"]["internalParameters"]["buildConfig"];
+    let mapping = config["digestMapping"].as_object().into_iter().flatten();
+    mapping.filter_map(|(digest, step)| Some((step.as_str()?, *places.get(digest)?))).collect()
+}
+
+fn lines(locations: &Value, steps: &HashMap<&str, usize>, draft: &mut Draft) {
+    for (name, location) in locations.as_object().into_iter().flatten() {
+        let Some(&place) = steps.get(name.as_str()) else { continue };
+        // A vertex that several stages share has several places: the first in the file stands for all.
+        let ranges = location["locations"].as_array().into_iter().flatten().filter_map(|one| one["ranges"].as_array());
+        let line = |range: &Value, end: &str| u32::try_from(range[end]["line"].as_u64()?).ok();
+        let all = ranges.flatten().filter_map(|range| Some((line(range, "start")?, line(range, "end")?)));
+        if let Some((first, last)) = all.min() {
+            draft.steps[place].lines = Some((first, last.max(first)));
+        }
+    }
+}
+
+/// `stepN:0` leads to the chains of layers up to that step: the last of the longest is the step's own. Sizes are those
+/// of the compressed blobs.
+fn layers(layers: &Value, steps: &HashMap<&str, usize>, draft: &mut Draft) {
+    for (name, chains) in layers.as_object().into_iter().flatten() {
+        let Some(&place) = name.split(':').next().and_then(|step| steps.get(step)) else { continue };
+        let chains = chains.as_array().into_iter().flatten().filter_map(Value::as_array);
+        let last = chains.max_by_key(|chain| chain.len()).and_then(|chain| chain.last());
+        if let Some(bytes) = last.and_then(|layer| layer["size"].as_u64()) {
+            draft.steps[place].layer = Some(Layer { bytes: ByteSize(bytes), files: 0, digest: None });
+        }
+    }
+}
+
+/// Samples of the whole machine, every second or two: other work on it is in them.
+fn machine(samples: &Value, draft: &mut Draft) {
+    let mut before: Option<(i128, f64, f64)> = None;
+    for sample in samples.as_array().into_iter().flatten() {
+        let Some(at) = sample["timestamp"].as_str().and_then(parse_time) else { continue };
+        let cpu = &sample["cpuStat"];
+        let used =
+            ["user", "nice", "system", "irq", "softirq"].iter().filter_map(|kind| cpu[kind].as_f64()).sum::<f64>();
+        let pressure = sample["cpuPressure"]["some"]["total"].as_f64().unwrap_or(0.0);
+        if let Some((earlier, used_before, pressure_before)) = before.filter(|&(earlier, ..)| at > earlier) {
+            let seconds = (at - earlier) as f64 / 1e9;
+            let mut add =
+                |name: &str, value: f64| draft.counters.entry(name.to_owned()).or_default().push((earlier, value));
+            add("machine.cpus_used", (used - used_before) / seconds);
+            // Microseconds in which some task waited for a processor.
+            add("machine.cpu_pressure", (pressure - pressure_before) / 1e6 / seconds);
+        }
+        before = Some((at, used, pressure));
+        draft.memory =
+            sample["memoryStat"]["total"].as_u64().map(|kilobytes| kilobytes.saturating_mul(1024)).or(draft.memory);
+    }
+}

@@ -1,0 +1,291 @@
+//! OpenTelemetry spans, as OTLP JSON and as Go's `stdouttrace` exporter writes them.
+//!
+//! Spans of our own exporter lead back to the record they came from. BuildKit's name their vertex. Of any other
+//! builder's, the root's children are the steps.
+
+use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant, parse_time};
+use super::names;
+use buildscope_record::{Fidelity, Outcome, Phase};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+/// A span as either form has it.
+#[derive(Clone, Debug, Default)]
+struct TraceSpan {
+    id: String,
+    parent: String,
+    name: String,
+    start: Instant,
+    end: Instant,
+    failed: Option<String>,
+    attributes: BTreeMap<String, String>,
+}
+
+/// Reads spans of `stdouttrace`: one object after the other.
+pub(crate) fn stdout(text: &str) -> Draft {
+    draft(stdout_spans(text))
+}
+
+/// Reads OTLP JSON (opentelemetry-proto, `TracesData`).
+pub(crate) fn otlp(text: &str) -> Result<Draft, String> {
+    let mut spans = Vec::new();
+    // The file exporter writes an object a line.
+    for document in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
+        match document {
+            Ok(document) => otlp_spans(&document, &mut spans),
+            Err(error) if spans.is_empty() => return Err(error.to_string()),
+            // A torn end: what came before it stands.
+            Err(_) => break,
+        }
+    }
+    Ok(draft(spans))
+}
+
+fn stdout_spans(text: &str) -> Vec<TraceSpan> {
+    let objects = serde_json::Deserializer::from_str(text).into_iter::<Value>().map_while(Result::ok);
+    let span = |object: Value| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let attributes = object["Attributes"].as_array().into_iter().flatten().map(|attribute| {
+            let value = &attribute["Value"]["Value"];
+            (text(&attribute["Key"]), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        });
+        Some(TraceSpan {
+            id: text(&object["SpanContext"]["SpanID"]),
+            parent: text(&object["Parent"]["SpanID"]),
+            name: text(&object["Name"]),
+            start: parse_time(object["StartTime"].as_str()?)?,
+            end: parse_time(object["EndTime"].as_str()?)?,
+            failed: object["Status"]["Code"]
+                .as_str()
+                .filter(|code| *code == "Error")
+                .map(|_| text(&object["Status"]["Description"])),
+            attributes: attributes.collect(),
+        })
+    };
+    objects.filter_map(span).collect()
+}
+
+fn otlp_spans(document: &Value, spans: &mut Vec<TraceSpan>) {
+    let array = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    // Proto3 JSON writes 64-bit numbers as text; some writers do not.
+    let nanos =
+        |value: &Value| value.as_str().and_then(|text| text.parse().ok()).or_else(|| value.as_u64().map(Instant::from));
+    for resource in array(&document["resourceSpans"]) {
+        for scope in array(&resource["scopeSpans"]) {
+            for span in array(&scope["spans"]) {
+                let (Some(start), Some(end)) = (nanos(&span["startTimeUnixNano"]), nanos(&span["endTimeUnixNano"]))
+                else {
+                    continue;
+                };
+                let attributes = array(&span["attributes"]).into_iter().filter_map(|attribute| {
+                    let value = attribute["value"].as_object()?.values().next()?.clone();
+                    Some((text(&attribute["key"]), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+                });
+                let failed =
+                    span["status"]["code"].as_u64() == Some(2) || span["status"]["code"] == "STATUS_CODE_ERROR";
+                spans.push(TraceSpan {
+                    id: text(&span["spanId"]),
+                    parent: text(&span["parentSpanId"]),
+                    name: text(&span["name"]),
+                    start,
+                    end,
+                    failed: failed.then(|| text(&span["status"]["message"])),
+                    attributes: attributes.collect(),
+                });
+            }
+        }
+    }
+}
+
+/// Adds to a draft of vertices what only the trace shows: cache requests, cache loads, the exporter's parts.
+pub(crate) fn enrich(text: &str, draft: &mut Draft, places: &HashMap<String, usize>) {
+    let spans = stdout_spans(text);
+    for span in &spans {
+        let known = span.attributes.get("vertex").and_then(|digest| places.get(digest));
+        let added = |phase| DraftSpan::new(phase, span.start, span.end).named(span.name.clone());
+        match known {
+            Some(&place) if span.name.starts_with("cache request:") || span.name.starts_with("load cache:") => {
+                draft.steps[place].spans.push(added(Phase::CacheLookup));
+            }
+            Some(_) => {}
+            None => match span.name.as_str() {
+                "export layers" => draft.spans.push(added(Phase::Compress)),
+                name if name.starts_with("resolving") => draft.spans.push(added(Phase::Resolve)),
+                name if name.starts_with("create ") => draft.spans.push(added(Phase::Export)),
+                _ => {}
+            },
+        }
+    }
+    // The client's own span is the build as its user saw it.
+    if let Some(root) = spans.iter().find(|span| span.name.starts_with("build ")) {
+        draft.saw(root.start);
+        draft.saw(root.end.max(root.start));
+    }
+}
+
+fn draft(spans: Vec<TraceSpan>) -> Draft {
+    if spans
+        .iter()
+        .any(|span| span.attributes.contains_key("buildscope.step") || span.attributes.contains_key("buildscope.phase"))
+    {
+        return ours(&spans);
+    }
+    let vertices: Vec<&TraceSpan> = spans.iter().filter(|span| span.attributes.contains_key("vertex")).collect();
+    match vertices.is_empty() {
+        true => anyones(&spans),
+        false => buildkits(&spans, &vertices),
+    }
+}
+
+fn outcome(span: &TraceSpan) -> Outcome {
+    if span.failed.is_some() { Outcome::Failed } else { Outcome::Executed }
+}
+
+/// BuildKit's spans: those with a vertex are its steps, one or more each; edges are not in them.
+fn buildkits(spans: &[TraceSpan], vertices: &[&TraceSpan]) -> Draft {
+    let fidelity = Fidelity { starts: true, ..Fidelity::default() };
+    let mut draft = Draft { dated: true, ..Draft::new("buildkit", fidelity) };
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for span in vertices {
+        let digest = span.attributes.get("vertex").map_or("", String::as_str);
+        let bare = span.name.trim_start_matches("cache request: ").trim_start_matches("load cache: ");
+        let name = names::vertex(bare);
+        let place = *places.entry(digest).or_insert_with(|| {
+            draft.steps.push(DraftStep {
+                stage: name.stage.clone(),
+                place: name.place,
+                instruction: name.instruction.clone(),
+                text: name.text.clone(),
+                outcome: Some(Outcome::Cached),
+                ..DraftStep::default()
+            });
+            draft.steps.len() - 1
+        });
+        let step = &mut draft.steps[place];
+        let phase = if bare == span.name { names::phase(&name.instruction, &name.text) } else { Phase::CacheLookup };
+        if bare == span.name {
+            step.outcome = Some(outcome(span));
+            step.error = span.failed.clone();
+            draft.failed |= span.failed.is_some();
+        }
+        step.start = Some(step.start.map_or(span.start, |start| start.min(span.start)));
+        step.end = Some(step.end.map_or(span.end, |end| end.max(span.end)));
+        step.spans.push(DraftSpan::new(phase, span.start, span.end));
+    }
+    for span in spans.iter().filter(|span| span.name.starts_with("exporting")) {
+        let spans = vec![DraftSpan::new(Phase::Export, span.start, span.end)];
+        let (start, end) = (Some(span.start), Some(span.end));
+        let (instruction, text) = (names::INTERNAL.to_owned(), span.name.clone());
+        draft.steps.push(DraftStep {
+            instruction,
+            text,
+            outcome: Some(outcome(span)),
+            start,
+            end,
+            spans,
+            ..DraftStep::default()
+        });
+    }
+    draft.guess_needs();
+    draft.infer_gaps();
+    draft
+}
+
+/// Our own exporter's spans.
+fn ours(spans: &[TraceSpan]) -> Draft {
+    let mut draft = Draft {
+        dated: true,
+        ..Draft::new("buildscope", Fidelity { waits: false, resources: false, ..Fidelity::FULL })
+    };
+    let number = |span: &TraceSpan, key: &str| span.attributes.get(key).and_then(|value| value.parse::<usize>().ok());
+    let mut places: HashMap<usize, usize> = HashMap::new();
+    for span in spans.iter().filter(|span| !span.attributes.contains_key("buildscope.phase")) {
+        let Some(step) = number(span, "buildscope.step") else { continue };
+        let text = span.attributes.get("buildscope.text").cloned().unwrap_or_else(|| span.name.clone());
+        let line = number(span, "buildscope.line").and_then(|line| u32::try_from(line).ok());
+        places.insert(step, draft.steps.len());
+        draft.failed |= span.failed.is_some();
+        draft.steps.push(DraftStep {
+            stage: span.attributes.get("buildscope.stage").cloned(),
+            instruction: names::keyword(&text),
+            text,
+            lines: line.map(|line| (line, line)),
+            outcome: Some(if span.attributes.get("buildscope.outcome").is_some_and(|known| known == "cached") {
+                Outcome::Cached
+            } else {
+                outcome(span)
+            }),
+            start: Some(span.start),
+            end: Some(span.end),
+            error: span.failed.clone(),
+            ..DraftStep::default()
+        });
+    }
+    for span in spans {
+        if let Some(&place) = number(span, "buildscope.step").and_then(|step| places.get(&step)) {
+            let needs = span.attributes.get("buildscope.needs").map(String::as_str).unwrap_or_default();
+            let needs: Vec<usize> =
+                needs.split(' ').filter_map(|need| places.get(&need.parse().ok()?).copied()).collect();
+            draft.steps[place].needs.extend(needs);
+        }
+        let Some(phase) = span.attributes.get("buildscope.phase").and_then(|name| Phase::from_name(name)) else {
+            if span.parent.is_empty() {
+                draft.saw(span.start);
+                draft.saw(span.end.max(span.start));
+            }
+            continue;
+        };
+        let added = DraftSpan::new(phase, span.start, span.end);
+        match number(span, "buildscope.step").and_then(|step| places.get(&step)) {
+            Some(&place) => draft.steps[place].spans.push(added),
+            None => draft.spans.push(added),
+        }
+    }
+    draft
+}
+
+/// Anyone's spans: the root is the build, its children (or the roots, if there are several) are the steps.
+fn anyones(spans: &[TraceSpan]) -> Draft {
+    let fidelity = Fidelity { starts: true, ..Fidelity::default() };
+    let mut draft = Draft { dated: true, ..Draft::new("otlp", fidelity) };
+    let known: HashMap<&str, &TraceSpan> = spans.iter().map(|span| (span.id.as_str(), span)).collect();
+    let roots: Vec<&TraceSpan> = spans.iter().filter(|span| !known.contains_key(span.parent.as_str())).collect();
+    let steps: Vec<&TraceSpan> = match roots.as_slice() {
+        [root] => {
+            draft.saw(root.start);
+            draft.saw(root.end.max(root.start));
+            draft.failed |= root.failed.is_some();
+            let children: Vec<_> = spans.iter().filter(|span| span.parent == root.id).collect();
+            if children.is_empty() { roots } else { children }
+        }
+        _ => roots,
+    };
+    for span in steps {
+        let name = names::vertex(&span.name);
+        draft.failed |= span.failed.is_some();
+        draft.steps.push(DraftStep {
+            stage: name.stage,
+            place: name.place,
+            spans: vec![
+                DraftSpan::new(names::phase(&name.instruction, &name.text), span.start, span.end).named(INFERRED),
+            ],
+            instruction: name.instruction,
+            text: name.text,
+            outcome: Some(outcome(span)),
+            start: Some(span.start),
+            end: Some(span.end),
+            error: span.failed.clone(),
+            ..DraftStep::default()
+        });
+    }
+    // What began after another one's end may have waited for it.
+    let ends: Vec<Option<Instant>> = draft.steps.iter().map(|step| step.end).collect();
+    for (place, step) in draft.steps.iter_mut().enumerate() {
+        let before =
+            ends.iter().enumerate().filter(|&(other, &end)| other != place && end.is_some() && end <= step.start);
+        let last = before.max_by_key(|&(other, &end)| (end, other)).map(|(other, _)| other);
+        step.after.extend(last);
+    }
+    draft
+}
