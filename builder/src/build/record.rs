@@ -30,6 +30,7 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
         spans: trace.spans,
         waits: trace.waits,
         counters: trace.counters,
+        context: Vec::new(),
     };
     record.counters.extend(step_counters(&record));
     record
@@ -58,6 +59,8 @@ fn describe(step: &Step, report: &StepReport, collector: &Collector) -> record::
             digest: Some(layer.diff_id),
         }),
         resources: report.resources,
+        locks: report.locks.clone(),
+        log: report.log.clone(),
         exit_code: report.exit_code,
         error: report.error.clone(),
     }
@@ -68,7 +71,8 @@ fn edges(outcome: &Outcome) -> Vec<Edge> {
     let id = |node: petgraph::graph::NodeIndex| plan.graph[node].id;
     let data = plan.graph.edge_references().map(|edge| (edge.source(), edge.target(), EdgeKind::Data));
     let order = outcome.order_edges.iter().map(|&(from, to)| (from, to, EdgeKind::Order));
-    let mut edges: Vec<_> = data.chain(order).map(|(from, to, kind)| Edge { from: id(from), to: id(to), kind }).collect();
+    let mut edges: Vec<_> =
+        data.chain(order).map(|(from, to, kind)| Edge { from: id(from), to: id(to), kind }).collect();
     edges.sort_unstable();
     edges.dedup();
     edges

@@ -4,5 +4,6 @@
 //! an account. *Must never know* the schedule.
 
 pub mod copy;
+pub mod run;
 pub mod sandbox;
 pub mod workdir;

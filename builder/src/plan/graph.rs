@@ -330,3 +330,32 @@ pub enum CopyFrom {
 
 /// Build arguments as given on the command line.
 pub type BuildArgs = BTreeMap<String, String>;
+
+impl CopyFrom {
+    /// Whether its files come from outside the graph: nothing that is built decides them.
+    pub fn is_outside(&self) -> bool {
+        matches!(self, Self::Context | Self::NamedContext(_) | Self::Empty)
+    }
+}
+
+impl Copy {
+    /// A plain `COPY source destination`.
+    pub fn of(from: CopyFrom, source: &str, destination: &str) -> Self {
+        Self {
+            add: false,
+            from,
+            sources: vec![source.to_owned()],
+            inline: Vec::new(),
+            destination: destination.to_owned(),
+            workdir: "/".into(),
+            chown: None,
+            chmod: None,
+            link: false,
+            parents: false,
+            exclude: Vec::new(),
+            checksum: None,
+            unpack: None,
+            keep_git_dir: false,
+        }
+    }
+}

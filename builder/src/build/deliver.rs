@@ -1,0 +1,92 @@
+//! Everything after the last step: the image's documents, its outputs, its names.
+
+use super::solve::Solver;
+use super::{BuildError, Built, Event, Request};
+use crate::image::{self, Delivery, Image, Made, Output, Reference};
+use crate::plan::{Dependency, Op, Step};
+use buildscope_record::{Digest, Phase, Probe};
+use petgraph::Direction::Incoming;
+use petgraph::graph::NodeIndex;
+use petgraph::visit::EdgeRef;
+
+/// What `--output` asks for; without any, the image stays in the store.
+pub(super) fn outputs(request: &Request) -> Result<Vec<Output>, BuildError> {
+    let parsed = request.outputs.iter().map(|text| Output::parse(text)).collect::<Result<Vec<_>, _>>();
+    parsed.map_err(|error| BuildError::Request(error.to_string()))
+}
+
+/// Puts the image together, writes it to all outputs, and gives it its names.
+pub(super) fn deliver(
+    solver: &Solver,
+    request: &Request,
+    outputs: &[Output],
+    probe: &Probe,
+) -> Result<Built, BuildError> {
+    let span = probe.phase(Phase::Commit);
+    let names: Vec<Reference> = request
+        .tags
+        .iter()
+        .map(|tag| tag.parse().map_err(|error| BuildError::Request(format!("--tag: {error}"))))
+        .collect::<Result<_, _>>()?;
+    let image = assemble(solver, request);
+    span.end();
+    let images = [image];
+    let delivery =
+        Delivery { store: &solver.engine.store, images: &images, names: &names, epoch: request.source_date_epoch };
+    let mut built = Built { config: Some(Digest::of(images[0].config_bytes())), ..Built::default() };
+    for (output, text) in outputs.iter().zip(&request.outputs) {
+        let task = |done| solver.progress.event(Event::Task { name: format!("exporting to {text}"), done });
+        task(false);
+        let exported = delivery.write(output, probe)?;
+        task(true);
+        built.manifest.get_or_insert(exported.target.digest);
+        built.exported.push(exported);
+    }
+    if !names.is_empty() {
+        let span = probe.phase(Phase::Commit);
+        let kept = solver.images.images().keep(&images[0])?;
+        for name in &names {
+            solver.images.images().name(name, &kept)?;
+        }
+        built.manifest.get_or_insert(kept.digest);
+        span.end();
+    }
+    Ok(built)
+}
+
+/// The documents of the target's image: what each step from its base on has added.
+fn assemble(solver: &Solver, request: &Request) -> Image {
+    let chain = chain(solver);
+    let made: Vec<_> = chain
+        .iter()
+        .filter(|step| step.history.is_some())
+        .map(|step| {
+            let made = solver.done(step.id).made;
+            Made {
+                created_by: step.history.to_string(),
+                created: made.map(|made| made.created()),
+                layer: made.map(|made| made.diff_id),
+            }
+        })
+        .collect();
+    let target = solver.plan.step(solver.plan.target);
+    let base = solver.done(target.id).base.and_then(|(_, manifest)| solver.images.resolved(&manifest));
+    let mut config = target.config.image();
+    config.config.labels.extend(request.labels.clone());
+    image::assemble(&config, base.as_ref(), &made, request.source_date_epoch, image::now())
+}
+
+/// The steps whose layers the image consists of, lowest first: through `FROM stage` into other stages.
+fn chain(solver: &Solver) -> Vec<&Step> {
+    let graph = &solver.plan.graph;
+    let mut chain = Vec::new();
+    let mut at = Some(NodeIndex::new(solver.plan.target.index()));
+    while let Some(node) = at {
+        chain.push(&graph[node]);
+        let parent = graph.edges_directed(node, Incoming).find(|edge| *edge.weight() == Dependency::Parent);
+        at = parent.map(|edge| edge.source());
+    }
+    chain.reverse();
+    debug_assert!(matches!(chain.first(), Some(Step { op: Op::From(_), .. })));
+    chain
+}
