@@ -34,6 +34,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the build or the gate failed, 2 
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Build(Box<build::Arguments>),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
     Compare(compare::Arguments),
@@ -42,7 +43,9 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    let began = std::time::Instant::now();
     let done = match Cli::parse().command {
+        Command::Build(arguments) => build::run(*arguments, began),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),

@@ -4,3 +4,135 @@ mod arguments;
 mod options;
 
 pub use arguments::{Arguments, ProgressMode};
+
+use super::{Failure, explain, observe, profile, progress};
+use buildscope_builder::build::{self, BuildError, Built, Engine, Outcome};
+use buildscope_builder::execute::sandbox::{self, Isolation, Zygote};
+use buildscope_builder::storage::{Store, StoreOptions};
+use buildscope_record::{self as record, Collector, Phase};
+use miette::{IntoDiagnostic, WrapErr};
+use options::Options;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Builds an image.
+pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
+    let options = arguments.resolve()?;
+    // Both before any thread exists: a user namespace takes no process that has threads, and the helper
+    // that starts the steps must have been forked from such a one.
+    let isolation = sandbox::isolate_process().map_err(Failure::internal)?;
+    let zygote = Arc::new(Zygote::start().map_err(Failure::internal)?);
+    warn(&isolation);
+
+    let records = options.record.is_some() || options.trace.is_some();
+    let listening = observe::listen(records, options.engine_trace.as_deref())?;
+    let profile = profile::Profile::start(options.pprof.as_deref())?;
+    let collector = Collector::start(began);
+    let opened = Instant::now();
+    let store = Store::open(&options.root, StoreOptions::default()).map_err(Failure::internal)?;
+    let engine = Engine { store, zygote };
+    // Whatever comes before the first word of the Dockerfile is read.
+    collector.interval(Phase::SandboxSetup, None, None, began, opened);
+    collector.interval(Phase::SnapshotPrepare, None, None, opened, Instant::now());
+
+    let probe = collector.probe();
+    let span = probe.phase(Phase::Dispatch);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)?;
+    span.end();
+    let outcome = runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        tokio::spawn(interrupted(cancel.clone()));
+        build::build(&engine, &options.request, &probe, progress::view(options.progress), cancel).await
+    });
+    if records {
+        let host = build::host(engine.store.root());
+        let record = build::record(&outcome, collector, host, described(&options, &engine));
+        write_record(&options, &record)?;
+    }
+    if let Some(profile) = profile {
+        profile.finish()?;
+    }
+    drop(listening);
+    finish(&options, outcome)
+}
+
+/// The first Ctrl-C (or SIGTERM) cancels the build, which then cleans up.
+async fn interrupted(cancel: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    cancel.cancel();
+}
+
+fn warn(isolation: &Isolation) {
+    if let Isolation::SingleId { reason } = isolation {
+        eprintln!("warning: {reason}");
+    }
+}
+
+/// The build's options as its record has them.
+fn described(options: &Options, engine: &Engine) -> record::Options {
+    let request = &options.request;
+    record::Options {
+        policy: Some(request.policy.name().into()),
+        jobs: u32::try_from(request.jobs).ok(),
+        driver: Some(engine.store.driver_name().into()),
+        executor: Some("native".into()),
+        cache: request.no_cache.then(|| "cold".into()),
+        dockerfile: match &request.dockerfile {
+            build::DockerfileInput::File(path) => Some(path.display().to_string()),
+            build::DockerfileInput::Text { name, .. } => Some(name.clone()),
+        },
+        target: request.target.clone(),
+    }
+}
+
+fn write_record(options: &Options, record: &record::Record) -> Result<(), Failure> {
+    if let Some(path) = &options.record {
+        let write = || -> miette::Result<()> {
+            let file = fs::File::create(path).into_diagnostic()?;
+            record.write(std::io::BufWriter::new(file)).into_diagnostic()
+        };
+        write().wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)?;
+    }
+    match &options.trace {
+        Some(path) => explain::write_timeline(path, record),
+        None => Ok(()),
+    }
+}
+
+/// Tells how it ended: the image's id on standard output, or the error.
+fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
+    let built = match outcome.result {
+        Ok(built) => built,
+        Err(error) if is_ours(&error) => return Err(Failure::Internal(error.into())),
+        Err(error) => return Err(Failure::failed(error)),
+    };
+    if let Some(path) = &options.iidfile {
+        write_text(path, &id(&built))?;
+    }
+    if options.request.outputs.iter().all(|output| !output.contains("dest=-")) {
+        super::say(&format!("{}\n", id(&built)));
+    }
+    Ok(())
+}
+
+/// What docker calls the image's id: the digest of its configuration.
+fn id(built: &Built) -> String {
+    built.config.map(|digest| digest.to_string()).unwrap_or_default()
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
+}
+
+/// Whether the store or the machine failed, not the Dockerfile or what it names.
+fn is_ours(error: &BuildError) -> bool {
+    matches!(error, BuildError::Storage(_))
+}
