@@ -7,10 +7,10 @@ use super::request::{ImageResolver, LowerRequest};
 use super::run::Surroundings;
 use super::scope::Scope;
 use super::stages::{BaseOf, Source, Stages, expanded};
-use super::{PlanError, copy, ports::Ports, run, signal};
+use super::{PlanError, copy, run, signal};
 use crate::dockerfile::{
-    Argument, Command, Diagnostic, Diagnostics, Dockerfile, Expander, Health, Instruction, Kind, Pair, Text, Word,
-    clean, duration,
+    Argument, Command, Diagnostic, Diagnostics, Dockerfile, Expander, Health, Instruction, Kind, Pair, Ports, Text,
+    Word, clean, duration,
 };
 use crate::image::{Healthcheck, ImageConfig, RuntimeConfig};
 use buildscope_record::{StageId, StepId};

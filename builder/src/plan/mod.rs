@@ -12,7 +12,6 @@ mod graph;
 mod history;
 pub mod keys;
 mod lower;
-mod ports;
 mod request;
 mod run;
 mod scope;
@@ -25,7 +24,6 @@ pub use environment::{Environment, Variable};
 pub use graph::*;
 pub use history::{CreatedBy, quote};
 pub use lower::lower;
-pub use ports::Ports;
 pub use request::{ImageResolver, LowerRequest, NamedContext, ResolveError, ResolvedBase};
 
 /// Why there is no plan: every independent fault, with its place.
