@@ -79,7 +79,7 @@ impl<'a> Changes<'a> {
         };
         let mut xattrs = attributes::read(host)?;
         xattrs.retain(|name, _| attributes::belongs(name));
-        let mtime = Timestamp { seconds: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u32 };
+        let mtime = Timestamp { seconds: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 };
         let directory = kind == EntryKind::Directory;
         let entry = Entry {
             path: to_path(&path),

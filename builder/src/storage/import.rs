@@ -2,7 +2,7 @@
 
 use super::index::{IndexBuilder, LayerIndex, RecordKind, to_path};
 use super::tar::{Member, MemberKind, Reader};
-use super::{Entry, EntryKind, Extent, StorageError};
+use super::{Entry, EntryKind, Extent, StorageError, attributes};
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -33,6 +33,11 @@ pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
         if path.is_empty() && member.kind != MemberKind::Directory {
             return Err(StorageError::bad_layer(at, "the root is not a directory"));
         }
+        if member.kind == MemberKind::Char && member.device == (0, 0) {
+            // What overlayfs takes for a whiteout is one.
+            index.mark(RecordKind::Whiteout, to_path(&path));
+            continue;
+        }
         let (entry, extents) = entry(member, path)?;
         index.entry(entry, at, extents);
     }
@@ -50,7 +55,7 @@ pub(crate) fn reindex(
 
 fn entry(member: Member, path: Vec<u8>) -> Result<(Entry, Option<Vec<Extent>>), StorageError> {
     let at = member.offset;
-    let size = member.sparse.as_ref().map_or(member.stored, |(size, _)| *size);
+    let size = member.sparse.as_ref().map_or(member.stored, |sparse| sparse.size);
     let kind = match member.kind {
         MemberKind::File => EntryKind::File { size },
         MemberKind::Directory => EntryKind::Directory,
@@ -66,11 +71,13 @@ fn entry(member: Member, path: Vec<u8>) -> Result<(Entry, Option<Vec<Extent>>), 
         MemberKind::Block => EntryKind::BlockDevice { major: member.device.0, minor: member.device.1 },
         MemberKind::Fifo => EntryKind::Fifo,
     };
-    let extents = member.sparse.map(|(_, pieces)| {
+    let extents = member.sparse.map(|sparse| {
         let place = |(offset, data, length)| Extent { offset, blob_offset: at + data, length };
-        pieces.into_iter().map(place).collect()
+        sparse.pieces.into_iter().map(place).collect()
     });
-    let Member { mode, uid, gid, mtime, xattrs, .. } = member;
+    let Member { mode, uid, gid, mtime, mut xattrs, .. } = member;
+    // A layer must not bring marks of overlayfs with it: they would make it show other layers' files.
+    xattrs.retain(|name, _| attributes::belongs(name));
     Ok((Entry { path: to_path(&path), kind, mode, uid, gid, mtime, xattrs }, extents))
 }
 

@@ -10,6 +10,7 @@
 //! ```text
 //! blobs/sha256/<digest>   layers as uncompressed tars, and whatever else an image is made of
 //! index/<digest>          what is where in a layer
+//! erofs/<digest>          file systems over layers, without data, for the driver `erofs`
 //! lowers/<digest>         layers unpacked, for the drivers that need files
 //! mounts/<name>           cache mounts
 //! cache.db                which key made which layers
@@ -23,10 +24,12 @@ mod cache_mount;
 mod change;
 mod driver;
 mod entry;
+mod erofs;
 mod error;
 mod import;
 mod index;
 mod layer;
+mod lower;
 mod pipeline;
 mod scratch;
 mod snapshot;

@@ -1,12 +1,12 @@
 //! Trees to files: for the drivers that need inodes.
 
 use super::error::Context;
-use super::index::RecordKind;
-use super::tree::{Node, Tree, read_range};
+use super::lower::{self, Marks, alone};
+use super::tree::{Tree, read_range};
 use super::{Content, Entry, EntryKind, StorageError, attributes};
 use buildscope_record::Digest;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -19,13 +19,6 @@ const CHUNK: usize = 64;
 /// From this size on the kernel copies (or shares) a file's data itself.
 const IN_KERNEL_FROM: u64 = 128 << 10;
 
-/// How overlayfs's marks are written: as device 0:0 and `trusted.` attributes, or, without privileges, as `user.` attributes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Marks {
-    Trusted,
-    User,
-}
-
 /// What was written.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Unpacked {
@@ -35,118 +28,37 @@ pub(crate) struct Unpacked {
 
 /// Writes a whole tree into the empty directory `to`.
 ///
-/// Hard links become files of their own, here and in [`layer`]: overlayfs tears the names of a lower file apart when one
-/// of them is written, a full copy would not, and all drivers must give the same result. So in a step no file of an
-/// earlier layer has more names than one, under any driver.
+/// Hard links become files of their own ([`alone`] says why).
 pub(crate) fn tree(tree: &Tree, to: &Path) -> Result<Unpacked, StorageError> {
     let entries = tree.walk(Path::new("")).map(|(entry, content)| alone(tree, entry, content));
     write(tree, entries.collect(), to)
 }
 
-/// A hard link as the file that it is a name of.
-fn alone(tree: &Tree, entry: Entry, content: Content) -> (Entry, Content) {
-    if !matches!(entry.kind, EntryKind::HardLink { .. }) {
-        return (entry, content);
-    }
-    match (tree.lookup(&entry.path), tree.content(&entry.path)) {
-        (Some(file), content) => (file, content.unwrap_or(Content::Bytes(Default::default()))),
-        (None, _) => (entry, content),
-    }
-}
-
 /// Writes the contents of the directory at `path` of a tree into the empty directory `to`.
 pub(crate) fn subtree(tree: &Tree, path: &Path, to: &Path) -> Result<Unpacked, StorageError> {
-    let inside = |entry: &mut Entry| {
-        for path_of in [Some(&mut entry.path), link_target(&mut entry.kind)].into_iter().flatten() {
-            if let Ok(inner) = path_of.strip_prefix(path) {
-                *path_of = inner.to_owned();
-            }
+    let entries = tree.walk(path).map(|(entry, content)| {
+        let (mut entry, content) = alone(tree, entry, content);
+        if let Ok(inner) = entry.path.strip_prefix(path) {
+            entry.path = inner.to_owned();
         }
-    };
-    let mut entries: Vec<(Entry, Content)> = tree.walk(path).collect();
-    entries.iter_mut().for_each(|(entry, _)| inside(entry));
-    write(tree, entries, to)
-}
-
-fn link_target(kind: &mut EntryKind) -> Option<&mut PathBuf> {
-    match kind {
-        EntryKind::HardLink { target } => Some(target),
-        _ => None,
-    }
+        (entry, content)
+    });
+    write(tree, entries.collect(), to)
 }
 
 /// Writes the top layer of `stack` alone into the empty directory `to`, as a lower directory of overlayfs.
 pub(crate) fn layer(stack: &Tree, to: &Path, marks: Marks) -> Result<Unpacked, StorageError> {
-    let Some(index) = stack.layers().last() else { return Ok(Unpacked::default()) };
-    let own = Tree::empty(stack.blobs().clone()).with(index.clone());
-    let mut entries: Vec<(Entry, Content)> =
-        own.walk(Path::new("")).map(|(entry, content)| alone(stack, entry, content)).collect();
-    for (entry, _) in &mut entries {
-        // Of a directory that only came as part of a path the layers below know more.
-        if entry.kind == EntryKind::Directory {
-            if let Some(known) = stack.lookup(&entry.path).filter(|known| known.kind == EntryKind::Directory) {
-                *entry = known;
-            }
-        }
-    }
-    let present: BTreeSet<PathBuf> = entries.iter().map(|(entry, _)| entry.path.clone()).collect();
-    let mut gone = Vec::new();
-    let mut opaque = Vec::new();
-    for record in (0..index.len()).map(|number| index.record(number)) {
-        let path = super::index::to_path(record.path());
-        match record.kind() {
-            RecordKind::Whiteout if matches!(own.node(&path), Some(Node::Dir(_))) => opaque.push(path),
-            RecordKind::Whiteout if own.node(&path).is_none() => gone.push(path),
-            RecordKind::Opaque => opaque.push(path),
-            _ => {}
-        }
-    }
-    let mut missing = BTreeSet::new();
-    for path in gone.iter().filter_map(|path| path.parent()).chain(opaque.iter().map(PathBuf::as_path)) {
-        missing.extend(path.ancestors().filter(|up| !present.contains(*up)).map(Path::to_owned));
-    }
-    for path in missing {
-        let entry = stack.lookup(&path).filter(|entry| entry.kind == EntryKind::Directory);
-        entries.push((entry.unwrap_or_else(|| Entry::directory(path)), Content::Bytes(Default::default())));
-    }
-    let hidden_in: BTreeSet<&Path> = gone.iter().filter_map(|path| path.parent()).collect();
-    let done = write(stack, entries, to)?;
-    for path in &gone {
-        let host = to.join(path);
-        match marks {
-            Marks::Trusted => rustix::fs::mknodat(rustix::fs::CWD, &host, FileType::CharacterDevice, Mode::empty(), 0)
-                .context("create", &host)?,
-            Marks::User => {
-                File::create(&host).context("create", &host)?;
-                attributes::set(&host, b"user.overlay.whiteout", b"y")?;
-            }
-        }
-    }
-    let times = |path: &Path| stack.lookup(path).map(|entry| entry.mtime).unwrap_or_default();
-    for path in &opaque {
-        let name: &[u8] = if marks == Marks::Trusted { b"trusted.overlay.opaque" } else { b"user.overlay.opaque" };
-        attributes::set(&to.join(path), name, b"y")?;
-    }
-    for path in hidden_in {
-        if marks == Marks::User && !opaque.iter().any(|opaque| opaque == path) {
-            // `x`: look for whiteouts that are attributes (Documentation/filesystems/overlayfs.rst, "Alternative whiteouts").
-            attributes::set(&to.join(path), b"user.overlay.opaque", b"x")?;
-        }
-        set_times(&to.join(path), times(path))?;
-    }
-    Ok(done)
+    write(stack, lower::entries(stack, marks), to)
 }
 
 /// Writes entries into the empty directory `to`: directories come before what is in them.
 fn write(tree: &Tree, entries: Vec<(Entry, Content)>, to: &Path) -> Result<Unpacked, StorageError> {
     let mut directories = Vec::new();
-    let mut links = Vec::new();
     let mut others = Vec::with_capacity(entries.len());
     let mut done = Unpacked { files: entries.len() as u64, bytes: 0 };
     for (entry, content) in entries {
         match entry.kind {
             EntryKind::Directory => directories.push(entry),
-            EntryKind::HardLink { .. } => links.push(entry),
             EntryKind::File { size } => {
                 done.bytes += size;
                 others.push((entry, content));
@@ -181,12 +93,6 @@ fn write(tree: &Tree, entries: Vec<(Entry, Content)>, to: &Path) -> Result<Unpac
             // A panic here could only be the allocator's: it goes on.
             threads.into_iter().try_for_each(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })?;
-    }
-    for entry in &links {
-        if let EntryKind::HardLink { target } = &entry.kind {
-            let host = to.join(&entry.path);
-            fs::hard_link(to.join(target), &host).context("link", host)?;
-        }
     }
     for entry in directories.iter().rev() {
         finish(&to.join(&entry.path), entry)?;

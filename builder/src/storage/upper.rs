@@ -6,8 +6,8 @@
 
 use super::change::{Changes, Data, below};
 use super::error::Context;
+use super::lower::Marks;
 use super::tree::{Dir, Node};
-use super::unpack::Marks;
 use super::{StorageError, attributes};
 use rustix::fs::{AtFlags, FileType};
 use std::collections::BTreeSet;

@@ -76,7 +76,7 @@ impl Baseline {
         fs::write(&mark, b"").context("write", &mark)?;
         let stat = rustix::fs::stat(&mark).context("stat", &mark)?;
         fs::remove_file(&mark).context("remove", &mark)?;
-        Ok(Self { directories, before: (stat.st_ctime as i64, stat.st_ctime_nsec as i64) })
+        Ok(Self { directories, before: (stat.st_ctime, stat.st_ctime_nsec as i64) })
     }
 
     /// Walks the directory `dir` and its counterpart in the tree.
@@ -128,7 +128,7 @@ impl Baseline {
     }
 
     fn old(&self, stat: &Stat) -> bool {
-        (stat.st_ctime as i64, stat.st_ctime_nsec as i64) < self.before
+        (stat.st_ctime, stat.st_ctime_nsec as i64) < self.before
     }
 }
 

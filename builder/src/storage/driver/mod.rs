@@ -1,6 +1,7 @@
 //! Drivers: how a stack of layers becomes a file system for a step, and what it is read from afterwards.
 
 mod copy;
+mod erofs;
 mod overlay;
 
 use super::change::Changes;
@@ -39,13 +40,20 @@ pub(crate) fn choose(
     scratch: &Arc<Scratch>,
 ) -> Result<(Box<dyn Driver>, String), StorageError> {
     let asked = || "it was asked for".to_owned();
+    let erofs = || Ok::<_, StorageError>(Box::new(erofs::Erofs::probe(root, scratch)?) as Box<dyn Driver>);
+    let overlay = || Ok::<_, StorageError>(Box::new(overlay::Overlay::probe(root, scratch)?) as Box<dyn Driver>);
     match options.driver {
         DriverChoice::Copy => Ok((Box::new(copy::Copy), asked())),
-        DriverChoice::Overlay => Ok((Box::new(overlay::Overlay::probe(root, scratch)?), asked())),
-        DriverChoice::Auto | DriverChoice::Erofs | DriverChoice::FuseOverlayfs | DriverChoice::Btrfs => {
-            match overlay::Overlay::probe(root, scratch) {
-                Ok(overlay) => Ok((Box::new(overlay), "overlayfs works here".to_owned())),
-                Err(error) => Ok((Box::new(copy::Copy), format!("{error}; full copies work anywhere"))),
+        DriverChoice::Overlay => Ok((overlay()?, asked())),
+        DriverChoice::Erofs => Ok((erofs()?, asked())),
+        DriverChoice::Auto | DriverChoice::FuseOverlayfs | DriverChoice::Btrfs => {
+            let erofs = match erofs() {
+                Ok(driver) => return Ok((driver, "layers can be mounted as they are, nothing is unpacked".to_owned())),
+                Err(error) => error,
+            };
+            match overlay() {
+                Ok(driver) => Ok((driver, format!("overlayfs works here, and erofs does not ({erofs})"))),
+                Err(overlay) => Ok((Box::new(copy::Copy), format!("full copies work anywhere ({erofs}; {overlay})"))),
             }
         }
     }

@@ -3,9 +3,10 @@
 use super::{Driver, Prepared};
 use crate::storage::change::Changes;
 use crate::storage::error::Context;
+use crate::storage::lower::Marks;
 use crate::storage::scratch::Scratch;
-use crate::storage::tree::Tree;
-use crate::storage::unpack::{self, Marks};
+use crate::storage::tree::{Node, Tree};
+use crate::storage::unpack;
 use crate::storage::upper::Upper;
 use crate::storage::{StorageError, Store};
 use buildscope_record::{Digest, Phase, Probe, Quantity};
@@ -33,8 +34,8 @@ impl Overlay {
         let dir = scratch.path("probe");
         let lower = dir.join("lower");
         fs::create_dir_all(&lower).context("create", &lower)?;
-        let tried =
-            Stack::prepare(overlay, dir.clone(), vec![lower], Arc::clone(scratch)).and_then(|stack| stack.mount());
+        let tried = Stack::prepare(overlay, dir.clone(), vec![Lower::Directory(lower)], Arc::clone(scratch))
+            .and_then(|stack| stack.mount());
         match tried {
             Ok(_) => Ok(overlay),
             Err(error) => Err(StorageError::Driver { driver: "overlay", reason: error.to_string() }),
@@ -59,35 +60,26 @@ impl Driver for Overlay {
         let stack: Vec<Digest> = tree.layers().iter().map(|index| index.layer().diff_id).collect();
         let mut lowers = Vec::with_capacity(stack.len());
         for depth in 1..=stack.len() {
-            lowers.push(lower(store, &stack[..depth], self.marks, probe)?);
+            lowers.push(Lower::Directory(lower(store, &stack[..depth], self.marks, probe)?));
         }
-        let dir = store.scratch().path("upper");
-        fs::create_dir(&dir).context("create", &dir)?;
-        if lowers.is_empty() {
-            // overlayfs wants at least one.
-            let empty = dir.join("empty");
-            fs::create_dir(&empty).context("create", &empty)?;
-            lowers.push(empty);
-        }
-        let root = tree.entry_of(&crate::storage::tree::Node::Dir(Arc::clone(tree.root())), PathBuf::new());
-        let stack = Stack::prepare(*self, dir, lowers, Arc::clone(store.scratch()))?;
-        // The upper's root is the root that the step sees.
-        unpack::finish(&stack.upper(), &root)?;
-        Ok(Box::new(stack))
+        Ok(Box::new(Stack::over(*self, tree, lowers, store.scratch())?))
     }
+}
+
+/// What the lower of the top layer of `stack` is kept under.
+///
+/// A layer that says nothing of a directory that it adds to takes it from the layers below: then the same layer
+/// looks different on another stack.
+pub(crate) fn key(tree: &Tree) -> Option<Digest> {
+    let index = tree.layers().last()?;
+    let stack = || tree.layers().iter().flat_map(|index| *index.layer().diff_id.as_bytes()).collect::<Vec<u8>>();
+    Some(if index.is_self_contained() { index.layer().diff_id } else { Digest::of(stack()) })
 }
 
 /// The unpacked directory of the top layer of a stack, made if it is missing.
 fn lower(store: &Store, stack: &[Digest], marks: Marks, probe: &Probe) -> Result<PathBuf, StorageError> {
     let tree = store.tree(stack)?;
-    let Some(index) = tree.layers().last() else { return Ok(PathBuf::new()) };
-    // A layer that says nothing of a directory that it adds to takes it from the layers below: then the same layer
-    // looks different on another stack.
-    let key = if index.is_self_contained() {
-        index.layer().diff_id
-    } else {
-        Digest::of(stack.iter().flat_map(|digest| *digest.as_bytes()).collect::<Vec<u8>>())
-    };
+    let Some(key) = key(&tree) else { return Ok(PathBuf::new()) };
     let path = store.root().join("lowers").join(key.hex());
     if path.exists() {
         return Ok(path);
@@ -106,20 +98,50 @@ fn lower(store: &Store, stack: &[Digest], marks: Marks, probe: &Probe) -> Result
     Ok(path)
 }
 
+/// What overlayfs reads a layer from.
+#[derive(Clone, Debug)]
+pub(crate) enum Lower {
+    Directory(PathBuf),
+    /// The root of a detached mount.
+    Mount(Arc<OwnedFd>),
+}
+
 /// Lower directories, lowest first, and an upper one.
 pub(crate) struct Stack {
     overlay: Overlay,
     dir: PathBuf,
-    lowers: Vec<PathBuf>,
+    lowers: Vec<Lower>,
     scratch: Arc<Scratch>,
 }
 
 impl Stack {
+    /// A stack that looks like `tree`, whose layers `lowers` are.
+    pub(crate) fn over(
+        overlay: Overlay,
+        tree: &Tree,
+        mut lowers: Vec<Lower>,
+        scratch: &Arc<Scratch>,
+    ) -> Result<Self, StorageError> {
+        let dir = scratch.path("upper");
+        fs::create_dir(&dir).context("create", &dir)?;
+        if lowers.is_empty() {
+            // overlayfs wants at least one.
+            let empty = dir.join("empty");
+            fs::create_dir(&empty).context("create", &empty)?;
+            lowers.push(Lower::Directory(empty));
+        }
+        let stack = Self::prepare(overlay, dir, lowers, Arc::clone(scratch))?;
+        // The upper's root is the root that the step sees.
+        let root = tree.entry_of(&Node::Dir(Arc::clone(tree.root())), PathBuf::new());
+        unpack::finish(&stack.upper(), &root)?;
+        Ok(stack)
+    }
+
     /// `dir` exists, holds nothing named `upper` or `work`, and is discarded with the stack.
     pub(crate) fn prepare(
         overlay: Overlay,
         dir: PathBuf,
-        lowers: Vec<PathBuf>,
+        lowers: Vec<Lower>,
         scratch: Arc<Scratch>,
     ) -> Result<Self, StorageError> {
         let stack = Self { overlay, dir, lowers, scratch };
@@ -147,20 +169,25 @@ impl Drop for Stack {
 impl Prepared for Stack {
     fn mount(&self) -> Result<OwnedFd, StorageError> {
         let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).context("open", "overlayfs")?;
-        let set = |key: &str, path: &Path| -> Result<(), StorageError> {
-            use rustix::fs::{Mode, OFlags};
-            let fd = rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                .context("open", path)?;
-            match fsconfig_set_fd(&fs, key, &fd) {
+        let set_fd = |key: &str, fd: &OwnedFd, path: &Path| {
+            match fsconfig_set_fd(&fs, key, fd) {
                 // Linux before 6.13 takes paths only, of at most 255 bytes.
-                Err(rustix::io::Errno::INVAL) => fsconfig_set_string(&fs, key, path),
+                Err(rustix::io::Errno::INVAL) if !path.as_os_str().is_empty() => fsconfig_set_string(&fs, key, path),
                 set => set,
             }
             .context("put into an overlay", path)
         };
+        let set = |key: &str, path: &Path| {
+            use rustix::fs::{Mode, OFlags};
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            set_fd(key, &rustix::fs::open(path, flags, Mode::empty()).context("open", path)?, path)
+        };
         // Each layer on its own: one string with all of them would be cut at 255 bytes.
         for lower in self.lowers.iter().rev() {
-            set("lowerdir+", lower)?;
+            match lower {
+                Lower::Directory(path) => set("lowerdir+", path)?,
+                Lower::Mount(mount) => set_fd("lowerdir+", mount, Path::new(""))?,
+            }
         }
         set("upperdir", &self.upper())?;
         set("workdir", &self.work())?;

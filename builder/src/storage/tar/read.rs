@@ -24,8 +24,15 @@ pub(crate) struct Member {
     pub(crate) stored: u64,
     /// Where they begin.
     pub(crate) offset: u64,
-    /// For a sparse file: its apparent size, and its pieces (offset in the file, offset in the data, length).
-    pub(crate) sparse: Option<(u64, Vec<(u64, u64, u64)>)>,
+    /// For a sparse file: how its data is spread.
+    pub(crate) sparse: Option<Sparse>,
+}
+
+/// A sparse file's apparent size, and its pieces: (offset in the file, offset in the data, length).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sparse {
+    pub(crate) size: u64,
+    pub(crate) pieces: Vec<(u64, u64, u64)>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -228,7 +235,7 @@ impl<R: Read> Reader<R> {
         if data > member.stored {
             return Err(bad());
         }
-        member.sparse = Some((real, pieces));
+        member.sparse = Some(Sparse { size: real, pieces });
         Ok(())
     }
 

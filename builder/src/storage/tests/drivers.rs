@@ -8,6 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+const DRIVERS: [DriverChoice; 3] = [DriverChoice::Copy, DriverChoice::Overlay, DriverChoice::Erofs];
+
 /// Attaches a snapshot, lets `step` work in it, and commits.
 fn run(store: &Store, layers: &[Digest], step: &dyn Fn(&Path)) -> Digest {
     let probe = Probe::disabled();
@@ -231,7 +233,7 @@ fn each_driver_makes_the_same_layer_of_each_step() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    let drivers = [DriverChoice::Copy, DriverChoice::Overlay];
+    let drivers = DRIVERS;
     let stores: Vec<_> = drivers.iter().map(|&driver| store(driver)).collect();
     for (name, step, expected) in STEPS {
         let mut first = None;
@@ -253,16 +255,136 @@ fn each_driver_makes_the_same_layer_of_each_step() {
     }
 }
 
+/// All kinds of entries, names, sizes and attributes that could trip a format.
+fn zoo(store: &Store) -> Vec<Digest> {
+    use std::collections::BTreeMap;
+    use std::os::unix::ffi::OsStrExt;
+    let none = || Content::Bytes(Arc::default());
+    let mut entries = vec![directory("many"), directory("empty"), directory("odd")];
+    for n in 0..700 {
+        entries.push(file(&format!("many/{}{n}", "-n".repeat(n % 100)), &"z".repeat(n * 7)));
+    }
+    for length in [1, 100, 380, 400, 450, 4000] {
+        let kind = EntryKind::Symlink { target: "t".repeat(length).into() };
+        entries.push((Entry { kind, mode: 0o777, ..Entry::directory(format!("odd/link{length}")) }, none()));
+    }
+    let value = |n: usize| vec![b'v'; n];
+    for (n, size) in [0, 1, 3, 600, 3000].into_iter().enumerate() {
+        let (mut entry, content) = file(&format!("odd/attributes{n}"), &"a".repeat(n * 300));
+        entry.xattrs = BTreeMap::from([(b"user.x".to_vec(), value(size)), (b"user.another.name".to_vec(), value(n))]);
+        // A version 2 capability set, as `setcap` writes it: linux/capability.h, VFS_CAP_REVISION_2.
+        let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        entry.xattrs.insert(b"security.capability".to_vec(), capability.to_vec());
+        entries.push((entry, content));
+    }
+    let other = |path: &str, kind| {
+        (Entry { kind, mode: 0o4711, uid: 70_000, gid: 3_000_000, ..Entry::directory(path) }, none())
+    };
+    entries.push(other("odd/pipe", EntryKind::Fifo));
+    entries.push(other("odd/null", EntryKind::CharDevice { major: 1, minor: 3 }));
+    entries.push(other("odd/disk", EntryKind::BlockDevice { major: 259, minor: 70_000 }));
+    entries.push(other("odd/setuid", EntryKind::File { size: 0 }));
+    entries.push((Entry { mode: 0o1777, ..Entry::directory("odd/sticky") }, none()));
+    entries.push(file(&format!("odd/{}", "l".repeat(255)), "long"));
+    entries.push((
+        Entry { path: std::ffi::OsStr::from_bytes(b"odd/\xff\xfe\n").into(), ..file("", "bytes").0 },
+        file("", "bytes").1,
+    ));
+    let mut deep = String::from("deep");
+    for _ in 0..30 {
+        entries.push(directory(&deep));
+        deep.push_str("/twenty-character-dir");
+    }
+    let mut old = file("odd/old", "before 1970");
+    old.0.mtime = crate::storage::Timestamp { seconds: -1, nanos: 500_000_000 };
+    entries.push(old);
+    let link = |path: &str, target: &str| {
+        (Entry { kind: EntryKind::HardLink { target: target.into() }, ..Entry::directory(path) }, none())
+    };
+    entries.push(link("odd/again", "many/-n1"));
+    let one = layer(store, entries);
+    let mut above = store.layer_builder();
+    for (entry, content) in [
+        directory("odd"),
+        file("odd/pipe", "replaced"),
+        directory("empty"),
+        file("empty/not", "any more"),
+        directory("many"),
+    ] {
+        above.push(entry, content);
+    }
+    above.whiteout(Path::new("many/-n1"));
+    above.whiteout(Path::new("deep/twenty-character-dir"));
+    above.opaque(Path::new("odd/sticky"));
+    vec![one.diff_id, above.finish(&Probe::disabled()).unwrap().diff_id]
+}
+
+#[test]
+fn each_driver_shows_the_tree() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    for driver in DRIVERS {
+        let fixture = store(driver);
+        let stack = zoo(&fixture.store);
+        let tree = fixture.store.tree(&stack).unwrap();
+        let made = run(&fixture.store, &stack, &|root| {
+            let mut paths = 0;
+            for (entry, _) in tree.walk(Path::new("")) {
+                let host = root.join(&entry.path);
+                let stat = rustix::fs::lstat(&host).unwrap_or_else(|error| panic!("{}: {error}", host.display()));
+                // Each name is a file of its own.
+                let entry = tree.lookup(&entry.path).unwrap();
+                assert_eq!((stat.st_uid, stat.st_gid), (entry.uid, entry.gid), "{driver:?} {entry:?}");
+                assert_eq!(stat.st_mode & 0o7777, entry.mode, "{driver:?} {entry:?}");
+                assert_eq!(
+                    (stat.st_mtime, stat.st_mtime_nsec as u32),
+                    (entry.mtime.seconds, entry.mtime.nanos),
+                    "{driver:?} {entry:?}"
+                );
+                match &entry.kind {
+                    EntryKind::File { size } => {
+                        assert_eq!((stat.st_size as u64, stat.st_nlink), (*size, 1), "{driver:?} {entry:?}");
+                        assert_eq!(
+                            Some(fs::read(&host).unwrap()),
+                            tree.read(&entry.path, 1 << 20).unwrap(),
+                            "{driver:?} {entry:?}"
+                        );
+                    }
+                    EntryKind::Symlink { target } => assert_eq!(fs::read_link(&host).unwrap(), *target, "{driver:?}"),
+                    EntryKind::CharDevice { major, minor } | EntryKind::BlockDevice { major, minor } => {
+                        assert_eq!(stat.st_rdev, rustix::fs::makedev(*major, *minor), "{driver:?} {entry:?}");
+                    }
+                    EntryKind::Directory => {
+                        let names = fs::read_dir(&host).unwrap().count();
+                        assert_eq!(names, tree.children(&entry.path).count(), "{driver:?} {entry:?}");
+                    }
+                    EntryKind::Fifo | EntryKind::HardLink { .. } => {}
+                }
+                let mut xattrs = crate::storage::attributes::read(&host).unwrap();
+                xattrs.retain(|name, _| !name.starts_with(b"trusted.overlay."));
+                assert_eq!(xattrs, entry.xattrs, "{driver:?} {entry:?}");
+                paths += 1;
+            }
+            assert!(paths > 700);
+        });
+        assert_eq!(members(&fixture.store, &made), [""; 0], "looking changes nothing");
+    }
+}
+
 #[test]
 fn more_than_a_hundred_layers() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    let fixture = store(DriverChoice::Overlay);
-    let layers: Vec<Digest> = (0..150).map(|n| layer(&fixture.store, [file(&format!("f{n}"), "x")]).diff_id).collect();
-    let made = run(&fixture.store, &layers, &|root| {
-        assert_eq!(fs::read_dir(root).unwrap().count(), 150);
-        fs::remove_file(root.join("f0")).unwrap();
-    });
-    assert_eq!(members(&fixture.store, &made), [".wh.f0"]);
+    for driver in DRIVERS {
+        let fixture = store(driver);
+        let layers: Vec<Digest> =
+            (0..150).map(|n| layer(&fixture.store, [file(&format!("f{n}"), "x")]).diff_id).collect();
+        let made = run(&fixture.store, &layers, &|root| {
+            assert_eq!(fs::read_dir(root).unwrap().count(), 150);
+            fs::remove_file(root.join("f0")).unwrap();
+        });
+        assert_eq!(members(&fixture.store, &made), [".wh.f0"]);
+    }
 }

@@ -1,0 +1,100 @@
+//! A layer as overlayfs wants it in a lower directory: with marks for what it removes.
+
+use super::index::{RecordKind, to_path};
+use super::tree::{Node, Tree};
+use super::{Content, Entry, EntryKind};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// How overlayfs's marks are written: as device 0:0 and `trusted.` attributes, or, without privileges, as `user.` attributes
+/// (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories", "Alternative whiteouts").
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Marks {
+    Trusted,
+    User,
+}
+
+/// What the top layer of `stack` adds and removes; directories come before what is in them.
+pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
+    let Some(index) = stack.layers().last() else { return Vec::new() };
+    let own = Tree::empty(stack.blobs().clone()).with(index.clone());
+    let mut gone = BTreeSet::new();
+    let mut opaque = BTreeSet::new();
+    for record in (0..index.len()).map(|number| index.record(number)) {
+        let path = to_path(record.path());
+        match record.kind() {
+            RecordKind::Whiteout => match own.node(&path) {
+                None => drop(gone.insert(path)),
+                Some(Node::Dir(_)) => drop(opaque.insert(path)),
+                Some(Node::Leaf(_)) => {}
+            },
+            RecordKind::Opaque => drop(opaque.insert(path)),
+            _ => {}
+        }
+    }
+    let mut entries: Vec<(Entry, Content)> =
+        own.walk(Path::new("")).map(|(entry, content)| alone(stack, entry, content)).collect();
+    for (entry, _) in &mut entries {
+        // Of a directory that only came as part of a path the layers below know more.
+        if entry.kind == EntryKind::Directory
+            && let Some(known) = stack.lookup(&entry.path).filter(|known| known.kind == EntryKind::Directory)
+        {
+            *entry = known;
+        }
+    }
+    if gone.is_empty() && opaque.is_empty() {
+        return entries;
+    }
+    let mut by_path: BTreeMap<PathBuf, (Entry, Content)> =
+        entries.into_iter().map(|(entry, content)| (entry.path.clone(), (entry, content))).collect();
+    let nothing = || Content::Bytes(Default::default());
+    let parents = gone.iter().filter_map(|path| path.parent()).chain(opaque.iter().map(PathBuf::as_path));
+    for path in parents.flat_map(Path::ancestors) {
+        if !by_path.contains_key(path) {
+            let known = stack.lookup(path).filter(|entry| entry.kind == EntryKind::Directory);
+            by_path.insert(path.to_owned(), (known.unwrap_or_else(|| Entry::directory(path)), nothing()));
+        }
+    }
+    if marks == Marks::User {
+        // `x`: look for whiteouts that are attributes.
+        for parent in gone.iter().filter_map(|path| path.parent()) {
+            mark(&mut by_path, parent, b"user.overlay.opaque", b"x");
+        }
+    }
+    let name: &[u8] = if marks == Marks::Trusted { b"trusted.overlay.opaque" } else { b"user.overlay.opaque" };
+    for path in &opaque {
+        mark(&mut by_path, path, name, b"y");
+    }
+    for path in gone {
+        let mut entry = Entry { mode: 0, ..Entry::directory(&path) };
+        match marks {
+            Marks::Trusted => entry.kind = EntryKind::CharDevice { major: 0, minor: 0 },
+            Marks::User => {
+                entry.kind = EntryKind::File { size: 0 };
+                entry.xattrs.insert(b"user.overlay.whiteout".to_vec(), b"y".to_vec());
+            }
+        }
+        by_path.insert(path, (entry, nothing()));
+    }
+    by_path.into_values().collect()
+}
+
+fn mark(entries: &mut BTreeMap<PathBuf, (Entry, Content)>, path: &Path, name: &[u8], value: &[u8]) {
+    if let Some((entry, _)) = entries.get_mut(path) {
+        entry.xattrs.insert(name.to_vec(), value.to_vec());
+    }
+}
+
+/// A hard link as the file that it is a name of.
+///
+/// overlayfs tears the names of a lower file apart when one of them is written, a full copy would not, and all drivers
+/// must give the same result. So in a step no file of an earlier layer has more names than one, under any driver.
+pub(crate) fn alone(tree: &Tree, entry: Entry, content: Content) -> (Entry, Content) {
+    if !matches!(entry.kind, EntryKind::HardLink { .. }) {
+        return (entry, content);
+    }
+    match (tree.lookup(&entry.path), tree.content(&entry.path)) {
+        (Some(file), content) => (file, content.unwrap_or(Content::Bytes(Default::default()))),
+        (None, _) => (entry, content),
+    }
+}
