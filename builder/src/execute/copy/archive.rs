@@ -157,7 +157,7 @@ fn entry(member: Member, blob: Digest, path: PathBuf) -> (Entry, Content) {
         kind, mode, uid, gid, mtime, link, device: (major, minor), mut xattrs, stored, offset, sparse, ..
     } = member;
     xattrs.retain(|name, _| name == CAPABILITY);
-    let length = sparse.as_ref().map_or(stored, |(size, _)| *size);
+    let length = sparse.as_ref().map_or(stored, |sparse| sparse.size);
     let kind = match kind {
         MemberKind::File | MemberKind::HardLink => EntryKind::File { size: length },
         MemberKind::Directory => EntryKind::Directory,
@@ -167,7 +167,7 @@ fn entry(member: Member, blob: Digest, path: PathBuf) -> (Entry, Content) {
         MemberKind::Fifo => EntryKind::Fifo,
     };
     let extent = |(at, data, length)| Extent { offset: at, blob_offset: offset + data, length };
-    let sparse = sparse.map(|(_, pieces)| pieces.into_iter().map(extent).collect());
+    let sparse = sparse.map(|sparse| sparse.pieces.into_iter().map(extent).collect());
     let mode = if matches!(kind, EntryKind::Symlink { .. }) { 0o777 } else { mode & 0o7777 };
     (Entry { path, kind, mode, uid, gid, mtime, xattrs }, Content::Blob { blob, offset, length, sparse })
 }
