@@ -21,6 +21,10 @@ fn main() -> std::process::ExitCode {
         zygote,
         runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(),
     });
+    if std::env::args().any(|arg| arg == "--step-cost") {
+        step_cost(&world);
+        return std::process::ExitCode::SUCCESS;
+    }
     let trials = TRIALS.iter().map(|&(name, test)| {
         let world = Arc::clone(&world);
         Trial::test(name, move || {
@@ -173,4 +177,29 @@ fn file_systems(world: &World) {
     let script = "test -c /dev/null && test -c /dev/urandom && test -d /dev/shm && test -e /dev/fd/0 && echo x > /dev/null \
         && head -c 1 /dev/zero > /dev/null && test -d /proc/self && ls -d /sys/class && grep -c ' / ' /proc/mounts";
     assert_eq!(world.sh(script), "/sys/class\n1\n");
+}
+
+fn step_cost(world: &World) {
+    let root = rootfs();
+    // As in most base images, the mountpoints exist.
+    for directory in ["proc", "sys", "dev"] {
+        std::fs::create_dir(root.path().join(directory)).unwrap();
+    }
+    for file in ["hosts", "resolv.conf"] {
+        std::fs::write(root.path().join("etc").join(file), "").unwrap();
+    }
+    let probe = Probe::disabled();
+    for (what, network, args) in [("true", NetworkMode::Host, &["/bin/true"][..]), ("sh -c :", NetworkMode::Host, &["/bin/sh", "-c", ":"]), ("none", NetworkMode::None, &["/bin/true"])] {
+        let mut times: Vec<f64> = (0..300)
+            .map(|_| {
+                let spec = StepSpec { network, ..step(root.path(), args) };
+                let start = std::time::Instant::now();
+                let run = world.zygote.run(spec, |_: LogLine<'_>| (), CancellationToken::new(), &probe);
+                world.runtime.block_on(run).unwrap();
+                start.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        eprintln!("{what}: min {:.3} p25 {:.3} median {:.3} p90 {:.3} ms", times[0], times[75], times[150], times[270]);
+    }
 }

@@ -15,6 +15,10 @@ use tokio::io::unix::AsyncFd;
 
 /// Bytes in one datagram: well below the kernel's default send buffer (net.core.wmem_default, 208 KiB).
 const CHUNK: usize = 64 * 1024;
+/// Bytes of a datagram that is no part of a long message: a page's zeroing less for each step.
+pub(super) const SMALL: usize = 64;
+/// Bytes of a report; only the list of mountpoints that were made can be long, and its paths are those of the order.
+pub(super) const REPORT: usize = 16 * 1024;
 /// Descriptors in one datagram: the kernel's SCM_MAX_FD is 253.
 const FDS: usize = 128;
 
@@ -39,10 +43,15 @@ pub(super) fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> R
     Ok(())
 }
 
-/// Receives one datagram and appends it. `false` is the end: the peer has gone.
-pub(super) fn receive(socket: impl AsFd, bytes: &mut Vec<u8>, fds: &mut Vec<OwnedFd>) -> Result<bool, Errno> {
+/// Receives one datagram of at most `room` bytes and appends it. `false` is the end: the peer has gone.
+pub(super) fn receive(
+    socket: impl AsFd,
+    room: usize,
+    bytes: &mut Vec<u8>,
+    fds: &mut Vec<OwnedFd>,
+) -> Result<bool, Errno> {
     let start = bytes.len();
-    bytes.resize(start + CHUNK, 0);
+    bytes.resize(start + room, 0);
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = rustix::io::retry_on_intr(|| {
@@ -77,14 +86,14 @@ fn parts<'a, 'fd>(
 /// Receives a message of any length that [`AsyncChannel::send_long`] sent. None: the peer has gone.
 pub(super) fn receive_long(socket: impl AsFd) -> Result<Option<Message>, Errno> {
     let (mut bytes, mut fds) = (Vec::new(), Vec::new());
-    if !receive(&socket, &mut bytes, &mut fds)? {
+    if !receive(&socket, SMALL, &mut bytes, &mut fds)? {
         return Ok(None);
     }
     let header: [u8; 8] = bytes[..].try_into().map_err(|_| Errno::BADMSG)?;
     let length = u64::from_le_bytes(header) as usize;
     bytes.clear();
     while bytes.len() < length {
-        if !receive(&socket, &mut bytes, &mut fds)? {
+        if !receive(&socket, CHUNK.min(length - bytes.len()), &mut bytes, &mut fds)? {
             return Ok(None);
         }
     }
@@ -125,7 +134,7 @@ impl AsyncChannel {
         loop {
             let mut ready = self.0.readable().await?;
             let (mut bytes, mut fds) = (Vec::new(), Vec::new());
-            match receive(self.0.get_ref(), &mut bytes, &mut fds) {
+            match receive(self.0.get_ref(), REPORT, &mut bytes, &mut fds) {
                 Ok(more) => return Ok(more.then_some((bytes, fds))),
                 Err(Errno::AGAIN) => ready.clear_ready(),
                 // A peer that was killed with unread data in its buffer.
@@ -140,7 +149,7 @@ impl AsyncChannel {
         let start = Instant::now();
         loop {
             let (mut bytes, mut fds) = (Vec::new(), Vec::new());
-            match receive(self.0.get_ref(), &mut bytes, &mut fds) {
+            match receive(self.0.get_ref(), REPORT, &mut bytes, &mut fds) {
                 Ok(true) if fds.is_empty() => {}
                 Ok(_) => return fds.pop(),
                 Err(Errno::AGAIN) => {

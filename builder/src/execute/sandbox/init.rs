@@ -51,6 +51,11 @@ pub(super) fn refuse(channel: &OwnedFd, what: &str, errno: Errno) {
 fn report(channel: &OwnedFd, report: &Report) {
     let mut bytes = Vec::new();
     report.put(&mut bytes);
+    if bytes.len() > channel::REPORT {
+        bytes.clear();
+        Report::Failed { what: "more mountpoints had to be made than fit in a report".into(), errno: libc::E2BIG }
+            .put(&mut bytes);
+    }
     // A builder that has gone needs no report.
     let _ = channel::send(channel, &bytes, &[]);
 }

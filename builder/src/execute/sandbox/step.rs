@@ -121,10 +121,16 @@ impl Zygote {
                 () = cancel.cancelled() => Err(SandboxError::Cancelled),
                 limit = expired(limit) => Err(SandboxError::TimedOut(limit)),
             };
-            if ended.is_err() {
-                step.kill();
+            match &ended {
+                // Nobody is left who could change a file: that the kernel is still taking the box apart is
+                // nothing to wait for.
+                Ok(ended) if ended.ending.alone => step.dead = true,
+                Ok(_) => step.dead().await?,
+                Err(_) => {
+                    step.kill();
+                    step.dead().await?;
+                }
             }
-            step.dead().await?;
             ended
         };
         let (ended, logged) = tokio::join!(watch, logs::pump(stdout, stderr, &mut log));

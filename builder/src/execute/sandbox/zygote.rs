@@ -92,7 +92,7 @@ fn serve(socket: &OwnedFd) {
     let ready = prepare();
     let (mut bytes, mut fds) = (Vec::new(), Vec::new());
     // A broken socket ends the helper like a closed one.
-    while let Ok(true) = channel::receive(socket, &mut bytes, &mut fds) {
+    while let Ok(true) = channel::receive(socket, channel::SMALL, &mut bytes, &mut fds) {
         let mut given = fds.drain(..);
         if let Some(channel) = given.next() {
             fork_step(ready.as_ref(), &channel, given.next(), bytes.first() == Some(&1));
