@@ -189,7 +189,11 @@ fn step_cost(world: &World) {
         std::fs::write(root.path().join("etc").join(file), "").unwrap();
     }
     let probe = Probe::disabled();
-    for (what, network, args) in [("true", NetworkMode::Host, &["/bin/true"][..]), ("sh -c :", NetworkMode::Host, &["/bin/sh", "-c", ":"]), ("none", NetworkMode::None, &["/bin/true"])] {
+    for (what, network, args) in [
+        ("true", NetworkMode::Host, &["/bin/true"][..]),
+        ("sh -c :", NetworkMode::Host, &["/bin/sh", "-c", ":"]),
+        ("none", NetworkMode::None, &["/bin/true"]),
+    ] {
         let mut times: Vec<f64> = (0..300)
             .map(|_| {
                 let spec = StepSpec { network, ..step(root.path(), args) };

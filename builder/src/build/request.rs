@@ -1,5 +1,6 @@
 //! What a build is asked to do.
 
+use crate::execute::run::RunOptions;
 use crate::plan::BuildArgs;
 use crate::schedule::Policy;
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ pub struct Request {
     pub policy: Policy,
     /// Slots; 0 is no limit.
     pub jobs: usize,
+    /// What RUN steps get and may have: `--network`, `--secret`, `--ssh`, `--allow`, limits.
+    pub run: RunOptions,
     /// `-t`: names for the image.
     pub tags: Vec<String>,
     /// `--output`, as written; none keeps the image in the store.

@@ -6,7 +6,7 @@ use super::step_log::StepLog;
 use super::waits::Waits;
 use super::{BuildError, Engine, Event, Progress, Request, StepError};
 use crate::execute::copy::{self, Origin, Selection};
-use crate::execute::run::{self, RunError};
+use crate::execute::run::{MountOrigin, Ran, RunError, RunOptions, Runner, bind_as_copy};
 use crate::execute::sandbox::SandboxError;
 use crate::execute::workdir::workdir;
 use crate::image::{self, Resolver};
@@ -33,6 +33,7 @@ pub(super) struct Solver {
     named: BTreeMap<String, Context>,
     dockerfile: miette::NamedSource<String>,
     no_cache: bool,
+    run_options: RunOptions,
     probe: Probe,
     cancel: CancellationToken,
     done: Vec<OnceLock<Done>>,
@@ -88,6 +89,7 @@ impl Solver {
             named,
             dockerfile,
             no_cache: request.no_cache,
+            run_options: request.run.clone(),
             probe: probe.clone(),
             cancel,
             done: plan.steps().map(|_| OnceLock::new()).collect(),
@@ -206,7 +208,7 @@ impl Solver {
                         && from.is_outside()
                         && *from != CopyFrom::Empty
                     {
-                        digests.extend_from_slice(select(&plan::Copy::of(from.clone(), source, "/"))?.1.as_bytes());
+                        digests.extend_from_slice(select(&bind_as_copy(from, source))?.1.as_bytes());
                     }
                 }
                 Ok(Files { selection: None, digest: (!digests.is_empty()).then(|| Digest::of(digests)) })
@@ -344,19 +346,22 @@ impl Solver {
         let cancel = turn.cancel.clone();
         let log = StepLog::new(step.id, Arc::clone(&self.progress));
         let tail = log.tail();
-        let ran = run::run(op, &below.layers, &self.engine.store, &self.engine.zygote, log, cancel, probe).await;
+        let mounted = blocking(|| self.mounted(op, probe))?;
+        let origin = |from: &CopyFrom| mounted.iter().find(|(of, _)| of == from).map(|(_, origin)| origin.clone());
+        let runner = Runner { store: &self.engine.store, zygote: &self.engine.zygote, options: &self.run_options };
+        let ran = runner.run(op, &below.layers, &origin, log, cancel, probe).await;
         let tail = tail.lines();
         let mut reports = self.reports();
         let report = &mut reports[step.id.index()];
         report.log.clone_from(&tail);
         match ran {
-            Ok((exit, layer)) => {
+            Ok(Ran { exit, layer }) => {
                 (report.resources, report.exit_code) = (Some(exit.resources), Some(exit.status.code()));
                 Ok(layer)
             }
             Err(RunError::Sandbox(SandboxError::Cancelled)) => Err(BuildError::Cancelled),
             Err(error) => {
-                if let RunError::Failed(exit) = &error {
+                if let RunError::Failed { exit, .. } = &error {
                     (report.resources, report.exit_code) = (Some(exit.resources), Some(exit.status.code()));
                 }
                 let exit_code = report.exit_code;
@@ -364,6 +369,21 @@ impl Solver {
                 Err(self.failed_with(step, &error, exit_code, &tail))
             }
         }
+    }
+
+    /// What the step's mounts are taken from.
+    fn mounted(&self, op: &plan::Run, probe: &Probe) -> Result<Vec<(CopyFrom, MountOrigin<'_>)>, BuildError> {
+        let sources = op.mounts.iter().filter_map(|mount| match &mount.kind {
+            MountKind::Bind { from, .. } | MountKind::Cache { from: Some((from, _)), .. } => Some(from),
+            _ => None,
+        });
+        let origin = |from: &CopyFrom| -> Result<MountOrigin<'_>, BuildError> {
+            Ok(match self.origin(from, probe)? {
+                Origin::Context(context) => MountOrigin::Context(context),
+                Origin::Layers(_) | Origin::Nothing => MountOrigin::Layers(self.layers(from, probe)?.to_vec()),
+            })
+        };
+        sources.map(|from| Ok((from.clone(), origin(from)?))).collect()
     }
 
     fn parent(&self, step: &Step) -> Option<StepId> {

@@ -1,62 +1,122 @@
-//! RUN: a process over the file system so far, and what it changed.
+//! RUN: a process over the parent's file system, and the layer of what it changed.
+//!
+//! *Takes* a [`plan::Run`](crate::plan::Run), the layers below it and what it may mount. *Gives* a layer and an
+//! [`Exit`]. *Must never know* how a process is boxed ([`sandbox`](super::sandbox)) or how a file system is
+//! mounted ([`storage`](crate::storage)).
 
-use super::copy::{CopyError, Owner};
-use super::sandbox::{Credentials, Exit, Limits, LogSink, NetworkMode, SandboxError, StepSpec, Zygote};
-use crate::plan;
-use crate::storage::{Layer, StorageError, Store};
+mod error;
+mod mounts;
+mod options;
+mod ssh;
+mod user;
+
+pub use error::RunError;
+pub use mounts::{MountOrigin, bind_as_copy};
+pub use options::{Allowed, RunOptions, SecretSource};
+
+use super::sandbox::{Exit, LogSink, NetworkMode, StepSpec, Zygote};
+use crate::plan::{CopyFrom, Network, Run};
+use crate::storage::{Layer, Snapshot, Store};
 use buildscope_record::{Digest, Probe};
 use tokio_util::sync::CancellationToken;
 
-/// Why a RUN has no layer.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The process ran and failed.
-    #[error("{}", .0.status)]
-    Failed(Box<Exit>),
-    /// The box.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
+/// What `PATH` is where neither the image nor the Dockerfile says: docker's default.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// BuildKit's host name of a step.
+const HOSTNAME: &str = "buildkitsandbox";
+
+/// What all RUN steps of a build share.
+pub struct Runner<'a> {
     /// The store.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// The user.
-    #[error(transparent)]
-    User(#[from] CopyError),
+    pub store: &'a Store,
+    /// The helper.
+    pub zygote: &'a Zygote,
+    /// What the command line says.
+    pub options: &'a RunOptions,
 }
 
-/// Runs.
-pub async fn run(
-    op: &plan::Run,
-    layers: &[Digest],
-    store: &Store,
-    zygote: &Zygote,
-    log: impl LogSink,
-    cancel: CancellationToken,
-    probe: &Probe,
-) -> Result<(Exit, Layer), RunError> {
-    let snapshot = tokio::task::block_in_place(|| store.snapshot(layers, probe))?;
-    let owner = if op.user.is_empty() { Owner::default() } else { Owner::find(&op.user, snapshot.tree())? };
-    let mut env = op.env.to_vec();
-    env.extend(op.unkeyed_env.iter().cloned());
-    let spec = StepSpec {
-        rootfs: snapshot.mount(probe)?,
-        args: op.args.clone(),
-        env,
-        workdir: op.workdir.clone().into(),
-        user: Credentials { uid: owner.uid, gid: owner.gid, groups: Vec::new() },
-        mounts: Vec::new(),
-        network: NetworkMode::Host,
-        insecure: false,
-        devices: Vec::new(),
-        stdin: None,
-        hostname: op.hostname.clone().unwrap_or_else(|| "buildscope".into()),
-        extra_hosts: Vec::new(),
-        limits: Limits::default(),
-    };
-    let exit = zygote.run(spec, log, cancel, probe).await?;
-    if !exit.status.success() {
-        return Err(RunError::Failed(Box::new(exit)));
+/// A RUN step that succeeded.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// What it changed; empty where it changed nothing.
+    pub layer: Layer,
+    /// How it ended and what it used.
+    pub exit: Exit,
+}
+
+impl Runner<'_> {
+    /// Runs a step over `parent` (lowest layer first) and makes the layer of what it changed.
+    ///
+    /// `origin` says what a bind mount or the seed of a cache mount is taken from. Needs tokio's multi-threaded
+    /// runtime: work on files blocks its thread.
+    ///
+    /// # Errors
+    /// [`RunError::Failed`] for a process that ended otherwise than with 0; an unknown user, a missing secret, what
+    /// was not allowed; failures of the sandbox and the store.
+    pub async fn run<'o>(
+        &self,
+        op: &Run,
+        parent: &[Digest],
+        origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync),
+        log: impl LogSink,
+        cancel: CancellationToken,
+        probe: &Probe,
+    ) -> Result<Ran, RunError> {
+        let prepare = || {
+            self.options.check(op)?;
+            let snapshot = self.store.snapshot(parent, probe)?;
+            let mounts = mounts::Mounts::prepare(self, op, origin, probe)?;
+            let spec = self.spec(op, &snapshot, &mounts, probe)?;
+            Ok::<_, RunError>((snapshot, mounts, spec))
+        };
+        let (snapshot, mounts, spec) = tokio::task::block_in_place(prepare)?;
+        let exit = self.zygote.run(spec, log, cancel, probe).await?;
+        // Lets go of cache directories and agents before the layer is made: other steps may be waiting.
+        drop(mounts);
+        if !exit.status.success() {
+            return Err(RunError::Failed { command: op.args.join(" "), exit: Box::new(exit) });
+        }
+        let layer = tokio::task::block_in_place(|| snapshot.commit(&[], probe))?;
+        Ok(Ran { layer, exit })
     }
-    let layer = tokio::task::block_in_place(|| snapshot.commit(&[], probe))?;
-    Ok((exit, layer))
+
+    fn spec(
+        &self,
+        op: &Run,
+        snapshot: &Snapshot,
+        mounts: &mounts::Mounts,
+        probe: &Probe,
+    ) -> Result<StepSpec, RunError> {
+        let identity = user::resolve(&op.user, snapshot.tree())?;
+        let mut env = op.env.to_vec();
+        env.extend(op.unkeyed_env.iter().cloned());
+        env.extend(mounts.env().map(|(name, value)| format!("{name}={value}")));
+        // What the Dockerfile sets, even to nothing, is left alone but for HOME, which runc fills in.
+        if !env.iter().any(|variable| variable.starts_with("PATH=")) {
+            env.insert(0, format!("PATH={PATH}"));
+        }
+        if !env.iter().any(|variable| variable.starts_with("HOME=") && variable.len() > "HOME=".len()) {
+            env.retain(|variable| variable != "HOME=");
+            env.push(format!("HOME={}", identity.home));
+        }
+        Ok(StepSpec {
+            rootfs: snapshot.mount(probe)?,
+            args: op.args.clone(),
+            env,
+            workdir: op.workdir.clone().into(),
+            user: identity.credentials,
+            mounts: mounts.attach(probe)?,
+            network: match op.network {
+                Network::Default => self.options.network,
+                Network::None => NetworkMode::None,
+                Network::Host => NetworkMode::Host,
+            },
+            insecure: op.insecure,
+            devices: self.options.devices(op),
+            stdin: None,
+            hostname: op.hostname.clone().unwrap_or_else(|| HOSTNAME.into()),
+            extra_hosts: self.options.extra_hosts.clone(),
+            limits: self.options.limits.clone(),
+        })
+    }
 }

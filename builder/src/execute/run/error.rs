@@ -1,0 +1,70 @@
+//! Why a RUN step has no layer.
+
+use crate::execute::copy::CopyError;
+use crate::execute::sandbox::{Exit, SandboxError};
+use crate::storage::StorageError;
+
+/// A failure of RUN.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The process ended otherwise than with 0. The words are BuildKit's, which people search for.
+    #[error("process \"{command}\" did not complete successfully: {}{}", .exit.status, oom(.exit))]
+    Failed {
+        /// The command.
+        command: String,
+        /// How it ended.
+        exit: Box<Exit>,
+    },
+    /// `USER` names a user that the image does not have.
+    #[error("unable to find user {0}: no matching entries in /etc/passwd of the image")]
+    UnknownUser(String),
+    /// `USER` names a group that the image does not have.
+    #[error("unable to find group {0}: no matching entries in /etc/group of the image")]
+    UnknownGroup(String),
+    /// A `required` secret that was not given.
+    #[error("secret {0} not found: give it with `--secret id={0},src=FILE` or `--secret id={0},env=NAME`")]
+    NoSecret(String),
+    /// A secret whose file or variable cannot be read.
+    #[error("cannot read secret {id}: {source}")]
+    Secret {
+        /// Its id.
+        id: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A `required` agent that was not given.
+    #[error("no SSH agent `{0}`: give it with `--ssh {0}` (and an agent in SSH_AUTH_SOCK) or `--ssh {0}=SOCKET`")]
+    NoAgent(String),
+    /// An agent that cannot be forwarded.
+    #[error("cannot forward the SSH agent `{id}`: {source}")]
+    Agent {
+        /// Its id.
+        id: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Something that the person who builds has to allow.
+    #[error("{what} is not allowed: a Dockerfile must not take it by itself; allow it with `--allow {entitlement}`")]
+    NotAllowed {
+        /// What the step asks for.
+        what: String,
+        /// The name of the permission, as buildx has it.
+        entitlement: String,
+    },
+    /// A bind mount of something that the build does not have.
+    #[error("cannot mount from {0}: the build has no such stage, image or context")]
+    NoOrigin(String),
+    /// What a bind mount takes from a context cannot be had.
+    #[error(transparent)]
+    Context(#[from] CopyError),
+    /// The sandbox failed.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+fn oom(exit: &Exit) -> &'static str {
+    if exit.oom { ": out of memory: the kernel killed a process of this step" } else { "" }
+}
