@@ -3,6 +3,7 @@
 use super::arguments::{Arguments, ProgressMode};
 use crate::cli::Failure;
 use buildscope_builder::build::{DockerfileInput, Request};
+use buildscope_builder::execute::run::RunOptions;
 use buildscope_builder::schedule::Policy;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::io::{IsTerminal, Read};
@@ -52,6 +53,7 @@ impl Arguments {
                 no_cache: self.no_cache,
                 policy,
                 jobs: self.jobs,
+                run: RunOptions::default(),
                 tags: self.tag,
                 outputs: self.output,
                 source_date_epoch,
