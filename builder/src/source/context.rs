@@ -100,7 +100,7 @@ impl Context {
                 let (facts, record) = match cache.get(&node.stat) {
                     Some(digest) => (Facts { digest, size: node.stat.size, capability: None, kept: None }, None),
                     None => {
-                        let (facts, record) = hasher.read(path)?;
+                        let (facts, record) = hasher.read(path, &node.stat)?;
                         read.fetch_add(facts.size, Ordering::Relaxed);
                         changed.fetch_add(1, Ordering::Relaxed);
                         (facts, record)
@@ -229,6 +229,12 @@ mod tests {
         age();
         assert_eq!(hash(), (Digest::of("two"), true));
         assert_eq!(hash(), (Digest::of("two"), false));
+        // One more read than the scan promised.
+        let context = Context::open(dir.path(), NO_FILTER, None).unwrap();
+        let node = context.node(Path::new("file")).unwrap().unwrap();
+        fs::write(&file, "longer than it was").unwrap();
+        context.hash(&[(node, Path::new("file"))], &Probe::disabled()).unwrap();
+        assert_eq!((node.facts().unwrap().digest, node.facts().unwrap().size), (Digest::of("longer than it was"), 18));
         // Read within the tick in which it was written: not to be trusted later.
         fs::write(&file, "new").unwrap();
         assert_eq!(hash(), (Digest::of("new"), true));

@@ -9,8 +9,8 @@ use rustix::fs::{OFlags, fgetxattr, fstat};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::io::Read;
-use std::os::fd::BorrowedFd;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,40 +46,70 @@ pub(super) struct Hasher<'a> {
 }
 
 impl Hasher<'_> {
-    /// Reads the file at `path`. The record is there if the file's `stat` tells its content from any later one.
-    pub(super) fn read(&self, path: &Path) -> Result<(Facts, Option<Record>), SourceError> {
+    /// Reads the file at `path`, which had this `stat` when it was scanned. The record is there if that tells its
+    /// content from any later one.
+    pub(super) fn read(&self, path: &Path, scanned: &Status) -> Result<(Facts, Option<Record>), SourceError> {
         let fail = |source| SourceError::io("read", self.root_path.join(path), source);
+        let small = scanned.size <= KEPT_FILE;
+        let kept = small && self.kept.fetch_add(scanned.size, Ordering::Relaxed) + scanned.size <= KEPT_ALL;
         for _ in 0..ATTEMPTS {
             let read_at = SystemTime::now();
             let fd = open_below(self.root, path, OFlags::RDONLY).map_err(|error| fail(error.into()))?;
+            if kept {
+                // What is kept is what was hashed, so a file that changes meanwhile does no harm: and if it changed
+                // since it was scanned, its `stat` is no longer the one that is remembered.
+                let bytes = whole(&fd, scanned.size).map_err(fail)?;
+                let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
+                let capability = capability(&fd).map_err(|error| fail(error.into()))?;
+                let known = capability.is_none() && size == scanned.size && !is_racy(scanned.ctime, read_at);
+                let record = known.then(|| Record::new(scanned, digest));
+                return Ok((Facts { digest, size, capability, kept: Some(bytes.into()) }, record));
+            }
             let before = Status::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
+            let capability = capability(&fd).map_err(|error| fail(error.into()))?;
             let mut file = File::from(fd);
-            let kept = before.size <= KEPT_FILE
-                && self.kept.fetch_add(before.size, Ordering::Relaxed) + before.size <= KEPT_ALL;
-            let (digest, size, bytes) = if before.size <= KEPT_FILE {
-                // One byte more than there should be: the end of the file shows in the first read.
-                let mut bytes = Vec::with_capacity(before.size as usize + 1);
-                file.read_to_end(&mut bytes).map_err(fail)?;
-                (Digest::of(&bytes), bytes.len() as u64, kept.then(|| bytes.into()))
-            } else {
-                let (digest, size) = stream(&mut file).map_err(fail)?;
-                (digest, size, None)
-            };
-            let capability = capability(&file).map_err(|error| fail(error.into()))?;
+            let (digest, size) = stream(&mut file).map_err(fail)?;
             let after = Status::from(&fstat(&file).map_err(|error| fail(error.into()))?);
+            // It is read again when it is copied: it has to hold still.
             if size == before.size
                 && (after.mtime, after.ctime, after.size) == (before.mtime, before.ctime, before.size)
             {
                 let known = capability.is_none() && !is_racy(before.ctime, read_at);
                 let record = known.then(|| Record::new(&before, digest));
-                return Ok((Facts { digest, size, capability, kept: bytes }, record));
+                return Ok((Facts { digest, size, capability, kept: None }, record));
             }
         }
         Err(SourceError::Unsteady(self.root_path.join(path)))
     }
 }
 
-fn stream(file: &mut File) -> std::io::Result<(Digest, u64)> {
+/// All of a small file: in one call if it has the size that it had.
+fn whole(fd: &OwnedFd, size: u64) -> io::Result<Vec<u8>> {
+    // One byte more than there should be: less than asked for is the end of a regular file.
+    let mut bytes = vec![0; size as usize + 1];
+    let mut filled = 0;
+    loop {
+        match rustix::io::read(fd, &mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(got) if filled + got < bytes.len() => {
+                filled += got;
+                if filled as u64 == size {
+                    break;
+                }
+            }
+            Ok(got) => {
+                filled += got;
+                bytes.resize(bytes.len() * 2, 0);
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+fn stream(file: &mut File) -> io::Result<(Digest, u64)> {
     let (mut hash, mut size) = (Sha256::new(), 0);
     let mut buffer = vec![0; 256 << 10];
     loop {
@@ -93,7 +123,7 @@ fn stream(file: &mut File) -> std::io::Result<(Digest, u64)> {
     }
 }
 
-fn capability(file: &File) -> Result<Option<Vec<u8>>, Errno> {
+fn capability(file: impl AsFd) -> Result<Option<Vec<u8>>, Errno> {
     // The kernel's struct vfs_ns_cap_data has 24 bytes.
     let mut value = [0; 64];
     match fgetxattr(file, CAPABILITY, &mut value[..]) {
