@@ -3,6 +3,7 @@
 use crate::attribute::{
     Accounts, Attribution, Bounds, Leg, Parallelism, Row, Segment, UNATTRIBUTED, attribute, held, nanos,
 };
+use crate::whatif::{Ranking, rank};
 use buildscope_record::{
     Fidelity, Host, Layer, Nanos, Options, Outcome, Phase, Record, Resources, Source, SourceRange, StepId,
 };
@@ -46,6 +47,8 @@ pub struct Explanation {
     pub bounds: Bounds,
     /// Steps active, ready, held and blocked over time.
     pub parallelism: Parallelism,
+    /// The changes that would help most.
+    pub ranking: Ranking,
 }
 
 /// One step's part in the build.
@@ -121,8 +124,10 @@ pub fn explain(record: &Record) -> Explanation {
         dependency_path: found.dependency.path.iter().map(|&step| record.steps[step].id).collect(),
         bounds: found.bounds,
         parallelism: found.parallelism,
+        ranking: Ranking::default(),
     };
     explanation.answer = crate::answer::answer(record, &explanation);
+    explanation.ranking = rank(&found.activities, &explanation);
     explanation
 }
 

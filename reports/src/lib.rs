@@ -12,5 +12,6 @@ mod graph;
 pub mod import;
 pub mod render;
 pub mod synthetic;
+pub mod whatif;
 
 pub use explain::{Explanation, StepExplanation, VERSION, explain, json_schema};

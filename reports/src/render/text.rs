@@ -41,6 +41,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
         groups(explanation, style),
         path(explanation, style),
         bounds(explanation, style),
+        changes(explanation, style),
         missing(explanation, style),
     ];
     sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
@@ -247,6 +248,42 @@ fn bounds(explanation: &Explanation, style: Style) -> String {
         format!("{active:.2} active, {ready:.2} without slot, {held:.2} held by policy, {blocked:.2} blocked"),
     );
     out + &table.render(style.width, style.colours)
+}
+
+fn changes(explanation: &Explanation, style: Style) -> String {
+    let ranking = &explanation.ranking;
+    if explanation.steps.is_empty() {
+        return String::new();
+    }
+    let mut out = heading("What would help most (by replay)", style);
+    let mut table = Table::new([Align::Right, Align::Flexible, Align::Left]);
+    for change in &ranking.changes {
+        let gain = Cell::from(format!("-{}", change.gain)).colour("32");
+        table.row([gain, change.what.as_str().into(), Cell::from(format!("to {}", change.wall)).colour(DIM)]);
+    }
+    out += &table.render(style.width, style.colours);
+    if ranking.changes.is_empty() && ranking.refused.is_none() {
+        out += "  nothing that would gain 1 % or more\n";
+    }
+    if let Some(refused) = &ranking.refused {
+        let _ = writeln!(out, "  not ranked: {refused}");
+    }
+    if let Some(drift) = ranking.drift {
+        let caveats: Vec<&str> = ranking.changes.iter().map(|change| change.caveat.as_str()).collect();
+        let mut said: Vec<&str> = Vec::new();
+        caveats.into_iter().for_each(|caveat| {
+            if !said.contains(&caveat) {
+                said.push(caveat)
+            }
+        });
+        let note =
+            format!("The replay of the build as it was is {:.1} % off. Caveats: {}.", drift * 100.0, said.join("; "));
+        let note = if said.is_empty() { note.replace(" Caveats: .", "") } else { note };
+        for line in wrap(&note, style.width.saturating_sub(2)) {
+            let _ = writeln!(out, "  {}", paint(&line, style.colours.then_some(DIM)));
+        }
+    }
+    out
 }
 
 fn missing(explanation: &Explanation, style: Style) -> String {

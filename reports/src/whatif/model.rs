@@ -1,0 +1,296 @@
+//! A record as tasks that can be run again: what each does, how many processors it wants, what it waits for.
+
+use crate::attribute::Activities;
+use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, StepId, WaitKind};
+use std::collections::BTreeMap;
+
+/// A stretch of a task's work.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Stretch {
+    /// How long it takes with all the processors that it wants, in nanoseconds.
+    pub(crate) length: f64,
+    /// How many processors it wants.
+    pub(crate) demand: f64,
+    /// What it is; none where no span says.
+    pub(crate) phase: Option<Phase>,
+    /// Whether the task's locks are taken before it.
+    pub(crate) locks: bool,
+}
+
+/// A step to be run again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Task {
+    /// Whether it takes time at all.
+    pub(crate) runs: bool,
+    /// Whether it needs a slot.
+    pub(crate) slot: bool,
+    /// The delay before it that nothing explains.
+    pub(crate) lag: f64,
+    pub(crate) stretches: Vec<Stretch>,
+    /// Numbers of the locks that it holds from their stretch to its end.
+    pub(crate) locks: Vec<usize>,
+    pub(crate) needs: Vec<(usize, EdgeKind)>,
+    /// When it really began: of two that are ready at once, the one that was first goes first again.
+    pub(crate) began: f64,
+}
+
+/// A build to be run again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) tasks: Vec<Task>,
+    /// Slots; none is no limit.
+    pub(crate) slots: Option<usize>,
+    /// Processors; none is no limit, where it is not known how many there were.
+    pub(crate) cpus: Option<f64>,
+    /// How many locks there are.
+    pub(crate) locks: usize,
+    /// The build's own work before the first step, by phase.
+    pub(crate) head: Vec<(Option<Phase>, f64)>,
+    /// The same after the last step.
+    pub(crate) tail: Vec<(Option<Phase>, f64)>,
+}
+
+impl Model {
+    /// The model of a record.
+    pub(crate) fn new(activities: &Activities<'_>) -> Self {
+        let record = activities.record;
+        let cpus = record.host.cpus.map(f64::from);
+        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+        for lock in record.steps.iter().flat_map(|step| &step.locks) {
+            let next = names.len();
+            names.entry(lock).or_insert(next);
+        }
+        let begin =
+            activities.steps().filter_map(|step| activities.interval(step)).map(|interval| interval.start).min();
+        let end = activities.steps().filter_map(|step| activities.interval(step)).map(|interval| interval.end).max();
+        let (begin, end) = (begin.unwrap_or(record.wall), end.unwrap_or(record.wall));
+        let load = Load::new(activities, cpus);
+        let tasks = activities.steps().map(|step| task(activities, step, &names, begin, &load)).collect();
+        Self {
+            tasks,
+            slots: record.options.jobs.filter(|&jobs| jobs > 0).map(|jobs| jobs as usize),
+            cpus,
+            locks: names.len(),
+            head: own(activities, Nanos::ZERO, begin),
+            tail: own(activities, end, record.wall),
+        }
+    }
+
+    /// How much the whole would take to replay, roughly: tasks times those active at a time.
+    pub(crate) fn effort(&self) -> usize {
+        let wide = self.slots.unwrap_or(usize::MAX).min(self.tasks.len());
+        self.tasks.len().saturating_mul(wide)
+    }
+}
+
+fn task(activities: &Activities<'_>, step: StepId, names: &BTreeMap<&str, usize>, begin: Nanos, load: &Load) -> Task {
+    let described = &activities.record.steps[step.index()];
+    let Some(active) = activities.interval(step) else {
+        let needs = activities.graph.before(step).iter().map(|&(need, kind)| (need.index(), kind)).collect();
+        return Task { needs, ..Task::default() };
+    };
+    // Needs that were not met when it began did not hold it back.
+    let met = |need: StepId| activities.settled(need).is_none_or(|end| end <= active.start);
+    let needs = activities.graph.before(step).iter().filter(|(need, _)| met(*need));
+    let needs: Vec<_> = needs.map(|&(need, kind)| (need.index(), kind)).collect();
+    let before = needs.iter().filter_map(|&(need, _)| activities.settled(StepId(need as u32)));
+    let queued = activities.waits(step).filter(|wait| wait.kind != WaitKind::Dependency && wait.start < active.start);
+    let free = before.chain(queued.map(|wait| wait.end.min(active.start))).max().unwrap_or(begin);
+    Task {
+        runs: true,
+        slot: matches!(described.outcome, Outcome::Executed | Outcome::Failed | Outcome::Cancelled)
+            && described.stage.is_some(),
+        lag: active.start.saturating_sub(free).0 as f64,
+        stretches: stretches(activities, step, load),
+        locks: described.locks.iter().map(|lock| names[lock.as_str()]).collect(),
+        needs,
+        began: active.start.0 as f64,
+    }
+}
+
+/// A step's interval as stretches of one phase each, without the waits in it.
+fn stretches(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<Stretch> {
+    let Some(active) = activities.interval(step) else { return Vec::new() };
+    let mut waits: Vec<_> = activities
+        .waits(step)
+        .map(|wait| (wait.start.max(active.start), wait.end.min(active.end), wait.kind))
+        .filter(|(start, end, _)| start < end)
+        .collect();
+    waits.sort_unstable_by_key(|&(start, end, _)| (start, end));
+    let locked = waits.iter().rev().find(|(_, _, kind)| *kind == WaitKind::Lock).map(|&(_, end, _)| end);
+    let process = Process::new(activities, step, load.cpus);
+    let mut found: Vec<Stretch> = Vec::new();
+    let (mut at, mut taken) = (active.start, locked.is_none());
+    let mut add = |from: Nanos, to: Nanos, phase: Option<Phase>| {
+        if from >= to {
+            return;
+        }
+        let takes = !taken && locked.is_some_and(|locked| from >= locked);
+        taken |= takes;
+        let length = (to.0 - from.0) as f64;
+        let (length, demand) = match process.is(phase) {
+            true => (length * process.ease, process.demand),
+            false if busy(phase) => (load.eased(from, to), if load.cpus.is_some() { 1.0 } else { 0.0 }),
+            false => (length, 0.0),
+        };
+        let stretch = Stretch { length, demand, phase, locks: takes };
+        match found.last_mut().filter(|last| last.phase == phase && !takes) {
+            Some(last) => last.length += stretch.length,
+            None => found.push(stretch),
+        }
+    };
+    let pieces = activities.pieces(step);
+    let mut place = 0;
+    let mut spend = |from: Nanos, to: Nanos| {
+        let mut at = from;
+        while place > 0 && pieces[place - 1].end > from {
+            place -= 1;
+        }
+        while let Some(piece) = pieces.get(place).filter(|piece| piece.start < to) {
+            add(at, piece.start.max(at), None);
+            add(piece.start.max(at), piece.end.min(to), Some(piece.phase));
+            at = piece.end.min(to).max(at);
+            if piece.end > to {
+                break;
+            }
+            place += 1;
+        }
+        add(at, to, None);
+    };
+    for &(start, end, _) in &waits {
+        if start > at {
+            spend(at, start);
+        }
+        at = at.max(end);
+    }
+    spend(at, active.end);
+    // Locks that were free at once are taken at the begin.
+    if locked.is_none()
+        && let Some(first) = found.first_mut()
+    {
+        first.locks = true;
+    }
+    found
+}
+
+/// What a step's process wanted.
+struct Process {
+    /// Whether a span tells it apart; else it is what no span covers.
+    spanned: bool,
+    /// How many processors it wants.
+    demand: f64,
+    /// By how much its time shrinks when it gets them all.
+    ease: f64,
+}
+
+impl Process {
+    /// What it wants is its CPU time over the time that it did not wait for a processor (the kernel's pressure stall
+    /// information, "some": exact for one thread, the most for several).
+    fn new(activities: &Activities<'_>, step: StepId, cpus: Option<f64>) -> Self {
+        let pieces = activities.pieces(step);
+        let process = pieces.iter().filter(|piece| piece.phase == Phase::Process);
+        let process: u64 = process.map(|piece| piece.end.0 - piece.start.0).sum();
+        let whole = activities.interval(step).map_or(0, |interval| interval.length().0);
+        let length = if process > 0 { process } else { whole } as f64;
+        let none = Self { spanned: process > 0, demand: 0.0, ease: 1.0 };
+        let used = activities.record.steps[step.index()].resources;
+        let (Some(used), Some(cpus), true) = (used, cpus, length > 0.0) else { return none };
+        let cpu = (used.cpu_user + used.cpu_system).0 as f64;
+        let stalled = (used.cpu_pressure.0 as f64).min(length);
+        // It cannot have run faster than on all processors at once.
+        let alone = (length - stalled).max((cpu / cpus).min(length)).max(length * 0.01);
+        Self { demand: cpu / alone, ease: alone / length, ..none }
+    }
+
+    fn is(&self, phase: Option<Phase>) -> bool {
+        if self.spanned { phase == Some(Phase::Process) } else { phase.is_none() }
+    }
+}
+
+/// Whether the builder itself computes in that phase, on one processor. Its CPU time is not measured.
+fn busy(phase: Option<Phase>) -> bool {
+    use Phase::{Archive, Compress, ContextHash, Copy, Diff, Digest, Unpack};
+    matches!(phase, Some(ContextHash | Diff | Archive | Digest | Compress | Copy | Unpack))
+}
+
+/// How contended the processors were over time: what the builder's own phases, which nobody measured, would take alone
+/// is what they took, less the share that others had.
+struct Load {
+    cpus: Option<f64>,
+    /// Instants, and how much undisturbed work one processor's worth could do until then.
+    done: Vec<(Nanos, f64)>,
+}
+
+impl Load {
+    fn new(activities: &Activities<'_>, cpus: Option<f64>) -> Self {
+        let Some(count) = cpus else { return Self { cpus, done: Vec::new() } };
+        let mut changes: Vec<(Nanos, f64)> = Vec::new();
+        for step in activities.steps() {
+            let process = Process::new(activities, step, cpus);
+            let mut add = |start: Nanos, end: Nanos, demand: f64| {
+                if demand > 0.0 {
+                    changes.extend([(start, demand), (end, -demand)]);
+                }
+            };
+            for piece in activities.pieces(step) {
+                let demand = if process.is(Some(piece.phase)) {
+                    process.demand
+                } else {
+                    f64::from(u8::from(busy(Some(piece.phase))))
+                };
+                add(piece.start, piece.end, demand);
+            }
+            if let Some(active) = activities.interval(step).filter(|_| !process.spanned) {
+                add(active.start, active.end, process.demand);
+            }
+        }
+        changes.sort_unstable_by_key(|&(at, _)| at);
+        let (mut done, mut total, mut demand, mut at) = (vec![(Nanos::ZERO, 0.0)], 0.0, 0.0f64, Nanos::ZERO);
+        for (next, change) in changes {
+            if next > at {
+                let speed = if demand > count { count / demand } else { 1.0 };
+                total += (next.0 - at.0) as f64 * speed;
+                done.push((next, total));
+                at = next;
+            }
+            demand += change;
+        }
+        Self { cpus, done }
+    }
+
+    /// How long what happened in that interval would have taken undisturbed.
+    fn eased(&self, from: Nanos, to: Nanos) -> f64 {
+        if self.done.is_empty() {
+            return (to.0 - from.0) as f64;
+        }
+        let until = |at: Nanos| {
+            let place = self.done.partition_point(|&(instant, _)| instant <= at);
+            let (before, total) = self.done[place.saturating_sub(1)];
+            match self.done.get(place) {
+                Some(&(after, sum)) => total + (sum - total) * (at.0 - before.0) as f64 / (after.0 - before.0) as f64,
+                None => total + (at.0 - before.0) as f64,
+            }
+        };
+        until(to) - until(from)
+    }
+}
+
+/// The build's own work in an interval, by phase.
+fn own(activities: &Activities<'_>, from: Nanos, to: Nanos) -> Vec<(Option<Phase>, f64)> {
+    let mut found = Vec::new();
+    let mut at = from;
+    for piece in activities.build().iter().filter(|piece| piece.end > from && piece.start < to) {
+        let (start, end) = (piece.start.max(at), piece.end.min(to));
+        if start > at {
+            found.push((None, (start.0 - at.0) as f64));
+        }
+        if end > start {
+            found.push((Some(piece.phase), (end.0 - start.0) as f64));
+        }
+        at = at.max(end);
+    }
+    if to > at {
+        found.push((None, (to.0 - at.0) as f64));
+    }
+    found
+}

@@ -1,0 +1,214 @@
+//! Runs a model: a discrete-event simulation with slots, locks and processor sharing.
+//!
+//! Processors are shared max-min fairly among the active tasks, as the kernel's scheduler does among control groups of
+//! equal weight: a task that wants less than its fair share gets what it wants, the others share the rest.
+
+use super::model::Model;
+use std::collections::BTreeSet;
+
+/// What came out.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Replay {
+    /// In nanoseconds.
+    pub(crate) wall: f64,
+    /// Begin and end of each task that ran.
+    pub(crate) steps: Vec<Option<(f64, f64)>>,
+}
+
+/// A length below which a stretch is done, in nanoseconds: rounding of `f64` must not keep it alive.
+const DONE: f64 = 0.01;
+
+struct Active {
+    task: usize,
+    /// The stretch that it is in; before the first, it lags.
+    stretch: Option<usize>,
+    left: f64,
+    began: f64,
+}
+
+/// Runs the model from begin to end.
+pub(crate) fn replay(model: &Model) -> Replay {
+    let mut run = Run::new(model);
+    run.settle((0..model.tasks.len()).filter(|&task| run.needs[task] == 0).collect());
+    loop {
+        run.start();
+        if !run.advance() {
+            break;
+        }
+    }
+    let tail: f64 = model.tail.iter().map(|(_, length)| length).sum();
+    Replay { wall: run.now + tail, steps: run.times }
+}
+
+struct Run<'m> {
+    model: &'m Model,
+    now: f64,
+    needs: Vec<usize>,
+    dependents: Vec<Vec<usize>>,
+    /// Ready for a slot, in the order in which they get one: by readiness, then by when they really began.
+    ready: BTreeSet<(u64, u64, usize)>,
+    active: Vec<Active>,
+    /// Waiting, within their slot, for locks; first come, first served.
+    waiting: Vec<Active>,
+    held: Vec<bool>,
+    used: usize,
+    times: Vec<Option<(f64, f64)>>,
+}
+
+impl<'m> Run<'m> {
+    fn new(model: &'m Model) -> Self {
+        let mut dependents = vec![Vec::new(); model.tasks.len()];
+        for (task, needs) in model.tasks.iter().map(|task| &task.needs).enumerate() {
+            needs.iter().for_each(|&(need, _)| dependents[need].push(task));
+        }
+        Self {
+            model,
+            now: model.head.iter().map(|(_, length)| length).sum(),
+            needs: model.tasks.iter().map(|task| task.needs.len()).collect(),
+            dependents,
+            ready: BTreeSet::new(),
+            active: Vec::new(),
+            waiting: Vec::new(),
+            held: vec![false; model.locks],
+            used: 0,
+            times: vec![None; model.tasks.len()],
+        }
+    }
+
+    /// Tasks whose needs are met queue; those that take no time are done at once.
+    fn settle(&mut self, mut met: Vec<usize>) {
+        while let Some(task) = met.pop() {
+            if self.model.tasks[task].runs {
+                // Times are not negative: their bits sort as they do.
+                let began = self.model.tasks[task].began.max(0.0);
+                self.ready.insert((self.now.to_bits(), began.to_bits(), task));
+            } else {
+                self.meet(task, &mut met);
+            }
+        }
+    }
+
+    fn meet(&mut self, task: usize, met: &mut Vec<usize>) {
+        for place in 0..self.dependents[task].len() {
+            let dependent = self.dependents[task][place];
+            self.needs[dependent] -= 1;
+            if self.needs[dependent] == 0 {
+                met.push(dependent);
+            }
+        }
+    }
+
+    /// Gives slots to ready tasks.
+    fn start(&mut self) {
+        let full = |used: usize| self.model.slots.is_some_and(|slots| used >= slots);
+        let (mut started, mut used) = (Vec::new(), self.used);
+        for &key in &self.ready {
+            let slot = self.model.tasks[key.2].slot;
+            if slot && full(used) {
+                continue;
+            }
+            used += usize::from(slot);
+            started.push(key);
+        }
+        self.used = used;
+        for key in started {
+            self.ready.remove(&key);
+            let lag = self.model.tasks[key.2].lag;
+            self.active.push(Active { task: key.2, stretch: None, left: lag, began: self.now });
+        }
+    }
+
+    /// Goes on to the next instant at which something ends; false when nothing is left to end.
+    fn advance(&mut self) -> bool {
+        let speeds = self.speeds();
+        let next =
+            self.active.iter().zip(&speeds).map(|(active, speed)| active.left / speed).fold(f64::INFINITY, f64::min);
+        if !next.is_finite() {
+            return false;
+        }
+        self.now += next;
+        for (active, speed) in self.active.iter_mut().zip(&speeds) {
+            active.left -= next * speed;
+        }
+        let (ended, going): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.active).into_iter().partition(|active| active.left <= DONE);
+        self.active = going;
+        ended.into_iter().for_each(|active| self.proceed(active));
+        self.unlock();
+        true
+    }
+
+    /// How fast each active task goes: 1 with all the processors that it wants.
+    fn speeds(&self) -> Vec<f64> {
+        let demand = |active: &Active| {
+            active.stretch.map_or(0.0, |stretch| self.model.tasks[active.task].stretches[stretch].demand)
+        };
+        let mut demands: Vec<f64> = self.active.iter().map(demand).collect();
+        let total: f64 = demands.iter().sum();
+        let Some(cpus) = self.model.cpus.filter(|&cpus| total > cpus) else { return vec![1.0; demands.len()] };
+        let share = fair_share(&demands, cpus);
+        demands.iter_mut().for_each(|demand| *demand = if *demand > share { share / *demand } else { 1.0 });
+        demands
+    }
+
+    /// A task ended a stretch: it goes on with the next, waits for its locks before it, or is done.
+    fn proceed(&mut self, mut active: Active) {
+        let task = &self.model.tasks[active.task];
+        if active.stretch.is_none() {
+            active.began = self.now;
+        }
+        let next = active.stretch.map_or(0, |stretch| stretch + 1);
+        let Some(stretch) = task.stretches.get(next) else { return self.finish(active) };
+        (active.stretch, active.left) = (Some(next), stretch.length);
+        let locked = stretch.locks && task.locks.iter().any(|&lock| self.held[lock]);
+        match (stretch.locks, locked) {
+            (true, true) => return self.waiting.push(active),
+            (true, false) => task.locks.iter().for_each(|&lock| self.held[lock] = true),
+            _ => {}
+        }
+        self.active.push(active);
+    }
+
+    fn finish(&mut self, active: Active) {
+        let task = &self.model.tasks[active.task];
+        self.times[active.task] = Some((active.began, self.now));
+        self.used -= usize::from(task.slot);
+        if task.stretches.iter().any(|stretch| stretch.locks) {
+            task.locks.iter().for_each(|&lock| self.held[lock] = false);
+        }
+        let mut met = Vec::new();
+        self.meet(active.task, &mut met);
+        self.settle(met);
+    }
+
+    /// Gives locks that are free now to those that wait for them.
+    fn unlock(&mut self) {
+        let mut place = 0;
+        while let Some(waiting) = self.waiting.get(place) {
+            let locks = &self.model.tasks[waiting.task].locks;
+            if locks.iter().any(|&lock| self.held[lock]) {
+                place += 1;
+                continue;
+            }
+            locks.iter().for_each(|&lock| self.held[lock] = true);
+            let active = self.waiting.remove(place);
+            self.active.push(active);
+        }
+    }
+}
+
+/// The share that those get who want more than it: water-filling.
+fn fair_share(demands: &[f64], cpus: f64) -> f64 {
+    let mut sorted: Vec<f64> = demands.iter().copied().filter(|&demand| demand > 0.0).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let (mut left, mut count) = (cpus, sorted.len());
+    for demand in sorted {
+        let share = left / count as f64;
+        if demand >= share {
+            return share;
+        }
+        left -= demand;
+        count -= 1;
+    }
+    f64::INFINITY
+}

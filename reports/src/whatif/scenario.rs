@@ -1,0 +1,299 @@
+//! What is to be different: slots, processors, policy, and how long which steps or phases take.
+
+use super::model::{Model, Task};
+use buildscope_record::{EdgeKind, Group, Nanos, Phase, Record, StageId, Step, StepId};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+/// The order in which steps may run; that of the builder's policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// One step after the other, in the order of the file.
+    Serial,
+    /// A stage begins when all stages that it needs are done.
+    Stages,
+    /// A step begins when the steps that it needs are done.
+    Instructions,
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Serial => "serial",
+            Self::Stages => "stages",
+            Self::Instructions => "instructions",
+        })
+    }
+}
+
+/// A scenario that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScenarioError {
+    /// No such policy.
+    #[error("`{0}` is no policy: there are serial, stages and instructions")]
+    Policy(String),
+    /// Neither a group, a phase, an instruction, a stage, a step nor a line.
+    #[error(
+        "`{0}` is neither a group (storage), a phase (copy), an instruction (RUN), `stage:NAME`, `step:NUMBER` nor `line:NUMBER`"
+    )]
+    Selector(String),
+    /// It selects nothing of this record.
+    #[error("nothing in this record is `{0}`")]
+    Nothing(String),
+    /// The processors were not recorded, so that nothing is known of what more or fewer would do.
+    #[error(
+        "this record does not say how many processors the build had, or what its steps used: what other processors would do is not known"
+    )]
+    Processors,
+}
+
+impl FromStr for Policy {
+    type Err = ScenarioError;
+    fn from_str(text: &str) -> Result<Self, ScenarioError> {
+        match text {
+            "serial" => Ok(Self::Serial),
+            "stages" => Ok(Self::Stages),
+            "instructions" => Ok(Self::Instructions),
+            _ => Err(ScenarioError::Policy(text.to_owned())),
+        }
+    }
+}
+
+/// What a change applies to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// All phases of a group.
+    Group(Group),
+    /// One phase.
+    Phase(Phase),
+    /// All steps of a keyword.
+    Instruction(String),
+    /// All steps of a stage.
+    Stage(String),
+    /// One step.
+    Step(StepId),
+    /// The step that begins on a line.
+    Line(u32),
+}
+
+impl FromStr for Selector {
+    type Err = ScenarioError;
+    fn from_str(text: &str) -> Result<Self, ScenarioError> {
+        let wrong = || ScenarioError::Selector(text.to_owned());
+        if let Some((kind, name)) = text.split_once(':') {
+            return match kind {
+                "stage" => Ok(Self::Stage(name.to_owned())),
+                "step" => name.parse().map(|number| Self::Step(StepId(number))).map_err(|_| wrong()),
+                "line" => name.parse().map(Self::Line).map_err(|_| wrong()),
+                _ => Err(wrong()),
+            };
+        }
+        if let Some(&group) = Group::ALL.iter().find(|group| group.name() == text) {
+            return Ok(Self::Group(group));
+        }
+        if let Some(phase) = Phase::from_name(text) {
+            return Ok(Self::Phase(phase));
+        }
+        let keyword = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase());
+        if keyword { Ok(Self::Instruction(text.to_owned())) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(group) => group.fmt(f),
+            Self::Phase(phase) => phase.fmt(f),
+            Self::Instruction(keyword) => keyword.fmt(f),
+            Self::Stage(name) => write!(f, "stage:{name}"),
+            Self::Step(step) => write!(f, "step:{}", step.0),
+            Self::Line(line) => write!(f, "line:{line}"),
+        }
+    }
+}
+
+impl Selector {
+    fn step(&self, record: &Record, step: &Step) -> bool {
+        match self {
+            Self::Group(_) | Self::Phase(_) => true,
+            Self::Instruction(keyword) => step.instruction == *keyword,
+            Self::Stage(name) => {
+                step.stage.and_then(|stage| record.stages.get(stage.index())).is_some_and(|stage| stage.name == *name)
+            }
+            Self::Step(id) => step.id == *id,
+            Self::Line(line) => step.source.is_some_and(|source| source.line == *line),
+        }
+    }
+
+    fn phase(&self, phase: Option<Phase>) -> bool {
+        match self {
+            Self::Group(group) => phase.is_some_and(|phase| phase.group() == *group),
+            Self::Phase(wanted) => phase == Some(*wanted),
+            _ => true,
+        }
+    }
+}
+
+/// What is to be different; the default is nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scenario {
+    /// Slots; 0 is no limit.
+    pub jobs: Option<u32>,
+    /// Processors.
+    pub cores: Option<f64>,
+    /// The order.
+    pub policy: Option<Policy>,
+    /// How many times faster what takes how long; infinity is no time at all.
+    pub faster: Vec<(Selector, f64)>,
+    /// A delay added to each such phase or step.
+    pub delays: Vec<(Selector, Nanos)>,
+    /// Steps whose result is found in the cache.
+    pub cached: Vec<StepId>,
+    /// Locks that nobody needs any more.
+    pub without_locks: bool,
+}
+
+impl Scenario {
+    pub(super) fn check(&self, record: &Record) -> Result<(), ScenarioError> {
+        let measured = record.host.cpus.is_some() && record.steps.iter().any(|step| step.resources.is_some());
+        if self.cores.is_some() && !measured {
+            return Err(ScenarioError::Processors);
+        }
+        let selectors =
+            self.faster.iter().map(|(selector, _)| selector).chain(self.delays.iter().map(|(selector, _)| selector));
+        for selector in selectors {
+            let phases = || record.spans.iter().any(|span| selector.phase(Some(span.phase)));
+            let steps = || record.steps.iter().any(|step| selector.step(record, step));
+            let known = if matches!(selector, Selector::Group(_) | Selector::Phase(_)) { phases() } else { steps() };
+            if !known {
+                return Err(ScenarioError::Nothing(selector.to_string()));
+            }
+        }
+        match self.cached.iter().find(|step| step.index() >= record.steps.len()) {
+            Some(step) => Err(ScenarioError::Nothing(format!("step:{}", step.0))),
+            None => Ok(()),
+        }
+    }
+
+    /// What a prediction of this scenario takes for granted.
+    pub(super) fn caveats(&self, record: &Record) -> Vec<String> {
+        let mut caveats = Vec::new();
+        let mut say = |when: bool, what: &str| caveats.extend(when.then(|| what.to_owned()));
+        let order = self.jobs.is_some() || self.policy.is_some() || self.cores.is_some();
+        say(
+            order && !record.source.fidelity.resources,
+            "what the steps used was not recorded: they are taken not to slow each other",
+        );
+        say(order, "steps share disks and memory too, which is not modelled");
+        say(!record.source.fidelity.edges, "what needs what is guessed");
+        say(
+            !self.faster.is_empty() || !self.cached.is_empty(),
+            "what a step leaves in the page cache for others is not modelled",
+        );
+        caveats
+    }
+
+    /// The model under this scenario.
+    pub(super) fn apply(&self, record: &Record, base: &Model) -> Model {
+        let mut model = base.clone();
+        if let Some(jobs) = self.jobs {
+            model.slots = (jobs > 0).then_some(jobs as usize);
+        }
+        model.cpus = self.cores.or(model.cpus);
+        if let Some(policy) = self.policy {
+            order(record, &mut model, policy);
+        }
+        for (selector, times) in &self.faster {
+            let ease = |phase: Option<Phase>, length: &mut f64| {
+                if selector.phase(phase) {
+                    *length /= times;
+                }
+            };
+            for (step, task) in
+                record.steps.iter().zip(&mut model.tasks).filter(|(step, _)| selector.step(record, step))
+            {
+                let _ = step;
+                task.stretches.iter_mut().for_each(|stretch| ease(stretch.phase, &mut stretch.length));
+            }
+            if matches!(selector, Selector::Group(_) | Selector::Phase(_)) {
+                model.head.iter_mut().chain(&mut model.tail).for_each(|(phase, length)| ease(*phase, length));
+            }
+        }
+        for (selector, delay) in &self.delays {
+            for (_, task) in record.steps.iter().zip(&mut model.tasks).filter(|(step, _)| selector.step(record, step)) {
+                self::delay(task, selector, delay.0 as f64);
+            }
+            if matches!(selector, Selector::Phase(_)) {
+                for (_, length) in model
+                    .head
+                    .iter_mut()
+                    .chain(&mut model.tail)
+                    .filter(|(phase, _)| phase.is_some() && selector.phase(*phase))
+                {
+                    *length += delay.0 as f64;
+                }
+            }
+        }
+        for step in &self.cached {
+            if let Some(task) = model.tasks.get_mut(step.index()) {
+                task.stretches.clear();
+                task.locks.clear();
+            }
+        }
+        if self.without_locks {
+            model.tasks.iter_mut().for_each(|task| task.locks.clear());
+        }
+        model
+    }
+}
+
+/// A delay sleeps: it wants no processor. A phase has it once a stretch, a step once, at its begin.
+fn delay(task: &mut Task, selector: &Selector, delay: f64) {
+    if !task.runs {
+        return;
+    }
+    let by_phase = matches!(selector, Selector::Group(_) | Selector::Phase(_));
+    let mut delayed = Vec::with_capacity(task.stretches.len() + 1);
+    for (place, stretch) in task.stretches.drain(..).enumerate() {
+        if if by_phase { selector.phase(stretch.phase) } else { place == 0 } {
+            delayed.push(super::model::Stretch { length: delay, demand: 0.0, ..stretch });
+            delayed.push(super::model::Stretch { locks: false, ..stretch });
+        } else {
+            delayed.push(stretch);
+        }
+    }
+    task.stretches = delayed;
+}
+
+/// Takes the record's own policy away and puts another in its place.
+fn order(record: &Record, model: &mut Model, policy: Policy) {
+    let staged: Vec<usize> =
+        (0..record.steps.len()).filter(|&step| record.steps[step].stage.is_some() && model.tasks[step].runs).collect();
+    for &step in &staged {
+        model.tasks[step].needs.retain(|(_, kind)| *kind == EdgeKind::Data);
+    }
+    let mut added: BTreeSet<(usize, usize)> = BTreeSet::new();
+    match policy {
+        Policy::Instructions => {}
+        Policy::Serial => {
+            model.slots = Some(1);
+            added.extend(staged.windows(2).map(|pair| (pair[0], pair[1])));
+        }
+        Policy::Stages => {
+            let stage_of = |step: usize| record.steps[step].stage;
+            let of = |stage: StageId| staged.iter().copied().filter(move |&step| stage_of(step) == Some(stage));
+            for stage in record.stages.iter().map(|stage| stage.id) {
+                let Some(first) = of(stage).next() else { continue };
+                let needs = of(stage).flat_map(|step| &model.tasks[step].needs).filter_map(|&(need, _)| stage_of(need));
+                let needs: BTreeSet<StageId> = needs.filter(|&need| need != stage).collect();
+                added.extend(needs.into_iter().filter_map(|need| Some((of(need).next_back()?, first))));
+            }
+        }
+    }
+    for (from, to) in added {
+        if from < to {
+            model.tasks[to].needs.push((from, EdgeKind::Order));
+        }
+    }
+}

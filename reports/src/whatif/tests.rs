@@ -1,0 +1,156 @@
+//! The replay against schedules worked out by hand, and against itself.
+
+use super::*;
+use crate::synthetic::{Synthetic, chains, ms};
+use buildscope_record::{Phase, Resources};
+use proptest::prelude::*;
+
+/// Two stages of 100 and 120 ms and a COPY from both, on two processors.
+fn diamond() -> Record {
+    let mut made = Synthetic::default();
+    let (a, b, out) = (made.stage("a"), made.stage("b"), made.stage("out"));
+    let run_a = made.step(a, "RUN a", 10..110);
+    let run_b = made.step(b, "RUN b", 10..130);
+    let copy = made.step(out, "COPY --from=b / /", 130..135);
+    made.span(None, Phase::Parse, 0..10);
+    made.span(run_a, Phase::Process, 10..100);
+    made.span(run_a, Phase::Diff, 100..110);
+    made.span(run_b, Phase::Process, 10..130);
+    made.span(copy, Phase::Copy, 130..135);
+    made.span(None, Phase::Export, 135..140);
+    made.data(run_a, copy).data(run_b, copy);
+    made.finish(140)
+}
+
+fn predict(record: &Record, scenario: Scenario) -> u64 {
+    let prediction = whatif(record, &scenario).unwrap();
+    assert!(prediction.drift < 1e-9, "{prediction:?}");
+    prediction.wall.0 / 1_000_000
+}
+
+#[test]
+fn the_record_replays_to_itself() {
+    assert_eq!(predict(&diamond(), Scenario::default()), 140);
+    assert_eq!(predict(&chains(7, 20), Scenario::default()), 210);
+}
+
+#[test]
+fn other_orders_and_slots() {
+    let serial = Scenario { policy: Some(Policy::Serial), ..Scenario::default() };
+    assert_eq!(predict(&diamond(), serial), 240);
+    assert_eq!(predict(&diamond(), Scenario { jobs: Some(1), ..Scenario::default() }), 240);
+    // Four chains of three steps of 10 ms on two slots: twelve steps in pairs, then the last. In the record, four diffs
+    // of 1 ms at a time shared two processors: two at a time take half a millisecond.
+    assert_eq!(predict(&chains(4, 3), Scenario { jobs: Some(2), ..Scenario::default() }), 6 * 9 + 3 + 10);
+}
+
+#[test]
+fn stages_wait_for_whole_stages() {
+    // The second step of `b` needs only the first of `a`, which goes on for 50 ms more.
+    let mut made = Synthetic::default();
+    let (a, b) = (made.stage("a"), made.stage("b"));
+    let [first, _second] = [made.step(a, "RUN 1", 0..10), made.step(a, "RUN 2", 10..60)];
+    let own = made.step(b, "RUN own", 0..30);
+    let uses = made.step(b, "COPY --from=a / /", 30..40);
+    made.data(first, StepId(1)).data(own, uses).data(first, uses);
+    let record = made.finish(60);
+    assert_eq!(predict(&record, Scenario { policy: Some(Policy::Stages), ..Scenario::default() }), 100);
+    assert_eq!(predict(&record, Scenario { policy: Some(Policy::Instructions), ..Scenario::default() }), 60);
+}
+
+#[test]
+fn phases_and_steps_that_take_other_times() {
+    let free =
+        |selector: &str| Scenario { faster: vec![(selector.parse().unwrap(), f64::INFINITY)], ..Scenario::default() };
+    assert_eq!(predict(&diamond(), free("storage")), 130, "no copy, no export");
+    assert_eq!(predict(&diamond(), free("parsing")), 130);
+    assert_eq!(predict(&diamond(), free("stage:b")), 120, "then stage a holds it back");
+    assert_eq!(predict(&diamond(), free("line:2")), 120);
+    assert_eq!(predict(&diamond(), Scenario { cached: vec![StepId(1)], ..Scenario::default() }), 120);
+    let delay = |selector: &str| Scenario { delays: vec![(selector.parse().unwrap(), ms(7))], ..Scenario::default() };
+    assert_eq!(predict(&diamond(), delay("RUN")), 147);
+    assert_eq!(predict(&diamond(), delay("diff")), 140, "stage a has slack");
+    assert_eq!(predict(&diamond(), delay("export")), 147);
+    assert_eq!("nonsense".parse::<Selector>(), Err(ScenarioError::Selector("nonsense".into())));
+    let nothing = whatif(&diamond(), &free("push"));
+    assert_eq!(nothing, Err(ScenarioError::Nothing("push".into())));
+}
+
+/// Two steps of one thread each that both compute all the time. On one processor they take 200 ms each; half of that
+/// they wait for it.
+fn contended() -> Record {
+    let mut made = Synthetic::default();
+    let stage = made.stage("a");
+    for _ in 0..2 {
+        let step = made.step(stage, "RUN compute", 0..200);
+        made.span(step, Phase::Process, 0..200);
+    }
+    made.with(|record| {
+        record.host.cpus = Some(1);
+        for step in &mut record.steps {
+            step.resources = Some(Resources { cpu_user: ms(100), cpu_pressure: ms(100), ..Resources::default() });
+        }
+    });
+    made.finish(200)
+}
+
+#[test]
+fn processors_are_shared() {
+    assert_eq!(predict(&contended(), Scenario::default()), 200);
+    assert_eq!(predict(&contended(), Scenario { cores: Some(2.0), ..Scenario::default() }), 100);
+    assert_eq!(
+        predict(&contended(), Scenario { jobs: Some(1), ..Scenario::default() }),
+        200,
+        "one after the other, each alone"
+    );
+    let unknown = whatif(&diamond(), &Scenario { cores: Some(4.0), ..Scenario::default() });
+    assert_eq!(unknown, Err(ScenarioError::Processors));
+}
+
+#[test]
+fn locks_keep_their_holders_apart() {
+    let mut made = Synthetic::default();
+    let stage = made.stage("a");
+    let [first, second] = [made.step(stage, "RUN 1", 0..50), made.step(stage, "RUN 2", 0..90)];
+    made.wait(second, buildscope_record::WaitKind::Lock, first, 10..50);
+    made.with(|record| record.steps.iter_mut().for_each(|step| step.locks = vec!["cache-mount:x".into()]));
+    let record = made.finish(90);
+    assert_eq!(predict(&record, Scenario::default()), 90);
+    assert_eq!(predict(&record, Scenario { without_locks: true, ..Scenario::default() }), 50);
+    assert_eq!(predict(&record, Scenario { jobs: Some(1), ..Scenario::default() }), 100);
+}
+
+#[test]
+fn what_would_help_is_ranked_and_what_is_off_is_refused() {
+    let mut serial = diamond();
+    serial.options.policy = Some("serial".into());
+    let explanation = crate::explain(&serial);
+    let Ranking { drift, refused, changes } = explanation.ranking;
+    assert_eq!((drift, refused), (Some(0.0), None));
+    assert!(changes.windows(2).all(|pair| pair[0].gain >= pair[1].gain));
+    let cached =
+        changes.iter().find(|change| change.what.contains("`RUN b`") && change.what.contains("cached")).unwrap();
+    assert_eq!((cached.gain, cached.wall), (ms(20), ms(120)));
+    // Two steps that overlap by the clock although one needs the other, and a wall that no step explains.
+    let mut odd = diamond();
+    odd.steps[0].locks = vec!["x".into()];
+    odd.steps[1].locks = vec!["x".into()];
+    let explanation = crate::explain(&odd);
+    assert!(explanation.ranking.refused.unwrap().contains("% off"));
+}
+
+proptest! {
+    /// More slots than steps is no limit, and a limit never makes a replay faster where nothing contends.
+    #[test]
+    fn limits_only_delay(stages in 1u32..5, steps in 1u32..5, jobs in 1u32..6) {
+        let record = chains(stages, steps);
+        let limited = whatif(&record, &Scenario { jobs: Some(jobs), ..Scenario::default() }).unwrap().wall;
+        prop_assert!(limited >= record.wall);
+        if jobs >= stages {
+            prop_assert_eq!(limited, record.wall);
+        }
+        // All the steps on so many slots, and the last alone; a tenth of a step is contended and quicker without others.
+        let least = f64::from(stages * steps) / f64::from(jobs.min(stages)) * 9.0 + 9.0;
+        prop_assert!(limited.as_millis_f64() >= least, "{} < {}", limited, least);
+    }
+}
