@@ -2,7 +2,7 @@
 
 use super::Failure;
 use buildscope_record::Record;
-use buildscope_reports::{explain, render};
+use buildscope_reports::{explain, import, render};
 use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::fs;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// A build record
+    /// A build record, or another builder's log or trace: anything that `import` reads
     record: PathBuf,
     /// How it is said
     #[arg(long, value_enum, default_value_t)]
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Reads a record; what is none is a fault of the question.
+/// Reads a record, ours or made from another builder's file; what is neither is a fault of the question.
 pub(super) fn read(path: &Path) -> Result<Record, Failure> {
     if path.is_dir() {
         return Err(Failure::usage(miette!(
@@ -71,9 +71,9 @@ pub(super) fn read(path: &Path) -> Result<Record, Failure> {
             path.display()
         )));
     }
-    let file =
-        fs::File::open(path).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)?;
-    let record = Record::read(std::io::BufReader::new(file)).into_diagnostic();
+    let bytes =
+        fs::read(path).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)?;
+    let record = import::import(&bytes).into_diagnostic();
     record.wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
 }
 

@@ -11,10 +11,12 @@ pub mod explain;
 mod export;
 mod failure;
 pub mod history;
+pub mod import;
 mod observe;
 mod profile;
 mod progress;
 mod table;
+pub mod whatif;
 
 pub use failure::Failure;
 
@@ -36,6 +38,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the build or the gate failed, 2 
 enum Command {
     Build(Box<build::Arguments>),
     Explain(explain::Arguments),
+    Whatif(whatif::Arguments),
+    Import(import::Arguments),
     Bench(bench::Arguments),
     Compare(compare::Arguments),
     History(history::Arguments),
@@ -47,6 +51,8 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Build(arguments) => build::run(*arguments, began),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Whatif(arguments) => whatif::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::History(arguments) => history::run(arguments),
