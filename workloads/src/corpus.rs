@@ -136,6 +136,7 @@ fn copy_tree(from: &Path, to: &Path, top: bool) -> Result<(), WorkloadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Generate;
 
     fn corpus() -> Corpus {
         Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")).unwrap()
@@ -148,7 +149,7 @@ mod tests {
                 .manifest
                 .generate
                 .iter()
-                .any(|part| matches!(part, crate::Generate::Stages { .. } | crate::Generate::Steps { .. }));
+                .any(|part| matches!(part, Generate::Stages { .. } | Generate::Tree { .. } | Generate::Steps { .. }));
             assert!(makes_one || workload.folder.join("Dockerfile").is_file(), "{}", workload.name);
         }
     }

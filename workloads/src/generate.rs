@@ -69,6 +69,17 @@ pub enum Generate {
         /// What all are from.
         base: String,
     },
+    /// A Dockerfile of stages that form a binary tree: stage n is made from stages 2n and 2n + 1, and stage 1 is the image.
+    Tree {
+        /// How many.
+        stages: u32,
+        /// The instructions of a stage that nothing goes into; `{n}` is its number.
+        leaf: String,
+        /// The instructions of every other; `{left}` and `{right}` are the numbers of what goes into it.
+        inner: String,
+        /// What all are from.
+        base: String,
+    },
     /// A Dockerfile of one stage that repeats an instruction; `{n}` is its number.
     Steps {
         /// How often.
@@ -118,6 +129,18 @@ impl Generate {
                 let _ = writeln!(text, "FROM {base}");
                 for n in 0..*stages {
                     let _ = writeln!(text, "{}", join.replace("{n}", &n.to_string()));
+                }
+                write(&context.join("Dockerfile"), text.as_bytes())
+            }
+            Self::Tree { stages, leaf, inner, base } => {
+                let mut text = String::new();
+                // A stage must stand before those that copy from it.
+                for n in (1..=*stages).rev() {
+                    let (left, right) = (2 * n, (2 * n + 1).min(*stages));
+                    let body = if left > *stages { leaf } else { inner };
+                    let body = body.replace("{left}", &left.to_string()).replace("{right}", &right.to_string());
+                    // Writing to a String cannot fail.
+                    let _ = writeln!(text, "FROM {base} AS s{n}\n{}", body.trim_end().replace("{n}", &n.to_string()));
                 }
                 write(&context.join("Dockerfile"), text.as_bytes())
             }
@@ -230,6 +253,18 @@ mod tests {
         // Half are zeros by design; of the random half, one in 256.
         let zeros = content.iter().filter(|&&byte| byte == 0).count();
         assert!((50_000..50_500).contains(&zeros), "{zeros}");
+    }
+
+    #[test]
+    fn a_tree_names_only_stages_above() {
+        let context = tempfile::tempdir().unwrap();
+        let (leaf, inner) = ("RUN : {n}".into(), "COPY --from=s{left} /o /a\nCOPY --from=s{right} /o /b\n".into());
+        Generate::Tree { stages: 4, leaf, inner, base: "busybox".into() }.write(context.path()).unwrap();
+        let text = fs::read_to_string(context.path().join("Dockerfile")).unwrap();
+        let expected = "FROM busybox AS s4\nRUN : 4\nFROM busybox AS s3\nRUN : 3\n\
+                        FROM busybox AS s2\nCOPY --from=s4 /o /a\nCOPY --from=s4 /o /b\n\
+                        FROM busybox AS s1\nCOPY --from=s2 /o /a\nCOPY --from=s3 /o /b\n";
+        assert_eq!(text, expected);
     }
 
     #[test]
