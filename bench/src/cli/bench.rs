@@ -1,7 +1,7 @@
 //! `buildscope bench`.
 
 use super::{Failure, Root};
-use crate::run::{self, Announce, Case, Run, Sample, Subject};
+use crate::run::{self, Announce, Case, Peer, Run, Sample, Subject, Way};
 use buildscope_workloads::{Corpus, Scenario, Workload};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -40,6 +40,12 @@ pub struct Arguments {
     /// Another buildscope to measure: NAME=PATH; may be repeated. The first is what the others are set against [default: this one]
     #[arg(long, value_name = "NAME=PATH")]
     binary: Vec<String>,
+    /// Another builder to measure: docker-classic, docker-buildkit, buildx, buildctl, buildah, podman, kaniko, or NAME='COMMAND {context}'
+    #[arg(long, alias = "peers", value_name = "PEER")]
+    peer: Vec<String>,
+    /// A folder of OCI layouts by name: the base images of real workloads (`buildscope base` makes them)
+    #[arg(long, value_name = "DIR", env = "BUILDSCOPE_BASES")]
+    bases: Option<PathBuf>,
     /// Where run.json and the build records go [default: runs/TIME in the root]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -119,6 +125,7 @@ impl Arguments {
             runs: self.runs,
             seed: self.seed.unwrap_or_else(|| started.as_nanosecond() as u64),
             folder: self.out.clone().unwrap_or_else(|| root.join("runs").join(&stamp)),
+            bases: self.bases.clone(),
             scratch: root.join("bench").join(format!("{stamp}-{}", std::process::id())),
         })
     }
@@ -157,17 +164,15 @@ impl Arguments {
                 policy.parse::<buildscope_builder::schedule::Policy>().into_diagnostic().map_err(Failure::Usage)?;
                 for driver in &self.drivers {
                     for &jobs in &self.jobs {
-                        let (builder, binary) = (builder.clone(), binary.clone());
-                        subjects.push(Subject {
-                            builder,
-                            binary,
-                            policy: policy.clone(),
-                            driver: driver.clone(),
-                            jobs,
-                        });
+                        let (builder, way) = (builder.clone(), Way::Own(binary.clone()));
+                        let (policy, driver) = (policy.clone(), driver.clone());
+                        subjects.push(Subject { builder, version: None, way, policy, driver, jobs });
                     }
                 }
             }
+        }
+        for peer in &self.peer {
+            subjects.push(Subject::peer(Peer::find(peer).into_diagnostic().map_err(Failure::Usage)?));
         }
         Ok(subjects)
     }

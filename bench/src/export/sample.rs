@@ -1,7 +1,7 @@
 //! The run that the formats are shown with.
 
 use crate::environment::Environment;
-use crate::run::{Case, CaseSamples, RUN_SCHEMA, Run, Sample, Subject};
+use crate::run::{Case, CaseSamples, RUN_SCHEMA, Run, Sample, Subject, Way};
 use buildscope_workloads::Scenario;
 
 /// Two policies, three samples each, one of them wrong.
@@ -9,7 +9,8 @@ pub(crate) fn run() -> Run {
     let case = |policy: &str, walls: [f64; 3]| {
         let subject = Subject {
             builder: "buildscope".into(),
-            binary: "".into(),
+            version: None,
+            way: Way::Past,
             policy: policy.into(),
             driver: "auto".into(),
             jobs: 0,

@@ -129,7 +129,7 @@ fn records(side: &Side<'_>) -> Vec<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{Sample, Subject};
+    use crate::run::{Sample, Subject, Way};
     use buildscope_record::Phase;
     use buildscope_reports::synthetic::Synthetic;
     use buildscope_workloads::Scenario;
@@ -152,7 +152,8 @@ mod tests {
     fn samples(folder: &Path, builder: &str, slow: f64, random: &mut ChaCha8Rng) -> CaseSamples {
         let subject = Subject {
             builder: builder.into(),
-            binary: "".into(),
+            version: None,
+            way: Way::Past,
             policy: "serial".into(),
             driver: "auto".into(),
             jobs: 0,

@@ -1,5 +1,6 @@
 //! Cases: what is measured against what.
 
+use super::Peer;
 use buildscope_workloads::Scenario;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,17 +11,32 @@ use std::process::Command;
 /// One builder in one setting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Subject {
-    /// `buildscope`, or the name it was given on the command line.
+    /// `buildscope`, the name it was given on the command line, or a peer's.
     pub builder: String,
-    /// The binary; it is part of no comparison.
+    /// What it says of its version, if it is a peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// How it is run; a run that was read back cannot be run again.
     #[serde(skip)]
-    pub binary: PathBuf,
-    /// `--policy`.
+    pub way: Way,
+    /// `--policy`; empty for a peer, which has its own.
     pub policy: String,
     /// `--driver`.
     pub driver: String,
     /// `--jobs`.
     pub jobs: usize,
+}
+
+/// How a subject is run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Way {
+    /// Not at all: it was read from a file.
+    #[default]
+    Past,
+    /// A buildscope binary.
+    Own(PathBuf),
+    /// Another builder.
+    Peer(Peer),
 }
 
 /// A workload, a cache state and a subject: what samples belong together.
@@ -35,9 +51,15 @@ pub struct Case {
 }
 
 impl Subject {
-    /// The command that builds `context` with the store in `root`.
-    pub(super) fn command(&self, root: &Path, context: &Path, no_cache: bool) -> Command {
-        let mut command = Command::new(&self.binary);
+    /// Another builder as it is.
+    pub fn peer(peer: Peer) -> Self {
+        let (builder, version) = (peer.name.clone(), peer.version.clone());
+        Self { builder, version, way: Way::Peer(peer), policy: String::new(), driver: "auto".into(), jobs: 0 }
+    }
+
+    /// The command of a buildscope binary that builds `context` with the store in `root`.
+    pub(super) fn command(&self, binary: &Path, root: &Path, context: &Path, no_cache: bool) -> Command {
+        let mut command = Command::new(binary);
         command.args(["build", "--progress", "quiet", "--policy", &self.policy]);
         if self.driver != "auto" {
             command.args(["--driver", &self.driver]);
@@ -87,7 +109,10 @@ impl Case {
 impl fmt::Display for Subject {
     /// What differs from the default is said: `buildscope stages overlay j2`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.builder, self.policy)?;
+        f.write_str(&self.builder)?;
+        if !self.policy.is_empty() {
+            write!(f, " {}", self.policy)?;
+        }
         if self.driver != "auto" {
             write!(f, " {}", self.driver)?;
         }

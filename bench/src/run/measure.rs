@@ -1,7 +1,7 @@
 //! The measuring itself.
 
 use super::place::Place;
-use super::{Case, CaseSamples, Image, RUN_SCHEMA, Run, RunError, Sample, order, verify};
+use super::{Case, CaseSamples, Image, RUN_SCHEMA, Run, RunError, Sample, Way, order, verify};
 use crate::environment::{self, Environment};
 use buildscope_record::{Digest, Outcome, Record};
 use buildscope_workloads::{Scenario, Workload};
@@ -27,6 +27,8 @@ pub struct Plan {
     pub folder: PathBuf,
     /// A folder for contexts and stores, removed at the end. Its file system is what is measured.
     pub scratch: PathBuf,
+    /// A folder of OCI layouts by name: the base images of real workloads.
+    pub bases: Option<PathBuf>,
 }
 
 /// Hears how a run goes.
@@ -68,8 +70,7 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
         let workload = plan.workload(case);
         announce.preparing(case);
         let place = Place::make(&plan.scratch, &case.slug(), workload, case.scenario)?;
-        let mut command = case.subject.command(&place.store, &place.context, false);
-        let Some(output) = finish(&mut command, stop).await? else {
+        let Some(output) = finish(plan.command(case, &place, false), stop).await? else {
             run.interrupted = true;
             break;
         };
@@ -80,9 +81,9 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
                 stderr: tail(&output.stderr),
             });
         }
-        let shown =
-            case.subject.command(Path::new("STORE"), Path::new(&case.workload), case.scenario == Scenario::Cold);
-        run.cases.push(CaseSamples { case: case.clone(), command: shell_line(&shown), samples: Vec::new() });
+        let shown = Place { context: PathBuf::from(&case.workload), store: "STORE".into() };
+        let command = shell_line(&plan.command(case, &shown, case.scenario == Scenario::Cold));
+        run.cases.push(CaseSamples { case: case.clone(), command, samples: Vec::new() });
         places.push(place);
     }
 
@@ -115,6 +116,29 @@ impl Plan {
         found.expect("a plan's cases name its workloads")
     }
 
+    /// The build of a case.
+    fn command(&self, case: &Case, place: &Place, no_cache: bool) -> Command {
+        match &case.subject.way {
+            Way::Peer(peer) => {
+                peer.command(&place.context, &tag(case), no_cache, self.bases.as_deref(), &self.archive())
+            }
+            Way::Own(binary) => {
+                let mut command = case.subject.command(binary, &place.store, &place.context, no_cache);
+                let bases = self.workload(case).manifest.bases.iter().filter(|base| *base != "busybox");
+                for (base, folder) in bases.filter_map(|base| Some((base, self.bases.as_ref()?))) {
+                    command.arg("--build-context").arg(format!("{base}=oci-layout://{}", folder.join(base).display()));
+                }
+                command
+            }
+            Way::Past => Command::new("false"),
+        }
+    }
+
+    /// Where an image is written for checking.
+    fn archive(&self) -> PathBuf {
+        self.scratch.join("image.tar")
+    }
+
     async fn sample(
         &self,
         case: &Case,
@@ -133,12 +157,14 @@ impl Plan {
         if let Some(folder) = record.parent() {
             fs::create_dir_all(folder).map_err(RunError::io(folder))?;
         }
-        let mut command = case.subject.command(&place.store, &place.context, case.scenario == Scenario::Cold);
-        command.arg("--record").arg(&record);
+        let mut command = self.command(case, place, case.scenario == Scenario::Cold);
+        if matches!(case.subject.way, Way::Own(_)) {
+            command.arg("--record").arg(&record);
+        }
         let (load, io_pressure) = (environment::load(), environment::pressure("io"));
         let before = cpu();
         let start = Instant::now();
-        let Some(output) = finish(&mut command, stop).await? else { return Ok(None) };
+        let Some(output) = finish(command, stop).await? else { return Ok(None) };
         let wall = start.elapsed().as_secs_f64();
         let after = cpu();
         let fault = if output.status.success() {
@@ -178,12 +204,21 @@ impl Plan {
         {
             return Ok(Some(format!("an unchanged build ran `{ran}` again")));
         }
-        let archive = self.scratch.join("image.tar");
-        let mut command = case.subject.command(&place.store, &place.context, false);
-        command.arg("--output").arg(format!("type=oci,dest={}", archive.display()));
-        let Some(output) = finish(&mut command, stop).await? else { return Ok(None) };
-        if !output.status.success() {
-            return Ok(Some(format!("the image cannot be written out: {}", tail(&output.stderr))));
+        let archive = self.archive();
+        let command = match &case.subject.way {
+            Way::Peer(peer) if !peer.can_be_checked() => return Ok(None),
+            Way::Peer(peer) => peer.save(&tag(case), &archive),
+            Way::Own(_) | Way::Past => {
+                let mut command = self.command(case, place, false);
+                command.arg("--output").arg(format!("type=oci,dest={}", archive.display()));
+                Some(command)
+            }
+        };
+        if let Some(command) = command {
+            let Some(output) = finish(command, stop).await? else { return Ok(None) };
+            if !output.status.success() {
+                return Ok(Some(format!("the image cannot be written out: {}", tail(&output.stderr))));
+            }
         }
         let faults = Image::read(&archive).map(|image| verify(&image, &workload.manifest.expect));
         Ok(match faults {
@@ -192,6 +227,11 @@ impl Plan {
             Err(error) => Some(format!("the image cannot be read: {error}")),
         })
     }
+}
+
+/// What a peer names the image of a case.
+fn tag(case: &Case) -> String {
+    format!("buildscope-bench/{}:latest", case.slug().to_ascii_lowercase())
 }
 
 /// The first instruction that a build ran although its result should have been in the cache.
@@ -206,10 +246,10 @@ fn executed(record: &Path) -> Option<String> {
 }
 
 /// Runs a command to its end; none if it was stopped.
-async fn finish(command: &mut Command, stop: &CancellationToken) -> Result<Option<Output>, RunError> {
+async fn finish(command: Command, stop: &CancellationToken) -> Result<Option<Output>, RunError> {
     let program = command.get_program().to_string_lossy().into_owned();
+    let mut command = tokio::process::Command::from(command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut command = tokio::process::Command::from(std::mem::replace(command, Command::new("")));
     let child =
         command.kill_on_drop(true).spawn().map_err(|source| RunError::Start { program: program.clone(), source })?;
     tokio::select! {

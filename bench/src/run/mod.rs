@@ -9,11 +9,13 @@ mod error;
 mod measure;
 mod model;
 mod order;
+mod peer;
 mod place;
 mod verify;
 
-pub use case::{Case, Subject};
+pub use case::{Case, Subject, Way};
 pub use error::RunError;
 pub use measure::{Announce, Plan, measure};
 pub use model::{CaseSamples, RUN_SCHEMA, Run, Sample};
+pub use peer::{Peer, PeerError};
 pub use verify::{Image, verify};

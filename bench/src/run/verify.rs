@@ -49,20 +49,26 @@ struct Manifest {
     layers: Vec<Descriptor>,
 }
 
+/// An entry of `manifest.json` in what `docker save` writes: paths in the archive.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DockerImage {
+    config: PathBuf,
+    layers: Vec<PathBuf>,
+}
+
 impl Image {
-    /// Reads an OCI archive (image-layout in a tar) with plain or gzip layers.
+    /// Reads an OCI archive (image-layout in a tar) or what `docker save` writes, with plain or gzip layers.
     ///
     /// # Errors
     /// If it is none, or if it cannot be read.
     pub fn read(archive: &Path) -> io::Result<Self> {
         let blobs = Blobs::find(archive)?;
-        let index: Index = serde_json::from_slice(&blobs.read(Path::new("index.json"))?)?;
-        let manifest = index.manifests.first().ok_or_else(|| io::Error::other("its index is empty"))?;
-        let manifest: Manifest = serde_json::from_slice(&blobs.read(&blob(manifest))?)?;
-        let config = serde_json::from_slice(&blobs.read(&blob(&manifest.config))?)?;
+        let (config, layers) = if blobs.has("index.json") { blobs.oci()? } else { blobs.docker()? };
+        let config = serde_json::from_slice(&blobs.read(&config)?)?;
         let mut files = BTreeMap::new();
-        for layer in &manifest.layers {
-            apply(&mut files, blobs.open(&blob(layer))?)?;
+        for layer in &layers {
+            apply(&mut files, blobs.open(layer)?)?;
         }
         Ok(Self { config, files })
     }
@@ -86,6 +92,25 @@ impl<'a> Blobs<'a> {
             places.insert(plain(&entry.path()?), (entry.raw_file_position(), entry.size()));
         }
         Ok(Self { archive, places })
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.places.contains_key(Path::new(path))
+    }
+
+    /// Where the configuration and the layers of its first image are, lowest first.
+    fn oci(&self) -> io::Result<(PathBuf, Vec<PathBuf>)> {
+        let index: Index = serde_json::from_slice(&self.read(Path::new("index.json"))?)?;
+        let manifest = index.manifests.first().ok_or_else(|| io::Error::other("its index is empty"))?;
+        let manifest: Manifest = serde_json::from_slice(&self.read(&blob(manifest))?)?;
+        Ok((blob(&manifest.config), manifest.layers.iter().map(blob).collect()))
+    }
+
+    /// The same of docker's own format.
+    fn docker(&self) -> io::Result<(PathBuf, Vec<PathBuf>)> {
+        let images: Vec<DockerImage> = serde_json::from_slice(&self.read(Path::new("manifest.json"))?)?;
+        let image = images.into_iter().next().ok_or_else(|| io::Error::other("its manifest is empty"))?;
+        Ok((image.config, image.layers))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read>> {

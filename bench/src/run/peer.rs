@@ -1,0 +1,214 @@
+//! Other builders: how each is asked to build, and how its image is had for checking.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Another builder, found on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    /// Its name on the command line and in tables.
+    pub name: String,
+    /// What it says of its version.
+    pub version: Option<String>,
+    way: Way,
+}
+
+/// How it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Way {
+    /// `docker build`, with `DOCKER_BUILDKIT` set to this.
+    Docker(&'static str),
+    /// `docker buildx build`.
+    Buildx,
+    /// `buildctl build`.
+    Buildctl,
+    /// `buildah build`.
+    Buildah,
+    /// `podman build`.
+    Podman,
+    /// kaniko's executor at this path.
+    Kaniko(PathBuf),
+    /// A shell command.
+    Template(String),
+}
+
+/// Why there is no such peer.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// A name that is none, and no template either.
+    #[error(
+        "no peer `{0}`: it takes docker-classic, docker-buildkit, buildx, buildctl, buildah, podman, kaniko, or NAME='COMMAND {{context}}'"
+    )]
+    Unknown(String),
+    /// It does not answer here.
+    #[error("`{command}` does not answer: {reason}")]
+    Absent {
+        /// What was tried.
+        command: String,
+        /// What came of it.
+        reason: String,
+    },
+    /// A template that does not say what to build.
+    #[error("the command of peer `{0}` has no {{context}} in it")]
+    NoContext(String),
+}
+
+impl Peer {
+    /// The peer of that name, asked for its version; or NAME=COMMAND, a template for the shell in
+    /// which `{context}`, `{no_cache}` (`--no-cache` or nothing) and `{tag}` are filled in.
+    pub fn find(text: &str) -> Result<Self, PeerError> {
+        if let Some((name, command)) = text.split_once('=') {
+            if !command.contains("{context}") {
+                return Err(PeerError::NoContext(name.to_owned()));
+            }
+            return Ok(Self { name: name.to_owned(), version: None, way: Way::Template(command.to_owned()) });
+        }
+        let (way, ask): (_, &[&str]) = match text {
+            "docker-classic" => (Way::Docker("0"), &["docker", "version", "--format", "{{.Server.Version}}"]),
+            "docker-buildkit" => (Way::Docker("1"), &["docker", "version", "--format", "{{.Server.Version}}"]),
+            "buildx" => (Way::Buildx, &["docker", "buildx", "version"]),
+            "buildctl" => (Way::Buildctl, &["buildctl", "debug", "info"]),
+            "buildah" => (Way::Buildah, &["buildah", "--version"]),
+            "podman" => (Way::Podman, &["podman", "--version"]),
+            "kaniko" => (Way::Kaniko("/kaniko/executor".into()), &["/kaniko/executor", "version"]),
+            _ => return Err(PeerError::Unknown(text.to_owned())),
+        };
+        let absent = |reason: String| PeerError::Absent { command: ask.join(" "), reason };
+        let output = Command::new(ask[0]).args(&ask[1..]).output().map_err(|error| absent(error.to_string()))?;
+        if !output.status.success() {
+            return Err(absent(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        }
+        let said = String::from_utf8_lossy(&output.stdout);
+        let version = said.lines().next().map(|line| line.trim().to_owned());
+        Ok(Self { name: text.to_owned(), version, way })
+    }
+
+    /// The command that builds `context` and names the image `tag`. `bases` holds OCI layouts by name,
+    /// for those that cannot be given images beforehand; `archive` is where kaniko and buildctl write.
+    pub(super) fn command(
+        &self,
+        context: &Path,
+        tag: &str,
+        no_cache: bool,
+        bases: Option<&Path>,
+        archive: &Path,
+    ) -> Command {
+        let cold = no_cache.then_some("--no-cache");
+        let mut command;
+        match &self.way {
+            Way::Docker(buildkit) => {
+                command = Command::new("docker");
+                command.env("DOCKER_BUILDKIT", buildkit).args(["build", "--network=host"]).args(cold);
+                if *buildkit == "1" {
+                    command.arg("--progress=plain");
+                }
+                command.args(["-t", tag]).arg(context);
+            }
+            Way::Buildx => {
+                command = Command::new("docker");
+                command
+                    .args(["buildx", "build", "--load", "--progress=rawjson", "--network=host"])
+                    .args(cold)
+                    .args(["-t", tag])
+                    .arg(context);
+            }
+            Way::Buildctl => {
+                let local = |what: &str| {
+                    let mut text = OsString::from(format!("{what}="));
+                    text.push(context);
+                    text
+                };
+                command = Command::new("buildctl");
+                command.args(["build", "--progress=rawjson", "--frontend=dockerfile.v0"]).args(cold);
+                command.arg("--local").arg(local("context")).arg("--local").arg(local("dockerfile"));
+                for (name, layout) in layouts(bases) {
+                    command.arg("--oci-layout").arg(format!("{name}={}", layout.display()));
+                    command.arg("--opt").arg(format!("context:{name}=oci-layout://{name}:latest"));
+                }
+                command.arg("--output").arg(format!("type=oci,dest={}", archive.display()));
+            }
+            Way::Buildah => {
+                command = Command::new("buildah");
+                command.args(["build", "--layers", "--network=host"]).args(cold).args(["-t", tag]).arg(context);
+            }
+            Way::Podman => {
+                command = Command::new("podman");
+                command.args(["build", "--layers", "--network=host"]).args(cold).args(["-t", tag]).arg(context);
+            }
+            Way::Kaniko(executor) => {
+                command = Command::new(executor);
+                command.args(["--no-push", "--cleanup"]).arg(format!("--context=dir://{}", context.display()));
+                command.arg(format!("--destination={tag}")).arg(format!("--tar-path={}", archive.display()));
+            }
+            Way::Template(template) => {
+                let filled = template
+                    .replace("{context}", &context.display().to_string())
+                    .replace("{no_cache}", cold.unwrap_or_default())
+                    .replace("{tag}", tag);
+                command = Command::new("/bin/sh");
+                command.arg("-c").arg(filled);
+            }
+        }
+        command
+    }
+
+    /// The command that writes the image `tag` to `archive`; none where building has written it there,
+    /// or where the builder cannot be asked.
+    pub(super) fn save(&self, tag: &str, archive: &Path) -> Option<Command> {
+        let mut command = Command::new("docker");
+        match &self.way {
+            Way::Docker(_) | Way::Buildx => command.args(["save", tag, "-o"]).arg(archive),
+            Way::Buildah => {
+                command = Command::new("buildah");
+                command.args(["push", tag]).arg(format!("oci-archive:{}", archive.display()))
+            }
+            Way::Podman => {
+                command = Command::new("podman");
+                command.args(["save", "--format=oci-archive", "-o"]).arg(archive).arg(tag)
+            }
+            Way::Buildctl | Way::Kaniko(_) | Way::Template(_) => return None,
+        };
+        Some(command)
+    }
+
+    /// Whether its image can be looked at.
+    pub(super) fn can_be_checked(&self) -> bool {
+        !matches!(self.way, Way::Template(_))
+    }
+}
+
+/// The OCI layouts in a folder: (name, path).
+fn layouts(bases: Option<&Path>) -> Vec<(String, PathBuf)> {
+    let entries = bases.and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    let layout = |entry: std::fs::DirEntry| {
+        let path = entry.path();
+        path.join("index.json").is_file().then(|| (entry.file_name().to_string_lossy().into_owned(), path))
+    };
+    entries.filter_map(layout).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_filled_in() {
+        let peer = Peer::find("mine=build {no_cache} -t {tag} {context}").unwrap();
+        let command = |no_cache| {
+            let command = peer.command(Path::new("/ctx"), "t:1", no_cache, None, Path::new("/a.tar"));
+            command.get_args().last().unwrap().to_string_lossy().into_owned()
+        };
+        assert_eq!(
+            (command(true), command(false)),
+            ("build --no-cache -t t:1 /ctx".into(), "build  -t t:1 /ctx".into())
+        );
+        assert!(!peer.can_be_checked());
+    }
+
+    #[test]
+    fn what_is_no_peer_is_said() {
+        assert!(matches!(Peer::find("nix"), Err(PeerError::Unknown(_))));
+        assert!(matches!(Peer::find("mine=build ."), Err(PeerError::NoContext(_))));
+    }
+}
