@@ -8,7 +8,8 @@ pub use arguments::{Arguments, ProgressMode};
 use super::{Failure, explain, observe, profile, progress};
 use buildscope_builder::build::{self, BuildError, Built, Engine, Outcome};
 use buildscope_builder::execute::sandbox::{self, Isolation, Zygote};
-use buildscope_builder::storage::{Store, StoreOptions};
+use buildscope_builder::image::Reference;
+use buildscope_builder::storage::Store;
 use buildscope_record::{self as record, Collector, Phase};
 use miette::{IntoDiagnostic, WrapErr};
 use options::Options;
@@ -32,7 +33,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let profile = profile::Profile::start(options.pprof.as_deref())?;
     let collector = Collector::start(began);
     let opened = Instant::now();
-    let store = Store::open(&options.root, StoreOptions::default()).map_err(Failure::internal)?;
+    let store = Store::open(&options.root, options.store.clone()).map_err(Failure::internal)?;
     let engine = Engine { store, zygote };
     // Whatever comes before the first word of the Dockerfile is read.
     collector.interval(Phase::SandboxSetup, None, None, began, opened);
@@ -116,6 +117,11 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
     };
     if let Some(path) = &options.iidfile {
         write_text(path, &id(&built))?;
+    }
+    if let Some(path) = &options.metadata_file {
+        let names: Vec<Reference> = options.request.tags.iter().filter_map(|tag| tag.parse().ok()).collect();
+        let written = built.exported.first().map_or(Ok(()), |exported| exported.write_metadata(&names, path));
+        written.into_diagnostic().map_err(Failure::Usage)?;
     }
     if options.request.outputs.iter().all(|output| !output.contains("dest=-")) {
         super::say(&format!("{}\n", id(&built)));

@@ -5,6 +5,7 @@ use crate::cli::Failure;
 use buildscope_builder::build::{DockerfileInput, Request};
 use buildscope_builder::execute::run::RunOptions;
 use buildscope_builder::schedule::Policy;
+use buildscope_builder::storage::{DriverChoice, StoreOptions};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Options {
     pub(super) request: Request,
     pub(super) root: PathBuf,
+    pub(super) store: StoreOptions,
     pub(super) progress: ProgressMode,
     pub(super) iidfile: Option<PathBuf>,
     pub(super) metadata_file: Option<PathBuf>,
@@ -27,6 +29,7 @@ impl Arguments {
     pub(super) fn resolve(self) -> Result<Options, Failure> {
         self.refuse_what_is_not_there()?;
         let policy: Policy = self.policy.parse().into_diagnostic().map_err(Failure::Usage)?;
+        let driver: DriverChoice = driver(&self.driver)?;
         let dockerfile = self.dockerfile()?;
         if self.context == Path::new("-") {
             return Err(refused("a context from standard input (`-`)"));
@@ -60,6 +63,7 @@ impl Arguments {
                 context: self.context,
             },
             root: self.root.resolve()?,
+            store: StoreOptions { driver, ..StoreOptions::default() },
             progress: match self.progress {
                 _ if self.quiet => ProgressMode::Quiet,
                 ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Tty,
@@ -92,7 +96,7 @@ impl Arguments {
 
     /// No flag is silently ignored: what has no effect yet is an error.
     fn refuse_what_is_not_there(&self) -> Result<(), Failure> {
-        let flags: [(&str, bool); 17] = [
+        let flags: [(&str, bool); 16] = [
             ("--no-cache-filter", !self.no_cache_filter.is_empty()),
             ("--pull", self.pull),
             ("--push", self.push),
@@ -108,7 +112,6 @@ impl Arguments {
             ("--memory", self.memory.is_some()),
             ("--cpus", self.cpus.is_some()),
             ("--timeout", self.timeout.is_some()),
-            ("--driver", self.driver != "auto"),
             ("--executor", self.executor != "native"),
         ];
         flags.into_iter().find(|flag| flag.1).map_or(Ok(()), |(name, _)| Err(refused(name)))
@@ -117,6 +120,22 @@ impl Arguments {
 
 fn refused(what: &str) -> Failure {
     Failure::usage(miette!("{what} is not supported yet"))
+}
+
+fn driver(name: &str) -> Result<DriverChoice, Failure> {
+    Ok(match name {
+        "auto" => DriverChoice::Auto,
+        "erofs" => DriverChoice::Erofs,
+        "overlay" => DriverChoice::Overlay,
+        "fuse-overlayfs" => DriverChoice::FuseOverlayfs,
+        "btrfs" => DriverChoice::Btrfs,
+        "copy" => DriverChoice::Copy,
+        _ => {
+            return Err(Failure::usage(miette!(
+                "`{name}` is no storage driver: it takes auto, erofs, overlay, fuse-overlayfs, btrfs or copy"
+            )));
+        }
+    })
 }
 
 /// `NAME=value`; a bare `NAME` takes its value from the environment, and is nothing where that has none (as docker does it).
