@@ -3,7 +3,7 @@
 use super::docker_load::load;
 use super::export::{Export, Exported, Format, export_directory, export_tar};
 use super::local::Images;
-use super::{Destination, Image, ImageError, Output, OutputKind, Platform, Reference, ensure_layers};
+use super::{Destination, Image, ImageError, Output, OutputKind, Platform, Reference, Registries, ensure_layers};
 use crate::storage::Store;
 use buildscope_record::{Digest, Probe};
 use std::path::Path;
@@ -19,6 +19,8 @@ pub struct Delivery<'a> {
     pub names: &'a [Reference],
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<i64>,
+    /// Where images are pushed through.
+    pub registries: &'a Registries,
 }
 
 impl Delivery<'_> {
@@ -64,7 +66,11 @@ impl Delivery<'_> {
                 Ok(kept)
             }
             OutputKind::Image { push: true } => {
-                Err(ImageError::malformed("--output", "pushing to a registry is not built yet"))
+                let exported = export(Format::Oci).to_registry(self.store, self.registries, probe)?;
+                let kept = self.keep()?;
+                let images = Images::of(self.store);
+                names.iter().try_for_each(|name| images.name(name, &kept.target))?;
+                Ok(exported)
             }
             OutputKind::CacheOnly => self.keep(),
         }

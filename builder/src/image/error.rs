@@ -62,6 +62,9 @@ pub enum ImageError {
     )]
     NoBusybox { fault: String },
 
+    #[error("registry {registry}: {fault}")]
+    Registry { registry: String, fault: String },
+
     #[error("cannot write {what}: {source}")]
     Write { what: String, source: io::Error },
 

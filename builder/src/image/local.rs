@@ -135,6 +135,11 @@ impl Images {
         Ok(digest)
     }
 
+    /// A document that is kept here. One that is damaged is as good as none.
+    pub(crate) fn document(&self, digest: &Digest) -> Option<Vec<u8>> {
+        fs::read(self.document_path(digest)).ok().filter(|bytes| Digest::of(bytes) == *digest)
+    }
+
     /// A small file beside the images: what was found out once.
     pub(crate) fn note<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ImageError> {
         self.remembered(&self.root.join(name))

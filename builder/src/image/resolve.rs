@@ -1,12 +1,12 @@
 //! From a reference in a Dockerfile to an image: the places are asked in order.
 //!
-//! Named contexts first (`--build-context`), then the store's own images, then the embedded busybox.
-//! What is in none of them is refused with a sentence that says what would help.
+//! Named contexts first (`--build-context`), then the store's own images, then the embedded busybox,
+//! then registries. What is in none of them is refused with a sentence that says what would help.
 
 use super::base::busybox;
 use super::local::Images;
 use super::unpack::ensure_layers;
-use super::{ImageError, LayoutImage, Platform, Reference, ResolvedImage};
+use super::{ImageError, LayoutImage, Platform, Reference, Registries, ResolvedImage};
 use crate::storage::{Layer, Store};
 use buildscope_record::{Digest, Phase, Probe};
 use std::collections::{BTreeMap, HashMap};
@@ -41,6 +41,7 @@ pub struct Resolver {
     store: Store,
     images: Images,
     named: BTreeMap<String, NamedImage>,
+    registries: Option<Registries>,
     probe: Probe,
     found: Mutex<HashMap<(String, Platform), Arc<Found>>>,
 }
@@ -55,7 +56,19 @@ impl Resolver {
     /// A resolver over this store. `named` has the named contexts that are images, by name as given.
     pub fn new(store: &Store, named: impl IntoIterator<Item = (String, NamedImage)>, probe: Probe) -> Self {
         let named = named.into_iter().map(|(name, image)| (familiar(&name), image)).collect();
-        Self { store: store.clone(), images: Images::of(store), named, probe, found: Mutex::default() }
+        Self {
+            store: store.clone(),
+            images: Images::of(store),
+            named,
+            registries: None,
+            probe,
+            found: Mutex::default(),
+        }
+    }
+
+    /// Asks registries for what is nowhere else.
+    pub fn with_registries(self, registries: Registries) -> Self {
+        Self { registries: Some(registries), ..self }
     }
 
     /// The image of that name for that platform. Its documents are read, its layers not.
@@ -140,7 +153,15 @@ impl Resolver {
                 }),
             };
         }
-        Err(ImageError::NotFound { reference: reference.to_owned(), hint: self.hint(&parsed) })
+        let not_found =
+            |why: String| ImageError::NotFound { reference: reference.to_owned(), hint: self.hint(&parsed) + &why };
+        match self.registries.as_ref().map(|registries| registries.pull(&parsed, platform, &self.images)) {
+            None => Err(not_found(String::new())),
+            Some(Err(ImageError::Registry { registry, fault })) => {
+                Err(not_found(format!(". Registry {registry}: {fault}")))
+            }
+            Some(pulled) => pulled,
+        }
     }
 
     /// What is here under nearly that name.

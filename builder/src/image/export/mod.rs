@@ -6,6 +6,7 @@
 mod clamp;
 mod destination;
 mod files;
+mod registry;
 mod sink;
 mod transform;
 
@@ -81,42 +82,21 @@ impl Export<'_> {
     }
 
     fn write(&self, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Exported, ImageError> {
-        let layers = self.layers(store, sink, probe)?;
-        let (mut manifests, mut configs, mut saved) = (Vec::new(), Vec::new(), Vec::new());
-        for image in self.images {
-            let (manifest, config_bytes) = self.documents(image, &layers);
-            sink.blob(&manifest.config.digest, &config_bytes)?;
-            let bytes = manifest.to_bytes();
-            let mut descriptor = Descriptor::of(&manifest.media_type, &bytes);
-            sink.blob(&descriptor.digest, &bytes)?;
-            descriptor.platform =
-                Some(Platform::new(&image.config.os, &image.config.architecture, image.config.variant.as_deref()));
-            descriptor.annotations.clone_from(&self.options.descriptor_annotations);
-            saved.push(self.saved(&manifest));
-            manifests.push(descriptor);
-            configs.push(manifest.config);
+        let written = self.layers(store, sink, probe)?;
+        let layers: Vec<_> = self.images.iter().map(|image| self.blobs(image, &written)).collect();
+        let documents = self.all_documents(&layers);
+        for (descriptor, bytes) in documents.configs.iter().chain(&documents.manifests).chain(&documents.index) {
+            sink.blob(&descriptor.digest, bytes)?;
         }
-        let target = match &manifests[..] {
-            [only] => only.clone(),
-            several => {
-                let index = Index {
-                    schema_version: 2,
-                    media_type: if self.oci_types() { media::OCI_INDEX } else { media::DOCKER_LIST }.into(),
-                    manifests: several.to_vec(),
-                    annotations: self.options.index_annotations.clone(),
-                };
-                let bytes = index.to_bytes();
-                let descriptor = Descriptor::of(&index.media_type, &bytes);
-                sink.blob(&descriptor.digest, &bytes)?;
-                descriptor
-            }
-        };
         if self.format == Format::Docker {
+            let saved: Vec<_> =
+                documents.configs.iter().zip(&layers).map(|((config, _), layers)| self.saved(config, layers)).collect();
             sink.file("manifest.json", &compact(&saved))?;
         }
-        sink.file("index.json", &compact(&self.top(&target)))?;
+        let exported = documents.exported();
+        sink.file("index.json", &compact(&self.top(&exported.target)))?;
         sink.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-        Ok(Exported { target, manifests, configs })
+        Ok(exported)
     }
 
     /// Writes every layer once, and says what each became.
@@ -168,25 +148,56 @@ impl Export<'_> {
         }
     }
 
-    fn documents(&self, image: &Image, layers: &Layers) -> (Manifest, Vec<u8>) {
-        let written =
-            |(number, diff_id): (usize, &Digest)| layers[&(*diff_id, self.transform(number < image.base_layers))];
-        let written: Vec<Written> = image.config.rootfs.diff_ids.iter().enumerate().map(written).collect();
-        let mut image = image.clone();
-        image.config.rootfs.diff_ids = written.iter().map(|layer| layer.diff_id).collect();
-        let config = image.config_bytes();
-        let (manifest, config_type, layer_type) = match (self.oci_types(), self.transform(false).encoding) {
-            (true, encoding) => (media::OCI_MANIFEST, media::OCI_CONFIG, encoding.oci_layer()),
-            (false, encoding) => (media::DOCKER_MANIFEST, media::DOCKER_CONFIG, encoding.docker_layer()),
+    /// What an image's layers are in this export.
+    fn blobs(&self, image: &Image, layers: &Layers) -> Vec<LayerBlob> {
+        let media = |encoding: Encoding| if self.oci_types() { encoding.oci_layer() } else { encoding.docker_layer() };
+        let blob = |(number, diff_id): (usize, &Digest)| {
+            let transform = self.transform(number < image.base_layers);
+            let Written { diff_id, digest, size } = layers[&(*diff_id, transform)];
+            LayerBlob { descriptor: Descriptor::new(&media(transform.encoding), digest, size), diff_id }
         };
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: manifest.into(),
-            config: Descriptor::of(config_type, &config),
-            layers: written.iter().map(|layer| Descriptor::new(&layer_type, layer.digest, layer.size)).collect(),
-            annotations: self.options.manifest_annotations.clone(),
+        image.config.rootfs.diff_ids.iter().enumerate().map(blob).collect()
+    }
+
+    /// Configurations, manifests and index over the layers of each image.
+    fn all_documents(&self, layers: &[Vec<LayerBlob>]) -> Documents {
+        let (manifest_type, config_type, index_type) = match self.oci_types() {
+            true => (media::OCI_MANIFEST, media::OCI_CONFIG, media::OCI_INDEX),
+            false => (media::DOCKER_MANIFEST, media::DOCKER_CONFIG, media::DOCKER_LIST),
         };
-        (manifest, config)
+        let (mut configs, mut manifests) = (Vec::new(), Vec::new());
+        for (image, layers) in self.images.iter().zip(layers) {
+            let mut image = image.clone();
+            image.config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
+            let config = image.config_bytes();
+            let manifest = Manifest {
+                schema_version: 2,
+                media_type: manifest_type.into(),
+                config: Descriptor::of(config_type, &config),
+                layers: layers.iter().map(|layer| layer.descriptor.clone()).collect(),
+                annotations: self.options.manifest_annotations.clone(),
+            };
+            let bytes = manifest.to_bytes();
+            let config_of = &image.config;
+            let descriptor = Descriptor {
+                annotations: self.options.descriptor_annotations.clone(),
+                platform: Some(Platform::new(&config_of.os, &config_of.architecture, config_of.variant.as_deref())),
+                ..Descriptor::of(manifest_type, &bytes)
+            };
+            configs.push((manifest.config, config));
+            manifests.push((descriptor, bytes));
+        }
+        let index = (manifests.len() > 1).then(|| {
+            let index = Index {
+                schema_version: 2,
+                media_type: index_type.into(),
+                manifests: manifests.iter().map(|(descriptor, _)| descriptor.clone()).collect(),
+                annotations: self.options.index_annotations.clone(),
+            };
+            let bytes = index.to_bytes();
+            (Descriptor::of(index_type, &bytes), bytes)
+        });
+        Documents { configs, manifests, index }
     }
 
     fn oci_types(&self) -> bool {
@@ -211,7 +222,7 @@ impl Export<'_> {
         Index { schema_version: 2, media_type: media::OCI_INDEX.into(), manifests, annotations: Annotations::new() }
     }
 
-    fn saved(&self, manifest: &Manifest) -> Saved {
+    fn saved(&self, config: &Descriptor, layers: &[LayerBlob]) -> Saved {
         let path = |descriptor: &Descriptor| format!("blobs/sha256/{}", descriptor.digest.hex());
         let tag = |name: &Reference| {
             let familiar = name.familiar();
@@ -221,10 +232,43 @@ impl Export<'_> {
             }
         };
         Saved {
-            config: path(&manifest.config),
+            config: path(config),
             repo_tags: self.names.iter().map(tag).collect(),
-            layers: manifest.layers.iter().map(path).collect(),
+            layers: layers.iter().map(|layer| path(&layer.descriptor)).collect(),
         }
+    }
+}
+
+/// A layer in an export.
+#[derive(Clone, Debug)]
+struct LayerBlob {
+    descriptor: Descriptor,
+    /// Of the tar in it, which is not the store's where times were rewritten.
+    diff_id: Digest,
+}
+
+/// All documents of an export, with their bytes.
+struct Documents {
+    configs: Vec<(Descriptor, Vec<u8>)>,
+    manifests: Vec<(Descriptor, Vec<u8>)>,
+    /// Where there are several images.
+    index: Option<(Descriptor, Vec<u8>)>,
+}
+
+impl Documents {
+    fn exported(&self) -> Exported {
+        let only =
+            |documents: &[(Descriptor, Vec<u8>)]| documents.iter().map(|(descriptor, _)| descriptor.clone()).collect();
+        let (manifests, configs): (Vec<Descriptor>, _) = (only(&self.manifests), only(&self.configs));
+        let target = self.index.iter().chain(&self.manifests).map(|(descriptor, _)| descriptor.clone()).next();
+        // Without images there is nothing to name; an export has one at least.
+        let target = target.unwrap_or_else(|| Descriptor::of(media::OCI_INDEX, b""));
+        Exported { target, manifests, configs }
+    }
+
+    /// Each after what it names.
+    fn manifests_in_order(&self) -> Vec<(Descriptor, Vec<u8>)> {
+        self.manifests.iter().chain(&self.index).cloned().collect()
     }
 }
 

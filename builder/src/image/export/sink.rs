@@ -25,6 +25,13 @@ pub(crate) struct Region {
     path: Option<PathBuf>,
 }
 
+impl Region {
+    /// A whole file.
+    pub(crate) fn of(file: File) -> Self {
+        Self { file: Arc::new(file), at: 0, path: None }
+    }
+}
+
 /// Takes blobs and the few named files around them.
 pub(crate) trait Sink {
     /// Room for a blob of that size in bytes, whose digest may not be known yet.

@@ -1,0 +1,231 @@
+//! Images to registries: what is there already is not sent, what is nearby is mounted, the rest goes in chunks.
+
+use super::super::document::Descriptor;
+use super::super::{ImageError, Reference};
+use super::client::{Access, Registries, Repository};
+use buildscope_record::{Digest, Phase, Probe, Quantity};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use ureq::http::{Method, StatusCode};
+
+/// How much is sent in a request; what a broken connection loses at most. Distribution's registry wants at least 5 MiB
+/// for chunks that it puts into an object store.
+const CHUNK: u64 = 16 << 20;
+/// How often a chunk is sent before the upload is given up.
+const CHUNK_ATTEMPTS: u32 = 5;
+/// How many blobs travel at a time.
+const STREAMS: usize = 4;
+
+/// A blob to be sent.
+#[derive(Debug)]
+pub(crate) struct Cargo {
+    /// What it is.
+    pub(crate) descriptor: Descriptor,
+    /// Where it is known to be on the same registry: a repository to mount it from.
+    pub(crate) from: Option<String>,
+    /// Its bytes, asked for only if they are needed.
+    pub(crate) source: Source,
+}
+
+/// A blob's bytes.
+pub(crate) enum Source {
+    /// In memory.
+    Bytes(Vec<u8>),
+    /// Made when it is needed: a file that begins with the blob.
+    Made(Box<Make>),
+}
+
+/// Makes a blob.
+type Make = dyn Fn() -> Result<File, ImageError> + Send + Sync;
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::Made(_) => f.write_str("Made"),
+        }
+    }
+}
+
+impl Registries {
+    /// Sends blobs, then manifests (each after what it names), the last under the reference's tag.
+    pub(crate) fn push(
+        &self,
+        reference: &Reference,
+        blobs: &[Cargo],
+        manifests: &[(Descriptor, Vec<u8>)],
+        probe: &Probe,
+    ) -> Result<(), ImageError> {
+        let span = probe.phase(Phase::Push);
+        span.detail(&reference.to_string());
+        let repository = self.repository(&reference.registry, &reference.repository)?;
+        let Some(((top, _), _)) = manifests.split_last() else { return Ok(()) };
+        let tag = reference.tag_or_latest();
+        if repository.manifest_digest(tag)? == Some(top.digest) {
+            // The tag leads to this very image: a registry has all that its manifests name.
+            return Ok(());
+        }
+        let sent = AtomicU64::new(0);
+        in_parallel(blobs, |cargo| {
+            sent.fetch_add(repository.send(cargo)?, Ordering::Relaxed);
+            Ok(())
+        })?;
+        span.quantity(Quantity::BytesRead, sent.into_inner());
+        for (number, (descriptor, bytes)) in manifests.iter().enumerate() {
+            let name = if number + 1 == manifests.len() { tag.to_owned() } else { descriptor.digest.to_string() };
+            repository.put_manifest(&name, descriptor, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// Works on all items, a few at a time; the first failure ends it.
+fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<(), ImageError> + Sync) -> Result<(), ImageError> {
+    let (next, failure) = (AtomicUsize::new(0), Mutex::new(None));
+    let run = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = work(item) {
+                next.store(items.len(), Ordering::Relaxed);
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..STREAMS.min(items.len()) {
+            scope.spawn(run);
+        }
+        run();
+    });
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+impl Repository {
+    /// The digest that a tag leads to, if the registry says so.
+    fn manifest_digest(&self, tag: &str) -> Result<Option<Digest>, ImageError> {
+        let accept = super::pull::ACCEPT.join(", ");
+        let url = self.url(&format!("manifests/{tag}"));
+        let response = self.request(Access::Push, &Method::HEAD, &url, &[("Accept", &accept)], &[])?;
+        let digest =
+            response.headers().get("docker-content-digest").and_then(|value| value.to_str().ok()?.parse().ok());
+        Ok(digest.filter(|_| response.status() == StatusCode::OK))
+    }
+
+    /// Makes sure that the registry has the blob. Gives the bytes that had to be sent.
+    fn send(&self, cargo: &Cargo) -> Result<u64, ImageError> {
+        let Descriptor { digest, size, .. } = &cargo.descriptor;
+        let head = self.request(Access::Push, &Method::HEAD, &self.url(&format!("blobs/{digest}")), &[], &[])?;
+        if head.status() == StatusCode::OK {
+            return Ok(0);
+        }
+        let mount = cargo.from.as_ref().map(|from| format!("?mount={digest}&from={from}")).unwrap_or_default();
+        let begin = || {
+            let url = self.url(&format!("blobs/uploads/{mount}"));
+            self.request(Access::Push, &Method::POST, &url, &[], &[])
+        };
+        let mut response = begin()?;
+        match response.status() {
+            // Mounted.
+            StatusCode::CREATED => return Ok(0),
+            StatusCode::ACCEPTED => {}
+            _ => return Err(self.refusal(&format!("it takes no blob into {}", self.name), &mut response)),
+        }
+        let location = self.location(&response, "an upload")?;
+        match &cargo.source {
+            Source::Bytes(bytes) => self.upload(location, digest, *size, |buffer, at| {
+                buffer.copy_from_slice(&bytes[at as usize..at as usize + buffer.len()]);
+                Ok(())
+            }),
+            Source::Made(make) => {
+                let file = make()?;
+                self.upload(location, digest, *size, |buffer, at| file.read_exact_at(buffer, at))
+            }
+        }?;
+        Ok(*size)
+    }
+
+    /// Sends a blob chunk by chunk; a chunk that breaks is sent again from where the registry says it is.
+    fn upload(
+        &self,
+        mut location: String,
+        digest: &Digest,
+        size: u64,
+        read: impl Fn(&mut [u8], u64) -> io::Result<()>,
+    ) -> Result<(), ImageError> {
+        let what = || format!("it does not take blob {digest}");
+        let failed = |source| ImageError::Read { origin: digest.to_string(), source };
+        let (mut at, mut attempts) = (0, 0);
+        let mut buffer = vec![0; CHUNK.min(size) as usize];
+        while at < size {
+            let chunk = &mut buffer[..CHUNK.min(size - at) as usize];
+            read(chunk, at).map_err(failed)?;
+            let range = format!("{at}-{}", at + chunk.len() as u64 - 1);
+            let headers = [("Content-Type", "application/octet-stream"), ("Content-Range", &range)];
+            let mut response = self.request(Access::Push, &Method::PATCH, &location, &headers, chunk)?;
+            match response.status() {
+                StatusCode::ACCEPTED => {
+                    location = self.location(&response, "a chunk")?;
+                    at += chunk.len() as u64;
+                    attempts = 0;
+                }
+                // A retried chunk may have arrived the first time, or in part.
+                _ if attempts < CHUNK_ATTEMPTS => {
+                    attempts += 1;
+                    let status = self.request(Access::Push, &Method::GET, &location, &[], &[])?;
+                    if status.status() != StatusCode::NO_CONTENT {
+                        return Err(self.refusal(&what(), &mut response));
+                    }
+                    at = received(status.headers().get("range").and_then(|value| value.to_str().ok()));
+                    location = self.location(&status, "an upload")?;
+                }
+                _ => return Err(self.refusal(&what(), &mut response)),
+            }
+        }
+        let separator = if location.contains('?') { '&' } else { '?' };
+        let url = format!("{location}{separator}digest={digest}");
+        let mut response = self.request(Access::Push, &Method::PUT, &url, &[], &[])?;
+        match response.status() {
+            StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(()),
+            _ => Err(self.refusal(&what(), &mut response)),
+        }
+    }
+
+    fn put_manifest(&self, name: &str, descriptor: &Descriptor, bytes: &[u8]) -> Result<(), ImageError> {
+        let url = self.url(&format!("manifests/{name}"));
+        let headers = [("Content-Type", descriptor.media_type.as_str())];
+        let mut response = self.request(Access::Push, &Method::PUT, &url, &headers, bytes)?;
+        match response.status() {
+            StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED => Ok(()),
+            _ => Err(self.refusal(&format!("it does not take the manifest `{name}`"), &mut response)),
+        }
+    }
+
+    fn location(&self, response: &ureq::http::Response<ureq::Body>, what: &str) -> Result<String, ImageError> {
+        let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+        let fault = || ImageError::Registry {
+            registry: self.registry().to_owned(),
+            fault: format!("it gives {what} no place"),
+        };
+        Ok(self.locate(location.ok_or_else(fault)?))
+    }
+}
+
+/// How many bytes an upload has, by its `Range: 0-N` (which for none says `0-0`, as for one: then one is sent again).
+fn received(range: Option<&str>) -> u64 {
+    let last = range.and_then(|range| range.trim_start_matches("bytes=").split_once('-')?.1.parse::<u64>().ok());
+    last.filter(|last| *last > 0).map_or(0, |last| last + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_an_upload() {
+        assert_eq!(received(Some("0-1023")), 1024);
+        assert_eq!(received(Some("bytes=0-9")), 10);
+        assert_eq!((received(Some("0-0")), received(None)), (0, 0));
+    }
+}
