@@ -31,8 +31,13 @@ pub(super) fn deliver(
     let image = assemble(solver, request);
     span.end();
     let images = [image];
-    let delivery =
-        Delivery { store: &solver.engine.store, images: &images, names: &names, epoch: request.source_date_epoch };
+    let delivery = Delivery {
+        store: &solver.engine.store,
+        images: &images,
+        names: &names,
+        epoch: request.source_date_epoch,
+        registries: solver.images.registries(),
+    };
     let mut built = Built { config: Some(Digest::of(images[0].config_bytes())), ..Built::default() };
     for (output, text) in outputs.iter().zip(&request.outputs) {
         let task = |done| solver.progress.event(Event::Task { name: format!("exporting to {text}"), done });

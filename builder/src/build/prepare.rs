@@ -2,7 +2,7 @@
 
 use super::{BuildError, DockerfileInput, Engine, Request};
 use crate::dockerfile::{self, Ignore};
-use crate::image::{NamedImage, Platform, Resolver};
+use crate::image::{Credentials, NamedImage, Platform, Registries, Resolver};
 use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase};
 use crate::source::{Context, Verdict};
 use buildscope_record::{Phase, Probe, Quantity};
@@ -132,7 +132,9 @@ fn named_contexts(engine: &Engine, request: &Request, probe: &Probe) -> Result<N
             }
         }
     }
-    Ok((Resolver::new(&engine.store, images, probe.clone()), kinds, directories))
+    let registries = Registries::new(request.registries.clone(), Credentials::of_docker()?);
+    let resolver = Resolver::new(&engine.store, images, probe.clone()).with_registries(registries);
+    Ok((resolver, kinds, directories))
 }
 
 impl ImageResolver for Resolver {

@@ -1,6 +1,7 @@
 //! What a build is asked to do.
 
 use crate::execute::run::RunOptions;
+use crate::image::RegistryOptions;
 use crate::plan::BuildArgs;
 use crate::schedule::Policy;
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub struct Request {
     /// Times in the image are set to this, and with `rewrite-timestamp` file times are held below
     /// it: seconds since 1970.
     pub source_date_epoch: Option<i64>,
+    /// What is known of registries.
+    pub registries: RegistryOptions,
 }
 
 /// Where the Dockerfile comes from.

@@ -19,8 +19,8 @@ pub struct Delivery<'a> {
     pub names: &'a [Reference],
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<i64>,
-    /// Where images are pushed through.
-    pub registries: &'a Registries,
+    /// Through what images are pushed; none where nothing may go over the network.
+    pub registries: Option<&'a Registries>,
 }
 
 impl Delivery<'_> {
@@ -66,7 +66,9 @@ impl Delivery<'_> {
                 Ok(kept)
             }
             OutputKind::Image { push: true } => {
-                let exported = export(Format::Oci).to_registry(self.store, self.registries, probe)?;
+                let registries =
+                    self.registries.ok_or_else(|| ImageError::malformed("--output", "nothing is pushed offline"))?;
+                let exported = export(Format::Oci).to_registry(self.store, registries, probe)?;
                 let kept = self.keep()?;
                 let images = Images::of(self.store);
                 names.iter().try_for_each(|name| images.name(name, &kept.target))?;
@@ -115,11 +117,6 @@ impl Exported {
             metadata["image.name"] = names.join(",").into();
         }
         metadata
-    }
-
-    /// Writes `--iidfile`: the id without an end of line, as docker does.
-    pub fn write_id(&self, path: &Path) -> Result<(), ImageError> {
-        std::fs::write(path, self.id().to_string()).map_err(ImageError::file("write", path))
     }
 
     /// Writes `--metadata-file`.

@@ -101,6 +101,11 @@ impl Resolver {
         Ok(unpacked)
     }
 
+    /// The registries that are asked, if any are.
+    pub fn registries(&self) -> Option<&Registries> {
+        self.registries.as_ref()
+    }
+
     /// The store's own images.
     pub fn images(&self) -> &Images {
         &self.images

@@ -47,6 +47,9 @@ pub struct Arguments {
     /// Send the image to its registry: short for --output type=registry
     #[arg(long)]
     pub(super) push: bool,
+    /// Load the image into the docker daemon of this machine: short for --output type=docker
+    #[arg(long)]
+    pub(super) load: bool,
     /// Import a cache
     #[arg(long, value_name = "SPEC")]
     pub(super) cache_from: Vec<String>,
@@ -89,6 +92,19 @@ pub struct Arguments {
     /// Write the result's digests to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(super) metadata_file: Option<PathBuf>,
+
+    /// Do not verify this registry's certificate, and speak to it without TLS if it has none
+    #[arg(long, value_name = "HOST", help_heading = "Registries")]
+    pub(super) insecure_registry: Vec<String>,
+    /// Speak to this registry without TLS (those of this machine are tried anyway)
+    #[arg(long, value_name = "HOST", help_heading = "Registries")]
+    pub(super) plain_http: Vec<String>,
+    /// Ask this host first for a registry's images
+    #[arg(long, value_name = "REGISTRY=HOST", help_heading = "Registries")]
+    pub(super) registry_mirror: Vec<String>,
+    /// Trust the certificate authorities in this file as well (PEM)
+    #[arg(long, value_name = "FILE", help_heading = "Registries")]
+    pub(super) registry_ca: Vec<PathBuf>,
 
     /// How fine the parallelism is: serial, stages or instructions
     #[arg(long, value_name = "POLICY", default_value = "instructions", help_heading = "How it is built")]

@@ -4,9 +4,11 @@ use super::arguments::{Arguments, ProgressMode};
 use crate::cli::Failure;
 use buildscope_builder::build::{DockerfileInput, Request};
 use buildscope_builder::execute::run::RunOptions;
+use buildscope_builder::image::RegistryOptions;
 use buildscope_builder::schedule::Policy;
 use buildscope_builder::storage::{DriverChoice, StoreOptions};
 use miette::{IntoDiagnostic, WrapErr, miette};
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
@@ -37,14 +39,14 @@ impl Arguments {
         if !self.context.is_dir() {
             return Err(Failure::usage(miette!("the build context {} is no directory", self.context.display())));
         }
-        let build_args =
-            self.build_arg.iter().filter_map(|arg| build_arg(arg)).collect::<std::collections::BTreeMap<_, _>>();
+        let build_args = self.build_arg.iter().filter_map(|arg| build_arg(arg)).collect::<BTreeMap<_, _>>();
         let epoch = build_args.get("SOURCE_DATE_EPOCH").cloned().or_else(|| std::env::var("SOURCE_DATE_EPOCH").ok());
         let source_date_epoch = epoch.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose();
         let source_date_epoch = source_date_epoch
             .into_diagnostic()
             .wrap_err("SOURCE_DATE_EPOCH takes seconds since 1970")
             .map_err(Failure::Usage)?;
+        let (outputs, registries) = (self.outputs(), self.registries()?);
         Ok(Options {
             request: Request {
                 dockerfile,
@@ -58,7 +60,8 @@ impl Arguments {
                 jobs: self.jobs,
                 run: RunOptions::default(),
                 tags: self.tag,
-                outputs: self.output,
+                outputs,
+                registries,
                 source_date_epoch,
                 context: self.context,
             },
@@ -79,6 +82,26 @@ impl Arguments {
         })
     }
 
+    /// `--push` and `--load` are short for outputs.
+    fn outputs(&self) -> Vec<String> {
+        let short = [(self.push, "type=registry"), (self.load, "type=docker")];
+        let short = short.into_iter().filter(|(wanted, _)| *wanted).map(|(_, output)| output.to_owned());
+        self.output.iter().cloned().chain(short).collect()
+    }
+
+    fn registries(&self) -> Result<RegistryOptions, Failure> {
+        let mut mirrors = BTreeMap::<String, Vec<String>>::new();
+        for (registry, host) in pairs::<Vec<_>>("--registry-mirror", &self.registry_mirror)? {
+            mirrors.entry(registry).or_default().push(host);
+        }
+        Ok(RegistryOptions {
+            plain_http: self.plain_http.iter().cloned().collect(),
+            insecure: self.insecure_registry.iter().cloned().collect(),
+            mirrors,
+            authorities: self.registry_ca.clone(),
+        })
+    }
+
     fn dockerfile(&self) -> Result<DockerfileInput, Failure> {
         match &self.file {
             None => Ok(DockerfileInput::File(self.context.join("Dockerfile"))),
@@ -96,10 +119,9 @@ impl Arguments {
 
     /// No flag is silently ignored: what has no effect yet is an error.
     fn refuse_what_is_not_there(&self) -> Result<(), Failure> {
-        let flags: [(&str, bool); 16] = [
+        let flags: [(&str, bool); 15] = [
             ("--no-cache-filter", !self.no_cache_filter.is_empty()),
             ("--pull", self.pull),
-            ("--push", self.push),
             ("--cache-from", !self.cache_from.is_empty()),
             ("--cache-to", !self.cache_to.is_empty()),
             ("--secret", !self.secret.is_empty()),
