@@ -191,7 +191,8 @@ impl Solver {
     fn files(&self, step: &Step, probe: &Probe) -> Result<Files, BuildError> {
         let select = |op: &plan::Copy| -> Result<(Selection, Digest), BuildError> {
             let origin = self.origin(&op.from, probe)?;
-            let mut selection = Selection::of(op, &origin, probe).map_err(|error| self.failed(step, &error))?;
+            let mut selection = Selection::of(op, &origin, self.engine.store.blobs(), probe)
+                .map_err(|error| self.failed(step, &error))?;
             let digest = selection.digest(op, self.engine.store.blobs(), probe);
             Ok((selection, digest.map_err(|error| self.failed(step, &error))?))
         };
@@ -328,7 +329,8 @@ impl Solver {
             Some(selection) => selection,
             None => {
                 let origin = self.origin(&op.from, probe)?;
-                Selection::of(op, &origin, probe).map_err(|error| self.failed(step, &error))?
+                Selection::of(op, &origin, self.engine.store.blobs(), probe)
+                    .map_err(|error| self.failed(step, &error))?
             }
         };
         copy::copy(op, &selection, &below.layers, image::now(), &self.engine.store, probe)

@@ -4,16 +4,16 @@ use super::SourceError;
 use super::hash::{Facts, Hasher};
 use super::node::{Node, NodeKind, Status};
 use super::scan::{Filter, Scanner, Verdict};
-use super::stat_cache::{Record, StatCache};
+use super::stat_cache::{Identity, Memory, Record};
 use crate::storage::Content;
-use buildscope_record::{Phase, Probe, Quantity};
+use buildscope_record::{Digest, Phase, Probe, Quantity};
 use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, fstat, open};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A build context or a named context: a directory, scanned as far as someone looks.
 pub struct Context {
@@ -23,8 +23,7 @@ pub struct Context {
     filter: Option<Filter>,
     /// Bytes of files kept in memory.
     kept: AtomicU64,
-    cache_file: Option<PathBuf>,
-    cache: OnceLock<Mutex<Arc<StatCache>>>,
+    memory: Arc<Memory>,
 }
 
 impl Context {
@@ -42,9 +41,9 @@ impl Context {
         let fd = open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
         let stat = Status::from(&fstat(&fd).map_err(fail)?);
         let root = Node::new(OsString::new(), NodeKind::Directory, stat);
-        let cache_file = cache.map(|dir| StatCache::path(dir, &path));
+        let memory = Arc::new(Memory::new(cache, &path));
         let filter = filter.map(|filter| Box::new(filter) as Filter);
-        Ok(Self { fd, path, root, filter, kept: AtomicU64::new(0), cache_file, cache: OnceLock::new() })
+        Ok(Self { fd, path, root, filter, kept: AtomicU64::new(0), memory })
     }
 
     /// Where it is, absolute, without symbolic links.
@@ -90,15 +89,18 @@ impl Context {
     pub fn hash(&self, files: &[(&Node, &Path)], probe: &Probe) -> Result<(), SourceError> {
         let span = probe.phase(Phase::ContextHash);
         let files: Vec<_> = files.iter().filter(|(node, _)| node.facts.get().is_none()).collect();
-        let cache = Arc::clone(&self.cache());
+        let known = self.memory.known();
         let hasher = Hasher { root: self.fd.as_fd(), root_path: &self.path, kept: &self.kept };
         let (read, changed) = (AtomicU64::new(0), AtomicU64::new(0));
         let new: Vec<Option<Record>> = files
             .par_iter()
             .with_min_len(64)
             .map(|(node, path)| {
-                let (facts, record) = match cache.get(&node.stat) {
-                    Some(digest) => (Facts { digest, size: node.stat.size, capability: None, kept: None }, None),
+                let (facts, record) = match known.get(&Identity::from(&node.stat)) {
+                    Some(Record { digest, place, .. }) => (
+                        Facts { digest: *digest, size: node.stat.size, capability: None, kept: None, place: *place },
+                        None,
+                    ),
                     None => {
                         let (facts, record) = hasher.read(path, &node.stat)?;
                         read.fetch_add(facts.size, Ordering::Relaxed);
@@ -114,31 +116,26 @@ impl Context {
         let read = read.into_inner();
         span.quantity(Quantity::FilesWalked, files.len() as u64).quantity(Quantity::FilesChanged, changed.into_inner());
         span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, read);
-        let new: Vec<Record> = new.into_iter().flatten().collect();
-        if let (false, Some(path)) = (new.is_empty(), &self.cache_file) {
-            drop(cache);
-            let mut cache = self.cache();
-            Arc::make_mut(&mut cache).merge(new);
-            // What is not remembered is read again by the next build: no reason to fail this one.
-            if let Err(error) = cache.save(path) {
-                tracing::warn!("cannot save the context's digests in {}: {error}", path.display());
-            }
-        }
+        drop(known);
+        self.memory.learn(new.into_iter().flatten().collect());
         Ok(())
     }
 
-    /// Where the bytes of `node`, the regular file at `path`, come from.
-    pub fn content(&self, node: &Node, path: &Path) -> Content {
-        match node.facts.get().and_then(|facts| facts.kept.clone()) {
-            Some(bytes) => Content::Bytes(bytes),
-            None => Content::HostFile(self.path.join(path)),
+    /// Where the bytes of `node`, the regular file at `path`, come from: memory, a blob of an earlier layer that has
+    /// them (if `has` says that it is still there), or the file itself.
+    pub fn content(&self, node: &Node, path: &Path, mut has: impl FnMut(&Digest) -> bool) -> Content {
+        match node.facts.get() {
+            Some(Facts { kept: Some(bytes), .. }) => Content::Bytes(Arc::clone(bytes)),
+            Some(Facts { place: Some((blob, offset)), size, .. }) if has(blob) => {
+                Content::Blob { blob: *blob, offset: *offset, length: *size, sparse: None }
+            }
+            _ => Content::HostFile(self.path.join(path)),
         }
     }
 
-    /// Held briefly, never while files are read: a thread that waits for it may be one that reading needs.
-    fn cache(&self) -> MutexGuard<'_, Arc<StatCache>> {
-        let load = || Mutex::new(Arc::new(self.cache_file.as_deref().map(StatCache::load).unwrap_or_default()));
-        self.cache.get_or_init(load).lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is remembered of the files.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     fn scanner<'a>(&'a self, walked: &'a AtomicU64) -> Scanner<'a> {
@@ -155,7 +152,6 @@ impl std::fmt::Debug for Context {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use buildscope_record::Digest;
     use std::fs;
     use std::os::unix::fs::symlink;
     use std::time::Duration;

@@ -35,6 +35,8 @@ pub struct Facts {
     /// Its `security.capability`: of the extended attributes, the one that image layers carry.
     pub capability: Option<Vec<u8>>,
     pub(super) kept: Option<Arc<[u8]>>,
+    /// A blob that has the bytes, and where in it.
+    pub(super) place: Option<(Digest, u64)>,
 }
 
 /// Reads files below one root.
@@ -63,7 +65,7 @@ impl Hasher<'_> {
                 let capability = capability(&fd).map_err(|error| fail(error.into()))?;
                 let known = capability.is_none() && size == scanned.size && !is_racy(scanned.ctime, read_at);
                 let record = known.then(|| Record::new(scanned, digest));
-                return Ok((Facts { digest, size, capability, kept: Some(bytes.into()) }, record));
+                return Ok((Facts { digest, size, capability, kept: Some(bytes.into()), place: None }, record));
             }
             let before = Status::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
             let capability = capability(&fd).map_err(|error| fail(error.into()))?;
@@ -76,7 +78,7 @@ impl Hasher<'_> {
             {
                 let known = capability.is_none() && !is_racy(before.ctime, read_at);
                 let record = known.then(|| Record::new(&before, digest));
-                return Ok((Facts { digest, size, capability, kept: None }, record));
+                return Ok((Facts { digest, size, capability, kept: None, place: None }, record));
             }
         }
         Err(SourceError::Unsteady(self.root_path.join(path)))

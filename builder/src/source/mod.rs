@@ -16,3 +16,6 @@ pub use error::SourceError;
 pub use hash::Facts;
 pub use node::{Node, NodeKind};
 pub use scan::Verdict;
+pub use stat_cache::Identity;
+
+pub(crate) use stat_cache::Memory;

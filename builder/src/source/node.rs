@@ -1,6 +1,7 @@
 //! The nodes of a scanned context.
 
 use super::hash::Facts;
+use super::stat_cache::Identity;
 use crate::storage::Timestamp;
 use rustix::fs::{FileType, Stat};
 use std::ffi::{OsStr, OsString};
@@ -90,6 +91,11 @@ impl Node {
     /// Whether it is a directory.
     pub fn is_dir(&self) -> bool {
         self.kind == NodeKind::Directory
+    }
+
+    /// What tells its present state from all others.
+    pub fn identity(&self) -> Identity {
+        Identity::from(&self.stat)
     }
 
     /// What its content is, once [`Context::hash`](super::Context::hash) has seen it.

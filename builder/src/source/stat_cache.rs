@@ -1,4 +1,5 @@
-//! What files held when they were last read, by their `stat`: unchanged files are not read again.
+//! What files held when they were last read, by their `stat`: unchanged files are not read again, neither to
+//! be hashed nor to be copied once a layer has them.
 //!
 //! One file a context: a magic, fixed-size records sorted by inode, and a digest of all that. It
 //! is replaced by a rename; a torn, foreign or older one is an empty one.
@@ -9,11 +10,13 @@ use buildscope_record::Digest;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// Changes with the format.
-const MAGIC: &[u8; 8] = b"bsstat1\n";
-const RECORD: usize = 8 * 3 + 12 * 2 + 32;
+const MAGIC: &[u8; 8] = b"bsstat2\n";
+const RECORD: usize = IDENTITY + 32 + 32 + 8;
+const IDENTITY: usize = 8 * 3 + 12 * 2;
 /// Within this time of its last change a file may change again and keep its times: the kernel's
 /// clock for file times ticks every 1 to 10 ms.
 const TICK: Duration = Duration::from_millis(20);
@@ -22,35 +25,59 @@ const COARSE_TICK: Duration = Duration::from_millis(2_100);
 /// Records of files that this build did not look at are kept up to this many.
 const KEEP_UNSEEN: usize = 100_000;
 
-/// The digest of a file that had this identity.
+/// What tells a file in one state from every other: nobody changes it without changing this, but see [`is_racy`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    dev: u64,
+    ino: u64,
+    size: u64,
+    mtime: Timestamp,
+    ctime: Timestamp,
+}
+
+/// What a file held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Record {
-    pub(super) dev: u64,
-    pub(super) ino: u64,
-    pub(super) size: u64,
-    pub(super) mtime: Timestamp,
-    pub(super) ctime: Timestamp,
+    pub(super) identity: Identity,
     pub(super) digest: Digest,
+    /// A blob that has its content, and where in it.
+    pub(super) place: Option<(Digest, u64)>,
+}
+
+impl From<&Status> for Identity {
+    fn from(stat: &Status) -> Self {
+        Self { dev: stat.dev, ino: stat.ino, size: stat.size, mtime: stat.mtime, ctime: stat.ctime }
+    }
+}
+
+impl Identity {
+    fn inode(&self) -> (u64, u64) {
+        (self.dev, self.ino)
+    }
 }
 
 impl Record {
     pub(super) fn new(stat: &Status, digest: Digest) -> Self {
-        Self { dev: stat.dev, ino: stat.ino, size: stat.size, mtime: stat.mtime, ctime: stat.ctime, digest }
+        Self { identity: stat.into(), digest, place: None }
     }
 
-    fn place(&self) -> (u64, u64) {
-        (self.dev, self.ino)
+    fn inode(&self) -> (u64, u64) {
+        self.identity.inode()
     }
 
     fn write(&self, to: &mut Vec<u8>) {
-        for word in [self.dev, self.ino, self.size] {
+        let Identity { dev, ino, size, mtime, ctime } = self.identity;
+        for word in [dev, ino, size] {
             to.extend(word.to_le_bytes());
         }
-        for time in [self.mtime, self.ctime] {
+        for time in [mtime, ctime] {
             to.extend(time.seconds.to_le_bytes());
             to.extend(time.nanos.to_le_bytes());
         }
         to.extend(self.digest.as_bytes());
+        let (blob, offset) = self.place.map_or(([0; 32], 0), |(blob, offset)| (*blob.as_bytes(), offset));
+        to.extend(blob);
+        to.extend(offset.to_le_bytes());
     }
 
     fn read(bytes: &[u8; RECORD]) -> Self {
@@ -60,13 +87,12 @@ impl Record {
             seconds: i64::from_le_bytes(array(at)),
             nanos: u32::from_le_bytes(std::array::from_fn(|i| bytes[at + 8 + i])),
         };
+        let digest = |at: usize| -> [u8; 32] { std::array::from_fn(|i| bytes[at + i]) };
+        let blob = Some(digest(IDENTITY + 32)).filter(|blob| *blob != [0; 32]);
         Self {
-            dev: word(0),
-            ino: word(8),
-            size: word(16),
-            mtime: time(24),
-            ctime: time(36),
-            digest: Digest::from_bytes(std::array::from_fn(|i| bytes[48 + i])),
+            identity: Identity { dev: word(0), ino: word(8), size: word(16), mtime: time(24), ctime: time(36) },
+            digest: Digest::from_bytes(digest(IDENTITY)),
+            place: blob.map(|blob| (Digest::from_bytes(blob), word(IDENTITY + 64))),
         }
     }
 }
@@ -104,24 +130,37 @@ impl StatCache {
         (Digest::of(body).as_bytes() == digest).then(|| Self { records: records.iter().map(Record::read).collect() })
     }
 
-    /// What the file with this `stat` held, if it is known.
-    pub(super) fn get(&self, stat: &Status) -> Option<Digest> {
-        let at = self.records.binary_search_by_key(&(stat.dev, stat.ino), Record::place).ok()?;
-        let found = self.records[at];
-        (found == Record::new(stat, found.digest)).then_some(found.digest)
+    /// What the file in this state held, if it is known.
+    pub(super) fn get(&self, identity: &Identity) -> Option<&Record> {
+        let at = self.records.binary_search_by_key(&identity.inode(), Record::inode).ok()?;
+        Some(&self.records[at]).filter(|record| record.identity == *identity)
+    }
+
+    /// Notes where the content of files is. Says whether that is news.
+    fn place(&mut self, files: impl IntoIterator<Item = (Identity, Digest, u64)>) -> bool {
+        let mut news = false;
+        for (identity, blob, offset) in files {
+            let Ok(at) = self.records.binary_search_by_key(&identity.inode(), Record::inode) else { continue };
+            let record = &mut self.records[at];
+            if record.identity == identity && record.place != Some((blob, offset)) {
+                record.place = Some((blob, offset));
+                news = true;
+            }
+        }
+        news
     }
 
     /// Takes in what was read now.
     pub(super) fn merge(&mut self, mut new: Vec<Record>) {
-        new.sort_unstable_by_key(Record::place);
-        new.dedup_by_key(|record| record.place());
+        new.sort_unstable_by_key(Record::inode);
+        new.dedup_by_key(|record| record.inode());
         if self.records.len() > KEEP_UNSEEN + new.len() {
             self.records.clear();
         }
         // New ones come first among equals: the sort is stable.
         new.append(&mut self.records);
-        new.sort_by_key(Record::place);
-        new.dedup_by_key(|record| record.place());
+        new.sort_by_key(Record::inode);
+        new.dedup_by_key(|record| record.inode());
         self.records = new;
     }
 
@@ -145,6 +184,57 @@ impl StatCache {
     }
 }
 
+/// The records of one context and the file that keeps them. Shared by all who use the context.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    file: Option<PathBuf>,
+    cache: OnceLock<Mutex<Arc<StatCache>>>,
+}
+
+impl Memory {
+    /// Kept in `dir`, or not at all, for the context at `root`. Nothing is read yet.
+    pub(super) fn new(dir: Option<&Path>, root: &Path) -> Self {
+        Self { file: dir.map(|dir| StatCache::path(dir, root)), cache: OnceLock::new() }
+    }
+
+    /// All that is known.
+    pub(super) fn known(&self) -> Arc<StatCache> {
+        Arc::clone(&self.cache())
+    }
+
+    /// Takes in what was read now.
+    pub(super) fn learn(&self, new: Vec<Record>) {
+        if !new.is_empty() {
+            let mut cache = self.cache();
+            Arc::make_mut(&mut cache).merge(new);
+            self.save(&cache);
+        }
+    }
+
+    /// Notes where in the store files are, so that they are copied from there as long as they stay as they are.
+    pub(crate) fn place(&self, files: impl IntoIterator<Item = (Identity, Digest, u64)>) {
+        let mut cache = self.cache();
+        if Arc::make_mut(&mut cache).place(files) {
+            self.save(&cache);
+        }
+    }
+
+    /// What is not remembered is read again by the next build: no reason to fail this one.
+    fn save(&self, cache: &StatCache) {
+        if let Some(path) = &self.file
+            && let Err(error) = cache.save(path)
+        {
+            tracing::warn!("cannot save the context's digests in {}: {error}", path.display());
+        }
+    }
+
+    /// Held briefly, never while files are read: a thread that waits for it may be one that reading needs.
+    fn cache(&self) -> MutexGuard<'_, Arc<StatCache>> {
+        let load = || Mutex::new(Arc::new(self.file.as_deref().map(StatCache::load).unwrap_or_default()));
+        self.cache.get_or_init(load).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,14 +253,25 @@ mod tests {
         cache.merge(vec![Record::new(&status(9, 7), one), Record::new(&status(2, 7), two)]);
         cache.save(&path).unwrap();
         let mut cache = StatCache::load(&path);
-        assert_eq!((cache.get(&status(9, 7)), cache.get(&status(2, 7))), (Some(one), Some(two)));
-        assert_eq!((cache.get(&status(9, 8)), cache.get(&status(3, 7))), (None, None));
-        assert_eq!(cache.get(&Status { size: 4, ..status(9, 7) }), None);
+        let get = |cache: &StatCache, status: Status| cache.get(&(&status).into()).map(|record| record.digest);
+        assert_eq!((get(&cache, status(9, 7)), get(&cache, status(2, 7))), (Some(one), Some(two)));
+        assert_eq!((get(&cache, status(9, 8)), get(&cache, status(3, 7))), (None, None));
+        assert_eq!(get(&cache, Status { size: 4, ..status(9, 7) }), None);
         cache.merge(vec![Record::new(&status(9, 8), two)]);
-        assert_eq!(
-            (cache.get(&status(9, 7)), cache.get(&status(9, 8)), cache.get(&status(2, 7))),
-            (None, Some(two), Some(two))
-        );
+        let got = [status(9, 7), status(9, 8), status(2, 7)].map(|status| get(&cache, status));
+        assert_eq!(got, [None, Some(two), Some(two)]);
+    }
+
+    #[test]
+    fn remembers_where_files_are_until_they_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = || Memory::new(Some(dir.path()), Path::new("/somewhere"));
+        let (before, after) = (Identity::from(&status(9, 7)), Identity::from(&status(9, 8)));
+        memory().learn(vec![Record::new(&status(9, 7), Digest::of("1"))]);
+        memory().place([(before, Digest::of("blob"), 512), (after, Digest::of("no"), 0)]);
+        assert_eq!(memory().known().get(&before).unwrap().place, Some((Digest::of("blob"), 512)));
+        memory().learn(vec![Record::new(&status(9, 8), Digest::of("2"))]);
+        assert_eq!(memory().known().get(&after).unwrap().place, None);
     }
 
     #[test]

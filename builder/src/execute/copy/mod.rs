@@ -29,7 +29,8 @@ pub(super) use target::{NewDirectory, Target};
 use origin::Inode;
 
 use crate::plan;
-use crate::storage::{Layer, Store, Timestamp};
+use crate::source::Memory;
+use crate::storage::{Content, Layer, Store, Timestamp};
 use buildscope_record::{Digest, Phase, Probe, Quantity};
 
 /// Makes the layer of a COPY or ADD.
@@ -53,11 +54,36 @@ pub fn copy(
     let owner = op.chown.as_deref().map(|text| Owner::find(text, &tree)).transpose()?;
     let below = if op.link { store.tree(&[])? } else { tree };
     let mut target = Target::new(below);
-    place::place(op, selection, owner, now, &mut target, store)?;
+    let placed = place::place(op, selection, owner, now, &mut target, store)?;
     span.quantity(Quantity::FilesChanged, target.len() as u64);
     let layer = target.into_layer(store);
     span.end();
-    Ok(layer.finish(probe)?)
+    let layer = layer.finish(probe)?;
+    if let Some(memory) = &selection.memory {
+        remember(memory, &placed, layer, store, probe)?;
+    }
+    Ok(layer)
+}
+
+/// Notes where in the new layer the files of a context are: the next layer with them reads them there.
+fn remember(
+    memory: &Memory,
+    placed: &[place::Placed],
+    layer: Layer,
+    store: &Store,
+    probe: &Probe,
+) -> Result<(), CopyError> {
+    if placed.is_empty() {
+        return Ok(());
+    }
+    let _span = probe.phase(Phase::Commit);
+    let tree = store.tree(&[layer.diff_id])?;
+    memory.place(placed.iter().filter_map(|(identity, path)| match tree.content(path)? {
+        // A sparse file is better read where its holes are.
+        Content::Blob { blob, offset, sparse: None, .. } => Some((*identity, blob, offset)),
+        _ => None,
+    }));
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,12 +7,16 @@ use super::target::{InodeId, NewDirectory, Target, called, join};
 use super::walk::destination;
 use super::{CopyError, Owner, archive};
 use crate::plan;
+use crate::source::Identity;
 use crate::storage::{Content, Entry, EntryKind, Store, Timestamp};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Puts all that is selected into the target.
+/// A file of a context in some state, and where in the layer it is.
+pub(super) type Placed = (Identity, PathBuf);
+
+/// Puts all that is selected into the target. Gives the files of a context that went there.
 pub(super) fn place(
     op: &plan::Copy,
     selection: &Selection,
@@ -20,7 +24,8 @@ pub(super) fn place(
     now: Timestamp,
     target: &mut Target,
     store: &Store,
-) -> Result<(), CopyError> {
+) -> Result<Vec<Placed>, CopyError> {
+    let mut placed = Vec::new();
     let mode = op.chmod.as_deref().map(Mode::parse).transpose()?;
     let (path, directory) = destination(&op.destination, &op.workdir);
     // Directories that a numeric `--chmod` has to make get its mode too, as BuildKit's do; a symbolic one has nothing to change.
@@ -41,9 +46,9 @@ pub(super) fn place(
             archive.unpack(&root, placement.owner, now, target)?;
             continue;
         }
-        placement.group(group, target)?;
+        placement.group(group, target, &mut placed)?;
     }
-    Ok(())
+    Ok(placed)
 }
 
 /// The destination and the metadata that the instruction asks for.
@@ -59,7 +64,7 @@ struct Placement {
 }
 
 impl Placement {
-    fn group(&self, group: &Group, target: &mut Target) -> Result<(), CopyError> {
+    fn group(&self, group: &Group, target: &mut Target, placed: &mut Vec<Placed>) -> Result<(), CopyError> {
         let root = Path::new("");
         let first = if self.directory { &self.path } else { self.path.parent().unwrap_or(root) };
         let first = target.follow(root, first, true)?;
@@ -78,7 +83,9 @@ impl Placement {
             if group.directory && item.entry.path.as_os_str().is_empty() {
                 continue;
             }
-            self.item(group, item, &to, target, &mut links)?;
+            let path = join(&to, &item.entry.path);
+            placed.extend(item.identity.map(|identity| (identity, path.clone())));
+            self.item(group, item, path, target, &mut links)?;
         }
         Ok(())
     }
@@ -87,11 +94,10 @@ impl Placement {
         &self,
         group: &Group,
         item: &'g Item,
-        to: &Path,
+        path: PathBuf,
         target: &mut Target,
         links: &mut HashMap<&'g Inode, InodeId>,
     ) -> Result<(), CopyError> {
-        let path = join(to, &item.entry.path);
         let there = target.look(&path).map(|entry| entry.kind);
         if item.entry.kind == EntryKind::Directory {
             return match there {

@@ -5,9 +5,10 @@ use super::origin::{Data, Found, Inode, Origin, relative};
 use super::walk::{base_name, bytes, clean};
 use crate::dockerfile::{Glob, Ignore};
 use crate::plan;
-use crate::source::Node;
-use crate::storage::{Content, Entry, EntryKind};
+use crate::source::{Identity, Memory, Node};
+use crate::storage::{BlobStore, Content, Entry, EntryKind};
 use buildscope_record::{Digest, Phase, Probe};
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub(super) const CAPABILITY: &[u8] = b"security.capability";
 #[derive(Debug)]
 pub struct Selection {
     pub(super) groups: Vec<Group>,
+    /// What is remembered of the files of the context that it is from.
+    pub(super) memory: Option<Arc<Memory>>,
 }
 
 /// What one source, or one match of its pattern, gives.
@@ -53,6 +56,8 @@ pub(super) struct Item {
     pub(super) timeless: bool,
     /// Whether it is a file of a context: its content is learnt when all are known.
     unread: bool,
+    /// The state of a context's file that was copied.
+    pub(super) identity: Option<Identity>,
 }
 
 impl Selection {
@@ -60,7 +65,7 @@ impl Selection {
     ///
     /// # Errors
     /// A source without wildcards that is not there; a malformed pattern; what cannot be read or fetched.
-    pub fn of(op: &plan::Copy, origin: &Origin<'_>, probe: &Probe) -> Result<Self, CopyError> {
+    pub fn of(op: &plan::Copy, origin: &Origin<'_>, blobs: &BlobStore, probe: &Probe) -> Result<Self, CopyError> {
         let exclude = ignore(&op.exclude)?;
         let mut finder = Finder { op, origin, exclude, probe, groups: Vec::new(), unread: Vec::new() };
         for source in &op.sources {
@@ -69,7 +74,7 @@ impl Selection {
                 false => finder.plain(source)?,
             }
         }
-        finder.learn()?;
+        finder.learn(blobs)?;
         let mut groups = finder.groups;
         for (name, text) in &op.inline {
             let content = Content::Bytes(Arc::from(text.as_bytes()));
@@ -78,7 +83,11 @@ impl Selection {
             (item.digest, item.timeless) = (Some(Digest::of(text)), true);
             groups.push(Group::file(format!("<<{name}"), base_name(Path::new(name)).to_owned(), false, item));
         }
-        let selection = Self { groups };
+        let memory = match origin {
+            Origin::Context(context) => Some(Arc::clone(context.memory())),
+            _ => None,
+        };
+        let selection = Self { groups, memory };
         selection.check(op)?;
         Ok(selection)
     }
@@ -262,7 +271,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Reads the files of a context whose content nobody remembers.
-    fn learn(&mut self) -> Result<(), CopyError> {
+    fn learn(&mut self, blobs: &BlobStore) -> Result<(), CopyError> {
         let Origin::Context(context) = self.origin else { return Ok(()) };
         if self.unread.is_empty() {
             return Ok(());
@@ -270,12 +279,16 @@ impl<'a> Finder<'a> {
         let files: Vec<(&Node, &Path)> = self.unread.iter().map(|(node, path)| (*node, path.as_path())).collect();
         context.hash(&files, self.probe)?;
         let items = self.groups.iter_mut().flat_map(|group| &mut group.items).filter(|item| item.unread);
+        // Files of one layer lie in one blob: few are asked for.
+        let mut there: HashMap<Digest, bool> = HashMap::new();
+        let mut has = |blob: &Digest| *there.entry(*blob).or_insert_with(|| blobs.contains(blob));
         for (item, (node, path)) in items.zip(&self.unread) {
             let Some(facts) = node.facts() else { continue };
             item.digest = Some(facts.digest);
             item.entry.kind = EntryKind::File { size: facts.size };
             item.entry.xattrs = facts.capability.iter().map(|value| (CAPABILITY.to_vec(), value.clone())).collect();
-            item.content = context.content(node, path);
+            item.identity = Some(node.identity());
+            item.content = context.content(node, path, &mut has);
         }
         Ok(())
     }
@@ -332,7 +345,7 @@ impl Item {
             Data::Known(content) => content,
             Data::None | Data::Node(_) => Content::Bytes(Arc::default()),
         };
-        Self { entry, inode, content, digest: None, implied, timeless: false, unread }
+        Self { entry, inode, content, digest: None, implied, timeless: false, unread, identity: None }
     }
 }
 

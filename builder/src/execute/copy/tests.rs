@@ -77,7 +77,7 @@ impl Kit {
             CopyFrom::Context => Origin::Context(&context),
             _ => Origin::Layers(self.store.tree(&self.layers).unwrap()),
         };
-        Selection::of(op, &origin, &Probe::disabled())
+        Selection::of(op, &origin, self.store.blobs(), &Probe::disabled())
     }
 
     fn try_copy(&mut self, op: &Copy) -> Result<(), CopyError> {
@@ -599,6 +599,38 @@ fn a_file_of_a_stage_has_the_key_of_its_content() {
     assert_eq!(kit.key(&of_stage), alone, "whatever else is in its layer");
     kit.image([Entry { uid: 1, ..file("f") }]);
     assert_ne!(kit.key(&of_stage), alone, "its owner is part of it");
+}
+
+#[test]
+fn an_edit_of_one_file_reads_one_file() {
+    let mut kit = Kit::new();
+    let memory = tempfile::tempdir().unwrap();
+    kit.write("d/same", "same").write("d/edited", "before");
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    let whole = op(&["d"], "/x/");
+    let mut build = |kit: &Kit| {
+        let context = Context::open(kit.context.path(), None::<fn(&Path) -> Verdict>, Some(memory.path())).unwrap();
+        let origin = Origin::Context(&context);
+        let selection = Selection::of(&whole, &origin, kit.store.blobs(), &Probe::disabled()).unwrap();
+        let layer = copy(&whole, &selection, &[], NOW, &kit.store, &Probe::disabled()).unwrap();
+        let read = |item: &super::select::Item| !matches!(item.content, Content::Blob { .. });
+        let items = selection.groups.iter().flat_map(|group| &group.items);
+        (layer.diff_id, items.filter(|item| item.identity.is_some() && read(item)).count())
+    };
+    let (first, read) = build(&kit);
+    assert_eq!(read, 2);
+    kit.write("d/edited", "after!");
+    let (second, read) = build(&kit);
+    assert_eq!(read, 1);
+    kit.layers = vec![first];
+    assert_eq!(kit.lines()[1..], ["644 x/edited=before", "644 x/same=same"]);
+    kit.layers = vec![second];
+    assert_eq!(kit.lines()[1..], ["644 x/edited=after!", "644 x/same=same"]);
+    // The blob that has it goes away: the file is still there.
+    for blob in [first, second] {
+        fs::remove_file(kit.store.blobs().path(&blob)).unwrap();
+    }
+    assert!(build(&kit).1 >= 1);
 }
 
 #[test]
