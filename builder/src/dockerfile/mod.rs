@@ -17,6 +17,7 @@ mod lines;
 pub mod lint;
 pub mod mount;
 mod node;
+mod outline;
 mod pattern;
 mod ports;
 mod span;
@@ -31,6 +32,7 @@ pub use ignore::{Ignore, IgnoreError, clean};
 pub use instruction::{Argument, Command, Copy, From, Health, Instruction, Kind, Onbuild, Run};
 pub use keyword::Keyword;
 pub use node::{Arguments, Directive, Node, Pair, Syntax, Word};
+pub use outline::Outline;
 pub use ports::Ports;
 pub use span::Span;
 

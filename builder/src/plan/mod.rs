@@ -7,6 +7,7 @@
 mod chain;
 mod config;
 mod copy;
+pub mod draw;
 mod environment;
 mod graph;
 mod history;
@@ -24,7 +25,7 @@ pub use environment::{Environment, Variable};
 pub use graph::*;
 pub use history::{CreatedBy, quote};
 pub use lower::lower;
-pub use request::{ImageResolver, LowerRequest, NamedContext, ResolveError, ResolvedBase};
+pub use request::{AssumeImages, ImageResolver, LowerRequest, NamedContext, ResolveError, ResolvedBase};
 
 /// Why there is no plan: every independent fault, with its place.
 pub type PlanError = crate::dockerfile::Diagnostics;

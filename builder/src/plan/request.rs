@@ -60,6 +60,21 @@ pub struct ResolvedBase {
     pub config: Arc<ImageConfig>,
 }
 
+/// Takes every image for one without any configuration: for looking at a Dockerfile without looking at images.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AssumeImages;
+
+impl ImageResolver for AssumeImages {
+    fn resolve(&self, reference: &str, platform: &Platform) -> Result<ResolvedBase, ResolveError> {
+        let config = ImageConfig {
+            architecture: platform.architecture.clone(),
+            os: platform.os.clone(),
+            ..ImageConfig::default()
+        };
+        Ok(ResolvedBase { manifest: Digest::of(reference), config: Arc::new(config) })
+    }
+}
+
 /// Why an image was not found.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
