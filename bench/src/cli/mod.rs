@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod build;
+pub mod check;
 pub mod compare;
 pub mod explain;
 mod export;
@@ -37,6 +38,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the build or the gate failed, 2 
 #[derive(Debug, Subcommand)]
 enum Command {
     Build(Box<build::Arguments>),
+    Check(check::Arguments),
     Explain(explain::Arguments),
     Whatif(whatif::Arguments),
     Import(import::Arguments),
@@ -50,6 +52,7 @@ pub fn main() -> ExitCode {
     let began = std::time::Instant::now();
     let done = match Cli::parse().command {
         Command::Build(arguments) => build::run(*arguments, began),
+        Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Whatif(arguments) => whatif::run(arguments),
         Command::Import(arguments) => import::run(arguments),

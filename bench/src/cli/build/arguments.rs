@@ -32,6 +32,9 @@ pub struct Arguments {
     /// Build for this platform
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(super) platform: Option<String>,
+    /// Look for faults and advice, and do not build
+    #[arg(long)]
+    pub(super) check: bool,
     /// Use no step's result from the cache
     #[arg(long)]
     pub(super) no_cache: bool,

@@ -5,7 +5,7 @@ mod options;
 
 pub use arguments::{Arguments, ProgressMode};
 
-use super::{Failure, explain, observe, profile, progress};
+use super::{Failure, check, explain, observe, profile, progress};
 use buildscope_builder::build::{self, BuildError, Built, Engine, Outcome};
 use buildscope_builder::execute::sandbox::{self, Isolation, Zygote};
 use buildscope_builder::image::Reference;
@@ -22,6 +22,12 @@ use tokio_util::sync::CancellationToken;
 /// Builds an image.
 pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let options = arguments.resolve()?;
+    if options.check {
+        let request = &options.request;
+        let target = request.target.as_deref();
+        let subject = check::Subject::of_build(&request.context, &request.dockerfile, &request.build_args, target)?;
+        return subject.check();
+    }
     // Both before any thread exists: a user namespace takes no process that has threads, and the helper
     // that starts the steps must have been forked from such a one.
     let isolation = sandbox::isolate_process().map_err(Failure::internal)?;

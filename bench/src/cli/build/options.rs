@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 /// A build, ready to be run.
 #[derive(Debug)]
 pub(super) struct Options {
+    pub(super) check: bool,
     pub(super) request: Request,
     pub(super) root: PathBuf,
     pub(super) store: StoreOptions,
@@ -48,6 +49,7 @@ impl Arguments {
             .map_err(Failure::Usage)?;
         let (outputs, registries) = (self.outputs(), self.registries()?);
         Ok(Options {
+            check: self.check,
             request: Request {
                 dockerfile,
                 build_args,
