@@ -29,6 +29,8 @@ pub struct Arguments {
 const EXAMPLES: &str = "Examples:
   buildscope build --record build.json . && buildscope explain build.json
   buildscope explain build.json --format json -o explanation.json
+  buildscope explain build.json --format html -o build.html
+  buildscope explain build.rawjson                        (of docker buildx build --progress rawjson)
   buildscope explain build.json --trace timeline.json     (open it in https://ui.perfetto.dev)";
 
 /// How an explanation is said.
@@ -39,6 +41,8 @@ enum Format {
     Text,
     /// For programs
     Json,
+    /// A page for a browser, in one file
+    Html,
 }
 
 /// Explains a record.
@@ -51,6 +55,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let text = match arguments.format {
         Format::Text => render::text(&explanation, style(arguments.output.is_none())),
         Format::Json => render::json(&explanation).map_err(Failure::internal)?,
+        Format::Html => render::html(&record, &explanation),
     };
     match &arguments.output {
         Some(path) => {

@@ -3,10 +3,12 @@
 //! *Takes* an explanation (the timeline: the record too). *Gives* text. *Must never know* where it goes: whoever
 //! writes it says how wide the terminal is and whether it has colours.
 
+pub mod html;
 mod table;
 pub mod text;
 pub mod timeline;
 
+pub use html::html;
 pub use text::{Style, text};
 pub use timeline::timeline;
 

@@ -1,0 +1,64 @@
+"use strict";
+// The data, and the few things that every part of the page needs.
+const data = JSON.parse(document.getElementById("data").textContent);
+const build = data.explanation;
+const wall = build.wall || 1;
+const byId = (id) => document.getElementById(id);
+
+/** An element with attributes and children; text is always set as text. */
+function make(name, attributes = {}, ...children) {
+  const svg = ["svg", "rect", "path", "g", "text", "line", "title"].includes(name);
+  const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (value !== undefined && value !== null && value !== false) element.setAttribute(key, value);
+  }
+  for (const child of children) if (child !== undefined && child !== null) element.append(child);
+  return element;
+}
+
+/** Three significant digits in the unit that fits. */
+function time(nanos) {
+  const digits = (value) => (value < 9.995 ? value.toFixed(2) : value < 99.95 ? value.toFixed(1) : value.toFixed(0));
+  if (nanos < 1e3) return `${Math.round(nanos)} ns`;
+  if (nanos < 1e6) return `${digits(nanos / 1e3)} µs`;
+  if (nanos < 1e9) return `${digits(nanos / 1e6)} ms`;
+  return `${digits(nanos / 1e9)} s`;
+}
+function size(bytes) {
+  const digits = (value) => (value < 9.995 ? value.toFixed(2) : value < 99.95 ? value.toFixed(1) : value.toFixed(0));
+  if (bytes < 1e3) return `${bytes} B`;
+  if (bytes < 1e6) return `${digits(bytes / 1e3)} kB`;
+  if (bytes < 1e9) return `${digits(bytes / 1e6)} MB`;
+  return `${digits(bytes / 1e9)} GB`;
+}
+function percent(part, whole) {
+  const share = whole ? (part * 100) / whole : 0;
+  if (share === 0) return "0 %";
+  if (share < 0.1) return "<0.1 %";
+  return share < 9.95 || (share >= 99 && share < 99.95) ? `${share.toFixed(1)} %` : `${share.toFixed(0)} %`;
+}
+
+const GROUPS = ["parsing", "scheduling", "execution", "storage", "transfer", "unattributed"];
+const groupOf = (phase) => (phase === null || phase === undefined ? "unattributed" : data.phases[phase][1]);
+const groupOfName = (name) => (data.phases.find((phase) => phase[0] === name) || [name, "unattributed"])[1];
+/** A colour of the page's style, read anew when the theme changes. */
+let palette = {};
+function readPalette() {
+  const style = getComputedStyle(document.documentElement);
+  palette = {};
+  for (const name of [...GROUPS, "back", "face", "soft", "line", "card", "path", "cached", "held", "blocked", "ready", "focus"]) {
+    palette[name] = style.getPropertyValue(`--${name}`).trim();
+  }
+}
+
+const tip = byId("tip");
+function showTip(event, text) {
+  tip.textContent = text;
+  tip.style.whiteSpace = "pre-line";
+  tip.hidden = false;
+  const box = tip.getBoundingClientRect();
+  tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - box.width - 8))}px`;
+  tip.style.top = `${Math.max(4, Math.min(event.clientY + 16, innerHeight - box.height - 8))}px`;
+}
+function hideTip() { tip.hidden = true; }

@@ -1,0 +1,118 @@
+//! The HTML page: what it is made of, and, where a Chromium is installed, what it does there.
+
+use buildscope_record::Record;
+use buildscope_reports::{explain, render, synthetic};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn page(record: &Record) -> String {
+    render::html(record, &explain(record))
+}
+
+fn example(name: &str) -> Record {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("record/tests/examples").join(name);
+    Record::read(std::fs::File::open(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_page_is_one_file_that_needs_no_network() {
+    let page = page(&example("diamond.serial.json"));
+    assert!(page.contains("default-src 'none'"));
+    for mark in ["{{", "src=", "href=\"http", "url(", "@import", "fetch(", "XMLHttpRequest", "import("] {
+        assert!(!page.replace("`${", "").contains(mark), "{mark}");
+    }
+}
+
+#[test]
+fn what_a_build_prints_cannot_leave_its_place() {
+    let mut record = example("diamond.serial.json");
+    record.steps[1].text = "RUN echo </script><script>alert(1)</script><!-- {{script}}".into();
+    record.source.tool = "<b>x".into();
+    let page = page(&record);
+    assert_eq!(page.matches("</script>").count(), 2, "those of the page itself");
+    assert!(!page.contains("<b>x") && !page.contains("<!--"));
+}
+
+/// A Chromium, where there is one.
+fn chromium() -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    std::env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name))).find(|path| path.is_file())
+}
+
+/// The page's document after it has run in the browser, with a script of the test's own after it; and what the
+/// browser complained of.
+fn run(name: &str, page: &str, script: &str) -> Option<String> {
+    let Some(chromium) = chromium() else {
+        eprintln!("skipped: no chromium in PATH");
+        return None;
+    };
+    let folder = std::env::temp_dir().join(format!("buildscope-page-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("page.html");
+    let errors = "<script>addEventListener('error', (event) => { document.documentElement.dataset.error = event.message; });</script>";
+    let page = page.replacen("<style>", &format!("{errors}<style>"), 1).replacen(
+        "</body>",
+        &format!("<script>{script}</script></body>"),
+        1,
+    );
+    std::fs::write(&file, page).unwrap();
+    let output = Command::new(chromium)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--virtual-time-budget=5000",
+            "--window-size=1400,1000",
+            "--dump-dom",
+        ])
+        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        .arg(format!("file://{}", file.display()))
+        .output()
+        .unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn attribute<'d>(document: &'d str, name: &str) -> Option<&'d str> {
+    document.split_once(&format!(" {name}=\""))?.1.split_once('"').map(|(value, _)| value)
+}
+
+#[test]
+fn the_page_runs_and_its_replay_agrees_with_ours() {
+    use buildscope_reports::whatif::{Policy, Scenario, whatif};
+    let record = example("diamond.serial.json");
+    let script = "document.documentElement.dataset.instructions = Math.round(replay({ slots: null, cpus: 2, policy: 'instructions', speed: {} }));
+        document.documentElement.dataset.free = Math.round(replay({ slots: 1, cpus: 2, policy: 'as it was', speed: { storage: 0 } }));
+        select(3); document.documentElement.dataset.drawer = byId('drawer').textContent.includes('exit') ? 'no' : byId('drawer').hidden ? 'hidden' : 'open';";
+    let Some(document) = run("diamond", &page(&record), script) else { return };
+    assert_eq!(attribute(&document, "data-error"), None, "{document}");
+    assert_eq!(attribute(&document, "data-ready"), Some("yes"));
+    assert_eq!(attribute(&document, "data-drawer"), Some("open"));
+    let parallel = Scenario { policy: Some(Policy::Instructions), jobs: Some(0), ..Scenario::default() };
+    let free = Scenario { faster: vec![("storage".parse().unwrap(), f64::INFINITY)], ..Scenario::default() };
+    for (name, scenario) in [("data-instructions", parallel), ("data-free", free)] {
+        let ours = whatif(&record, &scenario).unwrap().wall.0;
+        assert_eq!(attribute(&document, name), Some(ours.to_string().as_str()), "{name}");
+    }
+    // The table of steps says the same as the canvas, to those who do not see it.
+    assert!(
+        document.contains("aria-sort=\"descending\"") && document.contains("RUN sleep 1.2 &amp;&amp; echo b &gt; /b")
+    );
+}
+
+#[test]
+fn five_thousand_steps_stay_smooth() {
+    let record = synthetic::chains(50, 100);
+    // Sixty frames of a zoom into the middle and out again.
+    let script = "const begin = performance.now();
+        for (let frame = 0; frame < 60; frame++) { const f = Math.abs(30 - frame) / 30; timeline.from = wall * (0.4 - 0.4 * f); timeline.to = wall * (0.6 + 0.4 * f); paint(); }
+        document.documentElement.dataset.frame = ((performance.now() - begin) / 60).toFixed(2);";
+    let Some(document) = run("large", &page(&record), script) else { return };
+    assert_eq!(attribute(&document, "data-error"), None);
+    assert_eq!(attribute(&document, "data-ready"), Some("yes"));
+    let frame: f64 = attribute(&document, "data-frame").unwrap().parse().unwrap();
+    eprintln!("a frame of 5,001 steps takes {frame} ms");
+    // A sixtieth of a second is smooth; a busy machine may take thrice that.
+    assert!(frame < 50.0, "{frame} ms a frame");
+}
