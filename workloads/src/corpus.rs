@@ -145,11 +145,10 @@ mod tests {
     #[test]
     fn every_workload_of_the_corpus_is_valid_and_has_a_dockerfile() {
         for workload in corpus().all().unwrap() {
-            let makes_one = workload
-                .manifest
-                .generate
-                .iter()
-                .any(|part| matches!(part, Generate::Stages { .. } | Generate::Tree { .. } | Generate::Steps { .. }));
+            let makes_one =
+                workload.manifest.generate.iter().any(|part| {
+                    matches!(part, Generate::Stages { .. } | Generate::Tree { .. } | Generate::Steps { .. })
+                });
             assert!(makes_one || workload.folder.join("Dockerfile").is_file(), "{}", workload.name);
         }
     }
