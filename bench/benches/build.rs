@@ -1,0 +1,69 @@
+//! Whole builds in one process: the proposal's example without its sleeps, thirty steps that do
+//! nothing, and the same from the cache. Needs what a build needs (root or user namespaces).
+
+mod profiler;
+
+use buildscope_builder::build::{Engine, Request, build};
+use buildscope_builder::execute::sandbox::{Zygote, isolate_process};
+use buildscope_builder::schedule::Policy;
+use buildscope_builder::storage::{Store, StoreOptions};
+use buildscope_record::Probe;
+use criterion::{Criterion, SamplingMode, Throughput};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+fn main() {
+    // As the binary does it: before any other thread.
+    if let Err(error) = isolate_process() {
+        eprintln!("no build can be measured here: {error}");
+        return;
+    }
+    let zygote = Zygote::start().expect("the process has one thread");
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let store = Store::open(&folder.path().join("store"), StoreOptions::default()).expect("an empty store");
+    let engine = Engine { store, zygote: Arc::new(zygote) };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let mut criterion = profiler::criterion();
+    builds(&mut criterion, &engine, &runtime, folder.path());
+    criterion.final_summary();
+}
+
+fn builds(criterion: &mut Criterion, engine: &Engine, runtime: &Runtime, folder: &Path) {
+    let diamond = "FROM busybox AS st0\nRUN touch /ST0\nFROM busybox AS st1\nRUN touch /ST1\n\
+                   FROM busybox\nRUN :\nCOPY --from=st0 /ST0 /ST2.A\nCOPY --from=st1 /ST1 /ST2.B\n";
+    let chain = (0..30).fold("FROM busybox\n".to_owned(), |mut text, n| {
+        let _ = writeln!(text, "RUN : {n}");
+        text
+    });
+    let mut group = criterion.benchmark_group("build");
+    group.sampling_mode(SamplingMode::Flat).sample_size(10);
+    for (name, text, steps) in [("diamond", diamond, 8), ("chain", &chain, 31)] {
+        let context = folder.join(name);
+        std::fs::create_dir_all(&context).expect("a context");
+        std::fs::write(context.join("Dockerfile"), text).expect("its Dockerfile");
+        group.throughput(Throughput::Elements(steps));
+        for policy in Policy::ALL {
+            let request = |no_cache| {
+                let dockerfile = buildscope_builder::build::DockerfileInput::File(context.join("Dockerfile"));
+                Request { context: context.clone(), dockerfile, no_cache, policy, ..Request::default() }
+            };
+            let once = |request: &Request| {
+                let outcome = runtime.block_on(build(
+                    engine,
+                    request,
+                    &Probe::disabled(),
+                    Arc::new(()),
+                    CancellationToken::new(),
+                ));
+                outcome.result.unwrap_or_else(|error| panic!("{name} fails: {error}"))
+            };
+            once(&request(false));
+            group.bench_function(format!("{name}/cold/{policy}"), |bench| bench.iter(|| once(&request(true))));
+            group.bench_function(format!("{name}/warm/{policy}"), |bench| bench.iter(|| once(&request(false))));
+        }
+    }
+    group.finish();
+}

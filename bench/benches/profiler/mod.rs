@@ -1,0 +1,39 @@
+//! `cargo bench -- --profile-time 5` writes a flamegraph for each benchmark: criterion's `Profiler`
+//! over pprof. (pprof's own criterion feature wants a criterion of years ago.)
+
+use criterion::Criterion;
+use criterion::profiler::Profiler;
+use pprof::{ProfilerGuard, ProfilerGuardBuilder};
+use std::fs::File;
+use std::path::Path;
+
+/// Samples 997 times a second: a prime, so as not to keep step with what is measured.
+const HERTZ: i32 = 997;
+
+#[derive(Default)]
+struct Flamegraph(Option<ProfilerGuard<'static>>);
+
+impl Profiler for Flamegraph {
+    fn start_profiling(&mut self, _benchmark: &str, _folder: &Path) {
+        let builder =
+            ProfilerGuardBuilder::default().frequency(HERTZ).blocklist(&["libc", "libgcc", "pthread", "vdso"]);
+        self.0 = Some(builder.build().expect("the profiler starts once at a time"));
+    }
+
+    fn stop_profiling(&mut self, benchmark: &str, folder: &Path) {
+        let Some(guard) = self.0.take() else { return };
+        let write = || -> Result<(), Box<dyn std::error::Error>> {
+            std::fs::create_dir_all(folder)?;
+            guard.report().build()?.flamegraph(File::create(folder.join("flamegraph.svg"))?)?;
+            Ok(())
+        };
+        if let Err(error) = write() {
+            eprintln!("no flamegraph of {benchmark}: {error}");
+        }
+    }
+}
+
+/// Criterion as all groups use it.
+pub(crate) fn criterion() -> Criterion {
+    Criterion::default().with_profiler(Flamegraph::default()).configure_from_args()
+}
