@@ -182,17 +182,15 @@ fn cache_name<'o>(
     if (*mode, *uid, *gid) != (CACHE_MODE, 0, 0) {
         name.push_str(&format!(" owned by {uid}:{gid} with mode {mode:o}"));
     }
-    match from {
-        Some((from, source)) => match origin(from).ok_or_else(|| RunError::NoOrigin(describe(from)))? {
+    if let Some((from, source)) = from {
+        let of = match origin(from).ok_or_else(|| RunError::NoOrigin(describe(from)))? {
             MountOrigin::Layers(layers) => {
                 let stack: Vec<String> = layers.iter().map(Digest::to_string).collect();
-                name.push_str(&format!(" from {} of {}", source, Digest::of(stack.join("\n"))));
+                Digest::of(stack.join("\n")).to_string()
             }
-            MountOrigin::Context(context) => {
-                name.push_str(&format!(" from {} of {}", source, context.path().display()));
-            }
-        },
-        None => {}
+            MountOrigin::Context(context) => context.path().display().to_string(),
+        };
+        name.push_str(&format!(" from {source} of {of}"));
     }
     Ok((name, CacheMountOptions { sharing, mode: *mode, uid: *uid, gid: *gid, seed: None }))
 }

@@ -34,7 +34,13 @@ struct Group {
 }
 
 pub(super) fn resolve(text: &str, tree: &Tree) -> Result<Identity, RunError> {
-    Ok(find(text, &read(tree, "etc/passwd")?, &read(tree, "etc/group")?)?)
+    let mut identity = find(text, &read(tree, "etc/passwd")?, &read(tree, "etc/group")?)?;
+    // The primary group is also a supplementary one: else a process could drop out of it and past a file's
+    // group bits (CVE-2022-2995).
+    let Credentials { gid, groups, .. } = &mut identity.credentials;
+    groups.retain(|group| group != gid);
+    groups.insert(0, *gid);
+    Ok(identity)
 }
 
 fn read(tree: &Tree, file: &str) -> Result<String, StorageError> {

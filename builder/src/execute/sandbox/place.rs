@@ -115,7 +115,7 @@ pub(super) fn remove_made(root: BorrowedFd<'_>, made: &[(Bytes, bool)]) {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
         let Ok(parent) = rustix::fs::openat2(root, inside(parent), flags, Mode::empty(), resolve) else { continue };
-        if !directory && !is_empty_file(&parent, name) {
+        if !directory && !is_stub(&parent, name) {
             continue;
         }
         let flags = if *directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
@@ -123,10 +123,15 @@ pub(super) fn remove_made(root: BorrowedFd<'_>, made: &[(Bytes, bool)]) {
     }
 }
 
-fn is_empty_file(parent: &OwnedFd, name: &std::ffi::OsStr) -> bool {
-    rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
-        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile && stat.st_size == 0
-    })
+/// Whether a file is still what was made for a mount: covered by one (a box that is just being taken apart), or empty.
+fn is_stub(parent: &OwnedFd, name: &std::ffi::OsStr) -> bool {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat2(parent, name, flags, Mode::empty(), ResolveFlags::NO_XDEV) {
+        Err(errno) => errno == Errno::XDEV,
+        Ok(file) => rustix::fs::fstat(&file).is_ok_and(|stat| {
+            rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile && stat.st_size == 0
+        }),
+    }
 }
 
 /// The path as seen from the root's descriptor.

@@ -1,5 +1,6 @@
 //! The builder's side of a step: order, watch, account.
 
+use super::cgroup::{Cgroups, StepCgroup};
 use super::channel::{self, AsyncChannel};
 use super::error::SandboxError;
 use super::logs::{self, LogSink};
@@ -12,7 +13,8 @@ use buildscope_record::{ByteSize, Nanos, Phase, PhaseSpan, Probe, Resources};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
 use tokio_util::sync::CancellationToken;
 
@@ -111,9 +113,10 @@ impl Zygote {
         let (stdout, write_out) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("a pipe"))?;
         let (stderr, write_err) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("a pipe"))?;
         let (ours, theirs) = channel::pair().map_err(SandboxError::errno("a socket pair"))?;
-        self.fork(spec.network != NetworkMode::Host, theirs.as_fd(), None)?;
+        let cgroup = self.cgroups.step(&spec.limits)?;
+        let mut step = Step::new(ours, Arc::clone(&self.cgroups), cgroup)?;
+        self.fork(spec.network != NetworkMode::Host, theirs.as_fd(), step.cgroup.clone_into().map(AsFd::as_fd))?;
         drop(theirs);
-        let mut step = Step::new(ours)?;
 
         let watch = async {
             let ended = tokio::select! {
@@ -134,10 +137,14 @@ impl Zygote {
             ended
         };
         let (ended, logged) = tokio::join!(watch, logs::pump(stdout, stderr, &mut log));
-        let Ended { ending, made, rootfs, teardown } = ended?;
+        let Ended { ending, lasted, made, rootfs, teardown } = ended?;
         logged.map_err(SandboxError::io("reading the step's output"))?;
         place::remove_made(rootfs.as_fd(), &made);
-        let exit = Exit { status: status(ending.status), oom: false, resources: resources(&ending) };
+        let status = status(ending.status);
+        let mut resources = resources(&ending);
+        // A process of a few milliseconds has no pressure worth the reading of three files.
+        step.cgroup.account(&mut resources, !ending.alone || lasted > WORTH_READING);
+        let exit = Exit { status, oom: !status.success() && step.cgroup.oom(), resources };
         teardown.end();
         Ok(exit)
     }
@@ -154,9 +161,16 @@ async fn expired(limit: Option<Duration>) -> Duration {
     }
 }
 
+/// The shortest process whose whole account is read.
+const WORTH_READING: Duration = Duration::from_millis(10);
+/// How often counters are sampled while a process runs.
+const SAMPLE: Duration = Duration::from_millis(200);
+
 /// A step's end as its init told it.
 struct Ended {
     ending: Ending,
+    /// How long its program ran.
+    lasted: Duration,
     made: Vec<(Bytes, bool)>,
     rootfs: OwnedFd,
     teardown: PhaseSpan,
@@ -166,13 +180,16 @@ struct Ended {
 struct Step {
     channel: AsyncChannel,
     pidfd: Option<AsyncFd<OwnedFd>>,
+    /// Nothing of it is left that could do anything.
     dead: bool,
+    cgroups: Arc<Cgroups>,
+    cgroup: StepCgroup,
 }
 
 impl Step {
-    fn new(channel: OwnedFd) -> Result<Self, SandboxError> {
+    fn new(channel: OwnedFd, cgroups: Arc<Cgroups>, cgroup: StepCgroup) -> Result<Self, SandboxError> {
         let channel = AsyncChannel::new(channel).map_err(SandboxError::io("a socket"))?;
-        Ok(Self { channel, pidfd: None, dead: false })
+        Ok(Self { channel, pidfd: None, dead: false, cgroups, cgroup })
     }
 
     async fn drive(
@@ -183,7 +200,7 @@ impl Step {
         probe: &Probe,
     ) -> Result<Ended, SandboxError> {
         let program = spec.args.first().cloned().unwrap_or_default();
-        let (order, fds) = order(spec, output)?;
+        let (order, fds) = order(spec, output, self.cgroup.join())?;
         let mut bytes = Vec::new();
         order.put(&mut bytes);
         let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
@@ -204,22 +221,42 @@ impl Step {
         };
         setup.end();
         let process = probe.phase(Phase::Process);
-        let ending = match self.report().await? {
+        let start = Instant::now();
+        let ended = {
+            let mut counters = Counters::new(probe);
+            let cgroup = &self.cgroup;
+            let mut report = std::pin::pin!(Self::next_report(&self.channel, &mut self.pidfd));
+            loop {
+                tokio::select! {
+                    ended = &mut report => break ended?,
+                    () = tokio::time::sleep(SAMPLE) => counters.sample(cgroup),
+                }
+            }
+        };
+        let lasted = start.elapsed();
+        let ending = match ended {
             Some(Report::Ended(ending)) => ending,
             // Whoever kills the init, kills the step: the OOM killer, or root from outside.
             _ => Ending { status: libc::SIGKILL, ..Ending::default() },
         };
         process.end();
-        Ok(Ended { ending, made, rootfs, teardown: probe.phase(Phase::SandboxTeardown) })
+        Ok(Ended { ending, lasted, made, rootfs, teardown: probe.phase(Phase::SandboxTeardown) })
     }
 
     /// The init's next report. The helper's datagram with the pidfd may come before or after the first.
     async fn report(&mut self) -> Result<Option<Report>, SandboxError> {
+        Self::next_report(&self.channel, &mut self.pidfd).await
+    }
+
+    async fn next_report(
+        channel: &AsyncChannel,
+        pidfd_slot: &mut Option<AsyncFd<OwnedFd>>,
+    ) -> Result<Option<Report>, SandboxError> {
         loop {
-            let received = self.channel.receive().await.map_err(SandboxError::io("listening to the step"))?;
+            let received = channel.receive().await.map_err(SandboxError::io("listening to the step"))?;
             let Some((bytes, mut fds)) = received else { return Ok(None) };
             match fds.pop() {
-                Some(pidfd) => self.pidfd = Some(sys::watched(pidfd).map_err(SandboxError::io("a pidfd"))?),
+                Some(pidfd) => *pidfd_slot = Some(sys::watched(pidfd).map_err(SandboxError::io("a pidfd"))?),
                 None => return Ok(Report::take(&mut &bytes[..])),
             }
         }
@@ -232,6 +269,7 @@ impl Step {
             let pidfd = self.channel.wait_for_fd(Duration::from_secs(1));
             self.pidfd = pidfd.and_then(|fd| sys::watched(fd).ok());
         }
+        self.cgroup.kill();
         if let Some(pidfd) = &self.pidfd {
             // An error means that it is dead already.
             let _ = rustix::process::pidfd_send_signal(pidfd.get_ref(), rustix::process::Signal::KILL);
@@ -258,11 +296,61 @@ impl Drop for Step {
         if !self.dead {
             self.kill();
         }
+        // The cgroup can go when the kernel has done with the init; nobody has to wait for that.
+        let (cgroups, cgroup) = (Arc::clone(&self.cgroups), std::mem::take(&mut self.cgroup));
+        let pidfd = self.pidfd.take();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Some(pidfd) = pidfd {
+                    let _ready = pidfd.readable().await;
+                }
+                cgroups.bury(&cgroup);
+            });
+        }
+    }
+}
+
+/// What a running step uses, over time.
+struct Counters<'a> {
+    probe: &'a Probe,
+    at: Instant,
+    cpu: Option<Nanos>,
+    pressure: [Option<Nanos>; 3],
+}
+
+impl<'a> Counters<'a> {
+    fn new(probe: &'a Probe) -> Self {
+        Self { probe, at: Instant::now(), cpu: Some(Nanos::ZERO), pressure: [Some(Nanos::ZERO); 3] }
+    }
+
+    /// Processors in use, bytes of memory, and the shares of time in which some task waited for CPU, memory or I/O, all
+    /// since the last sample.
+    fn sample(&mut self, cgroup: &StepCgroup) {
+        let now = Instant::now();
+        let elapsed = Nanos::from(now.saturating_duration_since(self.at)).as_secs_f64();
+        let rate = |now: Option<Nanos>, before: Option<Nanos>| {
+            Some(now?.saturating_sub(before?).as_secs_f64() / elapsed.max(1e-3))
+        };
+        let (cpu, pressure) = (cgroup.cpu(), cgroup.pressure());
+        let names = ["cpu.pressure", "memory.pressure", "io.pressure"];
+        let pressures =
+            names.iter().zip(pressure.iter().zip(self.pressure)).map(|(name, (now, was))| (*name, rate(*now, was)));
+        let values = [("cpu.used", rate(cpu, self.cpu)), ("memory.used", cgroup.memory().map(|bytes| bytes as f64))];
+        for (name, value) in values.into_iter().chain(pressures) {
+            if let Some(value) = value {
+                self.probe.count(name, value);
+            }
+        }
+        (self.at, self.cpu, self.pressure) = (now, cpu, pressure);
     }
 }
 
 /// The order that a specification amounts to, and the descriptors that go with it.
-fn order(spec: StepSpec, [stdout, stderr]: [OwnedFd; 2]) -> Result<(Order, Vec<OwnedFd>), SandboxError> {
+fn order(
+    spec: StepSpec,
+    [stdout, stderr]: [OwnedFd; 2],
+    join: Vec<OwnedFd>,
+) -> Result<(Order, Vec<OwnedFd>), SandboxError> {
     let mut fds = Vec::new();
     let mut give = |fd: OwnedFd| {
         fds.push(fd);
@@ -297,7 +385,7 @@ fn order(spec: StepSpec, [stdout, stderr]: [OwnedFd; 2]) -> Result<(Order, Vec<O
         devices: spec.devices.iter().map(|path| path.as_os_str().as_bytes().into()).collect(),
         shm_size: spec.limits.shm_size.unwrap_or(SHM_SIZE),
         rlimits: rlimits(&spec.limits)?,
-        join: Vec::new(),
+        join: join.into_iter().map(&mut give).collect(),
         stdin: stdin.map(&mut give),
         stdout: give(stdout),
         stderr: give(stderr),

@@ -3,6 +3,7 @@
 //! A threaded process must not do more than exec after a fork, and a step needs more: namespaces, mounts,
 //! privileges. The helper also makes ready, once and beside the builder's own start, what all steps share.
 
+use super::cgroup::Cgroups;
 use super::channel;
 use super::error::SandboxError;
 use super::init::{self, Ready};
@@ -12,6 +13,7 @@ use super::sys::{self, Forked};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 /// The namespaces of every step. Time is not virtualised, as under docker.
 const NAMESPACES: i32 =
@@ -23,6 +25,7 @@ const NAMESPACES: i32 =
 pub struct Zygote {
     socket: OwnedFd,
     pid: i32,
+    pub(super) cgroups: Arc<Cgroups>,
 }
 
 impl Zygote {
@@ -37,13 +40,16 @@ impl Zygote {
             return Err(SandboxError::Start { what: "the process has other threads already", errno: Errno::BUSY });
         }
         let (ours, theirs) = channel::pair().map_err(start("a socket pair"))?;
+        let cgroups = Arc::new(Cgroups::detect());
         match sys::fork().map_err(start("fork"))? {
             Forked::Child => {
                 drop(ours);
                 serve(&theirs);
+                // Also when the builder was killed: nothing of it stays.
+                cgroups.end();
                 sys::exit(0)
             }
-            Forked::Parent { pid, .. } => Ok(Self { socket: ours, pid }),
+            Forked::Parent { pid, .. } => Ok(Self { socket: ours, pid, cgroups }),
         }
     }
 
@@ -100,7 +106,7 @@ fn serve(socket: &OwnedFd) {
         drop(given);
         bytes.clear();
     }
-    // The steps' inits die with this process (PR_SET_PDEATHSIG), their processes with the inits.
+    // The steps' inits die with this process at the latest (PR_SET_PDEATHSIG), their processes with the inits.
 }
 
 fn fork_step(
@@ -111,7 +117,10 @@ fn fork_step(
 ) {
     let network = if own_network { libc::CLONE_NEWNET } else { 0 };
     let forked = match ready {
+        // A cgroup that may be made may still not be moved into (cgroups(7), "Delegation containment"): then the
+        // step does without.
         Ok(_) => sys::clone3(NAMESPACES | network, cgroup.as_ref().map(AsFd::as_fd))
+            .or_else(|_| sys::clone3(NAMESPACES | network, None))
             .map_err(|errno| ("new namespaces", errno)),
         Err(&(what, errno)) => Err((what, errno)),
     };

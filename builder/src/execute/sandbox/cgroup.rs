@@ -1,0 +1,374 @@
+//! Control groups: the account of a step, its limits, and a second way to kill it.
+//!
+//! Version 2 where it is mounted (`/sys/fs/cgroup`, or `unified` below it on hybrid hosts), with whatever
+//! controllers it has there: CPU time and pressure need none. Memory and CPU limits also through version 1 where
+//! that holds the controllers. Where nothing of it can be had (an ordinary user without delegation), steps run all
+//! the same, and the account comes from rusage alone: only a limit that was asked for is then an error.
+
+use super::error::SandboxError;
+use super::spec::Limits;
+use buildscope_record::{ByteSize, Nanos, Resources};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The name of this process's directory in a hierarchy, with the process id behind it.
+const PREFIX: &str = "buildscope-";
+/// The period of CPU quotas, in microseconds: the kernel's default.
+const PERIOD: u64 = 100_000;
+
+/// This process's directories in the hierarchies that it can use.
+#[derive(Debug)]
+pub(super) struct Cgroups {
+    v2: Option<Base>,
+    memory_v1: Option<Base>,
+    cpu_v1: Option<Base>,
+    next: AtomicU64,
+}
+
+/// A directory of ours, above the steps'.
+#[derive(Debug)]
+struct Base {
+    fd: OwnedFd,
+    parent: OwnedFd,
+    name: String,
+}
+
+/// The cgroups of one step. Its processes are put there by whoever forks them.
+#[derive(Debug, Default)]
+pub(super) struct StepCgroup {
+    name: String,
+    v2: Option<OwnedFd>,
+    memory_v1: Option<OwnedFd>,
+    cpu_v1: Option<OwnedFd>,
+}
+
+impl Cgroups {
+    /// Finds out what can be used, makes our directories, and removes those of processes that are dead.
+    pub(super) fn detect() -> Self {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let find = |controller: Option<&str>| directory(&mounts, &own, controller);
+        let v2 = find(None).and_then(|own| Base::make(&home_v2(&own)));
+        if let Some(base) = &v2 {
+            for controller in ["memory", "cpu", "io", "pids"] {
+                // One at a time: a missing one would refuse them all.
+                let _ = write(&base.fd, "cgroup.subtree_control", &format!("+{controller}"));
+            }
+        }
+        let has = |controller: &str| {
+            let list = v2.as_ref().and_then(|base| read(&base.fd, "cgroup.subtree_control")).unwrap_or_default();
+            list.split_ascii_whitespace().any(|name| name == controller)
+        };
+        let v1 = |controller: &str| {
+            if has(controller) { None } else { find(Some(controller)).and_then(|own| Base::make(&own)) }
+        };
+        Self { memory_v1: v1("memory"), cpu_v1: v1("cpu"), v2, next: AtomicU64::new(0) }
+    }
+
+    /// Cgroups for a new step, with its limits. What is not there to have is left out.
+    pub(super) fn step(&self, limits: &Limits) -> Result<StepCgroup, SandboxError> {
+        let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
+        let make = |base: &Option<Base>| base.as_ref().and_then(|base| base.child(&name));
+        let step = StepCgroup {
+            v2: make(&self.v2),
+            memory_v1: make(&self.memory_v1),
+            cpu_v1: if limits.cpus.is_some() { make(&self.cpu_v1) } else { None },
+            name: name.clone(),
+        };
+        step.limit(limits).inspect_err(|_| self.bury(&step))?;
+        Ok(step)
+    }
+
+    /// Removes a step's cgroups. Its processes must be dead.
+    pub(super) fn bury(&self, step: &StepCgroup) {
+        for base in [&self.v2, &self.memory_v1, &self.cpu_v1].into_iter().flatten() {
+            // One that is still busy goes at the end of the process.
+            let _ = rustix::fs::unlinkat(&base.fd, &step.name, AtFlags::REMOVEDIR);
+        }
+    }
+
+    /// Kills what still runs in our cgroups and removes them all: the end.
+    pub(super) fn end(&self) {
+        if let Some(base) = &self.v2 {
+            let _ = write(&base.fd, "cgroup.kill", "1");
+        }
+        for base in [&self.v2, &self.memory_v1, &self.cpu_v1].into_iter().flatten() {
+            // The dying need a moment; what then still stands is found by the next process.
+            for _ in 0..100 {
+                if remove(&base.parent, &base.name) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+impl Base {
+    fn make(parent: &Path) -> Option<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = rustix::fs::open(parent, flags, Mode::empty()).ok()?;
+        sweep(&parent);
+        let name = format!("{PREFIX}{}", std::process::id());
+        match rustix::fs::mkdirat(&parent, &name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(_) => return None,
+        }
+        let fd = rustix::fs::openat(&parent, &name, flags, Mode::empty()).ok()?;
+        // Not everyone who may make a directory may also use it.
+        rustix::fs::accessat(&fd, "cgroup.procs", rustix::fs::Access::WRITE_OK, AtFlags::EACCESS).ok()?;
+        Some(Self { fd, parent, name })
+    }
+
+    fn child(&self, name: &str) -> Option<OwnedFd> {
+        rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o755)).ok()?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, name, flags, Mode::empty()).ok()
+    }
+}
+
+impl StepCgroup {
+    /// The version 2 directory into which the step is to be cloned.
+    pub(super) fn clone_into(&self) -> Option<&OwnedFd> {
+        self.v2.as_ref()
+    }
+
+    /// The version 1 `tasks` files that the step has to join, opened with the builder's rights.
+    pub(super) fn join(&self) -> Vec<OwnedFd> {
+        let tasks =
+            |fd: &OwnedFd| rustix::fs::openat(fd, "tasks", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).ok();
+        [&self.memory_v1, &self.cpu_v1].into_iter().flatten().filter_map(tasks).collect()
+    }
+
+    fn limit(&self, limits: &Limits) -> Result<(), SandboxError> {
+        let none = |what: &str| SandboxError::Setup {
+            what: format!("{what}: this machine gives buildscope no cgroup with that controller"),
+            errno: Errno::NODEV,
+        };
+        let set = |fd: &OwnedFd, file: &str, value: String| write(fd, file, &value).is_ok();
+        if let Some(bytes) = limits.memory {
+            let v2 = self.v2.as_ref().is_some_and(|fd| {
+                // Swap would only make the limit soft; a kernel without it has no such file.
+                set(fd, "memory.swap.max", "0".into());
+                set(fd, "memory.max", bytes.to_string())
+            });
+            let v1 = || self.memory_v1.as_ref().is_some_and(|fd| set(fd, "memory.limit_in_bytes", bytes.to_string()));
+            if !v2 && !v1() {
+                return Err(none("--memory"));
+            }
+        }
+        if let Some(cpus) = limits.cpus {
+            let quota = ((cpus * PERIOD as f64) as u64).max(1000);
+            let v2 = self.v2.as_ref().is_some_and(|fd| set(fd, "cpu.max", format!("{quota} {PERIOD}")));
+            let v1 = || self.cpu_v1.as_ref().is_some_and(|fd| set(fd, "cpu.cfs_quota_us", quota.to_string()));
+            if !v2 && !v1() {
+                return Err(none("--cpus"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills every process in it, where the kernel can (version 2, since 5.14).
+    pub(super) fn kill(&self) {
+        if let Some(fd) = &self.v2 {
+            let _ = write(fd, "cgroup.kill", "1");
+        }
+    }
+
+    /// Whether the kernel has killed a process in it for want of memory.
+    pub(super) fn oom(&self) -> bool {
+        let v2 = self.v2.as_ref().and_then(|fd| read(fd, "memory.events"));
+        let v1 = || self.memory_v1.as_ref().and_then(|fd| read(fd, "memory.oom_control"));
+        v2.or_else(v1).and_then(|text| value(&text, "oom_kill")).is_some_and(|kills| kills > 0)
+    }
+
+    /// Adds what rusage does not know: the memory of all processes together, and, with `thorough`, CPU time and
+    /// bytes of processes that nobody waited for, and pressure.
+    pub(super) fn account(&self, resources: &mut Resources, thorough: bool) {
+        let number = |fd: &Option<OwnedFd>, file| read(fd.as_ref()?, file)?.trim().parse::<u64>().ok();
+        let peak = number(&self.v2, "memory.peak").or_else(|| number(&self.memory_v1, "memory.max_usage_in_bytes"));
+        // Zero: the step could not be put there.
+        if let Some(peak) = peak.filter(|&peak| peak > 0) {
+            resources.peak_memory = ByteSize(peak);
+        }
+        let (Some(fd), true) = (&self.v2, thorough) else { return };
+        if let Some(stat) = read(fd, "cpu.stat") {
+            let time = |name| value(&stat, name).map(|micros| Nanos(micros * 1000));
+            if let (Some(user), Some(system)) = (time("user_usec"), time("system_usec"))
+                && user + system > Nanos::ZERO
+            {
+                (resources.cpu_user, resources.cpu_system) = (user, system);
+            }
+        }
+        if let Some(stat) = read(fd, "io.stat") {
+            let sum = |name: &str| {
+                let fields =
+                    stat.split_ascii_whitespace().filter_map(|field| field.strip_prefix(name)?.parse::<u64>().ok());
+                ByteSize(fields.sum())
+            };
+            (resources.read, resources.written) = (sum("rbytes="), sum("wbytes="));
+        }
+        let pressure = self.pressure();
+        let [cpu, memory, io] = pressure.map(Option::unwrap_or_default);
+        (resources.cpu_pressure, resources.memory_pressure, resources.io_pressure) = (cpu, memory, io);
+    }
+
+    /// For how long some task has waited for CPU, memory and I/O so far (linux/Documentation/accounting/psi.rst).
+    pub(super) fn pressure(&self) -> [Option<Nanos>; 3] {
+        ["cpu.pressure", "memory.pressure", "io.pressure"].map(|file| {
+            let text = read(self.v2.as_ref()?, file)?;
+            let some = text.lines().find(|line| line.starts_with("some"))?;
+            let total: u64 = some.split("total=").nth(1)?.trim().parse().ok()?;
+            Some(Nanos(total * 1000))
+        })
+    }
+
+    /// Bytes of memory in use now.
+    pub(super) fn memory(&self) -> Option<u64> {
+        let v2 = self.v2.as_ref().and_then(|fd| read(fd, "memory.current"));
+        let v1 = || self.memory_v1.as_ref().and_then(|fd| read(fd, "memory.usage_in_bytes"));
+        v2.or_else(v1)?.trim().parse().ok()
+    }
+
+    /// CPU time used so far.
+    pub(super) fn cpu(&self) -> Option<Nanos> {
+        Some(Nanos(value(&read(self.v2.as_ref()?, "cpu.stat")?, "usage_usec")? * 1000))
+    }
+}
+
+/// Our own directory in the version 2 hierarchy (`None`), or in that of a version 1 controller.
+fn directory(mounts: &str, own: &str, controller: Option<&str>) -> Option<PathBuf> {
+    let path = own.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':');
+        let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+        let wanted = match controller {
+            None => number == "0",
+            Some(controller) => controllers.split(',').any(|name| name == controller),
+        };
+        wanted.then_some(path)
+    })?;
+    mounts.lines().find_map(|line| {
+        // proc_pid_mountinfo(5): the file system's type and options come after " - ".
+        let (mount, system) = line.split_once(" - ")?;
+        let mut system = system.split(' ');
+        let kind = system.next()?;
+        let wanted = match controller {
+            None => kind == "cgroup2",
+            Some(controller) => kind == "cgroup" && system.nth(1)?.split(',').any(|option| option == controller),
+        };
+        let mut mount = mount.split(' ').skip(3);
+        let (root, point) = (mount.next()?, unescape(mount.next()?));
+        let inside = Path::new(path).strip_prefix(root).ok()?;
+        wanted.then(|| point.join(inside))
+    })
+}
+
+/// Where in version 2 our directory is best made: the nearest one, from our own upwards, whose children may have
+/// controllers; else our own. A directory with processes in it, as ours usually is, gives its children none.
+fn home_v2(own: &Path) -> PathBuf {
+    let controlled = |directory: &&Path| {
+        let list = std::fs::read_to_string(directory.join("cgroup.subtree_control")).unwrap_or_default();
+        list.contains("memory") && rustix::fs::access(*directory, rustix::fs::Access::WRITE_OK).is_ok()
+    };
+    own.ancestors()
+        .take_while(|directory| directory.join("cgroup.procs").exists())
+        .find(controlled)
+        .unwrap_or(own)
+        .to_owned()
+}
+
+/// The octal escapes of mountinfo.
+fn unescape(text: &str) -> PathBuf {
+    let bytes = text.as_bytes();
+    let mut plain = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let octal = |bytes: &[u8]| u8::from_str_radix(std::str::from_utf8(bytes).ok()?, 8).ok();
+        match bytes.get(at + 1..at + 4).and_then(octal).filter(|_| bytes[at] == b'\\') {
+            Some(byte) => {
+                plain.push(byte);
+                at += 4;
+            }
+            None => {
+                plain.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    OsString::from_vec(plain).into()
+}
+
+/// Removes the directories of processes that have died without doing so.
+fn sweep(parent: &OwnedFd) {
+    let Ok(entries) = rustix::fs::Dir::read_from(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(PREFIX).and_then(|pid| pid.parse().ok()).and_then(rustix::process::Pid::from_raw);
+        if pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH)) {
+            remove(parent, &name);
+        }
+    }
+}
+
+/// Removes a directory of ours with the steps' in it.
+fn remove(parent: &OwnedFd, name: &str) -> bool {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    if let Ok(base) = rustix::fs::openat(parent, name, flags, Mode::empty())
+        && let Ok(entries) = rustix::fs::Dir::read_from(&base)
+    {
+        for entry in entries.flatten().filter(|entry| entry.file_type() == rustix::fs::FileType::Directory) {
+            let _ = rustix::fs::unlinkat(&base, entry.file_name(), AtFlags::REMOVEDIR);
+        }
+    }
+    matches!(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR), Ok(()) | Err(Errno::NOENT))
+}
+
+fn read(directory: impl AsFd, file: &str) -> Option<String> {
+    let fd = rustix::fs::openat(directory, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut text = vec![0; 4096];
+    let length = rustix::io::read(&fd, &mut text).ok()?;
+    text.truncate(length);
+    String::from_utf8(text).ok()
+}
+
+fn write(directory: impl AsFd, file: &str, text: &str) -> Result<(), Errno> {
+    let fd = rustix::fs::openat(directory, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&fd, text.as_bytes()).map(drop)
+}
+
+/// The number behind a name in a file of `name number` lines.
+fn value(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines as in proc_pid_mountinfo(5) and cgroups(7).
+    #[test]
+    fn our_directory_is_found_in_both_versions() {
+        let mounts = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+            35 31 0:33 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+            33 31 0:31 /outer /sys/fs/cgroup/cpu\\040set rw,relatime - cgroup cgroup rw,cpu,cpuacct\n\
+            41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+        let own = "9:name=systemd:/\n4:memory:/session/a:b\n1:cpu,cpuacct:/outer/inner\n0::/user.slice\n";
+        let find = |controller| directory(mounts, own, controller).unwrap();
+        assert_eq!(find(None), Path::new("/sys/fs/cgroup/unified/user.slice"));
+        assert_eq!(find(Some("memory")), Path::new("/sys/fs/cgroup/memory/session/a:b"));
+        assert_eq!(find(Some("cpu")), Path::new("/sys/fs/cgroup/cpu set/inner"));
+        assert_eq!(directory(mounts, own, Some("pids")), None);
+    }
+
+    #[test]
+    fn values_are_found_by_their_whole_name() {
+        let text = "oom 7\noom_kill 3\noom_kill_disable 0\n";
+        assert_eq!((value(text, "oom_kill"), value(text, "kill")), (Some(3), None));
+    }
+}
