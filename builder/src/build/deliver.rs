@@ -44,6 +44,10 @@ pub(super) fn deliver(
         task(false);
         let exported = delivery.write(output, probe)?;
         task(true);
+        if built.exported.is_empty() {
+            // The image's id is that of the first output: rewritten times make it another than the store's.
+            built.config = Some(exported.id());
+        }
         built.manifest.get_or_insert(exported.target.digest);
         built.exported.push(exported);
     }

@@ -15,6 +15,7 @@ mod export;
 mod layout;
 mod local;
 mod output;
+mod parallel;
 mod platform;
 mod reference;
 mod registry;

@@ -1,19 +1,24 @@
 //! An image's layers into the store: fetched, decompressed, verified, once.
 
 use super::document::Encoding;
+use super::parallel::in_parallel;
 use super::resolved::{Hashing, ResolvedImage};
 use super::{Blobs, ImageError, ImageLayer};
 use crate::storage::{Layer, StorageError, Store};
 use buildscope_record::{ByteSize, Phase, Probe, Quantity};
-use rayon::prelude::*;
 use std::io::{self, BufReader, Read};
+use std::sync::mpsc;
 
 /// How much a layer may unpack to: this many bytes whatever its size, and so many times its size. gzip cannot exceed
 /// a factor of 1032 and real layers stay below 20; zstd can reach tens of thousands, which is what a bomb is made of.
 const ALLOWED_ANYWAY: u64 = 1 << 30;
 const ALLOWED_FACTOR: u64 = 200;
-/// How much is read from a blob at a time.
+/// How much is read from a blob, and handed on unpacked, at a time.
 const BUFFER: usize = 256 << 10;
+/// How many such pieces lie between the thread that unpacks and the one that stores.
+const PIECES: usize = 8;
+/// How many layers come at a time.
+const STREAMS: usize = 4;
 
 /// Makes sure that the store has all layers of the image, and gives them, lowest first. What it has already is not
 /// fetched again; what is missing is fetched and unpacked side by side.
@@ -29,7 +34,7 @@ pub fn ensure_layers(store: &Store, image: &ResolvedImage, probe: &Probe) -> Res
     let missing: u64 = image.layers.iter().map(|layer| layer.descriptor.size).sum();
     span.quantity(Quantity::BytesRead, missing);
     let inside = span.probe();
-    image.layers.par_iter().map(|layer| ensure_layer(store, &*image.blobs, layer, &inside)).collect()
+    in_parallel(&image.layers, STREAMS, |layer| ensure_layer(store, &*image.blobs, layer, &inside))
 }
 
 fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Probe) -> Result<Layer, ImageError> {
@@ -49,11 +54,14 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
     let whole = BufReader::with_capacity(BUFFER, io::Cursor::new(head).chain(&mut raw));
     let (imported, over) = match encoding {
         Encoding::Plain => import(store, whole, limit, layer, probe),
-        Encoding::Gzip => import(store, flate2::bufread::MultiGzDecoder::new(whole), limit, layer, probe),
+        Encoding::Gzip => {
+            let decoder = flate2::bufread::MultiGzDecoder::new(whole);
+            beside(decoder, |tar| import(store, tar, limit, layer, probe))
+        }
         Encoding::Zstd => {
             let decoder = zstd::stream::read::Decoder::with_buffer(whole);
             let decoder = decoder.map_err(|source| ImageError::Read { origin: origin.to_owned(), source })?;
-            import(store, decoder, limit, layer, probe)
+            beside(decoder, |tar| import(store, tar, limit, layer, probe))
         }
     };
     if over && encoding != Encoding::Plain {
@@ -84,6 +92,59 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
             Err(ImageError::malformed(origin, format!("layer {}: {reason} (byte {offset} of its tar)", blob.digest)))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Unpacks on a thread of its own while `take` hashes and stores what was unpacked.
+fn beside<T>(mut decoder: impl Read + Send, take: impl FnOnce(Pieces) -> T) -> T {
+    let (sender, receiver) = mpsc::sync_channel::<io::Result<Vec<u8>>>(PIECES);
+    // Buffers go round: a quarter of a megabyte is more than the allocator likes to give and take.
+    let (give_back, spare) = mpsc::channel::<Vec<u8>>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            loop {
+                let mut piece = spare.try_recv().unwrap_or_default();
+                piece.resize(BUFFER, 0);
+                let piece = match decoder.read(&mut piece) {
+                    Ok(0) => return,
+                    Ok(read) => {
+                        piece.truncate(read);
+                        Ok(piece)
+                    }
+                    Err(error) => Err(error),
+                };
+                let last = piece.is_err();
+                // Nobody listens any more once storing has failed.
+                if sender.send(piece).is_err() || last {
+                    return;
+                }
+            }
+        });
+        take(Pieces { receiver, give_back, piece: Vec::new(), at: 0 })
+    })
+}
+
+/// What was unpacked, as a stream.
+struct Pieces {
+    receiver: mpsc::Receiver<io::Result<Vec<u8>>>,
+    give_back: mpsc::Sender<Vec<u8>>,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.piece.len() {
+            let Ok(piece) = self.receiver.recv() else { return Ok(0) };
+            let empty = std::mem::replace(&mut self.piece, piece?);
+            self.at = 0;
+            // The other side may have ended.
+            let _ = self.give_back.send(empty);
+        }
+        let length = buffer.len().min(self.piece.len() - self.at);
+        buffer[..length].copy_from_slice(&self.piece[self.at..self.at + length]);
+        self.at += length;
+        Ok(length)
     }
 }
 

@@ -1,14 +1,14 @@
 //! Images to registries: what is there already is not sent, what is nearby is mounted, the rest goes in chunks.
 
 use super::super::document::Descriptor;
+use super::super::parallel::in_parallel;
 use super::super::{ImageError, Reference};
 use super::client::{Access, Registries, Repository};
 use buildscope_record::{Digest, Phase, Probe, Quantity};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use ureq::http::{Method, StatusCode};
 
 /// How much is sent in a request; what a broken connection loses at most. Distribution's registry wants at least 5 MiB
@@ -69,9 +69,9 @@ impl Registries {
             return Ok(());
         }
         let sent = AtomicU64::new(0);
-        in_parallel(blobs, |cargo| {
+        in_parallel(blobs, STREAMS, |cargo| {
             sent.fetch_add(repository.send(cargo)?, Ordering::Relaxed);
-            Ok(())
+            Ok::<_, ImageError>(())
         })?;
         span.quantity(Quantity::BytesRead, sent.into_inner());
         for (number, (descriptor, bytes)) in manifests.iter().enumerate() {
@@ -80,26 +80,6 @@ impl Registries {
         }
         Ok(())
     }
-}
-
-/// Works on all items, a few at a time; the first failure ends it.
-fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<(), ImageError> + Sync) -> Result<(), ImageError> {
-    let (next, failure) = (AtomicUsize::new(0), Mutex::new(None));
-    let run = || {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = work(item) {
-                next.store(items.len(), Ordering::Relaxed);
-                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..STREAMS.min(items.len()) {
-            scope.spawn(run);
-        }
-        run();
-    });
-    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
 impl Repository {
