@@ -4,6 +4,7 @@
 //! filled in, what cannot be done refused) before anything happens. Results go to standard output,
 //! progress and messages to standard error.
 
+pub mod base;
 pub mod bench;
 pub mod build;
 pub mod check;
@@ -44,6 +45,7 @@ enum Command {
     Import(import::Arguments),
     Bench(bench::Arguments),
     Compare(compare::Arguments),
+    Base(base::Arguments),
     History(history::Arguments),
 }
 
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Import(arguments) => import::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
+        Command::Base(arguments) => base::run(arguments),
         Command::History(arguments) => history::run(arguments),
     };
     done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)

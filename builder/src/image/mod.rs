@@ -25,6 +25,7 @@ mod time;
 mod unpack;
 
 pub use assemble::{Image, Made, assemble};
+pub use base::{DebianBase, busybox_base};
 pub use config::*;
 pub use deliver::Delivery;
 pub use document::*;
