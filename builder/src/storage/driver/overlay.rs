@@ -106,6 +106,16 @@ pub(crate) enum Lower {
     Mount(Arc<OwnedFd>),
 }
 
+impl Lower {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Directory(one), Self::Directory(other)) => one == other,
+            (Self::Mount(one), Self::Mount(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
 /// Lower directories, lowest first, and an upper one.
 pub(crate) struct Stack {
     overlay: Overlay,
@@ -124,6 +134,12 @@ impl Stack {
     ) -> Result<Self, StorageError> {
         let dir = scratch.path("upper");
         fs::create_dir(&dir).context("create", &dir)?;
+        // overlayfs takes no directory twice, and steps that change nothing all have the same layer. Of equal layers the
+        // highest says all that the others say, whatever lies between.
+        let again = |place: usize, lower: &Lower| lowers[place + 1..].iter().any(|higher| higher.is(lower));
+        let repeated: Vec<bool> = lowers.iter().enumerate().map(|(place, lower)| again(place, lower)).collect();
+        let mut repeated = repeated.into_iter();
+        lowers.retain(|_| !repeated.next().unwrap_or_default());
         if lowers.is_empty() {
             // overlayfs wants at least one.
             let empty = dir.join("empty");
