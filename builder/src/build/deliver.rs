@@ -68,14 +68,13 @@ fn assemble(solver: &Solver, request: &Request) -> Image {
     let chain = chain(solver);
     let made: Vec<_> = chain
         .iter()
-        .filter(|step| step.history.is_some())
-        .map(|step| {
-            let made = solver.done(step.id).made;
-            Made {
-                created_by: step.history.to_string(),
-                created: made.map(|made| made.created()),
-                layer: made.map(|made| made.diff_id),
-            }
+        .map(|step| (step, solver.done(step.id).made))
+        // Of FROMs only that of a named context has made something.
+        .filter(|(step, made)| step.history.is_some() || made.is_some() && matches!(step.op, Op::From(_)))
+        .map(|(step, made)| Made {
+            created_by: if step.history.is_some() { step.history.to_string() } else { step.text.clone() },
+            created: made.map(|made| made.created()),
+            layer: made.map(|made| made.diff_id),
         })
         .collect();
     let target = solver.plan.step(solver.plan.target);

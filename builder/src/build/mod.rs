@@ -4,8 +4,10 @@
 //! of every step. The rooms it calls do the work; here stands only who comes after whom.
 
 mod deliver;
+mod effects;
 mod error;
 mod host;
+mod lookup;
 mod outcome;
 mod prepare;
 mod progress;

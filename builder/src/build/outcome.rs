@@ -92,7 +92,7 @@ impl StepReport {
 /// The result of a step, for those that go on from it.
 #[derive(Clone, Debug)]
 pub(super) struct Done {
-    /// Its definition key.
+    /// The key that what goes on from it is keyed by.
     pub(super) key: Digest,
     /// The file system after it, lowest layer first.
     pub(super) layers: Arc<[Digest]>,
@@ -123,6 +123,8 @@ impl Done {
 /// A layer and its time: what the cache remembers of a step.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Made {
+    /// The key that what goes on from the step is keyed by.
+    pub(super) key: Digest,
     pub(super) diff_id: Digest,
     pub(super) size: u64,
     pub(super) files: u64,
@@ -131,9 +133,9 @@ pub(super) struct Made {
 }
 
 impl Made {
-    pub(super) fn new(layer: Layer, at: Timestamp) -> Self {
+    pub(super) fn new(key: Digest, layer: Layer, at: Timestamp) -> Self {
         let Layer { diff_id, size, files } = layer;
-        Self { diff_id, size, files, seconds: at.seconds, nanos: at.nanos }
+        Self { key, diff_id, size, files, seconds: at.seconds, nanos: at.nanos }
     }
 
     pub(super) fn layer(&self) -> Layer {

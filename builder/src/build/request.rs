@@ -26,6 +26,8 @@ pub struct Request {
     pub platform: Option<String>,
     /// `--no-cache`: nothing is looked up; results are still stored.
     pub no_cache: bool,
+    /// Whether the record is to name every file that a step reads: it costs a digest's text a file.
+    pub detailed: bool,
     /// How fine the parallelism is.
     pub policy: Policy,
     /// Slots; 0 is no limit.

@@ -2,19 +2,14 @@
 
 use super::outcome::{Done, Made, StepReport};
 use super::prepare::Prepared;
-use super::step_log::StepLog;
 use super::waits::Waits;
-use super::{BuildError, Engine, Event, Progress, Request, StepError};
-use crate::execute::copy::{self, Origin, Selection};
-use crate::execute::run::{MountOrigin, Ran, RunError, RunOptions, Runner, bind_as_copy};
-use crate::execute::sandbox::SandboxError;
-use crate::execute::workdir::workdir;
+use super::{BuildError, Engine, Event, Progress, Request};
+use crate::execute::run::RunOptions;
 use crate::image::{self, Resolver};
-use crate::plan::{self, Base, CopyFrom, Dependency, MountKind, Op, Plan, Step, keys};
+use crate::plan::{self, Base, Dependency, Op, Plan, Step};
 use crate::schedule::{self, Dag, Limit, Turn};
 use crate::source::Context;
-use crate::storage::{CacheEntry, Layer};
-use buildscope_record::{Cache, Digest, Outcome, Phase, Probe, StepId};
+use buildscope_record::{Digest, Outcome, Phase, Probe, StepId};
 use petgraph::Direction::Incoming;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -29,13 +24,14 @@ pub(super) struct Solver {
     pub(super) plan: Arc<Plan>,
     pub(super) images: Resolver,
     pub(super) progress: Arc<dyn Progress>,
-    context: Context,
-    named: BTreeMap<String, Context>,
-    dockerfile: miette::NamedSource<String>,
-    no_cache: bool,
-    run_options: RunOptions,
-    probe: Probe,
-    cancel: CancellationToken,
+    pub(super) context: Context,
+    pub(super) named: BTreeMap<String, Context>,
+    pub(super) dockerfile: miette::NamedSource<String>,
+    pub(super) no_cache: bool,
+    pub(super) detailed: bool,
+    pub(super) run_options: RunOptions,
+    pub(super) probe: Probe,
+    pub(super) cancel: CancellationToken,
     done: Vec<OnceLock<Done>>,
     reports: Mutex<Vec<StepReport>>,
 }
@@ -89,6 +85,7 @@ impl Solver {
             named,
             dockerfile,
             no_cache: request.no_cache,
+            detailed: request.detailed,
             run_options: request.run.clone(),
             probe: probe.clone(),
             cancel,
@@ -160,11 +157,9 @@ impl Solver {
             Op::From(_) => Done::nothing(),
             _ => self.below(step).clone(),
         };
-        let files = blocking(|| self.files(step, probe))?;
-        let (keys, inputs) = self.keys(step, &files, probe);
-        let key = keys[0];
-        self.reports()[step.id.index()].cache = Some(Cache { key, inputs, miss: None });
-        let made = match &step.op {
+        let files = blocking(|| self.outside(step, probe))?;
+        let key = self.definition_key(step, &files, probe);
+        match &step.op {
             Op::Config | Op::From(Base::Stage(_)) => {
                 let cached = below.cached;
                 return Ok(below.with(key, None, cached));
@@ -172,117 +167,22 @@ impl Solver {
             Op::From(Base::Scratch) => return Ok(below.with(key, None, !self.no_cache)),
             Op::From(Base::Image(image)) => return self.begin(step, image, key),
             Op::Pruned => unreachable!("pruned steps are not scheduled"),
-            Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {
-                if let Some(made) = self.look_up(&keys, probe)? {
-                    return Ok(below.with(key, Some(made), true));
-                }
-                self.make(step, &below, files, turn, probe).await?
-            }
+            Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {}
+        }
+        if let Some(made) = self.look_up(key, probe)? {
+            return Ok(below.with(made.key, Some(made), true));
+        }
+        let (files, known_as) = blocking(|| self.inside(step, &below, files, key, probe))?;
+        let found = if known_as == key { None } else { self.look_up(known_as, probe)? };
+        let cached = found.is_some();
+        let made = match found {
+            Some(made) => made,
+            None => Made::new(known_as, self.make(step, &below, files, turn, probe).await?, image::now()),
         };
         let span = probe.phase(Phase::Commit);
-        let made = Made::new(made, image::now());
-        self.remember(&keys, made);
+        self.remember(&[key, known_as], made);
         span.end();
-        Ok(below.with(key, Some(made), false))
-    }
-
-    /// What a step takes from outside the graph (a context, the Dockerfile, a URL), found and hashed; a mount of RUN
-    /// is seen as a COPY of the same files.
-    fn files(&self, step: &Step, probe: &Probe) -> Result<Files, BuildError> {
-        let select = |op: &plan::Copy| -> Result<(Selection, Digest), BuildError> {
-            let origin = self.origin(&op.from, probe)?;
-            let mut selection = Selection::of(op, &origin, self.engine.store.blobs(), probe)
-                .map_err(|error| self.failed(step, &error))?;
-            let digest = selection.digest(op, self.engine.store.blobs(), probe);
-            Ok((selection, digest.map_err(|error| self.failed(step, &error))?))
-        };
-        match &step.op {
-            Op::Copy(op) if op.from.is_outside() => select(op).map(|(selection, digest)| Files::of(selection, digest)),
-            Op::From(Base::Context(name)) => {
-                let op = plan::Copy::of(CopyFrom::NamedContext(name.clone()), ".", "/");
-                select(&op).map(|(selection, digest)| Files::of(selection, digest))
-            }
-            Op::Run(run) => {
-                let mut digests = Vec::new();
-                for mount in &run.mounts {
-                    if let MountKind::Bind { from, source, .. } = &mount.kind
-                        && from.is_outside()
-                        && *from != CopyFrom::Empty
-                    {
-                        digests.extend_from_slice(select(&bind_as_copy(from, source))?.1.as_bytes());
-                    }
-                }
-                Ok(Files { selection: None, digest: (!digests.is_empty()).then(|| Digest::of(digests)) })
-            }
-            _ => Ok(Files::default()),
-        }
-    }
-
-    /// Where a COPY takes its files from.
-    fn origin(&self, from: &CopyFrom, probe: &Probe) -> Result<Origin<'_>, BuildError> {
-        Ok(match from {
-            CopyFrom::Context => Origin::Context(&self.context),
-            CopyFrom::NamedContext(name) => Origin::Context(self.named.get(name).expect("lowering knows their names")),
-            CopyFrom::Empty => Origin::Nothing,
-            CopyFrom::Stage(_) | CopyFrom::Image(_) => {
-                Origin::Layers(self.engine.store.tree(&self.layers(from, probe)?)?)
-            }
-        })
-    }
-
-    /// The layers of a stage or an image, in the store.
-    fn layers(&self, from: &CopyFrom, probe: &Probe) -> Result<Arc<[Digest]>, BuildError> {
-        match from {
-            CopyFrom::Stage(id) => {
-                let done = self.done(*id);
-                self.fetch(done)?;
-                Ok(Arc::clone(&done.layers))
-            }
-            CopyFrom::Image(image) => {
-                let layers = self.images.layers(&image.manifest, probe)?;
-                Ok(layers.iter().map(|layer| layer.diff_id).collect())
-            }
-            CopyFrom::Context | CopyFrom::NamedContext(_) | CopyFrom::Empty => Ok(Arc::new([])),
-        }
-    }
-
-    /// Makes sure that the base image's layers are in the store. It is the FROM whose time that takes, whoever asks first.
-    fn fetch(&self, done: &Done) -> Result<(), BuildError> {
-        if let Some((from, manifest)) = &done.base {
-            self.images.layers(manifest, &self.probe.at(*from, None))?;
-        }
-        Ok(())
-    }
-
-    /// The keys under which the step's result is looked for and remembered, the definition key first; and that key's inputs.
-    fn keys(&self, step: &Step, files: &Files, probe: &Probe) -> (Vec<Digest>, BTreeMap<String, String>) {
-        let _span = probe.phase(Phase::CacheKey);
-        let parent = self.parent(step);
-        let key = keys::definition_key(step, parent, &|id| self.done(id).key, files.digest);
-        (vec![key.digest], key.inputs)
-    }
-
-    /// What is remembered under one of these keys.
-    fn look_up(&self, keys: &[Digest], probe: &Probe) -> Result<Option<Made>, BuildError> {
-        if self.no_cache {
-            return Ok(None);
-        }
-        let _span = probe.phase(Phase::CacheLookup);
-        for key in keys {
-            if let Some(hit) = self.engine.store.cache().get(key)? {
-                // Another version may have written something else: then it is a miss.
-                return Ok(serde_json::from_slice(&hit.entry.value).ok());
-            }
-        }
-        Ok(None)
-    }
-
-    fn remember(&self, keys: &[Digest], made: Made) {
-        let value = serde_json::to_vec(&made).expect("numbers and a digest");
-        for key in keys {
-            let entry = CacheEntry { layers: vec![made.diff_id], value: value.clone() };
-            self.engine.store.cache().put(*key, entry);
-        }
+        Ok(below.with(known_as, Some(made), cached))
     }
 
     /// Begins a stage from an image: only its configuration is needed yet.
@@ -293,102 +193,8 @@ impl Solver {
         Ok(Done { key, layers, base: Some((step.id, image.manifest)), made: None, cached: stored && !self.no_cache })
     }
 
-    /// Carries the step out.
-    async fn make(
-        &self,
-        step: &Step,
-        below: &Done,
-        files: Files,
-        turn: &Turn,
-        probe: &Probe,
-    ) -> Result<Layer, BuildError> {
-        let store = &self.engine.store;
-        blocking(|| self.fetch(below))?;
-        match &step.op {
-            Op::Workdir { path, user } => blocking(|| workdir(path, user, &below.layers, image::now(), store, probe))
-                .map_err(|error| self.failed(step, &error)),
-            Op::Copy(op) => blocking(|| self.copy(step, op, below, files.selection, probe)),
-            Op::From(Base::Context(name)) => {
-                let op = plan::Copy::of(CopyFrom::NamedContext(name.clone()), ".", "/");
-                blocking(|| self.copy(step, &op, below, files.selection, probe))
-            }
-            Op::Run(op) => self.run_process(step, op, below, turn, probe).await,
-            Op::From(_) | Op::Config | Op::Pruned => unreachable!("they make nothing"),
-        }
-    }
-
-    fn copy(
-        &self,
-        step: &Step,
-        op: &plan::Copy,
-        below: &Done,
-        selection: Option<Selection>,
-        probe: &Probe,
-    ) -> Result<Layer, BuildError> {
-        let selection = match selection {
-            Some(selection) => selection,
-            None => {
-                let origin = self.origin(&op.from, probe)?;
-                Selection::of(op, &origin, self.engine.store.blobs(), probe)
-                    .map_err(|error| self.failed(step, &error))?
-            }
-        };
-        copy::copy(op, &selection, &below.layers, image::now(), &self.engine.store, probe)
-            .map_err(|error| self.failed(step, &error))
-    }
-
-    async fn run_process(
-        &self,
-        step: &Step,
-        op: &plan::Run,
-        below: &Done,
-        turn: &Turn,
-        probe: &Probe,
-    ) -> Result<Layer, BuildError> {
-        let cancel = turn.cancel.clone();
-        let log = StepLog::new(step.id, Arc::clone(&self.progress));
-        let tail = log.tail();
-        let mounted = blocking(|| self.mounted(op, probe))?;
-        let origin = |from: &CopyFrom| mounted.iter().find(|(of, _)| of == from).map(|(_, origin)| origin.clone());
-        let runner = Runner { store: &self.engine.store, zygote: &self.engine.zygote, options: &self.run_options };
-        let ran = runner.run(op, &below.layers, &origin, log, cancel, probe).await;
-        let tail = tail.lines();
-        let mut reports = self.reports();
-        let report = &mut reports[step.id.index()];
-        report.log.clone_from(&tail);
-        match ran {
-            Ok(Ran { exit, layer }) => {
-                (report.resources, report.exit_code) = (Some(exit.resources), Some(exit.status.code()));
-                Ok(layer)
-            }
-            Err(RunError::Sandbox(SandboxError::Cancelled)) => Err(BuildError::Cancelled),
-            Err(error) => {
-                if let RunError::Failed { exit, .. } = &error {
-                    (report.resources, report.exit_code) = (Some(exit.resources), Some(exit.status.code()));
-                }
-                let exit_code = report.exit_code;
-                drop(reports);
-                Err(self.failed_with(step, &error, exit_code, &tail))
-            }
-        }
-    }
-
-    /// What the step's mounts are taken from.
-    fn mounted(&self, op: &plan::Run, probe: &Probe) -> Result<Vec<(CopyFrom, MountOrigin<'_>)>, BuildError> {
-        let sources = op.mounts.iter().filter_map(|mount| match &mount.kind {
-            MountKind::Bind { from, .. } | MountKind::Cache { from: Some((from, _)), .. } => Some(from),
-            _ => None,
-        });
-        let origin = |from: &CopyFrom| -> Result<MountOrigin<'_>, BuildError> {
-            Ok(match self.origin(from, probe)? {
-                Origin::Context(context) => MountOrigin::Context(context),
-                Origin::Layers(_) | Origin::Nothing => MountOrigin::Layers(self.layers(from, probe)?.to_vec()),
-            })
-        };
-        sources.map(|from| Ok((from.clone(), origin(from)?))).collect()
-    }
-
-    fn parent(&self, step: &Step) -> Option<StepId> {
+    /// The step that this one goes on from.
+    pub(super) fn parent(&self, step: &Step) -> Option<StepId> {
         let edges = self.plan.graph.edges_directed(NodeIndex::new(step.id.index()), Incoming);
         edges.filter(|edge| *edge.weight() == Dependency::Parent).map(|edge| self.plan.graph[edge.source()].id).next()
     }
@@ -396,47 +202,9 @@ impl Solver {
     fn below(&self, step: &Step) -> &Done {
         self.done(self.parent(step).expect("every instruction but FROM has one before it"))
     }
-
-    /// A failure, with the instruction and the Dockerfile's line.
-    fn failed(&self, step: &Step, error: &dyn std::error::Error) -> BuildError {
-        self.failed_with(step, error, None, &[])
-    }
-
-    fn failed_with(
-        &self,
-        step: &Step,
-        error: &dyn std::error::Error,
-        exit_code: Option<i32>,
-        log: &[String],
-    ) -> BuildError {
-        let chain = std::iter::successors(Some(error), |error| error.source());
-        let mut causes: Vec<_> = chain.map(ToString::to_string).collect();
-        causes.dedup();
-        BuildError::Step(Box::new(StepError {
-            message: format!("{} failed: {}", step.keyword, causes.join(": ")),
-            dockerfile: self.dockerfile.clone(),
-            span: step.span,
-            label: "this instruction".into(),
-            help: (!log.is_empty()).then(|| format!("its last lines of output:\n{}", log.join("\n"))),
-            exit_code,
-        }))
-    }
-}
-
-/// What a step takes from outside the graph.
-#[derive(Default)]
-struct Files {
-    selection: Option<Selection>,
-    digest: Option<Digest>,
-}
-
-impl Files {
-    fn of(selection: Selection, digest: Digest) -> Self {
-        Self { selection: Some(selection), digest: Some(digest) }
-    }
 }
 
 /// Runs what blocks its thread, so that the runtime's other tasks go on.
-fn blocking<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(work)
 }

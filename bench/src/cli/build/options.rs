@@ -58,6 +58,7 @@ impl Arguments {
                 labels: pairs("--label", &self.label)?,
                 platform: self.platform,
                 no_cache: self.no_cache,
+                detailed: self.record.is_some(),
                 policy,
                 jobs: self.jobs,
                 run: RunOptions::default(),
