@@ -1,0 +1,80 @@
+//! What runs again, and what does not.
+
+use crate::world::{World, steps};
+use buildscope_record::Outcome::{Cached, Executed, Pruned};
+
+const TWO_STAGES: &str = "FROM busybox AS lib\n\
+    COPY lib.c /src/\n\
+    RUN wc -c < /src/lib.c > /lib.o\n\
+    FROM busybox\n\
+    COPY app.c /src/\n\
+    RUN wc -c < /src/app.c > /app.o\n\
+    COPY --from=lib /lib.o /lib.o\n\
+    RUN cat /lib.o /app.o > /app\n";
+
+fn two_stages() -> World {
+    let world = World::new(TWO_STAGES);
+    world.write("lib.c", "int lib;");
+    world.write("app.c", "int app;");
+    world
+}
+
+#[test]
+fn an_unchanged_build_runs_nothing() {
+    let world = two_stages();
+    let first = world.build(&[]).record();
+    assert_eq!(steps(&first, Executed).iter().filter(|text| !text.starts_with("FROM")).count(), 6);
+    let second = world.build(&[]).record();
+    assert_eq!(steps(&second, Executed), [""; 0]);
+    assert_eq!(steps(&second, Cached).len(), second.steps.len());
+}
+
+#[test]
+fn a_changed_file_reruns_only_what_depends_on_it() {
+    let world = two_stages();
+    world.build(&[]).record();
+    world.write("app.c", "int app = 1;");
+    let record = world.build(&[]).record();
+    let reran = ["COPY app.c /src/", "RUN wc -c < /src/app.c > /app.o", "COPY --from=lib /lib.o /lib.o", "RUN cat /lib.o /app.o > /app"];
+    assert_eq!(steps(&record, Executed), reran);
+}
+
+#[test]
+fn a_stage_that_gives_the_same_files_again_costs_the_others_nothing() {
+    let world = two_stages();
+    world.build(&[]).record();
+    // As long as before: the same /lib.o.
+    world.write("lib.c", "int xyz;");
+    let record = world.build(&[]).record();
+    assert_eq!(steps(&record, Executed), ["COPY lib.c /src/", "RUN wc -c < /src/lib.c > /lib.o"]);
+}
+
+#[test]
+fn the_time_of_a_file_is_no_input_but_its_mode_is() {
+    let world = World::new("FROM busybox\nCOPY f /f\n");
+    world.write("f", "text");
+    world.build(&[]).record();
+    let file = world.context().join("f");
+    let touch = |args: &[&str]| assert!(std::process::Command::new(args[0]).args(&args[1..]).arg(&file).status().unwrap().success());
+    touch(&["touch", "-d", "@1000000000"]);
+    assert_eq!(steps(&world.build(&[]).record(), Executed), [""; 0]);
+    touch(&["chmod", "755"]);
+    assert_eq!(steps(&world.build(&[]).record(), Executed), ["COPY f /f"]);
+}
+
+#[test]
+fn an_argument_is_an_input_of_what_sees_it() {
+    let world = World::new("FROM busybox\nRUN echo before\nARG WHO=a\nRUN echo $WHO\n");
+    world.build(&[]).record();
+    let record = world.build(&["--build-arg", "WHO=b"]).record();
+    assert_eq!(steps(&record, Executed), ["RUN echo $WHO"]);
+}
+
+#[test]
+fn no_cache_runs_everything_that_the_target_needs() {
+    let world = World::new("FROM busybox AS dead\nRUN echo dead\nFROM busybox\nRUN echo live\n");
+    world.build(&[]).record();
+    let record = world.build(&["--no-cache"]).record();
+    assert_eq!(steps(&record, Executed), ["FROM busybox", "RUN echo live"]);
+    assert_eq!(steps(&record, Pruned), ["FROM busybox AS dead", "RUN echo dead"]);
+}

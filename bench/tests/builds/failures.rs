@@ -1,0 +1,97 @@
+//! What goes wrong: said once, with its place; and nothing is left behind.
+
+use crate::world::World;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Processes whose command line holds this text.
+fn processes(mark: &str) -> usize {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries.filter(|entry| fs::read(entry.path().join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(mark))).count()
+}
+
+/// Files that belong to builds in progress.
+fn temporary(world: &World) -> Vec<String> {
+    let entries = fs::read_dir(world.path("store").join("tmp"));
+    entries.into_iter().flatten().flatten().map(|entry| entry.path().display().to_string()).collect()
+}
+
+fn mounts() -> String {
+    fs::read_to_string("/proc/mounts").unwrap()
+}
+
+#[test]
+fn the_first_failure_stops_the_rest_and_leaves_nothing() {
+    let world = World::new(
+        "FROM busybox AS slow\nRUN sleep 7654321\nFROM busybox AS bad\nRUN sleep 0.3 && echo why >&2 && exit 7\n\
+         FROM busybox\nCOPY --from=slow /bin /a\nCOPY --from=bad /bin /b\n",
+    );
+    let before = mounts();
+    let start = Instant::now();
+    let built = world.build(&["--policy", "stages"]);
+    assert!(start.elapsed() < Duration::from_secs(20), "the sleeper was waited for");
+    assert_eq!(built.output.status.code(), Some(1));
+    let stderr = built.stderr();
+    // The cause, the place, the output; once.
+    assert_eq!(stderr.matches("RUN failed: exit code: 7").count(), 1, "{stderr}");
+    assert!(stderr.contains("Dockerfile:4:1") && stderr.contains("why"), "{stderr}");
+    assert_eq!(processes("7654321"), 0);
+    assert_eq!(temporary(&world), [""; 0]);
+    assert_eq!(mounts(), before);
+    let record = built.read();
+    let failed: Vec<_> = record.steps.iter().filter_map(|step| Some((step.exit_code?, step.error.as_deref()?))).collect();
+    assert!(!record.succeeded && matches!(failed[..], [(7, _)]), "{failed:?}");
+}
+
+#[test]
+fn a_killed_builder_leaves_no_process_and_no_mount() {
+    let world = World::new("FROM busybox\nRUN sleep 8765432\n");
+    let before = mounts();
+    let mut child = world.command(&[]).spawn().unwrap();
+    let wait_for = |what: &dyn Fn() -> bool| {
+        let start = Instant::now();
+        while !what() {
+            assert!(start.elapsed() < Duration::from_secs(30), "waited too long");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    wait_for(&|| processes("8765432") > 0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_for(&|| processes("8765432") == 0);
+    assert_eq!(mounts(), before);
+    // What it was writing is removed by the next build.
+    world.write("Dockerfile", "FROM busybox\nRUN :\n");
+    world.build(&[]).record();
+    assert_eq!(temporary(&world), [""; 0]);
+}
+
+#[test]
+fn a_fault_in_the_dockerfile_is_shown_at_its_characters() {
+    let world = World::new("FROM busybox\nRUM echo\n");
+    let built = world.command(&[]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&built.stderr).into_owned();
+    assert_eq!(built.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("Dockerfile:2:1") && stderr.contains("RUN"), "{stderr}");
+}
+
+#[test]
+fn what_is_not_there_is_named_with_what_to_do() {
+    for (dockerfile, wanted) in [
+        ("FROM busybox\nCOPY nowhere /\n", "nowhere"),
+        ("FROM busybox\nUSER nobody-here\nRUN true\n", "nobody-here"),
+        ("FROM busybox\nRUN [\"/no/such/program\"]\n", "/no/such/program"),
+        ("FROM busybox\nCOPY --from=later /a /\nFROM busybox AS later\n", "later"),
+    ] {
+        let world = World::new(dockerfile);
+        let built = world.command(&["--progress", "quiet"]).output().unwrap();
+        let stderr = String::from_utf8_lossy(&built.stderr).into_owned();
+        assert_eq!(built.status.code(), Some(1), "{dockerfile}{stderr}");
+        assert!(stderr.contains(wanted), "{dockerfile}{stderr}");
+    }
+    let world = World::empty();
+    let built = world.command(&[]).output().unwrap();
+    assert!(!built.status.success() && String::from_utf8_lossy(&built.stderr).contains("Dockerfile"));
+    assert!(!Path::new("/no/such/program").exists());
+}

@@ -1,0 +1,104 @@
+//! A directory with a store and a context, and the command to build in it.
+
+use buildscope_record::{Outcome, Record};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// A store and a context of their own, removed at the end.
+pub(crate) struct World {
+    dir: TempDir,
+}
+
+/// A finished `buildscope build`.
+pub(crate) struct Built {
+    pub(crate) output: Output,
+    record: PathBuf,
+}
+
+impl World {
+    /// A context that holds this Dockerfile.
+    pub(crate) fn new(dockerfile: &str) -> Self {
+        let world = Self::empty();
+        world.write("Dockerfile", dockerfile);
+        world
+    }
+
+    /// An empty context.
+    pub(crate) fn empty() -> Self {
+        let world = Self { dir: tempfile::tempdir().unwrap() };
+        fs::create_dir(world.context()).unwrap();
+        world
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn context(&self) -> PathBuf {
+        self.path("context")
+    }
+
+    /// Writes a file of the context.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.context().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// `buildscope build` of the context on this world's store.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+        command.arg("build").arg("--root").arg(self.path("store")).args(args).arg(self.context());
+        command.env_remove("SOURCE_DATE_EPOCH").env_remove("BUILDSCOPE_ROOT");
+        command
+    }
+
+    /// Runs it with a record.
+    pub(crate) fn build(&self, args: &[&str]) -> Built {
+        let record = self.path("record.json");
+        let args = [args, &["--record", record.to_str().unwrap()]].concat();
+        Built { output: self.command(&args).output().unwrap(), record }
+    }
+
+    /// Builds an OCI archive with times held, and gives the manifest's digest.
+    pub(crate) fn digest(&self, args: &[&str]) -> String {
+        let archive = self.path("image.tar");
+        let output = format!("type=oci,dest={},rewrite-timestamp=true", archive.display());
+        let args = [args, &["--output", &output, "--build-arg", "SOURCE_DATE_EPOCH=1500000000"]].concat();
+        let run = self.command(&args).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        let index: serde_json::Value = serde_json::from_slice(&member(&archive, "index.json")).unwrap();
+        index["manifests"][0]["digest"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Built {
+    /// The record of a build that succeeded.
+    pub(crate) fn record(&self) -> Record {
+        assert!(self.output.status.success(), "{}", self.stderr());
+        self.read()
+    }
+
+    /// The record, however it ended.
+    pub(crate) fn read(&self) -> Record {
+        Record::read(fs::File::open(&self.record).unwrap()).unwrap()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+}
+
+/// The texts of the steps with this outcome, in the order of the file.
+pub(crate) fn steps(record: &Record, outcome: Outcome) -> Vec<&str> {
+    record.steps.iter().filter(|step| step.outcome == outcome).map(|step| step.text.as_str()).collect()
+}
+
+/// A file in a tar.
+pub(crate) fn member(archive: &Path, name: &str) -> Vec<u8> {
+    let run = Command::new("tar").arg("-xOf").arg(archive).arg(name).output().unwrap();
+    assert!(run.status.success(), "{name}: {}", String::from_utf8_lossy(&run.stderr));
+    run.stdout
+}
