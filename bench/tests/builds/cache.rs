@@ -35,7 +35,12 @@ fn a_changed_file_reruns_only_what_depends_on_it() {
     world.build(&[]).record();
     world.write("app.c", "int app = 1;");
     let record = world.build(&[]).record();
-    let reran = ["COPY app.c /src/", "RUN wc -c < /src/app.c > /app.o", "COPY --from=lib /lib.o /lib.o", "RUN cat /lib.o /app.o > /app"];
+    let reran = [
+        "COPY app.c /src/",
+        "RUN wc -c < /src/app.c > /app.o",
+        "COPY --from=lib /lib.o /lib.o",
+        "RUN cat /lib.o /app.o > /app",
+    ];
     assert_eq!(steps(&record, Executed), reran);
 }
 
@@ -55,7 +60,9 @@ fn the_time_of_a_file_is_no_input_but_its_mode_is() {
     world.write("f", "text");
     world.build(&[]).record();
     let file = world.context().join("f");
-    let touch = |args: &[&str]| assert!(std::process::Command::new(args[0]).args(&args[1..]).arg(&file).status().unwrap().success());
+    let touch = |args: &[&str]| {
+        assert!(std::process::Command::new(args[0]).args(&args[1..]).arg(&file).status().unwrap().success())
+    };
     touch(&["touch", "-d", "@1000000000"]);
     assert_eq!(steps(&world.build(&[]).record(), Executed), [""; 0]);
     touch(&["chmod", "755"]);

@@ -8,7 +8,11 @@ use std::time::{Duration, Instant};
 /// Processes whose command line holds this text.
 fn processes(mark: &str) -> usize {
     let entries = fs::read_dir("/proc").unwrap().flatten();
-    entries.filter(|entry| fs::read(entry.path().join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(mark))).count()
+    entries
+        .filter(|entry| {
+            fs::read(entry.path().join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(mark))
+        })
+        .count()
 }
 
 /// Files that belong to builds in progress.
@@ -40,7 +44,8 @@ fn the_first_failure_stops_the_rest_and_leaves_nothing() {
     assert_eq!(temporary(&world), [""; 0]);
     assert_eq!(mounts(), before);
     let record = built.read();
-    let failed: Vec<_> = record.steps.iter().filter_map(|step| Some((step.exit_code?, step.error.as_deref()?))).collect();
+    let failed: Vec<_> =
+        record.steps.iter().filter_map(|step| Some((step.exit_code?, step.error.as_deref()?))).collect();
     assert!(!record.succeeded && matches!(failed[..], [(7, _)]), "{failed:?}");
 }
 

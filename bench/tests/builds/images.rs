@@ -23,10 +23,14 @@ fn skopeo_and_umoci_read_what_is_written() {
     let built = world.build(&["-t", "one:two", "--output", &tar, "--output", &dir]);
     built.record();
 
-    let inspected = run(Command::new("skopeo").args(["inspect", "--config"]).arg(format!("oci-archive:{}", archive.display())));
+    let inspected =
+        run(Command::new("skopeo").args(["inspect", "--config"]).arg(format!("oci-archive:{}", archive.display())));
     let config: serde_json::Value = serde_json::from_str(&inspected).unwrap();
     let runtime = &config["config"];
-    assert_eq!((&runtime["User"], &runtime["WorkingDir"], &runtime["Cmd"][0]), (&"7".into(), &"/w".into(), &"x".into()));
+    assert_eq!(
+        (&runtime["User"], &runtime["WorkingDir"], &runtime["Cmd"][0]),
+        (&"7".into(), &"/w".into(), &"x".into())
+    );
     assert_eq!(runtime["ExposedPorts"], serde_json::json!({ "80/tcp": {} }));
     // RUN, COPY, RUN and WORKDIR on the base.
     assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), 5);
@@ -35,7 +39,8 @@ fn skopeo_and_umoci_read_what_is_written() {
     let name = index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"].as_str().unwrap();
     let bundle = world.path("bundle");
     run(Command::new("umoci").args(["unpack", "--image"]).arg(format!("{}:{name}", layout.display())).arg(&bundle));
-    let listed = run(Command::new("stat").args(["-c", "%n %a %u:%g"]).arg("d/g").arg("w").current_dir(bundle.join("rootfs")));
+    let listed =
+        run(Command::new("stat").args(["-c", "%n %a %u:%g"]).arg("d/g").arg("w").current_dir(bundle.join("rootfs")));
     assert_eq!(listed, "d/g 644 1:2\nw 755 0:0\n");
     assert!(!bundle.join("rootfs/d/f").exists(), "a whiteout was not followed");
 }
