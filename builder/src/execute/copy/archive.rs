@@ -74,13 +74,13 @@ impl<'a> Archive<'a> {
         target: &mut Target,
     ) -> Result<(), CopyError> {
         let name = path_of(&member.name);
-        let Some(base) = name.file_name().filter(|base| base.len() <= 255) else {
-            // The directory that it is unpacked to stays as it is.
-            return match name.as_os_str().is_empty() && member.kind == MemberKind::Directory {
-                true => Ok(()),
-                false => Err(self.bad(format!("`{}` is no name for a file", name.display()))),
-            };
+        let Some(base) = name.file_name() else {
+            // The directory that it is unpacked to stays as it is, whatever the archive says of it.
+            return Ok(());
         };
+        if base.len() > 255 {
+            return Err(self.bad(format!("`{}` is too long a name", name.display())));
+        }
         let parent = target.follow(root, name.parent().unwrap_or(Path::new("")), true)?;
         target.make_directories(&parent, implied)?;
         let path = parent.join(base);

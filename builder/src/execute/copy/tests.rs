@@ -543,8 +543,11 @@ fn nothing_of_an_archive_leaves_its_directory() {
     assert!(kit.lines().contains(&"600 5:6 in/over=o".to_owned()));
     kit.write("b.tar", tar(&[("x", b'1', 0o600, "../../etc/hosts", "")]));
     assert!(matches!(kit.try_copy(&add(&["b.tar"], "/in/")), Err(CopyError::Archive { .. })));
-    kit.write("c.tar", tar(&[(".", b'0', 0o600, "", "")]));
-    assert!(matches!(kit.try_copy(&add(&["c.tar"], "/in/")), Err(CopyError::Archive { .. })));
+    // Docker leaves out what an archive says of its root, even where it calls it a file.
+    let before = kit.lines();
+    kit.write("c.tar", tar(&[(".", b'0', 0o600, "", ""), ("", b'0', 0o600, "", ""), ("./", b'5', 0o700, "", "")]));
+    kit.copy(&add(&["c.tar"], "/in/"));
+    assert_eq!(kit.lines(), before);
 }
 
 #[test]
