@@ -20,6 +20,7 @@ mod node;
 mod outline;
 mod pattern;
 mod ports;
+mod print;
 mod span;
 mod typed;
 mod words;
@@ -34,6 +35,7 @@ pub use keyword::Keyword;
 pub use node::{Arguments, Directive, Node, Pair, Syntax, Word};
 pub use outline::Outline;
 pub use ports::Ports;
+pub use print::print;
 pub use span::Span;
 
 use std::sync::Arc;
