@@ -95,7 +95,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let subject = arguments.resolve()?;
     let file = match dockerfile::parse(&subject.text) {
         Ok(file) => file,
-        Err(faults) => return subject.refuse(format, faults),
+        Err(_) => return subject.refuse(format, plan::diagnose(&subject.text, &subject.request)),
     };
     if outline {
         let outline = Outline::of(&file);
@@ -209,7 +209,7 @@ impl Subject {
     pub(super) fn check(&self) -> Result<(), Failure> {
         match dockerfile::parse(&self.text) {
             Ok(file) => self.lint(&file, Format::Text),
-            Err(faults) => self.refuse(Format::Text, faults),
+            Err(_) => self.refuse(Format::Text, plan::diagnose(&self.text, &self.request)),
         }
     }
 

@@ -30,7 +30,11 @@ pub(super) fn prepare(engine: &Engine, request: &Request, probe: &Probe) -> Resu
     span.end();
 
     let span = probe.phase(Phase::Parse);
-    let parsed = dockerfile::parse(&text).map_err(|faults| faults.named(&name))?;
+    let parsed = dockerfile::parse(&text).map_err(|_| {
+        // What is wrong with the other lines is told as well.
+        let (build_args, target) = (request.build_args.clone(), request.target.clone());
+        plan::diagnose(&text, &LowerRequest { build_args, target, ..LowerRequest::default() }).named(&name)
+    })?;
     span.end();
 
     let span = probe.phase(Phase::Lower);

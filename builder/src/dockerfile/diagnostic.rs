@@ -135,18 +135,17 @@ impl Diagnostics {
 }
 
 impl fmt::Display for Diagnostics {
-    /// One line each: `Dockerfile:3: unknown instruction: FORM`.
+    /// The first, and how many more: `Dockerfile:3: unknown instruction: FORM (and 2 more)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, placed) in self.list.iter().enumerate() {
-            if i > 0 {
-                f.write_str("\n")?;
-            }
-            if let Some(line) = placed.1 {
-                write!(f, "{}:{line}: ", self.source.name())?;
-            }
-            write!(f, "{placed}")?;
+        let Some(first) = self.list.first() else { return f.write_str("nothing") };
+        if let Some(line) = first.1 {
+            write!(f, "{}:{line}: ", self.source.name())?;
         }
-        Ok(())
+        write!(f, "{first}")?;
+        match self.list.len() {
+            1 => Ok(()),
+            count => write!(f, " (and {} more)", count - 1),
+        }
     }
 }
 

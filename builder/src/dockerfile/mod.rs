@@ -63,50 +63,69 @@ pub struct Dockerfile {
 /// # Errors
 /// Every independent fault of the file.
 pub fn parse(text: &str) -> Result<Dockerfile, Diagnostics> {
-    let (syntax, mut faults) = Syntax::parse(text);
-    let mut instructions = Vec::with_capacity(syntax.nodes.len());
-    let (mut begun, mut orphan) = (false, None);
-    for node in syntax.nodes {
-        let keyword = Keyword::parse(&node.keyword);
-        begun |= keyword == Some(Keyword::From);
-        if !begun && orphan.is_none() && keyword.is_some_and(|keyword| keyword != Keyword::Arg) {
-            orphan = Some(node.keyword.clone());
+    let parsed = Parsed::of(text);
+    if parsed.faults.is_empty() { Ok(parsed.file) } else { Err(Diagnostics::new(text, parsed.faults)) }
+}
+
+/// What could be made of a text, and what is wrong with it.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The instructions that are in order.
+    pub file: Dockerfile,
+    /// The faults of the others.
+    pub faults: Vec<Diagnostic>,
+    /// Whether stages and variables are known in spite of the faults: then the instructions that are in order
+    /// can be looked at further.
+    pub stages_known: bool,
+}
+
+impl Parsed {
+    /// Parses as much as can be parsed.
+    pub fn of(text: &str) -> Self {
+        let (syntax, mut faults) = Syntax::parse(text);
+        // Where a line could not even be split, nobody knows what it was.
+        let mut stages_known = faults.is_empty();
+        let mut instructions = Vec::with_capacity(syntax.nodes.len());
+        let (mut begun, mut orphan) = (false, None);
+        for node in syntax.nodes {
+            let keyword = Keyword::parse(&node.keyword);
+            begun |= keyword == Some(Keyword::From);
+            if !begun && orphan.is_none() && keyword.is_some_and(|keyword| keyword != Keyword::Arg) {
+                orphan = Some(node.keyword.clone());
+            }
+            match typed::instruction(node, text) {
+                Ok(instruction) => instructions.push(instruction),
+                Err(found) => {
+                    stages_known &= !matches!(keyword, None | Some(Keyword::From | Keyword::Arg | Keyword::Env));
+                    faults.extend(found);
+                }
+            }
         }
-        match typed::instruction(node, text) {
-            Ok(instruction) => instructions.push(instruction),
-            Err(found) => faults.extend(found),
+        if let Some(word) = orphan {
+            stages_known = false;
+            faults.push(
+                Diagnostic::new(word.span, "no build stage in current context: FROM must come first")
+                    .label("before the first FROM only ARG may stand")
+                    .help("move this line below a FROM"),
+            );
+        } else if !begun && faults.is_empty() {
+            stages_known = false;
+            let message = match &*instructions {
+                [] => "file with no instructions: the Dockerfile is empty",
+                _ => "dockerfile contains no stages to build: there is no FROM",
+            };
+            let start = Span { start: 0, end: text.chars().next().map_or(0, char::len_utf8) };
+            faults.push(Diagnostic::new(start, message).help("begin with FROM image"));
         }
+        let file = Dockerfile {
+            text: text.into(),
+            directives: syntax.directives,
+            escape: syntax.escape,
+            instructions,
+            comments: syntax.comments,
+        };
+        Self { file, faults, stages_known: stages_known && begun }
     }
-    if let Some(word) = orphan {
-        faults.push(
-            Diagnostic::new(word.span, "no build stage in current context: FROM must come first")
-                .label("before the first FROM only ARG may stand")
-                .help("move this line below a FROM"),
-        );
-    } else if !begun && faults.is_empty() {
-        let empty = instructions.is_empty();
-        faults.push(
-            Diagnostic::new(
-                Span { start: 0, end: text.len().min(1) },
-                if empty {
-                    "file with no instructions: the Dockerfile is empty"
-                } else {
-                    "dockerfile contains no stages to build: there is no FROM"
-                },
-            )
-            .help("begin with FROM image"),
-        );
-    }
-    if !faults.is_empty() {
-        return Err(Diagnostics::new(text, faults));
-    }
-    Ok(Dockerfile {
-        text: text.into(),
-        directives: syntax.directives,
-        escape: syntax.escape,
-        instructions,
-        comments: syntax.comments,
-    })
 }
 
 /// Parses one instruction by itself: an ONBUILD trigger of a base image.

@@ -36,7 +36,7 @@ pub struct StageOutline {
     pub description: Option<String>,
     /// Its first line.
     pub line: u32,
-    /// How many instructions it has.
+    /// How many instructions follow its FROM.
     pub instructions: usize,
     /// It is what is built where no target is named.
     pub default: bool,
@@ -82,7 +82,7 @@ impl Outline {
         let mut outline = Self::default();
         for instruction in &file.instructions {
             let stage = outline.stages.last().map(|stage| stage.name.clone());
-            if let Some(current) = outline.stages.last_mut() {
+            if let (Some(current), false) = (outline.stages.last_mut(), matches!(instruction.kind, Kind::From(_))) {
                 current.instructions += 1;
             }
             match &instruction.kind {
@@ -226,7 +226,7 @@ mod tests {
         1 (default)  scratch      1 instructions  8
 
         ARG     DEFAULT  STAGE       LINE
-        TAG     1        (all FROM)  2     the version of the base
+        TAG     1        (all FROM)  2     is the version of the base
         CFLAGS           build       6
 
         SECRET  TARGET  STAGE  LINE

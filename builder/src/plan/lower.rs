@@ -3,14 +3,14 @@
 use super::config::Change;
 use super::graph::{Base, CopyFrom, Dependency, ImageSource, Op, Plan, Stage, Step};
 use super::history::{CreatedBy, quoted_list};
-use super::request::{ImageResolver, LowerRequest};
+use super::request::{AssumeImages, ImageResolver, LowerRequest};
 use super::run::Surroundings;
 use super::scope::Scope;
 use super::stages::{BaseOf, Source, Stages, expanded};
 use super::{PlanError, copy, run, signal};
 use crate::dockerfile::{
-    Argument, Command, Diagnostic, Diagnostics, Dockerfile, Expander, Health, Instruction, Kind, Pair, Ports, Text,
-    Word, clean, duration,
+    self, Argument, Command, Diagnostic, Diagnostics, Dockerfile, Expander, Health, Instruction, Kind, Pair, Ports,
+    Text, Word, clean, duration,
 };
 use crate::image::{Healthcheck, ImageConfig, RuntimeConfig};
 use buildscope_record::{StageId, StepId};
@@ -62,6 +62,19 @@ pub fn lower(file: &Dockerfile, request: &LowerRequest, images: &dyn ImageResolv
     }
     let target = listed[target].last;
     Ok(Plan { stages: listed, graph: lowering.graph, target, warnings: lowering.warnings })
+}
+
+/// Everything that is wrong with a text: with its lines and, as far as they can be understood, with its words.
+/// Images are not looked at. Empty where nothing is wrong.
+pub fn diagnose(text: &str, request: &LowerRequest) -> Diagnostics {
+    let parsed = dockerfile::Parsed::of(text);
+    let mut faults = parsed.faults;
+    if parsed.stages_known {
+        if let Err(more) = lower(&parsed.file, request, &AssumeImages) {
+            faults.extend(more.iter().cloned());
+        }
+    }
+    Diagnostics::new(text, faults)
 }
 
 /// The variables of FROM lines: predefined ones and those of the ARG lines above the first FROM.
@@ -361,10 +374,7 @@ impl Lowering<'_> {
                 let mut sources = Vec::new();
                 let from = match &copy.from {
                     None => CopyFrom::Context,
-                    Some(word) => {
-                        self.refuse_variable(word)?;
-                        self.source(stage, word, &word.text, &mut sources)?
-                    }
+                    Some(word) => self.source(stage, word, &word.text, &mut sources)?,
                 };
                 let (op, history) =
                     copy::lower(copy, from, scope, &self.expander, &mut self.faults, &mut self.warnings)?;
@@ -536,22 +546,6 @@ impl Lowering<'_> {
         let history = format!("EXPOSE [{}]", ports.join(" "));
         scope.config.push(Change::Expose(ports));
         Some(Lowered::config(history))
-    }
-
-    fn refuse_variable(&mut self, word: &Word) -> Option<()> {
-        if self.expander.word(&word.text, &crate::dockerfile::expand::NoVariables).is_ok_and(|text| text == *word.text)
-        {
-            return Some(());
-        }
-        self.faults.push(
-            Diagnostic::new(
-                word.span,
-                "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround",
-            )
-            .label("a variable")
-            .help("write FROM $image AS name above, and --from=name here"),
-        );
-        None
     }
 
     fn blank(&mut self, word: &Word, what: &str) {

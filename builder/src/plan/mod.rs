@@ -18,13 +18,15 @@ mod run;
 mod scope;
 mod signal;
 mod stages;
+#[cfg(test)]
+mod tests;
 
 pub use config::Config;
 pub use copy::{is_git, is_url};
 pub use environment::{Environment, Variable};
 pub use graph::*;
 pub use history::{CreatedBy, quote};
-pub use lower::lower;
+pub use lower::{diagnose, lower};
 pub use request::{AssumeImages, ImageResolver, LowerRequest, NamedContext, ResolveError, ResolvedBase};
 
 /// Why there is no plan: every independent fault, with its place.

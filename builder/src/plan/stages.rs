@@ -1,6 +1,7 @@
 //! Which stages there are, what they refer to, and which of them the target needs.
 
 use super::request::{ImageResolver, LowerRequest, NamedContext, ResolvedBase};
+use crate::dockerfile::expand::NoVariables;
 use crate::dockerfile::{
     self, Diagnostic, Dockerfile, Expander, From, Instruction, Kind, Span, Variables, Word, closest, mount,
 };
@@ -50,6 +51,7 @@ pub(super) struct Stages<'a> {
     /// The last stage of each name.
     by_name: BTreeMap<String, usize>,
     contexts: BTreeMap<String, NamedContext>,
+    escape: char,
     /// Images that are copied or mounted from, by what the resolver was asked for.
     pub(super) images: BTreeMap<String, ResolvedBase>,
 }
@@ -69,6 +71,7 @@ impl<'a> Stages<'a> {
             list: Vec::with_capacity(starts.len()),
             by_name: BTreeMap::new(),
             contexts,
+            escape: file.escape,
             images: BTreeMap::new(),
         };
         let expander = Expander::new(file.escape);
@@ -280,7 +283,12 @@ impl<'a> Stages<'a> {
                 .flat_map(froms)
                 .map(|word| (word.text.to_string(), word.span, this.platform.clone()))
                 .collect();
+            let expander = Expander::new(self.escape);
             for (word, span, platform) in words {
+                if !expander.word(&word, &NoVariables).is_ok_and(|text| text == word) {
+                    faults.push(variable(span));
+                    continue;
+                }
                 if let Source::Image(image) = self.source(&word, span, faults) {
                     if !self.images.contains_key(&image) {
                         match images.resolve(&image, &platform) {
@@ -342,6 +350,12 @@ impl<'a> Stages<'a> {
             None => fault.help("check the name, and that the image is there for this platform"),
         }
     }
+}
+
+/// BuildKit needs to know the stages before it knows the variables.
+fn variable(span: Span) -> Diagnostic {
+    let message = "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround";
+    Diagnostic::new(span, message).label("a variable").help("write FROM $image AS name above, and --from=name here")
 }
 
 /// A trigger stands where the FROM stands that pulled it in.

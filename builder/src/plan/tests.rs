@@ -1,0 +1,336 @@
+//! Lowering, from the Dockerfile reference: scopes, stages, errors, keys.
+
+use super::keys::{Key, definition_key};
+use super::*;
+use crate::dockerfile::parse;
+use crate::image::ImageConfig;
+use buildscope_record::{Digest, StepId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Images that are there: their ONBUILD triggers.
+struct Images(BTreeMap<&'static str, Vec<&'static str>>);
+
+impl ImageResolver for Images {
+    fn resolve(&self, reference: &str, platform: &crate::image::Platform) -> Result<ResolvedBase, ResolveError> {
+        let triggers = self.0.get(reference).ok_or_else(|| ResolveError("not found".into()))?;
+        let mut config = ImageConfig { os: platform.os.clone(), ..ImageConfig::default() };
+        config.config.on_build = triggers.iter().map(|&trigger| trigger.to_owned()).collect();
+        config.config.env = vec!["PATH=/bin".into(), "BASE=base".into()];
+        Ok(ResolvedBase { manifest: Digest::of(reference), config: Arc::new(config) })
+    }
+}
+
+fn images() -> Images {
+    Images(BTreeMap::from([("base", vec![]), ("trig", vec!["COPY --from=tools /t /t", "ENV T=1"])]))
+}
+
+fn with(text: &str, request: &LowerRequest) -> Result<Plan, String> {
+    let file = parse(text).map_err(|faults| faults.to_string())?;
+    lower(&file, request, &images())
+        .map_err(|faults| faults.iter().map(|f| f.message.clone()).collect::<Vec<_>>().join("\n"))
+}
+
+fn plan(text: &str) -> Plan {
+    with(text, &LowerRequest::default()).unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+fn args(pairs: &[(&str, &str)]) -> LowerRequest {
+    let build_args = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    LowerRequest { build_args, ..LowerRequest::default() }
+}
+
+fn env_of_last_run(plan: &Plan) -> Vec<String> {
+    let runs = plan.steps().filter_map(|step| match &step.op {
+        Op::Run(run) => Some(run.env.to_vec()),
+        _ => None,
+    });
+    runs.last().unwrap()
+}
+
+/// The keys of all steps.
+fn keys(plan: &Plan) -> Vec<Key> {
+    let mut keys: Vec<Key> = Vec::new();
+    for step in plan.steps() {
+        let key = definition_key(step, plan.parent(step.id), &|id: StepId| keys[id.index()].digest, None);
+        keys.push(key);
+    }
+    keys
+}
+
+fn last_key(text: &str, request: &LowerRequest) -> Digest {
+    let plan = with(text, request).unwrap_or_else(|fault| panic!("{fault}"));
+    keys(&plan)[plan.target.index()].digest
+}
+
+#[test]
+fn one_instruction_sees_the_variables_before_it() {
+    // The reference's example: abc=hello, then abc=bye def=$abc, then ghi=$abc.
+    let config = plan("FROM base\nENV abc=hello\nENV abc=bye def=$abc\nENV ghi=$abc\n");
+    let env = config.step(config.target).config.image().config.env;
+    assert_eq!(env, ["PATH=/bin", "BASE=base", "abc=bye", "def=hello", "ghi=bye"]);
+}
+
+#[test]
+fn arguments_have_scopes() {
+    let request = args(&[("GIVEN", "cli"), ("UNDECLARED", "x")]);
+    let text = "ARG GLOBAL=g\nARG GIVEN=default\nFROM base AS a\nRUN x\nFROM base\nARG GLOBAL\nARG GIVEN\nARG EMPTY\nARG OWN=$GLOBAL-o\nRUN x\n";
+    let plan = with(text, &request).unwrap();
+    assert_eq!(env_of_last_run(&plan), ["PATH=/bin", "BASE=base", "GLOBAL=g", "GIVEN=cli", "OWN=g-o"]);
+    let run = plan.step(plan.target);
+    assert_eq!(run.history.to_string(), "RUN |4 GLOBAL=g GIVEN=cli EMPTY= OWN=g-o /bin/sh -c x # buildkit");
+    assert_eq!(run.config.image().config.env, ["PATH=/bin", "BASE=base"], "arguments are not in the image");
+    assert!(plan.warnings.iter().any(|warning| warning.message.contains("UNDECLARED")));
+}
+
+#[test]
+fn a_stage_inherits_arguments_directory_user_and_shell() {
+    let plan =
+        plan("FROM base AS a\nARG A=1\nWORKDIR /w\nUSER u\nSHELL [\"/bin/bash\", \"-c\"]\nFROM A\nWORKDIR x\nRUN y\n");
+    let Op::Run(run) = &plan.step(plan.target).op else { panic!() };
+    assert_eq!((&*run.workdir, &*run.user), ("/w/x", "u"));
+    assert_eq!(run.args, ["/bin/bash", "-c", "y"]);
+    assert!(run.env.to_vec().contains(&"A=1".to_owned()));
+}
+
+#[test]
+fn nothing_of_a_dead_stage_is_resolved() {
+    let plan = plan("FROM nowhere AS dead\nRUN ${\nFROM base AS used\nFROM scratch\nCOPY --from=used /a /b\n");
+    assert_eq!(plan.stages.iter().map(|stage| stage.live).collect::<Vec<_>>(), [false, true, true]);
+    assert!(plan.steps().filter(|step| !step.live).all(|step| step.op == Op::Pruned));
+}
+
+#[test]
+fn targets_by_name_in_any_case_and_by_index() {
+    let text = "FROM base AS One\nFROM base AS two\n";
+    for (target, stage) in [("ONE", 0), ("0", 0), ("two", 1), ("", 1)] {
+        let request = LowerRequest { target: Some(target.into()), ..LowerRequest::default() };
+        assert_eq!(with(text, &request).unwrap().target, StepId(stage));
+    }
+    let request = LowerRequest { target: Some("tow".into()), ..LowerRequest::default() };
+    assert!(with(text, &request).unwrap_err().contains("did you mean two"));
+}
+
+#[test]
+fn sources_are_stages_indices_images_and_contexts() {
+    let text = "FROM base AS a\nFROM base\nCOPY --from=A /x /1\nCOPY --from=0 /x /2\nCOPY --from=base /x /3\nCOPY --from=named /x /4\nCOPY --from=scratch /x /5\n";
+    let request = LowerRequest {
+        contexts: BTreeMap::from([("named".to_owned(), NamedContext::Directory)]),
+        ..LowerRequest::default()
+    };
+    let plan = with(text, &request).unwrap();
+    let from: Vec<_> = plan
+        .steps()
+        .filter_map(|step| match &step.op {
+            Op::Copy(copy) => Some(copy.from.clone()),
+            _ => None,
+        })
+        .collect();
+    let image = CopyFrom::Image(ImageSource { reference: "base".into(), manifest: Digest::of("base") });
+    let stage = CopyFrom::Stage(StepId(0));
+    assert_eq!(from, [stage.clone(), stage, image, CopyFrom::NamedContext("named".into()), CopyFrom::Empty]);
+}
+
+#[test]
+fn named_contexts_take_the_place_of_stages_and_images() {
+    let request = |name: &str, context| LowerRequest {
+        contexts: BTreeMap::from([(name.to_owned(), context)]),
+        ..LowerRequest::default()
+    };
+    let stage = with("FROM nowhere AS a\nRUN x\nFROM a\n", &request("a", NamedContext::Directory)).unwrap();
+    assert_eq!(stage.step(StepId(0)).op, Op::From(Base::Context("a".into())));
+    assert_eq!(stage.graph.node_count(), 2, "the stage's instructions are replaced with it");
+    let image = request("docker.io/library/alpine:latest", NamedContext::Image("base".into()));
+    let plan = with("FROM alpine\n", &image).unwrap();
+    assert!(matches!(&plan.step(StepId(0)).op, Op::From(Base::Image(image)) if image.reference == "base"));
+}
+
+#[test]
+fn triggers_bring_new_dependencies() {
+    let plan = plan("FROM base AS tools\nRUN t\nFROM trig AS mid\nRUN x\nFROM mid\n");
+    assert!(plan.stages[0].live, "the base image's trigger copies from it");
+    let words: Vec<_> = plan.steps().map(|step| (&*step.keyword, step.onbuild)).collect();
+    assert_eq!(words[2..], [("FROM", false), ("COPY", true), ("ENV", true), ("RUN", false), ("FROM", false)]);
+    let config = plan.step(plan.target).config.image().config;
+    assert!(config.on_build.is_empty() && config.env.contains(&"T=1".to_owned()));
+    let own = super::tests::plan("FROM base AS a\nONBUILD RUN y\nFROM a\nRUN z\n");
+    let texts: Vec<_> = own.steps().map(|step| step.history.to_string()).collect();
+    assert_eq!(texts[3..], ["RUN /bin/sh -c y # buildkit", "RUN /bin/sh -c z # buildkit"]);
+}
+
+#[test]
+fn stages_that_cannot_be() {
+    for (text, fault) in [
+        ("FROM base AS a\nCOPY --from=a /x /x\n", "circular dependency detected on stage: a"),
+        ("FROM base AS a\nCOPY --from=b /x /x\nFROM base AS b\nCOPY --from=a /x /x\n", "circular dependency"),
+        ("FROM base AS a\nCOPY --from=b /x /x\nFROM base AS b\nFROM a\n", "it needs to be defined before"),
+        ("FROM base\nCOPY --from=7 /x /x\n", "invalid stage index 7"),
+        ("FROM base\nRUN --mount=from=nowhere,target=/x y\n", "nowhere: not found"),
+        ("FROM base\nCOPY --from=$A /x /x\n", "variable expansion is not supported for --from"),
+        ("ARG A\nFROM $A\n", "should not be blank"),
+        ("FROM --platform=a/b/c/d base\n", "failed to parse platform"),
+        ("FROM Base:x/y\n", "failed to parse stage name"),
+        ("FROM base\nRUN --mount=type=tmpfs,target=/ x\n", "invalid mount target"),
+        ("FROM base\nSTOPSIGNAL SIGNONE\n", "Invalid signal"),
+        ("FROM base\nADD --checksum=sha256:00 https://a.example/x /x\n", "invalid checksum digest format"),
+        ("FROM base\nCOPY https://a.example/x /x\n", "source can't be a URL for COPY"),
+        ("FROM base\nWORKDIR ${B?need B}\n", "B: need B"),
+    ] {
+        match with(text, &LowerRequest::default()) {
+            Ok(_) => panic!("lowered: {text}"),
+            Err(found) => assert!(found.contains(fault), "{text}: {found}"),
+        }
+    }
+}
+
+#[test]
+fn all_independent_faults_are_told_at_once() {
+    let found = with("FROM base\nEXPOSE x\nENV A=${B?b}\nSTOPSIGNAL y\nVOLUME $Z\nRUN z\n", &LowerRequest::default());
+    assert_eq!(found.unwrap_err().lines().count(), 4);
+}
+
+#[test]
+fn a_run_knows_its_mounts() {
+    let text = "FROM base AS a\nFROM base\nWORKDIR /w\nARG D=/cache\nRUN --mount=type=cache,target=$D,sharing=locked \
+        --mount=from=a,source=x/../y,target=rel,rw --mount=type=secret,id=tok,env=TOK --mount=type=secret,id=s \
+        --mount=type=ssh --mount=type=tmpfs,target=/t,size=1k x\n";
+    let plan = plan(text);
+    let Op::Run(run) = &plan.step(plan.target).op else { panic!() };
+    let targets: Vec<_> = run.mounts.iter().map(|mount| mount.target.as_deref()).collect();
+    let ssh = Some("/run/buildkit/ssh_agent.0");
+    assert_eq!(targets, [Some("/cache"), Some("/w/rel"), None, Some("/run/secrets/s"), ssh, Some("/t")]);
+    assert!(matches!(&run.mounts[0].kind, MountKind::Cache { id, sharing: Sharing::Locked, .. } if id == "/cache"));
+    let bind = MountKind::Bind { from: CopyFrom::Stage(StepId(0)), source: "/y".into(), writable: true };
+    assert_eq!(run.mounts[1].kind, bind);
+    assert_eq!(run.mounts[5].kind, MountKind::Tmpfs { size: Some(1024) });
+    assert!(run.env.to_vec().contains(&"SSH_AUTH_SOCK=/run/buildkit/ssh_agent.0".to_owned()));
+}
+
+#[test]
+fn a_document_that_begins_with_a_shebang_is_a_file() {
+    let plan = plan("FROM base\nRUN <<EOF\n#!/bin/python\nprint(1)\nEOF\n");
+    let Op::Run(run) = &plan.step(plan.target).op else { panic!() };
+    assert_eq!(run.args, ["/bin/sh", "-c", "/dev/pipes/EOF"]);
+    assert!(matches!(&run.mounts[0].kind, MountKind::Inline { content, mode: 0o755 } if content.starts_with("#!")));
+}
+
+#[test]
+fn documents_are_expanded_as_their_word_says() {
+    let plan = plan("FROM base\nARG A=1\nCOPY <<a <<'b' <<-c /x/\n$A \"q\" \\$A\na\n$A\nb\n\ttab\n\tc\n");
+    let Op::Copy(copy) = &plan.step(plan.target).op else { panic!() };
+    let inline: Vec<_> = copy.inline.iter().map(|(name, text)| (&**name, &**text)).collect();
+    assert_eq!(inline, [("a", "1 \"q\" $A\n"), ("b", "$A\n"), ("c", "tab\n")]);
+}
+
+#[test]
+fn variables_miss_only_the_steps_that_see_them() {
+    let copy = |env: &str| format!("FROM base\n{env}COPY a /a\n");
+    let run = |env: &str| format!("FROM base\n{env}RUN x\n");
+    let none = LowerRequest::default();
+    assert_eq!(last_key(&copy(""), &none), last_key(&copy("ENV A=1\nLABEL x=y\nARG B=2\n"), &none));
+    assert_ne!(last_key(&run(""), &none), last_key(&run("ENV A=1\n"), &none));
+    assert_ne!(last_key(&run("ARG A=1\n"), &none), last_key(&run("ARG A=2\n"), &none));
+    assert_eq!(last_key(&run(""), &none), last_key(&run("LABEL x=y\nEXPOSE 80\nCMD z\n"), &none));
+    // An argument declared after a step does not reach it.
+    assert_eq!(last_key("FROM base\nRUN x\nARG A=1\n", &none), last_key("FROM base\nRUN x\n", &none));
+    assert_ne!(
+        last_key(&run("ENV A=1 B=2\n"), &none),
+        last_key(&run("ENV B=2 A=1\n"), &none),
+        "a process sees the order"
+    );
+}
+
+#[test]
+fn proxies_are_seen_but_not_keyed_unless_declared() {
+    let (one, other) = (args(&[("HTTP_PROXY", "a")]), args(&[("HTTP_PROXY", "b")]));
+    let text = "FROM base\nRUN x\n";
+    assert_eq!(last_key(text, &one), last_key(text, &other));
+    let plan = with(text, &one).unwrap();
+    let Op::Run(run) = &plan.step(plan.target).op else { panic!() };
+    assert_eq!(run.unkeyed_env, ["HTTP_PROXY=a", "http_proxy=a"]);
+    assert_eq!(plan.step(plan.target).history.to_string(), "RUN /bin/sh -c x # buildkit");
+    let declared = "FROM base\nARG HTTP_PROXY\nRUN x\n";
+    assert_ne!(last_key(declared, &one), last_key(declared, &other));
+}
+
+#[test]
+fn keys_depend_on_what_is_below_and_beside_not_on_positions() {
+    let none = LowerRequest::default();
+    let copy = "FROM base AS s\nRUN a\nFROM base\nCOPY --from=s /x /x\n";
+    let moved = "FROM base AS other\nRUN z\nFROM base AS s\nRUN a\nFROM base\nCOPY --from=s /x /x\n";
+    let changed = "FROM base AS s\nRUN b\nFROM base\nCOPY --from=s /x /x\n";
+    assert_eq!(last_key(copy, &none), last_key(moved, &none));
+    assert_ne!(last_key(copy, &none), last_key(changed, &none));
+    assert_ne!(last_key("FROM base\nRUN x\n", &none), last_key("FROM scratch\nRUN x\n", &none));
+    // With --link, a layer does not depend on what is below it, unless a name has to be looked up there.
+    let link = |flags: &str, below: &str| format!("FROM base\nRUN {below}\nCOPY --link {flags} a /a\n");
+    assert_eq!(last_key(&link("", "1"), &none), last_key(&link("", "2"), &none));
+    assert_eq!(last_key(&link("--chown=1:2", "1"), &none), last_key(&link("--chown=1:2", "2"), &none));
+    assert_ne!(last_key(&link("--chown=me", "1"), &none), last_key(&link("--chown=me", "2"), &none));
+}
+
+#[test]
+fn every_option_of_an_operation_is_in_its_key() {
+    let none = LowerRequest::default();
+    let mut seen = std::collections::BTreeSet::new();
+    for line in [
+        "RUN x",
+        "RUN [\"x\"]",
+        "RUN --network=none x",
+        "RUN --security=insecure x",
+        "RUN --mount=type=tmpfs,target=/t x",
+        "RUN --mount=type=tmpfs,target=/u x",
+        "RUN --mount=type=cache,target=/t x",
+        "RUN --mount=type=cache,target=/t,id=o x",
+        "RUN --mount=type=secret,id=a x",
+        "RUN --mount=type=bind,target=/t x",
+        "RUN --mount=type=bind,target=/t,rw x",
+        "COPY a /b",
+        "COPY a /b/",
+        "COPY a b /b/",
+        "ADD a /b",
+        "ADD --unpack=false a /b",
+        "ADD --keep-git-dir a /b",
+        "COPY --chown=1 a /b",
+        "COPY --chmod=600 a /b",
+        "COPY --link a /b",
+        "COPY --parents a /b",
+        "COPY --exclude=c a /b",
+        "COPY --exclude=c --exclude=d a /b",
+        "COPY <<a /b\nx\na",
+        "COPY <<a /b\ny\na",
+        "WORKDIR /x",
+        "WORKDIR /y",
+        "USER u\nWORKDIR /y",
+        "USER u\nRUN x",
+        "WORKDIR /y\nRUN x",
+        "WORKDIR /y\nCOPY a b",
+        "WORKDIR /z\nCOPY a b",
+    ] {
+        assert!(seen.insert(last_key(&format!("FROM base\n{line}\n"), &none)), "{line} has the key of another");
+    }
+}
+
+#[test]
+fn the_predefined_arguments_are_those_of_the_platform() {
+    let request = LowerRequest {
+        platform: "linux/arm/v7".parse().unwrap(),
+        build_platform: "linux/amd64".parse().unwrap(),
+        ..LowerRequest::default()
+    };
+    let text =
+        "FROM --platform=$BUILDPLATFORM base AS x\nARG TARGETPLATFORM TARGETVARIANT BUILDARCH TARGETSTAGE\nRUN y\n";
+    let plan = with(text, &request).unwrap();
+    let expected = ["TARGETPLATFORM=linux/arm/v7", "TARGETVARIANT=v7", "BUILDARCH=amd64", "TARGETSTAGE=x"];
+    assert_eq!(env_of_last_run(&plan)[2..], expected);
+    assert_eq!(plan.stages[0].platform.to_string(), "linux/amd64");
+}
+
+#[test]
+fn faults_of_lines_and_of_words_are_told_together() {
+    let text = "FROM base\nCOPY --nonsense a b\nEXPOSE x\n";
+    let found = diagnose(text, &LowerRequest::default());
+    assert_eq!(found.len(), 2, "{found}");
+    // After a faulty FROM nobody knows what the words below it mean.
+    assert_eq!(diagnose("FROM a b\nEXPOSE x\n", &LowerRequest::default()).len(), 1);
+}
