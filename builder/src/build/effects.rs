@@ -20,6 +20,8 @@ use std::sync::Arc;
 pub(super) struct Files {
     pub(super) selection: Option<Selection>,
     pub(super) digest: Option<Digest>,
+    /// What is not in the digest and yet in the layer: the files' times.
+    pub(super) times: Option<Digest>,
 }
 
 impl Solver {
@@ -40,7 +42,7 @@ impl Solver {
                         digests.extend(files.digest.iter().flat_map(|digest| *digest.as_bytes()));
                     }
                 }
-                Ok(Files { selection: None, digest: (!digests.is_empty()).then(|| Digest::of(digests)) })
+                Ok(Files { digest: (!digests.is_empty()).then(|| Digest::of(digests)), ..Files::default() })
             }
             _ => Ok(Files::default()),
         }
@@ -53,7 +55,8 @@ impl Solver {
         let select = || {
             let mut selection = Selection::of(op, &origin, blobs, probe)?;
             let digest = selection.digest(op, blobs, probe)?;
-            Ok(Files { selection: Some(selection), digest: Some(digest) })
+            let times = selection.times();
+            Ok(Files { selection: Some(selection), digest: Some(digest), times: Some(times) })
         };
         select().map_err(|error: CopyError| self.failed(step, &error))
     }

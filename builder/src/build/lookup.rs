@@ -4,13 +4,17 @@
 //! for once more by the content of what it copies: a stage that ran again and gave the same files costs
 //! those who copy from it nothing. That second key is then what the steps after it are keyed by, and it is
 //! remembered with the first one, so that an unchanged build need not look at the files again.
+//!
+//! A key says nothing of the times of files, lest a touched file make all that follows run again. A COPY's layer has
+//! them though, so it is remembered by its key *and* what else it is made of ([`Solver::place`]): after a touch, the
+//! COPY alone is done again, and the image is the one that a build without any cache would give.
 
 use super::BuildError;
 use super::effects::Files;
 use super::outcome::{Done, Made};
 use super::solve::Solver;
 use crate::execute::copy::Selection;
-use crate::plan::{CopyFrom, Op, Step, keys};
+use crate::plan::{self, CopyFrom, Op, Step, keys};
 use crate::storage::CacheEntry;
 use buildscope_record::{Cache, Digest, Phase, Probe};
 
@@ -22,6 +26,9 @@ impl Solver {
         if self.detailed {
             let files = files.selection.iter().flat_map(Selection::files);
             key.inputs.extend(files.map(|(path, digest)| (format!("file:{}", path.display()), digest.to_string())));
+        }
+        if let Some(times) = files.times {
+            key.inputs.insert("times".into(), times.to_string());
         }
         self.reports()[step.id.index()].cache = Some(Cache { key: key.digest, inputs: key.inputs, miss: None });
         key.digest
@@ -47,22 +54,34 @@ impl Solver {
         Ok((files, key.digest))
     }
 
-    /// What is remembered under a key.
-    pub(super) fn look_up(&self, key: Digest, probe: &Probe) -> Result<Option<Made>, BuildError> {
+    /// Where the layer of a step with this key is remembered.
+    pub(super) fn place(&self, step: &Step, key: Digest, files: &Files) -> Digest {
+        let of = |parts: &[Digest]| Digest::of(parts.iter().flat_map(|part| *part.as_bytes()).collect::<Vec<u8>>());
+        match (&step.op, files.times) {
+            (_, Some(times)) => of(&[key, times]),
+            (Op::Copy(plan::Copy { from: CopyFrom::Stage(from), .. }), None) => {
+                of(&[key, of(&self.done(*from).layers)])
+            }
+            _ => key,
+        }
+    }
+
+    /// What is remembered at a place.
+    pub(super) fn look_up(&self, place: Digest, probe: &Probe) -> Result<Option<Made>, BuildError> {
         if self.no_cache {
             return Ok(None);
         }
         let _span = probe.phase(Phase::CacheLookup);
-        let hit = self.engine.store.cache().get(&key)?;
+        let hit = self.engine.store.cache().get(&place)?;
         // Another version may have written something else: then it is a miss.
         Ok(hit.and_then(|hit| serde_json::from_slice(&hit.entry.value).ok()))
     }
 
-    pub(super) fn remember(&self, keys: &[Digest], made: Made) {
+    pub(super) fn remember(&self, places: &[Digest], made: Made) {
         let value = serde_json::to_vec(&made).expect("numbers and digests");
-        for key in keys {
+        for place in places {
             let entry = CacheEntry { layers: vec![made.diff_id], value: value.clone() };
-            self.engine.store.cache().put(*key, entry);
+            self.engine.store.cache().put(*place, entry);
         }
     }
 }

@@ -169,18 +169,20 @@ impl Solver {
             Op::Pruned => unreachable!("pruned steps are not scheduled"),
             Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {}
         }
-        if let Some(made) = self.look_up(key, probe)? {
+        let place = self.place(step, key, &files);
+        if let Some(made) = self.look_up(place, probe)? {
             return Ok(below.with(made.key, Some(made), true));
         }
         let (files, known_as) = blocking(|| self.inside(step, &below, files, key, probe))?;
-        let found = if known_as == key { None } else { self.look_up(known_as, probe)? };
+        let content_place = self.place(step, known_as, &files);
+        let found = if content_place == place { None } else { self.look_up(content_place, probe)? };
         let cached = found.is_some();
         let made = match found {
             Some(made) => made,
             None => Made::new(known_as, self.make(step, &below, files, turn, probe).await?, image::now()),
         };
         let span = probe.phase(Phase::Commit);
-        self.remember(&[key, known_as], made);
+        self.remember(&[place, content_place], made);
         span.end();
         Ok(below.with(known_as, Some(made), cached))
     }

@@ -47,6 +47,20 @@ impl Selection {
         Ok(Digest::from_bytes(key.0.finalize().into()))
     }
 
+    /// A digest of the modification times of all that is copied but directories.
+    ///
+    /// They are no part of [`digest`](Self::digest): a file that was only touched must not make later steps run again.
+    /// But they reach the layer: one that was made with other times is not the layer of this selection.
+    pub fn times(&self) -> Digest {
+        let mut key = Key(Sha256::new());
+        let items = self.groups.iter().flat_map(|group| &group.items);
+        for item in items.filter(|item| item.entry.kind != EntryKind::Directory && !item.timeless) {
+            key.number(item.entry.mtime.seconds as u64);
+            key.number(item.entry.mtime.nanos.into());
+        }
+        Digest::from_bytes(key.0.finalize().into())
+    }
+
     /// The content of each regular file, by its source and its path in that: what a record keeps, so that it can be said which file changed.
     pub fn files(&self) -> impl Iterator<Item = (PathBuf, Digest)> + '_ {
         self.groups.iter().flat_map(|group| {
