@@ -79,7 +79,7 @@ pub(crate) fn answer(record: &Record, explanation: &Explanation) -> String {
             sentence += &format!("; {own} of it ({}) was no step's, mostly {phase}", percent(own, wall));
         }
     }
-    if let Some(needless) = needless(record, explanation).filter(|needless| needless.held.0 > wall.0 / 10) {
+    if let Some(needless) = needless(record, explanation).filter(|needless| needless.lost.0 > wall.0 / 10) {
         sentence += &format!("; {}", needless.sentence(explanation));
     }
     sentence + "."
@@ -94,6 +94,8 @@ pub(crate) struct Needless {
     pub(crate) held: Nanos,
     /// The step that it had to wait for.
     pub(crate) on: StepId,
+    /// How much of the wait was lost to the build.
+    pub(crate) lost: Nanos,
 }
 
 impl Needless {
@@ -115,16 +117,19 @@ impl Needless {
     }
 }
 
-/// The needless wait on the critical path that cost most: that of a step without (much) slack under endless slots and no
-/// policy, since of a step with slack only its waiting is lost.
+/// The needless wait on the critical path that cost most, and how much of it was lost: what came after it on the path,
+/// up to the next such wait, could have been done meanwhile.
 pub(crate) fn needless(record: &Record, explanation: &Explanation) -> Option<Needless> {
     let graph = crate::graph::Graph::new(record);
-    let pairs = explanation.path.windows(2).filter(|pair| pair[1].after == Some(Link::Order));
-    let mut found: Vec<_> = pairs
-        .map(|pair| (&explanation.steps[pair[1].step.index()], pair[0].step))
-        .filter(|(step, _)| step.held.0 > 0 && step.dependency_slack.0 < explanation.wall.0 / 100)
-        .map(|(step, on)| Needless { step: step.id, held: step.held, on })
-        .collect();
-    found.sort_by_key(|needless| std::cmp::Reverse(needless.held));
-    found.into_iter().find(|needless| !graph.needs(needless.step, needless.on))
+    let path = &explanation.path;
+    let ordered: Vec<usize> = (1..path.len()).filter(|&leg| path[leg].after == Some(Link::Order)).collect();
+    let mut found: Vec<Needless> = Vec::new();
+    for (number, &leg) in ordered.iter().enumerate() {
+        let until = ordered.get(number + 1).map_or(path[path.len() - 1].end, |&next| path[next].start);
+        let (step, on) = (path[leg].step, path[leg - 1].step);
+        let held = explanation.steps[step.index()].held;
+        found.push(Needless { step, held, on, lost: held.min(until.saturating_sub(path[leg].start)) });
+    }
+    found.sort_by_key(|needless| std::cmp::Reverse(needless.lost));
+    found.into_iter().find(|needless| needless.lost.0 > 0 && !graph.needs(needless.step, needless.on))
 }

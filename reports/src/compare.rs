@@ -59,7 +59,7 @@ struct Cause {
 /// The wait on the critical path that was longest and for a step whose result is not needed.
 fn waited(record: &Record, explanation: &Explanation) -> Option<Cause> {
     let ordered = needless(record, explanation)
-        .map(|needless| Cause { time: needless.held, sentence: needless.sentence(explanation) });
+        .map(|needless| Cause { time: needless.lost, sentence: needless.sentence(explanation) });
     let graph = Graph::new(record);
     let busy = explanation.path.windows(2).filter_map(|pair| {
         let (on, step) = (&explanation.steps[pair[0].step.index()], &explanation.steps[pair[1].step.index()]);

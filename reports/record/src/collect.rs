@@ -1,6 +1,6 @@
 //! From `tracing` spans to the intervals of a record.
 
-use crate::probe::{BuildId, NONE, Probe, TARGET};
+use crate::probe::{BuildId, ENDED, NONE, Probe, TARGET};
 use crate::{Counter, Nanos, Phase, Sample, Span, SpanId, StepId, Wait, WaitKind};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -110,6 +110,8 @@ struct Open {
     parent: Option<SpanId>,
     start: Nanos,
     seen: Seen,
+    /// Whether its interval has ended: probes made within it may keep the span itself alive.
+    ended: bool,
 }
 
 #[derive(Default)]
@@ -121,6 +123,7 @@ struct Seen {
     text: Option<String>,
     value: f64,
     fields: BTreeMap<String, u64>,
+    ended: bool,
 }
 
 impl Visit for Seen {
@@ -150,6 +153,12 @@ impl Visit for Seen {
         }
     }
 
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        if field.name() == ENDED {
+            self.ended = value;
+        }
+    }
+
     fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
 }
 
@@ -176,14 +185,18 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
         attributes.record(&mut seen);
         let (Some(shared), Some(span)) = (seen.collector(), context.span(id)) else { return };
         let parent = span.parent().and_then(|parent| parent.extensions().get::<Open>().map(|open| open.id));
-        let open = Open { id: shared.new_id(), parent, start: shared.at(now), seen, shared };
+        let open = Open { id: shared.new_id(), parent, start: shared.at(now), seen, shared, ended: false };
         span.extensions_mut().insert(open);
     }
 
     fn on_record(&self, id: &Id, values: &tracing::span::Record<'_>, context: Context<'_, S>) {
+        let now = Instant::now();
         let Some(span) = context.span(id) else { return };
         if let Some(open) = span.extensions_mut().get_mut::<Open>() {
             values.record(&mut open.seen);
+            if open.seen.ended {
+                open.end(span.name(), now);
+            }
         }
     }
 
@@ -206,23 +219,25 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let now = Instant::now();
         let Some(span) = context.span(&id) else { return };
-        let Some(Open { shared, id, parent, start, seen }) = span.extensions_mut().remove::<Open>() else { return };
-        let end = shared.at(now);
-        let mut trace = shared.lock();
-        if let Some(phase) = Phase::from_name(span.name()) {
-            trace.spans.push(Span {
-                id,
-                parent,
-                step: seen.step,
-                slot: seen.slot,
-                phase,
-                name: seen.text,
-                start,
-                end,
-                fields: seen.fields,
-            });
-        } else if let (Some(kind), Some(step)) = (WaitKind::from_span_name(span.name()), seen.step) {
-            trace.waits.push(Wait { step, kind, on: seen.on, name: seen.text, start, end });
+        if let Some(mut open) = span.extensions_mut().remove::<Open>() {
+            open.end(span.name(), now);
+        }
+    }
+}
+
+impl Open {
+    /// Hands the interval to the collector, once.
+    fn end(&mut self, name: &str, now: Instant) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let (id, parent, start, end) = (self.id, self.parent, self.start, self.shared.at(now));
+        let Seen { step, slot, on, text, fields, .. } = std::mem::take(&mut self.seen);
+        let mut trace = self.shared.lock();
+        if let Some(phase) = Phase::from_name(name) {
+            trace.spans.push(Span { id, parent, step, slot, phase, name: text, start, end, fields });
+        } else if let (Some(kind), Some(step)) = (WaitKind::from_span_name(name), step) {
+            trace.waits.push(Wait { step, kind, on, name: text, start, end });
         }
     }
 }
@@ -232,6 +247,24 @@ mod tests {
     use super::*;
     use crate::Quantity;
     use tracing_subscriber::prelude::*;
+
+    #[test]
+    fn a_phase_ends_with_its_guard_though_probes_within_it_live_on() {
+        let subscriber = tracing_subscriber::registry().with(RecordLayer);
+        tracing::subscriber::with_default(subscriber, || {
+            let collector = Collector::start(Instant::now());
+            let span = collector.probe().phase(Phase::Lower);
+            let within = span.probe();
+            span.end();
+            let ended = collector.now();
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            within.phase(Phase::Resolve).end();
+            let trace = collector.finish();
+            let [lower, resolve] = &trace.spans[..] else { panic!("{:?}", trace.spans) };
+            assert!(lower.end <= ended && resolve.start > ended);
+            assert_eq!(resolve.parent, Some(lower.id));
+        });
+    }
 
     #[test]
     fn spans_waits_and_counters_reach_their_own_build() {

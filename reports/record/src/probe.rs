@@ -11,6 +11,9 @@ pub(crate) const TARGET: &str = "buildscope";
 /// "No step" and "no slot" in a span's numeric fields.
 pub(crate) const NONE: u64 = u64::MAX;
 
+/// The field that says that a span's interval is over.
+pub(crate) const ENDED: &str = "ended";
+
 /// Tells the builds of one process apart.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct BuildId(pub u64);
@@ -149,6 +152,13 @@ impl PhaseSpan {
 
     /// Ends the interval; the same as dropping the guard, said aloud.
     pub fn end(self) {}
+}
+
+impl Drop for PhaseSpan {
+    /// The span itself lives as long as any probe within it; the interval does not.
+    fn drop(&mut self) {
+        self.span.record(ENDED, true);
+    }
 }
 
 /// An open wait; dropping it ends the interval.
