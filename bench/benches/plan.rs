@@ -9,6 +9,7 @@ use buildscope_builder::plan::keys::definition_key;
 use buildscope_builder::plan::{ImageResolver, LowerRequest, Plan, ResolveError, ResolvedBase, lower};
 use buildscope_record::{Digest, StepId};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -58,5 +59,36 @@ fn keys(plan: &Plan) -> Vec<Digest> {
     keys
 }
 
-criterion_group!(name = groups; config = profiler::criterion(); targets = lowering);
+/// That many instructions, each of which leaves something behind for those after it.
+fn instructions_of_every_kind(instructions: usize) -> String {
+    let mut text = "FROM debian:12 AS s0\n".to_owned();
+    for n in 0..instructions / 8 {
+        let _ = write!(
+            text,
+            "ENV E{n}=value-{n}\nARG A{n}=$E{n}\nRUN echo $A{n} {n}\nLABEL l{n}=${{E{n}:-none}}\nCOPY src/{n} /dst/{n}\n\
+             RUN [\"true\", \"{n}\"]\nFROM s{n} AS s{}\nWORKDIR /w/{n}\n",
+            n + 1
+        );
+    }
+    text
+}
+
+/// Parsed, expanded and lowered: must stay under a second for 100,000 instructions.
+fn whole(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("whole");
+    for instructions in [10_000, 100_000] {
+        let text = instructions_of_every_kind(instructions);
+        group.throughput(Throughput::Elements(instructions as u64));
+        group.sampling_mode(criterion::SamplingMode::Flat).sample_size(10);
+        group.bench_with_input(BenchmarkId::new("instructions", instructions), &text, |bench, text| {
+            bench.iter(|| {
+                let file = dockerfile::parse(black_box(text)).expect("the sample is valid");
+                lower(&file, &LowerRequest::default(), &AnyImage).expect("the sample can be lowered")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(name = groups; config = profiler::criterion(); targets = lowering, whole);
 criterion_main!(groups);

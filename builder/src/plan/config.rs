@@ -3,6 +3,7 @@
 use super::chain::Chain;
 use crate::dockerfile::Text;
 use crate::image::{Healthcheck, ImageConfig, Unit};
+use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// An image configuration without layers, history and times. Cheap to clone; [`Config::image`] makes the document.
@@ -40,9 +41,22 @@ impl Config {
     /// The document.
     pub fn image(&self) -> ImageConfig {
         let mut image = ImageConfig::default();
+        // By name, so that many variables take linear time: a variable that is set again keeps its place.
+        let mut env: IndexMap<Text, String> = IndexMap::new();
         for change in self.0.oldest_first() {
-            change.apply(&mut image);
+            match change {
+                Change::Base(base) => {
+                    image.clone_from(base);
+                    let name = |entry: &String| entry.split_once('=').map_or(&**entry, |(name, _)| name).into();
+                    env = image.config.env.drain(..).map(|entry| (name(&entry), entry)).collect();
+                }
+                Change::Env(name, value) => {
+                    env.insert(name.clone(), format!("{name}={value}"));
+                }
+                change => change.apply(&mut image),
+            }
         }
+        image.config.env = env.into_values().collect();
         image
     }
 }
@@ -51,15 +65,8 @@ impl Change {
     fn apply(&self, image: &mut ImageConfig) {
         let config = &mut image.config;
         match self {
-            Self::Base(base) => image.clone_from(base),
-            Self::Env(name, value) => {
-                let entry = format!("{name}={value}");
-                let same = |other: &String| other.split_once('=').map_or(&**other, |(name, _)| name) == name;
-                match config.env.iter().position(same) {
-                    Some(at) => config.env[at] = entry,
-                    None => config.env.push(entry),
-                }
-            }
+            // Kept apart by the caller.
+            Self::Base(_) | Self::Env(..) => {}
             Self::Labels(labels) => config.labels.extend(labels.iter().cloned()),
             Self::User(user) => config.user.clone_from(user),
             Self::WorkingDir(path) => config.working_dir.clone_from(path),

@@ -24,6 +24,21 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Build arguments that RUN sees without ARG, in any case.
 const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
 
+/// Build arguments that are there without being given.
+const PREDEFINED: [&str; 11] = [
+    "BUILDPLATFORM",
+    "BUILDOS",
+    "BUILDOSVERSION",
+    "BUILDARCH",
+    "BUILDVARIANT",
+    "TARGETPLATFORM",
+    "TARGETOS",
+    "TARGETOSVERSION",
+    "TARGETARCH",
+    "TARGETVARIANT",
+    "TARGETSTAGE",
+];
+
 /// Arguments that speak to the builder: no step sees them.
 const UNSEEN: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
 
@@ -150,9 +165,8 @@ fn undeclared(file: &Dockerfile, request: &LowerRequest) -> Vec<Diagnostic> {
         declared.contains(name)
             || PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name))
             || name.starts_with("BUILDKIT_")
-            || name.starts_with("TARGET")
-            || name.starts_with("BUILD")
             || name == "SOURCE_DATE_EPOCH"
+            || PREDEFINED.contains(&name)
     };
     let unknown = request.build_args.keys().filter(|name| !known(name));
     unknown
@@ -182,7 +196,8 @@ struct Lowering<'a> {
 struct Place<'i> {
     stage: StageId,
     instruction: &'i Instruction,
-    onbuild: bool,
+    /// The text of an ONBUILD trigger.
+    trigger: Option<&'i str>,
     live: bool,
 }
 
@@ -210,15 +225,25 @@ impl Lowering<'_> {
             sources.push(*step);
         }
         let lowered = Lowered { op: base.map_or(Op::Pruned, Op::From), history: CreatedBy::None, sources: Vec::new() };
-        let place = Place { stage: id, instruction: from, onbuild: false, live };
+        let place = Place { stage: id, instruction: from, trigger: None, live };
         let first = self.add(&place, lowered, &scope, sources.first().copied());
         let mut last = first;
         let triggers = std::mem::take(&mut self.stages.list[index].triggers);
         let body = self.stages.list[index].body;
-        for (instruction, onbuild) in triggers.iter().map(|t| (t, true)).chain(body.iter().map(|i| (i, false))) {
-            let place = Place { stage: id, instruction, onbuild, live };
+        let own = body.iter().map(|instruction| (instruction, None));
+        let brought = triggers.iter().map(|trigger| (&trigger.instruction, Some(trigger)));
+        for (instruction, trigger) in brought.chain(own) {
+            let place = Place { stage: id, instruction, trigger: trigger.map(|trigger| &*trigger.text), live };
             let lowered = if live {
-                match self.instruction(index, instruction, &mut scope) {
+                let before = self.faults.len();
+                let lowered = self.instruction(index, instruction, &mut scope);
+                if let Some(trigger) = trigger.filter(|trigger| trigger.foreign) {
+                    for fault in &mut self.faults[before..] {
+                        fault.span = Some(from.span);
+                        fault.label = format!("in the base image's trigger `ONBUILD {}`", trigger.text);
+                    }
+                }
+                match lowered {
                     Some(lowered) => lowered,
                     None => continue,
                 }
@@ -243,9 +268,9 @@ impl Lowering<'_> {
     fn add(&mut self, place: &Place<'_>, lowered: Lowered, scope: &Scope, parent: Option<StepId>) -> StepId {
         let id = StepId(u32::try_from(self.graph.node_count()).unwrap_or(u32::MAX));
         let instruction = place.instruction;
-        let text = match place.onbuild {
-            false => self.file.one_line(instruction),
-            true => format!("ONBUILD {}", instruction.written.text),
+        let text = match place.trigger {
+            None => self.file.one_line(instruction),
+            Some(trigger) => format!("ONBUILD {}", trigger.lines().next().unwrap_or_default()),
         };
         let node = self.graph.add_node(Step {
             id,
@@ -256,7 +281,7 @@ impl Lowering<'_> {
             lines: instruction.lines,
             live: place.live,
             op: lowered.op,
-            onbuild: place.onbuild,
+            onbuild: place.trigger.is_some(),
             history: lowered.history,
             config: scope.config.clone(),
         });

@@ -20,6 +20,7 @@ mod signal;
 mod stages;
 #[cfg(test)]
 mod tests;
+mod trie;
 
 pub use config::Config;
 pub use copy::{is_git, is_url};

@@ -3,15 +3,14 @@
 use super::chain::Chain;
 use super::config::{Change, Config};
 use super::environment::{Environment, Variable};
+use super::trie::Trie;
 use crate::dockerfile::{Text, Variables};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The state between two instructions of a stage. Cheap to clone: a stage that begins from another takes its last.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
-    /// Shared until a stage sets a variable of its own.
-    values: Arc<HashMap<Text, Arc<str>>>,
+    values: Trie,
     pub(super) env: Environment,
     /// Names that ARG declared, in order.
     pub(super) declared: Chain<Text>,
@@ -48,7 +47,7 @@ impl Scope {
     }
 
     fn set(&mut self, name: &str, value: Arc<str>, argument: bool) {
-        Arc::make_mut(&mut self.values).insert(name.into(), value.clone());
+        self.values.insert(name.into(), value.clone());
         self.env.set(Variable { name: name.into(), value, argument });
     }
 

@@ -22,8 +22,18 @@ pub(super) struct StageOf<'a> {
     /// Filled when the stage turns out to be needed.
     pub(super) resolved: Option<ResolvedBase>,
     /// ONBUILD triggers of the base.
-    pub(super) triggers: Vec<Instruction>,
+    pub(super) triggers: Vec<Trigger>,
     pub(super) live: bool,
+}
+
+/// An instruction that a base brings along.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Trigger {
+    pub(super) instruction: Instruction,
+    /// As it is kept in the image.
+    pub(super) text: String,
+    /// It stands in no line of this file: faults are told at the FROM.
+    pub(super) foreign: bool,
 }
 
 /// What a stage begins from.
@@ -258,7 +268,7 @@ impl<'a> Stages<'a> {
             needs.push((base, this.head.base.span));
         }
         let mut ignored = Vec::new();
-        for word in this.triggers.iter().chain(this.body).flat_map(froms) {
+        for word in this.froms() {
             if let Source::Stage(source) = self.source(&word.text, word.span, &mut ignored) {
                 needs.push((source, word.span));
             }
@@ -276,13 +286,8 @@ impl<'a> Stages<'a> {
             self.open(stage, images, faults);
             waiting.extend(self.needs(stage).into_iter().map(|(other, _)| other));
             let this = &self.list[stage];
-            let words: Vec<(String, Span, Platform)> = this
-                .triggers
-                .iter()
-                .chain(this.body)
-                .flat_map(froms)
-                .map(|word| (word.text.to_string(), word.span, this.platform.clone()))
-                .collect();
+            let words: Vec<(String, Span, Platform)> =
+                this.froms().map(|word| (word.text.to_string(), word.span, this.platform.clone())).collect();
             let expander = Expander::new(self.escape);
             for (word, span, platform) in words {
                 if !expander.word(&word, &NoVariables).is_ok_and(|text| text == word) {
@@ -313,7 +318,11 @@ impl<'a> Stages<'a> {
                     let mut triggers = Vec::new();
                     for text in &found.config.config.on_build {
                         match dockerfile::parse_trigger(text) {
-                            Ok(instruction) => triggers.push(at(instruction, this.from)),
+                            Ok(instruction) => triggers.push(Trigger {
+                                instruction: at(instruction, this.from),
+                                text: text.clone(),
+                                foreign: true,
+                            }),
                             Err(fault) => faults.push(
                                 Diagnostic::new(span, format!("{fault} in the base image's trigger `ONBUILD {text}`"))
                                     .label("this image cannot be built upon")
@@ -333,7 +342,11 @@ impl<'a> Stages<'a> {
             &BaseOf::Stage(base) => {
                 let from = this.from;
                 let triggers = self.list[base].body.iter().filter_map(|instruction| match &instruction.kind {
-                    Kind::Onbuild(onbuild) => Some(at(onbuild.instruction.clone(), from)),
+                    Kind::Onbuild(onbuild) => Some(Trigger {
+                        instruction: at(onbuild.instruction.clone(), from),
+                        text: onbuild.text.clone(),
+                        foreign: false,
+                    }),
                     _ => None,
                 });
                 self.list[stage].triggers = triggers.collect();
@@ -349,6 +362,17 @@ impl<'a> Stages<'a> {
             Some(name) => fault.help(format!("did you mean the stage {name}?")),
             None => fault.help("check the name, and that the image is there for this platform"),
         }
+    }
+}
+
+impl StageOf<'_> {
+    /// The `from` words of its instructions.
+    fn froms(&self) -> impl Iterator<Item = Word> {
+        let triggers = self.triggers.iter().flat_map(|trigger| {
+            let at_from = |word: Word| if trigger.foreign { Word { span: self.from.span, ..word } } else { word };
+            froms(&trigger.instruction).into_iter().map(at_from)
+        });
+        triggers.chain(self.body.iter().flat_map(froms))
     }
 }
 
