@@ -18,7 +18,7 @@ pub struct Diagnostic {
     /// Whether it is advice only.
     pub warning: bool,
     /// A name that documentation can be found by; empty for plain faults.
-    pub code: String,
+    pub code: &'static str,
 }
 
 impl Diagnostic {
@@ -30,7 +30,7 @@ impl Diagnostic {
             span: Some(span),
             help: None,
             warning: false,
-            code: String::new(),
+            code: "",
         }
     }
 

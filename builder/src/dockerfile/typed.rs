@@ -10,7 +10,7 @@ use std::time::Duration;
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Gives the instruction, or its faults.
-pub(super) fn instruction(node: Node, source: &str) -> Result<Instruction, Vec<Diagnostic>> {
+pub(super) fn instruction(mut node: Node, source: &str) -> Result<Instruction, Vec<Diagnostic>> {
     let Some(keyword) = Keyword::parse(&node.keyword) else {
         let fault = Diagnostic::new(node.keyword.span, format!("unknown instruction: {}", node.keyword.text))
             .label("no instruction of a Dockerfile")
@@ -21,7 +21,7 @@ pub(super) fn instruction(node: Node, source: &str) -> Result<Instruction, Vec<D
         }]);
     };
     let mut faults = Vec::new();
-    let kind = kind(keyword, &node, source, &mut faults);
+    let kind = kind(keyword, &mut node, source, &mut faults);
     match kind {
         Some(kind) if faults.is_empty() => Ok(Instruction {
             kind,
@@ -35,7 +35,7 @@ pub(super) fn instruction(node: Node, source: &str) -> Result<Instruction, Vec<D
     }
 }
 
-fn kind(keyword: Keyword, node: &Node, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Kind> {
+fn kind(keyword: Keyword, node: &mut Node, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Kind> {
     use Takes::{Switch, Value, Values};
     let known: &[(&'static str, Takes)] = match keyword {
         Keyword::From => &[("platform", Value)],
@@ -66,15 +66,16 @@ fn kind(keyword: Keyword, node: &Node, source: &str, faults: &mut Vec<Diagnostic
         ],
         _ => &[],
     };
-    let mut flags = match &node.arguments {
+    let arguments = std::mem::replace(&mut node.arguments, Arguments::Words(Vec::new()));
+    if matches!(arguments, Arguments::Trigger(_)) {
         // The flags behind ONBUILD are those of what it triggers.
-        Arguments::Trigger(_) => Flags::read(&Node { flags: Vec::new(), ..node.clone() }, known, faults),
-        _ => Flags::read(node, known, faults),
-    };
+        node.flags.clear();
+    }
+    let mut flags = Flags::read(node, known, faults);
     let name = keyword.name();
-    match (keyword, &node.arguments) {
-        (Keyword::From, Arguments::Words(words)) => from(node, words, &mut flags, faults).map(Kind::From),
-        (Keyword::Arg, Arguments::Words(words)) => arguments(node, words, faults).map(Kind::Arg),
+    match (keyword, arguments) {
+        (Keyword::From, Arguments::Words(words)) => from(node, &words, &mut flags, faults).map(Kind::From),
+        (Keyword::Arg, Arguments::Words(words)) => self::arguments(node, &words, faults).map(Kind::Arg),
         (Keyword::Env | Keyword::Label, Arguments::Pairs(pairs)) => {
             if pairs.is_empty() {
                 faults.push(at_least_one(node, "NAME=value"));
@@ -87,7 +88,6 @@ fn kind(keyword: Keyword, node: &Node, source: &str, faults: &mut Vec<Diagnostic
                         .help(format!("write {name} NAME=value")),
                 );
             }
-            let pairs = pairs.clone();
             Some(if keyword == Keyword::Env { Kind::Env(pairs) } else { Kind::Label(pairs) })
         }
         (Keyword::Run, arguments) => {
@@ -102,7 +102,7 @@ fn kind(keyword: Keyword, node: &Node, source: &str, faults: &mut Vec<Diagnostic
             let security = flags.value("security");
             one_of(security.as_ref(), "security", &["sandbox", "insecure"], faults);
             let devices = flags.values("device");
-            let heredocs = node.heredocs.clone();
+            let heredocs = std::mem::take(&mut node.heredocs);
             Some(Kind::Run(Box::new(Run {
                 mounts,
                 network,
@@ -112,8 +112,11 @@ fn kind(keyword: Keyword, node: &Node, source: &str, faults: &mut Vec<Diagnostic
                 heredocs,
             })))
         }
-        (Keyword::Copy | Keyword::Add, Arguments::Words(words) | Arguments::Json(words)) => {
-            copy(keyword, node, words, &mut flags, faults).map(|copy| Kind::Copy(Box::new(copy)))
+        (Keyword::Copy | Keyword::Add, Arguments::Words(words)) => {
+            copy(keyword, node, words, false, &mut flags, faults).map(|copy| Kind::Copy(Box::new(copy)))
+        }
+        (Keyword::Copy | Keyword::Add, Arguments::Json(words)) => {
+            copy(keyword, node, words, true, &mut flags, faults).map(|copy| Kind::Copy(Box::new(copy)))
         }
         (Keyword::Workdir, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Workdir),
         (Keyword::User, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::User),
@@ -121,7 +124,7 @@ fn kind(keyword: Keyword, node: &Node, source: &str, faults: &mut Vec<Diagnostic
         (Keyword::Maintainer, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Maintainer),
         (Keyword::Cmd, arguments) => command(arguments).map(Kind::Cmd),
         (Keyword::Entrypoint, arguments) => command(arguments).map(Kind::Entrypoint),
-        (Keyword::Shell, Arguments::Json(words)) if !words.is_empty() => Some(Kind::Shell(words.clone())),
+        (Keyword::Shell, Arguments::Json(words)) if !words.is_empty() => Some(Kind::Shell(words)),
         (Keyword::Shell, _) => {
             faults.push(
                 Diagnostic::new(node.span, "SHELL requires the arguments to be in JSON form")
@@ -130,20 +133,20 @@ fn kind(keyword: Keyword, node: &Node, source: &str, faults: &mut Vec<Diagnostic
             );
             None
         }
-        (Keyword::Expose, Arguments::Words(words)) if !words.is_empty() => Some(Kind::Expose(words.clone())),
+        (Keyword::Expose, Arguments::Words(words)) if !words.is_empty() => Some(Kind::Expose(words)),
         (Keyword::Volume, Arguments::Words(words) | Arguments::Json(words)) if !words.is_empty() => {
             if let Some(word) = words.iter().find(|word| word.trim().is_empty()) {
                 faults.push(
                     Diagnostic::new(word.span, "VOLUME specified can not be an empty string").help("name a directory"),
                 );
             }
-            Some(Kind::Volume(words.clone()))
+            Some(Kind::Volume(words))
         }
         (Keyword::Healthcheck, Arguments::Health(word, command)) => {
-            health(node, word, command, &mut flags, faults).map(Kind::Healthcheck)
+            health(node, &word, *command, &mut flags, faults).map(Kind::Healthcheck)
         }
         (Keyword::Onbuild, Arguments::Trigger(inner)) => {
-            onbuild(node, inner, source, faults).map(|onbuild| Kind::Onbuild(Box::new(onbuild)))
+            onbuild(node, *inner, source, faults).map(|onbuild| Kind::Onbuild(Box::new(onbuild)))
         }
         _ => {
             faults.push(at_least_one(node, "argument"));
@@ -159,7 +162,7 @@ fn at_least_one(node: &Node, what: &str) -> Diagnostic {
         .help(format!("write {name} {what}"))
 }
 
-fn exactly_one(node: &Node, word: &Word, faults: &mut Vec<Diagnostic>) -> Option<Word> {
+fn exactly_one(node: &Node, word: Word, faults: &mut Vec<Diagnostic>) -> Option<Word> {
     if word.is_empty() {
         let name = node.keyword.to_ascii_uppercase();
         faults.push(
@@ -169,7 +172,7 @@ fn exactly_one(node: &Node, word: &Word, faults: &mut Vec<Diagnostic>) -> Option
         );
         return None;
     }
-    Some(word.clone())
+    Some(word)
 }
 
 fn one_of(word: Option<&Word>, flag: &str, values: &[&str], faults: &mut Vec<Diagnostic>) {
@@ -185,10 +188,10 @@ fn one_of(word: Option<&Word>, flag: &str, values: &[&str], faults: &mut Vec<Dia
     }
 }
 
-fn command(arguments: &Arguments) -> Option<Command> {
+fn command(arguments: Arguments) -> Option<Command> {
     match arguments {
-        Arguments::Json(words) => Some(Command::Exec(words.clone())),
-        Arguments::Rest(word) => Some(Command::Shell(word.clone())),
+        Arguments::Json(words) => Some(Command::Exec(words)),
+        Arguments::Rest(word) => Some(Command::Shell(word)),
         _ => None,
     }
 }
@@ -264,22 +267,19 @@ fn sub(word: &Word, start: usize, end: usize) -> Word {
 fn copy(
     keyword: Keyword,
     node: &Node,
-    words: &[Word],
+    mut words: Vec<Word>,
+    json: bool,
     flags: &mut Flags,
     faults: &mut Vec<Diagnostic>,
 ) -> Option<Copy> {
     let name = keyword.name();
-    let [sources @ .., destination] = words else {
-        faults.push(no_destination(node, name, words));
+    let given = words.len();
+    let Some(destination) = words.pop().filter(|_| given > 1) else {
+        faults.push(no_destination(node, name, given));
         return None;
     };
-    if sources.is_empty() {
-        faults.push(no_destination(node, name, words));
-        return None;
-    }
-    let json = matches!(node.arguments, Arguments::Json(_));
     let heredoc = |word: &Word| if json { Ok(None) } else { Heredoc::parse(word) };
-    if matches!(heredoc(destination), Ok(Some(_))) {
+    if matches!(heredoc(&destination), Ok(Some(_))) {
         faults.push(
             Diagnostic::new(destination.span, format!("{name} cannot accept a heredoc as a destination"))
                 .label("a heredoc")
@@ -297,13 +297,13 @@ fn copy(
         checksum: flags.value("checksum"),
         unpack: flags.switch("unpack"),
         keep_git_dir: flags.switch("keep-git-dir").unwrap_or(false),
-        sources: Vec::new(),
+        sources: Vec::with_capacity(words.len()),
         documents: Vec::new(),
-        destination: destination.clone(),
+        destination,
         json,
     };
-    for word in sources {
-        match heredoc(word) {
+    for word in words {
+        match heredoc(&word) {
             // Of two documents with one name the last is meant.
             Ok(Some(mark)) => match node.heredocs.iter().rfind(|document| document.name == mark.name) {
                 Some(document) => {
@@ -312,18 +312,17 @@ fn copy(
                 }
                 None => copy.documents.push(mark),
             },
-            _ => copy.sources.push(word.clone()),
+            _ => copy.sources.push(word),
         }
     }
     Some(copy)
 }
 
-fn no_destination(node: &Node, name: &str, words: &[Word]) -> Diagnostic {
+fn no_destination(node: &Node, name: &str, given: usize) -> Diagnostic {
     Diagnostic::new(
         node.span,
         format!(
-            "{name} requires at least two arguments, but only {} provided. Destination could not be determined",
-            words.len()
+            "{name} requires at least two arguments, but only {given} provided. Destination could not be determined"
         ),
     )
     .label("source and destination belong here")
@@ -333,7 +332,7 @@ fn no_destination(node: &Node, name: &str, words: &[Word]) -> Diagnostic {
 fn health(
     node: &Node,
     word: &Word,
-    arguments: &Arguments,
+    arguments: Arguments,
     flags: &mut Flags,
     faults: &mut Vec<Diagnostic>,
 ) -> Option<Health> {
@@ -343,7 +342,7 @@ fn health(
             None
         }
         "NONE" => {
-            let nothing = match arguments {
+            let nothing = match &arguments {
                 Arguments::Json(words) => words.is_empty(),
                 Arguments::Rest(rest) => rest.is_empty(),
                 _ => true,
@@ -413,7 +412,7 @@ fn interval(name: &str, word: &Word) -> Result<Duration, Diagnostic> {
     }
 }
 
-fn onbuild(node: &Node, inner: &Node, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Onbuild> {
+fn onbuild(node: &mut Node, mut inner: Node, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Onbuild> {
     let trigger = inner.keyword.to_ascii_uppercase();
     let refused = match &*trigger {
         "ONBUILD" => Some("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed".to_owned()),
@@ -426,14 +425,13 @@ fn onbuild(node: &Node, inner: &Node, source: &str, faults: &mut Vec<Diagnostic>
         );
         return None;
     }
-    let mut inner = inner.clone();
-    inner.heredocs = node.heredocs.clone();
-    let mut text = node.trigger_text.clone().unwrap_or_default();
+    let mut text = node.trigger_text.take().unwrap_or_default();
     for document in &node.heredocs {
         text += "\n";
         text += &document.content;
         text += &document.name;
     }
+    inner.heredocs = std::mem::take(&mut node.heredocs);
     match instruction(inner, source) {
         Ok(instruction) => Some(Onbuild { text, instruction }),
         Err(inner) => {

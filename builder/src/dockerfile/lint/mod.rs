@@ -88,7 +88,7 @@ impl Linter<'_> {
         let diagnostic = Diagnostic::new(span, message).help(help);
         self.findings.push(Finding {
             rule,
-            diagnostic: Diagnostic { warning: true, code: rule.name().into(), ..diagnostic },
+            diagnostic: Diagnostic { warning: true, code: rule.name(), ..diagnostic },
             lines: at.lines,
         });
     }
