@@ -24,14 +24,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A fault at a place.
     pub fn new(span: Span, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            label: "here".into(),
-            span: Some(span),
-            help: None,
-            warning: false,
-            code: "",
-        }
+        Self { message: message.into(), label: "here".into(), span: Some(span), help: None, warning: false, code: "" }
     }
 
     /// A fault of the request, not of a place in the file.

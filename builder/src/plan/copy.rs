@@ -48,17 +48,17 @@ pub(super) fn lower(
     for (source, text) in &sources {
         check_source(copy.add, source, text, faults, warnings);
     }
-    if let (Some(mode), Some(word)) = (&chmod, &copy.chmod) {
-        if !is_mode(mode) {
-            faults.push(
-                Diagnostic::new(
-                    word.span,
-                    format!("invalid chmod parameter: '{mode}'. it should be octal string and between 0 and 07777"),
-                )
-                .label("neither octal nor symbolic")
-                .help("write --chmod=0755 or --chmod=u=rwX,go=rX"),
-            );
-        }
+    if let (Some(mode), Some(word)) = (&chmod, &copy.chmod)
+        && !is_mode(mode)
+    {
+        faults.push(
+            Diagnostic::new(
+                word.span,
+                format!("invalid chmod parameter: '{mode}'. it should be octal string and between 0 and 07777"),
+            )
+            .label("neither octal nor symbolic")
+            .help("write --chmod=0755 or --chmod=u=rwX,go=rX"),
+        );
     }
     if let (Some(sum), Some(word)) = (&checksum, &copy.checksum) {
         check_checksum(sum, word, &sources, faults);

@@ -84,10 +84,10 @@ pub fn lower(file: &Dockerfile, request: &LowerRequest, images: &dyn ImageResolv
 pub fn diagnose(text: &str, request: &LowerRequest) -> Diagnostics {
     let parsed = dockerfile::Parsed::of(text);
     let mut faults = parsed.faults;
-    if parsed.stages_known {
-        if let Err(more) = lower(&parsed.file, request, &AssumeImages) {
-            faults.extend(more.iter().cloned());
-        }
+    if parsed.stages_known
+        && let Err(more) = lower(&parsed.file, request, &AssumeImages)
+    {
+        faults.extend(more.iter().cloned());
     }
     Diagnostics::new(text, faults)
 }
@@ -509,10 +509,10 @@ impl Lowering<'_> {
                 (None, Some(default)) => Some(self.word(default, scope)?),
                 (None, None) => self.globals.get(name).cloned(),
             };
-            if let Some(value) = &value {
-                if !UNSEEN.contains(&name) {
-                    scope.set_argument(name, value);
-                }
+            if let Some(value) = &value
+                && !UNSEEN.contains(&name)
+            {
+                scope.set_argument(name, value);
             }
             scope.declared.push(argument.name.text.clone());
             history.push(' ');

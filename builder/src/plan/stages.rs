@@ -99,16 +99,16 @@ impl<'a> Stages<'a> {
             }
             let base_name = base_name.unwrap_or_default();
             let mut platform = request.platform.clone();
-            if let Some(word) = &head.platform {
-                if let Some(text) = expanded(&expander, word, globals, faults) {
-                    match text.parse::<Platform>() {
-                        Ok(found) => platform = found,
-                        Err(error) => faults.push(
-                            Diagnostic::new(word.span, format!("failed to parse platform {}: {error}", word.text))
-                                .label(if text.is_empty() { "expands to nothing" } else { "no platform" })
-                                .help("write --platform=linux/amd64 or --platform=$BUILDPLATFORM"),
-                        ),
-                    }
+            if let Some(word) = &head.platform
+                && let Some(text) = expanded(&expander, word, globals, faults)
+            {
+                match text.parse::<Platform>() {
+                    Ok(found) => platform = found,
+                    Err(error) => faults.push(
+                        Diagnostic::new(word.span, format!("failed to parse platform {}: {error}", word.text))
+                            .label(if text.is_empty() { "expands to nothing" } else { "no platform" })
+                            .help("write --platform=linux/amd64 or --platform=$BUILDPLATFORM"),
+                    ),
                 }
             }
             let name = head.name.as_ref().map(|name| name.to_lowercase());
@@ -295,13 +295,14 @@ impl<'a> Stages<'a> {
                     continue;
                 }
                 if let Source::Image(image) = self.source(&word, span, faults) {
-                    if !self.images.contains_key(&image) {
-                        match images.resolve(&image, &platform) {
-                            Ok(found) => {
-                                self.images.insert(image, found);
-                            }
-                            Err(error) => faults.push(self.unresolved(&word, span, &error.0)),
+                    if self.images.contains_key(&image) {
+                        continue;
+                    }
+                    match images.resolve(&image, &platform) {
+                        Ok(found) => {
+                            self.images.insert(image, found);
                         }
+                        Err(error) => faults.push(self.unresolved(&word, span, &error.0)),
                     }
                 }
             }
