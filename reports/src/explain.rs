@@ -1,8 +1,10 @@
 //! The explanation of one build: what every view shows, computed once.
 
+use crate::advise::{Advice, advise};
 use crate::attribute::{
     Accounts, Attribution, Bounds, Leg, Parallelism, Row, Segment, UNATTRIBUTED, attribute, held, nanos,
 };
+use crate::misses::{Miss, misses};
 use crate::whatif::{Ranking, rank};
 use buildscope_record::{
     Fidelity, Host, Layer, Nanos, Options, Outcome, Phase, Record, Resources, Source, SourceRange, StepId,
@@ -49,6 +51,11 @@ pub struct Explanation {
     pub parallelism: Parallelism,
     /// The changes that would help most.
     pub ranking: Ranking,
+    /// What could be done about it.
+    pub advice: Vec<Advice>,
+    /// Why steps were not found in the cache; empty where no earlier record was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub misses: Vec<Miss>,
 }
 
 /// One step's part in the build.
@@ -106,6 +113,11 @@ pub struct StepExplanation {
 
 /// Explains a build.
 pub fn explain(record: &Record) -> Explanation {
+    explain_with(record, &[])
+}
+
+/// Explains a build that others came before: oldest first. What missed the cache is told by what changed since.
+pub fn explain_with(record: &Record, earlier: &[Record]) -> Explanation {
     let found = attribute(record);
     let steps = steps(record, &found);
     let mut explanation = Explanation {
@@ -125,9 +137,15 @@ pub fn explain(record: &Record) -> Explanation {
         bounds: found.bounds,
         parallelism: found.parallelism,
         ranking: Ranking::default(),
+        advice: Vec::new(),
+        misses: Vec::new(),
     };
     explanation.answer = crate::answer::answer(record, &explanation);
     explanation.ranking = rank(&found.activities, &explanation);
+    explanation.advice = advise(record, &explanation, earlier);
+    if !earlier.is_empty() {
+        explanation.misses = misses(record, &explanation, earlier);
+    }
     explanation
 }
 

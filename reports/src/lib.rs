@@ -4,14 +4,16 @@
 //! went, what held the finish back, how short the build could be, in several views. *Must never know* how a build is
 //! done: everything is computed from the record, so that imported builds get the same answers.
 
+pub mod advise;
 mod answer;
 pub mod attribute;
 pub mod compare;
 mod explain;
 mod graph;
 pub mod import;
+pub mod misses;
 pub mod render;
 pub mod synthetic;
 pub mod whatif;
 
-pub use explain::{Explanation, StepExplanation, VERSION, explain, json_schema};
+pub use explain::{Explanation, StepExplanation, VERSION, explain, explain_with, json_schema};

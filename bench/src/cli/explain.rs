@@ -2,7 +2,7 @@
 
 use super::Failure;
 use buildscope_record::Record;
-use buildscope_reports::{explain, import, render};
+use buildscope_reports::{explain, explain_with, import, render};
 use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::fs;
@@ -21,6 +21,9 @@ pub struct Arguments {
     /// Where it is written [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Say why steps missed the cache: against these earlier records of the build, oldest first
+    #[arg(long, value_name = "RECORD", num_args = 1..)]
+    why_miss: Vec<PathBuf>,
     /// Also write the timeline (Chrome trace JSON, for Perfetto)
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -48,7 +51,8 @@ enum Format {
 /// Explains a record.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let record = read(&arguments.record)?;
-    let explanation = explain(&record);
+    let earlier = arguments.why_miss.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let explanation = explain_with(&record, &earlier);
     if let Some(path) = &arguments.trace {
         write_timeline(path, &record)?;
     }

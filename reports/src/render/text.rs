@@ -41,7 +41,9 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
         groups(explanation, style),
         path(explanation, style),
         bounds(explanation, style),
+        misses(explanation, style),
         changes(explanation, style),
+        advice(explanation, style),
         missing(explanation, style),
     ];
     sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
@@ -250,6 +252,52 @@ fn bounds(explanation: &Explanation, style: Style) -> String {
     out + &table.render(style.width, style.colours)
 }
 
+fn misses(explanation: &Explanation, style: Style) -> String {
+    const SHOWN: usize = 8;
+    if explanation.misses.is_empty() {
+        return String::new();
+    }
+    let mut out = heading("Why it was not in the cache", style);
+    for miss in explanation.misses.iter().take(SHOWN) {
+        out += &item(&miss.sentence, style);
+    }
+    let more = explanation.misses.len().saturating_sub(SHOWN);
+    if more > 0 {
+        let _ = writeln!(out, "  and {more} cheaper ones");
+    }
+    out
+}
+
+/// A sentence of a list, its further lines indented.
+fn item(text: &str, style: Style) -> String {
+    let lines = wrap(text, style.width.saturating_sub(4)).into_iter().enumerate();
+    lines.map(|(number, line)| format!("  {} {line}\n", if number == 0 { '-' } else { ' ' })).collect()
+}
+
+fn advice(explanation: &Explanation, style: Style) -> String {
+    const SHOWN: usize = 5;
+    if explanation.advice.is_empty() {
+        return String::new();
+    }
+    let mut out = heading("Advice", style);
+    for advice in explanation.advice.iter().take(SHOWN) {
+        out += &item(&format!("up to {}: {} ({})", advice.gain, advice.text, advice.caveat), style);
+        for line in &advice.diff {
+            let colour = match line.as_bytes().first() {
+                Some(b'+') => Some("32"),
+                Some(b'-') => Some("31"),
+                _ => None,
+            };
+            let _ = writeln!(
+                out,
+                "      {}",
+                paint(&cut(line, style.width.saturating_sub(6)), colour.filter(|_| style.colours))
+            );
+        }
+    }
+    out
+}
+
 fn changes(explanation: &Explanation, style: Style) -> String {
     let ranking = &explanation.ranking;
     if explanation.steps.is_empty() {
@@ -292,9 +340,7 @@ fn missing(explanation: &Explanation, style: Style) -> String {
     }
     let mut out = heading(&format!("What {} does not say", explanation.source.tool), style);
     for lack in &explanation.missing {
-        for (number, line) in wrap(lack, style.width.saturating_sub(4)).into_iter().enumerate() {
-            let _ = writeln!(out, "  {} {line}", if number == 0 { '-' } else { ' ' });
-        }
+        out += &item(lack, style);
     }
     out
 }

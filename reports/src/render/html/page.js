@@ -82,6 +82,10 @@ function drawRest() {
   if (changes.length) box.append(make("table", {}, make("tbody", {}, ...changes.map((change) => make("tr", {}, make("td", { class: "n" }, `−${time(change.gain)}`), make("td", {}, change.what), make("td", { class: "n" }, `to ${time(change.wall)}`), make("td", { class: "soft" }, change.caveat))))));
   const notes = [refused ? `Not ranked: ${refused}.` : changes.length ? "" : "Nothing would gain 1 % or more.", drift === undefined || drift === null ? "" : `The replay of the build as it was is ${(drift * 100).toFixed(1)} % off.`];
   box.append(make("p", { class: "soft" }, notes.filter(Boolean).join(" ")));
+  for (const [title, list] of [["Why it was not in the cache", build.misses ?? []], ["Advice", build.advice]]) {
+    if (list.length) box.append(make("h2", {}, title), make("ul", {}, ...list.map((entry) => make("li", {},
+      entry.sentence ?? `up to ${time(entry.gain)}: ${entry.text} (${entry.caveat})`, entry.diff && entry.diff.length ? make("pre", {}, entry.diff.join("\n")) : null))));
+  }
   const { bounds } = build;
   const rows = [["all steps in a row (T1)", time(bounds.work)], ["longest chain of needs (T∞)", time(bounds.span)], ["outside of steps", time(bounds.outside)],
     [`bound on ${bounds.slots ? `${bounds.slots} slots` : "endless slots"}`, time(bounds.least)], ["achieved", time(bounds.achieved)], ["steps at a time", bounds.parallelism.toFixed(2)]];

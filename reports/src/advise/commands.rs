@@ -1,0 +1,134 @@
+//! What well-known commands in a RUN do: install dependencies, keep a cache, change owners.
+
+/// A tool that installs dependencies.
+pub(super) struct Installer {
+    /// How a command that installs begins.
+    commands: &'static [&'static str],
+    /// The files that say what is installed: they change seldom.
+    pub(super) manifests: &'static str,
+    /// Where it keeps what it downloaded or compiled, as its documentation has it, for root.
+    pub(super) cache: &'static str,
+    /// Whether only one may use that at a time.
+    pub(super) locked: bool,
+}
+
+const INSTALLERS: [Installer; 11] = [
+    Installer {
+        commands: &["npm ci", "npm install", "npm i"],
+        manifests: "package.json package-lock.json",
+        cache: "/root/.npm",
+        locked: false,
+    },
+    Installer {
+        commands: &["yarn install", "yarn --frozen-lockfile"],
+        manifests: "package.json yarn.lock",
+        cache: "/usr/local/share/.cache/yarn",
+        locked: false,
+    },
+    Installer {
+        commands: &["pnpm install", "pnpm i"],
+        manifests: "package.json pnpm-lock.yaml",
+        cache: "/root/.local/share/pnpm/store",
+        locked: false,
+    },
+    Installer {
+        commands: &["pip install", "pip3 install", "python -m pip install"],
+        manifests: "requirements.txt",
+        cache: "/root/.cache/pip",
+        locked: false,
+    },
+    Installer {
+        commands: &["poetry install"],
+        manifests: "pyproject.toml poetry.lock",
+        cache: "/root/.cache/pypoetry",
+        locked: false,
+    },
+    Installer {
+        commands: &["go mod download", "go build", "go install"],
+        manifests: "go.mod go.sum",
+        cache: "/root/.cache/go-build",
+        locked: false,
+    },
+    Installer {
+        commands: &["cargo build", "cargo fetch", "cargo install"],
+        manifests: "Cargo.toml Cargo.lock",
+        cache: "/usr/local/cargo/registry",
+        locked: false,
+    },
+    Installer {
+        commands: &["bundle install"],
+        manifests: "Gemfile Gemfile.lock",
+        cache: "/usr/local/bundle/cache",
+        locked: false,
+    },
+    Installer {
+        commands: &["composer install"],
+        manifests: "composer.json composer.lock",
+        cache: "/root/.composer/cache",
+        locked: false,
+    },
+    Installer { commands: &["mvn"], manifests: "pom.xml", cache: "/root/.m2", locked: false },
+    Installer {
+        commands: &["apt-get install", "apt-get -y install", "apt install"],
+        manifests: "",
+        cache: "/var/cache/apt",
+        locked: true,
+    },
+];
+
+/// The commands of a RUN's shell line, as far as `&&`, `;` and `||` part them.
+pub(super) fn commands(text: &str) -> impl Iterator<Item = &str> {
+    let line = text.split_once(' ').map_or("", |(_, rest)| rest);
+    // The RUN's own flags stand before its first command.
+    line.split(['&', ';', '|']).map(|command| {
+        let words = command.trim();
+        let flags = words.split_whitespace().take_while(|word| word.starts_with("--"));
+        let skipped = flags.last().and_then(|last| words.find(last).map(|at| at + last.len())).unwrap_or(0);
+        words[skipped..].trim_start()
+    })
+}
+
+/// The installer that a RUN uses, if one.
+pub(super) fn installer(text: &str) -> Option<&'static Installer> {
+    let uses = |installer: &&Installer| {
+        commands(text).any(|command| {
+            installer.commands.iter().any(|begin| format!("{command} ").starts_with(&format!("{begin} ")))
+        })
+    };
+    INSTALLERS.iter().find(uses)
+}
+
+/// The owner and the paths of a recursive chown.
+pub(super) fn chown(text: &str) -> Option<(&str, Vec<&str>)> {
+    let command = commands(text).find(|command| command.starts_with("chown "))?;
+    let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+    let recursive = words
+        .iter()
+        .any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains('R') || *word == "--recursive");
+    let mut plain = words.into_iter().filter(|word| !word.starts_with('-'));
+    let owner = plain.next().filter(|_| recursive)?;
+    Some((owner, plain.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn installers_are_recognised_where_they_run() {
+        let manifests = |text| installer(text).map(|installer| installer.manifests);
+        assert_eq!(manifests("RUN cd /app && npm ci"), Some("package.json package-lock.json"));
+        assert_eq!(
+            manifests("RUN --mount=type=cache,target=/x pip install -r requirements.txt"),
+            Some("requirements.txt")
+        );
+        assert_eq!(manifests("RUN echo npm ci"), None);
+        assert_eq!(manifests("RUN npm cider"), None);
+    }
+
+    #[test]
+    fn a_recursive_chown_is_recognised() {
+        assert_eq!(chown("RUN useradd app && chown -R app:app /app /data"), Some(("app:app", vec!["/app", "/data"])));
+        assert_eq!(chown("RUN chown app /app"), None);
+    }
+}

@@ -1,0 +1,45 @@
+//! Suggestions for a faster build, each with what it would gain, what it takes for granted, and its line.
+//!
+//! *Takes* a record, its explanation and earlier records of the same build. *Gives* advice, the largest gain first.
+//! *Must never know* more than the record says: a rule reads the instructions' text and the measured times.
+
+mod commands;
+mod rules;
+
+use crate::explain::Explanation;
+use buildscope_record::{Nanos, Record, StepId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What could be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Advice {
+    /// The rule's name, for filters: `copy-before-install`.
+    pub rule: String,
+    /// What to do and why, in a sentence.
+    pub text: String,
+    /// How much sooner the build would have ended, at most.
+    pub gain: Nanos,
+    /// What the gain takes for granted, or what it costs.
+    pub caveat: String,
+    /// The step that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepId>,
+    /// Its line in the Dockerfile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The change as lines of a diff, where it can be written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diff: Vec<String>,
+}
+
+/// All advice for a build.
+pub fn advise(record: &Record, explanation: &Explanation, earlier: &[Record]) -> Vec<Advice> {
+    let case = rules::Case { record, explanation, earlier };
+    let mut found: Vec<Advice> = rules::ALL.iter().flat_map(|rule| rule(&case)).collect();
+    found.sort_by_key(|advice| std::cmp::Reverse(advice.gain));
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,357 @@
+//! The rules: each looks at one thing.
+
+use super::Advice;
+use super::commands::{chown, installer};
+use crate::answer::{needless, percent, place, quote};
+use crate::explain::{Explanation, StepExplanation};
+use crate::misses::counterpart;
+use crate::whatif::{Scenario, Selector, whatif};
+use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Record};
+
+/// What a rule looks at.
+pub(super) struct Case<'c> {
+    pub(super) record: &'c Record,
+    pub(super) explanation: &'c Explanation,
+    pub(super) earlier: &'c [Record],
+}
+
+type Rule = fn(&Case<'_>) -> Vec<Advice>;
+
+/// All rules.
+pub(super) const ALL: [Rule; 11] = [
+    copy_before_install,
+    cache_mount,
+    recursive_chown,
+    many_small_runs,
+    needless_order,
+    bottleneck,
+    unused_context,
+    compression,
+    base_pull,
+    pressure,
+    slower_than_before,
+];
+
+impl Case<'_> {
+    fn ran(&self) -> impl Iterator<Item = &StepExplanation> {
+        self.explanation.steps.iter().filter(|step| step.outcome == Outcome::Executed)
+    }
+
+    /// What the replay gains where phases or steps take no time; nothing where the replay is not to be believed.
+    fn gain(&self, scenario: &Scenario) -> Nanos {
+        // Large builds are not replayed for each rule: drag stands in for a step.
+        if self.explanation.ranking.drift.is_none() {
+            return Nanos::ZERO;
+        }
+        let prediction = whatif(self.record, scenario).ok().filter(|prediction| prediction.credible());
+        prediction.map_or(Nanos::ZERO, |prediction| prediction.replayed.saturating_sub(prediction.wall))
+    }
+
+    /// A phase's share of the wall time.
+    fn phases(&self, phases: &[Phase]) -> Nanos {
+        let rows = &self.explanation.accounts.phases;
+        rows.iter().filter(|row| phases.iter().any(|phase| phase.name() == row.name)).map(|row| row.wall).sum()
+    }
+
+    fn worth(&self, gain: Nanos) -> bool {
+        gain.0 > self.explanation.wall.0 / 100 && gain.0 > 1_000_000
+    }
+}
+
+fn about(step: &StepExplanation, rule: &str, gain: Nanos, text: String, caveat: &str) -> Advice {
+    let line = step.source.map(|source| source.line);
+    Advice { rule: rule.into(), text, gain, caveat: caveat.into(), step: Some(step.id), line, diff: Vec::new() }
+}
+
+/// `COPY . .` before an install: any file that changes makes it run again.
+fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
+    let whole = |step: &&StepExplanation| {
+        let mut words = step.text.split_whitespace().skip(1).filter(|word| !word.starts_with("--"));
+        matches!(step.instruction.as_str(), "COPY" | "ADD")
+            && !step.text.contains("--from=")
+            && matches!(words.next(), Some("." | "./"))
+    };
+    let mut found = Vec::new();
+    for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
+        let Some(installer) = installer(&run.text).filter(|installer| !installer.manifests.is_empty()) else {
+            continue;
+        };
+        let before = case.explanation.steps[..run.id.index()].iter().filter(|step| step.stage == run.stage);
+        let Some(copy) = before.filter(|step| step.outcome != Outcome::Pruned).find(whole) else { continue };
+        let text = format!(
+            "copy {} alone before {}, and the rest after it: then it runs again only when they change, not with every file of the context",
+            installer.manifests,
+            place(run)
+        );
+        let mut advice = about(
+            run,
+            "copy-before-install",
+            run.drag,
+            text,
+            "gained when the sources change and the dependencies do not",
+        );
+        advice.diff = vec![
+            format!("-{}", copy.text),
+            format!("+COPY {} ./", installer.manifests),
+            format!(" {}", run.text),
+            format!("+{}", copy.text),
+        ];
+        found.push(advice);
+    }
+    found
+}
+
+/// An install without a cache mount downloads and compiles everything again.
+fn cache_mount(case: &Case<'_>) -> Vec<Advice> {
+    let mut found = Vec::new();
+    for run in case
+        .ran()
+        .filter(|step| step.instruction == "RUN" && !step.text.contains("type=cache") && case.worth(step.drag))
+    {
+        let Some(installer) = installer(&run.text) else { continue };
+        let sharing = if installer.locked { ",sharing=locked" } else { "" };
+        let mount = format!("--mount=type=cache,target={}{sharing}", installer.cache);
+        let text = format!(
+            "give {} a cache mount: what it downloads or compiles is then there the next time it runs",
+            place(run)
+        );
+        let mut advice = about(
+            run,
+            "cache-mount",
+            run.drag,
+            text,
+            "an upper bound, gained from the second run on; the directory is that of root",
+        );
+        let rest = run.text.split_once(' ').map_or("", |(_, rest)| rest);
+        advice.diff = vec![format!("-{}", run.text), format!("+RUN {mount} {rest}")];
+        found.push(advice);
+    }
+    found
+}
+
+/// A recursive chown copies every file into a new layer.
+fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {
+    let mut found = Vec::new();
+    for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
+        let Some((owner, paths)) = chown(&run.text) else { continue };
+        let before = case.explanation.steps[..run.id.index()].iter().rev().filter(|step| step.stage == run.stage);
+        let mut copies =
+            before.filter(|step| matches!(step.instruction.as_str(), "COPY" | "ADD") && !step.text.contains("--chown"));
+        let into = |copy: &&StepExplanation| {
+            let target = copy.text.split_whitespace().last().unwrap_or_default().trim_end_matches('/');
+            paths.iter().any(|path| path.trim_end_matches('/') == target || *path == "." && target == ".")
+        };
+        let layer = run.layer.map_or(ByteSize(0), |layer| layer.bytes);
+        let text = format!(
+            "let COPY set the owner (`--chown={owner}`) instead of {}: its layer of {layer} holds the files a second time",
+            place(run)
+        );
+        let mut advice = about(run, "recursive-chown", run.drag, text, "only for files that a COPY brings");
+        if let Some(copy) = copies.find(into) {
+            let (keyword, rest) = copy.text.split_once(' ').unwrap_or((copy.text.as_str(), ""));
+            advice.diff =
+                vec![format!("-{}", copy.text), format!("+{keyword} --chown={owner} {rest}"), format!("-{}", run.text)];
+        }
+        found.push(advice);
+    }
+    found
+}
+
+/// RUNs in a row that are mostly overhead: each has its sandbox and its layer.
+fn many_small_runs(case: &Case<'_>) -> Vec<Advice> {
+    let process = |step: &StepExplanation| -> Nanos {
+        step.phases.iter().filter(|row| row.name == Phase::Process.name()).map(|row| row.work).sum()
+    };
+    let steps: Vec<&StepExplanation> = case.ran().collect();
+    let rows = steps.chunk_by(|a, b| {
+        a.stage == b.stage && a.instruction == "RUN" && b.instruction == "RUN" && b.id.0 == a.id.0 + 1
+    });
+    let advice = rows.filter(|row| row.len() >= 3 && row[0].instruction == "RUN").filter_map(|row| {
+        let overhead: Nanos =
+            row.iter().filter(|step| step.on_path).map(|step| step.own.saturating_sub(process(step))).sum();
+        let gain = Nanos(overhead.0 / row.len() as u64 * (row.len() as u64 - 1));
+        let text = format!(
+            "merge the {} RUNs from {} on: {overhead} of them is sandbox and layer, not their commands",
+            row.len(),
+            place(row[0])
+        );
+        (case.worth(gain) && gain.0 > case.explanation.wall.0 / 10)
+            .then(|| about(row[0], "many-small-runs", gain, text, "one changed command then runs them all again"))
+    });
+    advice.collect()
+}
+
+/// The policy keeps back what could run.
+fn needless_order(case: &Case<'_>) -> Vec<Advice> {
+    let Some(needless) = needless(case.record, case.explanation).filter(|needless| case.worth(needless.lost)) else {
+        return Vec::new();
+    };
+    let step = &case.explanation.steps[needless.step.index()];
+    let policy = case.record.options.policy.as_deref().unwrap_or("in order");
+    let text = format!("build with `--policy instructions`, not {policy}: {}", needless.sentence(case.explanation));
+    vec![about(step, "needless-order", needless.lost, text, "steps that run at once share processors, disk and memory")]
+}
+
+/// Slots, locks: what the ranking found of them.
+fn bottleneck(case: &Case<'_>) -> Vec<Advice> {
+    let changes = case.explanation.ranking.changes.iter();
+    let known = changes.filter_map(|change| {
+        let rule = match () {
+            () if change.what.starts_with("lift the limit") => "slots",
+            () if change.what.starts_with("share the cache mounts") => "locked-cache-mount",
+            () => return None,
+        };
+        let (text, caveat) = (change.what.clone(), change.caveat.clone());
+        Some(Advice { rule: rule.into(), text, gain: change.gain, caveat, step: None, line: None, diff: Vec::new() })
+    });
+    known.collect()
+}
+
+/// Parts of the context that no step takes.
+fn unused_context(case: &Case<'_>) -> Vec<Advice> {
+    let context = &case.record.context;
+    let total: u64 = context.iter().map(|entry| entry.bytes.0).sum();
+    let spent = case.phases(&[Phase::ContextScan, Phase::ContextHash]);
+    let unused = context.iter().filter(|entry| !entry.used && entry.bytes.0 > 1_000_000 && entry.bytes.0 > total / 20);
+    let advice = unused.map(|entry| {
+        let gain = Nanos((u128::from(spent.0) * u128::from(entry.bytes.0) / u128::from(total.max(1))) as u64);
+        let text = format!(
+            "add `{}` to .dockerignore: {} in {} files that no step copies",
+            entry.path, entry.bytes, entry.files
+        );
+        let diff = vec![format!("+{}", entry.path)];
+        Advice {
+            rule: "dockerignore".into(),
+            text,
+            gain,
+            caveat: "by its share of the context's bytes".into(),
+            step: None,
+            line: None,
+            diff,
+        }
+    });
+    advice.collect()
+}
+
+/// Compression that costs.
+fn compression(case: &Case<'_>) -> Vec<Advice> {
+    let spent = case.phases(&[Phase::Compress]);
+    let gain = case.gain(&Scenario { faster: vec![(Selector::Phase(Phase::Compress), 4.0)], ..Scenario::default() });
+    let text = format!(
+        "compress with zstd or a lower level, or not at all for a local result: {} of the build is compression",
+        percent(spent, case.explanation.wall)
+    );
+    let caveat = "taken to be four times faster; old clients read gzip only";
+    let advice = Advice {
+        rule: "compression".into(),
+        text,
+        gain,
+        caveat: caveat.into(),
+        step: None,
+        line: None,
+        diff: Vec::new(),
+    };
+    if case.worth(gain) { vec![advice] } else { Vec::new() }
+}
+
+/// Base images that must be fetched and unpacked first.
+fn base_pull(case: &Case<'_>) -> Vec<Advice> {
+    let spent = case.phases(&[Phase::Resolve, Phase::Pull, Phase::Unpack]);
+    let text = format!(
+        "keep base images near (a local mirror, a smaller base, a pinned digest): {} of the build waits for them",
+        percent(spent, case.explanation.wall)
+    );
+    let caveat = "an upper bound; nothing on a machine that has them already";
+    let advice = Advice {
+        rule: "base-pull".into(),
+        text,
+        gain: spent,
+        caveat: caveat.into(),
+        step: None,
+        line: None,
+        diff: Vec::new(),
+    };
+    if spent.0 > case.explanation.wall.0 / 10 && case.worth(spent) { vec![advice] } else { Vec::new() }
+}
+
+/// Steps that wait for processors or disks, and processors that wait for steps.
+fn pressure(case: &Case<'_>) -> Vec<Advice> {
+    let mut found = Vec::new();
+    for step in case.ran().filter(|step| step.on_path && case.worth(step.drag)) {
+        let Some(used) = step.resources else { continue };
+        let mut add = |rule: &str, waited: Nanos, what: &str, remedy: &str| {
+            if waited.0 > step.own.0 / 5 {
+                let text = format!(
+                    "{} waited {waited} for {what} ({} of its time): {remedy}",
+                    place(step),
+                    percent(waited, step.own)
+                );
+                found.push(about(
+                    step,
+                    rule,
+                    waited.min(step.drag),
+                    text,
+                    "an upper bound: pressure says that some task waited, not all",
+                ));
+            }
+        };
+        add("cpu-pressure", used.cpu_pressure, "a processor", "fewer steps at once (`--jobs`), or more processors");
+        add("io-pressure", used.io_pressure, "the disk", "a store on tmpfs or a faster disk, or fewer files");
+    }
+    let bounds = &case.explanation.bounds;
+    if let (Some(share), Some(cpus)) = (bounds.cpu_use, case.record.host.cpus)
+        && share * f64::from(cpus) < 1.2
+        && cpus > 4
+        && bounds.parallelism < 1.5
+    {
+        let text = format!(
+            "{cpus} processors, but {:.1} in use on average: the build is one chain of steps; independent stages would use the others",
+            share * f64::from(cpus)
+        );
+        let gain = bounds.achieved.saturating_sub(bounds.span + bounds.outside);
+        found.push(Advice {
+            rule: "idle-processors".into(),
+            text,
+            gain,
+            caveat: "as far as its steps do not need each other".into(),
+            step: None,
+            line: None,
+            diff: Vec::new(),
+        });
+    }
+    found
+}
+
+/// A step that took much longer than in most earlier records.
+fn slower_than_before(case: &Case<'_>) -> Vec<Advice> {
+    const RECORDS: usize = 3;
+    let mut found = Vec::new();
+    for step in case.ran().filter(|step| case.worth(step.drag)) {
+        let recorded = &case.record.steps[step.id.index()];
+        let others = case.earlier.iter().filter_map(|earlier| counterpart(case.record, recorded, earlier));
+        let ran = others.filter(|other| other.outcome == Outcome::Executed && other.text == recorded.text);
+        let mut before: Vec<u64> = ran.filter_map(|other| Some(other.end?.saturating_sub(other.start?).0)).collect();
+        if before.len() < RECORDS {
+            continue;
+        }
+        before.sort_unstable();
+        let median = Nanos(before[before.len() / 2]);
+        if step.duration.0 > median.0.saturating_mul(3) / 2 {
+            let text = format!(
+                "{} took {}, {:.1} times the {median} of {} earlier builds",
+                quote(&step.text),
+                step.duration,
+                step.duration.0 as f64 / median.0.max(1) as f64,
+                before.len()
+            );
+            found.push(about(
+                step,
+                "slower-than-before",
+                step.duration.saturating_sub(median).min(step.drag),
+                text,
+                "if the machine was as busy then",
+            ));
+        }
+    }
+    found
+}
