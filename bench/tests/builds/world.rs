@@ -32,6 +32,14 @@ impl World {
         world
     }
 
+    /// Removes the store: the next build begins anew.
+    pub(crate) fn forget(&self) {
+        let store = self.path("store");
+        if store.exists() {
+            fs::remove_dir_all(store).unwrap();
+        }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

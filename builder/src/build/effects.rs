@@ -217,7 +217,7 @@ impl Solver {
             message: format!("{} failed: {}", step.keyword, causes.join(": ")),
             dockerfile: self.dockerfile.clone(),
             span: step.span,
-            label: "this instruction".into(),
+            label: exit_code.map_or("failed here".into(), |code| format!("exit code: {code}")),
             help: (!log.is_empty()).then(|| format!("its last lines of output:\n{}", log.join("\n"))),
             exit_code,
         }))
