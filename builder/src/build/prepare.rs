@@ -42,7 +42,7 @@ pub(super) fn prepare(engine: &Engine, request: &Request, probe: &Probe) -> Resu
         None => Platform::host(),
         Some(text) => text.parse().map_err(|error| BuildError::Request(format!("--platform: {error}")))?,
     };
-    let (images, contexts, named) = named_contexts(engine, request, &span.probe())?;
+    let (images, contexts, named) = named_contexts(engine, request, probe)?;
     let lower = LowerRequest {
         build_args: request.build_args.clone(),
         target: request.target.clone(),
