@@ -77,11 +77,10 @@ impl Solver {
         Ok(hit.and_then(|hit| serde_json::from_slice(&hit.entry.value).ok()))
     }
 
-    pub(super) fn remember(&self, places: &[Digest], made: Made) {
+    pub(super) fn remember(&self, places: &[Digest], made: Made) -> Result<(), BuildError> {
         let value = serde_json::to_vec(&made).expect("numbers and digests");
-        for place in places {
-            let entry = CacheEntry { layers: vec![made.diff_id], value: value.clone() };
-            self.engine.store.cache().put(*place, entry);
-        }
+        let entry = CacheEntry { layers: vec![made.diff_id], value };
+        places.iter().try_for_each(|place| self.engine.store.cache().put(*place, &entry))?;
+        Ok(())
     }
 }

@@ -182,7 +182,7 @@ impl Solver {
             None => Made::new(known_as, self.make(step, &below, files, turn, probe).await?, image::now()),
         };
         let span = probe.phase(Phase::Commit);
-        self.remember(&[place, content_place], made);
+        self.remember(&[place, content_place], made)?;
         span.end();
         Ok(below.with(known_as, Some(made), cached))
     }

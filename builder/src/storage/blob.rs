@@ -1,8 +1,8 @@
 //! Blobs: files named by their digest.
 
-use super::StorageError;
 use super::error::Context;
 use super::scratch::Scratch;
+use super::{CacheIndex, StorageError};
 use buildscope_record::Digest;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
@@ -13,18 +13,20 @@ use std::sync::Arc;
 /// Content-addressed files. Safe between processes: a blob appears whole, by a rename.
 #[derive(Clone, Debug)]
 pub struct BlobStore {
-    dir: Arc<Path>,
+    root: Arc<Path>,
     scratch: Arc<Scratch>,
+    cache: CacheIndex,
 }
 
 impl BlobStore {
-    pub(crate) fn new(dir: PathBuf, scratch: Arc<Scratch>) -> Self {
-        Self { dir: dir.into(), scratch }
+    pub(crate) fn new(root: &Path, scratch: Arc<Scratch>, cache: CacheIndex) -> Self {
+        Self { root: root.into(), scratch, cache }
     }
 
     /// Stores these bytes.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, StorageError> {
         let digest = Digest::of(bytes);
+        self.cache.made(format!("blobs/sha256/{}", digest.hex()));
         if !self.contains(&digest) {
             let mut writer = self.writer()?;
             writer.file.write_all(bytes).context("write", &writer.path)?;
@@ -51,12 +53,12 @@ impl BlobStore {
 
     /// Where it is, or would be.
     pub fn path(&self, digest: &Digest) -> PathBuf {
-        self.dir.join(digest.hex())
+        self.root.join("blobs/sha256").join(digest.hex())
     }
 
-    /// Whether it is here.
+    /// Whether it is here. If so, it stays as long as this process lives.
     pub fn contains(&self, digest: &Digest) -> bool {
-        self.path(digest).exists()
+        super::gc::touch(&self.root, &format!("blobs/sha256/{}", digest.hex())).unwrap_or(false)
     }
 
     /// Its bytes, if they are not more than `limit`.
@@ -124,6 +126,7 @@ impl BlobWriter {
         // Two processes may do this at once: the contents are equal, either may win.
         fs::rename(&self.path, &to).context("rename to", to)?;
         self.published = true;
+        self.store.cache.made(format!("blobs/sha256/{}", digest.hex()));
         Ok(())
     }
 

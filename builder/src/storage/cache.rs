@@ -1,35 +1,37 @@
 //! The cache index: which key made which layers. SQLite in WAL mode, shared by all builds on one store.
 //!
-//! An entry that a build puts is seen by that build at once, and by others once the disk has all its layers: then
-//! [`Store::sync`] writes it down. So what the index says is there, is there, whatever was killed or unplugged.
+//! An entry is seen by all builds at once. After a reboot it is still there if the disk had its layers for certain, which is
+//! what [`Store::sync`] sees to, once a build: until then it is marked, and the first start after a reboot drops what is
+//! marked ([`recovery`](super::recovery)). A process that is killed loses nothing: its files are in the page cache, whole.
 
 use super::error::Context;
 use super::{StorageError, Store, SyncPolicy};
 use buildscope_record::{Digest, Phase, Probe};
-use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::HashMap;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Changes with the tables below.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// How long another process's transaction is waited for; one takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// `entry.durable`: whether its layers are on the disk for certain. `durable`: files that are, by their path in the store.
 const SCHEMA: &str = "
 BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS blob (digest BLOB PRIMARY KEY, size INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entry (key BLOB PRIMARY KEY, layers BLOB NOT NULL, value BLOB NOT NULL, made INTEGER NOT NULL,
-    used INTEGER NOT NULL) WITHOUT ROWID;
-PRAGMA user_version = 1;
+    durable INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS durable (path TEXT PRIMARY KEY) WITHOUT ROWID;
+PRAGMA user_version = 2;
 COMMIT;";
 
 /// What a key stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheEntry {
-    /// The layers that it needs: as long as the entry is in the index, they are in the store.
+    /// The layers that it needs: an entry is found only while they are in the store.
     pub layers: Vec<Digest>,
     /// What the caller wants to know again, in whatever form: the store does not look at it.
     pub value: Vec<u8>,
@@ -45,64 +47,113 @@ pub struct CacheHit {
 }
 
 /// Keys to results.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct CacheIndex {
     shared: Arc<Shared>,
 }
 
+#[derive(Debug)]
 struct Shared {
     root: PathBuf,
     policy: SyncPolicy,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     connection: Option<Connection>,
-    /// Put by this process, not on the disk for certain.
-    pending: HashMap<Digest, CacheHit>,
-    /// Made by this process, the same: digest and size.
-    blobs: HashMap<Digest, u64>,
-    /// Found by this process since the last sync: their last use is noted then.
-    used: Vec<Digest>,
+    /// Put by this process since the last sync.
+    keys: Vec<Digest>,
+    /// Files that this process made or met, and that the disk may not have: paths in the store.
+    files: BTreeSet<String>,
 }
 
 impl CacheIndex {
-    pub(crate) fn new(root: &Path, policy: SyncPolicy) -> Result<Self, StorageError> {
+    pub(crate) fn new(root: &Path, policy: SyncPolicy) -> Self {
         let shared = Shared { root: root.to_owned(), policy, state: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared) })
+        Self { shared: Arc::new(shared) }
     }
 
-    /// What `key` stands for, if that is known and its layers are in the store.
+    /// What `key` stands for, if that is known and its layers are in the store. They stay there as long as this process lives.
     pub fn get(&self, key: &Digest) -> Result<Option<CacheHit>, StorageError> {
         let mut state = self.state();
-        if let Some(hit) = state.pending.get(key) {
-            return Ok(Some(hit.clone()));
-        }
         let connection = self.open(&mut state)?;
         let row = connection
             .prepare_cached("SELECT layers, value, made FROM entry WHERE key = ?")?
             .query_row([key.as_bytes()], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get::<_, i64>(2)?)))
             .optional()?;
+        drop(state);
         let Some((layers, value, made)) = row else { return Ok(None) };
-        let layers: Vec<Digest> =
-            layers.chunks_exact(32).filter_map(|d| Some(Digest::from_bytes(d.try_into().ok()?))).collect();
-        // Somebody may have removed files by hand: then it is a miss, not an error in the middle of a build.
-        if !layers.iter().all(|layer| self.shared.root.join("blobs/sha256").join(layer.hex()).exists()) {
-            return Ok(None);
+        let digest = |bytes: &[u8]| Some(Digest::from_bytes(bytes.try_into().ok()?));
+        let layers: Vec<Digest> = layers.chunks_exact(32).filter_map(digest).collect();
+        // Marks them as used, too. One that is gone makes a miss, not an error in the middle of a build.
+        for layer in &layers {
+            if !super::gc::touch(&self.shared.root, &format!("blobs/sha256/{}", layer.hex()))? {
+                return Ok(None);
+            }
         }
-        state.used.push(*key);
         Ok(Some(CacheHit { entry: CacheEntry { layers, value }, made: from_millis(made) }))
     }
 
-    /// Says what `key` stands for.
-    pub fn put(&self, key: Digest, entry: CacheEntry) {
-        self.state().pending.insert(key, CacheHit { entry, made: SystemTime::now() });
+    /// Says what `key` stands for. The layers are in the store.
+    pub fn put(&self, key: Digest, entry: &CacheEntry) -> Result<(), StorageError> {
+        let mut state = self.state();
+        let layers: Vec<u8> = entry.layers.iter().flat_map(|layer| *layer.as_bytes()).collect();
+        self.open(&mut state)?
+            .prepare_cached("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, 0)")?
+            .execute(params![key.as_bytes(), layers, entry.value, millis(SystemTime::now())])?;
+        state.keys.push(key);
+        Ok(())
     }
 
-    /// Notes a blob that the disk does not have for certain.
-    pub(crate) fn made(&self, blob: Digest, size: u64) {
-        self.state().blobs.insert(blob, size);
+    /// Notes a file of the store that the disk does not have for certain.
+    pub(crate) fn made(&self, path: String) {
+        self.state().files.insert(path);
+    }
+
+    /// Files that the disk has for certain.
+    pub(crate) fn durable(&self) -> Result<BTreeSet<String>, StorageError> {
+        let mut state = self.state();
+        let mut rows = self.open(&mut state)?.prepare_cached("SELECT path FROM durable")?;
+        let paths = rows.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(paths)
+    }
+
+    /// Drops the entries that were never synced.
+    pub(crate) fn drop_volatile(&self) -> Result<(), StorageError> {
+        self.open(&mut self.state())?.execute("DELETE FROM entry WHERE durable = 0", [])?;
+        Ok(())
+    }
+
+    /// Forgets files that were removed, and what needs them.
+    pub(crate) fn forget(&self, paths: &[String]) -> Result<(), StorageError> {
+        let mut state = self.state();
+        let transaction = self.begin(&mut state)?;
+        {
+            let gone: BTreeSet<Digest> = paths
+                .iter()
+                .filter_map(|path| format!("sha256:{}", path.strip_prefix("blobs/sha256/")?).parse().ok())
+                .collect();
+            let mut remove = transaction.prepare_cached("DELETE FROM durable WHERE path = ?")?;
+            for path in paths {
+                remove.execute([path])?;
+            }
+            let mut select = transaction.prepare_cached("SELECT key, layers FROM entry")?;
+            let mut rows = select.query([])?;
+            let mut dead: Vec<Vec<u8>> = Vec::new();
+            while let Some(row) = rows.next()? {
+                let layers: Vec<u8> = row.get(1)?;
+                let digest = |bytes: &[u8]| Some(Digest::from_bytes(bytes.try_into().ok()?));
+                if layers.chunks_exact(32).filter_map(digest).any(|layer| gone.contains(&layer)) {
+                    dead.push(row.get(0)?);
+                }
+            }
+            let mut remove = transaction.prepare_cached("DELETE FROM entry WHERE key = ?")?;
+            for key in dead {
+                remove.execute([key])?;
+            }
+        }
+        Ok(transaction.commit()?)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -111,56 +162,62 @@ impl CacheIndex {
 
     fn open<'s>(&self, state: &'s mut State) -> Result<&'s mut Connection, StorageError> {
         if state.connection.is_none() {
-            state.connection = Some(connect(&self.shared.root.join("cache.db"), self.shared.policy)?);
+            state.connection = Some(connect(&self.shared.root.join("cache.db"))?);
         }
         Ok(state.connection.as_mut().expect("set just above"))
+    }
+
+    fn begin<'s>(&self, state: &'s mut State) -> Result<Transaction<'s>, StorageError> {
+        Ok(self.open(state)?.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 }
 
 impl Store {
-    /// Waits until the disk has all that this process made, then lets other builds use it. Nothing to do costs nothing.
+    /// Waits until the disk has all that this process made, and says so in the index. Nothing to do costs nothing.
     pub fn sync(&self, probe: &Probe) -> Result<(), StorageError> {
         let cache = self.cache();
-        let (pending, blobs, used) = {
+        if cache.shared.policy == SyncPolicy::Never {
+            return Ok(());
+        }
+        let (keys, files) = {
             let mut state = cache.state();
-            (state.pending.clone(), state.blobs.clone(), std::mem::take(&mut state.used))
+            (std::mem::take(&mut state.keys), std::mem::take(&mut state.files))
         };
-        if pending.is_empty() && blobs.is_empty() && used.is_empty() {
+        if keys.is_empty() && files.is_empty() {
             return Ok(());
         }
         let _span = probe.phase(Phase::Sync);
-        if !(pending.is_empty() && blobs.is_empty()) && cache.shared.policy == SyncPolicy::Build {
+        let write = || {
             let root = File::open(self.root()).context("open", self.root())?;
             rustix::fs::syncfs(&root).context("sync", self.root())?;
+            let mut state = cache.state();
+            // The statement that they are durable must be durable too, and after them.
+            cache.open(&mut state)?.pragma_update(None, "synchronous", "FULL")?;
+            let transaction = cache.begin(&mut state)?;
+            {
+                let mut put = transaction.prepare_cached("INSERT OR IGNORE INTO durable VALUES (?)")?;
+                for path in &files {
+                    put.execute([path])?;
+                }
+                let mut mark = transaction.prepare_cached("UPDATE entry SET durable = 1 WHERE key = ?")?;
+                for key in &keys {
+                    mark.execute([key.as_bytes()])?;
+                }
+            }
+            transaction.commit()?;
+            Ok::<_, StorageError>(cache.open(&mut state)?.pragma_update(None, "synchronous", "NORMAL")?)
+        };
+        let written = write();
+        if written.is_err() {
+            let mut state = cache.state();
+            state.keys.extend(keys);
+            state.files.extend(files);
         }
-        let now = millis(SystemTime::now());
-        let mut state = cache.state();
-        let transaction =
-            cache.open(&mut state)?.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        {
-            let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO blob VALUES (?, ?, ?)")?;
-            for (digest, size) in &blobs {
-                put.execute(params![digest.as_bytes(), *size as i64, now])?;
-            }
-            let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?)")?;
-            for (key, hit) in &pending {
-                let layers: Vec<u8> = hit.entry.layers.iter().flat_map(|layer| *layer.as_bytes()).collect();
-                put.execute(params![key.as_bytes(), layers, hit.entry.value, millis(hit.made), now])?;
-            }
-            let mut touch = transaction.prepare_cached("UPDATE entry SET used = ? WHERE key = ?")?;
-            for key in &used {
-                touch.execute(params![now, key.as_bytes()])?;
-            }
-        }
-        transaction.commit()?;
-        // What came meanwhile stays for the next sync.
-        state.pending.retain(|key, hit| pending.get(key) != Some(hit));
-        state.blobs.retain(|digest, _| !blobs.contains_key(digest));
-        Ok(())
+        written
     }
 }
 
-fn connect(path: &Path, policy: SyncPolicy) -> Result<Connection, StorageError> {
+fn connect(path: &Path) -> Result<Connection, StorageError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(32);
@@ -169,17 +226,16 @@ fn connect(path: &Path, policy: SyncPolicy) -> Result<Connection, StorageError> 
         if version != 0 {
             // Another version's index: everything in it can be made again.
             drop(connection);
-            for suffix in ["", "-wal", "-shm"] {
-                let _ = fs::remove_file(path.with_file_name(format!("cache.db{suffix}")));
+            for name in ["cache.db", "cache.db-wal", "cache.db-shm"] {
+                let _ = fs::remove_file(path.with_file_name(name));
             }
-            return connect(path, policy);
+            return connect(path);
         }
         connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         connection.execute_batch(SCHEMA)?;
     }
-    let synchronous =
-        if policy == SyncPolicy::Build { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = OFF" };
-    connection.execute_batch(synchronous)?;
+    // In WAL mode this never corrupts; a power cut may take the last transactions, which say nothing that is durable.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
     Ok(connection)
 }
 

@@ -14,6 +14,7 @@
 //! lowers/<digest>         layers unpacked, for the drivers that need files
 //! mounts/<name>           cache mounts
 //! cache.db                which key made which layers
+//! boot, lock              since when; who removes
 //! tmp/<process>           what belongs to one process, and is removed once it is dead
 //! ```
 
@@ -26,11 +27,13 @@ mod driver;
 mod entry;
 mod erofs;
 mod error;
+mod gc;
 mod import;
 mod index;
 mod layer;
 mod lower;
 mod pipeline;
+mod recovery;
 mod scratch;
 mod snapshot;
 mod store;
@@ -44,6 +47,7 @@ pub use cache::{CacheEntry, CacheHit, CacheIndex};
 pub use cache_mount::{CacheMount, CacheMountOptions, CacheSharing};
 pub use entry::*;
 pub use error::StorageError;
+pub use gc::{PruneOptions, Usage, UsageKind};
 pub use layer::LayerBuilder;
 pub use snapshot::{Snapshot, View};
 pub use store::{DriverChoice, Store, StoreOptions, SyncPolicy};

@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::SystemTime;
 
 /// A directory below the store's `tmp` that is locked as long as its process lives.
 #[derive(Debug)]
@@ -74,6 +75,23 @@ impl Drop for Scratch {
 fn same_file(open: &File, path: &Path) -> bool {
     let ids = |metadata: io::Result<fs::Metadata>| metadata.map(|m| (m.dev(), m.ino())).ok();
     ids(open.metadata()).is_some_and(|open| Some(open) == ids(fs::metadata(path)))
+}
+
+/// When the longest living process that uses the store began to.
+pub(crate) fn oldest_living(tmp: &Path) -> Result<Option<SystemTime>, StorageError> {
+    let mut oldest = None;
+    for entry in fs::read_dir(tmp).context("read", tmp)? {
+        let path = entry.context("read", tmp)?.path();
+        let Some(lock) = path.extension().filter(|extension| *extension == "lock").and_then(|_| File::open(&path).ok())
+        else {
+            continue;
+        };
+        if flock(&lock, FlockOperation::NonBlockingLockShared).is_err() {
+            let started = lock.metadata().and_then(|metadata| metadata.modified()).context("stat", path)?;
+            oldest = Some(oldest.map_or(started, |oldest: SystemTime| oldest.min(started)));
+        }
+    }
+    Ok(oldest)
 }
 
 /// The directories whose process is gone, renamed so that only we remove them.

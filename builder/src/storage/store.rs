@@ -6,7 +6,7 @@ use super::index::LayerIndex;
 use super::layer::LayerBuilder;
 use super::scratch::Scratch;
 use super::tree::Tree;
-use super::{BlobStore, CacheIndex, Layer, StorageError, import};
+use super::{BlobStore, CacheIndex, Layer, StorageError, gc, import, recovery};
 use buildscope_record::{Digest, Phase, Probe, Quantity};
 use std::collections::HashMap;
 use std::fs;
@@ -82,8 +82,9 @@ impl Store {
         }
         let root = fs::canonicalize(root).context("find", root)?;
         let scratch = Arc::new(Scratch::create(&root.join("tmp"))?);
-        let blobs = BlobStore::new(root.join("blobs/sha256"), Arc::clone(&scratch));
-        let cache = CacheIndex::new(&root, options.sync)?;
+        let cache = CacheIndex::new(&root, options.sync);
+        let blobs = BlobStore::new(&root, Arc::clone(&scratch), cache.clone());
+        recovery::recover(&root, &cache)?;
         let (driver, reason) = driver::choose(&root, &options, &scratch)?;
         let inner =
             Inner { root, driver, reason, blobs, cache, scratch, indexes: Mutex::default(), trees: Mutex::default() };
@@ -172,6 +173,9 @@ impl Store {
         if let Some(index) = self.indexes().get(diff_id) {
             return Ok(Arc::clone(index));
         }
+        if !gc::touch(self.root(), &format!("blobs/sha256/{}", diff_id.hex()))? {
+            return Err(StorageError::MissingBlob(*diff_id));
+        }
         let path = self.index_path(diff_id);
         let index = match fs::read(&path) {
             Ok(bytes) => LayerIndex::parse(bytes).filter(|index| self.whole(index, diff_id)),
@@ -189,6 +193,7 @@ impl Store {
                 index
             }
         };
+        self.note(diff_id);
         Ok(Arc::clone(self.indexes().entry(*diff_id).or_insert_with(|| Arc::new(index))))
     }
 
@@ -199,8 +204,22 @@ impl Store {
             self.write_index(&index)?;
             self.indexes().entry(layer.diff_id).or_insert_with(|| Arc::new(index));
         }
-        self.cache().made(layer.diff_id, layer.size);
+        self.note(&layer.diff_id);
         Ok(layer)
+    }
+
+    /// Notes that this process relies on a layer: it is synced with what it makes.
+    fn note(&self, diff_id: &Digest) {
+        for kept in ["blobs/sha256", "index"] {
+            self.cache().made(format!("{kept}/{}", diff_id.hex()));
+        }
+    }
+
+    /// Forgets what this process remembers of files that were removed.
+    pub(crate) fn forget_cached(&self, paths: &[String]) {
+        let gone = |digest: &Digest| paths.iter().any(|path| path.ends_with(&digest.hex()));
+        self.indexes().retain(|digest, _| !gone(digest));
+        self.trees().retain(|stack, _| !stack.iter().any(gone));
     }
 
     fn write_index(&self, index: &LayerIndex) -> Result<(), StorageError> {

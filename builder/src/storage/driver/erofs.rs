@@ -5,7 +5,7 @@ use super::{Driver, Prepared};
 use crate::storage::error::Context;
 use crate::storage::scratch::Scratch;
 use crate::storage::tree::Tree;
-use crate::storage::{Entry, Layer, StorageError, Store, erofs, lower};
+use crate::storage::{BlobStore, CacheIndex, Content, Entry, Layer, StorageError, Store, SyncPolicy, erofs, lower};
 use buildscope_record::{Digest, Phase, Probe, Quantity};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
 use std::collections::HashMap;
@@ -32,12 +32,9 @@ impl Erofs {
         let try_it = || {
             let (image, data, dir) = (scratch.path("probe"), scratch.path("probe"), scratch.path("probe"));
             let layer = Layer { diff_id: Digest::of(""), size: 512, files: 1 };
-            let blobs = crate::storage::BlobStore::new(root.join("blobs/sha256"), Arc::clone(scratch));
-            let bytes = erofs::image(
-                &blobs,
-                vec![(Entry::directory(""), crate::storage::Content::Bytes(Default::default()))],
-                &layer,
-            )?;
+            let cache = CacheIndex::new(root, SyncPolicy::Never);
+            let blobs = BlobStore::new(root, Arc::clone(scratch), cache);
+            let bytes = erofs::image(&blobs, vec![(Entry::directory(""), Content::Bytes(Default::default()))], &layer)?;
             fs::write(&image, bytes).context("write", &image)?;
             fs::write(&data, [0; 512]).context("write", &data)?;
             let mount = mount(&image, &data);
@@ -67,6 +64,7 @@ impl Erofs {
             fs::write(&temporary, image).context("write", &temporary)?;
             fs::rename(&temporary, &path).context("rename to", &path)?;
         }
+        store.cache().made(format!("erofs/{}", key.hex()));
         let _span = probe.phase(Phase::Mount);
         let mount = Arc::new(mount(&path, &store.blobs().path(&index.layer().diff_id))?);
         mounts.insert(key, Arc::clone(&mount));

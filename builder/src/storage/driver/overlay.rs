@@ -81,6 +81,7 @@ fn lower(store: &Store, stack: &[Digest], marks: Marks, probe: &Probe) -> Result
     let tree = store.tree(stack)?;
     let Some(key) = key(&tree) else { return Ok(PathBuf::new()) };
     let path = store.root().join("lowers").join(key.hex());
+    store.cache().made(format!("lowers/{}", key.hex()));
     if path.exists() {
         return Ok(path);
     }

@@ -134,7 +134,7 @@ fn an_imported_layer_is_kept_byte_for_byte() {
 }
 
 #[test]
-fn a_key_is_found_by_its_build_at_once_and_by_others_after_sync() {
+fn a_key_is_found_by_all_builds_at_once_and_after_a_reboot_if_it_was_synced() {
     let dir = tempfile::tempdir().unwrap();
     let open =
         || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
@@ -142,9 +142,54 @@ fn a_key_is_found_by_its_build_at_once_and_by_others_after_sync() {
     let made = layer(&one, [file("f", "x")]);
     let entry = CacheEntry { layers: vec![made.diff_id], value: b"whatever".to_vec() };
     let key = Digest::of("key");
-    one.cache().put(key, entry.clone());
-    assert_eq!(one.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry.clone()));
-    assert_eq!(two.cache().get(&key).unwrap(), None);
+    one.cache().put(key, &entry).unwrap();
+    assert_eq!(two.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry.clone()));
     one.sync(&Probe::disabled()).unwrap();
-    assert_eq!(two.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry));
+    let lost = layer(&two, [file("g", "y")]);
+    two.cache().put(Digest::of("lost"), &CacheEntry { layers: vec![lost.diff_id], value: Vec::new() }).unwrap();
+    drop((one, two));
+    // Another boot: what the file says is not what the kernel says.
+    std::fs::write(dir.path().join("boot"), "another").unwrap();
+    let after = open();
+    assert_eq!(after.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry));
+    assert_eq!(after.cache().get(&Digest::of("lost")).unwrap(), None);
+    assert_eq!(after.layer(&made.diff_id).unwrap(), Some(made));
+    assert!(!after.blobs().path(&lost.diff_id).exists());
+}
+
+#[test]
+fn pruning_keeps_what_is_used_and_what_fits() {
+    let dir = tempfile::tempdir().unwrap();
+    let open =
+        || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let age = |digest: &Digest, store: &Store, seconds: u64| {
+        let then = std::time::SystemTime::now() - std::time::Duration::from_secs(seconds);
+        std::fs::File::open(store.blobs().path(digest)).unwrap().set_modified(then).unwrap();
+    };
+    let first = open();
+    let layers: Vec<_> =
+        (0..3).map(|n| layer(&first, [file(&format!("f{n}"), &"x".repeat(100_000))]).diff_id).collect();
+    let key = Digest::of("key");
+    first.cache().put(key, &CacheEntry { layers: vec![layers[0]], value: Vec::new() }).unwrap();
+    for (n, digest) in (0..).zip(&layers) {
+        age(digest, &first, 4000 - n * 1000);
+    }
+    drop(first);
+    let store = open();
+    // A running build uses the oldest.
+    assert!(store.cache().get(&key).unwrap().is_some());
+    let keep = PruneOptions { keep_bytes: Some(buildscope_record::ByteSize(250_000)), ..PruneOptions::default() };
+    let removed: Vec<_> = store.prune(&keep).unwrap().into_iter().map(|item| item.name).collect();
+    assert_eq!(removed, [layers[1].to_string()]);
+    let keep = PruneOptions { keep_duration: Some(std::time::Duration::from_secs(3000)), ..PruneOptions::default() };
+    assert_eq!(store.prune(&keep).unwrap(), [], "the third was used 2000 s ago");
+    assert_eq!(store.prune(&PruneOptions::default()).unwrap().len(), 1);
+    assert_eq!(store.layer(&layers[2]).unwrap(), None);
+    assert!(store.layer(&layers[0]).unwrap().is_some());
+    age(&layers[0], &store, 10);
+    drop(store);
+    let store = open();
+    assert_eq!(store.prune(&PruneOptions::default()).unwrap().len(), 1);
+    assert!(store.cache().get(&key).unwrap().is_none());
+    assert_eq!(store.usage().unwrap(), []);
 }

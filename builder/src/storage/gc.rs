@@ -1,0 +1,236 @@
+//! What the store takes, and making it take less.
+//!
+//! The modification time of a blob's file is when it was last used. What any living process has used since it started is
+//! kept, whatever is asked; a lock makes sure that using and removing do not meet: see [`touch`] and [`exclusive`].
+
+use super::error::Context;
+use super::recovery::KEPT;
+use super::scratch;
+use super::{StorageError, Store};
+use buildscope_record::{ByteSize, Digest};
+use rustix::fs::{AtFlags, FlockOperation, Timespec, Timestamps, UTIME_NOW, flock};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// What kind of thing takes space.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum UsageKind {
+    /// A layer, with its index and what the drivers made of it.
+    Layer,
+    /// Another blob: a configuration, a manifest, a compressed layer.
+    Blob,
+    /// A cache mount.
+    CacheMount,
+    /// What a driver made of a layer on a certain stack.
+    Derived,
+}
+
+impl UsageKind {
+    /// Its name in filters and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Layer => "layer",
+            Self::Blob => "blob",
+            Self::CacheMount => "cache-mount",
+            Self::Derived => "derived",
+        }
+    }
+}
+
+/// Something that takes space.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Usage {
+    /// What kind of thing.
+    pub kind: UsageKind,
+    /// The digest of a blob, the id of a cache mount.
+    pub name: String,
+    /// Space on the disk.
+    pub size: ByteSize,
+    /// When a build last used it.
+    pub used: SystemTime,
+    /// Whether a running build uses it: then it is not pruned.
+    pub in_use: bool,
+    /// Its files and directories, relative to the store.
+    paths: Vec<String>,
+}
+
+/// What to keep.
+#[derive(Clone, Default, Debug)]
+pub struct PruneOptions {
+    /// Remove the longest unused until the store takes at most that.
+    pub keep_bytes: Option<ByteSize>,
+    /// Keep what was used since that long ago.
+    pub keep_duration: Option<Duration>,
+    /// Only these kinds; empty is all.
+    pub kinds: Vec<UsageKind>,
+}
+
+impl Store {
+    /// All that takes space, the longest unused first.
+    pub fn usage(&self) -> Result<Vec<Usage>, StorageError> {
+        let root = self.root();
+        let oldest = scratch::oldest_living(&root.join("tmp"))?;
+        let mut found: BTreeMap<String, Usage> = BTreeMap::new();
+        for kept in KEPT {
+            let dir = root.join(kept);
+            for entry in fs::read_dir(&dir).context("read", &dir)? {
+                let entry = entry.context("read", &dir)?;
+                let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+                let Some((size, used)) = disk_usage(&path)? else { continue };
+                let kind = if kept == KEPT[0] { UsageKind::Blob } else { UsageKind::Derived };
+                let item = found.entry(name.clone()).or_insert_with(|| Usage {
+                    kind,
+                    name: name.parse::<Digest>().map_or(format!("sha256:{name}"), |digest| digest.to_string()),
+                    size: ByteSize(0),
+                    used,
+                    in_use: false,
+                    paths: Vec::new(),
+                });
+                item.size.0 += size;
+                // Derived files are not touched on use: where there is a blob, its time counts.
+                if item.kind == UsageKind::Derived {
+                    item.used = item.used.max(used);
+                } else if kept == "index" {
+                    item.kind = UsageKind::Layer;
+                }
+                item.paths.push(format!("{kept}/{name}"));
+            }
+        }
+        let mut items: Vec<Usage> = found.into_values().chain(self.cache_mounts()?).collect();
+        for item in &mut items {
+            item.in_use |= item.kind != UsageKind::CacheMount && oldest.is_some_and(|oldest| item.used >= oldest);
+        }
+        items.sort_by_key(|item| item.used);
+        Ok(items)
+    }
+
+    /// Removes what is not to be kept, the longest unused first, and gives what was removed. Never what a running build uses.
+    pub fn prune(&self, options: &PruneOptions) -> Result<Vec<Usage>, StorageError> {
+        let items = self.usage()?;
+        let mut total: u64 = items.iter().map(|item| item.size.0).sum();
+        let now = SystemTime::now();
+        let mut removed = Vec::new();
+        for item in items {
+            let enough = options.keep_bytes.is_some_and(|keep| total <= keep.0);
+            let recent =
+                options.keep_duration.is_some_and(|keep| now.duration_since(item.used).is_ok_and(|age| age < keep));
+            let other = !options.kinds.is_empty() && !options.kinds.contains(&item.kind);
+            if !(enough || recent || other || item.in_use) && self.remove(&item)? {
+                total -= item.size.0;
+                removed.push(item);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes one item unless somebody began to use it meanwhile.
+    fn remove(&self, item: &Usage) -> Result<bool, StorageError> {
+        let root = self.root();
+        if item.kind == UsageKind::CacheMount {
+            return self.remove_cache_mount(item);
+        }
+        let _lock = exclusive(root)?;
+        let Some(first) = item.paths.first() else { return Ok(false) };
+        match fs::metadata(root.join(first)) {
+            Ok(metadata) if modified(&metadata) > item.used => return Ok(false),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error).context("stat", root.join(first)),
+        }
+        self.cache().forget(&item.paths)?;
+        for path in &item.paths {
+            // Away at once, gone a little later.
+            let aside = self.scratch().path("pruned");
+            match fs::rename(root.join(path), &aside) {
+                Ok(()) => self.scratch().discard(aside),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error).context("remove", root.join(path)),
+            }
+        }
+        self.forget_cached(&item.paths);
+        Ok(true)
+    }
+
+    fn cache_mounts(&self) -> Result<Vec<Usage>, StorageError> {
+        let dir = self.root().join("mounts");
+        let mut mounts = Vec::new();
+        for entry in fs::read_dir(&dir).context("read", &dir)? {
+            let path = entry.context("read", &dir)?.path();
+            let Some((size, used)) = path.is_dir().then(|| disk_usage(&path)).transpose()?.flatten() else { continue };
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let id = fs::read_to_string(path.with_extension("name")).unwrap_or_else(|_| name.clone());
+            // The lock's file is opened at each use.
+            let lock = path.with_added_extension("lock");
+            let used = fs::metadata(&lock).map_or(used, |lock| modified(&lock).max(used));
+            let in_use =
+                File::open(&lock).is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err());
+            let (kind, paths) = (UsageKind::CacheMount, vec![format!("mounts/{name}")]);
+            mounts.push(Usage { kind, name: id, size: ByteSize(size), used, in_use, paths });
+        }
+        Ok(mounts)
+    }
+
+    fn remove_cache_mount(&self, item: &Usage) -> Result<bool, StorageError> {
+        let Some(path) = item.paths.first().map(|path| self.root().join(path)) else { return Ok(false) };
+        let Ok(lock) = File::open(path.with_added_extension("lock")) else { return Ok(false) };
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(false);
+        }
+        let aside = self.scratch().path("pruned");
+        fs::rename(&path, &aside).context("remove", &path)?;
+        self.scratch().discard(aside);
+        Ok(true)
+    }
+}
+
+/// Says that a file of the store is used now, and whether it is there. What this process has touched is not pruned while it lives.
+pub(crate) fn touch(root: &Path, path: &str) -> Result<bool, StorageError> {
+    let _lock = lock(root, FlockOperation::LockShared)?;
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let times = Timestamps { last_access: now, last_modification: now };
+    let path = root.join(path);
+    match rustix::fs::utimensat(rustix::fs::CWD, &path, &times, AtFlags::empty()) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(error) => Err(error).context("touch", path),
+    }
+}
+
+/// Nobody touches anything while this is held.
+pub(crate) fn exclusive(root: &Path) -> Result<File, StorageError> {
+    lock(root, FlockOperation::LockExclusive)
+}
+
+fn lock(root: &Path, how: FlockOperation) -> Result<File, StorageError> {
+    let path = root.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).context("open", &path)?;
+    flock(&file, how).context("lock", path)?;
+    Ok(file)
+}
+
+fn modified(metadata: &fs::Metadata) -> SystemTime {
+    metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Bytes on the disk of a file or of a directory with all that is in it, and its own modification time; none if it is gone.
+fn disk_usage(path: &Path) -> Result<Option<(u64, SystemTime)>, StorageError> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        metadata => metadata.context("stat", path)?,
+    };
+    let mut size = metadata.blocks() * 512;
+    if metadata.is_dir() {
+        let entries = match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            entries => entries.context("read", path)?,
+        };
+        for entry in entries {
+            size += disk_usage(&entry.context("read", path)?.path())?.map_or(0, |(size, _)| size);
+        }
+    }
+    Ok(Some((size, modified(&metadata))))
+}
