@@ -12,7 +12,7 @@ mod user;
 
 pub use error::RunError;
 pub use mounts::{MountOrigin, bind_as_copy};
-pub use options::{Allowed, RunOptions, SecretSource};
+pub use options::{Allowed, Executor, RunOptions, SecretSource};
 
 use super::sandbox::{Exit, LogSink, NetworkMode, StepSpec, Zygote};
 use crate::plan::{CopyFrom, Network, Run};
@@ -70,7 +70,10 @@ impl Runner<'_> {
             Ok::<_, RunError>((snapshot, mounts, spec))
         };
         let (snapshot, mounts, spec) = tokio::task::block_in_place(prepare)?;
-        let exit = self.zygote.run(spec, log, cancel, probe).await?;
+        let exit = match &self.options.executor {
+            Executor::Native => self.zygote.run(spec, log, cancel, probe).await?,
+            Executor::Oci(runtime) => runtime.run(spec, log, cancel, probe).await?,
+        };
         // Lets go of cache directories and agents before the layer is made: other steps may be waiting.
         drop(mounts);
         if !exit.status.success() {

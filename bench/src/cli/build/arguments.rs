@@ -63,12 +63,12 @@ pub struct Arguments {
     #[arg(long, value_name = "id=ID[,src=FILE|,env=NAME]")]
     pub(super) secret: Vec<String>,
     /// Give an SSH agent to RUN --mount=type=ssh
-    #[arg(long, value_name = "ID[=SOCKET|=KEY]")]
+    #[arg(long, value_name = "ID[=SOCKET]")]
     pub(super) ssh: Vec<String>,
-    /// Allow what needs it: network.host, security.insecure, device
+    /// Allow what needs it: network.host, security.insecure, device=PATH
     #[arg(long, value_name = "ENTITLEMENT")]
     pub(super) allow: Vec<String>,
-    /// The network of RUN steps: default, none or host
+    /// The network of RUN steps: default (the host's), host, none, or isolated (through slirp4netns)
     #[arg(long, value_name = "MODE")]
     pub(super) network: Option<String>,
     /// Add a line to /etc/hosts of RUN steps

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod options;
+mod run_options;
 
 pub use arguments::{Arguments, ProgressMode};
 

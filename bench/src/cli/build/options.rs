@@ -3,7 +3,6 @@
 use super::arguments::{Arguments, ProgressMode};
 use crate::cli::Failure;
 use buildscope_builder::build::{DockerfileInput, Request};
-use buildscope_builder::execute::run::RunOptions;
 use buildscope_builder::image::RegistryOptions;
 use buildscope_builder::schedule::Policy;
 use buildscope_builder::storage::{DriverChoice, StoreOptions};
@@ -47,7 +46,7 @@ impl Arguments {
             .into_diagnostic()
             .wrap_err("SOURCE_DATE_EPOCH takes seconds since 1970")
             .map_err(Failure::Usage)?;
-        let (outputs, registries) = (self.outputs(), self.registries()?);
+        let (outputs, registries, run) = (self.outputs(), self.registries()?, self.run_options()?);
         Ok(Options {
             check: self.check,
             request: Request {
@@ -61,7 +60,7 @@ impl Arguments {
                 detailed: self.record.is_some(),
                 policy,
                 jobs: self.jobs,
-                run: RunOptions::default(),
+                run,
                 tags: self.tag,
                 outputs,
                 registries,
@@ -122,22 +121,11 @@ impl Arguments {
 
     /// No flag is silently ignored: what has no effect yet is an error.
     fn refuse_what_is_not_there(&self) -> Result<(), Failure> {
-        let flags: [(&str, bool); 15] = [
+        let flags: [(&str, bool); 4] = [
             ("--no-cache-filter", !self.no_cache_filter.is_empty()),
             ("--pull", self.pull),
             ("--cache-from", !self.cache_from.is_empty()),
             ("--cache-to", !self.cache_to.is_empty()),
-            ("--secret", !self.secret.is_empty()),
-            ("--ssh", !self.ssh.is_empty()),
-            ("--allow", !self.allow.is_empty()),
-            ("--network", self.network.is_some()),
-            ("--add-host", !self.add_host.is_empty()),
-            ("--shm-size", self.shm_size.is_some()),
-            ("--ulimit", !self.ulimit.is_empty()),
-            ("--memory", self.memory.is_some()),
-            ("--cpus", self.cpus.is_some()),
-            ("--timeout", self.timeout.is_some()),
-            ("--executor", self.executor != "native"),
         ];
         flags.into_iter().find(|flag| flag.1).map_or(Ok(()), |(name, _)| Err(refused(name)))
     }

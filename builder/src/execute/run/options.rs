@@ -1,7 +1,7 @@
 //! What the command line says about RUN steps.
 
 use super::RunError;
-use crate::execute::sandbox::{Limits, NetworkMode};
+use crate::execute::sandbox::{Limits, NetworkMode, OciRuntime};
 use crate::plan::{Network, Run};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -21,6 +21,18 @@ pub struct RunOptions {
     pub secrets: BTreeMap<String, SecretSource>,
     /// `--ssh`: the agents' sockets, by id.
     pub agents: BTreeMap<String, PathBuf>,
+    /// `--executor`.
+    pub executor: Executor,
+}
+
+/// Who boxes steps. It changes no digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Executor {
+    /// buildscope's own sandbox.
+    #[default]
+    Native,
+    /// A stock runtime.
+    Oci(OciRuntime),
 }
 
 /// What Dockerfiles may ask for beyond a safe box.

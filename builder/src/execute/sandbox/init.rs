@@ -72,6 +72,9 @@ fn start(ready: &Ready, order: &Order, fds: &[OwnedFd]) -> Result<(i32, Made), R
         // "0" is the writer itself: the kernel moves one thread without stopping the whole system's forks.
         rustix::io::write(fd(*tasks)?, b"0").map_err(failed("joining a cgroup"))?;
     }
+    if let Some(namespace) = order.namespace {
+        sys::enter_network(fd(namespace)?).map_err(failed("the step's network"))?;
+    }
     // Mountpoints and device nodes get exactly the modes they are made with; the step gets docker's umask.
     rustix::process::umask(Mode::empty());
     let made = ready.template.enter(order, fds).map_err(|(what, errno): mounts::Failure| failed(&what)(errno))?;

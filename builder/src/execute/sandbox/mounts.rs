@@ -220,8 +220,13 @@ impl Template {
             let tree = clone(CWD, Path::new(SYS)).at("/sys")?;
             return attach(tree.as_fd(), target, Path::new("")).at("/sys");
         }
-        // A new sysfs shows the devices of the step's own network namespace only.
-        let sys = filesystem("sysfs", &[], readonly).at("/sys")?;
+        // A new sysfs shows the devices of the step's own network namespace only. A user namespace may not mount one
+        // over the host's network: there even an insecure step's is read-only.
+        let sys = match filesystem("sysfs", &[], readonly) {
+            Err(Errno::PERM) if !order.own_network => clone(CWD, Path::new(SYS)),
+            sys => sys,
+        };
+        let sys = sys.at("/sys")?;
         attach(sys.as_fd(), target, Path::new("")).at("/sys")?;
         if !order.insecure {
             for path in MASKED_SYS {
@@ -290,6 +295,12 @@ fn own<'fd>(
             sys::mount_setattr(mount, set, MountAttrFlags::empty(), true).at("its options")?;
             let target = place(root, if directory { Kind::Directory } else { Kind::File })?;
             attach(mount, target, Path::new("")).at("attaching it")
+        }
+        SourceOrder::Device { mount } => {
+            let mount = fd(*mount)?;
+            let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+            sys::mount_setattr(mount, attributes, MountAttrFlags::empty(), false).at("its options")?;
+            attach(mount, place(root, Kind::File)?, Path::new("")).at("attaching it")
         }
         SourceOrder::Tmpfs { size } => {
             let size = size.map(|bytes| bytes.to_string());
@@ -373,6 +384,22 @@ fn clone(at: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
     rustix::mount::open_tree(at, path, flags)
 }
 
+/// A detached, empty tmpfs.
+pub(super) fn memory() -> Result<OwnedFd, Errno> {
+    filesystem("tmpfs", &[("mode", "755")], HARMLESS)
+}
+
+/// docker's masked paths, whole.
+pub(super) fn masked_paths() -> Vec<String> {
+    let proc = MASKED_PROC.iter().map(|path| format!("/proc/{path}"));
+    proc.chain(MASKED_SYS.iter().map(|path| format!("/sys/{path}"))).collect()
+}
+
+/// docker's read-only paths, whole.
+pub(super) fn readonly_paths() -> Vec<String> {
+    READONLY_PROC.iter().map(|path| format!("/proc/{path}")).collect()
+}
+
 /// A detached copy of the mount at `path`, alone: what a bind mount of it would show.
 ///
 /// # Errors
@@ -383,7 +410,7 @@ pub fn detached(path: &Path) -> std::io::Result<OwnedFd> {
 }
 
 /// Attaches a detached mount; with an empty path, on what `at` itself refers to.
-fn attach(mount: BorrowedFd<'_>, at: impl AsFd, path: &Path) -> Result<(), Errno> {
+pub(super) fn attach(mount: BorrowedFd<'_>, at: impl AsFd, path: &Path) -> Result<(), Errno> {
     let mut flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     flags.set(MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH, path.as_os_str().is_empty());
     rustix::mount::move_mount(mount, "", at, path, flags)

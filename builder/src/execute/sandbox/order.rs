@@ -24,8 +24,9 @@ pub(super) struct Order {
     pub(super) resolv_conf: Option<Bytes>,
     pub(super) mounts: Vec<MountOrder>,
     pub(super) own_network: bool,
+    /// A network namespace to enter.
+    pub(super) namespace: Option<FdIndex>,
     pub(super) insecure: bool,
-    pub(super) devices: Vec<Bytes>,
     pub(super) shm_size: u64,
     pub(super) rlimits: Vec<Rlimit>,
     /// `tasks` files of version 1 cgroups to join.
@@ -48,8 +49,8 @@ wire_struct!(Order {
     resolv_conf,
     mounts,
     own_network,
+    namespace,
     insecure,
-    devices,
     shm_size,
     rlimits,
     join,
@@ -71,9 +72,23 @@ wire_struct!(MountOrder { target, source });
 /// What is mounted.
 #[derive(Debug)]
 pub(super) enum SourceOrder {
-    Detached { mount: FdIndex, readonly: bool },
-    Tmpfs { size: Option<u64> },
-    Secret { content: Bytes, mode: u32, uid: u32, gid: u32 },
+    Detached {
+        mount: FdIndex,
+        readonly: bool,
+    },
+    /// The one node of a device of the host's.
+    Device {
+        mount: FdIndex,
+    },
+    Tmpfs {
+        size: Option<u64>,
+    },
+    Secret {
+        content: Bytes,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+    },
 }
 
 impl Wire for SourceOrder {
@@ -81,6 +96,7 @@ impl Wire for SourceOrder {
         match self {
             Self::Detached { mount, readonly } => (0_u8, (*mount, *readonly)).put(out),
             Self::Tmpfs { size } => (1_u8, *size).put(out),
+            Self::Device { mount } => (3_u8, *mount).put(out),
             Self::Secret { content, mode, uid, gid } => {
                 (2_u8, (*mode, (*uid, *gid))).put(out);
                 content.put(out);
@@ -91,6 +107,7 @@ impl Wire for SourceOrder {
         Some(match u8::take(input)? {
             0 => Self::Detached { mount: Wire::take(input)?, readonly: Wire::take(input)? },
             1 => Self::Tmpfs { size: Wire::take(input)? },
+            3 => Self::Device { mount: Wire::take(input)? },
             2 => {
                 let (mode, (uid, gid)) = Wire::take(input)?;
                 Self::Secret { content: Wire::take(input)?, mode, uid, gid }

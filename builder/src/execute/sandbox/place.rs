@@ -30,9 +30,10 @@ impl<'a> Root<'a> {
         Self { fd, made: Vec::new() }
     }
 
-    /// What had to be made: (path below the root, is a directory).
+    /// What had to be made: (path below the root, is a directory). What is inside the step's own `/dev` ends with it.
     pub(super) fn made(self) -> Vec<(Bytes, bool)> {
-        self.made
+        let inner = [&b"dev/"[..], b"proc/", b"sys/"];
+        self.made.into_iter().filter(|(path, _)| !inner.iter().any(|prefix| path.0.starts_with(prefix))).collect()
     }
 
     /// Opens (`O_PATH`) the place named by `path`, making what is missing. Mode 0755, owned by root.

@@ -20,6 +20,11 @@ const DEFAULT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::KILL)
     .union(CapabilitySet::AUDIT_WRITE);
 
+/// The default set by name, as OCI documents have it.
+pub(super) fn names() -> Vec<String> {
+    DEFAULT.iter_names().map(|(name, _)| format!("CAP_{name}")).collect()
+}
+
 /// The limits of every step that is not `--security=insecure`, made ready once.
 pub(super) struct Privileges {
     filter: Vec<sys::BpfInstruction>,

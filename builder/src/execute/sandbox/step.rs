@@ -4,6 +4,7 @@ use super::cgroup::{Cgroups, StepCgroup};
 use super::channel::{self, AsyncChannel};
 use super::error::SandboxError;
 use super::logs::{self, LogSink};
+use super::network::{self, Connected};
 use super::order::{Ending, MountOrder, Order, Report, Rlimit, SourceOrder};
 use super::spec::{Limits, MountSource, NetworkMode, StepSpec, hosts};
 use super::wire::{Bytes, Wire};
@@ -113,14 +114,18 @@ impl Zygote {
         let (stdout, write_out) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("a pipe"))?;
         let (stderr, write_err) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("a pipe"))?;
         let (ours, theirs) = channel::pair().map_err(SandboxError::errno("a socket pair"))?;
+        let connected = match spec.network {
+            NetworkMode::Isolated => Some(network::connect().await?),
+            NetworkMode::Host | NetworkMode::None => None,
+        };
         let cgroup = self.cgroups.step(&spec.limits)?;
         let mut step = Step::new(ours, Arc::clone(&self.cgroups), cgroup)?;
-        self.fork(spec.network != NetworkMode::Host, theirs.as_fd(), step.cgroup.clone_into().map(AsFd::as_fd))?;
+        self.fork(spec.network == NetworkMode::None, theirs.as_fd(), step.cgroup.clone_into().map(AsFd::as_fd))?;
         drop(theirs);
 
         let watch = async {
             let ended = tokio::select! {
-                ended = step.drive(spec, [write_out, write_err], setup, probe) => ended,
+                ended = step.drive(spec, [write_out, write_err], &connected, setup, probe) => ended,
                 () = cancel.cancelled() => Err(SandboxError::Cancelled),
                 limit = expired(limit) => Err(SandboxError::TimedOut(limit)),
             };
@@ -151,7 +156,7 @@ impl Zygote {
 }
 
 /// Never, without a limit.
-async fn expired(limit: Option<Duration>) -> Duration {
+pub(super) async fn expired(limit: Option<Duration>) -> Duration {
     match limit {
         Some(limit) => {
             tokio::time::sleep(limit).await;
@@ -196,11 +201,17 @@ impl Step {
         &mut self,
         spec: StepSpec,
         output: [OwnedFd; 2],
+        connected: &Option<Connected>,
         setup: PhaseSpan,
         probe: &Probe,
     ) -> Result<Ended, SandboxError> {
         let program = spec.args.first().cloned().unwrap_or_default();
-        let (order, fds) = order(spec, output, self.cgroup.join())?;
+        let (mut order, mut fds) = order(spec, output, self.cgroup.join())?;
+        if let Some(Connected { namespace, .. }) = connected {
+            order.namespace = Some(fds.len() as u32);
+            order.resolv_conf = Some(network::RESOLV_CONF.into());
+            fds.push(namespace.try_clone().map_err(SandboxError::io("the step's network"))?);
+        }
         let mut bytes = Vec::new();
         order.put(&mut bytes);
         let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
@@ -358,7 +369,16 @@ fn order(
     };
     let stdin =
         spec.stdin.map(|content| memory_file(&content)).transpose().map_err(SandboxError::errno("standard input"))?;
-    let mounts = spec.mounts.into_iter().map(|mount| MountOrder {
+    let mut mounts = Vec::new();
+    for path in spec.devices {
+        let node = super::detached(&path).map_err(|error| SandboxError::Setup {
+            what: format!("the device {}", path.display()),
+            errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
+        })?;
+        let source = SourceOrder::Device { mount: give(node) };
+        mounts.push(MountOrder { target: path.as_os_str().as_bytes().into(), source });
+    }
+    mounts.extend(spec.mounts.into_iter().map(|mount| MountOrder {
         target: mount.target.as_os_str().as_bytes().into(),
         source: match mount.source {
             MountSource::Detached { mount, readonly } => SourceOrder::Detached { mount: give(mount), readonly },
@@ -367,8 +387,7 @@ fn order(
                 SourceOrder::Secret { content: Bytes(content), mode, uid, gid }
             }
         },
-    });
-    let mounts = mounts.collect();
+    }));
     let order = Order {
         args: spec.args.iter().map(Bytes::from).collect(),
         env: spec.env.iter().map(Bytes::from).collect(),
@@ -381,8 +400,8 @@ fn order(
         resolv_conf: None,
         mounts,
         own_network: spec.network != NetworkMode::Host,
+        namespace: None,
         insecure: spec.insecure,
-        devices: spec.devices.iter().map(|path| path.as_os_str().as_bytes().into()).collect(),
         shm_size: spec.limits.shm_size.unwrap_or(SHM_SIZE),
         rlimits: rlimits(&spec.limits)?,
         join: join.into_iter().map(&mut give).collect(),
@@ -395,10 +414,10 @@ fn order(
 }
 
 /// docker's `--shm-size`.
-const SHM_SIZE: u64 = 64 << 20;
+pub(super) const SHM_SIZE: u64 = 64 << 20;
 
 /// A file without a name that holds these bytes, at its beginning.
-fn memory_file(content: &[u8]) -> Result<OwnedFd, Errno> {
+pub(super) fn memory_file(content: &[u8]) -> Result<OwnedFd, Errno> {
     let file = rustix::fs::memfd_create("stdin", rustix::fs::MemfdFlags::CLOEXEC)?;
     let mut rest = content;
     while !rest.is_empty() {

@@ -69,6 +69,25 @@ pub(super) fn unshare(namespaces: c_int) -> Result<(), Errno> {
     check(unsafe { libc::unshare(namespaces) }.into())
 }
 
+/// Has a command run where an empty file system hides `path`, in a mount namespace of its own.
+pub(super) fn hide(command: &mut tokio::process::Command, path: &'static CStr) {
+    let hide = move || {
+        unshare(libc::CLONE_NEWNS)?;
+        rustix::mount::mount(c"none", path, c"tmpfs", rustix::mount::MountFlags::RDONLY, None)?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes two system calls with static arguments; it neither allocates
+    // nor locks.
+    unsafe { command.pre_exec(hide) };
+}
+
+/// Moves this process into a network namespace.
+pub(super) fn enter_network(namespace: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: setns(2) changes which network this process sees, not its memory; a descriptor of another kind is
+    // refused because of the type asked for.
+    check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }.into())
+}
+
 /// Makes `target` (0, 1 or 2) another name of `fd`, open across an exec.
 pub(super) fn redirect(fd: BorrowedFd<'_>, target: c_int) -> Result<(), Errno> {
     // SAFETY: nothing owns the standard descriptors of the helper or of a starting step but the process itself.
@@ -162,6 +181,19 @@ pub(super) fn signal(signal: c_int, ignore: bool) {
     let handler = if ignore { libc::SIG_IGN } else { libc::SIG_DFL };
     // SAFETY: neither disposition runs code. An error (no such signal) leaves things as they were.
     unsafe { libc::signal(signal, handler) };
+}
+
+/// Gives every signal its default disposition, also those that the C library keeps to itself.
+fn default_signals() {
+    /// The kernel's `struct sigaction`, which is not the C library's; zeroes are `SIG_DFL` without flags.
+    #[repr(C)]
+    struct Action([usize; 4]);
+    let default = Action([0; 4]);
+    for number in 1..=64 {
+        // SAFETY: `default` is as large as the kernel's structure on 64-bit machines, the mask 8 bytes. SIGKILL and
+        // SIGSTOP cannot be set, which is fine. No handler of the C library is needed any more: an exec follows.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, number, &raw const default, std::ptr::null::<Action>(), 8) };
+    }
 }
 
 /// Unblocks all signals.
@@ -302,15 +334,18 @@ fn become_program(exec: &Exec<'_>, argv: &[*const c_char], envp: &[*const c_char
             // The sources are all above 2 and close on exec; the duplicates do not.
             redirect(*fd, target)?;
         }
+        // Whoever started the builder may have left descriptors open that are none of the step's business.
+        // SAFETY: the descriptors are only marked, in this process's own table (CLONE_FILES is not set), to be closed
+        // by the exec; should that fail, the process ends.
+        check(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
         if let Some(groups) = exec.groups {
             rustix::thread::set_thread_groups(groups)?;
         }
         let (gid, uid) = (Gid::from_raw(exec.gid), Uid::from_raw(exec.uid));
         rustix::thread::set_thread_res_gid(gid, gid, gid)?;
         rustix::thread::set_thread_res_uid(uid, uid, uid)?;
-        for number in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE, libc::SIGCHLD] {
-            signal(number, false);
-        }
+        default_signals();
+        unblock_signals();
         rustix::process::chdir(exec.workdir)
     };
     if let Err(errno) = prepare() {

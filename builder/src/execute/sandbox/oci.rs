@@ -1,0 +1,306 @@
+//! The same step by a stock runtime: an OCI bundle for crun or runc (`--executor oci`).
+//!
+//! Where policy demands it. The runtime builds the box; what is in it is as in the native one, but that the
+//! step is process 1 and the seccomp filter is a list of what is refused, since the runtime wants names.
+
+use super::error::SandboxError;
+use super::logs::{self, LogSink};
+use super::place::{self, Kind, Root};
+use super::spec::{MountSource, NetworkMode, StepSpec, hosts};
+use super::step::{Exit, Status, expired, memory_file};
+use super::{mounts, privileges, sys};
+use buildscope_record::{Phase, Probe, Resources};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::UnmountFlags;
+use serde_json::{Value, json};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fs, io};
+use tokio_util::sync::CancellationToken;
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// A stock runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OciRuntime {
+    /// crun or runc, or a program with their command line.
+    pub program: PathBuf,
+}
+
+/// What docker's profile refuses, by name (`syscalls` has the numbers).
+#[rustfmt::skip]
+const REFUSED: &[&str] = &[
+    "_sysctl", "acct", "add_key", "bpf", "clock_settime", "clock_settime64", "create_module", "delete_module",
+    "fanotify_init", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick", "get_mempolicy", "init_module",
+    "io_uring_enter", "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load",
+    "keyctl", "lookup_dcookie", "mbind", "migrate_pages", "mount", "mount_setattr", "move_mount", "move_pages",
+    "nfsservctl", "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd", "pivot_root", "process_madvise",
+    "quotactl", "quotactl_fd", "reboot", "request_key", "set_mempolicy", "set_mempolicy_home_node", "setdomainname",
+    "sethostname", "setns", "settimeofday", "stime", "swapoff", "swapon", "sysfs", "syslog", "umount", "umount2",
+    "unshare", "uselib", "userfaultfd", "ustat", "vhangup", "vm86", "vm86old",
+];
+
+impl OciRuntime {
+    /// Runs a step to its end, as [`Zygote::run`](super::Zygote::run) does.
+    ///
+    /// # Errors
+    /// As there; and for what only the native executor does: an isolated network, insecure steps, devices.
+    pub async fn run(
+        &self,
+        spec: StepSpec,
+        mut log: impl LogSink,
+        cancel: CancellationToken,
+        probe: &Probe,
+    ) -> Result<Exit, SandboxError> {
+        let unsupported = |what: &str| {
+            Err(SandboxError::Setup { what: format!("{what} with --executor oci"), errno: Errno::OPNOTSUPP })
+        };
+        if spec.insecure {
+            return unsupported("--security=insecure");
+        }
+        if spec.network == NetworkMode::Isolated || !spec.devices.is_empty() {
+            return unsupported("an isolated network or a device");
+        }
+        let setup = probe.phase(Phase::SandboxSetup);
+        let limit = spec.limits.timeout;
+        let bundle = Bundle::new(spec)?;
+        let (stdout, write_out) = pipe()?;
+        let (stderr, write_err) = pipe()?;
+        let stdin = match &bundle.stdin {
+            Some(content) => Stdio::from(memory_file(content).map_err(SandboxError::errno("standard input"))?),
+            None => Stdio::null(),
+        };
+        let mut child = self
+            .command(&bundle)
+            .args(["run", "--bundle"])
+            .arg(&bundle.path)
+            .arg(&bundle.id)
+            .stdin(stdin)
+            .stdout(Stdio::from(write_out))
+            .stderr(Stdio::from(write_err))
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(SandboxError::io("starting the OCI runtime"))?;
+        setup.end();
+        let process = probe.phase(Phase::Process);
+        let watch = async {
+            let ended = tokio::select! {
+                status = child.wait() => status.map_err(SandboxError::io("waiting for the OCI runtime")),
+                () = cancel.cancelled() => Err(SandboxError::Cancelled),
+                limit = expired(limit) => Err(SandboxError::TimedOut(limit)),
+            };
+            if ended.is_err() {
+                self.kill(&bundle).await;
+                let _ = child.wait().await;
+            }
+            ended
+        };
+        let (ended, logged) = tokio::join!(watch, logs::pump(stdout, stderr, &mut log));
+        process.end();
+        let _teardown = probe.phase(Phase::SandboxTeardown);
+        let code = ended?.code().unwrap_or(128 + libc::SIGKILL);
+        logged.map_err(SandboxError::io("reading the step's output"))?;
+        // Runtimes give a signal as a shell does.
+        let status = if code > 128 { Status::Signal(code - 128) } else { Status::Code(code) };
+        Ok(Exit { status, oom: false, resources: Resources::default() })
+    }
+
+    fn command(&self, bundle: &Bundle) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.program);
+        command.arg("--root").arg(bundle.path.join("state"));
+        if self.program.file_name().is_some_and(|name| name == "crun") {
+            // An ordinary user has no cgroups to give, and crun refuses hosts with both versions if it sees them.
+            command.arg("--cgroup-manager=disabled");
+            if Path::new("/sys/fs/cgroup/unified").exists() {
+                sys::hide(&mut command, c"/sys/fs/cgroup/unified");
+            }
+        }
+        command
+    }
+
+    async fn kill(&self, bundle: &Bundle) {
+        let deleted = self.command(bundle).args(["delete", "--force", &bundle.id]).stderr(Stdio::null()).status();
+        // A runtime that cannot even delete is killed with its child by the drop of both.
+        let _ = deleted.await;
+    }
+}
+
+fn pipe() -> Result<(OwnedFd, OwnedFd), SandboxError> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(SandboxError::errno("a pipe"))
+}
+
+/// A bundle on disk, with its mounts in the builder's own mount namespace. Dropped, it is gone.
+struct Bundle {
+    id: String,
+    path: PathBuf,
+    rootfs: OwnedFd,
+    made: Vec<(super::wire::Bytes, bool)>,
+    stdin: Option<Vec<u8>>,
+    attached: Vec<PathBuf>,
+}
+
+impl Bundle {
+    fn new(spec: StepSpec) -> Result<Self, SandboxError> {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let id = format!("buildscope-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(&id);
+        fs::DirBuilder::new().mode(0o700).create(&path).map_err(SandboxError::io("a bundle"))?;
+        let mut bundle =
+            Self { id, path, rootfs: spec.rootfs, made: Vec::new(), stdin: spec.stdin, attached: Vec::new() };
+        let rootfs = bundle.attach("rootfs", None)?;
+        let mut inner = Vec::new();
+        let text = |name: &str, content: &[u8], mode| file(&bundle.path.join(name), content, mode, (0, 0));
+        let resolver = fs::read("/etc/resolv.conf").unwrap_or_default();
+        inner.push(("/etc/resolv.conf".into(), text("resolv.conf", &resolver, 0o644)?, true));
+        inner.push(("/etc/hosts".into(), text("hosts", hosts(&spec.extra_hosts).as_bytes(), 0o644)?, true));
+        let mut entries = Vec::new();
+        for (number, mount) in spec.mounts.into_iter().enumerate() {
+            let name = format!("mount-{number}");
+            match mount.source {
+                MountSource::Detached { mount: source, readonly } => {
+                    inner.push((mount.target, bundle.attach(&name, Some(source))?, readonly));
+                }
+                MountSource::Secret { content, mode, uid, gid } => {
+                    let source = bundle.secret(&name, &content, mode, (uid, gid))?;
+                    inner.push((mount.target, source, true));
+                }
+                MountSource::Tmpfs { size } => {
+                    let size = size.map(|size| format!("size={size}"));
+                    let options = ["nosuid", "nodev", "mode=1777"].map(str::to_owned).into_iter().chain(size);
+                    entries.push(json!({"destination": mount.target, "type": "tmpfs", "source": "tmpfs",
+                        "options": options.collect::<Vec<_>>()}));
+                    bundle.place(&rootfs, &mount.target, Kind::Directory)?;
+                }
+            }
+        }
+        for target in ["/proc", "/sys", "/dev"] {
+            bundle.place(&rootfs, Path::new(target), Kind::Directory)?;
+        }
+        for (target, source, readonly) in inner {
+            let kind = if source.is_dir() { Kind::Directory } else { Kind::File };
+            bundle.place(&rootfs, &target, kind)?;
+            let access = if readonly { "ro" } else { "rw" };
+            entries.push(json!({"destination": target, "type": "bind", "source": source,
+                "options": ["rbind", access, "nosuid", "nodev"]}));
+        }
+        let mut namespaces = vec!["pid", "ipc", "uts", "mount"];
+        if spec.network == NetworkMode::None {
+            namespaces.push("network");
+        }
+        let namespaces: Vec<Value> = namespaces.into_iter().map(|kind| json!({"type": kind})).collect();
+        let capabilities = privileges::names();
+        // An ordinary user's process has none but in its bounding set.
+        let held = if spec.user.uid == 0 { capabilities.clone() } else { Vec::new() };
+        let limits = spec.limits.ulimits.iter().map(|(name, (soft, hard))| {
+            json!({"type": format!("RLIMIT_{}", name.to_ascii_uppercase()), "soft": soft, "hard": hard})
+        });
+        let config = json!({
+            "ociVersion": "1.0.2",
+            "process": {
+                "terminal": false,
+                "user": {"uid": spec.user.uid, "gid": spec.user.gid, "additionalGids": spec.user.groups, "umask": 0o022},
+                "args": spec.args, "env": spec.env, "cwd": spec.workdir, "noNewPrivileges": false,
+                "capabilities": {"bounding": capabilities, "effective": held, "permitted": held},
+                "rlimits": limits.collect::<Vec<_>>(),
+            },
+            "root": {"path": "rootfs", "readonly": false},
+            "hostname": spec.hostname,
+            "mounts": standard_mounts(spec.limits.shm_size, spec.network).into_iter().chain(entries).collect::<Vec<_>>(),
+            "linux": {
+                "namespaces": namespaces,
+                "maskedPaths": mounts::masked_paths(),
+                "readonlyPaths": mounts::readonly_paths(),
+                "seccomp": seccomp(),
+            },
+        });
+        fs::write(bundle.path.join("config.json"), config.to_string()).map_err(SandboxError::io("a bundle"))?;
+        Ok(bundle)
+    }
+
+    /// Attaches the root (`None`) or another mount in the bundle.
+    fn attach(&mut self, name: &str, mount: Option<OwnedFd>) -> Result<PathBuf, SandboxError> {
+        let path = self.path.join(name);
+        let fd = mount.as_ref().unwrap_or(&self.rootfs);
+        let directory = rustix::fs::fstat(fd)
+            .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory);
+        let made = if directory { fs::create_dir(&path) } else { fs::write(&path, "") };
+        made.map_err(SandboxError::io("a bundle"))?;
+        mounts::attach(fd.as_fd(), CWD, &path).map_err(SandboxError::errno("a mount of the bundle"))?;
+        self.attached.push(path.clone());
+        Ok(path)
+    }
+
+    /// A secret's file, on a tmpfs: its bytes never touch a disk.
+    fn secret(&mut self, name: &str, content: &[u8], mode: u32, owner: (u32, u32)) -> Result<PathBuf, SandboxError> {
+        let memory = mounts::memory().map_err(SandboxError::errno("a tmpfs"))?;
+        let directory = self.attach(name, Some(memory))?;
+        file(&directory.join("secret"), content, mode, owner)
+    }
+
+    fn place(&mut self, rootfs: &Path, target: &Path, kind: Kind) -> Result<(), SandboxError> {
+        let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let top = rustix::fs::open(rootfs, open, Mode::empty()).map_err(SandboxError::errno("the root"))?;
+        let mut root = Root::new(top.as_fd());
+        root.place(target, kind)
+            .map_err(|errno| SandboxError::Setup { what: format!("the mountpoint {}", target.display()), errno })?;
+        self.made.extend(root.made());
+        Ok(())
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        place::remove_made(self.rootfs.as_fd(), &self.made);
+        for path in self.attached.iter().rev() {
+            let _ = rustix::mount::unmount(path, UnmountFlags::DETACH);
+        }
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn file(path: &Path, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Result<PathBuf, SandboxError> {
+    let write = || {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        io::Write::write_all(&mut file, content)?;
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        std::os::unix::fs::chown(path, Some(uid), Some(gid))
+    };
+    write().map_err(SandboxError::io("a file of the bundle"))?;
+    Ok(path.to_owned())
+}
+
+/// The mounts that every step has, as docker's default specification lists them.
+fn standard_mounts(shm_size: Option<u64>, network: NetworkMode) -> Vec<Value> {
+    let mount = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
+    let shm = format!("size={}", shm_size.unwrap_or(super::step::SHM_SIZE));
+    // A user namespace may mount a sysfs only over a network namespace of its own.
+    let sys = match network {
+        NetworkMode::Host => json!({"destination": "/sys", "type": "none", "source": "/sys",
+            "options": ["rbind", "ro", "nosuid", "noexec", "nodev"]}),
+        _ => mount("/sys", "sysfs", &["ro", "nosuid", "noexec", "nodev"]),
+    };
+    vec![
+        mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
+        mount("/dev", "tmpfs", &["nosuid", "mode=755", "size=65536k"]),
+        mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
+        mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", &shm]),
+        mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+        sys,
+    ]
+}
+
+fn seccomp() -> Value {
+    json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [
+            {"names": REFUSED, "action": "SCMP_ACT_ERRNO", "errnoRet": libc::EPERM},
+            {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": libc::ENOSYS},
+            {"names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": libc::EPERM,
+                "args": [{"index": 0, "value": libc::AF_VSOCK, "op": "SCMP_CMP_EQ"}]},
+        ],
+    })
+}

@@ -1,0 +1,213 @@
+//! What a step must not be able to do.
+
+use super::{Test, World, mode, rootfs, step};
+use buildscope_builder::execute::sandbox::{Credentials, MountSource, SandboxMount, Status};
+use std::path::Path;
+
+pub(crate) const TRIALS: &[(&str, Test)] = &[
+    ("shell_escapes_fail", shell_escapes),
+    ("system_calls_outside_dockers_profile_are_refused", system_calls),
+    ("capabilities_are_dockers", capabilities),
+    ("setuid_programs_work", setuid),
+    ("no_descriptor_and_no_environment_leaks_in", leaks_in),
+    ("mount_targets_cannot_lead_out", mount_targets),
+    ("insecure_steps_have_all_capabilities", insecure),
+];
+
+/// Each must fail, for a root inside the box.
+const ESCAPES: &[(&str, &str)] = &[
+    ("write to a sysctl", "echo x > /proc/sys/kernel/domainname"),
+    ("trigger a sysrq", "echo h > /proc/sysrq-trigger"),
+    ("write to sysfs", "echo 1 > /sys/kernel/profiling || echo mem > /sys/power/state"),
+    ("make sysfs writable", "mount -o remount,rw /sys"),
+    ("make /proc/sys writable", "mount -o remount,rw /proc/sys"),
+    ("mount a tmpfs", "mount -t tmpfs none /tmp"),
+    ("mount a proc", "mount -t proc none /tmp"),
+    ("bind a directory", "mount -o bind /bin /tmp"),
+    ("uncover a masked path", "umount /proc/kcore"),
+    ("leave the mounts", "umount /proc"),
+    ("read kernel memory", "test -s /proc/kcore"),
+    ("list the kernel's keys", "grep -q . /proc/keys"),
+    ("see the firmware", "test -n \"$(ls /sys/firmware)\""),
+    ("find a raw memory device", "test -e /dev/mem || test -e /dev/kmsg || test -e /dev/port"),
+    ("open a device it made", "mknod /tmp/null c 1 3 && echo x > /tmp/null"),
+    ("open a disk it made in /dev", "mknod /dev/disk b 254 0 && head -c 1 /dev/disk"),
+    ("make a mount namespace", "unshare -m true"),
+    ("make a user namespace", "unshare -U true"),
+    ("make a network namespace", "unshare -n true"),
+    ("join its init's namespaces", "nsenter -t 1 -m true"),
+    ("read its init's root", "ls /proc/1/root/"),
+    ("read its init's memory", "head -c 1 /proc/1/mem"),
+    ("read its init's descriptors", "readlink /proc/1/fd/* || cat /proc/1/fd/*"),
+    ("rename the host", "hostname elsewhere"),
+    ("set the clock", "! date -s 2001-01-01 2>&1 | grep -q 'not permitted'"),
+    ("read the kernel's log", "dmesg"),
+    ("load a module", "insmod /bin/busybox"),
+    ("change the root", "pivot_root /tmp /tmp"),
+    ("swap", "swapon /bin/busybox"),
+    ("raise its priority", "nice -n -20 true 2>&1 | grep -v . && renice -n -20 $$"),
+    ("see other processes", "test $(ls -d /proc/[0-9]* | wc -l) -gt 8"),
+    ("see the host's files", "ls /proc/self/root/../../../../../../work /new /scratch"),
+    ("see the old root", "grep -E ' /(new|scratch|empty|proc/proc) ' /proc/mounts"),
+];
+
+fn shell_escapes(world: &World) {
+    for (what, script) in ESCAPES {
+        let root = rootfs();
+        let ran = world.run(step(root.path(), &["sh", "-c", script])).unwrap();
+        assert_ne!(ran.exit.status, Status::Code(0), "{what}: `{script}` succeeded: {}", ran.output);
+    }
+}
+
+/// The smallest program that makes one system call and exits with its errno: a static x86-64 ELF file of one segment.
+#[cfg(target_arch = "x86_64")]
+fn calls(number: u32, first: u32) -> Vec<u8> {
+    let mut code = vec![0xb8];
+    code.extend(number.to_le_bytes()); // mov eax, number
+    code.push(0xbf);
+    code.extend(first.to_le_bytes()); // mov edi, first
+    code.extend([0x31, 0xf6, 0x31, 0xd2, 0x4d, 0x31, 0xd2, 0x4d, 0x31, 0xc0, 0x4d, 0x31, 0xc9]); // xor esi, edx, r10, r8, r9
+    code.extend([0x0f, 0x05]); // syscall
+    code.extend([0xf7, 0xd8, 0x89, 0xc7, 0xb8, 60, 0, 0, 0, 0x0f, 0x05]); // neg eax; mov edi, eax; mov eax, 60; syscall
+    let (base, headers) = (0x40_0000_u64, 64 + 56_u64);
+    let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0x3e, 0, 1, 0, 0, 0];
+    file.extend((base + headers).to_le_bytes()); // entry
+    file.extend(64_u64.to_le_bytes()); // program headers
+    file.extend([0; 12]);
+    file.extend([64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    file.extend([1, 0, 0, 0, 5, 0, 0, 0]); // PT_LOAD, readable and executable
+    let size = headers + code.len() as u64;
+    for field in [0, base, base, size, size, 0x1000] {
+        file.extend(field.to_le_bytes());
+    }
+    file.extend(code);
+    file
+}
+
+#[cfg(target_arch = "x86_64")]
+fn install(root: &Path, number: i64, first: u32) {
+    let path = root.join("bin/call");
+    std::fs::write(&path, calls(number as u32, first)).unwrap();
+    std::fs::set_permissions(&path, mode(0o755)).unwrap();
+}
+
+#[cfg(target_arch = "x86_64")]
+fn system_calls(world: &World) {
+    use libc::*;
+    let root = rootfs();
+    let errno = |number: i64, first: u32| {
+        install(root.path(), number, first);
+        match world.status(step(root.path(), &["/bin/call"])) {
+            Status::Code(errno) => errno,
+            Status::Signal(signal) => panic!("call {number}: signal {signal}"),
+        }
+    };
+    assert_eq!(errno(SYS_getpid, 0) as u8, 2_u8.wrapping_neg(), "the program is the second process of its namespace");
+    for (what, number, first) in [
+        ("keyctl", SYS_keyctl, 0),
+        ("add_key", SYS_add_key, 0),
+        ("request_key", SYS_request_key, 0),
+        ("ptrace of init", SYS_ptrace, PTRACE_SEIZE),
+        ("unshare", SYS_unshare, CLONE_NEWUSER as u32),
+        ("setns", SYS_setns, 0),
+        ("clone into a user namespace", SYS_clone, CLONE_NEWUSER as u32),
+        ("mount", SYS_mount, 0),
+        ("umount2", SYS_umount2, 0),
+        ("pivot_root", SYS_pivot_root, 0),
+        ("open_tree", SYS_open_tree, 0),
+        ("move_mount", SYS_move_mount, 0),
+        ("fsopen", SYS_fsopen, 0),
+        ("bpf", SYS_bpf, 0),
+        ("perf_event_open", SYS_perf_event_open, 0),
+        ("userfaultfd", SYS_userfaultfd, 0),
+        ("io_uring_setup", SYS_io_uring_setup, 1),
+        ("open_by_handle_at", SYS_open_by_handle_at, 0),
+        ("init_module", SYS_init_module, 0),
+        ("kexec_load", SYS_kexec_load, 0),
+        ("reboot", SYS_reboot, 0),
+        ("settimeofday", SYS_settimeofday, 0),
+        ("acct", SYS_acct, 0),
+        ("quotactl", SYS_quotactl, 0),
+        ("iopl", SYS_iopl, 3),
+        ("personality", SYS_personality, 0x4_0000),
+        ("a socket of virtual machines", SYS_socket, AF_VSOCK as u32),
+    ] {
+        // ptrace is allowed by the profile; of a process that does not exist it is ESRCH.
+        let expected = if number == SYS_ptrace { ESRCH } else { EPERM };
+        assert_eq!(errno(number, first), expected, "{what}");
+    }
+    assert_eq!(errno(SYS_clone3, 0), ENOSYS, "libraries fall back to clone");
+    assert_eq!(errno(1000, 0), ENOSYS, "a call of the future");
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn system_calls(_: &World) {}
+
+/// docker's documentation of `--cap-add` lists fourteen by default; as a mask that is 0xa80425fb (linux/capability.h).
+fn capabilities(world: &World) {
+    let lines = "grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status | tr '\\t' ' '";
+    let expected = |permitted: &str| {
+        format!(
+            "CapInh: 0000000000000000\nCapPrm: {permitted}\nCapEff: {permitted}\nCapBnd: 00000000a80425fb\n\
+             CapAmb: 0000000000000000\nNoNewPrivs: 0\nSeccomp: 2\n"
+        )
+    };
+    assert_eq!(world.sh(lines), expected("00000000a80425fb"));
+    let root = rootfs();
+    let user = Credentials { uid: 77, gid: 78, groups: vec![78, 79] };
+    let spec = |script| super::StepSpec { user: user.clone(), ..step(root.path(), &["sh", "-c", script]) };
+    assert_eq!(world.succeed(spec(lines)), expected("0000000000000000"));
+    assert_eq!(world.succeed(spec("id -u; id -g; id -G")), "77\n78\n78 79\n");
+}
+
+#[cfg(target_arch = "x86_64")]
+fn setuid(world: &World) {
+    let root = rootfs();
+    install(root.path(), libc::SYS_geteuid, 0);
+    let user = Credentials { uid: 77, gid: 77, groups: vec![77] };
+    let spec = || super::StepSpec { user: user.clone(), ..step(root.path(), &["/bin/call"]) };
+    assert_eq!(world.status(spec()), Status::Code(256 - 77));
+    std::fs::set_permissions(root.path().join("bin/call"), mode(0o4755)).unwrap();
+    assert_eq!(world.status(spec()), Status::Code(0), "no_new_privs is off as under docker");
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn setuid(_: &World) {}
+
+fn leaks_in(world: &World) {
+    // 3 is the directory that ls reads.
+    assert_eq!(world.sh("ls /proc/self/fd | tr '\\n' ' '"), "0 1 2 3 ");
+    assert_eq!(world.sh("unset OLDPWD; env | sort"), "HOME=/root\nPATH=/bin\nPWD=/\nSHLVL=1\n");
+    // The init's memory is a copy of the helper's: not to be read, and emptied besides.
+    assert!(world.sh("cat /proc/1/environ 2>&1 || true").contains("Permission denied"));
+    assert_eq!(
+        world.sh("grep -E '^Sig(Blk|Ign)' /proc/self/status | cut -f 2"),
+        "0000000000000000\n0000000000000000\n"
+    );
+}
+
+fn mount_targets(world: &World) {
+    let place = tempfile::tempdir().unwrap();
+    let outside = place.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    let root = rootfs();
+    std::os::unix::fs::symlink(&outside, root.path().join("absolute")).unwrap();
+    std::os::unix::fs::symlink("../../../../../../../../../..", root.path().join("up")).unwrap();
+    let up = Path::new("/up").join(outside.strip_prefix("/").unwrap()).join("b");
+    let dots = Path::new("/tmp/../../..").join(outside.strip_prefix("/").unwrap()).join("c");
+    for target in [Path::new("/absolute/a"), &up, &dots] {
+        let mut spec = step(root.path(), &["true"]);
+        let source = MountSource::Secret { content: b"x".into(), mode: 0o400, uid: 0, gid: 0 };
+        spec.mounts.push(SandboxMount { target: target.into(), source });
+        world.succeed(spec);
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{}", target.display());
+    }
+}
+
+fn insecure(world: &World) {
+    let root = rootfs();
+    let spec = |script| super::StepSpec { insecure: true, ..step(root.path(), &["sh", "-c", script]) };
+    let seen =
+        world.succeed(spec("grep Seccomp: /proc/self/status | cut -f 2; mount -t tmpfs none /tmp && echo mounted"));
+    assert_eq!(seen, "0\nmounted\n");
+}

@@ -1,0 +1,112 @@
+//! What the sandbox's tests share: a root file system, and ways to run something in it.
+
+pub(crate) mod ends;
+pub(crate) mod escapes;
+pub(crate) mod views;
+
+use buildscope_builder::execute::sandbox::{
+    Credentials, Exit, Isolation, Limits, LogLine, NetworkMode, SandboxError, Status, StepSpec, Zygote, detached,
+};
+use buildscope_record::Probe;
+use std::path::Path;
+use std::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) type Test = fn(&World);
+
+/// The process that the tests run in.
+pub(crate) struct World {
+    pub(crate) isolation: Isolation,
+    pub(crate) zygote: Zygote,
+    pub(crate) runtime: tokio::runtime::Runtime,
+}
+
+/// A step's end and its output, both streams in the order in which they were read.
+pub(crate) struct Ran {
+    pub(crate) exit: Exit,
+    pub(crate) output: String,
+}
+
+impl World {
+    pub(crate) fn new(isolation: Isolation, zygote: Zygote) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        Self { isolation, zygote, runtime }
+    }
+
+    /// Whether there are cgroups with controllers and every id: whether this is root.
+    pub(crate) fn privileged(&self) -> bool {
+        self.isolation == Isolation::Root
+    }
+
+    pub(crate) fn run(&self, spec: StepSpec) -> Result<Ran, SandboxError> {
+        self.run_until(spec, CancellationToken::new())
+    }
+
+    pub(crate) fn run_until(&self, spec: StepSpec, cancel: CancellationToken) -> Result<Ran, SandboxError> {
+        let output = Mutex::new(String::new());
+        let log = |line: LogLine<'_>| {
+            let mut output = output.lock().unwrap();
+            output.push_str(&String::from_utf8_lossy(line.text));
+            output.push_str(if line.ended { "\n" } else { "" });
+        };
+        let probe = Probe::disabled();
+        let exit = self.runtime.block_on(self.zygote.run(spec, log, cancel, &probe))?;
+        Ok(Ran { exit, output: output.into_inner().unwrap() })
+    }
+
+    /// Runs a shell script in a fresh root; it must succeed.
+    pub(crate) fn sh(&self, script: &str) -> String {
+        self.succeed(step(rootfs().path(), &["sh", "-c", script]))
+    }
+
+    pub(crate) fn succeed(&self, spec: StepSpec) -> String {
+        let what = spec.args.join(" ");
+        let ran = self.run(spec).unwrap();
+        assert_eq!(ran.exit.status, Status::Code(0), "{what}: {}", ran.output);
+        ran.output
+    }
+
+    pub(crate) fn status(&self, spec: StepSpec) -> Status {
+        self.run(spec).unwrap().exit.status
+    }
+}
+
+/// A directory with a busybox as `/bin`, and what the tests need of `/etc`. It has no `/proc`, `/sys` and `/dev`.
+pub(crate) fn rootfs() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let path = |name: &str| root.path().join(name);
+    for name in ["bin", "etc", "tmp", "root"] {
+        std::fs::create_dir(path(name)).unwrap();
+    }
+    std::fs::copy("/bin/busybox", path("bin/busybox")).expect("busybox-static is installed");
+    let list = std::process::Command::new("/bin/busybox").arg("--list").output().unwrap();
+    for applet in String::from_utf8(list.stdout).unwrap().lines().filter(|&applet| applet != "busybox") {
+        std::os::unix::fs::symlink("busybox", path("bin").join(applet)).unwrap();
+    }
+    std::fs::write(path("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();
+    std::fs::set_permissions(root.path(), mode(0o755)).unwrap();
+    std::fs::set_permissions(path("tmp"), mode(0o1777)).unwrap();
+    root
+}
+
+pub(crate) fn mode(mode: u32) -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(mode)
+}
+
+pub(crate) fn step(root: &Path, args: &[&str]) -> StepSpec {
+    StepSpec {
+        rootfs: detached(root).unwrap(),
+        args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        env: vec!["PATH=/bin".into(), "HOME=/root".into()],
+        workdir: "/".into(),
+        user: Credentials::default(),
+        mounts: Vec::new(),
+        network: NetworkMode::Host,
+        insecure: false,
+        devices: Vec::new(),
+        stdin: None,
+        hostname: "buildkitsandbox".into(),
+        extra_hosts: Vec::new(),
+        limits: Limits::default(),
+    }
+}

@@ -1,0 +1,193 @@
+//! What a step sees.
+
+use super::{StepSpec, Test, World, rootfs, step};
+use buildscope_builder::execute::sandbox::{
+    Credentials, Limits, LogLine, MountSource, NetworkMode, OciRuntime, SandboxMount, Status, detached,
+};
+use buildscope_record::Probe;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const TRIALS: &[(&str, Test)] = &[
+    ("mountpoints_leave_no_trace", no_trace),
+    ("dev_proc_and_sys_are_dockers", file_systems),
+    ("names_and_umask_are_buildkits", names),
+    ("the_working_directory_is_made_and_belongs_to_the_user", workdir),
+    ("secrets_have_their_mode_and_owner_and_are_read_only", secrets),
+    ("mounts_are_attached_in_order", own_mounts),
+    ("without_a_network_there_is_loopback", no_network),
+    ("an_isolated_network_has_a_way_out_and_its_own_resolver", isolated_network),
+    ("an_oci_runtime_runs_the_same_step", oci_runtime),
+    ("limits_are_set", limits),
+    ("standard_input_is_given_or_empty", standard_input),
+];
+
+fn no_trace(world: &World) {
+    let root = rootfs();
+    let before = listing(root.path());
+    let script = "test -e /etc/resolv.conf && test -e /etc/hosts && test -d /deep/er/dir && test -e /single";
+    let mut spec = step(root.path(), &["sh", "-c", script]);
+    spec.mounts.push(SandboxMount { target: "/deep/er/dir".into(), source: MountSource::Tmpfs { size: None } });
+    let secret = MountSource::Secret { content: b"secret".into(), mode: 0o400, uid: 0, gid: 0 };
+    spec.mounts.push(SandboxMount { target: "/single".into(), source: secret });
+    world.succeed(spec);
+    assert_eq!(listing(root.path()), before);
+    world.sh("true");
+    // What the step puts beside a mountpoint that was made is its own.
+    let mut spec = step(root.path(), &["touch", "/deep/kept"]);
+    spec.mounts.push(SandboxMount { target: "/deep/er/dir".into(), source: MountSource::Tmpfs { size: None } });
+    world.succeed(spec);
+    assert!(root.path().join("deep/kept").exists() && !root.path().join("deep/er").exists());
+}
+
+/// Every path below a directory with its modification time.
+fn listing(root: &Path) -> Vec<(PathBuf, SystemTime)> {
+    let mut found = vec![(root.to_owned(), std::fs::symlink_metadata(root).unwrap().modified().unwrap())];
+    let mut at = 0;
+    while at < found.len() {
+        let path = found[at].0.clone();
+        if path.symlink_metadata().unwrap().is_dir() {
+            let entries = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+            let timed = entries.map(|path| (path.clone(), path.symlink_metadata().unwrap().modified().unwrap()));
+            found.extend(timed);
+        }
+        at += 1;
+    }
+    found.sort();
+    found
+}
+
+fn file_systems(world: &World) {
+    // docker's standard devices and links (OCI runtime specification, "Default Devices"), without a console.
+    let nodes = "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero ";
+    assert_eq!(world.sh("ls /dev | tr '\\n' ' '"), nodes);
+    let script = "test -c /dev/null && echo x > /dev/null && head -c 1 /dev/urandom > /dev/null && test -e /dev/fd/0 \
+        && touch /dev/shm/x /dev/mine && test -d /proc/self && ls -d /sys/class && grep -c ' / ' /proc/mounts";
+    assert_eq!(world.sh(script), "/sys/class\n1\n");
+    assert_eq!(world.sh("test ! -e /dev/mine && test ! -e /dev/shm/x && echo private"), "private\n");
+}
+
+fn names(world: &World) {
+    assert_eq!(world.sh("umask; hostname; pwd"), "0022\nbuildkitsandbox\n/\n");
+    let hosts = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+    assert_eq!(world.sh("cat /etc/hosts"), hosts);
+    let root = rootfs();
+    let mut spec = step(root.path(), &["cat", "/etc/hosts"]);
+    spec.extra_hosts.push(("registry".into(), "10.1.2.3".into()));
+    assert_eq!(world.succeed(spec), format!("{hosts}10.1.2.3\tregistry\n"));
+    let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    assert_eq!(world.sh("cat /etc/resolv.conf"), host);
+    assert!(world.sh("echo x > /etc/resolv.conf || echo refused").contains("refused"));
+}
+
+fn workdir(world: &World) {
+    let root = rootfs();
+    let user = Credentials { uid: 5, gid: 6, groups: vec![6] };
+    let spec = StepSpec { workdir: "/new/dir".into(), user, ..step(root.path(), &["sh", "-c", "pwd; touch mine"]) };
+    assert_eq!(world.succeed(spec), "/new/dir\n");
+    let seen = world.succeed(step(root.path(), &["stat", "-c", "%u %g %a", "/new", "/new/dir", "/new/dir/mine"]));
+    assert_eq!(seen, "5 6 755\n5 6 755\n5 6 644\n");
+}
+
+fn secrets(world: &World) {
+    let root = rootfs();
+    let mut spec = step(
+        root.path(),
+        &["sh", "-c", "cat /run/s; stat -c '%a %u %g' /run/s; (echo x > /run/s) 2>/dev/null || echo refused"],
+    );
+    let source = MountSource::Secret { content: b"hush\n".into(), mode: 0o440, uid: 5, gid: 6 };
+    spec.mounts.push(SandboxMount { target: "/run/s".into(), source });
+    let seen = world.succeed(spec);
+    assert_eq!(seen, "hush\n440 5 6\nrefused\n");
+    assert!(!root.path().join("run").exists());
+}
+
+fn own_mounts(world: &World) {
+    let (root, given) = (rootfs(), tempfile::tempdir().unwrap());
+    std::fs::write(given.path().join("file"), "given\n").unwrap();
+    let mount = |path: &Path, readonly| MountSource::Detached { mount: detached(path).unwrap(), readonly };
+    let mut spec = step(root.path(), &["sh", "-c", "cat /m/file /m/t/one; touch /m/new || echo refused; touch /w/new"]);
+    spec.mounts.push(SandboxMount { target: "/m".into(), source: MountSource::Tmpfs { size: Some(1 << 20) } });
+    spec.mounts.push(SandboxMount { target: "/m/t/one".into(), source: mount(&given.path().join("file"), true) });
+    spec.mounts.push(SandboxMount { target: "/m/file".into(), source: mount(&given.path().join("file"), true) });
+    spec.mounts.push(SandboxMount { target: "/w".into(), source: mount(given.path(), false) });
+    assert_eq!(world.succeed(spec), "given\ngiven\n");
+    assert_eq!(std::fs::metadata(given.path().join("new")).unwrap().uid(), 0);
+    let mut spec = step(root.path(), &["sh", "-c", "touch /m/new || echo refused"]);
+    spec.mounts.push(SandboxMount { target: "/m".into(), source: mount(given.path(), true) });
+    assert!(world.succeed(spec).ends_with("refused\n"));
+}
+
+fn no_network(world: &World) {
+    let root = rootfs();
+    let spec = |script| StepSpec { network: NetworkMode::None, ..step(root.path(), &["sh", "-c", script]) };
+    assert_eq!(world.succeed(spec("ls /sys/class/net; ifconfig lo | grep -c 'UP LOOPBACK RUNNING'")), "lo\n1\n");
+    assert_eq!(world.succeed(spec("ip route; ping -c 1 -W 2 127.0.0.1 | grep -c ' 0% packet loss'")), "1\n");
+}
+
+fn isolated_network(world: &World) {
+    let root = rootfs();
+    let script = "cat /etc/resolv.conf; ls /sys/class/net; ip route | cut -d ' ' -f 1-3 | head -n 1";
+    let spec = StepSpec { network: NetworkMode::Isolated, ..step(root.path(), &["sh", "-c", script]) };
+    match world.run(spec) {
+        // slirp4netns(1): the addresses of its network.
+        Ok(ran) => assert_eq!(ran.output, "nameserver 10.0.2.3\nlo\ntap0\ndefault via 10.0.2.2\n"),
+        Err(error) => {
+            let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+            assert!(
+                (tun.is_err() || !Path::new("/usr/bin/slirp4netns").exists())
+                    && error.to_string().contains("slirp4netns"),
+                "{error}"
+            );
+        }
+    }
+}
+
+fn oci_runtime(world: &World) {
+    let runtimes =
+        ["crun", "runc"].map(|name| Path::new("/usr/bin").join(name)).into_iter().chain(["/usr/sbin/runc".into()]);
+    for program in runtimes.filter(|program| program.exists()) {
+        let root = rootfs();
+        let before = listing(root.path());
+        let script = "cat /run/s; id; umask; hostname; pwd; grep CapEff /proc/self/status | cut -f 2; grep Seccomp: /proc/self/status | cut -f 2; ls /dev/shm; exit 3";
+        let mut spec = step(root.path(), &["sh", "-c", script]);
+        let secret = MountSource::Secret { content: b"hush\n".into(), mode: 0o400, uid: 0, gid: 0 };
+        spec.mounts.push(SandboxMount { target: "/run/s".into(), source: secret });
+        let output = std::sync::Mutex::new(String::new());
+        let log = |line: LogLine<'_>| {
+            let mut output = output.lock().unwrap();
+            output.push_str(&String::from_utf8_lossy(line.text));
+            output.push('\n');
+        };
+        let probe = Probe::disabled();
+        let runtime = OciRuntime { program };
+        let exit = world.runtime.block_on(runtime.run(spec, log, CancellationToken::new(), &probe)).unwrap();
+        let expected = "hush\nuid=0(root) gid=0(root)\n0022\nbuildkitsandbox\n/\n00000000a80425fb\n2\n";
+        assert_eq!(*output.lock().unwrap(), expected, "{}", runtime.program.display());
+        assert_eq!(exit.status, Status::Code(3));
+        assert_eq!(listing(root.path()), before);
+    }
+}
+
+fn limits(world: &World) {
+    let root = rootfs();
+    let mut limits = Limits { shm_size: Some(1 << 20), ..Limits::default() };
+    limits.ulimits.insert("nofile".into(), (100, 200));
+    limits.ulimits.insert("core".into(), (0, 0));
+    let script = "ulimit -Sn; ulimit -Hn; ulimit -c; df -k /dev/shm | tail -1 | awk '{print $2}'";
+    let spec = StepSpec { limits, ..step(root.path(), &["sh", "-c", script]) };
+    assert_eq!(world.succeed(spec), "100\n200\n0\n1024\n");
+    let mut limits = Limits::default();
+    limits.ulimits.insert("teapots".into(), (1, 1));
+    let spec = StepSpec { limits, ..step(root.path(), &["true"]) };
+    assert!(world.run(spec).err().unwrap().to_string().contains("teapots"));
+}
+
+fn standard_input(world: &World) {
+    let root = rootfs();
+    assert_eq!(world.succeed(step(root.path(), &["cat"])), "");
+    let spec = StepSpec { stdin: Some(b"given\n".into()), ..step(root.path(), &["cat"]) };
+    assert_eq!(world.succeed(spec), "given\n");
+}
