@@ -1,12 +1,16 @@
 //! `buildscope bench`.
 
 use super::{Failure, Root};
+use crate::gate;
+use crate::history::History;
 use crate::run::{self, Announce, Case, Peer, Run, Sample, Subject, Way};
+use crate::stats::threshold;
 use buildscope_workloads::{Corpus, Scenario, Workload};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, miette};
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +20,12 @@ use tokio_util::sync::CancellationToken;
 pub struct Arguments {
     /// The workloads [default: those that are marked as quick]
     workload: Vec<String>,
+    /// The whole corpus
+    #[arg(long, conflicts_with_all = ["workload", "quick"])]
+    all: bool,
+    /// What a change can be checked with in minutes: the quick workloads, three builds a case
+    #[arg(long, conflicts_with_all = ["workload", "runs"])]
+    quick: bool,
     /// Where the workloads are [default: workloads/corpus of the source tree around the working directory or the binary]
     #[arg(long, value_name = "DIR", env = "BUILDSCOPE_CORPUS")]
     corpus: Option<PathBuf>,
@@ -34,6 +44,21 @@ pub struct Arguments {
     /// Builds a case, fixed before anything is measured
     #[arg(long, value_name = "N", default_value_t = 10)]
     runs: u32,
+    /// Judge the last --binary against the first: exit code 1 where it is slower, surely and beyond its noise, or builds other layers
+    #[arg(long, help_heading = "Judging")]
+    gate: bool,
+    /// Measure the first --binary twice: where those two differ, the run is void
+    #[arg(long, help_heading = "Judging")]
+    aa: bool,
+    /// Write the judgement as Markdown, as for a pull request
+    #[arg(long, value_name = "FILE", help_heading = "Judging")]
+    judgement: Option<PathBuf>,
+    /// What the history calls this run: a commit, a version
+    #[arg(long, value_name = "TEXT", default_value = env!("CARGO_PKG_VERSION"), help_heading = "Judging")]
+    label: String,
+    /// Leave the run out of the history, from which each case's noise is learnt
+    #[arg(long, help_heading = "Judging")]
+    no_history: bool,
     /// What the order of builds comes from [default: the time]
     #[arg(long)]
     seed: Option<u64>,
@@ -59,7 +84,7 @@ const EXAMPLES: &str = "Examples:
   buildscope bench                                     the quick workloads, all policies, cold and warm
   buildscope bench diamond fan --caches cold --runs 20
   buildscope bench files --policies instructions --caches cold,warm,edit --export-json files.json
-  buildscope bench chain --binary old=./buildscope-1.0 --binary new=target/release/buildscope";
+  buildscope bench --quick --policies instructions --aa --gate --binary base=./buildscope-1.0 --binary head=target/release/buildscope";
 
 /// Measures, prints the table, exits 1 if a build failed or gave the wrong image.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -87,13 +112,55 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     for (case, sample) in run.faults() {
         eprintln!("{case}, round {}: {}", sample.round, sample.fault.as_deref().unwrap_or_default());
     }
-    if run.faults().next().is_some() { Err(Failure::Told) } else { Ok(()) }
+    let wrong = run.faults().next().is_some();
+    arguments.judge(&run, &plan.folder)?;
+    if wrong { Err(Failure::Told) } else { Ok(()) }
 }
 
+/// What the first binary is called the second time.
+const AGAIN: &str = "again";
+
 impl Arguments {
+    /// Judges what was asked to be judged, against the noise of the history so far; then the run becomes part of it.
+    fn judge(&self, run: &Run, folder: &Path) -> Result<(), Failure> {
+        let mut history = History::open(&self.root.resolve()?).map_err(Failure::internal)?;
+        let noise = |case: &Case| threshold(&history.medians(case).unwrap_or_default());
+        let judged = |builder: &str| {
+            let base = self.binary.first().map(|binary| name(binary))?;
+            Some(gate::judge(&gate::within(run, folder, base, builder), noise))
+        };
+        let again = if self.aa { judged(AGAIN) } else { None };
+        let head = match self.binary.last() {
+            Some(head) if self.gate => judged(name(head)),
+            _ => None,
+        };
+        if !self.no_history && !run.interrupted {
+            let id = history.add(run, folder, &self.label).map_err(Failure::internal)?;
+            eprintln!("run {id} of the history");
+        }
+        let differs = |judgement: &&gate::Judgement| judgement.slower() || judgement.faster();
+        if let Some(void) = again.iter().flatten().find(differs) {
+            let case = &void.case;
+            return Err(Failure::failed(miette!(
+                help = "something else used the machine, or it changed its speed: see the warnings, and run again",
+                "this run is void: the same binary measured twice differs in {case}"
+            )));
+        }
+        let Some(head) = head else { return Ok(()) };
+        super::say(&gate::text(&head));
+        if let Some(path) = &self.judgement {
+            let text = gate::markdown(&head);
+            fs::write(path, text).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))?;
+        }
+        if head.iter().any(gate::Judgement::flagged) { Err(Failure::Told) } else { Ok(()) }
+    }
+
     fn resolve(&self) -> Result<run::Plan, Failure> {
         if self.runs == 0 {
             return Err(Failure::usage(miette!("--runs takes at least 1")));
+        }
+        if (self.gate && self.binary.len() < 2) || (self.aa && self.binary.is_empty()) {
+            return Err(Failure::usage(miette!("--gate takes two --binary NAME=PATH, --aa at least one")));
         }
         let started = jiff::Timestamp::now();
         let root = self.root.resolve()?;
@@ -122,7 +189,7 @@ impl Arguments {
         Ok(run::Plan {
             workloads,
             cases,
-            runs: self.runs,
+            runs: if self.quick { 3 } else { self.runs },
             seed: self.seed.unwrap_or_else(|| started.as_nanosecond() as u64),
             folder: self.out.clone().unwrap_or_else(|| root.join("runs").join(&stamp)),
             bases: self.bases.clone(),
@@ -139,7 +206,9 @@ impl Arguments {
             }
         };
         let corpus = corpus.into_diagnostic().map_err(Failure::Usage)?;
-        let workloads: Result<Vec<_>, _> = if self.workload.is_empty() {
+        let workloads: Result<Vec<_>, _> = if self.all {
+            corpus.all()
+        } else if self.workload.is_empty() {
             corpus.all().map(|all| all.into_iter().filter(|workload| workload.manifest.quick).collect())
         } else {
             self.workload.iter().map(|name| corpus.load(name)).collect()
@@ -154,6 +223,9 @@ impl Arguments {
                 .split_once('=')
                 .ok_or_else(|| Failure::usage(miette!("--binary takes NAME=PATH, not `{binary}`")))?;
             binaries.push((name.to_owned(), PathBuf::from(path)));
+        }
+        if let Some((_, first)) = binaries.first().filter(|_| self.aa) {
+            binaries.insert(1, (AGAIN.to_owned(), first.clone()));
         }
         if binaries.is_empty() {
             binaries.push(("buildscope".to_owned(), std::env::current_exe().map_err(Failure::internal)?));
@@ -176,6 +248,11 @@ impl Arguments {
         }
         Ok(subjects)
     }
+}
+
+/// The name in NAME=PATH.
+fn name(binary: &str) -> &str {
+    binary.split_once('=').map_or(binary, |pair| pair.0)
 }
 
 /// Progress on standard error, and the exports that are written while it goes on.
