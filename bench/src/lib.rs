@@ -10,5 +10,6 @@ pub mod environment;
 pub mod export;
 pub mod gate;
 pub mod history;
+pub mod report;
 pub mod run;
 pub mod stats;

@@ -17,6 +17,7 @@ pub mod import;
 mod observe;
 mod profile;
 mod progress;
+pub mod report;
 mod table;
 pub mod whatif;
 
@@ -46,6 +47,7 @@ enum Command {
     Bench(bench::Arguments),
     Compare(compare::Arguments),
     Base(base::Arguments),
+    Report(report::Arguments),
     History(history::Arguments),
 }
 
@@ -61,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Base(arguments) => base::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
         Command::History(arguments) => history::run(arguments),
     };
     done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)

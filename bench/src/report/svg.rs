@@ -1,0 +1,193 @@
+//! The plots. Coordinates are pixels; times are drawn from zero, so that lengths can be compared.
+
+use crate::stats::{Summary, quantile};
+use std::fmt::Write as _;
+
+/// A name and its times, in the order of measurement.
+pub(super) type Series = (String, Vec<f64>);
+
+const WIDTH: f64 = 900.0;
+const LABEL: f64 = 260.0;
+const ROW: f64 = 26.0;
+
+/// Whiskers: from the smallest to the largest, a box from quartile to quartile, the median, and every sample as a dot.
+pub(super) fn whiskers(series: &[Series]) -> String {
+    let largest = largest(series);
+    let x = |time: f64| LABEL + time / largest * (WIDTH - LABEL - 20.0);
+    let mut svg = open(series.len() as f64 * ROW + 24.0);
+    for (row, (name, times)) in (0..).map(f64::from).zip(series) {
+        let mut sorted = times.clone();
+        sorted.sort_by(f64::total_cmp);
+        let (Some(&min), Some(&max)) = (sorted.first(), sorted.last()) else { continue };
+        let y = row * ROW + 13.0;
+        let [q1, median, q3] = [0.25, 0.5, 0.75].map(|q| quantile(&sorted, q));
+        // Writing to a String cannot fail.
+        let _ = write!(svg, r#"<text x="{}" y="{}" text-anchor="end">{}</text>"#, LABEL - 8.0, y + 4.0, escape(name));
+        let _ = write!(svg, r#"<line x1="{:.1}" x2="{:.1}" y1="{y}" y2="{y}" class="axis"/>"#, x(min), x(max));
+        let width = (x(q3) - x(q1)).max(1.0);
+        let _ = write!(svg, r#"<rect x="{:.1}" y="{}" width="{width:.1}" height="14" class="box"/>"#, x(q1), y - 7.0);
+        let _ = write!(
+            svg,
+            r#"<line x1="{0:.1}" x2="{0:.1}" y1="{1}" y2="{2}" class="median"/>"#,
+            x(median),
+            y - 9.0,
+            y + 9.0
+        );
+        for time in times {
+            let _ = write!(
+                svg,
+                r#"<circle cx="{:.1}" cy="{y}" r="2" class="dot"><title>{time:.4} s</title></circle>"#,
+                x(*time)
+            );
+        }
+    }
+    axis(&mut svg, series.len() as f64 * ROW + 14.0, largest, x);
+    svg + "</svg>"
+}
+
+/// How often which time: a row of bars a series, all on one scale.
+pub(super) fn histograms(series: &[Series]) -> String {
+    const BINS: usize = 40;
+    let largest = largest(series);
+    let x = |time: f64| LABEL + time / largest * (WIDTH - LABEL - 20.0);
+    let mut svg = open(series.len() as f64 * 44.0 + 24.0);
+    for (row, (name, times)) in (0..).map(f64::from).zip(series) {
+        let mut bins = [0_u32; BINS];
+        for time in times {
+            bins[((time / largest * BINS as f64) as usize).min(BINS - 1)] += 1;
+        }
+        let most = bins.iter().copied().max().unwrap_or(1).max(1);
+        let bottom = row * 44.0 + 40.0;
+        // Writing to a String cannot fail.
+        let _ =
+            write!(svg, r#"<text x="{}" y="{}" text-anchor="end">{}</text>"#, LABEL - 8.0, bottom - 8.0, escape(name));
+        for (bin, &count) in bins.iter().enumerate().filter(|bin| *bin.1 > 0) {
+            let height = f64::from(count) / f64::from(most) * 36.0;
+            let left = x(bin as f64 / BINS as f64 * largest);
+            let width = (WIDTH - LABEL - 20.0) / BINS as f64 - 1.0;
+            let _ = write!(
+                svg,
+                r#"<rect x="{left:.1}" y="{:.1}" width="{width:.1}" height="{height:.1}" class="box"><title>{count}</title></rect>"#,
+                bottom - height
+            );
+        }
+    }
+    axis(&mut svg, series.len() as f64 * 44.0 + 14.0, largest, x);
+    svg + "</svg>"
+}
+
+/// Each build in the order of rounds: drift and slow first builds are seen here.
+pub(super) fn progressions(series: &[Series]) -> String {
+    const HEIGHT: f64 = 180.0;
+    let (largest, rounds) = (largest(series), series.iter().map(|series| series.1.len()).max().unwrap_or(1));
+    let x = |round: usize| 50.0 + round as f64 / (rounds.max(2) - 1) as f64 * (WIDTH - 70.0);
+    let y = |time: f64| HEIGHT - time / largest * (HEIGHT - 10.0);
+    let mut svg = open(HEIGHT + 20.0);
+    for tick in [0.0, 0.5, 1.0] {
+        let time = tick * largest;
+        // Writing to a String cannot fail.
+        let _ = write!(svg, r#"<text x="44" y="{:.1}" text-anchor="end">{}</text>"#, y(time) + 4.0, seconds(time));
+        let _ = write!(svg, r#"<line x1="50" x2="{WIDTH}" y1="{0:.1}" y2="{0:.1}" class="grid"/>"#, y(time));
+    }
+    for (number, (name, times)) in series.iter().enumerate() {
+        let points: Vec<_> =
+            times.iter().enumerate().map(|(round, &time)| format!("{:.1},{:.1}", x(round), y(time))).collect();
+        let _ = write!(
+            svg,
+            r#"<polyline points="{}" class="line c{}"><title>{}</title></polyline>"#,
+            points.join(" "),
+            number % 8,
+            escape(name)
+        );
+    }
+    svg + "</svg>"
+}
+
+/// Medians with their intervals against the first series, as a bar chart of ratios.
+pub(super) fn ratios(series: &[Series]) -> String {
+    let medians: Vec<_> = series.iter().filter_map(|(name, times)| Some((name, Summary::of(times)?))).collect();
+    let Some(base) = medians.first().map(|first| first.1.median) else { return String::new() };
+    let largest = medians
+        .iter()
+        .map(|(_, summary)| summary.interval.map_or(summary.median, |interval| interval.1) / base)
+        .fold(1.0, f64::max);
+    let x = |ratio: f64| LABEL + ratio / largest * (WIDTH - LABEL - 80.0);
+    let mut svg = open(medians.len() as f64 * ROW + 6.0);
+    for (row, (name, summary)) in (0..).map(f64::from).zip(&medians) {
+        let (y, ratio) = (row * ROW + 13.0, summary.median / base);
+        // Writing to a String cannot fail.
+        let _ = write!(svg, r#"<text x="{}" y="{}" text-anchor="end">{}</text>"#, LABEL - 8.0, y + 4.0, escape(name));
+        let _ = write!(
+            svg,
+            r#"<rect x="{LABEL}" y="{}" width="{:.1}" height="14" class="box"/>"#,
+            y - 7.0,
+            x(ratio) - LABEL
+        );
+        let mut end = ratio;
+        if let Some((low, high)) = summary.interval {
+            let _ = write!(
+                svg,
+                r#"<line x1="{:.1}" x2="{:.1}" y1="{y}" y2="{y}" class="median"/>"#,
+                x(low / base),
+                x(high / base)
+            );
+            end = end.max(high / base);
+        }
+        let _ = write!(svg, r#"<text x="{:.1}" y="{}">{ratio:.2}x</text>"#, x(end) + 8.0, y + 4.0);
+    }
+    svg + "</svg>"
+}
+
+fn largest(series: &[Series]) -> f64 {
+    series.iter().flat_map(|series| &series.1).copied().fold(f64::MIN_POSITIVE, f64::max)
+}
+
+fn open(height: f64) -> String {
+    format!(r#"<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">"#)
+}
+
+fn axis(svg: &mut String, y: f64, largest: f64, x: impl Fn(f64) -> f64) {
+    for tick in 0..=4 {
+        let time = f64::from(tick) / 4.0 * largest;
+        // Writing to a String cannot fail.
+        let _ = write!(
+            svg,
+            r#"<text x="{:.1}" y="{y}" text-anchor="middle" class="tick">{}</text>"#,
+            x(time),
+            seconds(time)
+        );
+    }
+}
+
+/// Three significant digits in the unit that fits.
+pub(super) fn seconds(seconds: f64) -> String {
+    match seconds {
+        0.0 => "0".to_owned(),
+        s if s < 1.0 => format!("{:.0} ms", s * 1e3),
+        s if s < 10.0 => format!("{s:.2} s"),
+        s => format!("{s:.1} s"),
+    }
+}
+
+/// For text and attribute values of XML.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_is_in_the_plot_and_names_cannot_break_it() {
+        let series = [("a <b>".to_owned(), vec![1.0, 2.0, 3.0]), ("c".to_owned(), vec![4.0])];
+        let plot = whiskers(&series);
+        assert_eq!(plot.matches("<circle").count(), 4);
+        assert!(plot.contains("a &lt;b&gt;") && !plot.contains("<b>"));
+        // The largest is at the right end of the scale: 260 + (900 - 260 - 20).
+        assert!(plot.contains(r#"cx="880.0""#), "{plot}");
+        assert_eq!(progressions(&series).matches("<polyline").count(), 2);
+        assert!(ratios(&series).contains("2.00x"));
+        assert!(histograms(&[]).ends_with("</svg>"));
+    }
+}

@@ -1,0 +1,8 @@
+#include <stdio.h>
+#include "/shared/version.h"
+
+int main(void)
+{
+    puts("edge " VERSION);
+    return 0;
+}

@@ -1,0 +1,2 @@
+const config = JSON.parse(require("fs").readFileSync("/shared/config.json"));
+console.log("web", config.version);

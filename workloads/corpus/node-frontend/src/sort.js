@@ -1,0 +1,3 @@
+export function sorted(rows, key) {
+  return [...rows].sort((one, other) => other[key] - one[key]);
+}
