@@ -32,6 +32,9 @@ struct Found {
     /// Which file it is, if it may have more names.
     file: Option<(u64, u64)>,
     changed: bool,
+    /// Whether it is a directory of the parent tree with another time: somebody set it, or made something in it and
+    /// removed that again. BuildKit and docker put it in the layer.
+    touched: bool,
 }
 
 /// Where the data of a regular file is.
@@ -109,8 +112,9 @@ impl<'a> Changes<'a> {
             _ => Content::HostFile(host.to_owned()),
         };
         let file = (!directory && stat.st_nlink > 1).then_some((stat.st_dev, stat.st_ino));
+        let touched = directory && before.is_some_and(|node| self.tree.entry_of(&node, PathBuf::new()).mtime != mtime);
         if changed || directory || file.is_some() {
-            self.found.insert(path, Found { entry, content, file, changed });
+            self.found.insert(path, Found { entry, content, file, changed, touched });
         }
         Ok(())
     }
@@ -129,7 +133,7 @@ impl<'a> Changes<'a> {
                 let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(old, dir));
                 let changed = before.is_none_or(|node| !alike(&self.tree.entry_of(&node, entry.path.clone()), &entry));
                 let content = Content::Bytes(Arc::default());
-                self.found.insert(path.clone(), Found { entry, content, file: None, changed });
+                self.found.insert(path.clone(), Found { entry, content, file: None, changed, touched: false });
                 if same {
                     return;
                 }
@@ -151,7 +155,7 @@ impl<'a> Changes<'a> {
                     EntryKind::File { .. } => self.tree.record(*leaf).content(),
                     _ => Content::Bytes(Arc::default()),
                 };
-                self.found.insert(path, Found { entry, content, file: None, changed: true });
+                self.found.insert(path, Found { entry, content, file: None, changed: true, touched: false });
             }
         }
     }
@@ -166,11 +170,16 @@ impl<'a> Changes<'a> {
     /// Gives how many paths were looked at, and how many changed.
     pub(crate) fn finish(mut self, created_mountpoints: &[PathBuf], layer: &mut LayerBuilder) -> (u64, u64) {
         self.forget(created_mountpoints);
+        // Where the sandbox made something to mount over, the directory's time is the sandbox's doing.
+        let entered: HashSet<&[u8]> =
+            created_mountpoints.iter().map(|path| parent(path.as_os_str().as_bytes())).collect();
         // A file that changed, changed under all its names; a new name for an old file shows that file too.
         let touched: HashSet<(u64, u64)> = self.found.values().filter(|f| f.changed).filter_map(|f| f.file).collect();
         let mut wanted: BTreeSet<Vec<u8>> = BTreeSet::new();
         for (path, found) in &self.found {
-            if found.changed || found.file.is_some_and(|file| touched.contains(&file)) {
+            let touched = found.touched && !path.is_empty() && !entered.contains(&path[..])
+                || found.file.is_some_and(|file| touched.contains(&file));
+            if found.changed || touched {
                 wanted.insert(path.clone());
             }
         }
@@ -192,7 +201,13 @@ impl<'a> Changes<'a> {
             let found = self.found.remove(&path).or_else(|| {
                 let path = to_path(&path);
                 let entry = self.tree.lookup(&path)?;
-                Some(Found { entry, content: Content::Bytes(Arc::default()), file: None, changed: false })
+                Some(Found {
+                    entry,
+                    content: Content::Bytes(Arc::default()),
+                    file: None,
+                    changed: false,
+                    touched: false,
+                })
             });
             let Some(mut found) = found else { continue };
             if let Some(file) = found.file {
@@ -247,7 +262,7 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// Whether metadata is the same. Directories' times, and names a file shares, are judged elsewhere.
+/// Whether metadata is the same. Directories' times ([`Found::touched`]), and names a file shares, are judged elsewhere.
 fn alike(a: &Entry, b: &Entry) -> bool {
     let times = a.kind == EntryKind::Directory || a.mtime == b.mtime;
     let mode = matches!(a.kind, EntryKind::Symlink { .. }) || a.mode == b.mode;

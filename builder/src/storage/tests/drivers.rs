@@ -60,11 +60,10 @@ fn stamp(path: &Path) {
 fn stamp_all(root: &Path) {
     for entry in fs::read_dir(root).unwrap() {
         let path = entry.unwrap().path();
-        let kind = fs::symlink_metadata(&path).unwrap();
-        if kind.is_dir() {
+        if fs::symlink_metadata(&path).unwrap().is_dir() {
             stamp_all(&path);
-            stamp(&path);
-        } else if rustix::fs::lstat(&path).unwrap().st_mtime > 1_700_000_000 {
+        }
+        if rustix::fs::lstat(&path).unwrap().st_mtime > 1_700_000_000 {
             stamp(&path);
         }
     }
@@ -84,8 +83,9 @@ const STEPS: &[Step] = &[
             fs::write(r.join("d/t"), "").unwrap();
             fs::remove_file(r.join("d/t")).unwrap();
         },
-        &[],
+        &["d/"],
     ),
+    ("touched directory", |r| stamp(&r.join("d/sub")), &["d/", "d/sub/"]),
     (
         "moved away and back",
         |r| {
