@@ -1,8 +1,9 @@
 //! Registries: Debian's `docker-registry` on loopback, and one of our own that misbehaves.
 
 use buildscope_builder::image::{
-    Credentials, Encoding, Export, Format, Image, ImageError, ImageOptions, Images, Made, Platform, Reference,
-    Registries, RegistryOptions, ResolvedImage, Resolver, assemble, ensure_layers,
+    CacheExport, CacheFrom, CacheRecord, CacheTo, Credentials, Encoding, Export, Format, Image, ImageError,
+    ImageOptions, Images, ImportedCache, Made, Platform, Reference, Registries, RegistryOptions, ResolvedImage,
+    Resolver, assemble, ensure_layers, inline_cache,
 };
 use buildscope_builder::storage::{Content, Entry, EntryKind, Store, StoreOptions, Timestamp};
 use buildscope_record::{Digest, Probe};
@@ -138,7 +139,7 @@ impl Scene {
     ) -> Result<Digest, ImageError> {
         let names = std::slice::from_ref(to);
         let export = Export { images: std::slice::from_ref(image), names, options, epoch: None, format: Format::Oci };
-        Ok(export.to_registry(&self.store, registries, &Probe::disabled())?.target.digest)
+        Ok(export.to_registry(&self.store, registries, None, &Probe::disabled())?.target.digest)
     }
 }
 
@@ -303,6 +304,61 @@ fn helper_process() {
     let options = RegistryOptions { authorities: vec![variable("TEST_CA").into()], ..RegistryOptions::default() };
     let registries = Registries::new(options, Credentials::read(&PathBuf::from(config)).unwrap());
     registries.pull(&variable("TEST_IMAGE").parse().unwrap(), &Platform::host(), &Scene::new().images()).unwrap();
+}
+
+#[test]
+fn a_cache_travels_through_a_directory_a_registry_and_an_image() {
+    let Some(registry) = Registry::start(false, false) else { return };
+    let registries = Registries::new(registry.options(), Credentials::default());
+    let scene = Scene::new();
+    let mut image = scene.built(None, &noise(200_000));
+    let diff_id = image.config.rootfs.diff_ids[0];
+    let record = CacheRecord { key: Digest::of("key"), diff_id, value: serde_json::json!({"files": 1}) };
+    let records = std::slice::from_ref(&record);
+    let export = CacheExport { records, imported: None, registries: Some(&registries) };
+
+    let folder = scene.folder.path().join("cache").display().to_string();
+    let name = format!("{}/team/cache:main", registry.host);
+    let app = registry.reference("team/app:inline");
+    for to in [format!("type=local,dest={folder}"), format!("type=registry,ref={name},mode=max,compression=zstd")] {
+        export.write(&scene.store, &CacheTo::parse(&to).unwrap(), &Probe::disabled()).unwrap();
+    }
+    let (field, value) = inline_cache(records);
+    image.config.other.insert(field, value);
+    scene.push(&image, &app, &registries, &ImageOptions::default()).unwrap();
+
+    for from in [format!("type=local,src={folder}"), format!("type=registry,ref={name}"), app.to_string()] {
+        let fresh = Scene::new();
+        let from = [CacheFrom::parse(&from).unwrap()];
+        let (cache, faults) =
+            ImportedCache::read(&from, Some(&registries), &fresh.images(), &Platform::host(), &Probe::disabled());
+        assert!(faults.is_empty(), "{from:?}: {faults:?}");
+        assert_eq!(cache.look_up(&record.key), Some(&record), "{from:?}");
+        assert_eq!(cache.look_up(&Digest::of("other")), None);
+        assert!(fresh.store.layer(&diff_id).unwrap().is_none(), "nothing is fetched before it is asked for");
+        cache.ensure(&fresh.store, &[diff_id, Digest::of("of another")], &Probe::disabled()).unwrap();
+        assert!(fresh.store.layer(&diff_id).unwrap().is_some(), "{from:?}");
+        // A build that found all in the cache pushes without having fetched: the blobs are there, or mounted.
+        let lazy = Scene::new();
+        let (cache, _) =
+            ImportedCache::read(&from, Some(&registries), &lazy.images(), &Platform::host(), &Probe::disabled());
+        let names = [registry.reference("team/app:again")];
+        let options = ImageOptions::default();
+        let push = Export {
+            images: std::slice::from_ref(&image),
+            names: &names,
+            options: &options,
+            epoch: None,
+            format: Format::Oci,
+        };
+        push.to_registry(&lazy.store, &registries, Some(&cache), &Probe::disabled()).unwrap();
+        assert!(lazy.store.layer(&diff_id).unwrap().is_none(), "{from:?}");
+    }
+    let none =
+        [CacheFrom::parse("type=local,src=/nowhere").unwrap(), CacheFrom::Registry(registry.reference("none:1"))];
+    let (cache, faults) =
+        ImportedCache::read(&none, Some(&registries), &scene.images(), &Platform::host(), &Probe::disabled());
+    assert_eq!((faults.len(), cache.look_up(&record.key)), (2, None));
 }
 
 /// What goes wrong with a request whose path holds a word: each is used up once.

@@ -1,8 +1,9 @@
 //! Everything after the last step: the image's documents, its outputs, its names.
 
+use super::outcome::StepReport;
 use super::solve::Solver;
-use super::{BuildError, Built, Event, Request};
-use crate::image::{self, Delivery, Image, Made, Output, Reference};
+use super::{BuildError, Built, Event, Request, travel};
+use crate::image::{self, CacheTo, Delivery, Image, Made, Output, Reference, inline_cache};
 use crate::plan::{Dependency, Op, Step};
 use buildscope_record::{Digest, Phase, Probe};
 use petgraph::Direction::Incoming;
@@ -20,6 +21,8 @@ pub(super) fn deliver(
     solver: &Solver,
     request: &Request,
     outputs: &[Output],
+    caches: &[CacheTo],
+    reports: &[StepReport],
     probe: &Probe,
 ) -> Result<Built, BuildError> {
     let span = probe.phase(Phase::Commit);
@@ -28,7 +31,12 @@ pub(super) fn deliver(
         .iter()
         .map(|tag| tag.parse().map_err(|error| BuildError::Request(format!("--tag: {error}"))))
         .collect::<Result<_, _>>()?;
-    let image = assemble(solver, request);
+    let mut image = assemble(solver, request);
+    if caches.contains(&CacheTo::Inline) {
+        let chain = chain(solver).into_iter().map(|step| (step, solver.done(step.id)));
+        let (field, value) = inline_cache(&travel::records(chain, reports));
+        image.config.other.insert(field, value);
+    }
     span.end();
     let images = [image];
     let delivery = Delivery {
@@ -37,6 +45,7 @@ pub(super) fn deliver(
         names: &names,
         epoch: request.source_date_epoch,
         registries: solver.images.registries(),
+        cache: Some(&solver.imported),
     };
     let mut built = Built { config: Some(Digest::of(images[0].config_bytes())), ..Built::default() };
     for (output, text) in outputs.iter().zip(&request.outputs) {
@@ -51,15 +60,16 @@ pub(super) fn deliver(
         built.manifest.get_or_insert(exported.target.digest);
         built.exported.push(exported);
     }
-    if !names.is_empty() {
+    // What is pushed need not come here first: layers may be where they have always been.
+    let here = |layer: &Digest| solver.engine.store.blobs().contains(layer);
+    let wanted = outputs.is_empty() || images[0].config.rootfs.diff_ids.iter().all(here);
+    if !names.is_empty() && wanted {
         let span = probe.phase(Phase::Commit);
-        let kept = solver.images.images().keep(&images[0])?;
-        for name in &names {
-            solver.images.images().name(name, &kept)?;
-        }
-        built.manifest.get_or_insert(kept.digest);
+        let kept = delivery.name(&span.probe())?;
+        built.manifest.get_or_insert(kept.target.digest);
         span.end();
     }
+    travel::export(solver, caches, &chain(solver), reports, probe)?;
     Ok(built)
 }
 

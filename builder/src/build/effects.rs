@@ -190,11 +190,13 @@ impl Solver {
         }
     }
 
-    /// Makes sure that the base image's layers are in the store. It is the FROM whose time that takes, whoever asks first.
+    /// Makes sure that all layers are in the store: the base image's (it is the FROM whose time that takes, whoever asks
+    /// first) and those of an imported cache.
     fn fetch(&self, done: &Done) -> Result<(), BuildError> {
         if let Some((from, manifest)) = &done.base {
             self.images.layers(manifest, &self.probe.at(*from, None))?;
         }
+        self.imported.ensure(&self.engine.store, &done.layers, &self.probe)?;
         Ok(())
     }
 

@@ -9,10 +9,10 @@
 //! them though, so it is remembered by its key *and* what else it is made of ([`Solver::place`]): after a touch, the
 //! COPY alone is done again, and the image is the one that a build without any cache would give.
 
-use super::BuildError;
 use super::effects::Files;
 use super::outcome::{Done, Made};
 use super::solve::Solver;
+use super::{BuildError, travel};
 use crate::execute::copy::Selection;
 use crate::plan::{self, CopyFrom, Op, Step, keys};
 use crate::storage::CacheEntry;
@@ -66,15 +66,17 @@ impl Solver {
         }
     }
 
-    /// What is remembered at a place.
-    pub(super) fn look_up(&self, place: Digest, probe: &Probe) -> Result<Option<Made>, BuildError> {
+    /// What is remembered at a place here, else what an imported cache knows of the key: files that come from another
+    /// machine have other times anyway, so there the key alone decides, as with BuildKit.
+    pub(super) fn look_up(&self, place: Digest, key: Digest, probe: &Probe) -> Result<Option<Made>, BuildError> {
         if self.no_cache {
             return Ok(None);
         }
         let _span = probe.phase(Phase::CacheLookup);
         let hit = self.engine.store.cache().get(&place)?;
         // Another version may have written something else: then it is a miss.
-        Ok(hit.and_then(|hit| serde_json::from_slice(&hit.entry.value).ok()))
+        let here = hit.and_then(|hit| serde_json::from_slice(&hit.entry.value).ok());
+        Ok(here.or_else(|| travel::look_up(&self.imported, &key)))
     }
 
     pub(super) fn remember(&self, places: &[Digest], made: Made) -> Result<(), BuildError> {

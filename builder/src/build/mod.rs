@@ -15,6 +15,7 @@ mod record;
 mod request;
 mod solve;
 mod step_log;
+mod travel;
 mod waits;
 
 pub use error::{BuildError, StepError};
@@ -64,7 +65,8 @@ async fn run(
     outcome: &mut Outcome,
 ) -> Result<Built, BuildError> {
     let outputs = deliver::outputs(request)?;
-    let prepared = prepare::prepare(engine, request, probe)?;
+    let caches = travel::targets(request)?;
+    let prepared = prepare::prepare(engine, request, &*progress, probe)?;
     outcome.plan = Some(Arc::clone(&prepared.plan));
     progress.event(Event::Planned(Arc::clone(&prepared.plan)));
 
@@ -76,5 +78,5 @@ async fn run(
     // What was finished before a failure is worth keeping.
     engine.store.sync(probe)?;
     solved?;
-    deliver::deliver(&solver, request, &outputs, probe)
+    deliver::deliver(&solver, request, &outputs, &caches, &outcome.reports, probe)
 }

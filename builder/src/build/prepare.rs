@@ -1,8 +1,8 @@
 //! Everything before the first step: reading, parsing, lowering, opening contexts.
 
-use super::{BuildError, DockerfileInput, Engine, Request};
+use super::{BuildError, DockerfileInput, Engine, Progress, Request, travel};
 use crate::dockerfile::{self, Ignore};
-use crate::image::{Credentials, NamedImage, Platform, Registries, Resolver};
+use crate::image::{Credentials, ImportedCache, NamedImage, Platform, Registries, Resolver};
 use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase};
 use crate::source::{Context, Verdict};
 use buildscope_record::{Phase, Probe, Quantity};
@@ -17,12 +17,18 @@ pub(super) struct Prepared {
     pub(super) images: Resolver,
     pub(super) context: Context,
     pub(super) named: BTreeMap<String, Context>,
+    pub(super) imported: ImportedCache,
     /// The Dockerfile, for messages that point into it.
     pub(super) dockerfile: miette::NamedSource<String>,
 }
 
 /// Reads the Dockerfile and finds out all that it means. Nothing of a context is read yet but its ignore file.
-pub(super) fn prepare(engine: &Engine, request: &Request, probe: &Probe) -> Result<Prepared, BuildError> {
+pub(super) fn prepare(
+    engine: &Engine,
+    request: &Request,
+    progress: &dyn Progress,
+    probe: &Probe,
+) -> Result<Prepared, BuildError> {
     let span = probe.phase(Phase::Read);
     let (name, text) = read_dockerfile(&request.dockerfile)?;
     let ignore = read_ignore(request)?;
@@ -43,6 +49,7 @@ pub(super) fn prepare(engine: &Engine, request: &Request, probe: &Probe) -> Resu
         Some(text) => text.parse().map_err(|error| BuildError::Request(format!("--platform: {error}")))?,
     };
     let (images, contexts, named) = named_contexts(engine, request, probe)?;
+    let imported = travel::import(request, &images, &platform, progress, probe)?;
     let lower = LowerRequest {
         build_args: request.build_args.clone(),
         target: request.target.clone(),
@@ -54,7 +61,8 @@ pub(super) fn prepare(engine: &Engine, request: &Request, probe: &Probe) -> Resu
     let cache = engine.store.root().join("context");
     let context = Context::open(&request.context, ignore.map(filter), Some(&cache)).map_err(BuildError::Context)?;
     span.end();
-    Ok(Prepared { plan: Arc::new(plan), images, context, named, dockerfile: miette::NamedSource::new(name, text) })
+    let dockerfile = miette::NamedSource::new(name, text);
+    Ok(Prepared { plan: Arc::new(plan), images, context, named, imported, dockerfile })
 }
 
 fn read_dockerfile(input: &DockerfileInput) -> Result<(String, String), BuildError> {

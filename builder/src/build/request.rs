@@ -41,6 +41,10 @@ pub struct Request {
     /// Times in the image are set to this, and with `rewrite-timestamp` file times are held below
     /// it: seconds since 1970.
     pub source_date_epoch: Option<i64>,
+    /// `--cache-from`, as written.
+    pub cache_from: Vec<String>,
+    /// `--cache-to`, as written.
+    pub cache_to: Vec<String>,
     /// What is known of registries.
     pub registries: RegistryOptions,
 }

@@ -5,7 +5,7 @@ use super::prepare::Prepared;
 use super::waits::Waits;
 use super::{BuildError, Engine, Event, Progress, Request};
 use crate::execute::run::RunOptions;
-use crate::image::{self, Resolver};
+use crate::image::{self, ImportedCache, Resolver};
 use crate::plan::{self, Base, Dependency, Op, Plan, Step};
 use crate::schedule::{self, Dag, Limit, Turn};
 use crate::source::Context;
@@ -26,6 +26,7 @@ pub(super) struct Solver {
     pub(super) progress: Arc<dyn Progress>,
     pub(super) context: Context,
     pub(super) named: BTreeMap<String, Context>,
+    pub(super) imported: ImportedCache,
     pub(super) dockerfile: miette::NamedSource<String>,
     pub(super) no_cache: bool,
     pub(super) detailed: bool,
@@ -75,7 +76,7 @@ impl Solver {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
     ) -> Self {
-        let Prepared { plan, images, context, named, dockerfile } = prepared;
+        let Prepared { plan, images, context, named, imported, dockerfile } = prepared;
         let begin = |step: &Step| StepReport::new(if step.live { Outcome::Cancelled } else { Outcome::Pruned });
         Self {
             engine: engine.clone(),
@@ -83,6 +84,7 @@ impl Solver {
             progress,
             context,
             named,
+            imported,
             dockerfile,
             no_cache: request.no_cache,
             detailed: request.detailed,
@@ -170,12 +172,12 @@ impl Solver {
             Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {}
         }
         let place = self.place(step, key, &files);
-        if let Some(made) = self.look_up(place, probe)? {
+        if let Some(made) = self.look_up(place, key, probe)? {
             return Ok(below.with(made.key, Some(made), true));
         }
         let (files, known_as) = blocking(|| self.inside(step, &below, files, key, probe))?;
         let content_place = self.place(step, known_as, &files);
-        let found = if content_place == place { None } else { self.look_up(content_place, probe)? };
+        let found = if content_place == place { None } else { self.look_up(content_place, known_as, probe)? };
         let cached = found.is_some();
         let made = match found {
             Some(made) => made,

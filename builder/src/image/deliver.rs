@@ -1,9 +1,12 @@
 //! A finished build to all the places that `--output` names.
 
 use super::docker_load::load;
+use super::document::{Descriptor, media};
 use super::export::{Export, Exported, Format, export_directory, export_tar};
 use super::local::Images;
-use super::{Destination, Image, ImageError, Output, OutputKind, Platform, Reference, Registries, ensure_layers};
+use super::{
+    Destination, Image, ImageError, ImportedCache, Output, OutputKind, Platform, Reference, Registries, ensure_layers,
+};
 use crate::storage::Store;
 use buildscope_record::{Digest, Probe};
 use std::path::Path;
@@ -21,14 +24,15 @@ pub struct Delivery<'a> {
     pub epoch: Option<i64>,
     /// Through what images are pushed; none where nothing may go over the network.
     pub registries: Option<&'a Registries>,
+    /// Where layers may be that no step asked for.
+    pub cache: Option<&'a ImportedCache>,
 }
 
 impl Delivery<'_> {
     /// Writes one output. Where the output is no image, what is said of it is what the store's own copy would be.
     pub fn write(&self, output: &Output, probe: &Probe) -> Result<Exported, ImageError> {
-        for base in self.images.iter().filter_map(|image| image.base.as_deref()) {
-            // A build that only changes the configuration has not asked for its base's layers yet.
-            ensure_layers(self.store, base, probe)?;
+        if !matches!(output.kind, OutputKind::Image { push: true } | OutputKind::CacheOnly) {
+            self.fetch(probe)?;
         }
         let named = output.image.names.iter().map(|name| name.parse()).collect::<Result<Vec<Reference>, _>>()?;
         let names = [self.names, &named].concat();
@@ -68,14 +72,41 @@ impl Delivery<'_> {
             OutputKind::Image { push: true } => {
                 let registries =
                     self.registries.ok_or_else(|| ImageError::malformed("--output", "nothing is pushed offline"))?;
-                let exported = export(Format::Oci).to_registry(self.store, registries, probe)?;
-                let kept = self.keep()?;
-                let images = Images::of(self.store);
-                names.iter().try_for_each(|name| images.name(name, &kept.target))?;
-                Ok(exported)
+                // Nothing is kept here: what came from a registry need never have been fetched.
+                export(Format::Oci).to_registry(self.store, registries, self.cache, probe)
             }
-            OutputKind::CacheOnly => self.keep(),
+            OutputKind::CacheOnly => Ok(self.undelivered()),
         }
+    }
+
+    /// Brings in the layers that no step asked for: of a base image of which only the configuration changed, of a cache.
+    fn fetch(&self, probe: &Probe) -> Result<(), ImageError> {
+        for image in self.images {
+            if let Some(base) = image.base.as_deref() {
+                ensure_layers(self.store, base, probe)?;
+            }
+            if let Some(cache) = self.cache {
+                cache.ensure(self.store, layers(image), probe)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is said of images that go nowhere: their configurations are all there is.
+    fn undelivered(&self) -> Exported {
+        let config = |image: &Image| Descriptor::of(media::OCI_CONFIG, &image.config_bytes());
+        let configs: Vec<_> = self.images.iter().map(config).collect();
+        let target = configs.first().cloned().unwrap_or_else(|| Descriptor::of(media::OCI_CONFIG, b""));
+        Exported { target, manifests: Vec::new(), configs }
+    }
+
+    /// Keeps the images in the store under the names of `--tag`.
+    pub fn name(&self, probe: &Probe) -> Result<Exported, ImageError> {
+        self.fetch(probe)?;
+        let kept = self.keep()?;
+        let images = Images::of(self.store);
+        self.names.iter().try_for_each(|name| images.name(name, &kept.target))?;
+        Ok(kept)
     }
 
     /// Keeps the images in the store, uncompressed and with their own times.

@@ -61,6 +61,17 @@ impl LayoutImage {
         }
     }
 
+    /// What is meant, whatever it is: where its blobs are, and its descriptor.
+    pub(crate) fn root(&self, platform: &Platform) -> Result<(Arc<dyn Blobs>, Descriptor), ImageError> {
+        let layout = Layout::open(&self.path)?;
+        let bytes = layout.member("index.json", LARGEST_INDEX)?;
+        let bytes =
+            bytes.ok_or_else(|| ImageError::malformed(&layout.origin, "it has no index.json: it is no OCI layout"))?;
+        let index: Index = json(&layout.origin, "index.json", &bytes)?;
+        let root = self.choose(&layout, &index, platform)?;
+        Ok((Arc::new(layout), root))
+    }
+
     /// The entry of the index that is meant: by digest, by tag, else the only one or the one called `latest`.
     fn choose(&self, layout: &Layout, index: &Index, platform: &Platform) -> Result<Descriptor, ImageError> {
         let images: Vec<&Descriptor> = index.manifests.iter().filter(|entry| !entry.is_about()).collect();

@@ -6,6 +6,7 @@
 mod archive;
 mod assemble;
 mod base;
+mod cache;
 mod config;
 mod deliver;
 mod docker_load;
@@ -26,6 +27,7 @@ mod unpack;
 
 pub use assemble::{Image, Made, assemble};
 pub use base::{DebianBase, busybox_base};
+pub use cache::{CacheExport, CacheFrom, CacheMode, CacheRecord, CacheSpecError, CacheTo, ImportedCache, inline_cache};
 pub use config::*;
 pub use deliver::Delivery;
 pub use document::*;

@@ -23,18 +23,27 @@ const STREAMS: usize = 4;
 /// Makes sure that the store has all layers of the image, and gives them, lowest first. What it has already is not
 /// fetched again; what is missing is fetched and unpacked side by side.
 pub fn ensure_layers(store: &Store, image: &ResolvedImage, probe: &Probe) -> Result<Vec<Layer>, ImageError> {
+    ensure(store, &*image.blobs, &image.layers, probe)
+}
+
+/// The same for any layers of one origin.
+pub(crate) fn ensure(
+    store: &Store,
+    blobs: &dyn Blobs,
+    layers: &[ImageLayer],
+    probe: &Probe,
+) -> Result<Vec<Layer>, ImageError> {
     let have = |layer: &ImageLayer| store.layer(&layer.diff_id);
-    let known = image.layers.iter().map(have).collect::<Result<Option<Vec<_>>, _>>()?;
+    let known = layers.iter().map(have).collect::<Result<Option<Vec<_>>, _>>()?;
     if let Some(layers) = known {
         return Ok(layers);
     }
-    let remote = image.blobs.is_remote();
-    let span = probe.phase(if remote { Phase::Pull } else { Phase::Unpack });
-    span.detail(image.blobs.origin());
-    let missing: u64 = image.layers.iter().map(|layer| layer.descriptor.size).sum();
-    span.quantity(Quantity::BytesRead, missing);
+    let span = probe.phase(if blobs.is_remote() { Phase::Pull } else { Phase::Unpack });
+    span.detail(blobs.origin());
+    let missing = layers.iter().filter(|layer| !store.blobs().contains(&layer.diff_id));
+    span.quantity(Quantity::BytesRead, missing.map(|layer| layer.descriptor.size).sum());
     let inside = span.probe();
-    in_parallel(&image.layers, STREAMS, |layer| ensure_layer(store, &*image.blobs, layer, &inside))
+    in_parallel(layers, STREAMS, |layer| ensure_layer(store, blobs, layer, &inside))
 }
 
 fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Probe) -> Result<Layer, ImageError> {

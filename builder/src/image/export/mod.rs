@@ -4,13 +4,17 @@
 //! store holds is what an image needs, so by default an export is one copy within the kernel.
 
 mod clamp;
+mod compressed;
 mod destination;
 mod files;
 mod registry;
 mod sink;
 mod transform;
 
+pub(crate) use compressed::Compressed;
 pub use files::{export_directory, export_tar};
+pub(crate) use sink::{DirectorySink, Sink};
+pub(crate) use transform::Transform;
 
 use super::document::{Annotations, CREATED, Descriptor, Encoding, IMAGE_NAME, Index, Manifest, REF_NAME, media};
 use super::{Destination, Image, ImageError, ImageOptions, Platform, Reference};
@@ -19,11 +23,11 @@ use buildscope_record::{Digest, Phase, Probe, Quantity};
 use destination::Target;
 use rayon::prelude::*;
 use serde::Serialize;
-use sink::{DirectorySink, Region, Sink, TarSink};
+use sink::{Region, TarSink};
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
-use transform::{Transform, Written};
+use transform::Written;
 
 /// What is written around the images.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -30,6 +30,11 @@ impl Region {
     pub(crate) fn of(file: File) -> Self {
         Self { file: Arc::new(file), at: 0, path: None }
     }
+
+    /// Fills it from the beginning of a file.
+    pub(crate) fn take(&self, from: &File, size: u64) -> io::Result<()> {
+        super::transform::copy_range(from, 0, size, &self.file, self.at)
+    }
 }
 
 /// Takes blobs and the few named files around them.

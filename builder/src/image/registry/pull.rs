@@ -55,6 +55,31 @@ impl Registries {
         platform: &Platform,
         images: &Images,
     ) -> Result<ResolvedImage, ImageError> {
+        let (blobs, root) = self.root_from(host, reference, images)?;
+        let image = ResolvedImage::load(Arc::clone(&blobs) as Arc<dyn Blobs>, &root, platform)?;
+        let fetched = blobs.documents.values().map(Vec::as_slice);
+        for bytes in fetched.chain([&*image.manifest_bytes, &*image.config_bytes]) {
+            images.keep_document(bytes)?;
+        }
+        Ok(image)
+    }
+
+    /// What a reference names, whatever it is: where its blobs are, and its descriptor.
+    pub(crate) fn root(
+        &self,
+        reference: &Reference,
+        images: &Images,
+    ) -> Result<(Arc<dyn Blobs>, Descriptor), ImageError> {
+        let (blobs, root) = self.root_from(&reference.registry, reference, images)?;
+        Ok((blobs, root))
+    }
+
+    fn root_from(
+        &self,
+        host: &str,
+        reference: &Reference,
+        images: &Images,
+    ) -> Result<(Arc<Remote>, Descriptor), ImageError> {
         let origin = reference.to_string();
         let known = reference.digest.and_then(|digest| Some((digest, images.document(&digest)?)));
         let repository = self.repository(host, &reference.repository)?;
@@ -67,12 +92,7 @@ impl Registries {
                 root
             }
         };
-        let blobs = Arc::new(Remote { repository, origin, documents, images: images.clone() });
-        let image = ResolvedImage::load(Arc::clone(&blobs) as Arc<dyn Blobs>, &root, platform)?;
-        for bytes in blobs.documents.values().map(Vec::as_slice).chain([&*image.manifest_bytes, &*image.config_bytes]) {
-            images.keep_document(bytes)?;
-        }
-        Ok(image)
+        Ok((Arc::new(Remote { repository, origin, documents, images: images.clone() }), root))
     }
 }
 

@@ -41,6 +41,22 @@ pub(crate) enum Source {
 /// Makes a blob.
 type Make = dyn Fn() -> Result<File, ImageError> + Send + Sync;
 
+impl Source {
+    /// The bytes as a file; small ones are not meant to be asked for like this, but can be.
+    pub(crate) fn file(&self) -> Result<File, ImageError> {
+        match self {
+            Self::Made(make) => make(),
+            Self::Bytes(bytes) => {
+                let failed = |source| ImageError::Write { what: "a small blob".into(), source };
+                let name = rustix::fs::memfd_create("blob", rustix::fs::MemfdFlags::CLOEXEC).map_err(io::Error::from);
+                let file = File::from(name.map_err(failed)?);
+                file.write_all_at(bytes, 0).map_err(failed)?;
+                Ok(file)
+            }
+        }
+    }
+}
+
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
