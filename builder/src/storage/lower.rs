@@ -14,6 +14,15 @@ pub(crate) enum Marks {
     User,
 }
 
+impl Marks {
+    /// The kind that this process may write: root of a user namespace of its own may not write `trusted.` attributes.
+    pub(crate) fn here() -> Self {
+        let whole = std::fs::read_to_string("/proc/self/uid_map")
+            .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
+        if whole && rustix::process::geteuid().is_root() { Self::Trusted } else { Self::User }
+    }
+}
+
 /// What the top layer of `stack` adds and removes; directories come before what is in them.
 pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
     let Some(index) = stack.layers().last() else { return Vec::new() };

@@ -51,7 +51,42 @@ pub(crate) fn layer(stack: &Tree, to: &Path, marks: Marks) -> Result<Unpacked, S
     write(stack, lower::entries(stack, marks), to)
 }
 
-/// Writes entries into the empty directory `to`: directories come before what is in them.
+/// Puts the top layer of `stack` over the directory `to`, which looks like the stack without it.
+pub(crate) fn apply(stack: &Tree, to: &Path) -> Result<Unpacked, StorageError> {
+    const OPAQUE: &[u8] = b"trusted.overlay.opaque";
+    let mut entries = lower::entries(stack, Marks::Trusted);
+    let whiteout = EntryKind::CharDevice { major: 0, minor: 0 };
+    for (entry, _) in &mut entries {
+        let host = to.join(&entry.path);
+        let there = fs::symlink_metadata(&host);
+        let stays = entry.kind == EntryKind::Directory && there.as_ref().is_ok_and(fs::Metadata::is_dir);
+        let opaque = entry.xattrs.remove(OPAQUE).is_some();
+        match there {
+            _ if stays && opaque => {
+                for inner in fs::read_dir(&host).context("read", &host)? {
+                    remove(&inner.context("read", &host)?.path())?;
+                }
+            }
+            Ok(_) if !stays => remove(&host)?,
+            _ => {}
+        }
+        if stays {
+            // Attributes that the layer does not name are gone.
+            for name in attributes::read(&host)?.keys().filter(|name| !entry.xattrs.contains_key(*name)) {
+                let _ = rustix::fs::lremovexattr(&host, std::ffi::OsStr::from_bytes(name));
+            }
+        }
+    }
+    entries.retain(|(entry, _)| entry.kind != whiteout);
+    write(stack, entries, to)
+}
+
+fn remove(path: &Path) -> Result<(), StorageError> {
+    let directory = fs::symlink_metadata(path).context("stat", path)?.is_dir();
+    if directory { fs::remove_dir_all(path) } else { fs::remove_file(path) }.context("remove", path)
+}
+
+/// Writes entries into the directory `to`, where nothing but directories may be in their way.
 fn write(tree: &Tree, entries: Vec<(Entry, Content)>, to: &Path) -> Result<Unpacked, StorageError> {
     let mut directories = Vec::new();
     let mut others = Vec::with_capacity(entries.len());
@@ -69,7 +104,10 @@ fn write(tree: &Tree, entries: Vec<(Entry, Content)>, to: &Path) -> Result<Unpac
     directories.sort_by(|a, b| a.path.as_os_str().as_bytes().cmp(b.path.as_os_str().as_bytes()));
     for entry in directories.iter().filter(|entry| !entry.path.as_os_str().is_empty()) {
         let host = to.join(&entry.path);
-        fs::DirBuilder::new().mode(0o700).create(&host).context("create", host)?;
+        match fs::DirBuilder::new().mode(0o700).create(&host) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            created => created.context("create", host)?,
+        }
     }
     let next = AtomicUsize::new(0);
     let work = || -> Result<(), StorageError> {

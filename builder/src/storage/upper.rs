@@ -73,6 +73,10 @@ impl Upper {
             }
         }
         for name in names {
+            // fuse-overlayfs marks opaque directories with files, too, where aufs did.
+            if name.as_bytes().starts_with(b".wh..wh.") {
+                continue;
+            }
             let (inner, inner_host) = (below(path, name.as_bytes()), host.join(&name));
             let stat = rustix::fs::statat(rustix::fs::CWD, &inner_host, AtFlags::SYMLINK_NOFOLLOW)
                 .context("stat", &inner_host)?;

@@ -26,8 +26,8 @@ pub(crate) struct Erofs {
 
 impl Erofs {
     /// Tries a mount of the kind that steps will need.
-    pub(crate) fn probe(root: &Path, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
-        let overlay = Overlay::probe(root, scratch)?;
+    pub(crate) fn probe(root: &Path, memory: Option<u64>, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
+        let overlay = Overlay::probe(memory, scratch)?;
         let refuse = |error: StorageError| StorageError::Driver { driver: "erofs", reason: error.to_string() };
         let try_it = || {
             let (image, data, dir) = (scratch.path("probe"), scratch.path("probe"), scratch.path("probe"));

@@ -1,7 +1,9 @@
 //! Drivers: how a stack of layers becomes a file system for a step, and what it is read from afterwards.
 
+mod btrfs;
 mod copy;
 mod erofs;
+mod fuse;
 mod overlay;
 
 use super::change::Changes;
@@ -40,20 +42,30 @@ pub(crate) fn choose(
     scratch: &Arc<Scratch>,
 ) -> Result<(Box<dyn Driver>, String), StorageError> {
     let asked = || "it was asked for".to_owned();
-    let erofs = || Ok::<_, StorageError>(Box::new(erofs::Erofs::probe(root, scratch)?) as Box<dyn Driver>);
-    let overlay = || Ok::<_, StorageError>(Box::new(overlay::Overlay::probe(root, scratch)?) as Box<dyn Driver>);
+    let erofs =
+        || Ok::<_, StorageError>(Box::new(erofs::Erofs::probe(root, options.memory, scratch)?) as Box<dyn Driver>);
+    let overlay =
+        || Ok::<_, StorageError>(Box::new(overlay::Overlay::probe(options.memory, scratch)?) as Box<dyn Driver>);
     match options.driver {
         DriverChoice::Copy => Ok((Box::new(copy::Copy), asked())),
         DriverChoice::Overlay => Ok((overlay()?, asked())),
         DriverChoice::Erofs => Ok((erofs()?, asked())),
-        DriverChoice::Auto | DriverChoice::FuseOverlayfs | DriverChoice::Btrfs => {
+        DriverChoice::FuseOverlayfs => Ok((Box::new(fuse::Fuse::probe(scratch)?), asked())),
+        DriverChoice::Btrfs => Ok((Box::new(btrfs::Btrfs::probe(root, scratch)?), asked())),
+        DriverChoice::Auto => {
             let erofs = match erofs() {
                 Ok(driver) => return Ok((driver, "layers can be mounted as they are, nothing is unpacked".to_owned())),
                 Err(error) => error,
             };
-            match overlay() {
-                Ok(driver) => Ok((driver, format!("overlayfs works here, and erofs does not ({erofs})"))),
-                Err(overlay) => Ok((Box::new(copy::Copy), format!("full copies work anywhere ({erofs}; {overlay})"))),
+            let overlay = match overlay() {
+                Ok(driver) => return Ok((driver, format!("overlayfs works here; not the better erofs: {erofs}"))),
+                Err(error) => error,
+            };
+            match fuse::Fuse::probe(scratch) {
+                Ok(driver) => Ok((Box::new(driver), format!("it works here; not the faster overlayfs: {overlay}"))),
+                Err(fuse) => {
+                    Ok((Box::new(copy::Copy), format!("full copies work anywhere; nothing better: {overlay}; {fuse}")))
+                }
             }
         }
     }

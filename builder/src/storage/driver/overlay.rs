@@ -15,7 +15,7 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen,
 };
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Overlay {
     pub(crate) marks: Marks,
+    /// Bytes of memory that the changes of a step may take; none keeps them on the disk.
+    pub(crate) memory: Option<u64>,
 }
 
 impl Overlay {
     /// Tries a mount of the kind that steps will need.
-    pub(crate) fn probe(_root: &Path, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
-        let marks =
-            if rustix::process::geteuid().is_root() && !in_user_namespace() { Marks::Trusted } else { Marks::User };
-        let overlay = Self { marks };
+    pub(crate) fn probe(memory: Option<u64>, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
+        let overlay = Self { marks: Marks::here(), memory };
         let dir = scratch.path("probe");
         let lower = dir.join("lower");
         fs::create_dir_all(&lower).context("create", &lower)?;
@@ -41,14 +41,6 @@ impl Overlay {
             Err(error) => Err(StorageError::Driver { driver: "overlay", reason: error.to_string() }),
         }
     }
-}
-
-/// Whether this process's root is not the machine's: then `trusted.` attributes are out of reach.
-fn in_user_namespace() -> bool {
-    fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| {
-        let mut words = map.split_whitespace();
-        (words.next(), words.next(), words.next()) != (Some("0"), Some("0"), Some("4294967295"))
-    })
 }
 
 impl Driver for Overlay {
@@ -77,7 +69,7 @@ pub(crate) fn key(tree: &Tree) -> Option<Digest> {
 }
 
 /// The unpacked directory of the top layer of a stack, made if it is missing.
-fn lower(store: &Store, stack: &[Digest], marks: Marks, probe: &Probe) -> Result<PathBuf, StorageError> {
+pub(crate) fn lower(store: &Store, stack: &[Digest], marks: Marks, probe: &Probe) -> Result<PathBuf, StorageError> {
     let tree = store.tree(stack)?;
     let Some(key) = key(&tree) else { return Ok(PathBuf::new()) };
     let path = store.root().join("lowers").join(key.hex());
@@ -123,6 +115,8 @@ pub(crate) struct Stack {
     dir: PathBuf,
     lowers: Vec<Lower>,
     scratch: Arc<Scratch>,
+    /// The memory that the upper is in, if it is not on the disk.
+    memory: Option<OwnedFd>,
 }
 
 impl Stack {
@@ -161,7 +155,8 @@ impl Stack {
         lowers: Vec<Lower>,
         scratch: Arc<Scratch>,
     ) -> Result<Self, StorageError> {
-        let stack = Self { overlay, dir, lowers, scratch };
+        let memory = overlay.memory.map(tmpfs).transpose()?;
+        let stack = Self { overlay, dir, lowers, scratch, memory };
         for path in [stack.upper(), stack.work()] {
             fs::create_dir(&path).context("create", path)?;
         }
@@ -169,12 +164,37 @@ impl Stack {
     }
 
     pub(crate) fn upper(&self) -> PathBuf {
-        self.dir.join("upper")
+        self.place().join("upper")
     }
 
-    fn work(&self) -> PathBuf {
-        self.dir.join("work")
+    pub(crate) fn work(&self) -> PathBuf {
+        self.place().join("work")
     }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn lowers(&self) -> &[Lower] {
+        &self.lowers
+    }
+
+    /// Where the upper is: a mount that is attached nowhere is reached through its descriptor.
+    fn place(&self) -> PathBuf {
+        match &self.memory {
+            Some(memory) => format!("/proc/self/fd/{}", memory.as_raw_fd()).into(),
+            None => self.dir.clone(),
+        }
+    }
+}
+
+/// A file system in memory of at most that many bytes, attached nowhere.
+fn tmpfs(size: u64) -> Result<OwnedFd, StorageError> {
+    let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).context("open", "tmpfs")?;
+    fsconfig_set_string(&fs, "size", size.to_string()).context("configure tmpfs", "size")?;
+    fsconfig_set_string(&fs, "mode", "700").context("configure tmpfs", "mode")?;
+    fsconfig_create(&fs).context("mount", "tmpfs")?;
+    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).context("mount", "tmpfs")
 }
 
 impl Drop for Stack {

@@ -1,6 +1,6 @@
 //! The same step under each driver gives the same layer.
 
-use super::{directory, file, layer, store};
+use super::{Fixture, directory, file, layer, store};
 use crate::storage::{Content, DriverChoice, Entry, EntryKind, Snapshot, Store};
 use buildscope_record::{Digest, Probe};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
@@ -8,7 +8,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-const DRIVERS: [DriverChoice; 3] = [DriverChoice::Copy, DriverChoice::Overlay, DriverChoice::Erofs];
+const DRIVERS: [DriverChoice; 5] =
+    [DriverChoice::Copy, DriverChoice::Overlay, DriverChoice::Erofs, DriverChoice::FuseOverlayfs, DriverChoice::Btrfs];
+
+/// A store for the driver: on a file system of its own where it needs one.
+fn store_for(driver: DriverChoice) -> Fixture {
+    if driver == DriverChoice::Btrfs { super::store_on(driver, "btrfs", 256 << 20) } else { super::store(driver) }
+}
 
 /// Attaches a snapshot, lets `step` work in it, and commits.
 fn run(store: &Store, layers: &[Digest], step: &dyn Fn(&Path)) -> Digest {
@@ -69,6 +75,11 @@ fn stamp_all(root: &Path) {
     }
 }
 
+/// As `mv` does it: fuse-overlayfs, like overlayfs without `redirect_dir`, has directories of lower layers copied.
+fn rename(from: std::path::PathBuf, to: std::path::PathBuf) {
+    assert!(std::process::Command::new("mv").arg("-T").args([from, to]).status().unwrap().success());
+}
+
 type Step = (&'static str, fn(&Path), &'static [&'static str]);
 
 /// Each step with the paths that its layer must have, from the canonical rule.
@@ -89,8 +100,8 @@ const STEPS: &[Step] = &[
     (
         "moved away and back",
         |r| {
-            fs::rename(r.join("top"), r.join("t2")).unwrap();
-            fs::rename(r.join("t2"), r.join("top")).unwrap();
+            rename(r.join("top"), r.join("t2"));
+            rename(r.join("t2"), r.join("top"));
         },
         &[],
     ),
@@ -121,15 +132,15 @@ const STEPS: &[Step] = &[
     ),
     (
         "moved directory",
-        |r| fs::rename(r.join("d"), r.join("moved")).unwrap(),
+        |r| rename(r.join("d"), r.join("moved")),
         &[".wh.d", "moved/", "moved/one", "moved/sub/", "moved/sub/deep", "moved/two", "moved/x", "moved/y"],
     ),
     (
         "exchanged directories",
         |r| {
-            fs::rename(r.join("d"), r.join("t")).unwrap();
-            fs::rename(r.join("e"), r.join("d")).unwrap();
-            fs::rename(r.join("t"), r.join("e")).unwrap();
+            rename(r.join("d"), r.join("t"));
+            rename(r.join("e"), r.join("d"));
+            rename(r.join("t"), r.join("e"));
         },
         &[
             "d/",
@@ -159,7 +170,7 @@ const STEPS: &[Step] = &[
         "owner and name",
         |r| {
             std::os::unix::fs::chown(r.join("top"), Some(7), None).unwrap();
-            fs::rename(r.join("top"), r.join("d/renamed")).unwrap();
+            rename(r.join("top"), r.join("d/renamed"));
         },
         &[".wh.top", "d/", "d/renamed"],
     ),
@@ -234,7 +245,7 @@ fn each_driver_makes_the_same_layer_of_each_step() {
         return;
     }
     let drivers = DRIVERS;
-    let stores: Vec<_> = drivers.iter().map(|&driver| store(driver)).collect();
+    let stores: Vec<_> = drivers.iter().map(|&driver| store_for(driver)).collect();
     for (name, step, expected) in STEPS {
         let mut first = None;
         for (fixture, driver) in stores.iter().zip(drivers) {
@@ -325,7 +336,7 @@ fn each_driver_shows_the_tree() {
         return;
     }
     for driver in DRIVERS {
-        let fixture = store(driver);
+        let fixture = store_for(driver);
         let stack = zoo(&fixture.store);
         let tree = fixture.store.tree(&stack).unwrap();
         let made = run(&fixture.store, &stack, &|root| {
@@ -378,7 +389,7 @@ fn more_than_a_hundred_layers() {
         return;
     }
     for driver in DRIVERS {
-        let fixture = store(driver);
+        let fixture = store_for(driver);
         let layers: Vec<Digest> =
             (0..150).map(|n| layer(&fixture.store, [file(&format!("f{n}"), "x")]).diff_id).collect();
         let made = run(&fixture.store, &layers, &|root| {
@@ -387,4 +398,27 @@ fn more_than_a_hundred_layers() {
         });
         assert_eq!(members(&fixture.store, &made), [".wh.f0"]);
     }
+}
+
+#[test]
+fn changes_in_memory_make_the_same_layer() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let disk = store(DriverChoice::Overlay);
+    let dir = tempfile::tempdir().unwrap();
+    let options =
+        crate::storage::StoreOptions { driver: DriverChoice::Overlay, memory: Some(8 << 20), ..Default::default() };
+    let memory = Store::open(dir.path(), options).unwrap();
+    let step = |root: &Path| {
+        fs::write(root.join("d/new"), "n").unwrap();
+        fs::remove_file(root.join("top")).unwrap();
+        stamp_all(root);
+    };
+    assert_eq!(run(&disk.store, &base(&disk.store), &step), run(&memory, &base(&memory), &step));
+    let full = run(&memory, &base(&memory), &|root| {
+        assert!(fs::write(root.join("big"), vec![1; 9 << 20]).is_err(), "the budget is kept");
+        fs::remove_file(root.join("big")).unwrap();
+    });
+    assert_eq!(members(&memory, &full), [""; 0]);
 }

@@ -1,6 +1,7 @@
 //! The store from outside: what goes in comes out, whatever the driver.
 
 mod drivers;
+mod durability;
 
 use super::*;
 use buildscope_record::{Digest, Probe};
@@ -10,13 +11,41 @@ use std::sync::Arc;
 /// A store in a directory of its own.
 pub(super) struct Fixture {
     pub(super) store: Store,
+    // In this order: what is mounted goes first.
+    _mount: Option<Mounted>,
     _dir: tempfile::TempDir,
+}
+
+/// A file system in a file, for as long as this lives.
+pub(super) struct Mounted(std::path::PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
+/// A store on a file system of that type and size of its own.
+pub(super) fn store_on(driver: DriverChoice, kind: &str, size: u64) -> Fixture {
+    let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
+        let output = std::process::Command::new(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{program}: {output:?}");
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (image, at) = (dir.path().join("image"), dir.path().join("mnt"));
+    std::fs::File::create(&image).unwrap().set_len(size).unwrap();
+    std::fs::create_dir(&at).unwrap();
+    run(&format!("mkfs.{kind}"), &["-q".as_ref(), image.as_os_str()]);
+    run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_os_str(), at.as_os_str()]);
+    let mount = Some(Mounted(at.clone()));
+    let store = Store::open(&at, StoreOptions { driver, ..StoreOptions::default() }).unwrap();
+    Fixture { store, _mount: mount, _dir: dir }
 }
 
 pub(super) fn store(driver: DriverChoice) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), StoreOptions { driver, ..StoreOptions::default() }).unwrap();
-    Fixture { store, _dir: dir }
+    Fixture { store, _mount: None, _dir: dir }
 }
 
 pub(super) fn file(path: &str, content: &str) -> (Entry, Content) {
