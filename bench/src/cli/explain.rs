@@ -1,8 +1,9 @@
 //! `buildscope explain`.
 
-use super::Failure;
+use super::{Failure, Root, otlp};
 use buildscope_record::Record;
-use buildscope_reports::{explain, explain_with, import, render};
+use buildscope_reports::compare::slower;
+use buildscope_reports::{Explanation, explain, explain_with, import, render};
 use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::fs;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// A build record, or another builder's log or trace: anything that `import` reads
+    /// A build record, another builder's log or trace (anything that `import` reads), or a context, which is then built
     record: PathBuf,
     /// How it is said
     #[arg(long, value_enum, default_value_t)]
@@ -24,15 +25,22 @@ pub struct Arguments {
     /// Say why steps missed the cache: against these earlier records of the build, oldest first
     #[arg(long, value_name = "RECORD", num_args = 1..)]
     why_miss: Vec<PathBuf>,
+    /// Also send the build as spans to an OpenTelemetry collector (OTLP/HTTP)
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
     /// Also write the timeline (Chrome trace JSON, for Perfetto)
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    #[command(flatten)]
+    root: Root,
 }
 
 const EXAMPLES: &str = "Examples:
   buildscope build --record build.json . && buildscope explain build.json
   buildscope explain build.json --format json -o explanation.json
   buildscope explain build.json --format html -o build.html
+  buildscope explain .                                    builds it twice: serial and parallel
+  buildscope explain build.json --why-miss earlier.json
   buildscope explain build.rawjson                        (of docker buildx build --progress rawjson)
   buildscope explain build.json --trace timeline.json     (open it in https://ui.perfetto.dev)";
 
@@ -50,14 +58,25 @@ enum Format {
 
 /// Explains a record.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let record = read(&arguments.record)?;
+    let mut verdict = String::new();
+    let record = if arguments.record.is_dir() {
+        let built = build(&arguments.record, &arguments.root)?;
+        verdict = slower(&built).map(|sentence| sentence + "\n\n").unwrap_or_default();
+        let [_, record] = built;
+        record
+    } else {
+        read(&arguments.record)?
+    };
     let earlier = arguments.why_miss.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let explanation = explain_with(&record, &earlier);
     if let Some(path) = &arguments.trace {
         write_timeline(path, &record)?;
     }
+    if let Some(url) = &arguments.otlp {
+        send(url, &record, &explanation)?;
+    }
     let text = match arguments.format {
-        Format::Text => render::text(&explanation, style(arguments.output.is_none())),
+        Format::Text => verdict + &render::text(&explanation, style(arguments.output.is_none())),
         Format::Json => render::json(&explanation).map_err(Failure::internal)?,
         Format::Html => render::html(&record, &explanation),
     };
@@ -74,16 +93,41 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Reads a record, ours or made from another builder's file; what is neither is a fault of the question.
 pub(super) fn read(path: &Path) -> Result<Record, Failure> {
-    if path.is_dir() {
-        return Err(Failure::usage(miette!(
-            "{} is a directory: explaining a context needs a build of it; give its --record",
-            path.display()
-        )));
-    }
     let bytes =
         fs::read(path).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)?;
     let record = import::import(&bytes).into_diagnostic();
     record.wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
+}
+
+/// Sends a build's spans. Of a build that does not say when it began, the end is now.
+fn send(url: &str, record: &Record, explanation: &Explanation) -> Result<(), Failure> {
+    let known = record.started.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let now = || jiff::Timestamp::now().as_nanosecond() - i128::from(record.wall.0);
+    let began = known.map_or_else(now, |started| started.as_nanosecond());
+    let document = render::otlp(record, explanation, u64::try_from(began).unwrap_or(0));
+    otlp::post(url, &serde_json::to_vec(&document).map_err(Failure::internal)?)
+}
+
+/// Builds a context cold under two policies and gives the records: serial, then instructions.
+///
+/// Each build is a process of its own: what starts its steps must be made before a process has threads.
+fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
+    let program = std::env::current_exe().map_err(Failure::internal)?;
+    let folder = tempfile::tempdir().map_err(Failure::internal)?;
+    let one = |policy: &str| {
+        let path = folder.path().join(policy);
+        eprintln!("building {} with --policy {policy} --no-cache", context.display());
+        let mut command = std::process::Command::new(&program);
+        command.args(["build", "--no-cache", "--progress", "quiet", "--policy", policy, "--record"]).arg(&path);
+        command.arg("--root").arg(root.resolve()?).arg(context).stdout(std::process::Stdio::null());
+        let status = command.status().map_err(Failure::internal)?;
+        // A failed build is explained too: its record says where it failed.
+        match path.exists() {
+            true => read(&path),
+            false => Err(Failure::failed(miette!("the build ended with {status} and left no record"))),
+        }
+    };
+    Ok([one("serial")?, one("instructions")?])
 }
 
 /// Writes a record's timeline.

@@ -15,6 +15,7 @@ mod failure;
 pub mod history;
 pub mod import;
 mod observe;
+mod otlp;
 mod profile;
 mod progress;
 pub mod report;

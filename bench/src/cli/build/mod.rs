@@ -57,7 +57,8 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     });
     if records {
         let host = build::host(engine.store.root());
-        let record = build::record(&outcome, collector, host, described(&options, &engine));
+        let mut record = build::record(&outcome, collector, host, described(&options, &engine));
+        record.started = jiff::Timestamp::now().checked_sub(began.elapsed()).ok().map(|started| started.to_string());
         write_record(&options, &record)?;
     }
     if let Some(profile) = profile {
