@@ -53,7 +53,7 @@ impl Solver {
         let blobs = self.engine.store.blobs();
         let origin = self.origin(&op.from, probe)?;
         let select = || {
-            let mut selection = Selection::of(op, &origin, blobs, probe)?;
+            let mut selection = Selection::of(op, &origin, &self.engine.store, probe)?;
             let digest = selection.digest(op, blobs, probe)?;
             let times = selection.times();
             Ok(Files { selection: Some(selection), digest: Some(digest), times: Some(times) })
@@ -94,8 +94,7 @@ impl Solver {
             Some(selection) => selection,
             None => {
                 let origin = self.origin(&op.from, probe)?;
-                Selection::of(op, &origin, self.engine.store.blobs(), probe)
-                    .map_err(|error| self.failed(step, &error))?
+                Selection::of(op, &origin, &self.engine.store, probe).map_err(|error| self.failed(step, &error))?
             }
         };
         copy::copy(op, &selection, &below.layers, image::now(), &self.engine.store, probe)

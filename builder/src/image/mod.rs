@@ -38,6 +38,7 @@ pub use local::{Images, Named};
 pub use output::{Destination, ImageOptions, Output, OutputError, OutputKind, csv_fields};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};
+pub(crate) use registry::web_agent;
 pub use registry::{Credentials, Registries, RegistryOptions};
 pub use resolve::{NamedImage, Resolver};
 pub use resolved::{Blobs, ImageLayer, ResolvedImage};

@@ -1,19 +1,23 @@
-//! What comes in: the build context, named contexts.
+//! What comes in: the build context, named contexts, files from the web, trees of git repositories.
 //!
-//! *Takes* a directory and its ignore patterns. *Gives* a tree of entries, scanned as far as
-//! someone looks, with content digests that are remembered from build to build. *Must never know*
-//! which instruction wants it, nor follow a link out of the directory.
+//! *Takes* a directory and its ignore patterns, or an address. *Gives* a tree of entries, scanned as far as
+//! someone looks, with content digests that are remembered from build to build; a blob; a directory.
+//! *Must never know* which instruction wants it, nor follow a link out of a directory.
 
 mod context;
 mod error;
+mod git;
 mod hash;
+mod http;
 mod node;
 mod scan;
 mod stat_cache;
 
 pub use context::Context;
 pub use error::SourceError;
+pub use git::{Checkout, GitAddress};
 pub use hash::Facts;
+pub use http::{Download, download, file_name};
 pub use node::{Node, NodeKind};
 pub use scan::Verdict;
 pub use stat_cache::Identity;

@@ -93,14 +93,9 @@ pub enum CopyError {
         /// What it is.
         found: String,
     },
-    /// A remote source that could not be fetched.
-    #[error("cannot fetch `{url}`: {reason}")]
-    Fetch {
-        /// The URL.
-        url: String,
-        /// Why not.
-        reason: String,
-    },
+    /// A URL that ends without the name of a file.
+    #[error("`{0}` names no file: write the file's name at the end of the destination")]
+    Nameless(String),
     /// Something that is copied cannot be read.
     #[error("cannot read what is copied: {source}")]
     Read {

@@ -15,6 +15,7 @@ mod mode;
 mod origin;
 mod owner;
 mod place;
+mod remote;
 mod select;
 mod target;
 mod walk;

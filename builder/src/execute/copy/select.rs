@@ -2,11 +2,12 @@
 
 use super::CopyError;
 use super::origin::{Data, Found, Inode, Origin, relative};
+use super::remote;
 use super::walk::{base_name, bytes, clean};
 use crate::dockerfile::{Glob, Ignore};
 use crate::plan;
-use crate::source::{Identity, Memory, Node};
-use crate::storage::{BlobStore, Content, Entry, EntryKind};
+use crate::source::{Checkout, Identity, Memory, Node};
+use crate::storage::{BlobStore, Content, Entry, EntryKind, Store};
 use buildscope_record::{Digest, Phase, Probe};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -22,6 +23,8 @@ pub struct Selection {
     pub(super) groups: Vec<Group>,
     /// What is remembered of the files of the context that it is from.
     pub(super) memory: Option<Arc<Memory>>,
+    /// Trees that files lie in until they are copied.
+    _checkouts: Vec<Checkout>,
 }
 
 /// What one source, or one match of its pattern, gives.
@@ -65,16 +68,24 @@ impl Selection {
     ///
     /// # Errors
     /// A source without wildcards that is not there; a malformed pattern; what cannot be read or fetched.
-    pub fn of(op: &plan::Copy, origin: &Origin<'_>, blobs: &BlobStore, probe: &Probe) -> Result<Self, CopyError> {
+    pub fn of(op: &plan::Copy, origin: &Origin<'_>, store: &Store, probe: &Probe) -> Result<Self, CopyError> {
         let exclude = ignore(&op.exclude)?;
         let mut finder = Finder { op, origin, exclude, probe, groups: Vec::new(), unread: Vec::new() };
+        let mut checkouts = Vec::new();
         for source in &op.sources {
-            match op.parents {
-                true => finder.with_parents(source)?,
-                false => finder.plain(source)?,
+            if op.add && plan::is_git(source) {
+                let (group, checkout) = remote::repository(op, source, store, probe)?;
+                finder.groups.extend(group);
+                checkouts.push(checkout);
+            } else if op.add && plan::is_url(source) {
+                finder.groups.push(remote::file(op, source, store, probe)?);
+            } else if op.parents {
+                finder.with_parents(source)?;
+            } else {
+                finder.plain(source)?;
             }
         }
-        finder.learn(blobs)?;
+        finder.learn(store.blobs())?;
         let mut groups = finder.groups;
         for (name, text) in &op.inline {
             let content = Content::Bytes(Arc::from(text.as_bytes()));
@@ -87,7 +98,7 @@ impl Selection {
             Origin::Context(context) => Some(Arc::clone(context.memory())),
             _ => None,
         };
-        let selection = Self { groups, memory };
+        let selection = Self { groups, memory, _checkouts: checkouts };
         selection.check(op)?;
         Ok(selection)
     }

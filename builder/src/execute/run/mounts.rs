@@ -211,7 +211,7 @@ fn layers<'o>(
         MountOrigin::Layers(layers) => Ok((layers, path)),
         MountOrigin::Context(context) => {
             let op = bind_as_copy(from, source);
-            let selection = Selection::of(&op, &Origin::Context(context), runner.store.blobs(), probe)?;
+            let selection = Selection::of(&op, &Origin::Context(context), runner.store, probe)?;
             let layer = copy::copy(&op, &selection, &[], Timestamp::default(), runner.store, probe)?;
             Ok((vec![layer.diff_id], path))
         }

@@ -385,6 +385,11 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Speaks HTTP to a host that is no registry.
+pub(crate) fn web_agent(host: &str) -> Result<Agent, ImageError> {
+    agent(host, &RegistryOptions::default(), false)
+}
+
 fn agent(host: &str, options: &RegistryOptions, insecure: bool) -> Result<Agent, ImageError> {
     let mut files = options.authorities.clone();
     files.extend(authorities_of(Path::new("/etc/docker/certs.d").join(host).as_path()));

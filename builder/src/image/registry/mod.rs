@@ -11,5 +11,6 @@ mod pull;
 mod push;
 
 pub use auth::Credentials;
+pub(crate) use client::web_agent;
 pub use client::{Registries, RegistryOptions};
 pub(crate) use push::{Cargo, Source};

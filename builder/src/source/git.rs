@@ -1,0 +1,173 @@
+//! Trees of git repositories, checked out by `git` itself: it knows the user's keys and proxies.
+
+use super::SourceError;
+use buildscope_record::{Phase, Probe};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A repository, what of it, and where in that: `https://host/a.git#branch:dir`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GitAddress {
+    /// Where the repository is.
+    pub remote: String,
+    /// A branch, tag or commit; none is the remote's HEAD.
+    pub reference: Option<String>,
+    /// A directory of the tree; none is all.
+    pub directory: Option<String>,
+}
+
+/// A tree in a temporary directory that ends with it.
+#[derive(Debug)]
+pub struct Checkout {
+    dir: PathBuf,
+    /// The directory that was asked for.
+    pub tree: PathBuf,
+    /// The commit, in hexadecimal.
+    pub commit: String,
+    /// When it was made: seconds since 1970.
+    pub time: i64,
+}
+
+impl GitAddress {
+    /// Takes an address apart, in both of its forms: `#reference:directory`, and `?ref=...&subdir=...`.
+    pub fn parse(text: &str) -> Self {
+        let (text, fragment) = text.split_once('#').map_or((text, None), |(text, fragment)| (text, Some(fragment)));
+        let (remote, query) = text.split_once('?').map_or((text, None), |(remote, query)| (remote, Some(query)));
+        let mut address = Self { remote: remote.to_owned(), ..Self::default() };
+        for (name, value) in query.iter().flat_map(|query| query.split('&')).filter_map(|pair| pair.split_once('=')) {
+            match name {
+                "ref" | "branch" | "tag" | "commit" => address.reference = Some(value.to_owned()),
+                "subdir" => address.directory = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        if let Some(fragment) = fragment {
+            let (reference, directory) = fragment.split_once(':').unwrap_or((fragment, ""));
+            address.reference = Some(reference.to_owned()).filter(|text| !text.is_empty()).or(address.reference);
+            address.directory = Some(directory.to_owned()).filter(|text| !text.is_empty()).or(address.directory);
+        }
+        address
+    }
+
+    /// Checks the tree out into `dir`, which must not exist; submodules too.
+    ///
+    /// # Errors
+    /// No `git`, no such reference or directory, and whatever git says.
+    pub fn check_out(&self, dir: PathBuf, probe: &Probe) -> Result<Checkout, SourceError> {
+        let span = probe.phase(Phase::Fetch);
+        span.detail(&self.remote);
+        let fail = |reason: String| SourceError::fetch(&self.remote, reason);
+        let mut checkout = Checkout { tree: dir.clone(), dir, commit: String::new(), time: 0 };
+        fs::create_dir_all(&checkout.dir).map_err(|error| SourceError::io("create", &checkout.dir, error))?;
+        let git = |arguments: &[&str]| git(&checkout.dir, arguments).map_err(fail);
+        let reference = self.reference.as_deref().unwrap_or("HEAD");
+        if reference.starts_with('-') || self.remote.starts_with('-') {
+            return Err(fail(format!("`{reference}` is no reference")));
+        }
+        git(&["init", "--quiet"])?;
+        git(&["remote", "add", "origin", &self.remote])?;
+        // Not every server gives a commit by its name: then all is fetched, and looked for in that.
+        if git(&["fetch", "--quiet", "--depth=1", "--no-tags", "origin", reference]).is_ok() {
+            git(&["checkout", "--quiet", "FETCH_HEAD"])?;
+        } else {
+            git(&["fetch", "--quiet", "--tags", "origin"])?;
+            git(&["checkout", "--quiet", reference])?;
+        }
+        if checkout.dir.join(".gitmodules").exists() {
+            git(&["submodule", "--quiet", "update", "--init", "--recursive", "--depth=1"])?;
+        }
+        let commit = git(&["rev-parse", "HEAD"])?;
+        let time = git(&["log", "-1", "--format=%ct"])?;
+        checkout.commit = commit.trim().to_owned();
+        checkout.time = time.trim().parse().unwrap_or_default();
+        if let Some(directory) = &self.directory {
+            let inside = |path: &Path| path.starts_with(&checkout.dir);
+            let tree = checkout.dir.join(directory.trim_start_matches('/')).canonicalize().ok();
+            let root = checkout.dir.canonicalize().map_err(|error| SourceError::io("find", &checkout.dir, error))?;
+            let tree = tree.filter(|tree| tree.is_dir() && (inside(tree) || tree.starts_with(&root)));
+            checkout.tree = tree.ok_or_else(|| fail(format!("it has no directory `{directory}`")))?;
+        }
+        Ok(checkout)
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        // What is left lies in the store's scratch directory, which the next process empties.
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Runs git and gives its output, or what it complained of.
+fn git(dir: &Path, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(dir)
+        // Nobody is there to be asked for a password, and no variable of ours may lead it to another repository.
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_WORK_TREE")
+        .env_remove("GIT_INDEX_FILE")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("git cannot be run: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(complaint.trim().lines().last().unwrap_or("git failed").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let parse = |text: &str| {
+            let GitAddress { remote, reference, directory } = GitAddress::parse(text);
+            (remote, reference.unwrap_or_default(), directory.unwrap_or_default())
+        };
+        let of = |a: &str, b: &str, c: &str| (a.to_owned(), b.to_owned(), c.to_owned());
+        assert_eq!(parse("https://h/a.git"), of("https://h/a.git", "", ""));
+        assert_eq!(parse("git@h:a/b.git#v1:sub/dir"), of("git@h:a/b.git", "v1", "sub/dir"));
+        assert_eq!(parse("https://h/a.git#:sub"), of("https://h/a.git", "", "sub"));
+        assert_eq!(parse("https://h/a.git?tag=v2&subdir=x"), of("https://h/a.git", "v2", "x"));
+    }
+
+    #[test]
+    fn a_tree_is_checked_out_by_branch_tag_and_commit() {
+        let dir = tempfile::tempdir().unwrap();
+        let origin = dir.path().join("origin");
+        fs::create_dir_all(origin.join("sub")).unwrap();
+        let run = |arguments: &[&str]| git(&origin, arguments).unwrap();
+        run(&["init", "--quiet", "--initial-branch=main"]);
+        fs::write(origin.join("sub/f"), "one").unwrap();
+        run(&["add", "."]);
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@b"];
+        run(&[&identity[..], &["commit", "--quiet", "-m", "1"]].concat());
+        run(&["tag", "v1"]);
+        fs::write(origin.join("sub/f"), "two").unwrap();
+        run(&[&identity[..], &["commit", "--quiet", "-am", "2"]].concat());
+        let first = run(&["rev-parse", "v1"]).trim().to_owned();
+        let read = |reference: Option<&str>, directory: Option<&str>| {
+            let remote = origin.to_str().unwrap().to_owned();
+            let address =
+                GitAddress { remote, reference: reference.map(Into::into), directory: directory.map(Into::into) };
+            let checkout = address.check_out(dir.path().join("out"), &Probe::disabled())?;
+            assert!(checkout.time > 1_600_000_000 && checkout.commit.len() == 40);
+            Ok::<_, SourceError>(
+                fs::read_to_string(checkout.tree.join(if directory.is_some() { "f" } else { "sub/f" })).unwrap(),
+            )
+        };
+        assert_eq!(read(None, None).unwrap(), "two");
+        assert_eq!(read(Some("main"), Some("sub")).unwrap(), "two");
+        assert_eq!(read(Some("v1"), Some("/sub")).unwrap(), "one");
+        assert_eq!(read(Some(&first), None).unwrap(), "one");
+        assert!(read(Some("no-such"), None).is_err());
+        assert!(read(None, Some("../..")).is_err());
+        assert!(read(Some("--upload-pack=x"), None).is_err());
+        assert!(!dir.path().join("out").exists());
+    }
+}
