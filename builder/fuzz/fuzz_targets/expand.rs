@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 fuzz_target!(|input: (&str, &str, bool)| {
     let (word, value, backtick) = input;
-    if word.len() > 4096 || value.len() > 4096 {
+    if word.len() > 1024 || value.len() > 256 {
         return;
     }
     let variables = BTreeMap::from([("A", value.to_owned()), ("B", String::new())]);

@@ -225,7 +225,8 @@ fn node(line: &Logical<'_>, from: usize, escape: char) -> Result<Node, Diagnosti
             let command = json_or(&|| Arguments::Rest(word(command, rest_end)), command)?;
             Arguments::Health(word(rest, kind_end), Box::new(command))
         }
-        Some(Keyword::Onbuild) if rest < rest_end => {
+        // One within another is refused later: it need not be looked into.
+        Some(Keyword::Onbuild) if rest < rest_end && from == 0 => {
             // ONBUILD takes no flags: they belong to the instruction that it triggers.
             trigger_text = Some(text[args_start..args_end].to_owned());
             Arguments::Trigger(Box::new(node(line, args_start, escape)?))

@@ -46,7 +46,7 @@ impl Ports {
     }
 
     /// Each port, as the image's configuration has it: `80/tcp`.
-    pub fn each(&self) -> impl Iterator<Item = String> {
+    pub fn each(&self) -> impl Iterator<Item = String> + use<'_> {
         (self.range.0..=self.range.1).map(|port| format!("{port}/{}", self.protocol))
     }
 }

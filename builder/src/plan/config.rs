@@ -1,7 +1,7 @@
 //! The image configuration after a step, kept as the changes that made it.
 
 use super::chain::Chain;
-use crate::dockerfile::Text;
+use crate::dockerfile::{Ports, Text};
 use crate::image::{Healthcheck, ImageConfig, Unit};
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(super) enum Change {
     /// The command, and whether it resets CMD.
     Entrypoint(Vec<String>, bool),
     Shell(Vec<String>),
-    Expose(Vec<String>),
+    Expose(Arc<[Ports]>),
     Volumes(Vec<String>),
     StopSignal(String),
     Healthcheck(Healthcheck),
@@ -71,7 +71,8 @@ impl Change {
             Self::User(user) => config.user.clone_from(user),
             Self::WorkingDir(path) => config.working_dir.clone_from(path),
             Self::Cmd(args) => {
-                config.cmd = Some(args.clone());
+                // Go leaves an empty list out.
+                config.cmd = (!args.is_empty()).then(|| args.clone());
                 config.args_escaped = Some(true);
             }
             Self::Entrypoint(args, reset) => {
@@ -81,7 +82,9 @@ impl Change {
                 }
             }
             Self::Shell(args) => config.shell = Some(args.clone()),
-            Self::Expose(ports) => config.exposed_ports.extend(ports.iter().map(|port| (port.clone(), Unit {}))),
+            Self::Expose(ports) => {
+                config.exposed_ports.extend(ports.iter().flat_map(Ports::each).map(|port| (port, Unit {})));
+            }
             Self::Volumes(paths) => config.volumes.extend(paths.iter().map(|path| (path.clone(), Unit {}))),
             Self::StopSignal(signal) => config.stop_signal = Some(signal.clone()),
             Self::Healthcheck(check) => config.healthcheck = Some(check.clone()),

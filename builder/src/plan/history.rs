@@ -2,8 +2,9 @@
 
 use super::chain::Chain;
 use super::environment::Environment;
-use crate::dockerfile::Text;
+use crate::dockerfile::{Ports, Text};
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 /// What the history says about a step; `to_string` is the text. Cheap to clone.
 #[derive(Clone, Default, Debug, PartialEq)]
@@ -13,6 +14,8 @@ pub enum CreatedBy {
     None,
     /// This.
     Text(Text),
+    /// EXPOSE: a range is one word until someone wants to read it.
+    Expose(Arc<[Ports]>),
     /// RUN, with the build arguments it saw in front of its command.
     Run {
         /// The command's words.
@@ -36,6 +39,10 @@ impl fmt::Display for CreatedBy {
         match self {
             Self::None => Ok(()),
             Self::Text(text) => f.write_str(text),
+            Self::Expose(ports) => {
+                let ports: Vec<String> = ports.iter().flat_map(Ports::each).collect();
+                write!(f, "EXPOSE [{}]", ports.join(" "))
+            }
             Self::Run { args, declared, env } => {
                 f.write_str("RUN ")?;
                 let names: indexmap::IndexSet<&Text> = declared.oldest_first().collect();

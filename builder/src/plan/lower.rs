@@ -556,7 +556,7 @@ impl Lowering<'_> {
             };
             for spec in specs {
                 match Ports::parse(&spec) {
-                    Ok(found) => ports.extend(found.each()),
+                    Ok(found) => ports.push(found),
                     Err(error) => {
                         self.faults.push(
                             Diagnostic::new(word.span, error)
@@ -568,9 +568,9 @@ impl Lowering<'_> {
                 }
             }
         }
-        let history = format!("EXPOSE [{}]", ports.join(" "));
-        scope.config.push(Change::Expose(ports));
-        Some(Lowered::config(history))
+        let ports: Arc<[Ports]> = ports.into();
+        scope.config.push(Change::Expose(Arc::clone(&ports)));
+        Some(Lowered { op: Op::Config, history: CreatedBy::Expose(ports), sources: Vec::new() })
     }
 
     fn blank(&mut self, word: &Word, what: &str) {

@@ -1,0 +1,80 @@
+//! `buildscope check`, run as a user does.
+
+use serde_json::Value;
+use std::process::{Command, Output};
+
+fn check(text: &str, flags: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("Dockerfile"), text).unwrap();
+    std::fs::write(folder.path().join(".dockerignore"), "hidden\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+    command.arg("check").args(flags).arg(folder.path()).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_str(&stdout(output)).unwrap_or_else(|error| panic!("{error}: {}", stdout(output)))
+}
+
+#[test]
+fn nothing_found_is_success() {
+    let output = check("FROM scratch\nCOPY a /a\n", &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(stdout(&output).ends_with("Dockerfile: nothing found\n"));
+}
+
+#[test]
+fn findings_have_names_places_and_help() {
+    let text = "FROM alpine AS Big\nMAINTAINER me\nCOPY hidden /h\n";
+    let output = check(text, &["--format", "json", "--rules", "experimental=all"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = json(&output);
+    let found: Vec<_> = report["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|warning| {
+            (warning["ruleName"].as_str().unwrap(), warning["location"]["ranges"][0]["start"]["line"].as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(found, [("StageNameCasing", 1), ("MaintainerDeprecated", 2), ("CopyIgnoredFile", 3)]);
+    assert!(report["warnings"].as_array().unwrap().iter().all(|warning| !warning["help"].as_str().unwrap().is_empty()));
+    let skipped = check(text, &["--rules", "skip=StageNameCasing,MaintainerDeprecated"]);
+    assert_eq!(skipped.status.code(), Some(0), "{skipped:?}");
+}
+
+#[test]
+fn every_fault_of_a_broken_file_is_told() {
+    let output = check("FROM scratch\nCOPY --chwon=1 a b\nEXPOSE never\nUSER\n", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    for part in ["did you mean chown", "never", "USER requires exactly one argument"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let dead = check("FROM scratch AS dead\nEXPOSE never\nFROM scratch\n", &["--format", "json"]);
+    assert_eq!(json(&dead)["errors"][0]["line"], 2, "stages that the last one does not need are looked at, too");
+}
+
+#[test]
+fn a_finer_policy_has_no_longer_chain() {
+    let text = "FROM base AS a\nRUN 1\nRUN 2\nFROM base AS b\nRUN 3\nFROM base\nRUN 4\nCOPY --from=a /x /x\nCOPY --from=b /x /y\n";
+    let drawings = json(&check(text, &["--graph", "json"]));
+    let chain = |n: usize| (drawings[n]["policy"].as_str().unwrap(), drawings[n]["longest_chain"].as_u64().unwrap());
+    // Six steps work. In stages, 1 2 go before 4 C C; step by step, 4 need not wait for them.
+    assert_eq!([chain(0), chain(1), chain(2)], [("serial", 6), ("stages", 5), ("instructions", 4)]);
+    let dot = stdout(&check(text, &["--graph", "dot", "--policy", "stages"]));
+    assert!(dot.starts_with("digraph \"stages\" {") && dot.contains("style=dashed, color"));
+    let mermaid = stdout(&check(text, &["--graph", "mermaid", "--policy", "instructions"]));
+    assert!(mermaid.contains("flowchart TB") && !mermaid.contains("-.->"));
+}
+
+#[test]
+fn the_outline_lists_what_a_build_can_be_given() {
+    let text = "ARG V=1\nFROM alpine:$V AS a\nRUN --mount=type=secret,id=token x\n";
+    let outline = json(&check(text, &["--outline", "--format", "json"]));
+    assert_eq!((&outline["args"][0]["name"], &outline["args"][0]["value"]), (&"V".into(), &"1".into()));
+    assert_eq!((&outline["secrets"][0]["id"], &outline["stages"][0]["name"]), (&"token".into(), &"a".into()));
+}
