@@ -145,7 +145,7 @@ fn named_contexts(engine: &Engine, request: &Request, probe: &Probe) -> Result<N
         }
     }
     let registries = Registries::new(request.registries.clone(), Credentials::of_docker()?);
-    let resolver = Resolver::new(&engine.store, images, probe.clone()).with_registries(registries);
+    let resolver = Resolver::new(&engine.store, images, probe.clone()).with_registries(registries).newest(request.pull);
     Ok((resolver, kinds, directories))
 }
 

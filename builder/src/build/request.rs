@@ -45,6 +45,8 @@ pub struct Request {
     pub cache_from: Vec<String>,
     /// `--cache-to`, as written.
     pub cache_to: Vec<String>,
+    /// `--pull`: base images come from their registries, whatever is here under their names.
+    pub pull: bool,
     /// What is known of registries.
     pub registries: RegistryOptions,
 }

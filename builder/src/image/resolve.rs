@@ -42,6 +42,7 @@ pub struct Resolver {
     images: Images,
     named: BTreeMap<String, NamedImage>,
     registries: Option<Registries>,
+    newest: bool,
     probe: Probe,
     found: Mutex<HashMap<(String, Platform), Arc<Found>>>,
 }
@@ -61,6 +62,7 @@ impl Resolver {
             images: Images::of(store),
             named,
             registries: None,
+            newest: false,
             probe,
             found: Mutex::default(),
         }
@@ -99,6 +101,11 @@ impl Resolver {
         let unpacked: Arc<[Layer]> = ensure_layers(&self.store, &found.image, probe)?.into();
         *layers = Some(Arc::clone(&unpacked));
         Ok(unpacked)
+    }
+
+    /// Asks registries first (`--pull`): what is here under a name may be old. Named contexts are what they are.
+    pub fn newest(self, newest: bool) -> Self {
+        Self { newest, ..self }
     }
 
     /// The registries that are asked, if any are.
@@ -144,6 +151,9 @@ impl Resolver {
             Some(NamedImage::Alias(alias)) => alias,
             None => reference.parse()?,
         };
+        if let Some(registries) = self.registries.as_ref().filter(|_| self.newest) {
+            return registries.pull(&parsed, platform, &self.images);
+        }
         if let Some(image) = self.images.find(&parsed, platform)? {
             return Ok(image);
         }

@@ -62,6 +62,7 @@ impl Arguments {
                 jobs: self.jobs,
                 run,
                 tags: self.tag,
+                pull: self.pull,
                 cache_from: self.cache_from,
                 cache_to: self.cache_to,
                 outputs,
@@ -123,10 +124,7 @@ impl Arguments {
 
     /// No flag is silently ignored: what has no effect yet is an error.
     fn refuse_what_is_not_there(&self) -> Result<(), Failure> {
-        let flags: [(&str, bool); 2] = [
-            ("--no-cache-filter", !self.no_cache_filter.is_empty()),
-            ("--pull", self.pull),
-        ];
+        let flags: [(&str, bool); 1] = [("--no-cache-filter", !self.no_cache_filter.is_empty())];
         flags.into_iter().find(|flag| flag.1).map_or(Ok(()), |(name, _)| Err(refused(name)))
     }
 }

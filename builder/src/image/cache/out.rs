@@ -38,7 +38,7 @@ impl CacheExport<'_> {
             CacheTo::Local { dest, tag, compression, .. } => {
                 let span = probe.phase(Phase::Export);
                 span.detail("cache");
-                self.to_directory(store, dest, tag, *compression, &span.probe())
+                self.write_directory(store, dest, tag, *compression, &span.probe())
             }
             CacheTo::Registry { reference, compression, .. } => {
                 let offline = || ImageError::malformed("--cache-to", "nothing is pushed offline");
@@ -54,7 +54,7 @@ impl CacheExport<'_> {
         }
     }
 
-    fn to_directory(
+    fn write_directory(
         &self,
         store: &Store,
         dest: &Path,
