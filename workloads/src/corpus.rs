@@ -3,6 +3,7 @@
 use crate::{Category, Manifest, Scenario, WorkloadError};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// A folder of workloads.
 #[derive(Clone, Debug)]
@@ -78,7 +79,8 @@ impl Workload {
     /// Writes its context into `context`, which must not exist or be empty.
     pub fn materialise(&self, context: &Path) -> Result<(), WorkloadError> {
         copy_tree(&self.folder, context, true)?;
-        self.manifest.generate.iter().try_for_each(|part| part.write(context))
+        self.manifest.generate.iter().try_for_each(|part| part.write(context))?;
+        set_times(context)
     }
 
     /// Applies the scenario's edits for the `n`th time.
@@ -109,6 +111,23 @@ impl Workload {
         };
         wrong.map_or(Ok(()), |message| Err(WorkloadError::Invalid { workload: self.name.clone(), message }))
     }
+}
+
+/// 2020-01-01T00:00:00Z: layers of a context's files are then the same on every machine and day.
+const MADE: Duration = Duration::from_secs(1_577_836_800);
+
+/// Gives files and directories below `path`, and itself, one time.
+fn set_times(path: &Path) -> Result<(), WorkloadError> {
+    if path.is_symlink() {
+        return Ok(());
+    }
+    if path.is_dir() {
+        for entry in fs::read_dir(path).map_err(WorkloadError::io(path))? {
+            set_times(&entry.map_err(WorkloadError::io(path))?.path())?;
+        }
+    }
+    let file = fs::File::open(path).map_err(WorkloadError::io(path))?;
+    file.set_modified(SystemTime::UNIX_EPOCH + MADE).map_err(WorkloadError::io(path))
 }
 
 /// Copies files with their modes; of the top folder, what describes the workload stays behind.
@@ -159,6 +178,8 @@ mod tests {
         corpus().load("diamond").unwrap().materialise(context.path()).unwrap();
         assert!(context.path().join("Dockerfile").is_file());
         assert!(!context.path().join("workload.toml").exists());
+        let modified = fs::metadata(context.path().join("Dockerfile")).unwrap().modified().unwrap();
+        assert_eq!(modified, SystemTime::UNIX_EPOCH + MADE);
     }
 
     #[test]

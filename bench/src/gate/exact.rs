@@ -14,6 +14,9 @@ pub struct ExactChange {
     pub after: String,
 }
 
+/// One build alone does not show that a digest is constant.
+const DIGEST: &str = "layer digest";
+
 /// A build's exact quantities by name.
 pub type Quantities = BTreeMap<String, String>;
 
@@ -31,6 +34,9 @@ pub(super) fn changes(before: &[Record], after: &[Record]) -> Vec<ExactChange> {
 fn constant(records: &[Record]) -> Quantities {
     let mut builds = records.iter().map(quantities);
     let Some(mut constant) = builds.next() else { return Quantities::new() };
+    if records.len() < 2 {
+        constant.retain(|quantity, _| !quantity.starts_with(DIGEST));
+    }
     for build in builds {
         constant.retain(|quantity, value| build.get(quantity) == Some(value));
     }
@@ -48,8 +54,9 @@ fn quantities(record: &Record) -> Quantities {
         let Some(layer) = &step.layer else { continue };
         quantities.insert(format!("layer bytes of `{}`", step.text), layer.bytes.0.to_string());
         quantities.insert(format!("layer entries of `{}`", step.text), layer.files.to_string());
-        if let Some(digest) = layer.digest {
-            quantities.insert(format!("layer digest of `{}`", step.text), digest.to_string());
+        // A cached layer's digest is that of whenever it was made: only making it again shows that it holds no time.
+        if let Some(digest) = layer.digest.filter(|_| step.outcome == Outcome::Executed) {
+            quantities.insert(format!("{DIGEST} of `{}`", step.text), digest.to_string());
         }
     }
     quantities

@@ -1,0 +1,150 @@
+//! The harness by its command line, as a user runs it, over a corpus of two tiny workloads. As root.
+
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A corpus, a root and a place for runs, removed at the end.
+struct World(tempfile::TempDir);
+
+impl World {
+    fn new() -> Self {
+        let world = Self(tempfile::tempdir().unwrap());
+        world.workload(
+            "right",
+            "FROM busybox\nCOPY word /\nRUN cat /word /word > /twice\n",
+            "[expect.files]\n\"/twice\" = { size = 8 }\n",
+        );
+        world.workload("wrong", "FROM busybox\nCOPY word /\n", "[expect]\nabsent = [\"/word\"]\n");
+        world
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn workload(&self, name: &str, dockerfile: &str, expect: &str) {
+        let folder = self.path("corpus").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let head = "category = \"shape\"\nwhy = \"It is here to test the harness itself.\"\nscenarios = [\"cold\", \"warm\", \"edit\"]\nbases = [\"busybox\"]\n";
+        let edit = "[[edit]]\nscenario = \"edit\"\npath = \"word\"\nwrite = \"no{n}\\n\"\n";
+        fs::write(folder.join("workload.toml"), format!("{head}{edit}{expect}")).unwrap();
+        fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
+        fs::write(folder.join("word"), "one\n").unwrap();
+    }
+
+    fn buildscope(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+        command
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env("BUILDSCOPE_ROOT", self.path("root"))
+            .env("BUILDSCOPE_CORPUS", self.path("corpus"));
+        command.output().unwrap()
+    }
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_run_is_kept_exported_compared_and_remembered() {
+    let world = World::new();
+    let bench = |out: &str| {
+        let arguments = [
+            "bench",
+            "right",
+            "--policies",
+            "serial,instructions",
+            "--caches",
+            "cold,warm,edit",
+            "--runs",
+            "2",
+            "--out",
+            out,
+            "--export-json",
+            "h.json",
+        ];
+        let output = world.buildscope(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let table = bench("one");
+    assert!(
+        table.contains("right edit buildscope instructions") && table.contains("n too small to show anything"),
+        "{table}"
+    );
+
+    // Six cases of two samples, each with a record that can be read.
+    let run = json(&world.path("one/run.json"));
+    let cases = run["cases"].as_array().unwrap();
+    assert_eq!((cases.len(), run["canary"].as_array().unwrap().len()), (6, 2));
+    let record = world.path("one").join(cases[0]["samples"][0]["record"].as_str().unwrap());
+    assert!(world.buildscope(&["explain", record.to_str().unwrap()]).status.success());
+    // An edit runs the copy again, a warm build runs nothing.
+    let executed = |case: &Value| {
+        let record = json(&world.path("one").join(case["samples"][1]["record"].as_str().unwrap()));
+        record["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|step| step["outcome"] == "executed" && step["instruction"] != "FROM")
+            .count()
+    };
+    let of = |cache: &str| cases.iter().find(|case| case["scenario"] == cache).unwrap();
+    assert_eq!((executed(of("cold")), executed(of("edit")), executed(of("warm"))), (2, 2, 0));
+
+    let results = json(&world.path("h.json"))["results"].as_array().unwrap().clone();
+    assert!(
+        results
+            .iter()
+            .all(|result| result["times"].as_array().unwrap().len() == 2 && result["median"].as_f64() > Some(0.0))
+    );
+
+    bench("two");
+    // Two samples a case show nothing, and nothing exact has changed.
+    let compared = world.buildscope(&["compare", "one", "two"]);
+    assert!(compared.status.success(), "{}", String::from_utf8_lossy(&compared.stdout));
+    let listed = world.buildscope(&["history", "list"]);
+    assert_eq!(String::from_utf8(listed.stdout).unwrap().lines().count(), 2);
+    assert!(world.buildscope(&["report", "two", "-o", "two.html"]).status.success());
+    assert!(fs::read_to_string(world.path("two.html")).unwrap().contains("<svg"));
+    // Contexts and stores are gone.
+    assert_eq!(fs::read_dir(world.path("root/bench")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_wrong_image_is_a_fault_and_in_no_statistic() {
+    let world = World::new();
+    let output = world.buildscope(&[
+        "bench",
+        "wrong",
+        "--policies",
+        "stages",
+        "--caches",
+        "cold",
+        "--runs",
+        "1",
+        "--out",
+        "run",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/word should not be there"));
+    let run = json(&world.path("run/run.json"));
+    assert!(run["cases"][0]["samples"][0]["fault"].is_string());
+}
+
+#[test]
+fn what_cannot_be_measured_is_a_question_of_usage() {
+    let world = World::new();
+    for arguments in [
+        &["bench", "nowhere"][..],
+        &["bench", "right", "--caches", "lukewarm"],
+        &["bench", "right", "--runs", "0"],
+        &["bench", "--gate"],
+    ] {
+        assert_eq!(world.buildscope(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
