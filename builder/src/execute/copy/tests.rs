@@ -614,7 +614,7 @@ fn an_edit_of_one_file_reads_one_file() {
     kit.write("d/same", "same").write("d/edited", "before");
     std::thread::sleep(std::time::Duration::from_millis(30));
     let whole = op(&["d"], "/x/");
-    let mut build = |kit: &Kit| {
+    let build = |kit: &Kit| {
         let context = Context::open(kit.context.path(), None::<fn(&Path) -> Verdict>, Some(memory.path())).unwrap();
         let origin = Origin::Context(&context);
         let selection = Selection::of(&whole, &origin, &kit.store, &Probe::disabled()).unwrap();
