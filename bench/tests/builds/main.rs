@@ -5,4 +5,5 @@ mod digests;
 mod failures;
 mod images;
 mod records;
+mod run;
 mod world;

@@ -70,7 +70,10 @@ fn start(ready: &Ready, order: &Order, fds: &[OwnedFd]) -> Result<(i32, Made), R
     let fd = |index: u32| fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| failed("a descriptor")(Errno::BADF));
     for tasks in &order.join {
         // "0" is the writer itself: the kernel moves one thread without stopping the whole system's forks.
-        rustix::io::write(fd(*tasks)?, b"0").map_err(failed("joining a cgroup"))?;
+        let joined = rustix::io::write(fd(*tasks)?, b"0").map_err(failed("joining a cgroup"));
+        if order.must_join {
+            joined?;
+        }
     }
     if let Some(namespace) = order.namespace {
         sys::enter_network(fd(namespace)?).map_err(failed("the step's network"))?;

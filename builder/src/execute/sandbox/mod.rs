@@ -9,6 +9,7 @@
 
 mod cgroup;
 mod channel;
+mod counters;
 mod error;
 mod init;
 mod isolate;
@@ -19,6 +20,7 @@ mod oci;
 mod order;
 mod place;
 mod privileges;
+mod request;
 mod seccomp;
 mod spec;
 mod step;

@@ -6,8 +6,9 @@
 use super::error::SandboxError;
 use super::logs::{self, LogSink};
 use super::place::{self, Kind, Root};
+use super::request::{SHM_SIZE, memory_file};
 use super::spec::{MountSource, NetworkMode, StepSpec, hosts};
-use super::step::{Exit, Status, expired, memory_file};
+use super::step::{Exit, Status, expired};
 use super::{mounts, privileges, sys};
 use buildscope_record::{Phase, Probe, Resources};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -276,7 +277,7 @@ fn file(path: &Path, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Resul
 /// The mounts that every step has, as docker's default specification lists them.
 fn standard_mounts(shm_size: Option<u64>, network: NetworkMode) -> Vec<Value> {
     let mount = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
-    let shm = format!("size={}", shm_size.unwrap_or(super::step::SHM_SIZE));
+    let shm = format!("size={}", shm_size.unwrap_or(SHM_SIZE));
     // A user namespace may mount a sysfs only over a network namespace of its own.
     let sys = match network {
         NetworkMode::Host => json!({"destination": "/sys", "type": "none", "source": "/sys",

@@ -31,6 +31,8 @@ pub(super) struct Order {
     pub(super) rlimits: Vec<Rlimit>,
     /// `tasks` files of version 1 cgroups to join.
     pub(super) join: Vec<FdIndex>,
+    /// Whether a step that cannot join them must not run: they hold its limits, not only its account.
+    pub(super) must_join: bool,
     pub(super) stdin: Option<FdIndex>,
     pub(super) stdout: FdIndex,
     pub(super) stderr: FdIndex,
@@ -54,6 +56,7 @@ wire_struct!(Order {
     shm_size,
     rlimits,
     join,
+    must_join,
     stdin,
     stdout,
     stderr,

@@ -2,18 +2,19 @@
 
 use super::cgroup::{Cgroups, StepCgroup};
 use super::channel::{self, AsyncChannel};
+use super::counters::Counters;
 use super::error::SandboxError;
 use super::logs::{self, LogSink};
 use super::network::{self, Connected};
-use super::order::{Ending, MountOrder, Order, Report, Rlimit, SourceOrder};
-use super::spec::{Limits, MountSource, NetworkMode, StepSpec, hosts};
+use super::order::{Ending, Report};
+use super::request::order;
+use super::spec::{NetworkMode, StepSpec};
 use super::wire::{Bytes, Wire};
 use super::zygote::Zygote;
 use super::{place, sys};
 use buildscope_record::{ByteSize, Nanos, Phase, PhaseSpan, Probe, Resources};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
@@ -319,142 +320,6 @@ impl Drop for Step {
             });
         }
     }
-}
-
-/// What a running step uses, over time.
-struct Counters<'a> {
-    probe: &'a Probe,
-    at: Instant,
-    cpu: Option<Nanos>,
-    pressure: [Option<Nanos>; 3],
-}
-
-impl<'a> Counters<'a> {
-    fn new(probe: &'a Probe) -> Self {
-        Self { probe, at: Instant::now(), cpu: Some(Nanos::ZERO), pressure: [Some(Nanos::ZERO); 3] }
-    }
-
-    /// Processors in use, bytes of memory, and the shares of time in which some task waited for CPU, memory or I/O, all
-    /// since the last sample.
-    fn sample(&mut self, cgroup: &StepCgroup) {
-        let now = Instant::now();
-        let elapsed = Nanos::from(now.saturating_duration_since(self.at)).as_secs_f64();
-        let rate = |now: Option<Nanos>, before: Option<Nanos>| {
-            Some(now?.saturating_sub(before?).as_secs_f64() / elapsed.max(1e-3))
-        };
-        let (cpu, pressure) = (cgroup.cpu(), cgroup.pressure());
-        let names = ["cpu.pressure", "memory.pressure", "io.pressure"];
-        let pressures =
-            names.iter().zip(pressure.iter().zip(self.pressure)).map(|(name, (now, was))| (*name, rate(*now, was)));
-        let values = [("cpu.used", rate(cpu, self.cpu)), ("memory.used", cgroup.memory().map(|bytes| bytes as f64))];
-        for (name, value) in values.into_iter().chain(pressures) {
-            if let Some(value) = value {
-                self.probe.count(name, value);
-            }
-        }
-        (self.at, self.cpu, self.pressure) = (now, cpu, pressure);
-    }
-}
-
-/// The order that a specification amounts to, and the descriptors that go with it.
-fn order(
-    spec: StepSpec,
-    [stdout, stderr]: [OwnedFd; 2],
-    join: Vec<OwnedFd>,
-) -> Result<(Order, Vec<OwnedFd>), SandboxError> {
-    let mut fds = Vec::new();
-    let mut give = |fd: OwnedFd| {
-        fds.push(fd);
-        fds.len() as u32 - 1
-    };
-    let stdin =
-        spec.stdin.map(|content| memory_file(&content)).transpose().map_err(SandboxError::errno("standard input"))?;
-    let mut mounts = Vec::new();
-    for path in spec.devices {
-        let node = super::detached(&path).map_err(|error| SandboxError::Setup {
-            what: format!("the device {}", path.display()),
-            errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
-        })?;
-        let source = SourceOrder::Device { mount: give(node) };
-        mounts.push(MountOrder { target: path.as_os_str().as_bytes().into(), source });
-    }
-    mounts.extend(spec.mounts.into_iter().map(|mount| MountOrder {
-        target: mount.target.as_os_str().as_bytes().into(),
-        source: match mount.source {
-            MountSource::Detached { mount, readonly } => SourceOrder::Detached { mount: give(mount), readonly },
-            MountSource::Tmpfs { size } => SourceOrder::Tmpfs { size },
-            MountSource::Secret { content, mode, uid, gid } => {
-                SourceOrder::Secret { content: Bytes(content), mode, uid, gid }
-            }
-        },
-    }));
-    let order = Order {
-        args: spec.args.iter().map(Bytes::from).collect(),
-        env: spec.env.iter().map(Bytes::from).collect(),
-        workdir: spec.workdir.as_os_str().as_bytes().into(),
-        uid: spec.user.uid,
-        gid: spec.user.gid,
-        groups: spec.user.groups,
-        hostname: spec.hostname.into(),
-        hosts: (!spec.extra_hosts.is_empty()).then(|| hosts(&spec.extra_hosts).into()),
-        resolv_conf: None,
-        mounts,
-        own_network: spec.network != NetworkMode::Host,
-        namespace: None,
-        insecure: spec.insecure,
-        shm_size: spec.limits.shm_size.unwrap_or(SHM_SIZE),
-        rlimits: rlimits(&spec.limits)?,
-        join: join.into_iter().map(&mut give).collect(),
-        stdin: stdin.map(&mut give),
-        stdout: give(stdout),
-        stderr: give(stderr),
-        rootfs: give(spec.rootfs),
-    };
-    Ok((order, fds))
-}
-
-/// docker's `--shm-size`.
-pub(super) const SHM_SIZE: u64 = 64 << 20;
-
-/// A file without a name that holds these bytes, at its beginning.
-pub(super) fn memory_file(content: &[u8]) -> Result<OwnedFd, Errno> {
-    let file = rustix::fs::memfd_create("stdin", rustix::fs::MemfdFlags::CLOEXEC)?;
-    let mut rest = content;
-    while !rest.is_empty() {
-        rest = &rest[rustix::io::write(&file, rest)?..];
-    }
-    rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
-    Ok(file)
-}
-
-/// docker's names of resource limits to the kernel's numbers.
-fn rlimits(limits: &Limits) -> Result<Vec<Rlimit>, SandboxError> {
-    let number = |name: &str| {
-        Some(match name {
-            "as" => libc::RLIMIT_AS,
-            "core" => libc::RLIMIT_CORE,
-            "cpu" => libc::RLIMIT_CPU,
-            "data" => libc::RLIMIT_DATA,
-            "fsize" => libc::RLIMIT_FSIZE,
-            "locks" => libc::RLIMIT_LOCKS,
-            "memlock" => libc::RLIMIT_MEMLOCK,
-            "msgqueue" => libc::RLIMIT_MSGQUEUE,
-            "nice" => libc::RLIMIT_NICE,
-            "nofile" => libc::RLIMIT_NOFILE,
-            "nproc" => libc::RLIMIT_NPROC,
-            "rss" => libc::RLIMIT_RSS,
-            "rtprio" => libc::RLIMIT_RTPRIO,
-            "rttime" => libc::RLIMIT_RTTIME,
-            "sigpending" => libc::RLIMIT_SIGPENDING,
-            "stack" => libc::RLIMIT_STACK,
-            _ => return None,
-        })
-    };
-    let limit = |(name, &limit): (&String, &(u64, u64))| match number(name) {
-        Some(number) => Ok((number, limit)),
-        None => Err(SandboxError::Setup { what: format!("the resource limit `{name}`"), errno: Errno::INVAL }),
-    };
-    limits.ulimits.iter().map(limit).collect()
 }
 
 fn status(raw: i32) -> Status {

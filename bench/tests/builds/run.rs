@@ -1,0 +1,185 @@
+//! RUN: what a step is given, what it may not take, and what must not be seen afterwards.
+
+use crate::world::{World, member, steps};
+use buildscope_record::{Outcome, WaitKind};
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+/// Files below a directory that hold these bytes.
+fn holding(directory: &Path, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        if kind.is_dir() {
+            found.extend(holding(&path, text));
+        } else if kind.is_file() && fs::read(&path).unwrap().windows(text.len()).any(|bytes| bytes == text.as_bytes()) {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+#[test]
+fn secrets_are_seen_by_the_step_alone() {
+    // The step compares digests, so that the values stand nowhere but in the secrets.
+    let sum = |text: &str| buildscope_record::Digest::of(text).hex();
+    let world = World::new(&format!(
+        "FROM busybox\n\
+         RUN --mount=type=secret,id=file,required sha256sum /run/secrets/file | grep -q {} && echo done > /file\n\
+         RUN --mount=type=secret,id=var,env=TOKEN,required printf %s \"$TOKEN\" | sha256sum | grep -q {} && echo done > /var/token\n\
+         RUN test ! -e /run/secrets && test -z \"$TOKEN\"\n",
+        sum("hush-4711"),
+        sum("hush-0815"),
+    ));
+    let secret = world.path("secret");
+    let given = format!("id=file,src={}", secret.display());
+    let output = format!("type=oci,dest={}", world.path("image.tar").display());
+    let (trace, record) = (world.path("trace.json"), world.path("record.json"));
+    let files = ["--trace", trace.to_str().unwrap(), "--record", record.to_str().unwrap()];
+    let args = [&["--secret", &given, "--secret", "id=var,env=VAR", "--output", &output][..], &files].concat();
+    let run = |file: &str, var: &str| {
+        fs::write(&secret, file).unwrap();
+        let built = world.command(&args).env("VAR", var).output().unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        built
+    };
+    let built = run("hush-4711", "hush-0815");
+    fs::remove_file(&secret).unwrap();
+    let said = [&built.stdout[..], &built.stderr].map(String::from_utf8_lossy).concat();
+    for value in ["hush-4711", "hush-0815"] {
+        // The store with its layers and its cache, the record, the timeline, the image.
+        assert_eq!(holding(&world.path(""), value), [""; 0]);
+        assert!(!said.contains(value), "{said}");
+    }
+    // Nor is it part of the key: with other values, which would fail, nothing runs.
+    run("another", "another");
+}
+
+#[test]
+fn a_required_secret_or_agent_that_is_missing_fails_the_step() {
+    let world = World::new("FROM busybox\nRUN --mount=type=secret,id=nowhere,required true\n");
+    let stderr = world.build(&[]).stderr();
+    assert!(stderr.contains("secret nowhere not found"), "{stderr}");
+    let world = World::new("FROM busybox\nRUN --mount=type=ssh,required true\n");
+    let stderr = world.build(&[]).stderr();
+    assert!(stderr.contains("--ssh default"), "{stderr}");
+}
+
+#[test]
+fn an_agent_is_forwarded_with_the_owner_and_mode_asked_for() {
+    let world = World::new(
+        "FROM busybox\nRUN --mount=type=ssh,uid=5,gid=6,mode=0620 stat -c '%F %a %u %g' $SSH_AUTH_SOCK | grep -qx 'socket 620 5 6'\n\
+         RUN test ! -e /run/buildkit\n",
+    );
+    let socket = world.path("agent");
+    let _agent = UnixListener::bind(&socket).unwrap();
+    world.build(&["--ssh", &format!("default={}", socket.display())]).record();
+}
+
+#[test]
+fn what_needs_permission_needs_allow() {
+    let world = World::new("FROM busybox\nRUN --security=insecure mount -t tmpfs none /tmp && touch /tmp/x\n");
+    let stderr = world.build(&[]).stderr();
+    assert!(stderr.contains("--allow security.insecure"), "{stderr}");
+    world.build(&["--allow", "security.insecure"]).record();
+    let world = World::new("FROM busybox\nRUN --network=host true\n");
+    let stderr = world.build(&["--network", "none"]).stderr();
+    assert!(stderr.contains("--allow network.host"), "{stderr}");
+    world.build(&["--network", "none", "--allow", "network.host"]).record();
+}
+
+#[test]
+fn bind_mounts_show_sources_and_keep_nothing() {
+    let world = World::new(
+        "FROM busybox AS stage\nRUN mkdir /out && echo staged > /out/file\nFROM busybox\n\
+         RUN --mount=type=bind,target=/ctx test -e /ctx/kept && test ! -e /ctx/ignored && ! touch /ctx/new\n\
+         RUN --mount=type=bind,from=stage,source=/out,target=/in,rw echo gone > /in/file && touch /in/more && ls /in\n\
+         RUN --mount=type=bind,from=stage,source=/out/file,target=/one grep -q staged /one\n\
+         RUN --mount=type=tmpfs,target=/fresh,size=1m touch /fresh/x && ! head -c 2m /dev/zero > /fresh/y\n\
+         RUN test ! -e /ctx && test ! -e /in && test ! -e /one && test ! -e /fresh\n",
+    );
+    world.write("kept", "kept");
+    world.write("ignored", "ignored");
+    world.write(".dockerignore", "ignored\n");
+    world.build(&[]).record();
+    // Content that is mounted is part of the key.
+    assert_eq!(steps(&world.build(&[]).record(), Outcome::Executed), [""; 0]);
+    world.write("kept", "changed");
+    let again = world.build(&[]).record();
+    assert!(steps(&again, Outcome::Executed)[0].contains("/ctx/kept"), "{:?}", steps(&again, Outcome::Executed));
+}
+
+#[test]
+fn a_cache_survives_and_a_locked_one_is_waited_for() {
+    let world = World::new(
+        "FROM busybox AS a\nARG ROUND\nRUN --mount=type=cache,id=c,target=/c,sharing=locked echo $ROUND-a >> /c/log && sleep 0.4\n\
+         FROM busybox AS b\nARG ROUND\nRUN --mount=type=cache,id=c,target=/c,sharing=locked echo $ROUND-b >> /c/log && sleep 0.4\n\
+         FROM busybox\nARG ROUND\nCOPY --from=a /etc/passwd /a\nCOPY --from=b /etc/passwd /b\n\
+         RUN --mount=type=cache,id=c,target=/c wc -l < /c/log > /lines && echo round $ROUND has $(cat /lines)\n",
+    );
+    let first = world.build(&["--build-arg", "ROUND=1", "--jobs", "4"]);
+    let record = first.record();
+    let lock = record.waits.iter().find(|wait| wait.kind == WaitKind::Lock).expect("one waited for the other");
+    assert!((lock.end - lock.start).as_secs_f64() > 0.2, "{lock:?}");
+    assert!(first.stderr().contains("round 1 has 2"), "{}", first.stderr());
+    let second = world.build(&["--build-arg", "ROUND=2"]);
+    second.record();
+    assert!(second.stderr().contains("round 2 has 4"), "{}", second.stderr());
+}
+
+#[test]
+fn proxies_pass_through_and_are_no_part_of_the_key() {
+    let world = World::new("FROM busybox\nRUN echo proxy is $HTTP_PROXY\n");
+    let built = world.build(&["--build-arg", "HTTP_PROXY=http://a.invalid"]);
+    built.record();
+    assert!(built.stderr().contains("proxy is http://a.invalid"), "{}", built.stderr());
+    let again = world.build(&["--build-arg", "HTTP_PROXY=http://b.invalid"]).record();
+    assert_eq!(steps(&again, Outcome::Executed), [""; 0]);
+}
+
+#[test]
+fn a_stock_runtime_gives_the_same_image() {
+    let world = World::new(
+        "FROM busybox\nRUN echo someone:x:77:78::/srv:/bin/sh >> /etc/passwd && mkdir -p /srv/a && echo x > /srv/a/f && chown -R someone /srv && chmod 4755 /srv/a/f\n\
+         USER someone\nWORKDIR /srv/a\nRUN --mount=type=tmpfs,target=/t id > ids; pwd >> ids; umask >> ids; env | sort | grep -v -E '^(SHLVL|OLDPWD)=' >> ids\n\
+         USER root\nRUN --network=none ls /sys/class/net > /nets && rm /srv/a/f\n",
+    );
+    let native = world.digest(&[]);
+    if Path::new("/usr/bin/crun").exists() {
+        world.forget();
+        assert_eq!(world.digest(&["--executor", "crun"]), native);
+    }
+}
+
+#[test]
+fn deaths_are_named_and_accounted() {
+    let world = World::new("FROM busybox\nRUN kill -9 $$\n");
+    let built = world.build(&[]);
+    assert!(built.stderr().contains("exit code: 137: killed by SIGKILL"), "{}", built.stderr());
+    assert_eq!(built.read().steps.iter().find_map(|step| step.exit_code), Some(137));
+    let world = World::new("FROM busybox\nRUN sleep 1000\n");
+    let built = world.build(&["--timeout", "0.3"]);
+    assert!(built.stderr().contains("--timeout allows"), "{}", built.stderr());
+    let world = World::new("FROM busybox\nRUN head -c 200m /dev/zero | tail -n 1 | wc -c | grep -q 209715200\n");
+    let built = world.build(&["--memory", "24m"]);
+    assert!(built.stderr().contains("out of memory"), "{}", built.stderr());
+    let world = World::new("FROM busybox\nRUN i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done\n");
+    let record = world.build(&[]).record();
+    let resources = record.steps.iter().find_map(|step| step.resources.clone()).unwrap();
+    assert!((resources.cpu_user + resources.cpu_system).0 > 10_000_000 && resources.peak_memory.0 > 0, "{resources:?}");
+}
+
+#[test]
+fn hosts_and_limits_are_given_and_leave_no_trace() {
+    let world = World::new(
+        "FROM busybox\nRUN grep -q '10.9.8.7.*elsewhere' /etc/hosts && test $(ulimit -n) = 99 && df -k /dev/shm | grep -q ' 2048 '\n\
+         RUN test -e /etc/hosts && echo x > /y\n",
+    );
+    let archive = world.path("image.tar");
+    let output = format!("type=tar,dest={}", archive.display());
+    let args = ["--add-host", "elsewhere:10.9.8.7", "--ulimit", "nofile=99", "--shm-size", "2m", "--output", &output];
+    world.build(&args).record();
+    assert_eq!(member(&archive, "y"), b"x\n");
+    assert!(!String::from_utf8_lossy(&fs::read(&archive).unwrap()).contains("10.9.8.7"));
+}

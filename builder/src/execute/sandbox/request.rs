@@ -1,0 +1,111 @@
+//! From a specification to an order for the helper, with its descriptors.
+
+use super::error::SandboxError;
+use super::order::{MountOrder, Order, Rlimit, SourceOrder};
+use super::spec::{Limits, MountSource, NetworkMode, StepSpec, hosts};
+use super::wire::Bytes;
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+
+/// The order that a specification amounts to, and the descriptors that go with it.
+pub(super) fn order(
+    spec: StepSpec,
+    [stdout, stderr]: [OwnedFd; 2],
+    join: Vec<OwnedFd>,
+) -> Result<(Order, Vec<OwnedFd>), SandboxError> {
+    let mut fds = Vec::new();
+    let mut give = |fd: OwnedFd| {
+        fds.push(fd);
+        fds.len() as u32 - 1
+    };
+    let stdin =
+        spec.stdin.map(|content| memory_file(&content)).transpose().map_err(SandboxError::errno("standard input"))?;
+    let mut mounts = Vec::new();
+    for path in spec.devices {
+        let node = super::detached(&path).map_err(|error| SandboxError::Setup {
+            what: format!("the device {}", path.display()),
+            errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
+        })?;
+        let source = SourceOrder::Device { mount: give(node) };
+        mounts.push(MountOrder { target: path.as_os_str().as_bytes().into(), source });
+    }
+    mounts.extend(spec.mounts.into_iter().map(|mount| MountOrder {
+        target: mount.target.as_os_str().as_bytes().into(),
+        source: match mount.source {
+            MountSource::Detached { mount, readonly } => SourceOrder::Detached { mount: give(mount), readonly },
+            MountSource::Tmpfs { size } => SourceOrder::Tmpfs { size },
+            MountSource::Secret { content, mode, uid, gid } => {
+                SourceOrder::Secret { content: Bytes(content), mode, uid, gid }
+            }
+        },
+    }));
+    let order = Order {
+        args: spec.args.iter().map(Bytes::from).collect(),
+        env: spec.env.iter().map(Bytes::from).collect(),
+        workdir: spec.workdir.as_os_str().as_bytes().into(),
+        uid: spec.user.uid,
+        gid: spec.user.gid,
+        groups: spec.user.groups,
+        hostname: spec.hostname.into(),
+        hosts: (!spec.extra_hosts.is_empty()).then(|| hosts(&spec.extra_hosts).into()),
+        resolv_conf: None,
+        mounts,
+        own_network: spec.network != NetworkMode::Host,
+        namespace: None,
+        insecure: spec.insecure,
+        shm_size: spec.limits.shm_size.unwrap_or(SHM_SIZE),
+        rlimits: rlimits(&spec.limits)?,
+        join: join.into_iter().map(&mut give).collect(),
+        must_join: spec.limits.memory.is_some() || spec.limits.cpus.is_some(),
+        stdin: stdin.map(&mut give),
+        stdout: give(stdout),
+        stderr: give(stderr),
+        rootfs: give(spec.rootfs),
+    };
+    Ok((order, fds))
+}
+
+/// docker's `--shm-size`.
+pub(super) const SHM_SIZE: u64 = 64 << 20;
+
+/// A file without a name that holds these bytes, at its beginning.
+pub(super) fn memory_file(content: &[u8]) -> Result<OwnedFd, Errno> {
+    let file = rustix::fs::memfd_create("stdin", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut rest = content;
+    while !rest.is_empty() {
+        rest = &rest[rustix::io::write(&file, rest)?..];
+    }
+    rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+/// docker's names of resource limits to the kernel's numbers.
+fn rlimits(limits: &Limits) -> Result<Vec<Rlimit>, SandboxError> {
+    let number = |name: &str| {
+        Some(match name {
+            "as" => libc::RLIMIT_AS,
+            "core" => libc::RLIMIT_CORE,
+            "cpu" => libc::RLIMIT_CPU,
+            "data" => libc::RLIMIT_DATA,
+            "fsize" => libc::RLIMIT_FSIZE,
+            "locks" => libc::RLIMIT_LOCKS,
+            "memlock" => libc::RLIMIT_MEMLOCK,
+            "msgqueue" => libc::RLIMIT_MSGQUEUE,
+            "nice" => libc::RLIMIT_NICE,
+            "nofile" => libc::RLIMIT_NOFILE,
+            "nproc" => libc::RLIMIT_NPROC,
+            "rss" => libc::RLIMIT_RSS,
+            "rtprio" => libc::RLIMIT_RTPRIO,
+            "rttime" => libc::RLIMIT_RTTIME,
+            "sigpending" => libc::RLIMIT_SIGPENDING,
+            "stack" => libc::RLIMIT_STACK,
+            _ => return None,
+        })
+    };
+    let limit = |(name, &limit): (&String, &(u64, u64))| match number(name) {
+        Some(number) => Ok((number, limit)),
+        None => Err(SandboxError::Setup { what: format!("the resource limit `{name}`"), errno: Errno::INVAL }),
+    };
+    limits.ulimits.iter().map(limit).collect()
+}
