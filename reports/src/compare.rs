@@ -4,6 +4,7 @@ use crate::answer::{needless, quote};
 use crate::attribute::Link;
 use crate::explain::{Explanation, StepExplanation, explain};
 use crate::graph::Graph;
+use crate::misses::Index;
 use buildscope_record::{Nanos, Record, StepId};
 
 /// Why the slowest of these builds is slower than the fastest; none for fewer than two.
@@ -112,6 +113,64 @@ fn grown(slow: &Explanation, fast: &Explanation) -> Option<Cause> {
     Some(Cause { time, sentence })
 }
 
+/// A step in two builds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// Its stage.
+    pub stage: String,
+    /// Its text, the second build's where they differ.
+    pub text: String,
+    /// How long it took in the first and in the second, without waits; none where it did not run or is not there.
+    pub times: [Option<Nanos>; 2],
+    /// Its share of the wall time in each.
+    pub walls: [Nanos; 2],
+    /// The phase that changed most, and its work in each.
+    pub phase: Option<(String, [Nanos; 2])>,
+}
+
+/// Two builds side by side, step aligned with step; those first that moved the critical path most.
+pub fn side_by_side(first: &Record, second: &Record) -> Vec<Pair> {
+    let explained = [explain(first), explain(second)];
+    let (indices, mut seen) = ([Index::new(first), Index::new(second)], vec![false; first.steps.len()]);
+    let mut pairs: Vec<Pair> = Vec::new();
+    for step in &second.steps {
+        let before = indices[1].counterpart(step, &indices[0]).map(|before| before.id);
+        let before = before.filter(|before| !std::mem::replace(&mut seen[before.index()], true));
+        pairs.push(pair(before.map(|id| &explained[0].steps[id.index()]), Some(&explained[1].steps[step.id.index()])));
+    }
+    let gone = explained[0].steps.iter().zip(seen).filter(|(_, seen)| !seen);
+    pairs.extend(gone.map(|(step, _)| pair(Some(step), None)));
+    pairs.retain(|pair| pair.times != [None, None]);
+    pairs.sort_by_key(|pair| std::cmp::Reverse((pair.walls[0].0.abs_diff(pair.walls[1].0), difference(pair))));
+    pairs
+}
+
+fn difference(pair: &Pair) -> u64 {
+    let [first, second] = pair.times.map(|time| time.map_or(0, |time| time.0));
+    first.abs_diff(second)
+}
+
+fn pair(first: Option<&StepExplanation>, second: Option<&StepExplanation>) -> Pair {
+    let both = [first, second];
+    let shown = second.or(first);
+    let time = |step: Option<&StepExplanation>| step.filter(|step| step.start.is_some()).map(|step| step.own);
+    let work = |step: Option<&StepExplanation>, name: &str| {
+        step.and_then(|step| step.phases.iter().find(|row| row.name == name)).map_or(Nanos::ZERO, |row| row.work)
+    };
+    let names = both.iter().flatten().flat_map(|step| step.phases.iter().map(|row| row.name.as_str()));
+    let changes = names.map(|name| (name, both.map(|step| work(step, name))));
+    let phase = changes
+        .max_by_key(|(_, [first, second])| first.0.abs_diff(second.0))
+        .filter(|(_, [first, second])| first != second);
+    Pair {
+        stage: shown.and_then(|step| step.stage.clone()).unwrap_or_default(),
+        text: shown.map(|step| step.text.clone()).unwrap_or_default(),
+        times: both.map(time),
+        walls: both.map(|step| step.map_or(Nanos::ZERO, |step| step.wall)),
+        phase: phase.map(|(name, works)| (name.to_owned(), works)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +218,26 @@ mod tests {
             sentence,
             "copy is 3.4x slower than overlay because `COPY . .` of stage a took 85.0 ms instead of 25.0 ms, mostly in copy."
         );
+    }
+
+    #[test]
+    fn steps_are_aligned_by_stage_and_text() {
+        let build = |run: u64, more: bool| {
+            let mut made = Synthetic::default();
+            let stage = made.stage("a");
+            let step = made.step(stage, "RUN make", 0..run);
+            made.span(step, Phase::Process, 0..run);
+            if more {
+                let new = made.step(stage, "RUN test", run..run + 5);
+                made.data(step, new);
+            }
+            made.finish(run + if more { 5 } else { 0 })
+        };
+        let pairs = side_by_side(&build(10, false), &build(40, true));
+        let ms = |value: u64| Nanos(value * 1_000_000);
+        assert_eq!((pairs[0].text.as_str(), pairs[0].times), ("RUN make", [Some(ms(10)), Some(ms(40))]));
+        assert_eq!(pairs[0].phase, Some(("process".into(), [ms(10), ms(40)])));
+        assert_eq!((pairs[1].text.as_str(), pairs[1].times), ("RUN test", [None, Some(ms(5))]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::graph::Graph;
 use buildscope_record::{Nanos, Outcome, Record, Step, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What changed about a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +59,7 @@ pub struct Miss {
 /// The root causes of a record's misses, the most expensive first.
 pub fn misses(record: &Record, explanation: &Explanation, earlier: &[Record]) -> Vec<Miss> {
     let graph = Graph::new(record);
+    let (own, indices) = (Index::new(record), earlier.iter().map(Index::new).collect::<Vec<_>>());
     let ran = |step: &Step| matches!(step.outcome, Outcome::Executed | Outcome::Failed);
     // By step: its own cause, and the root that it is counted with.
     let mut roots: Vec<Option<StepId>> = vec![None; record.steps.len()];
@@ -68,7 +69,7 @@ pub fn misses(record: &Record, explanation: &Explanation, earlier: &[Record]) ->
         if !ran(step) {
             continue;
         }
-        let cause = cause(record, step, earlier);
+        let cause = cause(step, &own, &indices);
         let follows = matches!(cause, Cause::Parent | Cause::Source | Cause::Unknown | Cause::New);
         let before = graph.before(id).iter().filter_map(|&(before, _)| roots[before.index()]);
         // Of several roots below it, the one that cost most would be a guess: the first in the file is taken.
@@ -77,11 +78,16 @@ pub fn misses(record: &Record, explanation: &Explanation, earlier: &[Record]) ->
             causes.insert(id, cause);
         }
     }
+    let mut with: HashMap<StepId, Vec<usize>> = HashMap::new();
+    for (index, root) in roots.iter().enumerate() {
+        if let Some(root) = root {
+            with.entry(*root).or_default().push(index);
+        }
+    }
     let mut found: Vec<Miss> = causes
         .into_iter()
         .map(|(step, cause)| {
-            let with = |(index, root): (usize, &Option<StepId>)| (*root == Some(step)).then_some(index);
-            let all: Vec<usize> = roots.iter().enumerate().filter_map(with).collect();
+            let all = with.remove(&step).unwrap_or_default();
             let rerun = all.iter().map(|&index| explanation.steps[index].own).sum();
             let on_path = all.iter().map(|&index| explanation.steps[index].wall).sum();
             let caused: Vec<StepId> =
@@ -95,18 +101,22 @@ pub fn misses(record: &Record, explanation: &Explanation, earlier: &[Record]) ->
 }
 
 /// What changed about a step against the nearest earlier record that has it.
-fn cause(record: &Record, step: &Step, earlier: &[Record]) -> Cause {
+fn cause(step: &Step, own: &Index<'_>, earlier: &[Index<'_>]) -> Cause {
     let Some(now) = step.cache.as_ref().map(|cache| &cache.inputs).filter(|inputs| !inputs.is_empty()) else {
         return Cause::Unknown;
     };
-    let Some(before) = earlier.iter().rev().find_map(|earlier| counterpart(record, step, earlier)) else {
+    let Some(before) = earlier.iter().rev().find_map(|earlier| own.counterpart(step, earlier)) else {
         return Cause::New;
     };
     let Some(before) = before.cache.as_ref().map(|cache| &cache.inputs) else { return Cause::Unknown };
     let names = now.keys().chain(before.keys().filter(|name| !now.contains_key(*name)));
     let changed: Vec<&String> = names.filter(|name| now.get(*name) != before.get(*name)).collect();
     let of = |kind: &str| -> Vec<String> {
-        changed.iter().filter_map(|name| name.strip_prefix(kind)).map(str::to_owned).collect()
+        changed
+            .iter()
+            .filter_map(|name| name.strip_prefix(kind))
+            .map(|name| name.trim_start_matches("./").to_owned())
+            .collect()
     };
     let has = |name: &str| changed.iter().any(|changed| *changed == name);
     let (files, arguments, variables) = (of("file:"), of("arg:"), of("env:"));
@@ -124,24 +134,47 @@ fn cause(record: &Record, step: &Step, earlier: &[Record]) -> Cause {
     }
 }
 
-/// The step of another record that this one was then: the same text in the same stage, else the same place in it.
-pub(crate) fn counterpart<'r>(record: &Record, step: &Step, other: &'r Record) -> Option<&'r Step> {
-    let name = |record: &Record, step: &Step| Some(record.stages.get(step.stage?.index())?.name.clone());
-    let stage = name(record, step);
-    let siblings = || other.steps.iter().filter(|candidate| name(other, candidate) == stage);
-    let place = record
-        .steps
-        .iter()
-        .filter(|candidate| name(record, candidate) == stage)
-        .position(|candidate| candidate.id == step.id)?;
-    let same_text = || siblings().filter(|candidate| candidate.text == step.text);
-    // Of several with one text, the one that is as far from the stage's begin among those.
-    let number =
-        record.steps.iter().filter(|candidate| name(record, candidate) == stage && candidate.text == step.text);
-    let number = number.take_while(|candidate| candidate.id != step.id).count();
-    same_text()
-        .nth(number)
-        .or_else(|| siblings().nth(place).filter(|candidate| candidate.instruction == step.instruction))
+/// The steps of a record by what another record's step would know them by.
+pub(crate) struct Index<'r> {
+    record: &'r Record,
+    /// By stage and text: several steps may have one text.
+    texts: HashMap<(&'r str, &'r str), Vec<usize>>,
+    /// By stage: its steps in order.
+    stages: HashMap<&'r str, Vec<usize>>,
+    /// By step: its number among those of its stage and text, and its place in its stage.
+    places: Vec<(usize, usize)>,
+}
+
+impl<'r> Index<'r> {
+    /// Indexes a record.
+    pub(crate) fn new(record: &'r Record) -> Self {
+        let mut index = Self { record, texts: HashMap::new(), stages: HashMap::new(), places: Vec::new() };
+        for (at, step) in record.steps.iter().enumerate() {
+            let stage = stage(record, step);
+            let texts = index.texts.entry((stage, step.text.as_str())).or_default();
+            texts.push(at);
+            let number = texts.len() - 1;
+            let steps = index.stages.entry(stage).or_default();
+            steps.push(at);
+            index.places.push((number, steps.len() - 1));
+        }
+        index
+    }
+
+    /// The step of another record that this record's step was then: the same text in the same stage, else the same
+    /// instruction at the same place in it.
+    pub(crate) fn counterpart<'o>(&self, step: &Step, other: &Index<'o>) -> Option<&'o Step> {
+        let (number, place) = *self.places.get(step.id.index())?;
+        let stage = stage(self.record, step);
+        let text = other.texts.get(&(stage, step.text.as_str())).and_then(|steps| steps.get(number));
+        let at = || other.stages.get(stage).and_then(|steps| steps.get(place));
+        let found = text.or_else(|| at().filter(|&&at| other.record.steps[at].instruction == step.instruction))?;
+        other.record.steps.get(*found)
+    }
+}
+
+fn stage<'r>(record: &'r Record, step: &Step) -> &'r str {
+    step.stage.and_then(|stage| record.stages.get(stage.index())).map_or("", |stage| &stage.name)
 }
 
 fn sentence(step: &Step, cause: &Cause, caused: usize, rerun: Nanos, on_path: Nanos) -> String {

@@ -5,7 +5,8 @@ use crate::gate;
 use crate::history::History;
 use crate::run::Run;
 use crate::stats::{mann_whitney, threshold};
-use buildscope_reports::compare::slower;
+use buildscope_reports::compare::{side_by_side, slower};
+use buildscope_reports::render;
 use clap::Args;
 use miette::{IntoDiagnostic, miette};
 use std::path::{Path, PathBuf};
@@ -38,7 +39,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         (true, true) => runs(&arguments),
         (false, false) => {
             let records = [explain::read(&arguments.base)?, explain::read(&arguments.head)?];
-            say(&(slower(&records).unwrap_or_default() + "\n"));
+            say(&(slower(&records).unwrap_or_default() + "\n\n"));
+            let pairs = side_by_side(&records[0], &records[1]);
+            say(&render::text::side_by_side(["base", "head"], &pairs, explain::style(true)));
             Ok(())
         }
         _ => {

@@ -138,7 +138,7 @@ pub(super) fn write_timeline(path: &Path, record: &Record) -> Result<(), Failure
 }
 
 /// As wide as the terminal, coloured where it has colours; plain and 100 wide elsewhere.
-fn style(to_stdout: bool) -> render::Style {
+pub(super) fn style(to_stdout: bool) -> render::Style {
     let default = render::Style::default();
     if !to_stdout || !std::io::stdout().is_terminal() {
         return default;

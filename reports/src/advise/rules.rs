@@ -4,7 +4,7 @@ use super::Advice;
 use super::commands::{chown, installer};
 use crate::answer::{needless, percent, place, quote};
 use crate::explain::{Explanation, StepExplanation};
-use crate::misses::counterpart;
+use crate::misses::Index;
 use crate::whatif::{Scenario, Selector, whatif};
 use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Record};
 
@@ -326,9 +326,13 @@ fn pressure(case: &Case<'_>) -> Vec<Advice> {
 fn slower_than_before(case: &Case<'_>) -> Vec<Advice> {
     const RECORDS: usize = 3;
     let mut found = Vec::new();
+    if case.earlier.len() < RECORDS {
+        return found;
+    }
+    let (own, earlier) = (Index::new(case.record), case.earlier.iter().map(Index::new).collect::<Vec<_>>());
     for step in case.ran().filter(|step| case.worth(step.drag)) {
         let recorded = &case.record.steps[step.id.index()];
-        let others = case.earlier.iter().filter_map(|earlier| counterpart(case.record, recorded, earlier));
+        let others = earlier.iter().filter_map(|earlier| own.counterpart(recorded, earlier));
         let ran = others.filter(|other| other.outcome == Outcome::Executed && other.text == recorded.text);
         let mut before: Vec<u64> = ran.filter_map(|other| Some(other.end?.saturating_sub(other.start?).0)).collect();
         if before.len() < RECORDS {

@@ -5,9 +5,10 @@
 //! around it. Importing what this writes gives the record back, less its waits, counters and resources.
 
 use crate::Explanation;
+use crate::graph::Grouped;
 use buildscope_record::{Digest, EdgeKind, Nanos, Outcome, Record, SpanId};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 /// The export request's document. `began` is when the build began, in nanoseconds since 1970.
 pub fn otlp(record: &Record, explanation: &Explanation, began: u64) -> Value {
@@ -39,10 +40,11 @@ pub fn otlp(record: &Record, explanation: &Explanation, began: u64) -> Value {
     attributes.push(string("buildscope.answer", &explanation.answer));
     let failed = (!record.succeeded).then_some("the build failed");
     spans.push(span(&root, "", "build", (Nanos::ZERO, record.wall), attributes, failed));
+    let data = record.edges.iter().filter(|edge| edge.kind == EdgeKind::Data);
+    let needs = Grouped::new(record.steps.len(), data.map(|edge| (edge.to.index(), edge.from)));
     for (step, explained) in record.steps.iter().zip(&explanation.steps) {
         let Some(start) = explained.start else { continue };
-        let needs = record.edges.iter().filter(|edge| edge.to == step.id && edge.kind == EdgeKind::Data);
-        let needs: Vec<String> = needs.map(|edge| edge.from.0.to_string()).collect();
+        let needs: Vec<String> = needs.of(step.id.index()).iter().map(|need| need.0.to_string()).collect();
         let mut attributes = vec![
             integer("buildscope.step", step.id.0.into()),
             string("buildscope.text", &step.text),
@@ -57,9 +59,9 @@ pub fn otlp(record: &Record, explanation: &Explanation, began: u64) -> Value {
         let own = id("step", step.id.0.into());
         spans.push(span(&own, &root, &step.text, (start, start + explained.duration), attributes, failed));
     }
-    let known: HashMap<SpanId, ()> = record.spans.iter().map(|span| (span.id, ())).collect();
+    let known: HashSet<SpanId> = record.spans.iter().map(|span| span.id).collect();
     for recorded in &record.spans {
-        let around = recorded.parent.filter(|parent| known.contains_key(parent)).map(|parent| id("span", parent.0));
+        let around = recorded.parent.filter(|parent| known.contains(parent)).map(|parent| id("span", parent.0));
         let parent =
             around.or_else(|| recorded.step.map(|step| id("step", step.0.into()))).unwrap_or_else(|| root.clone());
         let mut attributes = vec![

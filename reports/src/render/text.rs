@@ -3,6 +3,7 @@
 use super::table::{Align, Cell, Table, cut, paint};
 use crate::answer::percent;
 use crate::attribute::{Levels, Link, UNATTRIBUTED};
+use crate::compare::Pair;
 use crate::{Explanation, StepExplanation};
 use buildscope_record::{Nanos, Outcome};
 use std::fmt::Write as _;
@@ -359,4 +360,32 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Two builds side by side, as many steps as the style says.
+pub fn side_by_side(names: [&str; 2], pairs: &[Pair], style: Style) -> String {
+    let mut table =
+        Table::new([Align::Left, Align::Flexible, Align::Right, Align::Right, Align::Right, Align::Right, Align::Left]);
+    let head = ["stage", "step", names[0], names[1], "on path", "on path", "changed most"];
+    table.row(head.map(|head| Cell::from(head).colour(DIM)));
+    for pair in pairs.iter().take(style.steps) {
+        let time = |time: Option<Nanos>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
+        let wall = |wall: Nanos| if wall == Nanos::ZERO { String::new() } else { wall.to_string() };
+        let phase = pair.phase.as_ref().map(|(name, [first, second])| format!("{name} {first} -> {second}"));
+        table.row([
+            Cell::from(cut(&pair.stage, 16)),
+            pair.text.as_str().into(),
+            time(pair.times[0]).into(),
+            time(pair.times[1]).into(),
+            wall(pair.walls[0]).into(),
+            wall(pair.walls[1]).into(),
+            phase.unwrap_or_default().into(),
+        ]);
+    }
+    let mut out = table.render(style.width, style.colours);
+    let more = pairs.len().saturating_sub(style.steps);
+    if more > 0 {
+        let _ = writeln!(out, "  and {more} steps that differ less");
+    }
+    out
 }

@@ -129,8 +129,8 @@ fn stretches(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<Stre
         taken |= takes;
         let length = (to.0 - from.0) as f64;
         let (length, demand) = match process.is(phase) {
-            true => (length * process.ease, process.demand),
-            false if busy(phase) => (load.eased(from, to), if load.cpus.is_some() { 1.0 } else { 0.0 }),
+            true => (load.eased(from, to, process.demand), process.demand),
+            false if busy(phase) => (load.eased(from, to, 1.0), if load.cpus.is_some() { 1.0 } else { 0.0 }),
             false => (length, 0.0),
         };
         let stretch = Stretch { length, demand, phase, locks: takes };
@@ -179,8 +179,6 @@ struct Process {
     spanned: bool,
     /// How many processors it wants.
     demand: f64,
-    /// By how much its time shrinks when it gets them all.
-    ease: f64,
 }
 
 impl Process {
@@ -192,14 +190,14 @@ impl Process {
         let process: u64 = process.map(|piece| piece.end.0 - piece.start.0).sum();
         let whole = activities.interval(step).map_or(0, |interval| interval.length().0);
         let length = if process > 0 { process } else { whole } as f64;
-        let none = Self { spanned: process > 0, demand: 0.0, ease: 1.0 };
+        let none = Self { spanned: process > 0, demand: 0.0 };
         let used = activities.record.steps[step.index()].resources;
         let (Some(used), Some(cpus), true) = (used, cpus, length > 0.0) else { return none };
         let cpu = (used.cpu_user + used.cpu_system).0 as f64;
         let stalled = (used.cpu_pressure.0 as f64).min(length);
         // It cannot have run faster than on all processors at once.
         let alone = (length - stalled).max((cpu / cpus).min(length)).max(length * 0.01);
-        Self { demand: cpu / alone, ease: alone / length, ..none }
+        Self { demand: cpu / alone, ..none }
     }
 
     fn is(&self, phase: Option<Phase>) -> bool {
@@ -213,66 +211,83 @@ fn busy(phase: Option<Phase>) -> bool {
     matches!(phase, Some(ContextHash | Diff | Archive | Digest | Compress | Copy | Unpack))
 }
 
-/// How contended the processors were over time: what the builder's own phases, which nobody measured, would take alone
-/// is what they took, less the share that others had.
+/// How contended the processors were over time, by what the build's own steps wanted: what something would take alone
+/// is what it took, less what the others had of its share. Pressure from outside of the build stays in its times.
 struct Load {
     cpus: Option<f64>,
-    /// Instants, and how much undisturbed work one processor's worth could do until then.
-    done: Vec<(Nanos, f64)>,
+    /// From which instant on which share each had that wanted more than it.
+    shares: Vec<(Nanos, f64)>,
 }
 
 impl Load {
     fn new(activities: &Activities<'_>, cpus: Option<f64>) -> Self {
-        let Some(count) = cpus else { return Self { cpus, done: Vec::new() } };
-        let mut changes: Vec<(Nanos, f64)> = Vec::new();
+        let Some(count) = cpus else { return Self { cpus, shares: Vec::new() } };
+        let mut changes: Vec<(Nanos, bool, u64)> = Vec::new();
         for step in activities.steps() {
             let process = Process::new(activities, step, cpus);
             let mut add = |start: Nanos, end: Nanos, demand: f64| {
-                if demand > 0.0 {
-                    changes.extend([(start, demand), (end, -demand)]);
+                if demand > 0.0 && end > start {
+                    changes.extend([(start, true, demand.to_bits()), (end, false, demand.to_bits())]);
                 }
             };
             for piece in activities.pieces(step) {
-                let demand = if process.is(Some(piece.phase)) {
-                    process.demand
-                } else {
-                    f64::from(u8::from(busy(Some(piece.phase))))
-                };
+                let phase = Some(piece.phase);
+                let demand = if process.is(phase) { process.demand } else { f64::from(u8::from(busy(phase))) };
                 add(piece.start, piece.end, demand);
             }
             if let Some(active) = activities.interval(step).filter(|_| !process.spanned) {
                 add(active.start, active.end, process.demand);
             }
         }
-        changes.sort_unstable_by_key(|&(at, _)| at);
-        let (mut done, mut total, mut demand, mut at) = (vec![(Nanos::ZERO, 0.0)], 0.0, 0.0f64, Nanos::ZERO);
-        for (next, change) in changes {
-            if next > at {
-                let speed = if demand > count { count / demand } else { 1.0 };
-                total += (next.0 - at.0) as f64 * speed;
-                done.push((next, total));
-                at = next;
+        changes.sort_unstable();
+        // Demands are positive: their bits sort as they do.
+        let mut wanted: BTreeMap<u64, usize> = BTreeMap::new();
+        let mut shares = Vec::new();
+        for (place, &(at, begins, demand)) in changes.iter().enumerate() {
+            match begins {
+                true => *wanted.entry(demand).or_default() += 1,
+                false => {
+                    if let Some(number) = wanted.get_mut(&demand) {
+                        *number -= 1;
+                        if *number == 0 {
+                            wanted.remove(&demand);
+                        }
+                    }
+                }
             }
-            demand += change;
+            if changes.get(place + 1).is_none_or(|next| next.0 > at) {
+                shares.push((at, fair_share(&wanted, count)));
+            }
         }
-        Self { cpus, done }
+        Self { cpus, shares }
     }
 
-    /// How long what happened in that interval would have taken undisturbed.
-    fn eased(&self, from: Nanos, to: Nanos) -> f64 {
-        if self.done.is_empty() {
-            return (to.0 - from.0) as f64;
+    /// How long what wanted so many processors in that interval would have taken undisturbed.
+    fn eased(&self, from: Nanos, to: Nanos, demand: f64) -> f64 {
+        let (mut at, mut eased) = (from, 0.0);
+        let mut place = self.shares.partition_point(|&(instant, _)| instant <= from);
+        while at < to {
+            let share = place.checked_sub(1).map_or(f64::INFINITY, |place| self.shares[place].1);
+            let until = self.shares.get(place).map_or(to, |&(instant, _)| instant.min(to));
+            eased += (until.0 - at.0) as f64 * if demand > share { share / demand } else { 1.0 };
+            (at, place) = (until, place + 1);
         }
-        let until = |at: Nanos| {
-            let place = self.done.partition_point(|&(instant, _)| instant <= at);
-            let (before, total) = self.done[place.saturating_sub(1)];
-            match self.done.get(place) {
-                Some(&(after, sum)) => total + (sum - total) * (at.0 - before.0) as f64 / (after.0 - before.0) as f64,
-                None => total + (at.0 - before.0) as f64,
-            }
-        };
-        until(to) - until(from)
+        eased
     }
+}
+
+/// The share that those get who want more than it: water-filling over demands by their number.
+fn fair_share(wanted: &BTreeMap<u64, usize>, cpus: f64) -> f64 {
+    let (mut left, mut count) = (cpus, wanted.values().sum::<usize>());
+    for (&demand, &number) in wanted {
+        let (demand, share) = (f64::from_bits(demand), left / count as f64);
+        if demand >= share {
+            return share;
+        }
+        left -= demand * number as f64;
+        count -= number;
+    }
+    f64::INFINITY
 }
 
 /// The build's own work in an interval, by phase.
