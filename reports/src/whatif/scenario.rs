@@ -210,10 +210,7 @@ impl Scenario {
                     *length /= times;
                 }
             };
-            for (step, task) in
-                record.steps.iter().zip(&mut model.tasks).filter(|(step, _)| selector.step(record, step))
-            {
-                let _ = step;
+            for (_, task) in record.steps.iter().zip(&mut model.tasks).filter(|(step, _)| selector.step(record, step)) {
                 task.stretches.iter_mut().for_each(|stretch| ease(stretch.phase, &mut stretch.length));
             }
             if matches!(selector, Selector::Group(_) | Selector::Phase(_)) {
