@@ -166,7 +166,7 @@ fn deaths_are_named_and_accounted() {
     assert!(built.stderr().contains("out of memory"), "{}", built.stderr());
     let world = World::new("FROM busybox\nRUN i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done\n");
     let record = world.build(&[]).record();
-    let resources = record.steps.iter().find_map(|step| step.resources.clone()).unwrap();
+    let resources = record.steps.iter().find_map(|step| step.resources).unwrap();
     assert!((resources.cpu_user + resources.cpu_system).0 > 10_000_000 && resources.peak_memory.0 > 0, "{resources:?}");
 }
 
