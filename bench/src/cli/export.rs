@@ -35,10 +35,13 @@ pub(super) struct Exports {
     export_otava: Option<PathBuf>,
 }
 
+/// A run as text.
+type Format = fn(&Run) -> String;
+
 impl Exports {
     /// Writes what was asked for.
     pub(super) fn write(&self, run: &Run) -> Result<(), Failure> {
-        let formats: [(&Option<PathBuf>, fn(&Run) -> String); 7] = [
+        let formats: [(&Option<PathBuf>, Format); 7] = [
             (&self.export_json, export::hyperfine_v1::export),
             (&self.export_json_v2, export::hyperfine_v2::export),
             (&self.export_csv, export::csv::export),

@@ -65,8 +65,11 @@ struct Statistics {
     max: f64,
 }
 
+/// What is read off a sample.
+type Metric = fn(&Sample) -> f64;
+
 /// The metrics that a build has, under hyperfine's names; all in seconds.
-const METRICS: [(&str, fn(&Sample) -> f64); 4] = [
+const METRICS: [(&str, Metric); 4] = [
     ("time_wall_clock", |sample| sample.wall),
     ("time_cpu", |sample| sample.user + sample.system),
     ("time_user", |sample| sample.user),
@@ -90,7 +93,7 @@ pub fn export(run: &Run) -> String {
 }
 
 fn result(case: &CaseSamples) -> Option<BenchmarkResult> {
-    let statistics = |of: fn(&Sample) -> f64| {
+    let statistics = |of: Metric| {
         let summary = Summary::of(&case.good().map(of).collect::<Vec<_>>())?;
         let Summary { count, mean, stddev, median, min, max, .. } = summary;
         Some(Statistics { unit: "second", count, mean, stddev, median, min, max })

@@ -32,9 +32,10 @@ const SIGNIFICANCE: f64 = 0.01;
 pub fn change_points(series: &[f64]) -> Vec<ChangePoint> {
     let mut random = ChaCha8Rng::seed_from_u64(0x5eed);
     let mut found = Vec::new();
-    let mut parts = vec![0..series.len()];
+    let mut parts = Vec::from([(0, series.len())]);
     while let Some(part) = parts.pop() {
-        let values = &series[part.clone()];
+        let (start, end) = part;
+        let values = &series[start..end];
         let Some((split, statistic)) = best_split(values) else { continue };
         let mut permuted = values.to_vec();
         let as_good = (0..PERMUTATIONS).filter(|_| {
@@ -43,9 +44,9 @@ pub fn change_points(series: &[f64]) -> Vec<ChangePoint> {
         });
         let p = (as_good.count() + 1) as f64 / (PERMUTATIONS + 1) as f64;
         if p <= SIGNIFICANCE {
-            found.push((part.start + split, p));
-            parts.push(part.start..part.start + split);
-            parts.push(part.start + split..part.end);
+            found.push((start + split, p));
+            parts.push((start, start + split));
+            parts.push((start + split, end));
         }
     }
     found.sort_by_key(|point| point.0);
