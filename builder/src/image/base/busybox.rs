@@ -1,6 +1,6 @@
 //! The embedded base image `busybox`: one static program under all its names.
 //!
-//! Like docker's official image: every applet is a hard link in `/bin`, the configuration has `PATH`
+//! Like docker's official image: every applet is a link in `/bin`, the configuration has `PATH`
 //! and `CMD ["sh"]`. The same program gives the same tree, layer, configuration and digest everywhere.
 
 use super::elf;
@@ -237,7 +237,8 @@ fn layer(store: &Store, program: Vec<u8>, applets: &BTreeSet<String>, probe: &Pr
         .collect();
     file("etc/shadow", 0o640, shadow.as_bytes().into());
     for name in applets.iter().filter(|name| *name != "busybox") {
-        layer.push(entry(&format!("bin/{name}"), EntryKind::HardLink { target: "bin/busybox".into() }, 0o755), none());
+        // Symlinks, not hard links: those a driver that unpacks has to make files of their own, 2 MB each.
+        layer.push(entry(&format!("bin/{name}"), EntryKind::Symlink { target: "busybox".into() }, 0o777), none());
     }
     // `#!/usr/bin/env`
     layer.push(entry("usr/bin/env", EntryKind::Symlink { target: "../../bin/env".into() }, 0o777), none());
