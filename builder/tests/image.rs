@@ -37,7 +37,7 @@ impl Scene {
     fn built(&self, time: i64, epoch: Option<i64>) -> Image {
         let resolver = self.resolver();
         let base = resolver.image("busybox", &Platform::host()).unwrap();
-        resolver.layers(&base.digest, &Probe::disabled()).unwrap();
+        resolver.layers(&base.digest, &Probe::disabled(), &Probe::disabled()).unwrap();
         let mut layer = self.store.layer_builder();
         let mtime = Timestamp { seconds: time, nanos: 7 };
         let entry = |path: &str, kind, mode| Entry {
@@ -224,7 +224,7 @@ fn a_kept_image_is_found_by_its_name() {
     let resolver = scene.resolver();
     let found = resolver.image("mine:dev", &Platform::host()).unwrap();
     assert_eq!(found.digest, target.digest);
-    assert_eq!(resolver.layers(&found.digest, &Probe::disabled()).unwrap().len(), 2);
+    assert_eq!(resolver.layers(&found.digest, &Probe::disabled(), &Probe::disabled()).unwrap().len(), 2);
     assert_eq!(images.names().unwrap()[0].name, "docker.io/library/mine:dev");
     let error = resolver.image("mine:other", &Platform::host()).unwrap_err().to_string();
     assert!(error.contains("`mine:dev`"), "{error}");

@@ -71,7 +71,7 @@ impl Solver {
         probe: &Probe,
     ) -> Result<Layer, BuildError> {
         let store = &self.engine.store;
-        blocking(|| self.fetch(below))?;
+        blocking(|| self.fetch(below, probe))?;
         match &step.op {
             Op::Workdir { path, user } => blocking(|| workdir(path, user, &below.layers, image::now(), store, probe))
                 .map_err(|error| self.failed(step, &error)),
@@ -178,11 +178,11 @@ impl Solver {
         match from {
             CopyFrom::Stage(id) => {
                 let done = self.done(*id);
-                self.fetch(done)?;
+                self.fetch(done, probe)?;
                 Ok(Arc::clone(&done.layers))
             }
             CopyFrom::Image(image) => {
-                let layers = self.images.layers(&image.manifest, probe)?;
+                let layers = self.images.layers(&image.manifest, probe, probe)?;
                 Ok(layers.iter().map(|layer| layer.diff_id).collect())
             }
             CopyFrom::Context | CopyFrom::NamedContext(_) | CopyFrom::Empty => Ok(Arc::new([])),
@@ -191,11 +191,11 @@ impl Solver {
 
     /// Makes sure that all layers are in the store: the base image's (it is the FROM whose time that takes, whoever asks
     /// first) and those of an imported cache.
-    fn fetch(&self, done: &Done) -> Result<(), BuildError> {
+    fn fetch(&self, done: &Done, probe: &Probe) -> Result<(), BuildError> {
         if let Some((from, manifest)) = &done.base {
-            self.images.layers(manifest, &self.probe.at(*from, None))?;
+            self.images.layers(manifest, &self.probe.at(*from, None), probe)?;
         }
-        self.imported.ensure(&self.engine.store, &done.layers, &self.probe)?;
+        self.imported.ensure(&self.engine.store, &done.layers, probe)?;
         Ok(())
     }
 

@@ -83,18 +83,22 @@ impl Resolver {
         Some(Arc::clone(&self.by_digest(manifest)?.image))
     }
 
-    /// The layers of an image that was resolved before (lowest first), in the store.
-    pub fn layers(&self, manifest: &Digest, probe: &Probe) -> Result<Arc<[Layer]>, ImageError> {
+    /// The layers of an image that was resolved before (lowest first), in the store. Bringing them there is told in the
+    /// name of `probe`'s step; `asker`, if it is another, waits for it.
+    pub fn layers(&self, manifest: &Digest, probe: &Probe, asker: &Probe) -> Result<Arc<[Layer]>, ImageError> {
         let missing = || ImageError::malformed(manifest, "no image with this manifest was resolved in this build");
         let found = self.by_digest(manifest).ok_or_else(missing)?;
-        let mut layers = match found.layers.try_lock() {
-            Ok(layers) => layers,
-            // Another step unpacks the same base: said in the record, because it is what this one waits for.
-            Err(_) => {
-                let _wait = probe.wait_lock("base image");
-                found.layers.lock().unwrap_or_else(PoisonError::into_inner)
-            }
-        };
+        let free = found.layers.try_lock().ok();
+        if let Some(layers) = free.as_deref().and_then(Option::as_ref) {
+            return Ok(Arc::clone(layers));
+        }
+        let own = free.is_some() && asker.step() == probe.step();
+        drop(free);
+        let wait = (!own).then(|| asker.wait_lock("base image"));
+        if let (Some(wait), Some(step)) = (&wait, probe.step().filter(|step| Some(*step) != asker.step())) {
+            wait.on(step);
+        }
+        let mut layers = found.layers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(layers) = &*layers {
             return Ok(Arc::clone(layers));
         }

@@ -42,7 +42,8 @@ pub(crate) fn ensure(
     span.detail(blobs.origin());
     let missing = layers.iter().filter(|layer| !store.blobs().contains(&layer.diff_id));
     span.quantity(Quantity::BytesRead, missing.map(|layer| layer.descriptor.size).sum());
-    let inside = span.probe();
+    // While a layer comes over a network, whatever is done with what has come is done beside that: it is all transfer.
+    let inside = if blobs.is_remote() { Probe::disabled() } else { span.probe() };
     in_parallel(layers, STREAMS, |layer| ensure_layer(store, blobs, layer, &inside))
 }
 

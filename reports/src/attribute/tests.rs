@@ -51,6 +51,24 @@ fn diamond_under_serial() {
 }
 
 #[test]
+fn what_a_step_waited_for_in_a_finished_steps_name_is_that_steps() {
+    let mut made = Synthetic::new("instructions", 1);
+    let stage = made.stage("a");
+    let [base, copy] = [made.step(stage, "FROM base", 1..2), made.step(stage, "COPY . .", 3..20)];
+    // The base is pulled when the COPY asks for its files: a millisecond later, and two before it goes on.
+    made.span(base, Phase::Pull, 6..13);
+    made.span(copy, Phase::CacheLookup, 3..5);
+    made.span(copy, Phase::Copy, 15..20);
+    made.wait(copy, WaitKind::Lock, base, 5..15);
+    let record = made.finish(20);
+    let found = attribute(&record);
+    assert_eq!(wall_of(&found, 0, Some(Phase::Pull)), ms(7));
+    assert_eq!(wall_of(&found, 1, Some(Phase::Lock)), ms(3));
+    assert_eq!(wall_of(&found, 1, Some(Phase::CacheLookup)), ms(2));
+    assert_eq!(wall_of(&found, 1, Some(Phase::Copy)), ms(5));
+}
+
+#[test]
 fn a_slot_wait_leads_to_the_step_that_freed_the_slot() {
     let mut made = Synthetic::new("instructions", 1);
     let stage = made.stage("a");

@@ -140,7 +140,14 @@ impl Walk<'_, '_> {
                 self.wait(step, wait.kind, from);
                 return Some((holder, Some(link)));
             }
-            self.wait(step, wait.kind, wait.start);
+            match wait.on.filter(|_| wait.kind == WaitKind::Lock) {
+                // What was waited for was done in another step's name, although that had ended: the pull of a base image.
+                Some(on) if on.index() < self.activities.record.steps.len() => {
+                    let pieces = self.activities.pieces(on);
+                    self.cover(&pieces, Some(on), wait.start, |walk, to| walk.push(Some(step), Some(Phase::Lock), to));
+                }
+                _ => self.wait(step, wait.kind, wait.start),
+            }
             if self.at == Nanos::ZERO {
                 return None;
             }
