@@ -7,7 +7,7 @@ use super::request::{AssumeImages, ImageResolver, LowerRequest};
 use super::run::Surroundings;
 use super::scope::Scope;
 use super::stages::{BaseOf, Source, Stages, expanded};
-use super::{PlanError, copy, run, signal};
+use super::{PlanError, arguments, copy, run, signal};
 use crate::dockerfile::{
     self, Argument, Command, Diagnostic, Diagnostics, Dockerfile, Expander, Health, Instruction, Kind, Pair, Ports,
     Text, Word, clean, duration,
@@ -21,27 +21,6 @@ use std::sync::Arc;
 /// The PATH of an image that has none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Build arguments that RUN sees without ARG, in any case.
-const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
-
-/// Build arguments that are there without being given.
-const PREDEFINED: [&str; 11] = [
-    "BUILDPLATFORM",
-    "BUILDOS",
-    "BUILDOSVERSION",
-    "BUILDARCH",
-    "BUILDVARIANT",
-    "TARGETPLATFORM",
-    "TARGETOS",
-    "TARGETOSVERSION",
-    "TARGETARCH",
-    "TARGETVARIANT",
-    "TARGETSTAGE",
-];
-
-/// Arguments that speak to the builder: no step sees them.
-const UNSEEN: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
-
 /// Lowers a Dockerfile to the graph of its steps. Images are resolved only for stages that the target needs.
 ///
 /// # Errors
@@ -49,7 +28,7 @@ const UNSEEN: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STA
 /// images that are not found, values that make no sense.
 pub fn lower(file: &Dockerfile, request: &LowerRequest, images: &dyn ImageResolver) -> Result<Plan, PlanError> {
     let mut faults = Vec::new();
-    let globals = global_arguments(file, request, &mut faults);
+    let globals = arguments::global_arguments(file, request, &mut faults);
     let mut stages = Stages::find(file, request, &globals, &mut faults);
     stages.refuse_cycles(&mut faults);
     let target = stages.target(request.target.as_deref(), &mut faults);
@@ -64,12 +43,12 @@ pub fn lower(file: &Dockerfile, request: &LowerRequest, images: &dyn ImageResolv
         request,
         globals,
         expander: Expander::new(file.escape),
-        around: surroundings(request),
+        around: arguments::surroundings(request),
         stages,
         graph: DiGraph::new(),
         ends: Vec::new(),
         faults,
-        warnings: undeclared(file, request),
+        warnings: arguments::undeclared(file, request),
     };
     let listed: Vec<Stage> = (0..lowering.stages.list.len()).map(|stage| lowering.stage(stage)).collect();
     if !lowering.faults.is_empty() {
@@ -90,92 +69,6 @@ pub fn diagnose(text: &str, request: &LowerRequest) -> Diagnostics {
         faults.extend(more.iter().cloned());
     }
     Diagnostics::new(text, faults)
-}
-
-/// The variables of FROM lines: predefined ones and those of the ARG lines above the first FROM.
-fn global_arguments(file: &Dockerfile, request: &LowerRequest, faults: &mut Vec<Diagnostic>) -> BTreeMap<Text, String> {
-    let (target, build) = (&request.platform, &request.build_platform);
-    let last_stage = || {
-        file.instructions.iter().rev().find_map(|instruction| match &instruction.kind {
-            Kind::From(from) => Some(from.name.as_ref().map(|name| name.to_lowercase())),
-            _ => None,
-        })
-    };
-    let stage = request.target.clone().filter(|target| !target.is_empty());
-    let stage = stage.or_else(|| last_stage().flatten()).unwrap_or_else(|| "default".into());
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let mut globals: BTreeMap<Text, String> = [
-        ("BUILDPLATFORM", build.to_string()),
-        ("BUILDOS", build.os.clone()),
-        ("BUILDOSVERSION", text(&build.os_version)),
-        ("BUILDARCH", build.architecture.clone()),
-        ("BUILDVARIANT", text(&build.variant)),
-        ("TARGETPLATFORM", target.to_string()),
-        ("TARGETOS", target.os.clone()),
-        ("TARGETOSVERSION", text(&target.os_version)),
-        ("TARGETARCH", target.architecture.clone()),
-        ("TARGETVARIANT", text(&target.variant)),
-        ("TARGETSTAGE", stage),
-    ]
-    .into_iter()
-    .map(|(name, value)| (Text::from(name), request.build_args.get(name).cloned().unwrap_or(value)))
-    .collect();
-    let expander = Expander::new(file.escape);
-    for instruction in &file.instructions {
-        let Kind::Arg(arguments) = &instruction.kind else { break };
-        for argument in arguments {
-            let given = request.build_args.get(&*argument.name.text).cloned();
-            let default = || argument.default.as_ref().and_then(|word| expanded(&expander, word, &globals, faults));
-            if let Some(value) = given.or_else(default) {
-                globals.insert(argument.name.text.clone(), value);
-            }
-        }
-    }
-    globals
-}
-
-fn surroundings(request: &LowerRequest) -> Surroundings {
-    let given = |name: &str| request.build_args.get(name).filter(|value| !value.is_empty()).cloned();
-    let mut proxies = Vec::new();
-    for (name, value) in &request.build_args {
-        if PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name)) {
-            proxies.push(format!("{}={value}", name.to_uppercase()));
-            proxies.push(format!("{}={value}", name.to_lowercase()));
-        }
-    }
-    Surroundings {
-        cache_namespace: given("BUILDKIT_CACHE_MOUNT_NS"),
-        hostname: given("BUILDKIT_SANDBOX_HOSTNAME"),
-        proxies,
-    }
-}
-
-/// Build arguments that were given, but that no ARG declares.
-fn undeclared(file: &Dockerfile, request: &LowerRequest) -> Vec<Diagnostic> {
-    let declared: BTreeSet<&str> = file
-        .instructions
-        .iter()
-        .filter_map(|instruction| match &instruction.kind {
-            Kind::Arg(arguments) => Some(arguments.iter().map(|argument| &*argument.name.text)),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    let known = |name: &str| {
-        declared.contains(name)
-            || PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name))
-            || name.starts_with("BUILDKIT_")
-            || name == "SOURCE_DATE_EPOCH"
-            || PREDEFINED.contains(&name)
-    };
-    let unknown = request.build_args.keys().filter(|name| !known(name));
-    unknown
-        .map(|name| Diagnostic {
-            warning: true,
-            ..Diagnostic::unplaced(format!("build argument {name} was given, but no ARG declares it"))
-                .did_you_mean(name, declared.iter().copied())
-        })
-        .collect()
 }
 
 struct Lowering<'a> {
@@ -510,7 +403,7 @@ impl Lowering<'_> {
                 (None, None) => self.globals.get(name).cloned(),
             };
             if let Some(value) = &value
-                && !UNSEEN.contains(&name)
+                && !arguments::UNSEEN.contains(&name)
             {
                 scope.set_argument(name, value);
             }

@@ -4,6 +4,7 @@
 //! [`Plan`]: one graph of fully expanded steps, pruned to the target, with cache keys. *Must never
 //! know* slots, drivers or processes, nor read a file.
 
+mod arguments;
 mod chain;
 mod config;
 mod copy;
