@@ -50,7 +50,7 @@ impl Instruction {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Kind {
     /// Begins a stage.
-    From(From),
+    From(Box<From>),
     /// Declares build arguments.
     Arg(Vec<Argument>),
     /// Sets environment variables.
@@ -78,7 +78,7 @@ pub enum Kind {
     /// Sets the signal that stops a container.
     Stopsignal(Word),
     /// Sets the health check.
-    Healthcheck(Health),
+    Healthcheck(Box<Health>),
     /// Names the author.
     Maintainer(Word),
     /// Keeps an instruction for the builds that begin from this image.

@@ -90,6 +90,31 @@ impl Keyword {
 
     /// In any case.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|keyword| keyword.name().eq_ignore_ascii_case(word))
+        // The length leaves five at most.
+        let candidates: &[Self] = match word.len() {
+            3 => &[Self::Run, Self::Env, Self::Arg, Self::Add, Self::Cmd],
+            4 => &[Self::Copy, Self::From, Self::User],
+            5 => &[Self::Label, Self::Shell],
+            6 => &[Self::Expose, Self::Volume],
+            7 => &[Self::Workdir, Self::Onbuild],
+            10 => &[Self::Entrypoint, Self::Maintainer, Self::Stopsignal],
+            11 => &[Self::Healthcheck],
+            _ => &[],
+        };
+        candidates.iter().copied().find(|keyword| keyword.name().eq_ignore_ascii_case(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Keyword;
+
+    #[test]
+    fn every_keyword_is_found_in_any_case() {
+        for keyword in Keyword::ALL {
+            assert_eq!(Keyword::parse(keyword.name()), Some(keyword));
+            assert_eq!(Keyword::parse(&keyword.name().to_lowercase()), Some(keyword));
+        }
+        assert_eq!(Keyword::parse("RNU"), None);
     }
 }

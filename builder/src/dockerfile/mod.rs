@@ -82,13 +82,12 @@ pub struct Parsed {
 impl Parsed {
     /// Parses as much as can be parsed.
     pub fn of(text: &str) -> Self {
-        let (syntax, mut faults) = Syntax::parse(text);
-        // Where a line could not even be split, nobody knows what it was.
-        let mut stages_known = faults.is_empty();
-        let mut instructions = Vec::with_capacity(syntax.nodes.len());
+        let mut instructions = Vec::new();
+        let mut faults_of_words = Vec::new();
+        let mut stages_known = true;
         let (mut begun, mut orphan) = (false, None);
-        for node in syntax.nodes {
-            let keyword = Keyword::parse(&node.keyword);
+        let (syntax, mut faults) = Syntax::read(text, &mut |node| {
+            let keyword = node.kind;
             begun |= keyword == Some(Keyword::From);
             if !begun && orphan.is_none() && keyword.is_some_and(|keyword| keyword != Keyword::Arg) {
                 orphan = Some(node.keyword.clone());
@@ -97,10 +96,13 @@ impl Parsed {
                 Ok(instruction) => instructions.push(instruction),
                 Err(found) => {
                     stages_known &= !matches!(keyword, None | Some(Keyword::From | Keyword::Arg | Keyword::Env));
-                    faults.extend(found);
+                    faults_of_words.extend(found);
                 }
             }
-        }
+        });
+        // Where a line could not even be split, nobody knows what it was.
+        stages_known &= faults.is_empty();
+        faults.append(&mut faults_of_words);
         if let Some(word) = orphan {
             stages_known = false;
             faults.push(

@@ -68,6 +68,8 @@ pub enum Arguments {
 pub struct Node {
     /// The keyword as written.
     pub keyword: Word,
+    /// The instruction that it names, if there is one.
+    pub kind: Option<Keyword>,
     /// The `--flags`, unquoted.
     pub flags: Vec<Word>,
     /// The rest.
@@ -102,6 +104,13 @@ pub struct Syntax {
 impl Syntax {
     /// Reads a text. What could be read is returned along with every fault.
     pub fn parse(text: &str) -> (Self, Vec<Diagnostic>) {
+        let mut nodes = Vec::new();
+        let (syntax, faults) = Self::read(text, &mut |node| nodes.push(node));
+        (Self { nodes, ..syntax }, faults)
+    }
+
+    /// Reads a text, giving each instruction away as soon as it is read.
+    pub(super) fn read(text: &str, found: &mut dyn FnMut(Node)) -> (Self, Vec<Diagnostic>) {
         let mut reader = Reader::new(text);
         let mut faults = Vec::new();
         let mut syntax = Self::default();
@@ -140,7 +149,7 @@ impl Syntax {
                                 faults.push(fault);
                             }
                             node.comments = comments;
-                            syntax.nodes.push(node);
+                            found(node);
                         }
                         Err(fault) => {
                             skip_documents(&line, &mut reader);
@@ -236,6 +245,7 @@ fn node(line: &Logical<'_>, from: usize, escape: char) -> Result<Node, Diagnosti
     };
     Ok(Node {
         keyword,
+        kind,
         flags: flags.into_iter().map(spanned).collect(),
         arguments,
         heredocs: Vec::new(),
@@ -287,7 +297,7 @@ fn heredocs(node: &mut Node, line: &Logical<'_>, reader: &mut Reader<'_>) -> Res
     if !line.text.contains("<<") || !takes_documents(node) {
         return Ok(());
     }
-    if Keyword::parse(&node.keyword).is_none() {
+    if node.kind.is_none() {
         skip_documents(line, reader);
         return Ok(());
     }
@@ -317,12 +327,10 @@ fn heredocs(node: &mut Node, line: &Logical<'_>, reader: &mut Reader<'_>) -> Res
 }
 
 fn takes_documents(node: &Node) -> bool {
-    match Keyword::parse(&node.keyword) {
+    match node.kind {
         Some(Keyword::Add | Keyword::Copy | Keyword::Run) => !matches!(node.arguments, Arguments::Json(_)),
         Some(Keyword::Onbuild) => match &node.arguments {
-            Arguments::Trigger(inner) => {
-                Keyword::parse(&inner.keyword) != Some(Keyword::Onbuild) && takes_documents(inner)
-            }
+            Arguments::Trigger(inner) => inner.kind != Some(Keyword::Onbuild) && takes_documents(inner),
             _ => false,
         },
         Some(_) => false,

@@ -11,7 +11,7 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Gives the instruction, or its faults.
 pub(super) fn instruction(mut node: Node, source: &str) -> Result<Instruction, Vec<Diagnostic>> {
-    let Some(keyword) = Keyword::parse(&node.keyword) else {
+    let Some(keyword) = node.kind else {
         let fault = Diagnostic::new(node.keyword.span, format!("unknown instruction: {}", node.keyword.text))
             .label("no instruction of a Dockerfile")
             .did_you_mean(&node.keyword, Keyword::ALL.iter().map(|keyword| keyword.name()));
@@ -74,7 +74,9 @@ fn kind(keyword: Keyword, node: &mut Node, source: &str, faults: &mut Vec<Diagno
     let mut flags = Flags::read(node, known, faults);
     let name = keyword.name();
     match (keyword, arguments) {
-        (Keyword::From, Arguments::Words(words)) => from(node, &words, &mut flags, faults).map(Kind::From),
+        (Keyword::From, Arguments::Words(words)) => {
+            from(node, &words, &mut flags, faults).map(|from| Kind::From(Box::new(from)))
+        }
         (Keyword::Arg, Arguments::Words(words)) => self::arguments(node, &words, faults).map(Kind::Arg),
         (Keyword::Env | Keyword::Label, Arguments::Pairs(pairs)) => {
             if pairs.is_empty() {
@@ -143,7 +145,7 @@ fn kind(keyword: Keyword, node: &mut Node, source: &str, faults: &mut Vec<Diagno
             Some(Kind::Volume(words))
         }
         (Keyword::Healthcheck, Arguments::Health(word, command)) => {
-            health(node, &word, *command, &mut flags, faults).map(Kind::Healthcheck)
+            health(node, &word, *command, &mut flags, faults).map(|health| Kind::Healthcheck(Box::new(health)))
         }
         (Keyword::Onbuild, Arguments::Trigger(inner)) => {
             onbuild(node, *inner, source, faults).map(|onbuild| Kind::Onbuild(Box::new(onbuild)))
