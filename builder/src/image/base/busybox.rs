@@ -18,7 +18,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 /// Raised when the tree or the configuration below changes: the remembered image is made again.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 /// The time of every file and of the image itself, 2017-07-14T02:40:00Z: any constant would do, but tar programs warn
 /// of 1970.
 const TIME: Timestamp = Timestamp { seconds: 1_500_000_000, nanos: 0 };
