@@ -19,6 +19,7 @@ mod otlp;
 mod profile;
 mod progress;
 pub mod report;
+pub mod store;
 mod table;
 pub mod whatif;
 
@@ -50,6 +51,7 @@ enum Command {
     Base(base::Arguments),
     Report(report::Arguments),
     History(history::Arguments),
+    Store(store::Arguments),
 }
 
 /// Runs the command that the process was started with.
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Base(arguments) => base::run(arguments),
         Command::Report(arguments) => report::run(arguments),
         Command::History(arguments) => history::run(arguments),
+        Command::Store(arguments) => store::run(arguments),
     };
     done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use super::scratch;
 use super::{StorageError, Store};
 use buildscope_record::{ByteSize, Digest};
 use rustix::fs::{AtFlags, FlockOperation, Timespec, Timestamps, UTIME_NOW, flock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -30,6 +30,9 @@ pub enum UsageKind {
 }
 
 impl UsageKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Layer, Self::Blob, Self::CacheMount, Self::Derived];
+
     /// Its name in filters and tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -54,6 +57,8 @@ pub struct Usage {
     pub used: SystemTime,
     /// Whether a running build uses it: then it is not pruned.
     pub in_use: bool,
+    /// What a blob is called in the store.
+    digest: Option<Digest>,
     /// Its files and directories, relative to the store.
     paths: Vec<String>,
 }
@@ -67,6 +72,8 @@ pub struct PruneOptions {
     pub keep_duration: Option<Duration>,
     /// Only these kinds; empty is all.
     pub kinds: Vec<UsageKind>,
+    /// Layers that stay whatever happens: those of images that have a name.
+    pub keep: BTreeSet<Digest>,
 }
 
 impl Store {
@@ -84,7 +91,8 @@ impl Store {
                 let kind = if kept == KEPT[0] { UsageKind::Blob } else { UsageKind::Derived };
                 let item = found.entry(name.clone()).or_insert_with(|| Usage {
                     kind,
-                    name: name.parse::<Digest>().map_or(format!("sha256:{name}"), |digest| digest.to_string()),
+                    name: format!("sha256:{name}"),
+                    digest: format!("sha256:{name}").parse().ok(),
                     size: ByteSize(0),
                     used,
                     in_use: false,
@@ -119,7 +127,8 @@ impl Store {
             let recent =
                 options.keep_duration.is_some_and(|keep| now.duration_since(item.used).is_ok_and(|age| age < keep));
             let other = !options.kinds.is_empty() && !options.kinds.contains(&item.kind);
-            if !(enough || recent || other || item.in_use) && self.remove(&item)? {
+            let kept = item.digest.is_some_and(|digest| options.keep.contains(&digest));
+            if !(enough || recent || other || kept || item.in_use) && self.remove(&item)? {
                 total -= item.size.0;
                 removed.push(item);
             }
@@ -169,7 +178,7 @@ impl Store {
             let in_use =
                 File::open(&lock).is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err());
             let (kind, paths) = (UsageKind::CacheMount, vec![format!("mounts/{name}")]);
-            mounts.push(Usage { kind, name: id, size: ByteSize(size), used, in_use, paths });
+            mounts.push(Usage { kind, digest: None, name: id, size: ByteSize(size), used, in_use, paths });
         }
         Ok(mounts)
     }

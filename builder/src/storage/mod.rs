@@ -14,6 +14,7 @@
 //! lowers/<digest>         layers unpacked, for the drivers that need files
 //! mounts/<name>           cache mounts
 //! cache.db                which key made which layers
+//! claims/<key>            which steps are being made
 //! boot, lock              since when; who removes
 //! tmp/<process>           what belongs to one process, and is removed once it is dead
 //! ```
@@ -23,6 +24,7 @@ mod blob;
 mod cache;
 mod cache_mount;
 mod change;
+mod claim;
 mod driver;
 mod entry;
 mod erofs;
@@ -45,6 +47,7 @@ mod upper;
 pub use blob::{BlobStore, BlobWriter};
 pub use cache::{CacheEntry, CacheHit, CacheIndex};
 pub use cache_mount::{CacheMount, CacheMountOptions, CacheSharing};
+pub use claim::Claim;
 pub use entry::*;
 pub use error::StorageError;
 pub use gc::{PruneOptions, Usage, UsageKind};

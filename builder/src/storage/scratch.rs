@@ -72,7 +72,8 @@ impl Drop for Scratch {
     }
 }
 
-fn same_file(open: &File, path: &Path) -> bool {
+/// Whether the path still leads to the open file.
+pub(crate) fn same_file(open: &File, path: &Path) -> bool {
     let ids = |metadata: io::Result<fs::Metadata>| metadata.map(|m| (m.dev(), m.ino())).ok();
     ids(open.metadata()).is_some_and(|open| Some(open) == ids(fs::metadata(path)))
 }

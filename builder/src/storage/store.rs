@@ -76,7 +76,7 @@ impl Store {
         let directory = |name: &str| root.join(name);
         let tmp = directory("tmp");
         if !tmp.is_dir() {
-            for name in ["blobs/sha256", "index", "erofs", "lowers", "mounts", "tmp"] {
+            for name in ["blobs/sha256", "index", "erofs", "lowers", "mounts", "claims", "tmp"] {
                 fs::create_dir_all(directory(name)).context("create", directory(name))?;
             }
         }

@@ -222,3 +222,26 @@ fn pruning_keeps_what_is_used_and_what_fits() {
     assert!(store.cache().get(&key).unwrap().is_none());
     assert_eq!(store.usage().unwrap(), []);
 }
+
+#[test]
+fn whoever_comes_second_waits_and_knows_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let open =
+        || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let (one, two) = (open(), open());
+    let key = Digest::of("step");
+    let claim = one.claim(&key, &Probe::disabled()).unwrap();
+    assert!(!claim.joined());
+    let made = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let claim = two.claim(&key, &Probe::disabled()).unwrap();
+            (claim.joined(), made.load(std::sync::atomic::Ordering::SeqCst))
+        });
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        made.store(true, std::sync::atomic::Ordering::SeqCst);
+        drop(claim);
+        assert_eq!(second.join().unwrap(), (true, true));
+    });
+    assert!(!two.claim(&key, &Probe::disabled()).unwrap().joined(), "nothing is left of it");
+}
