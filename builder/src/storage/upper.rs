@@ -21,6 +21,8 @@ use std::sync::Arc;
 pub(crate) struct Upper {
     dir: PathBuf,
     prefix: &'static [u8],
+    /// Whether the time of a directory moves when something is copied up into it: so it is with fuse-overlayfs.
+    restless: bool,
 }
 
 impl Upper {
@@ -29,7 +31,13 @@ impl Upper {
             Marks::Trusted => b"trusted.overlay.",
             Marks::User => b"user.overlay.",
         };
-        Self { dir, prefix }
+        Self { dir, prefix, restless: false }
+    }
+
+    /// The upper of fuse-overlayfs. A directory in which nothing was made or removed keeps the time that it had: the process
+    /// that copied something up into it changed it, no step.
+    pub(crate) fn of_fuse(dir: PathBuf, marks: Marks) -> Self {
+        Self { restless: true, ..Self::new(dir, marks) }
     }
 
     /// Tells `changes` what is different.
@@ -94,6 +102,13 @@ impl Upper {
                 continue;
             }
             if kind == FileType::Directory {
+                let mut stat = stat;
+                if let (true, Some(node @ Node::Dir(before))) = (self.restless, &old)
+                    && only_copied_up(&inner_host, before, changes)?
+                {
+                    let entry = tree.entry_of(node, super::index::to_path(&inner));
+                    (stat.st_mtime, stat.st_mtime_nsec) = (entry.mtime.seconds, entry.mtime.nanos.into());
+                }
                 changes.present(inner.clone(), &inner_host, &stat, Data::Host)?;
                 let opaque = self.attribute(&inner_host, "opaque")?.is_some_and(|value| value == b"y");
                 let origin = match self.redirect(&inner_host, base, changes)? {
@@ -142,4 +157,28 @@ impl Upper {
     fn attribute(&self, host: &Path, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
         attributes::get(host, &[self.prefix, name.as_bytes()].concat())
     }
+}
+
+/// Whether an upper directory has something in it, and all of that was there before: directories that are still directories, and
+/// files that say that they were copied up.
+fn only_copied_up(host: &Path, before: &Dir, changes: &Changes<'_>) -> Result<bool, StorageError> {
+    const ORIGINS: [&[u8]; 2] = [b"user.fuseoverlayfs.origin", b"trusted.overlay.origin"];
+    let mut any = false;
+    for entry in fs::read_dir(host).context("read", host)? {
+        let entry = entry.context("read", host)?;
+        let old = changes.tree().child(before, entry.file_name().as_bytes());
+        let same = match old {
+            Some(Node::Dir(_)) => entry.file_type().context("stat", entry.path())?.is_dir(),
+            Some(Node::Leaf(_)) => {
+                let has = |name: &&[u8]| attributes::get(&entry.path(), name).map(|value| value.is_some());
+                has(&ORIGINS[0])? || has(&ORIGINS[1])?
+            }
+            None => false,
+        };
+        if !same {
+            return Ok(false);
+        }
+        any = true;
+    }
+    Ok(any)
 }

@@ -108,6 +108,6 @@ impl Prepared for Mounted {
             let root = rustix::fs::openat(&mount, ".", rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty());
             rustix::fs::syncfs(root.context("open", self.stack.dir())?).context("sync", self.stack.dir())?;
         }
-        Upper::new(self.stack.upper(), self.marks).compare(changes)
+        Upper::of_fuse(self.stack.upper(), self.marks).compare(changes)
     }
 }

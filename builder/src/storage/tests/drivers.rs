@@ -96,15 +96,7 @@ const STEPS: &[Step] = &[
         },
         &["d/"],
     ),
-    // Both, because fuse-overlayfs, alone, lets the time of a directory move when it copies something up into it.
-    (
-        "touched directory",
-        |r| {
-            stamp(&r.join("d/sub"));
-            stamp(&r.join("d"));
-        },
-        &["d/", "d/sub/"],
-    ),
+    ("touched directory", |r| stamp(&r.join("d/sub")), &["d/", "d/sub/"]),
     (
         "moved away and back",
         |r| {
@@ -149,6 +141,8 @@ const STEPS: &[Step] = &[
             rename(r.join("d"), r.join("t"));
             rename(r.join("e"), r.join("d"));
             rename(r.join("t"), r.join("e"));
+            // fuse-overlayfs, alone, changes a directory's time when it marks it as opaque.
+            ["d", "e"].map(|name| stamp(&r.join(name)));
         },
         &[
             "d/",
