@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Root {
     /// Where layers, cache and runs are kept [default: /var/lib/buildscope for root, else the XDG data directory]
-    #[arg(long, value_name = "DIR", env = "BUILDSCOPE_ROOT")]
+    #[arg(long, value_name = "DIR", env = "BUILDSCOPE_ROOT", global = true)]
     root: Option<PathBuf>,
 }
 
