@@ -47,19 +47,25 @@ impl Heredoc {
         if rest.is_empty() || rest.contains('<') {
             return Ok(None);
         }
+        let (name, expand) = match rest.bytes().any(is_special) {
+            false => (rest.into(), true),
+            true => match Self::word(rest)? {
+                Some(word) => word,
+                None => return Ok(None),
+            },
+        };
+        let descriptor = word[..digits].parse().unwrap_or(0);
+        Ok(Some(Self { name, content: String::new(), expand, chomp, descriptor, span: Span::default() }))
+    }
+
+    /// The word that ends it, and whether it is not quoted; none if there are several.
+    fn word(rest: &str) -> Result<Option<(Text, bool)>, ExpandError> {
         let expander = Expander { keep_unset: true, ..Expander::new('\\') };
         let words = expander.words(rest, &NoVariables)?;
         let raw = Expander { keep_quotes: true, ..expander }.words(rest, &NoVariables)?;
         let ([name], [raw]) = (&*words, &*raw) else { return Ok(None) };
         let quotes = |text: &str| text.bytes().filter(|b| matches!(b, b'\'' | b'"')).count();
-        Ok(Some(Self {
-            expand: quotes(name) == quotes(raw),
-            name: name.as_str().into(),
-            content: String::new(),
-            chomp,
-            descriptor: word[..digits].parse().unwrap_or(0),
-            span: Span::default(),
-        }))
+        Ok(Some((name.as_str().into(), quotes(name) == quotes(raw))))
     }
 
     /// All heredocs that a line begins.
@@ -67,9 +73,24 @@ impl Heredoc {
     /// # Errors
     /// As [`Heredoc::parse`].
     pub fn of_line(line: &str) -> Result<Vec<Self>, ExpandError> {
+        let plain = |b: u8| matches!(b, b' ' | b'\t') || !is_special(b);
+        if line.bytes().all(plain)
+            && !line.contains("<< ")
+            && !line.contains("<<\t")
+            && !line.contains("<<- ")
+            && !line.contains("<<-\t")
+        {
+            let words = line.split([' ', '\t']).filter(|word| word.contains("<<"));
+            return words.filter_map(|word| Self::parse(word).transpose()).collect();
+        }
         let expander = Expander { keep_quotes: true, keep_escapes: true, keep_unset: true, ..Expander::new('\\') };
         // A line whose quotes do not match is none of our business: the shell may read it otherwise.
         let words = expander.words(line, &NoVariables).unwrap_or_default();
         words.iter().filter_map(|word| Self::parse(word).transpose()).collect()
     }
+}
+
+/// Whether a byte makes a word more than its characters: quotes, escapes, variables, spaces, other alphabets.
+fn is_special(b: u8) -> bool {
+    !b.is_ascii_graphic() || matches!(b, b'"' | b'\'' | b'\\' | b'$')
 }

@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
                 .help("break it with a continuation, or put the data in a file"),
             );
         }
-        Some(Physical { number: self.number, start, content: raw.trim_end_matches(['\n', '\r']), raw })
+        Some(Physical { number: self.number, start, content: trim_line_end(raw), raw })
     }
 
     /// Looks ahead without moving: the lines from here on.
@@ -218,6 +218,13 @@ fn directive(comment: &str) -> Option<(&str, &str)> {
     let (key, value) = (key.trim(), value.trim());
     let named = key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.bytes().all(|b| b.is_ascii_alphanumeric());
     (named && !value.is_empty()).then_some((key, value))
+}
+
+/// Without the line ends behind it.
+fn trim_line_end(raw: &str) -> &str {
+    let bytes = raw.as_bytes();
+    let end = bytes.iter().rposition(|b| !matches!(b, b'\n' | b'\r')).map_or(0, |last| last + 1);
+    &raw[..end]
 }
 
 fn trim_start(text: &str) -> &str {

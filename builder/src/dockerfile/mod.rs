@@ -82,7 +82,8 @@ pub struct Parsed {
 impl Parsed {
     /// Parses as much as can be parsed.
     pub fn of(text: &str) -> Self {
-        let mut instructions = Vec::new();
+        // Most instructions are longer than this, so the list seldom grows.
+        let mut instructions = Vec::with_capacity(text.len() / 32);
         let mut faults_of_words = Vec::new();
         let mut stages_known = true;
         let (mut begun, mut orphan) = (false, None);

@@ -24,6 +24,13 @@ pub(super) fn is_space(b: u8) -> bool {
 /// The part of `line[start..end]` without spaces around it.
 pub(super) fn trim(line: &str, start: usize, end: usize) -> (usize, usize) {
     let text = &line[start..end];
+    // Nearly always there is nothing to trim.
+    if let (Some(first), Some(last)) = (text.as_bytes().first(), text.as_bytes().last())
+        && first.is_ascii_graphic()
+        && last.is_ascii_graphic()
+    {
+        return (start, end);
+    }
     let left = text.len() - text.trim_start().len();
     let trimmed = text.trim();
     (start + left, start + left + trimmed.len())
@@ -50,6 +57,10 @@ pub(super) fn split(line: &str, start: usize, end: usize) -> Vec<Piece> {
 
 /// Words of ENV, LABEL and ARG: quotes and escapes keep spaces together and stay in the word.
 pub(super) fn quoted(line: &str, start: usize, end: usize, escape: char) -> Vec<Piece> {
+    let plain = |b: u8| b.is_ascii() && b != b'"' && b != b'\'' && b != b'\\' && b != b'`' && b != b'\n';
+    if line.as_bytes()[start..end].iter().all(|b| plain(*b)) {
+        return split(line, start, end);
+    }
     let mut pieces = Vec::new();
     let mut chars = line[start..end].char_indices().map(|(at, c)| (start + at, c)).peekable();
     while let Some(&(from, c)) = chars.peek() {
