@@ -99,11 +99,11 @@ impl Solver {
 
     /// Runs all live steps. What became of them is in `reports` and `done`, whether it succeeds or not.
     pub(super) async fn run(self: &Arc<Self>, live: &Live, jobs: usize) -> Result<(), BuildError> {
-        let waits = Arc::new(Waits::new(live.ids.clone(), &self.probe));
-        let ran = schedule::run(&live.dag, Limit::of(jobs), &*waits, |turn| {
-            let (solver, waits) = (Arc::clone(self), Arc::clone(&waits));
-            let id = live.ids[turn.node.index()];
-            async move { solver.turn(id, turn, &waits).await }
+        let waits = Waits::new(live.ids.clone(), &self.probe);
+        let ran = schedule::run(&live.dag, Limit::of(jobs), &waits, |turn| {
+            let solver = Arc::clone(self);
+            let (id, probe) = (live.ids[turn.node.index()], waits.inside(turn.node, turn.slot));
+            async move { solver.turn(id, turn, &probe).await }
         });
         ran.await.map(drop).map_err(|failure| failure.error)
     }
@@ -123,18 +123,16 @@ impl Solver {
     }
 
     /// One step's turn, from its slot to its report.
-    async fn turn(&self, id: StepId, turn: Turn, waits: &Waits) -> Result<(), BuildError> {
+    async fn turn(&self, id: StepId, turn: Turn, probe: &Probe) -> Result<(), BuildError> {
         let step = self.plan.step(id);
-        let probe = self.probe.at(id, Some(turn.slot));
         {
             let report = &mut self.reports()[id.index()];
             (report.start, report.slot) = (Some(Instant::now()), Some(turn.slot));
         }
-        waits.begun(turn.node);
         self.progress.event(Event::Started(id));
         let result = match turn.cancel.is_cancelled() || self.cancel.is_cancelled() {
             true => Err(BuildError::Cancelled),
-            false => self.perform(step, &turn, &probe).await,
+            false => self.perform(step, &turn, probe).await,
         };
         let (outcome, error) = match &result {
             Ok(done) if done.cached => (Outcome::Cached, None),

@@ -6,7 +6,7 @@ use petgraph::graph::NodeIndex;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Opens and closes the wait of each step as the scheduler tells: first for its dependencies, then
-/// for a slot; then the dispatch, which the step itself ends.
+/// for a slot; then the dispatch, which lasts as long as the step has its slot.
 pub(super) struct Waits {
     probe: Probe,
     /// From the scheduler's nodes to steps.
@@ -28,10 +28,11 @@ impl Waits {
         Self { probe: probe.clone(), ids, open: Mutex::new(open) }
     }
 
-    /// The step begins: ends its dispatch.
-    pub(super) fn begun(&self, node: NodeIndex) {
-        if let Open::Dispatch(span) = std::mem::replace(&mut self.open()[node.index()], Open::Nothing) {
-            span.end();
+    /// The inside of a started step's dispatch: where its phases belong.
+    pub(super) fn inside(&self, node: NodeIndex, slot: u32) -> Probe {
+        match &self.open()[node.index()] {
+            Open::Dispatch(span) => span.probe(),
+            Open::Nothing | Open::Wait(_) => self.probe.at(self.ids[node.index()], Some(slot)),
         }
     }
 
@@ -55,6 +56,12 @@ impl Observer for Waits {
         let waited = std::mem::replace(&mut self.open()[node.index()], Open::Dispatch(dispatch));
         if let (Open::Wait(wait), Some(by)) = (waited, freed_by) {
             wait.on(self.ids[by.index()]);
+        }
+    }
+
+    fn finished(&self, node: NodeIndex) {
+        if let Open::Dispatch(span) = std::mem::replace(&mut self.open()[node.index()], Open::Nothing) {
+            span.end();
         }
     }
 }

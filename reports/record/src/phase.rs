@@ -106,7 +106,7 @@ phases! {
     Queue = "queue" in Scheduling,
     /// Waiting for a lock that another step or build holds.
     Lock = "lock" in Scheduling,
-    /// From a slot's being free to the step's first action.
+    /// A step's turn outside of all its other phases: handed from thread to thread, its result entered.
     Dispatch = "dispatch" in Scheduling,
     /// Namespaces, mounts and cgroup of a step.
     SandboxSetup = "sandbox.setup" in Execution,
