@@ -120,8 +120,10 @@ fn a_cache_survives_and_a_locked_one_is_waited_for() {
     );
     let first = world.build(&["--build-arg", "ROUND=1", "--jobs", "4"]);
     let record = first.record();
-    let lock = record.waits.iter().find(|wait| wait.kind == WaitKind::Lock).expect("one waited for the other");
-    assert!((lock.end - lock.start).as_secs_f64() > 0.2, "{lock:?}");
+    // The base image's unpacking is waited for as well, but not that long.
+    let locks = record.waits.iter().filter(|wait| wait.kind == WaitKind::Lock);
+    let longest = locks.map(|wait| (wait.end - wait.start).as_secs_f64()).fold(0.0, f64::max);
+    assert!(longest > 0.2, "one waited for the other: {:?}", record.waits);
     assert!(first.stderr().contains("round 1 has 2"), "{}", first.stderr());
     let second = world.build(&["--build-arg", "ROUND=2"]);
     second.record();

@@ -174,6 +174,8 @@ impl StatCache {
         let digest = Digest::of(&bytes);
         bytes.extend(digest.as_bytes());
         let temporary = path.with_extension(std::process::id().to_string());
+        // The first context of a store makes the directory.
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
         let written = fs::File::create(&temporary)
             .and_then(|mut file| file.write_all(&bytes))
             .and_then(|()| fs::rename(&temporary, path));
@@ -242,6 +244,14 @@ mod tests {
     fn status(ino: u64, seconds: i64) -> Status {
         let time = Timestamp { seconds, nanos: 5 };
         Status { dev: 1, ino, rdev: 0, links: 1, mode: 0o644, size: 3, mtime: time, ctime: time }
+    }
+
+    #[test]
+    fn the_directory_of_the_file_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("not/there/yet");
+        StatCache::default().save(&path).unwrap();
+        assert!(path.exists());
     }
 
     #[test]
