@@ -1,6 +1,7 @@
 //! What has no noise: layer bytes and digests, cache hits, steps. Any change is a change.
 
 use buildscope_record::{Outcome, Record};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
 /// A quantity that is the same in every build of one side, and another in every build of the other.
@@ -14,8 +15,9 @@ pub struct ExactChange {
     pub after: String,
 }
 
-/// One build alone does not show that a digest is constant.
 const DIGEST: &str = "layer digest";
+/// Layers hold times in whole seconds: builds that began this far apart show whether a digest is constant.
+const APART: SignedDuration = SignedDuration::from_secs(2);
 
 /// A build's exact quantities by name.
 pub type Quantities = BTreeMap<String, String>;
@@ -34,13 +36,18 @@ pub(super) fn changes(before: &[Record], after: &[Record]) -> Vec<ExactChange> {
 fn constant(records: &[Record]) -> Quantities {
     let mut builds = records.iter().map(quantities);
     let Some(mut constant) = builds.next() else { return Quantities::new() };
-    if records.len() < 2 {
+    if !are_apart(records) {
         constant.retain(|quantity, _| !quantity.starts_with(DIGEST));
     }
     for build in builds {
         constant.retain(|quantity, value| build.get(quantity) == Some(value));
     }
     constant
+}
+
+fn are_apart(records: &[Record]) -> bool {
+    let begins = || records.iter().filter_map(|record| record.started.as_deref()?.parse::<Timestamp>().ok());
+    begins().max().zip(begins().min()).is_some_and(|(last, first)| last.duration_since(first) >= APART)
 }
 
 fn quantities(record: &Record) -> Quantities {
@@ -86,5 +93,19 @@ mod tests {
     #[test]
     fn what_varies_by_itself_is_not_looked_at() {
         assert_eq!(changes(&[record(100), record(101)], &[record(102)]), []);
+    }
+
+    #[test]
+    fn a_digest_counts_where_builds_of_different_seconds_have_it() {
+        let build = |second: u32, digest: &str| {
+            let mut record = record(100);
+            record.started = Some(format!("2026-01-01T00:00:{second:02}Z"));
+            let layer = record.steps[0].layer.as_mut().unwrap();
+            layer.digest = Some(buildscope_record::Digest::of(digest));
+            record
+        };
+        let after = [build(20, "b"), build(25, "b")];
+        assert_eq!(changes(&[build(1, "a"), build(1, "a")], &after), []);
+        assert_eq!(changes(&[build(1, "a"), build(5, "a")], &after).len(), 1);
     }
 }
