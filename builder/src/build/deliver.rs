@@ -4,11 +4,8 @@ use super::outcome::StepReport;
 use super::solve::Solver;
 use super::{BuildError, Built, Event, Request, travel};
 use crate::image::{self, CacheTo, Delivery, Image, Made, Output, Reference, inline_cache};
-use crate::plan::{Dependency, Op, Step};
+use crate::plan::{Op, Step};
 use buildscope_record::{Digest, Phase, Probe};
-use petgraph::Direction::Incoming;
-use petgraph::graph::NodeIndex;
-use petgraph::visit::EdgeRef;
 
 /// What `--output` asks for; without any, the image stays in the store.
 pub(super) fn outputs(request: &Request) -> Result<Vec<Output>, BuildError> {
@@ -94,17 +91,7 @@ fn assemble(solver: &Solver, request: &Request) -> Image {
     image::assemble(&config, base.as_ref(), &made, request.source_date_epoch, image::now())
 }
 
-/// The steps whose layers the image consists of, lowest first: through `FROM stage` into other stages.
+/// The steps whose layers the image consists of, lowest first.
 fn chain(solver: &Solver) -> Vec<&Step> {
-    let graph = &solver.plan.graph;
-    let mut chain = Vec::new();
-    let mut at = Some(NodeIndex::new(solver.plan.target.index()));
-    while let Some(node) = at {
-        chain.push(&graph[node]);
-        let parent = graph.edges_directed(node, Incoming).find(|edge| *edge.weight() == Dependency::Parent);
-        at = parent.map(|edge| edge.source());
-    }
-    chain.reverse();
-    debug_assert!(matches!(chain.first(), Some(Step { op: Op::From(_), .. })));
-    chain
+    solver.plan.chain(solver.plan.target).map(|id| solver.plan.step(id)).collect()
 }

@@ -22,7 +22,7 @@ impl Solver {
     /// The key of what the step is and goes on from. Notes it, and what went into it, in the step's report.
     pub(super) fn definition_key(&self, step: &Step, files: &Files, probe: &Probe) -> Digest {
         let _span = probe.phase(Phase::CacheKey);
-        let mut key = keys::definition_key(step, self.parent(step), &|id| self.done(id).key, files.digest);
+        let mut key = keys::definition_key(step, self.plan.parent(step.id), &|id| self.done(id).key, files.digest);
         if self.detailed {
             let files = files.selection.iter().flat_map(Selection::files);
             key.inputs.extend(files.map(|(path, digest)| (format!("file:{}", path.display()), digest.to_string())));
@@ -50,7 +50,7 @@ impl Solver {
         // Their content stands for the stage, whatever its own key.
         let stage = Digest::of("content");
         let key_of = |id| if id == from { stage } else { below.key };
-        let key = keys::definition_key(step, self.parent(step), &key_of, files.digest);
+        let key = keys::definition_key(step, self.plan.parent(step.id), &key_of, files.digest);
         Ok((files, key.digest))
     }
 

@@ -6,11 +6,10 @@ use super::waits::Waits;
 use super::{BuildError, Engine, Event, Progress, Request};
 use crate::execute::run::RunOptions;
 use crate::image::{self, ImportedCache, Resolver};
-use crate::plan::{self, Base, Dependency, Op, Plan, Step};
+use crate::plan::{self, Base, Op, Plan, Step};
 use crate::schedule::{self, Dag, Limit, Turn};
 use crate::source::Context;
 use buildscope_record::{Digest, Outcome, Phase, Probe, StepId};
-use petgraph::Direction::Incoming;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use std::collections::BTreeMap;
@@ -195,14 +194,8 @@ impl Solver {
         Ok(Done { key, layers, base: Some((step.id, image.manifest)), made: None, cached: stored && !self.no_cache })
     }
 
-    /// The step that this one goes on from.
-    pub(super) fn parent(&self, step: &Step) -> Option<StepId> {
-        let edges = self.plan.graph.edges_directed(NodeIndex::new(step.id.index()), Incoming);
-        edges.filter(|edge| *edge.weight() == Dependency::Parent).map(|edge| self.plan.graph[edge.source()].id).next()
-    }
-
     fn below(&self, step: &Step) -> &Done {
-        self.done(self.parent(step).expect("every instruction but FROM has one before it"))
+        self.done(self.plan.parent(step.id).expect("every instruction but FROM has one before it"))
     }
 }
 

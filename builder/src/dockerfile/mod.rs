@@ -43,6 +43,22 @@ use std::sync::Arc;
 /// Text of a word: short ones need no allocation.
 pub type Text = compact_str::CompactString;
 
+/// Build arguments that are there without being given, on every FROM line (Dockerfile reference, "Automatic platform
+/// ARGs in the global scope").
+pub(crate) const PREDEFINED: [&str; 11] = [
+    "BUILDPLATFORM",
+    "BUILDOS",
+    "BUILDOSVERSION",
+    "BUILDARCH",
+    "BUILDVARIANT",
+    "TARGETPLATFORM",
+    "TARGETOS",
+    "TARGETOSVERSION",
+    "TARGETARCH",
+    "TARGETVARIANT",
+    "TARGETSTAGE",
+];
+
 /// A parsed Dockerfile.
 #[derive(Clone, Debug)]
 pub struct Dockerfile {

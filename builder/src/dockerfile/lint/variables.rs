@@ -1,24 +1,9 @@
 //! Variables: declared before they are used.
 
 use super::{Linter, Rule};
-use crate::dockerfile::{Copy, Expander, Instruction, Kind, Text, Word, closest};
+use crate::dockerfile::{Copy, Expander, Instruction, Kind, PREDEFINED, Text, Word, closest};
 use crate::image::Reference;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Declared for every FROM line.
-const PREDEFINED: [&str; 11] = [
-    "BUILDPLATFORM",
-    "BUILDOS",
-    "BUILDOSVERSION",
-    "BUILDARCH",
-    "BUILDVARIANT",
-    "TARGETPLATFORM",
-    "TARGETOS",
-    "TARGETOSVERSION",
-    "TARGETARCH",
-    "TARGETVARIANT",
-    "TARGETSTAGE",
-];
 
 /// What official images set: where the base image is not known, these are not called undefined.
 const OFTEN_SET: [&str; 31] = [

@@ -120,22 +120,8 @@ impl Kit {
 }
 
 fn op(sources: &[&str], destination: &str) -> Copy {
-    Copy {
-        add: false,
-        from: CopyFrom::Context,
-        sources: sources.iter().map(|source| (*source).to_owned()).collect(),
-        inline: Vec::new(),
-        destination: destination.into(),
-        workdir: "/".into(),
-        chown: None,
-        chmod: None,
-        link: false,
-        parents: false,
-        exclude: Vec::new(),
-        checksum: None,
-        unpack: None,
-        keep_git_dir: false,
-    }
+    let sources = sources.iter().map(|source| (*source).to_owned()).collect();
+    Copy { sources, ..Copy::of(CopyFrom::Context, "", destination) }
 }
 
 fn add(sources: &[&str], destination: &str) -> Copy {
