@@ -2,6 +2,7 @@
 
 use crate::world::{World, steps};
 use buildscope_record::Outcome::{Cached, Executed, Pruned};
+use std::time::{Duration, UNIX_EPOCH};
 
 const TWO_STAGES: &str = "FROM busybox AS lib\n\
     COPY lib.c /src/\n\
@@ -48,10 +49,33 @@ fn a_changed_file_reruns_only_what_depends_on_it() {
 fn a_stage_that_gives_the_same_files_again_costs_the_others_nothing() {
     let world = two_stages();
     world.build(&[]).record();
-    // As long as before: the same /lib.o.
+    // As long as before: the same /lib.o, but of another second.
+    std::thread::sleep(Duration::from_millis(1100));
     world.write("lib.c", "int xyz;");
     let record = world.build(&[]).record();
     assert_eq!(steps(&record, Executed), ["COPY lib.c /src/", "RUN wc -c < /src/lib.c > /lib.o"]);
+}
+
+#[test]
+fn with_an_epoch_the_times_in_a_stage_count_as_they_are_rewritten() {
+    let world =
+        World::new("FROM busybox AS lib\nCOPY f /in\nRUN cp /in /out\nFROM busybox\nCOPY --from=lib /in /out /\n");
+    let file = world.context().join("f");
+    let date = |seconds: u64| {
+        world.write("f", "text");
+        let time = UNIX_EPOCH + Duration::from_secs(seconds);
+        std::fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+    };
+    let epoch = ["--build-arg", "SOURCE_DATE_EPOCH=1000"];
+    date(500);
+    world.build(&epoch).record();
+    date(600);
+    assert!(steps(&world.build(&epoch).record(), Executed).contains(&"COPY --from=lib /in /out /"));
+    date(2000);
+    assert!(steps(&world.build(&epoch).record(), Executed).contains(&"COPY --from=lib /in /out /"));
+    // Both would become 1000.
+    date(3000);
+    assert!(!steps(&world.build(&epoch).record(), Executed).contains(&"COPY --from=lib /in /out /"));
 }
 
 #[test]

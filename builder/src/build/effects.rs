@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub(super) struct Files {
     pub(super) selection: Option<Selection>,
     pub(super) digest: Option<Digest>,
-    /// What is not in the digest and yet in the layer: the files' times.
+    /// What is not in the digest and yet in the layer: the files' times, where they matter.
     pub(super) times: Option<Digest>,
 }
 
@@ -55,8 +55,14 @@ impl Solver {
         let select = || {
             let mut selection = Selection::of(op, &origin, &self.engine.store, probe)?;
             let digest = selection.digest(op, blobs, probe)?;
-            let times = selection.times();
-            Ok(Files { selection: Some(selection), digest: Some(digest), times: Some(times) })
+            // What a stage makes is newer each time that it is made: that alone is no reason to copy it again, but where
+            // the image's times are given.
+            let times = match (op.from.is_outside(), self.epoch) {
+                (true, _) => Some(selection.times(None)),
+                (false, Some(epoch)) => Some(selection.times(Some(epoch))),
+                (false, None) => None,
+            };
+            Ok(Files { selection: Some(selection), digest: Some(digest), times })
         };
         select().map_err(|error: CopyError| self.failed(step, &error))
     }

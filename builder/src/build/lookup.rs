@@ -7,7 +7,8 @@
 //!
 //! A key says nothing of the times of files, lest a touched file make all that follows run again. A COPY's layer has
 //! them though, so it is remembered by its key *and* what else it is made of ([`Solver::place`]): after a touch, the
-//! COPY alone is done again, and the image is the one that a build without any cache would give.
+//! COPY alone is done again, and the image is the one that a build without any cache would give. Files of a stage are made
+//! anew whenever it runs: their times count where `SOURCE_DATE_EPOCH` promises one image, and as that rewrites them.
 
 use super::effects::Files;
 use super::outcome::{Done, Made};
@@ -59,7 +60,8 @@ impl Solver {
         let of = |parts: &[Digest]| Digest::of(parts.iter().flat_map(|part| *part.as_bytes()).collect::<Vec<u8>>());
         match (&step.op, files.times) {
             (_, Some(times)) => of(&[key, times]),
-            (Op::Copy(plan::Copy { from: CopyFrom::Stage(from), .. }), None) => {
+            // Not looked at yet: whatever a stage of these very layers gives.
+            (Op::Copy(plan::Copy { from: CopyFrom::Stage(from), .. }), None) if files.selection.is_none() => {
                 of(&[key, of(&self.done(*from).layers)])
             }
             _ => key,

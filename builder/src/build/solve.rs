@@ -28,6 +28,8 @@ pub(super) struct Solver {
     pub(super) imported: ImportedCache,
     pub(super) dockerfile: miette::NamedSource<String>,
     pub(super) no_cache: bool,
+    /// `SOURCE_DATE_EPOCH`.
+    pub(super) epoch: Option<i64>,
     pub(super) detailed: bool,
     pub(super) run_options: RunOptions,
     pub(super) probe: Probe,
@@ -86,6 +88,7 @@ impl Solver {
             imported,
             dockerfile,
             no_cache: request.no_cache,
+            epoch: request.source_date_epoch,
             detailed: request.detailed,
             run_options: request.run.clone(),
             probe: probe.clone(),

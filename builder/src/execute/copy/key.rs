@@ -3,7 +3,7 @@
 use super::select::{Item, Selection};
 use super::{CopyError, Inode};
 use crate::plan;
-use crate::storage::{BlobStore, Content, EntryKind};
+use crate::storage::{BlobStore, Content, EntryKind, Timestamp};
 use buildscope_record::{Digest, Phase, Probe, Quantity};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -51,12 +51,19 @@ impl Selection {
     ///
     /// They are no part of [`digest`](Self::digest): a file that was only touched must not make later steps run again.
     /// But they reach the layer: one that was made with other times is not the layer of this selection.
-    pub fn times(&self) -> Digest {
+    ///
+    /// Times after `latest` (seconds since 1970), where there is one, count as that time: what `rewrite-timestamp` makes
+    /// of them.
+    pub fn times(&self, latest: Option<i64>) -> Digest {
         let mut key = Key(Sha256::new());
         let items = self.groups.iter().flat_map(|group| &group.items);
         for item in items.filter(|item| item.entry.kind != EntryKind::Directory && !item.timeless) {
-            key.number(item.entry.mtime.seconds as u64);
-            key.number(item.entry.mtime.nanos.into());
+            let Timestamp { seconds, nanos } = match (item.entry.mtime, latest) {
+                (time, Some(latest)) if time.seconds >= latest => Timestamp { seconds: latest, nanos: 0 },
+                (time, _) => time,
+            };
+            key.number(seconds as u64);
+            key.number(nanos.into());
         }
         Digest::from_bytes(key.0.finalize().into())
     }
