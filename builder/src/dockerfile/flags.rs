@@ -85,10 +85,10 @@ impl Flags {
 
     /// The values of a flag that may be given often.
     pub(super) fn values(&mut self, name: &str) -> Vec<Word> {
-        let (these, rest) = std::mem::take(&mut self.found).into_iter().partition(|(found, _)| *found == name);
-        self.found = rest;
-        let these: Vec<(&str, Word)> = these;
-        these.into_iter().map(|(_, word)| word).collect()
+        if self.found.is_empty() {
+            return Vec::new();
+        }
+        self.found.extract_if(.., |(found, _)| *found == name).map(|(_, word)| word).collect()
     }
 
     /// The state of a switch, if it is given.

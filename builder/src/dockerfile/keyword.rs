@@ -65,7 +65,7 @@ impl Keyword {
     ];
 
     /// In upper case.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Add => "ADD",
             Self::Arg => "ARG",
@@ -89,20 +89,38 @@ impl Keyword {
     }
 
     /// In any case.
+    #[inline]
     pub fn parse(word: &str) -> Option<Self> {
-        // The length leaves five at most.
-        let candidates: &[Self] = match word.len() {
-            3 => &[Self::Run, Self::Env, Self::Arg, Self::Add, Self::Cmd],
-            4 => &[Self::Copy, Self::From, Self::User],
-            5 => &[Self::Label, Self::Shell],
-            6 => &[Self::Expose, Self::Volume],
-            7 => &[Self::Workdir, Self::Onbuild],
-            10 => &[Self::Entrypoint, Self::Maintainer, Self::Stopsignal],
-            11 => &[Self::Healthcheck],
-            _ => &[],
-        };
-        candidates.iter().copied().find(|keyword| keyword.name().eq_ignore_ascii_case(word))
+        // Eleven letters at most: a number in sixteen bytes, and one comparison for each keyword.
+        if !matches!(word.len(), 3..=11) {
+            return None;
+        }
+        let code = code(word);
+        Self::ALL.iter().zip(&CODES).find(|(_, known)| **known == code).map(|(keyword, _)| *keyword)
     }
+}
+
+/// The code of each keyword, in the order of [`Keyword::ALL`].
+const CODES: [u128; 18] = {
+    let mut codes = [0; 18];
+    let mut at = 0;
+    while at < codes.len() {
+        codes[at] = code(Keyword::ALL[at].name());
+        at += 1;
+    }
+    codes
+};
+
+/// The letters, in upper case, as the bytes of a number.
+const fn code(word: &str) -> u128 {
+    let bytes = word.as_bytes();
+    let mut code = 0;
+    let mut at = 0;
+    while at < bytes.len() {
+        code = code << 8 | bytes[at].to_ascii_uppercase() as u128;
+        at += 1;
+    }
+    code
 }
 
 #[cfg(test)]

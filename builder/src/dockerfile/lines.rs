@@ -43,6 +43,7 @@ enum Pieces {
 
 impl Logical<'_> {
     /// The place in the source of a part of the joined text.
+    #[inline]
     pub(super) fn span_of(&self, start: usize, end: usize) -> Span {
         let end = end.max(start);
         match &self.pieces {
@@ -207,8 +208,14 @@ impl<'a> Reader<'a> {
 }
 
 /// The line without its continuation, if it has one: an escape that is not itself escaped, then spaces only.
+#[inline]
 fn continued(line: &str, escape: char) -> Option<&str> {
-    let body = line.trim_end_matches([' ', '\t']).strip_suffix(escape)?;
+    let bytes = line.as_bytes();
+    let mut end = bytes.len();
+    while end > 0 && matches!(bytes[end - 1], b' ' | b'\t') {
+        end -= 1;
+    }
+    let body = line[..end].strip_suffix(escape)?;
     (!body.ends_with(escape)).then_some(body)
 }
 
@@ -221,12 +228,14 @@ fn directive(comment: &str) -> Option<(&str, &str)> {
 }
 
 /// Without the line ends behind it.
+#[inline]
 fn trim_line_end(raw: &str) -> &str {
     let bytes = raw.as_bytes();
     let end = bytes.iter().rposition(|b| !matches!(b, b'\n' | b'\r')).map_or(0, |last| last + 1);
     &raw[..end]
 }
 
+#[inline]
 fn trim_start(text: &str) -> &str {
     match text.as_bytes().first() {
         Some(b) if b.is_ascii_graphic() => text,

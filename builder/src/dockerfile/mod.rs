@@ -98,8 +98,8 @@ pub struct Parsed {
 impl Parsed {
     /// Parses as much as can be parsed.
     pub fn of(text: &str) -> Self {
-        // Most instructions are longer than this, so the list seldom grows.
-        let mut instructions = Vec::with_capacity(text.len() / 32);
+        // A line each at most: what is not used is never touched, and so costs nothing.
+        let mut instructions = Vec::with_capacity(memchr::memchr_iter(b'\n', text.as_bytes()).count() + 1);
         let mut faults_of_words = Vec::new();
         let mut stages_known = true;
         let (mut begun, mut orphan) = (false, None);
@@ -156,9 +156,9 @@ pub fn parse_trigger(text: &str) -> Result<Instruction, String> {
     if let Some(fault) = faults.first() {
         return Err(fault.message.clone());
     }
-    let [node] =
+    let [mut node] =
         <[Node; 1]>::try_from(syntax.nodes).map_err(|_| "onbuild trigger should be a single expression".to_owned())?;
-    let instruction = typed::instruction(node, text).map_err(|faults| match faults.first() {
+    let instruction = typed::instruction(&mut node, text).map_err(|faults| match faults.first() {
         Some(fault) => fault.message.clone(),
         None => "malformed".into(),
     })?;

@@ -63,8 +63,14 @@ pub enum Arguments {
     Trigger(Box<Node>),
 }
 
+impl Default for Arguments {
+    fn default() -> Self {
+        Self::Words(Vec::new())
+    }
+}
+
 /// One instruction of the file.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Node {
     /// The keyword as written.
     pub keyword: Word,
@@ -105,12 +111,13 @@ impl Syntax {
     /// Reads a text. What could be read is returned along with every fault.
     pub fn parse(text: &str) -> (Self, Vec<Diagnostic>) {
         let mut nodes = Vec::new();
-        let (syntax, faults) = Self::read(text, &mut |node| nodes.push(node));
+        let (syntax, faults) = Self::read(text, &mut |node| nodes.push(std::mem::take(node)));
         (Self { nodes, ..syntax }, faults)
     }
 
-    /// Reads a text, giving each instruction away as soon as it is read.
-    pub(super) fn read(text: &str, found: &mut dyn FnMut(Node)) -> (Self, Vec<Diagnostic>) {
+    /// Reads a text, giving each instruction away as soon as it is read: by reference, since a node is large and
+    /// there are many.
+    pub(super) fn read(text: &str, found: &mut dyn FnMut(&mut Node)) -> (Self, Vec<Diagnostic>) {
         let mut reader = Reader::new(text);
         let mut faults = Vec::new();
         let mut syntax = Self::default();
@@ -143,9 +150,10 @@ impl Syntax {
                 }
                 Item::Line(line) => {
                     let comments = std::mem::take(&mut above);
-                    match node(&line, 0, reader.escape) {
-                        Ok(mut node) => {
-                            if let Err(fault) = heredocs(&mut node, &line, &mut reader) {
+                    let mut read = node(&line, 0, reader.escape);
+                    match &mut read {
+                        Ok(node) => {
+                            if let Err(fault) = heredocs(node, &line, &mut reader) {
                                 faults.push(fault);
                             }
                             node.comments = comments;
@@ -153,7 +161,7 @@ impl Syntax {
                         }
                         Err(fault) => {
                             skip_documents(&line, &mut reader);
-                            faults.push(fault);
+                            faults.push(fault.clone());
                         }
                     }
                 }
@@ -202,7 +210,7 @@ fn node(line: &Logical<'_>, from: usize, escape: char) -> Result<Node, Diagnosti
     let (flags, rest) = words::flags(text, args_start, args_end);
     let (rest, rest_end) = words::trim(text, rest, args_end);
 
-    let list = || words::split(text, rest, rest_end).into_iter().map(spanned).collect();
+    let list = || words::Split::new(text, rest, rest_end).map(|(start, end)| word(start, end)).collect();
     let json_or = |or: &dyn Fn() -> Arguments, from: usize| match words::json(&text[from..rest_end]) {
         Json::Strings(strings) => {
             let span = line.span_of(from, rest_end);
@@ -225,7 +233,8 @@ fn node(line: &Logical<'_>, from: usize, escape: char) -> Result<Node, Diagnosti
         }
         Some(Keyword::Env | Keyword::Label) => Arguments::Pairs(pairs(line, &keyword, rest, rest_end, escape)?),
         Some(Keyword::Arg) => {
-            Arguments::Words(words::quoted(text, rest, rest_end, escape).into_iter().map(spanned).collect())
+            let words = words::Quoted::new(text, rest, rest_end, escape);
+            Arguments::Words(words.map(|(start, end)| word(start, end)).collect())
         }
         Some(Keyword::From | Keyword::Expose) => Arguments::Words(list()),
         Some(Keyword::Healthcheck) => {
@@ -246,7 +255,7 @@ fn node(line: &Logical<'_>, from: usize, escape: char) -> Result<Node, Diagnosti
     Ok(Node {
         keyword,
         kind,
-        flags: flags.into_iter().map(spanned).collect(),
+        flags: if flags.is_empty() { Vec::new() } else { flags.into_iter().map(spanned).collect() },
         arguments,
         heredocs: Vec::new(),
         span: line.span,
@@ -259,42 +268,47 @@ fn node(line: &Logical<'_>, from: usize, escape: char) -> Result<Node, Diagnosti
 
 fn pairs(line: &Logical<'_>, keyword: &str, from: usize, end: usize, escape: char) -> Result<Vec<Pair>, Diagnostic> {
     let text = &*line.text;
-    let pieces = words::quoted(text, from, end, escape);
     let word = |start: usize, end: usize| Word { text: text[start..end].into(), span: line.span_of(start, end) };
-    let keyword = keyword.to_ascii_uppercase();
-    let Some(first) = pieces.first() else { return Ok(Vec::new()) };
-    if !first.text.contains('=') {
-        // The old form: the first word is the name, the rest of the line the value.
-        let name_end = text[from..end].bytes().position(words::is_space).map_or(end, |at| from + at);
-        let value = name_end + text[name_end..end].bytes().take_while(|b| words::is_space(*b)).count();
-        if value >= end {
-            return Err(Diagnostic::new(line.span_of(from, end), format!("{keyword} must have two arguments"))
-                .label("a name without a value")
-                .help(format!("write {keyword} {}=value", &text[from..name_end])));
-        }
-        return Ok(vec![Pair { name: word(from, name_end), value: word(value, end), legacy: true }]);
-    }
-    pieces
-        .iter()
-        .map(|piece| match piece.text.find('=') {
-            Some(at) => Ok(Pair {
-                name: word(piece.start, piece.start + at),
-                value: word(piece.start + at + 1, piece.end),
+    let mut pairs = Vec::new();
+    for (start, end_of_word) in words::Quoted::new(text, from, end, escape) {
+        match memchr::memchr(b'=', &text.as_bytes()[start..end_of_word]) {
+            Some(at) => pairs.push(Pair {
+                name: word(start, start + at),
+                value: word(start + at + 1, end_of_word),
                 legacy: false,
             }),
-            None => Err(Diagnostic::new(
-                line.span_of(piece.start, piece.end),
-                format!("can't find = in {:?}: must be of the form name=value", piece.text),
-            )
-            .label("no = in this word")
-            .help("quote a value that has spaces in it: name=\"a b\"")),
-        })
-        .collect()
+            None if pairs.is_empty() => return legacy_pair(line, keyword, from, end).map(|pair| vec![pair]),
+            None => {
+                return Err(Diagnostic::new(
+                    line.span_of(start, end_of_word),
+                    format!("can't find = in {:?}: must be of the form name=value", &text[start..end_of_word]),
+                )
+                .label("no = in this word")
+                .help("quote a value that has spaces in it: name=\"a b\""));
+            }
+        }
+    }
+    Ok(pairs)
+}
+
+/// The old form: the first word is the name, the rest of the line the value.
+fn legacy_pair(line: &Logical<'_>, keyword: &str, from: usize, end: usize) -> Result<Pair, Diagnostic> {
+    let text = &*line.text;
+    let word = |start: usize, end: usize| Word { text: text[start..end].into(), span: line.span_of(start, end) };
+    let name_end = text[from..end].bytes().position(words::is_space).map_or(end, |at| from + at);
+    let value = name_end + text[name_end..end].bytes().take_while(|b| words::is_space(*b)).count();
+    if value >= end {
+        let keyword = keyword.to_ascii_uppercase();
+        return Err(Diagnostic::new(line.span_of(from, end), format!("{keyword} must have two arguments"))
+            .label("a name without a value")
+            .help(format!("write {keyword} {}=value", &text[from..name_end])));
+    }
+    Ok(Pair { name: word(from, name_end), value: word(value, end), legacy: true })
 }
 
 /// Reads the documents that follow an instruction that may have them.
 fn heredocs(node: &mut Node, line: &Logical<'_>, reader: &mut Reader<'_>) -> Result<(), Diagnostic> {
-    if !line.text.contains("<<") || !takes_documents(node) {
+    if memchr::memchr(b'<', line.text.as_bytes()).is_none() || !line.text.contains("<<") || !takes_documents(node) {
         return Ok(());
     }
     if node.kind.is_none() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Gives the instruction, or its faults.
-pub(super) fn instruction(mut node: Node, source: &str) -> Result<Instruction, Vec<Diagnostic>> {
+pub(super) fn instruction(node: &mut Node, source: &str) -> Result<Instruction, Vec<Diagnostic>> {
     let Some(keyword) = node.kind else {
         let fault = Diagnostic::new(node.keyword.span, format!("unknown instruction: {}", node.keyword.text))
             .label("no instruction of a Dockerfile")
@@ -21,14 +21,14 @@ pub(super) fn instruction(mut node: Node, source: &str) -> Result<Instruction, V
         }]);
     };
     let mut faults = Vec::new();
-    let kind = kind(keyword, &mut node, source, &mut faults);
+    let kind = kind(keyword, node, source, &mut faults);
     match kind {
         Some(kind) if faults.is_empty() => Ok(Instruction {
             kind,
-            written: node.keyword,
+            written: std::mem::take(&mut node.keyword),
             span: node.span,
             lines: node.lines,
-            comments: node.comments,
+            comments: std::mem::take(&mut node.comments),
             blank_inside: node.blank_inside,
         }),
         _ => Err(faults),
@@ -66,7 +66,7 @@ fn kind(keyword: Keyword, node: &mut Node, source: &str, faults: &mut Vec<Diagno
         ],
         _ => &[],
     };
-    let arguments = std::mem::replace(&mut node.arguments, Arguments::Words(Vec::new()));
+    let arguments = std::mem::take(&mut node.arguments);
     if matches!(arguments, Arguments::Trigger(_)) {
         // The flags behind ONBUILD are those of what it triggers.
         node.flags.clear();
@@ -75,9 +75,9 @@ fn kind(keyword: Keyword, node: &mut Node, source: &str, faults: &mut Vec<Diagno
     let name = keyword.name();
     match (keyword, arguments) {
         (Keyword::From, Arguments::Words(words)) => {
-            from(node, &words, &mut flags, faults).map(|from| Kind::From(Box::new(from)))
+            from(node, words, &mut flags, faults).map(|from| Kind::From(Box::new(from)))
         }
-        (Keyword::Arg, Arguments::Words(words)) => self::arguments(node, &words, faults).map(Kind::Arg),
+        (Keyword::Arg, Arguments::Words(words)) => self::arguments(node, words, faults).map(Kind::Arg),
         (Keyword::Env | Keyword::Label, Arguments::Pairs(pairs)) => {
             if pairs.is_empty() {
                 faults.push(at_least_one(node, "NAME=value"));
@@ -147,8 +147,8 @@ fn kind(keyword: Keyword, node: &mut Node, source: &str, faults: &mut Vec<Diagno
         (Keyword::Healthcheck, Arguments::Health(word, command)) => {
             health(node, &word, *command, &mut flags, faults).map(|health| Kind::Healthcheck(Box::new(health)))
         }
-        (Keyword::Onbuild, Arguments::Trigger(inner)) => {
-            onbuild(node, *inner, source, faults).map(|onbuild| Kind::Onbuild(Box::new(onbuild)))
+        (Keyword::Onbuild, Arguments::Trigger(mut inner)) => {
+            onbuild(node, &mut inner, source, faults).map(|onbuild| Kind::Onbuild(Box::new(onbuild)))
         }
         _ => {
             faults.push(at_least_one(node, "argument"));
@@ -198,15 +198,15 @@ fn command(arguments: Arguments) -> Option<Command> {
     }
 }
 
-fn from(node: &Node, words: &[Word], flags: &mut Flags, faults: &mut Vec<Diagnostic>) -> Option<From> {
+fn from(node: &Node, words: Vec<Word>, flags: &mut Flags, faults: &mut Vec<Diagnostic>) -> Option<From> {
     let platform = flags.value("platform");
-    match words {
-        [base] => Some(From { platform, base: base.clone(), name: None, as_word: None }),
-        [base, as_word, name] if as_word.eq_ignore_ascii_case("as") => {
-            let lower = name.to_lowercase();
-            let valid = lower.starts_with(|c: char| c.is_ascii_lowercase())
-                && lower.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b));
-            if !valid {
+    let given = words.len();
+    let second = words.get(1).map(|word| word.span);
+    let mut words = words.into_iter();
+    match (given, words.next(), words.next(), words.next()) {
+        (1, Some(base), ..) => Some(From { platform, base, name: None, as_word: None }),
+        (3, Some(base), Some(as_word), Some(name)) if as_word.eq_ignore_ascii_case("as") => {
+            if !is_stage_name(&name) {
                 faults.push(
                     Diagnostic::new(
                         name.span,
@@ -219,13 +219,12 @@ fn from(node: &Node, words: &[Word], flags: &mut Flags, faults: &mut Vec<Diagnos
                     .help("begin with a letter; then letters, digits, `-`, `_` and `.`"),
                 );
             }
-            Some(From { platform, base: base.clone(), name: Some(name.clone()), as_word: Some(as_word.clone()) })
+            Some(From { platform, base, name: Some(name), as_word: Some(as_word) })
         }
-        words => {
-            let place = words.get(1).map_or(node.span, |second| second.span);
+        _ => {
             faults.push(
-                Diagnostic::new(place, "FROM requires either one or three arguments")
-                    .label(if words.is_empty() { "nothing follows" } else { "`AS name` belongs here, or nothing" })
+                Diagnostic::new(second.unwrap_or(node.span), "FROM requires either one or three arguments")
+                    .label(if given == 0 { "nothing follows" } else { "`AS name` belongs here, or nothing" })
                     .help("write FROM image, or FROM image AS name"),
             );
             None
@@ -233,28 +232,34 @@ fn from(node: &Node, words: &[Word], flags: &mut Flags, faults: &mut Vec<Diagnos
     }
 }
 
-fn arguments(node: &Node, words: &[Word], faults: &mut Vec<Diagnostic>) -> Option<Vec<Argument>> {
+/// BuildKit's rule, on the name in lower case: a letter, then letters, digits, `-`, `_` and `.`.
+fn is_stage_name(name: &str) -> bool {
+    let valid = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    // A few letters beyond ASCII have lower cases within it.
+    if name.is_ascii() { valid(name) } else { valid(&name.to_lowercase()) }
+}
+
+fn arguments(node: &Node, words: Vec<Word>, faults: &mut Vec<Diagnostic>) -> Option<Vec<Argument>> {
     if words.is_empty() {
         faults.push(at_least_one(node, "NAME=default"));
         return None;
     }
     let mut arguments = Vec::with_capacity(words.len());
     for word in words {
-        let argument = match word.text.find('=') {
-            Some(at) => {
-                let place = |start, end| sub(word, start, end);
-                Argument { name: place(0, at), default: Some(place(at + 1, word.text.len())) }
-            }
-            None => Argument { name: word.clone(), default: None },
-        };
-        if argument.name.is_empty() {
+        if word.text.is_empty() || word.text.starts_with('=') {
             faults.push(
                 Diagnostic::new(word.span, "ARG names can not be blank")
                     .label("no name")
                     .help("write ARG NAME=default"),
             );
         }
-        arguments.push(argument);
+        arguments.push(match memchr::memchr(b'=', word.text.as_bytes()) {
+            Some(at) => Argument { name: sub(&word, 0, at), default: Some(sub(&word, at + 1, word.text.len())) },
+            None => Argument { name: word, default: None },
+        });
     }
     Some(arguments)
 }
@@ -299,11 +304,16 @@ fn copy(
         checksum: flags.value("checksum"),
         unpack: flags.switch("unpack"),
         keep_git_dir: flags.switch("keep-git-dir").unwrap_or(false),
-        sources: Vec::with_capacity(words.len()),
+        sources: Vec::new(),
         documents: Vec::new(),
         destination,
         json,
     };
+    // Mostly there is no document, and the words are the sources.
+    if !words.iter().any(|word| matches!(heredoc(word), Ok(Some(_)))) {
+        copy.sources = words;
+        return Some(copy);
+    }
     for word in words {
         match heredoc(&word) {
             // Of two documents with one name the last is meant.
@@ -414,7 +424,7 @@ fn interval(name: &str, word: &Word) -> Result<Duration, Diagnostic> {
     }
 }
 
-fn onbuild(node: &mut Node, mut inner: Node, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Onbuild> {
+fn onbuild(node: &mut Node, inner: &mut Node, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Onbuild> {
     let trigger = inner.keyword.to_ascii_uppercase();
     let refused = match &*trigger {
         "ONBUILD" => Some("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed".to_owned()),

@@ -2,7 +2,7 @@
 
 use super::Text;
 
-/// A word and where it stands in the logical line.
+/// A flag, unquoted, and where it stands in the logical line.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Piece {
     pub(super) text: Text,
@@ -10,18 +10,14 @@ pub(super) struct Piece {
     pub(super) end: usize,
 }
 
-impl Piece {
-    fn of(line: &str, start: usize, end: usize) -> Self {
-        Self { text: line[start..end].into(), start, end }
-    }
-}
-
 /// The spaces that part an instruction's words: not the newline, not Unicode's.
+#[inline]
 pub(super) fn is_space(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\r' | 0x0b | 0x0c)
 }
 
 /// The part of `line[start..end]` without spaces around it.
+#[inline]
 pub(super) fn trim(line: &str, start: usize, end: usize) -> (usize, usize) {
     let text = &line[start..end];
     // Nearly always there is nothing to trim.
@@ -36,75 +32,126 @@ pub(super) fn trim(line: &str, start: usize, end: usize) -> (usize, usize) {
     (start + left, start + left + trimmed.len())
 }
 
-/// Words between spaces, quotes and escapes being ordinary characters.
-pub(super) fn split(line: &str, start: usize, end: usize) -> Vec<Piece> {
-    let bytes = line.as_bytes();
-    let mut pieces = Vec::new();
-    let mut at = start;
-    while at < end {
-        if is_space(bytes[at]) {
-            at += 1;
-            continue;
-        }
-        let from = at;
-        while at < end && !is_space(bytes[at]) {
-            at += 1;
-        }
-        pieces.push(Piece::of(line, from, at));
+/// Words between spaces, quotes and escapes being ordinary characters: where each begins and ends.
+pub(super) struct Split<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Split<'a> {
+    pub(super) fn new(line: &'a str, start: usize, end: usize) -> Self {
+        Self { bytes: &line.as_bytes()[..end], at: start }
     }
-    pieces
+}
+
+impl Iterator for Split<'_> {
+    type Item = (usize, usize);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = &self.bytes[self.at..];
+        let from = self.at + rest.iter().position(|b| !is_space(*b))?;
+        let word = &self.bytes[from..];
+        self.at = word.iter().position(|b| is_space(*b)).map_or(self.bytes.len(), |length| from + length);
+        Some((from, self.at))
+    }
 }
 
 /// Words of ENV, LABEL and ARG: quotes and escapes keep spaces together and stay in the word.
-pub(super) fn quoted(line: &str, start: usize, end: usize, escape: char) -> Vec<Piece> {
-    let plain = |b: u8| b.is_ascii() && b != b'"' && b != b'\'' && b != b'\\' && b != b'`' && b != b'\n';
-    if line.as_bytes()[start..end].iter().all(|b| plain(*b)) {
-        return split(line, start, end);
+pub(super) struct Quoted<'a> {
+    line: &'a str,
+    at: usize,
+    escape: char,
+}
+
+impl<'a> Quoted<'a> {
+    pub(super) fn new(line: &'a str, start: usize, end: usize, escape: char) -> Self {
+        Self { line: &line[..end], at: start, escape }
     }
-    let mut pieces = Vec::new();
-    let mut chars = line[start..end].char_indices().map(|(at, c)| (start + at, c)).peekable();
-    while let Some(&(from, c)) = chars.peek() {
-        if c.is_whitespace() {
-            chars.next();
-            continue;
+
+    /// The character that stands there: nearly always one byte.
+    fn peek(&self) -> Option<char> {
+        match self.line.as_bytes().get(self.at) {
+            Some(b) if b.is_ascii() => Some(char::from(*b)),
+            Some(_) => self.line[self.at..].chars().next(),
+            None => None,
         }
+    }
+
+    /// One word. An escape at the very end of the line is no part of it.
+    fn word(&mut self) -> (usize, usize) {
+        let from = self.at;
         let mut quote = None;
-        let mut to = from;
-        // An escape at the very end is dropped.
-        let mut dropped = None;
-        while let Some(&(at, c)) = chars.peek() {
-            if quote.is_none() && c.is_whitespace() {
-                break;
-            }
-            chars.next();
-            to = at + c.len_utf8();
-            if quote.is_none() && (c == '"' || c == '\'') {
-                quote = Some(c);
-            } else if quote == Some(c) {
-                quote = None;
-            } else if c == escape && quote != Some('\'') {
-                match chars.next() {
-                    Some((at, c)) => to = at + c.len_utf8(),
-                    None => dropped = Some(at),
+        let escape = u8::try_from(self.escape).unwrap_or(b'\\');
+        let plain = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'') && *b != escape;
+        loop {
+            // What is neither space nor quote nor escape needs no look at it one by one.
+            let rest = &self.line.as_bytes()[self.at..];
+            self.at += rest.iter().position(|b| !plain(b)).unwrap_or(rest.len());
+            let Some(c) = self.peek() else { break };
+            match quote {
+                None if c.is_whitespace() => break,
+                None if c == '"' || c == '\'' => quote = Some(c),
+                Some(open) if c == open => quote = None,
+                _ if c == self.escape && quote != Some('\'') => {
+                    let escape = self.at;
+                    self.at += c.len_utf8();
+                    match self.peek() {
+                        Some(escaped) => self.at += escaped.len_utf8(),
+                        None => return (from, escape),
+                    }
+                    continue;
                 }
+                _ => {}
+            }
+            self.at += c.len_utf8();
+        }
+        (from, self.at)
+    }
+}
+
+impl Iterator for Quoted<'_> {
+    type Item = (usize, usize);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let c = self.peek()?;
+            if c.is_whitespace() {
+                self.at += c.len_utf8();
+                continue;
+            }
+            let (from, to) = self.word();
+            if from < to {
+                return Some((from, to));
             }
         }
-        pieces.push(Piece::of(line, from, dropped.unwrap_or(to)));
     }
-    pieces.retain(|piece| piece.start < piece.end);
-    pieces
 }
 
 /// The `--flags` at the head of the arguments, unquoted, and where the rest begins.
 pub(super) fn flags(line: &str, start: usize, end: usize) -> (Vec<Piece>, usize) {
     let mut flags = Vec::new();
     let mut at = start;
+    // Nearly always there is none.
+    if line.as_bytes()[..end].get(at).is_some_and(|b| b.is_ascii_graphic() && *b != b'-') {
+        return (flags, at);
+    }
     loop {
         at += line[at..end].len() - line[at..end].trim_start().len();
         if !line[at..end].starts_with("--") {
             return (flags, at);
         }
         let from = at;
+        let bytes = &line.as_bytes()[..end];
+        let plain = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\');
+        let word_end = bytes[from..].iter().position(|b| !plain(b)).map_or(end, |length| from + length);
+        if word_end == end || is_space(bytes[word_end]) {
+            at = word_end;
+            if at - from == 2 {
+                return (flags, at);
+            }
+            flags.push(Piece { text: line[from..at].into(), start: from, end: at });
+            continue;
+        }
         let mut text = Text::default();
         let mut quote = None;
         let mut chars = line[from..end].char_indices();
@@ -151,6 +198,9 @@ pub(super) enum Json {
 
 /// Reads the exec form.
 pub(super) fn json(text: &str) -> Json {
+    if text.as_bytes().first().is_some_and(|b| b.is_ascii_graphic() && *b != b'[') {
+        return Json::None;
+    }
     let text = text.trim_start();
     if !text.starts_with('[') {
         return Json::None;
