@@ -48,10 +48,12 @@ fn findings_have_names_places_and_help() {
 
 #[test]
 fn every_fault_of_a_broken_file_is_told() {
-    let output = check("FROM scratch\nCOPY --chwon=1 a b\nEXPOSE never\nUSER\n", &[]);
+    let output = check("# syntax=a\n# syntax=b\nFROM scratch\nCOPY --chwon=1 a b\nEXPOSE never\nUSER\n", &[]);
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
-    for part in ["did you mean chown", "never", "USER requires exactly one argument"] {
+    for part in
+        ["only one syntax parser directive", "did you mean chown", "never", "USER requires exactly one argument"]
+    {
         assert!(told.contains(part), "{part}: {told}");
     }
     let dead = check("FROM scratch AS dead\nEXPOSE never\nFROM scratch\n", &["--format", "json"]);
@@ -77,4 +79,27 @@ fn the_outline_lists_what_a_build_can_be_given() {
     let outline = json(&check(text, &["--outline", "--format", "json"]));
     assert_eq!((&outline["args"][0]["name"], &outline["args"][0]["value"]), (&"V".into(), &"1".into()));
     assert_eq!((&outline["secrets"][0]["id"], &outline["stages"][0]["name"]), (&"token".into(), &"a".into()));
+}
+
+#[test]
+fn what_is_given_but_not_declared_is_found() {
+    let output = check("FROM scratch\nARG VERSION\nCOPY a /a\n", &["--build-arg", "VERSOIN=1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stdout(&output).contains("UndeclaredBuildArg") && stdout(&output).contains("did you mean VERSION?"),
+        "{output:?}"
+    );
+}
+
+/// Without a store nothing is known of a base, and looking at a file makes no store.
+#[test]
+fn unknown_bases_are_told_once_and_no_store_is_made() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("store");
+    let text = "FROM here.example/base AS build\nFROM here.example/base\nCOPY --from=biuld /a /b\n";
+    let output = check(text, &["--root", root.to_str().unwrap()]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    let once = "triggers and platforms: biuld (did you mean the stage build?), here.example/base\n";
+    assert!(told.starts_with("note: ") && told.ends_with(once) && told.lines().count() == 1, "{told}");
+    assert!(!root.exists());
 }

@@ -1,4 +1,4 @@
-//! Dockerfiles of three sizes: as people write them, and as generators do.
+//! Dockerfiles of several sizes: as people write them, and as generators do.
 
 use std::fmt::Write as _;
 

@@ -1,12 +1,13 @@
 //! `buildscope check`.
 
-use super::Failure;
+use super::bases::Bases;
+use super::{Failure, Root};
 use buildscope_builder::build::DockerfileInput;
-use buildscope_builder::dockerfile::lint::{self, Context, Options};
-use buildscope_builder::dockerfile::{self, Diagnostics, Dockerfile, Ignore, Outline};
+use buildscope_builder::dockerfile::lint::{self, Context, Finding, Options, Rule};
+use buildscope_builder::dockerfile::{self, Diagnostic, Diagnostics, Dockerfile, Ignore, Kind, Outline};
 use buildscope_builder::image::Platform;
 use buildscope_builder::plan::draw::{Drawing, Format as GraphFormat};
-use buildscope_builder::plan::{self, AssumeImages, BuildArgs, LowerRequest, NamedContext, Plan};
+use buildscope_builder::plan::{self, BuildArgs, LowerRequest, NamedContext, Plan};
 use buildscope_builder::schedule::Policy;
 use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
@@ -54,6 +55,9 @@ pub struct Arguments {
     /// Draw it under this policy: serial, stages or instructions [default: each in turn]
     #[arg(long, value_name = "POLICY", requires = "graph")]
     policy: Option<String>,
+    /// Where base images are looked for; registries are not asked
+    #[command(flatten)]
+    root: Root,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -80,6 +84,7 @@ pub(super) struct Subject {
     ignore: Option<Ignore>,
     request: LowerRequest,
     rules: Option<String>,
+    bases: Bases,
 }
 
 /// Looks at a Dockerfile.
@@ -108,7 +113,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     if let Some(graph) = graph {
-        let plan = match plan::lower(&file, &subject.request, &AssumeImages) {
+        let plan = match plan::lower(&file, &subject.request, &subject.bases) {
             Ok(plan) => plan,
             Err(faults) => return subject.refuse(format, faults),
         };
@@ -166,7 +171,8 @@ impl Arguments {
             build_platform: Platform::host(),
             contexts: contexts.collect::<Result<BTreeMap<_, _>, Failure>>()?,
         };
-        Subject::new(name, text, &context, input.as_deref(), request, self.rules)
+        let bases = Bases::open(&self.root.resolve()?, &self.build_context)?;
+        Subject::new(name, text, &context, input.as_deref(), request, self.rules, bases)
     }
 }
 
@@ -177,6 +183,7 @@ impl Subject {
         input: &DockerfileInput,
         build_args: &BuildArgs,
         target: Option<&str>,
+        bases: Bases,
     ) -> Result<Self, Failure> {
         let request = LowerRequest {
             build_args: build_args.clone(),
@@ -184,10 +191,13 @@ impl Subject {
             ..LowerRequest::default()
         };
         match input {
-            DockerfileInput::Text { name, text } => Self::new(name.clone(), text.clone(), context, None, request, None),
+            DockerfileInput::Text { name, text } => {
+                Self::new(name.clone(), text.clone(), context, None, request, None, bases)
+            }
             DockerfileInput::File(path) => {
                 let text = fs::read_to_string(path).into_diagnostic().wrap_err_with(|| path.display().to_string());
-                Self::new(path.display().to_string(), text.map_err(Failure::Usage)?, context, Some(path), request, None)
+                let text = text.map_err(Failure::Usage)?;
+                Self::new(path.display().to_string(), text, context, Some(path), request, None, bases)
             }
         }
     }
@@ -199,10 +209,11 @@ impl Subject {
         path: Option<&Path>,
         request: LowerRequest,
         rules: Option<String>,
+        bases: Bases,
     ) -> Result<Self, Failure> {
         let ignore = read_ignore(context, path)?;
         let rules = rules.or_else(|| request.build_args.get("BUILDKIT_DOCKERFILE_CHECK").cloned());
-        Ok(Self { name, text, ignore, request, rules })
+        Ok(Self { name, text, ignore, request, rules, bases })
     }
 
     /// Parses and lints: `build --check`.
@@ -213,22 +224,53 @@ impl Subject {
         }
     }
 
-    fn lint(&self, file: &Dockerfile, format: Format) -> Result<(), Failure> {
-        if let Err(faults) = self.lower_all(file) {
-            return self.refuse(format, faults);
+    /// `# check=error=true`: a build whose Dockerfile has findings is none.
+    pub(super) fn check_if_demanded(&self) -> Result<(), Failure> {
+        match dockerfile::parse(&self.text) {
+            Ok(file) if self.options(&file).is_ok_and(|options| options.error) => self.lint(&file, Format::Text),
+            _ => Ok(()),
         }
+    }
+
+    fn options(&self, file: &Dockerfile) -> Result<Options, Failure> {
+        let given = Options::parse(self.rules.as_deref().unwrap_or_default());
+        let given = given.map_err(|error| Failure::usage(miette!("{error}")))?;
+        let of_file = file.directive("check").map(Options::of_directive).transpose();
+        let of_file = of_file.map_err(|fault| Failure::failed(Diagnostics::new(file.text.clone(), vec![fault])))?;
+        Ok(given.and(&of_file.unwrap_or_default()))
+    }
+
+    fn lint(&self, file: &Dockerfile, format: Format) -> Result<(), Failure> {
+        let odd = match self.lower_all(file) {
+            Ok(odd) => odd,
+            Err(faults) => return self.refuse(format, faults),
+        };
         let options = Options::parse(self.rules.as_deref().unwrap_or_default());
         let context = Context {
             build_args: self.request.build_args.clone(),
             ignore: self.ignore.as_ref(),
             platform: self.request.platform.to_string(),
             options: options.map_err(|error| Failure::usage(miette!("{error}")))?,
-            ..Context::default()
+            bases: self.bases.found(),
         };
-        let report = match lint::run(file, &context) {
+        let mut report = match lint::run(file, &context) {
             Ok(report) => report,
             Err(faults) => return self.refuse(format, faults),
         };
+        if self.options(file).is_ok_and(|options| options.asks(Rule::UndeclaredBuildArg)) {
+            let found = odd.into_iter().map(|diagnostic| {
+                let rule = Rule::UndeclaredBuildArg;
+                Finding { rule, diagnostic: Diagnostic { code: rule.name(), ..diagnostic }, lines: (0, 0) }
+            });
+            report.findings.extend(found);
+        }
+        let stages = file.instructions.iter().filter_map(|instruction| match &instruction.kind {
+            Kind::From(from) => from.name.as_deref(),
+            _ => None,
+        });
+        if let Some(note) = self.bases.missing(stages) {
+            eprintln!("note: {note}");
+        }
         match format {
             Format::Json => super::say(&format!("{:#}\n", lint::json(file, &self.name, &report))),
             Format::Text if report.findings.is_empty() => super::say(&format!("{}: nothing found\n", self.name)),
@@ -242,16 +284,19 @@ impl Subject {
     }
 
     /// Every stage is lowered, also those that the last one does not need: what is wrong with them is wrong.
-    fn lower_all(&self, file: &Dockerfile) -> Result<(), Diagnostics> {
+    /// What is odd about the request is returned.
+    fn lower_all(&self, file: &Dockerfile) -> Result<Vec<Diagnostic>, Diagnostics> {
         let mut seen: Vec<bool> = Vec::new();
+        let mut odd = Vec::new();
         loop {
             let target = match seen.iter().rposition(|seen| !seen) {
                 Some(stage) => Some(stage.to_string()),
                 None if seen.is_empty() => self.request.target.clone(),
-                None => return Ok(()),
+                None => return Ok(odd),
             };
             let request = LowerRequest { target, ..self.request.clone() };
-            let plan = plan::lower(file, &request, &AssumeImages)?;
+            let plan = plan::lower(file, &request, &self.bases)?;
+            odd = plan.warnings;
             seen.resize(plan.stages.len(), false);
             for (seen, stage) in seen.iter_mut().zip(&plan.stages) {
                 *seen |= stage.live;

@@ -5,6 +5,7 @@
 //! progress and messages to standard error.
 
 pub mod base;
+mod bases;
 pub mod bench;
 pub mod build;
 pub mod check;

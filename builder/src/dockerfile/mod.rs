@@ -117,8 +117,7 @@ impl Parsed {
                 }
             }
         });
-        // Where a line could not even be split, nobody knows what it was.
-        stages_known &= faults.is_empty();
+        stages_known &= !syntax.torn;
         faults.append(&mut faults_of_words);
         if let Some(word) = orphan {
             stages_known = false;

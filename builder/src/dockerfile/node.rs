@@ -105,6 +105,8 @@ pub struct Syntax {
     pub comments: Vec<Span>,
     /// The escape character.
     pub escape: char,
+    /// Some lines could not be split, or not for certain: nobody knows what they were.
+    pub(super) torn: bool,
 }
 
 impl Syntax {
@@ -137,7 +139,10 @@ impl Syntax {
                             syntax.comments.push(span);
                             above.push(span);
                         }
-                        Err(fault) => faults.push(fault),
+                        Err(fault) => {
+                            syntax.torn |= key.eq_ignore_ascii_case("escape");
+                            faults.push(fault);
+                        }
                     }
                 }
                 Item::Comment(comment, span) => {
@@ -154,6 +159,7 @@ impl Syntax {
                     match &mut read {
                         Ok(node) => {
                             if let Err(fault) = heredocs(node, &line, &mut reader) {
+                                syntax.torn = true;
                                 faults.push(fault);
                             }
                             node.comments = comments;
@@ -161,6 +167,7 @@ impl Syntax {
                         }
                         Err(fault) => {
                             skip_documents(&line, &mut reader);
+                            syntax.torn = true;
                             faults.push(fault.clone());
                         }
                     }
@@ -168,6 +175,7 @@ impl Syntax {
             }
         }
         syntax.escape = reader.escape;
+        syntax.torn |= !reader.faults.is_empty();
         faults.append(&mut reader.faults);
         (syntax, faults)
     }

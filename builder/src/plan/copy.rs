@@ -14,7 +14,6 @@ pub(super) fn lower(
     scope: &Scope,
     expander: &Expander,
     faults: &mut Vec<Diagnostic>,
-    warnings: &mut Vec<Diagnostic>,
 ) -> Option<(Copy, CreatedBy)> {
     let before = faults.len();
     let keyword = if copy.add { "ADD" } else { "COPY" };
@@ -46,7 +45,7 @@ pub(super) fn lower(
         inline.push((document.name.to_string(), content));
     }
     for (source, text) in &sources {
-        check_source(copy.add, source, text, faults, warnings);
+        check_source(copy.add, source, text, faults);
     }
     if let (Some(mode), Some(word)) = (&chmod, &copy.chmod)
         && !is_mode(mode)
@@ -121,14 +120,15 @@ pub fn is_git(source: &str) -> bool {
         || (is_url(source) && address.ends_with(".git"))
 }
 
-fn check_source(add: bool, word: &Word, text: &str, faults: &mut Vec<Diagnostic>, warnings: &mut Vec<Diagnostic>) {
+fn check_source(add: bool, word: &Word, text: &str, faults: &mut Vec<Diagnostic>) {
     let keyword = if add { "ADD" } else { "COPY" };
-    // BuildKit takes the whole context for an empty word. Written as "", that is meant; as an unset variable, it is not.
-    if text.is_empty() && !word.trim_matches(['"', '\'']).is_empty() {
-        let warning = Diagnostic::new(word.span, format!("{keyword} source {} expands to nothing", word.text))
-            .label("takes the whole build context")
-            .help("set the variable before this line, or write . for the whole context");
-        warnings.push(Diagnostic { warning: true, ..warning });
+    // BuildKit takes the whole context for an empty word. Written as "", that is meant; what a variable leaves, is not.
+    if text.is_empty() && word.contains('$') {
+        faults.push(
+            Diagnostic::new(word.span, format!("{keyword} source {} expands to nothing", word.text))
+                .label("no variable in it has a value here")
+                .help("set the variable before this line, give a default (${NAME:-value}), or write . for the whole context"),
+        );
     } else if !add && (is_url(text) || is_git(text)) {
         faults.push(
             Diagnostic::new(word.span, "source can't be a URL for COPY")

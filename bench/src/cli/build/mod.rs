@@ -6,6 +6,7 @@ mod run_options;
 
 pub use arguments::{Arguments, ProgressMode};
 
+use super::bases::Bases;
 use super::{Failure, check, explain, observe, profile, progress};
 use buildscope_builder::build::{self, BuildError, Built, Engine, Outcome};
 use buildscope_builder::execute::sandbox::{self, Isolation, Zygote};
@@ -23,11 +24,23 @@ use tokio_util::sync::CancellationToken;
 /// Builds an image.
 pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let options = arguments.resolve()?;
-    if options.check {
-        let request = &options.request;
-        let target = request.target.as_deref();
-        let subject = check::Subject::of_build(&request.context, &request.dockerfile, &request.build_args, target)?;
-        return subject.check();
+    let request = &options.request;
+    let target = request.target.as_deref();
+    let demands = |text: &str| text.contains("check");
+    let demanded = request.build_args.contains_key("BUILDKIT_DOCKERFILE_CHECK")
+        || match &request.dockerfile {
+            build::DockerfileInput::Text { text, .. } => demands(text),
+            build::DockerfileInput::File(path) => fs::read_to_string(path).is_ok_and(|text| demands(&text)),
+        };
+    if options.check || demanded {
+        let named: Vec<String> = request.named_contexts.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let bases = Bases::open(&options.root, &named)?;
+        let (context, args) = (&request.context, &request.build_args);
+        let subject = check::Subject::of_build(context, &request.dockerfile, args, target, bases)?;
+        if options.check {
+            return subject.check();
+        }
+        subject.check_if_demanded()?;
     }
     // Both before any thread exists: a user namespace takes no process that has threads, and the helper
     // that starts the steps must have been forked from such a one.

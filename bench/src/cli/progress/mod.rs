@@ -10,6 +10,7 @@ mod tty;
 
 use crate::cli::build::ProgressMode;
 use buildscope_builder::build::Progress;
+use buildscope_builder::plan::Plan;
 use std::sync::Arc;
 
 /// The view for a mode; [`ProgressMode::Auto`] has been resolved before.
@@ -20,4 +21,9 @@ pub(super) fn view(mode: ProgressMode) -> Arc<dyn Progress> {
         ProgressMode::Rawjson => Arc::new(rawjson::RawJson::new(std::io::stderr())),
         ProgressMode::Quiet => Arc::new(()),
     }
+}
+
+/// What is odd about the request, a line each.
+fn warnings(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.warnings.iter().map(|warning| format!("warning: {}", warning.message))
 }

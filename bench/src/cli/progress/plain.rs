@@ -45,7 +45,12 @@ impl<W: Write + Send> Progress for Plain<W> {
 impl<W: Write> State<W> {
     fn event(&mut self, event: Event) -> std::io::Result<()> {
         match event {
-            Event::Planned(plan) => self.names = Names::of(&plan),
+            Event::Planned(plan) => {
+                self.names = Names::of(&plan);
+                for warning in super::warnings(&plan) {
+                    writeln!(self.out, "{warning}")?;
+                }
+            }
             Event::Started(step) => {
                 self.turn_to(&Subject::Step(step))?;
             }

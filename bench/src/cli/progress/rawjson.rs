@@ -35,6 +35,16 @@ struct SolveStatus<'a> {
     vertexes: Vec<Vertex<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     logs: Vec<Log>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warning>,
+}
+
+#[derive(Debug, Serialize)]
+struct Warning {
+    vertex: Digest,
+    level: u8,
+    /// Base 64, as Go writes bytes.
+    short: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,7 +95,11 @@ impl<W: Write> State<W> {
                 let live: Vec<_> = plan.graph.node_weights().filter(|step| step.live).map(|step| step.id).collect();
                 self.steps = Steps { names: Names::of(&plan), plan: Some(plan) };
                 let vertexes = live.iter().map(|&step| self.steps.vertex(step)).collect();
-                write(&mut self.out, &SolveStatus { vertexes, ..SolveStatus::default() })
+                let plan = self.steps.plan.iter();
+                let warning =
+                    |text: String| Warning { vertex: Digest::of("warnings"), level: 1, short: base64(text.as_bytes()) };
+                let warnings = plan.flat_map(|plan| super::warnings(plan)).map(warning).collect();
+                write(&mut self.out, &SolveStatus { vertexes, warnings, ..SolveStatus::default() })
             }
             Event::Started(step) => {
                 let digest = self.steps.digest(step);

@@ -56,7 +56,10 @@ impl Progress for Tty {
     fn event(&self, event: Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Planned(plan) => state.names = Names::of(&plan),
+            Event::Planned(plan) => {
+                super::warnings(&plan).for_each(|warning| self.say(&warning));
+                state.names = Names::of(&plan);
+            }
             Event::Started(step) => {
                 let bar = self.bar(state.names.get(step));
                 state.running.insert(step, Running { bar, tail: VecDeque::new() });

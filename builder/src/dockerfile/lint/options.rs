@@ -82,7 +82,7 @@ impl Options {
         !self.skip_all
             && !self.skip.contains(&rule)
             && match rule.family() {
-                Family::Buildkit => true,
+                Family::Buildkit | Family::Request => true,
                 Family::Experimental => self.experimental.contains(&rule),
                 Family::Performance => !self.skip_performance,
             }

@@ -1,0 +1,92 @@
+//! Base images as far as they are known here, for looking at a Dockerfile without building it.
+
+use super::Failure;
+use buildscope_builder::dockerfile::closest;
+use buildscope_builder::dockerfile::lint::BaseImage;
+use buildscope_builder::image::{NamedImage, Platform, Resolver};
+use buildscope_builder::plan::{AssumeImages, ImageResolver, ResolveError, ResolvedBase};
+use buildscope_builder::storage::{DriverChoice, Store, StoreOptions};
+use buildscope_record::Probe;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// Looks for images in the store and in named contexts, asks no registry, and takes what it does not find for an image
+/// without any configuration.
+pub(super) struct Bases {
+    /// None where there is no store: looking at a file must not make one.
+    here: Option<Resolver>,
+    asked: Mutex<Asked>,
+}
+
+#[derive(Default)]
+struct Asked {
+    found: BTreeMap<String, BaseImage>,
+    missing: BTreeSet<String>,
+}
+
+impl Bases {
+    /// Over the store at `root`, if there is one.
+    pub(super) fn open(root: &Path, contexts: &[String]) -> Result<Self, Failure> {
+        let mut named = Vec::new();
+        for (name, value) in contexts.iter().filter_map(|pair| pair.split_once('=')) {
+            if let Some(image) = NamedImage::parse(value) {
+                named.push((name.to_owned(), image.map_err(|error| Failure::usage(miette::miette!("{error}")))?));
+            }
+        }
+        // Nothing is run: the driver that needs nothing will do.
+        let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
+        let store = if root.join("blobs").is_dir() { Store::open(root, options).ok() } else { None };
+        let here = store.map(|store| Resolver::new(&store, named, Probe::disabled()));
+        Ok(Self { here, asked: Mutex::default() })
+    }
+
+    /// What is known of the images that were found.
+    pub(super) fn found(&self) -> BTreeMap<String, BaseImage> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).found.clone()
+    }
+
+    /// A sentence about the images that were not found, if there are any; a name that is nearly a stage's may be meant so.
+    pub(super) fn missing<'s>(&self, stages: impl Iterator<Item = &'s str> + Clone) -> Option<String> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = |missing: &String| match closest(missing, stages.clone()) {
+            Some(stage) => format!("{missing} (did you mean the stage {stage}?)"),
+            None => missing.clone(),
+        };
+        let names: Vec<String> = asked.missing.iter().map(name).collect();
+        match &*names {
+            [] => None,
+            [only] => {
+                Some(format!("not in the store, so checked without its variables, triggers and platform: {only}"))
+            }
+            all => Some(format!(
+                "not in the store, so checked without their variables, triggers and platforms: {}",
+                all.join(", ")
+            )),
+        }
+    }
+}
+
+impl ImageResolver for Bases {
+    fn resolve(&self, reference: &str, platform: &Platform) -> Result<ResolvedBase, ResolveError> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.here.as_ref().map(|here| here.resolve(reference, platform)) {
+            Some(Ok(base)) => {
+                let (os, architecture) = (&base.config.os, &base.config.architecture);
+                let wanted = (&platform.os, &platform.architecture) == (os, architecture);
+                let known = BaseImage {
+                    env: base.config.config.env.clone(),
+                    // Variants that run on each other are none of a linter's business.
+                    platform: if wanted { platform.to_string() } else { format!("{os}/{architecture}") },
+                    shell: base.config.config.shell.is_some(),
+                };
+                asked.found.insert(reference.to_owned(), known);
+                Ok(base)
+            }
+            Some(Err(_)) | None => {
+                asked.missing.insert(reference.to_owned());
+                AssumeImages.resolve(reference, platform)
+            }
+        }
+    }
+}
