@@ -6,6 +6,7 @@ use crate::explain::{Explanation, StepExplanation, explain};
 use crate::graph::Graph;
 use crate::misses::Index;
 use buildscope_record::{Nanos, Record, StepId};
+use serde::Serialize;
 
 /// Why the slowest of these builds is slower than the fastest; none for fewer than two.
 ///
@@ -114,7 +115,7 @@ fn grown(slow: &Explanation, fast: &Explanation) -> Option<Cause> {
 }
 
 /// A step in two builds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pair {
     /// Its stage.
     pub stage: String,

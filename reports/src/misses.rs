@@ -33,8 +33,10 @@ pub enum Cause {
     Source,
     /// Only what it goes on from.
     Parent,
-    /// Nothing: its result was no longer there, or was not asked for (`--no-cache`).
+    /// Nothing: its result was no longer there.
     Gone,
+    /// Nothing, and its result was not asked for (`--no-cache`).
+    Unasked,
     /// The record does not hold the step's inputs.
     Unknown,
 }
@@ -69,7 +71,10 @@ pub fn misses(record: &Record, explanation: &Explanation, earlier: &[Record]) ->
         if !ran(step) {
             continue;
         }
-        let cause = cause(step, &own, &indices);
+        let cause = match cause(step, &own, &indices) {
+            Cause::Gone if record.options.cache.as_deref() == Some("cold") => Cause::Unasked,
+            cause => cause,
+        };
         let follows = matches!(cause, Cause::Parent | Cause::Source | Cause::Unknown | Cause::New);
         let before = graph.before(id).iter().filter_map(|&(before, _)| roots[before.index()]);
         // Of several roots below it, the one that cost most would be a guess: the first in the file is taken.
@@ -194,7 +199,8 @@ fn sentence(step: &Step, cause: &Cause, caused: usize, rerun: Nanos, on_path: Na
         Cause::Environment(names) => format!("changed: variable {}", list(names)),
         Cause::Source => "changed: what it takes from another stage or image".to_owned(),
         Cause::Parent => "changed: what it goes on from".to_owned(),
-        Cause::Gone => "did not change, but its result was not there (pruned, or `--no-cache`)".to_owned(),
+        Cause::Gone => "did not change, but its result was there no more (pruned or expired)".to_owned(),
+        Cause::Unasked => "did not change: `--no-cache` kept its result from being used".to_owned(),
         Cause::Unknown => "ran for a reason that the record does not hold".to_owned(),
     };
     let with = match caused {
@@ -243,6 +249,10 @@ mod tests {
         );
         let again = misses(&now, &explain(&now), std::slice::from_ref(&now));
         assert!(again.iter().all(|miss| miss.cause == Cause::Gone), "{again:?}");
+        let mut cold = now.clone();
+        cold.options.cache = Some("cold".into());
+        let unasked = misses(&cold, &explain(&cold), &[now]);
+        assert!(unasked.iter().all(|miss| miss.cause == Cause::Unasked), "{unasked:?}");
     }
 
     #[test]

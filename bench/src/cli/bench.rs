@@ -50,6 +50,9 @@ pub struct Arguments {
     /// Measure the first --binary twice: where those two differ, the run is void
     #[arg(long, help_heading = "Judging")]
     aa: bool,
+    /// Hold predictions against builds instead: a phase that takes longer, another policy, other slots, one processor
+    #[arg(long, help_heading = "Judging", conflicts_with_all = ["gate", "aa", "peer"])]
+    verify: bool,
     /// Write the judgement as Markdown, as for a pull request
     #[arg(long, value_name = "FILE", help_heading = "Judging")]
     judgement: Option<PathBuf>,
@@ -84,10 +87,14 @@ const EXAMPLES: &str = "Examples:
   buildscope bench                                     the quick workloads, all policies, cold and warm
   buildscope bench diamond fan --caches cold --runs 20
   buildscope bench files --policies instructions --caches cold,warm,edit --export-json files.json
+  buildscope bench --verify diamond fan --runs 5       do predictions of `whatif` come true?
   buildscope bench --quick --policies instructions --aa --gate --binary base=./buildscope-1.0 --binary head=target/release/buildscope";
 
 /// Measures, prints the table, exits 1 if a build failed or gave the wrong image.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    if arguments.verify {
+        return arguments.verify();
+    }
     let plan = arguments.resolve()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
     let mut screen = Screen::new(&arguments);
@@ -153,6 +160,24 @@ impl Arguments {
             fs::write(path, text).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))?;
         }
         if head.iter().any(gate::Judgement::flagged) { Err(Failure::Told) } else { Ok(()) }
+    }
+
+    /// Predictions against builds: the table, and `proof.json` where `--out` says.
+    fn verify(&self) -> Result<(), Failure> {
+        let scratch = self.root.resolve()?.join("bench").join(format!("proof-{}", std::process::id()));
+        let binary = match self.binary.first().and_then(|binary| binary.split_once('=')) {
+            Some((_, path)) => path.into(),
+            None => std::env::current_exe().map_err(Failure::internal)?,
+        };
+        let runs = if self.quick { 3 } else { self.runs.max(1) };
+        let plan = run::ProofPlan { workloads: self.workloads()?, runs, binary, scratch, bases: self.bases.clone() };
+        let proofs = run::prove(&plan, |line| eprintln!("{line}")).map_err(Failure::internal)?;
+        super::say(&run::proof_table(&proofs));
+        if let Some(folder) = &self.out {
+            fs::create_dir_all(folder).map_err(Failure::internal)?;
+            run::write_proofs(&proofs, &folder.join("proof.json")).map_err(Failure::internal)?;
+        }
+        Ok(())
     }
 
     fn resolve(&self) -> Result<run::Plan, Failure> {

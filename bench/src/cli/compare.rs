@@ -5,10 +5,12 @@ use crate::gate;
 use crate::history::History;
 use crate::run::Run;
 use crate::stats::{mann_whitney, threshold};
-use buildscope_reports::compare::{side_by_side, slower};
+use buildscope_record::Nanos;
+use buildscope_reports::compare::{Pair, side_by_side, slower};
 use buildscope_reports::render;
 use clap::Args;
 use miette::{IntoDiagnostic, miette};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Compare two runs of `bench`, or two build records
@@ -22,25 +24,54 @@ pub struct Arguments {
     /// Write Markdown, as for a pull request
     #[arg(long)]
     markdown: bool,
+    /// Two records: say it for programs
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
     #[command(flatten)]
     root: Root,
 }
 
 const EXAMPLES: &str = "Examples:
   buildscope compare serial.json instructions.json     two records: why one is slower, in a sentence
+  buildscope compare serial.json instructions.json --json
   buildscope compare runs/20261101T030000Z runs/20261102T030000Z --markdown
 
 Two runs: exit code 1 where a case is slower, surely and beyond its noise, or where an exact quantity changed.
 Two records are one build each: they explain, and judge nothing.";
 
+/// Two records side by side, as JSON. Fields may be added under one version.
+#[derive(Debug, Serialize)]
+struct Compared {
+    /// The format's version.
+    comparison: u32,
+    answer: String,
+    /// Nanoseconds, of the first and of the second.
+    walls: [Nanos; 2],
+    /// Those first that moved the critical path most.
+    steps: Vec<Pair>,
+}
+
 /// Compares.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     match (is_run(&arguments.base), is_run(&arguments.head)) {
+        (true, true) if arguments.json => {
+            Err(Failure::usage(miette!("--json is for two records; a run's numbers are in its run.json")))
+        }
         (true, true) => runs(&arguments),
         (false, false) => {
             let records = [explain::read(&arguments.base)?, explain::read(&arguments.head)?];
-            say(&(slower(&records).unwrap_or_default() + "\n\n"));
             let pairs = side_by_side(&records[0], &records[1]);
+            if arguments.json {
+                let compared = Compared {
+                    comparison: 1,
+                    answer: slower(&records).unwrap_or_default(),
+                    walls: [records[0].wall, records[1].wall],
+                    steps: pairs,
+                };
+                say(&(serde_json::to_string_pretty(&compared).map_err(Failure::internal)? + "\n"));
+                return Ok(());
+            }
+            say(&(slower(&records).unwrap_or_default() + "\n\n"));
             say(&render::text::side_by_side(["base", "head"], &pairs, explain::style(true)));
             Ok(())
         }

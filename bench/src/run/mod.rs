@@ -11,6 +11,7 @@ mod model;
 mod order;
 mod peer;
 mod place;
+mod proof;
 mod verify;
 
 pub use case::{Case, Subject, Way};
@@ -18,4 +19,5 @@ pub use error::RunError;
 pub use measure::{Announce, Plan, measure};
 pub use model::{CaseSamples, RUN_SCHEMA, Run, Sample};
 pub use peer::{Peer, PeerError};
+pub use proof::{Proof, ProofPlan, proof_table, prove, write_proofs};
 pub use verify::{Image, verify};

@@ -1,7 +1,7 @@
 //! What a build says of itself.
 
 use crate::world::World;
-use buildscope_record::{Nanos, WaitKind};
+use buildscope_record::{Nanos, Phase, WaitKind};
 use buildscope_reports::attribute::Row;
 use buildscope_reports::explain;
 
@@ -37,4 +37,39 @@ fn one_slot_makes_waits_for_it() {
     };
     assert!(longest(WaitKind::Slot) >= Nanos(150_000_000), "{:?}", record.waits);
     assert!(record.steps.iter().all(|step| step.slot.is_none_or(|slot| slot == 0)));
+}
+
+/// Both RUNs of the chain and no COPY have a process: the build takes two delays longer, and its record says where.
+#[test]
+fn a_delay_is_real_and_where_it_was_put() {
+    let world = World::new("FROM busybox\nRUN echo a > /a\nRUN echo b > /b\n");
+    let record = world.build(&["--no-cache", "--delay", "process=0.3"]).record();
+    let processes = record.spans.iter().filter(|span| span.phase == Phase::Process);
+    let long = processes.filter(|span| span.end.saturating_sub(span.start) >= Nanos(300_000_000));
+    assert_eq!(long.count(), 2);
+    assert!(record.wall >= Nanos(600_000_000));
+    let refused = world.command(&["--delay", "nothing=1"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
+fn a_build_that_was_expected_in_the_cache_fails_with_what_changed() {
+    let world = World::new("FROM busybox\nCOPY word /word\nRUN cat /word > /copy\n");
+    world.write("word", "one");
+    let first = world.build(&["--expect-cached"]);
+    assert_eq!(first.output.status.code(), Some(1), "nothing is there yet");
+    assert!(first.stderr().contains("`RUN cat /word > /copy`"), "{}", first.stderr());
+    let record = first.read();
+    assert_eq!(record.options.cache, None);
+    let before = world.path("before.json");
+    record.write(std::fs::File::create(&before).unwrap()).unwrap();
+    let again = world.build(&["--expect-cached"]);
+    assert_eq!(again.output.status.code(), Some(0), "{}", again.stderr());
+    assert_eq!(again.record().options.cache.as_deref(), Some("warm"));
+
+    world.write("word", "two");
+    let changed = world.build(&["--expect-cached", "--why-miss", before.to_str().unwrap()]);
+    assert_eq!(changed.output.status.code(), Some(1));
+    let told = changed.stderr().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
+    assert!(told.contains("`COPY word /word` changed: `word`") && told.contains("with 1 step after it"), "{told}");
 }

@@ -115,6 +115,21 @@ fn a_run_is_kept_exported_compared_and_remembered() {
     assert_eq!(fs::read_dir(world.path("root/bench")).unwrap().count(), 0);
 }
 
+/// Not how good the predictions are: that is the nightly's to say, on a machine that is quiet.
+#[test]
+fn predictions_are_held_against_builds() {
+    let world = World::new();
+    let output = world.buildscope(&["bench", "--verify", "right", "--runs", "1", "--out", "proof"]);
+    assert!(output.status.success(), "{output:?}");
+    let proofs = json(&world.path("proof/proof.json"));
+    let of = |kind: &str| proofs.as_array().unwrap().iter().filter(|proof| proof["kind"] == kind).count();
+    assert_eq!((of("policy"), of("slots")), (2, 2));
+    assert!(of("delay") >= 3, "a RUN and a COPY have a process, a box, a snapshot and a copy");
+    assert!(proofs.as_array().unwrap().iter().all(|proof| proof["measured"].as_f64() > Some(0.0)));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("predictions: median error"));
+    assert!(!world.path("root/bench").exists() || fs::read_dir(world.path("root/bench")).unwrap().count() == 0);
+}
+
 #[test]
 fn a_wrong_image_is_a_fault_and_in_no_statistic() {
     let world = World::new();

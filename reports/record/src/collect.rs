@@ -267,6 +267,24 @@ mod tests {
     }
 
     #[test]
+    fn a_delay_is_in_the_first_interval_of_its_phase_in_each_step() {
+        let subscriber = tracing_subscriber::registry().with(RecordLayer);
+        tracing::subscriber::with_default(subscriber, || {
+            let collector = Collector::start(Instant::now());
+            let length = std::time::Duration::from_millis(3);
+            let probe = collector.probe().delayed(crate::Delay::new(Phase::Copy, length, std::thread::sleep));
+            for step in [0, 0, 1] {
+                let at = probe.at(StepId(step), None);
+                at.phase(Phase::Copy).end();
+                at.phase(Phase::Diff).end();
+            }
+            let spans = collector.finish().spans;
+            let long: Vec<bool> = spans.iter().map(|span| span.end.0 - span.start.0 >= 3_000_000).collect();
+            assert_eq!(long, [true, false, false, false, true, false]);
+        });
+    }
+
+    #[test]
     fn spans_waits_and_counters_reach_their_own_build() {
         let subscriber = tracing_subscriber::registry().with(RecordLayer);
         tracing::subscriber::with_default(subscriber, || {

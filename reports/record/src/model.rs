@@ -148,7 +148,7 @@ pub struct Options {
     /// `native` or `oci`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<String>,
-    /// `cold` (`--no-cache`), `warm`, `edit`.
+    /// `cold` (`--no-cache`), `warm` (every step was found in it), `edit` (some were).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<String>,
     /// The Dockerfile's path as it was given.

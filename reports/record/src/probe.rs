@@ -4,6 +4,9 @@
 //! nothing records, the spans are disabled callsites and cost a few nanoseconds each.
 
 use crate::{Phase, StepId};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tracing::{Span, field::Empty};
 
 /// The `tracing` target of every span and event of a build record.
@@ -25,11 +28,44 @@ pub struct Probe {
     step: Option<StepId>,
     slot: Option<u32>,
     parent: Span,
+    delay: Option<Arc<Delay>>,
+}
+
+/// A delay for experiments: each step that has the phase (and the build itself, if it has it) sleeps once within the
+/// phase's interval. So what a prediction says of a longer phase can be held against a build in which it was longer.
+///
+/// It sleeps at the phase's begin; for a process, which already runs when its phase begins, at its end.
+#[derive(Debug)]
+pub struct Delay {
+    phase: Phase,
+    length: Duration,
+    sleep: fn(Duration),
+    /// Who has had it.
+    done: Mutex<HashSet<Option<StepId>>>,
+}
+
+impl Delay {
+    /// `sleep` is how the build waits without keeping others from their threads.
+    pub fn new(phase: Phase, length: Duration, sleep: fn(Duration)) -> Self {
+        Self { phase, length, sleep, done: Mutex::default() }
+    }
+
+    fn take(&self, phase: Phase, at_end: bool, step: Option<StepId>) {
+        let here = phase == self.phase && at_end == (phase == Phase::Process);
+        if here && self.done.lock().unwrap_or_else(PoisonError::into_inner).insert(step) {
+            (self.sleep)(self.length);
+        }
+    }
 }
 
 impl Probe {
     pub(crate) fn root(build: BuildId) -> Self {
-        Self { build, step: None, slot: None, parent: Span::none() }
+        Self { build, step: None, slot: None, parent: Span::none(), delay: None }
+    }
+
+    /// The same place in a build in which a phase takes longer.
+    pub fn delayed(self, delay: Delay) -> Self {
+        Self { delay: Some(Arc::new(delay)), ..self }
     }
 
     /// A probe that records nothing: for library users and tests that need no record.
@@ -50,7 +86,9 @@ impl Probe {
     /// Opens a span: it lasts until the guard is dropped. What is opened through
     /// [`PhaseSpan::probe`] becomes its child.
     pub fn phase(&self, phase: Phase) -> PhaseSpan {
-        PhaseSpan { span: phase.open(self), at: self.clone() }
+        let span = PhaseSpan { span: phase.open(self), phase, at: self.clone() };
+        span.delay(false);
+        span
     }
 
     /// Opens a wait for other steps' results. Which one came last is said at its end, by [`WaitSpan::on`].
@@ -129,6 +167,7 @@ impl Quantity {
 #[derive(Debug)]
 pub struct PhaseSpan {
     span: Span,
+    phase: Phase,
     at: Probe,
 }
 
@@ -152,11 +191,18 @@ impl PhaseSpan {
 
     /// Ends the interval; the same as dropping the guard, said aloud.
     pub fn end(self) {}
+
+    fn delay(&self, at_end: bool) {
+        if let Some(delay) = &self.at.delay {
+            delay.take(self.phase, at_end, self.at.step);
+        }
+    }
 }
 
 impl Drop for PhaseSpan {
     /// The span itself lives as long as any probe within it; the interval does not.
     fn drop(&mut self) {
+        self.delay(true);
         self.span.record(ENDED, true);
     }
 }

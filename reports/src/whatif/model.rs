@@ -42,6 +42,9 @@ pub(crate) struct Model {
     pub(crate) slots: Option<usize>,
     /// Processors; none is no limit, where it is not known how many there were.
     pub(crate) cpus: Option<f64>,
+    /// Who gets a slot first of those that wait for one: as our scheduler has it, the step with the longest chain of steps
+    /// behind it, then the first in the file. Other builders are taken to serve who came first.
+    pub(crate) chains_first: bool,
     /// How many locks there are.
     pub(crate) locks: usize,
     /// The build's own work before the first step, by phase.
@@ -70,6 +73,7 @@ impl Model {
             tasks,
             slots: record.options.jobs.filter(|&jobs| jobs > 0).map(|jobs| jobs as usize),
             cpus,
+            chains_first: record.source.tool == "buildscope",
             locks: names.len(),
             head: own(activities, Nanos::ZERO, begin),
             tail: own(activities, end, record.wall),

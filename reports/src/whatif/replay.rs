@@ -45,7 +45,10 @@ struct Run<'m> {
     now: f64,
     needs: Vec<usize>,
     dependents: Vec<Vec<usize>>,
-    /// Ready for a slot, in the order in which they get one: by readiness, then by when they really began.
+    /// How many tasks the longest chain from each one on has; empty where chains do not count.
+    heights: Vec<u64>,
+    /// Ready for a slot, in the order in which they get one: by the chain behind them, or by readiness and when they
+    /// really began.
     ready: BTreeSet<(u64, u64, usize)>,
     active: Vec<Active>,
     /// Waiting, within their slot, for locks; first come, first served.
@@ -61,10 +64,12 @@ impl<'m> Run<'m> {
         for (task, needs) in model.tasks.iter().map(|task| &task.needs).enumerate() {
             needs.iter().for_each(|&(need, _)| dependents[need].push(task));
         }
+        let needs: Vec<usize> = model.tasks.iter().map(|task| task.needs.len()).collect();
         Self {
             model,
+            heights: if model.chains_first { heights(&dependents, needs.clone()) } else { Vec::new() },
             now: model.head.iter().map(|(_, length)| length).sum(),
-            needs: model.tasks.iter().map(|task| task.needs.len()).collect(),
+            needs,
             dependents,
             ready: BTreeSet::new(),
             active: Vec::new(),
@@ -81,7 +86,10 @@ impl<'m> Run<'m> {
             if self.model.tasks[task].runs {
                 // Times are not negative: their bits sort as they do.
                 let began = self.model.tasks[task].began.max(0.0);
-                self.ready.insert((self.now.to_bits(), began.to_bits(), task));
+                self.ready.insert(match self.heights.get(task) {
+                    Some(height) => (u64::MAX - height, 0, task),
+                    None => (self.now.to_bits(), began.to_bits(), task),
+                });
             } else {
                 self.meet(task, &mut met);
             }
@@ -195,6 +203,26 @@ impl<'m> Run<'m> {
             self.active.push(active);
         }
     }
+}
+
+/// The number of tasks on the longest chain from each task to one that nobody needs. `needs` are counted down.
+fn heights(dependents: &[Vec<usize>], mut needs: Vec<usize>) -> Vec<u64> {
+    let mut order: Vec<usize> = (0..needs.len()).filter(|&task| needs[task] == 0).collect();
+    let mut place = 0;
+    while let Some(&task) = order.get(place) {
+        for &next in &dependents[task] {
+            needs[next] -= 1;
+            if needs[next] == 0 {
+                order.push(next);
+            }
+        }
+        place += 1;
+    }
+    let mut heights = vec![1; dependents.len()];
+    for &task in order.iter().rev() {
+        heights[task] = 1 + dependents[task].iter().map(|&next| heights[next]).max().unwrap_or(0);
+    }
+    heights
 }
 
 /// The share that those get who want more than it: water-filling.

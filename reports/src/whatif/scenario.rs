@@ -146,7 +146,8 @@ pub struct Scenario {
     pub policy: Option<Policy>,
     /// How many times faster what takes how long; infinity is no time at all.
     pub faster: Vec<(Selector, f64)>,
-    /// A delay added to each such phase or step.
+    /// A delay added once to each step that has such a phase or is such a step; where no step has the phase, to the
+    /// build's own work.
     pub delays: Vec<(Selector, Nanos)>,
     /// Steps whose result is found in the cache.
     pub cached: Vec<StepId>,
@@ -218,16 +219,13 @@ impl Scenario {
             }
         }
         for (selector, delay) in &self.delays {
+            let mut delayed = false;
             for (_, task) in record.steps.iter().zip(&mut model.tasks).filter(|(step, _)| selector.step(record, step)) {
-                self::delay(task, selector, delay.0 as f64);
+                delayed |= self::delay(task, selector, delay.0 as f64);
             }
-            if matches!(selector, Selector::Phase(_)) {
-                for (_, length) in model
-                    .head
-                    .iter_mut()
-                    .chain(&mut model.tail)
-                    .filter(|(phase, _)| phase.is_some() && selector.phase(*phase))
-                {
+            if !delayed && matches!(selector, Selector::Phase(_)) {
+                let mut own = model.head.iter_mut().chain(&mut model.tail);
+                if let Some((_, length)) = own.find(|(phase, _)| phase.is_some() && selector.phase(*phase)) {
                     *length += delay.0 as f64;
                 }
             }
@@ -245,22 +243,20 @@ impl Scenario {
     }
 }
 
-/// A delay sleeps: it wants no processor. A phase has it once a stretch, a step once, at its begin.
-fn delay(task: &mut Task, selector: &Selector, delay: f64) {
+/// A delay sleeps: it wants no processor. It stands before the first stretch of the phase, or at the step's begin.
+///
+/// Says whether there was such a place.
+fn delay(task: &mut Task, selector: &Selector, delay: f64) -> bool {
     if !task.runs {
-        return;
+        return false;
     }
     let by_phase = matches!(selector, Selector::Group(_) | Selector::Phase(_));
-    let mut delayed = Vec::with_capacity(task.stretches.len() + 1);
-    for (place, stretch) in task.stretches.drain(..).enumerate() {
-        if if by_phase { selector.phase(stretch.phase) } else { place == 0 } {
-            delayed.push(super::model::Stretch { length: delay, demand: 0.0, ..stretch });
-            delayed.push(super::model::Stretch { locks: false, ..stretch });
-        } else {
-            delayed.push(stretch);
-        }
-    }
-    task.stretches = delayed;
+    let place = task.stretches.iter().position(|stretch| !by_phase || selector.phase(stretch.phase));
+    let Some(place) = place else { return false };
+    let first = task.stretches[place];
+    task.stretches[place].locks = false;
+    task.stretches.insert(place, super::model::Stretch { length: delay, demand: 0.0, ..first });
+    true
 }
 
 /// Takes the record's own policy away and puts another in its place.

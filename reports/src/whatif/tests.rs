@@ -154,3 +154,23 @@ proptest! {
         prop_assert!(limited.as_millis_f64() >= least, "{} < {}", limited, least);
     }
 }
+
+/// Of a short and a long chain that wait for one slot, our scheduler serves the long one first (Hu 1961), also where the
+/// others began sooner when there were slots for all; of another builder, that order is kept.
+#[test]
+fn slots_go_to_the_longest_chain() {
+    let mut made = Synthetic::new("instructions", 4);
+    let (a, b) = (made.stage("a"), made.stage("b"));
+    let short: Vec<_> = (0..3).map(|n| made.step(a, "RUN short", n..n + 10)).collect();
+    let long: Vec<_> = (0..3u64).map(|n| made.step(b, "RUN long", 5 + n * 10..15 + n * 10)).collect();
+    made.data(long[0], long[1]).data(long[1], long[2]);
+    let record = made.finish(35);
+    assert_eq!((short.len(), record.source.tool.as_str()), (3, "buildscope"));
+    let predicted = whatif(&record, &Scenario { jobs: Some(2), ..Scenario::default() }).unwrap();
+    let begins = |step: StepId| predicted.steps[step.index()].unwrap().0;
+    assert!(begins(long[0]) <= begins(short[1]), "{:?}", predicted.steps);
+    let mut other = record.clone();
+    other.source.tool = "buildkit".into();
+    let predicted = whatif(&other, &Scenario { jobs: Some(2), ..Scenario::default() }).unwrap();
+    assert!(predicted.steps[long[0].index()] > predicted.steps[short[1].index()], "{:?}", predicted.steps);
+}

@@ -139,6 +139,15 @@ pub struct Arguments {
     /// Write every span of the engine as it happens (Chrome trace JSON)
     #[arg(long, value_name = "FILE", help_heading = "What is seen")]
     pub(super) engine_trace: Option<PathBuf>,
+    /// Fail (exit code 1) if a RUN, COPY, ADD or WORKDIR was not in the cache, and say what changed
+    #[arg(long, help_heading = "What is seen")]
+    pub(super) expect_cached: bool,
+    /// What --expect-cached compares with: the record of an earlier build; may be repeated, oldest first
+    #[arg(long, value_name = "RECORD", requires = "expect_cached", help_heading = "What is seen")]
+    pub(super) why_miss: Vec<PathBuf>,
+    /// For experiments: each step with this phase (process, copy, archive...) really takes so much longer
+    #[arg(long, value_name = "PHASE=SECONDS", help_heading = "What is seen")]
+    pub(super) delay: Option<String>,
     /// Sample the builder's own stacks: flamegraph.svg and stacks.folded in this directory
     #[arg(long, value_name = "DIR", help_heading = "What is seen")]
     pub(super) pprof: Option<PathBuf>,
@@ -147,6 +156,7 @@ pub struct Arguments {
 const EXAMPLES: &str = "Examples:
   buildscope build -t app .
   buildscope build --policy serial --record serial.json . && buildscope explain serial.json
+  buildscope build --record now.json --expect-cached --why-miss before.json .
   buildscope build --output type=oci,dest=app.tar --build-context gcc=oci-layout://bases/gcc .
   SOURCE_DATE_EPOCH=0 buildscope build --output type=oci,dest=app.tar,rewrite-timestamp=true .";
 

@@ -13,10 +13,11 @@ use buildscope_builder::execute::sandbox::{self, Isolation, Zygote};
 use buildscope_builder::image::Reference;
 use buildscope_builder::storage::Store;
 use buildscope_record::{self as record, Collector, Phase};
-use miette::{IntoDiagnostic, WrapErr};
+use buildscope_reports::explain_with;
+use miette::{IntoDiagnostic, WrapErr, miette};
 use options::Options;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +49,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let zygote = Arc::new(Zygote::start().map_err(Failure::internal)?);
     warn(&isolation);
 
-    let records = options.record.is_some() || options.trace.is_some();
+    let records = options.record.is_some() || options.trace.is_some() || options.expect_cached;
     let listening = observe::listen(records, options.engine_trace.as_deref())?;
     let profile = profile::Profile::start(options.pprof.as_deref())?;
     let collector = Collector::start(began);
@@ -59,7 +60,11 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     collector.interval(Phase::SandboxSetup, None, None, began, opened);
     collector.interval(Phase::SnapshotPrepare, None, None, opened, Instant::now());
 
-    let probe = collector.probe();
+    let mut probe = collector.probe();
+    if let Some((phase, length)) = options.delay {
+        let sleep = |length| tokio::task::block_in_place(|| std::thread::sleep(length));
+        probe = probe.delayed(record::Delay::new(phase, length, sleep));
+    }
     let span = probe.phase(Phase::Dispatch);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)?;
     span.end();
@@ -68,17 +73,64 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
         tokio::spawn(interrupted(cancel.clone()));
         build::build(&engine, &options.request, &probe, progress::view(options.progress), cancel).await
     });
+    let mut missed = Ok(());
     if records {
         let host = build::host(engine.store.root());
         let mut record = build::record(&outcome, collector, host, described(&options, &engine));
         record.started = jiff::Timestamp::now().checked_sub(began.elapsed()).ok().map(|started| started.to_string());
+        record.options.cache = record.options.cache.or_else(|| cache_state(&record.steps));
         write_record(&options, &record)?;
+        if options.expect_cached && outcome.result.is_ok() {
+            missed = expect_cached(&record, &options.why_miss);
+        }
     }
     if let Some(profile) = profile {
         profile.finish()?;
     }
     drop(listening);
-    finish(&options, outcome)
+    finish(&options, outcome)?;
+    missed
+}
+
+/// Whether a step does work whose result is kept.
+fn works(step: &record::Step) -> bool {
+    matches!(step.instruction.as_str(), "RUN" | "COPY" | "ADD" | "WORKDIR")
+}
+
+/// `warm` where every step was in the cache, `edit` where some were; none where none was: `cold` says that none was
+/// looked for.
+fn cache_state(steps: &[record::Step]) -> Option<String> {
+    use record::Outcome::{Cached, Executed, Failed, Joined};
+    let of = |outcomes: &[record::Outcome]| {
+        steps.iter().filter(|step| works(step) && outcomes.contains(&step.outcome)).count()
+    };
+    let state = match (of(&[Cached, Joined]), of(&[Executed, Failed])) {
+        (0, _) => return None,
+        (_, 0) => "warm",
+        _ => "edit",
+    };
+    Some(state.into())
+}
+
+/// Fails with the reasons where steps were not in the cache.
+fn expect_cached(record: &record::Record, earlier: &[PathBuf]) -> Result<(), Failure> {
+    let ran: Vec<_> =
+        record.steps.iter().filter(|step| works(step) && step.outcome == record::Outcome::Executed).collect();
+    if ran.is_empty() {
+        return Ok(());
+    }
+    let earlier = earlier.iter().map(|path| explain::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let explanation = explain_with(record, &earlier);
+    let reasons: Vec<String> = match earlier.is_empty() {
+        true => ran.iter().map(|step| format!("  `{}`", step.text)).collect(),
+        false => explanation.misses.iter().map(|miss| format!("  {}", miss.sentence)).collect(),
+    };
+    let help = match earlier.is_empty() {
+        true => "what changed is said against the record of an earlier build: --why-miss RECORD",
+        false => "`buildscope explain --why-miss` says more of the build's time",
+    };
+    let (count, reasons) = (ran.len(), reasons.join("\n"));
+    Err(Failure::failed(miette!(help = help, "{count} steps were expected in the cache and were not:\n{reasons}")))
 }
 
 /// The first Ctrl-C (or SIGTERM) cancels the build, which then cleans up.

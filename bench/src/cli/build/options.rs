@@ -6,10 +6,12 @@ use buildscope_builder::build::{DockerfileInput, Request};
 use buildscope_builder::image::RegistryOptions;
 use buildscope_builder::schedule::Policy;
 use buildscope_builder::storage::{DriverChoice, StoreOptions};
+use buildscope_record::Phase;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A build, ready to be run.
 #[derive(Debug)]
@@ -25,6 +27,9 @@ pub(super) struct Options {
     pub(super) trace: Option<PathBuf>,
     pub(super) engine_trace: Option<PathBuf>,
     pub(super) pprof: Option<PathBuf>,
+    pub(super) expect_cached: bool,
+    pub(super) why_miss: Vec<PathBuf>,
+    pub(super) delay: Option<(Phase, Duration)>,
 }
 
 impl Arguments {
@@ -57,7 +62,7 @@ impl Arguments {
                 labels: pairs("--label", &self.label)?,
                 platform: self.platform,
                 no_cache: self.no_cache,
-                detailed: self.record.is_some(),
+                detailed: self.record.is_some() || self.expect_cached,
                 policy,
                 jobs: self.jobs,
                 run,
@@ -84,6 +89,9 @@ impl Arguments {
             trace: self.trace,
             engine_trace: self.engine_trace,
             pprof: self.pprof,
+            expect_cached: self.expect_cached,
+            why_miss: self.why_miss,
+            delay: self.delay.as_deref().map(delay).transpose()?,
         })
     }
 
@@ -131,6 +139,16 @@ impl Arguments {
 
 fn refused(what: &str) -> Failure {
     Failure::usage(miette!("{what} is not supported yet"))
+}
+
+/// `PHASE=SECONDS`.
+fn delay(text: &str) -> Result<(Phase, Duration), Failure> {
+    let parsed = text.split_once('=').and_then(|(phase, seconds)| {
+        let seconds = seconds.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())?;
+        Some((Phase::from_name(phase)?, seconds))
+    });
+    parsed
+        .ok_or_else(|| Failure::usage(miette!("--delay takes PHASE=SECONDS with a phase of the record, not `{text}`")))
 }
 
 fn driver(name: &str) -> Result<DriverChoice, Failure> {

@@ -11,6 +11,7 @@ function replay({ slots, cpus, policy, speed }) {
   const count = needs.map((list) => list.length), dependents = needs.map(() => []);
   needs.forEach((list, task) => list.forEach((need) => dependents[need].push(task)));
   let now = sum(model.head), used = 0;
+  const heights = model.chains ? heightsOf(dependents, [...count]) : null;
   const ready = [], held = new Set();
   let active = [], waiting = [];
   const settle = (met) => {
@@ -35,7 +36,8 @@ function replay({ slots, cpus, policy, speed }) {
   };
   settle(count.map((left, task) => (left === 0 ? task : -1)).filter((task) => task >= 0));
   for (;;) {
-    ready.sort((a, b) => a.at - b.at || model.tasks[a.task].began - model.tasks[b.task].began || a.task - b.task);
+    if (heights) ready.sort((a, b) => heights[b.task] - heights[a.task] || a.task - b.task);
+    else ready.sort((a, b) => a.at - b.at || model.tasks[a.task].began - model.tasks[b.task].began || a.task - b.task);
     for (let place = 0; place < ready.length;) {
       const { task } = ready[place], slot = model.tasks[task].slot;
       if (slot && slots && used >= slots) { place++; continue; }
@@ -61,6 +63,15 @@ function replay({ slots, cpus, policy, speed }) {
     }
   }
   return now + sum(model.tail);
+}
+
+/** The number of tasks on the longest chain from each one on: who has it goes first. */
+function heightsOf(dependents, count) {
+  const order = count.map((left, task) => (left === 0 ? task : -1)).filter((task) => task >= 0);
+  for (let place = 0; place < order.length; place++) for (const next of dependents[order[place]]) if (--count[next] === 0) order.push(next);
+  const heights = dependents.map(() => 1);
+  for (const task of order.reverse()) heights[task] = 1 + dependents[task].reduce((most, next) => Math.max(most, heights[next]), 0);
+  return heights;
 }
 
 function fairShare(active, cpus) {

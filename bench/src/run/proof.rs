@@ -1,0 +1,277 @@
+//! Predictions held against builds: a phase that really takes longer, another policy, other slots, fewer processors.
+//!
+//! The median build of one setting is replayed as if it were of another; then builds of that other setting, interleaved
+//! with those of the first, say how long it really takes.
+
+use super::RunError;
+use super::place::Place;
+use crate::stats::quantile;
+use buildscope_record::{Nanos, Phase, Record};
+use buildscope_reports::whatif::{Policy, Scenario, Selector, whatif};
+use buildscope_workloads::{Scenario as CacheState, Workload};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The phases that are made longer: one of each group that steps spend time in. A step has each once.
+const DELAYED: [Phase; 4] = [Phase::Process, Phase::SandboxSetup, Phase::SnapshotPrepare, Phase::Copy];
+/// Shorter delays would be lost in the noise of small builds.
+const SHORTEST_DELAY: f64 = 0.02;
+
+/// What is to be proven.
+#[derive(Debug)]
+pub struct ProofPlan {
+    /// On which workloads.
+    pub workloads: Vec<Workload>,
+    /// Builds a setting.
+    pub runs: u32,
+    /// Which binary builds.
+    pub binary: PathBuf,
+    /// A folder for contexts and stores, removed at the end.
+    pub scratch: PathBuf,
+    /// A folder of OCI layouts by name.
+    pub bases: Option<PathBuf>,
+}
+
+/// One prediction and what came of it. Seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The workload.
+    pub workload: String,
+    /// What was changed, as a reader would say it.
+    pub change: String,
+    /// What kind of change: `delay`, `policy`, `slots` or `processors`.
+    pub kind: String,
+    /// The build that was replayed.
+    pub from: f64,
+    /// What the replay said.
+    pub predicted: f64,
+    /// What builds of the change took: their median.
+    pub measured: f64,
+}
+
+impl Proof {
+    /// How far the prediction was off, as a part of what was measured.
+    pub fn error(&self) -> f64 {
+        (self.predicted - self.measured).abs() / self.measured
+    }
+}
+
+/// How a build is run.
+#[derive(Clone, Debug, PartialEq)]
+struct Setting {
+    policy: Policy,
+    jobs: u32,
+    delay: Option<(Phase, f64)>,
+    /// On one processor.
+    alone: bool,
+}
+
+impl Setting {
+    fn of(policy: Policy) -> Self {
+        Self { policy, jobs: 0, delay: None, alone: false }
+    }
+}
+
+/// A setting, the setting whose build is replayed as if it were of it, and what is told to the replay.
+struct Trial {
+    kind: &'static str,
+    change: String,
+    from: usize,
+    to: usize,
+    scenario: Scenario,
+}
+
+/// Builds and predicts. How it goes is told workload by workload; one that cannot be built here is left out.
+///
+/// # Errors
+/// Where nothing can be built.
+pub fn prove(plan: &ProofPlan, mut told: impl FnMut(String)) -> Result<Vec<Proof>, RunError> {
+    let mut proofs = Vec::new();
+    for workload in &plan.workloads {
+        told(format!("verifying {}", workload.name));
+        let place = Place::make(&plan.scratch, &workload.name, workload, CacheState::Cold)?;
+        let proven = plan.workload(workload, &place);
+        // Their numbers are taken: what cannot be removed is in a folder that the user chose.
+        let _ = fs::remove_dir_all(&plan.scratch);
+        match proven {
+            Ok(proven) => proofs.extend(proven),
+            Err(RunError::Prepare { .. }) => told(format!("{} is left out: it does not build here", workload.name)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(proofs)
+}
+
+impl ProofPlan {
+    fn workload(&self, workload: &Workload, place: &Place) -> Result<Vec<Proof>, RunError> {
+        let (parallel, serial) = (Setting::of(Policy::Instructions), Setting::of(Policy::Serial));
+        // Fills the store with the base images; its time is nobody's.
+        let first = self.build(workload, place, &parallel)?;
+        let (settings, trials) = trials(&first, [parallel, serial]);
+        let mut records: Vec<Vec<Record>> = vec![Vec::new(); settings.len()];
+        // Interleaved: what disturbs the machine disturbs all settings alike.
+        for _ in 0..self.runs {
+            for (setting, records) in settings.iter().zip(&mut records) {
+                records.push(self.build(workload, place, setting)?);
+            }
+        }
+        for records in &mut records {
+            records.sort_by_key(|record| record.wall);
+        }
+        let seconds = |wall: Nanos| wall.0 as f64 / 1e9;
+        let proof = |trial: Trial| {
+            let from = &records[trial.from][self.runs as usize / 2];
+            let walls: Vec<f64> = records[trial.to].iter().map(|record| seconds(record.wall)).collect();
+            let prediction = whatif(from, &trial.scenario).ok()?;
+            Some(Proof {
+                workload: workload.name.clone(),
+                change: trial.change,
+                kind: trial.kind.into(),
+                from: seconds(from.wall),
+                predicted: seconds(prediction.wall),
+                measured: quantile(&walls, 0.5),
+            })
+        };
+        Ok(trials.into_iter().filter_map(proof).collect())
+    }
+
+    /// One cold build and its record.
+    fn build(&self, workload: &Workload, place: &Place, setting: &Setting) -> Result<Record, RunError> {
+        let path = self.scratch.join("record.json");
+        let mut command = match setting.alone {
+            true => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", "0"]).arg(&self.binary);
+                command
+            }
+            false => Command::new(&self.binary),
+        };
+        let policy = setting.policy.to_string();
+        command.args(["build", "--no-cache", "--progress", "quiet", "--policy", &policy]);
+        command.args(["--jobs", &setting.jobs.to_string()]).arg("--record").arg(&path);
+        if let Some((phase, seconds)) = setting.delay {
+            command.arg("--delay").arg(format!("{phase}={seconds}"));
+        }
+        for base in workload.manifest.bases.iter().filter(|base| *base != "busybox") {
+            if let Some(folder) = &self.bases {
+                command.arg("--build-context").arg(format!("{base}=oci-layout://{}", folder.join(base).display()));
+            }
+        }
+        command.arg("--root").arg(&place.store).arg(&place.context);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|source| RunError::Start { program: program.clone(), source })?;
+        if !output.status.success() {
+            return Err(RunError::Prepare {
+                case: workload.name.clone(),
+                code: output.status.code(),
+                stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            });
+        }
+        let file = fs::File::open(&path).map_err(RunError::io(&path))?;
+        Record::read(file).map_err(|error| RunError::io(&path)(std::io::Error::other(error)))
+    }
+}
+
+/// What is tried with a workload whose build was like `first`: settings, and the predictions from one to another.
+fn trials(first: &Record, [parallel, serial]: [Setting; 2]) -> (Vec<Setting>, Vec<Trial>) {
+    let mut settings = vec![parallel.clone(), serial];
+    let mut trials = Vec::new();
+    let mut add = |kind, change: String, from, setting: Setting, scenario| {
+        let to = settings.iter().position(|known| *known == setting).unwrap_or_else(|| {
+            settings.push(setting);
+            settings.len() - 1
+        });
+        trials.push(Trial { kind, change, from, to, scenario });
+    };
+    let of = |policy| Scenario { policy: Some(policy), jobs: Some(0), ..Scenario::default() };
+    add("policy", "serial, from parallel".into(), 0, Setting::of(Policy::Serial), of(Policy::Serial));
+    add("policy", "parallel, from serial".into(), 1, parallel.clone(), of(Policy::Instructions));
+    for jobs in [1, 2] {
+        let scenario = Scenario { jobs: Some(jobs), ..Scenario::default() };
+        add("slots", format!("--jobs {jobs}"), 0, Setting { jobs, ..parallel.clone() }, scenario);
+    }
+    let delay = (first.wall.0 as f64 / 1e10).max(SHORTEST_DELAY);
+    for phase in DELAYED.into_iter().filter(|phase| {
+        // Only where steps have it: what the builder does before the first step is not what is asked about.
+        first.spans.iter().any(|span| span.phase == *phase && span.step.is_some())
+    }) {
+        let scenario =
+            Scenario { delays: vec![(Selector::Phase(phase), Nanos::from_secs_f64(delay))], ..Scenario::default() };
+        let change = format!("{phase} +{:.0} ms", delay * 1e3);
+        add("delay", change, 0, Setting { delay: Some((phase, delay)), ..parallel.clone() }, scenario);
+    }
+    let several = first.host.cpus.is_some_and(|cpus| cpus > 1);
+    if several && in_path("taskset") {
+        let scenario = Scenario { cores: Some(1.0), ..Scenario::default() };
+        add("processors", "one processor".into(), 0, Setting { alone: true, ..parallel }, scenario);
+    }
+    (settings, trials)
+}
+
+fn in_path(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+/// The proofs as a table, and their errors' median and 95th percentile, by kind and in all.
+pub fn proof_table(proofs: &[Proof]) -> String {
+    let mut text = format!(
+        "{:<20} {:<24} {:>9} {:>10} {:>9} {:>7}\n",
+        "workload", "change", "from", "predicted", "measured", "error"
+    );
+    for proof in proofs {
+        let Proof { workload, change, from, predicted, measured, .. } = proof;
+        let error = proof.error() * 100.0;
+        text +=
+            &format!("{workload:<20} {change:<24} {from:>7.3} s {predicted:>8.3} s {measured:>7.3} s {error:>5.1} %\n");
+    }
+    text.push('\n');
+    for kind in ["policy", "slots", "delay", "processors", "all"] {
+        let of_kind = proofs.iter().filter(|proof| kind == "all" || proof.kind == kind);
+        let mut errors: Vec<f64> = of_kind.map(Proof::error).collect();
+        errors.sort_by(f64::total_cmp);
+        if !errors.is_empty() {
+            let [median, high] = [0.5, 0.95].map(|q| quantile(&errors, q) * 100.0);
+            text += &format!(
+                "{kind:<12} {:>4} predictions: median error {median:.1} %, 95th percentile {high:.1} %\n",
+                errors.len()
+            );
+        }
+    }
+    text
+}
+
+/// Writes the proofs as JSON.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub fn write_proofs(proofs: &[Proof], path: &Path) -> Result<(), RunError> {
+    let text = serde_json::to_vec_pretty(proofs).expect("numbers and strings");
+    fs::write(path, text).map_err(RunError::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_parts_of_what_was_measured() {
+        let proof = |kind: &str, predicted| Proof {
+            workload: "w".into(),
+            change: "c".into(),
+            kind: kind.into(),
+            from: 1.0,
+            predicted,
+            measured: 2.0,
+        };
+        let table = proof_table(&[proof("delay", 2.1), proof("delay", 1.8), proof("policy", 2.0)]);
+        assert!(table.contains("policy          1 predictions: median error 0.0 %, 95th percentile 0.0 %"), "{table}");
+        assert!(table.contains("delay           2 predictions: median error 7.5 %"), "{table}");
+        assert!(table.contains("all             3 predictions: median error 5.0 %"), "{table}");
+    }
+}
