@@ -185,3 +185,20 @@ fn hosts_and_limits_are_given_and_leave_no_trace() {
     assert_eq!(member(&archive, "y"), b"x\n");
     assert!(!String::from_utf8_lossy(&fs::read(&archive).unwrap()).contains("10.9.8.7"));
 }
+
+/// What the kernel says of a child that is waited for: the steps' processes are among its descendants.
+#[test]
+fn the_cpu_time_of_steps_is_the_builders() {
+    let world = World::new("FROM busybox\nRUN i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done\n");
+    let before = children_cpu();
+    let record = world.build(&[]).record();
+    let (used, step) = (children_cpu() - before, record.steps[1].resources.unwrap().cpu_user);
+    assert!(step.as_secs_f64() > 0.05, "the loop takes time: {step:?}");
+    assert!(used >= step.as_secs_f64(), "{used} s of all children, {step:?} of the step");
+}
+
+/// User CPU time of this process's ended children, in seconds. Other tests' children may add to it, never take away.
+fn children_cpu() -> f64 {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).unwrap();
+    usage.user_time().tv_sec() as f64 + usage.user_time().tv_usec() as f64 / 1e6
+}

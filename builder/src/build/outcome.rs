@@ -9,7 +9,6 @@ use buildscope_record::{Digest, StepId};
 use petgraph::graph::NodeIndex;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// What became of a build. There is one of a failed build too: as far as it came.
 #[derive(Debug)]
@@ -40,12 +39,6 @@ pub struct Built {
 pub struct StepReport {
     /// In a word.
     pub outcome: record::Outcome,
-    /// When it had a slot.
-    pub start: Option<Instant>,
-    /// When its result was there.
-    pub end: Option<Instant>,
-    /// Which slot.
-    pub slot: Option<u32>,
     /// Its key and, if it ran, why it was not found.
     pub cache: Option<record::Cache>,
     /// Its layer.
@@ -75,9 +68,6 @@ impl StepReport {
     pub(super) fn new(outcome: record::Outcome) -> Self {
         Self {
             outcome,
-            start: None,
-            end: None,
-            slot: None,
             cache: None,
             layer: None,
             resources: None,

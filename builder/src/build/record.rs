@@ -3,15 +3,19 @@
 use super::{Outcome, StepReport};
 use crate::plan::Step;
 use buildscope_record as record;
-use buildscope_record::{Collector, Counter, Edge, EdgeKind, Fidelity, Nanos, Record, Sample, WaitKind};
+use buildscope_record::{Collector, Counter, Edge, EdgeKind, Fidelity, Nanos, Phase, Record, Sample, Span, WaitKind};
 use petgraph::visit::EdgeRef;
+use std::collections::BTreeMap;
 
 /// Makes the record of a build. `collector` is the one whose probe the build had; it ends here, and
 /// so does the record's wall time.
 pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, options: record::Options) -> Record {
     let wall = collector.now();
-    let steps = outcome.steps().map(|(step, report)| describe(step, report, &collector)).collect();
     let trace = collector.finish();
+    let turns: BTreeMap<_, _> =
+        trace.spans.iter().filter(|span| span.phase == Phase::Dispatch).map(|span| (span.step, span)).collect();
+    let turn = |step: &Step| turns.get(&Some(step.id)).copied();
+    let steps = outcome.steps().map(|(step, report)| describe(step, report, turn(step))).collect();
     let mut record = Record {
         schema: record::SCHEMA,
         source: record::Source {
@@ -41,7 +45,8 @@ fn stage(stage: &crate::plan::Stage) -> record::Stage {
     record::Stage { id: stage.id, name, base: stage.base.clone() }
 }
 
-fn describe(step: &Step, report: &StepReport, collector: &Collector) -> record::Step {
+/// A step's times are those of its turn: from the scheduler's giving it a slot to its taking the slot back.
+fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::Step {
     record::Step {
         id: step.id,
         stage: Some(step.stage),
@@ -49,9 +54,9 @@ fn describe(step: &Step, report: &StepReport, collector: &Collector) -> record::
         text: step.text.clone(),
         source: Some(record::SourceRange { line: step.lines.0, end_line: step.lines.1 }),
         outcome: report.outcome,
-        start: report.start.map(|at| collector.at(at)),
-        end: report.end.map(|at| collector.at(at)),
-        slot: report.slot,
+        start: turn.map(|span| span.start),
+        end: turn.map(|span| span.end),
+        slot: turn.and_then(|span| span.slot),
         cache: report.cache.clone(),
         layer: report.layer.map(|layer| record::Layer {
             bytes: record::ByteSize(layer.size),

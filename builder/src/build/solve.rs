@@ -14,7 +14,6 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Everything that the steps of one build share.
@@ -127,10 +126,6 @@ impl Solver {
     /// One step's turn, from its slot to its report.
     async fn turn(&self, id: StepId, turn: Turn, probe: &Probe) -> Result<(), BuildError> {
         let step = self.plan.step(id);
-        {
-            let report = &mut self.reports()[id.index()];
-            (report.start, report.slot) = (Some(Instant::now()), Some(turn.slot));
-        }
         self.progress.event(Event::Started(id));
         let result = match turn.cancel.is_cancelled() || self.cancel.is_cancelled() {
             true => Err(BuildError::Cancelled),
@@ -144,7 +139,7 @@ impl Solver {
         };
         {
             let report = &mut self.reports()[id.index()];
-            (report.outcome, report.end, report.error) = (outcome, Some(Instant::now()), error.clone());
+            (report.outcome, report.error) = (outcome, error.clone());
             report.layer = result.as_ref().ok().and_then(|done| Some(done.made?.layer()));
         }
         self.progress.event(Event::Finished { step: id, outcome, error });

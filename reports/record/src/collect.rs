@@ -57,12 +57,7 @@ impl Collector {
 
     /// Now, on the record's clock.
     pub fn now(&self) -> Nanos {
-        self.at(Instant::now())
-    }
-
-    /// That instant, on the record's clock; what was before its beginning is at zero.
-    pub fn at(&self, instant: Instant) -> Nanos {
-        self.shared.at(instant)
+        self.shared.at(Instant::now())
     }
 
     /// Adds an interval that was measured elsewhere: before the subscriber was there, or in another process.
@@ -85,6 +80,7 @@ impl Drop for Collector {
 }
 
 impl Shared {
+    /// That instant, on the record's clock; what was before its beginning is at zero.
     fn at(&self, instant: Instant) -> Nanos {
         instant.saturating_duration_since(self.epoch).into()
     }

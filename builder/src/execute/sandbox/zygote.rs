@@ -9,11 +9,12 @@ use super::error::SandboxError;
 use super::init::{self, Ready};
 use super::mounts::Template;
 use super::privileges::Privileges;
-use super::sys::{self, Forked};
+use super::sys::{self, Forked, Waited};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The namespaces of every step. Time is not virtualised, as under docker.
 const NAMESPACES: i32 =
@@ -84,12 +85,18 @@ fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 
+/// How long the helper waits at its end for steps that have been killed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The helper's life.
 fn serve(socket: &OwnedFd) {
     // Ctrl-C reaches the whole foreground process group; ending the steps is the builder's decision.
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGCHLD] {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
         sys::signal(signal, true);
     }
+    // Ended steps are waited for, so that their CPU time is this process's and then the builder's (getrusage(2)).
+    sys::signal(libc::SIGCHLD, false);
+    let builder = rustix::process::getppid();
     sys::unblock_signals();
     let _ = rustix::thread::set_name(c"buildscope-box");
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
@@ -105,8 +112,18 @@ fn serve(socket: &OwnedFd) {
         }
         drop(given);
         bytes.clear();
+        while let Waited::Ended { .. } = sys::wait_any(false) {}
     }
-    // The steps' inits die with this process at the latest (PR_SET_PDEATHSIG), their processes with the inits.
+    // A builder that lives has ended its steps or killed them; that they are gone takes a moment. Those of one that was
+    // killed die with this process (PR_SET_PDEATHSIG), their processes with the inits.
+    let last = Instant::now() + PATIENCE;
+    while builder == rustix::process::getppid() && Instant::now() < last {
+        match sys::wait_any(false) {
+            Waited::Ended { .. } => {}
+            Waited::Running => std::thread::sleep(Duration::from_millis(1)),
+            Waited::NoChild => break,
+        }
+    }
 }
 
 fn fork_step(
