@@ -1,7 +1,9 @@
 //! `buildscope base`: base images for machines without a registry.
 
 use super::{Failure, Root};
-use buildscope_builder::image::{DebianBase, Descriptor, ImageError, Images, Reference, busybox_base};
+use buildscope_builder::image::{
+    Credentials, DebianBase, Descriptor, ImageError, Images, Reference, Registries, RegistryOptions, busybox_base,
+};
 use buildscope_builder::storage::{Store, StoreOptions};
 use buildscope_record::Probe;
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -34,10 +36,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let store = Store::open(&root, StoreOptions::default()).into_diagnostic().map_err(Failure::Internal)?;
     let probe = Probe::disabled();
     let made: Result<Descriptor, ImageError> = match (wanted.repository.as_str(), wanted.tag_or_latest()) {
-        ("library/busybox", "latest") => busybox_base(&store, &probe).and_then(|made| match &arguments.tag {
-            Some(_) => Images::of(&store).name(&name, &made).map(|()| made),
-            None => Ok(made),
-        }),
+        ("library/busybox", "latest") => busybox(&store, arguments.tag.as_ref().map(|_| &name)),
         ("library/debian", suite) if suite != "latest" => {
             let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty());
             let epoch = epoch.map(|text| text.parse()).transpose().into_diagnostic();
@@ -58,4 +57,11 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     store.sync(&probe).into_diagnostic().map_err(Failure::Internal)?;
     super::say(&format!("{}\n", made.digest));
     Ok(())
+}
+
+fn busybox(store: &Store, name: Option<&Reference>) -> Result<Descriptor, ImageError> {
+    let registries = Registries::new(RegistryOptions::default(), Credentials::of_docker()?);
+    let made = busybox_base(store, Some(&registries), &Probe::disabled())?;
+    name.map_or(Ok(()), |name| Images::of(store).name(name, &made))?;
+    Ok(made)
 }

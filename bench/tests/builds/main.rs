@@ -1,9 +1,11 @@
 //! Whole builds, by the command line, as a user runs them. As root: the sandbox and the drivers are the real ones.
 
+mod bases;
 mod cache;
 mod digests;
 mod failures;
 mod images;
 mod records;
+mod registry;
 mod run;
 mod world;

@@ -6,8 +6,9 @@ use crate::storage::Store;
 use buildscope_record::Digest;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -173,6 +174,12 @@ impl Images {
             source,
         })?;
         self.write(path, &text)
+    }
+
+    /// Keeps a file with this mode, whole or not at all.
+    pub(crate) fn keep_file(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), ImageError> {
+        self.write(path, bytes)?;
+        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(ImageError::file("write", path))
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), ImageError> {

@@ -162,7 +162,7 @@ impl Resolver {
             return Ok(image);
         }
         if parsed.familiar() == "busybox" && parsed.digest.is_none() {
-            let image = busybox::image(&self.store, &self.images, probe)?;
+            let image = busybox::image(&self.store, &self.images, self.registries.as_ref(), probe)?;
             return match platform.distance(&image.platform()) {
                 Some(_) => Ok(image),
                 None => Err(ImageError::NoPlatform {
