@@ -71,18 +71,19 @@ impl Cgroups {
         Self { memory_v1: v1("memory"), cpu_v1: v1("cpu"), v2, next: AtomicU64::new(0) }
     }
 
-    /// Cgroups for a new step, with its limits. What is not there to have is left out.
-    pub(super) fn step(&self, limits: &Limits) -> Result<StepCgroup, SandboxError> {
+    /// Cgroups for a new step. What is not there to have is left out.
+    pub(super) fn step(&self) -> StepCgroup {
         let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let make = |base: &Option<Base>| base.as_ref().and_then(|base| base.child(&name));
-        let step = StepCgroup {
-            v2: make(&self.v2),
-            memory_v1: make(&self.memory_v1),
-            cpu_v1: if limits.cpus.is_some() { make(&self.cpu_v1) } else { None },
-            name: name.clone(),
-        };
-        step.limit(limits).inspect_err(|_| self.bury(&step))?;
-        Ok(step)
+        StepCgroup { v2: make(&self.v2), memory_v1: make(&self.memory_v1), cpu_v1: None, name: name.clone() }
+    }
+
+    /// Sets a step's limits.
+    pub(super) fn limit(&self, step: &mut StepCgroup, limits: &Limits) -> Result<(), SandboxError> {
+        if limits.cpus.is_some() {
+            step.cpu_v1 = self.cpu_v1.as_ref().and_then(|base| base.child(&step.name));
+        }
+        step.limit(limits)
     }
 
     /// Removes a step's cgroups. Its processes must be dead.

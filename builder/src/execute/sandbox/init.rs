@@ -2,7 +2,7 @@
 //!
 //! It ends when the program ends; the kernel then kills whatever the program left running.
 
-use super::mounts::Template;
+use super::mounts::{Begun, Template};
 use super::order::{Ending, Order, Report};
 use super::privileges::Privileges;
 use super::sys::{self, Exec};
@@ -23,16 +23,21 @@ pub(super) struct Ready {
 }
 
 /// Runs the step that arrives on `channel`. This process does nothing else; it ends when this returns.
-pub(super) fn run(ready: &Ready, channel: &OwnedFd) {
+///
+/// What needs no order is done before there is one: the builder asks for the next step's init while a step runs.
+pub(super) fn run(ready: &Ready, channel: &OwnedFd, insecure: bool) {
     // If the helper dies, so does the step; if it died before this line, the builder is gone as well and the
     // channel has ended.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     // No one in the box may read this process's memory: it holds what the helper once held.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     sys::signal(libc::SIGCHLD, false);
+    // Mountpoints and device nodes get exactly the modes they are made with; the step gets docker's umask.
+    rustix::process::umask(Mode::empty());
+    let begun = begin(ready, insecure);
     let Ok(Some((bytes, fds))) = channel::receive_long(channel) else { return };
     let Some(order) = Order::take(&mut &bytes[..]) else { return };
-    match start(ready, &order, &fds) {
+    match begun.and_then(|begun| start(ready, begun, &order, &fds)) {
         Ok((program, made)) => {
             report(channel, &Report::Running { made });
             // Only the program holds its pipes now, so that their end is the program's.
@@ -62,11 +67,23 @@ fn report(channel: &OwnedFd, report: &Report) {
 
 type Made = Vec<(Bytes, bool)>;
 
-fn start(ready: &Ready, order: &Order, fds: &[OwnedFd]) -> Result<(i32, Made), Report> {
-    let failed = |what: &str| {
-        let what = what.to_owned();
-        move |errno: Errno| Report::Failed { what: what.as_str().into(), errno: errno.raw_os_error() }
-    };
+fn failed(what: &str) -> impl FnOnce(Errno) -> Report {
+    move |errno: Errno| Report::Failed { what: what.into(), errno: errno.raw_os_error() }
+}
+
+fn view_failed((what, errno): mounts::Failure) -> Report {
+    failed(&what)(errno)
+}
+
+/// What does not depend on the order.
+fn begin(ready: &Ready, insecure: bool) -> Result<Begun, Report> {
+    if !insecure {
+        ready.privileges.bound().map_err(failed("giving up privileges"))?;
+    }
+    ready.template.begin(insecure).map_err(view_failed)
+}
+
+fn start(ready: &Ready, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<(i32, Made), Report> {
     let fd = |index: u32| fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| failed("a descriptor")(Errno::BADF));
     for tasks in &order.join {
         // "0" is the writer itself: the kernel moves one thread without stopping the whole system's forks.
@@ -78,9 +95,7 @@ fn start(ready: &Ready, order: &Order, fds: &[OwnedFd]) -> Result<(i32, Made), R
     if let Some(namespace) = order.namespace {
         sys::enter_network(fd(namespace)?).map_err(failed("the step's network"))?;
     }
-    // Mountpoints and device nodes get exactly the modes they are made with; the step gets docker's umask.
-    rustix::process::umask(Mode::empty());
-    let made = ready.template.enter(order, fds).map_err(|(what, errno): mounts::Failure| failed(&what)(errno))?;
+    let made = ready.template.enter(begun, order, fds).map_err(view_failed)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::system::sethostname(&order.hostname.0).map_err(failed("the host name"))?;
     if order.own_network {

@@ -6,13 +6,14 @@
 
 use super::order::{MountOrder, Order, SourceOrder};
 use super::place::{Kind, Root};
+use super::request::SHM_SIZE;
 use super::sys;
 use super::wire::Bytes;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
-    UnmountFlags,
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags,
 };
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,6 +28,9 @@ const PROC: &str = "/proc";
 const SYS: &str = "/sys";
 /// Nothing, read-only: hides directories.
 const EMPTY: &str = "/empty";
+/// Where the step's own `/proc` and `/dev` are made, before there is a root to put them in: what is mounted over them
+/// needs a place in the namespace (to mount on a detached mount takes kernel 6.15).
+const BEGUN: [&str; 2] = ["/begun-proc", "/begun-dev"];
 /// Where a step's files in memory are made.
 const SCRATCH: &str = "/scratch";
 /// The host's resolver configuration, as it is, as docker gives it to steps with the host's network.
@@ -78,6 +82,12 @@ impl<T> At<T> for Result<T, Errno> {
     }
 }
 
+/// What of a step's view is there before its order is.
+pub(super) struct Begun {
+    proc: OwnedFd,
+    dev: OwnedFd,
+}
+
 /// What the helper keeps ready for all steps.
 pub(super) struct Template {
     /// The masks of `/proc` that exist on this kernel: (path, is a directory).
@@ -100,7 +110,7 @@ impl Template {
         rustix::mount::mount("buildscope", base, "tmpfs", MountFlags::NOSUID, Some(c"mode=755,size=1m"))
             .map_err(at("a tmpfs as root"))?;
         let directory = |path: &str| rustix::fs::mkdir(base.join(&path[1..]), Mode::from_raw_mode(0o755));
-        for path in [NEW, PROC, SYS, EMPTY, SCRATCH, "/dev"] {
+        for path in [NEW, PROC, SYS, EMPTY, SCRATCH, "/dev"].into_iter().chain(BEGUN) {
             directory(path).map_err(at("directories"))?;
         }
         let tree = |source: &str| {
@@ -153,8 +163,13 @@ impl Template {
         Ok(template)
     }
 
+    /// Makes what needs no order: a step's `/proc` and `/dev`.
+    pub(super) fn begin(&self, insecure: bool) -> Result<Begun, Failure> {
+        Ok(Begun { proc: self.proc(insecure)?, dev: self.dev(insecure)? })
+    }
+
     /// Builds a step's view and makes it the root of this process. Gives the mountpoints that had to be made.
-    pub(super) fn enter(&self, order: &Order, fds: &[OwnedFd]) -> Result<Vec<(Bytes, bool)>, Failure> {
+    pub(super) fn enter(&self, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<Vec<(Bytes, bool)>, Failure> {
         let fd = |index: u32| {
             fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("a descriptor".to_owned(), Errno::BADF))
         };
@@ -166,9 +181,14 @@ impl Template {
         let top = rustix::fs::open(NEW, open, Mode::empty()).at("the root file system")?;
         let mut root = Root::new(top.as_fd());
 
-        self.proc(&mut root, order.insecure)?;
+        for (mount, path) in [(&begun.proc, "/proc"), (&begun.dev, "/dev")] {
+            let target = root.place(Path::new(path), Kind::Directory).at(path)?;
+            attach(mount.as_fd(), target, Path::new("")).at(path)?;
+        }
         self.sys(&mut root, order)?;
-        self.dev(&mut root, order)?;
+        if order.shm_size != SHM_SIZE {
+            resize(begun.dev.as_fd(), "shm", order.shm_size).at("/dev/shm")?;
+        }
         let mut scratch = Scratch::default();
         for (path, own) in [(RESOLV_CONF, &order.resolv_conf), (HOSTS, &order.hosts)] {
             let file = match own {
@@ -192,12 +212,11 @@ impl Template {
         Ok(made)
     }
 
-    fn proc(&self, root: &mut Root<'_>, insecure: bool) -> Result<(), Failure> {
+    fn proc(&self, insecure: bool) -> Result<OwnedFd, Failure> {
         let proc = filesystem("proc", &[], HARMLESS).at("/proc")?;
-        attach(proc.as_fd(), root.place(Path::new("/proc"), Kind::Directory).at("/proc")?, Path::new(""))
-            .at("/proc")?;
+        attach(proc.as_fd(), CWD, Path::new(BEGUN[0])).at("/proc")?;
         if insecure {
-            return Ok(());
+            return Ok(proc);
         }
         // The detached mount is attached now: paths below its descriptor are paths of the step.
         for path in &self.readonly {
@@ -210,7 +229,7 @@ impl Template {
             let mask = clone(CWD, Path::new(if *directory { EMPTY } else { "/dev/null" })).at("a mask")?;
             attach(mask.as_fd(), &proc, Path::new(path)).at(format!("/proc/{path}"))?;
         }
-        Ok(())
+        Ok(proc)
     }
 
     fn sys(&self, root: &mut Root<'_>, order: &Order) -> Result<(), Failure> {
@@ -240,13 +259,13 @@ impl Template {
         Ok(())
     }
 
-    fn dev(&self, root: &mut Root<'_>, order: &Order) -> Result<(), Failure> {
+    fn dev(&self, insecure: bool) -> Result<OwnedFd, Failure> {
         let at = "/dev";
         let (nosuid, nodev, noexec) =
             (MountAttrFlags::MOUNT_ATTR_NOSUID, MountAttrFlags::MOUNT_ATTR_NODEV, MountAttrFlags::MOUNT_ATTR_NOEXEC);
-        let device = if order.insecure { nosuid } else { nosuid | nodev };
+        let device = if insecure { nosuid } else { nosuid | nodev };
         let dev = filesystem("tmpfs", &[("mode", "755"), ("size", "64m")], device).at(at)?;
-        attach(dev.as_fd(), root.place(Path::new("/dev"), Kind::Directory).at(at)?, Path::new("")).at(at)?;
+        attach(dev.as_fd(), CWD, Path::new(BEGUN[1])).at(at)?;
         let directory = |name: &str| rustix::fs::mkdirat(&dev, name, Mode::from_raw_mode(0o755)).at(at);
         let node = |source: &Path, name: &Path| {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -262,7 +281,7 @@ impl Template {
         }
         let group: &[_] = if self.tty_group { &[("gid", "5")] } else { &[] };
         let options = [&[("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620")], group].concat();
-        let size = order.shm_size.to_string();
+        let size = SHM_SIZE.to_string();
         for (name, kind, options, attributes) in [
             ("pts", "devpts", &options[..], nosuid | noexec),
             ("shm", "tmpfs", &[("mode", "1777"), ("size", &size)], nosuid | nodev | noexec),
@@ -272,7 +291,7 @@ impl Template {
             let mount = filesystem(kind, options, attributes).at(format!("/dev/{name}"))?;
             attach(mount.as_fd(), &dev, Path::new(name)).at(format!("/dev/{name}"))?;
         }
-        Ok(())
+        Ok(dev)
     }
 }
 
@@ -376,6 +395,13 @@ fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) 
     }
     rustix::mount::fsconfig_create(&context)?;
     rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// Gives the tmpfs mounted at a path another size.
+fn resize(at: BorrowedFd<'_>, path: &str, size: u64) -> Result<(), Errno> {
+    let context = rustix::mount::fspick(at, path, FsPickFlags::FSPICK_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(&context, "size", size.to_string())?;
+    rustix::mount::fsconfig_reconfigure(&context)
 }
 
 /// A detached copy of the mount at a path with all mounts below it.

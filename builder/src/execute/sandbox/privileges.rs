@@ -42,14 +42,17 @@ impl Privileges {
         Self { filter: seccomp::docker_default(), unwanted: unwanted.collect() }
     }
 
-    /// Gives up everything else, for this process and what it starts. `no_new_privs` stays off as under docker:
-    /// setuid programs such as sudo work inside the bounding set.
+    /// Makes the default set all that an exec can give, for this process and what it starts. What this process holds,
+    /// it goes on holding.
+    pub(super) fn bound(&self) -> Result<(), Errno> {
+        self.unwanted.iter().try_for_each(|&gone| rustix::thread::remove_capability_from_bounding_set(gone))
+    }
+
+    /// Gives up everything else, after [`Self::bound`]. `no_new_privs` stays off as under docker: setuid programs such
+    /// as sudo work inside the bounding set.
     pub(super) fn drop(&self) -> Result<(), Errno> {
         // Loading a filter takes CAP_SYS_ADMIN: first the filter, then the capabilities.
         sys::seccomp(&self.filter)?;
-        for &capability in &self.unwanted {
-            rustix::thread::remove_capability_from_bounding_set(capability)?;
-        }
         // Inheritable stays empty (CVE-2022-24769). What the bounding set lacks cannot come back by exec.
         let own = rustix::thread::capabilities(None)?.permitted & DEFAULT;
         let sets = CapabilitySets { effective: own, permitted: own, inheritable: CapabilitySet::empty() };

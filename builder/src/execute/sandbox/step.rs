@@ -1,7 +1,7 @@
 //! The builder's side of a step: order, watch, account.
 
-use super::cgroup::{Cgroups, StepCgroup};
-use super::channel::{self, AsyncChannel};
+use super::cgroup::StepCgroup;
+use super::channel::AsyncChannel;
 use super::counters::Counters;
 use super::error::SandboxError;
 use super::logs::{self, LogSink};
@@ -10,7 +10,7 @@ use super::order::{Ending, Report};
 use super::request::order;
 use super::spec::{NetworkMode, StepSpec};
 use super::wire::{Bytes, Wire};
-use super::zygote::Zygote;
+use super::zygote::{Begun, Helper, Kind, Zygote};
 use super::{place, sys};
 use buildscope_record::{ByteSize, Nanos, Phase, PhaseSpan, Probe, Resources};
 use rustix::io::Errno;
@@ -114,15 +114,13 @@ impl Zygote {
         let cloexec = rustix::pipe::PipeFlags::CLOEXEC;
         let (stdout, write_out) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("a pipe"))?;
         let (stderr, write_err) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("a pipe"))?;
-        let (ours, theirs) = channel::pair().map_err(SandboxError::errno("a socket pair"))?;
         let connected = match spec.network {
             NetworkMode::Isolated => Some(network::connect().await?),
             NetworkMode::Host | NetworkMode::None => None,
         };
-        let cgroup = self.cgroups.step(&spec.limits)?;
-        let mut step = Step::new(ours, Arc::clone(&self.cgroups), cgroup)?;
-        self.fork(spec.network == NetworkMode::None, theirs.as_fd(), step.cgroup.clone_into().map(AsFd::as_fd))?;
-        drop(theirs);
+        let kind = Kind { own_network: spec.network == NetworkMode::None, insecure: spec.insecure };
+        let mut step = Step::new(self.helper.take(kind)?, Arc::clone(&self.helper))?;
+        step.helper.cgroups.limit(&mut step.cgroup, &spec.limits)?;
 
         let watch = async {
             let ended = tokio::select! {
@@ -188,14 +186,14 @@ struct Step {
     pidfd: Option<AsyncFd<OwnedFd>>,
     /// Nothing of it is left that could do anything.
     dead: bool,
-    cgroups: Arc<Cgroups>,
+    helper: Arc<Helper>,
     cgroup: StepCgroup,
 }
 
 impl Step {
-    fn new(channel: OwnedFd, cgroups: Arc<Cgroups>, cgroup: StepCgroup) -> Result<Self, SandboxError> {
+    fn new(Begun { channel, cgroup }: Begun, helper: Arc<Helper>) -> Result<Self, SandboxError> {
         let channel = AsyncChannel::new(channel).map_err(SandboxError::io("a socket"))?;
-        Ok(Self { channel, pidfd: None, dead: false, cgroups, cgroup })
+        Ok(Self { channel, pidfd: None, dead: false, helper, cgroup })
     }
 
     async fn drive(
@@ -232,6 +230,8 @@ impl Step {
             Some(Report::Ended(_)) | None => return Err(SandboxError::Gone),
         };
         setup.end();
+        let helper = Arc::clone(&self.helper);
+        tokio::spawn(async move { helper.prepare() });
         let process = probe.phase(Phase::Process);
         let start = Instant::now();
         let ended = {
@@ -309,14 +309,14 @@ impl Drop for Step {
             self.kill();
         }
         // The cgroup can go when the kernel has done with the init; nobody has to wait for that.
-        let (cgroups, cgroup) = (Arc::clone(&self.cgroups), std::mem::take(&mut self.cgroup));
+        let (helper, cgroup) = (Arc::clone(&self.helper), std::mem::take(&mut self.cgroup));
         let pidfd = self.pidfd.take();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 if let Some(pidfd) = pidfd {
                     let _ready = pidfd.readable().await;
                 }
-                cgroups.bury(&cgroup);
+                helper.cgroups.bury(&cgroup);
             });
         }
     }

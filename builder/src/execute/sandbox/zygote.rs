@@ -3,7 +3,7 @@
 //! A threaded process must not do more than exec after a fork, and a step needs more: namespaces, mounts,
 //! privileges. The helper also makes ready, once and beside the builder's own start, what all steps share.
 
-use super::cgroup::Cgroups;
+use super::cgroup::{Cgroups, StepCgroup};
 use super::channel;
 use super::error::SandboxError;
 use super::init::{self, Ready};
@@ -12,8 +12,8 @@ use super::privileges::Privileges;
 use super::sys::{self, Forked, Waited};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The namespaces of every step. Time is not virtualised, as under docker.
@@ -24,9 +24,34 @@ const NAMESPACES: i32 =
 /// ends the helper and kills every step that still runs.
 #[derive(Debug)]
 pub struct Zygote {
-    socket: OwnedFd,
+    pub(super) helper: Arc<Helper>,
     pid: i32,
+}
+
+/// What it takes to ask for a box.
+#[derive(Debug)]
+pub(super) struct Helper {
+    socket: OwnedFd,
     pub(super) cgroups: Arc<Cgroups>,
+    /// A box begun before a step needs it: making one takes longer than starting a program in it.
+    spare: Mutex<Option<Begun>>,
+}
+
+/// A box whose init waits for its order.
+#[derive(Debug)]
+pub(super) struct Begun {
+    /// Where the order goes.
+    pub(super) channel: OwnedFd,
+    pub(super) cgroup: StepCgroup,
+}
+
+/// What has to be known before a box is begun.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Kind {
+    /// A network namespace of its own.
+    pub(super) own_network: bool,
+    /// Without limits.
+    pub(super) insecure: bool,
 }
 
 impl Zygote {
@@ -41,7 +66,7 @@ impl Zygote {
             return Err(SandboxError::Start { what: "the process has other threads already", errno: Errno::BUSY });
         }
         let (ours, theirs) = channel::pair().map_err(start("a socket pair"))?;
-        let cgroups = Arc::new(Cgroups::detect());
+        let cgroups = Cgroups::detect();
         match sys::fork().map_err(start("fork"))? {
             Forked::Child => {
                 drop(ours);
@@ -50,7 +75,10 @@ impl Zygote {
                 cgroups.end();
                 sys::exit(0)
             }
-            Forked::Parent { pid, .. } => Ok(Self { socket: ours, pid, cgroups }),
+            Forked::Parent { pid, .. } => {
+                let helper = Helper { socket: ours, cgroups: Arc::new(cgroups), spare: Mutex::default() };
+                Ok(Self { helper: Arc::new(helper), pid })
+            }
         }
     }
 
@@ -58,23 +86,46 @@ impl Zygote {
     pub fn pid(&self) -> u32 {
         self.pid as u32
     }
+}
 
-    /// Asks for a new step whose init will take its order from `channel`. The helper sends the init's pidfd there first.
-    pub(super) fn fork(
-        &self,
-        own_network: bool,
-        channel: BorrowedFd<'_>,
-        cgroup: Option<BorrowedFd<'_>>,
-    ) -> Result<(), SandboxError> {
-        let fds: Vec<_> = [channel].into_iter().chain(cgroup).collect();
-        channel::send(&self.socket, &[u8::from(own_network)], &fds).map_err(|_| SandboxError::Gone)
+impl Helper {
+    /// A box of that kind, begun.
+    pub(super) fn take(&self, kind: Kind) -> Result<Begun, SandboxError> {
+        let spare = if kind == Kind::default() { self.spare().take() } else { None };
+        spare.map_or_else(|| self.begin(kind), Ok)
+    }
+
+    /// Makes the next step's box ready, as far as that can be done before there is a step.
+    pub(super) fn prepare(&self) {
+        // Whoever wants it meanwhile waits for a moment: there is never a second one, which nobody would bury.
+        let mut spare = self.spare();
+        if spare.is_none() {
+            // Where it fails, the step fails in its turn and says why.
+            *spare = self.begin(Kind::default()).ok();
+        }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Begun>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a box. Its init's pidfd comes first on its channel.
+    fn begin(&self, kind: Kind) -> Result<Begun, SandboxError> {
+        let (ours, theirs) = channel::pair().map_err(SandboxError::errno("a socket pair"))?;
+        let cgroup = self.cgroups.step();
+        let fds: Vec<_> = [&theirs].into_iter().chain(cgroup.clone_into()).map(AsFd::as_fd).collect();
+        let kind = [u8::from(kind.own_network), u8::from(kind.insecure)];
+        channel::send(&self.socket, &kind, &fds).map_err(|_| SandboxError::Gone)?;
+        Ok(Begun { channel: ours, cgroup })
     }
 }
 
 impl Drop for Zygote {
     fn drop(&mut self) {
-        // The end of the socket ends the helper; waiting for it leaves no zombie behind.
-        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+        // The end of the socket ends the helper, and that of its channel a spare init; from the first on none is begun.
+        // Waiting for the helper leaves no zombie behind.
+        let _ = rustix::net::shutdown(&self.helper.socket, rustix::net::Shutdown::Both);
+        drop(self.helper.spare().take());
         if let Some(pid) = rustix::process::Pid::from_raw(self.pid) {
             let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
         }
@@ -108,7 +159,8 @@ fn serve(socket: &OwnedFd) {
     while let Ok(true) = channel::receive(socket, channel::SMALL, &mut bytes, &mut fds) {
         let mut given = fds.drain(..);
         if let Some(channel) = given.next() {
-            fork_step(ready.as_ref(), &channel, given.next(), bytes.first() == Some(&1));
+            let kind = Kind { own_network: bytes.first() == Some(&1), insecure: bytes.get(1) == Some(&1) };
+            fork_step(ready.as_ref(), &channel, given.next(), kind);
         }
         drop(given);
         bytes.clear();
@@ -126,13 +178,8 @@ fn serve(socket: &OwnedFd) {
     }
 }
 
-fn fork_step(
-    ready: Result<&Ready, &(&'static str, Errno)>,
-    channel: &OwnedFd,
-    cgroup: Option<OwnedFd>,
-    own_network: bool,
-) {
-    let network = if own_network { libc::CLONE_NEWNET } else { 0 };
+fn fork_step(ready: Result<&Ready, &(&'static str, Errno)>, channel: &OwnedFd, cgroup: Option<OwnedFd>, kind: Kind) {
+    let network = if kind.own_network { libc::CLONE_NEWNET } else { 0 };
     let forked = match ready {
         // A cgroup that may be made may still not be moved into (cgroups(7), "Delegation containment"): then the
         // step does without.
@@ -147,7 +194,7 @@ fn fork_step(
             let _ = channel::send(channel, b"pidfd", &[pidfd.as_fd()]);
         }
         (Ok(Forked::Child), Ok(ready)) => {
-            init::run(ready, channel);
+            init::run(ready, channel, kind.insecure);
             sys::exit(0)
         }
         (Ok(Forked::Child), Err(_)) => sys::exit(1),
