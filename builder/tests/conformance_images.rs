@@ -12,6 +12,9 @@ use std::sync::Arc;
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Cases that are refused on purpose, and with what words: `COPY $UNSET` must not copy everything (COMPATIBILITY.md).
+const REFUSED: [(&str, &str); 1] = [("kit/copy-odd-names", "COPY source $dollar expands to nothing")];
+
 /// The bases of the kit, as its README describes them.
 struct Bases(BTreeMap<String, String>);
 
@@ -60,7 +63,7 @@ fn configurations_and_histories_are_those_of_buildkit() {
     };
     let folder = Path::new(&folder);
     let mut faults = Vec::new();
-    let mut compared = 0;
+    let (mut compared, mut refused) = (0, 0);
     let mut paths: Vec<_> =
         std::fs::read_dir(folder.join("cases")).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
@@ -69,10 +72,11 @@ fn configurations_and_histories_are_those_of_buildkit() {
         let golden = read(&folder.join("goldens").join(path.file_name().unwrap()));
         match compare(&case, &golden["buildkit"]) {
             Ok(()) => compared += 1,
+            Err(fault) if REFUSED.iter().any(|(id, why)| case["id"] == *id && fault.contains(why)) => refused += 1,
             Err(fault) => faults.push(format!("{}: {fault}", case["id"])),
         }
     }
-    eprintln!("{compared} cases agree, {} do not", faults.len());
+    eprintln!("{compared} cases agree, {refused} are refused on purpose, {} do not agree", faults.len());
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
 

@@ -1,4 +1,5 @@
-//! Predictions held against builds: a phase that really takes longer, another policy, other slots, fewer processors.
+//! Predictions held against builds: a phase or a class of steps that really takes longer, an export that is left out,
+//! another policy, other slots, fewer processors.
 //!
 //! The median build of one setting is replayed as if it were of another; then builds of that other setting, interleaved
 //! with those of the first, say how long it really takes.
@@ -14,8 +15,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The phases that are made longer: one of each group that steps spend time in. A step has each once.
-const DELAYED: [Phase; 4] = [Phase::Process, Phase::SandboxSetup, Phase::SnapshotPrepare, Phase::Copy];
+/// What is made longer: a phase of each group that steps spend time in, and the classes of steps that take time.
+const DELAYED: [Selected; 6] = [
+    Selected::Phase(Phase::Process),
+    Selected::Phase(Phase::SandboxSetup),
+    Selected::Phase(Phase::SnapshotPrepare),
+    Selected::Phase(Phase::Copy),
+    Selected::Steps("RUN"),
+    Selected::Steps("COPY"),
+];
 /// Shorter delays would be lost in the noise of small builds.
 const SHORTEST_DELAY: f64 = 0.02;
 
@@ -41,7 +49,7 @@ pub struct Proof {
     pub workload: String,
     /// What was changed, as a reader would say it.
     pub change: String,
-    /// What kind of change: `delay`, `policy`, `slots` or `processors`.
+    /// What kind of change: `delay`, `stub`, `policy`, `slots` or `processors`.
     pub kind: String,
     /// The build that was replayed.
     pub from: f64,
@@ -58,19 +66,54 @@ impl Proof {
     }
 }
 
+/// What takes longer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Selected {
+    Phase(Phase),
+    /// All steps of an instruction.
+    Steps(&'static str),
+}
+
+impl Selected {
+    /// For `build --delay` and for a reader.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Phase(phase) => phase.name(),
+            Self::Steps(keyword) => keyword,
+        }
+    }
+
+    fn selector(self) -> Selector {
+        match self {
+            Self::Phase(phase) => Selector::Phase(phase),
+            Self::Steps(keyword) => Selector::Instruction(keyword.into()),
+        }
+    }
+
+    /// Only what steps have: what the builder does before the first step is not what is asked about.
+    fn is_in(self, record: &Record) -> bool {
+        match self {
+            Self::Phase(phase) => record.spans.iter().any(|span| span.phase == phase && span.step.is_some()),
+            Self::Steps(keyword) => record.steps.iter().any(|step| step.instruction == keyword),
+        }
+    }
+}
+
 /// How a build is run.
 #[derive(Clone, Debug, PartialEq)]
 struct Setting {
     policy: Policy,
     jobs: u32,
-    delay: Option<(Phase, f64)>,
+    delay: Option<(Selected, f64)>,
+    /// The image is written out, compressed.
+    export: bool,
     /// On one processor.
     alone: bool,
 }
 
 impl Setting {
     fn of(policy: Policy) -> Self {
-        Self { policy, jobs: 0, delay: None, alone: false }
+        Self { policy, jobs: 0, delay: None, export: false, alone: false }
     }
 }
 
@@ -151,8 +194,12 @@ impl ProofPlan {
         let policy = setting.policy.to_string();
         command.args(["build", "--no-cache", "--progress", "quiet", "--policy", &policy]);
         command.args(["--jobs", &setting.jobs.to_string()]).arg("--record").arg(&path);
-        if let Some((phase, seconds)) = setting.delay {
-            command.arg("--delay").arg(format!("{phase}={seconds}"));
+        if let Some((selected, seconds)) = setting.delay {
+            command.arg("--delay").arg(format!("{}={seconds}", selected.name()));
+        }
+        if setting.export {
+            let image = self.scratch.join("image.tar");
+            command.arg("--output").arg(format!("type=oci,compression=gzip,dest={}", image.display()));
         }
         for base in workload.manifest.bases.iter().filter(|base| *base != "busybox") {
             if let Some(folder) = &self.bases {
@@ -196,20 +243,24 @@ fn trials(first: &Record, [parallel, serial]: [Setting; 2]) -> (Vec<Setting>, Ve
         add("slots", format!("--jobs {jobs}"), 0, Setting { jobs, ..parallel.clone() }, scenario);
     }
     let delay = (first.wall.0 as f64 / 1e10).max(SHORTEST_DELAY);
-    for phase in DELAYED.into_iter().filter(|phase| {
-        // Only where steps have it: what the builder does before the first step is not what is asked about.
-        first.spans.iter().any(|span| span.phase == *phase && span.step.is_some())
-    }) {
+    for selected in DELAYED.into_iter().filter(|selected| selected.is_in(first)) {
         let scenario =
-            Scenario { delays: vec![(Selector::Phase(phase), Nanos::from_secs_f64(delay))], ..Scenario::default() };
-        let change = format!("{phase} +{:.0} ms", delay * 1e3);
-        add("delay", change, 0, Setting { delay: Some((phase, delay)), ..parallel.clone() }, scenario);
+            Scenario { delays: vec![(selected.selector(), Nanos::from_secs_f64(delay))], ..Scenario::default() };
+        let change = format!("{} +{:.0} ms", selected.name(), delay * 1e3);
+        add("delay", change, 0, Setting { delay: Some((selected, delay)), ..parallel.clone() }, scenario);
     }
     let several = first.host.cpus.is_some_and(|cpus| cpus > 1);
     if several && in_path("taskset") {
         let scenario = Scenario { cores: Some(1.0), ..Scenario::default() };
-        add("processors", "one processor".into(), 0, Setting { alone: true, ..parallel }, scenario);
+        add("processors", "one processor".into(), 0, Setting { alone: true, ..parallel.clone() }, scenario);
     }
+    // The one phase that can really be left out: nothing in the build needs it.
+    let scenario = Scenario {
+        faster: [Phase::Export, Phase::Compress].map(|phase| (Selector::Phase(phase), f64::INFINITY)).into(),
+        ..Scenario::default()
+    };
+    trials.push(Trial { kind: "stub", change: "no export".into(), from: settings.len(), to: 0, scenario });
+    settings.push(Setting { export: true, ..parallel });
     (settings, trials)
 }
 
@@ -231,7 +282,7 @@ pub fn proof_table(proofs: &[Proof]) -> String {
             &format!("{workload:<20} {change:<24} {from:>7.3} s {predicted:>8.3} s {measured:>7.3} s {error:>5.1} %\n");
     }
     text.push('\n');
-    for kind in ["policy", "slots", "delay", "processors", "all"] {
+    for kind in ["policy", "slots", "delay", "stub", "processors", "all"] {
         let of_kind = proofs.iter().filter(|proof| kind == "all" || proof.kind == kind);
         let mut errors: Vec<f64> = of_kind.map(Proof::error).collect();
         errors.sort_by(f64::total_cmp);

@@ -127,6 +127,7 @@ impl Solver {
     async fn turn(&self, id: StepId, turn: Turn, probe: &Probe) -> Result<(), BuildError> {
         let step = self.plan.step(id);
         self.progress.event(Event::Started(id));
+        probe.begins(&step.keyword);
         let result = match turn.cancel.is_cancelled() || self.cancel.is_cancelled() {
             true => Err(BuildError::Cancelled),
             false => self.perform(step, &turn, probe).await,

@@ -268,7 +268,11 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             let collector = Collector::start(Instant::now());
             let length = std::time::Duration::from_millis(3);
-            let probe = collector.probe().delayed(crate::Delay::new(Phase::Copy, length, std::thread::sleep));
+            let probe = collector.probe().delayed(crate::Delay::new(
+                crate::Delayed::Phase(Phase::Copy),
+                length,
+                std::thread::sleep,
+            ));
             for step in [0, 0, 1] {
                 let at = probe.at(StepId(step), None);
                 at.phase(Phase::Copy).end();
@@ -278,6 +282,19 @@ mod tests {
             let long: Vec<bool> = spans.iter().map(|span| span.end.0 - span.start.0 >= 3_000_000).collect();
             assert_eq!(long, [true, false, false, false, true, false]);
         });
+    }
+
+    #[test]
+    fn a_delay_of_an_instruction_is_in_each_of_its_steps() {
+        let (collector, length) = (Collector::start(Instant::now()), std::time::Duration::from_millis(3));
+        let at = crate::Delayed::Instruction("RUN".into());
+        let probe = collector.probe().delayed(crate::Delay::new(at, length, std::thread::sleep));
+        let waits = |keyword| {
+            let before = Instant::now();
+            probe.begins(keyword);
+            before.elapsed() >= length
+        };
+        assert_eq!([waits("RUN"), waits("RUN")], [true, true]);
     }
 
     #[test]

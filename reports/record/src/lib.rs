@@ -18,5 +18,5 @@ pub use digest::{Digest, DigestError};
 pub use file::{Fault, RecordError, json_schema};
 pub use model::*;
 pub use phase::{Group, Phase};
-pub use probe::{BuildId, Delay, PhaseSpan, Probe, Quantity, WaitSpan};
+pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};
 pub use units::{ByteSize, Nanos, StageId, StepId};

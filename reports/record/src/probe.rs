@@ -32,26 +32,36 @@ pub struct Probe {
 }
 
 /// A delay for experiments: each step that has the phase (and the build itself, if it has it) sleeps once within the
-/// phase's interval. So what a prediction says of a longer phase can be held against a build in which it was longer.
+/// phase's interval, or each step of an instruction at its begin. So what a prediction says of a longer phase or step
+/// can be held against a build in which it was longer.
 ///
 /// It sleeps at the phase's begin; for a process, which already runs when its phase begins, at its end.
 #[derive(Debug)]
 pub struct Delay {
-    phase: Phase,
+    at: Delayed,
     length: Duration,
     sleep: fn(Duration),
     /// Who has had it.
     done: Mutex<HashSet<Option<StepId>>>,
 }
 
+/// What a [`Delay`] makes longer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Delayed {
+    /// A phase.
+    Phase(Phase),
+    /// All steps of an instruction, by its keyword in upper case.
+    Instruction(String),
+}
+
 impl Delay {
     /// `sleep` is how the build waits without keeping others from their threads.
-    pub fn new(phase: Phase, length: Duration, sleep: fn(Duration)) -> Self {
-        Self { phase, length, sleep, done: Mutex::default() }
+    pub fn new(at: Delayed, length: Duration, sleep: fn(Duration)) -> Self {
+        Self { at, length, sleep, done: Mutex::default() }
     }
 
     fn take(&self, phase: Phase, at_end: bool, step: Option<StepId>) {
-        let here = phase == self.phase && at_end == (phase == Phase::Process);
+        let here = self.at == Delayed::Phase(phase) && at_end == (phase == Phase::Process);
         if here && self.done.lock().unwrap_or_else(PoisonError::into_inner).insert(step) {
             (self.sleep)(self.length);
         }
@@ -76,6 +86,15 @@ impl Probe {
     /// The same place, in a step, on a slot.
     pub fn at(&self, step: StepId, slot: Option<u32>) -> Self {
         Self { step: Some(step), slot, ..self.clone() }
+    }
+
+    /// A step of this instruction begins: an experiment's delay is waited for.
+    pub fn begins(&self, instruction: &str) {
+        if let Some(delay) = &self.delay
+            && matches!(&delay.at, Delayed::Instruction(delayed) if delayed == instruction)
+        {
+            (delay.sleep)(delay.length);
+        }
     }
 
     /// The step this probe is in.

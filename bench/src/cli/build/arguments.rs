@@ -145,8 +145,9 @@ pub struct Arguments {
     /// What --expect-cached compares with: the record of an earlier build; may be repeated, oldest first
     #[arg(long, value_name = "RECORD", requires = "expect_cached", help_heading = "What is seen")]
     pub(super) why_miss: Vec<PathBuf>,
-    /// For experiments: each step with this phase (process, copy, archive...) really takes so much longer
-    #[arg(long, value_name = "PHASE=SECONDS", help_heading = "What is seen")]
+    /// For experiments: each step with this phase (process, copy, archive...) or instruction (RUN) really takes so much
+    /// longer
+    #[arg(long, value_name = "WHAT=SECONDS", help_heading = "What is seen")]
     pub(super) delay: Option<String>,
     /// Sample the builder's own stacks: flamegraph.svg and stacks.folded in this directory
     #[arg(long, value_name = "DIR", help_heading = "What is seen")]

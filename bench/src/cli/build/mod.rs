@@ -61,9 +61,9 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     collector.interval(Phase::SnapshotPrepare, None, None, opened, Instant::now());
 
     let mut probe = collector.probe();
-    if let Some((phase, length)) = options.delay {
+    if let Some((delayed, length)) = options.delay.clone() {
         let sleep = |length| tokio::task::block_in_place(|| std::thread::sleep(length));
-        probe = probe.delayed(record::Delay::new(phase, length, sleep));
+        probe = probe.delayed(record::Delay::new(delayed, length, sleep));
     }
     let span = probe.phase(Phase::Dispatch);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)?;

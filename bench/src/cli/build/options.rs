@@ -3,10 +3,11 @@
 use super::arguments::{Arguments, ProgressMode};
 use crate::cli::Failure;
 use buildscope_builder::build::{DockerfileInput, Request};
+use buildscope_builder::dockerfile::Keyword;
 use buildscope_builder::image::RegistryOptions;
 use buildscope_builder::schedule::Policy;
 use buildscope_builder::storage::{DriverChoice, StoreOptions};
-use buildscope_record::Phase;
+use buildscope_record::{Delayed, Phase};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
@@ -29,7 +30,7 @@ pub(super) struct Options {
     pub(super) pprof: Option<PathBuf>,
     pub(super) expect_cached: bool,
     pub(super) why_miss: Vec<PathBuf>,
-    pub(super) delay: Option<(Phase, Duration)>,
+    pub(super) delay: Option<(Delayed, Duration)>,
 }
 
 impl Arguments {
@@ -141,14 +142,15 @@ fn refused(what: &str) -> Failure {
     Failure::usage(miette!("{what} is not supported yet"))
 }
 
-/// `PHASE=SECONDS`.
-fn delay(text: &str) -> Result<(Phase, Duration), Failure> {
-    let parsed = text.split_once('=').and_then(|(phase, seconds)| {
+/// `PHASE=SECONDS` or `INSTRUCTION=SECONDS`.
+fn delay(text: &str) -> Result<(Delayed, Duration), Failure> {
+    let parsed = text.split_once('=').and_then(|(what, seconds)| {
         let seconds = seconds.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())?;
-        Some((Phase::from_name(phase)?, seconds))
+        let instruction = || Keyword::parse(what).map(|keyword| Delayed::Instruction(keyword.name().into()));
+        Some((Phase::from_name(what).map(Delayed::Phase).or_else(instruction)?, seconds))
     });
-    parsed
-        .ok_or_else(|| Failure::usage(miette!("--delay takes PHASE=SECONDS with a phase of the record, not `{text}`")))
+    let wrong = || miette!("--delay takes PHASE=SECONDS or INSTRUCTION=SECONDS (`copy=0.5`, `COPY=0.5`), not `{text}`");
+    parsed.ok_or_else(|| Failure::usage(wrong()))
 }
 
 fn driver(name: &str) -> Result<DriverChoice, Failure> {
