@@ -137,14 +137,20 @@ pub(super) fn write_timeline(path: &Path, record: &Record) -> Result<(), Failure
     fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
 }
 
-/// As wide as the terminal, coloured where it has colours; plain and 100 wide elsewhere.
+/// As wide as the terminal (100 elsewhere) or as COLUMNS says; coloured where it has colours, or where CLICOLOR_FORCE
+/// wants them kept in a pipe.
 pub(super) fn style(to_stdout: bool) -> render::Style {
     let default = render::Style::default();
-    if !to_stdout || !std::io::stdout().is_terminal() {
+    if !to_stdout {
         return default;
     }
-    let width = terminal_size::terminal_size().map_or(default.width, |(width, _)| width.0.into());
-    // https://no-color.org
-    let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let terminal = std::io::stdout().is_terminal();
+    let columns = said("COLUMNS").and_then(|columns| columns.parse().ok()).filter(|&columns| columns > 0);
+    let seen = || terminal_size::terminal_size().filter(|_| terminal).map(|(width, _)| usize::from(width.0));
+    let width = columns.or_else(seen).unwrap_or(default.width);
+    // https://no-color.org and https://bixense.com/clicolors
+    let forced = said("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let colours = said("NO_COLOR").is_none() && (terminal || forced);
     render::Style { width, colours, ..default }
 }

@@ -134,12 +134,16 @@ impl Record {
         struct Version {
             schema: u64,
         }
-        // The version first: a newer record may differ anywhere else, and the error must not be about that.
-        let Version { schema } = serde_json::from_slice(text)?;
+        let read = serde_json::from_slice::<Self>(text);
+        // A newer record may differ anywhere else, and the error must not be about that.
+        let schema = match &read {
+            Ok(record) => u64::from(record.schema),
+            Err(_) => serde_json::from_slice::<Version>(text)?.schema,
+        };
         if schema > u64::from(SCHEMA) || schema == 0 {
             return Err(RecordError::Version { found: schema });
         }
-        let record: Self = serde_json::from_slice(text)?;
+        let record = read?;
         record.validate()?;
         Ok(record)
     }

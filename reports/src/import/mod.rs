@@ -111,6 +111,10 @@ pub fn detect(bytes: &[u8]) -> Option<Format> {
 
 /// A JSON file's format, from the keys of its first object; a log may begin with an object too (rawjson).
 fn json_format(text: &str) -> Option<Format> {
+    // A record begins so as it is written, and may have hundreds of megabytes: they need not be read to know it.
+    if text.trim_start().trim_start_matches('{').trim_start().starts_with("\"schema\"") {
+        return Some(Format::Record);
+    }
     let first = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>().next();
     let Some(Ok(serde_json::Value::Object(first))) = first else {
         // Torn within the first object: the first line still says what it is.

@@ -15,6 +15,8 @@ pub(crate) struct Stretch {
     pub(crate) phase: Option<Phase>,
     /// Whether the task's locks are taken before it.
     pub(crate) locks: bool,
+    /// Whether the kernel does it one step at a time: those that want it at once share its pace.
+    pub(crate) kernel: bool,
 }
 
 /// A step to be run again.
@@ -134,10 +136,11 @@ fn stretches(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<Stre
         let length = (to.0 - from.0) as f64;
         let (length, demand) = match process.is(phase) {
             true => (load.eased(from, to, process.demand), process.demand),
+            false if kernel(phase) => (load.alone(from, to), 0.0),
             false if busy(phase) => (load.eased(from, to, 1.0), if load.cpus.is_some() { 1.0 } else { 0.0 }),
             false => (length, 0.0),
         };
-        let stretch = Stretch { length, demand, phase, locks: takes };
+        let stretch = Stretch { length, demand, phase, locks: takes, kernel: kernel(phase) };
         match found.last_mut().filter(|last| last.phase == phase && !takes) {
             Some(last) => last.length += stretch.length,
             None => found.push(stretch),
@@ -215,17 +218,26 @@ fn busy(phase: Option<Phase>) -> bool {
     matches!(phase, Some(ContextHash | Diff | Archive | Digest | Compress | Copy | Unpack))
 }
 
+/// Whether the kernel does it for one step at a time, on however many processors: namespaces and mounts are made under
+/// locks of the whole system.
+fn kernel(phase: Option<Phase>) -> bool {
+    phase == Some(Phase::SandboxSetup)
+}
+
 /// How contended the processors were over time, by what the build's own steps wanted: what something would take alone
 /// is what it took, less what the others had of its share. Pressure from outside of the build stays in its times.
 struct Load {
     cpus: Option<f64>,
     /// From which instant on which share each had that wanted more than it.
     shares: Vec<(Nanos, f64)>,
+    /// From which instant on how many steps wanted the kernel.
+    kernel: Vec<(Nanos, u32)>,
 }
 
 impl Load {
     fn new(activities: &Activities<'_>, cpus: Option<f64>) -> Self {
-        let Some(count) = cpus else { return Self { cpus, shares: Vec::new() } };
+        let kernel = Self::of_kernel(activities);
+        let Some(count) = cpus else { return Self { cpus, shares: Vec::new(), kernel } };
         let mut changes: Vec<(Nanos, bool, u64)> = Vec::new();
         for step in activities.steps() {
             let process = Process::new(activities, step, cpus);
@@ -263,7 +275,35 @@ impl Load {
                 shares.push((at, fair_share(&wanted, count)));
             }
         }
-        Self { cpus, shares }
+        Self { cpus, shares, kernel }
+    }
+
+    fn of_kernel(activities: &Activities<'_>) -> Vec<(Nanos, u32)> {
+        let pieces = activities.steps().flat_map(|step| activities.pieces(step));
+        let pieces = pieces.filter(|piece| kernel(Some(piece.phase)) && piece.end > piece.start);
+        let mut changes: Vec<(Nanos, bool)> =
+            pieces.flat_map(|piece| [(piece.start, true), (piece.end, false)]).collect();
+        // At one instant, what ends is before what begins.
+        changes.sort_unstable();
+        let mut wanted = 0_u32;
+        let counted = changes.into_iter().map(|(at, begins)| {
+            wanted = if begins { wanted + 1 } else { wanted.saturating_sub(1) };
+            (at, wanted)
+        });
+        counted.collect()
+    }
+
+    /// How long what the kernel did in that interval would have taken if no other step had wanted it.
+    fn alone(&self, from: Nanos, to: Nanos) -> f64 {
+        let (mut at, mut alone) = (from, 0.0);
+        let mut place = self.kernel.partition_point(|&(instant, _)| instant <= from);
+        while at < to {
+            let wanted = place.checked_sub(1).map_or(1, |place| self.kernel[place].1.max(1));
+            let until = self.kernel.get(place).map_or(to, |&(instant, _)| instant.min(to));
+            alone += (until.0 - at.0) as f64 / f64::from(wanted);
+            (at, place) = (until, place + 1);
+        }
+        alone
     }
 
     /// How long what wanted so many processors in that interval would have taken undisturbed.

@@ -1,7 +1,8 @@
 //! Runs a model: a discrete-event simulation with slots, locks and processor sharing.
 //!
 //! Processors are shared max-min fairly among the active tasks, as the kernel's scheduler does among control groups of
-//! equal weight: a task that wants less than its fair share gets what it wants, the others share the rest.
+//! equal weight: a task that wants less than its fair share gets what it wants, the others share the rest. What the kernel
+//! does under one lock (making sandboxes) goes at the pace of one, shared by all who want it.
 
 use super::model::Model;
 use std::collections::BTreeSet;
@@ -153,9 +154,21 @@ impl<'m> Run<'m> {
         };
         let mut demands: Vec<f64> = self.active.iter().map(demand).collect();
         let total: f64 = demands.iter().sum();
-        let Some(cpus) = self.model.cpus.filter(|&cpus| total > cpus) else { return vec![1.0; demands.len()] };
-        let share = fair_share(&demands, cpus);
-        demands.iter_mut().for_each(|demand| *demand = if *demand > share { share / *demand } else { 1.0 });
+        let share = match self.model.cpus.filter(|&cpus| total > cpus) {
+            Some(cpus) => fair_share(&demands, cpus),
+            None => f64::INFINITY,
+        };
+        let kernel = |active: &Active| {
+            active.stretch.is_some_and(|stretch| self.model.tasks[active.task].stretches[stretch].kernel)
+        };
+        let in_kernel = self.active.iter().filter(|active| kernel(active)).count();
+        for (active, speed) in self.active.iter().zip(&mut demands) {
+            *speed = match *speed {
+                _ if kernel(active) => 1.0 / in_kernel as f64,
+                demand if demand > share => share / demand,
+                _ => 1.0,
+            };
+        }
         demands
     }
 

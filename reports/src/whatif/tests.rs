@@ -174,3 +174,26 @@ fn slots_go_to_the_longest_chain() {
     let predicted = whatif(&other, &Scenario { jobs: Some(2), ..Scenario::default() }).unwrap();
     assert!(predicted.steps[long[0].index()] > predicted.steps[short[1].index()], "{:?}", predicted.steps);
 }
+
+/// Four sandboxes that were made at once, at the pace of one: each alone takes a quarter of the time.
+#[test]
+fn sandboxes_are_made_at_the_pace_of_one() {
+    let mut made = Synthetic::default();
+    let steps: Vec<_> = ["a", "b", "c", "d"]
+        .map(|name| {
+            let stage = made.stage(name);
+            made.step(stage, "RUN x", 0..60)
+        })
+        .into();
+    for &step in &steps {
+        made.span(step, Phase::SandboxSetup, 0..40);
+        made.span(step, Phase::Process, 40..60);
+    }
+    let record = made.finish(60);
+    let serial = Scenario { policy: Some(Policy::Serial), ..Scenario::default() };
+    assert_eq!(predict(&record, serial), 4 * (10 + 20));
+    // Two at a time share the pace: 20 ms for both.
+    assert_eq!(predict(&record, Scenario { jobs: Some(2), ..Scenario::default() }), 2 * (20 + 20));
+    let delays = vec![(Selector::Phase(Phase::SandboxSetup), Nanos(30_000_000))];
+    assert_eq!(predict(&record, Scenario { delays, ..Scenario::default() }), 30 + 60);
+}

@@ -1,4 +1,4 @@
-// The replay in the page: the same simulation as `buildscope whatif` (slots, locks, processors shared max-min fairly).
+// The replay in the page: the same simulation as `buildscope whatif` (slots, locks, processors shared max-min fairly, a kernel that makes one sandbox at a time).
 
 /** Runs the model under a scenario; gives the wall time in nanoseconds. */
 function replay({ slots, cpus, policy, speed }) {
@@ -28,8 +28,8 @@ function replay({ slots, cpus, policy, speed }) {
       if (task.stretches.some((stretch) => stretch[3])) task.locks.forEach((lock) => held.delete(lock));
       const met = []; meet(item.task, met); return settle(met);
     }
-    const [length, demand, phase, locks] = task.stretches[next];
-    Object.assign(item, { stretch: next, left: faster(phase, length), demand });
+    const [length, demand, phase, locks, kernel] = task.stretches[next];
+    Object.assign(item, { stretch: next, left: faster(phase, length), demand, kernel });
     if (locks && task.locks.some((lock) => held.has(lock))) return void waiting.push(item);
     if (locks) task.locks.forEach((lock) => held.add(lock));
     active.push(item);
@@ -48,7 +48,8 @@ function replay({ slots, cpus, policy, speed }) {
     if (!active.length) break;
     const total = active.reduce((all, item) => all + item.demand, 0);
     const share = cpus && total > cpus ? fairShare(active, cpus) : Infinity;
-    const pace = (item) => (item.demand > share ? share / item.demand : 1);
+    const inKernel = active.filter((item) => item.kernel).length;
+    const pace = (item) => (item.kernel ? 1 / inKernel : item.demand > share ? share / item.demand : 1);
     const step = active.reduce((least, item) => Math.min(least, item.left / pace(item)), Infinity);
     now += step;
     const ended = [], going = [];
