@@ -40,8 +40,8 @@ fn other_orders_and_slots() {
     assert_eq!(predict(&diamond(), serial), 240);
     assert_eq!(predict(&diamond(), Scenario { jobs: Some(1), ..Scenario::default() }), 240);
     // Four chains of three steps of 10 ms on two slots: twelve steps in pairs, then the last. In the record, four diffs
-    // of 1 ms at a time shared two processors: two at a time take half a millisecond.
-    assert_eq!(predict(&chains(4, 3), Scenario { jobs: Some(2), ..Scenario::default() }), 6 * 9 + 3 + 10);
+    // of 1 ms at a time shared two processors, and four sandboxes the kernel: two at a time take half a millisecond each.
+    assert_eq!(predict(&chains(4, 3), Scenario { jobs: Some(2), ..Scenario::default() }), 6 * (8 + 1) + 10);
 }
 
 #[test]
@@ -149,8 +149,8 @@ proptest! {
         if jobs >= stages {
             prop_assert_eq!(limited, record.wall);
         }
-        // All the steps on so many slots, and the last alone; a tenth of a step is contended and quicker without others.
-        let least = f64::from(stages * steps) / f64::from(jobs.min(stages)) * 9.0 + 9.0;
+        // All the steps on so many slots, and the last alone; a fifth of a step is contended and quicker without others.
+        let least = f64::from(stages * steps) / f64::from(jobs.min(stages)) * 8.0 + 9.0;
         prop_assert!(limited.as_millis_f64() >= least, "{} < {}", limited, least);
     }
 }
