@@ -94,7 +94,8 @@ pub fn misses(record: &Record, explanation: &Explanation, earlier: &[Record]) ->
         .map(|(step, cause)| {
             let all = with.remove(&step).unwrap_or_default();
             let rerun = all.iter().map(|&index| explanation.steps[index].own).sum();
-            let on_path = all.iter().map(|&index| explanation.steps[index].wall).sum();
+            let on_path =
+                all.iter().map(|&index| explanation.steps[index].wall.min(explanation.steps[index].own)).sum();
             let caused: Vec<StepId> =
                 all.iter().map(|&index| record.steps[index].id).filter(|&id| id != step).collect();
             let sentence = sentence(&record.steps[step.index()], &cause, caused.len(), rerun, on_path);

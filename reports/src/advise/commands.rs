@@ -98,6 +98,44 @@ pub(super) fn installer(text: &str) -> Option<&'static Installer> {
     INSTALLERS.iter().find(uses)
 }
 
+/// How commands begin that only clear up after an install: they belong to its layer.
+const CLEANING: [&str; 6] = ["rm ", "apt-get clean", "apt-get autoremove", "npm cache", "pip cache", "yarn cache"];
+
+/// The commands of a plain RUN that is nothing but `a && b && c`, without flags; none where it is more than that.
+fn chain(text: &str) -> Option<Vec<&str>> {
+    let line = text.strip_prefix("RUN ")?.trim();
+    let plain = !line.starts_with("--")
+        && !line.starts_with('[')
+        && !line.contains([';', '|', '\n', '\\', '(', '{', '"', '\'']);
+    let parts: Vec<&str> = line.split("&&").map(str::trim).collect();
+    (plain && !line.contains("<<") && parts.iter().all(|part| !part.is_empty() && !part.contains('&'))).then_some(parts)
+}
+
+/// RUNs as one; none where they are more than plain commands, or a failure, a directory or a variable of one would
+/// change what the next does.
+pub(super) fn merged(texts: &[&str]) -> Option<String> {
+    let mut commands = Vec::new();
+    for text in texts {
+        commands.extend(chain(text)?);
+    }
+    let leaks =
+        |command: &&str| ["cd ", "export ", "set ", "exec ", "exit"].iter().any(|begin| command.starts_with(begin));
+    (!commands.iter().any(leaks)).then(|| format!("RUN {}", commands.join(" && ")))
+}
+
+/// A RUN that installs and then does something else, as two; none where the second would miss what the first set.
+pub(super) fn installed_first(text: &str) -> Option<(String, String)> {
+    let commands = chain(text)?;
+    let installs = |command: &&str| installer(&format!("RUN {command}")).is_some();
+    let last = commands.iter().rposition(|command| installs(&command))?;
+    let cleaning = |command: &&&str| CLEANING.iter().any(|begin| command.starts_with(begin));
+    let end = last + 1 + commands[last + 1..].iter().take_while(cleaning).count();
+    let (install, rest) = commands.split_at(end);
+    let leaks = install.iter().any(|command| command.starts_with("cd ") || command.starts_with("export "));
+    (!leaks && !rest.iter().all(|command| cleaning(&command)))
+        .then(|| (format!("RUN {}", install.join(" && ")), format!("RUN {}", rest.join(" && "))))
+}
+
 /// The owner and the paths of a recursive chown.
 pub(super) fn chown(text: &str) -> Option<(&str, Vec<&str>)> {
     let command = commands(text).find(|command| command.starts_with("chown "))?;
@@ -124,6 +162,25 @@ mod tests {
         );
         assert_eq!(manifests("RUN echo npm ci"), None);
         assert_eq!(manifests("RUN npm cider"), None);
+    }
+
+    #[test]
+    fn runs_are_merged_and_split_where_that_changes_nothing() {
+        assert_eq!(merged(&["RUN a", "RUN b && c"]).as_deref(), Some("RUN a && b && c"));
+        assert_eq!(merged(&["RUN cd /x", "RUN b"]), None);
+        assert_eq!(merged(&["RUN a || b", "RUN c"]), None);
+        assert_eq!(merged(&["RUN --network=none a", "RUN c"]), None);
+        let split = |text| installed_first(text);
+        assert_eq!(
+            split("RUN apt-get update && apt-get install -y gcc && rm -r /var/lib/apt/lists && make"),
+            Some((
+                "RUN apt-get update && apt-get install -y gcc && rm -r /var/lib/apt/lists".into(),
+                "RUN make".into()
+            ))
+        );
+        assert_eq!(split("RUN npm ci && rm -r /tmp/x"), None, "nothing but clearing up follows");
+        assert_eq!(split("RUN cd /app && npm ci && npm run build"), None, "the directory would be lost");
+        assert_eq!(split("RUN make && make install"), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The rules: each looks at one thing.
 
 use super::Advice;
-use super::commands::{chown, installer};
+use super::commands::{chown, installed_first, installer, merged};
 use crate::answer::{needless, percent, place, quote};
 use crate::explain::{Explanation, StepExplanation};
 use crate::misses::Index;
@@ -18,11 +18,12 @@ pub(super) struct Case<'c> {
 type Rule = fn(&Case<'_>) -> Vec<Advice>;
 
 /// All rules.
-pub(super) const ALL: [Rule; 11] = [
+pub(super) const ALL: [Rule; 12] = [
     copy_before_install,
     cache_mount,
     recursive_chown,
     many_small_runs,
+    split_run,
     needless_order,
     bottleneck,
     unused_context,
@@ -175,10 +176,34 @@ fn many_small_runs(case: &Case<'_>) -> Vec<Advice> {
             row.len(),
             place(row[0])
         );
-        (case.worth(gain) && gain.0 > case.explanation.wall.0 / 10)
-            .then(|| about(row[0], "many-small-runs", gain, text, "one changed command then runs them all again"))
+        (case.worth(gain) && gain.0 > case.explanation.wall.0 / 10).then(|| {
+            let caveat = "one changed command then runs them all again";
+            let mut advice = about(row[0], "many-small-runs", gain, text, caveat);
+            let texts: Vec<&str> = row.iter().map(|step| step.text.as_str()).collect();
+            if let Some(merged) = merged(&texts) {
+                advice.diff = texts.iter().map(|text| format!("-{text}")).chain([format!("+{merged}")]).collect();
+            }
+            advice
+        })
     });
     advice.collect()
+}
+
+/// An install and what is done with it in one RUN: each change of the latter installs everything again.
+fn split_run(case: &Case<'_>) -> Vec<Advice> {
+    let mut found = Vec::new();
+    for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
+        let Some((install, rest)) = installed_first(&run.text) else { continue };
+        let text = format!(
+            "split {} behind its install: that layer then is in the cache when only what follows it changes",
+            place(run)
+        );
+        let caveat = "an upper bound: the part of the install is not known by itself; one more layer";
+        let mut advice = about(run, "split-run", run.drag, text, caveat);
+        advice.diff = vec![format!("-{}", run.text), format!("+{install}"), format!("+{rest}")];
+        found.push(advice);
+    }
+    found
 }
 
 /// The policy keeps back what could run.

@@ -38,6 +38,16 @@ fn dependencies_are_installed_before_the_sources_are_copied() {
 }
 
 #[test]
+fn an_install_gets_a_layer_of_its_own() {
+    let record = chain(&[("FROM node", 1), ("RUN npm ci && npm run build", 400)]).finish(401);
+    let found = advice(&record, "split-run").unwrap();
+    assert_eq!((found.gain, found.line), (ms(400), Some(2)));
+    assert_eq!(found.diff, ["-RUN npm ci && npm run build", "+RUN npm ci", "+RUN npm run build"]);
+    let good = chain(&[("FROM node", 1), ("RUN npm ci", 200), ("RUN npm run build", 200)]).finish(401);
+    assert_eq!(advice(&good, "split-run"), None);
+}
+
+#[test]
 fn a_recursive_chown_becomes_a_flag() {
     let mut made = chain(&[("COPY src /app", 20), ("RUN chown -R app:app /app", 300)]);
     made.with(|record| record.steps[1].layer = Some(Layer { bytes: ByteSize(22_000_000), files: 9, digest: None }));
@@ -60,7 +70,11 @@ fn small_runs_are_merged_and_unused_files_ignored() {
         record.context = vec![entry("src", 1_000_000, true), entry("node_modules", 9_000_000, false)];
     });
     let record = made.finish(160);
-    assert_eq!(advice(&record, "many-small-runs").unwrap().gain, ms(80));
+    let merge = advice(&record, "many-small-runs").unwrap();
+    assert_eq!(
+        (merge.gain, merge.diff),
+        (ms(80), vec!["-RUN a".into(), "-RUN b".into(), "-RUN c".into(), "+RUN a && b && c".into()])
+    );
     let ignore = advice(&record, "dockerignore").unwrap();
     assert_eq!((ignore.gain, ignore.diff), (ms(9), vec!["+node_modules".to_owned()]));
 }
