@@ -70,8 +70,51 @@ pub fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
 /// Everything found in one file, with its text: what the command line prints.
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
-    source: miette::NamedSource<Arc<str>>,
+    source: Source,
     list: Vec<Placed>,
+}
+
+/// A text, and where its lines begin: a place in a long one is shown without reading it from its first line, for each of
+/// many diagnostics.
+#[derive(Clone, Debug)]
+struct Source {
+    name: Arc<str>,
+    text: Arc<str>,
+    /// Ascending; the first is 0.
+    lines: Arc<[usize]>,
+}
+
+impl Source {
+    fn new(name: &str, text: Arc<str>) -> Self {
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes());
+        let lines = std::iter::once(0).chain(ends.map(|end| end + 1)).collect();
+        Self { name: name.into(), text, lines }
+    }
+
+    /// The line of a place, from 1.
+    fn line(&self, offset: usize) -> usize {
+        self.lines.partition_point(|begin| *begin <= offset)
+    }
+}
+
+impl miette::SourceCode for Source {
+    fn read_span<'a>(
+        &'a self,
+        span: &miette::SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
+        // One line more than is shown: what reads it looks at the line end before the place too.
+        let first = self.line(span.offset()).saturating_sub(2 + before);
+        let begin = self.lines[first];
+        let within = miette::SourceSpan::new((span.offset() - begin).into(), span.len());
+        let shown: &'a [u8] = self.text.as_bytes().get(begin..).unwrap_or_default();
+        let found = shown.read_span(&within, before, after)?;
+        let place = miette::SourceSpan::new((begin + found.span().offset()).into(), found.span().len());
+        let (line, column, lines) = (first + found.line(), found.column(), found.line_count());
+        let name = self.name.to_string();
+        Ok(Box::new(miette::MietteSpanContents::new_named(name, found.data(), place, line, column, lines)))
+    }
 }
 
 /// A diagnostic that prints itself with its place.
@@ -81,27 +124,26 @@ struct Placed(Diagnostic, Option<usize>);
 impl Diagnostics {
     /// Of a text; the name is `Dockerfile` until [`Diagnostics::named`].
     pub fn new(text: impl Into<Arc<str>>, mut list: Vec<Diagnostic>) -> Self {
-        let text: Arc<str> = text.into();
+        let source = Source::new("Dockerfile", text.into());
+        let length = source.text.len();
         list.sort_by_key(|diagnostic| diagnostic.span.map_or((0, 0), |span| (span.start, span.end)));
         let list = list
             .into_iter()
             .map(|mut diagnostic| {
                 if let Some(span) = &mut diagnostic.span {
-                    span.end = span.end.min(text.len());
+                    span.end = span.end.min(length);
                     span.start = span.start.min(span.end);
                 }
-                let line =
-                    diagnostic.span.map(|span| memchr::memchr_iter(b'\n', &text.as_bytes()[..span.start]).count() + 1);
+                let line = diagnostic.span.map(|span| source.line(span.start));
                 Placed(diagnostic, line)
             })
             .collect();
-        Self { source: miette::NamedSource::new("Dockerfile", text), list }
+        Self { source, list }
     }
 
     /// With the name under which the user knows the file.
     pub fn named(self, name: &str) -> Self {
-        let text = self.source.inner().clone();
-        Self { source: miette::NamedSource::new(name, text), ..self }
+        Self { source: Source { name: name.into(), ..self.source }, ..self }
     }
 
     /// All of them, in the order of the file.
@@ -122,8 +164,7 @@ impl Diagnostics {
     /// The line of a diagnostic's place, from 1.
     pub fn line_of(&self, diagnostic: &Diagnostic) -> Option<u32> {
         let span = diagnostic.span?;
-        let before = &self.source.inner().as_bytes()[..span.start.min(self.source.inner().len())];
-        u32::try_from(memchr::memchr_iter(b'\n', before).count() + 1).ok()
+        u32::try_from(self.source.line(span.start)).ok()
     }
 }
 
@@ -132,7 +173,7 @@ impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = self.list.first() else { return f.write_str("nothing") };
         if let Some(line) = first.1 {
-            write!(f, "{}:{line}: ", self.source.name())?;
+            write!(f, "{}:{line}: ", self.source.name)?;
         }
         write!(f, "{first}")?;
         match self.list.len() {
@@ -199,5 +240,30 @@ impl miette::Diagnostic for Placed {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
         let span = self.0.span?;
         Some(Box::new(std::iter::once(miette::LabeledSpan::new_with_span(Some(self.0.label.clone()), span))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use miette::SourceCode;
+
+    /// miette's own reading of a text, from its first byte, says what has to come out.
+    #[test]
+    fn a_place_is_shown_as_by_a_reader_of_the_whole_text() {
+        let text = "FROM a\nRUN \\\n  x\n\nCOPY b /c\r\nRUN y\nENV ü=1";
+        let (ours, theirs) = (Source::new("f", text.into()), miette::NamedSource::new("f", text.to_owned()));
+        for start in (0..=text.len()).filter(|at| text.is_char_boundary(*at)) {
+            for length in [0, 1, 5, 12].into_iter().filter(|length| start + length <= text.len()) {
+                let span = miette::SourceSpan::new(start.into(), length);
+                for (before, after) in [(0, 0), (1, 1), (2, 0)] {
+                    let seen = |source: &dyn SourceCode| {
+                        let found = source.read_span(&span, before, after).unwrap();
+                        (found.data().to_vec(), *found.span(), found.line(), found.column())
+                    };
+                    assert_eq!(seen(&ours), seen(&theirs), "{start} {length} {before} {after}");
+                }
+            }
+        }
     }
 }
