@@ -127,7 +127,7 @@ pub(super) fn merged(texts: &[&str]) -> Option<String> {
 pub(super) fn installed_first(text: &str) -> Option<(String, String)> {
     let commands = chain(text)?;
     let installs = |command: &&str| installer(&format!("RUN {command}")).is_some();
-    let last = commands.iter().rposition(|command| installs(&command))?;
+    let last = commands.iter().rposition(installs)?;
     let cleaning = |command: &&&str| CLEANING.iter().any(|begin| command.starts_with(begin));
     let end = last + 1 + commands[last + 1..].iter().take_while(cleaning).count();
     let (install, rest) = commands.split_at(end);
