@@ -38,9 +38,12 @@ pub struct Arguments {
     /// Numbers of slots to compare; 0 is no limit
     #[arg(long, value_delimiter = ',', default_value = "0")]
     jobs: Vec<usize>,
-    /// Cache states; a workload is measured in those that it has
+    /// Cache states; a workload is measured in those that it has (another builder not in `base` and `imported`)
     #[arg(long, value_delimiter = ',', value_name = "STATES", default_value = "cold,warm")]
     caches: Vec<Scenario>,
+    /// What becomes of the page cache between builds
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    page_cache: run::PageCache,
     /// Builds a case, fixed before anything is measured
     #[arg(long, value_name = "N", default_value_t = 10)]
     runs: u32,
@@ -114,7 +117,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     for warning in run.environment.warnings() {
         eprintln!("warning: {warning}");
     }
-    super::say(&super::table::table(&run));
+    super::say(&(super::table::table(&run) + &super::shares::shares(&run, &plan.folder)));
     eprintln!("raw samples and build records: {}", plan.folder.display());
     for (case, sample) in run.faults() {
         eprintln!("{case}, round {}: {}", sample.round, sample.fault.as_deref().unwrap_or_default());
@@ -200,7 +203,8 @@ impl Arguments {
                     .map(move |&scenario| (workload, scenario))
             })
             .flat_map(|(workload, scenario)| {
-                subjects.iter().map(move |subject| Case {
+                let able = move |subject: &&Subject| run::possible(&subject.way, scenario);
+                subjects.iter().filter(able).map(move |subject| Case {
                     workload: workload.name.clone(),
                     scenario,
                     subject: subject.clone(),
@@ -218,6 +222,7 @@ impl Arguments {
             seed: self.seed.unwrap_or_else(|| started.as_nanosecond() as u64),
             folder: self.out.clone().unwrap_or_else(|| root.join("runs").join(&stamp)),
             bases: self.bases.clone(),
+            page_cache: self.page_cache,
             scratch: root.join("bench").join(format!("{stamp}-{}", std::process::id())),
         })
     }

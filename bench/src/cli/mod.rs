@@ -20,6 +20,7 @@ mod otlp;
 mod profile;
 mod progress;
 pub mod report;
+mod shares;
 pub mod store;
 mod table;
 pub mod whatif;

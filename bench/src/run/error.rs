@@ -25,15 +25,15 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
-    /// The untimed build that fills the store failed: no number would mean anything.
-    #[error("the first, untimed build of {case} failed (exit code {code:?}):\n{stderr}")]
+    /// An untimed build that brings a case into its cache state failed: no number would mean anything.
+    #[error("an untimed build for {case} failed (exit code {code:?}):\n{said}")]
     Prepare {
         /// What was to be measured.
         case: String,
         /// The exit code, if it was no signal.
         code: Option<i32>,
         /// The end of what it said.
-        stderr: String,
+        said: String,
     },
     /// A `run.json` that is none.
     #[error("{} is no run of this version: {source}", .path.display())]

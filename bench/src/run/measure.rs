@@ -1,6 +1,8 @@
 //! The measuring itself.
 
+use super::child::finish;
 use super::place::Place;
+use super::state::{PageCache, STATES};
 use super::{Case, CaseSamples, Image, RUN_SCHEMA, Run, RunError, Sample, Way, order, verify};
 use crate::environment::{self, Environment};
 use buildscope_record::{Digest, Outcome, Record};
@@ -8,7 +10,7 @@ use buildscope_workloads::{Scenario, Workload};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +31,8 @@ pub struct Plan {
     pub scratch: PathBuf,
     /// A folder of OCI layouts by name: the base images of real workloads.
     pub bases: Option<PathBuf>,
+    /// What becomes of the page cache between builds.
+    pub page_cache: PageCache,
 }
 
 /// Hears how a run goes.
@@ -40,10 +44,6 @@ pub trait Announce {
     /// A round is over: everything measured so far is in the run.
     fn round(&mut self, run: &Run);
 }
-
-/// How cache states come about; part of every run, so that its numbers can be read.
-const PAGE_CACHE: &str = "The page cache is left as it is: contexts and stores have just been written or used, so they are read from memory. \
-    cold: `--no-cache` in a store that has the base images. warm: the same build again. edit, dependency: one file changed just before.";
 
 /// Measures the plan. When `stop` is cancelled, the build at hand is thrown away and what was measured is kept.
 ///
@@ -60,7 +60,7 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
         runs: plan.runs,
         interrupted: false,
         environment: Environment::observe(&plan.scratch),
-        page_cache: PAGE_CACHE.to_owned(),
+        page_cache: format!("{} {STATES}", plan.page_cache.describe()),
         canary: Vec::new(),
         cases: Vec::new(),
     };
@@ -70,18 +70,15 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
         let workload = plan.workload(case);
         announce.preparing(case);
         let place = Place::make(&plan.scratch, &case.slug(), workload, case.scenario)?;
-        let Some(output) = finish(plan.command(case, &place, false), stop).await? else {
+        let Some(ended) = finish(plan.command(case, &place, false), stop).await? else {
             run.interrupted = true;
             break;
         };
-        if !output.status.success() {
-            return Err(RunError::Prepare {
-                case: case.to_string(),
-                code: output.status.code(),
-                stderr: tail(&output.stderr),
-            });
+        if !ended.status.success() {
+            let code = ended.status.code();
+            return Err(RunError::Prepare { case: case.to_string(), code, said: ended.tail() });
         }
-        let shown = Place { context: PathBuf::from(&case.workload), store: "STORE".into() };
+        let shown = Place { context: PathBuf::from(&case.workload), store: "STORE".into(), aside: "ASIDE".into() };
         let command = shell_line(&plan.command(case, &shown, case.scenario == Scenario::Cold));
         run.cases.push(CaseSamples { case: case.clone(), command, samples: Vec::new() });
         places.push(place);
@@ -111,7 +108,7 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
 }
 
 impl Plan {
-    fn workload(&self, case: &Case) -> &Workload {
+    pub(super) fn workload(&self, case: &Case) -> &Workload {
         let found = self.workloads.iter().find(|workload| workload.name == case.workload);
         found.expect("a plan's cases name its workloads")
     }
@@ -124,10 +121,7 @@ impl Plan {
             }
             Way::Own(binary) => {
                 let mut command = case.subject.command(binary, &place.store, &place.context, no_cache);
-                let bases = self.workload(case).manifest.bases.iter().filter(|base| *base != "busybox");
-                for (base, folder) in bases.filter_map(|base| Some((base, self.bases.as_ref()?))) {
-                    command.arg("--build-context").arg(format!("{base}=oci-layout://{}", folder.join(base).display()));
-                }
+                self.tell(&mut command, case, self.workload(case), place);
                 command
             }
             Way::Past => Command::new("false"),
@@ -148,9 +142,8 @@ impl Plan {
         stop: &CancellationToken,
     ) -> Result<Option<Sample>, RunError> {
         let workload = self.workload(case);
-        if matches!(case.scenario, Scenario::Edit | Scenario::Dependency) {
-            // From 1: the first, untimed build had the unedited file.
-            workload.edit(case.scenario, &place.context, round + 1)?;
+        if !self.enter(case, place, round + 1, stop).await? {
+            return Ok(None);
         }
         let relative = PathBuf::from("records").join(case.slug()).join(format!("{round}.json"));
         let record = self.folder.join(&relative);
@@ -164,13 +157,16 @@ impl Plan {
         let (load, io_pressure) = (environment::load(), environment::pressure("io"));
         let before = cpu();
         let start = Instant::now();
-        let Some(output) = finish(command, stop).await? else { return Ok(None) };
+        let Some(ended) = finish(command, stop).await? else { return Ok(None) };
         let wall = start.elapsed().as_secs_f64();
         let after = cpu();
-        let fault = if output.status.success() {
+        if matches!(case.subject.way, Way::Peer(_)) {
+            explained(&ended.log(), &record)?;
+        }
+        let fault = if ended.status.success() {
             self.check(case, place, workload, &record, stop).await?
         } else {
-            Some(format!("the build failed: {}", tail(&output.stderr)))
+            Some(format!("the build failed: {}", ended.tail()))
         };
         if stop.is_cancelled() {
             return Ok(None);
@@ -181,7 +177,7 @@ impl Plan {
             wall,
             user: after.0 - before.0,
             system: after.1 - before.1,
-            exit_code: output.status.code(),
+            exit_code: ended.status.code(),
             load,
             io_pressure,
             record: record.is_file().then_some(relative),
@@ -199,10 +195,11 @@ impl Plan {
         record: &Path,
         stop: &CancellationToken,
     ) -> Result<Option<String>, RunError> {
-        if case.scenario == Scenario::Warm
+        if matches!(case.scenario, Scenario::Warm | Scenario::Imported)
+            && matches!(case.subject.way, Way::Own(_))
             && let Some(ran) = executed(record)
         {
-            return Ok(Some(format!("an unchanged build ran `{ran}` again")));
+            return Ok(Some(format!("a build whose steps are all cached ran `{ran}`")));
         }
         let archive = self.archive();
         let command = match &case.subject.way {
@@ -215,12 +212,16 @@ impl Plan {
             }
         };
         if let Some(command) = command {
-            let Some(output) = finish(command, stop).await? else { return Ok(None) };
-            if !output.status.success() {
-                return Ok(Some(format!("the image cannot be written out: {}", tail(&output.stderr))));
+            let Some(ended) = finish(command, stop).await? else { return Ok(None) };
+            if !ended.status.success() {
+                return Ok(Some(format!("the image cannot be written out: {}", ended.tail())));
             }
         }
-        let faults = Image::read(&archive).map(|image| verify(&image, &workload.manifest.expect));
+        let mut expect = workload.manifest.expect.clone();
+        if case.scenario == Scenario::Base {
+            expect.image.layers = None; // the changed base has one more
+        }
+        let faults = Image::read(&archive).map(|image| verify(&image, &expect));
         Ok(match faults {
             Ok(faults) if faults.is_empty() => None,
             Ok(faults) => Some(faults.join("; ")),
@@ -245,17 +246,11 @@ fn executed(record: &Path) -> Option<String> {
         .map(|step| step.text)
 }
 
-/// Runs a command to its end; none if it was stopped.
-async fn finish(command: Command, stop: &CancellationToken) -> Result<Option<Output>, RunError> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let mut command = tokio::process::Command::from(command);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child =
-        command.kill_on_drop(true).spawn().map_err(|source| RunError::Start { program: program.clone(), source })?;
-    tokio::select! {
-        output = child.wait_with_output() => output.map(Some).map_err(|source| RunError::Start { program, source }),
-        () = stop.cancelled() => Ok(None),
-    }
+/// Reads another builder's log as a build record and writes that; a log that says nothing of steps leaves none.
+fn explained(log: &[u8], record: &Path) -> Result<(), RunError> {
+    let Ok(read) = buildscope_reports::import::import(log) else { return Ok(()) };
+    let file = fs::File::create(record).map_err(RunError::io(record))?;
+    read.write(file).map_err(|error| RunError::io(record)(std::io::Error::other(error)))
 }
 
 /// The same work every time: hashing 16 MiB of zeros. Seconds.
@@ -272,13 +267,6 @@ fn cpu() -> (f64, f64) {
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     getrusage(UsageWho::RUSAGE_CHILDREN)
         .map_or((0.0, 0.0), |usage| (seconds(usage.user_time()), seconds(usage.system_time())))
-}
-
-/// The last lines of what a process said.
-fn tail(stderr: &[u8]) -> String {
-    let text = String::from_utf8_lossy(stderr);
-    let lines: Vec<_> = text.trim_end().lines().collect();
-    lines[lines.len().saturating_sub(12)..].join("\n")
 }
 
 /// As one would type it; the program by its name alone.

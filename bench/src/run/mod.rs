@@ -5,6 +5,7 @@
 //! raw samples) and a build record a sample. *Must never know* how samples are judged or exported.
 
 mod case;
+mod child;
 mod error;
 mod measure;
 mod model;
@@ -12,6 +13,7 @@ mod order;
 mod peer;
 mod place;
 mod proof;
+mod state;
 mod verify;
 
 pub use case::{Case, Subject, Way};
@@ -20,4 +22,6 @@ pub use measure::{Announce, Plan, measure};
 pub use model::{CaseSamples, RUN_SCHEMA, Run, Sample};
 pub use peer::{Peer, PeerError};
 pub use proof::{Proof, ProofPlan, proof_table, prove, write_proofs};
+pub use state::PageCache;
+pub(crate) use state::possible;
 pub use verify::{Image, verify};

@@ -12,6 +12,8 @@ pub(super) struct Place {
     pub(super) context: PathBuf,
     /// Its store.
     pub(super) store: PathBuf,
+    /// What its cache state is made of: changed base images, an exported cache.
+    pub(super) aside: PathBuf,
 }
 
 impl Place {
@@ -24,7 +26,10 @@ impl Place {
             workload.materialise(&context)?;
         }
         let store = scratch.join("stores").join(slug);
-        fs::create_dir_all(&store).map_err(RunError::io(&store))?;
-        Ok(Self { context, store })
+        let aside = scratch.join("aside").join(slug);
+        for folder in [&store, &aside] {
+            fs::create_dir_all(folder).map_err(RunError::io(folder))?;
+        }
+        Ok(Self { context, store, aside })
     }
 }

@@ -216,7 +216,7 @@ impl ProofPlan {
             return Err(RunError::Prepare {
                 case: workload.name.clone(),
                 code: output.status.code(),
-                stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+                said: String::from_utf8_lossy(&output.stderr).into_owned(),
             });
         }
         let file = fs::File::open(&path).map_err(RunError::io(&path))?;

@@ -27,7 +27,7 @@ impl World {
     fn workload(&self, name: &str, dockerfile: &str, expect: &str) {
         let folder = self.path("corpus").join(name);
         fs::create_dir_all(&folder).unwrap();
-        let head = "category = \"shape\"\nwhy = \"It is here to test the harness itself.\"\nscenarios = [\"cold\", \"warm\", \"edit\"]\nbases = [\"busybox\"]\n";
+        let head = "category = \"shape\"\nwhy = \"It is here to test the harness itself.\"\nscenarios = [\"cold\", \"warm\", \"edit\", \"base\", \"imported\"]\nbases = [\"busybox\"]\n";
         let edit = "[[edit]]\nscenario = \"edit\"\npath = \"word\"\nwrite = \"no{n}\\n\"\n";
         fs::write(folder.join("workload.toml"), format!("{head}{edit}{expect}")).unwrap();
         fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
@@ -166,4 +166,69 @@ fn what_cannot_be_measured_is_a_question_of_usage() {
     ] {
         assert_eq!(world.buildscope(arguments).status.code(), Some(2), "{arguments:?}");
     }
+}
+
+/// A build on a changed base runs what depends on it; one with an imported cache runs nothing, in a store that was empty.
+#[test]
+fn cache_states_are_what_they_are_called() {
+    let world = World::new();
+    let output = world.buildscope(&[
+        "bench",
+        "right",
+        "--policies",
+        "instructions",
+        "--caches",
+        "base,imported",
+        "--runs",
+        "2",
+        "--out",
+        "run",
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let run = json(&world.path("run/run.json"));
+    let outcomes = |case: usize, round: usize| {
+        let record = run["cases"][case]["samples"][round]["record"].as_str().unwrap();
+        let record = json(&world.path("run").join(record));
+        let steps = record["steps"].as_array().unwrap().iter();
+        let work = steps.filter(|step| step["instruction"] != "FROM");
+        work.map(|step| step["outcome"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(run["cases"][0]["case"]["scenario"], "base");
+    for round in 0..2 {
+        assert!(outcomes(0, round).contains(&"executed".to_owned()), "{:?}", outcomes(0, round));
+        assert_eq!(outcomes(1, round), ["cached", "cached"]);
+    }
+}
+
+/// A log with times of its own is what explains another builder's build; here a script that talks like docker.
+#[test]
+fn a_peer_is_explained_from_what_it_says() {
+    let world = World::new();
+    let script = "talk={context};for line in 'Step 1/2 : FROM busybox' ' ---> aaaaaaaaaaaa' 'Step 2/2 : RUN sleep 1' \
+        ' ---> Running in bbbbbbbbbbbb';do echo \"$line\";done;sleep 0.3;echo ' ---> cccccccccccc';\
+        echo 'Successfully built cccccccccccc'";
+    let output = world.buildscope(&[
+        "bench",
+        "right",
+        "--policies",
+        "instructions",
+        "--caches",
+        "cold",
+        "--runs",
+        "1",
+        "--out",
+        "run",
+        "--peer",
+        &format!("talker={script}"),
+    ]);
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{table}{}", String::from_utf8_lossy(&output.stderr));
+    let run = json(&world.path("run/run.json"));
+    let record = json(&world.path("run").join(run["cases"][1]["samples"][0]["record"].as_str().unwrap()));
+    let step = &record["steps"][1];
+    assert_eq!(step["text"], "RUN sleep 1");
+    let lasted = step["end"].as_u64().unwrap() - step["start"].as_u64().unwrap();
+    assert!((250_000_000..5_000_000_000).contains(&lasted), "{lasted} ns of a sleep of 0.3 s");
+    let line = table.lines().filter(|line| line.starts_with("right cold talker")).next_back().unwrap();
+    assert!(line.contains("RUN sleep 1"), "{table}");
 }

@@ -1,0 +1,114 @@
+//! Other programs, run to their end, and what they said meanwhile.
+
+use super::RunError;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio_util::sync::CancellationToken;
+
+/// A program that ended.
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    lines: Vec<(jiff::Timestamp, Vec<u8>)>,
+}
+
+/// Runs a command to its end; none if it was stopped.
+pub(super) async fn finish(command: Command, stop: &CancellationToken) -> Result<Option<Ended>, RunError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut command = tokio::process::Command::from(command);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let start = |source| RunError::Start { program: program.clone(), source };
+    let mut child = command.spawn().map_err(start)?;
+    let said = Mutex::new(Vec::new());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let ended = async {
+        // What it started in the background may hold its pipes: it has ended when they have.
+        let (out, err) = tokio::join!(listen(stdout, &said), listen(stderr, &said));
+        out.and(err)?;
+        child.wait().await
+    };
+    let status = tokio::select! {
+        status = ended => status.map_err(start)?,
+        () = stop.cancelled() => return Ok(None),
+    };
+    Ok(Some(Ended { status, lines: said.into_inner().unwrap_or_else(PoisonError::into_inner) }))
+}
+
+/// Takes down each line with the time at which it came.
+async fn listen(
+    from: Option<impl AsyncRead + Unpin>,
+    said: &Mutex<Vec<(jiff::Timestamp, Vec<u8>)>>,
+) -> std::io::Result<()> {
+    let Some(from) = from else { return Ok(()) };
+    let mut from = BufReader::new(from);
+    loop {
+        let mut line = Vec::new();
+        if from.read_until(b'\n', &mut line).await? == 0 {
+            return Ok(());
+        }
+        said.lock().unwrap_or_else(PoisonError::into_inner).push((jiff::Timestamp::now(), line));
+    }
+}
+
+impl Ended {
+    /// The last lines that it said.
+    pub(super) fn tail(&self) -> String {
+        let last = &self.lines[self.lines.len().saturating_sub(12)..];
+        let lines: Vec<_> = last.iter().map(|(_, line)| String::from_utf8_lossy(line).trim_end().to_owned()).collect();
+        lines.join("\n").trim().to_owned()
+    }
+
+    /// All that it said, the time before each line; one of JSON has its own.
+    pub(super) fn log(&self) -> Vec<u8> {
+        let mut log = Vec::new();
+        for (at, line) in &self.lines {
+            if !line.starts_with(b"{") {
+                log.extend_from_slice(format!("{at:.6} ").as_bytes());
+            }
+            log.extend_from_slice(line);
+            if !line.ends_with(b"\n") {
+                log.push(b'\n');
+            }
+        }
+        log
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sh(script: &str) -> Ended {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        finish(command, &CancellationToken::new()).await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn lines_of_both_streams_have_their_times() {
+        let ended = sh("echo Step 1/1 : FROM scratch; sleep 0.2; echo ' ---> ' >&2; printf '{\"vertexes\":[]}'").await;
+        let log = String::from_utf8(ended.log()).unwrap();
+        let lines: Vec<_> = log.lines().collect();
+        let at = |line: &str| line.split_once(' ').unwrap().0.parse::<jiff::Timestamp>().unwrap();
+        assert!(lines[0].ends_with("Z Step 1/1 : FROM scratch") && lines[1].ends_with("Z  ---> "), "{log}");
+        assert!(at(lines[1]).duration_since(at(lines[0])).as_millis() >= 150, "{log}");
+        assert_eq!(lines[2], "{\"vertexes\":[]}");
+    }
+
+    #[tokio::test]
+    async fn of_a_failure_the_end_is_told() {
+        let ended = sh("seq 100; echo no >&2; exit 3").await;
+        assert_eq!(ended.status.code(), Some(3));
+        let tail = ended.tail();
+        assert!(tail.contains("100") && tail.contains("no") && !tail.contains("80"), "{tail}");
+    }
+
+    #[tokio::test]
+    async fn what_is_stopped_is_killed() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let mut command = Command::new("sleep");
+        command.arg("100");
+        assert!(finish(command, &stop).await.unwrap().is_none());
+    }
+}

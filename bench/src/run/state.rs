@@ -1,0 +1,148 @@
+//! Cache states: what is done, untimed, so that a build begins in one.
+
+use super::child::finish;
+use super::place::Place;
+use super::{Case, Plan, RunError, Way};
+use buildscope_workloads::{Scenario, Workload};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tokio_util::sync::CancellationToken;
+
+/// How cache states come about; part of every run, so that its numbers can be read.
+pub(super) const STATES: &str = "cold: `--no-cache` in a store that has the base images. warm: the same build again. \
+    edit, dependency: one file changed just before. base: each base image has another file more. \
+    imported: an empty store and a cache exported by `--cache-to type=local,mode=max`.";
+
+/// What becomes of the page cache between builds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum PageCache {
+    /// It is left as it is: contexts and stores have just been written or used, so they are read from memory
+    #[default]
+    Keep,
+    /// It is written back and dropped before each build (takes root)
+    Drop,
+}
+
+/// Where the kernel is told to drop its caches (Documentation/admin-guide/sysctl/vm.rst): 3 is pages, directory entries
+/// and inodes.
+const DROP: &str = "/proc/sys/vm/drop_caches";
+
+impl PageCache {
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Keep => "The page cache is left as it is: contexts and stores have just been written or used.",
+            Self::Drop => "The page cache is written back and dropped before each build.",
+        }
+    }
+
+    fn prepare(self) -> Result<(), RunError> {
+        match self {
+            Self::Keep => Ok(()),
+            Self::Drop => {
+                nix::unistd::sync();
+                fs::write(DROP, "3").map_err(RunError::io(DROP))
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// Brings a case into its state for the `n`th time, from 1: the first, untimed build had the unedited files. False
+    /// if it was stopped.
+    pub(super) async fn enter(
+        &self,
+        case: &Case,
+        place: &Place,
+        n: u32,
+        stop: &CancellationToken,
+    ) -> Result<bool, RunError> {
+        let workload = self.workload(case);
+        match case.scenario {
+            Scenario::Cold | Scenario::Warm => {}
+            Scenario::Edit | Scenario::Dependency => workload.edit(case.scenario, &place.context, n)?,
+            Scenario::Imported => {
+                fs::remove_dir_all(&place.store).map_err(RunError::io(&place.store))?;
+                fs::create_dir(&place.store).map_err(RunError::io(&place.store))?;
+            }
+            Scenario::Base => {
+                let Way::Own(binary) = &case.subject.way else { return Ok(true) };
+                for base in &workload.manifest.bases {
+                    let Some(ended) = finish(self.change_base(binary, base, &place.aside, n)?, stop).await? else {
+                        return Ok(false);
+                    };
+                    if !ended.status.success() {
+                        let code = ended.status.code();
+                        return Err(RunError::Prepare { case: case.to_string(), code, said: ended.tail() });
+                    }
+                }
+            }
+        }
+        self.page_cache.prepare()?;
+        Ok(true)
+    }
+
+    /// The command that makes a base image with another file more, in `aside`.
+    fn change_base(&self, binary: &Path, base: &str, aside: &Path, n: u32) -> Result<Command, RunError> {
+        let (context, layout) = (aside.join("context"), changed(aside, base));
+        if layout.exists() {
+            fs::remove_dir_all(&layout).map_err(RunError::io(&layout))?;
+        }
+        for folder in [Some(context.as_path()), layout.parent()].into_iter().flatten() {
+            fs::create_dir_all(folder).map_err(RunError::io(folder))?;
+        }
+        for (name, text) in [("stamp", n.to_string()), ("Dockerfile", format!("FROM {base}\nCOPY stamp /etc/stamp\n"))]
+        {
+            fs::write(context.join(name), text).map_err(RunError::io(&context))?;
+        }
+        let mut command = Command::new(binary);
+        command.args(["build", "--progress", "quiet", "--root"]).arg(aside.join("store"));
+        command.arg("--output").arg(format!("type=oci,dest={},tar=false", layout.display()));
+        self.give_base(&mut command, base);
+        command.arg(context);
+        Ok(command)
+    }
+
+    /// Names the folder of a base image that is not made by the builder itself.
+    fn give_base(&self, command: &mut Command, base: &str) {
+        if let Some(folder) = self.bases.as_ref().filter(|_| base != "busybox") {
+            command.arg("--build-context").arg(format!("{base}=oci-layout://{}", folder.join(base).display()));
+        }
+    }
+
+    /// What a build of ours is told of its base images and its cache.
+    pub(super) fn tell(&self, command: &mut Command, case: &Case, workload: &Workload, place: &Place) {
+        for base in &workload.manifest.bases {
+            let layout = changed(&place.aside, base);
+            match case.scenario == Scenario::Base && layout.exists() {
+                true => {
+                    command.arg("--build-context").arg(format!("{base}=oci-layout://{}", layout.display()));
+                }
+                false => self.give_base(command, base),
+            }
+        }
+        if case.scenario == Scenario::Imported {
+            let cache = exported(&place.aside);
+            match cache.exists() {
+                true => command.arg("--cache-from").arg(format!("type=local,src={}", cache.display())),
+                false => command.arg("--cache-to").arg(format!("type=local,dest={},mode=max", cache.display())),
+            };
+        }
+    }
+}
+
+/// Where the changed form of a base image is.
+fn changed(aside: &Path, base: &str) -> PathBuf {
+    aside.join("bases").join(base)
+}
+
+/// Where the exported cache is; the first, untimed build makes it.
+fn exported(aside: &Path) -> PathBuf {
+    aside.join("cache")
+}
+
+/// Whether a builder can be brought into a state: another builder's store is not ours to empty, nor its base images to
+/// replace.
+pub(crate) fn possible(way: &Way, scenario: Scenario) -> bool {
+    !matches!((way, scenario), (Way::Peer(_), Scenario::Base | Scenario::Imported))
+}
