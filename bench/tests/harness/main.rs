@@ -193,7 +193,7 @@ fn cache_states_are_what_they_are_called() {
         let work = steps.filter(|step| step["instruction"] != "FROM");
         work.map(|step| step["outcome"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(run["cases"][0]["case"]["scenario"], "base");
+    assert_eq!(run["cases"][0]["scenario"], "base");
     for round in 0..2 {
         assert!(outcomes(0, round).contains(&"executed".to_owned()), "{:?}", outcomes(0, round));
         assert_eq!(outcomes(1, round), ["cached", "cached"]);
