@@ -229,6 +229,6 @@ fn a_peer_is_explained_from_what_it_says() {
     assert_eq!(step["text"], "RUN sleep 1");
     let lasted = step["end"].as_u64().unwrap() - step["start"].as_u64().unwrap();
     assert!((250_000_000..5_000_000_000).contains(&lasted), "{lasted} ns of a sleep of 0.3 s");
-    let line = table.lines().filter(|line| line.starts_with("right cold talker")).next_back().unwrap();
+    let line = table.lines().rfind(|line| line.starts_with("right cold talker")).unwrap();
     assert!(line.contains("RUN sleep 1"), "{table}");
 }
