@@ -7,13 +7,14 @@ use super::stages::{expanded, unexpandable};
 use crate::dockerfile::{self, Diagnostic, Expander, Word};
 use buildscope_record::Digest;
 
-/// Lowers a COPY or ADD whose source is known; none if it has faults.
+/// Lowers a COPY or ADD whose source is known; none if it has faults. What is allowed but seldom meant goes to `warnings`.
 pub(super) fn lower(
     copy: &dockerfile::Copy,
     from: CopyFrom,
     scope: &Scope,
     expander: &Expander,
     faults: &mut Vec<Diagnostic>,
+    warnings: &mut Vec<Diagnostic>,
 ) -> Option<(Copy, CreatedBy)> {
     let before = faults.len();
     let keyword = if copy.add { "ADD" } else { "COPY" };
@@ -46,6 +47,7 @@ pub(super) fn lower(
     }
     for (source, text) in &sources {
         check_source(copy.add, source, text, faults);
+        warnings.extend(emptied(keyword, source, text));
     }
     if let (Some(mode), Some(word)) = (&chmod, &copy.chmod)
         && !is_mode(mode)
@@ -120,16 +122,18 @@ pub fn is_git(source: &str) -> bool {
         || (is_url(source) && address.ends_with(".git"))
 }
 
+/// BuildKit takes the whole context for an empty word. Written as "", that is meant; what a variable leaves, seldom is.
+fn emptied(keyword: &str, word: &Word, text: &str) -> Option<Diagnostic> {
+    (text.is_empty() && word.contains('$')).then(|| {
+        let message = format!("{keyword} source {} expands to nothing: it copies everything", word.text);
+        Diagnostic::new(word.span, message).label("no variable in it has a value here").help(
+            "set the variable before this line, give a default (${NAME:-value}), or write . for the whole context",
+        )
+    })
+}
+
 fn check_source(add: bool, word: &Word, text: &str, faults: &mut Vec<Diagnostic>) {
-    let keyword = if add { "ADD" } else { "COPY" };
-    // BuildKit takes the whole context for an empty word. Written as "", that is meant; what a variable leaves, is not.
-    if text.is_empty() && word.contains('$') {
-        faults.push(
-            Diagnostic::new(word.span, format!("{keyword} source {} expands to nothing", word.text))
-                .label("no variable in it has a value here")
-                .help("set the variable before this line, give a default (${NAME:-value}), or write . for the whole context"),
-        );
-    } else if !add && (is_url(text) || is_git(text)) {
+    if !add && (is_url(text) || is_git(text)) {
         faults.push(
             Diagnostic::new(word.span, "source can't be a URL for COPY")
                 .label("COPY takes files of the context, a stage or an image")

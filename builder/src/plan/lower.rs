@@ -48,13 +48,14 @@ pub fn lower(file: &Dockerfile, request: &LowerRequest, images: &dyn ImageResolv
         graph: DiGraph::new(),
         ends: Vec::new(),
         faults,
+        warnings: arguments::undeclared(file, request),
     };
     let listed: Vec<Stage> = (0..lowering.stages.list.len()).map(|stage| lowering.stage(stage)).collect();
     if !lowering.faults.is_empty() {
         return Err(Diagnostics::new(file.text.clone(), lowering.faults));
     }
     let target = listed[target].last;
-    Ok(Plan { stages: listed, graph: lowering.graph, target, warnings: arguments::undeclared(file, request) })
+    Ok(Plan { stages: listed, graph: lowering.graph, target, warnings: lowering.warnings })
 }
 
 /// Everything that is wrong with a text: with its lines and, as far as they can be understood, with its words.
@@ -81,6 +82,7 @@ struct Lowering<'a> {
     /// The last step of each stage so far, and what its instructions left.
     ends: Vec<(StepId, Scope)>,
     faults: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
 }
 
 /// Where a step stands.
@@ -292,7 +294,8 @@ impl Lowering<'_> {
                     None => CopyFrom::Context,
                     Some(word) => self.source(stage, word, &word.text, &mut sources)?,
                 };
-                let (op, history) = copy::lower(copy, from, scope, &self.expander, &mut self.faults)?;
+                let (op, history) =
+                    copy::lower(copy, from, scope, &self.expander, &mut self.faults, &mut self.warnings)?;
                 Some(Lowered { op: Op::Copy(op), history, sources })
             }
             Kind::Workdir(word) => {
