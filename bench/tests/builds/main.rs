@@ -5,6 +5,7 @@ mod cache;
 mod digests;
 mod failures;
 mod images;
+mod reach;
 mod records;
 mod registry;
 mod run;

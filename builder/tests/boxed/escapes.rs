@@ -11,6 +11,8 @@ pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("setuid_programs_work", setuid),
     ("no_descriptor_and_no_environment_leaks_in", leaks_in),
     ("mount_targets_cannot_lead_out", mount_targets),
+    ("working_directories_cannot_lead_out", workdirs),
+    ("an_init_holds_no_directory_of_the_hosts", descriptors),
     ("insecure_steps_have_all_capabilities", insecure),
 ];
 
@@ -210,4 +212,47 @@ fn insecure(world: &World) {
     let seen =
         world.succeed(spec("grep Seccomp: /proc/self/status | cut -f 2; mount -t tmpfs none /tmp && echo mounted"));
     assert_eq!(seen, "0\nmounted\n");
+}
+
+/// The ways of CVE-2024-21626: descriptors of the process that starts the program, by name or by a link.
+fn workdirs(world: &World) {
+    let root = rootfs();
+    std::os::unix::fs::symlink("/proc/self/fd/5", root.path().join("link")).unwrap();
+    for number in 3..12 {
+        let workdir = format!("/proc/self/fd/{number}");
+        let spec = super::StepSpec { workdir: workdir.clone().into(), ..step(root.path(), &["pwd"]) };
+        // There is nothing to enter, and nothing can be made there.
+        assert!(world.run(spec).is_err(), "{workdir}");
+    }
+    let spec = super::StepSpec { workdir: "/link".into(), ..step(root.path(), &["pwd"]) };
+    assert!(world.run(spec).is_err(), "a link to a descriptor");
+}
+
+/// An ordinary user's helper is not to be looked into.
+fn descriptors(world: &World) {
+    let root = rootfs();
+    let helper = world.zygote.pid().to_string();
+    let children = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let seen = std::thread::scope(|scope| {
+        let step = scope.spawn(|| world.succeed(step(root.path(), &["sleep", "1.5"])));
+        let mut seen = 0;
+        while !step.is_finished() {
+            // What has a program has been set up, and is soon through with its order.
+            let inits = children(&helper);
+            let running: Vec<_> = inits.split_ascii_whitespace().filter(|init| !children(init).is_empty()).collect();
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            for init in running {
+                let Ok(descriptors) = std::fs::read_dir(format!("/proc/{init}/fd")) else { continue };
+                for descriptor in descriptors.flatten() {
+                    let directory = std::fs::metadata(descriptor.path()).is_ok_and(|of| of.is_dir());
+                    let target = std::fs::read_link(descriptor.path()).unwrap_or_default();
+                    assert!(!directory, "{} of {init}", target.display());
+                    seen += 1;
+                }
+            }
+        }
+        step.join().unwrap();
+        seen
+    });
+    assert!(seen > 0 || !world.privileged(), "inits were looked at");
 }

@@ -23,7 +23,7 @@ const PREFIX: &str = "buildscope-";
 const PERIOD: u64 = 100_000;
 
 /// This process's directories in the hierarchies that it can use.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Cgroups {
     v2: Option<Base>,
     memory_v1: Option<Base>,

@@ -2,7 +2,7 @@
 //!
 //! It ends when the program ends; the kernel then kills whatever the program left running.
 
-use super::mounts::{Begun, Template};
+use super::mounts::{Begun, Template, View};
 use super::order::{Ending, Order, Report};
 use super::privileges::Privileges;
 use super::sys::{self, Exec};
@@ -95,7 +95,7 @@ fn start(ready: &Ready, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<
     if let Some(namespace) = order.namespace {
         sys::enter_network(fd(namespace)?).map_err(failed("the step's network"))?;
     }
-    let made = ready.template.enter(begun, order, fds).map_err(view_failed)?;
+    let View { made, workdir } = ready.template.enter(begun, order, fds).map_err(view_failed)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::system::sethostname(&order.hostname.0).map_err(failed("the host name"))?;
     if order.own_network {
@@ -109,12 +109,12 @@ fn start(ready: &Ready, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<
     if !order.insecure {
         ready.privileges.drop().map_err(failed("giving up privileges"))?;
     }
-    let program = spawn(ready, order, [stdin, stdout, stderr])
+    let program = spawn(ready, order, workdir.as_fd(), [stdin, stdout, stderr])
         .map_err(|errno| Report::NotExecuted { errno: errno.raw_os_error() })?;
     Ok((program, made))
 }
 
-fn spawn(ready: &Ready, order: &Order, stdio: [BorrowedFd<'_>; 3]) -> Result<i32, Errno> {
+fn spawn(ready: &Ready, order: &Order, workdir: BorrowedFd<'_>, stdio: [BorrowedFd<'_>; 3]) -> Result<i32, Errno> {
     let strings = |list: &[Bytes]| list.iter().map(|bytes| c_string(&bytes.0)).collect::<Result<Vec<_>, _>>();
     let (args, env) = (strings(&order.args)?, strings(&order.env)?);
     let candidates = candidates(args.first().ok_or(Errno::NOENT)?, &env)?;
@@ -123,7 +123,7 @@ fn spawn(ready: &Ready, order: &Order, stdio: [BorrowedFd<'_>; 3]) -> Result<i32
         candidates: &candidates,
         args: &args,
         env: &env,
-        workdir: &c_string(&order.workdir.0)?,
+        workdir,
         stdio,
         uid: order.uid,
         gid: order.gid,

@@ -82,6 +82,15 @@ impl<T> At<T> for Result<T, Errno> {
     }
 }
 
+/// What a step's process sees.
+pub(super) struct View {
+    /// The mountpoints that had to be made.
+    pub(super) made: Vec<(Bytes, bool)>,
+    /// The working directory as it was found: its path, looked up again, could have become a link to a descriptor of this
+    /// process (`/proc/self/fd`; CVE-2024-21626), put there by another step that has the same cache mount.
+    pub(super) workdir: OwnedFd,
+}
+
 /// What of a step's view is there before its order is.
 pub(super) struct Begun {
     proc: OwnedFd,
@@ -168,8 +177,8 @@ impl Template {
         Ok(Begun { proc: self.proc(insecure)?, dev: self.dev(insecure)? })
     }
 
-    /// Builds a step's view and makes it the root of this process. Gives the mountpoints that had to be made.
-    pub(super) fn enter(&self, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<Vec<(Bytes, bool)>, Failure> {
+    /// Builds a step's view and makes it the root of this process.
+    pub(super) fn enter(&self, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<View, Failure> {
         let fd = |index: u32| {
             fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("a descriptor".to_owned(), Errno::BADF))
         };
@@ -206,10 +215,10 @@ impl Template {
         }
         let workdir = Path::new(OsStr::from_bytes(&order.workdir.0));
         let owner = (Uid::from_raw(order.uid), Gid::from_raw(order.gid));
-        root.directory(workdir, owner).at(format!("the working directory {}", workdir.display()))?;
+        let workdir = root.directory(workdir, owner).at(format!("the working directory {}", workdir.display()))?;
         let made = root.made();
         pivot(Path::new(NEW)).at("pivot_root")?;
-        Ok(made)
+        Ok(View { made, workdir })
     }
 
     fn proc(&self, insecure: bool) -> Result<OwnedFd, Failure> {

@@ -158,6 +158,12 @@ impl Bundle {
         let resolver = fs::read("/etc/resolv.conf").unwrap_or_default();
         inner.push(("/etc/resolv.conf".into(), text("resolv.conf", &resolver, 0o644)?, true));
         inner.push(("/etc/hosts".into(), text("hosts", hosts(&spec.extra_hosts).as_bytes(), 0o644)?, true));
+        // Alone: a recursive bind would give the step what the host mounts below it (tracefs, debugfs, cgroups), writable. A
+        // user namespace must not take it apart (mount_namespaces(7)), but nothing below it is its user's to write.
+        let sys = match mounts::detached(Path::new("/sys")) {
+            Ok(alone) if spec.network == NetworkMode::Host => bundle.attach("sys", Some(alone))?,
+            _ => PathBuf::from("/sys"),
+        };
         let mut entries = Vec::new();
         for (number, mount) in spec.mounts.into_iter().enumerate() {
             let name = format!("mount-{number}");
@@ -210,7 +216,7 @@ impl Bundle {
             },
             "root": {"path": "rootfs", "readonly": false},
             "hostname": spec.hostname,
-            "mounts": standard_mounts(spec.limits.shm_size, spec.network).into_iter().chain(entries).collect::<Vec<_>>(),
+            "mounts": standard_mounts(spec.limits.shm_size, spec.network, &sys).into_iter().chain(entries).collect::<Vec<_>>(),
             "linux": {
                 "namespaces": namespaces,
                 "maskedPaths": mounts::masked_paths(),
@@ -275,12 +281,12 @@ fn file(path: &Path, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Resul
 }
 
 /// The mounts that every step has, as docker's default specification lists them.
-fn standard_mounts(shm_size: Option<u64>, network: NetworkMode) -> Vec<Value> {
+fn standard_mounts(shm_size: Option<u64>, network: NetworkMode, sys: &Path) -> Vec<Value> {
     let mount = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
     let shm = format!("size={}", shm_size.unwrap_or(SHM_SIZE));
     // A user namespace may mount a sysfs only over a network namespace of its own.
     let sys = match network {
-        NetworkMode::Host => json!({"destination": "/sys", "type": "none", "source": "/sys",
+        NetworkMode::Host => json!({"destination": "/sys", "type": "none", "source": sys,
             "options": ["rbind", "ro", "nosuid", "noexec", "nodev"]}),
         _ => mount("/sys", "sysfs", &["ro", "nosuid", "noexec", "nodev"]),
     };

@@ -118,7 +118,8 @@ impl Zygote {
             NetworkMode::Isolated => Some(network::connect().await?),
             NetworkMode::Host | NetworkMode::None => None,
         };
-        let kind = Kind { own_network: spec.network == NetworkMode::None, insecure: spec.insecure };
+        let limited = spec.limits.memory.is_some() || spec.limits.cpus.is_some();
+        let kind = Kind { own_network: spec.network == NetworkMode::None, insecure: spec.insecure, limited };
         let mut step = Step::new(self.helper.take(kind)?, Arc::clone(&self.helper))?;
         step.helper.cgroups.limit(&mut step.cgroup, &spec.limits)?;
 

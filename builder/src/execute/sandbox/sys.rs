@@ -276,7 +276,7 @@ pub(super) struct Exec<'a> {
     pub(super) candidates: &'a [CString],
     pub(super) args: &'a [CString],
     pub(super) env: &'a [CString],
-    pub(super) workdir: &'a CStr,
+    pub(super) workdir: BorrowedFd<'a>,
     pub(super) stdio: [BorrowedFd<'a>; 3],
     pub(super) uid: u32,
     pub(super) gid: u32,
@@ -346,7 +346,7 @@ fn become_program(exec: &Exec<'_>, argv: &[*const c_char], envp: &[*const c_char
         rustix::thread::set_thread_res_uid(uid, uid, uid)?;
         default_signals();
         unblock_signals();
-        rustix::process::chdir(exec.workdir)
+        rustix::process::fchdir(exec.workdir)
     };
     if let Err(errno) = prepare() {
         return errno;

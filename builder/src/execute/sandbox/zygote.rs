@@ -50,8 +50,10 @@ pub(super) struct Begun {
 pub(super) struct Kind {
     /// A network namespace of its own.
     pub(super) own_network: bool,
-    /// Without limits.
+    /// Without what keeps other steps in their box.
     pub(super) insecure: bool,
+    /// Only in its cgroup: that has limits.
+    pub(super) limited: bool,
 }
 
 impl Zygote {
@@ -66,11 +68,11 @@ impl Zygote {
             return Err(SandboxError::Start { what: "the process has other threads already", errno: Errno::BUSY });
         }
         let (ours, theirs) = channel::pair().map_err(start("a socket pair"))?;
-        let cgroups = Cgroups::detect();
+        let mut cgroups = Cgroups::detect();
         match sys::fork().map_err(start("fork"))? {
             Forked::Child => {
                 drop(ours);
-                serve(&theirs);
+                serve(&theirs, &mut cgroups);
                 // Also when the builder was killed: nothing of it stays.
                 cgroups.end();
                 sys::exit(0)
@@ -114,7 +116,7 @@ impl Helper {
         let (ours, theirs) = channel::pair().map_err(SandboxError::errno("a socket pair"))?;
         let cgroup = self.cgroups.step();
         let fds: Vec<_> = [&theirs].into_iter().chain(cgroup.clone_into()).map(AsFd::as_fd).collect();
-        let kind = [u8::from(kind.own_network), u8::from(kind.insecure)];
+        let kind = [kind.own_network, kind.insecure, kind.limited].map(u8::from);
         channel::send(&self.socket, &kind, &fds).map_err(|_| SandboxError::Gone)?;
         Ok(Begun { channel: ours, cgroup })
     }
@@ -140,7 +142,7 @@ fn threads() -> usize {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The helper's life.
-fn serve(socket: &OwnedFd) {
+fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
     // Ctrl-C reaches the whole foreground process group; ending the steps is the builder's decision.
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
         sys::signal(signal, true);
@@ -155,50 +157,77 @@ fn serve(socket: &OwnedFd) {
     sys::erase_environment();
     let ready = prepare();
     let (mut bytes, mut fds) = (Vec::new(), Vec::new());
+    let mut inits = Vec::new();
     // A broken socket ends the helper like a closed one.
     while let Ok(true) = channel::receive(socket, channel::SMALL, &mut bytes, &mut fds) {
         let mut given = fds.drain(..);
         if let Some(channel) = given.next() {
-            let kind = Kind { own_network: bytes.first() == Some(&1), insecure: bytes.get(1) == Some(&1) };
-            fork_step(ready.as_ref(), &channel, given.next(), kind);
+            let said = |index| bytes.get(index) == Some(&1);
+            let kind = Kind { own_network: said(0), insecure: said(1), limited: said(2) };
+            inits.extend(fork_step(ready.as_ref(), cgroups, &channel, given.next(), kind));
         }
         drop(given);
         bytes.clear();
-        while let Waited::Ended { .. } = sys::wait_any(false) {}
+        while let Waited::Ended { pid, .. } = sys::wait_any(false) {
+            inits.retain(|&init| init != pid);
+        }
     }
-    // A builder that lives has ended its steps or killed them; that they are gone takes a moment. Those of one that was
-    // killed die with this process (PR_SET_PDEATHSIG), their processes with the inits.
+    // A builder that lives has ended its steps or killed them; that they are gone takes a moment. If they stay for longer
+    // they die with this process (PR_SET_PDEATHSIG), their processes with the inits.
     let last = Instant::now() + PATIENCE;
     while builder == rustix::process::getppid() && Instant::now() < last {
         match sys::wait_any(false) {
-            Waited::Ended { .. } => {}
+            Waited::Ended { pid, .. } => inits.retain(|&init| init != pid),
             Waited::Running => std::thread::sleep(Duration::from_millis(1)),
-            Waited::NoChild => break,
+            Waited::NoChild => return,
         }
+    }
+    // Those of one that was killed must not outlive this process: to them `/proc/self/exe` is the builder's program as
+    // long as they have not executed another, and only as long as somebody outside runs it is it not to be written to
+    // (ETXTBSY of open(2); CVE-2019-5736).
+    if builder != rustix::process::getppid() {
+        for init in inits.into_iter().filter_map(rustix::process::Pid::from_raw) {
+            // It has not been waited for, so the number is its own.
+            let _ = rustix::process::kill_process(init, rustix::process::Signal::KILL);
+        }
+        while let Waited::Ended { .. } = sys::wait_any(true) {}
     }
 }
 
-fn fork_step(ready: Result<&Ready, &(&'static str, Errno)>, channel: &OwnedFd, cgroup: Option<OwnedFd>, kind: Kind) {
+/// Forks an init; gives its pid.
+fn fork_step(
+    ready: Result<&Ready, &(&'static str, Errno)>,
+    cgroups: &mut Cgroups,
+    channel: &OwnedFd,
+    cgroup: Option<OwnedFd>,
+    kind: Kind,
+) -> Option<i32> {
     let network = if kind.own_network { libc::CLONE_NEWNET } else { 0 };
     let forked = match ready {
         // A cgroup that may be made may still not be moved into (cgroups(7), "Delegation containment"): then the
-        // step does without.
+        // step does without, unless that would free it of its limits.
         Ok(_) => sys::clone3(NAMESPACES | network, cgroup.as_ref().map(AsFd::as_fd))
-            .or_else(|_| sys::clone3(NAMESPACES | network, None))
+            .or_else(|errno| if kind.limited { Err(errno) } else { sys::clone3(NAMESPACES | network, None) })
             .map_err(|errno| ("new namespaces", errno)),
         Err(&(what, errno)) => Err((what, errno)),
     };
     match (forked, ready) {
-        (Ok(Forked::Parent { pidfd, .. }), _) => {
+        (Ok(Forked::Parent { pid, pidfd }), _) => {
             // If the builder has given up on this step, the init finds its channel closed.
             let _ = channel::send(channel, b"pidfd", &[pidfd.as_fd()]);
+            Some(pid)
         }
         (Ok(Forked::Child), Ok(ready)) => {
+            // Directories of the host's: whoever got hold of one in the box would be out of it.
+            drop((cgroup, std::mem::take(cgroups)));
             init::run(ready, channel, kind.insecure);
             sys::exit(0)
         }
         (Ok(Forked::Child), Err(_)) => sys::exit(1),
-        (Err((what, errno)), _) => init::refuse(channel, what, errno),
+        (Err((what, errno)), _) => {
+            init::refuse(channel, what, errno);
+            None
+        }
     }
 }
 

@@ -1,0 +1,68 @@
+//! What of the host a step can reach, and what an ordinary user without a range of ids can build.
+
+use crate::world::World;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+
+/// Whether this is root.
+fn root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// A tracefs that root in the box could write to would trace the host.
+#[test]
+fn a_stock_runtime_shows_nothing_that_the_host_mounts_in_sysfs() {
+    if !root() {
+        return eprintln!("skipped: an ordinary user's box has the host's whole sysfs, in which nothing is the user's");
+    }
+    let kinds = "cgroup|cgroup2|tracefs|debugfs|securityfs|bpf|pstore|configfs|fusectl";
+    let world = World::new(&format!(
+        "FROM busybox\nRUN test -d /sys/class && grep -q ' /sys sysfs ro,' /proc/mounts\n\
+         RUN ! grep -E ' /sys/[^ ]* ({kinds}) ' /proc/mounts && test -z \"$(ls /sys/fs/cgroup)\"\n"
+    ));
+    for runtime in ["crun", "runc"] {
+        if ["/usr/bin", "/usr/sbin"].iter().any(|directory| Path::new(directory).join(runtime).exists()) {
+            world.forget();
+            world.build(&["--executor", runtime]).record();
+        }
+    }
+}
+
+/// An id for which no machine has a line in `/etc/subuid`.
+const NOBODYS: &str = "54321";
+
+#[test]
+fn a_user_without_a_range_of_ids_is_warned_and_builds_what_root_builds() {
+    if !root() {
+        return eprintln!("skipped: only root can be somebody else");
+    }
+    let script = "RUN echo x > /x && id -u | grep -qx 0 && mkdir /d && ln /x /d/y && chmod 4751 /x\nRUN rm /d/y\n";
+    let world = World::new(&format!("FROM busybox\n{script}"));
+    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    open(&world.path(""), 0o1777);
+    let program = world.path("buildscope");
+    fs::copy(env!("CARGO_BIN_EXE_buildscope"), &program).unwrap();
+    open(&program, 0o755);
+    let as_nobody = |args: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", NOBODYS, "--regid", NOBODYS, "--clear-groups", "--inh-caps=-all", "--"]);
+        command.arg(&program).args(["build", "--root"]).arg(world.path("theirs")).args(args).arg(world.context());
+        command.env("HOME", "/nonexistent").env_remove("SOURCE_DATE_EPOCH").env_remove("BUILDSCOPE_ROOT");
+        let run = command.output().unwrap();
+        (run.status.success(), String::from_utf8_lossy(&run.stderr).into_owned())
+    };
+    let metadata = world.path("theirs.json");
+    let output = ["--output", "type=oci,dest=/dev/null,rewrite-timestamp=true"];
+    let held = ["--build-arg", "SOURCE_DATE_EPOCH=1500000000", "--metadata-file", metadata.to_str().unwrap()];
+    let (succeeded, said) = as_nobody(&[output, [held[0], held[1]], [held[2], held[3]]].concat());
+    assert!(succeeded, "{said}");
+    assert!(said.contains("warning: /etc/subuid has no line for 54321") && said.contains("--add-subuids"), "{said}");
+    let described: serde_json::Value = serde_json::from_slice(&fs::read(metadata).unwrap()).unwrap();
+    assert_eq!(described["containerimage.digest"].as_str().unwrap(), world.digest(&[]));
+    // Other owners are impossible, and the step says so.
+    world.write("Dockerfile", "FROM busybox\nRUN touch /x && chown 5 /x\n");
+    let (succeeded, said) = as_nobody(&[]);
+    assert!(!succeeded && said.contains("chown: /x: Invalid argument"), "{said}");
+}
