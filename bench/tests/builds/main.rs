@@ -5,6 +5,7 @@ mod cache;
 mod digests;
 mod failures;
 mod images;
+mod joined;
 mod reach;
 mod records;
 mod registry;

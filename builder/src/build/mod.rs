@@ -6,6 +6,7 @@
 mod deliver;
 mod effects;
 mod error;
+mod flights;
 mod host;
 mod lookup;
 mod outcome;

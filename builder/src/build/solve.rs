@@ -1,5 +1,6 @@
 //! Running the plan: for each step its key, a look into the cache, else its effect.
 
+use super::flights::{Claimed, Flights};
 use super::outcome::{Done, Made, StepReport};
 use super::prepare::Prepared;
 use super::waits::Waits;
@@ -33,6 +34,7 @@ pub(super) struct Solver {
     pub(super) run_options: RunOptions,
     pub(super) probe: Probe,
     pub(super) cancel: CancellationToken,
+    pub(super) flights: Flights,
     done: Vec<OnceLock<Done>>,
     reports: Mutex<Vec<StepReport>>,
 }
@@ -92,6 +94,7 @@ impl Solver {
             run_options: request.run.clone(),
             probe: probe.clone(),
             cancel,
+            flights: Flights::default(),
             done: plan.steps().map(|_| OnceLock::new()).collect(),
             reports: Mutex::new(plan.steps().map(begin).collect()),
             plan,
@@ -133,23 +136,26 @@ impl Solver {
             false => self.perform(step, &turn, probe).await,
         };
         let (outcome, error) = match &result {
-            Ok(done) if done.cached => (Outcome::Cached, None),
-            Ok(_) => (Outcome::Executed, None),
+            Ok((_, outcome)) => (*outcome, None),
             Err(BuildError::Cancelled) => (Outcome::Cancelled, None),
             Err(error) => (Outcome::Failed, Some(error.to_string())),
         };
         {
             let report = &mut self.reports()[id.index()];
             (report.outcome, report.error) = (outcome, error.clone());
-            report.layer = result.as_ref().ok().and_then(|done| Some(done.made?.layer()));
+            report.layer = result.as_ref().ok().and_then(|(done, _)| Some(done.made?.layer()));
         }
         self.progress.event(Event::Finished { step: id, outcome, error });
-        self.done[id.index()].set(result?).expect("a step has one turn");
+        self.done[id.index()].set(result?.0).expect("a step has one turn");
         Ok(())
     }
 
-    /// The step's result: from the cache, or made.
-    async fn perform(&self, step: &Step, turn: &Turn, probe: &Probe) -> Result<Done, BuildError> {
+    /// The step's result: from the cache, from whoever else makes it now, or made.
+    async fn perform(&self, step: &Step, turn: &Turn, probe: &Probe) -> Result<(Done, Outcome), BuildError> {
+        let found = |done: Done| {
+            let outcome = if done.cached { Outcome::Cached } else { Outcome::Executed };
+            Ok((done, outcome))
+        };
         let below = match &step.op {
             Op::From(Base::Stage(from)) => self.done(*from).clone(),
             Op::From(_) => Done::nothing(),
@@ -160,37 +166,52 @@ impl Solver {
         match &step.op {
             Op::Config | Op::From(Base::Stage(_)) => {
                 let cached = below.cached;
-                return Ok(below.with(key, None, cached));
+                return found(below.with(key, None, cached));
             }
-            Op::From(Base::Scratch) => return Ok(below.with(key, None, !self.no_cache)),
-            Op::From(Base::Image(image)) => return self.begin(step, image, key),
+            Op::From(Base::Scratch) => return found(below.with(key, None, !self.no_cache)),
+            Op::From(Base::Image(image)) => return found(self.begin(step, image, key)),
             Op::Pruned => unreachable!("pruned steps are not scheduled"),
             Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {}
         }
         let place = self.place(step, key, &files);
         if let Some(made) = self.look_up(place, key, probe)? {
-            return Ok(below.with(made.key, Some(made), true));
+            return found(below.with(made.key, Some(made), true));
         }
+        let cancelled = async {
+            tokio::select! {
+                () = turn.cancel.cancelled() => {}
+                () = self.cancel.cancelled() => {}
+            }
+        };
+        let claimed = tokio::select! {
+            claimed = self.claim(step.id, place, key, probe) => claimed?,
+            () = cancelled => return Err(BuildError::Cancelled),
+        };
+        let mut flight = match claimed {
+            Claimed::Made(made) => return Ok((below.with(made.key, Some(made), true), Outcome::Joined)),
+            Claimed::Ours(flight) => flight,
+        };
         let (files, known_as) = blocking(|| self.inside(step, &below, files, key, probe))?;
         let content_place = self.place(step, known_as, &files);
-        let found = if content_place == place { None } else { self.look_up(content_place, known_as, probe)? };
-        let cached = found.is_some();
-        let made = match found {
+        let known = if content_place == place { None } else { self.look_up(content_place, known_as, probe)? };
+        let cached = known.is_some();
+        let made = match known {
             Some(made) => made,
             None => Made::new(known_as, self.make(step, &below, files, turn, probe).await?, image::now()),
         };
         let span = probe.phase(Phase::Commit);
         self.remember(&[place, content_place], made)?;
+        flight.landed(made);
         span.end();
-        Ok(below.with(known_as, Some(made), cached))
+        found(below.with(known_as, Some(made), cached))
     }
 
     /// Begins a stage from an image: only its configuration is needed yet.
-    fn begin(&self, step: &Step, image: &plan::ImageSource, key: Digest) -> Result<Done, BuildError> {
+    fn begin(&self, step: &Step, image: &plan::ImageSource, key: Digest) -> Done {
         let resolved = self.images.resolved(&image.manifest).expect("lowering has resolved it");
         let layers: Arc<[Digest]> = resolved.layers.iter().map(|layer| layer.diff_id).collect();
         let stored = layers.iter().all(|layer| self.engine.store.blobs().contains(layer));
-        Ok(Done { key, layers, base: Some((step.id, image.manifest)), made: None, cached: stored && !self.no_cache })
+        Done { key, layers, base: Some((step.id, image.manifest)), made: None, cached: stored && !self.no_cache }
     }
 
     fn below(&self, step: &Step) -> &Done {

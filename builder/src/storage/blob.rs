@@ -30,6 +30,7 @@ impl BlobStore {
         if !self.contains(&digest) {
             let mut writer = self.writer()?;
             writer.file.write_all(bytes).context("write", &writer.path)?;
+            writer.size = bytes.len() as u64;
             writer.publish(&digest)?;
         }
         Ok(digest)
@@ -126,6 +127,7 @@ impl BlobWriter {
         // Two processes may do this at once: the contents are equal, either may win.
         fs::rename(&self.path, &to).context("rename to", to)?;
         self.published = true;
+        self.store.cache.wrote(self.size);
         self.store.cache.made(format!("blobs/sha256/{}", digest.hex()));
         Ok(())
     }

@@ -6,7 +6,7 @@
 
 use super::error::Context;
 use super::{StorageError, Store, SyncPolicy};
-use buildscope_record::{Digest, Phase, Probe};
+use buildscope_record::{Digest, Phase, Probe, Quantity};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -66,6 +66,8 @@ struct State {
     keys: Vec<Digest>,
     /// Files that this process made or met, and that the disk may not have: paths in the store.
     files: BTreeSet<String>,
+    /// Bytes that layers and other blobs of this process have in them since the last sync.
+    bytes: u64,
 }
 
 impl CacheIndex {
@@ -109,6 +111,11 @@ impl CacheIndex {
     /// Notes a file of the store that the disk does not have for certain.
     pub(crate) fn made(&self, path: String) {
         self.state().files.insert(path);
+    }
+
+    /// Notes so many bytes that were written to the store, and that the disk may not have.
+    pub(crate) fn wrote(&self, bytes: u64) {
+        self.state().bytes += bytes;
     }
 
     /// Files that the disk has for certain.
@@ -156,6 +163,10 @@ impl CacheIndex {
         Ok(transaction.commit()?)
     }
 
+    pub(crate) fn policy(&self) -> SyncPolicy {
+        self.shared.policy
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,14 +190,15 @@ impl Store {
         if cache.shared.policy == SyncPolicy::Never {
             return Ok(());
         }
-        let (keys, files) = {
+        let (keys, files, bytes) = {
             let mut state = cache.state();
-            (std::mem::take(&mut state.keys), std::mem::take(&mut state.files))
+            (std::mem::take(&mut state.keys), std::mem::take(&mut state.files), std::mem::take(&mut state.bytes))
         };
         if keys.is_empty() && files.is_empty() {
             return Ok(());
         }
-        let _span = probe.phase(Phase::Sync);
+        let span = probe.phase(Phase::Sync);
+        span.quantity(Quantity::BytesWritten, bytes).quantity(Quantity::FilesChanged, files.len() as u64);
         let write = || {
             let root = File::open(self.root()).context("open", self.root())?;
             rustix::fs::syncfs(&root).context("sync", self.root())?;
@@ -212,6 +224,7 @@ impl Store {
             let mut state = cache.state();
             state.keys.extend(keys);
             state.files.extend(files);
+            state.bytes += bytes;
         }
         written
     }

@@ -1,4 +1,7 @@
 //! Claims: of several builds that want the same step, one makes it and the others join.
+//!
+//! A claim is a lock of the kernel's: it is gone when its process is, however that ended. Whoever holds one waits for no
+//! other, so there is no circle of builds that wait for each other.
 
 use super::error::Context;
 use super::scratch::same_file;
@@ -6,7 +9,7 @@ use super::{StorageError, Store};
 use buildscope_record::{Digest, Probe};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The right to make what a key stands for; others wait until it is dropped, or its process is dead.
 #[derive(Debug)]
@@ -18,12 +21,27 @@ pub struct Claim {
 }
 
 impl Store {
+    /// Claims a key if no other build, of this process or another, has it claimed.
+    pub fn try_claim(&self, key: &Digest) -> Result<Option<Claim>, StorageError> {
+        let path = self.root().join("claims").join(key.hex());
+        loop {
+            let lock = open(&path)?;
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+                locked => locked.context("lock", &path)?,
+            }
+            if same_file(&lock, &path) {
+                return Ok(Some(Claim { path, _lock: lock, joined: false }));
+            }
+        }
+    }
+
     /// Claims a key. Blocks while another build, of this process or another, has it claimed; the probe records for how long.
     pub fn claim(&self, key: &Digest, probe: &Probe) -> Result<Claim, StorageError> {
         let path = self.root().join("claims").join(key.hex());
         let mut joined = false;
         loop {
-            let lock = File::options().create(true).truncate(false).write(true).open(&path).context("open", &path)?;
+            let lock = open(&path)?;
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     joined = true;
@@ -38,6 +56,10 @@ impl Store {
             }
         }
     }
+}
+
+fn open(path: &Path) -> Result<File, StorageError> {
+    File::options().create(true).truncate(false).write(true).open(path).context("open", path)
 }
 
 impl Claim {

@@ -116,8 +116,14 @@ impl LayerBuilder {
         span.quantity(Quantity::FilesChanged, files).quantity(Quantity::BytesWritten, at);
         span.quantity(Quantity::BytesHashed, at);
         span.end();
-        let _commit = probe.phase(Phase::Commit);
-        self.store.publish_index(index.finish(diff_id, at)?)
+        let span = probe.phase(Phase::Commit);
+        let index = index.finish(diff_id, at)?;
+        span.quantity(Quantity::FilesChanged, files);
+        span.quantity(Quantity::BytesWritten, index.as_bytes().len() as u64);
+        let layer = self.store.publish_index(index)?;
+        span.end();
+        self.store.sync_layer(probe)?;
+        Ok(layer)
     }
 
     /// Sorts by name, bytewise, and keeps the last of equal names.

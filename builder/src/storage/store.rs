@@ -49,6 +49,8 @@ pub enum SyncPolicy {
     /// Once, at its end.
     #[default]
     Build,
+    /// After every layer, too: what most engines did with a sync of every file. For measuring what that costs.
+    Layer,
     /// Never: a power cut may lose what was built (and the next start then forgets it). For measuring what syncing costs.
     Never,
 }
@@ -142,7 +144,10 @@ impl Store {
         }
         let index = index.finish(diff_id, size)?;
         span.quantity(Quantity::FilesWalked, index.layer().files);
-        self.publish_index(index)
+        let layer = self.publish_index(index)?;
+        span.end();
+        self.sync_layer(probe)?;
+        Ok(layer)
     }
 
     /// The layer of that diff id, if the store has it.
@@ -206,6 +211,11 @@ impl Store {
         }
         self.note(&layer.diff_id);
         Ok(layer)
+    }
+
+    /// Waits for the disk if it must have every layer at once.
+    pub(crate) fn sync_layer(&self, probe: &Probe) -> Result<(), StorageError> {
+        if self.cache().policy() == SyncPolicy::Layer { self.sync(probe) } else { Ok(()) }
     }
 
     /// Notes that this process relies on a layer: it is synced with what it makes.

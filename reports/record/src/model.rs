@@ -260,7 +260,7 @@ pub enum Outcome {
     Executed,
     /// Its result was in the cache.
     Cached,
-    /// Another running build made the same result, which was waited for.
+    /// Another running build, or another step of this one, made the same result, which was waited for.
     Joined,
     /// Nothing needed it.
     Pruned,

@@ -1,0 +1,105 @@
+//! Of those that want the same step at the same time, one makes it.
+
+use crate::world::{World, steps};
+use buildscope_record::Outcome::{Cached, Executed, Joined};
+use buildscope_record::{Record, WaitKind};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+/// A step that ends when there is a file in its cache directory.
+const GATE: &str = "FROM busybox\n\
+    RUN --mount=type=cache,id=gate,target=/gate until [ -e /gate/go ]; do sleep 0.02; done; echo made > /made\n";
+const STEP: &str =
+    "RUN --mount=type=cache,id=gate,target=/gate until [ -e /gate/go ]; do sleep 0.02; done; echo made > /made";
+
+/// Waits for what must come; the machine may be as slow as it likes, within reason.
+fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..6000 {
+        if let Some(found) = found() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{what} never came");
+}
+
+fn start(world: &World, record: &str) -> (Child, PathBuf) {
+    let record = world.path(record);
+    let mut command = world.command(&["--record", record.to_str().unwrap()]);
+    (command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(), record)
+}
+
+/// Starts a build, and a second one when the first is in its step; gives them when the second waits.
+fn two_builds(world: &World) -> [(Child, PathBuf); 2] {
+    let first = start(world, "first.json");
+    let listed = |dir: &str| fs::read_dir(world.path("store").join(dir)).ok()?.next()?.ok();
+    let claim = until("a claim", || listed("claims"));
+    until("the step's cache directory", || listed("mounts"));
+    let second = start(world, "second.json");
+    // proc_locks(5): a blocked lock is listed with an arrow, and the inode at the end of `device:inode`.
+    let inode = format!(":{} ", claim.metadata().unwrap().ino());
+    until("the second build", || {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().any(|line| line.contains("->") && line.contains(&inode)).then_some(())
+    });
+    [first, second]
+}
+
+fn open_the_gate(world: &World) {
+    let mounts = fs::read_dir(world.path("store/mounts")).unwrap().map(|entry| entry.unwrap().path());
+    for mount in mounts.filter(|path| path.is_dir()) {
+        fs::write(mount.join("go"), "").unwrap();
+    }
+}
+
+fn read(record: &PathBuf) -> Record {
+    Record::read(fs::File::open(record).unwrap()).unwrap()
+}
+
+#[test]
+fn of_two_builds_one_makes_the_step_and_the_other_waits_for_it() {
+    let world = World::new(GATE);
+    let [(mut first, one), (mut second, other)] = two_builds(&world);
+    open_the_gate(&world);
+    assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
+    assert!(steps(&read(&one), Executed).contains(&STEP));
+    let other = read(&other);
+    assert_eq!(steps(&other, Joined), [STEP]);
+    let step = other.steps.iter().find(|step| step.text == STEP).unwrap();
+    let waits: Vec<_> = other.waits.iter().filter(|wait| wait.step == step.id && wait.kind == WaitKind::Lock).collect();
+    assert!(matches!(&waits[..], [wait] if wait.end > wait.start), "{waits:?}");
+    assert_eq!(fs::read_dir(world.path("store/claims")).unwrap().count(), 0, "claims leave nothing");
+}
+
+#[test]
+fn whoever_waits_for_a_build_that_is_killed_makes_the_step() {
+    let world = World::new(GATE);
+    let [(mut first, _), (mut second, other)] = two_builds(&world);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    open_the_gate(&world);
+    assert!(second.wait().unwrap().success());
+    assert!(steps(&read(&other), Executed).contains(&STEP));
+}
+
+#[test]
+fn equal_steps_of_one_build_are_made_once() {
+    let stage = |name: &str| format!("FROM busybox AS {name}\nRUN sleep 0.2; echo same > /same\n");
+    let world = World::new(&format!(
+        "{}{}FROM scratch\nCOPY --from=a /same /a\nCOPY --from=b /same /b\n",
+        stage("a"),
+        stage("b")
+    ));
+    for (args, others) in
+        [(&[][..], &[Joined, Cached][..]), (&["--no-cache"], &[Joined]), (&["--no-cache", "--jobs", "1"], &[Joined])]
+    {
+        world.forget();
+        let record = world.build(args).record();
+        let of = |outcome| steps(&record, outcome).iter().filter(|text| text.starts_with("RUN")).count();
+        assert_eq!(of(Executed), 1, "{args:?}");
+        assert_eq!(others.iter().map(|&outcome| of(outcome)).sum::<usize>(), 1, "{args:?}");
+    }
+}
