@@ -36,9 +36,78 @@ fn one_digest_for_the_whole_corpus() {
                 &["--policy", "stages", "--jobs", "3"],
                 &["--policy", "instructions", "--driver", "overlay"],
                 &["--policy", "instructions", "--driver", "copy", "--jobs", "2"],
+                &["--driver", "erofs", "--tmpfs-upper", "256m", "--sync", "layer"],
                 &["--policy", "instructions", "--trace", trace.to_str().unwrap()],
             ],
         );
+    }
+}
+
+/// Those of the corpus that are about what a layer holds.
+const FILES: [&str; 6] = ["delete-heavy", "deep-tree", "hard-links", "metadata", "rename-heavy", "sparse"];
+
+#[test]
+fn one_digest_for_all_drivers() {
+    let corpus = Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../workloads/corpus")).unwrap();
+    let mut drivers = vec!["erofs", "overlay", "copy"];
+    match std::process::Command::new("fuse-overlayfs").arg("--version").output() {
+        Ok(_) => drivers.push("fuse-overlayfs"),
+        Err(_) => eprintln!("skipped for fuse-overlayfs: it is not installed"),
+    }
+    let btrfs = Btrfs::mounted();
+    if btrfs.is_none() {
+        eprintln!("skipped for btrfs: there is no mkfs.btrfs or btrfs");
+    }
+    for workload in corpus.all().unwrap() {
+        // `stages-1000` and `files` are the same under every driver, and slow in copies.
+        let storage = FILES.contains(&workload.name.as_str());
+        if !storage && !(workload.manifest.quick && !["files", "stages-1000"].contains(&workload.name.as_str())) {
+            continue;
+        }
+        let mut world = World::empty();
+        workload.materialise(&world.context()).unwrap();
+        let mut digests: Vec<_> = drivers
+            .iter()
+            .map(|driver| {
+                world.forget();
+                (*driver, world.digest(&["--driver", driver]))
+            })
+            .collect();
+        if let Some(btrfs) = &btrfs {
+            world.store = btrfs.at.join(&workload.name);
+            digests.push(("btrfs", world.digest(&["--driver", "btrfs"])));
+        }
+        for (driver, digest) in &digests {
+            assert_eq!(digest, &digests[0].1, "{}: {driver} against {}", workload.name, digests[0].0);
+        }
+    }
+}
+
+/// A btrfs file system in a file, for as long as this lives.
+struct Btrfs {
+    at: std::path::PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl Btrfs {
+    fn mounted() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let (image, at) = (dir.path().join("image"), dir.path().join("at"));
+        std::fs::create_dir(&at).unwrap();
+        std::fs::File::create(&image).unwrap().set_len(4 << 30).unwrap();
+        let run = |program: &str, args: &[&std::ffi::OsStr]| {
+            std::process::Command::new(program).args(args).output().is_ok_and(|run| run.status.success())
+        };
+        let made = run("btrfs", &["--version".as_ref()])
+            && run("mkfs.btrfs", &["-q".as_ref(), image.as_ref()])
+            && run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), at.as_ref()]);
+        made.then_some(Self { at, _dir: dir })
+    }
+}
+
+impl Drop for Btrfs {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.at).status();
     }
 }
 

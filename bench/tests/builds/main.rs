@@ -10,4 +10,5 @@ mod reach;
 mod records;
 mod registry;
 mod run;
+mod storage;
 mod world;

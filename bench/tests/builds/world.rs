@@ -9,6 +9,7 @@ use tempfile::TempDir;
 /// A store and a context of their own, removed at the end.
 pub(crate) struct World {
     dir: TempDir,
+    pub(crate) store: PathBuf,
 }
 
 /// A finished `buildscope build`.
@@ -27,16 +28,17 @@ impl World {
 
     /// An empty context.
     pub(crate) fn empty() -> Self {
-        let world = Self { dir: tempfile::tempdir().unwrap() };
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("store");
+        let world = Self { dir, store };
         fs::create_dir(world.context()).unwrap();
         world
     }
 
     /// Removes the store: the next build begins anew.
     pub(crate) fn forget(&self) {
-        let store = self.path("store");
-        if store.exists() {
-            fs::remove_dir_all(store).unwrap();
+        if self.store.exists() {
+            fs::remove_dir_all(&self.store).unwrap();
         }
     }
 
@@ -58,7 +60,7 @@ impl World {
     /// `buildscope build` of the context on this world's store.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
-        command.arg("build").arg("--root").arg(self.path("store")).args(args).arg(self.context());
+        command.arg("build").arg("--root").arg(&self.store).args(args).arg(self.context());
         command.env_remove("SOURCE_DATE_EPOCH").env_remove("BUILDSCOPE_ROOT");
         command
     }

@@ -2,8 +2,8 @@
 
 use super::outcome::Done;
 use super::solve::{Solver, blocking};
-use super::step_log::StepLog;
-use super::{BuildError, StepError};
+use super::step_log::{StepLog, Tail};
+use super::{BuildError, Engine, StepError};
 use crate::execute::copy::{self, CopyError, Origin, Selection};
 use crate::execute::run::{MountOrigin, Ran, RunError, Runner, bind_as_copy};
 use crate::execute::sandbox::SandboxError;
@@ -116,12 +116,23 @@ impl Solver {
         probe: &Probe,
     ) -> Result<Layer, BuildError> {
         let cancel = self.cancel.child_token();
-        let log = StepLog::new(step.id, Arc::clone(&self.progress));
-        let tail = log.tail();
         let mounted = blocking(|| self.mounted(op, probe))?;
         let origin = |from: &CopyFrom| mounted.iter().find(|(of, _)| of == from).map(|(_, origin)| origin.clone());
-        let runner = Runner { store: &self.engine.store, zygote: &self.engine.zygote, options: &self.run_options };
-        let ran = runner.run(op, &below.layers, &origin, log, cancel.clone(), probe);
+        let mut tail = Tail::default();
+        let ran = async {
+            let mut on_disk = false;
+            loop {
+                let log = StepLog::new(step.id, Arc::clone(&self.progress));
+                tail = log.tail();
+                let Engine { store, zygote } = &self.engine;
+                let runner = Runner { store, zygote, options: &self.run_options, on_disk };
+                match runner.run(op, &below.layers, &origin, log, cancel.clone(), probe).await {
+                    // Nothing of it is left: it is begun again, where there is room.
+                    Err(RunError::OutOfMemory) if !on_disk => on_disk = true,
+                    ran => return ran,
+                }
+            }
+        };
         let others_fail = async {
             turn.cancel.cancelled().await;
             cancel.cancel();

@@ -33,6 +33,8 @@ pub struct Runner<'a> {
     pub zygote: &'a Zygote,
     /// What the command line says.
     pub options: &'a RunOptions,
+    /// Whether its changes are to be on the disk, whatever memory the store has for them.
+    pub on_disk: bool,
 }
 
 /// A RUN step that succeeded.
@@ -64,7 +66,10 @@ impl Runner<'_> {
     ) -> Result<Ran, RunError> {
         let prepare = || {
             self.options.check(op)?;
-            let snapshot = self.store.snapshot(parent, probe)?;
+            let snapshot = match self.on_disk {
+                true => self.store.snapshot_on_disk(parent, probe)?,
+                false => self.store.snapshot(parent, probe)?,
+            };
             let mounts = mounts::Mounts::prepare(self, op, origin, probe)?;
             let spec = self.spec(op, &snapshot, &mounts, probe)?;
             Ok::<_, RunError>((snapshot, mounts, spec))
@@ -76,6 +81,9 @@ impl Runner<'_> {
         };
         // Lets go of cache directories and agents before the layer is made: other steps may be waiting.
         drop(mounts);
+        if !exit.status.success() && snapshot.ran_out() {
+            return Err(RunError::OutOfMemory);
+        }
         if !exit.status.success() {
             return Err(RunError::Failed { command: op.args.join(" "), exit: Box::new(exit) });
         }

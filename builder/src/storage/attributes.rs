@@ -16,29 +16,54 @@ pub(crate) fn belongs(name: &[u8]) -> bool {
     user || known.contains(&name)
 }
 
-/// All attributes of the file itself, not of what it may link to.
-pub(crate) fn read(path: &Path) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StorageError> {
-    let mut names = [0; 4096];
-    let long;
-    let list: &[u8] = match rustix::fs::llistxattr(path, &mut names[..]) {
-        Ok(0) | Err(rustix::io::Errno::NOTSUP) => return Ok(BTreeMap::new()),
-        Ok(length) => &names[..length],
-        Err(rustix::io::Errno::RANGE) => {
-            let mut all = vec![0; 64 << 10]; // XATTR_LIST_MAX
-            let length = rustix::fs::llistxattr(path, &mut all[..]).context("list the attributes of", path)?;
-            all.truncate(length);
-            long = all;
-            &long
-        }
-        Err(error) => return Err(error).context("list the attributes of", path),
-    };
-    let mut attributes = BTreeMap::new();
-    for name in list.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
-        if let Some(value) = get(path, name)? {
-            attributes.insert(name.to_vec(), value);
+/// The names of a file's attributes: one system call, where asking for each that may be there would take many.
+pub(crate) struct Names(Vec<u8>);
+
+impl Names {
+    /// Those of the file itself, not of what it may link to.
+    pub(crate) fn of(path: &Path) -> Result<Self, StorageError> {
+        let mut names = [0; 4096];
+        match rustix::fs::llistxattr(path, &mut names[..]) {
+            Err(rustix::io::Errno::NOTSUP) => Ok(Self(Vec::new())),
+            Ok(length) => Ok(Self(names[..length].to_vec())),
+            Err(rustix::io::Errno::RANGE) => {
+                let mut all = vec![0; 64 << 10]; // XATTR_LIST_MAX
+                let length = rustix::fs::llistxattr(path, &mut all[..]).context("list the attributes of", path)?;
+                all.truncate(length);
+                Ok(Self(all))
+            }
+            Err(error) => Err(error).context("list the attributes of", path),
         }
     }
-    Ok(attributes)
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|&byte| byte == 0).filter(|name| !name.is_empty())
+    }
+
+    /// Whether there is one of that name.
+    pub(crate) fn has(&self, name: &[u8]) -> bool {
+        self.iter().any(|have| have == name)
+    }
+
+    /// The values of those that are `wanted`.
+    pub(crate) fn read(
+        &self,
+        path: &Path,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StorageError> {
+        let mut attributes = BTreeMap::new();
+        for name in self.iter().filter(|name| wanted(name)) {
+            if let Some(value) = get(path, name)? {
+                attributes.insert(name.to_vec(), value);
+            }
+        }
+        Ok(attributes)
+    }
+}
+
+/// All attributes of the file itself, not of what it may link to.
+pub(crate) fn read(path: &Path) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StorageError> {
+    Names::of(path)?.read(path, |_| true)
 }
 
 /// One attribute; none if it is not there.

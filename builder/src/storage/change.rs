@@ -4,6 +4,7 @@
 //! what is gone, and all directories on the way with the metadata they have now. A directory that differs only in its
 //! modification time, and in which nothing changed, is not part of it.
 
+use super::attributes::Names;
 use super::error::Context;
 use super::index::to_path;
 use super::layer::LayerBuilder;
@@ -56,8 +57,15 @@ impl<'a> Changes<'a> {
         self.tree
     }
 
-    /// A path is there, as the host's file `host` with the status `stat`.
-    pub(crate) fn present(&mut self, path: Vec<u8>, host: &Path, stat: &Stat, data: Data) -> Result<(), StorageError> {
+    /// A path is there, as the host's file `host` with the status `stat` and attributes of these names.
+    pub(crate) fn present(
+        &mut self,
+        path: Vec<u8>,
+        host: &Path,
+        stat: &Stat,
+        names: &Names,
+        data: Data,
+    ) -> Result<(), StorageError> {
         self.walked += 1;
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => EntryKind::Directory,
@@ -80,8 +88,7 @@ impl<'a> Changes<'a> {
             // A socket is the end of a conversation: no image format has one, no builder keeps it.
             _ => return Ok(()),
         };
-        let mut xattrs = attributes::read(host)?;
-        xattrs.retain(|name, _| attributes::belongs(name));
+        let xattrs = names.read(host, attributes::belongs)?;
         let mtime = Timestamp { seconds: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 };
         let directory = kind == EntryKind::Directory;
         let entry = Entry {

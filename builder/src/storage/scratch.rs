@@ -9,7 +9,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+/// How long the end of a process waits for what it discarded to be gone. The rest is left to the next process.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A thread that removes.
+#[derive(Debug)]
+struct Reaper {
+    paths: mpsc::Sender<PathBuf>,
+    done: mpsc::Receiver<()>,
+}
 
 /// A directory below the store's `tmp` that is locked as long as its process lives.
 #[derive(Debug)]
@@ -17,7 +27,7 @@ pub(crate) struct Scratch {
     dir: PathBuf,
     lock_path: PathBuf,
     next: AtomicU64,
-    reaper: Mutex<Option<mpsc::Sender<PathBuf>>>,
+    reaper: Mutex<Option<Reaper>>,
     /// Held, never read: the kernel lets go of it when the process ends, however it ends.
     _lock: File,
 }
@@ -49,22 +59,32 @@ impl Scratch {
         self.dir.join(format!("{kind}-{}", self.next.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Removes a file or tree, later: removing 20,000 files takes a tenth of a second that no step should wait for.
-    /// What is not done when the process ends, the next process does.
+    /// Removes a file or tree, later: removing 20,000 files takes a tenth of a second that no step should wait for. Dropping the
+    /// scratch directory waits for it, within reason; what a killed process leaves, the next one removes.
     pub(crate) fn discard(&self, path: PathBuf) {
         let mut reaper = self.reaper.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = reaper.get_or_insert_with(|| {
-            let (sender, paths) = mpsc::channel::<PathBuf>();
-            std::thread::spawn(move || paths.iter().for_each(|path| remove(&path)));
-            sender
+        let reaper = reaper.get_or_insert_with(|| {
+            let (paths, discarded) = mpsc::channel::<PathBuf>();
+            let (finished, done) = mpsc::channel();
+            std::thread::spawn(move || {
+                discarded.iter().for_each(|path| remove(&path));
+                drop(finished);
+            });
+            Reaper { paths, done }
         });
         // Fails only where the thread is gone: then the next process removes it.
-        let _ = sender.send(path);
+        let _ = reaper.paths.send(path);
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        let reaper = self.reaper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Reaper { paths, done }) = reaper {
+            drop(paths);
+            // Ends when the thread lets go of the other half: nothing is ever sent.
+            let _ = done.recv_timeout(PATIENCE);
+        }
         // Succeeds where everything is already gone; else it is left to the next process.
         if fs::remove_dir(&self.dir).is_ok() {
             let _ = fs::remove_file(&self.lock_path);

@@ -1,7 +1,7 @@
 //! Snapshots and views: a stack of layers as a mounted file system.
 
 use super::change::Changes;
-use super::driver::{self, Prepared};
+use super::driver::{self, Place, Prepared};
 use super::tree::{Node, Tree};
 use super::{Layer, StorageError, Store};
 use buildscope_record::{Digest, Phase, Probe, Quantity};
@@ -26,9 +26,19 @@ pub struct View {
 impl Store {
     /// Makes ready a writable file system over a stack of layers, lowest first.
     pub fn snapshot(&self, layers: &[Digest], probe: &Probe) -> Result<Snapshot, StorageError> {
+        self.snapshot_in(layers, Place::Memory, probe)
+    }
+
+    /// The same, with the changes on the disk whatever memory there is: for a step that [ran out](Snapshot::ran_out) of it.
+    pub fn snapshot_on_disk(&self, layers: &[Digest], probe: &Probe) -> Result<Snapshot, StorageError> {
+        self.snapshot_in(layers, Place::Disk, probe)
+    }
+
+    fn snapshot_in(&self, layers: &[Digest], place: Place, probe: &Probe) -> Result<Snapshot, StorageError> {
         let span = probe.phase(Phase::SnapshotPrepare);
         let tree = self.tree(layers)?;
-        let prepared = self.driver().prepare(self, &tree, &span.probe())?;
+        span.quantity(Quantity::FilesWalked, layers.len() as u64);
+        let prepared = self.driver().prepare(self, &tree, place, &span.probe())?;
         Ok(Snapshot { store: self.clone(), tree, prepared })
     }
 
@@ -40,7 +50,7 @@ impl Store {
         if resolved.entry.is_none() {
             return Err(StorageError::BadPath { path: path.to_owned(), reason: "there is nothing" });
         }
-        let prepared = self.driver().prepare(self, &tree, &span.probe())?;
+        let prepared = self.driver().prepare(self, &tree, Place::Disk, &span.probe())?;
         Ok(View { prepared, path: resolved.path, writable })
     }
 }
@@ -51,6 +61,11 @@ impl Snapshot {
         let span = probe.phase(Phase::Mount);
         span.detail(self.store.driver_name());
         self.prepared.mount()
+    }
+
+    /// Whether the step had less memory for its changes than it needed: on the disk it may succeed.
+    pub fn ran_out(&self) -> bool {
+        self.prepared.ran_out()
     }
 
     /// What the file system looked like before the step.

@@ -21,7 +21,8 @@ pub struct StoreOptions {
     pub driver: DriverChoice,
     /// When the disk must have what was built.
     pub sync: SyncPolicy,
-    /// Bytes of memory that steps' changes may take before they go to the disk; none keeps all on the disk.
+    /// Bytes of memory that steps' changes may take, under the drivers that work on layers (`erofs`, `overlay`); none keeps them on
+    /// the disk. A step that begins while others have it all works on the disk.
     pub memory: Option<u64>,
 }
 

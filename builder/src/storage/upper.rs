@@ -4,6 +4,7 @@
 //! attribute, `opaque` directories hide what is below them, `redirect` says where a renamed directory or file comes
 //! from, `metacopy` that only the metadata is here.
 
+use super::attributes::Names;
 use super::change::{Changes, Data, below};
 use super::error::Context;
 use super::lower::Marks;
@@ -43,7 +44,7 @@ impl Upper {
     /// Tells `changes` what is different.
     pub(crate) fn compare(&self, changes: &mut Changes<'_>) -> Result<(), StorageError> {
         let stat = rustix::fs::lstat(&self.dir).context("stat", &self.dir)?;
-        changes.present(Vec::new(), &self.dir, &stat, Data::Host)?;
+        changes.present(Vec::new(), &self.dir, &stat, &Names::of(&self.dir)?, Data::Host)?;
         let root = Arc::clone(changes.tree().root());
         self.directory(&self.dir, &[], Some(&root), Some(&root), changes)
     }
@@ -89,12 +90,11 @@ impl Upper {
             let stat = rustix::fs::statat(rustix::fs::CWD, &inner_host, AtFlags::SYMLINK_NOFOLLOW)
                 .context("stat", &inner_host)?;
             let kind = FileType::from_raw_mode(stat.st_mode);
+            let attributes = Names::of(&inner_host)?;
             let lower = base.and_then(|dir| tree.child(dir, name.as_bytes()));
             let old = before.and_then(|dir| tree.child(dir, name.as_bytes()));
             if kind == FileType::CharacterDevice && stat.st_rdev == 0
-                || kind == FileType::RegularFile
-                    && stat.st_size == 0
-                    && self.attribute(&inner_host, "whiteout")?.is_some()
+                || kind == FileType::RegularFile && stat.st_size == 0 && attributes.has(&self.name("whiteout"))
             {
                 if old.is_some() {
                     changes.gone(inner);
@@ -109,9 +109,9 @@ impl Upper {
                     let entry = tree.entry_of(node, super::index::to_path(&inner));
                     (stat.st_mtime, stat.st_mtime_nsec) = (entry.mtime.seconds, entry.mtime.nanos.into());
                 }
-                changes.present(inner.clone(), &inner_host, &stat, Data::Host)?;
-                let opaque = self.attribute(&inner_host, "opaque")?.is_some_and(|value| value == b"y");
-                let origin = match self.redirect(&inner_host, base, changes)? {
+                changes.present(inner.clone(), &inner_host, &stat, &attributes, Data::Host)?;
+                let opaque = self.attribute(&inner_host, &attributes, "opaque")?.is_some_and(|value| value == b"y");
+                let origin = match self.redirect(&inner_host, &attributes, base, changes)? {
                     _ if opaque => None,
                     Some(moved) => Some(moved),
                     None => lower,
@@ -124,8 +124,8 @@ impl Upper {
                 continue;
             }
             let mut data = Data::Host;
-            if kind == FileType::RegularFile && self.attribute(&inner_host, "metacopy")?.is_some() {
-                let origin = self.redirect(&inner_host, base, changes)?.or(lower);
+            if kind == FileType::RegularFile && attributes.has(&self.name("metacopy")) {
+                let origin = self.redirect(&inner_host, &attributes, base, changes)?.or(lower);
                 match origin {
                     Some(Node::Leaf(leaf)) => data = Data::Tree(leaf),
                     _ => {
@@ -134,7 +134,7 @@ impl Upper {
                     }
                 }
             }
-            changes.present(inner, &inner_host, &stat, data)?;
+            changes.present(inner, &inner_host, &stat, &attributes, data)?;
         }
         Ok(())
     }
@@ -143,10 +143,11 @@ impl Upper {
     fn redirect(
         &self,
         host: &Path,
+        names: &Names,
         base: Option<&Arc<Dir>>,
         changes: &Changes<'_>,
     ) -> Result<Option<Node>, StorageError> {
-        let Some(target) = self.attribute(host, "redirect")? else { return Ok(None) };
+        let Some(target) = self.attribute(host, names, "redirect")? else { return Ok(None) };
         let tree = changes.tree();
         Ok(match target.strip_prefix(b"/") {
             Some(absolute) => tree.node(Path::new(OsStr::from_bytes(absolute))),
@@ -154,8 +155,13 @@ impl Upper {
         })
     }
 
-    fn attribute(&self, host: &Path, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        attributes::get(host, &[self.prefix, name.as_bytes()].concat())
+    fn name(&self, name: &str) -> Vec<u8> {
+        [self.prefix, name.as_bytes()].concat()
+    }
+
+    fn attribute(&self, host: &Path, names: &Names, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let name = self.name(name);
+        if names.has(&name) { attributes::get(host, &name) } else { Ok(None) }
     }
 }
 

@@ -118,6 +118,12 @@ pub struct Arguments {
     /// The storage driver: auto, erofs, overlay, fuse-overlayfs, btrfs or copy
     #[arg(long, value_name = "DRIVER", default_value = "auto", help_heading = "How it is built")]
     pub(super) driver: String,
+    /// Keep what a RUN step changes in memory, up to this size; a step that needs more is run again with its changes on the disk
+    #[arg(long, value_name = "BYTES", help_heading = "How it is built")]
+    pub(super) tmpfs_upper: Option<String>,
+    /// When to wait for the disk: build (once, at the end), layer (after each layer), never (a power cut may lose the build)
+    #[arg(long, value_name = "WHEN", default_value = "build", help_heading = "How it is built")]
+    pub(super) sync: String,
     /// What runs RUN steps: native or oci
     #[arg(long, value_name = "EXECUTOR", default_value = "native", help_heading = "How it is built")]
     pub(super) executor: String,

@@ -1,12 +1,13 @@
 //! From what was typed to what is done: defaults filled in, and refused what cannot be done yet.
 
 use super::arguments::{Arguments, ProgressMode};
+use super::run_options::size;
 use crate::cli::Failure;
 use buildscope_builder::build::{DockerfileInput, Request};
 use buildscope_builder::dockerfile::Keyword;
 use buildscope_builder::image::RegistryOptions;
 use buildscope_builder::schedule::Policy;
-use buildscope_builder::storage::{DriverChoice, StoreOptions};
+use buildscope_builder::storage::{DriverChoice, StoreOptions, SyncPolicy};
 use buildscope_record::{Delayed, Phase};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ impl Arguments {
         self.refuse_what_is_not_there()?;
         let policy: Policy = self.policy.parse().into_diagnostic().map_err(Failure::Usage)?;
         let driver: DriverChoice = driver(&self.driver)?;
+        let sync = sync_policy(&self.sync)?;
+        let memory = self.tmpfs_upper.as_deref().map(|text| size("--tmpfs-upper", text)).transpose()?;
         let dockerfile = self.dockerfile()?;
         if self.context == Path::new("-") {
             return Err(refused("a context from standard input (`-`)"));
@@ -77,7 +80,7 @@ impl Arguments {
                 context: self.context,
             },
             root: self.root.resolve()?,
-            store: StoreOptions { driver, ..StoreOptions::default() },
+            store: StoreOptions { driver, sync, memory },
             progress: match self.progress {
                 _ if self.quiet => ProgressMode::Quiet,
                 ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Tty,
@@ -167,6 +170,15 @@ fn driver(name: &str) -> Result<DriverChoice, Failure> {
             )));
         }
     })
+}
+
+fn sync_policy(name: &str) -> Result<SyncPolicy, Failure> {
+    match name {
+        "build" => Ok(SyncPolicy::Build),
+        "layer" => Ok(SyncPolicy::Layer),
+        "never" => Ok(SyncPolicy::Never),
+        _ => Err(Failure::usage(miette!("--sync takes build, layer or never, not `{name}`"))),
+    }
 }
 
 /// `NAME=value`; a bare `NAME` takes its value from the environment, and is nothing where that has none (as docker does it).

@@ -88,7 +88,7 @@ fn host(text: &str) -> Result<(String, String), Failure> {
 }
 
 /// docker's sizes: a number of bytes, or with b, k, m or g (powers of 1024) behind it.
-fn size(flag: &str, text: &str) -> Result<u64, Failure> {
+pub(super) fn size(flag: &str, text: &str) -> Result<u64, Failure> {
     let lower = text.to_ascii_lowercase();
     let (number, unit) = lower.split_at(lower.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(lower.len()));
     let factor = match unit {

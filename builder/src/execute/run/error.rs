@@ -15,6 +15,9 @@ pub enum RunError {
         /// How it ended.
         exit: Box<Exit>,
     },
+    /// The memory for its changes was used up (`--tmpfs-upper`): on the disk it may succeed.
+    #[error("its changes take more memory than --tmpfs-upper allows")]
+    OutOfMemory,
     /// `USER` names a user that the image does not have.
     #[error("unable to find user {0}: no matching entries in /etc/passwd of the image")]
     UnknownUser(String),

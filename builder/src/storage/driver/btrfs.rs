@@ -1,7 +1,7 @@
 //! The driver `btrfs`: a stack of layers is a subvolume, a step works on a snapshot of it.
 
 use super::copy::Baseline;
-use super::{Driver, Prepared, clone_mount};
+use super::{Driver, Place, Prepared, clone_mount};
 use crate::storage::change::Changes;
 use crate::storage::error::Context;
 use crate::storage::scratch::Scratch;
@@ -40,7 +40,13 @@ impl Driver for Btrfs {
         PROGRAM
     }
 
-    fn prepare(&self, store: &Store, tree: &Arc<Tree>, probe: &Probe) -> Result<Box<dyn Prepared>, StorageError> {
+    fn prepare(
+        &self,
+        store: &Store,
+        tree: &Arc<Tree>,
+        _place: Place,
+        probe: &Probe,
+    ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack: Vec<Digest> = tree.layers().iter().map(|index| index.layer().diff_id).collect();
         let base = base(store, &stack, probe)?;
         let dir = store.scratch().path("snapshot");

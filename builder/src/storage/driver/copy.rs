@@ -1,6 +1,7 @@
 //! The driver `copy`: a full copy of the tree for each step. Slow, and works anywhere.
 
-use super::{Driver, Prepared, clone_mount};
+use super::{Driver, Place, Prepared, clone_mount};
+use crate::storage::attributes::Names;
 use crate::storage::change::{Changes, Data, below};
 use crate::storage::error::Context;
 use crate::storage::scratch::Scratch;
@@ -23,7 +24,13 @@ impl Driver for Copy {
         "copy"
     }
 
-    fn prepare(&self, store: &Store, tree: &Arc<Tree>, probe: &Probe) -> Result<Box<dyn Prepared>, StorageError> {
+    fn prepare(
+        &self,
+        store: &Store,
+        tree: &Arc<Tree>,
+        _place: Place,
+        probe: &Probe,
+    ) -> Result<Box<dyn Prepared>, StorageError> {
         let dir = store.scratch().path("copy");
         fs::create_dir(&dir).context("create", &dir)?;
         let mut whole = Whole { dir, scratch: Arc::clone(store.scratch()), baseline: Baseline::default() };
@@ -82,7 +89,7 @@ impl Baseline {
     /// Walks the directory `dir` and its counterpart in the tree.
     pub(crate) fn compare(&self, dir: &Path, changes: &mut Changes<'_>) -> Result<(), StorageError> {
         let stat = rustix::fs::lstat(dir).context("stat", dir)?;
-        changes.present(Vec::new(), dir, &stat, Data::Host)?;
+        changes.present(Vec::new(), dir, &stat, &Names::of(dir)?, Data::Host)?;
         let root = Arc::clone(changes.tree().root());
         self.directory(dir, &[], Some(&root), true, changes)
     }
@@ -114,7 +121,7 @@ impl Baseline {
                 .context("stat", &inner_host)?;
             let untouched = trusted && self.old(&stat);
             let data = if untouched { Data::HostUntouched } else { Data::Host };
-            changes.present(inner.clone(), &inner_host, &stat, data)?;
+            changes.present(inner.clone(), &inner_host, &stat, &Names::of(&inner_host)?, data)?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let old = match before.and_then(|dir| tree.child(dir, &name)) {
                     Some(Node::Dir(old)) => Some(old),

@@ -1,7 +1,7 @@
 //! The driver `erofs`: a layer is mounted as it is, a tar, through a small index of its files. Nothing is unpacked.
 
 use super::overlay::{Lower, Overlay, Stack, key};
-use super::{Driver, Prepared};
+use super::{Driver, Place, Prepared};
 use crate::storage::error::Context;
 use crate::storage::scratch::Scratch;
 use crate::storage::tree::Tree;
@@ -41,7 +41,8 @@ impl Erofs {
             scratch.discard(image);
             scratch.discard(data);
             fs::create_dir(&dir).context("create", &dir)?;
-            Stack::prepare(overlay, dir, vec![Lower::Mount(Arc::new(mount?))], Arc::clone(scratch))?.mount()
+            Stack::prepare(overlay.at(Place::Disk), dir, vec![Lower::Mount(Arc::new(mount?))], Arc::clone(scratch))?
+                .mount()
         };
         try_it().map_err(refuse)?;
         Ok(Self { overlay, mounts: Mutex::default() })
@@ -77,11 +78,17 @@ impl Driver for Erofs {
         "erofs"
     }
 
-    fn prepare(&self, store: &Store, tree: &Arc<Tree>, probe: &Probe) -> Result<Box<dyn Prepared>, StorageError> {
+    fn prepare(
+        &self,
+        store: &Store,
+        tree: &Arc<Tree>,
+        place: Place,
+        probe: &Probe,
+    ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack: Vec<Digest> = tree.layers().iter().map(|index| index.layer().diff_id).collect();
         let lowers = (1..=stack.len()).filter_map(|depth| self.lower(store, &stack[..depth], probe).transpose());
         let lowers = lowers.collect::<Result<_, _>>()?;
-        Ok(Box::new(Stack::over(self.overlay, tree, lowers, store.scratch())?))
+        Ok(Box::new(Stack::over(self.overlay.at(place), tree, lowers, store.scratch())?))
     }
 }
 

@@ -2,7 +2,7 @@
 //! is out of reach.
 
 use super::overlay::{Lower, Overlay, Stack, lower};
-use super::{Driver, Prepared, clone_mount};
+use super::{Driver, Place, Prepared, clone_mount};
 use crate::storage::change::Changes;
 use crate::storage::error::Context;
 use crate::storage::lower::Marks;
@@ -40,7 +40,7 @@ impl Fuse {
     }
 
     fn overlay(&self) -> Overlay {
-        Overlay { marks: self.marks, memory: None }
+        Overlay { marks: self.marks, budget: None }
     }
 }
 
@@ -49,7 +49,13 @@ impl Driver for Fuse {
         PROGRAM
     }
 
-    fn prepare(&self, store: &Store, tree: &Arc<Tree>, probe: &Probe) -> Result<Box<dyn Prepared>, StorageError> {
+    fn prepare(
+        &self,
+        store: &Store,
+        tree: &Arc<Tree>,
+        _place: Place,
+        probe: &Probe,
+    ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack: Vec<Digest> = tree.layers().iter().map(|index| index.layer().diff_id).collect();
         let lowers =
             (1..=stack.len()).map(|depth| lower(store, &stack[..depth], self.marks, probe).map(Lower::Directory));

@@ -23,7 +23,21 @@ pub(crate) trait Driver: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Makes ready a writable file system that looks like `tree`.
-    fn prepare(&self, store: &Store, tree: &Arc<Tree>, probe: &Probe) -> Result<Box<dyn Prepared>, StorageError>;
+    fn prepare(
+        &self,
+        store: &Store,
+        tree: &Arc<Tree>,
+        place: Place,
+        probe: &Probe,
+    ) -> Result<Box<dyn Prepared>, StorageError>;
+}
+
+/// Where a step's changes may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// In memory, if there is a budget and something left of it; else on the disk.
+    Memory,
+    Disk,
 }
 
 /// A file system for one step.
@@ -33,6 +47,11 @@ pub(crate) trait Prepared: Send + Sync {
 
     /// Finds what is different from the tree that it was made from.
     fn changes(&self, changes: &mut Changes<'_>) -> Result<(), StorageError>;
+
+    /// Whether the step had less memory for its changes than it needed.
+    fn ran_out(&self) -> bool {
+        false
+    }
 }
 
 /// The driver to use, and why that one.

@@ -1,6 +1,6 @@
 //! The driver `overlay`: each layer unpacked once, stacked by overlayfs.
 
-use super::{Driver, Prepared};
+use super::{Driver, Place, Prepared};
 use crate::storage::change::Changes;
 use crate::storage::error::Context;
 use crate::storage::lower::Marks;
@@ -17,29 +17,73 @@ use rustix::mount::{
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How overlayfs works here.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Overlay {
     pub(crate) marks: Marks,
-    /// Bytes of memory that the changes of a step may take; none keeps them on the disk.
-    pub(crate) memory: Option<u64>,
+    /// Memory that the changes of steps may take; none keeps them on the disk.
+    pub(crate) budget: Option<Arc<Budget>>,
+}
+
+/// Bytes of memory that no step has.
+#[derive(Debug)]
+pub(crate) struct Budget(Mutex<u64>);
+
+/// A step's part of the budget, given back when this is dropped. The memory itself is free when its last mount is gone.
+#[derive(Debug)]
+struct Memory {
+    fs: OwnedFd,
+    bytes: u64,
+    budget: Arc<Budget>,
+}
+
+/// With less a step is not worth putting into memory: nearly any would have to be done again on the disk.
+const LEAST: u64 = 1 << 20;
+
+impl Budget {
+    fn left(&self) -> MutexGuard<'_, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that is left: nobody knows what a step will need.
+    fn take(self: &Arc<Self>) -> Result<Option<Memory>, StorageError> {
+        let mut left = self.left();
+        if *left < LEAST {
+            return Ok(None);
+        }
+        let fs = tmpfs(*left)?;
+        Ok(Some(Memory { fs, bytes: std::mem::take(&mut *left), budget: Arc::clone(self) }))
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        *self.budget.left() += self.bytes;
+    }
 }
 
 impl Overlay {
     /// Tries a mount of the kind that steps will need.
     pub(crate) fn probe(memory: Option<u64>, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
-        let overlay = Self { marks: Marks::here(), memory };
+        let budget = memory.map(|bytes| Arc::new(Budget(Mutex::new(bytes))));
+        let overlay = Self { marks: Marks::here(), budget };
         let dir = scratch.path("probe");
         let lower = dir.join("lower");
         fs::create_dir_all(&lower).context("create", &lower)?;
-        let tried = Stack::prepare(overlay, dir.clone(), vec![Lower::Directory(lower)], Arc::clone(scratch))
+        let tried = Stack::prepare(overlay.clone(), dir.clone(), vec![Lower::Directory(lower)], Arc::clone(scratch))
             .and_then(|stack| stack.mount());
         match tried {
             Ok(_) => Ok(overlay),
             Err(error) => Err(StorageError::Driver { driver: "overlay", reason: error.to_string() }),
         }
+    }
+
+    /// The same for a step whose changes are there.
+    pub(crate) fn at(&self, place: Place) -> Self {
+        let budget = self.budget.clone().filter(|_| place == Place::Memory);
+        Self { marks: self.marks, budget }
     }
 }
 
@@ -48,13 +92,19 @@ impl Driver for Overlay {
         "overlay"
     }
 
-    fn prepare(&self, store: &Store, tree: &Arc<Tree>, probe: &Probe) -> Result<Box<dyn Prepared>, StorageError> {
+    fn prepare(
+        &self,
+        store: &Store,
+        tree: &Arc<Tree>,
+        place: Place,
+        probe: &Probe,
+    ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack: Vec<Digest> = tree.layers().iter().map(|index| index.layer().diff_id).collect();
         let mut lowers = Vec::with_capacity(stack.len());
         for depth in 1..=stack.len() {
             lowers.push(Lower::Directory(lower(store, &stack[..depth], self.marks, probe)?));
         }
-        Ok(Box::new(Stack::over(*self, tree, lowers, store.scratch())?))
+        Ok(Box::new(Stack::over(self.at(place), tree, lowers, store.scratch())?))
     }
 }
 
@@ -116,7 +166,7 @@ pub(crate) struct Stack {
     lowers: Vec<Lower>,
     scratch: Arc<Scratch>,
     /// The memory that the upper is in, if it is not on the disk.
-    memory: Option<OwnedFd>,
+    memory: Option<Memory>,
 }
 
 impl Stack {
@@ -155,7 +205,7 @@ impl Stack {
         lowers: Vec<Lower>,
         scratch: Arc<Scratch>,
     ) -> Result<Self, StorageError> {
-        let memory = overlay.memory.map(tmpfs).transpose()?;
+        let memory = overlay.budget.as_ref().map(Budget::take).transpose()?.flatten();
         let stack = Self { overlay, dir, lowers, scratch, memory };
         for path in [stack.upper(), stack.work()] {
             fs::create_dir(&path).context("create", path)?;
@@ -182,7 +232,7 @@ impl Stack {
     /// Where the upper is: a mount that is attached nowhere is reached through its descriptor.
     fn place(&self) -> PathBuf {
         match &self.memory {
-            Some(memory) => format!("/proc/self/fd/{}", memory.as_raw_fd()).into(),
+            Some(memory) => format!("/proc/self/fd/{}", memory.fs.as_raw_fd()).into(),
             None => self.dir.clone(),
         }
     }
@@ -246,5 +296,12 @@ impl Prepared for Stack {
 
     fn changes(&self, changes: &mut Changes<'_>) -> Result<(), StorageError> {
         Upper::new(self.upper(), self.overlay.marks).compare(changes)
+    }
+
+    fn ran_out(&self) -> bool {
+        /// Something always remains that is too small for what was wanted.
+        const RUNG_OUT: u64 = 16;
+        let Some(memory) = &self.memory else { return false };
+        rustix::fs::fstatvfs(&memory.fs).is_ok_and(|stat| stat.f_bavail <= stat.f_blocks / RUNG_OUT)
     }
 }

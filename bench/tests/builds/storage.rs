@@ -1,0 +1,60 @@
+//! What the flags of the store do, and what they must not change.
+
+use crate::world::World;
+use buildscope_record::Phase;
+
+#[test]
+fn a_step_that_needs_more_memory_than_there_is_runs_again_on_the_disk() {
+    let world = World::new(
+        "FROM busybox\n\
+         RUN touch -d @1400000000 /small\n\
+         RUN dd if=/dev/zero of=/big bs=1M count=4 && touch -d @1400000000 /big\n",
+    );
+    let on_disk = world.digest(&[]);
+    world.forget();
+    let record = world.build(&["--tmpfs-upper", "2m"]).record();
+    let of = |text: &str| {
+        let step = record.steps.iter().find(|step| step.text.contains(text)).unwrap().id;
+        record.spans.iter().filter(|span| span.step == Some(step) && span.phase == Phase::Process).count()
+    };
+    assert_eq!((of("/small"), of("/big")), (1, 2), "processes of a step that fits, and of one that does not");
+    world.forget();
+    assert_eq!(world.digest(&["--tmpfs-upper", "2m"]), on_disk);
+}
+
+#[test]
+fn a_step_that_fails_for_another_reason_is_not_run_again() {
+    let world = World::new("FROM busybox\nRUN echo once; exit 3\n");
+    let built = world.build(&["--tmpfs-upper", "64m", "--progress", "plain"]);
+    assert_eq!(built.output.status.code(), Some(1));
+    let processes = built.read().spans.iter().filter(|span| span.phase == Phase::Process).count();
+    assert_eq!(processes, 1, "{}", built.stderr());
+}
+
+#[test]
+fn the_disk_is_waited_for_as_often_as_was_asked() {
+    let world = World::new("FROM busybox\nRUN echo 1 > /one\nRUN echo 2 > /two\n");
+    let syncs = |when: &str| {
+        world.forget();
+        let record = world.build(&["--sync", when]).record();
+        record.spans.iter().filter(|span| span.phase == Phase::Sync).count()
+    };
+    // The base image is a layer, too.
+    assert_eq!([syncs("never"), syncs("build"), syncs("layer")], [0, 1, 4]);
+    let refused = world.build(&["--sync", "sometimes"]);
+    assert_eq!(refused.output.status.code(), Some(2));
+}
+
+#[test]
+fn nothing_is_left_in_the_stores_temporary_directory() {
+    for (dockerfile, code) in
+        [("FROM busybox\nRUN mkdir /d && touch /d/f\n", 0), ("FROM busybox\nRUN mkdir /d && touch /d/f && false\n", 1)]
+    {
+        for driver in ["copy", "overlay", "erofs"] {
+            let world = World::new(dockerfile);
+            assert_eq!(world.build(&["--driver", driver]).output.status.code(), Some(code));
+            let left: Vec<_> = std::fs::read_dir(world.path("store/tmp")).unwrap().collect();
+            assert!(left.is_empty(), "{driver}: {left:?}");
+        }
+    }
+}
