@@ -2,6 +2,8 @@
 
 use crate::world::World;
 use buildscope_record::Phase;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn a_step_that_needs_more_memory_than_there_is_runs_again_on_the_disk() {
@@ -56,5 +58,44 @@ fn nothing_is_left_in_the_stores_temporary_directory() {
             let left: Vec<_> = std::fs::read_dir(world.path("store/tmp")).unwrap().collect();
             assert!(left.is_empty(), "{driver}: {left:?}");
         }
+    }
+}
+
+#[test]
+fn pruning_takes_nothing_from_builds_that_run() {
+    let world = World::new(
+        "FROM busybox AS made\nRUN echo 1 > /one\nRUN echo 2 > /two\nFROM busybox\nCOPY --from=made /one /two /\nRUN cat /one /two\n",
+    );
+    let prune = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+        let run = command.args(["store", "prune", "--format", "json", "--root"]).arg(&world.store).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        serde_json::from_slice::<Vec<serde_json::Value>>(&run.stdout).unwrap().len()
+    };
+    world.digest(&[]);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                prune();
+            }
+        });
+        // Whatever ends this thread ends the other.
+        let _done = OnDrop(|| done.store(true, Ordering::Relaxed));
+        let first = world.digest(&["--no-cache"]);
+        for round in 0..10 {
+            let args: &[&str] = if round % 2 == 0 { &[] } else { &["--no-cache"] };
+            // Writing the archive reads every layer of the image.
+            assert_eq!(world.digest(args), first, "round {round}");
+        }
+    });
+    assert!(prune() > 0, "nobody uses it any more");
+}
+
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.0();
     }
 }
