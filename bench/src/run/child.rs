@@ -97,10 +97,10 @@ mod tests {
 
     #[tokio::test]
     async fn of_a_failure_the_end_is_told() {
-        let ended = sh("seq 100; echo no >&2; exit 3").await;
+        let ended = sh("seq 100 >&2; exit 3").await;
         assert_eq!(ended.status.code(), Some(3));
         let tail = ended.tail();
-        assert!(tail.contains("100") && tail.contains("no") && !tail.contains("80"), "{tail}");
+        assert!(tail.ends_with("99\n100") && !tail.contains("80"), "{tail}");
     }
 
     #[tokio::test]
