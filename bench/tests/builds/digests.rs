@@ -1,8 +1,11 @@
 //! The same input gives the same digest, whatever the policy, the driver, the number of slots and the observation.
 
 use crate::world::World;
-use buildscope_workloads::Corpus;
+use buildscope_workloads::{Category, Corpus};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 /// Builds `world` in many ways, each on a store of its own, and expects one digest.
 fn one_digest(name: &str, world: &World, ways: &[&[&str]]) {
@@ -109,6 +112,52 @@ impl Btrfs {
 impl Drop for Btrfs {
     fn drop(&mut self) {
         let _ = std::process::Command::new("umount").arg(&self.at).status();
+    }
+}
+
+/// `scripts/test-rootless` makes the user and names it in BUILDSCOPE_TEST_USER.
+#[test]
+fn an_ordinary_user_builds_the_hermetic_corpus_to_roots_digests() {
+    let Ok(user) = std::env::var("BUILDSCOPE_TEST_USER") else {
+        return eprintln!("skipped: BUILDSCOPE_TEST_USER names no ordinary user");
+    };
+    let corpus = Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../workloads/corpus")).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    open(place.path(), 0o1777);
+    let program = place.path().join("buildscope");
+    fs::copy(env!("CARGO_BIN_EXE_buildscope"), &program).unwrap();
+    open(&program, 0o755);
+    for workload in corpus.all().unwrap() {
+        if workload.manifest.category == Category::Real {
+            continue;
+        }
+        let context = place.path().join(&workload.name);
+        workload.materialise(&context).unwrap();
+        let readable = Command::new("chmod").args(["-R", "a+rX"]).arg(&context).status().unwrap();
+        assert!(readable.success());
+        let build = |who: &str, mut command: Command| {
+            let [store, metadata, image] =
+                ["store", "json", "tar"].map(|kind| place.path().join(format!("{who}.{kind}")));
+            let output = format!("type=oci,dest={},rewrite-timestamp=true", image.display());
+            command.arg(&program).args(["build", "--quiet", "--output", &output, "--root"]).arg(&store);
+            command
+                .args(["--build-arg", "SOURCE_DATE_EPOCH=1500000000", "--metadata-file"])
+                .arg(&metadata)
+                .arg(&context);
+            let run = command.output().unwrap();
+            assert!(run.status.success(), "{who}, {}: {}", workload.name, String::from_utf8_lossy(&run.stderr));
+            let described: serde_json::Value = serde_json::from_slice(&fs::read(&metadata).unwrap()).unwrap();
+            described["containerimage.digest"].as_str().unwrap().to_owned()
+        };
+        let mut switch = Command::new("setpriv");
+        switch.env("HOME", "/nonexistent"); // root's is not to be read
+        switch.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--inh-caps=-all", "--"]);
+        let root = build("root", Command::new("env"));
+        assert_eq!(build("user", switch), root, "{}", workload.name);
+        for made in [context, place.path().join("root.store"), place.path().join("user.store")] {
+            fs::remove_dir_all(made).unwrap();
+        }
     }
 }
 

@@ -90,6 +90,67 @@ fn what_needs_permission_needs_allow() {
 }
 
 #[test]
+fn devices_need_allow_and_are_there_for_their_step_alone() {
+    let device = ["/dev/fuse", "/dev/net/tun", "/dev/kmsg", "/dev/loop-control"].into_iter();
+    let Some(device) = device.into_iter().find(|device| Path::new(device).exists()) else {
+        return eprintln!("skipped: this machine has none of these devices");
+    };
+    let world = World::new(&format!(
+        "FROM busybox\nRUN --device={device} test -c {device} && echo seen > /seen\nRUN test ! -e {device}\n"
+    ));
+    let stderr = world.build(&[]).stderr();
+    assert!(stderr.contains(&format!("--allow device={device}")), "{stderr}");
+    let stderr = world.build(&["--allow", "device=/dev/other"]).stderr();
+    assert!(stderr.contains(&format!("--allow device={device}")), "{stderr}");
+    world.build(&["--allow", &format!("device={device}")]).record();
+}
+
+#[test]
+fn a_key_file_makes_an_agent() {
+    let world = World::new("FROM busybox\nRUN --mount=type=ssh,required test -S $SSH_AUTH_SOCK\n");
+    let key = world.path("key.pem");
+    let keygen =
+        std::process::Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
+    if !keygen.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: ssh-keygen is not installed");
+    }
+    world.build(&["--ssh", &format!("default={}", key.display())]).record();
+    fs::write(&key, "no key").unwrap();
+    world.forget();
+    let stderr = world.build(&["--ssh", &format!("default={}", key.display())]).stderr();
+    assert!(stderr.contains("key.pem: ssh-add takes no such key"), "{stderr}");
+}
+
+/// Where steps have cgroups, which they have as root.
+#[test]
+fn what_a_step_uses_over_time_is_in_record_and_timeline() {
+    let world = World::new("FROM busybox\nRUN i=0; while [ $i -lt 1500000 ]; do i=$((i+1)); done\n");
+    let trace = world.path("trace.json");
+    let record = world.build(&["--trace", trace.to_str().unwrap()]).record();
+    let step = record.steps.iter().find(|step| step.instruction == "RUN").unwrap();
+    let resources = step.resources.unwrap();
+    assert!(resources.minor_faults > 0 && resources.processes == Some(1), "{resources:?}");
+    let cgroup = Path::new("/proc/pressure/cpu").exists() && root();
+    let counted = |name: &str| {
+        let mine = record.counters.iter().find(|counter| counter.name == name && counter.step == Some(step.id));
+        mine.map_or(0, |counter| counter.samples.len())
+    };
+    if !cgroup {
+        return eprintln!("skipped: no cgroup for an ordinary user here");
+    }
+    let trace = fs::read_to_string(trace).unwrap();
+    for name in ["cpu.used", "memory.used", "cpu.pressure", "memory.pressure", "io.pressure"] {
+        assert!(counted(name) > 0, "{name} of {:?}", record.counters);
+        assert!(trace.contains(name), "{name} is in the timeline");
+    }
+}
+
+/// Whether this is root, whose steps have cgroups.
+fn root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+#[test]
 fn bind_mounts_show_sources_and_keep_nothing() {
     let world = World::new(
         "FROM busybox AS stage\nRUN mkdir /out && echo staged > /out/file\nFROM busybox\n\
@@ -124,6 +185,11 @@ fn a_cache_survives_and_a_locked_one_is_waited_for() {
     let locks = record.waits.iter().filter(|wait| wait.kind == WaitKind::Lock);
     let longest = locks.map(|wait| (wait.end - wait.start).as_secs_f64()).fold(0.0, f64::max);
     assert!(longest > 0.2, "one waited for the other: {:?}", record.waits);
+    let name = "cache-mount:c";
+    let waited = |wait: &&buildscope_record::Wait| wait.name.as_deref() == Some(name);
+    let waiting = record.waits.iter().find(waited).expect("the lock has a name").step;
+    let holders: Vec<_> = record.steps.iter().filter(|step| step.locks == [name]).collect();
+    assert!(holders.len() == 2 && holders.iter().any(|step| step.id == waiting), "{holders:?}");
     assert!(first.stderr().contains("round 1 has 2"), "{}", first.stderr());
     let second = world.build(&["--build-arg", "ROUND=2"]);
     second.record();
@@ -151,6 +217,9 @@ fn a_stock_runtime_gives_the_same_image() {
     if Path::new("/usr/bin/crun").exists() {
         world.forget();
         assert_eq!(world.digest(&["--executor", "crun"]), native);
+        let world = World::new("FROM busybox\nRUN head -c 200m /dev/zero | tail -n 1 | wc -c | grep -q 209715200\n");
+        let built = world.build(&["--memory", "24m", "--executor", "crun"]);
+        assert!(built.stderr().contains("out of memory"), "{}", built.stderr());
     }
 }
 

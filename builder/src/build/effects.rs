@@ -5,7 +5,7 @@ use super::solve::{Solver, blocking};
 use super::step_log::{StepLog, Tail};
 use super::{BuildError, Engine, StepError};
 use crate::execute::copy::{self, CopyError, Origin, Selection};
-use crate::execute::run::{MountOrigin, Ran, RunError, Runner, bind_as_copy};
+use crate::execute::run::{MountOrigin, Ran, RunError, Runner, bind_as_copy, exclusive};
 use crate::execute::sandbox::SandboxError;
 use crate::execute::workdir::workdir;
 use crate::image;
@@ -146,6 +146,7 @@ impl Solver {
         let mut reports = self.reports();
         let report = &mut reports[step.id.index()];
         report.log.clone_from(&tail);
+        report.locks = exclusive(op, &origin);
         match ran {
             Ok(Ran { exit, layer }) => {
                 (report.resources, report.exit_code) = (Some(exit.resources), Some(exit.status.code()));

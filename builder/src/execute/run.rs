@@ -11,8 +11,8 @@ mod ssh;
 mod user;
 
 pub use error::RunError;
-pub use mounts::{MountOrigin, bind_as_copy};
-pub use options::{Allowed, Executor, RunOptions, SecretSource};
+pub use mounts::{MountOrigin, bind_as_copy, exclusive};
+pub use options::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
 
 use super::sandbox::{Exit, LogSink, NetworkMode, StepSpec, Zygote};
 use crate::plan::{CopyFrom, Network, Run};
@@ -77,7 +77,7 @@ impl Runner<'_> {
         let (snapshot, mounts, spec) = tokio::task::block_in_place(prepare)?;
         let exit = match &self.options.executor {
             Executor::Native => self.zygote.run(spec, log, cancel, probe).await?,
-            Executor::Oci(runtime) => runtime.run(spec, log, cancel, probe).await?,
+            Executor::Oci(runtime) => runtime.run(self.zygote, spec, log, cancel, probe).await?,
         };
         // Lets go of cache directories and agents before the layer is made: other steps may be waiting.
         drop(mounts);

@@ -78,7 +78,7 @@ impl Store {
                 Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) if options.sharing == CacheSharing::Private => continue,
                 Err(rustix::io::Errno::WOULDBLOCK) => {
-                    let _waiting = probe.wait_lock(&format!("cache mount {id}"));
+                    let _waiting = probe.wait_lock(&format!("cache-mount:{id}"));
                     flock(&lock, wait).context("lock", &lock_path)?;
                 }
                 Err(error) => return Err(error).context("lock", lock_path),

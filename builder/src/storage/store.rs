@@ -11,6 +11,7 @@ use buildscope_record::{Digest, Phase, Probe, Quantity};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufReader, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -80,7 +81,9 @@ impl Store {
         let tmp = directory("tmp");
         if !tmp.is_dir() {
             for name in ["blobs/sha256", "index", "erofs", "lowers", "mounts", "claims", "tmp"] {
-                fs::create_dir_all(directory(name)).context("create", directory(name))?;
+                // Images hold setuid programs and device nodes, which on this host are nobody else's to use.
+                let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory(name));
+                made.context("create", directory(name))?;
             }
         }
         let root = fs::canonicalize(root).context("find", root)?;

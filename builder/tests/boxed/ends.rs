@@ -19,6 +19,7 @@ pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("daemons_end_with_the_program", daemons),
     ("orphans_are_reaped", orphans),
     ("a_step_out_of_memory_says_so", out_of_memory),
+    ("processors_are_limited", processors),
     ("what_a_step_used_is_accounted", account),
     ("a_hundred_megabytes_of_output_lose_no_line", output),
     ("a_thousand_steps_leave_nothing", thousand),
@@ -44,10 +45,10 @@ fn missing_program(world: &World) {
     assert!(error.to_string().contains("exec format error"), "{error}");
 }
 
-/// Processes that the helper has: one a running step.
+/// Processes that the helper has: one a running step, and the next step's box. The last that ended waits to be reaped.
 fn steps_of(helper: u32) -> usize {
     let children = std::fs::read_to_string(format!("/proc/{helper}/task/{helper}/children")).unwrap_or_default();
-    children.split_ascii_whitespace().count()
+    children.split_ascii_whitespace().filter(|pid| alive(pid)).count()
 }
 
 /// Waits until something is so, or fails: the kernel may still be taking a box apart when nobody is in it any more.
@@ -148,6 +149,22 @@ fn out_of_memory(world: &World) {
     }
 }
 
+fn processors(world: &World) {
+    let root = rootfs();
+    let limits = Limits { cpus: Some(0.5), ..Limits::default() };
+    let busy = "i=0; while [ $i -lt 600000 ]; do i=$((i+1)); done";
+    let start = Instant::now();
+    match world.run(StepSpec { limits, ..step(root.path(), &["sh", "-c", busy]) }) {
+        // Half a processor takes twice as long; of the first period of 100 ms, the half may come at once.
+        Ok(ran) => {
+            let used = (ran.exit.resources.cpu_user + ran.exit.resources.cpu_system).as_secs_f64();
+            let lasted = start.elapsed().as_secs_f64();
+            assert!(used > 0.15 && lasted > 2.0 * used - 0.1, "{used} s of CPU time in {lasted} s");
+        }
+        Err(error) => assert!(!world.privileged() && error.to_string().contains("--cpus"), "{error}"),
+    }
+}
+
 fn account(world: &World) {
     let root = rootfs();
     let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; true | true | true";
@@ -165,7 +182,7 @@ fn account(world: &World) {
 
 fn output(world: &World) {
     let root = rootfs();
-    let text = "x".repeat(90);
+    let text = "x".repeat(93);
     let script = format!("yes {text} | head -n 1000000 | cat -n; seq 1 1000 >&2");
     let (mut out, mut err) = (0_u64, 0_u64);
     let log = |line: LogLine<'_>| {
@@ -263,9 +280,18 @@ pub(crate) fn victim(world: &World) -> ExitCode {
             let spec = step(root.path(), &["sh", "-c", "echo running; sleep 1000 & sleep 1000"]);
             let _ = world.runtime.block_on(world.zygote.run(spec, log, CancellationToken::new(), &probe));
         }
+        Some("isolated") => {
+            let script = "cat /etc/resolv.conf; ip route | grep -c ^default; ls /sys/class/net | wc -l";
+            let spec = StepSpec { network: NetworkMode::Isolated, ..step(root.path(), &["sh", "-c", script]) };
+            let said = world.succeed(spec);
+            let mut out = std::io::stdout();
+            write!(out, "{said}").unwrap();
+        }
         Some("thousand") => {
             let run = || world.status(step(root.path(), &["true"]));
             (0..10).for_each(|_| assert!(run().success()));
+            // The next step's box is begun beside the program, which may have ended before.
+            soon("a box is ready", || steps_of(world.zygote.pid()) == 1);
             let before = holdings(world.zygote.pid());
             (0..1000).for_each(|_| assert!(run().success()));
             let leaked = || holdings(world.zygote.pid()).into_iter().find(|(what, count)| before[what] < *count);

@@ -19,7 +19,9 @@ pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("mounts_are_attached_in_order", own_mounts),
     ("without_a_network_there_is_loopback", no_network),
     ("an_isolated_network_has_a_way_out_and_its_own_resolver", isolated_network),
+    ("pasta_connects_where_slirp4netns_is_not_installed", pasta),
     ("an_oci_runtime_runs_the_same_step", oci_runtime),
+    ("an_oci_runtime_keeps_the_limits", oci_limits),
     ("limits_are_set", limits),
     ("standard_input_is_given_or_empty", standard_input),
 ];
@@ -145,11 +147,71 @@ fn isolated_network(world: &World) {
     }
 }
 
-fn oci_runtime(world: &World) {
-    // runc without any cgroup refuses to run.
+/// In a process of its own, which finds nothing but pasta.
+fn pasta(_: &World) {
+    let pasta = Path::new("/usr/bin/pasta");
+    let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    if !pasta.exists() || tun.is_err() {
+        return eprintln!("skipped: pasta is not installed, or /dev/net/tun not to be opened");
+    }
+    let path = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(pasta, path.path().join("pasta")).unwrap();
+    let mut victim = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = victim.args(["--victim", "isolated"]).env("PATH", path.path()).output().unwrap();
+    let said = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy);
+    // The resolver that it is asked for; the interface beside lo is named as the host's.
+    assert_eq!(said[0], "nameserver 169.254.1.1\n1\n2\n", "{}", said[1]);
+}
+
+/// The runtimes that are installed. Without any cgroup, runc refuses to run.
+fn runtimes(world: &World) -> Vec<OciRuntime> {
     let names: &[&str] = if world.privileged() { &["bin/crun", "bin/runc", "sbin/runc"] } else { &["bin/crun"] };
-    let runtimes = names.iter().map(|name| Path::new("/usr").join(name));
-    for program in runtimes.filter(|program| program.exists()) {
+    let programs = names.iter().map(|name| Path::new("/usr").join(name));
+    programs.filter(|program| program.exists()).map(|program| OciRuntime { program }).collect()
+}
+
+fn oci_limits(world: &World) {
+    for runtime in runtimes(world) {
+        let root = rootfs();
+        let run = |script: &str, limits| {
+            let spec = StepSpec { limits, ..step(root.path(), &["sh", "-c", script]) };
+            let output = std::sync::Mutex::new(String::new());
+            let log = |line: LogLine<'_>| {
+                let text = String::from_utf8_lossy(line.text);
+                output.lock().unwrap().push_str(&format!("{text} "));
+            };
+            let probe = Probe::disabled();
+            let run = runtime.run(&world.zygote, spec, log, CancellationToken::new(), &probe);
+            (world.runtime.block_on(run), output.into_inner().unwrap())
+        };
+        let what = runtime.program.display();
+        let ulimits = [("nofile".to_owned(), (100, 200))].into();
+        let limits = Limits { shm_size: Some(1 << 20), ulimits, ..Limits::default() };
+        let script = "ulimit -Sn; ulimit -Hn; df -k /dev/shm | tail -1 | awk '{print $2}'";
+        let (exit, output) = run(script, limits);
+        assert_eq!((exit.unwrap().status, &*output), (Status::Code(0), "100 200 1024 "), "{what}");
+        let hungry = "head -c 300m /dev/zero | tail -n 1 | wc -c | grep -q 314572800";
+        match run(hungry, Limits { memory: Some(32 << 20), ..Limits::default() }) {
+            (Ok(exit), output) => assert!(!exit.status.success(), "{what}: {output}"),
+            (Err(error), _) => {
+                assert!(!world.privileged() && error.to_string().contains("--memory"), "{what}: {error}")
+            }
+        }
+        let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+        let start = std::time::Instant::now();
+        match run(busy, Limits { cpus: Some(0.1), ..Limits::default() }) {
+            // A tenth of a processor, which takes more than 50 ms of CPU time.
+            (Ok(exit), _) => {
+                let lasted = start.elapsed();
+                assert!(exit.status.success() && lasted.as_millis() > 400, "{what}: {lasted:?}");
+            }
+            (Err(error), _) => assert!(!world.privileged() && error.to_string().contains("--cpus"), "{what}: {error}"),
+        }
+    }
+}
+
+fn oci_runtime(world: &World) {
+    for runtime in runtimes(world) {
         let root = rootfs();
         let before = listing(root.path());
         let script = "cat /run/s; id; umask; hostname; pwd; grep CapEff /proc/self/status | cut -f 2; grep Seccomp: /proc/self/status | cut -f 2; ls /dev/shm; exit 3";
@@ -163,8 +225,8 @@ fn oci_runtime(world: &World) {
             output.push('\n');
         };
         let probe = Probe::disabled();
-        let runtime = OciRuntime { program };
-        let exit = world.runtime.block_on(runtime.run(spec, log, CancellationToken::new(), &probe)).unwrap();
+        let exit =
+            world.runtime.block_on(runtime.run(&world.zygote, spec, log, CancellationToken::new(), &probe)).unwrap();
         let expected = "hush\nuid=0(root) gid=0\n0022\nbuildkitsandbox\n/\n00000000a80425fb\n2\n";
         assert_eq!(*output.lock().unwrap(), expected, "{}", runtime.program.display());
         assert_eq!(exit.status, Status::Code(3));

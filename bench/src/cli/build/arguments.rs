@@ -62,13 +62,13 @@ pub struct Arguments {
     /// Give a secret to RUN --mount=type=secret
     #[arg(long, value_name = "id=ID[,src=FILE|,env=NAME]")]
     pub(super) secret: Vec<String>,
-    /// Give an SSH agent to RUN --mount=type=ssh
-    #[arg(long, value_name = "ID[=SOCKET]")]
+    /// Give an SSH agent, or one with these keys, to RUN --mount=type=ssh
+    #[arg(long, value_name = "ID[=SOCKET|=KEY[,KEY]]")]
     pub(super) ssh: Vec<String>,
     /// Allow what needs it: network.host, security.insecure, device=PATH
     #[arg(long, value_name = "ENTITLEMENT")]
     pub(super) allow: Vec<String>,
-    /// The network of RUN steps: default (the host's), host, none, or isolated (through slirp4netns)
+    /// The network of RUN steps: default (the host's), host, none, or isolated (through slirp4netns or pasta)
     #[arg(long, value_name = "MODE")]
     pub(super) network: Option<String>,
     /// Add a line to /etc/hosts of RUN steps

@@ -2,7 +2,7 @@
 
 use super::arguments::Arguments;
 use crate::cli::Failure;
-use buildscope_builder::execute::run::{Allowed, Executor, RunOptions, SecretSource};
+use buildscope_builder::execute::run::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
 use buildscope_builder::execute::sandbox::{Limits, NetworkMode, OciRuntime};
 use miette::miette;
 use std::collections::BTreeMap;
@@ -132,23 +132,24 @@ fn secret(text: &str) -> Result<(String, SecretSource), Failure> {
     Ok((id.to_owned(), source))
 }
 
-/// `ID[=SOCKET]`; without a socket, the agent of this session.
-fn agent(text: &str) -> Result<(String, PathBuf), Failure> {
-    let (id, socket) = match text.split_once('=') {
-        Some((id, socket)) => (id, PathBuf::from(socket)),
+/// `ID[=SOCKET]` or `ID=KEY[,KEY]`; without either, the agent of this session.
+fn agent(text: &str) -> Result<(String, AgentSource), Failure> {
+    let (id, paths) = match text.split_once('=') {
+        Some((id, paths)) => (id, paths.split(',').map(PathBuf::from).collect()),
         None => match std::env::var_os("SSH_AUTH_SOCK") {
-            Some(socket) => (text, PathBuf::from(socket)),
+            Some(socket) => (text, vec![PathBuf::from(socket)]),
             None => return Err(Failure::usage(miette!("--ssh {text} needs an agent, and SSH_AUTH_SOCK names none"))),
         },
     };
     if id.is_empty() {
-        return Err(bad("--ssh", text, "ID[=SOCKET]"));
+        return Err(bad("--ssh", text, "ID[=SOCKET] or ID=KEY[,KEY]"));
     }
-    if socket.is_file() {
-        let what = "keys are not read, only agents are spoken to: `ssh-add` the key and give the agent's socket";
-        return Err(Failure::usage(miette!("--ssh {text}: {what}")));
-    }
-    Ok((id.to_owned(), socket))
+    let source = match <[PathBuf; 1]>::try_from(paths) {
+        Ok([socket]) if !socket.is_file() => AgentSource::Socket(socket),
+        Ok(key) => AgentSource::Keys(key.into()),
+        Err(keys) => AgentSource::Keys(keys),
+    };
+    Ok((id.to_owned(), source))
 }
 
 #[cfg(test)]

@@ -94,8 +94,8 @@ impl Mounts {
                     Prepared::File { content, mode: *mode, uid: *uid, gid: *gid }
                 }
                 MountKind::Ssh { id, required, mode, uid, gid } => match runner.options.agents.get(id) {
-                    Some(socket) => Prepared::Agent(
-                        Agent::forward(socket, *mode, (*uid, *gid))
+                    Some(agent) => Prepared::Agent(
+                        Agent::forward(agent, *mode, (*uid, *gid))
                             .map_err(|source| RunError::Agent { id: id.clone(), source })?,
                     ),
                     None if *required => return Err(RunError::NoAgent(id.clone())),
@@ -193,6 +193,13 @@ fn cache_name<'o>(
         name.push_str(&format!(" from {source} of {of}"));
     }
     Ok((name, CacheMountOptions { sharing, mode: *mode, uid: *uid, gid: *gid, seed: None }))
+}
+
+/// The names of the cache mounts that a step has for itself alone while it runs, as waits for them are named.
+pub fn exclusive<'o>(op: &Run, origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync)) -> Vec<String> {
+    let locked =
+        op.mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Cache { sharing: Sharing::Locked, .. }));
+    locked.filter_map(|mount| Some(format!("cache-mount:{}", cache_name(&mount.kind, origin).ok()?.0))).collect()
 }
 
 /// The layers in which the source of a mount is, and its path in them.

@@ -19,8 +19,8 @@ pub struct RunOptions {
     pub allowed: Allowed,
     /// `--secret`, by id.
     pub secrets: BTreeMap<String, SecretSource>,
-    /// `--ssh`: the agents' sockets, by id.
-    pub agents: BTreeMap<String, PathBuf>,
+    /// `--ssh`: agents, by id.
+    pub agents: BTreeMap<String, AgentSource>,
     /// `--executor`.
     pub executor: Executor,
 }
@@ -55,6 +55,15 @@ pub enum SecretSource {
     Env(String),
     /// Here.
     Value(Vec<u8>),
+}
+
+/// Where a step's SSH agent comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentSource {
+    /// An agent that runs: its socket.
+    Socket(PathBuf),
+    /// Files with private keys, for which an agent is started that knows these alone.
+    Keys(Vec<PathBuf>),
 }
 
 /// Without the value: a secret must not get into a log by way of an option's debug output.

@@ -20,7 +20,12 @@ use std::time::Duration;
 /// The name of this process's directory in a hierarchy, with the process id behind it.
 const PREFIX: &str = "buildscope-";
 /// The period of CPU quotas, in microseconds: the kernel's default.
-const PERIOD: u64 = 100_000;
+pub(super) const PERIOD: u64 = 100_000;
+
+/// The microseconds of each [`PERIOD`] that so many processors are; the kernel takes no less than a thousand.
+pub(super) fn quota(cpus: f64) -> u64 {
+    ((cpus * PERIOD as f64) as u64).max(1000)
+}
 
 /// This process's directories in the hierarchies that it can use.
 #[derive(Debug, Default)]
@@ -147,6 +152,13 @@ impl StepCgroup {
         [&self.memory_v1, &self.cpu_v1].into_iter().flatten().filter_map(tasks).collect()
     }
 
+    /// The files by which a whole process joins, of both versions, opened with the builder's rights.
+    pub(super) fn procs(&self) -> Vec<OwnedFd> {
+        let procs =
+            |fd: &OwnedFd| rustix::fs::openat(fd, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).ok();
+        [&self.v2, &self.memory_v1, &self.cpu_v1].into_iter().flatten().filter_map(procs).collect()
+    }
+
     fn limit(&self, limits: &Limits) -> Result<(), SandboxError> {
         let none = |what: &str| SandboxError::Setup {
             what: format!("{what}: this machine gives buildscope no cgroup with that controller"),
@@ -165,7 +177,7 @@ impl StepCgroup {
             }
         }
         if let Some(cpus) = limits.cpus {
-            let quota = ((cpus * PERIOD as f64) as u64).max(1000);
+            let quota = quota(cpus);
             let v2 = self.v2.as_ref().is_some_and(|fd| set(fd, "cpu.max", format!("{quota} {PERIOD}")));
             let v1 = || self.cpu_v1.as_ref().is_some_and(|fd| set(fd, "cpu.cfs_quota_us", quota.to_string()));
             if !v2 && !v1() {

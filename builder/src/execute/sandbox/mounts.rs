@@ -66,6 +66,16 @@ const MASKED_PROC: [&str; 10] = [
     "timer_stats",
 ];
 const MASKED_SYS: [&str; 3] = ["firmware", "devices/virtual/powercap", "fs/cgroup"];
+/// Where hosts mount other file systems in sysfs, which docker's own sysfs does not show.
+const MOUNTED_SYS: [&str; 7] = [
+    "kernel/debug",
+    "kernel/tracing",
+    "kernel/security",
+    "kernel/config",
+    "fs/bpf",
+    "fs/pstore",
+    "fs/fuse/connections",
+];
 /// docker's read-only paths.
 const READONLY_PROC: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
@@ -128,11 +138,19 @@ impl Template {
         };
         let put = |tree: &OwnedFd, path: &str| attach(tree.as_fd(), CWD, &base.join(&path[1..]));
         put(&tree("/proc").map_err(at("/proc"))?, PROC).map_err(at("/proc"))?;
-        let sys = tree("/sys").map_err(at("/sys"))?;
+        // Alone: what a host mounts below it (tracefs, debugfs, securityfs, cgroups) is none of a step's business. A user
+        // namespace cannot take it apart (mount_namespaces(7)) and gets all of it, with what is known there masked.
+        let alone =
+            rustix::mount::open_tree(CWD, "/sys", OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC);
+        let (sys, masked) = match alone {
+            Err(Errno::INVAL) => (tree("/sys"), [&MASKED_SYS[..], &MOUNTED_SYS].concat()),
+            alone => (alone, MASKED_SYS.to_vec()),
+        };
+        let sys = sys.map_err(at("/sys"))?;
         let readonly = HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY;
         sys::mount_setattr(sys.as_fd(), readonly, MountAttrFlags::empty(), true).map_err(at("a read-only /sys"))?;
         put(&sys, SYS).map_err(at("/sys"))?;
-        for path in MASKED_SYS {
+        for path in masked {
             let path = base.join("sys").join(path);
             if path.exists() {
                 let empty = filesystem("tmpfs", &[("size", "0"), ("mode", "555")], readonly).map_err(at("a mask"))?;

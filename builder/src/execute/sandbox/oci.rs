@@ -3,13 +3,15 @@
 //! Where policy demands it. The runtime builds the box; what is in it is as in the native one, but that the
 //! step is process 1 and the seccomp filter is a list of what is refused, since the runtime wants names.
 
+use super::cgroup::{Cgroups, StepCgroup};
 use super::error::SandboxError;
 use super::logs::{self, LogSink};
 use super::place::{self, Kind, Root};
 use super::request::{SHM_SIZE, memory_file};
-use super::spec::{MountSource, NetworkMode, StepSpec, hosts};
+use super::spec::{Limits, MountSource, NetworkMode, StepSpec, hosts};
 use super::step::{Exit, Status, expired};
-use super::{mounts, privileges, sys};
+use super::zygote::Zygote;
+use super::{cgroup, mounts, privileges, sys};
 use buildscope_record::{Phase, Probe, Resources};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -52,6 +54,7 @@ impl OciRuntime {
     /// As there; and for what only the native executor does: an isolated network, insecure steps, devices.
     pub async fn run(
         &self,
+        zygote: &Zygote,
         spec: StepSpec,
         mut log: impl LogSink,
         cancel: CancellationToken,
@@ -68,15 +71,19 @@ impl OciRuntime {
         }
         let setup = probe.phase(Phase::SandboxSetup);
         let limit = spec.limits.timeout;
-        let bundle = Bundle::new(spec)?;
+        let mut grave = Grave { cgroups: &zygote.helper.cgroups, cgroup: zygote.helper.cgroups.step() };
+        grave.cgroups.limit(&mut grave.cgroup, &spec.limits)?;
+        let must_join = spec.limits.memory.is_some() || spec.limits.cpus.is_some();
+        let bundle = Bundle::new(spec, !self.is_crun())?;
         let (stdout, write_out) = pipe()?;
         let (stderr, write_err) = pipe()?;
         let stdin = match &bundle.stdin {
             Some(content) => Stdio::from(memory_file(content).map_err(SandboxError::errno("standard input"))?),
             None => Stdio::null(),
         };
-        let mut child = self
-            .command(&bundle)
+        let mut command = self.command(&bundle);
+        sys::join(&mut command, grave.cgroup.procs(), must_join);
+        let mut child = command
             .args(["run", "--bundle"])
             .arg(&bundle.path)
             .arg(&bundle.id)
@@ -86,6 +93,8 @@ impl OciRuntime {
             .kill_on_drop(true)
             .spawn()
             .map_err(SandboxError::io("starting the OCI runtime"))?;
+        // It has our copies of the pipes' other ends.
+        drop(command);
         setup.end();
         let process = probe.phase(Phase::Process);
         let watch = async {
@@ -96,6 +105,7 @@ impl OciRuntime {
             };
             if ended.is_err() {
                 self.kill(&bundle).await;
+                grave.cgroup.kill();
                 let _ = child.wait().await;
             }
             ended
@@ -107,13 +117,19 @@ impl OciRuntime {
         logged.map_err(SandboxError::io("reading the step's output"))?;
         // Runtimes give a signal as a shell does.
         let status = if code > 128 { Status::Signal(code - 128) } else { Status::Code(code) };
-        Ok(Exit { status, oom: false, resources: Resources::default() })
+        let mut resources = Resources::default();
+        grave.cgroup.account(&mut resources, true);
+        Ok(Exit { status, oom: !status.success() && grave.cgroup.oom(), resources })
+    }
+
+    fn is_crun(&self) -> bool {
+        self.program.file_name().is_some_and(|name| name == "crun")
     }
 
     fn command(&self, bundle: &Bundle) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
         command.arg("--root").arg(bundle.path.join("state"));
-        if self.program.file_name().is_some_and(|name| name == "crun") {
+        if self.is_crun() {
             // An ordinary user has no cgroups to give, and crun refuses hosts with both versions if it sees them.
             command.arg("--cgroup-manager=disabled");
             if Path::new("/sys/fs/cgroup/unified").exists() {
@@ -127,6 +143,20 @@ impl OciRuntime {
         let deleted = self.command(bundle).args(["delete", "--force", &bundle.id]).stderr(Stdio::null()).status();
         // A runtime that cannot even delete is killed with its child by the drop of both.
         let _ = deleted.await;
+    }
+}
+
+/// A step's cgroups, in which the runtime is started: what it does is limited and accounted there. Dropped, they are gone.
+struct Grave<'a> {
+    cgroups: &'a Cgroups,
+    cgroup: StepCgroup,
+}
+
+impl Drop for Grave<'_> {
+    fn drop(&mut self) {
+        // Nobody is left in them, unless the step was dropped as it ran.
+        self.cgroup.kill();
+        self.cgroups.bury(&self.cgroup);
     }
 }
 
@@ -145,7 +175,9 @@ struct Bundle {
 }
 
 impl Bundle {
-    fn new(spec: StepSpec) -> Result<Self, SandboxError> {
+    /// With `limited`, the runtime makes a cgroup of its own, perhaps beside ours: then it has to be told the limits.
+    fn new(spec: StepSpec, limited: bool) -> Result<Self, SandboxError> {
+        let resources = if limited { cgroup_limits(&spec.limits) } else { json!({}) };
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let id = format!("buildscope-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(&id);
@@ -222,6 +254,7 @@ impl Bundle {
                 "maskedPaths": mounts::masked_paths(),
                 "readonlyPaths": mounts::readonly_paths(),
                 "seccomp": seccomp(),
+                "resources": resources,
             },
         });
         fs::write(bundle.path.join("config.json"), config.to_string()).map_err(SandboxError::io("a bundle"))?;
@@ -298,6 +331,18 @@ fn standard_mounts(shm_size: Option<u64>, network: NetworkMode, sys: &Path) -> V
         mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         sys,
     ]
+}
+
+/// `--memory` and `--cpus` in the words of the OCI runtime specification; swap would only make the former soft.
+fn cgroup_limits(limits: &Limits) -> Value {
+    let mut resources = json!({});
+    if let Some(bytes) = limits.memory {
+        resources["memory"] = json!({"limit": bytes, "swap": bytes});
+    }
+    if let Some(cpus) = limits.cpus {
+        resources["cpu"] = json!({"quota": cgroup::quota(cpus), "period": cgroup::PERIOD});
+    }
+    resources
 }
 
 fn seccomp() -> Value {

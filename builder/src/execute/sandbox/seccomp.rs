@@ -53,8 +53,12 @@ enum Action {
 
 /// The program for this architecture and its 32-bit companion.
 pub(super) fn docker_default() -> Vec<BpfInstruction> {
+    program(NATIVE)
+}
+
+fn program(conventions: &[Abi]) -> Vec<BpfInstruction> {
     let mut program = vec![op(LOAD_WORD, ARCH)];
-    for abi in NATIVE {
+    for abi in conventions {
         let body = body(abi);
         // A jump of any length: the conditional ones reach only 255 instructions.
         program.push(branch(JUMP_EQUAL, abi.audit_arch, 1, 0));
@@ -88,6 +92,9 @@ fn actions(abi: &Abi) -> Vec<(u32, Action)> {
         if ranges.last().is_none_or(|&(_, last)| last != action) {
             ranges.push((number, action));
         }
+    }
+    for private in abi.private {
+        ranges.extend([(*private.start(), Action::Allow), (*private.end() + 1, Action::Refuse(ENOSYS))]);
     }
     ranges
 }
@@ -239,8 +246,45 @@ mod tests {
         assert_eq!(run(&program, 0x4000_0003, 359, libc::AF_VSOCK as u64), REFUSED);
     }
 
+    /// The numbers are those of asm-generic/unistd.h and arch/arm/tools/syscall.tbl.
+    #[test]
+    fn the_filter_of_arm_knows_both_its_conventions() {
+        use super::super::syscalls::{AARCH64, ARM};
+        let program = program(&[AARCH64, ARM]);
+        let (wide, narrow) = (0xc000_00b7, 0x4000_0028);
+        // mount, umount2, keyctl, unshare, setns, bpf, init_module, reboot, ptrace's neighbour perf_event_open
+        for (arch, refused) in
+            [(wide, [40, 39, 219, 97, 268, 280, 105, 142, 241]), (narrow, [21, 52, 311, 337, 375, 386, 128, 88, 364])]
+        {
+            for number in refused {
+                assert_eq!(run(&program, arch, number, 0), REFUSED, "{arch:#x} {number}");
+            }
+        }
+        // read, write, execve, openat, accept4, recvmsg, semget, getrandom, statx, rseq
+        for (arch, allowed) in [
+            (wide, [63, 64, 221, 56, 242, 212, 190, 278, 291, 293]),
+            (narrow, [3, 4, 11, 322, 366, 297, 299, 384, 397, 398]),
+        ] {
+            for number in allowed {
+                assert_eq!(run(&program, arch, number, 0), ALLOW, "{arch:#x} {number}");
+            }
+        }
+        for (arch, socket, clone) in [(wide, 198, 220), (narrow, 281, 120)] {
+            assert_eq!(run(&program, arch, socket, libc::AF_VSOCK as u64), REFUSED);
+            assert_eq!(run(&program, arch, socket, libc::AF_INET as u64), ALLOW);
+            assert_eq!(run(&program, arch, clone, libc::CLONE_NEWUSER as u64), REFUSED);
+            assert_eq!(run(&program, arch, 435, 0), UNKNOWN, "clone3");
+        }
+        for (number, expected) in
+            [(0xf_0001, ALLOW), (0xf_0002, ALLOW), (0xf_0005, ALLOW), (0xf_0003, UNKNOWN), (0xf_0006, UNKNOWN)]
+        {
+            assert_eq!(run(&program, narrow, number, 0), expected, "{number:#x}");
+        }
+    }
+
     #[test]
     fn it_is_shorter_than_the_kernel_allows() {
-        assert!(docker_default().len() < 4096, "BPF_MAXINSNS");
+        use super::super::syscalls::{AARCH64, ARM};
+        assert!(docker_default().len() < 4096 && program(&[AARCH64, ARM]).len() < 4096, "BPF_MAXINSNS");
     }
 }

@@ -207,9 +207,9 @@ impl Step {
     ) -> Result<Ended, SandboxError> {
         let program = spec.args.first().cloned().unwrap_or_default();
         let (mut order, mut fds) = order(spec, output, self.cgroup.join())?;
-        if let Some(Connected { namespace, .. }) = connected {
+        if let Some(Connected { namespace, resolv_conf, .. }) = connected {
             order.namespace = Some(fds.len() as u32);
-            order.resolv_conf = Some(network::RESOLV_CONF.into());
+            order.resolv_conf = Some((*resolv_conf).into());
             fds.push(namespace.try_clone().map_err(SandboxError::io("the step's network"))?);
         }
         let mut bytes = Vec::new();

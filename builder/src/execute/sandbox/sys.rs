@@ -81,6 +81,23 @@ pub(super) fn hide(command: &mut tokio::process::Command, path: &'static CStr) {
     unsafe { command.pre_exec(hide) };
 }
 
+/// Has a command run in the cgroups whose `cgroup.procs` these are; `must` it be in them, it does not run elsewhere.
+pub(super) fn join(command: &mut tokio::process::Command, procs: Vec<OwnedFd>, must: bool) {
+    let join = move || {
+        for procs in &procs {
+            // "0" is the writer itself.
+            let joined = rustix::io::write(procs, b"0");
+            if must {
+                joined?;
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes system calls on descriptors that it owns; it neither allocates nor
+    // locks (the vector is only read, and lives as long as the command).
+    unsafe { command.pre_exec(join) };
+}
+
 /// Moves this process into a network namespace.
 pub(super) fn enter_network(namespace: BorrowedFd<'_>) -> Result<(), Errno> {
     // SAFETY: setns(2) changes which network this process sees, not its memory; a descriptor of another kind is
@@ -206,9 +223,15 @@ pub(super) fn unblock_signals() {
     }
 }
 
-/// Overwrites this process's environment in memory: `/proc/<pid>/environ` shows it to whoever may look.
-/// Only for the forked helper, which never reads it again.
-pub(super) fn erase_environment() {
+/// Overwrites this process's arguments and environment in memory: `/proc/<pid>/cmdline` shows the former to everyone in
+/// the box, `environ` the latter to whoever may look. Only for the forked helper, which never reads them again.
+pub(super) fn erase_arguments_and_environment() {
+    if let Some((start, end)) = arguments() {
+        // SAFETY: the kernel says that the argument strings of the last execve(2) are there: on this process's stack, which
+        // is mapped and writable. With one thread nobody else reads or changes them; zeroes are empty strings.
+        unsafe { std::ptr::write_bytes(start as *mut u8, 0, end - start) };
+    }
+
     unsafe extern "C" {
         static mut environ: *mut *mut c_char;
     }
@@ -225,6 +248,15 @@ pub(super) fn erase_environment() {
             *environ = std::ptr::null_mut();
         }
     }
+}
+
+/// Where the argument strings are: `arg_start` and `arg_end` of proc_pid_stat(5), fields 48 and 49.
+fn arguments() -> Option<(usize, usize)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field, in brackets, is the only one that may contain anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(45);
+    let (start, end) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    (0 < start && start < end).then_some((start, end))
 }
 
 /// The answer of [`wait_any`].

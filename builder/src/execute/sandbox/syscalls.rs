@@ -1,6 +1,6 @@
 //! The numbers of the system calls that docker's profile allows, by architecture.
 //!
-//! From the kernel's own tables (`asm/unistd_64.h`, `asm/unistd_32.h`, `asm-generic/unistd.h`) and the profile's
+//! From the kernel's own tables (`asm/unistd_64.h`, `asm/unistd_32.h`, `asm-generic/unistd.h`, `asm/unistd-eabi.h`) and the profile's
 //! names, less what asks for a capability that steps do not have. Numbers from 424 on are the same everywhere.
 //! `io_uring` is refused, as by docker since version 25.
 
@@ -14,6 +14,8 @@ pub(super) struct Abi {
     pub(super) allowed: &'static [RangeInclusive<u32>],
     /// The last number that the profile knows: `removexattrat`. What comes after does not exist for a step.
     pub(super) newest: u32,
+    /// Allowed numbers far above it, which belong to the architecture alone.
+    pub(super) private: &'static [RangeInclusive<u32>],
     pub(super) socket: u32,
     pub(super) personality: u32,
     pub(super) clone: u32,
@@ -21,12 +23,12 @@ pub(super) struct Abi {
 }
 
 /// What a program on this machine may speak: its own convention, and the 32-bit one that docker adds on x86-64.
-/// x32 (bit 30 of the number) is above the newest number: it does not exist. Of 32-bit ARM, no program runs.
+/// x32 (bit 30 of the number) is above the newest number: it does not exist.
 #[cfg(target_arch = "x86_64")]
 pub(super) const NATIVE: &[Abi] = &[X86_64, X86];
-/// What a program on this machine may speak.
+/// What a program on this machine may speak, its own convention and that of 32-bit ARM (EABI).
 #[cfg(target_arch = "aarch64")]
-pub(super) const NATIVE: &[Abi] = &[AARCH64];
+pub(super) const NATIVE: &[Abi] = &[AARCH64, ARM];
 
 #[cfg(target_arch = "x86_64")]
 const X86_64: Abi = Abi {
@@ -39,6 +41,7 @@ const X86_64: Abi = Abi {
         434..=434, 436..=437, 439..=439, 441..=441, 444..=449, 451..=456, 459..=466,
     ],
     newest: 466,
+    private: &[],
     socket: 41,
     personality: 135,
     clone: 56,
@@ -59,14 +62,15 @@ const X86: Abi = Abi {
         434..=434, 436..=437, 439..=439, 441..=441, 444..=449, 451..=456, 459..=466,
     ],
     newest: 466,
+    private: &[],
     socket: 359,
     personality: 136,
     clone: 120,
     clone3: 435,
 };
 
-#[cfg(target_arch = "aarch64")]
-const AARCH64: Abi = Abi {
+#[cfg(any(target_arch = "aarch64", test))]
+pub(super) const AARCH64: Abi = Abi {
     audit_arch: 0xc000_00b7,
     #[rustfmt::skip]
     allowed: &[
@@ -77,8 +81,32 @@ const AARCH64: Abi = Abi {
         459..=466,
     ],
     newest: 466,
+    private: &[],
     socket: 198,
     personality: 92,
     clone: 220,
+    clone3: 435,
+};
+
+/// Beside the calls of x86's 32-bit table, ARM has the single calls of what is `socketcall` and `ipc` there. The private
+/// numbers are `breakpoint`, `cacheflush` and `set_tls` (arch/arm/include/uapi/asm/unistd.h), without which no program runs.
+#[cfg(any(target_arch = "aarch64", test))]
+pub(super) const ARM: Abi = Abi {
+    audit_arch: 0x4000_0028,
+    #[rustfmt::skip]
+    allowed: &[
+        0..=6, 8..=12, 14..=16, 19..=20, 23..=24, 26..=26, 29..=29, 33..=33, 36..=43, 45..=47, 49..=50,
+        54..=55, 57..=57, 60..=61, 63..=66, 70..=71, 75..=75, 77..=78, 80..=81, 83..=83, 85..=85, 91..=97,
+        99..=100, 104..=108, 114..=114, 116..=116, 118..=119, 122..=122, 124..=126, 132..=133, 138..=148,
+        150..=165, 168..=168, 170..=187, 190..=217, 219..=221, 224..=248, 250..=253, 256..=261, 263..=270,
+        274..=280, 282..=308, 312..=312, 314..=318, 322..=336, 338..=343, 345..=346, 348..=363, 365..=366,
+        368..=370, 372..=374, 376..=377, 380..=385, 387..=387, 389..=399, 403..=403, 405..=414, 416..=424,
+        434..=434, 436..=437, 439..=439, 441..=441, 444..=449, 451..=456, 459..=466,
+    ],
+    newest: 466,
+    private: &[0xf_0001..=0xf_0002, 0xf_0005..=0xf_0005],
+    socket: 281,
+    personality: 136,
+    clone: 120,
     clone3: 435,
 };

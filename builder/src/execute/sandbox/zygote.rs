@@ -153,8 +153,9 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
     sys::unblock_signals();
     let _ = rustix::thread::set_name(c"buildscope-box");
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    // /proc/1 in the box is a copy of this process: nothing of the builder's environment may be seen there.
-    sys::erase_environment();
+    // /proc/1 in the box is a copy of this process: nothing of the builder's command line and environment, which name
+    // paths of the host and values of build arguments, may be seen there.
+    sys::erase_arguments_and_environment();
     let ready = prepare();
     let (mut bytes, mut fds) = (Vec::new(), Vec::new());
     let mut inits = Vec::new();
