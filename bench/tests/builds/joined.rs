@@ -103,3 +103,12 @@ fn equal_steps_of_one_build_are_made_once() {
         assert_eq!(others.iter().map(|&outcome| of(outcome)).sum::<usize>(), 1, "{args:?}");
     }
 }
+
+/// A store of a version that knew no claims is used as it is.
+#[test]
+fn a_store_without_claims_gets_them() {
+    let world = World::new("FROM busybox\nRUN echo 1\n");
+    world.build(&[]).record();
+    fs::remove_dir(world.path("store/claims")).unwrap();
+    world.build(&["--no-cache"]).record();
+}

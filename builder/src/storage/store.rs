@@ -78,13 +78,11 @@ impl Store {
     /// Opens the store at `root`, which is made if it is missing. Costs a few system calls; the cache index is opened when first asked.
     pub fn open(root: &Path, options: StoreOptions) -> Result<Self, StorageError> {
         let directory = |name: &str| root.join(name);
-        let tmp = directory("tmp");
-        if !tmp.is_dir() {
-            for name in ["blobs/sha256", "index", "erofs", "lowers", "mounts", "claims", "tmp"] {
-                // Images hold setuid programs and device nodes, which on this host are nobody else's to use.
-                let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory(name));
-                made.context("create", directory(name))?;
-            }
+        // All of them, every time: a store that an earlier version made lacks what came later.
+        for name in ["blobs/sha256", "index", "erofs", "lowers", "mounts", "claims", "tmp"] {
+            // Images hold setuid programs and device nodes, which on this host are nobody else's to use.
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory(name));
+            made.context("create", directory(name))?;
         }
         let root = fs::canonicalize(root).context("find", root)?;
         let scratch = Arc::new(Scratch::create(&root.join("tmp"))?);
