@@ -232,7 +232,8 @@ impl Step {
         };
         setup.end();
         let helper = Arc::clone(&self.helper);
-        tokio::spawn(async move { helper.prepare() });
+        // On another thread: the one that reads the step's output would give its two streams out of order.
+        tokio::task::spawn_blocking(move || helper.prepare());
         let process = probe.phase(Phase::Process);
         let start = Instant::now();
         let ended = {
