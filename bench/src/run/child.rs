@@ -1,6 +1,6 @@
 //! Other programs, run to their end, and what they said meanwhile.
 
-use super::RunError;
+use super::{Case, RunError};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -51,6 +51,12 @@ async fn listen(
 }
 
 impl Ended {
+    /// Whether the untimed build that it was succeeded.
+    pub(super) fn prepared(&self, case: &Case) -> Result<(), RunError> {
+        let failed = || RunError::Prepare { case: case.to_string(), code: self.status.code(), said: self.tail() };
+        self.status.success().then_some(()).ok_or_else(failed)
+    }
+
     /// The last lines that it said.
     pub(super) fn tail(&self) -> String {
         let last = &self.lines[self.lines.len().saturating_sub(12)..];

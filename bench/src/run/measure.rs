@@ -74,10 +74,7 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
             run.interrupted = true;
             break;
         };
-        if !ended.status.success() {
-            let code = ended.status.code();
-            return Err(RunError::Prepare { case: case.to_string(), code, said: ended.tail() });
-        }
+        ended.prepared(case)?;
         let shown = Place { context: PathBuf::from(&case.workload), store: "STORE".into(), aside: "ASIDE".into() };
         let command = shell_line(&plan.command(case, &shown, case.scenario == Scenario::Cold));
         run.cases.push(CaseSamples { case: case.clone(), command, samples: Vec::new() });

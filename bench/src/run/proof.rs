@@ -6,6 +6,7 @@
 
 use super::RunError;
 use super::place::Place;
+use super::state::give_base;
 use crate::stats::quantile;
 use buildscope_record::{Nanos, Phase, Record};
 use buildscope_reports::whatif::{Policy, Scenario, Selector, whatif};
@@ -201,10 +202,8 @@ impl ProofPlan {
             let image = self.scratch.join("image.tar");
             command.arg("--output").arg(format!("type=oci,compression=gzip,dest={}", image.display()));
         }
-        for base in workload.manifest.bases.iter().filter(|base| *base != "busybox") {
-            if let Some(folder) = &self.bases {
-                command.arg("--build-context").arg(format!("{base}=oci-layout://{}", folder.join(base).display()));
-            }
+        for base in &workload.manifest.bases {
+            give_base(&mut command, base, self.bases.as_deref());
         }
         command.arg("--root").arg(&place.store).arg(&place.context);
         let program = command.get_program().to_string_lossy().into_owned();

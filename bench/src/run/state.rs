@@ -71,10 +71,7 @@ impl Plan {
                     let Some(ended) = finish(self.change_base(binary, base, &place.aside, n)?, stop).await? else {
                         return Ok(false);
                     };
-                    if !ended.status.success() {
-                        let code = ended.status.code();
-                        return Err(RunError::Prepare { case: case.to_string(), code, said: ended.tail() });
-                    }
+                    ended.prepared(case)?;
                 }
             }
         }
@@ -98,16 +95,9 @@ impl Plan {
         let mut command = Command::new(binary);
         command.args(["build", "--progress", "quiet", "--root"]).arg(aside.join("store"));
         command.arg("--output").arg(format!("type=oci,dest={},tar=false", layout.display()));
-        self.give_base(&mut command, base);
+        give_base(&mut command, base, self.bases.as_deref());
         command.arg(context);
         Ok(command)
-    }
-
-    /// Names the folder of a base image that is not made by the builder itself.
-    fn give_base(&self, command: &mut Command, base: &str) {
-        if let Some(folder) = self.bases.as_ref().filter(|_| base != "busybox") {
-            command.arg("--build-context").arg(format!("{base}=oci-layout://{}", folder.join(base).display()));
-        }
     }
 
     /// What a build of ours is told of its base images and its cache.
@@ -115,10 +105,8 @@ impl Plan {
         for base in &workload.manifest.bases {
             let layout = changed(&place.aside, base);
             match case.scenario == Scenario::Base && layout.exists() {
-                true => {
-                    command.arg("--build-context").arg(format!("{base}=oci-layout://{}", layout.display()));
-                }
-                false => self.give_base(command, base),
+                true => name_layout(command, base, &layout),
+                false => give_base(command, base, self.bases.as_deref()),
             }
         }
         if case.scenario == Scenario::Imported {
@@ -129,6 +117,17 @@ impl Plan {
             };
         }
     }
+}
+
+/// Names the layout of a base image that the builder does not make itself, in the folder `bases`.
+pub(super) fn give_base(command: &mut Command, base: &str, bases: Option<&Path>) {
+    if let Some(bases) = bases.filter(|_| base != "busybox") {
+        name_layout(command, base, &bases.join(base));
+    }
+}
+
+fn name_layout(command: &mut Command, base: &str, layout: &Path) {
+    command.arg("--build-context").arg(format!("{base}=oci-layout://{}", layout.display()));
 }
 
 /// Where the changed form of a base image is.

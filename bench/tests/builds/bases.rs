@@ -1,7 +1,7 @@
 //! `buildscope base`: images for machines without a registry, and where the embedded busybox comes from.
 
 use crate::registry::Registry;
-use crate::world::World;
+use crate::world::{World, root};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -12,7 +12,7 @@ fn base_without_busybox(world: &World, image: &str) -> Output {
             [ ! -e $path ] || mount --bind /dev/null $path
         done
         PATH=/nowhere exec \"$@\"";
-    let user = if rustix::process::getuid().is_root() { "-m" } else { "-Urm" };
+    let user = if root() { "-m" } else { "-Urm" };
     let mut command = Command::new("unshare");
     command.args([user, "sh", "-ec", script, "sh", env!("CARGO_BIN_EXE_buildscope"), "base", "busybox", "--root"]);
     command.arg(world.path("empty store")).env("BUILDSCOPE_BUSYBOX", image).output().unwrap()

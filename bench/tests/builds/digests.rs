@@ -1,10 +1,9 @@
 //! The same input gives the same digest, whatever the policy, the driver, the number of slots and the observation.
 
-use crate::world::World;
+use crate::world::{World, as_user, program_for_all};
 use buildscope_workloads::{Category, Corpus};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Builds `world` in many ways, each on a store of its own, and expects one digest.
@@ -53,7 +52,7 @@ const FILES: [&str; 6] = ["delete-heavy", "deep-tree", "hard-links", "metadata",
 fn one_digest_for_all_drivers() {
     let corpus = Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../workloads/corpus")).unwrap();
     let mut drivers = vec!["erofs", "overlay", "copy"];
-    match std::process::Command::new("fuse-overlayfs").arg("--version").output() {
+    match Command::new("fuse-overlayfs").arg("--version").output() {
         Ok(_) => drivers.push("fuse-overlayfs"),
         Err(_) => eprintln!("skipped for fuse-overlayfs: it is not installed"),
     }
@@ -89,7 +88,7 @@ fn one_digest_for_all_drivers() {
 
 /// A btrfs file system in a file, for as long as this lives.
 struct Btrfs {
-    at: std::path::PathBuf,
+    at: PathBuf,
     _dir: tempfile::TempDir,
 }
 
@@ -97,10 +96,10 @@ impl Btrfs {
     fn mounted() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let (image, at) = (dir.path().join("image"), dir.path().join("at"));
-        std::fs::create_dir(&at).unwrap();
-        std::fs::File::create(&image).unwrap().set_len(4 << 30).unwrap();
+        fs::create_dir(&at).unwrap();
+        fs::File::create(&image).unwrap().set_len(4 << 30).unwrap();
         let run = |program: &str, args: &[&std::ffi::OsStr]| {
-            std::process::Command::new(program).args(args).output().is_ok_and(|run| run.status.success())
+            Command::new(program).args(args).output().is_ok_and(|run| run.status.success())
         };
         let made = run("btrfs", &["--version".as_ref()])
             && run("mkfs.btrfs", &["-q".as_ref(), image.as_ref()])
@@ -111,7 +110,7 @@ impl Btrfs {
 
 impl Drop for Btrfs {
     fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(&self.at).status();
+        let _ = Command::new("umount").arg(&self.at).status();
     }
 }
 
@@ -123,11 +122,7 @@ fn an_ordinary_user_builds_the_hermetic_corpus_to_roots_digests() {
     };
     let corpus = Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../workloads/corpus")).unwrap();
     let place = tempfile::tempdir().unwrap();
-    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    open(place.path(), 0o1777);
-    let program = place.path().join("buildscope");
-    fs::copy(env!("CARGO_BIN_EXE_buildscope"), &program).unwrap();
-    open(&program, 0o755);
+    let program = program_for_all(place.path());
     for workload in corpus.all().unwrap() {
         if workload.manifest.category == Category::Real {
             continue;
@@ -150,11 +145,8 @@ fn an_ordinary_user_builds_the_hermetic_corpus_to_roots_digests() {
             let described: serde_json::Value = serde_json::from_slice(&fs::read(&metadata).unwrap()).unwrap();
             described["containerimage.digest"].as_str().unwrap().to_owned()
         };
-        let mut switch = Command::new("setpriv");
-        switch.env("HOME", "/nonexistent"); // root's is not to be read
-        switch.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--inh-caps=-all", "--"]);
         let root = build("root", Command::new("env"));
-        assert_eq!(build("user", switch), root, "{}", workload.name);
+        assert_eq!(build("user", as_user(&user)), root, "{}", workload.name);
         for made in [context, place.path().join("root.store"), place.path().join("user.store")] {
             fs::remove_dir_all(made).unwrap();
         }

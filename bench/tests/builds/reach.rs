@@ -1,15 +1,8 @@
 //! What of the host a step can reach, and what an ordinary user without a range of ids can build.
 
-use crate::world::World;
+use crate::world::{World, as_user, program_for_all, root};
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::Command;
-
-/// Whether this is root.
-fn root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
-}
 
 /// A tracefs that root in the box could write to would trace the host.
 #[test]
@@ -40,16 +33,11 @@ fn a_user_without_a_range_of_ids_is_warned_and_builds_what_root_builds() {
     }
     let script = "RUN echo x > /x && id -u | grep -qx 0 && mkdir /d && ln /x /d/y && chmod 4751 /x\nRUN rm /d/y\n";
     let world = World::new(&format!("FROM busybox\n{script}"));
-    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    open(&world.path(""), 0o1777);
-    let program = world.path("buildscope");
-    fs::copy(env!("CARGO_BIN_EXE_buildscope"), &program).unwrap();
-    open(&program, 0o755);
+    let program = program_for_all(&world.path(""));
     let as_nobody = |args: &[&str]| {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", NOBODYS, "--regid", NOBODYS, "--clear-groups", "--inh-caps=-all", "--"]);
+        let mut command = as_user(NOBODYS);
         command.arg(&program).args(["build", "--root"]).arg(world.path("theirs")).args(args).arg(world.context());
-        command.env("HOME", "/nonexistent").env_remove("SOURCE_DATE_EPOCH").env_remove("BUILDSCOPE_ROOT");
+        command.env_remove("SOURCE_DATE_EPOCH").env_remove("BUILDSCOPE_ROOT");
         let run = command.output().unwrap();
         (run.status.success(), String::from_utf8_lossy(&run.stderr).into_owned())
     };

@@ -1,6 +1,6 @@
 //! RUN: what a step is given, what it may not take, and what must not be seen afterwards.
 
-use crate::world::{World, member, steps};
+use crate::world::{World, member, root, steps};
 use buildscope_record::{Outcome, WaitKind};
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -143,11 +143,6 @@ fn what_a_step_uses_over_time_is_in_record_and_timeline() {
         assert!(counted(name) > 0, "{name} of {:?}", record.counters);
         assert!(trace.contains(name), "{name} is in the timeline");
     }
-}
-
-/// Whether this is root, whose steps have cgroups.
-fn root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
 #[test]

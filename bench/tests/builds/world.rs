@@ -2,6 +2,7 @@
 
 use buildscope_record::{Outcome, Record};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -99,6 +100,29 @@ impl Built {
     pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
+}
+
+/// Whether this is root.
+pub(crate) fn root() -> bool {
+    rustix::process::getuid().is_root()
+}
+
+/// A copy of the program in a directory of everybody's, where an ordinary user can run it and leave something beside it.
+pub(crate) fn program_for_all(directory: &Path) -> PathBuf {
+    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    open(directory, 0o1777);
+    let program = directory.join("buildscope");
+    fs::copy(env!("CARGO_BIN_EXE_buildscope"), &program).unwrap();
+    open(&program, 0o755);
+    program
+}
+
+/// Runs, as this user, what is added to it. Root's home is not the user's to read.
+pub(crate) fn as_user(user: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", user, "--regid", user, "--clear-groups", "--inh-caps=-all", "--"]);
+    command.env("HOME", "/nonexistent");
+    command
 }
 
 /// The texts of the steps with this outcome, in the order of the file.

@@ -34,6 +34,12 @@ impl World {
         fs::write(folder.join("word"), "one\n").unwrap();
     }
 
+    /// Measures a workload into the folder `run`; the options are words.
+    fn bench(&self, options: &str, more: &[&str]) -> Output {
+        let words: Vec<_> = ["bench"].into_iter().chain(options.split(' ')).chain(more.iter().copied()).collect();
+        self.buildscope(&[&words[..], &["--out", "run"]].concat())
+    }
+
     fn buildscope(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
         command
@@ -137,18 +143,7 @@ fn predictions_are_held_against_builds() {
 #[test]
 fn a_wrong_image_is_a_fault_and_in_no_statistic() {
     let world = World::new();
-    let output = world.buildscope(&[
-        "bench",
-        "wrong",
-        "--policies",
-        "stages",
-        "--caches",
-        "cold",
-        "--runs",
-        "1",
-        "--out",
-        "run",
-    ]);
+    let output = world.bench("wrong --policies stages --caches cold --runs 1", &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("/word should not be there"));
     let run = json(&world.path("run/run.json"));
@@ -172,18 +167,7 @@ fn what_cannot_be_measured_is_a_question_of_usage() {
 #[test]
 fn cache_states_are_what_they_are_called() {
     let world = World::new();
-    let output = world.buildscope(&[
-        "bench",
-        "right",
-        "--policies",
-        "instructions",
-        "--caches",
-        "base,imported",
-        "--runs",
-        "2",
-        "--out",
-        "run",
-    ]);
+    let output = world.bench("right --policies instructions --caches base,imported --runs 2", &[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let run = json(&world.path("run/run.json"));
     let outcomes = |case: usize, round: usize| {
@@ -207,20 +191,8 @@ fn a_peer_is_explained_from_what_it_says() {
     let script = "talk={context};for line in 'Step 1/2 : FROM busybox' ' ---> aaaaaaaaaaaa' 'Step 2/2 : RUN sleep 1' \
         ' ---> Running in bbbbbbbbbbbb';do echo \"$line\";done;sleep 0.3;echo ' ---> cccccccccccc';\
         echo 'Successfully built cccccccccccc'";
-    let output = world.buildscope(&[
-        "bench",
-        "right",
-        "--policies",
-        "instructions",
-        "--caches",
-        "cold",
-        "--runs",
-        "1",
-        "--out",
-        "run",
-        "--peer",
-        &format!("talker={script}"),
-    ]);
+    let peer = format!("talker={script}");
+    let output = world.bench("right --policies instructions --caches cold --runs 1", &["--peer", &peer]);
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{table}{}", String::from_utf8_lossy(&output.stderr));
     let run = json(&world.path("run/run.json"));

@@ -9,7 +9,7 @@ use super::{StorageError, Store};
 use buildscope_record::{Digest, Probe};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The right to make what a key stands for; others wait until it is dropped, or its process is dead.
 #[derive(Debug)]
@@ -23,43 +23,43 @@ pub struct Claim {
 impl Store {
     /// Claims a key if no other build, of this process or another, has it claimed.
     pub fn try_claim(&self, key: &Digest) -> Result<Option<Claim>, StorageError> {
-        let path = self.root().join("claims").join(key.hex());
-        loop {
-            let lock = open(&path)?;
-            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-                locked => locked.context("lock", &path)?,
-            }
-            if same_file(&lock, &path) {
-                return Ok(Some(Claim { path, _lock: lock, joined: false }));
-            }
-        }
+        self.claim_or(key, |_| Ok(false))
     }
 
     /// Claims a key. Blocks while another build, of this process or another, has it claimed; the probe records for how long.
     pub fn claim(&self, key: &Digest, probe: &Probe) -> Result<Claim, StorageError> {
+        let wait = |lock: &File| {
+            let _waiting = probe.wait_lock("another build of the same step");
+            flock(lock, FlockOperation::LockExclusive).map(|()| true)
+        };
+        Ok(self.claim_or(key, wait)?.expect("whoever waits gets it"))
+    }
+
+    /// Claims a key. Where another has it, `held` locks the file it has (true), or does not (false: then there is no claim).
+    fn claim_or(
+        &self,
+        key: &Digest,
+        held: impl Fn(&File) -> rustix::io::Result<bool>,
+    ) -> Result<Option<Claim>, StorageError> {
         let path = self.root().join("claims").join(key.hex());
         let mut joined = false;
         loop {
-            let lock = open(&path)?;
+            let lock = File::options().create(true).truncate(false).write(true).open(&path).context("open", &path)?;
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     joined = true;
-                    let _waiting = probe.wait_lock("another build of the same step");
-                    flock(&lock, FlockOperation::LockExclusive).context("lock", &path)?;
+                    if !held(&lock).context("lock", &path)? {
+                        return Ok(None);
+                    }
                 }
                 locked => locked.context("lock", &path)?,
             }
             // The holder before removed the file: then somebody may already hold another of that name.
             if same_file(&lock, &path) {
-                return Ok(Claim { path, _lock: lock, joined });
+                return Ok(Some(Claim { path, _lock: lock, joined }));
             }
         }
     }
-}
-
-fn open(path: &Path) -> Result<File, StorageError> {
-    File::options().create(true).truncate(false).write(true).open(path).context("open", path)
 }
 
 impl Claim {

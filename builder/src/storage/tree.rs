@@ -6,6 +6,7 @@
 use super::error::Context;
 use super::index::{LayerIndex, Record, RecordKind, to_path};
 use super::{BlobStore, Content, Entry, EntryKind, ImagePath, StorageError};
+use buildscope_record::Digest;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -214,6 +215,11 @@ impl Tree {
 
     pub(crate) fn layers(&self) -> &[Arc<LayerIndex>] {
         &self.layers
+    }
+
+    /// What the layers are called, lowest first.
+    pub(crate) fn diff_ids(&self) -> Vec<Digest> {
+        self.layers.iter().map(|index| index.layer().diff_id).collect()
     }
 
     pub(crate) fn blobs(&self) -> &BlobStore {

@@ -47,7 +47,7 @@ impl Driver for Btrfs {
         _place: Place,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
-        let stack: Vec<Digest> = tree.layers().iter().map(|index| index.layer().diff_id).collect();
+        let stack = tree.diff_ids();
         let base = base(store, &stack, probe)?;
         let dir = store.scratch().path("snapshot");
         subvolume(&["snapshot"], &[&base, &dir])?;

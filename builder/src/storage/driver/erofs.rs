@@ -85,7 +85,7 @@ impl Driver for Erofs {
         place: Place,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
-        let stack: Vec<Digest> = tree.layers().iter().map(|index| index.layer().diff_id).collect();
+        let stack = tree.diff_ids();
         let lowers = (1..=stack.len()).filter_map(|depth| self.lower(store, &stack[..depth], probe).transpose());
         let lowers = lowers.collect::<Result<_, _>>()?;
         Ok(Box::new(Stack::over(self.overlay.at(place), tree, lowers, store.scratch())?))

@@ -10,7 +10,7 @@ use crate::storage::scratch::Scratch;
 use crate::storage::tree::Tree;
 use crate::storage::upper::Upper;
 use crate::storage::{StorageError, Store};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::Probe;
 use rustix::mount::{UnmountFlags, unmount};
 use std::ffi::OsString;
 use std::fs;
@@ -56,7 +56,7 @@ impl Driver for Fuse {
         _place: Place,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
-        let stack: Vec<Digest> = tree.layers().iter().map(|index| index.layer().diff_id).collect();
+        let stack = tree.diff_ids();
         let lowers =
             (1..=stack.len()).map(|depth| lower(store, &stack[..depth], self.marks, probe).map(Lower::Directory));
         let stack = Stack::over(self.overlay(), tree, lowers.collect::<Result<_, _>>()?, store.scratch())?;

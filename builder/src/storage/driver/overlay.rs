@@ -99,7 +99,7 @@ impl Driver for Overlay {
         place: Place,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
-        let stack: Vec<Digest> = tree.layers().iter().map(|index| index.layer().diff_id).collect();
+        let stack = tree.diff_ids();
         let mut lowers = Vec::with_capacity(stack.len());
         for depth in 1..=stack.len() {
             lowers.push(Lower::Directory(lower(store, &stack[..depth], self.marks, probe)?));
