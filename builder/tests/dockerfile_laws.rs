@@ -60,6 +60,22 @@ fn without(text: &str, from: &str, to: &str) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
 
+    /// What is said not to be close without a closer look is not: of all names within the limit the nearest is found.
+    #[test]
+    fn the_closest_name_is_the_nearest(
+        written in "[a-dA-D_1é]{1,7}",
+        known in prop::collection::vec("[a-dA-D_1é]{1,7}", 0..12),
+    ) {
+        let lower = written.to_lowercase();
+        let nearest = known
+            .iter()
+            .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name.as_str()))
+            .filter(|(distance, name)| *distance <= (name.len().max(lower.len()) / 3).max(1))
+            .min();
+        let found = dockerfile::closest(&written, known.iter().map(String::as_str));
+        prop_assert_eq!(found, nearest.map(|(_, name)| name));
+    }
+
     #[test]
     fn what_is_printed_reads_back(text in text()) {
         if let Ok(file) = dockerfile::parse(&text) {

@@ -59,12 +59,24 @@ impl Diagnostic {
 /// The known name closest to what was written, if it is close enough to have been meant.
 pub fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = written.to_lowercase();
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= (name.len().max(lower.len()) / 3).max(1))
-        .min()
-        .map(|(_, name)| name)
+    let close = |name: &'a str| {
+        let limit = (name.len().max(lower.len()) / 3).max(1);
+        // An edit changes the length by one at most and the set of letters by two: of thousands of names hardly one
+        // needs a closer look.
+        let far = name.len().abs_diff(lower.len()) > limit
+            || (letters(name) ^ letters(&lower)).count_ones() as usize > 2 * limit;
+        if far && name.is_ascii() && lower.is_ascii() {
+            return None;
+        }
+        let distance = strsim::damerau_levenshtein(&lower, &name.to_lowercase());
+        (distance <= limit).then_some((distance, name))
+    };
+    known.into_iter().filter_map(close).min().map(|(_, name)| name)
+}
+
+/// The set of a text's letters in lower case, a bit each; some share one.
+fn letters(text: &str) -> u64 {
+    text.bytes().fold(0, |set, letter| set | 1 << (letter.to_ascii_lowercase() & 63))
 }
 
 /// Everything found in one file, with its text: what the command line prints.
