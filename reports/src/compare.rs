@@ -42,7 +42,7 @@ fn names(records: &[Record]) -> Vec<String> {
 /// that took longer, else the build's own phases.
 fn cause(slow: (&Record, &Explanation), fast: (&Record, &Explanation)) -> String {
     let difference = slow.1.wall.saturating_sub(fast.1.wall);
-    let longer = grown(slow.1, fast.1);
+    let longer = grown(slow, fast);
     let waited = waited(slow.0, slow.1);
     match (waited, longer) {
         (Some(wait), None) => wait.sentence,
@@ -88,30 +88,30 @@ fn of_stage(step: &StepExplanation) -> String {
     step.stage.as_ref().map(|stage| format!(" of stage {stage}")).unwrap_or_default()
 }
 
-/// The step whose share of the wall time grew most between two builds of the same Dockerfile.
-fn grown(slow: &Explanation, fast: &Explanation) -> Option<Cause> {
-    let pairs = slow.steps.iter().filter_map(|step| {
-        let other = fast.steps.get(step.id.index()).filter(|other| other.text == step.text)?;
-        Some((step, other, step.own.saturating_sub(other.own)))
+/// The step on the critical path that grew most against its counterpart in the other build.
+fn grown(slow: (&Record, &Explanation), fast: (&Record, &Explanation)) -> Option<Cause> {
+    let indices = [slow, fast].map(|(record, _)| Index::new(record));
+    let pairs = slow.1.steps.iter().filter(|step| step.on_path).map(|step| {
+        let other = indices[0].counterpart(&slow.0.steps[step.id.index()], &indices[1]);
+        let other = other.map(|other| &fast.1.steps[other.id.index()]);
+        (step, other, step.own.saturating_sub(other.map_or(Nanos::ZERO, |other| other.own)))
     });
-    let (step, other, time) =
-        pairs.filter(|(step, _, grown)| step.on_path && grown.0 > 0).max_by_key(|&(_, _, grown)| grown)?;
+    let (step, other, time) = pairs.filter(|(_, _, grown)| grown.0 > 0).max_by_key(|&(_, _, grown)| grown)?;
     let grew = |name: &str, work: Nanos| {
-        let before = other.phases.iter().find(|row| row.name == name).map_or(Nanos::ZERO, |row| row.work);
+        let phases = other.map_or(&[][..], |other| &other.phases);
+        let before = phases.iter().find(|row| row.name == name).map_or(Nanos::ZERO, |row| row.work);
         work.saturating_sub(before)
     };
     let phase = step.phases.iter().max_by_key(|row| grew(&row.name, row.work));
     let mostly =
         phase.filter(|row| grew(&row.name, row.work).0 > time.0 / 2).map(|row| format!(", mostly in {}", row.name));
-    let sentence = format!(
-        "{}{} took {} instead of {}{}",
-        quote(&step.text),
-        of_stage(step),
-        step.own,
-        other.own,
-        mostly.unwrap_or_default()
-    );
-    Some(Cause { time, sentence })
+    let against = match other {
+        Some(other) if other.text == step.text => format!("instead of {}", other.own),
+        Some(other) => format!("where {} took {}", quote(&other.text), other.own),
+        None => "and is not in the other".to_owned(),
+    };
+    let (text, of, mostly) = (quote(&step.text), of_stage(step), mostly.unwrap_or_default());
+    Some(Cause { time, sentence: format!("{text}{of} took {} {against}{mostly}", step.own) })
 }
 
 /// A step in two builds.
@@ -222,6 +222,31 @@ mod tests {
     }
 
     #[test]
+    fn a_slower_step_is_named_whose_text_changed_or_that_is_new() {
+        let build = |texts: &[(&str, u64)]| {
+            let mut made = Synthetic::default();
+            let stage = made.stage("a");
+            let mut at = 0;
+            for &(text, length) in texts {
+                let step = made.step(stage, text, at..at + length);
+                made.span(step, Phase::Process, at..at + length);
+                at += length;
+            }
+            made.finish(at)
+        };
+        let (short, long) = (build(&[("RUN a", 10), ("RUN b 1", 20)]), build(&[("RUN a", 11), ("RUN b 2", 90)]));
+        assert_eq!(
+            slower(&[short.clone(), long]).unwrap(),
+            "build 2 is 3.4x slower than build 1 because `RUN b 2` of stage a took 90.0 ms where `RUN b 1` took 20.0 ms, mostly in process."
+        );
+        let more = build(&[("RUN a", 10), ("RUN b 1", 20), ("RUN c", 30)]);
+        assert_eq!(
+            slower(&[short, more]).unwrap(),
+            "build 2 is 2.0x slower than build 1 because `RUN c` of stage a took 30.0 ms and is not in the other, mostly in process."
+        );
+    }
+
+    #[test]
     fn steps_are_aligned_by_stage_and_text() {
         let build = |run: u64, more: bool| {
             let mut made = Synthetic::default();
@@ -239,6 +264,20 @@ mod tests {
         assert_eq!((pairs[0].text.as_str(), pairs[0].times), ("RUN make", [Some(ms(10)), Some(ms(40))]));
         assert_eq!(pairs[0].phase, Some(("process".into(), [ms(10), ms(40)])));
         assert_eq!((pairs[1].text.as_str(), pairs[1].times), ("RUN test", [None, Some(ms(5))]));
+    }
+
+    /// BuildKit's name for a stage without one is not ours.
+    #[test]
+    fn a_stage_without_name_is_the_same_in_both_builders() {
+        let build = |name: &str, run: u64| {
+            let mut made = Synthetic::default();
+            let stage = made.stage(name);
+            made.step(stage, "RUN make", 0..run);
+            made.finish(run)
+        };
+        let pairs = side_by_side(&build("stage-1", 10), &build("1", 40));
+        assert_eq!(pairs.len(), 1, "{pairs:?}");
+        assert!(pairs[0].times.iter().all(Option::is_some), "{pairs:?}");
     }
 
     #[test]

@@ -179,8 +179,11 @@ impl<'r> Index<'r> {
     }
 }
 
+/// A stage's name; its number where it has none, which BuildKit writes `stage-1`.
 fn stage<'r>(record: &'r Record, step: &Step) -> &'r str {
-    step.stage.and_then(|stage| record.stages.get(stage.index())).map_or("", |stage| &stage.name)
+    let name = step.stage.and_then(|stage| record.stages.get(stage.index())).map_or("", |stage| &stage.name);
+    let number = |rest: &&str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+    name.strip_prefix("stage-").filter(number).unwrap_or(name)
 }
 
 fn sentence(step: &Step, cause: &Cause, caused: usize, rerun: Nanos, on_path: Nanos) -> String {

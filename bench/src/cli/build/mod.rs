@@ -130,7 +130,7 @@ fn expect_cached(record: &record::Record, earlier: &[PathBuf]) -> Result<(), Fai
         false => "`buildscope explain --why-miss` says more of the build's time",
     };
     let (count, reasons) = (ran.len(), reasons.join("\n"));
-    Err(Failure::failed(miette!(help = help, "{count} steps were expected in the cache and were not:\n{reasons}")))
+    Err(Failure::failed(miette!(help = help, "not in the cache, as was expected: {count} of the steps\n{reasons}")))
 }
 
 /// The first Ctrl-C (or SIGTERM) cancels the build, which then cleans up.
