@@ -31,6 +31,16 @@ fn text_of_the_serial_diamond_on_a_narrow_terminal() {
 }
 
 #[test]
+fn no_line_is_wider_than_the_terminal() {
+    for (name, width) in [("diamond.serial.json", 60), ("diamond.instructions.json", 60), ("diamond.serial.json", 140)]
+    {
+        let text = render::text(&explain(&example(name)), Style { width, ..Style::default() });
+        assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+        assert_eq!(text.contains("when ("), width > 60);
+    }
+}
+
+#[test]
 fn colours_do_not_change_the_text() {
     let explanation = explain(&example("diamond.serial.json"));
     let coloured = render::text(&explanation, Style { colours: true, ..Style::default() });

@@ -73,10 +73,14 @@ fn steps(explanation: &Explanation, style: Style) -> String {
     listed.truncate(style.steps);
     listed.sort_by_key(|step| step.id);
     let bar = (style.width / 5).clamp(13, 30);
-    let mut table =
-        Table::new([Align::Left, Align::Flexible, Align::Right, Align::Right, Align::Left, Align::Right, Align::Left]);
+    use Align::{Flexible, Left, Right};
+    let columns = [Left, Flexible, Right, Right, Left, Right, Left];
+    // Where it is narrow, what was asked for first is worth more than the bar.
+    let shown = if style.width < 72 { columns.len() - 1 } else { columns.len() };
+    let mut table = Table::new(&columns[..shown]);
     let when_head = if bar < 28 { "when (█ path)" } else { "when (█ on the critical path)" };
-    table.row(["stage", "step", "time", "layer", "cached", "drag", when_head].map(|head| Cell::from(head).colour(DIM)));
+    let head = ["stage", "step", "time", "layer", "cached", "drag", when_head];
+    table.row(head.map(|head| Cell::from(head).colour(DIM)).into_iter().take(shown));
     for step in &listed {
         let time = if step.start.is_some() { step.duration.to_string() } else { String::new() };
         let layer = step.layer.map(|layer| layer.bytes.to_string()).unwrap_or_default();
@@ -91,7 +95,7 @@ fn steps(explanation: &Explanation, style: Style) -> String {
         let drag = if step.drag > Nanos::ZERO { step.drag.to_string() } else { String::new() };
         let text = Cell::from(step.text.clone());
         let outcome = Cell::from(outcome);
-        table.row([
+        let row = [
             Cell::from(cut(step.stage.as_deref().unwrap_or(""), 16)),
             if step.on_path { text.colour(BOLD) } else { text },
             time.into(),
@@ -99,7 +103,8 @@ fn steps(explanation: &Explanation, style: Style) -> String {
             colour.into_iter().fold(outcome, Cell::colour),
             drag.into(),
             when(explanation, step, bar).into(),
-        ]);
+        ];
+        table.row(row.into_iter().take(shown));
     }
     let mut out = table.render(style.width, style.colours);
     let pruned = explanation.steps.len() - ran;
