@@ -130,7 +130,10 @@ fn expect_cached(record: &record::Record, earlier: &[PathBuf]) -> Result<(), Fai
         false => "`buildscope explain --why-miss` says more of the build's time",
     };
     let (count, reasons) = (ran.len(), reasons.join("\n"));
-    Err(Failure::failed(miette!(help = help, "not in the cache, as was expected: {count} of the steps\n{reasons}")))
+    Err(Failure::failed(miette!(
+        help = help,
+        "{count} of the steps ran, though all were expected in the cache:\n{reasons}"
+    )))
 }
 
 /// The first Ctrl-C (or SIGTERM) cancels the build, which then cleans up.
