@@ -1,9 +1,10 @@
 //! The same input gives the same digest, whatever the policy, the driver, the number of slots and the observation.
 
+use crate::disk::Disk;
 use crate::world::{World, as_user, program_for_all};
 use buildscope_workloads::{Category, Corpus};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// Builds `world` in many ways, each on a store of its own, and expects one digest.
@@ -56,9 +57,9 @@ fn one_digest_for_all_drivers() {
         Ok(_) => drivers.push("fuse-overlayfs"),
         Err(_) => eprintln!("skipped for fuse-overlayfs: it is not installed"),
     }
-    let btrfs = Btrfs::mounted();
+    let btrfs = Disk::mounted("btrfs", 4 << 30);
     if btrfs.is_none() {
-        eprintln!("skipped for btrfs: there is no mkfs.btrfs or btrfs");
+        eprintln!("skipped for btrfs: there is no mkfs.btrfs");
     }
     for workload in corpus.all().unwrap() {
         // `stages-1000` and `files` are the same under every driver, and slow in copies.
@@ -83,34 +84,6 @@ fn one_digest_for_all_drivers() {
         for (driver, digest) in &digests {
             assert_eq!(digest, &digests[0].1, "{}: {driver} against {}", workload.name, digests[0].0);
         }
-    }
-}
-
-/// A btrfs file system in a file, for as long as this lives.
-struct Btrfs {
-    at: PathBuf,
-    _dir: tempfile::TempDir,
-}
-
-impl Btrfs {
-    fn mounted() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let (image, at) = (dir.path().join("image"), dir.path().join("at"));
-        fs::create_dir(&at).unwrap();
-        fs::File::create(&image).unwrap().set_len(4 << 30).unwrap();
-        let run = |program: &str, args: &[&std::ffi::OsStr]| {
-            Command::new(program).args(args).output().is_ok_and(|run| run.status.success())
-        };
-        let made = run("btrfs", &["--version".as_ref()])
-            && run("mkfs.btrfs", &["-q".as_ref(), image.as_ref()])
-            && run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), at.as_ref()]);
-        made.then_some(Self { at, _dir: dir })
-    }
-}
-
-impl Drop for Btrfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.at).status();
     }
 }
 

@@ -3,6 +3,8 @@
 mod bases;
 mod cache;
 mod digests;
+mod disk;
+mod durability;
 mod failures;
 mod images;
 mod joined;

@@ -76,7 +76,7 @@ impl LayerBuilder {
         self.sort();
         self.settle_links()?;
         let mut index = IndexBuilder::default();
-        let (mut pieces, mut at, mut files) = (Vec::with_capacity(self.items.len()), 0u64, 0u64);
+        let (mut pieces, mut at, mut files, mut read) = (Vec::with_capacity(self.items.len()), 0u64, 0u64, 0u64);
         let mut headers = Vec::with_capacity(self.items.len() * tar::BLOCK as usize);
         for item in self.items {
             let Item { mut name, entry, content, mark } = item;
@@ -95,6 +95,7 @@ impl LayerBuilder {
                 extents = holes(&content, size, at)?;
                 pieces.push(Piece::data(size, Source::from(content)));
                 at += tar::padded(size);
+                read += size;
             }
             match mark {
                 Some(kind) => index.mark(kind, entry.path),
@@ -114,7 +115,7 @@ impl LayerBuilder {
         let hash = write_pieces(self.store.blobs(), &headers, &pieces, &mut writer)?;
         let diff_id = writer.finish_hashed(hash, at, None)?;
         span.quantity(Quantity::FilesChanged, files).quantity(Quantity::BytesWritten, at);
-        span.quantity(Quantity::BytesHashed, at);
+        span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, at);
         span.end();
         let span = probe.phase(Phase::Commit);
         let index = index.finish(diff_id, at)?;

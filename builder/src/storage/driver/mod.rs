@@ -61,19 +61,21 @@ pub(crate) fn choose(
     scratch: &Arc<Scratch>,
 ) -> Result<(Box<dyn Driver>, String), StorageError> {
     let asked = || "it was asked for".to_owned();
-    let erofs =
-        || Ok::<_, StorageError>(Box::new(erofs::Erofs::probe(root, options.memory, scratch)?) as Box<dyn Driver>);
+    let erofs = || erofs::Erofs::probe(root, options.memory, scratch);
     let overlay =
         || Ok::<_, StorageError>(Box::new(overlay::Overlay::probe(options.memory, scratch)?) as Box<dyn Driver>);
     match options.driver {
         DriverChoice::Copy => Ok((Box::new(copy::Copy), asked())),
         DriverChoice::Overlay => Ok((overlay()?, asked())),
-        DriverChoice::Erofs => Ok((erofs()?, asked())),
+        DriverChoice::Erofs => Ok((Box::new(erofs()?), asked())),
         DriverChoice::FuseOverlayfs => Ok((Box::new(fuse::Fuse::probe(scratch)?), asked())),
         DriverChoice::Btrfs => Ok((Box::new(btrfs::Btrfs::probe(root, scratch)?), asked())),
         DriverChoice::Auto => {
             let erofs = match erofs() {
-                Ok(driver) => return Ok((driver, "layers can be mounted as they are, nothing is unpacked".to_owned())),
+                Ok(driver) => {
+                    let reason = driver.reason();
+                    return Ok((Box::new(driver), reason));
+                }
                 Err(error) => error,
             };
             let overlay = match overlay() {

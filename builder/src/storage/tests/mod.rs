@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A store in a directory of its own.
-pub(super) struct Fixture {
+pub(in crate::storage) struct Fixture {
     pub(super) store: Store,
     // In this order: what is mounted goes first.
     _mount: Option<Mounted>,
@@ -17,7 +17,7 @@ pub(super) struct Fixture {
 }
 
 /// A file system in a file, for as long as this lives.
-pub(super) struct Mounted(std::path::PathBuf);
+pub(in crate::storage) struct Mounted(std::path::PathBuf);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
@@ -26,7 +26,7 @@ impl Drop for Mounted {
 }
 
 /// A store on a file system of that type and size of its own.
-pub(super) fn store_on(driver: DriverChoice, kind: &str, size: u64) -> Fixture {
+pub(in crate::storage) fn store_on(driver: DriverChoice, kind: &str, size: u64) -> Fixture {
     let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
         let output = std::process::Command::new(program).args(arguments).output().unwrap();
         assert!(output.status.success(), "{program}: {output:?}");
@@ -42,23 +42,23 @@ pub(super) fn store_on(driver: DriverChoice, kind: &str, size: u64) -> Fixture {
     Fixture { store, _mount: mount, _dir: dir }
 }
 
-pub(super) fn store(driver: DriverChoice) -> Fixture {
+pub(in crate::storage) fn store(driver: DriverChoice) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), StoreOptions { driver, ..StoreOptions::default() }).unwrap();
     Fixture { store, _mount: None, _dir: dir }
 }
 
-pub(super) fn file(path: &str, content: &str) -> (Entry, Content) {
+pub(in crate::storage) fn file(path: &str, content: &str) -> (Entry, Content) {
     let kind = EntryKind::File { size: content.len() as u64 };
     let mtime = Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 };
     (Entry { kind, mode: 0o644, mtime, ..Entry::directory(path) }, Content::Bytes(content.as_bytes().into()))
 }
 
-pub(super) fn directory(path: &str) -> (Entry, Content) {
+pub(in crate::storage) fn directory(path: &str) -> (Entry, Content) {
     (Entry::directory(path), Content::Bytes(Arc::default()))
 }
 
-pub(super) fn layer(store: &Store, entries: impl IntoIterator<Item = (Entry, Content)>) -> Layer {
+pub(in crate::storage) fn layer(store: &Store, entries: impl IntoIterator<Item = (Entry, Content)>) -> Layer {
     let mut builder = store.layer_builder();
     entries.into_iter().for_each(|(entry, content)| builder.push(entry, content));
     builder.finish(&Probe::disabled()).unwrap()

@@ -1,0 +1,83 @@
+//! Builds that are killed, cancelled or find no space: the next one goes on from what they had done.
+
+use crate::disk::Disk;
+use crate::world::{World, steps};
+use buildscope_record::Outcome::{Cached, Executed};
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+const DRIVERS: [&str; 3] = ["erofs", "overlay", "copy"];
+const KILLS: u64 = 10;
+
+#[test]
+fn a_full_disk_loses_no_step_that_was_done() {
+    let Some(disk) = Disk::mounted("ext4", 60 << 20) else {
+        eprintln!("skipped: no mkfs.ext4, or no loop devices");
+        return;
+    };
+    for driver in DRIVERS {
+        let mut world =
+            World::new("FROM busybox\nRUN echo 1 > /done\nRUN dd if=/dev/urandom of=/big bs=1M count=100\n");
+        world.store = disk.at.join(driver);
+        let full = world.build(&["--driver", driver]);
+        assert_eq!(full.output.status.code(), Some(1), "{driver}: {}", full.stderr());
+        assert!(full.stderr().contains("No space left on device"), "{driver}: {}", full.stderr());
+        world.write("Dockerfile", "FROM busybox\nRUN echo 1 > /done\nRUN echo 2 > /next\n");
+        let record = world.build(&["--driver", driver]).record();
+        assert!(steps(&record, Cached).contains(&"RUN echo 1 > /done"), "{driver}");
+        assert!(steps(&record, Executed).contains(&"RUN echo 2 > /next"), "{driver}");
+    }
+}
+
+#[test]
+fn after_a_kill_at_any_moment_the_next_build_makes_the_same_image() {
+    let mut random = 0x2545_F491_4F6C_DD1Du64;
+    for driver in DRIVERS {
+        let world = World::new(
+            "FROM busybox\nRUN mkdir /d && for i in $(seq 200); do echo $i > /d/$i; done\nRUN mv /d /e && rm /e/1*\nCOPY f /f\n",
+        );
+        world.write("f", "text");
+        let whole = world.digest(&["--driver", driver]);
+        world.forget();
+        for kill in 0..KILLS {
+            let mut build = world.command(&["--driver", driver, "--no-cache"]);
+            let mut build = build.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            // xorshift64 (Marsaglia, 2003).
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            std::thread::sleep(Duration::from_micros(random % 400_000));
+            build.kill().unwrap();
+            build.wait().unwrap();
+            // The archive holds every layer.
+            assert_eq!(world.digest(&["--driver", driver]), whole, "{driver}, kill {kill}");
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_build_leaves_none_of_its_copies() {
+    let world = World::new(
+        "FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=20\n\
+         RUN --mount=type=cache,id=mark,target=/mark touch /mark/begun && sleep 600\n",
+    );
+    let mut build = world.command(&["--driver", "copy"]);
+    let mut build = build.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = || {
+        let mounts = fs::read_dir(world.path("store/mounts")).ok()?;
+        mounts.flatten().any(|mount| mount.path().join("begun").exists()).then_some(())
+    };
+    for _ in 0..6000 {
+        if begun().is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(begun().is_some(), "the step never began");
+    let pid = rustix::process::Pid::from_child(&build);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(!build.wait().unwrap().success());
+    let left: Vec<_> = fs::read_dir(world.path("store/tmp")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
