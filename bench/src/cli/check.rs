@@ -191,6 +191,9 @@ impl Subject {
             ..LowerRequest::default()
         };
         match input {
+            DockerfileInput::Within(_) => {
+                Err(Failure::usage(miette!("check looks at contexts that are directories here")))
+            }
             DockerfileInput::Text { name, text } => {
                 Self::new(name.clone(), text.clone(), context, None, request, None, bases)
             }

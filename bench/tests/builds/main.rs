@@ -2,6 +2,7 @@
 
 mod bases;
 mod cache;
+mod contexts;
 mod digests;
 mod disk;
 mod durability;
@@ -13,4 +14,5 @@ mod records;
 mod registry;
 mod run;
 mod storage;
+mod web;
 mod world;

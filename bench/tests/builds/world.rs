@@ -60,8 +60,13 @@ impl World {
 
     /// `buildscope build` of the context on this world's store.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.command_on(args, &[self.context().to_str().unwrap()])
+    }
+
+    /// `buildscope build` of another context on this world's store.
+    pub(crate) fn command_on(&self, args: &[&str], context: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
-        command.arg("build").arg("--root").arg(&self.store).args(args).arg(self.context());
+        command.arg("build").arg("--root").arg(&self.store).args(args).args(context);
         command.env_remove("SOURCE_DATE_EPOCH").env_remove("BUILDSCOPE_ROOT");
         command
     }

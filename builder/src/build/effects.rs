@@ -182,8 +182,10 @@ impl Solver {
     /// Where a COPY takes its files from.
     fn origin(&self, from: &CopyFrom, probe: &Probe) -> Result<Origin<'_>, BuildError> {
         Ok(match from {
-            CopyFrom::Context => Origin::Context(&self.context),
-            CopyFrom::NamedContext(name) => Origin::Context(self.named.get(name).expect("lowering knows their names")),
+            CopyFrom::Context => Origin::Context(&self.context.context),
+            CopyFrom::NamedContext(name) => {
+                Origin::Context(&self.named.get(name).expect("lowering knows their names").context)
+            }
             CopyFrom::Empty => Origin::Nothing,
             CopyFrom::Stage(_) | CopyFrom::Image(_) => {
                 Origin::Layers(self.engine.store.tree(&self.layers(from, probe)?)?)

@@ -3,6 +3,7 @@
 //! *Takes* a [`Request`]. *Gives* an [`Outcome`]: the image, or why there is none, and what became
 //! of every step. The rooms it calls do the work; here stands only who comes after whom.
 
+mod contexts;
 mod deliver;
 mod effects;
 mod error;

@@ -1,22 +1,21 @@
 //! Everything before the first step: reading, parsing, lowering, opening contexts.
 
+use super::contexts::{Opened, Place};
 use super::{BuildError, DockerfileInput, Engine, Progress, Request, travel};
-use crate::dockerfile::{self, Ignore};
+use crate::dockerfile;
 use crate::image::{Credentials, ImportedCache, NamedImage, Platform, Registries, Resolver};
-use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase};
-use crate::source::{Context, Verdict};
+use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase, is_git, is_url};
 use buildscope_record::{Phase, Probe, Quantity};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A build that can begin.
 pub(super) struct Prepared {
     pub(super) plan: Arc<Plan>,
     pub(super) images: Resolver,
-    pub(super) context: Context,
-    pub(super) named: BTreeMap<String, Context>,
+    pub(super) context: Opened,
+    pub(super) named: BTreeMap<String, Opened>,
     pub(super) imported: ImportedCache,
     /// The Dockerfile, for messages that point into it.
     pub(super) dockerfile: miette::NamedSource<String>,
@@ -30,8 +29,14 @@ pub(super) fn prepare(
     probe: &Probe,
 ) -> Result<Prepared, BuildError> {
     let span = probe.phase(Phase::Read);
-    let (name, text) = read_dockerfile(&request.dockerfile)?;
-    let ignore = read_ignore(request)?;
+    let place = Place::of_request(engine, request, &span.probe())?;
+    let (name, text) = read_dockerfile(&request.dockerfile, &place)?;
+    let own = match &request.dockerfile {
+        DockerfileInput::File(path) => Some(path.clone()),
+        DockerfileInput::Within(path) => Some(place.dir().join(path)),
+        DockerfileInput::Text { .. } => None,
+    };
+    let context = place.open(own.as_deref(), engine)?;
     span.quantity(Quantity::BytesRead, text.len() as u64);
     span.end();
 
@@ -58,62 +63,30 @@ pub(super) fn prepare(
         contexts,
     };
     let plan = plan::lower(&parsed, &lower, &images).map_err(|faults| faults.named(&name))?;
-    let cache = engine.store.root().join("context");
-    let context = Context::open(&request.context, ignore.map(filter), Some(&cache)).map_err(BuildError::Context)?;
     span.end();
     let dockerfile = miette::NamedSource::new(name, text);
     Ok(Prepared { plan: Arc::new(plan), images, context, named, imported, dockerfile })
 }
 
-fn read_dockerfile(input: &DockerfileInput) -> Result<(String, String), BuildError> {
-    match input {
-        DockerfileInput::Text { name, text } => Ok((name.clone(), text.clone())),
-        DockerfileInput::File(path) => match std::fs::read(path) {
-            Ok(bytes) => {
-                let name = path.display().to_string();
-                let text = String::from_utf8(bytes)
-                    .map_err(|error| BuildError::Request(format!("{name} is no UTF-8 text: {}", error.utf8_error())))?;
-                Ok((name, text))
-            }
-            Err(source) => Err(BuildError::Read { path: path.clone(), source }),
-        },
-    }
-}
-
-/// `NAME.dockerignore` beside the Dockerfile goes before the context's `.dockerignore`.
-fn read_ignore(request: &Request) -> Result<Option<Ignore>, BuildError> {
-    let own = match &request.dockerfile {
-        DockerfileInput::File(path) => {
-            let mut name = OsString::from(path);
-            name.push(".dockerignore");
-            Some(PathBuf::from(name))
-        }
-        DockerfileInput::Text { .. } => None,
+fn read_dockerfile(input: &DockerfileInput, place: &Place) -> Result<(String, String), BuildError> {
+    let path = match (input, place.dockerfile()) {
+        (DockerfileInput::Within(path), Some(text)) => return Ok((path.display().to_string(), text.to_owned())),
+        (DockerfileInput::Within(path), None) => place.within(path)?,
+        (DockerfileInput::File(path), _) => path.clone(),
+        (DockerfileInput::Text { name, text }, _) => return Ok((name.clone(), text.clone())),
     };
-    for path in own.into_iter().chain([request.context.join(".dockerignore")]) {
-        match std::fs::read(&path) {
-            Ok(bytes) => {
-                let text = String::from_utf8_lossy(&bytes);
-                let ignore = Ignore::parse(&text)
-                    .map_err(|error| BuildError::Request(format!("{}: {error}", path.display())))?;
-                return Ok((!ignore.is_empty()).then_some(ignore));
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => return Err(BuildError::Read { path, source }),
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let name = path.display().to_string();
+            let text = String::from_utf8(bytes)
+                .map_err(|error| BuildError::Request(format!("{name} is no UTF-8 text: {}", error.utf8_error())))?;
+            Ok((name, text))
         }
-    }
-    Ok(None)
-}
-
-fn filter(ignore: Ignore) -> impl Fn(&Path) -> Verdict + Send + Sync + 'static {
-    move |path| {
-        let path = path.as_os_str().as_encoded_bytes();
-        let excluded = ignore.excludes(path, false);
-        Verdict { excluded, reincluded_below: excluded && ignore.may_include_below(path) }
+        Err(source) => Err(BuildError::Read { path, source }),
     }
 }
 
-type Named = (Resolver, BTreeMap<String, NamedContext>, BTreeMap<String, Context>);
+type Named = (Resolver, BTreeMap<String, NamedContext>, BTreeMap<String, Opened>);
 
 /// Sorts `--build-context` into images and directories.
 fn named_contexts(engine: &Engine, request: &Request, probe: &Probe) -> Result<Named, BuildError> {
@@ -126,19 +99,15 @@ fn named_contexts(engine: &Engine, request: &Request, probe: &Probe) -> Result<N
                 images.push((name.clone(), image?));
                 kinds.insert(name.clone(), NamedContext::Image(name.clone()));
             }
-            None if value.contains("://") => {
+            None if value.contains("://") && !is_git(value) && !is_url(value) => {
                 let what = format!(
-                    "--build-context {name}={value}: only directories, oci-layout:// and docker-image:// are supported yet"
+                    "--build-context {name}={value}: it takes a directory, an archive, the address of a git repository or \
+                     of an archive, oci-layout:// or docker-image://"
                 );
                 return Err(BuildError::Request(what));
             }
             None => {
-                let ignore = std::fs::read(Path::new(value).join(".dockerignore")).ok();
-                let ignore = ignore.map(|bytes| Ignore::parse(&String::from_utf8_lossy(&bytes))).transpose();
-                let ignore = ignore.map_err(|error| BuildError::Request(format!("{value}/.dockerignore: {error}")))?;
-                let cache = engine.store.root().join("context");
-                let context =
-                    Context::open(Path::new(value), ignore.map(filter), Some(&cache)).map_err(BuildError::Context)?;
+                let context = Place::find(Path::new(value), engine, request, probe)?.open(None, engine)?;
                 directories.insert(name.clone(), context);
                 kinds.insert(name.clone(), NamedContext::Directory);
             }

@@ -5,13 +5,17 @@ use crate::image::RegistryOptions;
 use crate::plan::BuildArgs;
 use crate::schedule::Policy;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Everything that one build is told; the command line is one way to say it.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// The main build context: a directory.
+    /// The main build context: a directory, an archive, or the address of an archive or a git repository.
     pub context: PathBuf,
+    /// The main build context where it came as bytes, instead of `context`: an archive, or a Dockerfile.
+    pub context_file: Option<Arc<File>>,
     /// The Dockerfile.
     pub dockerfile: DockerfileInput,
     /// `--build-arg`, in which `SOURCE_DATE_EPOCH` has its meaning.
@@ -56,6 +60,8 @@ pub struct Request {
 pub enum DockerfileInput {
     /// A file; `Dockerfile.dockerignore` beside it, else the context's `.dockerignore`, says what is not sent.
     File(PathBuf),
+    /// A file of the context, which may not be here yet.
+    Within(PathBuf),
     /// A text that was read from elsewhere.
     Text {
         /// What to call it in messages.

@@ -1,5 +1,6 @@
 //! Running the plan: for each step its key, a look into the cache, else its effect.
 
+use super::contexts::Opened;
 use super::flights::{Claimed, Flights};
 use super::outcome::{Done, Made, StepReport};
 use super::prepare::Prepared;
@@ -9,7 +10,6 @@ use crate::execute::run::RunOptions;
 use crate::image::{self, ImportedCache, Resolver};
 use crate::plan::{self, Base, Op, Plan, Step};
 use crate::schedule::{self, Dag, Limit, Turn};
-use crate::source::Context;
 use buildscope_record::{Digest, Outcome, Phase, Probe, StepId};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -23,8 +23,8 @@ pub(super) struct Solver {
     pub(super) plan: Arc<Plan>,
     pub(super) images: Resolver,
     pub(super) progress: Arc<dyn Progress>,
-    pub(super) context: Context,
-    pub(super) named: BTreeMap<String, Context>,
+    pub(super) context: Opened,
+    pub(super) named: BTreeMap<String, Opened>,
     pub(super) imported: ImportedCache,
     pub(super) dockerfile: miette::NamedSource<String>,
     pub(super) no_cache: bool,

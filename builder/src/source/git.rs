@@ -72,10 +72,18 @@ impl GitAddress {
             git(&["checkout", "--quiet", "FETCH_HEAD"])?;
         } else {
             git(&["fetch", "--quiet", "--tags", "origin"])?;
-            git(&["checkout", "--quiet", reference])?;
+            match &self.reference {
+                Some(reference) => git(&["checkout", "--quiet", reference])?,
+                None => {
+                    git(&["fetch", "--quiet", "origin", "HEAD"])?;
+                    git(&["checkout", "--quiet", "FETCH_HEAD"])?
+                }
+            };
         }
         if checkout.dir.join(".gitmodules").exists() {
-            git(&["submodule", "--quiet", "update", "--init", "--recursive", "--depth=1"])?;
+            // As above: not every server gives a part of a history.
+            let update = ["submodule", "--quiet", "update", "--init", "--recursive"];
+            git(&[&update[..], &["--depth=1"]].concat()).or_else(|_| git(&update))?;
         }
         let commit = git(&["rev-parse", "HEAD"])?;
         let time = git(&["log", "-1", "--format=%ct"])?;

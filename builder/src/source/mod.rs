@@ -12,6 +12,7 @@ mod http;
 mod node;
 mod scan;
 mod stat_cache;
+mod tree;
 
 pub use context::Context;
 pub use error::SourceError;
@@ -21,5 +22,6 @@ pub use http::{Download, download, file_name};
 pub use node::{Node, NodeKind};
 pub use scan::Verdict;
 pub use stat_cache::Identity;
+pub use tree::Tree;
 
 pub(crate) use stat_cache::Memory;

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The build context: a directory
+    /// The build context: a directory, `-` (an archive or a Dockerfile from standard input), the address of an archive, or of a git repository (`URL#REF:DIRECTORY`)
     #[arg(default_value = ".")]
     pub(super) context: PathBuf,
-    /// The Dockerfile [default: Dockerfile in the context]; `-` reads it from standard input
+    /// The Dockerfile [default: Dockerfile in the context]; of a context from elsewhere, a file in it; `-` reads it from standard input
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
     /// Name the image; may be repeated
@@ -23,7 +23,8 @@ pub struct Arguments {
     /// Set an ARG; without a value, from the environment. SOURCE_DATE_EPOCH sets the image's times
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(super) build_arg: Vec<String>,
-    /// Another context: NAME=DIRECTORY or NAME=oci-layout://DIRECTORY[:TAG]
+    /// Another context: NAME=VALUE where VALUE is a directory, an archive or the address of one, the address of a git
+    /// repository, docker-image://IMAGE or oci-layout://DIRECTORY[:TAG]
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) build_context: Vec<String>,
     /// Label the image

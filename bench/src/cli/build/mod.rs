@@ -32,6 +32,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
         || match &request.dockerfile {
             build::DockerfileInput::Text { text, .. } => demands(text),
             build::DockerfileInput::File(path) => fs::read_to_string(path).is_ok_and(|text| demands(&text)),
+            build::DockerfileInput::Within(_) => false,
         };
     if options.check || demanded {
         let named: Vec<String> = request.named_contexts.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -163,7 +164,9 @@ fn described(options: &Options, engine: &Engine) -> record::Options {
         executor: Some("native".into()),
         cache: request.no_cache.then(|| "cold".into()),
         dockerfile: match &request.dockerfile {
-            build::DockerfileInput::File(path) => Some(path.display().to_string()),
+            build::DockerfileInput::File(path) | build::DockerfileInput::Within(path) => {
+                Some(path.display().to_string())
+            }
             build::DockerfileInput::Text { name, .. } => Some(name.clone()),
         },
         target: request.target.clone(),

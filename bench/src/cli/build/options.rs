@@ -6,13 +6,16 @@ use crate::cli::Failure;
 use buildscope_builder::build::{DockerfileInput, Request};
 use buildscope_builder::dockerfile::Keyword;
 use buildscope_builder::image::RegistryOptions;
+use buildscope_builder::plan::{is_git, is_url};
 use buildscope_builder::schedule::Policy;
 use buildscope_builder::storage::{DriverChoice, StoreOptions, SyncPolicy};
 use buildscope_record::{Delayed, Phase};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A build, ready to be run.
@@ -42,10 +45,8 @@ impl Arguments {
         let sync = sync_policy(&self.sync)?;
         let memory = self.tmpfs_upper.as_deref().map(|text| size("--tmpfs-upper", text)).transpose()?;
         let dockerfile = self.dockerfile()?;
-        if self.context == Path::new("-") {
-            return Err(refused("a context from standard input (`-`)"));
-        }
-        if !self.context.is_dir() {
+        let context_file = (self.context == Path::new("-")).then(standard_input).transpose()?;
+        if !self.is_elsewhere() && !self.context.is_dir() {
             return Err(Failure::usage(miette!("the build context {} is no directory", self.context.display())));
         }
         let build_args = self.build_arg.iter().filter_map(|arg| build_arg(arg)).collect::<BTreeMap<_, _>>();
@@ -78,6 +79,7 @@ impl Arguments {
                 registries,
                 source_date_epoch,
                 context: self.context,
+                context_file,
             },
             root: self.root.resolve()?,
             store: StoreOptions { driver, sync, memory },
@@ -121,6 +123,12 @@ impl Arguments {
 
     fn dockerfile(&self) -> Result<DockerfileInput, Failure> {
         match &self.file {
+            Some(file) if file == Path::new("-") && self.context == Path::new("-") => {
+                Err(Failure::usage(miette!("standard input cannot be the Dockerfile and the context")))
+            }
+            file if self.is_elsewhere() && file.as_deref() != Some(Path::new("-")) => {
+                Ok(DockerfileInput::Within(file.clone().unwrap_or_else(|| "Dockerfile".into())))
+            }
             None => Ok(DockerfileInput::File(self.context.join("Dockerfile"))),
             Some(file) if file == Path::new("-") => {
                 let mut text = String::new();
@@ -134,11 +142,25 @@ impl Arguments {
         }
     }
 
+    /// Whether the context has to be brought here: it is standard input, or an address.
+    fn is_elsewhere(&self) -> bool {
+        let context = self.context.to_string_lossy();
+        context == "-" || is_url(&context) || is_git(&context)
+    }
+
     /// No flag is silently ignored: what has no effect yet is an error.
     fn refuse_what_is_not_there(&self) -> Result<(), Failure> {
         let flags: [(&str, bool); 1] = [("--no-cache-filter", !self.no_cache_filter.is_empty())];
         flags.into_iter().find(|flag| flag.1).map_or(Ok(()), |(name, _)| Err(refused(name)))
     }
+}
+
+/// Standard input, in a file without a name: an archive is read twice.
+fn standard_input() -> Result<Arc<File>, Failure> {
+    let mut file = tempfile::tempfile().into_diagnostic().map_err(Failure::Internal)?;
+    let copied = std::io::copy(&mut std::io::stdin().lock(), &mut file);
+    copied.into_diagnostic().wrap_err("reading the context from standard input").map_err(Failure::Usage)?;
+    Ok(Arc::new(file))
 }
 
 fn refused(what: &str) -> Failure {

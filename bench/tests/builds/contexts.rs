@@ -1,0 +1,217 @@
+//! Contexts that are no directory here: git repositories, archives, standard input.
+
+use crate::web::Web;
+use crate::world::{World, steps};
+use buildscope_record::Outcome::Executed;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn git(dir: &Path, args: &[&str]) {
+    let identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always"];
+    let run = Command::new("git").args(identity).args(args).current_dir(dir).output().unwrap();
+    assert!(run.status.success(), "{args:?}: {}", String::from_utf8_lossy(&run.stderr));
+}
+
+/// `git daemon` on loopback over all repositories below a directory; git serves no other protocol without a web server.
+struct Daemon {
+    child: Child,
+    port: u16,
+}
+
+impl Daemon {
+    fn start(root: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new("git");
+        command.args(["daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1"]);
+        command.arg(format!("--port={port}")).arg(format!("--base-path={}", root.display())).arg(root);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begin = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "git daemon does not come up");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { child, port }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // `git` runs the daemon as its child, and hands this signal on to it.
+        let _ =
+            rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM);
+        self.child.wait().unwrap();
+    }
+}
+
+/// Builds, from a context that is not the world's own, into `out`.
+fn build(world: &World, args: &[&str], stdin: Option<&[u8]>) -> Output {
+    let mut command = world.command_on(&["--output", world.path("out").to_str().unwrap()], &[]);
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A build that fails early reads nothing: that shows in its output.
+    let _ = child.stdin.take().unwrap().write_all(stdin.unwrap_or_default());
+    child.wait_with_output().unwrap()
+}
+
+fn built(world: &World, args: &[&str], stdin: Option<&[u8]>) {
+    let output = build(world, args, stdin);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn refused(world: &World, args: &[&str], stdin: Option<&[u8]>) -> String {
+    let output = build(world, args, stdin);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stderr).replace('\n', " ")
+}
+
+fn read(world: &World, file: &str) -> String {
+    fs::read_to_string(world.path("out").join(file)).unwrap()
+}
+
+/// The tar of a directory's files, as `tar` writes it.
+fn tar(dir: &Path, args: &[&str]) -> Vec<u8> {
+    let run = Command::new("tar").arg("-C").arg(dir).args(["-cf", "-"]).args(args).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    run.stdout
+}
+
+const COPY_ALL: &str = "FROM scratch\nCOPY . /\n";
+
+#[test]
+fn a_git_repository_by_reference_and_directory_with_its_submodules() {
+    let world = World::empty();
+    let (origin, module) = (world.path("repos/app"), world.path("repos/module"));
+    for (repository, file) in [(&module, "m"), (&origin, "sub/f")] {
+        let path = repository.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        git(repository, &["init", "--quiet", "--initial-branch=main"]);
+        fs::write(path, "one").unwrap();
+        git(repository, &["add", "."]);
+        git(repository, &["commit", "--quiet", "-m", "1"]);
+    }
+    let daemon = Daemon::start(&world.path("repos"));
+    let address = |name: &str| format!("git://127.0.0.1:{}/{name}", daemon.port);
+    fs::write(origin.join("Dockerfile"), COPY_ALL).unwrap();
+    fs::write(origin.join("sub/Dockerfile"), COPY_ALL).unwrap();
+    fs::write(origin.join("sub/.dockerignore"), "Dockerfile\n.dockerignore\n").unwrap();
+    git(&origin, &["submodule", "--quiet", "add", &address("module"), "sub/module"]);
+    git(&origin, &["add", "."]);
+    git(&origin, &["commit", "--quiet", "-m", "2"]);
+    git(&origin, &["tag", "v1"]);
+    fs::write(origin.join("sub/f"), "two").unwrap();
+    git(&origin, &["commit", "--quiet", "-am", "3"]);
+
+    let app = address("app");
+    built(&world, &[&format!("{app}#v1:sub")], None);
+    assert_eq!((read(&world, "f"), read(&world, "module/m")), ("one".into(), "one".into()));
+    assert!(!world.path("out/Dockerfile").exists() && !world.path("out/module/.git").exists());
+    built(&world, &[&app], None);
+    assert_eq!((read(&world, "sub/f"), read(&world, "sub/module/m")), ("two".into(), "one".into()));
+    assert!(!world.path("out/.git").exists());
+    // The same commit is the same files, times included: nothing is copied again.
+    let record = world.path("record");
+    built(&world, &["--record", record.to_str().unwrap(), &app], None);
+    let record = buildscope_record::Record::read(fs::File::open(record).unwrap()).unwrap();
+    assert_eq!(steps(&record, Executed), [""; 0]);
+    built(&world, &["--build-arg", "BUILDKIT_CONTEXT_KEEP_GIT_DIR=1", &app], None);
+    assert!(world.path("out/.git/HEAD").exists());
+
+    // As a named context, and one file as the Dockerfile.
+    world.write("Dockerfile", "FROM scratch\nCOPY --from=code f /named\n");
+    let context = world.context();
+    built(&world, &["--build-context", &format!("code={app}#main:sub"), context.to_str().unwrap()], None);
+    assert_eq!(read(&world, "named"), "two");
+    built(&world, &["-f", "sub/Dockerfile", &format!("{app}#v1")], None);
+    assert!(refused(&world, &[&format!("{app}#nowhere")], None).contains("nowhere"));
+    assert!(refused(&world, &[&format!("{app}#main:absent")], None).contains("no directory `absent`"));
+}
+
+#[test]
+fn archives_by_address_as_named_contexts_and_from_standard_input() {
+    let world = World::new("FROM scratch\nCOPY f d /\n");
+    world.write("f", "hello");
+    world.write("d/.dockerignored", "x");
+    world.write("other", "FROM scratch\nCOPY f /renamed\n");
+    world.write("Dockerfile.from", "FROM scratch\nCOPY --from=files f /far\n");
+    let context = world.context();
+    let plain = tar(&context, &["."]);
+    built(&world, &["-"], Some(&plain));
+    assert_eq!((read(&world, "f"), read(&world, ".dockerignored")), ("hello".into(), "x".into()));
+    for flag in ["-z", "-j", "-J", "--zstd"] {
+        built(&world, &["-f", "other", "-"], Some(&tar(&context, &[flag, "."])));
+        assert_eq!(read(&world, "renamed"), "hello");
+        fs::remove_file(world.path("out/renamed")).unwrap();
+    }
+    // What is no archive is a Dockerfile without a context.
+    built(&world, &["-"], Some(b"FROM scratch AS one\nWORKDIR /made\n"));
+    assert!(world.path("out/made").is_dir());
+    assert!(refused(&world, &["-"], Some(b"FROM scratch\nCOPY f /\n")).contains("`f`"));
+
+    let web = Web::serving([("/a.tar", plain.clone()), ("/Dockerfile", b"FROM scratch\nWORKDIR /web\n".to_vec())]);
+    built(&world, &["-f", "other", &web.address("/a.tar")], None);
+    assert_eq!(read(&world, "renamed"), "hello");
+    built(&world, &[&web.address("/Dockerfile")], None);
+    assert!(world.path("out/web").is_dir());
+    let (file, directory) = (world.path("a.tar"), context.to_str().unwrap());
+    fs::write(&file, plain).unwrap();
+    for files in [file.to_str().unwrap(), &web.address("/a.tar")] {
+        let named = format!("files={files}");
+        let dockerfile = context.join("Dockerfile.from");
+        built(&world, &["--build-context", &named, "-f", dockerfile.to_str().unwrap(), directory], None);
+        assert_eq!(read(&world, "far"), "hello");
+    }
+    // The Dockerfile from here, the context from there.
+    built(&world, &["-f", "-", &web.address("/a.tar")], Some(b"FROM scratch\nCOPY f /mixed\n"));
+    assert_eq!(read(&world, "mixed"), "hello");
+    assert!(refused(&world, &[&web.address("/none.tar")], None).contains("404"));
+    let scratch = fs::read_dir(world.store.join("tmp")).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = scratch.filter(|name| Path::new(name).extension() != Some(OsStr::new("lock"))).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn an_archive_that_leads_elsewhere_is_refused() {
+    let world = World::empty();
+    let outside = world.path("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret"), "secret").unwrap();
+    world.write("Dockerfile", COPY_ALL);
+    world.write("f", "x");
+    let context = world.context();
+
+    let up = tar(&context, &["-P", "--transform=s,^f$,../../escaped,", "Dockerfile", "f"]);
+    assert!(refused(&world, &["-"], Some(&up)).contains("leads out of the archive"));
+    // A link, then a file through it.
+    std::os::unix::fs::symlink(&outside, context.join("link")).unwrap();
+    let through = tar(&context, &["-P", "--transform=s,^f$,link/escaped,", "Dockerfile", "link", "f"]);
+    assert!(refused(&world, &["-"], Some(&through)).contains("link/escaped"));
+    assert!(!outside.join("escaped").exists());
+    // A hard link to a file outside.
+    fs::hard_link(outside.join("secret"), context.join("one")).unwrap();
+    fs::hard_link(outside.join("secret"), context.join("two")).unwrap();
+    let target = format!("--transform=flags=h;s,^one$,{},", outside.join("secret").display());
+    let hard = tar(&context, &["-P", &target, "Dockerfile", "one", "two"]);
+    refused(&world, &["-"], Some(&hard));
+    // The Dockerfile and the ignore file may be links, but not out.
+    for name in ["Dockerfile", ".dockerignore"] {
+        let _ = fs::remove_file(context.join(name));
+        std::os::unix::fs::symlink(outside.join("secret"), context.join(name)).unwrap();
+        let refused = refused(&world, &["-"], Some(&tar(&context, &["--exclude=link", "."])));
+        assert!(refused.contains("outside the context"), "{refused}");
+        fs::remove_file(context.join(name)).unwrap();
+        world.write("Dockerfile", COPY_ALL);
+    }
+    let pipe = context.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(refused(&world, &["-"], Some(&tar(&context, &["pipe"]))).contains("device or a pipe"));
+    // 1.3 GB of nothing, in some 40 KB.
+    fs::File::create(context.join("zeros")).unwrap().set_len(1300 << 20).unwrap();
+    let bomb = tar(&context, &["--zstd", "Dockerfile", "zeros"]);
+    assert!(bomb.len() < 1 << 20, "{}", bomb.len());
+    assert!(refused(&world, &["-"], Some(&bomb)).contains("decompression bomb"));
+}
