@@ -4,7 +4,7 @@
 mod profiler;
 
 use buildscope_builder::build::{Engine, Request, build};
-use buildscope_builder::execute::sandbox::{Zygote, isolate_process};
+use buildscope_builder::execute::sandbox::{Zygote, isolate_process, serve_if_helper};
 use buildscope_builder::schedule::Policy;
 use buildscope_builder::storage::{Store, StoreOptions};
 use buildscope_record::Probe;
@@ -16,12 +16,13 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 fn main() {
+    serve_if_helper();
     // As the binary does it: before any other thread.
     if let Err(error) = isolate_process() {
         eprintln!("no build can be measured here: {error}");
         return;
     }
-    let zygote = Zygote::start().expect("the process has one thread");
+    let zygote = Zygote::start().expect("a helper");
     let folder = tempfile::tempdir().expect("a temporary directory");
     let store = Store::open(&folder.path().join("store"), StoreOptions::default()).expect("an empty store");
     let engine = Engine { store, zygote: Arc::new(zygote) };

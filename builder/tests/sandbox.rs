@@ -6,12 +6,13 @@
 mod boxed;
 
 use boxed::{World, ends, escapes, views};
-use buildscope_builder::execute::sandbox::{Zygote, isolate_process};
+use buildscope_builder::execute::sandbox::{Zygote, isolate_process, serve_if_helper};
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 fn main() -> ExitCode {
+    serve_if_helper();
     let isolation = isolate_process().expect("this machine has namespaces");
     let zygote = Zygote::start().expect("a helper");
     let world = Arc::new(World::new(isolation, zygote));

@@ -58,6 +58,7 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    buildscope_builder::execute::sandbox::serve_if_helper();
     let began = std::time::Instant::now();
     let done = match Cli::parse().command {
         Command::Build(arguments) => build::run(*arguments, began),

@@ -2,11 +2,13 @@
 
 use super::{Test, World, mode, rootfs, step};
 use buildscope_builder::execute::sandbox::{Credentials, MountSource, SandboxMount, Status};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("shell_escapes_fail", shell_escapes),
     ("system_calls_outside_dockers_profile_are_refused", system_calls),
+    ("the_program_that_starts_a_step_cannot_be_written_to", own_program),
     ("capabilities_are_dockers", capabilities),
     ("setuid_programs_work", setuid),
     ("no_descriptor_and_no_environment_leaks_in", leaks_in),
@@ -41,7 +43,9 @@ const ESCAPES: &[(&str, &str)] = &[
     ("read its init's root", "ls /proc/1/root/"),
     ("read its init's memory", "head -c 1 /proc/1/mem"),
     ("read its init's descriptors", "readlink /proc/1/fd/* || cat /proc/1/fd/*"),
-    ("read the builder's command line", "tr -d '\\0' < /proc/1/cmdline | grep -q ."),
+    ("read the builder's command line", "tr '\\0' ' ' < /proc/1/cmdline | grep -v '^buildscope-box $'"),
+    ("find its init's program", "readlink /proc/1/exe"),
+    ("write to its init's program", "echo >> /proc/1/exe"),
     (
         "trace the kernel",
         "find /sys/kernel/tracing /sys/kernel/debug /sys/kernel/security /sys/fs/bpf -mindepth 1 | grep -q .",
@@ -68,8 +72,13 @@ fn shell_escapes(world: &World) {
 }
 
 /// The smallest program that makes one system call and exits with its errno: a static x86-64 ELF file of one segment.
+/// Where there is a text, its address is the first argument.
 #[cfg(target_arch = "x86_64")]
-fn calls(number: u32, first: u32, second: u32) -> Vec<u8> {
+fn calls(number: u32, first: u32, second: u32, text: Option<&str>) -> Vec<u8> {
+    let (base, headers) = (0x40_0000_u64, 64 + 56_u64);
+    /// The length of what follows.
+    const CODE: u32 = 39;
+    let first = if text.is_some() { base as u32 + headers as u32 + CODE } else { first };
     let mut code = vec![0xb8];
     code.extend(number.to_le_bytes()); // mov eax, number
     code.push(0xbf);
@@ -79,7 +88,8 @@ fn calls(number: u32, first: u32, second: u32) -> Vec<u8> {
     code.extend([0x31, 0xd2, 0x4d, 0x31, 0xd2, 0x4d, 0x31, 0xc0, 0x4d, 0x31, 0xc9]); // xor edx, r10, r8, r9
     code.extend([0x0f, 0x05]); // syscall
     code.extend([0xf7, 0xd8, 0x89, 0xc7, 0xb8, 60, 0, 0, 0, 0x0f, 0x05]); // neg eax; mov edi, eax; mov eax, 60; syscall
-    let (base, headers) = (0x40_0000_u64, 64 + 56_u64);
+    assert_eq!(code.len() as u32, CODE);
+    code.extend(text.unwrap_or_default().bytes().chain([0]));
     let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0x3e, 0, 1, 0, 0, 0];
     file.extend((base + headers).to_le_bytes()); // entry
     file.extend(64_u64.to_le_bytes()); // program headers
@@ -96,10 +106,61 @@ fn calls(number: u32, first: u32, second: u32) -> Vec<u8> {
 
 #[cfg(target_arch = "x86_64")]
 fn install(root: &Path, number: i64, first: u32, second: u32) {
-    let path = root.join("bin/call");
-    std::fs::write(&path, calls(number as u32, first, second)).unwrap();
-    std::fs::set_permissions(&path, mode(0o755)).unwrap();
+    program(&root.join("bin/call"), &calls(number as u32, first, second, None));
 }
+
+#[cfg(target_arch = "x86_64")]
+fn program(path: &Path, content: &[u8]) {
+    std::fs::write(path, content).unwrap();
+    std::fs::set_permissions(path, mode(0o755)).unwrap();
+}
+
+/// The way of CVE-2019-5736: a step has its init's program executed in the box, which is this one, with a loader of the
+/// image's own; from there `/proc/self/exe` is a file of the host's.
+#[cfg(target_arch = "x86_64")]
+fn own_program(world: &World) {
+    let root = rootfs();
+    std::fs::create_dir(root.path().join("lib64")).unwrap();
+    std::os::unix::fs::symlink("/proc/self/exe", root.path().join("bin/itself")).unwrap();
+    program(&root.path().join("bin/by-script"), b"#!/proc/self/exe\n");
+    let me = std::env::current_exe().unwrap();
+    let before = std::fs::metadata(&me).unwrap();
+    for (what, number, second, expected) in [
+        ("read, as it is no secret", libc::SYS_open, libc::O_RDONLY, 0),
+        // Nobody can while it runs, but it does not run for ever.
+        ("written", libc::SYS_open, libc::O_WRONLY, libc::ETXTBSY),
+        ("written later", libc::SYS_access, libc::W_OK, libc::EROFS),
+        ("overwritten", libc::SYS_open, libc::O_WRONLY | libc::O_TRUNC, libc::EROFS),
+        ("made empty", libc::SYS_truncate, 0, libc::EROFS),
+        ("given another mode", libc::SYS_chmod, 0o777, libc::EROFS),
+        ("given other times", libc::SYS_utime, 0, libc::EROFS),
+    ] {
+        let loader = calls(number as u32, 0, second as u32, Some("/proc/self/exe"));
+        program(&root.path().join("lib64/ld-linux-x86-64.so.2"), &loader);
+        for name in ["/proc/self/exe", "/bin/itself", "/bin/by-script"] {
+            let ran = world.run(step(root.path(), &[name]));
+            match (ran, expected) {
+                // A descriptor, whose negative is no error.
+                (Ok(ran), 0) => assert_eq!(ran.exit.status, Status::Code(256 - 3), "{what}: {name}"),
+                (Ok(ran), errno) if before.uid() == 0 => {
+                    assert_eq!(ran.exit.status, Status::Code(errno), "{what}: {name}")
+                }
+                // An ordinary user has no say over a file of somebody else's.
+                (Ok(ran), _) => assert!(
+                    [libc::EACCES, libc::EPERM, libc::EROFS].contains(&ran.exit.status.code()),
+                    "{what}: {name}"
+                ),
+                (Err(error), _) => panic!("{what}: {name}: {error}"),
+            }
+        }
+    }
+    assert!(world.run(step(root.path(), &["/proc/1/exe"])).is_err(), "the init's link");
+    let after = std::fs::metadata(&me).unwrap();
+    assert_eq!((before.len(), before.modified().unwrap()), (after.len(), after.modified().unwrap()));
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn own_program(_: &World) {}
 
 #[cfg(target_arch = "x86_64")]
 fn system_calls(world: &World) {

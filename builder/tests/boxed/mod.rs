@@ -10,6 +10,7 @@ use buildscope_builder::execute::sandbox::{
 use buildscope_record::Probe;
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) type Test = fn(&World);
@@ -29,7 +30,9 @@ pub(crate) struct Ran {
 
 impl World {
     pub(crate) fn new(isolation: Isolation, zygote: Zygote) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        // Threads that wait for work to block on go soon: one that stays for ten seconds looks like a leak.
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(2).thread_keep_alive(Duration::from_secs(1)).enable_all().build().unwrap();
         Self { isolation, zygote, runtime }
     }
 

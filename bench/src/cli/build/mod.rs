@@ -44,8 +44,8 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
         }
         subject.check_if_demanded()?;
     }
-    // Both before any thread exists: a user namespace takes no process that has threads, and the helper
-    // that starts the steps must have been forked from such a one.
+    // Both before any thread exists: a user namespace takes no process that has threads, and the helper that starts the
+    // steps makes itself ready meanwhile.
     let isolation = sandbox::isolate_process().map_err(Failure::internal)?;
     let zygote = Arc::new(Zygote::start().map_err(Failure::internal)?);
     warn(&isolation);

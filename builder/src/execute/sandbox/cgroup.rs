@@ -11,7 +11,7 @@ use buildscope_record::{ByteSize, Nanos, Resources};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,6 +74,28 @@ impl Cgroups {
             if has(controller) { None } else { find(Some(controller)).and_then(|own| Base::make(&own)) }
         };
         Self { memory_v1: v1("memory"), cpu_v1: v1("cpu"), v2, next: AtomicU64::new(0) }
+    }
+
+    /// All of it for another process, which [`Self::of_parts`] puts together again.
+    pub(super) fn parts(&self) -> (Vec<u8>, Vec<BorrowedFd<'_>>) {
+        let bases = [&self.v2, &self.memory_v1, &self.cpu_v1];
+        let mut bytes: Vec<u8> = bases.iter().map(|base| u8::from(base.is_some())).collect();
+        // The name is the same in all.
+        bytes.extend(bases.iter().find_map(|base| Some(base.as_ref()?.name.as_bytes())).unwrap_or_default());
+        (bytes, bases.into_iter().flatten().flat_map(|base| [base.fd.as_fd(), base.parent.as_fd()]).collect())
+    }
+
+    /// What [`Self::parts`] has sent; none where that is something else.
+    pub(super) fn of_parts(bytes: &[u8], fds: Vec<OwnedFd>) -> Option<Self> {
+        let (there, name) = bytes.split_at_checked(3)?;
+        let name = std::str::from_utf8(name).ok()?;
+        let mut fds = fds.into_iter();
+        let mut base = |there| match there {
+            0 => Some(None),
+            _ => Some(Some(Base { fd: fds.next()?, parent: fds.next()?, name: name.to_owned() })),
+        };
+        let (v2, memory_v1, cpu_v1) = (base(there[0])?, base(there[1])?, base(there[2])?);
+        Some(Self { v2, memory_v1, cpu_v1, next: AtomicU64::new(0) })
     }
 
     /// Cgroups for a new step. What is not there to have is left out.

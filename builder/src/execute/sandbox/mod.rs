@@ -3,7 +3,7 @@
 //! *Takes* a [`StepSpec`]. *Gives* its exit and its account. *Must never know* Dockerfiles, layers
 //! or drivers: file systems come as detached mounts. The only room with `unsafe`.
 //!
-//! Three processes: the builder ([`Zygote::run`]), the helper that it forked before it had threads
+//! Three processes: the builder ([`Zygote::run`]), the helper that it started before it had threads
 //! (`zygote`), and each step's pid 1 (`init`), which builds the box from inside, gives up its
 //! privileges, starts the program and reaps. They speak over socket pairs (`channel`, `order`).
 
@@ -37,4 +37,4 @@ pub use mounts::detached;
 pub use oci::OciRuntime;
 pub use spec::*;
 pub use step::{Exit, Status};
-pub use zygote::Zygote;
+pub use zygote::{Zygote, serve_if_helper};

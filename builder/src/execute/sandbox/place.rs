@@ -55,7 +55,9 @@ impl<'a> Root<'a> {
     }
 
     fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-        rustix::fs::openat2(self.fd, inside(path), flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
+        // The kernel may come to follow magic links in a root one day (openat2(2)).
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        rustix::fs::openat2(self.fd, inside(path), flags | OFlags::CLOEXEC, Mode::empty(), resolve)
     }
 
     /// Component by component, following symbolic links by hand: a dangling one is followed and its target made.

@@ -223,40 +223,18 @@ pub(super) fn unblock_signals() {
     }
 }
 
-/// Overwrites this process's arguments and environment in memory: `/proc/<pid>/cmdline` shows the former to everyone in
-/// the box, `environ` the latter to whoever may look. Only for the forked helper, which never reads them again.
-pub(super) fn erase_arguments_and_environment() {
-    if let Some((start, end)) = arguments() {
-        // SAFETY: the kernel says that the argument strings of the last execve(2) are there: on this process's stack, which
-        // is mapped and writable. With one thread nobody else reads or changes them; zeroes are empty strings.
-        unsafe { std::ptr::write_bytes(start as *mut u8, 0, end - start) };
-    }
-
-    unsafe extern "C" {
-        static mut environ: *mut *mut c_char;
-    }
-    // SAFETY: with one thread nobody else reads or changes `environ`: a null-terminated array of writable C
-    // strings (execve(2) puts them on the stack). Each is overwritten within its length; then the array is cut to nothing.
-    unsafe {
-        let mut entry = environ;
-        while !entry.is_null() && !(*entry).is_null() {
-            let length = libc::strlen(*entry);
-            std::ptr::write_bytes(*entry, 0, length);
-            entry = entry.add(1);
-        }
-        if !environ.is_null() {
-            *environ = std::ptr::null_mut();
-        }
-    }
+/// Closes every descriptor from `first` on.
+pub(super) fn close_from(first: u32) -> Result<(), Errno> {
+    // SAFETY: only for a process that has just begun: nothing in it owns a descriptor above the standard ones.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) })
 }
 
-/// Where the argument strings are: `arg_start` and `arg_end` of proc_pid_stat(5), fields 48 and 49.
-fn arguments() -> Option<(usize, usize)> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The second field, in brackets, is the only one that may contain anything.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(45);
-    let (start, end) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    (0 < start && start < end).then_some((start, end))
+/// Gives this process, and what it forks, a session keyring of its own: empty, without a name.
+pub(super) fn new_session_keyring() -> Result<(), Errno> {
+    // KEYCTL_JOIN_SESSION_KEYRING of linux/keyctl.h.
+    const JOIN: libc::c_long = 1;
+    // SAFETY: no name is given: a null pointer; the call changes which keys this process holds, not its memory.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN, std::ptr::null::<c_char>()) })
 }
 
 /// The answer of [`wait_any`].
@@ -376,6 +354,9 @@ fn become_program(exec: &Exec<'_>, argv: &[*const c_char], envp: &[*const c_char
         let (gid, uid) = (Gid::from_raw(exec.gid), Uid::from_raw(exec.uid));
         rustix::thread::set_thread_res_gid(gid, gid, gid)?;
         rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+        // The memory is still the init's, and its new owner must not read it: where fs.suid_dumpable says so, the kernel
+        // has just allowed that (proc_sys_fs(5)).
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
         default_signals();
         unblock_signals();
         rustix::process::fchdir(exec.workdir)

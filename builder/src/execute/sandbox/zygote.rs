@@ -1,20 +1,31 @@
-//! The helper: a process with one thread, forked before the builder has more, that forks the steps.
+//! The helper: a process with one thread, started before the builder has more, that forks the steps.
 //!
 //! A threaded process must not do more than exec after a fork, and a step needs more: namespaces, mounts,
 //! privileges. The helper also makes ready, once and beside the builder's own start, what all steps share.
+//!
+//! It is this program executed again, so that it holds nothing of the builder's memory, arguments and environment, and
+//! from a read-only mount of its own: a step that gets hold of its init's program (`/proc/self/exe` names it until the
+//! step's own is executed; CVE-2019-5736) has a file that cannot be written to, whoever it is.
 
 use super::cgroup::{Cgroups, StepCgroup};
 use super::channel;
 use super::error::SandboxError;
 use super::init::{self, Ready};
-use super::mounts::Template;
+use super::mounts::{self, Template};
 use super::privileges::Privileges;
 use super::sys::{self, Forked, Waited};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use rustix::mount::MountAttrFlags;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// The helper's only argument, by which it knows what it is; also what `ps` shows, and `/proc/1/cmdline` in a box.
+const NAME: &str = "buildscope-box";
 
 /// The namespaces of every step. Time is not virtualised, as under docker.
 const NAMESPACES: i32 =
@@ -25,7 +36,7 @@ const NAMESPACES: i32 =
 #[derive(Debug)]
 pub struct Zygote {
     pub(super) helper: Arc<Helper>,
-    pid: i32,
+    process: Child,
 }
 
 /// What it takes to ask for a box.
@@ -57,37 +68,63 @@ pub(super) struct Kind {
 }
 
 impl Zygote {
-    /// Forks the helper. Call it from `main`, after [`isolate_process`](super::isolate_process) and before any
-    /// other thread exists: the helper is a copy of this process, and locks held by other threads would never open in it.
+    /// Starts the helper, in the namespaces of this process: call it after
+    /// [`isolate_process`](super::isolate_process). The program's `main` has to call [`serve_if_helper`] first.
     ///
     /// # Errors
-    /// Where the process has other threads already, or cannot fork.
+    /// Where this program's file is no longer where it was, or a process cannot be started.
     pub fn start() -> Result<Self, SandboxError> {
         let start = |what| move |errno| SandboxError::Start { what, errno };
-        if threads() > 1 {
-            return Err(SandboxError::Start { what: "the process has other threads already", errno: Errno::BUSY });
-        }
+        let program = own_program().map_err(start("a read-only view of this program"))?;
         let (ours, theirs) = channel::pair().map_err(start("a socket pair"))?;
-        let mut cgroups = Cgroups::detect();
-        match sys::fork().map_err(start("fork"))? {
-            Forked::Child => {
-                drop(ours);
-                serve(&theirs, &mut cgroups);
-                // Also when the builder was killed: nothing of it stays.
-                cgroups.end();
-                sys::exit(0)
-            }
-            Forked::Parent { pid, .. } => {
-                let helper = Helper { socket: ours, cgroups: Arc::new(cgroups), spare: Mutex::default() };
-                Ok(Self { helper: Arc::new(helper), pid })
-            }
-        }
+        let cgroups = Cgroups::detect();
+        // The path is the child's: it has the descriptor until it has executed the program.
+        let process = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
+            .arg0(NAME)
+            .env_clear()
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+            .map_err(start("executing this program again"))?;
+        let (bytes, fds) = cgroups.parts();
+        channel::send(&ours, &bytes, &fds).map_err(start("giving it its directories"))?;
+        let helper = Helper { socket: ours, cgroups: Arc::new(cgroups), spare: Mutex::default() };
+        Ok(Self { helper: Arc::new(helper), process })
     }
 
     /// The helper's process id.
     pub fn pid(&self) -> u32 {
-        self.pid as u32
+        self.process.id()
     }
+}
+
+/// Where this process was started to be a helper, it is one until it ends: then this does not return. To be called first
+/// in the `main` of every program that has a [`Zygote`].
+pub fn serve_if_helper() {
+    let mut arguments = std::env::args_os();
+    if arguments.next().is_some_and(|name| name == NAME) && arguments.next().is_none() {
+        sys::exit(i32::from(!helper()));
+    }
+}
+
+/// This program's file through a mount that is nowhere attached and read-only, so that nothing can be written, renamed or
+/// mounted there through a descriptor of it.
+fn own_program() -> Result<OwnedFd, Errno> {
+    // By its path: what `/proc/self/exe` refers to is in the mount namespace that this process has left.
+    let path = rustix::fs::readlink("/proc/self/exe", Vec::new())?;
+    let program = mounts::detached(std::ffi::OsStr::from_bytes(path.as_bytes()).as_ref())
+        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let (found, own) = (rustix::fs::fstat(&program)?, rustix::fs::stat("/proc/self/exe")?);
+    if (found.st_dev, found.st_ino) != (own.st_dev, own.st_ino) {
+        // Another version has taken its place.
+        return Err(Errno::STALE);
+    }
+    let harmless =
+        MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    sys::mount_setattr(program.as_fd(), harmless, MountAttrFlags::empty(), false)?;
+    Ok(program)
 }
 
 impl Helper {
@@ -128,20 +165,32 @@ impl Drop for Zygote {
         // Waiting for the helper leaves no zombie behind.
         let _ = rustix::net::shutdown(&self.helper.socket, rustix::net::Shutdown::Both);
         drop(self.helper.spare().take());
-        if let Some(pid) = rustix::process::Pid::from_raw(self.pid) {
-            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-        }
+        let _ = self.process.wait();
     }
-}
-
-fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 
 /// How long the helper waits at its end for steps that have been killed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The helper's life.
+/// The helper's life; false where it was not the builder that started it.
+fn helper() -> bool {
+    // Whoever started the builder may have left descriptors open.
+    if sys::close_from(3).is_err() {
+        return false;
+    }
+    let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3) else { return false };
+    let (mut bytes, mut fds) = (Vec::new(), Vec::new());
+    if !matches!(channel::receive(&socket, channel::SMALL, &mut bytes, &mut fds), Ok(true)) {
+        return false;
+    }
+    let Some(mut cgroups) = Cgroups::of_parts(&bytes, fds) else { return false };
+    serve(&socket, &mut cgroups);
+    // Also when the builder was killed: nothing of it stays.
+    cgroups.end();
+    true
+}
+
+/// What it does for the builder, until that has gone.
 fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
     // Ctrl-C reaches the whole foreground process group; ending the steps is the builder's decision.
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
@@ -153,9 +202,8 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
     sys::unblock_signals();
     let _ = rustix::thread::set_name(c"buildscope-box");
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    // /proc/1 in the box is a copy of this process: nothing of the builder's command line and environment, which name
-    // paths of the host and values of build arguments, may be seen there.
-    sys::erase_arguments_and_environment();
+    // A step's keys are not those of whoever builds (session-keyring(7)). Without keyrings there is nothing to leave.
+    let _ = sys::new_session_keyring();
     let ready = prepare();
     let (mut bytes, mut fds) = (Vec::new(), Vec::new());
     let mut inits = Vec::new();
@@ -183,9 +231,7 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
             Waited::NoChild => return,
         }
     }
-    // Those of one that was killed must not outlive this process: to them `/proc/self/exe` is the builder's program as
-    // long as they have not executed another, and only as long as somebody outside runs it is it not to be written to
-    // (ETXTBSY of open(2); CVE-2019-5736).
+    // Those of one that was killed must not outlive this process.
     if builder != rustix::process::getppid() {
         for init in inits.into_iter().filter_map(rustix::process::Pid::from_raw) {
             // It has not been waited for, so the number is its own.
