@@ -343,7 +343,7 @@ fn a_cache_travels_through_a_directory_a_registry_and_an_image() {
         let fresh = Scene::new();
         let from = [CacheFrom::parse(&from).unwrap()];
         let (cache, faults) =
-            ImportedCache::read(&from, Some(&registries), &fresh.images(), &Platform::host(), &Probe::disabled());
+            ImportedCache::read(&from, Some(&registries), &fresh.images(), &[Platform::host()], &Probe::disabled());
         assert!(faults.is_empty(), "{from:?}: {faults:?}");
         assert_eq!(cache.look_up(&record.key), Some(&record), "{from:?}");
         assert_eq!(cache.look_up(&Digest::of("other")), None);
@@ -353,7 +353,7 @@ fn a_cache_travels_through_a_directory_a_registry_and_an_image() {
         // A build that found all in the cache pushes without having fetched: the blobs are there, or mounted.
         let lazy = Scene::new();
         let (cache, _) =
-            ImportedCache::read(&from, Some(&registries), &lazy.images(), &Platform::host(), &Probe::disabled());
+            ImportedCache::read(&from, Some(&registries), &lazy.images(), &[Platform::host()], &Probe::disabled());
         let names = [registry.reference("team/app:again")];
         let options = ImageOptions::default();
         let push = Export {
@@ -369,7 +369,7 @@ fn a_cache_travels_through_a_directory_a_registry_and_an_image() {
     let none =
         [CacheFrom::parse("type=local,src=/nowhere").unwrap(), CacheFrom::Registry(registry.reference("none:1"))];
     let (cache, faults) =
-        ImportedCache::read(&none, Some(&registries), &scene.images(), &Platform::host(), &Probe::disabled());
+        ImportedCache::read(&none, Some(&registries), &scene.images(), &[Platform::host()], &Probe::disabled());
     assert_eq!((faults.len(), cache.look_up(&record.key)), (2, None));
 }
 

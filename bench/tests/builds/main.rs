@@ -9,6 +9,7 @@ mod durability;
 mod failures;
 mod images;
 mod joined;
+mod platforms;
 mod reach;
 mod records;
 mod registry;

@@ -5,7 +5,7 @@ use super::solve::Solver;
 use super::{BuildError, Built, Event, Request, travel};
 use crate::image::{self, CacheTo, Delivery, Image, Made, Output, Reference, inline_cache};
 use crate::plan::{Op, Step};
-use buildscope_record::{Digest, Phase, Probe};
+use buildscope_record::{Digest, Phase, Probe, StepId};
 
 /// What `--output` asks for; without any, the image stays in the store.
 pub(super) fn outputs(request: &Request) -> Result<Vec<Output>, BuildError> {
@@ -28,14 +28,17 @@ pub(super) fn deliver(
         .iter()
         .map(|tag| tag.parse().map_err(|error| BuildError::Request(format!("--tag: {error}"))))
         .collect::<Result<_, _>>()?;
-    let mut image = assemble(solver, request);
-    if caches.contains(&CacheTo::Inline) {
-        let chain = chain(solver).into_iter().map(|step| (step, solver.done(step.id)));
-        let (field, value) = inline_cache(&travel::records(chain, reports));
-        image.config.other.insert(field, value);
-    }
+    let image = |target: StepId| {
+        let mut image = assemble(solver, request, target);
+        if caches.contains(&CacheTo::Inline) {
+            let chain = chain(solver, target).into_iter().map(|step| (step, solver.done(step.id)));
+            let (field, value) = inline_cache(&travel::records(chain, reports));
+            image.config.other.insert(field, value);
+        }
+        image
+    };
+    let images: Vec<Image> = solver.plan.targets().map(image).collect();
     span.end();
-    let images = [image];
     let delivery = Delivery {
         store: &solver.engine.store,
         images: &images,
@@ -59,20 +62,25 @@ pub(super) fn deliver(
     }
     // What is pushed need not come here first: layers may be where they have always been.
     let here = |layer: &Digest| solver.engine.store.blobs().contains(layer);
-    let wanted = outputs.is_empty() || images[0].config.rootfs.diff_ids.iter().all(here);
+    let wanted = outputs.is_empty() || images.iter().all(|image| image.config.rootfs.diff_ids.iter().all(here));
     if !names.is_empty() && wanted {
         let span = probe.phase(Phase::Commit);
         let kept = delivery.name(&span.probe())?;
+        if built.exported.is_empty() {
+            built.config = Some(kept.id());
+        }
         built.manifest.get_or_insert(kept.target.digest);
         span.end();
     }
-    travel::export(solver, caches, &chain(solver), reports, probe)?;
+    let mut steps: Vec<&Step> = solver.plan.targets().flat_map(|target| chain(solver, target)).collect();
+    steps.dedup_by_key(|step| step.id);
+    travel::export(solver, caches, &steps, reports, probe)?;
     Ok(built)
 }
 
-/// The documents of the target's image: what each step from its base on has added.
-fn assemble(solver: &Solver, request: &Request) -> Image {
-    let chain = chain(solver);
+/// The documents of a target's image: what each step from its base on has added.
+fn assemble(solver: &Solver, request: &Request, target: StepId) -> Image {
+    let chain = chain(solver, target);
     let made: Vec<_> = chain
         .iter()
         .map(|step| (step, solver.done(step.id).made))
@@ -84,14 +92,14 @@ fn assemble(solver: &Solver, request: &Request) -> Image {
             layer: made.map(|made| made.diff_id),
         })
         .collect();
-    let target = solver.plan.step(solver.plan.target);
+    let target = solver.plan.step(target);
     let base = solver.done(target.id).base.and_then(|(_, manifest)| solver.images.resolved(&manifest));
     let mut config = target.config.image();
     config.config.labels.extend(request.labels.clone());
     image::assemble(&config, base.as_ref(), &made, request.source_date_epoch, image::now())
 }
 
-/// The steps whose layers the image consists of, lowest first.
-fn chain(solver: &Solver) -> Vec<&Step> {
-    solver.plan.chain(solver.plan.target).map(|id| solver.plan.step(id)).collect()
+/// The steps whose layers a target's image consists of, lowest first.
+fn chain(solver: &Solver, target: StepId) -> Vec<&Step> {
+    solver.plan.chain(target).map(|id| solver.plan.step(id)).collect()
 }

@@ -8,11 +8,12 @@ use crate::execute::copy::{self, CopyError, Origin, Selection};
 use crate::execute::run::{MountOrigin, Ran, RunError, Runner, bind_as_copy, exclusive};
 use crate::execute::sandbox::SandboxError;
 use crate::execute::workdir::workdir;
-use crate::image;
+use crate::image::{self, Platform};
 use crate::plan::{self, Base, CopyFrom, MountKind, Op, Step};
 use crate::schedule::Turn;
 use crate::storage::Layer;
 use buildscope_record::{Digest, Probe};
+use rustix::io::Errno;
 use std::sync::Arc;
 
 /// What a step takes from outside the graph.
@@ -153,6 +154,11 @@ impl Solver {
                 Ok(layer)
             }
             Err(RunError::Sandbox(SandboxError::Cancelled)) => Err(BuildError::Cancelled),
+            Err(RunError::Sandbox(SandboxError::Exec { program, errno: Errno::NOEXEC })) if self.is_foreign(step) => {
+                drop(reports);
+                let platform = self.plan.stages[step.stage.index()].platform.to_string();
+                Err(self.failed(step, &RunError::NoEmulator { program, platform }))
+            }
             Err(error) => {
                 if let RunError::Failed { exit, .. } = &error {
                     (report.resources, report.exit_code) = (Some(exit.resources), Some(exit.status.code()));
@@ -162,6 +168,12 @@ impl Solver {
                 Err(self.failed_with(step, &error, exit_code, &tail))
             }
         }
+    }
+
+    /// Whether a step is of another platform than this machine's.
+    fn is_foreign(&self, step: &Step) -> bool {
+        let platform = &self.plan.stages[step.stage.index()].platform;
+        Platform::host().distance(platform) != Some(0)
     }
 
     /// What the step's mounts are taken from.

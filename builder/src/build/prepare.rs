@@ -49,23 +49,38 @@ pub(super) fn prepare(
     span.end();
 
     let span = probe.phase(Phase::Lower);
-    let platform = match &request.platform {
-        None => Platform::host(),
-        Some(text) => text.parse().map_err(|error| BuildError::Request(format!("--platform: {error}")))?,
-    };
+    let (platform, others) = platforms(request)?;
     let (images, contexts, named) = named_contexts(engine, request, probe)?;
-    let imported = travel::import(request, &images, &platform, progress, probe)?;
-    let lower = LowerRequest {
-        build_args: request.build_args.clone(),
-        target: request.target.clone(),
-        platform,
-        build_platform: Platform::host(),
-        contexts,
+    let wanted: Vec<_> = [&platform].into_iter().chain(&others).cloned().collect();
+    let imported = travel::import(request, &images, &wanted, progress, probe)?;
+    let lower = |platform: Platform| {
+        let (build_args, target) = (request.build_args.clone(), request.target.clone());
+        let contexts = contexts.clone();
+        let lower = LowerRequest { build_args, target, platform, build_platform: Platform::host(), contexts };
+        plan::lower(&parsed, &lower, &images).map_err(|faults| faults.named(&name))
     };
-    let plan = plan::lower(&parsed, &lower, &images).map_err(|faults| faults.named(&name))?;
+    let plan = lower(platform.clone())?;
+    let others = others.into_iter().map(|platform| Ok::<_, BuildError>((platform.clone(), lower(platform)?)));
+    let plan = plan.beside(&platform, others.collect::<Result<_, _>>()?);
     span.end();
     let dockerfile = miette::NamedSource::new(name, text);
     Ok(Prepared { plan: Arc::new(plan), images, context, named, imported, dockerfile })
+}
+
+/// What is built for: the first platform, and the others.
+fn platforms(request: &Request) -> Result<(Platform, Vec<Platform>), BuildError> {
+    let mut platforms: Vec<Platform> = Vec::new();
+    for text in &request.platforms {
+        let platform = match text.as_str() {
+            "local" => Platform::host(),
+            text => text.parse().map_err(|error| BuildError::Request(format!("--platform: {error}")))?,
+        };
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
+    }
+    let mut platforms = platforms.into_iter();
+    Ok((platforms.next().unwrap_or_else(Platform::host), platforms.collect()))
 }
 
 fn read_dockerfile(input: &DockerfileInput, place: &Place) -> Result<(String, String), BuildError> {

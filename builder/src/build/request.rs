@@ -26,8 +26,8 @@ pub struct Request {
     pub named_contexts: BTreeMap<String, String>,
     /// `--label`.
     pub labels: BTreeMap<String, String>,
-    /// `--platform OS/ARCH[/VARIANT]`; none is the host's.
-    pub platform: Option<String>,
+    /// `--platform OS/ARCH[/VARIANT]`, one an image; none is the host's.
+    pub platforms: Vec<String>,
     /// `--no-cache`: nothing is looked up; results are still stored.
     pub no_cache: bool,
     /// Whether the record is to name every file that a step reads: it costs a digest's text a file.

@@ -11,13 +11,13 @@ use buildscope_record::{Digest, Probe};
 pub(super) fn import(
     request: &Request,
     images: &Resolver,
-    platform: &Platform,
+    platforms: &[Platform],
     progress: &dyn Progress,
     probe: &Probe,
 ) -> Result<ImportedCache, BuildError> {
     let parsed = request.cache_from.iter().map(|text| CacheFrom::parse(text)).collect::<Result<Vec<_>, _>>();
     let from = parsed.map_err(|error| BuildError::Request(error.to_string()))?;
-    let (cache, faults) = ImportedCache::read(&from, images.registries(), images.images(), platform, probe);
+    let (cache, faults) = ImportedCache::read(&from, images.registries(), images.images(), platforms, probe);
     for fault in faults {
         progress.event(Event::Task { name: format!("importing a cache: {fault}"), done: true });
     }
@@ -56,7 +56,7 @@ pub(super) fn records<'a>(
     records
 }
 
-/// Writes the cache to all of `targets`. `chain` are the steps whose layers are in the image.
+/// Writes the cache to all of `targets`. `chain` are the steps whose layers are in the images.
 pub(super) fn export(
     solver: &Solver,
     targets: &[CacheTo],

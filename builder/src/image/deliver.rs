@@ -46,6 +46,10 @@ impl Delivery<'_> {
             OutputKind::Oci { dest: Destination::Stdout, tar: false } => {
                 Err(ImageError::malformed("--output", "a directory cannot go to the standard output"))
             }
+            OutputKind::Docker { .. } if self.images.len() > 1 => {
+                let fault = "type=docker holds one platform's image: build one, or write type=oci";
+                Err(ImageError::malformed("--output", fault))
+            }
             OutputKind::Docker { dest: Some(dest) } => export(Format::Docker).to_archive(self.store, dest, probe),
             OutputKind::Docker { dest: None } => load(&export(Format::Docker), self.store, probe),
             OutputKind::Local { dest, platform_split } => {

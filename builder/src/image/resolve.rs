@@ -158,14 +158,19 @@ impl Resolver {
         if let Some(registries) = self.registries.as_ref().filter(|_| self.newest) {
             return registries.pull(&parsed, platform, &self.images);
         }
-        if let Some(image) = self.images.find(&parsed, platform)? {
-            return Ok(image);
+        match self.images.find(&parsed, platform) {
+            Ok(None) => {}
+            Ok(Some(image)) if platform.distance(&image.platform()).is_some() => return Ok(image),
+            // What is here under the name is for another platform; a registry may have it for this one.
+            Ok(Some(other)) => return Ok(self.pulled(&parsed, platform).unwrap_or(other)),
+            Err(error @ ImageError::NoPlatform { .. }) => return self.pulled(&parsed, platform).ok_or(error),
+            Err(error) => return Err(error),
         }
         if parsed.familiar() == "busybox" && parsed.digest.is_none() {
             let image = busybox::image(&self.store, &self.images, self.registries.as_ref(), probe)?;
             return match platform.distance(&image.platform()) {
                 Some(_) => Ok(image),
-                None => Err(ImageError::NoPlatform {
+                None => self.pulled(&parsed, platform).ok_or_else(|| ImageError::NoPlatform {
                     origin: "the embedded image `busybox`".into(),
                     wanted: platform.to_string(),
                     found: vec![image.platform().to_string()],
@@ -181,6 +186,10 @@ impl Resolver {
             }
             Some(pulled) => pulled,
         }
+    }
+
+    fn pulled(&self, reference: &Reference, platform: &Platform) -> Option<ResolvedImage> {
+        self.registries.as_ref()?.pull(reference, platform, &self.images).ok()
     }
 
     /// What is here under nearly that name.

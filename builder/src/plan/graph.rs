@@ -19,6 +19,8 @@ pub struct Plan {
     pub graph: DiGraph<Step, Dependency>,
     /// The step whose result is the image.
     pub target: StepId,
+    /// The same of other platforms, where there are several.
+    pub others: Vec<StepId>,
     /// What is odd about the request, but no fault: build arguments that nothing declares.
     pub warnings: Vec<Diagnostic>,
 }

@@ -55,7 +55,7 @@ pub fn lower(file: &Dockerfile, request: &LowerRequest, images: &dyn ImageResolv
         return Err(Diagnostics::new(file.text.clone(), lowering.faults));
     }
     let target = listed[target].last;
-    Ok(Plan { stages: listed, graph: lowering.graph, target, warnings: lowering.warnings })
+    Ok(Plan { stages: listed, graph: lowering.graph, target, others: Vec::new(), warnings: lowering.warnings })
 }
 
 /// Everything that is wrong with a text: with its lines and, as far as they can be understood, with its words.

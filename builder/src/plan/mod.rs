@@ -17,6 +17,7 @@ mod lower;
 mod request;
 mod run;
 mod scope;
+mod several;
 mod signal;
 mod stages;
 #[cfg(test)]

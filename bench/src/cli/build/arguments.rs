@@ -30,9 +30,9 @@ pub struct Arguments {
     /// Label the image
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) label: Vec<String>,
-    /// Build for this platform
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    pub(super) platform: Option<String>,
+    /// Build for these platforms; several make an index with an image each
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
+    pub(super) platform: Vec<String>,
     /// Look for faults and advice, and do not build
     #[arg(long)]
     pub(super) check: bool,

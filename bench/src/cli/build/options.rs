@@ -65,7 +65,7 @@ impl Arguments {
                 target: self.target,
                 named_contexts: pairs("--build-context", &self.build_context)?,
                 labels: pairs("--label", &self.label)?,
-                platform: self.platform,
+                platforms: self.platform,
                 no_cache: self.no_cache,
                 detailed: self.record.is_some() || self.expect_cached,
                 policy,

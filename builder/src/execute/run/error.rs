@@ -15,6 +15,17 @@ pub enum RunError {
         /// How it ended.
         exit: Box<Exit>,
     },
+    /// The program is for another processor, and the kernel knows no emulator for it.
+    #[error(
+        "cannot run `{program}`: it is built for {platform}, and this machine has no emulator for that: register one with \
+         binfmt_misc (Debian: apt-get install qemu-user-static), or begin the stage with FROM --platform=$BUILDPLATFORM"
+    )]
+    NoEmulator {
+        /// The program.
+        program: String,
+        /// What the stage is for.
+        platform: String,
+    },
     /// The memory for its changes was used up (`--tmpfs-upper`): on the disk it may succeed.
     #[error("its changes take more memory than --tmpfs-upper allows")]
     OutOfMemory,

@@ -29,14 +29,14 @@ impl ImportedCache {
         from: &[CacheFrom],
         registries: Option<&Registries>,
         images: &Images,
-        platform: &Platform,
+        platforms: &[Platform],
         probe: &Probe,
     ) -> (Self, Vec<ImageError>) {
         let (mut cache, mut faults) = (Self::default(), Vec::new());
         for origin in from {
             let span = probe.phase(Phase::Resolve);
             span.detail("cache");
-            if let Err(fault) = cache.add(origin, registries, images, platform) {
+            if let Err(fault) = cache.add(origin, registries, images, platforms) {
                 faults.push(fault);
             }
         }
@@ -48,10 +48,11 @@ impl ImportedCache {
         from: &CacheFrom,
         registries: Option<&Registries>,
         images: &Images,
-        platform: &Platform,
+        platforms: &[Platform],
     ) -> Result<(), ImageError> {
+        let first = platforms.first().cloned().unwrap_or_else(Platform::host);
         let (blobs, root) = match (from, registries) {
-            (CacheFrom::Local(layout), _) => layout.root(platform)?,
+            (CacheFrom::Local(layout), _) => layout.root(&first)?,
             (CacheFrom::Registry(reference), Some(registries)) => registries.root(reference, images)?,
             (CacheFrom::Registry(reference), None) => {
                 return Err(ImageError::malformed(reference, "no registry is asked offline"));
@@ -67,7 +68,10 @@ impl ImportedCache {
                 let (config, layers): (Vec<_>, Vec<_>) = index.manifests.into_iter().partition(is_config);
                 (config[0].clone(), layers)
             }
-            Parsed::Manifest(_) | Parsed::Index(_) => return self.inline(ResolvedImage::load(blobs, &root, platform)?),
+            Parsed::Manifest(_) | Parsed::Index(_) => {
+                let mut inline = |platform| self.inline(ResolvedImage::load(Arc::clone(&blobs), &root, platform)?);
+                return platforms.iter().try_for_each(&mut inline);
+            }
         };
         let text = read_document(&*blobs, &config)?;
         let cache: CacheConfig = json(blobs.origin(), "the cache's configuration", &text)?;

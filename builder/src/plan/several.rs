@@ -1,0 +1,111 @@
+//! One plan for several platforms: the plan of each, side by side.
+//!
+//! What their stages have in common (a compiler that runs on the builder's own platform) stands in it once a
+//! platform, with one key: whoever comes second to it takes what the first has made.
+
+use super::graph::{Base, CopyFrom, MountKind, Op, Plan, Stage, Step};
+use crate::image::Platform;
+use buildscope_record::{StageId, StepId};
+
+impl Plan {
+    /// The steps whose results are images: one a platform, in the order in which those were asked for.
+    pub fn targets(&self) -> impl Iterator<Item = StepId> {
+        std::iter::once(self.target).chain(self.others.iter().copied())
+    }
+
+    /// Adds the plans of other platforms. Stages are then named by their platform too, as BuildKit shows them.
+    #[must_use]
+    pub fn beside(mut self, platform: &Platform, others: Vec<(Platform, Self)>) -> Self {
+        if others.is_empty() {
+            return self;
+        }
+        label(&mut self.stages, platform);
+        for (platform, mut plan) in others {
+            label(&mut plan.stages, &platform);
+            self.append(plan);
+        }
+        self
+    }
+
+    fn append(&mut self, plan: Self) {
+        let by = Shift { steps: self.graph.node_count(), stages: self.stages.len() };
+        self.stages.extend(plan.stages.into_iter().map(|stage| Stage {
+            id: by.stage(stage.id),
+            first: by.step(stage.first),
+            last: by.step(stage.last),
+            ..stage
+        }));
+        let (steps, edges) = plan.graph.into_nodes_edges();
+        let mut nodes = Vec::with_capacity(steps.len());
+        for node in steps {
+            let step = node.weight;
+            let op = by.op(step.op);
+            nodes.push(self.graph.add_node(Step { id: by.step(step.id), stage: by.stage(step.stage), op, ..step }));
+        }
+        for edge in edges {
+            self.graph.add_edge(nodes[edge.source().index()], nodes[edge.target().index()], edge.weight);
+        }
+        self.others.push(by.step(plan.target));
+        let new = plan.warnings.into_iter().filter(|warning| !self.warnings.contains(warning));
+        let new: Vec<_> = new.collect();
+        self.warnings.extend(new);
+    }
+}
+
+/// `linux/arm64 NAME`; of a stage that runs on another platform than it builds for, `linux/amd64->arm64 NAME`.
+fn label(stages: &mut [Stage], target: &Platform) {
+    for stage in stages {
+        let name = stage.name.clone().unwrap_or_else(|| format!("stage-{}", stage.id.0));
+        let own = &stage.platform;
+        let to = match own == target {
+            true => String::new(),
+            false if own.os == target.os => {
+                let text = target.to_string();
+                format!("->{}", text.split_once('/').map_or(&*text, |(_, rest)| rest))
+            }
+            false => format!("->{target}"),
+        };
+        stage.name = Some(format!("{own}{to} {name}"));
+    }
+}
+
+/// How far the ids of a plan move that stands behind others.
+struct Shift {
+    steps: usize,
+    stages: usize,
+}
+
+impl Shift {
+    fn step(&self, id: StepId) -> StepId {
+        StepId(u32::try_from(id.index() + self.steps).unwrap_or(u32::MAX))
+    }
+
+    fn stage(&self, id: StageId) -> StageId {
+        StageId(u32::try_from(id.index() + self.stages).unwrap_or(u32::MAX))
+    }
+
+    fn from(&self, from: &mut CopyFrom) {
+        if let CopyFrom::Stage(id) = from {
+            *id = self.step(*id);
+        }
+    }
+
+    fn op(&self, mut op: Op) -> Op {
+        match &mut op {
+            Op::From(Base::Stage(id)) => *id = self.step(*id),
+            Op::Copy(copy) => self.from(&mut copy.from),
+            Op::Run(run) => {
+                for mount in &mut run.mounts {
+                    match &mut mount.kind {
+                        MountKind::Bind { from, .. } | MountKind::Cache { from: Some((from, _)), .. } => {
+                            self.from(from);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Op::From(_) | Op::Config | Op::Workdir { .. } | Op::Pruned => {}
+        }
+        op
+    }
+}
