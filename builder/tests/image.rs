@@ -75,7 +75,7 @@ impl Scene {
     ) -> Exported {
         let names = [reference("example:v1")];
         let images = std::slice::from_ref(image);
-        let export = Export { images, names: &names, options, epoch, format };
+        let export = Export { images, names: &names, options, epoch, format, predicates: &[] };
         export.to_archive(&self.store, &Destination::Path(self.path(name)), &Probe::disabled()).unwrap()
     }
 }
@@ -240,7 +240,7 @@ fn named_contexts_come_first() {
     let image = scene.built(1_700_000_000, None);
     let images = std::slice::from_ref(&image);
     let options = ImageOptions::default();
-    let export = Export { images, names: &[], options: &options, epoch: None, format: Format::Oci };
+    let export = Export { images, names: &[], options: &options, epoch: None, format: Format::Oci, predicates: &[] };
     let exported = export.to_directory(&scene.store, &scene.path("layout"), &Probe::disabled()).unwrap();
     let value = format!("oci-layout://{}", scene.path("layout").display());
     let named = NamedImage::parse(&value).unwrap().unwrap();

@@ -142,7 +142,14 @@ impl Scene {
         options: &ImageOptions,
     ) -> Result<Digest, ImageError> {
         let names = std::slice::from_ref(to);
-        let export = Export { images: std::slice::from_ref(image), names, options, epoch: None, format: Format::Oci };
+        let export = Export {
+            images: std::slice::from_ref(image),
+            names,
+            options,
+            epoch: None,
+            format: Format::Oci,
+            predicates: &[],
+        };
         Ok(export.to_registry(&self.store, registries, None, &Probe::disabled())?.target.digest)
     }
 }
@@ -202,6 +209,7 @@ fn what_is_pushed_comes_back_and_other_tools_read_it() {
             options: &options,
             epoch: None,
             format: Format::Oci,
+            predicates: &[],
         };
         export
             .to_archive(
@@ -362,6 +370,7 @@ fn a_cache_travels_through_a_directory_a_registry_and_an_image() {
             options: &options,
             epoch: None,
             format: Format::Oci,
+            predicates: &[],
         };
         push.to_registry(&lazy.store, &registries, Some(&cache), &Probe::disabled()).unwrap();
         assert!(lazy.store.layer(&diff_id).unwrap().is_none(), "{from:?}");

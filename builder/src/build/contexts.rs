@@ -1,5 +1,6 @@
 //! Contexts, the main one and the named ones: found, brought here where they are elsewhere, and opened.
 
+use super::provenance::redacted;
 use super::{BuildError, Engine, Request};
 use crate::dockerfile::Ignore;
 use crate::plan::{is_git, is_url};
@@ -17,6 +18,18 @@ pub(super) struct Place {
     dir: PathBuf,
     /// Its tree, where that was brought here: gone with this.
     tree: Option<Tree>,
+    /// Where that came from.
+    origin: Option<TreeOrigin>,
+}
+
+/// The address and the content of what was brought here.
+pub(super) struct TreeOrigin {
+    /// Without a password.
+    pub(super) uri: String,
+    /// `sha1` for a commit, `sha256` for a file.
+    pub(super) algorithm: &'static str,
+    /// The digest.
+    pub(super) hex: String,
 }
 
 impl Place {
@@ -37,22 +50,26 @@ impl Place {
     pub(super) fn find(value: &Path, engine: &Engine, request: &Request, probe: &Probe) -> Result<Self, BuildError> {
         let text = value.to_string_lossy();
         let store = &engine.store;
-        let tree = if is_git(&text) {
+        let from = |tree: Tree, algorithm, hex: &str| Self {
+            origin: Some(TreeOrigin { uri: redacted(&text), algorithm, hex: hex.to_owned() }),
+            ..Self::from(tree)
+        };
+        let place = if is_git(&text) {
             let keep = request.build_args.get(KEEP_GIT).is_some_and(|value| matches!(value.as_str(), "1" | "true"));
-            Tree::check_out(&text, keep, store, probe)
+            Tree::check_out(&text, keep, store, probe).map(|(tree, commit)| from(tree, "sha1", &commit))
         } else if is_url(&text) {
             download(&text, None, store, probe).and_then(|download| {
                 let path = store.blobs().path(&download.blob);
                 let file = File::open(&path).map_err(|error| SourceError::io("open", path, error))?;
-                Tree::unpack(file, &text, store, probe)
+                Ok(from(Tree::unpack(file, &text, store, probe)?, "sha256", &download.blob.hex()))
             })
         } else if value.is_file() {
             let file = File::open(value).map_err(|error| SourceError::io("open", value, error));
-            file.and_then(|file| Tree::unpack(file, &text, store, probe))
+            file.and_then(|file| Tree::unpack(file, &text, store, probe)).map(Self::from)
         } else {
-            return Ok(Self { dir: value.to_owned(), tree: None });
+            return Ok(Self { dir: value.to_owned(), tree: None, origin: None });
         };
-        tree.map(Self::from).map_err(BuildError::Context)
+        place.map_err(BuildError::Context)
     }
 
     /// The directory.
@@ -82,7 +99,7 @@ impl Place {
         // What is brought here lies somewhere else each time: remembering its digests would help nobody.
         let cache = self.tree.is_none().then(|| engine.store.root().join("context"));
         let context = Context::open(&self.dir, ignore, cache.as_deref()).map_err(BuildError::Context)?;
-        Ok(Opened { context, _tree: self.tree })
+        Ok(Opened { context, origin: self.origin, _tree: self.tree })
     }
 
     /// What is left out: what the file `own` says if there is one, else what `.dockerignore` says.
@@ -109,13 +126,15 @@ impl Place {
 
 impl From<Tree> for Place {
     fn from(tree: Tree) -> Self {
-        Self { dir: tree.path().to_owned(), tree: Some(tree) }
+        Self { dir: tree.path().to_owned(), tree: Some(tree), origin: None }
     }
 }
 
 /// An open context, and what it needs to stay.
 pub(super) struct Opened {
     pub(super) context: Context,
+    /// Where it came from, if it was brought here.
+    pub(super) origin: Option<TreeOrigin>,
     _tree: Option<Tree>,
 }
 

@@ -1,16 +1,21 @@
 //! Everything after the last step: the image's documents, its outputs, its names.
 
 use super::outcome::StepReport;
+use super::provenance::{invocation, predicate};
 use super::solve::Solver;
 use super::{BuildError, Built, Event, Request, travel};
-use crate::image::{self, CacheTo, Delivery, Image, Made, Output, Reference, inline_cache};
+use crate::image::{self, Annotation, CacheTo, Delivery, Image, Made, Output, Reference, inline_cache};
 use crate::plan::{Op, Step};
 use buildscope_record::{Digest, Phase, Probe, StepId};
 
 /// What `--output` asks for; without any, the image stays in the store.
 pub(super) fn outputs(request: &Request) -> Result<Vec<Output>, BuildError> {
+    let annotations = request.annotations.iter().map(|text| Annotation::of_flag(text)).collect::<Result<Vec<_>, _>>();
+    let annotations = annotations.map_err(|fault| BuildError::Request(format!("--annotation {fault}")))?.concat();
     let parsed = request.outputs.iter().map(|text| Output::parse(text)).collect::<Result<Vec<_>, _>>();
-    parsed.map_err(|error| BuildError::Request(error.to_string()))
+    let mut outputs = parsed.map_err(|error| BuildError::Request(error.to_string()))?;
+    outputs.iter_mut().for_each(|output| output.image.annotations.extend(annotations.iter().cloned()));
+    Ok(outputs)
 }
 
 /// Puts the image together, writes it to all outputs, and gives it its names.
@@ -38,6 +43,12 @@ pub(super) fn deliver(
         image
     };
     let images: Vec<Image> = solver.plan.targets().map(image).collect();
+    let mut predicates = Vec::new();
+    if let Some(wanted) = &request.provenance {
+        let invocation = invocation()?;
+        let of = |target| predicate(solver, request, wanted, target, reports, &invocation);
+        predicates = solver.plan.targets().map(of).collect();
+    }
     span.end();
     let delivery = Delivery {
         store: &solver.engine.store,
@@ -46,8 +57,11 @@ pub(super) fn deliver(
         epoch: request.source_date_epoch,
         registries: solver.images.registries(),
         cache: Some(&solver.imported),
+        predicates: &predicates,
     };
     let mut built = Built { config: Some(Digest::of(images[0].config_bytes())), ..Built::default() };
+    let attested = images.iter().zip(&predicates).map(|(image, said)| (image.platform(), said.content.clone()));
+    built.provenance = attested.collect();
     for (output, text) in outputs.iter().zip(&request.outputs) {
         let task = |done| solver.progress.event(Event::Task { name: format!("exporting to {text}"), done });
         task(false);

@@ -13,6 +13,7 @@ mod lookup;
 mod outcome;
 mod prepare;
 mod progress;
+mod provenance;
 mod record;
 mod request;
 mod solve;
@@ -24,6 +25,7 @@ pub use error::{BuildError, StepError};
 pub use host::host;
 pub use outcome::{Built, Outcome, StepReport};
 pub use progress::{Event, Progress, Stream};
+pub use provenance::Provenance;
 pub use record::record;
 pub use request::{DockerfileInput, Request};
 

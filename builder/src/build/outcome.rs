@@ -1,7 +1,7 @@
 //! What became of a build and of each of its steps.
 
 use super::BuildError;
-use crate::image::Exported;
+use crate::image::{Exported, Platform};
 use crate::plan::{Plan, Step};
 use crate::storage::{Layer, Timestamp};
 use buildscope_record as record;
@@ -32,6 +32,8 @@ pub struct Built {
     pub manifest: Option<Digest>,
     /// What each output wrote, in the order of the request.
     pub exported: Vec<Exported>,
+    /// What was attested of each platform's image.
+    pub provenance: Vec<(Platform, serde_json::Value)>,
 }
 
 /// What became of a step.

@@ -3,8 +3,9 @@
 use super::contexts::{Opened, Place};
 use super::{BuildError, DockerfileInput, Engine, Progress, Request, travel};
 use crate::dockerfile;
-use crate::image::{Credentials, ImportedCache, NamedImage, Platform, Registries, Resolver};
+use crate::image::{self, Credentials, ImportedCache, NamedImage, Platform, Registries, Resolver};
 use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase, is_git, is_url};
+use crate::storage::Timestamp;
 use buildscope_record::{Phase, Probe, Quantity};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,6 +20,8 @@ pub(super) struct Prepared {
     pub(super) imported: ImportedCache,
     /// The Dockerfile, for messages that point into it.
     pub(super) dockerfile: miette::NamedSource<String>,
+    /// When the build began.
+    pub(super) started: Timestamp,
 }
 
 /// Reads the Dockerfile and finds out all that it means. Nothing of a context is read yet but its ignore file.
@@ -28,6 +31,7 @@ pub(super) fn prepare(
     progress: &dyn Progress,
     probe: &Probe,
 ) -> Result<Prepared, BuildError> {
+    let started = image::now();
     let span = probe.phase(Phase::Read);
     let place = Place::of_request(engine, request, &span.probe())?;
     let (name, text) = read_dockerfile(&request.dockerfile, &place)?;
@@ -64,7 +68,7 @@ pub(super) fn prepare(
     let plan = plan.beside(&platform, others.collect::<Result<_, _>>()?);
     span.end();
     let dockerfile = miette::NamedSource::new(name, text);
-    Ok(Prepared { plan: Arc::new(plan), images, context, named, imported, dockerfile })
+    Ok(Prepared { plan: Arc::new(plan), images, context, named, imported, dockerfile, started })
 }
 
 /// What is built for: the first platform, and the others.

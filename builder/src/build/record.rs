@@ -1,10 +1,14 @@
 //! From what was done to the build record.
 
 use super::{Outcome, StepReport};
-use crate::plan::Step;
+use crate::plan::{Plan, Step};
 use buildscope_record as record;
-use buildscope_record::{Collector, Counter, Edge, EdgeKind, Fidelity, Nanos, Phase, Record, Sample, Span, WaitKind};
+use buildscope_record::{
+    Collector, Counter, Digest, Edge, EdgeKind, Fidelity, Nanos, Phase, Record, Sample, Span, WaitKind,
+};
+use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Makes the record of a build. `collector` is the one whose probe the build had; it ends here, and
@@ -30,7 +34,7 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
         succeeded: outcome.result.is_ok(),
         stages: outcome.plan.iter().flat_map(|plan| &plan.stages).map(stage).collect(),
         steps,
-        edges: edges(outcome),
+        edges: outcome.plan.as_ref().map_or_else(Vec::new, |plan| edges(plan, &outcome.order_edges)),
         spans: trace.spans,
         waits: trace.waits,
         counters: trace.counters,
@@ -38,6 +42,20 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
     };
     record.counters.extend(step_counters(&record));
     record
+}
+
+/// What a build did, without when and how fast: the digest of stages, steps and edges as JSON with sorted keys. It is
+/// known before the image is written, so the image's provenance has it; whoever has the record can compute it from that:
+/// `jq -cSj '{stages, edges: [.edges[] | select(.kind == "data")], steps: [.steps[] | del(.start, .end, .slot, .log, .resources)]}' RECORD | sha256sum`.
+pub(super) fn identity(plan: &Plan, reports: &[StepReport]) -> Digest {
+    let step = |(step, report): (&Step, &StepReport)| {
+        let described = describe(step, report, None);
+        record::Step { log: Vec::new(), resources: None, ..described }
+    };
+    let steps: Vec<_> = plan.steps().zip(reports).map(step).collect();
+    let stages: Vec<_> = plan.stages.iter().map(stage).collect();
+    // Numbers, names and digests: nothing can fail. `Value`'s maps are sorted.
+    Digest::of(json!({ "stages": stages, "edges": edges(plan, &[]), "steps": steps }).to_string())
 }
 
 fn stage(stage: &crate::plan::Stage) -> record::Stage {
@@ -71,11 +89,10 @@ fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::St
     }
 }
 
-fn edges(outcome: &Outcome) -> Vec<Edge> {
-    let Some(plan) = &outcome.plan else { return Vec::new() };
-    let id = |node: petgraph::graph::NodeIndex| plan.graph[node].id;
+fn edges(plan: &Plan, order: &[(NodeIndex, NodeIndex)]) -> Vec<Edge> {
+    let id = |node: NodeIndex| plan.graph[node].id;
     let data = plan.graph.edge_references().map(|edge| (edge.source(), edge.target(), EdgeKind::Data));
-    let order = outcome.order_edges.iter().map(|&(from, to)| (from, to, EdgeKind::Order));
+    let order = order.iter().map(|&(from, to)| (from, to, EdgeKind::Order));
     let mut edges: Vec<_> =
         data.chain(order).map(|(from, to, kind)| Edge { from: id(from), to: id(to), kind }).collect();
     edges.sort_unstable();

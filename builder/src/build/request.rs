@@ -1,5 +1,6 @@
 //! What a build is asked to do.
 
+use super::Provenance;
 use crate::execute::run::RunOptions;
 use crate::image::RegistryOptions;
 use crate::plan::BuildArgs;
@@ -42,6 +43,10 @@ pub struct Request {
     pub tags: Vec<String>,
     /// `--output`, as written; none keeps the image in the store.
     pub outputs: Vec<String>,
+    /// `--annotation`, as written: for every output.
+    pub annotations: Vec<String>,
+    /// `--provenance`: what is attested of the image beside it.
+    pub provenance: Option<Provenance>,
     /// Times in the image are set to this, and with `rewrite-timestamp` file times are held below
     /// it: seconds since 1970.
     pub source_date_epoch: Option<i64>,

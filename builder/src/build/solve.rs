@@ -10,6 +10,7 @@ use crate::execute::run::RunOptions;
 use crate::image::{self, ImportedCache, Resolver};
 use crate::plan::{self, Base, Op, Plan, Step};
 use crate::schedule::{self, Dag, Limit, Turn};
+use crate::storage::Timestamp;
 use buildscope_record::{Digest, Outcome, Phase, Probe, StepId};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -27,6 +28,8 @@ pub(super) struct Solver {
     pub(super) named: BTreeMap<String, Opened>,
     pub(super) imported: ImportedCache,
     pub(super) dockerfile: miette::NamedSource<String>,
+    /// When the build began.
+    pub(super) started: Timestamp,
     pub(super) no_cache: bool,
     /// `SOURCE_DATE_EPOCH`.
     pub(super) epoch: Option<i64>,
@@ -78,7 +81,7 @@ impl Solver {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
     ) -> Self {
-        let Prepared { plan, images, context, named, imported, dockerfile } = prepared;
+        let Prepared { plan, images, context, named, imported, dockerfile, started } = prepared;
         let begin = |step: &Step| StepReport::new(if step.live { Outcome::Cancelled } else { Outcome::Pruned });
         Self {
             engine: engine.clone(),
@@ -88,6 +91,7 @@ impl Solver {
             named,
             imported,
             dockerfile,
+            started,
             no_cache: request.no_cache,
             epoch: request.source_date_epoch,
             detailed: request.detailed,

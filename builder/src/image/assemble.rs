@@ -1,7 +1,7 @@
 //! Steps and layers to an image's documents, as BuildKit writes them.
 
 use super::time::rfc3339;
-use super::{History, ImageConfig, ResolvedImage};
+use super::{History, ImageConfig, Platform, ResolvedImage};
 use crate::storage::Timestamp;
 use buildscope_record::Digest;
 use std::sync::Arc;
@@ -97,6 +97,11 @@ impl Image {
     /// An image that stands on no other, whose configuration is complete.
     pub fn base(config: ImageConfig) -> Self {
         Self { config, base_layers: 0, base: None }
+    }
+
+    /// What it is for.
+    pub fn platform(&self) -> Platform {
+        Platform::new(&self.config.os, &self.config.architecture, self.config.variant.as_deref())
     }
 
     /// The bytes of the configuration: on one line, as BuildKit writes it.

@@ -1,15 +1,15 @@
 //! A finished build to all the places that `--output` names.
 
 use super::docker_load::load;
-use super::document::{Descriptor, media};
+use super::document::{CREATED, Descriptor, media};
 use super::export::{Export, Exported, Format, export_directory, export_tar};
 use super::local::Images;
 use super::{
-    Destination, Image, ImageError, ImportedCache, Output, OutputKind, Platform, Reference, Registries, ensure_layers,
+    Annotation, Destination, Image, ImageError, ImportedCache, Level, Output, OutputKind, Platform, Predicate,
+    Reference, Registries, ensure_layers,
 };
 use crate::storage::Store;
 use buildscope_record::{Digest, Probe};
-use std::path::Path;
 
 /// What a build made, and what is needed to write it.
 #[derive(Clone, Copy)]
@@ -26,6 +26,8 @@ pub struct Delivery<'a> {
     pub registries: Option<&'a Registries>,
     /// Where layers may be that no step asked for.
     pub cache: Option<&'a ImportedCache>,
+    /// What is attested of each image, in their order.
+    pub predicates: &'a [Predicate],
 }
 
 impl Delivery<'_> {
@@ -36,8 +38,15 @@ impl Delivery<'_> {
         }
         let named = output.image.names.iter().map(|name| name.parse()).collect::<Result<Vec<Reference>, _>>()?;
         let names = [self.names, &named].concat();
-        let export =
-            |format| Export { images: self.images, names: &names, options: &output.image, epoch: self.epoch, format };
+        let export = |format| {
+            let (options, epoch) = (&output.image, self.epoch);
+            Export { images: self.images, names: &names, options, epoch, format, predicates: self.predicates }
+        };
+        let of_index = |annotation: &Annotation| matches!(annotation.level, Level::Index | Level::IndexDescriptor);
+        if self.images.len() + self.predicates.len() == 1 && output.image.annotations.iter().any(of_index) {
+            let fault = "there is no index to annotate: one platform without attestations is a manifest alone";
+            return Err(ImageError::malformed("--annotation", fault));
+        }
         match &output.kind {
             OutputKind::Oci { dest, tar: true } => export(Format::Oci).to_archive(self.store, dest, probe),
             OutputKind::Oci { dest: Destination::Path(path), tar: false } => {
@@ -54,9 +63,14 @@ impl Delivery<'_> {
             OutputKind::Docker { dest: None } => load(&export(Format::Docker), self.store, probe),
             OutputKind::Local { dest, platform_split } => {
                 let split = *platform_split && self.images.len() > 1;
-                for image in self.images {
+                for (number, image) in self.images.iter().enumerate() {
                     let folder = if split { dest.join(folder(image)) } else { dest.clone() };
                     export_directory(self.store, layers(image), &folder, self.epoch, probe)?;
+                    if let Some(predicate) = self.predicates.get(number) {
+                        let path = folder.join("provenance.json");
+                        let text = format!("{:#}\n", predicate.content);
+                        std::fs::write(&path, text).map_err(ImageError::file("write", &path))?;
+                    }
                 }
                 self.keep()
             }
@@ -101,7 +115,7 @@ impl Delivery<'_> {
         let config = |image: &Image| Descriptor::of(media::OCI_CONFIG, &image.config_bytes());
         let configs: Vec<_> = self.images.iter().map(config).collect();
         let target = configs.first().cloned().unwrap_or_else(|| Descriptor::of(media::OCI_CONFIG, b""));
-        Exported { target, manifests: Vec::new(), configs }
+        Exported { target, manifests: Vec::new(), configs, created: None }
     }
 
     /// Keeps the images in the store under the names of `--tag`.
@@ -125,8 +139,7 @@ fn layers(image: &Image) -> &[Digest] {
 
 /// `linux_arm64`: docker's name of a platform's directory.
 fn folder(image: &Image) -> String {
-    let config = &image.config;
-    Platform::new(&config.os, &config.architecture, config.variant.as_deref()).to_string().replace('/', "_")
+    image.platform().to_string().replace('/', "_")
 }
 
 impl Exported {
@@ -138,10 +151,15 @@ impl Exported {
         }
     }
 
-    /// What `--metadata-file` holds, in buildx's words.
-    pub fn metadata(&self, names: &[Reference]) -> serde_json::Value {
+    /// What `--metadata-file` holds, in buildx's words. `provenance` has what was attested of each platform's image.
+    pub fn metadata(&self, names: &[Reference], provenance: &[(Platform, serde_json::Value)]) -> serde_json::Value {
+        let mut target = self.target.clone();
+        if let [config] = &self.configs[..] {
+            target.annotations.insert("config.digest".into(), config.digest.to_string());
+        }
+        target.annotations.extend(self.created.iter().map(|time| (CREATED.to_owned(), time.clone())));
         let mut metadata = serde_json::json!({
-            "containerimage.descriptor": self.target,
+            "containerimage.descriptor": target,
             "containerimage.digest": self.target.digest,
         });
         if let [config] = &self.configs[..] {
@@ -151,12 +169,13 @@ impl Exported {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
             metadata["image.name"] = names.join(",").into();
         }
+        for (platform, predicate) in provenance {
+            let key = match provenance.len() {
+                1 => "buildx.build.provenance".to_owned(),
+                _ => format!("buildx.build.provenance/{platform}"),
+            };
+            metadata[key] = predicate.clone();
+        }
         metadata
-    }
-
-    /// Writes `--metadata-file`.
-    pub fn write_metadata(&self, names: &[Reference], path: &Path) -> Result<(), ImageError> {
-        let text = format!("{:#}\n", self.metadata(names));
-        std::fs::write(path, text).map_err(ImageError::file("write", path))
     }
 }

@@ -101,8 +101,7 @@ impl Images {
         .to_bytes();
         self.keep_document(&config)?;
         self.keep_document(&manifest)?;
-        let platform = Platform::new(&image.config.os, &image.config.architecture, image.config.variant.as_deref());
-        Ok(Descriptor { platform: Some(platform), ..Descriptor::of(media::OCI_MANIFEST, &manifest) })
+        Ok(Descriptor { platform: Some(image.platform()), ..Descriptor::of(media::OCI_MANIFEST, &manifest) })
     }
 
     /// Keeps the images of one build: where there are several, below an index.
@@ -123,7 +122,12 @@ impl Images {
                 Descriptor::of(media::OCI_INDEX, &index)
             }
         };
-        Ok(Exported { target, manifests, configs })
+        Ok(Exported {
+            target,
+            manifests,
+            configs,
+            created: images.iter().find_map(|image| image.config.created.clone()),
+        })
     }
 
     /// Keeps a manifest, an index or a configuration.

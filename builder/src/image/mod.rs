@@ -3,6 +3,7 @@
 //! *Takes* a configuration and layers. *Gives* OCI documents and archives, and reads those of
 //! others into the store. *Must never know* the Dockerfile or the schedule.
 
+mod annotation;
 mod archive;
 mod assemble;
 mod base;
@@ -25,6 +26,7 @@ mod resolved;
 mod time;
 mod unpack;
 
+pub use annotation::{Annotation, Level};
 pub use assemble::{Image, Made, assemble};
 pub use base::{DebianBase, busybox_base};
 pub use cache::{CacheExport, CacheFrom, CacheMode, CacheRecord, CacheSpecError, CacheTo, ImportedCache, inline_cache};
@@ -33,6 +35,7 @@ pub use deliver::Delivery;
 pub use document::*;
 pub use error::ImageError;
 pub use export::{Export, Exported, Format, export_directory, export_tar};
+pub use export::{Predicate, package};
 pub use layout::LayoutImage;
 pub use local::{Images, Named};
 pub use output::{Destination, ImageOptions, Output, OutputError, OutputKind, csv_fields};

@@ -1,6 +1,7 @@
 //! `--output`: where a build's result goes, in buildx's words.
 
-use super::document::{Annotations, Encoding};
+use super::Annotation;
+use super::document::Encoding;
 use std::path::PathBuf;
 
 /// One `--output`.
@@ -73,12 +74,8 @@ pub struct ImageOptions {
     pub rewrite_timestamp: bool,
     /// `oci-mediatypes=`; none is the exporter's default: docker's types for `docker`, OCI's else.
     pub oci_media_types: Option<bool>,
-    /// `annotation.KEY=` and `annotation-manifest.KEY=`.
-    pub manifest_annotations: Annotations,
-    /// `annotation-manifest-descriptor.KEY=`.
-    pub descriptor_annotations: Annotations,
-    /// `annotation-index.KEY=`.
-    pub index_annotations: Annotations,
+    /// `annotation[-LEVEL][PLATFORM].KEY=`.
+    pub annotations: Vec<Annotation>,
 }
 
 /// An `--output` that says nothing we can do.
@@ -157,17 +154,10 @@ impl Given {
         Ok(())
     }
 
-    /// `annotation[-LEVEL].KEY=VALUE`. The annotation's own key keeps its case.
+    /// The annotation's own key keeps its case.
     fn annotation(&mut self, key: &str, value: &str) -> Result<(), String> {
         let unknown = || format!("there is no option `{key}`");
-        let (level, name) = key.split_once('.').ok_or_else(unknown)?;
-        let map = match level.to_ascii_lowercase().as_str() {
-            "annotation" | "annotation-manifest" => &mut self.image.manifest_annotations,
-            "annotation-manifest-descriptor" => &mut self.image.descriptor_annotations,
-            "annotation-index" => &mut self.image.index_annotations,
-            _ => return Err(unknown()),
-        };
-        map.insert(name.to_owned(), value.to_owned());
+        self.image.annotations.push(Annotation::of_attribute(key, value).ok_or_else(unknown)??);
         Ok(())
     }
 
@@ -295,7 +285,7 @@ mod tests {
         let image = Output::parse(&format!("{text}v")).unwrap().image;
         assert_eq!(image.names, ["a", "b"]);
         assert_eq!((image.compression, image.level, image.force), (Some(Encoding::Zstd), Some(3), true));
-        assert_eq!(image.manifest_annotations["Key"], "v");
+        assert_eq!((&*image.annotations[0].key, &*image.annotations[0].value), ("Key", "v"));
         assert_eq!(csv_fields(r#"a,"b ""c"", d",e"#).unwrap(), ["a", r#"b "c", d"#, "e"]);
     }
 

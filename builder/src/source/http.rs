@@ -72,6 +72,12 @@ pub fn download(url: &str, checksum: Option<Digest>, store: &Store, probe: &Prob
     Ok(download)
 }
 
+/// The digest of what `url` gave last.
+pub(crate) fn remembered(url: &str, store: &Store) -> Option<Digest> {
+    let bytes = fs::read(note(url, store)).ok()?;
+    serde_json::from_slice::<Download>(&bytes).ok().map(|download| download.blob)
+}
+
 fn note(url: &str, store: &Store) -> PathBuf {
     store.root().join("downloads").join(Digest::of(url).hex())
 }

@@ -35,11 +35,11 @@ impl Tree {
     }
 
     /// What a git repository has, without its `.git` unless `keep` says otherwise; every file as old as the commit, so
-    /// that a checkout of today copies to the layer of yesterday's.
+    /// that a checkout of today copies to the layer of yesterday's. The commit's name beside it.
     ///
     /// # Errors
     /// As [`GitAddress::check_out`].
-    pub fn check_out(address: &str, keep: bool, store: &Store, probe: &Probe) -> Result<Self, SourceError> {
+    pub fn check_out(address: &str, keep: bool, store: &Store, probe: &Probe) -> Result<(Self, String), SourceError> {
         let dir = store.scratch().path("context");
         let checkout = GitAddress::parse(address).check_out(dir.clone(), probe)?;
         let date = || {
@@ -49,7 +49,8 @@ impl Tree {
             date(&checkout.tree, checkout.time)
         };
         date().map_err(|error| SourceError::io("finish the checkout in", &dir, error))?;
-        Ok(Self { dir, checkout: Some(checkout), dockerfile: None })
+        let commit = checkout.commit.clone();
+        Ok((Self { dir, checkout: Some(checkout), dockerfile: None }, commit))
     }
 
     /// What is in a file: the files of a tar, compressed or not, else a Dockerfile.

@@ -54,6 +54,16 @@ pub struct Arguments {
     /// Load the image into the docker daemon of this machine: short for --output type=docker
     #[arg(long)]
     pub(super) load: bool,
+    /// Annotate the image: [LEVEL[PLATFORM]:]KEY=VALUE, where LEVEL is manifest, manifest-descriptor, index or
+    /// index-descriptor
+    #[arg(long, value_name = "ANNOTATION")]
+    pub(super) annotation: Vec<String>,
+    /// Attest beside the image how it was built: true, or mode=min|max, version=v0.2|v1, builder-id=ID
+    #[arg(long, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) provenance: Option<String>,
+    /// Attest: type=provenance and what --provenance takes
+    #[arg(long, value_name = "SPEC")]
+    pub(super) attest: Vec<String>,
     /// Import a cache
     #[arg(long, value_name = "SPEC")]
     pub(super) cache_from: Vec<String>,

@@ -199,8 +199,9 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
     }
     if let Some(path) = &options.metadata_file {
         let names: Vec<Reference> = options.request.tags.iter().filter_map(|tag| tag.parse().ok()).collect();
-        let written = built.exported.first().map_or(Ok(()), |exported| exported.write_metadata(&names, path));
-        written.into_diagnostic().map_err(Failure::Usage)?;
+        if let Some(exported) = built.exported.first() {
+            write_text(path, &format!("{:#}\n", exported.metadata(&names, &built.provenance)))?;
+        }
     }
     if options.request.outputs.iter().all(|output| !output.contains("dest=-")) {
         super::say(&format!("{}\n", id(&built)));

@@ -3,7 +3,7 @@
 use super::arguments::{Arguments, ProgressMode};
 use super::run_options::size;
 use crate::cli::Failure;
-use buildscope_builder::build::{DockerfileInput, Request};
+use buildscope_builder::build::{DockerfileInput, Provenance, Request};
 use buildscope_builder::dockerfile::Keyword;
 use buildscope_builder::image::RegistryOptions;
 use buildscope_builder::plan::{is_git, is_url};
@@ -56,6 +56,7 @@ impl Arguments {
             .into_diagnostic()
             .wrap_err("SOURCE_DATE_EPOCH takes seconds since 1970")
             .map_err(Failure::Usage)?;
+        let provenance = self.provenance()?;
         let (outputs, registries, run) = (self.outputs(), self.registries()?, self.run_options()?);
         Ok(Options {
             check: self.check,
@@ -76,6 +77,8 @@ impl Arguments {
                 cache_from: self.cache_from,
                 cache_to: self.cache_to,
                 outputs,
+                annotations: self.annotation,
+                provenance,
                 registries,
                 source_date_epoch,
                 context: self.context,
@@ -106,6 +109,19 @@ impl Arguments {
         let short = [(self.push, "type=registry"), (self.load, "type=docker")];
         let short = short.into_iter().filter(|(wanted, _)| *wanted).map(|(_, output)| output.to_owned());
         self.output.iter().cloned().chain(short).collect()
+    }
+
+    /// `--attest type=provenance` is `--provenance` in more words.
+    fn provenance(&self) -> Result<Option<Provenance>, Failure> {
+        let mut spec = self.provenance.clone();
+        for attest in &self.attest {
+            match attest.strip_prefix("type=provenance") {
+                Some(rest) => spec = Some(rest.strip_prefix(',').unwrap_or("true").to_owned()),
+                None => return Err(refused(&format!("--attest {attest}"))),
+            }
+        }
+        let parsed = spec.as_deref().map(Provenance::parse).transpose();
+        Ok(parsed.map_err(|fault| Failure::usage(miette!("{fault}")))?.flatten())
     }
 
     fn registries(&self) -> Result<RegistryOptions, Failure> {

@@ -3,6 +3,7 @@
 //! *Takes* assembled images whose layers are in the store. *Gives* archives and directories. What the
 //! store holds is what an image needs, so by default an export is one copy within the kernel.
 
+mod attest;
 mod clamp;
 mod compressed;
 mod destination;
@@ -11,14 +12,17 @@ mod registry;
 mod sink;
 mod transform;
 
+pub use attest::{Predicate, package};
 pub(crate) use compressed::Compressed;
 pub use files::{export_directory, export_tar};
 pub(crate) use sink::{DirectorySink, Sink};
 pub(crate) use transform::Transform;
 
+use super::annotation::{Level, annotations};
 use super::document::{Annotations, CREATED, Descriptor, Encoding, IMAGE_NAME, Index, Manifest, REF_NAME, media};
-use super::{Destination, Image, ImageError, ImageOptions, Platform, Reference};
+use super::{Destination, Image, ImageError, ImageOptions, Reference};
 use crate::storage::Store;
+use attest::Attestation;
 use buildscope_record::{Digest, Phase, Probe, Quantity};
 use destination::Target;
 use rayon::prelude::*;
@@ -47,6 +51,8 @@ pub struct Exported {
     pub manifests: Vec<Descriptor>,
     /// The configurations, one an image: `--iidfile` holds the first's digest.
     pub configs: Vec<Descriptor>,
+    /// When the first image was made, RFC 3339.
+    pub created: Option<String>,
 }
 
 /// Everything that one export is told.
@@ -62,6 +68,8 @@ pub struct Export<'a> {
     pub epoch: Option<i64>,
     /// What is written around them.
     pub format: Format,
+    /// What is said of each image beside it, in their order; nothing in a docker archive, which has no place for it.
+    pub predicates: &'a [Predicate],
 }
 
 impl Export<'_> {
@@ -89,8 +97,9 @@ impl Export<'_> {
         let written = self.layers(store, sink, probe)?;
         let layers: Vec<_> = self.images.iter().map(|image| self.blobs(image, &written)).collect();
         let documents = self.all_documents(&layers);
-        for (descriptor, bytes) in documents.configs.iter().chain(&documents.manifests).chain(&documents.index) {
-            sink.blob(&descriptor.digest, bytes)?;
+        let blobs = documents.configs.iter().chain(&documents.statements);
+        for (descriptor, bytes) in blobs.cloned().chain(documents.manifests_in_order()) {
+            sink.blob(&descriptor.digest, &bytes)?;
         }
         if self.format == Format::Docker {
             let saved: Vec<_> =
@@ -172,6 +181,8 @@ impl Export<'_> {
         let (mut configs, mut manifests) = (Vec::new(), Vec::new());
         for (image, layers) in self.images.iter().zip(layers) {
             let mut image = image.clone();
+            let platform = image.platform();
+            let annotated = |level| annotations(&self.options.annotations, level, Some(&platform));
             image.config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
             let config = image.config_bytes();
             let manifest = Manifest {
@@ -179,29 +190,38 @@ impl Export<'_> {
                 media_type: manifest_type.into(),
                 config: Descriptor::of(config_type, &config),
                 layers: layers.iter().map(|layer| layer.descriptor.clone()).collect(),
-                annotations: self.options.manifest_annotations.clone(),
+                annotations: annotated(Level::Manifest),
             };
             let bytes = manifest.to_bytes();
-            let config_of = &image.config;
             let descriptor = Descriptor {
-                annotations: self.options.descriptor_annotations.clone(),
-                platform: Some(Platform::new(&config_of.os, &config_of.architecture, config_of.variant.as_deref())),
+                annotations: annotated(Level::ManifestDescriptor),
+                platform: Some(platform.clone()),
                 ..Descriptor::of(manifest_type, &bytes)
             };
             configs.push((manifest.config, config));
             manifests.push((descriptor, bytes));
         }
-        let index = (manifests.len() > 1).then(|| {
+        let predicates = if self.format == Format::Docker { &[] } else { self.predicates };
+        let state = |((image, _), predicate): (&(Descriptor, _), _)| Attestation::of(predicate, image, self.names);
+        let attestations: Vec<Attestation> = manifests.iter().zip(predicates).map(state).collect();
+        let (mut statements, mut attesting) = (Vec::new(), Vec::new());
+        for Attestation { blobs, manifest } in attestations {
+            statements.extend(blobs);
+            attesting.push(manifest);
+        }
+        let index = (manifests.len() + attesting.len() > 1).then(|| {
+            let annotated = |level| annotations(&self.options.annotations, level, None);
             let index = Index {
                 schema_version: 2,
                 media_type: index_type.into(),
-                manifests: manifests.iter().map(|(descriptor, _)| descriptor.clone()).collect(),
-                annotations: self.options.index_annotations.clone(),
+                manifests: manifests.iter().chain(&attesting).map(|(descriptor, _)| descriptor.clone()).collect(),
+                annotations: annotated(Level::Index),
             };
             let bytes = index.to_bytes();
-            (Descriptor::of(index_type, &bytes), bytes)
+            let annotations = annotated(Level::IndexDescriptor);
+            (Descriptor { annotations, ..Descriptor::of(index_type, &bytes) }, bytes)
         });
-        Documents { configs, manifests, index }
+        Documents { configs, statements, manifests, attesting, index, created: self.created() }
     }
 
     fn oci_types(&self) -> bool {
@@ -210,7 +230,7 @@ impl Export<'_> {
 
     /// `index.json`: an entry a name, or one without.
     fn top(&self, target: &Descriptor) -> Index {
-        let created = self.images.iter().find_map(|image| image.config.created.clone());
+        let created = self.created();
         let base: Annotations =
             target.annotations.clone().into_iter().chain(created.map(|time| (CREATED.to_owned(), time))).collect();
         let named = |name: &Reference| {
@@ -224,6 +244,10 @@ impl Export<'_> {
             manifests.push(Descriptor { annotations: base, ..target.clone() });
         }
         Index { schema_version: 2, media_type: media::OCI_INDEX.into(), manifests, annotations: Annotations::new() }
+    }
+
+    fn created(&self) -> Option<String> {
+        self.images.iter().find_map(|image| image.config.created.clone())
     }
 
     fn saved(&self, config: &Descriptor, layers: &[LayerBlob]) -> Saved {
@@ -254,8 +278,13 @@ struct LayerBlob {
 /// All documents of an export, with their bytes.
 struct Documents {
     configs: Vec<(Descriptor, Vec<u8>)>,
+    /// What attestations are made of.
+    statements: Vec<(Descriptor, Vec<u8>)>,
     manifests: Vec<(Descriptor, Vec<u8>)>,
-    /// Where there are several images.
+    /// The manifests of attestations.
+    attesting: Vec<(Descriptor, Vec<u8>)>,
+    created: Option<String>,
+    /// Where there are several manifests.
     index: Option<(Descriptor, Vec<u8>)>,
 }
 
@@ -267,12 +296,12 @@ impl Documents {
         let target = self.index.iter().chain(&self.manifests).map(|(descriptor, _)| descriptor.clone()).next();
         // Without images there is nothing to name; an export has one at least.
         let target = target.unwrap_or_else(|| Descriptor::of(media::OCI_INDEX, b""));
-        Exported { target, manifests, configs }
+        Exported { target, manifests, configs, created: self.created.clone() }
     }
 
     /// Each after what it names.
     fn manifests_in_order(&self) -> Vec<(Descriptor, Vec<u8>)> {
-        self.manifests.iter().chain(&self.index).cloned().collect()
+        self.manifests.iter().chain(&self.attesting).chain(&self.index).cloned().collect()
     }
 }
 

@@ -36,13 +36,13 @@ impl Export<'_> {
         let documents = self.all_documents(&blobs);
         for name in self.names {
             let layers = layers.iter().flatten().map(|(blob, place)| place.cargo(blob, name, &compressed));
-            let configs = documents.configs.iter().map(|(descriptor, bytes)| Cargo {
+            let small = documents.configs.iter().chain(&documents.statements).map(|(descriptor, bytes)| Cargo {
                 descriptor: descriptor.clone(),
                 from: None,
                 source: Source::Bytes(bytes.clone()),
             });
             let mut cargo: Vec<Cargo> = Vec::new();
-            for one in layers.chain(configs) {
+            for one in layers.chain(small) {
                 if !cargo.iter().any(|other| other.descriptor.digest == one.descriptor.digest) {
                     cargo.push(one);
                 }
