@@ -2,7 +2,7 @@
 
 use super::StorageError;
 use super::error::Context;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, IFlags, flock, ioctl_getflags, ioctl_setflags};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -47,6 +47,7 @@ impl Scratch {
         };
         let dir = lock_path.with_extension("");
         fs::create_dir(&dir).context("create", &dir)?;
+        [tmp, &dir].into_iter().for_each(spread);
         let scratch = Self { dir, lock_path, next: AtomicU64::new(0), reaper: Mutex::default(), _lock: lock };
         for dead in dead(tmp)? {
             scratch.discard(dead);
@@ -75,6 +76,18 @@ impl Scratch {
         // Fails only where the thread is gone: then the next process removes it.
         let _ = reaper.paths.send(path);
     }
+}
+
+/// Asks that what is made in `dir` be far from what else is there (chattr(1), `T`). ext4 otherwise makes a step's files where those
+/// of the last one were, and passes over each file that was removed there within the last minutes: 20,000 files took 3 s longer.
+/// A hint: other file systems may refuse it.
+fn spread(dir: &Path) {
+    let set = || {
+        let dir = File::open(dir)?;
+        ioctl_setflags(&dir, ioctl_getflags(&dir)? | IFlags::TOPDIR)?;
+        io::Result::Ok(())
+    };
+    let _ = set();
 }
 
 impl Drop for Scratch {
