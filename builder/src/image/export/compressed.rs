@@ -86,11 +86,12 @@ impl Compressed {
     }
 }
 
-/// The name under which it is remembered what a layer became.
+/// The name under which it is remembered what a layer became. The number is raised where the same transform gives other bytes than
+/// before.
 fn note(diff_id: Digest, Transform { epoch, encoding, level }: Transform) -> String {
     let epoch = epoch.map_or_else(|| "own".into(), |epoch| epoch.to_string());
     let level = level.map_or_else(|| "default".into(), |level| level.to_string());
-    format!("blobs/{}-{encoding:?}-{level}-{epoch}", diff_id.hex())
+    format!("blobs/{}-{encoding:?}-{level}-{epoch}-2", diff_id.hex())
 }
 
 /// A file without a name, gone with its last handle.

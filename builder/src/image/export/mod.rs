@@ -7,6 +7,7 @@ mod attest;
 mod clamp;
 mod compressed;
 mod destination;
+mod encode;
 mod files;
 mod registry;
 mod sink;

@@ -2,6 +2,7 @@
 
 use super::super::{Encoding, ImageError};
 use super::clamp::Clamp;
+use super::encode::encode;
 use super::sink::Region;
 use buildscope_record::Digest;
 use rayon::prelude::*;
@@ -9,19 +10,15 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-/// How much is read and compressed at a time. Each piece becomes a gzip member or zstd frame of its own, so that all
-/// cores compress and the result depends on nothing but this number: changing it changes the digests of compressed
-/// layers. A megabyte costs under 0.1 % of size against one stream.
+/// How much is compressed at a time. Each piece is compressed by itself, so that all cores do and the result depends on
+/// nothing but this number: changing it changes the digests of compressed layers. A megabyte costs under 0.1 % of size
+/// against one stream.
 const PIECE: usize = 1 << 20;
-/// How many pieces are compressed side by side.
+/// How many pieces are read, compressed and written side by side.
 const PIECES: usize = 8;
-/// zstd's own default.
-const ZSTD_LEVEL: i32 = 3;
-/// zlib's own default.
-const GZIP_LEVEL: u32 = 6;
 
 /// A layer as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,83 +78,107 @@ impl Transform {
         self.epoch.is_none() && self.encoding == Encoding::Plain
     }
 
-    /// Reads a stored layer, changes it and writes it from `to.at` on.
-    pub(crate) fn run(&self, mut from: impl Read, diff_id: Digest, to: &Region) -> Result<Written, ImageError> {
+    /// Reads a stored layer, changes it and writes it from `to.at` on. While some pieces are compressed, those before them are
+    /// written and the next ones read.
+    pub(crate) fn run(&self, from: impl Read + Send, diff_id: Digest, to: &Region) -> Result<Written, ImageError> {
         let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
-        let mut clamp = self.epoch.map(Clamp::new);
-        let (mut content, mut blob, mut at) = (Sha256::new(), Sha256::new(), to.at);
-        let mut pieces = vec![vec![0; PIECE]; if self.encoding == Encoding::Plain { 1 } else { PIECES }];
-        loop {
-            let mut filled = Vec::with_capacity(pieces.len());
-            for piece in &mut pieces {
-                let length = fill(&mut from, piece).map_err(failed)?;
-                if length == 0 {
-                    break;
-                }
-                if let Some(clamp) = &mut clamp {
-                    clamp
-                        .apply(&mut piece[..length])
-                        .map_err(|fault| ImageError::malformed(diff_id, fault.to_string()))?;
-                }
-                filled.push(&piece[..length]);
-            }
-            if filled.is_empty() {
-                break;
-            }
-            let mut write = |bytes: &[u8]| {
-                blob.update(bytes);
-                to.file.write_all_at(bytes, at).map_err(failed)?;
-                at += bytes.len() as u64;
-                Ok::<_, ImageError>(())
-            };
-            if self.encoding == Encoding::Plain {
-                filled.into_iter().try_for_each(&mut write)?;
-                continue;
-            }
-            let compress = || filled.par_iter().map(|piece| self.compress(piece)).collect::<io::Result<Vec<_>>>();
-            let hash = || {
-                // Without an epoch the content's digest is its name, and known.
-                if clamp.is_some() {
-                    filled.iter().for_each(|piece| content.update(piece));
-                }
-            };
-            let (compressed, ()) = rayon::join(compress, hash);
-            compressed.map_err(failed)?.iter().try_for_each(|bytes| write(bytes))?;
+        let (mut input, mut output) = (Input::of(from, self), Output::of(to));
+        let mut read = || match input.pieces() {
+            Ok(pieces) => Ok(pieces),
+            Err(Unread::Io(source)) => Err(failed(source)),
+            Err(Unread::Fault(fault)) => Err(ImageError::malformed(diff_id, fault)),
+        };
+        let (mut next, mut ready) = (read()?, Vec::new());
+        while !(next.is_empty() && ready.is_empty()) {
+            let (compressed, (following, written)) =
+                rayon::join(|| self.compress(next), || rayon::join(&mut read, || output.write(&ready)));
+            written.map_err(failed)?;
+            (next, ready) = (following?, compressed.map_err(failed)?);
         }
-        let digest = Digest::from_bytes(blob.finalize().into());
-        let diff_id = match (self.encoding, &clamp) {
+        let (digest, size) = output.finish();
+        let diff_id = match (self.encoding, input.finish()) {
             (Encoding::Plain, _) => digest,
-            (_, Some(_)) => Digest::from_bytes(content.finalize().into()),
+            (_, Some(content)) => content,
             (_, None) => diff_id,
         };
-        Ok(Written { diff_id, digest, size: at - to.at })
+        Ok(Written { diff_id, digest, size })
     }
 
-    fn compress(&self, piece: &[u8]) -> io::Result<Vec<u8>> {
+    fn compress(&self, pieces: Vec<Vec<u8>>) -> io::Result<Vec<Vec<u8>>> {
         match self.encoding {
-            Encoding::Plain => Ok(piece.to_vec()),
-            Encoding::Gzip => {
-                let level = self.level.and_then(|level| u32::try_from(level).ok()).unwrap_or(GZIP_LEVEL).min(9);
-                let out = Vec::with_capacity(piece.len() / 2);
-                let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::new(level));
-                encoder.write_all(piece)?;
-                encoder.finish()
-            }
-            Encoding::Zstd => zstd::bulk::compress(piece, self.level.unwrap_or(ZSTD_LEVEL)),
+            Encoding::Plain => Ok(pieces),
+            encoding => pieces.par_iter().map(|piece| encode(piece, encoding, self.level)).collect(),
         }
     }
 }
 
-/// Reads until the buffer is full or the source ends.
-fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match from.read(&mut buffer[length..]) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+enum Unread {
+    Io(io::Error),
+    Fault(String),
+}
+
+/// A layer that is read, and dated anew.
+struct Input<R> {
+    from: R,
+    clamp: Option<Clamp>,
+    /// Of what it gives, where nobody else knows it.
+    content: Option<Sha256>,
+}
+
+impl<R: Read> Input<R> {
+    fn of(from: R, transform: &Transform) -> Self {
+        let clamp = transform.epoch.map(Clamp::new);
+        let content = (clamp.is_some() && transform.encoding != Encoding::Plain).then(Sha256::new);
+        Self { from, clamp, content }
     }
-    Ok(length)
+
+    /// The next pieces: none at the end.
+    fn pieces(&mut self) -> Result<Vec<Vec<u8>>, Unread> {
+        let mut pieces = Vec::with_capacity(PIECES);
+        while pieces.len() < PIECES {
+            let mut piece = Vec::with_capacity(PIECE);
+            self.from.by_ref().take(PIECE as u64).read_to_end(&mut piece).map_err(Unread::Io)?;
+            if piece.is_empty() {
+                break;
+            }
+            if let Some(clamp) = &mut self.clamp {
+                clamp.apply(&mut piece).map_err(|fault| Unread::Fault(fault.to_string()))?;
+            }
+            if let Some(content) = &mut self.content {
+                content.update(&piece);
+            }
+            pieces.push(piece);
+        }
+        Ok(pieces)
+    }
+
+    fn finish(self) -> Option<Digest> {
+        self.content.map(|content| Digest::from_bytes(content.finalize().into()))
+    }
+}
+
+/// A blob that is written, and hashed.
+struct Output<'a> {
+    to: &'a Region,
+    blob: Sha256,
+    size: u64,
+}
+
+impl<'a> Output<'a> {
+    fn of(to: &'a Region) -> Self {
+        Self { to, blob: Sha256::new(), size: 0 }
+    }
+
+    fn write(&mut self, pieces: &[Vec<u8>]) -> io::Result<()> {
+        for piece in pieces {
+            self.blob.update(piece);
+            self.to.file.write_all_at(piece, self.to.at + self.size)?;
+            self.size += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> (Digest, u64) {
+        (Digest::from_bytes(self.blob.finalize().into()), self.size)
+    }
 }
