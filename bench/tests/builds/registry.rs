@@ -1,7 +1,7 @@
 //! Debian's registry on loopback, for one test.
 
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,33 +10,61 @@ pub(crate) struct Registry {
     child: Child,
     /// `localhost:PORT`
     pub(crate) host: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
+
+/// bcrypt of `secret`, by libxcrypt.
+const HTPASSWD: &str = "tester:$2b$04$.ASNanygje3MuhtQDV7zROKKSHy8BjWgLsG/GWHba3xSvMIM..Gk.\n";
 
 impl Registry {
     /// None (and a message) where it is not installed.
     pub(crate) fn start() -> Option<Self> {
+        Self::serve(false)
+    }
+
+    /// One with TLS, of an authority of the test's own, that wants the login `tester`, `secret`.
+    pub(crate) fn guarded() -> Option<Self> {
+        if !Path::new("/usr/bin/openssl").exists() {
+            eprintln!("skipped: openssl is not installed (scripts/setup)");
+            return None;
+        }
+        Self::serve(true)
+    }
+
+    fn serve(guarded: bool) -> Option<Self> {
         if !Path::new("/usr/bin/docker-registry").exists() {
             eprintln!("skipped: docker-registry is not installed (scripts/setup)");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let config = format!(
+        let mut config = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
-             storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
+             storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: '127.0.0.1:{port}'\n",
             folder.path().join("data").display()
         );
+        if guarded {
+            authority(folder.path());
+            let path = |name: &str| folder.path().join(name).display().to_string();
+            std::fs::write(path("htpasswd"), HTPASSWD).unwrap();
+            config += &format!("  tls: {{certificate: {}, key: {}}}\n", path("server.crt"), path("server.key"));
+            config += &format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", path("htpasswd"));
+        }
         std::fs::write(folder.path().join("config.yml"), config).unwrap();
         let mut command = Command::new("/usr/bin/docker-registry");
         command.arg("serve").arg(folder.path().join("config.yml")).stdout(Stdio::null()).stderr(Stdio::null());
-        let registry = Self { child: command.spawn().unwrap(), host: format!("localhost:{port}"), _folder: folder };
+        let registry = Self { child: command.spawn().unwrap(), host: format!("localhost:{port}"), folder };
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(start.elapsed() < Duration::from_secs(20), "the registry does not come up");
             std::thread::sleep(Duration::from_millis(20));
         }
         Some(registry)
+    }
+
+    /// Its own authority's certificate.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.crt")
     }
 
     /// The full name of an image on it.
@@ -50,4 +78,16 @@ impl Drop for Registry {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// A certificate authority of the test's own, and a certificate of it for localhost.
+fn authority(folder: &Path) {
+    let script = "
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca \\
+          -addext basicConstraints=critical,CA:TRUE
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout server.key -out server.csr -subj /CN=localhost
+        printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' > ext
+        openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile ext";
+    let output = Command::new("sh").args(["-ec", script]).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

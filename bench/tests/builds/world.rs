@@ -16,7 +16,7 @@ pub(crate) struct World {
 /// A finished `buildscope build`.
 pub(crate) struct Built {
     pub(crate) output: Output,
-    record: PathBuf,
+    pub(crate) record: PathBuf,
 }
 
 impl World {

@@ -36,8 +36,7 @@ pub(super) fn deliver(
     let image = |target: StepId| {
         let mut image = assemble(solver, request, target);
         if caches.contains(&CacheTo::Inline) {
-            let chain = chain(solver, target).into_iter().map(|step| (step, solver.done(step.id)));
-            let (field, value) = inline_cache(&travel::records(chain, reports));
+            let (field, value) = inline_cache(&travel::records(solver, chain(solver, target), reports));
             image.config.other.insert(field, value);
         }
         image

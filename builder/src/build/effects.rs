@@ -214,7 +214,8 @@ impl Solver {
                 Ok(Arc::clone(&done.layers))
             }
             CopyFrom::Image(image) => {
-                let layers = self.images.layers(&image.manifest, probe, probe)?;
+                // Nobody's step: whoever needs the files first waits for them as all others do.
+                let layers = self.images.layers(&image.manifest, &self.probe, probe)?;
                 Ok(layers.iter().map(|layer| layer.diff_id).collect())
             }
             CopyFrom::Context | CopyFrom::NamedContext(_) | CopyFrom::Empty => Ok(Arc::new([])),

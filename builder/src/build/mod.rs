@@ -17,6 +17,7 @@ mod provenance;
 mod record;
 mod request;
 mod solve;
+mod spare;
 mod step_log;
 mod travel;
 mod waits;

@@ -4,6 +4,7 @@ use super::contexts::Opened;
 use super::flights::{Claimed, Flights};
 use super::outcome::{Done, Made, StepReport};
 use super::prepare::Prepared;
+use super::spare::Spared;
 use super::waits::Waits;
 use super::{BuildError, Engine, Event, Progress, Request};
 use crate::execute::run::RunOptions;
@@ -38,6 +39,7 @@ pub(super) struct Solver {
     pub(super) probe: Probe,
     pub(super) cancel: CancellationToken,
     pub(super) flights: Flights,
+    pub(super) spared: OnceLock<BTreeMap<StepId, Spared>>,
     done: Vec<OnceLock<Done>>,
     reports: Mutex<Vec<StepReport>>,
 }
@@ -99,6 +101,7 @@ impl Solver {
             probe: probe.clone(),
             cancel,
             flights: Flights::default(),
+            spared: OnceLock::new(),
             done: plan.steps().map(|_| OnceLock::new()).collect(),
             reports: Mutex::new(plan.steps().map(begin).collect()),
             plan,
@@ -107,11 +110,20 @@ impl Solver {
 
     /// Runs all live steps. What became of them is in `reports` and `done`, whether it succeeds or not.
     pub(super) async fn run(self: &Arc<Self>, live: &Live, jobs: usize) -> Result<(), BuildError> {
+        let spared = self.find_spared()?;
+        let spared = self.spared.get_or_init(|| spared);
         let waits = Waits::new(live.ids.clone(), &self.probe);
         let ran = schedule::run(&live.dag, Limit::of(jobs), &waits, |turn| {
             let solver = Arc::clone(self);
             let (id, probe) = (live.ids[turn.node.index()], waits.inside(turn.node, turn.slot));
-            async move { solver.turn(id, turn, &probe).await }
+            let spared = spared.get(&id).map(|spared| spared.done.clone());
+            async move {
+                match spared {
+                    Some(done) => solver.spare(id, done),
+                    None => solver.turn(id, turn, &probe).await?,
+                }
+                Ok(())
+            }
         });
         ran.await.map(drop).map_err(|failure| failure.error)
     }
@@ -128,6 +140,12 @@ impl Solver {
     pub(super) fn reports(&self) -> MutexGuard<'_, Vec<StepReport>> {
         // A report is replaced or its fields are set: a panic between leaves it readable.
         self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A step whose turn is not needed.
+    fn spare(&self, id: StepId, done: Done) {
+        self.reports()[id.index()].outcome = Outcome::Pruned;
+        self.done[id.index()].set(done).expect("a step has one turn");
     }
 
     /// One step's turn, from its slot to its report.

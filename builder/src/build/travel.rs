@@ -1,6 +1,6 @@
 //! `--cache-from` and `--cache-to`: the cache of one machine on another.
 
-use super::outcome::{Done, Made, StepReport};
+use super::outcome::{Made, StepReport};
 use super::solve::Solver;
 use super::{BuildError, Event, Progress, Request};
 use crate::image::{CacheExport, CacheFrom, CacheMode, CacheRecord, CacheTo, ImportedCache, Platform, Resolver};
@@ -39,13 +39,15 @@ pub(super) fn look_up(cache: &ImportedCache, key: &Digest) -> Option<Made> {
 
 /// What the keys of these steps stand for: both keys of a step that has two.
 pub(super) fn records<'a>(
-    steps: impl Iterator<Item = (&'a Step, &'a Done)>,
+    solver: &Solver,
+    steps: impl IntoIterator<Item = &'a Step>,
     reports: &[StepReport],
 ) -> Vec<CacheRecord> {
     let mut records: Vec<CacheRecord> = Vec::new();
-    for (step, done) in steps {
-        let Some(made) = done.made else { continue };
-        let definition = reports[step.id.index()].cache.as_ref().map(|cache| cache.key);
+    for step in steps {
+        let Some(made) = solver.done(step.id).made else { continue };
+        let spared = || solver.spared.get()?.get(&step.id).map(|spared| spared.definition);
+        let definition = reports[step.id.index()].cache.as_ref().map(|cache| cache.key).or_else(spared);
         let value = serde_json::to_value(made).expect("numbers and digests");
         for key in definition.into_iter().chain([made.key]) {
             if !records.iter().any(|record| record.key == key) {
@@ -69,7 +71,7 @@ pub(super) fn export(
             CacheMode::Min => chain.to_vec(),
             CacheMode::Max => solver.plan.steps().filter(|step| step.live).collect(),
         };
-        let records = records(steps.into_iter().map(|step| (step, solver.done(step.id))), reports);
+        let records = records(solver, steps, reports);
         let export =
             CacheExport { records: &records, imported: Some(&solver.imported), registries: solver.images.registries() };
         let task = |done| solver.progress.event(Event::Task { name: "exporting the cache".into(), done });

@@ -1,6 +1,6 @@
 //! A finished build to all the places that `--output` names.
 
-use super::docker_load::load;
+use super::docker::load;
 use super::document::{CREATED, Descriptor, media};
 use super::export::{Export, Exported, Format, export_directory, export_tar};
 use super::local::Images;

@@ -10,7 +10,7 @@ mod base;
 mod cache;
 mod config;
 mod deliver;
-mod docker_load;
+mod docker;
 mod document;
 mod error;
 mod export;

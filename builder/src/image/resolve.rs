@@ -1,9 +1,10 @@
 //! From a reference in a Dockerfile to an image: the places are asked in order.
 //!
 //! Named contexts first (`--build-context`), then the store's own images, then the embedded busybox,
-//! then registries. What is in none of them is refused with a sentence that says what would help.
+//! then the docker daemon of this machine if there is one, then registries. What is in none of them is refused with a sentence that says what would help.
 
 use super::base::busybox;
+use super::docker;
 use super::local::Images;
 use super::unpack::ensure_layers;
 use super::{ImageError, LayoutImage, Platform, Reference, Registries, ResolvedImage};
@@ -176,6 +177,9 @@ impl Resolver {
                     found: vec![image.platform().to_string()],
                 }),
             };
+        }
+        if let Some(image) = docker::image(&parsed, platform, &self.store, probe)? {
+            return Ok(image);
         }
         let not_found =
             |why: String| ImageError::NotFound { reference: reference.to_owned(), hint: self.hint(&parsed) + &why };

@@ -111,6 +111,11 @@ impl ImportedCache {
         }
     }
 
+    /// Whether nothing was imported.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
     /// What a key stands for. Its layer need not be in the store.
     pub fn look_up(&self, key: &Digest) -> Option<&CacheRecord> {
         self.records.get(key)
