@@ -22,8 +22,8 @@ impl ImageResolver for AnyImage {
     }
 }
 
-fn plan(stages: usize) -> (dockerfile::Dockerfile, Plan) {
-    let file = dockerfile::parse(&samples::dockerfile(stages)).expect("the sample is valid");
+fn plan(text: &str) -> (dockerfile::Dockerfile<'_>, Plan) {
+    let file = dockerfile::parse(text).expect("the sample is valid");
     let plan = lower(&file, &LowerRequest::default(), &AnyImage).expect("the sample can be lowered");
     (file, plan)
 }
@@ -31,7 +31,8 @@ fn plan(stages: usize) -> (dockerfile::Dockerfile, Plan) {
 fn lowering(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plan");
     for stages in [1, 10, 1000] {
-        let (file, plan) = plan(stages);
+        let text = samples::dockerfile(stages);
+        let (file, plan) = plan(&text);
         group.throughput(Throughput::Elements(plan.graph.node_count() as u64));
         if stages == 1000 {
             // Criterion's linear sampling would take minutes.

@@ -189,13 +189,15 @@ fn parser() {
     }
 
     for row in rows(&table, "parseWords") {
-        let (syntax, _) = Syntax::parse(&format!("ARG {}", text(&row["input"])));
+        let line = format!("ARG {}", text(&row["input"]));
+        let (syntax, _) = Syntax::parse(&line);
         let Arguments::Words(words) = &syntax.nodes[0].arguments else { panic!("ARG has words") };
         let found: Vec<&str> = words.iter().map(|word| &*word.text).collect();
         failures.check(serde_json::json!(found) == row["expect"], || format!("{row}: {found:?}"));
     }
     for row in rows(&table, "jsonValid") {
-        let (syntax, _) = Syntax::parse(&format!("CMD {}", text(&row["input"])));
+        let line = format!("CMD {}", text(&row["input"]));
+        let (syntax, _) = Syntax::parse(&line);
         let Arguments::Json(words) = &syntax.nodes[0].arguments else { panic!("{row} is JSON") };
         let found: Vec<&str> = words.iter().map(|word| &*word.text).collect();
         failures.check(serde_json::json!(found) == row["expect"], || format!("{row}: {found:?}"));
@@ -225,9 +227,10 @@ fn heredoc(found: &Heredoc) -> Value {
 }
 
 /// The notation of the table: one s-expression for each instruction.
-fn sexpr(node: &Node) -> String {
+fn sexpr(node: &Node<'_>) -> String {
     let mut out = format!("({}", node.keyword.to_lowercase());
-    let quoted = |words: &[dockerfile::Word]| words.iter().map(|word| quote(&word.text)).collect::<Vec<_>>().join(" ");
+    let quoted =
+        |words: &[dockerfile::Word<'_>]| words.iter().map(|word| quote(&word.text)).collect::<Vec<_>>().join(" ");
     let onbuild = Keyword::parse(&node.keyword) == Some(Keyword::Onbuild);
     if !node.flags.is_empty() && !onbuild {
         out += &format!(" [{}]", quoted(&node.flags));
@@ -236,8 +239,8 @@ fn sexpr(node: &Node) -> String {
     out + ")"
 }
 
-fn arguments(arguments: &Arguments) -> String {
-    let list = |words: &[dockerfile::Word]| words.iter().map(|word| format!(" {}", quote(&word.text))).collect();
+fn arguments(arguments: &Arguments<'_>) -> String {
+    let list = |words: &[dockerfile::Word<'_>]| words.iter().map(|word| format!(" {}", quote(&word.text))).collect();
     match arguments {
         Arguments::Words(words) | Arguments::Json(words) => list(words),
         Arguments::Rest(word) if word.is_empty() => String::new(),

@@ -37,7 +37,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 /// What a file says, without places.
-fn meaning(file: &Dockerfile) -> String {
+fn meaning(file: &Dockerfile<'_>) -> String {
     let mut text = String::new();
     for instruction in &file.instructions {
         text += &format!("{:?}\n", instruction.kind);
@@ -92,7 +92,7 @@ proptest! {
     fn spans_tile_the_text(text in text()) {
         let (syntax, faults) = Syntax::parse(&text);
         for span in faults.iter().filter_map(|fault| fault.span) {
-            prop_assert!(span.start <= span.end && span.end <= text.len());
+            prop_assert!(span.start <= span.end && span.range().end <= text.len());
         }
         if !faults.is_empty() {
             return Ok(());
@@ -104,6 +104,7 @@ proptest! {
         spans.sort();
         let mut at = if text.starts_with('\u{feff}') { 3 } else { 0 };
         for span in spans {
+            let span = span.range();
             prop_assert!(at <= span.start, "{at} {span:?}");
             let between = &text[at..span.start];
             // A comment within a continuation at the end of which nothing follows belongs to no node.
@@ -121,7 +122,7 @@ proptest! {
         let (syntax, _) = Syntax::parse(&line);
         if let Some(dockerfile::Arguments::Words(found)) = syntax.nodes.get(1).map(|node| &node.arguments) {
             for word in found {
-                prop_assert_eq!(&line[word.span.start..word.span.end], &*word.text);
+                prop_assert_eq!(&line[word.span.range()], &*word.text);
             }
         }
     }

@@ -66,10 +66,10 @@ fn compare(text: &str) -> Result<(), String> {
 /// Keyword and words.
 type Said = (String, Vec<String>);
 
-fn ours_said(instruction: &dockerfile::Instruction, text: &str) -> Said {
+fn ours_said(instruction: &dockerfile::Instruction<'_>, text: &str) -> Said {
     let keyword = instruction.keyword().name().to_owned();
-    let rest = |span: dockerfile::Span| vec![format!("text from {}", skipped(text, span.start))];
-    let command = |command: &Command| match command {
+    let rest = |span: dockerfile::Span| vec![format!("text from {}", skipped(text, span.range().start))];
+    let command = |command: &Command<'_>| match command {
         Command::Shell(word) if word.is_empty() => vec![String::new()],
         Command::Shell(word) => rest(word.span),
         Command::Exec(words) => words.iter().map(|word| word.text.to_string()).collect(),
@@ -96,10 +96,10 @@ fn ours_said(instruction: &dockerfile::Instruction, text: &str) -> Said {
     (keyword, words)
 }
 
-fn copied(copy: &Copy) -> Vec<String> {
-    let mut words: Vec<String> = copy.sources.iter().map(|word| word.text.to_string()).collect();
+fn copied(copy: &Copy<'_>) -> Vec<String> {
+    let mut words: Vec<String> = copy.sources().iter().map(|word| word.text.to_string()).collect();
     words.extend(copy.documents.iter().map(|document| document.text().into_owned()));
-    words.push(copy.destination.text.to_string());
+    words.push(copy.destination().text.to_string());
     words
 }
 

@@ -235,15 +235,15 @@ impl Subject {
         }
     }
 
-    fn options(&self, file: &Dockerfile) -> Result<Options, Failure> {
+    fn options(&self, file: &Dockerfile<'_>) -> Result<Options, Failure> {
         let given = Options::parse(self.rules.as_deref().unwrap_or_default());
         let given = given.map_err(|error| Failure::usage(miette!("{error}")))?;
         let of_file = file.directive("check").map(Options::of_directive).transpose();
-        let of_file = of_file.map_err(|fault| Failure::failed(Diagnostics::new(file.text.clone(), vec![fault])))?;
+        let of_file = of_file.map_err(|fault| Failure::failed(Diagnostics::new(file.text, vec![fault])))?;
         Ok(given.and(&of_file.unwrap_or_default()))
     }
 
-    fn lint(&self, file: &Dockerfile, format: Format) -> Result<(), Failure> {
+    fn lint(&self, file: &Dockerfile<'_>, format: Format) -> Result<(), Failure> {
         let odd = match self.lower_all(file) {
             Ok(odd) => odd,
             Err(faults) => return self.refuse(format, faults),
@@ -288,7 +288,7 @@ impl Subject {
 
     /// Every stage is lowered, also those that the last one does not need: what is wrong with them is wrong.
     /// What is odd about the request is returned.
-    fn lower_all(&self, file: &Dockerfile) -> Result<Vec<Diagnostic>, Diagnostics> {
+    fn lower_all(&self, file: &Dockerfile<'_>) -> Result<Vec<Diagnostic>, Diagnostics> {
         let mut seen: Vec<bool> = Vec::new();
         let mut odd = Vec::new();
         loop {

@@ -18,8 +18,9 @@ fuzz_target!(|text: &str| {
     };
     let mut end = 0;
     for instruction in &file.instructions {
-        assert!(end <= instruction.span.start && instruction.span.end <= text.len());
-        end = instruction.span.end;
+        let place = instruction.span.range();
+        assert!(end <= place.start && place.end <= text.len());
+        end = place.end;
     }
     let printed = dockerfile::print(&file);
     let again = dockerfile::parse(&printed).unwrap_or_else(|faults| panic!("{faults}\n{printed}"));

@@ -137,7 +137,7 @@ impl Diagnostics {
     /// Of a text; the name is `Dockerfile` until [`Diagnostics::named`].
     pub fn new(text: impl Into<Arc<str>>, mut list: Vec<Diagnostic>) -> Self {
         let source = Source::new("Dockerfile", text.into());
-        let length = source.text.len();
+        let length = Span::new(0, source.text.len()).end;
         list.sort_by_key(|diagnostic| diagnostic.span.map_or((0, 0), |span| (span.start, span.end)));
         let list = list
             .into_iter()
@@ -146,7 +146,7 @@ impl Diagnostics {
                     span.end = span.end.min(length);
                     span.start = span.start.min(span.end);
                 }
-                let line = diagnostic.span.map(|span| source.line(span.start));
+                let line = diagnostic.span.map(|span| source.line(span.range().start));
                 Placed(diagnostic, line)
             })
             .collect();
@@ -176,7 +176,7 @@ impl Diagnostics {
     /// The line of a diagnostic's place, from 1.
     pub fn line_of(&self, diagnostic: &Diagnostic) -> Option<u32> {
         let span = diagnostic.span?;
-        u32::try_from(self.source.line(span.start)).ok()
+        u32::try_from(self.source.line(span.range().start)).ok()
     }
 }
 

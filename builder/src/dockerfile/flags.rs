@@ -13,15 +13,17 @@ pub(super) enum Takes {
     Switch,
 }
 
-/// The flags of one instruction, checked against what it knows.
-pub(super) struct Flags {
-    found: Vec<(&'static str, Word)>,
-}
+/// The flags of one instruction, checked against what it knows: mostly none, which needs no memory.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Flags<'t>(Box<[(&'static str, Word<'t>)]>);
 
-impl Flags {
+impl<'t> Flags<'t> {
     /// Reads the flags; every fault is reported.
-    pub(super) fn read(node: &Node, known: &[(&'static str, Takes)], faults: &mut Vec<Diagnostic>) -> Self {
-        let mut found: Vec<(&'static str, Word)> = Vec::new();
+    pub(super) fn read(node: &Node<'t>, known: &[(&'static str, Takes)], faults: &mut Vec<Diagnostic>) -> Self {
+        if node.flags.is_empty() {
+            return Self::default();
+        }
+        let mut found: Vec<(&'static str, Word<'t>)> = Vec::with_capacity(node.flags.len());
         for flag in &node.flags {
             let text = flag.text.strip_prefix("--").unwrap_or(&flag.text);
             let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
@@ -51,9 +53,9 @@ impl Flags {
                 continue;
             }
             let value = match (takes, value) {
-                (Takes::Switch, None) => "true",
-                (Takes::Switch, Some(value)) if value.eq_ignore_ascii_case("true") => "true",
-                (Takes::Switch, Some(value)) if value.eq_ignore_ascii_case("false") => "false",
+                (Takes::Switch, None) => "true".into(),
+                (Takes::Switch, Some(value)) if value.eq_ignore_ascii_case("true") => "true".into(),
+                (Takes::Switch, Some(value)) if value.eq_ignore_ascii_case("false") => "false".into(),
                 (Takes::Switch, Some(value)) => {
                     faults.push(
                         Diagnostic::new(flag.span, format!("expecting boolean value for flag --{name}, not: {value}"))
@@ -62,7 +64,7 @@ impl Flags {
                     );
                     continue;
                 }
-                (_, Some(value)) => value,
+                (_, Some(value)) => flag.part(flag.text.len() - value.len(), flag.text.len()),
                 (_, None) => {
                     faults.push(
                         Diagnostic::new(flag.span, format!("missing a value on flag: --{name}"))
@@ -72,27 +74,23 @@ impl Flags {
                     continue;
                 }
             };
-            found.push((name, Word { text: value.into(), span: flag.span }));
+            found.push((name, Word { text: value, span: flag.span }));
         }
-        Self { found }
+        Self(found.into())
     }
 
     /// The value of a flag that is given once.
-    pub(super) fn value(&mut self, name: &str) -> Option<Word> {
-        let at = self.found.iter().position(|(found, _)| *found == name)?;
-        Some(self.found.remove(at).1)
+    pub(super) fn value(&self, name: &str) -> Option<&Word<'t>> {
+        self.values(name).next()
     }
 
     /// The values of a flag that may be given often.
-    pub(super) fn values(&mut self, name: &str) -> Vec<Word> {
-        if self.found.is_empty() {
-            return Vec::new();
-        }
-        self.found.extract_if(.., |(found, _)| *found == name).map(|(_, word)| word).collect()
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &Word<'t>> {
+        self.0.iter().filter(move |(found, _)| *found == name).map(|(_, word)| word)
     }
 
     /// The state of a switch, if it is given.
-    pub(super) fn switch(&mut self, name: &str) -> Option<bool> {
+    pub(super) fn switch(&self, name: &str) -> Option<bool> {
         self.value(name).map(|word| word.text == "true")
     }
 }

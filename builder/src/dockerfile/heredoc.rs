@@ -74,14 +74,10 @@ impl Heredoc {
     /// As [`Heredoc::parse`].
     pub fn of_line(line: &str) -> Result<Vec<Self>, ExpandError> {
         let plain = |b: u8| matches!(b, b' ' | b'\t') || !is_special(b);
-        if line.bytes().all(plain)
-            && !line.contains("<< ")
-            && !line.contains("<<\t")
-            && !line.contains("<<- ")
-            && !line.contains("<<-\t")
-        {
-            let words = line.split([' ', '\t']).filter(|word| word.contains("<<"));
-            return words.filter_map(|word| Self::parse(word).transpose()).collect();
+        let words = || line.split([' ', '\t']).filter(|word| word.as_bytes().windows(2).any(|pair| pair == b"<<"));
+        // Spaces behind a mark do not part it from its word.
+        if line.bytes().all(plain) && !words().any(|word| word.ends_with("<<") || word.ends_with("<<-")) {
+            return words().filter_map(|word| Self::parse(word).transpose()).collect();
         }
         let expander = Expander { keep_quotes: true, keep_escapes: true, keep_unset: true, ..Expander::new('\\') };
         // A line whose quotes do not match is none of our business: the shell may read it otherwise.

@@ -91,36 +91,30 @@ impl Keyword {
     /// In any case.
     #[inline]
     pub fn parse(word: &str) -> Option<Self> {
-        // Eleven letters at most: a number in sixteen bytes, and one comparison for each keyword.
-        if !matches!(word.len(), 3..=11) {
-            return None;
-        }
-        let code = code(word);
-        Self::ALL.iter().zip(&CODES).find(|(_, known)| **known == code).map(|(keyword, _)| *keyword)
+        // Length and first letters leave one.
+        let keyword = match (word.len(), word.as_bytes().first()?.to_ascii_uppercase()) {
+            (3, b'A') if word.as_bytes()[1].eq_ignore_ascii_case(&b'D') => Self::Add,
+            (3, b'A') => Self::Arg,
+            (3, b'C') => Self::Cmd,
+            (3, b'E') => Self::Env,
+            (3, b'R') => Self::Run,
+            (4, b'C') => Self::Copy,
+            (4, b'F') => Self::From,
+            (4, b'U') => Self::User,
+            (5, b'L') => Self::Label,
+            (5, b'S') => Self::Shell,
+            (6, b'E') => Self::Expose,
+            (6, b'V') => Self::Volume,
+            (7, b'O') => Self::Onbuild,
+            (7, b'W') => Self::Workdir,
+            (10, b'E') => Self::Entrypoint,
+            (10, b'M') => Self::Maintainer,
+            (10, b'S') => Self::Stopsignal,
+            (11, b'H') => Self::Healthcheck,
+            _ => return None,
+        };
+        keyword.name().eq_ignore_ascii_case(word).then_some(keyword)
     }
-}
-
-/// The code of each keyword, in the order of [`Keyword::ALL`].
-const CODES: [u128; 18] = {
-    let mut codes = [0; 18];
-    let mut at = 0;
-    while at < codes.len() {
-        codes[at] = code(Keyword::ALL[at].name());
-        at += 1;
-    }
-    codes
-};
-
-/// The letters, in upper case, as the bytes of a number.
-const fn code(word: &str) -> u128 {
-    let bytes = word.as_bytes();
-    let mut code = 0;
-    let mut at = 0;
-    while at < bytes.len() {
-        code = code << 8 | bytes[at].to_ascii_uppercase() as u128;
-        at += 1;
-    }
-    code
 }
 
 #[cfg(test)]
@@ -133,6 +127,8 @@ mod tests {
             assert_eq!(Keyword::parse(keyword.name()), Some(keyword));
             assert_eq!(Keyword::parse(&keyword.name().to_lowercase()), Some(keyword));
         }
-        assert_eq!(Keyword::parse("RNU"), None);
+        for other in ["", "R", "RNU", "AND", "COPI", "SHELF", "STOPSIGNAM", "RÜN"] {
+            assert_eq!(Keyword::parse(other), None, "{other}");
+        }
     }
 }

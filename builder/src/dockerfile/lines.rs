@@ -1,6 +1,6 @@
 //! Physical lines to logical ones: continuations, comments, directives, byte order mark.
 
-use super::{Diagnostic, Span};
+use super::{Diagnostic, Span, Word};
 use std::borrow::Cow;
 
 /// The longest line that BuildKit's scanner takes, its line end included.
@@ -15,8 +15,6 @@ pub(super) struct Physical<'a> {
     pub(super) start: usize,
     /// Without its line end.
     pub(super) content: &'a str,
-    /// With its line end.
-    pub(super) raw: &'a str,
 }
 
 /// Lines that continuations make one.
@@ -41,20 +39,35 @@ enum Pieces {
     Many(Vec<(usize, usize)>),
 }
 
-impl Logical<'_> {
-    /// The place in the source of a part of the joined text.
+impl<'a> Logical<'a> {
+    /// A part of the joined text: of the source itself, where this is one line of it.
     #[inline]
+    pub(super) fn word(&self, start: usize, end: usize) -> Word<'a> {
+        match (&self.text, &self.pieces) {
+            (Cow::Borrowed(text), Pieces::One(offset)) => {
+                Word { text: text[start..end].into(), span: Span::new(offset + start, offset + end) }
+            }
+            (text, _) => Word { text: text[start..end].to_owned().into(), span: self.span_of(start, end) },
+        }
+    }
+
+    /// The same, and its words are their own.
+    pub(super) fn owned(self) -> Logical<'static> {
+        Logical { text: self.text.into_owned().into(), ..self }
+    }
+
+    /// The place in the source of a part of the joined text.
     pub(super) fn span_of(&self, start: usize, end: usize) -> Span {
         let end = end.max(start);
         match &self.pieces {
-            Pieces::One(offset) => Span { start: offset + start, end: offset + end },
+            Pieces::One(offset) => Span::new(offset + start, offset + end),
             Pieces::Many(pieces) => {
                 let place = |at: usize| {
                     let i = pieces.partition_point(|(joined, _)| *joined <= at).saturating_sub(1);
                     pieces[i].1 + (at - pieces[i].0)
                 };
                 // The end is looked up by its last character: the next piece may lie far away.
-                Span { start: place(start), end: if end > start { place(end - 1) + 1 } else { place(start) } }
+                Span::new(place(start), if end > start { place(end - 1) + 1 } else { place(start) })
             }
         }
     }
@@ -88,6 +101,8 @@ pub(super) struct Reader<'a> {
     directives: bool,
     /// The escape character in force.
     pub(super) escape: char,
+    /// Where the next `<` is, or one before where it was looked for: nearly no line has one.
+    mark: usize,
     /// Lines that are too long.
     pub(super) faults: Vec<Diagnostic>,
 }
@@ -95,12 +110,17 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        Self { text, at, number: 0, directives: true, escape: '\\', faults: Vec::new() }
+        Self { text, at, number: 0, directives: true, escape: '\\', mark: 0, faults: Vec::new() }
     }
 
     /// Where the next line begins.
     pub(super) fn position(&self) -> usize {
         self.at
+    }
+
+    /// That part of the text.
+    pub(super) fn part(&self, span: Span) -> &'a str {
+        &self.text[span.range()]
     }
 
     /// The number of the last line read.
@@ -109,26 +129,45 @@ impl<'a> Reader<'a> {
     }
 
     /// The next line, whatever it is.
+    #[inline]
     pub(super) fn physical(&mut self) -> Option<Physical<'a>> {
         let start = self.at;
         if start >= self.text.len() {
             return None;
         }
-        let end = memchr::memchr(b'\n', &self.text.as_bytes()[start..]).map_or(self.text.len(), |at| start + at + 1);
+        let end = line_end(&self.text.as_bytes()[start..]).map_or(self.text.len(), |at| start + at + 1);
         self.at = end;
         self.number += 1;
         let raw = &self.text[start..end];
-        if raw.len() > MAX_LINE || (raw.len() == MAX_LINE && !raw.ends_with('\n')) {
+        if raw.len() >= MAX_LINE {
+            self.check_length(raw, start);
+        }
+        Some(Physical { number: self.number, start, content: trim_line_end(raw) })
+    }
+
+    /// Whether there is a `<` in that part of the text. Parts are asked for in the order of the text.
+    #[inline]
+    pub(super) fn may_begin_document(&mut self, part: Span) -> bool {
+        let part = part.range();
+        if self.mark <= part.start {
+            let rest = &self.text.as_bytes()[part.start..];
+            self.mark = part.start + memchr::memchr(b'<', rest).unwrap_or(rest.len());
+        }
+        self.mark < part.end
+    }
+
+    #[cold]
+    fn check_length(&mut self, raw: &str, start: usize) {
+        if raw.len() > MAX_LINE || !raw.ends_with('\n') {
             self.faults.push(
                 Diagnostic::new(
-                    Span { start, end: start },
+                    Span::new(start, start),
                     format!("dockerfile line greater than max allowed size of {}", MAX_LINE - 1),
                 )
                 .label(format!("this line has {} bytes", raw.len()))
                 .help("break it with a continuation, or put the data in a file"),
             );
         }
-        Some(Physical { number: self.number, start, content: trim_line_end(raw), raw })
     }
 
     /// Looks ahead without moving: the lines from here on.
@@ -142,17 +181,18 @@ impl<'a> Reader<'a> {
     }
 
     /// The next thing that is not blank.
+    #[inline]
     pub(super) fn item(&mut self) -> Option<Item<'a>> {
         loop {
             let line = self.physical()?;
             let body = trim_start(line.content);
             let start = line.start + (line.content.len() - body.len());
             if let Some(comment) = body.strip_prefix('#') {
-                let span = Span { start, end: start + body.len() };
+                let span = Span::new(start, start + body.len());
                 if self.directives {
                     if let Some((key, value)) = directive(comment) {
                         let at = value.as_ptr() as usize - self.text.as_ptr() as usize;
-                        let value_span = Span { start: at, end: at + value.len() };
+                        let value_span = Span::new(at, at + value.len());
                         return Some(Item::Directive { key, value, span, value_span });
                     }
                     self.directives = false;
@@ -172,28 +212,36 @@ impl<'a> Reader<'a> {
         self.directives = false;
     }
 
+    #[inline]
     fn logical(&mut self, first: Physical<'a>, body: &'a str, start: usize) -> Logical<'a> {
-        let mut span = Span { start, end: start + body.len() };
-        let mut lines = (first.number, first.number);
-        let Some(body) = continued(body, self.escape) else {
+        let lines = (first.number, first.number);
+        let Some(begun) = continued(body, self.escape) else {
+            let span = Span::new(start, start + body.len());
             return Logical { text: body.into(), pieces: Pieces::One(start), lines, span, blank_inside: false };
         };
-        let mut text = String::with_capacity(body.len() * 2);
+        self.joined(lines, begun, start, start + body.len())
+    }
+
+    /// The lines that continue one, `body` being what it begins with and `end` where its content ends.
+    fn joined(&mut self, mut lines: (u32, u32), body: &str, start: usize, mut end: usize) -> Logical<'a> {
+        // Room for the usual number of lines.
+        let mut text = String::with_capacity(body.len() * 4);
         text += body;
-        let mut pieces = vec![(0, start)];
+        let mut pieces = Vec::with_capacity(4);
+        pieces.push((0, start));
         let mut blank_inside = false;
         while let Some(line) = self.physical() {
             lines.1 = line.number;
             let trimmed = trim_start(line.content);
             if trimmed.starts_with('#') {
-                span.end = line.start + line.content.len();
+                end = line.start + line.content.len();
                 continue;
             }
             if trimmed.is_empty() {
                 blank_inside = true;
                 continue;
             }
-            span.end = line.start + line.content.len();
+            end = line.start + line.content.len();
             pieces.push((text.len(), line.start));
             match continued(line.content, self.escape) {
                 Some(body) => text += body,
@@ -203,6 +251,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        let span = Span::new(start, end);
         Logical { text: text.into(), pieces: Pieces::Many(pieces), lines, span, blank_inside }
     }
 }
@@ -225,6 +274,25 @@ fn directive(comment: &str) -> Option<(&str, &str)> {
     let (key, value) = (key.trim(), value.trim());
     let named = key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.bytes().all(|b| b.is_ascii_alphanumeric());
     (named && !value.is_empty()).then_some((key, value))
+}
+
+/// Where the first newline is. Most lines are so short that a vector search is over before it has begun.
+#[inline]
+fn line_end(text: &[u8]) -> Option<usize> {
+    const SHORT: usize = 64;
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let (head, rest) = text.split_at(text.len().min(SHORT));
+    let (words, tail) = head.as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        // The lowest byte that is zero is the lowest whose top bit is set ("Bit Twiddling Hacks", haszero).
+        let zeros = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'\n'));
+        let found = zeros.wrapping_sub(ONES) & !zeros & (ONES << 7);
+        if found != 0 {
+            return Some(n * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let in_tail = tail.iter().position(|b| *b == b'\n').map(|at| words.len() * 8 + at);
+    in_tail.or_else(|| memchr::memchr(b'\n', rest).map(|at| head.len() + at))
 }
 
 /// Without the line ends behind it.

@@ -2,6 +2,7 @@
 
 use super::expand::ExpandError;
 use super::{Diagnostic, Word};
+use std::borrow::Cow;
 
 /// The options of one mount.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -88,7 +89,7 @@ impl Spec {
     ///
     /// # Errors
     /// The fault at the flag's place.
-    pub(super) fn check(word: &Word) -> Result<(), Diagnostic> {
+    pub(super) fn check(word: &Word<'_>) -> Result<(), Diagnostic> {
         Self::read(word, None).map(|_| ())
     }
 
@@ -96,24 +97,24 @@ impl Spec {
     ///
     /// # Errors
     /// The fault at the flag's place.
-    pub fn parse(word: &Word, expand: Expand<'_>) -> Result<Self, Diagnostic> {
+    pub fn parse(word: &Word<'_>, expand: Expand<'_>) -> Result<Self, Diagnostic> {
         Self::read(word, Some(expand))
     }
 
-    fn read(word: &Word, expand: Option<Expand<'_>>) -> Result<Self, Diagnostic> {
+    fn read(word: &Word<'_>, expand: Option<Expand<'_>>) -> Result<Self, Diagnostic> {
         let fault = |message: String| Diagnostic::new(word.span, message).label("in this mount");
         let mut spec = Self::default();
         // Options that only some types have are checked at the end: `type` may come last.
         let mut only = Vec::new();
         let mut type_known = true;
-        for field in fields(&word.text) {
+        for field in (Fields { rest: Some(&word.text) }) {
             let (key, value) = field.split_once('=').map_or((&*field, None), |(key, value)| (key, Some(value)));
-            let key = key.to_ascii_lowercase();
-            if !KEYS.contains(&&*key) {
+            let Some(&key) = KEYS.iter().find(|known| known.eq_ignore_ascii_case(key)) else {
+                let key = key.to_ascii_lowercase();
                 return Err(fault(format!("unexpected key '{key}' in '{field}'")).did_you_mean(&key, KEYS));
-            }
-            let value = match value {
-                None if matches!(&*key, "readonly" | "ro" | "readwrite" | "rw" | "required") => "true".to_owned(),
+            };
+            let value: Cow<'_, str> = match value {
+                None if matches!(key, "readonly" | "ro" | "readwrite" | "rw" | "required") => "true".into(),
                 None => {
                     return Err(fault(format!("invalid field '{field}' must be a key=value pair"))
                         .help(format!("write {key}=value")));
@@ -125,16 +126,16 @@ impl Spec {
                         )
                         .help("write FROM $image AS name above, and from=name here"));
                     }
-                    value.to_owned()
+                    value.into()
                 }
                 Some(value) => match expand {
-                    Some(expand) => expand(value).map_err(|error| fault(error.to_string()).help(error.help()))?,
+                    Some(expand) => expand(value).map_err(|error| fault(error.to_string()).help(error.help()))?.into(),
                     // Not known before the variables are.
                     None if value.contains('$') => {
                         type_known &= key != "type";
                         continue;
                     }
-                    None => value.to_owned(),
+                    None => value.into(),
                 },
             };
             let number = |what: &str, radix: u32| {
@@ -148,7 +149,7 @@ impl Spec {
                     _ => Err(fault(format!("invalid value for {key}: {value}"))
                         .help(format!("write {key}=true or {key}=false"))),
                 };
-            match &*key {
+            match key {
                 "type" => {
                     spec.kind = TYPES
                         .iter()
@@ -160,12 +161,12 @@ impl Spec {
                                 .did_you_mean(&value, TYPES.map(|(name, _)| name))
                         })?;
                 }
-                "from" => spec.from = Some(value),
-                "source" | "src" => spec.source = Some(value),
-                "target" | "dst" | "destination" => spec.target = Some(value),
+                "from" => spec.from = Some(value.into_owned()),
+                "source" | "src" => spec.source = Some(value.into_owned()),
+                "target" | "dst" | "destination" => spec.target = Some(value.into_owned()),
                 "readonly" | "ro" => spec.readonly = Some(flag()?),
                 "readwrite" | "rw" => spec.readonly = Some(!flag()?),
-                "id" => spec.id = Some(value),
+                "id" => spec.id = Some(value.into_owned()),
                 "required" => {
                     spec.required = flag()?;
                     only.push((key, &[MountType::Secret, MountType::Ssh][..]));
@@ -200,7 +201,7 @@ impl Spec {
                     only.push((key, &[MountType::Cache, MountType::Secret, MountType::Ssh]));
                 }
                 _ => {
-                    spec.env = Some(value);
+                    spec.env = Some(value.into_owned());
                     only.push((key, &[MountType::Secret]));
                 }
             }
@@ -240,26 +241,38 @@ impl MountType {
     }
 }
 
-/// Comma-separated fields; one in double quotes may hold commas.
-fn fields(text: &str) -> Vec<String> {
-    let mut fields = Vec::new();
-    let mut chars = text.chars().peekable();
-    let mut field = String::new();
-    let mut quoted = false;
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                field.push('"');
-            }
-            '"' if quoted => quoted = false,
-            '"' if field.is_empty() => quoted = true,
-            ',' if !quoted => fields.push(std::mem::take(&mut field)),
-            c => field.push(c),
+/// The comma-separated fields, as in a line of CSV: quotes keep commas, a doubled quote is one.
+struct Fields<'a> {
+    rest: Option<&'a str>,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Cow<'a, str>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = self.rest.take()?;
+        if !text.starts_with('"') {
+            let (field, rest) = text.split_once(',').map_or((text, None), |(field, rest)| (field, Some(rest)));
+            self.rest = rest;
+            return Some(field.into());
         }
+        let mut field = String::new();
+        let mut quoted = false;
+        let mut chars = text.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' if quoted && chars.next_if(|(_, next)| *next == '"').is_some() => field.push('"'),
+                '"' if quoted => quoted = false,
+                '"' if field.is_empty() => quoted = true,
+                ',' if !quoted => {
+                    self.rest = Some(&text[at + 1..]);
+                    break;
+                }
+                c => field.push(c),
+            }
+        }
+        Some(field.into())
     }
-    fields.push(field);
-    fields
 }
 
 /// docker's `units.RAMInBytes`: a number with an optional `k`, `m`, `g`, `t`, `p` in powers of 1024.

@@ -2,19 +2,31 @@
 
 use super::heredoc::Heredoc;
 use super::lines::{Item, Logical, Reader};
-use super::words::{self, Json, Piece};
-use super::{Diagnostic, Keyword, Span, Text};
+use super::words::{self, Json};
+use super::{Diagnostic, Keyword, Span};
+use std::borrow::Cow;
 
 /// A word of the Dockerfile, not yet expanded.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Word {
-    /// As written, quotes and escapes in it.
-    pub text: Text,
+pub struct Word<'t> {
+    /// As written, quotes and escapes in it: a part of the text, but where continuations or escapes make it another.
+    pub text: Cow<'t, str>,
     /// Its place.
     pub span: Span,
 }
 
-impl std::ops::Deref for Word {
+impl<'t> Word<'t> {
+    /// A part of what is written.
+    #[inline]
+    pub(super) fn part(&self, start: usize, end: usize) -> Cow<'t, str> {
+        match &self.text {
+            Cow::Borrowed(text) => text[start..end].into(),
+            Cow::Owned(text) => text[start..end].to_owned().into(),
+        }
+    }
+}
+
+impl std::ops::Deref for Word<'_> {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -24,11 +36,11 @@ impl std::ops::Deref for Word {
 
 /// A name and its value.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Pair {
+pub struct Pair<'t> {
     /// The name.
-    pub name: Word,
+    pub name: Word<'t>,
     /// The value.
-    pub value: Word,
+    pub value: Word<'t>,
     /// `NAME value` instead of `NAME=value`.
     pub legacy: bool,
 }
@@ -48,22 +60,22 @@ pub struct Directive {
 
 /// What follows the keyword and the flags.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Arguments {
+pub enum Arguments<'t> {
     /// Words between spaces.
-    Words(Vec<Word>),
+    Words(Vec<Word<'t>>),
     /// A JSON array: its strings.
-    Json(Vec<Word>),
+    Json(Vec<Word<'t>>),
     /// The rest of the line; empty if there is none.
-    Rest(Word),
+    Rest(Word<'t>),
     /// ENV and LABEL.
-    Pairs(Vec<Pair>),
+    Pairs(Vec<Pair<'t>>),
     /// HEALTHCHECK: its kind and the command.
-    Health(Word, Box<Arguments>),
+    Health(Word<'t>, Box<Arguments<'t>>),
     /// ONBUILD: another instruction.
-    Trigger(Box<Node>),
+    Trigger(Box<Node<'t>>),
 }
 
-impl Default for Arguments {
+impl Default for Arguments<'_> {
     fn default() -> Self {
         Self::Words(Vec::new())
     }
@@ -71,23 +83,23 @@ impl Default for Arguments {
 
 /// One instruction of the file.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Node {
+pub struct Node<'t> {
     /// The keyword as written.
-    pub keyword: Word,
+    pub keyword: Word<'t>,
     /// The instruction that it names, if there is one.
     pub kind: Option<Keyword>,
     /// The `--flags`, unquoted.
-    pub flags: Vec<Word>,
+    pub flags: Vec<Word<'t>>,
     /// The rest.
-    pub arguments: Arguments,
+    pub arguments: Arguments<'t>,
     /// Documents that follow it.
     pub heredocs: Vec<Heredoc>,
     /// From the keyword to the last character, heredocs included.
     pub span: Span,
     /// First and last line, from 1.
     pub lines: (u32, u32),
-    /// The comment lines directly above it.
-    pub comments: Vec<Span>,
+    /// Which of the text's comments stand directly above it: the first, and one past the last.
+    pub comments: (u32, u32),
     /// A blank line stands within a continuation.
     pub blank_inside: bool,
     /// For ONBUILD: the triggered instruction on one line.
@@ -96,11 +108,11 @@ pub struct Node {
 
 /// Everything in a text.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Syntax {
+pub struct Syntax<'t> {
     /// In order.
     pub directives: Vec<Directive>,
     /// In order.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<Node<'t>>,
     /// All comments.
     pub comments: Vec<Span>,
     /// The escape character.
@@ -109,21 +121,30 @@ pub struct Syntax {
     pub(super) torn: bool,
 }
 
-impl Syntax {
+impl<'t> Syntax<'t> {
     /// Reads a text. What could be read is returned along with every fault.
-    pub fn parse(text: &str) -> (Self, Vec<Diagnostic>) {
+    pub fn parse(text: &'t str) -> (Self, Vec<Diagnostic>) {
         let mut nodes = Vec::new();
-        let (syntax, faults) = Self::read(text, &mut |node| nodes.push(std::mem::take(node)));
+        let (syntax, faults) = Self::read(text, |line| line, |node| nodes.push(std::mem::take(node)));
         (Self { nodes, ..syntax }, faults)
     }
 
     /// Reads a text, giving each instruction away as soon as it is read: by reference, since a node is large and
-    /// there are many.
-    pub(super) fn read(text: &str, found: &mut dyn FnMut(&mut Node)) -> (Self, Vec<Diagnostic>) {
+    /// there are many. What its words are part of is the text, or what `keep` makes of a line.
+    pub(super) fn read<'s>(
+        text: &'s str,
+        keep: impl Fn(Logical<'s>) -> Logical<'t>,
+        mut found: impl FnMut(&mut Node<'t>),
+    ) -> (Self, Vec<Diagnostic>) {
+        if u32::try_from(text.len()).is_err() {
+            let fault = Diagnostic::unplaced("a Dockerfile of 4 GiB and more is not read");
+            return (Self { torn: true, ..Self::default() }, vec![fault.help("put the data in files of the context")]);
+        }
         let mut reader = Reader::new(text);
         let mut faults = Vec::new();
         let mut syntax = Self::default();
-        let mut above: Vec<Span> = Vec::new();
+        // The first of the comments that stand directly above what comes.
+        let mut above = 0;
         while let Some(item) = reader.item() {
             match item {
                 Item::Directive { key, value, span, value_span } => {
@@ -137,7 +158,6 @@ impl Syntax {
                         Ok(None) => {
                             reader.end_directives();
                             syntax.comments.push(span);
-                            above.push(span);
                         }
                         Err(fault) => {
                             syntax.torn |= key.eq_ignore_ascii_case("escape");
@@ -148,13 +168,13 @@ impl Syntax {
                 Item::Comment(comment, span) => {
                     syntax.comments.push(span);
                     if comment.is_empty() {
-                        above.clear();
-                    } else {
-                        above.push(span);
+                        above = syntax.comments.len();
                     }
                 }
                 Item::Line(line) => {
-                    let comments = std::mem::take(&mut above);
+                    let line = keep(line);
+                    let comments =
+                        Span::new(std::mem::replace(&mut above, syntax.comments.len()), syntax.comments.len());
                     let mut read = node(&line, 0, reader.escape);
                     match &mut read {
                         Ok(node) => {
@@ -162,7 +182,7 @@ impl Syntax {
                                 syntax.torn = true;
                                 faults.push(fault);
                             }
-                            node.comments = comments;
+                            node.comments = (comments.start, comments.end);
                             found(node);
                         }
                         Err(fault) => {
@@ -206,49 +226,51 @@ fn directive(
 }
 
 /// The instruction in `line[from..]`.
-fn node(line: &Logical<'_>, from: usize, escape: char) -> Result<Node, Diagnostic> {
+fn node<'t>(line: &Logical<'t>, from: usize, escape: char) -> Result<Node<'t>, Diagnostic> {
     let text = &*line.text;
     let (start, end) = words::trim(text, from, text.len());
     let bytes = &text.as_bytes()[..end];
     let keyword_end = bytes[start..].iter().position(|b| words::is_space(*b)).map_or(end, |at| start + at);
-    let word = |start: usize, end: usize| Word { text: text[start..end].into(), span: line.span_of(start, end) };
-    let spanned = |piece: Piece| Word { span: line.span_of(piece.start, piece.end), text: piece.text };
+    let word = |start: usize, end: usize| line.word(start, end);
     let keyword = word(start, keyword_end);
     let (args_start, args_end) = words::trim(text, keyword_end, end);
-    let (flags, rest) = words::flags(text, args_start, args_end);
+    let mut flags = Vec::new();
+    let rest = words::flags(text, args_start, args_end, &mut |unquoted, start, end| {
+        flags.push(match unquoted {
+            None => word(start, end),
+            Some(text) => Word { text: text.into(), span: line.span_of(start, end) },
+        });
+    });
     let (rest, rest_end) = words::trim(text, rest, args_end);
 
-    let list = || words::Split::new(text, rest, rest_end).map(|(start, end)| word(start, end)).collect();
-    let json_or = |or: &dyn Fn() -> Arguments, from: usize| match words::json(&text[from..rest_end]) {
-        Json::Strings(strings) => {
-            let span = line.span_of(from, rest_end);
-            Ok(Arguments::Json(strings.into_iter().map(|text| Word { text, span }).collect()))
+    let list = || {
+        let split = words::Split::new(text, rest, rest_end);
+        let mut words = Vec::with_capacity(split.clone().count());
+        for (start, end) in split {
+            words.push(word(start, end));
         }
-        Json::NotStrings => Err(Diagnostic::new(
-            line.span_of(from, rest_end),
-            "when using JSON array syntax, arrays must be comprised of strings only",
-        )
-        .label("something in here is no string")
-        .help("put every argument in double quotes")),
-        Json::None => Ok(or()),
+        words
     };
+    let json =
+        |from: usize| if text.as_bytes().get(from) == Some(&b'[') { exec(line, from, rest_end) } else { Ok(None) };
     let kind = Keyword::parse(&keyword);
     let mut trigger_text = None;
     let arguments = match kind {
-        Some(Keyword::Add | Keyword::Copy | Keyword::Volume) => json_or(&|| Arguments::Words(list()), rest)?,
+        Some(Keyword::Add | Keyword::Copy | Keyword::Volume) => json(rest)?.unwrap_or_else(|| Arguments::Words(list())),
         Some(Keyword::Run | Keyword::Cmd | Keyword::Entrypoint | Keyword::Shell) => {
-            json_or(&|| Arguments::Rest(word(rest, rest_end)), rest)?
+            json(rest)?.unwrap_or_else(|| Arguments::Rest(word(rest, rest_end)))
         }
         Some(Keyword::Env | Keyword::Label) => Arguments::Pairs(pairs(line, &keyword, rest, rest_end, escape)?),
         Some(Keyword::Arg) => {
-            let words = words::Quoted::new(text, rest, rest_end, escape);
-            Arguments::Words(words.map(|(start, end)| word(start, end)).collect())
+            let mut words = Vec::with_capacity(1);
+            words.extend(words::Quoted::new(text, rest, rest_end, escape).map(|(start, end)| word(start, end)));
+            Arguments::Words(words)
         }
         Some(Keyword::From | Keyword::Expose) => Arguments::Words(list()),
         Some(Keyword::Healthcheck) => {
             let kind_end = text[rest..rest_end].find(char::is_whitespace).map_or(rest_end, |at| rest + at);
             let (command, _) = words::trim(text, kind_end, rest_end);
-            let command = json_or(&|| Arguments::Rest(word(command, rest_end)), command)?;
+            let command = json(command)?.unwrap_or_else(|| Arguments::Rest(word(command, rest_end)));
             Arguments::Health(word(rest, kind_end), Box::new(command))
         }
         // One within another is refused later: it need not be looked into.
@@ -263,21 +285,44 @@ fn node(line: &Logical<'_>, from: usize, escape: char) -> Result<Node, Diagnosti
     Ok(Node {
         keyword,
         kind,
-        flags: if flags.is_empty() { Vec::new() } else { flags.into_iter().map(spanned).collect() },
+        flags,
         arguments,
         heredocs: Vec::new(),
         span: line.span,
         lines: line.lines,
-        comments: Vec::new(),
+        comments: (0, 0),
         blank_inside: line.blank_inside,
         trigger_text,
     })
 }
 
-fn pairs(line: &Logical<'_>, keyword: &str, from: usize, end: usize, escape: char) -> Result<Vec<Pair>, Diagnostic> {
+/// The JSON form, if it is that.
+fn exec<'t>(line: &Logical<'t>, from: usize, to: usize) -> Result<Option<Arguments<'t>>, Diagnostic> {
+    let span = line.span_of(from, to);
+    match words::json(&line.text[from..to]) {
+        Json::Strings(strings) => {
+            Ok(Some(Arguments::Json(strings.into_iter().map(|text| Word { text: text.into(), span }).collect())))
+        }
+        Json::NotStrings => {
+            Err(Diagnostic::new(span, "when using JSON array syntax, arrays must be comprised of strings only")
+                .label("something in here is no string")
+                .help("put every argument in double quotes"))
+        }
+        Json::None => Ok(None),
+    }
+}
+
+fn pairs<'t>(
+    line: &Logical<'t>,
+    keyword: &str,
+    from: usize,
+    end: usize,
+    escape: char,
+) -> Result<Vec<Pair<'t>>, Diagnostic> {
     let text = &*line.text;
-    let word = |start: usize, end: usize| Word { text: text[start..end].into(), span: line.span_of(start, end) };
-    let mut pairs = Vec::new();
+    let word = |start: usize, end: usize| line.word(start, end);
+    // One for each `=`, unless a value has one, too.
+    let mut pairs = Vec::with_capacity(memchr::memchr_iter(b'=', &text.as_bytes()[from..end]).count());
     for (start, end_of_word) in words::Quoted::new(text, from, end, escape) {
         match memchr::memchr(b'=', &text.as_bytes()[start..end_of_word]) {
             Some(at) => pairs.push(Pair {
@@ -300,9 +345,9 @@ fn pairs(line: &Logical<'_>, keyword: &str, from: usize, end: usize, escape: cha
 }
 
 /// The old form: the first word is the name, the rest of the line the value.
-fn legacy_pair(line: &Logical<'_>, keyword: &str, from: usize, end: usize) -> Result<Pair, Diagnostic> {
+fn legacy_pair<'t>(line: &Logical<'t>, keyword: &str, from: usize, end: usize) -> Result<Pair<'t>, Diagnostic> {
     let text = &*line.text;
-    let word = |start: usize, end: usize| Word { text: text[start..end].into(), span: line.span_of(start, end) };
+    let word = |start: usize, end: usize| line.word(start, end);
     let name_end = text[from..end].bytes().position(words::is_space).map_or(end, |at| from + at);
     let value = name_end + text[name_end..end].bytes().take_while(|b| words::is_space(*b)).count();
     if value >= end {
@@ -315,8 +360,8 @@ fn legacy_pair(line: &Logical<'_>, keyword: &str, from: usize, end: usize) -> Re
 }
 
 /// Reads the documents that follow an instruction that may have them.
-fn heredocs(node: &mut Node, line: &Logical<'_>, reader: &mut Reader<'_>) -> Result<(), Diagnostic> {
-    if memchr::memchr(b'<', line.text.as_bytes()).is_none() || !line.text.contains("<<") || !takes_documents(node) {
+fn heredocs(node: &mut Node<'_>, line: &Logical<'_>, reader: &mut Reader<'_>) -> Result<(), Diagnostic> {
+    if !reader.may_begin_document(line.span) || !line.text.contains("<<") || !takes_documents(node) {
         return Ok(());
     }
     if node.kind.is_none() {
@@ -328,7 +373,7 @@ fn heredocs(node: &mut Node, line: &Logical<'_>, reader: &mut Reader<'_>) -> Res
     })?;
     for document in &mut documents {
         let start = reader.position();
-        document.span = Span { start, end: start };
+        document.span = Span::new(start, start);
         loop {
             let Some(physical) = reader.physical() else {
                 return Err(Diagnostic::new(line.span, "unterminated heredoc")
@@ -336,19 +381,19 @@ fn heredocs(node: &mut Node, line: &Logical<'_>, reader: &mut Reader<'_>) -> Res
                     .help(format!("end the document with a line that is exactly `{}`", document.name)));
             };
             if document.ends_with(physical.content) {
-                node.span.end = physical.start + physical.content.len();
+                node.span = Span::new(node.span.range().start, physical.start + physical.content.len());
                 break;
             }
-            document.content += physical.raw;
-            document.span.end = reader.position();
+            document.span = Span::new(start, reader.position());
         }
+        document.content = reader.part(document.span).to_owned();
     }
     node.lines.1 = reader.number();
     node.heredocs = documents;
     Ok(())
 }
 
-fn takes_documents(node: &Node) -> bool {
+fn takes_documents(node: &Node<'_>) -> bool {
     match node.kind {
         Some(Keyword::Add | Keyword::Copy | Keyword::Run) => !matches!(node.arguments, Arguments::Json(_)),
         Some(Keyword::Onbuild) => match &node.arguments {

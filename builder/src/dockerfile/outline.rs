@@ -78,7 +78,7 @@ pub struct MountOutline {
 
 impl Outline {
     /// The outline of a file.
-    pub fn of(file: &Dockerfile) -> Self {
+    pub fn of(file: &Dockerfile<'_>) -> Self {
         let mut outline = Self::default();
         for instruction in &file.instructions {
             let stage = outline.stages.last().map(|stage| stage.name.clone());
@@ -107,7 +107,7 @@ impl Outline {
                     line: instruction.lines.0,
                 })),
                 Kind::Run(run) => {
-                    for word in &run.mounts {
+                    for word in run.mounts() {
                         outline.mount(word, stage.as_deref().unwrap_or_default(), instruction);
                     }
                 }
@@ -120,7 +120,7 @@ impl Outline {
         outline
     }
 
-    fn mount(&mut self, word: &Word, stage: &str, instruction: &Instruction) {
+    fn mount(&mut self, word: &Word<'_>, stage: &str, instruction: &Instruction<'_>) {
         let Ok(spec) = Spec::parse(word, &|value| Ok(value.to_owned())) else { return };
         let last = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
         let (list, default) = match spec.kind {
@@ -140,9 +140,9 @@ impl Outline {
 }
 
 /// What the comment directly above says about a name.
-fn described(file: &Dockerfile, instruction: &Instruction, name: &str) -> Option<String> {
-    let span = instruction.comments.last()?;
-    let comment = file.text[span.start..span.end].trim_start_matches('#').trim();
+fn described(file: &Dockerfile<'_>, instruction: &Instruction<'_>, name: &str) -> Option<String> {
+    let span = file.comments_above(instruction).last()?;
+    let comment = file.text[span.range()].trim_start_matches('#').trim();
     let (first, rest) = comment.split_once(' ')?;
     first.eq_ignore_ascii_case(name).then(|| rest.trim().to_owned())
 }

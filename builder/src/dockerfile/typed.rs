@@ -10,7 +10,7 @@ use std::time::Duration;
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Gives the instruction, or its faults.
-pub(super) fn instruction(node: &mut Node, source: &str) -> Result<Instruction, Vec<Diagnostic>> {
+pub(super) fn instruction<'t>(node: &mut Node<'t>, source: &str) -> Result<Instruction<'t>, Vec<Diagnostic>> {
     let Some(keyword) = node.kind else {
         let fault = Diagnostic::new(node.keyword.span, format!("unknown instruction: {}", node.keyword.text))
             .label("no instruction of a Dockerfile")
@@ -25,17 +25,17 @@ pub(super) fn instruction(node: &mut Node, source: &str) -> Result<Instruction, 
     match kind {
         Some(kind) if faults.is_empty() => Ok(Instruction {
             kind,
-            written: std::mem::take(&mut node.keyword),
+            keyword_span: node.keyword.span,
             span: node.span,
             lines: node.lines,
-            comments: std::mem::take(&mut node.comments),
+            comments: node.comments,
             blank_inside: node.blank_inside,
         }),
         _ => Err(faults),
     }
 }
 
-fn kind(keyword: Keyword, node: &mut Node, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Kind> {
+fn kind<'t>(keyword: Keyword, node: &mut Node<'t>, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Kind<'t>> {
     use Takes::{Switch, Value, Values};
     let known: &[(&'static str, Takes)] = match keyword {
         Keyword::From => &[("platform", Value)],
@@ -71,11 +71,11 @@ fn kind(keyword: Keyword, node: &mut Node, source: &str, faults: &mut Vec<Diagno
         // The flags behind ONBUILD are those of what it triggers.
         node.flags.clear();
     }
-    let mut flags = Flags::read(node, known, faults);
+    let flags = Flags::read(node, known, faults);
     let name = keyword.name();
     match (keyword, arguments) {
         (Keyword::From, Arguments::Words(words)) => {
-            from(node, words, &mut flags, faults).map(|from| Kind::From(Box::new(from)))
+            from(node, words, &flags, faults).map(|from| Kind::From(Box::new(from)))
         }
         (Keyword::Arg, Arguments::Words(words)) => self::arguments(node, words, faults).map(Kind::Arg),
         (Keyword::Env | Keyword::Label, Arguments::Pairs(pairs)) => {
@@ -93,32 +93,17 @@ fn kind(keyword: Keyword, node: &mut Node, source: &str, faults: &mut Vec<Diagno
             Some(if keyword == Keyword::Env { Kind::Env(pairs) } else { Kind::Label(pairs) })
         }
         (Keyword::Run, arguments) => {
-            let mounts = flags.values("mount");
-            for mount in &mounts {
-                if let Err(fault) = mount::Spec::check(mount) {
-                    faults.push(fault);
-                }
+            if !node.flags.is_empty() {
+                run_flags(&flags, faults);
             }
-            let network = flags.value("network");
-            one_of(network.as_ref(), "network", &["default", "none", "host"], faults);
-            let security = flags.value("security");
-            one_of(security.as_ref(), "security", &["sandbox", "insecure"], faults);
-            let devices = flags.values("device");
-            let heredocs = std::mem::take(&mut node.heredocs);
-            Some(Kind::Run(Box::new(Run {
-                mounts,
-                network,
-                security,
-                devices,
-                command: command(arguments)?,
-                heredocs,
-            })))
+            let heredocs = std::mem::take(&mut node.heredocs).into_boxed_slice();
+            Some(Kind::Run(Run { flags, command: command(arguments)?, heredocs }))
         }
         (Keyword::Copy | Keyword::Add, Arguments::Words(words)) => {
-            copy(keyword, node, words, false, &mut flags, faults).map(|copy| Kind::Copy(Box::new(copy)))
+            copy(keyword, node, words, false, flags, faults).map(Kind::Copy)
         }
         (Keyword::Copy | Keyword::Add, Arguments::Json(words)) => {
-            copy(keyword, node, words, true, &mut flags, faults).map(|copy| Kind::Copy(Box::new(copy)))
+            copy(keyword, node, words, true, flags, faults).map(Kind::Copy)
         }
         (Keyword::Workdir, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Workdir),
         (Keyword::User, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::User),
@@ -145,7 +130,7 @@ fn kind(keyword: Keyword, node: &mut Node, source: &str, faults: &mut Vec<Diagno
             Some(Kind::Volume(words))
         }
         (Keyword::Healthcheck, Arguments::Health(word, command)) => {
-            health(node, &word, *command, &mut flags, faults).map(|health| Kind::Healthcheck(Box::new(health)))
+            health(node, &word, *command, &flags, faults).map(|health| Kind::Healthcheck(Box::new(health)))
         }
         (Keyword::Onbuild, Arguments::Trigger(mut inner)) => {
             onbuild(node, &mut inner, source, faults).map(|onbuild| Kind::Onbuild(Box::new(onbuild)))
@@ -157,14 +142,14 @@ fn kind(keyword: Keyword, node: &mut Node, source: &str, faults: &mut Vec<Diagno
     }
 }
 
-fn at_least_one(node: &Node, what: &str) -> Diagnostic {
+fn at_least_one(node: &Node<'_>, what: &str) -> Diagnostic {
     let name = node.keyword.to_ascii_uppercase();
     Diagnostic::new(node.span, format!("{name} requires at least one argument"))
         .label("nothing follows")
         .help(format!("write {name} {what}"))
 }
 
-fn exactly_one(node: &Node, word: Word, faults: &mut Vec<Diagnostic>) -> Option<Word> {
+fn exactly_one<'t>(node: &Node<'t>, word: Word<'t>, faults: &mut Vec<Diagnostic>) -> Option<Word<'t>> {
     if word.is_empty() {
         let name = node.keyword.to_ascii_uppercase();
         faults.push(
@@ -177,7 +162,13 @@ fn exactly_one(node: &Node, word: Word, faults: &mut Vec<Diagnostic>) -> Option<
     Some(word)
 }
 
-fn one_of(word: Option<&Word>, flag: &str, values: &[&str], faults: &mut Vec<Diagnostic>) {
+fn run_flags(flags: &Flags<'_>, faults: &mut Vec<Diagnostic>) {
+    faults.extend(flags.values("mount").filter_map(|mount| mount::Spec::check(mount).err()));
+    one_of(flags.value("network"), "network", &["default", "none", "host"], faults);
+    one_of(flags.value("security"), "security", &["sandbox", "insecure"], faults);
+}
+
+fn one_of(word: Option<&Word<'_>>, flag: &str, values: &[&str], faults: &mut Vec<Diagnostic>) {
     let Some(word) = word else { return };
     if !values.contains(&&*word.text) && !word.contains('$') {
         let fault = Diagnostic::new(word.span, format!("{flag} {:?} is not valid", word.text))
@@ -190,16 +181,21 @@ fn one_of(word: Option<&Word>, flag: &str, values: &[&str], faults: &mut Vec<Dia
     }
 }
 
-fn command(arguments: Arguments) -> Option<Command> {
+fn command(arguments: Arguments<'_>) -> Option<Command<'_>> {
     match arguments {
-        Arguments::Json(words) => Some(Command::Exec(words)),
+        Arguments::Json(words) => Some(Command::Exec(words.into())),
         Arguments::Rest(word) => Some(Command::Shell(word)),
         _ => None,
     }
 }
 
-fn from(node: &Node, words: Vec<Word>, flags: &mut Flags, faults: &mut Vec<Diagnostic>) -> Option<From> {
-    let platform = flags.value("platform");
+fn from<'t>(
+    node: &Node<'t>,
+    words: Vec<Word<'t>>,
+    flags: &Flags<'t>,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<From<'t>> {
+    let platform = flags.value("platform").cloned();
     let given = words.len();
     let second = words.get(1).map(|word| word.span);
     let mut words = words.into_iter();
@@ -242,7 +238,7 @@ fn is_stage_name(name: &str) -> bool {
     if name.is_ascii() { valid(name) } else { valid(&name.to_lowercase()) }
 }
 
-fn arguments(node: &Node, words: Vec<Word>, faults: &mut Vec<Diagnostic>) -> Option<Vec<Argument>> {
+fn arguments<'t>(node: &Node<'t>, words: Vec<Word<'t>>, faults: &mut Vec<Diagnostic>) -> Option<Vec<Argument<'t>>> {
     if words.is_empty() {
         faults.push(at_least_one(node, "NAME=default"));
         return None;
@@ -265,72 +261,62 @@ fn arguments(node: &Node, words: Vec<Word>, faults: &mut Vec<Diagnostic>) -> Opt
 }
 
 /// A part of a word. Its place is exact where the word is not spread over lines.
-fn sub(word: &Word, start: usize, end: usize) -> Word {
-    let exact = word.span.end - word.span.start == word.text.len();
-    let span = if exact { Span { start: word.span.start + start, end: word.span.start + end } } else { word.span };
-    Word { text: word.text[start..end].into(), span }
+fn sub<'t>(word: &Word<'t>, start: usize, end: usize) -> Word<'t> {
+    let place = word.span.range();
+    let exact = place.len() == word.text.len();
+    let span = if exact { Span::new(place.start + start, place.start + end) } else { word.span };
+    Word { text: word.part(start, end), span }
 }
 
-fn copy(
+fn copy<'t>(
     keyword: Keyword,
-    node: &Node,
-    mut words: Vec<Word>,
+    node: &Node<'t>,
+    words: Vec<Word<'t>>,
     json: bool,
-    flags: &mut Flags,
+    flags: Flags<'t>,
     faults: &mut Vec<Diagnostic>,
-) -> Option<Copy> {
+) -> Option<Copy<'t>> {
     let name = keyword.name();
-    let given = words.len();
-    let Some(destination) = words.pop().filter(|_| given > 1) else {
-        faults.push(no_destination(node, name, given));
+    let [sources @ .., destination] = &*words else {
+        faults.push(no_destination(node, name, 0));
         return None;
     };
-    let heredoc = |word: &Word| if json { Ok(None) } else { Heredoc::parse(word) };
-    if matches!(heredoc(&destination), Ok(Some(_))) {
+    if sources.is_empty() {
+        faults.push(no_destination(node, name, 1));
+        return None;
+    }
+    let heredoc = |word: &Word<'_>| if json { None } else { Heredoc::parse(word).ok().flatten() };
+    if heredoc(destination).is_some() {
         faults.push(
             Diagnostic::new(destination.span, format!("{name} cannot accept a heredoc as a destination"))
                 .label("a heredoc")
                 .help("put the destination last"),
         );
     }
-    let mut copy = Copy {
-        add: keyword == Keyword::Add,
-        from: flags.value("from"),
-        chown: flags.value("chown"),
-        chmod: flags.value("chmod"),
-        link: flags.switch("link").unwrap_or(false),
-        parents: flags.switch("parents").unwrap_or(false),
-        exclude: flags.values("exclude"),
-        checksum: flags.value("checksum"),
-        unpack: flags.switch("unpack"),
-        keep_git_dir: flags.switch("keep-git-dir").unwrap_or(false),
-        sources: Vec::new(),
-        documents: Vec::new(),
-        destination,
-        json,
-    };
+    let add = keyword == Keyword::Add;
     // Mostly there is no document, and the words are the sources.
-    if !words.iter().any(|word| matches!(heredoc(word), Ok(Some(_)))) {
-        copy.sources = words;
-        return Some(copy);
+    if !sources.iter().any(|word| heredoc(word).is_some()) {
+        return Some(Copy { add, json, flags, words: words.into(), documents: Box::default() });
     }
-    for word in words {
-        match heredoc(&word) {
+    let mut documents = Vec::new();
+    let mut others = Vec::with_capacity(words.len());
+    for word in sources {
+        match heredoc(word) {
             // Of two documents with one name the last is meant.
-            Ok(Some(mark)) => match node.heredocs.iter().rfind(|document| document.name == mark.name) {
+            Some(mark) => match node.heredocs.iter().rfind(|document| document.name == mark.name) {
                 Some(document) => {
-                    let own = Heredoc { chomp: mark.chomp, expand: mark.expand, ..document.clone() };
-                    copy.documents.push(own);
+                    documents.push(Heredoc { chomp: mark.chomp, expand: mark.expand, ..document.clone() });
                 }
-                None => copy.documents.push(mark),
+                None => documents.push(mark),
             },
-            _ => copy.sources.push(word),
+            None => others.push(word.clone()),
         }
     }
-    Some(copy)
+    others.push(destination.clone());
+    Some(Copy { add, json, flags, words: others.into(), documents: documents.into() })
 }
 
-fn no_destination(node: &Node, name: &str, given: usize) -> Diagnostic {
+fn no_destination(node: &Node<'_>, name: &str, given: usize) -> Diagnostic {
     Diagnostic::new(
         node.span,
         format!(
@@ -341,13 +327,13 @@ fn no_destination(node: &Node, name: &str, given: usize) -> Diagnostic {
     .help(format!("write {name} source destination"))
 }
 
-fn health(
-    node: &Node,
-    word: &Word,
-    arguments: Arguments,
-    flags: &mut Flags,
+fn health<'t>(
+    node: &Node<'t>,
+    word: &Word<'t>,
+    arguments: Arguments<'t>,
+    flags: &Flags<'t>,
     faults: &mut Vec<Diagnostic>,
-) -> Option<Health> {
+) -> Option<Health<'t>> {
     match word.to_ascii_uppercase().as_str() {
         "" => {
             faults.push(at_least_one(node, "CMD command"));
@@ -380,7 +366,7 @@ fn health(
                 );
             }
             let mut time = |name: &str| match flags.value(name) {
-                Some(word) => interval(name, &word).unwrap_or_else(|fault| {
+                Some(word) => interval(name, word).unwrap_or_else(|fault| {
                     faults.push(fault);
                     Duration::ZERO
                 }),
@@ -413,7 +399,7 @@ fn health(
     }
 }
 
-fn interval(name: &str, word: &Word) -> Result<Duration, Diagnostic> {
+fn interval(name: &str, word: &Word<'_>) -> Result<Duration, Diagnostic> {
     let bad = |message: String| {
         Diagnostic::new(word.span, message).label("no time").help(format!("write --{name}=30s, 1m30s, 500ms"))
     };
@@ -424,7 +410,12 @@ fn interval(name: &str, word: &Word) -> Result<Duration, Diagnostic> {
     }
 }
 
-fn onbuild(node: &mut Node, inner: &mut Node, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Onbuild> {
+fn onbuild<'t>(
+    node: &mut Node<'t>,
+    inner: &mut Node<'t>,
+    source: &str,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Onbuild<'t>> {
     let trigger = inner.keyword.to_ascii_uppercase();
     let refused = match &*trigger {
         "ONBUILD" => Some("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed".to_owned()),

@@ -1,15 +1,5 @@
 //! A logical line to words: flags, quoted words, JSON arrays.
 
-use super::Text;
-
-/// A flag, unquoted, and where it stands in the logical line.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct Piece {
-    pub(super) text: Text,
-    pub(super) start: usize,
-    pub(super) end: usize,
-}
-
 /// The spaces that part an instruction's words: not the newline, not Unicode's.
 #[inline]
 pub(super) fn is_space(b: u8) -> bool {
@@ -18,21 +8,30 @@ pub(super) fn is_space(b: u8) -> bool {
 
 /// The part of `line[start..end]` without spaces around it.
 #[inline]
-pub(super) fn trim(line: &str, start: usize, end: usize) -> (usize, usize) {
-    let text = &line[start..end];
-    // Nearly always there is nothing to trim.
-    if let (Some(first), Some(last)) = (text.as_bytes().first(), text.as_bytes().last())
-        && first.is_ascii_graphic()
-        && last.is_ascii_graphic()
-    {
+pub(super) fn trim(line: &str, mut start: usize, mut end: usize) -> (usize, usize) {
+    let bytes = line.as_bytes();
+    while start < end && bytes[start] == b' ' {
+        start += 1;
+    }
+    while start < end && bytes[end - 1] == b' ' {
+        end -= 1;
+    }
+    // Nearly always nothing else is to trim.
+    if start == end || (bytes[start].is_ascii_graphic() && bytes[end - 1].is_ascii_graphic()) {
         return (start, end);
     }
+    trim_any(line, start, end)
+}
+
+#[cold]
+fn trim_any(line: &str, start: usize, end: usize) -> (usize, usize) {
+    let text = &line[start..end];
     let left = text.len() - text.trim_start().len();
-    let trimmed = text.trim();
-    (start + left, start + left + trimmed.len())
+    (start + left, start + left + text.trim().len())
 }
 
 /// Words between spaces, quotes and escapes being ordinary characters: where each begins and ends.
+#[derive(Clone)]
 pub(super) struct Split<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -127,18 +126,27 @@ impl Iterator for Quoted<'_> {
     }
 }
 
-/// The `--flags` at the head of the arguments, unquoted, and where the rest begins.
-pub(super) fn flags(line: &str, start: usize, end: usize) -> (Vec<Piece>, usize) {
-    let mut flags = Vec::new();
-    let mut at = start;
+/// Gives the `--flags` at the head of the arguments away, each with its place, and unquoted where it has quotes or
+/// escapes; tells where the rest begins.
+#[inline]
+pub(super) fn flags(
+    line: &str,
+    start: usize,
+    end: usize,
+    found: &mut dyn FnMut(Option<String>, usize, usize),
+) -> usize {
     // Nearly always there is none.
-    if line.as_bytes()[..end].get(at).is_some_and(|b| b.is_ascii_graphic() && *b != b'-') {
-        return (flags, at);
+    if line.as_bytes()[..end].get(start).is_some_and(|b| b.is_ascii_graphic() && *b != b'-') {
+        return start;
     }
+    some_flags(line, start, end, found)
+}
+
+fn some_flags(line: &str, mut at: usize, end: usize, found: &mut dyn FnMut(Option<String>, usize, usize)) -> usize {
     loop {
         at += line[at..end].len() - line[at..end].trim_start().len();
         if !line[at..end].starts_with("--") {
-            return (flags, at);
+            return at;
         }
         let from = at;
         let bytes = &line.as_bytes()[..end];
@@ -147,12 +155,12 @@ pub(super) fn flags(line: &str, start: usize, end: usize) -> (Vec<Piece>, usize)
         if word_end == end || is_space(bytes[word_end]) {
             at = word_end;
             if at - from == 2 {
-                return (flags, at);
+                return at;
             }
-            flags.push(Piece { text: line[from..at].into(), start: from, end: at });
+            found(None, from, at);
             continue;
         }
-        let mut text = Text::default();
+        let mut text = String::new();
         let mut quote = None;
         let mut chars = line[from..end].char_indices();
         let mut to = end;
@@ -178,10 +186,10 @@ pub(super) fn flags(line: &str, start: usize, end: usize) -> (Vec<Piece>, usize)
         }
         at = to;
         if text == "--" {
-            return (flags, at);
+            return at;
         }
         if was_quoted || !text.is_empty() {
-            flags.push(Piece { text, start: from, end: to });
+            found(Some(text), from, to);
         }
     }
 }
@@ -189,7 +197,7 @@ pub(super) fn flags(line: &str, start: usize, end: usize) -> (Vec<Piece>, usize)
 /// What an argument that looks like a JSON array is.
 pub(super) enum Json {
     /// An array of strings.
-    Strings(Vec<Text>),
+    Strings(Vec<String>),
     /// An array that holds something else: refused.
     NotStrings,
     /// No JSON: the text itself.
@@ -209,7 +217,7 @@ pub(super) fn json(text: &str) -> Json {
         Ok(values) => values
             .into_iter()
             .map(|value| match value {
-                serde_json::Value::String(text) => Some(text.into()),
+                serde_json::Value::String(text) => Some(text),
                 _ => None,
             })
             .collect::<Option<_>>()

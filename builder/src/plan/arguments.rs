@@ -14,7 +14,7 @@ pub(super) const UNSEEN: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SB
 
 /// The variables of FROM lines: predefined ones and those of the ARG lines above the first FROM.
 pub(super) fn global_arguments(
-    file: &Dockerfile,
+    file: &Dockerfile<'_>,
     request: &LowerRequest,
     faults: &mut Vec<Diagnostic>,
 ) -> BTreeMap<Text, String> {
@@ -51,7 +51,7 @@ pub(super) fn global_arguments(
             let given = request.build_args.get(&*argument.name.text).cloned();
             let default = || argument.default.as_ref().and_then(|word| expanded(&expander, word, &globals, faults));
             if let Some(value) = given.or_else(default) {
-                globals.insert(argument.name.text.clone(), value);
+                globals.insert(Text::from(&*argument.name.text), value);
             }
         }
     }
@@ -75,7 +75,7 @@ pub(super) fn surroundings(request: &LowerRequest) -> Surroundings {
 }
 
 /// Build arguments that were given, but that no ARG declares.
-pub(super) fn undeclared(file: &Dockerfile, request: &LowerRequest) -> Vec<Diagnostic> {
+pub(super) fn undeclared(file: &Dockerfile<'_>, request: &LowerRequest) -> Vec<Diagnostic> {
     let declared: BTreeSet<&str> = file
         .instructions
         .iter()

@@ -9,7 +9,7 @@ use buildscope_record::Digest;
 
 /// Lowers a COPY or ADD whose source is known; none if it has faults. What is allowed but seldom meant goes to `warnings`.
 pub(super) fn lower(
-    copy: &dockerfile::Copy,
+    copy: &dockerfile::Copy<'_>,
     from: CopyFrom,
     scope: &Scope,
     expander: &Expander,
@@ -18,16 +18,16 @@ pub(super) fn lower(
 ) -> Option<(Copy, CreatedBy)> {
     let before = faults.len();
     let keyword = if copy.add { "ADD" } else { "COPY" };
-    let mut word = |word: &Word| expanded(expander, word, scope, faults);
-    let mut sources = Vec::with_capacity(copy.sources.len());
-    for source in &copy.sources {
+    let mut word = |word: &Word<'_>| expanded(expander, word, scope, faults);
+    let mut sources = Vec::with_capacity(copy.sources().len());
+    for source in copy.sources() {
         sources.extend(word(source).map(|text| (source, text)));
     }
-    let destination = word(&copy.destination).unwrap_or_default();
-    let chown = copy.chown.as_ref().and_then(&mut word);
-    let chmod = copy.chmod.as_ref().and_then(&mut word);
-    let checksum = copy.checksum.as_ref().and_then(&mut word);
-    let exclude: Vec<String> = copy.exclude.iter().filter_map(&mut word).collect();
+    let destination = word(copy.destination()).unwrap_or_default();
+    let chown = copy.chown().and_then(&mut word);
+    let chmod = copy.chmod().and_then(&mut word);
+    let checksum = copy.checksum().and_then(&mut word);
+    let exclude: Vec<String> = copy.exclude().filter_map(&mut word).collect();
     let mut inline = Vec::with_capacity(copy.documents.len());
     for document in &copy.documents {
         let text = document.text();
@@ -35,7 +35,7 @@ pub(super) fn lower(
             match Expander::heredoc().word(&text, scope) {
                 Ok(content) => content,
                 Err(error) => {
-                    let place = Word { text: document.name.clone(), span: document.span };
+                    let place = Word { text: (*document.name).into(), span: document.span };
                     faults.push(unexpandable(&place, &error).label("in this document"));
                     continue;
                 }
@@ -49,7 +49,7 @@ pub(super) fn lower(
         check_source(copy.add, source, text, faults);
         warnings.extend(emptied(keyword, source, text));
     }
-    if let (Some(mode), Some(word)) = (&chmod, &copy.chmod)
+    if let (Some(mode), Some(word)) = (&chmod, copy.chmod())
         && !is_mode(mode)
     {
         faults.push(
@@ -61,18 +61,18 @@ pub(super) fn lower(
             .help("write --chmod=0755 or --chmod=u=rwX,go=rX"),
         );
     }
-    if let (Some(sum), Some(word)) = (&checksum, &copy.checksum) {
+    if let (Some(sum), Some(word)) = (&checksum, copy.checksum()) {
         check_checksum(sum, word, &sources, faults);
     }
     if let Err(error) = dockerfile::Ignore::from_patterns(&exclude) {
-        let span = copy.exclude.first().map_or(copy.destination.span, |word| word.span);
+        let span = copy.exclude().next().map_or(copy.destination().span, |word| word.span);
         faults.push(Diagnostic::new(span, format!("--exclude: {error}")).help("a pattern is as in .dockerignore"));
     }
     if faults.len() > before {
         return None;
     }
     let mut history = keyword.to_owned();
-    if copy.parents {
+    if copy.parents() {
         history += " --parents";
     }
     for (flag, value) in [("chown", &chown), ("chmod", &chmod)] {
@@ -98,12 +98,12 @@ pub(super) fn lower(
         workdir: scope.workdir.clone(),
         chown: chown.filter(|chown| !chown.is_empty()),
         chmod: chmod.filter(|chmod| !chmod.is_empty()),
-        link: copy.link,
-        parents: copy.parents,
+        link: copy.link(),
+        parents: copy.parents(),
         exclude,
         checksum,
-        unpack: copy.unpack,
-        keep_git_dir: copy.keep_git_dir,
+        unpack: copy.unpack(),
+        keep_git_dir: copy.keep_git_dir(),
     };
     Some((copy, CreatedBy::Text(history.into())))
 }
@@ -123,7 +123,7 @@ pub fn is_git(source: &str) -> bool {
 }
 
 /// BuildKit takes the whole context for an empty word. Written as "", that is meant; what a variable leaves, seldom is.
-fn emptied(keyword: &str, word: &Word, text: &str) -> Option<Diagnostic> {
+fn emptied(keyword: &str, word: &Word<'_>, text: &str) -> Option<Diagnostic> {
     (text.is_empty() && word.contains('$')).then(|| {
         let message = format!("{keyword} source {} expands to nothing: it copies everything", word.text);
         Diagnostic::new(word.span, message).label("no variable in it has a value here").help(
@@ -132,7 +132,7 @@ fn emptied(keyword: &str, word: &Word, text: &str) -> Option<Diagnostic> {
     })
 }
 
-fn check_source(add: bool, word: &Word, text: &str, faults: &mut Vec<Diagnostic>) {
+fn check_source(add: bool, word: &Word<'_>, text: &str, faults: &mut Vec<Diagnostic>) {
     if !add && (is_url(text) || is_git(text)) {
         faults.push(
             Diagnostic::new(word.span, "source can't be a URL for COPY")
@@ -142,7 +142,7 @@ fn check_source(add: bool, word: &Word, text: &str, faults: &mut Vec<Diagnostic>
     }
 }
 
-fn check_checksum(sum: &str, word: &Word, sources: &[(&Word, String)], faults: &mut Vec<Diagnostic>) {
+fn check_checksum(sum: &str, word: &Word<'_>, sources: &[(&Word<'_>, String)], faults: &mut Vec<Diagnostic>) {
     let fault = |message: &str, help: &str| Diagnostic::new(word.span, message).help(help);
     let [(_, source)] = sources else {
         faults.push(fault("checksum can't be specified for multiple sources", "write one ADD for each source"));

@@ -26,7 +26,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// # Errors
 /// Every independent fault: words that cannot be expanded, stages that do not exist or need themselves,
 /// images that are not found, values that make no sense.
-pub fn lower(file: &Dockerfile, request: &LowerRequest, images: &dyn ImageResolver) -> Result<Plan, PlanError> {
+pub fn lower(file: &Dockerfile<'_>, request: &LowerRequest, images: &dyn ImageResolver) -> Result<Plan, PlanError> {
     let mut faults = Vec::new();
     let globals = arguments::global_arguments(file, request, &mut faults);
     let mut stages = Stages::find(file, request, &globals, &mut faults);
@@ -36,7 +36,7 @@ pub fn lower(file: &Dockerfile, request: &LowerRequest, images: &dyn ImageResolv
         stages.resolve(target, images, &mut faults);
     }
     if !faults.is_empty() {
-        return Err(Diagnostics::new(file.text.clone(), faults));
+        return Err(Diagnostics::new(file.text, faults));
     }
     let mut lowering = Lowering {
         file,
@@ -52,7 +52,7 @@ pub fn lower(file: &Dockerfile, request: &LowerRequest, images: &dyn ImageResolv
     };
     let listed: Vec<Stage> = (0..lowering.stages.list.len()).map(|stage| lowering.stage(stage)).collect();
     if !lowering.faults.is_empty() {
-        return Err(Diagnostics::new(file.text.clone(), lowering.faults));
+        return Err(Diagnostics::new(file.text, lowering.faults));
     }
     let target = listed[target].last;
     Ok(Plan { stages: listed, graph: lowering.graph, target, others: Vec::new(), warnings: lowering.warnings })
@@ -72,7 +72,7 @@ pub fn diagnose(text: &str, request: &LowerRequest) -> Diagnostics {
 }
 
 struct Lowering<'a> {
-    file: &'a Dockerfile,
+    file: &'a Dockerfile<'a>,
     request: &'a LowerRequest,
     globals: BTreeMap<Text, String>,
     expander: Expander,
@@ -88,7 +88,7 @@ struct Lowering<'a> {
 /// Where a step stands.
 struct Place<'i> {
     stage: StageId,
-    instruction: &'i Instruction,
+    instruction: &'i Instruction<'i>,
     /// The text of an ONBUILD trigger.
     trigger: Option<&'i str>,
     live: bool,
@@ -222,7 +222,7 @@ impl Lowering<'_> {
     }
 
     /// The files of `from=`.
-    fn source(&mut self, stage: usize, word: &Word, name: &str, sources: &mut Vec<StepId>) -> Option<CopyFrom> {
+    fn source(&mut self, stage: usize, word: &Word<'_>, name: &str, sources: &mut Vec<StepId>) -> Option<CopyFrom> {
         let mut ignored = Vec::new();
         Some(match self.stages.source(name, word.span, &mut ignored) {
             Source::Scratch => CopyFrom::Empty,
@@ -253,12 +253,12 @@ impl Lowering<'_> {
         })
     }
 
-    fn word(&mut self, word: &Word, scope: &Scope) -> Option<String> {
+    fn word(&mut self, word: &Word<'_>, scope: &Scope) -> Option<String> {
         expanded(&self.expander, word, scope, &mut self.faults)
     }
 
     /// Lowers one instruction of a live stage; none if it has faults.
-    fn instruction(&mut self, stage: usize, instruction: &Instruction, scope: &mut Scope) -> Option<Lowered> {
+    fn instruction(&mut self, stage: usize, instruction: &Instruction<'_>, scope: &mut Scope) -> Option<Lowered> {
         match &instruction.kind {
             Kind::From(_) => None,
             Kind::Arg(arguments) => self.arg(arguments, scope),
@@ -282,7 +282,7 @@ impl Lowering<'_> {
                 let mut sources = Vec::new();
                 let mut faults = Vec::new();
                 let (expander, around) = (self.expander, std::mem::replace(&mut self.around, Surroundings::none()));
-                let mut source = |word: &Word, name: &str| self.source(stage, word, name, &mut sources);
+                let mut source = |word: &Word<'_>, name: &str| self.source(stage, word, name, &mut sources);
                 let (op, history) = run::lower(run, scope, &expander, &around, &mut source, &mut faults);
                 self.around = around;
                 self.faults.append(&mut faults);
@@ -290,7 +290,7 @@ impl Lowering<'_> {
             }
             Kind::Copy(copy) => {
                 let mut sources = Vec::new();
-                let from = match &copy.from {
+                let from = match copy.from() {
                     None => CopyFrom::Context,
                     Some(word) => self.source(stage, word, &word.text, &mut sources)?,
                 };
@@ -393,7 +393,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn arg(&mut self, arguments: &[Argument], scope: &mut Scope) -> Option<Lowered> {
+    fn arg(&mut self, arguments: &[Argument<'_>], scope: &mut Scope) -> Option<Lowered> {
         let mut history = String::from("ARG");
         for argument in arguments {
             let name = &*argument.name.text;
@@ -407,7 +407,7 @@ impl Lowering<'_> {
             {
                 scope.set_argument(name, value);
             }
-            scope.declared.push(argument.name.text.clone());
+            scope.declared.push(Text::from(&*argument.name.text));
             history.push(' ');
             history += name;
             if let Some(value) = value {
@@ -419,7 +419,7 @@ impl Lowering<'_> {
     }
 
     /// Names and values, expanded with what is set before the instruction.
-    fn pairs(&mut self, pairs: &[Pair], scope: &Scope) -> Option<Vec<(String, String)>> {
+    fn pairs(&mut self, pairs: &[Pair<'_>], scope: &Scope) -> Option<Vec<(String, String)>> {
         let mut expanded = Vec::with_capacity(pairs.len());
         for pair in pairs {
             let name = self.word(&pair.name, scope);
@@ -434,8 +434,8 @@ impl Lowering<'_> {
         Some(expanded)
     }
 
-    fn expose(&mut self, words: &[Word], scope: &mut Scope) -> Option<Lowered> {
-        let mut sorted: Vec<&Word> = words.iter().collect();
+    fn expose(&mut self, words: &[Word<'_>], scope: &mut Scope) -> Option<Lowered> {
+        let mut sorted: Vec<&Word<'_>> = words.iter().collect();
         // BuildKit sorts the words as they are written, which its history shows.
         sorted.sort_by(|a, b| a.text.cmp(&b.text));
         let mut ports = Vec::new();
@@ -466,7 +466,7 @@ impl Lowering<'_> {
         Some(Lowered { op: Op::Config, history: CreatedBy::Expose(ports), sources: Vec::new() })
     }
 
-    fn blank(&mut self, word: &Word, what: &str) {
+    fn blank(&mut self, word: &Word<'_>, what: &str) {
         self.faults.push(
             Diagnostic::new(word.span, format!("{what} can not be an empty string"))
                 .label("expands to nothing")
@@ -507,14 +507,14 @@ fn join(directory: &str, path: &str) -> String {
 }
 
 /// The program and its arguments, the shell in front of the shell form.
-fn words(command: &Command, scope: &Scope) -> Vec<String> {
+fn words(command: &Command<'_>, scope: &Scope) -> Vec<String> {
     match command {
         Command::Exec(words) => words.iter().map(|word| word.text.to_string()).collect(),
         Command::Shell(word) => scope.with_shell(&word.text),
     }
 }
 
-fn healthcheck(health: &Health) -> (Healthcheck, String) {
+fn healthcheck(health: &Health<'_>) -> (Healthcheck, String) {
     let (test, times, retries) = match health {
         Health::None => (vec!["NONE".to_owned()], [std::time::Duration::ZERO; 4], 0),
         Health::Command { command, interval, timeout, start_period, start_interval, retries } => {

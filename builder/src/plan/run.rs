@@ -34,11 +34,11 @@ impl Surroundings {
 
 /// Lowers a RUN. `source` says what a mount's `from` is.
 pub(super) fn lower(
-    run: &dockerfile::Run,
+    run: &dockerfile::Run<'_>,
     scope: &Scope,
     expander: &Expander,
     around: &Surroundings,
-    source: &mut dyn FnMut(&Word, &str) -> Option<CopyFrom>,
+    source: &mut dyn FnMut(&Word<'_>, &str) -> Option<CopyFrom>,
     faults: &mut Vec<Diagnostic>,
 ) -> (Run, CreatedBy) {
     let mut mounts = Vec::new();
@@ -48,7 +48,7 @@ pub(super) fn lower(
     };
     let mut env = scope.env.clone();
     let mut sockets = 0;
-    for word in &run.mounts {
+    for word in run.mounts() {
         match Spec::parse(word, &|value| expander.word(value, scope)) {
             Ok(spec) => {
                 if let Some(mount) = mount(spec, word, scope, around, &mut sockets, source, faults) {
@@ -66,7 +66,7 @@ pub(super) fn lower(
         }
     }
     let history = CreatedBy::Run { args: args.clone(), declared: scope.declared.clone(), env: scope.env.clone() };
-    let network = match run.network.as_deref() {
+    let network = match run.network().map(|word| &*word.text) {
         Some("none") => Network::None,
         Some("host") => Network::Host,
         _ => Network::Default,
@@ -79,15 +79,15 @@ pub(super) fn lower(
         user: scope.user.clone(),
         mounts,
         network,
-        insecure: run.security.as_deref() == Some("insecure"),
-        devices: run.devices.iter().map(|word| word.text.to_string()).collect(),
+        insecure: run.security().is_some_and(|word| &*word.text == "insecure"),
+        devices: run.devices().map(|word| word.text.to_string()).collect(),
         hostname: around.hostname.clone(),
     };
     (run, history)
 }
 
 /// What the shell is given: a document alone is the script, otherwise the shell reads the documents itself.
-fn shell_text(word: &Word, documents: &[Heredoc], mounts: &mut Vec<Mount>) -> String {
+fn shell_text(word: &Word<'_>, documents: &[Heredoc], mounts: &mut Vec<Mount>) -> String {
     let Some(first) = documents.first() else { return word.text.to_string() };
     if matches!(Heredoc::parse(word), Ok(Some(_))) {
         let content = first.text().into_owned();
@@ -109,11 +109,11 @@ fn shell_text(word: &Word, documents: &[Heredoc], mounts: &mut Vec<Mount>) -> St
 
 fn mount(
     spec: Spec,
-    word: &Word,
+    word: &Word<'_>,
     scope: &Scope,
     around: &Surroundings,
     sockets: &mut u32,
-    source: &mut dyn FnMut(&Word, &str) -> Option<CopyFrom>,
+    source: &mut dyn FnMut(&Word<'_>, &str) -> Option<CopyFrom>,
     faults: &mut Vec<Diagnostic>,
 ) -> Option<Mount> {
     let absolute =

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 
 /// A stage as it stands in the file.
 pub(super) struct StageOf<'a> {
-    pub(super) from: &'a Instruction,
-    pub(super) head: &'a From,
+    pub(super) from: &'a Instruction<'a>,
+    pub(super) head: &'a From<'a>,
     /// In lower case.
     pub(super) name: Option<String>,
-    pub(super) body: &'a [Instruction],
+    pub(super) body: &'a [Instruction<'a>],
     /// The base's name, expanded.
     pub(super) base_name: String,
     pub(super) base: BaseOf,
@@ -22,14 +22,14 @@ pub(super) struct StageOf<'a> {
     /// Filled when the stage turns out to be needed.
     pub(super) resolved: Option<ResolvedBase>,
     /// ONBUILD triggers of the base.
-    pub(super) triggers: Vec<Trigger>,
+    pub(super) triggers: Vec<Trigger<'a>>,
     pub(super) live: bool,
 }
 
 /// An instruction that a base brings along.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Trigger {
-    pub(super) instruction: Instruction,
+pub(super) struct Trigger<'a> {
+    pub(super) instruction: Instruction<'a>,
     /// As it is kept in the image.
     pub(super) text: String,
     /// It stands in no line of this file: faults are told at the FROM.
@@ -69,7 +69,7 @@ pub(super) struct Stages<'a> {
 impl<'a> Stages<'a> {
     /// Finds the stages; `globals` are the variables of FROM lines.
     pub(super) fn find(
-        file: &'a Dockerfile,
+        file: &'a Dockerfile<'_>,
         request: &LowerRequest,
         globals: &dyn Variables,
         faults: &mut Vec<Diagnostic>,
@@ -366,11 +366,11 @@ impl<'a> Stages<'a> {
     }
 }
 
-impl StageOf<'_> {
+impl<'a> StageOf<'a> {
     /// The `from` words of its instructions.
-    fn froms(&self) -> impl Iterator<Item = Word> {
+    fn froms(&self) -> impl Iterator<Item = Word<'a>> {
         let triggers = self.triggers.iter().flat_map(|trigger| {
-            let at_from = |word: Word| if trigger.foreign { Word { span: self.from.span, ..word } } else { word };
+            let at_from = |word: Word<'a>| if trigger.foreign { Word { span: self.from.span, ..word } } else { word };
             froms(&trigger.instruction).into_iter().map(at_from)
         });
         triggers.chain(self.body.iter().flat_map(froms))
@@ -384,17 +384,16 @@ fn variable(span: Span) -> Diagnostic {
 }
 
 /// A trigger stands where the FROM stands that pulled it in.
-fn at(instruction: Instruction, from: &Instruction) -> Instruction {
-    Instruction { span: from.span, lines: from.lines, comments: Vec::new(), ..instruction }
+fn at<'t>(instruction: Instruction<'t>, from: &Instruction<'_>) -> Instruction<'t> {
+    Instruction { span: from.span, lines: from.lines, comments: (0, 0), ..instruction }
 }
 
 /// The `from` words of an instruction.
-fn froms(instruction: &Instruction) -> Vec<Word> {
+fn froms<'t>(instruction: &Instruction<'t>) -> Vec<Word<'t>> {
     match &instruction.kind {
-        Kind::Copy(copy) => copy.from.iter().cloned().collect(),
+        Kind::Copy(copy) => copy.from().cloned().into_iter().collect(),
         Kind::Run(run) => run
-            .mounts
-            .iter()
+            .mounts()
             .filter_map(|word| {
                 let spec = mount::Spec::parse(word, &|value| Ok(value.to_owned())).ok()?;
                 spec.from.map(|from| Word { text: from.into(), span: word.span })
@@ -418,7 +417,7 @@ fn familiar(name: &str) -> String {
 /// A word's expansion; a fault is noted at its characters.
 pub(super) fn expanded(
     expander: &Expander,
-    word: &Word,
+    word: &Word<'_>,
     variables: &dyn Variables,
     faults: &mut Vec<Diagnostic>,
 ) -> Option<String> {
@@ -432,9 +431,9 @@ pub(super) fn expanded(
 }
 
 /// The fault of a word that cannot be expanded.
-pub(super) fn unexpandable(word: &Word, error: &dockerfile::ExpandError) -> Diagnostic {
-    let exact = word.span.end - word.span.start == word.text.len() && word.text.is_char_boundary(error.at());
-    let span = if exact { Span { start: word.span.start + error.at(), end: word.span.end } } else { word.span };
+pub(super) fn unexpandable(word: &Word<'_>, error: &dockerfile::ExpandError) -> Diagnostic {
+    let exact = word.span.range().len() == word.text.len() && word.text.is_char_boundary(error.at());
+    let span = if exact { Span::new(word.span.range().start + error.at(), word.span.range().end) } else { word.span };
     Diagnostic::new(span, format!("failed to process {:?}: {error}", word.text))
         .label("from here on")
         .help(error.help())

@@ -26,7 +26,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
             ),
             Kind::Env(pairs) | Kind::Label(pairs) => {
                 for pair in pairs.iter().filter(|pair| pair.legacy) {
-                    let keyword = &instruction.written.text;
+                    let keyword = linter.file.written(instruction);
                     linter.find(
                         Rule::LegacyKeyValueFormat,
                         instruction,
@@ -97,16 +97,16 @@ fn casing(linter: &mut Linter<'_>) {
     let file = linter.file;
     let upper = |text: &str| text == text.to_uppercase();
     let lower = |text: &str| text == text.to_lowercase();
-    let words = || file.instructions.iter().map(|instruction| &*instruction.written.text);
+    let words = || file.instructions.iter().map(|instruction| file.written(instruction));
     let most_lower = words().filter(|word| lower(word)).count() > words().filter(|word| upper(word)).count();
     for instruction in &file.instructions {
-        let word = &*instruction.written.text;
+        let word = &*file.written(instruction);
         let (right, name) = if most_lower { (word.to_lowercase(), "lower") } else { (word.to_uppercase(), "upper") };
         if word != right {
             linter.find(
                 Rule::ConsistentInstructionCasing,
                 instruction,
-                instruction.written.span,
+                instruction.keyword_span,
                 format!("{word} is not in {name} case, as most instructions of this file are"),
                 format!("write {right}"),
             );
@@ -133,7 +133,7 @@ fn casing(linter: &mut Linter<'_>) {
 }
 
 /// Names that look as if a secret were in it.
-fn secret(linter: &mut Linter<'_>, instruction: &Instruction, keyword: &str, name: &str, span: Span) {
+fn secret(linter: &mut Linter<'_>, instruction: &Instruction<'_>, keyword: &str, name: &str, span: Span) {
     const SECRET: [&str; 10] =
         ["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"];
     const HARMLESS: [&str; 3] = ["public", "file", "version"];
@@ -151,9 +151,9 @@ fn secret(linter: &mut Linter<'_>, instruction: &Instruction, keyword: &str, nam
 }
 
 /// The comment above an argument or a stage begins with its name, as `docker build --call outline` shows it.
-fn described(linter: &mut Linter<'_>, instruction: &Instruction, what: &str, names: &[&str]) {
-    let (Some(span), false) = (instruction.comments.last(), names.is_empty()) else { return };
-    let comment = linter.file.text[span.start..span.end].trim_start_matches('#').trim();
+fn described(linter: &mut Linter<'_>, instruction: &Instruction<'_>, what: &str, names: &[&str]) {
+    let (Some(span), false) = (linter.file.comments_above(instruction).last(), names.is_empty()) else { return };
+    let comment = linter.file.text[span.range()].trim_start_matches('#').trim();
     let first = comment.split(' ').next().unwrap_or_default();
     if comment.starts_with("check=") || names.iter().any(|name| name.eq_ignore_ascii_case(first)) {
         return;
@@ -168,12 +168,12 @@ fn described(linter: &mut Linter<'_>, instruction: &Instruction, what: &str, nam
     );
 }
 
-fn ignored(linter: &mut Linter<'_>, instruction: &Instruction, copy: &Copy) {
+fn ignored(linter: &mut Linter<'_>, instruction: &Instruction<'_>, copy: &Copy<'_>) {
     let Some(ignore) = linter.context.ignore else { return };
-    if copy.from.is_some() {
+    if copy.from().is_some() {
         return;
     }
-    for source in &copy.sources {
+    for source in copy.sources() {
         let plain = !source.contains(['$', '*', '?', '[', '\\']) && !source.contains("://");
         let path = crate::dockerfile::clean(&format!("/{}", source.text));
         let path = path.trim_start_matches('/');
@@ -182,7 +182,7 @@ fn ignored(linter: &mut Linter<'_>, instruction: &Instruction, copy: &Copy) {
                 Rule::CopyIgnoredFile,
                 instruction,
                 source.span,
-                format!("{} copies {}, which .dockerignore leaves out", instruction.written.text, source.text),
+                format!("{} copies {}, which .dockerignore leaves out", linter.file.written(instruction), source.text),
                 format!("remove it here, or add !{path} to .dockerignore"),
             );
         }
@@ -205,7 +205,7 @@ fn commands(linter: &mut Linter<'_>) {
             match &instruction.kind {
                 Kind::Shell(_) => shell = true,
                 Kind::Cmd(Command::Shell(word)) | Kind::Entrypoint(Command::Shell(word)) if !shell => {
-                    let keyword = instruction.written.to_uppercase();
+                    let keyword = instruction.keyword().name();
                     let words: Vec<String> = word.split_whitespace().map(|word| format!("{word:?}")).collect();
                     let plain = !word.contains(['$', '|', '&', ';', '<', '>', '*', '?', '"', '\'', '`', '(', '\\']);
                     let instead = if plain && !words.is_empty() {

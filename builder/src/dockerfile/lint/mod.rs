@@ -67,21 +67,28 @@ pub struct Report {
 
 impl Report {
     /// As diagnostics that print themselves.
-    pub fn diagnostics(&self, file: &Dockerfile) -> Diagnostics {
-        Diagnostics::new(file.text.clone(), self.findings.iter().map(|finding| finding.diagnostic.clone()).collect())
+    pub fn diagnostics(&self, file: &Dockerfile<'_>) -> Diagnostics {
+        Diagnostics::new(file.text, self.findings.iter().map(|finding| finding.diagnostic.clone()).collect())
     }
 }
 
 /// Collects findings, leaving out what is skipped.
 struct Linter<'a> {
-    file: &'a Dockerfile,
+    file: &'a Dockerfile<'a>,
     context: &'a Context<'a>,
     options: Options,
     findings: Vec<Finding>,
 }
 
 impl Linter<'_> {
-    fn find(&mut self, rule: Rule, at: &Instruction, span: Span, message: impl Into<String>, help: impl Into<String>) {
+    fn find(
+        &mut self,
+        rule: Rule,
+        at: &Instruction<'_>,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         if !self.options.asks(rule) || self.skipped_above(at, rule) {
             return;
         }
@@ -94,9 +101,9 @@ impl Linter<'_> {
     }
 
     /// A comment `# check=skip=...` directly above an instruction counts for it alone.
-    fn skipped_above(&self, at: &Instruction, rule: Rule) -> bool {
-        at.comments.iter().any(|span| {
-            let comment = self.file.text[span.start..span.end].trim_start_matches('#').trim_start();
+    fn skipped_above(&self, at: &Instruction<'_>, rule: Rule) -> bool {
+        self.file.comments_above(at).iter().any(|span| {
+            let comment = self.file.text[span.range()].trim_start_matches('#').trim_start();
             let options = comment.strip_prefix("check=").map(Options::parse);
             options.is_some_and(|options| {
                 options.is_ok_and(|options| {
@@ -113,10 +120,10 @@ impl Linter<'_> {
 ///
 /// # Errors
 /// A `check` directive that makes no sense.
-pub fn run(file: &Dockerfile, context: &Context<'_>) -> Result<Report, Diagnostics> {
+pub fn run(file: &Dockerfile<'_>, context: &Context<'_>) -> Result<Report, Diagnostics> {
     let of_file = match file.directive("check") {
         Some(directive) => {
-            Options::of_directive(directive).map_err(|fault| Diagnostics::new(file.text.clone(), vec![fault]))?
+            Options::of_directive(directive).map_err(|fault| Diagnostics::new(file.text, vec![fault]))?
         }
         None => Options::default(),
     };
@@ -133,7 +140,7 @@ pub fn run(file: &Dockerfile, context: &Context<'_>) -> Result<Report, Diagnosti
 }
 
 /// The instructions of each stage, its FROM first.
-fn by_stage(file: &Dockerfile) -> impl Iterator<Item = &[Instruction]> {
+fn by_stage<'f, 't>(file: &'f Dockerfile<'t>) -> impl Iterator<Item = &'f [Instruction<'t>]> {
     let instructions = &file.instructions;
     let first = instructions.iter().position(|found| matches!(found.kind, Kind::From(_))).unwrap_or(instructions.len());
     instructions[first..].chunk_by(|_, next| !matches!(next.kind, Kind::From(_)))

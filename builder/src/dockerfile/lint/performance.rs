@@ -22,14 +22,14 @@ pub(super) fn check(linter: &mut Linter<'_>) {
 
 /// An instruction, and the shell's text if it is a RUN.
 struct Step<'a> {
-    instruction: &'a Instruction,
-    run: Option<(&'a Run, String)>,
+    instruction: &'a Instruction<'a>,
+    run: Option<(&'a Run<'a>, String)>,
 }
 
 impl<'a> Step<'a> {
-    fn of(instruction: &'a Instruction) -> Self {
+    fn of(instruction: &'a Instruction<'_>) -> Self {
         let run = match &instruction.kind {
-            Kind::Run(run) => Some((&**run, tools::text(run))),
+            Kind::Run(run) => Some((run, tools::text(run))),
             _ => None,
         };
         Self { instruction, run }
@@ -41,13 +41,14 @@ impl<'a> Step<'a> {
     }
 
     fn has_cache_mount(&self) -> bool {
-        self.run.as_ref().is_some_and(|(run, _)| run.mounts.iter().any(|mount| mount.contains("type=cache")))
+        self.run.as_ref().is_some_and(|(run, _)| run.mounts().any(|mount| mount.contains("type=cache")))
     }
 
     fn copies_everything(&self) -> bool {
         match &self.instruction.kind {
             Kind::Copy(copy) => {
-                copy.from.is_none() && copy.sources.iter().any(|source| matches!(&*source.text, "." | "./" | "*" | "/"))
+                copy.from().is_none()
+                    && copy.sources().iter().any(|source| matches!(&*source.text, "." | "./" | "*" | "/"))
             }
             _ => false,
         }
@@ -55,8 +56,8 @@ impl<'a> Step<'a> {
 }
 
 /// The line of the keyword, which is enough to see what is meant.
-fn head(instruction: &Instruction) -> Span {
-    instruction.written.span
+fn head(instruction: &Instruction<'_>) -> Span {
+    instruction.keyword_span
 }
 
 fn copy_before_install(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
@@ -86,7 +87,7 @@ fn copy_before_install(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
     );
 }
 
-fn cache_busting(linter: &mut Linter<'_>, stage: &[Instruction]) {
+fn cache_busting(linter: &mut Linter<'_>, stage: &[Instruction<'_>]) {
     for (at, instruction) in stage.iter().enumerate() {
         let Kind::Arg(arguments) = &instruction.kind else { continue };
         for argument in arguments {
@@ -99,8 +100,8 @@ fn cache_busting(linter: &mut Linter<'_>, stage: &[Instruction]) {
             if pinned || !changing {
                 continue;
             }
-            let uses = |instruction: &Instruction| {
-                mentions(&linter.file.text[instruction.span.start..instruction.span.end], &argument.name.text)
+            let uses = |instruction: &Instruction<'_>| {
+                mentions(&linter.file.text[instruction.span.range()], &argument.name.text)
             };
             let after = &stage[at + 1..];
             let first_use = after.iter().position(uses);
@@ -201,20 +202,18 @@ fn recursive(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
             let Some(path) = paths.iter().find(|path| !made_here(path)) else { continue };
             let copied = steps[..at].iter().rev().find_map(|earlier| match &earlier.instruction.kind {
                 Kind::Copy(copy) => {
-                    let (from, to) = (clean(path), clean(&copy.destination.text));
+                    let (from, to) = (clean(path), clean(&copy.destination().text));
                     let related =
-                        from.starts_with(&*to) || to.starts_with(&*from) || !copy.destination.starts_with('/');
+                        from.starts_with(&*to) || to.starts_with(&*from) || !copy.destination().starts_with('/');
                     related.then_some(earlier.instruction)
                 }
                 _ => None,
             });
             let flag = if program == "chown" { "--chown" } else { "--chmod" };
             let instead = match copied {
-                Some(copy) => format!(
-                    "write {} {flag}={value} in line {}, and remove this",
-                    copy.written.to_uppercase(),
-                    copy.lines.0
-                ),
+                Some(copy) => {
+                    format!("write {} {flag}={value} in line {}, and remove this", copy.keyword().name(), copy.lines.0)
+                }
                 None => format!("{program} in the RUN that makes the files, or only what needs it"),
             };
             linter.find(

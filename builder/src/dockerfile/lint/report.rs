@@ -5,7 +5,7 @@ use crate::dockerfile::{Diagnostics, Dockerfile};
 use serde_json::{Value, json};
 
 /// The document that `docker build --check --call=check,format=json` would give, with `help` added.
-pub fn json(file: &Dockerfile, name: &str, report: &Report) -> Value {
+pub fn json(file: &Dockerfile<'_>, name: &str, report: &Report) -> Value {
     let warnings: Vec<Value> = report
         .findings
         .iter()
@@ -23,7 +23,7 @@ pub fn json(file: &Dockerfile, name: &str, report: &Report) -> Value {
             })
         })
         .collect();
-    json!({ "warnings": warnings, "sources": [{ "filename": name, "language": "Dockerfile", "data": &*file.text }] })
+    json!({ "warnings": warnings, "sources": [{ "filename": name, "language": "Dockerfile", "data": file.text }] })
 }
 
 /// The same document for a file that cannot be parsed.

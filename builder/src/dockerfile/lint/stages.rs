@@ -49,7 +49,11 @@ pub(super) fn check(linter: &mut Linter<'_>) {
     }
 }
 
-fn platform(linter: &mut Linter<'_>, from_line: &crate::dockerfile::Instruction, from: &crate::dockerfile::From) {
+fn platform(
+    linter: &mut Linter<'_>,
+    from_line: &crate::dockerfile::Instruction<'_>,
+    from: &crate::dockerfile::From<'_>,
+) {
     let Some(word) = &from.platform else { return };
     let probe = BTreeMap::from([("TARGETPLATFORM", "\u{1}".to_owned())]);
     let Ok(found) = Expander::new(linter.file.escape).expand(&word.text, &probe) else { return };
@@ -80,7 +84,7 @@ fn platform(linter: &mut Linter<'_>, from_line: &crate::dockerfile::Instruction,
 }
 
 /// CMD, ENTRYPOINT and HEALTHCHECK: all but the last of a stage are without effect.
-fn once(linter: &mut Linter<'_>, stage: &[crate::dockerfile::Instruction]) {
+fn once(linter: &mut Linter<'_>, stage: &[crate::dockerfile::Instruction<'_>]) {
     for keyword in [Keyword::Cmd, Keyword::Entrypoint, Keyword::Healthcheck] {
         let all: Vec<_> = stage.iter().filter(|instruction| instruction.keyword() == keyword).collect();
         let Some((_, without_effect)) = all.split_last() else { continue };
@@ -96,7 +100,7 @@ fn once(linter: &mut Linter<'_>, stage: &[crate::dockerfile::Instruction]) {
     }
 }
 
-fn workdir(linter: &mut Linter<'_>, stage: &[crate::dockerfile::Instruction]) {
+fn workdir(linter: &mut Linter<'_>, stage: &[crate::dockerfile::Instruction<'_>]) {
     // A stage that begins from another goes on where that is.
     let Kind::From(from) = &stage[0].kind else { return };
     let base = from.base.to_lowercase();

@@ -51,7 +51,7 @@ impl Tool {
 }
 
 /// The text that a RUN gives its shell.
-pub(super) fn text(run: &Run) -> String {
+pub(super) fn text(run: &Run<'_>) -> String {
     let mut text = match &run.command {
         Command::Shell(word) => word.text.to_string(),
         Command::Exec(words) => words.iter().map(|word| &*word.text).collect::<Vec<_>>().join(" "),

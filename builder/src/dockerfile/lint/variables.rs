@@ -1,7 +1,7 @@
 //! Variables: declared before they are used.
 
 use super::{Linter, Rule};
-use crate::dockerfile::{Copy, Expander, Instruction, Kind, PREDEFINED, Text, Word, closest};
+use crate::dockerfile::{Expander, Instruction, Kind, PREDEFINED, Text, Word, closest};
 use crate::image::Reference;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,9 +64,9 @@ pub(super) fn check(linter: &mut Linter<'_>) {
             let default = expanded(&defaults);
             let value = linter.context.build_args.get(&**name).cloned().or_else(|| expanded(&globals));
             if let Some(default) = default {
-                defaults.insert(name.clone(), default);
+                defaults.insert(Text::from(&**name), default);
             }
-            globals.insert(name.clone(), value.unwrap_or_default());
+            globals.insert(Text::from(&**name), value.unwrap_or_default());
         }
     }
     let mut ends: BTreeMap<String, Known> = BTreeMap::new();
@@ -113,7 +113,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
     }
 }
 
-fn base_image(linter: &mut Linter<'_>, from_line: &Instruction, base: &str) -> Known {
+fn base_image(linter: &mut Linter<'_>, from_line: &Instruction<'_>, base: &str) -> Known {
     let mut known = Known { base_known: base == "scratch", ..Known::default() };
     known.values.insert("PATH".into(), "/".into());
     let Some(image) = linter.context.bases.get(base).cloned() else { return known };
@@ -139,18 +139,17 @@ fn base_image(linter: &mut Linter<'_>, from_line: &Instruction, base: &str) -> K
 fn instruction_words(
     linter: &mut Linter<'_>,
     expander: &Expander,
-    instruction: &Instruction,
+    instruction: &Instruction<'_>,
     known: &mut Known,
     globals: &BTreeMap<Text, String>,
 ) {
-    let mut used: Vec<&Word> = Vec::new();
+    let mut used: Vec<&Word<'_>> = Vec::new();
     match &instruction.kind {
         Kind::Copy(copy) => {
-            let Copy { chown, chmod, checksum, exclude, sources, destination, .. } = &**copy;
-            used.extend([chown, chmod, checksum].into_iter().flatten());
-            used.extend(exclude.iter().chain(sources).chain([destination]));
+            used.extend([copy.chown(), copy.chmod(), copy.checksum()].into_iter().flatten());
+            used.extend(copy.exclude().chain(copy.sources()).chain([copy.destination()]));
             for document in copy.documents.iter().filter(|document| document.expand) {
-                let word = Word { text: document.text().into(), span: document.span };
+                let word = Word { text: document.text(), span: document.span };
                 report(linter, &Expander::heredoc(), instruction, &word, known);
             }
         }
@@ -165,7 +164,7 @@ fn instruction_words(
     }
     match &instruction.kind {
         Kind::Env(pairs) => {
-            let expand = |word: &Word| expander.word(&word.text, &known.values).unwrap_or_default();
+            let expand = |word: &Word<'_>| expander.word(&word.text, &known.values).unwrap_or_default();
             let set: Vec<(String, String)> =
                 pairs.iter().map(|pair| (expand(&pair.name), expand(&pair.value))).collect();
             known.values.extend(set.into_iter().map(|(name, value)| (name.into(), value)));
@@ -175,17 +174,22 @@ fn instruction_words(
                 let name = &argument.name.text;
                 let default =
                     argument.default.as_ref().map(|word| expander.word(&word.text, &known.values).unwrap_or_default());
-                let value =
-                    linter.context.build_args.get(&**name).cloned().or(default).or_else(|| globals.get(name).cloned());
+                let value = linter
+                    .context
+                    .build_args
+                    .get(&**name)
+                    .cloned()
+                    .or(default)
+                    .or_else(|| globals.get(&**name).cloned());
                 // Declared without a value: to use it is no mistake, its value is the caller's business.
-                known.values.insert(name.clone(), value.unwrap_or_default());
+                known.values.insert(Text::from(&**name), value.unwrap_or_default());
             }
         }
         _ => {}
     }
 }
 
-fn report(linter: &mut Linter<'_>, expander: &Expander, instruction: &Instruction, word: &Word, known: &Known) {
+fn report(linter: &mut Linter<'_>, expander: &Expander, instruction: &Instruction<'_>, word: &Word<'_>, known: &Known) {
     if !word.contains('$') {
         return;
     }
