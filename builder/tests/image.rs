@@ -4,7 +4,7 @@ use buildscope_builder::image::{
     Destination, Encoding, Export, Exported, Format, Image, ImageError, ImageOptions, Images, LayoutImage, Made,
     NamedImage, Platform, Reference, Resolver, assemble, ensure_layers, export_directory, export_tar,
 };
-use buildscope_builder::storage::{Content, Entry, EntryKind, Store, StoreOptions, Timestamp};
+use buildscope_builder::storage::{Content, DriverChoice, Entry, EntryKind, Store, StoreOptions, Timestamp};
 use buildscope_record::{Digest, Probe};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -350,6 +350,64 @@ fn lying_and_hostile_layers_are_named() {
     let garbage = layout(&scene.path("e"), b"garbage", Digest::of("garbage"), Digest::of("garbage"));
     let error = refused(&Scene::new(), garbage);
     assert!(matches!(error, ImageError::Malformed { .. }), "{error}");
+}
+
+#[test]
+fn archives_and_layers_that_lead_elsewhere_write_nothing_there() {
+    let scene = Scene::new();
+    let (work, outside) = (scene.path("work"), scene.path("outside"));
+    fs::create_dir(&work).unwrap();
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret"), "secret").unwrap();
+    let names = |folder: &Path| {
+        let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = (names(scene.folder.path()), names(&outside));
+    run(&work, "mkdir d; echo x > d/x; tar -cf good.tar d; printf evil > evil");
+    let good = fs::read(work.join("good.tar")).unwrap();
+    let path = layout(&work.join("image"), &good, Digest::of(&good), Digest::of(&good));
+    let load = |path: PathBuf| LayoutImage { path, tag: None, digest: None }.load(&Platform::host());
+
+    // Members of the archive that nobody asks for.
+    run(&work, "tar -C image -cf image.tar . && tar -rPf image.tar --transform='s,^evil$,../../escaped,' evil");
+    run(&work, &format!("tar -rPf image.tar --transform='s,^evil$,{}/escaped,' evil", outside.display()));
+    ensure_layers(&scene.store, &load(work.join("image.tar")).unwrap(), &Probe::disabled()).unwrap();
+    // A blob that is a link out of the archive.
+    let blob = path.join("blobs/sha256").join(Digest::of(&good).hex());
+    fs::remove_file(&blob).unwrap();
+    std::os::unix::fs::symlink(outside.join("secret"), &blob).unwrap();
+    run(&work, "tar -C image -cf linked.tar .");
+    let image = load(work.join("linked.tar")).unwrap();
+    let error = ensure_layers(&Scene::new().store, &image, &Probe::disabled()).unwrap_err();
+    assert!(matches!(error, ImageError::BlobMissing { .. }), "{error}");
+
+    // A layer with a file behind an absolute link, and one with an absolute hard link. In an image, that is a path of the
+    // image: no process of a step and no export comes to it.
+    let to = outside.display();
+    run(&work, &format!("ln -s {to} link; tar -cPf through.tar --transform='s,^evil$,link/escaped,' link evil"));
+    run(&work, &format!("ln evil one; tar -cPf hard.tar --transform='flags=h;s,^evil$,{to}/secret,' evil one"));
+    for name in ["through.tar", "hard.tar"] {
+        let layer = fs::read(work.join(name)).unwrap();
+        let id = Digest::of(&layer);
+        let image = load(layout(&work.join(name.trim_end_matches(".tar")), &layer, id, id)).unwrap();
+        let (drivers, scene) = ([DriverChoice::Copy, DriverChoice::Overlay, DriverChoice::Erofs], Scene::new());
+        for (number, driver) in drivers.into_iter().enumerate() {
+            let options = StoreOptions { driver, ..StoreOptions::default() };
+            let store = Store::open(&scene.path(&number.to_string()), options).unwrap();
+            let out = scene.path(&format!("out-{number}"));
+            // Refused or kept within: either is well.
+            if ensure_layers(&store, &image, &Probe::disabled()).is_ok() {
+                let _ = export_directory(&store, &[id], &out, None, &Probe::disabled());
+                let _ =
+                    store.snapshot(&[id], &Probe::disabled()).and_then(|snapshot| snapshot.mount(&Probe::disabled()));
+                assert!(!out.join("one").exists() || fs::read_to_string(out.join("one")).unwrap() != "secret");
+            }
+        }
+    }
+    assert_eq!((names(scene.folder.path()), names(&outside)), before);
+    assert_eq!(fs::read_to_string(outside.join("secret")).unwrap(), "secret");
 }
 
 #[test]

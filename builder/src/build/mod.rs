@@ -71,7 +71,7 @@ async fn run(
 ) -> Result<Built, BuildError> {
     let outputs = deliver::outputs(request)?;
     let caches = travel::targets(request)?;
-    let prepared = prepare::prepare(engine, request, &*progress, probe)?;
+    let prepared = prepare::prepare(engine, request, &progress, probe)?;
     outcome.plan = Some(Arc::clone(&prepared.plan));
     progress.event(Event::Planned(Arc::clone(&prepared.plan)));
 

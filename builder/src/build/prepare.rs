@@ -1,9 +1,9 @@
 //! Everything before the first step: reading, parsing, lowering, opening contexts.
 
 use super::contexts::{Opened, Place};
-use super::{BuildError, DockerfileInput, Engine, Progress, Request, travel};
+use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, travel};
 use crate::dockerfile;
-use crate::image::{self, Credentials, ImportedCache, NamedImage, Platform, Registries, Resolver};
+use crate::image::{self, Credentials, ImportedCache, NamedImage, Platform, Registries, Resolver, Watch};
 use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase, is_git, is_url};
 use crate::storage::Timestamp;
 use buildscope_record::{Phase, Probe, Quantity};
@@ -28,7 +28,7 @@ pub(super) struct Prepared {
 pub(super) fn prepare(
     engine: &Engine,
     request: &Request,
-    progress: &dyn Progress,
+    progress: &Arc<dyn Progress>,
     probe: &Probe,
 ) -> Result<Prepared, BuildError> {
     let started = image::now();
@@ -54,9 +54,9 @@ pub(super) fn prepare(
 
     let span = probe.phase(Phase::Lower);
     let (platform, others) = platforms(request)?;
-    let (images, contexts, named) = named_contexts(engine, request, probe)?;
+    let (images, contexts, named) = named_contexts(engine, request, progress, probe)?;
     let wanted: Vec<_> = [&platform].into_iter().chain(&others).cloned().collect();
-    let imported = travel::import(request, &images, &wanted, progress, probe)?;
+    let imported = travel::import(request, &images, &wanted, &**progress, probe)?;
     let lower = |platform: Platform| {
         let (build_args, target) = (request.build_args.clone(), request.target.clone());
         let contexts = contexts.clone();
@@ -108,7 +108,12 @@ fn read_dockerfile(input: &DockerfileInput, place: &Place) -> Result<(String, St
 type Named = (Resolver, BTreeMap<String, NamedContext>, BTreeMap<String, Opened>);
 
 /// Sorts `--build-context` into images and directories.
-fn named_contexts(engine: &Engine, request: &Request, probe: &Probe) -> Result<Named, BuildError> {
+fn named_contexts(
+    engine: &Engine,
+    request: &Request,
+    progress: &Arc<dyn Progress>,
+    probe: &Probe,
+) -> Result<Named, BuildError> {
     let mut images = Vec::new();
     let mut kinds = BTreeMap::new();
     let mut directories = BTreeMap::new();
@@ -132,7 +137,9 @@ fn named_contexts(engine: &Engine, request: &Request, probe: &Probe) -> Result<N
             }
         }
     }
-    let registries = Registries::new(request.registries.clone(), Credentials::of_docker()?);
+    let progress = Arc::clone(progress);
+    let watch = Watch::of(move |moved| progress.event(Event::Moved(moved)));
+    let registries = Registries::new(request.registries.clone(), Credentials::of_docker()?).watched(watch);
     let resolver = Resolver::new(&engine.store, images, probe.clone()).with_registries(registries).newest(request.pull);
     Ok((resolver, kinds, directories))
 }

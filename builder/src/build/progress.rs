@@ -1,5 +1,6 @@
 //! What a build tells while it runs, for whoever shows it.
 
+use crate::image::Moved;
 use crate::plan::Plan;
 use buildscope_record::{Outcome, StepId};
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub enum Event {
         /// Whether it is over.
         done: bool,
     },
+    /// A blob has moved on between a registry and here.
+    Moved(Moved),
 }
 
 /// Where a process writes.

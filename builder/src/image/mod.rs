@@ -42,7 +42,7 @@ pub use output::{Destination, ImageOptions, Output, OutputError, OutputKind, csv
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};
 pub(crate) use registry::web_agent;
-pub use registry::{Credentials, Registries, RegistryOptions};
+pub use registry::{Credentials, Moved, Registries, RegistryOptions, Watch};
 pub use resolve::{NamedImage, Resolver};
 pub use resolved::{Blobs, ImageLayer, ResolvedImage};
 pub use time::{now, rfc3339};

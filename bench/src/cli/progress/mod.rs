@@ -3,6 +3,7 @@
 //! *Takes* the builder's events. *Gives* lines: live ones on a terminal, BuildKit's plain format,
 //! or its raw JSON, so that tools which read those read ours.
 
+mod moved;
 mod names;
 mod plain;
 mod rawjson;

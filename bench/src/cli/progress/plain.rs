@@ -1,5 +1,6 @@
 //! BuildKit's plain progress: `#7 [build 3/5] RUN make`, `#7 0.412 cc -c a.c`, `#7 DONE 1.2s`.
 
+use super::moved;
 use super::names::Names;
 use buildscope_builder::build::{Event, Progress};
 use buildscope_record::{Outcome, StepId};
@@ -70,6 +71,11 @@ impl<W: Write> State<W> {
                     Outcome::Executed | Outcome::Pruned => writeln!(self.out, "#{number} DONE {seconds:.1}s\n")?,
                 }
                 self.current = None;
+            }
+            Event::Moved(moved) => {
+                let number = self.turn_to(&Subject::Task(moved::title(&moved)))?;
+                let end = if moved.current >= moved.total { " done" } else { "" };
+                writeln!(self.out, "#{number} {}{end}", moved::line(&moved))?;
             }
             Event::Task { name, done } => {
                 let subject = Subject::Task(name);

@@ -1,5 +1,6 @@
 //! BuildKit's raw progress: one `SolveStatus` a line, as its client's `--progress=rawjson` writes it.
 
+use super::moved::{self, Sum};
 use super::names::Names;
 use buildscope_builder::build::{Event, Progress, Stream};
 use buildscope_builder::plan::Plan;
@@ -19,6 +20,8 @@ struct State<W> {
     out: W,
     steps: Steps,
     started: HashMap<Digest, Timestamp>,
+    /// How far each image is on its way.
+    sums: HashMap<Digest, Sum>,
 }
 
 /// What is known of the build's steps; nothing before the graph is.
@@ -34,9 +37,24 @@ struct SolveStatus<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     vertexes: Vec<Vertex<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    statuses: Vec<Status>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     logs: Vec<Log>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Warning>,
+}
+
+/// How far something is that belongs to a vertex.
+#[derive(Debug, Serialize)]
+struct Status {
+    id: String,
+    vertex: Digest,
+    total: u64,
+    current: u64,
+    timestamp: Timestamp,
+    started: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,7 +93,7 @@ struct Log {
 
 impl<W: Write> RawJson<W> {
     pub(super) fn new(out: W) -> Self {
-        Self(Mutex::new(State { out, steps: Steps::default(), started: HashMap::new() }))
+        Self(Mutex::new(State { out, steps: Steps::default(), started: HashMap::new(), sums: HashMap::new() }))
     }
 }
 
@@ -125,19 +143,30 @@ impl<W: Write> State<W> {
                     Vertex { started: Some(started), completed: Some(now), cached, error, ..self.steps.vertex(step) };
                 write(&mut self.out, &SolveStatus { vertexes: vec![vertex], ..SolveStatus::default() })
             }
+            Event::Moved(moved) => {
+                let name = moved::title(&moved);
+                let digest = Digest::of(&name);
+                let started = *self.started.entry(digest).or_insert(now);
+                let blob_started = *self.started.entry(moved.blob).or_insert(now);
+                let done = self.sums.entry(digest).or_default().add(&moved);
+                let vertex = Vertex { started: Some(started), completed: done.then_some(now), ..named(digest, &name) };
+                let status = Status {
+                    id: format!("sha256:{}", moved.blob.hex()),
+                    vertex: digest,
+                    total: moved.total,
+                    current: moved.current,
+                    timestamp: now,
+                    started: blob_started,
+                    completed: (moved.current >= moved.total).then_some(now),
+                };
+                let status = SolveStatus { vertexes: vec![vertex], statuses: vec![status], ..SolveStatus::default() };
+                write(&mut self.out, &status)
+            }
             Event::Task { name, done } => {
                 let digest = Digest::of(&name);
                 let started = *self.started.entry(digest).or_insert(now);
                 let completed = done.then_some(now);
-                let vertex = Vertex {
-                    digest,
-                    inputs: Vec::new(),
-                    name: &name,
-                    started: Some(started),
-                    completed,
-                    cached: false,
-                    error: None,
-                };
+                let vertex = Vertex { started: Some(started), completed, ..named(digest, &name) };
                 write(&mut self.out, &SolveStatus { vertexes: vec![vertex], ..SolveStatus::default() })
             }
         }
@@ -158,16 +187,12 @@ impl Steps {
                 .map(|from| self.digest(plan.graph[from].id))
                 .collect()
         });
-        Vertex {
-            digest: self.digest(step),
-            inputs: inputs.unwrap_or_default(),
-            name: self.names.get(step),
-            started: None,
-            completed: None,
-            cached: false,
-            error: None,
-        }
+        Vertex { inputs: inputs.unwrap_or_default(), ..named(self.digest(step), self.names.get(step)) }
     }
+}
+
+fn named(digest: Digest, name: &str) -> Vertex<'_> {
+    Vertex { digest, inputs: Vec::new(), name, started: None, completed: None, cached: false, error: None }
 }
 
 /// Node indices are step ids (`Plan`).

@@ -1,5 +1,6 @@
 //! Live lines on a terminal: one for each running step, finished ones above them.
 
+use super::moved::{self, Sum};
 use super::names::Names;
 use buildscope_builder::build::{Event, Progress};
 use buildscope_record::{Outcome, StepId};
@@ -24,6 +25,8 @@ struct State {
     names: Names,
     running: HashMap<StepId, Running>,
     tasks: HashMap<String, ProgressBar>,
+    /// How far each image is on its way.
+    sums: HashMap<String, Sum>,
 }
 
 #[derive(Debug)]
@@ -95,6 +98,18 @@ impl Progress for Tty {
                         }
                         self.say(&format!("✗ {name} {}", colour(&error.unwrap_or_default(), Style::new().red())));
                     }
+                }
+            }
+            Event::Moved(moved) => {
+                let name = moved::title(&moved);
+                let State { tasks, sums, .. } = &mut *state;
+                let bar = tasks.entry(name.clone()).or_insert_with(|| self.bar(&name));
+                let sum = sums.entry(name.clone()).or_default();
+                let all = sum.add(&moved);
+                bar.set_message(sum.line());
+                if all {
+                    bar.finish_and_clear();
+                    tasks.remove(&name);
                 }
             }
             Event::Task { name, done: false } => {

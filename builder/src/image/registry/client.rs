@@ -3,6 +3,7 @@
 use super::super::ImageError;
 use super::auth::{Credentials, Login};
 use super::challenge::Challenge;
+use super::watch::Watch;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -55,6 +56,7 @@ pub struct RegistryOptions {
 #[derive(Clone)]
 pub struct Registries {
     inner: Arc<Inner>,
+    pub(super) watch: Watch,
 }
 
 struct Inner {
@@ -66,7 +68,12 @@ struct Inner {
 impl Registries {
     /// With these options and credentials.
     pub fn new(options: RegistryOptions, credentials: Credentials) -> Self {
-        Self { inner: Arc::new(Inner { options, credentials, hosts: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { options, credentials, hosts: Mutex::default() }), watch: Watch::default() }
+    }
+
+    /// Tells how far the transfers are.
+    pub fn watched(self, watch: Watch) -> Self {
+        Self { watch, ..self }
     }
 
     /// The hosts to ask for images of a registry, in order.

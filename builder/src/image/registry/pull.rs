@@ -5,6 +5,7 @@ use super::super::local::Images;
 use super::super::resolved::{Blobs, ResolvedImage};
 use super::super::{ImageError, Platform, Reference};
 use super::client::{Access, Registries, Repository};
+use super::watch::{Watch, Way};
 use buildscope_record::Digest;
 use std::collections::HashMap;
 use std::fmt;
@@ -92,7 +93,8 @@ impl Registries {
                 root
             }
         };
-        Ok((Arc::new(Remote { repository, origin, documents, images: images.clone() }), root))
+        let watch = self.watch.clone();
+        Ok((Arc::new(Remote { repository, origin: origin.into(), documents, images: images.clone(), watch }), root))
     }
 }
 
@@ -130,9 +132,10 @@ fn manifest(repository: &Repository, reference: &Reference) -> Result<(Descripto
 /// A repository as a source of blobs.
 struct Remote {
     repository: Repository,
-    origin: String,
+    origin: Arc<str>,
     documents: HashMap<Digest, Vec<u8>>,
     images: Images,
+    watch: Watch,
 }
 
 impl fmt::Debug for Remote {
@@ -160,6 +163,9 @@ impl Blobs for Remote {
             at: 0,
             body: None,
             resumes: 0,
+            // Documents are small, and asked for in passing.
+            way: (place == "blobs" && blob.size > 0)
+                .then(|| Way::begin(&self.watch, Arc::clone(&self.origin), false, blob.digest, blob.size)),
         };
         download.connect()?;
         Ok(Box::new(download))
@@ -184,6 +190,7 @@ struct Download {
     at: u64,
     body: Option<BodyReader<'static>>,
     resumes: u32,
+    way: Option<Way>,
 }
 
 impl Download {
@@ -219,6 +226,9 @@ impl Read for Download {
                 Some(Ok(0)) if self.at < self.size && !buffer.is_empty() => io::ErrorKind::UnexpectedEof.into(),
                 Some(Ok(read)) => {
                     self.at += read as u64;
+                    if let Some(way) = &mut self.way {
+                        way.at(self.at);
+                    }
                     // Whoever comes further may stumble again.
                     self.resumes = if read > 0 { 0 } else { self.resumes };
                     return Ok(read);

@@ -4,10 +4,12 @@ use super::super::document::Descriptor;
 use super::super::parallel::in_parallel;
 use super::super::{ImageError, Reference};
 use super::client::{Access, Registries, Repository};
+use super::watch::Way;
 use buildscope_record::{Digest, Phase, Probe, Quantity};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use ureq::http::{Method, StatusCode};
 
@@ -85,8 +87,11 @@ impl Registries {
             return Ok(());
         }
         let sent = AtomicU64::new(0);
+        let name: Arc<str> = reference.to_string().into();
         in_parallel(blobs, STREAMS, |cargo| {
-            sent.fetch_add(repository.send(cargo)?, Ordering::Relaxed);
+            let Descriptor { digest, size, .. } = cargo.descriptor;
+            let mut way = Way::begin(&self.watch, Arc::clone(&name), true, digest, size);
+            sent.fetch_add(repository.send(cargo, &mut way)?, Ordering::Relaxed);
             Ok::<_, ImageError>(())
         })?;
         span.quantity(Quantity::BytesRead, sent.into_inner());
@@ -110,7 +115,7 @@ impl Repository {
     }
 
     /// Makes sure that the registry has the blob. Gives the bytes that had to be sent.
-    fn send(&self, cargo: &Cargo) -> Result<u64, ImageError> {
+    fn send(&self, cargo: &Cargo, way: &mut Way) -> Result<u64, ImageError> {
         let Descriptor { digest, size, .. } = &cargo.descriptor;
         let head = self.request(Access::Push, &Method::HEAD, &self.url(&format!("blobs/{digest}")), &[], &[])?;
         if head.status() == StatusCode::OK {
@@ -130,13 +135,13 @@ impl Repository {
         }
         let location = self.location(&response, "an upload")?;
         match &cargo.source {
-            Source::Bytes(bytes) => self.upload(location, digest, *size, |buffer, at| {
+            Source::Bytes(bytes) => self.upload(location, digest, *size, way, |buffer, at| {
                 buffer.copy_from_slice(&bytes[at as usize..at as usize + buffer.len()]);
                 Ok(())
             }),
             Source::Made(make) => {
                 let file = make()?;
-                self.upload(location, digest, *size, |buffer, at| file.read_exact_at(buffer, at))
+                self.upload(location, digest, *size, way, |buffer, at| file.read_exact_at(buffer, at))
             }
         }?;
         Ok(*size)
@@ -148,6 +153,7 @@ impl Repository {
         mut location: String,
         digest: &Digest,
         size: u64,
+        way: &mut Way,
         read: impl Fn(&mut [u8], u64) -> io::Result<()>,
     ) -> Result<(), ImageError> {
         let what = || format!("it does not take blob {digest}");
@@ -164,6 +170,7 @@ impl Repository {
                 StatusCode::ACCEPTED => {
                     location = self.location(&response, "a chunk")?;
                     at += chunk.len() as u64;
+                    way.at(at);
                     attempts = 0;
                 }
                 // A retried chunk may have arrived the first time, or in part.
