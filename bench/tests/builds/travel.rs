@@ -5,6 +5,7 @@ use crate::world::{Built, World, steps};
 use buildscope_record::Outcome::{Executed, Pruned};
 use buildscope_record::{Phase, Record};
 use std::fs;
+use std::process::Command;
 
 const TWO_STAGES: &str = "FROM busybox AS lib\n\
     COPY lib.c /src/\n\
@@ -108,4 +109,120 @@ fn what_copy_takes_from_an_image_is_pulled_on_nobodys_account() {
     let copy = record.steps.iter().find(|step| step.instruction == "COPY").unwrap();
     assert!(record.waits.iter().any(|wait| wait.step == copy.id && wait.start <= pull.start && wait.end >= pull.end));
     assert_eq!(fs::read_to_string(world.path("out/app")).unwrap(), "8\nint app;");
+}
+
+/// The media types of a pushed image's layers, as skopeo sees them.
+fn layers(image: &str) -> Vec<(String, u64)> {
+    let mut inspect = Command::new("skopeo");
+    inspect.args(["inspect", "--tls-verify=false", "--raw"]).arg(format!("docker://{image}"));
+    let run = inspect.output().unwrap_or_else(|error| panic!("skopeo: {error}: run scripts/setup"));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let manifest: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    let layer =
+        |layer: &serde_json::Value| (layer["mediaType"].as_str().unwrap().to_owned(), layer["size"].as_u64().unwrap());
+    manifest["layers"].as_array().unwrap().iter().map(layer).collect()
+}
+
+#[test]
+fn layers_are_compressed_as_the_output_says_and_those_of_the_base_only_by_force() {
+    let Some(registry) = Registry::start() else { return };
+    let world = World::new("FROM scratch\nCOPY text /base\n");
+    // Text that compresses better where more is tried: numbers in words.
+    let text: String = (0..200_000_u32).map(|n| format!("{} ", n.wrapping_mul(2_654_435_761) % 977)).collect();
+    world.write("text", &text);
+    let name = |tag: &str| registry.name(&format!("app:{tag}"));
+    let push = |tag: &str, options: &str| {
+        let output = format!("type=registry,name={}{options}", name(tag));
+        world.build(&["--output", &output]).record();
+        layers(&name(tag))
+    };
+    let gzip = |level: u32| push(&format!("gzip-{level}"), &format!(",compression=gzip,compression-level={level}"));
+    let (fast, small) = (gzip(1), gzip(9));
+    assert!(fast[0].0.ends_with("tar+gzip") && small[0].1 < fast[0].1, "{fast:?} {small:?}");
+    assert!(push("plain", ",compression=uncompressed")[0].0.ends_with(".tar"));
+    // Two at once, each in its own way.
+    let outputs = [("two-zstd", "zstd"), ("two-gzip", "gzip")]
+        .map(|(tag, kind)| format!("type=registry,name={},compression={kind}", name(tag)));
+    world.build(&["--output", &outputs[0], "--output", &outputs[1]]).record();
+    assert!(
+        layers(&name("two-zstd"))[0].0.ends_with("tar+zstd") && layers(&name("two-gzip"))[0].0.ends_with("tar+gzip")
+    );
+
+    world.forget();
+    world.write("Dockerfile", &format!("FROM {}\nCOPY Dockerfile /d\n", name("gzip-9")));
+    let kinds = |layers: &[(String, u64)]| {
+        layers.iter().map(|(kind, _)| kind.rsplit(['+', '.']).next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let kept = push("kept", ",compression=zstd");
+    assert_eq!((kinds(&kept), kept[0].1), (vec!["gzip".to_owned(), "zstd".to_owned()], small[0].1));
+    assert_eq!(kinds(&push("forced", ",compression=zstd,force-compression=true")), ["zstd", "zstd"]);
+}
+
+#[test]
+fn mirrors_are_asked_first_and_only_what_is_read_is_fetched() {
+    let (Some(registry), Some(empty)) = (Registry::start(), Registry::start()) else { return };
+    let world = World::new("FROM scratch\nCOPY Dockerfile /here\n");
+    world.build(&["-t", &registry.name("library/thing:1"), "--push"]).record();
+    world.forget();
+    let out = world.path("out");
+    world.write("Dockerfile", "FROM thing:1\nCOPY Dockerfile /d\n");
+    let mirror = format!("docker.io={}", registry.host);
+    world.build(&["--registry-mirror", &mirror, "--output", out.to_str().unwrap()]).record();
+    assert!(out.join("here").exists());
+    // One that does not have it is passed over.
+    world.forget();
+    let metadata = world.path("metadata");
+    world.write("Dockerfile", &format!("FROM {}\nENV A=1\n", registry.name("library/thing:1")));
+    let mirror = format!("{}={}", registry.host, empty.host);
+    let push = ["-t", &registry.name("library/other:1"), "--push", "--metadata-file", metadata.to_str().unwrap()];
+    let record = world.build(&[&push[..], &["--registry-mirror", &mirror]].concat()).record();
+    assert!(record.spans.iter().all(|span| span.phase != Phase::Pull), "its files are of no use to ENV or to a push");
+    // By tag and digest, of which the digest counts.
+    let metadata: serde_json::Value = serde_json::from_slice(&fs::read(metadata).unwrap()).unwrap();
+    let digest = metadata["containerimage.digest"].as_str().unwrap();
+    world.forget();
+    world.write("Dockerfile", &format!("FROM {}@{digest}\nRUN [\"/none\"]\n", registry.name("library/other:moved")));
+    assert!(world.build(&[]).stderr().contains("`/none`"));
+    world.write("Dockerfile", &format!("FROM {}@sha256:{}\n", registry.name("library/other:1"), "0".repeat(64)));
+    assert!(!world.build(&[]).output.status.success());
+}
+
+#[test]
+fn progress_says_how_many_bytes_have_come() {
+    let Some(registry) = Registry::start() else { return };
+    let world = World::new("FROM scratch\nCOPY text /text\n");
+    world.write("text", &"x".repeat(5000));
+    let name = registry.name("app:1");
+    let pushed = world.build(&["--output", &format!("type=registry,name={name},compression=uncompressed")]);
+    assert!(pushed.stderr().contains(&format!("pushing {name}")), "{}", pushed.stderr());
+    let size = layers(&name)[0].1;
+    world.forget();
+    world.write("Dockerfile", &format!("FROM {name}\nCOPY text /again\n"));
+    let pulled = world.build(&["--output", world.path("out").to_str().unwrap()]);
+    let (title, line) = (format!("pulling {name}"), format!("/ {:.2}kB done", size as f64 / 1e3));
+    assert!(pulled.stderr().contains(&title) && pulled.stderr().contains(&line), "{}", pulled.stderr());
+    world.forget();
+    let raw = world.build(&["--progress", "rawjson", "--output", world.path("out").to_str().unwrap()]).stderr();
+    let statuses: Vec<serde_json::Value> = raw.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = statuses.iter().filter_map(|line| line["statuses"].as_array()?.last()).next_back().unwrap();
+    assert_eq!((&last["current"], &last["total"]), (&size.into(), &size.into()));
+    assert!(last["completed"].is_string());
+}
+
+#[test]
+fn a_registry_whose_certificate_nobody_knows_is_taken_by_flag_alone() {
+    let Some(registry) = Registry::guarded() else { return };
+    let world = World::new("FROM scratch\nCOPY Dockerfile /d\n");
+    let (config, name) = (world.path("docker"), registry.name("app:1"));
+    fs::create_dir(&config).unwrap();
+    let login = format!(r#"{{"auths": {{"{}": {{"auth": "dGVzdGVyOnNlY3JldA=="}}}}}}"#, registry.host);
+    fs::write(config.join("config.json"), login).unwrap();
+    let push = |args: &[&str]| {
+        let args = [&["-t", &name, "--push"], args].concat();
+        world.command(&args).env("DOCKER_CONFIG", &config).output().unwrap()
+    };
+    let refused = push(&[]);
+    assert!(!refused.status.success(), "{}", String::from_utf8_lossy(&refused.stderr));
+    let taken = push(&["--insecure-registry", &registry.host]);
+    assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
 }
