@@ -71,6 +71,11 @@ fn an_image_is_loaded_into_docker_and_is_a_base_from_there() {
     let inspected = daemon.docker(&["image", "inspect", "-f", "{{.Id}} {{.Config.Env}}", "team/app:1"]).1;
     assert!(inspected.starts_with(&id) && inspected.contains("A=1"), "{id}: {inspected}");
 
+    // The same from a file.
+    let archive = world.path("image.tar");
+    build(&world, &["-t", "team/app:2", "--output", &format!("type=docker,dest={}", archive.display())]);
+    assert!(daemon.docker(&["load", "-i", archive.to_str().unwrap()]).1.contains("team/app:2"));
+
     // Another store, which knows nothing of the image.
     let other = World::new("FROM team/app:1\nRUN cat /f > /g\n");
     let (_, record) = build(&other, &["--output", other.path("files").to_str().unwrap()]);

@@ -44,3 +44,50 @@ fn skopeo_and_umoci_read_what_is_written() {
     assert_eq!(listed, "d/g 644 1:2\nw 755 0:0\n");
     assert!(!bundle.join("rootfs/d/f").exists(), "a whiteout was not followed");
 }
+
+#[test]
+fn images_of_other_tools_are_bases() {
+    let world = World::new("FROM theirs\nCOPY --from=busybox /bin /bin\nRUN cat /theirs > /read\n");
+    let text = world.path("text");
+    std::fs::write(&text, "theirs").unwrap();
+    let at = |name: &str| world.path(name).display().to_string();
+    let mut sources = Vec::new();
+
+    let layout = at("umoci");
+    run(Command::new("umoci").args(["init", "--layout", &layout]));
+    run(Command::new("umoci").args(["new", "--image", &format!("{layout}:one")]));
+    run(Command::new("umoci").args(["insert", "--image", &format!("{layout}:one")]).arg(&text).arg("/theirs"));
+    let host = run(Command::new("dpkg").arg("--print-architecture"));
+    let platform = ["config", "--os=linux", &format!("--architecture={}", host.trim()), "--image"];
+    run(Command::new("umoci").args(platform).arg(format!("{layout}:one")));
+    sources.push(format!("{layout}:one"));
+
+    let archive = at("skopeo.tar");
+    let copy = [format!("oci:{layout}:one"), format!("docker-archive:{archive}:theirs:one")];
+    run(Command::new("skopeo").args(["copy", "--quiet"]).args(copy));
+    sources.push(archive);
+
+    if std::path::Path::new("/usr/bin/buildah").exists() && crate::world::root() {
+        let buildah = |args: &[&str]| {
+            let mut command = Command::new("buildah");
+            command.args(["--storage-driver", "vfs", "--root", &at("buildah"), "--runroot", &at("buildah-run")]);
+            run(command.args(args)).trim().to_owned()
+        };
+        let container = buildah(&["from", "scratch"]);
+        buildah(&["copy", &container, text.to_str().unwrap(), "/theirs"]);
+        let archive = at("buildah.tar");
+        buildah(&["commit", "--quiet", &container, &format!("oci-archive:{archive}:one")]);
+        buildah(&["rm", "--all"]);
+        sources.push(archive);
+    } else {
+        eprintln!("skipped in part: buildah is not installed");
+    }
+    for source in sources {
+        let out = world.path("out");
+        world
+            .build(&["--build-context", &format!("theirs=oci-layout://{source}"), "--output", out.to_str().unwrap()])
+            .record();
+        assert_eq!(std::fs::read_to_string(out.join("read")).unwrap(), "theirs", "{source}");
+        std::fs::remove_dir_all(out).unwrap();
+    }
+}

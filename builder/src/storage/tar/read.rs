@@ -54,6 +54,8 @@ pub(crate) struct Reader<R> {
     at: u64,
     /// Where the next header begins.
     next: u64,
+    /// Where the last member's data ends.
+    data: u64,
     global: Extended,
     buffer: Vec<u8>,
 }
@@ -68,7 +70,7 @@ struct Extended {
 
 impl<R: Read> Reader<R> {
     pub(crate) fn new(source: R) -> Self {
-        Self { source, at: 0, next: 0, global: Extended::default(), buffer: vec![0; 1 << 20] }
+        Self { source, at: 0, next: 0, data: 0, global: Extended::default(), buffer: vec![0; 1 << 20] }
     }
 
     /// The next member; none at the end, where the rest of the source has been read too.
@@ -76,7 +78,12 @@ impl<R: Read> Reader<R> {
         let mut extended = self.global.clone();
         let (mut long_name, mut long_link) = (None, None);
         loop {
-            self.skip_to(self.next)?;
+            match self.skip_to(self.next) {
+                // Tools that never end what they write (umoci) leave out the last member's padding too: Go's reader, and
+                // so docker and BuildKit, take that for the end.
+                Err(StorageError::BadLayer { .. }) if self.at == self.data => return Ok(None),
+                skipped => skipped?,
+            }
             let Some(header) = self.header()? else {
                 self.drain()?;
                 return Ok(None);
@@ -161,7 +168,8 @@ impl<R: Read> Reader<R> {
             offset: self.at,
             sparse: None,
         };
-        self.next = padded(self.at.checked_add(stored).ok_or_else(|| bad("the size"))?);
+        self.data = self.at.checked_add(stored).ok_or_else(|| bad("the size"))?;
+        self.next = padded(self.data);
         if kind == MemberKind::File {
             self.sparse(header, at, extended, &mut member)?;
         }
@@ -195,6 +203,7 @@ impl<R: Read> Reader<R> {
                 more = block[504] != 0;
                 member.offset += BLOCK;
                 self.next += BLOCK;
+                self.data += BLOCK;
             }
             // Unused pairs are zero; a used one may be empty at the very end.
             (map.chunks_exact(2).filter(|pair| pair[1] != 0).flatten().copied().collect(), real)
