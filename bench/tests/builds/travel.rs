@@ -5,7 +5,10 @@ use crate::world::{Built, World, steps};
 use buildscope_record::Outcome::{Executed, Pruned};
 use buildscope_record::{Phase, Record};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 const TWO_STAGES: &str = "FROM busybox AS lib\n\
     COPY lib.c /src/\n\
@@ -225,4 +228,62 @@ fn a_registry_whose_certificate_nobody_knows_is_taken_by_flag_alone() {
     assert!(!refused.status.success(), "{}", String::from_utf8_lossy(&refused.stderr));
     let taken = push(&["--insecure-registry", &registry.host]);
     assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+}
+
+/// A way to a port of this machine that breaks off so many times, each after some bytes have gone in.
+fn shaky(to: &str, breaks: usize, after: usize) -> String {
+    let (listener, to) = (TcpListener::bind("127.0.0.1:0").unwrap(), to.replace("localhost", "127.0.0.1"));
+    let port = listener.local_addr().unwrap().port();
+    // It ends with the test's process.
+    std::thread::spawn(move || {
+        let left = Arc::new(Mutex::new(breaks));
+        for client in listener.incoming().flatten() {
+            let (server, left) = (TcpStream::connect(&to).unwrap(), Arc::clone(&left));
+            let (mut back, mut forth) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut back, &mut forth);
+                let _ = forth.shutdown(Shutdown::Both);
+            });
+            std::thread::spawn(move || {
+                let (mut client, mut server, mut buffer, mut gone) = (client, server, vec![0; 64 << 10], 0);
+                while let Ok(read @ 1..) = client.read(&mut buffer) {
+                    gone += read;
+                    let mut left = left.lock().unwrap();
+                    if gone > after && *left > 0 {
+                        *left -= 1;
+                        break;
+                    }
+                    drop(left);
+                    if server.write_all(&buffer[..read]).is_err() {
+                        break;
+                    }
+                }
+                let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
+            });
+        }
+    });
+    format!("localhost:{port}")
+}
+
+#[test]
+fn a_push_goes_on_where_it_broke() {
+    let Some(registry) = Registry::start() else { return };
+    let world = World::new("FROM scratch\nCOPY noise /noise\n");
+    let mut state = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        // xorshift64 (Marsaglia, "Xorshift RNGs", 2003).
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    let noise: Vec<u8> = noise.take(5 << 20).flatten().collect();
+    fs::write(world.context().join("noise"), &noise).unwrap();
+    let host = shaky(&registry.host, 3, 9 << 20);
+    world.build(&["--output", &format!("type=registry,name={host}/app:1,compression=uncompressed")]).record();
+    let out = world.path("out");
+    world.forget();
+    world.write("Dockerfile", &format!("FROM {}\nCOPY Dockerfile /d\n", registry.name("app:1")));
+    world.build(&["--output", out.to_str().unwrap()]).record();
+    assert!(fs::read(out.join("noise")).unwrap() == noise);
 }

@@ -288,6 +288,30 @@ impl Repository {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Response<Body>, ImageError> {
+        self.request_often(ATTEMPTS, access, method, url, headers, body)
+    }
+
+    /// The same without the second chances: for what must not be sent twice unasked.
+    pub(crate) fn request_once(
+        &self,
+        access: Access,
+        method: &Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response<Body>, ImageError> {
+        self.request_often(1, access, method, url, headers, body)
+    }
+
+    fn request_often(
+        &self,
+        attempts: u32,
+        access: Access,
+        method: &Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response<Body>, ImageError> {
         let scope = match access {
             Access::Pull => format!("repository:{}:pull", self.name),
             Access::Push => format!("repository:{}:pull,push", self.name),
@@ -302,7 +326,7 @@ impl Repository {
             };
             let mut all = headers.to_vec();
             all.extend(authorization.as_deref().map(|value| ("Authorization", value)));
-            let response = retry(ATTEMPTS, || self.host.send(method, url, &all, body));
+            let response = retry(attempts, || self.host.send(method, url, &all, body));
             let response = response.map_err(|error| fault(format!("{method} {url}: {error}")))?;
             if response.status() != StatusCode::UNAUTHORIZED || last {
                 return Ok(response);
@@ -342,19 +366,22 @@ fn retry(
     for _ in 1..attempts {
         let asked = match send() {
             Ok(response) if !may_pass(response.status()) => return Ok(response),
-            Ok(response) => {
-                let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-                header.map(Duration::from_secs)
-            }
+            Ok(response) => asked_pause(&response),
             Err(
                 ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed | ureq::Error::Protocol(_),
             ) => None,
             Err(error) => return Err(error),
         };
-        std::thread::sleep(asked.unwrap_or(pause).min(LONGEST_PAUSE));
+        std::thread::sleep(asked.unwrap_or(pause));
         pause *= 2;
     }
     send()
+}
+
+/// How long a registry asks to be left alone, within reason.
+pub(crate) fn asked_pause(response: &Response<Body>) -> Option<Duration> {
+    let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+    header.map(|seconds| Duration::from_secs(seconds).min(LONGEST_PAUSE))
 }
 
 fn may_pass(status: StatusCode) -> bool {

@@ -3,7 +3,7 @@
 use super::super::document::Descriptor;
 use super::super::parallel::in_parallel;
 use super::super::{ImageError, Reference};
-use super::client::{Access, Registries, Repository};
+use super::client::{Access, Registries, Repository, asked_pause};
 use super::watch::Way;
 use buildscope_record::{Digest, Phase, Probe, Quantity};
 use std::fs::File;
@@ -11,6 +11,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use ureq::http::{Method, StatusCode};
 
 /// How much is sent in a request; what a broken connection loses at most. Distribution's registry wants at least 5 MiB
@@ -18,6 +19,10 @@ use ureq::http::{Method, StatusCode};
 const CHUNK: u64 = 16 << 20;
 /// How often a chunk is sent before the upload is given up.
 const CHUNK_ATTEMPTS: u32 = 5;
+/// How often the upload of a blob is begun.
+const UPLOADS: u32 = 5;
+/// The pause after a break; each further one is longer by as much.
+const PAUSE: Duration = Duration::from_millis(200);
 /// How many blobs travel at a time.
 const STREAMS: usize = 4;
 
@@ -117,37 +122,46 @@ impl Repository {
     /// Makes sure that the registry has the blob. Gives the bytes that had to be sent.
     fn send(&self, cargo: &Cargo, way: &mut Way) -> Result<u64, ImageError> {
         let Descriptor { digest, size, .. } = &cargo.descriptor;
-        let head = self.request(Access::Push, &Method::HEAD, &self.url(&format!("blobs/{digest}")), &[], &[])?;
-        if head.status() == StatusCode::OK {
-            return Ok(0);
-        }
-        let mount = cargo.from.as_ref().map(|from| format!("?mount={digest}&from={from}")).unwrap_or_default();
-        let begin = || {
-            let url = self.url(&format!("blobs/uploads/{mount}"));
-            self.request(Access::Push, &Method::POST, &url, &[], &[])
-        };
-        let mut response = begin()?;
-        match response.status() {
-            // Mounted.
-            StatusCode::CREATED => return Ok(0),
-            StatusCode::ACCEPTED => {}
-            _ => return Err(self.refusal(&format!("it takes no blob into {}", self.name), &mut response)),
-        }
-        let location = self.location(&response, "an upload")?;
-        match &cargo.source {
-            Source::Bytes(bytes) => self.upload(location, digest, *size, way, |buffer, at| {
-                buffer.copy_from_slice(&bytes[at as usize..at as usize + buffer.len()]);
-                Ok(())
-            }),
-            Source::Made(make) => {
-                let file = make()?;
-                self.upload(location, digest, *size, way, |buffer, at| file.read_exact_at(buffer, at))
+        let mut broken = None;
+        for number in 0..UPLOADS {
+            std::thread::sleep(PAUSE * number);
+            let head = self.request(Access::Push, &Method::HEAD, &self.url(&format!("blobs/{digest}")), &[], &[])?;
+            if head.status() == StatusCode::OK {
+                return Ok(broken.map_or(0, |_| *size));
             }
-        }?;
-        Ok(*size)
+            let mount = cargo.from.as_ref().map(|from| format!("?mount={digest}&from={from}")).unwrap_or_default();
+            let url = self.url(&format!("blobs/uploads/{mount}"));
+            let mut response = self.request(Access::Push, &Method::POST, &url, &[], &[])?;
+            match response.status() {
+                // Mounted.
+                StatusCode::CREATED => return Ok(0),
+                StatusCode::ACCEPTED => {}
+                _ => return Err(self.refusal(&format!("it takes no blob into {}", self.name), &mut response)),
+            }
+            let location = self.location(&response, "an upload")?;
+            let sent = match &cargo.source {
+                Source::Bytes(bytes) => self.upload(location, digest, *size, way, |buffer, at| {
+                    buffer.copy_from_slice(&bytes[at as usize..at as usize + buffer.len()]);
+                    Ok(())
+                }),
+                Source::Made(make) => {
+                    let file = make()?;
+                    self.upload(location, digest, *size, way, |buffer, at| file.read_exact_at(buffer, at))
+                }
+            }?;
+            match sent {
+                Ok(()) => return Ok(*size),
+                Err(fault) => broken = Some(fault),
+            }
+        }
+        let fault =
+            || ImageError::Registry { registry: self.registry().to_owned(), fault: "no upload was begun".into() };
+        Err(broken.unwrap_or_else(fault))
     }
 
-    /// Sends a blob chunk by chunk; a chunk that breaks is sent again from where the registry says it is.
+    /// Sends a blob chunk by chunk. A chunk that breaks is sent again from where the registry says it is; what is given
+    /// inside is why the upload cannot go on, though a new one may: distribution's registry gives an upload up
+    /// whose chunk came in part.
     fn upload(
         &self,
         mut location: String,
@@ -155,7 +169,7 @@ impl Repository {
         size: u64,
         way: &mut Way,
         read: impl Fn(&mut [u8], u64) -> io::Result<()>,
-    ) -> Result<(), ImageError> {
+    ) -> Result<Result<(), ImageError>, ImageError> {
         let what = || format!("it does not take blob {digest}");
         let failed = |source| ImageError::Read { origin: digest.to_string(), source };
         let (mut at, mut attempts) = (0, 0);
@@ -165,33 +179,35 @@ impl Repository {
             read(chunk, at).map_err(failed)?;
             let range = format!("{at}-{}", at + chunk.len() as u64 - 1);
             let headers = [("Content-Type", "application/octet-stream"), ("Content-Range", &range)];
-            let mut response = self.request(Access::Push, &Method::PATCH, &location, &headers, chunk)?;
-            match response.status() {
-                StatusCode::ACCEPTED => {
+            // Not again unasked: part of it may have arrived.
+            let (fault, pause) = match self.request_once(Access::Push, &Method::PATCH, &location, &headers, chunk) {
+                Ok(response) if response.status() == StatusCode::ACCEPTED => {
                     location = self.location(&response, "a chunk")?;
                     at += chunk.len() as u64;
                     way.at(at);
                     attempts = 0;
+                    continue;
                 }
-                // A retried chunk may have arrived the first time, or in part.
-                _ if attempts < CHUNK_ATTEMPTS => {
-                    attempts += 1;
-                    let status = self.request(Access::Push, &Method::GET, &location, &[], &[])?;
-                    if status.status() != StatusCode::NO_CONTENT {
-                        return Err(self.refusal(&what(), &mut response));
-                    }
-                    at = received(status.headers().get("range").and_then(|value| value.to_str().ok()));
-                    location = self.location(&status, "an upload")?;
-                }
-                _ => return Err(self.refusal(&what(), &mut response)),
-            }
+                Ok(mut response) if is_final(response.status()) => return Err(self.refusal(&what(), &mut response)),
+                Ok(mut response) => (self.refusal(&what(), &mut response), asked_pause(&response)),
+                Err(fault) => (fault, None),
+            };
+            attempts += 1;
+            std::thread::sleep(pause.unwrap_or(PAUSE * attempts));
+            let status = match self.request(Access::Push, &Method::GET, &location, &[], &[]) {
+                Ok(status) if status.status() == StatusCode::NO_CONTENT && attempts < CHUNK_ATTEMPTS => status,
+                _ => return Ok(Err(fault)),
+            };
+            at = received(status.headers().get("range").and_then(|value| value.to_str().ok()));
+            location = self.location(&status, "an upload")?;
         }
         let separator = if location.contains('?') { '&' } else { '?' };
         let url = format!("{location}{separator}digest={digest}");
         let mut response = self.request(Access::Push, &Method::PUT, &url, &[], &[])?;
         match response.status() {
-            StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(()),
-            _ => Err(self.refusal(&what(), &mut response)),
+            StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(Ok(())),
+            status if is_final(status) => Err(self.refusal(&what(), &mut response)),
+            _ => Ok(Err(self.refusal(&what(), &mut response))),
         }
     }
 
@@ -213,6 +229,12 @@ impl Repository {
         };
         Ok(self.locate(location.ok_or_else(fault)?))
     }
+}
+
+/// Whether asking again would be answered the same: a refusal, but for an upload that is not known (any more), whose
+/// range is another, or that came too slowly or too soon.
+fn is_final(status: StatusCode) -> bool {
+    status.is_client_error() && !matches!(status.as_u16(), 404 | 408 | 416 | 429 | 499)
 }
 
 /// How many bytes an upload has, by its `Range: 0-N` (which for none says `0-0`, as for one: then one is sent again).
