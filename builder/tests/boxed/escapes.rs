@@ -1,12 +1,14 @@
 //! What a step must not be able to do.
 
-use super::{Test, World, mode, rootfs, step};
+use super::{Test, World, mode, rootfs, runtimes, step};
 use buildscope_builder::execute::sandbox::{Credentials, MountSource, SandboxMount, Status};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("shell_escapes_fail", shell_escapes),
+    ("shell_escapes_fail_under_oci_runtimes", shell_escapes_of_runtimes),
+    ("system_calls_are_refused_under_oci_runtimes", system_calls_of_runtimes),
     ("system_calls_outside_dockers_profile_are_refused", system_calls),
     ("the_program_that_starts_a_step_cannot_be_written_to", own_program),
     ("capabilities_are_dockers", capabilities),
@@ -36,6 +38,7 @@ const ESCAPES: &[(&str, &str)] = &[
     ("find a raw memory device", "test -e /dev/mem || test -e /dev/kmsg || test -e /dev/port"),
     ("open a device it made", "mknod /tmp/null c 1 3 && echo x > /tmp/null"),
     ("open a disk it made in /dev", "mknod /dev/disk b 254 0 && head -c 1 /dev/disk"),
+    ("change the host's node of a device", "chmod 666 /dev/null || chown 0 /dev/zero || touch -d @0 /dev/full"),
     ("make a mount namespace", "unshare -m true"),
     ("make a user namespace", "unshare -U true"),
     ("make a network namespace", "unshare -n true"),
@@ -43,7 +46,7 @@ const ESCAPES: &[(&str, &str)] = &[
     ("read its init's root", "ls /proc/1/root/"),
     ("read its init's memory", "head -c 1 /proc/1/mem"),
     ("read its init's descriptors", "readlink /proc/1/fd/* || cat /proc/1/fd/*"),
-    ("read the builder's command line", "tr '\\0' ' ' < /proc/1/cmdline | grep -v '^buildscope-box $'"),
+    ("read its init's command line", "tr '\\0' ' ' < /proc/1/cmdline | grep -v '^buildscope-box $'"),
     ("find its init's program", "readlink /proc/1/exe"),
     ("write to its init's program", "echo >> /proc/1/exe"),
     (
@@ -70,6 +73,62 @@ fn shell_escapes(world: &World) {
         assert_ne!(ran.exit.status, Status::Code(0), "{what}: `{script}` succeeded: {}", ran.output);
     }
 }
+
+/// A runtime of somebody else's has to keep a step in as well. There the step is its own init.
+fn shell_escapes_of_runtimes(world: &World) {
+    for runtime in runtimes(world) {
+        let own = ESCAPES.iter().filter(|(what, _)| !what.contains("init"));
+        for (what, script) in own.chain(&[("read a disk", "mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk")]) {
+            let root = rootfs();
+            let (exit, output) = world.run_by(&runtime, step(root.path(), &["sh", "-c", script]));
+            let program = runtime.program.display();
+            assert_ne!(exit.unwrap().status, Status::Code(0), "{program}: {what}: `{script}` succeeded: {output}");
+        }
+    }
+}
+
+/// The profile by names is the one by numbers.
+#[cfg(target_arch = "x86_64")]
+fn system_calls_of_runtimes(world: &World) {
+    use libc::*;
+    for runtime in runtimes(world) {
+        let root = rootfs();
+        for (number, first, expected) in [
+            (SYS_keyctl, 0, EPERM),
+            (SYS_unshare, CLONE_NEWUSER as u32, EPERM),
+            (SYS_clone, CLONE_NEWUSER as u32, EPERM),
+            (SYS_clone, (CLONE_NEWNET | SIGCHLD) as u32, EPERM),
+            (SYS_mount, 0, EPERM),
+            (SYS_bpf, 0, EPERM),
+            (SYS_open_by_handle_at, 0, EPERM),
+            (SYS_socket, AF_VSOCK as u32, EPERM),
+            (SYS_personality, 0x4_0000, ENOSYS),
+            (SYS_clone3, 0, ENOSYS),
+            (1000, 0, ENOSYS),
+            // Allowed: the kernel's own answers.
+            (SYS_personality, 0, 0),
+            (SYS_socket, 9999, EAFNOSUPPORT),
+            (SYS_umask, 0, 256 - 0o22),
+        ] {
+            install(root.path(), number, first, 0);
+            let (exit, output) = world.run_by(&runtime, step(root.path(), &["/bin/call"]));
+            let what = format!("{}: {number} {first:#x}: {output}", runtime.program.display());
+            assert_eq!(exit.unwrap().status.code(), expected, "{what}");
+        }
+        // int 0x80: umount2 of the 32-bit convention is refused, getpid there is process 1.
+        for (number, expected) in [(52, EPERM), (20, 255)] {
+            let mut code = calls(number, 0, 0, None);
+            let call = code.windows(2).position(|bytes| bytes == [0x0f, 0x05]).unwrap();
+            code[call..call + 2].copy_from_slice(&[0xcd, 0x80]);
+            program(&root.path().join("bin/call"), &code);
+            let (exit, output) = world.run_by(&runtime, step(root.path(), &["/bin/call"]));
+            assert_eq!(exit.unwrap().status.code(), expected, "{}: {number}: {output}", runtime.program.display());
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn system_calls_of_runtimes(_: &World) {}
 
 /// The smallest program that makes one system call and exits with its errno: a static x86-64 ELF file of one segment.
 /// Where there is a text, its address is the first argument.

@@ -5,7 +5,8 @@ pub(crate) mod escapes;
 pub(crate) mod views;
 
 use buildscope_builder::execute::sandbox::{
-    Credentials, Exit, Isolation, Limits, LogLine, NetworkMode, SandboxError, Status, StepSpec, Zygote, detached,
+    Credentials, Exit, Isolation, Limits, LogLine, NetworkMode, OciRuntime, SandboxError, Status, StepSpec, Zygote,
+    detached,
 };
 use buildscope_record::Probe;
 use std::path::Path;
@@ -57,6 +58,28 @@ impl World {
         Ok(Ran { exit, output: output.into_inner().unwrap() })
     }
 
+    /// Runs a step by a stock runtime.
+    pub(crate) fn run_by(&self, runtime: &OciRuntime, spec: StepSpec) -> (Result<Exit, SandboxError>, String) {
+        self.run_by_until(runtime, spec, CancellationToken::new())
+    }
+
+    pub(crate) fn run_by_until(
+        &self,
+        runtime: &OciRuntime,
+        spec: StepSpec,
+        cancel: CancellationToken,
+    ) -> (Result<Exit, SandboxError>, String) {
+        let output = Mutex::new(String::new());
+        let log = |line: LogLine<'_>| {
+            let mut output = output.lock().unwrap();
+            output.push_str(&String::from_utf8_lossy(line.text));
+            output.push('\n');
+        };
+        let probe = Probe::disabled();
+        let exit = self.runtime.block_on(runtime.run(&self.zygote, spec, log, cancel, &probe));
+        (exit, output.into_inner().unwrap())
+    }
+
     /// Runs a shell script in a fresh root; it must succeed.
     pub(crate) fn sh(&self, script: &str) -> String {
         self.succeed(step(rootfs().path(), &["sh", "-c", script]))
@@ -72,6 +95,13 @@ impl World {
     pub(crate) fn status(&self, spec: StepSpec) -> Status {
         self.run(spec).unwrap().exit.status
     }
+}
+
+/// The runtimes that are installed. Without any cgroup, runc refuses to run.
+pub(crate) fn runtimes(world: &World) -> Vec<OciRuntime> {
+    let names: &[&str] = if world.privileged() { &["bin/crun", "bin/runc", "sbin/runc"] } else { &["bin/crun"] };
+    let programs = names.iter().map(|name| Path::new("/usr").join(name));
+    programs.filter(|program| program.exists()).map(|program| OciRuntime { program }).collect()
 }
 
 /// A directory with a busybox as `/bin`, and what the tests need of `/etc`. It has no `/proc`, `/sys` and `/dev`.

@@ -1,14 +1,12 @@
 //! What a step sees.
 
-use super::{StepSpec, Test, World, rootfs, step};
+use super::{StepSpec, Test, World, rootfs, runtimes, step};
 use buildscope_builder::execute::sandbox::{
-    Credentials, Limits, LogLine, MountSource, NetworkMode, OciRuntime, SandboxMount, Status, detached,
+    Credentials, Limits, MountSource, NetworkMode, SandboxMount, Status, detached,
 };
-use buildscope_record::Probe;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-use tokio_util::sync::CancellationToken;
 
 pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("mountpoints_leave_no_trace", no_trace),
@@ -163,33 +161,18 @@ fn pasta(_: &World) {
     assert_eq!(said[0], "nameserver 169.254.1.1\n1\n2\n", "{}", said[1]);
 }
 
-/// The runtimes that are installed. Without any cgroup, runc refuses to run.
-fn runtimes(world: &World) -> Vec<OciRuntime> {
-    let names: &[&str] = if world.privileged() { &["bin/crun", "bin/runc", "sbin/runc"] } else { &["bin/crun"] };
-    let programs = names.iter().map(|name| Path::new("/usr").join(name));
-    programs.filter(|program| program.exists()).map(|program| OciRuntime { program }).collect()
-}
-
 fn oci_limits(world: &World) {
     for runtime in runtimes(world) {
         let root = rootfs();
         let run = |script: &str, limits| {
-            let spec = StepSpec { limits, ..step(root.path(), &["sh", "-c", script]) };
-            let output = std::sync::Mutex::new(String::new());
-            let log = |line: LogLine<'_>| {
-                let text = String::from_utf8_lossy(line.text);
-                output.lock().unwrap().push_str(&format!("{text} "));
-            };
-            let probe = Probe::disabled();
-            let run = runtime.run(&world.zygote, spec, log, CancellationToken::new(), &probe);
-            (world.runtime.block_on(run), output.into_inner().unwrap())
+            world.run_by(&runtime, StepSpec { limits, ..step(root.path(), &["sh", "-c", script]) })
         };
         let what = runtime.program.display();
         let ulimits = [("nofile".to_owned(), (100, 200))].into();
         let limits = Limits { shm_size: Some(1 << 20), ulimits, ..Limits::default() };
         let script = "ulimit -Sn; ulimit -Hn; df -k /dev/shm | tail -1 | awk '{print $2}'";
         let (exit, output) = run(script, limits);
-        assert_eq!((exit.unwrap().status, &*output), (Status::Code(0), "100 200 1024 "), "{what}");
+        assert_eq!((exit.unwrap().status, &*output), (Status::Code(0), "100\n200\n1024\n"), "{what}");
         let hungry = "head -c 300m /dev/zero | tail -n 1 | wc -c | grep -q 314572800";
         match run(hungry, Limits { memory: Some(32 << 20), ..Limits::default() }) {
             (Ok(exit), output) => assert!(!exit.status.success(), "{what}: {output}"),
@@ -218,18 +201,10 @@ fn oci_runtime(world: &World) {
         let mut spec = step(root.path(), &["sh", "-c", script]);
         let secret = MountSource::Secret { content: b"hush\n".into(), mode: 0o400, uid: 0, gid: 0 };
         spec.mounts.push(SandboxMount { target: "/run/s".into(), source: secret });
-        let output = std::sync::Mutex::new(String::new());
-        let log = |line: LogLine<'_>| {
-            let mut output = output.lock().unwrap();
-            output.push_str(&String::from_utf8_lossy(line.text));
-            output.push('\n');
-        };
-        let probe = Probe::disabled();
-        let exit =
-            world.runtime.block_on(runtime.run(&world.zygote, spec, log, CancellationToken::new(), &probe)).unwrap();
+        let (exit, output) = world.run_by(&runtime, spec);
         let expected = "hush\nuid=0(root) gid=0\n0022\nbuildkitsandbox\n/\n00000000a80425fb\n2\n";
-        assert_eq!(*output.lock().unwrap(), expected, "{}", runtime.program.display());
-        assert_eq!(exit.status, Status::Code(3));
+        assert_eq!(output, expected, "{}", runtime.program.display());
+        assert_eq!(exit.unwrap().status, Status::Code(3));
         assert_eq!(listing(root.path()), before);
     }
 }

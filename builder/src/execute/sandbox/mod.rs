@@ -20,6 +20,7 @@ mod oci;
 mod order;
 mod place;
 mod privileges;
+mod profile;
 mod request;
 mod seccomp;
 mod spec;

@@ -42,8 +42,12 @@ const HOSTS: &str = "/hosts";
 const HARMLESS: MountAttrFlags =
     MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
+/// What the mount of one of the host's device nodes gets.
+const NODE: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC).union(MountAttrFlags::MOUNT_ATTR_RDONLY);
+
 /// The nodes of every `/dev`, as runc makes them.
-const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+pub(super) const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 const LINKS: [(&str, &str); 5] = [
     ("/proc/self/fd", "fd"),
     ("/proc/self/fd/0", "stdin"),
@@ -163,7 +167,10 @@ impl Template {
             let path = format!("/dev/{node}");
             let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
             rustix::fs::open(base.join(&path[1..]), flags, Mode::from_raw_mode(0o666)).map_err(at("device nodes"))?;
-            put(&tree(&path).map_err(at("device nodes"))?, &path).map_err(at("device nodes"))?;
+            let node = tree(&path).map_err(at("device nodes"))?;
+            // The node is the host's: nobody may change its mode or owner. The device can be written to all the same.
+            sys::mount_setattr(node.as_fd(), NODE, MountAttrFlags::empty(), false).map_err(at("device nodes"))?;
+            put(&node, &path).map_err(at("device nodes"))?;
         }
         let resolv_conf = std::fs::read("/etc/resolv.conf").unwrap_or_default();
         for (path, content) in [(RESOLV_CONF, &resolv_conf[..]), (HOSTS, super::spec::hosts(&[]).as_bytes())] {
@@ -344,8 +351,7 @@ fn own<'fd>(
         }
         SourceOrder::Device { mount } => {
             let mount = fd(*mount)?;
-            let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-            sys::mount_setattr(mount, attributes, MountAttrFlags::empty(), false).at("its options")?;
+            sys::mount_setattr(mount, NODE, MountAttrFlags::empty(), false).at("its options")?;
             attach(mount, place(root, Kind::File)?, Path::new("")).at("attaching it")
         }
         SourceOrder::Tmpfs { size } => {

@@ -1,7 +1,7 @@
 //! The same step by a stock runtime: an OCI bundle for crun or runc (`--executor oci`).
 //!
 //! Where policy demands it. The runtime builds the box; what is in it is as in the native one, but that the
-//! step is process 1 and the seccomp filter is a list of what is refused, since the runtime wants names.
+//! step is process 1.
 
 use super::cgroup::{Cgroups, StepCgroup};
 use super::error::SandboxError;
@@ -11,11 +11,11 @@ use super::request::{SHM_SIZE, memory_file};
 use super::spec::{Limits, MountSource, NetworkMode, StepSpec, hosts};
 use super::step::{Exit, Status, expired};
 use super::zygote::Zygote;
-use super::{cgroup, mounts, privileges, sys};
+use super::{cgroup, mounts, privileges, profile, sys};
 use buildscope_record::{Phase, Probe, Resources};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::UnmountFlags;
+use rustix::mount::{MountAttrFlags, UnmountFlags};
 use serde_json::{Value, json};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -33,19 +33,6 @@ pub struct OciRuntime {
     /// crun or runc, or a program with their command line.
     pub program: PathBuf,
 }
-
-/// What docker's profile refuses, by name (`syscalls` has the numbers).
-#[rustfmt::skip]
-const REFUSED: &[&str] = &[
-    "_sysctl", "acct", "add_key", "bpf", "clock_settime", "clock_settime64", "create_module", "delete_module",
-    "fanotify_init", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick", "get_mempolicy", "init_module",
-    "io_uring_enter", "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load",
-    "keyctl", "lookup_dcookie", "mbind", "migrate_pages", "mount", "mount_setattr", "move_mount", "move_pages",
-    "nfsservctl", "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd", "pivot_root", "process_madvise",
-    "quotactl", "quotactl_fd", "reboot", "request_key", "set_mempolicy", "set_mempolicy_home_node", "setdomainname",
-    "sethostname", "setns", "settimeofday", "stime", "swapoff", "swapon", "sysfs", "syslog", "umount", "umount2",
-    "unshare", "uselib", "userfaultfd", "ustat", "vhangup", "vm86", "vm86old",
-];
 
 impl OciRuntime {
     /// Runs a step to its end, as [`Zygote::run`](super::Zygote::run) does.
@@ -74,7 +61,7 @@ impl OciRuntime {
         let mut grave = Grave { cgroups: &zygote.helper.cgroups, cgroup: zygote.helper.cgroups.step() };
         grave.cgroups.limit(&mut grave.cgroup, &spec.limits)?;
         let must_join = spec.limits.memory.is_some() || spec.limits.cpus.is_some();
-        let bundle = Bundle::new(spec, !self.is_crun())?;
+        let bundle = Bundle::new(spec, self.is_crun())?;
         let (stdout, write_out) = pipe()?;
         let (stderr, write_err) = pipe()?;
         let stdin = match &bundle.stdin {
@@ -115,8 +102,8 @@ impl OciRuntime {
         let _teardown = probe.phase(Phase::SandboxTeardown);
         let code = ended?.code().unwrap_or(128 + libc::SIGKILL);
         logged.map_err(SandboxError::io("reading the step's output"))?;
-        // Runtimes give a signal as a shell does.
-        let status = if code > 128 { Status::Signal(code - 128) } else { Status::Code(code) };
+        // Runtimes give a signal as a shell does; signals end at 64 (signal(7)).
+        let status = if (129..=192).contains(&code) { Status::Signal(code - 128) } else { Status::Code(code) };
         let mut resources = Resources::default();
         grave.cgroup.account(&mut resources, true);
         Ok(Exit { status, oom: !status.success() && grave.cgroup.oom(), resources })
@@ -175,9 +162,9 @@ struct Bundle {
 }
 
 impl Bundle {
-    /// With `limited`, the runtime makes a cgroup of its own, perhaps beside ours: then it has to be told the limits.
-    fn new(spec: StepSpec, limited: bool) -> Result<Self, SandboxError> {
-        let resources = if limited { cgroup_limits(&spec.limits) } else { json!({}) };
+    /// runc makes a cgroup of its own, perhaps beside ours: it has to be told the limits.
+    fn new(spec: StepSpec, crun: bool) -> Result<Self, SandboxError> {
+        let resources = if crun { json!({}) } else { cgroup_limits(&spec.limits) };
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let id = format!("buildscope-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(&id);
@@ -226,7 +213,7 @@ impl Bundle {
             entries.push(json!({"destination": target, "type": "bind", "source": source,
                 "options": ["rbind", access, "nosuid", "nodev"]}));
         }
-        let mut namespaces = vec!["pid", "ipc", "uts", "mount"];
+        let mut namespaces = vec!["pid", "ipc", "uts", "mount", "cgroup"];
         if spec.network == NetworkMode::None {
             namespaces.push("network");
         }
@@ -237,8 +224,15 @@ impl Bundle {
         let limits = spec.limits.ulimits.iter().map(|(name, (soft, hard))| {
             json!({"type": format!("RLIMIT_{}", name.to_ascii_uppercase()), "soft": soft, "hard": hard})
         });
+        // crun mounts the root once more, without that option: it is given again before the step begins. In a user namespace
+        // no node can be made.
+        let hooks = match crun && initial_user_namespace() {
+            true => json!([{"path": "/bin/mount", "args": ["mount", "-o", "remount,bind,nodev", &rootfs]}]),
+            false => json!([]),
+        };
         let config = json!({
             "ociVersion": "1.0.2",
+            "hooks": {"createContainer": hooks},
             "process": {
                 "terminal": false,
                 "user": {"uid": spec.user.uid, "gid": spec.user.gid, "additionalGids": spec.user.groups, "umask": 0o022},
@@ -253,7 +247,7 @@ impl Bundle {
                 "namespaces": namespaces,
                 "maskedPaths": mounts::masked_paths(),
                 "readonlyPaths": mounts::readonly_paths(),
-                "seccomp": seccomp(),
+                "seccomp": profile::seccomp(),
                 "resources": resources,
             },
         });
@@ -269,6 +263,9 @@ impl Bundle {
             .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory);
         let made = if directory { fs::create_dir(&path) } else { fs::write(&path, "") };
         made.map_err(SandboxError::io("a bundle"))?;
+        // No device cgroup keeps a step from opening a node that it has made.
+        sys::mount_setattr(fd.as_fd(), MountAttrFlags::MOUNT_ATTR_NODEV, MountAttrFlags::empty(), true)
+            .map_err(SandboxError::errno("a mount's options"))?;
         mounts::attach(fd.as_fd(), CWD, &path).map_err(SandboxError::errno("a mount of the bundle"))?;
         self.attached.push(path.clone());
         Ok(path)
@@ -313,6 +310,11 @@ fn file(path: &Path, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Resul
     Ok(path.to_owned())
 }
 
+/// Whether root here is root of the machine: all ids are themselves (user_namespaces(7)).
+fn initial_user_namespace() -> bool {
+    fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]))
+}
+
 /// The mounts that every step has, as docker's default specification lists them.
 fn standard_mounts(shm_size: Option<u64>, network: NetworkMode, sys: &Path) -> Vec<Value> {
     let mount = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
@@ -323,14 +325,21 @@ fn standard_mounts(shm_size: Option<u64>, network: NetworkMode, sys: &Path) -> V
             "options": ["rbind", "ro", "nosuid", "noexec", "nodev"]}),
         _ => mount("/sys", "sysfs", &["ro", "nosuid", "noexec", "nodev"]),
     };
-    vec![
+    // The nodes are the host's, each alone: in a file system of devices a step could open those that it makes.
+    let node = |name: &&str| {
+        let path = format!("/dev/{name}");
+        json!({"destination": path, "type": "bind", "source": path, "options": ["bind", "ro", "nosuid", "noexec"]})
+    };
+    let mut standard = vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
-        mount("/dev", "tmpfs", &["nosuid", "mode=755", "size=65536k"]),
+        mount("/dev", "tmpfs", &["nosuid", "nodev", "mode=755", "size=65536k"]),
         mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
         mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", &shm]),
         mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         sys,
-    ]
+    ];
+    standard.extend(mounts::NODES.iter().map(node));
+    standard
 }
 
 /// `--memory` and `--cpus` in the words of the OCI runtime specification; swap would only make the former soft.
@@ -343,16 +352,4 @@ fn cgroup_limits(limits: &Limits) -> Value {
         resources["cpu"] = json!({"quota": cgroup::quota(cpus), "period": cgroup::PERIOD});
     }
     resources
-}
-
-fn seccomp() -> Value {
-    json!({
-        "defaultAction": "SCMP_ACT_ALLOW",
-        "syscalls": [
-            {"names": REFUSED, "action": "SCMP_ACT_ERRNO", "errnoRet": libc::EPERM},
-            {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": libc::ENOSYS},
-            {"names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": libc::EPERM,
-                "args": [{"index": 0, "value": libc::AF_VSOCK, "op": "SCMP_CMP_EQ"}]},
-        ],
-    })
 }

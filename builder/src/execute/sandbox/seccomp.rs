@@ -32,11 +32,11 @@ const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
 
 /// `CLONE_NEW*` of all namespaces but time: docker refuses `clone` with any of them.
-const NEW_NAMESPACES: u32 = 0x7e02_0000;
+pub(super) const NEW_NAMESPACES: u32 = 0x7e02_0000;
 /// `AF_VSOCK`: reaches out of virtual machines and past network namespaces.
-const AF_VSOCK: u32 = 40;
+pub(super) const AF_VSOCK: u32 = 40;
 /// The execution domains that docker allows `personality` to set or ask for.
-const PERSONALITIES: [u32; 5] = [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff];
+pub(super) const PERSONALITIES: [u32; 5] = [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
 /// What happens to a system call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
