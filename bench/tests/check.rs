@@ -56,6 +56,11 @@ fn every_fault_of_a_broken_file_is_told() {
     {
         assert!(told.contains(part), "{part}: {told}");
     }
+    for broken in ["RUNN x", "EXPOSE never"] {
+        let output = check(&format!("# check=skip=NoSuchRule\nFROM scratch\n{broken}\n"), &["--format", "json"]);
+        let errors = json(&output)["errors"].as_array().unwrap().len();
+        assert_eq!(errors, 2, "the directive's fault and the instruction's: {output:?}");
+    }
     let dead = check("FROM scratch AS dead\nEXPOSE never\nFROM scratch\n", &["--format", "json"]);
     assert_eq!(json(&dead)["errors"][0]["line"], 2, "stages that the last one does not need are looked at, too");
 }

@@ -238,15 +238,18 @@ impl Subject {
     fn options(&self, file: &Dockerfile<'_>) -> Result<Options, Failure> {
         let given = Options::parse(self.rules.as_deref().unwrap_or_default());
         let given = given.map_err(|error| Failure::usage(miette!("{error}")))?;
-        let of_file = file.directive("check").map(Options::of_directive).transpose();
+        let of_file = Options::of_file(file);
         let of_file = of_file.map_err(|fault| Failure::failed(Diagnostics::new(file.text, vec![fault])))?;
-        Ok(given.and(&of_file.unwrap_or_default()))
+        Ok(given.and(&of_file))
     }
 
     fn lint(&self, file: &Dockerfile<'_>, format: Format) -> Result<(), Failure> {
         let odd = match self.lower_all(file) {
             Ok(odd) => odd,
-            Err(faults) => return self.refuse(format, faults),
+            Err(faults) => {
+                let all = faults.iter().cloned().chain(Options::of_file(file).err()).collect();
+                return self.refuse(format, Diagnostics::new(file.text, all));
+            }
         };
         let options = Options::parse(self.rules.as_deref().unwrap_or_default());
         let context = Context {

@@ -11,7 +11,7 @@ fuzz_target!(|text: &str| {
         Err(faults) => {
             assert!(!faults.is_empty());
             for fault in faults.iter().filter_map(|fault| fault.span) {
-                assert!(fault.start <= fault.end && fault.end <= text.len());
+                assert!(fault.start <= fault.end && fault.range().end <= text.len());
             }
             return;
         }

@@ -63,6 +63,7 @@ pub fn lower(file: &Dockerfile<'_>, request: &LowerRequest, images: &dyn ImageRe
 pub fn diagnose(text: &str, request: &LowerRequest) -> Diagnostics {
     let parsed = dockerfile::Parsed::of(text);
     let mut faults = parsed.faults;
+    faults.extend(dockerfile::lint::Options::of_file(&parsed.file).err());
     if parsed.stages_known
         && let Err(more) = lower(&parsed.file, request, &AssumeImages)
     {

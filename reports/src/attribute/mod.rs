@@ -7,6 +7,7 @@
 mod accounts;
 mod activity;
 mod bounds;
+mod deferred;
 mod network;
 mod walk;
 
@@ -17,6 +18,7 @@ pub use walk::{Leg, Link, Segment};
 pub(crate) use accounts::Entry;
 pub(crate) use activity::Activities;
 pub(crate) use bounds::held;
+pub(crate) use deferred::deferred;
 
 use accounts::{ByPhase, ledger, tables};
 use buildscope_record::{Nanos, Record, StepId};

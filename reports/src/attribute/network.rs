@@ -7,9 +7,10 @@
 //! greatest value among the edges that span its place: a heap gives it for all steps in O((V + E) log E).
 
 use super::activity::{Activities, Interval};
+use super::deferred::{Deferred, deferred};
 use crate::graph::{Grouped, topological};
 use buildscope_record::{EdgeKind, Nanos, StepId, WaitKind};
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
 /// An edge between two activities. Times in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +155,8 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
     let mut network = Network { tail: tail(activities), ..Network::default() };
     let mut waits = Vec::new();
     let mut edges = Vec::new();
+    let later = deferred(activities);
+    let delays: HashMap<StepId, Nanos> = later.values().map(|work| (work.asker, work.delay)).collect();
     for step in activities.steps() {
         let interval = activities.interval(step).or_else(|| moment(activities.settled(step)?));
         let Some(active) = interval else {
@@ -162,13 +165,15 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
             continue;
         };
         let own = Own::new(activities, step, active);
-        network.lengths.push(int(own.work_until(active.end)));
+        let after = later.get(&step).map_or(Nanos::ZERO, |work| work.length);
+        network.lengths.push(int(own.work_until(active.end) + after));
         let link = |from: StepId, release: Nanos| {
             let source = activities.interval(from).or_else(|| moment(activities.settled(from)?))?;
             let release = release.min(source.end).min(active.end);
             // Released before it began: what was observed contradicts the order, and cannot have held it back.
             let sound = release >= source.start && from != step;
-            let (rest, ahead) = (int(source.end.saturating_sub(release)), int(own.work_until(release)));
+            let work = later.get(&from).filter(|work| !work.holds(step)).map_or(Nanos::ZERO, |work| work.length);
+            let (rest, ahead) = (int(source.end.saturating_sub(release) + work), int(own.work_until(release)));
             sound.then_some((release, Link { from: from.index(), to: step.index(), lag: 0, rest, ahead }))
         };
         let mut needs: Vec<_> =
@@ -176,11 +181,14 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
         let mut holds = Vec::new();
         for wait in activities.waits(step).filter(|wait| wait.kind != WaitKind::Dependency) {
             let on = wait.on.filter(|on| on.index() < activities.record.steps.len());
-            holds.extend(on.and_then(|on| link(on, wait.end)));
+            let joined = on.and_then(|on| later.get(&on)).is_some_and(|work| work.others.contains(&(step, wait.end)));
+            holds.extend(on.filter(|_| !joined).and_then(|on| link(on, wait.end)));
         }
         // What was free before the step began held its start back, and the last of them all but for the lag.
         let early = needs.iter().chain(&holds).map(|&(release, _)| release).filter(|&release| release <= active.start);
         let lag = active.start.saturating_sub(early.max().unwrap_or(Nanos::ZERO));
+        // What the wait for another's later work took beyond that work.
+        let lag = lag + delays.get(&step).copied().unwrap_or(Nanos::ZERO);
         for (release, link) in needs.iter_mut().chain(&mut holds) {
             link.lag = if *release <= active.start { int(lag) } else { 0 };
         }
@@ -191,8 +199,25 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
     let sure = edges.len();
     network.links = edges;
     network.links.extend(waits);
+    network.links.extend(joins(activities, &later, true));
     network.break_cycles(sure);
     network
+}
+
+/// What holds those back that waited for a step's later work and were not the first to ask: from the step to the middle of
+/// each. As it was seen that work began some time after the step's end; where nothing but needs counts, at once.
+fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: bool) -> Vec<Link> {
+    let mut links = Vec::new();
+    for (&step, work) in later {
+        let Some(source) = activities.interval(step) else { continue };
+        for &(other, until) in &work.others {
+            let Some(active) = activities.interval(other) else { continue };
+            let ahead = int(Own::new(activities, other, active).work_until(until));
+            let lag = if seen { int(until.saturating_sub(source.end + work.length)) } else { 0 };
+            links.push(Link { from: step.index(), to: other.index(), lag, rest: 0, ahead });
+        }
+    }
+    links
 }
 
 /// The network of what the steps need, with the same lengths: endless slots, no locks, no policy, no delays but the
@@ -200,18 +225,19 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
 pub(crate) fn dependency(activities: &Activities<'_>, lengths: &[i128]) -> Network {
     let (head, tail) = (head(activities), tail(activities));
     let mut network = Network { lengths: lengths.to_vec(), tail, ..Network::default() };
+    let later = deferred(activities);
     for step in activities.steps() {
         let needs = activities.graph.before(step).iter().filter(|(_, kind)| *kind == EdgeKind::Data);
         let links = network.links.len();
-        network.links.extend(needs.map(|(from, _)| Link {
-            from: from.index(),
-            to: step.index(),
-            lag: 0,
-            rest: 0,
-            ahead: 0,
+        network.links.extend(needs.map(|&(from, _)| {
+            let work = later.get(&from).filter(|work| !work.holds(step)).map_or(Nanos::ZERO, |work| work.length);
+            Link { from: from.index(), to: step.index(), lag: 0, rest: int(work), ahead: 0 }
         }));
         network.starts.push(if network.links.len() == links { head } else { 0 });
     }
+    let sure = network.links.len();
+    network.links.extend(joins(activities, &later, false));
+    network.break_cycles(sure);
     network
 }
 

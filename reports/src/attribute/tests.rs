@@ -59,13 +59,40 @@ fn what_a_step_waited_for_in_a_finished_steps_name_is_that_steps() {
     made.span(base, Phase::Pull, 6..13);
     made.span(copy, Phase::CacheLookup, 3..5);
     made.span(copy, Phase::Copy, 15..20);
-    made.wait(copy, WaitKind::Lock, base, 5..15);
+    made.data(base, copy).wait(copy, WaitKind::Lock, base, 5..15);
     let record = made.finish(20);
     let found = attribute(&record);
     assert_eq!(wall_of(&found, 0, Some(Phase::Pull)), ms(7));
     assert_eq!(wall_of(&found, 1, Some(Phase::Lock)), ms(3));
     assert_eq!(wall_of(&found, 1, Some(Phase::CacheLookup)), ms(2));
     assert_eq!(wall_of(&found, 1, Some(Phase::Copy)), ms(5));
+    // Without the FROM, 1 ms of its own and 7 of the pull are gone; without the COPY, its 2 and 5 ms.
+    assert_eq!(found.observed.drag.iter().map(|&drag| nanos(drag)).collect::<Vec<_>>(), [ms(8), ms(7)]);
+    assert_eq!((nanos(found.observed.length), found.lengths.clone()), (ms(20), vec![ms(8), ms(7)]));
+    // T1 and T∞ are those 15 ms: the two need each other. The rest is what came between.
+    assert_eq!((found.bounds.work, found.bounds.span), (ms(15), ms(15)));
+}
+
+#[test]
+fn a_pull_that_two_wait_for_holds_back_who_needs_it_and_nobody_else() {
+    let mut made = Synthetic::new("instructions", 0);
+    let [a, b] = ["a", "b"].map(|name| made.stage(name));
+    let [base, first] = [made.step(a, "FROM base", 0..1), made.step(a, "RUN first", 1..14)];
+    let [copy, second] = [made.step(b, "COPY . .", 1..9), made.step(b, "RUN second", 9..30)];
+    made.data(base, first).data(base, copy).data(copy, second);
+    // `first` asks at once and the pull takes 10 ms; `second` asks at 9 and waits for the last two of them.
+    made.span(base, Phase::Pull, 1..11);
+    made.wait(first, WaitKind::Lock, base, 1..11).wait(second, WaitKind::Lock, base, 9..11);
+    made.span(first, Phase::Process, 11..14);
+    made.span(second, Phase::Process, 11..30);
+    let record = made.finish(30);
+    let found = attribute(&record);
+    assert_eq!(found.lengths, [ms(11), ms(3), ms(8), ms(19)]);
+    assert_eq!(nanos(found.observed.length), ms(30));
+    // Without the base, COPY ends at 8 and all at 27; without the COPY, all waits for the pull still; without the last
+    // RUN, the first one ends at 14.
+    assert_eq!(found.observed.drag.iter().map(|&drag| nanos(drag)).collect::<Vec<_>>(), [ms(3), ms(0), ms(0), ms(16)]);
+    assert_eq!(found.bounds.span, ms(30));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A record as tasks that can be run again: what each does, how many processors it wants, what it waits for.
 
-use crate::attribute::Activities;
+use crate::attribute::{Activities, deferred};
 use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, StepId, WaitKind};
 use std::collections::BTreeMap;
 
@@ -70,7 +70,9 @@ impl Model {
         let end = activities.steps().filter_map(|step| activities.interval(step)).map(|interval| interval.end).max();
         let (begin, end) = (begin.unwrap_or(record.wall), end.unwrap_or(record.wall));
         let load = Load::new(activities, cpus);
-        let tasks = activities.steps().map(|step| task(activities, step, &names, begin, &load)).collect();
+        let mut tasks: Vec<Task> =
+            activities.steps().map(|step| task(activities, step, &names, begin, &load)).collect();
+        defer(activities, &mut tasks);
         Self {
             tasks,
             slots: record.options.jobs.filter(|&jobs| jobs > 0).map(|jobs| jobs as usize),
@@ -86,6 +88,34 @@ impl Model {
     pub(crate) fn effort(&self) -> usize {
         let wide = self.slots.unwrap_or(usize::MAX).min(self.tasks.len());
         self.tasks.len().saturating_mul(wide)
+    }
+}
+
+/// Work that a step did after its end is done at its end, where all that need it lead to who asked for it; else by those
+/// that waited for it, each as long as it waited.
+fn defer(activities: &Activities<'_>, tasks: &mut [Task]) {
+    for (step, work) in deferred(activities) {
+        let after = activities.interval(step).map_or(Nanos::ZERO, |interval| interval.end);
+        let pieces = activities.pieces(step);
+        let phase = pieces.iter().find(|piece| piece.start >= after).map(|piece| piece.phase);
+        let done = |length: Nanos| Stretch { length: length.0 as f64, demand: 0.0, phase, locks: false, kernel: false };
+        let mut needed_by =
+            tasks.iter().enumerate().filter(|(_, task)| task.needs.iter().any(|(need, _)| *need == step.index()));
+        let in_chain = needed_by.all(|(task, _)| work.holds(StepId(u32::try_from(task).unwrap_or(u32::MAX))));
+        tasks[work.asker.index()].lag += work.delay.0 as f64;
+        if in_chain {
+            tasks[step.index()].stretches.push(done(work.length));
+            for (other, _) in &work.others {
+                tasks[other.index()].needs.push((step.index(), EdgeKind::Data));
+            }
+            continue;
+        }
+        tasks[work.asker.index()].stretches.insert(0, done(work.length));
+        for (other, until) in &work.others {
+            let waits = activities.waits(*other).filter(|wait| wait.on == Some(step) && wait.end == *until);
+            let waited = waits.map(|wait| wait.end - wait.start).max().unwrap_or(Nanos::ZERO);
+            tasks[other.index()].stretches.insert(0, done(waited));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::synthetic::{Synthetic, chains, ms};
-use buildscope_record::{Phase, Resources};
+use buildscope_record::{Phase, Resources, WaitKind};
 use proptest::prelude::*;
 
 /// Two stages of 100 and 120 ms and a COPY from both, on two processors.
@@ -196,4 +196,17 @@ fn sandboxes_are_made_at_the_pace_of_one() {
     assert_eq!(predict(&record, Scenario { jobs: Some(2), ..Scenario::default() }), 2 * (20 + 20));
     let delays = vec![(Selector::Phase(Phase::SandboxSetup), Nanos(30_000_000))];
     assert_eq!(predict(&record, Scenario { delays, ..Scenario::default() }), 30 + 60);
+}
+
+/// What is pulled when a later step asks for it takes its time in the replay, too.
+#[test]
+fn a_base_that_is_pulled_late_is_replayed() {
+    let mut made = Synthetic::new("instructions", 0);
+    let stage = made.stage("a");
+    let [base, run] = [made.step(stage, "FROM base", 0..1), made.step(stage, "RUN make", 1..20)];
+    made.data(base, run).span(base, Phase::Pull, 2..12);
+    made.wait(run, WaitKind::Lock, base, 1..12);
+    made.span(run, Phase::Process, 12..20);
+    let record = made.finish(20);
+    assert_eq!(predict(&record, Scenario::default()), 20);
 }

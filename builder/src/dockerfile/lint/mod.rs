@@ -121,12 +121,7 @@ impl Linter<'_> {
 /// # Errors
 /// A `check` directive that makes no sense.
 pub fn run(file: &Dockerfile<'_>, context: &Context<'_>) -> Result<Report, Diagnostics> {
-    let of_file = match file.directive("check") {
-        Some(directive) => {
-            Options::of_directive(directive).map_err(|fault| Diagnostics::new(file.text, vec![fault]))?
-        }
-        None => Options::default(),
-    };
+    let of_file = Options::of_file(file).map_err(|fault| Diagnostics::new(file.text, vec![fault]))?;
     let options = context.options.and(&of_file);
     let error = options.error;
     let mut linter = Linter { file, context, options, findings: Vec::new() };

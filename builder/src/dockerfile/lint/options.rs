@@ -1,7 +1,7 @@
 //! `# check=skip=A,B;error=true;experimental=C`.
 
 use super::{Family, Rule};
-use crate::dockerfile::{Diagnostic, Directive, Span, closest};
+use crate::dockerfile::{Diagnostic, Dockerfile, Span, closest};
 use std::collections::BTreeSet;
 
 /// What is checked and what comes of it.
@@ -69,12 +69,14 @@ impl Options {
         Ok(options)
     }
 
-    /// Reads a directive.
+    /// What a file's `check` directive says, if it has one.
     ///
     /// # Errors
     /// As [`Options::parse`], at the place of the value.
-    pub fn of_directive(directive: &Directive) -> Result<Self, Diagnostic> {
-        Self::parse(&directive.value).map_err(|message| at(directive.value_span, message))
+    pub fn of_file(file: &Dockerfile<'_>) -> Result<Self, Diagnostic> {
+        file.directive("check").map_or(Ok(Self::default()), |directive| {
+            Self::parse(&directive.value).map_err(|message| at(directive.value_span, message))
+        })
     }
 
     /// Whether a rule is asked.
