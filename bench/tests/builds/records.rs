@@ -73,3 +73,43 @@ fn a_build_that_was_expected_in_the_cache_fails_with_what_changed() {
     let told = changed.stderr().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
     assert!(told.contains("`COPY word /word` changed: `word`") && told.contains("with 1 step after it"), "{told}");
 }
+
+/// A collector's whole protocol for one export: OTLP/HTTP has a POST to `/v1/traces` and an answer of 200.
+#[test]
+fn a_collector_gets_the_build_as_spans() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let world = World::new("FROM busybox\nRUN true\n");
+    let built = world.build(&[]);
+    let path = world.path("of-collector.json");
+    built.read().write(std::fs::File::create(&path).unwrap()).unwrap();
+    let collector = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", collector.local_addr().unwrap());
+    let received = std::thread::spawn(move || {
+        let (stream, _) = collector.accept().unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            reader.read_line(&mut head).unwrap();
+        }
+        let lower = head.to_lowercase();
+        let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+        let mut body = vec![0; length.trim().parse().unwrap()];
+        reader.read_exact(&mut body).unwrap();
+        reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+        (lower, body)
+    });
+    let mut explain = std::process::Command::new(env!("CARGO_BIN_EXE_buildscope"));
+    let told = explain.arg("explain").arg(&path).args(["--otlp", &url]).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let (head, body) = received.join().unwrap();
+    assert!(head.starts_with("post /v1/traces http/1.1") && head.contains("content-type: application/json"), "{head}");
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let spans = body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
+    let ids: std::collections::HashSet<_> = spans.iter().map(|span| span["spanId"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), spans.len());
+    let roots = spans.iter().filter(|span| span["parentSpanId"] == "").count();
+    let lost =
+        spans.iter().filter(|span| span["parentSpanId"] != "" && !ids.contains(span["parentSpanId"].as_str().unwrap()));
+    assert_eq!((roots, lost.count()), (1, 0), "one build, and every span's parent is there");
+    assert!(spans.iter().any(|span| span["name"] == "RUN true"));
+}

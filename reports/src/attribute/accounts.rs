@@ -100,19 +100,25 @@ pub(crate) fn tables(record: &Record, ledger: &HashMap<Option<StepId>, ByPhase>)
     let (mut stages, mut instructions, mut lines) = (Table::default(), Table::default(), Table::default());
     for (&step, by_phase) in ledger {
         let step = step.map(|step| &record.steps[step.index()]);
-        let stage = step.and_then(|step| record.stages.get(step.stage?.index()));
-        let line = step.and_then(|step| step.source).map_or_else(|| BUILD.to_owned(), |source| source.line.to_string());
+        let mut whole = Entry::default();
         for (&phase, &entry) in by_phase {
-            let group = phase.map_or(Group::ALL.len(), |phase| place(phase.group()));
-            add(&mut groups[group], entry);
-            add(phases.row(phase.map_or(UNATTRIBUTED, Phase::name)), entry);
-            add(stages.row(stage.map_or(BUILD, |stage| &stage.name)), entry);
-            add(instructions.row(step.map_or(BUILD, |step| &step.instruction)), entry);
-            add(lines.row(&line), entry);
+            let group = &mut groups[phase.map_or(Group::ALL.len(), |phase| place(phase.group()))];
+            (group.wall, group.work) = (group.wall + entry.wall, group.work + entry.work);
+            phases.add(phase, entry);
+            (whole.wall, whole.work) = (whole.wall + entry.wall, whole.work + entry.work);
         }
+        stages.add(step.and_then(|step| Some(&*record.stages.get(step.stage?.index())?.name)), whole);
+        instructions.add(step.map(|step| &*step.instruction), whole);
+        lines.add(step.and_then(|step| step.source).map(|source| source.line), whole);
     }
-    let [phases, stages, instructions, lines] = [phases, stages, instructions, lines].map(Table::sorted);
-    Accounts { groups, phases, stages, instructions, lines }
+    let build = |name: Option<&str>| name.unwrap_or(BUILD).to_owned();
+    Accounts {
+        groups,
+        phases: phases.sorted(|phase| phase.map_or(UNATTRIBUTED, Phase::name).to_owned()),
+        stages: stages.sorted(build),
+        instructions: instructions.sorted(build),
+        lines: lines.sorted(|line| line.map_or_else(|| BUILD.to_owned(), |line| line.to_string())),
+    }
 }
 
 fn place(group: Group) -> usize {
@@ -123,25 +129,26 @@ fn empty(name: &str) -> Row {
     Row { name: name.to_owned(), wall: Nanos::ZERO, work: Nanos::ZERO }
 }
 
-fn add(row: &mut Row, entry: Entry) {
-    row.wall += entry.wall;
-    row.work += entry.work;
+/// Entries summed by what they are of; none is the build as a whole.
+struct Table<K>(HashMap<Option<K>, Entry>);
+
+impl<K> Default for Table<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
 }
 
-#[derive(Default)]
-struct Table(HashMap<String, Row>);
-
-impl Table {
-    fn row(&mut self, name: &str) -> &mut Row {
-        if !self.0.contains_key(name) {
-            self.0.insert(name.to_owned(), empty(name));
-        }
-        self.0.entry(name.to_owned()).or_insert_with(|| empty(name))
+impl<K: std::hash::Hash + Eq> Table<K> {
+    fn add(&mut self, of: Option<K>, entry: Entry) {
+        let sum = self.0.entry(of).or_default();
+        (sum.wall, sum.work) = (sum.wall + entry.wall, sum.work + entry.work);
     }
 
-    fn sorted(self) -> Vec<Row> {
+    /// The rows, largest first.
+    fn sorted(self, name: impl Fn(Option<K>) -> String) -> Vec<Row> {
+        let named = self.0.into_iter().filter(|(_, entry)| entry.wall > Nanos::ZERO || entry.work > Nanos::ZERO);
         let mut rows: Vec<Row> =
-            self.0.into_values().filter(|row| row.wall > Nanos::ZERO || row.work > Nanos::ZERO).collect();
+            named.map(|(of, entry)| Row { name: name(of), wall: entry.wall, work: entry.work }).collect();
         rows.sort_unstable_by(|a, b| (b.wall, b.work, &a.name).cmp(&(a.wall, a.work, &b.name)));
         rows
     }
