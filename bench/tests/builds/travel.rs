@@ -99,7 +99,7 @@ fn a_guarded_registry_takes_and_gives_images_and_caches() {
 }
 
 #[test]
-fn what_copy_takes_from_an_image_is_pulled_on_nobodys_account() {
+fn what_copy_takes_from_an_image_is_pulled_on_an_account_of_its_own() {
     let Some(registry) = Registry::start() else { return };
     let world = two_stages();
     let image = registry.name("app:1");
@@ -108,8 +108,10 @@ fn what_copy_takes_from_an_image_is_pulled_on_nobodys_account() {
     world.write("Dockerfile", &format!("FROM scratch\nCOPY --from={image} /app /app\n"));
     let record = world.build(&["--output", world.path("out").to_str().unwrap()]).record();
     let pull = record.spans.iter().find(|span| span.phase == Phase::Pull).unwrap();
-    assert_eq!(pull.step, None);
     let copy = record.steps.iter().find(|step| step.instruction == "COPY").unwrap();
+    let brought = &record.steps[pull.step.unwrap().index()];
+    assert_eq!((&*brought.text, brought.stage), (&*format!("FROM {image}"), None));
+    assert!(record.edges.iter().any(|edge| (edge.from, edge.to) == (brought.id, copy.id)));
     assert!(record.waits.iter().any(|wait| wait.step == copy.id && wait.start <= pull.start && wait.end >= pull.end));
     assert_eq!(fs::read_to_string(world.path("out/app")).unwrap(), "8\nint app;");
 }

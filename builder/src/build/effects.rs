@@ -214,8 +214,9 @@ impl Solver {
                 Ok(Arc::clone(&done.layers))
             }
             CopyFrom::Image(image) => {
-                // Nobody's step: whoever needs the files first waits for them as all others do.
-                let layers = self.images.layers(&image.manifest, &self.probe, probe)?;
+                // Whoever needs the files first waits for them, as all others do.
+                let pulls = self.probe.at(self.take(image, probe.step()), None);
+                let layers = self.images.layers(&image.manifest, &pulls, probe)?;
                 Ok(layers.iter().map(|layer| layer.diff_id).collect())
             }
             CopyFrom::Context | CopyFrom::NamedContext(_) | CopyFrom::Empty => Ok(Arc::new([])),

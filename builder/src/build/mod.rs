@@ -55,8 +55,13 @@ pub async fn build(
     progress: Arc<dyn Progress>,
     cancel: CancellationToken,
 ) -> Outcome {
-    let mut outcome =
-        Outcome { plan: None, order_edges: Vec::new(), reports: Vec::new(), result: Err(BuildError::Cancelled) };
+    let mut outcome = Outcome {
+        plan: None,
+        order_edges: Vec::new(),
+        reports: Vec::new(),
+        taken: Vec::new(),
+        result: Err(BuildError::Cancelled),
+    };
     outcome.result = run(engine, request, probe, progress, cancel, &mut outcome).await;
     outcome
 }
@@ -80,6 +85,7 @@ async fn run(
     outcome.order_edges = order_edges;
     let solved = solver.run(&live, request.jobs).await;
     outcome.reports = std::mem::take(&mut solver.reports());
+    outcome.taken.clone_from(&solver.taken());
     // What was finished before a failure is worth keeping.
     engine.store.sync(probe)?;
     solved?;

@@ -19,8 +19,24 @@ pub struct Outcome {
     pub order_edges: Vec<(NodeIndex, NodeIndex)>,
     /// What became of each step, by [`StepId`].
     pub reports: Vec<StepReport>,
+    /// The images that steps took files from.
+    pub taken: Vec<Taken>,
     /// The image, or why there is none.
     pub result: Result<Built, BuildError>,
+}
+
+/// An image that steps took files from: `COPY --from`, a mount. Bringing it here is work of its own, and no line of the
+/// Dockerfile does it; in the record it is a step without a stage.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// After those of the plan.
+    pub(super) id: StepId,
+    /// As the Dockerfile names it.
+    pub(super) reference: String,
+    /// Who took from it, first first.
+    pub(super) by: Vec<StepId>,
+    /// Whether all of it was here.
+    pub(super) cached: bool,
 }
 
 /// A finished image.

@@ -121,7 +121,7 @@ impl Facts {
             finished: rfc3339(crate::image::now()),
             hermetic: steps.iter().all(|step| is_hermetic(step)),
             complete: !outside || !source.is_empty(),
-            record: json!({ "sha256": identity(&solver.plan, reports).hex() }),
+            record: json!({ "sha256": identity(&solver.plan, reports, &solver.taken()).hex() }),
             source,
         }
     }

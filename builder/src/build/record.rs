@@ -1,5 +1,6 @@
 //! From what was done to the build record.
 
+use super::outcome::Taken;
 use super::{Outcome, StepReport};
 use crate::plan::{Plan, Step};
 use buildscope_record as record;
@@ -19,7 +20,11 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
     let turns: BTreeMap<_, _> =
         trace.spans.iter().filter(|span| span.phase == Phase::Dispatch).map(|span| (span.step, span)).collect();
     let turn = |step: &Step| turns.get(&Some(step.id)).copied();
-    let steps = outcome.steps().map(|(step, report)| describe(step, report, turn(step))).collect();
+    let mut steps: Vec<_> = outcome.steps().map(|(step, report)| describe(step, report, turn(step))).collect();
+    for image in &outcome.taken {
+        let asked = image.by.iter().filter_map(|by| turns.get(&Some(*by))).map(|span| span.start).min();
+        steps.push(bring(image, asked));
+    }
     let mut record = Record {
         schema: record::SCHEMA,
         source: record::Source {
@@ -34,7 +39,7 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
         succeeded: outcome.result.is_ok(),
         stages: outcome.plan.iter().flat_map(|plan| &plan.stages).map(stage).collect(),
         steps,
-        edges: outcome.plan.as_ref().map_or_else(Vec::new, |plan| edges(plan, &outcome.order_edges)),
+        edges: outcome.plan.as_ref().map_or_else(Vec::new, |plan| edges(plan, &outcome.order_edges, &outcome.taken)),
         spans: trace.spans,
         waits: trace.waits,
         counters: trace.counters,
@@ -47,15 +52,16 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
 /// What a build did, without when and how fast: the digest of stages, steps and edges as JSON with sorted keys. It is
 /// known before the image is written, so the image's provenance has it; whoever has the record can compute it from that:
 /// `jq -cSj '{stages, edges: [.edges[] | select(.kind == "data")], steps: [.steps[] | del(.start, .end, .slot, .log, .resources)]}' RECORD | sha256sum`.
-pub(super) fn identity(plan: &Plan, reports: &[StepReport]) -> Digest {
+pub(super) fn identity(plan: &Plan, reports: &[StepReport], taken: &[Taken]) -> Digest {
     let step = |(step, report): (&Step, &StepReport)| {
         let described = describe(step, report, None);
         record::Step { log: Vec::new(), resources: None, ..described }
     };
-    let steps: Vec<_> = plan.steps().zip(reports).map(step).collect();
+    let steps = plan.steps().zip(reports).map(step).chain(taken.iter().map(|image| bring(image, None)));
+    let steps: Vec<_> = steps.collect();
     let stages: Vec<_> = plan.stages.iter().map(stage).collect();
     // Numbers, names and digests: nothing can fail. `Value`'s maps are sorted.
-    Digest::of(json!({ "stages": stages, "edges": edges(plan, &[]), "steps": steps }).to_string())
+    Digest::of(json!({ "stages": stages, "edges": edges(plan, &[], taken), "steps": steps }).to_string())
 }
 
 fn stage(stage: &crate::plan::Stage) -> record::Stage {
@@ -89,12 +95,36 @@ fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::St
     }
 }
 
-fn edges(plan: &Plan, order: &[(NodeIndex, NodeIndex)]) -> Vec<Edge> {
+/// Bringing an image that no FROM names. Its own time is none, as that of a FROM that is pulled when someone asks for it.
+fn bring(image: &Taken, asked: Option<Nanos>) -> record::Step {
+    record::Step {
+        id: image.id,
+        stage: None,
+        instruction: "FROM".into(),
+        text: format!("FROM {}", image.reference),
+        source: None,
+        outcome: if image.cached { record::Outcome::Cached } else { record::Outcome::Executed },
+        start: asked,
+        end: asked,
+        slot: None,
+        cache: None,
+        layer: None,
+        resources: None,
+        locks: Vec::new(),
+        log: Vec::new(),
+        exit_code: None,
+        error: None,
+    }
+}
+
+fn edges(plan: &Plan, order: &[(NodeIndex, NodeIndex)], taken: &[Taken]) -> Vec<Edge> {
     let id = |node: NodeIndex| plan.graph[node].id;
     let data = plan.graph.edge_references().map(|edge| (edge.source(), edge.target(), EdgeKind::Data));
     let order = order.iter().map(|&(from, to)| (from, to, EdgeKind::Order));
     let mut edges: Vec<_> =
         data.chain(order).map(|(from, to, kind)| Edge { from: id(from), to: id(to), kind }).collect();
+    let brought = taken.iter().flat_map(|image| image.by.iter().map(|to| (image.id, *to)));
+    edges.extend(brought.map(|(from, to)| Edge { from, to, kind: EdgeKind::Data }));
     edges.sort_unstable();
     edges.dedup();
     edges

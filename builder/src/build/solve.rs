@@ -2,7 +2,7 @@
 
 use super::contexts::Opened;
 use super::flights::{Claimed, Flights};
-use super::outcome::{Done, Made, StepReport};
+use super::outcome::{Done, Made, StepReport, Taken};
 use super::prepare::Prepared;
 use super::spare::Spared;
 use super::waits::Waits;
@@ -42,6 +42,7 @@ pub(super) struct Solver {
     pub(super) spared: OnceLock<BTreeMap<StepId, Spared>>,
     done: Vec<OnceLock<Done>>,
     reports: Mutex<Vec<StepReport>>,
+    taken: Mutex<Vec<Taken>>,
 }
 
 /// The live part of the plan, as the scheduler sees it.
@@ -104,6 +105,7 @@ impl Solver {
             spared: OnceLock::new(),
             done: plan.steps().map(|_| OnceLock::new()).collect(),
             reports: Mutex::new(plan.steps().map(begin).collect()),
+            taken: Mutex::default(),
             plan,
         }
     }
@@ -140,6 +142,29 @@ impl Solver {
     pub(super) fn reports(&self) -> MutexGuard<'_, Vec<StepReport>> {
         // A report is replaced or its fields are set: a panic between leaves it readable.
         self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The images that steps have taken files from so far.
+    pub(super) fn taken(&self) -> MutexGuard<'_, Vec<Taken>> {
+        // An image is added whole: a panic leaves the list readable.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a step takes files from an image; gives the id under which that is brought here.
+    pub(super) fn take(&self, image: &plan::ImageSource, by: Option<StepId>) -> StepId {
+        let mut taken = self.taken();
+        let next = u32::try_from(self.plan.steps().count() + taken.len()).unwrap_or(u32::MAX);
+        let known = taken.iter().position(|known| known.reference == image.reference);
+        let place = known.unwrap_or_else(|| {
+            let layers = self.images.resolved(&image.manifest).map(|image| image.layers.clone()).unwrap_or_default();
+            let cached = layers.iter().all(|layer| self.engine.store.blobs().contains(&layer.diff_id));
+            taken.push(Taken { id: StepId(next), reference: image.reference.clone(), by: Vec::new(), cached });
+            taken.len() - 1
+        });
+        let this = &mut taken[place];
+        let new = by.filter(|by| !this.by.contains(by));
+        this.by.extend(new);
+        this.id
     }
 
     /// A step whose turn is not needed.
