@@ -74,6 +74,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
         tokio::spawn(interrupted(cancel.clone()));
         build::build(&engine, &options.request, &probe, progress::view(options.progress), cancel).await
     });
+    engine.zygote.retire();
     let mut missed = Ok(());
     if records {
         let host = build::host(engine.store.root());
@@ -177,7 +178,7 @@ fn write_record(options: &Options, record: &record::Record) -> Result<(), Failur
     if let Some(path) = &options.record {
         let write = || -> miette::Result<()> {
             let file = fs::File::create(path).into_diagnostic()?;
-            record.write(std::io::BufWriter::new(file)).into_diagnostic()
+            record.write(std::io::BufWriter::with_capacity(1 << 18, file)).into_diagnostic()
         };
         write().wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)?;
     }

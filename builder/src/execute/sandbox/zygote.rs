@@ -98,6 +98,13 @@ impl Zygote {
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
+
+    /// Says that no step comes any more: the helper ends while its owner still has other things to do. Dropping waits for it.
+    pub fn retire(&self) {
+        // The end of the socket ends the helper, and that of its channel a spare init; from the first on none is begun.
+        let _ = rustix::net::shutdown(&self.helper.socket, rustix::net::Shutdown::Both);
+        drop(self.helper.spare().take());
+    }
 }
 
 /// Where this process was started to be a helper, it is one until it ends: then this does not return. To be called first
@@ -161,10 +168,8 @@ impl Helper {
 
 impl Drop for Zygote {
     fn drop(&mut self) {
-        // The end of the socket ends the helper, and that of its channel a spare init; from the first on none is begun.
-        // Waiting for the helper leaves no zombie behind.
-        let _ = rustix::net::shutdown(&self.helper.socket, rustix::net::Shutdown::Both);
-        drop(self.helper.spare().take());
+        self.retire();
+        // Leaves no zombie behind.
         let _ = self.process.wait();
     }
 }
