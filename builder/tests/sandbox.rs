@@ -5,7 +5,7 @@
 
 mod boxed;
 
-use boxed::{World, ends, escapes, views};
+use boxed::{World, accounts, ends, escapes, runtimes, views};
 use buildscope_builder::execute::sandbox::{Zygote, isolate_process, serve_if_helper};
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -21,12 +21,15 @@ fn main() -> ExitCode {
         Some("--step-cost") => return ends::step_cost(&world),
         _ => {}
     }
-    let trials = [escapes::TRIALS, ends::TRIALS, views::TRIALS].concat().into_iter().map(|(name, test)| {
-        let world = Arc::clone(&world);
-        Trial::test(name, move || {
-            test(&world);
-            Ok(())
-        })
-    });
+    let trials = [escapes::TRIALS, ends::TRIALS, views::TRIALS, accounts::TRIALS, runtimes::TRIALS]
+        .concat()
+        .into_iter()
+        .map(|(name, test)| {
+            let world = Arc::clone(&world);
+            Trial::test(name, move || {
+                test(&world);
+                Ok(())
+            })
+        });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }

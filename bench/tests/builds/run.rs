@@ -192,6 +192,43 @@ fn a_cache_survives_and_a_locked_one_is_waited_for() {
 }
 
 #[test]
+fn caches_have_their_owner_mode_and_seed_and_private_ones_are_apart() {
+    let meet = "--mount=type=cache,id=meet,target=/meet";
+    let wait = "i=0; while test $(ls /meet | wc -l) -lt 2 && test $i -lt 300; do sleep 0.1; i=$((i+1)); done";
+    let world = World::new(&format!(
+        "FROM busybox AS seed\nRUN mkdir /seed && echo seeded > /seed/file\n\
+         FROM busybox AS one\n\
+         RUN {meet} --mount=type=cache,id=p,target=/p,sharing=private touch /p/one /meet/one && {wait}; test $(ls /p | wc -l) = 1 && echo x > /a\n\
+         FROM busybox AS two\n\
+         RUN {meet} --mount=type=cache,id=p,target=/p,sharing=private touch /p/two /meet/two && {wait}; test $(ls /p | wc -l) = 1 && echo x > /b\n\
+         FROM busybox\nCOPY --from=one /a /\nCOPY --from=two /b /\n\
+         RUN --mount=type=cache,id=m,target=/c,mode=0750,uid=5,gid=6 stat -c '%a %u %g' /c | grep -qx '750 5 6'\n\
+         RUN --mount=type=cache,id=f,target=/c,from=seed,source=/seed grep -qx seeded /c/file && echo more >> /c/file\n\
+         RUN --mount=type=cache,id=f,target=/c,from=seed,source=/seed test $(wc -l < /c/file) = 2\n\
+         RUN --mount=type=cache,id=m,target=/c,mode=0750,uid=5,gid=6,ro ! touch /c/new\n\
+         RUN test ! -e /c && test ! -e /p && test ! -e /meet\n"
+    ));
+    world.build(&["--jobs", "4"]).record();
+}
+
+/// moby's rules for USER (`user.GetExecUser`); a step's HOME is its user's.
+#[test]
+fn users_have_their_ids_groups_home_and_working_directory() {
+    let world = World::new(
+        "FROM busybox\n\
+         RUN echo 'ann:x:77:78::/home/ann:/bin/sh' >> /etc/passwd && printf 'ann:x:78:\\nmore:x:80:bob,ann\\nother:x:81:\\n' >> /etc/group\n\
+         USER ann\nRUN test \"$(id -u) $(id -g) $(id -G) $HOME\" = '77 78 78 80 /home/ann'\n\
+         USER 77\nRUN test \"$(id -u) $(id -g) $(id -G) $HOME\" = '77 78 78 80 /home/ann'\n\
+         USER ann:other\nRUN test \"$(id -u) $(id -g) $(id -G) $HOME\" = '77 81 81 /home/ann'\n\
+         USER 1234:80\nRUN test \"$(id -u) $(id -g) $(id -G) $HOME\" = '1234 80 80 /'\n\
+         USER 4321\nRUN test \"$(id -u) $(id -g) $(id -G) $HOME\" = '4321 0 0 /'\n\
+         USER ann\nWORKDIR /made/by/workdir\n\
+         RUN test $(pwd) = /made/by/workdir && stat -c '%u %g %a' /made /made/by/workdir | sort -u > /tmp/x && grep -qx '77 78 755' /tmp/x && test $(wc -l < /tmp/x) = 1\n",
+    );
+    world.build(&[]).record();
+}
+
+#[test]
 fn proxies_pass_through_and_are_no_part_of_the_key() {
     let world = World::new("FROM busybox\nRUN echo proxy is $HTTP_PROXY\n");
     let built = world.build(&["--build-arg", "HTTP_PROXY=http://a.invalid"]);

@@ -52,7 +52,7 @@ fn steps_of(helper: u32) -> usize {
 }
 
 /// Waits until something is so, or fails: the kernel may still be taking a box apart when nobody is in it any more.
-fn soon(what: &str, so: impl Fn() -> bool) {
+pub(crate) fn soon(what: &str, so: impl Fn() -> bool) {
     let start = Instant::now();
     while !so() {
         assert!(start.elapsed() < Duration::from_secs(5), "{what}");
@@ -60,7 +60,7 @@ fn soon(what: &str, so: impl Fn() -> bool) {
     }
 }
 
-const TREE: &str = "trap '' INT TERM; (trap '' TERM; setsid sh -c 'sleep 1000' & sleep 1000) & sleep 1000";
+pub(crate) const TREE: &str = "trap '' INT TERM; (trap '' TERM; setsid sh -c 'sleep 1000' & sleep 1000) & sleep 1000";
 
 fn cancelled(world: &World) {
     let root = rootfs();
@@ -208,7 +208,7 @@ fn peak_memory() -> u64 {
 }
 
 /// Everything that a process can leak, counted.
-fn holdings(helper: u32) -> BTreeMap<&'static str, usize> {
+pub(crate) fn holdings(helper: u32) -> BTreeMap<&'static str, usize> {
     let entries = |path: String| std::fs::read_dir(path).map_or(0, Iterator::count);
     let mine = format!("buildscope-{}", std::process::id());
     let cgroups = ["unified", "memory", "cpu", "."].map(|name| {
@@ -280,6 +280,7 @@ pub(crate) fn victim(world: &World) -> ExitCode {
             let spec = step(root.path(), &["sh", "-c", "echo running; sleep 1000 & sleep 1000"]);
             let _ = world.runtime.block_on(world.zygote.run(spec, log, CancellationToken::new(), &probe));
         }
+        Some("runtimes") => super::runtimes::victim(world),
         Some("isolated") => {
             let script = "cat /etc/resolv.conf; ip route | grep -c ^default; ls /sys/class/net | wc -l";
             let spec = StepSpec { network: NetworkMode::Isolated, ..step(root.path(), &["sh", "-c", script]) };

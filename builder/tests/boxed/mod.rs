@@ -1,7 +1,9 @@
 //! What the sandbox's tests share: a root file system, and ways to run something in it.
 
+pub(crate) mod accounts;
 pub(crate) mod ends;
 pub(crate) mod escapes;
+pub(crate) mod runtimes;
 pub(crate) mod views;
 
 use buildscope_builder::execute::sandbox::{
@@ -37,9 +39,11 @@ impl World {
         Self { isolation, zygote, runtime }
     }
 
-    /// Whether there are cgroups with controllers and every id: whether this is root.
+    /// Whether there are cgroups with controllers and every id: whether this is root of the machine, and not of a user
+    /// namespace that a test was started in.
     pub(crate) fn privileged(&self) -> bool {
-        self.isolation == Isolation::Root
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        self.isolation == Isolation::Root && map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
     }
 
     pub(crate) fn run(&self, spec: StepSpec) -> Result<Ran, SandboxError> {

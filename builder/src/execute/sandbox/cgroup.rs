@@ -247,7 +247,9 @@ impl StepCgroup {
                     stat.split_ascii_whitespace().filter_map(|field| field.strip_prefix(name)?.parse::<u64>().ok());
                 ByteSize(fields.sum())
             };
-            (resources.read, resources.written) = (sum("rbytes="), sum("wbytes="));
+            // rusage counts what a process has had to write, this what has been written for it by now: of a short step, nothing.
+            resources.read = resources.read.max(sum("rbytes="));
+            resources.written = resources.written.max(sum("wbytes="));
         }
         let pressure = self.pressure();
         let [cpu, memory, io] = pressure.map(Option::unwrap_or_default);
