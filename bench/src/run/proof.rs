@@ -58,6 +58,10 @@ pub struct Proof {
     pub predicted: f64,
     /// What builds of the change took: their median.
     pub measured: f64,
+    /// How far builds of one and the same setting lay apart, as a part of their median: the larger of the replayed one's
+    /// and the changed one's. No prediction can be better than that.
+    #[serde(default)]
+    pub spread: f64,
 }
 
 impl Proof {
@@ -169,6 +173,11 @@ impl ProofPlan {
             let from = &records[trial.from][self.runs as usize / 2];
             let walls: Vec<f64> = records[trial.to].iter().map(|record| seconds(record.wall)).collect();
             let prediction = whatif(from, &trial.scenario).ok()?;
+            let spread = |records: &[Record]| {
+                let [least, median, most] =
+                    [0, records.len() / 2, records.len() - 1].map(|place| seconds(records[place].wall));
+                (most - least) / median
+            };
             Some(Proof {
                 workload: workload.name.clone(),
                 change: trial.change,
@@ -176,6 +185,7 @@ impl ProofPlan {
                 from: seconds(from.wall),
                 predicted: seconds(prediction.wall),
                 measured: quantile(&walls, 0.5),
+                spread: spread(&records[trial.from]).max(spread(&records[trial.to])),
             })
         };
         Ok(trials.into_iter().filter_map(proof).collect())
@@ -271,14 +281,15 @@ fn in_path(program: &str) -> bool {
 /// The proofs as a table, and their errors' median and 95th percentile, by kind and in all.
 pub fn proof_table(proofs: &[Proof]) -> String {
     let mut text = format!(
-        "{:<20} {:<24} {:>9} {:>10} {:>9} {:>7}\n",
-        "workload", "change", "from", "predicted", "measured", "error"
+        "{:<20} {:<24} {:>9} {:>10} {:>9} {:>7} {:>8}\n",
+        "workload", "change", "from", "predicted", "measured", "error", "spread"
     );
     for proof in proofs {
         let Proof { workload, change, from, predicted, measured, .. } = proof;
-        let error = proof.error() * 100.0;
-        text +=
-            &format!("{workload:<20} {change:<24} {from:>7.3} s {predicted:>8.3} s {measured:>7.3} s {error:>5.1} %\n");
+        let (error, spread) = (proof.error() * 100.0, proof.spread * 100.0);
+        text += &format!(
+            "{workload:<20} {change:<24} {from:>7.3} s {predicted:>8.3} s {measured:>7.3} s {error:>5.1} % {spread:>6.1} %\n"
+        );
     }
     text.push('\n');
     for kind in ["policy", "slots", "delay", "stub", "processors", "all"] {
@@ -318,8 +329,10 @@ mod tests {
             from: 1.0,
             predicted,
             measured: 2.0,
+            spread: 0.125,
         };
         let table = proof_table(&[proof("delay", 2.1), proof("delay", 1.8), proof("policy", 2.0)]);
+        assert!(table.contains("5.0 %   12.5 %"), "{table}");
         assert!(table.contains("policy          1 predictions: median error 0.0 %, 95th percentile 0.0 %"), "{table}");
         assert!(table.contains("delay           2 predictions: median error 7.5 %"), "{table}");
         assert!(table.contains("all             3 predictions: median error 5.0 %"), "{table}");
