@@ -176,9 +176,9 @@ fn chains(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
 
 fn cache_mounts(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
     for step in steps.iter().filter(|step| !step.has_cache_mount()) {
-        let mut tools = step.tools();
-        tools.dedup();
-        let (Some(tool), Some(_)) = (tools.first(), &step.run) else { continue };
+        let Some((_, text)) = &step.run else { continue };
+        let fetching = tools::commands(text).into_iter().filter(|words| !tools::offline(words));
+        let Some(tool) = fetching.filter_map(|words| tools::tool(&words)).next() else { continue };
         let extra = if tool.name == "apt" { " (and remove the rm -rf /var/lib/apt/lists)" } else { "" };
         linter.find(
             Rule::MissingCacheMount,

@@ -143,6 +143,11 @@ fn performance_rules() {
             "FROM debian\nRUN --mount=type=cache,target=/var/cache/apt apt-get update && apt-get install -y gcc\n",
         ),
         (
+            "MissingCacheMount",
+            "FROM python\nRUN pip install flask\n",
+            "FROM python\nRUN pip install --no-index ./wheels/a.whl && cargo build --offline\n",
+        ),
+        (
             "RecursiveChown",
             "FROM alpine\nCOPY . /srv\nRUN chown -R app:app /srv\n",
             "FROM alpine\nCOPY --chown=app:app . /srv\nRUN mkdir /data && chown -R app /data\n",

@@ -107,6 +107,11 @@ pub(super) fn tool(words: &[&str]) -> Option<Tool> {
     })
 }
 
+/// Whether a package manager is told to fetch nothing.
+pub(super) fn offline(words: &[&str]) -> bool {
+    words.iter().any(|word| matches!(*word, "--no-index" | "--offline" | "--no-download"))
+}
+
 /// Whether a command fetches files by itself.
 pub(super) fn downloads(words: &[&str]) -> bool {
     matches!(words, ["curl" | "wget" | "aria2c", ..] | ["git", "clone", ..])
