@@ -275,7 +275,14 @@ fn files_come_out_as_a_directory_and_as_a_tar() {
     export_directory(&scene.store, layers, &out, Some(1_600_000_000), &Probe::disabled()).unwrap();
     assert_eq!(fs::metadata(out.join("app/file")).unwrap().mtime(), 1_600_000_000);
 
-    export_tar(&scene.store, layers, &Destination::Path(scene.path("out.tar")), None, &Probe::disabled()).unwrap();
+    export_tar(
+        &scene.store,
+        &[(PathBuf::new(), layers)],
+        &Destination::Path(scene.path("out.tar")),
+        None,
+        &Probe::disabled(),
+    )
+    .unwrap();
     let Some(list) = tool("tar", &["-tvf", &scene.path("out.tar").display().to_string()]) else { return };
     assert!(list.lines().any(|line| line.starts_with("-rwsr-xr-x 7/8") && line.ends_with("app/file")), "{list}");
 }

@@ -52,6 +52,12 @@ fn cross_building_makes_an_index_and_does_what_is_common_once() {
         let text = fs::read_to_string(files.join(platform.replace('/', "_")).join("app")).unwrap();
         assert!(text.starts_with(&format!("{platform} by ")), "{text}");
     }
+    let tar = world.path("files.tar");
+    world.build(&[&common[..], &["--output", &format!("type=tar,dest={}", tar.display())]].concat()).record();
+    for platform in both() {
+        let text = member(&tar, &format!("{}/app", platform.replace('/', "_")));
+        assert!(String::from_utf8(text).unwrap().starts_with(&format!("{platform} by ")));
+    }
     let top = json(&archive, "index.json")["manifests"][0]["digest"].as_str().unwrap().to_owned();
     assert_eq!(fs::read_to_string(&iid).unwrap(), top);
     let metadata: Value = serde_json::from_slice(&fs::read(metadata).unwrap()).unwrap();

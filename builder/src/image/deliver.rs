@@ -10,6 +10,7 @@ use super::{
 };
 use crate::storage::Store;
 use buildscope_record::{Digest, Probe};
+use std::path::PathBuf;
 
 /// What a build made, and what is needed to write it.
 #[derive(Clone, Copy)]
@@ -74,13 +75,13 @@ impl Delivery<'_> {
                 }
                 self.keep()
             }
-            OutputKind::Tar { dest } => match self.images {
-                [image] => {
-                    export_tar(self.store, layers(image), dest, self.epoch, probe)?;
-                    self.keep()
-                }
-                _ => Err(ImageError::malformed("--output", "type=tar holds one platform's files: build one")),
-            },
+            OutputKind::Tar { dest } => {
+                let several = self.images.len() > 1;
+                let below = |image| if several { folder(image).into() } else { PathBuf::new() };
+                let stacks: Vec<_> = self.images.iter().map(|image| (below(image), layers(image))).collect();
+                export_tar(self.store, &stacks, dest, self.epoch, probe)?;
+                self.keep()
+            }
             OutputKind::Image { push: false } => {
                 let kept = self.keep()?;
                 let images = Images::of(self.store);

@@ -14,11 +14,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Writes the file system of a stack of layers (lowest first) as one tar. With an `epoch` every file gets that time,
-/// as BuildKit's exporter does it.
+/// Writes the file systems of stacks of layers (lowest first) as one tar, each below its directory. With an `epoch`
+/// every file gets that time, as BuildKit's exporter does it.
 pub fn export_tar(
     store: &Store,
-    layers: &[Digest],
+    stacks: &[(PathBuf, &[Digest])],
     destination: &Destination,
     epoch: Option<i64>,
     probe: &Probe,
@@ -26,13 +26,20 @@ pub fn export_tar(
     let span = probe.phase(Phase::Export);
     let target = Target::open(destination, store)?;
     span.detail(&target.what);
-    let tree = store.tree(layers)?;
     // One merged layer is a tar of the whole: the layer writer makes it on all cores.
     let mut merged = store.layer_builder();
-    for (mut entry, content) in tree.walk(Path::new("")) {
-        date(&mut entry, epoch);
-        if !entry.path.as_os_str().is_empty() {
-            merged.push(entry, content);
+    for (below, layers) in stacks {
+        for (mut entry, content) in store.tree(layers)?.walk(Path::new("")) {
+            date(&mut entry, epoch);
+            if !below.as_os_str().is_empty() {
+                entry.path = below.join(&entry.path);
+                if let EntryKind::HardLink { target } = &mut entry.kind {
+                    *target = below.join(&*target);
+                }
+            }
+            if !entry.path.as_os_str().is_empty() {
+                merged.push(entry, content);
+            }
         }
     }
     let layer = merged.finish(&span.probe())?;
