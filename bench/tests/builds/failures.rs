@@ -1,8 +1,9 @@
 //! What goes wrong: said once, with its place; and nothing is left behind.
 
-use crate::world::World;
+use crate::world::{World, root};
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// Processes whose command line holds this text.
@@ -49,6 +50,41 @@ fn the_first_failure_stops_the_rest_and_leaves_nothing() {
     let failed: Vec<_> =
         record.steps.iter().filter_map(|step| Some((step.exit_code?, step.error.as_deref()?))).collect();
     assert!(!record.succeeded && matches!(failed[..], [(7, _)]), "{failed:?}");
+}
+
+/// As a terminal does it: the signal reaches the builder, and what it runs must not stay.
+#[test]
+fn an_interrupted_build_leaves_nothing_whoever_ran_its_steps() {
+    for (executor, seconds) in [("native", "7531597"), ("crun", "7531598"), ("runc", "7531599")] {
+        let there = ["/usr/bin", "/usr/sbin"].iter().any(|directory| Path::new(directory).join(executor).exists());
+        // Without cgroups, which an ordinary user may lack, runc refuses to run.
+        if executor != "native" && !there || executor == "runc" && !root() {
+            continue;
+        }
+        let world = World::new(&format!(
+            "FROM busybox\nRUN trap '' INT TERM; sleep {seconds} & setsid sleep {seconds} & wait\n"
+        ));
+        let temporary_files = tempfile::tempdir().unwrap();
+        let before = mounts();
+        let mut command = world.command(&["--executor", executor]);
+        let mut child = command.env("TMPDIR", temporary_files.path()).stderr(Stdio::null()).spawn().unwrap();
+        let start = Instant::now();
+        // The shell's own line, and both sleepers.
+        while processes(seconds) < 3 && child.try_wait().unwrap().is_none() {
+            assert!(start.elapsed() < Duration::from_secs(30), "{executor}: the step does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let builder = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(builder, rustix::process::Signal::INT).unwrap();
+        assert!(!child.wait().unwrap().success(), "{executor}");
+        assert_eq!((processes(seconds), mounts()), (0, before), "{executor}");
+        assert_eq!(temporary(&world), [""; 0], "{executor}");
+        assert_eq!(fs::read_dir(temporary_files.path()).unwrap().count(), 0, "{executor}: bundles");
+        for hierarchy in ["unified", "memory", "cpu", "."] {
+            let cgroup = format!("/sys/fs/cgroup/{hierarchy}/buildscope-{}", builder.as_raw_nonzero());
+            assert!(!Path::new(&cgroup).exists(), "{executor}: {cgroup}");
+        }
+    }
 }
 
 #[test]

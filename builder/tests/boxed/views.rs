@@ -4,6 +4,7 @@ use super::{StepSpec, Test, World, rootfs, runtimes, step};
 use buildscope_builder::execute::sandbox::{
     Credentials, Limits, MountSource, NetworkMode, SandboxMount, Status, detached,
 };
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -17,6 +18,7 @@ pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("mounts_are_attached_in_order", own_mounts),
     ("without_a_network_there_is_loopback", no_network),
     ("an_isolated_network_has_a_way_out_and_its_own_resolver", isolated_network),
+    ("an_isolated_network_carries_traffic_but_not_to_the_hosts_loopback", traffic),
     ("pasta_connects_where_slirp4netns_is_not_installed", pasta),
     ("an_oci_runtime_runs_the_same_step", oci_runtime),
     ("an_oci_runtime_keeps_the_limits", oci_limits),
@@ -143,6 +145,36 @@ fn isolated_network(world: &World) {
             );
         }
     }
+}
+
+/// A server on the host's own address, which user-mode networking reaches as any other; its loopback it does not.
+fn traffic(world: &World) {
+    let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    // An address of documentation (RFC 5737): no packet is sent, but the kernel says from where it would be.
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let own = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()).map(|address| address.ip());
+    let (Ok(own), true, true) = (own, tun.is_ok(), Path::new("/usr/bin/slirp4netns").exists()) else {
+        return eprintln!("skipped: no address, no slirp4netns, or /dev/net/tun not to be opened");
+    };
+    let listener = std::net::TcpListener::bind((own, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let served = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = String::new();
+        BufReader::new(stream.try_clone().unwrap()).read_line(&mut request).unwrap();
+        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nreached\n").unwrap();
+        request
+    });
+    let loopback = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = loopback.local_addr().unwrap().port();
+    let root = rootfs();
+    let script = format!(
+        "wget -q -O - http://{own}:{port}/from-the-box; for host in 127.0.0.1 10.0.2.2; do nc -w 2 $host {closed} < /dev/null && echo leaked; done; true"
+    );
+    let spec = StepSpec { network: NetworkMode::Isolated, ..step(root.path(), &["sh", "-c", &script]) };
+    let said = world.succeed(spec);
+    assert!(said.contains("reached\n") && !said.contains("leaked"), "{said}");
+    assert_eq!(served.join().unwrap().trim(), "GET /from-the-box HTTP/1.1");
 }
 
 /// In a process of its own, which finds nothing but pasta.
