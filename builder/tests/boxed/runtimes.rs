@@ -39,11 +39,15 @@ fn exit_codes(world: &World) {
     }
 }
 
+/// How this process's bundles are called.
+fn mine() -> String {
+    format!("buildscope-{}-", std::process::id())
+}
+
 /// Bundles on disk.
 fn bundles() -> usize {
-    let mine = format!("buildscope-{}-", std::process::id());
     let entries = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
-    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&mine)).count()
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&mine())).count()
 }
 
 /// How long the processes of the tree sleep: a number of this process's own, by which they are found.
@@ -58,8 +62,10 @@ fn sleepers() -> usize {
     lines.filter(|line| String::from_utf8_lossy(line).contains(&sleep())).count()
 }
 
+/// What is mounted, but for the bundles of tests that run beside this one.
 fn mounts() -> String {
-    std::fs::read_to_string("/proc/self/mountinfo").unwrap()
+    let all = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    all.split_inclusive('\n').filter(|line| !line.contains("/buildscope-") || line.contains(&mine())).collect()
 }
 
 fn cancelled(world: &World) {
