@@ -4,6 +4,7 @@ use crate::world::World;
 use buildscope_record::{Nanos, Phase, WaitKind};
 use buildscope_reports::attribute::Row;
 use buildscope_reports::explain;
+use std::fs;
 
 #[test]
 fn the_wall_account_of_a_real_build_sums_to_its_wall_time() {
@@ -112,4 +113,16 @@ fn a_collector_gets_the_build_as_spans() {
         spans.iter().filter(|span| span["parentSpanId"] != "" && !ids.contains(span["parentSpanId"].as_str().unwrap()));
     assert_eq!((roots, lost.count()), (1, 0), "one build, and every span's parent is there");
     assert!(spans.iter().any(|span| span["name"] == "RUN true"));
+}
+
+#[test]
+fn a_profile_says_which_functions_ran() {
+    let world = World::new("FROM scratch\nCOPY . /\n");
+    fs::write(world.context().join("large"), vec![b'x'; 64 << 20]).unwrap();
+    let profile = world.path("profile");
+    world.build(&["--pprof", profile.to_str().unwrap()]).record();
+    let stacks = fs::read_to_string(profile.join("stacks.folded")).unwrap();
+    // Hashing 64 MiB takes some of a thousand samples a second; without frames each is its thread's name alone.
+    assert!(stacks.lines().any(|stack| stack.contains(";buildscope_builder::")), "{stacks}");
+    assert!(fs::read_to_string(profile.join("flamegraph.svg")).unwrap().contains("buildscope_builder::"));
 }
