@@ -4,7 +4,7 @@ use crate::advise::{Advice, advise};
 use crate::attribute::{
     Accounts, Attribution, Bounds, Leg, Parallelism, Row, Segment, UNATTRIBUTED, attribute, held, nanos,
 };
-use crate::misses::{Miss, misses};
+use crate::misses::{Cause, Miss, misses};
 use crate::whatif::{Ranking, rank};
 use buildscope_record::{
     Fidelity, Host, Layer, Nanos, Options, Outcome, Phase, Record, Resources, Source, SourceRange, StepId,
@@ -143,8 +143,15 @@ pub fn explain_with(record: &Record, earlier: &[Record]) -> Explanation {
     explanation.answer = crate::answer::answer(record, &explanation);
     explanation.ranking = rank(&found.activities, &explanation);
     explanation.advice = advise(record, &explanation, earlier);
-    if !earlier.is_empty() {
+    let removed = || record.steps.iter().any(|step| step.cache.as_ref().is_some_and(|cache| cache.removed.is_some()));
+    if !earlier.is_empty() || removed() {
         explanation.misses = misses(record, &explanation, earlier);
+        // Without an earlier record nothing else is known than what the store remembers.
+        let known = |miss: &Miss| !earlier.is_empty() || matches!(miss.cause, Cause::Expired | Cause::Pruned);
+        explanation.misses.retain(known);
+    }
+    for miss in &explanation.misses {
+        explanation.steps[miss.step.index()].miss = Some(miss.sentence.clone());
     }
     explanation
 }

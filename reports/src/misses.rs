@@ -6,7 +6,7 @@
 use crate::answer::quote;
 use crate::explain::Explanation;
 use crate::graph::Graph;
-use buildscope_record::{Nanos, Outcome, Record, Step, StepId};
+use buildscope_record::{Nanos, Outcome, Record, Removal, Step, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -33,7 +33,11 @@ pub enum Cause {
     Source,
     /// Only what it goes on from.
     Parent,
-    /// Nothing: its result was no longer there.
+    /// Nothing: its result was removed, since nothing had used it for long.
+    Expired,
+    /// Nothing: its result was removed to make room.
+    Pruned,
+    /// Nothing, but its result is not there, and nobody removed it: another store, or a crash.
     Gone,
     /// Nothing, and its result was not asked for (`--no-cache`).
     Unasked,
@@ -108,6 +112,12 @@ pub fn misses(record: &Record, explanation: &Explanation, earlier: &[Record]) ->
 
 /// What changed about a step against the nearest earlier record that has it.
 fn cause(step: &Step, own: &Index<'_>, earlier: &[Index<'_>]) -> Cause {
+    // Its very key was there: whatever changed since the nearest record, without the removal it would be there.
+    match step.cache.as_ref().and_then(|cache| cache.removed) {
+        Some(Removal::Expired) => return Cause::Expired,
+        Some(Removal::Pruned) => return Cause::Pruned,
+        None => {}
+    }
     let Some(now) = step.cache.as_ref().map(|cache| &cache.inputs).filter(|inputs| !inputs.is_empty()) else {
         return Cause::Unknown;
     };
@@ -203,7 +213,14 @@ fn sentence(step: &Step, cause: &Cause, caused: usize, rerun: Nanos, on_path: Na
         Cause::Environment(names) => format!("changed: variable {}", list(names)),
         Cause::Source => "changed: what it takes from another stage or image".to_owned(),
         Cause::Parent => "changed: what it goes on from".to_owned(),
-        Cause::Gone => "did not change, but its result was there no more (pruned or expired)".to_owned(),
+        Cause::Expired | Cause::Pruned => {
+            let said = step.cache.as_ref().and_then(|cache| cache.miss.as_deref());
+            let known = if *cause == Cause::Expired { "its result expired" } else { "its result was pruned" };
+            format!("ran again, for {}", said.unwrap_or(known))
+        }
+        Cause::Gone => {
+            "did not change, but its result is not in this store: it was made in another, or lost".to_owned()
+        }
         Cause::Unasked => "did not change: `--no-cache` kept its result from being used".to_owned(),
         Cause::Unknown => "ran for a reason that the record does not hold".to_owned(),
     };
@@ -232,7 +249,7 @@ mod tests {
         made.with(|record| {
             for (step, inputs) in record.steps.iter_mut().zip(inputs) {
                 let inputs = inputs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-                step.cache = Some(Cache { key: Digest::of("key"), inputs, miss: None });
+                step.cache = Some(Cache { key: Digest::of("key"), inputs, miss: None, removed: None });
             }
         });
         made.finish(100)
@@ -257,6 +274,35 @@ mod tests {
         cold.options.cache = Some("cold".into());
         let unasked = misses(&cold, &explain(&cold), &[now]);
         assert!(unasked.iter().all(|miss| miss.cause == Cause::Unasked), "{unasked:?}");
+    }
+
+    #[test]
+    fn what_was_removed_from_the_cache_is_told_whatever_else_changed() {
+        let mut now = build([&[("content", "1")], &[("parent", "1")], &[("arg:V", "1")]]);
+        let with = |step: &mut Step, removed, miss: Option<&str>| {
+            let cache = step.cache.as_mut().unwrap();
+            (cache.removed, cache.miss) = (Some(removed), miss.map(str::to_owned));
+        };
+        with(
+            &mut now.steps[0],
+            Removal::Expired,
+            Some("its result expired (unused for 8 days when old ones were removed 2 h ago)"),
+        );
+        with(&mut now.steps[2], Removal::Pruned, None);
+        // No earlier record is needed: the store knows.
+        let alone = explain(&now);
+        let causes: Vec<_> = alone.misses.iter().map(|miss| (miss.step.0, miss.cause.clone())).collect();
+        assert_eq!(causes, [(0, Cause::Expired), (2, Cause::Pruned)]);
+        assert_eq!(
+            alone.steps[0].miss.as_deref(),
+            Some(
+                "`COPY . .` ran again, for its result expired (unused for 8 days when old ones were removed 2 h ago): \
+                 100 ms rerun with 1 step after it, 100 ms on the critical path"
+            )
+        );
+        let other = build([&[("content", "2")], &[("parent", "2")], &[("arg:V", "2")]]);
+        let found = misses(&now, &explain(&now), &[other]);
+        assert!(found.iter().all(|miss| matches!(miss.cause, Cause::Expired | Cause::Pruned)), "{found:?}");
     }
 
     #[test]

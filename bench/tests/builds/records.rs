@@ -1,7 +1,7 @@
 //! What a build says of itself.
 
 use crate::world::World;
-use buildscope_record::{Nanos, Phase, WaitKind};
+use buildscope_record::{Nanos, Phase, Removal, WaitKind};
 use buildscope_reports::attribute::Row;
 use buildscope_reports::explain;
 use std::fs;
@@ -73,6 +73,33 @@ fn a_build_that_was_expected_in_the_cache_fails_with_what_changed() {
     assert_eq!(changed.output.status.code(), Some(1));
     let told = changed.stderr().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
     assert!(told.contains("`COPY word /word` changed: `word`") && told.contains("with 1 step after it"), "{told}");
+}
+
+/// Pruning by age and pruning for room are two reasons, and the build after them says which it was.
+#[test]
+fn expired_and_pruned_results_are_told_apart() {
+    let world = World::new("FROM scratch\nCOPY word /word\n");
+    world.write("word", "one");
+    let prune = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_buildscope"));
+        let output = command.args(["store", "prune", "--root"]).arg(&world.store).args(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    world.build(&[]).record();
+    for (args, removed, said) in [
+        (["--keep-duration", "0s"], Removal::Expired, "ran again, for its result expired (unused for "),
+        (["--keep-bytes", "0"], Removal::Pruned, "ran again, for its result was pruned "),
+    ] {
+        prune(&args);
+        let again = world.build(&["--expect-cached"]);
+        assert_eq!(again.output.status.code(), Some(1));
+        let told = again.stderr().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
+        assert!(told.contains(said), "{told}");
+        let record = again.read();
+        let copy = record.steps.iter().find(|step| step.instruction == "COPY").unwrap();
+        assert_eq!(copy.cache.as_ref().unwrap().removed, Some(removed));
+    }
+    assert_eq!(world.build(&["--expect-cached"]).output.status.code(), Some(0));
 }
 
 /// A collector's whole protocol for one export: OTLP/HTTP has a POST to `/v1/traces` and an answer of 200.

@@ -16,8 +16,9 @@ use super::solve::Solver;
 use super::{BuildError, travel};
 use crate::execute::copy::Selection;
 use crate::plan::{self, CopyFrom, Op, Step, keys};
-use crate::storage::CacheEntry;
-use buildscope_record::{Cache, Digest, Phase, Probe};
+use crate::storage::{CacheEntry, Removed};
+use buildscope_record::{Cache, Digest, Phase, Probe, Removal, StepId};
+use std::time::Duration;
 
 impl Solver {
     /// The key of what the step is and goes on from. Notes it, and what went into it, in the step's report.
@@ -31,7 +32,8 @@ impl Solver {
         if let Some(times) = files.times {
             key.inputs.insert("times".into(), times.to_string());
         }
-        self.reports()[step.id.index()].cache = Some(Cache { key: key.digest, inputs: key.inputs, miss: None });
+        self.reports()[step.id.index()].cache =
+            Some(Cache { key: key.digest, inputs: key.inputs, miss: None, removed: None });
         key.digest
     }
 
@@ -81,10 +83,45 @@ impl Solver {
         Ok(here.or_else(|| travel::look_up(&self.imported, &key)))
     }
 
+    /// Notes in the step's report whether its result was here once, and why it was removed.
+    pub(super) fn note_removal(&self, id: StepId, places: [Digest; 2], probe: &Probe) -> Result<(), BuildError> {
+        if self.no_cache {
+            return Ok(());
+        }
+        let _span = probe.phase(Phase::CacheLookup);
+        for place in places {
+            let Some(removed) = self.engine.store.cache().removed(&place)? else { continue };
+            if let Some(cache) = &mut self.reports()[id.index()].cache {
+                cache.removed = Some(removed.why);
+                cache.miss = Some(said(&removed));
+            }
+            break;
+        }
+        Ok(())
+    }
+
     pub(super) fn remember(&self, places: &[Digest], made: Made) -> Result<(), BuildError> {
         let value = serde_json::to_vec(&made).expect("numbers and digests");
         let entry = CacheEntry { layers: vec![made.diff_id], value };
         places.iter().try_for_each(|place| self.engine.store.cache().put(*place, &entry))?;
         Ok(())
+    }
+}
+
+/// Why a result is there no more, as the record has it.
+fn said(removed: &Removed) -> String {
+    let (unused, ago) = (long(removed.unused), long(removed.at.elapsed().unwrap_or_default()));
+    match removed.why {
+        Removal::Expired => format!("its result expired (unused for {unused} when old ones were removed {ago} ago)"),
+        Removal::Pruned => format!("its result was pruned {ago} ago (unused for {unused} then)"),
+    }
+}
+
+fn long(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
     }
 }

@@ -242,6 +242,9 @@ impl Solver {
         let content_place = self.place(step, known_as, &files);
         let known = if content_place == place { None } else { self.look_up(content_place, known_as, probe)? };
         let cached = known.is_some();
+        if !cached {
+            self.note_removal(step.id, [place, content_place], probe)?;
+        }
         let made = match known {
             Some(made) => made,
             None => Made::new(known_as, self.make(step, &below, files, turn, probe).await?, image::now()),

@@ -6,7 +6,7 @@
 
 use super::error::Context;
 use super::{StorageError, Store, SyncPolicy};
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{Digest, Phase, Probe, Quantity, Removal};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -28,6 +28,14 @@ CREATE TABLE IF NOT EXISTS durable (path TEXT PRIMARY KEY) WITHOUT ROWID;
 PRAGMA user_version = 2;
 COMMIT;";
 
+/// What pruning took out of `entry`, for whoever asks for it again. Not part of the version: an index without it is whole.
+const REMOVED: &str = "
+CREATE TABLE IF NOT EXISTS removed (key BLOB PRIMARY KEY, expired INTEGER NOT NULL, unused INTEGER NOT NULL, at INTEGER NOT NULL)
+    WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS made_again AFTER INSERT ON entry BEGIN DELETE FROM removed WHERE key = NEW.key; END;";
+/// How long it is known why something was removed.
+const REMEMBERED: Duration = Duration::from_secs(90 * 86_400);
+
 /// What a key stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheEntry {
@@ -44,6 +52,17 @@ pub struct CacheHit {
     pub entry: CacheEntry,
     /// When it was put there.
     pub made: SystemTime,
+}
+
+/// That a key was there, and was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Why.
+    pub why: Removal,
+    /// For how long nobody had used its layers then.
+    pub unused: Duration,
+    /// When.
+    pub at: SystemTime,
 }
 
 /// Keys to results.
@@ -97,6 +116,19 @@ impl CacheIndex {
         Ok(Some(CacheHit { entry: CacheEntry { layers, value }, made: from_millis(made) }))
     }
 
+    /// Whether what `key` stood for was pruned, and why. Nothing is known of one that was never here, or that a crash took.
+    pub fn removed(&self, key: &Digest) -> Result<Option<Removed>, StorageError> {
+        let mut state = self.state();
+        let mut select =
+            self.open(&mut state)?.prepare_cached("SELECT expired, unused, at FROM removed WHERE key = ?")?;
+        let row = select.query_row([key.as_bytes()], |row| {
+            let why = if row.get(0)? { Removal::Expired } else { Removal::Pruned };
+            let unused = Duration::from_millis(u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
+            Ok(Removed { why, unused, at: from_millis(row.get(2)?) })
+        });
+        Ok(row.optional()?)
+    }
+
     /// Says what `key` stands for. The layers are in the store.
     pub fn put(&self, key: Digest, entry: &CacheEntry) -> Result<(), StorageError> {
         let mut state = self.state();
@@ -132,8 +164,8 @@ impl CacheIndex {
         Ok(())
     }
 
-    /// Forgets files that were removed, and what needs them.
-    pub(crate) fn forget(&self, paths: &[String]) -> Result<(), StorageError> {
+    /// Forgets files that are removed, and what needs them; of the latter it stays known why.
+    pub(crate) fn forget(&self, paths: &[String], removed: Removed) -> Result<(), StorageError> {
         let mut state = self.state();
         let transaction = self.begin(&mut state)?;
         {
@@ -156,9 +188,14 @@ impl CacheIndex {
                 }
             }
             let mut remove = transaction.prepare_cached("DELETE FROM entry WHERE key = ?")?;
+            let mut note = transaction.prepare_cached("INSERT OR REPLACE INTO removed VALUES (?, ?, ?, ?)")?;
+            let unused = i64::try_from(removed.unused.as_millis()).unwrap_or(i64::MAX);
             for key in dead {
-                remove.execute([key])?;
+                remove.execute([&key])?;
+                note.execute(params![key, removed.why == Removal::Expired, unused, millis(removed.at)])?;
             }
+            let old = millis(removed.at).saturating_sub(i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX));
+            transaction.execute("DELETE FROM removed WHERE at < ?", [old])?;
         }
         Ok(transaction.commit()?)
     }
@@ -247,6 +284,8 @@ fn connect(path: &Path) -> Result<Connection, StorageError> {
         connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         connection.execute_batch(SCHEMA)?;
     }
+    // Where they are there already, this only reads.
+    connection.execute_batch(REMOVED)?;
     // In WAL mode this never corrupts; a power cut may take the last transactions, which say nothing that is durable.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     Ok(connection)

@@ -3,11 +3,12 @@
 //! The modification time of a blob's file is when it was last used. What any living process has used since it started is
 //! kept, whatever is asked; a lock makes sure that using and removing do not meet: see [`touch`] and [`exclusive`].
 
+use super::cache::Removed;
 use super::error::Context;
 use super::recovery::KEPT;
 use super::scratch;
 use super::{StorageError, Store};
-use buildscope_record::{ByteSize, Digest};
+use buildscope_record::{ByteSize, Digest, Removal};
 use rustix::fs::{AtFlags, FlockOperation, Timespec, Timestamps, UTIME_NOW, flock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -122,13 +123,16 @@ impl Store {
         let mut total: u64 = items.iter().map(|item| item.size.0).sum();
         let now = SystemTime::now();
         let mut removed = Vec::new();
+        // Age alone decides only where no size was asked for: else things are removed for the room that they take.
+        let by_age = options.keep_duration.is_some() && options.keep_bytes.is_none();
+        let why = if by_age { Removal::Expired } else { Removal::Pruned };
         for item in items {
             let enough = options.keep_bytes.is_some_and(|keep| total <= keep.0);
             let recent =
                 options.keep_duration.is_some_and(|keep| now.duration_since(item.used).is_ok_and(|age| age < keep));
             let other = !options.kinds.is_empty() && !options.kinds.contains(&item.kind);
             let kept = item.digest.is_some_and(|digest| options.keep.contains(&digest));
-            if !(enough || recent || other || kept || item.in_use) && self.remove(&item)? {
+            if !(enough || recent || other || kept || item.in_use) && self.remove(&item, why, now)? {
                 total -= item.size.0;
                 removed.push(item);
             }
@@ -137,7 +141,7 @@ impl Store {
     }
 
     /// Removes one item unless somebody began to use it meanwhile.
-    fn remove(&self, item: &Usage) -> Result<bool, StorageError> {
+    fn remove(&self, item: &Usage, why: Removal, at: SystemTime) -> Result<bool, StorageError> {
         let root = self.root();
         if item.kind == UsageKind::CacheMount {
             return self.remove_cache_mount(item);
@@ -150,7 +154,8 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error).context("stat", root.join(first)),
         }
-        self.cache().forget(&item.paths)?;
+        let unused = at.duration_since(item.used).unwrap_or_default();
+        self.cache().forget(&item.paths, Removed { why, unused, at })?;
         for path in &item.paths {
             // Away at once, gone a little later.
             let aside = self.scratch().path("pruned");

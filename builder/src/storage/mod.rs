@@ -45,7 +45,7 @@ mod unpack;
 mod upper;
 
 pub use blob::{BlobStore, BlobWriter};
-pub use cache::{CacheEntry, CacheHit, CacheIndex};
+pub use cache::{CacheEntry, CacheHit, CacheIndex, Removed};
 pub use cache_mount::{CacheMount, CacheMountOptions, CacheSharing};
 pub use claim::Claim;
 pub use entry::*;

@@ -281,6 +281,19 @@ pub struct Cache {
     /// Why nothing was found, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub miss: Option<String>,
+    /// Why what was there once under this very key is there no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Removal>,
+}
+
+/// Why a result was taken out of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Removal {
+    /// Nothing used it for longer than such results are kept.
+    Expired,
+    /// To make room, or all were asked to be removed.
+    Pruned,
 }
 
 /// A layer of the image.

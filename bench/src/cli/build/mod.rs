@@ -124,7 +124,13 @@ fn expect_cached(record: &record::Record, earlier: &[PathBuf]) -> Result<(), Fai
     let earlier = earlier.iter().map(|path| explain::read(path)).collect::<Result<Vec<_>, _>>()?;
     let explanation = explain_with(record, &earlier);
     let reasons: Vec<String> = match earlier.is_empty() {
-        true => ran.iter().map(|step| format!("  `{}`", step.text)).collect(),
+        true => ran
+            .iter()
+            .map(|step| match &explanation.steps[step.id.index()].miss {
+                Some(why) => format!("  {why}"),
+                None => format!("  `{}`", step.text),
+            })
+            .collect(),
         false => explanation.misses.iter().map(|miss| format!("  {}", miss.sentence)).collect(),
     };
     let help = match earlier.is_empty() {

@@ -4,7 +4,7 @@ mod drivers;
 mod durability;
 
 use super::*;
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{Digest, Probe, Removal};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -221,6 +221,35 @@ fn pruning_keeps_what_is_used_and_what_fits() {
     assert_eq!(store.prune(&PruneOptions::default()).unwrap().len(), 1);
     assert!(store.cache().get(&key).unwrap().is_none());
     assert_eq!(store.usage().unwrap(), []);
+}
+
+#[test]
+fn why_a_result_was_removed_is_remembered_until_it_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let open =
+        || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let (old, new) = (Digest::of("old"), Digest::of("new"));
+    let store = open();
+    for (key, text, unused) in [(old, "a", 5000), (new, "b", 100)] {
+        let made = layer(&store, [file("f", text)]).diff_id;
+        store.cache().put(key, &CacheEntry { layers: vec![made], value: Vec::new() }).unwrap();
+        let then = std::time::SystemTime::now() - std::time::Duration::from_secs(unused);
+        std::fs::File::open(store.blobs().path(&made)).unwrap().set_modified(then).unwrap();
+    }
+    let why = |store: &Store, key| store.cache().removed(&key).unwrap().map(|removed| removed.why);
+    assert_eq!((why(&store, old), why(&store, new)), (None, None));
+    drop(store);
+    let store = open();
+    let aged = PruneOptions { keep_duration: Some(std::time::Duration::from_secs(1000)), ..PruneOptions::default() };
+    assert_eq!(store.prune(&aged).unwrap().len(), 1);
+    let roomy = PruneOptions { keep_bytes: Some(buildscope_record::ByteSize(0)), ..PruneOptions::default() };
+    assert_eq!(store.prune(&roomy).unwrap().len(), 1);
+    assert_eq!((why(&store, old), why(&store, new)), (Some(Removal::Expired), Some(Removal::Pruned)));
+    let removed = store.cache().removed(&old).unwrap().unwrap();
+    assert!(removed.unused.as_secs() >= 5000 && removed.at.elapsed().unwrap().as_secs() < 1000, "{removed:?}");
+    let made = layer(&store, [file("f", "a")]).diff_id;
+    store.cache().put(old, &CacheEntry { layers: vec![made], value: Vec::new() }).unwrap();
+    assert_eq!(why(&store, old), None);
 }
 
 #[test]
