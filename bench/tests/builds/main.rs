@@ -14,6 +14,7 @@ mod joined;
 mod platforms;
 mod reach;
 mod records;
+#[path = "../../../builder/tests/registry/debian.rs"]
 mod registry;
 mod run;
 mod storage;

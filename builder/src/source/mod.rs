@@ -24,5 +24,5 @@ pub use scan::Verdict;
 pub use stat_cache::Identity;
 pub use tree::Tree;
 
-pub(crate) use http::remembered;
+pub(crate) use http::{parse_date, remembered};
 pub(crate) use stat_cache::Memory;

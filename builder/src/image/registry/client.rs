@@ -4,6 +4,7 @@ use super::super::ImageError;
 use super::auth::{Credentials, Login};
 use super::challenge::Challenge;
 use super::watch::Watch;
+use crate::source::parse_date;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
@@ -22,8 +23,8 @@ use ureq::{Agent, Body};
 const ATTEMPTS: u32 = 5;
 /// The first pause; each further one is twice as long: 0.1, 0.2, 0.4, 0.8 s.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause that a registry may ask for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause that a registry may ask for: whoever wants more is told of instead.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a silent connection is listened to.
@@ -340,13 +341,21 @@ impl Repository {
         Err(fault("it refused the login".into()))
     }
 
-    /// An answer that is not what was hoped for.
+    /// An answer that is not what was hoped for, and what can be done about it.
     pub(crate) fn refusal(&self, what: &str, response: &mut Response<Body>) -> ImageError {
-        let login = match response.status().as_u16() {
+        let advice = match response.status().as_u16() {
             401 | 403 => format!(" (is there a login? `docker login {}`)", self.host.name),
+            413 => " (a proxy before the registry may limit the size of requests)".to_owned(),
+            429 => match asked_pause(response) {
+                Some(pause) => format!(" (it wants to be left alone for {} s: try again then)", pause.as_secs()),
+                None => " (too many requests: try again later)".to_owned(),
+            },
+            500.. => {
+                " (the fault is the registry's: try again later; what it has already is not sent again)".to_owned()
+            }
             _ => String::new(),
         };
-        let fault = format!("{what}: {}{login}", explain(response));
+        let fault = format!("{what}: {}{advice}", explain(response));
         ImageError::Registry { registry: self.host.name.clone(), fault }
     }
 }
@@ -366,7 +375,10 @@ fn retry(
     for _ in 1..attempts {
         let asked = match send() {
             Ok(response) if !may_pass(response.status()) => return Ok(response),
-            Ok(response) => asked_pause(&response),
+            Ok(response) => match asked_pause(&response) {
+                Some(asked) if asked > LONGEST_PAUSE => return Ok(response),
+                asked => asked,
+            },
             Err(
                 ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed | ureq::Error::Protocol(_),
             ) => None,
@@ -378,10 +390,14 @@ fn retry(
     send()
 }
 
-/// How long a registry asks to be left alone, within reason.
+/// How long a registry asks to be left alone (RFC 9110, 10.2.3: seconds, or the date when it is over).
 pub(crate) fn asked_pause(response: &Response<Body>) -> Option<Duration> {
-    let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-    header.map(|seconds| Duration::from_secs(seconds).min(LONGEST_PAUSE))
+    let asked = response.headers().get("retry-after")?.to_str().ok()?;
+    let until = |date: i64| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Duration::from_secs(date.try_into().unwrap_or_default()).saturating_sub(now)
+    };
+    asked.parse().ok().map(Duration::from_secs).or_else(|| parse_date(asked).map(until))
 }
 
 fn may_pass(status: StatusCode) -> bool {

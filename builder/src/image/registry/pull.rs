@@ -209,7 +209,10 @@ impl Download {
             StatusCode::NOT_FOUND => {
                 return Err(ImageError::BlobMissing { origin: format!("{:?}", self.repository), wanted: self.digest });
             }
-            _ => return Err(self.repository.refusal(&format!("it does not give blob {}", self.digest), &mut response)),
+            _ => {
+                let what = format!("it does not give blob {} of {}", self.digest, self.repository.name);
+                return Err(self.repository.refusal(&what, &mut response));
+            }
         };
         let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();
         let skipped = io::copy(&mut (&mut body).take(skip), &mut io::sink());

@@ -3,7 +3,7 @@
 use super::super::document::Descriptor;
 use super::super::parallel::in_parallel;
 use super::super::{ImageError, Reference};
-use super::client::{Access, Registries, Repository, asked_pause};
+use super::client::{Access, LONGEST_PAUSE, Registries, Repository, asked_pause};
 use super::watch::Way;
 use buildscope_record::{Digest, Phase, Probe, Quantity};
 use std::fs::File;
@@ -17,10 +17,8 @@ use ureq::http::{Method, StatusCode};
 /// How much is sent in a request; what a broken connection loses at most. Distribution's registry wants at least 5 MiB
 /// for chunks that it puts into an object store.
 const CHUNK: u64 = 16 << 20;
-/// How often a chunk is sent before the upload is given up.
-const CHUNK_ATTEMPTS: u32 = 5;
-/// How often the upload of a blob is begun.
-const UPLOADS: u32 = 5;
+/// How often a blob's upload breaks without having come further in between, before it is given up.
+const BREAKS: u32 = 5;
 /// The pause after a break; each further one is longer by as much.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How many blobs travel at a time.
@@ -122,12 +120,11 @@ impl Repository {
     /// Makes sure that the registry has the blob. Gives the bytes that had to be sent.
     fn send(&self, cargo: &Cargo, way: &mut Way) -> Result<u64, ImageError> {
         let Descriptor { digest, size, .. } = &cargo.descriptor;
-        let mut broken = None;
-        for number in 0..UPLOADS {
-            std::thread::sleep(PAUSE * number);
+        let (mut chances, mut begun) = (Chances::default(), false);
+        loop {
             let head = self.request(Access::Push, &Method::HEAD, &self.url(&format!("blobs/{digest}")), &[], &[])?;
             if head.status() == StatusCode::OK {
-                return Ok(broken.map_or(0, |_| *size));
+                return Ok(if begun { *size } else { 0 });
             }
             let mount = cargo.from.as_ref().map(|from| format!("?mount={digest}&from={from}")).unwrap_or_default();
             let url = self.url(&format!("blobs/uploads/{mount}"));
@@ -135,28 +132,27 @@ impl Repository {
             match response.status() {
                 // Mounted.
                 StatusCode::CREATED => return Ok(0),
-                StatusCode::ACCEPTED => {}
+                StatusCode::ACCEPTED => begun = true,
                 _ => return Err(self.refusal(&format!("it takes no blob into {}", self.name), &mut response)),
             }
             let location = self.location(&response, "an upload")?;
             let sent = match &cargo.source {
-                Source::Bytes(bytes) => self.upload(location, digest, *size, way, |buffer, at| {
+                Source::Bytes(bytes) => self.upload(location, &cargo.descriptor, way, &mut chances, |buffer, at| {
                     buffer.copy_from_slice(&bytes[at as usize..at as usize + buffer.len()]);
                     Ok(())
                 }),
                 Source::Made(make) => {
                     let file = make()?;
-                    self.upload(location, digest, *size, way, |buffer, at| file.read_exact_at(buffer, at))
+                    let read = |buffer: &mut [u8], at| file.read_exact_at(buffer, at);
+                    self.upload(location, &cargo.descriptor, way, &mut chances, read)
                 }
             }?;
             match sent {
                 Ok(()) => return Ok(*size),
-                Err(fault) => broken = Some(fault),
+                Err(fault) if !chances.another(None) => return Err(fault),
+                Err(_) => {}
             }
         }
-        let fault =
-            || ImageError::Registry { registry: self.registry().to_owned(), fault: "no upload was begun".into() };
-        Err(broken.unwrap_or_else(fault))
     }
 
     /// Sends a blob chunk by chunk. A chunk that breaks is sent again from where the registry says it is; what is given
@@ -165,14 +161,14 @@ impl Repository {
     fn upload(
         &self,
         mut location: String,
-        digest: &Digest,
-        size: u64,
+        &Descriptor { ref digest, size, .. }: &Descriptor,
         way: &mut Way,
+        chances: &mut Chances,
         read: impl Fn(&mut [u8], u64) -> io::Result<()>,
     ) -> Result<Result<(), ImageError>, ImageError> {
-        let what = || format!("it does not take blob {digest}");
+        let what = || format!("it does not take blob {digest} into {}", self.name);
         let failed = |source| ImageError::Read { origin: digest.to_string(), source };
-        let (mut at, mut attempts) = (0, 0);
+        let mut at = 0;
         let mut buffer = vec![0; CHUNK.min(size) as usize];
         while at < size {
             let chunk = &mut buffer[..CHUNK.min(size - at) as usize];
@@ -185,20 +181,22 @@ impl Repository {
                     location = self.location(&response, "a chunk")?;
                     at += chunk.len() as u64;
                     way.at(at);
-                    attempts = 0;
+                    chances.came_to(at);
                     continue;
                 }
                 Ok(mut response) if is_final(response.status()) => return Err(self.refusal(&what(), &mut response)),
                 Ok(mut response) => (self.refusal(&what(), &mut response), asked_pause(&response)),
                 Err(fault) => (fault, None),
             };
-            attempts += 1;
-            std::thread::sleep(pause.unwrap_or(PAUSE * attempts));
+            if !chances.another(pause) {
+                return Ok(Err(fault));
+            }
             let status = match self.request(Access::Push, &Method::GET, &location, &[], &[]) {
-                Ok(status) if status.status() == StatusCode::NO_CONTENT && attempts < CHUNK_ATTEMPTS => status,
+                Ok(status) if status.status() == StatusCode::NO_CONTENT => status,
                 _ => return Ok(Err(fault)),
             };
             at = received(status.headers().get("range").and_then(|value| value.to_str().ok()));
+            chances.came_to(at);
             location = self.location(&status, "an upload")?;
         }
         let separator = if location.contains('?') { '&' } else { '?' };
@@ -217,7 +215,10 @@ impl Repository {
         let mut response = self.request(Access::Push, &Method::PUT, &url, &headers, bytes)?;
         match response.status() {
             StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED => Ok(()),
-            _ => Err(self.refusal(&format!("it does not take the manifest `{name}`"), &mut response)),
+            _ => {
+                let what = format!("it does not take the manifest `{name}` of {}", self.name);
+                Err(self.refusal(&what, &mut response))
+            }
         }
     }
 
@@ -228,6 +229,32 @@ impl Repository {
             fault: format!("it gives {what} no place"),
         };
         Ok(self.locate(location.ok_or_else(fault)?))
+    }
+}
+
+/// What is left of a blob's second chances. Whoever comes further may stumble again.
+#[derive(Default)]
+struct Chances {
+    used: u32,
+    furthest: u64,
+}
+
+impl Chances {
+    fn came_to(&mut self, at: u64) {
+        if at > self.furthest {
+            *self = Self { used: 0, furthest: at };
+        }
+    }
+
+    /// Waits until it is time to try again; not where that has been tried often enough, or nobody would wait as long.
+    fn another(&mut self, asked: Option<Duration>) -> bool {
+        self.used += 1;
+        let pause = asked.unwrap_or(PAUSE * self.used);
+        let left = self.used < BREAKS && pause <= LONGEST_PAUSE;
+        if left {
+            std::thread::sleep(pause);
+        }
+        left
     }
 }
 
