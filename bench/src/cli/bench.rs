@@ -3,7 +3,7 @@
 use super::{Failure, Root};
 use crate::gate;
 use crate::history::History;
-use crate::run::{self, Announce, Case, Peer, Run, Sample, Subject, Way};
+use crate::run::{self, Announce, Calls, Case, Peer, Run, Sample, Subject, Way};
 use crate::stats::threshold;
 use buildscope_workloads::{Corpus, Scenario, Workload};
 use clap::Args;
@@ -53,6 +53,9 @@ pub struct Arguments {
     /// Measure the first --binary twice: where those two differ, the run is void
     #[arg(long, help_heading = "Judging")]
     aa: bool,
+    /// Builds a case, beyond the timed ones, whose system calls are counted (takes root and strace) [default: 2 with --gate, else 0]
+    #[arg(long, value_name = "N", help_heading = "Judging")]
+    calls: Option<u32>,
     /// Hold predictions against builds instead: a phase that takes longer, another policy, other slots, one processor
     #[arg(long, help_heading = "Judging", conflicts_with_all = ["gate", "aa", "peer"])]
     verify: bool,
@@ -148,7 +151,8 @@ impl Arguments {
             let id = history.add(run, folder, &self.label).map_err(Failure::internal)?;
             eprintln!("run {id} of the history");
         }
-        let differs = |judgement: &&gate::Judgement| judgement.slower() || judgement.faster();
+        let differs =
+            |judgement: &&gate::Judgement| judgement.slower() || judgement.faster() || !judgement.exact.is_empty();
         if let Some(void) = again.iter().flatten().find(differs) {
             let case = &void.case;
             return Err(Failure::failed(miette!(
@@ -219,12 +223,29 @@ impl Arguments {
             workloads,
             cases,
             runs: if self.quick { 3 } else { self.runs },
+            counted: self.counted()?,
             seed: self.seed.unwrap_or_else(|| started.as_nanosecond() as u64),
             folder: self.out.clone().unwrap_or_else(|| root.join("runs").join(&stamp)),
             bases: self.bases.clone(),
             page_cache: self.page_cache,
             scratch: root.join("bench").join(format!("{stamp}-{}", std::process::id())),
         })
+    }
+
+    /// How many builds a case are counted. Where they cannot be, asking for it is an error; where it was not asked for,
+    /// a warning, since the gate judges without.
+    fn counted(&self) -> Result<u32, Failure> {
+        let wanted = self.calls.unwrap_or(if self.gate { 2 } else { 0 });
+        match run::countable() {
+            Err(reason) if wanted > 0 && self.calls.is_some() => {
+                Err(Failure::usage(miette!("system calls cannot be counted: {reason}")))
+            }
+            Err(reason) if wanted > 0 => {
+                eprintln!("warning: system calls are not counted, so the gate does not judge them: {reason}");
+                Ok(0)
+            }
+            _ => Ok(wanted),
+        }
     }
 
     fn workloads(&self) -> Result<Vec<Workload>, Failure> {
@@ -309,6 +330,11 @@ impl Announce for Screen<'_> {
         self.bar.set_position(done.into());
         let left = left.as_secs();
         self.bar.set_message(format!("{case}: {:.3} s; about {}:{:02} left", sample.wall, left / 60, left % 60));
+    }
+
+    fn counted(&mut self, case: &Case, calls: Option<&Calls>) {
+        let said = if calls.is_some() { "system calls counted" } else { "its system calls could not be counted" };
+        self.bar.set_message(format!("{case}: {said}"));
     }
 
     fn round(&mut self, run: &Run) {

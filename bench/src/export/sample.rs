@@ -31,6 +31,7 @@ pub(crate) fn run() -> Run {
             case: Case { workload: "diamond".into(), scenario: Scenario::Cold, subject },
             command: format!("buildscope build --policy {policy} --no-cache diamond"),
             samples: (0..).zip(walls).map(sample).collect(),
+            calls: vec![],
         }
     };
     Run {

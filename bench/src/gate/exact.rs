@@ -1,5 +1,6 @@
-//! What has no noise: layer bytes and digests, cache hits, steps. Any change is a change.
+//! What has no noise: layer bytes and digests, cache hits, steps, system calls. Any change is a change.
 
+use crate::run::Calls;
 use buildscope_record::{Outcome, Record};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -25,7 +26,22 @@ pub type Quantities = BTreeMap<String, String>;
 /// The quantities that changed. One that varies within a side (the digest of a layer that holds a
 /// time) has noise after all, and is not looked at.
 pub(super) fn changes(before: &[Record], after: &[Record]) -> Vec<ExactChange> {
-    let (was, is) = (constant(before), constant(after));
+    differences(constant(before), constant(after))
+}
+
+/// The classes of system calls of which each build before made as many, and each build after as many others. One build a
+/// side does not show that a count is constant.
+pub(super) fn calls(before: &[Calls], after: &[Calls]) -> Vec<ExactChange> {
+    let constant = |counts: &[Calls]| {
+        let [first, others @ ..] = counts else { return Quantities::new() };
+        let same = |class: &String, count: &u64| others.iter().all(|other| other.get(class) == Some(count));
+        let constant = first.iter().filter(|(class, count)| !others.is_empty() && same(class, count));
+        constant.map(|(class, count)| (format!("system calls, {class}"), count.to_string())).collect()
+    };
+    differences(constant(before), constant(after))
+}
+
+fn differences(was: Quantities, is: Quantities) -> Vec<ExactChange> {
     let changed = was.into_iter().filter_map(|(quantity, before)| {
         let after = is.get(&quantity)?.clone();
         (before != after).then_some(ExactChange { quantity, before, after })
@@ -88,6 +104,25 @@ mod tests {
         let [change] = &changes(&[record(100), record(100)], &[record(101)])[..] else { panic!("one change") };
         assert_eq!((change.before.as_str(), change.after.as_str()), ("100", "101"));
         assert!(change.quantity.contains("layer bytes"), "{change:?}");
+    }
+
+    #[test]
+    fn a_system_call_more_is_a_change() {
+        let counts = |mounts: u64| Calls::from([("mounts".to_owned(), mounts), ("execs".to_owned(), 3)]);
+        let [change] = &calls(&[counts(80), counts(80)], &[counts(81), counts(81)])[..] else { panic!("one change") };
+        assert_eq!(
+            (change.quantity.as_str(), change.before.as_str(), change.after.as_str()),
+            ("system calls, mounts", "80", "81")
+        );
+        // One that varies, one that was counted once, and none at all show nothing.
+        let nothing: [(&[Calls], &[Calls]); 3] = [
+            (&[counts(80), counts(82)], &[counts(81), counts(81)]),
+            (&[counts(80)], &[counts(81), counts(81)]),
+            (&[], &[counts(81), counts(81)]),
+        ];
+        for (before, after) in nothing {
+            assert_eq!(calls(before, after), []);
+        }
     }
 
     #[test]

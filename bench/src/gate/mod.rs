@@ -79,7 +79,8 @@ pub fn judge(pairs: &[(Side<'_>, Side<'_>)], threshold: impl Fn(&Case) -> f64) -
             comparison,
             threshold: threshold(&after.samples.case),
             blame: None,
-            exact: exact::changes(&records.0, &records.1),
+            exact: [exact::changes(&records.0, &records.1), exact::calls(&before.samples.calls, &after.samples.calls)]
+                .concat(),
             faults: after.samples.samples.iter().filter(|sample| sample.fault.is_some()).count(),
         };
         if judgement.slower() || judgement.faster() {
@@ -179,7 +180,7 @@ mod tests {
             }
         };
         let case = Case { workload: "app".into(), scenario: Scenario::Cold, subject };
-        CaseSamples { case, command: String::new(), samples: (0..10).map(sample).collect() }
+        CaseSamples { case, command: String::new(), samples: (0..10).map(sample).collect(), calls: vec![] }
     }
 
     /// The proof: a phase that takes 20 % of the build longer is found and named in at least

@@ -3,7 +3,7 @@
 use super::child::finish;
 use super::place::Place;
 use super::state::{PageCache, STATES};
-use super::{Case, CaseSamples, Image, RUN_SCHEMA, Run, RunError, Sample, Way, order, verify};
+use super::{Calls, Case, CaseSamples, Image, RUN_SCHEMA, Run, RunError, Sample, Way, calls, order, verify};
 use crate::environment::{self, Environment};
 use buildscope_record::{Digest, Outcome, Record};
 use buildscope_workloads::{Scenario, Workload};
@@ -23,6 +23,8 @@ pub struct Plan {
     pub cases: Vec<Case>,
     /// Builds a case, fixed before anything is measured: stopping when the numbers look good would bias them.
     pub runs: u32,
+    /// Builds a case whose system calls are counted, after those that are timed.
+    pub counted: u32,
     /// What the order comes from.
     pub seed: u64,
     /// The run's folder: `run.json` and the records go there.
@@ -41,6 +43,8 @@ pub trait Announce {
     fn preparing(&mut self, case: &Case);
     /// A sample was taken: the `done`th of `total`; about that much is left.
     fn sampled(&mut self, case: &Case, sample: &Sample, done: u32, total: u32, left: Duration);
+    /// A build whose system calls were counted; none if it could not be built so.
+    fn counted(&mut self, case: &Case, calls: Option<&Calls>);
     /// A round is over: everything measured so far is in the run.
     fn round(&mut self, run: &Run);
 }
@@ -77,7 +81,7 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
         ended.prepared(case)?;
         let shown = Place { context: PathBuf::from(&case.workload), store: "STORE".into(), aside: "ASIDE".into() };
         let command = shell_line(&plan.command(case, &shown, case.scenario == Scenario::Cold));
-        run.cases.push(CaseSamples { case: case.clone(), command, samples: Vec::new() });
+        run.cases.push(CaseSamples { case: case.clone(), command, samples: Vec::new(), calls: Vec::new() });
         places.push(place);
     }
 
@@ -99,6 +103,20 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
         }
         run.write(&plan.folder)?;
         announce.round(&run);
+    }
+    'counted: for round in plan.runs..plan.runs + plan.counted {
+        if run.interrupted {
+            break;
+        }
+        for (index, place) in places.iter().enumerate() {
+            let case = &plan.cases[index];
+            let Some(calls) = plan.count(case, place, round, stop).await? else {
+                run.interrupted = true;
+                break 'counted;
+            };
+            announce.counted(case, calls.as_ref());
+            run.cases[index].calls.extend(calls);
+        }
     }
     run.write(&plan.folder)?;
     Ok(run)
@@ -180,6 +198,29 @@ impl Plan {
             record: record.is_file().then_some(relative),
             fault,
         }))
+    }
+
+    /// Builds once more and counts the system calls; an inner none if that failed, an outer one if it was stopped.
+    async fn count(
+        &self,
+        case: &Case,
+        place: &Place,
+        round: u32,
+        stop: &CancellationToken,
+    ) -> Result<Option<Option<Calls>>, RunError> {
+        if !matches!(case.subject.way, Way::Own(_)) {
+            return Ok(Some(None)); // what another builder asks for, its daemon asks for
+        }
+        if !self.enter(case, place, round + 1, stop).await? {
+            return Ok(None);
+        }
+        let counts = self.scratch.join("calls");
+        let command = self.command(case, place, case.scenario == Scenario::Cold);
+        let Some(ended) = finish(calls::counted(&command, &counts), stop).await? else { return Ok(None) };
+        if !ended.status.success() {
+            return Ok(Some(None));
+        }
+        calls::read(&counts).map(|calls| Some(Some(calls)))
     }
 
     /// Looks at what the build gave, outside the measured time: the same build again, now from the

@@ -4,6 +4,7 @@
 //! *Takes* workloads and subjects. *Gives* a [`Run`]: a folder with `run.json` (environment, order,
 //! raw samples) and a build record a sample. *Must never know* how samples are judged or exported.
 
+mod calls;
 mod case;
 mod child;
 mod error;
@@ -16,6 +17,7 @@ mod proof;
 mod state;
 mod verify;
 
+pub use calls::{Calls, countable};
 pub use case::{Case, Subject, Way};
 pub use error::RunError;
 pub use measure::{Announce, Plan, measure};

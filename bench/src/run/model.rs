@@ -1,6 +1,6 @@
 //! A run as data: `run.json`.
 
-use super::{Case, RunError};
+use super::{Calls, Case, RunError};
 use crate::environment::Environment;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -43,6 +43,9 @@ pub struct CaseSamples {
     pub command: String,
     /// In the order in which they were measured.
     pub samples: Vec<Sample>,
+    /// System calls of builds that were counted and not timed; empty where none were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Calls>,
 }
 
 /// One build.

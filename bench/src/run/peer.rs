@@ -79,6 +79,14 @@ impl Peer {
         if !output.status.success() {
             return Err(absent(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
         }
+        if let Way::Docker(buildkit) = way {
+            // A client from 23 on has BuildKit in a plugin, which need not be there.
+            let help = Command::new("docker").args(["build", "--help"]).env("DOCKER_BUILDKIT", buildkit).output();
+            let help = help.map_err(|error| absent(error.to_string()))?;
+            if !help.status.success() {
+                return Err(absent(String::from_utf8_lossy(&help.stderr).trim().to_owned()));
+            }
+        }
         let said = String::from_utf8_lossy(&output.stdout);
         let version = said.lines().next().map(|line| line.trim().to_owned());
         Ok(Self { name: text.to_owned(), version, way })

@@ -204,3 +204,36 @@ fn a_peer_is_explained_from_what_it_says() {
     let line = table.lines().rfind(|line| line.starts_with("right cold talker")).unwrap();
     assert!(line.contains("RUN sleep 1"), "{table}");
 }
+
+/// A head that is a shell which becomes the base asks for one program more, and nothing else is another: the gate says that
+/// one call, and the base measured twice says nothing.
+#[test]
+fn the_gate_counts_system_calls() {
+    if Command::new("strace").arg("--version").output().is_err() {
+        eprintln!("skipped: strace is not installed");
+        return;
+    }
+    let world = World::new();
+    let base = env!("CARGO_BIN_EXE_buildscope");
+    let head = world.path("head");
+    fs::write(&head, format!("#!/bin/sh\nexec {base} \"$@\"\n")).unwrap();
+    fs::set_permissions(&head, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let binaries = [format!("base={base}"), format!("head={}", head.display())];
+    let options = "right --policies serial --caches cold,edit --runs 2 --aa --gate --judgement judgement.md";
+    let output = world.bench(options, &["--binary", &binaries[0], "--binary", &binaries[1]]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(!said.contains("this run is void"), "{said}");
+    let run = json(&world.path("run/run.json"));
+    let execs = |builder: &str| {
+        let cases = run["cases"].as_array().unwrap().iter().filter(|case| case["subject"]["builder"] == builder);
+        let counts = cases.flat_map(|case| case["calls"].as_array().unwrap());
+        counts.map(|calls| calls["execs"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let (base, head) = (execs("base"), execs("head"));
+    assert_eq!((base.len(), base[0], base.clone()), (4, base[1], execs("again")));
+    assert!(base.iter().zip(&head).all(|(base, head)| base + 1 == *head), "{base:?} {head:?}");
+    let judgement = fs::read_to_string(world.path("judgement.md")).unwrap();
+    let change = format!("right cold head serial`: system calls, execs: {} to {}", base[0], base[0] + 1);
+    assert!(judgement.contains(&change) && judgement.matches("system calls").count() == 2, "{judgement}");
+}
