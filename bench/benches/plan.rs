@@ -1,32 +1,15 @@
 //! Instructions to graph, and the graph's keys: steps a second.
 
+mod graph;
 mod profiler;
 mod samples;
 
 use buildscope_builder::dockerfile;
-use buildscope_builder::image::{ImageConfig, Platform};
-use buildscope_builder::plan::keys::definition_key;
-use buildscope_builder::plan::{ImageResolver, LowerRequest, Plan, ResolveError, ResolvedBase, lower};
-use buildscope_record::{Digest, StepId};
+use buildscope_builder::plan::{LowerRequest, lower};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use graph::{AnyImage, keys, plan};
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::sync::Arc;
-
-/// Every name is the same empty image.
-struct AnyImage;
-
-impl ImageResolver for AnyImage {
-    fn resolve(&self, _: &str, _: &Platform) -> Result<ResolvedBase, ResolveError> {
-        Ok(ResolvedBase { manifest: Digest::of("any"), config: Arc::new(ImageConfig::default()) })
-    }
-}
-
-fn plan(text: &str) -> (dockerfile::Dockerfile<'_>, Plan) {
-    let file = dockerfile::parse(text).expect("the sample is valid");
-    let plan = lower(&file, &LowerRequest::default(), &AnyImage).expect("the sample can be lowered");
-    (file, plan)
-}
 
 fn lowering(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plan");
@@ -46,18 +29,6 @@ fn lowering(criterion: &mut Criterion) {
         });
     }
     group.finish();
-}
-
-/// Every step's key, in the order of the file, as a build makes them.
-fn keys(plan: &Plan) -> Vec<Digest> {
-    let mut keys: Vec<Digest> = Vec::with_capacity(plan.graph.node_count());
-    for step in plan.graph.node_weights() {
-        let key_of = |id: StepId| keys[id.index()];
-        let parent = (step.id.0 > 0).then(|| StepId(step.id.0 - 1));
-        let key = definition_key(step, parent, &key_of, Some(Digest::of("content")));
-        keys.push(key.digest);
-    }
-    keys
 }
 
 /// That many instructions, each of which leaves something behind for those after it.

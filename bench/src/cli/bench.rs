@@ -35,7 +35,7 @@ pub struct Arguments {
     /// Storage drivers to compare
     #[arg(long, value_delimiter = ',', default_value = "auto")]
     drivers: Vec<String>,
-    /// Numbers of slots to compare; 0 is no limit
+    /// Numbers of slots to compare; 0 is no limit. The policy serial has one, and is measured with the first alone
     #[arg(long, value_delimiter = ',', default_value = "0")]
     jobs: Vec<usize>,
     /// Cache states; a workload is measured in those that it has (another builder not in `base` and `imported`)
@@ -286,7 +286,8 @@ impl Arguments {
             for policy in &self.policies {
                 policy.parse::<buildscope_builder::schedule::Policy>().into_diagnostic().map_err(Failure::Usage)?;
                 for driver in &self.drivers {
-                    for &jobs in &self.jobs {
+                    let serial = policy == "serial";
+                    for &jobs in self.jobs.iter().take(if serial { 1 } else { self.jobs.len() }) {
                         let (builder, way) = (builder.clone(), Way::Own(binary.clone()));
                         let (policy, driver) = (policy.clone(), driver.clone());
                         subjects.push(Subject { builder, version: None, way, policy, driver, jobs });

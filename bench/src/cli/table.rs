@@ -2,6 +2,7 @@
 
 use crate::run::{CaseSamples, Run};
 use crate::stats::{ALPHA, Comparison, Summary, compare, trend};
+use std::collections::BTreeSet;
 use unicode_width::UnicodeWidthStr;
 
 /// The table, with what is doubtful about it below.
@@ -24,7 +25,18 @@ pub(super) fn table(run: &Run) -> String {
             notes.extend(doubts(case));
         }
     }
-    aligned(&rows) + &notes.iter().map(|note| format!("note: {note}\n")).collect::<String>()
+    aligned(&rows) + &versions(run) + &notes.iter().map(|note| format!("note: {note}\n")).collect::<String>()
+}
+
+/// Which versions of other builders were measured; empty where none says one.
+fn versions(run: &Run) -> String {
+    let subjects = run.cases.iter().map(|case| &case.case.subject);
+    let versions: BTreeSet<_> =
+        subjects.filter_map(|subject| Some(format!("{} {}", subject.builder, subject.version.as_ref()?))).collect();
+    if versions.is_empty() {
+        return String::new();
+    }
+    format!("builders: {}\n", versions.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// The times of both in the rounds in which both were right.

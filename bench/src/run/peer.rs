@@ -88,7 +88,7 @@ impl Peer {
             }
         }
         let said = String::from_utf8_lossy(&output.stdout);
-        let version = said.lines().next().map(|line| line.trim().to_owned());
+        let version = said.lines().next().and_then(version);
         Ok(Self { name: text.to_owned(), version, way })
     }
 
@@ -180,10 +180,23 @@ impl Peer {
         Some(command)
     }
 
+    /// Whether its images lack the layers of steps that change nothing: docker's classic builder and kaniko make none,
+    /// BuildKit and buildah make empty ones.
+    pub(super) fn leaves_out_empty_layers(&self) -> bool {
+        matches!(self.way, Way::Docker("0") | Way::Kaniko(_))
+    }
+
     /// Whether its image can be looked at.
     pub(super) fn can_be_checked(&self) -> bool {
         !matches!(self.way, Way::Template(_))
     }
+}
+
+/// The first word of what a program says of itself that is a version.
+fn version(said: &str) -> Option<String> {
+    let is_one =
+        |word: &&str| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()) && word.contains('.');
+    said.split_whitespace().find(is_one).map(|word| word.trim_matches(',').to_owned())
 }
 
 /// The OCI layouts in a folder: (name, path).
@@ -212,6 +225,20 @@ mod tests {
             ("build --no-cache -t t:1 /ctx".into(), "build  -t t:1 /ctx".into())
         );
         assert!(!peer.can_be_checked());
+    }
+
+    #[test]
+    fn a_version_is_found_in_what_is_said() {
+        for (said, expected) in [
+            ("20.10.24+dfsg1", Some("20.10.24+dfsg1")),
+            ("buildah version 1.28.2 (image-spec 1.1.0-rc2, runtime-spec 1.0.2-dev)", Some("1.28.2")),
+            ("podman version 4.3.1", Some("4.3.1")),
+            ("github.com/docker/buildx v0.13.1 788433953af10f2a698f5c07611dddce2e08c7a0", Some("v0.13.1")),
+            ("Kaniko version :  v1.9.1", Some("v1.9.1")),
+            ("Usage:", None),
+        ] {
+            assert_eq!(version(said).as_deref(), expected, "{said}");
+        }
     }
 
     #[test]

@@ -1,0 +1,45 @@
+//! Instructions that the processor executes for parsing, planning and keys, counted by valgrind: the same from run to run, on a
+//! loaded machine too. `scripts/instructions` runs it; what valgrind makes of other processors' special instructions (SHA) is
+//! the portable code that they replace.
+
+mod graph;
+mod samples;
+
+use buildscope_builder::dockerfile::{self, Dockerfile};
+use buildscope_builder::plan::{LowerRequest, Plan, lower};
+use buildscope_record::Digest;
+use graph::AnyImage;
+use gungraun::{library_benchmark, library_benchmark_group, main};
+use std::hint::black_box;
+
+/// Lowering and keys begin with what the one before has made, which is not counted.
+fn parsed(stages: usize) -> Dockerfile<'static> {
+    let text: &'static str = samples::dockerfile(stages).leak();
+    dockerfile::parse(text).expect("the sample is valid")
+}
+
+fn planned(stages: usize) -> Plan {
+    graph::plan(&samples::dockerfile(stages)).1
+}
+
+#[library_benchmark]
+#[benches::stages(args = [1, 10, 1000], setup = samples::dockerfile)]
+fn parse(text: String) -> usize {
+    let parsed = dockerfile::parse(black_box(&text)).expect("the sample is valid");
+    black_box(parsed.instructions.len())
+}
+
+#[library_benchmark]
+#[benches::stages(args = [1, 10, 1000], setup = parsed)]
+fn plan(file: Dockerfile<'static>) -> Plan {
+    lower(black_box(&file), &LowerRequest::default(), &AnyImage).expect("the sample can be lowered")
+}
+
+#[library_benchmark]
+#[benches::stages(args = [1, 10, 1000], setup = planned)]
+fn keys(plan: Plan) -> Vec<Digest> {
+    graph::keys(black_box(&plan))
+}
+
+library_benchmark_group!(name = instructions; benchmarks = parse, plan, keys);
+main!(library_benchmark_groups = instructions);
