@@ -121,15 +121,15 @@ impl Solver {
         let origin = |from: &CopyFrom| mounted.iter().find(|(of, _)| of == from).map(|(_, origin)| origin.clone());
         let mut tail = Tail::default();
         let ran = async {
-            let mut on_disk = false;
+            let mut again = false;
             loop {
                 let log = StepLog::new(step.id, Arc::clone(&self.progress));
                 tail = log.tail();
                 let Engine { store, zygote } = &self.engine;
-                let runner = Runner { store, zygote, options: &self.run_options, on_disk };
+                let runner = Runner { store, zygote, options: &self.run_options, again };
                 match runner.run(op, &below.layers, &origin, log, cancel.clone(), probe).await {
-                    // Nothing of it is left: it is begun again, where there is room.
-                    Err(RunError::OutOfMemory) if !on_disk => on_disk = true,
+                    // Nothing of it is left: it is begun again, where there is room, and no name is another's.
+                    Err(RunError::Again) if !again => again = true,
                     ran => return ran,
                 }
             }

@@ -16,7 +16,7 @@ pub use options::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
 
 use super::sandbox::{Exit, LogSink, NetworkMode, StepSpec, Zygote};
 use crate::plan::{CopyFrom, Network, Run};
-use crate::storage::{Layer, Snapshot, Store};
+use crate::storage::{Layer, Snapshot, StorageError, Store};
 use buildscope_record::{Digest, Probe};
 use tokio_util::sync::CancellationToken;
 
@@ -33,8 +33,8 @@ pub struct Runner<'a> {
     pub zygote: &'a Zygote,
     /// What the command line says.
     pub options: &'a RunOptions,
-    /// Whether its changes are to be on the disk, whatever memory the store has for them.
-    pub on_disk: bool,
+    /// Whether the step is done a second time, after [`RunError::Again`].
+    pub again: bool,
 }
 
 /// A RUN step that succeeded.
@@ -66,8 +66,8 @@ impl Runner<'_> {
     ) -> Result<Ran, RunError> {
         let prepare = || {
             self.options.check(op)?;
-            let snapshot = match self.on_disk {
-                true => self.store.snapshot_on_disk(parent, probe)?,
+            let snapshot = match self.again {
+                true => self.store.snapshot_again(parent, probe)?,
                 false => self.store.snapshot(parent, probe)?,
             };
             let mounts = mounts::Mounts::prepare(self, op, origin, probe)?;
@@ -82,13 +82,15 @@ impl Runner<'_> {
         // Lets go of cache directories and agents before the layer is made: other steps may be waiting.
         drop(mounts);
         if !exit.status.success() && snapshot.ran_out() {
-            return Err(RunError::OutOfMemory);
+            return Err(RunError::Again);
         }
         if !exit.status.success() {
             return Err(RunError::Failed { command: op.args.join(" "), exit: Box::new(exit) });
         }
-        let layer = tokio::task::block_in_place(|| snapshot.commit(&[], probe))?;
-        Ok(Ran { layer, exit })
+        match tokio::task::block_in_place(|| snapshot.commit(&[], probe)) {
+            Err(StorageError::LinkChanged { .. }) if !self.again => Err(RunError::Again),
+            layer => Ok(Ran { layer: layer?, exit }),
+        }
     }
 
     fn spec(

@@ -162,8 +162,16 @@ impl<'a> Changes<'a> {
                     EntryKind::File { .. } => self.tree.record(*leaf).content(),
                     _ => Content::Bytes(Arc::default()),
                 };
-                self.found.insert(path, Found { entry, content, file: None, changed: true, touched: false });
+                let file = self.tree.linked(*leaf).then_some(moved_file(*leaf));
+                self.found.insert(path, Found { entry, content, file, changed: true, touched: false });
             }
+        }
+    }
+
+    /// What is [present](Self::present) at `path` is this file of the parent tree, which went there with its directory.
+    pub(crate) fn went_along(&mut self, path: &[u8], leaf: Ref) {
+        if let Some(found) = self.found.get_mut(path) {
+            found.file = Some(moved_file(leaf));
         }
     }
 
@@ -249,6 +257,18 @@ impl<'a> Changes<'a> {
         }
     }
 
+    /// Whether a host's file is as this file of the tree, but for its names.
+    pub(crate) fn is_still(&self, leaf: Ref, host: &Path, stat: &Stat) -> Result<bool, StorageError> {
+        let before = self.tree.entry_of(&Node::Leaf(leaf), PathBuf::new());
+        let EntryKind::File { size } = before.kind else { return Ok(true) };
+        let xattrs = Names::of(host)?.read(host, attributes::belongs)?;
+        let mtime = Timestamp { seconds: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 };
+        let (kind, mode) = (EntryKind::File { size: stat.st_size as u64 }, stat.st_mode & 0o7777);
+        let (uid, gid) = (stat.st_uid, stat.st_gid);
+        let now = Entry { path: PathBuf::new(), kind, mode, uid, gid, mtime, xattrs };
+        Ok(alike(&before, &now) && size == stat.st_size as u64 && self.same_content(leaf, host)?)
+    }
+
     /// Compares a host's file with a file of the tree, both of the same size.
     fn same_content(&self, leaf: Ref, host: &Path) -> Result<bool, StorageError> {
         let record = self.tree.record(leaf);
@@ -267,6 +287,11 @@ impl<'a> Changes<'a> {
         }
         Ok(true)
     }
+}
+
+/// Which file names in a moved directory are names of: still the same one. No device has this number.
+fn moved_file(leaf: Ref) -> (u64, u64) {
+    (u64::MAX, u64::from(leaf.layer) << 32 | u64::from(leaf.record))
 }
 
 /// Whether metadata is the same. Directories' times ([`Found::touched`]), and names a file shares, are judged elsewhere.

@@ -41,6 +41,10 @@ struct Node {
     content: Content,
     parent: usize,
     children: Vec<usize>,
+    /// The node whose file this is another name of.
+    same: Option<usize>,
+    /// How many names it has.
+    names: u32,
     xattrs: Vec<u8>,
     /// What stands behind the inode: a symlink's target.
     inline: bool,
@@ -56,7 +60,7 @@ struct Node {
 pub(crate) fn image(blobs: &BlobStore, entries: Vec<(Entry, Content)>, layer: &Layer) -> Result<Vec<u8>, StorageError> {
     let mut nodes = arrange(entries);
     let mut at = ROOT_AT;
-    for node in &mut nodes {
+    for node in nodes.iter_mut().filter(|node| node.same.is_none()) {
         node.prepare(blobs, layer)?;
         let fixed = INODE + node.xattrs.len();
         let behind = node.behind();
@@ -81,7 +85,7 @@ pub(crate) fn image(blobs: &BlobStore, entries: Vec<(Entry, Content)>, layer: &L
     }
     let mut image = vec![0; block * BLOCK];
     superblock(&mut image, &nodes, block, layer.size)?;
-    for node in &nodes {
+    for node in nodes.iter().filter(|node| node.same.is_none()) {
         node.write(&mut image);
     }
     Ok(image)
@@ -119,6 +123,8 @@ fn arrange(mut entries: Vec<(Entry, Content)>) -> Vec<Node> {
             content,
             parent: up,
             children,
+            same: None,
+            names: 1,
             xattrs,
             inline: false,
             at: 0,
@@ -127,7 +133,24 @@ fn arrange(mut entries: Vec<(Entry, Content)>) -> Vec<Node> {
             data,
         });
     }
+    link(&mut nodes);
     nodes
+}
+
+/// Finds what hard links are names of.
+fn link(nodes: &mut [Node]) {
+    let of = |number: usize| match &nodes[number].entry.kind {
+        EntryKind::HardLink { target } => {
+            let target = target.as_os_str().as_bytes();
+            Some((number, nodes.binary_search_by(|node| compare(node.entry.path.as_os_str().as_bytes(), target)).ok()?))
+        }
+        _ => None,
+    };
+    let links: Vec<(usize, usize)> = (0..nodes.len()).filter_map(of).collect();
+    for (number, target) in links {
+        nodes[number].same = Some(target);
+        nodes[target].names += 1;
+    }
 }
 
 impl Node {
@@ -196,7 +219,7 @@ impl Node {
         let count = if self.xattrs.is_empty() { 0 } else { (self.xattrs.len() - 12) / 4 + 1 };
         let links = match &self.entry.kind {
             EntryKind::Directory => 2 + self.children.len() as u32,
-            _ => 1,
+            _ => self.names,
         };
         let mut out = Cursor { bytes: image, at: self.at };
         out.u16(layout << 1 | 1); // an extended inode
@@ -293,7 +316,8 @@ fn directory(nodes: &[Node], number: usize) -> Vec<u8> {
         out.resize(out.len().next_multiple_of(BLOCK), 0);
         let mut name_at = block.len() * ENTRY;
         for (name, number) in block {
-            out.extend_from_slice(&((nodes[*number].at / SLOT) as u64).to_le_bytes());
+            let file = nodes[*number].same.unwrap_or(*number);
+            out.extend_from_slice(&((nodes[file].at / SLOT) as u64).to_le_bytes());
             out.extend_from_slice(&(name_at as u16).to_le_bytes());
             out.extend_from_slice(&[file_type(&nodes[*number].entry.kind).0, 0]);
             name_at += name.len();
@@ -327,7 +351,7 @@ fn superblock(image: &mut [u8], nodes: &[Node], blocks: usize, device_size: u64)
     out.u8(BLOCK_BITS as u8);
     out.u8(0);
     out.u16((ROOT_AT / SLOT) as u16);
-    out.u64(nodes.len() as u64);
+    out.u64(nodes.iter().filter(|node| node.same.is_none()).count() as u64);
     out.at = SUPER_AT + 36;
     out.u32(blocks);
     // Metadata and shared attributes are counted from block 0.

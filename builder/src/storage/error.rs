@@ -36,6 +36,13 @@ pub enum StorageError {
         /// What is wrong there.
         reason: String,
     },
+    /// A step changed a file of the layers below that has several names, and with this driver it cannot be told under which: done
+    /// [again](super::Store::snapshot_again), it can.
+    #[error("`{}` was changed, which is one of several names of a file of the layers below", path.display())]
+    LinkChanged {
+        /// Its path.
+        path: PathBuf,
+    },
     /// An entry that no layer can hold.
     #[error("`{}` cannot be put in a layer: {reason}", path.display())]
     BadEntry {

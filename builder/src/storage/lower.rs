@@ -27,8 +27,7 @@ impl Marks {
 pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
     let Some(index) = stack.layers().last() else { return Vec::new() };
     let own = Tree::empty(stack.blobs().clone()).with(index.clone());
-    let mut gone = BTreeSet::new();
-    let mut opaque = BTreeSet::new();
+    let (mut gone, mut opaque, mut links) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
     for record in (0..index.len()).map(|number| index.record(number)) {
         let path = to_path(record.path());
         match record.kind() {
@@ -38,11 +37,17 @@ pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
                 Some(Node::Leaf(_)) => {}
             },
             RecordKind::Opaque => drop(opaque.insert(path)),
+            RecordKind::HardLink if own.node(&path).is_none() => links.push(path),
             _ => {}
         }
     }
-    let mut entries: Vec<(Entry, Content)> =
-        own.walk(Path::new("")).map(|(entry, content)| alone(stack, entry, content)).collect();
+    let mut entries: Vec<(Entry, Content)> = own.walk(Path::new("")).collect();
+    // Other names of files of lower layers: here they are files of their own.
+    for path in links {
+        if let (Some(file), Some(content)) = (stack.lookup(&path), stack.content(&path)) {
+            entries.push((file, content));
+        }
+    }
     for (entry, _) in &mut entries {
         // Of a directory that only came as part of a path the layers below know more.
         if entry.kind == EntryKind::Directory
@@ -94,10 +99,7 @@ fn mark(entries: &mut BTreeMap<PathBuf, (Entry, Content)>, path: &Path, name: &[
     }
 }
 
-/// A hard link as the file that it is a name of.
-///
-/// overlayfs tears the names of a lower file apart when one of them is written, a full copy would not, and all drivers
-/// must give the same result. So in a step no file of an earlier layer has more names than one, under any driver.
+/// A hard link as a file of its own, like the one that it is a name of.
 pub(crate) fn alone(tree: &Tree, entry: Entry, content: Content) -> (Entry, Content) {
     if !matches!(entry.kind, EntryKind::HardLink { .. }) {
         return (entry, content);

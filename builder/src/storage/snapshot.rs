@@ -29,9 +29,10 @@ impl Store {
         self.snapshot_in(layers, Place::Memory, probe)
     }
 
-    /// The same, with the changes on the disk whatever memory there is: for a step that [ran out](Snapshot::ran_out) of it.
-    pub fn snapshot_on_disk(&self, layers: &[Digest], probe: &Probe) -> Result<Snapshot, StorageError> {
-        self.snapshot_in(layers, Place::Disk, probe)
+    /// The same for a step that has to be done again: with the changes on the disk whatever memory there is, since it [ran
+    /// out](Snapshot::ran_out) of it, and with files torn apart that a step [changed under one name](StorageError::LinkChanged).
+    pub fn snapshot_again(&self, layers: &[Digest], probe: &Probe) -> Result<Snapshot, StorageError> {
+        self.snapshot_in(layers, Place::Apart, probe)
     }
 
     fn snapshot_in(&self, layers: &[Digest], place: Place, probe: &Probe) -> Result<Snapshot, StorageError> {
@@ -73,7 +74,8 @@ impl Snapshot {
         &self.tree
     }
 
-    /// Makes a layer of what the step changed. `created_mountpoints` are the image paths that the sandbox made to mount over: those that the
+    /// Makes a layer of what the step changed. [`StorageError::LinkChanged`] asks for the step to be done
+    /// [again](Store::snapshot_again). `created_mountpoints` are the image paths that the sandbox made to mount over: those that the
     /// step left as they were made are not part of the layer. The mount must be gone, or at least unused.
     pub fn commit(self, created_mountpoints: &[PathBuf], probe: &Probe) -> Result<Layer, StorageError> {
         let span = probe.phase(Phase::Diff);

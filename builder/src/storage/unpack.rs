@@ -26,12 +26,14 @@ pub(crate) struct Unpacked {
     pub(crate) bytes: u64,
 }
 
-/// Writes a whole tree into the empty directory `to`.
-///
-/// Hard links become files of their own ([`alone`] says why).
-pub(crate) fn tree(tree: &Tree, to: &Path) -> Result<Unpacked, StorageError> {
-    let entries = tree.walk(Path::new("")).map(|(entry, content)| alone(tree, entry, content));
-    write(tree, entries.collect(), to)
+/// Writes a whole tree into the empty directory `to`. With `apart`, each name of a file is a file of its own.
+pub(crate) fn tree(tree: &Tree, to: &Path, apart: bool) -> Result<Unpacked, StorageError> {
+    let entries = tree.walk(Path::new(""));
+    let entries = match apart {
+        true => entries.map(|(entry, content)| alone(tree, entry, content)).collect(),
+        false => entries.collect(),
+    };
+    write(tree, entries, to)
 }
 
 /// Writes the contents of the directory at `path` of a tree into the empty directory `to`.
@@ -46,15 +48,25 @@ pub(crate) fn subtree(tree: &Tree, path: &Path, to: &Path) -> Result<Unpacked, S
     write(tree, entries.collect(), to)
 }
 
-/// Writes the top layer of `stack` alone into the empty directory `to`, as a lower directory of overlayfs.
-pub(crate) fn layer(stack: &Tree, to: &Path, marks: Marks) -> Result<Unpacked, StorageError> {
-    write(stack, lower::entries(stack, marks), to)
+/// Writes the top layer of `stack` alone into the empty directory `to`, as a lower directory of overlayfs. With `apart`, each
+/// name of a file is a file of its own.
+pub(crate) fn layer(stack: &Tree, to: &Path, marks: Marks, apart: bool) -> Result<Unpacked, StorageError> {
+    write(stack, top(stack, marks, apart), to)
 }
 
-/// Puts the top layer of `stack` over the directory `to`, which looks like the stack without it.
-pub(crate) fn apply(stack: &Tree, to: &Path) -> Result<Unpacked, StorageError> {
+fn top(stack: &Tree, marks: Marks, apart: bool) -> Vec<(Entry, Content)> {
+    let entries = lower::entries(stack, marks);
+    match apart {
+        true => entries.into_iter().map(|(entry, content)| alone(stack, entry, content)).collect(),
+        false => entries,
+    }
+}
+
+/// Puts the top layer of `stack` over the directory `to`, which looks like the stack without it. With `apart`, each name of a
+/// file is a file of its own.
+pub(crate) fn apply(stack: &Tree, to: &Path, apart: bool) -> Result<Unpacked, StorageError> {
     const OPAQUE: &[u8] = b"trusted.overlay.opaque";
-    let mut entries = lower::entries(stack, Marks::Trusted);
+    let mut entries = top(stack, Marks::Trusted, apart);
     let whiteout = EntryKind::CharDevice { major: 0, minor: 0 };
     for (entry, _) in &mut entries {
         let host = to.join(&entry.path);
@@ -88,12 +100,13 @@ fn remove(path: &Path) -> Result<(), StorageError> {
 
 /// Writes entries into the directory `to`, where nothing but directories may be in their way.
 fn write(tree: &Tree, entries: Vec<(Entry, Content)>, to: &Path) -> Result<Unpacked, StorageError> {
-    let mut directories = Vec::new();
+    let (mut directories, mut links) = (Vec::new(), Vec::new());
     let mut others = Vec::with_capacity(entries.len());
     let mut done = Unpacked { files: entries.len() as u64, bytes: 0 };
     for (entry, content) in entries {
         match entry.kind {
             EntryKind::Directory => directories.push(entry),
+            EntryKind::HardLink { target } => links.push((to.join(entry.path), to.join(target))),
             EntryKind::File { size } => {
                 done.bytes += size;
                 others.push((entry, content));
@@ -131,6 +144,10 @@ fn write(tree: &Tree, entries: Vec<(Entry, Content)>, to: &Path) -> Result<Unpac
             // A panic here could only be the allocator's: it goes on.
             threads.into_iter().try_for_each(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })?;
+    }
+    // What they are names of is there now.
+    for (host, target) in links {
+        fs::hard_link(target, &host).context("link", host)?;
     }
     for entry in directories.iter().rev() {
         finish(&to.join(&entry.path), entry)?;

@@ -7,10 +7,11 @@
 use super::attributes::Names;
 use super::change::{Changes, Data, below};
 use super::error::Context;
+use super::index::to_path;
 use super::lower::Marks;
-use super::tree::{Dir, Node};
+use super::tree::{Dir, Node, Ref};
 use super::{StorageError, attributes};
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::{AtFlags, FileType, Stat};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -106,7 +107,7 @@ impl Upper {
                 if let (true, Some(node @ Node::Dir(before))) = (self.restless, &old)
                     && only_copied_up(&inner_host, before, changes)?
                 {
-                    let entry = tree.entry_of(node, super::index::to_path(&inner));
+                    let entry = tree.entry_of(node, to_path(&inner));
                     (stat.st_mtime, stat.st_mtime_nsec) = (entry.mtime.seconds, entry.mtime.nanos.into());
                 }
                 changes.present(inner.clone(), &inner_host, &stat, &attributes, Data::Host)?;
@@ -130,13 +131,39 @@ impl Upper {
                     Some(Node::Leaf(leaf)) => data = Data::Tree(leaf),
                     _ => {
                         let reason = "its data is in a lower layer that has no such file";
-                        return Err(StorageError::BadEntry { path: super::index::to_path(&inner), reason });
+                        return Err(StorageError::BadEntry { path: to_path(&inner), reason });
                     }
                 }
             }
-            changes.present(inner, &inner_host, &stat, &attributes, data)?;
+            changes.present(inner.clone(), &inner_host, &stat, &attributes, data)?;
+            if let Some(leaf) = self.went_along(&inner, &inner_host, &stat, changes)? {
+                changes.went_along(&inner, leaf);
+            }
         }
         Ok(())
+    }
+
+    /// The file with several names that a name in a directory which fuse-overlayfs moved is one of: it copies each for itself, and
+    /// says where it was.
+    fn went_along(
+        &self,
+        path: &[u8],
+        host: &Path,
+        stat: &Stat,
+        changes: &Changes<'_>,
+    ) -> Result<Option<Ref>, StorageError> {
+        let (true, Some(origin)) = (self.restless, attributes::get(host, b"user.fuseoverlayfs.origin")?) else {
+            return Ok(None);
+        };
+        // With the zero that ends it, as a C string.
+        let (origin, path) = (to_path(origin.strip_suffix(b"\0").unwrap_or(&origin)), to_path(path));
+        let tree = changes.tree();
+        match tree.node(&origin) {
+            Some(Node::Leaf(leaf)) if tree.linked(leaf) && origin != path && origin.file_name() == path.file_name() => {
+                Ok(changes.is_still(leaf, host, stat)?.then_some(leaf))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// What a `redirect` points to: from the root, or, without a slash, in the lower directory.

@@ -26,9 +26,12 @@ pub enum RunError {
         /// What the stage is for.
         platform: String,
     },
-    /// The memory for its changes was used up (`--tmpfs-upper`): on the disk it may succeed.
-    #[error("its changes take more memory than --tmpfs-upper allows")]
-    OutOfMemory,
+    /// The memory for its changes was used up (`--tmpfs-upper`), or it changed a file under one of several names that the storage
+    /// driver cannot tell apart: done [again](super::Runner::again), it may succeed.
+    #[error(
+        "it has to be done again: its changes take more memory than --tmpfs-upper allows, or files had to be torn apart"
+    )]
+    Again,
     /// `USER` names a user that the image does not have.
     #[error("unable to find user {0}: no matching entries in /etc/passwd of the image")]
     UnknownUser(String),

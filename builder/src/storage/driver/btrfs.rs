@@ -44,22 +44,23 @@ impl Driver for Btrfs {
         &self,
         store: &Store,
         tree: &Arc<Tree>,
-        _place: Place,
+        place: Place,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack = tree.diff_ids();
-        let base = base(store, &stack, probe)?;
+        let base = base(store, &stack, place == Place::Apart, probe)?;
         let dir = store.scratch().path("snapshot");
         subvolume(&["snapshot"], &[&base, &dir])?;
         let mut snapshot = Snapshot { dir, scratch: Arc::clone(store.scratch()), baseline: Baseline::default() };
-        snapshot.baseline = Baseline::of(&snapshot.dir)?;
+        snapshot.baseline = Baseline::of(&snapshot.dir, tree)?;
         Ok(Box::new(snapshot))
     }
 }
 
-/// The subvolume of a stack, made from the one below it if it is missing.
-fn base(store: &Store, stack: &[Digest], probe: &Probe) -> Result<PathBuf, StorageError> {
-    let key = Digest::of(stack.iter().flat_map(|digest| *digest.as_bytes()).collect::<Vec<u8>>());
+/// The subvolume of a stack, made from the one below it if it is missing. With `apart`, each name of a file is a file of its own.
+fn base(store: &Store, stack: &[Digest], apart: bool, probe: &Probe) -> Result<PathBuf, StorageError> {
+    let all = stack.iter().flat_map(|digest| *digest.as_bytes());
+    let key = Digest::of(all.chain(apart.then_some(1)).collect::<Vec<u8>>());
     let name = format!("lowers/{}", key.hex());
     let path = store.root().join(&name);
     store.cache().made(name);
@@ -70,10 +71,10 @@ fn base(store: &Store, stack: &[Digest], probe: &Probe) -> Result<PathBuf, Stora
     match stack.split_last() {
         None => subvolume(&["create"], &[&aside])?,
         Some((_, below)) => {
-            let below = base(store, below, probe)?;
+            let below = base(store, below, apart, probe)?;
             subvolume(&["snapshot"], &[&below, &aside])?;
             let span = probe.phase(Phase::Unpack);
-            let unpacked = unpack::apply(&*store.tree(stack)?, &aside)?;
+            let unpacked = unpack::apply(&*store.tree(stack)?, &aside, apart)?;
             span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
         }
     }

@@ -4,11 +4,12 @@ use super::{Driver, Place, Prepared, clone_mount};
 use crate::storage::attributes::Names;
 use crate::storage::change::{Changes, Data, below};
 use crate::storage::error::Context;
+use crate::storage::index::to_path;
 use crate::storage::scratch::Scratch;
-use crate::storage::tree::{Dir, Node, Tree};
-use crate::storage::{StorageError, Store, unpack};
+use crate::storage::tree::{Dir, Node, Ref, Tree};
+use crate::storage::{EntryKind, StorageError, Store, unpack};
 use buildscope_record::{Phase, Probe, Quantity};
-use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
 use std::collections::HashMap;
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -28,17 +29,17 @@ impl Driver for Copy {
         &self,
         store: &Store,
         tree: &Arc<Tree>,
-        _place: Place,
+        place: Place,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
         let dir = store.scratch().path("copy");
         fs::create_dir(&dir).context("create", &dir)?;
         let mut whole = Whole { dir, scratch: Arc::clone(store.scratch()), baseline: Baseline::default() };
         let span = probe.phase(Phase::Unpack);
-        let unpacked = unpack::tree(tree, &whole.dir)?;
+        let unpacked = unpack::tree(tree, &whole.dir, place == Place::Apart)?;
         span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
         span.end();
-        whole.baseline = Baseline::of(&whole.dir)?;
+        whole.baseline = Baseline::of(&whole.dir, tree)?;
         Ok(Box::new(whole))
     }
 }
@@ -65,25 +66,45 @@ impl Prepared for Whole {
     }
 }
 
-/// What a full copy looked like before the step: which directory was which, and when.
+/// What a full copy looked like before the step: which directory and which file with several names was which, and when.
 #[derive(Debug, Default)]
 pub(crate) struct Baseline {
     /// Inode numbers of directories by image path.
     directories: HashMap<Vec<u8>, u64>,
+    /// Files with several names by inode number.
+    linked: HashMap<u64, Ref>,
     /// What has a status change time before this was not touched by the step: a process cannot set that time.
     before: (i64, i64),
 }
 
+/// The names that a file with several has after the step.
+#[derive(Default)]
+struct Kept {
+    /// Whether it has one of those that it had.
+    old: bool,
+    /// A name that it had not.
+    new: Option<Vec<u8>>,
+}
+
 impl Baseline {
-    pub(crate) fn of(dir: &Path) -> Result<Self, StorageError> {
+    pub(crate) fn of(dir: &Path, tree: &Tree) -> Result<Self, StorageError> {
         let mut directories = HashMap::new();
         note(dir, Vec::new(), &mut directories)?;
+        let mut linked = HashMap::new();
+        for (entry, _) in tree.walk(Path::new("")) {
+            let EntryKind::HardLink { target } = &entry.kind else { continue };
+            let host = dir.join(&entry.path);
+            let stat = rustix::fs::lstat(&host).context("stat", &host)?;
+            if let (true, Some(Node::Leaf(leaf))) = (stat.st_nlink > 1, tree.node(target)) {
+                linked.insert(stat.st_ino, leaf);
+            }
+        }
         // The clock that the file system stamps with, now.
         let mark = dir.with_extension("mark");
         fs::write(&mark, b"").context("write", &mark)?;
         let stat = rustix::fs::stat(&mark).context("stat", &mark)?;
         fs::remove_file(&mark).context("remove", &mark)?;
-        Ok(Self { directories, before: (stat.st_ctime, stat.st_ctime_nsec as i64) })
+        Ok(Self { directories, linked, before: (stat.st_ctime, stat.st_ctime_nsec as i64) })
     }
 
     /// Walks the directory `dir` and its counterpart in the tree.
@@ -91,7 +112,43 @@ impl Baseline {
         let stat = rustix::fs::lstat(dir).context("stat", dir)?;
         changes.present(Vec::new(), dir, &stat, &Names::of(dir)?, Data::Host)?;
         let root = Arc::clone(changes.tree().root());
-        self.directory(dir, &[], Some(&root), true, changes)
+        let mut names = HashMap::new();
+        self.directory(dir, &[], Some(&root), true, changes, &mut names)?;
+        // overlayfs gives a name that is changed, moved or linked to a file of its own and leaves the others alone. Here all are
+        // the same file still, and it cannot be told which of them the step used: unless all are where a directory went.
+        match names.into_values().find(|names: &Kept| names.old && names.new.is_some()) {
+            Some(Kept { new: Some(path), .. }) => Err(StorageError::LinkChanged { path: to_path(&path) }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes a name that one of the linked files has now, and makes sure that the file is as it was.
+    fn name(
+        &self,
+        path: &[u8],
+        host: &Path,
+        stat: &Stat,
+        changes: &Changes<'_>,
+        names: &mut HashMap<u64, Kept>,
+    ) -> Result<(), StorageError> {
+        let Some(leaf) = self.linked.get(&stat.st_ino).filter(|_| !self.is_new(host)) else { return Ok(()) };
+        let known = names.len();
+        let kept = names.entry(stat.st_ino).or_default();
+        match changes.tree().node(&to_path(path)) {
+            Some(Node::Leaf(here)) if here == *leaf => kept.old = true,
+            _ => kept.new = Some(path.to_vec()),
+        }
+        if names.len() > known && !self.old(stat) && !changes.is_still(*leaf, host, stat)? {
+            return Err(StorageError::LinkChanged { path: to_path(path) });
+        }
+        Ok(())
+    }
+
+    /// Whether it was made by the step: with the number of a file that the step removed.
+    fn is_new(&self, host: &Path) -> bool {
+        let made = rustix::fs::statx(rustix::fs::CWD, host, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME);
+        let made = made.ok().filter(|stat| stat.stx_mask & StatxFlags::BTIME.bits() != 0);
+        made.is_some_and(|stat| (stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec)) > self.before)
     }
 
     fn directory(
@@ -101,6 +158,7 @@ impl Baseline {
         before: Option<&Dir>,
         trusted: bool,
         changes: &mut Changes<'_>,
+        kept: &mut HashMap<u64, Kept>,
     ) -> Result<(), StorageError> {
         let mut names: Vec<Vec<u8>> = Vec::new();
         for entry in fs::read_dir(host).context("read", host)? {
@@ -122,13 +180,16 @@ impl Baseline {
             let untouched = trusted && self.old(&stat);
             let data = if untouched { Data::HostUntouched } else { Data::Host };
             changes.present(inner.clone(), &inner_host, &stat, &Names::of(&inner_host)?, data)?;
+            if !untouched || stat.st_nlink > 1 {
+                self.name(&inner, &inner_host, &stat, changes, kept)?;
+            }
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let old = match before.and_then(|dir| tree.child(dir, &name)) {
                     Some(Node::Dir(old)) => Some(old),
                     _ => None,
                 };
                 let trusted = trusted && self.directories.get(&inner) == Some(&stat.st_ino);
-                self.directory(&inner_host, &inner, old.as_deref(), trusted, changes)?;
+                self.directory(&inner_host, &inner, old.as_deref(), trusted, changes, kept)?;
             }
         }
         Ok(())

@@ -57,8 +57,9 @@ impl Driver for Fuse {
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack = tree.diff_ids();
-        let lowers =
-            (1..=stack.len()).map(|depth| lower(store, &stack[..depth], self.marks, probe).map(Lower::Directory));
+        // Of a lower file's names it may change another than the one that is written (1.10).
+        let lower = |depth: usize| lower(store, &stack[..depth], self.marks, true, probe).map(Lower::Directory);
+        let lowers = (1..=stack.len()).map(lower);
         let stack = Stack::over(self.overlay(), tree, lowers.collect::<Result<_, _>>()?, store.scratch())?;
         Ok(Box::new(Mounted { stack, marks: self.marks, mount: Mutex::default() }))
     }

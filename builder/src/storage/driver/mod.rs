@@ -38,6 +38,8 @@ pub(crate) enum Place {
     /// In memory, if there is a budget and something left of it; else on the disk.
     Memory,
     Disk,
+    /// On the disk, and each name of a file of the layers below is a file of its own, where the driver would not tear them apart.
+    Apart,
 }
 
 /// A file system for one step.

@@ -102,7 +102,7 @@ impl Driver for Overlay {
         let stack = tree.diff_ids();
         let mut lowers = Vec::with_capacity(stack.len());
         for depth in 1..=stack.len() {
-            lowers.push(Lower::Directory(lower(store, &stack[..depth], self.marks, probe)?));
+            lowers.push(Lower::Directory(lower(store, &stack[..depth], self.marks, false, probe)?));
         }
         Ok(Box::new(Stack::over(self.at(place), tree, lowers, store.scratch())?))
     }
@@ -118,10 +118,19 @@ pub(crate) fn key(tree: &Tree) -> Option<Digest> {
     Some(if index.is_self_contained() { index.layer().diff_id } else { Digest::of(stack()) })
 }
 
-/// The unpacked directory of the top layer of a stack, made if it is missing.
-pub(crate) fn lower(store: &Store, stack: &[Digest], marks: Marks, probe: &Probe) -> Result<PathBuf, StorageError> {
+/// The unpacked directory of the top layer of a stack, made if it is missing. With `apart`, each name of a file is a file of its own.
+pub(crate) fn lower(
+    store: &Store,
+    stack: &[Digest],
+    marks: Marks,
+    apart: bool,
+    probe: &Probe,
+) -> Result<PathBuf, StorageError> {
     let tree = store.tree(stack)?;
-    let Some(key) = key(&tree) else { return Ok(PathBuf::new()) };
+    let Some(mut key) = key(&tree) else { return Ok(PathBuf::new()) };
+    if apart {
+        key = Digest::of([key.as_bytes(), &b"apart"[..]].concat());
+    }
     let path = store.root().join("lowers").join(key.hex());
     store.cache().made(format!("lowers/{}", key.hex()));
     if path.exists() {
@@ -130,7 +139,7 @@ pub(crate) fn lower(store: &Store, stack: &[Digest], marks: Marks, probe: &Probe
     let span = probe.phase(Phase::Unpack);
     let dir = store.scratch().path("unpack");
     fs::create_dir(&dir).context("create", &dir)?;
-    let unpacked = unpack::layer(&tree, &dir, marks)?;
+    let unpacked = unpack::layer(&tree, &dir, marks, apart)?;
     span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
     match rustix::fs::rename(&dir, &path) {
         Ok(()) => {}
