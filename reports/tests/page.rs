@@ -81,8 +81,10 @@ fn attribute<'d>(document: &'d str, name: &str) -> Option<&'d str> {
 #[test]
 fn the_page_runs_and_its_replay_agrees_with_ours() {
     use buildscope_reports::whatif::{Policy, Scenario, whatif};
-    let record = example("diamond.serial.json");
-    let script = "document.documentElement.dataset.instructions = Math.round(replay({ slots: null, cpus: 2, policy: 'instructions', speed: {} }));
+    let mut record = example("diamond.serial.json");
+    record.cpu = Some(record.wall);
+    let script = "document.documentElement.dataset.one = Math.round(replay({ slots: null, cpus: 1, policy: 'instructions', speed: {} }));
+        document.documentElement.dataset.instructions = Math.round(replay({ slots: null, cpus: 2, policy: 'instructions', speed: {} }));
         document.documentElement.dataset.free = Math.round(replay({ slots: 1, cpus: 2, policy: 'as it was', speed: { storage: 0 } }));
         select(3); document.documentElement.dataset.drawer = byId('drawer').textContent.includes('exit') ? 'no' : byId('drawer').hidden ? 'hidden' : 'open';";
     let Some(document) = run("diamond", &page(&record), script) else { return };
@@ -90,8 +92,9 @@ fn the_page_runs_and_its_replay_agrees_with_ours() {
     assert_eq!(attribute(&document, "data-ready"), Some("yes"));
     assert_eq!(attribute(&document, "data-drawer"), Some("open"));
     let parallel = Scenario { policy: Some(Policy::Instructions), jobs: Some(0), ..Scenario::default() };
+    let one = Scenario { cores: Some(1.0), ..parallel.clone() };
     let free = Scenario { faster: vec![("storage".parse().unwrap(), f64::INFINITY)], ..Scenario::default() };
-    for (name, scenario) in [("data-instructions", parallel), ("data-free", free)] {
+    for (name, scenario) in [("data-instructions", parallel), ("data-free", free), ("data-one", one)] {
         let ours = whatif(&record, &scenario).unwrap().wall.0;
         assert_eq!(attribute(&document, name), Some(ours.to_string().as_str()), "{name}");
     }

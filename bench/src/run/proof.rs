@@ -5,6 +5,7 @@
 //! with those of the first, say how long it really takes.
 
 use super::RunError;
+use super::order::order;
 use super::place::Place;
 use super::state::give_base;
 use crate::stats::quantile;
@@ -27,6 +28,17 @@ const DELAYED: [Selected; 6] = [
 ];
 /// Shorter delays would be lost in the noise of small builds.
 const SHORTEST_DELAY: f64 = 0.02;
+/// Of builds shorter than that, in seconds, more are made: what disturbs one is a larger part of it.
+const SHORT: f64 = 0.5;
+/// How many times more.
+const MORE: u32 = 3;
+/// Of the order of builds.
+const SEED: u64 = 1;
+/// What a step may change in memory: a disk remembers what builds before have removed (METHODOLOGY, "What the numbers
+/// cannot say"), and takes other times for the same work.
+const IN_MEMORY: &str = "2GB";
+/// A prediction says something of the model where builds of one setting lie nearer together than that.
+const STEADY: f64 = 0.1;
 
 /// What is to be proven.
 #[derive(Debug)]
@@ -58,8 +70,8 @@ pub struct Proof {
     pub predicted: f64,
     /// What builds of the change took: their median.
     pub measured: f64,
-    /// How far builds of one and the same setting lay apart, as a part of their median: the larger of the replayed one's
-    /// and the changed one's. No prediction can be better than that.
+    /// How far the middle half of the builds of one and the same setting lay apart, as a part of their median: the larger
+    /// of the replayed one's and the changed one's. No prediction can be better than that.
     #[serde(default)]
     pub spread: f64,
 }
@@ -68,6 +80,11 @@ impl Proof {
     /// How far the prediction was off, as a part of what was measured.
     pub fn error(&self) -> f64 {
         (self.predicted - self.measured).abs() / self.measured
+    }
+
+    /// Whether builds agreed with each other so well that a prediction could.
+    pub fn steady(&self) -> bool {
+        self.spread <= STEADY
     }
 }
 
@@ -159,24 +176,23 @@ impl ProofPlan {
         let first = self.build(workload, place, &parallel)?;
         let (settings, trials) = trials(&first, [parallel, serial]);
         let mut records: Vec<Vec<Record>> = vec![Vec::new(); settings.len()];
-        // Interleaved: what disturbs the machine disturbs all settings alike.
-        for _ in 0..self.runs {
-            for (setting, records) in settings.iter().zip(&mut records) {
-                records.push(self.build(workload, place, setting)?);
+        let runs = if seconds(first.wall) < SHORT { self.runs * MORE } else { self.runs };
+        // Interleaved and shuffled: what disturbs the machine, and what one build leaves to the next, falls on all alike.
+        for round in order(settings.len(), runs, SEED) {
+            for place_in in round {
+                records[place_in].push(self.build(workload, place, &settings[place_in])?);
             }
         }
         for records in &mut records {
             records.sort_by_key(|record| record.wall);
         }
-        let seconds = |wall: Nanos| wall.0 as f64 / 1e9;
         let proof = |trial: Trial| {
-            let from = &records[trial.from][self.runs as usize / 2];
+            let from = &records[trial.from][runs as usize / 2];
             let walls: Vec<f64> = records[trial.to].iter().map(|record| seconds(record.wall)).collect();
             let prediction = whatif(from, &trial.scenario).ok()?;
             let spread = |records: &[Record]| {
-                let [least, median, most] =
-                    [0, records.len() / 2, records.len() - 1].map(|place| seconds(records[place].wall));
-                (most - least) / median
+                let walls: Vec<f64> = records.iter().map(|record| seconds(record.wall)).collect();
+                (quantile(&walls, 0.75) - quantile(&walls, 0.25)) / quantile(&walls, 0.5)
             };
             Some(Proof {
                 workload: workload.name.clone(),
@@ -203,8 +219,11 @@ impl ProofPlan {
             false => Command::new(&self.binary),
         };
         let policy = setting.policy.to_string();
-        command.args(["build", "--no-cache", "--progress", "quiet", "--policy", &policy]);
+        command.args(["build", "--no-cache", "--progress", "quiet", "--sync", "never", "--policy", &policy]);
         command.args(["--jobs", &setting.jobs.to_string()]).arg("--record").arg(&path);
+        if rustix::process::geteuid().is_root() {
+            command.args(["--tmpfs-upper", IN_MEMORY]);
+        }
         if let Some((selected, seconds)) = setting.delay {
             command.arg("--delay").arg(format!("{}={seconds}", selected.name()));
         }
@@ -231,6 +250,10 @@ impl ProofPlan {
         let file = fs::File::open(&path).map_err(RunError::io(&path))?;
         Record::read(file).map_err(|error| RunError::io(&path)(std::io::Error::other(error)))
     }
+}
+
+fn seconds(wall: Nanos) -> f64 {
+    wall.0 as f64 / 1e9
 }
 
 /// What is tried with a workload whose build was like `first`: settings, and the predictions from one to another.
@@ -292,18 +315,23 @@ pub fn proof_table(proofs: &[Proof]) -> String {
         );
     }
     text.push('\n');
-    for kind in ["policy", "slots", "delay", "stub", "processors", "all"] {
-        let of_kind = proofs.iter().filter(|proof| kind == "all" || proof.kind == kind);
-        let mut errors: Vec<f64> = of_kind.map(Proof::error).collect();
+    let mut row = |name: &str, of: &mut dyn Iterator<Item = &Proof>| {
+        let mut errors: Vec<f64> = of.map(Proof::error).collect();
         errors.sort_by(f64::total_cmp);
         if !errors.is_empty() {
             let [median, high] = [0.5, 0.95].map(|q| quantile(&errors, q) * 100.0);
             text += &format!(
-                "{kind:<12} {:>4} predictions: median error {median:.1} %, 95th percentile {high:.1} %\n",
+                "{name:<12} {:>4} predictions: median error {median:.1} %, 95th percentile {high:.1} %\n",
                 errors.len()
             );
         }
+    };
+    for kind in ["policy", "slots", "delay", "stub", "processors"] {
+        row(kind, &mut proofs.iter().filter(|proof| proof.kind == kind));
     }
+    row("all", &mut proofs.iter());
+    row("steady", &mut proofs.iter().filter(|proof| proof.steady()));
+    text += &format!("steady: builds of one setting lay within {:.0} % of each other (spread)\n", STEADY * 100.0);
     text
 }
 
@@ -329,12 +357,13 @@ mod tests {
             from: 1.0,
             predicted,
             measured: 2.0,
-            spread: 0.125,
+            spread: if kind == "delay" { 0.125 } else { 0.05 },
         };
         let table = proof_table(&[proof("delay", 2.1), proof("delay", 1.8), proof("policy", 2.0)]);
         assert!(table.contains("5.0 %   12.5 %"), "{table}");
         assert!(table.contains("policy          1 predictions: median error 0.0 %, 95th percentile 0.0 %"), "{table}");
         assert!(table.contains("delay           2 predictions: median error 7.5 %"), "{table}");
         assert!(table.contains("all             3 predictions: median error 5.0 %"), "{table}");
+        assert!(table.contains("steady          1 predictions: median error 0.0 %"), "{table}");
     }
 }

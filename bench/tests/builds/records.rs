@@ -40,6 +40,18 @@ fn one_slot_makes_waits_for_it() {
     assert!(record.steps.iter().all(|step| step.slot.is_none_or(|slot| slot == 0)));
 }
 
+/// The builder's own work is CPU time too, and a step's is part of it.
+#[test]
+fn the_whole_builds_cpu_time_holds_that_of_its_steps() {
+    let world = World::new("FROM busybox\nRUN i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done\n");
+    let record = world.build(&["--no-cache"]).record();
+    let used = record.steps.iter().filter_map(|step| step.resources);
+    let steps: Nanos = used.map(|used| used.cpu_user + used.cpu_system).sum();
+    let whole = record.cpu.unwrap();
+    assert!(steps > Nanos::ZERO && whole > steps, "{whole} with {steps} in the steps");
+    assert!(whole.0 <= record.wall.0 * u64::from(record.host.cpus.unwrap()) * 2, "{whole} in {}", record.wall);
+}
+
 /// Both RUNs of the chain and no COPY have a process: the build takes two delays longer, and its record says where.
 #[test]
 fn a_delay_is_real_and_where_it_was_put() {

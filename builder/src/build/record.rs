@@ -36,6 +36,7 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
         options,
         started: None,
         wall,
+        cpu: None,
         succeeded: outcome.result.is_ok(),
         stages: outcome.plan.iter().flat_map(|plan| &plan.stages).map(stage).collect(),
         steps,

@@ -27,6 +27,9 @@ pub struct Record {
     pub started: Option<String>,
     /// How long it took from the first to the last observed instant.
     pub wall: Nanos,
+    /// CPU time of the whole build, the builder's own included, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Nanos>,
     /// Whether it succeeded.
     pub succeeded: bool,
     /// In the order of the Dockerfile; indexed by [`StageId`].
@@ -96,6 +99,7 @@ impl Record {
             options: Options::default(),
             started: None,
             wall: Nanos::ZERO,
+            cpu: None,
             succeeded: true,
             stages: Vec::new(),
             steps: Vec::new(),

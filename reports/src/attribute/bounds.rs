@@ -44,7 +44,7 @@ pub(crate) fn bounds(activities: &Activities<'_>, lengths: &[i128], dependency: 
     let between = nanos(i128::from(achieved.0) - outside);
     let measured: Vec<Nanos> =
         record.steps.iter().filter_map(|step| step.resources).map(|used| used.cpu_user + used.cpu_system).collect();
-    let cpu = (!measured.is_empty()).then(|| measured.into_iter().sum::<Nanos>());
+    let cpu = record.cpu.or_else(|| (!measured.is_empty()).then(|| measured.into_iter().sum::<Nanos>()));
     let capacity =
         record.host.cpus.map(|cpus| f64::from(cpus) * achieved.as_secs_f64()).filter(|&capacity| capacity > 0.0);
     Bounds {

@@ -101,7 +101,8 @@ pub(crate) fn page_model(activities: &Activities<'_>) -> serde_json::Value {
             })
         })
         .collect();
-    json!({"tasks": tasks, "slots": model.slots, "chains": model.chains_first, "cpus": model.cpus, "head": own(&model.head), "tail": own(&model.tail)})
+    json!({"tasks": tasks, "slots": model.slots, "chains": model.chains_first, "cpus": model.cpus, "head": own(&model.head), "tail": own(&model.tail),
+        "unplaced": model.unplaced, "extent": model.extent})
 }
 
 fn nanos(value: f64) -> Nanos {

@@ -53,6 +53,12 @@ pub(crate) struct Model {
     pub(crate) head: Vec<(Option<Phase>, f64)>,
     /// The same after the last step.
     pub(crate) tail: Vec<(Option<Phase>, f64)>,
+    /// CPU time that no stretch is known to want: the builder's own work beside the steps. However it is spread, it must
+    /// fit on the processors with the rest.
+    pub(crate) unplaced: f64,
+    /// How long all stretches and the build's own work are together, as measured: what is left of it in a scenario keeps its
+    /// share of `unplaced`.
+    pub(crate) extent: f64,
 }
 
 impl Model {
@@ -73,7 +79,7 @@ impl Model {
         let mut tasks: Vec<Task> =
             activities.steps().map(|step| task(activities, step, &names, begin, &load)).collect();
         defer(activities, &mut tasks);
-        Self {
+        let mut model = Self {
             tasks,
             slots: record.options.jobs.filter(|&jobs| jobs > 0).map(|jobs| jobs as usize),
             cpus,
@@ -81,7 +87,36 @@ impl Model {
             locks: names.len(),
             head: own(activities, Nanos::ZERO, begin),
             tail: own(activities, end, record.wall),
+            unplaced: 0.0,
+            extent: 0.0,
+        };
+        model.extent = model.lengths();
+        if let (Some(used), Some(cpus)) = (record.cpu, cpus) {
+            // What was measured cannot be more than there was.
+            model.unplaced = ((used.0 as f64).min(record.wall.0 as f64 * cpus) - model.placed()).max(0.0);
         }
+        model
+    }
+
+    fn stretches(&self) -> impl Iterator<Item = &Stretch> {
+        self.tasks.iter().flat_map(|task| &task.stretches)
+    }
+
+    /// How long everything is together.
+    fn lengths(&self) -> f64 {
+        let own = self.head.iter().chain(&self.tail).map(|(_, length)| length);
+        self.stretches().map(|stretch| stretch.length).chain(own.copied()).sum()
+    }
+
+    /// The CPU time that stretches want.
+    fn placed(&self) -> f64 {
+        self.stretches().map(|stretch| stretch.length * stretch.demand).sum()
+    }
+
+    /// The build cannot be shorter than its CPU time on its processors, however little its steps wait for each other.
+    pub(crate) fn least(&self) -> f64 {
+        let kept = if self.extent > 0.0 { (self.lengths() / self.extent).min(1.0) } else { 0.0 };
+        self.cpus.filter(|_| self.unplaced > 0.0).map_or(0.0, |cpus| (self.placed() + self.unplaced * kept) / cpus)
     }
 
     /// How much the whole would take to replay, roughly: tasks times those active at a time.

@@ -38,7 +38,7 @@ pub(crate) fn replay(model: &Model) -> Replay {
         }
     }
     let tail: f64 = model.tail.iter().map(|(_, length)| length).sum();
-    Replay { wall: run.now + tail, steps: run.times }
+    Replay { wall: (run.now + tail).max(model.least()), steps: run.times }
 }
 
 struct Run<'m> {

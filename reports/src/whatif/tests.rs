@@ -108,6 +108,25 @@ fn processors_are_shared() {
 }
 
 #[test]
+fn the_builders_own_work_must_fit_on_the_processors() {
+    // A chain of 140 ms on two processors, in which the builder used 200 ms of CPU time beside the steps.
+    let mut made = Synthetic::default();
+    let stage = made.stage("a");
+    let [first, second] = [made.step(stage, "RUN 1", 0..70), made.step(stage, "RUN 2", 70..140)];
+    made.data(first, second);
+    made.with(|record| {
+        record.cpu = Some(ms(200));
+        record.steps.iter_mut().for_each(|step| step.resources = Some(Resources::default()));
+    });
+    let record = made.finish(140);
+    assert_eq!(predict(&record, Scenario::default()), 140);
+    assert_eq!(predict(&record, Scenario { cores: Some(1.0), ..Scenario::default() }), 200);
+    assert_eq!(predict(&record, Scenario { cores: Some(4.0), ..Scenario::default() }), 140);
+    let half = Scenario { cores: Some(1.0), cached: vec![first], ..Scenario::default() };
+    assert_eq!(predict(&record, half), 100, "half of the work is left");
+}
+
+#[test]
 fn locks_keep_their_holders_apart() {
     let mut made = Synthetic::default();
     let stage = made.stage("a");

@@ -79,6 +79,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     if records {
         let host = build::host(engine.store.root());
         let mut record = build::record(&outcome, collector, host, described(&options, &engine));
+        record.cpu = cpu_time(engine);
         record.started = jiff::Timestamp::now().checked_sub(began.elapsed()).ok().map(|started| started.to_string());
         record.options.cache = record.options.cache.or_else(|| cache_state(&record.steps));
         write_record(&options, &record)?;
@@ -92,6 +93,20 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     drop(listening);
     finish(&options, outcome)?;
     missed
+}
+
+/// What this process, its helper and all steps used; none where a step is still about. The helper's is known when it has ended.
+fn cpu_time(engine: Engine) -> Option<record::Nanos> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    drop(Arc::into_inner(engine.zygote)?);
+    let mut micros = 0;
+    for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
+        let usage = getrusage(who).ok()?;
+        for time in [usage.user_time(), usage.system_time()] {
+            micros += u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).ok()?;
+        }
+    }
+    Some(record::Nanos(micros * 1_000))
 }
 
 /// Whether a step does work whose result is kept.

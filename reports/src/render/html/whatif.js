@@ -63,7 +63,18 @@ function replay({ slots, cpus, policy, speed }) {
       active.push(...waiting.splice(place, 1));
     }
   }
-  return now + sum(model.tail);
+  return Math.max(now + sum(model.tail), leastOf(model, cpus, faster, sum));
+}
+
+/** The build cannot be shorter than its CPU time on its processors. */
+function leastOf(model, cpus, faster, sum) {
+  if (!cpus || !model.unplaced) return 0;
+  let placed = 0, lengths = sum(model.head) + sum(model.tail);
+  for (const task of model.tasks) for (const [length, demand, phase] of task.stretches) {
+    lengths += faster(phase, length);
+    placed += faster(phase, length) * demand;
+  }
+  return (placed + model.unplaced * Math.min(1, lengths / model.extent)) / cpus;
 }
 
 /** The number of tasks on the longest chain from each one on: who has it goes first. */
