@@ -1,8 +1,8 @@
 //! Predictions held against builds: a phase or a class of steps that really takes longer, an export that is left out,
 //! another policy, other slots, fewer processors.
 //!
-//! The median build of one setting is replayed as if it were of another; then builds of that other setting, interleaved
-//! with those of the first, say how long it really takes.
+//! The builds of one setting are replayed as if they were of another; builds of that other setting, interleaved with
+//! them, say how long it really takes. Medians are held against each other.
 
 use super::RunError;
 use super::order::order;
@@ -64,14 +64,14 @@ pub struct Proof {
     pub change: String,
     /// What kind of change: `delay`, `stub`, `policy`, `slots` or `processors`.
     pub kind: String,
-    /// The build that was replayed.
+    /// The builds that were replayed: their median.
     pub from: f64,
-    /// What the replay said.
+    /// What the replays said: their median.
     pub predicted: f64,
     /// What builds of the change took: their median.
     pub measured: f64,
-    /// How far the middle half of the builds of one and the same setting lay apart, as a part of their median: the larger
-    /// of the replayed one's and the changed one's. No prediction can be better than that.
+    /// How far the middle half lay apart, as a part of the median: of the builds that were replayed, of those of the
+    /// change, or of the predictions, whichever is most. No prediction can be better than that.
     #[serde(default)]
     pub spread: f64,
 }
@@ -183,25 +183,20 @@ impl ProofPlan {
                 records[place_in].push(self.build(workload, place, &settings[place_in])?);
             }
         }
-        for records in &mut records {
-            records.sort_by_key(|record| record.wall);
-        }
+        let walls: Vec<Vec<f64>> =
+            records.iter().map(|records| sorted(records.iter().map(|record| seconds(record.wall)).collect())).collect();
         let proof = |trial: Trial| {
-            let from = &records[trial.from][runs as usize / 2];
-            let walls: Vec<f64> = records[trial.to].iter().map(|record| seconds(record.wall)).collect();
-            let prediction = whatif(from, &trial.scenario).ok()?;
-            let spread = |records: &[Record]| {
-                let walls: Vec<f64> = records.iter().map(|record| seconds(record.wall)).collect();
-                (quantile(&walls, 0.75) - quantile(&walls, 0.25)) / quantile(&walls, 0.5)
-            };
+            let (from, to) = (&walls[trial.from], &walls[trial.to]);
+            let predicted = records[trial.from].iter().map(|record| whatif(record, &trial.scenario).ok());
+            let predicted = sorted(predicted.map(|told| Some(seconds(told?.wall))).collect::<Option<_>>()?);
             Some(Proof {
                 workload: workload.name.clone(),
                 change: trial.change,
                 kind: trial.kind.into(),
-                from: seconds(from.wall),
-                predicted: seconds(prediction.wall),
-                measured: quantile(&walls, 0.5),
-                spread: spread(&records[trial.from]).max(spread(&records[trial.to])),
+                from: quantile(from, 0.5),
+                predicted: quantile(&predicted, 0.5),
+                measured: quantile(to, 0.5),
+                spread: [from, to, &predicted].into_iter().map(|walls| spread(walls)).fold(0.0, f64::max),
             })
         };
         Ok(trials.into_iter().filter_map(proof).collect())
@@ -254,6 +249,16 @@ impl ProofPlan {
 
 fn seconds(wall: Nanos) -> f64 {
     wall.0 as f64 / 1e9
+}
+
+fn sorted(mut walls: Vec<f64>) -> Vec<f64> {
+    walls.sort_by(f64::total_cmp);
+    walls
+}
+
+/// How far the middle half lies apart, as a part of the median.
+fn spread(sorted: &[f64]) -> f64 {
+    (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / quantile(sorted, 0.5)
 }
 
 /// What is tried with a workload whose build was like `first`: settings, and the predictions from one to another.
