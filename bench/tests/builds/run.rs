@@ -78,6 +78,30 @@ fn an_agent_is_forwarded_with_the_owner_and_mode_asked_for() {
 }
 
 #[test]
+fn a_script_with_a_shebang_is_executed_by_its_interpreter() {
+    let world = World::new(
+        "FROM busybox\nUSER 5\nRUN <<EOF\n#!/bin/cat\nshown\nEOF\n\
+         RUN <<EOF\n#!/bin/sh -e\n[ \"$0 $(id -u)\" = '/dev/pipes/EOF 5' ]\nEOF\n",
+    );
+    let shown = world.build(&[]).stderr();
+    assert!(shown.lines().any(|line| line.ends_with(" shown")), "{shown}");
+    for runtime in ["crun", "runc"].into_iter().filter(|name| Path::new("/usr/bin").join(name).exists()) {
+        world.build(&["--no-cache", "--executor", runtime]).record();
+    }
+}
+
+#[test]
+fn hard_links_of_lower_layers_are_links_to_a_step() {
+    // What a step changes under one name is changed under that name alone, whoever stores it.
+    let dockerfile = "FROM busybox\nRUN mkdir /d && echo one > /d/a && ln /d/a /d/b\n\
+        RUN cp -a /d /e && [ $(stat -c %h /e/a) = 2 ]\nRUN echo two >> /d/b\n\
+        RUN [ \"$(cat /d/a) $(cat /d/b | tr '\\n' +) $(stat -c %h /d/b)\" = 'one one+two+ 1' ]\n";
+    let digests = ["erofs", "overlay", "copy"].map(|driver| World::new(dockerfile).digest(&["--driver", driver]));
+    assert_eq!(digests[0], digests[1]);
+    assert_eq!(digests[0], digests[2]);
+}
+
+#[test]
 fn what_needs_permission_needs_allow() {
     let world = World::new("FROM busybox\nRUN --security=insecure mount -t tmpfs none /tmp && touch /tmp/x\n");
     let stderr = world.build(&[]).stderr();

@@ -379,7 +379,7 @@ struct Scratch {
 }
 
 impl Scratch {
-    /// A detached mount of a new file, read-only.
+    /// A detached mount of a new file, read-only, and not to be executed unless its mode says so.
     fn file(&mut self, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Result<OwnedFd, Errno> {
         let mount = match &self.mount {
             Some(mount) => mount,
@@ -400,7 +400,13 @@ impl Scratch {
             AtFlags::SYMLINK_NOFOLLOW,
         )?;
         let tree = clone(mount, Path::new(&name))?;
-        sys::mount_setattr(tree.as_fd(), HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY, MountAttrFlags::empty(), false)?;
+        // A script of the Dockerfile is executed.
+        let clear = match mode & 0o111 {
+            0 => MountAttrFlags::empty(),
+            _ => MountAttrFlags::MOUNT_ATTR_NOEXEC,
+        };
+        let set = (HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY) - clear;
+        sys::mount_setattr(tree.as_fd(), set, clear, false)?;
         Ok(tree)
     }
 }

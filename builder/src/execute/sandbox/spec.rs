@@ -71,7 +71,7 @@ pub enum MountSource {
         /// Limit in bytes.
         size: Option<u64>,
     },
-    /// A file in memory that never touches a disk.
+    /// A file in memory that never touches a disk; executed only if its mode allows that.
     Secret {
         /// Its bytes.
         content: Vec<u8>,
