@@ -58,6 +58,25 @@ pub enum Generate {
         /// Functions in each.
         functions: u32,
     },
+    /// Source files of any language from a pattern: enough of them to give a real toolchain work. In all text `{n}` is the
+    /// file's number and `{k}` that of the repetition.
+    Sources {
+        /// The files; `{n}` makes them several.
+        into: String,
+        /// How many.
+        #[serde(default = "one")]
+        files: u32,
+        /// What each begins with.
+        #[serde(default)]
+        head: String,
+        /// What is repeated in each.
+        each: String,
+        /// How often.
+        times: u32,
+        /// What each ends with.
+        #[serde(default)]
+        foot: String,
+    },
     /// A Dockerfile of that many independent stages, and one that copies from each of the last `joined`.
     Stages {
         /// How many.
@@ -91,6 +110,10 @@ pub enum Generate {
     },
 }
 
+fn one() -> u32 {
+    1
+}
+
 impl Generate {
     /// Makes it in `context`.
     pub fn write(&self, context: &Path) -> Result<(), WorkloadError> {
@@ -120,6 +143,15 @@ impl Generate {
                 Ok(())
             }
             Self::C { into, prefix, files, functions } => c_sources(&context.join(into), prefix, *files, *functions),
+            Self::Sources { into, files, head, each, times, foot } => {
+                for n in 0..*files {
+                    let fill = |text: &str| text.replace("{n}", &n.to_string());
+                    let each = fill(each);
+                    let repeated = (0..*times).map(|k| each.replace("{k}", &k.to_string())).collect::<String>();
+                    write(&context.join(fill(into)), (fill(head) + &repeated + &fill(foot)).as_bytes())?;
+                }
+                Ok(())
+            }
             Self::Stages { stages, step, join, base } => {
                 let mut text = String::new();
                 for n in 0..*stages {
