@@ -7,21 +7,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn a_step_that_needs_more_memory_than_there_is_runs_again_on_the_disk() {
+    // It swallows whatever errors it gets, and stays until it is looked at.
     let world = World::new(
         "FROM busybox\n\
          RUN touch -d @1400000000 /small\n\
-         RUN dd if=/dev/zero of=/big bs=1M count=4 && touch -d @1400000000 /big\n",
+         RUN dd if=/dev/zero of=/big bs=1M count=8 || true; sleep 0.3; touch -d @1400000000 /big\n",
     );
-    let on_disk = world.digest(&[]);
+    let on_disk = world.digest(&["--tmpfs-upper", "0"]);
     world.forget();
-    let record = world.build(&["--tmpfs-upper", "2m"]).record();
+    let record = world.build(&["--tmpfs-upper", "4m"]).record();
     let of = |text: &str| {
         let step = record.steps.iter().find(|step| step.text.contains(text)).unwrap().id;
         record.spans.iter().filter(|span| span.step == Some(step) && span.phase == Phase::Process).count()
     };
     assert_eq!((of("/small"), of("/big")), (1, 2), "processes of a step that fits, and of one that does not");
-    world.forget();
-    assert_eq!(world.digest(&["--tmpfs-upper", "2m"]), on_disk);
+    for memory in ["4m", "auto"] {
+        world.forget();
+        assert_eq!(world.digest(&["--tmpfs-upper", memory]), on_disk);
+    }
+}
+
+#[test]
+fn a_step_sees_the_disks_free_space_wherever_its_changes_are() {
+    let world = World::new("FROM busybox\nRUN df -k / | tail -n 1\n");
+    let free = |memory: &str| -> u64 {
+        let built = world.build(&["--no-cache", "--progress", "plain", "--tmpfs-upper", memory]);
+        let words = built.stderr().lines().find_map(|line| {
+            let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+            words.iter().any(|word| word.ends_with('%')).then_some(words)
+        });
+        let words = words.unwrap_or_else(|| panic!("{}", built.stderr()));
+        let percent = words.iter().position(|word| word.ends_with('%')).unwrap();
+        words[percent - 1].parse().unwrap()
+    };
+    let (disk, memory) = (free("0"), free("64m"));
+    // Others write to the disk meanwhile.
+    assert!(disk.abs_diff(memory) < 2 << 20, "{memory} of {disk} KiB");
 }
 
 #[test]

@@ -14,10 +14,11 @@ pub use error::RunError;
 pub use mounts::{MountOrigin, bind_as_copy, exclusive};
 pub use options::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
 
-use super::sandbox::{Exit, LogSink, NetworkMode, StepSpec, Zygote};
+use super::sandbox::{Exit, LogSink, NetworkMode, SandboxError, StepSpec, Zygote};
 use crate::plan::{CopyFrom, Network, Run};
 use crate::storage::{Layer, Snapshot, StorageError, Store};
 use buildscope_record::{Digest, Probe};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// What `PATH` is where neither the image nor the Dockerfile says: docker's default.
@@ -66,22 +67,39 @@ impl Runner<'_> {
     ) -> Result<Ran, RunError> {
         let prepare = || {
             self.options.check(op)?;
-            let snapshot = match self.again {
-                true => self.store.snapshot_again(parent, probe)?,
-                false => self.store.snapshot(parent, probe)?,
+            // Where its memory is limited, what it writes shall not count.
+            let snapshot = match (self.again, self.options.limits.memory) {
+                (true, _) => self.store.snapshot_again(parent, probe)?,
+                (false, Some(_)) => self.store.snapshot_on_disk(parent, probe)?,
+                (false, None) => self.store.snapshot(parent, probe)?,
             };
             let mounts = mounts::Mounts::prepare(self, op, origin, probe)?;
             let spec = self.spec(op, &snapshot, &mounts, probe)?;
             Ok::<_, RunError>((snapshot, mounts, spec))
         };
         let (snapshot, mounts, spec) = tokio::task::block_in_place(prepare)?;
-        let exit = match &self.options.executor {
-            Executor::Native => self.zygote.run(spec, log, cancel, probe).await?,
-            Executor::Oci(runtime) => runtime.run(self.zygote, spec, log, cancel, probe).await?,
+        let stop = cancel.child_token();
+        let run = async {
+            match &self.options.executor {
+                Executor::Native => self.zygote.run(spec, log, stop.clone(), probe).await,
+                Executor::Oci(runtime) => runtime.run(self.zygote, spec, log, stop.clone(), probe).await,
+            }
+        };
+        let stopping = async {
+            outgrown(&snapshot).await;
+            stop.cancel();
+            std::future::pending().await
+        };
+        let ran = tokio::select! { ran = run => ran, never = stopping => never };
+        let exit = match ran {
+            Err(SandboxError::Cancelled) if stop.is_cancelled() && !cancel.is_cancelled() => {
+                return Err(RunError::Again);
+            }
+            ran => ran?,
         };
         // Lets go of cache directories and agents before the layer is made: other steps may be waiting.
         drop(mounts);
-        if !exit.status.success() && snapshot.ran_out() {
+        if !exit.status.success() && (snapshot.is_outgrown() || exit.oom && snapshot.is_in_memory()) {
             return Err(RunError::Again);
         }
         if !exit.status.success() {
@@ -132,4 +150,17 @@ impl Runner<'_> {
             limits: self.options.limits.clone(),
         })
     }
+}
+
+/// Waits until what the step changes takes more memory than there is for that; for ever, where it is on the disk.
+async fn outgrown(snapshot: &Snapshot) {
+    /// How often one looks: within it a step that does nothing but write can take some ten megabytes more.
+    const EVERY: Duration = Duration::from_millis(10);
+    while snapshot.is_in_memory() {
+        tokio::time::sleep(EVERY).await;
+        if snapshot.is_outgrown() {
+            return;
+        }
+    }
+    std::future::pending().await
 }

@@ -2,6 +2,7 @@
 
 use super::change::Changes;
 use super::driver::{self, Place, Prepared};
+use super::memory::Memory;
 use super::tree::{Node, Tree};
 use super::{Layer, StorageError, Store};
 use buildscope_record::{Digest, Phase, Probe, Quantity};
@@ -29,8 +30,13 @@ impl Store {
         self.snapshot_in(layers, Place::Memory, probe)
     }
 
-    /// The same for a step that has to be done again: with the changes on the disk whatever memory there is, since it [ran
-    /// out](Snapshot::ran_out) of it, and with files torn apart that a step [changed under one name](StorageError::LinkChanged).
+    /// The same, with the changes on the disk whatever memory there is: for a step whose own memory is limited.
+    pub fn snapshot_on_disk(&self, layers: &[Digest], probe: &Probe) -> Result<Snapshot, StorageError> {
+        self.snapshot_in(layers, Place::Disk, probe)
+    }
+
+    /// The same for a step that has to be done again: with the changes on the disk whatever memory there is, since it has
+    /// [outgrown](Snapshot::is_outgrown) it, and with files torn apart that a step [changed under one name](StorageError::LinkChanged).
     pub fn snapshot_again(&self, layers: &[Digest], probe: &Probe) -> Result<Snapshot, StorageError> {
         self.snapshot_in(layers, Place::Apart, probe)
     }
@@ -64,9 +70,15 @@ impl Snapshot {
         self.prepared.mount()
     }
 
-    /// Whether the step had less memory for its changes than it needed: on the disk it may succeed.
-    pub fn ran_out(&self) -> bool {
-        self.prepared.ran_out()
+    /// Whether the changes are in memory.
+    pub fn is_in_memory(&self) -> bool {
+        self.prepared.memory().is_some()
+    }
+
+    /// Whether the changes take more memory than there is for them. To be asked every few milliseconds while the step runs; the
+    /// step is then stopped and run again [on the disk](Store::snapshot_on_disk).
+    pub fn is_outgrown(&self) -> bool {
+        self.prepared.memory().is_some_and(Memory::is_outgrown)
     }
 
     /// What the file system looked like before the step.

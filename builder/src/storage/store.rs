@@ -22,8 +22,8 @@ pub struct StoreOptions {
     pub driver: DriverChoice,
     /// When the disk must have what was built.
     pub sync: SyncPolicy,
-    /// Bytes of memory that steps' changes may take, under the drivers that work on layers (`erofs`, `overlay`); none keeps them on
-    /// the disk. A step that begins while others have it all works on the disk.
+    /// Bytes of memory that the changes of all steps may take, under the drivers that work on layers (`erofs`, `overlay`); none
+    /// keeps them on the disk.
     pub memory: Option<u64>,
 }
 

@@ -129,9 +129,10 @@ pub struct Arguments {
     /// The storage driver: auto, erofs, overlay, fuse-overlayfs, btrfs or copy
     #[arg(long, value_name = "DRIVER", default_value = "auto", help_heading = "How it is built")]
     pub(super) driver: String,
-    /// Keep what a RUN step changes in memory, up to this size; a step that needs more is run again with its changes on the disk
-    #[arg(long, value_name = "BYTES", help_heading = "How it is built")]
-    pub(super) tmpfs_upper: Option<String>,
+    /// Memory for what RUN steps change: auto (a quarter of what is available), a size, or 0 to have it on the disk. A step for
+    /// which it is too small is run again on the disk
+    #[arg(long, value_name = "BYTES", default_value = "auto", help_heading = "How it is built")]
+    pub(super) tmpfs_upper: String,
     /// When to wait for the disk: build (once, at the end), layer (after each layer), never (a power cut may lose the build)
     #[arg(long, value_name = "WHEN", default_value = "build", help_heading = "How it is built")]
     pub(super) sync: String,

@@ -74,31 +74,50 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
         tokio::spawn(interrupted(cancel.clone()));
         build::build(&engine, &options.request, &probe, progress::view(options.progress), cancel).await
     });
-    engine.zygote.retire();
-    let mut missed = Ok(());
-    if records {
-        let host = build::host(engine.store.root());
-        let mut record = build::record(&outcome, collector, host, described(&options, &engine));
-        record.cpu = cpu_time(engine);
-        record.started = jiff::Timestamp::now().checked_sub(began.elapsed()).ok().map(|started| started.to_string());
-        record.options.cache = record.options.cache.or_else(|| cache_state(&record.steps));
-        write_record(&options, &record)?;
-        if options.expect_cached && outcome.result.is_ok() {
-            missed = expect_cached(&record, &options.why_miss);
-        }
-    }
     if let Some(profile) = profile {
         profile.finish()?;
     }
+    // The record is made and written while helper, threads and store end: recording shall not make a build longer.
+    let Engine { store, zygote } = engine;
+    let record = std::thread::scope(|scope| {
+        let ending = scope.spawn(|| cpu_time(zygote));
+        let record = records.then(|| {
+            let mut record = build::record(&outcome, collector, build::host(store.root()), described(&options, &store));
+            record.started =
+                jiff::Timestamp::now().checked_sub(began.elapsed()).ok().map(|started| started.to_string());
+            record.options.cache = record.options.cache.or_else(|| cache_state(&record.steps));
+            record
+        });
+        (record, joined(ending))
+    });
+    let record = match record {
+        (Some(record), cpu) => Some(record::Record { cpu, ..record }),
+        (None, _) => None,
+    };
+    std::thread::scope(|scope| {
+        let ending = scope.spawn(|| drop((runtime, store)));
+        let written = record.as_ref().map_or(Ok(()), |record| write_record(&options, record));
+        joined(ending);
+        written
+    })?;
     drop(listening);
+    let missed = match &record {
+        Some(record) if options.expect_cached && outcome.result.is_ok() => expect_cached(record, &options.why_miss),
+        _ => Ok(()),
+    };
     finish(&options, outcome)?;
     missed
 }
 
+/// What a thread of ours gave; its panic, which has been told there, goes on here.
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 /// What this process, its helper and all steps used; none where a step is still about. The helper's is known when it has ended.
-fn cpu_time(engine: Engine) -> Option<record::Nanos> {
+fn cpu_time(zygote: Arc<Zygote>) -> Option<record::Nanos> {
     use nix::sys::resource::{UsageWho, getrusage};
-    drop(Arc::into_inner(engine.zygote)?);
+    drop(Arc::into_inner(zygote)?);
     let mut micros = 0;
     for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
         let usage = getrusage(who).ok()?;
@@ -177,12 +196,12 @@ fn warn(isolation: &Isolation) {
 }
 
 /// The build's options as its record has them.
-fn described(options: &Options, engine: &Engine) -> record::Options {
+fn described(options: &Options, store: &Store) -> record::Options {
     let request = &options.request;
     record::Options {
         policy: Some(request.policy.name().into()),
         jobs: u32::try_from(request.jobs).ok(),
-        driver: Some(engine.store.driver_name().into()),
+        driver: Some(store.driver_name().into()),
         executor: Some("native".into()),
         cache: request.no_cache.then(|| "cold".into()),
         dockerfile: match &request.dockerfile {

@@ -8,7 +8,7 @@ use buildscope_builder::dockerfile::Keyword;
 use buildscope_builder::image::RegistryOptions;
 use buildscope_builder::plan::{is_git, is_url};
 use buildscope_builder::schedule::Policy;
-use buildscope_builder::storage::{DriverChoice, StoreOptions, SyncPolicy};
+use buildscope_builder::storage::{DriverChoice, StoreOptions, SyncPolicy, spare_memory};
 use buildscope_record::{Delayed, Phase};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::collections::BTreeMap;
@@ -43,7 +43,11 @@ impl Arguments {
         let policy: Policy = self.policy.parse().into_diagnostic().map_err(Failure::Usage)?;
         let driver: DriverChoice = driver(&self.driver)?;
         let sync = sync_policy(&self.sync)?;
-        let memory = self.tmpfs_upper.as_deref().map(|text| size("--tmpfs-upper", text)).transpose()?;
+        let memory = match self.tmpfs_upper.as_str() {
+            "auto" => spare_memory(),
+            bytes => size("--tmpfs-upper", bytes)?,
+        };
+        let memory = Some(memory).filter(|bytes| *bytes > 0);
         let dockerfile = self.dockerfile()?;
         let context_file = (self.context == Path::new("-")).then(standard_input).transpose()?;
         if !self.is_elsewhere() && !self.context.is_dir() {

@@ -26,10 +26,10 @@ pub enum RunError {
         /// What the stage is for.
         platform: String,
     },
-    /// The memory for its changes was used up (`--tmpfs-upper`), or it changed a file under one of several names that the storage
+    /// There is not enough memory for its changes (`--tmpfs-upper`), or it changed a file under one of several names that the storage
     /// driver cannot tell apart: done [again](super::Runner::again), it may succeed.
     #[error(
-        "it has to be done again: its changes take more memory than --tmpfs-upper allows, or files had to be torn apart"
+        "it has to be done again: its changes take more memory than there is for them, or files had to be torn apart"
     )]
     Again,
     /// `USER` names a user that the image does not have.

@@ -50,16 +50,15 @@ pub(super) fn receive(
     bytes: &mut Vec<u8>,
     fds: &mut Vec<OwnedFd>,
 ) -> Result<bool, Errno> {
-    let start = bytes.len();
-    bytes.resize(start + room, 0);
+    // Memory that is zeroed as a whole: growing `bytes` would write its zeros one by one.
+    let mut part = vec![0; room];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = rustix::io::retry_on_intr(|| {
-        let mut iov = [IoSliceMut::new(&mut bytes[start..])];
+        let mut iov = [IoSliceMut::new(&mut part)];
         rustix::net::recvmsg(&socket, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC)
-    });
-    bytes.truncate(start + received.as_ref().map_or(0, |message| message.bytes));
-    if received?.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+    })?;
+    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
         return Err(Errno::MSGSIZE);
     }
     for message in control.drain() {
@@ -67,7 +66,8 @@ pub(super) fn receive(
             fds.extend(rights);
         }
     }
-    Ok(bytes.len() > start)
+    bytes.extend_from_slice(&part[..received.bytes]);
+    Ok(received.bytes > 0)
 }
 
 /// The datagrams of a message of any length: its lengths first, then its parts.

@@ -98,13 +98,6 @@ impl Zygote {
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
-
-    /// Says that no step comes any more: the helper ends while its owner still has other things to do. Dropping waits for it.
-    pub fn retire(&self) {
-        // The end of the socket ends the helper, and that of its channel a spare init; from the first on none is begun.
-        let _ = rustix::net::shutdown(&self.helper.socket, rustix::net::Shutdown::Both);
-        drop(self.helper.spare().take());
-    }
 }
 
 /// Where this process was started to be a helper, it is one until it ends: then this does not return. To be called first
@@ -168,7 +161,9 @@ impl Helper {
 
 impl Drop for Zygote {
     fn drop(&mut self) {
-        self.retire();
+        // The end of the socket ends the helper, and that of its channel a spare init; from the first on none is begun.
+        let _ = rustix::net::shutdown(&self.helper.socket, rustix::net::Shutdown::Both);
+        drop(self.helper.spare().take());
         // Leaves no zombie behind.
         let _ = self.process.wait();
     }

@@ -8,6 +8,7 @@ mod overlay;
 
 use super::change::Changes;
 use super::error::Context;
+use super::memory::Memory;
 use super::scratch::Scratch;
 use super::tree::Tree;
 use super::{DriverChoice, StorageError, Store, StoreOptions};
@@ -35,7 +36,7 @@ pub(crate) trait Driver: Send + Sync {
 /// Where a step's changes may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Place {
-    /// In memory, if there is a budget and something left of it; else on the disk.
+    /// In memory, if there is a budget for that; else on the disk.
     Memory,
     Disk,
     /// On the disk, and each name of a file of the layers below is a file of its own, where the driver would not tear them apart.
@@ -50,9 +51,9 @@ pub(crate) trait Prepared: Send + Sync {
     /// Finds what is different from the tree that it was made from.
     fn changes(&self, changes: &mut Changes<'_>) -> Result<(), StorageError>;
 
-    /// Whether the step had less memory for its changes than it needed.
-    fn ran_out(&self) -> bool {
-        false
+    /// The memory that the changes are in, if they are not on the disk.
+    fn memory(&self) -> Option<&Memory> {
+        None
     }
 }
 

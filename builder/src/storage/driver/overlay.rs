@@ -4,6 +4,7 @@ use super::{Driver, Place, Prepared};
 use crate::storage::change::Changes;
 use crate::storage::error::Context;
 use crate::storage::lower::Marks;
+use crate::storage::memory::{Budget, Memory};
 use crate::storage::scratch::Scratch;
 use crate::storage::tree::{Node, Tree};
 use crate::storage::unpack;
@@ -15,9 +16,9 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen,
 };
 use std::fs;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// How overlayfs works here.
 #[derive(Clone, Debug)]
@@ -27,51 +28,14 @@ pub(crate) struct Overlay {
     pub(crate) budget: Option<Arc<Budget>>,
 }
 
-/// Bytes of memory that no step has.
-#[derive(Debug)]
-pub(crate) struct Budget(Mutex<u64>);
-
-/// A step's part of the budget, given back when this is dropped. The memory itself is free when its last mount is gone.
-#[derive(Debug)]
-struct Memory {
-    fs: OwnedFd,
-    bytes: u64,
-    budget: Arc<Budget>,
-}
-
-/// With less a step is not worth putting into memory: nearly any would have to be done again on the disk.
-const LEAST: u64 = 1 << 20;
-
-impl Budget {
-    fn left(&self) -> MutexGuard<'_, u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// All that is left: nobody knows what a step will need.
-    fn take(self: &Arc<Self>) -> Result<Option<Memory>, StorageError> {
-        let mut left = self.left();
-        if *left < LEAST {
-            return Ok(None);
-        }
-        let fs = tmpfs(*left)?;
-        Ok(Some(Memory { fs, bytes: std::mem::take(&mut *left), budget: Arc::clone(self) }))
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        *self.budget.left() += self.bytes;
-    }
-}
-
 impl Overlay {
     /// Tries a mount of the kind that steps will need.
     pub(crate) fn probe(memory: Option<u64>, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
-        let budget = memory.map(|bytes| Arc::new(Budget(Mutex::new(bytes))));
-        let overlay = Self { marks: Marks::here(), budget };
         let dir = scratch.path("probe");
         let lower = dir.join("lower");
         fs::create_dir_all(&lower).context("create", &lower)?;
+        let budget = memory.and_then(|bytes| Budget::new(bytes, &dir));
+        let overlay = Self { marks: Marks::here(), budget };
         let tried = Stack::prepare(overlay.clone(), dir.clone(), vec![Lower::Directory(lower)], Arc::clone(scratch))
             .and_then(|stack| stack.mount());
         match tried {
@@ -214,7 +178,7 @@ impl Stack {
         lowers: Vec<Lower>,
         scratch: Arc<Scratch>,
     ) -> Result<Self, StorageError> {
-        let memory = overlay.budget.as_ref().map(Budget::take).transpose()?.flatten();
+        let memory = overlay.budget.as_ref().map(|budget| budget.take(&dir)).transpose()?;
         let stack = Self { overlay, dir, lowers, scratch, memory };
         for path in [stack.upper(), stack.work()] {
             fs::create_dir(&path).context("create", path)?;
@@ -238,22 +202,10 @@ impl Stack {
         &self.lowers
     }
 
-    /// Where the upper is: a mount that is attached nowhere is reached through its descriptor.
+    /// Where the upper is.
     fn place(&self) -> PathBuf {
-        match &self.memory {
-            Some(memory) => format!("/proc/self/fd/{}", memory.fs.as_raw_fd()).into(),
-            None => self.dir.clone(),
-        }
+        self.memory.as_ref().map_or_else(|| self.dir.clone(), Memory::root)
     }
-}
-
-/// A file system in memory of at most that many bytes, attached nowhere.
-fn tmpfs(size: u64) -> Result<OwnedFd, StorageError> {
-    let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).context("open", "tmpfs")?;
-    fsconfig_set_string(&fs, "size", size.to_string()).context("configure tmpfs", "size")?;
-    fsconfig_set_string(&fs, "mode", "700").context("configure tmpfs", "mode")?;
-    fsconfig_create(&fs).context("mount", "tmpfs")?;
-    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).context("mount", "tmpfs")
 }
 
 impl Drop for Stack {
@@ -307,10 +259,7 @@ impl Prepared for Stack {
         Upper::new(self.upper(), self.overlay.marks).compare(changes)
     }
 
-    fn ran_out(&self) -> bool {
-        /// Something always remains that is too small for what was wanted.
-        const RUNG_OUT: u64 = 16;
-        let Some(memory) = &self.memory else { return false };
-        rustix::fs::fstatvfs(&memory.fs).is_ok_and(|stat| stat.f_bavail <= stat.f_blocks / RUNG_OUT)
+    fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref()
     }
 }
