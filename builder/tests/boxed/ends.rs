@@ -260,7 +260,7 @@ fn killed_builder(_: &World) {
 }
 
 /// Whether a process exists and is no zombie that its parent has yet to notice.
-fn alive(pid: &str) -> bool {
+pub(crate) fn alive(pid: &str) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("State:") && !line.contains('Z') && !line.contains('X'))
 }
@@ -281,6 +281,7 @@ pub(crate) fn victim(world: &World) -> ExitCode {
             let _ = world.runtime.block_on(world.zygote.run(spec, log, CancellationToken::new(), &probe));
         }
         Some("runtimes") => super::runtimes::victim(world),
+        Some(name @ ("crun" | "runc")) => super::runtimes::sleeping_victim(world, root.path(), name),
         Some("isolated") => {
             let script = "cat /etc/resolv.conf; ip route | grep -c ^default; ls /sys/class/net | wc -l";
             let spec = StepSpec { network: NetworkMode::Isolated, ..step(root.path(), &["sh", "-c", script]) };

@@ -101,11 +101,20 @@ impl World {
     }
 }
 
-/// The runtimes that are installed. Without any cgroup, runc refuses to run.
-pub(crate) fn runtimes(world: &World) -> Vec<OciRuntime> {
-    let names: &[&str] = if world.privileged() { &["bin/crun", "bin/runc", "sbin/runc"] } else { &["bin/crun"] };
-    let programs = names.iter().map(|name| Path::new("/usr").join(name));
-    programs.filter(|program| program.exists()).map(|program| OciRuntime { program }).collect()
+/// The runtimes that are installed.
+pub(crate) fn runtimes() -> Vec<OciRuntime> {
+    let programs = ["/usr/bin/crun", "/usr/bin/runc", "/usr/sbin/runc"].map(std::path::PathBuf::from);
+    // On merged systems the two directories are one.
+    let mut found: Vec<OciRuntime> = Vec::new();
+    for program in programs.into_iter().filter(|program| program.exists()) {
+        if !found.iter().any(|other| other.program.file_name() == program.file_name()) {
+            found.push(OciRuntime { program });
+        }
+    }
+    if found.is_empty() {
+        eprintln!("skipped: neither crun nor runc is installed");
+    }
+    found
 }
 
 /// A directory with a busybox as `/bin`, and what the tests need of `/etc`. It has no `/proc`, `/sys` and `/dev`.

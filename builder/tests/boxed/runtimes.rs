@@ -1,14 +1,21 @@
 //! Steps by crun and runc: how they end, and that nothing of them stays.
 
-use super::ends::{TREE, holdings, soon};
+use super::ends::{TREE, alive, holdings, soon};
 use super::{Test, World, rootfs, runtimes, step};
-use buildscope_builder::execute::sandbox::{Limits, SandboxError, Status, StepSpec};
-use std::process::Command;
+use buildscope_builder::execute::sandbox::{Limits, LogLine, SandboxError, Status, StepSpec};
+use buildscope_record::Probe;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) const TRIALS: &[(&str, Test)] =
-    &[("oci_exit_codes_and_signals_are_told", exit_codes), ("oci_steps_leave_nothing_however_they_end", nothing_left)];
+pub(crate) const TRIALS: &[(&str, Test)] = &[
+    ("exit_codes_and_signals_are_told_apart_by_every_executor", exit_codes),
+    ("what_a_runtime_says_is_in_the_error", refused),
+    ("oci_steps_leave_nothing_however_they_end", nothing_left),
+    ("a_killed_builder_leaves_nothing_of_a_runtimes", killed_builder),
+];
 
 /// In a process of its own, since other tests run beside this one.
 fn nothing_left(_: &World) {
@@ -22,21 +29,92 @@ pub(crate) fn victim(world: &World) {
     hundred(world);
 }
 
+/// An exit with a number above 128 is no death by a signal, whoever boxes the step.
 fn exit_codes(world: &World) {
-    for runtime in runtimes(world) {
-        let root = rootfs();
-        for (script, expected) in [
-            ("exit 37", Status::Code(37)),
-            ("exit 128", Status::Code(128)),
-            ("exit 193", Status::Code(193)),
-            ("exit 255", Status::Code(255)),
-            // Process 1 dies of no signal that it sends itself; its child does, and the shell says so as shells do.
-            ("sh -c 'kill -9 $$'; exit $?", Status::Signal(9)),
-        ] {
-            let (exit, output) = world.run_by(&runtime, step(root.path(), &["sh", "-c", script]));
+    let root = rootfs();
+    let cases = [
+        ("exit 0", Status::Code(0)),
+        ("exit 37", Status::Code(37)),
+        ("exit 128", Status::Code(128)),
+        ("exit 137", Status::Code(137)),
+        ("exit 192", Status::Code(192)),
+        ("exit 255", Status::Code(255)),
+        ("kill -9 $$", Status::Signal(9)),
+        ("kill -TERM $$", Status::Signal(15)),
+        // The shell lives on and says so as shells do.
+        ("sh -c 'kill -9 $$'; exit $?", Status::Code(137)),
+    ];
+    for (script, expected) in cases {
+        let spec = || step(root.path(), &["sh", "-c", script]);
+        assert_eq!(world.status(spec()), expected, "{script}");
+        for runtime in runtimes() {
+            let (exit, output) = world.run_by(&runtime, spec());
             assert_eq!(exit.unwrap().status, expected, "{}: {script}: {output}", runtime.program.display());
         }
     }
+}
+
+/// What the runtime says about a program that is not there is in the error.
+fn refused(world: &World) {
+    for runtime in runtimes() {
+        let root = rootfs();
+        let before = mounts();
+        let error = world.run_by(&runtime, step(root.path(), &["/no/such/program"])).0.err().unwrap();
+        let name = runtime.program.display();
+        assert!(matches!(error, SandboxError::Runtime { .. }), "{name}: {error}");
+        let said = error.to_string().to_lowercase();
+        assert!(said.contains(&name.to_string()) && said.contains("no such file or directory"), "{said}");
+        assert_eq!(mounts(), before);
+    }
+}
+
+/// A process of its own that is killed while a step runs, by each runtime.
+fn killed_builder(_: &World) {
+    for runtime in runtimes() {
+        let place = tempfile::tempdir().unwrap();
+        let name = runtime.program.file_name().unwrap().to_str().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--victim", name])
+            .env("TMPDIR", place.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut next = || lines.next().unwrap().unwrap();
+        let (helper, sleep, root) = (next(), next(), next());
+        assert_eq!(next(), "running", "{name}");
+        let called = format!("buildscope-{}-", child.id());
+        let running = || processes(&sleep) + processes(&called);
+        assert!(running() > 0, "{name}: a step runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        soon(&format!("{name}: the step is gone"), || running() == 0 && !alive(&helper));
+        for hierarchy in [".", "unified", "memory", "cpu", "pids", "devices", "systemd"] {
+            for called in [format!("buildscope-{}", child.id()), format!("buildscope-{}-0", child.id())] {
+                let path = Path::new("/sys/fs/cgroup").join(hierarchy).join(called);
+                soon(&format!("{name}: {} is gone", path.display()), || !path.exists());
+            }
+        }
+        // The root file system is the test's own, and whoever is killed removes nothing; else there is nothing.
+        std::fs::remove_dir_all(&root).unwrap();
+        let left: Vec<_> = std::fs::read_dir(place.path()).unwrap().flatten().collect();
+        assert!(left.is_empty(), "{name}: {left:?}");
+    }
+}
+
+/// What that process does.
+pub(crate) fn sleeping_victim(world: &World, root: &Path, name: &str) {
+    let runtime = runtimes().into_iter().find(|runtime| runtime.program.ends_with(name)).unwrap();
+    let mut out = std::io::stdout();
+    writeln!(out, "{}\n{}\n{}", world.zygote.pid(), sleep(), root.display()).unwrap();
+    let log = |line: LogLine<'_>| {
+        let mut out = std::io::stdout();
+        writeln!(out, "{}", String::from_utf8_lossy(line.text)).unwrap();
+    };
+    let script = format!("trap '' TERM HUP; setsid sleep {0} & echo running; sleep {0}; true", sleep());
+    let spec = step(root, &["sh", "-c", &script]);
+    let probe = Probe::disabled();
+    let _ = world.runtime.block_on(runtime.run(&world.zygote, spec, log, CancellationToken::new(), &probe));
 }
 
 /// How this process's bundles are called.
@@ -57,9 +135,14 @@ fn sleep() -> String {
 
 /// Processes that sleep for that long, or a shell that has them do so.
 fn sleepers() -> usize {
+    processes(&sleep())
+}
+
+/// Processes with that in their command line.
+fn processes(what: &str) -> usize {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.map(|entry| std::fs::read(entry.path().join("cmdline")).unwrap_or_default());
-    lines.filter(|line| String::from_utf8_lossy(line).contains(&sleep())).count()
+    lines.filter(|line| String::from_utf8_lossy(line).contains(what)).count()
 }
 
 /// What is mounted, but for the bundles of tests that run beside this one.
@@ -69,7 +152,7 @@ fn mounts() -> String {
 }
 
 fn cancelled(world: &World) {
-    for runtime in runtimes(world) {
+    for runtime in runtimes() {
         let root = rootfs();
         let tree = TREE.replace("1000", &sleep());
         let before = mounts();
@@ -98,7 +181,7 @@ fn cancelled(world: &World) {
 }
 
 fn hundred(world: &World) {
-    for runtime in runtimes(world) {
+    for runtime in runtimes() {
         let root = rootfs();
         let run = || {
             let (exit, output) = world.run_by(&runtime, step(root.path(), &["true"]));

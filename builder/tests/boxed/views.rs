@@ -194,7 +194,7 @@ fn pasta(_: &World) {
 }
 
 fn oci_limits(world: &World) {
-    for runtime in runtimes(world) {
+    for runtime in runtimes() {
         let root = rootfs();
         let run = |script: &str, limits| {
             world.run_by(&runtime, StepSpec { limits, ..step(root.path(), &["sh", "-c", script]) })
@@ -226,7 +226,7 @@ fn oci_limits(world: &World) {
 }
 
 fn oci_runtime(world: &World) {
-    for runtime in runtimes(world) {
+    for runtime in runtimes() {
         let root = rootfs();
         let before = listing(root.path());
         let script = "cat /run/s; id; umask; hostname; pwd; grep CapEff /proc/self/status | cut -f 2; grep Seccomp: /proc/self/status | cut -f 2; ls /dev/shm; exit 3";

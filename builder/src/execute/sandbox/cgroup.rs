@@ -20,10 +20,10 @@ use std::time::Duration;
 /// The name of this process's directory in a hierarchy, with the process id behind it.
 const PREFIX: &str = "buildscope-";
 /// The period of CPU quotas, in microseconds: the kernel's default.
-pub(super) const PERIOD: u64 = 100_000;
+const PERIOD: u64 = 100_000;
 
 /// The microseconds of each [`PERIOD`] that so many processors are; the kernel takes no less than a thousand.
-pub(super) fn quota(cpus: f64) -> u64 {
+fn quota(cpus: f64) -> u64 {
     ((cpus * PERIOD as f64) as u64).max(1000)
 }
 
@@ -116,8 +116,10 @@ impl Cgroups {
     /// Removes a step's cgroups. Its processes must be dead.
     pub(super) fn bury(&self, step: &StepCgroup) {
         for base in [&self.v2, &self.memory_v1, &self.cpu_v1].into_iter().flatten() {
-            // One that is still busy goes at the end of the process.
-            let _ = rustix::fs::unlinkat(&base.fd, &step.name, AtFlags::REMOVEDIR);
+            // One that is still busy goes at the end of the process. A runtime may have made another in it.
+            if rustix::fs::unlinkat(&base.fd, &step.name, AtFlags::REMOVEDIR) == Err(Errno::BUSY) {
+                remove(&base.fd, &*step.name);
+            }
         }
     }
 
@@ -129,7 +131,7 @@ impl Cgroups {
         for base in [&self.v2, &self.memory_v1, &self.cpu_v1].into_iter().flatten() {
             // The dying need a moment; what then still stands is found by the next process.
             for _ in 0..100 {
-                if remove(&base.parent, &base.name) {
+                if remove(&base.parent, &*base.name) {
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(10));
@@ -162,6 +164,11 @@ impl Base {
 }
 
 impl StepCgroup {
+    /// Its name, which no other step of this process has.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The version 2 directory into which the step is to be cloned.
     pub(super) fn clone_into(&self) -> Option<&OwnedFd> {
         self.v2.as_ref()
@@ -172,13 +179,6 @@ impl StepCgroup {
         let tasks =
             |fd: &OwnedFd| rustix::fs::openat(fd, "tasks", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).ok();
         [&self.memory_v1, &self.cpu_v1].into_iter().flatten().filter_map(tasks).collect()
-    }
-
-    /// The files by which a whole process joins, of both versions, opened with the builder's rights.
-    pub(super) fn procs(&self) -> Vec<OwnedFd> {
-        let procs =
-            |fd: &OwnedFd| rustix::fs::openat(fd, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).ok();
-        [&self.v2, &self.memory_v1, &self.cpu_v1].into_iter().flatten().filter_map(procs).collect()
     }
 
     fn limit(&self, limits: &Limits) -> Result<(), SandboxError> {
@@ -348,19 +348,21 @@ fn sweep(parent: &OwnedFd) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let pid = name.strip_prefix(PREFIX).and_then(|pid| pid.parse().ok()).and_then(rustix::process::Pid::from_raw);
         if pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH)) {
-            remove(parent, &name);
+            remove(parent, &*name);
         }
     }
 }
 
-/// Removes a directory of ours with the steps' in it.
-fn remove(parent: &OwnedFd, name: &str) -> bool {
+/// Removes a directory of ours with all that are in it.
+fn remove(parent: impl AsFd, name: impl rustix::path::Arg + Copy) -> bool {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    if let Ok(base) = rustix::fs::openat(parent, name, flags, Mode::empty())
+    if let Ok(base) = rustix::fs::openat(&parent, name, flags, Mode::empty())
         && let Ok(entries) = rustix::fs::Dir::read_from(&base)
     {
         for entry in entries.flatten().filter(|entry| entry.file_type() == rustix::fs::FileType::Directory) {
-            let _ = rustix::fs::unlinkat(&base, entry.file_name(), AtFlags::REMOVEDIR);
+            if ![c".", c".."].contains(&entry.file_name()) {
+                remove(&base, entry.file_name());
+            }
         }
     }
     matches!(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR), Ok(()) | Err(Errno::NOENT))

@@ -41,6 +41,14 @@ pub enum SandboxError {
         /// The kernel's answer.
         errno: Errno,
     },
+    /// The OCI runtime did not start the step's program.
+    #[error("{runtime} did not start the step: {said}")]
+    Runtime {
+        /// Its name.
+        runtime: String,
+        /// Its own words.
+        said: String,
+    },
     /// The builder's side of a step failed.
     #[error("{what}: {source}")]
     Io {

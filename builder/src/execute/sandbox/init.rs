@@ -1,14 +1,19 @@
 //! A step's first process, pid 1 of its pid namespace: builds the box, starts the program, reaps, reports.
 //!
 //! It ends when the program ends; the kernel then kills whatever the program left running.
+//!
+//! Where a stock runtime is to make the box, the init gives it a view of the host and a bundle, and is the runtime's parent:
+//! what the runtime starts stays in this pid namespace, becomes the init's child when the runtime has left, and ends with
+//! it. So a step's program is the same to whoever waits for it, and is gone when the builder is.
 
+use super::bundle::{self, Bundle};
 use super::mounts::{Begun, Template, View};
 use super::order::{Ending, Order, Report};
 use super::privileges::Privileges;
 use super::sys::{self, Exec};
 use super::wire::{Bytes, Wire};
 use super::{channel, mounts};
-use rustix::fs::{Gid, Mode};
+use rustix::fs::{Gid, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -38,11 +43,11 @@ pub(super) fn run(ready: &Ready, channel: &OwnedFd, insecure: bool) {
     let Ok(Some((bytes, fds))) = channel::receive_long(channel) else { return };
     let Some(order) = Order::take(&mut &bytes[..]) else { return };
     match begun.and_then(|begun| start(ready, begun, &order, &fds)) {
-        Ok((program, made)) => {
+        Ok(Started { program, made, spent }) => {
             report(channel, &Report::Running { made });
             // Only the program holds its pipes now, so that their end is the program's.
             drop(fds);
-            report(channel, &Report::Ended(wait(program)));
+            report(channel, &Report::Ended(wait(program, spent)));
         }
         Err(failed) => report(channel, &failed),
     }
@@ -83,7 +88,22 @@ fn begin(ready: &Ready, insecure: bool) -> Result<Begun, Report> {
     ready.template.begin(insecure).map_err(view_failed)
 }
 
-fn start(ready: &Ready, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<(i32, Made), Report> {
+/// A program that runs.
+struct Started {
+    program: Program,
+    made: Made,
+    /// What the runtime used that started it.
+    spent: Option<libc::rusage>,
+}
+
+/// A step's program, to be waited for.
+enum Program {
+    Running(i32),
+    /// The runtime was killed, and this is its status: there will be no other.
+    Lost(i32),
+}
+
+fn start(ready: &Ready, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<Started, Report> {
     let fd = |index: u32| fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| failed("a descriptor")(Errno::BADF));
     for tasks in &order.join {
         // "0" is the writer itself: the kernel moves one thread without stopping the whole system's forks.
@@ -95,38 +115,90 @@ fn start(ready: &Ready, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<
     if let Some(namespace) = order.namespace {
         sys::enter_network(fd(namespace)?).map_err(failed("the step's network"))?;
     }
-    let View { made, workdir } = ready.template.enter(begun, order, fds).map_err(view_failed)?;
-    rustix::process::umask(Mode::from_raw_mode(0o022));
-    rustix::system::sethostname(&order.hostname.0).map_err(failed("the host name"))?;
     if order.own_network {
         sys::loopback_up().map_err(failed("the loopback device"))?;
     }
+    // After it has joined: this is the root of all cgroups that the step sees.
+    sys::unshare(libc::CLONE_NEWCGROUP).map_err(failed("a cgroup namespace"))?;
+    let stdin = order.stdin.map_or(Ok(ready.null.as_fd()), fd)?;
+    let stdio = [stdin, fd(order.stdout)?, fd(order.stderr)?];
+    if let Some(runtime) = &order.runtime {
+        let bundle = bundle::enter(&begun, order, runtime, fds).map_err(view_failed)?;
+        return start_by_runtime(ready, order, bundle, stdio);
+    }
+    let View { made, workdir } = ready.template.enter(begun, order, fds).map_err(view_failed)?;
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    rustix::system::sethostname(&order.hostname.0).map_err(failed("the host name"))?;
     for (resource, limits) in &order.rlimits {
         sys::set_rlimit(*resource, *limits).map_err(failed("a resource limit"))?;
     }
-    let stdin = order.stdin.map_or(Ok(ready.null.as_fd()), fd)?;
-    let (stdout, stderr) = (fd(order.stdout)?, fd(order.stderr)?);
     if !order.insecure {
         ready.privileges.drop().map_err(failed("giving up privileges"))?;
     }
-    let program = spawn(ready, order, workdir.as_fd(), [stdin, stdout, stderr])
-        .map_err(|errno| Report::NotExecuted { errno: errno.raw_os_error() })?;
-    Ok((program, made))
+    let who = (order.uid, order.gid, &order.groups[..]);
+    let program = spawn(ready, order, who, workdir.as_fd(), stdio).map_err(not_executed)?;
+    Ok(Started { program: Program::Running(program), made, spent: None })
 }
 
-fn spawn(ready: &Ready, order: &Order, workdir: BorrowedFd<'_>, stdio: [BorrowedFd<'_>; 3]) -> Result<i32, Errno> {
+/// Has a runtime start the program, and waits until it has.
+fn start_by_runtime(
+    ready: &Ready,
+    order: &Order,
+    bundle: Bundle,
+    stdio: [BorrowedFd<'_>; 3],
+) -> Result<Started, Report> {
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    let top = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(failed("a directory"))?;
+    let runtime = spawn(ready, order, (0, 0, &[]), top.as_fd(), stdio).map_err(not_executed)?;
+    drop(top);
+    // From here on it needs nothing that a step must not have.
+    bundle.leave().map_err(failed("an empty root"))?;
+    ready.privileges.bound().and_then(|()| ready.privileges.drop()).map_err(failed("giving up privileges"))?;
+    let status = sys::wait_for(runtime).map_err(failed("waiting for the runtime"))?;
+    // The program is waited for only after this, whether it has ended or not.
+    let spent = Some(sys::children_usage());
+    let program = match status {
+        0 => {
+            let pid = bundle.read(bundle::PID).map_err(failed("the file in which the runtime tells a process id"))?;
+            let pid = std::str::from_utf8(&pid).ok().and_then(|pid| pid.trim().parse().ok());
+            Program::Running(pid.ok_or_else(|| failed("the process id that the runtime tells")(Errno::INVAL))?)
+        }
+        status if libc::WIFSIGNALED(status) => Program::Lost(status),
+        _ => {
+            let log = bundle.read(bundle::LOG).unwrap_or_default();
+            let last = log.trim_ascii().rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+            return Err(Report::Refused { said: last.into() });
+        }
+    };
+    Ok(Started { program, made: bundle.made, spent })
+}
+
+fn not_executed(errno: Errno) -> Report {
+    Report::NotExecuted { errno: errno.raw_os_error() }
+}
+
+/// User, group, supplementary groups.
+type Who<'a> = (u32, u32, &'a [u32]);
+
+fn spawn(
+    ready: &Ready,
+    order: &Order,
+    (uid, gid, groups): Who<'_>,
+    workdir: BorrowedFd<'_>,
+    stdio: [BorrowedFd<'_>; 3],
+) -> Result<i32, Errno> {
     let strings = |list: &[Bytes]| list.iter().map(|bytes| c_string(&bytes.0)).collect::<Result<Vec<_>, _>>();
     let (args, env) = (strings(&order.args)?, strings(&order.env)?);
     let candidates = candidates(args.first().ok_or(Errno::NOENT)?, &env)?;
-    let groups: Vec<_> = order.groups.iter().map(|&group| Gid::from_raw(group)).collect();
+    let groups: Vec<_> = groups.iter().map(|&group| Gid::from_raw(group)).collect();
     sys::spawn(&Exec {
         candidates: &candidates,
         args: &args,
         env: &env,
         workdir,
         stdio,
-        uid: order.uid,
-        gid: order.gid,
+        uid,
+        gid,
         groups: ready.groups.then_some(&groups),
     })
 }
@@ -151,12 +223,15 @@ fn candidates(program: &CStr, env: &[CString]) -> Result<Vec<CString>, Errno> {
 }
 
 /// Reaps until the program has ended, and then what has ended by then.
-fn wait(program: i32) -> Ending {
-    let mut status = None;
+fn wait(program: Program, spent: Option<libc::rusage>) -> Ending {
+    let (running, mut status) = match program {
+        Program::Running(pid) => (pid, None),
+        Program::Lost(status) => (0, Some(status)),
+    };
     let mut alone = false;
     while status.is_none() {
         match sys::wait_any(true) {
-            sys::Waited::Ended { pid, status: ended } if pid == program => status = Some(ended),
+            sys::Waited::Ended { pid, status: ended } if pid == running => status = Some(ended),
             sys::Waited::Ended { .. } => {}
             sys::Waited::Running | sys::Waited::NoChild => break,
         }
@@ -173,19 +248,25 @@ fn wait(program: i32) -> Ending {
         }
     }
     let usage = sys::children_usage();
-    let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+    // What the step used, without its runtime. Only the peak is that of whichever process was the largest.
+    let own = |number: fn(&libc::rusage) -> u64| number(&usage) - spent.as_ref().map_or(0, number);
     Ending {
         status: status.unwrap_or_default(),
         alone,
-        user: micros(usage.ru_utime),
-        system: micros(usage.ru_stime),
+        user: own(|usage| micros(usage.ru_utime)),
+        system: own(|usage| micros(usage.ru_stime)),
         peak: usage.ru_maxrss as u64 * 1024,
-        minor_faults: usage.ru_minflt as u64,
-        major_faults: usage.ru_majflt as u64,
-        blocks_in: usage.ru_inblock as u64,
-        blocks_out: usage.ru_oublock as u64,
-        tasks: tasks_started(),
+        minor_faults: own(|usage| usage.ru_minflt as u64),
+        major_faults: own(|usage| usage.ru_majflt as u64),
+        blocks_in: own(|usage| usage.ru_inblock as u64),
+        blocks_out: own(|usage| usage.ru_oublock as u64),
+        // A runtime's own threads count too, and nobody says how many those were.
+        tasks: if spent.is_none() { tasks_started() } else { None },
     }
+}
+
+fn micros(time: libc::timeval) -> u64 {
+    time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64
 }
 
 /// How many tasks were started in this pid namespace beside this one: the last pid given out, since a new

@@ -7,6 +7,7 @@
 //! (`zygote`), and each step's pid 1 (`init`), which builds the box from inside, gives up its
 //! privileges, starts the program and reaps. They speak over socket pairs (`channel`, `order`).
 
+mod bundle;
 mod cgroup;
 mod channel;
 mod counters;

@@ -21,11 +21,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Where a step's root is attached in the helper's root, before the pivot.
-const NEW: &str = "/new";
+pub(super) const NEW: &str = "/new";
 /// A procfs that stays fully visible: a user namespace may mount a new one only while it sees one.
 const PROC: &str = "/proc";
 /// The read-only, masked sysfs that steps with the host's network get.
-const SYS: &str = "/sys";
+pub(super) const SYS: &str = "/sys";
 /// Nothing, read-only: hides directories.
 const EMPTY: &str = "/empty";
 /// Where the step's own `/proc` and `/dev` are made, before there is a root to put them in: what is mounted over them
@@ -34,12 +34,12 @@ const BEGUN: [&str; 2] = ["/begun-proc", "/begun-dev"];
 /// Where a step's files in memory are made.
 const SCRATCH: &str = "/scratch";
 /// The host's resolver configuration, as it is, as docker gives it to steps with the host's network.
-const RESOLV_CONF: &str = "/resolv.conf";
+pub(super) const RESOLV_CONF: &str = "/resolv.conf";
 /// The host table of a step without hosts of its own.
-const HOSTS: &str = "/hosts";
+pub(super) const HOSTS: &str = "/hosts";
 
 /// What every mount but the root gets where nothing speaks against it.
-const HARMLESS: MountAttrFlags =
+pub(super) const HARMLESS: MountAttrFlags =
     MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// What the mount of one of the host's device nodes gets.
@@ -86,7 +86,7 @@ const READONLY_PROC: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 /// What was tried, for the error.
 pub(super) type Failure = (String, Errno);
 
-trait At<T> {
+pub(super) trait At<T> {
     fn at(self, what: impl Into<String>) -> Result<T, Failure>;
 }
 
@@ -107,8 +107,8 @@ pub(super) struct View {
 
 /// What of a step's view is there before its order is.
 pub(super) struct Begun {
-    proc: OwnedFd,
-    dev: OwnedFd,
+    pub(super) proc: OwnedFd,
+    pub(super) dev: OwnedFd,
 }
 
 /// What the helper keeps ready for all steps.
@@ -373,14 +373,14 @@ fn own<'fd>(
 /// A tmpfs of this step for files that exist in memory only. It is mounted in the helper's old root, so only
 /// the clones of its single files outlive the pivot; it is made when the first file is.
 #[derive(Default)]
-struct Scratch {
+pub(super) struct Scratch {
     mount: Option<OwnedFd>,
     files: u32,
 }
 
 impl Scratch {
     /// A detached mount of a new file, read-only, and not to be executed unless its mode says so.
-    fn file(&mut self, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Result<OwnedFd, Errno> {
+    pub(super) fn file(&mut self, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Result<OwnedFd, Errno> {
         let mount = match &self.mount {
             Some(mount) => mount,
             None => {
@@ -412,7 +412,7 @@ impl Scratch {
 }
 
 /// Writes a new file of exactly that mode, whatever the umask.
-fn write(at: impl AsFd, name: &str, content: &[u8], mode: u32) -> Result<(), Errno> {
+pub(super) fn write(at: impl AsFd, name: &str, content: &[u8], mode: u32) -> Result<(), Errno> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(at, name, flags, Mode::from_raw_mode(0o600))?;
     let mut rest = content;
@@ -423,7 +423,7 @@ fn write(at: impl AsFd, name: &str, content: &[u8], mode: u32) -> Result<(), Err
 }
 
 /// A new file system, configured and mounted nowhere.
-fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+pub(super) fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, value) in options {
         if value.is_empty() {
@@ -444,14 +444,9 @@ fn resize(at: BorrowedFd<'_>, path: &str, size: u64) -> Result<(), Errno> {
 }
 
 /// A detached copy of the mount at a path with all mounts below it.
-fn clone(at: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
+pub(super) fn clone(at: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     rustix::mount::open_tree(at, path, flags)
-}
-
-/// A detached, empty tmpfs.
-pub(super) fn memory() -> Result<OwnedFd, Errno> {
-    filesystem("tmpfs", &[("mode", "755")], HARMLESS)
 }
 
 /// docker's masked paths, whole.
@@ -482,7 +477,7 @@ pub(super) fn attach(mount: BorrowedFd<'_>, at: impl AsFd, path: &Path) -> Resul
 }
 
 /// Makes a mounted directory the root and lets go of the old one.
-fn pivot(new: &Path) -> Result<(), Errno> {
+pub(super) fn pivot(new: &Path) -> Result<(), Errno> {
     rustix::process::chdir(new)?;
     rustix::process::pivot_root(".", ".")?;
     // The old root now lies over the new one; the working directory is still the new one's.

@@ -37,6 +37,8 @@ pub(super) struct Order {
     pub(super) stdout: FdIndex,
     pub(super) stderr: FdIndex,
     pub(super) rootfs: FdIndex,
+    /// Who makes the rest of the box, where that is not the init; then `args` and `env` are its own.
+    pub(super) runtime: Option<RuntimeOrder>,
 }
 
 wire_struct!(Order {
@@ -61,7 +63,21 @@ wire_struct!(Order {
     stdout,
     stderr,
     rootfs,
+    runtime,
 });
+
+/// What a stock runtime needs besides.
+#[derive(Debug)]
+pub(super) struct RuntimeOrder {
+    /// A detached copy of the whole tree of the host's mounts, in which the runtime runs.
+    pub(super) host: FdIndex,
+    /// `config.json`.
+    pub(super) config: Bytes,
+    /// Whether it sees the step's own version 2 cgroup, and only that, in place of the host's.
+    pub(super) cgroup2: bool,
+}
+
+wire_struct!(RuntimeOrder { host, config, cgroup2 });
 
 /// A mount of the step's own.
 #[derive(Debug)]
@@ -120,13 +136,15 @@ impl Wire for SourceOrder {
     }
 }
 
-/// What the step's init says, in this order: one of the first three, then perhaps `Ended`.
+/// What the step's init says, in this order: one of the first four, then perhaps `Ended`.
 #[derive(Debug)]
 pub(super) enum Report {
     /// The box could not be built: what was tried, and errno.
     Failed { what: Bytes, errno: i32 },
     /// The program could not be executed.
     NotExecuted { errno: i32 },
+    /// The runtime did not start the program; the last line of its log, in JSON.
+    Refused { said: Bytes },
     /// The program runs. These mountpoints had to be made, in the order of their creation: (path, is a directory).
     Running { made: Vec<(Bytes, bool)> },
     /// The program has ended.
@@ -174,6 +192,10 @@ impl Wire for Report {
                 3_u8.put(out);
                 ending.put(out);
             }
+            Self::Refused { said } => {
+                4_u8.put(out);
+                said.put(out);
+            }
         }
     }
     fn take(input: &mut &[u8]) -> Option<Self> {
@@ -185,6 +207,7 @@ impl Wire for Report {
             1 => Self::NotExecuted { errno: Wire::take(input)? },
             2 => Self::Running { made: Wire::take(input)? },
             3 => Self::Ended(Wire::take(input)?),
+            4 => Self::Refused { said: Wire::take(input)? },
             _ => return None,
         })
     }

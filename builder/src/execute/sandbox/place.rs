@@ -36,6 +36,11 @@ impl<'a> Root<'a> {
         self.made.into_iter().filter(|(path, _)| !inner.iter().any(|prefix| path.0.starts_with(prefix))).collect()
     }
 
+    /// All that had to be made, where `/dev` is not the step's own yet.
+    pub(super) fn all_made(self) -> Vec<(Bytes, bool)> {
+        self.made
+    }
+
     /// Opens (`O_PATH`) the place named by `path`, making what is missing. Mode 0755, owned by root.
     pub(super) fn place(&mut self, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
         let fast = self.open(path, OFlags::PATH);

@@ -62,6 +62,7 @@ pub(super) fn order(
         stdout: give(stdout),
         stderr: give(stderr),
         rootfs: give(spec.rootfs),
+        runtime: None,
     };
     Ok((order, fds))
 }

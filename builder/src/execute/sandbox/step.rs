@@ -6,6 +6,7 @@ use super::counters::Counters;
 use super::error::SandboxError;
 use super::logs::{self, LogSink};
 use super::network::{self, Connected};
+use super::oci::{self, OciRuntime};
 use super::order::{Ending, Report};
 use super::request::order;
 use super::spec::{NetworkMode, StepSpec};
@@ -105,6 +106,18 @@ impl Zygote {
     pub async fn run(
         &self,
         spec: StepSpec,
+        log: impl LogSink,
+        cancel: CancellationToken,
+        probe: &Probe,
+    ) -> Result<Exit, SandboxError> {
+        self.run_by(None, spec, log, cancel, probe).await
+    }
+
+    /// Runs it in a box of our own, or in a runtime's.
+    pub(super) async fn run_by(
+        &self,
+        runtime: Option<&OciRuntime>,
+        spec: StepSpec,
         mut log: impl LogSink,
         cancel: CancellationToken,
         probe: &Probe,
@@ -119,13 +132,15 @@ impl Zygote {
             NetworkMode::Host | NetworkMode::None => None,
         };
         let limited = spec.limits.memory.is_some() || spec.limits.cpus.is_some();
-        let kind = Kind { own_network: spec.network == NetworkMode::None, insecure: spec.insecure, limited };
+        // What a runtime has to do takes every capability.
+        let insecure = spec.insecure || runtime.is_some();
+        let kind = Kind { own_network: spec.network == NetworkMode::None, insecure, limited };
         let mut step = Step::new(self.helper.take(kind)?, Arc::clone(&self.helper))?;
         step.helper.cgroups.limit(&mut step.cgroup, &spec.limits)?;
 
         let watch = async {
             let ended = tokio::select! {
-                ended = step.drive(spec, [write_out, write_err], &connected, setup, probe) => ended,
+                ended = step.drive(runtime, spec, [write_out, write_err], &connected, setup, probe) => ended,
                 () = cancel.cancelled() => Err(SandboxError::Cancelled),
                 limit = expired(limit) => Err(SandboxError::TimedOut(limit)),
             };
@@ -199,14 +214,19 @@ impl Step {
 
     async fn drive(
         &mut self,
+        runtime: Option<&OciRuntime>,
         spec: StepSpec,
         output: [OwnedFd; 2],
         connected: &Option<Connected>,
         setup: PhaseSpan,
         probe: &Probe,
     ) -> Result<Ended, SandboxError> {
-        let program = spec.args.first().cloned().unwrap_or_default();
+        let config = runtime.map(|runtime| runtime.config(&spec));
         let (mut order, mut fds) = order(spec, output, self.cgroup.join())?;
+        if let (Some(runtime), Some(config)) = (runtime, config) {
+            runtime.take_over(&mut order, &mut fds, &config, &self.cgroup)?;
+        }
+        let program = order.args.first().map(|name| String::from_utf8_lossy(&name.0).into_owned()).unwrap_or_default();
         if let Some(Connected { namespace, resolv_conf, .. }) = connected {
             order.namespace = Some(fds.len() as u32);
             order.resolv_conf = Some((*resolv_conf).into());
@@ -228,12 +248,17 @@ impl Step {
             Some(Report::NotExecuted { errno }) => {
                 return Err(SandboxError::Exec { program, errno: Errno::from_raw_os_error(errno) });
             }
+            Some(Report::Refused { said }) => {
+                return Err(SandboxError::Runtime { runtime: program, said: oci::message(&said.0) });
+            }
             Some(Report::Ended(_)) | None => return Err(SandboxError::Gone),
         };
         setup.end();
-        let helper = Arc::clone(&self.helper);
-        // On another thread: the one that reads the step's output would give its two streams out of order.
-        tokio::task::spawn_blocking(move || helper.prepare());
+        if runtime.is_none() {
+            let helper = Arc::clone(&self.helper);
+            // On another thread: the one that reads the step's output would give its two streams out of order.
+            tokio::task::spawn_blocking(move || helper.prepare());
+        }
         let process = probe.phase(Phase::Process);
         let start = Instant::now();
         let ended = {

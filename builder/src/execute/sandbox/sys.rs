@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
 
@@ -67,35 +67,6 @@ pub(super) fn unshare(namespaces: c_int) -> Result<(), Errno> {
     // SAFETY: new namespaces change what paths and ids mean to this process, not its memory or descriptors
     // (CLONE_FILES is not among the flags used here).
     check(unsafe { libc::unshare(namespaces) }.into())
-}
-
-/// Has a command run where an empty file system hides `path`, in a mount namespace of its own.
-pub(super) fn hide(command: &mut tokio::process::Command, path: &'static CStr) {
-    let hide = move || {
-        unshare(libc::CLONE_NEWNS)?;
-        rustix::mount::mount(c"none", path, c"tmpfs", rustix::mount::MountFlags::RDONLY, None)?;
-        Ok(())
-    };
-    // SAFETY: between fork and exec the closure makes two system calls with static arguments; it neither allocates
-    // nor locks.
-    unsafe { command.pre_exec(hide) };
-}
-
-/// Has a command run in the cgroups whose `cgroup.procs` these are; `must` it be in them, it does not run elsewhere.
-pub(super) fn join(command: &mut tokio::process::Command, procs: Vec<OwnedFd>, must: bool) {
-    let join = move || {
-        for procs in &procs {
-            // "0" is the writer itself.
-            let joined = rustix::io::write(procs, b"0");
-            if must {
-                joined?;
-            }
-        }
-        Ok(())
-    };
-    // SAFETY: between fork and exec the closure makes system calls on descriptors that it owns; it neither allocates nor
-    // locks (the vector is only read, and lives as long as the command).
-    unsafe { command.pre_exec(join) };
 }
 
 /// Moves this process into a network namespace.
@@ -259,6 +230,19 @@ pub(super) fn wait_any(block: bool) -> Waited {
             -1 => return Waited::NoChild,
             0 => return Waited::Running,
             pid => return Waited::Ended { pid, status },
+        }
+    }
+}
+
+/// Waits for this child alone; its status as `waitpid(2)` gives it.
+pub(super) fn wait_for(child: i32) -> Result<c_int, Errno> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is written by the call.
+        match unsafe { libc::waitpid(child, &raw mut status, libc::__WALL) } {
+            -1 if last_errno() == Errno::INTR => {}
+            -1 => return Err(last_errno()),
+            _ => return Ok(status),
         }
     }
 }

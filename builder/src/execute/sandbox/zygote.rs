@@ -27,9 +27,9 @@ use std::time::{Duration, Instant};
 /// The helper's only argument, by which it knows what it is; also what `ps` shows, and `/proc/1/cmdline` in a box.
 const NAME: &str = "buildscope-box";
 
-/// The namespaces of every step. Time is not virtualised, as under docker.
-const NAMESPACES: i32 =
-    libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+/// The namespaces with which every step begins; that of cgroups comes when it is in its own. Time is not virtualised, as
+/// under docker.
+const NAMESPACES: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
 /// The handle of the helper process. Steps may be run at the same time from any thread; dropping it
 /// ends the helper and kills every step that still runs.
