@@ -57,8 +57,7 @@ fn the_first_failure_stops_the_rest_and_leaves_nothing() {
 fn an_interrupted_build_leaves_nothing_whoever_ran_its_steps() {
     for (executor, seconds) in [("native", "7531597"), ("crun", "7531598"), ("runc", "7531599")] {
         let there = ["/usr/bin", "/usr/sbin"].iter().any(|directory| Path::new(directory).join(executor).exists());
-        // Without cgroups, which an ordinary user may lack, runc refuses to run.
-        if executor != "native" && !there || executor == "runc" && !root() {
+        if executor != "native" && !there {
             continue;
         }
         let world = World::new(&format!(
