@@ -1,6 +1,6 @@
 //! What goes wrong: said once, with its place; and nothing is left behind.
 
-use crate::world::{World, root};
+use crate::world::World;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -56,8 +56,7 @@ fn the_first_failure_stops_the_rest_and_leaves_nothing() {
 #[test]
 fn an_interrupted_build_leaves_nothing_whoever_ran_its_steps() {
     for (executor, seconds) in [("native", "7531597"), ("crun", "7531598"), ("runc", "7531599")] {
-        let there = ["/usr/bin", "/usr/sbin"].iter().any(|directory| Path::new(directory).join(executor).exists());
-        if executor != "native" && !there {
+        if !installed(executor) {
             continue;
         }
         let world = World::new(&format!(
@@ -88,25 +87,40 @@ fn an_interrupted_build_leaves_nothing_whoever_ran_its_steps() {
 
 #[test]
 fn a_killed_builder_leaves_no_process_and_no_mount() {
-    let world = World::new("FROM busybox\nRUN sleep 8765432\n");
-    let before = mounts();
-    let mut child = world.command(&[]).spawn().unwrap();
-    let wait_for = |what: &dyn Fn() -> bool| {
-        let start = Instant::now();
-        while !what() {
-            assert!(start.elapsed() < Duration::from_secs(30), "waited too long");
-            std::thread::sleep(Duration::from_millis(20));
+    for (executor, seconds) in [("native", "8765431"), ("crun", "8765432"), ("runc", "8765433")] {
+        if !installed(executor) {
+            continue;
         }
-    };
-    wait_for(&|| processes("8765432") > 0);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    wait_for(&|| processes("8765432") == 0);
-    assert_eq!(mounts(), before);
-    // What it was writing is removed by the next build.
-    world.write("Dockerfile", "FROM busybox\nRUN :\n");
-    world.build(&[]).record();
-    assert_eq!(temporary(&world), [""; 0]);
+        let world =
+            World::new(&format!("FROM busybox\nRUN trap '' TERM HUP; setsid sleep {seconds} & sleep {seconds}\n"));
+        let temporary_files = tempfile::tempdir().unwrap();
+        let before = mounts();
+        let mut command = world.command(&["--executor", executor]);
+        let mut child = command.env("TMPDIR", temporary_files.path()).spawn().unwrap();
+        let wait_for = |what: &dyn Fn() -> bool| {
+            let start = Instant::now();
+            while !what() {
+                assert!(start.elapsed() < Duration::from_secs(30), "{executor}: waited too long");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
+        wait_for(&|| processes(seconds) >= 3);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        wait_for(&|| processes(seconds) == 0);
+        assert_eq!(mounts(), before, "{executor}");
+        assert_eq!(std::fs::read_dir(temporary_files.path()).unwrap().count(), 0, "{executor}");
+        // What it was writing is removed by the next build.
+        world.write("Dockerfile", "FROM busybox\nRUN :\n");
+        world.build(&[]).record();
+        assert_eq!(temporary(&world), [""; 0], "{executor}");
+    }
+}
+
+/// Whether there is such an executor.
+fn installed(executor: &str) -> bool {
+    executor == "native"
+        || ["/usr/bin", "/usr/sbin"].iter().any(|directory| Path::new(directory).join(executor).exists())
 }
 
 #[test]

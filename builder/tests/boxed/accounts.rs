@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("bytes_read_and_written_are_accounted", bytes),
     ("faults_and_processes_are_counted", counts),
+    ("pressure_is_the_time_in_which_somebody_waited", pressure),
+    ("a_step_of_a_runtimes_is_accounted", of_runtimes),
     ("lines_come_while_the_step_runs_and_in_the_order_of_their_times", live),
 ];
 
@@ -58,6 +60,43 @@ fn counts(world: &World) {
     assert!(huge.contains("[always]") || touched.minor_faults >= pages, "{touched:?}");
     assert!(touched.minor_faults < 2 * pages && touched.peak_memory.0 >= 32 * MIB, "{touched:?}");
     assert!(touched.peak_memory.0 < 48 * MIB, "{touched:?}");
+}
+
+/// Three processes on one processor: there is always one that waits.
+fn pressure(world: &World) {
+    if !world.privileged() || std::fs::read_to_string("/proc/pressure/cpu").is_err() {
+        return eprintln!("skipped: no cgroup of one's own, or a kernel without pressure");
+    }
+    let root = rootfs();
+    let busy = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done";
+    let script = format!("for n in 1 2 3; do taskset 1 sh -c '{busy}' & done; wait");
+    let start = Instant::now();
+    let used = used(world, root.path(), &script);
+    let lasted = start.elapsed().as_secs_f64();
+    let (cpu, waited) = ((used.cpu_user + used.cpu_system).as_secs_f64(), used.cpu_pressure.as_secs_f64());
+    // Until two of the three are done: at least two thirds of the work that there is, whatever else the machine does.
+    assert!(waited > 0.5 * cpu && waited <= lasted, "{waited} s of {lasted} s, {cpu} s of CPU time");
+}
+
+/// The runtime's own work is no part of it, as far as that is known: that of a shell that does nothing is next to nothing.
+fn of_runtimes(world: &World) {
+    for runtime in super::runtimes() {
+        let root = rootfs();
+        let used = |script: &str| {
+            let (exit, output) = world.run_by(&runtime, step(root.path(), &["sh", "-c", script]));
+            let exit = exit.unwrap();
+            assert!(exit.status.success(), "{}: {script}: {output}", runtime.program.display());
+            exit.resources
+        };
+        let touched = used("dd if=/dev/zero of=/dev/null bs=67108864 count=1 2> /dev/null");
+        assert!(touched.peak_memory.0 >= 64 * MIB && touched.peak_memory.0 < 96 * MIB, "{touched:?}");
+        let busy = used("i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done");
+        assert!((busy.cpu_user + busy.cpu_system).as_secs_f64() > 0.05, "{busy:?}");
+        if rustix::fs::statfs(root.path()).unwrap().f_type != 0x0102_1994 {
+            let written = used("dd if=/dev/zero of=/written bs=1048576 count=8 conv=fsync 2> /dev/null");
+            assert!((8 * MIB..10 * MIB).contains(&written.written.0), "{written:?}");
+        }
+    }
 }
 
 /// The step waits for what is done when its first line has come: were lines held back, it would wait for ever.

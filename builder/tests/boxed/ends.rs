@@ -280,6 +280,7 @@ pub(crate) fn victim(world: &World) -> ExitCode {
             let spec = step(root.path(), &["sh", "-c", "echo running; sleep 1000 & sleep 1000"]);
             let _ = world.runtime.block_on(world.zygote.run(spec, log, CancellationToken::new(), &probe));
         }
+        Some("traffic") => super::views::traffic_victim(world, root.path()),
         Some("runtimes") => super::runtimes::victim(world),
         Some(name @ ("crun" | "runc")) => super::runtimes::sleeping_victim(world, root.path(), name),
         Some("isolated") => {

@@ -63,6 +63,10 @@ const ESCAPES: &[(&str, &str)] = &[
     ("raise its priority", "nice -n -20 true 2>&1 | grep -v . && renice -n -20 $$"),
     ("see other processes", "test $(ls -d /proc/[0-9]* | wc -l) -gt 8"),
     ("see the host's files", "ls /proc/self/root/../../../../../../work /new /scratch"),
+    (
+        "reach the host's files through another process",
+        "for p in $(ls /proc | grep '^[0-9]*$'); do ls /proc/$p/root/usr/ /proc/$p/cwd/usr/; done 2> /dev/null | grep -q .",
+    ),
     ("see the old root", "grep -E ' /(new|scratch|empty|proc/proc) ' /proc/mounts"),
 ];
 
@@ -74,11 +78,11 @@ fn shell_escapes(world: &World) {
     }
 }
 
-/// A runtime of somebody else's has to keep a step in as well. There the step is its own init.
+/// A runtime of somebody else's has to keep a step in as well, and must not be a way out while it is still leaving.
 fn shell_escapes_of_runtimes(world: &World) {
     for runtime in runtimes() {
-        let own = ESCAPES.iter().filter(|(what, _)| !what.contains("init"));
-        for (what, script) in own.chain(&[("read a disk", "mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk")]) {
+        for (what, script) in ESCAPES.iter().chain(&[("read a disk", "mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk")])
+        {
             let root = rootfs();
             let (exit, output) = world.run_by(&runtime, step(root.path(), &["sh", "-c", script]));
             let program = runtime.program.display();

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("mountpoints_leave_no_trace", no_trace),
     ("dev_proc_and_sys_are_dockers", file_systems),
+    ("a_step_is_at_the_root_of_its_cgroups", cgroups),
     ("names_and_umask_are_buildkits", names),
     ("the_working_directory_is_made_and_belongs_to_the_user", workdir),
     ("secrets_have_their_mode_and_owner_and_are_read_only", secrets),
@@ -69,6 +70,17 @@ fn file_systems(world: &World) {
         && touch /dev/shm/x /dev/mine && test -d /proc/self && ls -d /sys/class && grep -c ' / ' /proc/mounts";
     assert_eq!(world.sh(script), "/sys/class\n1\n");
     assert_eq!(world.sh("test ! -e /dev/mine && test ! -e /dev/shm/x && echo private"), "private\n");
+}
+
+/// What the host calls the step's cgroups is none of its business (cgroup_namespaces(7)).
+fn cgroups(world: &World) {
+    let script = "cut -d : -f 3 /proc/self/cgroup | sort -u";
+    assert_eq!(world.sh(script), "/\n");
+    for runtime in runtimes() {
+        let root = rootfs();
+        let (exit, output) = world.run_by(&runtime, step(root.path(), &["sh", "-c", script]));
+        assert_eq!((exit.unwrap().status, &*output), (Status::Code(0), "/\n"), "{}", runtime.program.display());
+    }
 }
 
 fn names(world: &World) {
@@ -147,34 +159,59 @@ fn isolated_network(world: &World) {
     }
 }
 
-/// A server on the host's own address, which user-mode networking reaches as any other; its loopback it does not.
-fn traffic(world: &World) {
+/// The host's side of an isolated network, which the test makes: a way out, and an address that is not on it.
+const HOST: &str = "set -e; b=/bin/busybox; $b ip link set lo up; $b tunctl -t host0; $b ip addr add 10.9.9.1/24 dev host0; \
+    $b ip link set host0 up; $b ip route add default via 10.9.9.254; $b ip addr add 10.8.8.8/32 dev lo; \
+    exec \"$0\" --victim traffic";
+
+/// By each of the two, in a process of its own that finds no other, with a network of its own as the host's.
+fn traffic(_: &World) {
     let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
-    // An address of documentation (RFC 5737): no packet is sent, but the kernel says from where it would be.
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
-    let own = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()).map(|address| address.ip());
-    let (Ok(own), true, true) = (own, tun.is_ok(), Path::new("/usr/bin/slirp4netns").exists()) else {
-        return eprintln!("skipped: no address, no slirp4netns, or /dev/net/tun not to be opened");
-    };
-    let listener = std::net::TcpListener::bind((own, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let served = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = String::new();
-        BufReader::new(stream.try_clone().unwrap()).read_line(&mut request).unwrap();
-        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nreached\n").unwrap();
-        request
-    });
+    for connector in ["slirp4netns", "pasta"] {
+        let program = Path::new("/usr/bin").join(connector);
+        if tun.is_err() || !program.exists() {
+            eprintln!("skipped: {connector} is not installed, or /dev/net/tun not to be opened");
+            continue;
+        }
+        let path = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(program, path.path().join(connector)).unwrap();
+        let mut victim = std::process::Command::new("/usr/bin/unshare");
+        victim.args(["-n", "/bin/busybox", "sh", "-c", HOST]).arg(std::env::current_exe().unwrap());
+        let output = victim.env("PATH", path.path()).output().unwrap();
+        let said = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy);
+        assert!(output.status.success(), "{connector}: {} {}", said[0], said[1]);
+    }
+}
+
+/// What that process does: a server on the host's other address is reached from the box, its loopback is not; by native
+/// steps and by a runtime's.
+pub(crate) fn traffic_victim(world: &World, root: &Path) {
     let loopback = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = loopback.local_addr().unwrap().port();
-    let root = rootfs();
-    let script = format!(
-        "wget -q -O - http://{own}:{port}/from-the-box; for host in 127.0.0.1 10.0.2.2; do nc -w 2 $host {closed} < /dev/null && echo leaked; done; true"
-    );
-    let spec = StepSpec { network: NetworkMode::Isolated, ..step(root.path(), &["sh", "-c", &script]) };
-    let said = world.succeed(spec);
-    assert!(said.contains("reached\n") && !said.contains("leaked"), "{said}");
-    assert_eq!(served.join().unwrap().trim(), "GET /from-the-box HTTP/1.1");
+    let run = |by: &dyn Fn(StepSpec) -> String| {
+        let listener = std::net::TcpListener::bind("10.8.8.8:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let served = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = String::new();
+            BufReader::new(stream.try_clone().unwrap()).read_line(&mut request).unwrap();
+            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nreached\n").unwrap();
+            request
+        });
+        // Open for a second: pasta of 2023 gives nothing to who has said its last. The loopback's own address,
+        // slirp4netns's for the host's, and the gateway, which pasta may make it.
+        let script = format!(
+            "(printf 'GET /from-the-box HTTP/1.1\\r\\n\\r\\n'; sleep 1) | timeout 20 nc -w 20 10.8.8.8 {port}; \
+            for host in 127.0.0.1 10.0.2.2 10.9.9.254; do timeout 2 nc -w 2 $host {closed} < /dev/null && echo leaked; done; true"
+        );
+        let said = by(StepSpec { network: NetworkMode::Isolated, ..step(root, &["sh", "-c", &script]) });
+        assert!(said.contains("reached\n") && !said.contains("leaked"), "{said}");
+        assert_eq!(served.join().unwrap().trim(), "GET /from-the-box HTTP/1.1");
+    };
+    run(&|spec| world.succeed(spec));
+    for runtime in runtimes() {
+        run(&|spec| world.run_by(&runtime, spec).1);
+    }
 }
 
 /// In a process of its own, which finds nothing but pasta.

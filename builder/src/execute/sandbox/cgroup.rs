@@ -242,14 +242,13 @@ impl StepCgroup {
             }
         }
         if let Some(stat) = read(fd, "io.stat") {
-            let sum = |name: &str| {
-                let fields =
-                    stat.split_ascii_whitespace().filter_map(|field| field.strip_prefix(name)?.parse::<u64>().ok());
-                ByteSize(fields.sum())
-            };
+            let [read, written] = ["rbytes=", "wbytes="].map(|name| {
+                let fields = stat.split_ascii_whitespace();
+                ByteSize(fields.filter_map(|field| field.strip_prefix(name)?.parse::<u64>().ok()).sum())
+            });
             // rusage counts what a process has had to write, this what has been written for it by now: of a short step, nothing.
-            resources.read = resources.read.max(sum("rbytes="));
-            resources.written = resources.written.max(sum("wbytes="));
+            resources.read = resources.read.max(read);
+            resources.written = resources.written.max(written);
         }
         let pressure = self.pressure();
         let [cpu, memory, io] = pressure.map(Option::unwrap_or_default);
@@ -403,6 +402,46 @@ mod tests {
         assert_eq!(find(Some("memory")), Path::new("/sys/fs/cgroup/memory/session/a:b"));
         assert_eq!(find(Some("cpu")), Path::new("/sys/fs/cgroup/cpu set/inner"));
         assert_eq!(directory(mounts, own, Some("pids")), None);
+    }
+
+    /// Files as the kernel's documentation of version 2 has them ("IO Interface Files", "Pressure Stall Information"), which
+    /// a machine whose controllers are in version 1 does not have.
+    #[test]
+    fn a_steps_account_is_read_from_its_files() {
+        let place = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            (
+                "io.stat",
+                "8:16 rbytes=1459200 wbytes=314773504 rios=192 wios=353 dbytes=0 dios=0\n\
+                8:0 rbytes=90430464 wbytes=299008000 rios=8950 wios=1252 dbytes=50331648 dios=3021\n253:0\n",
+            ),
+            ("cpu.stat", "usage_usec 3500\nuser_usec 3000\nsystem_usec 500\nnice_usec 7\nnr_periods 0\n"),
+            ("memory.peak", "47513600\n"),
+            ("memory.current", "12288\n"),
+            ("memory.events", "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\noom_group_kill 0\n"),
+            (
+                "cpu.pressure",
+                "some avg10=0.12 avg60=0.00 avg300=0.00 total=61\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n",
+            ),
+            (
+                "memory.pressure",
+                "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+            ),
+            ("io.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234567\n"),
+        ] {
+            std::fs::write(place.path().join(name), text).unwrap();
+        }
+        let v2 = std::fs::File::open(place.path()).unwrap().into();
+        let step = StepCgroup { v2: Some(v2), ..StepCgroup::default() };
+        let mut resources = Resources { read: ByteSize(91_889_665), written: ByteSize(5), ..Resources::default() };
+        step.account(&mut resources, true);
+        // The larger of what rusage and what the devices say: 1459200 + 90430464 is one less than what it had.
+        assert_eq!((resources.read.0, resources.written.0), (91_889_665, 613_781_504));
+        assert_eq!((resources.cpu_user, resources.cpu_system), (Nanos(3_000_000), Nanos(500_000)));
+        assert_eq!(resources.peak_memory.0, 47_513_600);
+        assert_eq!((resources.cpu_pressure, resources.memory_pressure), (Nanos(61_000), Nanos(0)));
+        assert_eq!(resources.io_pressure, Nanos(1_234_567_000));
+        assert_eq!((step.memory(), step.cpu(), step.oom()), (Some(12_288), Some(Nanos(3_500_000)), true));
     }
 
     #[test]
