@@ -1,5 +1,6 @@
 //! Whole builds, by the command line, as a user runs them. As root: the sandbox and the drivers are the real ones.
 
+mod advice;
 mod attested;
 mod bases;
 mod cache;

@@ -1,80 +1,6 @@
-//! What well-known commands in a RUN do: install dependencies, keep a cache, change owners.
+//! A RUN's shell line as commands: merged, split, and what well-known ones do.
 
-/// A tool that installs dependencies.
-pub(super) struct Installer {
-    /// How a command that installs begins.
-    commands: &'static [&'static str],
-    /// The files that say what is installed: they change seldom.
-    pub(super) manifests: &'static str,
-    /// Where it keeps what it downloaded or compiled, as its documentation has it, for root.
-    pub(super) cache: &'static str,
-    /// Whether only one may use that at a time.
-    pub(super) locked: bool,
-}
-
-const INSTALLERS: [Installer; 11] = [
-    Installer {
-        commands: &["npm ci", "npm install", "npm i"],
-        manifests: "package.json package-lock.json",
-        cache: "/root/.npm",
-        locked: false,
-    },
-    Installer {
-        commands: &["yarn install", "yarn --frozen-lockfile"],
-        manifests: "package.json yarn.lock",
-        cache: "/usr/local/share/.cache/yarn",
-        locked: false,
-    },
-    Installer {
-        commands: &["pnpm install", "pnpm i"],
-        manifests: "package.json pnpm-lock.yaml",
-        cache: "/root/.local/share/pnpm/store",
-        locked: false,
-    },
-    Installer {
-        commands: &["pip install", "pip3 install", "python -m pip install"],
-        manifests: "requirements.txt",
-        cache: "/root/.cache/pip",
-        locked: false,
-    },
-    Installer {
-        commands: &["poetry install"],
-        manifests: "pyproject.toml poetry.lock",
-        cache: "/root/.cache/pypoetry",
-        locked: false,
-    },
-    Installer {
-        commands: &["go mod download", "go build", "go install"],
-        manifests: "go.mod go.sum",
-        cache: "/root/.cache/go-build",
-        locked: false,
-    },
-    Installer {
-        commands: &["cargo build", "cargo fetch", "cargo install"],
-        manifests: "Cargo.toml Cargo.lock",
-        cache: "/usr/local/cargo/registry",
-        locked: false,
-    },
-    Installer {
-        commands: &["bundle install"],
-        manifests: "Gemfile Gemfile.lock",
-        cache: "/usr/local/bundle/cache",
-        locked: false,
-    },
-    Installer {
-        commands: &["composer install"],
-        manifests: "composer.json composer.lock",
-        cache: "/root/.composer/cache",
-        locked: false,
-    },
-    Installer { commands: &["mvn"], manifests: "pom.xml", cache: "/root/.m2", locked: false },
-    Installer {
-        commands: &["apt-get install", "apt-get -y install", "apt install"],
-        manifests: "",
-        cache: "/var/cache/apt",
-        locked: true,
-    },
-];
+use super::installs::installer;
 
 /// The commands of a RUN's shell line, as far as `&&`, `;` and `||` part them.
 pub(super) fn commands(text: &str) -> impl Iterator<Item = &str> {
@@ -88,21 +14,12 @@ pub(super) fn commands(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The installer that a RUN uses, if one.
-pub(super) fn installer(text: &str) -> Option<&'static Installer> {
-    let uses = |installer: &&Installer| {
-        commands(text).any(|command| {
-            installer.commands.iter().any(|begin| format!("{command} ").starts_with(&format!("{begin} ")))
-        })
-    };
-    INSTALLERS.iter().find(uses)
-}
-
 /// How commands begin that only clear up after an install: they belong to its layer.
-const CLEANING: [&str; 6] = ["rm ", "apt-get clean", "apt-get autoremove", "npm cache", "pip cache", "yarn cache"];
+pub(super) const CLEANING: [&str; 6] =
+    ["rm ", "apt-get clean", "apt-get autoremove", "npm cache", "pip cache", "yarn cache"];
 
 /// The commands of a plain RUN that is nothing but `a && b && c`, without flags; none where it is more than that.
-fn chain(text: &str) -> Option<Vec<&str>> {
+pub(super) fn chain(text: &str) -> Option<Vec<&str>> {
     let line = text.strip_prefix("RUN ")?.trim();
     let plain = !line.starts_with("--")
         && !line.starts_with('[')
@@ -151,18 +68,6 @@ pub(super) fn chown(text: &str) -> Option<(&str, Vec<&str>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn installers_are_recognised_where_they_run() {
-        let manifests = |text| installer(text).map(|installer| installer.manifests);
-        assert_eq!(manifests("RUN cd /app && npm ci"), Some("package.json package-lock.json"));
-        assert_eq!(
-            manifests("RUN --mount=type=cache,target=/x pip install -r requirements.txt"),
-            Some("requirements.txt")
-        );
-        assert_eq!(manifests("RUN echo npm ci"), None);
-        assert_eq!(manifests("RUN npm cider"), None);
-    }
 
     #[test]
     fn runs_are_merged_and_split_where_that_changes_nothing() {

@@ -4,6 +4,8 @@
 //! *Must never know* more than the record says: a rule reads the instructions' text and the measured times.
 
 mod commands;
+mod installing;
+mod installs;
 mod rules;
 
 use crate::explain::Explanation;

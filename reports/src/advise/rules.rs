@@ -1,12 +1,13 @@
 //! The rules: each looks at one thing.
 
 use super::Advice;
-use super::commands::{chown, installed_first, installer, merged};
+use super::commands::{chain, chown, installed_first, merged};
+use super::installing::{cache_mount, copy_before_install, late_copy};
 use crate::answer::{needless, percent, place, quote};
 use crate::explain::{Explanation, StepExplanation};
 use crate::misses::Index;
 use crate::whatif::{Scenario, Selector, whatif};
-use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Record};
+use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Record, WaitKind};
 
 /// What a rule looks at.
 pub(super) struct Case<'c> {
@@ -18,8 +19,9 @@ pub(super) struct Case<'c> {
 type Rule = fn(&Case<'_>) -> Vec<Advice>;
 
 /// All rules.
-pub(super) const ALL: [Rule; 12] = [
+pub(super) const ALL: [Rule; 13] = [
     copy_before_install,
+    late_copy,
     cache_mount,
     recursive_chown,
     many_small_runs,
@@ -34,7 +36,7 @@ pub(super) const ALL: [Rule; 12] = [
 ];
 
 impl Case<'_> {
-    fn ran(&self) -> impl Iterator<Item = &StepExplanation> {
+    pub(super) fn ran(&self) -> impl Iterator<Item = &StepExplanation> {
         self.explanation.steps.iter().filter(|step| step.outcome == Outcome::Executed)
     }
 
@@ -54,80 +56,28 @@ impl Case<'_> {
         rows.iter().filter(|row| phases.iter().any(|phase| phase.name() == row.name)).map(|row| row.wall).sum()
     }
 
-    fn worth(&self, gain: Nanos) -> bool {
+    /// Whether a COPY of the whole context took such a file, as far as is known.
+    pub(super) fn has(&self, copy: &StepExplanation, file: &str) -> bool {
+        let file = file.trim_start_matches("./");
+        let inputs = self.record.steps[copy.id.index()].cache.as_ref().map(|cache| &cache.inputs);
+        let taken = inputs.into_iter().flat_map(|inputs| inputs.keys()).filter_map(|name| name.strip_prefix("file:"));
+        let mut taken = taken.map(|path| path.trim_start_matches("./")).peekable();
+        taken.peek().is_none() || taken.any(|path| path == file)
+    }
+
+    pub(super) fn worth(&self, gain: Nanos) -> bool {
         gain.0 > self.explanation.wall.0 / 100 && gain.0 > 1_000_000
     }
 }
 
-fn about(step: &StepExplanation, rule: &str, gain: Nanos, text: String, caveat: &str) -> Advice {
+/// What an instruction says after its keyword and flags.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace().skip(1).skip_while(|word| word.starts_with("--"))
+}
+
+pub(super) fn about(step: &StepExplanation, rule: &str, gain: Nanos, text: String, caveat: &str) -> Advice {
     let line = step.source.map(|source| source.line);
     Advice { rule: rule.into(), text, gain, caveat: caveat.into(), step: Some(step.id), line, diff: Vec::new() }
-}
-
-/// `COPY . .` before an install: any file that changes makes it run again.
-fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
-    let whole = |step: &&StepExplanation| {
-        let mut words = step.text.split_whitespace().skip(1).filter(|word| !word.starts_with("--"));
-        matches!(step.instruction.as_str(), "COPY" | "ADD")
-            && !step.text.contains("--from=")
-            && matches!(words.next(), Some("." | "./"))
-    };
-    let mut found = Vec::new();
-    for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
-        let Some(installer) = installer(&run.text).filter(|installer| !installer.manifests.is_empty()) else {
-            continue;
-        };
-        let before = case.explanation.steps[..run.id.index()].iter().filter(|step| step.stage == run.stage);
-        let Some(copy) = before.filter(|step| step.outcome != Outcome::Pruned).find(whole) else { continue };
-        let text = format!(
-            "copy {} alone before {}, and the rest after it: then it runs again only when they change, not with every file of the context",
-            installer.manifests,
-            place(run)
-        );
-        let mut advice = about(
-            run,
-            "copy-before-install",
-            run.drag,
-            text,
-            "gained when the sources change and the dependencies do not",
-        );
-        advice.diff = vec![
-            format!("-{}", copy.text),
-            format!("+COPY {} ./", installer.manifests),
-            format!(" {}", run.text),
-            format!("+{}", copy.text),
-        ];
-        found.push(advice);
-    }
-    found
-}
-
-/// An install without a cache mount downloads and compiles everything again.
-fn cache_mount(case: &Case<'_>) -> Vec<Advice> {
-    let mut found = Vec::new();
-    for run in case
-        .ran()
-        .filter(|step| step.instruction == "RUN" && !step.text.contains("type=cache") && case.worth(step.drag))
-    {
-        let Some(installer) = installer(&run.text) else { continue };
-        let sharing = if installer.locked { ",sharing=locked" } else { "" };
-        let mount = format!("--mount=type=cache,target={}{sharing}", installer.cache);
-        let text = format!(
-            "give {} a cache mount: what it downloads or compiles is then there the next time it runs",
-            place(run)
-        );
-        let mut advice = about(
-            run,
-            "cache-mount",
-            run.drag,
-            text,
-            "an upper bound, gained from the second run on; the directory is that of root",
-        );
-        let rest = run.text.split_once(' ').map_or("", |(_, rest)| rest);
-        advice.diff = vec![format!("-{}", run.text), format!("+RUN {mount} {rest}")];
-        found.push(advice);
-    }
-    found
 }
 
 /// A recursive chown copies every file into a new layer.
@@ -136,22 +86,31 @@ fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {
     for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
         let Some((owner, paths)) = chown(&run.text) else { continue };
         let before = case.explanation.steps[..run.id.index()].iter().rev().filter(|step| step.stage == run.stage);
-        let mut copies =
-            before.filter(|step| matches!(step.instruction.as_str(), "COPY" | "ADD") && !step.text.contains("--chown"));
-        let into = |copy: &&StepExplanation| {
-            let target = copy.text.split_whitespace().last().unwrap_or_default().trim_end_matches('/');
-            paths.iter().any(|path| path.trim_end_matches('/') == target || *path == "." && target == ".")
+        let inside = |copy: &&StepExplanation| {
+            let target = words(&copy.text).last().unwrap_or_default().trim_end_matches('/');
+            let within =
+                |path: &str| target.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            paths.iter().any(|path| within(path.trim_end_matches('/')))
         };
+        let before: Vec<_> = before.collect();
+        let copied = |step: &&&StepExplanation| matches!(step.instruction.as_str(), "COPY" | "ADD") && inside(*step);
+        let mut copies: Vec<_> = before.iter().filter(copied).filter(|step| !step.text.contains("--chown")).collect();
+        copies.reverse();
         let layer = run.layer.map_or(ByteSize(0), |layer| layer.bytes);
         let text = format!(
             "let COPY set the owner (`--chown={owner}`) instead of {}: its layer of {layer} holds the files a second time",
             place(run)
         );
         let mut advice = about(run, "recursive-chown", run.drag, text, "only for files that a COPY brings");
-        if let Some(copy) = copies.find(into) {
-            let (keyword, rest) = copy.text.split_once(' ').unwrap_or((copy.text.as_str(), ""));
-            advice.diff =
-                vec![format!("-{}", copy.text), format!("+{keyword} --chown={owner} {rest}"), format!("-{}", run.text)];
+        // A RUN between them may make the user or the files; what else this one does must stay.
+        let first = copies.first().map_or(run.id, |copy| copy.id);
+        let between = before.iter().any(|step| step.id > first && step.instruction == "RUN");
+        if !between && !copies.is_empty() && chain(&run.text).is_some_and(|commands| commands.len() == 1) {
+            let changed = copies.iter().flat_map(|copy| {
+                let (keyword, rest) = copy.text.split_once(' ').unwrap_or((copy.text.as_str(), ""));
+                [format!("-{}", copy.text), format!("+{keyword} --chown={owner} {rest}")]
+            });
+            advice.diff = changed.chain([format!("-{}", run.text)]).collect();
         }
         found.push(advice);
     }
@@ -221,13 +180,31 @@ fn needless_order(case: &Case<'_>) -> Vec<Advice> {
 fn bottleneck(case: &Case<'_>) -> Vec<Advice> {
     let changes = case.explanation.ranking.changes.iter();
     let known = changes.filter_map(|change| {
+        let (text, caveat) = (change.what.clone(), change.caveat.clone());
         let rule = match () {
             () if change.what.starts_with("lift the limit") => "slots",
             () if change.what.starts_with("share the cache mounts") => "locked-cache-mount",
             () => return None,
         };
-        let (text, caveat) = (change.what.clone(), change.caveat.clone());
-        Some(Advice { rule: rule.into(), text, gain: change.gain, caveat, step: None, line: None, diff: Vec::new() })
+        let at_all =
+            Advice { rule: rule.into(), text, gain: change.gain, caveat, step: None, line: None, diff: Vec::new() };
+        if rule == "slots" {
+            return Some(at_all);
+        }
+        // Of those that have a lock, the one that waited longest for it stands for all.
+        let waited = |step: &&StepExplanation| -> Nanos {
+            let waits = case.record.waits.iter().filter(|wait| wait.step == step.id && wait.kind == WaitKind::Lock);
+            waits.map(|wait| wait.end.saturating_sub(wait.start)).sum()
+        };
+        let locking: Vec<_> = case.ran().filter(|step| !case.record.steps[step.id.index()].locks.is_empty()).collect();
+        let Some(worst) = locking.iter().copied().max_by_key(waited) else { return Some(at_all) };
+        let text = format!("{}: {} waited {} for a lock", at_all.text, place(worst), waited(&worst));
+        let shared = |step: &&StepExplanation| step.text.contains("sharing=locked");
+        let diff = locking.iter().copied().filter(shared).flat_map(|step| {
+            [format!("-{}", step.text), format!("+{}", step.text.replace("sharing=locked", "sharing=shared"))]
+        });
+        let diff = diff.collect();
+        Some(Advice { text, diff, ..about(worst, rule, at_all.gain, String::new(), &at_all.caveat) })
     });
     known.collect()
 }
@@ -287,13 +264,18 @@ fn base_pull(case: &Case<'_>) -> Vec<Advice> {
         percent(spent, case.explanation.wall)
     );
     let caveat = "an upper bound; nothing on a machine that has them already";
+    let fetched = |step: &&StepExplanation| -> Nanos {
+        let phases = [Phase::Resolve, Phase::Pull, Phase::Unpack].map(Phase::name);
+        step.phases.iter().filter(|row| phases.contains(&row.name.as_str())).map(|row| row.work).sum()
+    };
+    let worst = case.explanation.steps.iter().max_by_key(fetched).filter(|step| fetched(step) > Nanos::ZERO);
     let advice = Advice {
         rule: "base-pull".into(),
         text,
         gain: spent,
         caveat: caveat.into(),
-        step: None,
-        line: None,
+        step: worst.map(|step| step.id),
+        line: worst.and_then(|step| step.source).map(|source| source.line),
         diff: Vec::new(),
     };
     if spent.0 > case.explanation.wall.0 / 10 && case.worth(spent) { vec![advice] } else { Vec::new() }
@@ -333,12 +315,13 @@ fn pressure(case: &Case<'_>) -> Vec<Advice> {
             "{cpus} processors, but {:.1} in use on average: the build is one chain of steps; independent stages would use the others",
             share * f64::from(cpus)
         );
-        let gain = bounds.achieved.saturating_sub(bounds.span + bounds.outside);
+        let longest = case.ran().map(|step| step.own).max().unwrap_or(Nanos::ZERO);
+        let gain = bounds.achieved.saturating_sub(longest + bounds.outside);
         found.push(Advice {
             rule: "idle-processors".into(),
             text,
             gain,
-            caveat: "as far as its steps do not need each other".into(),
+            caveat: "an upper bound: as far as its steps do not need each other".into(),
             step: None,
             line: None,
             diff: Vec::new(),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::explain;
 use crate::synthetic::{Synthetic, ms};
-use buildscope_record::{ByteSize, ContextEntry, Layer, Phase, Resources};
+use buildscope_record::{ByteSize, Cache, ContextEntry, Digest, Layer, Phase, Resources, WaitKind};
 
 fn advice(record: &Record, rule: &str) -> Option<Advice> {
     advise(record, &explain(record), &[]).into_iter().find(|advice| advice.rule == rule)
@@ -54,6 +54,233 @@ fn a_recursive_chown_becomes_a_flag() {
     let found = advice(&made.finish(320), "recursive-chown").unwrap();
     assert_eq!(found.diff, ["-COPY src /app", "+COPY --chown=app:app src /app", "-RUN chown -R app:app /app"]);
     assert!(found.text.contains("22.0 MB"), "{}", found.text);
+    let diff = |steps: &[(&str, u64)]| advice(&chain(steps).finish(320), "recursive-chown").unwrap().diff;
+    let several = diff(&[("COPY a /app", 10), ("COPY --link b /app/b", 10), ("RUN chown -R 7 /app", 300)]);
+    assert_eq!(
+        several,
+        [
+            "-COPY a /app",
+            "+COPY --chown=7 a /app",
+            "-COPY --link b /app/b",
+            "+COPY --chown=7 --link b /app/b",
+            "-RUN chown -R 7 /app"
+        ]
+    );
+    let none: [String; 0] = [];
+    assert_eq!(diff(&[("COPY a /app", 20), ("RUN useradd u && chown -R u /app", 300)]), none, "useradd must stay");
+    assert_eq!(diff(&[("COPY a /app", 10), ("RUN useradd u", 10), ("RUN chown -R u /app", 300)]), none, "no `u` yet");
+    assert_eq!(diff(&[("COPY a /app", 20), ("RUN chown -R 7 /data", 300)]), none, "not what was copied");
+    let good = chain(&[("COPY --chown=7 a /app", 20), ("RUN chown 7 /app", 300)]).finish(320);
+    assert_eq!(advice(&good, "recursive-chown"), None, "one directory, not all below it");
+}
+
+/// A Dockerfile after a diff: removed and kept lines are looked for from where the last one was.
+fn apply(dockerfile: &str, diff: &[String]) -> String {
+    let mut lines: Vec<String> = dockerfile.lines().map(str::to_owned).collect();
+    let mut at = 0;
+    for change in diff {
+        let (mark, text) = change.split_at(1);
+        if mark == "+" {
+            lines.insert(at, text.to_owned());
+            at += 1;
+            continue;
+        }
+        at += lines[at..].iter().position(|line| line == text).unwrap_or_else(|| panic!("{text} is in {dockerfile}"));
+        match mark {
+            "-" => drop(lines.remove(at)),
+            _ => at += 1,
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// A workload's Dockerfile as a record of one chain; its RUNs take 100 ms.
+fn workload(name: &str) -> (String, Record) {
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../workloads/corpus").join(name).join("Dockerfile");
+    let text = std::fs::read_to_string(path).unwrap();
+    let steps: Vec<_> = text
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| (line, if line.starts_with("RUN") { 100 } else { 1 }))
+        .collect();
+    let whole = steps.iter().map(|(_, length)| length).sum();
+    let record = chain(&steps).finish(whole);
+    (text, record)
+}
+
+#[test]
+fn the_bad_form_of_a_workload_gets_the_good_ones_change() {
+    let (text, record) = workload("python-wheel-bad");
+    let found: Vec<_> = advise(&record, &explain(&record), &[]);
+    let moved: Vec<_> = found.iter().filter(|advice| advice.rule == "copy-before-install").collect();
+    assert_eq!(moved.len(), 1, "the project's own install needs the sources: {moved:?}");
+    let better = apply(&text, &moved[0].diff);
+    let place = |line: &str| better.lines().position(|other| other == line).unwrap();
+    // As python-wheel has it.
+    let install = place("RUN pip install --break-system-packages --no-index --requirement requirements.txt");
+    assert_eq!(place("COPY requirements.txt ./") + 1, install);
+    assert!(place("COPY . .") > install);
+    assert!(!found.iter().any(|advice| advice.rule == "cache-mount"), "`--no-index` fetches nothing");
+
+    let (text, record) = workload("chown");
+    let chown = advice(&record, "recursive-chown").unwrap();
+    let (good, _) = workload("chown-good");
+    let instructions =
+        |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(instructions(&apply(&text, &chown.diff)), instructions(&good));
+    for good in ["python-wheel", "chown-good", "c-project"] {
+        let (_, record) = workload(good);
+        let found = advise(&record, &explain(&record), &[]);
+        let named = |rule: &str| found.iter().any(|advice| advice.rule == rule);
+        assert!(!named("copy-before-install") && !named("recursive-chown") && !named("late-copy"), "{good}: {found:?}");
+    }
+}
+
+#[test]
+fn what_compiles_the_sources_is_not_put_before_them() {
+    let build = |steps: &[(&str, u64)]| chain(steps).finish(steps.iter().map(|(_, length)| length).sum());
+    let go = build(&[("FROM golang", 1), ("COPY . /app", 20), ("RUN go build -o /x .", 400)]);
+    let found = advice(&go, "copy-before-install").unwrap();
+    assert_eq!(
+        found.diff,
+        ["-COPY . /app", "+COPY go.mod go.sum /app/", "+RUN go mod download", "+COPY . /app", " RUN go build -o /x ."]
+    );
+    assert!(found.caveat.starts_with("an upper bound"), "{}", found.caveat);
+    let cargo = build(&[("FROM rust", 1), ("COPY . .", 20), ("RUN cargo build --release", 400)]);
+    assert_eq!(advice(&cargo, "copy-before-install").unwrap().diff, [""; 0], "cargo needs a stub of the sources");
+    let mixed = build(&[("FROM node", 1), ("COPY . .", 20), ("RUN npm ci && npm run build", 400)]);
+    assert_eq!(advice(&mixed, "copy-before-install").unwrap().diff, [""; 0], "the build needs the sources");
+    let apt = build(&[("FROM debian", 1), ("COPY --chown=7 . .", 20), ("RUN apt-get install -y gcc", 400)]);
+    assert_eq!(
+        advice(&apt, "copy-before-install").unwrap().diff,
+        ["-COPY --chown=7 . .", " RUN apt-get install -y gcc", "+COPY --chown=7 . ."]
+    );
+    let local = build(&[("FROM python", 1), ("COPY . .", 20), ("RUN pip install .", 400)]);
+    assert_eq!(advice(&local, "copy-before-install"), None);
+    // What the context does not have is not copied.
+    let mut npm = chain(&[("FROM node", 1), ("COPY --chown=7 . /app/", 20), ("RUN npm install", 400)]);
+    npm.with(|record| {
+        let inputs = ["file:package.json", "file:src/a.js"].map(|name| (name.to_owned(), "1".to_owned())).into();
+        record.steps[1].cache = Some(Cache { key: Digest::of("key"), inputs, miss: None, removed: None });
+    });
+    let found = advice(&npm.finish(421), "copy-before-install").unwrap();
+    assert_eq!(found.diff[1], "+COPY --chown=7 package.json /app/");
+}
+
+#[test]
+fn an_install_does_not_wait_for_a_stage_that_it_does_not_need() {
+    let late = |between: &str| {
+        let mut made = Synthetic::default();
+        let (build, run) = (made.stage("build"), made.stage("run"));
+        let compile = made.step(build, "RUN make", 0..300);
+        let from = made.step(run, "FROM debian", 0..1);
+        let copy = made.step(run, "COPY --from=build /app /app", 300..310);
+        let install = made.step(run, between, 310..510);
+        made.data(compile, copy).data(from, copy).data(copy, install);
+        made.finish(510)
+    };
+    let found = advice(&late("RUN apt-get update && apt-get install -y curl"), "late-copy").unwrap();
+    // It could begin after 1 ms, and takes 200: the build would end at 310 at best.
+    assert_eq!((found.gain, found.line), (ms(200), Some(4)));
+    assert_eq!(
+        found.diff,
+        [
+            "-COPY --from=build /app /app",
+            " RUN apt-get update && apt-get install -y curl",
+            "+COPY --from=build /app /app"
+        ]
+    );
+    assert_eq!(advice(&late("RUN /app --self-test"), "late-copy"), None, "it may need what is copied");
+}
+
+#[test]
+fn a_slot_or_a_lock_that_holds_the_build_back() {
+    let two = |jobs, locked: bool| {
+        let mut made = Synthetic::new("instructions", jobs);
+        let stages = [made.stage("a"), made.stage("b")];
+        let text = "RUN --mount=type=cache,target=/c,sharing=locked make";
+        let steps = [made.step(stages[0], text, 0..100), made.step(stages[1], text, 100..200)];
+        if locked {
+            made.with(|record| {
+                record.steps[1].start = Some(ms(0));
+                record.steps.iter_mut().for_each(|step| step.locks = vec!["cache-mount:/c".into()]);
+            });
+            made.wait(steps[1], WaitKind::Lock, steps[0], 0..100);
+        } else {
+            made.wait(steps[1], WaitKind::Slot, steps[0], 0..100);
+        }
+        made.finish(200)
+    };
+    let slots = advice(&two(1, false), "slots").unwrap();
+    assert_eq!(slots.gain, ms(100));
+    assert!(slots.text.contains("lift the limit of 1 slots") && slots.caveat.contains("memory"), "{slots:?}");
+    assert_eq!(advice(&two(1, false), "locked-cache-mount"), None);
+    let lock = advice(&two(0, true), "locked-cache-mount").unwrap();
+    assert_eq!((lock.gain, lock.line), (ms(100), Some(2)));
+    assert!(lock.text.contains("waited 100 ms for a lock"), "{}", lock.text);
+    assert_eq!(lock.diff[1], "+RUN --mount=type=cache,target=/c,sharing=shared make");
+    assert_eq!(advice(&two(0, true), "slots"), None);
+}
+
+#[test]
+fn compression_and_bases_where_they_take_a_tenth() {
+    let with = |phase: Phase, length: u64| {
+        let mut made = chain(&[("FROM debian", 10), ("RUN make", 90)]);
+        let step = if phase == Phase::Compress { None } else { Some(StepId(0)) };
+        let time = if step.is_some() { 0..10 } else { 100..100 + length };
+        made.span(step, phase, time);
+        made.finish(100 + length)
+    };
+    let compress = advice(&with(Phase::Compress, 80), "compression").unwrap();
+    assert_eq!(compress.gain, ms(60), "four times faster");
+    assert_eq!(advice(&with(Phase::Compress, 0), "compression"), None);
+    let mut made = chain(&[("FROM debian", 50), ("RUN make", 50)]);
+    made.span(StepId(0), Phase::Pull, 0..40);
+    let pull = advice(&made.finish(100), "base-pull").unwrap();
+    assert_eq!((pull.gain, pull.line), (ms(40), Some(1)));
+    assert_eq!(advice(&chain(&[("FROM debian", 50), ("RUN make", 50)]).finish(100), "base-pull"), None);
+}
+
+#[test]
+fn processors_that_idle_and_disks_that_are_waited_for() {
+    let wide = |cpus, cpu: u64| {
+        let mut made = chain(&[("RUN a", 100), ("RUN b", 100)]);
+        made.with(|record| {
+            record.host.cpus = Some(cpus);
+            record.steps[0].resources = Some(Resources { cpu_user: ms(cpu), ..Resources::default() });
+        });
+        advice(&made.finish(200), "idle-processors")
+    };
+    let idle = wide(16, 160).unwrap();
+    assert!(idle.text.contains("16 processors, but 0.8 in use"), "{}", idle.text);
+    assert_eq!(idle.gain, ms(100), "one of them beside the other");
+    assert_eq!(wide(2, 160), None, "few processors are soon busy");
+    assert_eq!(wide(16, 1600), None, "they are in use");
+    let mut made = chain(&[("RUN make", 100)]);
+    made.with(|record| record.steps[0].resources = Some(Resources { io_pressure: ms(40), ..Resources::default() }));
+    let found = advice(&made.finish(100), "io-pressure").unwrap();
+    assert_eq!((found.gain, found.line), (ms(40), Some(1)));
+    let mut calm = chain(&[("RUN make", 100)]);
+    calm.with(|record| record.steps[0].resources = Some(Resources { io_pressure: ms(10), ..Resources::default() }));
+    assert_eq!(advice(&calm.finish(100), "io-pressure"), None);
+}
+
+#[test]
+fn a_policy_that_keeps_independent_stages_apart() {
+    let serial = |policy: &str| {
+        let mut made = Synthetic::new(policy, if policy == "serial" { 1 } else { 0 });
+        let (a, b) = (made.stage("a"), made.stage("b"));
+        let first = made.step(a, "RUN a", 0..100);
+        let second = if policy == "serial" { made.step(b, "RUN b", 100..200) } else { made.step(b, "RUN b", 0..100) };
+        if policy == "serial" {
+            made.order(first, second);
+        }
+        made.finish(if policy == "serial" { 200 } else { 100 })
+    };
+    let found = advice(&serial("serial"), "needless-order").unwrap();
+    assert_eq!((found.gain, found.line), (ms(100), Some(2)));
+    assert_eq!(advice(&serial("instructions"), "needless-order"), None);
 }
 
 #[test]

@@ -1,0 +1,122 @@
+//! Advice with a diff, taken: the Dockerfile that it makes checks, builds, and gives the same files.
+
+use crate::world::World;
+use buildscope_reports::advise::Advice;
+use buildscope_reports::explain;
+
+/// A Dockerfile after a diff: removed and kept lines are looked for from where the last one was.
+fn apply(dockerfile: &str, diff: &[String]) -> String {
+    let mut lines: Vec<String> = dockerfile.lines().map(str::to_owned).collect();
+    let mut at = 0;
+    for change in diff {
+        let (mark, text) = change.split_at(1);
+        if mark == "+" {
+            lines.insert(at, text.to_owned());
+            at += 1;
+            continue;
+        }
+        at += lines[at..].iter().position(|line| line == text).unwrap_or_else(|| panic!("{text} is in {dockerfile}"));
+        match mark {
+            "-" => drop(lines.remove(at)),
+            _ => at += 1,
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// What the image has below `/out`: paths with mode, owner and content.
+fn files(world: &World, args: &[&str]) -> Vec<(String, u32, u64, String)> {
+    use std::io::Read;
+    let tar = world.path("out.tar");
+    let output = format!("type=tar,dest={}", tar.display());
+    world.build(&[args, &["--output", &output]].concat()).record();
+    let mut archive = tar::Archive::new(std::fs::File::open(&tar).unwrap());
+    let mut found = Vec::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().to_string_lossy().into_owned();
+        if path.trim_start_matches('/').starts_with("out/") && entry.header().entry_type().is_file() {
+            let mut text = String::new();
+            let (mode, owner) = (entry.header().mode().unwrap(), entry.header().uid().unwrap());
+            entry.read_to_string(&mut text).unwrap();
+            found.push((path, mode, owner, text));
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+/// Builds, takes the advice of that rule, and builds again.
+fn take(world: &World, dockerfile: &str, rule: &str) -> (Advice, String) {
+    let record = world.build(&["--no-cache"]).record();
+    let advice = explain(&record).advice;
+    let found = advice.iter().find(|advice| advice.rule == rule);
+    let advice = found.unwrap_or_else(|| panic!("no {rule} in {advice:#?}")).clone();
+    assert!(advice.gain.0 > 0 && !advice.caveat.is_empty() && advice.line.is_some(), "{advice:?}");
+    let before = files(world, &[]);
+    let better = apply(dockerfile, &advice.diff);
+    world.write("Dockerfile", &better);
+    let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_buildscope"));
+    let checked = check.arg("check").arg("--root").arg(&world.store).arg(world.context()).output().unwrap();
+    assert_ne!(checked.status.code(), Some(3), "{better}{}", String::from_utf8_lossy(&checked.stderr));
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+    assert!(!told.contains("error"), "{better}{told}");
+    assert_eq!(files(world, &[]), before, "{better}");
+    (advice, better)
+}
+
+/// A stand-in for npm, which installs what package.json says.
+const NPM: &str = "#!/bin/sh\nset -e\nsleep 0.3\nmkdir -p /out\ncase $1 in\nci) cat package.json > /out/installed ;;\nrun) cat app.js > /out/built ;;\nesac\n";
+
+fn node(dockerfile: &str) -> World {
+    let world = World::new(dockerfile);
+    world.write("npm", NPM);
+    world.write("package.json", "{}");
+    world.write("app.js", "one");
+    world
+}
+
+#[test]
+fn an_install_before_the_sources_is_not_run_again_with_them() {
+    let dockerfile =
+        "FROM busybox\nCOPY --chmod=755 npm /bin/npm\nWORKDIR /app\nCOPY . .\nRUN npm ci\nRUN npm run build\n";
+    let world = node(dockerfile);
+    let (_, better) = take(&world, dockerfile, "copy-before-install");
+    assert!(better.contains("COPY package.json ./\nRUN npm ci\nCOPY . .\n"), "the lock file does not exist: {better}");
+    world.write("app.js", "two");
+    let record = world.build(&[]).record();
+    let ran = record.steps.iter().filter(|step| step.outcome == buildscope_record::Outcome::Executed);
+    let ran: Vec<_> = ran.map(|step| step.text.as_str()).collect();
+    assert_eq!(ran, ["COPY . .", "RUN npm run build"]);
+}
+
+#[test]
+fn an_install_in_a_layer_of_its_own_and_with_a_cache() {
+    let dockerfile = "FROM busybox\nCOPY --chmod=755 npm /bin/npm\nWORKDIR /app\nCOPY package.json app.js ./\nRUN npm ci && npm run build\n";
+    let world = node(dockerfile);
+    let (_, better) = take(&world, dockerfile, "split-run");
+    assert!(better.ends_with("RUN npm ci\nRUN npm run build\n"), "{better}");
+    let (_, cached) = take(&world, &better, "cache-mount");
+    assert!(cached.contains("RUN --mount=type=cache,target=/root/.npm npm ci\n"), "{cached}");
+}
+
+#[test]
+fn an_owner_that_copy_sets() {
+    let dockerfile = "FROM busybox\nCOPY src /out\nRUN chown -R 1000:1000 /out\n";
+    let world = World::new(dockerfile);
+    for number in 0..300 {
+        world.write(&format!("src/{number}"), &"x".repeat(20_000));
+    }
+    let (_, better) = take(&world, dockerfile, "recursive-chown");
+    assert_eq!(better, "FROM busybox\nCOPY --chown=1000:1000 src /out\n");
+}
+
+#[test]
+fn small_runs_as_one() {
+    let lines: String = (0..12).map(|number| format!("RUN echo {number} > /out/{number}\n")).collect();
+    let dockerfile = format!("FROM busybox\nRUN mkdir /out\n{lines}");
+    let world = World::new(&dockerfile);
+    let (_, better) = take(&world, &dockerfile, "many-small-runs");
+    assert_eq!(better.lines().count(), 2, "{better}");
+}
