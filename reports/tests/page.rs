@@ -104,6 +104,36 @@ fn the_page_runs_and_its_replay_agrees_with_ours() {
     );
 }
 
+/// By keys alone: a step is chosen on the timeline, opened, closed, and the focus is where it was. What a screen reader
+/// says of each control has words.
+#[test]
+fn keys_and_names_do_what_the_mouse_does() {
+    let record = example("diamond.serial.json");
+    let script = "const say = (name, value) => { document.documentElement.dataset[name] = value; };
+        const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+        const canvas = byId('timeline'); canvas.focus(); press('ArrowDown'); press('ArrowDown'); press('ArrowUp');
+        const span = timeline.to - timeline.from; press('+'); say('zoomed', timeline.to - timeline.from < span); press('ArrowRight'); say('moved', timeline.from > 0); press('0');
+        press('Enter'); say('opened', !byId('drawer').hidden && byId('drawer').contains(document.activeElement)); press('Escape');
+        say('closed', byId('drawer').hidden && document.activeElement === canvas);
+        const named = (element) => element.getAttribute('aria-label') || element.textContent.trim() || element.closest('label')?.textContent.trim();
+        const controls = [...document.querySelectorAll('button, input, select, canvas, [role=img]')];
+        say('controls', controls.length); say('unnamed', controls.filter((element) => !named(element)).map((element) => element.outerHTML).join());
+        say('order', controls.some((element) => element.tabIndex > 0));
+        setTheme(true); dispatchEvent(new Event('beforeprint')); say('paper', palette.back); dispatchEvent(new Event('afterprint')); say('screen', palette.back);";
+    let Some(document) = run("keys", &page(&record), script) else { return };
+    assert_eq!(attribute(&document, "data-error"), None, "{document}");
+    for name in ["data-zoomed", "data-moved", "data-opened", "data-closed"] {
+        assert_eq!(attribute(&document, name), Some("true"), "{name}");
+    }
+    assert!(attribute(&document, "data-controls").unwrap().parse::<u32>().unwrap() > 20);
+    assert_eq!(attribute(&document, "data-unnamed"), Some(""));
+    assert_eq!(attribute(&document, "data-order"), Some("false"), "the order of the keys is that of the page");
+    assert_eq!(
+        (attribute(&document, "data-paper"), attribute(&document, "data-screen")),
+        (Some("#fff"), Some("#14161b"))
+    );
+}
+
 #[test]
 fn five_thousand_steps_stay_smooth() {
     let record = synthetic::chains(50, 100);

@@ -113,6 +113,23 @@ fn an_owner_that_copy_sets() {
 }
 
 #[test]
+fn a_repository_that_is_copied_with_the_sources() {
+    let world = World::new("FROM scratch\nCOPY . /src\n");
+    world.write("main.c", "int main;");
+    world.write(".git/objects/pack", &"x".repeat(3_000_000));
+    let record = world.build(&["--no-cache"]).record();
+    let of =
+        |path: &str| record.context.iter().find(|entry| entry.path == path).map(|entry| (entry.files, entry.bytes.0));
+    assert_eq!((of(".git"), of("main.c")), (Some((1, 3_000_000)), Some((1, 9))));
+    let advice = explain(&record).advice.into_iter().find(|advice| advice.rule == "dockerignore").unwrap();
+    assert!(advice.text.contains("3.00 MB in 1 files") && advice.line == Some(2), "{advice:?}");
+    world.write(".dockerignore", &(advice.diff[0].trim_start_matches('+').to_owned() + "\n"));
+    let again = world.build(&["--no-cache"]).record();
+    assert!(!again.context.iter().any(|entry| entry.path == ".git"));
+    assert!(!explain(&again).advice.iter().any(|advice| advice.rule == "dockerignore"));
+}
+
+#[test]
 fn small_runs_as_one() {
     let lines: String = (0..12).map(|number| format!("RUN echo {number} > /out/{number}\n")).collect();
     let dockerfile = format!("FROM busybox\nRUN mkdir /out\n{lines}");

@@ -29,6 +29,12 @@ impl Solver {
             let files = files.selection.iter().flat_map(Selection::files);
             key.inputs.extend(files.map(|(path, digest)| (format!("file:{}", path.display()), digest.to_string())));
         }
+        if self.detailed
+            && matches!(&step.op, Op::Copy(copy) if copy.from == CopyFrom::Context)
+            && let Some(selection) = &files.selection
+        {
+            self.reports()[step.id.index()].context = selection.by_top();
+        }
         if let Some(times) = files.times {
             key.inputs.insert("times".into(), times.to_string());
         }

@@ -8,6 +8,7 @@ use buildscope_record as record;
 use buildscope_record::{Digest, StepId};
 use petgraph::graph::NodeIndex;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What became of a build. There is one of a failed build too: as far as it came.
@@ -65,6 +66,8 @@ pub struct StepReport {
     pub resources: Option<record::Resources>,
     /// The names of the exclusive locks that it held.
     pub locks: Vec<String>,
+    /// What it takes from the context: files and bytes by the names at the context's top; only if the build is `detailed`.
+    pub context: BTreeMap<String, (u64, u64)>,
     /// The last lines that its process wrote.
     pub log: Vec<String>,
     /// How its process ended.
@@ -90,6 +93,7 @@ impl StepReport {
             layer: None,
             resources: None,
             locks: Vec::new(),
+            context: BTreeMap::new(),
             log: Vec::new(),
             exit_code: None,
             error: None,

@@ -44,10 +44,26 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
         spans: trace.spans,
         waits: trace.waits,
         counters: trace.counters,
-        context: Vec::new(),
+        context: context(&outcome.reports),
     };
     record.counters.extend(step_counters(&record));
     record
+}
+
+/// What steps took of the context. Several may take from one entry: the largest part that one of them took counts.
+fn context(reports: &[StepReport]) -> Vec<record::ContextEntry> {
+    let mut tops: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for (name, &(files, bytes)) in reports.iter().flat_map(|report| &report.context) {
+        let most = tops.entry(name).or_default();
+        *most = (most.0.max(files), most.1.max(bytes));
+    }
+    let entry = |(path, (files, bytes)): (&str, (u64, u64))| record::ContextEntry {
+        path: path.to_owned(),
+        files,
+        bytes: record::ByteSize(bytes),
+        used: true,
+    };
+    tops.into_iter().map(entry).collect()
 }
 
 /// What a build did, without when and how fast: the digest of stages, steps and edges as JSON with sorted keys. It is

@@ -44,7 +44,7 @@ pub struct Record {
     pub waits: Vec<Wait>,
     /// Values over time.
     pub counters: Vec<Counter>,
-    /// What the build context held, by top-level entry; empty where nobody looked.
+    /// What the build context held, or what steps took of it, by top-level entry; empty where nobody looked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<ContextEntry>,
 }

@@ -2,23 +2,20 @@
 
 use super::Advice;
 use super::installs::{Needs, installer, installs, offline, only_installs};
-use super::rules::{Case, about, words};
+use super::rules::{Case, about, takes_all, words};
 use crate::answer::place;
 use crate::explain::StepExplanation;
 use buildscope_record::{Nanos, Outcome};
 
 /// `COPY . .` before an install: any file that changes makes it run again.
 pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
-    let whole = |step: &&StepExplanation| {
-        matches!(step.instruction.as_str(), "COPY" | "ADD")
-            && !step.text.contains("--from=")
-            && matches!(words(&step.text).next(), Some("." | "./"))
-    };
     let mut found = Vec::new();
     for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
         let Some((_, needs)) = installs(&run.text) else { continue };
         let before = case.explanation.steps[..run.id.index()].iter().filter(|step| step.stage == run.stage);
-        let Some(copy) = before.filter(|step| step.outcome != Outcome::Pruned).find(whole) else { continue };
+        let Some(copy) = before.filter(|step| step.outcome != Outcome::Pruned).find(|step| takes_all(step)) else {
+            continue;
+        };
         let alone = only_installs(&run.text);
         // Where the sources come to lie, and as whose.
         let flags = copy.text.split_whitespace().skip(1).take_while(|word| word.starts_with("--"));

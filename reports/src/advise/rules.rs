@@ -75,6 +75,13 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split_whitespace().skip(1).skip_while(|word| word.starts_with("--"))
 }
 
+/// Whether a step takes the whole context.
+pub(super) fn takes_all(step: &StepExplanation) -> bool {
+    matches!(step.instruction.as_str(), "COPY" | "ADD")
+        && !step.text.contains("--from=")
+        && matches!(words(&step.text).next(), Some("." | "./"))
+}
+
 pub(super) fn about(step: &StepExplanation, rule: &str, gain: Nanos, text: String, caveat: &str) -> Advice {
     let line = step.source.map(|source| source.line);
     Advice { rule: rule.into(), text, gain, caveat: caveat.into(), step: Some(step.id), line, diff: Vec::new() }
@@ -93,7 +100,7 @@ fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {
             paths.iter().any(|path| within(path.trim_end_matches('/')))
         };
         let before: Vec<_> = before.collect();
-        let copied = |step: &&&StepExplanation| matches!(step.instruction.as_str(), "COPY" | "ADD") && inside(*step);
+        let copied = |step: &&&StepExplanation| matches!(step.instruction.as_str(), "COPY" | "ADD") && inside(step);
         let mut copies: Vec<_> = before.iter().filter(copied).filter(|step| !step.text.contains("--chown")).collect();
         copies.reverse();
         let layer = run.layer.map_or(ByteSize(0), |layer| layer.bytes);
@@ -209,28 +216,51 @@ fn bottleneck(case: &Case<'_>) -> Vec<Advice> {
     known.collect()
 }
 
-/// Parts of the context that no step takes.
+/// What is seldom meant when a whole context is copied, and what to think of before it is left out.
+const SELDOM_MEANT: [(&str, &str); 13] = [
+    (".git", "not where the build asks git for its version"),
+    (".hg", "not where the build asks for its version"),
+    (".svn", "not where the build asks for its version"),
+    ("node_modules", "not where it is installed outside of the build on purpose"),
+    ("target", "not where what is built outside is what is copied"),
+    (".venv", "not where it is made outside of the build on purpose"),
+    ("venv", "not where it is made outside of the build on purpose"),
+    ("__pycache__", "Python makes it again"),
+    (".pytest_cache", "tests make it again"),
+    (".mypy_cache", "the type checker makes it again"),
+    (".gradle", "Gradle makes it again"),
+    (".idea", "an editor's own"),
+    (".vscode", "an editor's own"),
+];
+
+/// Parts of the context that no step takes, or that one takes with all the rest though it is seldom meant.
 fn unused_context(case: &Case<'_>) -> Vec<Advice> {
     let context = &case.record.context;
     let total: u64 = context.iter().map(|entry| entry.bytes.0).sum();
-    let spent = case.phases(&[Phase::ContextScan, Phase::ContextHash]);
-    let unused = context.iter().filter(|entry| !entry.used && entry.bytes.0 > 1_000_000 && entry.bytes.0 > total / 20);
-    let advice = unused.map(|entry| {
+    let large = context.iter().filter(|entry| entry.bytes.0 > 1_000_000 && entry.bytes.0 > total / 20);
+    let whole = case.explanation.steps.iter().find(|step| takes_all(step));
+    let seen = case.phases(&[Phase::ContextScan, Phase::ContextHash]);
+    let advice = large.filter_map(|entry| {
+        let seldom = SELDOM_MEANT.iter().find(|(name, _)| *name == entry.path).map(|(_, caveat)| *caveat);
+        let (spent, step, whose, caveat) = match (entry.used, seldom, whole) {
+            (false, ..) => (seen, None, "that no step copies".to_owned(), "nothing needs it"),
+            (true, Some(caveat), Some(copy)) => {
+                // Of the copy, and of the parts of others that it then is in, only its own time is known.
+                let copied = copy.phases.iter().filter(|row| row.name == Phase::Copy.name()).map(|row| row.wall).sum();
+                (seen + copied, Some(copy), format!("that {} takes with the rest", place(copy)), caveat)
+            }
+            _ => return None,
+        };
         let gain = Nanos((u128::from(spent.0) * u128::from(entry.bytes.0) / u128::from(total.max(1))) as u64);
-        let text = format!(
-            "add `{}` to .dockerignore: {} in {} files that no step copies",
-            entry.path, entry.bytes, entry.files
-        );
-        let diff = vec![format!("+{}", entry.path)];
-        Advice {
+        Some(Advice {
             rule: "dockerignore".into(),
-            text,
+            text: format!("add `{}` to .dockerignore: {} in {} files {whose}", entry.path, entry.bytes, entry.files),
             gain,
-            caveat: "by its share of the context's bytes".into(),
-            step: None,
-            line: None,
-            diff,
-        }
+            caveat: format!("by its share of the context's bytes; {caveat}"),
+            step: step.map(|step| step.id),
+            line: step.and_then(|step| step.source).map(|source| source.line),
+            diff: vec![format!("+{}", entry.path)],
+        })
     });
     advice.collect()
 }

@@ -118,7 +118,7 @@ fn the_bad_form_of_a_workload_gets_the_good_ones_change() {
     let better = apply(&text, &moved[0].diff);
     let place = |line: &str| better.lines().position(|other| other == line).unwrap();
     // As python-wheel has it.
-    let install = place("RUN pip install --break-system-packages --no-index --requirement requirements.txt");
+    let install = better.lines().position(|line| line.ends_with("--requirement requirements.txt")).unwrap();
     assert_eq!(place("COPY requirements.txt ./") + 1, install);
     assert!(place("COPY . .") > install);
     assert!(!found.iter().any(|advice| advice.rule == "cache-mount"), "`--no-index` fetches nothing");
@@ -304,6 +304,30 @@ fn small_runs_are_merged_and_unused_files_ignored() {
     );
     let ignore = advice(&record, "dockerignore").unwrap();
     assert_eq!((ignore.gain, ignore.diff), (ms(9), vec!["+node_modules".to_owned()]));
+}
+
+#[test]
+fn what_is_seldom_meant_is_not_copied_with_the_rest() {
+    let with = |copy: &str, entry: &str| {
+        let mut made = chain(&[("FROM busybox", 10), (copy, 50), ("RUN make", 40)]);
+        made.span(StepId(1), Phase::ContextHash, 10..30);
+        made.span(StepId(1), Phase::Copy, 30..60);
+        made.with(|record| {
+            let taken =
+                |path: &str, bytes| ContextEntry { path: path.into(), files: 10, bytes: ByteSize(bytes), used: true };
+            record.context = vec![taken("src", 1_000_000), taken(entry, 9_000_000)];
+        });
+        advice(&made.finish(100), "dockerignore")
+    };
+    let found = with("COPY . .", ".git").unwrap();
+    assert_eq!((found.gain, found.line, found.diff), (ms(45), Some(2), vec!["+.git".to_owned()]));
+    assert!(
+        found.text.contains("9.00 MB in 10 files") && found.caveat.contains("git for its version"),
+        "{}",
+        found.text
+    );
+    assert_eq!(with("COPY . .", "assets"), None, "may well be meant");
+    assert_eq!(with("COPY target /app", "target"), None, "is meant");
 }
 
 #[test]

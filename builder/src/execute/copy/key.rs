@@ -7,11 +7,11 @@ use crate::storage::{BlobStore, Content, EntryKind, Timestamp};
 use buildscope_record::{Digest, Phase, Probe, Quantity};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 256 << 10;
@@ -77,6 +77,28 @@ impl Selection {
                 Some((path, item.digest?))
             })
         })
+    }
+
+    /// How many files and bytes each entry at the top of the source tree has part in that, by its name.
+    pub fn by_top(&self) -> BTreeMap<String, (u64, u64)> {
+        let mut tops: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for group in &self.groups {
+            let base = Path::new(group.source.trim_end_matches('/'));
+            let first = |path: &Path| {
+                path.components().find_map(|part| match part {
+                    Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+                    _ => None,
+                })
+            };
+            let above = first(base);
+            for item in &group.items {
+                let EntryKind::File { size } = item.entry.kind else { continue };
+                let Some(top) = above.clone().or_else(|| first(&item.entry.path)) else { continue };
+                let (files, bytes) = tops.entry(top).or_default();
+                (*files, *bytes) = (*files + 1, *bytes + size);
+            }
+        }
+        tops
     }
 
     /// Gives each file its digest. Those of contexts have one; gives the number of bytes read for the others.

@@ -578,6 +578,10 @@ fn the_key_is_what_reaches_the_layer() {
     selection.digest(&whole, kit.store.blobs(), &Probe::disabled()).unwrap();
     let files: Vec<_> = selection.files().collect();
     assert_eq!(files, [("d/a".into(), Digest::of("a")), ("d/b".into(), Digest::of("a"))]);
+    assert_eq!(selection.by_top(), [("d".to_owned(), (2, 2))].into());
+    kit.write("e", "long");
+    let all = kit.select(&op(&["."], "/x")).unwrap();
+    assert_eq!(all.by_top(), [("d".to_owned(), (2, 2)), ("e".to_owned(), (1, 4))].into());
 }
 
 #[test]

@@ -66,13 +66,12 @@ function firstVisible(bars) {
   return low;
 }
 
-function paint() {
+function paint(print = matchMedia("print").matches) {
   const { canvas, rowHeight, ratio } = timeline;
   const g = canvas.getContext("2d");
   g.setTransform(ratio, 0, 0, ratio, 0, 0);
   g.clearRect(0, 0, timeline.width, timeline.height);
   const box = canvas.parentElement;
-  const print = matchMedia("print").matches;
   const [above, below] = print ? [0, timeline.height] : [box.scrollTop - 40, box.scrollTop + box.clientHeight + 40];
   g.font = "12px system-ui, sans-serif"; g.textBaseline = "middle";
   ticks(g);
@@ -223,7 +222,10 @@ function watchTimeline() {
   });
   canvas.parentElement.addEventListener("scroll", draw);
   addEventListener("resize", resize);
-  addEventListener("beforeprint", () => paint());
+  // On paper it is always light; the canvas is drawn in the colours that the style has then.
+  const screenOnly = { dark: false };
+  addEventListener("beforeprint", () => { const root = document.documentElement.classList; screenOnly.dark = root.contains("dark"); root.remove("dark"); readPalette(); paint(true); });
+  addEventListener("afterprint", () => { document.documentElement.classList.toggle("dark", screenOnly.dark); readPalette(); paint(); });
   byId("rows").addEventListener("change", layOut);
   byId("show-path").addEventListener("change", draw);
   byId("show-edges").addEventListener("change", draw);
