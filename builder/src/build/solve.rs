@@ -1,6 +1,7 @@
 //! Running the plan: for each step its key, a look into the cache, else its effect.
 
 use super::contexts::Opened;
+use super::effects::Files;
 use super::flights::{Claimed, Flights};
 use super::outcome::{Done, Made, StepReport, Taken};
 use super::prepare::Prepared;
@@ -40,6 +41,8 @@ pub(super) struct Solver {
     pub(super) cancel: CancellationToken,
     pub(super) flights: Flights,
     pub(super) spared: OnceLock<BTreeMap<StepId, Spared>>,
+    /// What steps take from outside, where that was looked at before their turn.
+    pub(super) foreseen: Mutex<BTreeMap<StepId, Files>>,
     done: Vec<OnceLock<Done>>,
     reports: Mutex<Vec<StepReport>>,
     taken: Mutex<Vec<Taken>>,
@@ -103,6 +106,7 @@ impl Solver {
             cancel,
             flights: Flights::default(),
             spared: OnceLock::new(),
+            foreseen: Mutex::default(),
             done: plan.steps().map(|_| OnceLock::new()).collect(),
             reports: Mutex::new(plan.steps().map(begin).collect()),
             taken: Mutex::default(),
@@ -208,7 +212,8 @@ impl Solver {
             Op::From(_) => Done::nothing(),
             _ => self.below(step).clone(),
         };
-        let files = blocking(|| self.outside(step, probe))?;
+        let foreseen = self.foreseen.lock().unwrap_or_else(PoisonError::into_inner).remove(&step.id);
+        let files = foreseen.map_or_else(|| blocking(|| self.outside(step, probe)), Ok)?;
         let key = self.definition_key(step, &files, probe);
         match &step.op {
             Op::Config | Op::From(Base::Stage(_)) => {

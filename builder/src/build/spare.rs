@@ -12,6 +12,7 @@ use petgraph::Direction::Incoming;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 /// What stands for the result of a step that is spared.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ impl Solver {
         }
         let span = self.probe.phase(Phase::CacheLookup);
         span.detail("what an imported cache makes needless");
-        let foreseen = blocking(|| self.foreseen())?;
+        let foreseen = blocking(|| self.foresee())?;
         let graph = &self.plan.graph;
         let mut needed = vec![false; graph.node_count()];
         let mut open: Vec<NodeIndex> = self.plan.targets().map(|id| NodeIndex::new(id.index())).collect();
@@ -49,8 +50,8 @@ impl Solver {
         Ok(spared.filter_map(|step| Some((step.id, foreseen[step.id.index()].clone()?))).collect())
     }
 
-    /// What of each step's result can be known before anything is made.
-    fn foreseen(&self) -> Result<Vec<Option<Spared>>, BuildError> {
+    /// What of each step's result can be known before anything is made. What was looked at for that is kept for the step's turn.
+    fn foresee(&self) -> Result<Vec<Option<Spared>>, BuildError> {
         let mut foreseen: Vec<Option<Spared>> = vec![None; self.plan.graph.node_count()];
         for step in self.plan.steps().filter(|step| step.live) {
             let inputs = self.plan.graph.neighbors_directed(NodeIndex::new(step.id.index()), Incoming);
@@ -64,6 +65,7 @@ impl Solver {
             let key_of = |id: StepId| known(id).unwrap_or_else(|| Digest::of([]));
             let key = keys::definition_key(step, parent, &key_of, files.digest).digest;
             let made = travel::look_up(&self.imported, &key);
+            self.foreseen.lock().unwrap_or_else(PoisonError::into_inner).insert(step.id, files);
             let result = match (made, &step.op) {
                 (Some(made), _) => made.key,
                 // Known by its content from then on, which only its stage can tell.

@@ -13,9 +13,9 @@ use std::sync::mpsc;
 /// a factor of 1032 and real layers stay below 20; zstd can reach tens of thousands, which is what a bomb is made of.
 const ALLOWED_ANYWAY: u64 = 1 << 30;
 const ALLOWED_FACTOR: u64 = 200;
-/// How much is read from a blob, and handed on unpacked, at a time.
+/// How much is read, and handed on, at a time.
 const BUFFER: usize = 256 << 10;
-/// How many such pieces lie between the thread that unpacks and the one that stores.
+/// How many such pieces lie between two threads.
 const PIECES: usize = 8;
 /// How many layers come at a time.
 const STREAMS: usize = 4;
@@ -53,34 +53,37 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
     }
     let (origin, blob) = (blobs.origin(), &layer.descriptor);
     let mut raw = Hashing::new(blobs.open(blob)?.take(blob.size.saturating_add(1)));
-    let mut head = [0; 4];
-    let head =
-        read_head(&mut raw, &mut head).map_err(|source| ImageError::Read { origin: origin.to_owned(), source })?;
-    let encoding = Encoding::sniff(head);
-    let limit = match encoding {
-        Encoding::Plain => blob.size,
-        _ => blob.size.saturating_mul(ALLOWED_FACTOR).saturating_add(ALLOWED_ANYWAY),
-    };
-    let whole = BufReader::with_capacity(BUFFER, io::Cursor::new(head).chain(&mut raw));
-    let (imported, over) = match encoding {
-        Encoding::Plain => import(store, whole, limit, layer, probe),
-        Encoding::Gzip => {
-            let decoder = flate2::bufread::MultiGzDecoder::new(whole);
-            beside(decoder, |tar| import(store, tar, limit, layer, probe))
-        }
-        Encoding::Zstd => {
-            let decoder = zstd::stream::read::Decoder::with_buffer(whole);
-            let decoder = decoder.map_err(|source| ImageError::Read { origin: origin.to_owned(), source })?;
-            beside(decoder, |tar| import(store, tar, limit, layer, probe))
-        }
-    };
+    let failed = |source| ImageError::Read { origin: origin.to_owned(), source };
+    // What comes is hashed on a thread, unpacked on another, and stored on this one.
+    let (imported, over, encoding, limit) = beside(&mut raw, |mut pieces| {
+        let mut head = [0; 4];
+        let head = read_head(&mut pieces, &mut head).map_err(failed)?;
+        let encoding = Encoding::sniff(head);
+        let limit = match encoding {
+            Encoding::Plain => blob.size,
+            _ => blob.size.saturating_mul(ALLOWED_FACTOR).saturating_add(ALLOWED_ANYWAY),
+        };
+        let whole = BufReader::with_capacity(BUFFER, io::Cursor::new(head).chain(pieces));
+        let (imported, over) = match encoding {
+            Encoding::Plain => import(store, whole, limit, layer, probe),
+            Encoding::Gzip => {
+                let decoder = flate2::bufread::MultiGzDecoder::new(whole);
+                beside(decoder, |tar| import(store, tar, limit, layer, probe))
+            }
+            Encoding::Zstd => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(whole).map_err(failed)?;
+                beside(decoder, |tar| import(store, tar, limit, layer, probe))
+            }
+        };
+        Ok::<_, ImageError>((imported, over, encoding, limit))
+    })?;
     if over && encoding != Encoding::Plain {
         let (compressed, limit) = (ByteSize(blob.size), ByteSize(limit));
         return Err(ImageError::Bomb { origin: origin.to_owned(), blob: blob.digest, compressed, limit });
     }
     // Whatever went wrong with the content: if the blob itself is not what it should be, that is the reason to name.
     // What the decompressor left is read too: the digest is over all of it.
-    io::copy(&mut raw, &mut io::sink()).map_err(|source| ImageError::Read { origin: origin.to_owned(), source })?;
+    io::copy(&mut raw, &mut io::sink()).map_err(failed)?;
     let (found, size) = raw.finish();
     if size != blob.size {
         let (more, shown) = (size > blob.size, size.min(blob.size));
@@ -105,8 +108,8 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
     }
 }
 
-/// Unpacks on a thread of its own while `take` hashes and stores what was unpacked.
-fn beside<T>(mut decoder: impl Read + Send, take: impl FnOnce(Pieces) -> T) -> T {
+/// Reads on a thread of its own while `take` does something with what was read.
+fn beside<T>(mut from: impl Read + Send, take: impl FnOnce(Pieces) -> T) -> T {
     let (sender, receiver) = mpsc::sync_channel::<io::Result<Vec<u8>>>(PIECES);
     // Buffers go round: a quarter of a megabyte is more than the allocator likes to give and take.
     let (give_back, spare) = mpsc::channel::<Vec<u8>>();
@@ -115,17 +118,30 @@ fn beside<T>(mut decoder: impl Read + Send, take: impl FnOnce(Pieces) -> T) -> T
             loop {
                 let mut piece = spare.try_recv().unwrap_or_default();
                 piece.resize(BUFFER, 0);
-                let piece = match decoder.read(&mut piece) {
-                    Ok(0) => return,
-                    Ok(read) => {
-                        piece.truncate(read);
-                        Ok(piece)
+                // Whole pieces, whatever comes at a time.
+                let mut length = 0;
+                let end = loop {
+                    if length == BUFFER {
+                        break Ok(());
                     }
-                    Err(error) => Err(error),
+                    match from.read(&mut piece[length..]) {
+                        Ok(0) => break Ok(()),
+                        Ok(read) => length += read,
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => break Err(error),
+                    }
                 };
-                let last = piece.is_err();
-                // Nobody listens any more once storing has failed.
-                if sender.send(piece).is_err() || last {
+                let last = length < BUFFER;
+                piece.truncate(length);
+                if length > 0 && sender.send(Ok(piece)).is_err() {
+                    return;
+                }
+                if let Err(error) = end {
+                    // The other side may have ended.
+                    let _ = sender.send(Err(error));
+                    return;
+                }
+                if last {
                     return;
                 }
             }
@@ -134,7 +150,7 @@ fn beside<T>(mut decoder: impl Read + Send, take: impl FnOnce(Pieces) -> T) -> T
     })
 }
 
-/// What was unpacked, as a stream.
+/// What another thread reads, as a stream.
 struct Pieces {
     receiver: mpsc::Receiver<io::Result<Vec<u8>>>,
     give_back: mpsc::Sender<Vec<u8>>,
