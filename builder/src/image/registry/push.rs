@@ -147,17 +147,15 @@ impl Repository {
                     self.upload(location, &cargo.descriptor, way, &mut chances, read)
                 }
             }?;
-            match sent {
-                Ok(()) => return Ok(*size),
-                Err(fault) if !chances.another(None) => return Err(fault),
-                Err(_) => {}
+            if sent {
+                return Ok(*size);
             }
         }
     }
 
-    /// Sends a blob chunk by chunk. A chunk that breaks is sent again from where the registry says it is; what is given
-    /// inside is why the upload cannot go on, though a new one may: distribution's registry gives an upload up
-    /// whose chunk came in part.
+    /// Sends a blob chunk by chunk. A chunk that breaks is sent again from where the registry says it is. Gives whether all of it
+    /// is there; if not, the upload cannot go on, though a new one may: distribution's registry gives an upload up whose
+    /// chunk came in part.
     fn upload(
         &self,
         mut location: String,
@@ -165,7 +163,7 @@ impl Repository {
         way: &mut Way,
         chances: &mut Chances,
         read: impl Fn(&mut [u8], u64) -> io::Result<()>,
-    ) -> Result<Result<(), ImageError>, ImageError> {
+    ) -> Result<bool, ImageError> {
         let what = || format!("it does not take blob {digest} into {}", self.name);
         let failed = |source| ImageError::Read { origin: digest.to_string(), source };
         let mut at = 0;
@@ -189,11 +187,11 @@ impl Repository {
                 Err(fault) => (fault, None),
             };
             if !chances.another(pause) {
-                return Ok(Err(fault));
+                return Err(fault);
             }
             let status = match self.request(Access::Push, &Method::GET, &location, &[], &[]) {
                 Ok(status) if status.status() == StatusCode::NO_CONTENT => status,
-                _ => return Ok(Err(fault)),
+                _ => return Ok(false),
             };
             at = received(status.headers().get("range").and_then(|value| value.to_str().ok()));
             chances.came_to(at);
@@ -203,9 +201,11 @@ impl Repository {
         let url = format!("{location}{separator}digest={digest}");
         let mut response = self.request(Access::Push, &Method::PUT, &url, &[], &[])?;
         match response.status() {
-            StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(Ok(())),
-            status if is_final(status) => Err(self.refusal(&what(), &mut response)),
-            _ => Ok(Err(self.refusal(&what(), &mut response))),
+            StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(true),
+            status if is_final(status) || !chances.another(asked_pause(&response)) => {
+                Err(self.refusal(&what(), &mut response))
+            }
+            _ => Ok(false),
         }
     }
 
