@@ -152,6 +152,15 @@ pub fn load() -> Option<f64> {
     word("/proc/loadavg")?.split(' ').next()?.parse().ok()
 }
 
+/// How often the processors have been slowed down for their heat since the machine was started
+/// (Documentation/arch/x86/x86_64/machinecheck.rst's `thermal_throttle`); none where the kernel does not count it.
+pub fn throttles() -> Option<u64> {
+    let count = |entry: fs::DirEntry| -> Option<u64> {
+        word(entry.path().join("thermal_throttle/core_throttle_count").to_str()?)?.parse().ok()
+    };
+    fs::read_dir("/sys/devices/system/cpu").ok()?.flatten().filter_map(count).reduce(|sum, count| sum + count)
+}
+
 /// `some avg10` of the kernel's pressure stall information (Documentation/accounting/psi.rst), in percent.
 pub fn pressure(resource: &str) -> Option<f64> {
     let text = fs::read_to_string(format!("/proc/pressure/{resource}")).ok()?;

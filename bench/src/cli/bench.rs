@@ -3,7 +3,7 @@
 use super::{Failure, Root};
 use crate::gate;
 use crate::history::History;
-use crate::run::{self, Announce, Calls, Case, Peer, Run, Sample, Subject, Way};
+use crate::run::{self, Announce, Calls, Case, Peer, Progress, Run, Sample, Subject, Way};
 use crate::stats::threshold;
 use buildscope_workloads::{Corpus, Scenario, Workload};
 use clap::Args;
@@ -11,7 +11,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, miette};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Build workloads over and over, and say what can be trusted of the times
@@ -319,6 +318,13 @@ impl<'a> Screen<'a> {
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         Self { bar: ProgressBar::no_length().with_style(style), arguments }
     }
+
+    fn show(&self, progress: Progress, said: &str) {
+        self.bar.set_length(progress.total.into());
+        self.bar.set_position(progress.done.into());
+        let left = progress.left().as_secs();
+        self.bar.set_message(format!("{said}; about {}:{:02} left", left / 60, left % 60));
+    }
 }
 
 impl Announce for Screen<'_> {
@@ -326,16 +332,13 @@ impl Announce for Screen<'_> {
         self.bar.set_message(format!("preparing {case}"));
     }
 
-    fn sampled(&mut self, case: &Case, sample: &Sample, done: u32, total: u32, left: Duration) {
-        self.bar.set_length(total.into());
-        self.bar.set_position(done.into());
-        let left = left.as_secs();
-        self.bar.set_message(format!("{case}: {:.3} s; about {}:{:02} left", sample.wall, left / 60, left % 60));
+    fn sampled(&mut self, case: &Case, sample: &Sample, progress: Progress) {
+        self.show(progress, &format!("{case}: {:.3} s", sample.wall));
     }
 
-    fn counted(&mut self, case: &Case, calls: Option<&Calls>) {
+    fn counted(&mut self, case: &Case, calls: Option<&Calls>, progress: Progress) {
         let said = if calls.is_some() { "system calls counted" } else { "its system calls could not be counted" };
-        self.bar.set_message(format!("{case}: {said}"));
+        self.show(progress, &format!("{case}: {said}"));
     }
 
     fn round(&mut self, run: &Run) {

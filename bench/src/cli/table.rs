@@ -25,6 +25,7 @@ pub(super) fn table(run: &Run) -> String {
             notes.extend(doubts(case));
         }
     }
+    notes.extend(machine(run));
     aligned(&rows) + &versions(run) + &notes.iter().map(|note| format!("note: {note}\n")).collect::<String>()
 }
 
@@ -69,6 +70,23 @@ fn row(case: &CaseSamples, comparison: Option<&Comparison>) -> Vec<String> {
         row.push(verdict.to_string());
     }
     row
+}
+
+/// What is doubtful about the machine as a whole.
+fn machine(run: &Run) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(times) = run.throttled.filter(|&times| times > 0) {
+        notes.push(format!("the processor was slowed down for its heat {times} times: cool it, or cap its frequency."));
+    }
+    if let Some(trend) = trend(&run.canary).filter(|trend| trend.p < ALPHA / 5.0) {
+        let direction = if trend.tau > 0.0 { "slower" } else { "faster" };
+        notes.push(format!(
+            "the canary, the same work each round, got {direction} over the run (Kendall's tau {:.2}): the machine throttles, or a \
+             neighbour came or went.",
+            trend.tau
+        ));
+    }
+    notes
 }
 
 /// What a reader should not overlook.
@@ -119,4 +137,26 @@ pub(super) fn aligned(rows: &[Vec<String>]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::sample::run;
+
+    #[test]
+    fn a_machine_that_throttles_is_told() {
+        let mut run = run();
+        run.canary = vec![0.010, 0.0101, 0.0099, 0.0102, 0.01, 0.0098, 0.0101, 0.01];
+        run.throttled = Some(0);
+        assert_eq!(machine(&run), Vec::<String>::new());
+        // Eight values that only rise: Kendall's tau is 1.
+        run.canary = (0..8).map(|round| 0.01 + 0.001 * f64::from(round)).collect();
+        run.throttled = Some(3);
+        let notes = machine(&run);
+        assert!(
+            notes[0].contains("3 times") && notes[1].contains("got slower") && notes[1].contains("1.00"),
+            "{notes:?}"
+        );
+    }
 }

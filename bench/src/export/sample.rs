@@ -43,6 +43,7 @@ pub(crate) fn run() -> Run {
         environment: Environment::default(),
         page_cache: String::new(),
         canary: vec![],
+        throttled: None,
         cases: vec![case("serial", [2.5, 2.25, 2.75]), case("stages", [1.5, 101.0, 1.75])],
     }
 }

@@ -37,14 +37,33 @@ pub struct Plan {
     pub page_cache: PageCache,
 }
 
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Builds that are done.
+    pub done: u32,
+    /// Builds in all, timed and counted.
+    pub total: u32,
+    /// Since the first began.
+    pub spent: Duration,
+}
+
+impl Progress {
+    /// What is left, as far as can be said: all cases come once a round, so the mean of what was done is an honest measure of
+    /// what is to come.
+    pub fn left(&self) -> Duration {
+        self.spent / self.done.max(1) * self.total.saturating_sub(self.done)
+    }
+}
+
 /// Hears how a run goes.
 pub trait Announce {
     /// The untimed first build of a case begins.
     fn preparing(&mut self, case: &Case);
-    /// A sample was taken: the `done`th of `total`; about that much is left.
-    fn sampled(&mut self, case: &Case, sample: &Sample, done: u32, total: u32, left: Duration);
+    /// A sample was taken.
+    fn sampled(&mut self, case: &Case, sample: &Sample, progress: Progress);
     /// A build whose system calls were counted; none if it could not be built so.
-    fn counted(&mut self, case: &Case, calls: Option<&Calls>);
+    fn counted(&mut self, case: &Case, calls: Option<&Calls>, progress: Progress);
     /// A round is over: everything measured so far is in the run.
     fn round(&mut self, run: &Run);
 }
@@ -66,9 +85,11 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
         environment: Environment::observe(&plan.scratch),
         page_cache: format!("{} {STATES}", plan.page_cache.describe()),
         canary: Vec::new(),
+        throttled: None,
         cases: Vec::new(),
     };
 
+    let throttles = environment::throttles();
     let mut places = Vec::new();
     for case in &plan.cases {
         let workload = plan.workload(case);
@@ -85,7 +106,8 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
         places.push(place);
     }
 
-    let total = plan.runs * plan.cases.len() as u32;
+    let own = plan.cases.iter().filter(|case| matches!(case.subject.way, Way::Own(_))).count();
+    let total = plan.runs * plan.cases.len() as u32 + plan.counted * own as u32;
     let (began, mut position) = (Instant::now(), 0);
     'rounds: for (round, indices) in (0..).zip(order::order(places.len(), plan.runs, plan.seed)) {
         run.canary.push(canary());
@@ -96,11 +118,10 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
                 break 'rounds;
             };
             position += 1;
-            // All cases come once a round, so the mean of what was done is an honest measure of what is to come.
-            let left = began.elapsed() / position * (total - position);
-            announce.sampled(case, &sample, position, total, left);
+            announce.sampled(case, &sample, Progress { done: position, total, spent: began.elapsed() });
             run.cases[index].samples.push(sample);
         }
+        run.throttled = environment::throttles().zip(throttles).map(|(now, before)| now.saturating_sub(before));
         run.write(&plan.folder)?;
         announce.round(&run);
     }
@@ -110,11 +131,15 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
         }
         for (index, place) in places.iter().enumerate() {
             let case = &plan.cases[index];
+            if !matches!(case.subject.way, Way::Own(_)) {
+                continue; // what another builder asks for, its daemon asks for
+            }
             let Some(calls) = plan.count(case, place, round, stop).await? else {
                 run.interrupted = true;
                 break 'counted;
             };
-            announce.counted(case, calls.as_ref());
+            position += 1;
+            announce.counted(case, calls.as_ref(), Progress { done: position, total, spent: began.elapsed() });
             run.cases[index].calls.extend(calls);
         }
     }
@@ -208,9 +233,6 @@ impl Plan {
         round: u32,
         stop: &CancellationToken,
     ) -> Result<Option<Option<Calls>>, RunError> {
-        if !matches!(case.subject.way, Way::Own(_)) {
-            return Ok(Some(None)); // what another builder asks for, its daemon asks for
-        }
         if !self.enter(case, place, round + 1, stop).await? {
             return Ok(None);
         }

@@ -20,7 +20,7 @@ mod verify;
 pub use calls::{Calls, countable};
 pub use case::{Case, Subject, Way};
 pub use error::RunError;
-pub use measure::{Announce, Plan, measure};
+pub use measure::{Announce, Plan, Progress, measure};
 pub use model::{CaseSamples, RUN_SCHEMA, Run, Sample};
 pub use peer::{Peer, PeerError};
 pub use proof::{Proof, ProofPlan, proof_table, prove, write_proofs};

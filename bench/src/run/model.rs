@@ -29,6 +29,9 @@ pub struct Run {
     /// Once a round, the same work that no builder has a part in, in seconds: it tells a machine that changed from code that did.
     #[serde(default)]
     pub canary: Vec<f64>,
+    /// How often processors were slowed down for their heat meanwhile; none where the kernel does not count it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled: Option<u64>,
     /// What was measured.
     pub cases: Vec<CaseSamples>,
 }

@@ -237,3 +237,27 @@ fn the_gate_counts_system_calls() {
     let change = format!("right cold head serial`: system calls, execs: {} to {}", base[0], base[0] + 1);
     assert!(judgement.contains(&change) && judgement.matches("system calls").count() == 2, "{judgement}");
 }
+
+/// A binary that does something else the second time, here one program more where it builds as `again`: nothing that the run
+/// shows is to be believed, and it says so.
+#[test]
+fn a_run_whose_base_differs_from_itself_is_void() {
+    if Command::new("strace").arg("--version").output().is_err() {
+        eprintln!("skipped: strace is not installed");
+        return;
+    }
+    let world = World::new();
+    let base = world.path("base");
+    let buildscope = env!("CARGO_BIN_EXE_buildscope");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *-again-*) exec sh -c 'exec \"$0\" \"$@\"' {buildscope} \"$@\";; esac\nexec {buildscope} \"$@\"\n"
+    );
+    fs::write(&base, script).unwrap();
+    fs::set_permissions(&base, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let binary = format!("base={}", base.display());
+    let options = "right --policies serial --caches cold --runs 1 --aa --calls 2";
+    let output = world.bench(options, &["--binary", &binary]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("this run is void"), "{said}");
+}
