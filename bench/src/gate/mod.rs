@@ -203,6 +203,37 @@ mod tests {
         assert!(named >= 19 && alarms <= 1, "{named} of 20 found and named, {alarms} of 20 false alarms");
     }
 
+    /// Two steps beside each other that are about as long, so that the path goes through the one or the other, and a copy
+    /// behind them, which takes a quarter of the build longer.
+    #[test]
+    fn of_two_paths_that_are_as_long_neither_is_blamed() {
+        let mut random = ChaCha8Rng::seed_from_u64(10);
+        let mut build = |copy: u64| {
+            let mut build = Synthetic::new("instructions", 2);
+            let stage = build.stage("app");
+            let ends = [1000 + random.random_range(0..20), 1000 + random.random_range(0..20)];
+            let steps = ["RUN left", "RUN right"].map(|text| (text, ends[usize::from(text == "RUN right")]));
+            let ids = steps.map(|(text, end)| {
+                let step = build.step(stage, text, 0..end);
+                build.span(step, Phase::Process, 0..end);
+                step
+            });
+            let begin = ends[0].max(ends[1]);
+            let last = build.step(stage, "COPY --from=left / /", begin..begin + copy);
+            build.span(last, Phase::Copy, begin..begin + copy);
+            for id in ids {
+                build.data(id, last);
+            }
+            build.finish(begin + copy)
+        };
+        for _ in 0..20 {
+            let before: Vec<_> = (0..10).map(|_| build(10)).collect();
+            let after: Vec<_> = (0..10).map(|_| build(260)).collect();
+            let blame = blame::blame(&before, &after).unwrap();
+            assert_eq!((blame.step.as_str(), blame.phase.as_str()), ("COPY --from=left / /", "copy"));
+        }
+    }
+
     #[test]
     fn a_significant_change_within_the_noise_is_not_flagged() {
         let folder = tempfile::tempdir().unwrap();

@@ -82,9 +82,11 @@ impl Peer {
         if let Way::Docker(buildkit) = way {
             // A client from 23 on has BuildKit in a plugin, which need not be there.
             let help = Command::new("docker").args(["build", "--help"]).env("DOCKER_BUILDKIT", buildkit).output();
-            let help = help.map_err(|error| absent(error.to_string()))?;
+            let failed =
+                |reason| PeerError::Absent { command: format!("DOCKER_BUILDKIT={buildkit} docker build"), reason };
+            let help = help.map_err(|error| failed(error.to_string()))?;
             if !help.status.success() {
-                return Err(absent(String::from_utf8_lossy(&help.stderr).trim().to_owned()));
+                return Err(failed(String::from_utf8_lossy(&help.stderr).trim().to_owned()));
             }
         }
         let said = String::from_utf8_lossy(&output.stdout);
