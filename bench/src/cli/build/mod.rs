@@ -15,6 +15,8 @@ use buildscope_builder::storage::Store;
 use buildscope_record::{self as record, Collector, Phase};
 use buildscope_reports::explain_with;
 use miette::{IntoDiagnostic, WrapErr, miette};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 use options::Options;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,8 +81,10 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     }
     // The record is made and written while helper, threads and store end: recording shall not make a build longer.
     let Engine { store, zygote } = engine;
+    // What making the record takes is not the build's.
+    let own = cpu_time(UsageWho::RUSAGE_SELF);
     let record = std::thread::scope(|scope| {
-        let ending = scope.spawn(|| cpu_time(zygote));
+        let ending = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));
         let record = records.then(|| {
             let mut record = build::record(&outcome, collector, build::host(store.root()), described(&options, &store));
             record.started =
@@ -114,18 +118,16 @@ fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// What this process, its helper and all steps used; none where a step is still about. The helper's is known when it has ended.
-fn cpu_time(zygote: Arc<Zygote>) -> Option<record::Nanos> {
-    use nix::sys::resource::{UsageWho, getrusage};
+/// What the helper and all steps used; none where a step is still about. It is known when the helper has ended.
+fn cpu_of_children(zygote: Arc<Zygote>) -> Option<record::Nanos> {
     drop(Arc::into_inner(zygote)?);
-    let mut micros = 0;
-    for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
-        let usage = getrusage(who).ok()?;
-        for time in [usage.user_time(), usage.system_time()] {
-            micros += u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).ok()?;
-        }
-    }
-    Some(record::Nanos(micros * 1_000))
+    cpu_time(UsageWho::RUSAGE_CHILDREN)
+}
+
+fn cpu_time(who: UsageWho) -> Option<record::Nanos> {
+    let usage = getrusage(who).ok()?;
+    let micros = |time: TimeVal| u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).ok();
+    Some(record::Nanos((micros(usage.user_time())? + micros(usage.system_time())?) * 1_000))
 }
 
 /// Whether a step does work whose result is kept.
