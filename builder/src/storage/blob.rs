@@ -6,7 +6,7 @@ use super::{CacheIndex, StorageError};
 use buildscope_record::Digest;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -170,30 +170,4 @@ impl Drop for BlobWriter {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-/// Writes these bytes at the file's position, or moves over them if they are all zero, which costs no disk.
-pub(crate) fn write_sparsely(mut file: &File, bytes: &[u8]) -> io::Result<()> {
-    /// A hole smaller than this is not worth the system call.
-    const RUN: usize = 64 << 10;
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let (piece, after) = rest.split_at(rest.len().min(RUN));
-        if piece.len() == RUN && is_zero(piece) {
-            file.seek(SeekFrom::Current(RUN as i64))?;
-            rest = after;
-            continue;
-        }
-        // All up to the next run of zeros goes in one write.
-        let data = rest.chunks(RUN).take_while(|piece| piece.len() < RUN || !is_zero(piece)).map(<[u8]>::len).sum();
-        file.write_all(&rest[..data])?;
-        rest = &rest[data..];
-    }
-    Ok(())
-}
-
-fn is_zero(bytes: &[u8]) -> bool {
-    // The first bytes tell nearly always; the rest is compared a word at a time.
-    bytes.iter().take(16).all(|&byte| byte == 0)
-        && bytes.chunks(16).all(|word| word.iter().fold(0, |any, &byte| any | byte) == 0)
 }

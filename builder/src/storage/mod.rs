@@ -39,6 +39,7 @@ mod pipeline;
 mod recovery;
 mod scratch;
 mod snapshot;
+mod sparse;
 mod store;
 pub(crate) mod tar;
 mod tree;
@@ -55,6 +56,7 @@ pub use gc::{PruneOptions, Usage, UsageKind};
 pub use layer::LayerBuilder;
 pub use memory::spare_memory;
 pub use snapshot::{Snapshot, View};
+pub(crate) use sparse::SparseReader;
 pub use store::{DriverChoice, Store, StoreOptions, SyncPolicy};
 pub use tree::{Resolved, Tree};
 

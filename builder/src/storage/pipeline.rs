@@ -1,7 +1,8 @@
 //! Pieces of an archive, read on all cores, hashed and written in order.
 
-use super::blob::{BlobWriter, write_sparsely};
+use super::blob::BlobWriter;
 use super::error::Context;
+use super::sparse::write_sparsely;
 use super::tree::read_range;
 use super::{BlobStore, Content, Extent, StorageError};
 use buildscope_record::Digest;

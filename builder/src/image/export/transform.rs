@@ -4,6 +4,7 @@ use super::super::{Encoding, ImageError};
 use super::clamp::Clamp;
 use super::encode::encode;
 use super::sink::Region;
+use crate::storage::SparseReader;
 use buildscope_record::Digest;
 use rayon::prelude::*;
 use rustix::io::Errno;
@@ -80,9 +81,9 @@ impl Transform {
 
     /// Reads a stored layer, changes it and writes it from `to.at` on. While some pieces are compressed, those before them are
     /// written and the next ones read.
-    pub(crate) fn run(&self, from: impl Read + Send, diff_id: Digest, to: &Region) -> Result<Written, ImageError> {
+    pub(crate) fn run(&self, from: &File, diff_id: Digest, to: &Region) -> Result<Written, ImageError> {
         let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
-        let (mut input, mut output) = (Input::of(from, self), Output::of(to));
+        let (mut input, mut output) = (Input::of(SparseReader::new(from).map_err(failed)?, self), Output::of(to));
         let mut read = || match input.pieces() {
             Ok(pieces) => Ok(pieces),
             Err(Unread::Io(source)) => Err(failed(source)),
@@ -136,8 +137,9 @@ impl<R: Read> Input<R> {
     fn pieces(&mut self) -> Result<Vec<Vec<u8>>, Unread> {
         let mut pieces = Vec::with_capacity(PIECES);
         while pieces.len() < PIECES {
-            let mut piece = Vec::with_capacity(PIECE);
-            self.from.by_ref().take(PIECE as u64).read_to_end(&mut piece).map_err(Unread::Io)?;
+            let mut piece = vec![0; PIECE];
+            let length = fill(&mut self.from, &mut piece).map_err(Unread::Io)?;
+            piece.truncate(length);
             if piece.is_empty() {
                 break;
             }
@@ -155,6 +157,20 @@ impl<R: Read> Input<R> {
     fn finish(self) -> Option<Digest> {
         self.content.map(|content| Digest::from_bytes(content.finalize().into()))
     }
+}
+
+/// Reads as much as there is room for: less only at the end.
+fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match from.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(more) => filled += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// A blob that is written, and hashed.
