@@ -91,8 +91,9 @@ fn a_killed_builder_leaves_no_process_and_no_mount() {
         if !installed(executor) {
             continue;
         }
-        let world =
-            World::new(&format!("FROM busybox\nRUN trap '' TERM HUP; setsid sleep {seconds} & sleep {seconds}\n"));
+        let world = World::new(&format!(
+            "FROM busybox\nRUN trap '' TERM HUP; sleep {seconds} & setsid sleep {seconds} & wait\n"
+        ));
         let temporary_files = tempfile::tempdir().unwrap();
         let before = mounts();
         let mut command = world.command(&["--executor", executor]);
