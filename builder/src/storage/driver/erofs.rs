@@ -54,8 +54,9 @@ impl Erofs {
             let mount = mount(backing, &image, &data);
             scratch.discard(image);
             scratch.discard(data);
-            fs::create_dir(&dir).context("create", &dir)?;
             let lowers = vec![Lower::Mount(Arc::new(mount?))];
+            // Only now: the stack removes it, and where nothing could be mounted there is none.
+            fs::create_dir(&dir).context("create", &dir)?;
             Stack::prepare(overlay.at(Place::Disk), dir, lowers, Arc::clone(scratch))?.mount().map(drop)
         };
         let backing = match try_it(Backing::Files) {
