@@ -1,7 +1,7 @@
 //! The same step by a stock runtime: crun or runc (`--executor oci`).
 //!
 //! Where policy demands it. The runtime makes the inner box: root, mounts, capabilities, seccomp, masks. It runs inside an
-//! outer one of ours, a pid namespace with a step's init ([`init`](super::init)) and a [`bundle`](super::bundle) in memory,
+//! outer one of ours, a pid namespace with a step's init ([`init`](super::init)) and a [`bundle`] in memory,
 //! so the init is the parent of what it starts: the end of a step is told as natively, and nothing outlives the builder.
 
 use super::bundle;
