@@ -5,7 +5,8 @@ use super::error::Context;
 use super::unpack;
 use super::{Entry, StorageError, Store};
 use buildscope_record::{Digest, Probe};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock};
+use rustix::io::Errno;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -76,8 +77,8 @@ impl Store {
             };
             match flock(&lock, now) {
                 Ok(()) => {}
-                Err(rustix::io::Errno::WOULDBLOCK) if options.sharing == CacheSharing::Private => continue,
-                Err(rustix::io::Errno::WOULDBLOCK) => {
+                Err(Errno::WOULDBLOCK) if options.sharing == CacheSharing::Private => continue,
+                Err(Errno::WOULDBLOCK) => {
                     let _waiting = probe.wait_lock(&format!("cache-mount:{id}"));
                     flock(&lock, wait).context("lock", &lock_path)?;
                 }
@@ -106,9 +107,20 @@ impl Store {
         // For people who look at the store, and for `store du`.
         let label = dir.with_extension("name");
         fs::write(&label, id).context("write", label)?;
-        match rustix::fs::rename(&aside, dir) {
+        self.put_cache_directory(aside, dir)
+    }
+
+    /// Puts it where it belongs, unless another step has put one there: that is in use, and rename(2) would replace it for as long
+    /// as it is empty.
+    fn put_cache_directory(&self, aside: PathBuf, dir: &Path) -> Result<(), StorageError> {
+        let renamed = match rustix::fs::renameat_with(CWD, &aside, CWD, dir, RenameFlags::NOREPLACE) {
+            // A file system that cannot promise that (rename(2): NFS) does it as it can.
+            Err(Errno::INVAL) => rustix::fs::rename(&aside, dir),
+            renamed => renamed,
+        };
+        match renamed {
             Ok(()) => Ok(()),
-            Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY) => {
+            Err(Errno::EXIST | Errno::NOTEMPTY) => {
                 self.scratch().discard(aside);
                 Ok(())
             }
@@ -121,5 +133,27 @@ impl CacheMount {
     /// The directory as a detached mount.
     pub fn mount(&self) -> Result<OwnedFd, StorageError> {
         clone_mount(&self.dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::DriverChoice;
+    use crate::storage::tests::store;
+    use std::os::unix::fs::MetadataExt;
+
+    /// Two steps that find none make one each; the second to be done must not take the first one's away.
+    #[test]
+    fn a_new_cache_directory_replaces_none_that_is_in_use() {
+        let fixture = store(DriverChoice::Copy);
+        let probe = Probe::disabled();
+        let cache = fixture.store.cache_mount("both", &CacheMountOptions::default(), &probe).unwrap();
+        let inode = || fs::metadata(&cache.dir).unwrap().ino();
+        let before = inode();
+        let aside = fixture.store.scratch().path("mount");
+        fs::create_dir(&aside).unwrap();
+        fixture.store.put_cache_directory(aside, &cache.dir).unwrap();
+        assert_eq!(inode(), before);
     }
 }
