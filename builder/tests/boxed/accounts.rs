@@ -2,7 +2,7 @@
 
 use super::{Test, World, rootfs, step};
 use buildscope_builder::execute::sandbox::{Limits, LogLine, StepSpec};
-use buildscope_record::{Probe, Resources};
+use buildscope_record::{Nanos, Probe, Resources};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -13,6 +13,7 @@ pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("bytes_read_and_written_are_accounted", bytes),
     ("faults_and_processes_are_counted", counts),
     ("pressure_is_the_time_in_which_somebody_waited", pressure),
+    ("waits_for_memory_and_for_the_disk_are_pressure", hunger),
     ("a_step_of_a_runtimes_is_accounted", of_runtimes),
     ("lines_come_while_the_step_runs_and_in_the_order_of_their_times", live),
 ];
@@ -62,10 +63,44 @@ fn counts(world: &World) {
     assert!(touched.peak_memory.0 < 48 * MIB, "{touched:?}");
 }
 
+fn has_pressure(world: &World) -> bool {
+    let has = world.has_cgroups() && std::fs::read_to_string("/proc/pressure/cpu").is_ok();
+    if !has {
+        eprintln!("skipped: no cgroup of one's own, or a kernel without pressure");
+    }
+    has
+}
+
+/// A file four times as large as the memory that there is for it, read from the disk: whoever reads waits for the disk, and, when the
+/// memory is full, for the kernel to make room in it (linux/Documentation/accounting/psi.rst).
+fn hunger(world: &World) {
+    let root = rootfs();
+    if !has_pressure(world) || rustix::fs::statfs(root.path()).unwrap().f_type == 0x0102_1994 {
+        return;
+    }
+    let path = root.path().join("large");
+    let mut file = File::create(&path).unwrap();
+    (0..64).for_each(|_| file.write_all(&vec![1; 1 << 20]).unwrap());
+    file.sync_all().unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    let limits = Limits { memory: Some(16 * MIB), ..Limits::default() };
+    let start = Instant::now();
+    let script = "cat /large > /dev/null; cat /large > /dev/null; cat /large > /dev/null";
+    let ran = world.run(StepSpec { limits, ..step(root.path(), &["sh", "-c", script]) }).unwrap();
+    let lasted = Nanos::from(start.elapsed());
+    assert!(ran.exit.status.success(), "{}", ran.output);
+    let used = ran.exit.resources;
+    // What does not stay in memory is read again.
+    assert!(used.read.0 >= 2 * 64 * MIB, "{used:?}");
+    for (what, waited) in [("memory", used.memory_pressure), ("the disk", used.io_pressure)] {
+        assert!(waited > Nanos::ZERO && waited <= lasted, "{what}: {waited:?} of {lasted:?}");
+    }
+}
+
 /// Three processes on one processor: there is always one that waits.
 fn pressure(world: &World) {
-    if !world.privileged() || std::fs::read_to_string("/proc/pressure/cpu").is_err() {
-        return eprintln!("skipped: no cgroup of one's own, or a kernel without pressure");
+    if !has_pressure(world) {
+        return;
     }
     let root = rootfs();
     let busy = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done";

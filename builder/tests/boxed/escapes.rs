@@ -62,17 +62,43 @@ const ESCAPES: &[(&str, &str)] = &[
     ("swap", "swapon /bin/busybox"),
     ("raise its priority", "nice -n -20 true 2>&1 | grep -v . && renice -n -20 $$"),
     ("see other processes", "test $(ls -d /proc/[0-9]* | wc -l) -gt 8"),
-    ("see the host's files", "ls /proc/self/root/../../../../../../work /new /scratch"),
+    (
+        "see the host's files",
+        "ls -d /proc/self/root/../../../../../..$(cat /host) || ls -d $(cat /host) || ls -d /new || ls -d /scratch || ls -d /dev/step",
+    ),
     (
         "reach the host's files through another process",
         "for p in $(ls /proc | grep '^[0-9]*$'); do ls /proc/$p/root/usr/ /proc/$p/cwd/usr/; done 2> /dev/null | grep -q .",
     ),
+    ("have the kernel run a program when one crashes", "echo '|/bin/sh' > /proc/sys/kernel/core_pattern"),
+    ("register an interpreter", "echo ':x:M::x::/bin/sh:' > /proc/sys/fs/binfmt_misc/register"),
+    (
+        "mount cgroups, for their release agents",
+        "mkdir /tmp/c && { mount -t cgroup -o memory none /tmp/c || mount -t cgroup2 none /tmp/c; }",
+    ),
+    ("mount through a link", "ln -s /proc/sys /tmp/link && mount -o bind /tmp /tmp/link"),
+    ("spare itself from being killed for want of memory", "echo -1000 > /proc/self/oom_score_adj"),
+    ("type into the terminal of whoever builds", "echo x > /dev/tty || test -c /dev/console"),
+    (
+        "leave a root of its own for the host's",
+        "mkdir -p /x/bin && cp /bin/busybox /x/bin && chroot /x /bin/busybox ls -d ../../../../..$(cat /host)",
+    ),
+    ("map ids of its own", "echo '0 0 1' > /proc/self/uid_map"),
+    ("see a process outside", "ls -d /proc/$(cat /outside)"),
     ("see the old root", "grep -E ' /(new|scratch|empty|proc/proc) ' /proc/mounts"),
 ];
 
+/// A root that tells the number of a process outside, and the path of a directory there: its own.
+fn target() -> tempfile::TempDir {
+    let root = rootfs();
+    std::fs::write(root.path().join("outside"), std::process::id().to_string()).unwrap();
+    std::fs::write(root.path().join("host"), root.path().as_os_str().as_encoded_bytes()).unwrap();
+    root
+}
+
 fn shell_escapes(world: &World) {
     for (what, script) in ESCAPES {
-        let root = rootfs();
+        let root = target();
         let ran = world.run(step(root.path(), &["sh", "-c", script])).unwrap();
         assert_ne!(ran.exit.status, Status::Code(0), "{what}: `{script}` succeeded: {}", ran.output);
     }
@@ -83,7 +109,7 @@ fn shell_escapes_of_runtimes(world: &World) {
     for runtime in runtimes() {
         for (what, script) in ESCAPES.iter().chain(&[("read a disk", "mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk")])
         {
-            let root = rootfs();
+            let root = target();
             let (exit, output) = world.run_by(&runtime, step(root.path(), &["sh", "-c", script]));
             let program = runtime.program.display();
             assert_ne!(exit.unwrap().status, Status::Code(0), "{program}: {what}: `{script}` succeeded: {output}");
@@ -91,32 +117,73 @@ fn shell_escapes_of_runtimes(world: &World) {
     }
 }
 
+/// What docker's profile refuses: what, the call, its first argument.
+#[cfg(target_arch = "x86_64")]
+const REFUSED: &[(&str, i64, i32)] = &[
+    ("keyctl", libc::SYS_keyctl, 0),
+    ("add_key", libc::SYS_add_key, 0),
+    ("request_key", libc::SYS_request_key, 0),
+    ("unshare", libc::SYS_unshare, libc::CLONE_NEWUSER),
+    ("setns", libc::SYS_setns, 0),
+    ("clone into a user namespace", libc::SYS_clone, libc::CLONE_NEWUSER),
+    ("clone into a network namespace", libc::SYS_clone, libc::CLONE_NEWNET | libc::SIGCHLD),
+    ("mount", libc::SYS_mount, 0),
+    ("umount2", libc::SYS_umount2, 0),
+    ("pivot_root", libc::SYS_pivot_root, 0),
+    ("open_tree", libc::SYS_open_tree, 0),
+    ("move_mount", libc::SYS_move_mount, 0),
+    ("mount_setattr", libc::SYS_mount_setattr, 0),
+    ("fsopen", libc::SYS_fsopen, 0),
+    ("bpf", libc::SYS_bpf, 0),
+    ("perf_event_open", libc::SYS_perf_event_open, 0),
+    ("userfaultfd", libc::SYS_userfaultfd, 0),
+    ("io_uring_setup", libc::SYS_io_uring_setup, 1),
+    ("open_by_handle_at", libc::SYS_open_by_handle_at, 0),
+    ("pidfd_getfd", libc::SYS_pidfd_getfd, 0),
+    ("init_module", libc::SYS_init_module, 0),
+    ("kexec_load", libc::SYS_kexec_load, 0),
+    ("reboot", libc::SYS_reboot, 0),
+    ("settimeofday", libc::SYS_settimeofday, 0),
+    ("acct", libc::SYS_acct, 0),
+    ("quotactl", libc::SYS_quotactl, 0),
+    ("iopl", libc::SYS_iopl, 3),
+    ("a socket of virtual machines", libc::SYS_socket, libc::AF_VSOCK),
+];
+
+/// What it allows, whose reach is the kernel's to say; and what does not exist: the call, two arguments, errno.
+#[cfg(target_arch = "x86_64")]
+fn bounded() -> Vec<(&'static str, i64, u32, u32, i32)> {
+    use libc::*;
+    let outside = std::process::id();
+    vec![
+        ("ptrace of the init", SYS_ptrace, PTRACE_SEIZE, 1, EPERM),
+        ("ptrace outside", SYS_ptrace, PTRACE_SEIZE, outside, ESRCH),
+        ("a signal to outside", SYS_kill, outside, 0, ESRCH),
+        ("a pidfd of outside", SYS_pidfd_open, outside, 0, ESRCH),
+        ("clone3: libraries fall back to clone", SYS_clone3, 0, 0, ENOSYS),
+        ("a call of the future", 1000, 0, 0, ENOSYS),
+    ]
+}
+
 /// The profile by names is the one by numbers.
 #[cfg(target_arch = "x86_64")]
 fn system_calls_of_runtimes(world: &World) {
     use libc::*;
+    let refused = REFUSED.iter().map(|&(what, number, first)| (what, number, first as u32, 0, EPERM));
+    let others = [
+        ("another personality", SYS_personality, 0x4_0000, 0, ENOSYS),
+        // Allowed: the kernel's own answers.
+        ("the usual personality", SYS_personality, 0, 0, 0),
+        ("an unknown family", SYS_socket, 9999, 0, EAFNOSUPPORT),
+        ("umask", SYS_umask, 0, 0, 256 - 0o22),
+    ];
+    let calls_and_answers: Vec<_> = refused.chain(bounded()).chain(others).collect();
     for runtime in runtimes() {
         let root = rootfs();
-        for (number, first, expected) in [
-            (SYS_keyctl, 0, EPERM),
-            (SYS_unshare, CLONE_NEWUSER as u32, EPERM),
-            (SYS_clone, CLONE_NEWUSER as u32, EPERM),
-            (SYS_clone, (CLONE_NEWNET | SIGCHLD) as u32, EPERM),
-            (SYS_mount, 0, EPERM),
-            (SYS_bpf, 0, EPERM),
-            (SYS_open_by_handle_at, 0, EPERM),
-            (SYS_socket, AF_VSOCK as u32, EPERM),
-            (SYS_personality, 0x4_0000, ENOSYS),
-            (SYS_clone3, 0, ENOSYS),
-            (1000, 0, ENOSYS),
-            // Allowed: the kernel's own answers.
-            (SYS_personality, 0, 0),
-            (SYS_socket, 9999, EAFNOSUPPORT),
-            (SYS_umask, 0, 256 - 0o22),
-        ] {
-            install(root.path(), number, first, 0);
+        for &(what, number, first, second, expected) in &calls_and_answers {
+            install(root.path(), number, first, second);
             let (exit, output) = world.run_by(&runtime, step(root.path(), &["/bin/call"]));
-            let what = format!("{}: {number} {first:#x}: {output}", runtime.program.display());
+            let what = format!("{}: {what}: {output}", runtime.program.display());
             assert_eq!(exit.unwrap().status.code(), expected, "{what}");
         }
         // int 0x80: umount2 of the 32-bit convention is refused, umask there tells docker's.
@@ -236,44 +303,15 @@ fn system_calls(world: &World) {
             Status::Signal(signal) => panic!("call {number}: signal {signal}"),
         }
     };
-    let errno = |number, first| errno_of(number, first, 0);
-    assert_eq!(errno(SYS_getpid, 0) as u8, 2_u8.wrapping_neg(), "the program is the second process of its namespace");
-    for (what, number, first) in [
-        ("keyctl", SYS_keyctl, 0),
-        ("add_key", SYS_add_key, 0),
-        ("request_key", SYS_request_key, 0),
-        ("unshare", SYS_unshare, CLONE_NEWUSER as u32),
-        ("setns", SYS_setns, 0),
-        ("clone into a user namespace", SYS_clone, CLONE_NEWUSER as u32),
-        ("mount", SYS_mount, 0),
-        ("umount2", SYS_umount2, 0),
-        ("pivot_root", SYS_pivot_root, 0),
-        ("open_tree", SYS_open_tree, 0),
-        ("move_mount", SYS_move_mount, 0),
-        ("fsopen", SYS_fsopen, 0),
-        ("bpf", SYS_bpf, 0),
-        ("perf_event_open", SYS_perf_event_open, 0),
-        ("userfaultfd", SYS_userfaultfd, 0),
-        ("io_uring_setup", SYS_io_uring_setup, 1),
-        ("open_by_handle_at", SYS_open_by_handle_at, 0),
-        ("init_module", SYS_init_module, 0),
-        ("kexec_load", SYS_kexec_load, 0),
-        ("reboot", SYS_reboot, 0),
-        ("settimeofday", SYS_settimeofday, 0),
-        ("acct", SYS_acct, 0),
-        ("quotactl", SYS_quotactl, 0),
-        ("iopl", SYS_iopl, 3),
-        ("personality", SYS_personality, 0x4_0000),
-        ("a socket of virtual machines", SYS_socket, AF_VSOCK as u32),
-    ] {
-        assert_eq!(errno(number, first), EPERM, "{what}");
+    let told = errno_of(SYS_getpid, 0, 0) as u8;
+    assert_eq!(told, 2_u8.wrapping_neg(), "the program is the second process of its namespace");
+    for &(what, number, first) in REFUSED {
+        assert_eq!(errno_of(number, first as u32, 0), EPERM, "{what}");
     }
-    // The profile allows ptrace, whose reach is the kernel's to say: not the init, and outside of the box is nobody.
-    assert_eq!(errno_of(SYS_ptrace, PTRACE_SEIZE, 1), EPERM, "ptrace of the init");
-    assert_eq!(errno_of(SYS_ptrace, PTRACE_SEIZE, std::process::id()), ESRCH, "ptrace outside");
-    assert_eq!(errno_of(SYS_kill, std::process::id(), 0), ESRCH, "a signal to outside");
-    assert_eq!(errno(SYS_clone3, 0), ENOSYS, "libraries fall back to clone");
-    assert_eq!(errno(1000, 0), ENOSYS, "a call of the future");
+    assert_eq!(errno_of(SYS_personality, 0x4_0000, 0), EPERM, "another personality");
+    for (what, number, first, second, expected) in bounded() {
+        assert_eq!(errno_of(number, first, second), expected, "{what}");
+    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -326,40 +364,80 @@ fn mount_targets(world: &World) {
     let place = tempfile::tempdir().unwrap();
     let outside = place.path().join("outside");
     std::fs::create_dir(&outside).unwrap();
+    let below = outside.strip_prefix("/").unwrap();
+    let untouched = |what: &str| assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{what}");
     let root = rootfs();
     std::os::unix::fs::symlink(&outside, root.path().join("absolute")).unwrap();
     std::os::unix::fs::symlink("../../../../../../../../../..", root.path().join("up")).unwrap();
-    let up = Path::new("/up").join(outside.strip_prefix("/").unwrap()).join("b");
-    let dots = Path::new("/tmp/../../..").join(outside.strip_prefix("/").unwrap()).join("c");
-    for target in [Path::new("/absolute/a"), &up, &dots] {
-        let mut spec = step(root.path(), &["true"]);
-        let source = MountSource::Secret { content: b"x".into(), mode: 0o400, uid: 0, gid: 0 };
-        spec.mounts.push(SandboxMount { target: target.into(), source });
-        world.succeed(spec);
-        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{}", target.display());
+    let secret = || MountSource::Secret { content: b"x".into(), mode: 0o400, uid: 0, gid: 0 };
+    let sources: [&dyn Fn() -> MountSource; 2] = [&secret, &|| MountSource::Tmpfs { size: None }];
+    for source in sources {
+        for target in [
+            Path::new("/absolute/a"),
+            &Path::new("/up").join(below).join("b"),
+            &Path::new("/tmp/../../..").join(below).join("c"),
+        ] {
+            for (name, ended, output) in world.by_all(|| {
+                let mut spec = step(root.path(), &["true"]);
+                spec.mounts.push(SandboxMount { target: target.into(), source: source() });
+                spec
+            }) {
+                let what = format!("{name}: {}", target.display());
+                assert_eq!(ended.unwrap().status, Status::Code(0), "{what}: {output}");
+                untouched(&what);
+            }
+        }
+    }
+    // The image's own directories, in which every step has mounts. runc would follow such a `/dev`: it is not asked.
+    for name in ["etc", "proc", "sys", "dev"] {
+        let root = rootfs();
+        let _ = std::fs::remove_dir_all(root.path().join(name));
+        std::os::unix::fs::symlink(&outside, root.path().join(name)).unwrap();
+        for (executor, ended, output) in world.by_all(|| step(root.path(), &["true"])) {
+            let what = format!("{executor}: /{name}: {output}");
+            untouched(&what);
+            match ended {
+                Ok(exit) => assert_eq!(exit.status, Status::Code(0), "{what}"),
+                Err(error) => {
+                    assert!(executor != "native" && error.to_string().contains("symbolic link"), "{what}: {error}")
+                }
+            }
+        }
     }
 }
 
+/// What a step may do that the build was told to trust.
 fn insecure(world: &World) {
     let root = rootfs();
-    let spec = |script| super::StepSpec { insecure: true, ..step(root.path(), &["sh", "-c", script]) };
-    let seen =
-        world.succeed(spec("grep Seccomp: /proc/self/status | cut -f 2; mount -t tmpfs none /tmp && echo mounted"));
-    assert_eq!(seen, "0\nmounted\n");
+    let script = "grep Seccomp: /proc/self/status | cut -f 2; mount -t tmpfs none /tmp && echo mounted; \
+        grep CapEff /proc/self/status | cut -f 2; grep -c -E ' /proc/(sys|kcore) ' /proc/mounts";
+    let mut answers = Vec::new();
+    for (name, ended, output) in
+        world.by_all(|| super::StepSpec { insecure: true, ..step(root.path(), &["sh", "-c", script]) })
+    {
+        ended.unwrap();
+        assert!(output.starts_with("0\nmounted\n") && output.ends_with("\n0\n"), "{name}: {output}");
+        answers.push((name, output));
+    }
+    assert!(answers.iter().all(|(_, output)| *output == answers[0].1), "all capabilities: {answers:?}");
+    // Nothing of that is left for the next.
+    for (name, ended, output) in world.by_all(|| step(root.path(), &["sh", "-c", "mount -t tmpfs none /tmp"])) {
+        assert_ne!(ended.unwrap().status, Status::Code(0), "{name}: {output}");
+    }
 }
 
 /// The ways of CVE-2024-21626: descriptors of the process that starts the program, by name or by a link.
 fn workdirs(world: &World) {
     let root = rootfs();
     std::os::unix::fs::symlink("/proc/self/fd/5", root.path().join("link")).unwrap();
-    for number in 3..12 {
-        let workdir = format!("/proc/self/fd/{number}");
-        let spec = super::StepSpec { workdir: workdir.clone().into(), ..step(root.path(), &["pwd"]) };
-        // There is nothing to enter, and nothing can be made there.
-        assert!(world.run(spec).is_err(), "{workdir}");
+    let numbers = (3..12).map(|number| format!("/proc/self/fd/{number}"));
+    for workdir in numbers.chain(["/link".to_owned()]) {
+        let spec = || super::StepSpec { workdir: workdir.clone().into(), ..step(root.path(), &["pwd"]) };
+        for (name, ended, output) in world.by_all(spec) {
+            // There is nothing to enter, and nothing can be made there.
+            assert!(!ended.is_ok_and(|exit| exit.status == Status::Code(0)), "{name}: {workdir}: {output}");
+        }
     }
-    let spec = super::StepSpec { workdir: "/link".into(), ..step(root.path(), &["pwd"]) };
-    assert!(world.run(spec).is_err(), "a link to a descriptor");
 }
 
 /// An ordinary user's helper is not to be looked into.

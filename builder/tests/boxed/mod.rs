@@ -39,11 +39,17 @@ impl World {
         Self { isolation, zygote, runtime }
     }
 
-    /// Whether there are cgroups with controllers and every id: whether this is root of the machine, and not of a user
+    /// Whether there is every id: whether this is root of the machine, and not of a user
     /// namespace that a test was started in.
     pub(crate) fn privileged(&self) -> bool {
         let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         self.isolation == Isolation::Root && map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+    }
+
+    /// Whether limits of memory and processors can be had: as root, and where whoever started the tests says that an ordinary user's
+    /// cgroups are its own.
+    pub(crate) fn has_cgroups(&self) -> bool {
+        self.privileged() || std::env::var_os("BUILDSCOPE_TEST_CGROUPS").is_some()
     }
 
     pub(crate) fn run(&self, spec: StepSpec) -> Result<Ran, SandboxError> {
@@ -82,6 +88,19 @@ impl World {
         let probe = Probe::disabled();
         let exit = self.runtime.block_on(runtime.run(&self.zygote, spec, log, cancel, &probe));
         (exit, output.into_inner().unwrap())
+    }
+
+    /// Runs the same step by every executor that there is: its name, the step's end, its output.
+    pub(crate) fn by_all(&self, spec: impl Fn() -> StepSpec) -> Vec<(String, Result<Exit, SandboxError>, String)> {
+        let native = match self.run(spec()) {
+            Ok(Ran { exit, output }) => ("native".to_owned(), Ok(exit), output),
+            Err(error) => ("native".to_owned(), Err(error), String::new()),
+        };
+        let by_runtime = runtimes().into_iter().map(|runtime| {
+            let (exit, output) = self.run_by(&runtime, spec());
+            (runtime.program.display().to_string(), exit, output)
+        });
+        [native].into_iter().chain(by_runtime).collect()
     }
 
     /// Runs a shell script in a fresh root; it must succeed.

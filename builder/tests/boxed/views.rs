@@ -24,6 +24,8 @@ pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("an_oci_runtime_runs_the_same_step", oci_runtime),
     ("an_oci_runtime_keeps_the_limits", oci_limits),
     ("limits_are_set", limits),
+    ("limits_are_dockers_whatever_the_builders_are", default_limits),
+    ("devices_are_the_hosts_and_cannot_be_changed", devices),
     ("standard_input_is_given_or_empty", standard_input),
 ];
 
@@ -106,15 +108,23 @@ fn workdir(world: &World) {
 }
 
 fn secrets(world: &World) {
+    let script = "cat /run/s; stat -c '%a %u %g' /run/s; (echo x > /run/s) 2>/dev/null || echo refused; \
+        grep ' /run/s ' /proc/mounts | cut -d ' ' -f 4 | tr , '\\n' | grep -E '^(ro|nosuid|nodev|noexec)$' | sort | tr '\\n' ' '";
     let root = rootfs();
-    let mut spec = step(
-        root.path(),
-        &["sh", "-c", "cat /run/s; stat -c '%a %u %g' /run/s; (echo x > /run/s) 2>/dev/null || echo refused"],
-    );
-    let source = MountSource::Secret { content: b"hush\n".into(), mode: 0o440, uid: 5, gid: 6 };
-    spec.mounts.push(SandboxMount { target: "/run/s".into(), source });
-    let seen = world.succeed(spec);
-    assert_eq!(seen, "hush\n440 5 6\nrefused\n");
+    let spec = |mode, content: &str, script| {
+        let mut spec = step(root.path(), &["sh", "-c", script]);
+        let source = MountSource::Secret { content: content.into(), mode, uid: 5, gid: 6 };
+        spec.mounts.push(SandboxMount { target: "/run/s".into(), source });
+        spec
+    };
+    for (name, ended, output) in world.by_all(|| spec(0o440, "hush\n", script)) {
+        let expected = "hush\n440 5 6\nrefused\nnodev noexec nosuid ro ";
+        assert_eq!((ended.unwrap().status, output.trim_end()), (Status::Code(0), expected.trim_end()), "{name}");
+    }
+    // As with BuildKit, one whose mode asks for it is a program.
+    for (name, ended, output) in world.by_all(|| spec(0o555, "#!/bin/sh\necho ran\n", "/run/s")) {
+        assert_eq!((ended.unwrap().status, &*output), (Status::Code(0), "ran\n"), "{name}");
+    }
     assert!(!root.path().join("run").exists());
 }
 
@@ -246,7 +256,7 @@ fn oci_limits(world: &World) {
         match run(hungry, Limits { memory: Some(32 << 20), ..Limits::default() }) {
             (Ok(exit), output) => assert!(!exit.status.success(), "{what}: {output}"),
             (Err(error), _) => {
-                assert!(!world.privileged() && error.to_string().contains("--memory"), "{what}: {error}")
+                assert!(!world.has_cgroups() && error.to_string().contains("--memory"), "{what}: {error}")
             }
         }
         let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
@@ -257,7 +267,7 @@ fn oci_limits(world: &World) {
                 let lasted = start.elapsed();
                 assert!(exit.status.success() && lasted.as_millis() > 400, "{what}: {lasted:?}");
             }
-            (Err(error), _) => assert!(!world.privileged() && error.to_string().contains("--cpus"), "{what}: {error}"),
+            (Err(error), _) => assert!(!world.has_cgroups() && error.to_string().contains("--cpus"), "{what}: {error}"),
         }
     }
 }
@@ -290,6 +300,68 @@ fn limits(world: &World) {
     limits.ulimits.insert("teapots".into(), (1, 1));
     let spec = StepSpec { limits, ..step(root.path(), &["true"]) };
     assert!(world.run(spec).err().unwrap().to_string().contains("teapots"));
+    // More than the kernel gives anybody (proc_sys_fs(5)).
+    let most: u64 = std::fs::read_to_string("/proc/sys/fs/nr_open").unwrap().trim().parse().unwrap();
+    for (name, ended, _) in world.by_all(|| {
+        let ulimits = [("nofile".to_owned(), (100, most + 1))].into();
+        StepSpec { limits: Limits { ulimits, ..Limits::default() }, ..step(root.path(), &["true"]) }
+    }) {
+        let error = ended.err().unwrap().to_string();
+        assert!(error.contains("`nofile`") && error.contains("the most that may be given"), "{name}: {error}");
+    }
+}
+
+/// In a process of its own, from a shell that has limits of its own.
+fn default_limits(_: &World) {
+    let shell = "ulimit -Ss 4096; ulimit -Sc unlimited; ulimit -Sn 300; ulimit -Hn 700; exec \"$0\" --victim limits";
+    let mut victim = std::process::Command::new("/bin/busybox");
+    let output = victim.args(["sh", "-c", shell]).arg(std::env::current_exe().unwrap()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What that process does. Open files: systemd's default, which docker's daemon passes on (systemd-system.conf(5)); but nobody without
+/// CAP_SYS_RESOURCE on the whole machine, and not every root has it, gives more than it has (getrlimit(2)). The stack's is the builder's.
+pub(crate) fn limits_victim(world: &World, root: &Path) {
+    use rustix::process::{Resource, getrlimit};
+    let held = rustix::thread::capabilities(None).unwrap().effective;
+    let raises = world.privileged() && held.contains(rustix::thread::CapabilitySet::SYS_RESOURCE);
+    let files = if raises { "1024 524288" } else { "700 700" };
+    let or_any = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
+    let own = |resource| or_any(if raises { None } else { getrlimit(resource).maximum });
+    let (core, processes) = (own(Resource::Core), own(Resource::Nproc));
+    let stack = or_any(getrlimit(Resource::Stack).maximum);
+    let expected = format!(
+        "Max stack size 4194304 {stack} bytes\nMax core file size 0 {core} bytes\n\
+         Max processes {processes} {processes} processes\nMax open files {files} files\n"
+    );
+    let script = "grep -E '^Max (stack|core|processes|open)' /proc/self/limits | tr -s ' ' | sed 's/ $//'";
+    for (name, ended, output) in world.by_all(|| step(root, &["sh", "-c", script])) {
+        assert_eq!((ended.unwrap().status, output), (Status::Code(0), expected.clone()), "{name}");
+    }
+}
+
+/// Whoever may open one outside may inside; as for all nodes of the host's, nobody changes its mode.
+fn devices(world: &World) {
+    let (root, other) = (rootfs(), rootfs());
+    let mut found = ["/dev/net/tun", "/dev/fuse", "/dev/kmsg", "/dev/loop-control"].into_iter();
+    let Some(device) = found.find(|device| std::fs::File::open(device).is_ok()) else {
+        return eprintln!("skipped: none of these devices can be opened");
+    };
+    let script = format!("test -c {device} && : < {device} && ! chmod 600 {device} 2> /dev/null && cat /beside");
+    for (name, ended, output) in world.by_all(|| StepSpec {
+        devices: vec![device.into()],
+        mounts: vec![SandboxMount {
+            target: "/beside".into(),
+            source: MountSource::Secret { content: b"beside\n".into(), mode: 0o444, uid: 0, gid: 0 },
+        }],
+        ..step(root.path(), &["sh", "-c", &script])
+    }) {
+        assert_eq!((ended.unwrap().status, &*output), (Status::Code(0), "beside\n"), "{name}: {device}");
+    }
+    assert_eq!(listing(root.path()).len(), listing(other.path()).len(), "nothing of it stays");
+    for (name, ended, output) in world.by_all(|| step(root.path(), &["sh", "-c", &format!("test ! -e {device}")])) {
+        assert_eq!(ended.unwrap().status, Status::Code(0), "{name}: {output}");
+    }
 }
 
 fn standard_input(world: &World) {

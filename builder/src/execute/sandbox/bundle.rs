@@ -69,16 +69,28 @@ impl Bundle {
         fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, Failure>,
     ) -> Result<(), Failure> {
         let rootfs = fd(order.rootfs)?;
-        self.attach("rootfs", rootfs).at("the root file system")?;
+        let nodev = if order.insecure { MountAttrFlags::empty() } else { MountAttrFlags::MOUNT_ATTR_NODEV };
+        self.attach("rootfs", rootfs, nodev).at("the root file system")?;
         let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::openat(&self.directory, "rootfs", open, Mode::empty()).at("the root file system")?;
         let mut root = Root::new(top.as_fd());
         for path in ["/proc", "/sys", "/dev"] {
+            // runc makes what belongs into `/dev` without a look at links, which it would follow out of the image.
+            let nofollow = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let there = rustix::fs::openat(&top, &path[1..], nofollow, Mode::empty()).and_then(rustix::fs::fstat);
+            if there
+                .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Symlink)
+            {
+                return Err((
+                    format!("the image's {path} is a symbolic link, and no runtime is trusted with that"),
+                    Errno::LOOP,
+                ));
+            }
             root.place(Path::new(path), Kind::Directory).at(path)?;
         }
         if !order.own_network {
             let sys = mounts::clone(CWD, Path::new(SYS)).at("/sys")?;
-            self.attach("sys", sys.as_fd()).at("/sys")?;
+            self.attach("sys", sys.as_fd(), HARMLESS).at("/sys")?;
         }
         let mut scratch = Scratch::default();
         for (path, own) in [(RESOLV_CONF, &order.resolv_conf), (HOSTS, &order.hosts)] {
@@ -86,7 +98,7 @@ impl Bundle {
                 Some(content) => scratch.file(&content.0, 0o644, (0, 0)),
                 None => mounts::clone(CWD, Path::new(path)),
             };
-            self.attach(&path[1..], file.at(path)?.as_fd()).at(path)?;
+            self.attach(&path[1..], file.at(path)?.as_fd(), HARMLESS).at(path)?;
             root.place(&Path::new("/etc").join(&path[1..]), Kind::File).at(path)?;
         }
         for (number, mount) in order.mounts.iter().enumerate() {
@@ -114,7 +126,11 @@ impl Bundle {
         fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, Failure>,
     ) -> Result<Kind, Failure> {
         match source {
-            SourceOrder::Detached { mount, .. } => self.attach(name, fd(*mount)?).at("attaching it"),
+            // No device cgroup keeps a step from opening a node that it has made.
+            SourceOrder::Detached { mount, .. } => {
+                self.attach(name, fd(*mount)?, MountAttrFlags::MOUNT_ATTR_NODEV).at("attaching it")
+            }
+            SourceOrder::Device { mount } => self.attach(name, fd(*mount)?, mounts::NODE).at("attaching it"),
             SourceOrder::Secret { content, mode, uid, gid } => {
                 mounts::write(&self.directory, name, &content.0, *mode).at("a file in memory")?;
                 let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
@@ -123,12 +139,11 @@ impl Bundle {
                 Ok(Kind::File)
             }
             SourceOrder::Tmpfs { .. } => Ok(Kind::Directory),
-            SourceOrder::Device { .. } => Err(("a device".into(), Errno::OPNOTSUPP)),
         }
     }
 
-    /// Attaches a mount under a name; what kind it is of.
-    fn attach(&self, name: &str, mount: BorrowedFd<'_>) -> Result<Kind, Errno> {
+    /// Attaches a mount with these options under a name; what kind it is of.
+    fn attach(&self, name: &str, mount: BorrowedFd<'_>, options: MountAttrFlags) -> Result<Kind, Errno> {
         let stat = rustix::fs::fstat(mount)?;
         let kind = match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
             rustix::fs::FileType::Directory => Kind::Directory,
@@ -138,8 +153,7 @@ impl Bundle {
             Kind::Directory => rustix::fs::mkdirat(&self.directory, name, Mode::from_raw_mode(0o755))?,
             Kind::File => mounts::write(&self.directory, name, b"", 0o644)?,
         }
-        // No device cgroup keeps a step from opening a node that it has made.
-        sys::mount_setattr(mount, MountAttrFlags::MOUNT_ATTR_NODEV, MountAttrFlags::empty(), true)?;
+        sys::mount_setattr(mount, options, MountAttrFlags::empty(), true)?;
         mounts::attach(mount, &self.directory, Path::new(name))?;
         Ok(kind)
     }

@@ -23,6 +23,7 @@ mod place;
 mod privileges;
 mod profile;
 mod request;
+mod rlimits;
 mod seccomp;
 mod spec;
 mod step;

@@ -14,10 +14,9 @@ use super::spec::{MountSource, NetworkMode, StepSpec};
 use super::step::Exit;
 use super::wire::Bytes;
 use super::zygote::Zygote;
-use super::{mounts, privileges, profile};
+use super::{mounts, privileges, profile, rlimits};
 use buildscope_record::Probe;
 use rustix::fs::CWD;
-use rustix::io::Errno;
 use serde_json::{Value, json};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -35,8 +34,7 @@ impl OciRuntime {
     /// Runs a step to its end, as [`Zygote::run`](super::Zygote::run) does.
     ///
     /// # Errors
-    /// As there; where the runtime does not start the program; and for what only the native executor does: insecure steps,
-    /// devices.
+    /// As there, and where the runtime does not start the program.
     pub async fn run(
         &self,
         zygote: &Zygote,
@@ -45,15 +43,6 @@ impl OciRuntime {
         cancel: CancellationToken,
         probe: &Probe,
     ) -> Result<Exit, SandboxError> {
-        let unsupported = |what: &str| {
-            Err(SandboxError::Setup { what: format!("{what} with --executor oci"), errno: Errno::OPNOTSUPP })
-        };
-        if spec.insecure {
-            return unsupported("--security=insecure");
-        }
-        if !spec.devices.is_empty() {
-            return unsupported("a device");
-        }
         zygote.run_by(Some(self), spec, log, cancel, probe).await
     }
 
@@ -82,7 +71,6 @@ impl OciRuntime {
             1 => self.program.clone(),
             _ => std::path::absolute(&self.program).map_err(SandboxError::io("the runtime's path"))?,
         };
-        let in_bundle = |name: &str| format!("{}/{name}", bundle::PATH);
         let mut args: Vec<Bytes> = vec![program.as_os_str().as_bytes().into()];
         // The step is in its cgroup already; crun would also have to be allowed to make one of its own.
         args.extend(self.is_crun().then(|| "--cgroup-manager=disabled".into()));
@@ -103,30 +91,43 @@ impl OciRuntime {
         let crun = self.is_crun();
         // Those of processes and of the network are the init's.
         let namespaces = ["ipc", "uts", "mount", "cgroup"].map(|kind| json!({"type": kind}));
-        let capabilities = privileges::names();
+        let capabilities = privileges::names(spec.insecure);
         // An ordinary user's process has none but in its bounding set.
         let held = if spec.user.uid == 0 { capabilities.clone() } else { Vec::new() };
-        let limits = spec.limits.ulimits.iter().map(|(name, (soft, hard))| {
+        let limits = rlimits::named(&spec.limits).into_iter().map(|(name, (soft, hard))| {
             json!({"type": format!("RLIMIT_{}", name.to_ascii_uppercase()), "soft": soft, "hard": hard})
         });
         let mut all = Vec::new();
         // crun mounts the root once more, without that option: it is given again before all others. In a user namespace no
         // node can be made.
-        if crun && initial_user_namespace() {
-            all.push(json!({"destination": "/.", "type": "bind", "source": format!("{}/rootfs", bundle::PATH),
+        if crun && initial_user_namespace() && !spec.insecure {
+            all.push(json!({"destination": "/.", "type": "bind", "source": in_bundle("rootfs"),
                 "options": ["bind", "remount", "nodev"]}));
         }
-        all.extend(standard_mounts(spec.limits.shm_size, spec.network));
+        all.extend(standard_mounts(spec.limits.shm_size, spec.network, spec.insecure));
         // runc binds the nodes itself where it cannot make them.
         if crun || initial_user_namespace() {
             all.extend(mounts::NODES.iter().map(node));
         }
         all.extend(["resolv.conf", "hosts"].map(|name| bind(&format!("/etc/{name}"), name, true)));
+        // In the order's order, by which the bundle counts.
+        let devices = spec.devices.len();
+        all.extend(spec.devices.iter().enumerate().map(|(number, path)| {
+            json!({"destination": path, "type": "bind", "source": in_bundle(&bundle::mount_name(number)), "options": NODE})
+        }));
         all.extend(spec.mounts.iter().enumerate().map(|(number, mount)| {
             let target = mount.target.to_string_lossy();
+            let name = bundle::mount_name(devices + number);
             match &mount.source {
-                MountSource::Detached { readonly, .. } => bind(&target, &bundle::mount_name(number), *readonly),
-                MountSource::Secret { .. } => bind(&target, &bundle::mount_name(number), true),
+                MountSource::Detached { readonly, .. } => bind(&target, &name, *readonly),
+                MountSource::Secret { mode, .. } => {
+                    let mut bind = bind(&target, &name, true);
+                    // As the native box has it: executed only if its mode allows that.
+                    if let (0, Some(options)) = (mode & 0o111, bind["options"].as_array_mut()) {
+                        options.push("noexec".into());
+                    }
+                    bind
+                }
                 MountSource::Tmpfs { size } => {
                     let size = size.map(|size| format!("size={size}"));
                     let options = ["nosuid", "nodev", "mode=1777"].map(str::to_owned).into_iter().chain(size);
@@ -135,7 +136,7 @@ impl OciRuntime {
                 }
             }
         }));
-        json!({
+        let mut config = json!({
             "ociVersion": "1.0.2",
             "process": {
                 "terminal": false,
@@ -150,13 +151,21 @@ impl OciRuntime {
             "linux": {
                 "namespaces": namespaces,
                 // Without a path of ours, a runtime that may make no cgroup does without.
-                "maskedPaths": mounts::masked_paths(),
-                "readonlyPaths": mounts::readonly_paths(),
-                "seccomp": profile::seccomp(),
                 "resources": {},
             },
-        })
+        });
+        if !spec.insecure {
+            config["linux"]["maskedPaths"] = json!(mounts::masked_paths());
+            config["linux"]["readonlyPaths"] = json!(mounts::readonly_paths());
+            config["linux"]["seccomp"] = profile::seccomp();
+        }
+        config
     }
+}
+
+/// Where something of the bundle's is, for the runtime.
+fn in_bundle(name: &str) -> String {
+    format!("{}/{name}", bundle::PATH)
 }
 
 /// What a runtime calls the step.
@@ -175,36 +184,42 @@ pub(super) fn message(line: &[u8]) -> String {
 }
 
 /// Whether root here is root of the machine: all ids are themselves (user_namespaces(7)).
-fn initial_user_namespace() -> bool {
+pub(super) fn initial_user_namespace() -> bool {
     std::fs::read_to_string("/proc/self/uid_map")
         .is_ok_and(|map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]))
 }
 
 /// Something of the bundle's, bound.
 fn bind(target: &str, name: &str, readonly: bool) -> Value {
-    json!({"destination": target, "type": "bind", "source": format!("{}/{name}", bundle::PATH),
+    json!({"destination": target, "type": "bind", "source": in_bundle(name),
         "options": ["rbind", if readonly { "ro" } else { "rw" }, "nosuid", "nodev"]})
 }
 
 /// The nodes are the host's, each alone: in a file system of devices a step could open those that it makes.
+const NODE: [&str; 4] = ["bind", "ro", "nosuid", "noexec"];
+
+/// One that every step has.
 fn node(name: &&str) -> Value {
     let path = format!("/dev/{name}");
-    json!({"destination": path, "type": "bind", "source": path, "options": ["bind", "ro", "nosuid", "noexec"]})
+    json!({"destination": path, "type": "bind", "source": path, "options": NODE})
 }
 
 /// The mounts that every step has, as docker's default specification lists them.
-fn standard_mounts(shm_size: Option<u64>, network: NetworkMode) -> [Value; 6] {
+fn standard_mounts(shm_size: Option<u64>, network: NetworkMode, insecure: bool) -> [Value; 6] {
     let mount = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
+    let (device, write) = if insecure { ("dev", "rw") } else { ("nodev", "ro") };
     let shm = format!("size={}", shm_size.unwrap_or(SHM_SIZE));
     // A user namespace may mount a sysfs only over a network namespace of its own.
     let sys = match network {
-        NetworkMode::Host => json!({"destination": "/sys", "type": "none", "source": format!("{}/sys", bundle::PATH),
-            "options": ["rbind", "ro", "nosuid", "noexec", "nodev"]}),
-        NetworkMode::None | NetworkMode::Isolated => mount("/sys", "sysfs", &["ro", "nosuid", "noexec", "nodev"]),
+        NetworkMode::Host if !(insecure && initial_user_namespace()) => {
+            json!({"destination": "/sys", "type": "none", "source": in_bundle("sys"),
+            "options": ["rbind", "ro", "nosuid", "noexec", "nodev"]})
+        }
+        _ => mount("/sys", "sysfs", &[write, "nosuid", "noexec", "nodev"]),
     };
     [
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
-        mount("/dev", "tmpfs", &["nosuid", "nodev", "mode=755", "size=65536k"]),
+        mount("/dev", "tmpfs", &["nosuid", device, "mode=755", "size=65536k"]),
         mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
         mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", &shm]),
         mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),

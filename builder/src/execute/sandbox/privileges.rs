@@ -20,9 +20,12 @@ const DEFAULT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::KILL)
     .union(CapabilitySet::AUDIT_WRITE);
 
-/// The default set by name, as OCI documents have it.
-pub(super) fn names() -> Vec<String> {
-    DEFAULT.iter_names().map(|(name, _)| format!("CAP_{name}")).collect()
+/// The default set by name, or all that this process could give, as OCI documents have it.
+pub(super) fn names(insecure: bool) -> Vec<String> {
+    let given = |set: &CapabilitySet| rustix::thread::capability_is_in_bounding_set(*set).unwrap_or(false);
+    let all = if insecure { CapabilitySet::all() } else { DEFAULT };
+    let wanted = all.iter_names().filter(|(_, set)| !insecure || given(set));
+    wanted.map(|(name, _)| format!("CAP_{name}")).collect()
 }
 
 /// The limits of every step that is not `--security=insecure`, made ready once.

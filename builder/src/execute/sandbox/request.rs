@@ -1,8 +1,9 @@
 //! From a specification to an order for the helper, with its descriptors.
 
 use super::error::SandboxError;
-use super::order::{MountOrder, Order, Rlimit, SourceOrder};
-use super::spec::{Limits, MountSource, NetworkMode, StepSpec, hosts};
+use super::order::{MountOrder, Order, SourceOrder};
+use super::rlimits;
+use super::spec::{MountSource, NetworkMode, StepSpec, hosts};
 use super::wire::Bytes;
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
@@ -55,7 +56,7 @@ pub(super) fn order(
         namespace: None,
         insecure: spec.insecure,
         shm_size: spec.limits.shm_size.unwrap_or(SHM_SIZE),
-        rlimits: rlimits(&spec.limits)?,
+        rlimits: rlimits::numbered(&spec.limits)?,
         join: join.into_iter().map(&mut give).collect(),
         must_join: spec.limits.memory.is_some() || spec.limits.cpus.is_some(),
         stdin: stdin.map(&mut give),
@@ -79,34 +80,4 @@ pub(super) fn memory_file(content: &[u8]) -> Result<OwnedFd, Errno> {
     }
     rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
     Ok(file)
-}
-
-/// docker's names of resource limits to the kernel's numbers.
-fn rlimits(limits: &Limits) -> Result<Vec<Rlimit>, SandboxError> {
-    let number = |name: &str| {
-        Some(match name {
-            "as" => libc::RLIMIT_AS,
-            "core" => libc::RLIMIT_CORE,
-            "cpu" => libc::RLIMIT_CPU,
-            "data" => libc::RLIMIT_DATA,
-            "fsize" => libc::RLIMIT_FSIZE,
-            "locks" => libc::RLIMIT_LOCKS,
-            "memlock" => libc::RLIMIT_MEMLOCK,
-            "msgqueue" => libc::RLIMIT_MSGQUEUE,
-            "nice" => libc::RLIMIT_NICE,
-            "nofile" => libc::RLIMIT_NOFILE,
-            "nproc" => libc::RLIMIT_NPROC,
-            "rss" => libc::RLIMIT_RSS,
-            "rtprio" => libc::RLIMIT_RTPRIO,
-            "rttime" => libc::RLIMIT_RTTIME,
-            "sigpending" => libc::RLIMIT_SIGPENDING,
-            "stack" => libc::RLIMIT_STACK,
-            _ => return None,
-        })
-    };
-    let limit = |(name, &limit): (&String, &(u64, u64))| match number(name) {
-        Some(number) => Ok((number, limit)),
-        None => Err(SandboxError::Setup { what: format!("the resource limit `{name}`"), errno: Errno::INVAL }),
-    };
-    limits.ulimits.iter().map(limit).collect()
 }

@@ -105,7 +105,8 @@ pub struct Limits {
     pub cpus: Option<f64>,
     /// Bytes of `/dev/shm`; docker's default is 64 MiB.
     pub shm_size: Option<u64>,
-    /// `nofile` and its like: (soft, hard).
+    /// `nofile` and its like: (soft, hard). Without: docker's 1024:524288 open files and any number of processes, as far as
+    /// whoever builds may give them, and no core files; all others are the builder's own.
     pub ulimits: BTreeMap<String, (u64, u64)>,
     /// Wall time.
     pub timeout: Option<std::time::Duration>,

@@ -254,6 +254,14 @@ pub(super) fn set_rlimit(resource: u32, (soft, hard): (u64, u64)) -> Result<(), 
     check(unsafe { libc::setrlimit(resource as _, &raw const limit) }.into())
 }
 
+/// This process's own resource limit by its number: (soft, hard).
+pub(super) fn rlimit(resource: u32) -> (u64, u64) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is an rlimit, which the call fills; for a resource that does not exist it stays as it is.
+    unsafe { libc::getrlimit(resource as _, &raw mut limit) };
+    (limit.rlim_cur, limit.rlim_max)
+}
+
 /// What all waited-for children used.
 pub(super) fn children_usage() -> libc::rusage {
     // SAFETY: a rusage is plain data that the call fills; RUSAGE_CHILDREN cannot fail.
