@@ -1,4 +1,5 @@
-//! Whole builds, by the command line, as a user runs them. As root: the sandbox and the drivers are the real ones.
+//! Whole builds, by the command line, as a user runs them: the sandbox and the drivers are the real ones. `scripts/test-rootless` runs
+//! those about steps as an ordinary user too.
 
 mod advice;
 mod attested;

@@ -38,8 +38,12 @@ impl World {
 
     /// Removes the store: the next build begins anew.
     pub(crate) fn forget(&self) {
-        if self.store.exists() {
+        if root() && self.store.exists() {
             fs::remove_dir_all(&self.store).unwrap();
+        } else if self.store.exists() {
+            // Directories of other owners are not an ordinary user's to empty, outside of its user namespace.
+            let aside = tempfile::tempdir_in(self.dir.path()).unwrap().keep();
+            fs::rename(&self.store, aside.join("store")).unwrap();
         }
     }
 
@@ -65,7 +69,7 @@ impl World {
 
     /// `buildscope build` of another context on this world's store.
     pub(crate) fn command_on(&self, args: &[&str], context: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+        let mut command = Command::new(program());
         command.arg("build").arg("--root").arg(&self.store).args(args).args(context);
         command.env_remove("SOURCE_DATE_EPOCH").env_remove("BUILDSCOPE_ROOT");
         command
@@ -112,12 +116,22 @@ pub(crate) fn root() -> bool {
     rustix::process::getuid().is_root()
 }
 
+/// The program under test: cargo's, or, for an ordinary user who cannot look there, the one that BUILDSCOPE_TEST_PROGRAM names.
+fn program() -> PathBuf {
+    std::env::var_os("BUILDSCOPE_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_buildscope").into(), PathBuf::from)
+}
+
+/// Whether steps have cgroups of their own: root's have, and those of an ordinary user where the tests' caller has given it some.
+pub(crate) fn cgroups() -> bool {
+    root() || std::env::var_os("BUILDSCOPE_TEST_CGROUPS").is_some()
+}
+
 /// A copy of the program in a directory of everybody's, where an ordinary user can run it and leave something beside it.
 pub(crate) fn program_for_all(directory: &Path) -> PathBuf {
     let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     open(directory, 0o1777);
     let program = directory.join("buildscope");
-    fs::copy(env!("CARGO_BIN_EXE_buildscope"), &program).unwrap();
+    fs::copy(self::program(), &program).unwrap();
     open(&program, 0o755);
     program
 }
