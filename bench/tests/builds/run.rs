@@ -36,7 +36,9 @@ fn secrets_are_seen_by_the_step_alone() {
     let given = format!("id=file,src={}", secret.display());
     let output = format!("type=oci,dest={}", world.path("image.tar").display());
     let (trace, record) = (world.path("trace.json"), world.path("record.json"));
-    let files = ["--trace", trace.to_str().unwrap(), "--record", record.to_str().unwrap()];
+    let engine = world.path("engine.json");
+    let [trace, record, engine] = [&trace, &record, &engine].map(|path| path.to_str().unwrap());
+    let files = ["--trace", trace, "--record", record, "--engine-trace", engine, "--progress", "plain"];
     let args = [&["--secret", &given, "--secret", "id=var,env=VAR", "--output", &output][..], &files].concat();
     let run = |file: &str, var: &str| {
         fs::write(&secret, file).unwrap();
@@ -48,7 +50,7 @@ fn secrets_are_seen_by_the_step_alone() {
     fs::remove_file(&secret).unwrap();
     let said = [&built.stdout[..], &built.stderr].map(String::from_utf8_lossy).concat();
     for value in ["hush-4711", "hush-0815"] {
-        // The store with its layers and its cache, the record, the timeline, the image.
+        // The store with its layers and its cache, the record, both timelines, the image.
         assert_eq!(holding(&world.path(""), value), [""; 0]);
         assert!(!said.contains(value), "{said}");
     }
@@ -112,7 +114,9 @@ fn what_needs_permission_needs_allow() {
     let world = World::new("FROM busybox\nRUN --security=insecure mount -t tmpfs none /tmp && touch /tmp/x\n");
     let stderr = world.build(&[]).stderr();
     assert!(stderr.contains("--allow security.insecure"), "{stderr}");
-    world.build(&["--allow", "security.insecure"]).record();
+    for executor in executors() {
+        world.build(&["--no-cache", "--allow", "security.insecure", "--executor", executor]).record();
+    }
     let world = World::new("FROM busybox\nRUN --network=host true\n");
     let stderr = world.build(&["--network", "none"]).stderr();
     assert!(stderr.contains("--allow network.host"), "{stderr}");
@@ -132,7 +136,9 @@ fn devices_need_allow_and_are_there_for_their_step_alone() {
     assert!(stderr.contains(&format!("--allow device={device}")), "{stderr}");
     let stderr = world.build(&["--allow", "device=/dev/other"]).stderr();
     assert!(stderr.contains(&format!("--allow device={device}")), "{stderr}");
-    world.build(&["--allow", &format!("device={device}")]).record();
+    for executor in executors() {
+        world.build(&["--no-cache", "--allow", &format!("device={device}"), "--executor", executor]).record();
+    }
 }
 
 #[test]
@@ -145,10 +151,39 @@ fn a_key_file_makes_an_agent() {
         return eprintln!("skipped: ssh-keygen is not installed");
     }
     world.build(&["--ssh", &format!("default={}", key.display())]).record();
+    asks_an_agent(&key);
     fs::write(&key, "no key").unwrap();
     world.forget();
     let stderr = world.build(&["--ssh", &format!("default={}", key.display())]).stderr();
     assert!(stderr.contains("key.pem: ssh-add takes no such key"), "{stderr}");
+}
+
+/// OpenSSH's own client in a step, with the libraries that it needs, asks the forwarded agent for its keys; as a user to whom the socket
+/// is given, and as one to whom it is not.
+fn asks_an_agent(key: &Path) {
+    let client = Path::new("/usr/bin/ssh-add");
+    let needed = std::process::Command::new("ldd").arg(client).output();
+    let Some(needed) = needed.ok().filter(|run| run.status.success()) else {
+        return eprintln!("skipped: ssh-add is not installed, or there is no ldd");
+    };
+    let world = World::new(
+        "FROM busybox\nCOPY tools /tools\nUSER 5\n\
+         RUN --mount=type=ssh,uid=5,mode=0600 /tools/ld*.so* --library-path /tools /tools/ssh-add -l\n\
+         USER 6\nRUN --mount=type=ssh,uid=5,mode=0600 ! /tools/ld*.so* --library-path /tools /tools/ssh-add -l\n",
+    );
+    world.write("tools/list", "");
+    let libraries = String::from_utf8(needed.stdout).unwrap();
+    let paths = libraries.split_ascii_whitespace().filter(|word| word.starts_with('/')).map(Path::new);
+    for file in paths.chain([client]) {
+        fs::copy(file, world.context().join("tools").join(file.file_name().unwrap())).unwrap();
+    }
+    let built = world.build(&["--ssh", &format!("default={}", key.display())]);
+    built.record();
+    let print = std::process::Command::new("ssh-keygen").arg("-lf").arg(key).output().unwrap();
+    let print = String::from_utf8(print.stdout).unwrap();
+    // Length and fingerprint; what follows is a comment.
+    let known: Vec<_> = print.split_ascii_whitespace().take(2).collect();
+    assert!(built.stderr().contains(&known.join(" ")), "{}", built.stderr());
 }
 
 /// Where steps have cgroups.
@@ -365,6 +400,11 @@ fn runtimes() -> impl Iterator<Item = &'static str> {
     ["crun", "runc"].into_iter().filter(installed)
 }
 
+/// All that can box a step here.
+fn executors() -> impl Iterator<Item = &'static str> {
+    ["native"].into_iter().chain(runtimes())
+}
+
 /// A step that wants 200 MB.
 const HUNGRY: &str = "FROM busybox\nRUN head -c 200m /dev/zero | tail -n 1 | wc -c | grep -q 209715200\n";
 
@@ -388,6 +428,22 @@ fn deaths_are_named_and_accounted() {
     let record = world.build(&[]).record();
     let resources = record.steps.iter().find_map(|step| step.resources).unwrap();
     assert!((resources.cpu_user + resources.cpu_system).0 > 10_000_000 && resources.peak_memory.0 > 0, "{resources:?}");
+}
+
+/// A fifth of a processor: all work takes five times as long, but for what the first period of 100 ms gives at once.
+#[test]
+fn processors_are_limited_as_asked_for() {
+    let world = World::new("FROM busybox\nRUN i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done\n");
+    let built = world.build(&["--cpus", "0.2"]);
+    if !cgroups() {
+        let refused = "--cpus: this machine gives buildscope no cgroup with that controller";
+        return assert!(built.stderr().contains(refused), "{}", built.stderr());
+    }
+    let record = built.record();
+    let step = record.steps.iter().find(|step| step.instruction == "RUN").unwrap();
+    let used = step.resources.map(|used| (used.cpu_user + used.cpu_system).as_secs_f64()).unwrap();
+    let lasted = (step.end.unwrap() - step.start.unwrap()).as_secs_f64();
+    assert!(used > 0.1 && lasted > 4.0 * used - 0.1, "{used} s of CPU time in {lasted} s");
 }
 
 #[test]

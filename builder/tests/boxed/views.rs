@@ -12,6 +12,8 @@ use std::time::SystemTime;
 pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("mountpoints_leave_no_trace", no_trace),
     ("dev_proc_and_sys_are_dockers", file_systems),
+    ("what_docker_hides_or_protects_is_hidden_and_protected", hidden),
+    ("a_step_has_namespaces_of_its_own_from_a_helper_with_one_thread", namespaces),
     ("a_step_is_at_the_root_of_its_cgroups", cgroups),
     ("names_and_umask_are_buildkits", names),
     ("the_working_directory_is_made_and_belongs_to_the_user", workdir),
@@ -72,6 +74,48 @@ fn file_systems(world: &World) {
         && touch /dev/shm/x /dev/mine && test -d /proc/self && ls -d /sys/class && grep -c ' / ' /proc/mounts";
     assert_eq!(world.sh(script), "/sys/class\n1\n");
     assert_eq!(world.sh("test ! -e /dev/mine && test ! -e /dev/shm/x && echo private"), "private\n");
+}
+
+/// docker's lists (moby's default OCI specification), as far as the machine has such files.
+fn hidden(world: &World) {
+    let script = "for p in acpi asound interrupts kcore keys latency_stats sched_debug scsi timer_list timer_stats; do \
+            echo /proc/$p; done > /tmp/list; \
+        ls -d /sys/firmware /sys/devices/virtual/powercap /sys/devices/system/cpu/cpu*/thermal_throttle >> /tmp/list 2> /dev/null; \
+        for p in $(cat /tmp/list); do \
+            if test -d $p; then ls -A $p; else test -e $p && head -c 1 $p; fi; \
+        done; \
+        for p in bus fs irq sys sysrq-trigger; do \
+            test ! -e /proc/$p || grep -q \" /proc/$p proc ro,\" /proc/mounts || echo \"/proc/$p can be written to\"; \
+        done; true";
+    assert!(
+        Path::new("/proc/timer_list").exists() || Path::new("/proc/interrupts").exists(),
+        "there is something to hide"
+    );
+    let root = rootfs();
+    for network in [NetworkMode::Host, NetworkMode::None] {
+        let spec = || StepSpec { network, ..step(root.path(), &["sh", "-c", script]) };
+        for (name, ended, output) in world.by_all(spec) {
+            assert_eq!((ended.unwrap().status, &*output), (Status::Code(0), ""), "{name} {network:?}");
+        }
+    }
+}
+
+fn namespaces(world: &World) {
+    const KINDS: [&str; 7] = ["mnt", "pid", "ipc", "uts", "cgroup", "net", "user"];
+    let root = rootfs();
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", world.zygote.pid())).unwrap().count();
+    let own = KINDS.map(|kind| std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap().display().to_string());
+    for (network, common) in [(NetworkMode::Host, &["net", "user"][..]), (NetworkMode::None, &["user"])] {
+        let script = format!("for kind in {}; do readlink /proc/self/ns/$kind; done", KINDS.join(" "));
+        let spec = || StepSpec { network, ..step(root.path(), &["sh", "-c", &script]) };
+        for (name, ended, output) in world.by_all(spec) {
+            assert_eq!(ended.unwrap().status, Status::Code(0), "{name}: {output}");
+            let same = KINDS.iter().zip(output.lines().zip(&own)).filter(|(_, (inner, outer))| inner == outer);
+            let same: Vec<_> = same.map(|(kind, _)| *kind).collect();
+            assert_eq!((output.lines().count(), &*same), (KINDS.len(), common), "{name}: {output}");
+            assert_eq!(threads(), 1);
+        }
+    }
 }
 
 /// What the host calls the step's cgroups is none of its business (cgroup_namespaces(7)).

@@ -111,8 +111,20 @@ pub(super) struct Begun {
     pub(super) dev: OwnedFd,
 }
 
+/// docker's masked paths of the host's sysfs: those above, and what its processors tell of their heat, each for itself.
+fn masked_sys(sys: &Path) -> Vec<String> {
+    let processors = std::fs::read_dir(sys.join("devices/system/cpu")).into_iter().flatten().flatten();
+    let heat = processors.filter_map(|processor| {
+        let path = format!("devices/system/cpu/{}/thermal_throttle", processor.file_name().to_str()?);
+        sys.join(&path).is_dir().then_some(path)
+    });
+    MASKED_SYS.map(str::to_owned).into_iter().chain(heat).collect()
+}
+
 /// What the helper keeps ready for all steps.
 pub(super) struct Template {
+    /// The masks of `/sys`.
+    masked_sys: Vec<String>,
     /// The masks of `/proc` that exist on this kernel: (path, is a directory).
     masked: Vec<(String, bool)>,
     readonly: Vec<String>,
@@ -146,15 +158,16 @@ impl Template {
         // namespace cannot take it apart (mount_namespaces(7)) and gets all of it, with what is known there masked.
         let alone =
             rustix::mount::open_tree(CWD, "/sys", OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC);
-        let (sys, masked) = match alone {
-            Err(Errno::INVAL) => (tree("/sys"), [&MASKED_SYS[..], &MOUNTED_SYS].concat()),
-            alone => (alone, MASKED_SYS.to_vec()),
+        let masked_sys = masked_sys(Path::new("/sys"));
+        let (sys, mounted) = match alone {
+            Err(Errno::INVAL) => (tree("/sys"), &MOUNTED_SYS[..]),
+            alone => (alone, &[][..]),
         };
         let sys = sys.map_err(at("/sys"))?;
         let readonly = HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY;
         sys::mount_setattr(sys.as_fd(), readonly, MountAttrFlags::empty(), true).map_err(at("a read-only /sys"))?;
         put(&sys, SYS).map_err(at("/sys"))?;
-        for path in masked {
+        for path in masked_sys.iter().map(String::as_str).chain(mounted.iter().copied()) {
             let path = base.join("sys").join(path);
             if path.exists() {
                 let empty = filesystem("tmpfs", &[("size", "0"), ("mode", "555")], readonly).map_err(at("a mask"))?;
@@ -185,6 +198,7 @@ impl Template {
             Some(((*name).to_owned(), metadata.is_dir()))
         });
         let template = Self {
+            masked_sys,
             masked: masked.collect(),
             readonly: READONLY_PROC
                 .iter()
@@ -282,7 +296,7 @@ impl Template {
         let sys = sys.at("/sys")?;
         attach(sys.as_fd(), target, Path::new("")).at("/sys")?;
         if !order.insecure {
-            for path in MASKED_SYS {
+            for path in &self.masked_sys {
                 let mask = clone(CWD, Path::new(EMPTY)).at("a mask")?;
                 match attach(mask.as_fd(), &sys, Path::new(path)) {
                     Ok(()) | Err(Errno::NOENT) => {}
@@ -452,7 +466,7 @@ pub(super) fn clone(at: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
 /// docker's masked paths, whole.
 pub(super) fn masked_paths() -> Vec<String> {
     let proc = MASKED_PROC.iter().map(|path| format!("/proc/{path}"));
-    proc.chain(MASKED_SYS.iter().map(|path| format!("/sys/{path}"))).collect()
+    proc.chain(masked_sys(Path::new("/sys")).iter().map(|path| format!("/sys/{path}"))).collect()
 }
 
 /// docker's read-only paths, whole.
@@ -496,4 +510,22 @@ fn group_exists(gid: u32) -> bool {
             (first..first + count).contains(&gid.into())
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Intel's have it (linux/arch/x86/kernel/cpu/mce/therm_throt.c), and not every machine.
+    #[test]
+    fn the_heat_of_every_processor_is_masked() {
+        let sys = tempfile::tempdir().unwrap();
+        for name in ["cpu0/thermal_throttle", "cpu11/thermal_throttle", "cpufreq", "cpu1/topology"] {
+            std::fs::create_dir_all(sys.path().join("devices/system/cpu").join(name)).unwrap();
+        }
+        let mut heat = masked_sys(sys.path()).split_off(MASKED_SYS.len());
+        heat.sort();
+        let of = |number| format!("devices/system/cpu/cpu{number}/thermal_throttle");
+        assert_eq!(heat, [of(0), of(11)]);
+    }
 }
