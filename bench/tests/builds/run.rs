@@ -56,6 +56,17 @@ fn secrets_are_seen_by_the_step_alone() {
     }
     // Nor is it part of the key: with other values, which would fail, nothing runs.
     run("another", "another");
+    for runtime in runtimes() {
+        world.forget();
+        fs::write(&secret, "hush-4711").unwrap();
+        let by_runtime = ["--executor", runtime];
+        let built = world.command(&[&args[..], &by_runtime].concat()).env("VAR", "hush-0815").output().unwrap();
+        assert!(built.status.success(), "{runtime}: {}", String::from_utf8_lossy(&built.stderr));
+        fs::remove_file(&secret).unwrap();
+        for value in ["hush-4711", "hush-0815"] {
+            assert_eq!(holding(&world.path(""), value), [""; 0], "{runtime}");
+        }
+    }
 }
 
 #[test]
@@ -76,7 +87,11 @@ fn an_agent_is_forwarded_with_the_owner_and_mode_asked_for() {
     );
     let socket = world.path("agent");
     let _agent = UnixListener::bind(&socket).unwrap();
-    world.build(&["--ssh", &format!("default={}", socket.display())]).record();
+    for executor in executors() {
+        world
+            .build(&["--no-cache", "--executor", executor, "--ssh", &format!("default={}", socket.display())])
+            .record();
+    }
 }
 
 #[test]
@@ -223,7 +238,9 @@ fn bind_mounts_show_sources_and_keep_nothing() {
     world.write("kept", "kept");
     world.write("ignored", "ignored");
     world.write(".dockerignore", "ignored\n");
-    world.build(&[]).record();
+    for executor in executors() {
+        world.build(&["--no-cache", "--executor", executor]).record();
+    }
     // Content that is mounted is part of the key.
     assert_eq!(steps(&world.build(&[]).record(), Outcome::Executed), [""; 0]);
     world.write("kept", "changed");
@@ -252,7 +269,9 @@ fn mounts_lead_out_neither_by_their_source_nor_by_their_target() {
              touch {path}/a/x {path}/b/x {path}/c/x\n"
         ),
     );
-    world.build(&[]).record();
+    for executor in executors() {
+        world.build(&["--no-cache", "--executor", executor]).record();
+    }
     for source in [
         "source=absolute",
         "source=up",
@@ -304,6 +323,39 @@ fn a_hundred_megabytes_of_a_steps_output_are_shown_in_order_in_little_memory() {
     assert!(peak < 100 << 10 && recorded < 1 << 20, "{peak} kB of memory, {recorded} bytes of record");
 }
 
+/// The step ends when its first line has been shown: were lines held back, it would wait for ever.
+#[test]
+fn lines_are_shown_with_their_times_while_the_step_runs() {
+    use std::io::{BufRead, BufReader};
+    let gate = "until [ -e /gate/go ]; do sleep 0.02; done";
+    let world = World::new(&format!(
+        "FROM busybox\nRUN --mount=type=cache,id=gate,target=/gate echo ready; {gate}; sleep 0.3; echo went; echo last >&2\n"
+    ));
+    for executor in executors() {
+        world.forget();
+        let mut command = world.command(&["--progress", "plain", "--timeout", "60", "--executor", executor]);
+        let mut child =
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut times = Vec::new();
+        for line in BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap) {
+            let words: Vec<_> = line.split_ascii_whitespace().collect();
+            // BuildKit's: the step, seconds since its start, the line.
+            if let [_, seconds, text @ ("ready" | "went" | "last")] = words[..] {
+                times.push((text.to_owned(), seconds.parse::<f64>().unwrap()));
+            }
+            if words.last() == Some(&"ready") && times.len() == 1 {
+                let mounts = fs::read_dir(world.path("store/mounts")).unwrap().map(|entry| entry.unwrap().path());
+                let gate = mounts.into_iter().find(|path| path.is_dir()).unwrap();
+                fs::write(gate.join("go"), "").unwrap();
+            }
+        }
+        assert!(child.wait().unwrap().success(), "{executor}: {times:?}");
+        let texts: Vec<_> = times.iter().map(|(text, _)| text.as_str()).collect();
+        assert!(texts.len() == 3 && texts[0] == "ready" && texts[1..].contains(&"went"), "{executor}: {times:?}");
+        assert!(times[1].1 >= times[0].1 + 0.25 && times[2].1 >= times[1].1, "{executor}: {times:?}");
+    }
+}
+
 #[test]
 fn a_cache_survives_and_a_locked_one_is_waited_for() {
     let world = World::new(
@@ -346,7 +398,10 @@ fn caches_have_their_owner_mode_and_seed_and_private_ones_are_apart() {
          RUN --mount=type=cache,id=m,target=/c,mode=0750,uid=5,gid=6,ro ! touch /c/new\n\
          RUN test ! -e /c && test ! -e /p && test ! -e /meet\n"
     ));
-    world.build(&["--jobs", "4"]).record();
+    for executor in executors() {
+        world.forget();
+        world.build(&["--jobs", "4", "--executor", executor]).record();
+    }
 }
 
 /// moby's rules for USER (`user.GetExecUser`); a step's HOME is its user's.
@@ -363,7 +418,9 @@ fn users_have_their_ids_groups_home_and_working_directory() {
          USER ann\nWORKDIR /made/by/workdir\n\
          RUN test $(pwd) = /made/by/workdir && stat -c '%u %g %a' /made /made/by/workdir | sort -u > /tmp/x && grep -qx '77 78 755' /tmp/x && test $(wc -l < /tmp/x) = 1\n",
     );
-    world.build(&[]).record();
+    for executor in executors() {
+        world.build(&["--no-cache", "--executor", executor]).record();
+    }
 }
 
 #[test]
@@ -455,9 +512,11 @@ fn hosts_and_limits_are_given_and_leave_no_trace() {
     let archive = world.path("image.tar");
     let output = format!("type=tar,dest={}", archive.display());
     let args = ["--add-host", "elsewhere:10.9.8.7", "--ulimit", "nofile=99", "--shm-size", "2m", "--output", &output];
-    world.build(&args).record();
-    assert_eq!(member(&archive, "y"), b"x\n");
-    assert!(!String::from_utf8_lossy(&fs::read(&archive).unwrap()).contains("10.9.8.7"));
+    for executor in executors() {
+        world.build(&[&args[..], &["--no-cache", "--executor", executor]].concat()).record();
+        assert_eq!(member(&archive, "y"), b"x\n");
+        assert!(!String::from_utf8_lossy(&fs::read(&archive).unwrap()).contains("10.9.8.7"), "{executor}");
+    }
 }
 
 /// What the kernel says of a child that is waited for: the steps' processes are among its descendants.
