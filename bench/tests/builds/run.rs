@@ -133,9 +133,14 @@ fn what_needs_permission_needs_allow() {
         world.build(&["--no-cache", "--allow", "security.insecure", "--executor", executor]).record();
     }
     let world = World::new("FROM busybox\nRUN --network=host true\n");
-    let stderr = world.build(&["--network", "none"]).stderr();
-    assert!(stderr.contains("--allow network.host"), "{stderr}");
-    world.build(&["--network", "none", "--allow", "network.host"]).record();
+    for refused in [&[][..], &["--network", "none"], &["--network", "default"], &["--allow", "security.insecure"]] {
+        let stderr = world.build(refused).stderr();
+        assert!(stderr.contains("--allow network.host"), "{refused:?}: {stderr}");
+    }
+    for allowed in [["--network", "host"], ["--allow", "network.host"]] {
+        world.build(&[&allowed[..], &["--no-cache"]].concat()).record();
+    }
+    world.build(&["--no-cache", "--network", "none", "--allow", "network.host"]).record();
 }
 
 #[test]

@@ -59,7 +59,9 @@ impl Arguments {
     }
 
     fn allowed(&self) -> Result<Allowed, Failure> {
-        let mut allowed = Allowed::default();
+        // Who asks for it on the command line has allowed it, as with buildx.
+        let host_network = self.network.as_deref() == Some("host");
+        let mut allowed = Allowed { host_network, ..Allowed::default() };
         for entitlement in self.allow.iter().flat_map(|list| list.split(',')) {
             match entitlement.split_once('=') {
                 None if entitlement == "security.insecure" => allowed.insecure = true,

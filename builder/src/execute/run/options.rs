@@ -40,7 +40,7 @@ pub enum Executor {
 pub struct Allowed {
     /// `--allow security.insecure`.
     pub insecure: bool,
-    /// `--allow network.host`: `RUN --network=host` where the build's own network is another.
+    /// `--allow network.host` or `--network host`: `RUN --network=host`.
     pub host_network: bool,
     /// `--allow device=PATH`: host devices, by path.
     pub devices: BTreeSet<String>,
@@ -97,7 +97,7 @@ impl RunOptions {
         if op.insecure && !self.allowed.insecure {
             return refuse("--security=insecure", "security.insecure".into());
         }
-        if op.network == Network::Host && self.network != NetworkMode::Host && !self.allowed.host_network {
+        if op.network == Network::Host && !self.allowed.host_network {
             return refuse("--network=host", "network.host".into());
         }
         match op.devices.iter().find(|device| !self.allowed.devices.contains(device_name(device))) {
