@@ -2,7 +2,7 @@
 //! installed, the builder's spans are disabled callsites.
 
 use crate::cli::Failure;
-use buildscope_record::RecordLayer;
+use buildscope_record::{RecordLayer, Recorder};
 use std::path::Path;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{FilterFn, LevelFilter};
@@ -17,22 +17,19 @@ pub(super) struct Listening {
 
 /// Installs the subscriber that what was asked for needs.
 pub(super) fn listen(record: bool, engine_trace: Option<&Path>) -> Result<Listening, Failure> {
-    if !record && engine_trace.is_none() {
-        return Ok(Listening { _engine: None });
-    }
-    let layer = record.then(|| RecordLayer.with_filter(FilterFn::new(RecordLayer::wants)));
-    let (engine, guard) = match engine_trace {
-        None => (None, None),
-        Some(path) => {
-            let file = std::fs::File::create(path)
-                .map_err(|error| Failure::usage(miette::miette!("{}: {error}", path.display())))?;
-            // Async: spans of one step follow it over threads, instead of being drawn as one thread's stack.
-            let style = tracing_chrome::TraceStyle::Async;
-            let (layer, guard) =
-                tracing_chrome::ChromeLayerBuilder::new().writer(file).trace_style(style).include_args(true).build();
-            (Some(layer.with_filter(LevelFilter::INFO)), Some(guard))
+    let Some(path) = engine_trace else {
+        if record {
+            Recorder::default().init();
         }
+        return Ok(Listening { _engine: None });
     };
-    tracing_subscriber::registry().with(layer).with(engine).init();
-    Ok(Listening { _engine: guard })
+    let file =
+        std::fs::File::create(path).map_err(|error| Failure::usage(miette::miette!("{}: {error}", path.display())))?;
+    // Async: spans of one step follow it over threads, instead of being drawn as one thread's stack.
+    let style = tracing_chrome::TraceStyle::Async;
+    let (engine, guard) =
+        tracing_chrome::ChromeLayerBuilder::new().writer(file).trace_style(style).include_args(true).build();
+    let layer = record.then(|| RecordLayer.with_filter(FilterFn::new(RecordLayer::wants)));
+    tracing_subscriber::registry().with(layer).with(engine.with_filter(LevelFilter::INFO)).init();
+    Ok(Listening { _engine: Some(guard) })
 }

@@ -18,7 +18,7 @@ fn a_stock_runtime_shows_nothing_that_the_host_mounts_in_sysfs() {
     for runtime in ["crun", "runc"] {
         if ["/usr/bin", "/usr/sbin"].iter().any(|directory| Path::new(directory).join(runtime).exists()) {
             world.forget();
-            world.build(&["--executor", runtime]).record();
+            assert_eq!(world.build(&["--executor", runtime]).record().options.executor.as_deref(), Some(runtime));
         }
     }
 }

@@ -153,10 +153,16 @@ impl Record {
     /// # Errors
     /// [`RecordError::Io`] and, for a number that JSON cannot hold (NaN in a counter), [`RecordError::Json`].
     pub fn write(&self, mut to: impl Write) -> Result<(), RecordError> {
-        serde_json::to_writer_pretty(&mut to, self)?;
-        to.write_all(b"\n")?;
+        to.write_all(&self.json()?)?;
         to.flush()?;
         Ok(())
+    }
+
+    /// Compiled here, not where `to` is known: this crate is optimised, the command line is not.
+    fn json(&self) -> serde_json::Result<Vec<u8>> {
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        Ok(json)
     }
 
     /// Checks that every identity leads somewhere, no interval ends before it begins, and nothing waits for itself.

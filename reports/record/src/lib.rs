@@ -8,14 +8,16 @@
 mod collect;
 mod digest;
 mod file;
+mod listen;
 mod model;
 mod phase;
 mod probe;
 mod units;
 
-pub use collect::{Collector, RecordLayer, Trace};
+pub use collect::{Collector, Trace};
 pub use digest::{Digest, DigestError};
 pub use file::{Fault, RecordError, json_schema};
+pub use listen::{RecordLayer, Recorder};
 pub use model::*;
 pub use phase::{Group, Phase};
 pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};

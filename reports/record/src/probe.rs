@@ -168,6 +168,16 @@ pub enum Quantity {
 }
 
 impl Quantity {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 6] = [
+        Self::FilesWalked,
+        Self::FilesChanged,
+        Self::BytesRead,
+        Self::BytesWritten,
+        Self::BytesHashed,
+        Self::BytesCompressed,
+    ];
+
     /// The name of the field in the record.
     pub fn name(self) -> &'static str {
         match self {

@@ -81,28 +81,23 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     }
     // The record is made and written while helper, threads and store end: recording shall not make a build longer.
     let Engine { store, zygote } = engine;
+    let about = records.then(|| (build::host(store.root()), described(&options, &store)));
     // What making the record takes is not the build's.
     let own = cpu_time(UsageWho::RUSAGE_SELF);
     let record = std::thread::scope(|scope| {
-        let ending = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));
-        let record = records.then(|| {
-            let mut record = build::record(&outcome, collector, build::host(store.root()), described(&options, &store));
-            record.started =
-                jiff::Timestamp::now().checked_sub(began.elapsed()).ok().map(|started| started.to_string());
+        let stored = scope.spawn(|| drop((runtime, store)));
+        let helped = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));
+        let record = about.map(|(host, described)| build::record(&outcome, collector, host, described));
+        let cpu = joined(helped);
+        let record = record.map(|mut record| {
+            let started = jiff::Timestamp::now().checked_sub(began.elapsed());
+            record.started = started.ok().map(|started| started.to_string());
             record.options.cache = record.options.cache.or_else(|| cache_state(&record.steps));
-            record
+            record::Record { cpu, ..record }
         });
-        (record, joined(ending))
-    });
-    let record = match record {
-        (Some(record), cpu) => Some(record::Record { cpu, ..record }),
-        (None, _) => None,
-    };
-    std::thread::scope(|scope| {
-        let ending = scope.spawn(|| drop((runtime, store)));
         let written = record.as_ref().map_or(Ok(()), |record| write_record(&options, record));
-        joined(ending);
-        written
+        joined(stored);
+        written.map(|()| record)
     })?;
     drop(listening);
     let missed = match &record {
@@ -204,7 +199,7 @@ fn described(options: &Options, store: &Store) -> record::Options {
         policy: Some(request.policy.name().into()),
         jobs: u32::try_from(request.jobs).ok(),
         driver: Some(store.driver_name().into()),
-        executor: Some("native".into()),
+        executor: Some(request.run.executor.name()),
         cache: request.no_cache.then(|| "cold".into()),
         dockerfile: match &request.dockerfile {
             build::DockerfileInput::File(path) | build::DockerfileInput::Within(path) => {
@@ -220,7 +215,7 @@ fn write_record(options: &Options, record: &record::Record) -> Result<(), Failur
     if let Some(path) = &options.record {
         let write = || -> miette::Result<()> {
             let file = fs::File::create(path).into_diagnostic()?;
-            record.write(std::io::BufWriter::with_capacity(1 << 18, file)).into_diagnostic()
+            record.write(file).into_diagnostic()
         };
         write().wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)?;
     }

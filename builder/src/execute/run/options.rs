@@ -35,6 +35,16 @@ pub enum Executor {
     Oci(OciRuntime),
 }
 
+impl Executor {
+    /// `native`, or the runtime's program.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Native => "native".into(),
+            Self::Oci(runtime) => runtime.program.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        }
+    }
+}
+
 /// What Dockerfiles may ask for beyond a safe box.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
