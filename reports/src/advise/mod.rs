@@ -6,6 +6,7 @@
 mod commands;
 mod installing;
 mod installs;
+mod parts;
 mod rules;
 
 use crate::explain::Explanation;
@@ -33,6 +34,29 @@ pub struct Advice {
     /// The change as lines of a diff, where it can be written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diff: Vec<String>,
+}
+
+impl Advice {
+    /// The Dockerfile (of the rule `dockerignore`: the .dockerignore) after the diff: a line that goes or stays is looked
+    /// for from where the last one was. None where a line is not there as the diff has it: an instruction that was written
+    /// over several lines, or another file.
+    pub fn applied(&self, file: &str) -> Option<String> {
+        let mut lines: Vec<&str> = file.lines().collect();
+        let mut at = 0;
+        for change in &self.diff {
+            let (mark, text) = change.split_at_checked(1)?;
+            if mark != "+" {
+                at += lines[at..].iter().position(|line| *line == text)?;
+            }
+            match mark {
+                "+" => lines.insert(at, text),
+                "-" => drop(lines.remove(at)),
+                _ => {}
+            }
+            at += usize::from(mark != "-");
+        }
+        Some(lines.join("\n") + "\n")
+    }
 }
 
 /// All advice for a build.

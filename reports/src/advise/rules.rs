@@ -3,6 +3,7 @@
 use super::Advice;
 use super::commands::{chain, chown, installed_first, merged};
 use super::installing::{cache_mount, copy_before_install, late_copy};
+use super::parts::independent_parts;
 use crate::answer::{needless, percent, place, quote};
 use crate::explain::{Explanation, StepExplanation};
 use crate::misses::Index;
@@ -19,13 +20,14 @@ pub(super) struct Case<'c> {
 type Rule = fn(&Case<'_>) -> Vec<Advice>;
 
 /// All rules.
-pub(super) const ALL: [Rule; 13] = [
+pub(super) const ALL: [Rule; 14] = [
     copy_before_install,
     late_copy,
     cache_mount,
     recursive_chown,
     many_small_runs,
     split_run,
+    independent_parts,
     needless_order,
     bottleneck,
     unused_context,

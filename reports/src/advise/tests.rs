@@ -74,26 +74,6 @@ fn a_recursive_chown_becomes_a_flag() {
     assert_eq!(advice(&good, "recursive-chown"), None, "one directory, not all below it");
 }
 
-/// A Dockerfile after a diff: removed and kept lines are looked for from where the last one was.
-fn apply(dockerfile: &str, diff: &[String]) -> String {
-    let mut lines: Vec<String> = dockerfile.lines().map(str::to_owned).collect();
-    let mut at = 0;
-    for change in diff {
-        let (mark, text) = change.split_at(1);
-        if mark == "+" {
-            lines.insert(at, text.to_owned());
-            at += 1;
-            continue;
-        }
-        at += lines[at..].iter().position(|line| line == text).unwrap_or_else(|| panic!("{text} is in {dockerfile}"));
-        match mark {
-            "-" => drop(lines.remove(at)),
-            _ => at += 1,
-        }
-    }
-    lines.join("\n") + "\n"
-}
-
 /// A workload's Dockerfile as a record of one chain; its RUNs take 100 ms.
 fn workload(name: &str) -> (String, Record) {
     let path =
@@ -115,7 +95,7 @@ fn the_bad_form_of_a_workload_gets_the_good_ones_change() {
     let found: Vec<_> = advise(&record, &explain(&record), &[]);
     let moved: Vec<_> = found.iter().filter(|advice| advice.rule == "copy-before-install").collect();
     assert_eq!(moved.len(), 1, "the project's own install needs the sources: {moved:?}");
-    let better = apply(&text, &moved[0].diff);
+    let better = moved[0].applied(&text).unwrap();
     let place = |line: &str| better.lines().position(|other| other == line).unwrap();
     // As python-wheel has it.
     let install = better.lines().position(|line| line.ends_with("--requirement requirements.txt")).unwrap();
@@ -128,13 +108,79 @@ fn the_bad_form_of_a_workload_gets_the_good_ones_change() {
     let (good, _) = workload("chown-good");
     let instructions =
         |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(instructions(&apply(&text, &chown.diff)), instructions(&good));
+    assert_eq!(instructions(&chown.applied(&text).unwrap()), instructions(&good));
+
+    let (text, record) = workload("c-project-bad");
+    let parts = advice(&record, "independent-parts").unwrap();
+    assert_eq!(parts.gain, ms(200), "three of 100 ms at once");
+    let better = parts.applied(&text).unwrap();
+    let stages: Vec<_> = better.split("FROM ").skip(1).map(|stage| stage.lines().collect::<Vec<_>>()).collect();
+    // As c-project has it: each library compiled from its own sources alone.
+    for (stage, library) in stages[1..4].iter().zip(["libparser", "libcodec", "libstore"]) {
+        assert_eq!(stage[..2], [format!("common AS {library}"), format!("COPY {library} {library}/")]);
+        assert!(stage[2].starts_with(&format!("RUN cd {library} && ")) && stage.len() == 3, "{stage:?}");
+    }
+    let last = ["common", "COPY . .", "COPY --from=libparser /src ./", "COPY --from=libcodec /src ./"];
+    assert_eq!((&stages[0][..], &stages[4][..4]), (&["toolchain-c AS common", "WORKDIR /src"][..], &last[..]));
+    assert_eq!(stages.len(), 5, "{better}");
     for good in ["python-wheel", "chown-good", "c-project"] {
         let (_, record) = workload(good);
         let found = advise(&record, &explain(&record), &[]);
         let named = |rule: &str| found.iter().any(|advice| advice.rule == rule);
         assert!(!named("copy-before-install") && !named("recursive-chown") && !named("late-copy"), "{good}: {found:?}");
+        assert!(!named("independent-parts"), "{good}: {found:?}");
     }
+}
+
+#[test]
+fn parts_that_need_each_other_stay_in_order() {
+    let parts = |second: &str, change: fn(&mut Record)| {
+        let mut made = chain(&[
+            ("FROM busybox AS app", 1),
+            ("WORKDIR /src", 1),
+            ("COPY --link . .", 8),
+            ("RUN cd a && make", 100),
+            (second, 60),
+            ("RUN link", 20),
+        ]);
+        made.with(change);
+        advice(&made.finish(190), "independent-parts")
+    };
+    let found = parts("RUN cd b && make", |_| ()).unwrap();
+    assert_eq!((found.gain, found.line), (ms(60), Some(4)), "the shorter one beside the longer one");
+    assert_eq!(
+        found.diff,
+        [
+            "-FROM busybox AS app",
+            "+FROM busybox AS common",
+            "-COPY --link . .",
+            "+FROM common AS a",
+            "+COPY --link a a/",
+            "+RUN cd a && make",
+            "+FROM common AS b",
+            "+COPY --link b b/",
+            "+RUN cd b && make",
+            "+FROM common AS app",
+            "+COPY --link . .",
+            "+COPY --from=a /src ./",
+            "+COPY --from=b /src ./",
+            "-RUN cd a && make",
+            "-RUN cd b && make",
+        ]
+    );
+    let busy = |record: &mut Record| {
+        let used = |cpu| Some(Resources { cpu_user: ms(cpu), ..Resources::default() });
+        (record.steps[3].resources, record.steps[4].resources) = (used(180), used(100));
+    };
+    assert_eq!(parts("RUN cd b && make", busy).unwrap().gain, ms(20), "280 ms of processor time on two of them");
+    assert_eq!(parts("RUN cd b && cp ../a/x .", |_| ()), None, "it names the other's directory");
+    assert_eq!(parts("RUN cd a && make install", |_| ()), None, "the same directory");
+    assert_eq!(parts("RUN cd /usr && make", |_| ()), None, "not of the context");
+    let known = |record: &mut Record| {
+        let entry = |path: &str| ContextEntry { path: path.into(), files: 1, bytes: ByteSize(1), used: true };
+        record.context = vec![entry("a")];
+    };
+    assert_eq!(parts("RUN cd b && make", known), None, "the context has no such directory");
 }
 
 #[test]
@@ -302,6 +348,16 @@ fn small_runs_are_merged_and_unused_files_ignored() {
         (merge.gain, merge.diff),
         (ms(80), vec!["-RUN a".into(), "-RUN b".into(), "-RUN c".into(), "+RUN a && b && c".into()])
     );
+    let spent = |setup: u64| {
+        let mut made = chain(&[("RUN a", 50), ("RUN b", 50), ("RUN c", 50)]);
+        for (step, begin) in [(0, 0), (1, 50), (2, 100)] {
+            made.span(StepId(step), Phase::SandboxSetup, begin..begin + setup);
+            made.span(StepId(step), Phase::Process, begin + setup..begin + 50);
+        }
+        advice(&made.finish(150), "many-small-runs")
+    };
+    assert_eq!(spent(10).unwrap().gain, ms(20), "two of three sandboxes less, a seventh of the build");
+    assert_eq!(spent(5), None, "a fifteenth: their commands take the time");
     let ignore = advice(&record, "dockerignore").unwrap();
     assert_eq!((ignore.gain, ignore.diff), (ms(9), vec!["+node_modules".to_owned()]));
 }
@@ -336,10 +392,19 @@ fn pressure_and_history() {
     made.with(|record| record.steps[0].resources = Some(Resources { cpu_pressure: ms(60), ..Resources::default() }));
     let record = made.finish(100);
     assert_eq!(advice(&record, "cpu-pressure").unwrap().gain, ms(60));
+    let mut calm = chain(&[("RUN make", 100)]);
+    calm.with(|record| record.steps[0].resources = Some(Resources { cpu_pressure: ms(20), ..Resources::default() }));
+    assert_eq!(advice(&calm.finish(100), "cpu-pressure"), None, "a fifth is not much");
     let earlier = [40, 50, 45].map(|length| chain(&[("RUN make", length)]).finish(length));
     let found = advise(&record, &explain(&record), &earlier);
     let slower = found.iter().find(|advice| advice.rule == "slower-than-before").unwrap();
     assert_eq!(slower.gain, ms(55));
+    let silent = |earlier: &[u64]| {
+        let earlier: Vec<_> = earlier.iter().map(|&length| chain(&[("RUN make", length)]).finish(length)).collect();
+        !advise(&record, &explain(&record), &earlier).iter().any(|advice| advice.rule == "slower-than-before")
+    };
+    assert!(silent(&[70, 90, 80]), "not half as long again");
+    assert!(silent(&[40, 50]), "two builds are no history");
 }
 
 #[test]

@@ -1,0 +1,104 @@
+//! Parts of the context that are built one after the other, in one stage, though none needs another.
+
+use super::Advice;
+use super::rules::{Case, about, takes_all};
+use crate::answer::place;
+use crate::explain::StepExplanation;
+use buildscope_record::Nanos;
+
+/// RUNs in a row that each work in a directory of their own, which one `COPY . .` has brought: a stage for each.
+pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
+    let mut found = Vec::new();
+    for copy in case.ran().filter(|step| takes_all(step)) {
+        let behind = &case.explanation.steps[copy.id.index() + 1..];
+        let parts: Vec<Part<'_>> = behind
+            .iter()
+            .take_while(|step| step.stage == copy.stage)
+            .map_while(|step| Some(Part { step, folder: works_in(&step.text).filter(|folder| has(case, folder))? }))
+            .collect();
+        let others = |part: &Part<'_>| {
+            parts.iter().any(|other| other.folder != part.folder && names(&part.step.text, other.folder))
+        };
+        let twice = (1..parts.len()).any(|at| parts[..at].iter().any(|part| part.folder == parts[at].folder));
+        if parts.len() < 2 || twice || parts.iter().any(others) {
+            continue;
+        }
+        let drags = parts.iter().map(|part| part.step.drag);
+        let (sum, longest) = (drags.clone().sum::<Nanos>(), drags.max().unwrap_or_default());
+        // At once they still want the processor time that they wanted one after the other.
+        let used = parts.iter().filter_map(|part| part.step.resources);
+        let used: u64 = used.map(|used| used.cpu_user.0 + used.cpu_system.0).sum();
+        let least = case.record.host.cpus.map_or(0, |cpus| used / u64::from(cpus.max(1)));
+        let gain = sum.saturating_sub(longest.max(Nanos(least)));
+        if !case.worth(gain) {
+            continue;
+        }
+        let folders = parts.iter().map(|part| format!("`{}`", part.folder)).collect::<Vec<_>>().join(", ");
+        let text = format!(
+            "give {folders} a stage each, from {} on: they then run at once, and each is in the cache when only other files change",
+            place(parts[0].step)
+        );
+        let caveat = "only where none reads or writes what another does, and all that they leave is below the WORKDIR";
+        let mut advice = about(parts[0].step, "independent-parts", gain, text, caveat);
+        advice.diff = diff(case, copy, &parts).unwrap_or_default();
+        found.push(advice);
+    }
+    found
+}
+
+/// A RUN that works in a directory of its own.
+struct Part<'c> {
+    step: &'c StepExplanation,
+    folder: &'c str,
+}
+
+/// The directory, below the working directory, that a RUN goes to first.
+fn works_in(text: &str) -> Option<&str> {
+    let (folder, _) = text.strip_prefix("RUN cd ")?.split_once(" && ")?;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    (!folder.is_empty() && folder.bytes().all(plain)).then_some(folder)
+}
+
+/// Whether a text has that name as a word.
+fn names(text: &str, name: &str) -> bool {
+    text.split(|letter: char| !letter.is_ascii_alphanumeric() && !matches!(letter, '-' | '_')).any(|word| word == name)
+}
+
+/// Whether the context has that directory, as far as is known.
+fn has(case: &Case<'_>, folder: &str) -> bool {
+    case.record.context.is_empty() || case.record.context.iter().any(|entry| entry.path == folder)
+}
+
+/// What stands before the COPY becomes a stage that all are made from; none where the instructions do not say where the
+/// files lie, or a name is taken.
+fn diff(case: &Case<'_>, copy: &StepExplanation, parts: &[Part<'_>]) -> Option<Vec<String>> {
+    let before = case.explanation.steps[..copy.id.index()].iter().filter(|step| step.stage == copy.stage);
+    let from = before.clone().find(|step| step.instruction == "FROM")?;
+    let folder = before.filter(|step| step.instruction == "WORKDIR").next_back()?.text.split_once(' ')?.1.trim();
+    // Under a target of its own, the files would lie elsewhere than where the parts look for them.
+    if !folder.starts_with('/') || !copy.text.ends_with(" . .") && !copy.text.ends_with(" . ./") {
+        return None;
+    }
+    let (base, name) = match from.text.split_once(" AS ") {
+        Some((base, name)) => (base, Some(name)),
+        None => (from.text.as_str(), None),
+    };
+    let common = "common";
+    let taken = |name: &str| case.record.stages.iter().any(|stage| stage.name == name);
+    if taken(common) || parts.iter().any(|part| taken(part.folder) || part.folder == common) {
+        return None;
+    }
+    let mut diff = vec![format!("-{}", from.text), format!("+{base} AS {common}"), format!("-{}", copy.text)];
+    for Part { step, folder } in parts {
+        diff.extend([
+            format!("+FROM {common} AS {folder}"),
+            format!("+{}", copy.text.replacen(" . .", &format!(" {folder} {folder}/"), 1).replace("//", "/")),
+            format!("+{}", step.text),
+        ]);
+    }
+    diff.push(format!("+FROM {common}{}", name.map(|name| format!(" AS {name}")).unwrap_or_default()));
+    diff.push(format!("+{}", copy.text));
+    diff.extend(parts.iter().map(|part| format!("+COPY --from={} {folder} ./", part.folder)));
+    diff.extend(parts.iter().map(|part| format!("-{}", part.step.text)));
+    Some(diff)
+}
