@@ -184,30 +184,6 @@ fn otlp() {
     assert_eq!(record.edges.len(), 1);
 }
 
-#[test]
-fn what_is_exported_as_spans_comes_back() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("record/tests/examples/diamond.instructions.json");
-    let record = Record::read(std::fs::File::open(path).unwrap()).unwrap();
-    let document = buildscope_reports::render::otlp(&record, &explain(&record), 1_767_225_600_000_000_000);
-    let back = import(document.to_string().as_bytes()).unwrap();
-    assert_eq!((back.wall, back.started.as_deref(), back.succeeded), (record.wall, Some("2026-01-01T00:00:00Z"), true));
-    assert_eq!(back.steps.len(), record.steps.len());
-    for (step, was) in back.steps.iter().zip(&record.steps) {
-        assert_eq!((&step.text, step.start, step.end, step.outcome), (&was.text, was.start, was.end, was.outcome));
-        assert_eq!(step.source.unwrap().line, was.source.unwrap().line);
-    }
-    let sorted = |record: &Record| {
-        let mut edges = record.edges.clone();
-        edges.sort_unstable();
-        edges
-    };
-    assert_eq!(sorted(&back), sorted(&record));
-    let rows = |record: &Record| explain(record).accounts.phases.into_iter();
-    let phases =
-        |record: &Record| rows(record).map(|row| (row.name, row.wall)).collect::<std::collections::BTreeMap<_, _>>();
-    assert_eq!(phases(&back), phases(&record));
-}
-
 /// A `.dockerbuild`: an uncompressed tar of an OCI layout with a status stream, a trace and a provenance.
 fn dockerbuild() -> Vec<u8> {
     let varint = |mut value: u64| {

@@ -104,8 +104,7 @@ fn send(url: &str, record: &Record, explanation: &Explanation) -> Result<(), Fai
     let known = record.started.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
     let now = || jiff::Timestamp::now().as_nanosecond() - i128::from(record.wall.0);
     let began = known.map_or_else(now, |started| started.as_nanosecond());
-    let document = render::otlp(record, explanation, u64::try_from(began).unwrap_or(0));
-    otlp::post(url, &serde_json::to_vec(&document).map_err(Failure::internal)?)
+    otlp::send(url, record, explanation, u64::try_from(began).unwrap_or(0))
 }
 
 /// Builds a context cold under two policies and gives the records: serial, then instructions.

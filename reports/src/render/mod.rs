@@ -4,13 +4,11 @@
 //! writes it says how wide the terminal is and whether it has colours.
 
 pub mod html;
-pub mod otlp;
 mod table;
 pub mod text;
 pub mod timeline;
 
 pub use html::html;
-pub use otlp::otlp;
 pub use text::{Style, text};
 pub use timeline::timeline;
 

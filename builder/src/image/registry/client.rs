@@ -435,8 +435,12 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Speaks HTTP to a host that is no registry.
-pub(crate) fn web_agent(host: &str) -> Result<Agent, ImageError> {
+/// Speaks HTTP to a host that is no registry, with the system's authorities and those that docker has for it. An answer
+/// of 400 and above is no error.
+///
+/// # Errors
+/// Where an authority's file cannot be read.
+pub fn web_agent(host: &str) -> Result<Agent, ImageError> {
     agent(host, &RegistryOptions::default(), false)
 }
 

@@ -1,0 +1,145 @@
+//! A record as OpenTelemetry spans.
+//!
+//! The build is the root span, a step is a child of it, a span of the record is a child of its step or of the span
+//! around it. Importing what this gives makes the record again, less its waits, counters and resources.
+
+use buildscope_record::{Digest, EdgeKind, Nanos, Outcome, Record, SpanId as RecordedId};
+use buildscope_reports::Explanation;
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Who built.
+pub(super) fn resource(record: &Record) -> Resource {
+    let version = KeyValue::new("service.version", record.source.version.clone().unwrap_or_default());
+    Resource::builder_empty().with_service_name(record.source.tool.clone()).with_attribute(version).build()
+}
+
+/// The spans of a build that began so many nanoseconds after 1970.
+pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64) -> Vec<SpanData> {
+    let trace = Trace::new(record, explanation, began);
+    let root = trace.id("build", 0);
+    let mut spans = Vec::with_capacity(record.spans.len() + record.steps.len() + 1);
+    let options = &record.options;
+    let text = [("policy", &options.policy), ("driver", &options.driver), ("cache", &options.cache)];
+    let mut attributes: Vec<KeyValue> = text
+        .into_iter()
+        .filter_map(|(name, value)| Some(KeyValue::new(format!("buildscope.{name}"), value.clone()?)))
+        .collect();
+    attributes.push(KeyValue::new("buildscope.answer", explanation.answer.clone()));
+    let failed = (!record.succeeded).then(|| "the build failed".to_owned());
+    let whole = (Nanos::ZERO, record.wall);
+    spans.push(trace.span(root, SpanId::INVALID, "build".into(), whole, attributes, failed));
+    let mut needs: HashMap<usize, Vec<String>> = HashMap::new();
+    for edge in record.edges.iter().filter(|edge| edge.kind == EdgeKind::Data) {
+        needs.entry(edge.to.index()).or_default().push(edge.from.0.to_string());
+    }
+    for (step, explained) in record.steps.iter().zip(&explanation.steps) {
+        let Some(start) = explained.start else { continue };
+        let mut attributes = vec![
+            KeyValue::new("buildscope.step", i64::from(step.id.0)),
+            KeyValue::new("buildscope.text", step.text.clone()),
+            KeyValue::new("buildscope.outcome", outcome(step.outcome)),
+            KeyValue::new("buildscope.drag_ns", integer(explained.drag.0)),
+            KeyValue::new("buildscope.needs", needs.remove(&step.id.index()).unwrap_or_default().join(" ")),
+        ];
+        attributes.extend(explained.stage.clone().map(|stage| KeyValue::new("buildscope.stage", stage)));
+        attributes.extend(step.source.map(|source| KeyValue::new("buildscope.line", i64::from(source.line))));
+        attributes.extend(step.layer.map(|layer| KeyValue::new("buildscope.layer_bytes", integer(layer.bytes.0))));
+        let why = || step.error.clone().unwrap_or_else(|| "the step failed".into());
+        let failed = (step.outcome == Outcome::Failed).then(why);
+        let time = (start, start + explained.duration);
+        let own = trace.id("step", step.id.0.into());
+        spans.push(trace.span(own, root, step.text.clone(), time, attributes, failed));
+    }
+    let known: HashSet<RecordedId> = record.spans.iter().map(|span| span.id).collect();
+    for recorded in &record.spans {
+        let around = recorded.parent.filter(|parent| known.contains(parent)).map(|parent| trace.id("span", parent.0));
+        let step = || recorded.step.map(|step| trace.id("step", step.0.into()));
+        let parent = around.or_else(step).unwrap_or(root);
+        let mut attributes = vec![
+            KeyValue::new("buildscope.phase", recorded.phase.name()),
+            KeyValue::new("buildscope.group", recorded.phase.group().name()),
+        ];
+        attributes.extend(recorded.step.map(|step| KeyValue::new("buildscope.step", i64::from(step.0))));
+        attributes.extend(recorded.name.clone().map(|name| KeyValue::new("buildscope.detail", name)));
+        let fields = recorded.fields.iter();
+        attributes.extend(fields.map(|(name, &value)| KeyValue::new(format!("buildscope.{name}"), integer(value))));
+        let time = (recorded.start, recorded.end);
+        let own = trace.id("span", recorded.id.0);
+        spans.push(trace.span(own, parent, recorded.phase.name().into(), time, attributes, None));
+    }
+    spans
+}
+
+/// What all spans of a build have in common. The identities come from the build, so that sending it twice is seen.
+struct Trace {
+    /// In hexadecimal.
+    seed: String,
+    id: TraceId,
+    began: SystemTime,
+    scope: InstrumentationScope,
+}
+
+impl Trace {
+    fn new(record: &Record, explanation: &Explanation, began: u64) -> Self {
+        let seed = Digest::of(format!("{began} {} {}", record.wall.0, explanation.answer)).hex()[..32].to_owned();
+        Self {
+            id: TraceId::from_hex(&seed).unwrap_or(TraceId::INVALID),
+            seed,
+            began: UNIX_EPOCH + Duration::from_nanos(began),
+            scope: InstrumentationScope::builder("buildscope").with_version(env!("CARGO_PKG_VERSION")).build(),
+        }
+    }
+
+    fn id(&self, kind: &str, number: u64) -> SpanId {
+        let digest = Digest::of(format!("{} {kind} {number}", self.seed));
+        SpanId::from_hex(&digest.hex()[..16]).unwrap_or(SpanId::INVALID)
+    }
+
+    fn span(
+        &self,
+        id: SpanId,
+        parent: SpanId,
+        name: String,
+        time: (Nanos, Nanos),
+        attributes: Vec<KeyValue>,
+        error: Option<String>,
+    ) -> SpanData {
+        let at = |time: Nanos| self.began + Duration::from_nanos(time.0);
+        SpanData {
+            span_context: SpanContext::new(self.id, id, TraceFlags::SAMPLED, false, TraceState::NONE),
+            parent_span_id: parent,
+            parent_span_is_remote: false,
+            span_kind: SpanKind::Internal,
+            name: name.into(),
+            start_time: at(time.0),
+            end_time: at(time.1),
+            attributes,
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: error.map_or(Status::Unset, Status::error),
+            instrumentation_scope: self.scope.clone(),
+        }
+    }
+}
+
+/// OTLP has no unsigned integers.
+fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Executed => "executed",
+        Outcome::Cached => "cached",
+        Outcome::Joined => "joined",
+        Outcome::Pruned => "pruned",
+        Outcome::Failed => "failed",
+        Outcome::Cancelled => "cancelled",
+    }
+}
