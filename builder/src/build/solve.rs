@@ -213,7 +213,11 @@ impl Solver {
             _ => self.below(step).clone(),
         };
         let foreseen = self.foreseen.lock().unwrap_or_else(PoisonError::into_inner).remove(&step.id);
-        let files = foreseen.map_or_else(|| blocking(|| self.outside(step, probe)), Ok)?;
+        let files = match foreseen {
+            Some(files) => files,
+            None if looks_outside(&step.op) => blocking(|| self.outside(step, probe))?,
+            None => Files::default(),
+        };
         let key = self.definition_key(step, &files, probe);
         match &step.op {
             Op::Config | Op::From(Base::Stage(_)) => {
@@ -271,6 +275,15 @@ impl Solver {
 
     fn below(&self, step: &Step) -> &Done {
         self.done(self.plan.parent(step.id).expect("every instruction but FROM has one before it"))
+    }
+}
+
+/// Whether a step may take anything from outside of the build: what does not is not worth another thread.
+fn looks_outside(op: &Op) -> bool {
+    match op {
+        Op::Copy(_) | Op::From(Base::Context(_)) => true,
+        Op::Run(run) => !run.mounts.is_empty(),
+        Op::Config | Op::From(_) | Op::Workdir { .. } | Op::Pruned => false,
     }
 }
 

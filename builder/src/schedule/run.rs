@@ -77,7 +77,8 @@ impl Slots {
 ///
 /// Among ready nodes, the one with the longest chain behind it goes first (the first rule of list
 /// scheduling: Hu 1961), then the smaller index; so the order of starts depends on the order of
-/// ends alone. The functions run as tasks of the current tokio runtime.
+/// ends alone. The functions run as tasks of the current tokio runtime; one beside which none could run is run where
+/// this is called, so that of a chain no step wakes a thread, and none is woken by its end.
 ///
 /// # Errors
 /// The first [`Failure`]. No further node is started after it, the others are cancelled and waited for.
@@ -104,6 +105,7 @@ where
     let mut turns = std::collections::HashMap::<Id, (NodeIndex, u32)>::new();
     let mut slots = Slots { free: BTreeSet::new(), made: 0 };
     let mut failure = None;
+    let mut alone = None;
 
     for &node in dag.order() {
         if waiting[node.index()] == 0 {
@@ -118,18 +120,27 @@ where
             let Some((_, Reverse(node), since)) = ready.pop() else { break };
             let slot = slots.take();
             observer.started(node, slot, freed_by.filter(|_| since < round));
-            let task = running.spawn(work(Turn { node, slot, cancel: cancel.child_token() }));
-            turns.insert(task.id(), (node, slot));
+            let turn = work(Turn { node, slot, cancel: cancel.child_token() });
+            if running.is_empty() && (ready.is_empty() || !limit.allows_one_more(1)) {
+                alone = Some((node, slot, turn.await));
+                break;
+            }
+            turns.insert(running.spawn(turn).id(), (node, slot));
         }
-        let Some(ended) = running.join_next_with_id().await else { break };
-        let (id, result) = match ended {
-            Ok((id, result)) => (id, result),
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => unreachable!("no task of the set is aborted while it is polled"),
+        let (node, slot, result) = match alone.take() {
+            Some(ended) => ended,
+            None => match running.join_next_with_id().await {
+                None => break,
+                Some(Ok((id, result))) => {
+                    let (node, slot) = turns.remove(&id).expect("every task was entered when it was spawned");
+                    (node, slot, result)
+                }
+                Some(Err(error)) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => unreachable!("no task of the set is aborted while it is polled"),
+                },
             },
         };
-        let (node, slot) = turns.remove(&id).expect("every task was entered when it was spawned");
         observer.finished(node);
         slots.free.insert(slot);
         freed_by = Some(node);
@@ -220,6 +231,26 @@ mod tests {
                 "end 2"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_alone_wakes_no_thread() {
+        let threads = |limit, edges: &[(u32, u32)]| {
+            let dag = dag(3, edges);
+            block_on(async {
+                let here = std::thread::current().id();
+                let work = |_| async { Ok::<_, ()>(std::thread::current().id()) };
+                run(&dag, Limit::of(limit), &(), work)
+                    .await
+                    .unwrap()
+                    .into_iter()
+                    .map(|id| id == here)
+                    .collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(threads(0, &[(0, 1), (1, 2)]), [true; 3], "a chain");
+        assert_eq!(threads(1, &[]), [true; 3], "one slot");
+        assert_eq!(threads(0, &[(0, 2), (1, 2)]), [false, false, true], "two at a time, and the last");
     }
 
     #[test]
