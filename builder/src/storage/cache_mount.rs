@@ -2,6 +2,7 @@
 
 use super::driver::clone_mount;
 use super::error::Context;
+use super::queue::Turn;
 use super::unpack;
 use super::{Entry, StorageError, Store};
 use buildscope_record::{Digest, Probe};
@@ -48,12 +49,14 @@ impl Default for CacheMountOptions {
 #[derive(Debug)]
 pub struct CacheMount {
     dir: PathBuf,
-    /// Held, never read.
+    /// Held, never read: first the lock goes, then the turn.
     _lock: File,
+    _turn: Option<Turn>,
 }
 
 impl Store {
-    /// The cache directory of that name. Blocks while another step, of any process, has it locked: the probe records for how long.
+    /// The cache directory of that name. Blocks while another step, of any process, has it locked: the probe records for
+    /// how long. Of the steps of this process that wait for it, the first in the file has it next.
     pub fn cache_mount(
         &self,
         id: &str,
@@ -62,6 +65,7 @@ impl Store {
     ) -> Result<CacheMount, StorageError> {
         let base = self.root().join("mounts");
         let name = Digest::of(id).hex();
+        let turn = (options.sharing == CacheSharing::Locked).then(|| self.queues().turn(id, probe));
         for number in 0u32.. {
             let dir = base.join(format!("{name}.{number}"));
             let lock_path = base.join(format!("{name}.{number}.lock"));
@@ -85,7 +89,7 @@ impl Store {
                 Err(error) => return Err(error).context("lock", lock_path),
             }
             self.make_cache_directory(&dir, id, options)?;
-            return Ok(CacheMount { dir, _lock: lock });
+            return Ok(CacheMount { dir, _lock: lock, _turn: turn });
         }
         unreachable!("more cache directories than numbers")
     }

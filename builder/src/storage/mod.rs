@@ -36,6 +36,7 @@ mod layer;
 mod lower;
 mod memory;
 mod pipeline;
+mod queue;
 mod recovery;
 mod scratch;
 mod snapshot;

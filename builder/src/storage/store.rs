@@ -4,6 +4,7 @@ use super::driver::{self, Driver};
 use super::error::Context;
 use super::index::LayerIndex;
 use super::layer::LayerBuilder;
+use super::queue::Queues;
 use super::scratch::Scratch;
 use super::tree::Tree;
 use super::{BlobStore, CacheIndex, Layer, StorageError, gc, import, recovery};
@@ -72,6 +73,7 @@ pub(crate) struct Inner {
     scratch: Arc<Scratch>,
     indexes: Mutex<HashMap<Digest, Arc<LayerIndex>>>,
     trees: Mutex<HashMap<Vec<Digest>, Arc<Tree>>>,
+    queues: Arc<Queues>,
 }
 
 impl Store {
@@ -91,7 +93,7 @@ impl Store {
         recovery::recover(&root, &cache)?;
         let (driver, reason) = driver::choose(&root, &options, &scratch)?;
         let inner =
-            Inner { root, driver, reason, blobs, cache, scratch, indexes: Mutex::default(), trees: Mutex::default() };
+            Inner { root, driver, reason, blobs, cache, scratch, indexes: Mutex::default(), trees: Mutex::default(), queues: Arc::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -261,6 +263,11 @@ impl Store {
 
     fn indexes(&self) -> MutexGuard<'_, HashMap<Digest, Arc<LayerIndex>>> {
         self.inner.indexes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who waits for cache directories.
+    pub(super) fn queues(&self) -> &Arc<Queues> {
+        &self.inner.queues
     }
 
     fn trees(&self) -> MutexGuard<'_, HashMap<Vec<Digest>, Arc<Tree>>> {

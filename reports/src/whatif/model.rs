@@ -5,7 +5,7 @@ use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, StepId, WaitKind};
 use std::collections::BTreeMap;
 
 /// A stretch of a task's work.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Stretch {
     /// How long it takes with all the processors that it wants, in nanoseconds.
     pub(crate) length: f64,
@@ -15,6 +15,8 @@ pub(crate) struct Stretch {
     pub(crate) phase: Option<Phase>,
     /// Whether the task's locks are taken before it.
     pub(crate) locks: bool,
+    /// Whether the task's locks are let go of after it.
+    pub(crate) unlocks: bool,
     /// Whether the kernel does it one step at a time: those that want it at once share its pace.
     pub(crate) kernel: bool,
 }
@@ -29,7 +31,7 @@ pub(crate) struct Task {
     /// The delay before it that nothing explains.
     pub(crate) lag: f64,
     pub(crate) stretches: Vec<Stretch>,
-    /// Numbers of the locks that it holds from their stretch to its end.
+    /// Numbers of the locks that it holds from the stretch that locks to the one that unlocks, or to its end.
     pub(crate) locks: Vec<usize>,
     pub(crate) needs: Vec<(usize, EdgeKind)>,
     /// When it really began: of two that are ready at once, the one that was first goes first again.
@@ -45,7 +47,8 @@ pub(crate) struct Model {
     /// Processors; none is no limit, where it is not known how many there were.
     pub(crate) cpus: Option<f64>,
     /// Who gets a slot first of those that wait for one: as our scheduler has it, the step with the longest chain of steps
-    /// behind it, then the first in the file. Other builders are taken to serve who came first.
+    /// behind it, then the first in the file; and a lock, the first in the file. Other builders are taken to serve who
+    /// came first.
     pub(crate) chains_first: bool,
     /// How many locks there are.
     pub(crate) locks: usize,
@@ -133,7 +136,7 @@ fn defer(activities: &Activities<'_>, tasks: &mut [Task]) {
         let after = activities.interval(step).map_or(Nanos::ZERO, |interval| interval.end);
         let pieces = activities.pieces(step);
         let phase = pieces.iter().find(|piece| piece.start >= after).map(|piece| piece.phase);
-        let done = |length: Nanos| Stretch { length: length.0 as f64, demand: 0.0, phase, locks: false, kernel: false };
+        let done = |length: Nanos| Stretch { length: length.0 as f64, phase, ..Stretch::default() };
         let mut needed_by =
             tasks.iter().enumerate().filter(|(_, task)| task.needs.iter().any(|(need, _)| *need == step.index()));
         let in_chain = needed_by.all(|(task, _)| work.holds(StepId(u32::try_from(task).unwrap_or(u32::MAX))));
@@ -205,7 +208,7 @@ fn stretches(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<Stre
             false if busy(phase) => (load.eased(from, to, 1.0), if load.cpus.is_some() { 1.0 } else { 0.0 }),
             false => (length, 0.0),
         };
-        let stretch = Stretch { length, demand, phase, locks: takes, kernel: kernel(phase) };
+        let stretch = Stretch { length, demand, phase, locks: takes, unlocks: false, kernel: kernel(phase) };
         match found.last_mut().filter(|last| last.phase == phase && !takes) {
             Some(last) => last.length += stretch.length,
             None => found.push(stretch),
@@ -236,6 +239,11 @@ fn stretches(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<Stre
         at = at.max(end);
     }
     spend(at, active.end);
+    // Caches are let go of when the process has ended, before its layer is made.
+    let process = |stretch: &&mut Stretch| matches!(stretch.phase, Some(Phase::Process | Phase::SandboxTeardown));
+    if let Some(last) = found.iter_mut().rev().find(process) {
+        last.unlocks = true;
+    }
     // Locks that were free at once are taken at the begin.
     if locked.is_none()
         && let Some(first) = found.first_mut()

@@ -25,6 +25,8 @@ struct Active {
     stretch: Option<usize>,
     left: f64,
     began: f64,
+    /// Whether it has its locks now.
+    holds: bool,
 }
 
 /// Runs the model from begin to end.
@@ -52,7 +54,7 @@ struct Run<'m> {
     /// really began.
     ready: BTreeSet<(u64, u64, usize)>,
     active: Vec<Active>,
-    /// Waiting, within their slot, for locks; first come, first served.
+    /// Waiting, within their slot, for locks.
     waiting: Vec<Active>,
     held: Vec<bool>,
     used: usize,
@@ -123,7 +125,7 @@ impl<'m> Run<'m> {
         for key in started {
             self.ready.remove(&key);
             let lag = self.model.tasks[key.2].lag;
-            self.active.push(Active { task: key.2, stretch: None, left: lag, began: self.now });
+            self.active.push(Active { task: key.2, stretch: None, left: lag, began: self.now, holds: false });
         }
     }
 
@@ -178,25 +180,37 @@ impl<'m> Run<'m> {
         if active.stretch.is_none() {
             active.began = self.now;
         }
+        if active.stretch.is_some_and(|stretch| task.stretches[stretch].unlocks) {
+            self.release(&mut active);
+        }
         let next = active.stretch.map_or(0, |stretch| stretch + 1);
         let Some(stretch) = task.stretches.get(next) else { return self.finish(active) };
         (active.stretch, active.left) = (Some(next), stretch.length);
         let locked = stretch.locks && task.locks.iter().any(|&lock| self.held[lock]);
-        match (stretch.locks, locked) {
-            (true, true) => return self.waiting.push(active),
-            (true, false) => task.locks.iter().for_each(|&lock| self.held[lock] = true),
-            _ => {}
+        if locked {
+            return self.waiting.push(active);
+        }
+        if stretch.locks {
+            self.take(&mut active);
         }
         self.active.push(active);
     }
 
-    fn finish(&mut self, active: Active) {
-        let task = &self.model.tasks[active.task];
-        self.times[active.task] = Some((active.began, self.now));
-        self.used -= usize::from(task.slot);
-        if task.stretches.iter().any(|stretch| stretch.locks) {
-            task.locks.iter().for_each(|&lock| self.held[lock] = false);
+    fn take(&mut self, active: &mut Active) {
+        active.holds = true;
+        self.model.tasks[active.task].locks.iter().for_each(|&lock| self.held[lock] = true);
+    }
+
+    fn release(&mut self, active: &mut Active) {
+        if std::mem::take(&mut active.holds) {
+            self.model.tasks[active.task].locks.iter().for_each(|&lock| self.held[lock] = false);
         }
+    }
+
+    fn finish(&mut self, mut active: Active) {
+        self.release(&mut active);
+        self.times[active.task] = Some((active.began, self.now));
+        self.used -= usize::from(self.model.tasks[active.task].slot);
         let mut met = Vec::new();
         self.meet(active.task, &mut met);
         self.settle(met);
@@ -204,6 +218,9 @@ impl<'m> Run<'m> {
 
     /// Gives locks that are free now to those that wait for them.
     fn unlock(&mut self) {
+        if self.model.chains_first {
+            self.waiting.sort_by_key(|waiting| waiting.task);
+        }
         let mut place = 0;
         while let Some(waiting) = self.waiting.get(place) {
             let locks = &self.model.tasks[waiting.task].locks;
@@ -211,8 +228,8 @@ impl<'m> Run<'m> {
                 place += 1;
                 continue;
             }
-            locks.iter().for_each(|&lock| self.held[lock] = true);
-            let active = self.waiting.remove(place);
+            let mut active = self.waiting.remove(place);
+            self.take(&mut active);
             self.active.push(active);
         }
     }

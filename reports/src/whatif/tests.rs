@@ -139,6 +139,32 @@ fn locks_keep_their_holders_apart() {
     assert_eq!(predict(&record, Scenario { jobs: Some(1), ..Scenario::default() }), 100);
 }
 
+/// A cache is free when the process has ended, and then the first in the file has it.
+#[test]
+fn locks_are_let_go_of_before_the_layer_is_made() {
+    let mut made = Synthetic::new("instructions", 0);
+    let stage = made.stage("a");
+    let steps: Vec<_> = (0..3).map(|step| made.step(stage, "RUN x", 0..50 + step * 40)).collect();
+    for (&step, begin) in steps.iter().zip([0, 40, 80]) {
+        made.span(step, Phase::Process, begin..begin + 40);
+        made.span(step, Phase::Diff, begin + 40..begin + 50);
+        if begin > 0 {
+            made.wait(step, WaitKind::Lock, None, 0..begin);
+        }
+    }
+    made.with(|record| record.steps.iter_mut().for_each(|step| step.locks = vec!["cache-mount:x".into()]));
+    let record = made.finish(130);
+    assert_eq!(predict(&record, Scenario::default()), 130);
+    assert_eq!(predict(&record, Scenario { jobs: Some(1), ..Scenario::default() }), 150);
+    // The last in the file comes to the lock before the second: ours gives it to the second all the same.
+    let mut hasty = record.clone();
+    (hasty.steps[1].start, hasty.waits[0].start) = (Some(ms(20)), ms(20));
+    let end = |record: &Record, step: StepId| whatif(record, &Scenario::default()).unwrap().steps[step.index()].unwrap().1;
+    assert_eq!((end(&hasty, steps[1]), end(&hasty, steps[2])), (ms(90), ms(130)));
+    hasty.source.tool = "buildkit".into();
+    assert_eq!((end(&hasty, steps[1]), end(&hasty, steps[2])), (ms(130), ms(90)));
+}
+
 #[test]
 fn what_would_help_is_ranked_and_what_is_off_is_refused() {
     let mut serial = diamond();

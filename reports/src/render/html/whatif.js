@@ -21,17 +21,23 @@ function replay({ slots, cpus, policy, speed }) {
     }
   };
   const meet = (task, met) => dependents[task].forEach((next) => { if (--count[next] === 0) met.push(next); });
+  const take = (item) => { item.holds = true; model.tasks[item.task].locks.forEach((lock) => held.add(lock)); };
+  const release = (item) => {
+    if (item.holds) model.tasks[item.task].locks.forEach((lock) => held.delete(lock));
+    item.holds = false;
+  };
   const proceed = (item) => {
     const task = model.tasks[item.task], next = item.stretch + 1;
+    if (item.stretch >= 0 && task.stretches[item.stretch][5]) release(item);
     if (next >= task.stretches.length) {
       if (task.slot) used--;
-      if (task.stretches.some((stretch) => stretch[3])) task.locks.forEach((lock) => held.delete(lock));
+      release(item);
       const met = []; meet(item.task, met); return settle(met);
     }
     const [length, demand, phase, locks, kernel] = task.stretches[next];
     Object.assign(item, { stretch: next, left: faster(phase, length), demand, kernel });
     if (locks && task.locks.some((lock) => held.has(lock))) return void waiting.push(item);
-    if (locks) task.locks.forEach((lock) => held.add(lock));
+    if (locks) take(item);
     active.push(item);
   };
   settle(count.map((left, task) => (left === 0 ? task : -1)).filter((task) => task >= 0));
@@ -56,10 +62,11 @@ function replay({ slots, cpus, policy, speed }) {
     for (const item of active) { item.left -= step * pace(item); (item.left <= 0.01 ? ended : going).push(item); }
     active = going;
     ended.forEach(proceed);
+    if (model.chains) waiting.sort((a, b) => a.task - b.task);
     for (let place = 0; place < waiting.length;) {
       const locks = model.tasks[waiting[place].task].locks;
       if (locks.some((lock) => held.has(lock))) { place++; continue; }
-      locks.forEach((lock) => held.add(lock));
+      take(waiting[place]);
       active.push(...waiting.splice(place, 1));
     }
   }

@@ -1,0 +1,102 @@
+//! Who gets a cache directory next that only one step may have at a time.
+//!
+//! Of the steps of this process that wait, the first in the file, as the scheduler gives slots: who of them came first
+//! is chance, and a build that ends now so and now so is neither measured nor foreseen well. Other processes are kept
+//! apart by the directory's own lock.
+
+use buildscope_record::{Probe, StepId};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The queues of a store's cache directories.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    queues: Mutex<HashMap<String, Queue>>,
+    freed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    held: bool,
+    /// By step, then by when they came.
+    waiting: BTreeSet<(Option<StepId>, u64)>,
+    came: u64,
+}
+
+/// A turn at a cache directory; the next has it when this is dropped.
+#[derive(Debug)]
+pub(super) struct Turn {
+    queues: Arc<Queues>,
+    name: String,
+}
+
+impl Queues {
+    /// Waits for the turn of the probe's step at the cache directory of that name.
+    pub(super) fn turn(self: &Arc<Self>, name: &str, probe: &Probe) -> Turn {
+        let mut queues = self.lock();
+        let queue = queues.entry(name.to_owned()).or_default();
+        if queue.held {
+            let _waiting = probe.wait_lock(&format!("cache-mount:{name}"));
+            queue.came += 1;
+            let this = (probe.step(), queue.came);
+            queue.waiting.insert(this);
+            let waits = |queues: &mut HashMap<String, Queue>| {
+                queues.get(name).is_some_and(|queue| queue.held || queue.waiting.first() != Some(&this))
+            };
+            queues = self.freed.wait_while(queues, waits).unwrap_or_else(PoisonError::into_inner);
+            queues.entry(name.to_owned()).or_default().waiting.remove(&this);
+        }
+        queues.entry(name.to_owned()).or_default().held = true;
+        Turn { queues: Arc::clone(self), name: name.to_owned() }
+    }
+
+    /// What is changed under it is whole at any time: a panic leaves it usable.
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Queue>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut queues = self.queues.lock();
+        match queues.get_mut(&self.name) {
+            Some(queue) if queue.waiting.is_empty() => drop(queues.remove(&self.name)),
+            Some(queue) => queue.held = false,
+            None => {}
+        }
+        drop(queues);
+        self.queues.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_record::Collector;
+    use std::time::Duration;
+
+    #[test]
+    fn the_first_in_the_file_goes_first() {
+        let queues = Arc::new(Queues::default());
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let probe = |step| Collector::start(std::time::Instant::now()).probe().at(StepId(step), None);
+        let held = queues.turn("c", &probe(9));
+        assert!(queues.turn("another", &probe(9)).name == "another", "each directory has its own");
+        let waiting: Vec<_> = [3, 1, 2]
+            .map(|step| {
+                let (queues, order, probe) = (Arc::clone(&queues), Arc::clone(&order), probe(step));
+                let thread = std::thread::spawn(move || {
+                    let _turn = queues.turn("c", &probe);
+                    order.lock().unwrap().push(step);
+                });
+                // They come one after the other.
+                std::thread::sleep(Duration::from_millis(20));
+                thread
+            })
+            .into();
+        drop(held);
+        waiting.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(*order.lock().unwrap(), [1, 2, 3]);
+        assert!(queues.lock().is_empty(), "nobody is left");
+    }
+}
