@@ -58,6 +58,9 @@ pub struct Arguments {
     /// Hold predictions against builds instead: a phase that takes longer, another policy, other slots, one processor
     #[arg(long, help_heading = "Judging", conflicts_with_all = ["gate", "aa", "peer"])]
     verify: bool,
+    /// Of builds that `--verify --out` has kept, and not of new ones
+    #[arg(long, value_name = "DIR", help_heading = "Judging", requires = "verify")]
+    again: Option<PathBuf>,
     /// Write the judgement as Markdown, as for a pull request
     #[arg(long, value_name = "FILE", help_heading = "Judging")]
     judgement: Option<PathBuf>,
@@ -129,6 +132,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if wrong { Err(Failure::Told) } else { Ok(()) }
 }
 
+/// The folder of what predictions were held against.
+const PROOF: &str = "proof";
+
 /// What the first binary is called the second time.
 const AGAIN: &str = "again";
 
@@ -168,7 +174,7 @@ impl Arguments {
         if head.iter().any(gate::Judgement::flagged) { Err(Failure::Told) } else { Ok(()) }
     }
 
-    /// Predictions against builds: the table, and `proof.json` where `--out` says.
+    /// Predictions against builds: the table; where `--out` says, `proof.json` and the builds' records.
     fn verify(&self) -> Result<(), Failure> {
         let scratch = self.root.resolve()?.join("bench").join(format!("proof-{}", std::process::id()));
         let binary = match self.binary.first().and_then(|binary| binary.split_once('=')) {
@@ -176,7 +182,10 @@ impl Arguments {
             None => std::env::current_exe().map_err(Failure::internal)?,
         };
         let runs = if self.quick { 3 } else { self.runs.max(1) };
-        let plan = run::ProofPlan { workloads: self.workloads()?, runs, binary, scratch, bases: self.bases.clone() };
+        let keep = self.out.as_ref().map(|folder| folder.join(PROOF));
+        let kept = self.again.as_ref().map(|folder| folder.join(PROOF));
+        let (workloads, bases) = (self.workloads()?, self.bases.clone());
+        let plan = run::ProofPlan { workloads, runs, binary, scratch, bases, keep, kept };
         let proofs = run::prove(&plan, |line| eprintln!("{line}")).map_err(Failure::internal)?;
         super::say(&run::proof_table(&proofs));
         if let Some(folder) = &self.out {

@@ -136,7 +136,10 @@ fn predictions_are_held_against_builds() {
     );
     assert_eq!(of("stub"), 1, "an export can be left out");
     assert!(proofs.as_array().unwrap().iter().all(|proof| proof["measured"].as_f64() > Some(0.0)));
-    assert!(String::from_utf8(output.stdout).unwrap().contains("predictions: median error"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("predictions: median error"));
+    let again = world.buildscope(&["bench", "--verify", "right", "--again", "proof"]);
+    let told = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(told(&again), told(&output), "the same predictions from the kept records");
     assert!(!world.path("root/bench").exists() || fs::read_dir(world.path("root/bench")).unwrap().count() == 0);
 }
 

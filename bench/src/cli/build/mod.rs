@@ -26,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Builds an image.
 pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
+    // Loading the program is not the build's.
+    let loaded = cpu_time(UsageWho::RUSAGE_SELF).unwrap_or_default();
     let options = arguments.resolve()?;
     let request = &options.request;
     let target = request.target.as_deref();
@@ -83,7 +85,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let Engine { store, zygote } = engine;
     let about = records.then(|| (build::host(store.root()), described(&options, &store)));
     // What making the record takes is not the build's.
-    let own = cpu_time(UsageWho::RUSAGE_SELF);
+    let own = cpu_time(UsageWho::RUSAGE_SELF).map(|own| own.saturating_sub(loaded));
     let record = std::thread::scope(|scope| {
         let stored = scope.spawn(|| drop((runtime, store)));
         let helped = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));

@@ -1,0 +1,129 @@
+//! The builds that predictions are held against: made, kept as records, read again.
+
+use super::trial::Setting;
+use super::{ProofPlan, seconds, trials};
+use crate::run::RunError;
+use crate::run::order::order;
+use crate::run::place::Place;
+use crate::run::state::give_base;
+use buildscope_record::Record;
+use buildscope_workloads::{Scenario as CacheState, Workload};
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Of builds shorter than that, in seconds, more are made: what disturbs one is a larger part of it.
+const SHORT: f64 = 0.5;
+/// How many times more.
+const MORE: u32 = 3;
+/// Of the order of builds.
+const SEED: u64 = 1;
+/// What a step may change in memory: a disk remembers what builds before have removed (METHODOLOGY, "What the numbers
+/// cannot say"), and takes other times for the same work.
+const IN_MEMORY: &str = "2GB";
+/// The first build's file; the others are `SETTING-ROUND.json`, both by their number.
+const FIRST: &str = "first.json";
+
+/// The builds of a workload.
+pub(super) struct Builds {
+    /// It fills the store with the base images, and its time is nobody's; what is tried is chosen by it.
+    pub(super) first: Record,
+    /// By setting, in the order of rounds.
+    pub(super) of: Vec<Vec<Record>>,
+}
+
+impl Builds {
+    /// Builds a workload under all its settings. Interleaved and shuffled: what disturbs the machine, and what one build
+    /// leaves to the next, falls on all alike.
+    pub(super) fn make(plan: &ProofPlan, workload: &Workload) -> Result<Self, RunError> {
+        let place = Place::make(&plan.scratch, &workload.name, workload, CacheState::Cold)?;
+        let first = plan.build(workload, &place, &Setting::parallel())?;
+        let (settings, _) = trials(&first);
+        let mut of: Vec<Vec<Record>> = vec![Vec::new(); settings.len()];
+        let runs = if seconds(first.wall) < SHORT { plan.runs * MORE } else { plan.runs };
+        for round in order(settings.len(), runs, SEED) {
+            for place_in in round {
+                of[place_in].push(plan.build(workload, &place, &settings[place_in])?);
+            }
+        }
+        Ok(Self { first, of })
+    }
+
+    /// Writes the records into a folder.
+    pub(super) fn keep(&self, folder: &Path) -> Result<(), RunError> {
+        fs::create_dir_all(folder).map_err(RunError::io(folder))?;
+        let write = |name: &str, record: &Record| {
+            let path = folder.join(name);
+            let file = File::create(&path).map_err(RunError::io(&path))?;
+            record.write(file).map_err(|error| RunError::io(&path)(std::io::Error::other(error)))
+        };
+        write(FIRST, &self.first)?;
+        for (setting, records) in self.of.iter().enumerate() {
+            for (round, record) in records.iter().enumerate() {
+                write(&format!("{setting}-{round}.json"), record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what was kept.
+    pub(super) fn read(folder: &Path) -> Result<Self, RunError> {
+        let first = read(&folder.join(FIRST))?;
+        let (settings, _) = trials(&first);
+        let rounds = |setting: usize| {
+            (0..).map(move |round| folder.join(format!("{setting}-{round}.json"))).take_while(|path| path.exists())
+        };
+        let of = (0..settings.len()).map(|setting| rounds(setting).map(|path| read(&path)).collect());
+        Ok(Self { of: of.collect::<Result<_, _>>()?, first })
+    }
+}
+
+fn read(path: &Path) -> Result<Record, RunError> {
+    let file = File::open(path).map_err(RunError::io(path))?;
+    Record::read(file).map_err(|error| RunError::io(path)(std::io::Error::other(error)))
+}
+
+impl ProofPlan {
+    /// One cold build and its record.
+    fn build(&self, workload: &Workload, place: &Place, setting: &Setting) -> Result<Record, RunError> {
+        let path = self.scratch.join("record.json");
+        let mut command = match setting.alone {
+            true => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", "0"]).arg(&self.binary);
+                command
+            }
+            false => Command::new(&self.binary),
+        };
+        let policy = setting.policy.to_string();
+        command.args(["build", "--no-cache", "--progress", "quiet", "--sync", "never", "--policy", &policy]);
+        command.args(["--jobs", &setting.jobs.to_string()]).arg("--record").arg(&path);
+        if rustix::process::geteuid().is_root() {
+            command.args(["--tmpfs-upper", IN_MEMORY]);
+        }
+        if let Some((selected, seconds)) = setting.delay {
+            command.arg("--delay").arg(format!("{}={seconds}", selected.name()));
+        }
+        if setting.export {
+            let image = self.scratch.join("image.tar");
+            command.arg("--output").arg(format!("type=oci,compression=gzip,dest={}", image.display()));
+        }
+        for base in &workload.manifest.bases {
+            give_base(&mut command, base, self.bases.as_deref());
+        }
+        command.arg("--root").arg(&place.store).arg(&place.context);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|source| RunError::Start { program: program.clone(), source })?;
+        if !output.status.success() {
+            return Err(RunError::Prepare {
+                case: workload.name.clone(),
+                code: output.status.code(),
+                said: String::from_utf8_lossy(&output.stderr).into_owned(),
+            });
+        }
+        read(&path)
+    }
+}

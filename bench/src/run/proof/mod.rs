@@ -1,0 +1,112 @@
+//! Predictions held against builds: a phase or a class of steps that really takes longer, an export that is left out,
+//! another policy, other slots, fewer processors.
+//!
+//! The builds of one setting are replayed as if they were of another; builds of that other setting, interleaved with
+//! them, say how long it really takes. Medians are held against each other.
+
+mod builds;
+mod table;
+mod trial;
+
+pub use table::{Proof, proof_table, write_proofs};
+
+use super::RunError;
+use crate::stats::{paired_ratio, quantile};
+use builds::Builds;
+use buildscope_record::Nanos;
+use buildscope_reports::whatif::whatif;
+use buildscope_workloads::Workload;
+use std::fs;
+use std::path::PathBuf;
+use trial::{Trial, trials};
+
+/// What is to be proven.
+#[derive(Debug)]
+pub struct ProofPlan {
+    /// On which workloads.
+    pub workloads: Vec<Workload>,
+    /// Builds a setting.
+    pub runs: u32,
+    /// Which binary builds.
+    pub binary: PathBuf,
+    /// A folder for contexts and stores, removed at the end.
+    pub scratch: PathBuf,
+    /// A folder of OCI layouts by name.
+    pub bases: Option<PathBuf>,
+    /// Where the builds' records are kept, a folder a workload.
+    pub keep: Option<PathBuf>,
+    /// Where they were kept before: then nothing is built.
+    pub kept: Option<PathBuf>,
+}
+
+/// Builds and predicts. How it goes is told workload by workload; one that cannot be built here, or was not kept, is left
+/// out.
+///
+/// # Errors
+/// Where nothing can be built, or records cannot be written or read.
+pub fn prove(plan: &ProofPlan, mut told: impl FnMut(String)) -> Result<Vec<Proof>, RunError> {
+    let mut proofs = Vec::new();
+    for workload in &plan.workloads {
+        let name = &workload.name;
+        let builds = match &plan.kept {
+            Some(kept) if kept.join(name).is_dir() => Builds::read(&kept.join(name)),
+            Some(_) => continue,
+            None => {
+                told(format!("verifying {name}"));
+                let builds = Builds::make(plan, workload);
+                // Their records are taken: what cannot be removed is in a folder that the user chose.
+                let _ = fs::remove_dir_all(&plan.scratch);
+                builds
+            }
+        };
+        let builds = match builds {
+            Ok(builds) => builds,
+            Err(RunError::Prepare { .. }) => {
+                told(format!("{name} is left out: it does not build here"));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(keep) = &plan.keep {
+            builds.keep(&keep.join(name))?;
+        }
+        let (_, trials) = trials(&builds.first);
+        proofs.extend(trials.into_iter().filter_map(|trial| proof(name, &builds, trial)));
+    }
+    Ok(proofs)
+}
+
+/// What came of a prediction; none where the records cannot say what is asked, or there are none.
+fn proof(workload: &str, builds: &Builds, trial: Trial) -> Option<Proof> {
+    let walls = |setting: usize| builds.of[setting].iter().map(|record| seconds(record.wall)).collect::<Vec<_>>();
+    let (from, to) = (walls(trial.from), walls(trial.to));
+    let predicted = builds.of[trial.from].iter().map(|record| whatif(record, &trial.scenario).ok());
+    let predicted: Vec<f64> = predicted.map(|told| Some(seconds(told?.wall))).collect::<Option<_>>()?;
+    // The prediction from a round's build against what was built in the same round.
+    let ratio = paired_ratio(&to, &predicted)?;
+    let [from, to, predicted] = [from, to, predicted].map(sorted);
+    Some(Proof {
+        workload: workload.to_owned(),
+        change: trial.change,
+        kind: trial.kind.into(),
+        from: quantile(&from, 0.5),
+        predicted: quantile(&predicted, 0.5),
+        measured: quantile(&to, 0.5),
+        spread: [&from, &to, &predicted].into_iter().map(|walls| spread(walls)).fold(0.0, f64::max),
+        ratio: [ratio.low, ratio.high],
+    })
+}
+
+fn sorted(mut walls: Vec<f64>) -> Vec<f64> {
+    walls.sort_by(f64::total_cmp);
+    walls
+}
+
+/// How far the middle half lies apart, as a part of the median.
+fn spread(sorted: &[f64]) -> f64 {
+    (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / quantile(sorted, 0.5)
+}
+
+fn seconds(wall: Nanos) -> f64 {
+    wall.0 as f64 / 1e9
+}

@@ -1,0 +1,126 @@
+//! What is tried: settings to build under, and the predictions from one to another.
+
+use buildscope_record::{Nanos, Phase, Record};
+use buildscope_reports::whatif::{Policy, Scenario, Selector};
+
+/// What is made longer: a phase of each group that steps spend time in, and the classes of steps that take time.
+const DELAYED: [Selected; 6] = [
+    Selected::Phase(Phase::Process),
+    Selected::Phase(Phase::SandboxSetup),
+    Selected::Phase(Phase::SnapshotPrepare),
+    Selected::Phase(Phase::Copy),
+    Selected::Steps("RUN"),
+    Selected::Steps("COPY"),
+];
+/// Shorter delays would be lost in the noise of small builds.
+const SHORTEST_DELAY: f64 = 0.02;
+
+/// What takes longer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Selected {
+    Phase(Phase),
+    /// All steps of an instruction.
+    Steps(&'static str),
+}
+
+impl Selected {
+    /// For `build --delay` and for a reader.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Phase(phase) => phase.name(),
+            Self::Steps(keyword) => keyword,
+        }
+    }
+
+    fn selector(self) -> Selector {
+        match self {
+            Self::Phase(phase) => Selector::Phase(phase),
+            Self::Steps(keyword) => Selector::Instruction(keyword.into()),
+        }
+    }
+
+    /// Only what steps have: what the builder does before the first step is not what is asked about.
+    fn is_in(self, record: &Record) -> bool {
+        match self {
+            Self::Phase(phase) => record.spans.iter().any(|span| span.phase == phase && span.step.is_some()),
+            Self::Steps(keyword) => record.steps.iter().any(|step| step.instruction == keyword),
+        }
+    }
+}
+
+/// How a build is run.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Setting {
+    pub(super) policy: Policy,
+    pub(super) jobs: u32,
+    pub(super) delay: Option<(Selected, f64)>,
+    /// The image is written out, compressed.
+    pub(super) export: bool,
+    /// On one processor.
+    pub(super) alone: bool,
+}
+
+impl Setting {
+    pub(super) fn parallel() -> Self {
+        Self::of(Policy::Instructions)
+    }
+
+    fn of(policy: Policy) -> Self {
+        Self { policy, jobs: 0, delay: None, export: false, alone: false }
+    }
+}
+
+/// A setting, the setting whose build is replayed as if it were of it, and what is told to the replay.
+pub(super) struct Trial {
+    pub(super) kind: &'static str,
+    pub(super) change: String,
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) scenario: Scenario,
+}
+
+/// What is tried with a workload whose build was like `first`: settings, and the predictions from one to another.
+pub(super) fn trials(first: &Record) -> (Vec<Setting>, Vec<Trial>) {
+    let parallel = Setting::parallel();
+    let mut settings = vec![parallel.clone(), Setting::of(Policy::Serial)];
+    let mut trials = Vec::new();
+    let mut add = |kind, change: String, from, setting: Setting, scenario| {
+        let to = settings.iter().position(|known| *known == setting).unwrap_or_else(|| {
+            settings.push(setting);
+            settings.len() - 1
+        });
+        trials.push(Trial { kind, change, from, to, scenario });
+    };
+    let of = |policy| Scenario { policy: Some(policy), jobs: Some(0), ..Scenario::default() };
+    add("policy", "serial, from parallel".into(), 0, Setting::of(Policy::Serial), of(Policy::Serial));
+    add("policy", "parallel, from serial".into(), 1, parallel.clone(), of(Policy::Instructions));
+    for jobs in [1, 2] {
+        let scenario = Scenario { jobs: Some(jobs), ..Scenario::default() };
+        add("slots", format!("--jobs {jobs}"), 0, Setting { jobs, ..parallel.clone() }, scenario);
+    }
+    let delay = (first.wall.0 as f64 / 1e10).max(SHORTEST_DELAY);
+    for selected in DELAYED.into_iter().filter(|selected| selected.is_in(first)) {
+        let scenario =
+            Scenario { delays: vec![(selected.selector(), Nanos::from_secs_f64(delay))], ..Scenario::default() };
+        let change = format!("{} +{:.0} ms", selected.name(), delay * 1e3);
+        add("delay", change, 0, Setting { delay: Some((selected, delay)), ..parallel.clone() }, scenario);
+    }
+    let several = first.host.cpus.is_some_and(|cpus| cpus > 1);
+    if several && in_path("taskset") {
+        let scenario = Scenario { cores: Some(1.0), ..Scenario::default() };
+        add("processors", "one processor".into(), 0, Setting { alone: true, ..parallel.clone() }, scenario);
+    }
+    // The one phase that can really be left out: nothing in the build needs it.
+    let scenario = Scenario {
+        faster: [Phase::Export, Phase::Compress].map(|phase| (Selector::Phase(phase), f64::INFINITY)).into(),
+        ..Scenario::default()
+    };
+    trials.push(Trial { kind: "stub", change: "no export".into(), from: settings.len(), to: 0, scenario });
+    settings.push(Setting { export: true, ..parallel });
+    (settings, trials)
+}
+
+fn in_path(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
