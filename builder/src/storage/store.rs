@@ -92,8 +92,17 @@ impl Store {
         let blobs = BlobStore::new(&root, Arc::clone(&scratch), cache.clone());
         recovery::recover(&root, &cache)?;
         let (driver, reason) = driver::choose(&root, &options, &scratch)?;
-        let inner =
-            Inner { root, driver, reason, blobs, cache, scratch, indexes: Mutex::default(), trees: Mutex::default(), queues: Arc::default() };
+        let inner = Inner {
+            root,
+            driver,
+            reason,
+            blobs,
+            cache,
+            scratch,
+            indexes: Mutex::default(),
+            trees: Mutex::default(),
+            queues: Arc::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -255,7 +255,8 @@ fn delay(task: &mut Task, selector: &Selector, delay: f64) -> bool {
     let Some(place) = place else { return false };
     let first = task.stretches[place];
     task.stretches[place].locks = false;
-    task.stretches.insert(place, super::model::Stretch { length: delay, demand: 0.0, kernel: false, unlocks: false, ..first });
+    task.stretches
+        .insert(place, super::model::Stretch { length: delay, demand: 0.0, kernel: false, unlocks: false, ..first });
     true
 }
 

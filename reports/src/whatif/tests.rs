@@ -159,7 +159,8 @@ fn locks_are_let_go_of_before_the_layer_is_made() {
     // The last in the file comes to the lock before the second: ours gives it to the second all the same.
     let mut hasty = record.clone();
     (hasty.steps[1].start, hasty.waits[0].start) = (Some(ms(20)), ms(20));
-    let end = |record: &Record, step: StepId| whatif(record, &Scenario::default()).unwrap().steps[step.index()].unwrap().1;
+    let end =
+        |record: &Record, step: StepId| whatif(record, &Scenario::default()).unwrap().steps[step.index()].unwrap().1;
     assert_eq!((end(&hasty, steps[1]), end(&hasty, steps[2])), (ms(90), ms(130)));
     hasty.source.tool = "buildkit".into();
     assert_eq!((end(&hasty, steps[1]), end(&hasty, steps[2])), (ms(130), ms(90)));
