@@ -72,9 +72,9 @@ fn has(case: &Case<'_>, folder: &str) -> bool {
 /// What stands before the COPY becomes a stage that all are made from; none where the instructions do not say where the
 /// files lie, or a name is taken.
 fn diff(case: &Case<'_>, copy: &StepExplanation, parts: &[Part<'_>]) -> Option<Vec<String>> {
-    let before = case.explanation.steps[..copy.id.index()].iter().filter(|step| step.stage == copy.stage);
+    let mut before = case.explanation.steps[..copy.id.index()].iter().filter(|step| step.stage == copy.stage);
     let from = before.clone().find(|step| step.instruction == "FROM")?;
-    let folder = before.filter(|step| step.instruction == "WORKDIR").next_back()?.text.split_once(' ')?.1.trim();
+    let folder = before.rfind(|step| step.instruction == "WORKDIR")?.text.split_once(' ')?.1.trim();
     // Under a target of its own, the files would lie elsewhere than where the parts look for them.
     if !folder.starts_with('/') || !copy.text.ends_with(" . .") && !copy.text.ends_with(" . ./") {
         return None;

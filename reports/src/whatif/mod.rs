@@ -93,7 +93,7 @@ pub(crate) fn page_model(activities: &Activities<'_>) -> serde_json::Value {
         .iter()
         .zip(&activities.record.steps)
         .map(|(task, step)| {
-            let stretches = task.stretches.iter().map(|of| json!([of.length, of.demand, phase(of.phase), of.locks, of.kernel, of.unlocks]));
+            let stretches = task.stretches.iter().map(|of| json!([of.length, of.demand, phase(of.phase), of.locks, of.kernel, of.unlocks, of.hops]));
             let needs = task.needs.iter().map(|&(need, kind)| json!([need, kind == EdgeKind::Order]));
             json!({
                 "runs": task.runs, "slot": task.slot, "lag": task.lag, "began": task.began, "locks": task.locks, "stage": step.stage,

@@ -202,6 +202,11 @@ impl Scenario {
             model.slots = (jobs > 0).then_some(jobs as usize);
         }
         model.cpus = self.cores.or(model.cpus);
+        // Nobody lands on another processor where there is none.
+        if self.cores.is_some_and(|cores| cores <= 1.0) {
+            let stretches = model.tasks.iter_mut().flat_map(|task| &mut task.stretches);
+            stretches.for_each(|stretch| stretch.length *= 1.0 - stretch.hops);
+        }
         if let Some(policy) = self.policy {
             order(record, &mut model, policy);
         }
@@ -255,8 +260,10 @@ fn delay(task: &mut Task, selector: &Selector, delay: f64) -> bool {
     let Some(place) = place else { return false };
     let first = task.stretches[place];
     task.stretches[place].locks = false;
-    task.stretches
-        .insert(place, super::model::Stretch { length: delay, demand: 0.0, kernel: false, unlocks: false, ..first });
+    task.stretches.insert(
+        place,
+        super::model::Stretch { length: delay, demand: 0.0, hops: 0.0, kernel: false, unlocks: false, ..first },
+    );
     true
 }
 

@@ -107,6 +107,25 @@ fn processors_are_shared() {
     assert_eq!(unknown, Err(ScenarioError::Processors));
 }
 
+/// A shell that starts 400 processes in 200 ms of processor time: a tenth of a millisecond of each is the hop, but no more
+/// than a fifth.
+#[test]
+fn processes_do_not_hop_on_one_processor() {
+    let predicted = |processes, cores| {
+        let mut made = Synthetic::default();
+        let stage = made.stage("a");
+        let step = made.step(stage, "RUN ./configure", 0..200);
+        made.span(step, Phase::Process, 0..200);
+        made.with(|record| {
+            let used = Resources { cpu_user: ms(200), processes: Some(processes), ..Resources::default() };
+            record.steps[0].resources = Some(used);
+        });
+        predict(&made.finish(200), Scenario { cores: Some(cores), ..Scenario::default() })
+    };
+    assert_eq!((predicted(400, 1.0), predicted(100, 1.0), predicted(2000, 1.0)), (160, 190, 160));
+    assert_eq!(predicted(400, 2.0), 200);
+}
+
 #[test]
 fn the_builders_own_work_must_fit_on_the_processors() {
     // A chain of 140 ms on two processors, in which the builder used 200 ms of CPU time beside the steps.

@@ -21,7 +21,7 @@ use options::Options;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Builds an image.
@@ -67,8 +67,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
 
     let mut probe = collector.probe();
     if let Some((delayed, length)) = options.delay.clone() {
-        let sleep = |length| tokio::task::block_in_place(|| std::thread::sleep(length));
-        probe = probe.delayed(record::Delay::new(delayed, length, sleep));
+        probe = probe.delayed(record::Delay::new(delayed, length, delay));
     }
     let span = probe.phase(Phase::Dispatch);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)?;
@@ -108,6 +107,19 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     };
     finish(&options, outcome)?;
     missed
+}
+
+/// A delay that is as long as was asked for: a sleep ends some tenths of a millisecond late, so the last of them are
+/// spent looking at the clock.
+fn delay(length: Duration) {
+    const LATE: Duration = Duration::from_micros(400);
+    let until = Instant::now() + length;
+    tokio::task::block_in_place(|| {
+        std::thread::sleep(length.saturating_sub(LATE));
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+    });
 }
 
 /// What a thread of ours gave; its panic, which has been told there, goes on here.

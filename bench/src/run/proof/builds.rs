@@ -12,10 +12,8 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Of builds shorter than that, in seconds, more are made: what disturbs one is a larger part of it.
-const SHORT: f64 = 0.5;
-/// How many times more.
-const MORE: u32 = 3;
+/// Of builds that are shorter than so many seconds, so many times more are made: what disturbs one is a larger part of it.
+const MORE: [(f64, u32); 2] = [(0.05, 9), (0.5, 3)];
 /// Of the order of builds.
 const SEED: u64 = 1;
 /// What a step may change in memory: a disk remembers what builds before have removed (METHODOLOGY, "What the numbers
@@ -40,7 +38,8 @@ impl Builds {
         let first = plan.build(workload, &place, &Setting::parallel())?;
         let (settings, _) = trials(&first);
         let mut of: Vec<Vec<Record>> = vec![Vec::new(); settings.len()];
-        let runs = if seconds(first.wall) < SHORT { plan.runs * MORE } else { plan.runs };
+        let more = MORE.iter().find(|(short, _)| seconds(first.wall) < *short).map_or(1, |(_, more)| *more);
+        let runs = plan.runs * more;
         for round in order(settings.len(), runs, SEED) {
             for place_in in round {
                 of[place_in].push(plan.build(workload, &place, &settings[place_in])?);

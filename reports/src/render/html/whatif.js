@@ -34,8 +34,8 @@ function replay({ slots, cpus, policy, speed }) {
       release(item);
       const met = []; meet(item.task, met); return settle(met);
     }
-    const [length, demand, phase, locks, kernel] = task.stretches[next];
-    Object.assign(item, { stretch: next, left: faster(phase, length), demand, kernel });
+    const [length, demand, phase, locks, kernel, , hops] = task.stretches[next];
+    Object.assign(item, { stretch: next, left: faster(phase, hopping(model, cpus, length, hops)), demand, kernel });
     if (locks && task.locks.some((lock) => held.has(lock))) return void waiting.push(item);
     if (locks) take(item);
     active.push(item);
@@ -73,11 +73,17 @@ function replay({ slots, cpus, policy, speed }) {
   return Math.max(now + sum(model.tail), leastOf(model, cpus, faster, sum));
 }
 
+/** On a single processor no process lands on another one than its parent's. */
+function hopping(model, cpus, length, hops) {
+  return cpus && cpus <= 1 && model.cpus > 1 ? length * (1 - hops) : length;
+}
+
 /** The build cannot be shorter than its CPU time on its processors. */
 function leastOf(model, cpus, faster, sum) {
   if (!cpus || !model.unplaced) return 0;
   let placed = 0, lengths = sum(model.head) + sum(model.tail);
-  for (const task of model.tasks) for (const [length, demand, phase] of task.stretches) {
+  for (const task of model.tasks) for (const [measured, demand, phase, , , , hops] of task.stretches) {
+    const length = hopping(model, cpus, measured, hops);
     lengths += faster(phase, length);
     placed += faster(phase, length) * demand;
   }
