@@ -409,13 +409,15 @@ fn caches_have_their_owner_mode_and_seed_and_private_ones_are_apart() {
     }
 }
 
-/// moby's rules for USER (`user.GetExecUser`); a step's HOME is its user's.
+/// moby's rules for USER (`user.GetExecUser`); a step's HOME is its user's. The primary group is among the others too
+/// (CVE-2022-2995), which `id` does not tell.
 #[test]
 fn users_have_their_ids_groups_home_and_working_directory() {
     let world = World::new(
         "FROM busybox\n\
          RUN echo 'ann:x:77:78::/home/ann:/bin/sh' >> /etc/passwd && printf 'ann:x:78:\\nmore:x:80:bob,ann\\nother:x:81:\\n' >> /etc/group\n\
          USER ann\nRUN test \"$(id -u) $(id -g) $(id -G) $HOME\" = '77 78 78 80 /home/ann'\n\
+         RUN grep -q '^Groups:.78 80 *$' /proc/self/status\n\
          USER 77\nRUN test \"$(id -u) $(id -g) $(id -G) $HOME\" = '77 78 78 80 /home/ann'\n\
          USER ann:other\nRUN test \"$(id -u) $(id -g) $(id -G) $HOME\" = '77 81 81 /home/ann'\n\
          USER 1234:80\nRUN test \"$(id -u) $(id -g) $(id -G) $HOME\" = '1234 80 80 /'\n\
