@@ -269,7 +269,7 @@ struct Process {
 /// What such a process costs more, in nanoseconds of processor time: another processor is woken, its caches are cold, and
 /// the parent is woken on its own. Measured with a shell that starts 400 processes, on two virtual processors and on one.
 const HOP: f64 = 100_000.0;
-/// And no more than that part of it, where waking a processor costs less.
+/// And no more than that part of the processor time, where waking a processor costs less.
 const MOST_HOPS: f64 = 0.2;
 
 impl Process {
@@ -289,7 +289,9 @@ impl Process {
         // It cannot have run faster than on all processors at once.
         let alone = (length - stalled).max((cpu / cpus).min(length)).max(length * 0.01);
         let hops = used.processes.map_or(0.0, |started| (started as f64 * HOP / cpu.max(1.0)).min(MOST_HOPS));
-        Self { demand: cpu / alone, hops: if cpus > 1.0 { hops } else { 0.0 }, ..none }
+        let demand = cpu / alone;
+        // What it sleeps, it sleeps on one processor too.
+        Self { demand, hops: if cpus > 1.0 { hops * demand.min(1.0) } else { 0.0 }, ..none }
     }
 
     fn is(&self, phase: Option<Phase>) -> bool {

@@ -111,19 +111,21 @@ fn processors_are_shared() {
 /// than a fifth.
 #[test]
 fn processes_do_not_hop_on_one_processor() {
-    let predicted = |processes, cores| {
+    let predicted_of = |processes, cpu, cores| {
         let mut made = Synthetic::default();
         let stage = made.stage("a");
         let step = made.step(stage, "RUN ./configure", 0..200);
         made.span(step, Phase::Process, 0..200);
         made.with(|record| {
-            let used = Resources { cpu_user: ms(200), processes: Some(processes), ..Resources::default() };
+            let used = Resources { cpu_user: ms(cpu), processes: Some(processes), ..Resources::default() };
             record.steps[0].resources = Some(used);
         });
         predict(&made.finish(200), Scenario { cores: Some(cores), ..Scenario::default() })
     };
+    let predicted = |processes, cores| predicted_of(processes, 200, cores);
     assert_eq!((predicted(400, 1.0), predicted(100, 1.0), predicted(2000, 1.0)), (160, 190, 160));
     assert_eq!(predicted(400, 2.0), 200);
+    assert_eq!(predicted_of(400, 10, 1.0), 198, "what it sleeps is as long");
 }
 
 #[test]
