@@ -238,8 +238,11 @@ fn thousand(_: &World) {
 }
 
 fn killed_builder(_: &World) {
+    // Whoever is killed does not remove its root file system either.
+    let place = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--victim", "sleep"])
+        .env("TMPDIR", place.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
