@@ -11,9 +11,10 @@ use super::index::to_path;
 use super::lower::Marks;
 use super::tree::{Dir, Node, Ref};
 use super::{StorageError, attributes};
-use rustix::fs::{AtFlags, FileType, Stat};
+use rayon::prelude::*;
+use rustix::fs::{FileType, Stat};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -82,18 +83,17 @@ impl Upper {
                 }
             }
         }
-        for name in names {
-            // fuse-overlayfs marks opaque directories with files, too, where aufs did.
-            if name.as_bytes().starts_with(b".wh..wh.") {
-                continue;
-            }
-            let (inner, inner_host) = (below(path, name.as_bytes()), host.join(&name));
-            let stat = rustix::fs::statat(rustix::fs::CWD, &inner_host, AtFlags::SYMLINK_NOFOLLOW)
-                .context("stat", &inner_host)?;
+        // fuse-overlayfs marks opaque directories with files, too, where aufs did.
+        names.retain(|name| !name.as_bytes().starts_with(b".wh..wh."));
+        for (name, status) in look_at_all(host, names)? {
+            let Status { host: inner_host, stat, attributes } = status;
+            let inner = below(path, name.as_bytes());
             let kind = FileType::from_raw_mode(stat.st_mode);
-            let attributes = Names::of(&inner_host)?;
             let lower = base.and_then(|dir| tree.child(dir, name.as_bytes()));
-            let old = before.and_then(|dir| tree.child(dir, name.as_bytes()));
+            let old = match in_place {
+                true => lower.clone(),
+                false => before.and_then(|dir| tree.child(dir, name.as_bytes())),
+            };
             if kind == FileType::CharacterDevice && stat.st_rdev == 0
                 || kind == FileType::RegularFile && stat.st_size == 0 && attributes.has(&self.name("whiteout"))
             {
@@ -190,6 +190,30 @@ impl Upper {
         let name = self.name(name);
         if names.has(&name) { attributes::get(host, &name) } else { Ok(None) }
     }
+}
+
+/// What the kernel says of a file.
+struct Status {
+    host: PathBuf,
+    stat: Stat,
+    attributes: Names,
+}
+
+/// What the kernel says of these files of a directory, asked on all cores where they are many.
+fn look_at_all(host: &Path, names: BTreeSet<OsString>) -> Result<Vec<(OsString, Status)>, StorageError> {
+    /// Waking another thread takes as long as asking for some files.
+    const MANY: usize = 32;
+    let look = |name: OsString| {
+        let host = host.join(&name);
+        let stat = rustix::fs::lstat(&host).context("stat", &host)?;
+        let attributes = Names::of(&host)?;
+        Ok((name, Status { host, stat, attributes }))
+    };
+    if names.len() < MANY {
+        return names.into_iter().map(look).collect();
+    }
+    let names: Vec<_> = names.into_iter().collect();
+    names.into_par_iter().with_min_len(MANY / 2).map(look).collect()
 }
 
 /// Whether an upper directory has something in it, and all of that was there before: directories that are still directories, and
