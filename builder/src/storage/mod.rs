@@ -57,7 +57,7 @@ pub use gc::{PruneOptions, Usage, UsageKind};
 pub use layer::LayerBuilder;
 pub use memory::spare_memory;
 pub use snapshot::{Snapshot, View};
-pub(crate) use sparse::SparseReader;
+pub(crate) use sparse::{SparseReader, is_zero};
 pub use store::{DriverChoice, Store, StoreOptions, SyncPolicy};
 pub use tree::{Resolved, Tree};
 

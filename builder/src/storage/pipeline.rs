@@ -6,10 +6,11 @@ use super::sparse::write_sparsely;
 use super::tree::read_range;
 use super::{BlobStore, Content, Extent, StorageError};
 use buildscope_record::Digest;
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Advice, Mode, OFlags, fadvise, openat};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fs::File;
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
@@ -120,8 +121,10 @@ pub(crate) fn write_pieces(
         let (sender, written) = std::sync::mpsc::sync_channel::<Arc<Vec<u8>>>(AHEAD);
         let queue = &queue;
         let write = scope.spawn(move || {
+            let mut early = Early::of(file);
             written.iter().try_for_each(|buffer| {
                 write_sparsely(file, &buffer)?;
+                early.wrote(buffer.len() as u64);
                 queue.recycle(buffer);
                 Ok::<_, std::io::Error>(())
             })
@@ -290,6 +293,31 @@ impl<'a> Sources<'a> {
         }
         .map(File::from)
         .context("open", path)
+    }
+}
+
+/// Has the disk begin with what is written while the rest is made, so that the sync at a build's end has less to wait for.
+struct Early<'a> {
+    file: &'a File,
+    begun: u64,
+    written: u64,
+}
+
+impl<'a> Early<'a> {
+    /// Bytes that the disk is given at a time.
+    const STRIDE: u64 = 16 << 20;
+
+    fn of(file: &'a File) -> Self {
+        Self { file, begun: 0, written: 0 }
+    }
+
+    fn wrote(&mut self, bytes: u64) {
+        self.written += bytes;
+        if self.written - self.begun >= Self::STRIDE {
+            // Of pages that are not on the disk yet, this asks the kernel to write them, and leaves them where they are.
+            let _ = fadvise(self.file, self.begun, NonZeroU64::new(self.written - self.begun), Advice::DontNeed);
+            self.begun = self.written;
+        }
     }
 }
 

@@ -26,7 +26,8 @@ pub(crate) fn write_sparsely(mut file: &File, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn is_zero(bytes: &[u8]) -> bool {
+/// Whether all bytes are zero.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     // The first bytes tell nearly always; the rest is compared a word at a time.
     bytes.iter().take(16).all(|&byte| byte == 0)
         && bytes.chunks(16).all(|word| word.iter().fold(0, |any, &byte| any | byte) == 0)

@@ -11,20 +11,27 @@ const GZIP_LEVEL: u32 = 6;
 /// What is looked at before gzip tries it.
 const BLOCK: usize = 128 << 10;
 
-/// Compresses a piece. The result depends on nothing but these arguments.
-pub(super) fn encode(piece: &[u8], encoding: Encoding, level: Option<i32>) -> io::Result<Vec<u8>> {
+/// Compresses a piece; `out` is room to be used again. The result depends on nothing but the other arguments.
+pub(super) fn encode<'a>(
+    piece: &'a [u8],
+    encoding: Encoding,
+    level: Option<i32>,
+    out: &'a mut Vec<u8>,
+) -> io::Result<&'a [u8]> {
+    out.clear();
     match encoding {
-        Encoding::Plain => Ok(piece.to_vec()),
+        Encoding::Plain => return Ok(piece),
         Encoding::Gzip => {
             let level = level.and_then(|level| u32::try_from(level).ok()).unwrap_or(GZIP_LEVEL).min(9);
-            gzip(piece, level)
+            gzip(piece, level, out)?;
         }
-        Encoding::Zstd => zstd(piece, level.unwrap_or(ZSTD_LEVEL)),
+        Encoding::Zstd => zstd(piece, level.unwrap_or(ZSTD_LEVEL), out)?,
     }
+    Ok(out)
 }
 
 /// Each thread keeps its tables: making them anew for a megabyte takes a third as long as compressing it.
-fn zstd(piece: &[u8], level: i32) -> io::Result<Vec<u8>> {
+fn zstd(piece: &[u8], level: i32, out: &mut Vec<u8>) -> io::Result<()> {
     thread_local! {
         static COMPRESSOR: RefCell<Option<(i32, zstd::bulk::Compressor<'static>)>> = const { RefCell::new(None) };
     }
@@ -33,14 +40,15 @@ fn zstd(piece: &[u8], level: i32) -> io::Result<Vec<u8>> {
             Some(same) => kept.insert(same),
             None => kept.insert((level, zstd::bulk::Compressor::new(level)?)),
         };
-        compressor.compress(piece)
+        out.reserve(zstd::zstd_safe::compress_bound(piece.len()));
+        compressor.compress_to_buffer(piece, out)?;
+        Ok(())
     })
 }
 
 /// deflate spends as long on what was compressed before (archives, pictures) as on anything else, and gains nothing: such blocks are
 /// stored.
-fn gzip(piece: &[u8], level: u32) -> io::Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(piece.len() / 2);
+fn gzip(piece: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
     let (mut rest, mut blocks) = (piece, piece.chunks(BLOCK).map(|block| (block.len(), is_dense(block))).peekable());
     while let Some((mut length, dense)) = blocks.next() {
         while let Some((more, _)) = blocks.next_if(|&(_, other)| other == dense) {
@@ -48,12 +56,12 @@ fn gzip(piece: &[u8], level: u32) -> io::Result<Vec<u8>> {
         }
         let (member, after) = rest.split_at(length);
         let level = if dense { flate2::Compression::none() } else { flate2::Compression::new(level) };
-        let mut encoder = flate2::write::GzEncoder::new(out, level);
+        let mut encoder = flate2::write::GzEncoder::new(&mut *out, level);
         encoder.write_all(member)?;
-        out = encoder.finish()?;
+        encoder.finish()?;
         rest = after;
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Whether deflate would not make it smaller: all bytes are as frequent, and hardly one of its strings comes again.
@@ -109,6 +117,11 @@ mod tests {
         (0..length.div_ceil(8)).flat_map(|_| next()).take(length).collect()
     }
 
+    fn gzip(piece: &[u8]) -> Vec<u8> {
+        let mut out = b"of the piece before".to_vec();
+        encode(piece, Encoding::Gzip, None, &mut out).unwrap().to_vec()
+    }
+
     fn read(gzip: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         flate2::read::MultiGzDecoder::new(gzip).read_to_end(&mut bytes).unwrap();
@@ -119,7 +132,7 @@ mod tests {
     fn what_cannot_be_smaller_is_stored_and_the_rest_is_not() {
         let (dense, text) = (noise(300_000), b"All bytes are as frequent as the language has them. ".repeat(6_000));
         let mixed = [&dense[..], &text, &dense].concat();
-        let made = gzip(&mixed, 6).unwrap();
+        let made = gzip(&mixed);
         assert_eq!(read(&made), mixed);
         // Two noises, stored: 5 bytes for 64 KiB and some for their members; blocks with some of both are compressed.
         assert!((600_000..630_000).contains(&made.len()), "{}", made.len());
@@ -129,7 +142,7 @@ mod tests {
     fn noise_that_comes_again_is_compressed() {
         let repeated = noise(10_000).repeat(13);
         assert!(is_even(&repeated));
-        let made = gzip(&repeated, 6).unwrap();
+        let made = gzip(&repeated);
         assert_eq!(read(&made), repeated);
         assert!(made.len() < 15_000, "{}", made.len());
     }

@@ -4,22 +4,23 @@ use super::super::{Encoding, ImageError};
 use super::clamp::Clamp;
 use super::encode::encode;
 use super::sink::Region;
-use crate::storage::SparseReader;
+use crate::storage::{SparseReader, is_zero};
 use buildscope_record::Digest;
-use rayon::prelude::*;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
+use std::panic::resume_unwind;
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 /// How much is compressed at a time. Each piece is compressed by itself, so that all cores do and the result depends on
 /// nothing but this number: changing it changes the digests of compressed layers. A megabyte costs under 0.1 % of size
 /// against one stream.
 const PIECE: usize = 1 << 20;
-/// How many pieces are read, compressed and written side by side.
-const PIECES: usize = 8;
+/// Threads beyond so many would wait for each other to hash.
+const MOST_CORES: usize = 16;
 
 /// A layer as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,24 +80,38 @@ impl Transform {
         self.epoch.is_none() && self.encoding == Encoding::Plain
     }
 
-    /// Reads a stored layer, changes it and writes it from `to.at` on. While some pieces are compressed, those before them are
-    /// written and the next ones read.
+    /// Reads a stored layer, changes it and writes it from `to.at` on. Some threads each read a piece, compress it and write it:
+    /// one reads at a time and one hashes at a time, both in the order of the layer.
     pub(crate) fn run(&self, from: &File, diff_id: Digest, to: &Region) -> Result<Written, ImageError> {
         let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
-        let (mut input, mut output) = (Input::of(SparseReader::new(from).map_err(failed)?, self), Output::of(to));
-        let mut read = || match input.pieces() {
-            Ok(pieces) => Ok(pieces),
-            Err(Unread::Io(source)) => Err(failed(source)),
-            Err(Unread::Fault(fault)) => Err(ImageError::malformed(diff_id, fault)),
+        let input = Mutex::new(Input::of(SparseReader::new(from).map_err(failed)?, self));
+        let (output, hole) = (Turns::of(Output::of(to)), OnceLock::new());
+        let work = || {
+            let _end = Leave(&output);
+            let done = self.pieces(&input, &output, &hole);
+            if done.is_err() {
+                output.close();
+            }
+            done
         };
-        let (mut next, mut ready) = (read()?, Vec::new());
-        while !(next.is_empty() && ready.is_empty()) {
-            let (compressed, (following, written)) =
-                rayon::join(|| self.compress(next), || rayon::join(&mut read, || output.write(&ready)));
-            written.map_err(failed)?;
-            (next, ready) = (following?, compressed.map_err(failed)?);
-        }
-        let (digest, size) = output.finish();
+        let size = from.metadata().map_err(failed)?.len();
+        let done = match usize::try_from(size.div_ceil(PIECE as u64)).unwrap_or(usize::MAX) {
+            0 | 1 => work(),
+            // One more than there are processors: while one waits for its turn, the others work.
+            pieces => std::thread::scope(|scope| {
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                let others: Vec<_> = (0..cores.min(MOST_CORES).min(pieces - 1)).map(|_| scope.spawn(work)).collect();
+                let own = work();
+                let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+                joined.fold(own, Result::and)
+            }),
+        };
+        done.map_err(|unread| match unread {
+            Unread::Io(source) => failed(source),
+            Unread::Fault(fault) => ImageError::malformed(diff_id, fault),
+        })?;
+        let (digest, size) = output.finish().finish();
+        let input = input.into_inner().unwrap_or_else(PoisonError::into_inner);
         let diff_id = match (self.encoding, input.finish()) {
             (Encoding::Plain, _) => digest,
             (_, Some(content)) => content,
@@ -105,10 +120,30 @@ impl Transform {
         Ok(Written { diff_id, digest, size })
     }
 
-    fn compress(&self, pieces: Vec<Vec<u8>>) -> io::Result<Vec<Vec<u8>>> {
-        match self.encoding {
-            Encoding::Plain => Ok(pieces),
-            encoding => pieces.par_iter().map(|piece| encode(piece, encoding, self.level)).collect(),
+    /// One piece after the other, as long as there are some. `hole` is what a piece of zeros becomes: the same each time.
+    fn pieces(
+        &self,
+        input: &Mutex<Input<SparseReader<'_>>>,
+        output: &Turns<'_>,
+        hole: &OnceLock<Vec<u8>>,
+    ) -> Result<(), Unread> {
+        let (mut piece, mut room) = (Vec::new(), Vec::new());
+        loop {
+            let number = input.lock().unwrap_or_else(PoisonError::into_inner).piece(&mut piece)?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            let zeros = piece.len() == PIECE && is_zero(&piece);
+            let made = match hole.get().filter(|_| zeros) {
+                Some(made) => made,
+                None => encode(&piece, self.encoding, self.level, &mut room).map_err(Unread::Io)?,
+            };
+            if zeros {
+                hole.get_or_init(|| made.to_vec());
+            }
+            if !output.write(number, made).map_err(Unread::Io)? {
+                return Ok(()); // another has failed, and says why
+            }
         }
     }
 }
@@ -124,34 +159,30 @@ struct Input<R> {
     clamp: Option<Clamp>,
     /// Of what it gives, where nobody else knows it.
     content: Option<Sha256>,
+    /// Of the piece that comes next.
+    number: usize,
 }
 
 impl<R: Read> Input<R> {
     fn of(from: R, transform: &Transform) -> Self {
         let clamp = transform.epoch.map(Clamp::new);
         let content = (clamp.is_some() && transform.encoding != Encoding::Plain).then(Sha256::new);
-        Self { from, clamp, content }
+        Self { from, clamp, content, number: 0 }
     }
 
-    /// The next pieces: none at the end.
-    fn pieces(&mut self) -> Result<Vec<Vec<u8>>, Unread> {
-        let mut pieces = Vec::with_capacity(PIECES);
-        while pieces.len() < PIECES {
-            let mut piece = vec![0; PIECE];
-            let length = fill(&mut self.from, &mut piece).map_err(Unread::Io)?;
-            piece.truncate(length);
-            if piece.is_empty() {
-                break;
-            }
-            if let Some(clamp) = &mut self.clamp {
-                clamp.apply(&mut piece).map_err(|fault| Unread::Fault(fault.to_string()))?;
-            }
-            if let Some(content) = &mut self.content {
-                content.update(&piece);
-            }
-            pieces.push(piece);
+    /// The next piece and its number: empty at the end.
+    fn piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, Unread> {
+        piece.resize(PIECE, 0);
+        let length = fill(&mut self.from, piece).map_err(Unread::Io)?;
+        piece.truncate(length);
+        if let Some(clamp) = &mut self.clamp {
+            clamp.apply(piece).map_err(|fault| Unread::Fault(fault.to_string()))?;
         }
-        Ok(pieces)
+        if let Some(content) = &mut self.content {
+            content.update(&piece);
+        }
+        self.number += 1;
+        Ok(self.number - 1)
     }
 
     fn finish(self) -> Option<Digest> {
@@ -185,16 +216,70 @@ impl<'a> Output<'a> {
         Self { to, blob: Sha256::new(), size: 0 }
     }
 
-    fn write(&mut self, pieces: &[Vec<u8>]) -> io::Result<()> {
-        for piece in pieces {
-            self.blob.update(piece);
-            self.to.file.write_all_at(piece, self.to.at + self.size)?;
-            self.size += piece.len() as u64;
-        }
-        Ok(())
+    /// Hashes the next piece; gives where it is to be written.
+    fn next(&mut self, piece: &[u8]) -> (&'a Region, u64) {
+        self.blob.update(piece);
+        self.size += piece.len() as u64;
+        (self.to, self.to.at + self.size - piece.len() as u64)
     }
 
     fn finish(self) -> (Digest, u64) {
         (Digest::from_bytes(self.blob.finalize().into()), self.size)
+    }
+}
+
+/// Pieces that are ready in any order and hashed in theirs.
+struct Turns<'a> {
+    state: Mutex<State<'a>>,
+    changed: Condvar,
+}
+
+struct State<'a> {
+    output: Output<'a>,
+    /// The piece that is hashed next.
+    turn: usize,
+    /// Nothing more will be written: one of the threads has failed.
+    closed: bool,
+}
+
+impl<'a> Turns<'a> {
+    fn of(output: Output<'a>) -> Self {
+        Self { state: Mutex::new(State { output, turn: 0, closed: false }), changed: Condvar::new() }
+    }
+
+    /// Waits for this piece's turn to be hashed, and writes it; no more where it never comes.
+    fn write(&self, number: usize, piece: &[u8]) -> io::Result<bool> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = |state: &mut State<'_>| state.turn != number && !state.closed;
+        let mut state = self.changed.wait_while(state, waits).unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            return Ok(false);
+        }
+        let (to, at) = state.output.next(piece);
+        state.turn += 1;
+        drop(state);
+        self.changed.notify_all();
+        to.file.write_all_at(piece, at)?;
+        Ok(true)
+    }
+
+    fn close(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.changed.notify_all();
+    }
+
+    fn finish(self) -> Output<'a> {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).output
+    }
+}
+
+/// A thread that ends by a panic leaves nobody waiting for its piece.
+struct Leave<'t, 'a>(&'t Turns<'a>);
+
+impl Drop for Leave<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.close();
+        }
     }
 }
