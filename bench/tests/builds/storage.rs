@@ -124,3 +124,47 @@ impl<F: Fn()> Drop for OnDrop<F> {
         self.0();
     }
 }
+
+/// A tar's size field holds eleven octal digits: 8 GiB less a byte. The blob has holes where the file has them.
+#[test]
+fn a_file_of_more_than_eight_gib_is_kept_whole_and_sparse() {
+    use std::os::unix::fs::MetadataExt;
+    let world = World::new(
+        "FROM busybox\n\
+         RUN printf x | dd of=/f bs=1 seek=8589934592 2>/dev/null\n\
+         RUN test $(stat -c %s /f) = 8589934593 && test \"$(tail -c 1 /f)\" = x\n",
+    );
+    let record = world.build(&[]).record();
+    let layer = record.steps.iter().find(|step| step.text.contains("dd of")).unwrap().layer.as_ref().unwrap();
+    let blob = world.store.join("blobs/sha256").join(layer.digest.unwrap().hex());
+    let listed = Command::new("tar").arg("-tvf").arg(&blob).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains(" 8589934593 "), "{listed}");
+    let blob = std::fs::metadata(blob).unwrap();
+    assert!(blob.len() > 8 << 30 && blob.blocks() * 512 < 64 << 20, "{} bytes on the disk", blob.blocks() * 512);
+}
+
+#[test]
+fn pruning_takes_only_the_kinds_that_were_asked_for() {
+    let world = World::new("FROM busybox\nRUN --mount=type=cache,target=/c echo 1 | tee /c/kept > /made\n");
+    world.build(&[]).record();
+    let store = |args: &[&str]| -> Vec<(String, String)> {
+        let run = Command::new(env!("CARGO_BIN_EXE_buildscope"))
+            .args(["store", args[0], "--format", "json", "--root"])
+            .arg(&world.store)
+            .args(&args[1..])
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        let items: Vec<serde_json::Value> = serde_json::from_slice(&run.stdout).unwrap();
+        items.iter().map(|item| (item["type"].as_str().unwrap().to_owned(), item["name"].to_string())).collect()
+    };
+    let before = store(&["du"]);
+    let removed = store(&["prune", "--filter", "type=cache-mount"]);
+    assert!(removed.len() == 1 && removed[0].0 == "cache-mount", "{removed:?}");
+    let kept: Vec<_> = before.into_iter().filter(|item| !removed.contains(item)).collect();
+    assert_eq!(store(&["du"]), kept);
+    assert!(!kept.is_empty() && kept.iter().all(|(kind, _)| kind != "cache-mount"), "{kept:?}");
+    // The step's result is another kind of thing, and is there.
+    assert_eq!(world.build(&["--expect-cached"]).output.status.code(), Some(0));
+}

@@ -273,7 +273,7 @@ const STEPS: &[Step] = &[
     ),
 ];
 
-fn members(store: &Store, layer: &Digest) -> Vec<String> {
+pub(super) fn members(store: &Store, layer: &Digest) -> Vec<String> {
     let output = std::process::Command::new("tar")
         .arg("--quoting-style=literal")
         .arg("-tf")

@@ -2,6 +2,7 @@
 
 mod drivers;
 mod durability;
+mod upper;
 
 use super::*;
 use buildscope_record::{Digest, Probe, Removal};
