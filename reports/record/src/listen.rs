@@ -15,11 +15,6 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Whether a callsite speaks to the record.
-fn wants(metadata: &Metadata<'_>) -> bool {
-    metadata.target() == TARGET
-}
-
 /// A `tracing` subscriber that hands each span, wait and counter to the collector of its build, and hears nothing else.
 ///
 /// `tracing`'s own registry does for many layers what one needs not: of a span of a few microseconds that is felt.
@@ -81,11 +76,11 @@ impl Spans {
 
 impl Subscriber for Recorder {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if wants(metadata) { Interest::always() } else { Interest::never() }
+        if RecordLayer::wants(metadata) { Interest::always() } else { Interest::never() }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        wants(metadata)
+        RecordLayer::wants(metadata)
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
@@ -135,14 +130,14 @@ pub struct RecordLayer;
 impl RecordLayer {
     /// Whether a callsite speaks to the record; for a subscriber's filter.
     pub fn wants(metadata: &Metadata<'_>) -> bool {
-        wants(metadata)
+        metadata.target() == TARGET
     }
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let now = Instant::now();
-        let Some(span) = context.span(id).filter(|span| wants(span.metadata())) else { return };
+        let Some(span) = context.span(id).filter(|span| RecordLayer::wants(span.metadata())) else { return };
         let parent = span.parent().and_then(|parent| parent.extensions().get::<Open>().map(|open| open.id));
         if let Some(open) = Open::begin(attributes, parent, now) {
             span.extensions_mut().insert(open);
@@ -158,7 +153,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if wants(event.metadata()) {
+        if RecordLayer::wants(event.metadata()) {
             count(event);
         }
     }

@@ -82,9 +82,9 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     }
     // The record is made and written while helper, threads and store end: recording shall not make a build longer.
     let Engine { store, zygote } = engine;
-    let about = records.then(|| (build::host(store.root()), described(&options, &store)));
     // What making the record takes is not the build's.
     let own = cpu_time(UsageWho::RUSAGE_SELF).map(|own| own.saturating_sub(loaded));
+    let about = records.then(|| (build::host(store.root()), described(&options, &store)));
     let record = std::thread::scope(|scope| {
         let stored = scope.spawn(|| drop((runtime, store)));
         let helped = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));
@@ -234,7 +234,7 @@ fn write_record(options: &Options, record: &record::Record) -> Result<(), Failur
         write().wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)?;
     }
     match &options.trace {
-        Some(path) => explain::write_timeline(path, record),
+        Some(path) => explain::write_timeline(path, record, &buildscope_reports::explain(record)),
         None => Ok(()),
     }
 }
