@@ -164,6 +164,15 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// As `--output compression=` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "uncompressed",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
     /// By a blob's first bytes (RFC 1952, 2.3.1; RFC 8878, 3.1.1): registries and archives lie in their media types.
     pub fn sniff(head: &[u8]) -> Self {
         match head {

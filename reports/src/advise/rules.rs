@@ -269,13 +269,23 @@ fn unused_context(case: &Case<'_>) -> Vec<Advice> {
 
 /// Compression that costs.
 fn compression(case: &Case<'_>) -> Vec<Advice> {
-    let spent = case.phases(&[Phase::Compress]);
-    let gain = case.gain(&Scenario { faster: vec![(Selector::Phase(Phase::Compress), 4.0)], ..Scenario::default() });
-    let text = format!(
-        "compress with zstd or a lower level, or not at all for a local result: {} of the build is compression",
-        percent(spent, case.explanation.wall)
-    );
-    let caveat = "taken to be four times faster; old clients read gzip only";
+    let spent = percent(case.phases(&[Phase::Compress]), case.explanation.wall);
+    let mut spans = case.record.spans.iter().filter(|span| span.phase == Phase::Compress);
+    let (times, text, caveat) = match spans.all(|span| span.name.as_deref() == Some("zstd")) {
+        true => (
+            f64::INFINITY,
+            format!("do not compress a local result: {spent} of the build is compression, though with zstd"),
+            "an upper bound: more bytes take longer to write",
+        ),
+        false => (
+            4.0,
+            format!(
+                "compress with zstd or a lower level, or not at all for a local result: {spent} of the build is compression"
+            ),
+            "taken to be four times faster; old clients read gzip only",
+        ),
+    };
+    let gain = case.gain(&Scenario { faster: vec![(Selector::Phase(Phase::Compress), times)], ..Scenario::default() });
     let advice = Advice {
         rule: "compression".into(),
         text,

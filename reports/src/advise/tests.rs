@@ -281,6 +281,11 @@ fn compression_and_bases_where_they_take_a_tenth() {
     let compress = advice(&with(Phase::Compress, 80), "compression").unwrap();
     assert_eq!(compress.gain, ms(60), "four times faster");
     assert_eq!(advice(&with(Phase::Compress, 0), "compression"), None);
+    let mut zstd = with(Phase::Compress, 80);
+    zstd.spans.iter_mut().filter(|span| span.phase == Phase::Compress).for_each(|span| span.name = Some("zstd".into()));
+    let compress = advice(&zstd, "compression").unwrap();
+    assert_eq!(compress.gain, ms(80), "nothing faster is to be had: all of it or none");
+    assert!(compress.text.starts_with("do not compress"), "{}", compress.text);
     let mut made = chain(&[("FROM debian", 50), ("RUN make", 50)]);
     made.span(StepId(0), Phase::Pull, 0..40);
     let pull = advice(&made.finish(100), "base-pull").unwrap();

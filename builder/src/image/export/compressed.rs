@@ -78,7 +78,7 @@ impl Compressed {
         let span = probe.phase(Phase::Compress);
         let from = self.store.blobs().open(&diff_id)?;
         let size = from.metadata().map_err(ImageError::file("read", self.store.blobs().path(&diff_id)))?.len();
-        span.quantity(Quantity::BytesCompressed, size);
+        span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
         let file = nameless(&self.store)?;
         let to = file.try_clone().map_err(|source| ImageError::Write { what: format!("layer {diff_id}"), source })?;
         let written = transform.run(&from, diff_id, &Region::of(to))?;

@@ -134,7 +134,7 @@ impl Export<'_> {
                 if transform.encoding != Encoding::Plain {
                     // Its size is not known before it is written: one after the other, each on all cores.
                     let span = probe.phase(Phase::Compress);
-                    span.quantity(Quantity::BytesCompressed, size);
+                    span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
                     let region = sink.open()?;
                     let written = transform.run(&file, diff_id, &region)?;
                     sink.settle(region, &written.digest, written.size)?;
