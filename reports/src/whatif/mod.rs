@@ -8,6 +8,7 @@
 //! is warm in one order is cold in another, and a step that was never contended may scale otherwise than assumed.
 
 mod model;
+mod page;
 mod rank;
 mod replay;
 mod scenario;
@@ -15,14 +16,14 @@ mod scenario;
 pub use rank::{Change, MAX_DRIFT, Ranking};
 pub use scenario::{Policy, Scenario, ScenarioError, Selector};
 
+pub(crate) use page::{PageModel, page_model};
 pub(crate) use rank::rank;
 
 use crate::attribute::Activities;
-use buildscope_record::{EdgeKind, Nanos, Phase, Record, StepId};
+use buildscope_record::{Nanos, Record, StepId};
 use model::Model;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 /// What a replay predicts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,30 +80,6 @@ pub fn replayed(record: &Record) -> Vec<(StepId, Nanos, Nanos)> {
     let replay = replay::replay(&Model::new(&Activities::new(record)));
     let steps = record.steps.iter().zip(replay.steps);
     steps.filter_map(|(step, times)| times.map(|(start, end)| (step.id, nanos(start), nanos(end)))).collect()
-}
-
-/// The model for the HTML page, which replays it by itself.
-pub(crate) fn page_model(activities: &Activities<'_>) -> serde_json::Value {
-    let model = Model::new(activities);
-    let phase = |phase: Option<Phase>| phase.and_then(|phase| Phase::ALL.iter().position(|&other| other == phase));
-    let own = |parts: &[(Option<Phase>, f64)]| -> Vec<_> {
-        parts.iter().map(|&(of, length)| json!([phase(of), length])).collect()
-    };
-    let tasks: Vec<_> = model
-        .tasks
-        .iter()
-        .zip(&activities.record.steps)
-        .map(|(task, step)| {
-            let stretches = task.stretches.iter().map(|of| json!([of.length, of.demand, phase(of.phase), of.locks, of.kernel, of.unlocks, of.hops]));
-            let needs = task.needs.iter().map(|&(need, kind)| json!([need, kind == EdgeKind::Order]));
-            json!({
-                "runs": task.runs, "slot": task.slot, "lag": task.lag, "began": task.began, "locks": task.locks, "stage": step.stage,
-                "stretches": stretches.collect::<Vec<_>>(), "needs": needs.collect::<Vec<_>>(),
-            })
-        })
-        .collect();
-    json!({"tasks": tasks, "slots": model.slots, "chains": model.chains_first, "cpus": model.cpus, "head": own(&model.head), "tail": own(&model.tail),
-        "unplaced": model.unplaced, "extent": model.extent})
 }
 
 fn nanos(value: f64) -> Nanos {

@@ -58,8 +58,10 @@ pub(crate) struct Model {
     pub(crate) head: Vec<(Option<Phase>, f64)>,
     /// The same after the last step.
     pub(crate) tail: Vec<(Option<Phase>, f64)>,
-    /// CPU time that no stretch is known to want: the builder's own work beside the steps. However it is spread, it must
-    /// fit on the processors with the rest.
+    /// How many processors the build's own work has where the builder computes in it (compressing, for one), at most all.
+    pub(crate) own_demand: f64,
+    /// CPU time that neither a stretch nor that is known to want: what the builder does beside the steps. However it is
+    /// spread, it must fit on the processors with the rest.
     pub(crate) unplaced: f64,
     /// How long all stretches and the build's own work are together, as measured: what is left of it in a scenario keeps its
     /// share of `unplaced`.
@@ -92,15 +94,24 @@ impl Model {
             locks: names.len(),
             head: own(activities, Nanos::ZERO, begin),
             tail: own(activities, end, record.wall),
+            own_demand: 0.0,
             unplaced: 0.0,
             extent: 0.0,
         };
         model.extent = model.lengths();
         if let (Some(used), Some(cpus)) = (record.cpu, cpus) {
             // What was measured cannot be more than there was.
-            model.unplaced = ((used.0 as f64).min(record.wall.0 as f64 * cpus) - model.placed()).max(0.0);
+            let left = ((used.0 as f64).min(record.wall.0 as f64 * cpus) - model.placed()).max(0.0);
+            model.own_demand = if model.own_busy() > 0.0 { (left / model.own_busy()).min(cpus) } else { 0.0 };
+            model.unplaced = left - model.own_demand * model.own_busy();
         }
         model
+    }
+
+    /// How long the build's own work computes.
+    fn own_busy(&self) -> f64 {
+        let own = self.head.iter().chain(&self.tail).filter(|(phase, _)| busy(*phase));
+        own.map(|(_, length)| length).sum()
     }
 
     fn stretches(&self) -> impl Iterator<Item = &Stretch> {
@@ -113,15 +124,17 @@ impl Model {
         self.stretches().map(|stretch| stretch.length).chain(own.copied()).sum()
     }
 
-    /// The CPU time that stretches want.
+    /// The CPU time that stretches and the build's own work want.
     fn placed(&self) -> f64 {
-        self.stretches().map(|stretch| stretch.length * stretch.demand).sum()
+        let stretches: f64 = self.stretches().map(|stretch| stretch.length * stretch.demand).sum();
+        stretches + self.own_busy() * self.own_demand
     }
 
     /// The build cannot be shorter than its CPU time on its processors, however little its steps wait for each other.
     pub(crate) fn least(&self) -> f64 {
         let kept = if self.extent > 0.0 { (self.lengths() / self.extent).min(1.0) } else { 0.0 };
-        self.cpus.filter(|_| self.unplaced > 0.0).map_or(0.0, |cpus| (self.placed() + self.unplaced * kept) / cpus)
+        let own = self.unplaced > 0.0 || self.own_demand > 0.0;
+        self.cpus.filter(|_| own).map_or(0.0, |cpus| (self.placed() + self.unplaced * kept) / cpus)
     }
 
     /// How much the whole would take to replay, roughly: tasks times those active at a time.
@@ -273,8 +286,7 @@ const HOP: f64 = 100_000.0;
 const MOST_HOPS: f64 = 0.2;
 
 impl Process {
-    /// What it wants is its CPU time over the time that it did not wait for a processor (the kernel's pressure stall
-    /// information, "some": exact for one thread, the most for several).
+    /// What it wants is its CPU time over the time that it did not wait for a processor.
     fn new(activities: &Activities<'_>, step: StepId, cpus: Option<f64>) -> Self {
         let pieces = activities.pieces(step);
         let process = pieces.iter().filter(|piece| piece.phase == Phase::Process);
@@ -285,7 +297,7 @@ impl Process {
         let used = activities.record.steps[step.index()].resources;
         let (Some(used), Some(cpus), true) = (used, cpus, length > 0.0) else { return none };
         let cpu = (used.cpu_user + used.cpu_system).0 as f64;
-        let stalled = (used.cpu_pressure.0 as f64).min(length);
+        let stalled = stalled(used.cpu_pressure.0 as f64, length - cpu, cpus).min(length);
         // It cannot have run faster than on all processors at once.
         let alone = (length - stalled).max((cpu / cpus).min(length)).max(length * 0.01);
         let hops = used.processes.map_or(0.0, |started| (started as f64 * HOP / cpu.max(1.0)).min(MOST_HOPS));
@@ -299,8 +311,18 @@ impl Process {
     }
 }
 
+/// How long a process waited for processors, by the kernel's pressure stall information ("some"), where `idle` is what it did
+/// not run for.
+///
+/// Of several threads it is the most that all waited. Of one it is less than that one's wait: the kernel takes it per processor, and their
+/// average by how busy each was (`kernel/sched/psi.c`), so that a thread that wanders over all of them shows one part in as many. A thread
+/// that waits is taken to have been held back for as much of its idle time as that leaves room for.
+fn stalled(pressure: f64, idle: f64, cpus: f64) -> f64 {
+    if pressure < idle { (pressure * cpus).min(idle) } else { pressure }
+}
+
 /// Whether the builder itself computes in that phase, on one processor. Its CPU time is not measured.
-fn busy(phase: Option<Phase>) -> bool {
+pub(super) fn busy(phase: Option<Phase>) -> bool {
     use Phase::{Archive, Compress, ContextHash, Copy, Diff, Digest, Unpack};
     matches!(phase, Some(ContextHash | Diff | Archive | Digest | Compress | Copy | Unpack))
 }

@@ -107,6 +107,33 @@ fn processors_are_shared() {
     assert_eq!(unknown, Err(ScenarioError::Processors));
 }
 
+/// Three that compute all the time on two processors: each runs two thirds of 150 ms, and wanders, so that the kernel shows half of
+/// its wait of 50 ms. One that sleeps for half of its time has waited for what the kernel shows, at most twice that.
+#[test]
+fn a_thread_that_wanders_shows_part_of_its_wait() {
+    let three = |pressure: u64, cpu: u64| {
+        let mut made = Synthetic::default();
+        let stage = made.stage("a");
+        for _ in 0..3 {
+            let step = made.step(stage, "RUN compute", 0..150);
+            made.span(step, Phase::Process, 0..150);
+        }
+        made.with(|record| {
+            record.host.cpus = Some(2);
+            for step in &mut record.steps {
+                let used = Resources { cpu_user: ms(cpu), cpu_pressure: ms(pressure), ..Resources::default() };
+                step.resources = Some(used);
+            }
+        });
+        made.finish(150)
+    };
+    let one_by_one = || Scenario { jobs: Some(1), ..Scenario::default() };
+    assert_eq!(predict(&three(25, 100), one_by_one()), 300);
+    assert_eq!(predict(&three(50, 100), one_by_one()), 300);
+    // 50 ms of work, 10 of pressure, 20 of waiting at most: 130 ms with 5/13 of a processor each, and there is room for all.
+    assert_eq!(predict(&three(10, 50), one_by_one()), 450);
+}
+
 /// A shell that starts 400 processes in 200 ms of processor time: a tenth of a millisecond of each is the hop, but no more
 /// than a fifth.
 #[test]
@@ -145,6 +172,25 @@ fn the_builders_own_work_must_fit_on_the_processors() {
     assert_eq!(predict(&record, Scenario { cores: Some(4.0), ..Scenario::default() }), 140);
     let half = Scenario { cores: Some(1.0), cached: vec![first], ..Scenario::default() };
     assert_eq!(predict(&record, half), 100, "half of the work is left");
+}
+
+/// A RUN has 180 ms of two processors in 100 ms, compressing the result 200 ms in the next 100.
+#[test]
+fn what_the_builder_computed_goes_with_the_phase_that_did() {
+    let mut made = Synthetic::default();
+    let stage = made.stage("a");
+    let step = made.step(stage, "RUN make", 0..100);
+    made.span(step, Phase::Process, 0..100);
+    made.span(None, Phase::Compress, 100..200);
+    made.with(|record| {
+        record.cpu = Some(ms(380));
+        record.steps[0].resources = Some(Resources { cpu_user: ms(180), ..Resources::default() });
+    });
+    let record = made.finish(200);
+    let without = Scenario { faster: vec![("compress".parse().unwrap(), f64::INFINITY)], ..Scenario::default() };
+    assert_eq!(predict(&record, Scenario::default()), 200);
+    assert_eq!(predict(&record, without), 100);
+    assert_eq!(predict(&record, Scenario { cores: Some(1.0), ..Scenario::default() }), 380);
 }
 
 #[test]

@@ -83,8 +83,11 @@ fn read(path: &Path) -> Result<Record, RunError> {
 }
 
 impl ProofPlan {
-    /// One cold build and its record.
+    /// One cold build and its record. What an earlier build left in a cache directory is no part of it.
     fn build(&self, workload: &Workload, place: &Place, setting: &Setting) -> Result<Record, RunError> {
+        let mut prune = Command::new(&self.binary);
+        prune.args(["store", "prune", "--filter", "type=cache-mount", "--root"]).arg(&place.store);
+        finish(prune, &workload.name)?;
         let path = self.scratch.join("record.json");
         let mut command = match setting.alone {
             true => {
@@ -111,18 +114,21 @@ impl ProofPlan {
             give_base(&mut command, base, self.bases.as_deref());
         }
         command.arg("--root").arg(&place.store).arg(&place.context);
-        let program = command.get_program().to_string_lossy().into_owned();
-        let output = command
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|source| RunError::Start { program: program.clone(), source })?;
-        if !output.status.success() {
-            return Err(RunError::Prepare {
-                case: workload.name.clone(),
-                code: output.status.code(),
-                said: String::from_utf8_lossy(&output.stderr).into_owned(),
-            });
-        }
+        finish(command, &workload.name)?;
         read(&path)
     }
+}
+
+/// Runs a command to its end; one that fails is an error with what it said.
+fn finish(mut command: Command, workload: &str) -> Result<(), RunError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().map_err(|source| RunError::Start { program, source })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(RunError::Prepare {
+        case: workload.to_owned(),
+        code: output.status.code(),
+        said: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
 }

@@ -4,9 +4,9 @@
 
 use crate::Explanation;
 use crate::attribute::Activities;
-use crate::whatif::page_model;
-use buildscope_record::{EdgeKind, Phase, Record, WaitKind};
-use serde_json::{Value, json};
+use crate::whatif::{PageModel, page_model};
+use buildscope_record::{EdgeKind, Nanos, Phase, Record, StepId, WaitKind};
+use serde::Serialize;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -18,9 +18,38 @@ const SCRIPTS: [&str; 5] = [
     include_str!("page.js"),
 ];
 
+/// What the page's scripts get, beside which a build of 100,000 steps needs nothing twice.
+#[derive(Serialize)]
+struct Data<'a> {
+    explanation: &'a Explanation,
+    /// Name and group.
+    phases: Vec<(&'static str, &'static str)>,
+    spans: Vec<Spent<'a>>,
+    waits: Vec<Waited<'a>>,
+    /// From, to, 1 where only the policy wants that order.
+    edges: Vec<(StepId, StepId, u8)>,
+    /// What the record knows of each step and the explanation does not say.
+    extras: Vec<Extra<'a>>,
+    model: PageModel,
+}
+
+/// Step, place of the phase in `phases`, begin, end, name.
+type Spent<'a> = (Option<StepId>, Option<usize>, Nanos, Nanos, Option<&'a str>);
+/// Step, what kind of thing, the step in the way, begin, end, name.
+type Waited<'a> = (StepId, &'static str, Option<StepId>, Nanos, Nanos, Option<&'a str>);
+
+#[derive(Serialize)]
+struct Extra<'a> {
+    log: &'a [String],
+    error: Option<&'a str>,
+    exit: Option<i32>,
+    slot: Option<u32>,
+    locks: &'a [String],
+}
+
 /// The page.
 pub fn html(record: &Record, explanation: &Explanation) -> String {
-    let data = data(record, explanation).to_string();
+    let data = serde_json::to_string(&data(record, explanation)).expect("numbers and strings, under keys of text");
     // The text of a script element ends at `</script`, and `<!--` has a meaning in it (HTML, "Restrictions for
     // contents of script elements"): within JSON strings, `<` may be written as an escape.
     let data = data.replace('<', "\\u003c");
@@ -42,41 +71,31 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-fn data(record: &Record, explanation: &Explanation) -> Value {
-    let phases: Vec<Value> = Phase::ALL.iter().map(|phase| json!([phase.name(), phase.group().name()])).collect();
+fn data<'a>(record: &'a Record, explanation: &'a Explanation) -> Data<'a> {
     let phase = |phase: Phase| Phase::ALL.iter().position(|&other| other == phase);
-    let spans: Vec<Value> = record
-        .spans
-        .iter()
-        .map(|span| json!([span.step, phase(span.phase), span.start, span.end, span.name]))
-        .collect();
-    let waits: Vec<Value> = record
-        .waits
-        .iter()
-        .filter(|wait| matches!(wait.kind, WaitKind::Slot | WaitKind::Lock))
-        .map(|wait| {
-            json!([
-                wait.step,
-                if wait.kind == WaitKind::Slot { "slot" } else { "lock" },
-                wait.on,
-                wait.start,
-                wait.end,
-                wait.name
-            ])
-        })
-        .collect();
-    let edges: Vec<Value> =
-        record.edges.iter().map(|edge| json!([edge.from, edge.to, u8::from(edge.kind == EdgeKind::Order)])).collect();
-    let extras: Vec<Value> = record.steps.iter().map(|step| {
-        json!({"log": step.log, "error": step.error, "exit": step.exit_code, "slot": step.slot, "locks": step.locks})
-    }).collect();
-    json!({
-        "explanation": explanation,
-        "phases": phases,
-        "spans": spans,
-        "waits": waits,
-        "edges": edges,
-        "extras": extras,
-        "model": page_model(&Activities::new(record)),
-    })
+    let spans = record.spans.iter();
+    let waits = record.waits.iter().filter_map(|wait| {
+        let kind = match wait.kind {
+            WaitKind::Slot => "slot",
+            WaitKind::Lock => "lock",
+            _ => return None,
+        };
+        Some((wait.step, kind, wait.on, wait.start, wait.end, wait.name.as_deref()))
+    });
+    let extras = record.steps.iter().map(|step| Extra {
+        log: &step.log,
+        error: step.error.as_deref(),
+        exit: step.exit_code,
+        slot: step.slot,
+        locks: &step.locks,
+    });
+    Data {
+        explanation,
+        phases: Phase::ALL.iter().map(|phase| (phase.name(), phase.group().name())).collect(),
+        spans: spans.map(|span| (span.step, phase(span.phase), span.start, span.end, span.name.as_deref())).collect(),
+        waits: waits.collect(),
+        edges: record.edges.iter().map(|edge| (edge.from, edge.to, u8::from(edge.kind == EdgeKind::Order))).collect(),
+        extras: extras.collect(),
+        model: page_model(&Activities::new(record)),
+    }
 }

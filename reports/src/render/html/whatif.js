@@ -80,8 +80,9 @@ function hopping(model, cpus, length, hops) {
 
 /** The build cannot be shorter than its CPU time on its processors. */
 function leastOf(model, cpus, faster, sum) {
-  if (!cpus || !model.unplaced) return 0;
-  let placed = 0, lengths = sum(model.head) + sum(model.tail);
+  if (!cpus || !(model.unplaced || model.own_demand)) return 0;
+  const own = [...model.head, ...model.tail];
+  let placed = sum(own.filter(([phase]) => model.busy.includes(phase))) * model.own_demand, lengths = sum(own);
   for (const task of model.tasks) for (const [measured, demand, phase, , , , hops] of task.stretches) {
     const length = hopping(model, cpus, measured, hops);
     lengths += faster(phase, length);
