@@ -3,7 +3,7 @@
 use super::{Failure, Root, otlp};
 use buildscope_record::Record;
 use buildscope_reports::compare::slower;
-use buildscope_reports::{Explanation, explain, explain_with, import, render};
+use buildscope_reports::{Explanation, explain_with, import, render};
 use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::fs;
@@ -70,7 +70,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let earlier = arguments.why_miss.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let explanation = explain_with(&record, &earlier);
     if let Some(path) = &arguments.trace {
-        write_timeline(path, &record)?;
+        write_timeline(path, &record, &explanation)?;
     }
     if let Some(url) = &arguments.otlp {
         send(url, &record, &explanation)?;
@@ -130,8 +130,8 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
 }
 
 /// Writes a record's timeline.
-pub(super) fn write_timeline(path: &Path, record: &Record) -> Result<(), Failure> {
-    let timeline = render::timeline(&[(record, &explain(record))]);
+pub(super) fn write_timeline(path: &Path, record: &Record, explanation: &Explanation) -> Result<(), Failure> {
+    let timeline = render::timeline(&[(record, explanation)]);
     let text = serde_json::to_vec(&timeline).map_err(Failure::internal)?;
     fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
 }

@@ -2,10 +2,11 @@
 
 use super::{Failure, Root};
 use crate::history::History;
-use crate::report::{Trend, page};
-use crate::run::{CaseSamples, Run, Sample};
+use crate::report::{Built, Trend, page};
+use crate::run::{Case, CaseSamples, Run, Sample};
 use crate::stats::change_points;
-use buildscope_reports::{explain, render};
+use buildscope_record::Group;
+use buildscope_reports::{Explanation, explain, render};
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::fs;
@@ -37,18 +38,27 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         .into_diagnostic()
         .wrap_err_with(|| beside.display().to_string())
         .map_err(Failure::Usage)?;
-    let mut explained = Vec::new();
+    let mut explained: Vec<(Case, Built)> = Vec::new();
     for case in &run.cases {
         let Some(record) = median_build(case).and_then(|sample| sample.record.as_ref()) else { continue };
         let record = super::explain::read(&folder.join(record))?;
-        let name = case.case.slug() + ".html";
-        written(&beside.join(&name), render::html(&record, &explain(&record)))?;
-        explained.push((case.case.clone(), PathBuf::from(beside.file_name().unwrap_or_default()).join(name)));
+        let explanation = explain(&record);
+        let [page, timeline] = ["html", "trace.json"].map(|kind| format!("{}.{kind}", case.case.slug()));
+        written(&beside.join(&page), render::html(&record, &explanation))?;
+        super::explain::write_timeline(&beside.join(&timeline), &record, &explanation)?;
+        let [page, timeline] =
+            [page, timeline].map(|name| Path::new(beside.file_name().unwrap_or_default()).join(name));
+        explained.push((case.case.clone(), Built { page, timeline, storage: storage(&explanation) }));
     }
-    let link = |case: &CaseSamples| {
-        explained.iter().find(|(explained, _)| *explained == case.case).map(|found| found.1.clone())
-    };
-    written(&arguments.output, page(&run, &trends(&run, &arguments.root)?, link))
+    let built =
+        |case: &CaseSamples| explained.iter().find(|(explained, _)| *explained == case.case).map(|found| &found.1);
+    written(&arguments.output, page(&run, &trends(&run, &arguments.root)?, built))
+}
+
+/// What storage has of the wall time, from 0 to 1.
+fn storage(explanation: &Explanation) -> f64 {
+    let row = explanation.accounts.groups.iter().find(|row| row.name == Group::Storage.name());
+    row.map_or(0.0, |row| row.wall.0 as f64 / explanation.wall.0.max(1) as f64)
 }
 
 /// The good sample in the middle, by wall time.

@@ -1,9 +1,10 @@
-//! A run as a page: whiskers, distributions, progressions, comparisons, in one file without network.
+//! A run as a page: choices compared, whiskers, distributions, progressions, trends, in one file without network.
 //!
 //! *Takes* a run (and, where there is one, the history). *Gives* HTML with inline SVG. *Must never
 //! know* how it was measured.
 
+mod overview;
 mod page;
 mod svg;
 
-pub use page::{Trend, page};
+pub use page::{Built, Trend, page};

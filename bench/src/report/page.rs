@@ -1,8 +1,9 @@
 //! The page around the plots.
 
+use super::overview::overview;
 use super::svg::{self, Series, escape, seconds};
 use crate::run::{CaseSamples, Run};
-use crate::stats::{ChangePoint, Summary, Verdict, compare};
+use crate::stats::{self, ALPHA, ChangePoint, Summary, Verdict, compare};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -17,6 +18,17 @@ pub struct Trend {
     pub changes: Vec<ChangePoint>,
 }
 
+/// What is known of a case's median build.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Built {
+    /// Its page, relative to the run's.
+    pub page: PathBuf,
+    /// Its timeline, relative to the run's page.
+    pub timeline: PathBuf,
+    /// What storage has of its wall time, from 0 to 1.
+    pub storage: f64,
+}
+
 const STYLE: &str = "body{font:14px/1.5 system-ui,sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:#222;background:#fff}\
 h1{font-size:22px}h2{font-size:17px;margin-top:2em;border-top:1px solid #ddd;padding-top:1em}h3{font-size:14px;margin-bottom:.2em}\
 table{border-collapse:collapse}td,th{padding:2px 10px;text-align:right;border-bottom:1px solid #eee}td:first-child,th:first-child{text-align:left}\
@@ -26,32 +38,45 @@ svg{max-width:100%;height:auto;font-size:12px}svg text{fill:#333}.axis{stroke:#8
 .warning{background:#fff3cd;padding:.3em .8em}.fault{background:#f8d7da;padding:.3em .8em}code{background:#f4f4f4}\
 @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}svg text{fill:#ccc}td,th{border-color:#333}code{background:#222}.warning,.fault{color:#222}.grid{stroke:#333}}";
 
-/// The run as HTML. `links` gives a case's page of its median build, where there is one.
-pub fn page(run: &Run, trends: &[Trend], links: impl Fn(&CaseSamples) -> Option<PathBuf>) -> String {
+/// The run as HTML. `built` gives what is known of a case's median build, where there is a record of it.
+pub fn page<'a>(run: &Run, trends: &[Trend], built: impl Fn(&CaseSamples) -> Option<&'a Built>) -> String {
     let mut html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>buildscope: run of {0}</title><style>{STYLE}</style><h1>Run of {0}</h1>",
         escape(&run.started)
     );
     html.push_str(&head(run));
+    html.push_str(&overview(run, &built));
     for group in run.cases.chunk_by(|a, b| (&a.case.workload, a.case.scenario) == (&b.case.workload, b.case.scenario)) {
-        section(&mut html, group, &links);
+        section(&mut html, group, &built);
     }
     if !trends.is_empty() {
         html.push_str("<h2>Over past runs</h2>");
     }
     for trend in trends {
-        let changes: Vec<_> = trend
-            .changes
-            .iter()
-            .map(|change| format!("run {}: {:+.1} %", change.at + 1, (change.after / change.before - 1.0) * 100.0))
-            .collect();
-        let changes = if changes.is_empty() { "no change point".to_owned() } else { changes.join(", ") };
         // Writing to a String cannot fail.
-        let _ = write!(html, "<h3>{}</h3><p>{changes}</p>", escape(&trend.name));
-        html.push_str(&svg::progressions(&[(trend.name.clone(), trend.medians.clone())]));
+        let _ = write!(html, "<h3>{}</h3><p>{}</p>", escape(&trend.name), escape(&said(trend)));
+        html.push_str(&svg::trend(&trend.medians, &trend.changes));
     }
     html + "</html>\n"
+}
+
+/// A history in words: where its level changes, and whether it goes one way.
+fn said(trend: &Trend) -> String {
+    let changes: Vec<_> = trend
+        .changes
+        .iter()
+        .map(|change| format!("run {}: {:+.1} %", change.at + 1, (change.after / change.before - 1.0) * 100.0))
+        .collect();
+    let changes = if changes.is_empty() { "no change point".to_owned() } else { changes.join(", ") };
+    match stats::trend(&trend.medians).filter(|found| found.p < ALPHA) {
+        Some(found) => {
+            let way = if found.tau > 0.0 { "rises" } else { "falls" };
+            let p = if found.p < 0.001 { "< 0.001".to_owned() } else { format!("{:.3}", found.p) };
+            format!("{changes}; it {way} (tau {:.2}, p {p})", found.tau)
+        }
+        None => changes,
+    }
 }
 
 fn head(run: &Run) -> String {
@@ -86,7 +111,7 @@ fn head(run: &Run) -> String {
     html
 }
 
-fn section(html: &mut String, group: &[CaseSamples], links: &impl Fn(&CaseSamples) -> Option<PathBuf>) {
+fn section<'a>(html: &mut String, group: &[CaseSamples], built: &impl Fn(&CaseSamples) -> Option<&'a Built>) {
     let first = &group[0].case;
     let series: Vec<Series> = group.iter().map(|case| (case.case.subject.to_string(), case.times())).collect();
     let pairs: Vec<_> = series[1..].iter().map(|(_, times)| (series[0].1.clone(), times.clone())).collect();
@@ -101,9 +126,12 @@ fn section(html: &mut String, group: &[CaseSamples], links: &impl Fn(&CaseSample
     for (place, case) in group.iter().enumerate() {
         let comparison = if place > 0 { comparisons.next().flatten() } else { None };
         let name = escape(&case.case.subject.to_string());
-        let name = links(case).map_or_else(
+        let name = built(case).map_or_else(
             || name.clone(),
-            |path| format!("<a href=\"{}\">{name}</a>", escape(&path.display().to_string())),
+            |built| {
+                let [page, timeline] = [&built.page, &built.timeline].map(|path| escape(&path.display().to_string()));
+                format!("<a href=\"{page}\">{name}</a> (<a href=\"{timeline}\" download>timeline</a>)")
+            },
         );
         let Some(summary) = Summary::of(&case.times()) else {
             let _ = write!(html, "<tr><td>{name}<td>0");
@@ -149,11 +177,23 @@ mod tests {
             medians: vec![1.0, 1.0, 2.0],
             changes: vec![ChangePoint { at: 2, before: 1.0, after: 2.0, p: 0.01 }],
         }];
-        let html = page(&run(), &trends, |case| Some(format!("x/{}.html", case.case.slug()).into()));
+        let built = Built { page: "x/a.html".into(), timeline: "x/a.json".into(), storage: 0.5 };
+        let html = page(&run(), &trends, |case| (case.case.subject.policy == "stages").then_some(&built));
         assert_eq!(html.matches("<h2>diamond, cold</h2>").count(), 1);
         assert!(html.contains("/x is missing") && html.contains("run 3: +100.0 %"));
-        assert!(html.contains("href=\"x/diamond-cold-buildscope-stages.html\""));
+        assert!(
+            html.contains("<a href=\"x/a.html\">buildscope stages</a> (<a href=\"x/a.json\" download>timeline</a>)")
+        );
         // One file without network.
         assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("<script"));
+    }
+
+    #[test]
+    fn a_history_that_goes_one_way_is_said_to() {
+        let rising = Trend { name: "t".into(), medians: (1..=10).map(f64::from).collect(), changes: vec![] };
+        // Each is larger than all before. S = 45, its variance 10·9·25/18 = 125: z = 44/11.18 = 3.935, p < 0.001.
+        assert_eq!(said(&rising), "no change point; it rises (tau 1.00, p < 0.001)");
+        let level = Trend { medians: vec![1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0], ..rising };
+        assert_eq!(said(&level), "no change point");
     }
 }

@@ -1,6 +1,6 @@
 //! The plots. Coordinates are pixels; times are drawn from zero, so that lengths can be compared.
 
-use crate::stats::{Summary, quantile};
+use crate::stats::{ChangePoint, Summary, quantile};
 use std::fmt::Write as _;
 
 /// A name and its times, in the order of measurement.
@@ -78,29 +78,85 @@ pub(super) fn histograms(series: &[Series]) -> String {
 
 /// Each build in the order of rounds: drift and slow first builds are seen here.
 pub(super) fn progressions(series: &[Series]) -> String {
-    const HEIGHT: f64 = 180.0;
-    let (largest, rounds) = (largest(series), series.iter().map(|series| series.1.len()).max().unwrap_or(1));
-    let x = |round: usize| 50.0 + round as f64 / (rounds.max(2) - 1) as f64 * (WIDTH - 70.0);
-    let y = |time: f64| HEIGHT - time / largest * (HEIGHT - 10.0);
-    let mut svg = open(HEIGHT + 20.0);
-    for tick in [0.0, 0.5, 1.0] {
-        let time = tick * largest;
-        // Writing to a String cannot fail.
-        let _ = write!(svg, r#"<text x="44" y="{:.1}" text-anchor="end">{}</text>"#, y(time) + 4.0, seconds(time));
-        let _ = write!(svg, r#"<line x1="50" x2="{WIDTH}" y1="{0:.1}" y2="{0:.1}" class="grid"/>"#, y(time));
-    }
+    let scale =
+        Scale { largest: largest(series), points: series.iter().map(|series| series.1.len()).max().unwrap_or(1) };
+    let mut svg = scale.open();
     for (number, (name, times)) in series.iter().enumerate() {
-        let points: Vec<_> =
-            times.iter().enumerate().map(|(round, &time)| format!("{:.1},{:.1}", x(round), y(time))).collect();
+        // Writing to a String cannot fail.
         let _ = write!(
             svg,
             r#"<polyline points="{}" class="line c{}"><title>{}</title></polyline>"#,
-            points.join(" "),
+            scale.line(times),
             number % 8,
             escape(name)
         );
+        // One point is no line.
+        if let [only] = times[..] {
+            let _ = write!(svg, r#"<circle cx="{:.1}" cy="{:.1}" r="2" class="dot"/>"#, scale.x(0), scale.y(only));
+        }
     }
     svg + "</svg>"
+}
+
+/// A case's medians from run to run, and the levels between the changes.
+pub(super) fn trend(medians: &[f64], changes: &[ChangePoint]) -> String {
+    let scale = Scale { largest: medians.iter().copied().fold(f64::MIN_POSITIVE, f64::max), points: medians.len() };
+    let mut svg = scale.open();
+    // Writing to a String cannot fail.
+    let _ = write!(svg, r#"<polyline points="{}" class="line c0"/>"#, scale.line(medians));
+    for (run, median) in medians.iter().enumerate() {
+        let (x, y) = (scale.x(run), scale.y(*median));
+        let _ = write!(
+            svg,
+            r#"<circle cx="{x:.1}" cy="{y:.1}" r="2" class="dot"><title>run {}: {median:.4} s</title></circle>"#,
+            run + 1
+        );
+    }
+    let mut from = 0;
+    for (to, level) in changes
+        .iter()
+        .map(|change| (change.at, change.before))
+        .chain(changes.last().map(|last| (medians.len(), last.after)))
+    {
+        let (left, right, y) = (scale.x(from), scale.x(to - 1), scale.y(level));
+        let _ = write!(svg, r#"<line x1="{left:.1}" x2="{right:.1}" y1="{y:.1}" y2="{y:.1}" class="line c1"/>"#);
+        from = to;
+    }
+    svg + "</svg>"
+}
+
+/// Times over a count: rounds or runs.
+struct Scale {
+    largest: f64,
+    points: usize,
+}
+
+impl Scale {
+    const HEIGHT: f64 = 180.0;
+
+    fn x(&self, at: usize) -> f64 {
+        50.0 + at as f64 / (self.points.max(2) - 1) as f64 * (WIDTH - 70.0)
+    }
+
+    fn y(&self, time: f64) -> f64 {
+        Self::HEIGHT - time / self.largest * (Self::HEIGHT - 10.0)
+    }
+
+    fn open(&self) -> String {
+        let mut svg = open(Self::HEIGHT + 20.0);
+        for tick in [0.0, 0.5, 1.0] {
+            let (time, y) = (tick * self.largest, self.y(tick * self.largest));
+            // Writing to a String cannot fail.
+            let _ = write!(svg, r#"<text x="44" y="{:.1}" text-anchor="end">{}</text>"#, y + 4.0, seconds(time));
+            let _ = write!(svg, r#"<line x1="50" x2="{WIDTH}" y1="{y:.1}" y2="{y:.1}" class="grid"/>"#);
+        }
+        svg
+    }
+
+    fn line(&self, times: &[f64]) -> String {
+        let points = times.iter().enumerate().map(|(at, &time)| format!("{:.1},{:.1}", self.x(at), self.y(time)));
+        points.collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Medians with their intervals against the first series, as a bar chart of ratios.
@@ -189,5 +245,14 @@ mod tests {
         assert_eq!(progressions(&series).matches("<polyline").count(), 2);
         assert!(ratios(&series).contains("2.00x"));
         assert!(histograms(&[]).ends_with("</svg>"));
+    }
+    #[test]
+    fn a_trend_has_a_level_on_each_side_of_a_change() {
+        let changes = [ChangePoint { at: 2, before: 1.0, after: 2.0, p: 0.01 }];
+        let plot = trend(&[1.0, 1.0, 2.0, 2.0, 2.0], &changes);
+        // From 50 to 880 in four steps; 2 s is at the top, 10, and 1 s in the middle, 95.
+        assert!(plot.contains(r#"x1="50.0" x2="257.5" y1="95.0""#), "{plot}");
+        assert!(plot.contains(r#"x1="465.0" x2="880.0" y1="10.0""#), "{plot}");
+        assert_eq!(trend(&[1.0; 4], &[]).matches("c1").count(), 0);
     }
 }

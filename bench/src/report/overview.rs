@@ -1,0 +1,174 @@
+//! What a run says of a choice, workload by workload: how fine the graph is, and which driver stores layers.
+
+use super::Built;
+use super::svg::{escape, seconds};
+use crate::run::{CaseSamples, Run, Subject};
+use crate::stats::{Ratio, Summary, paired_ratio};
+use std::fmt::Write as _;
+
+/// A setting that a run was made with several values of.
+struct Choice {
+    title: &'static str,
+    of: fn(&Subject) -> &str,
+    /// What the others are held against, where it was measured; else it is the first.
+    base: &'static str,
+    /// Whether what the build's time went to is told: storage's share of it.
+    storage: bool,
+}
+
+/// Of fewer rounds an interval says nothing.
+const ENOUGH: usize = 5;
+
+const CHOICES: [Choice; 2] = [
+    Choice { title: "Granularity", of: |subject| &subject.policy, base: "serial", storage: false },
+    Choice { title: "Storage drivers", of: |subject| &subject.driver, base: "erofs", storage: true },
+];
+
+/// A table for each choice that the run has several values of; empty where it has none.
+pub(super) fn overview<'a>(run: &Run, built: &impl Fn(&CaseSamples) -> Option<&'a Built>) -> String {
+    CHOICES.iter().filter_map(|choice| table(run, choice, built)).collect()
+}
+
+fn table<'a>(run: &Run, choice: &Choice, built: &impl Fn(&CaseSamples) -> Option<&'a Built>) -> Option<String> {
+    let of = |case: &CaseSamples| (choice.of)(&case.case.subject).to_owned();
+    // A peer has settings of its own.
+    let own: Vec<_> = run.cases.iter().filter(|case| !case.case.subject.policy.is_empty()).collect();
+    let mut values: Vec<String> = Vec::new();
+    for value in own.iter().map(|case| of(case)) {
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    if let Some(base) = values.iter().position(|value| value == choice.base) {
+        values[..=base].rotate_right(1);
+    }
+    let (base, others) = values.split_first()?;
+    let mut rows = String::new();
+    for case in own.iter().filter(|case| of(case) == *base) {
+        let found: Vec<_> = others
+            .iter()
+            .map(|value| own.iter().find(|other| of(other) == *value && same_but(choice, case, other)))
+            .collect();
+        if found.iter().all(Option::is_none) {
+            continue;
+        }
+        let share = |case: &CaseSamples| match built(case).filter(|_| choice.storage) {
+            Some(built) => format!("<br>storage {:.0} %", built.storage * 100.0),
+            None => String::new(),
+        };
+        let median = Summary::of(&case.times()).map_or_else(|| "-".to_owned(), |summary| seconds(summary.median));
+        // Writing to a String cannot fail.
+        let _ = write!(rows, "<tr><td>{}<td>{median}{}", escape(&row_name(choice, case)), share(case));
+        for other in found {
+            let cell =
+                other.and_then(|other| Some(ratio(case, other)? + &share(other))).unwrap_or_else(|| "-".to_owned());
+            let _ = write!(rows, "<td>{cell}");
+        }
+    }
+    if rows.is_empty() {
+        return None;
+    }
+    let heads: String = values.iter().map(|value| format!("<th>{}", escape(value))).collect();
+    Some(format!(
+        "<h2>{}</h2><p>Wall time under <code>{}</code>, and the others as a multiple of it in the same round (from {ENOUGH} rounds on with the 95 % interval; ~ no difference shown).{}</p>\
+         <table><tr><th>{heads}{rows}</table>",
+        choice.title,
+        escape(base),
+        if choice.storage { " Storage: its share of the median build's wall time." } else { "" },
+    ))
+}
+
+/// Whether only the choice tells them apart. A serial build has one slot whatever it is given.
+fn same_but(choice: &Choice, a: &CaseSamples, b: &CaseSamples) -> bool {
+    let (one, other) = (&a.case.subject, &b.case.subject);
+    let serial = one.policy == "serial" || other.policy == "serial";
+    let others = CHOICES.iter().filter(|known| known.title != choice.title);
+    (&a.case.workload, a.case.scenario, &one.builder) == (&b.case.workload, b.case.scenario, &other.builder)
+        && (serial || one.jobs == other.jobs)
+        && others.map(|known| known.of).all(|of| of(one) == of(other))
+}
+
+/// What a row stands for: all but the choice, as far as it differs from the default.
+fn row_name(choice: &Choice, case: &CaseSamples) -> String {
+    let subject = &case.case.subject;
+    let mut name = format!("{}, {}", case.case.workload, case.case.scenario);
+    for known in CHOICES.iter().filter(|known| known.title != choice.title) {
+        let value = (known.of)(subject);
+        if value != "auto" {
+            name = format!("{name}, {value}");
+        }
+    }
+    name
+}
+
+/// How many times as long, by pairs of one round.
+fn ratio(base: &CaseSamples, other: &CaseSamples) -> Option<String> {
+    let pairs = other.good().filter_map(|sample| {
+        let same = base.good().find(|base| base.round == sample.round)?;
+        Some((same.wall, sample.wall))
+    });
+    let (before, after): (Vec<_>, Vec<_>) = pairs.unzip();
+    let Ratio { point, low, high } = paired_ratio(&before, &after)?;
+    if before.len() < ENOUGH {
+        return Some(format!("{point:.2} (n = {})", before.len()));
+    }
+    let sign = if (low..=high).contains(&1.0) { " ~" } else { "" };
+    Some(format!("{point:.2}{sign} ({low:.2} to {high:.2})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::sample::run;
+    use crate::run::Sample;
+
+    /// Serial 2.5, 2.25, 2.75 and by stages 1.5, wrong, 1.75: ratios 0.6 and 0.636, so 0.62 in the middle.
+    #[test]
+    fn policies_are_held_against_the_serial_build_round_by_round() {
+        let page = overview(&run(), &|_| None);
+        assert!(page.contains("<h2>Granularity</h2>") && !page.contains("Storage drivers"), "{page}");
+        assert!(page.contains("<tr><td>diamond, cold<td>2.50 s<td>0.62 (n = 2)"), "{page}");
+    }
+
+    #[test]
+    fn of_five_rounds_there_is_an_interval() {
+        let mut run = run();
+        for case in &mut run.cases {
+            let serial = case.case.subject.policy == "serial";
+            let sample = case.samples[0].clone();
+            let of = |round: u32| Sample {
+                round,
+                wall: if serial { 2.0 } else { 1.0 + f64::from(round) / 4.0 },
+                ..sample.clone()
+            };
+            case.samples = (0..5).map(of).collect();
+        }
+        // Ratios of 0.5, 0.625, 0.75, 0.875 and 1: the interval of their median ends with the outermost.
+        assert!(overview(&run, &|_| None).contains("<td>2.00 s<td>0.75 ~ (0.50 to 1.00)"));
+    }
+
+    #[test]
+    fn drivers_tell_what_storage_had_of_the_time() {
+        let mut run = run();
+        for (case, driver) in run.cases.iter_mut().zip(["overlay", "erofs"]) {
+            case.case.subject.policy = "stages".into();
+            case.case.subject.driver = driver.into();
+        }
+        let built = Built { page: "p".into(), timeline: "t".into(), storage: 0.25 };
+        let page = overview(&run, &|_| Some(&built));
+        assert!(page.contains("<th><th>erofs<th>overlay") && !page.contains("Granularity"), "{page}");
+        // 2.5 / 1.5 and 2.75 / 1.75.
+        assert!(
+            page.contains("<td>diamond, cold, stages<td>1.62 s<br>storage 25 %<td>1.62 (n = 2)<br>storage 25 %"),
+            "{page}"
+        );
+    }
+
+    /// A run of one setting has nothing to choose.
+    #[test]
+    fn one_value_is_no_choice() {
+        let mut run = run();
+        run.cases.truncate(1);
+        assert_eq!(overview(&run, &|_| None), "");
+    }
+}
