@@ -12,7 +12,7 @@ use super::lower::Marks;
 use super::tree::{Dir, Node, Ref};
 use super::{StorageError, attributes};
 use rayon::prelude::*;
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, openat, statat};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -152,9 +152,10 @@ impl Upper {
         stat: &Stat,
         changes: &Changes<'_>,
     ) -> Result<Option<Ref>, StorageError> {
-        let (true, Some(origin)) = (self.restless, attributes::get(host, b"user.fuseoverlayfs.origin")?) else {
+        if !self.restless {
             return Ok(None);
-        };
+        }
+        let Some(origin) = attributes::get(host, b"user.fuseoverlayfs.origin")? else { return Ok(None) };
         // With the zero that ends it, as a C string.
         let (origin, path) = (to_path(origin.strip_suffix(b"\0").unwrap_or(&origin)), to_path(path));
         let tree = changes.tree();
@@ -203,9 +204,12 @@ struct Status {
 fn look_at_all(host: &Path, names: BTreeSet<OsString>) -> Result<Vec<(OsString, Status)>, StorageError> {
     /// Waking another thread takes as long as asking for some files.
     const MANY: usize = 32;
+    // By its own name in its directory: the kernel need not go the whole way for each.
+    let directory = openat(CWD, host, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let directory = directory.context("open", host)?;
     let look = |name: OsString| {
         let host = host.join(&name);
-        let stat = rustix::fs::lstat(&host).context("stat", &host)?;
+        let stat = statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW).context("stat", &host)?;
         let attributes = Names::of(&host)?;
         Ok((name, Status { host, stat, attributes }))
     };
