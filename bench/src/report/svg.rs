@@ -246,6 +246,7 @@ mod tests {
         assert!(ratios(&series).contains("2.00x"));
         assert!(histograms(&[]).ends_with("</svg>"));
     }
+
     #[test]
     fn a_trend_has_a_level_on_each_side_of_a_change() {
         let changes = [ChangePoint { at: 2, before: 1.0, after: 2.0, p: 0.01 }];

@@ -63,9 +63,7 @@ impl Plan {
             Scenario::Cold => {
                 // Nothing looks at a step's result, but a compiler would find its own in what an earlier build left it.
                 if let Way::Own(binary) = &case.subject.way {
-                    let mut command = Command::new(binary);
-                    command.args(["store", "prune", "--filter", "type=cache-mount", "--root"]).arg(&place.store);
-                    let Some(ended) = finish(command, stop).await? else { return Ok(false) };
+                    let Some(ended) = finish(empty_caches(binary, &place.store), stop).await? else { return Ok(false) };
                     ended.prepared(case)?;
                 }
             }
@@ -126,6 +124,13 @@ impl Plan {
             };
         }
     }
+}
+
+/// The command that empties the cache directories of a store.
+pub(super) fn empty_caches(binary: &Path, store: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.args(["store", "prune", "--filter", "type=cache-mount", "--root"]).arg(store);
+    command
 }
 
 /// Names the layout of a base image that the builder does not make itself, in the folder `bases`.

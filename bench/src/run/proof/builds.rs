@@ -5,7 +5,7 @@ use super::{ProofPlan, seconds, trials};
 use crate::run::RunError;
 use crate::run::order::order;
 use crate::run::place::Place;
-use crate::run::state::give_base;
+use crate::run::state::{empty_caches, give_base};
 use buildscope_record::Record;
 use buildscope_workloads::{Scenario as CacheState, Workload};
 use std::fs::{self, File};
@@ -85,9 +85,7 @@ fn read(path: &Path) -> Result<Record, RunError> {
 impl ProofPlan {
     /// One cold build and its record. What an earlier build left in a cache directory is no part of it.
     fn build(&self, workload: &Workload, place: &Place, setting: &Setting) -> Result<Record, RunError> {
-        let mut prune = Command::new(&self.binary);
-        prune.args(["store", "prune", "--filter", "type=cache-mount", "--root"]).arg(&place.store);
-        finish(prune, &workload.name)?;
+        finish(empty_caches(&self.binary, &place.store), &workload.name)?;
         let path = self.scratch.join("record.json");
         let mut command = match setting.alone {
             true => {
