@@ -10,6 +10,12 @@ use std::path::{Component, Path, PathBuf};
 /// As many symbolic links as the kernel follows in one path (MAXSYMLINKS).
 const MAX_LINKS: usize = 40;
 
+const NOT_THERE: Errno = Errno::NOENT;
+
+/// Something was mounted or renamed, anywhere on the machine, while the kernel went through a `..`: it does not
+/// say where that led (openat2(2)). Asking again may meet the next mount; walking by hand needs no such answer.
+const NOT_SURE: Errno = Errno::AGAIN;
+
 /// What a mountpoint has to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -43,20 +49,18 @@ impl<'a> Root<'a> {
 
     /// Opens (`O_PATH`) the place named by `path`, making what is missing. Mode 0755, owned by root.
     pub(super) fn place(&mut self, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
-        let fast = self.open(path, OFlags::PATH);
-        if !matches!(fast, Err(Errno::NOENT)) {
-            return fast;
+        match self.open(path, OFlags::PATH) {
+            Err(NOT_THERE | NOT_SURE) => self.walk(path, kind, None),
+            found => found,
         }
-        self.walk(path, kind, None)
     }
 
     /// Makes a directory that stays in the layer, as `mkdir -p`; what is made belongs to `owner`.
     pub(super) fn directory(&mut self, path: &Path, owner: (Uid, Gid)) -> Result<OwnedFd, Errno> {
-        let fast = self.open(path, OFlags::PATH | OFlags::DIRECTORY);
-        if !matches!(fast, Err(Errno::NOENT)) {
-            return fast;
+        match self.open(path, OFlags::PATH | OFlags::DIRECTORY) {
+            Err(NOT_THERE | NOT_SURE) => self.walk(path, Kind::Directory, Some(owner)),
+            found => found,
         }
-        self.walk(path, Kind::Directory, Some(owner))
     }
 
     fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -90,8 +94,8 @@ impl<'a> Root<'a> {
                 }
                 Err(errno) => return Err(errno),
             };
-            let stat = rustix::fs::fstat(&next)?;
-            if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Symlink {
+            let found = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&next)?.st_mode);
+            if found == rustix::fs::FileType::Symlink {
                 links += 1;
                 if links > MAX_LINKS {
                     return Err(Errno::LOOP);
@@ -102,6 +106,8 @@ impl<'a> Root<'a> {
                     done.clear();
                 }
                 todo.extend(reversed(target));
+            } else if (!todo.is_empty() || kind == Kind::Directory) && found != rustix::fs::FileType::Directory {
+                return Err(Errno::NOTDIR);
             } else {
                 done.push((name, next));
             }
@@ -194,6 +200,9 @@ fn keeping_times(directory: impl AsFd, change: impl FnOnce() -> Result<(), Errno
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::Relaxed;
+    use std::time::{Duration, Instant};
 
     fn root(directory: &Path) -> OwnedFd {
         rustix::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap()
@@ -237,6 +246,44 @@ mod tests {
         assert!(inner.join("outside/a/kept").exists());
         assert!(!inner.join("run").exists() && !inner.join("etc/c").exists() && !inner.join(under).exists());
         assert_eq!(std::fs::metadata(inner.join("etc")).unwrap().modified().unwrap(), before);
+    }
+
+    #[test]
+    fn places_are_found_while_others_rename() {
+        let temporary = tempfile::tempdir().unwrap();
+        let inner = temporary.path().join("root");
+        std::fs::create_dir_all(inner.join("a/b")).unwrap();
+        std::fs::write(inner.join("a/file"), "").unwrap();
+        symlink("../../../a/b", inner.join("a/up")).unwrap();
+        symlink("../../../a/file", inner.join("a/across")).unwrap();
+        let fd = root(&inner);
+        let (one, other) = (temporary.path().join("one"), temporary.path().join("other"));
+        std::fs::create_dir(&one).unwrap();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Relaxed) {
+                    std::fs::rename(&one, &other).unwrap();
+                    std::fs::rename(&other, &one).unwrap();
+                }
+            });
+            let (begun, mut unsure) = (Instant::now(), 0);
+            let mut places = Root::new(fd.as_fd());
+            let expected = [None, Some(Errno::NOTDIR), Some(Errno::NOTDIR)];
+            let mut found = expected;
+            while found == expected && unsure < 20 && begun.elapsed() < Duration::from_secs(20) {
+                unsure += u32::from(matches!(places.open(Path::new("/a/up"), OFlags::PATH), Err(NOT_SURE)));
+                found = [
+                    places.place(Path::new("/a/up"), Kind::Directory).err(),
+                    places.directory(Path::new("/a/across"), (Uid::ROOT, Gid::ROOT)).err(),
+                    places.place(Path::new("/a/file/../b"), Kind::File).err(),
+                ];
+            }
+            stop.store(true, Relaxed);
+            assert_eq!(found, expected);
+            assert!(unsure > 0, "the kernel was never unsure: nothing was tried");
+            assert_eq!(places.made().len(), 0);
+        });
     }
 
     #[test]
