@@ -2,7 +2,7 @@
 
 use super::error::Context;
 use super::scratch::Scratch;
-use super::{CacheIndex, StorageError};
+use super::{CacheIndex, StorageError, SyncPolicy};
 use buildscope_record::Digest;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
@@ -132,9 +132,14 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Takes the writer apart: the layer writer hashes on one thread and writes on another.
+    /// What is written to: by the layer writer on all cores, which hashes by itself.
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Whether somebody will wait for the disk to have it.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.store.cache.policy() != SyncPolicy::Never
     }
 
     /// Stores what was written to [`file`](Self::file), whose digest the caller computed.

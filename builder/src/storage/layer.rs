@@ -5,7 +5,7 @@
 
 use super::error::Context;
 use super::index::{IndexBuilder, RecordKind};
-use super::pipeline::{Piece, Source, write_pieces};
+use super::pieces::{Piece, Source, write_pieces};
 use super::{Content, Entry, EntryKind, Extent, Layer, StorageError, Store, tar};
 use buildscope_record::{Phase, Probe, Quantity};
 use rustix::fs::SeekFrom;

@@ -54,6 +54,14 @@ impl Memory {
         format!("/proc/self/fd/{}", self.fs.as_raw_fd()).into()
     }
 
+    /// Counts no more. Whoever drops what it gives waits until the kernel has freed it.
+    pub(crate) fn leave(self) -> Arc<OwnedFd> {
+        let mut used = self.budget.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.retain(|fs| !std::ptr::eq(fs.as_ptr(), Arc::as_ptr(&self.fs)));
+        drop(used);
+        self.fs
+    }
+
     /// Whether all steps together use more than the budget, and no other as much as this one.
     pub(crate) fn is_outgrown(&self) -> bool {
         let of_all = self.budget.used.lock().unwrap_or_else(PoisonError::into_inner);

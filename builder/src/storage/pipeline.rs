@@ -1,390 +1,285 @@
-//! Pieces of an archive, read on all cores, hashed and written in order.
+//! Pieces of a stream: made on all cores, taken in their order, stored by whoever is free.
+//!
+//! Hashing a stream is one thread's work at a time, and mostly the longest. So no thread has one task: each does what
+//! there is to do, and what waits for its turn first.
 
-use super::blob::BlobWriter;
-use super::error::Context;
-use super::sparse::write_sparsely;
-use super::tree::read_range;
-use super::{BlobStore, Content, Extent, StorageError};
-use buildscope_record::Digest;
-use rustix::fs::{Advice, Mode, OFlags, fadvise, openat};
-use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
-use std::fs::File;
-use std::num::NonZeroU64;
-use std::ops::Range;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::panic::resume_unwind;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of archive that one worker makes at a time: large enough that handing it over costs nothing, small enough for the cache.
-const BATCH: u64 = 512 << 10;
-/// Archives smaller than this are made on one thread: starting others costs more than it gains.
-const PARALLEL_FROM: u64 = 256 << 10;
-/// How many batches may be ready and not yet written: it bounds the memory.
-const AHEAD: usize = 8;
+/// Threads beyond so many would wait for the one that takes.
+const MOST_THREADS: usize = 16;
+/// How many more pieces than there are threads may be made and not yet taken: it bounds the memory.
+const AHEAD: usize = 6;
 
-/// A part of an archive: a header, or a file's data with its padding.
-pub(crate) struct Piece {
-    length: u64,
-    source: Source,
-}
-
-/// Where a piece's bytes come from.
-pub(crate) enum Source {
-    /// A range of the prepared headers.
-    Header(Range<usize>),
-    Bytes(Arc<[u8]>),
-    HostFile(PathBuf),
-    Blob {
-        blob: Digest,
-        offset: u64,
-        sparse: Option<Arc<[Extent]>>,
-    },
-}
-
-impl From<Content> for Source {
-    fn from(content: Content) -> Self {
-        match content {
-            Content::Bytes(bytes) => Self::Bytes(bytes),
-            Content::HostFile(path) => Self::HostFile(path),
-            Content::Blob { blob, offset, sparse, .. } => Self::Blob { blob, offset, sparse },
+/// Makes, takes and stores all pieces, on at most so many threads; the first error ends it.
+///
+/// `maker` gives each thread a function that fills a piece, which has been used before or is new, and tells its number:
+/// numbers begin at 0 and leave none out; none is the end. `take` is called in the order of numbers, and gives what `store` is told.
+pub(crate) fn run<P, A, E, M, T>(
+    threads: usize,
+    maker: impl Fn() -> M + Sync,
+    take: T,
+    store: impl Fn(&P, A) -> Result<(), E> + Sync,
+) -> Result<(), E>
+where
+    P: Default + Send,
+    A: Send,
+    E: Send,
+    M: FnMut(&mut P) -> Result<Option<usize>, E>,
+    T: FnMut(&P) -> A + Send,
+{
+    let threads = threads.clamp(1, MOST_THREADS);
+    let pipeline = Pipeline::new(take, threads + AHEAD);
+    let work = || {
+        let _end = Leave(&pipeline);
+        let done = pipeline.work(maker(), &store);
+        if done.is_err() {
+            pipeline.lock().closed = true;
         }
+        done
+    };
+    if threads == 1 {
+        return work();
     }
-}
-
-impl Piece {
-    pub(crate) fn header(from: usize, to: usize) -> Self {
-        Self { length: (to - from) as u64, source: Source::Header(from..to) }
-    }
-
-    pub(crate) fn data(length: u64, source: Source) -> Self {
-        Self { length, source }
-    }
-
-    fn padded(&self) -> u64 {
-        super::tar::padded(self.length)
-    }
-}
-
-/// Some pieces in a row, or a part of a large one.
-struct Batch {
-    pieces: Range<usize>,
-    /// The bytes of the (then only) piece.
-    part: Range<u64>,
-    size: u64,
-}
-
-/// Writes all pieces to the blob and hashes them.
-pub(crate) fn write_pieces(
-    blobs: &BlobStore,
-    headers: &[u8],
-    pieces: &[Piece],
-    writer: &mut BlobWriter,
-) -> Result<Sha256, StorageError> {
-    let batches = plan(pieces);
-    let total: u64 = batches.iter().map(|batch| batch.size).sum();
-    let mut hash = Sha256::new();
-    let file = writer.file();
-    let mut sources = Sources::new(blobs, headers, pieces);
-    if total < PARALLEL_FROM {
-        let mut buffer = Vec::new();
-        for batch in &batches {
-            buffer.clear();
-            sources.fill(batch, &mut buffer)?;
-            hash.update(&buffer);
-            write_sparsely(file, &buffer).context("write", "a blob")?;
-        }
-        return Ok(hash);
-    }
-    let queue = Queue::default();
-    let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 8);
-        for _ in 0..workers {
-            scope.spawn(|| {
-                let mut sources = Sources::new(blobs, headers, pieces);
-                while !stop.load(Ordering::Relaxed) {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(batch) = batches.get(number) else { break };
-                    let mut buffer = queue.buffer();
-                    let made = sources.fill(batch, &mut buffer).map(|()| Arc::new(buffer));
-                    if !queue.put(number, made) {
-                        break;
-                    }
-                }
-            });
-        }
-        // One more thread writes what this one has hashed.
-        let (sender, written) = std::sync::mpsc::sync_channel::<Arc<Vec<u8>>>(AHEAD);
-        let queue = &queue;
-        let write = scope.spawn(move || {
-            let mut early = Early::of(file);
-            written.iter().try_for_each(|buffer| {
-                write_sparsely(file, &buffer)?;
-                early.wrote(buffer.len() as u64);
-                queue.recycle(buffer);
-                Ok::<_, std::io::Error>(())
-            })
-        });
-        let mut outcome = Ok(());
-        for number in 0..batches.len() {
-            match queue.take(number) {
-                Ok(buffer) => {
-                    if sender.send(Arc::clone(&buffer)).is_err() {
-                        break; // the writer failed, and says why below
-                    }
-                    hash.update(&*buffer);
-                    queue.recycle(buffer);
-                }
-                Err(error) => {
-                    outcome = Err(error);
-                    break;
-                }
-            }
-        }
-        stop.store(true, Ordering::Relaxed);
-        queue.close();
-        drop(sender);
-        // The thread has no panic of its own; one of the allocator's goes on here.
-        write.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).context("write", "a blob")?;
-        outcome.map(|()| hash)
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        joined.fold(own, Result::and)
     })
 }
 
-fn plan(pieces: &[Piece]) -> Vec<Batch> {
-    let mut batches: Vec<Batch> = Vec::new();
-    let (mut from, mut size) = (0, 0);
-    let flush = |batches: &mut Vec<Batch>, pieces: Range<usize>, size: u64| {
-        if size > 0 {
-            batches.push(Batch { pieces, part: 0..0, size });
-        }
-    };
-    for (number, piece) in pieces.iter().enumerate() {
-        if piece.length >= 2 * BATCH {
-            flush(&mut batches, from..number, std::mem::take(&mut size));
-            let mut at = 0;
-            while at < piece.length {
-                let end = (at + BATCH).min(piece.length);
-                let padding = if end == piece.length { piece.padded() - piece.length } else { 0 };
-                batches.push(Batch { pieces: number..number + 1, part: at..end, size: end - at + padding });
-                at = end;
-            }
-            from = number + 1;
-            continue;
-        }
-        size += piece.padded();
-        if size >= BATCH {
-            flush(&mut batches, from..number + 1, std::mem::take(&mut size));
-            from = number + 1;
-        }
-    }
-    flush(&mut batches, from..pieces.len(), size);
-    batches
+/// How many threads there are processors for.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What a worker keeps open: neighbours in an archive are mostly neighbours on the disk.
-struct Sources<'a> {
-    blobs: &'a BlobStore,
-    headers: &'a [u8],
-    pieces: &'a [Piece],
-    directory: Option<(PathBuf, OwnedFd)>,
-    large: Option<(PathBuf, File)>,
-    open: HashMap<Digest, File>,
-}
-
-impl<'a> Sources<'a> {
-    fn new(blobs: &'a BlobStore, headers: &'a [u8], pieces: &'a [Piece]) -> Self {
-        Self { blobs, headers, pieces, directory: None, large: None, open: HashMap::new() }
-    }
-
-    fn fill(&mut self, batch: &Batch, out: &mut Vec<u8>) -> Result<(), StorageError> {
-        out.reserve(batch.size as usize);
-        let pieces = &self.pieces[batch.pieces.clone()];
-        if !batch.part.is_empty() {
-            let piece = &pieces[0];
-            self.part(piece, batch.part.clone(), out)?;
-        } else {
-            for piece in pieces {
-                self.part(piece, 0..piece.length, out)?;
-                out.resize(out.len().next_multiple_of(super::tar::BLOCK as usize), 0);
-            }
-        }
-        out.resize(out.len().next_multiple_of(super::tar::BLOCK as usize), 0);
-        Ok(())
-    }
-
-    fn part(&mut self, piece: &Piece, range: Range<u64>, out: &mut Vec<u8>) -> Result<(), StorageError> {
-        let start = out.len();
-        let length = (range.end - range.start) as usize;
-        match &piece.source {
-            Source::Header(at) => out.extend_from_slice(&self.headers[at.clone()]),
-            Source::Bytes(bytes) => out.extend_from_slice(&bytes[range.start as usize..range.end as usize]),
-            Source::HostFile(path) if length as u64 == piece.length => self.whole_file(path, length, out)?,
-            Source::HostFile(path) => {
-                out.resize(start + length, 0);
-                self.part_of_file(path, piece.length, range, &mut out[start..])?;
-            }
-            Source::Blob { blob, offset, sparse } => {
-                out.resize(start + length, 0);
-                let file = match self.open.entry(*blob) {
-                    std::collections::hash_map::Entry::Occupied(file) => file.into_mut(),
-                    std::collections::hash_map::Entry::Vacant(place) => place.insert(self.blobs.open(blob)?),
-                };
-                let range = read_range(file, *offset, sparse.as_deref(), range.start, &mut out[start..]);
-                range.context("read", self.blobs.path(blob))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// One read more than the size asks for: a file that grew has more to give than its entry says.
-    fn whole_file(&mut self, path: &Path, length: usize, out: &mut Vec<u8>) -> Result<(), StorageError> {
-        let file = self.open_host(path)?;
-        let start = out.len();
-        out.resize(start + length + 1, 0);
-        let mut got = 0;
-        while got < length {
-            match file.read_at(&mut out[start + got..], got as u64) {
-                Ok(0) => break,
-                Ok(more) => got += more,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error).context("read", path),
-            }
-        }
-        out.truncate(start + length);
-        if got == length { Ok(()) } else { Err(StorageError::ChangedWhileRead(path.to_owned())) }
-    }
-
-    fn part_of_file(&mut self, path: &Path, size: u64, range: Range<u64>, out: &mut [u8]) -> Result<(), StorageError> {
-        if self.large.as_ref().is_none_or(|(open, _)| open != path) {
-            self.large = Some((path.to_owned(), self.open_host(path)?));
-        }
-        let file = &self.large.as_ref().expect("set just above").1;
-        let changed = || StorageError::ChangedWhileRead(path.to_owned());
-        match file.read_exact_at(out, range.start) {
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Err(changed()),
-            read => read.context("read", path)?,
-        }
-        if range.end == size && file.read_at(&mut [0], size).context("read", path)? != 0 {
-            return Err(changed());
-        }
-        Ok(())
-    }
-
-    /// Opens relative to the directory that the last file was in: the kernel walks one name, not the path.
-    fn open_host(&mut self, path: &Path) -> Result<File, StorageError> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return File::open(path).context("open", path);
-        };
-        if self.directory.as_ref().is_none_or(|(open, _)| open != parent) {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let fd = rustix::fs::open(parent, flags, Mode::empty()).context("open", parent)?;
-            self.directory = Some((parent.to_owned(), fd));
-        }
-        let directory = &self.directory.as_ref().expect("set just above").1;
-        match openat(directory, name, flags | OFlags::NOATIME, Mode::empty()) {
-            // Not ours: then its access time changes.
-            Err(rustix::io::Errno::PERM) => openat(directory, name, flags, Mode::empty()),
-            opened => opened,
-        }
-        .map(File::from)
-        .context("open", path)
-    }
-}
-
-/// Has the disk begin with what is written while the rest is made, so that the sync at a build's end has less to wait for.
-struct Early<'a> {
-    file: &'a File,
-    begun: u64,
-    written: u64,
-}
-
-impl<'a> Early<'a> {
-    /// Bytes that the disk is given at a time.
-    const STRIDE: u64 = 16 << 20;
-
-    fn of(file: &'a File) -> Self {
-        Self { file, begun: 0, written: 0 }
-    }
-
-    fn wrote(&mut self, bytes: u64) {
-        self.written += bytes;
-        if self.written - self.begun >= Self::STRIDE {
-            // Of pages that are not on the disk yet, this asks the kernel to write them, and leaves them where they are.
-            let _ = fadvise(self.file, self.begun, NonZeroU64::new(self.written - self.begun), Advice::DontNeed);
-            self.begun = self.written;
-        }
-    }
-}
-
-/// Finished batches on their way from the workers to the hash, and empty buffers on their way back.
-#[derive(Default)]
-struct Queue {
-    state: Mutex<State>,
+struct Pipeline<P, A, T> {
+    /// How many pieces may be made and not yet taken.
+    ahead: usize,
+    state: Mutex<State<P, A, T>>,
     changed: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    ready: HashMap<usize, Result<Arc<Vec<u8>>, StorageError>>,
-    /// The batch that is hashed next.
-    wanted: usize,
+struct State<P, A, T> {
+    /// How many are being made.
+    making: usize,
+    /// There are no more to make.
+    ended: bool,
+    made: HashMap<usize, P>,
+    /// The number that is taken next.
+    turn: usize,
+    /// None while it is in use.
+    take: Option<T>,
+    taken: VecDeque<(P, A)>,
+    used: Vec<P>,
+    /// A thread has failed: the others end, too.
     closed: bool,
-    empty: Vec<Vec<u8>>,
 }
 
-impl Queue {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+enum Job<P, A, T> {
+    Take(T, P),
+    Store(P, A),
+    Make(P),
+}
+
+impl<P: Default, A, T: FnMut(&P) -> A> Pipeline<P, A, T> {
+    fn new(take: T, ahead: usize) -> Self {
+        let state = State {
+            making: 0,
+            ended: false,
+            made: HashMap::new(),
+            turn: 0,
+            take: Some(take),
+            taken: VecDeque::new(),
+            used: Vec::new(),
+            closed: false,
+        };
+        Self { ahead, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// What is changed under it is whole at any time: a panic elsewhere leaves it usable.
+    fn lock(&self) -> MutexGuard<'_, State<P, A, T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn buffer(&self) -> Vec<u8> {
-        self.lock().empty.pop().unwrap_or_default()
-    }
-
-    /// Waits while too much is ready; says whether anybody still wants it.
-    fn put(&self, number: usize, batch: Result<Arc<Vec<u8>>, StorageError>) -> bool {
-        let mut state = self.lock();
-        while !state.closed && number >= state.wanted + AHEAD {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        let wanted = number == state.wanted;
-        state.ready.insert(number, batch);
-        let open = !state.closed;
-        drop(state);
-        if wanted {
+    fn work<E>(
+        &self,
+        mut make: impl FnMut(&mut P) -> Result<Option<usize>, E>,
+        store: &impl Fn(&P, A) -> Result<(), E>,
+    ) -> Result<(), E> {
+        while let Some(job) = self.next() {
+            match job {
+                Job::Take(mut take, piece) => {
+                    let told = take(&piece);
+                    let mut state = self.lock();
+                    state.take = Some(take);
+                    state.turn += 1;
+                    state.taken.push_back((piece, told));
+                }
+                Job::Store(piece, told) => {
+                    store(&piece, told)?;
+                    self.lock().used.push(piece);
+                }
+                Job::Make(mut piece) => {
+                    let number = make(&mut piece)?;
+                    let mut state = self.lock();
+                    state.making -= 1;
+                    match number {
+                        Some(number) => drop(state.made.insert(number, piece)),
+                        None => state.ended = true,
+                    }
+                }
+            }
             self.changed.notify_all();
         }
-        open
+        Ok(())
     }
 
-    fn take(&self, number: usize) -> Result<Arc<Vec<u8>>, StorageError> {
+    /// What there is to do now, or soon; none where all is done.
+    fn next(&self) -> Option<Job<P, A, T>> {
         let mut state = self.lock();
         loop {
-            if let Some(batch) = state.ready.remove(&number) {
-                state.wanted = number + 1;
-                drop(state);
-                self.changed.notify_all();
-                return batch;
+            if state.closed || state.is_done() {
+                return None;
+            }
+            if let Some(job) = state.next(self.ahead) {
+                return Some(job);
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
 
-    /// Takes a buffer back once both the hash and the writer are done with it.
-    fn recycle(&self, buffer: Arc<Vec<u8>>) {
-        if let Some(mut buffer) = Arc::into_inner(buffer) {
-            buffer.clear();
-            self.lock().empty.push(buffer);
+impl<P: Default, A, T> State<P, A, T> {
+    /// Nothing is left for anybody but to store what is being stored.
+    fn is_done(&self) -> bool {
+        self.ended && self.making == 0 && self.made.is_empty() && self.take.is_some() && self.taken.is_empty()
+    }
+
+    fn next(&mut self, ahead: usize) -> Option<Job<P, A, T>> {
+        if let Some(take) = self.take.take() {
+            match self.made.remove(&self.turn) {
+                Some(piece) => return Some(Job::Take(take, piece)),
+                None => self.take = Some(take),
+            }
+        }
+        if let Some((piece, told)) = self.taken.pop_front() {
+            return Some(Job::Store(piece, told));
+        }
+        if !self.ended && self.making + self.made.len() < ahead {
+            self.making += 1;
+            return Some(Job::Make(self.used.pop().unwrap_or_default()));
+        }
+        None
+    }
+}
+
+/// A thread that ends, in whatever way, leaves nobody waiting for it.
+struct Leave<'p, P, A, T>(&'p Pipeline<P, A, T>);
+
+impl<P, A, T> Drop for Leave<'_, P, A, T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        }
+        self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    /// Pieces 0 to 199, made in disorder: every seventh takes longer.
+    fn made(threads: usize, fails: Option<usize>) -> (Vec<usize>, Vec<usize>, Result<(), usize>) {
+        let (next, mut taken, stored) = (AtomicUsize::new(0), Vec::new(), Mutex::new(Vec::new()));
+        let make = || {
+            |piece: &mut usize| {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number % 7 == 0 {
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+                *piece = number * 10;
+                if fails == Some(number) { Err(number) } else { Ok((number < 200).then_some(number)) }
+            }
+        };
+        let take = |piece: &usize| {
+            taken.push(*piece);
+            piece + 1
+        };
+        let store = |piece: &usize, told| {
+            assert_eq!(told, piece + 1);
+            stored.lock().unwrap().push(*piece);
+            Ok(())
+        };
+        let ran = run(threads, make, take, store);
+        let mut stored = stored.into_inner().unwrap();
+        stored.sort_unstable();
+        (taken, stored, ran)
+    }
+
+    #[test]
+    fn each_piece_is_taken_in_its_turn_and_stored_once() {
+        let all: Vec<usize> = (0..200).map(|number| number * 10).collect();
+        for threads in [1, 2, 3, 8] {
+            assert_eq!(made(threads, None), (all.clone(), all.clone(), Ok(())), "{threads} threads");
         }
     }
 
-    fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
+    #[test]
+    fn an_error_ends_it_and_nothing_after_it_is_taken() {
+        for threads in [1, 2, 8] {
+            let (taken, _, ran) = made(threads, Some(50));
+            assert_eq!(ran, Err(50), "{threads} threads");
+            assert!(taken.iter().all(|&piece| piece < 500), "{taken:?}");
+
+            let (next, stored) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let make = || |_: &mut ()| Ok(Some(next.fetch_add(1, Ordering::Relaxed)));
+            let store = |_: &(), ()| if stored.fetch_add(1, Ordering::Relaxed) == 20 { Err("full") } else { Ok(()) };
+            assert_eq!(run(threads, make, |_| (), store), Err("full"), "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_it() {
+        for threads in [1, 4] {
+            let next = AtomicUsize::new(0);
+            let make = || |_: &mut ()| Ok::<_, ()>(Some(next.fetch_add(1, Ordering::Relaxed)));
+            let mut count = 0;
+            let take = |_: &()| {
+                count += 1;
+                assert!(count < 20, "enough");
+            };
+            let ran =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(threads, make, take, |_, ()| Ok(()))));
+            assert!(ran.is_err(), "{threads} threads");
+            let make = || |_: &mut ()| if true { panic!("while one is made") } else { Ok::<_, ()>(None) };
+            let ran = std::panic::catch_unwind(|| run(threads, make, |_: &()| (), |_, ()| Ok(())));
+            assert!(ran.is_err(), "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn nothing_is_made_far_ahead() {
+        let (next, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let most = AtomicUsize::new(0);
+        let make = || {
+            |_: &mut ()| {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                most.fetch_max(number - taken.load(Ordering::Relaxed).min(number), Ordering::Relaxed);
+                Ok::<_, ()>((number < 300).then_some(number))
+            }
+        };
+        let take = |_: &()| {
+            std::thread::sleep(Duration::from_micros(50));
+            taken.fetch_add(1, Ordering::Relaxed);
+        };
+        run(4, make, take, |_, ()| Ok(())).unwrap();
+        // One is being taken, beside those that wait.
+        assert!(most.into_inner() <= 4 + AHEAD);
     }
 }

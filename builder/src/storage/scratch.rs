@@ -5,20 +5,40 @@ use super::error::Context;
 use rustix::fs::{FlockOperation, IFlags, flock, ioctl_getflags, ioctl_setflags};
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, SystemTime};
 
 /// How long the end of a process waits for what it discarded to be gone. The rest is left to the next process.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A thread that removes.
+/// A thread that lets go of what nobody uses any more.
 #[derive(Debug)]
-struct Reaper {
-    paths: mpsc::Sender<PathBuf>,
+struct Reaper<T> {
+    waste: mpsc::Sender<T>,
     done: mpsc::Receiver<()>,
+}
+
+impl<T: Send + 'static> Reaper<T> {
+    fn start(remove: fn(T)) -> Self {
+        let (waste, discarded) = mpsc::channel();
+        let (finished, done) = mpsc::channel();
+        std::thread::spawn(move || {
+            discarded.iter().for_each(remove);
+            drop(finished);
+        });
+        Self { waste, done }
+    }
+
+    /// Waits until all of it is gone, within reason.
+    fn finish(self) {
+        drop(self.waste);
+        // Ends when the thread lets go of the other half: nothing is ever sent.
+        let _ = self.done.recv_timeout(PATIENCE);
+    }
 }
 
 /// A directory below the store's `tmp` that is locked as long as its process lives.
@@ -27,7 +47,9 @@ pub(crate) struct Scratch {
     dir: PathBuf,
     lock_path: PathBuf,
     next: AtomicU64,
-    reaper: Mutex<Option<Reaper>>,
+    paths: Mutex<Option<Reaper<PathBuf>>>,
+    /// A thread of their own: memory must not stay until a tree on the disk is removed.
+    mounts: Mutex<Option<Reaper<Arc<OwnedFd>>>>,
     /// Held, never read: the kernel lets go of it when the process ends, however it ends.
     _lock: File,
 }
@@ -48,7 +70,14 @@ impl Scratch {
         let dir = lock_path.with_extension("");
         fs::create_dir(&dir).context("create", &dir)?;
         [tmp, &dir].into_iter().for_each(spread);
-        let scratch = Self { dir, lock_path, next: AtomicU64::new(0), reaper: Mutex::default(), _lock: lock };
+        let scratch = Self {
+            dir,
+            lock_path,
+            next: AtomicU64::new(0),
+            paths: Mutex::default(),
+            mounts: Mutex::default(),
+            _lock: lock,
+        };
         for dead in dead(tmp)? {
             scratch.discard(dead);
         }
@@ -63,18 +92,16 @@ impl Scratch {
     /// Removes a file or tree, later: removing 20,000 files takes a tenth of a second that no step should wait for. Dropping the
     /// scratch directory waits for it, within reason; what a killed process leaves, the next one removes.
     pub(crate) fn discard(&self, path: PathBuf) {
-        let mut reaper = self.reaper.lock().unwrap_or_else(PoisonError::into_inner);
-        let reaper = reaper.get_or_insert_with(|| {
-            let (paths, discarded) = mpsc::channel::<PathBuf>();
-            let (finished, done) = mpsc::channel();
-            std::thread::spawn(move || {
-                discarded.iter().for_each(|path| remove(&path));
-                drop(finished);
-            });
-            Reaper { paths, done }
-        });
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
         // Fails only where the thread is gone: then the next process removes it.
-        let _ = reaper.paths.send(path);
+        let _ = paths.get_or_insert_with(|| Reaper::start(|path: PathBuf| remove(&path))).waste.send(path);
+    }
+
+    /// Lets go of a mount, later: of a file system in memory with 20,000 files it takes the kernel a twentieth of a second.
+    pub(crate) fn discard_mount(&self, mount: Arc<OwnedFd>) {
+        let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
+        // Fails only where the thread is gone: then it goes here.
+        let _ = mounts.get_or_insert_with(|| Reaper::start(drop)).waste.send(mount);
     }
 }
 
@@ -92,11 +119,12 @@ fn spread(dir: &Path) {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let reaper = self.reaper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Reaper { paths, done }) = reaper {
-            drop(paths);
-            // Ends when the thread lets go of the other half: nothing is ever sent.
-            let _ = done.recv_timeout(PATIENCE);
+        // Mounts first: what is removed may be below them.
+        if let Some(mounts) = self.mounts.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            mounts.finish();
+        }
+        if let Some(paths) = self.paths.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            paths.finish();
         }
         // Succeeds where everything is already gone; else it is left to the next process.
         if fs::remove_dir(&self.dir).is_ok() {

@@ -2,25 +2,24 @@
 
 use rustix::fs::SeekFrom as To;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// Writes these bytes at the file's position, or moves over them if they are all zero, which costs no disk.
-pub(crate) fn write_sparsely(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+/// Writes these bytes at that place in a file, but for runs of zeros where there is nothing yet, which cost no disk.
+pub(crate) fn write_sparsely(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     /// A hole smaller than this is not worth the system call.
     const RUN: usize = 64 << 10;
     let mut rest = bytes;
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(rest.len().min(RUN));
         if piece.len() == RUN && is_zero(piece) {
-            file.seek(SeekFrom::Current(RUN as i64))?;
             rest = after;
             continue;
         }
         // All up to the next run of zeros goes in one write.
         let data = rest.chunks(RUN).take_while(|piece| piece.len() < RUN || !is_zero(piece)).map(<[u8]>::len).sum();
-        file.write_all(&rest[..data])?;
+        file.write_all_at(&rest[..data], at + (bytes.len() - rest.len()) as u64)?;
         rest = &rest[data..];
     }
     Ok(())
@@ -93,7 +92,9 @@ mod tests {
         let parts = [data(0, 300_000), data(7, 100_000), data(0, 1 << 20), data(9, 10), data(0, 200_000)];
         let bytes = parts.concat();
         let file = File::create(&path).unwrap();
-        write_sparsely(&file, &bytes).unwrap();
+        let (first, second) = bytes.split_at(350_000);
+        write_sparsely(&file, second, 350_000).unwrap();
+        write_sparsely(&file, first, 0).unwrap();
         // A hole at the end has no size of its own.
         file.set_len(bytes.len() as u64).unwrap();
         let file = File::open(&path).unwrap();

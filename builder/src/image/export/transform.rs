@@ -4,7 +4,7 @@ use super::super::{Encoding, ImageError};
 use super::clamp::Clamp;
 use super::encode::encode;
 use super::sink::Region;
-use crate::storage::{SparseReader, is_zero};
+use crate::storage::{SparseReader, is_zero, pipeline};
 use buildscope_record::Digest;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -12,15 +12,12 @@ use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::panic::resume_unwind;
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// How much is compressed at a time. Each piece is compressed by itself, so that all cores do and the result depends on
 /// nothing but this number: changing it changes the digests of compressed layers. A megabyte costs under 0.1 % of size
 /// against one stream.
 const PIECE: usize = 1 << 20;
-/// Threads beyond so many would wait for each other to hash.
-const MOST_CORES: usize = 16;
 
 /// A layer as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,37 +77,24 @@ impl Transform {
         self.epoch.is_none() && self.encoding == Encoding::Plain
     }
 
-    /// Reads a stored layer, changes it and writes it from `to.at` on. Some threads each read a piece, compress it and write it:
-    /// one reads at a time and one hashes at a time, both in the order of the layer.
+    /// Reads a stored layer, changes it and writes it from `to.at` on. Pieces are read one at a time, compressed side by side, and
+    /// hashed one at a time in the order of the layer.
     pub(crate) fn run(&self, from: &File, diff_id: Digest, to: &Region) -> Result<Written, ImageError> {
         let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
         let input = Mutex::new(Input::of(SparseReader::new(from).map_err(failed)?, self));
-        let (output, hole) = (Turns::of(Output::of(to)), OnceLock::new());
-        let work = || {
-            let _end = Leave(&output);
-            let done = self.pieces(&input, &output, &hole);
-            if done.is_err() {
-                output.close();
-            }
-            done
+        let (mut output, hole) = (Output::default(), OnceLock::new());
+        let make = || {
+            let (input, hole, mut room) = (&input, &hole, Vec::new());
+            move |piece: &mut Vec<u8>| self.make(input, &mut room, piece, hole)
         };
-        let size = from.metadata().map_err(failed)?.len();
-        let done = match usize::try_from(size.div_ceil(PIECE as u64)).unwrap_or(usize::MAX) {
-            0 | 1 => work(),
-            // One more than there are processors: while one waits for its turn, the others work.
-            pieces => std::thread::scope(|scope| {
-                let cores = std::thread::available_parallelism().map_or(1, usize::from);
-                let others: Vec<_> = (0..cores.min(MOST_CORES).min(pieces - 1)).map(|_| scope.spawn(work)).collect();
-                let own = work();
-                let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-                joined.fold(own, Result::and)
-            }),
-        };
-        done.map_err(|unread| match unread {
+        let store = |piece: &Vec<u8>, at| to.file.write_all_at(piece, to.at + at).map_err(Unread::Io);
+        let pieces = from.metadata().map_err(failed)?.len().div_ceil(PIECE as u64);
+        let threads = pipeline::processors().min(usize::try_from(pieces).unwrap_or(usize::MAX));
+        pipeline::run(threads, make, |piece: &Vec<u8>| output.take(piece), store).map_err(|unread| match unread {
             Unread::Io(source) => failed(source),
             Unread::Fault(fault) => ImageError::malformed(diff_id, fault),
         })?;
-        let (digest, size) = output.finish().finish();
+        let (digest, size) = output.finish();
         let input = input.into_inner().unwrap_or_else(PoisonError::into_inner);
         let diff_id = match (self.encoding, input.finish()) {
             (Encoding::Plain, _) => digest,
@@ -120,31 +104,29 @@ impl Transform {
         Ok(Written { diff_id, digest, size })
     }
 
-    /// One piece after the other, as long as there are some. `hole` is what a piece of zeros becomes: the same each time.
-    fn pieces(
+    /// The next piece as it will be written, and its number; `room` is to read it into. `hole` is what a piece of zeros becomes: the
+    /// same each time.
+    fn make(
         &self,
         input: &Mutex<Input<SparseReader<'_>>>,
-        output: &Turns<'_>,
+        room: &mut Vec<u8>,
+        made: &mut Vec<u8>,
         hole: &OnceLock<Vec<u8>>,
-    ) -> Result<(), Unread> {
-        let (mut piece, mut room) = (Vec::new(), Vec::new());
-        loop {
-            let number = input.lock().unwrap_or_else(PoisonError::into_inner).piece(&mut piece)?;
-            if piece.is_empty() {
-                return Ok(());
-            }
-            let zeros = piece.len() == PIECE && is_zero(&piece);
-            let made = match hole.get().filter(|_| zeros) {
-                Some(made) => made,
-                None => encode(&piece, self.encoding, self.level, &mut room).map_err(Unread::Io)?,
-            };
-            if zeros {
-                hole.get_or_init(|| made.to_vec());
-            }
-            if !output.write(number, made).map_err(Unread::Io)? {
-                return Ok(()); // another has failed, and says why
-            }
+    ) -> Result<Option<usize>, Unread> {
+        let number = input.lock().unwrap_or_else(PoisonError::into_inner).piece(room)?;
+        if room.is_empty() {
+            return Ok(None);
         }
+        made.clear();
+        let zeros = room.len() == PIECE && is_zero(room);
+        match hole.get().filter(|_| zeros) {
+            Some(hole) => made.extend_from_slice(hole),
+            None => encode(room, self.encoding, self.level, made).map_err(Unread::Io)?,
+        }
+        if zeros {
+            hole.get_or_init(|| made.clone());
+        }
+        Ok(Some(number))
     }
 }
 
@@ -204,82 +186,22 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// A blob that is written, and hashed.
-struct Output<'a> {
-    to: &'a Region,
+/// What was hashed of a blob.
+#[derive(Default)]
+struct Output {
     blob: Sha256,
     size: u64,
 }
 
-impl<'a> Output<'a> {
-    fn of(to: &'a Region) -> Self {
-        Self { to, blob: Sha256::new(), size: 0 }
-    }
-
-    /// Hashes the next piece; gives where it is to be written.
-    fn next(&mut self, piece: &[u8]) -> (&'a Region, u64) {
+impl Output {
+    /// Hashes the next piece; gives where in the blob it stands.
+    fn take(&mut self, piece: &[u8]) -> u64 {
         self.blob.update(piece);
         self.size += piece.len() as u64;
-        (self.to, self.to.at + self.size - piece.len() as u64)
+        self.size - piece.len() as u64
     }
 
     fn finish(self) -> (Digest, u64) {
         (Digest::from_bytes(self.blob.finalize().into()), self.size)
-    }
-}
-
-/// Pieces that are ready in any order and hashed in theirs.
-struct Turns<'a> {
-    state: Mutex<State<'a>>,
-    changed: Condvar,
-}
-
-struct State<'a> {
-    output: Output<'a>,
-    /// The piece that is hashed next.
-    turn: usize,
-    /// Nothing more will be written: one of the threads has failed.
-    closed: bool,
-}
-
-impl<'a> Turns<'a> {
-    fn of(output: Output<'a>) -> Self {
-        Self { state: Mutex::new(State { output, turn: 0, closed: false }), changed: Condvar::new() }
-    }
-
-    /// Waits for this piece's turn to be hashed, and writes it; no more where it never comes.
-    fn write(&self, number: usize, piece: &[u8]) -> io::Result<bool> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = |state: &mut State<'_>| state.turn != number && !state.closed;
-        let mut state = self.changed.wait_while(state, waits).unwrap_or_else(PoisonError::into_inner);
-        if state.closed {
-            return Ok(false);
-        }
-        let (to, at) = state.output.next(piece);
-        state.turn += 1;
-        drop(state);
-        self.changed.notify_all();
-        to.file.write_all_at(piece, at)?;
-        Ok(true)
-    }
-
-    fn close(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.changed.notify_all();
-    }
-
-    fn finish(self) -> Output<'a> {
-        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).output
-    }
-}
-
-/// A thread that ends by a panic leaves nobody waiting for its piece.
-struct Leave<'t, 'a>(&'t Turns<'a>);
-
-impl Drop for Leave<'_, '_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.close();
-        }
     }
 }

@@ -211,6 +211,9 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         self.scratch.discard(std::mem::take(&mut self.dir));
+        if let Some(memory) = self.memory.take() {
+            self.scratch.discard_mount(memory.leave());
+        }
     }
 }
 

@@ -1,0 +1,295 @@
+//! Pieces of an archive: read on all cores, hashed in order, written.
+
+use super::blob::BlobWriter;
+use super::error::Context;
+use super::sparse::write_sparsely;
+use super::tree::read_range;
+use super::{BlobStore, Content, Extent, StorageError, pipeline};
+use buildscope_record::Digest;
+use rustix::fs::{Advice, Mode, OFlags, fadvise, openat};
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::fs::File;
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes of archive that one worker makes at a time: large enough that handing it over costs nothing, small enough for the cache.
+const BATCH: u64 = 512 << 10;
+/// Archives smaller than this are made on one thread: starting others costs more than it gains.
+const PARALLEL_FROM: u64 = 256 << 10;
+
+/// A part of an archive: a header, or a file's data with its padding.
+pub(crate) struct Piece {
+    length: u64,
+    source: Source,
+}
+
+/// Where a piece's bytes come from.
+pub(crate) enum Source {
+    /// A range of the prepared headers.
+    Header(Range<usize>),
+    Bytes(Arc<[u8]>),
+    HostFile(PathBuf),
+    Blob {
+        blob: Digest,
+        offset: u64,
+        sparse: Option<Arc<[Extent]>>,
+    },
+}
+
+impl From<Content> for Source {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::Bytes(bytes) => Self::Bytes(bytes),
+            Content::HostFile(path) => Self::HostFile(path),
+            Content::Blob { blob, offset, sparse, .. } => Self::Blob { blob, offset, sparse },
+        }
+    }
+}
+
+impl Piece {
+    pub(crate) fn header(from: usize, to: usize) -> Self {
+        Self { length: (to - from) as u64, source: Source::Header(from..to) }
+    }
+
+    pub(crate) fn data(length: u64, source: Source) -> Self {
+        Self { length, source }
+    }
+
+    fn padded(&self) -> u64 {
+        super::tar::padded(self.length)
+    }
+}
+
+/// Some pieces in a row, or a part of a large one.
+struct Batch {
+    pieces: Range<usize>,
+    /// The bytes of the (then only) piece.
+    part: Range<u64>,
+    size: u64,
+}
+
+/// Writes all pieces to the blob and hashes them.
+pub(crate) fn write_pieces(
+    blobs: &BlobStore,
+    headers: &[u8],
+    pieces: &[Piece],
+    writer: &mut BlobWriter,
+) -> Result<Sha256, StorageError> {
+    let batches = plan(pieces);
+    let total: u64 = batches.iter().map(|batch| batch.size).sum();
+    let threads = if total < PARALLEL_FROM { 1 } else { pipeline::processors().min(batches.len()) };
+    let (file, synced, next) = (writer.file(), writer.is_synced(), AtomicUsize::new(0));
+    let make = || {
+        let mut sources = Sources::new(blobs, headers, pieces);
+        let (batches, next) = (&batches, &next);
+        move |buffer: &mut Vec<u8>| {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(batch) = batches.get(number) else { return Ok::<_, StorageError>(None) };
+            buffer.clear();
+            sources.fill(batch, buffer)?;
+            Ok(Some(number))
+        }
+    };
+    let mut archive = Archive::default();
+    let store = |buffer: &Vec<u8>, place: Place| {
+        write_sparsely(file, buffer, place.at).context("write", "a blob")?;
+        if synced {
+            place.begin_on(file);
+        }
+        Ok(())
+    };
+    pipeline::run(threads, make, |buffer: &Vec<u8>| archive.take(buffer), store)?;
+    Ok(archive.hash)
+}
+
+/// What was hashed of an archive.
+#[derive(Default)]
+struct Archive {
+    hash: Sha256,
+    size: u64,
+    /// How much of it the disk was told to begin with.
+    begun: u64,
+}
+
+/// Where a batch stands in the archive.
+struct Place {
+    at: u64,
+    /// What the disk is to begin with once the batch is written; empty for most.
+    begin: Range<u64>,
+}
+
+impl Archive {
+    /// Bytes that the disk is given at a time.
+    const STRIDE: u64 = 16 << 20;
+
+    fn take(&mut self, bytes: &[u8]) -> Place {
+        self.hash.update(bytes);
+        let at = self.size;
+        self.size += bytes.len() as u64;
+        let begin = self.begun..self.size;
+        if begin.end - begin.start < Self::STRIDE {
+            return Place { at, begin: 0..0 };
+        }
+        self.begun = self.size;
+        Place { at, begin }
+    }
+}
+
+impl Place {
+    /// Has the disk begin with what is written while the rest is made, so that the sync at a build's end has less to wait for. A
+    /// hint: a batch before this one that is still being written is left to the sync.
+    fn begin_on(&self, file: &File) {
+        if let Some(length) = NonZeroU64::new(self.begin.end - self.begin.start) {
+            // Of pages that are not on the disk yet, this asks the kernel to write them, and leaves them where they are.
+            let _ = fadvise(file, self.begin.start, Some(length), Advice::DontNeed);
+        }
+    }
+}
+
+fn plan(pieces: &[Piece]) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = Vec::new();
+    let (mut from, mut size) = (0, 0);
+    let flush = |batches: &mut Vec<Batch>, pieces: Range<usize>, size: u64| {
+        if size > 0 {
+            batches.push(Batch { pieces, part: 0..0, size });
+        }
+    };
+    for (number, piece) in pieces.iter().enumerate() {
+        if piece.length >= 2 * BATCH {
+            flush(&mut batches, from..number, std::mem::take(&mut size));
+            let mut at = 0;
+            while at < piece.length {
+                let end = (at + BATCH).min(piece.length);
+                let padding = if end == piece.length { piece.padded() - piece.length } else { 0 };
+                batches.push(Batch { pieces: number..number + 1, part: at..end, size: end - at + padding });
+                at = end;
+            }
+            from = number + 1;
+            continue;
+        }
+        size += piece.padded();
+        if size >= BATCH {
+            flush(&mut batches, from..number + 1, std::mem::take(&mut size));
+            from = number + 1;
+        }
+    }
+    flush(&mut batches, from..pieces.len(), size);
+    batches
+}
+
+/// What a worker keeps open: neighbours in an archive are mostly neighbours on the disk.
+struct Sources<'a> {
+    blobs: &'a BlobStore,
+    headers: &'a [u8],
+    pieces: &'a [Piece],
+    directory: Option<(PathBuf, OwnedFd)>,
+    large: Option<(PathBuf, File)>,
+    open: HashMap<Digest, File>,
+}
+
+impl<'a> Sources<'a> {
+    fn new(blobs: &'a BlobStore, headers: &'a [u8], pieces: &'a [Piece]) -> Self {
+        Self { blobs, headers, pieces, directory: None, large: None, open: HashMap::new() }
+    }
+
+    fn fill(&mut self, batch: &Batch, out: &mut Vec<u8>) -> Result<(), StorageError> {
+        out.reserve(batch.size as usize);
+        let pieces = &self.pieces[batch.pieces.clone()];
+        if !batch.part.is_empty() {
+            let piece = &pieces[0];
+            self.part(piece, batch.part.clone(), out)?;
+        } else {
+            for piece in pieces {
+                self.part(piece, 0..piece.length, out)?;
+                out.resize(out.len().next_multiple_of(super::tar::BLOCK as usize), 0);
+            }
+        }
+        out.resize(out.len().next_multiple_of(super::tar::BLOCK as usize), 0);
+        Ok(())
+    }
+
+    fn part(&mut self, piece: &Piece, range: Range<u64>, out: &mut Vec<u8>) -> Result<(), StorageError> {
+        let start = out.len();
+        let length = (range.end - range.start) as usize;
+        match &piece.source {
+            Source::Header(at) => out.extend_from_slice(&self.headers[at.clone()]),
+            Source::Bytes(bytes) => out.extend_from_slice(&bytes[range.start as usize..range.end as usize]),
+            Source::HostFile(path) if length as u64 == piece.length => self.whole_file(path, length, out)?,
+            Source::HostFile(path) => {
+                out.resize(start + length, 0);
+                self.part_of_file(path, piece.length, range, &mut out[start..])?;
+            }
+            Source::Blob { blob, offset, sparse } => {
+                out.resize(start + length, 0);
+                let file = match self.open.entry(*blob) {
+                    std::collections::hash_map::Entry::Occupied(file) => file.into_mut(),
+                    std::collections::hash_map::Entry::Vacant(place) => place.insert(self.blobs.open(blob)?),
+                };
+                let range = read_range(file, *offset, sparse.as_deref(), range.start, &mut out[start..]);
+                range.context("read", self.blobs.path(blob))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One read more than the size asks for: a file that grew has more to give than its entry says.
+    fn whole_file(&mut self, path: &Path, length: usize, out: &mut Vec<u8>) -> Result<(), StorageError> {
+        let file = self.open_host(path)?;
+        let start = out.len();
+        out.resize(start + length + 1, 0);
+        let mut got = 0;
+        while got < length {
+            match file.read_at(&mut out[start + got..], got as u64) {
+                Ok(0) => break,
+                Ok(more) => got += more,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).context("read", path),
+            }
+        }
+        out.truncate(start + length);
+        if got == length { Ok(()) } else { Err(StorageError::ChangedWhileRead(path.to_owned())) }
+    }
+
+    fn part_of_file(&mut self, path: &Path, size: u64, range: Range<u64>, out: &mut [u8]) -> Result<(), StorageError> {
+        if self.large.as_ref().is_none_or(|(open, _)| open != path) {
+            self.large = Some((path.to_owned(), self.open_host(path)?));
+        }
+        let file = &self.large.as_ref().expect("set just above").1;
+        let changed = || StorageError::ChangedWhileRead(path.to_owned());
+        match file.read_exact_at(out, range.start) {
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Err(changed()),
+            read => read.context("read", path)?,
+        }
+        if range.end == size && file.read_at(&mut [0], size).context("read", path)? != 0 {
+            return Err(changed());
+        }
+        Ok(())
+    }
+
+    /// Opens relative to the directory that the last file was in: the kernel walks one name, not the path.
+    fn open_host(&mut self, path: &Path) -> Result<File, StorageError> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return File::open(path).context("open", path);
+        };
+        if self.directory.as_ref().is_none_or(|(open, _)| open != parent) {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let fd = rustix::fs::open(parent, flags, Mode::empty()).context("open", parent)?;
+            self.directory = Some((parent.to_owned(), fd));
+        }
+        let directory = &self.directory.as_ref().expect("set just above").1;
+        match openat(directory, name, flags | OFlags::NOATIME, Mode::empty()) {
+            // Not ours: then its access time changes.
+            Err(rustix::io::Errno::PERM) => openat(directory, name, flags, Mode::empty()),
+            opened => opened,
+        }
+        .map(File::from)
+        .context("open", path)
+    }
+}
