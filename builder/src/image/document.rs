@@ -173,6 +173,12 @@ impl Encoding {
         }
     }
 
+    /// What [`name`](Self::name) is a name of.
+    pub fn named(name: &str) -> Result<Self, String> {
+        let known = [Self::Plain, Self::Gzip, Self::Zstd].into_iter().find(|known| known.name() == name);
+        known.ok_or_else(|| format!("compression is `uncompressed`, `gzip` or `zstd`, not `{name}`"))
+    }
+
     /// By a blob's first bytes (RFC 1952, 2.3.1; RFC 8878, 3.1.1): registries and archives lie in their media types.
     pub fn sniff(head: &[u8]) -> Self {
         match head {

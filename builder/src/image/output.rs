@@ -134,14 +134,7 @@ impl Given {
             "platform-split" => self.platform_split = Some(boolean(key, value)?),
             // Several names stand in one field, quoted: `"name=a,b"`.
             "name" => self.image.names.extend(value.split(',').filter(|name| !name.is_empty()).map(str::to_owned)),
-            "compression" => {
-                self.image.compression = Some(match value {
-                    "uncompressed" => Encoding::Plain,
-                    "gzip" => Encoding::Gzip,
-                    "zstd" => Encoding::Zstd,
-                    other => return Err(format!("compression is `uncompressed`, `gzip` or `zstd`, not `{other}`")),
-                });
-            }
+            "compression" => self.image.compression = Some(Encoding::named(value)?),
             "compression-level" => {
                 let level = value.parse().map_err(|_| format!("compression-level takes a number, not `{value}`"))?;
                 self.image.level = Some(level);

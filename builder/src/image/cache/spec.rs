@@ -69,12 +69,7 @@ impl CacheTo {
                 Some("max") => CacheMode::Max,
                 Some(other) => return Err(format!("mode is `min` or `max`, not `{other}`")),
             };
-            let compression = match fields.get("compression") {
-                None | Some("gzip") => Encoding::Gzip,
-                Some("zstd") => Encoding::Zstd,
-                Some("uncompressed") => Encoding::Plain,
-                Some(other) => return Err(format!("compression is `uncompressed`, `gzip` or `zstd`, not `{other}`")),
-            };
+            let compression = fields.get("compression").map_or(Ok(Encoding::Gzip), Encoding::named)?;
             match fields.kind.as_str() {
                 "local" => {
                     fields.only(&["dest", "tag", "mode", "compression"])?;
