@@ -12,6 +12,7 @@ mod page;
 mod rank;
 mod replay;
 mod scenario;
+mod share;
 
 pub use rank::{Change, MAX_DRIFT, Ranking};
 pub use scenario::{Policy, Scenario, ScenarioError, Selector};

@@ -72,7 +72,7 @@ impl Model {
     /// The model of a record.
     pub(crate) fn new(activities: &Activities<'_>) -> Self {
         let record = activities.record;
-        let cpus = record.host.cpus.map(f64::from);
+        let cpus = record.host.cpus.filter(|&cpus| cpus > 0).map(f64::from);
         let mut names: BTreeMap<&str, usize> = BTreeMap::new();
         for lock in record.steps.iter().flat_map(|step| &step.locks) {
             let next = names.len();
@@ -137,10 +137,9 @@ impl Model {
         self.cpus.filter(|_| own).map_or(0.0, |cpus| (self.placed() + self.unplaced * kept) / cpus)
     }
 
-    /// How much the whole would take to replay, roughly: tasks times those active at a time.
-    pub(crate) fn effort(&self) -> usize {
-        let wide = self.slots.unwrap_or(usize::MAX).min(self.tasks.len());
-        self.tasks.len().saturating_mul(wide)
+    /// How many stretches there are: a replay takes some microseconds for each.
+    pub(crate) fn size(&self) -> usize {
+        self.stretches().count()
     }
 }
 
@@ -200,12 +199,7 @@ fn task(activities: &Activities<'_>, step: StepId, names: &BTreeMap<&str, usize>
 /// A step's interval as stretches of one phase each, without the waits in it.
 fn stretches(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<Stretch> {
     let Some(active) = activities.interval(step) else { return Vec::new() };
-    let mut waits: Vec<_> = activities
-        .waits(step)
-        .map(|wait| (wait.start.max(active.start), wait.end.min(active.end), wait.kind))
-        .filter(|(start, end, _)| start < end)
-        .collect();
-    waits.sort_unstable_by_key(|&(start, end, _)| (start, end));
+    let waits = waits(activities, step);
     let locked = waits.iter().rev().find(|(_, _, kind)| *kind == WaitKind::Lock).map(|&(_, end, _)| end);
     let process = Process::new(activities, step, load.cpus);
     let mut found: Vec<Stretch> = Vec::new();
@@ -220,7 +214,7 @@ fn stretches(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<Stre
         let (length, demand) = match process.is(phase) {
             true => (load.eased(from, to, process.demand), process.demand),
             false if kernel(phase) => (load.alone(from, to), 0.0),
-            false if busy(phase) => (load.eased(from, to, 1.0), if load.cpus.is_some() { 1.0 } else { 0.0 }),
+            false if computes(phase) => (load.eased(from, to, 1.0), if load.cpus.is_some() { 1.0 } else { 0.0 }),
             false => (length, 0.0),
         };
         let hops = if process.is(phase) { process.hops } else { 0.0 };
@@ -267,6 +261,16 @@ fn stretches(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<Stre
         first.locks = true;
     }
     found
+}
+
+/// What a step waited for while it was active, in the order of time.
+fn waits(activities: &Activities<'_>, step: StepId) -> Vec<(Nanos, Nanos, WaitKind)> {
+    let Some(active) = activities.interval(step) else { return Vec::new() };
+    let waits = activities.waits(step);
+    let waits = waits.map(|wait| (wait.start.max(active.start), wait.end.min(active.end), wait.kind));
+    let mut waits: Vec<_> = waits.filter(|(start, end, _)| start < end).collect();
+    waits.sort_unstable_by_key(|&(start, end, _)| (start, end));
+    waits
 }
 
 /// What a step's process wanted.
@@ -327,6 +331,11 @@ pub(super) fn busy(phase: Option<Phase>) -> bool {
     matches!(phase, Some(ContextHash | Diff | Archive | Digest | Compress | Copy | Unpack))
 }
 
+/// The same of a step. What schedules it computes, too: where hundreds are dispatched at once, each waits for the others.
+fn computes(phase: Option<Phase>) -> bool {
+    busy(phase) || matches!(phase, Some(Phase::CacheKey | Phase::CacheLookup | Phase::Dispatch))
+}
+
 /// Whether the kernel does it for one step at a time, on however many processors: namespaces and mounts are made under
 /// locks of the whole system.
 fn kernel(phase: Option<Phase>) -> bool {
@@ -339,6 +348,8 @@ struct Load {
     cpus: Option<f64>,
     /// From which instant on which share each had that wanted more than it.
     shares: Vec<(Nanos, f64)>,
+    /// How much of what wants one processor was done before each of these instants, from the first on, in nanoseconds.
+    of_one: Vec<f64>,
     /// From which instant on how many steps wanted the kernel.
     kernel: Vec<(Nanos, u32)>,
 }
@@ -346,7 +357,7 @@ struct Load {
 impl Load {
     fn new(activities: &Activities<'_>, cpus: Option<f64>) -> Self {
         let kernel = Self::of_kernel(activities);
-        let Some(count) = cpus else { return Self { cpus, shares: Vec::new(), kernel } };
+        let Some(count) = cpus else { return Self { cpus, shares: Vec::new(), of_one: Vec::new(), kernel } };
         let mut changes: Vec<(Nanos, bool, u64)> = Vec::new();
         for step in activities.steps() {
             let process = Process::new(activities, step, cpus);
@@ -355,10 +366,16 @@ impl Load {
                     changes.extend([(start, true, demand.to_bits()), (end, false, demand.to_bits())]);
                 }
             };
+            let waits = waits(activities, step);
             for piece in activities.pieces(step) {
                 let phase = Some(piece.phase);
-                let demand = if process.is(phase) { process.demand } else { f64::from(u8::from(busy(phase))) };
-                add(piece.start, piece.end, demand);
+                let demand = if process.is(phase) { process.demand } else { f64::from(u8::from(computes(phase))) };
+                let mut at = piece.start;
+                for &(start, end, _) in &waits {
+                    add(at, start.min(piece.end), demand);
+                    at = at.max(end);
+                }
+                add(at, piece.end, demand);
             }
             if let Some(active) = activities.interval(step).filter(|_| !process.spanned) {
                 add(active.start, active.end, process.demand);
@@ -384,7 +401,15 @@ impl Load {
                 shares.push((at, fair_share(&wanted, count)));
             }
         }
-        Self { cpus, shares, kernel }
+        let mut done = 0.0;
+        let of_one = (0..shares.len()).map(|place| {
+            if let Some(&(from, share)) = place.checked_sub(1).map(|place| &shares[place]) {
+                done += (shares[place].0.0 - from.0) as f64 * share.min(1.0);
+            }
+            done
+        });
+        let of_one = of_one.collect();
+        Self { cpus, shares, of_one, kernel }
     }
 
     fn of_kernel(activities: &Activities<'_>) -> Vec<(Nanos, u32)> {
@@ -417,6 +442,9 @@ impl Load {
 
     /// How long what wanted so many processors in that interval would have taken undisturbed.
     fn eased(&self, from: Nanos, to: Nanos, demand: f64) -> f64 {
+        if demand == 1.0 {
+            return self.done_of_one(to) - self.done_of_one(from);
+        }
         let (mut at, mut eased) = (from, 0.0);
         let mut place = self.shares.partition_point(|&(instant, _)| instant <= from);
         while at < to {
@@ -426,6 +454,19 @@ impl Load {
             (at, place) = (until, place + 1);
         }
         eased
+    }
+
+    /// How much of what wants one processor was done until then. Thousands of steps may want one while thousands of others
+    /// begin and end: none goes through all of that.
+    fn done_of_one(&self, at: Nanos) -> f64 {
+        match self.shares.partition_point(|&(instant, _)| instant <= at).checked_sub(1) {
+            Some(place) => {
+                let (from, share) = self.shares[place];
+                self.of_one[place] + (at.0 - from.0) as f64 * share.min(1.0)
+            }
+            // Before anything wanted a processor.
+            None => at.0 as f64 - self.shares.first().map_or(0.0, |first| first.0.0 as f64),
+        }
     }
 }
 

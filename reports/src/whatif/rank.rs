@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 /// Beyond this drift of the unchanged replay, nothing is ranked: a model that does not know the build knows no better one.
 pub const MAX_DRIFT: f64 = 0.05;
 
-/// A build is ranked as long as a replay takes milliseconds: some dozens are made.
-const MAX_EFFORT: usize = 4_000_000;
+/// A build of more stretches is not ranked: some dozens of replays would take longer than anything else that is said of it.
+const MAX_SIZE: usize = 100_000;
 
 /// How many changes are told.
 const TOLD: usize = 6;
@@ -53,7 +53,7 @@ pub(crate) fn rank(activities: &Activities<'_>, explanation: &Explanation) -> Ra
     if record.wall == Nanos::ZERO || record.steps.is_empty() {
         return Ranking { refused: Some("the record has no steps with times".to_owned()), ..Ranking::default() };
     }
-    if model.effort() > MAX_EFFORT {
+    if model.size() > MAX_SIZE {
         let refused = format!(
             "{} steps are too many to replay some dozen times here; `whatif` replays them once",
             record.steps.len()

@@ -1,10 +1,7 @@
-//! Runs a model: a discrete-event simulation with slots, locks and processor sharing.
-//!
-//! Processors are shared max-min fairly among the active tasks, as the kernel's scheduler does among control groups of
-//! equal weight: a task that wants less than its fair share gets what it wants, the others share the rest. What the kernel
-//! does under one lock (making sandboxes) goes at the pace of one, shared by all who want it.
+//! Runs a model: a discrete-event simulation with slots, locks and [shared processors](super::share).
 
 use super::model::Model;
+use super::share::{Shared, Work};
 use std::collections::BTreeSet;
 
 /// What came out.
@@ -16,14 +13,14 @@ pub(crate) struct Replay {
     pub(crate) steps: Vec<Option<(f64, f64)>>,
 }
 
-/// A length below which a stretch is done, in nanoseconds: rounding of `f64` must not keep it alive.
-const DONE: f64 = 0.01;
+/// Where a ready task stands in the queue: what counts first, what then, and the task.
+type Place = (u64, u64, usize);
 
+/// A task that has its slot, or needs none.
 struct Active {
     task: usize,
     /// The stretch that it is in; before the first, it lags.
     stretch: Option<usize>,
-    left: f64,
     began: f64,
     /// Whether it has its locks now.
     holds: bool,
@@ -40,20 +37,23 @@ pub(crate) fn replay(model: &Model) -> Replay {
         }
     }
     let tail: f64 = model.tail.iter().map(|(_, length)| length).sum();
-    Replay { wall: (run.now + tail).max(model.least()), steps: run.times }
+    Replay { wall: (run.shared.now() + tail).max(model.least()), steps: run.times }
 }
 
 struct Run<'m> {
     model: &'m Model,
-    now: f64,
     needs: Vec<usize>,
     dependents: Vec<Vec<usize>>,
     /// How many tasks the longest chain from each one on has; empty where chains do not count.
     heights: Vec<u64>,
     /// Ready for a slot, in the order in which they get one: by the chain behind them, or by readiness and when they
     /// really began.
-    ready: BTreeSet<(u64, u64, usize)>,
-    active: Vec<Active>,
+    ready: BTreeSet<Place>,
+    /// Ready, and in need of no slot.
+    free: Vec<Place>,
+    /// By task.
+    active: Vec<Option<Active>>,
+    shared: Shared,
     /// Waiting, within their slot, for locks.
     waiting: Vec<Active>,
     held: Vec<bool>,
@@ -71,11 +71,17 @@ impl<'m> Run<'m> {
         Self {
             model,
             heights: if model.chains_first { heights(&dependents, needs.clone()) } else { Vec::new() },
-            now: model.head.iter().map(|(_, length)| length).sum(),
             needs,
             dependents,
             ready: BTreeSet::new(),
-            active: Vec::new(),
+            free: Vec::new(),
+            active: model.tasks.iter().map(|_| None).collect(),
+            // A sum of nothing is -0.0, whose bits come after all others.
+            shared: Shared::new(
+                model.cpus,
+                model.tasks.len(),
+                model.head.iter().map(|(_, length)| length).sum::<f64>() + 0.0,
+            ),
             waiting: Vec::new(),
             held: vec![false; model.locks],
             used: 0,
@@ -89,10 +95,14 @@ impl<'m> Run<'m> {
             if self.model.tasks[task].runs {
                 // Times are not negative: their bits sort as they do.
                 let began = self.model.tasks[task].began.max(0.0);
-                self.ready.insert(match self.heights.get(task) {
+                let place = match self.heights.get(task) {
                     Some(height) => (u64::MAX - height, 0, task),
-                    None => (self.now.to_bits(), began.to_bits(), task),
-                });
+                    None => (self.shared.now().to_bits(), began.to_bits(), task),
+                };
+                match self.model.tasks[task].slot {
+                    true => drop(self.ready.insert(place)),
+                    false => self.free.push(place),
+                }
             } else {
                 self.meet(task, &mut met);
             }
@@ -111,81 +121,56 @@ impl<'m> Run<'m> {
 
     /// Gives slots to ready tasks.
     fn start(&mut self) {
-        let full = |used: usize| self.model.slots.is_some_and(|slots| used >= slots);
-        let (mut started, mut used) = (Vec::new(), self.used);
-        for &key in &self.ready {
-            let slot = self.model.tasks[key.2].slot;
-            if slot && full(used) {
-                continue;
-            }
-            used += usize::from(slot);
-            started.push(key);
+        let mut started = std::mem::take(&mut self.free);
+        while self.model.slots.is_none_or(|slots| self.used < slots)
+            && let Some(place) = self.ready.pop_first()
+        {
+            self.used += 1;
+            started.push(place);
         }
-        self.used = used;
-        for key in started {
-            self.ready.remove(&key);
-            let lag = self.model.tasks[key.2].lag;
-            self.active.push(Active { task: key.2, stretch: None, left: lag, began: self.now, holds: false });
+        started.sort_unstable();
+        for (.., task) in started {
+            let lag = Work { length: self.model.tasks[task].lag, demand: 0.0, kernel: false };
+            self.shared.begin(task, lag);
+            self.active[task] = Some(Active { task, stretch: None, began: self.shared.now(), holds: false });
         }
     }
 
     /// Goes on to the next instant at which something ends; false when nothing is left to end.
     fn advance(&mut self) -> bool {
-        let speeds = self.speeds();
-        let next =
-            self.active.iter().zip(&speeds).map(|(active, speed)| active.left / speed).fold(f64::INFINITY, f64::min);
-        if !next.is_finite() {
-            return false;
+        let ended = self.shared.advance();
+        let any = !ended.is_empty();
+        for task in ended {
+            if let Some(active) = self.active[task].take() {
+                self.proceed(active);
+            }
         }
-        self.now += next;
-        for (active, speed) in self.active.iter_mut().zip(&speeds) {
-            active.left -= next * speed;
-        }
-        let (ended, going): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.active).into_iter().partition(|active| active.left <= DONE);
-        self.active = going;
-        ended.into_iter().for_each(|active| self.proceed(active));
         self.unlock();
-        true
+        any
     }
 
-    /// How fast each active task goes: 1 with all the processors that it wants.
-    fn speeds(&self) -> Vec<f64> {
-        let demand = |active: &Active| {
-            active.stretch.map_or(0.0, |stretch| self.model.tasks[active.task].stretches[stretch].demand)
-        };
-        let mut demands: Vec<f64> = self.active.iter().map(demand).collect();
-        let total: f64 = demands.iter().sum();
-        let share = match self.model.cpus.filter(|&cpus| total > cpus) {
-            Some(cpus) => fair_share(&demands, cpus),
-            None => f64::INFINITY,
-        };
-        let kernel = |active: &Active| {
-            active.stretch.is_some_and(|stretch| self.model.tasks[active.task].stretches[stretch].kernel)
-        };
-        let in_kernel = self.active.iter().filter(|active| kernel(active)).count();
-        for (active, speed) in self.active.iter().zip(&mut demands) {
-            *speed = match *speed {
-                _ if kernel(active) => 1.0 / in_kernel as f64,
-                demand if demand > share => share / demand,
-                _ => 1.0,
-            };
+    /// Begins with the stretch that the task has come to.
+    fn go_on(&mut self, active: Active) {
+        if let Some(stretch) = active.stretch.map(|stretch| &self.model.tasks[active.task].stretches[stretch]) {
+            let work = Work { length: stretch.length, demand: stretch.demand, kernel: stretch.kernel };
+            self.shared.begin(active.task, work);
         }
-        demands
+        let task = active.task;
+        self.active[task] = Some(active);
     }
 
     /// A task ended a stretch: it goes on with the next, waits for its locks before it, or is done.
     fn proceed(&mut self, mut active: Active) {
         let task = &self.model.tasks[active.task];
         if active.stretch.is_none() {
-            active.began = self.now;
+            active.began = self.shared.now();
         }
         if active.stretch.is_some_and(|stretch| task.stretches[stretch].unlocks) {
             self.release(&mut active);
         }
         let next = active.stretch.map_or(0, |stretch| stretch + 1);
         let Some(stretch) = task.stretches.get(next) else { return self.finish(active) };
-        (active.stretch, active.left) = (Some(next), stretch.length);
+        active.stretch = Some(next);
         let locked = stretch.locks && task.locks.iter().any(|&lock| self.held[lock]);
         if locked {
             return self.waiting.push(active);
@@ -193,7 +178,7 @@ impl<'m> Run<'m> {
         if stretch.locks {
             self.take(&mut active);
         }
-        self.active.push(active);
+        self.go_on(active);
     }
 
     fn take(&mut self, active: &mut Active) {
@@ -209,7 +194,7 @@ impl<'m> Run<'m> {
 
     fn finish(&mut self, mut active: Active) {
         self.release(&mut active);
-        self.times[active.task] = Some((active.began, self.now));
+        self.times[active.task] = Some((active.began, self.shared.now()));
         self.used -= usize::from(self.model.tasks[active.task].slot);
         let mut met = Vec::new();
         self.meet(active.task, &mut met);
@@ -230,7 +215,7 @@ impl<'m> Run<'m> {
             }
             let mut active = self.waiting.remove(place);
             self.take(&mut active);
-            self.active.push(active);
+            self.go_on(active);
         }
     }
 }
@@ -253,20 +238,4 @@ fn heights(dependents: &[Vec<usize>], mut needs: Vec<usize>) -> Vec<u64> {
         heights[task] = 1 + dependents[task].iter().map(|&next| heights[next]).max().unwrap_or(0);
     }
     heights
-}
-
-/// The share that those get who want more than it: water-filling.
-fn fair_share(demands: &[f64], cpus: f64) -> f64 {
-    let mut sorted: Vec<f64> = demands.iter().copied().filter(|&demand| demand > 0.0).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let (mut left, mut count) = (cpus, sorted.len());
-    for demand in sorted {
-        let share = left / count as f64;
-        if demand >= share {
-            return share;
-        }
-        left -= demand;
-        count -= 1;
-    }
-    f64::INFINITY
 }

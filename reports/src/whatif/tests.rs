@@ -45,6 +45,54 @@ fn other_orders_and_slots() {
 }
 
 #[test]
+fn hundreds_that_are_dispatched_at_once_share_the_processors() {
+    // Each of a hundred had a fiftieth of the two processors' time: 0.2 ms of the ten, one after the other 20 ms.
+    let mut made = Synthetic::default();
+    for stage in 0..100 {
+        let stage = made.stage(&format!("s{stage}"));
+        let step = made.step(stage, "COPY a /", 0..10);
+        made.span(step, Phase::Dispatch, 0..10);
+    }
+    let record = made.finish(10);
+    assert_eq!(predict(&record, Scenario { policy: Some(Policy::Serial), ..Scenario::default() }), 20);
+}
+
+#[test]
+fn who_waits_wants_no_processor() {
+    // A process that has the only processor, and a step that waits for its cache directory: nothing is in the process's way.
+    let mut made = Synthetic::default();
+    let [works, waits] = [made.stage("works"), made.stage("waits")];
+    let works = made.step(works, "RUN make", 0..100);
+    made.span(works, Phase::Process, 0..100);
+    let waits = made.step(waits, "RUN true", 0..101);
+    made.span(waits, Phase::Dispatch, 0..101);
+    made.wait(waits, WaitKind::Lock, works, 0..100);
+    made.with(|record| {
+        record.host.cpus = Some(1);
+        record.steps[0].resources = Some(Resources { cpu_user: ms(100), ..Resources::default() });
+        record.steps.iter_mut().for_each(|step| step.locks = vec!["cache".into()]);
+    });
+    assert_eq!(predict(&made.finish(101), Scenario::default()), 101);
+}
+
+#[test]
+fn of_those_that_wait_for_a_slot_from_the_begin_none_is_passed_over() {
+    // A log of a builder whose scheduler is not known: who was ready first goes first. `b` was ready at 0, `c` when `a` had ended.
+    let mut made = Synthetic::new("stages", 2);
+    let [first, second] = [made.stage("first"), made.stage("second")];
+    let [a, b] = [made.step(first, "RUN a", 0..10), made.step(second, "RUN b", 0..10)];
+    let c = made.step(first, "RUN c", 10..20);
+    made.data(a, c);
+    made.with(|record| record.source.tool = "docker".into());
+    let record = made.finish(20);
+    let steps = whatif(&record, &Scenario { jobs: Some(1), ..Scenario::default() }).unwrap().steps;
+    assert_eq!(
+        [a, b, c].map(|step| steps[step.index()]),
+        [Some((ms(0), ms(10))), Some((ms(10), ms(20))), Some((ms(20), ms(30)))]
+    );
+}
+
+#[test]
 fn stages_wait_for_whole_stages() {
     // The second step of `b` needs only the first of `a`, which goes on for 50 ms more.
     let mut made = Synthetic::default();

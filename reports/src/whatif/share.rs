@@ -1,0 +1,344 @@
+//! Work that shares processors: what ends next, and when.
+//!
+//! Processors are shared max-min fairly, as the kernel's scheduler does among control groups of equal weight: who wants
+//! less than the fair share gets what it wants, the others share the rest. What the kernel does under one lock goes at the
+//! pace of one, shared by all who want it.
+//!
+//! All work of a kind goes at one pace, so each kind has a clock of its own that goes at that pace, and an end is an instant
+//! of that clock: when the pace changes, no end has to be reckoned anew. So an instant costs the logarithm of how much goes
+//! on, and not all of it.
+
+use std::collections::BTreeSet;
+
+/// A length below which work is done, in nanoseconds: rounding of `f64` must not keep it alive.
+const DONE: f64 = 0.01;
+
+/// What is to be done: without anything in its way, in `length` nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work {
+    pub(super) length: f64,
+    /// How many processors it wants.
+    pub(super) demand: f64,
+    /// Whether it goes on in the kernel, under the lock that all such work takes.
+    pub(super) kernel: bool,
+}
+
+/// The pace at which work goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Pace {
+    /// That of the time.
+    Full,
+    /// One for all that is in the kernel.
+    Kernel,
+    /// Its fair share of the processors: it is measured in processor time, and each has as much of it.
+    Share,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Going {
+    work: Work,
+    pace: Pace,
+    /// On the clock of its pace.
+    end: f64,
+    /// Its place in the order of begins.
+    order: u64,
+}
+
+/// A set by a number that is not negative: then its bits sort as it does.
+type ByNumber = BTreeSet<(u64, usize)>;
+
+/// What goes on, by the number of its task.
+pub(super) struct Shared {
+    cpus: Option<f64>,
+    now: f64,
+    kernel: f64,
+    share: f64,
+    going: Vec<Option<Going>>,
+    began: u64,
+    full_ends: ByNumber,
+    kernel_ends: ByNumber,
+    share_ends: ByNumber,
+    /// Who gets the processors that it wants, by how many those are; none who wants none.
+    content: ByNumber,
+    /// What they want together.
+    wanted: f64,
+    /// Who gets the fair share, by how many it wants.
+    short: ByNumber,
+}
+
+impl Shared {
+    /// Of so many processors (none: as many as anybody wants), by up to so many tasks, from that instant on.
+    pub(super) fn new(cpus: Option<f64>, tasks: usize, now: f64) -> Self {
+        Self {
+            cpus,
+            now,
+            kernel: 0.0,
+            share: 0.0,
+            going: vec![None; tasks],
+            began: 0,
+            full_ends: ByNumber::new(),
+            kernel_ends: ByNumber::new(),
+            share_ends: ByNumber::new(),
+            content: ByNumber::new(),
+            wanted: 0.0,
+            short: ByNumber::new(),
+        }
+    }
+
+    pub(super) fn now(&self) -> f64 {
+        self.now
+    }
+
+    /// A task, which has nothing else to do, begins with this.
+    pub(super) fn begin(&mut self, task: usize, work: Work) {
+        let pace = if work.kernel { Pace::Kernel } else { Pace::Full };
+        self.going[task] = Some(Going { work, pace, end: 0.0, order: self.began });
+        self.began += 1;
+        self.enqueue(task, work.length);
+        if work.demand > 0.0 && self.cpus.is_some() {
+            self.content.insert((work.demand.to_bits(), task));
+            self.wanted += work.demand;
+        }
+    }
+
+    /// Goes on to the next instant at which something ends. Gives the tasks, in the order in which they began; none when nothing
+    /// goes on.
+    pub(super) fn advance(&mut self) -> Vec<usize> {
+        self.divide();
+        let (in_kernel, fair) = (self.kernel_ends.len() as f64, self.fair_share());
+        let first = |ends: &ByNumber| ends.first().map(|&(end, _)| f64::from_bits(end));
+        let next = [
+            (Pace::Full, first(&self.full_ends).map(|end| end - self.now)),
+            (Pace::Kernel, first(&self.kernel_ends).map(|end| (end - self.kernel) * in_kernel)),
+            (Pace::Share, first(&self.share_ends).map(|end| (end - self.share) / fair)),
+        ];
+        let next = next.into_iter().filter_map(|(pace, after)| Some((pace, after?.max(0.0))));
+        let Some((pace, after)) = next.min_by(|(_, one), (_, other)| one.total_cmp(other)) else { return Vec::new() };
+        self.now += after;
+        if !self.kernel_ends.is_empty() {
+            self.kernel += after / in_kernel;
+        }
+        if !self.share_ends.is_empty() {
+            self.share += after * fair;
+        }
+        self.ended(pace)
+    }
+
+    /// How many processors each has that gets fewer than it wants.
+    fn fair_share(&self) -> f64 {
+        match (self.cpus, self.short.len()) {
+            (Some(cpus), short) if short > 0 => (cpus - self.wanted) / short as f64,
+            _ => f64::INFINITY,
+        }
+    }
+
+    /// Divides the processors: each change makes the fair share larger, so that who becomes content stays so.
+    fn divide(&mut self) {
+        let Some(cpus) = self.cpus else { return };
+        while let Some(&(demand, task)) = self.content.last()
+            && (self.short.is_empty() && self.wanted > cpus || f64::from_bits(demand) > self.fair_share())
+        {
+            self.content.pop_last();
+            self.wanted = if self.content.is_empty() { 0.0 } else { self.wanted - f64::from_bits(demand) };
+            self.short.insert((demand, task));
+            self.change_pace(task, Pace::Share);
+        }
+        while let Some(&(demand, task)) = self.short.first()
+            && f64::from_bits(demand) <= self.fair_share()
+        {
+            self.change_pace(task, Pace::Full);
+            self.short.pop_first();
+            self.content.insert((demand, task));
+            self.wanted += f64::from_bits(demand);
+        }
+    }
+
+    /// What is in the kernel wants processors, but goes at the kernel's pace whatever it gets.
+    fn change_pace(&mut self, task: usize, pace: Pace) {
+        let Some(going) = self.going[task].filter(|going| going.pace != Pace::Kernel) else { return };
+        let left = self.left(&going);
+        self.ends(going.pace).remove(&(going.end.to_bits(), task));
+        self.going[task] = Some(Going { pace, ..going });
+        self.enqueue(task, left);
+    }
+
+    fn enqueue(&mut self, task: usize, left: f64) {
+        let Some(mut going) = self.going[task] else { return };
+        going.end = match going.pace {
+            Pace::Full => self.now + left,
+            Pace::Kernel => self.kernel + left,
+            Pace::Share => self.share + left * going.work.demand,
+        };
+        self.ends(going.pace).insert((going.end.to_bits(), task));
+        self.going[task] = Some(going);
+    }
+
+    /// What is left of it, as long as it would take with nothing in its way.
+    fn left(&self, going: &Going) -> f64 {
+        match going.pace {
+            Pace::Full => going.end - self.now,
+            Pace::Kernel => going.end - self.kernel,
+            Pace::Share => (going.end - self.share) / going.work.demand,
+        }
+        .max(0.0)
+    }
+
+    fn ends(&mut self, pace: Pace) -> &mut ByNumber {
+        match pace {
+            Pace::Full => &mut self.full_ends,
+            Pace::Kernel => &mut self.kernel_ends,
+            Pace::Share => &mut self.share_ends,
+        }
+    }
+
+    /// Takes out what is done: the first of that pace, and whatever ends with it.
+    fn ended(&mut self, pace: Pace) -> Vec<usize> {
+        let mut ended = Vec::new();
+        ended.extend(self.end_first(pace, f64::INFINITY));
+        for pace in [Pace::Full, Pace::Kernel, Pace::Share] {
+            while let Some(task) = self.end_first(pace, DONE) {
+                ended.push(task);
+            }
+        }
+        ended.sort_unstable();
+        ended.into_iter().map(|(_, task)| task).collect()
+    }
+
+    /// Takes out the first of that pace, if no more than that is left of it: since when it goes on, and its task.
+    fn end_first(&mut self, pace: Pace, at_most: f64) -> Option<(u64, usize)> {
+        let &(_, task) = self.ends(pace).first()?;
+        let going = self.going[task].filter(|going| self.left(going) <= at_most)?;
+        self.ends(pace).pop_first();
+        self.going[task] = None;
+        self.forget(task, going.work.demand);
+        Some((going.order, task))
+    }
+
+    fn forget(&mut self, task: usize, demand: f64) {
+        let key = (demand.to_bits(), task);
+        if self.content.remove(&key) {
+            // Sums of what comes and goes are never quite what is there.
+            self.wanted = if self.content.is_empty() { 0.0 } else { self.wanted - demand };
+        } else {
+            self.short.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn work(length: f64, demand: f64, kernel: bool) -> Work {
+        Work { length, demand, kernel }
+    }
+
+    /// When each of these ends, all begun at 0.
+    fn ends(cpus: Option<f64>, all: &[Work]) -> Vec<f64> {
+        let mut shared = Shared::new(cpus, all.len(), 0.0);
+        all.iter().enumerate().for_each(|(task, work)| shared.begin(task, *work));
+        let mut ends = vec![f64::NAN; all.len()];
+        loop {
+            let ended = shared.advance();
+            if ended.is_empty() {
+                return ends;
+            }
+            ended.into_iter().for_each(|task| ends[task] = shared.now());
+        }
+    }
+
+    #[test]
+    fn who_wants_little_gets_it_and_the_others_share_the_rest() {
+        // Of two processors, who wants half a one has it, the others three quarters each until one ends at 400; the last then has one
+        // and a half of the two that it wants until 1000, and both from then on.
+        let all = [work(1000.0, 0.5, false), work(300.0, 1.0, false), work(900.0, 2.0, false)];
+        let ends = ends(Some(2.0), &all);
+        assert!((ends[1] - 400.0).abs() < 1e-6, "{ends:?}");
+        let left = 900.0 - 400.0 * 0.375 - 600.0 * 0.75;
+        assert!((ends[0] - 1000.0).abs() < 1e-6 && (ends[2] - (1000.0 + left)).abs() < 1e-6, "{ends:?}");
+    }
+
+    #[test]
+    fn the_kernel_does_one_thing_at_a_time() {
+        let all = [work(10.0, 0.0, true), work(30.0, 0.0, true), work(100.0, 1.0, false)];
+        assert_eq!(ends(None, &all), [20.0, 40.0, 100.0]);
+    }
+
+    /// The same by the definition: at each instant, all paces anew.
+    fn by_definition(cpus: Option<f64>, all: &[(f64, Work)]) -> Vec<f64> {
+        let (mut now, mut left, mut ends) =
+            (0.0f64, all.iter().map(|(_, work)| work.length).collect::<Vec<_>>(), vec![f64::NAN; all.len()]);
+        loop {
+            let going: Vec<usize> = (0..all.len()).filter(|&one| all[one].0 <= now && ends[one].is_nan()).collect();
+            let comes = all.iter().map(|(comes, _)| *comes).filter(|&comes| comes > now).fold(f64::INFINITY, f64::min);
+            if going.is_empty() && comes.is_infinite() {
+                return ends;
+            }
+            let mut wants: Vec<f64> = going.iter().map(|&one| all[one].1.demand).filter(|&d| d > 0.0).collect();
+            wants.sort_unstable_by(f64::total_cmp);
+            let mut fair = f64::INFINITY;
+            if let Some(cpus) = cpus.filter(|&cpus| wants.iter().sum::<f64>() > cpus) {
+                let mut rest = cpus;
+                for (place, demand) in wants.iter().enumerate() {
+                    let share = rest / (wants.len() - place) as f64;
+                    if *demand >= share {
+                        fair = share;
+                        break;
+                    }
+                    rest -= demand;
+                }
+            }
+            let in_kernel = going.iter().filter(|&&one| all[one].1.kernel).count() as f64;
+            let speed = |one: usize| match all[one].1 {
+                Work { kernel: true, .. } => 1.0 / in_kernel,
+                Work { demand, .. } if demand > fair => fair / demand,
+                _ => 1.0,
+            };
+            let next = going.iter().map(|&one| left[one] / speed(one)).fold(comes - now, f64::min);
+            now += next;
+            for &one in &going {
+                left[one] -= next * speed(one);
+                if left[one] <= DONE {
+                    ends[one] = now;
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn paces_are_those_of_the_definition(
+            cpus in prop::option::of(0.5..8.0f64),
+            all in prop::collection::vec((0u8..4, 1.0..1000.0f64, prop_oneof![Just(0.0), Just(1.0), 0.01..4.0f64], prop::bool::weighted(0.2)), 1..40),
+        ) {
+            // Four begin together, the next when one of those that go on ends: as tasks come in a replay.
+            let mut shared = Shared::new(cpus, all.len(), 0.0);
+            let works: Vec<Work> = all.iter().map(|&(_, length, demand, kernel)| work(length, demand, kernel)).collect();
+            let (mut begun, mut begins, mut ends) = (0, vec![0.0; all.len()], vec![f64::NAN; all.len()]);
+            let begin = |shared: &mut Shared, begun: &mut usize, begins: &mut Vec<f64>, many: usize| {
+                for _ in 0..many.min(works.len() - *begun) {
+                    begins[*begun] = shared.now();
+                    shared.begin(*begun, works[*begun]);
+                    *begun += 1;
+                }
+            };
+            begin(&mut shared, &mut begun, &mut begins, 4);
+            loop {
+                let ended = shared.advance();
+                if ended.is_empty() {
+                    break;
+                }
+                for task in ended {
+                    ends[task] = shared.now();
+                    // Now and then none comes, and now and then three.
+                    begin(&mut shared, &mut begun, &mut begins, usize::from(all[task].0));
+                }
+            }
+            let arrivals: Vec<(f64, Work)> = begins.iter().copied().zip(works.iter().copied()).take(begun).collect();
+            for (task, (found, expected)) in ends.iter().zip(by_definition(cpus, &arrivals)).enumerate() {
+                prop_assert!((found - expected).abs() <= 0.05 + expected * 1e-6, "{task}: {found} and not {expected}");
+            }
+        }
+    }
+}
