@@ -58,7 +58,7 @@ pub struct Arguments {
     /// Hold predictions against builds instead: a phase that takes longer, another policy, other slots, one processor
     #[arg(long, help_heading = "Judging", conflicts_with_all = ["gate", "aa", "peer"])]
     verify: bool,
-    /// Of builds that `--verify --out` has kept, and not of new ones
+    /// Of builds that `--verify --out` has kept, and not of new ones; of all of the corpus's where no WORKLOAD is named
     #[arg(long, value_name = "DIR", help_heading = "Judging", requires = "verify")]
     again: Option<PathBuf>,
     /// Write the judgement as Markdown, as for a pull request
@@ -187,6 +187,14 @@ impl Arguments {
         let (workloads, bases) = (self.workloads()?, self.bases.clone());
         let plan = run::ProofPlan { workloads, runs, binary, scratch, bases, keep, kept };
         let proofs = run::prove(&plan, |line| eprintln!("{line}")).map_err(Failure::internal)?;
+        if let (Some(folder), true) = (&self.again, proofs.is_empty()) {
+            let help = "give the folder that `bench --verify --out` was given";
+            return Err(Failure::usage(miette!(
+                help = help,
+                "{} holds no builds of these workloads",
+                folder.display()
+            )));
+        }
         super::say(&run::proof_table(&proofs));
         if let Some(folder) = &self.out {
             fs::create_dir_all(folder).map_err(Failure::internal)?;
@@ -265,7 +273,9 @@ impl Arguments {
             }
         };
         let corpus = corpus.into_diagnostic().map_err(Failure::Usage)?;
-        let workloads: Result<Vec<_>, _> = if self.all {
+        // Of builds that were kept, all that were.
+        let all = self.all || self.again.is_some() && self.workload.is_empty() && !self.quick;
+        let workloads: Result<Vec<_>, _> = if all {
             corpus.all()
         } else if self.workload.is_empty() {
             corpus.all().map(|all| all.into_iter().filter(|workload| workload.manifest.quick).collect())

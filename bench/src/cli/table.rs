@@ -15,7 +15,8 @@ pub(super) fn table(run: &Run) -> String {
     let groups: Vec<_> =
         run.cases.chunk_by(|a, b| (&a.case.workload, a.case.scenario) == (&b.case.workload, b.case.scenario)).collect();
     // All comparisons of the table are one family.
-    let pairs: Vec<_> = groups.iter().flat_map(|group| group[1..].iter().map(|case| paired(&group[0], case))).collect();
+    let pairs: Vec<_> =
+        groups.iter().flat_map(|group| group[1..].iter().map(|case| group[0].paired_with(case))).collect();
     let mut comparisons = compare(&pairs).into_iter();
     let mut notes = Vec::new();
     for group in groups {
@@ -38,14 +39,6 @@ fn versions(run: &Run) -> String {
         return String::new();
     }
     format!("builders: {}\n", versions.into_iter().collect::<Vec<_>>().join(", "))
-}
-
-/// The times of both in the rounds in which both were right.
-fn paired(base: &CaseSamples, case: &CaseSamples) -> (Vec<f64>, Vec<f64>) {
-    let pairs = case
-        .good()
-        .filter_map(|sample| Some((base.good().find(|other| other.round == sample.round)?.wall, sample.wall)));
-    pairs.unzip()
 }
 
 fn row(case: &CaseSamples, comparison: Option<&Comparison>) -> Vec<String> {

@@ -71,7 +71,7 @@ impl Judgement {
 
 /// Judges all pairs as one family of comparisons; `threshold` tells a case's noise.
 pub fn judge(pairs: &[(Side<'_>, Side<'_>)], threshold: impl Fn(&Case) -> f64) -> Vec<Judgement> {
-    let times: Vec<_> = pairs.iter().map(|(before, after)| times(before, after)).collect();
+    let times: Vec<_> = pairs.iter().map(|(before, after)| before.samples.paired_with(after.samples)).collect();
     let judged = pairs.iter().zip(compare(&times)).map(|((before, after), comparison)| {
         let records = (records(before), records(after));
         let mut judgement = Judgement {
@@ -112,12 +112,6 @@ pub fn between<'a>(base: (&'a Run, &'a Path), head: (&'a Run, &'a Path)) -> Vec<
         Some((Side { samples: before, folder: base.1 }, Side { samples: after, folder: head.1 }))
     };
     head.0.cases.iter().filter_map(pair).collect()
-}
-
-/// Paired by round, where both were right in it.
-fn times(before: &Side<'_>, after: &Side<'_>) -> (Vec<f64>, Vec<f64>) {
-    let same_round = |round| before.samples.good().find(move |sample| sample.round == round);
-    after.samples.good().filter_map(|sample| Some((same_round(sample.round)?.wall, sample.wall))).unzip()
 }
 
 /// The build records of the good samples; one that cannot be read is left out, since it only serves to explain.

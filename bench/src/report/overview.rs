@@ -103,11 +103,7 @@ fn row_name(choice: &Choice, case: &CaseSamples) -> String {
 
 /// How many times as long, by pairs of one round.
 fn ratio(base: &CaseSamples, other: &CaseSamples) -> Option<String> {
-    let pairs = other.good().filter_map(|sample| {
-        let same = base.good().find(|base| base.round == sample.round)?;
-        Some((same.wall, sample.wall))
-    });
-    let (before, after): (Vec<_>, Vec<_>) = pairs.unzip();
+    let (before, after) = base.paired_with(other);
     let Ratio { point, low, high } = paired_ratio(&before, &after)?;
     if before.len() < ENOUGH {
         return Some(format!("{point:.2} (n = {})", before.len()));

@@ -86,6 +86,12 @@ impl CaseSamples {
         self.good().map(|sample| sample.wall).collect()
     }
 
+    /// The wall times of both, in seconds, in the rounds in which both were right: what else the machine did then touches both.
+    pub fn paired_with(&self, other: &Self) -> (Vec<f64>, Vec<f64>) {
+        let same_round = |round| self.good().find(move |sample| sample.round == round);
+        other.good().filter_map(|sample| Some((same_round(sample.round)?.wall, sample.wall))).unzip()
+    }
+
     /// The samples whose result was right.
     pub fn good(&self) -> impl Iterator<Item = &Sample> {
         self.samples.iter().filter(|sample| sample.fault.is_none())

@@ -137,9 +137,11 @@ fn predictions_are_held_against_builds() {
     assert_eq!(of("stub"), 1, "an export can be left out");
     assert!(proofs.as_array().unwrap().iter().all(|proof| proof["measured"].as_f64() > Some(0.0)));
     assert!(String::from_utf8_lossy(&output.stdout).contains("predictions: median error"));
-    let again = world.buildscope(&["bench", "--verify", "right", "--again", "proof"]);
+    let again = world.buildscope(&["bench", "--verify", "--again", "proof"]);
     let told = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(told(&again), told(&output), "the same predictions from the kept records");
+    let nothing = world.buildscope(&["bench", "--verify", "--again", "root"]);
+    assert_eq!((nothing.status.code(), told(&nothing).as_str()), (Some(2), ""));
     assert!(!world.path("root/bench").exists() || fs::read_dir(world.path("root/bench")).unwrap().count() == 0);
 }
 
