@@ -10,8 +10,6 @@ use std::path::{Component, Path, PathBuf};
 /// As many symbolic links as the kernel follows in one path (MAXSYMLINKS).
 const MAX_LINKS: usize = 40;
 
-const NOT_THERE: Errno = Errno::NOENT;
-
 /// Something was mounted or renamed, anywhere on the machine, while the kernel went through a `..`: it does not
 /// say where that led (openat2(2)). Asking again may meet the next mount; walking by hand needs no such answer.
 const NOT_SURE: Errno = Errno::AGAIN;
@@ -50,7 +48,7 @@ impl<'a> Root<'a> {
     /// Opens (`O_PATH`) the place named by `path`, making what is missing. Mode 0755, owned by root.
     pub(super) fn place(&mut self, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
         match self.open(path, OFlags::PATH) {
-            Err(NOT_THERE | NOT_SURE) => self.walk(path, kind, None),
+            Err(Errno::NOENT | NOT_SURE) => self.walk(path, kind, None),
             found => found,
         }
     }
@@ -58,7 +56,7 @@ impl<'a> Root<'a> {
     /// Makes a directory that stays in the layer, as `mkdir -p`; what is made belongs to `owner`.
     pub(super) fn directory(&mut self, path: &Path, owner: (Uid, Gid)) -> Result<OwnedFd, Errno> {
         match self.open(path, OFlags::PATH | OFlags::DIRECTORY) {
-            Err(NOT_THERE | NOT_SURE) => self.walk(path, Kind::Directory, Some(owner)),
+            Err(Errno::NOENT | NOT_SURE) => self.walk(path, Kind::Directory, Some(owner)),
             found => found,
         }
     }

@@ -11,9 +11,10 @@ const GZIP_LEVEL: u32 = 6;
 /// What is looked at before gzip tries it.
 const BLOCK: usize = 128 << 10;
 
-/// Compresses a piece into `out`, which is empty and may have room; what is in `piece` then is of no use. The result depends on
-/// nothing but the other arguments.
+/// Compresses a piece; `out` is room to be used again, and what is in `piece` then is of no use. The result depends on nothing but
+/// the other arguments.
 pub(super) fn encode(piece: &mut Vec<u8>, encoding: Encoding, level: Option<i32>, out: &mut Vec<u8>) -> io::Result<()> {
+    out.clear();
     match encoding {
         Encoding::Plain => std::mem::swap(piece, out),
         Encoding::Gzip => {
@@ -113,7 +114,7 @@ mod tests {
     }
 
     fn gzip(piece: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = b"of the piece before".to_vec();
         encode(&mut piece.to_vec(), Encoding::Gzip, None, &mut out).unwrap();
         out
     }

@@ -117,10 +117,9 @@ impl Transform {
         if room.is_empty() {
             return Ok(None);
         }
-        made.clear();
         let zeros = room.len() == PIECE && is_zero(room);
         match hole.get().filter(|_| zeros) {
-            Some(hole) => made.extend_from_slice(hole),
+            Some(hole) => hole.clone_into(made),
             None => encode(room, self.encoding, self.level, made).map_err(Unread::Io)?,
         }
         if zeros {
