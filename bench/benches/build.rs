@@ -1,5 +1,5 @@
-//! Whole builds in one process: the proposal's example without its sleeps, thirty steps that do
-//! nothing, and the same from the cache. Needs what a build needs (root or user namespaces).
+//! Whole builds in one process: the proposal's example without its sleeps, thirty steps that do nothing, and the same from the
+//! cache; a large layer written as an image. Needs what a build needs (root or user namespaces).
 
 mod profiler;
 
@@ -29,6 +29,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let mut criterion = profiler::criterion();
     builds(&mut criterion, &engine, &runtime, folder.path());
+    images(&mut criterion, &engine, &runtime, folder.path());
     criterion.final_summary();
 }
 
@@ -51,20 +52,48 @@ fn builds(criterion: &mut Criterion, engine: &Engine, runtime: &Runtime, folder:
                 let dockerfile = buildscope_builder::build::DockerfileInput::File(context.join("Dockerfile"));
                 Request { context: context.clone(), dockerfile, no_cache, policy, ..Request::default() }
             };
-            let once = |request: &Request| {
-                let outcome = runtime.block_on(build(
-                    engine,
-                    request,
-                    &Probe::disabled(),
-                    Arc::new(()),
-                    CancellationToken::new(),
-                ));
-                outcome.result.unwrap_or_else(|error| panic!("{name} fails: {error}"))
-            };
-            once(&request(false));
-            group.bench_function(format!("{name}/cold/{policy}"), |bench| bench.iter(|| once(&request(true))));
-            group.bench_function(format!("{name}/warm/{policy}"), |bench| bench.iter(|| once(&request(false))));
+            once(engine, runtime, &request(false));
+            group.bench_function(format!("{name}/cold/{policy}"), |bench| {
+                bench.iter(|| once(engine, runtime, &request(true)))
+            });
+            group.bench_function(format!("{name}/warm/{policy}"), |bench| {
+                bench.iter(|| once(engine, runtime, &request(false)))
+            });
         }
+    }
+    group.finish();
+}
+
+fn once(engine: &Engine, runtime: &Runtime, request: &Request) {
+    let stop = CancellationToken::new();
+    let outcome = runtime.block_on(build(engine, request, &Probe::disabled(), Arc::new(()), stop));
+    outcome.result.unwrap_or_else(|error| panic!("{} fails: {error}", request.context.display()));
+}
+
+/// A layer of 32 MiB that is in the cache, half of it zeros, written as an archive.
+fn images(criterion: &mut Criterion, engine: &Engine, runtime: &Runtime, folder: &Path) {
+    const BYTES: usize = 32 << 20;
+    let context = folder.join("image");
+    std::fs::create_dir_all(&context).expect("a context");
+    std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY blob /\n").expect("its Dockerfile");
+    let mut state = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        // xorshift64 (Marsaglia 2003).
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    });
+    let blob: Vec<u8> = noise.take(BYTES / 2).chain(std::iter::repeat_n(0, BYTES / 2)).collect();
+    std::fs::write(context.join("blob"), blob).expect("its file");
+    let mut group = criterion.benchmark_group("image");
+    group.sampling_mode(SamplingMode::Flat).sample_size(10).throughput(Throughput::Bytes(BYTES as u64));
+    for compression in ["uncompressed", "gzip", "zstd"] {
+        let archive = folder.join("image.tar");
+        let output = format!("type=oci,dest={},compression={compression},force-compression=true", archive.display());
+        let dockerfile = buildscope_builder::build::DockerfileInput::File(context.join("Dockerfile"));
+        let request = Request { context: context.clone(), dockerfile, outputs: vec![output], ..Request::default() };
+        group.bench_function(compression, |bench| bench.iter(|| once(engine, runtime, &request)));
     }
     group.finish();
 }

@@ -6,6 +6,7 @@
 
 mod graph;
 mod samples;
+mod step_keys;
 
 use buildscope_builder::dockerfile::{self, Dockerfile};
 use buildscope_builder::plan::{LowerRequest, Plan, lower};
@@ -40,7 +41,7 @@ fn plan(file: Dockerfile<'static>) -> Plan {
 #[library_benchmark]
 #[benches::stages(args = [1, 10, 1000], setup = planned)]
 fn keys(plan: Plan) -> Vec<Digest> {
-    graph::keys(black_box(&plan))
+    step_keys::keys(black_box(&plan))
 }
 
 library_benchmark_group!(name = instructions; benchmarks = parse, plan, keys);

@@ -3,13 +3,15 @@
 mod graph;
 mod profiler;
 mod samples;
+mod step_keys;
 
 use buildscope_builder::dockerfile;
 use buildscope_builder::plan::{LowerRequest, lower};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use graph::{AnyImage, keys, plan};
+use graph::{AnyImage, plan};
 use std::fmt::Write as _;
 use std::hint::black_box;
+use step_keys::keys;
 
 fn lowering(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plan");

@@ -31,6 +31,8 @@ pub struct Environment {
     pub cpu_pressure: Option<f64>,
     /// Percent of the last ten seconds in which some task waited for I/O.
     pub io_pressure: Option<f64>,
+    /// Percent of the last ten seconds in which some task waited for memory.
+    pub memory_pressure: Option<f64>,
     /// Whether a hypervisor is below.
     pub virtualised: Option<bool>,
     /// The harness's version.
@@ -51,8 +53,14 @@ pub enum Warning {
         /// Usable processors.
         cpus: usize,
     },
-    /// Others wait for the disk.
+    /// Others wait for the processors, in percent of the time.
+    CpuPressure(f64),
+    /// Others wait for the disk, in percent of the time.
     IoPressure(f64),
+    /// Others wait for memory, in percent of the time.
+    MemoryPressure(f64),
+    /// Addresses are the same in every process.
+    Layout,
     /// Others may take the processor away.
     Virtualised,
     /// Overlay cannot lie on this file system, or its speed says nothing about a disk.
@@ -80,6 +88,7 @@ impl Environment {
             load: load(),
             cpu_pressure: pressure("cpu"),
             io_pressure: pressure("io"),
+            memory_pressure: pressure("memory"),
             virtualised: field("flags").map(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
@@ -93,7 +102,10 @@ impl Environment {
             governor,
             (self.turbo == Some(true)).then_some(Warning::Turbo),
             load.map(|(load, cpus)| Warning::Load { load, cpus }),
+            self.cpu_pressure.filter(|&percent| percent > 5.0).map(Warning::CpuPressure),
             self.io_pressure.filter(|&percent| percent > 5.0).map(Warning::IoPressure),
+            self.memory_pressure.filter(|&percent| percent > 1.0).map(Warning::MemoryPressure),
+            (self.aslr == Some(0)).then_some(Warning::Layout),
             (self.virtualised == Some(true)).then_some(Warning::Virtualised),
             self.filesystem
                 .clone()
@@ -103,6 +115,21 @@ impl Environment {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// What changes from run to run of one machine, in words.
+    pub fn state(&self) -> String {
+        let percent = |share: Option<f64>| share.map_or_else(|| "?".to_owned(), |share| format!("{share:.1} %"));
+        format!(
+            "governor {}, turbo {}, address space randomisation {}, load {}; tasks waited for processors {}, for I/O {}, for memory {} of ten seconds",
+            self.governor.as_deref().unwrap_or("?"),
+            self.turbo.map_or("?", |on| if on { "on" } else { "off" }),
+            self.aslr.map_or_else(|| "?".to_owned(), |level| level.to_string()),
+            self.load.map_or_else(|| "?".to_owned(), |load| format!("{load:.2}")),
+            percent(self.cpu_pressure),
+            percent(self.io_pressure),
+            percent(self.memory_pressure),
+        )
     }
 
     /// Whether times of the other run may be set beside this one's: same processor, count, kernel and file system.
@@ -128,6 +155,15 @@ impl fmt::Display for Warning {
             Self::IoPressure(percent) => {
                 write!(f, "tasks waited for I/O in {percent:.0} % of the last ten seconds: something else uses the disk.")
             }
+            Self::CpuPressure(percent) => {
+                write!(f, "tasks waited for a processor in {percent:.0} % of the last ten seconds: something else computes. Stop it, or wait.")
+            }
+            Self::MemoryPressure(percent) => {
+                write!(f, "tasks waited for memory in {percent:.0} % of the last ten seconds: what is read may have to be read again. Free some.")
+            }
+            Self::Layout => f.write_str(
+                "addresses are not randomised: every build has the same layout, and its luck with caches. Try `sysctl kernel.randomize_va_space=2`.",
+            ),
             Self::Virtualised => {
                 f.write_str("this is a virtual machine: its host may take the processor away. Compare only what was measured interleaved.")
             }
@@ -203,6 +239,16 @@ mod tests {
         let loud = Environment { load: Some(1.5), filesystem: Some("tmpfs".into()), turbo: Some(true), ..quiet };
         let expected = [Warning::Turbo, Warning::Load { load: 1.5, cpus: 2 }, Warning::Filesystem("tmpfs".into())];
         assert_eq!(loud.warnings(), expected);
+        let pressed = Environment {
+            cpu_pressure: Some(30.0),
+            io_pressure: Some(20.0),
+            memory_pressure: Some(3.0),
+            aslr: Some(0),
+            ..Environment::default()
+        };
+        let expected =
+            [Warning::CpuPressure(30.0), Warning::IoPressure(20.0), Warning::MemoryPressure(3.0), Warning::Layout];
+        assert_eq!(pressed.warnings(), expected);
     }
 
     #[test]

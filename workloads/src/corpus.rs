@@ -18,7 +18,8 @@ pub struct Workload {
     pub name: String,
     /// Its description.
     pub manifest: Manifest,
-    folder: PathBuf,
+    /// Where its files are: what a later one has takes the place of an earlier one's.
+    folders: Vec<PathBuf>,
 }
 
 /// What a workload's folder holds beside its context.
@@ -54,6 +55,25 @@ impl Corpus {
 
     /// The workload of that name.
     pub fn load(&self, name: &str) -> Result<Workload, WorkloadError> {
+        let (mut manifest, folder) = self.read(name)?;
+        let mut folders = vec![folder];
+        if let Some(other) = &manifest.form_of {
+            let invalid = |message| WorkloadError::Invalid { workload: name.to_owned(), message };
+            let (first, folder) = self.read(other).map_err(|error| invalid(format!("`form_of`: {error}")))?;
+            if first.form_of.is_some() {
+                return Err(invalid(format!("`form_of`: `{other}` is itself another form")));
+            }
+            folders.insert(0, folder);
+            manifest.generate.splice(0..0, first.generate);
+            manifest.edit.splice(0..0, first.edit);
+        }
+        let workload = Workload { name: name.to_owned(), manifest, folders };
+        workload.check()?;
+        Ok(workload)
+    }
+
+    /// A manifest as it is written, and its folder.
+    fn read(&self, name: &str) -> Result<(Manifest, PathBuf), WorkloadError> {
         let folder = self.root.join(name);
         let path = folder.join("workload.toml");
         if name.contains('/') || !path.is_file() {
@@ -62,9 +82,7 @@ impl Corpus {
         let text = fs::read_to_string(&path).map_err(WorkloadError::io(&path))?;
         let manifest =
             toml::from_str(&text).map_err(|source| WorkloadError::Manifest { path, source: source.into() })?;
-        let workload = Workload { name: name.to_owned(), manifest, folder };
-        workload.check()?;
-        Ok(workload)
+        Ok((manifest, folder))
     }
 
     /// All workloads, shapes first, by name within a category.
@@ -78,8 +96,10 @@ impl Corpus {
 impl Workload {
     /// Writes its context into `context`, which must not exist or be empty.
     pub fn materialise(&self, context: &Path) -> Result<(), WorkloadError> {
-        copy_tree(&self.folder, context, true)?;
+        let [others @ .., own] = &self.folders[..] else { return Ok(()) };
+        others.iter().try_for_each(|folder| copy_tree(folder, context, true))?;
         self.manifest.generate.iter().try_for_each(|part| part.write(context))?;
+        copy_tree(own, context, true)?;
         set_times(context)
     }
 
@@ -168,7 +188,8 @@ mod tests {
                 workload.manifest.generate.iter().any(|part| {
                     matches!(part, Generate::Stages { .. } | Generate::Tree { .. } | Generate::Steps { .. })
                 });
-            assert!(makes_one || workload.folder.join("Dockerfile").is_file(), "{}", workload.name);
+            let own = workload.folders.last().unwrap();
+            assert!(makes_one || own.join("Dockerfile").is_file(), "{}", workload.name);
         }
     }
 
@@ -180,6 +201,46 @@ mod tests {
         assert!(!context.path().join("workload.toml").exists());
         let modified = fs::metadata(context.path().join("Dockerfile")).unwrap().modified().unwrap();
         assert_eq!(modified, SystemTime::UNIX_EPOCH + MADE);
+    }
+
+    #[test]
+    fn another_form_differs_in_its_own_files_alone() {
+        let made = |name: &str| {
+            let context = tempfile::tempdir().unwrap();
+            corpus().load(name).unwrap().materialise(context.path()).unwrap();
+            context
+        };
+        let (good, bad) = (made("go-service"), made("go-service-bad"));
+        let read = |context: &tempfile::TempDir, file: &str| fs::read_to_string(context.path().join(file)).unwrap();
+        for same in ["go.mod", "cmd/shop/main.go", "internal/price/price.go"] {
+            assert_eq!(read(&good, same), read(&bad, same));
+        }
+        let own = fs::read_to_string(corpus().root.join("go-service-bad/Dockerfile")).unwrap();
+        assert_eq!(read(&bad, "Dockerfile"), own);
+        assert_ne!(read(&good, "Dockerfile"), own);
+        let edits = |name: &str| corpus().load(name).unwrap().manifest.edit;
+        assert!(!edits("go-service").is_empty() && edits("go-service") == edits("go-service-bad"));
+        assert_eq!(corpus().load("c-project-bad").unwrap().manifest.generate.len(), 3, "all of c-project");
+    }
+
+    #[test]
+    fn a_form_of_nothing_or_of_a_form_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let workload = |name: &str, form_of: &str| {
+            let head = "category = \"shape\"\nwhy = \"It is here to test the corpus itself.\"\nscenarios = [\"cold\"]\nbases = []\n";
+            fs::create_dir(folder.path().join(name)).unwrap();
+            let text = format!("{head}{form_of}[expect]\nabsent = [\"/x\"]\n");
+            fs::write(folder.path().join(name).join("workload.toml"), text).unwrap();
+        };
+        workload("one", "");
+        workload("two", "form_of = \"one\"\n");
+        workload("three", "form_of = \"two\"\n");
+        workload("lost", "form_of = \"none\"\n");
+        let corpus = Corpus::open(folder.path()).unwrap();
+        assert!(corpus.load("two").is_ok());
+        let said = |name: &str| corpus.load(name).unwrap_err().to_string();
+        assert!(said("three").contains("`two` is itself another form"), "{}", said("three"));
+        assert!(said("lost").contains("`lost`: `form_of`: no workload `none`"), "{}", said("lost"));
     }
 
     #[test]

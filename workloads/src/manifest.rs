@@ -15,6 +15,9 @@ pub struct Manifest {
     pub why: String,
     /// The public issue it comes from: `owner/repository#number`.
     pub issue: Option<String>,
+    /// The workload of which it is another form, as bad to good: it has that one's files, generated parts and edits too. Files of its
+    /// own take their place.
+    pub form_of: Option<String>,
     /// The cache states it is measured in.
     pub scenarios: Vec<Scenario>,
     /// The base images its Dockerfile names, beyond `scratch`.

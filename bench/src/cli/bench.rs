@@ -22,7 +22,7 @@ pub struct Arguments {
     /// The whole corpus
     #[arg(long, conflicts_with_all = ["workload", "quick"])]
     all: bool,
-    /// What a change can be checked with in minutes: the quick workloads, three builds a case
+    /// What a change can be checked with in minutes: the quick workloads, three builds a case, or seven where they are judged
     #[arg(long, conflicts_with_all = ["workload", "runs"])]
     quick: bool,
     /// Where the workloads are [default: workloads/corpus of the source tree around the working directory or the binary]
@@ -129,6 +129,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let wrong = run.faults().next().is_some();
     arguments.judge(&run, &plan.folder)?;
+    if run.interrupted {
+        return Err(Failure::failed(miette!("interrupted: what was measured until then is kept")));
+    }
     if wrong { Err(Failure::Told) } else { Ok(()) }
 }
 
@@ -152,14 +155,22 @@ impl Arguments {
             Some(head) if self.gate => judged(name(head)),
             _ => None,
         };
-        if !self.no_history && !run.interrupted {
+        let differs =
+            |judgement: &&gate::Judgement| judgement.slower() || judgement.faster() || !judgement.exact.is_empty();
+        let void = again.iter().flatten().find(differs).map(|judgement| &judgement.case);
+        // What is not to be believed is nothing to learn a case's noise from.
+        if !self.no_history && !run.interrupted && void.is_none() {
             let id = history.add(run, folder, &self.label).map_err(Failure::internal)?;
             eprintln!("run {id} of the history");
         }
-        let differs =
-            |judgement: &&gate::Judgement| judgement.slower() || judgement.faster() || !judgement.exact.is_empty();
-        if let Some(void) = again.iter().flatten().find(differs) {
-            let case = &void.case;
+        let markdown = match (void, &head) {
+            (Some(case), _) => Some(gate::void(case)),
+            (None, head) => head.as_deref().map(gate::markdown),
+        };
+        if let (Some(path), Some(text)) = (&self.judgement, markdown) {
+            fs::write(path, text).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))?;
+        }
+        if let Some(case) = void {
             return Err(Failure::failed(miette!(
                 help = "something else used the machine, or it changed its speed: see the warnings, and run again",
                 "this run is void: the same binary measured twice differs in {case}"
@@ -167,10 +178,6 @@ impl Arguments {
         }
         let Some(head) = head else { return Ok(()) };
         super::say(&gate::text(&head));
-        if let Some(path) = &self.judgement {
-            let text = gate::markdown(&head);
-            fs::write(path, text).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))?;
-        }
         if head.iter().any(gate::Judgement::flagged) { Err(Failure::Told) } else { Ok(()) }
     }
 
@@ -181,7 +188,7 @@ impl Arguments {
             Some((_, path)) => path.into(),
             None => std::env::current_exe().map_err(Failure::internal)?,
         };
-        let runs = if self.quick { 3 } else { self.runs.max(1) };
+        let runs = self.runs().max(1);
         let keep = self.out.as_ref().map(|folder| folder.join(PROOF));
         let kept = self.again.as_ref().map(|folder| folder.join(PROOF));
         let (workloads, bases) = (self.workloads()?, self.bases.clone());
@@ -238,7 +245,7 @@ impl Arguments {
         Ok(run::Plan {
             workloads,
             cases,
-            runs: if self.quick { 3 } else { self.runs },
+            runs: self.runs(),
             counted: self.counted()?,
             seed: self.seed.unwrap_or_else(|| started.as_nanosecond() as u64),
             folder: self.out.clone().unwrap_or_else(|| root.join("runs").join(&stamp)),
@@ -246,6 +253,16 @@ impl Arguments {
             page_cache: self.page_cache,
             scratch: root.join("bench").join(format!("{stamp}-{}", std::process::id())),
         })
+    }
+
+    /// How many builds a case are timed. Three of each show that results are right; of the quick corpus's two dozen cases, six of each
+    /// could not show a difference after Holm's correction, and seven can.
+    fn runs(&self) -> u32 {
+        match self.quick {
+            true if self.gate || self.aa => 7,
+            true => 3,
+            false => self.runs,
+        }
     }
 
     /// How many builds a case are counted. Where they cannot be, asking for it is an error; where it was not asked for,
@@ -360,7 +377,7 @@ impl Announce for Screen<'_> {
         self.show(progress, &format!("{case}: {said}"));
     }
 
-    fn round(&mut self, run: &Run) {
+    fn kept(&mut self, run: &Run) {
         // A file that cannot be written now is an error at the end; the measuring goes on.
         let _ = self.arguments.export.write(run);
     }

@@ -8,9 +8,9 @@ use miette::miette;
 use std::fs;
 use std::path::PathBuf;
 
-/// Where a run goes besides its own folder; written after every round anew.
+/// Where a run goes besides its own folder; written anew after every round, and every ten seconds of longer ones.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Exports, written after every round anew")]
+#[command(next_help_heading = "Exports, written anew after every round and every ten seconds")]
 pub(super) struct Exports {
     /// hyperfine 1's JSON
     #[arg(long, value_name = "FILE")]

@@ -72,14 +72,21 @@ fn quantities(record: &Record) -> Quantities {
         ("steps executed".to_owned(), count(Outcome::Executed)),
         ("steps cached".to_owned(), count(Outcome::Cached)),
         ("steps pruned".to_owned(), count(Outcome::Pruned)),
+        ("steps with a layer".to_owned(), record.steps.iter().filter(|step| step.layer.is_some()).count().to_string()),
     ]);
+    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
     for step in &record.steps {
+        // Several steps may read alike.
+        let place = seen.entry(&step.text).or_default();
+        *place += 1;
+        let name =
+            if *place > 1 { format!("`{}` (occurrence {place})", step.text) } else { format!("`{}`", step.text) };
         let Some(layer) = &step.layer else { continue };
-        quantities.insert(format!("layer bytes of `{}`", step.text), layer.bytes.0.to_string());
-        quantities.insert(format!("layer entries of `{}`", step.text), layer.files.to_string());
+        quantities.insert(format!("layer bytes of {name}"), layer.bytes.0.to_string());
+        quantities.insert(format!("layer entries of {name}"), layer.files.to_string());
         // A cached layer's digest is that of whenever it was made: only making it again shows that it holds no time.
         if let Some(digest) = layer.digest.filter(|_| step.outcome == Outcome::Executed) {
-            quantities.insert(format!("{DIGEST} of `{}`", step.text), digest.to_string());
+            quantities.insert(format!("{DIGEST} of {name}"), digest.to_string());
         }
     }
     quantities
@@ -104,6 +111,27 @@ mod tests {
         let [change] = &changes(&[record(100), record(100)], &[record(101)])[..] else { panic!("one change") };
         assert_eq!((change.before.as_str(), change.after.as_str()), ("100", "101"));
         assert!(change.quantity.contains("layer bytes"), "{change:?}");
+    }
+
+    #[test]
+    fn steps_that_read_alike_are_told_apart() {
+        let build = |first: u64, second: Option<u64>| {
+            let mut build = Synthetic::new("serial", 1);
+            let stage = build.stage("app");
+            for (place, bytes) in [Some(first), second].into_iter().enumerate() {
+                build.step(stage, "COPY --from=shared /a /a", 0..10);
+                let layer = bytes.map(|bytes| Layer { bytes: ByteSize(bytes), files: 1, digest: None });
+                build.with(|record| record.steps[place].layer = layer);
+            }
+            build.finish(10)
+        };
+        let [change] = &changes(&[build(100, Some(7))], &[build(101, Some(7))])[..] else { panic!("one change") };
+        assert_eq!((change.before.as_str(), change.after.as_str()), ("100", "101"));
+        let [change] = &changes(&[build(100, Some(7))], &[build(100, Some(8))])[..] else { panic!("one change") };
+        assert!(change.quantity.ends_with("(occurrence 2)"), "{change:?}");
+        // One that has none any more.
+        let [change] = &changes(&[build(100, Some(7))], &[build(100, None)])[..] else { panic!("one change") };
+        assert_eq!((change.quantity.as_str(), change.before.as_str()), ("steps with a layer", "2"));
     }
 
     #[test]

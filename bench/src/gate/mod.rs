@@ -11,7 +11,7 @@ mod report;
 
 pub use blame::Blame;
 pub use exact::{ExactChange, Quantities};
-pub use report::{markdown, text};
+pub use report::{markdown, text, void};
 
 use crate::run::{Case, CaseSamples, Run};
 use crate::stats::{Comparison, Verdict, compare};

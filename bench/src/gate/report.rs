@@ -1,6 +1,8 @@
 //! Judgements for people: on a terminal and in a pull request.
 
 use super::{Blame, Judgement};
+use crate::run::Case;
+use crate::stats::Verdict;
 use std::fmt::Write as _;
 
 /// A line a finding, then how many cases were quiet.
@@ -14,7 +16,14 @@ pub fn text(judgements: &[Judgement]) -> String {
     }
     let quiet = judgements.iter().filter(|judgement| findings(judgement).is_empty()).count();
     let _ = writeln!(text, "{quiet} of {} cases: nothing beyond their noise.", judgements.len());
-    text
+    text + &few(judgements)
+}
+
+/// The same of a run that says nothing, since one binary measured twice differed from itself in that case.
+pub fn void(case: &Case) -> String {
+    format!(
+        "**Void: the same binary measured twice differs in `{case}`.** Nothing of this run is to be believed: run it again.\n"
+    )
 }
 
 /// A comment for a pull request: the verdict first, the findings, then every case in a fold.
@@ -26,6 +35,7 @@ pub fn markdown(judgements: &[Judgement]) -> String {
         (0, faster) => format!("**{faster} of {} cases faster, none slower.**\n", judgements.len()),
         (flagged, _) => format!("**{flagged} of {} cases flagged.**\n", judgements.len()),
     };
+    text.push_str(&few(judgements));
     for judgement in judgements {
         for line in findings(judgement) {
             // Writing to a String cannot fail.
@@ -56,6 +66,18 @@ pub fn markdown(judgements: &[Judgement]) -> String {
     }
     text.push_str("\n</details>\n");
     text
+}
+
+/// How many cases' times could not have shown anything, in a line; empty where all could.
+fn few(judgements: &[Judgement]) -> String {
+    let verdicts = judgements.iter().filter_map(|judgement| judgement.comparison.as_ref());
+    match verdicts.filter(|comparison| comparison.verdict == Verdict::TooFew).count() {
+        0 => String::new(),
+        few => format!(
+            "Of {few} of {} cases there are too few builds for their times to show anything: give more --runs.\n",
+            judgements.len()
+        ),
+    }
 }
 
 /// What is to be said of a case; empty where nothing is.

@@ -5,6 +5,8 @@
 
 mod overview;
 mod page;
+mod reading;
 mod svg;
 
 pub use page::{Built, Trend, page};
+pub use reading::{against_first, doubts};

@@ -1,9 +1,10 @@
 //! The page around the plots.
 
 use super::overview::overview;
+use super::reading::{against_first, doubts};
 use super::svg::{self, Series, escape, seconds};
 use crate::run::{CaseSamples, Run};
-use crate::stats::{self, ALPHA, ChangePoint, Summary, Verdict, compare};
+use crate::stats::{self, ALPHA, ChangePoint, Comparison, Summary, Verdict};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -47,8 +48,8 @@ pub fn page<'a>(run: &Run, trends: &[Trend], built: impl Fn(&CaseSamples) -> Opt
     );
     html.push_str(&head(run));
     html.push_str(&overview(run, &built));
-    for group in run.cases.chunk_by(|a, b| (&a.case.workload, a.case.scenario) == (&b.case.workload, b.case.scenario)) {
-        section(&mut html, group, &built);
+    for group in against_first(run) {
+        section(&mut html, &group, &built);
     }
     if !trends.is_empty() {
         html.push_str("<h2>Over past runs</h2>");
@@ -83,20 +84,21 @@ fn head(run: &Run) -> String {
     let environment = &run.environment;
     let unknown = || "unknown".to_owned();
     let mut html = format!(
-        "<p>{} on {} processors, {}, kernel {}, store on {}. {} builds a case in a random order (seed {}){}.</p><p>{}</p>",
+        "<p>{} on {} processors, {}, kernel {}, store on {}. At the begin: {}. {} builds a case in a random order (seed {}){}.</p><p>{}</p>",
         escape(&environment.cpu.clone().unwrap_or_else(unknown)),
         environment.cpus.unwrap_or(0),
         environment.memory.map_or_else(unknown, |bytes| format!("{:.1} GB of memory", bytes as f64 / 1e9)),
         escape(&environment.kernel.clone().unwrap_or_else(unknown)),
         escape(&environment.filesystem.clone().unwrap_or_else(unknown)),
+        escape(&environment.state()),
         run.runs,
         run.seed,
         if run.interrupted { "; interrupted" } else { "" },
         escape(&run.page_cache),
     );
-    for warning in environment.warnings() {
+    for warning in environment.warnings().iter().map(ToString::to_string).chain(doubts(run)) {
         // Writing to a String cannot fail.
-        let _ = write!(html, "<p class=\"warning\">{}</p>", escape(&warning.to_string()));
+        let _ = write!(html, "<p class=\"warning\">{}</p>", escape(&warning));
     }
     for (case, sample) in run.faults() {
         let fault = sample.fault.as_deref().unwrap_or_default();
@@ -111,11 +113,13 @@ fn head(run: &Run) -> String {
     html
 }
 
-fn section<'a>(html: &mut String, group: &[CaseSamples], built: &impl Fn(&CaseSamples) -> Option<&'a Built>) {
-    let first = &group[0].case;
-    let series: Vec<Series> = group.iter().map(|case| (case.case.subject.to_string(), case.times())).collect();
-    let pairs: Vec<_> = group[1..].iter().map(|case| group[0].paired_with(case)).collect();
-    let mut comparisons = compare(&pairs).into_iter();
+fn section<'a>(
+    html: &mut String,
+    group: &[(&CaseSamples, Option<Comparison>)],
+    built: &impl Fn(&CaseSamples) -> Option<&'a Built>,
+) {
+    let first = &group[0].0.case;
+    let series: Vec<Series> = group.iter().map(|(case, _)| (case.case.subject.to_string(), case.times())).collect();
     // Writing to a String cannot fail.
     let _ = write!(
         html,
@@ -123,8 +127,7 @@ fn section<'a>(html: &mut String, group: &[CaseSamples], built: &impl Fn(&CaseSa
         escape(&first.workload),
         first.scenario
     );
-    for (place, case) in group.iter().enumerate() {
-        let comparison = if place > 0 { comparisons.next().flatten() } else { None };
+    for (case, comparison) in group {
         let name = escape(&case.case.subject.to_string());
         let name = built(case).map_or_else(
             || name.clone(),
@@ -183,6 +186,7 @@ mod tests {
         // 1.5 to 2.5 and 1.75 to 2.75: of the second round one is missing.
         assert!(html.contains("<td>0.618<td>0.600 .. 0.636<td>"));
         assert!(html.contains("/x is missing") && html.contains("run 3: +100.0 %"));
+        assert!(html.contains("At the begin: "), "{html}");
         assert!(
             html.contains("<a href=\"x/a.html\">buildscope stages</a> (<a href=\"x/a.json\" download>timeline</a>)")
         );

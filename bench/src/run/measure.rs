@@ -56,6 +56,9 @@ impl Progress {
     }
 }
 
+/// A run that is killed loses no more than this, and the build at hand.
+const KEEP_EVERY: Duration = Duration::from_secs(10);
+
 /// Hears how a run goes.
 pub trait Announce {
     /// The untimed first build of a case begins.
@@ -64,8 +67,8 @@ pub trait Announce {
     fn sampled(&mut self, case: &Case, sample: &Sample, progress: Progress);
     /// A build whose system calls were counted; none if it could not be built so.
     fn counted(&mut self, case: &Case, calls: Option<&Calls>, progress: Progress);
-    /// A round is over: everything measured so far is in the run.
-    fn round(&mut self, run: &Run);
+    /// Everything measured so far is in the run, which was just written.
+    fn kept(&mut self, run: &Run);
 }
 
 /// Measures the plan. When `stop` is cancelled, the build at hand is thrown away and what was measured is kept.
@@ -90,29 +93,16 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
     };
 
     let throttles = environment::throttles();
-    let mut places = Vec::new();
-    for case in &plan.cases {
-        let workload = plan.workload(case);
-        announce.preparing(case);
-        let place = Place::make(&plan.scratch, &case.slug(), workload, case.scenario)?;
-        let Some(ended) = finish(plan.command(case, &place, false), stop).await? else {
-            run.interrupted = true;
-            break;
-        };
-        ended.prepared(case)?;
-        let shown = Place { context: PathBuf::from(&case.workload), store: "STORE".into(), aside: "ASIDE".into() };
-        let command = shell_line(&plan.command(case, &shown, case.scenario == Scenario::Cold));
-        run.cases.push(CaseSamples { case: case.clone(), command, samples: Vec::new(), calls: Vec::new() });
-        places.push(place);
-    }
+    let places = plan.prepare(&mut run, announce, stop).await?;
 
-    let own = plan.cases.iter().filter(|case| matches!(case.subject.way, Way::Own(_))).count();
-    let total = plan.runs * plan.cases.len() as u32 + plan.counted * own as u32;
-    let (began, mut position) = (Instant::now(), 0);
+    let prepared = || plan.cases.iter().zip(&places).filter_map(|(case, place)| Some((case, place.as_ref()?)));
+    let own = prepared().filter(|(case, _)| matches!(case.subject.way, Way::Own(_))).count();
+    let total = plan.runs * prepared().count() as u32 + plan.counted * own as u32;
+    let (began, mut position, mut kept) = (Instant::now(), 0, Instant::now());
     'rounds: for (round, indices) in (0..).zip(order::order(places.len(), plan.runs, plan.seed)) {
         run.canary.push(canary());
         for index in indices {
-            let (case, place) = (&plan.cases[index], &places[index]);
+            let (case, Some(place)) = (&plan.cases[index], &places[index]) else { continue };
             let Some(sample) = plan.sample(case, place, round, position, stop).await? else {
                 run.interrupted = true;
                 break 'rounds;
@@ -120,17 +110,22 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
             position += 1;
             announce.sampled(case, &sample, Progress { done: position, total, spent: began.elapsed() });
             run.cases[index].samples.push(sample);
+            if kept.elapsed() >= KEEP_EVERY {
+                run.write(&plan.folder)?;
+                announce.kept(&run);
+                kept = Instant::now();
+            }
         }
         run.throttled = environment::throttles().zip(throttles).map(|(now, before)| now.saturating_sub(before));
         run.write(&plan.folder)?;
-        announce.round(&run);
+        announce.kept(&run);
     }
     'counted: for round in plan.runs..plan.runs + plan.counted {
         if run.interrupted {
             break;
         }
         for (index, place) in places.iter().enumerate() {
-            let case = &plan.cases[index];
+            let (case, Some(place)) = (&plan.cases[index], place) else { continue };
             if !matches!(case.subject.way, Way::Own(_)) {
                 continue; // what another builder asks for, its daemon asks for
             }
@@ -173,6 +168,46 @@ impl Plan {
         self.scratch.join("image.tar")
     }
 
+    /// Makes each case's folders and builds in them once, untimed. A case of which that fails has no place: its fault is a sample,
+    /// and the others go on. Where nobody can build a workload, or another builder cannot, it is what the run was asked for.
+    async fn prepare(
+        &self,
+        run: &mut Run,
+        announce: &mut impl Announce,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Option<Place>>, RunError> {
+        let mut places = Vec::new();
+        for group in self.cases.chunk_by(|a, b| (&a.workload, a.scenario) == (&b.workload, b.scenario)) {
+            let mut failed = Vec::new();
+            for case in group {
+                announce.preparing(case);
+                let place = Place::make(&self.scratch, &case.slug(), self.workload(case), case.scenario)?;
+                let Some(ended) = finish(self.command(case, &place, false), stop).await? else {
+                    run.interrupted = true;
+                    return Ok(places);
+                };
+                let shown =
+                    Place { context: PathBuf::from(&case.workload), store: "STORE".into(), aside: "ASIDE".into() };
+                let command = shell_line(&self.command(case, &shown, case.scenario == Scenario::Cold));
+                let mut samples = Vec::new();
+                places.push(match ended.prepared(case) {
+                    Ok(()) => Some(place),
+                    Err(error) if matches!(case.subject.way, Way::Peer(_)) => return Err(error),
+                    Err(error) => {
+                        samples.push(Sample::without_a_build(0, 0, &error));
+                        failed.push(error);
+                        None
+                    }
+                });
+                run.cases.push(CaseSamples { case: case.clone(), command, samples, calls: Vec::new() });
+            }
+            if failed.len() == group.len() {
+                return Err(failed.swap_remove(0));
+            }
+        }
+        Ok(places)
+    }
+
     async fn sample(
         &self,
         case: &Case,
@@ -182,8 +217,11 @@ impl Plan {
         stop: &CancellationToken,
     ) -> Result<Option<Sample>, RunError> {
         let workload = self.workload(case);
-        if !self.enter(case, place, round + 1, stop).await? {
-            return Ok(None);
+        match self.enter(case, place, round + 1, stop).await {
+            Err(error @ RunError::Prepare { .. }) => return Ok(Some(Sample::without_a_build(round, position, &error))),
+            Err(error) => return Err(error),
+            Ok(false) => return Ok(None),
+            Ok(true) => {}
         }
         let relative = PathBuf::from("records").join(case.slug()).join(format!("{round}.json"));
         let record = self.folder.join(&relative);
@@ -233,8 +271,11 @@ impl Plan {
         round: u32,
         stop: &CancellationToken,
     ) -> Result<Option<Option<Calls>>, RunError> {
-        if !self.enter(case, place, round + 1, stop).await? {
-            return Ok(None);
+        match self.enter(case, place, round + 1, stop).await {
+            Err(RunError::Prepare { .. }) => return Ok(Some(None)),
+            Err(error) => return Err(error),
+            Ok(false) => return Ok(None),
+            Ok(true) => {}
         }
         let counts = self.scratch.join("calls");
         let command = self.command(case, place, case.scenario == Scenario::Cold);

@@ -80,6 +80,26 @@ pub struct Sample {
     pub fault: Option<String>,
 }
 
+impl Sample {
+    /// One that was not even begun, since what comes before failed.
+    pub(super) fn without_a_build(round: u32, position: u32, error: &RunError) -> Self {
+        let fault = Some(error.to_string());
+        let (wall, user, system) = (0.0, 0.0, 0.0);
+        Self {
+            round,
+            position,
+            wall,
+            user,
+            system,
+            exit_code: None,
+            load: None,
+            io_pressure: None,
+            record: None,
+            fault,
+        }
+    }
+}
+
 impl CaseSamples {
     /// Wall times of the builds that gave the right result, in seconds, in the order of measurement.
     pub fn times(&self) -> Vec<f64> {

@@ -3,6 +3,8 @@
 use crate::world::World;
 use buildscope_reports::advise::Advice;
 use buildscope_reports::explain;
+use buildscope_workloads::Corpus;
+use std::path::Path;
 
 /// What the image has below `/out`: paths with mode, owner and content.
 fn files(world: &World, args: &[&str]) -> Vec<(String, u32, u64, String)> {
@@ -90,6 +92,23 @@ fn an_owner_that_copy_sets() {
     }
     let (_, better) = take(&world, dockerfile, "recursive-chown");
     assert_eq!(better, "FROM busybox\nCOPY --chown=1000:1000 src /out\n");
+}
+
+/// The corpus's own pair: the bad form, as its advice has it, gives the good form's image.
+#[test]
+fn the_bad_form_of_a_workload_becomes_the_good_one() {
+    let corpus = Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../workloads/corpus")).unwrap();
+    let world = |name: &str| {
+        let world = World::empty();
+        corpus.load(name).unwrap().materialise(&world.context()).unwrap();
+        world
+    };
+    let (bad, good) = (world("chown"), world("chown-good"));
+    let record = bad.build(&["--no-cache"]).record();
+    let advice = explain(&record).advice.into_iter().find(|advice| advice.rule == "recursive-chown").unwrap();
+    let dockerfile = std::fs::read_to_string(bad.context().join("Dockerfile")).unwrap();
+    bad.write("Dockerfile", &advice.applied(&dockerfile).unwrap());
+    assert_eq!(bad.digest(&[]), good.digest(&[]));
 }
 
 #[test]

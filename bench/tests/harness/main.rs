@@ -155,6 +155,58 @@ fn a_wrong_image_is_a_fault_and_in_no_statistic() {
     assert!(run["cases"][0]["samples"][0]["fault"].is_string());
 }
 
+/// A base that knows none of what the workload asks for fails before anything is timed; the head is measured all the same.
+#[test]
+fn a_binary_that_cannot_build_is_a_fault_and_the_others_go_on() {
+    let world = World::new();
+    let base = world.path("base");
+    fs::write(&base, "#!/bin/sh\necho no such syntax >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&base, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let binaries = [format!("base={}", base.display()), format!("head={}", env!("CARGO_BIN_EXE_buildscope"))];
+    let options = "right --policies serial --caches cold,edit --runs 2";
+    let output = world.bench(options, &["--binary", &binaries[0], "--binary", &binaries[1]]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no such syntax"), "{said}");
+    let run = json(&world.path("run/run.json"));
+    let good = |builder: &str| {
+        let cases = run["cases"].as_array().unwrap().iter().filter(|case| case["subject"]["builder"] == builder);
+        let samples = cases.flat_map(|case| case["samples"].as_array().unwrap());
+        samples.filter(|sample| sample["fault"].is_null()).count()
+    };
+    assert_eq!((good("base"), good("head")), (0, 4));
+    // Where nobody can, nothing was asked for that can be measured.
+    let alone = world.bench("right --policies serial --caches cold --runs 2", &["--binary", &binaries[0]]);
+    assert_eq!(alone.status.code(), Some(3), "{}", String::from_utf8_lossy(&alone.stderr));
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_was_measured() {
+    let world = World::new();
+    let (run, timings) = (world.path("run/run.json"), world.path("h.json"));
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+    bench.args(["bench", "right", "--policies", "serial", "--caches", "warm", "--runs", "100000", "--out", "run"]);
+    bench.arg("--export-json").arg(&timings).current_dir(world.0.path());
+    bench.env("BUILDSCOPE_ROOT", world.path("root")).env("BUILDSCOPE_CORPUS", world.path("corpus"));
+    let mut bench = bench.spawn().unwrap();
+    for _ in 0..600 {
+        if timings.exists() || bench.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let sent = Command::new("kill").args(["-INT", &bench.id().to_string()]).status().unwrap();
+    let status = bench.wait().unwrap();
+    assert!(sent.success() && status.code() == Some(1), "no run that was asked for: {status}");
+    let kept = json(&run);
+    let samples = kept["cases"][0]["samples"].as_array().unwrap();
+    assert!(
+        kept["interrupted"] == true && !samples.is_empty() && samples.iter().all(|sample| sample["fault"].is_null())
+    );
+    assert_eq!(json(&timings)["results"][0]["times"].as_array().unwrap().len(), samples.len());
+    assert_eq!(fs::read_dir(world.path("root/bench")).unwrap().count(), 0, "contexts and stores are gone");
+}
+
 #[test]
 fn what_cannot_be_measured_is_a_question_of_usage() {
     let world = World::new();
@@ -260,9 +312,14 @@ fn a_run_whose_base_differs_from_itself_is_void() {
     fs::write(&base, script).unwrap();
     fs::set_permissions(&base, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let binary = format!("base={}", base.display());
-    let options = "right --policies serial --caches cold --runs 1 --aa --calls 2";
+    let options = "right --policies serial --caches cold --runs 1 --aa --calls 2 --judgement judgement.md";
     let output = world.bench(options, &["--binary", &binary]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("this run is void"), "{said}");
+    let judgement = fs::read_to_string(world.path("judgement.md")).unwrap();
+    assert!(judgement.starts_with("**Void") && judgement.contains("right cold again"), "{judgement}");
+    // Its times are not learnt from.
+    let history = world.buildscope(&["history", "list"]);
+    assert!(history.status.success() && history.stdout.is_empty(), "{history:?}");
 }

@@ -39,9 +39,12 @@ where
         }
         done
     };
-    if threads == 1 {
-        return work();
-    }
+    on_threads(threads, work)
+}
+
+/// Does this on so many threads, of which the caller's is one; the first error, when all have ended.
+pub(crate) fn on_threads<E: Send>(threads: usize, work: impl Fn() -> Result<(), E> + Sync) -> Result<(), E> {
+    let work = &work;
     std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let own = work();

@@ -3,7 +3,7 @@
 use super::error::Context;
 use super::lower::{self, Marks, alone};
 use super::tree::{Tree, read_range};
-use super::{Content, Entry, EntryKind, StorageError, attributes};
+use super::{Content, Entry, EntryKind, StorageError, attributes, pipeline};
 use buildscope_record::Digest;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use std::collections::HashMap;
@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Files are handed to threads so many at a time: neighbours in a directory stay together.
 const CHUNK: usize = 64;
+/// So many threads write at most.
+const MOST_WRITERS: usize = 8;
 /// From this size on the kernel copies (or shares) a file's data itself.
 const IN_KERNEL_FROM: u64 = 128 << 10;
 
@@ -135,16 +137,7 @@ fn write(tree: &Tree, entries: Vec<(Entry, Content)>, to: &Path) -> Result<Unpac
             }
         }
     };
-    if others.len() <= CHUNK {
-        work()?;
-    } else {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 8);
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-            // A panic here could only be the allocator's: it goes on.
-            threads.into_iter().try_for_each(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        })?;
-    }
+    pipeline::on_threads(pipeline::processors().min(MOST_WRITERS).min(others.len().div_ceil(CHUNK)), work)?;
     // What they are names of is there now.
     for (host, target) in links {
         fs::hard_link(target, &host).context("link", host)?;

@@ -6,10 +6,12 @@ use super::rules::{Case, about, takes_all, words};
 use crate::answer::place;
 use crate::explain::StepExplanation;
 use buildscope_record::{Nanos, Outcome};
+use std::collections::BTreeSet;
 
 /// `COPY . .` before an install: any file that changes makes it run again.
 pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
+    let mut fetched = BTreeSet::new();
     for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
         let Some((_, needs)) = installs(&run.text) else { continue };
         let before = case.explanation.steps[..run.id.index()].iter().filter(|step| step.stage == run.stage);
@@ -43,6 +45,8 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
                     "compile the dependencies alone before the sources are copied (with a stub of them, or cargo-chef)";
                 (format!("{how}: {} say what {} needs", files.join(" "), place(run)), None)
             }
+            // What one got is there for the next.
+            Needs::Sources(_, Some(fetch)) if alone && !fetched.insert((copy.id, *fetch)) => continue,
             Needs::Sources(files, Some(fetch)) => {
                 let fetched = |copy| vec![gone, format!("+{copy}"), format!("+RUN {fetch}"), back, kept];
                 let how = format!("copy {} and `{fetch}` before the sources are copied for", files.join(" "));

@@ -61,7 +61,7 @@ const INSTALLERS: [Installer; 14] = [
     plain(&["go mod download"], &["go.mod", "go.sum"], ""),
     Installer {
         compiles: Some(Fetch::By("go mod download")),
-        ..plain(&["go build", "go install"], &["go.mod", "go.sum"], "/root/.cache/go-build")
+        ..plain(&["go build", "go install", "go test", "go vet"], &["go.mod", "go.sum"], "/root/.cache/go-build")
     },
     Installer {
         compiles: Some(Fetch::Hard),

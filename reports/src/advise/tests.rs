@@ -123,12 +123,24 @@ fn the_bad_form_of_a_workload_gets_the_good_ones_change() {
     let last = ["common", "COPY . .", "COPY --from=libparser /src ./", "COPY --from=libcodec /src ./"];
     assert_eq!((&stages[0][..], &stages[4][..4]), (&["toolchain-c AS common", "WORKDIR /src"][..], &last[..]));
     assert_eq!(stages.len(), 5, "{better}");
-    for good in ["python-wheel", "chown-good", "c-project"] {
+
+    let (text, record) = workload("go-service-bad");
+    let found: Vec<_> = advise(&record, &explain(&record), &[]);
+    let of = |rule: &str| found.iter().filter(|advice| advice.rule == rule).collect::<Vec<_>>();
+    assert_eq!(of("copy-before-install").len(), 1, "the second needs the same modules: {found:?}");
+    let fetched = of("copy-before-install")[0].applied(&text).unwrap();
+    assert!(fetched.contains("COPY go.mod go.sum ./\nRUN go mod download\nCOPY . .\nRUN go test"), "{fetched}");
+    let better = of("cache-mount").iter().fold(text, |text, advice| advice.applied(&text).unwrap());
+    // As go-service has it: what compiles shares a directory of what is compiled.
+    let mount = "RUN --mount=type=cache,target=/root/.cache/go-build ";
+    let mounted: Vec<_> = better.lines().filter_map(|line| line.strip_prefix(mount)).collect();
+    assert_eq!(mounted, ["go test -vet=off ./internal/...", "go build -trimpath -o /shop ./cmd/shop"]);
+    for good in ["python-wheel", "chown-good", "c-project", "go-service"] {
         let (_, record) = workload(good);
         let found = advise(&record, &explain(&record), &[]);
         let named = |rule: &str| found.iter().any(|advice| advice.rule == rule);
         assert!(!named("copy-before-install") && !named("recursive-chown") && !named("late-copy"), "{good}: {found:?}");
-        assert!(!named("independent-parts"), "{good}: {found:?}");
+        assert!(!named("independent-parts") && !named("cache-mount"), "{good}: {found:?}");
     }
 }
 

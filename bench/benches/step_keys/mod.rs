@@ -1,0 +1,17 @@
+//! The keys of a graph.
+
+use buildscope_builder::plan::Plan;
+use buildscope_builder::plan::keys::definition_key;
+use buildscope_record::{Digest, StepId};
+
+/// Every step's key, in the order of the file, as a build makes them.
+pub(crate) fn keys(plan: &Plan) -> Vec<Digest> {
+    let mut keys: Vec<Digest> = Vec::with_capacity(plan.graph.node_count());
+    for step in plan.graph.node_weights() {
+        let key_of = |id: StepId| keys[id.index()];
+        let parent = (step.id.0 > 0).then(|| StepId(step.id.0 - 1));
+        let key = definition_key(step, parent, &key_of, Some(Digest::of("content")));
+        keys.push(key.digest);
+    }
+    keys
+}
