@@ -9,6 +9,8 @@ use buildscope_builder::schedule::Policy;
 use buildscope_builder::storage::{Store, StoreOptions};
 use buildscope_record::Probe;
 use criterion::{Criterion, SamplingMode, Throughput};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -76,15 +78,8 @@ fn images(criterion: &mut Criterion, engine: &Engine, runtime: &Runtime, folder:
     let context = folder.join("image");
     std::fs::create_dir_all(&context).expect("a context");
     std::fs::write(context.join("Dockerfile"), "FROM scratch\nCOPY blob /\n").expect("its Dockerfile");
-    let mut state = 1_u64;
-    let noise = std::iter::repeat_with(|| {
-        // xorshift64 (Marsaglia 2003).
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    });
-    let blob: Vec<u8> = noise.take(BYTES / 2).chain(std::iter::repeat_n(0, BYTES / 2)).collect();
+    let mut blob = vec![0; BYTES];
+    ChaCha8Rng::seed_from_u64(1).fill_bytes(&mut blob[..BYTES / 2]);
     std::fs::write(context.join("blob"), blob).expect("its file");
     let mut group = criterion.benchmark_group("image");
     group.sampling_mode(SamplingMode::Flat).sample_size(10).throughput(Throughput::Bytes(BYTES as u64));

@@ -18,8 +18,9 @@ pub struct Workload {
     pub name: String,
     /// Its description.
     pub manifest: Manifest,
-    /// Where its files are: what a later one has takes the place of an earlier one's.
-    folders: Vec<PathBuf>,
+    folder: PathBuf,
+    /// The folder of the workload of which it is another form.
+    form_of: Option<PathBuf>,
 }
 
 /// What a workload's folder holds beside its context.
@@ -56,18 +57,18 @@ impl Corpus {
     /// The workload of that name.
     pub fn load(&self, name: &str) -> Result<Workload, WorkloadError> {
         let (mut manifest, folder) = self.read(name)?;
-        let mut folders = vec![folder];
+        let mut form_of = None;
         if let Some(other) = &manifest.form_of {
             let invalid = |message| WorkloadError::Invalid { workload: name.to_owned(), message };
-            let (first, folder) = self.read(other).map_err(|error| invalid(format!("`form_of`: {error}")))?;
+            let (first, first_folder) = self.read(other).map_err(|error| invalid(format!("`form_of`: {error}")))?;
             if first.form_of.is_some() {
                 return Err(invalid(format!("`form_of`: `{other}` is itself another form")));
             }
-            folders.insert(0, folder);
+            form_of = Some(first_folder);
             manifest.generate.splice(0..0, first.generate);
             manifest.edit.splice(0..0, first.edit);
         }
-        let workload = Workload { name: name.to_owned(), manifest, folders };
+        let workload = Workload { name: name.to_owned(), manifest, folder, form_of };
         workload.check()?;
         Ok(workload)
     }
@@ -96,10 +97,9 @@ impl Corpus {
 impl Workload {
     /// Writes its context into `context`, which must not exist or be empty.
     pub fn materialise(&self, context: &Path) -> Result<(), WorkloadError> {
-        let [others @ .., own] = &self.folders[..] else { return Ok(()) };
-        others.iter().try_for_each(|folder| copy_tree(folder, context, true))?;
+        self.form_of.iter().try_for_each(|folder| copy_tree(folder, context, true))?;
         self.manifest.generate.iter().try_for_each(|part| part.write(context))?;
-        copy_tree(own, context, true)?;
+        copy_tree(&self.folder, context, true)?;
         set_times(context)
     }
 
@@ -160,6 +160,9 @@ fn copy_tree(from: &Path, to: &Path, top: bool) -> Result<(), WorkloadError> {
             continue;
         }
         let kind = entry.file_type().map_err(WorkloadError::io(&source))?;
+        if !kind.is_dir() && target.symlink_metadata().is_ok() {
+            fs::remove_file(&target).map_err(WorkloadError::io(&target))?;
+        }
         if kind.is_dir() {
             copy_tree(&source, &target, false)?;
         } else if kind.is_symlink() {
@@ -188,8 +191,7 @@ mod tests {
                 workload.manifest.generate.iter().any(|part| {
                     matches!(part, Generate::Stages { .. } | Generate::Tree { .. } | Generate::Steps { .. })
                 });
-            let own = workload.folders.last().unwrap();
-            assert!(makes_one || own.join("Dockerfile").is_file(), "{}", workload.name);
+            assert!(makes_one || workload.folder.join("Dockerfile").is_file(), "{}", workload.name);
         }
     }
 

@@ -49,7 +49,7 @@ pub struct Arguments {
     /// Judge the last --binary against the first: exit code 1 where it is slower, surely and beyond its noise, or builds other layers
     #[arg(long, help_heading = "Judging")]
     gate: bool,
-    /// Measure the first --binary twice: where those two differ, the run is void
+    /// Measure the first --binary twice, of the quick workloads where there are some: where those two differ, the run is void
     #[arg(long, help_heading = "Judging")]
     aa: bool,
     /// Builds a case, beyond the timed ones, whose system calls are counted (takes root and strace) [default: 2 with --gate, else 0]
@@ -221,6 +221,9 @@ impl Arguments {
         let root = self.root.resolve()?;
         let workloads = self.workloads()?;
         let subjects = self.subjects()?;
+        // Those show as well as the long ones whether the machine can be trusted.
+        let some_quick = workloads.iter().any(|workload| workload.manifest.quick);
+        let twice = |workload: &Workload| workload.manifest.quick || !some_quick;
         let cases: Vec<_> = workloads
             .iter()
             .flat_map(|workload| {
@@ -230,7 +233,10 @@ impl Arguments {
                     .map(move |&scenario| (workload, scenario))
             })
             .flat_map(|(workload, scenario)| {
-                let able = move |subject: &&Subject| run::possible(&subject.way, scenario);
+                let twice = twice(workload);
+                let able = move |subject: &&Subject| {
+                    run::possible(&subject.way, scenario) && (twice || subject.builder != AGAIN)
+                };
                 subjects.iter().filter(able).map(move |subject| Case {
                     workload: workload.name.clone(),
                     scenario,

@@ -1,6 +1,7 @@
 //! Where the time of measured builds went, whoever built: a line a case, from the record of its median build.
 
-use super::table::{aligned, seconds};
+use super::table::aligned;
+use crate::report::seconds;
 use crate::run::{CaseSamples, Run};
 use buildscope_record::Record;
 use buildscope_reports::{Explanation, explain};

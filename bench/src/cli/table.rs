@@ -1,6 +1,6 @@
 //! A run as a table on standard output: each case against the first of its workload and cache state.
 
-use crate::report::{against_first, doubts};
+use crate::report::{against_first, doubts, seconds};
 use crate::run::{CaseSamples, Run};
 use crate::stats::{Comparison, Summary};
 use std::collections::BTreeSet;
@@ -52,15 +52,6 @@ fn row(case: &CaseSamples, comparison: Option<&Comparison>) -> Vec<String> {
         row.push(verdict.to_string());
     }
     row
-}
-
-/// Four significant digits in the unit that fits.
-pub(super) fn seconds(seconds: f64) -> String {
-    match seconds {
-        s if s < 1e-3 => format!("{:.1} µs", s * 1e6),
-        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
-        s => format!("{s:.3} s"),
-    }
 }
 
 /// Names to the left, numbers to the right.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 pub fn export(run: &Run) -> String {
     let mut text =
         "| Build | Median [s] | Min [s] | Max [s] | n | Relative |\n|:---|---:|---:|---:|---:|---:|\n".to_owned();
-    for group in run.cases.chunk_by(|a, b| (&a.case.workload, a.case.scenario) == (&b.case.workload, b.case.scenario)) {
+    for group in run.cases.chunk_by(|a, b| a.case.same_group(&b.case)) {
         let base = group.iter().find_map(|case| Summary::of(&case.times())).map(|summary| summary.median);
         for case in group {
             let Some(summary) = Summary::of(&case.times()) else { continue };

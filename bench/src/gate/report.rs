@@ -14,9 +14,9 @@ pub fn text(judgements: &[Judgement]) -> String {
             let _ = writeln!(text, "{}: {line}", judgement.case);
         }
     }
-    let quiet = judgements.iter().filter(|judgement| findings(judgement).is_empty()).count();
+    let quiet = compared(judgements).filter(|judgement| findings(judgement).is_empty()).count();
     let _ = writeln!(text, "{quiet} of {} cases: nothing beyond their noise.", judgements.len());
-    text + &few(judgements)
+    text + &untold(judgements)
 }
 
 /// The same of a run that says nothing, since one binary measured twice differed from itself in that case.
@@ -30,12 +30,14 @@ pub fn void(case: &Case) -> String {
 pub fn markdown(judgements: &[Judgement]) -> String {
     let flagged = judgements.iter().filter(|judgement| judgement.flagged()).count();
     let faster = judgements.iter().filter(|judgement| judgement.faster()).count();
+    let compared = compared(judgements).count();
     let mut text = match (flagged, faster) {
+        (0, 0) if compared == 0 => "**No build times could be compared.**\n".to_owned(),
         (0, 0) => "**No change in build times beyond noise.**\n".to_owned(),
         (0, faster) => format!("**{faster} of {} cases faster, none slower.**\n", judgements.len()),
         (flagged, _) => format!("**{flagged} of {} cases flagged.**\n", judgements.len()),
     };
-    text.push_str(&few(judgements));
+    text.push_str(&untold(judgements));
     for judgement in judgements {
         for line in findings(judgement) {
             // Writing to a String cannot fail.
@@ -68,23 +70,32 @@ pub fn markdown(judgements: &[Judgement]) -> String {
     text
 }
 
-/// How many cases' times could not have shown anything, in a line; empty where all could.
-fn few(judgements: &[Judgement]) -> String {
-    let verdicts = judgements.iter().filter_map(|judgement| judgement.comparison.as_ref());
-    match verdicts.filter(|comparison| comparison.verdict == Verdict::TooFew).count() {
-        0 => String::new(),
-        few => format!(
-            "Of {few} of {} cases there are too few builds for their times to show anything: give more --runs.\n",
-            judgements.len()
+/// The judgements that have times of both sides.
+fn compared(judgements: &[Judgement]) -> impl Iterator<Item = &Judgement> {
+    judgements.iter().filter(|judgement| judgement.comparison.is_some())
+}
+
+/// Of how many cases nothing could be said, a line a reason; empty where of all something could.
+fn untold(judgements: &[Judgement]) -> String {
+    let all = judgements.len();
+    let too_few =
+        |judgement: &&Judgement| judgement.comparison.as_ref().map(|found| found.verdict) == Some(Verdict::TooFew);
+    let reasons = [
+        (all - compared(judgements).count(), "one side has no good build"),
+        (
+            judgements.iter().filter(too_few).count(),
+            "there are too few builds for their times to show anything: give more --runs",
         ),
-    }
+    ];
+    let lines = reasons.iter().filter(|(count, _)| *count > 0);
+    lines.map(|(count, reason)| format!("Of {count} of {all} cases {reason}.\n")).collect()
 }
 
 /// What is to be said of a case; empty where nothing is.
 fn findings(judgement: &Judgement) -> Vec<String> {
     let mut lines = Vec::new();
     if judgement.faults > 0 {
-        lines.push(format!("{} builds gave a wrong result", judgement.faults));
+        lines.push(format!("{} builds failed or gave a wrong result", judgement.faults));
     }
     if let Some(comparison) = judgement.comparison.as_ref().filter(|_| judgement.slower() || judgement.faster()) {
         let ratio = comparison.ratio;

@@ -9,4 +9,4 @@ mod reading;
 mod svg;
 
 pub use page::{Built, Trend, page};
-pub use reading::{against_first, doubts};
+pub use reading::{against_first, doubts, seconds};

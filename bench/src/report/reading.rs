@@ -1,14 +1,12 @@
 //! What a table and a page both say of a run: each case against the first of its group, and what is doubtful.
 
-use super::svg::seconds;
 use crate::run::{CaseSamples, Run};
 use crate::stats::{ALPHA, Comparison, Summary, compare, trend};
 
 /// The cases of each workload and cache state, in the order of the run; all but the first with what it is against the first. All
 /// comparisons of a run are one family.
 pub fn against_first(run: &Run) -> Vec<Vec<(&CaseSamples, Option<Comparison>)>> {
-    let groups: Vec<_> =
-        run.cases.chunk_by(|a, b| (&a.case.workload, a.case.scenario) == (&b.case.workload, b.case.scenario)).collect();
+    let groups: Vec<_> = run.cases.chunk_by(|a, b| a.case.same_group(&b.case)).collect();
     let pairs: Vec<_> =
         groups.iter().flat_map(|group| group[1..].iter().map(|case| group[0].paired_with(case))).collect();
     let mut comparisons = compare(&pairs).into_iter();
@@ -63,6 +61,15 @@ fn of_case(case: &CaseSamples) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Four significant digits in the unit that fits.
+pub fn seconds(seconds: f64) -> String {
+    match seconds {
+        s if s < 1e-3 => format!("{:.1} µs", s * 1e6),
+        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
+        s => format!("{s:.3} s"),
+    }
 }
 
 #[cfg(test)]

@@ -82,6 +82,11 @@ impl Case {
         self.to_string().chars().map(safe).collect()
     }
 
+    /// Whether the two are of one workload and cache state.
+    pub fn same_group(&self, other: &Self) -> bool {
+        (&self.workload, self.scenario) == (&other.workload, other.scenario)
+    }
+
     /// Whether the two differ at most in who built.
     pub fn same_but_builder(&self, other: &Self) -> bool {
         let of = |case: &Self| {

@@ -3,7 +3,7 @@
 use buildscope_workloads::WorkloadError;
 use std::path::{Path, PathBuf};
 
-/// Why there is no run.
+/// Why there is no run, or no build of a case.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The corpus.
@@ -25,7 +25,7 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
-    /// An untimed build that brings a case into its cache state failed: no number would mean anything.
+    /// An untimed build that brings a case into its cache state failed: no number of that case would mean anything.
     #[error("an untimed build for {case} failed (exit code {code:?}):\n{said}")]
     Prepare {
         /// What was to be measured.

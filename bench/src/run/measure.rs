@@ -99,7 +99,18 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
     let own = prepared().filter(|(case, _)| matches!(case.subject.way, Way::Own(_))).count();
     let total = plan.runs * prepared().count() as u32 + plan.counted * own as u32;
     let (began, mut position, mut kept) = (Instant::now(), 0, Instant::now());
+    let mut keep = |run: &Run, announce: &mut dyn Announce, at_least: Duration| -> Result<(), RunError> {
+        if kept.elapsed() >= at_least {
+            run.write(&plan.folder)?;
+            announce.kept(run);
+            kept = Instant::now();
+        }
+        Ok(())
+    };
     'rounds: for (round, indices) in (0..).zip(order::order(places.len(), plan.runs, plan.seed)) {
+        if run.interrupted {
+            break;
+        }
         run.canary.push(canary());
         for index in indices {
             let (case, Some(place)) = (&plan.cases[index], &places[index]) else { continue };
@@ -110,15 +121,10 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
             position += 1;
             announce.sampled(case, &sample, Progress { done: position, total, spent: began.elapsed() });
             run.cases[index].samples.push(sample);
-            if kept.elapsed() >= KEEP_EVERY {
-                run.write(&plan.folder)?;
-                announce.kept(&run);
-                kept = Instant::now();
-            }
+            keep(&run, announce, KEEP_EVERY)?;
         }
         run.throttled = environment::throttles().zip(throttles).map(|(now, before)| now.saturating_sub(before));
-        run.write(&plan.folder)?;
-        announce.kept(&run);
+        keep(&run, announce, Duration::ZERO)?;
     }
     'counted: for round in plan.runs..plan.runs + plan.counted {
         if run.interrupted {
@@ -136,6 +142,7 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
             position += 1;
             announce.counted(case, calls.as_ref(), Progress { done: position, total, spent: began.elapsed() });
             run.cases[index].calls.extend(calls);
+            keep(&run, announce, KEEP_EVERY)?;
         }
     }
     run.write(&plan.folder)?;
@@ -177,7 +184,7 @@ impl Plan {
         stop: &CancellationToken,
     ) -> Result<Vec<Option<Place>>, RunError> {
         let mut places = Vec::new();
-        for group in self.cases.chunk_by(|a, b| (&a.workload, a.scenario) == (&b.workload, b.scenario)) {
+        for group in self.cases.chunk_by(Case::same_group) {
             let mut failed = Vec::new();
             for case in group {
                 announce.preparing(case);
@@ -186,8 +193,7 @@ impl Plan {
                     run.interrupted = true;
                     return Ok(places);
                 };
-                let shown =
-                    Place { context: PathBuf::from(&case.workload), store: "STORE".into(), aside: "ASIDE".into() };
+                let shown = Place::shown(&case.workload);
                 let command = shell_line(&self.command(case, &shown, case.scenario == Scenario::Cold));
                 let mut samples = Vec::new();
                 places.push(match ended.prepared(case) {

@@ -56,9 +56,9 @@ pub struct CaseSamples {
 pub struct Sample {
     /// Its round, from 0.
     pub round: u32,
-    /// Its place in the run, from 0.
+    /// Its place in the run, from 0; that of the first, too, of a case that could not be prepared.
     pub position: u32,
-    /// From before the process was started to after it was reaped, in seconds.
+    /// From before the process was started to after it was reaped, in seconds; 0 of a build that could not be begun.
     pub wall: f64,
     /// CPU time in user mode of the process and all its descendants that were reaped, in seconds.
     pub user: f64,

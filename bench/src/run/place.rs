@@ -2,8 +2,10 @@
 
 use super::RunError;
 use buildscope_workloads::{Scenario, Workload};
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// A case's folders.
 #[derive(Debug)]
@@ -14,9 +16,16 @@ pub(super) struct Place {
     pub(super) store: PathBuf,
     /// What its cache state is made of: changed base images, an exported cache.
     pub(super) aside: PathBuf,
+    /// When it was last brought into its state.
+    pub(super) entered: Cell<Option<Instant>>,
 }
 
 impl Place {
+    /// One by words, for a command that is shown.
+    pub(super) fn shown(context: &str) -> Self {
+        Self { context: context.into(), store: "STORE".into(), aside: "ASIDE".into(), entered: Cell::new(None) }
+    }
+
     /// Makes the folders below `scratch`. Cases that do not edit share their workload's context.
     pub(super) fn make(scratch: &Path, slug: &str, workload: &Workload, scenario: Scenario) -> Result<Self, RunError> {
         let edits = matches!(scenario, Scenario::Edit | Scenario::Dependency);
@@ -30,6 +39,6 @@ impl Place {
         for folder in [&store, &aside] {
             fs::create_dir_all(folder).map_err(RunError::io(folder))?;
         }
-        Ok(Self { context, store, aside })
+        Ok(Self { context, store, aside, entered: Cell::new(None) })
     }
 }

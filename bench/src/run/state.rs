@@ -7,6 +7,7 @@ use buildscope_workloads::{Scenario, Workload};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How cache states come about; part of every run, so that its numbers can be read.
@@ -58,6 +59,13 @@ impl Plan {
         stop: &CancellationToken,
     ) -> Result<bool, RunError> {
         let workload = self.workload(case);
+        let last = place.entered.replace(Some(Instant::now()));
+        if let (Way::Own(binary), Some(last), true) = (&case.subject.way, last, is_nearly_full(&self.scratch)) {
+            let Some(ended) = finish(keep_since(binary, &place.store, last.elapsed()), stop).await? else {
+                return Ok(false);
+            };
+            ended.prepared(case)?;
+        }
         match case.scenario {
             Scenario::Warm => {}
             Scenario::Cold => {
@@ -124,6 +132,21 @@ impl Plan {
             };
         }
     }
+}
+
+/// Whether less than a tenth of the file system is free. Every cold build leaves its layers in its case's store, and a long run has
+/// hundreds of them.
+fn is_nearly_full(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_bavail < disk.f_blocks / 10)
+}
+
+/// The command that removes from a store what no build has used for so long, but for cache directories.
+fn keep_since(binary: &Path, store: &Path, used: Duration) -> Command {
+    let mut command = Command::new(binary);
+    // Times of use are whole seconds.
+    command.args(["store", "prune", "--keep-duration", &format!("{}s", used.as_secs() + 2)]);
+    command.args(["--filter", "type=layer", "--filter", "type=blob", "--filter", "type=derived", "--root"]).arg(store);
+    command
 }
 
 /// The command that empties the cache directories of a store.

@@ -163,7 +163,7 @@ fn a_binary_that_cannot_build_is_a_fault_and_the_others_go_on() {
     fs::write(&base, "#!/bin/sh\necho no such syntax >&2\nexit 1\n").unwrap();
     fs::set_permissions(&base, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let binaries = [format!("base={}", base.display()), format!("head={}", env!("CARGO_BIN_EXE_buildscope"))];
-    let options = "right --policies serial --caches cold,edit --runs 2";
+    let options = "right --policies serial --caches cold,edit --runs 2 --gate --calls 0 --judgement judgement.md";
     let output = world.bench(options, &["--binary", &binaries[0], "--binary", &binaries[1]]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -175,9 +175,54 @@ fn a_binary_that_cannot_build_is_a_fault_and_the_others_go_on() {
         samples.filter(|sample| sample["fault"].is_null()).count()
     };
     assert_eq!((good("base"), good("head")), (0, 4));
+    let judgement = fs::read_to_string(world.path("judgement.md")).unwrap();
+    assert!(judgement.starts_with("**No build times could be compared.**"), "{judgement}");
+    assert!(judgement.contains("Of 2 of 2 cases one side has no good build."), "{judgement}");
     // Where nobody can, nothing was asked for that can be measured.
     let alone = world.bench("right --policies serial --caches cold --runs 2", &["--binary", &binaries[0]]);
     assert_eq!(alone.status.code(), Some(3), "{}", String::from_utf8_lossy(&alone.stderr));
+}
+
+/// Only the quick of two workloads is measured twice; where none is quick, all are.
+#[test]
+fn the_base_is_measured_twice_where_that_is_quick() {
+    let world = World::new();
+    world.workload("long", "FROM busybox\nCOPY word /\n", "[expect.files]\n\"/word\" = { size = 4 }\n");
+    let binary = format!("base={}", env!("CARGO_BIN_EXE_buildscope"));
+    let measured = |workloads: &str| {
+        let options = format!("{workloads} --policies serial --caches cold --runs 1 --aa --calls 0 --no-history");
+        let output = world.bench(&options, &["--binary", &binary]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let run = json(&world.path("run/run.json"));
+        let cases = run["cases"].as_array().unwrap().iter();
+        let name = |case: &Value| format!("{} {}", case["workload"], case["subject"]["builder"]).replace('"', "");
+        cases.map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(measured("long right"), ["long base", "long again", "right base", "right again"]);
+    let manifest = world.path("corpus/right/workload.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, format!("quick = true\n{text}")).unwrap();
+    assert_eq!(measured("long right"), ["long base", "right base", "right again"]);
+}
+
+/// Twenty-five cold builds of 16 MB each in 400 MB: what the first ones left has to go for the last ones.
+#[test]
+fn a_long_run_does_not_fill_the_disk() {
+    struct Mounted(std::path::PathBuf);
+    impl Drop for Mounted {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        }
+    }
+    let world = World::new();
+    let step = "FROM busybox\nRUN head -c 16000000 /dev/urandom > /f\n";
+    world.workload("large", step, "[expect.files]\n\"/f\" = { size = 16000000 }\n");
+    let root = Mounted(world.path("root"));
+    fs::create_dir(&root.0).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=400m", "tmpfs"]).arg(&root.0).status();
+    assert!(mount.unwrap().success(), "as root");
+    let output = world.bench("large --policies serial --caches cold --runs 24", &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
