@@ -1,22 +1,18 @@
 //! The graph run by a simulated executor, whose steps end at once: what a step costs the scheduler, under each policy. The
 //! graphs are the corpus's own; with real steps they are built by `buildscope bench`.
 
+mod contexts;
 mod graph;
 mod profiler;
 
 use buildscope_builder::schedule::{Dag, Limit, Policy, run};
-use buildscope_workloads::Corpus;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use petgraph::graph::DiGraph;
-use std::path::Path;
 
 /// A workload's steps by the number of their stage.
 fn steps(workload: &str) -> DiGraph<u32, ()> {
-    let corpus =
-        Corpus::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../workloads/corpus")).expect("it is beside this crate");
-    let context = tempfile::tempdir().expect("a temporary directory");
-    corpus.load(workload).and_then(|found| found.materialise(context.path())).expect("the corpus is whole");
-    let text = std::fs::read_to_string(Path::join(context.path(), "Dockerfile")).expect("its Dockerfile");
+    let context = contexts::context(workload);
+    let text = std::fs::read_to_string(context.path().join("Dockerfile")).expect("its Dockerfile");
     let (_, plan) = graph::plan(&text);
     plan.graph.map(|_, step| step.stage.0, |_, _| ())
 }

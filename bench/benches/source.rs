@@ -1,10 +1,10 @@
 //! A build context looked at: files a second.
 
+mod contexts;
 mod profiler;
 
 use buildscope_builder::source::{Context, Node, NodeKind, Verdict};
 use buildscope_record::Probe;
-use buildscope_workloads::Corpus;
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use std::path::{Path, PathBuf};
 
@@ -20,10 +20,7 @@ fn files<'n>(context: &'n Context, node: &'n Node, path: &Path, found: &mut Vec<
 }
 
 fn source(criterion: &mut Criterion) {
-    let corpus =
-        Corpus::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../workloads/corpus")).expect("it is beside this crate");
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    corpus.load("files").and_then(|files| files.materialise(folder.path())).expect("the corpus is whole");
+    let folder = contexts::context("files");
     let probe = Probe::disabled();
     let open = |cache: Option<&Path>| {
         let none: Option<fn(&Path) -> Verdict> = None;
