@@ -1,11 +1,8 @@
-//! The harness: builds workloads over and over, and says what can be trusted of the times; and the
-//! command line of the whole project.
+//! The harness: builds workloads over and over, and says what can be trusted of the times.
 //!
-//! *Takes* the builder, the reports and the corpus. *Gives* the `buildscope` binary, runs with
-//! their raw samples, comparisons, exports. Only [`export`] knows the formats of others; only
-//! [`cli`] prints.
+//! *Takes* binaries to measure, the reports and the corpus. *Gives* runs with their raw samples, comparisons, exports.
+//! Only [`export`] knows the formats of others. *Must never* print: that is the command's.
 
-pub mod cli;
 pub mod environment;
 pub mod export;
 pub mod gate;

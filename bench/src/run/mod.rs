@@ -24,6 +24,5 @@ pub use measure::{Announce, Plan, Progress, measure};
 pub use model::{CaseSamples, RUN_SCHEMA, Run, Sample};
 pub use peer::{Peer, PeerError};
 pub use proof::{Proof, ProofPlan, proof_table, prove, write_proofs};
-pub use state::PageCache;
-pub(crate) use state::possible;
+pub use state::{PageCache, possible};
 pub use verify::{Image, verify};

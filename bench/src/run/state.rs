@@ -179,6 +179,6 @@ fn exported(aside: &Path) -> PathBuf {
 
 /// Whether a builder can be brought into a state: another builder's store is not ours to empty, nor its base images to
 /// replace.
-pub(crate) fn possible(way: &Way, scenario: Scenario) -> bool {
+pub fn possible(way: &Way, scenario: Scenario) -> bool {
     !matches!((way, scenario), (Way::Peer(_), Scenario::Base | Scenario::Imported))
 }

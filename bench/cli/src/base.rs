@@ -1,0 +1,67 @@
+//! `buildscope base`: base images for machines without a registry.
+
+use super::{Failure, Root};
+use buildscope_builder::image::{
+    Credentials, DebianBase, Descriptor, ImageError, Images, Reference, Registries, RegistryOptions, busybox_base,
+};
+use buildscope_builder::storage::{Store, StoreOptions};
+use buildscope_record::Probe;
+use miette::{IntoDiagnostic, WrapErr, miette};
+
+/// Make a base image where no registry is in reach: `busybox`, or `debian:SUITE` by mmdebstrap
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// busybox, or debian:SUITE
+    image: String,
+    /// Packages to add (Debian)
+    #[arg(long, value_name = "PACKAGE", value_delimiter = ',')]
+    include: Vec<String>,
+    /// Where packages come from (Debian) [default: mmdebstrap's]
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+    /// Name it otherwise
+    #[arg(short, long, value_name = "NAME")]
+    tag: Option<String>,
+    #[command(flatten)]
+    root: Root,
+}
+
+/// Makes the image and says its digest.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let usage = |error: buildscope_builder::image::ReferenceError| Failure::usage(miette!("{error}"));
+    let wanted: Reference = arguments.image.parse().map_err(usage)?;
+    let name: Reference =
+        arguments.tag.as_deref().map_or_else(|| Ok(wanted.clone()), |tag| tag.parse().map_err(usage))?;
+    let root = arguments.root.resolve()?;
+    let store = Store::open(&root, StoreOptions::default()).into_diagnostic().map_err(Failure::Internal)?;
+    let probe = Probe::disabled();
+    let made: Result<Descriptor, ImageError> = match (wanted.repository.as_str(), wanted.tag_or_latest()) {
+        ("library/busybox", "latest") => busybox(&store, arguments.tag.as_ref().map(|_| &name)),
+        ("library/debian", suite) if suite != "latest" => {
+            let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty());
+            let epoch = epoch.map(|text| text.parse()).transpose().into_diagnostic();
+            let base = DebianBase {
+                suite: suite.to_owned(),
+                include: arguments.include,
+                mirror: arguments.mirror,
+                epoch: epoch.wrap_err("SOURCE_DATE_EPOCH takes seconds since 1970").map_err(Failure::Usage)?,
+            };
+            base.make(&store, &name, &probe)
+        }
+        _ => {
+            let known = miette!("`{}` is not one that can be made: busybox, debian:SUITE", arguments.image);
+            return Err(Failure::usage(known));
+        }
+    };
+    let made = made.into_diagnostic().map_err(Failure::Failed)?;
+    store.sync(&probe).into_diagnostic().map_err(Failure::Internal)?;
+    super::say(&format!("{}\n", made.digest));
+    Ok(())
+}
+
+fn busybox(store: &Store, name: Option<&Reference>) -> Result<Descriptor, ImageError> {
+    let registries = Registries::new(RegistryOptions::default(), Credentials::of_docker()?);
+    let made = busybox_base(store, Some(&registries), &Probe::disabled())?;
+    name.map_or(Ok(()), |name| Images::of(store).name(name, &made))?;
+    Ok(made)
+}

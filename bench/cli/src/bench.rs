@@ -1,0 +1,390 @@
+//! `buildscope bench`.
+
+use super::{Failure, Root};
+use buildscope_bench::gate;
+use buildscope_bench::history::History;
+use buildscope_bench::run::{self, Announce, Calls, Case, Peer, Progress, Run, Sample, Subject, Way};
+use buildscope_bench::stats::threshold;
+use buildscope_workloads::{Corpus, Scenario, Workload};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use miette::{IntoDiagnostic, miette};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tokio_util::sync::CancellationToken;
+
+/// Build workloads over and over, and say what can be trusted of the times
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The workloads [default: those that are marked as quick]
+    workload: Vec<String>,
+    /// The whole corpus
+    #[arg(long, conflicts_with_all = ["workload", "quick"])]
+    all: bool,
+    /// What a change can be checked with in minutes: the quick workloads, three builds a case, or seven where they are judged
+    #[arg(long, conflicts_with_all = ["workload", "runs"])]
+    quick: bool,
+    /// Where the workloads are [default: workloads/corpus of the source tree around the working directory or the binary]
+    #[arg(long, value_name = "DIR", env = "BUILDSCOPE_CORPUS")]
+    corpus: Option<PathBuf>,
+    /// Policies to compare; the first is what the others are set against
+    #[arg(long, value_delimiter = ',', default_value = "serial,stages,instructions")]
+    policies: Vec<String>,
+    /// Storage drivers to compare
+    #[arg(long, value_delimiter = ',', default_value = "auto")]
+    drivers: Vec<String>,
+    /// Numbers of slots to compare; 0 is no limit. The policy serial has one, and is measured with the first alone
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    jobs: Vec<usize>,
+    /// Cache states; a workload is measured in those that it has (another builder not in `base` and `imported`)
+    #[arg(long, value_delimiter = ',', value_name = "STATES", default_value = "cold,warm")]
+    caches: Vec<Scenario>,
+    /// What becomes of the page cache between builds
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    page_cache: run::PageCache,
+    /// Builds a case, fixed before anything is measured
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    runs: u32,
+    /// Judge the last --binary against the first: exit code 1 where it is slower, surely and beyond its noise, or builds other layers
+    #[arg(long, help_heading = "Judging")]
+    gate: bool,
+    /// Measure the first --binary twice, of the quick workloads where there are some: where those two differ, the run is void
+    #[arg(long, help_heading = "Judging")]
+    aa: bool,
+    /// Builds a case, beyond the timed ones, whose system calls are counted (takes root and strace) [default: 2 with --gate, else 0]
+    #[arg(long, value_name = "N", help_heading = "Judging")]
+    calls: Option<u32>,
+    /// Hold predictions against builds instead: a phase that takes longer, another policy, other slots, one processor
+    #[arg(long, help_heading = "Judging", conflicts_with_all = ["gate", "aa", "peer"])]
+    verify: bool,
+    /// Of builds that `--verify --out` has kept, and not of new ones; of all of the corpus's where no WORKLOAD is named
+    #[arg(long, value_name = "DIR", help_heading = "Judging", requires = "verify")]
+    again: Option<PathBuf>,
+    /// Write the judgement as Markdown, as for a pull request
+    #[arg(long, value_name = "FILE", help_heading = "Judging")]
+    judgement: Option<PathBuf>,
+    /// What the history calls this run: a commit, a version
+    #[arg(long, value_name = "TEXT", default_value = env!("CARGO_PKG_VERSION"), help_heading = "Judging")]
+    label: String,
+    /// Leave the run out of the history, from which each case's noise is learnt
+    #[arg(long, help_heading = "Judging")]
+    no_history: bool,
+    /// What the order of builds comes from [default: the time]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Another buildscope to measure: NAME=PATH; may be repeated. The first is what the others are set against [default: this one]
+    #[arg(long, value_name = "NAME=PATH")]
+    binary: Vec<String>,
+    /// Another builder to measure: docker-classic, docker-buildkit, buildx, buildctl, buildah, podman, kaniko, or NAME='COMMAND {context}'
+    #[arg(long, alias = "peers", value_name = "PEER")]
+    peer: Vec<String>,
+    /// A folder of OCI layouts by name: the base images of real workloads (`buildscope base` makes them)
+    #[arg(long, value_name = "DIR", env = "BUILDSCOPE_BASES")]
+    bases: Option<PathBuf>,
+    /// Where run.json and the build records go [default: runs/TIME in the root]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    export: super::export::Exports,
+    #[command(flatten)]
+    root: Root,
+}
+
+const EXAMPLES: &str = "Examples:
+  buildscope bench                                     the quick workloads, all policies, cold and warm
+  buildscope bench diamond fan --caches cold --runs 20
+  buildscope bench files --policies instructions --caches cold,warm,edit --export-json files.json
+  buildscope bench --verify diamond fan --runs 5       do predictions of `whatif` come true?
+  buildscope bench --quick --policies instructions --aa --gate --binary base=./buildscope-1.0 --binary head=target/release/buildscope";
+
+/// Measures, prints the table, exits 1 if a build failed or gave the wrong image.
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    if arguments.verify {
+        return arguments.verify();
+    }
+    let plan = arguments.resolve()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
+    let mut screen = Screen::new(&arguments);
+    let run = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let interrupt = stop.clone();
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                interrupt.cancel();
+            }
+        });
+        run::measure(&plan, &mut screen, &stop).await
+    });
+    let run = run.map_err(Failure::internal)?;
+    screen.bar.finish_and_clear();
+    arguments.export.write(&run)?;
+    for warning in run.environment.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    super::say(&(super::table::table(&run) + &super::shares::shares(&run, &plan.folder)));
+    eprintln!("raw samples and build records: {}", plan.folder.display());
+    for (case, sample) in run.faults() {
+        eprintln!("{case}, round {}: {}", sample.round, sample.fault.as_deref().unwrap_or_default());
+    }
+    let wrong = run.faults().next().is_some();
+    arguments.judge(&run, &plan.folder)?;
+    if run.interrupted {
+        return Err(Failure::failed(miette!("interrupted: what was measured until then is kept")));
+    }
+    if wrong { Err(Failure::Told) } else { Ok(()) }
+}
+
+/// The folder of what predictions were held against.
+const PROOF: &str = "proof";
+
+/// What the first binary is called the second time.
+const AGAIN: &str = "again";
+
+impl Arguments {
+    /// Judges what was asked to be judged, against the noise of the history so far; then the run becomes part of it.
+    fn judge(&self, run: &Run, folder: &Path) -> Result<(), Failure> {
+        let mut history = History::open(&self.root.resolve()?).map_err(Failure::internal)?;
+        let noise = |case: &Case| threshold(&history.medians(case).unwrap_or_default());
+        let judged = |builder: &str| {
+            let base = self.binary.first().map(|binary| name(binary))?;
+            Some(gate::judge(&gate::within(run, folder, base, builder), noise))
+        };
+        let again = if self.aa { judged(AGAIN) } else { None };
+        let head = match self.binary.last() {
+            Some(head) if self.gate => judged(name(head)),
+            _ => None,
+        };
+        let differs =
+            |judgement: &&gate::Judgement| judgement.slower() || judgement.faster() || !judgement.exact.is_empty();
+        let void = again.iter().flatten().find(differs).map(|judgement| &judgement.case);
+        // What is not to be believed is nothing to learn a case's noise from.
+        if !self.no_history && !run.interrupted && void.is_none() {
+            let id = history.add(run, folder, &self.label).map_err(Failure::internal)?;
+            eprintln!("run {id} of the history");
+        }
+        let markdown = match (void, &head) {
+            (Some(case), _) => Some(gate::void(case)),
+            (None, head) => head.as_deref().map(gate::markdown),
+        };
+        if let (Some(path), Some(text)) = (&self.judgement, markdown) {
+            fs::write(path, text).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))?;
+        }
+        if let Some(case) = void {
+            return Err(Failure::failed(miette!(
+                help = "something else used the machine, or it changed its speed: see the warnings, and run again",
+                "this run is void: the same binary measured twice differs in {case}"
+            )));
+        }
+        let Some(head) = head else { return Ok(()) };
+        super::say(&gate::text(&head));
+        if head.iter().any(gate::Judgement::flagged) { Err(Failure::Told) } else { Ok(()) }
+    }
+
+    /// Predictions against builds: the table; where `--out` says, `proof.json` and the builds' records.
+    fn verify(&self) -> Result<(), Failure> {
+        let scratch = self.root.resolve()?.join("bench").join(format!("proof-{}", std::process::id()));
+        let binary = match self.binary.first().and_then(|binary| binary.split_once('=')) {
+            Some((_, path)) => path.into(),
+            None => std::env::current_exe().map_err(Failure::internal)?,
+        };
+        let runs = self.runs().max(1);
+        let keep = self.out.as_ref().map(|folder| folder.join(PROOF));
+        let kept = self.again.as_ref().map(|folder| folder.join(PROOF));
+        let (workloads, bases) = (self.workloads()?, self.bases.clone());
+        let plan = run::ProofPlan { workloads, runs, binary, scratch, bases, keep, kept };
+        let proofs = run::prove(&plan, |line| eprintln!("{line}")).map_err(Failure::internal)?;
+        if let (Some(folder), true) = (&self.again, proofs.is_empty()) {
+            let help = "give the folder that `bench --verify --out` was given";
+            return Err(Failure::usage(miette!(
+                help = help,
+                "{} holds no builds of these workloads",
+                folder.display()
+            )));
+        }
+        super::say(&run::proof_table(&proofs));
+        if let Some(folder) = &self.out {
+            fs::create_dir_all(folder).map_err(Failure::internal)?;
+            run::write_proofs(&proofs, &folder.join("proof.json")).map_err(Failure::internal)?;
+        }
+        Ok(())
+    }
+
+    fn resolve(&self) -> Result<run::Plan, Failure> {
+        if self.runs == 0 {
+            return Err(Failure::usage(miette!("--runs takes at least 1")));
+        }
+        if (self.gate && self.binary.len() < 2) || (self.aa && self.binary.is_empty()) {
+            return Err(Failure::usage(miette!("--gate takes two --binary NAME=PATH, --aa at least one")));
+        }
+        let started = jiff::Timestamp::now();
+        let root = self.root.resolve()?;
+        let workloads = self.workloads()?;
+        let subjects = self.subjects()?;
+        // Those show as well as the long ones whether the machine can be trusted.
+        let some_quick = workloads.iter().any(|workload| workload.manifest.quick);
+        let twice = |workload: &Workload| workload.manifest.quick || !some_quick;
+        let cases: Vec<_> = workloads
+            .iter()
+            .flat_map(|workload| {
+                self.caches
+                    .iter()
+                    .filter(|&scenario| workload.manifest.scenarios.contains(scenario))
+                    .map(move |&scenario| (workload, scenario))
+            })
+            .flat_map(|(workload, scenario)| {
+                let twice = twice(workload);
+                let able = move |subject: &&Subject| {
+                    run::possible(&subject.way, scenario) && (twice || subject.builder != AGAIN)
+                };
+                subjects.iter().filter(able).map(move |subject| Case {
+                    workload: workload.name.clone(),
+                    scenario,
+                    subject: subject.clone(),
+                })
+            })
+            .collect();
+        if cases.is_empty() {
+            return Err(Failure::usage(miette!("none of these workloads has any of these cache states")));
+        }
+        let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
+        Ok(run::Plan {
+            workloads,
+            cases,
+            runs: self.runs(),
+            counted: self.counted()?,
+            seed: self.seed.unwrap_or_else(|| started.as_nanosecond() as u64),
+            folder: self.out.clone().unwrap_or_else(|| root.join("runs").join(&stamp)),
+            bases: self.bases.clone(),
+            page_cache: self.page_cache,
+            scratch: root.join("bench").join(format!("{stamp}-{}", std::process::id())),
+        })
+    }
+
+    /// How many builds a case are timed. Three of each show that results are right; of the quick corpus's two dozen cases, six of each
+    /// could not show a difference after Holm's correction, and seven can.
+    fn runs(&self) -> u32 {
+        match self.quick {
+            true if self.gate || self.aa => 7,
+            true => 3,
+            false => self.runs,
+        }
+    }
+
+    /// How many builds a case are counted. Where they cannot be, asking for it is an error; where it was not asked for,
+    /// a warning, since the gate judges without.
+    fn counted(&self) -> Result<u32, Failure> {
+        let wanted = self.calls.unwrap_or(if self.gate { 2 } else { 0 });
+        match run::countable() {
+            Err(reason) if wanted > 0 && self.calls.is_some() => {
+                Err(Failure::usage(miette!("system calls cannot be counted: {reason}")))
+            }
+            Err(reason) if wanted > 0 => {
+                eprintln!("warning: system calls are not counted, so the gate does not judge them: {reason}");
+                Ok(0)
+            }
+            _ => Ok(wanted),
+        }
+    }
+
+    fn workloads(&self) -> Result<Vec<Workload>, Failure> {
+        let corpus = match &self.corpus {
+            Some(folder) => Corpus::open(folder),
+            None => {
+                let near: Vec<_> = [std::env::current_dir(), std::env::current_exe()].into_iter().flatten().collect();
+                Corpus::find(near.iter().map(PathBuf::as_path))
+            }
+        };
+        let corpus = corpus.into_diagnostic().map_err(Failure::Usage)?;
+        // Of builds that were kept, all that were.
+        let all = self.all || self.again.is_some() && self.workload.is_empty() && !self.quick;
+        let workloads: Result<Vec<_>, _> = if all {
+            corpus.all()
+        } else if self.workload.is_empty() {
+            corpus.all().map(|all| all.into_iter().filter(|workload| workload.manifest.quick).collect())
+        } else {
+            self.workload.iter().map(|name| corpus.load(name)).collect()
+        };
+        workloads.into_diagnostic().map_err(Failure::Usage)
+    }
+
+    fn subjects(&self) -> Result<Vec<Subject>, Failure> {
+        let mut binaries = Vec::new();
+        for binary in &self.binary {
+            let (name, path) = binary
+                .split_once('=')
+                .ok_or_else(|| Failure::usage(miette!("--binary takes NAME=PATH, not `{binary}`")))?;
+            binaries.push((name.to_owned(), PathBuf::from(path)));
+        }
+        if let Some((_, first)) = binaries.first().filter(|_| self.aa) {
+            binaries.insert(1, (AGAIN.to_owned(), first.clone()));
+        }
+        if binaries.is_empty() {
+            binaries.push(("buildscope".to_owned(), std::env::current_exe().map_err(Failure::internal)?));
+        }
+        let mut subjects = Vec::new();
+        for (builder, binary) in &binaries {
+            for policy in &self.policies {
+                policy.parse::<buildscope_builder::schedule::Policy>().into_diagnostic().map_err(Failure::Usage)?;
+                for driver in &self.drivers {
+                    let serial = policy == "serial";
+                    for &jobs in self.jobs.iter().take(if serial { 1 } else { self.jobs.len() }) {
+                        let (builder, way) = (builder.clone(), Way::Own(binary.clone()));
+                        let (policy, driver) = (policy.clone(), driver.clone());
+                        subjects.push(Subject { builder, version: None, way, policy, driver, jobs });
+                    }
+                }
+            }
+        }
+        for peer in &self.peer {
+            subjects.push(Subject::peer(Peer::find(peer).into_diagnostic().map_err(Failure::Usage)?));
+        }
+        Ok(subjects)
+    }
+}
+
+/// The name in NAME=PATH.
+fn name(binary: &str) -> &str {
+    binary.split_once('=').map_or(binary, |pair| pair.0)
+}
+
+/// Progress on standard error, and the exports that are written while it goes on.
+struct Screen<'a> {
+    bar: ProgressBar,
+    arguments: &'a Arguments,
+}
+
+impl<'a> Screen<'a> {
+    fn new(arguments: &'a Arguments) -> Self {
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self { bar: ProgressBar::no_length().with_style(style), arguments }
+    }
+
+    fn show(&self, progress: Progress, said: &str) {
+        self.bar.set_length(progress.total.into());
+        self.bar.set_position(progress.done.into());
+        let left = progress.left().as_secs();
+        self.bar.set_message(format!("{said}; about {}:{:02} left", left / 60, left % 60));
+    }
+}
+
+impl Announce for Screen<'_> {
+    fn preparing(&mut self, case: &Case) {
+        self.bar.set_message(format!("preparing {case}"));
+    }
+
+    fn sampled(&mut self, case: &Case, sample: &Sample, progress: Progress) {
+        self.show(progress, &format!("{case}: {:.3} s", sample.wall));
+    }
+
+    fn counted(&mut self, case: &Case, calls: Option<&Calls>, progress: Progress) {
+        let said = if calls.is_some() { "system calls counted" } else { "its system calls could not be counted" };
+        self.show(progress, &format!("{case}: {said}"));
+    }
+
+    fn kept(&mut self, run: &Run) {
+        // A file that cannot be written now is an error at the end; the measuring goes on.
+        let _ = self.arguments.export.write(run);
+    }
+}

@@ -1,0 +1,241 @@
+//! From what was typed to what is done: defaults filled in, and refused what cannot be done yet.
+
+use super::arguments::{Arguments, ProgressMode};
+use super::run_options::size;
+use crate::Failure;
+use buildscope_builder::build::{DockerfileInput, Provenance, Request};
+use buildscope_builder::dockerfile::Keyword;
+use buildscope_builder::image::RegistryOptions;
+use buildscope_builder::plan::{is_git, is_url};
+use buildscope_builder::schedule::Policy;
+use buildscope_builder::storage::{DriverChoice, StoreOptions, SyncPolicy, spare_memory};
+use buildscope_record::{Delayed, Phase};
+use miette::{IntoDiagnostic, WrapErr, miette};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A build, ready to be run.
+#[derive(Debug)]
+pub(super) struct Options {
+    pub(super) check: bool,
+    pub(super) request: Request,
+    pub(super) root: PathBuf,
+    pub(super) store: StoreOptions,
+    pub(super) progress: ProgressMode,
+    pub(super) iidfile: Option<PathBuf>,
+    pub(super) metadata_file: Option<PathBuf>,
+    pub(super) record: Option<PathBuf>,
+    pub(super) trace: Option<PathBuf>,
+    pub(super) engine_trace: Option<PathBuf>,
+    pub(super) pprof: Option<PathBuf>,
+    pub(super) expect_cached: bool,
+    pub(super) why_miss: Vec<PathBuf>,
+    pub(super) delay: Option<(Delayed, Duration)>,
+}
+
+impl Arguments {
+    pub(super) fn resolve(self) -> Result<Options, Failure> {
+        self.refuse_what_is_not_there()?;
+        let policy: Policy = self.policy.parse().into_diagnostic().map_err(Failure::Usage)?;
+        let driver: DriverChoice = driver(&self.driver)?;
+        let sync = sync_policy(&self.sync)?;
+        let memory = match self.tmpfs_upper.as_str() {
+            "auto" => spare_memory(),
+            bytes => size("--tmpfs-upper", bytes)?,
+        };
+        let memory = Some(memory).filter(|bytes| *bytes > 0);
+        let dockerfile = self.dockerfile()?;
+        let context_file = (self.context == Path::new("-")).then(standard_input).transpose()?;
+        if !self.is_elsewhere() && !self.context.is_dir() {
+            return Err(Failure::usage(miette!("the build context {} is no directory", self.context.display())));
+        }
+        let build_args = self.build_arg.iter().filter_map(|arg| build_arg(arg)).collect::<BTreeMap<_, _>>();
+        let epoch = build_args.get("SOURCE_DATE_EPOCH").cloned().or_else(|| std::env::var("SOURCE_DATE_EPOCH").ok());
+        let source_date_epoch = epoch.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose();
+        let source_date_epoch = source_date_epoch
+            .into_diagnostic()
+            .wrap_err("SOURCE_DATE_EPOCH takes seconds since 1970")
+            .map_err(Failure::Usage)?;
+        let provenance = self.provenance()?;
+        let (outputs, registries, run) = (self.outputs(), self.registries()?, self.run_options()?);
+        Ok(Options {
+            check: self.check,
+            request: Request {
+                dockerfile,
+                build_args,
+                target: self.target,
+                named_contexts: pairs("--build-context", &self.build_context)?,
+                labels: pairs("--label", &self.label)?,
+                platforms: self.platform,
+                no_cache: self.no_cache,
+                detailed: self.record.is_some() || self.expect_cached,
+                policy,
+                jobs: self.jobs,
+                run,
+                tags: self.tag,
+                pull: self.pull,
+                cache_from: self.cache_from,
+                cache_to: self.cache_to,
+                outputs,
+                annotations: self.annotation,
+                provenance,
+                registries,
+                source_date_epoch,
+                context: self.context,
+                context_file,
+            },
+            root: self.root.resolve()?,
+            store: StoreOptions { driver, sync, memory },
+            progress: match self.progress {
+                _ if self.quiet => ProgressMode::Quiet,
+                ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Tty,
+                ProgressMode::Auto => ProgressMode::Plain,
+                mode => mode,
+            },
+            iidfile: self.iidfile,
+            metadata_file: self.metadata_file,
+            record: self.record,
+            trace: self.trace,
+            engine_trace: self.engine_trace,
+            pprof: self.pprof,
+            expect_cached: self.expect_cached,
+            why_miss: self.why_miss,
+            delay: self.delay.as_deref().map(delay).transpose()?,
+        })
+    }
+
+    /// `--push` and `--load` are short for outputs.
+    fn outputs(&self) -> Vec<String> {
+        let short = [(self.push, "type=registry"), (self.load, "type=docker")];
+        let short = short.into_iter().filter(|(wanted, _)| *wanted).map(|(_, output)| output.to_owned());
+        self.output.iter().cloned().chain(short).collect()
+    }
+
+    /// `--attest type=provenance` is `--provenance` in more words.
+    fn provenance(&self) -> Result<Option<Provenance>, Failure> {
+        let mut spec = self.provenance.clone();
+        for attest in &self.attest {
+            match attest.strip_prefix("type=provenance") {
+                Some(rest) => spec = Some(rest.strip_prefix(',').unwrap_or("true").to_owned()),
+                None => return Err(refused(&format!("--attest {attest}"))),
+            }
+        }
+        let parsed = spec.as_deref().map(Provenance::parse).transpose();
+        Ok(parsed.map_err(|fault| Failure::usage(miette!("{fault}")))?.flatten())
+    }
+
+    fn registries(&self) -> Result<RegistryOptions, Failure> {
+        let mut mirrors = BTreeMap::<String, Vec<String>>::new();
+        for (registry, host) in pairs::<Vec<_>>("--registry-mirror", &self.registry_mirror)? {
+            mirrors.entry(registry).or_default().push(host);
+        }
+        Ok(RegistryOptions {
+            plain_http: self.plain_http.iter().cloned().collect(),
+            insecure: self.insecure_registry.iter().cloned().collect(),
+            mirrors,
+            authorities: self.registry_ca.clone(),
+        })
+    }
+
+    fn dockerfile(&self) -> Result<DockerfileInput, Failure> {
+        match &self.file {
+            Some(file) if file == Path::new("-") && self.context == Path::new("-") => {
+                Err(Failure::usage(miette!("standard input cannot be the Dockerfile and the context")))
+            }
+            file if self.is_elsewhere() && file.as_deref() != Some(Path::new("-")) => {
+                Ok(DockerfileInput::Within(file.clone().unwrap_or_else(|| "Dockerfile".into())))
+            }
+            None => Ok(DockerfileInput::File(self.context.join("Dockerfile"))),
+            Some(file) if file == Path::new("-") => {
+                let mut text = String::new();
+                let read = std::io::stdin().read_to_string(&mut text);
+                read.into_diagnostic()
+                    .wrap_err("reading the Dockerfile from standard input")
+                    .map_err(Failure::Usage)?;
+                Ok(DockerfileInput::Text { name: "standard input".into(), text })
+            }
+            Some(file) => Ok(DockerfileInput::File(file.clone())),
+        }
+    }
+
+    /// Whether the context has to be brought here: it is standard input, or an address.
+    fn is_elsewhere(&self) -> bool {
+        let context = self.context.to_string_lossy();
+        context == "-" || is_url(&context) || is_git(&context)
+    }
+
+    /// No flag is silently ignored: what has no effect yet is an error.
+    fn refuse_what_is_not_there(&self) -> Result<(), Failure> {
+        let flags: [(&str, bool); 1] = [("--no-cache-filter", !self.no_cache_filter.is_empty())];
+        flags.into_iter().find(|flag| flag.1).map_or(Ok(()), |(name, _)| Err(refused(name)))
+    }
+}
+
+/// Standard input, in a file without a name: an archive is read twice.
+fn standard_input() -> Result<Arc<File>, Failure> {
+    let mut file = tempfile::tempfile().into_diagnostic().map_err(Failure::Internal)?;
+    let copied = std::io::copy(&mut std::io::stdin().lock(), &mut file);
+    copied.into_diagnostic().wrap_err("reading the context from standard input").map_err(Failure::Usage)?;
+    Ok(Arc::new(file))
+}
+
+fn refused(what: &str) -> Failure {
+    Failure::usage(miette!("{what} is not supported yet"))
+}
+
+/// `PHASE=SECONDS` or `INSTRUCTION=SECONDS`.
+fn delay(text: &str) -> Result<(Delayed, Duration), Failure> {
+    let parsed = text.split_once('=').and_then(|(what, seconds)| {
+        let seconds = seconds.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())?;
+        let instruction = || Keyword::parse(what).map(|keyword| Delayed::Instruction(keyword.name().into()));
+        Some((Phase::from_name(what).map(Delayed::Phase).or_else(instruction)?, seconds))
+    });
+    let wrong = || miette!("--delay takes PHASE=SECONDS or INSTRUCTION=SECONDS (`copy=0.5`, `COPY=0.5`), not `{text}`");
+    parsed.ok_or_else(|| Failure::usage(wrong()))
+}
+
+fn driver(name: &str) -> Result<DriverChoice, Failure> {
+    Ok(match name {
+        "auto" => DriverChoice::Auto,
+        "erofs" => DriverChoice::Erofs,
+        "overlay" => DriverChoice::Overlay,
+        "fuse-overlayfs" => DriverChoice::FuseOverlayfs,
+        "btrfs" => DriverChoice::Btrfs,
+        "copy" => DriverChoice::Copy,
+        _ => {
+            return Err(Failure::usage(miette!(
+                "`{name}` is no storage driver: it takes auto, erofs, overlay, fuse-overlayfs, btrfs or copy"
+            )));
+        }
+    })
+}
+
+fn sync_policy(name: &str) -> Result<SyncPolicy, Failure> {
+    match name {
+        "build" => Ok(SyncPolicy::Build),
+        "layer" => Ok(SyncPolicy::Layer),
+        "never" => Ok(SyncPolicy::Never),
+        _ => Err(Failure::usage(miette!("--sync takes build, layer or never, not `{name}`"))),
+    }
+}
+
+/// `NAME=value`; a bare `NAME` takes its value from the environment, and is nothing where that has none (as docker does it).
+fn build_arg(arg: &str) -> Option<(String, String)> {
+    match arg.split_once('=') {
+        Some((name, value)) => Some((name.to_owned(), value.to_owned())),
+        None => Some((arg.to_owned(), std::env::var(arg).ok()?)),
+    }
+}
+
+fn pairs<T: FromIterator<(String, String)>>(flag: &str, values: &[String]) -> Result<T, Failure> {
+    let pair = |value: &String| {
+        let (name, value) =
+            value.split_once('=').ok_or_else(|| Failure::usage(miette!("{flag} takes NAME=VALUE, not `{value}`")))?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    values.iter().map(pair).collect()
+}

@@ -1,0 +1,185 @@
+//! The flags that speak of RUN steps, as docker buildx and docker build have them.
+
+use super::arguments::Arguments;
+use crate::Failure;
+use buildscope_builder::execute::run::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
+use buildscope_builder::execute::sandbox::{Limits, NetworkMode, OciRuntime};
+use miette::miette;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+impl Arguments {
+    /// What RUN steps get and may have.
+    pub(super) fn run_options(&self) -> Result<RunOptions, Failure> {
+        Ok(RunOptions {
+            network: match self.network.as_deref() {
+                None | Some("default" | "host") => NetworkMode::Host,
+                Some("none") => NetworkMode::None,
+                Some("isolated") => NetworkMode::Isolated,
+                Some(other) => return Err(bad("--network", other, "default, host, none or isolated")),
+            },
+            extra_hosts: self.add_host.iter().map(|text| host(text)).collect::<Result<_, _>>()?,
+            limits: Limits {
+                memory: self.memory.as_deref().map(|text| size("--memory", text)).transpose()?,
+                cpus: self.cpus,
+                shm_size: self.shm_size.as_deref().map(|text| size("--shm-size", text)).transpose()?,
+                ulimits: self.ulimit.iter().map(|text| ulimit(text)).collect::<Result<_, _>>()?,
+                timeout: match self.timeout.map(Duration::try_from_secs_f64) {
+                    Some(Err(_)) => return Err(bad("--timeout", "a negative time", "seconds")),
+                    timeout => timeout.and_then(Result::ok),
+                },
+            },
+            allowed: self.allowed()?,
+            secrets: self.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,
+            executor: self.executor()?,
+            agents: self.ssh.iter().map(|text| agent(text)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn executor(&self) -> Result<Executor, Failure> {
+        let found = |names: &[&str]| {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let mut candidates =
+                std::env::split_paths(&path).flat_map(|directory| names.iter().map(move |name| directory.join(name)));
+            candidates.find(|program| program.is_file())
+        };
+        let names: &[&str] = match self.executor.as_str() {
+            "native" => return Ok(Executor::Native),
+            "oci" => &["crun", "runc"],
+            name @ ("crun" | "runc") => &[if name == "crun" { "crun" } else { "runc" }],
+            other => return Err(bad("--executor", other, "native, oci, crun or runc")),
+        };
+        match found(names) {
+            Some(program) => Ok(Executor::Oci(OciRuntime { program })),
+            None => {
+                Err(Failure::usage(miette!("--executor {}: PATH has no {}", self.executor, names.join(" and no "))))
+            }
+        }
+    }
+
+    fn allowed(&self) -> Result<Allowed, Failure> {
+        // Who asks for it on the command line has allowed it, as with buildx.
+        let host_network = self.network.as_deref() == Some("host");
+        let mut allowed = Allowed { host_network, ..Allowed::default() };
+        for entitlement in self.allow.iter().flat_map(|list| list.split(',')) {
+            match entitlement.split_once('=') {
+                None if entitlement == "security.insecure" => allowed.insecure = true,
+                None if entitlement == "network.host" => allowed.host_network = true,
+                Some(("device", path)) => drop(allowed.devices.insert(path.to_owned())),
+                _ => return Err(bad("--allow", entitlement, "security.insecure, network.host or device=PATH")),
+            }
+        }
+        Ok(allowed)
+    }
+}
+
+fn bad(flag: &str, value: &str, takes: &str) -> Failure {
+    Failure::usage(miette!("{flag} takes {takes}, not `{value}`"))
+}
+
+/// `HOST:IP` or `HOST=IP`; an IPv6 address may stand in brackets.
+fn host(text: &str) -> Result<(String, String), Failure> {
+    let split = text.split_once('=').or_else(|| text.split_once(':'));
+    let (name, address) = split.ok_or_else(|| bad("--add-host", text, "HOST:IP"))?;
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    match address.parse::<std::net::IpAddr>() {
+        Ok(_) if !name.is_empty() => Ok((name.to_owned(), address.to_owned())),
+        _ => Err(bad("--add-host", text, "HOST:IP")),
+    }
+}
+
+/// docker's sizes: a number of bytes, or with b, k, m or g (powers of 1024) behind it.
+pub(super) fn size(flag: &str, text: &str) -> Result<u64, Failure> {
+    let lower = text.to_ascii_lowercase();
+    let (number, unit) = lower.split_at(lower.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(lower.len()));
+    let factor = match unit {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return Err(bad(flag, text, "bytes, or a number with k, m or g")),
+    };
+    let number: u64 = number.parse().map_err(|_| bad(flag, text, "bytes, or a number with k, m or g"))?;
+    number.checked_mul(factor).ok_or_else(|| bad(flag, text, "a size that exists"))
+}
+
+/// `NAME=SOFT[:HARD]`; -1 is no limit.
+fn ulimit(text: &str) -> Result<(String, (u64, u64)), Failure> {
+    let wrong = || bad("--ulimit", text, "NAME=SOFT[:HARD]");
+    let (name, limits) = text.split_once('=').ok_or_else(wrong)?;
+    let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
+    let number = |text: &str| if text == "-1" { Ok(u64::MAX) } else { text.parse().map_err(|_| wrong()) };
+    Ok((name.to_owned(), (number(soft)?, number(hard)?)))
+}
+
+/// `id=ID[,src=FILE]`, `id=ID,env=NAME`, with `type=file` or `type=env`; without either, the variable or file of that name.
+fn secret(text: &str) -> Result<(String, SecretSource), Failure> {
+    let wrong = || bad("--secret", text, "id=ID,src=FILE or id=ID,env=NAME");
+    let mut fields = BTreeMap::new();
+    for field in text.split(',') {
+        let (name, value) = field.split_once('=').ok_or_else(wrong)?;
+        fields.insert(name, value);
+    }
+    let file = fields.get("src").or_else(|| fields.get("source")).copied();
+    let id = fields.get("id").copied().or(file).ok_or_else(wrong)?;
+    let kind = fields.get("type").copied();
+    let source = match (kind, file, fields.get("env").copied()) {
+        (Some("env"), Some(name), None) | (None | Some("env"), None, Some(name)) => SecretSource::Env(name.into()),
+        (None | Some("file"), Some(file), None) => SecretSource::File(PathBuf::from(file)),
+        (None | Some("env"), None, None) if std::env::var_os(id).is_some() => SecretSource::Env(id.into()),
+        (None | Some("file"), None, None) => SecretSource::File(PathBuf::from(id)),
+        _ => return Err(wrong()),
+    };
+    Ok((id.to_owned(), source))
+}
+
+/// `ID[=SOCKET]` or `ID=KEY[,KEY]`; without either, the agent of this session.
+fn agent(text: &str) -> Result<(String, AgentSource), Failure> {
+    let (id, paths) = match text.split_once('=') {
+        Some((id, paths)) => (id, paths.split(',').map(PathBuf::from).collect()),
+        None => match std::env::var_os("SSH_AUTH_SOCK") {
+            Some(socket) => (text, vec![PathBuf::from(socket)]),
+            None => return Err(Failure::usage(miette!("--ssh {text} needs an agent, and SSH_AUTH_SOCK names none"))),
+        },
+    };
+    if id.is_empty() {
+        return Err(bad("--ssh", text, "ID[=SOCKET] or ID=KEY[,KEY]"));
+    }
+    let source = match <[PathBuf; 1]>::try_from(paths) {
+        Ok([socket]) if !socket.is_file() => AgentSource::Socket(socket),
+        Ok(key) => AgentSource::Keys(key.into()),
+        Err(keys) => AgentSource::Keys(keys),
+    };
+    Ok((id.to_owned(), source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_dockers() {
+        let ok = |text| size("--memory", text).ok();
+        assert_eq!([ok("512"), ok("64m"), ok("2G"), ok("1kb")], [Some(512), Some(64 << 20), Some(2 << 30), Some(1024)]);
+        assert_eq!([ok("m"), ok("1x"), ok("99999999999g"), ok("-1")], [None; 4]);
+    }
+
+    #[test]
+    fn secrets_hosts_and_limits() {
+        let parsed = |text| secret(text).ok();
+        assert_eq!(parsed("id=a,src=f"), Some(("a".into(), SecretSource::File("f".into()))));
+        assert_eq!(parsed("id=a,type=env,src=V"), Some(("a".into(), SecretSource::Env("V".into()))));
+        assert_eq!(parsed("id=a,env=V"), Some(("a".into(), SecretSource::Env("V".into()))));
+        assert_eq!(
+            parsed("id=no_such_variable"),
+            Some(("no_such_variable".into(), SecretSource::File("no_such_variable".into())))
+        );
+        assert_eq!([parsed("a"), parsed("id=a,type=file,env=V")], [None, None]);
+        assert_eq!(host("h:10.0.0.1").ok(), Some(("h".into(), "10.0.0.1".into())));
+        assert_eq!(host("h=[::1]").ok(), Some(("h".into(), "::1".into())));
+        assert!(host("h:elsewhere").is_err());
+        assert_eq!(ulimit("nofile=10:20").ok(), Some(("nofile".into(), (10, 20))));
+        assert_eq!(ulimit("core=-1").ok(), Some(("core".into(), (u64::MAX, u64::MAX))));
+    }
+}

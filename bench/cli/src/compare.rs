@@ -1,0 +1,117 @@
+//! `buildscope compare`.
+
+use super::{Failure, Root, explain, say};
+use buildscope_bench::gate;
+use buildscope_bench::history::History;
+use buildscope_bench::run::Run;
+use buildscope_bench::stats::{mann_whitney, threshold};
+use buildscope_record::Nanos;
+use buildscope_reports::compare::{Pair, side_by_side, slower};
+use buildscope_reports::render;
+use clap::Args;
+use miette::{IntoDiagnostic, miette};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Compare two runs of `bench`, or two build records
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// What is compared with: a run's folder, or a build record
+    base: PathBuf,
+    /// What is judged
+    head: PathBuf,
+    /// Write Markdown, as for a pull request
+    #[arg(long)]
+    markdown: bool,
+    /// Two records: say it for programs
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    #[command(flatten)]
+    root: Root,
+}
+
+const EXAMPLES: &str = "Examples:
+  buildscope compare serial.json instructions.json     two records: why one is slower, in a sentence
+  buildscope compare serial.json instructions.json --json
+  buildscope compare runs/20261101T030000Z runs/20261102T030000Z --markdown
+
+Two runs: exit code 1 where a case is slower, surely and beyond its noise, or where an exact quantity changed.
+Two records are one build each: they explain, and judge nothing.";
+
+/// Two records side by side, as JSON. Fields may be added under one version.
+#[derive(Debug, Serialize)]
+struct Compared {
+    /// The format's version.
+    comparison: u32,
+    answer: String,
+    /// Nanoseconds, of the first and of the second.
+    walls: [Nanos; 2],
+    /// Those first that moved the critical path most.
+    steps: Vec<Pair>,
+}
+
+/// Compares.
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    match (is_run(&arguments.base), is_run(&arguments.head)) {
+        (true, true) if arguments.json => {
+            Err(Failure::usage(miette!("--json is for two records; a run's numbers are in its run.json")))
+        }
+        (true, true) => runs(&arguments),
+        (false, false) => {
+            let records = [explain::read(&arguments.base)?, explain::read(&arguments.head)?];
+            let pairs = side_by_side(&records[0], &records[1]);
+            if arguments.json {
+                let compared = Compared {
+                    comparison: 1,
+                    answer: slower(&records).unwrap_or_default(),
+                    walls: [records[0].wall, records[1].wall],
+                    steps: pairs,
+                };
+                say(&(serde_json::to_string_pretty(&compared).map_err(Failure::internal)? + "\n"));
+                return Ok(());
+            }
+            say(&(slower(&records).unwrap_or_default() + "\n\n"));
+            say(&render::text::side_by_side(["base", "head"], &pairs, explain::style(true)));
+            Ok(())
+        }
+        _ => {
+            Err(Failure::usage(miette!("one of the two is a run and the other is a build record: give two of a kind")))
+        }
+    }
+}
+
+fn runs(arguments: &Arguments) -> Result<(), Failure> {
+    let read = |path| Run::read(path).into_diagnostic().map_err(Failure::Usage);
+    let (base, head) = (read(&arguments.base)?, read(&arguments.head)?);
+    if !base.environment.comparable(&head.environment) {
+        eprintln!(
+            "warning: the runs are from different machines (processor, kernel or file system): their times say nothing of the code."
+        );
+    }
+    let machine = mann_whitney(&base.canary, &head.canary);
+    if machine.p < 0.01 {
+        eprintln!(
+            "warning: the canary, the same work in both runs, took another time (p = {:.4}): the machine itself changed.",
+            machine.p
+        );
+    }
+    let history = History::open(&arguments.root.resolve()?).map_err(Failure::internal)?;
+    let noise = |case: &_| threshold(&history.medians(case).unwrap_or_default());
+    let pairs = gate::between((&base, folder(&arguments.base)), (&head, folder(&arguments.head)));
+    if pairs.is_empty() {
+        return Err(Failure::usage(miette!("the runs have no case in common")));
+    }
+    let judgements = gate::judge(&pairs, noise);
+    say(&if arguments.markdown { gate::markdown(&judgements) } else { gate::text(&judgements) });
+    if judgements.iter().any(gate::Judgement::flagged) { Err(Failure::Told) } else { Ok(()) }
+}
+
+/// A folder is a run's; of files, only `run.json` is.
+fn is_run(path: &Path) -> bool {
+    path.is_dir() || path.file_name().is_some_and(|name| name == "run.json")
+}
+
+fn folder(path: &Path) -> &Path {
+    if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) }
+}

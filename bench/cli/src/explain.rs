@@ -1,0 +1,155 @@
+//! `buildscope explain`.
+
+use super::{Failure, Root, otlp};
+use buildscope_record::Record;
+use buildscope_reports::compare::slower;
+use buildscope_reports::{Explanation, explain_with, import, render};
+use clap::{Args, ValueEnum};
+use miette::{IntoDiagnostic, WrapErr, miette};
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// Say where a build's time went, and what held its end back
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// A build record, another builder's log or trace (anything that `import` reads), or a context, which is then built
+    record: PathBuf,
+    /// How it is said
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Where it is written [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Say why steps missed the cache: against these earlier records of the build, oldest first
+    #[arg(long, value_name = "RECORD", num_args = 1..)]
+    why_miss: Vec<PathBuf>,
+    /// Also send the build as spans to an OpenTelemetry collector (OTLP/HTTP)
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
+    /// Also write the timeline (Chrome trace JSON, for Perfetto)
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    #[command(flatten)]
+    root: Root,
+}
+
+const EXAMPLES: &str = "Examples:
+  buildscope build --record build.json . && buildscope explain build.json
+  buildscope explain build.json --format json -o explanation.json
+  buildscope explain build.json --format html -o build.html
+  buildscope explain .                                    builds it twice: serial and parallel
+  buildscope explain build.json --why-miss earlier.json
+  buildscope explain build.rawjson                        (of docker buildx build --progress rawjson)
+  buildscope explain build.json --trace timeline.json     (open it in https://ui.perfetto.dev)";
+
+/// How an explanation is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a terminal
+    #[default]
+    Text,
+    /// For programs
+    Json,
+    /// A page for a browser, in one file
+    Html,
+}
+
+/// Explains a record.
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let mut verdict = String::new();
+    let record = if arguments.record.is_dir() {
+        let built = build(&arguments.record, &arguments.root)?;
+        verdict = slower(&built).map(|sentence| sentence + "\n\n").unwrap_or_default();
+        let [_, record] = built;
+        record
+    } else {
+        read(&arguments.record)?
+    };
+    let earlier = arguments.why_miss.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let explanation = explain_with(&record, &earlier);
+    if let Some(path) = &arguments.trace {
+        write_timeline(path, &record, &explanation)?;
+    }
+    if let Some(url) = &arguments.otlp {
+        send(url, &record, &explanation)?;
+    }
+    let text = match arguments.format {
+        Format::Text => verdict + &render::text(&explanation, style(arguments.output.is_none())),
+        Format::Json => render::json(&explanation).map_err(Failure::internal)?,
+        Format::Html => render::html(&record, &explanation),
+    };
+    match &arguments.output {
+        Some(path) => {
+            fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
+        }
+        None => {
+            super::say(&text);
+            Ok(())
+        }
+    }
+}
+
+/// Reads a record, ours or made from another builder's file; what is neither is a fault of the question.
+pub(super) fn read(path: &Path) -> Result<Record, Failure> {
+    let bytes =
+        fs::read(path).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)?;
+    let record = import::import(&bytes).into_diagnostic();
+    record.wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
+}
+
+/// Sends a build's spans. Of a build that does not say when it began, the end is now.
+fn send(url: &str, record: &Record, explanation: &Explanation) -> Result<(), Failure> {
+    let known = record.started.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let now = || jiff::Timestamp::now().as_nanosecond() - i128::from(record.wall.0);
+    let began = known.map_or_else(now, |started| started.as_nanosecond());
+    otlp::send(url, record, explanation, u64::try_from(began).unwrap_or(0))
+}
+
+/// Builds a context cold under two policies and gives the records: serial, then instructions.
+///
+/// Each build is a process of its own: what starts its steps must be made before a process has threads.
+fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
+    let program = std::env::current_exe().map_err(Failure::internal)?;
+    let folder = tempfile::tempdir().map_err(Failure::internal)?;
+    let one = |policy: &str| {
+        let path = folder.path().join(policy);
+        eprintln!("building {} with --policy {policy} --no-cache", context.display());
+        let mut command = std::process::Command::new(&program);
+        command.args(["build", "--no-cache", "--progress", "quiet", "--policy", policy, "--record"]).arg(&path);
+        command.arg("--root").arg(root.resolve()?).arg(context).stdout(std::process::Stdio::null());
+        let status = command.status().map_err(Failure::internal)?;
+        // A failed build is explained too: its record says where it failed.
+        match path.exists() {
+            true => read(&path),
+            false => Err(Failure::failed(miette!("the build ended with {status} and left no record"))),
+        }
+    };
+    Ok([one("serial")?, one("instructions")?])
+}
+
+/// Writes a record's timeline.
+pub(super) fn write_timeline(path: &Path, record: &Record, explanation: &Explanation) -> Result<(), Failure> {
+    let timeline = render::timeline(&[(record, explanation)]);
+    let text = serde_json::to_vec(&timeline).map_err(Failure::internal)?;
+    fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
+}
+
+/// As wide as the terminal (100 elsewhere) or as COLUMNS says; coloured where it has colours, or where CLICOLOR_FORCE
+/// wants them kept in a pipe.
+pub(super) fn style(to_stdout: bool) -> render::Style {
+    let default = render::Style::default();
+    if !to_stdout {
+        return default;
+    }
+    let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let terminal = std::io::stdout().is_terminal();
+    let columns = said("COLUMNS").and_then(|columns| columns.parse().ok()).filter(|&columns| columns > 0);
+    let seen = || terminal_size::terminal_size().filter(|_| terminal).map(|(width, _)| usize::from(width.0));
+    let width = columns.or_else(seen).unwrap_or(default.width);
+    // https://no-color.org and https://bixense.com/clicolors
+    let forced = said("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let colours = said("NO_COLOR").is_none() && (terminal || forced);
+    render::Style { width, colours, ..default }
+}

@@ -1,0 +1,105 @@
+//! `buildscope history`.
+
+use super::{Failure, Root, say};
+use buildscope_bench::history::History;
+use buildscope_bench::stats::{change_points, threshold};
+use clap::{Args, Subcommand};
+use miette::miette;
+use std::fmt::Write as _;
+
+/// Look at runs over time
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    question: Question,
+    #[command(flatten)]
+    root: Root,
+}
+
+const EXAMPLES: &str = "Examples:
+  buildscope history list
+  buildscope history show 12
+  buildscope history trend 'files cold buildscope instructions'";
+
+#[derive(Debug, Subcommand)]
+enum Question {
+    /// The last runs, newest first
+    List {
+        /// How many
+        #[arg(long, default_value_t = 30)]
+        last: u32,
+    },
+    /// The medians of one run
+    Show {
+        /// Its number
+        run: i64,
+    },
+    /// A case over time, with the points at which it changed; without a case, all that changed
+    Trend {
+        /// The case, as tables name it
+        case: Option<String>,
+    },
+}
+
+/// Answers the question.
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let history = History::open(&arguments.root.resolve()?).map_err(Failure::internal)?;
+    // Writing to a String cannot fail.
+    let mut text = String::new();
+    match arguments.question {
+        Question::List { last } => {
+            for run in history.runs(last).map_err(Failure::internal)? {
+                let _ = writeln!(text, "{:>5}  {}  {:>4} cases  {}", run.id, run.started, run.cases, run.label);
+            }
+        }
+        Question::Show { run } => {
+            let results = history.results(run).map_err(Failure::internal)?;
+            if results.is_empty() {
+                return Err(Failure::usage(miette!("no run {run}: see `buildscope history list`")));
+            }
+            for (case, median, count) in results {
+                let _ = writeln!(text, "{median:>10.3} s  n={count:<3}  {case}");
+            }
+        }
+        Question::Trend { case: Some(case) } => {
+            let series = history.series(&case).map_err(Failure::internal)?;
+            if series.is_empty() {
+                return Err(Failure::usage(miette!(
+                    "no case `{case}`; there are:\n{}",
+                    history.cases().map_err(Failure::internal)?.join("\n")
+                )));
+            }
+            let medians: Vec<_> = series.iter().map(|point| point.median).collect();
+            let changes = change_points(&medians);
+            for (index, point) in series.iter().enumerate() {
+                if let Some(change) = changes.iter().find(|change| change.at == index) {
+                    let percent = (change.after / change.before - 1.0) * 100.0;
+                    let _ = writeln!(text, "       --- changes by {percent:+.1} % (p = {:.3}) ---", change.p);
+                }
+                let _ = writeln!(
+                    text,
+                    "{:>5}  {}  {:>10.3} s  n={:<3}  {}",
+                    point.run, point.started, point.median, point.count, point.label
+                );
+            }
+            let _ = writeln!(text, "noise: a change below {:.0} % is not flagged", threshold(&medians) * 100.0);
+        }
+        Question::Trend { case: None } => {
+            for case in history.cases().map_err(Failure::internal)? {
+                let series = history.series(&case).map_err(Failure::internal)?;
+                let medians: Vec<_> = series.iter().map(|point| point.median).collect();
+                for change in change_points(&medians) {
+                    let (point, percent) = (&series[change.at], (change.after / change.before - 1.0) * 100.0);
+                    let _ = writeln!(
+                        text,
+                        "{}  {percent:+.1} %  {case}  (run {}, {})",
+                        point.started, point.run, point.label
+                    );
+                }
+            }
+        }
+    }
+    say(&text);
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! What listens to a build: nothing, unless something was asked for. Where no subscriber is
+//! installed, the builder's spans are disabled callsites.
+
+use crate::Failure;
+use buildscope_record::{RecordLayer, Recorder};
+use std::path::Path;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{FilterFn, LevelFilter};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Keeps the engine's trace open; dropped at the end of the build, it writes what is left.
+#[must_use = "the engine's trace ends when this is dropped"]
+pub(super) struct Listening {
+    _engine: Option<tracing_chrome::FlushGuard>,
+}
+
+/// Installs the subscriber that what was asked for needs.
+pub(super) fn listen(record: bool, engine_trace: Option<&Path>) -> Result<Listening, Failure> {
+    let Some(path) = engine_trace else {
+        if record {
+            Recorder::default().init();
+        }
+        return Ok(Listening { _engine: None });
+    };
+    let file =
+        std::fs::File::create(path).map_err(|error| Failure::usage(miette::miette!("{}: {error}", path.display())))?;
+    // Async: spans of one step follow it over threads, instead of being drawn as one thread's stack.
+    let style = tracing_chrome::TraceStyle::Async;
+    let (engine, guard) =
+        tracing_chrome::ChromeLayerBuilder::new().writer(file).trace_style(style).include_args(true).build();
+    let layer = record.then(|| RecordLayer.with_filter(FilterFn::new(RecordLayer::wants)));
+    tracing_subscriber::registry().with(layer).with(engine.with_filter(LevelFilter::INFO)).init();
+    Ok(Listening { _engine: Some(guard) })
+}

@@ -1,0 +1,153 @@
+//! Sends a build to an OpenTelemetry collector: OTLP over HTTP, in its JSON form, by opentelemetry-otlp.
+//!
+//! Its HTTP client is ours: what talks to registries is there already, knows the system's authorities, and needs no
+//! asynchronous runtime.
+
+mod spans;
+
+use super::Failure;
+use buildscope_builder::image::web_agent;
+use buildscope_record::Record;
+use buildscope_reports::Explanation;
+use miette::{IntoDiagnostic, WrapErr, miette};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::trace::SpanExporter as _;
+use ureq::http::Uri;
+
+/// Spans of one request: a collector takes at most 20 MiB at once (confighttp, `max_request_body_size`), and a span is
+/// about a thousand bytes.
+const BATCH: usize = 5_000;
+
+/// Sends a build's spans to `http[s]://HOST[:PORT][/PATH]`; without a port 4318, without a path `/v1/traces` (OTLP/HTTP).
+/// `began` is when the build began, in nanoseconds since 1970.
+pub(super) fn send(url: &str, record: &Record, explanation: &Explanation, began: u64) -> Result<(), Failure> {
+    let (host, endpoint) = endpoint(url)?;
+    let agent = web_agent(&host).into_diagnostic().map_err(Failure::Usage)?;
+    let mut exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .with_http_client(Client(agent))
+        .with_protocol(Protocol::HttpJson)
+        .with_endpoint(endpoint)
+        .build()
+        .map_err(Failure::internal)?;
+    exporter.set_resource(&spans::resource(record));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
+    let mut spans = spans::spans(record, explanation, began).into_iter().peekable();
+    while spans.peek().is_some() {
+        let sent = runtime.block_on(exporter.export(spans.by_ref().take(BATCH).collect()));
+        sent.into_diagnostic().wrap_err_with(|| format!("sending spans to {url}")).map_err(Failure::Usage)?;
+    }
+    Ok(())
+}
+
+/// The host of an address, and the address with its port and path.
+fn endpoint(url: &str) -> Result<(String, String), Failure> {
+    let wrong = || Failure::usage(miette!("--otlp takes http[s]://HOST[:PORT][/PATH], not `{url}`"));
+    let parsed: Uri = url.parse().map_err(|_| wrong())?;
+    let (Some(scheme), Some(host)) = (parsed.scheme_str(), parsed.host()) else { return Err(wrong()) };
+    if !matches!(scheme, "http" | "https") {
+        return Err(wrong());
+    }
+    let path = if matches!(parsed.path(), "" | "/") { "/v1/traces" } else { parsed.path() };
+    let port = parsed.port_u16().unwrap_or(4318);
+    Ok((host.to_owned(), format!("{scheme}://{host}:{port}{path}")))
+}
+
+/// What speaks HTTP for the exporter.
+#[derive(Debug)]
+struct Client(ureq::Agent);
+
+#[async_trait::async_trait]
+impl HttpClient for Client {
+    /// Blocks: nothing else runs on this runtime.
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let (head, body) = request.into_parts();
+        let (head, mut body) = self.0.run(Request::from_parts(head, body.to_vec()))?.into_parts();
+        Ok(Response::from_parts(head, body.read_to_vec()?.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_record::EdgeKind;
+    use buildscope_reports::{explain, import::import};
+    use std::collections::BTreeMap;
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::path::Path;
+
+    fn example() -> Record {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reports/record/tests/examples/diamond.instructions.json");
+        Record::read(std::fs::File::open(path).unwrap()).unwrap()
+    }
+
+    /// A collector that answers once, and what it got.
+    fn collector(answer: &'static str) -> (String, std::thread::JoinHandle<(String, Vec<u8>)>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serve = move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream);
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                reader.read_line(&mut head).unwrap();
+            }
+            let head = head.to_lowercase();
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+            let mut body = vec![0; length.parse().unwrap()];
+            reader.read_exact(&mut body).unwrap();
+            reader.get_mut().write_all(answer.as_bytes()).unwrap();
+            (head, body)
+        };
+        (url, std::thread::spawn(serve))
+    }
+
+    #[test]
+    fn what_is_sent_as_spans_comes_back() {
+        let record = example();
+        let (url, got) = collector("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+        send(&url, &record, &explain(&record), 1_767_225_600_000_000_000).unwrap();
+        let (head, body) = got.join().unwrap();
+        assert!(head.starts_with("post /v1/traces http/1.1\r\n"), "{head}");
+        assert!(head.contains("content-type: application/json\r\n"), "{head}");
+        let back = import(&body).unwrap();
+        let times = (back.wall, back.started.as_deref(), back.succeeded);
+        assert_eq!(times, (record.wall, Some("2026-01-01T00:00:00Z"), true));
+        assert_eq!(back.steps.len(), record.steps.len());
+        for (step, was) in back.steps.iter().zip(&record.steps) {
+            assert_eq!((&step.text, step.start, step.end, step.outcome), (&was.text, was.start, was.end, was.outcome));
+            assert_eq!(step.source.unwrap().line, was.source.unwrap().line);
+        }
+        let sorted = |record: &Record| {
+            let mut edges = record.edges.clone();
+            edges.retain(|edge| edge.kind == EdgeKind::Data);
+            edges.sort_unstable();
+            edges
+        };
+        assert_eq!(sorted(&back), sorted(&record));
+        let rows = |record: &Record| explain(record).accounts.phases.into_iter();
+        let phases = |record: &Record| rows(record).map(|row| (row.name, row.wall)).collect::<BTreeMap<_, _>>();
+        assert_eq!(phases(&back), phases(&record));
+    }
+
+    #[test]
+    fn what_is_refused_is_told() {
+        let record = example();
+        let (url, got) = collector("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        assert!(matches!(send(&url, &record, &explain(&record), 0), Err(Failure::Usage(_))));
+        got.join().unwrap();
+        for wrong in ["ftp://x", "collector:4318", "/v1/traces"] {
+            assert!(matches!(endpoint(wrong), Err(Failure::Usage(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ports_and_paths_are_those_of_otlp() {
+        let full = |url| endpoint(url).unwrap().1;
+        assert_eq!(full("http://localhost"), "http://localhost:4318/v1/traces");
+        assert_eq!(full("https://[::1]:9/otlp/v1/traces"), "https://[::1]:9/otlp/v1/traces");
+    }
+}

@@ -1,0 +1,51 @@
+//! `--pprof`: where the builder's own threads are, a thousand times a second.
+
+use crate::Failure;
+use miette::{IntoDiagnostic, WrapErr};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A prime, so that sampling does not keep step with what runs a thousand times a second.
+const HERTZ: i32 = 997;
+
+/// A running profile.
+pub(super) struct Profile {
+    guard: pprof::ProfilerGuard<'static>,
+    folder: PathBuf,
+}
+
+impl Profile {
+    /// Begins to sample, if a folder to write to is given.
+    pub(super) fn start(folder: Option<&Path>) -> Result<Option<Self>, Failure> {
+        let Some(folder) = folder else { return Ok(None) };
+        let start = || {
+            fs::create_dir_all(folder).into_diagnostic().wrap_err_with(|| folder.display().to_string())?;
+            // Unwinding from inside these can deadlock with their own locks.
+            let builder = pprof::ProfilerGuardBuilder::default()
+                .frequency(HERTZ)
+                .blocklist(&["libc", "libgcc", "pthread", "vdso"]);
+            builder.build().into_diagnostic().wrap_err("starting the profiler")
+        };
+        let guard = start().map_err(Failure::Usage)?;
+        Ok(Some(Self { guard, folder: folder.to_owned() }))
+    }
+
+    /// Writes `flamegraph.svg` and `stacks.folded` (a line a stack, outermost first, and its samples).
+    pub(super) fn finish(self) -> Result<(), Failure> {
+        let write = || {
+            let report = self.guard.report().build().into_diagnostic()?;
+            let svg = fs::File::create(self.folder.join("flamegraph.svg")).into_diagnostic()?;
+            report.flamegraph(svg).into_diagnostic()?;
+            let mut folded = String::new();
+            for (stack, samples) in &report.data {
+                let frames = stack.frames.iter().rev().flat_map(|frame| frame.iter().rev()).map(|symbol| symbol.name());
+                let frames: Vec<_> = std::iter::once(stack.thread_name.clone()).chain(frames).collect();
+                // Writing to a String cannot fail.
+                let _ = writeln!(folded, "{} {samples}", frames.join(";"));
+            }
+            fs::write(self.folder.join("stacks.folded"), folded).into_diagnostic()
+        };
+        write().wrap_err_with(|| format!("writing the profile to {}", self.folder.display())).map_err(Failure::Internal)
+    }
+}

@@ -1,0 +1,30 @@
+//! What a running build shows on standard error.
+//!
+//! *Takes* the builder's events. *Gives* lines: live ones on a terminal, BuildKit's plain format,
+//! or its raw JSON, so that tools which read those read ours.
+
+mod moved;
+mod names;
+mod plain;
+mod rawjson;
+mod tty;
+
+use crate::build::ProgressMode;
+use buildscope_builder::build::Progress;
+use buildscope_builder::plan::Plan;
+use std::sync::Arc;
+
+/// The view for a mode; [`ProgressMode::Auto`] has been resolved before.
+pub(super) fn view(mode: ProgressMode) -> Arc<dyn Progress> {
+    match mode {
+        ProgressMode::Tty => Arc::new(tty::Tty::new()),
+        ProgressMode::Plain | ProgressMode::Auto => Arc::new(plain::Plain::new(std::io::stderr())),
+        ProgressMode::Rawjson => Arc::new(rawjson::RawJson::new(std::io::stderr())),
+        ProgressMode::Quiet => Arc::new(()),
+    }
+}
+
+/// What is odd about the request, a line each.
+fn warnings(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.warnings.iter().map(|warning| format!("warning: {}", warning.message))
+}

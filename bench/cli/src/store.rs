@@ -1,0 +1,180 @@
+//! `buildscope store`.
+
+use super::{Failure, Root, say};
+use buildscope_builder::image::{Images, Platform};
+use buildscope_builder::storage::{DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
+use buildscope_record::ByteSize;
+use clap::{Args, Subcommand, ValueEnum};
+use miette::miette;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Look at what the store takes, and make it take less
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    work: Work,
+    #[command(flatten)]
+    root: Root,
+}
+
+const EXAMPLES: &str = "Examples:
+  buildscope store du
+  buildscope store prune --keep-bytes 10GB --keep-duration 7d
+  buildscope store prune --filter type=cache-mount";
+
+#[derive(Debug, Subcommand)]
+enum Work {
+    /// What takes how much, the longest unused first
+    Du {
+        /// How to say it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Remove what no running build uses and no named image needs, the longest unused first
+    Prune {
+        /// Stop as soon as the store takes no more than that (10GB, 500MiB)
+        #[arg(long, value_name = "SIZE", value_parser = bytes)]
+        keep_bytes: Option<ByteSize>,
+        /// Keep what was used since then (90s, 12h, 7d)
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        keep_duration: Option<Duration>,
+        /// Only this: type=layer, type=blob, type=cache-mount, type=derived; may be repeated
+        #[arg(long, value_name = "type=KIND", value_parser = kind)]
+        filter: Vec<UsageKind>,
+        /// How to say what was removed
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Does the work.
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    // No step is run: the driver that needs nothing does.
+    let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
+    let store = Store::open(&arguments.root.resolve()?, options).map_err(Failure::internal)?;
+    let (items, format, title) = match arguments.work {
+        Work::Du { format } => (store.usage().map_err(Failure::internal)?, format, "total"),
+        Work::Prune { keep_bytes, keep_duration, filter, format } => {
+            let keep = layers_of_images(&store)?;
+            let options = PruneOptions { keep_bytes, keep_duration, kinds: filter, keep };
+            (store.prune(&options).map_err(Failure::internal)?, format, "removed")
+        }
+    };
+    say(&if format == Format::Json { json(&items) } else { text(&items, title) });
+    Ok(())
+}
+
+/// The layers of all images that have a name here.
+fn layers_of_images(store: &Store) -> Result<BTreeSet<buildscope_record::Digest>, Failure> {
+    let images = Images::of(store);
+    let mut layers = BTreeSet::new();
+    for named in images.names().map_err(Failure::internal)? {
+        let platform = named.target.platform.clone().unwrap_or_else(Platform::host);
+        let image = images.load(&named.target, &platform).map_err(Failure::internal)?;
+        layers.extend(image.layers.iter().map(|layer| layer.diff_id));
+    }
+    Ok(layers)
+}
+
+fn text(items: &[Usage], title: &str) -> String {
+    let mut text = String::new();
+    for item in items {
+        let used = if item.in_use { "in use".to_owned() } else { ago(item.used) };
+        let name = item.name.strip_prefix("sha256:").map_or(item.name.as_str(), |hex| &hex[..hex.len().min(12)]);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{:>9}  {:<11}  {:<16}  {name}", item.size, item.kind.name(), used);
+    }
+    let total = ByteSize(items.iter().map(|item| item.size.0).sum());
+    let _ = writeln!(text, "{total:>9}  {title}");
+    text
+}
+
+fn json(items: &[Usage]) -> String {
+    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    let row = |item: &Usage| {
+        serde_json::json!({
+            "type": item.kind.name(), "name": item.name, "bytes": item.size.0, "used": seconds(item.used), "in_use": item.in_use,
+        })
+    };
+    let rows: Vec<_> = items.iter().map(row).collect();
+    format!("{:#}\n", serde_json::Value::from(rows))
+}
+
+fn ago(then: SystemTime) -> String {
+    let seconds = then.elapsed().map_or(0, |age| age.as_secs());
+    match seconds {
+        0..120 => format!("{seconds} s ago"),
+        120..7_200 => format!("{} min ago", seconds / 60),
+        7_200..172_800 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+/// A number and a unit: decimal (`MB`) or binary (`MiB`).
+fn bytes(text: &str) -> Result<ByteSize, miette::Report> {
+    let lower = text.trim().to_ascii_lowercase();
+    let (number, unit) = lower.split_at(lower.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(lower.len()));
+    let factor: u64 = match unit {
+        "" | "b" => 1,
+        "k" | "kb" => 1_000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "t" | "tb" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => return Err(miette!("`{text}` is no size: write 500MB or 10GiB")),
+    };
+    match number.trim().parse::<f64>() {
+        // A float-to-integer `as` saturates.
+        Ok(number) if number >= 0.0 => Ok(ByteSize((number * factor as f64) as u64)),
+        _ => Err(miette!("`{text}` is no size: write 500MB or 10GiB")),
+    }
+}
+
+/// A number and a unit: seconds, minutes, hours, days.
+fn duration(text: &str) -> Result<Duration, miette::Report> {
+    let wrong = || miette!("`{text}` is no time: write 90s, 30m, 12h or 7d");
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let factor = match unit {
+        "s" | "" => 1,
+        "m" | "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.trim().parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(number.saturating_mul(factor)))
+}
+
+fn kind(text: &str) -> Result<UsageKind, miette::Report> {
+    let name = text.strip_prefix("type=").unwrap_or(text);
+    let known = || UsageKind::ALL.map(UsageKind::name).join(", ");
+    let found = UsageKind::ALL.into_iter().find(|kind| kind.name() == name);
+    found.ok_or_else(|| miette!("`{name}` is no kind of thing in a store: there are {}", known()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_read_as_people_write_them() {
+        assert_eq!(bytes("10GB").unwrap(), ByteSize(10_000_000_000));
+        assert_eq!(bytes("1.5 KiB").unwrap(), ByteSize(1536));
+        assert_eq!(duration("7d").unwrap(), Duration::from_secs(604_800));
+        assert!(bytes("ten").is_err() && duration("1y").is_err() && kind("type=x").is_err());
+        assert_eq!(kind("type=cache-mount").unwrap(), UsageKind::CacheMount);
+    }
+}

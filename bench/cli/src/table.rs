@@ -1,0 +1,71 @@
+//! A run as a table on standard output: each case against the first of its workload and cache state.
+
+use buildscope_bench::report::{against_first, doubts, seconds};
+use buildscope_bench::run::{CaseSamples, Run};
+use buildscope_bench::stats::{Comparison, Summary};
+use std::collections::BTreeSet;
+use unicode_width::UnicodeWidthStr;
+
+/// The table, with what is doubtful about it below.
+pub(super) fn table(run: &Run) -> String {
+    let mut rows = vec![
+        ["", "n", "median", "95 % interval", "min", "max", "ratio", "95 % interval", "", ""]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for group in against_first(run) {
+        rows.extend(group.iter().map(|(case, comparison)| row(case, comparison.as_ref())));
+    }
+    aligned(&rows) + &versions(run) + &doubts(run).iter().map(|note| format!("note: {note}\n")).collect::<String>()
+}
+
+/// Which versions of other builders were measured; empty where none says one.
+fn versions(run: &Run) -> String {
+    let subjects = run.cases.iter().map(|case| &case.case.subject);
+    let versions: BTreeSet<_> =
+        subjects.filter_map(|subject| Some(format!("{} {}", subject.builder, subject.version.as_ref()?))).collect();
+    if versions.is_empty() {
+        return String::new();
+    }
+    format!("builders: {}\n", versions.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+fn row(case: &CaseSamples, comparison: Option<&Comparison>) -> Vec<String> {
+    let name = case.case.to_string();
+    let Some(summary) = Summary::of(&case.times()) else {
+        return vec![name, "0".into(), "no build gave the right result".into()];
+    };
+    let interval =
+        summary.interval.map_or_else(|| "-".into(), |(low, high)| format!("{} .. {}", seconds(low), seconds(high)));
+    let mut row = vec![
+        name,
+        summary.count.to_string(),
+        seconds(summary.median),
+        interval,
+        seconds(summary.min),
+        seconds(summary.max),
+    ];
+    if let Some(Comparison { ratio, adjusted, verdict, .. }) = comparison {
+        row.push(format!("{:.3}x", ratio.point));
+        row.push(format!("{:.3} .. {:.3}", ratio.low, ratio.high));
+        row.push(format!("p={adjusted:.2}"));
+        row.push(verdict.to_string());
+    }
+    row
+}
+
+/// Names to the left, numbers to the right.
+pub(super) fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            let gap = " ".repeat(width - cell.width());
+            if column == 0 || column + 1 == columns { format!("{cell}{gap}") } else { format!("{gap}{cell}") }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}

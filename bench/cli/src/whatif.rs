@@ -1,0 +1,133 @@
+//! `buildscope whatif`.
+
+use super::{Failure, explain, say};
+use buildscope_record::{Nanos, Record, StepId};
+use buildscope_reports::whatif::{MAX_DRIFT, Policy, Prediction, Scenario, Selector, whatif};
+use clap::Args;
+use miette::{IntoDiagnostic, miette};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// Predict how long a recorded build would take under other resources
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// A build record, or anything that `import` reads
+    record: PathBuf,
+    /// Steps at a time; 0 is no limit
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<u32>,
+    /// Processors
+    #[arg(long, value_name = "N")]
+    cores: Option<f64>,
+    /// serial, stages or instructions
+    #[arg(long, value_name = "POLICY")]
+    policy: Option<String>,
+    /// Without this: a group (storage), a phase (copy), an instruction (RUN), stage:NAME, step:N, line:N, or `locks`
+    #[arg(long, value_name = "WHAT")]
+    without: Vec<String>,
+    /// So many times faster
+    #[arg(long, value_name = "WHAT=TIMES")]
+    faster: Vec<String>,
+    /// A delay added each time
+    #[arg(long, value_name = "WHAT=SECONDS")]
+    delay: Vec<String>,
+    /// This step's result found in the cache
+    #[arg(long, value_name = "STEP")]
+    cached: Vec<u32>,
+    /// For programs
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  buildscope whatif build.json --jobs 2
+  buildscope whatif build.json --policy serial
+  buildscope whatif build.json --cores 8 --without storage
+  buildscope whatif build.json --faster line:12=2 --cached 7";
+
+/// Predicts.
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let record = explain::read(&arguments.record)?;
+    let scenario = arguments.scenario()?;
+    let prediction = whatif(&record, &scenario).into_diagnostic().map_err(Failure::Usage)?;
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&prediction).map_err(Failure::internal)?;
+        say(&(text + "\n"));
+    } else {
+        say(&told(&record, &prediction));
+    }
+    Ok(())
+}
+
+impl Arguments {
+    fn scenario(&self) -> Result<Scenario, Failure> {
+        let usage = |result: Result<_, _>| result.into_diagnostic().map_err(Failure::Usage);
+        let selector = |text: &str| usage(text.parse::<Selector>());
+        let policy = self.policy.as_deref().map(|text| text.parse::<Policy>().into_diagnostic()).transpose();
+        let mut scenario = Scenario {
+            jobs: self.jobs,
+            cores: self.cores,
+            policy: policy.map_err(Failure::Usage)?,
+            cached: self.cached.iter().copied().map(StepId).collect(),
+            ..Scenario::default()
+        };
+        if self.cores.is_some_and(|cores| !(cores > 0.0 && cores.is_finite())) {
+            return Err(Failure::usage(miette!("--cores takes a number above 0")));
+        }
+        for what in &self.without {
+            match what.as_str() {
+                "locks" => scenario.without_locks = true,
+                what => scenario.faster.push((selector(what)?, f64::INFINITY)),
+            }
+        }
+        for text in &self.faster {
+            let (what, times) = pair("--faster", text)?;
+            scenario.faster.push((selector(what)?, times));
+        }
+        for text in &self.delay {
+            let (what, seconds) = pair("--delay", text)?;
+            scenario.delays.push((selector(what)?, Nanos::from_secs_f64(seconds)));
+        }
+        Ok(scenario)
+    }
+}
+
+/// `WHAT=NUMBER`, the number above 0.
+fn pair<'t>(flag: &str, text: &'t str) -> Result<(&'t str, f64), Failure> {
+    let parsed = text.rsplit_once('=').and_then(|(what, number)| Some((what, number.parse::<f64>().ok()?)));
+    let above = parsed.filter(|(_, number)| *number > 0.0);
+    above.ok_or_else(|| Failure::usage(miette!("{flag} takes WHAT=NUMBER with a number above 0, not `{text}`")))
+}
+
+fn told(record: &Record, prediction: &Prediction) -> String {
+    let Prediction { wall, measured, drift, .. } = prediction;
+    let change = match prediction.speedup() {
+        speedup if speedup >= 1.0 => format!("{speedup:.2}x faster"),
+        speedup => format!("{:.2}x slower", 1.0 / speedup),
+    };
+    let mut text = format!("{wall} instead of {measured} ({change}).\n");
+    let percent = drift * 100.0;
+    let _ = match prediction.credible() {
+        true => writeln!(text, "The replay of the build as it was is {percent:.1} % off."),
+        false => writeln!(
+            text,
+            "Do not believe it: the replay of the build as it was is {percent:.1} % off, more than {:.0} %.",
+            MAX_DRIFT * 100.0
+        ),
+    };
+    for caveat in &prediction.caveats {
+        let _ = writeln!(text, "  caveat: {caveat}");
+    }
+    let mut moved: Vec<_> =
+        record.steps.iter().zip(&prediction.steps).filter_map(|(step, times)| Some((step, (*times)?))).collect();
+    moved.sort_by_key(|(step, (_, end))| std::cmp::Reverse(step.end.unwrap_or(*end).0.abs_diff(end.0)));
+    for (step, (start, end)) in moved
+        .iter()
+        .take(5)
+        .filter(|(step, (_, end))| step.end.is_some_and(|known| known.0.abs_diff(end.0) > measured.0 / 100))
+    {
+        let _ = writeln!(text, "  {start} .. {end}: {}", step.text);
+    }
+    text
+}

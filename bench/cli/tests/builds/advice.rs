@@ -1,0 +1,161 @@
+//! Advice with a diff, taken: the Dockerfile that it makes checks, builds, and gives the same files.
+
+use crate::world::World;
+use buildscope_reports::advise::Advice;
+use buildscope_reports::explain;
+use buildscope_workloads::Corpus;
+use std::path::Path;
+
+/// What the image has below `/out`: paths with mode, owner and content.
+fn files(world: &World, args: &[&str]) -> Vec<(String, u32, u64, String)> {
+    use std::io::Read;
+    let tar = world.path("out.tar");
+    let output = format!("type=tar,dest={}", tar.display());
+    world.build(&[args, &["--output", &output]].concat()).record();
+    let mut archive = tar::Archive::new(std::fs::File::open(&tar).unwrap());
+    let mut found = Vec::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().to_string_lossy().into_owned();
+        if path.trim_start_matches('/').starts_with("out/") && entry.header().entry_type().is_file() {
+            let mut text = String::new();
+            let (mode, owner) = (entry.header().mode().unwrap(), entry.header().uid().unwrap());
+            entry.read_to_string(&mut text).unwrap();
+            found.push((path, mode, owner, text));
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+/// Builds, takes the advice of that rule, and builds again.
+fn take(world: &World, dockerfile: &str, rule: &str) -> (Advice, String) {
+    let record = world.build(&["--no-cache"]).record();
+    let advice = explain(&record).advice;
+    let found = advice.iter().find(|advice| advice.rule == rule);
+    let advice = found.unwrap_or_else(|| panic!("no {rule} in {advice:#?}")).clone();
+    assert!(advice.gain.0 > 0 && !advice.caveat.is_empty() && advice.line.is_some(), "{advice:?}");
+    let before = files(world, &[]);
+    let better = advice.applied(dockerfile).expect("its lines are there");
+    world.write("Dockerfile", &better);
+    let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_buildscope"));
+    let checked = check.arg("check").arg("--root").arg(&world.store).arg(world.context()).output().unwrap();
+    assert_ne!(checked.status.code(), Some(3), "{better}{}", String::from_utf8_lossy(&checked.stderr));
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+    assert!(!told.contains("error"), "{better}{told}");
+    assert_eq!(files(world, &[]), before, "{better}");
+    (advice, better)
+}
+
+/// A stand-in for npm, which installs what package.json says.
+const NPM: &str = "#!/bin/sh\nset -e\nsleep 0.3\nmkdir -p /out\ncase $1 in\nci) cat package.json > /out/installed ;;\nrun) cat app.js > /out/built ;;\nesac\n";
+
+fn node(dockerfile: &str) -> World {
+    let world = World::new(dockerfile);
+    world.write("npm", NPM);
+    world.write("package.json", "{}");
+    world.write("app.js", "one");
+    world
+}
+
+#[test]
+fn an_install_before_the_sources_is_not_run_again_with_them() {
+    let dockerfile =
+        "FROM busybox\nCOPY --chmod=755 npm /bin/npm\nWORKDIR /app\nCOPY . .\nRUN npm ci\nRUN npm run build\n";
+    let world = node(dockerfile);
+    let (_, better) = take(&world, dockerfile, "copy-before-install");
+    assert!(better.contains("COPY package.json ./\nRUN npm ci\nCOPY . .\n"), "the lock file does not exist: {better}");
+    world.write("app.js", "two");
+    let record = world.build(&[]).record();
+    let ran = record.steps.iter().filter(|step| step.outcome == buildscope_record::Outcome::Executed);
+    let ran: Vec<_> = ran.map(|step| step.text.as_str()).collect();
+    assert_eq!(ran, ["COPY . .", "RUN npm run build"]);
+}
+
+#[test]
+fn an_install_in_a_layer_of_its_own_and_with_a_cache() {
+    let dockerfile = "FROM busybox\nCOPY --chmod=755 npm /bin/npm\nWORKDIR /app\nCOPY package.json app.js ./\nRUN npm ci && npm run build\n";
+    let world = node(dockerfile);
+    let (_, better) = take(&world, dockerfile, "split-run");
+    assert!(better.ends_with("RUN npm ci\nRUN npm run build\n"), "{better}");
+    let (_, cached) = take(&world, &better, "cache-mount");
+    assert!(cached.contains("RUN --mount=type=cache,target=/root/.npm npm ci\n"), "{cached}");
+}
+
+#[test]
+fn an_owner_that_copy_sets() {
+    let dockerfile = "FROM busybox\nCOPY src /out\nRUN chown -R 1000:1000 /out\n";
+    let world = World::new(dockerfile);
+    for number in 0..300 {
+        world.write(&format!("src/{number}"), &"x".repeat(20_000));
+    }
+    let (_, better) = take(&world, dockerfile, "recursive-chown");
+    assert_eq!(better, "FROM busybox\nCOPY --chown=1000:1000 src /out\n");
+}
+
+/// The corpus's own pair: the bad form, as its advice has it, gives the good form's image.
+#[test]
+fn the_bad_form_of_a_workload_becomes_the_good_one() {
+    let corpus = Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads/corpus")).unwrap();
+    let world = |name: &str| {
+        let world = World::empty();
+        corpus.load(name).unwrap().materialise(&world.context()).unwrap();
+        world
+    };
+    let (bad, good) = (world("chown"), world("chown-good"));
+    let record = bad.build(&["--no-cache"]).record();
+    let advice = explain(&record).advice.into_iter().find(|advice| advice.rule == "recursive-chown").unwrap();
+    let dockerfile = std::fs::read_to_string(bad.context().join("Dockerfile")).unwrap();
+    bad.write("Dockerfile", &advice.applied(&dockerfile).unwrap());
+    assert_eq!(bad.digest(&[]), good.digest(&[]));
+}
+
+#[test]
+fn a_repository_that_is_copied_with_the_sources() {
+    let world = World::new("FROM scratch\nCOPY . /src\n");
+    world.write("main.c", "int main;");
+    world.write(".git/objects/pack", &"x".repeat(3_000_000));
+    let record = world.build(&["--no-cache"]).record();
+    let of =
+        |path: &str| record.context.iter().find(|entry| entry.path == path).map(|entry| (entry.files, entry.bytes.0));
+    assert_eq!((of(".git"), of("main.c")), (Some((1, 3_000_000)), Some((1, 9))));
+    let advice = explain(&record).advice.into_iter().find(|advice| advice.rule == "dockerignore").unwrap();
+    assert!(advice.text.contains("3.00 MB in 1 files") && advice.line == Some(2), "{advice:?}");
+    world.write(".dockerignore", &(advice.diff[0].trim_start_matches('+').to_owned() + "\n"));
+    let again = world.build(&["--no-cache"]).record();
+    assert!(!again.context.iter().any(|entry| entry.path == ".git"));
+    assert!(!explain(&again).advice.iter().any(|advice| advice.rule == "dockerignore"));
+}
+
+#[test]
+fn small_runs_as_one() {
+    let lines: String = (0..12).map(|number| format!("RUN echo {number} > /out/{number}\n")).collect();
+    let dockerfile = format!("FROM busybox\nRUN mkdir /out\n{lines}");
+    let world = World::new(&dockerfile);
+    let (_, better) = take(&world, &dockerfile, "many-small-runs");
+    assert_eq!(better.lines().count(), 2, "{better}");
+}
+
+#[test]
+fn parts_of_the_context_in_stages_of_their_own() {
+    let part = |name: &str| format!("RUN cd {name} && sleep 0.2 && cat in > ../{name}.built\n");
+    let dockerfile = format!(
+        "FROM busybox\nWORKDIR /out\nCOPY . .\n{}{}RUN cat one.built two.built > both\n",
+        part("one"),
+        part("two")
+    );
+    let world = World::new(&dockerfile);
+    world.write(".dockerignore", "Dockerfile\n");
+    world.write("main", "main");
+    world.write("one/in", "1");
+    world.write("two/in", "2");
+    let (advice, better) = take(&world, &dockerfile, "independent-parts");
+    assert!(better.contains("FROM common AS two\nCOPY two two/\nRUN cd two && "), "{better}");
+    // What it says comes true: the build is about that much shorter, and an edit elsewhere runs neither again.
+    assert!(advice.gain.as_millis_f64() > 150.0, "{advice:?}");
+    world.write("main", "another main");
+    let record = world.build(&[]).record();
+    let ran = record.steps.iter().filter(|step| step.outcome == buildscope_record::Outcome::Executed);
+    assert!(!ran.clone().any(|step| step.text.contains("sleep")), "{:?}", ran.collect::<Vec<_>>());
+}

@@ -1,0 +1,25 @@
+//! Whole builds, by the command line, as a user runs them: the sandbox and the drivers are the real ones. `scripts/test-rootless` runs
+//! those about steps as an ordinary user too.
+
+mod advice;
+mod attested;
+mod bases;
+mod cache;
+mod contexts;
+mod daemon;
+mod digests;
+mod disk;
+mod durability;
+mod failures;
+mod images;
+mod joined;
+mod platforms;
+mod reach;
+mod records;
+#[path = "../../../../builder/tests/registry/debian.rs"]
+mod registry;
+mod run;
+mod storage;
+mod travel;
+mod web;
+mod world;
