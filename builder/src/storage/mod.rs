@@ -1,4 +1,4 @@
-//! Effects to layers: the layer is the blob (DESIGN, "Storage").
+//! Effects to layers: the layer is the blob (docs/design/storage.md).
 //!
 //! *Takes* entries (files, directories, links with their metadata and where their data lies).
 //! *Gives* layers: content-addressed, uncompressed tar blobs with an index; merged trees of layers

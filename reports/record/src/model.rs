@@ -1,4 +1,4 @@
-//! The record's types; DESIGN, "The build record". Times are nanoseconds since the build's start.
+//! The record's types (docs/design/record.md). Times are nanoseconds since the build's start.
 
 use crate::{ByteSize, Digest, Nanos, Phase, StageId, StepId};
 use schemars::JsonSchema;

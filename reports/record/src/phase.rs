@@ -1,4 +1,4 @@
-//! The closed set of phases (DESIGN, "The build record") and the tracing span of each.
+//! The closed set of phases (docs/design/record.md) and the tracing span of each.
 
 use crate::probe::{Probe, TARGET};
 use schemars::JsonSchema;
