@@ -3,27 +3,18 @@
 //! Arguments are parsed (`Arguments`: what was typed) and then resolved once (paths made, defaults filled in, impossible
 //! requests refused) before anything happens. Results go to standard output, progress and messages to standard error.
 
-mod base;
 mod bases;
-mod bench;
-mod build;
+mod builder;
 mod check;
 mod compare;
 mod explain;
-mod export;
 mod failure;
 mod history;
 mod import;
-mod observe;
 mod otlp;
-mod profile;
-mod progress;
 mod report;
 mod root;
-mod shares;
 mod stdout;
-mod store;
-mod table;
 mod whatif;
 
 use clap::{Parser, Subcommand};
@@ -45,22 +36,19 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the build or the gate failed, 2 
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Build(Box<build::Arguments>),
+    #[command(flatten)]
+    Builder(builder::Command),
     Check(check::Arguments),
     Explain(explain::Arguments),
     Whatif(whatif::Arguments),
     Import(import::Arguments),
-    Bench(Box<bench::Arguments>),
     Compare(compare::Arguments),
-    Base(base::Arguments),
     Report(report::Arguments),
     History(history::Arguments),
-    Store(store::Arguments),
 }
 
 fn main() -> ExitCode {
-    // The zygote is this program, started again: it does not return.
-    buildscope_builder::execute::sandbox::serve_if_helper();
+    builder::serve_if_zygote();
     let started = Instant::now();
     match run(Cli::parse().command, started) {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,16 +58,13 @@ fn main() -> ExitCode {
 
 fn run(command: Command, started: Instant) -> Result<(), Failure> {
     match command {
-        Command::Build(arguments) => build::run(*arguments, started),
+        Command::Builder(command) => builder::run(command, started),
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Whatif(arguments) => whatif::run(arguments),
         Command::Import(arguments) => import::run(arguments),
-        Command::Bench(arguments) => bench::run(*arguments),
         Command::Compare(arguments) => compare::run(arguments),
-        Command::Base(arguments) => base::run(arguments),
         Command::Report(arguments) => report::run(arguments),
         Command::History(arguments) => history::run(arguments),
-        Command::Store(arguments) => store::run(arguments),
     }
 }

@@ -6,8 +6,9 @@ mod run_options;
 
 pub(crate) use arguments::{Arguments, ProgressMode};
 
-use super::bases::Bases;
-use super::{Failure, check, explain, observe, profile, progress};
+use super::{observe, profile, progress};
+use crate::bases::Bases;
+use crate::{Failure, check, explain, say};
 use buildscope_builder::build::{self, BuildError, Built, Engine, Outcome};
 use buildscope_builder::execute::sandbox::{self, Isolation, Zygote};
 use buildscope_builder::image::Reference;
@@ -256,7 +257,7 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
         }
     }
     if options.request.outputs.iter().all(|output| !output.contains("dest=-")) {
-        super::say(&format!("{}\n", id(&built)));
+        say(&format!("{}\n", id(&built)));
     }
     Ok(())
 }

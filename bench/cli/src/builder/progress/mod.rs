@@ -9,7 +9,7 @@ mod plain;
 mod rawjson;
 mod tty;
 
-use crate::build::ProgressMode;
+use super::build::ProgressMode;
 use buildscope_builder::build::Progress;
 use buildscope_builder::plan::Plan;
 use std::sync::Arc;

@@ -1,6 +1,10 @@
 //! `buildscope bench`.
 
-use super::{Failure, Root};
+mod export;
+mod shares;
+mod table;
+
+use crate::{Failure, Root, say};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
 use buildscope_bench::run::{self, Announce, Calls, Case, Peer, Progress, Run, Sample, Subject, Way};
@@ -86,7 +90,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    export: super::export::Exports,
+    export: export::Exports,
     #[command(flatten)]
     root: Root,
 }
@@ -122,7 +126,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     for warning in run.environment.warnings() {
         eprintln!("warning: {warning}");
     }
-    super::say(&(super::table::table(&run) + &super::shares::shares(&run, &plan.folder)));
+    say(&(table::table(&run) + &shares::shares(&run, &plan.folder)));
     eprintln!("raw samples and build records: {}", plan.folder.display());
     for (case, sample) in run.faults() {
         eprintln!("{case}, round {}: {}", sample.round, sample.fault.as_deref().unwrap_or_default());
@@ -177,7 +181,7 @@ impl Arguments {
             )));
         }
         let Some(head) = head else { return Ok(()) };
-        super::say(&gate::text(&head));
+        say(&gate::text(&head));
         if head.iter().any(gate::Judgement::flagged) { Err(Failure::Told) } else { Ok(()) }
     }
 
@@ -202,7 +206,7 @@ impl Arguments {
                 folder.display()
             )));
         }
-        super::say(&run::proof_table(&proofs));
+        say(&run::proof_table(&proofs));
         if let Some(folder) = &self.out {
             fs::create_dir_all(folder).map_err(Failure::internal)?;
             run::write_proofs(&proofs, &folder.join("proof.json")).map_err(Failure::internal)?;

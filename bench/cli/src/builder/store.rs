@@ -1,6 +1,6 @@
 //! `buildscope store`.
 
-use super::{Failure, Root, say};
+use crate::{Failure, Root, say};
 use buildscope_builder::image::{Images, Platform};
 use buildscope_builder::storage::{DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
 use buildscope_record::ByteSize;

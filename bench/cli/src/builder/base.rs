@@ -1,6 +1,6 @@
 //! `buildscope base`: base images for machines without a registry.
 
-use super::{Failure, Root};
+use crate::{Failure, Root, say};
 use buildscope_builder::image::{
     Credentials, DebianBase, Descriptor, ImageError, Images, Reference, Registries, RegistryOptions, busybox_base,
 };
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let made = made.into_diagnostic().map_err(Failure::Failed)?;
     store.sync(&probe).into_diagnostic().map_err(Failure::Internal)?;
-    super::say(&format!("{}\n", made.digest));
+    say(&format!("{}\n", made.digest));
     Ok(())
 }
 

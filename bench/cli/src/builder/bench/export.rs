@@ -1,6 +1,6 @@
 //! `--export-*`: the formats that a run is written in.
 
-use super::Failure;
+use crate::Failure;
 use buildscope_bench::export;
 use buildscope_bench::run::Run;
 use clap::Args;
