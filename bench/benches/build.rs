@@ -3,11 +3,11 @@
 
 mod profiler;
 
-use buildscope_builder::build::{Engine, Request, build};
-use buildscope_builder::execute::sandbox::{Zygote, isolate_process, serve_if_helper};
-use buildscope_builder::schedule::Policy;
-use buildscope_builder::storage::{Store, StoreOptions};
+use buildscope_builder::engine::{Engine, Request, build};
 use buildscope_record::Probe;
+use buildscope_sandbox::{Zygote, isolate_process, serve_if_helper};
+use buildscope_schedule::Policy;
+use buildscope_storage::{Store, StoreOptions};
 use criterion::{Criterion, SamplingMode, Throughput};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -51,7 +51,7 @@ fn builds(criterion: &mut Criterion, engine: &Engine, runtime: &Runtime, folder:
         group.throughput(Throughput::Elements(steps));
         for policy in Policy::ALL {
             let request = |no_cache| {
-                let dockerfile = buildscope_builder::build::DockerfileInput::File(context.join("Dockerfile"));
+                let dockerfile = buildscope_builder::engine::DockerfileInput::File(context.join("Dockerfile"));
                 Request { context: context.clone(), dockerfile, no_cache, policy, ..Request::default() }
             };
             once(engine, runtime, &request(false));
@@ -86,7 +86,7 @@ fn images(criterion: &mut Criterion, engine: &Engine, runtime: &Runtime, folder:
     for compression in ["uncompressed", "gzip", "zstd"] {
         let archive = folder.join("image.tar");
         let output = format!("type=oci,dest={},compression={compression},force-compression=true", archive.display());
-        let dockerfile = buildscope_builder::build::DockerfileInput::File(context.join("Dockerfile"));
+        let dockerfile = buildscope_builder::engine::DockerfileInput::File(context.join("Dockerfile"));
         let request = Request { context: context.clone(), dockerfile, outputs: vec![output], ..Request::default() };
         group.bench_function(compression, |bench| bench.iter(|| once(engine, runtime, &request)));
     }

@@ -8,8 +8,8 @@ mod graph;
 mod samples;
 mod step_keys;
 
-use buildscope_builder::dockerfile::{self, Dockerfile};
 use buildscope_builder::plan::{LowerRequest, Plan, lower};
+use buildscope_dockerfile::{self as dockerfile, Dockerfile};
 use buildscope_record::Digest;
 use graph::AnyImage;
 use gungraun::{library_benchmark, library_benchmark_group, main};

@@ -16,9 +16,7 @@ fn parse(criterion: &mut Criterion) {
     for (id, text) in stages.into_iter().chain(others) {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_with_input(id, &text, |bench, text| {
-            bench.iter_with_large_drop(|| {
-                buildscope_builder::dockerfile::parse(black_box(text)).expect("the sample is valid")
-            });
+            bench.iter_with_large_drop(|| buildscope_dockerfile::parse(black_box(text)).expect("the sample is valid"));
         });
     }
     group.finish();

@@ -5,8 +5,8 @@ mod profiler;
 mod samples;
 mod step_keys;
 
-use buildscope_builder::dockerfile;
 use buildscope_builder::plan::{LowerRequest, lower};
+use buildscope_dockerfile as dockerfile;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use graph::{AnyImage, plan};
 use std::fmt::Write as _;

@@ -5,7 +5,7 @@ mod contexts;
 mod graph;
 mod profiler;
 
-use buildscope_builder::schedule::{Dag, Limit, Policy, run};
+use buildscope_schedule::{Dag, Limit, Policy, run};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use petgraph::graph::DiGraph;
 

@@ -3,7 +3,7 @@
 mod contexts;
 mod profiler;
 
-use buildscope_builder::source::{Context, Node, NodeKind, Verdict};
+use buildscope_builder::sources::{Context, Node, NodeKind, Verdict};
 use buildscope_record::Probe;
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use std::path::{Path, PathBuf};

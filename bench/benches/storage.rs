@@ -2,8 +2,8 @@
 
 mod profiler;
 
-use buildscope_builder::storage::{Content, Entry, EntryKind, Store, StoreOptions, SyncPolicy, Timestamp};
 use buildscope_record::{Digest, Probe};
+use buildscope_storage::{Content, Entry, EntryKind, Store, StoreOptions, SyncPolicy, Timestamp};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use std::collections::BTreeMap;
 use std::hint::black_box;

@@ -1,14 +1,11 @@
-//! buildscope's reference builder: Dockerfile in, image out, and every second accounted for.
+//! buildscope's reference builder: Dockerfile in, image out, with an account of every second.
 //!
-//! The way of the data runs one way: text → instructions ([`dockerfile`]) → graph ([`plan`]) →
-//! schedule ([`schedule`]) → effects ([`execute`], fed by [`source`]) → layers ([`storage`]) →
-//! image ([`image`]). [`build`] is the table of contents that calls each in turn.
+//! Data flows in one direction: text → instructions ([`buildscope_dockerfile`]) → graph ([`plan`]) →
+//! schedule ([`buildscope_schedule`]) → effects ([`steps`], fed by [`sources`]) → layers ([`buildscope_storage`]) →
+//! image ([`images`]). [`engine`] runs one build and calls each in turn.
 
-pub mod build;
-pub mod dockerfile;
-pub mod execute;
-pub mod image;
+pub mod engine;
+pub mod images;
 pub mod plan;
-pub mod schedule;
-pub mod source;
-pub mod storage;
+pub mod sources;
+pub mod steps;

@@ -1,9 +1,9 @@
 //! Configuration and history of the public build cases, as lowering alone knows them, against the images that
 //! BuildKit made. `BUILDSCOPE_CONFORMANCE` names the folder; without it there is nothing to test.
 
-use buildscope_builder::dockerfile;
-use buildscope_builder::image::{ImageConfig, Platform};
 use buildscope_builder::plan::{self, ImageResolver, LowerRequest, NamedContext, Op, ResolveError, ResolvedBase};
+use buildscope_dockerfile as dockerfile;
+use buildscope_oci::{ImageConfig, Platform};
 use buildscope_record::Digest;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

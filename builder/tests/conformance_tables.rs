@@ -2,10 +2,11 @@
 //!
 //! `BUILDSCOPE_CONFORMANCE` names the folder that holds `tables/`; without it there is nothing to test.
 
-use buildscope_builder::dockerfile::{
-    self, Arguments, Expander, Glob, Heredoc, Ignore, Keyword, Node, Syntax, Variables, expand::NoVariables,
-};
 use buildscope_builder::plan::quote;
+use buildscope_dockerfile::{
+    self as dockerfile, Arguments, Expander, Glob, Heredoc, Ignore, Keyword, Node, Syntax, Variables,
+    expand::NoVariables,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,11 +1,12 @@
 //! Images in and images out, with skopeo and umoci as the judges.
 
-use buildscope_builder::image::{
-    Destination, Encoding, Export, Exported, Format, Image, ImageError, ImageOptions, Images, LayoutImage, Made,
-    NamedImage, Platform, Reference, Resolver, assemble, ensure_layers, export_directory, export_tar,
+use buildscope_builder::images::{
+    Destination, Export, Exported, Format, Image, ImageError, ImageOptions, Images, LayoutImage, Made, NamedImage,
+    Resolver, assemble, ensure_layers, export_directory, export_tar,
 };
-use buildscope_builder::storage::{Content, DriverChoice, Entry, EntryKind, Store, StoreOptions, Timestamp};
+use buildscope_oci::{Encoding, Platform, Reference};
 use buildscope_record::{Digest, Probe};
+use buildscope_storage::{Content, DriverChoice, Entry, EntryKind, Store, StoreOptions, Timestamp};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Large Dockerfiles take memory in proportion to their length, also where every line adds to what later lines see.
 
-use buildscope_builder::dockerfile;
 use buildscope_builder::plan::{self, AssumeImages, LowerRequest, Plan};
+use buildscope_dockerfile as dockerfile;
 use std::fmt::Write as _;
 
 /// Every kind of instruction that leaves something behind, in stages that begin from each other.

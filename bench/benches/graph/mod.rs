@@ -1,8 +1,8 @@
 //! Graphs, as a build makes them, without a base image to ask for.
 
-use buildscope_builder::dockerfile;
-use buildscope_builder::image::{ImageConfig, Platform};
 use buildscope_builder::plan::{ImageResolver, LowerRequest, Plan, ResolveError, ResolvedBase, lower};
+use buildscope_dockerfile as dockerfile;
+use buildscope_oci::{ImageConfig, Platform};
 use buildscope_record::Digest;
 use std::sync::Arc;
 

@@ -1,12 +1,13 @@
 //! Base images as far as they are known here, for looking at a Dockerfile without building it.
 
 use super::Failure;
-use buildscope_builder::dockerfile::closest;
-use buildscope_builder::dockerfile::lint::BaseImage;
-use buildscope_builder::image::{NamedImage, Platform, Resolver};
+use buildscope_builder::images::{NamedImage, Resolver};
 use buildscope_builder::plan::{AssumeImages, ImageResolver, ResolveError, ResolvedBase};
-use buildscope_builder::storage::{DriverChoice, Store, StoreOptions};
+use buildscope_dockerfile::closest;
+use buildscope_dockerfile::lint::BaseImage;
+use buildscope_oci::Platform;
 use buildscope_record::Probe;
+use buildscope_storage::{DriverChoice, Store, StoreOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};

@@ -2,13 +2,13 @@
 
 use super::bases::Bases;
 use super::{Failure, Root};
-use buildscope_builder::build::DockerfileInput;
-use buildscope_builder::dockerfile::lint::{self, Context, Finding, Options, Rule};
-use buildscope_builder::dockerfile::{self, Diagnostic, Diagnostics, Dockerfile, Ignore, Kind, Outline};
-use buildscope_builder::image::Platform;
+use buildscope_builder::engine::DockerfileInput;
 use buildscope_builder::plan::draw::{Drawing, Format as GraphFormat};
 use buildscope_builder::plan::{self, BuildArgs, LowerRequest, NamedContext, Plan};
-use buildscope_builder::schedule::Policy;
+use buildscope_dockerfile::lint::{self, Context, Finding, Options, Rule};
+use buildscope_dockerfile::{self as dockerfile, Diagnostic, Diagnostics, Dockerfile, Ignore, Kind, Outline};
+use buildscope_oci::Platform;
+use buildscope_schedule::Policy;
 use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
 use petgraph::graph::NodeIndex;
@@ -258,6 +258,7 @@ impl Subject {
             platform: self.request.platform.to_string(),
             options: options.map_err(|error| Failure::usage(miette!("{error}")))?,
             bases: self.bases.found(),
+            is_image_name: |word| word.parse::<buildscope_oci::Reference>().is_ok(),
         };
         let mut report = match lint::run(file, &context) {
             Ok(report) => report,

@@ -1,7 +1,7 @@
 //! Whether a build gave what its workload says it must give. A benchmark that builds the wrong
 //! thing fast is worth nothing, so every measured build is checked.
 
-use buildscope_builder::image::ImageConfig;
+use buildscope_oci::ImageConfig;
 use buildscope_record::Digest;
 use buildscope_workloads::{Expect, ExpectedFile, ExpectedImage};
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! Any text: whatever is wrong or odd in it is shown with its place, as text and as JSON, without a panic.
 #![no_main]
 
-use buildscope_builder::dockerfile::{self, Outline, Parsed, lint};
+use buildscope_dockerfile::{self as dockerfile, Outline, Parsed, lint};
 use buildscope_builder::plan::{self, LowerRequest};
 use libfuzzer_sys::fuzz_target;
 use miette::{GraphicalReportHandler, GraphicalTheme};

@@ -1,7 +1,7 @@
 //! Any word under any escape: no panic, and the word alone is what the reporting variant gives.
 #![no_main]
 
-use buildscope_builder::dockerfile::{Expander, Heredoc, mount};
+use buildscope_dockerfile::{Expander, Heredoc, mount};
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
 
@@ -20,6 +20,6 @@ fuzz_target!(|input: (&str, &str, bool)| {
     let _ = Expander::heredoc().word(word, &variables);
     let _ = Heredoc::parse(word);
     let _ = Heredoc::of_line(word);
-    let mount = buildscope_builder::dockerfile::Word { text: word.into(), span: Default::default() };
+    let mount = buildscope_dockerfile::Word { text: word.into(), span: Default::default() };
     let _ = mount::Spec::parse(&mount, &|value| Ok(value.to_owned()));
 });

@@ -2,7 +2,7 @@
 //! wildcards matches itself alone.
 #![no_main]
 
-use buildscope_builder::dockerfile::{Glob, Ignore, clean, glob};
+use buildscope_dockerfile::{Glob, Ignore, clean, glob};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&str, &str)| {

@@ -1,7 +1,7 @@
 //! Any text: no panic, spans within the text, what is printed reads back as the same, and what parses lowers or says why not.
 #![no_main]
 
-use buildscope_builder::dockerfile::{self, lint};
+use buildscope_dockerfile::{self as dockerfile, lint};
 use buildscope_builder::plan::{self, AssumeImages, LowerRequest};
 use libfuzzer_sys::fuzz_target;
 

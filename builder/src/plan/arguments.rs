@@ -3,7 +3,7 @@
 use super::request::LowerRequest;
 use super::run::Surroundings;
 use super::stages::expanded;
-use crate::dockerfile::{Diagnostic, Dockerfile, Expander, Kind, PREDEFINED, Text};
+use buildscope_dockerfile::{Diagnostic, Dockerfile, Expander, Kind, PREDEFINED, Text};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Build arguments that RUN sees without ARG, in any case.

@@ -1,8 +1,8 @@
 //! The image configuration after a step, kept as the changes that made it.
 
 use super::chain::Chain;
-use crate::dockerfile::{Ports, Text};
-use crate::image::{Healthcheck, ImageConfig, Unit};
+use buildscope_dockerfile::{Ports, Text};
+use buildscope_oci::{Healthcheck, ImageConfig, Unit};
 use indexmap::IndexMap;
 use std::sync::Arc;
 

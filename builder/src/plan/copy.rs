@@ -4,7 +4,7 @@ use super::graph::{Copy, CopyFrom};
 use super::history::CreatedBy;
 use super::scope::Scope;
 use super::stages::{expanded, unexpandable};
-use crate::dockerfile::{self, Diagnostic, Expander, Word};
+use buildscope_dockerfile::{self as dockerfile, Diagnostic, Expander, Word};
 use buildscope_record::Digest;
 
 /// Lowers a COPY or ADD whose source is known; none if it has faults. What is allowed but seldom meant goes to `warnings`.

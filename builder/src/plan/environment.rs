@@ -1,7 +1,7 @@
 //! The environment of a step.
 
 use super::chain::Chain;
-use crate::dockerfile::Text;
+use buildscope_dockerfile::Text;
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! The build graph: what has to be done, every word already expanded.
 
 use super::{Config, CreatedBy, Environment};
-use crate::dockerfile::{Diagnostic, Span};
-use crate::image::Platform;
+use buildscope_dockerfile::{Diagnostic, Span};
+use buildscope_oci::Platform;
 use buildscope_record::{Digest, StageId, StepId};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};

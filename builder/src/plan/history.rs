@@ -2,7 +2,7 @@
 
 use super::chain::Chain;
 use super::environment::Environment;
-use crate::dockerfile::{Ports, Text};
+use buildscope_dockerfile::{Ports, Text};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 

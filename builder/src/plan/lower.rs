@@ -8,11 +8,11 @@ use super::run::Surroundings;
 use super::scope::Scope;
 use super::stages::{BaseOf, Source, Stages, expanded};
 use super::{PlanError, arguments, copy, run, signal};
-use crate::dockerfile::{
-    self, Argument, Command, Diagnostic, Diagnostics, Dockerfile, Expander, Health, Instruction, Kind, Pair, Ports,
-    Text, Word, clean, duration,
+use buildscope_dockerfile::{
+    self as dockerfile, Argument, Command, Diagnostic, Diagnostics, Dockerfile, Expander, Health, Instruction, Kind,
+    Pair, Ports, Text, Word, clean, duration,
 };
-use crate::image::{Healthcheck, ImageConfig, RuntimeConfig};
+use buildscope_oci::{Healthcheck, ImageConfig, RuntimeConfig};
 use buildscope_record::{StageId, StepId};
 use petgraph::graph::{DiGraph, NodeIndex};
 use std::collections::{BTreeMap, BTreeSet};
@@ -481,7 +481,7 @@ fn from_image(image: &Arc<ImageConfig>) -> Scope {
     let mut base = ImageConfig::clone(image);
     base.created = None;
     base.history.clear();
-    base.rootfs = crate::image::RootFs::default();
+    base.rootfs = buildscope_oci::RootFs::default();
     base.config.on_build.clear();
     let mut scope = Scope::default();
     if !base.config.env.iter().any(|entry| entry.starts_with("PATH=")) && base.os != "windows" {

@@ -33,4 +33,4 @@ pub use lower::{diagnose, lower};
 pub use request::{AssumeImages, ImageResolver, LowerRequest, NamedContext, ResolveError, ResolvedBase};
 
 /// Why there is no plan: every independent fault, with its place.
-pub type PlanError = crate::dockerfile::Diagnostics;
+pub type PlanError = buildscope_dockerfile::Diagnostics;

@@ -1,7 +1,7 @@
 //! What lowering is told, and whom it asks.
 
 use super::BuildArgs;
-use crate::image::{ImageConfig, Platform};
+use buildscope_oci::{ImageConfig, Platform};
 use buildscope_record::Digest;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 use super::graph::{CopyFrom, Mount, MountKind, Network, Run, Sharing};
 use super::history::CreatedBy;
 use super::scope::Scope;
-use crate::dockerfile::mount::{MountType, Spec};
-use crate::dockerfile::{self, Command, Diagnostic, Expander, Heredoc, Word, clean};
+use buildscope_dockerfile::mount::{MountType, Spec};
+use buildscope_dockerfile::{self as dockerfile, Command, Diagnostic, Expander, Heredoc, Word, clean};
 
 /// Where the file of a heredoc with `#!` is put, as BuildKit does.
 const SCRIPTS: &str = "/dev/pipes";

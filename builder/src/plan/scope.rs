@@ -4,7 +4,7 @@ use super::chain::Chain;
 use super::config::{Change, Config};
 use super::environment::{Environment, Variable};
 use super::trie::Trie;
-use crate::dockerfile::{Text, Variables};
+use buildscope_dockerfile::{Text, Variables};
 use std::sync::Arc;
 
 /// The state between two instructions of a stage. Cheap to clone: a stage that begins from another takes its last.

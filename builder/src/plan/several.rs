@@ -4,7 +4,7 @@
 //! platform, with one key: whoever comes second to it takes what the first has made.
 
 use super::graph::{Base, CopyFrom, MountKind, Op, Plan, Stage, Step};
-use crate::image::Platform;
+use buildscope_oci::Platform;
 use buildscope_record::{StageId, StepId};
 
 impl Plan {

@@ -1,11 +1,12 @@
 //! Which stages there are, what they refer to, and which of them the target needs.
 
 use super::request::{ImageResolver, LowerRequest, NamedContext, ResolvedBase};
-use crate::dockerfile::expand::NoVariables;
-use crate::dockerfile::{
-    self, Diagnostic, Dockerfile, Expander, From, Instruction, Kind, Span, Variables, Word, closest, mount,
+use buildscope_dockerfile::expand::NoVariables;
+use buildscope_dockerfile::{
+    self as dockerfile, Diagnostic, Dockerfile, Expander, From, Instruction, Kind, Span, Variables, Word, closest,
+    mount,
 };
-use crate::image::{Platform, Reference};
+use buildscope_oci::{Platform, Reference};
 use std::collections::BTreeMap;
 
 /// A stage as it stands in the file.

@@ -2,8 +2,8 @@
 
 use super::keys::{Key, definition_key};
 use super::*;
-use crate::dockerfile::parse;
-use crate::image::ImageConfig;
+use buildscope_dockerfile::parse;
+use buildscope_oci::ImageConfig;
 use buildscope_record::{Digest, StepId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 struct Images(BTreeMap<&'static str, Vec<&'static str>>);
 
 impl ImageResolver for Images {
-    fn resolve(&self, reference: &str, platform: &crate::image::Platform) -> Result<ResolvedBase, ResolveError> {
+    fn resolve(&self, reference: &str, platform: &buildscope_oci::Platform) -> Result<ResolvedBase, ResolveError> {
         let triggers = self.0.get(reference).ok_or_else(|| ResolveError("not found".into()))?;
         let mut config = ImageConfig { os: platform.os.clone(), ..ImageConfig::default() };
         config.config.on_build = triggers.iter().map(|&trigger| trigger.to_owned()).collect();

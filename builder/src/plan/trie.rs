@@ -1,6 +1,6 @@
 //! A map that shares what its copies have in common: the variables of stages that begin from each other.
 
-use crate::dockerfile::Text;
+use buildscope_dockerfile::Text;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 

@@ -2,10 +2,11 @@
 
 use crate::debian::Registry;
 use crate::{Scene, noise};
-use buildscope_builder::image::{
-    CacheExport, CacheFrom, CacheRecord, CacheTo, Credentials, Destination, Encoding, Export, Format, ImageOptions,
-    ImportedCache, Platform, Reference, Registries, RegistryOptions, Resolver, ensure_layers, inline_cache,
+use buildscope_builder::images::{
+    CacheExport, CacheFrom, CacheRecord, CacheTo, Credentials, Destination, Export, Format, ImageOptions,
+    ImportedCache, Registries, RegistryOptions, Resolver, ensure_layers, inline_cache,
 };
+use buildscope_oci::{Encoding, Platform, Reference};
 use buildscope_record::{Digest, Probe};
 use std::fs;
 use std::path::{Path, PathBuf};

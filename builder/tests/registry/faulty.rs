@@ -1,9 +1,10 @@
 //! A registry that misbehaves.
 
 use crate::{Scene, noise};
-use buildscope_builder::image::{
-    Credentials, ImageError, ImageOptions, Platform, Registries, RegistryOptions, ResolvedImage, ensure_layers,
+use buildscope_builder::images::{
+    Credentials, ImageError, ImageOptions, Registries, RegistryOptions, ResolvedImage, ensure_layers,
 };
+use buildscope_oci::Platform;
 use buildscope_record::{Digest, Probe};
 use std::collections::HashMap;
 use std::fs;
@@ -127,8 +128,7 @@ impl Faulty {
     pub(crate) fn push(&self, content: &[u8]) -> Result<(String, String), ImageError> {
         let scene = Scene::new();
         let image = scene.built(None, content);
-        let options =
-            ImageOptions { compression: Some(buildscope_builder::image::Encoding::Plain), ..ImageOptions::default() };
+        let options = ImageOptions { compression: Some(buildscope_oci::Encoding::Plain), ..ImageOptions::default() };
         let name = format!("{}/team/app:1", self.host).parse().unwrap();
         scene.push(&image, &name, &self.registries(), &options)?;
         let layer = format!("/v2/team/app/blobs/{}", image.config.rootfs.diff_ids[0]);

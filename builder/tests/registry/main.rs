@@ -6,12 +6,12 @@ mod faulty;
 mod pulls;
 mod pushes;
 
-use buildscope_builder::image::{
-    Export, Format, Image, ImageConfig, ImageError, ImageOptions, Images, Made, Platform, Reference, Registries,
-    ResolvedImage, assemble,
+use buildscope_builder::images::{
+    Export, Format, Image, ImageError, ImageOptions, Images, Made, Registries, ResolvedImage, assemble,
 };
-use buildscope_builder::storage::{Content, Entry, EntryKind, Store, StoreOptions, Timestamp};
+use buildscope_oci::{ImageConfig, Platform, Reference};
 use buildscope_record::{Digest, Probe};
+use buildscope_storage::{Content, Entry, EntryKind, Store, StoreOptions, Timestamp};
 use std::sync::Arc;
 
 /// A store of its own.

@@ -2,7 +2,8 @@
 
 use crate::Scene;
 use crate::faulty::{Fault, Faulty, contents, layer_path};
-use buildscope_builder::image::{Credentials, ImageError, Platform, Registries, RegistryOptions, Resolver};
+use buildscope_builder::images::{Credentials, ImageError, Registries, RegistryOptions, Resolver};
+use buildscope_oci::Platform;
 use buildscope_record::Probe;
 use std::time::{Duration, Instant};
 

@@ -1,11 +1,12 @@
 //! `buildscope base`: base images for machines without a registry.
 
 use crate::{Failure, Root, say};
-use buildscope_builder::image::{
-    Credentials, DebianBase, Descriptor, ImageError, Images, Reference, Registries, RegistryOptions, busybox_base,
+use buildscope_builder::images::{
+    Credentials, DebianBase, ImageError, Images, Registries, RegistryOptions, busybox_base,
 };
-use buildscope_builder::storage::{Store, StoreOptions};
+use buildscope_oci::{Descriptor, Reference};
 use buildscope_record::Probe;
+use buildscope_storage::{Store, StoreOptions};
 use miette::{IntoDiagnostic, WrapErr, miette};
 
 /// Make a base image where no registry is in reach: `busybox`, or `debian:SUITE` by mmdebstrap
@@ -28,7 +29,7 @@ pub(crate) struct Arguments {
 
 /// Makes the image and says its digest.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let usage = |error: buildscope_builder::image::ReferenceError| Failure::usage(miette!("{error}"));
+    let usage = |error: buildscope_oci::ReferenceError| Failure::usage(miette!("{error}"));
     let wanted: Reference = arguments.image.parse().map_err(usage)?;
     let name: Reference =
         arguments.tag.as_deref().map_or_else(|| Ok(wanted.clone()), |tag| tag.parse().map_err(usage))?;

@@ -22,7 +22,7 @@ pub(super) enum Command {
 
 /// Becomes the zygote, and does not return, if this process was started as one.
 pub(super) fn serve_if_zygote() {
-    buildscope_builder::execute::sandbox::serve_if_helper();
+    buildscope_sandbox::serve_if_helper();
 }
 
 /// Runs one; `started` is when the process was.

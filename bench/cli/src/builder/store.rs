@@ -1,9 +1,10 @@
 //! `buildscope store`.
 
 use crate::{Failure, Root, say};
-use buildscope_builder::image::{Images, Platform};
-use buildscope_builder::storage::{DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
+use buildscope_builder::images::Images;
+use buildscope_oci::Platform;
 use buildscope_record::ByteSize;
+use buildscope_storage::{DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
 use clap::{Args, Subcommand, ValueEnum};
 use miette::miette;
 use std::collections::BTreeSet;

@@ -6,7 +6,7 @@
 mod spans;
 
 use super::Failure;
-use buildscope_builder::image::web_agent;
+use buildscope_builder::images::web_agent;
 use buildscope_record::Record;
 use buildscope_reports::Explanation;
 use miette::{IntoDiagnostic, WrapErr, miette};

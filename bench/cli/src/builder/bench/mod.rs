@@ -329,7 +329,7 @@ impl Arguments {
         let mut subjects = Vec::new();
         for (builder, binary) in &binaries {
             for policy in &self.policies {
-                policy.parse::<buildscope_builder::schedule::Policy>().into_diagnostic().map_err(Failure::Usage)?;
+                policy.parse::<buildscope_schedule::Policy>().into_diagnostic().map_err(Failure::Usage)?;
                 for driver in &self.drivers {
                     let serial = policy == "serial";
                     for &jobs in self.jobs.iter().take(if serial { 1 } else { self.jobs.len() }) {

@@ -9,12 +9,12 @@ pub(crate) use arguments::{Arguments, ProgressMode};
 use super::{observe, profile, progress};
 use crate::bases::Bases;
 use crate::{Failure, check, explain, say};
-use buildscope_builder::build::{self, BuildError, Built, Engine, Outcome};
-use buildscope_builder::execute::sandbox::{self, Isolation, Zygote};
-use buildscope_builder::image::Reference;
-use buildscope_builder::storage::Store;
+use buildscope_builder::engine::{self, BuildError, Built, Engine, Outcome};
+use buildscope_oci::Reference;
 use buildscope_record::{self as record, Collector, Phase};
 use buildscope_reports::explain_with;
+use buildscope_sandbox::{self as sandbox, Isolation, Zygote};
+use buildscope_storage::Store;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
@@ -35,9 +35,9 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let demands = |text: &str| text.contains("check");
     let demanded = request.build_args.contains_key("BUILDKIT_DOCKERFILE_CHECK")
         || match &request.dockerfile {
-            build::DockerfileInput::Text { text, .. } => demands(text),
-            build::DockerfileInput::File(path) => fs::read_to_string(path).is_ok_and(|text| demands(&text)),
-            build::DockerfileInput::Within(_) => false,
+            engine::DockerfileInput::Text { text, .. } => demands(text),
+            engine::DockerfileInput::File(path) => fs::read_to_string(path).is_ok_and(|text| demands(&text)),
+            engine::DockerfileInput::Within(_) => false,
         };
     if options.check || demanded {
         let named: Vec<String> = request.named_contexts.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let outcome = runtime.block_on(async {
         let cancel = CancellationToken::new();
         tokio::spawn(interrupted(cancel.clone()));
-        build::build(&engine, &options.request, &probe, progress::view(options.progress), cancel).await
+        engine::build(&engine, &options.request, &probe, progress::view(options.progress), cancel).await
     });
     if let Some(profile) = profile {
         profile.finish()?;
@@ -85,11 +85,11 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let Engine { store, zygote } = engine;
     // What making the record takes is not the build's.
     let own = cpu_time(UsageWho::RUSAGE_SELF).map(|own| own.saturating_sub(loaded));
-    let about = records.then(|| (build::host(store.root()), described(&options, &store)));
+    let about = records.then(|| (engine::host(store.root()), described(&options, &store)));
     let record = std::thread::scope(|scope| {
         let stored = scope.spawn(|| drop((runtime, store)));
         let helped = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));
-        let record = about.map(|(host, described)| build::record(&outcome, collector, host, described));
+        let record = about.map(|(host, described)| engine::record(&outcome, collector, host, described));
         let cpu = joined(helped);
         let record = record.map(|mut record| {
             let started = jiff::Timestamp::now().checked_sub(began.elapsed());
@@ -217,10 +217,10 @@ fn described(options: &Options, store: &Store) -> record::Options {
         executor: Some(request.run.executor.name()),
         cache: request.no_cache.then(|| "cold".into()),
         dockerfile: match &request.dockerfile {
-            build::DockerfileInput::File(path) | build::DockerfileInput::Within(path) => {
+            engine::DockerfileInput::File(path) | engine::DockerfileInput::Within(path) => {
                 Some(path.display().to_string())
             }
-            build::DockerfileInput::Text { name, .. } => Some(name.clone()),
+            engine::DockerfileInput::Text { name, .. } => Some(name.clone()),
         },
         target: request.target.clone(),
     }

@@ -3,13 +3,13 @@
 use super::arguments::{Arguments, ProgressMode};
 use super::run_options::size;
 use crate::Failure;
-use buildscope_builder::build::{DockerfileInput, Provenance, Request};
-use buildscope_builder::dockerfile::Keyword;
-use buildscope_builder::image::RegistryOptions;
+use buildscope_builder::engine::{DockerfileInput, Provenance, Request};
+use buildscope_builder::images::RegistryOptions;
 use buildscope_builder::plan::{is_git, is_url};
-use buildscope_builder::schedule::Policy;
-use buildscope_builder::storage::{DriverChoice, StoreOptions, SyncPolicy, spare_memory};
+use buildscope_dockerfile::Keyword;
 use buildscope_record::{Delayed, Phase};
+use buildscope_schedule::Policy;
+use buildscope_storage::{DriverChoice, StoreOptions, SyncPolicy, spare_memory};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::collections::BTreeMap;
 use std::fs::File;

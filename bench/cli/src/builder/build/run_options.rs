@@ -2,8 +2,8 @@
 
 use super::arguments::Arguments;
 use crate::Failure;
-use buildscope_builder::execute::run::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
-use buildscope_builder::execute::sandbox::{Limits, NetworkMode, OciRuntime};
+use buildscope_builder::steps::run::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
+use buildscope_sandbox::{Limits, NetworkMode, OciRuntime};
 use miette::miette;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -10,7 +10,7 @@ mod rawjson;
 mod tty;
 
 use super::build::ProgressMode;
-use buildscope_builder::build::Progress;
+use buildscope_builder::engine::Progress;
 use buildscope_builder::plan::Plan;
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! What transfers are called in progress, as BuildKit shows them: `sha256:ab12cd34ef56 10.49MB / 29.13MB`.
 
-use buildscope_builder::image::Moved;
+use buildscope_builder::images::Moved;
 use std::collections::HashMap;
 
 /// What an image's transfer is called.

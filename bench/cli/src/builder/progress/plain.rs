@@ -2,7 +2,7 @@
 
 use super::moved;
 use super::names::Names;
-use buildscope_builder::build::{Event, Progress};
+use buildscope_builder::engine::{Event, Progress};
 use buildscope_record::{Outcome, StepId};
 use std::collections::HashMap;
 use std::io::Write;
@@ -112,7 +112,7 @@ impl<W: Write> State<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use buildscope_builder::build::Stream;
+    use buildscope_builder::engine::Stream;
     use std::time::Duration;
 
     #[test]

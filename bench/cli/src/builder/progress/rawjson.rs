@@ -2,7 +2,7 @@
 
 use super::moved::{self, Sum};
 use super::names::Names;
-use buildscope_builder::build::{Event, Progress, Stream};
+use buildscope_builder::engine::{Event, Progress, Stream};
 use buildscope_builder::plan::Plan;
 use buildscope_record::{Digest, Outcome, StepId};
 use jiff::Timestamp;

@@ -2,7 +2,7 @@
 
 use super::moved::{self, Sum};
 use super::names::Names;
-use buildscope_builder::build::{Event, Progress};
+use buildscope_builder::engine::{Event, Progress};
 use buildscope_record::{Outcome, StepId};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use owo_colors::{OwoColorize, Stream, Style};

@@ -1,0 +1,223 @@
+//! Text to instructions.
+//!
+//! *Takes* the text of a Dockerfile or an ignore file. *Gives* instructions with their places in
+//! the text, or every independent fault as a spanned diagnostic. *Must never know* the file
+//! system, the network or a clock: no I/O here.
+
+mod diagnostic;
+pub mod duration;
+pub mod expand;
+mod flags;
+pub mod glob;
+mod heredoc;
+mod ignore;
+mod instruction;
+mod keyword;
+mod lines;
+pub mod lint;
+pub mod mount;
+mod node;
+mod outline;
+mod pattern;
+mod ports;
+mod print;
+mod span;
+mod typed;
+mod words;
+
+pub use diagnostic::{Diagnostic, Diagnostics, closest};
+pub use expand::{ExpandError, Expander, Variables};
+pub use glob::{BadPattern, Glob};
+pub use heredoc::Heredoc;
+pub use ignore::{Ignore, IgnoreError, clean};
+pub use instruction::{Argument, Command, Copy, From, Health, Instruction, Kind, Onbuild, Run};
+pub use keyword::Keyword;
+pub use node::{Arguments, Directive, Node, Pair, Syntax, Word};
+pub use outline::Outline;
+pub use ports::Ports;
+pub use print::print;
+pub use span::Span;
+
+use std::borrow::Cow;
+
+/// A name that outlives the Dockerfile: short ones need no allocation.
+pub type Text = compact_str::CompactString;
+
+/// Build arguments that are there without being given, on every FROM line (Dockerfile reference, "Automatic platform
+/// ARGs in the global scope").
+pub const PREDEFINED: [&str; 11] = [
+    "BUILDPLATFORM",
+    "BUILDOS",
+    "BUILDOSVERSION",
+    "BUILDARCH",
+    "BUILDVARIANT",
+    "TARGETPLATFORM",
+    "TARGETOS",
+    "TARGETOSVERSION",
+    "TARGETARCH",
+    "TARGETVARIANT",
+    "TARGETSTAGE",
+];
+
+/// A parsed Dockerfile.
+#[derive(Clone, Debug)]
+pub struct Dockerfile<'t> {
+    /// The text it was parsed from; spans are places in it.
+    pub text: &'t str,
+    /// Directives at its head.
+    pub directives: Vec<Directive>,
+    /// The escape character in force: `\` or a backtick.
+    pub escape: char,
+    /// In the order of the file.
+    pub instructions: Vec<Instruction<'t>>,
+    /// All comment lines.
+    pub comments: Vec<Span>,
+}
+
+/// Parses a Dockerfile.
+///
+/// # Errors
+/// Every independent fault of the file.
+pub fn parse(text: &str) -> Result<Dockerfile<'_>, Diagnostics> {
+    let parsed = Parsed::of(text);
+    if parsed.faults.is_empty() { Ok(parsed.file) } else { Err(Diagnostics::new(text, parsed.faults)) }
+}
+
+/// What could be made of a text, and what is wrong with it.
+#[derive(Clone, Debug)]
+pub struct Parsed<'t> {
+    /// The instructions that are in order.
+    pub file: Dockerfile<'t>,
+    /// The faults of the others.
+    pub faults: Vec<Diagnostic>,
+    /// Whether stages and variables are known in spite of the faults: then the instructions that are in order
+    /// can be looked at further.
+    pub stages_known: bool,
+}
+
+impl<'t> Parsed<'t> {
+    /// Parses as much as can be parsed.
+    pub fn of(text: &'t str) -> Self {
+        // A line each at most: what is not used is never touched, and so costs nothing.
+        let mut instructions = Vec::with_capacity(memchr::memchr_iter(b'\n', text.as_bytes()).count() + 1);
+        let mut faults_of_words = Vec::new();
+        let mut stages_known = true;
+        let (mut begun, mut orphan) = (false, None);
+        let (syntax, mut faults) = Syntax::read(
+            text,
+            |line| line,
+            |node| {
+                let keyword = node.kind;
+                begun |= keyword == Some(Keyword::From);
+                if !begun && orphan.is_none() && keyword.is_some_and(|keyword| keyword != Keyword::Arg) {
+                    orphan = Some(node.keyword.clone());
+                }
+                match typed::instruction(node, text) {
+                    Ok(instruction) => instructions.push(instruction),
+                    Err(found) => {
+                        stages_known &= !matches!(keyword, None | Some(Keyword::From | Keyword::Arg | Keyword::Env));
+                        faults_of_words.extend(found);
+                    }
+                }
+            },
+        );
+        stages_known &= !syntax.torn;
+        faults.append(&mut faults_of_words);
+        if let Some(word) = orphan {
+            stages_known = false;
+            faults.push(
+                Diagnostic::new(word.span, "no build stage in current context: FROM must come first")
+                    .label("before the first FROM only ARG may stand")
+                    .help("move this line below a FROM"),
+            );
+        } else if !begun && faults.is_empty() {
+            stages_known = false;
+            let message = match &*instructions {
+                [] => "file with no instructions: the Dockerfile is empty",
+                _ => "dockerfile contains no stages to build: there is no FROM",
+            };
+            let start = Span::new(0, text.chars().next().map_or(0, char::len_utf8));
+            faults.push(Diagnostic::new(start, message).help("begin with FROM image"));
+        }
+        let file = Dockerfile {
+            text,
+            directives: syntax.directives,
+            escape: syntax.escape,
+            instructions,
+            comments: syntax.comments,
+        };
+        Self { file, faults, stages_known: stages_known && begun }
+    }
+}
+
+/// Parses one instruction by itself: an ONBUILD trigger of a base image.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_trigger(text: &str) -> Result<Instruction<'static>, String> {
+    let mut nodes = Vec::new();
+    let (_, faults) = Syntax::read(text, lines::Logical::owned, |node| nodes.push(std::mem::take(node)));
+    if let Some(fault) = faults.first() {
+        return Err(fault.message.clone());
+    }
+    let [mut node] =
+        <[Node<'_>; 1]>::try_from(nodes).map_err(|_| "onbuild trigger should be a single expression".to_owned())?;
+    let instruction = typed::instruction(&mut node, text).map_err(|faults| match faults.first() {
+        Some(fault) => fault.message.clone(),
+        None => "malformed".into(),
+    })?;
+    match instruction.keyword() {
+        keyword @ (Keyword::From | Keyword::Maintainer | Keyword::Onbuild) => {
+            Err(format!("{} isn't allowed as an ONBUILD trigger", keyword.name()))
+        }
+        _ => Ok(instruction),
+    }
+}
+
+impl<'t> Dockerfile<'t> {
+    /// The value of a directive: `syntax`, `escape`, `check`.
+    pub fn directive(&self, name: &str) -> Option<&Directive> {
+        self.directives.iter().find(|directive| directive.name == name)
+    }
+
+    /// The comment lines directly above an instruction.
+    pub fn comments_above(&self, instruction: &Instruction<'_>) -> &[Span] {
+        let (first, end) = instruction.comments;
+        self.comments.get(first as usize..end as usize).unwrap_or_default()
+    }
+
+    /// An instruction's keyword as written.
+    pub fn written(&self, instruction: &Instruction<'_>) -> Cow<'_, str> {
+        let written = &self.text[instruction.keyword_span.range()];
+        if Keyword::parse(written).is_some() {
+            return written.into();
+        }
+        // A continuation breaks it: `R\` and `UN` on two lines.
+        let joined = self.joined(instruction);
+        joined.split(|c: char| c.is_ascii() && words::is_space(c as u8)).next().unwrap_or_default().to_owned().into()
+    }
+
+    /// An instruction as written, its lines joined, without comments and documents.
+    pub fn joined(&self, instruction: &Instruction<'_>) -> String {
+        let mut reader = lines::Reader::new(&self.text[instruction.span.range().start..]);
+        reader.escape = self.escape;
+        reader.end_directives();
+        match reader.item() {
+            Some(lines::Item::Line(line)) => line.text.into_owned(),
+            _ => String::new(),
+        }
+    }
+
+    /// As [`Dockerfile::joined`], every run of spaces being one.
+    pub fn one_line(&self, instruction: &Instruction<'_>) -> String {
+        let joined = self.joined(instruction);
+        let mut line = String::with_capacity(joined.len());
+        for word in joined.split_whitespace() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line += word;
+        }
+        line
+    }
+}

@@ -1,0 +1,233 @@
+//! How instructions are written.
+
+use super::{Linter, Rule};
+use crate::{Command, Copy, Instruction, Kind, Ports, Span};
+
+pub(super) fn check(linter: &mut Linter<'_>) {
+    let file = linter.file;
+    casing(linter);
+    for instruction in &file.instructions {
+        if instruction.blank_inside {
+            linter.find(
+                Rule::NoEmptyContinuation,
+                instruction,
+                instruction.span,
+                "a blank line stands within this continued instruction",
+                "remove the blank line, or begin it with #",
+            );
+        }
+        match &instruction.kind {
+            Kind::Maintainer(author) => linter.find(
+                Rule::MaintainerDeprecated,
+                instruction,
+                instruction.span,
+                "MAINTAINER is deprecated",
+                format!("write LABEL org.opencontainers.image.authors={:?}", author.text),
+            ),
+            Kind::Env(pairs) | Kind::Label(pairs) => {
+                for pair in pairs.iter().filter(|pair| pair.legacy) {
+                    let keyword = linter.file.written(instruction);
+                    linter.find(
+                        Rule::LegacyKeyValueFormat,
+                        instruction,
+                        Span { start: pair.name.span.start, end: pair.value.span.end },
+                        format!("{keyword} name value: the form with = is preferred"),
+                        format!("write {keyword} {}={}", pair.name.text, quoted(&pair.value.text)),
+                    );
+                }
+            }
+            Kind::Expose(words) => {
+                for word in words.iter().filter(|word| !word.contains('$')) {
+                    let Ok(ports) = Ports::parse(word) else { continue };
+                    if ports.odd_case {
+                        linter.find(
+                            Rule::ExposeProtoCasing,
+                            instruction,
+                            word.span,
+                            format!("the protocol of {} is not in lower case", word.text),
+                            format!("write {}", word.text.to_lowercase()),
+                        );
+                    }
+                    if ports.has_host {
+                        let inner = word.rsplit(':').next().unwrap_or(word);
+                        linter.find(
+                            Rule::ExposeInvalidFormat,
+                            instruction,
+                            word.span,
+                            format!("{} names an address or port of the host", word.text),
+                            format!("write {inner}; ports of the host are given to docker run -p"),
+                        );
+                    }
+                }
+            }
+            Kind::Copy(copy) => ignored(linter, instruction, copy),
+            Kind::Arg(arguments) => {
+                for argument in arguments {
+                    secret(linter, instruction, "ARG", &argument.name.text, argument.name.span);
+                }
+                let names: Vec<&str> = arguments.iter().map(|argument| &*argument.name.text).collect();
+                described(linter, instruction, "ARG", &names);
+            }
+            Kind::From(from) => {
+                let name = from.name.as_ref().map(|name| &*name.text);
+                described(linter, instruction, "stage", name.as_slice());
+            }
+            _ => {}
+        }
+        if let Kind::Env(pairs) = &instruction.kind {
+            for pair in pairs {
+                secret(linter, instruction, "ENV", &pair.name.text, pair.name.span);
+            }
+        }
+    }
+    commands(linter);
+}
+
+fn quoted(value: &str) -> String {
+    let bare = !value.is_empty() && !value.contains(char::is_whitespace);
+    if bare || value.starts_with(['"', '\'']) {
+        value.to_owned()
+    } else {
+        format!("\"{}\"", value.replace('"', "\\\""))
+    }
+}
+
+/// All upper or all lower, as most are.
+fn casing(linter: &mut Linter<'_>) {
+    let file = linter.file;
+    let upper = |text: &str| text == text.to_uppercase();
+    let lower = |text: &str| text == text.to_lowercase();
+    let words = || file.instructions.iter().map(|instruction| file.written(instruction));
+    let most_lower = words().filter(|word| lower(word)).count() > words().filter(|word| upper(word)).count();
+    for instruction in &file.instructions {
+        let word = &*file.written(instruction);
+        let (right, name) = if most_lower { (word.to_lowercase(), "lower") } else { (word.to_uppercase(), "upper") };
+        if word != right {
+            linter.find(
+                Rule::ConsistentInstructionCasing,
+                instruction,
+                instruction.keyword_span,
+                format!("{word} is not in {name} case, as most instructions of this file are"),
+                format!("write {right}"),
+            );
+        }
+        let Kind::From(from) = &instruction.kind else { continue };
+        if let Some(as_word) = &from.as_word {
+            let right = match word {
+                word if lower(word) => as_word.to_lowercase(),
+                word if upper(word) => as_word.to_uppercase(),
+                // What case a FROM of mixed case wants, nobody knows.
+                _ => as_word.text.to_string(),
+            };
+            if *as_word.text != right {
+                linter.find(
+                    Rule::FromAsCasing,
+                    instruction,
+                    as_word.span,
+                    format!("{} is not in the case of {word}", as_word.text),
+                    format!("write {right}"),
+                );
+            }
+        }
+    }
+}
+
+/// Names that look as if a secret were in it.
+fn secret(linter: &mut Linter<'_>, instruction: &Instruction<'_>, keyword: &str, name: &str, span: Span) {
+    const SECRET: [&str; 10] =
+        ["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"];
+    const HARMLESS: [&str; 3] = ["public", "file", "version"];
+    let lower = name.to_lowercase();
+    let has = |words: &[&str]| lower.split('_').any(|part| words.contains(&part));
+    if has(&SECRET) && !has(&HARMLESS) {
+        linter.find(
+            Rule::SecretsUsedInArgOrEnv,
+            instruction,
+            span,
+            format!("{keyword} {name:?} looks like a secret, and stays in the image"),
+            format!("write RUN --mount=type=secret,id={lower},env={name} where it is needed"),
+        );
+    }
+}
+
+/// The comment above an argument or a stage begins with its name, as `docker build --call outline` shows it.
+fn described(linter: &mut Linter<'_>, instruction: &Instruction<'_>, what: &str, names: &[&str]) {
+    let (Some(span), false) = (linter.file.comments_above(instruction).last(), names.is_empty()) else { return };
+    let comment = linter.file.text[span.range()].trim_start_matches('#').trim();
+    let first = comment.split(' ').next().unwrap_or_default();
+    if comment.starts_with("check=") || names.iter().any(|name| name.eq_ignore_ascii_case(first)) {
+        return;
+    }
+    let example = if let [name] = names { name } else { "<name>" };
+    linter.find(
+        Rule::InvalidDefinitionDescription,
+        instruction,
+        *span,
+        format!("this comment does not describe the {what} below it"),
+        format!("write # {example} <description>, or put a blank # line between them"),
+    );
+}
+
+fn ignored(linter: &mut Linter<'_>, instruction: &Instruction<'_>, copy: &Copy<'_>) {
+    let Some(ignore) = linter.context.ignore else { return };
+    if copy.from().is_some() {
+        return;
+    }
+    for source in copy.sources() {
+        let plain = !source.contains(['$', '*', '?', '[', '\\']) && !source.contains("://");
+        let path = crate::clean(&format!("/{}", source.text));
+        let path = path.trim_start_matches('/');
+        if plain && !path.is_empty() && ignore.excludes(path, false) && !ignore.may_include_below(path) {
+            linter.find(
+                Rule::CopyIgnoredFile,
+                instruction,
+                source.span,
+                format!("{} copies {}, which .dockerignore leaves out", linter.file.written(instruction), source.text),
+                format!("remove it here, or add !{path} to .dockerignore"),
+            );
+        }
+    }
+}
+
+/// CMD and ENTRYPOINT in shell form.
+fn commands(linter: &mut Linter<'_>) {
+    let file = linter.file;
+    let mut stages: Vec<(Option<String>, bool)> = Vec::new();
+    for stage in super::by_stage(file) {
+        let Kind::From(from) = &stage[0].kind else { continue };
+        // A stage that sets a shell wants it; one that begins from it has it, too.
+        let base = from.base.to_lowercase();
+        let inherited =
+            stages.iter().rev().find(|(name, _)| name.as_deref() == Some(&*base)).is_some_and(|(_, shell)| *shell);
+        let known = linter.context.bases.get(&*from.base.text).is_some_and(|base| base.shell);
+        let mut shell = inherited || known;
+        for instruction in stage {
+            match &instruction.kind {
+                Kind::Shell(_) => shell = true,
+                Kind::Cmd(Command::Shell(word)) | Kind::Entrypoint(Command::Shell(word)) if !shell => {
+                    let keyword = instruction.keyword().name();
+                    let words: Vec<String> = word.split_whitespace().map(|word| format!("{word:?}")).collect();
+                    let plain = !word.contains(['$', '|', '&', ';', '<', '>', '*', '?', '"', '\'', '`', '(', '\\']);
+                    let instead = if plain && !words.is_empty() {
+                        format!("write {keyword} [{}]", words.join(", "))
+                    } else {
+                        format!(
+                            "write {keyword} [\"sh\", \"-c\", \"exec ...\"], so that the program is no child of the shell"
+                        )
+                    };
+                    linter.find(
+                        Rule::JSONArgsRecommended,
+                        instruction,
+                        instruction.span,
+                        format!(
+                            "{keyword} in shell form: the program does not get the signals that stop the container"
+                        ),
+                        instead,
+                    );
+                }
+                _ => {}
+            }
+        }
+        stages.push((from.name.as_ref().map(|name| name.to_lowercase()), shell));
+    }
+}

@@ -1,0 +1,161 @@
+//! Lint: what is no fault but will be regretted.
+//!
+//! *Takes* a parsed Dockerfile, and what is known of the build. *Gives* findings, each with its rule, its
+//! characters and what to write instead. *Must never know* the file system: an ignore file comes compiled.
+
+mod form;
+mod options;
+mod performance;
+mod report;
+mod rules;
+mod stages;
+mod tools;
+mod variables;
+
+pub use options::Options;
+pub use report::{broken, json};
+pub use rules::{Family, Rule};
+
+use super::{Diagnostic, Diagnostics, Dockerfile, Ignore, Instruction, Kind, Span};
+use std::collections::BTreeMap;
+
+/// What is known besides the Dockerfile.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// `--build-arg`.
+    pub build_args: BTreeMap<String, String>,
+    /// The ignore file of the build context, if it is known.
+    pub ignore: Option<&'a Ignore>,
+    /// Environment and platform of base images that are known, by the name that FROM expands to.
+    pub bases: BTreeMap<String, BaseImage>,
+    /// The platform that is built for; empty is not known.
+    pub platform: String,
+    /// Options besides those of the file's directive.
+    pub options: Options,
+    /// Whether a word is a valid image name. The grammar of image names is not this crate's; the default accepts every
+    /// word that is not empty.
+    pub is_image_name: fn(&str) -> bool,
+}
+
+impl Default for Context<'_> {
+    fn default() -> Self {
+        Self {
+            build_args: BTreeMap::new(),
+            ignore: None,
+            bases: BTreeMap::new(),
+            platform: String::new(),
+            options: Options::default(),
+            is_image_name: |word| !word.is_empty(),
+        }
+    }
+}
+
+/// What is known of a base image.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct BaseImage {
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    /// Its platform, `os/architecture`.
+    pub platform: String,
+    /// It brings a shell of its own (`SHELL`).
+    pub shell: bool,
+}
+
+/// Something that a rule found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// Which rule.
+    pub rule: Rule,
+    /// What and where.
+    pub diagnostic: Diagnostic,
+    /// First and last line of the instruction, from 1.
+    pub lines: (u32, u32),
+}
+
+/// All that was found in a file.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// In the order of the file.
+    pub findings: Vec<Finding>,
+    /// Findings are errors: `error=true`.
+    pub error: bool,
+}
+
+impl Report {
+    /// As diagnostics that print themselves.
+    pub fn diagnostics(&self, file: &Dockerfile<'_>) -> Diagnostics {
+        Diagnostics::new(file.text, self.findings.iter().map(|finding| finding.diagnostic.clone()).collect())
+    }
+}
+
+/// Collects findings, leaving out what is skipped.
+struct Linter<'a> {
+    file: &'a Dockerfile<'a>,
+    context: &'a Context<'a>,
+    options: Options,
+    findings: Vec<Finding>,
+}
+
+impl Linter<'_> {
+    fn find(
+        &mut self,
+        rule: Rule,
+        at: &Instruction<'_>,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        if !self.options.asks(rule) || self.skipped_above(at, rule) {
+            return;
+        }
+        let diagnostic = Diagnostic::new(span, message).help(help);
+        self.findings.push(Finding {
+            rule,
+            diagnostic: Diagnostic { warning: true, code: rule.name(), ..diagnostic },
+            lines: at.lines,
+        });
+    }
+
+    /// A comment `# check=skip=...` directly above an instruction counts for it alone.
+    fn skipped_above(&self, at: &Instruction<'_>, rule: Rule) -> bool {
+        self.file.comments_above(at).iter().any(|span| {
+            let comment = self.file.text[span.range()].trim_start_matches('#').trim_start();
+            let options = comment.strip_prefix("check=").map(Options::parse);
+            options.is_some_and(|options| {
+                options.is_ok_and(|options| {
+                    options.skip_all || options.skip.contains(&rule) || {
+                        options.skip_performance && rule.family() == Family::Performance
+                    }
+                })
+            })
+        })
+    }
+}
+
+/// Looks for everything that the rules know.
+///
+/// # Errors
+/// A `check` directive that makes no sense.
+pub fn run(file: &Dockerfile<'_>, context: &Context<'_>) -> Result<Report, Diagnostics> {
+    let of_file = Options::of_file(file).map_err(|fault| Diagnostics::new(file.text, vec![fault]))?;
+    let options = context.options.and(&of_file);
+    let error = options.error;
+    let mut linter = Linter { file, context, options, findings: Vec::new() };
+    form::check(&mut linter);
+    stages::check(&mut linter);
+    variables::check(&mut linter);
+    performance::check(&mut linter);
+    let mut findings = linter.findings;
+    findings.sort_by_key(|finding| (finding.diagnostic.span.map(|span| span.start), finding.rule));
+    Ok(Report { findings, error })
+}
+
+/// The instructions of each stage, its FROM first.
+fn by_stage<'f, 't>(file: &'f Dockerfile<'t>) -> impl Iterator<Item = &'f [Instruction<'t>]> {
+    let instructions = &file.instructions;
+    let first = instructions.iter().position(|found| matches!(found.kind, Kind::From(_))).unwrap_or(instructions.len());
+    instructions[first..].chunk_by(|_, next| !matches!(next.kind, Kind::From(_)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! `# check=skip=A,B;error=true;experimental=C`.
+
+use super::{Family, Rule};
+use crate::{Diagnostic, Dockerfile, Span, closest};
+use std::collections::BTreeSet;
+
+/// What is checked and what comes of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// Rules that are not asked.
+    pub skip: BTreeSet<Rule>,
+    /// None is asked.
+    pub skip_all: bool,
+    /// The performance family is not asked.
+    pub skip_performance: bool,
+    /// A finding is an error.
+    pub error: bool,
+    /// Experimental rules that are asked.
+    pub experimental: BTreeSet<Rule>,
+}
+
+impl Options {
+    /// Reads the value of a `check` directive or of `BUILDKIT_DOCKERFILE_CHECK`.
+    ///
+    /// # Errors
+    /// An option or a rule that does not exist.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut options = Self::default();
+        for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+            let (key, value) = part.split_once('=').ok_or_else(|| format!("invalid check option {part:?}: no ="))?;
+            let (key, value) = (key.trim(), value.trim());
+            match key {
+                "skip" if value == "all" => options.skip_all = true,
+                "skip" => {
+                    for name in value.split(',').map(str::trim) {
+                        match name {
+                            "performance" => options.skip_performance = true,
+                            name => {
+                                options.skip.insert(rule(name)?);
+                            }
+                        }
+                    }
+                }
+                "experimental" if value == "all" => {
+                    let all = Rule::ALL.iter().filter(|rule| rule.family() == Family::Experimental);
+                    options.experimental.extend(all);
+                }
+                "experimental" => {
+                    for name in value.split(',').map(str::trim) {
+                        options.experimental.insert(rule(name)?);
+                    }
+                }
+                "error" => {
+                    options.error = match value.to_ascii_lowercase().as_str() {
+                        "true" | "1" | "t" => true,
+                        "false" | "0" | "f" => false,
+                        _ => return Err(format!("error={value}: neither true nor false")),
+                    }
+                }
+                key => {
+                    let hint = closest(key, ["skip", "error", "experimental"]);
+                    return Err(match hint {
+                        Some(known) => format!("invalid check option {key:?} (did you mean {known}?)"),
+                        None => format!("invalid check option {key:?}: there are skip, error and experimental"),
+                    });
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    /// What a file's `check` directive says, if it has one.
+    ///
+    /// # Errors
+    /// As [`Options::parse`], at the place of the value.
+    pub fn of_file(file: &Dockerfile<'_>) -> Result<Self, Diagnostic> {
+        file.directive("check").map_or(Ok(Self::default()), |directive| {
+            Self::parse(&directive.value).map_err(|message| at(directive.value_span, message))
+        })
+    }
+
+    /// Whether a rule is asked.
+    pub fn asks(&self, rule: Rule) -> bool {
+        !self.skip_all
+            && !self.skip.contains(&rule)
+            && match rule.family() {
+                Family::Buildkit | Family::Request => true,
+                Family::Experimental => self.experimental.contains(&rule),
+                Family::Performance => !self.skip_performance,
+            }
+    }
+
+    /// Both: what either skips is skipped, what either asks for is asked for.
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            skip: self.skip.union(&other.skip).copied().collect(),
+            skip_all: self.skip_all || other.skip_all,
+            skip_performance: self.skip_performance || other.skip_performance,
+            error: self.error || other.error,
+            experimental: self.experimental.union(&other.experimental).copied().collect(),
+        }
+    }
+}
+
+fn at(span: Span, message: String) -> Diagnostic {
+    Diagnostic::new(span, message).label("in this directive").help("write # check=skip=RuleName,OtherRule;error=true")
+}
+
+fn rule(name: &str) -> Result<Rule, String> {
+    Rule::parse(name).ok_or_else(|| match closest(name, Rule::ALL.iter().map(|rule| rule.name())) {
+        Some(known) => format!("there is no rule {name} (did you mean {known}?)"),
+        None => format!("there is no rule {name}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_directive_says() {
+        let options = Options::parse("skip=JSONArgsRecommended, StageNameCasing; error=true").unwrap();
+        assert!(options.error && !options.asks(Rule::StageNameCasing) && options.asks(Rule::UndefinedVar));
+        assert!(!options.asks(Rule::CopyIgnoredFile));
+        assert!(Options::parse("experimental=all").unwrap().asks(Rule::CopyIgnoredFile));
+        assert!(!Options::parse("skip=performance").unwrap().asks(Rule::RecursiveChown));
+        assert!(Options::parse("skip=StageNameCase").unwrap_err().contains("StageNameCasing"));
+        assert!(Options::parse("skipp=all").unwrap_err().contains("skip"));
+    }
+}

@@ -1,0 +1,41 @@
+//! Findings as JSON: the fields of BuildKit's lint subrequest, and the help.
+
+use super::Report;
+use crate::{Diagnostics, Dockerfile};
+use serde_json::{Value, json};
+
+/// The document that `docker build --check --call=check,format=json` would give, with `help` added.
+pub fn json(file: &Dockerfile<'_>, name: &str, report: &Report) -> Value {
+    let warnings: Vec<Value> = report
+        .findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "ruleName": finding.rule.name(),
+                "description": finding.rule.description(),
+                "url": finding.rule.url(),
+                "detail": finding.diagnostic.message,
+                "help": finding.diagnostic.help,
+                "location": {
+                    "sourceIndex": 0,
+                    "ranges": [{ "start": { "line": finding.lines.0 }, "end": { "line": finding.lines.1 } }],
+                },
+            })
+        })
+        .collect();
+    json!({ "warnings": warnings, "sources": [{ "filename": name, "language": "Dockerfile", "data": file.text }] })
+}
+
+/// The same document for a file that cannot be parsed.
+pub fn broken(text: &str, name: &str, faults: &Diagnostics) -> Value {
+    let errors: Vec<Value> = faults
+        .iter()
+        .map(|fault| json!({ "message": fault.message, "help": fault.help, "line": faults.line_of(fault) }))
+        .collect();
+    json!({
+        "warnings": [],
+        "sources": [{ "filename": name, "language": "Dockerfile", "data": text }],
+        "error": { "message": faults.iter().next().map(|fault| &*fault.message) },
+        "errors": errors,
+    })
+}

@@ -1,0 +1,190 @@
+//! Each rule: a file in which it finds something (the "bad" examples of docker's build check reference), and
+//! one in which it must not (the "good" ones).
+
+use super::*;
+use crate::parse;
+
+fn found(text: &str, context: &Context<'_>) -> Vec<&'static str> {
+    let file = parse(text).unwrap_or_else(|faults| panic!("{faults}"));
+    let report = run(&file, context).unwrap();
+    let mut names: Vec<_> = report.findings.iter().map(|finding| finding.rule.name()).collect();
+    names.dedup();
+    names
+}
+
+#[test]
+fn buildkit_rules_find_what_their_documentation_shows() {
+    let experimental = Context {
+        options: Options::parse("experimental=all").unwrap(),
+        is_image_name: |word| !word.ends_with(':'),
+        ..Context::default()
+    };
+    for (rule, bad, good) in [
+        ("StageNameCasing", "FROM alpine AS BuilderBase\n", "FROM alpine AS builder-base\n"),
+        ("FromAsCasing", "FROM debian:latest as builder\n", "FROM debian:latest AS builder\n"),
+        ("FromAsCasing", "from debian:latest AS builder\n", "from debian:latest as builder\n"),
+        ("NoEmptyContinuation", "FROM alpine\nEXPOSE \\\n\n80\n", "FROM alpine\nEXPOSE \\\n# Port\n80\n"),
+        (
+            "ConsistentInstructionCasing",
+            "From alpine\nRUN echo hello > /greeting.txt\nEntRYpOiNT [\"cat\", \"/greeting.txt\"]\n",
+            "FROM alpine\nRUN echo hello > /greeting.txt\n",
+        ),
+        (
+            "DuplicateStageName",
+            "FROM debian:latest AS builder\nFROM golang:latest AS builder\n",
+            "FROM debian AS deb-builder\nFROM golang AS go-builder\n",
+        ),
+        ("ReservedStageName", "FROM alpine AS scratch\n", "FROM alpine AS builder\n"),
+        (
+            "JSONArgsRecommended",
+            "FROM alpine\nENTRYPOINT my-program start\n",
+            "FROM alpine\nENTRYPOINT [\"my-program\", \"start\"]\n",
+        ),
+        (
+            "JSONArgsRecommended",
+            "FROM alpine\nCMD my-program\n",
+            "FROM alpine\nSHELL [\"/bin/bash\", \"-c\"]\nCMD my-program\n",
+        ),
+        (
+            "MaintainerDeprecated",
+            "FROM busybox\nMAINTAINER moby@example.com\n",
+            "FROM busybox\nLABEL org.opencontainers.image.authors=\"moby@example.com\"\n",
+        ),
+        (
+            "UndefinedArgInFrom",
+            "FROM node:22${VARIANT} AS jsbuilder\n",
+            "ARG VARIANT=-alpine3.20\nFROM node:22${VARIANT} AS jsbuilder\n",
+        ),
+        (
+            "WorkdirRelativePath",
+            "FROM nginx\nWORKDIR usr/share/nginx/html\n",
+            "FROM nginx\nWORKDIR /usr/share/nginx/html\nWORKDIR x\n",
+        ),
+        ("UndefinedVar", "FROM alpine AS base\nCOPY $foo .\n", "FROM alpine AS base\nARG foo\nCOPY $foo .\n"),
+        (
+            "MultipleInstructionsDisallowed",
+            "FROM alpine\nENTRYPOINT [\"echo\", \"Hello\"]\nENTRYPOINT [\"echo\", \"Hello, Norway!\"]\n",
+            "FROM alpine\nENTRYPOINT [\"echo\", \"Hello\"]\n",
+        ),
+        ("LegacyKeyValueFormat", "FROM alpine\nENV DIR /usr/bin\n", "FROM alpine\nENV DIR=/usr/bin\n"),
+        ("RedundantTargetPlatform", "FROM --platform=$TARGETPLATFORM alpine AS builder\n", "FROM alpine AS builder\n"),
+        (
+            "SecretsUsedInArgOrEnv",
+            "FROM scratch\nARG AWS_SECRET_ACCESS_KEY\n",
+            "FROM scratch\nARG PUBLIC_KEY\nENV TOKENIZER=1\n",
+        ),
+        ("InvalidDefaultArgInFrom", "ARG TAG\nFROM busybox:${TAG}\n", "ARG TAG\nFROM busybox:${TAG:-latest}\n"),
+        (
+            "FromPlatformFlagConstDisallowed",
+            "FROM --platform=linux/amd64 alpine AS base\n",
+            "FROM --platform=$BUILDPLATFORM alpine AS base\n",
+        ),
+        (
+            "FromPlatformFlagConstDisallowed",
+            "FROM --platform=linux/amd64 alpine\n",
+            "FROM --platform=linux/amd64 alpine AS build_amd64\n",
+        ),
+        (
+            "InvalidDefinitionDescription",
+            "# a non-descriptive comment\nFROM scratch AS base\n",
+            "# base is a stage for compiling source\nFROM scratch AS base\n",
+        ),
+        (
+            "InvalidDefinitionDescription",
+            "# another comment\nARG VERSION=1\nFROM scratch\n",
+            "# another comment\n#\nARG VERSION=1\nFROM scratch\n",
+        ),
+        ("ExposeProtoCasing", "FROM alpine\nEXPOSE 80/TcP\n", "FROM alpine\nEXPOSE 80/tcp\n"),
+        ("ExposeInvalidFormat", "FROM alpine\nEXPOSE 127.0.0.1:80:80\n", "FROM alpine\nEXPOSE 80\n"),
+    ] {
+        assert!(found(bad, &experimental).contains(&rule), "{rule} in {bad}");
+        assert!(!found(good, &experimental).contains(&rule), "{rule} in {good}");
+    }
+}
+
+#[test]
+fn what_needs_the_context_or_the_base() {
+    let ignore = Ignore::parse("*/tmp/*\n").unwrap();
+    let context = Context {
+        options: Options::parse("experimental=CopyIgnoredFile").unwrap(),
+        ignore: Some(&ignore),
+        platform: "linux/amd64".into(),
+        bases: [("armish".into(), BaseImage { platform: "linux/arm64".into(), env: vec!["K=v".into()], shell: false })]
+            .into(),
+        ..Context::default()
+    };
+    assert_eq!(found("FROM scratch\nCOPY forbidden/tmp/Hello-World /\n", &context), ["CopyIgnoredFile"]);
+    assert_eq!(found("FROM scratch\nCOPY other /\n", &context), [""; 0]);
+    assert_eq!(found("FROM armish\nCOPY $K /\n", &context), ["InvalidBaseImagePlatform"]);
+}
+
+#[test]
+fn performance_rules() {
+    for (rule, bad, good) in [
+        (
+            "CopyBeforeInstall",
+            "FROM node\nWORKDIR /a\nCOPY . .\nRUN npm ci\n",
+            "FROM node\nWORKDIR /a\nCOPY package.json package-lock.json ./\nRUN npm ci\nCOPY . .\nRUN npm run build\n",
+        ),
+        (
+            "CacheBustingOrder",
+            "FROM alpine\nARG GIT_SHA\nRUN apk add --no-cache git\nLABEL sha=$GIT_SHA\n",
+            "FROM alpine\nRUN apk add --no-cache git\nARG GIT_SHA\nRUN echo $GIT_SHA > /sha\n",
+        ),
+        (
+            "NeedlessChain",
+            "FROM alpine\nRUN curl -O https://a.example/a\nRUN wget https://b.example/b\n",
+            "FROM alpine AS a\nRUN curl -O https://a.example/a\nFROM alpine\nRUN wget https://b.example/b\n",
+        ),
+        (
+            "NeedlessChain",
+            "FROM x\nCOPY . .\nRUN npm ci\nRUN pip install -r requirements.txt\n",
+            "FROM x\nRUN apt-get install -y python3\nRUN pip install -r requirements.txt\n",
+        ),
+        (
+            "MissingCacheMount",
+            "FROM debian\nRUN apt-get update && apt-get install -y gcc\n",
+            "FROM debian\nRUN --mount=type=cache,target=/var/cache/apt apt-get update && apt-get install -y gcc\n",
+        ),
+        (
+            "MissingCacheMount",
+            "FROM python\nRUN pip install flask\n",
+            "FROM python\nRUN pip install --no-index ./wheels/a.whl && cargo build --offline\n",
+        ),
+        (
+            "RecursiveChown",
+            "FROM alpine\nCOPY . /srv\nRUN chown -R app:app /srv\n",
+            "FROM alpine\nCOPY --chown=app:app . /srv\nRUN mkdir /data && chown -R app /data\n",
+        ),
+    ] {
+        assert!(found(bad, &Context::default()).contains(&rule), "{rule} in {bad}");
+        assert!(!found(good, &Context::default()).contains(&rule), "{rule} in {good}");
+    }
+}
+
+#[test]
+fn every_finding_says_what_to_write_and_points_into_the_file() {
+    let text = "from alpine AS X\nARG SHA\nRUN apt-get install gcc\nENV A b\nCMD x\nCMD y $z\nCOPY $z /\n";
+    let file = parse(text).unwrap();
+    let report = run(&file, &Context::default()).unwrap();
+    assert!(report.findings.len() > 6);
+    for finding in &report.findings {
+        assert!(finding.diagnostic.help.as_ref().is_some_and(|help| !help.is_empty()), "{finding:?}");
+        assert!(
+            finding.diagnostic.span.is_some_and(|span| !span.range().is_empty() && span.range().end <= text.len()),
+            "{finding:?}"
+        );
+    }
+}
+
+#[test]
+fn directives_and_comments_skip() {
+    let text = "# check=skip=JSONArgsRecommended;error=true\nFROM alpine AS Base\n# check=skip=LegacyKeyValueFormat\nENV A b\nENV B c\nCMD x\n";
+    let file = parse(text).unwrap();
+    let report = run(&file, &Context::default()).unwrap();
+    let names: Vec<_> = report.findings.iter().map(|finding| (finding.rule, finding.lines.0)).collect();
+    assert_eq!(names, [(Rule::StageNameCasing, 2), (Rule::LegacyKeyValueFormat, 5)]);
+    assert!(report.error);
+    let bad = parse("# check=skip=NoSuch\nFROM alpine\n").unwrap();
+    assert!(run(&bad, &Context::default()).unwrap_err().to_string().contains("NoSuch"));
+}

@@ -1,0 +1,214 @@
+//! Variables: declared before they are used.
+
+use super::{Linter, Rule};
+use crate::{Expander, Instruction, Kind, PREDEFINED, Text, Word, closest};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What official images set: where the base image is not known, these are not called undefined.
+const OFTEN_SET: [&str; 31] = [
+    "PATH",
+    "HOME",
+    "GOPATH",
+    "GOROOT",
+    "GOLANG_VERSION",
+    "GOTOOLCHAIN",
+    "NODE_VERSION",
+    "YARN_VERSION",
+    "PYTHON_VERSION",
+    "PYTHON_PIP_VERSION",
+    "PYTHON_SHA256",
+    "LANG",
+    "LC_ALL",
+    "JAVA_HOME",
+    "JAVA_VERSION",
+    "MAVEN_HOME",
+    "GRADLE_HOME",
+    "RUBY_VERSION",
+    "GEM_HOME",
+    "BUNDLE_APP_CONFIG",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUST_VERSION",
+    "PHP_INI_DIR",
+    "PHP_VERSION",
+    "NGINX_VERSION",
+    "PG_MAJOR",
+    "PGDATA",
+    "CATALINA_HOME",
+    "DOTNET_VERSION",
+    "ASPNET_VERSION",
+];
+
+/// What a stage has set at its end.
+#[derive(Clone, Default)]
+struct Known {
+    values: BTreeMap<Text, String>,
+    /// Everything that the base image sets is known.
+    base_known: bool,
+}
+
+pub(super) fn check(linter: &mut Linter<'_>) {
+    let file = linter.file;
+    let expander = Expander::new(file.escape);
+    let mut globals: BTreeMap<Text, String> =
+        PREDEFINED.iter().map(|name| (Text::from(*name), "linux/amd64".to_owned())).collect();
+    let mut defaults = globals.clone();
+    for instruction in &file.instructions {
+        let Kind::Arg(arguments) = &instruction.kind else { break };
+        for argument in arguments {
+            let name = &argument.name.text;
+            let expanded = |with: &BTreeMap<Text, String>| {
+                argument.default.as_ref().map(|word| expander.word(&word.text, with).unwrap_or_default())
+            };
+            let default = expanded(&defaults);
+            let value = linter.context.build_args.get(&**name).cloned().or_else(|| expanded(&globals));
+            if let Some(default) = default {
+                defaults.insert(Text::from(&**name), default);
+            }
+            globals.insert(Text::from(&**name), value.unwrap_or_default());
+        }
+    }
+    let mut ends: BTreeMap<String, Known> = BTreeMap::new();
+    for stage in super::by_stage(file) {
+        let Kind::From(from) = &stage[0].kind else { continue };
+        for word in [Some(&from.base), from.platform.as_ref()].into_iter().flatten() {
+            let Ok(found) = expander.expand(&word.text, &globals) else { continue };
+            for name in found.unmatched {
+                let known = globals.keys().map(|name| &**name);
+                let hint = closest(&name, known).map(|known| format!(" (did you mean {known}?)")).unwrap_or_default();
+                linter.find(
+                    Rule::UndefinedArgInFrom,
+                    &stage[0],
+                    word.span,
+                    format!("FROM uses {name}, which no ARG above the first FROM declares{hint}"),
+                    format!("add ARG {name} above the first FROM"),
+                );
+            }
+        }
+        let with_defaults = expander.word(&from.base.text, &defaults).unwrap_or_default();
+        let valid = with_defaults == "scratch"
+            || (linter.context.is_image_name)(&with_defaults)
+            || ends.contains_key(&*with_defaults);
+        if !valid && from.base.contains('$') {
+            linter.find(
+                Rule::InvalidDefaultArgInFrom,
+                &stage[0],
+                from.base.span,
+                format!("without build arguments, FROM {} names no valid image", from.base.text),
+                "give the ARG above the first FROM a default",
+            );
+        }
+        let base = expander.word(&from.base.text, &globals).unwrap_or_default();
+        let mut known = match ends.get(&base.to_lowercase()) {
+            Some(end) => end.clone(),
+            None => base_image(linter, &stage[0], &base),
+        };
+        for instruction in &stage[1..] {
+            instruction_words(linter, &expander, instruction, &mut known, &globals);
+        }
+        if let Some(name) = &from.name {
+            ends.insert(name.to_lowercase(), known);
+        }
+    }
+}
+
+fn base_image(linter: &mut Linter<'_>, from_line: &Instruction<'_>, base: &str) -> Known {
+    let mut known = Known { base_known: base == "scratch", ..Known::default() };
+    known.values.insert("PATH".into(), "/".into());
+    let Some(image) = linter.context.bases.get(base).cloned() else { return known };
+    known.base_known = true;
+    for entry in &image.env {
+        let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+        known.values.insert(name.into(), value.into());
+    }
+    let wanted = linter.context.platform.clone();
+    let Kind::From(from) = &from_line.kind else { return known };
+    if from.platform.is_none() && !wanted.is_empty() && !image.platform.is_empty() && image.platform != wanted {
+        linter.find(
+            Rule::InvalidBaseImagePlatform,
+            from_line,
+            from.base.span,
+            format!("{base} is an image for {}, the build is for {wanted}", image.platform),
+            format!("find an image of {wanted}, or build with --platform={}", image.platform),
+        );
+    }
+    known
+}
+
+fn instruction_words(
+    linter: &mut Linter<'_>,
+    expander: &Expander,
+    instruction: &Instruction<'_>,
+    known: &mut Known,
+    globals: &BTreeMap<Text, String>,
+) {
+    let mut used: Vec<&Word<'_>> = Vec::new();
+    match &instruction.kind {
+        Kind::Copy(copy) => {
+            used.extend([copy.chown(), copy.chmod(), copy.checksum()].into_iter().flatten());
+            used.extend(copy.exclude().chain(copy.sources()).chain([copy.destination()]));
+            for document in copy.documents.iter().filter(|document| document.expand) {
+                let word = Word { text: document.text(), span: document.span };
+                report(linter, &Expander::heredoc(), instruction, &word, known);
+            }
+        }
+        Kind::Env(pairs) | Kind::Label(pairs) => used.extend(pairs.iter().flat_map(|pair| [&pair.name, &pair.value])),
+        Kind::Workdir(word) | Kind::User(word) | Kind::Stopsignal(word) => used.push(word),
+        Kind::Expose(words) | Kind::Volume(words) => used.extend(words),
+        Kind::Arg(arguments) => used.extend(arguments.iter().filter_map(|argument| argument.default.as_ref())),
+        _ => {}
+    }
+    for word in used {
+        report(linter, expander, instruction, word, known);
+    }
+    match &instruction.kind {
+        Kind::Env(pairs) => {
+            let expand = |word: &Word<'_>| expander.word(&word.text, &known.values).unwrap_or_default();
+            let set: Vec<(String, String)> =
+                pairs.iter().map(|pair| (expand(&pair.name), expand(&pair.value))).collect();
+            known.values.extend(set.into_iter().map(|(name, value)| (name.into(), value)));
+        }
+        Kind::Arg(arguments) => {
+            for argument in arguments {
+                let name = &argument.name.text;
+                let default =
+                    argument.default.as_ref().map(|word| expander.word(&word.text, &known.values).unwrap_or_default());
+                let value = linter
+                    .context
+                    .build_args
+                    .get(&**name)
+                    .cloned()
+                    .or(default)
+                    .or_else(|| globals.get(&**name).cloned());
+                // Declared without a value: to use it is no mistake, its value is the caller's business.
+                known.values.insert(Text::from(&**name), value.unwrap_or_default());
+            }
+        }
+        _ => {}
+    }
+}
+
+fn report(linter: &mut Linter<'_>, expander: &Expander, instruction: &Instruction<'_>, word: &Word<'_>, known: &Known) {
+    if !word.contains('$') {
+        return;
+    }
+    let unmatched = match expander.expand(&word.text, &known.values) {
+        Ok(found) => found.unmatched,
+        // `${x:?text}` says itself that it is missing.
+        Err(_) => BTreeSet::new(),
+    };
+    for name in unmatched {
+        if !known.base_known && OFTEN_SET.contains(&&*name) {
+            continue;
+        }
+        let names = known.values.keys().map(|name| &**name);
+        let hint = closest(&name, names).map(|known| format!(" (did you mean ${known}?)")).unwrap_or_default();
+        linter.find(
+            Rule::UndefinedVar,
+            instruction,
+            word.span,
+            format!("${name} is not set here{hint}"),
+            format!("add ARG {name} or ENV {name}=value above, or write \\${name} for the text itself"),
+        );
+    }
+}

@@ -1,0 +1,242 @@
+//! What a Dockerfile takes: stages, build arguments, secrets, sockets, caches, named sources.
+
+use super::mount::{MountType, Spec};
+use super::{Dockerfile, Instruction, Kind, Word};
+use serde::Serialize;
+use std::fmt;
+
+/// Everything that a caller may give, and where it is asked for. Written as JSON, the arrays are those of
+/// BuildKit's outline subrequest.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct Outline {
+    /// In the order of the file.
+    pub stages: Vec<StageOutline>,
+    /// Build arguments in the order of their declaration.
+    pub args: Vec<ArgumentOutline>,
+    /// Secrets of RUN steps.
+    pub secrets: Vec<MountOutline>,
+    /// SSH agents of RUN steps.
+    pub ssh: Vec<MountOutline>,
+    /// Cache directories of RUN steps.
+    pub cache: Vec<MountOutline>,
+}
+
+/// A stage.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct StageOutline {
+    /// Its name, else its index.
+    pub name: String,
+    /// What it begins from, as written.
+    pub base: String,
+    /// `--platform`, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The comment above it, if it begins with its name.
+    #[serde(rename = "desc", skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Its first line.
+    pub line: u32,
+    /// How many instructions follow its FROM.
+    pub instructions: usize,
+    /// It is what is built where no target is named.
+    pub default: bool,
+}
+
+/// A build argument.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ArgumentOutline {
+    /// Its name.
+    pub name: String,
+    /// Its default, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The comment above it, if it begins with its name.
+    #[serde(rename = "desc", skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The stage that declares it; none is above the first FROM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// Its line.
+    pub line: u32,
+}
+
+/// A secret, an SSH agent or a cache.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct MountOutline {
+    /// Its name.
+    pub id: String,
+    /// Where it is mounted, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The step fails without it.
+    pub required: bool,
+    /// The stage that uses it.
+    pub stage: String,
+    /// The line of the RUN.
+    pub line: u32,
+}
+
+impl Outline {
+    /// The outline of a file.
+    pub fn of(file: &Dockerfile<'_>) -> Self {
+        let mut outline = Self::default();
+        for instruction in &file.instructions {
+            let stage = outline.stages.last().map(|stage| stage.name.clone());
+            if let (Some(current), false) = (outline.stages.last_mut(), matches!(instruction.kind, Kind::From(_))) {
+                current.instructions += 1;
+            }
+            match &instruction.kind {
+                Kind::From(from) => {
+                    let name = from.name.as_ref().map(|name| name.to_lowercase());
+                    let described = name.as_deref().and_then(|name| described(file, instruction, name));
+                    outline.stages.push(StageOutline {
+                        name: name.unwrap_or_else(|| outline.stages.len().to_string()),
+                        base: from.base.text.to_string(),
+                        platform: from.platform.as_ref().map(|word| word.text.to_string()),
+                        description: described,
+                        line: instruction.lines.0,
+                        instructions: 0,
+                        default: false,
+                    });
+                }
+                Kind::Arg(arguments) => outline.args.extend(arguments.iter().map(|argument| ArgumentOutline {
+                    name: argument.name.text.to_string(),
+                    value: argument.default.as_ref().map(|word| word.text.to_string()),
+                    description: described(file, instruction, &argument.name),
+                    stage: stage.clone(),
+                    line: instruction.lines.0,
+                })),
+                Kind::Run(run) => {
+                    for word in run.mounts() {
+                        outline.mount(word, stage.as_deref().unwrap_or_default(), instruction);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(last) = outline.stages.last_mut() {
+            last.default = true;
+        }
+        outline
+    }
+
+    fn mount(&mut self, word: &Word<'_>, stage: &str, instruction: &Instruction<'_>) {
+        let Ok(spec) = Spec::parse(word, &|value| Ok(value.to_owned())) else { return };
+        let last = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
+        let (list, default) = match spec.kind {
+            MountType::Secret => (&mut self.secrets, spec.source.as_ref().or(spec.target.as_ref()).map(last)),
+            MountType::Ssh => (&mut self.ssh, Some("default".to_owned())),
+            MountType::Cache => (&mut self.cache, spec.target.clone()),
+            MountType::Bind | MountType::Tmpfs => return,
+        };
+        list.push(MountOutline {
+            id: spec.id.or(default).unwrap_or_default(),
+            target: spec.target,
+            required: spec.required,
+            stage: stage.to_owned(),
+            line: instruction.lines.0,
+        });
+    }
+}
+
+/// What the comment directly above says about a name.
+fn described(file: &Dockerfile<'_>, instruction: &Instruction<'_>, name: &str) -> Option<String> {
+    let span = file.comments_above(instruction).last()?;
+    let comment = file.text[span.range()].trim_start_matches('#').trim();
+    let (first, rest) = comment.split_once(' ')?;
+    first.eq_ignore_ascii_case(name).then(|| rest.trim().to_owned())
+}
+
+impl fmt::Display for Outline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.stages.iter().map(|stage| {
+            let from = match &stage.platform {
+                Some(platform) => format!("{} for {platform}", stage.base),
+                None => stage.base.clone(),
+            };
+            let name = if stage.default { format!("{} (default)", stage.name) } else { stage.name.clone() };
+            [
+                name,
+                from,
+                format!("{} instructions", stage.instructions),
+                stage.line.to_string(),
+                text(&stage.description),
+            ]
+        });
+        table(f, ["STAGE", "FROM", "", "LINE", ""], rows.collect())?;
+        let rows = self.args.iter().map(|argument| {
+            let stage = argument.stage.clone().unwrap_or_else(|| "(all FROM)".into());
+            [
+                argument.name.clone(),
+                text(&argument.value),
+                stage,
+                argument.line.to_string(),
+                text(&argument.description),
+            ]
+        });
+        table(f, ["ARG", "DEFAULT", "STAGE", "LINE", ""], rows.collect())?;
+        for (title, mounts) in [("SECRET", &self.secrets), ("SSH", &self.ssh), ("CACHE", &self.cache)] {
+            let rows = mounts.iter().map(|mount| {
+                let required = if mount.required { "required" } else { "" };
+                [mount.id.clone(), text(&mount.target), mount.stage.clone(), mount.line.to_string(), required.into()]
+            });
+            table(f, [title, "TARGET", "STAGE", "LINE", ""], rows.collect())?;
+        }
+        Ok(())
+    }
+}
+
+fn text(value: &Option<String>) -> String {
+    value.clone().unwrap_or_default()
+}
+
+/// Columns as wide as what is in them; nothing where there are no rows.
+fn table(f: &mut fmt::Formatter<'_>, head: [&str; 5], rows: Vec<[String; 5]>) -> fmt::Result {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let head = head.map(str::to_owned);
+    let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 5] = std::array::from_fn(width);
+    for row in [&head].into_iter().chain(&rows) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            if width > 0 {
+                line += &format!("{cell:width$}  ");
+            }
+        }
+        writeln!(f, "{}", line.trim_end())?;
+    }
+    writeln!(f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outline;
+
+    #[test]
+    fn what_a_file_takes() {
+        let text = "# TAG is the version of the base\nARG TAG=1\n\n# build compiles\nFROM alpine:$TAG AS build\n\
+            ARG CFLAGS\nRUN --mount=type=secret,id=token,required --mount=type=cache,target=/c --mount=type=ssh make\n\
+            FROM scratch\nCOPY --from=build /a /a\n";
+        let outline = Outline::of(&crate::parse(text).unwrap());
+        insta::assert_snapshot!(outline.to_string(), @r"
+        STAGE        FROM                         LINE
+        build        alpine:$TAG  2 instructions  5     compiles
+        1 (default)  scratch      1 instructions  8
+
+        ARG     DEFAULT  STAGE       LINE
+        TAG     1        (all FROM)  2     is the version of the base
+        CFLAGS           build       6
+
+        SECRET  TARGET  STAGE  LINE
+        token           build  7     required
+
+        SSH      TARGET  STAGE  LINE
+        default          build  7
+
+        CACHE  TARGET  STAGE  LINE
+        /c     /c      build  7
+        ");
+    }
+}

@@ -1,0 +1,534 @@
+//! Syntax to instructions: what each takes and what it refuses.
+
+use super::flags::{Flags, Takes};
+use super::instruction::{Argument, Command, Copy, From, Health, Instruction, Kind, Onbuild, Run};
+use super::mount;
+use super::{Arguments, Diagnostic, Heredoc, Keyword, Node, Span, Word};
+use std::time::Duration;
+
+/// The shortest time that HEALTHCHECK takes, docker's `container.MinimumDuration`.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Gives the instruction, or its faults.
+pub(super) fn instruction<'t>(node: &mut Node<'t>, source: &str) -> Result<Instruction<'t>, Vec<Diagnostic>> {
+    let Some(keyword) = node.kind else {
+        let fault = Diagnostic::new(node.keyword.span, format!("unknown instruction: {}", node.keyword.text))
+            .label("no instruction of a Dockerfile")
+            .did_you_mean(&node.keyword, Keyword::ALL.iter().map(|keyword| keyword.name()));
+        return Err(vec![match fault.help {
+            Some(_) => fault,
+            None => fault.help("a line that goes on needs a `\\` at the end of the line before it"),
+        }]);
+    };
+    let mut faults = Vec::new();
+    let kind = kind(keyword, node, source, &mut faults);
+    match kind {
+        Some(kind) if faults.is_empty() => Ok(Instruction {
+            kind,
+            keyword_span: node.keyword.span,
+            span: node.span,
+            lines: node.lines,
+            comments: node.comments,
+            blank_inside: node.blank_inside,
+        }),
+        _ => Err(faults),
+    }
+}
+
+fn kind<'t>(keyword: Keyword, node: &mut Node<'t>, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Kind<'t>> {
+    use Takes::{Switch, Value, Values};
+    let known: &[(&'static str, Takes)] = match keyword {
+        Keyword::From => &[("platform", Value)],
+        Keyword::Run => &[("mount", Values), ("network", Value), ("security", Value), ("device", Values)],
+        Keyword::Copy => &[
+            ("from", Value),
+            ("chown", Value),
+            ("chmod", Value),
+            ("link", Switch),
+            ("parents", Switch),
+            ("exclude", Values),
+        ],
+        Keyword::Add => &[
+            ("chown", Value),
+            ("chmod", Value),
+            ("link", Switch),
+            ("keep-git-dir", Switch),
+            ("checksum", Value),
+            ("exclude", Values),
+            ("unpack", Switch),
+        ],
+        Keyword::Healthcheck => &[
+            ("interval", Value),
+            ("timeout", Value),
+            ("start-period", Value),
+            ("start-interval", Value),
+            ("retries", Value),
+        ],
+        _ => &[],
+    };
+    let arguments = std::mem::take(&mut node.arguments);
+    if matches!(arguments, Arguments::Trigger(_)) {
+        // The flags behind ONBUILD are those of what it triggers.
+        node.flags.clear();
+    }
+    let flags = Flags::read(node, known, faults);
+    let name = keyword.name();
+    match (keyword, arguments) {
+        (Keyword::From, Arguments::Words(words)) => {
+            from(node, words, &flags, faults).map(|from| Kind::From(Box::new(from)))
+        }
+        (Keyword::Arg, Arguments::Words(words)) => self::arguments(node, words, faults).map(Kind::Arg),
+        (Keyword::Env | Keyword::Label, Arguments::Pairs(pairs)) => {
+            if pairs.is_empty() {
+                faults.push(at_least_one(node, "NAME=value"));
+                return None;
+            }
+            for pair in pairs.iter().filter(|pair| pair.name.is_empty()) {
+                faults.push(
+                    Diagnostic::new(pair.value.span, format!("{name} names can not be blank"))
+                        .label("no name before the =")
+                        .help(format!("write {name} NAME=value")),
+                );
+            }
+            Some(if keyword == Keyword::Env { Kind::Env(pairs) } else { Kind::Label(pairs) })
+        }
+        (Keyword::Run, arguments) => {
+            if !node.flags.is_empty() {
+                run_flags(&flags, faults);
+            }
+            let heredocs = std::mem::take(&mut node.heredocs).into_boxed_slice();
+            Some(Kind::Run(Run { flags, command: command(arguments)?, heredocs }))
+        }
+        (Keyword::Copy | Keyword::Add, Arguments::Words(words)) => {
+            copy(keyword, node, words, false, flags, faults).map(Kind::Copy)
+        }
+        (Keyword::Copy | Keyword::Add, Arguments::Json(words)) => {
+            copy(keyword, node, words, true, flags, faults).map(Kind::Copy)
+        }
+        (Keyword::Workdir, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Workdir),
+        (Keyword::User, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::User),
+        (Keyword::Stopsignal, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Stopsignal),
+        (Keyword::Maintainer, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Maintainer),
+        (Keyword::Cmd, arguments) => command(arguments).map(Kind::Cmd),
+        (Keyword::Entrypoint, arguments) => command(arguments).map(Kind::Entrypoint),
+        (Keyword::Shell, Arguments::Json(words)) if !words.is_empty() => Some(Kind::Shell(words)),
+        (Keyword::Shell, _) => {
+            faults.push(
+                Diagnostic::new(node.span, "SHELL requires the arguments to be in JSON form")
+                    .label("no JSON array of strings, or an empty one")
+                    .help("write SHELL [\"/bin/sh\", \"-c\"]"),
+            );
+            None
+        }
+        (Keyword::Expose, Arguments::Words(words)) if !words.is_empty() => Some(Kind::Expose(words)),
+        (Keyword::Volume, Arguments::Words(words) | Arguments::Json(words)) if !words.is_empty() => {
+            if let Some(word) = words.iter().find(|word| word.trim().is_empty()) {
+                faults.push(
+                    Diagnostic::new(word.span, "VOLUME specified can not be an empty string").help("name a directory"),
+                );
+            }
+            Some(Kind::Volume(words))
+        }
+        (Keyword::Healthcheck, Arguments::Health(word, command)) => {
+            health(node, &word, *command, &flags, faults).map(|health| Kind::Healthcheck(Box::new(health)))
+        }
+        (Keyword::Onbuild, Arguments::Trigger(mut inner)) => {
+            onbuild(node, &mut inner, source, faults).map(|onbuild| Kind::Onbuild(Box::new(onbuild)))
+        }
+        _ => {
+            faults.push(at_least_one(node, "argument"));
+            None
+        }
+    }
+}
+
+fn at_least_one(node: &Node<'_>, what: &str) -> Diagnostic {
+    let name = node.keyword.to_ascii_uppercase();
+    Diagnostic::new(node.span, format!("{name} requires at least one argument"))
+        .label("nothing follows")
+        .help(format!("write {name} {what}"))
+}
+
+fn exactly_one<'t>(node: &Node<'t>, word: Word<'t>, faults: &mut Vec<Diagnostic>) -> Option<Word<'t>> {
+    if word.is_empty() {
+        let name = node.keyword.to_ascii_uppercase();
+        faults.push(
+            Diagnostic::new(node.span, format!("{name} requires exactly one argument"))
+                .label("nothing follows")
+                .help(format!("write {name} argument")),
+        );
+        return None;
+    }
+    Some(word)
+}
+
+fn run_flags(flags: &Flags<'_>, faults: &mut Vec<Diagnostic>) {
+    faults.extend(flags.values("mount").filter_map(|mount| mount::Spec::check(mount).err()));
+    one_of(flags.value("network"), "network", &["default", "none", "host"], faults);
+    one_of(flags.value("security"), "security", &["sandbox", "insecure"], faults);
+}
+
+fn one_of(word: Option<&Word<'_>>, flag: &str, values: &[&str], faults: &mut Vec<Diagnostic>) {
+    let Some(word) = word else { return };
+    if !values.contains(&&*word.text) && !word.contains('$') {
+        let fault = Diagnostic::new(word.span, format!("{flag} {:?} is not valid", word.text))
+            .label("no such value")
+            .did_you_mean(word, values.iter().copied());
+        faults.push(match fault.help {
+            Some(_) => fault,
+            None => fault.help(format!("--{flag} is one of {}", values.join(", "))),
+        });
+    }
+}
+
+fn command(arguments: Arguments<'_>) -> Option<Command<'_>> {
+    match arguments {
+        Arguments::Json(words) => Some(Command::Exec(words.into())),
+        Arguments::Rest(word) => Some(Command::Shell(word)),
+        _ => None,
+    }
+}
+
+fn from<'t>(
+    node: &Node<'t>,
+    words: Vec<Word<'t>>,
+    flags: &Flags<'t>,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<From<'t>> {
+    let platform = flags.value("platform").cloned();
+    let given = words.len();
+    let second = words.get(1).map(|word| word.span);
+    let mut words = words.into_iter();
+    match (given, words.next(), words.next(), words.next()) {
+        (1, Some(base), ..) => Some(From { platform, base, name: None, as_word: None }),
+        (3, Some(base), Some(as_word), Some(name)) if as_word.eq_ignore_ascii_case("as") => {
+            if !is_stage_name(&name) {
+                faults.push(
+                    Diagnostic::new(
+                        name.span,
+                        format!(
+                            "invalid name for build stage: {:?}, name can't start with a number or contain symbols",
+                            name.text
+                        ),
+                    )
+                    .label("no name of a stage")
+                    .help("begin with a letter; then letters, digits, `-`, `_` and `.`"),
+                );
+            }
+            Some(From { platform, base, name: Some(name), as_word: Some(as_word) })
+        }
+        _ => {
+            faults.push(
+                Diagnostic::new(second.unwrap_or(node.span), "FROM requires either one or three arguments")
+                    .label(if given == 0 { "nothing follows" } else { "`AS name` belongs here, or nothing" })
+                    .help("write FROM image, or FROM image AS name"),
+            );
+            None
+        }
+    }
+}
+
+/// BuildKit's rule, on the name in lower case: a letter, then letters, digits, `-`, `_` and `.`.
+fn is_stage_name(name: &str) -> bool {
+    let valid = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    // A few letters beyond ASCII have lower cases within it.
+    if name.is_ascii() { valid(name) } else { valid(&name.to_lowercase()) }
+}
+
+fn arguments<'t>(node: &Node<'t>, words: Vec<Word<'t>>, faults: &mut Vec<Diagnostic>) -> Option<Vec<Argument<'t>>> {
+    if words.is_empty() {
+        faults.push(at_least_one(node, "NAME=default"));
+        return None;
+    }
+    let mut arguments = Vec::with_capacity(words.len());
+    for word in words {
+        if word.text.is_empty() || word.text.starts_with('=') {
+            faults.push(
+                Diagnostic::new(word.span, "ARG names can not be blank")
+                    .label("no name")
+                    .help("write ARG NAME=default"),
+            );
+        }
+        arguments.push(match memchr::memchr(b'=', word.text.as_bytes()) {
+            Some(at) => Argument { name: sub(&word, 0, at), default: Some(sub(&word, at + 1, word.text.len())) },
+            None => Argument { name: word, default: None },
+        });
+    }
+    Some(arguments)
+}
+
+/// A part of a word. Its place is exact where the word is not spread over lines.
+fn sub<'t>(word: &Word<'t>, start: usize, end: usize) -> Word<'t> {
+    let place = word.span.range();
+    let exact = place.len() == word.text.len();
+    let span = if exact { Span::new(place.start + start, place.start + end) } else { word.span };
+    Word { text: word.part(start, end), span }
+}
+
+fn copy<'t>(
+    keyword: Keyword,
+    node: &Node<'t>,
+    words: Vec<Word<'t>>,
+    json: bool,
+    flags: Flags<'t>,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Copy<'t>> {
+    let name = keyword.name();
+    let [sources @ .., destination] = &*words else {
+        faults.push(no_destination(node, name, 0));
+        return None;
+    };
+    if sources.is_empty() {
+        faults.push(no_destination(node, name, 1));
+        return None;
+    }
+    let heredoc = |word: &Word<'_>| if json { None } else { Heredoc::parse(word).ok().flatten() };
+    if heredoc(destination).is_some() {
+        faults.push(
+            Diagnostic::new(destination.span, format!("{name} cannot accept a heredoc as a destination"))
+                .label("a heredoc")
+                .help("put the destination last"),
+        );
+    }
+    let add = keyword == Keyword::Add;
+    // Mostly there is no document, and the words are the sources.
+    if !sources.iter().any(|word| heredoc(word).is_some()) {
+        return Some(Copy { add, json, flags, words: words.into(), documents: Box::default() });
+    }
+    let mut documents = Vec::new();
+    let mut others = Vec::with_capacity(words.len());
+    for word in sources {
+        match heredoc(word) {
+            // Of two documents with one name the last is meant.
+            Some(mark) => match node.heredocs.iter().rfind(|document| document.name == mark.name) {
+                Some(document) => {
+                    documents.push(Heredoc { chomp: mark.chomp, expand: mark.expand, ..document.clone() });
+                }
+                None => documents.push(mark),
+            },
+            None => others.push(word.clone()),
+        }
+    }
+    others.push(destination.clone());
+    Some(Copy { add, json, flags, words: others.into(), documents: documents.into() })
+}
+
+fn no_destination(node: &Node<'_>, name: &str, given: usize) -> Diagnostic {
+    Diagnostic::new(
+        node.span,
+        format!(
+            "{name} requires at least two arguments, but only {given} provided. Destination could not be determined"
+        ),
+    )
+    .label("source and destination belong here")
+    .help(format!("write {name} source destination"))
+}
+
+fn health<'t>(
+    node: &Node<'t>,
+    word: &Word<'t>,
+    arguments: Arguments<'t>,
+    flags: &Flags<'t>,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Health<'t>> {
+    match word.to_ascii_uppercase().as_str() {
+        "" => {
+            faults.push(at_least_one(node, "CMD command"));
+            None
+        }
+        "NONE" => {
+            let nothing = match &arguments {
+                Arguments::Json(words) => words.is_empty(),
+                Arguments::Rest(rest) => rest.is_empty(),
+                _ => true,
+            };
+            if !nothing {
+                faults.push(
+                    Diagnostic::new(node.span, "HEALTHCHECK NONE takes no arguments").help("write HEALTHCHECK NONE"),
+                );
+            }
+            Some(Health::None)
+        }
+        "CMD" => {
+            let command = command(arguments)?;
+            let empty = match &command {
+                Command::Shell(text) => text.is_empty(),
+                Command::Exec(words) => words.is_empty(),
+            };
+            if empty {
+                faults.push(
+                    Diagnostic::new(node.span, "Missing command after HEALTHCHECK CMD")
+                        .label("nothing follows CMD")
+                        .help("write HEALTHCHECK CMD command"),
+                );
+            }
+            let mut time = |name: &str| match flags.value(name) {
+                Some(word) => interval(name, word).unwrap_or_else(|fault| {
+                    faults.push(fault);
+                    Duration::ZERO
+                }),
+                None => Duration::ZERO,
+            };
+            let (period, timeout) = (time("interval"), time("timeout"));
+            let (start_period, start_interval) = (time("start-period"), time("start-interval"));
+            let retries = match flags.value("retries").map(|word| (word.parse::<i32>(), word)) {
+                None => 0,
+                Some((Ok(retries), _)) if retries >= 0 => i64::from(retries),
+                Some((retries, word)) => {
+                    let message = match retries {
+                        Ok(retries) => format!("--retries cannot be negative ({retries})"),
+                        Err(error) => format!("--retries: {error}: {:?}", word.text),
+                    };
+                    faults.push(Diagnostic::new(word.span, message).label("no count").help("write --retries=3"));
+                    0
+                }
+            };
+            Some(Health::Command { command, interval: period, timeout, start_period, start_interval, retries })
+        }
+        other => {
+            faults.push(
+                Diagnostic::new(word.span, format!("Unknown type {other:?} in HEALTHCHECK (try CMD)"))
+                    .label("neither CMD nor NONE")
+                    .help("write HEALTHCHECK CMD command"),
+            );
+            None
+        }
+    }
+}
+
+fn interval(name: &str, word: &Word<'_>) -> Result<Duration, Diagnostic> {
+    let bad = |message: String| {
+        Diagnostic::new(word.span, message).label("no time").help(format!("write --{name}=30s, 1m30s, 500ms"))
+    };
+    let duration = super::duration::parse(word).ok_or_else(|| bad(format!("invalid duration {:?}", word.text)))?;
+    match duration {
+        Some(duration) if duration.is_zero() || duration >= SHORTEST_INTERVAL => Ok(duration),
+        _ => Err(bad(format!("Interval {name:?} cannot be less than 1ms"))),
+    }
+}
+
+fn onbuild<'t>(
+    node: &mut Node<'t>,
+    inner: &mut Node<'t>,
+    source: &str,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Onbuild<'t>> {
+    let trigger = inner.keyword.to_ascii_uppercase();
+    let refused = match &*trigger {
+        "ONBUILD" => Some("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed".to_owned()),
+        "FROM" | "MAINTAINER" => Some(format!("{trigger} isn't allowed as an ONBUILD trigger")),
+        _ => None,
+    };
+    if let Some(message) = refused {
+        faults.push(
+            Diagnostic::new(inner.keyword.span, message).label("not here").help("any other instruction may follow"),
+        );
+        return None;
+    }
+    let mut text = node.trigger_text.take().unwrap_or_default();
+    for document in &node.heredocs {
+        text += "\n";
+        text += &document.content;
+        text += &document.name;
+    }
+    inner.heredocs = std::mem::take(&mut node.heredocs);
+    match instruction(inner, source) {
+        Ok(instruction) => Some(Onbuild { text, instruction }),
+        Err(inner) => {
+            faults.extend(inner);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parse;
+
+    /// Each line by itself is refused with these words: the reference's rules, BuildKit's messages.
+    #[test]
+    fn what_is_refused() {
+        for (line, message) in [
+            ("FORM x", "unknown instruction: FORM (did you mean FROM?)"),
+            ("RUN --mont=type=tmpfs x", "unknown flag: --mont (did you mean mount?)"),
+            ("COPY --link --link a b", "duplicate flag specified: --link"),
+            ("COPY --link=maybe a b", "expecting boolean value for flag --link"),
+            ("COPY --chown a b", "missing a value on flag: --chown"),
+            ("COPY a", "COPY requires at least two arguments, but only 1 provided"),
+            ("ADD --link", "ADD requires at least two arguments, but only 0 provided"),
+            ("COPY a <<EOF\nEOF", "cannot accept a heredoc as a destination"),
+            ("RUN <<EOF\nfoo", "unterminated heredoc"),
+            ("CMD [\"a\", 1]", "arrays must be comprised of strings only"),
+            ("ENV", "ENV requires at least one argument"),
+            ("ENV A", "ENV must have two arguments"),
+            ("ENV A=1 B", "can't find = in \"B\""),
+            ("ENV =1", "ENV names can not be blank"),
+            ("LABEL a=1 =2", "LABEL names can not be blank"),
+            ("ARG", "ARG requires at least one argument"),
+            ("ARG =x", "ARG names can not be blank"),
+            ("FROM a b", "FROM requires either one or three arguments"),
+            ("FROM a AS 1x", "invalid name for build stage"),
+            ("WORKDIR", "WORKDIR requires exactly one argument"),
+            ("VOLUME", "VOLUME requires at least one argument"),
+            ("VOLUME [\"\"]", "can not be an empty string"),
+            ("EXPOSE", "EXPOSE requires at least one argument"),
+            ("SHELL /bin/sh", "SHELL requires the arguments to be in JSON form"),
+            ("HEALTHCHECK", "HEALTHCHECK requires at least one argument"),
+            ("HEALTHCHECK CONNECT x", "Unknown type \"CONNECT\" in HEALTHCHECK"),
+            ("HEALTHCHECK CMD", "Missing command after HEALTHCHECK CMD"),
+            ("HEALTHCHECK NONE x", "HEALTHCHECK NONE takes no arguments"),
+            ("HEALTHCHECK --interval=1us CMD x", "cannot be less than 1ms"),
+            ("HEALTHCHECK --timeout=5 CMD x", "invalid duration"),
+            ("HEALTHCHECK --retries=-1 CMD x", "--retries cannot be negative"),
+            ("ONBUILD", "ONBUILD requires at least one argument"),
+            ("ONBUILD ONBUILD RUN x", "Chaining ONBUILD"),
+            ("ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger"),
+            ("ONBUILD COPY --nope a b", "unknown flag: --nope"),
+            ("RUN --network=wifi x", "network \"wifi\" is not valid"),
+            ("RUN --security=none x", "security \"none\" is not valid"),
+            ("RUN --mount=type=tmpfs x", "mount type tmpfs requires a target"),
+            ("RUN --mount=type=cache,target=/c,sharing=some x", "unsupported sharing value"),
+            ("RUN --mount=target=/c,sharing=shared x", "unexpected key 'sharing' for mount type 'bind'"),
+            ("RUN --mount=type=tmpfs,target=/c,size=big x", "invalid value big for size"),
+            ("RUN --mount=type=secret,from=a x", "'from' is not allowed for mount type 'secret'"),
+            ("RUN --mount=target=/c,from=$A x", "'from' doesn't support variable expansion"),
+            ("RUN --mount=target=/c,mode=99,type=cache x", "invalid value 99 for mode"),
+        ] {
+            let text = format!("FROM x\n{line}");
+            match parse(&text) {
+                Ok(_) => panic!("accepted: {line}"),
+                Err(faults) => {
+                    let told = faults.iter().any(|fault| fault.message.contains(message));
+                    assert!(told, "{line}: {faults}");
+                    let helped = faults.iter().all(|fault| fault.span.is_some() && fault.help.is_some());
+                    assert!(helped || message.contains("heredoc"), "{line}: no help");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_taken() {
+        for line in [
+            "HEALTHCHECK --interval=0s CMD [\"a\"]",
+            "healthcheck none",
+            "RUN",
+            "CMD",
+            "ENTRYPOINT []",
+            "ONBUILD RUN <<EOF\nx\nEOF",
+            "COPY --exclude=a --exclude=b --parents ./x/./y /z",
+            "ADD --keep-git-dir=false --unpack=true https://a.example/a.git#main /x",
+            "RUN --mount=type=secret,id=a --mount=type=ssh,required --mount=type=bind,source=a,target=/b,rw --device=x y",
+            "RUN --mount=type=cache,target=$T,uid=$U,mode=0700 --security=insecure --network=host y",
+            "ENV a.b-c=1 \"d\"=2",
+            "COPY -- --odd /x",
+        ] {
+            if let Err(faults) = parse(&format!("FROM x\n{line}")) {
+                panic!("{line}: {faults}");
+            }
+        }
+    }
+}

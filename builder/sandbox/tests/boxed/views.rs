@@ -1,0 +1,414 @@
+//! What a step sees.
+
+use super::{StepSpec, Test, World, rootfs, runtimes, step};
+use buildscope_sandbox::{Credentials, Limits, MountSource, NetworkMode, SandboxMount, Status, detached};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub(crate) const TRIALS: &[(&str, Test)] = &[
+    ("mountpoints_leave_no_trace", no_trace),
+    ("dev_proc_and_sys_are_dockers", file_systems),
+    ("what_docker_hides_or_protects_is_hidden_and_protected", hidden),
+    ("a_step_has_namespaces_of_its_own_from_a_helper_with_one_thread", namespaces),
+    ("a_step_is_at_the_root_of_its_cgroups", cgroups),
+    ("names_and_umask_are_buildkits", names),
+    ("the_working_directory_is_made_and_belongs_to_the_user", workdir),
+    ("secrets_have_their_mode_and_owner_and_are_read_only", secrets),
+    ("mounts_are_attached_in_order", own_mounts),
+    ("without_a_network_there_is_loopback", no_network),
+    ("an_isolated_network_has_a_way_out_and_its_own_resolver", isolated_network),
+    ("an_isolated_network_carries_traffic_but_not_to_the_hosts_loopback", traffic),
+    ("pasta_connects_where_slirp4netns_is_not_installed", pasta),
+    ("an_oci_runtime_runs_the_same_step", oci_runtime),
+    ("an_oci_runtime_keeps_the_limits", oci_limits),
+    ("limits_are_set", limits),
+    ("limits_are_dockers_whatever_the_builders_are", default_limits),
+    ("devices_are_the_hosts_and_cannot_be_changed", devices),
+    ("standard_input_is_given_or_empty", standard_input),
+];
+
+fn no_trace(world: &World) {
+    let root = rootfs();
+    let before = listing(root.path());
+    let script = "test -e /etc/resolv.conf && test -e /etc/hosts && test -d /deep/er/dir && test -e /single";
+    let mut spec = step(root.path(), &["sh", "-c", script]);
+    spec.mounts.push(SandboxMount { target: "/deep/er/dir".into(), source: MountSource::Tmpfs { size: None } });
+    let secret = MountSource::Secret { content: b"secret".into(), mode: 0o400, uid: 0, gid: 0 };
+    spec.mounts.push(SandboxMount { target: "/single".into(), source: secret });
+    world.succeed(spec);
+    assert_eq!(listing(root.path()), before);
+    world.sh("true");
+    // What the step puts beside a mountpoint that was made is its own.
+    let mut spec = step(root.path(), &["touch", "/deep/kept"]);
+    spec.mounts.push(SandboxMount { target: "/deep/er/dir".into(), source: MountSource::Tmpfs { size: None } });
+    world.succeed(spec);
+    assert!(root.path().join("deep/kept").exists() && !root.path().join("deep/er").exists());
+}
+
+/// Every path below a directory with its modification time.
+fn listing(root: &Path) -> Vec<(PathBuf, SystemTime)> {
+    let mut found = vec![(root.to_owned(), std::fs::symlink_metadata(root).unwrap().modified().unwrap())];
+    let mut at = 0;
+    while at < found.len() {
+        let path = found[at].0.clone();
+        if path.symlink_metadata().unwrap().is_dir() {
+            let entries = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+            let timed = entries.map(|path| (path.clone(), path.symlink_metadata().unwrap().modified().unwrap()));
+            found.extend(timed);
+        }
+        at += 1;
+    }
+    found.sort();
+    found
+}
+
+fn file_systems(world: &World) {
+    // docker's standard devices and links (OCI runtime specification, "Default Devices"), without a console.
+    let nodes = "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero ";
+    assert_eq!(world.sh("ls /dev | tr '\\n' ' '"), nodes);
+    let script = "test -c /dev/null && echo x > /dev/null && head -c 1 /dev/urandom > /dev/null && test -e /dev/fd/0 \
+        && touch /dev/shm/x /dev/mine && test -d /proc/self && ls -d /sys/class && grep -c ' / ' /proc/mounts";
+    assert_eq!(world.sh(script), "/sys/class\n1\n");
+    assert_eq!(world.sh("test ! -e /dev/mine && test ! -e /dev/shm/x && echo private"), "private\n");
+}
+
+/// docker's lists (moby's default OCI specification), as far as the machine has such files.
+fn hidden(world: &World) {
+    let script = "for p in acpi asound interrupts kcore keys latency_stats sched_debug scsi timer_list timer_stats; do \
+            echo /proc/$p; done > /tmp/list; \
+        ls -d /sys/firmware /sys/devices/virtual/powercap /sys/devices/system/cpu/cpu*/thermal_throttle >> /tmp/list 2> /dev/null; \
+        for p in $(cat /tmp/list); do \
+            if test -d $p; then ls -A $p; else test -e $p && head -c 1 $p; fi; \
+        done; \
+        for p in bus fs irq sys sysrq-trigger; do \
+            test ! -e /proc/$p || grep -q \" /proc/$p proc ro,\" /proc/mounts || echo \"/proc/$p can be written to\"; \
+        done; true";
+    assert!(
+        Path::new("/proc/timer_list").exists() || Path::new("/proc/interrupts").exists(),
+        "there is something to hide"
+    );
+    let root = rootfs();
+    for network in [NetworkMode::Host, NetworkMode::None] {
+        let spec = || StepSpec { network, ..step(root.path(), &["sh", "-c", script]) };
+        for (name, ended, output) in world.by_all(spec) {
+            assert_eq!((ended.unwrap().status, &*output), (Status::Code(0), ""), "{name} {network:?}");
+        }
+    }
+}
+
+fn namespaces(world: &World) {
+    const KINDS: [&str; 7] = ["mnt", "pid", "ipc", "uts", "cgroup", "net", "user"];
+    let root = rootfs();
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", world.zygote.pid())).unwrap().count();
+    let own = KINDS.map(|kind| std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap().display().to_string());
+    for (network, common) in [(NetworkMode::Host, &["net", "user"][..]), (NetworkMode::None, &["user"])] {
+        let script = format!("for kind in {}; do readlink /proc/self/ns/$kind; done", KINDS.join(" "));
+        let spec = || StepSpec { network, ..step(root.path(), &["sh", "-c", &script]) };
+        for (name, ended, output) in world.by_all(spec) {
+            assert_eq!(ended.unwrap().status, Status::Code(0), "{name}: {output}");
+            let same = KINDS.iter().zip(output.lines().zip(&own)).filter(|(_, (inner, outer))| inner == outer);
+            let same: Vec<_> = same.map(|(kind, _)| *kind).collect();
+            assert_eq!((output.lines().count(), &*same), (KINDS.len(), common), "{name}: {output}");
+            assert_eq!(threads(), 1);
+        }
+    }
+}
+
+/// What the host calls the step's cgroups is none of its business (cgroup_namespaces(7)).
+fn cgroups(world: &World) {
+    let script = "cut -d : -f 3 /proc/self/cgroup | sort -u";
+    assert_eq!(world.sh(script), "/\n");
+    for runtime in runtimes() {
+        let root = rootfs();
+        let (exit, output) = world.run_by(&runtime, step(root.path(), &["sh", "-c", script]));
+        assert_eq!((exit.unwrap().status, &*output), (Status::Code(0), "/\n"), "{}", runtime.program.display());
+    }
+}
+
+fn names(world: &World) {
+    assert_eq!(world.sh("umask; hostname; pwd"), "0022\nbuildkitsandbox\n/\n");
+    let hosts = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+    assert_eq!(world.sh("cat /etc/hosts"), hosts);
+    let root = rootfs();
+    let mut spec = step(root.path(), &["cat", "/etc/hosts"]);
+    spec.extra_hosts.push(("registry".into(), "10.1.2.3".into()));
+    assert_eq!(world.succeed(spec), format!("{hosts}10.1.2.3\tregistry\n"));
+    let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    assert_eq!(world.sh("cat /etc/resolv.conf"), host);
+    assert!(world.sh("echo x > /etc/resolv.conf || echo refused").contains("refused"));
+}
+
+fn workdir(world: &World) {
+    let root = rootfs();
+    let user = Credentials { uid: 5, gid: 6, groups: vec![6] };
+    let spec = StepSpec { workdir: "/new/dir".into(), user, ..step(root.path(), &["sh", "-c", "pwd; touch mine"]) };
+    assert_eq!(world.succeed(spec), "/new/dir\n");
+    let seen = world.succeed(step(root.path(), &["stat", "-c", "%u %g %a", "/new", "/new/dir", "/new/dir/mine"]));
+    assert_eq!(seen, "5 6 755\n5 6 755\n5 6 644\n");
+}
+
+fn secrets(world: &World) {
+    let script = "cat /run/s; stat -c '%a %u %g' /run/s; (echo x > /run/s) 2>/dev/null || echo refused; \
+        grep ' /run/s ' /proc/mounts | cut -d ' ' -f 4 | tr , '\\n' | grep -E '^(ro|nosuid|nodev|noexec)$' | sort | tr '\\n' ' '";
+    let root = rootfs();
+    let spec = |mode, content: &str, script| {
+        let mut spec = step(root.path(), &["sh", "-c", script]);
+        let source = MountSource::Secret { content: content.into(), mode, uid: 5, gid: 6 };
+        spec.mounts.push(SandboxMount { target: "/run/s".into(), source });
+        spec
+    };
+    for (name, ended, output) in world.by_all(|| spec(0o440, "hush\n", script)) {
+        let expected = "hush\n440 5 6\nrefused\nnodev noexec nosuid ro ";
+        assert_eq!((ended.unwrap().status, output.trim_end()), (Status::Code(0), expected.trim_end()), "{name}");
+    }
+    // As with BuildKit, one whose mode asks for it is a program.
+    for (name, ended, output) in world.by_all(|| spec(0o555, "#!/bin/sh\necho ran\n", "/run/s")) {
+        assert_eq!((ended.unwrap().status, &*output), (Status::Code(0), "ran\n"), "{name}");
+    }
+    assert!(!root.path().join("run").exists());
+}
+
+fn own_mounts(world: &World) {
+    let (root, given) = (rootfs(), tempfile::tempdir().unwrap());
+    std::fs::write(given.path().join("file"), "given\n").unwrap();
+    let mount = |path: &Path, readonly| MountSource::Detached { mount: detached(path).unwrap(), readonly };
+    let mut spec = step(root.path(), &["sh", "-c", "cat /m/file /m/t/one; touch /m/new || echo refused; touch /w/new"]);
+    spec.mounts.push(SandboxMount { target: "/m".into(), source: MountSource::Tmpfs { size: Some(1 << 20) } });
+    spec.mounts.push(SandboxMount { target: "/m/t/one".into(), source: mount(&given.path().join("file"), true) });
+    spec.mounts.push(SandboxMount { target: "/m/file".into(), source: mount(&given.path().join("file"), true) });
+    spec.mounts.push(SandboxMount { target: "/w".into(), source: mount(given.path(), false) });
+    assert_eq!(world.succeed(spec), "given\ngiven\n");
+    assert_eq!(std::fs::metadata(given.path().join("new")).unwrap().uid(), 0);
+    let mut spec = step(root.path(), &["sh", "-c", "touch /m/new 2>/dev/null || echo refused"]);
+    spec.mounts.push(SandboxMount { target: "/m".into(), source: mount(given.path(), true) });
+    assert!(world.succeed(spec).ends_with("refused\n"));
+}
+
+fn no_network(world: &World) {
+    let root = rootfs();
+    let spec = |script| StepSpec { network: NetworkMode::None, ..step(root.path(), &["sh", "-c", script]) };
+    assert_eq!(world.succeed(spec("ls /sys/class/net; ifconfig lo | grep -c 'UP LOOPBACK RUNNING'")), "lo\n1\n");
+    assert_eq!(world.succeed(spec("ip route; ping -c 1 -W 2 127.0.0.1 | grep -c ' 0% packet loss'")), "1\n");
+}
+
+fn isolated_network(world: &World) {
+    let root = rootfs();
+    let script = "cat /etc/resolv.conf; ls /sys/class/net; ip route | cut -d ' ' -f 1-3 | head -n 1";
+    let spec = StepSpec { network: NetworkMode::Isolated, ..step(root.path(), &["sh", "-c", script]) };
+    match world.run(spec) {
+        // slirp4netns(1): the addresses of its network.
+        Ok(ran) => assert_eq!(ran.output, "nameserver 10.0.2.3\nlo\ntap0\ndefault via 10.0.2.2\n"),
+        Err(error) => {
+            let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+            assert!(
+                (tun.is_err() || !Path::new("/usr/bin/slirp4netns").exists())
+                    && error.to_string().contains("slirp4netns"),
+                "{error}"
+            );
+        }
+    }
+}
+
+/// The host's side of an isolated network, which the test makes: a way out, and an address that is not on it.
+const HOST: &str = "set -e; b=/bin/busybox; $b ip link set lo up; $b tunctl -t host0; $b ip addr add 10.9.9.1/24 dev host0; \
+    $b ip link set host0 up; $b ip route add default via 10.9.9.254; $b ip addr add 10.8.8.8/32 dev lo; \
+    exec \"$0\" --victim traffic";
+
+/// By each of the two, in a process of its own that finds no other, with a network of its own as the host's.
+fn traffic(_: &World) {
+    let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    for connector in ["slirp4netns", "pasta"] {
+        let program = Path::new("/usr/bin").join(connector);
+        if tun.is_err() || !program.exists() {
+            eprintln!("skipped: {connector} is not installed, or /dev/net/tun not to be opened");
+            continue;
+        }
+        let path = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(program, path.path().join(connector)).unwrap();
+        let mut victim = std::process::Command::new("/usr/bin/unshare");
+        victim.args(["-n", "/bin/busybox", "sh", "-c", HOST]).arg(std::env::current_exe().unwrap());
+        let output = victim.env("PATH", path.path()).output().unwrap();
+        let said = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy);
+        assert!(output.status.success(), "{connector}: {} {}", said[0], said[1]);
+    }
+}
+
+/// What that process does: a server on the host's other address is reached from the box, its loopback is not; by native
+/// steps and by a runtime's.
+pub(crate) fn traffic_victim(world: &World, root: &Path) {
+    let loopback = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = loopback.local_addr().unwrap().port();
+    let run = |by: &dyn Fn(StepSpec) -> String| {
+        let listener = std::net::TcpListener::bind("10.8.8.8:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let served = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = String::new();
+            BufReader::new(stream.try_clone().unwrap()).read_line(&mut request).unwrap();
+            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nreached\n").unwrap();
+            request
+        });
+        // Open for a second: pasta of 2023 gives nothing to who has said its last. The loopback's own address,
+        // slirp4netns's for the host's, and the gateway, which pasta may make it.
+        let script = format!(
+            "(printf 'GET /from-the-box HTTP/1.1\\r\\n\\r\\n'; sleep 1) | timeout 20 nc -w 20 10.8.8.8 {port}; \
+            for host in 127.0.0.1 10.0.2.2 10.9.9.254; do timeout 2 nc -w 2 $host {closed} < /dev/null && echo leaked; done; true"
+        );
+        let said = by(StepSpec { network: NetworkMode::Isolated, ..step(root, &["sh", "-c", &script]) });
+        assert!(said.contains("reached\n") && !said.contains("leaked"), "{said}");
+        assert_eq!(served.join().unwrap().trim(), "GET /from-the-box HTTP/1.1");
+    };
+    run(&|spec| world.succeed(spec));
+    for runtime in runtimes() {
+        run(&|spec| world.run_by(&runtime, spec).1);
+    }
+}
+
+/// In a process of its own, which finds nothing but pasta.
+fn pasta(_: &World) {
+    let pasta = Path::new("/usr/bin/pasta");
+    let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    if !pasta.exists() || tun.is_err() {
+        return eprintln!("skipped: pasta is not installed, or /dev/net/tun not to be opened");
+    }
+    let path = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(pasta, path.path().join("pasta")).unwrap();
+    let mut victim = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = victim.args(["--victim", "isolated"]).env("PATH", path.path()).output().unwrap();
+    let said = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy);
+    // The resolver that it is asked for; the interface beside lo is named as the host's.
+    assert_eq!(said[0], "nameserver 169.254.1.1\n1\n2\n", "{}", said[1]);
+}
+
+fn oci_limits(world: &World) {
+    for runtime in runtimes() {
+        let root = rootfs();
+        let run = |script: &str, limits| {
+            world.run_by(&runtime, StepSpec { limits, ..step(root.path(), &["sh", "-c", script]) })
+        };
+        let what = runtime.program.display();
+        let ulimits = [("nofile".to_owned(), (100, 200))].into();
+        let limits = Limits { shm_size: Some(1 << 20), ulimits, ..Limits::default() };
+        let script = "ulimit -Sn; ulimit -Hn; df -k /dev/shm | tail -1 | awk '{print $2}'";
+        let (exit, output) = run(script, limits);
+        assert_eq!((exit.unwrap().status, &*output), (Status::Code(0), "100\n200\n1024\n"), "{what}");
+        let hungry = "head -c 300m /dev/zero | tail -n 1 | wc -c | grep -q 314572800";
+        match run(hungry, Limits { memory: Some(32 << 20), ..Limits::default() }) {
+            (Ok(exit), output) => assert!(!exit.status.success(), "{what}: {output}"),
+            (Err(error), _) => {
+                assert!(!world.has_cgroups() && error.to_string().contains("--memory"), "{what}: {error}")
+            }
+        }
+        let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+        let start = std::time::Instant::now();
+        match run(busy, Limits { cpus: Some(0.1), ..Limits::default() }) {
+            // A tenth of a processor, which takes more than 50 ms of CPU time.
+            (Ok(exit), _) => {
+                let lasted = start.elapsed();
+                assert!(exit.status.success() && lasted.as_millis() > 400, "{what}: {lasted:?}");
+            }
+            (Err(error), _) => assert!(!world.has_cgroups() && error.to_string().contains("--cpus"), "{what}: {error}"),
+        }
+    }
+}
+
+fn oci_runtime(world: &World) {
+    for runtime in runtimes() {
+        let root = rootfs();
+        let before = listing(root.path());
+        let script = "cat /run/s; id; umask; hostname; pwd; grep CapEff /proc/self/status | cut -f 2; grep Seccomp: /proc/self/status | cut -f 2; ls /dev/shm; exit 3";
+        let mut spec = step(root.path(), &["sh", "-c", script]);
+        let secret = MountSource::Secret { content: b"hush\n".into(), mode: 0o400, uid: 0, gid: 0 };
+        spec.mounts.push(SandboxMount { target: "/run/s".into(), source: secret });
+        let (exit, output) = world.run_by(&runtime, spec);
+        let expected = "hush\nuid=0(root) gid=0\n0022\nbuildkitsandbox\n/\n00000000a80425fb\n2\n";
+        assert_eq!(output, expected, "{}", runtime.program.display());
+        assert_eq!(exit.unwrap().status, Status::Code(3));
+        assert_eq!(listing(root.path()), before);
+    }
+}
+
+fn limits(world: &World) {
+    let root = rootfs();
+    let mut limits = Limits { shm_size: Some(1 << 20), ..Limits::default() };
+    limits.ulimits.insert("nofile".into(), (100, 200));
+    limits.ulimits.insert("core".into(), (0, 0));
+    let script = "ulimit -Sn; ulimit -Hn; ulimit -c; df -k /dev/shm | tail -1 | awk '{print $2}'";
+    let spec = StepSpec { limits, ..step(root.path(), &["sh", "-c", script]) };
+    assert_eq!(world.succeed(spec), "100\n200\n0\n1024\n");
+    let mut limits = Limits::default();
+    limits.ulimits.insert("teapots".into(), (1, 1));
+    let spec = StepSpec { limits, ..step(root.path(), &["true"]) };
+    assert!(world.run(spec).err().unwrap().to_string().contains("teapots"));
+    // More than the kernel gives anybody (proc_sys_fs(5)).
+    let most: u64 = std::fs::read_to_string("/proc/sys/fs/nr_open").unwrap().trim().parse().unwrap();
+    for (name, ended, _) in world.by_all(|| {
+        let ulimits = [("nofile".to_owned(), (100, most + 1))].into();
+        StepSpec { limits: Limits { ulimits, ..Limits::default() }, ..step(root.path(), &["true"]) }
+    }) {
+        let error = ended.err().unwrap().to_string();
+        assert!(error.contains("`nofile`") && error.contains("the most that may be given"), "{name}: {error}");
+    }
+}
+
+/// In a process of its own, from a shell that has limits of its own.
+fn default_limits(_: &World) {
+    let shell = "ulimit -Ss 4096; ulimit -Sc unlimited; ulimit -Sn 300; ulimit -Hn 700; exec \"$0\" --victim limits";
+    let mut victim = std::process::Command::new("/bin/busybox");
+    let output = victim.args(["sh", "-c", shell]).arg(std::env::current_exe().unwrap()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What that process does. Open files: systemd's default, which docker's daemon passes on (systemd-system.conf(5)); but nobody without
+/// CAP_SYS_RESOURCE on the whole machine, and not every root has it, gives more than it has (getrlimit(2)). The stack's is the builder's.
+pub(crate) fn limits_victim(world: &World, root: &Path) {
+    use rustix::process::{Resource, getrlimit};
+    let held = rustix::thread::capabilities(None).unwrap().effective;
+    let raises = world.privileged() && held.contains(rustix::thread::CapabilitySet::SYS_RESOURCE);
+    let files = if raises { "1024 524288" } else { "700 700" };
+    let or_any = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
+    let own = |resource| or_any(if raises { None } else { getrlimit(resource).maximum });
+    let (core, processes) = (own(Resource::Core), own(Resource::Nproc));
+    let stack = or_any(getrlimit(Resource::Stack).maximum);
+    let expected = format!(
+        "Max stack size 4194304 {stack} bytes\nMax core file size 0 {core} bytes\n\
+         Max processes {processes} {processes} processes\nMax open files {files} files\n"
+    );
+    let script = "grep -E '^Max (stack|core|processes|open)' /proc/self/limits | tr -s ' ' | sed 's/ $//'";
+    for (name, ended, output) in world.by_all(|| step(root, &["sh", "-c", script])) {
+        assert_eq!((ended.unwrap().status, output), (Status::Code(0), expected.clone()), "{name}");
+    }
+}
+
+/// Whoever may open one outside may inside; as for all nodes of the host's, nobody changes its mode.
+fn devices(world: &World) {
+    let (root, other) = (rootfs(), rootfs());
+    let mut found = ["/dev/net/tun", "/dev/fuse", "/dev/kmsg", "/dev/loop-control"].into_iter();
+    let Some(device) = found.find(|device| std::fs::File::open(device).is_ok()) else {
+        return eprintln!("skipped: none of these devices can be opened");
+    };
+    let script = format!("test -c {device} && : < {device} && ! chmod 600 {device} 2> /dev/null && cat /beside");
+    for (name, ended, output) in world.by_all(|| StepSpec {
+        devices: vec![device.into()],
+        mounts: vec![SandboxMount {
+            target: "/beside".into(),
+            source: MountSource::Secret { content: b"beside\n".into(), mode: 0o444, uid: 0, gid: 0 },
+        }],
+        ..step(root.path(), &["sh", "-c", &script])
+    }) {
+        assert_eq!((ended.unwrap().status, &*output), (Status::Code(0), "beside\n"), "{name}: {device}");
+    }
+    assert_eq!(listing(root.path()).len(), listing(other.path()).len(), "nothing of it stays");
+    for (name, ended, output) in world.by_all(|| step(root.path(), &["sh", "-c", &format!("test ! -e {device}")])) {
+        assert_eq!(ended.unwrap().status, Status::Code(0), "{name}: {output}");
+    }
+}
+
+fn standard_input(world: &World) {
+    let root = rootfs();
+    assert_eq!(world.succeed(step(root.path(), &["cat"])), "");
+    let spec = StepSpec { stdin: Some(b"given\n".into()), ..step(root.path(), &["cat"]) };
+    assert_eq!(world.succeed(spec), "given\n");
+}

@@ -1,0 +1,35 @@
+//! Steps in the sandbox, as whoever runs the tests: root, or an ordinary user in a user namespace.
+//!
+//! The root file system is a static busybox. What is expected comes from docker's documentation of its defaults,
+//! from the conformance kit's observations of BuildKit, and from the manual pages of the calls that must fail.
+
+mod boxed;
+
+use boxed::{World, accounts, ends, escapes, runtimes, views};
+use buildscope_sandbox::{Zygote, isolate_process, serve_if_helper};
+use libtest_mimic::{Arguments, Trial};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+fn main() -> ExitCode {
+    serve_if_helper();
+    let isolation = isolate_process().expect("this machine has namespaces");
+    let zygote = Zygote::start().expect("a helper");
+    let world = Arc::new(World::new(isolation, zygote));
+    match std::env::args().nth(1).as_deref() {
+        Some("--victim") => return ends::victim(&world),
+        Some("--step-cost") => return ends::step_cost(&world),
+        _ => {}
+    }
+    let trials = [escapes::TRIALS, ends::TRIALS, views::TRIALS, accounts::TRIALS, runtimes::TRIALS]
+        .concat()
+        .into_iter()
+        .map(|(name, test)| {
+            let world = Arc::clone(&world);
+            Trial::test(name, move || {
+                test(&world);
+                Ok(())
+            })
+        });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}

@@ -1,0 +1,33 @@
+//! Graph to order: a small general tool that runs a function a node, in the order of a graph.
+//!
+//! *Takes* a directed graph, a concurrency limit and a function from node to future. *Gives* the
+//! functions' results, or the first failure after everything that was running has ended. *Must
+//! never know* Dockerfiles, layers or processes: it sees nodes, edges, groups and slots.
+//!
+//! It stands by itself, as moby's proposal for a DAG builder (issue 32550) asked:
+//!
+//! ```
+//! use buildscope_schedule::{Dag, Limit, run};
+//! use petgraph::graph::DiGraph;
+//!
+//! let mut graph = DiGraph::<&str, ()>::new();
+//! let (left, right, both) = (graph.add_node("left"), graph.add_node("right"), graph.add_node("both"));
+//! graph.extend_with_edges([(left, both), (right, both)]);
+//! let dag = Dag::new(&graph)?;
+//!
+//! let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! let lengths = runtime.block_on(run(&dag, Limit::of(2), &(), |turn| {
+//!     let name = graph[turn.node];
+//!     async move { Ok::<_, std::convert::Infallible>(name.len()) }
+//! }))?;
+//! assert_eq!(lengths, [4, 5, 4]);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+mod dag;
+mod policy;
+mod run;
+
+pub use dag::{Cycle, Dag};
+pub use policy::{Policy, UnknownPolicy};
+pub use run::{Failure, Limit, Observer, Turn, run};

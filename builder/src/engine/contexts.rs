@@ -1,0 +1,154 @@
+//! Contexts, the main one and the named ones: found, brought here where they are elsewhere, and opened.
+
+use super::provenance::redacted;
+use super::{BuildError, Engine, Request};
+use crate::plan::{is_git, is_url};
+use crate::sources::{Context, SourceError, Tree, Verdict, download};
+use buildscope_dockerfile::Ignore;
+use buildscope_record::Probe;
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// The build argument by which BuildKit leaves the `.git` in a context.
+const KEEP_GIT: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
+
+/// Where a context lies on this machine.
+pub(super) struct Place {
+    dir: PathBuf,
+    /// Its tree, where that was brought here: gone with this.
+    tree: Option<Tree>,
+    /// Where that came from.
+    origin: Option<TreeOrigin>,
+}
+
+/// The address and the content of what was brought here.
+pub(super) struct TreeOrigin {
+    /// Without a password.
+    pub(super) uri: String,
+    /// `sha1` for a commit, `sha256` for a file.
+    pub(super) algorithm: &'static str,
+    /// The digest.
+    pub(super) hex: String,
+}
+
+impl Place {
+    /// The main context.
+    pub(super) fn of_request(engine: &Engine, request: &Request, probe: &Probe) -> Result<Self, BuildError> {
+        match &request.context_file {
+            Some(file) => {
+                let file = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&**file)));
+                let file = file.map_err(|error| SourceError::io("open", "standard input", error));
+                let unpack = |file| Tree::unpack(file, "standard input", &engine.store, probe);
+                file.and_then(unpack).map(Self::from).map_err(BuildError::Context)
+            }
+            None => Self::find(&request.context, engine, request, probe),
+        }
+    }
+
+    /// `value` is a directory, an archive, or the address of a git repository or an archive.
+    pub(super) fn find(value: &Path, engine: &Engine, request: &Request, probe: &Probe) -> Result<Self, BuildError> {
+        let text = value.to_string_lossy();
+        let store = &engine.store;
+        let from = |tree: Tree, algorithm, hex: &str| Self {
+            origin: Some(TreeOrigin { uri: redacted(&text), algorithm, hex: hex.to_owned() }),
+            ..Self::from(tree)
+        };
+        let place = if is_git(&text) {
+            let keep = request.build_args.get(KEEP_GIT).is_some_and(|value| matches!(value.as_str(), "1" | "true"));
+            Tree::check_out(&text, keep, store, probe).map(|(tree, commit)| from(tree, "sha1", &commit))
+        } else if is_url(&text) {
+            download(&text, None, store, probe).and_then(|download| {
+                let path = store.blobs().path(&download.blob);
+                let file = File::open(&path).map_err(|error| SourceError::io("open", path, error))?;
+                Ok(from(Tree::unpack(file, &text, store, probe)?, "sha256", &download.blob.hex()))
+            })
+        } else if value.is_file() {
+            let file = File::open(value).map_err(|error| SourceError::io("open", value, error));
+            file.and_then(|file| Tree::unpack(file, &text, store, probe)).map(Self::from)
+        } else {
+            return Ok(Self { dir: value.to_owned(), tree: None, origin: None });
+        };
+        place.map_err(BuildError::Context)
+    }
+
+    /// The directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The file of that name in it, which no link leads out of it.
+    pub(super) fn within(&self, name: &Path) -> Result<PathBuf, BuildError> {
+        let path = self.dir.join(name);
+        let fail = |source| BuildError::Read { path: path.clone(), source };
+        let (root, found) = (self.dir.canonicalize().map_err(fail)?, path.canonicalize().map_err(fail)?);
+        match found.starts_with(&root) {
+            true => Ok(path),
+            false => Err(BuildError::Request(format!("{} is outside the context", name.display()))),
+        }
+    }
+
+    /// The Dockerfile, where that came in the place of a context.
+    pub(super) fn dockerfile(&self) -> Option<&str> {
+        self.tree.as_ref().and_then(|tree| tree.dockerfile.as_deref())
+    }
+
+    /// Opens it, without what its `.dockerignore` excludes, or instead of that, what the file `own` does.
+    pub(super) fn open(self, own: Option<&Path>, engine: &Engine) -> Result<Opened, BuildError> {
+        let ignore = self.ignore(own.map(ignore_of))?.map(filter);
+        // What is brought here lies somewhere else each time: remembering its digests would help nobody.
+        let cache = self.tree.is_none().then(|| engine.store.root().join("context"));
+        let context = Context::open(&self.dir, ignore, cache.as_deref()).map_err(BuildError::Context)?;
+        Ok(Opened { context, origin: self.origin, _tree: self.tree })
+    }
+
+    /// What is left out: what the file `own` says if there is one, else what `.dockerignore` says.
+    fn ignore(&self, own: Option<PathBuf>) -> Result<Option<Ignore>, BuildError> {
+        for path in own.into_iter().chain([self.dir.join(".dockerignore")]) {
+            if self.tree.is_some() && path.exists() {
+                // A link in what came from elsewhere is not to show files of this machine.
+                self.within(path.strip_prefix(&self.dir).unwrap_or(&path))?;
+            }
+            match std::fs::read(&path) {
+                Ok(bytes) => {
+                    let text = String::from_utf8_lossy(&bytes);
+                    let ignore = Ignore::parse(&text)
+                        .map_err(|error| BuildError::Request(format!("{}: {error}", path.display())))?;
+                    return Ok((!ignore.is_empty()).then_some(ignore));
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => return Err(BuildError::Read { path, source }),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl From<Tree> for Place {
+    fn from(tree: Tree) -> Self {
+        Self { dir: tree.path().to_owned(), tree: Some(tree), origin: None }
+    }
+}
+
+/// An open context, and what it needs to stay.
+pub(super) struct Opened {
+    pub(super) context: Context,
+    /// Where it came from, if it was brought here.
+    pub(super) origin: Option<TreeOrigin>,
+    _tree: Option<Tree>,
+}
+
+/// `NAME.dockerignore` beside the Dockerfile goes before the context's `.dockerignore`.
+fn ignore_of(dockerfile: &Path) -> PathBuf {
+    let mut name = OsString::from(dockerfile);
+    name.push(".dockerignore");
+    PathBuf::from(name)
+}
+
+fn filter(ignore: Ignore) -> impl Fn(&Path) -> Verdict + Send + Sync + 'static {
+    move |path| {
+        let path = path.as_os_str().as_encoded_bytes();
+        let excluded = ignore.excludes(path, false);
+        Verdict { excluded, reincluded_below: excluded && ignore.may_include_below(path) }
+    }
+}

@@ -1,0 +1,97 @@
+//! One build from beginning to end: the table of contents of this crate.
+//!
+//! *Takes* a [`Request`]. *Gives* an [`Outcome`]: the image, or why there is none, and what became
+//! of every step. The rooms it calls do the work; here stands only who comes after whom.
+
+mod contexts;
+mod deliver;
+mod effects;
+mod error;
+mod flights;
+mod host;
+mod lookup;
+mod outcome;
+mod prepare;
+mod progress;
+mod provenance;
+mod record;
+mod request;
+mod solve;
+mod spare;
+mod step_log;
+mod travel;
+mod waits;
+
+pub use error::{BuildError, StepError};
+pub use host::host;
+pub use outcome::{Built, Outcome, StepReport};
+pub use progress::{Event, Progress, Stream};
+pub use provenance::Provenance;
+pub use record::record;
+pub use request::{DockerfileInput, Request};
+
+use buildscope_record::{Phase, Probe};
+use buildscope_sandbox::Zygote;
+use buildscope_storage::Store;
+use solve::{Live, Solver};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What builds need of this process: made once, used by any number of builds.
+#[derive(Clone)]
+pub struct Engine {
+    /// Where layers are.
+    pub store: Store,
+    /// Who starts processes; it was forked before the process had threads.
+    pub zygote: Arc<Zygote>,
+}
+
+/// Builds. Needs a tokio runtime with several threads. When `cancel` fires, what runs is killed and the
+/// outcome is [`BuildError::Cancelled`].
+pub async fn build(
+    engine: &Engine,
+    request: &Request,
+    probe: &Probe,
+    progress: Arc<dyn Progress>,
+    cancel: CancellationToken,
+) -> Outcome {
+    let mut outcome = Outcome {
+        plan: None,
+        order_edges: Vec::new(),
+        reports: Vec::new(),
+        taken: Vec::new(),
+        result: Err(BuildError::Cancelled),
+    };
+    outcome.result = run(engine, request, probe, progress, cancel, &mut outcome).await;
+    outcome
+}
+
+async fn run(
+    engine: &Engine,
+    request: &Request,
+    probe: &Probe,
+    progress: Arc<dyn Progress>,
+    cancel: CancellationToken,
+    outcome: &mut Outcome,
+) -> Result<Built, BuildError> {
+    let outputs = deliver::outputs(request)?;
+    let caches = travel::targets(request)?;
+    let prepared = prepare::prepare(engine, request, &progress, probe)?;
+    outcome.plan = Some(Arc::clone(&prepared.plan));
+    progress.event(Event::Planned(Arc::clone(&prepared.plan)));
+
+    let solver = Arc::new(Solver::new(engine, request, prepared, probe, Arc::clone(&progress), cancel));
+    let (live, order_edges) = Live::new(&solver.plan, request.policy)?;
+    outcome.order_edges = order_edges;
+    let solved = solver.run(&live, request.jobs).await;
+    outcome.reports = std::mem::take(&mut solver.reports());
+    outcome.taken.clone_from(&solver.taken());
+    // What was finished before a failure is worth keeping.
+    engine.store.sync(probe)?;
+    solved?;
+    let built = deliver::deliver(&solver, request, &outputs, &caches, &outcome.reports, probe);
+    // Of a context of 20,000 files, letting go takes a millisecond.
+    let _span = probe.phase(Phase::Dispatch);
+    drop(solver);
+    built
+}

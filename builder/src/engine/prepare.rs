@@ -1,0 +1,153 @@
+//! Everything before the first step: reading, parsing, lowering, opening contexts.
+
+use super::contexts::{Opened, Place};
+use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, travel};
+use crate::images::{self, Credentials, ImportedCache, NamedImage, Registries, Resolver, Watch};
+use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase, is_git, is_url};
+use buildscope_dockerfile as dockerfile;
+use buildscope_oci::Platform;
+use buildscope_record::{Phase, Probe, Quantity};
+use buildscope_storage::Timestamp;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A build that can begin.
+pub(super) struct Prepared {
+    pub(super) plan: Arc<Plan>,
+    pub(super) images: Resolver,
+    pub(super) context: Opened,
+    pub(super) named: BTreeMap<String, Opened>,
+    pub(super) imported: ImportedCache,
+    /// The Dockerfile, for messages that point into it.
+    pub(super) dockerfile: miette::NamedSource<String>,
+    /// When the build began.
+    pub(super) started: Timestamp,
+}
+
+/// Reads the Dockerfile and finds out all that it means. Nothing of a context is read yet but its ignore file.
+pub(super) fn prepare(
+    engine: &Engine,
+    request: &Request,
+    progress: &Arc<dyn Progress>,
+    probe: &Probe,
+) -> Result<Prepared, BuildError> {
+    let started = images::now();
+    let span = probe.phase(Phase::Read);
+    let place = Place::of_request(engine, request, &span.probe())?;
+    let (name, text) = read_dockerfile(&request.dockerfile, &place)?;
+    let own = match &request.dockerfile {
+        DockerfileInput::File(path) => Some(path.clone()),
+        DockerfileInput::Within(path) => Some(place.dir().join(path)),
+        DockerfileInput::Text { .. } => None,
+    };
+    let context = place.open(own.as_deref(), engine)?;
+    span.quantity(Quantity::BytesRead, text.len() as u64);
+    span.end();
+
+    let span = probe.phase(Phase::Parse);
+    let parsed = dockerfile::parse(&text).map_err(|_| {
+        // What is wrong with the other lines is told as well.
+        let (build_args, target) = (request.build_args.clone(), request.target.clone());
+        plan::diagnose(&text, &LowerRequest { build_args, target, ..LowerRequest::default() }).named(&name)
+    })?;
+    span.end();
+
+    let span = probe.phase(Phase::Lower);
+    let (platform, others) = platforms(request)?;
+    let (images, contexts, named) = named_contexts(engine, request, progress, probe)?;
+    let wanted: Vec<_> = [&platform].into_iter().chain(&others).cloned().collect();
+    let imported = travel::import(request, &images, &wanted, &**progress, probe)?;
+    let lower = |platform: Platform| {
+        let (build_args, target) = (request.build_args.clone(), request.target.clone());
+        let contexts = contexts.clone();
+        let lower = LowerRequest { build_args, target, platform, build_platform: Platform::host(), contexts };
+        plan::lower(&parsed, &lower, &images).map_err(|faults| faults.named(&name))
+    };
+    let plan = lower(platform.clone())?;
+    let others = others.into_iter().map(|platform| Ok::<_, BuildError>((platform.clone(), lower(platform)?)));
+    let plan = plan.beside(&platform, others.collect::<Result<_, _>>()?);
+    span.end();
+    let dockerfile = miette::NamedSource::new(name, text);
+    Ok(Prepared { plan: Arc::new(plan), images, context, named, imported, dockerfile, started })
+}
+
+/// What is built for: the first platform, and the others.
+fn platforms(request: &Request) -> Result<(Platform, Vec<Platform>), BuildError> {
+    let mut platforms: Vec<Platform> = Vec::new();
+    for text in &request.platforms {
+        let platform = match text.as_str() {
+            "local" => Platform::host(),
+            text => text.parse().map_err(|error| BuildError::Request(format!("--platform: {error}")))?,
+        };
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
+    }
+    let mut platforms = platforms.into_iter();
+    Ok((platforms.next().unwrap_or_else(Platform::host), platforms.collect()))
+}
+
+fn read_dockerfile(input: &DockerfileInput, place: &Place) -> Result<(String, String), BuildError> {
+    let path = match (input, place.dockerfile()) {
+        (DockerfileInput::Within(path), Some(text)) => return Ok((path.display().to_string(), text.to_owned())),
+        (DockerfileInput::Within(path), None) => place.within(path)?,
+        (DockerfileInput::File(path), _) => path.clone(),
+        (DockerfileInput::Text { name, text }, _) => return Ok((name.clone(), text.clone())),
+    };
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let name = path.display().to_string();
+            let text = String::from_utf8(bytes)
+                .map_err(|error| BuildError::Request(format!("{name} is no UTF-8 text: {}", error.utf8_error())))?;
+            Ok((name, text))
+        }
+        Err(source) => Err(BuildError::Read { path, source }),
+    }
+}
+
+type Named = (Resolver, BTreeMap<String, NamedContext>, BTreeMap<String, Opened>);
+
+/// Sorts `--build-context` into images and directories.
+fn named_contexts(
+    engine: &Engine,
+    request: &Request,
+    progress: &Arc<dyn Progress>,
+    probe: &Probe,
+) -> Result<Named, BuildError> {
+    let mut images = Vec::new();
+    let mut kinds = BTreeMap::new();
+    let mut directories = BTreeMap::new();
+    for (name, value) in &request.named_contexts {
+        match NamedImage::parse(value) {
+            Some(image) => {
+                images.push((name.clone(), image?));
+                kinds.insert(name.clone(), NamedContext::Image(name.clone()));
+            }
+            None if value.contains("://") && !is_git(value) && !is_url(value) => {
+                let what = format!(
+                    "--build-context {name}={value}: it takes a directory, an archive, the address of a git repository or \
+                     of an archive, oci-layout:// or docker-image://"
+                );
+                return Err(BuildError::Request(what));
+            }
+            None => {
+                let context = Place::find(Path::new(value), engine, request, probe)?.open(None, engine)?;
+                directories.insert(name.clone(), context);
+                kinds.insert(name.clone(), NamedContext::Directory);
+            }
+        }
+    }
+    let progress = Arc::clone(progress);
+    let watch = Watch::of(move |moved| progress.event(Event::Moved(moved)));
+    let registries = Registries::new(request.registries.clone(), Credentials::of_docker()?).watched(watch);
+    let resolver = Resolver::new(&engine.store, images, probe.clone()).with_registries(registries).newest(request.pull);
+    Ok((resolver, kinds, directories))
+}
+
+impl ImageResolver for Resolver {
+    fn resolve(&self, reference: &str, platform: &Platform) -> Result<ResolvedBase, ResolveError> {
+        let image = self.image(reference, platform).map_err(|error| ResolveError(error.to_string()))?;
+        Ok(ResolvedBase { manifest: image.digest, config: Arc::clone(&image.config) })
+    }
+}

@@ -1,0 +1,362 @@
+//! `--provenance`: what an image was made of, and how, for whoever has to trust it (SLSA provenance, v0.2 and v1).
+//!
+//! The fields are filled as BuildKit fills them (moby/buildkit, docs/attestations/slsa-definitions.md); what is ours
+//! alone, the digest of the build record, stands under a name of ours.
+
+use super::outcome::StepReport;
+use super::record::identity;
+use super::solve::Solver;
+use super::{BuildError, DockerfileInput, Request};
+use crate::images::{Predicate, csv_fields, package, rfc3339};
+use crate::plan::{Base, CopyFrom, ImageSource, MountKind, Network, Op, Step, is_git, is_url};
+use crate::sources::remembered;
+use buildscope_oci::Platform;
+use buildscope_record::{Digest, StepId};
+use serde_json::{Map, Value, json};
+
+/// What kind of build this is: what the structure of `buildConfig` is to be read by.
+const BUILD_TYPE: &str = "urn:buildscope:build:v1";
+
+/// How much is said, and in which words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// `mode=max`: arguments, secrets' names and the steps too.
+    pub max: bool,
+    /// `version=v1`; else v0.2, BuildKit's default.
+    pub v1: bool,
+    /// `builder-id=`: who builds.
+    pub builder: String,
+    /// `reproducible=`: that the same sources give the same bytes, as the user claims.
+    pub reproducible: bool,
+}
+
+impl Provenance {
+    /// Reads `--provenance`: `true`, `false`, or `mode=min|max,version=v0.2|v1,builder-id=ID,reproducible=true`.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence.
+    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+        let mut provenance = Self::default();
+        for field in csv_fields(text)? {
+            match field.split_once('=').unwrap_or((&field, "true")) {
+                ("true", "true") | ("min", "true") | ("mode", "min") | ("version", "v0.2") | ("disabled", "false") => {}
+                ("false", "true") | ("disabled", "true") => return Ok(None),
+                ("max", "true") | ("mode", "max") => provenance.max = true,
+                ("version", "v1") => provenance.v1 = true,
+                ("builder-id", id) => id.clone_into(&mut provenance.builder),
+                ("reproducible", value @ ("true" | "false")) => provenance.reproducible = value == "true",
+                (key, value) => return Err(format!("--provenance: `{key}={value}` says nothing to it")),
+            }
+        }
+        Ok(Some(provenance))
+    }
+}
+
+/// What is said of the image that a target's steps make.
+pub(super) fn predicate(
+    solver: &Solver,
+    request: &Request,
+    wanted: &Provenance,
+    target: StepId,
+    reports: &[StepReport],
+    invocation: &str,
+) -> Predicate {
+    let facts = Facts::of(solver, request, wanted, target, reports, invocation);
+    match wanted.v1 {
+        true => Predicate { kind: "https://slsa.dev/provenance/v1".into(), content: facts.v1(wanted) },
+        false => Predicate { kind: "https://slsa.dev/provenance/v0.2".into(), content: facts.v0_2(wanted) },
+    }
+}
+
+/// What both versions say.
+struct Facts {
+    source: Map<String, Value>,
+    entry: String,
+    parameters: Value,
+    materials: Vec<Value>,
+    steps: Option<Value>,
+    dockerfile: Option<Value>,
+    invocation: String,
+    started: String,
+    finished: String,
+    hermetic: bool,
+    complete: bool,
+    record: Value,
+}
+
+impl Facts {
+    fn of(
+        solver: &Solver,
+        request: &Request,
+        wanted: &Provenance,
+        target: StepId,
+        reports: &[StepReport],
+        invocation: &str,
+    ) -> Self {
+        let needed = needed(solver, target);
+        let steps: Vec<&Step> = needed.iter().map(|id| solver.plan.step(*id)).collect();
+        let mut source = Map::new();
+        if let Some(origin) = &solver.context.origin {
+            source.insert("uri".into(), origin.uri.clone().into());
+            source.insert("digest".into(), json!({ origin.algorithm: origin.hex }));
+        }
+        let entry = match &request.dockerfile {
+            DockerfileInput::File(path) | DockerfileInput::Within(path) => {
+                path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+            }
+            DockerfileInput::Text { .. } => "-".into(),
+        };
+        let outside = steps.iter().any(|step| match &step.op {
+            Op::Copy(copy) => matches!(copy.from, CopyFrom::Context | CopyFrom::NamedContext(_)),
+            Op::From(base) => matches!(base, Base::Context(_)),
+            _ => false,
+        });
+        Self {
+            entry,
+            parameters: parameters(request, wanted.max, source.is_empty()),
+            materials: materials(solver, request, &steps),
+            steps: wanted.max.then(|| listed(solver, &steps, reports)),
+            dockerfile: wanted.max.then(|| solver.dockerfile.inner().clone().into()),
+            invocation: invocation.to_owned(),
+            started: rfc3339(solver.started),
+            finished: rfc3339(crate::images::now()),
+            hermetic: steps.iter().all(|step| is_hermetic(step)),
+            complete: !outside || !source.is_empty(),
+            record: json!({ "sha256": identity(&solver.plan, reports, &solver.taken()).hex() }),
+            source,
+        }
+    }
+
+    fn v0_2(mut self, wanted: &Provenance) -> Value {
+        self.source.insert("entryPoint".into(), self.entry.into());
+        let mut metadata = json!({
+            "buildInvocationID": self.invocation,
+            "buildStartedOn": self.started,
+            "buildFinishedOn": self.finished,
+            "completeness": { "parameters": wanted.max, "environment": true, "materials": self.complete },
+            "reproducible": wanted.reproducible,
+        });
+        let ours = |name: &str| format!("{BUILD_TYPE}#{name}");
+        metadata[ours("hermetic")] = self.hermetic.into();
+        metadata[ours("record")] = self.record;
+        if let Some(dockerfile) = self.dockerfile {
+            metadata[ours("dockerfile")] = dockerfile;
+        }
+        let mut predicate = json!({
+            "builder": { "id": wanted.builder },
+            "buildType": BUILD_TYPE,
+            "materials": self.materials,
+            "invocation": {
+                "configSource": self.source,
+                "parameters": self.parameters,
+                "environment": { "platform": Platform::host().to_string() },
+            },
+            "metadata": metadata,
+        });
+        if let Some(steps) = self.steps {
+            predicate["buildConfig"] = json!({ "steps": steps });
+        }
+        predicate
+    }
+
+    fn v1(mut self, wanted: &Provenance) -> Value {
+        self.source.insert("path".into(), self.entry.into());
+        let mut internal = json!({ "builderPlatform": Platform::host().to_string() });
+        if let Some(steps) = self.steps {
+            internal["buildConfig"] = json!({ "steps": steps });
+        }
+        let mut metadata = json!({
+            "invocationId": self.invocation,
+            "startedOn": self.started,
+            "finishedOn": self.finished,
+            "buildscope_hermetic": self.hermetic,
+            "buildscope_completeness": { "request": wanted.max, "resolvedDependencies": self.complete },
+            "buildscope_reproducible": wanted.reproducible,
+        });
+        if let Some(dockerfile) = self.dockerfile {
+            metadata["buildscope_dockerfile"] = dockerfile;
+        }
+        json!({
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": { "configSource": self.source, "request": self.parameters },
+                "internalParameters": internal,
+                "resolvedDependencies": self.materials,
+            },
+            "runDetails": {
+                "builder": { "id": wanted.builder },
+                "metadata": metadata,
+                "byproducts": [{ "name": "build record", "digest": self.record }],
+            },
+        })
+    }
+}
+
+/// The steps that a target's result comes from, itself too, in the order of the file.
+fn needed(solver: &Solver, target: StepId) -> Vec<StepId> {
+    use petgraph::Direction::Incoming;
+    use petgraph::graph::NodeIndex;
+    let graph = &solver.plan.graph;
+    let (mut found, mut open) = (std::collections::BTreeSet::new(), vec![NodeIndex::new(target.index())]);
+    while let Some(node) = open.pop() {
+        if found.insert(graph[node].id) {
+            open.extend(graph.neighbors_directed(node, Incoming));
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn parameters(request: &Request, max: bool, local: bool) -> Value {
+    let mut args = Map::new();
+    let mut say = |key: String, value: &str| args.insert(key, value.into());
+    if let Some(target) = &request.target {
+        say("target".into(), target);
+    }
+    if max {
+        request.build_args.iter().for_each(|(name, value)| drop(say(format!("build-arg:{name}"), value)));
+        request.labels.iter().for_each(|(name, value)| drop(say(format!("label:{name}"), value)));
+        if request.no_cache {
+            say("no-cache".into(), "");
+        }
+    }
+    let mut parameters = json!({ "frontend": "dockerfile.v0", "args": args });
+    if local {
+        parameters["locals"] = json!([{ "name": "context" }, { "name": "dockerfile" }]);
+    }
+    if max {
+        let named = |id: &String| json!({ "id": id, "optional": true });
+        parameters["secrets"] = request.run.secrets.keys().map(named).collect();
+        parameters["ssh"] = request.run.agents.keys().map(named).collect();
+    }
+    parameters
+}
+
+/// Whatever came from elsewhere, with its digest where that is known.
+fn materials(solver: &Solver, request: &Request, steps: &[&Step]) -> Vec<Value> {
+    let mut materials: Vec<Value> = Vec::new();
+    let mut add = |material: Value| {
+        if !materials.contains(&material) {
+            materials.push(material);
+        }
+    };
+    if let Some(origin) = &solver.context.origin {
+        add(json!({ "uri": origin.uri, "digest": { origin.algorithm: origin.hex } }));
+    }
+    for step in steps {
+        let platform = &solver.plan.stages[step.stage.index()].platform;
+        let image = |image: &ImageSource| {
+            let uri = match (request.named_contexts.contains_key(&image.reference), image.reference.parse()) {
+                (false, Ok(name)) => package(&name, Some(platform)),
+                (false, Err(_)) => image.reference.clone(),
+                (true, _) => format!("context:{}", image.reference),
+            };
+            json!({ "uri": uri, "digest": { "sha256": image.manifest.hex() } })
+        };
+        let mut from = |from: &CopyFrom| {
+            if let CopyFrom::Image(source) = from {
+                add(image(source));
+            }
+        };
+        match &step.op {
+            Op::Run(run) => {
+                for mount in &run.mounts {
+                    match &mount.kind {
+                        MountKind::Bind { from: source, .. } | MountKind::Cache { from: Some((source, _)), .. } => {
+                            from(source);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Op::Copy(copy) => {
+                from(&copy.from);
+                for url in copy.sources.iter().filter(|source| copy.add && (is_url(source) || is_git(source))) {
+                    let mut material = json!({ "uri": redacted(url) });
+                    let known = if is_git(url) { None } else { remembered(url, &solver.engine.store) };
+                    let digest = known.map(|digest: Digest| ("sha256", digest.hex()));
+                    let commit = copy.checksum.clone().filter(|_| is_git(url)).map(|commit| ("sha1", commit));
+                    if let Some((algorithm, hex)) = digest.or(commit) {
+                        material["digest"] = json!({ algorithm: hex });
+                    }
+                    add(material);
+                }
+            }
+            Op::From(Base::Image(source)) => add(image(source)),
+            Op::From(_) | Op::Config | Op::Workdir { .. } | Op::Pruned => {}
+        }
+    }
+    materials
+}
+
+/// The steps, what each goes on from, and what came of it.
+fn listed(solver: &Solver, steps: &[&Step], reports: &[StepReport]) -> Value {
+    use petgraph::Direction::Incoming;
+    let graph = &solver.plan.graph;
+    let name = |id: StepId| format!("step{}", id.0);
+    let list = |step: &&Step| {
+        let report = &reports[step.id.index()];
+        let node = petgraph::graph::NodeIndex::new(step.id.index());
+        let mut inputs: Vec<StepId> = graph.neighbors_directed(node, Incoming).map(|input| graph[input].id).collect();
+        inputs.sort_unstable();
+        json!({
+            "id": name(step.id),
+            "text": step.text,
+            "line": step.lines.0,
+            "inputs": inputs.into_iter().map(name).collect::<Vec<_>>(),
+            "key": report.cache.as_ref().map(|cache| cache.key),
+            "layer": report.layer.map(|layer| layer.diff_id),
+        })
+    };
+    steps.iter().map(list).collect()
+}
+
+/// Whether nothing but its inputs can have reached the step: no process had a network, and nothing was fetched.
+fn is_hermetic(step: &Step) -> bool {
+    match &step.op {
+        Op::Run(run) => run.network == Network::None,
+        Op::Copy(copy) => !copy.add || !copy.sources.iter().any(|source| is_url(source) || is_git(source)),
+        _ => true,
+    }
+}
+
+/// An address without the password in it.
+pub(super) fn redacted(url: &str) -> String {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (host, path) = rest.split_at(end);
+        let (user, host) = host.rsplit_once('@')?;
+        let (user, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{user}:xxxxx@{host}{path}"))
+    });
+    parts.unwrap_or_else(|| url.to_owned())
+}
+
+/// What tells this build from others: 128 random bits.
+pub(super) fn invocation() -> Result<String, BuildError> {
+    let mut bytes = [0; 16];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| BuildError::Request(format!("no random numbers: {error}")))?;
+    Ok(hex::encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buildx_s_words() {
+        let parse = |text: &str| Provenance::parse(text).unwrap();
+        assert_eq!((parse("true"), parse("mode=min")), (Some(Provenance::default()), Some(Provenance::default())));
+        assert_eq!((parse("false"), parse("disabled=true")), (None, None));
+        let max = parse("mode=max,version=v1,builder-id=https://ci/1,reproducible=true").unwrap();
+        assert!(max.max && max.v1 && max.reproducible && max.builder == "https://ci/1");
+        assert!(Provenance::parse("mode=some").is_err());
+    }
+
+    #[test]
+    fn passwords_are_not_told() {
+        assert_eq!(redacted("https://me:secret@host/a.git#x"), "https://me:xxxxx@host/a.git#x");
+        assert_eq!(redacted("https://host/a@b:c"), "https://host/a@b:c");
+        assert_eq!(redacted("git@host:a/b"), "git@host:a/b");
+    }
+}

@@ -1,0 +1,67 @@
+//! The waits of the schedule, recorded where they happen.
+
+use buildscope_record::{Phase, PhaseSpan, Probe, StepId, WaitSpan};
+use buildscope_schedule::Observer;
+use petgraph::graph::NodeIndex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Opens and closes the wait of each step as the scheduler tells: first for its dependencies, then
+/// for a slot; then the dispatch, which lasts as long as the step has its slot.
+pub(super) struct Waits {
+    probe: Probe,
+    /// From the scheduler's nodes to steps.
+    ids: Vec<StepId>,
+    open: Mutex<Vec<Open>>,
+}
+
+#[derive(Debug)]
+enum Open {
+    Nothing,
+    Wait(WaitSpan),
+    Dispatch(PhaseSpan),
+}
+
+impl Waits {
+    /// All of `ids` wait for their dependencies from now on; a step without any is told ready at once.
+    pub(super) fn new(ids: Vec<StepId>, probe: &Probe) -> Self {
+        let open = ids.iter().map(|&id| Open::Wait(probe.at(id, None).wait_dependency())).collect();
+        Self { probe: probe.clone(), ids, open: Mutex::new(open) }
+    }
+
+    /// The inside of a started step's dispatch: where its phases belong.
+    pub(super) fn inside(&self, node: NodeIndex, slot: u32) -> Probe {
+        match &self.open()[node.index()] {
+            Open::Dispatch(span) => span.probe(),
+            Open::Nothing | Open::Wait(_) => self.probe.at(self.ids[node.index()], Some(slot)),
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<Open>> {
+        // A panic while a span is replaced leaves the vector whole.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Waits {
+    fn ready(&self, node: NodeIndex, last: Option<NodeIndex>) {
+        let slot = self.probe.at(self.ids[node.index()], None).wait_slot();
+        let waited = std::mem::replace(&mut self.open()[node.index()], Open::Wait(slot));
+        if let (Open::Wait(wait), Some(last)) = (waited, last) {
+            wait.on(self.ids[last.index()]);
+        }
+    }
+
+    fn started(&self, node: NodeIndex, slot: u32, freed_by: Option<NodeIndex>) {
+        let dispatch = self.probe.at(self.ids[node.index()], Some(slot)).phase(Phase::Dispatch);
+        let waited = std::mem::replace(&mut self.open()[node.index()], Open::Dispatch(dispatch));
+        if let (Open::Wait(wait), Some(by)) = (waited, freed_by) {
+            wait.on(self.ids[by.index()]);
+        }
+    }
+
+    fn finished(&self, node: NodeIndex) {
+        if let Open::Dispatch(span) = std::mem::replace(&mut self.open()[node.index()], Open::Nothing) {
+            span.end();
+        }
+    }
+}

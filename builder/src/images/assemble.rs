@@ -1,0 +1,173 @@
+//! Steps and layers to an image's documents, as BuildKit writes them.
+
+use super::ResolvedImage;
+use super::time::rfc3339;
+use buildscope_oci::{History, ImageConfig, Platform};
+use buildscope_record::Digest;
+use buildscope_storage::Timestamp;
+use std::sync::Arc;
+
+/// `comment` of every history entry that BuildKit's Dockerfile frontend makes.
+const COMMENT: &str = "buildkit.dockerfile.v0";
+
+/// What one instruction added to the image.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The instruction, as history shows it.
+    pub created_by: String,
+    /// When its layer was made; none for an instruction that makes none.
+    pub created: Option<Timestamp>,
+    /// Its layer's diff id, if it makes a layer: RUN, COPY, ADD and WORKDIR do, even an empty one.
+    pub layer: Option<Digest>,
+}
+
+/// An image ready to be written: whatever an exporter needs to know.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The whole configuration: with layers, history and times.
+    pub config: ImageConfig,
+    /// How many layers, from the lowest, are the base image's.
+    pub base_layers: usize,
+    /// The base image, if there is one: its layers may still have to be fetched.
+    pub base: Option<Arc<ResolvedImage>>,
+}
+
+/// Puts an image together: `config` is the configuration after the target step, `base` the image that its first
+/// stage began from, `made` everything from there to the target in order. With an `epoch` (`SOURCE_DATE_EPOCH`,
+/// seconds since 1970) all times that this build adds are held below it.
+pub fn assemble(
+    config: &ImageConfig,
+    base: Option<&Arc<ResolvedImage>>,
+    made: &[Made],
+    epoch: Option<i64>,
+    now: Timestamp,
+) -> Image {
+    let mut config = config.clone();
+    let (mut history, base_layers) = match base {
+        Some(base) => (base.config.history.clone(), base.layers.clone()),
+        None => (Vec::new(), Vec::new()),
+    };
+    fill_up(&mut history, base_layers.len());
+    let begin = history.len();
+    history.extend(made.iter().map(|made| History {
+        created: made.created.map(rfc3339),
+        created_by: Some(made.created_by.clone()),
+        author: None,
+        comment: Some(COMMENT.into()),
+        empty_layer: made.layer.is_none(),
+    }));
+    let epoch = epoch.map(|seconds| rfc3339(Timestamp { seconds, nanos: 0 }));
+    date(&mut history, begin, epoch.as_deref());
+    config.created = match &epoch {
+        Some(_) => epoch,
+        None => history[begin..].iter().rev().find_map(|entry| entry.created.clone()).or_else(|| Some(rfc3339(now))),
+    };
+    config.rootfs.kind = "layers".into();
+    config.rootfs.diff_ids = base_layers.iter().map(|layer| layer.diff_id).collect();
+    config.rootfs.diff_ids.extend(made.iter().filter_map(|made| made.layer));
+    config.history = history;
+    Image { config, base_layers: base_layers.len(), base: base.cloned() }
+}
+
+/// A base image's history may be missing or short; readers want an entry for each layer.
+fn fill_up(history: &mut Vec<History>, layers: usize) {
+    let told = history.iter().filter(|entry| !entry.empty_layer).count();
+    let unknown = || History { created_by: Some("unknown".into()), ..History::default() };
+    history.extend(std::iter::repeat_with(unknown).take(layers.saturating_sub(told)));
+}
+
+/// Gives a time to the entries that have none, by BuildKit's rule: that of the layer before, or at the beginning
+/// of this build's entries that of the first layer after.
+fn date(history: &mut [History], begin: usize, epoch: Option<&str>) {
+    let (base, own) = history.split_at_mut(begin);
+    if let Some(epoch) = epoch {
+        // Whatever is made now is made after an epoch that lies in the past; an epoch in the future is as good a time.
+        return own.iter_mut().for_each(|entry| entry.created = Some(epoch.to_owned()));
+    }
+    let first = own.iter().find_map(|entry| entry.created.clone());
+    let mut last = first.or_else(|| base.iter().rev().find_map(|entry| entry.created.clone()));
+    for entry in own {
+        match &entry.created {
+            Some(_) => last.clone_from(&entry.created),
+            None => entry.created.clone_from(&last),
+        }
+    }
+}
+
+impl Image {
+    /// An image that stands on no other, whose configuration is complete.
+    pub fn base(config: ImageConfig) -> Self {
+        Self { config, base_layers: 0, base: None }
+    }
+
+    /// What it is for.
+    pub fn platform(&self) -> Platform {
+        Platform::new(&self.config.os, &self.config.architecture, self.config.variant.as_deref())
+    }
+
+    /// The bytes of the configuration: on one line, as BuildKit writes it.
+    pub fn config_bytes(&self) -> Vec<u8> {
+        // Text keys and no fallible serialisers: nothing can fail.
+        serde_json::to_vec(&self.config).expect("plain data")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp { seconds, nanos: 0 }
+    }
+
+    fn made(created_by: &str, created: Option<i64>, layer: Option<&str>) -> Made {
+        Made { created_by: created_by.into(), created: created.map(at), layer: layer.map(Digest::of) }
+    }
+
+    #[test]
+    fn history_is_dated_as_buildkit_dates_it() {
+        let steps = [
+            made("ENV A=1", None, None),
+            made("RUN one", Some(100), Some("one")),
+            made("LABEL b=2", None, None),
+            made("RUN two", Some(200), Some("two")),
+            made("CMD c", None, None),
+        ];
+        let image = assemble(&ImageConfig::default(), None, &steps, None, at(300));
+        let seen: Vec<_> =
+            image.config.history.iter().map(|h| (h.created.as_deref().unwrap(), h.empty_layer)).collect();
+        let (one, two) = ("1970-01-01T00:01:40Z", "1970-01-01T00:03:20Z");
+        assert_eq!(seen, [(one, true), (one, false), (one, true), (two, false), (two, true)]);
+        assert_eq!(image.config.created.as_deref(), Some(two));
+        assert_eq!(image.config.rootfs.diff_ids, [Digest::of("one"), Digest::of("two")]);
+        assert!(image.config.history.iter().all(|entry| entry.comment.as_deref() == Some("buildkit.dockerfile.v0")));
+    }
+
+    #[test]
+    fn an_epoch_is_the_only_time() {
+        let steps = [made("RUN one", Some(1_600_000_000), Some("one")), made("CMD c", None, None)];
+        let image = assemble(&ImageConfig::default(), None, &steps, Some(1_500_000_000), at(1_700_000_000));
+        let epoch = Some("2017-07-14T02:40:00Z");
+        assert!(image.config.history.iter().all(|entry| entry.created.as_deref() == epoch));
+        assert_eq!(image.config.created.as_deref(), epoch);
+    }
+
+    #[test]
+    fn keys_stand_in_buildkits_order() {
+        let mut config = ImageConfig { architecture: "amd64".into(), os: "linux".into(), ..ImageConfig::default() };
+        config.config.env = vec!["PATH=/bin".into()];
+        config.config.cmd = Some(vec!["sh".into()]);
+        config.config.working_dir = "/".into();
+        let image = assemble(&config, None, &[made("RUN x", Some(0), Some("abc"))], None, at(0));
+        // The shape that BuildKit 0.26 writes: its exporter sorts the keys of the outermost object.
+        assert_eq!(
+            String::from_utf8(image.config_bytes()).unwrap(),
+            concat!(
+                r#"{"architecture":"amd64","config":{"Env":["PATH=/bin"],"Cmd":["sh"],"WorkingDir":"/"},"#,
+                r#""created":"1970-01-01T00:00:00Z","history":[{"created":"1970-01-01T00:00:00Z","created_by":"RUN x","#,
+                r#""comment":"buildkit.dockerfile.v0"}],"os":"linux","rootfs":{"type":"layers","diff_ids":"#,
+                r#"["sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]}}"#
+            )
+        );
+    }
+}

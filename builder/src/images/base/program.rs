@@ -1,0 +1,167 @@
+//! Where the program of the embedded busybox comes from.
+//!
+//! A static executable: it has to run in an image that holds nothing else. The places are asked in order, nearest
+//! first; each gives the same program on all machines of one release of Debian, or of one digest.
+
+use super::elf;
+use crate::images::{ImageError, Images, Registries, ensure_layers};
+use buildscope_oci::{Platform, Reference};
+use buildscope_record::{Phase, Probe};
+use buildscope_storage::Store;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where distributions keep it.
+const PLACES: [&str; 4] = ["/bin/busybox", "/usr/bin/busybox", "/bin/busybox-static", "/usr/bin/busybox-static"];
+/// The last resort: docker's official image of 1.36.1 against musl, which is static.
+const IMAGE: &str =
+    "docker.io/library/busybox:1.36.1-musl@sha256:2f9af5cf39068ec3a9e124feceaa11910c511e23a1670dcfdff0bc16793545fb";
+/// Names another image for that, by digest too.
+const VARIABLE: &str = "BUILDSCOPE_BUSYBOX";
+/// The largest program that is taken, in bytes. Debian's has 2 MB.
+const LARGEST: u64 = 64 << 20;
+
+/// Which program an image was made of. A program that looks the same (as git's index looks at files) is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Program {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+    modified: (i64, i64),
+}
+
+impl Program {
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        let stat = fs::metadata(path).ok()?;
+        Some(Self {
+            path: path.to_owned(),
+            device: stat.dev(),
+            inode: stat.ino(),
+            size: stat.size(),
+            changed: (stat.ctime(), stat.ctime_nsec()),
+            modified: (stat.mtime(), stat.mtime_nsec()),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The host's static busybox, else Debian's through apt, else docker's from a registry; what was fetched is kept in
+/// the store.
+pub(super) fn find(
+    store: &Store,
+    images: &Images,
+    registries: Option<&Registries>,
+    probe: &Probe,
+) -> Result<(Program, Vec<u8>), ImageError> {
+    let kept = store.root().join("images/busybox");
+    let mut faults = Vec::new();
+    for path in PLACES.iter().map(Path::new).chain([kept.as_path()]) {
+        match usable(path) {
+            Ok(found) => return Ok(found),
+            Err(fault) => faults.extend(fault),
+        }
+    }
+    let span = probe.phase(Phase::Fetch);
+    span.detail("busybox");
+    let from_package = || fetch_package(&kept);
+    let from_image = || match registries {
+        Some(registries) => fetch_image(store, images, registries, &kept, &span.probe()),
+        None => Err("no registry is asked".into()),
+    };
+    for fetch in [&from_package as &dyn Fn() -> Result<(), String>, &from_image] {
+        match fetch().map_err(Some).and_then(|()| usable(&kept)) {
+            Ok(found) => return Ok(found),
+            Err(fault) => faults.extend(fault),
+        }
+    }
+    Err(ImageError::NoBusybox { fault: faults.join("; ") })
+}
+
+/// A static busybox and its bytes; else why not, which for a missing file needs no saying.
+fn usable(path: &Path) -> Result<(Program, Vec<u8>), Option<String>> {
+    let program = Program::at(path).ok_or(None)?;
+    let bytes = fs::read(path).map_err(|error| Some(format!("{}: {error}", path.display())))?;
+    match elf::fault(&bytes) {
+        None => Ok((program, bytes)),
+        Some(fault) => Err(Some(format!("{}: {fault}", path.display()))),
+    }
+}
+
+/// Debian's package, by apt, which verifies it.
+fn fetch_package(to: &Path) -> Result<(), String> {
+    let folder = to.with_extension(format!("{}", std::process::id()));
+    let work = || {
+        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        run(Command::new("apt-get").args(["-q", "download", "busybox-static"]).current_dir(&folder))?;
+        let entries = fs::read_dir(&folder).map_err(|error| error.to_string())?;
+        let package =
+            entries.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "deb"));
+        let package = package.ok_or("apt-get download left no package")?;
+        run(Command::new("dpkg-deb").arg("-x").arg(package).arg(&folder))?;
+        let inside = ["usr/bin/busybox", "bin/busybox"].map(|path| folder.join(path));
+        let found = inside.iter().find(|path| path.is_file()).ok_or("the package busybox-static has no busybox")?;
+        fs::rename(found, to).map_err(|error| format!("{}: {error}", to.display()))
+    };
+    let done = work();
+    // What is left of a failed removal is a folder of the store that the next fetch of this process id uses again.
+    let _ = fs::remove_dir_all(&folder);
+    done
+}
+
+/// Docker's image, by its digest: whatever registry gives it, it is the same program.
+fn fetch_image(
+    store: &Store,
+    images: &Images,
+    registries: &Registries,
+    to: &Path,
+    probe: &Probe,
+) -> Result<(), String> {
+    let name = std::env::var(VARIABLE).unwrap_or_else(|_| IMAGE.to_owned());
+    let work = || {
+        let reference: Reference = name.parse()?;
+        if reference.digest.is_none() {
+            return Err(ImageError::malformed(VARIABLE, format!("`{name}` has no digest: it may change")));
+        }
+        let image = registries.pull(&reference, &Platform::host(), images)?;
+        let layers = ensure_layers(store, &image, probe)?;
+        let tree = store.tree(&layers.iter().map(|layer| layer.diff_id).collect::<Vec<_>>())?;
+        let program = tree.read(Path::new("bin/busybox"), LARGEST)?;
+        let program = program.ok_or_else(|| ImageError::malformed(&name, "it has no file /bin/busybox"))?;
+        images.keep_file(to, &program, 0o755)
+    };
+    work().map_err(|error| error.to_string())
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("{program}: {error}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            Err(format!("{program}: {}", text.trim().lines().last().unwrap_or("failed")))
+        }
+    }
+}
+
+/// The names that the program itself says it has.
+pub(super) fn applets(program: &Path) -> Result<BTreeSet<String>, ImageError> {
+    let output = Command::new(program).arg("--list").output();
+    let output = output.map_err(|error| ImageError::NoBusybox { fault: format!("{}: {error}", program.display()) })?;
+    let names = String::from_utf8_lossy(&output.stdout);
+    let names: BTreeSet<String> =
+        names.lines().filter(|name| !name.is_empty() && !name.contains('/')).map(Into::into).collect();
+    match names.contains("sh") {
+        true => Ok(names),
+        false => Err(ImageError::NoBusybox { fault: format!("{} --list names no `sh`", program.display()) }),
+    }
+}

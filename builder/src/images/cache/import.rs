@@ -1,0 +1,153 @@
+//! Caches that others wrote: their records at once, their layers when a step asks for them.
+
+use super::super::local::Images;
+use super::super::resolved::{Parsed, json, parse, read_document};
+use super::super::unpack::ensure;
+use super::super::{Blobs, ImageError, ImageLayer, Registries, ResolvedImage};
+use super::document::{CACHE_CONFIG, CacheConfig, INLINE};
+use super::{CacheFrom, CacheRecord};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use buildscope_oci::Descriptor;
+use buildscope_oci::Platform;
+use buildscope_record::{Digest, Phase, Probe};
+use buildscope_storage::Store;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// All that was imported for one build.
+#[derive(Debug, Default)]
+pub struct ImportedCache {
+    records: HashMap<Digest, CacheRecord>,
+    layers: HashMap<Digest, (Descriptor, Arc<dyn Blobs>)>,
+    /// One at a time fetches: two steps that want the same layers do not fetch them twice.
+    fetching: Mutex<()>,
+}
+
+impl ImportedCache {
+    /// Reads the documents of all the caches. One that cannot be read is no reason not to build: its fault is given beside.
+    pub fn read(
+        from: &[CacheFrom],
+        registries: Option<&Registries>,
+        images: &Images,
+        platforms: &[Platform],
+        probe: &Probe,
+    ) -> (Self, Vec<ImageError>) {
+        let (mut cache, mut faults) = (Self::default(), Vec::new());
+        for origin in from {
+            let span = probe.phase(Phase::Resolve);
+            span.detail("cache");
+            if let Err(fault) = cache.add(origin, registries, images, platforms) {
+                faults.push(fault);
+            }
+        }
+        (cache, faults)
+    }
+
+    fn add(
+        &mut self,
+        from: &CacheFrom,
+        registries: Option<&Registries>,
+        images: &Images,
+        platforms: &[Platform],
+    ) -> Result<(), ImageError> {
+        let first = platforms.first().cloned().unwrap_or_else(Platform::host);
+        let (blobs, root) = match (from, registries) {
+            (CacheFrom::Local(layout), _) => layout.root(&first)?,
+            (CacheFrom::Registry(reference), Some(registries)) => registries.root(reference, images)?,
+            (CacheFrom::Registry(reference), None) => {
+                return Err(ImageError::malformed(reference, "no registry is asked offline"));
+            }
+        };
+        let bytes = read_document(&*blobs, &root)?;
+        let (config, layers) = match parse(blobs.origin(), &root, &bytes)? {
+            Parsed::Manifest(manifest) if manifest.config.media_type == CACHE_CONFIG => {
+                (manifest.config, manifest.layers)
+            }
+            // BuildKit's older form: layers and configuration side by side in an index.
+            Parsed::Index(index) if index.manifests.iter().any(is_config) => {
+                let (config, layers): (Vec<_>, Vec<_>) = index.manifests.into_iter().partition(is_config);
+                (config[0].clone(), layers)
+            }
+            Parsed::Manifest(_) | Parsed::Index(_) => {
+                let mut inline = |platform| self.inline(ResolvedImage::load(Arc::clone(&blobs), &root, platform)?);
+                return platforms.iter().try_for_each(&mut inline);
+            }
+        };
+        let text = read_document(&*blobs, &config)?;
+        let cache: CacheConfig = json(blobs.origin(), "the cache's configuration", &text)?;
+        let descriptors = cache.layers.iter().map(|layer| {
+            let descriptor = layers.iter().find(|descriptor| descriptor.digest == layer.blob)?.clone();
+            Some((layer.annotations.as_ref()?.diff_id?, descriptor))
+        });
+        let descriptors: Vec<_> = descriptors.collect();
+        self.take(&cache, &descriptors, &blobs);
+        Ok(())
+    }
+
+    /// The cache in an image's own configuration.
+    fn inline(&mut self, image: ResolvedImage) -> Result<(), ImageError> {
+        let fault = |fault: &str| ImageError::malformed(image.blobs.origin(), fault);
+        let text = image.config.other.get(INLINE).and_then(|value| value.as_str());
+        let text = text.ok_or_else(|| fault("it is neither a cache nor an image with one inside"))?;
+        let bytes = STANDARD.decode(text).map_err(|_| fault("the cache inside is no base64"))?;
+        let cache: CacheConfig = json(image.blobs.origin(), "the cache inside", &bytes)?;
+        let descriptors = cache.layers.iter().map(|layer| {
+            let found = image.layers.iter().find(|found| found.diff_id == layer.blob)?;
+            Some((found.diff_id, found.descriptor.clone()))
+        });
+        let descriptors: Vec<_> = descriptors.collect();
+        self.take(&cache, &descriptors, &image.blobs);
+        Ok(())
+    }
+
+    /// Takes the records that are ours and whose layers are there.
+    fn take(&mut self, cache: &CacheConfig, layers: &[Option<(Digest, Descriptor)>], blobs: &Arc<dyn Blobs>) {
+        for record in &cache.records {
+            let layer = record.results.first().and_then(|result| layers.get(result.layer)?.as_ref());
+            let (Some((diff_id, descriptor)), Some(value)) = (layer, &record.buildscope) else { continue };
+            self.layers.entry(*diff_id).or_insert_with(|| (descriptor.clone(), Arc::clone(blobs)));
+            let ours = CacheRecord { key: record.digest, diff_id: *diff_id, value: value.clone() };
+            self.records.entry(record.digest).or_insert(ours);
+        }
+    }
+
+    /// Whether nothing was imported.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// What a key stands for. Its layer need not be in the store.
+    pub fn look_up(&self, key: &Digest) -> Option<&CacheRecord> {
+        self.records.get(key)
+    }
+
+    /// Where a layer of the cache is.
+    pub(crate) fn blob(&self, diff_id: &Digest) -> Option<(Descriptor, Arc<dyn Blobs>)> {
+        self.layers.get(diff_id).cloned()
+    }
+
+    /// Brings those of the layers into the store that the cache has and the store has not.
+    pub fn ensure(&self, store: &Store, layers: &[Digest], probe: &Probe) -> Result<(), ImageError> {
+        let missing = |diff_id: &&Digest| self.layers.contains_key(diff_id) && !store.blobs().contains(diff_id);
+        if !layers.iter().any(|diff_id| missing(&diff_id)) {
+            return Ok(());
+        }
+        let _turn = match self.fetching.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => {
+                let _wait = probe.wait_lock("cache");
+                self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+        };
+        for diff_id in layers.iter().filter(missing) {
+            let (descriptor, blobs) = &self.layers[diff_id];
+            ensure(store, &**blobs, &[ImageLayer { descriptor: descriptor.clone(), diff_id: *diff_id }], probe)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_config(descriptor: &Descriptor) -> bool {
+    descriptor.media_type == CACHE_CONFIG
+}

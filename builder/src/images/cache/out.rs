@@ -1,0 +1,170 @@
+//! The cache of a build, written.
+
+use super::super::export::{Compressed, DirectorySink, Sink, Transform};
+use super::super::registry::{Cargo, Source};
+use super::super::{ImageError, Registries};
+use super::document::{Annotations, CACHE_CONFIG, CacheConfig, INLINE, Layer, Outcome, Record};
+use super::{CacheRecord, CacheTo, ImportedCache};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use buildscope_oci::{Descriptor, Encoding, Index, Manifest, REF_NAME, media};
+use buildscope_record::{Digest, Phase, Probe};
+use buildscope_storage::Store;
+use std::path::Path;
+
+/// What one `--cache-to` is told.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheExport<'a> {
+    /// What the keys stand for, in the order of the build.
+    pub records: &'a [CacheRecord],
+    /// Where layers may be that no step asked for.
+    pub imported: Option<&'a ImportedCache>,
+    /// Through what caches are pushed.
+    pub registries: Option<&'a Registries>,
+}
+
+/// A layer of the cache, and where its bytes are.
+struct Blob {
+    descriptor: Descriptor,
+    diff_id: Digest,
+    source: Source,
+}
+
+impl CacheExport<'_> {
+    /// Writes the cache. What an inline cache needs is in the image by then: nothing is left to do.
+    pub fn write(&self, store: &Store, to: &CacheTo, probe: &Probe) -> Result<(), ImageError> {
+        match to {
+            CacheTo::Inline => Ok(()),
+            CacheTo::Local { dest, tag, compression, .. } => {
+                let span = probe.phase(Phase::Export);
+                span.detail("cache");
+                self.write_directory(store, dest, tag, *compression, &span.probe())
+            }
+            CacheTo::Registry { reference, compression, .. } => {
+                let offline = || ImageError::malformed("--cache-to", "nothing is pushed offline");
+                let registries = self.registries.ok_or_else(offline)?;
+                let blobs = self.blobs(store, *compression, probe)?;
+                let (config, config_bytes, manifest) = documents(self.records, &blobs);
+                let cargo = |blob: Blob| Cargo { descriptor: blob.descriptor, from: None, source: blob.source };
+                let mut cargo: Vec<Cargo> = blobs.into_iter().map(cargo).collect();
+                cargo.push(Cargo { descriptor: config, from: None, source: Source::Bytes(config_bytes) });
+                let bytes = manifest.to_bytes();
+                registries.push(reference, &cargo, &[(Descriptor::of(media::OCI_MANIFEST, &bytes), bytes)], probe)
+            }
+        }
+    }
+
+    fn write_directory(
+        &self,
+        store: &Store,
+        dest: &Path,
+        tag: &str,
+        compression: Encoding,
+        probe: &Probe,
+    ) -> Result<(), ImageError> {
+        let mut sink = DirectorySink::begin(dest)?;
+        let blobs = self.blobs(store, compression, probe)?;
+        for Blob { descriptor, source, .. } in &blobs {
+            if sink.has(&descriptor.digest, descriptor.size) {
+                continue;
+            }
+            let region = sink.reserve(descriptor.size)?;
+            let failed =
+                |source| ImageError::Write { what: format!("the cache's layer {}", descriptor.digest), source };
+            region.take(&source.file()?, descriptor.size).map_err(failed)?;
+            sink.settle(region, &descriptor.digest, descriptor.size)?;
+        }
+        let (config, config_bytes, manifest) = documents(self.records, &blobs);
+        sink.blob(&config.digest, &config_bytes)?;
+        let bytes = manifest.to_bytes();
+        let mut top = Descriptor::of(media::OCI_MANIFEST, &bytes);
+        sink.blob(&top.digest, &bytes)?;
+        top.annotations.insert(REF_NAME.into(), tag.to_owned());
+        // Other tags of the directory stay.
+        let before = std::fs::read(dest.join("index.json")).ok();
+        let before = before.and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
+        let others = before.into_iter().flat_map(|index| index.manifests);
+        let others = others.filter(|entry| entry.annotations.get(REF_NAME).is_none_or(|name| name != tag));
+        let index = Index {
+            schema_version: 2,
+            media_type: media::OCI_INDEX.into(),
+            manifests: [top].into_iter().chain(others).collect(),
+            annotations: Default::default(),
+        };
+        sink.file("index.json", &index.to_bytes())?;
+        sink.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)
+    }
+
+    /// The layers as they are to be stored. One that was never fetched stays what it is, where it is.
+    fn blobs(&self, store: &Store, encoding: Encoding, probe: &Probe) -> Result<Vec<Blob>, ImageError> {
+        let compressed = Compressed::of(store);
+        let transform = Transform { epoch: None, encoding, level: None };
+        let mut blobs: Vec<Blob> = Vec::new();
+        for record in self.records {
+            let diff_id = record.diff_id;
+            if blobs.iter().any(|blob| blob.diff_id == diff_id) {
+                continue;
+            }
+            let elsewhere = self.imported.and_then(|imported| imported.blob(&diff_id));
+            blobs.push(match elsewhere.filter(|_| !store.blobs().contains(&diff_id)) {
+                Some((descriptor, from)) => {
+                    let source = Compressed::of(store).original(from, descriptor.clone());
+                    Blob { descriptor, diff_id, source }
+                }
+                None => {
+                    let written = compressed.layer(diff_id, transform, probe)?;
+                    let descriptor = Descriptor::new(&encoding.oci_layer(), written.digest, written.size);
+                    Blob { descriptor, diff_id, source: compressed.source(written.digest, diff_id, transform) }
+                }
+            });
+        }
+        Ok(blobs)
+    }
+}
+
+fn documents(records: &[CacheRecord], blobs: &[Blob]) -> (Descriptor, Vec<u8>, Manifest) {
+    let layer = |blob: &Blob| Layer {
+        blob: blob.descriptor.digest,
+        parent: -1,
+        annotations: Some(Annotations {
+            media_type: blob.descriptor.media_type.clone(),
+            diff_id: Some(blob.diff_id),
+            size: blob.descriptor.size,
+        }),
+    };
+    let bytes = config(records, blobs.iter().map(layer).collect(), |diff_id| {
+        blobs.iter().position(|blob| blob.diff_id == diff_id)
+    });
+    let config = Descriptor::of(CACHE_CONFIG, &bytes);
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: media::OCI_MANIFEST.into(),
+        config: config.clone(),
+        layers: blobs.iter().map(|blob| blob.descriptor.clone()).collect(),
+        annotations: Default::default(),
+    };
+    (config, bytes, manifest)
+}
+
+fn config(records: &[CacheRecord], layers: Vec<Layer>, number: impl Fn(Digest) -> Option<usize>) -> Vec<u8> {
+    let record = |record: &CacheRecord| {
+        let results = number(record.diff_id).map(|layer| Outcome { layer }).into_iter().collect();
+        Record { results, digest: record.key, buildscope: Some(record.value.clone()) }
+    };
+    let config = CacheConfig { layers, records: records.iter().map(record).collect() };
+    // Text keys and no fallible serialisers: nothing can fail.
+    serde_json::to_vec(&config).expect("plain data")
+}
+
+/// What `type=inline` puts into an image's configuration: the field's name, and its value.
+pub fn inline_cache(records: &[CacheRecord]) -> (String, serde_json::Value) {
+    let mut ids: Vec<Digest> = Vec::new();
+    for record in records {
+        if !ids.contains(&record.diff_id) {
+            ids.push(record.diff_id);
+        }
+    }
+    let layers = ids.iter().map(|diff_id| Layer { blob: *diff_id, parent: -1, annotations: None }).collect();
+    let bytes = config(records, layers, |diff_id| ids.iter().position(|id| *id == diff_id));
+    (INLINE.to_owned(), STANDARD.encode(bytes).into())
+}

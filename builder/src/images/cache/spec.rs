@@ -1,0 +1,190 @@
+//! `--cache-to` and `--cache-from`, in buildx's words.
+
+use super::super::LayoutImage;
+use super::super::output::csv_fields;
+use buildscope_oci::{Encoding, Reference};
+use std::path::PathBuf;
+
+/// How much of a build is exported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CacheMode {
+    /// The steps whose layers are in the image.
+    #[default]
+    Min,
+    /// All steps.
+    Max,
+}
+
+/// One `--cache-to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheTo {
+    /// `type=local,dest=DIRECTORY`: an OCI layout.
+    Local {
+        /// The directory.
+        dest: PathBuf,
+        /// The tag in it.
+        tag: String,
+        /// How much.
+        mode: CacheMode,
+        /// How its layers are compressed.
+        compression: Encoding,
+    },
+    /// `type=registry,ref=NAME`.
+    Registry {
+        /// The name.
+        reference: Reference,
+        /// How much.
+        mode: CacheMode,
+        /// How its layers are compressed.
+        compression: Encoding,
+    },
+    /// `type=inline`: in the image's configuration, which a later build names in `--cache-from`.
+    Inline,
+}
+
+/// One `--cache-from`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheFrom {
+    /// `type=local,src=DIRECTORY`.
+    Local(LayoutImage),
+    /// `type=registry,ref=NAME`, or just the name: a cache, or an image with one inside.
+    Registry(Reference),
+}
+
+/// A cache that cannot be meant.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{flag} {text}: {fault}")]
+pub struct CacheSpecError {
+    flag: &'static str,
+    text: String,
+    fault: String,
+}
+
+impl CacheTo {
+    /// Reads `type=...,...`; a bare name is `type=registry`.
+    pub fn parse(text: &str) -> Result<Self, CacheSpecError> {
+        let read = || {
+            let fields = Fields::read(text)?;
+            let mode = match fields.get("mode") {
+                None | Some("min") => CacheMode::Min,
+                Some("max") => CacheMode::Max,
+                Some(other) => return Err(format!("mode is `min` or `max`, not `{other}`")),
+            };
+            let compression = fields.get("compression").map_or(Ok(Encoding::Gzip), Encoding::named)?;
+            match fields.kind.as_str() {
+                "local" => {
+                    fields.only(&["dest", "tag", "mode", "compression"])?;
+                    let (dest, tag) = (fields.need("dest")?.into(), fields.get("tag").unwrap_or("latest").to_owned());
+                    Ok(Self::Local { dest, tag, mode, compression })
+                }
+                "registry" => {
+                    fields.only(&["ref", "mode", "compression"])?;
+                    let reference = fields.need("ref")?.parse().map_err(|error| format!("{error}"))?;
+                    Ok(Self::Registry { reference, mode, compression })
+                }
+                "inline" => fields.only(&[]).map(|()| Self::Inline),
+                other => Err(format!("there is no type `{other}`: local, registry, inline")),
+            }
+        };
+        read().map_err(|fault| CacheSpecError { flag: "--cache-to", text: text.to_owned(), fault })
+    }
+
+    /// How much of the build it wants.
+    pub fn mode(&self) -> CacheMode {
+        match self {
+            Self::Local { mode, .. } | Self::Registry { mode, .. } => *mode,
+            Self::Inline => CacheMode::Min,
+        }
+    }
+}
+
+impl CacheFrom {
+    /// Reads `type=...,...`; a bare name is `type=registry`.
+    pub fn parse(text: &str) -> Result<Self, CacheSpecError> {
+        let read = || {
+            let fields = Fields::read(text)?;
+            match fields.kind.as_str() {
+                "local" => {
+                    fields.only(&["src", "tag", "digest"])?;
+                    let digest = fields.get("digest").map(str::parse).transpose();
+                    let digest = digest.map_err(|error: buildscope_record::DigestError| error.to_string())?;
+                    let tag = fields.get("tag").map(str::to_owned);
+                    Ok(Self::Local(LayoutImage { path: fields.need("src")?.into(), tag, digest }))
+                }
+                "registry" => {
+                    fields.only(&["ref"])?;
+                    Ok(Self::Registry(fields.need("ref")?.parse().map_err(|error| format!("{error}"))?))
+                }
+                other => Err(format!("there is no type `{other}`: local, registry")),
+            }
+        };
+        read().map_err(|fault| CacheSpecError { flag: "--cache-from", text: text.to_owned(), fault })
+    }
+}
+
+struct Fields {
+    kind: String,
+    pairs: Vec<(String, String)>,
+}
+
+impl Fields {
+    fn read(text: &str) -> Result<Self, String> {
+        if !text.contains('=') {
+            return Ok(Self { kind: "registry".into(), pairs: vec![("ref".into(), text.into())] });
+        }
+        let (mut kind, mut pairs) = (None, Vec::new());
+        for field in csv_fields(text)? {
+            let (key, value) = field.split_once('=').ok_or_else(|| format!("`{field}` is no KEY=VALUE"))?;
+            match key {
+                "type" => kind = Some(value.to_owned()),
+                key => pairs.push((key.to_owned(), value.to_owned())),
+            }
+        }
+        Ok(Self { kind: kind.ok_or("`type=` is missing")?, pairs })
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
+        self.pairs.iter().rev().find(|pair| pair.0 == key).map(|pair| pair.1.as_str())
+    }
+
+    fn need(&self, key: &str) -> Result<&str, String> {
+        self.get(key).ok_or_else(|| format!("type={} needs {key}=", self.kind))
+    }
+
+    fn only(&self, known: &[&str]) -> Result<(), String> {
+        match self.pairs.iter().find(|(key, _)| !known.contains(&key.as_str())) {
+            Some((key, _)) => Err(format!("there is no option `{key}` for type={}", self.kind)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buildx_words() {
+        let to = |text: &str| CacheTo::parse(text).unwrap();
+        let local = CacheTo::Local {
+            dest: "d".into(),
+            tag: "latest".into(),
+            mode: CacheMode::Max,
+            compression: Encoding::Zstd,
+        };
+        assert_eq!(to("type=local,dest=d,mode=max,compression=zstd"), local);
+        assert_eq!(to("type=inline"), CacheTo::Inline);
+        assert!(matches!(to("h.example/cache:1"), CacheTo::Registry { mode: CacheMode::Min, .. }));
+        let from = CacheFrom::parse("type=local,src=d").unwrap();
+        assert_eq!(from, CacheFrom::Local(LayoutImage { path: "d".into(), tag: None, digest: None }));
+        for (text, named) in [
+            ("type=gha", "`gha`"),
+            ("type=local", "dest="),
+            ("type=local,dest=d,colour=red", "`colour`"),
+            ("mode=max", "type="),
+        ] {
+            let message = CacheTo::parse(text).unwrap_err().to_string();
+            assert!(message.contains(named), "{message}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Statements about images, beside them in an index, as BuildKit stores them (moby/buildkit,
+//! docs/attestations/attestation-storage.md): a manifest each, of a platform that nobody runs.
+
+use buildscope_oci::{Descriptor, Manifest, REFERENCE_DIGEST, REFERENCE_TYPE, media};
+use buildscope_oci::{Platform, Reference};
+use serde_json::{Value, json};
+
+/// The annotation of an attestation's layer: what kind of statement it is.
+const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+
+/// What is said of one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predicate {
+    /// What kind of statement: an address of its specification.
+    pub kind: String,
+    /// What it says.
+    pub content: Value,
+}
+
+/// The documents of a statement, each after what it names: the statement, a configuration, the manifest.
+pub(super) struct Attestation {
+    pub(super) blobs: [(Descriptor, Vec<u8>); 2],
+    pub(super) manifest: (Descriptor, Vec<u8>),
+}
+
+impl Attestation {
+    /// States it of the image with that manifest, known by these names.
+    pub(super) fn of(predicate: &Predicate, image: &Descriptor, names: &[Reference]) -> Self {
+        let digest = json!({ "sha256": image.digest.hex() });
+        let subject = |name: String| json!({ "name": name, "digest": digest });
+        let names = names.iter().map(|name| subject(package(name, image.platform.as_ref())));
+        let mut subjects: Vec<Value> = names.collect();
+        if subjects.is_empty() {
+            subjects.push(subject("_".into()));
+        }
+        let statement = bytes(&json!({
+            "_type": "https://in-toto.io/Statement/v0.1",
+            "predicateType": predicate.kind,
+            "subject": subjects,
+            "predicate": predicate.content,
+        }));
+        let mut layer = Descriptor::of(media::IN_TOTO, &statement);
+        layer.annotations.insert(PREDICATE_TYPE.into(), predicate.kind.clone());
+        let config = bytes(&json!({
+            "architecture": "unknown",
+            "config": {},
+            "os": "unknown",
+            "rootfs": { "type": "layers", "diff_ids": [layer.digest] },
+        }));
+        let config_of = Descriptor::of(media::OCI_CONFIG, &config);
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: media::OCI_MANIFEST.into(),
+            config: config_of.clone(),
+            layers: vec![layer.clone()],
+            annotations: Default::default(),
+        }
+        .to_bytes();
+        let mut descriptor = Descriptor {
+            platform: Some(Platform::new("unknown", "unknown", None)),
+            ..Descriptor::of(media::OCI_MANIFEST, &manifest)
+        };
+        descriptor.annotations.insert(REFERENCE_DIGEST.into(), image.digest.to_string());
+        descriptor.annotations.insert(REFERENCE_TYPE.into(), "attestation-manifest".into());
+        Self { blobs: [(layer, statement), (config_of, config)], manifest: (descriptor, manifest) }
+    }
+}
+
+/// A name as a package URL (github.com/package-url/purl-spec, type `docker`).
+pub fn package(name: &Reference, platform: Option<&Platform>) -> String {
+    let mut url = format!("pkg:docker/{}", Reference { tag: None, digest: None, ..name.clone() }.familiar());
+    let mut parts = Vec::new();
+    match &name.digest {
+        Some(digest) => parts.push(format!("digest={}", escaped(&digest.to_string()))),
+        None => url += &format!("@{}", name.tag_or_latest()),
+    }
+    parts.extend(platform.map(|platform| format!("platform={}", escaped(&platform.to_string()))));
+    if parts.is_empty() { url } else { format!("{url}?{}", parts.join("&")) }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace('/', "%2F").replace(':', "%3A")
+}
+
+fn bytes(document: &Value) -> Vec<u8> {
+    // Text keys and no fallible serialisers: nothing can fail.
+    serde_json::to_vec_pretty(document).expect("plain data")
+}

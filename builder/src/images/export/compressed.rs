@@ -1,0 +1,107 @@
+//! Layers of the store as blobs for elsewhere: each is compressed once, and what it became is remembered.
+
+use super::super::local::Images;
+use super::super::registry::Source;
+use super::super::resolved::Hashing;
+use super::super::{Blobs, ImageError};
+use super::Region;
+use super::transform::{Transform, Written};
+use buildscope_oci::Descriptor;
+use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_storage::Store;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Compresses layers, and keeps the files until they are sent.
+#[derive(Clone)]
+pub(crate) struct Compressed {
+    store: Store,
+    files: Arc<Mutex<HashMap<Digest, File>>>,
+}
+
+impl Compressed {
+    pub(crate) fn of(store: &Store) -> Self {
+        Self { store: store.clone(), files: Arc::default() }
+    }
+
+    /// What a layer becomes. It is compressed only where that is not known yet.
+    pub(crate) fn layer(&self, diff_id: Digest, transform: Transform, probe: &Probe) -> Result<Written, ImageError> {
+        let (images, note) = (Images::of(&self.store), note(diff_id, transform));
+        if let Some(written) = images.note::<Written>(&note)? {
+            return Ok(written);
+        }
+        let (written, file) = self.compress(diff_id, transform, probe)?;
+        images.take_note(&note, &written)?;
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(written.digest, file);
+        Ok(written)
+    }
+
+    /// The bytes of what [`layer`](Self::layer) said, for whoever needs them.
+    pub(crate) fn source(&self, digest: Digest, diff_id: Digest, transform: Transform) -> Source {
+        let this = self.clone();
+        Source::Made(Box::new(move || {
+            if let Some(file) = this.files.lock().unwrap_or_else(PoisonError::into_inner).get(&digest) {
+                return file.try_clone().map_err(|source| ImageError::Read { origin: digest.to_string(), source });
+            }
+            // It was compressed before, and whoever had it has it no more: the same input gives the same bytes.
+            let (written, file) = this.compress(diff_id, transform, &Probe::disabled())?;
+            match written.digest == digest {
+                true => Ok(file),
+                false => {
+                    Err(ImageError::BlobDigest { origin: diff_id.to_string(), wanted: digest, found: written.digest })
+                }
+            }
+        }))
+    }
+
+    /// A blob that stays as it is, fetched from where it is, and verified.
+    pub(crate) fn original(&self, from: Arc<dyn Blobs>, descriptor: Descriptor) -> Source {
+        let store = self.store.clone();
+        Source::Made(Box::new(move || {
+            let origin = from.origin();
+            let mut bytes = Hashing::new(from.open(&descriptor)?);
+            let file = nameless(&store)?;
+            io::copy(&mut bytes, &mut &file)
+                .map_err(|source| ImageError::Read { origin: origin.to_owned(), source })?;
+            match bytes.finish() {
+                (found, _) if found == descriptor.digest => Ok(file),
+                (found, _) => {
+                    Err(ImageError::BlobDigest { origin: origin.to_owned(), wanted: descriptor.digest, found })
+                }
+            }
+        }))
+    }
+
+    fn compress(&self, diff_id: Digest, transform: Transform, probe: &Probe) -> Result<(Written, File), ImageError> {
+        let span = probe.phase(Phase::Compress);
+        let from = self.store.blobs().open(&diff_id)?;
+        let size = from.metadata().map_err(ImageError::file("read", self.store.blobs().path(&diff_id)))?.len();
+        span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
+        let file = nameless(&self.store)?;
+        let to = file.try_clone().map_err(|source| ImageError::Write { what: format!("layer {diff_id}"), source })?;
+        let written = transform.run(&from, diff_id, &Region::of(to))?;
+        Ok((written, file))
+    }
+}
+
+/// The name under which it is remembered what a layer became. The number is raised where the same transform gives other bytes than
+/// before.
+fn note(diff_id: Digest, Transform { epoch, encoding, level }: Transform) -> String {
+    let epoch = epoch.map_or_else(|| "own".into(), |epoch| epoch.to_string());
+    let level = level.map_or_else(|| "default".into(), |level| level.to_string());
+    format!("blobs/{}-{encoding:?}-{level}-{epoch}-2", diff_id.hex())
+}
+
+/// A file without a name, gone with its last handle.
+fn nameless(store: &Store) -> Result<File, ImageError> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("blob-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let path = store.root().join("tmp").join(name);
+    let file = File::options().read(true).write(true).create_new(true).open(&path);
+    let file = file.map_err(ImageError::file("create", &path))?;
+    std::fs::remove_file(&path).map_err(ImageError::file("remove", &path))?;
+    Ok(file)
+}

@@ -1,0 +1,225 @@
+//! `type=local` and `type=tar`: an image's file system without the image.
+
+use super::super::{Destination, ImageError};
+use super::destination::Target;
+use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_storage::{Content, Entry, EntryKind, Store, Timestamp};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// Writes the file systems of stacks of layers (lowest first) as one tar, each below its directory. With an `epoch`
+/// every file gets that time, as BuildKit's exporter does it.
+pub fn export_tar(
+    store: &Store,
+    stacks: &[(PathBuf, &[Digest])],
+    destination: &Destination,
+    epoch: Option<i64>,
+    probe: &Probe,
+) -> Result<(), ImageError> {
+    let span = probe.phase(Phase::Export);
+    let target = Target::open(destination, store)?;
+    span.detail(&target.what);
+    // One merged layer is a tar of the whole: the layer writer makes it on all cores.
+    let mut merged = store.layer_builder();
+    for (below, layers) in stacks {
+        for (mut entry, content) in store.tree(layers)?.walk(Path::new("")) {
+            date(&mut entry, epoch);
+            if !below.as_os_str().is_empty() {
+                entry.path = below.join(&entry.path);
+                if let EntryKind::HardLink { target } = &mut entry.kind {
+                    *target = below.join(&*target);
+                }
+            }
+            if !entry.path.as_os_str().is_empty() {
+                merged.push(entry, content);
+            }
+        }
+    }
+    let layer = merged.finish(&span.probe())?;
+    let from = store.blobs().open(&layer.diff_id)?;
+    let failed = |source| ImageError::Write { what: target.what.clone(), source };
+    io::copy(&mut &from, &mut &target.file()?).map_err(failed)?;
+    span.quantity(Quantity::BytesWritten, layer.size);
+    target.publish()
+}
+
+/// Writes the file system of a stack of layers (lowest first) into a directory, as docker does it: files belong to
+/// whoever runs this, extended attributes are left out, and what else is in the directory stays.
+///
+/// Nothing is written outside of it: no symbolic link that lies there is followed.
+pub fn export_directory(
+    store: &Store,
+    layers: &[Digest],
+    directory: &Path,
+    epoch: Option<i64>,
+    probe: &Probe,
+) -> Result<(), ImageError> {
+    let span = probe.phase(Phase::Export);
+    span.detail(&directory.display().to_string());
+    let tree = store.tree(layers)?;
+    fs::create_dir_all(directory).map_err(ImageError::file("create", directory))?;
+    let root = open_directory(rustix::fs::CWD, directory.as_os_str()).map_err(failed(directory, Path::new("")))?;
+    let mut writer = Writer { store, directory, root, open: Vec::new(), blobs: HashMap::new() };
+    let mut bytes = 0;
+    for (mut entry, content) in tree.walk(Path::new("")) {
+        date(&mut entry, epoch);
+        if let EntryKind::File { size } = entry.kind {
+            bytes += size;
+        }
+        if !entry.path.as_os_str().is_empty() {
+            writer.write(&entry, &content)?;
+        }
+    }
+    writer.leave(0)?;
+    span.quantity(Quantity::BytesWritten, bytes);
+    Ok(())
+}
+
+fn date(entry: &mut Entry, epoch: Option<i64>) {
+    if let Some(seconds) = epoch {
+        entry.mtime = Timestamp { seconds, nanos: 0 };
+    }
+}
+
+fn failed(directory: &Path, path: &Path) -> impl FnOnce(Errno) -> ImageError {
+    let path = directory.join(path);
+    move |errno| ImageError::File { action: "write", path, source: errno.into() }
+}
+
+fn open_directory(parent: impl AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(
+        parent,
+        name,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+}
+
+/// Writes entries in the order of a walk: each directory before what is in it.
+struct Writer<'a> {
+    store: &'a Store,
+    directory: &'a Path,
+    root: OwnedFd,
+    /// The directories that the walk is in, outermost first.
+    open: Vec<Open>,
+    blobs: HashMap<Digest, File>,
+}
+
+/// A directory whose mode and time are set when the walk leaves it: until then we must be able to write to it.
+struct Open {
+    path: PathBuf,
+    fd: OwnedFd,
+    mode: Mode,
+    mtime: Timestamp,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, entry: &Entry, content: &Content) -> Result<(), ImageError> {
+        let (Some(name), Some(parent)) = (entry.path.file_name(), entry.path.parent()) else { return Ok(()) };
+        let depth = self.open.iter().take_while(|open| parent.starts_with(&open.path)).count();
+        self.leave(depth)?;
+        let failed = |errno| failed(self.directory, &entry.path)(errno);
+        let at = self.open.last().map_or(&self.root, |open| &open.fd).as_fd();
+        let mode = Mode::from_raw_mode(entry.mode);
+        let none = AtFlags::SYMLINK_NOFOLLOW;
+        let existing = match rustix::fs::statat(at, name, none) {
+            Ok(stat) => Some(FileType::from_raw_mode(stat.st_mode)),
+            Err(Errno::NOENT) => None,
+            Err(errno) => return Err(failed(errno)),
+        };
+        if entry.kind == EntryKind::Directory {
+            if existing.is_some_and(|kind| kind != FileType::Directory) {
+                rustix::fs::unlinkat(at, name, AtFlags::empty()).map_err(failed)?;
+            }
+            if existing != Some(FileType::Directory) {
+                rustix::fs::mkdirat(at, name, Mode::RWXU).map_err(failed)?;
+            }
+            let fd = open_directory(at, name).map_err(failed)?;
+            self.open.push(Open { path: entry.path.clone(), fd, mode, mtime: entry.mtime });
+            return Ok(());
+        }
+        if existing.is_some() {
+            // A directory in a file's place is the user's: that is an error, not a loss.
+            rustix::fs::unlinkat(at, name, AtFlags::empty()).map_err(failed)?;
+        }
+        match &entry.kind {
+            EntryKind::Directory => {}
+            EntryKind::File { size } => {
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let file = File::from(rustix::fs::openat(at, name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?);
+                let path = self.directory.join(&entry.path);
+                fill(self.store, &mut self.blobs, &file, *size, content, &path)?;
+                rustix::fs::fchmod(&file, mode).map_err(failed)?;
+                return rustix::fs::futimens(&file, &times(entry.mtime)).map_err(failed);
+            }
+            EntryKind::Symlink { target } => rustix::fs::symlinkat(target.as_os_str(), at, name).map_err(failed)?,
+            EntryKind::HardLink { target } => {
+                return rustix::fs::linkat(&self.root, target.as_os_str(), at, name, AtFlags::empty()).map_err(failed);
+            }
+            EntryKind::Fifo => rustix::fs::mknodat(at, name, FileType::Fifo, mode, 0).map_err(failed)?,
+            EntryKind::CharDevice { major, minor } => {
+                let device = rustix::fs::makedev(*major, *minor);
+                rustix::fs::mknodat(at, name, FileType::CharacterDevice, mode, device).map_err(failed)?;
+            }
+            EntryKind::BlockDevice { major, minor } => {
+                let device = rustix::fs::makedev(*major, *minor);
+                rustix::fs::mknodat(at, name, FileType::BlockDevice, mode, device).map_err(failed)?;
+            }
+        }
+        rustix::fs::utimensat(at, name, &times(entry.mtime), none).map_err(failed)
+    }
+
+    /// Leaves directories until that many are open.
+    fn leave(&mut self, depth: usize) -> Result<(), ImageError> {
+        while self.open.len() > depth {
+            let Some(Open { path, fd, mode, mtime }) = self.open.pop() else { return Ok(()) };
+            rustix::fs::fchmod(&fd, mode).map_err(failed(self.directory, &path))?;
+            rustix::fs::futimens(&fd, &times(mtime)).map_err(failed(self.directory, &path))?;
+        }
+        Ok(())
+    }
+}
+
+fn times(mtime: Timestamp) -> Timestamps {
+    let time = Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanos.into() };
+    Timestamps { last_access: time, last_modification: time }
+}
+
+/// Puts a file's content into it; what is a hole in the layer is one here.
+fn fill(
+    store: &Store,
+    blobs: &mut HashMap<Digest, File>,
+    file: &File,
+    size: u64,
+    content: &Content,
+    path: &Path,
+) -> Result<(), ImageError> {
+    let failed = |source| ImageError::File { action: "write", path: path.to_owned(), source };
+    match content {
+        Content::Bytes(bytes) => file.write_all_at(bytes, 0).map_err(failed),
+        Content::HostFile(from) => {
+            io::copy(&mut File::open(from).map_err(failed)?, &mut &*file).map(drop).map_err(failed)
+        }
+        Content::Blob { blob, offset, length, sparse } => {
+            let from = match blobs.get(blob) {
+                Some(from) => from,
+                None => &*blobs.entry(*blob).or_insert(store.blobs().open(blob)?),
+            };
+            let copy = |at, length, to| super::transform::copy_range(from, at, length, file, to).map_err(failed);
+            match sparse {
+                None => copy(*offset, *length, 0),
+                Some(extents) => {
+                    file.set_len(size).map_err(failed)?;
+                    extents.iter().try_for_each(|extent| copy(extent.blob_offset, extent.length, extent.offset))
+                }
+            }
+        }
+    }
+}

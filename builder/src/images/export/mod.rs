@@ -1,0 +1,350 @@
+//! Images to files: OCI layouts, docker archives, plain file systems.
+//!
+//! *Takes* assembled images whose layers are in the store. *Gives* archives and directories. What the
+//! store holds is what an image needs, so by default an export is one copy within the kernel.
+
+mod attest;
+mod clamp;
+mod compressed;
+mod destination;
+mod encode;
+mod files;
+mod registry;
+mod sink;
+mod transform;
+
+pub use attest::{Predicate, package};
+pub(crate) use compressed::Compressed;
+pub use files::{export_directory, export_tar};
+pub(crate) use sink::{DirectorySink, Sink};
+pub(crate) use transform::Transform;
+
+use super::{Destination, Image, ImageError, ImageOptions};
+use attest::Attestation;
+use buildscope_oci::Level;
+use buildscope_oci::Reference;
+use buildscope_oci::annotations;
+use buildscope_oci::{Annotations, CREATED, Descriptor, Encoding, IMAGE_NAME, Index, Manifest, REF_NAME, media};
+use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_storage::Store;
+use destination::Target;
+use rayon::prelude::*;
+use serde::Serialize;
+use sink::{Region, TarSink};
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+use transform::Written;
+
+/// What is written around the images.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// An OCI layout.
+    Oci,
+    /// An OCI layout that `docker load` reads as well: docker's media types, and a `manifest.json`.
+    Docker,
+}
+
+/// What an export wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// What the names lead to: the manifest, or the index of several images.
+    pub target: Descriptor,
+    /// The manifests, one an image.
+    pub manifests: Vec<Descriptor>,
+    /// The configurations, one an image: `--iidfile` holds the first's digest.
+    pub configs: Vec<Descriptor>,
+    /// When the first image was made, RFC 3339.
+    pub created: Option<String>,
+}
+
+/// Everything that one export is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Export<'a> {
+    /// The images, one a platform.
+    pub images: &'a [Image],
+    /// Their names.
+    pub names: &'a [Reference],
+    /// How they look.
+    pub options: &'a ImageOptions,
+    /// `SOURCE_DATE_EPOCH`.
+    pub epoch: Option<i64>,
+    /// What is written around them.
+    pub format: Format,
+    /// What is said of each image beside it, in their order; nothing in a docker archive, which has no place for it.
+    pub predicates: &'a [Predicate],
+}
+
+impl Export<'_> {
+    /// Writes a tar.
+    pub fn to_archive(&self, store: &Store, destination: &Destination, probe: &Probe) -> Result<Exported, ImageError> {
+        let span = probe.phase(Phase::Export);
+        let target = Target::open(destination, store)?;
+        span.detail(&target.what);
+        let mut sink = TarSink::begin(target.file()?, &target.what)?;
+        let exported = self.write(store, &mut sink, &span.probe())?;
+        let size = sink.finish()?;
+        span.quantity(Quantity::BytesWritten, size);
+        target.publish()?;
+        Ok(exported)
+    }
+
+    /// Writes a layout directory.
+    pub fn to_directory(&self, store: &Store, directory: &Path, probe: &Probe) -> Result<Exported, ImageError> {
+        let span = probe.phase(Phase::Export);
+        span.detail(&directory.display().to_string());
+        self.write(store, &mut DirectorySink::begin(directory)?, &span.probe())
+    }
+
+    fn write(&self, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Exported, ImageError> {
+        let written = self.layers(store, sink, probe)?;
+        let layers: Vec<_> = self.images.iter().map(|image| self.blobs(image, &written)).collect();
+        let documents = self.all_documents(&layers);
+        let blobs = documents.configs.iter().chain(&documents.statements);
+        for (descriptor, bytes) in blobs.cloned().chain(documents.manifests_in_order()) {
+            sink.blob(&descriptor.digest, &bytes)?;
+        }
+        if self.format == Format::Docker {
+            let saved: Vec<_> =
+                documents.configs.iter().zip(&layers).map(|((config, _), layers)| self.saved(config, layers)).collect();
+            sink.file("manifest.json", &compact(&saved))?;
+        }
+        let exported = documents.exported();
+        sink.file("index.json", &compact(&self.top(&exported.target)))?;
+        sink.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        Ok(exported)
+    }
+
+    /// Writes every layer once, and says what each became.
+    fn layers(&self, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Layers, ImageError> {
+        let mut done = Layers::new();
+        let mut waiting: Vec<Job> = Vec::new();
+        for image in self.images {
+            for (number, &diff_id) in image.config.rootfs.diff_ids.iter().enumerate() {
+                let transform = self.transform(number < image.base_layers);
+                if done.contains_key(&(diff_id, transform))
+                    || waiting.iter().any(|job| (job.diff_id, job.transform) == (diff_id, transform))
+                {
+                    continue;
+                }
+                let file = store.blobs().open(&diff_id)?;
+                let size = file.metadata().map_err(ImageError::file("read", store.blobs().path(&diff_id)))?.len();
+                if transform.is_identity() && sink.has(&diff_id, size) {
+                    done.insert((diff_id, transform), Written { diff_id, digest: diff_id, size });
+                    continue;
+                }
+                if transform.encoding != Encoding::Plain {
+                    // Its size is not known before it is written: one after the other, each on all cores.
+                    let span = probe.phase(Phase::Compress);
+                    span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
+                    let region = sink.open()?;
+                    let written = transform.run(&file, diff_id, &region)?;
+                    sink.settle(region, &written.digest, written.size)?;
+                    done.insert((diff_id, transform), written);
+                    continue;
+                }
+                let region = sink.reserve(size)?;
+                waiting.push(Job { diff_id, transform, file, size, region });
+            }
+        }
+        let written = waiting.par_iter().map(|job| job.run(probe)).collect::<Result<Vec<_>, _>>()?;
+        for (job, written) in waiting.into_iter().zip(written) {
+            sink.settle(job.region, &written.digest, written.size)?;
+            done.insert((job.diff_id, job.transform), written);
+        }
+        Ok(done)
+    }
+
+    /// Times are rewritten in the layers of this build only: the base image stays what it is, as with BuildKit.
+    fn transform(&self, base: bool) -> Transform {
+        Transform {
+            epoch: self.epoch.filter(|_| self.options.rewrite_timestamp && !base),
+            encoding: self.options.compression.unwrap_or(Encoding::Plain),
+            level: self.options.level,
+        }
+    }
+
+    /// What an image's layers are in this export.
+    fn blobs(&self, image: &Image, layers: &Layers) -> Vec<LayerBlob> {
+        let media = |encoding: Encoding| if self.oci_types() { encoding.oci_layer() } else { encoding.docker_layer() };
+        let blob = |(number, diff_id): (usize, &Digest)| {
+            let transform = self.transform(number < image.base_layers);
+            let Written { diff_id, digest, size } = layers[&(*diff_id, transform)];
+            LayerBlob { descriptor: Descriptor::new(&media(transform.encoding), digest, size), diff_id }
+        };
+        image.config.rootfs.diff_ids.iter().enumerate().map(blob).collect()
+    }
+
+    /// Configurations, manifests and index over the layers of each image.
+    fn all_documents(&self, layers: &[Vec<LayerBlob>]) -> Documents {
+        let (manifest_type, config_type, index_type) = match self.oci_types() {
+            true => (media::OCI_MANIFEST, media::OCI_CONFIG, media::OCI_INDEX),
+            false => (media::DOCKER_MANIFEST, media::DOCKER_CONFIG, media::DOCKER_LIST),
+        };
+        let (mut configs, mut manifests) = (Vec::new(), Vec::new());
+        for (image, layers) in self.images.iter().zip(layers) {
+            let mut image = image.clone();
+            let platform = image.platform();
+            let annotated = |level| annotations(&self.options.annotations, level, Some(&platform));
+            image.config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
+            let config = image.config_bytes();
+            let manifest = Manifest {
+                schema_version: 2,
+                media_type: manifest_type.into(),
+                config: Descriptor::of(config_type, &config),
+                layers: layers.iter().map(|layer| layer.descriptor.clone()).collect(),
+                annotations: annotated(Level::Manifest),
+            };
+            let bytes = manifest.to_bytes();
+            let descriptor = Descriptor {
+                annotations: annotated(Level::ManifestDescriptor),
+                platform: Some(platform.clone()),
+                ..Descriptor::of(manifest_type, &bytes)
+            };
+            configs.push((manifest.config, config));
+            manifests.push((descriptor, bytes));
+        }
+        let predicates = if self.format == Format::Docker { &[] } else { self.predicates };
+        let state = |((image, _), predicate): (&(Descriptor, _), _)| Attestation::of(predicate, image, self.names);
+        let attestations: Vec<Attestation> = manifests.iter().zip(predicates).map(state).collect();
+        let (mut statements, mut attesting) = (Vec::new(), Vec::new());
+        for Attestation { blobs, manifest } in attestations {
+            statements.extend(blobs);
+            attesting.push(manifest);
+        }
+        let index = (manifests.len() + attesting.len() > 1).then(|| {
+            let annotated = |level| annotations(&self.options.annotations, level, None);
+            let index = Index {
+                schema_version: 2,
+                media_type: index_type.into(),
+                manifests: manifests.iter().chain(&attesting).map(|(descriptor, _)| descriptor.clone()).collect(),
+                annotations: annotated(Level::Index),
+            };
+            let bytes = index.to_bytes();
+            let annotations = annotated(Level::IndexDescriptor);
+            (Descriptor { annotations, ..Descriptor::of(index_type, &bytes) }, bytes)
+        });
+        Documents { configs, statements, manifests, attesting, index, created: self.created() }
+    }
+
+    fn oci_types(&self) -> bool {
+        self.options.oci_media_types.unwrap_or(self.format == Format::Oci)
+    }
+
+    /// `index.json`: an entry a name, or one without.
+    fn top(&self, target: &Descriptor) -> Index {
+        let created = self.created();
+        let base: Annotations =
+            target.annotations.clone().into_iter().chain(created.map(|time| (CREATED.to_owned(), time))).collect();
+        let named = |name: &Reference| {
+            let mut annotations = base.clone();
+            annotations.insert(IMAGE_NAME.into(), Reference { digest: None, ..name.clone() }.to_string());
+            annotations.insert(REF_NAME.into(), name.tag_or_latest().into());
+            Descriptor { annotations, ..target.clone() }
+        };
+        let mut manifests: Vec<Descriptor> = self.names.iter().map(named).collect();
+        if manifests.is_empty() {
+            manifests.push(Descriptor { annotations: base, ..target.clone() });
+        }
+        Index { schema_version: 2, media_type: media::OCI_INDEX.into(), manifests, annotations: Annotations::new() }
+    }
+
+    fn created(&self) -> Option<String> {
+        self.images.iter().find_map(|image| image.config.created.clone())
+    }
+
+    fn saved(&self, config: &Descriptor, layers: &[LayerBlob]) -> Saved {
+        let path = |descriptor: &Descriptor| format!("blobs/sha256/{}", descriptor.digest.hex());
+        let tag = |name: &Reference| {
+            let familiar = name.familiar();
+            match name.tag_or_latest() {
+                "latest" => format!("{familiar}:latest"),
+                _ => familiar,
+            }
+        };
+        Saved {
+            config: path(config),
+            repo_tags: self.names.iter().map(tag).collect(),
+            layers: layers.iter().map(|layer| path(&layer.descriptor)).collect(),
+        }
+    }
+}
+
+/// A layer in an export.
+#[derive(Clone, Debug)]
+struct LayerBlob {
+    descriptor: Descriptor,
+    /// Of the tar in it, which is not the store's where times were rewritten.
+    diff_id: Digest,
+}
+
+/// All documents of an export, with their bytes.
+struct Documents {
+    configs: Vec<(Descriptor, Vec<u8>)>,
+    /// What attestations are made of.
+    statements: Vec<(Descriptor, Vec<u8>)>,
+    manifests: Vec<(Descriptor, Vec<u8>)>,
+    /// The manifests of attestations.
+    attesting: Vec<(Descriptor, Vec<u8>)>,
+    created: Option<String>,
+    /// Where there are several manifests.
+    index: Option<(Descriptor, Vec<u8>)>,
+}
+
+impl Documents {
+    fn exported(&self) -> Exported {
+        let only =
+            |documents: &[(Descriptor, Vec<u8>)]| documents.iter().map(|(descriptor, _)| descriptor.clone()).collect();
+        let (manifests, configs): (Vec<Descriptor>, _) = (only(&self.manifests), only(&self.configs));
+        let target = self.index.iter().chain(&self.manifests).map(|(descriptor, _)| descriptor.clone()).next();
+        // Without images there is nothing to name; an export has one at least.
+        let target = target.unwrap_or_else(|| Descriptor::of(media::OCI_INDEX, b""));
+        Exported { target, manifests, configs, created: self.created.clone() }
+    }
+
+    /// Each after what it names.
+    fn manifests_in_order(&self) -> Vec<(Descriptor, Vec<u8>)> {
+        self.manifests.iter().chain(&self.attesting).chain(&self.index).cloned().collect()
+    }
+}
+
+type Layers = HashMap<(Digest, Transform), Written>;
+
+/// A layer whose place in the output is known.
+struct Job {
+    diff_id: Digest,
+    transform: Transform,
+    file: File,
+    size: u64,
+    region: Region,
+}
+
+impl Job {
+    fn run(&self, probe: &Probe) -> Result<Written, ImageError> {
+        let Self { diff_id, transform, file, size, region } = self;
+        if transform.is_identity() {
+            let span = probe.phase(Phase::Copy);
+            span.quantity(Quantity::BytesWritten, *size);
+            let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
+            transform::copy_range(file, 0, *size, &region.file, region.at).map_err(failed)?;
+            return Ok(Written { diff_id: *diff_id, digest: *diff_id, size: *size });
+        }
+        let span = probe.phase(Phase::Digest);
+        span.quantity(Quantity::BytesHashed, *size);
+        transform.run(file, *diff_id, region)
+    }
+}
+
+/// An image of `manifest.json` (moby, image/spec/v1.2.md).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Saved {
+    config: String,
+    repo_tags: Vec<String>,
+    layers: Vec<String>,
+}
+
+fn compact(document: &impl Serialize) -> Vec<u8> {
+    // Text keys and no fallible serialisers: nothing can fail.
+    serde_json::to_vec(document).expect("plain data")
+}

@@ -1,0 +1,283 @@
+//! Images in files: OCI layouts (directories and tars of them) and docker archives.
+
+use super::ImageError;
+use super::archive::{Archive, FileRange};
+use super::resolved::{Blobs, Hashing, ResolvedImage, json, pick, read_document};
+use buildscope_oci::{Descriptor, Encoding, IMAGE_NAME, Index, Manifest, REF_NAME, media};
+use buildscope_oci::{ImageConfig, Platform, Reference};
+use buildscope_record::Digest;
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The largest `index.json` or `manifest.json` in bytes.
+const LARGEST_INDEX: u64 = 16 << 20;
+
+/// Which image of a layout is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayoutImage {
+    /// The directory or tar.
+    pub path: PathBuf,
+    /// The tag.
+    pub tag: Option<String>,
+    /// The digest of a manifest or index.
+    pub digest: Option<Digest>,
+}
+
+impl LayoutImage {
+    /// Reads `oci-layout://PATH[:TAG][@DIGEST]`, or the same without the scheme. None where the digest is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_prefix("oci-layout://").unwrap_or(text);
+        let (rest, digest) = match text.rsplit_once('@') {
+            Some((rest, digest)) if digest.starts_with("sha256:") => (rest, Some(digest.parse().ok()?)),
+            _ => (text, None),
+        };
+        let (path, tag) = match rest.rsplit_once(':') {
+            Some((path, tag)) if !path.is_empty() && !tag.is_empty() && !tag.contains('/') => (path, Some(tag)),
+            _ => (rest, None),
+        };
+        Some(Self { path: path.into(), tag: tag.map(str::to_owned), digest })
+    }
+
+    /// Finds the image and reads its documents.
+    pub fn load(&self, platform: &Platform) -> Result<ResolvedImage, ImageError> {
+        let layout = Layout::open(&self.path)?;
+        match layout.member("index.json", LARGEST_INDEX)? {
+            Some(bytes) => {
+                let index: Index = json(&layout.origin, "index.json", &bytes)?;
+                let root = self.choose(&layout, &index, platform)?;
+                ResolvedImage::load(Arc::new(layout), &root, platform)
+            }
+            None => match layout.member("manifest.json", LARGEST_INDEX)? {
+                Some(bytes) => docker_archive(layout, &bytes, self.tag.as_deref()),
+                None => Err(ImageError::malformed(
+                    &layout.origin,
+                    "it has neither index.json nor manifest.json: it is no image",
+                )),
+            },
+        }
+    }
+
+    /// What is meant, whatever it is: where its blobs are, and its descriptor.
+    pub(crate) fn root(&self, platform: &Platform) -> Result<(Arc<dyn Blobs>, Descriptor), ImageError> {
+        let layout = Layout::open(&self.path)?;
+        let bytes = layout.member("index.json", LARGEST_INDEX)?;
+        let bytes =
+            bytes.ok_or_else(|| ImageError::malformed(&layout.origin, "it has no index.json: it is no OCI layout"))?;
+        let index: Index = json(&layout.origin, "index.json", &bytes)?;
+        let root = self.choose(&layout, &index, platform)?;
+        Ok((Arc::new(layout), root))
+    }
+
+    /// The entry of the index that is meant: by digest, by tag, else the only one or the one called `latest`.
+    fn choose(&self, layout: &Layout, index: &Index, platform: &Platform) -> Result<Descriptor, ImageError> {
+        let images: Vec<&Descriptor> = index.manifests.iter().filter(|entry| !entry.is_about()).collect();
+        let tagged =
+            |tag: &str| images.iter().filter(|entry| has_tag(entry, tag)).map(|entry| (*entry).clone()).collect();
+        let nameless = |entry: &&Descriptor| !entry.annotations.contains_key(REF_NAME);
+        let meant: Vec<Descriptor> = match (&self.digest, &self.tag) {
+            (Some(digest), _) => match images.iter().find(|entry| entry.digest == *digest) {
+                Some(entry) => vec![(*entry).clone()],
+                // What only a nested index lists can be named too: the digest vouches for it.
+                None => match layout.range(&blob_path(digest))? {
+                    Some(range) => vec![Descriptor::new("", *digest, range.len())],
+                    None => Vec::new(),
+                },
+            },
+            (None, Some(tag)) => tagged(tag),
+            (None, None) => match images[..] {
+                [only] => vec![only.clone()],
+                // Entries without names are one image for several platforms.
+                _ if images.iter().all(nameless) => images.iter().map(|entry| (*entry).clone()).collect(),
+                _ => tagged("latest"),
+            },
+        };
+        if meant.is_empty() {
+            let names = images.iter().filter_map(|entry| entry.annotations.get(REF_NAME).cloned()).collect::<Vec<_>>();
+            return Err(ImageError::NoName {
+                origin: layout.origin.clone(),
+                wanted: match (&self.digest, &self.tag) {
+                    (Some(digest), _) => digest.to_string(),
+                    (None, tag) => format!("with the tag `{}`", tag.as_deref().unwrap_or("latest")),
+                },
+                found: if names.is_empty() { vec!["none with a name".into()] } else { names },
+            });
+        }
+        pick(&layout.origin, &meant, platform).cloned()
+    }
+}
+
+/// Whether an index's entry bears that tag: as such (OCI), or as a whole name (containerd, BuildKit).
+fn has_tag(entry: &Descriptor, tag: &str) -> bool {
+    let whole =
+        |name: &String| name.contains([':', '/']) && name.parse::<Reference>().is_ok_and(|r| r.tag_or_latest() == tag);
+    entry.annotations.get(REF_NAME).is_some_and(|name| name == tag || whole(name))
+        || entry.annotations.get(IMAGE_NAME).is_some_and(whole)
+}
+
+fn blob_path(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+/// A directory or tar with blobs in it.
+#[derive(Debug)]
+struct Layout {
+    origin: String,
+    place: Place,
+    /// Members of a docker archive by the digest that we gave them.
+    named: HashMap<Digest, String>,
+    /// A docker archive's documents, which we write ourselves.
+    written: HashMap<Digest, Vec<u8>>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Directory(PathBuf),
+    Tar(Archive),
+}
+
+impl Layout {
+    fn open(path: &Path) -> Result<Self, ImageError> {
+        let origin = path.display().to_string();
+        let metadata = std::fs::metadata(path).map_err(ImageError::file("open", path))?;
+        let place = match metadata.is_dir() {
+            true => Place::Directory(path.to_owned()),
+            false => Place::Tar(Archive::open(path, &origin)?),
+        };
+        Ok(Self { origin, place, named: HashMap::new(), written: HashMap::new() })
+    }
+
+    fn range(&self, name: &str) -> Result<Option<FileRange>, ImageError> {
+        match &self.place {
+            Place::Tar(archive) => Ok(archive.member(name)),
+            Place::Directory(folder) => {
+                let path = folder.join(name);
+                // Without NONBLOCK, a pipe in the place of a blob would wait for ever.
+                let opened =
+                    File::options().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(&path);
+                let file = match opened {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                    opened => opened.map_err(ImageError::file("open", &path))?,
+                };
+                let metadata = file.metadata().map_err(ImageError::file("read", &path))?;
+                if !metadata.is_file() {
+                    return Err(ImageError::malformed(&self.origin, format!("{name} is no regular file")));
+                }
+                Ok(Some(FileRange::whole(file, metadata.len())))
+            }
+        }
+    }
+
+    /// A whole small file.
+    fn member(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, ImageError> {
+        let Some(mut range) = self.range(name)? else { return Ok(None) };
+        if range.len() > limit {
+            return Err(ImageError::malformed(
+                &self.origin,
+                format!("{name} has {} bytes; at most {limit} are read", range.len()),
+            ));
+        }
+        let mut bytes = Vec::with_capacity(range.len() as usize);
+        range.read_to_end(&mut bytes).map_err(|source| ImageError::Read { origin: self.origin.clone(), source })?;
+        Ok(Some(bytes))
+    }
+}
+
+impl Blobs for Layout {
+    fn open(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
+        if let Some(bytes) = self.written.get(&blob.digest) {
+            return Ok(Box::new(io::Cursor::new(bytes.clone())));
+        }
+        let path = blob_path(&blob.digest);
+        let name = self.named.get(&blob.digest).unwrap_or(&path);
+        match self.range(name)? {
+            Some(range) => Ok(Box::new(range)),
+            None => Err(ImageError::BlobMissing { origin: self.origin.clone(), wanted: blob.digest }),
+        }
+    }
+
+    fn origin(&self) -> &str {
+        &self.origin
+    }
+}
+
+/// One image of a `docker save` archive's `manifest.json` (moby, image/spec/v1.2.md).
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Saved {
+    config: String,
+    #[serde(default, deserialize_with = "buildscope_oci::null_is_default")]
+    repo_tags: Vec<String>,
+    #[serde(default, deserialize_with = "buildscope_oci::null_is_default")]
+    layers: Vec<String>,
+}
+
+/// A docker archive has no manifest of ours: one is written, always the same for the same image.
+fn docker_archive(mut layout: Layout, index: &[u8], tag: Option<&str>) -> Result<ResolvedImage, ImageError> {
+    let origin = layout.origin.clone();
+    let images: Vec<Saved> = json(&origin, "manifest.json", index)?;
+    let has = |image: &Saved, tag: &str| {
+        image
+            .repo_tags
+            .iter()
+            .any(|name| name == tag || name.parse::<Reference>().is_ok_and(|r| r.tag_or_latest() == tag))
+    };
+    let saved = match (tag, &images[..]) {
+        (None, [only]) => Some(only),
+        (tag, images) => images.iter().find(|image| has(image, tag.unwrap_or("latest"))),
+    };
+    let saved = saved.ok_or_else(|| ImageError::NoName {
+        origin: origin.clone(),
+        wanted: format!("with the tag `{}`", tag.unwrap_or("latest")),
+        found: images.iter().flat_map(|image| image.repo_tags.clone()).collect(),
+    })?;
+    let missing =
+        |name: &str| ImageError::malformed(&origin, format!("manifest.json names `{name}`, which is missing"));
+    let config_bytes = layout.member(&saved.config, LARGEST_INDEX)?.ok_or_else(|| missing(&saved.config))?;
+    let config: ImageConfig = json(&origin, "the image's configuration", &config_bytes)?;
+    if config.rootfs.diff_ids.len() != saved.layers.len() {
+        let fault = format!(
+            "manifest.json has {} layers, but the configuration {} diff ids",
+            saved.layers.len(),
+            config.rootfs.diff_ids.len()
+        );
+        return Err(ImageError::malformed(&origin, fault));
+    }
+    let mut layers = Vec::with_capacity(saved.layers.len());
+    for (name, diff_id) in saved.layers.iter().zip(&config.rootfs.diff_ids) {
+        let mut range = layout.range(name)?.ok_or_else(|| missing(name))?;
+        let (size, mut head) = (range.len(), [0; 4]);
+        let read = range.read(&mut head).map_err(|source| ImageError::Read { origin: origin.clone(), source })?;
+        // A plain layer's digest is its diff id, and unpacking verifies it. A compressed one must be read to name it.
+        let (kind, digest) = match Encoding::sniff(&head[..read]) {
+            Encoding::Plain => (media::DOCKER_LAYER.to_owned(), *diff_id),
+            encoding => {
+                let mut hashing = Hashing::new(layout.range(name)?.ok_or_else(|| missing(name))?);
+                io::copy(&mut hashing, &mut io::sink())
+                    .map_err(|source| ImageError::Read { origin: origin.clone(), source })?;
+                (encoding.oci_layer(), hashing.finish().0)
+            }
+        };
+        layout.named.insert(digest, name.clone());
+        layers.push(Descriptor::new(&kind, digest, size));
+    }
+    let config = Descriptor::of(media::DOCKER_CONFIG, &config_bytes);
+    layout.named.insert(config.digest, saved.config.clone());
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: media::DOCKER_MANIFEST.into(),
+        config,
+        layers,
+        annotations: Default::default(),
+    };
+    let bytes = manifest.to_bytes();
+    let root = Descriptor::of(media::DOCKER_MANIFEST, &bytes);
+    layout.written.insert(root.digest, bytes);
+    let blobs: Arc<dyn Blobs> = Arc::new(layout);
+    let bytes = read_document(&*blobs, &root)?;
+    ResolvedImage::of_manifest(blobs, root.digest, manifest, bytes)
+}

@@ -1,0 +1,224 @@
+//! The store's own images: documents by digest, and the names that lead to them.
+
+use super::{Blobs, Exported, Image, ImageError, ResolvedImage};
+use buildscope_oci::{Descriptor, Encoding, Index, Manifest, media};
+use buildscope_oci::{Platform, Reference};
+use buildscope_record::Digest;
+use buildscope_storage::Store;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::fmt;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Images in the store, below its root: `images/documents/HEX` (manifests, configurations, indexes) and
+/// `images/names/HEX` (by the digest of the name). Files appear whole, by a rename.
+#[derive(Clone)]
+pub struct Images {
+    store: Store,
+    root: Arc<Path>,
+}
+
+/// A name in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// In full: registry, repository, tag.
+    pub name: String,
+    /// The manifest or index.
+    pub target: Descriptor,
+}
+
+impl Images {
+    /// The images of this store.
+    pub fn of(store: &Store) -> Self {
+        Self { store: store.clone(), root: store.root().join("images").into() }
+    }
+
+    /// The image of that name, if there is one.
+    pub fn find(&self, reference: &Reference, platform: &Platform) -> Result<Option<ResolvedImage>, ImageError> {
+        let name = Reference { digest: None, ..reference.clone() };
+        let Some(named) = self.remembered::<Named>(&self.name_path(&name))? else { return Ok(None) };
+        match reference.digest {
+            Some(digest) if digest != named.target.digest => Ok(None),
+            _ => self.load(&named.target, platform).map(Some),
+        }
+    }
+
+    /// The image whose documents are here.
+    pub fn load(&self, target: &Descriptor, platform: &Platform) -> Result<ResolvedImage, ImageError> {
+        ResolvedImage::load(Arc::new(self.clone()), target, platform)
+    }
+
+    /// All names, in order.
+    pub fn names(&self) -> Result<Vec<Named>, ImageError> {
+        let folder = self.root.join("names");
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(ImageError::file("read", &folder))?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(ImageError::file("read", &folder))?.path();
+            names.extend(self.remembered::<Named>(&path)?);
+        }
+        names.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(names)
+    }
+
+    /// Gives an image a name; an image that had it loses it.
+    pub fn name(&self, reference: &Reference, target: &Descriptor) -> Result<(), ImageError> {
+        let name = Reference { digest: None, ..reference.clone() };
+        self.remember(&self.name_path(&name), &Named { name: name.to_string(), target: target.clone() })
+    }
+
+    /// Takes a name away. False where nothing had it.
+    pub fn unname(&self, reference: &Reference) -> Result<bool, ImageError> {
+        let path = self.name_path(&Reference { digest: None, ..reference.clone() });
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(ImageError::file("remove", path)(error)),
+        }
+    }
+
+    /// Keeps an image whose layers are in the store: as it is there, uncompressed. Gives its manifest's descriptor.
+    pub fn keep(&self, image: &Image) -> Result<Descriptor, ImageError> {
+        let layer = |diff_id: &Digest| {
+            let path = self.store.blobs().path(diff_id);
+            let size = fs::metadata(&path).map_err(ImageError::file("read", path))?.len();
+            Ok(Descriptor::new(&Encoding::Plain.oci_layer(), *diff_id, size))
+        };
+        let config = image.config_bytes();
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: media::OCI_MANIFEST.into(),
+            config: Descriptor::of(media::OCI_CONFIG, &config),
+            layers: image.config.rootfs.diff_ids.iter().map(layer).collect::<Result<_, ImageError>>()?,
+            annotations: Default::default(),
+        }
+        .to_bytes();
+        self.keep_document(&config)?;
+        self.keep_document(&manifest)?;
+        Ok(Descriptor { platform: Some(image.platform()), ..Descriptor::of(media::OCI_MANIFEST, &manifest) })
+    }
+
+    /// Keeps the images of one build: where there are several, below an index.
+    pub fn keep_all(&self, images: &[Image]) -> Result<Exported, ImageError> {
+        let manifests = images.iter().map(|image| self.keep(image)).collect::<Result<Vec<_>, _>>()?;
+        let configs = images.iter().map(|image| Descriptor::of(media::OCI_CONFIG, &image.config_bytes())).collect();
+        let target = match &manifests[..] {
+            [only] => only.clone(),
+            several => {
+                let index = Index {
+                    schema_version: 2,
+                    media_type: media::OCI_INDEX.into(),
+                    manifests: several.to_vec(),
+                    annotations: Default::default(),
+                }
+                .to_bytes();
+                self.keep_document(&index)?;
+                Descriptor::of(media::OCI_INDEX, &index)
+            }
+        };
+        Ok(Exported {
+            target,
+            manifests,
+            configs,
+            created: images.iter().find_map(|image| image.config.created.clone()),
+        })
+    }
+
+    /// Keeps a manifest, an index or a configuration.
+    pub fn keep_document(&self, bytes: &[u8]) -> Result<Digest, ImageError> {
+        let digest = Digest::of(bytes);
+        let path = self.document_path(&digest);
+        if !path.exists() {
+            self.write(&path, bytes)?;
+        }
+        Ok(digest)
+    }
+
+    /// A document that is kept here. One that is damaged is as good as none.
+    pub(crate) fn document(&self, digest: &Digest) -> Option<Vec<u8>> {
+        fs::read(self.document_path(digest)).ok().filter(|bytes| Digest::of(bytes) == *digest)
+    }
+
+    /// A small file beside the images: what was found out once.
+    pub(crate) fn note<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ImageError> {
+        self.remembered(&self.root.join(name))
+    }
+
+    pub(crate) fn take_note(&self, name: &str, value: &impl Serialize) -> Result<(), ImageError> {
+        self.remember(&self.root.join(name), value)
+    }
+
+    fn name_path(&self, name: &Reference) -> PathBuf {
+        self.root.join("names").join(Digest::of(name.to_string()).hex())
+    }
+
+    fn document_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("documents").join(digest.hex())
+    }
+
+    /// A file that cannot be read as what it should be is as good as none: it is written again.
+    fn remembered<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, ImageError> {
+        match fs::read(path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(ImageError::file("read", path)(error)),
+        }
+    }
+
+    fn remember(&self, path: &Path, value: &impl Serialize) -> Result<(), ImageError> {
+        let text = serde_json::to_vec(value).map_err(|source| ImageError::Json {
+            origin: path.display().to_string(),
+            what: "what is to be remembered".into(),
+            source,
+        })?;
+        self.write(path, &text)
+    }
+
+    /// Keeps a file with this mode, whole or not at all.
+    pub(crate) fn keep_file(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), ImageError> {
+        self.write(path, bytes)?;
+        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(ImageError::file("write", path))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), ImageError> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(ImageError::file("create", folder))?;
+        let unique = format!("images-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let temporary = self.store.root().join("tmp").join(unique);
+        fs::write(&temporary, bytes).map_err(ImageError::file("write", &temporary))?;
+        fs::rename(&temporary, path).map_err(ImageError::file("rename to", path))
+    }
+}
+
+impl fmt::Debug for Images {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Images").field(&self.root).finish()
+    }
+}
+
+impl Blobs for Images {
+    /// A document, or an uncompressed layer of the store.
+    fn open(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
+        let paths = [self.document_path(&blob.digest), self.store.blobs().path(&blob.digest)];
+        for path in paths {
+            match File::open(&path) {
+                Ok(file) => return Ok(Box::new(file)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(ImageError::file("open", path)(error)),
+            }
+        }
+        Err(ImageError::BlobMissing { origin: self.origin().to_owned(), wanted: blob.digest })
+    }
+
+    fn origin(&self) -> &str {
+        "the store"
+    }
+}

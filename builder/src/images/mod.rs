@@ -1,0 +1,38 @@
+//! Layers to image.
+//!
+//! *Takes* a configuration and layers. *Gives* OCI documents and archives, and reads those of
+//! others into the store. *Must never know* the Dockerfile or the schedule.
+
+mod archive;
+mod assemble;
+mod base;
+mod cache;
+mod deliver;
+mod docker;
+mod error;
+mod export;
+mod layout;
+mod local;
+mod output;
+mod parallel;
+mod registry;
+mod resolve;
+mod resolved;
+mod time;
+mod unpack;
+
+pub use assemble::{Image, Made, assemble};
+pub use base::{DebianBase, busybox_base};
+pub use cache::{CacheExport, CacheFrom, CacheMode, CacheRecord, CacheSpecError, CacheTo, ImportedCache, inline_cache};
+pub use deliver::Delivery;
+pub use error::ImageError;
+pub use export::{Export, Exported, Format, export_directory, export_tar};
+pub use export::{Predicate, package};
+pub use layout::LayoutImage;
+pub use local::{Images, Named};
+pub use output::{Destination, ImageOptions, Output, OutputError, OutputKind, csv_fields};
+pub use registry::{Credentials, Moved, Registries, RegistryOptions, Watch, web_agent};
+pub use resolve::{NamedImage, Resolver};
+pub use resolved::{Blobs, ImageLayer, ResolvedImage};
+pub use time::{now, rfc3339};
+pub use unpack::ensure_layers;

@@ -1,0 +1,303 @@
+//! `--output`: where a build's result goes, in buildx's words.
+
+use buildscope_oci::Annotation;
+use buildscope_oci::Encoding;
+use std::path::PathBuf;
+
+/// One `--output`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// What is written, and where to.
+    pub kind: OutputKind,
+    /// How the image in it looks; of no use to `local`, `tar` and `cacheonly`.
+    pub image: ImageOptions,
+}
+
+/// What is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutputKind {
+    /// `type=oci`: an OCI layout in a tar, or with `tar=false` in a directory.
+    Oci {
+        /// Where to.
+        dest: Destination,
+        /// Whether as one tar.
+        tar: bool,
+    },
+    /// `type=docker`: what `docker load` reads; without `dest` it is loaded into the local daemon.
+    Docker {
+        /// Where to.
+        dest: Option<Destination>,
+    },
+    /// `type=local`: the file system, as files.
+    Local {
+        /// The directory.
+        dest: PathBuf,
+        /// Whether each platform gets a directory of its own, where there are several.
+        platform_split: bool,
+    },
+    /// `type=tar`: the file system, as a tar.
+    Tar {
+        /// Where to.
+        dest: Destination,
+    },
+    /// `type=image`: kept in the store under its names; `type=registry` is the same with `push`.
+    Image {
+        /// Whether it is pushed as well.
+        push: bool,
+    },
+    /// `type=cacheonly`: nothing is written.
+    CacheOnly,
+}
+
+/// Where a stream of bytes goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To the standard output: `dest=-`.
+    Stdout,
+    /// To that path.
+    Path(PathBuf),
+}
+
+/// How an image is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageOptions {
+    /// `name=`: names besides those of `--tag`.
+    pub names: Vec<String>,
+    /// `compression=`. None is the exporter's default: `Plain` into files (nothing is left to compute: the store's
+    /// blobs are the layers), gzip, BuildKit's default, for a registry.
+    pub compression: Option<Encoding>,
+    /// `compression-level=`; none is the compressor's default.
+    pub level: Option<i32>,
+    /// `force-compression=`: layers of the base image are compressed anew too, where they came compressed otherwise.
+    pub force: bool,
+    /// `rewrite-timestamp=`: file times after `SOURCE_DATE_EPOCH` become it.
+    pub rewrite_timestamp: bool,
+    /// `oci-mediatypes=`; none is the exporter's default: docker's types for `docker`, OCI's else.
+    pub oci_media_types: Option<bool>,
+    /// `annotation[-LEVEL][PLATFORM].KEY=`.
+    pub annotations: Vec<Annotation>,
+}
+
+/// An `--output` that says nothing we can do.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("--output {text}: {fault}")]
+pub struct OutputError {
+    /// As given.
+    pub text: String,
+    /// What is wrong.
+    pub fault: String,
+}
+
+impl Output {
+    /// Reads buildx's syntax: comma-separated `KEY=VALUE` with CSV quoting; a bare path means `type=local`, `-` means `type=tar` to the standard output.
+    pub fn parse(text: &str) -> Result<Self, OutputError> {
+        let fault = |fault: String| OutputError { text: text.to_owned(), fault };
+        let fields = csv_fields(text).map_err(&fault)?;
+        if let [only] = &fields[..]
+            && !only.contains('=')
+        {
+            let kind = match only.as_str() {
+                "" => return Err(fault("it is empty".into())),
+                "-" => OutputKind::Tar { dest: Destination::Stdout },
+                path => OutputKind::Local { dest: path.into(), platform_split: true },
+            };
+            return Ok(Self { kind, image: ImageOptions::default() });
+        }
+        let mut given = Given::default();
+        for field in &fields {
+            let (key, value) = field.split_once('=').ok_or_else(|| fault(format!("`{field}` is no KEY=VALUE")))?;
+            given.take(key.trim(), value).map_err(&fault)?;
+        }
+        given.output().map_err(fault)
+    }
+}
+
+/// What the keys said, before the type tells which of them make sense.
+#[derive(Default)]
+struct Given {
+    kind: Option<String>,
+    dest: Option<String>,
+    tar: Option<bool>,
+    push: Option<bool>,
+    platform_split: Option<bool>,
+    image: ImageOptions,
+}
+
+impl Given {
+    fn take(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let lower = key.to_ascii_lowercase();
+        match lower.as_str() {
+            "type" => self.kind = Some(value.to_ascii_lowercase()),
+            "dest" | "destination" => self.dest = Some(value.to_owned()),
+            "tar" => self.tar = Some(boolean(key, value)?),
+            "push" => self.push = Some(boolean(key, value)?),
+            "platform-split" => self.platform_split = Some(boolean(key, value)?),
+            // Several names stand in one field, quoted: `"name=a,b"`.
+            "name" => self.image.names.extend(value.split(',').filter(|name| !name.is_empty()).map(str::to_owned)),
+            "compression" => self.image.compression = Some(Encoding::named(value)?),
+            "compression-level" => {
+                let level = value.parse().map_err(|_| format!("compression-level takes a number, not `{value}`"))?;
+                self.image.level = Some(level);
+            }
+            "force-compression" => self.image.force = boolean(key, value)?,
+            "rewrite-timestamp" => self.image.rewrite_timestamp = boolean(key, value)?,
+            "oci-mediatypes" => self.image.oci_media_types = Some(boolean(key, value)?),
+            _ => self.annotation(key, value)?,
+        }
+        Ok(())
+    }
+
+    /// The annotation's own key keeps its case.
+    fn annotation(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let unknown = || format!("there is no option `{key}`");
+        self.image.annotations.push(Annotation::of_attribute(key, value).ok_or_else(unknown)??);
+        Ok(())
+    }
+
+    fn output(self) -> Result<Output, String> {
+        let kind = self.kind.as_deref().ok_or("`type=` is missing")?;
+        let path = |dest: &Option<String>| dest.clone().ok_or_else(|| format!("type={kind} needs dest="));
+        let stream = |dest: String| match dest.as_str() {
+            "-" => Destination::Stdout,
+            path => Destination::Path(path.into()),
+        };
+        let only = |given: bool, key: &str| match given {
+            true => Err(format!("`{key}=` has no meaning for type={kind}")),
+            false => Ok(()),
+        };
+        only(self.tar.is_some() && kind != "oci", "tar")?;
+        only(self.push.is_some() && !matches!(kind, "image" | "registry"), "push")?;
+        only(self.platform_split.is_some() && kind != "local", "platform-split")?;
+        only(self.dest.is_some() && matches!(kind, "image" | "registry" | "cacheonly"), "dest")?;
+        let kind = match kind {
+            "oci" => {
+                let (dest, tar) = (stream(path(&self.dest)?), self.tar.unwrap_or(true));
+                if !tar && dest == Destination::Stdout {
+                    return Err("a directory cannot go to the standard output".into());
+                }
+                OutputKind::Oci { dest, tar }
+            }
+            "docker" => OutputKind::Docker { dest: self.dest.map(stream) },
+            "local" => {
+                let dest = path(&self.dest)?;
+                if dest == "-" {
+                    return Err("a directory cannot go to the standard output; type=tar can".into());
+                }
+                OutputKind::Local { dest: dest.into(), platform_split: self.platform_split.unwrap_or(true) }
+            }
+            "tar" => OutputKind::Tar { dest: stream(path(&self.dest)?) },
+            "image" => OutputKind::Image { push: self.push.unwrap_or(false) },
+            "registry" => OutputKind::Image { push: self.push.unwrap_or(true) },
+            "cacheonly" => OutputKind::CacheOnly,
+            other => {
+                return Err(format!("there is no type `{other}`: oci, docker, local, tar, image, registry, cacheonly"));
+            }
+        };
+        Ok(Output { kind, image: self.image })
+    }
+}
+
+/// Go's `strconv.ParseBool`, which buildx uses.
+fn boolean(key: &str, value: &str) -> Result<bool, String> {
+    match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        other => Err(format!("{key} is true or false, not `{other}`")),
+    }
+}
+
+/// One record of RFC 4180: fields may be quoted as a whole, a doubled quote inside stands for one.
+pub fn csv_fields(text: &str) -> Result<Vec<String>, String> {
+    let mut fields = Vec::new();
+    let mut rest = text;
+    loop {
+        let (field, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted_field(quoted)?,
+            None => {
+                let (field, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
+                if field.contains('"') {
+                    return Err("a quote stands in the middle of a field: quote the whole field".into());
+                }
+                (field.to_owned(), after)
+            }
+        };
+        fields.push(field);
+        match after.strip_prefix(',') {
+            Some(more) => rest = more,
+            None if after.is_empty() => return Ok(fields),
+            None => return Err("after a closing quote comes a comma".into()),
+        }
+    }
+}
+
+fn quoted_field(text: &str) -> Result<(String, &str), String> {
+    let mut field = String::new();
+    let mut rest = text;
+    loop {
+        let (before, after) = rest.split_once('"').ok_or("a quote is not closed")?;
+        field += before;
+        match after.strip_prefix('"') {
+            Some(more) => {
+                field.push('"');
+                rest = more;
+            }
+            None => return Ok((field, after)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str) -> OutputKind {
+        Output::parse(text).unwrap().kind
+    }
+
+    #[test]
+    fn the_types_of_buildx() {
+        let file = || Destination::Path("out.tar".into());
+        assert_eq!(kind("type=oci,dest=out.tar"), OutputKind::Oci { dest: file(), tar: true });
+        assert_eq!(
+            kind("type=oci,dest=d,tar=false"),
+            OutputKind::Oci { dest: Destination::Path("d".into()), tar: false }
+        );
+        assert_eq!(kind("type=docker,dest=out.tar"), OutputKind::Docker { dest: Some(file()) });
+        assert_eq!(kind("type=docker"), OutputKind::Docker { dest: None });
+        assert_eq!(kind("out"), OutputKind::Local { dest: "out".into(), platform_split: true });
+        assert_eq!(kind("-"), OutputKind::Tar { dest: Destination::Stdout });
+        assert_eq!(kind("type=tar,dest=-"), OutputKind::Tar { dest: Destination::Stdout });
+        assert_eq!(kind("type=registry"), OutputKind::Image { push: true });
+        assert_eq!(kind("type=image,push=true"), OutputKind::Image { push: true });
+        assert_eq!(kind("type=image"), OutputKind::Image { push: false });
+    }
+
+    #[test]
+    fn options_and_quoting() {
+        let text = r#"type=image,"name=a,b",compression=zstd,compression-level=3,force-compression=1,annotation.Key="#;
+        let image = Output::parse(&format!("{text}v")).unwrap().image;
+        assert_eq!(image.names, ["a", "b"]);
+        assert_eq!((image.compression, image.level, image.force), (Some(Encoding::Zstd), Some(3), true));
+        assert_eq!((&*image.annotations[0].key, &*image.annotations[0].value), ("Key", "v"));
+        assert_eq!(csv_fields(r#"a,"b ""c"", d",e"#).unwrap(), ["a", r#"b "c", d"#, "e"]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        for (text, named) in [
+            ("", "empty"),
+            ("type=oci", "dest="),
+            ("type=nonsense", "`nonsense`"),
+            ("dest=x", "type="),
+            ("type=oci,dest=x,colour=red", "`colour`"),
+            ("type=oci,dest=x,tar=maybe", "`maybe`"),
+            ("type=oci,dest=x,compression=estargz", "estargz"),
+            ("type=local,dest=-", "standard output"),
+            ("type=tar,dest=x,push=true", "push="),
+            (r#"type=oci,"dest=x"#, "not closed"),
+        ] {
+            let message = Output::parse(text).unwrap_err().to_string();
+            assert!(message.contains(named), "{text}: {message}");
+        }
+    }
+}

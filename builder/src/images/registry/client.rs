@@ -1,0 +1,484 @@
+//! One request to a registry: its scheme, its credentials, its second chances.
+
+use super::super::ImageError;
+use super::auth::{Credentials, Login};
+use super::challenge::Challenge;
+use super::watch::Watch;
+use crate::sources::parse_date;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use ureq::http::{Method, Request, Response, StatusCode};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body};
+
+/// How often a request is made before its failure is believed.
+const ATTEMPTS: u32 = 5;
+/// The first pause; each further one is twice as long: 0.1, 0.2, 0.4, 0.8 s.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause that a registry may ask for: whoever wants more is told of instead.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a silent connection is listened to.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How much of an error's text is read, in bytes.
+const LONGEST_ERROR: u64 = 16 << 10;
+/// Where distributions keep the authorities that they trust.
+const BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// What is known of registries beforehand.
+#[derive(Clone, Debug, Default)]
+pub struct RegistryOptions {
+    /// Hosts that are spoken to without TLS.
+    pub plain_http: BTreeSet<String>,
+    /// Hosts whose certificates are not verified, and that may turn out to speak without TLS.
+    pub insecure: BTreeSet<String>,
+    /// Hosts that are asked before a registry, by the registry: `docker.io` to `mirror.example:5000`.
+    pub mirrors: BTreeMap<String, Vec<String>>,
+    /// Files with further certificate authorities (PEM), besides the system's and docker's `certs.d`.
+    pub authorities: Vec<PathBuf>,
+}
+
+/// Everything that is needed to speak to registries. What is learnt (schemes, tokens, open connections) is kept for
+/// the process's life.
+#[derive(Clone)]
+pub struct Registries {
+    inner: Arc<Inner>,
+    pub(super) watch: Watch,
+}
+
+struct Inner {
+    options: RegistryOptions,
+    credentials: Credentials,
+    hosts: Mutex<HashMap<String, Arc<Host>>>,
+}
+
+impl Registries {
+    /// With these options and credentials.
+    pub fn new(options: RegistryOptions, credentials: Credentials) -> Self {
+        Self { inner: Arc::new(Inner { options, credentials, hosts: Mutex::default() }), watch: Watch::default() }
+    }
+
+    /// Tells how far the transfers are.
+    pub fn watched(self, watch: Watch) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// The hosts to ask for images of a registry, in order.
+    pub(crate) fn hosts(&self, registry: &str) -> Vec<String> {
+        let mirrors = self.inner.options.mirrors.get(registry).into_iter().flatten().cloned();
+        mirrors.chain([registry.to_owned()]).collect()
+    }
+
+    /// One of a registry's repositories on that host.
+    pub(crate) fn repository(&self, host: &str, repository: &str) -> Result<Repository, ImageError> {
+        Ok(Repository { host: self.host(host)?, name: repository.to_owned() })
+    }
+
+    fn host(&self, name: &str) -> Result<Arc<Host>, ImageError> {
+        if let Some(host) = lock(&self.inner.hosts).get(name) {
+            return Ok(Arc::clone(host));
+        }
+        let host = Arc::new(Host::find(name, &self.inner.options, &self.inner.credentials)?);
+        Ok(Arc::clone(lock(&self.inner.hosts).entry(name.to_owned()).or_insert(host)))
+    }
+}
+
+impl fmt::Debug for Registries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registries").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A host and how to speak to it.
+struct Host {
+    name: String,
+    /// `https://host:port`
+    base: String,
+    agent: Agent,
+    login: Option<Login>,
+    /// `Authorization` by scope; the empty scope is for all.
+    authorizations: Mutex<HashMap<String, String>>,
+}
+
+impl Host {
+    /// Asks whether it is there, and with or without TLS.
+    fn find(name: &str, options: &RegistryOptions, credentials: &Credentials) -> Result<Self, ImageError> {
+        let insecure = options.insecure.contains(name);
+        let agent = agent(name, options, insecure)?;
+        let address = if name == "docker.io" { format!("registry-1.{name}") } else { name.to_owned() };
+        let host = |scheme: &str| Self {
+            name: name.to_owned(),
+            base: format!("{scheme}://{address}"),
+            agent: agent.clone(),
+            login: None,
+            authorizations: Mutex::default(),
+        };
+        let schemes: &[&str] = match (options.plain_http.contains(name), insecure || is_loopback(name)) {
+            (true, _) => &["http"],
+            // Docker's rule: this machine's own registries may be plain without being called insecure.
+            (false, true) => &["https", "http"],
+            (false, false) => &["https"],
+        };
+        let mut fault = None;
+        for scheme in schemes {
+            let host = host(scheme);
+            // Where a second scheme is left to try, one refused connection says enough; and a host that is out of reach
+            // should be said soon to be.
+            let attempts = if schemes.len() > 1 { 1 } else { 2 };
+            match retry(attempts, || host.send(&Method::GET, &format!("{}/v2/", host.base), &[], &[])) {
+                // A server that wants TLS answers a plain request with 400: it is no registry that speaks plainly.
+                Ok(response) if *scheme == "http" && !matches!(response.status().as_u16(), 200 | 401) => {}
+                Ok(_) => return Ok(Self { login: credentials.login(name)?, ..host }),
+                Err(error) => fault = fault.or(Some(error)),
+            }
+        }
+        let fault = fault.map_or_else(|| "it is no registry".to_owned(), |error| error.to_string());
+        Err(ImageError::Registry { registry: name.to_owned(), fault })
+    }
+
+    fn send(
+        &self,
+        method: &Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response<Body>, ureq::Error> {
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        match *method {
+            Method::GET | Method::HEAD => self.agent.run(request.body(())?),
+            _ => self.agent.run(request.body(body)?),
+        }
+    }
+
+    /// Answers a challenge, and remembers the answer for the scope.
+    fn authorize(&self, challenge: &Challenge, scope: &str) -> Result<(), ImageError> {
+        let fault = |fault: String| ImageError::Registry { registry: self.name.clone(), fault };
+        let basic = |name: &str, password: &str| format!("Basic {}", STANDARD.encode(format!("{name}:{password}")));
+        let value = match (challenge, &self.login) {
+            (_, Some(Login::Registry(token))) => format!("Bearer {token}"),
+            (Challenge::Basic, Some(Login::Password(name, password))) => basic(name, password),
+            (Challenge::Basic, _) => {
+                return Err(fault(format!("it wants a login: `docker login {}`", self.name)));
+            }
+            (Challenge::Bearer { realm, service, scope: suggested }, login) => {
+                let scope = if scope.is_empty() { suggested.as_deref().unwrap_or_default() } else { scope };
+                let header = match login {
+                    Some(Login::Password(name, password)) => Some(basic(name, password)),
+                    _ => None,
+                };
+                let refresh = match login {
+                    Some(Login::Identity(token)) => Some(token.as_str()),
+                    _ => None,
+                };
+                let token = self.token(realm, service.as_deref(), scope, header.as_deref(), refresh).map_err(fault)?;
+                format!("Bearer {token}")
+            }
+        };
+        // A password is good for all scopes, a token only for its own.
+        let scope = if matches!(challenge, Challenge::Basic) { "" } else { scope };
+        lock(&self.authorizations).insert(scope.to_owned(), value);
+        Ok(())
+    }
+
+    /// Asks the token service (distribution, "Token Authentication Specification" and its OAuth2 form).
+    fn token(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        scope: &str,
+        basic: Option<&str>,
+        refresh: Option<&str>,
+    ) -> Result<String, String> {
+        #[derive(Deserialize)]
+        struct Answer {
+            token: Option<String>,
+            access_token: Option<String>,
+        }
+        if !realm.starts_with("https://") && self.base.starts_with("https://") {
+            return Err(format!("it sends its users to a token service without TLS ({realm})"));
+        }
+        let mut fields = vec![("scope", scope)];
+        fields.extend(service.map(|service| ("service", service)));
+        let sent = retry(ATTEMPTS, || match refresh {
+            Some(token) => {
+                let more = [("grant_type", "refresh_token"), ("client_id", "buildscope"), ("refresh_token", token)];
+                self.agent.post(realm).send_form(fields.iter().copied().chain(more))
+            }
+            None => {
+                let request = self.agent.get(realm).query_pairs(fields.iter().copied());
+                match basic {
+                    Some(basic) => request.header("Authorization", basic).call(),
+                    None => request.call(),
+                }
+            }
+        });
+        let mut response = sent.map_err(|error| format!("its token service failed: {error}"))?;
+        if response.status() != StatusCode::OK {
+            return Err(format!("its token service refused: {}", explain(&mut response)));
+        }
+        let text = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
+        let answer: Answer =
+            serde_json::from_str(&text).map_err(|error| format!("its token service answered: {error}"))?;
+        answer.token.or(answer.access_token).ok_or_else(|| "its token service gave no token".to_owned())
+    }
+}
+
+/// One repository of one host.
+#[derive(Clone)]
+pub(crate) struct Repository {
+    host: Arc<Host>,
+    pub(crate) name: String,
+}
+
+/// What a request is allowed to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    /// Read.
+    Pull,
+    /// Write.
+    Push,
+}
+
+impl Repository {
+    /// The host as it is named in references.
+    pub(crate) fn registry(&self) -> &str {
+        &self.host.name
+    }
+
+    /// The URL of something below this repository.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}/v2/{}/{path}", self.host.base, self.name)
+    }
+
+    /// What `Location` says: an absolute URL, or one relative to the host.
+    pub(crate) fn locate(&self, location: &str) -> String {
+        match location.starts_with('/') {
+            true => format!("{}{location}", self.host.base),
+            false => location.to_owned(),
+        }
+    }
+
+    /// Makes a request until it succeeds or fails for good: with credentials where they are wanted, again after
+    /// dropped connections, 429 and 5xx.
+    pub(crate) fn request(
+        &self,
+        access: Access,
+        method: &Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response<Body>, ImageError> {
+        self.request_often(ATTEMPTS, access, method, url, headers, body)
+    }
+
+    /// The same without the second chances: for what must not be sent twice unasked.
+    pub(crate) fn request_once(
+        &self,
+        access: Access,
+        method: &Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response<Body>, ImageError> {
+        self.request_often(1, access, method, url, headers, body)
+    }
+
+    fn request_often(
+        &self,
+        attempts: u32,
+        access: Access,
+        method: &Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response<Body>, ImageError> {
+        let scope = match access {
+            Access::Pull => format!("repository:{}:pull", self.name),
+            Access::Push => format!("repository:{}:pull,push", self.name),
+        };
+        let fault = |fault: String| ImageError::Registry { registry: self.host.name.clone(), fault };
+        for last in [false, true] {
+            let authorization = {
+                let known = lock(&self.host.authorizations);
+                // An upload's `Location` may lead to another host, which has no business with the password.
+                let ours = url.starts_with(&self.host.base);
+                known.get(&scope).or_else(|| known.get("")).filter(|_| ours).cloned()
+            };
+            let mut all = headers.to_vec();
+            all.extend(authorization.as_deref().map(|value| ("Authorization", value)));
+            let response = retry(attempts, || self.host.send(method, url, &all, body));
+            let response = response.map_err(|error| fault(format!("{method} {url}: {error}")))?;
+            if response.status() != StatusCode::UNAUTHORIZED || last {
+                return Ok(response);
+            }
+            let challenges = response.headers().get_all("www-authenticate");
+            let challenge = challenges.iter().find_map(|value| Challenge::parse(value.to_str().ok()?));
+            let challenge = challenge.ok_or_else(|| fault("it wants a login of a kind that is not known".into()))?;
+            self.host.authorize(&challenge, &scope)?;
+        }
+        // The second round returns.
+        Err(fault("it refused the login".into()))
+    }
+
+    /// An answer that is not what was hoped for, and what can be done about it.
+    pub(crate) fn refusal(&self, what: &str, response: &mut Response<Body>) -> ImageError {
+        let advice = match response.status().as_u16() {
+            401 | 403 => format!(" (is there a login? `docker login {}`)", self.host.name),
+            413 => " (a proxy before the registry may limit the size of requests)".to_owned(),
+            429 => match asked_pause(response) {
+                Some(pause) => format!(" (it wants to be left alone for {} s: try again then)", pause.as_secs()),
+                None => " (too many requests: try again later)".to_owned(),
+            },
+            500.. => {
+                " (the fault is the registry's: try again later; what it has already is not sent again)".to_owned()
+            }
+            _ => String::new(),
+        };
+        let fault = format!("{what}: {}{advice}", explain(response));
+        ImageError::Registry { registry: self.host.name.clone(), fault }
+    }
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.host.name, self.name)
+    }
+}
+
+/// Again after what may pass: broken connections, silence, 429, 5xx.
+fn retry(
+    attempts: u32,
+    mut send: impl FnMut() -> Result<Response<Body>, ureq::Error>,
+) -> Result<Response<Body>, ureq::Error> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..attempts {
+        let asked = match send() {
+            Ok(response) if !may_pass(response.status()) => return Ok(response),
+            Ok(response) => match asked_pause(&response) {
+                Some(asked) if asked > LONGEST_PAUSE => return Ok(response),
+                asked => asked,
+            },
+            Err(
+                ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed | ureq::Error::Protocol(_),
+            ) => None,
+            Err(error) => return Err(error),
+        };
+        std::thread::sleep(asked.unwrap_or(pause));
+        pause *= 2;
+    }
+    send()
+}
+
+/// How long a registry asks to be left alone (RFC 9110, 10.2.3: seconds, or the date when it is over).
+pub(crate) fn asked_pause(response: &Response<Body>) -> Option<Duration> {
+    let asked = response.headers().get("retry-after")?.to_str().ok()?;
+    let until = |date: i64| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Duration::from_secs(date.try_into().unwrap_or_default()).saturating_sub(now)
+    };
+    asked.parse().ok().map(Duration::from_secs).or_else(|| parse_date(asked).map(until))
+}
+
+fn may_pass(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// The status, and what the registry says of it (distribution specification, "Error Codes").
+fn explain(response: &mut Response<Body>) -> String {
+    #[derive(Deserialize)]
+    struct Errors {
+        errors: Vec<Fault>,
+    }
+    #[derive(Deserialize)]
+    struct Fault {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: String,
+    }
+    let mut text = String::new();
+    // Where even this cannot be read, the status alone must do.
+    let _ = response.body_mut().as_reader().take(LONGEST_ERROR).read_to_string(&mut text);
+    let said = serde_json::from_str::<Errors>(&text).ok().and_then(|errors| errors.errors.into_iter().next());
+    match said {
+        Some(Fault { code, message }) => format!("{} ({code}: {message})", response.status()),
+        None => response.status().to_string(),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Speaks HTTP to a host that is no registry, with the system's authorities and those that docker has for it. An answer
+/// of 400 and above is no error.
+///
+/// # Errors
+/// Where an authority's file cannot be read.
+pub fn web_agent(host: &str) -> Result<Agent, ImageError> {
+    agent(host, &RegistryOptions::default(), false)
+}
+
+fn agent(host: &str, options: &RegistryOptions, insecure: bool) -> Result<Agent, ImageError> {
+    let mut files = options.authorities.clone();
+    files.extend(authorities_of(Path::new("/etc/docker/certs.d").join(host).as_path()));
+    let system = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    files.extend(system.or_else(|| BUNDLES.iter().map(PathBuf::from).find(|path| path.exists())));
+    let mut certificates = Vec::new();
+    for path in files {
+        let pem = fs::read(&path).map_err(ImageError::file("read", &path))?;
+        let found = parse_pem(&pem).filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        });
+        certificates.extend(found.collect::<Vec<Certificate<'static>>>());
+    }
+    let roots = match certificates.is_empty() {
+        true => RootCerts::WebPki,
+        false => RootCerts::from(certificates.into_iter()),
+    };
+    let tls = TlsConfig::builder().root_certs(roots).disable_verification(insecure).build();
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .tls_config(tls)
+        .user_agent(concat!("buildscope/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(CONNECT))
+        .timeout_per_read(Some(SILENCE))
+        .timeout_per_write(Some(SILENCE))
+        .input_buffer_size(256 << 10)
+        .output_buffer_size(256 << 10)
+        .max_idle_connections_per_host(8)
+        .build();
+    Ok(config.new_agent())
+}
+
+/// Docker's own place for a registry's authorities: every `*.crt` of the folder.
+fn authorities_of(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "crt")).collect()
+}

@@ -1,0 +1,256 @@
+//! Images from registries: documents at once, layers when someone asks for them.
+
+use super::super::ImageError;
+use super::super::local::Images;
+use super::super::resolved::{Blobs, ResolvedImage};
+use super::client::{Access, Registries, Repository};
+use super::watch::{Watch, Way};
+use buildscope_oci::{Descriptor, media};
+use buildscope_oci::{Platform, Reference};
+use buildscope_record::Digest;
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+use ureq::BodyReader;
+use ureq::http::{Method, StatusCode};
+
+/// The largest manifest or index, in bytes: what the distribution project's registry takes.
+const LARGEST_MANIFEST: u64 = 4 << 20;
+/// How often a broken download goes on where it broke, without having come further in between.
+const RESUMES: u32 = 5;
+/// All that we can read.
+pub(super) const ACCEPT: [&str; 4] =
+    [media::OCI_INDEX, media::DOCKER_LIST, media::OCI_MANIFEST, media::DOCKER_MANIFEST];
+
+impl Registries {
+    /// The image of that name for that platform. Documents that `images` keeps already are not fetched again, and
+    /// what is fetched is kept: an image named by digest is asked for once.
+    pub fn pull(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        images: &Images,
+    ) -> Result<ResolvedImage, ImageError> {
+        let mut faults = Vec::new();
+        for host in self.hosts(&reference.registry) {
+            match self.pull_from(&host, reference, platform, images) {
+                Ok(image) => return Ok(image),
+                Err(ImageError::Registry { registry, fault }) => faults.push((registry, fault)),
+                Err(error) => return Err(error),
+            }
+        }
+        // The registry itself comes last; what its mirrors said stands before.
+        let said = faults.iter().map(|(host, fault)| match *host == reference.registry {
+            true => fault.clone(),
+            false => format!("mirror {host}: {fault}"),
+        });
+        let fault = said.collect::<Vec<_>>().join("; ");
+        Err(ImageError::Registry { registry: reference.registry.clone(), fault })
+    }
+
+    fn pull_from(
+        &self,
+        host: &str,
+        reference: &Reference,
+        platform: &Platform,
+        images: &Images,
+    ) -> Result<ResolvedImage, ImageError> {
+        let (blobs, root) = self.root_from(host, reference, images)?;
+        let image = ResolvedImage::load(Arc::clone(&blobs) as Arc<dyn Blobs>, &root, platform)?;
+        let fetched = blobs.documents.values().map(Vec::as_slice);
+        for bytes in fetched.chain([&*image.manifest_bytes, &*image.config_bytes]) {
+            images.keep_document(bytes)?;
+        }
+        Ok(image)
+    }
+
+    /// What a reference names, whatever it is: where its blobs are, and its descriptor.
+    pub(crate) fn root(
+        &self,
+        reference: &Reference,
+        images: &Images,
+    ) -> Result<(Arc<dyn Blobs>, Descriptor), ImageError> {
+        let (blobs, root) = self.root_from(&reference.registry, reference, images)?;
+        Ok((blobs, root))
+    }
+
+    fn root_from(
+        &self,
+        host: &str,
+        reference: &Reference,
+        images: &Images,
+    ) -> Result<(Arc<Remote>, Descriptor), ImageError> {
+        let origin = reference.to_string();
+        let known = reference.digest.and_then(|digest| Some((digest, images.document(&digest)?)));
+        let repository = self.repository(host, &reference.repository)?;
+        let mut documents = HashMap::new();
+        let root = match known {
+            Some((digest, bytes)) => Descriptor::new("", digest, bytes.len() as u64),
+            None => {
+                let (root, bytes) = manifest(&repository, reference)?;
+                documents.insert(root.digest, bytes);
+                root
+            }
+        };
+        let watch = self.watch.clone();
+        Ok((Arc::new(Remote { repository, origin: origin.into(), documents, images: images.clone(), watch }), root))
+    }
+}
+
+/// Fetches what a reference names.
+fn manifest(repository: &Repository, reference: &Reference) -> Result<(Descriptor, Vec<u8>), ImageError> {
+    let name = reference.digest.map_or_else(|| reference.tag_or_latest().to_owned(), |digest| digest.to_string());
+    let accept = ACCEPT.join(", ");
+    let url = repository.url(&format!("manifests/{name}"));
+    let mut response = repository.request(Access::Pull, &Method::GET, &url, &[("Accept", &accept)], &[])?;
+    if response.status() == StatusCode::NOT_FOUND {
+        return Err(repository.refusal(&format!("it has no image `{reference}`"), &mut response));
+    }
+    if response.status() != StatusCode::OK {
+        return Err(repository.refusal(&format!("it does not give `{reference}`"), &mut response));
+    }
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (kind, said) = (header("content-type"), header("docker-content-digest"));
+    let mut bytes = Vec::new();
+    let read = response.body_mut().as_reader().take(LARGEST_MANIFEST + 1).read_to_end(&mut bytes);
+    read.map_err(|source| ImageError::Read { origin: reference.to_string(), source })?;
+    if bytes.len() as u64 > LARGEST_MANIFEST {
+        return Err(ImageError::malformed(reference, format!("its manifest has more than {LARGEST_MANIFEST} bytes")));
+    }
+    let found = Digest::of(&bytes);
+    let wanted = reference.digest.or_else(|| said.and_then(|digest| digest.parse().ok()));
+    match wanted {
+        Some(wanted) if wanted != found => Err(ImageError::BlobDigest { origin: reference.to_string(), wanted, found }),
+        _ => {
+            let kind = kind.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+            Ok((Descriptor::new(kind, found, bytes.len() as u64), bytes))
+        }
+    }
+}
+
+/// A repository as a source of blobs.
+struct Remote {
+    repository: Repository,
+    origin: Arc<str>,
+    documents: HashMap<Digest, Vec<u8>>,
+    images: Images,
+    watch: Watch,
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Remote").field(&self.origin).finish()
+    }
+}
+
+impl Blobs for Remote {
+    fn open(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
+        let here = self.documents.get(&blob.digest).cloned().or_else(|| self.images.document(&blob.digest));
+        if let Some(bytes) = here {
+            return Ok(Box::new(io::Cursor::new(bytes)));
+        }
+        // Manifests below an index have a place of their own.
+        let kind = blob.media_type.as_str();
+        let place = if kind.is_empty() || ACCEPT.contains(&kind) { "manifests" } else { "blobs" };
+        let url = self.repository.url(&format!("{place}/{}", blob.digest));
+        let mut download = Download {
+            repository: self.repository.clone(),
+            url,
+            accept: (place == "manifests").then(|| ACCEPT.join(", ")),
+            digest: blob.digest,
+            size: blob.size,
+            at: 0,
+            body: None,
+            resumes: 0,
+            // Documents are small, and asked for in passing.
+            way: (place == "blobs" && blob.size > 0)
+                .then(|| Way::begin(&self.watch, Arc::clone(&self.origin), false, blob.digest, blob.size)),
+        };
+        download.connect()?;
+        Ok(Box::new(download))
+    }
+
+    fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+}
+
+/// A blob that comes over the network, and goes on where it broke.
+struct Download {
+    repository: Repository,
+    url: String,
+    accept: Option<String>,
+    digest: Digest,
+    size: u64,
+    at: u64,
+    body: Option<BodyReader<'static>>,
+    resumes: u32,
+    way: Option<Way>,
+}
+
+impl Download {
+    fn connect(&mut self) -> Result<(), ImageError> {
+        let range = format!("bytes={}-", self.at);
+        let mut headers = Vec::new();
+        headers.extend(self.accept.as_deref().map(|accept| ("Accept", accept)));
+        if self.at > 0 {
+            headers.push(("Range", &range));
+        }
+        let mut response = self.repository.request(Access::Pull, &Method::GET, &self.url, &headers, &[])?;
+        let skip = match response.status() {
+            StatusCode::PARTIAL_CONTENT if self.at > 0 => 0,
+            // It knows no ranges: what we have already comes again.
+            StatusCode::OK => self.at,
+            StatusCode::NOT_FOUND => {
+                return Err(ImageError::BlobMissing { origin: format!("{:?}", self.repository), wanted: self.digest });
+            }
+            _ => {
+                let what = format!("it does not give blob {} of {}", self.digest, self.repository.name);
+                return Err(self.repository.refusal(&what, &mut response));
+            }
+        };
+        let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();
+        let skipped = io::copy(&mut (&mut body).take(skip), &mut io::sink());
+        skipped.map_err(|source| ImageError::Read { origin: self.url.clone(), source })?;
+        self.body = Some(body);
+        Ok(())
+    }
+}
+
+impl Read for Download {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let fault = match self.body.as_mut().map(|body| body.read(buffer)) {
+                Some(Ok(0)) if self.at < self.size && !buffer.is_empty() => io::ErrorKind::UnexpectedEof.into(),
+                Some(Ok(read)) => {
+                    self.at += read as u64;
+                    if let Some(way) = &mut self.way {
+                        way.at(self.at);
+                    }
+                    // Whoever comes further may stumble again.
+                    self.resumes = if read > 0 { 0 } else { self.resumes };
+                    return Ok(read);
+                }
+                Some(Err(error)) => error,
+                None => io::ErrorKind::NotConnected.into(),
+            };
+            self.body = None;
+            if self.resumes == RESUMES {
+                let Self { digest, at, size, .. } = self;
+                let fault = format!(
+                    "blob {digest} ends after {at} of {size} bytes, and again when asked for the rest: {fault}"
+                );
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, fault));
+            }
+            std::thread::sleep(Duration::from_millis(100) * self.resumes);
+            self.resumes += 1;
+            self.connect().map_err(|error| io::Error::other(error.to_string()))?;
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! From a reference in a Dockerfile to an image: the places are asked in order.
+//!
+//! Named contexts first (`--build-context`), then the store's own images, then the embedded busybox,
+//! then the docker daemon of this machine if there is one, then registries. What is in none of them is refused with a sentence that says what would help.
+
+use super::base::busybox;
+use super::docker;
+use super::local::Images;
+use super::unpack::ensure_layers;
+use super::{ImageError, LayoutImage, Registries, ResolvedImage};
+use buildscope_oci::{Platform, Reference};
+use buildscope_record::{Digest, Phase, Probe};
+use buildscope_storage::{Layer, Store};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where a named context that is an image comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamedImage {
+    /// `oci-layout://DIRECTORY[:TAG][@DIGEST]`; a tar of a layout or a docker archive will do as well.
+    Layout(LayoutImage),
+    /// `docker-image://REFERENCE`: another name.
+    Alias(Reference),
+}
+
+impl NamedImage {
+    /// Reads the value of a `--build-context`; none where it is no image but files: a directory, a URL.
+    pub fn parse(value: &str) -> Option<Result<Self, ImageError>> {
+        if value.starts_with("oci-layout://") {
+            let parsed = LayoutImage::parse(value).map(Self::Layout);
+            return Some(parsed.ok_or_else(|| {
+                ImageError::malformed(value, "it should be oci-layout://DIRECTORY[:TAG][@sha256:DIGEST]")
+            }));
+        }
+        let alias = value.strip_prefix("docker-image://")?;
+        Some(alias.parse().map(Self::Alias).map_err(Into::into))
+    }
+}
+
+/// Finds images, each once a build, and hands out their layers.
+pub struct Resolver {
+    store: Store,
+    images: Images,
+    named: BTreeMap<String, NamedImage>,
+    registries: Option<Registries>,
+    newest: bool,
+    probe: Probe,
+    found: Mutex<HashMap<(String, Platform), Arc<Found>>>,
+}
+
+/// An image that was found. Its layers are brought into the store by the first who asks, while others wait.
+struct Found {
+    image: Arc<ResolvedImage>,
+    layers: Mutex<Option<Arc<[Layer]>>>,
+}
+
+impl Resolver {
+    /// A resolver over this store. `named` has the named contexts that are images, by name as given.
+    pub fn new(store: &Store, named: impl IntoIterator<Item = (String, NamedImage)>, probe: Probe) -> Self {
+        let named = named.into_iter().map(|(name, image)| (familiar(&name), image)).collect();
+        Self {
+            store: store.clone(),
+            images: Images::of(store),
+            named,
+            registries: None,
+            newest: false,
+            probe,
+            found: Mutex::default(),
+        }
+    }
+
+    /// Asks registries for what is nowhere else.
+    pub fn with_registries(self, registries: Registries) -> Self {
+        Self { registries: Some(registries), ..self }
+    }
+
+    /// The image of that name for that platform. Its documents are read, its layers not.
+    pub fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<ResolvedImage>, ImageError> {
+        Ok(Arc::clone(&self.found(reference, platform)?.image))
+    }
+
+    /// An image that was resolved before, by the digest of its manifest.
+    pub fn resolved(&self, manifest: &Digest) -> Option<Arc<ResolvedImage>> {
+        Some(Arc::clone(&self.by_digest(manifest)?.image))
+    }
+
+    /// The layers of an image that was resolved before (lowest first), in the store. Bringing them there is told in the
+    /// name of `probe`'s step; `asker`, if it is another, waits for it.
+    pub fn layers(&self, manifest: &Digest, probe: &Probe, asker: &Probe) -> Result<Arc<[Layer]>, ImageError> {
+        let missing = || ImageError::malformed(manifest, "no image with this manifest was resolved in this build");
+        let found = self.by_digest(manifest).ok_or_else(missing)?;
+        let free = found.layers.try_lock().ok();
+        if let Some(layers) = free.as_deref().and_then(Option::as_ref) {
+            return Ok(Arc::clone(layers));
+        }
+        let own = free.is_some() && asker.step() == probe.step();
+        drop(free);
+        let wait = (!own).then(|| asker.wait_lock("base image"));
+        if let (Some(wait), Some(step)) = (&wait, probe.step().filter(|step| Some(*step) != asker.step())) {
+            wait.on(step);
+        }
+        let mut layers = found.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(layers) = &*layers {
+            return Ok(Arc::clone(layers));
+        }
+        let unpacked: Arc<[Layer]> = ensure_layers(&self.store, &found.image, probe)?.into();
+        *layers = Some(Arc::clone(&unpacked));
+        Ok(unpacked)
+    }
+
+    /// Asks registries first (`--pull`): what is here under a name may be old. Named contexts are what they are.
+    pub fn newest(self, newest: bool) -> Self {
+        Self { newest, ..self }
+    }
+
+    /// The registries that are asked, if any are.
+    pub fn registries(&self) -> Option<&Registries> {
+        self.registries.as_ref()
+    }
+
+    /// The store's own images.
+    pub fn images(&self) -> &Images {
+        &self.images
+    }
+
+    fn by_digest(&self, manifest: &Digest) -> Option<Arc<Found>> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.values().find(|found| found.image.digest == *manifest).cloned()
+    }
+
+    fn found(&self, reference: &str, platform: &Platform) -> Result<Arc<Found>, ImageError> {
+        // Held while looking: two lookups of one name are one lookup. Lowering, which alone asks, has one thread.
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (reference.to_owned(), platform.clone());
+        if let Some(known) = found.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let span = self.probe.phase(Phase::Resolve);
+        span.detail(reference);
+        let image = Arc::new(self.look_up(reference, platform, &span.probe())?);
+        let layers = found.values().find(|other| other.image.digest == image.digest).map(Arc::clone);
+        // Two names of one image share its layers.
+        let entry = layers.unwrap_or_else(|| Arc::new(Found { image, layers: Mutex::default() }));
+        found.insert(key, Arc::clone(&entry));
+        Ok(entry)
+    }
+
+    fn look_up(&self, reference: &str, platform: &Platform, probe: &Probe) -> Result<ResolvedImage, ImageError> {
+        let named = match self.named.get(&familiar(reference)) {
+            Some(named) => Some(named.clone()),
+            // The plan may already have put the context's value in the place of its name.
+            None => NamedImage::parse(reference).transpose()?,
+        };
+        let parsed: Reference = match named {
+            Some(NamedImage::Layout(layout)) => return layout.load(platform),
+            Some(NamedImage::Alias(alias)) => alias,
+            None => reference.parse()?,
+        };
+        if let Some(registries) = self.registries.as_ref().filter(|_| self.newest) {
+            return registries.pull(&parsed, platform, &self.images);
+        }
+        match self.images.find(&parsed, platform) {
+            Ok(None) => {}
+            Ok(Some(image)) if platform.distance(&image.platform()).is_some() => return Ok(image),
+            // What is here under the name is for another platform; a registry may have it for this one.
+            Ok(Some(other)) => return Ok(self.pulled(&parsed, platform).unwrap_or(other)),
+            Err(error @ ImageError::NoPlatform { .. }) => return self.pulled(&parsed, platform).ok_or(error),
+            Err(error) => return Err(error),
+        }
+        if parsed.familiar() == "busybox" && parsed.digest.is_none() {
+            let image = busybox::image(&self.store, &self.images, self.registries.as_ref(), probe)?;
+            return match platform.distance(&image.platform()) {
+                Some(_) => Ok(image),
+                None => self.pulled(&parsed, platform).ok_or_else(|| ImageError::NoPlatform {
+                    origin: "the embedded image `busybox`".into(),
+                    wanted: platform.to_string(),
+                    found: vec![image.platform().to_string()],
+                }),
+            };
+        }
+        if let Some(image) = docker::image(&parsed, platform, &self.store, probe)? {
+            return Ok(image);
+        }
+        let not_found =
+            |why: String| ImageError::NotFound { reference: reference.to_owned(), hint: self.hint(&parsed) + &why };
+        match self.registries.as_ref().map(|registries| registries.pull(&parsed, platform, &self.images)) {
+            None => Err(not_found(String::new())),
+            Some(Err(ImageError::Registry { registry, fault })) => {
+                Err(not_found(format!(". Registry {registry}: {fault}")))
+            }
+            Some(pulled) => pulled,
+        }
+    }
+
+    fn pulled(&self, reference: &Reference, platform: &Platform) -> Option<ResolvedImage> {
+        self.registries.as_ref()?.pull(reference, platform, &self.images).ok()
+    }
+
+    /// What is here under nearly that name.
+    fn hint(&self, wanted: &Reference) -> String {
+        let stored = self.images.names().unwrap_or_default();
+        let stored = stored.iter().filter_map(|named| named.name.parse::<Reference>().ok());
+        let named = self.named.keys().filter_map(|name| name.parse().ok());
+        let near = |other: &Reference| other.repository == wanted.repository;
+        let mut near: Vec<String> =
+            stored.chain(named).filter(near).map(|other| format!("`{}`", other.familiar())).collect();
+        if wanted.repository == "library/busybox" {
+            near.push("the embedded `busybox` (without a tag)".into());
+        }
+        near.dedup();
+        match near.is_empty() {
+            true => String::new(),
+            false => format!(". There is {}", near.join(", ")),
+        }
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver").field("named", &self.named).finish_non_exhaustive()
+    }
+}
+
+/// By this, docker and BuildKit compare the names of named contexts with those in a Dockerfile.
+fn familiar(name: &str) -> String {
+    name.parse::<Reference>().map_or_else(|_| name.to_owned(), |reference| reference.familiar())
+}

@@ -1,0 +1,239 @@
+//! A directory that is built from.
+
+use super::SourceError;
+use super::hash::{Facts, Hasher};
+use super::node::{Node, NodeKind, Status};
+use super::scan::{Filter, Scanner, Verdict};
+use super::stat_cache::{Identity, Memory, Record};
+use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_storage::Content;
+use rayon::prelude::*;
+use rustix::fs::{Mode, OFlags, fstat, open};
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A build context or a named context: a directory, scanned as far as someone looks.
+pub struct Context {
+    fd: OwnedFd,
+    path: PathBuf,
+    root: Node,
+    filter: Option<Filter>,
+    /// Bytes of files kept in memory.
+    kept: AtomicU64,
+    memory: Arc<Memory>,
+}
+
+impl Context {
+    /// Opens the directory and reads nothing of it yet.
+    ///
+    /// `filter` judges each path relative to the directory (the ignore file). `cache` is the directory that remembers
+    /// the digests of unchanged files between builds.
+    pub fn open(
+        dir: &Path,
+        filter: Option<impl Fn(&Path) -> Verdict + Send + Sync + 'static>,
+        cache: Option<&Path>,
+    ) -> Result<Self, SourceError> {
+        let path = dir.canonicalize().map_err(|error| SourceError::io("open the context", dir, error))?;
+        let fail = |error| SourceError::io("open the context", &path, error);
+        let fd = open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
+        let stat = Status::from(&fstat(&fd).map_err(fail)?);
+        let root = Node::new(OsString::new(), NodeKind::Directory, stat);
+        let memory = Arc::new(Memory::new(cache, &path));
+        let filter = filter.map(|filter| Box::new(filter) as Filter);
+        Ok(Self { fd, path, root, filter, kept: AtomicU64::new(0), memory })
+    }
+
+    /// Where it is, absolute, without symbolic links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// What is at `path`, relative to the directory and without `.` and `..`; no symbolic link is followed.
+    pub fn node(&self, path: &Path) -> Result<Option<&Node>, SourceError> {
+        let (mut node, mut at) = (&self.root, PathBuf::new());
+        for name in path {
+            if !node.is_dir() {
+                return Ok(None);
+            }
+            let children = self.children(node, &at)?;
+            let Ok(found) = children.binary_search_by(|child| child.name().cmp(name)) else { return Ok(None) };
+            node = &children[found];
+            at.push(name);
+        }
+        Ok(Some(node))
+    }
+
+    /// The entries of `node`, the directory at `path`, sorted by name.
+    pub fn children<'n>(&self, node: &'n Node, path: &Path) -> Result<&'n [Node], SourceError> {
+        self.scanner(&AtomicU64::new(0)).children(node, path)
+    }
+
+    /// Reads everything below `node`, the directory at `path`, with all cores: later looks cost nothing.
+    pub fn scan(&self, node: &Node, path: &Path, probe: &Probe) -> Result<(), SourceError> {
+        let span = probe.phase(Phase::ContextScan);
+        let walked = AtomicU64::new(0);
+        let result = self.scanner(&walked).subtree(node, path);
+        span.quantity(Quantity::FilesWalked, walked.into_inner());
+        result
+    }
+
+    /// Learns the content of these files (each with its path): from memory, from an earlier build if their `stat` is the same, or by reading them.
+    pub fn hash(&self, files: &[(&Node, &Path)], probe: &Probe) -> Result<(), SourceError> {
+        let span = probe.phase(Phase::ContextHash);
+        let files: Vec<_> = files.iter().filter(|(node, _)| node.facts.get().is_none()).collect();
+        let known = self.memory.known();
+        let hasher = Hasher { root: self.fd.as_fd(), root_path: &self.path, kept: &self.kept };
+        let (read, changed) = (AtomicU64::new(0), AtomicU64::new(0));
+        let new: Vec<Option<Record>> = files
+            .par_iter()
+            .with_min_len(64)
+            .map(|(node, path)| {
+                let (facts, record) = match known.get(&Identity::from(&node.stat)) {
+                    Some(Record { digest, place, .. }) => (
+                        Facts { digest: *digest, size: node.stat.size, capability: None, kept: None, place: *place },
+                        None,
+                    ),
+                    None => {
+                        let (facts, record) = hasher.read(path, &node.stat)?;
+                        read.fetch_add(facts.size, Ordering::Relaxed);
+                        changed.fetch_add(1, Ordering::Relaxed);
+                        (facts, record)
+                    }
+                };
+                // Another step may have been faster; both read the same file.
+                let _ = node.facts.set(facts);
+                Ok(record)
+            })
+            .collect::<Result<_, SourceError>>()?;
+        let read = read.into_inner();
+        span.quantity(Quantity::FilesWalked, files.len() as u64).quantity(Quantity::FilesChanged, changed.into_inner());
+        span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, read);
+        drop(known);
+        self.memory.learn(new.into_iter().flatten().collect());
+        Ok(())
+    }
+
+    /// Where the bytes of `node`, the regular file at `path`, come from: memory, a blob of an earlier layer that has
+    /// them (if `has` says that it is still there), or the file itself.
+    pub fn content(&self, node: &Node, path: &Path, mut has: impl FnMut(&Digest) -> bool) -> Content {
+        match node.facts.get() {
+            Some(Facts { kept: Some(bytes), .. }) => Content::Bytes(Arc::clone(bytes)),
+            Some(Facts { place: Some((blob, offset)), size, .. }) if has(blob) => {
+                Content::Blob { blob: *blob, offset: *offset, length: *size, sparse: None }
+            }
+            _ => Content::HostFile(self.path.join(path)),
+        }
+    }
+
+    /// What is remembered of the files.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    fn scanner<'a>(&'a self, walked: &'a AtomicU64) -> Scanner<'a> {
+        Scanner { root: self.fd.as_fd(), root_path: &self.path, filter: self.filter.as_ref(), walked }
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::time::Duration;
+
+    const NO_FILTER: Option<fn(&Path) -> Verdict> = None;
+
+    fn names(context: &Context, path: &str) -> Vec<String> {
+        let path = Path::new(path);
+        let node = context.node(path).unwrap().unwrap();
+        let names = context.children(node, path).unwrap().iter();
+        names.map(|node| node.name().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn sees_what_is_there_and_follows_no_link() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        fs::write(dir.path().join("a/b/file"), "x").unwrap();
+        symlink("/etc", dir.path().join("a/out")).unwrap();
+        let context = Context::open(dir.path(), NO_FILTER, None).unwrap();
+        context.scan(context.root(), Path::new(""), &Probe::disabled()).unwrap();
+        assert_eq!(names(&context, ""), ["a"]);
+        assert_eq!(names(&context, "a"), ["b", "out"]);
+        let link = context.node(Path::new("a/out")).unwrap().unwrap();
+        assert_eq!(*link.kind(), NodeKind::Symlink("/etc".into()));
+        assert!(context.node(Path::new("a/out/passwd")).unwrap().is_none());
+        assert!(context.node(Path::new("a/b/file/x")).unwrap().is_none());
+        assert_eq!(context.node(Path::new("a/b/file")).unwrap().unwrap().size(), 1);
+    }
+
+    #[test]
+    fn an_excluded_directory_is_there_for_what_is_taken_back_in() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["keep/x", "drop/y", "mixed/in", "mixed/out", "hollow/out"] {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        // As `*`, `!keep`, `!*/in` would have it.
+        let filter = |path: &Path| Verdict {
+            excluded: !(path.starts_with("keep") || path.ends_with("in")),
+            reincluded_below: path != Path::new("drop") && path.components().count() == 1,
+        };
+        let context = Context::open(dir.path(), Some(filter), None).unwrap();
+        assert_eq!(names(&context, ""), ["keep", "mixed"]);
+        assert_eq!(names(&context, "mixed"), ["in"]);
+    }
+
+    #[test]
+    fn an_unchanged_file_is_read_once_ever() {
+        let (dir, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = dir.path().join("file");
+        let hash = || {
+            let context = Context::open(dir.path(), NO_FILTER, Some(cache.path())).unwrap();
+            let path = Path::new("file");
+            let node = context.node(path).unwrap().unwrap();
+            context.hash(&[(node, path)], &Probe::disabled()).unwrap();
+            // Only a file that was read is in memory.
+            let facts = node.facts().unwrap();
+            (facts.digest, facts.kept.is_some())
+        };
+        let age = || std::thread::sleep(Duration::from_millis(30));
+        fs::write(&file, "one").unwrap();
+        age();
+        assert_eq!(hash(), (Digest::of("one"), true));
+        assert_eq!(hash(), (Digest::of("one"), false));
+        // Same size, and the old modification time put back.
+        let mtime = fs::metadata(&file).unwrap().modified().unwrap();
+        fs::write(&file, "two").unwrap();
+        fs::File::options().write(true).open(&file).unwrap().set_modified(mtime).unwrap();
+        age();
+        assert_eq!(hash(), (Digest::of("two"), true));
+        assert_eq!(hash(), (Digest::of("two"), false));
+        // One more read than the scan promised.
+        let context = Context::open(dir.path(), NO_FILTER, None).unwrap();
+        let node = context.node(Path::new("file")).unwrap().unwrap();
+        fs::write(&file, "longer than it was").unwrap();
+        context.hash(&[(node, Path::new("file"))], &Probe::disabled()).unwrap();
+        assert_eq!((node.facts().unwrap().digest, node.facts().unwrap().size), (Digest::of("longer than it was"), 18));
+        // Read within the tick in which it was written: not to be trusted later.
+        fs::write(&file, "new").unwrap();
+        assert_eq!(hash(), (Digest::of("new"), true));
+        assert_eq!(hash(), (Digest::of("new"), true));
+    }
+}

@@ -1,0 +1,231 @@
+//! Files from the web: each asked for once a build, sent again only if it changed.
+
+use super::SourceError;
+use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_storage::{Store, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+use ureq::http::{Response, StatusCode, header};
+
+/// How often a request is made before its failure is believed, and how long it is waited before the next: 0.2, 0.4 s.
+const ATTEMPTS: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Bytes that are taken from the connection at a time.
+const CHUNK: usize = 256 << 10;
+
+/// A downloaded file: a blob of the store, and what the server said of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Download {
+    /// Its content.
+    pub blob: Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// `Last-Modified` as sent.
+    modified: Option<String>,
+    /// `ETag` as sent.
+    tag: Option<String>,
+}
+
+impl Download {
+    /// `Last-Modified`; without one, 1970 began, as BuildKit has it.
+    pub fn modified(&self) -> Timestamp {
+        let seconds = self.modified.as_deref().and_then(parse_date).unwrap_or(0);
+        Timestamp { seconds, nanos: 0 }
+    }
+}
+
+/// Gets what is at `url`. What was got before is asked for with its `ETag` or its date; with `checksum`, what has that
+/// digest is not asked for at all.
+///
+/// # Errors
+/// No answer, or one that is no success, after three attempts.
+pub fn download(url: &str, checksum: Option<Digest>, store: &Store, probe: &Probe) -> Result<Download, SourceError> {
+    let span = probe.phase(Phase::Fetch);
+    span.detail(url);
+    let note = note(url, store);
+    let known: Option<Download> = fs::read(&note).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let known = known.filter(|known| store.blobs().contains(&known.blob));
+    if let Some(known) = known.clone().filter(|known| checksum == Some(known.blob)) {
+        return Ok(known);
+    }
+    let response = request(url, known.as_ref())?;
+    if let (StatusCode::NOT_MODIFIED, Some(known)) = (response.status(), known) {
+        return Ok(known);
+    }
+    if !response.status().is_success() {
+        return Err(SourceError::fetch(url, format!("the server answers {}", response.status())));
+    }
+    let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (modified, tag) = (text(header::LAST_MODIFIED), text(header::ETAG));
+    let (blob, size) = keep(response, store).map_err(|error| SourceError::fetch(url, error))?;
+    span.quantity(Quantity::BytesRead, size)
+        .quantity(Quantity::BytesWritten, size)
+        .quantity(Quantity::BytesHashed, size);
+    let download = Download { blob, size, modified, tag };
+    // What is not noted is got again by the next build: no reason to fail this one.
+    if let Err(error) = write_note(&note, &download) {
+        tracing::warn!("cannot note what {url} gave in {}: {error}", note.display());
+    }
+    Ok(download)
+}
+
+/// The digest of what `url` gave last.
+pub(crate) fn remembered(url: &str, store: &Store) -> Option<Digest> {
+    let bytes = fs::read(note(url, store)).ok()?;
+    serde_json::from_slice::<Download>(&bytes).ok().map(|download| download.blob)
+}
+
+fn note(url: &str, store: &Store) -> PathBuf {
+    store.root().join("downloads").join(Digest::of(url).hex())
+}
+
+fn write_note(path: &PathBuf, download: &Download) -> io::Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(path))?;
+    let temporary = path.with_extension(std::process::id().to_string());
+    fs::write(&temporary, serde_json::to_vec(download)?)?;
+    fs::rename(temporary, path)
+}
+
+fn request(url: &str, known: Option<&Download>) -> Result<Response<ureq::Body>, SourceError> {
+    let host = url.split('/').nth(2).unwrap_or_default();
+    let agent = crate::images::web_agent(host).map_err(|error| SourceError::fetch(url, error))?;
+    let mut attempt = 0;
+    loop {
+        let mut request = agent.get(url);
+        if let Some(Download { modified, tag, .. }) = known {
+            for (name, value) in [(header::IF_NONE_MATCH, tag), (header::IF_MODIFIED_SINCE, modified)] {
+                if let Some(value) = value {
+                    request = request.header(name, value);
+                }
+            }
+        }
+        attempt += 1;
+        match request.call() {
+            Ok(response) if response.status().is_server_error() && attempt < ATTEMPTS => {}
+            Ok(response) => return Ok(response),
+            Err(error) if attempt >= ATTEMPTS => return Err(SourceError::fetch(url, error)),
+            Err(_) => {}
+        }
+        std::thread::sleep(FIRST_PAUSE * attempt);
+    }
+}
+
+fn keep(response: Response<ureq::Body>, store: &Store) -> Result<(Digest, u64), String> {
+    let mut writer = store.blobs().writer().map_err(|error| error.to_string())?;
+    let mut body = response.into_body().into_reader();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match body.read(&mut buffer).map_err(|error| error.to_string())? {
+            0 => return writer.finish(None).map_err(|error| error.to_string()),
+            n => writer.write_all(&buffer[..n]).map_err(|error| error.to_string())?,
+        }
+    }
+}
+
+/// The name of the file at `url`: the last part of its path, decoded. None where that is empty.
+pub fn file_name(url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    let (_, path) = path.split_once("://")?.1.split_once('/')?;
+    let part = path.rsplit('/').next()?.as_bytes();
+    let (mut name, mut at) = (Vec::new(), 0);
+    while let Some(&byte) = part.get(at) {
+        let digit = |at: usize| char::from(*part.get(at)?).to_digit(16);
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                name.push((high << 4 | low) as u8);
+                at += 3;
+            }
+            _ => {
+                name.push(byte);
+                at += 1;
+            }
+        }
+    }
+    let name = String::from_utf8(name).ok()?;
+    (!matches!(&*name, "" | "." | "..") && !name.contains(['/', '\0'])).then_some(name)
+}
+
+/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7: what senders must write).
+pub(crate) fn parse_date(text: &str) -> Option<i64> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let (_, rest) = text.split_once(", ")?;
+    let [day, month, year, time, "GMT"] = rest.split(' ').collect::<Vec<_>>()[..] else { return None };
+    let [hour, minute, second] = time.split(':').map(|part| part.parse::<i64>().ok()).collect::<Option<Vec<_>>>()?[..]
+    else {
+        return None;
+    };
+    let month = MONTHS.find(month).filter(|at| at % 3 == 0 && month.len() == 3)? as i64 / 3 + 1;
+    let (day, year): (i64, i64) = (day.parse().ok()?, year.parse().ok()?);
+    // Days from the civil date, with years that begin in March (Richards: "Mapping Time", 1998).
+    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let days =
+        365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day
+            - 1
+            - 719_468;
+    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_storage::StoreOptions;
+    use std::io::{BufRead, BufReader};
+    use std::net::TcpListener;
+
+    #[test]
+    fn dates_and_names() {
+        // RFC 9110's example; date(1) for the seconds.
+        assert_eq!(parse_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(parse_date("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
+        assert_eq!(parse_date("Thu, 29 Feb 2024 12:00:00 GMT"), Some(1_709_208_000));
+        assert_eq!(parse_date("Sunday, 06-Nov-94 08:49:37 GMT"), None);
+        assert_eq!(file_name("http://host/a/b%20c.tar.gz?x=/y#z").as_deref(), Some("b c.tar.gz"));
+        assert_eq!(file_name("http://host/100%").as_deref(), Some("100%"));
+        for url in ["http://host", "http://host/", "http://host/a/", "http://host/%2e%2e", "http://host/%2Fx"] {
+            assert_eq!(file_name(url), None, "{url}");
+        }
+    }
+
+    /// Answers requests with these texts, in turn, each on a connection of its own; gives the requests.
+    fn serve(answers: &'static [&'static str]) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/dir/file.txt", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let answer = |answer: &&str| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let lines = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+                let request = lines.collect::<Vec<_>>().join("\n");
+                stream.write_all(answer.as_bytes()).unwrap();
+                request
+            };
+            answers.iter().map(answer).collect()
+        });
+        (address, server)
+    }
+
+    #[test]
+    fn what_did_not_change_is_not_sent_again() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path(), StoreOptions::default()).unwrap();
+        let (url, server) = serve(&[
+            "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nETag: \"one\"\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+            "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        ]);
+        let probe = Probe::disabled();
+        let first = download(&url, None, &store, &probe).unwrap();
+        assert_eq!((first.blob, first.size, first.modified().seconds), (Digest::of("hello"), 5, 784_111_777));
+        let again = download(&url, None, &store, &probe).unwrap();
+        assert_eq!((again.blob, again.modified().seconds), (first.blob, 784_111_777));
+        // Its content is known beforehand: nobody is asked.
+        assert_eq!(download(&url, Some(first.blob), &store, &probe).unwrap().blob, first.blob);
+        let error = download(&url, None, &store, &probe).unwrap_err().to_string();
+        assert!(error.contains("404"), "{error}");
+        let requests = server.join().unwrap();
+        assert!(requests[2].to_lowercase().contains("if-none-match: \"one\""), "{}", requests[2]);
+    }
+}

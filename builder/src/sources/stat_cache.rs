@@ -1,0 +1,317 @@
+//! What files held when they were last read, by their `stat`: unchanged files are not read again, neither to
+//! be hashed nor to be copied once a layer has them.
+//!
+//! One file a context: a magic, fixed-size records sorted by inode, and a digest of all that. It
+//! is replaced by a rename; a torn, foreign or older one is an empty one.
+
+use super::node::Status;
+use buildscope_record::Digest;
+use buildscope_storage::Timestamp;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// Changes with the format.
+const MAGIC: &[u8; 8] = b"bsstat2\n";
+const RECORD: usize = IDENTITY + 32 + 32 + 8;
+const IDENTITY: usize = 8 * 3 + 12 * 2;
+/// Within this time of its last change a file may change again and keep its times: the kernel's
+/// clock for file times ticks every 1 to 10 ms.
+const TICK: Duration = Duration::from_millis(20);
+/// The same for file systems that keep whole seconds (FAT: every other one).
+const COARSE_TICK: Duration = Duration::from_millis(2_100);
+/// Records of files that this build did not look at are kept up to this many.
+const KEEP_UNSEEN: usize = 100_000;
+
+/// What tells a file in one state from every other: nobody changes it without changing this, but see [`is_racy`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    dev: u64,
+    ino: u64,
+    size: u64,
+    mtime: Timestamp,
+    ctime: Timestamp,
+}
+
+/// What a file held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Record {
+    pub(super) identity: Identity,
+    pub(super) digest: Digest,
+    /// A blob that has its content, and where in it.
+    pub(super) place: Option<(Digest, u64)>,
+}
+
+impl From<&Status> for Identity {
+    fn from(stat: &Status) -> Self {
+        Self { dev: stat.dev, ino: stat.ino, size: stat.size, mtime: stat.mtime, ctime: stat.ctime }
+    }
+}
+
+impl Identity {
+    fn inode(&self) -> (u64, u64) {
+        (self.dev, self.ino)
+    }
+}
+
+impl Record {
+    pub(super) fn new(stat: &Status, digest: Digest) -> Self {
+        Self { identity: stat.into(), digest, place: None }
+    }
+
+    fn inode(&self) -> (u64, u64) {
+        self.identity.inode()
+    }
+
+    fn write(&self, to: &mut Vec<u8>) {
+        let Identity { dev, ino, size, mtime, ctime } = self.identity;
+        for word in [dev, ino, size] {
+            to.extend(word.to_le_bytes());
+        }
+        for time in [mtime, ctime] {
+            to.extend(time.seconds.to_le_bytes());
+            to.extend(time.nanos.to_le_bytes());
+        }
+        to.extend(self.digest.as_bytes());
+        let (blob, offset) = self.place.map_or(([0; 32], 0), |(blob, offset)| (*blob.as_bytes(), offset));
+        to.extend(blob);
+        to.extend(offset.to_le_bytes());
+    }
+
+    fn read(bytes: &[u8; RECORD]) -> Self {
+        let array = |at: usize| -> [u8; 8] { std::array::from_fn(|i| bytes[at + i]) };
+        let word = |at| u64::from_le_bytes(array(at));
+        let time = |at: usize| Timestamp {
+            seconds: i64::from_le_bytes(array(at)),
+            nanos: u32::from_le_bytes(std::array::from_fn(|i| bytes[at + 8 + i])),
+        };
+        let digest = |at: usize| -> [u8; 32] { std::array::from_fn(|i| bytes[at + i]) };
+        let blob = Some(digest(IDENTITY + 32)).filter(|blob| *blob != [0; 32]);
+        Self {
+            identity: Identity { dev: word(0), ino: word(8), size: word(16), mtime: time(24), ctime: time(36) },
+            digest: Digest::from_bytes(digest(IDENTITY)),
+            place: blob.map(|blob| (Digest::from_bytes(blob), word(IDENTITY + 64))),
+        }
+    }
+}
+
+/// Whether a file with this `stat`, read at `read_at`, may have changed right after without its times' showing it:
+/// the racily clean case of git's index ("Racy Git" in its technical documentation).
+///
+/// The change time alone decides: any write, even one that resets the modification time, moves it.
+pub(super) fn is_racy(ctime: Timestamp, read_at: SystemTime) -> bool {
+    let tick = if ctime.nanos == 0 { COARSE_TICK } else { TICK };
+    let Ok(seconds) = u64::try_from(ctime.seconds) else { return false };
+    SystemTime::UNIX_EPOCH + Duration::new(seconds, ctime.nanos) + tick >= read_at
+}
+
+/// The records of one context.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StatCache {
+    /// Sorted by inode, one an inode.
+    records: Vec<Record>,
+}
+
+impl StatCache {
+    /// The file for the context at `root` in `dir`.
+    pub(super) fn path(dir: &Path, root: &Path) -> PathBuf {
+        dir.join(Digest::of(root.as_os_str().as_encoded_bytes()).hex())
+    }
+
+    pub(super) fn load(path: &Path) -> Self {
+        fs::read(path).ok().and_then(|bytes| Self::parse(&bytes)).unwrap_or_default()
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (body, digest) = bytes.split_last_chunk::<32>()?;
+        let (records, []) = body.strip_prefix(MAGIC)?.as_chunks::<RECORD>() else { return None };
+        (Digest::of(body).as_bytes() == digest).then(|| Self { records: records.iter().map(Record::read).collect() })
+    }
+
+    /// What the file in this state held, if it is known.
+    pub(super) fn get(&self, identity: &Identity) -> Option<&Record> {
+        let at = self.records.binary_search_by_key(&identity.inode(), Record::inode).ok()?;
+        Some(&self.records[at]).filter(|record| record.identity == *identity)
+    }
+
+    /// Notes where the content of files is. Says whether that is news.
+    fn place(&mut self, files: impl IntoIterator<Item = (Identity, Digest, u64)>) -> bool {
+        let mut news = false;
+        for (identity, blob, offset) in files {
+            let Ok(at) = self.records.binary_search_by_key(&identity.inode(), Record::inode) else { continue };
+            let record = &mut self.records[at];
+            if record.identity == identity && record.place != Some((blob, offset)) {
+                record.place = Some((blob, offset));
+                news = true;
+            }
+        }
+        news
+    }
+
+    /// Takes in what was read now.
+    pub(super) fn merge(&mut self, mut new: Vec<Record>) {
+        new.sort_unstable_by_key(Record::inode);
+        new.dedup_by_key(|record| record.inode());
+        if self.records.len() > KEEP_UNSEEN + new.len() {
+            self.records.clear();
+        }
+        // New ones come first among equals: the sort is stable.
+        new.append(&mut self.records);
+        new.sort_by_key(Record::inode);
+        new.dedup_by_key(|record| record.inode());
+        self.records = new;
+    }
+
+    /// Replaces the file. No sync: after a crash the digest tells a torn file, which costs one reading of the context.
+    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(MAGIC.len() + RECORD * self.records.len() + 32);
+        bytes.extend(MAGIC);
+        for record in &self.records {
+            record.write(&mut bytes);
+        }
+        let digest = Digest::of(&bytes);
+        bytes.extend(digest.as_bytes());
+        let temporary = path.with_extension(std::process::id().to_string());
+        // The first context of a store makes the directory.
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        let written = fs::File::create(&temporary)
+            .and_then(|mut file| file.write_all(&bytes))
+            .and_then(|()| fs::rename(&temporary, path));
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+}
+
+/// The records of one context and the file that keeps them. Shared by all who use the context.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    file: Option<PathBuf>,
+    cache: OnceLock<Mutex<Arc<StatCache>>>,
+}
+
+impl Memory {
+    /// Kept in `dir`, or not at all, for the context at `root`. Nothing is read yet.
+    pub(super) fn new(dir: Option<&Path>, root: &Path) -> Self {
+        Self { file: dir.map(|dir| StatCache::path(dir, root)), cache: OnceLock::new() }
+    }
+
+    /// All that is known.
+    pub(super) fn known(&self) -> Arc<StatCache> {
+        Arc::clone(&self.cache())
+    }
+
+    /// Takes in what was read now.
+    pub(super) fn learn(&self, new: Vec<Record>) {
+        if !new.is_empty() {
+            let mut cache = self.cache();
+            Arc::make_mut(&mut cache).merge(new);
+            self.save(&cache);
+        }
+    }
+
+    /// Notes where in the store files are, so that they are copied from there as long as they stay as they are.
+    pub(crate) fn place(&self, files: impl IntoIterator<Item = (Identity, Digest, u64)>) {
+        let mut cache = self.cache();
+        if Arc::make_mut(&mut cache).place(files) {
+            self.save(&cache);
+        }
+    }
+
+    /// What is not remembered is read again by the next build: no reason to fail this one.
+    fn save(&self, cache: &StatCache) {
+        if let Some(path) = &self.file
+            && let Err(error) = cache.save(path)
+        {
+            tracing::warn!("cannot save the context's digests in {}: {error}", path.display());
+        }
+    }
+
+    /// Held briefly, never while files are read: a thread that waits for it may be one that reading needs.
+    fn cache(&self) -> MutexGuard<'_, Arc<StatCache>> {
+        let load = || Mutex::new(Arc::new(self.file.as_deref().map(StatCache::load).unwrap_or_default()));
+        self.cache.get_or_init(load).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(ino: u64, seconds: i64) -> Status {
+        let time = Timestamp { seconds, nanos: 5 };
+        Status { dev: 1, ino, rdev: 0, links: 1, mode: 0o644, size: 3, mtime: time, ctime: time }
+    }
+
+    #[test]
+    fn the_directory_of_the_file_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("not/there/yet");
+        StatCache::default().save(&path).unwrap();
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn remembers_by_inode_size_and_times() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = StatCache::path(dir.path(), Path::new("/somewhere"));
+        let (one, two) = (Digest::of("1"), Digest::of("2"));
+        let mut cache = StatCache::load(&path);
+        cache.merge(vec![Record::new(&status(9, 7), one), Record::new(&status(2, 7), two)]);
+        cache.save(&path).unwrap();
+        let mut cache = StatCache::load(&path);
+        let get = |cache: &StatCache, status: Status| cache.get(&(&status).into()).map(|record| record.digest);
+        assert_eq!((get(&cache, status(9, 7)), get(&cache, status(2, 7))), (Some(one), Some(two)));
+        assert_eq!((get(&cache, status(9, 8)), get(&cache, status(3, 7))), (None, None));
+        assert_eq!(get(&cache, Status { size: 4, ..status(9, 7) }), None);
+        cache.merge(vec![Record::new(&status(9, 8), two)]);
+        let got = [status(9, 7), status(9, 8), status(2, 7)].map(|status| get(&cache, status));
+        assert_eq!(got, [None, Some(two), Some(two)]);
+    }
+
+    #[test]
+    fn remembers_where_files_are_until_they_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = || Memory::new(Some(dir.path()), Path::new("/somewhere"));
+        let (before, after) = (Identity::from(&status(9, 7)), Identity::from(&status(9, 8)));
+        memory().learn(vec![Record::new(&status(9, 7), Digest::of("1"))]);
+        memory().place([(before, Digest::of("blob"), 512), (after, Digest::of("no"), 0)]);
+        assert_eq!(memory().known().get(&before).unwrap().place, Some((Digest::of("blob"), 512)));
+        memory().learn(vec![Record::new(&status(9, 8), Digest::of("2"))]);
+        assert_eq!(memory().known().get(&after).unwrap().place, None);
+    }
+
+    #[test]
+    fn a_torn_or_foreign_file_is_an_empty_one() {
+        let mut cache = StatCache::default();
+        cache.merge(vec![Record::new(&status(9, 7), Digest::of("1"))]);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache");
+        cache.save(&path).unwrap();
+        let good = fs::read(&path).unwrap();
+        assert_eq!(good.len(), 8 + RECORD + 32);
+        assert!(StatCache::parse(&good).is_some());
+        assert!(StatCache::parse(&good[..good.len() - 1]).is_none());
+        assert!(StatCache::parse(b"").is_none());
+        let mut bad = good;
+        bad[60] ^= 1;
+        assert!(StatCache::parse(&bad).is_none());
+    }
+
+    #[test]
+    fn a_file_changed_within_a_tick_of_its_reading_is_racy() {
+        let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        let changed = Timestamp { seconds: 100, nanos: 500_000_001 };
+        assert!(is_racy(changed, at(100_500)));
+        assert!(is_racy(changed, at(100_519)));
+        assert!(!is_racy(changed, at(100_521)));
+        // A file from the future can always change again.
+        assert!(is_racy(changed, at(50_000)));
+        let coarse = Timestamp { seconds: 100, nanos: 0 };
+        assert!(is_racy(coarse, at(102_000)));
+        assert!(!is_racy(coarse, at(102_101)));
+    }
+}

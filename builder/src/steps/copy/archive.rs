@@ -1,0 +1,187 @@
+//! ADD unpacks: an archive into an image.
+//!
+//! The archive is decompressed once, into a blob of the store, and its files are ranges of that: what a small archive
+//! unpacks to may fill the disk, never the memory. Nothing of it leads out of the directory it is unpacked to: names
+//! and links are followed in the image's tree as if that directory were the root, which is what BuildKit's `chroot`
+//! does.
+
+use super::key::open;
+use super::select::{CAPABILITY, Item};
+use super::target::{NewDirectory, Target, join};
+use super::walk::clean;
+use super::{CopyError, Owner};
+use buildscope_record::Digest;
+use buildscope_storage::tar::{Member, MemberKind, Reader};
+use buildscope_storage::{Content, Entry, EntryKind, Extent, Store, Timestamp};
+use std::ffi::OsStr;
+use std::io::{self, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The first member's headers are looked for in this many bytes: two extended headers of the largest size.
+const SNIFFED: u64 = 4 << 20;
+/// Memory that an xz stream may ask for; `xz -9` needs 65 MiB.
+const XZ_MEMORY: u64 = 512 << 20;
+
+/// A file that is an archive: a tar, plain or compressed, whatever its name is.
+pub(super) struct Archive<'a> {
+    source: &'a str,
+    content: &'a Content,
+    store: &'a Store,
+}
+
+impl<'a> Archive<'a> {
+    /// None if the file is no archive, or an empty one.
+    pub(super) fn open(source: &'a str, item: &'a Item, store: &'a Store) -> Result<Option<Self>, CopyError> {
+        if !matches!(item.entry.kind, EntryKind::File { size } if size > 0) {
+            return Ok(None);
+        }
+        let archive = Self { source, content: &item.content, store };
+        // Whatever is wrong with the first header: then it is no archive.
+        let first = Reader::new(archive.decompressed()?.take(SNIFFED)).next();
+        Ok(matches!(first, Ok(Some(_))).then_some(archive))
+    }
+
+    /// Unpacks it into the directory at `root`, which is there. All of it belongs to `owner`, if there is one.
+    pub(super) fn unpack(
+        &self,
+        root: &Path,
+        owner: Option<Owner>,
+        now: Timestamp,
+        target: &mut Target,
+    ) -> Result<(), CopyError> {
+        let mut writer = self.store.blobs().writer()?;
+        let mut reader = Reader::new(Tee { from: self.decompressed()?, to: &mut writer });
+        let mut members = Vec::new();
+        while let Some(member) = reader.next().map_err(|error| self.bad(error.to_string()))? {
+            members.push(member);
+        }
+        let (blob, _) = writer.finish(None)?;
+        let implied = NewDirectory { mode: 0o755, owner: Owner::default(), mtime: now };
+        for member in members {
+            self.member(member, blob, root, owner, implied, target)?;
+        }
+        Ok(())
+    }
+
+    fn member(
+        &self,
+        member: Member,
+        blob: Digest,
+        root: &Path,
+        owner: Option<Owner>,
+        implied: NewDirectory,
+        target: &mut Target,
+    ) -> Result<(), CopyError> {
+        let name = path_of(&member.name);
+        let Some(base) = name.file_name() else {
+            // The directory that it is unpacked to stays as it is, whatever the archive says of it.
+            return Ok(());
+        };
+        if base.len() > 255 {
+            return Err(self.bad(format!("`{}` is too long a name", name.display())));
+        }
+        let parent = target.follow(root, name.parent().unwrap_or(Path::new("")), true)?;
+        target.make_directories(&parent, implied)?;
+        let path = parent.join(base);
+        if member.kind == MemberKind::HardLink {
+            let to = path_of(&member.link);
+            let directory = target.follow(root, to.parent().unwrap_or(Path::new("")), true)?;
+            let to = join(&directory, Path::new(to.file_name().unwrap_or_default()));
+            let missing = || self.bad(format!("`{}` links to `{}`, which is not there", name.display(), to.display()));
+            let file = target.take(&to)?.ok_or_else(missing)?;
+            return if to == path { Ok(()) } else { target.link(&path, file) };
+        }
+        let (mut entry, content) = entry(member, blob, path);
+        if let Some(Owner { uid, gid }) = owner {
+            (entry.uid, entry.gid) = (uid, gid);
+        }
+        target.put(entry, content).map(drop)
+    }
+
+    fn decompressed(&self) -> Result<Box<dyn Read + Send>, CopyError> {
+        let mut file = open(self.store.blobs(), self.content)?;
+        let mut magic = Vec::with_capacity(6);
+        let fail = |error: io::Error| self.bad(error.to_string());
+        file.by_ref().take(6).read_to_end(&mut magic).map_err(fail)?;
+        let compression = Compression::of(&magic);
+        let whole = BufReader::with_capacity(256 << 10, io::Cursor::new(magic).chain(file));
+        Ok(match compression {
+            Compression::None => Box::new(whole),
+            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
+            Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(whole)),
+            Compression::Xz => {
+                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED);
+                let stream = stream.map_err(|error| fail(error.into()))?;
+                Box::new(liblzma::bufread::XzDecoder::new_stream(whole, stream))
+            }
+            Compression::Zstd => Box::new(zstd::Decoder::with_buffer(whole).map_err(fail)?),
+        })
+    }
+
+    fn bad(&self, reason: String) -> CopyError {
+        CopyError::Archive { archive: self.source.to_owned(), reason }
+    }
+}
+
+/// How a file is compressed, by its first bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Compression {
+    None,
+    Gzip,
+    Bzip2,
+    Xz,
+    Zstd,
+}
+
+impl Compression {
+    fn of(magic: &[u8]) -> Self {
+        match magic {
+            // RFC 1952; bzip2(1); "The .xz file format", 2.1.1.1; RFC 8878, 3.1.1.
+            [0x1f, 0x8b, 8, ..] => Self::Gzip,
+            [b'B', b'Z', b'h', ..] => Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+}
+
+/// The path of a name in an archive: what leads upwards stops at the root.
+fn path_of(name: &[u8]) -> PathBuf {
+    clean(Path::new(OsStr::from_bytes(name)))
+}
+
+fn entry(member: Member, blob: Digest, path: PathBuf) -> (Entry, Content) {
+    let Member {
+        kind, mode, uid, gid, mtime, link, device: (major, minor), mut xattrs, stored, offset, sparse, ..
+    } = member;
+    xattrs.retain(|name, _| name == CAPABILITY);
+    let length = sparse.as_ref().map_or(stored, |sparse| sparse.size);
+    let kind = match kind {
+        MemberKind::File | MemberKind::HardLink => EntryKind::File { size: length },
+        MemberKind::Directory => EntryKind::Directory,
+        MemberKind::Symlink => EntryKind::Symlink { target: PathBuf::from(OsStr::from_bytes(&link)) },
+        MemberKind::Char => EntryKind::CharDevice { major, minor },
+        MemberKind::Block => EntryKind::BlockDevice { major, minor },
+        MemberKind::Fifo => EntryKind::Fifo,
+    };
+    let extent = |(at, data, length)| Extent { offset: at, blob_offset: offset + data, length };
+    let sparse = sparse.map(|sparse| sparse.pieces.into_iter().map(extent).collect());
+    let mode = if matches!(kind, EntryKind::Symlink { .. }) { 0o777 } else { mode & 0o7777 };
+    (Entry { path, kind, mode, uid, gid, mtime, xattrs }, Content::Blob { blob, offset, length, sparse })
+}
+
+/// Hands on what is read, and writes it down.
+struct Tee<'a, W> {
+    from: Box<dyn Read + Send>,
+    to: &'a mut W,
+}
+
+impl<W: Write> Read for Tee<'_, W> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.from.read(buffer)?;
+        self.to.write_all(&buffer[..got])?;
+        Ok(got)
+    }
+}

@@ -1,0 +1,255 @@
+//! The content key: what is copied, as far as it reaches the layer.
+
+use super::select::{Item, Selection};
+use super::{CopyError, Inode};
+use crate::plan;
+use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_storage::{BlobStore, Content, EntryKind, Timestamp};
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Component, Path, PathBuf};
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 256 << 10;
+
+impl Selection {
+    /// The content key: equal selections give equal layers on equal parents.
+    ///
+    /// Part of it are names, types, modes, owners (not with `--chown` or `--chmod`, which set them), capabilities, link
+    /// structure and content; modification times are not. Files of stages and images are read for it, on all cores.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    pub fn digest(&mut self, op: &plan::Copy, blobs: &BlobStore, probe: &Probe) -> Result<Digest, CopyError> {
+        let span = probe.phase(Phase::CacheKey);
+        let read = self.read_blobs(blobs)?;
+        span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, read);
+        let mut key = Key(Sha256::new());
+        for group in &self.groups {
+            key.text(group.name.as_encoded_bytes());
+            key.number(u64::from(group.directory) | u64::from(group.unpack) << 1 | u64::from(group.partial) << 2);
+            key.number(group.items.len() as u64);
+            let mut inodes: HashMap<&Inode, u64> = HashMap::new();
+            for item in &group.items {
+                key.text(item.entry.path.as_os_str().as_encoded_bytes());
+                // The root of a directory is there for its contents: nothing of it reaches the layer.
+                if !(group.directory && item.entry.path.as_os_str().is_empty()) {
+                    key.item(op, item);
+                    let next = inodes.len() as u64;
+                    key.number(item.inode.as_ref().map_or(u64::MAX, |inode| *inodes.entry(inode).or_insert(next)));
+                }
+            }
+        }
+        Ok(Digest::from_bytes(key.0.finalize().into()))
+    }
+
+    /// A digest of the modification times of all that is copied but directories.
+    ///
+    /// They are no part of [`digest`](Self::digest): a file that was only touched must not make later steps run again.
+    /// But they reach the layer: one that was made with other times is not the layer of this selection.
+    ///
+    /// Times after `latest` (seconds since 1970), where there is one, count as that time: what `rewrite-timestamp` makes
+    /// of them.
+    pub fn times(&self, latest: Option<i64>) -> Digest {
+        let mut key = Key(Sha256::new());
+        let items = self.groups.iter().flat_map(|group| &group.items);
+        for item in items.filter(|item| item.entry.kind != EntryKind::Directory && !item.timeless) {
+            let Timestamp { seconds, nanos } = match (item.entry.mtime, latest) {
+                (time, Some(latest)) if time.seconds >= latest => Timestamp { seconds: latest, nanos: 0 },
+                (time, _) => time,
+            };
+            key.number(seconds as u64);
+            key.number(nanos.into());
+        }
+        Digest::from_bytes(key.0.finalize().into())
+    }
+
+    /// The content of each regular file, by its source and its path in that: what a record keeps, so that it can be said which file changed.
+    pub fn files(&self) -> impl Iterator<Item = (PathBuf, Digest)> + '_ {
+        self.groups.iter().flat_map(|group| {
+            let base = PathBuf::from(group.source.trim_end_matches('/'));
+            group.items.iter().filter_map(move |item| {
+                let path = if group.directory { base.join(&item.entry.path) } else { base.clone() };
+                Some((path, item.digest?))
+            })
+        })
+    }
+
+    /// How many files and bytes each entry at the top of the source tree has part in that, by its name.
+    pub fn by_top(&self) -> BTreeMap<String, (u64, u64)> {
+        let mut tops: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for group in &self.groups {
+            let base = Path::new(group.source.trim_end_matches('/'));
+            let first = |path: &Path| {
+                path.components().find_map(|part| match part {
+                    Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+                    _ => None,
+                })
+            };
+            let above = first(base);
+            for item in &group.items {
+                let EntryKind::File { size } = item.entry.kind else { continue };
+                let Some(top) = above.clone().or_else(|| first(&item.entry.path)) else { continue };
+                let (files, bytes) = tops.entry(top).or_default();
+                (*files, *bytes) = (*files + 1, *bytes + size);
+            }
+        }
+        tops
+    }
+
+    /// Gives each file its digest. Those of contexts have one; gives the number of bytes read for the others.
+    fn read_blobs(&mut self, blobs: &BlobStore) -> Result<u64, CopyError> {
+        let files = self.groups.iter_mut().flat_map(|group| &mut group.items);
+        let mut files: Vec<&mut Item> =
+            files.filter(|item| item.digest.is_none() && matches!(item.entry.kind, EntryKind::File { .. })).collect();
+        files
+            .par_iter_mut()
+            .with_min_len(16)
+            .map(|item| {
+                let (digest, size) = hash(blobs, &item.content)?;
+                item.digest = Some(digest);
+                Ok(size)
+            })
+            .sum()
+    }
+}
+
+/// Fields to a hash, each so that no two lists of fields look alike.
+struct Key(Sha256);
+
+impl Key {
+    fn number(&mut self, number: u64) {
+        self.0.update(number.to_le_bytes());
+    }
+
+    fn text(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.update(bytes);
+    }
+
+    fn item(&mut self, op: &plan::Copy, item: &Item) {
+        let entry = &item.entry;
+        match &entry.kind {
+            EntryKind::File { .. } => {
+                self.number(1);
+                // Every file has one by now.
+                self.0.update(item.digest.as_ref().map_or(&[0; 32], Digest::as_bytes));
+            }
+            EntryKind::Directory => self.number(2 | u64::from(item.implied) << 8),
+            EntryKind::Symlink { target } => {
+                self.number(3);
+                self.text(target.as_os_str().as_encoded_bytes());
+            }
+            EntryKind::HardLink { target } => {
+                self.number(4);
+                self.text(target.as_os_str().as_encoded_bytes());
+            }
+            EntryKind::CharDevice { major, minor } => self.number(5 | u64::from(*major) << 40 | u64::from(*minor) << 8),
+            EntryKind::BlockDevice { major, minor } => {
+                self.number(6 | u64::from(*major) << 40 | u64::from(*minor) << 8)
+            }
+            EntryKind::Fifo => self.number(7),
+        }
+        if op.chmod.is_none() {
+            self.number(entry.mode.into());
+        } else if op.chmod.as_deref().is_some_and(|mode| !mode.starts_with(|c: char| c.is_ascii_digit())) {
+            // A symbolic mode changes the one that was there.
+            self.number(entry.mode.into());
+        }
+        if op.chown.is_none() {
+            self.number(u64::from(entry.uid) << 32 | u64::from(entry.gid));
+        }
+        self.number(entry.xattrs.len() as u64);
+        for (name, value) in &entry.xattrs {
+            self.text(name);
+            self.text(value);
+        }
+    }
+}
+
+/// Digest and size of some content.
+fn hash(blobs: &BlobStore, content: &Content) -> Result<(Digest, u64), CopyError> {
+    let (mut hash, mut size) = (Sha256::new(), 0);
+    read(blobs, content, |bytes| {
+        hash.update(bytes);
+        size += bytes.len() as u64;
+        Ok(())
+    })?;
+    Ok((Digest::from_bytes(hash.finalize().into()), size))
+}
+
+/// Reads some content from beginning to end.
+pub(super) fn read(
+    blobs: &BlobStore,
+    content: &Content,
+    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), CopyError> {
+    let mut reader = open(blobs, content)?;
+    let fail = |source| CopyError::Read { source };
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match reader.read(&mut buffer).map_err(fail)? {
+            0 => return Ok(()),
+            n => each(&buffer[..n]).map_err(fail)?,
+        }
+    }
+}
+
+/// Opens some content for reading.
+pub(super) fn open(blobs: &BlobStore, content: &Content) -> Result<Box<dyn Read + Send>, CopyError> {
+    Ok(match content {
+        Content::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
+        Content::HostFile(path) => Box::new(File::open(path).map_err(|source| CopyError::Read { source })?),
+        Content::Blob { blob, offset, length, sparse } => {
+            let file = blobs.open(blob)?;
+            let extents = match sparse {
+                Some(extents) => extents.iter().map(|e| (e.offset, e.blob_offset, e.length)).collect(),
+                None => vec![(0, *offset, *length)],
+            };
+            Box::new(Extents { file, extents, at: 0, length: *length, next: 0 })
+        }
+    })
+}
+
+/// Reads a file that lies in pieces of a blob; what is between them is zero.
+struct Extents {
+    file: File,
+    /// (offset in the file, offset in the blob, length), in order.
+    extents: Vec<(u64, u64, u64)>,
+    at: u64,
+    length: u64,
+    /// The first piece that ends after `at`.
+    next: usize,
+}
+
+impl Read for Extents {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.extents.get(self.next).is_some_and(|(offset, _, length)| offset + length <= self.at) {
+            self.next += 1;
+        }
+        let left = self.length.saturating_sub(self.at);
+        let limit = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(buffer.len());
+        let got = match self.extents.get(self.next) {
+            Some((offset, place, length)) if *offset <= self.at => {
+                let (into, want) = (self.at - offset, limit(left.min(offset + length - self.at)));
+                let got = self.file.read_at(&mut buffer[..want], place + into)?;
+                if got == 0 && want > 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                got
+            }
+            after => {
+                let until = after.map_or(left, |(offset, ..)| left.min(offset - self.at));
+                let zeros = limit(until);
+                buffer[..zeros].fill(0);
+                zeros
+            }
+        };
+        self.at += got as u64;
+        Ok(got)
+    }
+}

@@ -1,0 +1,138 @@
+//! Where it goes: a selection into an image.
+
+use super::mode::Mode;
+use super::origin::Inode;
+use super::select::{Group, Item, Selection};
+use super::target::{InodeId, NewDirectory, Target, called, join};
+use super::walk::destination;
+use super::{CopyError, Owner, archive};
+use crate::plan;
+use crate::sources::Identity;
+use buildscope_storage::{Content, Entry, EntryKind, Store, Timestamp};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file of a context in some state, and where in the layer it is.
+pub(super) type Placed = (Identity, PathBuf);
+
+/// Puts all that is selected into the target. Gives the files of a context that went there.
+pub(super) fn place(
+    op: &plan::Copy,
+    selection: &Selection,
+    owner: Option<Owner>,
+    now: Timestamp,
+    target: &mut Target,
+    store: &Store,
+) -> Result<Vec<Placed>, CopyError> {
+    let mut placed = Vec::new();
+    let mode = op.chmod.as_deref().map(Mode::parse).transpose()?;
+    let (path, directory) = destination(&op.destination, &op.workdir);
+    // Directories that a numeric `--chmod` has to make get its mode too, as BuildKit's do; a symbolic one has nothing to change.
+    let new = NewDirectory {
+        mode: if let Some(Mode::Octal(mode)) = mode { mode } else { 0o755 },
+        owner: owner.unwrap_or_default(),
+        mtime: now,
+    };
+    let placement = Placement { path, directory, owner, mode, now, new };
+    for group in &selection.groups {
+        if group.unpack
+            && !group.directory
+            && let Some(item) = group.items.first()
+            && let Some(archive) = archive::Archive::open(&group.source, item, store)?
+        {
+            let root = target.follow(Path::new(""), &placement.path, true)?;
+            target.make_directories(&root, placement.new)?;
+            archive.unpack(&root, placement.owner, now, target)?;
+            continue;
+        }
+        placement.group(group, target, &mut placed)?;
+    }
+    Ok(placed)
+}
+
+/// The destination and the metadata that the instruction asks for.
+struct Placement {
+    /// The destination, cleaned; links are not followed yet.
+    path: PathBuf,
+    /// Whether it is written as a directory.
+    directory: bool,
+    owner: Option<Owner>,
+    mode: Option<Mode>,
+    now: Timestamp,
+    new: NewDirectory,
+}
+
+impl Placement {
+    fn group(&self, group: &Group, target: &mut Target, placed: &mut Vec<Placed>) -> Result<(), CopyError> {
+        let root = Path::new("");
+        let first = if self.directory { &self.path } else { self.path.parent().unwrap_or(root) };
+        let first = target.follow(root, first, true)?;
+        target.make_directories(&first, self.new)?;
+        let mut to = target.follow(root, &self.path, true)?;
+        let there = target.look(&to);
+        match (&there, group.directory) {
+            // A file goes into a directory.
+            (Some(entry), false) if entry.kind == EntryKind::Directory => to.push(&group.name),
+            // A directory's contents go into one that is made for them.
+            (_, true) => target.make_directories(&to, self.new)?,
+            (_, false) => {}
+        }
+        let mut links: HashMap<&Inode, InodeId> = HashMap::new();
+        for item in &group.items {
+            if group.directory && item.entry.path.as_os_str().is_empty() {
+                continue;
+            }
+            let path = join(&to, &item.entry.path);
+            placed.extend(item.identity.map(|identity| (identity, path.clone())));
+            self.item(group, item, path, target, &mut links)?;
+        }
+        Ok(())
+    }
+
+    fn item<'g>(
+        &self,
+        group: &Group,
+        item: &'g Item,
+        path: PathBuf,
+        target: &mut Target,
+        links: &mut HashMap<&'g Inode, InodeId>,
+    ) -> Result<(), CopyError> {
+        let there = target.look(&path).map(|entry| entry.kind);
+        if item.entry.kind == EntryKind::Directory {
+            return match there {
+                Some(EntryKind::Directory) if item.implied || group.partial => Ok(()),
+                Some(EntryKind::Directory) | None => {
+                    target.put(self.entry(item, path), Content::Bytes(Arc::default())).map(drop)
+                }
+                Some(kind) => Err(CopyError::NotADirectory { path, found: called(&kind) }),
+            };
+        }
+        if there == Some(EntryKind::Directory) {
+            return Err(CopyError::IsADirectory(path));
+        }
+        match item.inode.as_ref().and_then(|inode| links.get(inode)) {
+            Some(&file) => target.link(&path, file),
+            None => {
+                let file = target.put(self.entry(item, path), item.content.clone())?;
+                links.extend(item.inode.as_ref().map(|inode| (inode, file)));
+                Ok(())
+            }
+        }
+    }
+
+    /// The entry of an item at `path`, with the metadata that the instruction asks for.
+    fn entry(&self, item: &Item, path: PathBuf) -> Entry {
+        let mut entry = Entry { path, ..item.entry.clone() };
+        if let Some(Owner { uid, gid }) = self.owner {
+            (entry.uid, entry.gid) = (uid, gid);
+        }
+        if let (Some(mode), false) = (&self.mode, matches!(entry.kind, EntryKind::Symlink { .. })) {
+            entry.mode = mode.apply(entry.mode, entry.kind == EntryKind::Directory);
+        }
+        if item.timeless {
+            entry.mtime = self.now;
+        }
+        entry
+    }
+}

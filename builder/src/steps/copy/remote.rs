@@ -1,0 +1,72 @@
+//! ADD from elsewhere: a file of the web, a tree of a git repository.
+
+use super::CopyError;
+use super::origin::{Found, Origin};
+use super::select::{Group, Item, Selection};
+use super::walk::destination;
+use crate::plan;
+use crate::sources::{Checkout, Context, GitAddress, Verdict, download, file_name};
+use buildscope_record::{Digest, Probe};
+use buildscope_storage::{Content, EntryKind, Store, Timestamp};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// What a URL gives: a file that only its owner may read (Dockerfile reference, "ADD": mode 600), as old as the server
+/// says. It is unpacked only if that is asked for.
+pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> Result<Group, CopyError> {
+    let name = match (file_name(url), destination(&op.destination, &op.workdir)) {
+        (Some(name), _) => name,
+        (None, (_, true)) => return Err(CopyError::Nameless(url.to_owned())),
+        // The destination is the file, unless it turns out to be a directory: then any name is as good.
+        (None, (path, false)) => path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+    };
+    let checksum = op.checksum.as_deref().and_then(|text| text.parse::<Digest>().ok());
+    let download = download(url, checksum, store, probe)?;
+    let content = Content::Blob { blob: download.blob, offset: 0, length: download.size, sparse: None };
+    let found = Found::file("", 0o600, download.modified(), content, download.size);
+    let mut item = Item::new(found, PathBuf::new(), false);
+    item.digest = Some(download.blob);
+    Ok(Group::file(url.to_owned(), name.into(), op.unpack.unwrap_or(false), item))
+}
+
+/// What a repository gives: the files of its tree, which belong to root and are as old as the commit. The checkout must
+/// live until they are copied.
+pub(super) fn repository(
+    op: &plan::Copy,
+    url: &str,
+    store: &Store,
+    probe: &Probe,
+) -> Result<(Vec<Group>, Checkout), CopyError> {
+    let checkout = GitAddress::parse(url).check_out(store.scratch_path("git"), probe)?;
+    if let Some(expected) = op.checksum.as_deref()
+        && !checkout.commit.starts_with(expected)
+    {
+        let (source_path, expected, found) = (url.to_owned(), expected.to_owned(), checkout.commit.clone());
+        return Err(CopyError::Checksum { source_path, expected, found });
+    }
+    let keep = op.keep_git_dir;
+    let filter = move |path: &Path| Verdict {
+        excluded: !keep && path.file_name() == Some(OsStr::new(".git")),
+        reincluded_below: false,
+    };
+    let context = Context::open(&checkout.tree, Some(filter), None)?;
+    let plain = plan::Copy { exclude: op.exclude.clone(), ..plan::Copy::of(plan::CopyFrom::Context, ".", "/") };
+    let mut groups = Selection::of(&plain, &Origin::Context(&context), store, probe)?.groups;
+    for item in groups.iter_mut().flat_map(|group| &mut group.items) {
+        // The checkout's own times and umask say nothing; git knows executable files from others, and no more.
+        item.identity = None;
+        item.entry.mtime = Timestamp { seconds: checkout.time, nanos: 0 };
+        item.entry.mode = match item.entry.kind {
+            EntryKind::Directory => 0o755,
+            EntryKind::Symlink { .. } => 0o777,
+            _ if item.entry.mode & 0o100 != 0 => 0o755,
+            _ => 0o644,
+        };
+        item.entry.xattrs = BTreeMap::new();
+    }
+    for group in &mut groups {
+        group.source = url.to_owned();
+    }
+    Ok((groups, checkout))
+}

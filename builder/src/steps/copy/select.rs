@@ -1,0 +1,434 @@
+//! What is copied: sources to files.
+
+use super::CopyError;
+use super::origin::{Data, Found, Inode, Origin, relative};
+use super::remote;
+use super::walk::{base_name, bytes, clean};
+use crate::plan;
+use crate::sources::{Checkout, Identity, Memory, Node};
+use buildscope_dockerfile::{Glob, Ignore};
+use buildscope_record::{Digest, Phase, Probe};
+use buildscope_storage::{BlobStore, Content, Entry, EntryKind, Store};
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The one extended attribute that image layers carry: BuildKit and docker write no other.
+pub(super) const CAPABILITY: &[u8] = b"security.capability";
+
+/// Everything that a COPY or ADD copies, wherever it will go.
+#[derive(Debug)]
+pub struct Selection {
+    pub(super) groups: Vec<Group>,
+    /// What is remembered of the files of the context that it is from.
+    pub(super) memory: Option<Arc<Memory>>,
+    /// Trees that files lie in until they are copied.
+    _checkouts: Vec<Checkout>,
+}
+
+/// What one source, or one match of its pattern, gives.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// The source as written.
+    pub(super) source: String,
+    /// What a file is called in a directory that it goes into.
+    pub(super) name: OsString,
+    /// Whether it is a directory, whose contents go to the destination.
+    pub(super) directory: bool,
+    /// Whether it is unpacked if it is an archive.
+    pub(super) unpack: bool,
+    /// With `--parents`: directories that are already there keep their metadata.
+    pub(super) partial: bool,
+    /// In order of their paths; the first is the file or directory itself.
+    pub(super) items: Vec<Item>,
+}
+
+/// A file, directory or link of a group.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// Its metadata; its path is relative to the group.
+    pub(super) entry: Entry,
+    pub(super) inode: Option<Inode>,
+    pub(super) content: Content,
+    /// Digest of its content, where that is known without reading it.
+    pub(super) digest: Option<Digest>,
+    /// Whether it is there for what is in it: a directory that no pattern asked for.
+    pub(super) implied: bool,
+    /// Whether its time is the build's: it stands in the Dockerfile.
+    pub(super) timeless: bool,
+    /// Whether it is a file of a context: its content is learnt when all are known.
+    unread: bool,
+    /// The state of a context's file that was copied.
+    pub(super) identity: Option<Identity>,
+}
+
+impl Selection {
+    /// Finds what the sources of `op` mean in `origin`, and learns the content of a context's files.
+    ///
+    /// # Errors
+    /// A source without wildcards that is not there; a malformed pattern; what cannot be read or fetched.
+    pub fn of(op: &plan::Copy, origin: &Origin<'_>, store: &Store, probe: &Probe) -> Result<Self, CopyError> {
+        let exclude = ignore(&op.exclude)?;
+        let mut finder = Finder { op, origin, exclude, probe, groups: Vec::new(), unread: Vec::new() };
+        let mut checkouts = Vec::new();
+        for source in &op.sources {
+            if op.add && plan::is_git(source) {
+                let (group, checkout) = remote::repository(op, source, store, probe)?;
+                finder.groups.extend(group);
+                checkouts.push(checkout);
+            } else if op.add && plan::is_url(source) {
+                finder.groups.push(remote::file(op, source, store, probe)?);
+            } else if op.parents {
+                finder.with_parents(source)?;
+            } else {
+                finder.plain(source)?;
+            }
+        }
+        finder.learn(store.blobs())?;
+        let mut groups = finder.groups;
+        for (name, text) in &op.inline {
+            let content = Content::Bytes(Arc::from(text.as_bytes()));
+            let found = Found::file("", 0o644, Default::default(), content, text.len() as u64);
+            let mut item = Item::new(found, PathBuf::new(), false);
+            (item.digest, item.timeless) = (Some(Digest::of(text)), true);
+            groups.push(Group::file(format!("<<{name}"), base_name(Path::new(name)).to_owned(), false, item));
+        }
+        let memory = match origin {
+            Origin::Context(context) => Some(Arc::clone(context.memory())),
+            _ => None,
+        };
+        let selection = Self { groups, memory, _checkouts: checkouts };
+        selection.check(op)?;
+        Ok(selection)
+    }
+
+    fn check(&self, op: &plan::Copy) -> Result<(), CopyError> {
+        if let Some(expected) = &op.checksum {
+            let file = self
+                .groups
+                .iter()
+                .find(|group| !group.directory)
+                .and_then(|group| Some((group, group.items.first()?.digest?)));
+            if let Some((group, found)) = file
+                && found.to_string() != *expected
+            {
+                let (source_path, expected) = (group.source.clone(), expected.clone());
+                return Err(CopyError::Checksum { source_path, expected, found: found.to_string() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Turns sources into groups.
+struct Finder<'a> {
+    op: &'a plan::Copy,
+    origin: &'a Origin<'a>,
+    exclude: Option<Ignore>,
+    probe: &'a Probe,
+    groups: Vec<Group>,
+    /// Files of a context whose content is not known yet, in the order of the items that are unread.
+    unread: Vec<(&'a Node, PathBuf)>,
+}
+
+impl<'a> Finder<'a> {
+    /// A source without `--parents`: a path, or a pattern.
+    fn plain(&mut self, source: &str) -> Result<(), CopyError> {
+        let path = clean(Path::new(source));
+        let span = self.probe.phase(Phase::ContextScan);
+        let probe = span.probe();
+        let (base, pattern) = split_pattern(&path);
+        let Some(pattern) = pattern else {
+            let path = match self.origin.follow(&path)? {
+                found if self.origin.look(&found)?.is_some() => path,
+                // A backslash escapes in a pattern; who escapes everything means the plain name.
+                _ => unescaped(&path).ok_or_else(|| self.not_found(source, &path))?,
+            };
+            return self.matched(source, &path, &probe);
+        };
+        let text = pattern.to_str().ok_or_else(|| CopyError::BadPattern(source.to_owned()))?;
+        let glob = Glob::parse(text).map_err(|_| CopyError::BadPattern(source.to_owned()))?;
+        let depth = pattern.components().count();
+        let base = self.origin.follow(&base)?;
+        let mut matches = Vec::new();
+        self.origin.walk(&base, &mut |path, found| {
+            let below = relative(path, &base);
+            let fits = !below.as_os_str().is_empty() && glob.matches(bytes(&below));
+            if fits {
+                matches.push(path.to_owned());
+            }
+            // A pattern has as many names as what it matches: `*` takes no slash.
+            Ok(found.is_dir() && !fits && below.components().count() < depth)
+        })?;
+        for path in matches {
+            self.matched(source, &path, &probe)?;
+        }
+        Ok(())
+    }
+
+    /// One file or directory of a source. A symbolic link that a source names is followed, those inside a directory are copied.
+    fn matched(&mut self, source: &str, path: &Path, probe: &Probe) -> Result<(), CopyError> {
+        let followed = self.origin.follow(path)?;
+        let found = self.origin.look(&followed)?.ok_or_else(|| self.not_found(source, path))?;
+        let unpack = self.op.unpack.unwrap_or(self.op.add);
+        if !found.is_dir() {
+            let name = base_name(path);
+            if self.exclude.as_ref().is_some_and(|exclude| exclude.excludes(name.as_encoded_bytes(), false)) {
+                return Ok(());
+            }
+            self.unread.extend(found.node().map(|node| (node, followed)));
+            self.groups.push(Group::file(
+                source.to_owned(),
+                name.to_owned(),
+                unpack,
+                Item::new(found, PathBuf::new(), false),
+            ));
+            return Ok(());
+        }
+        if let (Origin::Context(context), Some(node)) = (self.origin, self.node(&followed)?) {
+            context.scan(node, &followed, probe)?;
+        }
+        self.begin(source, path, false);
+        self.directory(&followed, &followed, None)
+    }
+
+    fn node(&self, path: &Path) -> Result<Option<&'a Node>, CopyError> {
+        match self.origin {
+            Origin::Context(context) => Ok(context.node(path)?),
+            _ => Ok(None),
+        }
+    }
+
+    fn begin(&mut self, source: &str, path: &Path, partial: bool) {
+        let (source, name) = (source.to_owned(), base_name(path).to_owned());
+        self.groups.push(Group { source, name, directory: true, unpack: false, partial, items: Vec::new() });
+    }
+
+    /// A source with `--parents`: what is after `/./`, or all of it, is kept of its path.
+    fn with_parents(&mut self, source: &str) -> Result<(), CopyError> {
+        let _span = self.probe.phase(Phase::ContextScan);
+        let (pivot, pattern) = source.split_once("/./").unwrap_or(("/", source));
+        let pivot = self.origin.follow(&clean(Path::new(pivot)))?;
+        let pattern = clean(Path::new(pattern));
+        if !self.origin.look(&pivot)?.is_some_and(|found| found.is_dir()) {
+            return Err(self.not_found(source, &pivot));
+        }
+        let (literal, wild) = split_pattern(&pattern);
+        let text = pattern.to_str().ok_or_else(|| CopyError::BadPattern(source.to_owned()))?;
+        // All is left out but what the pattern takes back: the rules, and the knowledge of where to look, are those of an ignore file.
+        let include = match text {
+            "" => None,
+            text => Some(
+                Ignore::from_patterns(["**", &format!("!{text}")])
+                    .map_err(|_| CopyError::BadPattern(source.to_owned()))?,
+            ),
+        };
+        self.begin(source, &pivot, true);
+        // Nothing beside the literal part of the pattern needs to be looked at.
+        let start = pivot.join(&literal);
+        for ancestor in ancestors(&pivot, &start) {
+            let Some(found) = self.origin.look(&ancestor)?.filter(Found::is_dir) else { break };
+            self.push(found, relative(&ancestor, &pivot), true);
+        }
+        let before = self.items().len();
+        self.directory(&start, &pivot, include.as_ref())?;
+        if self.items().len() == before && wild.is_none() {
+            return Err(self.not_found(source, &start));
+        }
+        drop_hollow(self.items());
+        Ok(())
+    }
+
+    /// Adds what is at `from`, and all below it, to the last group: what the patterns want, by paths relative to `base`.
+    fn directory(&mut self, from: &Path, base: &Path, include: Option<&Ignore>) -> Result<(), CopyError> {
+        let (exclude, origin) = (self.exclude.take(), self.origin);
+        let mut implied_any = false;
+        let walked = origin.walk(from, &mut |path, found| {
+            let below = relative(path, base);
+            let root = below.as_os_str().is_empty();
+            // Names the patterns speak of are relative to the group; its root has none.
+            let wants = |rules: Option<&Ignore>| match rules {
+                Some(rules) if !root => !rules.excludes(bytes(&below), found.is_dir()),
+                _ => true,
+            };
+            let may_below = |rules: Option<&Ignore>| rules.is_none_or(|rules| rules.may_include_below(bytes(&below)));
+            let (included, kept) = (wants(include) && !(root && include.is_some()), wants(exclude.as_ref()));
+            let wanted = included && kept;
+            let directory = found.is_dir();
+            let enter = directory && (included || may_below(include)) && (kept || may_below(exclude.as_ref()));
+            if wanted || enter {
+                implied_any |= !wanted;
+                self.push(found, below, !wanted);
+            }
+            Ok(enter)
+        });
+        self.exclude = exclude;
+        walked?;
+        if implied_any {
+            drop_hollow(self.items());
+        }
+        Ok(())
+    }
+
+    fn items(&mut self) -> &mut Vec<Item> {
+        // Called after `begin` only.
+        &mut self.groups.last_mut().expect("a group was begun").items
+    }
+
+    fn push(&mut self, found: Found<'a>, below: PathBuf, implied: bool) {
+        self.unread.extend(found.node().map(|node| (node, found.entry.path.clone())));
+        self.items().push(Item::new(found, below, implied));
+    }
+
+    /// Reads the files of a context whose content nobody remembers.
+    fn learn(&mut self, blobs: &BlobStore) -> Result<(), CopyError> {
+        let Origin::Context(context) = self.origin else { return Ok(()) };
+        if self.unread.is_empty() {
+            return Ok(());
+        }
+        let files: Vec<(&Node, &Path)> = self.unread.iter().map(|(node, path)| (*node, path.as_path())).collect();
+        context.hash(&files, self.probe)?;
+        let items = self.groups.iter_mut().flat_map(|group| &mut group.items).filter(|item| item.unread);
+        // Files of one layer lie in one blob: few are asked for.
+        let mut there: HashMap<Digest, bool> = HashMap::new();
+        let mut has = |blob: &Digest| *there.entry(*blob).or_insert_with(|| blobs.contains(blob));
+        for (item, (node, path)) in items.zip(&self.unread) {
+            let Some(facts) = node.facts() else { continue };
+            item.digest = Some(facts.digest);
+            item.entry.kind = EntryKind::File { size: facts.size };
+            item.entry.xattrs = facts.capability.iter().map(|value| (CAPABILITY.to_vec(), value.clone())).collect();
+            item.identity = Some(node.identity());
+            item.content = context.content(node, path, &mut has);
+        }
+        Ok(())
+    }
+
+    fn not_found(&self, source: &str, path: &Path) -> CopyError {
+        let (source_path, place) = (source.to_owned(), self.origin.name());
+        if let Origin::Context(context) = self.origin
+            && matches!(self.origin.look(path), Ok(None))
+            && context.path().join(path).symlink_metadata().is_ok()
+        {
+            return CopyError::Ignored { source_path, place };
+        }
+        CopyError::NotFound { source_path, place, suggestion: self.suggestion(path) }
+    }
+
+    /// The path with its first wrong name replaced by the one most like it.
+    fn suggestion(&self, path: &Path) -> Option<String> {
+        let mut base = PathBuf::new();
+        for name in path {
+            let next = base.join(name);
+            if self.origin.look(&next).ok()?.is_some() {
+                base = next;
+                continue;
+            }
+            let name = name.to_string_lossy();
+            let names = self.origin.names(&base).ok()?;
+            let likeness = |candidate: &PathBuf| {
+                strsim::jaro_winkler(&name.to_lowercase(), &base_name(candidate).to_string_lossy().to_lowercase())
+            };
+            let best = names
+                .into_iter()
+                .map(|candidate| (likeness(&candidate), candidate))
+                .max_by(|a, b| a.0.total_cmp(&b.0))?;
+            // 0.84 lets one wrong or missing letter of a short name through, and no unrelated names.
+            return (best.0 > 0.84).then(|| best.1.display().to_string());
+        }
+        None
+    }
+}
+
+impl Group {
+    pub(super) fn file(source: String, name: OsString, unpack: bool, item: Item) -> Self {
+        Self { source, name, directory: false, unpack, partial: false, items: vec![item] }
+    }
+}
+
+impl Item {
+    pub(super) fn new(found: Found<'_>, below: PathBuf, implied: bool) -> Self {
+        let unread = found.node().is_some();
+        let Found { mut entry, inode, data } = found;
+        entry.path = below;
+        entry.xattrs.retain(|name, _| name == CAPABILITY);
+        let content = match data {
+            Data::Known(content) => content,
+            Data::None | Data::Node(_) => Content::Bytes(Arc::default()),
+        };
+        Self { entry, inode, content, digest: None, implied, timeless: false, unread, identity: None }
+    }
+}
+
+/// Compiles `--exclude`.
+fn ignore(patterns: &[String]) -> Result<Option<Ignore>, CopyError> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    // A leading slash means the source's root, as in an ignore file.
+    let relative = patterns.iter().map(|pattern| match pattern.strip_prefix('!') {
+        Some(rest) => format!("!{}", rest.trim_start_matches('/')),
+        None => pattern.trim_start_matches('/').to_owned(),
+    });
+    Ignore::from_patterns(relative).map(Some).map_err(|_| CopyError::BadPattern(patterns.join(" ")))
+}
+
+/// Removes implied directories with nothing in them. Items are in the order of a walk: what is in a directory follows it.
+fn drop_hollow(items: &mut Vec<Item>) {
+    let mut after: Option<&Path> = None;
+    let mut keep: Vec<bool> = items
+        .iter()
+        .rev()
+        .map(|item| {
+            let keep = !item.implied || after.is_some_and(|after| after.starts_with(&item.entry.path));
+            after = if keep { Some(&item.entry.path) } else { after };
+            keep
+        })
+        .collect();
+    items.retain(|_| keep.pop().unwrap_or(true));
+}
+
+/// The directories from `base` to before `path`, outermost first.
+fn ancestors(base: &Path, path: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        path.ancestors().skip(1).take_while(|ancestor| ancestor.starts_with(base)).map(Path::to_owned).collect();
+    found.reverse();
+    found
+}
+
+/// The path up to the first name with a wildcard, and the rest if there is one.
+fn split_pattern(path: &Path) -> (PathBuf, Option<PathBuf>) {
+    let (mut literal, mut pattern) = (PathBuf::new(), PathBuf::new());
+    for name in path {
+        if pattern.as_os_str().is_empty() && !has_wildcard(name) {
+            literal.push(name);
+        } else {
+            pattern.push(name);
+        }
+    }
+    let pattern = (!pattern.as_os_str().is_empty()).then_some(pattern);
+    (literal, pattern)
+}
+
+/// Whether a name has a wildcard that is not escaped.
+fn has_wildcard(name: &OsStr) -> bool {
+    let mut bytes = name.as_encoded_bytes().iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => drop(bytes.next()),
+            b'*' | b'?' | b'[' => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+fn unescaped(path: &Path) -> Option<PathBuf> {
+    let text = path.to_str().filter(|text| text.contains('\\'))?;
+    let mut plain = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        plain.push(if c == '\\' { chars.next()? } else { c });
+    }
+    Some(plain.into())
+}

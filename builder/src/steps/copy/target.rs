@@ -1,0 +1,230 @@
+//! The image that is copied into: its tree, and what the new layer puts over it.
+
+use super::walk::{Stop, clean, follow};
+use super::{CopyError, Owner};
+use buildscope_storage::{Content, Entry, EntryKind, LayerBuilder, Store, Timestamp, Tree};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A tree with changes that are going to be one layer.
+pub(crate) struct Target {
+    tree: Arc<Tree>,
+    /// The files of the layer; each has one name or more.
+    inodes: Vec<(Entry, Content)>,
+    names: HashMap<OsString, usize>,
+    /// Directories of the layer that have nothing of the tree below them.
+    fresh: HashSet<OsString>,
+    /// Paths where the tree has a directory that the layer removes.
+    gone: HashSet<PathBuf>,
+}
+
+/// A file of a [`Target`] that can get more names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct InodeId(usize);
+
+/// What a new directory is like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewDirectory {
+    /// Its mode.
+    pub(crate) mode: u32,
+    /// Its owner.
+    pub(crate) owner: Owner,
+    /// Its time.
+    pub(crate) mtime: Timestamp,
+}
+
+impl Target {
+    /// An image as it is.
+    pub(crate) fn new(tree: Arc<Tree>) -> Self {
+        let (inodes, names, fresh, gone) = Default::default();
+        Self { tree, inodes, names, fresh, gone }
+    }
+
+    /// Names that the layer has so far.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// What is at `path` itself.
+    pub(super) fn look(&self, path: &Path) -> Option<Entry> {
+        if let Some(&id) = self.names.get(path.as_os_str()) {
+            return Some(Entry { path: path.to_owned(), ..self.inodes[id].0.clone() });
+        }
+        if path.parent().is_some_and(|parent| self.fresh.contains(parent.as_os_str())) || self.hidden(path) {
+            return None;
+        }
+        self.tree.lookup(path)
+    }
+
+    /// Whether the layer hides what the tree has at `path`.
+    fn hidden(&self, path: &Path) -> bool {
+        path.ancestors().skip(1).any(|above| {
+            self.gone.contains(above)
+                || self.fresh.contains(above.as_os_str())
+                || self.names.get(above.as_os_str()).is_some_and(|&id| self.inodes[id].0.kind != EntryKind::Directory)
+        }) || self.gone.contains(path)
+    }
+
+    /// Where `path` leads, inside the directory `root`.
+    pub(super) fn follow(&self, root: &Path, path: &Path, follow_last: bool) -> Result<PathBuf, CopyError> {
+        let below = follow(path, follow_last, |path| {
+            Ok(match self.look(&join(root, path)).map(|entry| entry.kind) {
+                None => Stop::Nothing,
+                Some(EntryKind::Directory) => Stop::Directory,
+                Some(EntryKind::Symlink { target }) => Stop::Link(target),
+                Some(_) => Stop::Other,
+            })
+        })?;
+        Ok(join(root, &below))
+    }
+
+    /// Makes the directory at `path` and what is missing above it. Those that are there stay as they are.
+    pub(crate) fn make_directories(&mut self, path: &Path, new: NewDirectory) -> Result<(), CopyError> {
+        let mut missing = Vec::new();
+        for above in path.ancestors() {
+            match self.look(above) {
+                Some(Entry { kind: EntryKind::Directory, .. }) => break,
+                Some(entry) => {
+                    return Err(CopyError::NotADirectory { path: above.to_owned(), found: called(&entry.kind) });
+                }
+                None => missing.push(above),
+            }
+        }
+        for path in missing.into_iter().rev() {
+            let NewDirectory { mode, owner: Owner { uid, gid }, mtime } = new;
+            self.put(Entry { mode, uid, gid, mtime, ..Entry::directory(path) }, Content::Bytes(Arc::default()))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the directory that an absolute path, written as in a Dockerfile, leads to.
+    pub(crate) fn make_path(&mut self, path: &str, new: NewDirectory) -> Result<(), CopyError> {
+        let path = self.follow(Path::new(""), &clean(Path::new(path)), true)?;
+        self.make_directories(&path, new)
+    }
+
+    /// Puts an entry at its path, whatever is there: a directory over a directory changes its metadata and keeps its contents.
+    pub(super) fn put(&mut self, entry: Entry, content: Content) -> Result<InodeId, CopyError> {
+        let path = entry.path.clone();
+        self.clear(&path, entry.kind == EntryKind::Directory)?;
+        let id = self.inodes.len();
+        self.inodes.push((entry, content));
+        self.names.insert(path.into_os_string(), id);
+        Ok(InodeId(id))
+    }
+
+    /// Gives a file one more name.
+    pub(super) fn link(&mut self, path: &Path, to: InodeId) -> Result<(), CopyError> {
+        self.clear(path, false)?;
+        self.names.insert(path.as_os_str().to_owned(), to.0);
+        Ok(())
+    }
+
+    /// The file at `path`, in the layer: one of the tree is taken into it.
+    pub(super) fn take(&mut self, path: &Path) -> Result<Option<InodeId>, CopyError> {
+        if let Some(&id) = self.names.get(path.as_os_str()) {
+            return Ok((self.inodes[id].0.kind != EntryKind::Directory).then_some(InodeId(id)));
+        }
+        let Some(entry) = self.look(path).filter(|entry| entry.kind != EntryKind::Directory) else { return Ok(None) };
+        let content = self.tree.content(path).unwrap_or(Content::Bytes(Arc::default()));
+        self.put(entry, content).map(Some)
+    }
+
+    /// Makes room at `path`.
+    fn clear(&mut self, path: &Path, for_directory: bool) -> Result<(), CopyError> {
+        let name = path.file_name().unwrap_or_default();
+        if name.as_encoded_bytes().starts_with(b".wh.") {
+            return Err(CopyError::WhiteoutName(path.to_owned()));
+        }
+        match self.look(path) {
+            Some(Entry { kind: EntryKind::Directory, .. }) if for_directory => {}
+            Some(Entry { kind: EntryKind::Directory, .. }) => {
+                self.names.retain(|name, _| !Path::new(name).starts_with(path));
+                self.fresh.retain(|name| !Path::new(name).starts_with(path));
+                if !self.hidden(path) && self.tree.lookup(path).is_some() {
+                    self.gone.insert(path.to_owned());
+                }
+            }
+            _ if for_directory => drop(self.fresh.insert(path.as_os_str().to_owned())),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The layer: what was put, and the directories above it as they are.
+    pub(crate) fn into_layer(mut self, store: &Store) -> LayerBuilder {
+        let mut above: BTreeMap<PathBuf, Entry> = BTreeMap::new();
+        for name in self.names.keys() {
+            for directory in Path::new(name).ancestors().skip(1) {
+                if directory.as_os_str().is_empty()
+                    || self.names.contains_key(directory.as_os_str())
+                    || above.contains_key(directory)
+                {
+                    break;
+                }
+                above.insert(
+                    directory.to_owned(),
+                    self.tree.lookup(directory).unwrap_or_else(|| Entry::directory(directory)),
+                );
+            }
+        }
+        let mut layer = store.layer_builder();
+        for (_, entry) in above {
+            layer.push(entry, Content::Bytes(Arc::default()));
+        }
+        for path in &self.gone {
+            let now = self.names.get(path.as_os_str()).map(|&id| &self.inodes[id].0.kind);
+            match now {
+                Some(EntryKind::Directory) => layer.opaque(path),
+                Some(_) => {}
+                None => layer.whiteout(path),
+            }
+        }
+        let mut names: Vec<(OsString, usize)> = self.names.drain().collect();
+        names.sort_unstable();
+        let mut first: HashMap<usize, PathBuf> = HashMap::new();
+        let mut count = vec![0_u32; self.inodes.len()];
+        names.iter().for_each(|(_, id)| count[*id] += 1);
+        for (name, id) in names {
+            let path = PathBuf::from(name);
+            let (entry, content) = &mut self.inodes[id];
+            match first.get(&id) {
+                Some(target) => {
+                    let kind = EntryKind::HardLink { target: target.clone() };
+                    layer.push(Entry { path, kind, ..entry.clone() }, Content::Bytes(Arc::default()));
+                }
+                None => {
+                    if count[id] > 1 {
+                        first.insert(id, path.clone());
+                    }
+                    let nothing = || Content::Bytes(Arc::default());
+                    let content = std::mem::replace(content, nothing());
+                    let entry = match count[id] {
+                        1 => std::mem::replace(entry, Entry::directory("")),
+                        _ => entry.clone(),
+                    };
+                    layer.push(Entry { path, ..entry }, content);
+                }
+            }
+        }
+        layer
+    }
+}
+
+/// `path` below `root`; joining nothing adds no slash.
+pub(super) fn join(root: &Path, path: &Path) -> PathBuf {
+    if path.as_os_str().is_empty() { root.to_owned() } else { root.join(path) }
+}
+
+/// What to call it in a message.
+pub(super) fn called(kind: &EntryKind) -> &'static str {
+    match kind {
+        EntryKind::File { .. } | EntryKind::HardLink { .. } => "a file",
+        EntryKind::Directory => "a directory",
+        EntryKind::Symlink { .. } => "a symbolic link",
+        EntryKind::CharDevice { .. } | EntryKind::BlockDevice { .. } => "a device",
+        EntryKind::Fifo => "a named pipe",
+    }
+}

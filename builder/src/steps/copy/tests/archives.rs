@@ -1,0 +1,100 @@
+//! ADD of archives.
+
+use super::{Kit, add, dir, file, op, tar};
+use crate::plan::Copy;
+use crate::steps::copy::CopyError;
+use std::io::Write;
+
+#[test]
+fn archives_are_known_by_their_content() {
+    let mut kit = Kit::new();
+    let plain =
+        tar(&[("d/", b'5', 0o750, "", ""), ("d/one", b'0', 0o4711, "", "one"), ("d/two", b'1', 0o4711, "d/one", "")]);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&plain).unwrap();
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    bzip2.write_all(&plain).unwrap();
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    xz.write_all(&plain).unwrap();
+    let zstd = zstd::encode_all(&*plain, 1).unwrap();
+    kit.write("plain.bin", &plain).write("gz", gzip.finish().unwrap()).write("bz2", bzip2.finish().unwrap());
+    kit.write("xz", xz.finish().unwrap())
+        .write("zst", zstd)
+        .write("not.tar", "text")
+        .write("empty.tar", [0; 1024])
+        .write("nothing", "");
+    for name in ["plain.bin", "gz", "bz2", "xz", "zst"] {
+        kit.layers.clear();
+        kit.copy(&add(&[name], "/to"));
+        let expected = ["755 to/", "750 5:6 to/d/", "4711 5:6 to/d/one=one", "4711 5:6 to/d/two == to/d/one"];
+        assert_eq!(kit.lines(), expected, "{name}");
+    }
+    kit.layers.clear();
+    kit.copy(&Copy { chown: Some("7:8".into()), ..add(&["gz"], "/o") });
+    assert_eq!(kit.lines()[..2], ["755 7:8 o/", "750 7:8 o/d/"]);
+    kit.layers.clear();
+    kit.copy(&add(&["not.tar", "empty.tar", "nothing"], "/n/"))
+        .copy(&Copy { unpack: Some(false), ..add(&["gz"], "/n/") });
+    let names: Vec<String> = kit.lines().iter().map(|line| line.split('=').next().unwrap().to_owned()).collect();
+    assert_eq!(names, ["755 n/", "644 n/empty.tar", "644 n/gz", "644 n/not.tar", "644 n/nothing"]);
+}
+
+#[test]
+fn an_archive_replaces_and_merges() {
+    let mut kit = Kit::new();
+    kit.image([dir("was-dir", 0o755), file("was-dir/f"), file("was-file"), dir("stays", 0o700), file("stays/old")]);
+    let members = [
+        ("was-dir", b'0', 0o600, "", "now a file"),
+        ("was-file/", b'5', 0o711, "", ""),
+        ("stays/", b'5', 0o711, "", ""),
+        ("stays/new", b'0', 0o600, "", "n"),
+        ("linked", b'1', 0o600, "stays/old", ""),
+    ];
+    kit.write("a.tar", tar(&members));
+    kit.copy(&add(&["a.tar"], "/"));
+    let expected = [
+        "644 linked=stays/old",
+        "711 5:6 stays/",
+        "600 5:6 stays/new=n",
+        "644 stays/old == linked",
+        "600 5:6 was-dir=now a file",
+        "711 5:6 was-file/",
+    ];
+    assert_eq!(kit.lines(), expected);
+}
+
+#[test]
+fn nothing_of_an_archive_leaves_its_directory() {
+    let mut kit = Kit::new();
+    kit.image([dir("etc", 0o755), file("etc/passwd"), dir("in", 0o755)]);
+    let members = [
+        ("../../etc/passwd", b'0', 0o600, "", "up"),
+        ("/etc/shadow", b'0', 0o600, "", "abs"),
+        ("link", b'2', 0o777, "/etc", ""),
+        ("link/through", b'0', 0o600, "", "t"),
+        ("up", b'2', 0o777, "../../..", ""),
+        ("up/over", b'0', 0o600, "", "o"),
+    ];
+    kit.write("a.tar", tar(&members));
+    kit.copy(&add(&["a.tar"], "/in/"));
+    let outside: Vec<String> = kit.lines().into_iter().filter(|line| !line.contains(" in/")).collect();
+    assert_eq!(outside, ["755 etc/", "644 etc/passwd=etc/passwd"]);
+    let inside =
+        ["755 in/", "755 in/etc/", "600 5:6 in/etc/passwd=up", "600 5:6 in/etc/shadow=abs", "600 5:6 in/etc/through=t"];
+    assert_eq!(kit.lines()[2..7], inside);
+    assert!(kit.lines().contains(&"600 5:6 in/over=o".to_owned()));
+    kit.write("b.tar", tar(&[("x", b'1', 0o600, "../../etc/hosts", "")]));
+    assert!(matches!(kit.try_copy(&add(&["b.tar"], "/in/")), Err(CopyError::Archive { .. })));
+    // Docker leaves out what an archive says of its root, even where it calls it a file.
+    let before = kit.lines();
+    kit.write("c.tar", tar(&[(".", b'0', 0o600, "", ""), ("", b'0', 0o600, "", ""), ("./", b'5', 0o700, "", "")]));
+    kit.copy(&add(&["c.tar"], "/in/"));
+    assert_eq!(kit.lines(), before);
+}
+
+#[test]
+fn a_name_that_would_remove_is_refused() {
+    let mut kit = Kit::new();
+    kit.write("d/.wh.passwd", "");
+    assert!(matches!(kit.try_copy(&op(&["d"], "/etc/")), Err(CopyError::WhiteoutName(_))));
+}

@@ -1,0 +1,96 @@
+//! What a copy depends on, and what it reads again.
+
+use super::{Kit, NOW, file, op};
+use crate::plan::{Copy, CopyFrom};
+use crate::sources::{Context, Verdict};
+use crate::steps::copy::{Origin, Selection, copy};
+use buildscope_record::{Digest, Probe};
+use buildscope_storage::{Content, Entry};
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn the_key_is_what_reaches_the_layer() {
+    let kit = Kit::new();
+    kit.write("d/a", "a").write("d/b", "b");
+    let whole = op(&["d"], "/x/");
+    let before = kit.key(&whole);
+    let times = kit.select(&whole).unwrap().times(None);
+    assert_eq!(kit.select(&whole).unwrap().times(None), times);
+    let touch = fs::File::options().write(true).open(kit.path("d/a")).unwrap();
+    touch.set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(kit.key(&whole), before, "times are not part of it");
+    assert_ne!(kit.select(&whole).unwrap().times(None), times, "they have a digest of their own");
+    let octal = Copy { chmod: Some("644".into()), ..whole.clone() };
+    let octal_before = kit.key(&octal);
+    kit.write_mode("d/a", "a", 0o600);
+    assert_ne!(kit.key(&whole), before, "modes are");
+    assert_eq!(kit.key(&octal), octal_before, "but not where they are set");
+    kit.write("d/a", "a");
+    assert_eq!(kit.key(&whole), before);
+    kit.write("d/a", "c");
+    assert_ne!(kit.key(&whole), before, "content is");
+    kit.write("d/a", "a");
+    fs::remove_file(kit.path("d/b")).unwrap();
+    fs::write(kit.path("d/c"), "b").unwrap();
+    assert_ne!(kit.key(&whole), before, "names are");
+    fs::remove_file(kit.path("d/c")).unwrap();
+    kit.write("d/b", "a");
+    let apart = kit.key(&whole);
+    fs::remove_file(kit.path("d/b")).unwrap();
+    fs::hard_link(kit.path("d/a"), kit.path("d/b")).unwrap();
+    assert_ne!(kit.key(&whole), apart, "link structure is");
+    let mut selection = kit.select(&whole).unwrap();
+    selection.digest(&whole, kit.store.blobs(), &Probe::disabled()).unwrap();
+    let files: Vec<_> = selection.files().collect();
+    assert_eq!(files, [("d/a".into(), Digest::of("a")), ("d/b".into(), Digest::of("a"))]);
+    assert_eq!(selection.by_top(), [("d".to_owned(), (2, 2))].into());
+    kit.write("e", "long");
+    let all = kit.select(&op(&["."], "/x")).unwrap();
+    assert_eq!(all.by_top(), [("d".to_owned(), (2, 2)), ("e".to_owned(), (1, 4))].into());
+}
+
+#[test]
+fn a_file_of_a_stage_has_the_key_of_its_content() {
+    let mut kit = Kit::new();
+    kit.image([file("f")]);
+    let of_stage = Copy { from: CopyFrom::Empty, ..op(&["f"], "/x") };
+    let alone = kit.key(&of_stage);
+    kit.layers.clear();
+    kit.image([file("else"), file("f")]);
+    assert_eq!(kit.key(&of_stage), alone, "whatever else is in its layer");
+    kit.image([Entry { uid: 1, ..file("f") }]);
+    assert_ne!(kit.key(&of_stage), alone, "its owner is part of it");
+}
+
+#[test]
+fn an_edit_of_one_file_reads_one_file() {
+    let mut kit = Kit::new();
+    let memory = tempfile::tempdir().unwrap();
+    kit.write("d/same", "same").write("d/edited", "before");
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    let whole = op(&["d"], "/x/");
+    let build = |kit: &Kit| {
+        let context = Context::open(kit.context.path(), None::<fn(&Path) -> Verdict>, Some(memory.path())).unwrap();
+        let origin = Origin::Context(&context);
+        let selection = Selection::of(&whole, &origin, &kit.store, &Probe::disabled()).unwrap();
+        let layer = copy(&whole, &selection, &[], NOW, &kit.store, &Probe::disabled()).unwrap();
+        let read = |item: &crate::steps::copy::select::Item| !matches!(item.content, Content::Blob { .. });
+        let items = selection.groups.iter().flat_map(|group| &group.items);
+        (layer.diff_id, items.filter(|item| item.identity.is_some() && read(item)).count())
+    };
+    let (first, read) = build(&kit);
+    assert_eq!(read, 2);
+    kit.write("d/edited", "after!");
+    let (second, read) = build(&kit);
+    assert_eq!(read, 1);
+    kit.layers = vec![first];
+    assert_eq!(kit.lines()[1..], ["644 x/edited=before", "644 x/same=same"]);
+    kit.layers = vec![second];
+    assert_eq!(kit.lines()[1..], ["644 x/edited=after!", "644 x/same=same"]);
+    // The blob that has it goes away: the file is still there.
+    for blob in [first, second] {
+        fs::remove_file(kit.store.blobs().path(&blob)).unwrap();
+    }
+    assert!(build(&kit).1 >= 1);
+}

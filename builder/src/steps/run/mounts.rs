@@ -1,0 +1,236 @@
+//! `RUN --mount`: from the plan's words to detached mounts.
+
+use super::ssh::Agent;
+use super::{RunError, Runner};
+use crate::plan::{self, CopyFrom, MountKind, Run, Sharing};
+use crate::sources::Context;
+use crate::steps::copy::{self, Origin, Selection};
+use buildscope_record::{Digest, Probe};
+use buildscope_sandbox::{MountSource, SandboxMount};
+use buildscope_storage::{CacheMount, CacheMountOptions, CacheSharing, Timestamp, View};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The mode that a cache directory has unless `mode=` says otherwise.
+const CACHE_MODE: u32 = 0o755;
+
+/// Where a bind mount, or the seed of a cache mount, is taken from.
+#[derive(Clone)]
+pub enum MountOrigin<'a> {
+    /// The layers of a stage or an image, lowest first.
+    Layers(Vec<Digest>),
+    /// A context: what its ignore file excludes is not seen.
+    Context(&'a Context),
+}
+
+/// A bind mount from a context as the COPY that makes the same tree at the same place of an empty image: what the
+/// mount shows is what this selects, so its digest is the mount's part of the cache key.
+pub fn bind_as_copy(from: &CopyFrom, source: &str) -> plan::Copy {
+    // The source is a path, not a pattern.
+    let mut literal = String::new();
+    for letter in source.trim_matches('/').chars() {
+        if matches!(letter, '*' | '?' | '[' | ']' | '\\') {
+            literal.push('\\');
+        }
+        literal.push(letter);
+    }
+    let whole = literal.is_empty();
+    let source = if whole { "." } else { &literal };
+    plan::Copy { parents: !whole, ..plan::Copy::of(from.clone(), source, "/") }
+}
+
+/// The mounts of one step while it runs. Dropped, cache directories are let go of and agents end.
+pub(super) struct Mounts {
+    /// In the plan's order.
+    mounts: Vec<(PathBuf, Prepared)>,
+    env: Vec<(String, String)>,
+}
+
+enum Prepared {
+    View { view: View, writable: bool },
+    Cache { cache: Arc<CacheMount>, readonly: bool },
+    Tmpfs { size: Option<u64> },
+    File { content: Vec<u8>, mode: u32, uid: u32, gid: u32 },
+    Agent(Agent),
+}
+
+impl Mounts {
+    pub(super) fn prepare<'o>(
+        runner: &Runner<'_>,
+        op: &Run,
+        origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync),
+        probe: &Probe,
+    ) -> Result<Self, RunError> {
+        let mut this = Self { mounts: Vec::new(), env: Vec::new() };
+        let caches = caches(runner, op, origin, probe)?;
+        for mount in &op.mounts {
+            let prepared = match &mount.kind {
+                MountKind::Bind { from, source, writable } => {
+                    let (layers, path) = layers(runner, from, source, origin, probe)?;
+                    let view = runner.store.view(&layers, &path, *writable, probe)?;
+                    Prepared::View { view, writable: *writable }
+                }
+                MountKind::Cache { readonly, .. } => {
+                    let (name, _) = cache_name(&mount.kind, origin)?;
+                    let cache = caches.get(&name).ok_or_else(|| RunError::NoOrigin(name))?;
+                    Prepared::Cache { cache: Arc::clone(cache), readonly: *readonly }
+                }
+                MountKind::Tmpfs { size } => Prepared::Tmpfs { size: *size },
+                MountKind::Inline { content, mode } => {
+                    Prepared::File { content: content.as_bytes().to_vec(), mode: *mode, uid: 0, gid: 0 }
+                }
+                MountKind::Secret { id, required, env, mode, uid, gid } => {
+                    let Some(secret) = runner.options.secrets.get(id) else {
+                        if *required {
+                            return Err(RunError::NoSecret(id.clone()));
+                        }
+                        continue;
+                    };
+                    let content = secret.read(id)?;
+                    if let Some(name) = env {
+                        this.env.push((name.clone(), String::from_utf8_lossy(&content).into_owned()));
+                    }
+                    Prepared::File { content, mode: *mode, uid: *uid, gid: *gid }
+                }
+                MountKind::Ssh { id, required, mode, uid, gid } => match runner.options.agents.get(id) {
+                    Some(agent) => Prepared::Agent(
+                        Agent::forward(agent, *mode, (*uid, *gid))
+                            .map_err(|source| RunError::Agent { id: id.clone(), source })?,
+                    ),
+                    None if *required => return Err(RunError::NoAgent(id.clone())),
+                    None => continue,
+                },
+            };
+            // A secret that is only in the environment has no target.
+            if let Some(target) = &mount.target {
+                this.mounts.push((target.into(), prepared));
+            }
+        }
+        Ok(this)
+    }
+
+    /// Variables that secrets are given in.
+    pub(super) fn env(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The mounts for the sandbox. Call it once.
+    pub(super) fn attach(&self, probe: &Probe) -> Result<Vec<SandboxMount>, RunError> {
+        let attach = |(target, prepared): &(PathBuf, Prepared)| {
+            let source = match prepared {
+                // What is written to a writable view is thrown away with it.
+                Prepared::View { view, writable } => {
+                    MountSource::Detached { mount: view.mount(probe)?, readonly: !writable }
+                }
+                Prepared::Cache { cache, readonly } => {
+                    MountSource::Detached { mount: cache.mount()?, readonly: *readonly }
+                }
+                Prepared::Tmpfs { size } => MountSource::Tmpfs { size: *size },
+                Prepared::File { content, mode, uid, gid } => {
+                    MountSource::Secret { content: content.clone(), mode: *mode, uid: *uid, gid: *gid }
+                }
+                Prepared::Agent(agent) => MountSource::Detached { mount: agent.mount()?, readonly: false },
+            };
+            Ok(SandboxMount { target: target.clone(), source })
+        };
+        self.mounts.iter().map(attach).collect()
+    }
+}
+
+/// The cache directories of a step by name, locked in the order of their names: two steps that want the same two
+/// cannot each hold one and wait for the other.
+fn caches<'o>(
+    runner: &Runner<'_>,
+    op: &Run,
+    origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync),
+    probe: &Probe,
+) -> Result<BTreeMap<String, Arc<CacheMount>>, RunError> {
+    let mut wanted = BTreeMap::new();
+    for mount in &op.mounts {
+        if let MountKind::Cache { .. } = mount.kind {
+            let (name, options) = cache_name(&mount.kind, origin)?;
+            wanted.insert(name, (options, &mount.kind));
+        }
+    }
+    let mut caches = BTreeMap::new();
+    for (name, (mut options, kind)) in wanted {
+        if let MountKind::Cache { from: Some((from, source)), .. } = kind {
+            options.seed = Some(layers(runner, from, source, origin, probe)?);
+        }
+        let cache = runner.store.cache_mount(&name, &options, probe)?;
+        caches.insert(name, Arc::new(cache));
+    }
+    Ok(caches)
+}
+
+/// The name under which a cache lives, and how it is to be. What a new one begins with is part of its name, as with
+/// BuildKit: caches of one id with other owners or seeds are others.
+fn cache_name<'o>(
+    kind: &MountKind,
+    origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync),
+) -> Result<(String, CacheMountOptions), RunError> {
+    let MountKind::Cache { id, sharing, from, mode, uid, gid, .. } = kind else {
+        return Err(RunError::NoOrigin("a mount that is no cache".into()));
+    };
+    let sharing = match sharing {
+        Sharing::Shared => CacheSharing::Shared,
+        Sharing::Private => CacheSharing::Private,
+        Sharing::Locked => CacheSharing::Locked,
+    };
+    let mut name = id.clone();
+    if (*mode, *uid, *gid) != (CACHE_MODE, 0, 0) {
+        name.push_str(&format!(" owned by {uid}:{gid} with mode {mode:o}"));
+    }
+    if let Some((from, source)) = from {
+        let of = match origin(from).ok_or_else(|| RunError::NoOrigin(describe(from)))? {
+            MountOrigin::Layers(layers) => {
+                let stack: Vec<String> = layers.iter().map(Digest::to_string).collect();
+                Digest::of(stack.join("\n")).to_string()
+            }
+            MountOrigin::Context(context) => context.path().display().to_string(),
+        };
+        name.push_str(&format!(" from {source} of {of}"));
+    }
+    Ok((name, CacheMountOptions { sharing, mode: *mode, uid: *uid, gid: *gid, seed: None }))
+}
+
+/// The names of the cache mounts that a step has for itself alone while it runs, as waits for them are named.
+pub fn exclusive<'o>(op: &Run, origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync)) -> Vec<String> {
+    let locked =
+        op.mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Cache { sharing: Sharing::Locked, .. }));
+    locked.filter_map(|mount| Some(format!("cache-mount:{}", cache_name(&mount.kind, origin).ok()?.0))).collect()
+}
+
+/// The layers in which the source of a mount is, and its path in them.
+fn layers<'o>(
+    runner: &Runner<'_>,
+    from: &CopyFrom,
+    source: &str,
+    origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync),
+    probe: &Probe,
+) -> Result<(Vec<Digest>, PathBuf), RunError> {
+    let path = Path::new(source.trim_start_matches('/')).to_owned();
+    if *from == CopyFrom::Empty {
+        return Ok((Vec::new(), path));
+    }
+    match origin(from).ok_or_else(|| RunError::NoOrigin(describe(from)))? {
+        MountOrigin::Layers(layers) => Ok((layers, path)),
+        MountOrigin::Context(context) => {
+            let op = bind_as_copy(from, source);
+            let selection = Selection::of(&op, &Origin::Context(context), runner.store, probe)?;
+            let layer = copy::copy(&op, &selection, &[], Timestamp::default(), runner.store, probe)?;
+            Ok((vec![layer.diff_id], path))
+        }
+    }
+}
+
+fn describe(from: &CopyFrom) -> String {
+    match from {
+        CopyFrom::Context => "the build context".into(),
+        CopyFrom::NamedContext(name) => format!("the context `{name}`"),
+        CopyFrom::Stage(step) => format!("the stage of step {step}"),
+        CopyFrom::Image(image) => format!("the image `{}`", image.reference),
+        CopyFrom::Empty => "nothing".into(),
+    }
+}

@@ -1,0 +1,219 @@
+//! `RUN --mount=type=ssh`: an agent's socket inside the box.
+//!
+//! The host's socket belongs to the person who builds; the step's has the owner and the mode that the mount asks
+//! for. So it is another socket, whose connections are passed on. It lives as long as the step, and so does the agent
+//! that is started where key files are given.
+
+use super::options::AgentSource;
+use buildscope_sandbox::detached;
+use buildscope_storage::StorageError;
+use std::fs::Permissions;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// A forwarded agent; it ends when this is dropped.
+pub(super) struct Agent {
+    socket: PathBuf,
+    task: JoinHandle<()>,
+    _keyring: Option<Keyring>,
+    /// Dropped last.
+    _directory: Directory,
+}
+
+impl Agent {
+    /// Listens on a new socket for an agent.
+    pub(super) fn forward(agent: &AgentSource, mode: u32, (uid, gid): (u32, u32)) -> io::Result<Self> {
+        let directory = Directory::new()?;
+        let (agent, keyring) = match agent {
+            AgentSource::Socket(socket) => (socket.clone(), None),
+            AgentSource::Keys(keys) => {
+                let keyring = Keyring::start(&directory.0.join("keys"), keys)?;
+                (keyring.socket.clone(), Some(keyring))
+            }
+        };
+        std::os::unix::net::UnixStream::connect(&agent)?;
+        let socket = directory.0.join("agent");
+        let listener = UnixListener::bind(&socket)?;
+        let task = tokio::spawn(async move {
+            while let Ok((mut inner, _)) = listener.accept().await {
+                let agent = agent.clone();
+                tokio::spawn(async move {
+                    // A connection that breaks is the step's to notice: it sees the end of its own.
+                    if let Ok(mut outer) = UnixStream::connect(&agent).await {
+                        let _ = tokio::io::copy_bidirectional(&mut inner, &mut outer).await;
+                    }
+                });
+            }
+        });
+        let this = Self { socket, task, _keyring: keyring, _directory: directory };
+        std::fs::set_permissions(&this.socket, Permissions::from_mode(mode))?;
+        std::os::unix::fs::chown(&this.socket, Some(uid), Some(gid))?;
+        Ok(this)
+    }
+
+    /// The socket as a detached mount.
+    pub(super) fn mount(&self) -> Result<OwnedFd, StorageError> {
+        detached(&self.socket).map_err(|source| StorageError::Io { action: "mount", path: self.socket.clone(), source })
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A directory for sockets, which nobody else may enter.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> io::Result<Self> {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("buildscope-ssh-{}-{number}", std::process::id()));
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What cannot be removed is an empty directory of ours in the directory for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// OpenSSH's agent with some keys; it ends when this is dropped.
+struct Keyring {
+    socket: PathBuf,
+    /// The command that the agent was started for: it ends with its standard input, ours. Should the builder be killed, the
+    /// agent finds the command gone within ten seconds (ssh-agent(1)).
+    command: Child,
+    agent: Option<rustix::process::Pid>,
+}
+
+impl Keyring {
+    fn start(socket: &Path, keys: &[PathBuf]) -> io::Result<Self> {
+        let mut command = Command::new("ssh-agent")
+            .arg("-a")
+            .arg(socket)
+            .args(["sh", "-c", "echo $SSH_AGENT_PID; exec cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| named("ssh-agent, which key files need (the package openssh-client has it)", &error))?;
+        let output = command.stdout.take().ok_or_else(|| io::Error::other("ssh-agent: no standard output"))?;
+        let mut this = Self { socket: socket.to_owned(), command, agent: None };
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        this.agent = line.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
+        if this.agent.is_none() {
+            return Err(io::Error::other("ssh-agent did not start"));
+        }
+        keys.iter().try_for_each(|key| this.add(key))?;
+        Ok(this)
+    }
+
+    /// Gives it a key, by a pipe: a file's mode does not matter then, as it does not to BuildKit.
+    fn add(&self, key: &Path) -> io::Result<()> {
+        let content = std::fs::read(key).map_err(|error| named(&key.display().to_string(), &error))?;
+        let mut add = Command::new("ssh-add")
+            .args(["-q", "-"])
+            .env("SSH_AUTH_SOCK", &self.socket)
+            .env("SSH_ASKPASS_REQUIRE", "never")
+            .env_remove("DISPLAY")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| named("ssh-add", &error))?;
+        if let Some(mut input) = add.stdin.take() {
+            input.write_all(&content)?;
+        }
+        let mut said = String::new();
+        if let Some(mut output) = add.stderr.take() {
+            output.read_to_string(&mut said)?;
+        }
+        match add.wait()?.success() {
+            true => Ok(()),
+            false => Err(io::Error::other(format!(
+                "{}: ssh-add takes no such key, or it has a passphrase: {}",
+                key.display(),
+                said.trim()
+            ))),
+        }
+    }
+}
+
+fn named(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+impl Drop for Keyring {
+    fn drop(&mut self) {
+        if let Some(agent) = self.agent {
+            let _ = rustix::process::kill_process(agent, rustix::process::Signal::TERM);
+        }
+        drop(self.command.stdin.take());
+        let _ = self.command.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The messages are those of draft-miller-ssh-agent: 11 asks for identities, 12 answers with their number and, of each,
+    /// the public key and the comment.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn key_files_are_in_an_agent_that_ends_with_the_step() {
+        let place = tempfile::tempdir().unwrap();
+        let key = |name: &str| {
+            let path = place.path().join(name);
+            let keygen = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
+                .arg(&path)
+                .status();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o644)).ok()?;
+            keygen.is_ok_and(|status| status.success()).then_some(path)
+        };
+        let (Some(one), Some(two)) = (key("first-key"), key("second-key")) else {
+            return eprintln!("skipped: ssh-keygen is not installed");
+        };
+        let agent = Agent::forward(&AgentSource::Keys(vec![one, two]), 0o600, (0, 0)).unwrap();
+        let ask = || {
+            let mut stream = std::os::unix::net::UnixStream::connect(&agent.socket).unwrap();
+            stream.write_all(&[0, 0, 0, 1, 11]).unwrap();
+            let mut length = [0; 4];
+            stream.read_exact(&mut length).unwrap();
+            let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+            stream.read_exact(&mut answer).unwrap();
+            answer
+        };
+        let answer = tokio::task::block_in_place(ask);
+        assert_eq!(answer[..5], [12, 0, 0, 0, 2]);
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        assert!(text.contains("first-key") && text.contains("second-key"), "{text}");
+        let (pid, directory) = (agent._keyring.as_ref().unwrap().agent.unwrap(), agent._directory.0.clone());
+        drop(agent);
+        assert!(!directory.exists());
+        while rustix::process::test_kill_process(pid).is_ok() {
+            let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+            if state.contains(") Z") {
+                break; // whoever adopted it has yet to look
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let bad = place.path().join("bad");
+        std::fs::write(&bad, "no key").unwrap();
+        let error = Agent::forward(&AgentSource::Keys(vec![bad]), 0o600, (0, 0)).err().unwrap();
+        assert!(error.to_string().contains("bad: ssh-add takes no such key"), "{error}");
+    }
+}

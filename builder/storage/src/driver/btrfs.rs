@@ -1,0 +1,129 @@
+//! The driver `btrfs`: a stack of layers is a subvolume, a step works on a snapshot of it.
+
+use super::copy::Baseline;
+use super::{Driver, Place, Prepared, clone_mount};
+use crate::change::Changes;
+use crate::error::Context;
+use crate::scratch::Scratch;
+use crate::tree::Tree;
+use crate::{StorageError, Store, unpack};
+use buildscope_record::{Digest, Phase, Probe, Quantity};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+const PROGRAM: &str = "btrfs";
+/// BTRFS_SUPER_MAGIC (linux/magic.h).
+const MAGIC: u64 = 0x9123_683E;
+
+#[derive(Debug)]
+pub(crate) struct Btrfs;
+
+impl Btrfs {
+    /// Finds out whether the store is on btrfs, and snapshots can be made.
+    pub(crate) fn probe(root: &Path, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
+        let refuse = |reason: String| StorageError::Driver { driver: PROGRAM, reason };
+        let on = rustix::fs::statfs(root).context("stat", root)?;
+        if on.f_type as u64 != MAGIC {
+            return Err(refuse(format!("{} is not on a btrfs file system", root.display())));
+        }
+        let dir = scratch.path("probe");
+        subvolume(&["create"], &[&dir]).map_err(|error| refuse(error.to_string()))?;
+        scratch.discard(dir);
+        Ok(Self)
+    }
+}
+
+impl Driver for Btrfs {
+    fn name(&self) -> &'static str {
+        PROGRAM
+    }
+
+    fn prepare(
+        &self,
+        store: &Store,
+        tree: &Arc<Tree>,
+        place: Place,
+        probe: &Probe,
+    ) -> Result<Box<dyn Prepared>, StorageError> {
+        let stack = tree.diff_ids();
+        let base = base(store, &stack, place == Place::Apart, probe)?;
+        let dir = store.scratch().path("snapshot");
+        subvolume(&["snapshot"], &[&base, &dir])?;
+        let mut snapshot = Snapshot { dir, scratch: Arc::clone(store.scratch()), baseline: Baseline::default() };
+        snapshot.baseline = Baseline::of(&snapshot.dir, tree)?;
+        Ok(Box::new(snapshot))
+    }
+}
+
+/// The subvolume of a stack, made from the one below it if it is missing. With `apart`, each name of a file is a file of its own.
+fn base(store: &Store, stack: &[Digest], apart: bool, probe: &Probe) -> Result<PathBuf, StorageError> {
+    let all = stack.iter().flat_map(|digest| *digest.as_bytes());
+    let key = Digest::of(all.chain(apart.then_some(1)).collect::<Vec<u8>>());
+    let name = format!("lowers/{}", key.hex());
+    let path = store.root().join(&name);
+    store.cache().made(name);
+    if path.exists() {
+        return Ok(path);
+    }
+    let aside = store.scratch().path("subvolume");
+    match stack.split_last() {
+        None => subvolume(&["create"], &[&aside])?,
+        Some((_, below)) => {
+            let below = base(store, below, apart, probe)?;
+            subvolume(&["snapshot"], &[&below, &aside])?;
+            let span = probe.phase(Phase::Unpack);
+            let unpacked = unpack::apply(&*store.tree(stack)?, &aside, apart)?;
+            span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
+        }
+    }
+    match rustix::fs::rename(&aside, &path) {
+        Ok(()) => {}
+        // Another step or process was faster.
+        Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY) => store.scratch().discard(aside),
+        Err(error) => return Err(error).context("rename to", path),
+    }
+    Ok(path)
+}
+
+struct Snapshot {
+    dir: PathBuf,
+    scratch: Arc<Scratch>,
+    baseline: Baseline,
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        // Deleting a subvolume takes no time; where that is not allowed, its files are removed one by one.
+        if subvolume(&["delete"], &[&self.dir]).is_err() {
+            self.scratch.discard(std::mem::take(&mut self.dir));
+        }
+    }
+}
+
+impl Prepared for Snapshot {
+    fn mount(&self) -> Result<OwnedFd, StorageError> {
+        clone_mount(&self.dir)
+    }
+
+    fn changes(&self, changes: &mut Changes<'_>) -> Result<(), StorageError> {
+        self.baseline.compare(&self.dir, changes)
+    }
+}
+
+/// Runs `btrfs subvolume`: its system calls need `unsafe`, which only the sandbox may use.
+fn subvolume(what: &[&str], paths: &[&Path]) -> Result<(), StorageError> {
+    let output = Command::new(PROGRAM)
+        .arg("subvolume")
+        .args(what)
+        .args(paths)
+        .stdin(Stdio::null())
+        .output()
+        .context("run", PROGRAM)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(StorageError::Driver { driver: PROGRAM, reason })
+}

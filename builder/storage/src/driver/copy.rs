@@ -1,0 +1,214 @@
+//! The driver `copy`: a full copy of the tree for each step. Slow, and works anywhere.
+
+use super::{Driver, Place, Prepared, clone_mount};
+use crate::attributes::Names;
+use crate::change::{Changes, Data, below};
+use crate::error::Context;
+use crate::index::to_path;
+use crate::scratch::Scratch;
+use crate::tree::{Dir, Node, Ref, Tree};
+use crate::{EntryKind, StorageError, Store, unpack};
+use buildscope_record::{Phase, Probe, Quantity};
+use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
+use std::collections::HashMap;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(crate) struct Copy;
+
+impl Driver for Copy {
+    fn name(&self) -> &'static str {
+        "copy"
+    }
+
+    fn prepare(
+        &self,
+        store: &Store,
+        tree: &Arc<Tree>,
+        place: Place,
+        probe: &Probe,
+    ) -> Result<Box<dyn Prepared>, StorageError> {
+        let dir = store.scratch().path("copy");
+        fs::create_dir(&dir).context("create", &dir)?;
+        let mut whole = Whole { dir, scratch: Arc::clone(store.scratch()), baseline: Baseline::default() };
+        let span = probe.phase(Phase::Unpack);
+        let unpacked = unpack::tree(tree, &whole.dir, place == Place::Apart)?;
+        span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
+        span.end();
+        whole.baseline = Baseline::of(&whole.dir, tree)?;
+        Ok(Box::new(whole))
+    }
+}
+
+struct Whole {
+    dir: PathBuf,
+    scratch: Arc<Scratch>,
+    baseline: Baseline,
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        self.scratch.discard(std::mem::take(&mut self.dir));
+    }
+}
+
+impl Prepared for Whole {
+    fn mount(&self) -> Result<OwnedFd, StorageError> {
+        clone_mount(&self.dir)
+    }
+
+    fn changes(&self, changes: &mut Changes<'_>) -> Result<(), StorageError> {
+        self.baseline.compare(&self.dir, changes)
+    }
+}
+
+/// What a full copy looked like before the step: which directory and which file with several names was which, and when.
+#[derive(Debug, Default)]
+pub(crate) struct Baseline {
+    /// Inode numbers of directories by image path.
+    directories: HashMap<Vec<u8>, u64>,
+    /// Files with several names by inode number.
+    linked: HashMap<u64, Ref>,
+    /// What has a status change time before this was not touched by the step: a process cannot set that time.
+    before: (i64, i64),
+}
+
+/// The names that a file with several has after the step.
+#[derive(Default)]
+struct Kept {
+    /// Whether it has one of those that it had.
+    old: bool,
+    /// A name that it had not.
+    new: Option<Vec<u8>>,
+}
+
+impl Baseline {
+    pub(crate) fn of(dir: &Path, tree: &Tree) -> Result<Self, StorageError> {
+        let mut directories = HashMap::new();
+        note(dir, Vec::new(), &mut directories)?;
+        let mut linked = HashMap::new();
+        for (entry, _) in tree.walk(Path::new("")) {
+            let EntryKind::HardLink { target } = &entry.kind else { continue };
+            let host = dir.join(&entry.path);
+            let stat = rustix::fs::lstat(&host).context("stat", &host)?;
+            if let (true, Some(Node::Leaf(leaf))) = (stat.st_nlink > 1, tree.node(target)) {
+                linked.insert(stat.st_ino, leaf);
+            }
+        }
+        // The clock that the file system stamps with, now.
+        let mark = dir.with_extension("mark");
+        fs::write(&mark, b"").context("write", &mark)?;
+        let stat = rustix::fs::stat(&mark).context("stat", &mark)?;
+        fs::remove_file(&mark).context("remove", &mark)?;
+        Ok(Self { directories, linked, before: (stat.st_ctime, stat.st_ctime_nsec as i64) })
+    }
+
+    /// Walks the directory `dir` and its counterpart in the tree.
+    pub(crate) fn compare(&self, dir: &Path, changes: &mut Changes<'_>) -> Result<(), StorageError> {
+        let stat = rustix::fs::lstat(dir).context("stat", dir)?;
+        changes.present(Vec::new(), dir, &stat, &Names::of(dir)?, Data::Host)?;
+        let root = Arc::clone(changes.tree().root());
+        let mut names = HashMap::new();
+        self.directory(dir, &[], Some(&root), true, changes, &mut names)?;
+        // overlayfs gives a name that is changed, moved or linked to a file of its own and leaves the others alone. Here all are
+        // the same file still, and it cannot be told which of them the step used: unless all are where a directory went.
+        match names.into_values().find(|names: &Kept| names.old && names.new.is_some()) {
+            Some(Kept { new: Some(path), .. }) => Err(StorageError::LinkChanged { path: to_path(&path) }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes a name that one of the linked files has now, and makes sure that the file is as it was.
+    fn name(
+        &self,
+        path: &[u8],
+        host: &Path,
+        stat: &Stat,
+        changes: &Changes<'_>,
+        names: &mut HashMap<u64, Kept>,
+    ) -> Result<(), StorageError> {
+        let Some(leaf) = self.linked.get(&stat.st_ino).filter(|_| !self.is_new(host)) else { return Ok(()) };
+        let known = names.len();
+        let kept = names.entry(stat.st_ino).or_default();
+        match changes.tree().node(&to_path(path)) {
+            Some(Node::Leaf(here)) if here == *leaf => kept.old = true,
+            _ => kept.new = Some(path.to_vec()),
+        }
+        if names.len() > known && !self.old(stat) && !changes.is_still(*leaf, host, stat)? {
+            return Err(StorageError::LinkChanged { path: to_path(path) });
+        }
+        Ok(())
+    }
+
+    /// Whether it was made by the step: with the number of a file that the step removed.
+    fn is_new(&self, host: &Path) -> bool {
+        let made = rustix::fs::statx(rustix::fs::CWD, host, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME);
+        let made = made.ok().filter(|stat| stat.stx_mask & StatxFlags::BTIME.bits() != 0);
+        made.is_some_and(|stat| (stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec)) > self.before)
+    }
+
+    fn directory(
+        &self,
+        host: &Path,
+        path: &[u8],
+        before: Option<&Dir>,
+        trusted: bool,
+        changes: &mut Changes<'_>,
+        kept: &mut HashMap<u64, Kept>,
+    ) -> Result<(), StorageError> {
+        let mut names: Vec<Vec<u8>> = Vec::new();
+        for entry in fs::read_dir(host).context("read", host)? {
+            let name = entry.context("read", host)?.file_name();
+            names.push(name.as_bytes().to_vec());
+        }
+        names.sort_unstable();
+        let tree = changes.tree();
+        for (name, _) in before.iter().flat_map(|dir| tree.entries(dir)) {
+            if names.binary_search_by(|have| have.as_slice().cmp(name)).is_err() {
+                changes.gone(below(path, name));
+            }
+        }
+        for name in names {
+            let inner = below(path, &name);
+            let inner_host = host.join(std::ffi::OsStr::from_bytes(&name));
+            let stat = rustix::fs::statat(rustix::fs::CWD, &inner_host, AtFlags::SYMLINK_NOFOLLOW)
+                .context("stat", &inner_host)?;
+            let untouched = trusted && self.old(&stat);
+            let data = if untouched { Data::HostUntouched } else { Data::Host };
+            changes.present(inner.clone(), &inner_host, &stat, &Names::of(&inner_host)?, data)?;
+            if !untouched || stat.st_nlink > 1 {
+                self.name(&inner, &inner_host, &stat, changes, kept)?;
+            }
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                let old = match before.and_then(|dir| tree.child(dir, &name)) {
+                    Some(Node::Dir(old)) => Some(old),
+                    _ => None,
+                };
+                let trusted = trusted && self.directories.get(&inner) == Some(&stat.st_ino);
+                self.directory(&inner_host, &inner, old.as_deref(), trusted, changes, kept)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn old(&self, stat: &Stat) -> bool {
+        (stat.st_ctime, stat.st_ctime_nsec as i64) < self.before
+    }
+}
+
+fn note(host: &Path, path: Vec<u8>, directories: &mut HashMap<Vec<u8>, u64>) -> Result<(), StorageError> {
+    use std::os::unix::fs::DirEntryExt;
+    for entry in fs::read_dir(host).context("read", host)? {
+        let entry = entry.context("read", host)?;
+        if entry.file_type().context("stat", entry.path())?.is_dir() {
+            let inner = below(&path, entry.file_name().as_bytes());
+            directories.insert(inner.clone(), entry.ino());
+            note(&entry.path(), inner, directories)?;
+        }
+    }
+    Ok(())
+}

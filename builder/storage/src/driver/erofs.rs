@@ -1,0 +1,215 @@
+//! The driver `erofs`: a layer is mounted as it is, a tar, through a small index of its files. Nothing is unpacked. Kernels
+//! that do not mount files (before Linux 6.12) get loop devices.
+
+use super::overlay::{Lower, Overlay, Stack, key};
+use super::{Driver, Place, Prepared};
+use crate::error::Context;
+use crate::scratch::Scratch;
+use crate::tree::Tree;
+use crate::{BlobStore, CacheIndex, Content, Entry, Layer, StorageError, Store, SyncPolicy, erofs, lower};
+use buildscope_record::{Digest, Phase, Probe, Quantity};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The longest string that `fsconfig` takes, without its zero byte.
+const MAX_OPTION: usize = 255;
+
+/// How the kernel reads an image and its tar.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Backing {
+    /// As the files that they are (Linux 6.12).
+    Files,
+    /// Through loop devices.
+    Loops,
+}
+
+#[derive(Debug)]
+pub(crate) struct Erofs {
+    overlay: Overlay,
+    backing: Backing,
+    /// Layers that are mounted, by the key of their lower.
+    mounts: Mutex<HashMap<Digest, Arc<OwnedFd>>>,
+}
+
+impl Erofs {
+    /// Tries a mount of the kind that steps will need.
+    pub(crate) fn probe(root: &Path, memory: Option<u64>, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
+        let overlay = Overlay::probe(memory, scratch)?;
+        let try_it = |backing| {
+            let (image, data, dir) = (scratch.path("probe"), scratch.path("probe"), scratch.path("probe"));
+            let layer = Layer { diff_id: Digest::of(""), size: 512, files: 1 };
+            let cache = CacheIndex::new(root, SyncPolicy::Never);
+            let blobs = BlobStore::new(root, Arc::clone(scratch), cache);
+            let bytes = erofs::image(&blobs, vec![(Entry::directory(""), Content::Bytes(Default::default()))], &layer)?;
+            fs::write(&image, bytes).context("write", &image)?;
+            fs::write(&data, [0; 512]).context("write", &data)?;
+            let mount = mount(backing, &image, &data);
+            scratch.discard(image);
+            scratch.discard(data);
+            let lowers = vec![Lower::Mount(Arc::new(mount?))];
+            // Only now: the stack removes it, and where nothing could be mounted there is none.
+            fs::create_dir(&dir).context("create", &dir)?;
+            Stack::prepare(overlay.at(Place::Disk), dir, lowers, Arc::clone(scratch))?.mount().map(drop)
+        };
+        let backing = match try_it(Backing::Files) {
+            Ok(()) => Backing::Files,
+            Err(files) => try_it(Backing::Loops).map(|()| Backing::Loops).map_err(|loops| StorageError::Driver {
+                driver: "erofs",
+                reason: format!("{files}; over loop devices: {loops}"),
+            })?,
+        };
+        Ok(Self { overlay, backing, mounts: Mutex::default() })
+    }
+
+    /// Why it is the one to take where it works.
+    pub(crate) fn reason(&self) -> String {
+        let over = match self.backing {
+            Backing::Files => "",
+            Backing::Loops => ", over loop devices: this kernel does not mount files",
+        };
+        format!("layers can be mounted as they are, nothing is unpacked{over}")
+    }
+
+    fn lower(&self, store: &Store, stack: &[Digest], probe: &Probe) -> Result<Option<Lower>, StorageError> {
+        let tree = store.tree(stack)?;
+        let (Some(key), Some(index)) = (key(&tree), tree.layers().last()) else { return Ok(None) };
+        let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mount) = mounts.get(&key) {
+            return Ok(Some(Lower::Mount(Arc::clone(mount))));
+        }
+        let path = store.root().join("erofs").join(key.hex());
+        if !path.exists() {
+            let span = probe.phase(Phase::Unpack);
+            let image = erofs::image(store.blobs(), lower::entries(&tree, self.overlay.marks), &index.layer())?;
+            span.quantity(Quantity::FilesWalked, index.layer().files)
+                .quantity(Quantity::BytesWritten, image.len() as u64);
+            let temporary = store.scratch().path("erofs");
+            fs::write(&temporary, image).context("write", &temporary)?;
+            fs::rename(&temporary, &path).context("rename to", &path)?;
+        }
+        store.cache().made(format!("erofs/{}", key.hex()));
+        let _span = probe.phase(Phase::Mount);
+        let mount = Arc::new(mount(self.backing, &path, &store.blobs().path(&index.layer().diff_id))?);
+        mounts.insert(key, Arc::clone(&mount));
+        Ok(Some(Lower::Mount(mount)))
+    }
+}
+
+impl Driver for Erofs {
+    fn name(&self) -> &'static str {
+        "erofs"
+    }
+
+    fn prepare(
+        &self,
+        store: &Store,
+        tree: &Arc<Tree>,
+        place: Place,
+        probe: &Probe,
+    ) -> Result<Box<dyn Prepared>, StorageError> {
+        let stack = tree.diff_ids();
+        let lowers = (1..=stack.len()).filter_map(|depth| self.lower(store, &stack[..depth], probe).transpose());
+        let lowers = lowers.collect::<Result<_, _>>()?;
+        Ok(Box::new(Stack::over(self.overlay.at(place), tree, lowers, store.scratch())?))
+    }
+}
+
+/// Mounts an image over its tar, attached nowhere.
+fn mount(backing: Backing, image: &Path, tar: &Path) -> Result<OwnedFd, StorageError> {
+    let fs = fsopen("erofs", FsOpenFlags::FSOPEN_CLOEXEC).context("open", "erofs")?;
+    let (mut open, mut loops) = (Vec::new(), Vec::new());
+    for (key, path) in [("source", image), ("device", tar)] {
+        if backing == Backing::Loops {
+            let device = LoopDevice::of(path)?;
+            fsconfig_set_string(&fs, key, &device.0).context("mount", path)?;
+            loops.push(device);
+        } else if path.as_os_str().len() <= MAX_OPTION {
+            fsconfig_set_string(&fs, key, path).context("mount", path)?;
+        } else {
+            let file = File::open(path).context("open", path)?;
+            fsconfig_set_string(&fs, key, format!("/proc/self/fd/{}", file.as_raw_fd())).context("mount", path)?;
+            open.push(file);
+        }
+    }
+    // Or else a device would be opened for writing, too.
+    fsconfig_set_flag(&fs, "ro").context("mount", image)?;
+    fsconfig_create(&fs).context("mount", image)?;
+    drop(open);
+    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY).context("mount", image)
+}
+
+/// A file as a block device. Dropped, it lasts as long as what has been mounted from it.
+struct LoopDevice(String);
+
+impl LoopDevice {
+    fn of(path: &Path) -> Result<Self, StorageError> {
+        let made = Command::new("losetup").args(["-r", "-f", "--show"]).arg(path).output().context("run", "losetup")?;
+        if !made.status.success() {
+            let said = String::from_utf8_lossy(&made.stderr).trim().to_owned();
+            return Err(io::Error::other(said)).context("make a loop device of", path);
+        }
+        Ok(Self(String::from_utf8_lossy(&made.stdout).trim().to_owned()))
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        // Of a device in use, this makes one that goes with its last user: loop(4), LOOP_CLR_FD.
+        let _ = Command::new("losetup").args(["-d", &self.0]).stderr(Stdio::null()).status();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DriverChoice;
+    use crate::tests::{directory, file, layer, store};
+    use rustix::fs::{Mode, OFlags, openat};
+    use std::io::Read;
+
+    #[test]
+    fn files_and_loop_devices_show_the_same() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let fixture = store(DriverChoice::Copy);
+        let store = &fixture.store;
+        let text = "some text\n".repeat(1000);
+        let made = layer(store, [directory("d"), file("d/f", &text), file("top", "t")]);
+        let tree = store.tree(&[made.diff_id]).unwrap();
+        let entries = lower::entries(&tree, lower::Marks::Trusted);
+        let image = store.root().join("image");
+        fs::write(&image, erofs::image(store.blobs(), entries, &made).unwrap()).unwrap();
+        let attached = || {
+            let devices = fs::read_dir("/sys/block").unwrap().map(|entry| entry.unwrap().path());
+            let backing = devices.filter_map(|path| fs::read_to_string(path.join("loop/backing_file")).ok());
+            backing.filter(|path| Path::new(path.trim_end()).starts_with(store.root())).count()
+        };
+        for (backing, devices) in [(Backing::Files, 0), (Backing::Loops, 2)] {
+            let mount = mount(backing, &image, &store.blobs().path(&made.diff_id)).unwrap();
+            assert_eq!(attached(), devices, "{backing:?}");
+            for (name, content) in [("d/f", text.as_str()), ("top", "t")] {
+                let mut read = String::new();
+                let opened = openat(&mount, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+                File::from(opened).read_to_string(&mut read).unwrap();
+                assert_eq!(read, content, "{backing:?} {name}");
+            }
+        }
+        // The kernel lets go of a device some time after its last user has.
+        let gone = (0..1000).any(|_| {
+            attached() == 0 || {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                false
+            }
+        });
+        assert!(gone, "{} devices stay", attached());
+    }
+}

@@ -1,0 +1,268 @@
+//! The driver `overlay`: each layer unpacked once, stacked by overlayfs.
+
+use super::{Driver, Place, Prepared};
+use crate::change::Changes;
+use crate::error::Context;
+use crate::lower::Marks;
+use crate::memory::{Budget, Memory};
+use crate::scratch::Scratch;
+use crate::tree::{Node, Tree};
+use crate::unpack;
+use crate::upper::Upper;
+use crate::{StorageError, Store};
+use buildscope_record::{Digest, Phase, Probe, Quantity};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen,
+};
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How overlayfs works here.
+#[derive(Clone, Debug)]
+pub(crate) struct Overlay {
+    pub(crate) marks: Marks,
+    /// Memory that the changes of steps may take; none keeps them on the disk.
+    pub(crate) budget: Option<Arc<Budget>>,
+}
+
+impl Overlay {
+    /// Tries a mount of the kind that steps will need.
+    pub(crate) fn probe(memory: Option<u64>, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
+        let dir = scratch.path("probe");
+        let lower = dir.join("lower");
+        fs::create_dir_all(&lower).context("create", &lower)?;
+        let budget = memory.and_then(|bytes| Budget::new(bytes, &dir));
+        let overlay = Self { marks: Marks::here(), budget };
+        let tried = Stack::prepare(overlay.clone(), dir.clone(), vec![Lower::Directory(lower)], Arc::clone(scratch))
+            .and_then(|stack| stack.mount());
+        match tried {
+            Ok(_) => Ok(overlay),
+            Err(error) => Err(StorageError::Driver { driver: "overlay", reason: error.to_string() }),
+        }
+    }
+
+    /// The same for a step whose changes are there.
+    pub(crate) fn at(&self, place: Place) -> Self {
+        let budget = self.budget.clone().filter(|_| place == Place::Memory);
+        Self { marks: self.marks, budget }
+    }
+}
+
+impl Driver for Overlay {
+    fn name(&self) -> &'static str {
+        "overlay"
+    }
+
+    fn prepare(
+        &self,
+        store: &Store,
+        tree: &Arc<Tree>,
+        place: Place,
+        probe: &Probe,
+    ) -> Result<Box<dyn Prepared>, StorageError> {
+        let stack = tree.diff_ids();
+        let mut lowers = Vec::with_capacity(stack.len());
+        for depth in 1..=stack.len() {
+            lowers.push(Lower::Directory(lower(store, &stack[..depth], self.marks, false, probe)?));
+        }
+        Ok(Box::new(Stack::over(self.at(place), tree, lowers, store.scratch())?))
+    }
+}
+
+/// What the lower of the top layer of `stack` is kept under.
+///
+/// A layer that says nothing of a directory that it adds to takes it from the layers below: then the same layer
+/// looks different on another stack.
+pub(crate) fn key(tree: &Tree) -> Option<Digest> {
+    let index = tree.layers().last()?;
+    let stack = || tree.layers().iter().flat_map(|index| *index.layer().diff_id.as_bytes()).collect::<Vec<u8>>();
+    Some(if index.is_self_contained() { index.layer().diff_id } else { Digest::of(stack()) })
+}
+
+/// The unpacked directory of the top layer of a stack, made if it is missing. With `apart`, each name of a file is a file of its own.
+pub(crate) fn lower(
+    store: &Store,
+    stack: &[Digest],
+    marks: Marks,
+    apart: bool,
+    probe: &Probe,
+) -> Result<PathBuf, StorageError> {
+    let tree = store.tree(stack)?;
+    let Some(mut key) = key(&tree) else { return Ok(PathBuf::new()) };
+    if apart {
+        key = Digest::of([key.as_bytes(), &b"apart"[..]].concat());
+    }
+    let path = store.root().join("lowers").join(key.hex());
+    store.cache().made(format!("lowers/{}", key.hex()));
+    if path.exists() {
+        return Ok(path);
+    }
+    let span = probe.phase(Phase::Unpack);
+    let dir = store.scratch().path("unpack");
+    fs::create_dir(&dir).context("create", &dir)?;
+    let unpacked = unpack::layer(&tree, &dir, marks, apart)?;
+    span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
+    match rustix::fs::rename(&dir, &path) {
+        Ok(()) => {}
+        // Another step or process was faster.
+        Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY) => store.scratch().discard(dir),
+        Err(error) => return Err(error).context("rename to", path),
+    }
+    Ok(path)
+}
+
+/// What overlayfs reads a layer from.
+#[derive(Clone, Debug)]
+pub(crate) enum Lower {
+    Directory(PathBuf),
+    /// The root of a detached mount.
+    Mount(Arc<OwnedFd>),
+}
+
+impl Lower {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Directory(one), Self::Directory(other)) => one == other,
+            (Self::Mount(one), Self::Mount(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+/// Lower directories, lowest first, and an upper one.
+pub(crate) struct Stack {
+    overlay: Overlay,
+    dir: PathBuf,
+    lowers: Vec<Lower>,
+    scratch: Arc<Scratch>,
+    /// The memory that the upper is in, if it is not on the disk.
+    memory: Option<Memory>,
+}
+
+impl Stack {
+    /// A stack that looks like `tree`, whose layers `lowers` are.
+    pub(crate) fn over(
+        overlay: Overlay,
+        tree: &Tree,
+        mut lowers: Vec<Lower>,
+        scratch: &Arc<Scratch>,
+    ) -> Result<Self, StorageError> {
+        let dir = scratch.path("upper");
+        fs::create_dir(&dir).context("create", &dir)?;
+        // overlayfs takes no directory twice, and steps that change nothing all have the same layer. Of equal layers the
+        // highest says all that the others say, whatever lies between.
+        let again = |place: usize, lower: &Lower| lowers[place + 1..].iter().any(|higher| higher.is(lower));
+        let repeated: Vec<bool> = lowers.iter().enumerate().map(|(place, lower)| again(place, lower)).collect();
+        let mut repeated = repeated.into_iter();
+        lowers.retain(|_| !repeated.next().unwrap_or_default());
+        if lowers.is_empty() {
+            // overlayfs wants at least one.
+            let empty = dir.join("empty");
+            fs::create_dir(&empty).context("create", &empty)?;
+            lowers.push(Lower::Directory(empty));
+        }
+        let stack = Self::prepare(overlay, dir, lowers, Arc::clone(scratch))?;
+        // The upper's root is the root that the step sees.
+        let root = tree.entry_of(&Node::Dir(Arc::clone(tree.root())), PathBuf::new());
+        unpack::finish(&stack.upper(), &root)?;
+        Ok(stack)
+    }
+
+    /// `dir` exists, holds nothing named `upper` or `work`, and is discarded with the stack.
+    pub(crate) fn prepare(
+        overlay: Overlay,
+        dir: PathBuf,
+        lowers: Vec<Lower>,
+        scratch: Arc<Scratch>,
+    ) -> Result<Self, StorageError> {
+        let memory = overlay.budget.as_ref().map(|budget| budget.take(&dir)).transpose()?;
+        let stack = Self { overlay, dir, lowers, scratch, memory };
+        for path in [stack.upper(), stack.work()] {
+            fs::create_dir(&path).context("create", path)?;
+        }
+        Ok(stack)
+    }
+
+    pub(crate) fn upper(&self) -> PathBuf {
+        self.place().join("upper")
+    }
+
+    pub(crate) fn work(&self) -> PathBuf {
+        self.place().join("work")
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn lowers(&self) -> &[Lower] {
+        &self.lowers
+    }
+
+    /// Where the upper is.
+    fn place(&self) -> PathBuf {
+        self.memory.as_ref().map_or_else(|| self.dir.clone(), Memory::root)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.scratch.discard(std::mem::take(&mut self.dir));
+        if let Some(memory) = self.memory.take() {
+            self.scratch.discard_mount(memory.leave());
+        }
+    }
+}
+
+impl Prepared for Stack {
+    fn mount(&self) -> Result<OwnedFd, StorageError> {
+        let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).context("open", "overlayfs")?;
+        let set_fd = |key: &str, fd: &OwnedFd, path: &Path| {
+            match fsconfig_set_fd(&fs, key, fd) {
+                // Linux before 6.13 takes paths only, of at most 255 bytes.
+                Err(rustix::io::Errno::INVAL) if !path.as_os_str().is_empty() => fsconfig_set_string(&fs, key, path),
+                set => set,
+            }
+            .context("put into an overlay", path)
+        };
+        let set = |key: &str, path: &Path| {
+            use rustix::fs::{Mode, OFlags};
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            set_fd(key, &rustix::fs::open(path, flags, Mode::empty()).context("open", path)?, path)
+        };
+        // Each layer on its own: one string with all of them would be cut at 255 bytes.
+        for lower in self.lowers.iter().rev() {
+            match lower {
+                Lower::Directory(path) => set("lowerdir+", path)?,
+                Lower::Mount(mount) => set_fd("lowerdir+", mount, Path::new(""))?,
+            }
+        }
+        set("upperdir", &self.upper())?;
+        set("workdir", &self.work())?;
+        let option = |key: &str, value: &str| fsconfig_set_string(&fs, key, value).context("configure overlayfs", key);
+        option("source", "buildscope")?;
+        match self.overlay.marks {
+            Marks::Trusted => {
+                // A renamed directory, a file whose owner changes: neither is copied up. The upper is read by us alone.
+                option("redirect_dir", "on")?;
+                option("metacopy", "on")?;
+            }
+            Marks::User => fsconfig_set_flag(&fs, "userxattr").context("configure overlayfs", "userxattr")?,
+        }
+        // The upper is thrown away after a crash: nothing in it is worth waiting for the disk.
+        fsconfig_set_flag(&fs, "volatile").context("configure overlayfs", "volatile")?;
+        fsconfig_create(&fs).context("mount", &self.dir)?;
+        fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).context("mount", &self.dir)
+    }
+
+    fn changes(&self, changes: &mut Changes<'_>) -> Result<(), StorageError> {
+        Upper::new(self.upper(), self.overlay.marks).compare(changes)
+    }
+
+    fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref()
+    }
+}

@@ -1,0 +1,277 @@
+//! The store from outside: what goes in comes out, whatever the driver.
+
+mod drivers;
+mod durability;
+mod upper;
+
+use super::*;
+use buildscope_record::{Digest, Probe, Removal};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A store in a directory of its own.
+pub(crate) struct Fixture {
+    pub(super) store: Store,
+    // In this order: what is mounted goes first.
+    _mount: Option<Mounted>,
+    _dir: tempfile::TempDir,
+}
+
+/// A file system in a file, for as long as this lives.
+pub(crate) struct Mounted(std::path::PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
+/// A store on a file system of that type and size of its own.
+pub(crate) fn store_on(driver: DriverChoice, kind: &str, size: u64) -> Fixture {
+    let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
+        let output = std::process::Command::new(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{program}: {output:?}");
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (image, at) = (dir.path().join("image"), dir.path().join("mnt"));
+    std::fs::File::create(&image).unwrap().set_len(size).unwrap();
+    std::fs::create_dir(&at).unwrap();
+    run(&format!("mkfs.{kind}"), &["-q".as_ref(), image.as_os_str()]);
+    run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_os_str(), at.as_os_str()]);
+    let mount = Some(Mounted(at.clone()));
+    let store = Store::open(&at, StoreOptions { driver, ..StoreOptions::default() }).unwrap();
+    Fixture { store, _mount: mount, _dir: dir }
+}
+
+pub(crate) fn store(driver: DriverChoice) -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), StoreOptions { driver, ..StoreOptions::default() }).unwrap();
+    Fixture { store, _mount: None, _dir: dir }
+}
+
+pub(crate) fn file(path: &str, content: &str) -> (Entry, Content) {
+    let kind = EntryKind::File { size: content.len() as u64 };
+    let mtime = Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 };
+    (Entry { kind, mode: 0o644, mtime, ..Entry::directory(path) }, Content::Bytes(content.as_bytes().into()))
+}
+
+pub(crate) fn directory(path: &str) -> (Entry, Content) {
+    (Entry::directory(path), Content::Bytes(Arc::default()))
+}
+
+pub(crate) fn layer(store: &Store, entries: impl IntoIterator<Item = (Entry, Content)>) -> Layer {
+    let mut builder = store.layer_builder();
+    entries.into_iter().for_each(|(entry, content)| builder.push(entry, content));
+    builder.finish(&Probe::disabled()).unwrap()
+}
+
+fn read(tree: &Tree, path: &str) -> Option<String> {
+    tree.read(Path::new(path), 1 << 20).unwrap().map(|bytes| String::from_utf8(bytes).unwrap())
+}
+
+#[test]
+fn an_empty_layer_is_two_blocks_of_zeros() {
+    let fixture = store(DriverChoice::Copy);
+    let layer = layer(&fixture.store, []);
+    // The diff id of the empty tar, as in countless images' configurations.
+    let known = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+    assert_eq!((layer.diff_id.to_string().as_str(), layer.size), (known, 1024));
+}
+
+#[test]
+fn upper_layers_win_and_whiteouts_remove() {
+    let fixture = store(DriverChoice::Copy);
+    let below = layer(
+        &fixture.store,
+        [directory("a"), file("a/x", "1"), file("a/y", "2"), directory("b"), file("b/z", "3"), file("a-b", "4")],
+    );
+    let mut builder = fixture.store.layer_builder();
+    for (entry, content) in [directory("a"), file("a/x", "new"), directory("b"), file("b/fresh", "5")] {
+        builder.push(entry, content);
+    }
+    builder.whiteout(Path::new("a/y"));
+    builder.opaque(Path::new("b"));
+    let above = builder.finish(&Probe::disabled()).unwrap();
+    let tree = fixture.store.tree(&[below.diff_id, above.diff_id]).unwrap();
+    let paths: Vec<_> = tree.walk(Path::new("")).map(|(entry, _)| entry.path.display().to_string()).collect();
+    assert_eq!(paths, ["", "a", "a/x", "a-b", "b", "b/fresh"]);
+    assert_eq!(read(&tree, "a/x").as_deref(), Some("new"));
+    assert_eq!(read(&tree, "a-b").as_deref(), Some("4"));
+    assert_eq!(read(&tree, "a/y"), None);
+    let old = fixture.store.tree(&[below.diff_id]).unwrap();
+    assert_eq!(read(&old, "a/y").as_deref(), Some("2"), "the tree below is untouched");
+}
+
+#[test]
+fn symlinks_stay_inside_and_end() {
+    let fixture = store(DriverChoice::Copy);
+    let link = |path: &str, target: &str| {
+        let kind = EntryKind::Symlink { target: target.into() };
+        (Entry { kind, mode: 0o777, ..Entry::directory(path) }, Content::Bytes(Arc::default()))
+    };
+    let entries = [
+        directory("usr"),
+        directory("usr/lib"),
+        file("usr/lib/f", "x"),
+        link("lib", "usr/lib"),
+        link("up", "../../../usr"),
+        link("loop", "loop"),
+        link("abs", "/lib/f"),
+    ];
+    let layer = layer(&fixture.store, entries);
+    let tree = fixture.store.tree(&[layer.diff_id]).unwrap();
+    let resolve = |path: &str| {
+        tree.resolve(Path::new(path), true).map(|found| (found.path.display().to_string(), found.entry.is_some()))
+    };
+    assert_eq!(resolve("/lib/f").unwrap(), ("usr/lib/f".into(), true));
+    assert_eq!(resolve("up/lib/../lib/f").unwrap(), ("usr/lib/f".into(), true));
+    assert_eq!(resolve("abs").unwrap(), ("usr/lib/f".into(), true));
+    assert_eq!(resolve("lib/new/file").unwrap(), ("usr/lib/new/file".into(), false));
+    assert!(resolve("loop").is_err());
+    assert!(resolve("lib/f/x").is_err());
+}
+
+#[test]
+fn the_first_name_of_a_file_holds_its_data() {
+    let fixture = store(DriverChoice::Copy);
+    let link = (
+        Entry { kind: EntryKind::HardLink { target: "z".into() }, ..Entry::directory("a") },
+        Content::Bytes(Arc::default()),
+    );
+    let layer = layer(&fixture.store, [link, file("z", "data")]);
+    let tree = fixture.store.tree(&[layer.diff_id]).unwrap();
+    let kinds: Vec<_> = tree.walk(Path::new("")).skip(1).map(|(entry, _)| entry.kind).collect();
+    assert_eq!(kinds, [EntryKind::File { size: 4 }, EntryKind::HardLink { target: "a".into() }]);
+    assert_eq!(read(&tree, "z").as_deref(), Some("data"));
+}
+
+#[test]
+fn an_imported_layer_is_kept_byte_for_byte() {
+    let fixture = store(DriverChoice::Copy);
+    let made = layer(
+        &fixture.store,
+        [directory("d"), file("d/f", "content"), file(&format!("d/{}", "n".repeat(200)), "long")],
+    );
+    let bytes = fixture.store.blobs().read(&made.diff_id, 1 << 20).unwrap();
+    let other = store(DriverChoice::Copy);
+    let taken = other.store.import_layer(bytes.as_slice(), Some(made.diff_id), &Probe::disabled()).unwrap();
+    assert_eq!(taken, made);
+    let tree = other.store.tree(&[taken.diff_id]).unwrap();
+    assert_eq!(read(&tree, "d/f").as_deref(), Some("content"));
+    assert_eq!(read(&tree, &format!("d/{}", "n".repeat(200))).as_deref(), Some("long"));
+    let wrong = other.store.import_layer(&bytes[..bytes.len() - 512], Some(Digest::of("else")), &Probe::disabled());
+    assert!(matches!(wrong, Err(StorageError::DigestMismatch { .. })));
+}
+
+#[test]
+fn a_key_is_found_by_all_builds_at_once_and_after_a_reboot_if_it_was_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    let open =
+        || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let (one, two) = (open(), open());
+    let made = layer(&one, [file("f", "x")]);
+    let entry = CacheEntry { layers: vec![made.diff_id], value: b"whatever".to_vec() };
+    let key = Digest::of("key");
+    one.cache().put(key, &entry).unwrap();
+    assert_eq!(two.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry.clone()));
+    one.sync(&Probe::disabled()).unwrap();
+    let lost = layer(&two, [file("g", "y")]);
+    two.cache().put(Digest::of("lost"), &CacheEntry { layers: vec![lost.diff_id], value: Vec::new() }).unwrap();
+    drop((one, two));
+    // Another boot: what the file says is not what the kernel says.
+    std::fs::write(dir.path().join("boot"), "another").unwrap();
+    let after = open();
+    assert_eq!(after.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry));
+    assert_eq!(after.cache().get(&Digest::of("lost")).unwrap(), None);
+    assert_eq!(after.layer(&made.diff_id).unwrap(), Some(made));
+    assert!(!after.blobs().path(&lost.diff_id).exists());
+}
+
+#[test]
+fn pruning_keeps_what_is_used_and_what_fits() {
+    let dir = tempfile::tempdir().unwrap();
+    let open =
+        || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let age = |digest: &Digest, store: &Store, seconds: u64| {
+        let then = std::time::SystemTime::now() - std::time::Duration::from_secs(seconds);
+        std::fs::File::open(store.blobs().path(digest)).unwrap().set_modified(then).unwrap();
+    };
+    let first = open();
+    let layers: Vec<_> =
+        (0..3).map(|n| layer(&first, [file(&format!("f{n}"), &"x".repeat(100_000))]).diff_id).collect();
+    let key = Digest::of("key");
+    first.cache().put(key, &CacheEntry { layers: vec![layers[0]], value: Vec::new() }).unwrap();
+    for (n, digest) in (0..).zip(&layers) {
+        age(digest, &first, 4000 - n * 1000);
+    }
+    drop(first);
+    let store = open();
+    // A running build uses the oldest.
+    assert!(store.cache().get(&key).unwrap().is_some());
+    let keep = PruneOptions { keep_bytes: Some(buildscope_record::ByteSize(250_000)), ..PruneOptions::default() };
+    let removed: Vec<_> = store.prune(&keep).unwrap().into_iter().map(|item| item.name).collect();
+    assert_eq!(removed, [layers[1].to_string()]);
+    let keep = PruneOptions { keep_duration: Some(std::time::Duration::from_secs(3000)), ..PruneOptions::default() };
+    assert_eq!(store.prune(&keep).unwrap(), [], "the third was used 2000 s ago");
+    assert_eq!(store.prune(&PruneOptions::default()).unwrap().len(), 1);
+    assert_eq!(store.layer(&layers[2]).unwrap(), None);
+    assert!(store.layer(&layers[0]).unwrap().is_some());
+    age(&layers[0], &store, 10);
+    drop(store);
+    let store = open();
+    assert_eq!(store.prune(&PruneOptions::default()).unwrap().len(), 1);
+    assert!(store.cache().get(&key).unwrap().is_none());
+    assert_eq!(store.usage().unwrap(), []);
+}
+
+#[test]
+fn why_a_result_was_removed_is_remembered_until_it_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let open =
+        || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let (old, new) = (Digest::of("old"), Digest::of("new"));
+    let store = open();
+    for (key, text, unused) in [(old, "a", 5000), (new, "b", 100)] {
+        let made = layer(&store, [file("f", text)]).diff_id;
+        store.cache().put(key, &CacheEntry { layers: vec![made], value: Vec::new() }).unwrap();
+        let then = std::time::SystemTime::now() - std::time::Duration::from_secs(unused);
+        std::fs::File::open(store.blobs().path(&made)).unwrap().set_modified(then).unwrap();
+    }
+    let why = |store: &Store, key| store.cache().removed(&key).unwrap().map(|removed| removed.why);
+    assert_eq!((why(&store, old), why(&store, new)), (None, None));
+    drop(store);
+    let store = open();
+    let aged = PruneOptions { keep_duration: Some(std::time::Duration::from_secs(1000)), ..PruneOptions::default() };
+    assert_eq!(store.prune(&aged).unwrap().len(), 1);
+    let roomy = PruneOptions { keep_bytes: Some(buildscope_record::ByteSize(0)), ..PruneOptions::default() };
+    assert_eq!(store.prune(&roomy).unwrap().len(), 1);
+    assert_eq!((why(&store, old), why(&store, new)), (Some(Removal::Expired), Some(Removal::Pruned)));
+    let removed = store.cache().removed(&old).unwrap().unwrap();
+    assert!(removed.unused.as_secs() >= 5000 && removed.at.elapsed().unwrap().as_secs() < 1000, "{removed:?}");
+    let made = layer(&store, [file("f", "a")]).diff_id;
+    store.cache().put(old, &CacheEntry { layers: vec![made], value: Vec::new() }).unwrap();
+    assert_eq!(why(&store, old), None);
+}
+
+#[test]
+fn whoever_comes_second_waits_and_knows_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let open =
+        || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let (one, two) = (open(), open());
+    let key = Digest::of("step");
+    let claim = one.claim(&key, &Probe::disabled()).unwrap();
+    assert!(!claim.joined());
+    let made = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let claim = two.claim(&key, &Probe::disabled()).unwrap();
+            (claim.joined(), made.load(std::sync::atomic::Ordering::SeqCst))
+        });
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        made.store(true, std::sync::atomic::Ordering::SeqCst);
+        drop(claim);
+        assert_eq!(second.join().unwrap(), (true, true));
+    });
+    assert!(!two.claim(&key, &Probe::disabled()).unwrap().joined(), "nothing is left of it");
+}

@@ -1,0 +1,177 @@
+//! Upper directories as the kernel may leave them, made by hand: what overlayfs does with a step depends on how it is mounted, its
+//! format does not (Documentation/filesystems/overlayfs.rst).
+
+use super::{Fixture, directory, file, layer, read};
+use crate::change::Changes;
+use crate::lower::Marks;
+use crate::upper::Upper;
+use crate::{DriverChoice, Layer, StorageError, Tree};
+use buildscope_record::{Digest, Probe};
+use rustix::fs::{FileType, Mode, XattrFlags};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An upper directory over `d/x`, `d/y` and `e`, with marks of one kind.
+struct Left {
+    fixture: Fixture,
+    base: Digest,
+    marks: Marks,
+    upper: tempfile::TempDir,
+}
+
+impl Left {
+    fn with(marks: Marks) -> Self {
+        let fixture = super::store(DriverChoice::Copy);
+        let below = [directory("d"), file("d/x", "of x"), file("d/y", "of y"), directory("e")];
+        let base = layer(&fixture.store, below).diff_id;
+        Self { fixture, base, marks, upper: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.upper.path().join(path)
+    }
+
+    fn mark(&self, path: &str, name: &str, value: &str) {
+        let prefix = if self.marks == Marks::Trusted { "trusted" } else { "user" };
+        let name = format!("{prefix}.overlay.{name}");
+        rustix::fs::setxattr(self.path(path), name, value.as_bytes(), XattrFlags::empty()).unwrap();
+    }
+
+    fn directory(&self, path: &str) {
+        fs::create_dir(self.path(path)).unwrap();
+    }
+
+    fn whiteout(&self, path: &str) {
+        let at = self.path(path);
+        match self.marks {
+            Marks::Trusted => {
+                rustix::fs::mknodat(rustix::fs::CWD, &at, FileType::CharacterDevice, Mode::empty(), 0).unwrap()
+            }
+            Marks::User => {
+                fs::write(&at, "").unwrap();
+                self.mark(path, "whiteout", "y");
+            }
+        }
+    }
+
+    /// A file of which only the metadata was copied up: its size is the lower's, and it has no data.
+    fn metadata(&self, path: &str, size: u64, mode: u32) {
+        let made = fs::File::create(self.path(path)).unwrap();
+        made.set_len(size).unwrap();
+        made.set_permissions(fs::Permissions::from_mode(mode)).unwrap();
+        self.mark(path, "metacopy", "");
+    }
+
+    fn layer(&self) -> Result<(Layer, Vec<String>, Arc<Tree>), StorageError> {
+        let store = &self.fixture.store;
+        let tree = store.tree(&[self.base]).unwrap();
+        let mut changes = Changes::new(&tree);
+        Upper::new(self.upper.path().to_owned(), self.marks).compare(&mut changes)?;
+        let mut builder = store.layer_builder();
+        changes.finish(&[], &mut builder);
+        let layer = builder.finish(&Probe::disabled()).unwrap();
+        let members = super::drivers::members(store, &layer.diff_id);
+        Ok((layer, members, store.tree(&[self.base, layer.diff_id]).unwrap()))
+    }
+}
+
+/// With each kind of marks that this process may make.
+fn each(test: impl Fn(Left)) {
+    test(Left::with(Marks::User));
+    if Marks::here() == Marks::Trusted {
+        test(Left::with(Marks::Trusted));
+    }
+}
+
+fn mode(tree: &Tree, path: &str) -> u32 {
+    tree.entry_of(&tree.node(Path::new(path)).unwrap(), path.into()).mode
+}
+
+#[test]
+fn metadata_alone_has_the_lower_files_data() {
+    each(|left| {
+        left.directory("d");
+        left.metadata("d/x", 4, 0o600);
+        let (_, members, tree) = left.layer().unwrap();
+        assert_eq!(members, ["d/", "d/x"]);
+        assert_eq!((read(&tree, "d/x").as_deref(), mode(&tree, "d/x")), (Some("of x"), 0o600));
+    });
+}
+
+#[test]
+fn moved_metadata_has_the_data_of_where_it_was() {
+    each(|left| {
+        left.directory("d");
+        left.whiteout("d/x");
+        left.directory("e");
+        left.metadata("e/z", 4, 0o644);
+        left.mark("e/z", "redirect", "/d/x");
+        let (_, members, tree) = left.layer().unwrap();
+        assert_eq!(members, ["d/", "d/.wh.x", "e/", "e/z"]);
+        assert_eq!((read(&tree, "e/z").as_deref(), read(&tree, "d/x")), (Some("of x"), None));
+    });
+}
+
+#[test]
+fn a_moved_directory_is_told_by_where_it_was() {
+    each(|left| {
+        left.whiteout("d");
+        left.directory("e");
+        left.directory("e/moved");
+        left.mark("e/moved", "redirect", "/d");
+        fs::write(left.path("e/moved/y"), "new").unwrap();
+        let (_, members, tree) = left.layer().unwrap();
+        assert_eq!(members, [".wh.d", "e/", "e/moved/", "e/moved/x", "e/moved/y"]);
+        assert_eq!(
+            (read(&tree, "e/moved/x").as_deref(), read(&tree, "e/moved/y").as_deref()),
+            (Some("of x"), Some("new"))
+        );
+    });
+}
+
+#[test]
+fn a_directory_renamed_where_it_stands_is_told_by_its_old_name() {
+    each(|left| {
+        left.whiteout("d");
+        left.directory("renamed");
+        left.mark("renamed", "redirect", "d");
+        let (_, members, tree) = left.layer().unwrap();
+        assert_eq!(members, [".wh.d", "renamed/", "renamed/x", "renamed/y"]);
+        assert_eq!(read(&tree, "renamed/y").as_deref(), Some("of y"));
+    });
+}
+
+#[test]
+fn an_opaque_directory_hides_what_was_below() {
+    each(|left| {
+        left.directory("d");
+        left.mark("d", "opaque", "y");
+        fs::write(left.path("d/x"), "new").unwrap();
+        let (_, members, tree) = left.layer().unwrap();
+        assert_eq!(members, ["d/", "d/.wh.y", "d/x"]);
+        assert_eq!((read(&tree, "d/x").as_deref(), read(&tree, "d/y")), (Some("new"), None));
+    });
+}
+
+#[test]
+fn many_files_of_a_directory_are_told_as_few_are() {
+    each(|left| {
+        left.directory("e");
+        let names: Vec<_> = (0..200).map(|n| format!("e/{n:03}")).collect();
+        names.iter().for_each(|name| fs::write(left.path(name), name).unwrap());
+        let (_, members, tree) = left.layer().unwrap();
+        let expected: Vec<_> = std::iter::once("e/").chain(names.iter().map(String::as_str)).collect();
+        assert_eq!(members, expected);
+        names.iter().for_each(|name| assert_eq!(read(&tree, name).as_ref(), Some(name)));
+    });
+}
+
+#[test]
+fn data_that_is_nowhere_is_an_error() {
+    each(|left| {
+        left.metadata("lost", 4, 0o644);
+        assert!(matches!(left.layer(), Err(StorageError::BadEntry { path, .. }) if path == Path::new("lost")));
+    });
+}
