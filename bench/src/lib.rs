@@ -3,6 +3,8 @@
 //! *Takes* binaries to measure, the reports and the corpus. *Gives* runs with their raw samples, comparisons, exports.
 //! Only [`export`] knows the formats of others. *Must never* print: that is the command's.
 
+#![forbid(unsafe_code)]
+
 pub mod environment;
 pub mod export;
 pub mod gate;

@@ -4,6 +4,8 @@
 //! schedule ([`buildscope_schedule`]) → effects ([`steps`], fed by [`sources`]) → layers ([`buildscope_storage`]) →
 //! image ([`images`]). [`engine`] runs one build and calls each in turn.
 
+#![forbid(unsafe_code)]
+
 pub mod engine;
 pub mod images;
 pub mod plan;

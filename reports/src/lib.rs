@@ -4,6 +4,8 @@
 //! went, what held the finish back, how short the build could be, in several views. *Must never know* how a build is
 //! done: everything is computed from the record, so that imported builds get the same answers.
 
+#![forbid(unsafe_code)]
+
 pub mod advise;
 mod answer;
 pub mod attribute;

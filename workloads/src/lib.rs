@@ -4,6 +4,8 @@
 //! them (the same bytes from the same manifest, for ever), and edits that move a context on.
 //! *Must never know* how a workload is built or measured.
 
+#![forbid(unsafe_code)]
+
 mod corpus;
 mod edit;
 mod error;

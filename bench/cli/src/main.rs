@@ -3,6 +3,8 @@
 //! Arguments are parsed (`Arguments`: what was typed) and then resolved once (paths made, defaults filled in, impossible
 //! requests refused) before anything happens. Results go to standard output, progress and messages to standard error.
 
+#![forbid(unsafe_code)]
+
 mod bases;
 mod builder;
 mod check;

@@ -4,6 +4,8 @@
 //! the text, or every independent fault as a spanned diagnostic. *Must never know* the file
 //! system, the network or a clock: no I/O here.
 
+#![forbid(unsafe_code)]
+
 mod diagnostic;
 pub mod duration;
 pub mod expand;

@@ -14,6 +14,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod annotation;
 mod config;
 mod manifest;

@@ -24,6 +24,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod dag;
 mod policy;
 mod run;

@@ -19,6 +19,8 @@
 //! tmp/<process>           what belongs to one process, and is removed once it is dead
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod attributes;
 mod blob;
 mod cache;

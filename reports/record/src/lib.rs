@@ -5,6 +5,8 @@
 //! every explanation is computed from. *Must never know* how a build is done or how a record is
 //! explained: the builder and the reports both depend on this crate, never the reverse.
 
+#![forbid(unsafe_code)]
+
 mod collect;
 mod digest;
 mod file;
