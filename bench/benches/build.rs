@@ -49,7 +49,7 @@ fn builds(criterion: &mut Criterion, engine: &Engine, runtime: &Runtime, folder:
         std::fs::create_dir_all(&context).expect("a context");
         std::fs::write(context.join("Dockerfile"), text).expect("its Dockerfile");
         group.throughput(Throughput::Elements(steps));
-        for policy in Policy::ALL {
+        for &policy in Policy::ALL {
             let request = |no_cache| {
                 let dockerfile = buildscope_builder::engine::DockerfileInput::File(context.join("Dockerfile"));
                 Request { context: context.clone(), dockerfile, no_cache, policy, ..Request::default() }

@@ -2,7 +2,8 @@
 
 mod profiler;
 
-use buildscope_reports::whatif::{Policy, Scenario, whatif};
+use buildscope_record::Policy;
+use buildscope_reports::whatif::{Scenario, whatif};
 use buildscope_reports::{explain, import, render, synthetic};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use std::fmt::Write as _;

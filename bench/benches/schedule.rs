@@ -5,7 +5,7 @@ mod contexts;
 mod graph;
 mod profiler;
 
-use buildscope_schedule::{Dag, Limit, Policy, run};
+use buildscope_schedule::{Dag, Limit, Policy, order_edges, run};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use petgraph::graph::DiGraph;
 
@@ -26,11 +26,11 @@ fn schedule(criterion: &mut Criterion) {
         if graph.node_count() > 100 {
             group.sampling_mode(SamplingMode::Flat).sample_size(10);
         }
-        for policy in Policy::ALL {
+        for &policy in Policy::ALL {
             let id = BenchmarkId::new(policy.name(), workload);
             group.bench_with_input(id, &graph, |bench, graph| {
                 bench.to_async(&runtime).iter(|| async {
-                    let edges = policy.edges(graph, |node| graph[node]).expect("the graph has no cycle");
+                    let edges = order_edges(policy, graph, |node| graph[node]).expect("the graph has no cycle");
                     let dag = Dag::with_edges(graph, edges).expect("nor with the policy's edges");
                     // The simulated executor: a step has ended when it begins.
                     run(&dag, Limit::of(8), &(), |turn| async move { Ok::<_, ()>(turn.node) })

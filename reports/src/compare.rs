@@ -5,7 +5,7 @@ use crate::attribute::Link;
 use crate::explain::{Explanation, StepExplanation, explain};
 use crate::graph::Graph;
 use crate::misses::Index;
-use buildscope_record::{Nanos, Record, StepId};
+use buildscope_record::{DriverName, Nanos, Policy, Record, StepId};
 use serde::Serialize;
 
 /// Why the slowest of these builds is slower than the fastest; none for fewer than two.
@@ -28,13 +28,13 @@ pub fn slower(records: &[Record]) -> Option<String> {
 }
 
 fn names(records: &[Record]) -> Vec<String> {
-    let by = |name: fn(&Record) -> Option<&String>| {
-        let names: Option<Vec<_>> = records.iter().map(|record| name(record).cloned()).collect();
+    let by = |name: fn(&Record) -> Option<&str>| {
+        let names: Option<Vec<_>> = records.iter().map(|record| name(record).map(str::to_owned)).collect();
         names.filter(|names| names.iter().any(|name| *name != names[0]))
     };
-    by(|record| record.options.policy.as_ref())
-        .or_else(|| by(|record| record.options.driver.as_ref()))
-        .or_else(|| by(|record| Some(&record.source.tool)))
+    by(|record| record.options.policy.map(Policy::name))
+        .or_else(|| by(|record| record.options.driver.map(DriverName::name)))
+        .or_else(|| by(|record| Some(record.source.tool.name())))
         .unwrap_or_else(|| (1..=records.len()).map(|number| format!("build {number}")).collect())
 }
 
@@ -179,7 +179,7 @@ mod tests {
     use buildscope_record::{Phase, WaitKind};
 
     /// Stage a: 100 ms, stage b: 120 ms, out copies from both.
-    fn diamond(policy: &str, begin_b: u64) -> Record {
+    fn diamond(policy: Policy, begin_b: u64) -> Record {
         let mut made = Synthetic::new(policy, 2);
         let (a, b, out) = (made.stage("a"), made.stage("b"), made.stage("out"));
         let end = (begin_b + 120).max(100);
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn serial_waits_for_what_it_does_not_need() {
-        let records = [diamond("serial", 100), diamond("stages", 0), diamond("instructions", 0)];
+        let records = [diamond(Policy::Serial, 100), diamond(Policy::Stages, 0), diamond(Policy::Instructions, 0)];
         let sentence = slower(&records).unwrap();
         assert_eq!(
             sentence,
@@ -205,16 +205,16 @@ mod tests {
 
     #[test]
     fn a_slower_step_is_named_with_its_phase() {
-        let build = |driver: &str, copy: u64| {
+        let build = |driver: DriverName, copy: u64| {
             let mut made = Synthetic::default();
             let stage = made.stage("a");
             let step = made.step(stage, "COPY . .", 0..copy + 5);
             made.span(step, Phase::Copy, 0..copy);
             made.span(step, Phase::Commit, copy..copy + 5);
-            made.with(|record| record.options.driver = Some(driver.into()));
+            made.with(|record| record.options.driver = Some(driver));
             made.finish(copy + 5)
         };
-        let sentence = slower(&[build("overlay", 20), build("copy", 80)]).unwrap();
+        let sentence = slower(&[build(DriverName::Overlay, 20), build(DriverName::Copy, 80)]).unwrap();
         assert_eq!(
             sentence,
             "copy is 3.4x slower than overlay because `COPY . .` of stage a took 85.0 ms instead of 25.0 ms, mostly in copy."
@@ -282,8 +282,8 @@ mod tests {
 
     #[test]
     fn no_difference_is_said() {
-        let sentence = slower(&[diamond("stages", 0), diamond("instructions", 0)]).unwrap();
+        let sentence = slower(&[diamond(Policy::Stages, 0), diamond(Policy::Instructions, 0)]).unwrap();
         assert_eq!(sentence, "instructions and stages take the same time within 5 % (121 ms and 121 ms).");
-        assert_eq!(slower(&[diamond("stages", 0)]), None);
+        assert_eq!(slower(&[diamond(Policy::Stages, 0)]), None);
     }
 }

@@ -6,7 +6,7 @@
 use crate::answer::quote;
 use crate::explain::Explanation;
 use crate::graph::Graph;
-use buildscope_record::{Nanos, Outcome, Record, Removal, Step, StepId};
+use buildscope_record::{CacheState, Nanos, Outcome, Record, Removal, Step, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -76,7 +76,7 @@ pub fn misses(record: &Record, explanation: &Explanation, earlier: &[Record]) ->
             continue;
         }
         let cause = match cause(step, &own, &indices) {
-            Cause::Gone if record.options.cache.as_deref() == Some("cold") => Cause::Unasked,
+            Cause::Gone if record.options.cache == Some(CacheState::Cold) => Cause::Unasked,
             cause => cause,
         };
         let follows = matches!(cause, Cause::Parent | Cause::Source | Cause::Unknown | Cause::New);
@@ -271,7 +271,7 @@ mod tests {
         let again = misses(&now, &explain(&now), std::slice::from_ref(&now));
         assert!(again.iter().all(|miss| miss.cause == Cause::Gone), "{again:?}");
         let mut cold = now.clone();
-        cold.options.cache = Some("cold".into());
+        cold.options.cache = Some(CacheState::Cold);
         let unasked = misses(&cold, &explain(&cold), &[now]);
         assert!(unasked.iter().all(|miss| miss.cause == Cause::Unasked), "{unasked:?}");
     }

@@ -3,8 +3,8 @@
 //! Times are milliseconds, since tests are read by people.
 
 use buildscope_record::{
-    Edge, EdgeKind, Fidelity, Host, Nanos, Options, Outcome, Phase, Record, Source, SourceRange, Span, SpanId, Stage,
-    StageId, Step, StepId, Wait, WaitKind,
+    Edge, EdgeKind, Fidelity, Host, Nanos, Options, Outcome, Phase, Policy, Record, Source, SourceRange, Span, SpanId,
+    Stage, StageId, Step, StepId, Tool, Wait, WaitKind,
 };
 use std::ops::Range;
 
@@ -16,15 +16,15 @@ pub struct Synthetic {
 
 impl Default for Synthetic {
     fn default() -> Self {
-        Self::new("instructions", 0)
+        Self::new(Policy::Instructions, 0)
     }
 }
 
 impl Synthetic {
     /// An empty build under that policy and number of slots (0: no limit), on two processors.
-    pub fn new(policy: &str, jobs: u32) -> Self {
-        let source = Source { tool: "buildscope".into(), version: None, fidelity: Fidelity::FULL };
-        let options = Options { policy: Some(policy.into()), jobs: Some(jobs), ..Options::default() };
+    pub fn new(policy: Policy, jobs: u32) -> Self {
+        let source = Source { tool: Tool::Buildscope, version: None, fidelity: Fidelity::FULL };
+        let options = Options { policy: Some(policy), jobs: Some(jobs), ..Options::default() };
         let host = Host { cpus: Some(2), ..Host::default() };
         Self { record: Record { options, host, ..Record::of(source) } }
     }

@@ -1,6 +1,6 @@
 //! Importers against small samples whose answers are arithmetic, and against the same samples torn and twisted.
 
-use buildscope_record::{EdgeKind, Outcome, Phase, Record, Step, WaitKind};
+use buildscope_record::{CacheState, EdgeKind, Outcome, Phase, Record, Step, WaitKind};
 use buildscope_reports::import::{Format, ImportError, detect, import};
 use buildscope_reports::{Explanation, explain};
 use proptest::prelude::*;
@@ -172,7 +172,7 @@ fn kaniko() {
 #[test]
 fn inspect() {
     let (record, explanation) = read("inspect.json");
-    assert_eq!((record.wall.0, record.steps.len(), record.options.cache.as_deref()), (4_000_000_000, 0, Some("cold")));
+    assert_eq!((record.wall.0, record.steps.len(), record.options.cache), (4_000_000_000, 0, Some(CacheState::Cold)));
     assert_eq!(explanation.answer, "The build took 4.00 s; the record says nothing of what it did.");
 }
 

@@ -1,6 +1,6 @@
 //! The HTML page: what it is made of, and, where a Chromium is installed, what it does there.
 
-use buildscope_record::Record;
+use buildscope_record::{Policy, Record, Tool};
 use buildscope_reports::{explain, render, synthetic};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,7 +27,7 @@ fn the_page_is_one_file_that_needs_no_network() {
 fn what_a_build_prints_cannot_leave_its_place() {
     let mut record = example("diamond.serial.json");
     record.steps[1].text = "RUN echo </script><script>alert(1)</script><!-- {{script}}".into();
-    record.source.tool = "<b>x".into();
+    record.source.tool = Tool::Other("<b>x".into());
     let page = page(&record);
     assert_eq!(page.matches("</script>").count(), 2, "those of the page itself");
     assert!(!page.contains("<b>x") && !page.contains("<!--"));
@@ -80,7 +80,7 @@ fn attribute<'d>(document: &'d str, name: &str) -> Option<&'d str> {
 
 #[test]
 fn the_page_runs_and_its_replay_agrees_with_ours() {
-    use buildscope_reports::whatif::{Policy, Scenario, whatif};
+    use buildscope_reports::whatif::{Scenario, whatif};
     let mut record = example("diamond.serial.json");
     record.cpu = Some(record.wall);
     let script = "document.documentElement.dataset.one = Math.round(replay({ slots: null, cpus: 1, policy: 'instructions', speed: {} }));

@@ -8,7 +8,7 @@ use buildscope_builder::plan::{self, BuildArgs, LowerRequest, NamedContext, Plan
 use buildscope_dockerfile::lint::{self, Context, Finding, Options, Rule};
 use buildscope_dockerfile::{self as dockerfile, Diagnostic, Diagnostics, Dockerfile, Ignore, Kind, Outline};
 use buildscope_oci::Platform;
-use buildscope_schedule::Policy;
+use buildscope_schedule::{Policy, order_edges};
 use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
 use petgraph::graph::NodeIndex;
@@ -342,7 +342,7 @@ fn draw(plan: &Plan, policies: &[Policy], format: GraphFormat) -> Result<(), Fai
     let mut documents = Vec::new();
     for policy in policies {
         let stage = |node: NodeIndex| plan.graph[live[node]].stage.0;
-        let order = policy.edges(&live, stage).map_err(Failure::internal)?;
+        let order = order_edges(*policy, &live, stage).map_err(Failure::internal)?;
         let order: Vec<_> = order.into_iter().map(|(from, to)| (live[from], live[to])).collect();
         let drawing = Drawing { policy: policy.name(), plan, order: &order };
         match format {

@@ -1,7 +1,7 @@
 //! `buildscope explain`.
 
 use super::{Failure, Root, otlp};
-use buildscope_record::Record;
+use buildscope_record::{Policy, Record};
 use buildscope_reports::compare::slower;
 use buildscope_reports::{Explanation, explain_with, import, render};
 use clap::{Args, ValueEnum};
@@ -113,11 +113,11 @@ fn send(url: &str, record: &Record, explanation: &Explanation) -> Result<(), Fai
 fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let folder = tempfile::tempdir().map_err(Failure::internal)?;
-    let one = |policy: &str| {
-        let path = folder.path().join(policy);
+    let one = |policy: Policy| {
+        let path = folder.path().join(policy.name());
         eprintln!("building {} with --policy {policy} --no-cache", context.display());
         let mut command = std::process::Command::new(&program);
-        command.args(["build", "--no-cache", "--progress", "quiet", "--policy", policy, "--record"]).arg(&path);
+        command.args(["build", "--no-cache", "--progress", "quiet", "--policy", policy.name(), "--record"]).arg(&path);
         command.arg("--root").arg(root.resolve()?).arg(context).stdout(std::process::Stdio::null());
         let status = command.status().map_err(Failure::internal)?;
         // A failed build is explained too: its record says where it failed.
@@ -126,7 +126,7 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
             false => Err(Failure::failed(miette!("the build ended with {status} and left no record"))),
         }
     };
-    Ok([one("serial")?, one("instructions")?])
+    Ok([one(Policy::Serial)?, one(Policy::Instructions)?])
 }
 
 /// Writes a record's timeline.

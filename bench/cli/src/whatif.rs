@@ -1,8 +1,8 @@
 //! `buildscope whatif`.
 
 use super::{Failure, explain, say};
-use buildscope_record::{Nanos, Record, StepId};
-use buildscope_reports::whatif::{MAX_DRIFT, Policy, Prediction, Scenario, Selector, whatif};
+use buildscope_record::{Nanos, Policy, Record, StepId};
+use buildscope_reports::whatif::{MAX_DRIFT, Prediction, Scenario, Selector, whatif};
 use clap::Args;
 use miette::{IntoDiagnostic, miette};
 use std::fmt::Write as _;
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     cores: Option<f64>,
     /// serial, stages or instructions
     #[arg(long, value_name = "POLICY")]
-    policy: Option<String>,
+    policy: Option<Policy>,
     /// Without this: a group (storage), a phase (copy), an instruction (RUN), stage:NAME, step:N, line:N, or `locks`
     #[arg(long, value_name = "WHAT")]
     without: Vec<String>,
@@ -64,11 +64,10 @@ impl Arguments {
     fn scenario(&self) -> Result<Scenario, Failure> {
         let usage = |result: Result<_, _>| result.into_diagnostic().map_err(Failure::Usage);
         let selector = |text: &str| usage(text.parse::<Selector>());
-        let policy = self.policy.as_deref().map(|text| text.parse::<Policy>().into_diagnostic()).transpose();
         let mut scenario = Scenario {
             jobs: self.jobs,
             cores: self.cores,
-            policy: policy.map_err(Failure::Usage)?,
+            policy: self.policy,
             cached: self.cached.iter().copied().map(StepId).collect(),
             ..Scenario::default()
         };

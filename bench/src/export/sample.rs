@@ -2,17 +2,18 @@
 
 use crate::environment::Environment;
 use crate::run::{Case, CaseSamples, RUN_SCHEMA, Run, Sample, Subject, Way};
+use buildscope_record::{DriverChoice, Policy};
 use buildscope_workloads::Scenario;
 
 /// Two policies, three samples each, one of them wrong.
 pub(crate) fn run() -> Run {
-    let case = |policy: &str, walls: [f64; 3]| {
+    let case = |policy: Policy, walls: [f64; 3]| {
         let subject = Subject {
             builder: "buildscope".into(),
             version: None,
             way: Way::Past,
-            policy: policy.into(),
-            driver: "auto".into(),
+            policy: Some(policy),
+            driver: DriverChoice::Auto,
             jobs: 0,
         };
         let sample = |(round, wall): (u32, f64)| Sample {
@@ -44,6 +45,6 @@ pub(crate) fn run() -> Run {
         page_cache: String::new(),
         canary: vec![],
         throttled: None,
-        cases: vec![case("serial", [2.5, 2.25, 2.75]), case("stages", [1.5, 101.0, 1.75])],
+        cases: vec![case(Policy::Serial, [2.5, 2.25, 2.75]), case(Policy::Stages, [1.5, 101.0, 1.75])],
     }
 }

@@ -95,11 +95,11 @@ fn quantities(record: &Record) -> Quantities {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use buildscope_record::{ByteSize, Layer};
+    use buildscope_record::{ByteSize, Layer, Policy};
     use buildscope_reports::synthetic::Synthetic;
 
     fn record(bytes: u64) -> Record {
-        let mut build = Synthetic::new("serial", 1);
+        let mut build = Synthetic::new(Policy::Serial, 1);
         let stage = build.stage("app");
         build.step(stage, "RUN make", 0..10);
         build.with(|record| record.steps[0].layer = Some(Layer { bytes: ByteSize(bytes), files: 2, digest: None }));
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn steps_that_read_alike_are_told_apart() {
         let build = |first: u64, second: Option<u64>| {
-            let mut build = Synthetic::new("serial", 1);
+            let mut build = Synthetic::new(Policy::Serial, 1);
             let stage = build.stage("app");
             for (place, bytes) in [Some(first), second].into_iter().enumerate() {
                 build.step(stage, "COPY --from=shared /a /a", 0..10);

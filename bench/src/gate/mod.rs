@@ -125,7 +125,7 @@ fn records(side: &Side<'_>) -> Vec<Record> {
 mod tests {
     use super::*;
     use crate::run::{Sample, Subject, Way};
-    use buildscope_record::Phase;
+    use buildscope_record::{DriverChoice, Phase, Policy};
     use buildscope_reports::synthetic::Synthetic;
     use buildscope_workloads::Scenario;
     use rand::{RngExt, SeedableRng};
@@ -133,7 +133,7 @@ mod tests {
 
     /// A build of two steps on one slot: COPY is 100 ms of diff, RUN 100 ms of process, times `slow` for the process.
     fn record(slow: f64) -> Record {
-        let mut build = Synthetic::new("serial", 1);
+        let mut build = Synthetic::new(Policy::Serial, 1);
         let stage = build.stage("app");
         let process = (100.0 * slow) as u64;
         let copy = build.step(stage, "COPY . .", 0..100);
@@ -149,8 +149,8 @@ mod tests {
             builder: builder.into(),
             version: None,
             way: Way::Past,
-            policy: "serial".into(),
-            driver: "auto".into(),
+            policy: Some(Policy::Serial),
+            driver: DriverChoice::Auto,
             jobs: 0,
         };
         let sample = |round: u32| {
@@ -203,7 +203,7 @@ mod tests {
     fn of_two_paths_that_are_as_long_neither_is_blamed() {
         let mut random = ChaCha8Rng::seed_from_u64(10);
         let mut build = |copy: u64| {
-            let mut build = Synthetic::new("instructions", 2);
+            let mut build = Synthetic::new(Policy::Instructions, 2);
             let stage = build.stage("app");
             let ends = [1000 + random.random_range(0..20), 1000 + random.random_range(0..20)];
             let steps = ["RUN left", "RUN right"].map(|text| (text, ends[usize::from(text == "RUN right")]));

@@ -4,24 +4,51 @@ use super::Built;
 use super::svg::{escape, seconds};
 use crate::run::{CaseSamples, Run, Subject};
 use crate::stats::{Ratio, Summary, paired_ratio};
+use buildscope_record::{DriverChoice, DriverName, Policy};
 use std::fmt::Write as _;
 
 /// A setting that a run was made with several values of.
 struct Choice {
     title: &'static str,
-    of: fn(&Subject) -> &str,
+    of: fn(&Subject) -> Option<Value>,
     /// What the others are held against, where it was measured; else it is the first.
-    base: &'static str,
+    base: Value,
     /// Whether what the build's time went to is told: storage's share of it.
     storage: bool,
+}
+
+/// One value of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Value {
+    Policy(Policy),
+    Driver(DriverChoice),
+}
+
+impl Value {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Policy(policy) => policy.name(),
+            Self::Driver(driver) => driver.name(),
+        }
+    }
 }
 
 /// Of fewer rounds an interval says nothing.
 const ENOUGH: usize = 5;
 
 const CHOICES: [Choice; 2] = [
-    Choice { title: "Granularity", of: |subject| &subject.policy, base: "serial", storage: false },
-    Choice { title: "Storage drivers", of: |subject| &subject.driver, base: "erofs", storage: true },
+    Choice {
+        title: "Granularity",
+        of: |subject| subject.policy.map(Value::Policy),
+        base: Value::Policy(Policy::Serial),
+        storage: false,
+    },
+    Choice {
+        title: "Storage drivers",
+        of: |subject| Some(Value::Driver(subject.driver)),
+        base: Value::Driver(DriverChoice::Named(DriverName::Erofs)),
+        storage: true,
+    },
 ];
 
 /// A table for each choice that the run has several values of; empty where it has none.
@@ -30,24 +57,24 @@ pub(super) fn overview<'a>(run: &Run, built: &impl Fn(&CaseSamples) -> Option<&'
 }
 
 fn table<'a>(run: &Run, choice: &Choice, built: &impl Fn(&CaseSamples) -> Option<&'a Built>) -> Option<String> {
-    let of = |case: &CaseSamples| (choice.of)(&case.case.subject).to_owned();
+    let of = |case: &CaseSamples| (choice.of)(&case.case.subject);
     // A peer has settings of its own.
-    let own: Vec<_> = run.cases.iter().filter(|case| !case.case.subject.policy.is_empty()).collect();
-    let mut values: Vec<String> = Vec::new();
-    for value in own.iter().map(|case| of(case)) {
+    let own: Vec<_> = run.cases.iter().filter(|case| case.case.subject.policy.is_some()).collect();
+    let mut values: Vec<Value> = Vec::new();
+    for value in own.iter().filter_map(|case| of(case)) {
         if !values.contains(&value) {
             values.push(value);
         }
     }
-    if let Some(base) = values.iter().position(|value| value == choice.base) {
+    if let Some(base) = values.iter().position(|value| *value == choice.base) {
         values[..=base].rotate_right(1);
     }
     let (base, others) = values.split_first()?;
     let mut rows = String::new();
-    for case in own.iter().filter(|case| of(case) == *base) {
+    for case in own.iter().filter(|case| of(case) == Some(*base)) {
         let found: Vec<_> = others
             .iter()
-            .map(|value| own.iter().find(|other| of(other) == *value && same_but(choice, case, other)))
+            .map(|value| own.iter().find(|other| of(other) == Some(*value) && same_but(choice, case, other)))
             .collect();
         if found.iter().all(Option::is_none) {
             continue;
@@ -68,12 +95,12 @@ fn table<'a>(run: &Run, choice: &Choice, built: &impl Fn(&CaseSamples) -> Option
     if rows.is_empty() {
         return None;
     }
-    let heads: String = values.iter().map(|value| format!("<th>{}", escape(value))).collect();
+    let heads: String = values.iter().map(|value| format!("<th>{}", escape(value.name()))).collect();
     Some(format!(
         "<h2>{}</h2><p>Wall time under <code>{}</code>, and the others as a multiple of it in the same round (from {ENOUGH} rounds on with the 95 % interval; ~ no difference shown).{}</p>\
          <table><tr><th>{heads}{rows}</table>",
         choice.title,
-        escape(base),
+        escape(base.name()),
         if choice.storage { " Storage: its share of the median build's wall time." } else { "" },
     ))
 }
@@ -81,7 +108,7 @@ fn table<'a>(run: &Run, choice: &Choice, built: &impl Fn(&CaseSamples) -> Option
 /// Whether only the choice tells them apart. A serial build has one slot whatever it is given.
 fn same_but(choice: &Choice, a: &CaseSamples, b: &CaseSamples) -> bool {
     let (one, other) = (&a.case.subject, &b.case.subject);
-    let serial = one.policy == "serial" || other.policy == "serial";
+    let serial = [one, other].iter().any(|subject| subject.policy == Some(Policy::Serial));
     let others = CHOICES.iter().filter(|known| known.title != choice.title);
     (&a.case.workload, a.case.scenario, &one.builder) == (&b.case.workload, b.case.scenario, &other.builder)
         && (serial || one.jobs == other.jobs)
@@ -93,9 +120,9 @@ fn row_name(choice: &Choice, case: &CaseSamples) -> String {
     let subject = &case.case.subject;
     let mut name = format!("{}, {}", case.case.workload, case.case.scenario);
     for known in CHOICES.iter().filter(|known| known.title != choice.title) {
-        let value = (known.of)(subject);
-        if value != "auto" {
-            name = format!("{name}, {value}");
+        let value = (known.of)(subject).filter(|value| *value != Value::Driver(DriverChoice::Auto));
+        if let Some(value) = value {
+            name = format!("{name}, {}", value.name());
         }
     }
     name
@@ -130,7 +157,7 @@ mod tests {
     fn of_five_rounds_there_is_an_interval() {
         let mut run = run();
         for case in &mut run.cases {
-            let serial = case.case.subject.policy == "serial";
+            let serial = case.case.subject.policy == Some(Policy::Serial);
             let sample = case.samples[0].clone();
             let of = |round: u32| Sample {
                 round,
@@ -146,9 +173,9 @@ mod tests {
     #[test]
     fn drivers_tell_what_storage_had_of_the_time() {
         let mut run = run();
-        for (case, driver) in run.cases.iter_mut().zip(["overlay", "erofs"]) {
-            case.case.subject.policy = "stages".into();
-            case.case.subject.driver = driver.into();
+        for (case, driver) in run.cases.iter_mut().zip([DriverName::Overlay, DriverName::Erofs]) {
+            case.case.subject.policy = Some(Policy::Stages);
+            case.case.subject.driver = DriverChoice::Named(driver);
         }
         let built = Built { page: "p".into(), timeline: "t".into(), storage: 0.25 };
         let page = overview(&run, &|_| Some(&built));

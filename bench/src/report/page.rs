@@ -172,6 +172,7 @@ fn section<'a>(
 mod tests {
     use super::*;
     use crate::export::sample::run;
+    use buildscope_record::Policy;
 
     #[test]
     fn a_page_has_a_section_a_workload_and_names_what_was_wrong() {
@@ -181,7 +182,7 @@ mod tests {
             changes: vec![ChangePoint { at: 2, before: 1.0, after: 2.0, p: 0.01 }],
         }];
         let built = Built { page: "x/a.html".into(), timeline: "x/a.json".into(), storage: 0.5 };
-        let html = page(&run(), &trends, |case| (case.case.subject.policy == "stages").then_some(&built));
+        let html = page(&run(), &trends, |case| (case.case.subject.policy == Some(Policy::Stages)).then_some(&built));
         assert_eq!(html.matches("<h2>diamond, cold</h2>").count(), 1);
         // 1.5 to 2.5 and 1.75 to 2.75: of the second round one is missing.
         assert!(html.contains("<td>0.618<td>0.600 .. 0.636<td>"));

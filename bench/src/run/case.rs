@@ -1,6 +1,7 @@
 //! Cases: what is measured against what.
 
 use super::Peer;
+use buildscope_record::{DriverChoice, Policy};
 use buildscope_workloads::Scenario;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,10 +20,11 @@ pub struct Subject {
     /// How it is run; a run that was read back cannot be run again.
     #[serde(skip)]
     pub way: Way,
-    /// `--policy`; empty for a peer, which has its own.
-    pub policy: String,
+    /// `--policy`; none (in JSON an empty text) for a peer, which has its own order.
+    #[serde(with = "policy_or_empty")]
+    pub policy: Option<Policy>,
     /// `--driver`.
-    pub driver: String,
+    pub driver: DriverChoice,
     /// `--jobs`.
     pub jobs: usize,
 }
@@ -54,15 +56,23 @@ impl Subject {
     /// Another builder as it is.
     pub fn peer(peer: Peer) -> Self {
         let (builder, version) = (peer.name.clone(), peer.version.clone());
-        Self { builder, version, way: Way::Peer(peer), policy: String::new(), driver: "auto".into(), jobs: 0 }
+        Self { builder, version, way: Way::Peer(peer), policy: None, driver: DriverChoice::Auto, jobs: 0 }
+    }
+
+    /// The name of its policy; empty for a peer.
+    pub fn policy_name(&self) -> &'static str {
+        self.policy.map_or("", Policy::name)
     }
 
     /// The command of a buildscope binary that builds `context` with the store in `root`.
     pub(super) fn command(&self, binary: &Path, root: &Path, context: &Path, no_cache: bool) -> Command {
         let mut command = Command::new(binary);
-        command.args(["build", "--progress", "quiet", "--policy", &self.policy]);
-        if self.driver != "auto" {
-            command.args(["--driver", &self.driver]);
+        command.args(["build", "--progress", "quiet"]);
+        if let Some(policy) = self.policy {
+            command.args(["--policy", policy.name()]);
+        }
+        if self.driver != DriverChoice::Auto {
+            command.args(["--driver", self.driver.name()]);
         }
         if self.jobs > 0 {
             command.args(["--jobs", &self.jobs.to_string()]);
@@ -72,6 +82,21 @@ impl Subject {
         }
         command.arg("--root").arg(root).arg(context);
         command
+    }
+}
+
+/// A policy as its name; no policy as an empty text.
+mod policy_or_empty {
+    use buildscope_record::Policy;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(policy: &Option<Policy>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(policy.map_or("", Policy::name))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Policy>, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        if name.is_empty() { Ok(None) } else { name.parse().map(Some).map_err(D::Error::custom) }
     }
 }
 
@@ -91,7 +116,7 @@ impl Case {
     pub fn same_but_builder(&self, other: &Self) -> bool {
         let of = |case: &Self| {
             let subject = &case.subject;
-            (case.workload.clone(), case.scenario, subject.policy.clone(), subject.driver.clone(), subject.jobs)
+            (case.workload.clone(), case.scenario, subject.policy, subject.driver, subject.jobs)
         };
         of(self) == of(other)
     }
@@ -102,8 +127,8 @@ impl Case {
             ("workload", self.workload.clone()),
             ("cache", self.scenario.to_string()),
             ("builder", self.subject.builder.clone()),
-            ("policy", self.subject.policy.clone()),
-            ("driver", self.subject.driver.clone()),
+            ("policy", self.subject.policy_name().to_owned()),
+            ("driver", self.subject.driver.to_string()),
             ("jobs", self.subject.jobs.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
@@ -115,10 +140,10 @@ impl fmt::Display for Subject {
     /// What differs from the default is said: `buildscope stages overlay j2`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.builder)?;
-        if !self.policy.is_empty() {
-            write!(f, " {}", self.policy)?;
+        if let Some(policy) = self.policy {
+            write!(f, " {policy}")?;
         }
-        if self.driver != "auto" {
+        if self.driver != DriverChoice::Auto {
             write!(f, " {}", self.driver)?;
         }
         if self.jobs > 0 { write!(f, " j{}", self.jobs) } else { Ok(()) }

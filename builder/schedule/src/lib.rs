@@ -30,6 +30,7 @@ mod dag;
 mod policy;
 mod run;
 
+pub use buildscope_record::Policy;
 pub use dag::{Cycle, Dag};
-pub use policy::{Policy, UnknownPolicy};
+pub use policy::order_edges;
 pub use run::{Failure, Limit, Observer, Turn, run};

@@ -28,7 +28,7 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
     let mut record = Record {
         schema: record::SCHEMA,
         source: record::Source {
-            tool: "buildscope".into(),
+            tool: record::Tool::Buildscope,
             version: Some(env!("CARGO_PKG_VERSION").into()),
             fidelity: Fidelity::FULL,
         },

@@ -71,7 +71,7 @@ impl Live {
                 graph.add_edge(from, to, ());
             }
         }
-        let order = policy.edges(&graph, |node| plan.graph[nodes[node.index()]].stage.0)?;
+        let order = schedule::order_edges(policy, &graph, |node| plan.graph[nodes[node.index()]].stage.0)?;
         let dag = Dag::with_edges(&graph, order.iter().copied())?;
         let order = order.into_iter().map(|(from, to)| (nodes[from.index()], nodes[to.index()])).collect();
         Ok((Self { ids: graph.node_weights().copied().collect(), dag }, order))

@@ -66,7 +66,7 @@ impl Snapshot {
     /// The file system as a detached mount. Call it once.
     pub fn mount(&self, probe: &Probe) -> Result<OwnedFd, StorageError> {
         let span = probe.phase(Phase::Mount);
-        span.detail(self.store.driver_name());
+        span.detail(self.store.driver_name().name());
         self.prepared.mount()
     }
 

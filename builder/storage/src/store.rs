@@ -8,7 +8,7 @@ use super::queue::Queues;
 use super::scratch::Scratch;
 use super::tree::Tree;
 use super::{BlobStore, CacheIndex, Layer, StorageError, gc, import, recovery};
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{Digest, DriverName, Phase, Probe, Quantity};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufReader, Read, Write};
@@ -44,6 +44,21 @@ pub enum DriverChoice {
     Btrfs,
     /// Full copies.
     Copy,
+}
+
+impl From<buildscope_record::DriverChoice> for DriverChoice {
+    fn from(choice: buildscope_record::DriverChoice) -> Self {
+        match choice {
+            buildscope_record::DriverChoice::Auto => Self::Auto,
+            buildscope_record::DriverChoice::Named(driver) => match driver {
+                DriverName::Overlay => Self::Overlay,
+                DriverName::Erofs => Self::Erofs,
+                DriverName::FuseOverlayfs => Self::FuseOverlayfs,
+                DriverName::Btrfs => Self::Btrfs,
+                DriverName::Copy => Self::Copy,
+            },
+        }
+    }
 }
 
 /// When a build waits for the disk.
@@ -111,8 +126,8 @@ impl Store {
         &self.inner.root
     }
 
-    /// The driver in use: `overlay`, `erofs`, `fuse-overlayfs`, `btrfs` or `copy`.
-    pub fn driver_name(&self) -> &'static str {
+    /// The driver in use.
+    pub fn driver_name(&self) -> DriverName {
         self.inner.driver.name()
     }
 

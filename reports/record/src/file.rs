@@ -309,7 +309,7 @@ mod tests {
     use crate::{Counter, Edge, EdgeKind, Fidelity, Phase, Sample, Source, Step, Wait, WaitKind};
 
     fn record() -> Record {
-        let source = Source { tool: "buildscope".into(), version: None, fidelity: Fidelity::FULL };
+        let source = Source { tool: crate::Tool::Buildscope, version: None, fidelity: Fidelity::FULL };
         let steps = (0..3).map(|id| Step::of(StepId(id), "RUN", "RUN true")).collect();
         Record { steps, ..Record::of(source) }
     }

@@ -1,6 +1,6 @@
 //! The record's types (docs/design/record.md). Times are nanoseconds since the build's start.
 
-use crate::{ByteSize, Digest, Nanos, Phase, StageId, StepId};
+use crate::{ByteSize, CacheState, Digest, DriverName, Nanos, Phase, Policy, StageId, StepId, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,8 +65,8 @@ pub struct ContextEntry {
 /// The observer of a build and the limits of its sight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
-    /// `buildscope`, `buildkit`, `docker-classic`, `buildah`, `kaniko`, `otlp`.
-    pub tool: String,
+    /// `buildscope`, `buildkit`, `docker-classic`, `buildah`, `kaniko`, `otlp`, or another name.
+    pub tool: Tool,
     /// Its version, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -142,19 +142,19 @@ pub struct Host {
 pub struct Options {
     /// `serial`, `stages` or `instructions`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy: Option<String>,
+    pub policy: Option<Policy>,
     /// Slots; 0 is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
-    /// Storage driver.
+    /// The storage driver that was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub driver: Option<String>,
-    /// `native` or `oci`.
+    pub driver: Option<DriverName>,
+    /// `native`, or the name of the OCI runtime's program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<String>,
     /// `cold` (`--no-cache`), `warm` (every step was found in it), `edit` (some were).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache: Option<String>,
+    pub cache: Option<CacheState>,
     /// The Dockerfile's path as it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,

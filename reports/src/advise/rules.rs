@@ -8,7 +8,7 @@ use crate::answer::{needless, percent, place, quote};
 use crate::explain::{Explanation, StepExplanation};
 use crate::misses::Index;
 use crate::whatif::{Scenario, Selector, whatif};
-use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Record, WaitKind};
+use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Policy, Record, WaitKind};
 
 /// What a rule looks at.
 pub(super) struct Case<'c> {
@@ -180,7 +180,7 @@ fn needless_order(case: &Case<'_>) -> Vec<Advice> {
         return Vec::new();
     };
     let step = &case.explanation.steps[needless.step.index()];
-    let policy = case.record.options.policy.as_deref().unwrap_or("in order");
+    let policy = case.record.options.policy.map_or("in order", Policy::name);
     let text = format!("build with `--policy instructions`, not {policy}: {}", needless.sentence(case.explanation));
     vec![about(step, "needless-order", needless.lost, text, "steps that run at once share processors, disk and memory")]
 }

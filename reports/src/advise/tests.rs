@@ -3,7 +3,7 @@
 use super::*;
 use crate::explain;
 use crate::synthetic::{Synthetic, ms};
-use buildscope_record::{ByteSize, Cache, ContextEntry, Digest, Layer, Phase, Resources, WaitKind};
+use buildscope_record::{ByteSize, Cache, ContextEntry, Digest, Layer, Phase, Policy, Resources, WaitKind};
 
 fn advice(record: &Record, rule: &str) -> Option<Advice> {
     advise(record, &explain(record), &[]).into_iter().find(|advice| advice.rule == rule)
@@ -255,7 +255,7 @@ fn an_install_does_not_wait_for_a_stage_that_it_does_not_need() {
 #[test]
 fn a_slot_or_a_lock_that_holds_the_build_back() {
     let two = |jobs, locked: bool| {
-        let mut made = Synthetic::new("instructions", jobs);
+        let mut made = Synthetic::new(Policy::Instructions, jobs);
         let stages = [made.stage("a"), made.stage("b")];
         let text = "RUN --mount=type=cache,target=/c,sharing=locked make";
         let steps = [made.step(stages[0], text, 0..100), made.step(stages[1], text, 100..200)];
@@ -331,19 +331,20 @@ fn processors_that_idle_and_disks_that_are_waited_for() {
 
 #[test]
 fn a_policy_that_keeps_independent_stages_apart() {
-    let serial = |policy: &str| {
-        let mut made = Synthetic::new(policy, if policy == "serial" { 1 } else { 0 });
+    let serial = |policy: Policy| {
+        let mut made = Synthetic::new(policy, if policy == Policy::Serial { 1 } else { 0 });
         let (a, b) = (made.stage("a"), made.stage("b"));
         let first = made.step(a, "RUN a", 0..100);
-        let second = if policy == "serial" { made.step(b, "RUN b", 100..200) } else { made.step(b, "RUN b", 0..100) };
-        if policy == "serial" {
+        let second =
+            if policy == Policy::Serial { made.step(b, "RUN b", 100..200) } else { made.step(b, "RUN b", 0..100) };
+        if policy == Policy::Serial {
             made.order(first, second);
         }
-        made.finish(if policy == "serial" { 200 } else { 100 })
+        made.finish(if policy == Policy::Serial { 200 } else { 100 })
     };
-    let found = advice(&serial("serial"), "needless-order").unwrap();
+    let found = advice(&serial(Policy::Serial), "needless-order").unwrap();
     assert_eq!((found.gain, found.line), (ms(100), Some(2)));
-    assert_eq!(advice(&serial("instructions"), "needless-order"), None);
+    assert_eq!(advice(&serial(Policy::Instructions), "needless-order"), None);
 }
 
 #[test]

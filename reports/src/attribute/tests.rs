@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::synthetic::{Synthetic, chains, ms};
-use buildscope_record::{EdgeKind, Outcome, Phase, Span, SpanId, Step, WaitKind};
+use buildscope_record::{EdgeKind, Outcome, Phase, Policy, Span, SpanId, Step, WaitKind};
 use proptest::prelude::*;
 
 fn wall_of(attribution: &Attribution<'_>, step: u32, phase: Option<Phase>) -> Nanos {
@@ -52,7 +52,7 @@ fn diamond_under_serial() {
 
 #[test]
 fn what_a_step_waited_for_in_a_finished_steps_name_is_that_steps() {
-    let mut made = Synthetic::new("instructions", 1);
+    let mut made = Synthetic::new(Policy::Instructions, 1);
     let stage = made.stage("a");
     let [base, copy] = [made.step(stage, "FROM base", 1..2), made.step(stage, "COPY . .", 3..20)];
     // The base is pulled when the COPY asks for its files: a millisecond later, and two before it goes on.
@@ -75,7 +75,7 @@ fn what_a_step_waited_for_in_a_finished_steps_name_is_that_steps() {
 
 #[test]
 fn a_pull_that_two_wait_for_holds_back_who_needs_it_and_nobody_else() {
-    let mut made = Synthetic::new("instructions", 0);
+    let mut made = Synthetic::new(Policy::Instructions, 0);
     let [a, b] = ["a", "b"].map(|name| made.stage(name));
     let [base, first] = [made.step(a, "FROM base", 0..1), made.step(a, "RUN first", 1..14)];
     let [copy, second] = [made.step(b, "COPY . .", 1..9), made.step(b, "RUN second", 9..30)];
@@ -97,7 +97,7 @@ fn a_pull_that_two_wait_for_holds_back_who_needs_it_and_nobody_else() {
 
 #[test]
 fn a_slot_wait_leads_to_the_step_that_freed_the_slot() {
-    let mut made = Synthetic::new("instructions", 1);
+    let mut made = Synthetic::new(Policy::Instructions, 1);
     let stage = made.stage("a");
     let [first, second] = [made.step(stage, "RUN first", 2..10), made.step(stage, "RUN second", 11..20)];
     made.span(first, Phase::Process, 2..10);
@@ -117,7 +117,7 @@ fn a_slot_wait_leads_to_the_step_that_freed_the_slot() {
 
 #[test]
 fn a_slot_wait_for_nobody_known_is_the_queues() {
-    let mut made = Synthetic::new("instructions", 1);
+    let mut made = Synthetic::new(Policy::Instructions, 1);
     let stage = made.stage("a");
     let step = made.step(stage, "RUN first", 6..10);
     made.wait(step, WaitKind::Slot, None, 1..6);
@@ -306,7 +306,7 @@ proptest! {
 
 /// Runs steps on slots: each as soon as what it needs is there and a slot is free, first come first served.
 fn greedy(lengths: &[u64], needs: &[(usize, usize, bool)], slots: usize) -> Record {
-    let mut made = Synthetic::new("instructions", slots as u32);
+    let mut made = Synthetic::new(Policy::Instructions, slots as u32);
     let stage = made.stage("a");
     let (mut free, mut ends): (Vec<(u64, Option<StepId>)>, Vec<u64>) = (vec![(0, None); slots], Vec::new());
     let mut steps: Vec<StepId> = Vec::new();

@@ -6,7 +6,7 @@
 use super::draft::{Draft, DraftSpan, DraftStep, Instant};
 use super::lines::lines;
 use super::names::{self, INTERNAL};
-use buildscope_record::{Fidelity, Outcome};
+use buildscope_record::{Fidelity, Outcome, Tool};
 use std::collections::HashMap;
 
 /// `[2/5] STEP 3/4: COPY b .`, or without the stage where there is but one: (stage, step, of, text).
@@ -25,7 +25,7 @@ pub(crate) fn step(line: &str) -> Option<(u32, u32, u32, &str)> {
 
 /// Reads the log.
 pub(crate) fn read(text: &str) -> Draft {
-    let mut draft = Draft::new("buildah", Fidelity::default());
+    let mut draft = Draft::new(Tool::Buildah, Fidelity::default());
     let mut by_place: HashMap<(u32, u32), usize> = HashMap::new();
     let mut names: HashMap<u32, String> = HashMap::new();
     let mut numbers: Vec<(u32, u32)> = Vec::new();

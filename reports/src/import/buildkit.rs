@@ -3,7 +3,7 @@
 
 use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant};
 use super::names::{self, INTERNAL};
-use buildscope_record::{Fidelity, Outcome, Phase};
+use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 use std::collections::HashMap;
 
 /// What BuildKit's status stream can know: real starts and the edges between vertices, but neither phases nor waits.
@@ -104,7 +104,7 @@ impl Vertices {
 
     /// The draft, and the place of each digest in it.
     pub(crate) fn draft(self) -> (Draft, HashMap<String, usize>) {
-        let mut draft = Draft::new("buildkit", FIDELITY);
+        let mut draft = Draft::new(Tool::Buildkit, FIDELITY);
         draft.dated = true;
         // A vertex that was only ever referred to has no name and did nothing that can be told.
         let named: Vec<Vertex> = self.vertices.into_iter().filter(|vertex| !vertex.name.is_empty()).collect();

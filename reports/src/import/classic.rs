@@ -3,7 +3,7 @@
 use super::draft::{Draft, DraftSpan, DraftStep, Instant};
 use super::lines::lines;
 use super::names;
-use buildscope_record::{Fidelity, Outcome, Phase};
+use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
 
 /// `Step 3/21 : COPY a .`
 pub(crate) fn step(line: &str) -> Option<(u32, u32, &str)> {
@@ -23,8 +23,8 @@ struct Open {
 
 /// Reads the log.
 pub(crate) fn read(text: &str) -> Draft {
-    let mut draft = Draft::new("docker-classic", Fidelity::default());
-    draft.options.policy = Some("serial".to_owned());
+    let mut draft = Draft::new(Tool::DockerClassic, Fidelity::default());
+    draft.options.policy = Some(Policy::Serial);
     draft.options.jobs = Some(1);
     let (mut open, mut stage, mut stages): (Option<Open>, String, u32) = (None, String::new(), 0);
     let (mut first, mut built) = (None, None);

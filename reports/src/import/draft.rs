@@ -3,7 +3,7 @@
 use super::names::{self, INTERNAL};
 use buildscope_record::{
     ByteSize, Counter, Edge, EdgeKind, Fidelity, Layer, Nanos, Options, Outcome, Phase, Record, Resources, Sample,
-    Source, SourceRange, Span, SpanId, Stage, StageId, Step, StepId, Wait, WaitKind,
+    Source, SourceRange, Span, SpanId, Stage, StageId, Step, StepId, Tool, Wait, WaitKind,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -79,9 +79,9 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    pub(crate) fn new(tool: &str, fidelity: Fidelity) -> Self {
+    pub(crate) fn new(tool: Tool, fidelity: Fidelity) -> Self {
         Self {
-            source: Source { tool: tool.into(), version: None, fidelity },
+            source: Source { tool, version: None, fidelity },
             options: Options::default(),
             cpus: None,
             memory: None,

@@ -1,7 +1,7 @@
 //! `docker buildx history inspect --format json`: how long a build took and how many of its steps were cached, no more.
 
 use super::draft::{Draft, parse_time};
-use buildscope_record::Fidelity;
+use buildscope_record::{CacheState, Fidelity, Tool};
 use serde::Deserialize;
 
 #[derive(Deserialize, Default)]
@@ -27,7 +27,7 @@ struct Config {
 /// Reads the document. It names no step: the record has none, and its explanation says so.
 pub(crate) fn read(text: &str) -> Result<Draft, String> {
     let inspect: Inspect = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let mut draft = Draft { dated: true, ..Draft::new("buildkit", Fidelity::default()) };
+    let mut draft = Draft { dated: true, ..Draft::new(Tool::Buildkit, Fidelity::default()) };
     let begin = inspect.started_at.as_deref().and_then(parse_time).ok_or("StartedAt is missing")?;
     draft.saw(begin);
     let end = inspect.completed_at.as_deref().and_then(parse_time).unwrap_or(begin + i128::from(inspect.duration));
@@ -37,6 +37,6 @@ pub(crate) fn read(text: &str) -> Result<Draft, String> {
     draft.options.target = inspect.target.filter(|target| !target.is_empty());
     let cached = inspect.num_cached_steps > 0 && inspect.num_cached_steps == inspect.num_total_steps;
     draft.options.cache =
-        if cached { Some("warm".to_owned()) } else { inspect.config.no_cache.then(|| "cold".to_owned()) };
+        if cached { Some(CacheState::Warm) } else { inspect.config.no_cache.then_some(CacheState::Cold) };
     Ok(draft)
 }

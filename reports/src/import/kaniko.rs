@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant};
 use super::names;
-use buildscope_record::{Fidelity, Outcome, Phase};
+use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
 use std::collections::BTreeMap;
 
 /// The category that holds all others.
@@ -12,8 +12,8 @@ const TOTAL: &str = "Total Build Time";
 /// file, since it knows no other; everything else is the build's own.
 pub(crate) fn read(text: &str) -> Result<Draft, String> {
     let categories: BTreeMap<String, i64> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let mut draft = Draft::new("kaniko", Fidelity::default());
-    draft.options.policy = Some("serial".to_owned());
+    let mut draft = Draft::new(Tool::Kaniko, Fidelity::default());
+    draft.options.policy = Some(Policy::Serial);
     draft.options.jobs = Some(1);
     let mut at: Instant = 0;
     let mut total = None;

@@ -7,7 +7,7 @@
 use super::draft::{Draft, DraftSpan, DraftStep, Instant};
 use super::lines::{duration, lines};
 use super::names;
-use buildscope_record::{Fidelity, Outcome, Phase};
+use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 use std::collections::HashMap;
 
 /// `#12 rest`.
@@ -66,7 +66,7 @@ pub(crate) fn read(text: &str) -> Draft {
 fn draft(vertices: Vec<Vertex>) -> Draft {
     let timed = spread(&vertices);
     let fidelity = Fidelity { starts: timed, ..Fidelity::default() };
-    let mut draft = Draft { dated: timed, ..Draft::new("buildkit", fidelity) };
+    let mut draft = Draft { dated: timed, ..Draft::new(Tool::Buildkit, fidelity) };
     let mut took = Vec::new();
     for vertex in vertices {
         let name = names::vertex(&vertex.name);

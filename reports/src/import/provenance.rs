@@ -1,7 +1,7 @@
 //! SLSA provenance as BuildKit attests it: source lines and layers of the vertices, samples of the machine's use.
 
 use super::draft::{Draft, parse_time};
-use buildscope_record::{ByteSize, Layer};
+use buildscope_record::{ByteSize, CacheState, Layer};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ pub(crate) fn enrich(content: &[u8], draft: &mut Draft, places: &HashMap<String,
     if predicate["externalParameters"]["request"]["args"].get("no-cache").is_some()
         || predicate["buildDefinition"]["externalParameters"]["request"]["args"].get("no-cache").is_some()
     {
-        draft.options.cache = Some("cold".to_owned());
+        draft.options.cache = Some(CacheState::Cold);
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant, parse_time};
 use super::names;
-use buildscope_record::{Fidelity, Outcome, Phase};
+use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
@@ -145,7 +145,7 @@ fn outcome(span: &TraceSpan) -> Outcome {
 /// BuildKit's spans: those with a vertex are its steps, one or more each; edges are not in them.
 fn buildkits(spans: &[TraceSpan], vertices: &[&TraceSpan]) -> Draft {
     let fidelity = Fidelity { starts: true, ..Fidelity::default() };
-    let mut draft = Draft { dated: true, ..Draft::new("buildkit", fidelity) };
+    let mut draft = Draft { dated: true, ..Draft::new(Tool::Buildkit, fidelity) };
     let mut places: HashMap<&str, usize> = HashMap::new();
     for span in vertices {
         let digest = span.attributes.get("vertex").map_or("", String::as_str);
@@ -196,7 +196,7 @@ fn buildkits(spans: &[TraceSpan], vertices: &[&TraceSpan]) -> Draft {
 fn ours(spans: &[TraceSpan]) -> Draft {
     let mut draft = Draft {
         dated: true,
-        ..Draft::new("buildscope", Fidelity { waits: false, resources: false, ..Fidelity::FULL })
+        ..Draft::new(Tool::Buildscope, Fidelity { waits: false, resources: false, ..Fidelity::FULL })
     };
     let number = |span: &TraceSpan, key: &str| span.attributes.get(key).and_then(|value| value.parse::<usize>().ok());
     let mut places: HashMap<usize, usize> = HashMap::new();
@@ -248,7 +248,7 @@ fn ours(spans: &[TraceSpan]) -> Draft {
 /// Anyone's spans: the root is the build, its children (or the roots, if there are several) are the steps.
 fn anyones(spans: &[TraceSpan]) -> Draft {
     let fidelity = Fidelity { starts: true, ..Fidelity::default() };
-    let mut draft = Draft { dated: true, ..Draft::new("otlp", fidelity) };
+    let mut draft = Draft { dated: true, ..Draft::new(Tool::Otlp, fidelity) };
     let known: HashMap<&str, &TraceSpan> = spans.iter().map(|span| (span.id.as_str(), span)).collect();
     let roots: Vec<&TraceSpan> = spans.iter().filter(|span| !known.contains_key(span.parent.as_str())).collect();
     let steps: Vec<&TraceSpan> = match roots.as_slice() {

@@ -6,7 +6,7 @@
 
 use crate::attribute::{Link, UNATTRIBUTED};
 use crate::{Explanation, StepExplanation};
-use buildscope_record::{EdgeKind, Nanos, Phase, Record, Span, StepId, Wait, WaitKind};
+use buildscope_record::{CacheState, DriverName, EdgeKind, Nanos, Phase, Policy, Record, Span, StepId, Wait, WaitKind};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 
@@ -36,9 +36,13 @@ struct Process<'p> {
 impl Process<'_> {
     fn write(mut self) {
         let options = &self.record.options;
-        let words =
-            [Some(&self.record.source.tool), options.policy.as_ref(), options.driver.as_ref(), options.cache.as_ref()];
-        let name = words.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let words = [
+            Some(self.record.source.tool.name()),
+            options.policy.map(Policy::name),
+            options.driver.map(DriverName::name),
+            options.cache.map(CacheState::name),
+        ];
+        let name = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
         self.metadata("process_name", None, json!({"name": name}));
         self.metadata("process_labels", None, json!({"labels": format!("wall {}", self.record.wall)}));
         self.metadata("process_sort_index", None, json!({"sort_index": self.pid}));

@@ -15,7 +15,7 @@ mod scenario;
 mod share;
 
 pub use rank::{Change, MAX_DRIFT, Ranking};
-pub use scenario::{Policy, Scenario, ScenarioError, Selector};
+pub use scenario::{Scenario, ScenarioError, Selector};
 
 pub(crate) use page::{PageModel, page_model};
 pub(crate) use rank::rank;

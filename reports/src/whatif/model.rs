@@ -1,7 +1,7 @@
 //! A record as tasks that can be run again: what each does, how many processors it wants, what it waits for.
 
 use crate::attribute::{Activities, deferred};
-use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, StepId, WaitKind};
+use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, StepId, Tool, WaitKind};
 use std::collections::BTreeMap;
 
 /// A stretch of a task's work.
@@ -90,7 +90,7 @@ impl Model {
             tasks,
             slots: record.options.jobs.filter(|&jobs| jobs > 0).map(|jobs| jobs as usize),
             cpus,
-            chains_first: record.source.tool == "buildscope",
+            chains_first: record.source.tool == Tool::Buildscope,
             locks: names.len(),
             head: own(activities, Nanos::ZERO, begin),
             tail: own(activities, end, record.wall),

@@ -2,12 +2,12 @@
 
 use super::model::Model;
 use super::replay::replay;
-use super::scenario::{Policy, Scenario, Selector};
+use super::scenario::{Scenario, Selector};
 use super::{drift, nanos};
 use crate::answer::place;
 use crate::attribute::Activities;
 use crate::explain::Explanation;
-use buildscope_record::{Group, Nanos, Outcome, Record};
+use buildscope_record::{Group, Nanos, Outcome, Policy, Record};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -89,8 +89,8 @@ pub(crate) fn rank(activities: &Activities<'_>, explanation: &Explanation) -> Ra
 fn candidates(record: &Record, explanation: &Explanation) -> Vec<(String, Scenario, String)> {
     let mut found: Vec<(String, Scenario, String)> = Vec::new();
     let mut add = |what: String, scenario: Scenario, caveat: &str| found.push((what, scenario, caveat.to_owned()));
-    let policy = record.options.policy.as_deref().unwrap_or("instructions");
-    if policy == "serial" {
+    let policy = record.options.policy.unwrap_or_default();
+    if policy == Policy::Serial {
         let scenario = Scenario { policy: Some(Policy::Stages), jobs: Some(0), ..Scenario::default() };
         add(
             "build independent stages in parallel (`--policy stages`)".into(),
@@ -98,7 +98,7 @@ fn candidates(record: &Record, explanation: &Explanation) -> Vec<(String, Scenar
             "disks and memory are shared, which is not modelled",
         );
     }
-    if policy != "instructions" {
+    if policy != Policy::Instructions {
         let scenario = Scenario { policy: Some(Policy::Instructions), jobs: Some(0), ..Scenario::default() };
         add(
             "build independent instructions in parallel (`--policy instructions`)".into(),
@@ -106,7 +106,7 @@ fn candidates(record: &Record, explanation: &Explanation) -> Vec<(String, Scenar
             "disks and memory are shared, which is not modelled",
         );
     }
-    if let Some(jobs) = record.options.jobs.filter(|&jobs| jobs > 0 && policy != "serial") {
+    if let Some(jobs) = record.options.jobs.filter(|&jobs| jobs > 0 && policy != Policy::Serial) {
         let scenario = Scenario { jobs: Some(0), ..Scenario::default() };
         add(format!("lift the limit of {jobs} slots (`--jobs 0`)"), scenario, "more steps at once need more memory");
     }

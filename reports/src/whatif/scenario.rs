@@ -1,38 +1,14 @@
 //! What is to be different: slots, processors, policy, and how long which steps or phases take.
 
 use super::model::{Model, Task};
-use buildscope_record::{EdgeKind, Group, Nanos, Phase, Record, StageId, Step, StepId};
+use buildscope_record::{EdgeKind, Group, Nanos, Phase, Policy, Record, StageId, Step, StepId};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// The order in which steps may run; that of the builder's policies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// One step after the other, in the order of the file.
-    Serial,
-    /// A stage begins when all stages that it needs are done.
-    Stages,
-    /// A step begins when the steps that it needs are done.
-    Instructions,
-}
-
-impl fmt::Display for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Serial => "serial",
-            Self::Stages => "stages",
-            Self::Instructions => "instructions",
-        })
-    }
-}
-
 /// A scenario that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScenarioError {
-    /// No such policy.
-    #[error("`{0}` is no policy: there are serial, stages and instructions")]
-    Policy(String),
     /// Neither a group, a phase, an instruction, a stage, a step nor a line.
     #[error(
         "`{0}` is neither a group (storage), a phase (copy), an instruction (RUN), `stage:NAME`, `step:NUMBER` nor `line:NUMBER`"
@@ -46,18 +22,6 @@ pub enum ScenarioError {
         "this record does not say how many processors the build had, or what its steps used: what other processors would do is not known"
     )]
     Processors,
-}
-
-impl FromStr for Policy {
-    type Err = ScenarioError;
-    fn from_str(text: &str) -> Result<Self, ScenarioError> {
-        match text {
-            "serial" => Ok(Self::Serial),
-            "stages" => Ok(Self::Stages),
-            "instructions" => Ok(Self::Instructions),
-            _ => Err(ScenarioError::Policy(text.to_owned())),
-        }
-    }
 }
 
 /// What a change applies to.

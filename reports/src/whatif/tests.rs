@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::synthetic::{Synthetic, chains, ms};
-use buildscope_record::{Phase, Resources, WaitKind};
+use buildscope_record::{Phase, Policy, Resources, Tool, WaitKind};
 use proptest::prelude::*;
 
 /// Two stages of 100 and 120 ms and a COPY from both, on two processors.
@@ -78,12 +78,12 @@ fn who_waits_wants_no_processor() {
 #[test]
 fn of_those_that_wait_for_a_slot_from_the_begin_none_is_passed_over() {
     // A log of a builder whose scheduler is not known: who was ready first goes first. `b` was ready at 0, `c` when `a` had ended.
-    let mut made = Synthetic::new("stages", 2);
+    let mut made = Synthetic::new(Policy::Stages, 2);
     let [first, second] = [made.stage("first"), made.stage("second")];
     let [a, b] = [made.step(first, "RUN a", 0..10), made.step(second, "RUN b", 0..10)];
     let c = made.step(first, "RUN c", 10..20);
     made.data(a, c);
-    made.with(|record| record.source.tool = "docker".into());
+    made.with(|record| record.source.tool = Tool::DockerClassic);
     let record = made.finish(20);
     let steps = whatif(&record, &Scenario { jobs: Some(1), ..Scenario::default() }).unwrap().steps;
     assert_eq!(
@@ -257,7 +257,7 @@ fn locks_keep_their_holders_apart() {
 /// A cache is free when the process has ended, and then the first in the file has it.
 #[test]
 fn locks_are_let_go_of_before_the_layer_is_made() {
-    let mut made = Synthetic::new("instructions", 0);
+    let mut made = Synthetic::new(Policy::Instructions, 0);
     let stage = made.stage("a");
     let steps: Vec<_> = (0..3).map(|step| made.step(stage, "RUN x", 0..50 + step * 40)).collect();
     for (&step, begin) in steps.iter().zip([0, 40, 80]) {
@@ -277,14 +277,14 @@ fn locks_are_let_go_of_before_the_layer_is_made() {
     let end =
         |record: &Record, step: StepId| whatif(record, &Scenario::default()).unwrap().steps[step.index()].unwrap().1;
     assert_eq!((end(&hasty, steps[1]), end(&hasty, steps[2])), (ms(90), ms(130)));
-    hasty.source.tool = "buildkit".into();
+    hasty.source.tool = Tool::Buildkit;
     assert_eq!((end(&hasty, steps[1]), end(&hasty, steps[2])), (ms(130), ms(90)));
 }
 
 #[test]
 fn what_would_help_is_ranked_and_what_is_off_is_refused() {
     let mut serial = diamond();
-    serial.options.policy = Some("serial".into());
+    serial.options.policy = Some(Policy::Serial);
     let explanation = crate::explain(&serial);
     let Ranking { drift, refused, changes } = explanation.ranking;
     assert_eq!((drift, refused), (Some(0.0), None));
@@ -320,18 +320,18 @@ proptest! {
 /// others began sooner when there were slots for all; of another builder, that order is kept.
 #[test]
 fn slots_go_to_the_longest_chain() {
-    let mut made = Synthetic::new("instructions", 4);
+    let mut made = Synthetic::new(Policy::Instructions, 4);
     let (a, b) = (made.stage("a"), made.stage("b"));
     let short: Vec<_> = (0..3).map(|n| made.step(a, "RUN short", n..n + 10)).collect();
     let long: Vec<_> = (0..3u64).map(|n| made.step(b, "RUN long", 5 + n * 10..15 + n * 10)).collect();
     made.data(long[0], long[1]).data(long[1], long[2]);
     let record = made.finish(35);
-    assert_eq!((short.len(), record.source.tool.as_str()), (3, "buildscope"));
+    assert_eq!((short.len(), &record.source.tool), (3, &Tool::Buildscope));
     let predicted = whatif(&record, &Scenario { jobs: Some(2), ..Scenario::default() }).unwrap();
     let begins = |step: StepId| predicted.steps[step.index()].unwrap().0;
     assert!(begins(long[0]) <= begins(short[1]), "{:?}", predicted.steps);
     let mut other = record.clone();
-    other.source.tool = "buildkit".into();
+    other.source.tool = Tool::Buildkit;
     let predicted = whatif(&other, &Scenario { jobs: Some(2), ..Scenario::default() }).unwrap();
     assert!(predicted.steps[long[0].index()] > predicted.steps[short[1].index()], "{:?}", predicted.steps);
 }
@@ -362,7 +362,7 @@ fn sandboxes_are_made_at_the_pace_of_one() {
 /// What is pulled when a later step asks for it takes its time in the replay, too.
 #[test]
 fn a_base_that_is_pulled_late_is_replayed() {
-    let mut made = Synthetic::new("instructions", 0);
+    let mut made = Synthetic::new(Policy::Instructions, 0);
     let stage = made.stage("a");
     let [base, run] = [made.step(stage, "FROM base", 0..1), made.step(stage, "RUN make", 1..20)];
     made.data(base, run).span(base, Phase::Pull, 2..12);

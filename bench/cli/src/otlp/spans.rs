@@ -3,7 +3,9 @@
 //! The build is the root span, a step is a child of it, a span of the record is a child of its step or of the span
 //! around it. Importing what this gives makes the record again, less its waits, counters and resources.
 
-use buildscope_record::{Digest, EdgeKind, Nanos, Outcome, Record, SpanId as RecordedId};
+use buildscope_record::{
+    CacheState, Digest, DriverName, EdgeKind, Nanos, Outcome, Policy, Record, SpanId as RecordedId,
+};
 use buildscope_reports::Explanation;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
@@ -15,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Who built.
 pub(super) fn resource(record: &Record) -> Resource {
     let version = KeyValue::new("service.version", record.source.version.clone().unwrap_or_default());
-    Resource::builder_empty().with_service_name(record.source.tool.clone()).with_attribute(version).build()
+    Resource::builder_empty().with_service_name(record.source.tool.name().to_owned()).with_attribute(version).build()
 }
 
 /// The spans of a build that began so many nanoseconds after 1970.
@@ -24,11 +26,13 @@ pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64) -> V
     let root = trace.id("build", 0);
     let mut spans = Vec::with_capacity(record.spans.len() + record.steps.len() + 1);
     let options = &record.options;
-    let text = [("policy", &options.policy), ("driver", &options.driver), ("cache", &options.cache)];
-    let mut attributes: Vec<KeyValue> = text
-        .into_iter()
-        .filter_map(|(name, value)| Some(KeyValue::new(format!("buildscope.{name}"), value.clone()?)))
-        .collect();
+    let names = [
+        ("policy", options.policy.map(Policy::name)),
+        ("driver", options.driver.map(DriverName::name)),
+        ("cache", options.cache.map(CacheState::name)),
+    ];
+    let mut attributes: Vec<KeyValue> =
+        names.into_iter().filter_map(|(key, name)| Some(KeyValue::new(format!("buildscope.{key}"), name?))).collect();
     attributes.push(KeyValue::new("buildscope.answer", explanation.answer.clone()));
     let failed = (!record.succeeded).then(|| "the build failed".to_owned());
     let whole = (Nanos::ZERO, record.wall);

@@ -1,7 +1,7 @@
 //! What a build says of itself.
 
 use crate::world::World;
-use buildscope_record::{Nanos, Phase, Removal, WaitKind};
+use buildscope_record::{CacheState, Nanos, Phase, Removal, WaitKind};
 use buildscope_reports::attribute::Row;
 use buildscope_reports::explain;
 use std::fs;
@@ -78,7 +78,7 @@ fn a_build_that_was_expected_in_the_cache_fails_with_what_changed() {
     record.write(std::fs::File::create(&before).unwrap()).unwrap();
     let again = world.build(&["--expect-cached"]);
     assert_eq!(again.output.status.code(), Some(0), "{}", again.stderr());
-    assert_eq!(again.record().options.cache.as_deref(), Some("warm"));
+    assert_eq!(again.record().options.cache, Some(CacheState::Warm));
 
     world.write("word", "two");
     let changed = world.build(&["--expect-cached", "--why-miss", before.to_str().unwrap()]);

@@ -1,7 +1,7 @@
 //! What is tried: settings to build under, and the predictions from one to another.
 
-use buildscope_record::{Nanos, Phase, Record};
-use buildscope_reports::whatif::{Policy, Scenario, Selector};
+use buildscope_record::{Nanos, Phase, Policy, Record};
+use buildscope_reports::whatif::{Scenario, Selector};
 
 /// What is made longer: a phase of each group that steps spend time in, and the classes of steps that take time.
 const DELAYED: [Selected; 6] = [

@@ -7,7 +7,7 @@ use crate::error::Context;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::{StorageError, Store, unpack};
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{Digest, DriverName, Phase, Probe, Quantity};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -36,8 +36,8 @@ impl Btrfs {
 }
 
 impl Driver for Btrfs {
-    fn name(&self) -> &'static str {
-        PROGRAM
+    fn name(&self) -> DriverName {
+        DriverName::Btrfs
     }
 
     fn prepare(

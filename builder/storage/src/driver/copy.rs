@@ -8,7 +8,7 @@ use crate::index::to_path;
 use crate::scratch::Scratch;
 use crate::tree::{Dir, Node, Ref, Tree};
 use crate::{EntryKind, StorageError, Store, unpack};
-use buildscope_record::{Phase, Probe, Quantity};
+use buildscope_record::{DriverName, Phase, Probe, Quantity};
 use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
 use std::collections::HashMap;
 use std::fs;
@@ -21,8 +21,8 @@ use std::sync::Arc;
 pub(crate) struct Copy;
 
 impl Driver for Copy {
-    fn name(&self) -> &'static str {
-        "copy"
+    fn name(&self) -> DriverName {
+        DriverName::Copy
     }
 
     fn prepare(

@@ -7,7 +7,7 @@ use crate::error::Context;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::{BlobStore, CacheIndex, Content, Entry, Layer, StorageError, Store, SyncPolicy, erofs, lower};
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{Digest, DriverName, Phase, Probe, Quantity};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
 };
@@ -104,8 +104,8 @@ impl Erofs {
 }
 
 impl Driver for Erofs {
-    fn name(&self) -> &'static str {
-        "erofs"
+    fn name(&self) -> DriverName {
+        DriverName::Erofs
     }
 
     fn prepare(

@@ -10,7 +10,7 @@ use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::upper::Upper;
 use crate::{StorageError, Store};
-use buildscope_record::Probe;
+use buildscope_record::{DriverName, Probe};
 use rustix::mount::{UnmountFlags, unmount};
 use std::ffi::OsString;
 use std::fs;
@@ -45,8 +45,8 @@ impl Fuse {
 }
 
 impl Driver for Fuse {
-    fn name(&self) -> &'static str {
-        PROGRAM
+    fn name(&self) -> DriverName {
+        DriverName::FuseOverlayfs
     }
 
     fn prepare(

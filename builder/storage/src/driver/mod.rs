@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::scratch::Scratch;
 use super::tree::Tree;
 use super::{DriverChoice, StorageError, Store, StoreOptions};
-use buildscope_record::Probe;
+use buildscope_record::{DriverName, Probe};
 use rustix::mount::{OpenTreeFlags, open_tree};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 /// A way of making file systems out of layers.
 pub(crate) trait Driver: Send + Sync {
-    /// Its name on the command line.
-    fn name(&self) -> &'static str;
+    /// Its name on the command line and in records.
+    fn name(&self) -> DriverName;
 
     /// Makes ready a writable file system that looks like `tree`.
     fn prepare(

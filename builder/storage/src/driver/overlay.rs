@@ -10,7 +10,7 @@ use crate::tree::{Node, Tree};
 use crate::unpack;
 use crate::upper::Upper;
 use crate::{StorageError, Store};
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{Digest, DriverName, Phase, Probe, Quantity};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen,
@@ -52,8 +52,8 @@ impl Overlay {
 }
 
 impl Driver for Overlay {
-    fn name(&self) -> &'static str {
-        "overlay"
+    fn name(&self) -> DriverName {
+        DriverName::Overlay
     }
 
     fn prepare(

@@ -9,6 +9,7 @@ use buildscope_bench::gate;
 use buildscope_bench::history::History;
 use buildscope_bench::run::{self, Announce, Calls, Case, Peer, Progress, Run, Sample, Subject, Way};
 use buildscope_bench::stats::threshold;
+use buildscope_record::{DriverChoice, Policy};
 use buildscope_workloads::{Corpus, Scenario, Workload};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -34,10 +35,10 @@ pub(crate) struct Arguments {
     corpus: Option<PathBuf>,
     /// Policies to compare; the first is what the others are set against
     #[arg(long, value_delimiter = ',', default_value = "serial,stages,instructions")]
-    policies: Vec<String>,
+    policies: Vec<Policy>,
     /// Storage drivers to compare
     #[arg(long, value_delimiter = ',', default_value = "auto")]
-    drivers: Vec<String>,
+    drivers: Vec<DriverChoice>,
     /// Numbers of slots to compare; 0 is no limit. The policy serial has one, and is measured with the first alone
     #[arg(long, value_delimiter = ',', default_value = "0")]
     jobs: Vec<usize>,
@@ -328,14 +329,13 @@ impl Arguments {
         }
         let mut subjects = Vec::new();
         for (builder, binary) in &binaries {
-            for policy in &self.policies {
-                policy.parse::<buildscope_schedule::Policy>().into_diagnostic().map_err(Failure::Usage)?;
-                for driver in &self.drivers {
-                    let serial = policy == "serial";
-                    for &jobs in self.jobs.iter().take(if serial { 1 } else { self.jobs.len() }) {
+            for &policy in &self.policies {
+                // A serial build has one slot, whatever limit it is given.
+                let limits = if policy == Policy::Serial { 1 } else { self.jobs.len() };
+                for &driver in &self.drivers {
+                    for &jobs in self.jobs.iter().take(limits) {
                         let (builder, way) = (builder.clone(), Way::Own(binary.clone()));
-                        let (policy, driver) = (policy.clone(), driver.clone());
-                        subjects.push(Subject { builder, version: None, way, policy, driver, jobs });
+                        subjects.push(Subject { builder, version: None, way, policy: Some(policy), driver, jobs });
                     }
                 }
             }

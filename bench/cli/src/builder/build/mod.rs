@@ -147,17 +147,16 @@ fn works(step: &record::Step) -> bool {
 
 /// `warm` where every step was in the cache, `edit` where some were; none where none was: `cold` says that none was
 /// looked for.
-fn cache_state(steps: &[record::Step]) -> Option<String> {
+fn cache_state(steps: &[record::Step]) -> Option<record::CacheState> {
     use record::Outcome::{Cached, Executed, Failed, Joined};
     let of = |outcomes: &[record::Outcome]| {
         steps.iter().filter(|step| works(step) && outcomes.contains(&step.outcome)).count()
     };
-    let state = match (of(&[Cached, Joined]), of(&[Executed, Failed])) {
-        (0, _) => return None,
-        (_, 0) => "warm",
-        _ => "edit",
-    };
-    Some(state.into())
+    match (of(&[Cached, Joined]), of(&[Executed, Failed])) {
+        (0, _) => None,
+        (_, 0) => Some(record::CacheState::Warm),
+        _ => Some(record::CacheState::Edit),
+    }
 }
 
 /// Fails with the reasons where steps were not in the cache.
@@ -211,11 +210,11 @@ fn warn(isolation: &Isolation) {
 fn described(options: &Options, store: &Store) -> record::Options {
     let request = &options.request;
     record::Options {
-        policy: Some(request.policy.name().into()),
+        policy: Some(request.policy),
         jobs: u32::try_from(request.jobs).ok(),
-        driver: Some(store.driver_name().into()),
+        driver: Some(store.driver_name()),
         executor: Some(request.run.executor.name()),
-        cache: request.no_cache.then(|| "cold".into()),
+        cache: request.no_cache.then_some(record::CacheState::Cold),
         dockerfile: match &request.dockerfile {
             engine::DockerfileInput::File(path) | engine::DockerfileInput::Within(path) => {
                 Some(path.display().to_string())

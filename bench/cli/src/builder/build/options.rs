@@ -7,9 +7,9 @@ use buildscope_builder::engine::{DockerfileInput, Provenance, Request};
 use buildscope_builder::images::RegistryOptions;
 use buildscope_builder::plan::{is_git, is_url};
 use buildscope_dockerfile::Keyword;
-use buildscope_record::{Delayed, Phase};
+use buildscope_record::{Delayed, DriverChoice, Phase};
 use buildscope_schedule::Policy;
-use buildscope_storage::{DriverChoice, StoreOptions, SyncPolicy, spare_memory};
+use buildscope_storage::{StoreOptions, SyncPolicy, spare_memory};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -41,7 +41,7 @@ impl Arguments {
     pub(super) fn resolve(self) -> Result<Options, Failure> {
         self.refuse_what_is_not_there()?;
         let policy: Policy = self.policy.parse().into_diagnostic().map_err(Failure::Usage)?;
-        let driver: DriverChoice = driver(&self.driver)?;
+        let driver: DriverChoice = self.driver.parse().into_diagnostic().map_err(Failure::Usage)?;
         let sync = sync_policy(&self.sync)?;
         let memory = match self.tmpfs_upper.as_str() {
             "auto" => spare_memory(),
@@ -89,7 +89,7 @@ impl Arguments {
                 context_file,
             },
             root: self.root.resolve()?,
-            store: StoreOptions { driver, sync, memory },
+            store: StoreOptions { driver: driver.into(), sync, memory },
             progress: match self.progress {
                 _ if self.quiet => ProgressMode::Quiet,
                 ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Tty,
@@ -196,22 +196,6 @@ fn delay(text: &str) -> Result<(Delayed, Duration), Failure> {
     });
     let wrong = || miette!("--delay takes PHASE=SECONDS or INSTRUCTION=SECONDS (`copy=0.5`, `COPY=0.5`), not `{text}`");
     parsed.ok_or_else(|| Failure::usage(wrong()))
-}
-
-fn driver(name: &str) -> Result<DriverChoice, Failure> {
-    Ok(match name {
-        "auto" => DriverChoice::Auto,
-        "erofs" => DriverChoice::Erofs,
-        "overlay" => DriverChoice::Overlay,
-        "fuse-overlayfs" => DriverChoice::FuseOverlayfs,
-        "btrfs" => DriverChoice::Btrfs,
-        "copy" => DriverChoice::Copy,
-        _ => {
-            return Err(Failure::usage(miette!(
-                "`{name}` is no storage driver: it takes auto, erofs, overlay, fuse-overlayfs, btrfs or copy"
-            )));
-        }
-    })
 }
 
 fn sync_policy(name: &str) -> Result<SyncPolicy, Failure> {
