@@ -9,14 +9,14 @@ DRAWS = 2000
 
 
 def interval(values, of=statistics.median):
-    """`of` the values, and its 95 % interval by the percentile bootstrap; the same from the same values."""
+    """`of` the values, and its 95 % interval by the percentile bootstrap. The seed is fixed."""
     dice = random.Random(1)
     drawn = sorted(of([values[dice.randrange(len(values))] for _ in values]) for _ in range(DRAWS))
     return of(values), drawn[DRAWS // 40], drawn[DRAWS - DRAWS // 40 - 1]
 
 
 def table(head, lines):
-    """Prints it; nothing where there are no lines."""
+    """Prints a Markdown table, or nothing if there are no lines."""
     if not lines:
         return
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
