@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs;
-use std::path::Path;
 
 /// The machine and its state when a run began.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -68,32 +66,6 @@ pub enum Warning {
 }
 
 impl Environment {
-    /// Looks at the machine; `root` is where the stores will lie.
-    pub fn observe(root: &Path) -> Self {
-        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let field = |name: &str| {
-            cpuinfo.lines().find(|line| line.starts_with(name))?.split_once(':').map(|pair| pair.1.trim().to_owned())
-        };
-        let no_turbo = word("/sys/devices/system/cpu/intel_pstate/no_turbo").map(|text| text == "0");
-        let boost = word("/sys/devices/system/cpu/cpufreq/boost").map(|text| text == "1");
-        Self {
-            cpu: field("model name"),
-            cpus: std::thread::available_parallelism().ok().map(Into::into),
-            memory: memory(),
-            kernel: rustix::system::uname().release().to_str().ok().map(str::to_owned),
-            governor: word("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-            turbo: no_turbo.or(boost),
-            aslr: word("/proc/sys/kernel/randomize_va_space").and_then(|text| text.parse().ok()),
-            filesystem: filesystem(root),
-            load: load(),
-            cpu_pressure: pressure("cpu"),
-            io_pressure: pressure("io"),
-            memory_pressure: pressure("memory"),
-            virtualised: field("flags").map(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        }
-    }
-
     /// What a reader of the numbers should know, and could change.
     pub fn warnings(&self) -> Vec<Warning> {
         let governor = self.governor.clone().filter(|governor| governor != "performance").map(Warning::Governor);
@@ -172,54 +144,6 @@ impl fmt::Display for Warning {
     }
 }
 
-fn word(path: &str) -> Option<String> {
-    Some(fs::read_to_string(path).ok()?.trim().to_owned())
-}
-
-/// `MemTotal` of proc(5)'s meminfo, which counts in KiB.
-fn memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    Some(total.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
-}
-
-/// The load average over one minute.
-pub fn load() -> Option<f64> {
-    word("/proc/loadavg")?.split(' ').next()?.parse().ok()
-}
-
-/// How often the processors have been slowed down for their heat since the machine was started
-/// (Documentation/arch/x86/x86_64/machinecheck.rst's `thermal_throttle`); none where the kernel does not count it.
-pub fn throttles() -> Option<u64> {
-    let count = |entry: fs::DirEntry| -> Option<u64> {
-        word(entry.path().join("thermal_throttle/core_throttle_count").to_str()?)?.parse().ok()
-    };
-    fs::read_dir("/sys/devices/system/cpu").ok()?.flatten().filter_map(count).reduce(|sum, count| sum + count)
-}
-
-/// `some avg10` of the kernel's pressure stall information (Documentation/accounting/psi.rst), in percent.
-pub fn pressure(resource: &str) -> Option<f64> {
-    let text = fs::read_to_string(format!("/proc/pressure/{resource}")).ok()?;
-    let some = text.lines().find(|line| line.starts_with("some"))?;
-    some.split(' ').find_map(|field| field.strip_prefix("avg10="))?.parse().ok()
-}
-
-/// Of the nearest existing ancestor.
-fn filesystem(path: &Path) -> Option<String> {
-    let existing = path.ancestors().find(|path| path.exists())?;
-    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
-    let magic = rustix::fs::statfs(existing).ok()?.f_type as u64 & 0xffff_ffff;
-    Some(match magic {
-        0xef53 => "ext4".to_owned(),
-        0x9123_683e => "btrfs".to_owned(),
-        0x5846_5342 => "xfs".to_owned(),
-        0x0102_1994 => "tmpfs".to_owned(),
-        0x794c_7630 => "overlay".to_owned(),
-        0x6969 => "nfs".to_owned(),
-        other => format!("{other:#x}"),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,11 +173,5 @@ mod tests {
         let expected =
             [Warning::CpuPressure(30.0), Warning::IoPressure(20.0), Warning::MemoryPressure(3.0), Warning::Layout];
         assert_eq!(pressed.warnings(), expected);
-    }
-
-    #[test]
-    fn this_machine_can_be_observed() {
-        let here = Environment::observe(Path::new("/tmp/no/such/store"));
-        assert!(here.cpus >= Some(1) && here.kernel.is_some() && here.filesystem.is_some());
     }
 }

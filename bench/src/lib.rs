@@ -9,6 +9,8 @@ pub mod environment;
 pub mod export;
 pub mod gate;
 pub mod history;
+#[cfg(all(feature = "build", target_os = "linux"))]
+pub mod measure;
 pub mod report;
 pub mod run;
 pub mod stats;

@@ -136,6 +136,17 @@ impl Workload {
 /// 2020-01-01T00:00:00Z: layers of a context's files are then the same on every machine and day.
 const MADE: Duration = Duration::from_secs(1_577_836_800);
 
+#[cfg(unix)]
+fn symlink(link: &Path, path: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(link, path)
+}
+
+/// Contexts are written where they are built, and nothing is built on other systems.
+#[cfg(not(unix))]
+fn symlink(_: &Path, _: &Path) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
 /// Gives files and directories below `path`, and itself, one time.
 fn set_times(path: &Path) -> Result<(), WorkloadError> {
     if path.is_symlink() {
@@ -167,7 +178,7 @@ fn copy_tree(from: &Path, to: &Path, top: bool) -> Result<(), WorkloadError> {
             copy_tree(&source, &target, false)?;
         } else if kind.is_symlink() {
             let link = fs::read_link(&source).map_err(WorkloadError::io(&source))?;
-            std::os::unix::fs::symlink(link, &target).map_err(WorkloadError::io(&target))?;
+            symlink(&link, &target).map_err(WorkloadError::io(&target))?;
         } else {
             fs::copy(&source, &target).map_err(WorkloadError::io(&source))?;
         }

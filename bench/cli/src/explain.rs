@@ -111,6 +111,13 @@ fn send(url: &str, record: &Record, explanation: &Explanation) -> Result<(), Fai
 ///
 /// Each build is a process of its own: what starts its steps must be made before a process has threads.
 fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
+    if !super::CAN_BUILD {
+        let directory = context.display();
+        return Err(Failure::usage(miette!(
+            help = "build it on Linux with `buildscope build --record FILE`, or give the log of another builder",
+            "{directory} is a directory, and this buildscope was compiled without the builder"
+        )));
+    }
     let program = std::env::current_exe().map_err(Failure::internal)?;
     let folder = tempfile::tempdir().map_err(Failure::internal)?;
     let one = |policy: Policy| {

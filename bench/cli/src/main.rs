@@ -5,8 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(all(feature = "build", target_os = "linux"))]
 mod bases;
+#[cfg(all(feature = "build", target_os = "linux"))]
 mod builder;
+#[cfg(all(feature = "build", target_os = "linux"))]
 mod check;
 mod compare;
 mod explain;
@@ -23,7 +26,6 @@ use clap::{Parser, Subcommand};
 use failure::Failure;
 use root::Root;
 use std::process::ExitCode;
-use std::time::Instant;
 use stdout::say;
 
 /// Builds multi-stage Dockerfiles and shows where every second went.
@@ -36,10 +38,15 @@ struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 the build or the gate failed, 2 usage, 3 buildscope itself failed.";
 
+/// Whether `build` and the other commands of [`builder`] are here.
+const CAN_BUILD: bool = cfg!(all(feature = "build", target_os = "linux"));
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(all(feature = "build", target_os = "linux"))]
     #[command(flatten)]
     Builder(builder::Command),
+    #[cfg(all(feature = "build", target_os = "linux"))]
     Check(check::Arguments),
     Explain(explain::Arguments),
     Whatif(whatif::Arguments),
@@ -50,17 +57,19 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    builder::serve_if_zygote();
-    let started = Instant::now();
-    match run(Cli::parse().command, started) {
+    #[cfg(all(feature = "build", target_os = "linux"))]
+    builder::start();
+    match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
 }
 
-fn run(command: Command, started: Instant) -> Result<(), Failure> {
+fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Builder(command) => builder::run(command, started),
+        #[cfg(all(feature = "build", target_os = "linux"))]
+        Command::Builder(command) => builder::run(command),
+        #[cfg(all(feature = "build", target_os = "linux"))]
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Whatif(arguments) => whatif::run(arguments),

@@ -1,6 +1,7 @@
 //! `--root`: the directory of the store, which every command shares.
 
 use super::Failure;
+use miette::miette;
 use std::path::PathBuf;
 
 /// Where the store is.
@@ -17,14 +18,15 @@ impl Root {
         if let Some(root) = &self.root {
             return Ok(root.clone());
         }
+        #[cfg(target_os = "linux")]
         if rustix::process::geteuid().is_root() {
             return Ok("/var/lib/buildscope".into());
         }
-        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
-        let data = data.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
-        let none = || {
-            Failure::usage(miette::miette!("neither HOME nor XDG_DATA_HOME is set: say where the store is with --root"))
-        };
-        Ok(data.ok_or_else(none)?.join("buildscope"))
+        let directory = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let data = directory("XDG_DATA_HOME")
+            .or_else(|| Some(directory("HOME")?.join(".local/share")))
+            .or_else(|| directory("LOCALAPPDATA")); // Windows
+        let unknown = || miette!("neither HOME nor XDG_DATA_HOME is set: say where the store is with --root");
+        Ok(data.ok_or_else(|| Failure::usage(unknown()))?.join("buildscope"))
     }
 }

@@ -1,7 +1,7 @@
 //! The run that the formats are shown with.
 
 use crate::environment::Environment;
-use crate::run::{Case, CaseSamples, RUN_SCHEMA, Run, Sample, Subject, Way};
+use crate::run::{Case, CaseSamples, RUN_SCHEMA, Run, Sample, Subject};
 use buildscope_record::{DriverChoice, Policy};
 use buildscope_workloads::Scenario;
 
@@ -11,7 +11,6 @@ pub(crate) fn run() -> Run {
         let subject = Subject {
             builder: "buildscope".into(),
             version: None,
-            way: Way::Past,
             policy: Some(policy),
             driver: DriverChoice::Auto,
             jobs: 0,

@@ -124,7 +124,7 @@ fn records(side: &Side<'_>) -> Vec<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{Sample, Subject, Way};
+    use crate::run::{Sample, Subject};
     use buildscope_record::{DriverChoice, Phase, Policy};
     use buildscope_reports::synthetic::Synthetic;
     use buildscope_workloads::Scenario;
@@ -148,7 +148,6 @@ mod tests {
         let subject = Subject {
             builder: builder.into(),
             version: None,
-            way: Way::Past,
             policy: Some(Policy::Serial),
             driver: DriverChoice::Auto,
             jobs: 0,

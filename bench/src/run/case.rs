@@ -1,13 +1,10 @@
 //! Cases: what is measured against what.
 
-use super::Peer;
 use buildscope_record::{DriverChoice, Policy};
 use buildscope_workloads::Scenario;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// One builder in one setting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,9 +14,6 @@ pub struct Subject {
     /// What it says of its version, if it is a peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// How it is run; a run that was read back cannot be run again.
-    #[serde(skip)]
-    pub way: Way,
     /// `--policy`; none (in JSON an empty text) for a peer, which has its own order.
     #[serde(with = "policy_or_empty")]
     pub policy: Option<Policy>,
@@ -27,18 +21,6 @@ pub struct Subject {
     pub driver: DriverChoice,
     /// `--jobs`.
     pub jobs: usize,
-}
-
-/// How a subject is run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Way {
-    /// Not at all: it was read from a file.
-    #[default]
-    Past,
-    /// A buildscope binary.
-    Own(PathBuf),
-    /// Another builder.
-    Peer(Peer),
 }
 
 /// A workload, a cache state and a subject: what samples belong together.
@@ -53,35 +35,9 @@ pub struct Case {
 }
 
 impl Subject {
-    /// Another builder as it is.
-    pub fn peer(peer: Peer) -> Self {
-        let (builder, version) = (peer.name.clone(), peer.version.clone());
-        Self { builder, version, way: Way::Peer(peer), policy: None, driver: DriverChoice::Auto, jobs: 0 }
-    }
-
     /// The name of its policy; empty for a peer.
     pub fn policy_name(&self) -> &'static str {
         self.policy.map_or("", Policy::name)
-    }
-
-    /// The command of a buildscope binary that builds `context` with the store in `root`.
-    pub(super) fn command(&self, binary: &Path, root: &Path, context: &Path, no_cache: bool) -> Command {
-        let mut command = Command::new(binary);
-        command.args(["build", "--progress", "quiet"]);
-        if let Some(policy) = self.policy {
-            command.args(["--policy", policy.name()]);
-        }
-        if self.driver != DriverChoice::Auto {
-            command.args(["--driver", self.driver.name()]);
-        }
-        if self.jobs > 0 {
-            command.args(["--jobs", &self.jobs.to_string()]);
-        }
-        if no_cache {
-            command.arg("--no-cache");
-        }
-        command.arg("--root").arg(root).arg(context);
-        command
     }
 }
 

@@ -1,13 +1,17 @@
 //! A run as data: `run.json`.
 
-use super::{Calls, Case, RunError};
+use super::{Case, RunError};
 use crate::environment::Environment;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The version of `run.json` that this version writes; fields may be added under it.
 pub const RUN_SCHEMA: u32 = 1;
+
+/// How many system calls of each class a build made.
+pub type Calls = BTreeMap<String, u64>;
 
 /// Everything that was measured at one time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,26 +82,6 @@ pub struct Sample {
     /// What was wrong with its result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-}
-
-impl Sample {
-    /// One that was not even begun, since what comes before failed.
-    pub(super) fn without_a_build(round: u32, position: u32, error: &RunError) -> Self {
-        let fault = Some(error.to_string());
-        let (wall, user, system) = (0.0, 0.0, 0.0);
-        Self {
-            round,
-            position,
-            wall,
-            user,
-            system,
-            exit_code: None,
-            load: None,
-            io_pressure: None,
-            record: None,
-            fault,
-        }
-    }
 }
 
 impl CaseSamples {

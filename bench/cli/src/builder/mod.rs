@@ -9,6 +9,7 @@ mod progress;
 mod store;
 
 use crate::Failure;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// What they are, as `buildscope --help` lists them.
@@ -20,13 +21,18 @@ pub(super) enum Command {
     Store(store::Arguments),
 }
 
-/// Becomes the zygote, and does not return, if this process was started as one.
-pub(super) fn serve_if_zygote() {
+/// When this process started: a build's time begins there, before its arguments are parsed.
+static STARTED: OnceLock<Instant> = OnceLock::new();
+
+/// The first thing that a process does. Does not return if it was started as the zygote of a build.
+pub(super) fn start() {
     buildscope_sandbox::serve_if_helper();
+    STARTED.get_or_init(Instant::now);
 }
 
-/// Runs one; `started` is when the process was.
-pub(super) fn run(command: Command, started: Instant) -> Result<(), Failure> {
+/// Runs one.
+pub(super) fn run(command: Command) -> Result<(), Failure> {
+    let started = *STARTED.get_or_init(Instant::now);
     match command {
         Command::Build(arguments) => build::run(*arguments, started),
         Command::Bench(arguments) => bench::run(*arguments),

@@ -1,32 +1,38 @@
 //! Sends a build to an OpenTelemetry collector: OTLP over HTTP, in its JSON form, by opentelemetry-otlp.
 //!
-//! Its HTTP client is ours: what talks to registries is there already, knows the system's authorities, and needs no
-//! asynchronous runtime.
+//! Its HTTP client is ureq, which also talks to registries and needs no asynchronous runtime.
 
 mod spans;
 
 use super::Failure;
-use buildscope_builder::images::web_agent;
 use buildscope_record::Record;
 use buildscope_reports::Explanation;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::trace::SpanExporter as _;
+use std::time::Duration;
+use ureq::Agent;
 use ureq::http::Uri;
+use ureq::tls::{RootCerts, TlsConfig};
 
 /// Spans of one request: a collector takes at most 20 MiB at once (confighttp, `max_request_body_size`), and a span is
 /// about a thousand bytes.
 const BATCH: usize = 5_000;
 
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a connection may be silent.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// Sends a build's spans to `http[s]://HOST[:PORT][/PATH]`; without a port 4318, without a path `/v1/traces` (OTLP/HTTP).
 /// `began` is when the build began, in nanoseconds since 1970.
 pub(super) fn send(url: &str, record: &Record, explanation: &Explanation, began: u64) -> Result<(), Failure> {
-    let (host, endpoint) = endpoint(url)?;
-    let agent = web_agent(&host).into_diagnostic().map_err(Failure::Usage)?;
+    let endpoint = endpoint(url)?;
     let mut exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
-        .with_http_client(Client(agent))
+        .with_http_client(Client(agent()))
         .with_protocol(Protocol::HttpJson)
         .with_endpoint(endpoint)
         .build()
@@ -41,8 +47,21 @@ pub(super) fn send(url: &str, record: &Record, explanation: &Explanation, began:
     Ok(())
 }
 
-/// The host of an address, and the address with its port and path.
-fn endpoint(url: &str) -> Result<(String, String), Failure> {
+/// Speaks HTTP, and trusts the authorities that the system trusts. A status of 400 and above is an answer, not an error.
+fn agent() -> Agent {
+    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .tls_config(tls)
+        .user_agent(concat!("buildscope/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(CONNECT))
+        .timeout_per_read(Some(SILENCE))
+        .timeout_per_write(Some(SILENCE));
+    config.build().new_agent()
+}
+
+/// The address with its port and path.
+fn endpoint(url: &str) -> Result<String, Failure> {
     let wrong = || Failure::usage(miette!("--otlp takes http[s]://HOST[:PORT][/PATH], not `{url}`"));
     let parsed: Uri = url.parse().map_err(|_| wrong())?;
     let (Some(scheme), Some(host)) = (parsed.scheme_str(), parsed.host()) else { return Err(wrong()) };
@@ -51,12 +70,12 @@ fn endpoint(url: &str) -> Result<(String, String), Failure> {
     }
     let path = if matches!(parsed.path(), "" | "/") { "/v1/traces" } else { parsed.path() };
     let port = parsed.port_u16().unwrap_or(4318);
-    Ok((host.to_owned(), format!("{scheme}://{host}:{port}{path}")))
+    Ok(format!("{scheme}://{host}:{port}{path}"))
 }
 
 /// What speaks HTTP for the exporter.
 #[derive(Debug)]
-struct Client(ureq::Agent);
+struct Client(Agent);
 
 #[async_trait::async_trait]
 impl HttpClient for Client {
@@ -146,7 +165,7 @@ mod tests {
 
     #[test]
     fn ports_and_paths_are_those_of_otlp() {
-        let full = |url| endpoint(url).unwrap().1;
+        let full = |url| endpoint(url).unwrap();
         assert_eq!(full("http://localhost"), "http://localhost:4318/v1/traces");
         assert_eq!(full("https://[::1]:9/otlp/v1/traces"), "https://[::1]:9/otlp/v1/traces");
     }

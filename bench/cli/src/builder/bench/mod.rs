@@ -7,7 +7,8 @@ mod table;
 use crate::{Failure, Root, say};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
-use buildscope_bench::run::{self, Announce, Calls, Case, Peer, Progress, Run, Sample, Subject, Way};
+use buildscope_bench::measure::{self, MeasureObserver, Peer, PlannedCase, Progress, Runner};
+use buildscope_bench::run::{Calls, Case, Run, Sample, Subject};
 use buildscope_bench::stats::threshold;
 use buildscope_record::{DriverChoice, Policy};
 use buildscope_workloads::{Corpus, Scenario, Workload};
@@ -47,7 +48,7 @@ pub(crate) struct Arguments {
     caches: Vec<Scenario>,
     /// What becomes of the page cache between builds
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
-    page_cache: run::PageCache,
+    page_cache: measure::PageCache,
     /// Builds a case, fixed before anything is measured
     #[arg(long, value_name = "N", default_value_t = 10)]
     runs: u32,
@@ -119,7 +120,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
                 interrupt.cancel();
             }
         });
-        run::measure(&plan, &mut screen, &stop).await
+        measure::measure(&plan, &mut screen, &stop).await
     });
     let run = run.map_err(Failure::internal)?;
     screen.bar.finish_and_clear();
@@ -197,8 +198,8 @@ impl Arguments {
         let keep = self.out.as_ref().map(|folder| folder.join(PROOF));
         let kept = self.again.as_ref().map(|folder| folder.join(PROOF));
         let (workloads, bases) = (self.workloads()?, self.bases.clone());
-        let plan = run::ProofPlan { workloads, runs, binary, scratch, bases, keep, kept };
-        let proofs = run::prove(&plan, |line| eprintln!("{line}")).map_err(Failure::internal)?;
+        let plan = measure::ProofPlan { workloads, runs, binary, scratch, bases, keep, kept };
+        let proofs = measure::prove(&plan, |line| eprintln!("{line}")).map_err(Failure::internal)?;
         if let (Some(folder), true) = (&self.again, proofs.is_empty()) {
             let help = "give the folder that `bench --verify --out` was given";
             return Err(Failure::usage(miette!(
@@ -207,15 +208,15 @@ impl Arguments {
                 folder.display()
             )));
         }
-        say(&run::proof_table(&proofs));
+        say(&measure::proof_table(&proofs));
         if let Some(folder) = &self.out {
             fs::create_dir_all(folder).map_err(Failure::internal)?;
-            run::write_proofs(&proofs, &folder.join("proof.json")).map_err(Failure::internal)?;
+            measure::write_proofs(&proofs, &folder.join("proof.json")).map_err(Failure::internal)?;
         }
         Ok(())
     }
 
-    fn resolve(&self) -> Result<run::Plan, Failure> {
+    fn resolve(&self) -> Result<measure::Plan, Failure> {
         if self.runs == 0 {
             return Err(Failure::usage(miette!("--runs takes at least 1")));
         }
@@ -239,13 +240,12 @@ impl Arguments {
             })
             .flat_map(|(workload, scenario)| {
                 let twice = twice(workload);
-                let able = move |subject: &&Subject| {
-                    run::possible(&subject.way, scenario) && (twice || subject.builder != AGAIN)
+                let able = move |(subject, runner): &&(Subject, Runner)| {
+                    runner.supports(scenario) && (twice || subject.builder != AGAIN)
                 };
-                subjects.iter().filter(able).map(move |subject| Case {
-                    workload: workload.name.clone(),
-                    scenario,
-                    subject: subject.clone(),
+                subjects.iter().filter(able).map(move |(subject, runner)| PlannedCase {
+                    case: Case { workload: workload.name.clone(), scenario, subject: subject.clone() },
+                    runner: runner.clone(),
                 })
             })
             .collect();
@@ -253,7 +253,7 @@ impl Arguments {
             return Err(Failure::usage(miette!("none of these workloads has any of these cache states")));
         }
         let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
-        Ok(run::Plan {
+        Ok(measure::Plan {
             workloads,
             cases,
             runs: self.runs(),
@@ -280,7 +280,7 @@ impl Arguments {
     /// a warning, since the gate judges without.
     fn counted(&self) -> Result<u32, Failure> {
         let wanted = self.calls.unwrap_or(if self.gate { 2 } else { 0 });
-        match run::countable() {
+        match measure::countable() {
             Err(reason) if wanted > 0 && self.calls.is_some() => {
                 Err(Failure::usage(miette!("system calls cannot be counted: {reason}")))
             }
@@ -313,7 +313,7 @@ impl Arguments {
         workloads.into_diagnostic().map_err(Failure::Usage)
     }
 
-    fn subjects(&self) -> Result<Vec<Subject>, Failure> {
+    fn subjects(&self) -> Result<Vec<(Subject, Runner)>, Failure> {
         let mut binaries = Vec::new();
         for binary in &self.binary {
             let (name, path) = binary
@@ -334,14 +334,16 @@ impl Arguments {
                 let limits = if policy == Policy::Serial { 1 } else { self.jobs.len() };
                 for &driver in &self.drivers {
                     for &jobs in self.jobs.iter().take(limits) {
-                        let (builder, way) = (builder.clone(), Way::Own(binary.clone()));
-                        subjects.push(Subject { builder, version: None, way, policy: Some(policy), driver, jobs });
+                        let (builder, policy) = (builder.clone(), Some(policy));
+                        let subject = Subject { builder, version: None, policy, driver, jobs };
+                        subjects.push((subject, Runner::Buildscope(binary.clone())));
                     }
                 }
             }
         }
         for peer in &self.peer {
-            subjects.push(Subject::peer(Peer::find(peer).into_diagnostic().map_err(Failure::Usage)?));
+            let peer = Peer::find(peer).into_diagnostic().map_err(Failure::Usage)?;
+            subjects.push((Subject::peer(&peer), Runner::Peer(peer)));
         }
         Ok(subjects)
     }
@@ -373,7 +375,7 @@ impl<'a> Screen<'a> {
     }
 }
 
-impl Announce for Screen<'_> {
+impl MeasureObserver for Screen<'_> {
     fn preparing(&mut self, case: &Case) {
         self.bar.set_message(format!("preparing {case}"));
     }

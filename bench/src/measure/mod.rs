@@ -1,13 +1,35 @@
-//! The measuring itself.
+//! Measuring: each workload built n times by each builder in each cache state, in a random order that a seed gives, every
+//! result checked.
+//!
+//! *Takes* workloads, cases and the binaries that build them. *Gives* a [`Run`]: a folder with `run.json` (environment,
+//! order, raw samples) and a build record for each sample. *Must never know* how samples are judged or exported.
 
-use super::child::finish;
-use super::place::Place;
-use super::state::{PageCache, STATES};
-use super::{Calls, Case, CaseSamples, Image, RUN_SCHEMA, Run, RunError, Sample, Way, calls, order, verify};
-use crate::environment::{self, Environment};
+mod calls;
+mod check_image;
+mod child;
+mod folders;
+mod machine;
+mod order;
+mod peer;
+mod planned;
+mod predictions;
+mod state;
+
+pub use calls::countable;
+pub use check_image::{Image, check_image};
+pub use peer::{Peer, PeerError};
+pub use planned::{PlannedCase, Runner};
+pub use predictions::{Proof, ProofPlan, proof_table, prove, write_proofs};
+pub use state::PageCache;
+
+use crate::environment::Environment;
+use crate::run::{Calls, Case, CaseSamples, RUN_SCHEMA, Run, RunError, Sample};
 use buildscope_record::{Digest, Outcome, Record};
 use buildscope_workloads::{Scenario, Workload};
+use child::finish;
+use folders::CaseFolders;
 use nix::sys::resource::{UsageWho, getrusage};
+use state::STATES;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +42,7 @@ pub struct Plan {
     /// The workloads, by the name that cases call them.
     pub workloads: Vec<Workload>,
     /// The cases.
-    pub cases: Vec<Case>,
+    pub cases: Vec<PlannedCase>,
     /// Builds a case, fixed before anything is measured: stopping when the numbers look good would bias them.
     pub runs: u32,
     /// Builds a case whose system calls are counted, after those that are timed.
@@ -60,7 +82,7 @@ impl Progress {
 const KEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// Hears how a run goes.
-pub trait Announce {
+pub trait MeasureObserver {
     /// The untimed first build of a case begins.
     fn preparing(&mut self, case: &Case);
     /// A sample was taken.
@@ -75,7 +97,11 @@ pub trait Announce {
 ///
 /// # Errors
 /// Where nothing can be measured. A build that fails or gives the wrong image is a sample with a fault, no error.
-pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &CancellationToken) -> Result<Run, RunError> {
+pub async fn measure(
+    plan: &Plan,
+    observer: &mut impl MeasureObserver,
+    stop: &CancellationToken,
+) -> Result<Run, RunError> {
     fs::create_dir_all(&plan.folder).map_err(RunError::io(&plan.folder))?;
     fs::create_dir_all(&plan.scratch).map_err(RunError::io(&plan.scratch))?;
     let _scratch = Scratch(&plan.scratch);
@@ -92,57 +118,62 @@ pub async fn measure(plan: &Plan, announce: &mut impl Announce, stop: &Cancellat
         cases: Vec::new(),
     };
 
-    let throttles = environment::throttles();
-    let places = plan.prepare(&mut run, announce, stop).await?;
+    let throttles = machine::throttles();
+    let all_folders = plan.prepare(&mut run, observer, stop).await?;
 
-    let prepared = || plan.cases.iter().zip(&places).filter_map(|(case, place)| Some((case, place.as_ref()?)));
-    let own = prepared().filter(|(case, _)| matches!(case.subject.way, Way::Own(_))).count();
+    let prepared =
+        || plan.cases.iter().zip(&all_folders).filter_map(|(planned, folders)| Some((planned, folders.as_ref()?)));
+    let own = prepared().filter(|(planned, _)| planned.runner.is_buildscope()).count();
     let total = plan.runs * prepared().count() as u32 + plan.counted * own as u32;
     let (began, mut position, mut kept) = (Instant::now(), 0, Instant::now());
-    let mut keep = |run: &Run, announce: &mut dyn Announce, at_least: Duration| -> Result<(), RunError> {
+    let mut keep = |run: &Run, observer: &mut dyn MeasureObserver, at_least: Duration| -> Result<(), RunError> {
         if kept.elapsed() >= at_least {
             run.write(&plan.folder)?;
-            announce.kept(run);
+            observer.kept(run);
             kept = Instant::now();
         }
         Ok(())
     };
-    'rounds: for (round, indices) in (0..).zip(order::order(places.len(), plan.runs, plan.seed)) {
+    'rounds: for (round, indices) in (0..).zip(order::order(all_folders.len(), plan.runs, plan.seed)) {
         if run.interrupted {
             break;
         }
         run.canary.push(canary());
         for index in indices {
-            let (case, Some(place)) = (&plan.cases[index], &places[index]) else { continue };
-            let Some(sample) = plan.sample(case, place, round, position, stop).await? else {
+            let (planned, Some(folders)) = (&plan.cases[index], &all_folders[index]) else { continue };
+            let Some(sample) = plan.sample(planned, folders, round, position, stop).await? else {
                 run.interrupted = true;
                 break 'rounds;
             };
             position += 1;
-            announce.sampled(case, &sample, Progress { done: position, total, spent: began.elapsed() });
+            observer.sampled(&planned.case, &sample, Progress { done: position, total, spent: began.elapsed() });
             run.cases[index].samples.push(sample);
-            keep(&run, announce, KEEP_EVERY)?;
+            keep(&run, observer, KEEP_EVERY)?;
         }
-        run.throttled = environment::throttles().zip(throttles).map(|(now, before)| now.saturating_sub(before));
-        keep(&run, announce, Duration::ZERO)?;
+        run.throttled = machine::throttles().zip(throttles).map(|(now, before)| now.saturating_sub(before));
+        keep(&run, observer, Duration::ZERO)?;
     }
     'counted: for round in plan.runs..plan.runs + plan.counted {
         if run.interrupted {
             break;
         }
-        for (index, place) in places.iter().enumerate() {
-            let (case, Some(place)) = (&plan.cases[index], place) else { continue };
-            if !matches!(case.subject.way, Way::Own(_)) {
-                continue; // what another builder asks for, its daemon asks for
+        for (index, folders) in all_folders.iter().enumerate() {
+            let (planned, Some(folders)) = (&plan.cases[index], folders) else { continue };
+            if !planned.runner.is_buildscope() {
+                continue; // its daemon makes the calls, and strace would not see them
             }
-            let Some(calls) = plan.count(case, place, round, stop).await? else {
-                run.interrupted = true;
-                break 'counted;
+            let calls = match plan.count(planned, folders, round, stop).await? {
+                Counted::Calls(calls) => Some(calls),
+                Counted::Failed => None,
+                Counted::Stopped => {
+                    run.interrupted = true;
+                    break 'counted;
+                }
             };
             position += 1;
-            announce.counted(case, calls.as_ref(), Progress { done: position, total, spent: began.elapsed() });
+            observer.counted(&planned.case, calls.as_ref(), Progress { done: position, total, spent: began.elapsed() });
             run.cases[index].calls.extend(calls);
-            keep(&run, announce, KEEP_EVERY)?;
+            keep(&run, observer, KEEP_EVERY)?;
         }
     }
     run.write(&plan.folder)?;
@@ -156,17 +187,17 @@ impl Plan {
     }
 
     /// The build of a case.
-    fn command(&self, case: &Case, place: &Place, no_cache: bool) -> Command {
-        match &case.subject.way {
-            Way::Peer(peer) => {
-                peer.command(&place.context, &tag(case), no_cache, self.bases.as_deref(), &self.archive())
+    fn command(&self, planned: &PlannedCase, folders: &CaseFolders, no_cache: bool) -> Command {
+        let PlannedCase { case, runner } = planned;
+        match runner {
+            Runner::Peer(peer) => {
+                peer.command(&folders.context, &tag(case), no_cache, self.bases.as_deref(), &self.archive())
             }
-            Way::Own(binary) => {
-                let mut command = case.subject.command(binary, &place.store, &place.context, no_cache);
-                self.tell(&mut command, case, self.workload(case), place);
+            Runner::Buildscope(binary) => {
+                let mut command = case.subject.command(binary, &folders.store, &folders.context, no_cache);
+                self.tell(&mut command, case, self.workload(case), folders);
                 command
             }
-            Way::Past => Command::new("false"),
         }
     }
 
@@ -175,32 +206,33 @@ impl Plan {
         self.scratch.join("image.tar")
     }
 
-    /// Makes each case's folders and builds in them once, untimed. A case of which that fails has no place: its fault is a sample,
-    /// and the others go on. Where nobody can build a workload, or another builder cannot, it is what the run was asked for.
+    /// Makes each case's folders and builds in them once, untimed. A case whose build fails gets no folders, its fault is a
+    /// sample, and the other cases go on. It is an error if no binary can build a workload, or if another builder cannot.
     async fn prepare(
         &self,
         run: &mut Run,
-        announce: &mut impl Announce,
+        observer: &mut impl MeasureObserver,
         stop: &CancellationToken,
-    ) -> Result<Vec<Option<Place>>, RunError> {
-        let mut places = Vec::new();
-        for group in self.cases.chunk_by(Case::same_group) {
+    ) -> Result<Vec<Option<CaseFolders>>, RunError> {
+        let mut all_folders = Vec::new();
+        for group in self.cases.chunk_by(|one, other| one.case.same_group(&other.case)) {
             let mut failed = Vec::new();
-            for case in group {
-                announce.preparing(case);
-                let place = Place::make(&self.scratch, &case.slug(), self.workload(case), case.scenario)?;
-                let Some(ended) = finish(self.command(case, &place, false), stop).await? else {
+            for planned in group {
+                let case = &planned.case;
+                observer.preparing(case);
+                let folders = CaseFolders::make(&self.scratch, &case.slug(), self.workload(case), case.scenario)?;
+                let Some(ended) = finish(self.command(planned, &folders, false), stop).await? else {
                     run.interrupted = true;
-                    return Ok(places);
+                    return Ok(all_folders);
                 };
-                let shown = Place::shown(&case.workload);
-                let command = shell_line(&self.command(case, &shown, case.scenario == Scenario::Cold));
+                let shown = CaseFolders::shown(&case.workload);
+                let command = shell_line(&self.command(planned, &shown, case.scenario == Scenario::Cold));
                 let mut samples = Vec::new();
-                places.push(match ended.prepared(case) {
-                    Ok(()) => Some(place),
-                    Err(error) if matches!(case.subject.way, Way::Peer(_)) => return Err(error),
+                all_folders.push(match ended.prepared(case) {
+                    Ok(()) => Some(folders),
+                    Err(error) if !planned.runner.is_buildscope() => return Err(error),
                     Err(error) => {
-                        samples.push(Sample::without_a_build(0, 0, &error));
+                        samples.push(unbuilt(0, 0, &error));
                         failed.push(error);
                         None
                     }
@@ -211,20 +243,21 @@ impl Plan {
                 return Err(failed.swap_remove(0));
             }
         }
-        Ok(places)
+        Ok(all_folders)
     }
 
     async fn sample(
         &self,
-        case: &Case,
-        place: &Place,
+        planned: &PlannedCase,
+        folders: &CaseFolders,
         round: u32,
         position: u32,
         stop: &CancellationToken,
     ) -> Result<Option<Sample>, RunError> {
+        let PlannedCase { case, runner } = planned;
         let workload = self.workload(case);
-        match self.enter(case, place, round + 1, stop).await {
-            Err(error @ RunError::Prepare { .. }) => return Ok(Some(Sample::without_a_build(round, position, &error))),
+        match self.enter(planned, folders, round + 1, stop).await {
+            Err(error @ RunError::Prepare { .. }) => return Ok(Some(unbuilt(round, position, &error))),
             Err(error) => return Err(error),
             Ok(false) => return Ok(None),
             Ok(true) => {}
@@ -234,21 +267,21 @@ impl Plan {
         if let Some(folder) = record.parent() {
             fs::create_dir_all(folder).map_err(RunError::io(folder))?;
         }
-        let mut command = self.command(case, place, case.scenario == Scenario::Cold);
-        if matches!(case.subject.way, Way::Own(_)) {
+        let mut command = self.command(planned, folders, case.scenario == Scenario::Cold);
+        if runner.is_buildscope() {
             command.arg("--record").arg(&record);
         }
-        let (load, io_pressure) = (environment::load(), environment::pressure("io"));
+        let (load, io_pressure) = (machine::load(), machine::pressure("io"));
         let before = cpu();
         let start = Instant::now();
         let Some(ended) = finish(command, stop).await? else { return Ok(None) };
         let wall = start.elapsed().as_secs_f64();
         let after = cpu();
-        if matches!(case.subject.way, Way::Peer(_)) {
+        if !runner.is_buildscope() {
             explained(&ended.log(), &record)?;
         }
         let fault = if ended.status.success() {
-            self.check(case, place, workload, &record, stop).await?
+            self.check(planned, folders, workload, &record, stop).await?
         } else {
             Some(format!("the build failed: {}", ended.tail()))
         };
@@ -269,51 +302,52 @@ impl Plan {
         }))
     }
 
-    /// Builds once more and counts the system calls; an inner none if that failed, an outer one if it was stopped.
+    /// Builds once more and counts the system calls.
     async fn count(
         &self,
-        case: &Case,
-        place: &Place,
+        planned: &PlannedCase,
+        folders: &CaseFolders,
         round: u32,
         stop: &CancellationToken,
-    ) -> Result<Option<Option<Calls>>, RunError> {
-        match self.enter(case, place, round + 1, stop).await {
-            Err(RunError::Prepare { .. }) => return Ok(Some(None)),
+    ) -> Result<Counted, RunError> {
+        match self.enter(planned, folders, round + 1, stop).await {
+            Err(RunError::Prepare { .. }) => return Ok(Counted::Failed),
             Err(error) => return Err(error),
-            Ok(false) => return Ok(None),
+            Ok(false) => return Ok(Counted::Stopped),
             Ok(true) => {}
         }
         let counts = self.scratch.join("calls");
-        let command = self.command(case, place, case.scenario == Scenario::Cold);
-        let Some(ended) = finish(calls::counted(&command, &counts), stop).await? else { return Ok(None) };
+        let command = self.command(planned, folders, planned.case.scenario == Scenario::Cold);
+        let Some(ended) = finish(calls::counted(&command, &counts), stop).await? else { return Ok(Counted::Stopped) };
         if !ended.status.success() {
-            return Ok(Some(None));
+            return Ok(Counted::Failed);
         }
-        calls::read(&counts).map(|calls| Some(Some(calls)))
+        calls::read(&counts).map(Counted::Calls)
     }
 
     /// Looks at what the build gave, outside the measured time: the same build again, now from the
     /// cache, writes the image out.
     async fn check(
         &self,
-        case: &Case,
-        place: &Place,
+        planned: &PlannedCase,
+        folders: &CaseFolders,
         workload: &Workload,
         record: &Path,
         stop: &CancellationToken,
     ) -> Result<Option<String>, RunError> {
+        let PlannedCase { case, runner } = planned;
         if matches!(case.scenario, Scenario::Warm | Scenario::Imported)
-            && matches!(case.subject.way, Way::Own(_))
+            && runner.is_buildscope()
             && let Some(ran) = executed(record)
         {
             return Ok(Some(format!("a build whose steps are all cached ran `{ran}`")));
         }
         let archive = self.archive();
-        let command = match &case.subject.way {
-            Way::Peer(peer) if !peer.can_be_checked() => return Ok(None),
-            Way::Peer(peer) => peer.save(&tag(case), &archive),
-            Way::Own(_) | Way::Past => {
-                let mut command = self.command(case, place, false);
+        let command = match runner {
+            Runner::Peer(peer) if !peer.can_be_checked() => return Ok(None),
+            Runner::Peer(peer) => peer.save(&tag(case), &archive),
+            Runner::Buildscope(_) => {
+                let mut command = self.command(planned, folders, false);
                 command.arg("--output").arg(format!("type=oci,dest={}", archive.display()));
                 Some(command)
             }
@@ -325,16 +359,41 @@ impl Plan {
             }
         }
         let mut expect = workload.manifest.expect.clone();
-        let fewer = matches!(&case.subject.way, Way::Peer(peer) if peer.leaves_out_empty_layers());
+        let fewer = matches!(runner, Runner::Peer(peer) if peer.leaves_out_empty_layers());
         if fewer || case.scenario == Scenario::Base {
             expect.image.layers = None; // the changed base has one more
         }
-        let faults = Image::read(&archive).map(|image| verify(&image, &expect));
+        let faults = Image::read(&archive).map(|image| check_image(&image, &expect));
         Ok(match faults {
             Ok(faults) if faults.is_empty() => None,
             Ok(faults) => Some(faults.join("; ")),
             Err(error) => Some(format!("the image cannot be read: {error}")),
         })
+    }
+}
+
+/// What became of a build whose system calls were to be counted.
+enum Counted {
+    Calls(Calls),
+    /// The build failed.
+    Failed,
+    /// The run was interrupted.
+    Stopped,
+}
+
+/// The sample of a build that did not start, because what precedes it failed.
+fn unbuilt(round: u32, position: u32, error: &RunError) -> Sample {
+    Sample {
+        round,
+        position,
+        wall: 0.0,
+        user: 0.0,
+        system: 0.0,
+        exit_code: None,
+        load: None,
+        io_pressure: None,
+        record: None,
+        fault: Some(error.to_string()),
     }
 }
 

@@ -5,15 +5,11 @@
 //! or changes who owns a file. Waits, memory, reads and threads differ from build to build and are left out, and so are
 //! names made and removed, of which some are of the builder's own sweeping.
 
-use super::RunError;
-use std::collections::BTreeMap;
+use crate::run::{Calls, RunError};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-
-/// How many calls of each class a build made.
-pub type Calls = BTreeMap<String, u64>;
 
 /// Classes, and the calls in them by their names in syscalls(2).
 const CLASSES: [(&str, &[&str]); 5] = [

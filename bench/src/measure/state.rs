@@ -1,8 +1,9 @@
 //! Cache states: what is done, untimed, so that a build begins in one.
 
 use super::child::finish;
-use super::place::Place;
-use super::{Case, Plan, RunError, Way};
+use super::folders::CaseFolders;
+use super::{Plan, PlannedCase, Runner};
+use crate::run::{Case, RunError};
 use buildscope_workloads::{Scenario, Workload};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,7 @@ impl PageCache {
         match self {
             Self::Keep => Ok(()),
             Self::Drop => {
-                nix::unistd::sync();
+                rustix::fs::sync();
                 fs::write(DROP, "3").map_err(RunError::io(DROP))
             }
         }
@@ -53,15 +54,16 @@ impl Plan {
     /// if it was stopped.
     pub(super) async fn enter(
         &self,
-        case: &Case,
-        place: &Place,
+        planned: &PlannedCase,
+        folders: &CaseFolders,
         n: u32,
         stop: &CancellationToken,
     ) -> Result<bool, RunError> {
+        let PlannedCase { case, runner } = planned;
         let workload = self.workload(case);
-        let last = place.entered.replace(Some(Instant::now()));
-        if let (Way::Own(binary), Some(last), true) = (&case.subject.way, last, is_nearly_full(&self.scratch)) {
-            let Some(ended) = finish(keep_since(binary, &place.store, last.elapsed()), stop).await? else {
+        let last = folders.entered.replace(Some(Instant::now()));
+        if let (Runner::Buildscope(binary), Some(last), true) = (runner, last, is_nearly_full(&self.scratch)) {
+            let Some(ended) = finish(keep_since(binary, &folders.store, last.elapsed()), stop).await? else {
                 return Ok(false);
             };
             ended.prepared(case)?;
@@ -70,20 +72,22 @@ impl Plan {
             Scenario::Warm => {}
             Scenario::Cold => {
                 // Nothing looks at a step's result, but a compiler would find its own in what an earlier build left it.
-                if let Way::Own(binary) = &case.subject.way {
-                    let Some(ended) = finish(empty_caches(binary, &place.store), stop).await? else { return Ok(false) };
+                if let Runner::Buildscope(binary) = runner {
+                    let Some(ended) = finish(empty_caches(binary, &folders.store), stop).await? else {
+                        return Ok(false);
+                    };
                     ended.prepared(case)?;
                 }
             }
-            Scenario::Edit | Scenario::Dependency => workload.edit(case.scenario, &place.context, n)?,
+            Scenario::Edit | Scenario::Dependency => workload.edit(case.scenario, &folders.context, n)?,
             Scenario::Imported => {
-                fs::remove_dir_all(&place.store).map_err(RunError::io(&place.store))?;
-                fs::create_dir(&place.store).map_err(RunError::io(&place.store))?;
+                fs::remove_dir_all(&folders.store).map_err(RunError::io(&folders.store))?;
+                fs::create_dir(&folders.store).map_err(RunError::io(&folders.store))?;
             }
             Scenario::Base => {
-                let Way::Own(binary) = &case.subject.way else { return Ok(true) };
+                let Runner::Buildscope(binary) = runner else { return Ok(true) };
                 for base in &workload.manifest.bases {
-                    let Some(ended) = finish(self.change_base(binary, base, &place.aside, n)?, stop).await? else {
+                    let Some(ended) = finish(self.change_base(binary, base, &folders.aside, n)?, stop).await? else {
                         return Ok(false);
                     };
                     ended.prepared(case)?;
@@ -116,16 +120,16 @@ impl Plan {
     }
 
     /// What a build of ours is told of its base images and its cache.
-    pub(super) fn tell(&self, command: &mut Command, case: &Case, workload: &Workload, place: &Place) {
+    pub(super) fn tell(&self, command: &mut Command, case: &Case, workload: &Workload, folders: &CaseFolders) {
         for base in &workload.manifest.bases {
-            let layout = changed(&place.aside, base);
+            let layout = changed(&folders.aside, base);
             match case.scenario == Scenario::Base && layout.exists() {
                 true => name_layout(command, base, &layout),
                 false => give_base(command, base, self.bases.as_deref()),
             }
         }
         if case.scenario == Scenario::Imported {
-            let cache = exported(&place.aside);
+            let cache = exported(&folders.aside);
             match cache.exists() {
                 true => command.arg("--cache-from").arg(format!("type=local,src={}", cache.display())),
                 false => command.arg("--cache-to").arg(format!("type=local,dest={},mode=max", cache.display())),
@@ -175,10 +179,4 @@ fn changed(aside: &Path, base: &str) -> PathBuf {
 /// Where the exported cache is; the first, untimed build makes it.
 fn exported(aside: &Path) -> PathBuf {
     aside.join("cache")
-}
-
-/// Whether a builder can be brought into a state: another builder's store is not ours to empty, nor its base images to
-/// replace.
-pub fn possible(way: &Way, scenario: Scenario) -> bool {
-    !matches!((way, scenario), (Way::Peer(_), Scenario::Base | Scenario::Imported))
 }

@@ -188,7 +188,7 @@ fn apply(files: &mut BTreeMap<PathBuf, Found>, layer: impl Read) -> io::Result<(
 }
 
 /// What is not as expected, a sentence each; empty is good.
-pub fn verify(image: &Image, expect: &Expect) -> Vec<String> {
+pub fn check_image(image: &Image, expect: &Expect) -> Vec<String> {
     let mut faults = Vec::new();
     for (path, expected) in &expect.files {
         match image.files.get(&plain(Path::new(path))) {
@@ -198,7 +198,7 @@ pub fn verify(image: &Image, expect: &Expect) -> Vec<String> {
     }
     let there = expect.absent.iter().filter(|path| image.files.contains_key(&plain(Path::new(path))));
     faults.extend(there.map(|path| format!("{path} should not be there")));
-    check_image(&image.config, &expect.image, &mut faults);
+    check_config(&image.config, &expect.image, &mut faults);
     faults
 }
 
@@ -232,7 +232,7 @@ fn check_file(path: &str, found: &Found, expected: &ExpectedFile, image: &Image,
     }
 }
 
-fn check_image(config: &ImageConfig, expected: &ExpectedImage, faults: &mut Vec<String>) {
+fn check_config(config: &ImageConfig, expected: &ExpectedImage, faults: &mut Vec<String>) {
     let layers = config.rootfs.diff_ids.len();
     if let Some(should) = expected.layers.filter(|&should| should != layers) {
         faults.push(format!("the image has {layers} layers, not {should}"));
@@ -291,7 +291,7 @@ mod tests {
                 "absent": ["/d/y"], "image": {"layers": 2}}"#,
         );
         assert_eq!(
-            verify(&image, &expect),
+            check_image(&image, &expect),
             [
                 "/d/x has size 5, not 6",
                 "/d/x has mode 0644, not 0755",

@@ -2,10 +2,10 @@
 
 use super::trial::Setting;
 use super::{ProofPlan, seconds, trials};
+use crate::measure::folders::CaseFolders;
+use crate::measure::order::order;
+use crate::measure::state::{empty_caches, give_base};
 use crate::run::RunError;
-use crate::run::order::order;
-use crate::run::place::Place;
-use crate::run::state::{empty_caches, give_base};
 use buildscope_record::Record;
 use buildscope_workloads::{Scenario as CacheState, Workload};
 use std::fs::{self, File};
@@ -34,15 +34,15 @@ impl Builds {
     /// Builds a workload under all its settings. Interleaved and shuffled: what disturbs the machine, and what one build
     /// leaves to the next, falls on all alike.
     pub(super) fn make(plan: &ProofPlan, workload: &Workload) -> Result<Self, RunError> {
-        let place = Place::make(&plan.scratch, &workload.name, workload, CacheState::Cold)?;
-        let first = plan.build(workload, &place, &Setting::parallel())?;
+        let folders = CaseFolders::make(&plan.scratch, &workload.name, workload, CacheState::Cold)?;
+        let first = plan.build(workload, &folders, &Setting::parallel())?;
         let (settings, _) = trials(&first);
         let mut of: Vec<Vec<Record>> = vec![Vec::new(); settings.len()];
         let more = MORE.iter().find(|(short, _)| seconds(first.wall) < *short).map_or(1, |(_, more)| *more);
         let runs = plan.runs * more;
         for round in order(settings.len(), runs, SEED) {
             for place_in in round {
-                of[place_in].push(plan.build(workload, &place, &settings[place_in])?);
+                of[place_in].push(plan.build(workload, &folders, &settings[place_in])?);
             }
         }
         Ok(Self { first, of })
@@ -84,8 +84,8 @@ fn read(path: &Path) -> Result<Record, RunError> {
 
 impl ProofPlan {
     /// One cold build and its record. What an earlier build left in a cache directory is no part of it.
-    fn build(&self, workload: &Workload, place: &Place, setting: &Setting) -> Result<Record, RunError> {
-        finish(empty_caches(&self.binary, &place.store), &workload.name)?;
+    fn build(&self, workload: &Workload, folders: &CaseFolders, setting: &Setting) -> Result<Record, RunError> {
+        finish(empty_caches(&self.binary, &folders.store), &workload.name)?;
         let path = self.scratch.join("record.json");
         let mut command = match setting.alone {
             true => {
@@ -111,7 +111,7 @@ impl ProofPlan {
         for base in &workload.manifest.bases {
             give_base(&mut command, base, self.bases.as_deref());
         }
-        command.arg("--root").arg(&place.store).arg(&place.context);
+        command.arg("--root").arg(&folders.store).arg(&folders.context);
         finish(command, &workload.name)?;
         read(&path)
     }

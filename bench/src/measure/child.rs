@@ -1,6 +1,6 @@
 //! Other programs, run to their end, and what they said meanwhile.
 
-use super::{Case, RunError};
+use crate::run::{Case, RunError};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};

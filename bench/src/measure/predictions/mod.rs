@@ -10,7 +10,7 @@ mod trial;
 
 pub use table::{Proof, proof_table, write_proofs};
 
-use super::RunError;
+use crate::run::RunError;
 use crate::stats::{paired_ratio, quantile};
 use builds::Builds;
 use buildscope_record::Nanos;

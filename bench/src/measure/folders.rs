@@ -1,6 +1,6 @@
 //! Where a case builds: a context and a store of its own, so that no case warms another's cache.
 
-use super::RunError;
+use crate::run::RunError;
 use buildscope_workloads::{Scenario, Workload};
 use std::cell::Cell;
 use std::fs;
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// A case's folders.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct CaseFolders {
     /// Its build context.
     pub(super) context: PathBuf,
     /// Its store.
@@ -20,7 +20,7 @@ pub(super) struct Place {
     pub(super) entered: Cell<Option<Instant>>,
 }
 
-impl Place {
+impl CaseFolders {
     /// One by words, for a command that is shown.
     pub(super) fn shown(context: &str) -> Self {
         Self { context: context.into(), store: "STORE".into(), aside: "ASIDE".into(), entered: Cell::new(None) }

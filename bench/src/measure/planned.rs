@@ -1,0 +1,66 @@
+//! What is to be measured: a case, and how its builder is run.
+
+use super::Peer;
+use crate::run::{Case, Subject};
+use buildscope_record::DriverChoice;
+use buildscope_workloads::Scenario;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How a builder is run.
+#[derive(Clone, Debug)]
+pub enum Runner {
+    /// A buildscope binary.
+    Buildscope(PathBuf),
+    /// Another builder.
+    Peer(Peer),
+}
+
+/// A case, and how its builder is run.
+#[derive(Clone, Debug)]
+pub struct PlannedCase {
+    /// What is measured.
+    pub case: Case,
+    /// What runs.
+    pub runner: Runner,
+}
+
+impl Runner {
+    /// Whether this builder can be brought into a cache state. The store of another builder is not ours to empty, and
+    /// its base images are not ours to replace.
+    pub fn supports(&self, scenario: Scenario) -> bool {
+        !matches!((self, scenario), (Self::Peer(_), Scenario::Base | Scenario::Imported))
+    }
+
+    pub(super) fn is_buildscope(&self) -> bool {
+        matches!(self, Self::Buildscope(_))
+    }
+}
+
+impl Subject {
+    /// Another builder as it is.
+    pub fn peer(peer: &Peer) -> Self {
+        let (builder, version) = (peer.name.clone(), peer.version.clone());
+        Self { builder, version, policy: None, driver: DriverChoice::Auto, jobs: 0 }
+    }
+
+    /// The command of a buildscope binary that builds `context` with the store in `root`.
+    pub(super) fn command(&self, binary: &Path, root: &Path, context: &Path, no_cache: bool) -> Command {
+        let mut command = Command::new(binary);
+        command.args(["build", "--progress", "quiet"]);
+        if let Some(policy) = self.policy {
+            command.args(["--policy", policy.name()]);
+        }
+        if self.driver != DriverChoice::Auto {
+            command.args(["--driver", self.driver.name()]);
+        }
+        if self.jobs > 0 {
+            command.args(["--jobs", &self.jobs.to_string()]);
+        }
+        if no_cache {
+            command.arg("--no-cache");
+        }
+        command.arg("--root").arg(root).arg(context);
+        command
+    }
+}
