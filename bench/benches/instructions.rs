@@ -10,7 +10,7 @@ mod step_keys;
 
 use buildscope_builder::plan::{LowerRequest, Plan, lower};
 use buildscope_dockerfile::{self as dockerfile, Dockerfile};
-use buildscope_record::Digest;
+use buildscope_record::StepKey;
 use graph::AnyImage;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
@@ -40,7 +40,7 @@ fn plan(file: Dockerfile<'static>) -> Plan {
 
 #[library_benchmark]
 #[benches::stages(args = [1, 10, 1000], setup = planned)]
-fn keys(plan: Plan) -> Vec<Digest> {
+fn keys(plan: Plan) -> Vec<StepKey> {
     step_keys::keys(black_box(&plan))
 }
 

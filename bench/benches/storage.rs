@@ -2,7 +2,7 @@
 
 mod profiler;
 
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{DiffId, Digest, Probe};
 use buildscope_storage::{Content, Entry, EntryKind, Store, StoreOptions, SyncPolicy, Timestamp};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ fn entry(path: PathBuf, kind: EntryKind) -> Entry {
 }
 
 /// Twenty thousand files of 1.1 kB in two hundred directories, from memory.
-fn write(store: &Store, content: &Arc<[u8]>) -> Digest {
+fn write(store: &Store, content: &Arc<[u8]>) -> DiffId {
     let mut layer = store.layer_builder();
     for file in 0..FILES {
         let directory = PathBuf::from(format!("src/d{}", file / 100));

@@ -50,13 +50,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let outcome = runtime.block_on(engine::build(&engine, &request, &collector.probe(), progress, cancel));
 
     let host = engine::host(engine.store.root());
-    let options = Options { policy: Some(request.policy.name().to_owned()), ..Options::default() };
+    let options = Options { policy: Some(request.policy), ..Options::default() };
     let made = engine::record(&outcome, collector, host, options);
     made.write(BufWriter::new(File::create(record)?))?;
 
     // A failed build has a record too.
     let built = outcome.result?;
-    let image = built.config.ok_or("an image for several platforms has no single configuration")?;
+    let image = built.id.ok_or("the build left no image")?;
     println!("{image} in {}", made.wall);
     Ok(())
 }

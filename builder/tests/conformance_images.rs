@@ -4,7 +4,7 @@
 use buildscope_builder::plan::{self, ImageResolver, LowerRequest, NamedContext, Op, ResolveError, ResolvedBase};
 use buildscope_dockerfile as dockerfile;
 use buildscope_oci::{ImageConfig, Platform};
-use buildscope_record::Digest;
+use buildscope_record::ManifestDigest;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,7 +38,7 @@ impl ImageResolver for Bases {
         };
         let config: ImageConfig =
             serde_json::from_value(json!({ "architecture": "amd64", "os": "linux", "config": config })).unwrap();
-        Ok(ResolvedBase { manifest: Digest::of(base), config: Arc::new(config) })
+        Ok(ResolvedBase { manifest: ManifestDigest::of(base), config: Arc::new(config) })
     }
 }
 

@@ -5,7 +5,7 @@ use buildscope_builder::images::{
     Resolver, assemble, ensure_layers, export_directory, export_tar,
 };
 use buildscope_oci::{Encoding, Platform, Reference};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{DiffId, Digest, Probe};
 use buildscope_storage::{Content, DriverChoice, Entry, EntryKind, Store, StoreOptions, Timestamp};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -177,7 +177,7 @@ fn skopeo_accepts_a_docker_archive_and_we_read_what_it_writes() {
         let loaded = layout.load(&Platform::host()).unwrap();
         assert_eq!(loaded.config.config.working_dir, "/app", "{name}");
         let layers = ensure_layers(&fresh.store, &loaded, &Probe::disabled()).unwrap();
-        let ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
+        let ids: Vec<DiffId> = layers.iter().map(|layer| layer.diff_id).collect();
         assert_eq!(ids, image.config.rootfs.diff_ids, "{name}");
         assert!(LayoutImage { tag: Some("v2".into()), ..layout }.load(&Platform::host()).is_err());
     }
@@ -226,7 +226,7 @@ fn a_kept_image_is_found_by_its_name() {
     images.name(&reference("mine:dev"), &target).unwrap();
     let resolver = scene.resolver();
     let found = resolver.image("mine:dev", &Platform::host()).unwrap();
-    assert_eq!(found.digest, target.digest);
+    assert_eq!(found.digest, target.digest.to_manifest());
     assert_eq!(resolver.layers(&found.digest, &Probe::disabled(), &Probe::disabled()).unwrap().len(), 2);
     assert_eq!(images.names().unwrap()[0].name, "docker.io/library/mine:dev");
     let error = resolver.image("mine:other", &Platform::host()).unwrap_err().to_string();
@@ -247,7 +247,7 @@ fn named_contexts_come_first() {
     let named = NamedImage::parse(&value).unwrap().unwrap();
     let resolver = Resolver::new(&scene.store, [("busybox".to_owned(), named)], Probe::disabled());
     let found = resolver.image("docker.io/library/busybox", &Platform::host()).unwrap();
-    assert_eq!(found.digest, exported.target.digest);
+    assert_eq!(found.digest, exported.target.digest.to_manifest());
     assert!(NamedImage::parse("some/directory").is_none());
     // A second export into the same directory writes no blob again.
     let blob = scene.path("layout/blobs/sha256").join(image.config.rootfs.diff_ids[0].hex());
@@ -398,8 +398,8 @@ fn archives_and_layers_that_lead_elsewhere_write_nothing_there() {
     run(&work, &format!("ln evil one; tar -cPf hard.tar --transform='flags=h;s,^evil$,{to}/secret,' evil one"));
     for name in ["through.tar", "hard.tar"] {
         let layer = fs::read(work.join(name)).unwrap();
-        let id = Digest::of(&layer);
-        let image = load(layout(&work.join(name.trim_end_matches(".tar")), &layer, id, id)).unwrap();
+        let id = DiffId::of(&layer);
+        let image = load(layout(&work.join(name.trim_end_matches(".tar")), &layer, id.digest(), id.digest())).unwrap();
         let (drivers, scene) = ([DriverChoice::Copy, DriverChoice::Overlay, DriverChoice::Erofs], Scene::new());
         for (number, driver) in drivers.into_iter().enumerate() {
             let options = StoreOptions { driver, ..StoreOptions::default() };

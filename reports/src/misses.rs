@@ -236,7 +236,7 @@ fn sentence(step: &Step, cause: &Cause, caused: usize, rerun: Nanos, on_path: Na
 mod tests {
     use super::*;
     use crate::{explain, synthetic::Synthetic};
-    use buildscope_record::{Cache, Digest};
+    use buildscope_record::{Cache, StepKey};
 
     /// COPY, then a RUN on it that takes 90 ms, beside a RUN that depends on an argument.
     fn build(inputs: [&[(&str, &str)]; 3]) -> Record {
@@ -249,7 +249,7 @@ mod tests {
         made.with(|record| {
             for (step, inputs) in record.steps.iter_mut().zip(inputs) {
                 let inputs = inputs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-                step.cache = Some(Cache { key: Digest::of("key"), inputs, miss: None, removed: None });
+                step.cache = Some(Cache { key: StepKey::of("key"), inputs, miss: None, removed: None });
             }
         });
         made.finish(100)

@@ -3,7 +3,7 @@
 use buildscope_builder::plan::{ImageResolver, LowerRequest, Plan, ResolveError, ResolvedBase, lower};
 use buildscope_dockerfile as dockerfile;
 use buildscope_oci::{ImageConfig, Platform};
-use buildscope_record::Digest;
+use buildscope_record::ManifestDigest;
 use std::sync::Arc;
 
 /// Every name is the same empty image.
@@ -11,7 +11,7 @@ pub(crate) struct AnyImage;
 
 impl ImageResolver for AnyImage {
     fn resolve(&self, _: &str, _: &Platform) -> Result<ResolvedBase, ResolveError> {
-        Ok(ResolvedBase { manifest: Digest::of("any"), config: Arc::new(ImageConfig::default()) })
+        Ok(ResolvedBase { manifest: ManifestDigest::of("any"), config: Arc::new(ImageConfig::default()) })
     }
 }
 

@@ -2,11 +2,11 @@
 
 use buildscope_builder::plan::Plan;
 use buildscope_builder::plan::keys::definition_key;
-use buildscope_record::{Digest, StepId};
+use buildscope_record::{Digest, StepId, StepKey};
 
 /// Every step's key, in the order of the file, as a build makes them.
-pub(crate) fn keys(plan: &Plan) -> Vec<Digest> {
-    let mut keys: Vec<Digest> = Vec::with_capacity(plan.graph.node_count());
+pub(crate) fn keys(plan: &Plan) -> Vec<StepKey> {
+    let mut keys: Vec<StepKey> = Vec::with_capacity(plan.graph.node_count());
     for step in plan.graph.node_weights() {
         let key_of = |id: StepId| keys[id.index()];
         let parent = (step.id.0 > 0).then(|| StepId(step.id.0 - 1));

@@ -165,7 +165,7 @@ mod tests {
             let mut record = record(100);
             record.started = Some(format!("2026-01-01T00:00:{second:02}Z"));
             let layer = record.steps[0].layer.as_mut().unwrap();
-            layer.digest = Some(buildscope_record::Digest::of(digest));
+            layer.digest = Some(buildscope_record::DiffId::of(digest));
             record
         };
         let after = [build(20, "b"), build(25, "b")];

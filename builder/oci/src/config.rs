@@ -1,6 +1,6 @@
 //! The image configuration: the OCI image specification's `config.md`, with docker's extensions.
 
-use buildscope_record::Digest;
+use buildscope_record::DiffId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -121,7 +121,7 @@ pub struct RootFs {
     pub kind: String,
     /// Digests of the uncompressed tars.
     #[serde(default, deserialize_with = "null_is_default")]
-    pub diff_ids: Vec<Digest>,
+    pub diff_ids: Vec<DiffId>,
 }
 
 impl Default for RootFs {

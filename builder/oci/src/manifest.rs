@@ -3,7 +3,7 @@
 //! Field order is Go's, so that what we write reads like what BuildKit writes.
 
 use crate::Platform;
-use buildscope_record::Digest;
+use buildscope_record::BlobDigest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ pub struct Descriptor {
     #[serde(default)]
     pub media_type: String,
     /// Its name.
-    pub digest: Digest,
+    pub digest: BlobDigest,
     /// Its size in bytes.
     pub size: u64,
     /// Where else it can be had.
@@ -70,14 +70,14 @@ pub struct Descriptor {
 impl Descriptor {
     /// Describes these bytes.
     pub fn of(media_type: &str, bytes: &[u8]) -> Self {
-        Self::new(media_type, Digest::of(bytes), bytes.len() as u64)
+        Self::new(media_type, BlobDigest::of(bytes), bytes.len() as u64)
     }
 
     /// Describes a blob of that digest and size in bytes.
-    pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
+    pub fn new(media_type: &str, digest: impl Into<BlobDigest>, size: u64) -> Self {
         Self {
             media_type: media_type.to_owned(),
-            digest,
+            digest: digest.into(),
             size,
             urls: Vec::new(),
             annotations: Annotations::new(),

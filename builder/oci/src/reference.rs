@@ -1,6 +1,6 @@
 //! Image references: the grammar of the distribution project's `reference` package, docker's defaults.
 
-use buildscope_record::Digest;
+use buildscope_record::ManifestDigest;
 use std::{fmt, str::FromStr};
 
 /// The registry of a name that gives none.
@@ -22,7 +22,7 @@ pub struct Reference {
     /// The tag as written; none means `latest` where there is no digest either.
     pub tag: Option<String>,
     /// The manifest's or index's digest.
-    pub digest: Option<Digest>,
+    pub digest: Option<ManifestDigest>,
 }
 
 /// Text that is no image reference.
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_digest_takes_the_place_of_latest() {
-        let digest = Digest::of("x");
+        let digest = ManifestDigest::of("x");
         assert_eq!(shown(&format!("busybox@{digest}")), format!("docker.io/library/busybox@{digest}"));
         assert_eq!(shown(&format!("h.example:1/a:t@{digest}")), format!("h.example:1/a:t@{digest}"));
     }

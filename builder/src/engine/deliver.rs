@@ -7,7 +7,7 @@ use super::{BuildError, Built, Event, Request, travel};
 use crate::images::{self, CacheTo, Delivery, Image, Made, Output, inline_cache};
 use crate::plan::{Op, Step};
 use buildscope_oci::{Annotation, Reference};
-use buildscope_record::{Digest, Phase, Probe, StepId};
+use buildscope_record::{BlobDigest, DiffId, Phase, Probe, StepId};
 
 /// What `--output` asks for; without any, the image stays in the store.
 pub(super) fn outputs(request: &Request) -> Result<Vec<Output>, BuildError> {
@@ -59,7 +59,7 @@ pub(super) fn deliver(
         cache: Some(&solver.imported),
         predicates: &predicates,
     };
-    let mut built = Built { config: Some(Digest::of(images[0].config_bytes())), ..Built::default() };
+    let mut built = Built { id: Some(BlobDigest::of(images[0].config_bytes())), ..Built::default() };
     let attested = images.iter().zip(&predicates).map(|(image, said)| (image.platform(), said.content.clone()));
     built.provenance = attested.collect();
     for (output, text) in outputs.iter().zip(&request.outputs) {
@@ -69,21 +69,21 @@ pub(super) fn deliver(
         task(true);
         if built.exported.is_empty() {
             // The image's id is that of the first output: rewritten times make it another than the store's.
-            built.config = Some(exported.id());
+            built.id = Some(exported.id());
         }
-        built.manifest.get_or_insert(exported.target.digest);
+        built.manifest.get_or_insert(exported.target.digest.to_manifest());
         built.exported.push(exported);
     }
     // What is pushed need not come here first: layers may be where they have always been.
-    let here = |layer: &Digest| solver.engine.store.blobs().contains(layer);
+    let here = |layer: &DiffId| solver.engine.store.blobs().contains(layer);
     let wanted = outputs.is_empty() || images.iter().all(|image| image.config.rootfs.diff_ids.iter().all(here));
     if !names.is_empty() && wanted {
         let span = probe.phase(Phase::Commit);
         let kept = delivery.name(&span.probe())?;
         if built.exported.is_empty() {
-            built.config = Some(kept.id());
+            built.id = Some(kept.id());
         }
-        built.manifest.get_or_insert(kept.target.digest);
+        built.manifest.get_or_insert(kept.target.digest.to_manifest());
         span.end();
     }
     let mut steps: Vec<&Step> = solver.plan.targets().flat_map(|target| chain(solver, target)).collect();

@@ -10,7 +10,7 @@ use crate::steps::copy::{self, CopyError, Origin, Selection};
 use crate::steps::run::{MountOrigin, Ran, RunError, Runner, bind_as_copy, exclusive};
 use crate::steps::workdir::workdir;
 use buildscope_oci::Platform;
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{DiffId, Digest, Probe};
 use buildscope_sandbox::SandboxError;
 use buildscope_schedule::Turn;
 use buildscope_storage::Layer;
@@ -207,7 +207,7 @@ impl Solver {
     }
 
     /// The layers of a stage or an image, in the store.
-    fn layers(&self, from: &CopyFrom, probe: &Probe) -> Result<Arc<[Digest]>, BuildError> {
+    fn layers(&self, from: &CopyFrom, probe: &Probe) -> Result<Arc<[DiffId]>, BuildError> {
         match from {
             CopyFrom::Stage(id) => {
                 let done = self.done(*id);

@@ -5,16 +5,16 @@
 use super::BuildError;
 use super::outcome::Made;
 use super::solve::Solver;
-use buildscope_record::{Digest, Probe, StepId};
+use buildscope_record::{LayerKey, Probe, StepId, StepKey};
 use buildscope_storage::{Claim, StorageError};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OwnedMutexGuard;
 
-/// The steps that this build makes or has made, by their places in the cache.
+/// The steps that this build makes or has made, by their layer_keys in the cache.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<HashMap<Digest, InTheAir>>);
+pub(super) struct Flights(Mutex<HashMap<LayerKey, InTheAir>>);
 
 struct InTheAir {
     by: StepId,
@@ -48,11 +48,11 @@ impl Solver {
     pub(super) async fn claim(
         &self,
         step: StepId,
-        place: Digest,
-        key: Digest,
+        layer_key: LayerKey,
+        key: StepKey,
         probe: &Probe,
     ) -> Result<Claimed, BuildError> {
-        let made = self.flight(step, place, probe).await;
+        let made = self.flight(step, layer_key, probe).await;
         if let Some(made) = *made {
             return Ok(Claimed::Made(made));
         }
@@ -60,28 +60,28 @@ impl Solver {
             return Ok(Claimed::Ours(Flight { made, _claim: None }));
         }
         let store = &self.engine.store;
-        let claim = match store.try_claim(&place)? {
+        let claim = match store.try_claim(&layer_key)? {
             Some(claim) => claim,
             None => {
                 // On a thread of its own: it ends with the process, if the build is cancelled before the other is done.
                 let (sender, claimed) = tokio::sync::oneshot::channel::<Result<Claim, StorageError>>();
                 let (store, probe) = (store.clone(), probe.clone());
-                std::thread::spawn(move || sender.send(store.claim(&place, &probe)));
+                std::thread::spawn(move || sender.send(store.claim(&layer_key, &probe)));
                 claimed.await.map_err(|_| BuildError::Cancelled)??
             }
         };
         // Whoever had it may have let go of it just before we asked.
-        Ok(match self.look_up(place, key, probe)? {
+        Ok(match self.look_up(layer_key, key, probe)? {
             Some(made) => Claimed::Made(made),
             None => Claimed::Ours(Flight { made, _claim: Some(claim) }),
         })
     }
 
-    async fn flight(&self, step: StepId, place: Digest, probe: &Probe) -> OwnedMutexGuard<Option<Made>> {
+    async fn flight(&self, step: StepId, layer_key: LayerKey, probe: &Probe) -> OwnedMutexGuard<Option<Made>> {
         let (by, made) = {
             // An entry is added whole: a panic leaves the map readable.
             let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match flights.entry(place) {
+            match flights.entry(layer_key) {
                 Entry::Occupied(flight) => (flight.get().by, Arc::clone(&flight.get().made)),
                 Entry::Vacant(flight) => {
                     let made: Arc<tokio::sync::Mutex<_>> = Arc::default();

@@ -6,7 +6,7 @@
 //! remembered with the first one, so that an unchanged build need not look at the files again.
 //!
 //! A key says nothing of the times of files, lest a touched file make all that follows run again. A COPY's layer has
-//! them though, so it is remembered by its key *and* what else it is made of ([`Solver::place`]): after a touch, the
+//! them though, so it is remembered by its key *and* what else it is made of ([`Solver::layer_key`]): after a touch, the
 //! COPY alone is done again, and the image is the one that a build without any cache would give. Files of a stage are made
 //! anew whenever it runs: their times count where `SOURCE_DATE_EPOCH` promises one image, and as that rewrites them.
 
@@ -16,13 +16,13 @@ use super::solve::Solver;
 use super::{BuildError, travel};
 use crate::plan::{self, CopyFrom, Op, Step, keys};
 use crate::steps::copy::Selection;
-use buildscope_record::{Cache, Digest, Phase, Probe, Removal, StepId};
+use buildscope_record::{Cache, Digest, LayerKey, Phase, Probe, Removal, StepId, StepKey};
 use buildscope_storage::{CacheEntry, Removed};
 use std::time::Duration;
 
 impl Solver {
     /// The key of what the step is and goes on from. Notes it, and what went into it, in the step's report.
-    pub(super) fn definition_key(&self, step: &Step, files: &Files, probe: &Probe) -> Digest {
+    pub(super) fn definition_key(&self, step: &Step, files: &Files, probe: &Probe) -> StepKey {
         let _span = probe.phase(Phase::CacheKey);
         let mut key = keys::definition_key(step, self.plan.parent(step.id), &|id| self.done(id).key, files.digest);
         if self.detailed {
@@ -50,53 +50,53 @@ impl Solver {
         step: &Step,
         below: &Done,
         files: Files,
-        key: Digest,
+        key: StepKey,
         probe: &Probe,
-    ) -> Result<(Files, Digest), BuildError> {
+    ) -> Result<(Files, StepKey), BuildError> {
         let Op::Copy(op) = &step.op else { return Ok((files, key)) };
         let CopyFrom::Stage(from) = op.from else { return Ok((files, key)) };
         let files = self.select(step, op, probe)?;
         // Their content stands for the stage, whatever its own key.
-        let stage = Digest::of("content");
+        let stage = StepKey::of("content");
         let key_of = |id| if id == from { stage } else { below.key };
         let key = keys::definition_key(step, self.plan.parent(step.id), &key_of, files.digest);
         Ok((files, key.digest))
     }
 
-    /// Where the layer of a step with this key is remembered.
-    pub(super) fn place(&self, step: &Step, key: Digest, files: &Files) -> Digest {
-        let of = |parts: &[Digest]| Digest::of(parts.iter().flat_map(|part| *part.as_bytes()).collect::<Vec<u8>>());
+    /// The key under which the layer of a step is stored in the cache index.
+    pub(super) fn layer_key(&self, step: &Step, key: StepKey, files: &Files) -> LayerKey {
         match (&step.op, files.times) {
-            (_, Some(times)) => of(&[key, times]),
-            // Not looked at yet: whatever a stage of these very layers gives.
+            (_, Some(times)) => combined(key, times),
+            // The files of the stage have not been selected yet, so its layers stand for them.
             (Op::Copy(plan::Copy { from: CopyFrom::Stage(from), .. }), None) if files.selection.is_none() => {
-                of(&[key, of(&self.done(*from).layers)])
+                let layers = self.done(*from).layers.iter().flat_map(|layer| *layer.as_bytes()).collect::<Vec<u8>>();
+                combined(key, Digest::of(layers))
             }
-            _ => key,
+            _ => key.into(),
         }
     }
 
-    /// What is remembered at a place here, else what an imported cache knows of the key: files that come from another
-    /// machine have other times anyway, so there the key alone decides, as with BuildKit.
-    pub(super) fn look_up(&self, place: Digest, key: Digest, probe: &Probe) -> Result<Option<Made>, BuildError> {
+    /// Looks in this store's cache index, then in the imported caches. Files from another machine have other times anyway,
+    /// so for imported caches the step key alone decides, as in BuildKit.
+    pub(super) fn look_up(&self, layer_key: LayerKey, key: StepKey, probe: &Probe) -> Result<Option<Made>, BuildError> {
         if self.no_cache {
             return Ok(None);
         }
         let _span = probe.phase(Phase::CacheLookup);
-        let hit = self.engine.store.cache().get(&place)?;
+        let hit = self.engine.store.cache().get(&layer_key)?;
         // Another version may have written something else: then it is a miss.
         let here = hit.and_then(|hit| serde_json::from_slice(&hit.entry.value).ok());
         Ok(here.or_else(|| travel::look_up(&self.imported, &key)))
     }
 
     /// Notes in the step's report whether its result was here once, and why it was removed.
-    pub(super) fn note_removal(&self, id: StepId, places: [Digest; 2], probe: &Probe) -> Result<(), BuildError> {
+    pub(super) fn note_removal(&self, id: StepId, layer_keys: [LayerKey; 2], probe: &Probe) -> Result<(), BuildError> {
         if self.no_cache {
             return Ok(());
         }
         let _span = probe.phase(Phase::CacheLookup);
-        for place in places {
-            let Some(removed) = self.engine.store.cache().removed(&place)? else { continue };
+        for layer_key in layer_keys {
+            let Some(removed) = self.engine.store.cache().removed(&layer_key)? else { continue };
             if let Some(cache) = &mut self.reports()[id.index()].cache {
                 cache.removed = Some(removed.why);
                 cache.miss = Some(said(&removed));
@@ -106,12 +106,17 @@ impl Solver {
         Ok(())
     }
 
-    pub(super) fn remember(&self, places: &[Digest], made: Made) -> Result<(), BuildError> {
+    pub(super) fn remember(&self, layer_keys: &[LayerKey], made: Made) -> Result<(), BuildError> {
         let value = serde_json::to_vec(&made).expect("numbers and digests");
         let entry = CacheEntry { layers: vec![made.diff_id], value };
-        places.iter().try_for_each(|place| self.engine.store.cache().put(*place, &entry))?;
+        layer_keys.iter().try_for_each(|key| self.engine.store.cache().put(*key, &entry))?;
         Ok(())
     }
+}
+
+/// A layer key made of a step's key and what else its layer depends on.
+fn combined(key: StepKey, rest: Digest) -> LayerKey {
+    LayerKey::of([*key.as_bytes(), *rest.as_bytes()].concat())
 }
 
 /// Why a result is there no more, as the record has it.

@@ -5,7 +5,7 @@ use crate::images::Exported;
 use crate::plan::{Plan, Step};
 use buildscope_oci::Platform;
 use buildscope_record as record;
-use buildscope_record::{Digest, StepId};
+use buildscope_record::{BlobDigest, DiffId, ManifestDigest, StepId, StepKey};
 use buildscope_storage::{Layer, Timestamp};
 use petgraph::graph::NodeIndex;
 use serde::{Deserialize, Serialize};
@@ -44,10 +44,10 @@ pub struct Taken {
 /// A finished image.
 #[derive(Clone, Debug, Default)]
 pub struct Built {
-    /// The digest of its configuration: what docker calls the image's id.
-    pub config: Option<Digest>,
+    /// The image's id, as docker has it: the digest of the configuration, or of the index where there are several images.
+    pub id: Option<BlobDigest>,
     /// The digest of its manifest, where one was written or kept.
-    pub manifest: Option<Digest>,
+    pub manifest: Option<ManifestDigest>,
     /// What each output wrote, in the order of the request.
     pub exported: Vec<Exported>,
     /// What was attested of each platform's image.
@@ -106,11 +106,11 @@ impl StepReport {
 #[derive(Clone, Debug)]
 pub(super) struct Done {
     /// The key that what goes on from it is keyed by.
-    pub(super) key: Digest,
+    pub(super) key: StepKey,
     /// The file system after it, lowest layer first.
-    pub(super) layers: Arc<[Digest]>,
+    pub(super) layers: Arc<[DiffId]>,
     /// The image at the bottom of it, and the step that brought it in.
-    pub(super) base: Option<(StepId, Digest)>,
+    pub(super) base: Option<(StepId, ManifestDigest)>,
     /// The layer it added, and when that was made.
     pub(super) made: Option<Made>,
     /// Whether it was there already.
@@ -120,11 +120,11 @@ pub(super) struct Done {
 impl Done {
     /// The empty file system.
     pub(super) fn nothing() -> Self {
-        Self { key: Digest::of([]), layers: Arc::new([]), base: None, made: None, cached: true }
+        Self { key: StepKey::of([]), layers: Arc::new([]), base: None, made: None, cached: true }
     }
 
     /// The same file system with this layer on it.
-    pub(super) fn with(self, key: Digest, made: Option<Made>, cached: bool) -> Self {
+    pub(super) fn with(self, key: StepKey, made: Option<Made>, cached: bool) -> Self {
         let layers = match &made {
             None => self.layers,
             Some(made) => self.layers.iter().copied().chain([made.diff_id]).collect(),
@@ -137,8 +137,8 @@ impl Done {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Made {
     /// The key that what goes on from the step is keyed by.
-    pub(super) key: Digest,
-    pub(super) diff_id: Digest,
+    pub(super) key: StepKey,
+    pub(super) diff_id: DiffId,
     pub(super) size: u64,
     pub(super) files: u64,
     pub(super) seconds: i64,
@@ -146,7 +146,7 @@ pub(super) struct Made {
 }
 
 impl Made {
-    pub(super) fn new(key: Digest, layer: Layer, at: Timestamp) -> Self {
+    pub(super) fn new(key: StepKey, layer: Layer, at: Timestamp) -> Self {
         let Layer { diff_id, size, files } = layer;
         Self { key, diff_id, size, files, seconds: at.seconds, nanos: at.nanos }
     }

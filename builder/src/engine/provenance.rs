@@ -11,7 +11,7 @@ use crate::images::{Predicate, csv_fields, package, rfc3339};
 use crate::plan::{Base, CopyFrom, ImageSource, MountKind, Network, Op, Step, is_git, is_url};
 use crate::sources::remembered;
 use buildscope_oci::Platform;
-use buildscope_record::{Digest, StepId};
+use buildscope_record::{BlobDigest, StepId};
 use serde_json::{Map, Value, json};
 
 /// What kind of build this is: what the structure of `buildConfig` is to be read by.
@@ -273,7 +273,7 @@ fn materials(solver: &Solver, request: &Request, steps: &[&Step]) -> Vec<Value> 
                 for url in copy.sources.iter().filter(|source| copy.add && (is_url(source) || is_git(source))) {
                     let mut material = json!({ "uri": redacted(url) });
                     let known = if is_git(url) { None } else { remembered(url, &solver.engine.store) };
-                    let digest = known.map(|digest: Digest| ("sha256", digest.hex()));
+                    let digest = known.map(|digest: BlobDigest| ("sha256", digest.hex()));
                     let commit = copy.checksum.clone().filter(|_| is_git(url)).map(|commit| ("sha1", commit));
                     if let Some((algorithm, hex)) = digest.or(commit) {
                         material["digest"] = json!({ algorithm: hex });

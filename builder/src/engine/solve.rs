@@ -11,7 +11,7 @@ use super::{BuildError, Engine, Event, Progress, Request};
 use crate::images::{self, ImportedCache, Resolver};
 use crate::plan::{self, Base, Op, Plan, Step};
 use crate::steps::run::RunOptions;
-use buildscope_record::{Digest, Outcome, Phase, Probe, StepId};
+use buildscope_record::{DiffId, Outcome, Phase, Probe, StepId, StepKey};
 use buildscope_schedule::{self as schedule, Dag, Limit, Turn};
 use buildscope_storage::Timestamp;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -229,8 +229,8 @@ impl Solver {
             Op::Pruned => unreachable!("pruned steps are not scheduled"),
             Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {}
         }
-        let place = self.place(step, key, &files);
-        if let Some(made) = self.look_up(place, key, probe)? {
+        let layer_key = self.layer_key(step, key, &files);
+        if let Some(made) = self.look_up(layer_key, key, probe)? {
             return found(below.with(made.key, Some(made), true));
         }
         let cancelled = async {
@@ -240,7 +240,7 @@ impl Solver {
             }
         };
         let claimed = tokio::select! {
-            claimed = self.claim(step.id, place, key, probe) => claimed?,
+            claimed = self.claim(step.id, layer_key, key, probe) => claimed?,
             () = cancelled => return Err(BuildError::Cancelled),
         };
         let mut flight = match claimed {
@@ -248,27 +248,28 @@ impl Solver {
             Claimed::Ours(flight) => flight,
         };
         let (files, known_as) = blocking(|| self.inside(step, &below, files, key, probe))?;
-        let content_place = self.place(step, known_as, &files);
-        let known = if content_place == place { None } else { self.look_up(content_place, known_as, probe)? };
+        let content_layer_key = self.layer_key(step, known_as, &files);
+        let known =
+            if content_layer_key == layer_key { None } else { self.look_up(content_layer_key, known_as, probe)? };
         let cached = known.is_some();
         if !cached {
-            self.note_removal(step.id, [place, content_place], probe)?;
+            self.note_removal(step.id, [layer_key, content_layer_key], probe)?;
         }
         let made = match known {
             Some(made) => made,
             None => Made::new(known_as, self.make(step, &below, files, turn, probe).await?, images::now()),
         };
         let span = probe.phase(Phase::Commit);
-        self.remember(&[place, content_place], made)?;
+        self.remember(&[layer_key, content_layer_key], made)?;
         flight.landed(made);
         span.end();
         found(below.with(known_as, Some(made), cached))
     }
 
     /// Begins a stage from an image: only its configuration is needed yet.
-    fn begin(&self, step: &Step, image: &plan::ImageSource, key: Digest) -> Done {
+    fn begin(&self, step: &Step, image: &plan::ImageSource, key: StepKey) -> Done {
         let resolved = self.images.resolved(&image.manifest).expect("lowering has resolved it");
-        let layers: Arc<[Digest]> = resolved.layers.iter().map(|layer| layer.diff_id).collect();
+        let layers: Arc<[DiffId]> = resolved.layers.iter().map(|layer| layer.diff_id).collect();
         let stored = layers.iter().all(|layer| self.engine.store.blobs().contains(layer));
         Done { key, layers, base: Some((step.id, image.manifest)), made: None, cached: stored && !self.no_cache }
     }

@@ -7,7 +7,7 @@ use super::outcome::Done;
 use super::solve::{Solver, blocking};
 use super::{BuildError, travel};
 use crate::plan::{CopyFrom, Dependency, Op, keys};
-use buildscope_record::{Digest, Phase, StepId};
+use buildscope_record::{Phase, StepId, StepKey};
 use petgraph::Direction::Incoming;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
@@ -18,7 +18,7 @@ use std::sync::PoisonError;
 #[derive(Clone, Debug)]
 pub(super) struct Spared {
     /// The key of what it is and goes on from.
-    pub(super) definition: Digest,
+    pub(super) definition: StepKey,
     /// Its key, and what an imported cache has of it, for a cache that is written from that; no files.
     pub(super) done: Done,
 }
@@ -62,7 +62,7 @@ impl Solver {
             let parent = self.plan.parent(step.id);
             // All inputs have one: that was asked above.
             let known = |id: StepId| foreseen[id.index()].as_ref().map(|step| step.done.key);
-            let key_of = |id: StepId| known(id).unwrap_or_else(|| Digest::of([]));
+            let key_of = |id: StepId| known(id).unwrap_or_else(|| StepKey::of([]));
             let key = keys::definition_key(step, parent, &key_of, files.digest).digest;
             let made = travel::look_up(&self.imported, &key);
             self.foreseen.lock().unwrap_or_else(PoisonError::into_inner).insert(step.id, files);

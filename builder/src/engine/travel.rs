@@ -6,7 +6,7 @@ use super::{BuildError, Event, Progress, Request};
 use crate::images::{CacheExport, CacheFrom, CacheMode, CacheRecord, CacheTo, ImportedCache, Resolver};
 use crate::plan::Step;
 use buildscope_oci::Platform;
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{Probe, StepKey};
 
 /// Reads the caches of `--cache-from`. One that is not there is told of, and does not keep anyone from building.
 pub(super) fn import(
@@ -32,7 +32,7 @@ pub(super) fn targets(request: &Request) -> Result<Vec<CacheTo>, BuildError> {
 }
 
 /// What is known of a key by an imported cache. One whose parts contradict each other knows nothing.
-pub(super) fn look_up(cache: &ImportedCache, key: &Digest) -> Option<Made> {
+pub(super) fn look_up(cache: &ImportedCache, key: &StepKey) -> Option<Made> {
     let record = cache.look_up(key)?;
     let made: Made = serde_json::from_value(record.value.clone()).ok()?;
     (made.diff_id == record.diff_id).then_some(made)

@@ -3,7 +3,7 @@
 use super::ResolvedImage;
 use super::time::rfc3339;
 use buildscope_oci::{History, ImageConfig, Platform};
-use buildscope_record::Digest;
+use buildscope_record::DiffId;
 use buildscope_storage::Timestamp;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub struct Made {
     /// When its layer was made; none for an instruction that makes none.
     pub created: Option<Timestamp>,
     /// Its layer's diff id, if it makes a layer: RUN, COPY, ADD and WORKDIR do, even an empty one.
-    pub layer: Option<Digest>,
+    pub layer: Option<DiffId>,
 }
 
 /// An image ready to be written: whatever an exporter needs to know.
@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn made(created_by: &str, created: Option<i64>, layer: Option<&str>) -> Made {
-        Made { created_by: created_by.into(), created: created.map(at), layer: layer.map(Digest::of) }
+        Made { created_by: created_by.into(), created: created.map(at), layer: layer.map(DiffId::of) }
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         let (one, two) = ("1970-01-01T00:01:40Z", "1970-01-01T00:03:20Z");
         assert_eq!(seen, [(one, true), (one, false), (one, true), (two, false), (two, true)]);
         assert_eq!(image.config.created.as_deref(), Some(two));
-        assert_eq!(image.config.rootfs.diff_ids, [Digest::of("one"), Digest::of("two")]);
+        assert_eq!(image.config.rootfs.diff_ids, [DiffId::of("one"), DiffId::of("two")]);
         assert!(image.config.history.iter().all(|entry| entry.comment.as_deref() == Some("buildkit.dockerfile.v0")));
     }
 

@@ -6,7 +6,7 @@ use super::local::Images;
 use super::{Destination, Image, ImageError, ImportedCache, Output, OutputKind, Predicate, Registries, ensure_layers};
 use buildscope_oci::{Annotation, Level, Platform, Reference};
 use buildscope_oci::{CREATED, Descriptor, media};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{BlobDigest, DiffId, Probe};
 use buildscope_storage::Store;
 use std::path::PathBuf;
 
@@ -132,7 +132,7 @@ impl Delivery<'_> {
     }
 }
 
-fn layers(image: &Image) -> &[Digest] {
+fn layers(image: &Image) -> &[DiffId] {
     &image.config.rootfs.diff_ids
 }
 
@@ -143,7 +143,7 @@ fn folder(image: &Image) -> String {
 
 impl Exported {
     /// What `--iidfile` holds: the digest of the configuration, or where there are several images, of their index.
-    pub fn id(&self) -> Digest {
+    pub fn id(&self) -> BlobDigest {
         match &self.configs[..] {
             [only] => only.digest,
             _ => self.target.digest,

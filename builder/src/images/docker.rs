@@ -5,7 +5,7 @@ use super::local::Images;
 use super::unpack::ensure_layers;
 use super::{Destination, ImageError, LayoutImage, ResolvedImage};
 use buildscope_oci::{Platform, Reference};
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{ConfigDigest, Phase, Probe, Quantity};
 use buildscope_storage::Store;
 use serde::Deserialize;
 use std::fs::File;
@@ -70,7 +70,9 @@ pub(super) fn image(
     };
     let Ok(Inspected { id, os, architecture, variant }) = serde_json::from_str(&found) else { return Ok(None) };
     let its = Platform::new(&os, &architecture, Some(&variant));
-    let Some(id) = id.parse::<Digest>().ok().filter(|_| platform.distance(&its).is_some()) else { return Ok(None) };
+    let Some(id) = id.parse::<ConfigDigest>().ok().filter(|_| platform.distance(&its).is_some()) else {
+        return Ok(None);
+    };
 
     let (images, note) = (Images::of(store), format!("docker/{}", id.hex()));
     let known =

@@ -1,7 +1,7 @@
 //! What can go wrong between layers and images.
 
 use buildscope_oci::{PlatformError, ReferenceError};
-use buildscope_record::{ByteSize, Digest};
+use buildscope_record::{BlobDigest, ByteSize, DiffId};
 use std::io;
 use std::path::PathBuf;
 
@@ -28,22 +28,22 @@ pub enum ImageError {
     Json { origin: String, what: String, source: serde_json::Error },
 
     #[error("{origin}: blob {wanted} is missing")]
-    BlobMissing { origin: String, wanted: Digest },
+    BlobMissing { origin: String, wanted: BlobDigest },
 
     #[error("{origin}: blob {wanted} has another content than its name says: its digest is {found}")]
-    BlobDigest { origin: String, wanted: Digest, found: Digest },
+    BlobDigest { origin: String, wanted: BlobDigest, found: BlobDigest },
 
     #[error("{origin}: blob {wanted} is said to have {expected} bytes, but has {}{found}", if *.more { "more than " } else { "" })]
-    BlobSize { origin: String, wanted: Digest, expected: u64, found: u64, more: bool },
+    BlobSize { origin: String, wanted: BlobDigest, expected: u64, found: u64, more: bool },
 
     #[error("{origin}: layer {blob} unpacks to {found}, but the image's configuration says {wanted}")]
-    DiffId { origin: String, blob: Digest, wanted: Digest, found: Digest },
+    DiffId { origin: String, blob: BlobDigest, wanted: DiffId, found: DiffId },
 
     #[error("{origin}: layer {blob} ({}) unpacks to more than {}: taken for a decompression bomb", .compressed, .limit)]
-    Bomb { origin: String, blob: Digest, compressed: ByteSize, limit: ByteSize },
+    Bomb { origin: String, blob: BlobDigest, compressed: ByteSize, limit: ByteSize },
 
     #[error("{origin}: layer {blob} does not decompress: {source}")]
-    Decompress { origin: String, blob: Digest, source: io::Error },
+    Decompress { origin: String, blob: BlobDigest, source: io::Error },
 
     #[error("{origin}: there is no image for {wanted}; there are {}", .found.join(", "))]
     NoPlatform { origin: String, wanted: String, found: Vec<String> },

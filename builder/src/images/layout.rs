@@ -5,7 +5,7 @@ use super::archive::{Archive, FileRange};
 use super::resolved::{Blobs, Hashing, ResolvedImage, json, pick, read_document};
 use buildscope_oci::{Descriptor, Encoding, IMAGE_NAME, Index, Manifest, REF_NAME, media};
 use buildscope_oci::{ImageConfig, Platform, Reference};
-use buildscope_record::Digest;
+use buildscope_record::{BlobDigest, ManifestDigest};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::fs::File;
@@ -25,7 +25,7 @@ pub struct LayoutImage {
     /// The tag.
     pub tag: Option<String>,
     /// The digest of a manifest or index.
-    pub digest: Option<Digest>,
+    pub digest: Option<ManifestDigest>,
 }
 
 impl LayoutImage {
@@ -80,7 +80,7 @@ impl LayoutImage {
             |tag: &str| images.iter().filter(|entry| has_tag(entry, tag)).map(|entry| (*entry).clone()).collect();
         let nameless = |entry: &&Descriptor| !entry.annotations.contains_key(REF_NAME);
         let meant: Vec<Descriptor> = match (&self.digest, &self.tag) {
-            (Some(digest), _) => match images.iter().find(|entry| entry.digest == *digest) {
+            (Some(digest), _) => match images.iter().find(|entry| entry.digest == BlobDigest::from(digest)) {
                 Some(entry) => vec![(*entry).clone()],
                 // What only a nested index lists can be named too: the digest vouches for it.
                 None => match layout.range(&blob_path(digest))? {
@@ -119,8 +119,8 @@ fn has_tag(entry: &Descriptor, tag: &str) -> bool {
         || entry.annotations.get(IMAGE_NAME).is_some_and(whole)
 }
 
-fn blob_path(digest: &Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
+fn blob_path(digest: impl Into<BlobDigest>) -> String {
+    format!("blobs/sha256/{}", digest.into().hex())
 }
 
 /// A directory or tar with blobs in it.
@@ -129,9 +129,9 @@ struct Layout {
     origin: String,
     place: Place,
     /// Members of a docker archive by the digest that we gave them.
-    named: HashMap<Digest, String>,
+    named: HashMap<BlobDigest, String>,
     /// A docker archive's documents, which we write ourselves.
-    written: HashMap<Digest, Vec<u8>>,
+    written: HashMap<BlobDigest, Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -254,7 +254,7 @@ fn docker_archive(mut layout: Layout, index: &[u8], tag: Option<&str>) -> Result
         let read = range.read(&mut head).map_err(|source| ImageError::Read { origin: origin.clone(), source })?;
         // A plain layer's digest is its diff id, and unpacking verifies it. A compressed one must be read to name it.
         let (kind, digest) = match Encoding::sniff(&head[..read]) {
-            Encoding::Plain => (media::DOCKER_LAYER.to_owned(), *diff_id),
+            Encoding::Plain => (media::DOCKER_LAYER.to_owned(), BlobDigest::from(diff_id)),
             encoding => {
                 let mut hashing = Hashing::new(layout.range(name)?.ok_or_else(|| missing(name))?);
                 io::copy(&mut hashing, &mut io::sink())
@@ -279,5 +279,5 @@ fn docker_archive(mut layout: Layout, index: &[u8], tag: Option<&str>) -> Result
     layout.written.insert(root.digest, bytes);
     let blobs: Arc<dyn Blobs> = Arc::new(layout);
     let bytes = read_document(&*blobs, &root)?;
-    ResolvedImage::of_manifest(blobs, root.digest, manifest, bytes)
+    ResolvedImage::of_manifest(blobs, root.digest.to_manifest(), manifest, bytes)
 }

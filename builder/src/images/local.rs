@@ -3,7 +3,7 @@
 use super::{Blobs, Exported, Image, ImageError, ResolvedImage};
 use buildscope_oci::{Descriptor, Encoding, Index, Manifest, media};
 use buildscope_oci::{Platform, Reference};
-use buildscope_record::Digest;
+use buildscope_record::{BlobDigest, DiffId, Digest};
 use buildscope_storage::Store;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt;
@@ -42,7 +42,7 @@ impl Images {
         let name = Reference { digest: None, ..reference.clone() };
         let Some(named) = self.remembered::<Named>(&self.name_path(&name))? else { return Ok(None) };
         match reference.digest {
-            Some(digest) if digest != named.target.digest => Ok(None),
+            Some(digest) if BlobDigest::from(digest) != named.target.digest => Ok(None),
             _ => self.load(&named.target, platform).map(Some),
         }
     }
@@ -86,7 +86,7 @@ impl Images {
 
     /// Keeps an image whose layers are in the store: as it is there, uncompressed. Gives its manifest's descriptor.
     pub fn keep(&self, image: &Image) -> Result<Descriptor, ImageError> {
-        let layer = |diff_id: &Digest| {
+        let layer = |diff_id: &DiffId| {
             let path = self.store.blobs().path(diff_id);
             let size = fs::metadata(&path).map_err(ImageError::file("read", path))?.len();
             Ok(Descriptor::new(&Encoding::Plain.oci_layer(), *diff_id, size))
@@ -132,8 +132,8 @@ impl Images {
     }
 
     /// Keeps a manifest, an index or a configuration.
-    pub fn keep_document(&self, bytes: &[u8]) -> Result<Digest, ImageError> {
-        let digest = Digest::of(bytes);
+    pub fn keep_document(&self, bytes: &[u8]) -> Result<BlobDigest, ImageError> {
+        let digest = BlobDigest::of(bytes);
         let path = self.document_path(&digest);
         if !path.exists() {
             self.write(&path, bytes)?;
@@ -142,8 +142,8 @@ impl Images {
     }
 
     /// A document that is kept here. One that is damaged is as good as none.
-    pub(crate) fn document(&self, digest: &Digest) -> Option<Vec<u8>> {
-        fs::read(self.document_path(digest)).ok().filter(|bytes| Digest::of(bytes) == *digest)
+    pub(crate) fn document(&self, digest: &BlobDigest) -> Option<Vec<u8>> {
+        fs::read(self.document_path(digest)).ok().filter(|bytes| BlobDigest::of(bytes) == *digest)
     }
 
     /// A small file beside the images: what was found out once.
@@ -159,7 +159,7 @@ impl Images {
         self.root.join("names").join(Digest::of(name.to_string()).hex())
     }
 
-    fn document_path(&self, digest: &Digest) -> PathBuf {
+    fn document_path(&self, digest: &BlobDigest) -> PathBuf {
         self.root.join("documents").join(digest.hex())
     }
 

@@ -9,7 +9,7 @@ use super::local::Images;
 use super::unpack::ensure_layers;
 use super::{ImageError, LayoutImage, Registries, ResolvedImage};
 use buildscope_oci::{Platform, Reference};
-use buildscope_record::{Digest, Phase, Probe};
+use buildscope_record::{ManifestDigest, Phase, Probe};
 use buildscope_storage::{Layer, Store};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -81,13 +81,13 @@ impl Resolver {
     }
 
     /// An image that was resolved before, by the digest of its manifest.
-    pub fn resolved(&self, manifest: &Digest) -> Option<Arc<ResolvedImage>> {
+    pub fn resolved(&self, manifest: &ManifestDigest) -> Option<Arc<ResolvedImage>> {
         Some(Arc::clone(&self.by_digest(manifest)?.image))
     }
 
     /// The layers of an image that was resolved before (lowest first), in the store. Bringing them there is told in the
     /// name of `probe`'s step; `asker`, if it is another, waits for it.
-    pub fn layers(&self, manifest: &Digest, probe: &Probe, asker: &Probe) -> Result<Arc<[Layer]>, ImageError> {
+    pub fn layers(&self, manifest: &ManifestDigest, probe: &Probe, asker: &Probe) -> Result<Arc<[Layer]>, ImageError> {
         let missing = || ImageError::malformed(manifest, "no image with this manifest was resolved in this build");
         let found = self.by_digest(manifest).ok_or_else(missing)?;
         let free = found.layers.try_lock().ok();
@@ -124,7 +124,7 @@ impl Resolver {
         &self.images
     }
 
-    fn by_digest(&self, manifest: &Digest) -> Option<Arc<Found>> {
+    fn by_digest(&self, manifest: &ManifestDigest) -> Option<Arc<Found>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.values().find(|found| found.image.digest == *manifest).cloned()
     }

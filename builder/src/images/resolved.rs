@@ -3,7 +3,7 @@
 use super::ImageError;
 use buildscope_oci::{Descriptor, Index, Manifest, media};
 use buildscope_oci::{ImageConfig, Platform};
-use buildscope_record::Digest;
+use buildscope_record::{BlobDigest, DiffId, ManifestDigest};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::io::Read;
@@ -33,7 +33,7 @@ pub trait Blobs: Send + Sync + fmt::Debug {
 #[derive(Clone, Debug)]
 pub struct ResolvedImage {
     /// The digest of its manifest.
-    pub digest: Digest,
+    pub digest: ManifestDigest,
     /// Its manifest, as stored.
     pub manifest: Arc<Manifest>,
     /// The bytes of its manifest: what the digest is of.
@@ -54,7 +54,7 @@ pub struct ImageLayer {
     /// The blob in the manifest.
     pub descriptor: Descriptor,
     /// Digest of the uncompressed tar, from the configuration.
-    pub diff_id: Digest,
+    pub diff_id: DiffId,
 }
 
 impl ResolvedImage {
@@ -65,7 +65,9 @@ impl ResolvedImage {
             let bytes = read_document(&*blobs, &descriptor)?;
             match parse(blobs.origin(), &descriptor, &bytes)? {
                 Parsed::Index(index) => descriptor = pick(blobs.origin(), &index.manifests, platform)?.clone(),
-                Parsed::Manifest(manifest) => return Self::of_manifest(blobs, descriptor.digest, *manifest, bytes),
+                Parsed::Manifest(manifest) => {
+                    return Self::of_manifest(blobs, descriptor.digest.to_manifest(), *manifest, bytes);
+                }
             }
         }
         Err(ImageError::malformed(blobs.origin(), format!("indexes lie in each other more than {DEEPEST_INDEX} deep")))
@@ -74,7 +76,7 @@ impl ResolvedImage {
     /// Reads the configuration and puts layers and diff ids side by side.
     pub(crate) fn of_manifest(
         blobs: Arc<dyn Blobs>,
-        digest: Digest,
+        digest: ManifestDigest,
         manifest: Manifest,
         bytes: Vec<u8>,
     ) -> Result<Self, ImageError> {
@@ -193,7 +195,7 @@ pub(crate) fn read_document(blobs: &dyn Blobs, descriptor: &Descriptor) -> Resul
         let found = if more { size } else { found };
         return Err(ImageError::BlobSize { origin: origin.to_owned(), wanted, expected: size, found, more });
     }
-    match Digest::of(&bytes) {
+    match BlobDigest::of(&bytes) {
         found if found == wanted => Ok(bytes),
         found => Err(ImageError::BlobDigest { origin: origin.to_owned(), wanted, found }),
     }
@@ -224,8 +226,8 @@ impl<R: Read> Hashing<R> {
     }
 
     /// The digest and number of the bytes read so far.
-    pub(crate) fn finish(self) -> (Digest, u64) {
-        (Digest::from_bytes(self.hash.finalize().into()), self.read)
+    pub(crate) fn finish(self) -> (BlobDigest, u64) {
+        (BlobDigest::from_bytes(self.hash.finalize().into()), self.read)
     }
 }
 

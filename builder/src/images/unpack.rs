@@ -95,9 +95,12 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
     }
     match imported {
         Ok(layer) => Ok(layer),
-        Err(StorageError::DigestMismatch { expected, found }) => {
-            Err(ImageError::DiffId { origin: origin.to_owned(), blob: blob.digest, wanted: expected, found })
-        }
+        Err(StorageError::DigestMismatch { expected, found }) => Err(ImageError::DiffId {
+            origin: origin.to_owned(),
+            blob: blob.digest,
+            wanted: expected.to_diff_id(),
+            found: found.to_diff_id(),
+        }),
         Err(StorageError::Io { action: "read", source, .. }) if encoding != Encoding::Plain => {
             Err(ImageError::Decompress { origin: origin.to_owned(), blob: blob.digest, source })
         }

@@ -3,7 +3,7 @@
 use super::{Config, CreatedBy, Environment};
 use buildscope_dockerfile::{Diagnostic, Span};
 use buildscope_oci::Platform;
-use buildscope_record::{Digest, StageId, StepId};
+use buildscope_record::{ManifestDigest, StageId, StepId};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -148,7 +148,7 @@ pub struct ImageSource {
     /// The reference as written in the Dockerfile, expanded.
     pub reference: String,
     /// The digest of its manifest.
-    pub manifest: Digest,
+    pub manifest: ManifestDigest,
 }
 
 /// Runs a process over the parent's file system.

@@ -5,7 +5,7 @@
 //! what is below them, so what does not see a variable does not depend on it.
 
 use super::graph::{Base, CopyFrom, MountKind, Op, Step};
-use buildscope_record::{Digest, StepId};
+use buildscope_record::{Digest, StepId, StepKey};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const VERSION: &str = "1";
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Key {
     /// The digest of the inputs.
-    pub digest: Digest,
+    pub digest: StepKey,
     /// What went into it: name to value digest or short text.
     pub inputs: BTreeMap<String, String>,
 }
@@ -29,7 +29,7 @@ pub struct Key {
 pub fn definition_key(
     step: &Step,
     parent: Option<StepId>,
-    key_of: &dyn Fn(StepId) -> Digest,
+    key_of: &dyn Fn(StepId) -> StepKey,
     content: Option<Digest>,
 ) -> Key {
     let mut inputs = BTreeMap::new();
@@ -120,10 +120,10 @@ pub fn definition_key(
         add("content", content.to_string());
     }
     // Names and values are written as JSON: no value can be mistaken for another name.
-    Key { digest: Digest::of(json!(inputs).to_string()), inputs }
+    Key { digest: StepKey::of(json!(inputs).to_string()), inputs }
 }
 
-fn source(from: &CopyFrom, key_of: &dyn Fn(StepId) -> Digest) -> String {
+fn source(from: &CopyFrom, key_of: &dyn Fn(StepId) -> StepKey) -> String {
     match from {
         CopyFrom::Context => "context".into(),
         CopyFrom::NamedContext(name) => format!("context:{name}"),
@@ -134,7 +134,7 @@ fn source(from: &CopyFrom, key_of: &dyn Fn(StepId) -> Digest) -> String {
 }
 
 /// A mount without what must not count: values of secrets, sockets.
-fn kind(kind: &MountKind, key_of: &dyn Fn(StepId) -> Digest) -> Value {
+fn kind(kind: &MountKind, key_of: &dyn Fn(StepId) -> StepKey) -> Value {
     match kind {
         MountKind::Bind { from, source: path, writable } => json!(["bind", source(from, key_of), path, writable]),
         MountKind::Cache { id, sharing, from, readonly, mode, uid, gid } => {

@@ -2,7 +2,7 @@
 
 use super::BuildArgs;
 use buildscope_oci::{ImageConfig, Platform};
-use buildscope_record::Digest;
+use buildscope_record::ManifestDigest;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ pub trait ImageResolver {
 #[derive(Clone, Debug)]
 pub struct ResolvedBase {
     /// The digest of its manifest.
-    pub manifest: Digest,
+    pub manifest: ManifestDigest,
     /// Its configuration.
     pub config: Arc<ImageConfig>,
 }
@@ -71,7 +71,7 @@ impl ImageResolver for AssumeImages {
             os: platform.os.clone(),
             ..ImageConfig::default()
         };
-        Ok(ResolvedBase { manifest: Digest::of(reference), config: Arc::new(config) })
+        Ok(ResolvedBase { manifest: ManifestDigest::of(reference), config: Arc::new(config) })
     }
 }
 

@@ -4,7 +4,7 @@ use super::keys::{Key, definition_key};
 use super::*;
 use buildscope_dockerfile::parse;
 use buildscope_oci::ImageConfig;
-use buildscope_record::{Digest, StepId};
+use buildscope_record::{ManifestDigest, StepId, StepKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ impl ImageResolver for Images {
         let mut config = ImageConfig { os: platform.os.clone(), ..ImageConfig::default() };
         config.config.on_build = triggers.iter().map(|&trigger| trigger.to_owned()).collect();
         config.config.env = vec!["PATH=/bin".into(), "BASE=base".into()];
-        Ok(ResolvedBase { manifest: Digest::of(reference), config: Arc::new(config) })
+        Ok(ResolvedBase { manifest: ManifestDigest::of(reference), config: Arc::new(config) })
     }
 }
 
@@ -58,7 +58,7 @@ fn keys(plan: &Plan) -> Vec<Key> {
     keys
 }
 
-fn last_key(text: &str, request: &LowerRequest) -> Digest {
+fn last_key(text: &str, request: &LowerRequest) -> StepKey {
     let plan = with(text, request).unwrap_or_else(|fault| panic!("{fault}"));
     keys(&plan)[plan.target.index()].digest
 }
@@ -142,7 +142,7 @@ fn sources_are_stages_indices_images_and_contexts() {
             _ => None,
         })
         .collect();
-    let image = CopyFrom::Image(ImageSource { reference: "base".into(), manifest: Digest::of("base") });
+    let image = CopyFrom::Image(ImageSource { reference: "base".into(), manifest: ManifestDigest::of("base") });
     let stage = CopyFrom::Stage(StepId(0));
     assert_eq!(from, [stage.clone(), stage, image, CopyFrom::NamedContext("named".into()), CopyFrom::Empty]);
 }

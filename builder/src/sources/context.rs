@@ -5,7 +5,7 @@ use super::hash::{Facts, Hasher};
 use super::node::{Node, NodeKind, Status};
 use super::scan::{Filter, Scanner, Verdict};
 use super::stat_cache::{Identity, Memory, Record};
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{BlobDigest, Phase, Probe, Quantity};
 use buildscope_storage::Content;
 use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, fstat, open};
@@ -123,7 +123,7 @@ impl Context {
 
     /// Where the bytes of `node`, the regular file at `path`, come from: memory, a blob of an earlier layer that has
     /// them (if `has` says that it is still there), or the file itself.
-    pub fn content(&self, node: &Node, path: &Path, mut has: impl FnMut(&Digest) -> bool) -> Content {
+    pub fn content(&self, node: &Node, path: &Path, mut has: impl FnMut(&BlobDigest) -> bool) -> Content {
         match node.facts.get() {
             Some(Facts { kept: Some(bytes), .. }) => Content::Bytes(Arc::clone(bytes)),
             Some(Facts { place: Some((blob, offset)), size, .. }) if has(blob) => {
@@ -152,6 +152,7 @@ impl std::fmt::Debug for Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use buildscope_record::Digest;
     use std::fs;
     use std::os::unix::fs::symlink;
     use std::time::Duration;

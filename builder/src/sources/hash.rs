@@ -4,7 +4,7 @@ use super::SourceError;
 use super::node::Status;
 use super::scan::open_below;
 use super::stat_cache::{Record, is_racy};
-use buildscope_record::Digest;
+use buildscope_record::{BlobDigest, Digest};
 use rustix::fs::{OFlags, fgetxattr, fstat};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
@@ -36,7 +36,7 @@ pub struct Facts {
     pub capability: Option<Vec<u8>>,
     pub(super) kept: Option<Arc<[u8]>>,
     /// A blob that has the bytes, and where in it.
-    pub(super) place: Option<(Digest, u64)>,
+    pub(super) place: Option<(BlobDigest, u64)>,
 }
 
 /// Reads files below one root.

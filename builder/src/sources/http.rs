@@ -1,7 +1,7 @@
 //! Files from the web: each asked for once a build, sent again only if it changed.
 
 use super::SourceError;
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{BlobDigest, Digest, Phase, Probe, Quantity};
 use buildscope_storage::{Store, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -20,7 +20,7 @@ const CHUNK: usize = 256 << 10;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Download {
     /// Its content.
-    pub blob: Digest,
+    pub blob: BlobDigest,
     /// How many bytes.
     pub size: u64,
     /// `Last-Modified` as sent.
@@ -42,7 +42,12 @@ impl Download {
 ///
 /// # Errors
 /// No answer, or one that is no success, after three attempts.
-pub fn download(url: &str, checksum: Option<Digest>, store: &Store, probe: &Probe) -> Result<Download, SourceError> {
+pub fn download(
+    url: &str,
+    checksum: Option<BlobDigest>,
+    store: &Store,
+    probe: &Probe,
+) -> Result<Download, SourceError> {
     let span = probe.phase(Phase::Fetch);
     span.detail(url);
     let note = note(url, store);
@@ -73,7 +78,7 @@ pub fn download(url: &str, checksum: Option<Digest>, store: &Store, probe: &Prob
 }
 
 /// The digest of what `url` gave last.
-pub(crate) fn remembered(url: &str, store: &Store) -> Option<Digest> {
+pub(crate) fn remembered(url: &str, store: &Store) -> Option<BlobDigest> {
     let bytes = fs::read(note(url, store)).ok()?;
     serde_json::from_slice::<Download>(&bytes).ok().map(|download| download.blob)
 }
@@ -113,7 +118,7 @@ fn request(url: &str, known: Option<&Download>) -> Result<Response<ureq::Body>, 
     }
 }
 
-fn keep(response: Response<ureq::Body>, store: &Store) -> Result<(Digest, u64), String> {
+fn keep(response: Response<ureq::Body>, store: &Store) -> Result<(BlobDigest, u64), String> {
     let mut writer = store.blobs().writer().map_err(|error| error.to_string())?;
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; CHUNK];
@@ -218,7 +223,7 @@ mod tests {
         ]);
         let probe = Probe::disabled();
         let first = download(&url, None, &store, &probe).unwrap();
-        assert_eq!((first.blob, first.size, first.modified().seconds), (Digest::of("hello"), 5, 784_111_777));
+        assert_eq!((first.blob, first.size, first.modified().seconds), (BlobDigest::of("hello"), 5, 784_111_777));
         let again = download(&url, None, &store, &probe).unwrap();
         assert_eq!((again.blob, again.modified().seconds), (first.blob, 784_111_777));
         // Its content is known beforehand: nobody is asked.

@@ -5,7 +5,7 @@
 //! is replaced by a rename; a torn, foreign or older one is an empty one.
 
 use super::node::Status;
-use buildscope_record::Digest;
+use buildscope_record::{BlobDigest, Digest};
 use buildscope_storage::Timestamp;
 use std::fs;
 use std::io::{self, Write};
@@ -41,7 +41,7 @@ pub(super) struct Record {
     pub(super) identity: Identity,
     pub(super) digest: Digest,
     /// A blob that has its content, and where in it.
-    pub(super) place: Option<(Digest, u64)>,
+    pub(super) place: Option<(BlobDigest, u64)>,
 }
 
 impl From<&Status> for Identity {
@@ -92,7 +92,7 @@ impl Record {
         Self {
             identity: Identity { dev: word(0), ino: word(8), size: word(16), mtime: time(24), ctime: time(36) },
             digest: Digest::from_bytes(digest(IDENTITY)),
-            place: blob.map(|blob| (Digest::from_bytes(blob), word(IDENTITY + 64))),
+            place: blob.map(|blob| (BlobDigest::from_bytes(blob), word(IDENTITY + 64))),
         }
     }
 }
@@ -137,7 +137,7 @@ impl StatCache {
     }
 
     /// Notes where the content of files is. Says whether that is news.
-    fn place(&mut self, files: impl IntoIterator<Item = (Identity, Digest, u64)>) -> bool {
+    fn place(&mut self, files: impl IntoIterator<Item = (Identity, BlobDigest, u64)>) -> bool {
         let mut news = false;
         for (identity, blob, offset) in files {
             let Ok(at) = self.records.binary_search_by_key(&identity.inode(), Record::inode) else { continue };
@@ -214,7 +214,7 @@ impl Memory {
     }
 
     /// Notes where in the store files are, so that they are copied from there as long as they stay as they are.
-    pub(crate) fn place(&self, files: impl IntoIterator<Item = (Identity, Digest, u64)>) {
+    pub(crate) fn place(&self, files: impl IntoIterator<Item = (Identity, BlobDigest, u64)>) {
         let mut cache = self.cache();
         if Arc::make_mut(&mut cache).place(files) {
             self.save(&cache);
@@ -278,8 +278,8 @@ mod tests {
         let memory = || Memory::new(Some(dir.path()), Path::new("/somewhere"));
         let (before, after) = (Identity::from(&status(9, 7)), Identity::from(&status(9, 8)));
         memory().learn(vec![Record::new(&status(9, 7), Digest::of("1"))]);
-        memory().place([(before, Digest::of("blob"), 512), (after, Digest::of("no"), 0)]);
-        assert_eq!(memory().known().get(&before).unwrap().place, Some((Digest::of("blob"), 512)));
+        memory().place([(before, BlobDigest::of("blob"), 512), (after, BlobDigest::of("no"), 0)]);
+        assert_eq!(memory().known().get(&before).unwrap().place, Some((BlobDigest::of("blob"), 512)));
         memory().learn(vec![Record::new(&status(9, 8), Digest::of("2"))]);
         assert_eq!(memory().known().get(&after).unwrap().place, None);
     }

@@ -15,7 +15,7 @@ pub use mounts::{MountOrigin, bind_as_copy, exclusive};
 pub use options::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
 
 use crate::plan::{CopyFrom, Network, Run};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{DiffId, Probe};
 use buildscope_sandbox::{Exit, LogSink, NetworkMode, SandboxError, StepSpec, Zygote};
 use buildscope_storage::{Layer, Snapshot, StorageError, Store};
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl Runner<'_> {
     pub async fn run<'o>(
         &self,
         op: &Run,
-        parent: &[Digest],
+        parent: &[DiffId],
         origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync),
         log: impl LogSink,
         cancel: CancellationToken,

@@ -1,7 +1,7 @@
 //! WORKDIR: a directory that is there from now on.
 
 use super::copy::{CopyError, NewDirectory, Owner, Target};
-use buildscope_record::{Digest, Phase, Probe};
+use buildscope_record::{DiffId, Phase, Probe};
 use buildscope_storage::{Layer, Store, Timestamp};
 
 /// Makes the layer of a WORKDIR: the directory at `path` and what is missing above it, with mode 755, owned by `user`
@@ -15,7 +15,7 @@ use buildscope_storage::{Layer, Store, Timestamp};
 pub fn workdir(
     path: &str,
     user: &str,
-    parent: &[Digest],
+    parent: &[DiffId],
     now: Timestamp,
     store: &Store,
     probe: &Probe,

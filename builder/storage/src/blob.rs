@@ -3,7 +3,7 @@
 use super::error::Context;
 use super::scratch::Scratch;
 use super::{CacheIndex, StorageError, SyncPolicy};
-use buildscope_record::Digest;
+use buildscope_record::BlobDigest;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -24,8 +24,8 @@ impl BlobStore {
     }
 
     /// Stores these bytes.
-    pub fn put(&self, bytes: &[u8]) -> Result<Digest, StorageError> {
-        let digest = Digest::of(bytes);
+    pub fn put(&self, bytes: &[u8]) -> Result<BlobDigest, StorageError> {
+        let digest = BlobDigest::of(bytes);
         self.cache.made(format!("blobs/sha256/{}", digest.hex()));
         if !self.contains(&digest) {
             let mut writer = self.writer()?;
@@ -44,26 +44,28 @@ impl BlobStore {
     }
 
     /// Opens it for reading.
-    pub fn open(&self, digest: &Digest) -> Result<File, StorageError> {
+    pub fn open(&self, digest: impl Into<BlobDigest>) -> Result<File, StorageError> {
+        let digest = digest.into();
         let path = self.path(digest);
         match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StorageError::MissingBlob(*digest)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StorageError::MissingBlob(digest)),
             opened => opened.context("open", path),
         }
     }
 
     /// Where it is, or would be.
-    pub fn path(&self, digest: &Digest) -> PathBuf {
-        self.root.join("blobs/sha256").join(digest.hex())
+    pub fn path(&self, digest: impl Into<BlobDigest>) -> PathBuf {
+        self.root.join("blobs/sha256").join(digest.into().hex())
     }
 
     /// Whether it is here. If so, it stays as long as this process lives.
-    pub fn contains(&self, digest: &Digest) -> bool {
-        super::gc::touch(&self.root, &format!("blobs/sha256/{}", digest.hex())).unwrap_or(false)
+    pub fn contains(&self, digest: impl Into<BlobDigest>) -> bool {
+        super::gc::touch(&self.root, &format!("blobs/sha256/{}", digest.into().hex())).unwrap_or(false)
     }
 
     /// Its bytes, if they are not more than `limit`.
-    pub fn read(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, StorageError> {
+    pub fn read(&self, digest: impl Into<BlobDigest>, limit: u64) -> Result<Vec<u8>, StorageError> {
+        let digest = digest.into();
         let mut file = self.open(digest)?;
         let path = self.path(digest);
         let size = file.metadata().context("stat", &path)?.len();
@@ -76,7 +78,8 @@ impl BlobStore {
     }
 
     /// Reads it all again and compares, where something gives reason to doubt it.
-    pub fn verify(&self, digest: &Digest) -> Result<(), StorageError> {
+    pub fn verify(&self, digest: impl Into<BlobDigest>) -> Result<(), StorageError> {
+        let digest = digest.into();
         let (mut file, mut hash) = (self.open(digest)?, Sha256::new());
         let mut buffer = vec![0; 1 << 20];
         loop {
@@ -85,9 +88,9 @@ impl BlobStore {
                 n => hash.update(&buffer[..n]),
             }
         }
-        match Digest::from_bytes(hash.finalize().into()) {
-            found if found == *digest => Ok(()),
-            found => Err(StorageError::DigestMismatch { expected: *digest, found }),
+        match BlobDigest::from_bytes(hash.finalize().into()) {
+            found if found == digest => Ok(()),
+            found => Err(StorageError::DigestMismatch { expected: digest, found }),
         }
     }
 }
@@ -107,8 +110,8 @@ pub struct BlobWriter {
 
 impl BlobWriter {
     /// Stores what was written under its digest, which must be `expected` if that is known. Gives the digest and the size in bytes.
-    pub fn finish(mut self, expected: Option<Digest>) -> Result<(Digest, u64), StorageError> {
-        let found = Digest::from_bytes(std::mem::take(&mut self.hash).finalize().into());
+    pub fn finish(mut self, expected: Option<BlobDigest>) -> Result<(BlobDigest, u64), StorageError> {
+        let found = BlobDigest::from_bytes(std::mem::take(&mut self.hash).finalize().into());
         if let Some(expected) = expected.filter(|expected| *expected != found) {
             return Err(StorageError::DigestMismatch { expected, found });
         }
@@ -122,7 +125,7 @@ impl BlobWriter {
         self.size
     }
 
-    fn publish(mut self, digest: &Digest) -> Result<(), StorageError> {
+    fn publish(mut self, digest: &BlobDigest) -> Result<(), StorageError> {
         let to = self.store.path(digest);
         // Two processes may do this at once: the contents are equal, either may win.
         fs::rename(&self.path, &to).context("rename to", to)?;
@@ -147,8 +150,8 @@ impl BlobWriter {
         mut self,
         hash: Sha256,
         size: u64,
-        expected: Option<Digest>,
-    ) -> Result<Digest, StorageError> {
+        expected: Option<BlobDigest>,
+    ) -> Result<BlobDigest, StorageError> {
         (self.hash, self.size) = (hash, size);
         // A blob may end in a hole.
         self.file.set_len(size).context("extend", &self.path)?;

@@ -6,7 +6,7 @@
 
 use super::error::Context;
 use super::{StorageError, Store, SyncPolicy};
-use buildscope_record::{Digest, Phase, Probe, Quantity, Removal};
+use buildscope_record::{DiffId, LayerKey, Phase, Probe, Quantity, Removal};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -40,7 +40,7 @@ const REMEMBERED: Duration = Duration::from_secs(90 * 86_400);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheEntry {
     /// The layers that it needs: an entry is found only while they are in the store.
-    pub layers: Vec<Digest>,
+    pub layers: Vec<DiffId>,
     /// What the caller wants to know again, in whatever form: the store does not look at it.
     pub value: Vec<u8>,
 }
@@ -82,7 +82,7 @@ struct Shared {
 struct State {
     connection: Option<Connection>,
     /// Put by this process since the last sync.
-    keys: Vec<Digest>,
+    keys: Vec<LayerKey>,
     /// Files that this process made or met, and that the disk may not have: paths in the store.
     files: BTreeSet<String>,
     /// Bytes that layers and other blobs of this process have in them since the last sync.
@@ -96,7 +96,7 @@ impl CacheIndex {
     }
 
     /// What `key` stands for, if that is known and its layers are in the store. They stay there as long as this process lives.
-    pub fn get(&self, key: &Digest) -> Result<Option<CacheHit>, StorageError> {
+    pub fn get(&self, key: &LayerKey) -> Result<Option<CacheHit>, StorageError> {
         let mut state = self.state();
         let connection = self.open(&mut state)?;
         let row = connection
@@ -105,8 +105,8 @@ impl CacheIndex {
             .optional()?;
         drop(state);
         let Some((layers, value, made)) = row else { return Ok(None) };
-        let digest = |bytes: &[u8]| Some(Digest::from_bytes(bytes.try_into().ok()?));
-        let layers: Vec<Digest> = layers.chunks_exact(32).filter_map(digest).collect();
+        let digest = |bytes: &[u8]| Some(DiffId::from_bytes(bytes.try_into().ok()?));
+        let layers: Vec<DiffId> = layers.chunks_exact(32).filter_map(digest).collect();
         // Marks them as used, too. One that is gone makes a miss, not an error in the middle of a build.
         for layer in &layers {
             if !super::gc::touch(&self.shared.root, &format!("blobs/sha256/{}", layer.hex()))? {
@@ -117,7 +117,7 @@ impl CacheIndex {
     }
 
     /// Whether what `key` stood for was pruned, and why. Nothing is known of one that was never here, or that a crash took.
-    pub fn removed(&self, key: &Digest) -> Result<Option<Removed>, StorageError> {
+    pub fn removed(&self, key: &LayerKey) -> Result<Option<Removed>, StorageError> {
         let mut state = self.state();
         let mut select =
             self.open(&mut state)?.prepare_cached("SELECT expired, unused, at FROM removed WHERE key = ?")?;
@@ -130,7 +130,7 @@ impl CacheIndex {
     }
 
     /// Says what `key` stands for. The layers are in the store.
-    pub fn put(&self, key: Digest, entry: &CacheEntry) -> Result<(), StorageError> {
+    pub fn put(&self, key: LayerKey, entry: &CacheEntry) -> Result<(), StorageError> {
         let mut state = self.state();
         let layers: Vec<u8> = entry.layers.iter().flat_map(|layer| *layer.as_bytes()).collect();
         self.open(&mut state)?
@@ -169,7 +169,7 @@ impl CacheIndex {
         let mut state = self.state();
         let transaction = self.begin(&mut state)?;
         {
-            let gone: BTreeSet<Digest> = paths
+            let gone: BTreeSet<DiffId> = paths
                 .iter()
                 .filter_map(|path| format!("sha256:{}", path.strip_prefix("blobs/sha256/")?).parse().ok())
                 .collect();
@@ -182,7 +182,7 @@ impl CacheIndex {
             let mut dead: Vec<Vec<u8>> = Vec::new();
             while let Some(row) = rows.next()? {
                 let layers: Vec<u8> = row.get(1)?;
-                let digest = |bytes: &[u8]| Some(Digest::from_bytes(bytes.try_into().ok()?));
+                let digest = |bytes: &[u8]| Some(DiffId::from_bytes(bytes.try_into().ok()?));
                 if layers.chunks_exact(32).filter_map(digest).any(|layer| gone.contains(&layer)) {
                     dead.push(row.get(0)?);
                 }

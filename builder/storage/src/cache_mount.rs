@@ -5,7 +5,7 @@ use super::error::Context;
 use super::queue::Turn;
 use super::unpack;
 use super::{Entry, StorageError, Store};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{DiffId, Digest, Probe};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock};
 use rustix::io::Errno;
 use std::fs::{self, File};
@@ -36,7 +36,7 @@ pub struct CacheMountOptions {
     /// Group of a new one.
     pub gid: u32,
     /// What a new one begins with: a directory in a stack of layers.
-    pub seed: Option<(Vec<Digest>, PathBuf)>,
+    pub seed: Option<(Vec<DiffId>, PathBuf)>,
 }
 
 impl Default for CacheMountOptions {

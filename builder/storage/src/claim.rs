@@ -6,7 +6,7 @@
 use super::error::Context;
 use super::scratch::same_file;
 use super::{StorageError, Store};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{LayerKey, Probe};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -22,12 +22,12 @@ pub struct Claim {
 
 impl Store {
     /// Claims a key if no other build, of this process or another, has it claimed.
-    pub fn try_claim(&self, key: &Digest) -> Result<Option<Claim>, StorageError> {
+    pub fn try_claim(&self, key: &LayerKey) -> Result<Option<Claim>, StorageError> {
         self.claim_or(key, |_| Ok(false))
     }
 
     /// Claims a key. Blocks while another build, of this process or another, has it claimed; the probe records for how long.
-    pub fn claim(&self, key: &Digest, probe: &Probe) -> Result<Claim, StorageError> {
+    pub fn claim(&self, key: &LayerKey, probe: &Probe) -> Result<Claim, StorageError> {
         let wait = |lock: &File| {
             let _waiting = probe.wait_lock("another build of the same step");
             flock(lock, FlockOperation::LockExclusive).map(|()| true)
@@ -38,7 +38,7 @@ impl Store {
     /// Claims a key. Where another has it, `held` locks the file it has (true), or does not (false: then there is no claim).
     fn claim_or(
         &self,
-        key: &Digest,
+        key: &LayerKey,
         held: impl Fn(&File) -> rustix::io::Result<bool>,
     ) -> Result<Option<Claim>, StorageError> {
         let path = self.root().join("claims").join(key.hex());

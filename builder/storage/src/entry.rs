@@ -1,6 +1,6 @@
 //! Entries: what a layer consists of.
 
-use buildscope_record::Digest;
+use buildscope_record::{BlobDigest, DiffId};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ pub enum Content {
     /// Part of a blob of the store.
     Blob {
         /// Which blob.
-        blob: Digest,
+        blob: BlobDigest,
         /// Where the data begins in it, if the file is not sparse.
         offset: u64,
         /// The file's size.
@@ -125,7 +125,7 @@ impl Entry {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layer {
     /// Digest of the uncompressed tar: its identity.
-    pub diff_id: Digest,
+    pub diff_id: DiffId,
     /// Bytes of the uncompressed tar.
     pub size: u64,
     /// Entries in it.

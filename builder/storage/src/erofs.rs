@@ -7,7 +7,7 @@
 use super::index::compare;
 use super::tree::{parent, read_content};
 use super::{BlobStore, Content, Entry, EntryKind, Extent, Layer, StorageError};
-use buildscope_record::Digest;
+use buildscope_record::{BlobDigest, DiffId};
 use std::os::unix::ffi::OsStrExt;
 
 const BLOCK_BITS: u32 = 9;
@@ -254,12 +254,12 @@ impl Node {
 }
 
 /// The block of the layer's tar where a file's data begins, if it lies there as it is.
-fn place(content: &Content, device: &Digest) -> Option<u64> {
+fn place(content: &Content, device: &DiffId) -> Option<u64> {
     let Content::Blob { blob, offset, sparse, .. } = content else { return None };
     // Our own sparse files are plain in the archive: all pieces have the same distance.
     let plain = |e: &Extent| e.blob_offset.checked_sub(e.offset) == Some(*offset);
     let aligned = offset % BLOCK as u64 == 0 && sparse.iter().flat_map(|extents| extents.iter()).all(plain);
-    (aligned && blob == device).then_some(offset >> BLOCK_BITS)
+    (aligned && *blob == BlobDigest::from(device)).then_some(offset >> BLOCK_BITS)
 }
 
 /// Attributes as they stand behind an inode: a header of twelve bytes and, each aligned to four, the attributes.

@@ -1,6 +1,6 @@
 //! What can go wrong in the store.
 
-use buildscope_record::Digest;
+use buildscope_record::BlobDigest;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,14 +19,14 @@ pub enum StorageError {
     },
     /// Something needs a blob that is not there.
     #[error("the store has no blob {0}")]
-    MissingBlob(Digest),
+    MissingBlob(BlobDigest),
     /// Content is not what its digest says.
     #[error("content has digest {found} where {expected} was expected")]
     DigestMismatch {
         /// What it should have been.
-        expected: Digest,
+        expected: BlobDigest,
         /// What it is.
-        found: Digest,
+        found: BlobDigest,
     },
     /// A layer's bytes are no tar stream that an image may hold.
     #[error("not a valid layer: {reason} (byte {offset})")]

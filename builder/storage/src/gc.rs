@@ -8,7 +8,7 @@ use super::error::Context;
 use super::recovery::KEPT;
 use super::scratch;
 use super::{StorageError, Store};
-use buildscope_record::{ByteSize, Digest, Removal};
+use buildscope_record::{BlobDigest, ByteSize, Removal};
 use rustix::fs::{AtFlags, FlockOperation, Timespec, Timestamps, UTIME_NOW, flock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -59,7 +59,7 @@ pub struct Usage {
     /// Whether a running build uses it: then it is not pruned.
     pub in_use: bool,
     /// What a blob is called in the store.
-    digest: Option<Digest>,
+    digest: Option<BlobDigest>,
     /// Its files and directories, relative to the store.
     paths: Vec<String>,
 }
@@ -74,7 +74,7 @@ pub struct PruneOptions {
     /// Only these kinds; empty is all.
     pub kinds: Vec<UsageKind>,
     /// Layers that stay whatever happens: those of images that have a name.
-    pub keep: BTreeSet<Digest>,
+    pub keep: BTreeSet<BlobDigest>,
 }
 
 impl Store {

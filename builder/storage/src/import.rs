@@ -47,7 +47,7 @@ pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
 /// Makes the index of a blob that is known to be good.
 pub(crate) fn reindex(
     source: impl Read,
-    diff_id: buildscope_record::Digest,
+    diff_id: buildscope_record::DiffId,
     size: u64,
 ) -> Result<LayerIndex, StorageError> {
     scan(source)?.finish(diff_id, size)

@@ -5,7 +5,7 @@
 //! It is made from the layer and can be made again, so its format may change freely: raise [`VERSION`].
 
 use super::{Content, Entry, EntryKind, Extent, Layer, StorageError, Timestamp};
-use buildscope_record::Digest;
+use buildscope_record::DiffId;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
@@ -63,7 +63,7 @@ impl LayerIndex {
     pub(crate) fn parse(bytes: Vec<u8>) -> Option<Self> {
         let count = u32_at(&bytes, 12)?;
         let size = u64_at(&bytes, 16)?;
-        let digest = Digest::from_bytes(bytes.get(24..HEADER)?.try_into().ok()?);
+        let digest = DiffId::from_bytes(bytes.get(24..HEADER)?.try_into().ok()?);
         let layer = Layer { diff_id: digest, size, files: count.into() };
         let index = Self { layer, bytes };
         let whole = index.bytes.len() >= index.heap_at() && u64_at(&index.bytes, index.bytes.len() - 8)? == index.sum();
@@ -215,7 +215,7 @@ impl<'a> Record<'a> {
 
     /// Where a file's data is.
     pub(crate) fn content(&self) -> Content {
-        let blob = self.index.layer.diff_id;
+        let blob = self.index.layer.diff_id.into();
         Content::Blob { blob, offset: self.offset(), length: self.size(), sparse: self.extents().map(Into::into) }
     }
 
@@ -273,7 +273,7 @@ impl IndexBuilder {
     }
 
     /// Sorts and packs.
-    pub(crate) fn finish(mut self, diff_id: Digest, size: u64) -> Result<LayerIndex, StorageError> {
+    pub(crate) fn finish(mut self, diff_id: DiffId, size: u64) -> Result<LayerIndex, StorageError> {
         let class = |row: &Row| row.kind.min(RecordKind::Directory);
         let key = |row: &Row| row.entry.path.as_os_str().as_bytes().to_vec();
         // Stable: of equal paths the last stays last.

@@ -7,7 +7,7 @@ use super::error::Context;
 use super::index::{IndexBuilder, RecordKind};
 use super::pieces::{Piece, Source, write_pieces};
 use super::{Content, Entry, EntryKind, Extent, Layer, StorageError, Store, tar};
-use buildscope_record::{Phase, Probe, Quantity};
+use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use rustix::fs::SeekFrom;
 use std::collections::HashMap;
 use std::fs::File;
@@ -113,7 +113,7 @@ impl LayerBuilder {
 
         let mut writer = self.store.blobs().writer()?;
         let hash = write_pieces(self.store.blobs(), &headers, &pieces, &mut writer)?;
-        let diff_id = writer.finish_hashed(hash, at, None)?;
+        let diff_id = DiffId::new(writer.finish_hashed(hash, at, None)?.digest());
         span.quantity(Quantity::FilesChanged, files).quantity(Quantity::BytesWritten, at);
         span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, at);
         span.end();

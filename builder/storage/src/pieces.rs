@@ -5,7 +5,7 @@ use super::error::Context;
 use super::sparse::write_sparsely;
 use super::tree::read_range;
 use super::{BlobStore, Content, Extent, StorageError, pipeline};
-use buildscope_record::Digest;
+use buildscope_record::BlobDigest;
 use rustix::fs::{Advice, Mode, OFlags, fadvise, openat};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -36,7 +36,7 @@ pub(crate) enum Source {
     Bytes(Arc<[u8]>),
     HostFile(PathBuf),
     Blob {
-        blob: Digest,
+        blob: BlobDigest,
         offset: u64,
         sparse: Option<Arc<[Extent]>>,
     },
@@ -190,7 +190,7 @@ struct Sources<'a> {
     pieces: &'a [Piece],
     directory: Option<(PathBuf, OwnedFd)>,
     large: Option<(PathBuf, File)>,
-    open: HashMap<Digest, File>,
+    open: HashMap<BlobDigest, File>,
 }
 
 impl<'a> Sources<'a> {

@@ -5,7 +5,7 @@ use super::driver::{self, Place, Prepared};
 use super::memory::Memory;
 use super::tree::{Node, Tree};
 use super::{Layer, StorageError, Store};
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,22 +26,22 @@ pub struct View {
 
 impl Store {
     /// Makes ready a writable file system over a stack of layers, lowest first.
-    pub fn snapshot(&self, layers: &[Digest], probe: &Probe) -> Result<Snapshot, StorageError> {
+    pub fn snapshot(&self, layers: &[DiffId], probe: &Probe) -> Result<Snapshot, StorageError> {
         self.snapshot_in(layers, Place::Memory, probe)
     }
 
     /// The same, with the changes on the disk whatever memory there is: for a step whose own memory is limited.
-    pub fn snapshot_on_disk(&self, layers: &[Digest], probe: &Probe) -> Result<Snapshot, StorageError> {
+    pub fn snapshot_on_disk(&self, layers: &[DiffId], probe: &Probe) -> Result<Snapshot, StorageError> {
         self.snapshot_in(layers, Place::Disk, probe)
     }
 
     /// The same for a step that has to be done again: with the changes on the disk whatever memory there is, since it has
     /// [outgrown](Snapshot::is_outgrown) it, and with files torn apart that a step [changed under one name](StorageError::LinkChanged).
-    pub fn snapshot_again(&self, layers: &[Digest], probe: &Probe) -> Result<Snapshot, StorageError> {
+    pub fn snapshot_again(&self, layers: &[DiffId], probe: &Probe) -> Result<Snapshot, StorageError> {
         self.snapshot_in(layers, Place::Apart, probe)
     }
 
-    fn snapshot_in(&self, layers: &[Digest], place: Place, probe: &Probe) -> Result<Snapshot, StorageError> {
+    fn snapshot_in(&self, layers: &[DiffId], place: Place, probe: &Probe) -> Result<Snapshot, StorageError> {
         let span = probe.phase(Phase::SnapshotPrepare);
         let tree = self.tree(layers)?;
         span.quantity(Quantity::FilesWalked, layers.len() as u64);
@@ -50,7 +50,7 @@ impl Store {
     }
 
     /// Makes ready the directory or file at `path` of a stack of layers; symlinks on the way are followed.
-    pub fn view(&self, layers: &[Digest], path: &Path, writable: bool, probe: &Probe) -> Result<View, StorageError> {
+    pub fn view(&self, layers: &[DiffId], path: &Path, writable: bool, probe: &Probe) -> Result<View, StorageError> {
         let span = probe.phase(Phase::SnapshotPrepare);
         let tree = self.tree(layers)?;
         let resolved = tree.resolve(path, true)?;

@@ -8,7 +8,7 @@ use super::queue::Queues;
 use super::scratch::Scratch;
 use super::tree::Tree;
 use super::{BlobStore, CacheIndex, Layer, StorageError, gc, import, recovery};
-use buildscope_record::{Digest, DriverName, Phase, Probe, Quantity};
+use buildscope_record::{DiffId, DriverName, Phase, Probe, Quantity};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufReader, Read, Write};
@@ -86,8 +86,8 @@ pub(crate) struct Inner {
     blobs: BlobStore,
     cache: CacheIndex,
     scratch: Arc<Scratch>,
-    indexes: Mutex<HashMap<Digest, Arc<LayerIndex>>>,
-    trees: Mutex<HashMap<Vec<Digest>, Arc<Tree>>>,
+    indexes: Mutex<HashMap<DiffId, Arc<LayerIndex>>>,
+    trees: Mutex<HashMap<Vec<DiffId>, Arc<Tree>>>,
     queues: Arc<Queues>,
 }
 
@@ -156,7 +156,7 @@ impl Store {
     pub fn import_layer(
         &self,
         reader: impl Read,
-        expected: Option<Digest>,
+        expected: Option<DiffId>,
         probe: &Probe,
     ) -> Result<Layer, StorageError> {
         if let Some(layer) = expected.and_then(|digest| self.layer(&digest).transpose()) {
@@ -166,7 +166,8 @@ impl Store {
         let mut writer = self.blobs().writer()?;
         let index = import::scan(Tee { reader, writer: &mut writer })?;
         let size = writer.size();
-        let (diff_id, _) = writer.finish(expected)?;
+        let (blob, _) = writer.finish(expected.map(Into::into))?;
+        let diff_id = DiffId::new(blob.digest());
         for quantity in [Quantity::BytesRead, Quantity::BytesHashed, Quantity::BytesWritten] {
             span.quantity(quantity, size);
         }
@@ -179,7 +180,7 @@ impl Store {
     }
 
     /// The layer of that diff id, if the store has it.
-    pub fn layer(&self, diff_id: &Digest) -> Result<Option<Layer>, StorageError> {
+    pub fn layer(&self, diff_id: &DiffId) -> Result<Option<Layer>, StorageError> {
         match self.index(diff_id) {
             Ok(index) => Ok(Some(index.layer())),
             Err(StorageError::MissingBlob(_)) => Ok(None),
@@ -188,7 +189,7 @@ impl Store {
     }
 
     /// The merged view of a stack of layers, lowest first.
-    pub fn tree(&self, layers: &[Digest]) -> Result<Arc<Tree>, StorageError> {
+    pub fn tree(&self, layers: &[DiffId]) -> Result<Arc<Tree>, StorageError> {
         let known = {
             let trees = self.trees();
             (0..=layers.len()).rev().find_map(|n| Some((n, Arc::clone(trees.get(&layers[..n])?))))
@@ -202,12 +203,12 @@ impl Store {
     }
 
     /// The index of a layer; made again from the blob if the file is missing or damaged.
-    pub(crate) fn index(&self, diff_id: &Digest) -> Result<Arc<LayerIndex>, StorageError> {
+    pub(crate) fn index(&self, diff_id: &DiffId) -> Result<Arc<LayerIndex>, StorageError> {
         if let Some(index) = self.indexes().get(diff_id) {
             return Ok(Arc::clone(index));
         }
         if !gc::touch(self.root(), &format!("blobs/sha256/{}", diff_id.hex()))? {
-            return Err(StorageError::MissingBlob(*diff_id));
+            return Err(StorageError::MissingBlob(diff_id.into()));
         }
         let path = self.index_path(diff_id);
         let index = match fs::read(&path) {
@@ -247,7 +248,7 @@ impl Store {
     }
 
     /// Notes that this process relies on a layer: it is synced with what it makes.
-    fn note(&self, diff_id: &Digest) {
+    fn note(&self, diff_id: &DiffId) {
         for kept in ["blobs/sha256", "index"] {
             self.cache().made(format!("{kept}/{}", diff_id.hex()));
         }
@@ -255,7 +256,7 @@ impl Store {
 
     /// Forgets what this process remembers of files that were removed.
     pub(crate) fn forget_cached(&self, paths: &[String]) {
-        let gone = |digest: &Digest| paths.iter().any(|path| path.ends_with(&digest.hex()));
+        let gone = |digest: &DiffId| paths.iter().any(|path| path.ends_with(&digest.hex()));
         self.indexes().retain(|digest, _| !gone(digest));
         self.trees().retain(|stack, _| !stack.iter().any(gone));
     }
@@ -268,12 +269,12 @@ impl Store {
     }
 
     /// Whether an index is of this layer, and its blob is there and has the size it says.
-    fn whole(&self, index: &LayerIndex, diff_id: &Digest) -> bool {
+    fn whole(&self, index: &LayerIndex, diff_id: &DiffId) -> bool {
         let layer = index.layer();
         layer.diff_id == *diff_id && fs::metadata(self.blobs().path(diff_id)).is_ok_and(|blob| blob.len() == layer.size)
     }
 
-    pub(crate) fn index_path(&self, diff_id: &Digest) -> PathBuf {
+    pub(crate) fn index_path(&self, diff_id: &DiffId) -> PathBuf {
         self.inner.root.join("index").join(diff_id.hex())
     }
 
@@ -291,7 +292,7 @@ impl Store {
         &self.inner.scratch
     }
 
-    fn indexes(&self) -> MutexGuard<'_, HashMap<Digest, Arc<LayerIndex>>> {
+    fn indexes(&self) -> MutexGuard<'_, HashMap<DiffId, Arc<LayerIndex>>> {
         self.inner.indexes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -300,7 +301,7 @@ impl Store {
         &self.inner.queues
     }
 
-    fn trees(&self) -> MutexGuard<'_, HashMap<Vec<Digest>, Arc<Tree>>> {
+    fn trees(&self) -> MutexGuard<'_, HashMap<Vec<DiffId>, Arc<Tree>>> {
         self.inner.trees.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

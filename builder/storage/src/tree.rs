@@ -6,7 +6,7 @@
 use super::error::Context;
 use super::index::{LayerIndex, Record, RecordKind, to_path};
 use super::{BlobStore, Content, Entry, EntryKind, ImagePath, StorageError};
-use buildscope_record::Digest;
+use buildscope_record::DiffId;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -218,7 +218,7 @@ impl Tree {
     }
 
     /// What the layers are called, lowest first.
-    pub(crate) fn diff_ids(&self) -> Vec<Digest> {
+    pub(crate) fn diff_ids(&self) -> Vec<DiffId> {
         self.layers.iter().map(|index| index.layer().diff_id).collect()
     }
 

@@ -4,7 +4,7 @@ use super::error::Context;
 use super::lower::{self, Marks, alone};
 use super::tree::{Tree, read_range};
 use super::{Content, Entry, EntryKind, StorageError, attributes, pipeline};
-use buildscope_record::Digest;
+use buildscope_record::BlobDigest;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -153,7 +153,7 @@ struct Writer<'a> {
     tree: &'a Tree,
     to: &'a Path,
     directory: Option<(PathBuf, OwnedFd)>,
-    open: HashMap<Digest, File>,
+    open: HashMap<BlobDigest, File>,
     buffer: Vec<u8>,
 }
 

@@ -7,7 +7,7 @@ use buildscope_builder::images::{
     ImportedCache, Registries, RegistryOptions, Resolver, ensure_layers, inline_cache,
 };
 use buildscope_oci::{Encoding, Platform, Reference};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{DiffId, Probe, StepKey};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -122,7 +122,7 @@ fn a_base_from_the_same_registry_is_mounted_not_sent() {
         let resolver = Resolver::new(&other.store, [], Probe::disabled()).with_registries(registries.clone());
         resolver.newest(newest).image(&base.to_string(), &Platform::host()).unwrap().digest
     };
-    assert_eq!((resolve(false), resolve(true)), (kept.digest, pulled.digest));
+    assert_eq!((resolve(false), resolve(true)), (kept.digest.to_manifest(), pulled.digest));
     // The base's layers were never fetched into this store: mounting is all that can have happened.
     let derived = reference(&registry, "derived:1");
     other.push(&image, &derived, &registries, &ImageOptions::default()).unwrap();
@@ -194,7 +194,7 @@ fn a_cache_travels_through_a_directory_a_registry_and_an_image() {
     let scene = Scene::new();
     let mut image = scene.built(None, &noise(200_000));
     let diff_id = image.config.rootfs.diff_ids[0];
-    let record = CacheRecord { key: Digest::of("key"), diff_id, value: serde_json::json!({"files": 1}) };
+    let record = CacheRecord { key: StepKey::of("key"), diff_id, value: serde_json::json!({"files": 1}) };
     let records = std::slice::from_ref(&record);
     let export = CacheExport { records, imported: None, registries: Some(&registries) };
 
@@ -215,9 +215,9 @@ fn a_cache_travels_through_a_directory_a_registry_and_an_image() {
             ImportedCache::read(&from, Some(&registries), &fresh.images(), &[Platform::host()], &Probe::disabled());
         assert!(faults.is_empty(), "{from:?}: {faults:?}");
         assert_eq!(cache.look_up(&record.key), Some(&record), "{from:?}");
-        assert_eq!(cache.look_up(&Digest::of("other")), None);
+        assert_eq!(cache.look_up(&StepKey::of("other")), None);
         assert!(fresh.store.layer(&diff_id).unwrap().is_none(), "nothing is fetched before it is asked for");
-        cache.ensure(&fresh.store, &[diff_id, Digest::of("of another")], &Probe::disabled()).unwrap();
+        cache.ensure(&fresh.store, &[diff_id, DiffId::of("of another")], &Probe::disabled()).unwrap();
         assert!(fresh.store.layer(&diff_id).unwrap().is_some(), "{from:?}");
         // A build that found all in the cache pushes without having fetched: the blobs are there, or mounted.
         let lazy = Scene::new();

@@ -10,7 +10,7 @@ use buildscope_builder::images::{
     Export, Format, Image, ImageError, ImageOptions, Images, Made, Registries, ResolvedImage, assemble,
 };
 use buildscope_oci::{ImageConfig, Platform, Reference};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{ManifestDigest, Probe};
 use buildscope_storage::{Content, Entry, EntryKind, Store, StoreOptions, Timestamp};
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ impl Scene {
         to: &Reference,
         registries: &Registries,
         options: &ImageOptions,
-    ) -> Result<Digest, ImageError> {
+    ) -> Result<ManifestDigest, ImageError> {
         let names = std::slice::from_ref(to);
         let export = Export {
             images: std::slice::from_ref(image),
@@ -62,7 +62,7 @@ impl Scene {
             format: Format::Oci,
             predicates: &[],
         };
-        Ok(export.to_registry(&self.store, registries, None, &Probe::disabled())?.target.digest)
+        Ok(export.to_registry(&self.store, registries, None, &Probe::disabled())?.target.digest.to_manifest())
     }
 }
 

@@ -18,7 +18,7 @@ mod probe;
 mod units;
 
 pub use collect::{Collector, Trace};
-pub use digest::{Digest, DigestError};
+pub use digest::{BlobDigest, ConfigDigest, DiffId, Digest, DigestError, LayerKey, ManifestDigest, StepKey};
 pub use file::{Fault, RecordError, json_schema};
 pub use listen::{RecordLayer, Recorder};
 pub use model::*;

@@ -1,6 +1,6 @@
 //! The record's types (docs/design/record.md). Times are nanoseconds since the build's start.
 
-use crate::{ByteSize, CacheState, Digest, DriverName, Nanos, Phase, Policy, StageId, StepId, Tool};
+use crate::{ByteSize, CacheState, DiffId, DriverName, Nanos, Phase, Policy, StageId, StepId, StepKey, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -278,7 +278,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cache {
     /// The definition key.
-    pub key: Digest,
+    pub key: StepKey,
     /// What went into the key: name (`instruction`, `parent`, `arg:FOO`, `file:src/a.rs`) to digest or value digest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, String>,
@@ -309,7 +309,7 @@ pub struct Layer {
     pub files: u64,
     /// Digest of the uncompressed tar, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<Digest>,
+    pub digest: Option<DiffId>,
 }
 
 /// What a step's processes used.

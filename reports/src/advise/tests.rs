@@ -3,7 +3,7 @@
 use super::*;
 use crate::explain;
 use crate::synthetic::{Synthetic, ms};
-use buildscope_record::{ByteSize, Cache, ContextEntry, Digest, Layer, Phase, Policy, Resources, WaitKind};
+use buildscope_record::{ByteSize, Cache, ContextEntry, Layer, Phase, Policy, Resources, StepKey, WaitKind};
 
 fn advice(record: &Record, rule: &str) -> Option<Advice> {
     advise(record, &explain(record), &[]).into_iter().find(|advice| advice.rule == rule)
@@ -220,7 +220,7 @@ fn what_compiles_the_sources_is_not_put_before_them() {
     let mut npm = chain(&[("FROM node", 1), ("COPY --chown=7 . /app/", 20), ("RUN npm install", 400)]);
     npm.with(|record| {
         let inputs = ["file:package.json", "file:src/a.js"].map(|name| (name.to_owned(), "1".to_owned())).into();
-        record.steps[1].cache = Some(Cache { key: Digest::of("key"), inputs, miss: None, removed: None });
+        record.steps[1].cache = Some(Cache { key: StepKey::of("key"), inputs, miss: None, removed: None });
     });
     let found = advice(&npm.finish(421), "copy-before-install").unwrap();
     assert_eq!(found.diff[1], "+COPY --chown=7 package.json /app/");

@@ -3,7 +3,7 @@
 use crate::{Failure, Root, say};
 use buildscope_builder::images::Images;
 use buildscope_oci::Platform;
-use buildscope_record::ByteSize;
+use buildscope_record::{BlobDigest, ByteSize};
 use buildscope_storage::{DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
 use clap::{Args, Subcommand, ValueEnum};
 use miette::miette;
@@ -76,13 +76,13 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// The layers of all images that have a name here.
-fn layers_of_images(store: &Store) -> Result<BTreeSet<buildscope_record::Digest>, Failure> {
+fn layers_of_images(store: &Store) -> Result<BTreeSet<BlobDigest>, Failure> {
     let images = Images::of(store);
     let mut layers = BTreeSet::new();
     for named in images.names().map_err(Failure::internal)? {
         let platform = named.target.platform.clone().unwrap_or_else(Platform::host);
         let image = images.load(&named.target, &platform).map_err(Failure::internal)?;
-        layers.extend(image.layers.iter().map(|layer| layer.diff_id));
+        layers.extend(image.layers.iter().map(|layer| BlobDigest::from(layer.diff_id)));
     }
     Ok(layers)
 }

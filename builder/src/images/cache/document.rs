@@ -1,7 +1,7 @@
 //! BuildKit's cache configuration (moby/buildkit, cache/remotecache/v1/doc.go), as far as it is used here.
 
 use buildscope_oci::null_is_default;
-use buildscope_record::Digest;
+use buildscope_record::{BlobDigest, DiffId, StepKey};
 use serde::{Deserialize, Serialize};
 
 /// Its media type.
@@ -21,7 +21,7 @@ pub(super) struct CacheConfig {
 /// A layer. In an image's own configuration, where no blob has a name yet, `blob` is the diff id.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Layer {
-    pub(super) blob: Digest,
+    pub(super) blob: BlobDigest,
     /// −1 is none; an absent one is 0.
     #[serde(default)]
     pub(super) parent: i64,
@@ -34,7 +34,7 @@ pub(super) struct Annotations {
     #[serde(rename = "mediaType", default, skip_serializing_if = "String::is_empty")]
     pub(super) media_type: String,
     #[serde(rename = "diffID", default, skip_serializing_if = "Option::is_none")]
-    pub(super) diff_id: Option<Digest>,
+    pub(super) diff_id: Option<DiffId>,
     #[serde(default)]
     pub(super) size: u64,
 }
@@ -44,7 +44,7 @@ pub(super) struct Annotations {
 pub(super) struct Record {
     #[serde(default, deserialize_with = "null_is_default")]
     pub(super) results: Vec<Outcome>,
-    pub(super) digest: Digest,
+    pub(super) digest: StepKey,
     /// What buildscope knows of it; BuildKit's own records have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) buildscope: Option<serde_json::Value>,

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use buildscope_oci::Descriptor;
 use buildscope_oci::Platform;
-use buildscope_record::{Digest, Phase, Probe};
+use buildscope_record::{BlobDigest, DiffId, Phase, Probe, StepKey};
 use buildscope_storage::Store;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// All that was imported for one build.
 #[derive(Debug, Default)]
 pub struct ImportedCache {
-    records: HashMap<Digest, CacheRecord>,
-    layers: HashMap<Digest, (Descriptor, Arc<dyn Blobs>)>,
+    records: HashMap<StepKey, CacheRecord>,
+    layers: HashMap<DiffId, (Descriptor, Arc<dyn Blobs>)>,
     /// One at a time fetches: two steps that want the same layers do not fetch them twice.
     fetching: Mutex<()>,
 }
@@ -93,7 +93,7 @@ impl ImportedCache {
         let bytes = STANDARD.decode(text).map_err(|_| fault("the cache inside is no base64"))?;
         let cache: CacheConfig = json(image.blobs.origin(), "the cache inside", &bytes)?;
         let descriptors = cache.layers.iter().map(|layer| {
-            let found = image.layers.iter().find(|found| found.diff_id == layer.blob)?;
+            let found = image.layers.iter().find(|found| BlobDigest::from(found.diff_id) == layer.blob)?;
             Some((found.diff_id, found.descriptor.clone()))
         });
         let descriptors: Vec<_> = descriptors.collect();
@@ -102,7 +102,7 @@ impl ImportedCache {
     }
 
     /// Takes the records that are ours and whose layers are there.
-    fn take(&mut self, cache: &CacheConfig, layers: &[Option<(Digest, Descriptor)>], blobs: &Arc<dyn Blobs>) {
+    fn take(&mut self, cache: &CacheConfig, layers: &[Option<(DiffId, Descriptor)>], blobs: &Arc<dyn Blobs>) {
         for record in &cache.records {
             let layer = record.results.first().and_then(|result| layers.get(result.layer)?.as_ref());
             let (Some((diff_id, descriptor)), Some(value)) = (layer, &record.buildscope) else { continue };
@@ -118,18 +118,18 @@ impl ImportedCache {
     }
 
     /// What a key stands for. Its layer need not be in the store.
-    pub fn look_up(&self, key: &Digest) -> Option<&CacheRecord> {
+    pub fn look_up(&self, key: &StepKey) -> Option<&CacheRecord> {
         self.records.get(key)
     }
 
     /// Where a layer of the cache is.
-    pub(crate) fn blob(&self, diff_id: &Digest) -> Option<(Descriptor, Arc<dyn Blobs>)> {
+    pub(crate) fn blob(&self, diff_id: &DiffId) -> Option<(Descriptor, Arc<dyn Blobs>)> {
         self.layers.get(diff_id).cloned()
     }
 
     /// Brings those of the layers into the store that the cache has and the store has not.
-    pub fn ensure(&self, store: &Store, layers: &[Digest], probe: &Probe) -> Result<(), ImageError> {
-        let missing = |diff_id: &&Digest| self.layers.contains_key(diff_id) && !store.blobs().contains(diff_id);
+    pub fn ensure(&self, store: &Store, layers: &[DiffId], probe: &Probe) -> Result<(), ImageError> {
+        let missing = |diff_id: &&DiffId| self.layers.contains_key(diff_id) && !store.blobs().contains(**diff_id);
         if !layers.iter().any(|diff_id| missing(&diff_id)) {
             return Ok(());
         }

@@ -20,15 +20,15 @@ pub use import::ImportedCache;
 pub use out::{CacheExport, inline_cache};
 pub use spec::{CacheFrom, CacheMode, CacheSpecError, CacheTo};
 
-use buildscope_record::Digest;
+use buildscope_record::{DiffId, StepKey};
 
 /// What a key stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheRecord {
     /// The step's key.
-    pub key: Digest,
+    pub key: StepKey,
     /// Its layer.
-    pub diff_id: Digest,
+    pub diff_id: DiffId,
     /// What the builder wants to know again: JSON that nobody else reads.
     pub value: serde_json::Value,
 }

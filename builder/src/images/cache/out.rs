@@ -8,7 +8,7 @@ use super::{CacheRecord, CacheTo, ImportedCache};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use buildscope_oci::{Descriptor, Encoding, Index, Manifest, REF_NAME, media};
-use buildscope_record::{Digest, Phase, Probe};
+use buildscope_record::{DiffId, Phase, Probe};
 use buildscope_storage::Store;
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub struct CacheExport<'a> {
 /// A layer of the cache, and where its bytes are.
 struct Blob {
     descriptor: Descriptor,
-    diff_id: Digest,
+    diff_id: DiffId,
     source: Source,
 }
 
@@ -146,7 +146,7 @@ fn documents(records: &[CacheRecord], blobs: &[Blob]) -> (Descriptor, Vec<u8>, M
     (config, bytes, manifest)
 }
 
-fn config(records: &[CacheRecord], layers: Vec<Layer>, number: impl Fn(Digest) -> Option<usize>) -> Vec<u8> {
+fn config(records: &[CacheRecord], layers: Vec<Layer>, number: impl Fn(DiffId) -> Option<usize>) -> Vec<u8> {
     let record = |record: &CacheRecord| {
         let results = number(record.diff_id).map(|layer| Outcome { layer }).into_iter().collect();
         Record { results, digest: record.key, buildscope: Some(record.value.clone()) }
@@ -158,13 +158,13 @@ fn config(records: &[CacheRecord], layers: Vec<Layer>, number: impl Fn(Digest) -
 
 /// What `type=inline` puts into an image's configuration: the field's name, and its value.
 pub fn inline_cache(records: &[CacheRecord]) -> (String, serde_json::Value) {
-    let mut ids: Vec<Digest> = Vec::new();
+    let mut ids: Vec<DiffId> = Vec::new();
     for record in records {
         if !ids.contains(&record.diff_id) {
             ids.push(record.diff_id);
         }
     }
-    let layers = ids.iter().map(|diff_id| Layer { blob: *diff_id, parent: -1, annotations: None }).collect();
+    let layers = ids.iter().map(|diff_id| Layer { blob: diff_id.into(), parent: -1, annotations: None }).collect();
     let bytes = config(records, layers, |diff_id| ids.iter().position(|id| *id == diff_id));
     (INLINE.to_owned(), STANDARD.encode(bytes).into())
 }

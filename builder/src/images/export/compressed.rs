@@ -7,7 +7,7 @@ use super::super::{Blobs, ImageError};
 use super::Region;
 use super::transform::{Transform, Written};
 use buildscope_oci::Descriptor;
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{BlobDigest, DiffId, Phase, Probe, Quantity};
 use buildscope_storage::Store;
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone)]
 pub(crate) struct Compressed {
     store: Store,
-    files: Arc<Mutex<HashMap<Digest, File>>>,
+    files: Arc<Mutex<HashMap<BlobDigest, File>>>,
 }
 
 impl Compressed {
@@ -28,7 +28,7 @@ impl Compressed {
     }
 
     /// What a layer becomes. It is compressed only where that is not known yet.
-    pub(crate) fn layer(&self, diff_id: Digest, transform: Transform, probe: &Probe) -> Result<Written, ImageError> {
+    pub(crate) fn layer(&self, diff_id: DiffId, transform: Transform, probe: &Probe) -> Result<Written, ImageError> {
         let (images, note) = (Images::of(&self.store), note(diff_id, transform));
         if let Some(written) = images.note::<Written>(&note)? {
             return Ok(written);
@@ -40,7 +40,7 @@ impl Compressed {
     }
 
     /// The bytes of what [`layer`](Self::layer) said, for whoever needs them.
-    pub(crate) fn source(&self, digest: Digest, diff_id: Digest, transform: Transform) -> Source {
+    pub(crate) fn source(&self, digest: BlobDigest, diff_id: DiffId, transform: Transform) -> Source {
         let this = self.clone();
         Source::Made(Box::new(move || {
             if let Some(file) = this.files.lock().unwrap_or_else(PoisonError::into_inner).get(&digest) {
@@ -75,7 +75,7 @@ impl Compressed {
         }))
     }
 
-    fn compress(&self, diff_id: Digest, transform: Transform, probe: &Probe) -> Result<(Written, File), ImageError> {
+    fn compress(&self, diff_id: DiffId, transform: Transform, probe: &Probe) -> Result<(Written, File), ImageError> {
         let span = probe.phase(Phase::Compress);
         let from = self.store.blobs().open(&diff_id)?;
         let size = from.metadata().map_err(ImageError::file("read", self.store.blobs().path(&diff_id)))?.len();
@@ -89,7 +89,7 @@ impl Compressed {
 
 /// The name under which it is remembered what a layer became. The number is raised where the same transform gives other bytes than
 /// before.
-fn note(diff_id: Digest, Transform { epoch, encoding, level }: Transform) -> String {
+fn note(diff_id: DiffId, Transform { epoch, encoding, level }: Transform) -> String {
     let epoch = epoch.map_or_else(|| "own".into(), |epoch| epoch.to_string());
     let level = level.map_or_else(|| "default".into(), |level| level.to_string());
     format!("blobs/{}-{encoding:?}-{level}-{epoch}-2", diff_id.hex())

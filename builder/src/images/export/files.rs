@@ -2,7 +2,7 @@
 
 use super::super::{Destination, ImageError};
 use super::destination::Target;
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{BlobDigest, DiffId, Phase, Probe, Quantity};
 use buildscope_storage::{Content, Entry, EntryKind, Store, Timestamp};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// every file gets that time, as BuildKit's exporter does it.
 pub fn export_tar(
     store: &Store,
-    stacks: &[(PathBuf, &[Digest])],
+    stacks: &[(PathBuf, &[DiffId])],
     destination: &Destination,
     epoch: Option<i64>,
     probe: &Probe,
@@ -56,7 +56,7 @@ pub fn export_tar(
 /// Nothing is written outside of it: no symbolic link that lies there is followed.
 pub fn export_directory(
     store: &Store,
-    layers: &[Digest],
+    layers: &[DiffId],
     directory: &Path,
     epoch: Option<i64>,
     probe: &Probe,
@@ -109,7 +109,7 @@ struct Writer<'a> {
     root: OwnedFd,
     /// The directories that the walk is in, outermost first.
     open: Vec<Open>,
-    blobs: HashMap<Digest, File>,
+    blobs: HashMap<BlobDigest, File>,
 }
 
 /// A directory whose mode and time are set when the walk leaves it: until then we must be able to write to it.
@@ -195,7 +195,7 @@ fn times(mtime: Timestamp) -> Timestamps {
 /// Puts a file's content into it; what is a hole in the layer is one here.
 fn fill(
     store: &Store,
-    blobs: &mut HashMap<Digest, File>,
+    blobs: &mut HashMap<BlobDigest, File>,
     file: &File,
     size: u64,
     content: &Content,

@@ -25,7 +25,7 @@ use buildscope_oci::Level;
 use buildscope_oci::Reference;
 use buildscope_oci::annotations;
 use buildscope_oci::{Annotations, CREATED, Descriptor, Encoding, IMAGE_NAME, Index, Manifest, REF_NAME, media};
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use buildscope_storage::Store;
 use destination::Target;
 use rayon::prelude::*;
@@ -129,8 +129,8 @@ impl Export<'_> {
                 }
                 let file = store.blobs().open(&diff_id)?;
                 let size = file.metadata().map_err(ImageError::file("read", store.blobs().path(&diff_id)))?.len();
-                if transform.is_identity() && sink.has(&diff_id, size) {
-                    done.insert((diff_id, transform), Written { diff_id, digest: diff_id, size });
+                if transform.is_identity() && sink.has(&diff_id.into(), size) {
+                    done.insert((diff_id, transform), Written { diff_id, digest: diff_id.into(), size });
                     continue;
                 }
                 if transform.encoding != Encoding::Plain {
@@ -167,7 +167,7 @@ impl Export<'_> {
     /// What an image's layers are in this export.
     fn blobs(&self, image: &Image, layers: &Layers) -> Vec<LayerBlob> {
         let media = |encoding: Encoding| if self.oci_types() { encoding.oci_layer() } else { encoding.docker_layer() };
-        let blob = |(number, diff_id): (usize, &Digest)| {
+        let blob = |(number, diff_id): (usize, &DiffId)| {
             let transform = self.transform(number < image.base_layers);
             let Written { diff_id, digest, size } = layers[&(*diff_id, transform)];
             LayerBlob { descriptor: Descriptor::new(&media(transform.encoding), digest, size), diff_id }
@@ -275,7 +275,7 @@ impl Export<'_> {
 struct LayerBlob {
     descriptor: Descriptor,
     /// Of the tar in it, which is not the store's where times were rewritten.
-    diff_id: Digest,
+    diff_id: DiffId,
 }
 
 /// All documents of an export, with their bytes.
@@ -308,11 +308,11 @@ impl Documents {
     }
 }
 
-type Layers = HashMap<(Digest, Transform), Written>;
+type Layers = HashMap<(DiffId, Transform), Written>;
 
 /// A layer whose place in the output is known.
 struct Job {
-    diff_id: Digest,
+    diff_id: DiffId,
     transform: Transform,
     file: File,
     size: u64,
@@ -327,7 +327,7 @@ impl Job {
             span.quantity(Quantity::BytesWritten, *size);
             let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
             transform::copy_range(file, 0, *size, &region.file, region.at).map_err(failed)?;
-            return Ok(Written { diff_id: *diff_id, digest: *diff_id, size: *size });
+            return Ok(Written { diff_id: *diff_id, digest: diff_id.into(), size: *size });
         }
         let span = probe.phase(Phase::Digest);
         span.quantity(Quantity::BytesHashed, *size);

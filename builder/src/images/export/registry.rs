@@ -6,7 +6,7 @@ use super::super::{Blobs, Image, ImageError, Registries};
 use super::transform::Transform;
 use super::{Compressed, Export, Exported, LayerBlob};
 use buildscope_oci::{Descriptor, Encoding, Reference};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{BlobDigest, DiffId, Probe};
 use buildscope_storage::Store;
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ impl Export<'_> {
         cache: Option<&ImportedCache>,
         image: &Image,
         number: usize,
-        diff_id: Digest,
+        diff_id: DiffId,
         compressed: &Compressed,
         probe: &Probe,
     ) -> Result<(LayerBlob, Place), ImageError> {
@@ -72,7 +72,8 @@ impl Export<'_> {
         let of_cache =
             || cache?.blob(&diff_id).filter(|_| transform.epoch.is_none() && !store.blobs().contains(&diff_id));
         let original = of_base.or_else(of_cache).filter(|(descriptor, _)| {
-            let plain = descriptor.media_type == Encoding::Plain.oci_layer() || descriptor.digest == diff_id;
+            let plain =
+                descriptor.media_type == Encoding::Plain.oci_layer() || descriptor.digest == BlobDigest::from(diff_id);
             !plain && !self.options.force
         });
         if let Some((descriptor, blobs)) = original {
@@ -92,7 +93,7 @@ impl Export<'_> {
 /// Where a layer's bytes are.
 enum Place {
     /// In the store, to be transformed.
-    Here(Digest, Transform),
+    Here(DiffId, Transform),
     /// Where they came from.
     There(Descriptor, Arc<dyn Blobs>),
 }

@@ -3,7 +3,7 @@
 //! Both give *regions*, pieces of open files that several threads fill at once.
 
 use super::super::ImageError;
-use buildscope_record::Digest;
+use buildscope_record::BlobDigest;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -46,16 +46,16 @@ pub(crate) trait Sink {
     fn open(&mut self) -> Result<Region, ImageError>;
 
     /// The blob in the region is complete and has that name.
-    fn settle(&mut self, region: Region, digest: &Digest, size: u64) -> Result<(), ImageError>;
+    fn settle(&mut self, region: Region, digest: &BlobDigest, size: u64) -> Result<(), ImageError>;
 
     /// Whether that blob is there already.
-    fn has(&self, digest: &Digest, size: u64) -> bool;
+    fn has(&self, digest: &BlobDigest, size: u64) -> bool;
 
     /// A named file: `index.json`.
     fn file(&mut self, name: &str, bytes: &[u8]) -> Result<(), ImageError>;
 
     /// A whole blob from memory.
-    fn blob(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), ImageError> {
+    fn blob(&mut self, digest: &BlobDigest, bytes: &[u8]) -> Result<(), ImageError> {
         let size = bytes.len() as u64;
         if self.has(digest, size) {
             return Ok(());
@@ -77,7 +77,7 @@ pub(crate) struct TarSink {
     file: Arc<File>,
     /// Where the next header goes.
     at: u64,
-    blobs: Vec<Digest>,
+    blobs: Vec<BlobDigest>,
     what: String,
 }
 
@@ -136,14 +136,14 @@ impl Sink for TarSink {
         Ok(Region { file: Arc::clone(&self.file), at: self.at + BLOCK, path: None })
     }
 
-    fn settle(&mut self, region: Region, digest: &Digest, size: u64) -> Result<(), ImageError> {
+    fn settle(&mut self, region: Region, digest: &BlobDigest, size: u64) -> Result<(), ImageError> {
         self.header(region.at - BLOCK, &format!("blobs/sha256/{}", digest.hex()), b'0', 0o644, size)?;
         self.at = self.at.max(region.at + size.next_multiple_of(BLOCK));
         self.blobs.push(*digest);
         Ok(())
     }
 
-    fn has(&self, digest: &Digest, _: u64) -> bool {
+    fn has(&self, digest: &BlobDigest, _: u64) -> bool {
         self.blobs.contains(digest)
     }
 
@@ -170,7 +170,7 @@ impl DirectorySink {
         Ok(Self { root: root.to_owned(), next: 0 })
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
+    fn path(&self, digest: &BlobDigest) -> PathBuf {
         self.root.join("blobs/sha256").join(digest.hex())
     }
 
@@ -191,7 +191,7 @@ impl Sink for DirectorySink {
         Ok(Region { file: Arc::new(file), at: 0, path: Some(path) })
     }
 
-    fn settle(&mut self, mut region: Region, digest: &Digest, size: u64) -> Result<(), ImageError> {
+    fn settle(&mut self, mut region: Region, digest: &BlobDigest, size: u64) -> Result<(), ImageError> {
         // A region of this sink has a path until it is settled.
         let Some(from) = region.path.take() else { return Ok(()) };
         region.file.set_len(size).map_err(ImageError::file("write", &from))?;
@@ -199,7 +199,7 @@ impl Sink for DirectorySink {
         fs::rename(&from, &to).map_err(ImageError::file("rename to", to))
     }
 
-    fn has(&self, digest: &Digest, size: u64) -> bool {
+    fn has(&self, digest: &BlobDigest, size: u64) -> bool {
         fs::symlink_metadata(self.path(digest)).is_ok_and(|found| found.is_file() && found.len() == size)
     }
 

@@ -5,7 +5,7 @@ use super::clamp::Clamp;
 use super::encode::encode;
 use super::sink::Region;
 use buildscope_oci::Encoding;
-use buildscope_record::Digest;
+use buildscope_record::{BlobDigest, DiffId};
 use buildscope_storage::{SparseReader, is_zero, pipeline};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -24,9 +24,9 @@ const PIECE: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Written {
     /// Of the uncompressed tar.
-    pub(crate) diff_id: Digest,
+    pub(crate) diff_id: DiffId,
     /// Of the blob.
-    pub(crate) digest: Digest,
+    pub(crate) digest: BlobDigest,
     /// Of the blob, in bytes.
     pub(crate) size: u64,
 }
@@ -80,7 +80,7 @@ impl Transform {
 
     /// Reads a stored layer, changes it and writes it from `to.at` on. Pieces are read one at a time, compressed side by side, and
     /// hashed one at a time in the order of the layer.
-    pub(crate) fn run(&self, from: &File, diff_id: Digest, to: &Region) -> Result<Written, ImageError> {
+    pub(crate) fn run(&self, from: &File, diff_id: DiffId, to: &Region) -> Result<Written, ImageError> {
         let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
         let input = Mutex::new(Input::of(SparseReader::new(from).map_err(failed)?, self));
         let (mut output, hole) = (Output::default(), OnceLock::new());
@@ -98,7 +98,7 @@ impl Transform {
         let (digest, size) = output.finish();
         let input = input.into_inner().unwrap_or_else(PoisonError::into_inner);
         let diff_id = match (self.encoding, input.finish()) {
-            (Encoding::Plain, _) => digest,
+            (Encoding::Plain, _) => digest.to_diff_id(),
             (_, Some(content)) => content,
             (_, None) => diff_id,
         };
@@ -167,8 +167,8 @@ impl<R: Read> Input<R> {
         Ok(self.number - 1)
     }
 
-    fn finish(self) -> Option<Digest> {
-        self.content.map(|content| Digest::from_bytes(content.finalize().into()))
+    fn finish(self) -> Option<DiffId> {
+        self.content.map(|content| DiffId::from_bytes(content.finalize().into()))
     }
 }
 
@@ -201,7 +201,7 @@ impl Output {
         self.size - piece.len() as u64
     }
 
-    fn finish(self) -> (Digest, u64) {
-        (Digest::from_bytes(self.blob.finalize().into()), self.size)
+    fn finish(self) -> (BlobDigest, u64) {
+        (BlobDigest::from_bytes(self.blob.finalize().into()), self.size)
     }
 }

@@ -7,7 +7,7 @@ use super::client::{Access, Registries, Repository};
 use super::watch::{Watch, Way};
 use buildscope_oci::{Descriptor, media};
 use buildscope_oci::{Platform, Reference};
-use buildscope_record::Digest;
+use buildscope_record::BlobDigest;
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Read};
@@ -83,7 +83,7 @@ impl Registries {
         images: &Images,
     ) -> Result<(Arc<Remote>, Descriptor), ImageError> {
         let origin = reference.to_string();
-        let known = reference.digest.and_then(|digest| Some((digest, images.document(&digest)?)));
+        let known = reference.digest.and_then(|digest| Some((digest, images.document(&digest.into())?)));
         let repository = self.repository(host, &reference.repository)?;
         let mut documents = HashMap::new();
         let root = match known {
@@ -119,8 +119,8 @@ fn manifest(repository: &Repository, reference: &Reference) -> Result<(Descripto
     if bytes.len() as u64 > LARGEST_MANIFEST {
         return Err(ImageError::malformed(reference, format!("its manifest has more than {LARGEST_MANIFEST} bytes")));
     }
-    let found = Digest::of(&bytes);
-    let wanted = reference.digest.or_else(|| said.and_then(|digest| digest.parse().ok()));
+    let found = BlobDigest::of(&bytes);
+    let wanted = reference.digest.map(BlobDigest::from).or_else(|| said.and_then(|digest| digest.parse().ok()));
     match wanted {
         Some(wanted) if wanted != found => Err(ImageError::BlobDigest { origin: reference.to_string(), wanted, found }),
         _ => {
@@ -134,7 +134,7 @@ fn manifest(repository: &Repository, reference: &Reference) -> Result<(Descripto
 struct Remote {
     repository: Repository,
     origin: Arc<str>,
-    documents: HashMap<Digest, Vec<u8>>,
+    documents: HashMap<BlobDigest, Vec<u8>>,
     images: Images,
     watch: Watch,
 }
@@ -186,7 +186,7 @@ struct Download {
     repository: Repository,
     url: String,
     accept: Option<String>,
-    digest: Digest,
+    digest: BlobDigest,
     size: u64,
     at: u64,
     body: Option<BodyReader<'static>>,

@@ -6,7 +6,7 @@ use super::client::{Access, LONGEST_PAUSE, Registries, Repository, asked_pause};
 use super::watch::Way;
 use buildscope_oci::Descriptor;
 use buildscope_oci::Reference;
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{ManifestDigest, Phase, Probe, Quantity};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -86,7 +86,7 @@ impl Registries {
         let repository = self.repository(&reference.registry, &reference.repository)?;
         let Some(((top, _), _)) = manifests.split_last() else { return Ok(()) };
         let tag = reference.tag_or_latest();
-        if repository.manifest_digest(tag)? == Some(top.digest) {
+        if repository.manifest_digest(tag)? == Some(top.digest.to_manifest()) {
             // The tag leads to this very image: a registry has all that its manifests name.
             return Ok(());
         }
@@ -109,7 +109,7 @@ impl Registries {
 
 impl Repository {
     /// The digest that a tag leads to, if the registry says so.
-    fn manifest_digest(&self, tag: &str) -> Result<Option<Digest>, ImageError> {
+    fn manifest_digest(&self, tag: &str) -> Result<Option<ManifestDigest>, ImageError> {
         let accept = super::pull::ACCEPT.join(", ");
         let url = self.url(&format!("manifests/{tag}"));
         let response = self.request(Access::Push, &Method::HEAD, &url, &[("Accept", &accept)], &[])?;

@@ -1,6 +1,6 @@
 //! How far transfers are, for whoever shows it.
 
-use buildscope_record::Digest;
+use buildscope_record::BlobDigest;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ pub struct Moved {
     /// Whether it leaves this machine.
     pub push: bool,
     /// The blob.
-    pub blob: Digest,
+    pub blob: BlobDigest,
     /// Bytes that have moved.
     pub current: u64,
     /// Bytes that it has.
@@ -48,7 +48,7 @@ pub(super) struct Way {
 }
 
 impl Way {
-    pub(super) fn begin(watch: &Watch, image: Arc<str>, push: bool, blob: Digest, total: u64) -> Self {
+    pub(super) fn begin(watch: &Watch, image: Arc<str>, push: bool, blob: BlobDigest, total: u64) -> Self {
         Self { watch: watch.clone(), moved: Moved { image, push, blob, current: 0, total }, told: None }
     }
 

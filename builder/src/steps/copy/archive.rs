@@ -10,7 +10,7 @@ use super::select::{CAPABILITY, Item};
 use super::target::{NewDirectory, Target, join};
 use super::walk::clean;
 use super::{CopyError, Owner};
-use buildscope_record::Digest;
+use buildscope_record::BlobDigest;
 use buildscope_storage::tar::{Member, MemberKind, Reader};
 use buildscope_storage::{Content, Entry, EntryKind, Extent, Store, Timestamp};
 use std::ffi::OsStr;
@@ -67,7 +67,7 @@ impl<'a> Archive<'a> {
     fn member(
         &self,
         member: Member,
-        blob: Digest,
+        blob: BlobDigest,
         root: &Path,
         owner: Option<Owner>,
         implied: NewDirectory,
@@ -152,7 +152,7 @@ fn path_of(name: &[u8]) -> PathBuf {
     clean(Path::new(OsStr::from_bytes(name)))
 }
 
-fn entry(member: Member, blob: Digest, path: PathBuf) -> (Entry, Content) {
+fn entry(member: Member, blob: BlobDigest, path: PathBuf) -> (Entry, Content) {
     let Member {
         kind, mode, uid, gid, mtime, link, device: (major, minor), mut xattrs, stored, offset, sparse, ..
     } = member;

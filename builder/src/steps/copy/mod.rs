@@ -31,7 +31,7 @@ use origin::Inode;
 
 use crate::plan;
 use crate::sources::Memory;
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use buildscope_storage::{Content, Layer, Store, Timestamp};
 
 /// Makes the layer of a COPY or ADD.
@@ -45,7 +45,7 @@ use buildscope_storage::{Content, Layer, Store, Timestamp};
 pub fn copy(
     op: &plan::Copy,
     selection: &Selection,
-    parent: &[Digest],
+    parent: &[DiffId],
     now: Timestamp,
     store: &Store,
     probe: &Probe,

@@ -6,7 +6,7 @@ use super::select::{Group, Item, Selection};
 use super::walk::destination;
 use crate::plan;
 use crate::sources::{Checkout, Context, GitAddress, Verdict, download, file_name};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{BlobDigest, Probe};
 use buildscope_storage::{Content, EntryKind, Store, Timestamp};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -21,12 +21,12 @@ pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> 
         // The destination is the file, unless it turns out to be a directory: then any name is as good.
         (None, (path, false)) => path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
     };
-    let checksum = op.checksum.as_deref().and_then(|text| text.parse::<Digest>().ok());
+    let checksum = op.checksum.as_deref().and_then(|text| text.parse::<BlobDigest>().ok());
     let download = download(url, checksum, store, probe)?;
     let content = Content::Blob { blob: download.blob, offset: 0, length: download.size, sparse: None };
     let found = Found::file("", 0o600, download.modified(), content, download.size);
     let mut item = Item::new(found, PathBuf::new(), false);
-    item.digest = Some(download.blob);
+    item.digest = Some(download.blob.digest());
     Ok(Group::file(url.to_owned(), name.into(), op.unpack.unwrap_or(false), item))
 }
 

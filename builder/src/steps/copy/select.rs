@@ -7,7 +7,7 @@ use super::walk::{base_name, bytes, clean};
 use crate::plan;
 use crate::sources::{Checkout, Identity, Memory, Node};
 use buildscope_dockerfile::{Glob, Ignore};
-use buildscope_record::{Digest, Phase, Probe};
+use buildscope_record::{BlobDigest, Digest, Phase, Probe};
 use buildscope_storage::{BlobStore, Content, Entry, EntryKind, Store};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -291,8 +291,8 @@ impl<'a> Finder<'a> {
         context.hash(&files, self.probe)?;
         let items = self.groups.iter_mut().flat_map(|group| &mut group.items).filter(|item| item.unread);
         // Files of one layer lie in one blob: few are asked for.
-        let mut there: HashMap<Digest, bool> = HashMap::new();
-        let mut has = |blob: &Digest| *there.entry(*blob).or_insert_with(|| blobs.contains(blob));
+        let mut there: HashMap<BlobDigest, bool> = HashMap::new();
+        let mut has = |blob: &BlobDigest| *there.entry(*blob).or_insert_with(|| blobs.contains(blob));
         for (item, (node, path)) in items.zip(&self.unread) {
             let Some(facts) = node.facts() else { continue };
             item.digest = Some(facts.digest);

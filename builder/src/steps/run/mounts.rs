@@ -5,7 +5,7 @@ use super::{RunError, Runner};
 use crate::plan::{self, CopyFrom, MountKind, Run, Sharing};
 use crate::sources::Context;
 use crate::steps::copy::{self, Origin, Selection};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{DiffId, Digest, Probe};
 use buildscope_sandbox::{MountSource, SandboxMount};
 use buildscope_storage::{CacheMount, CacheMountOptions, CacheSharing, Timestamp, View};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ const CACHE_MODE: u32 = 0o755;
 #[derive(Clone)]
 pub enum MountOrigin<'a> {
     /// The layers of a stage or an image, lowest first.
-    Layers(Vec<Digest>),
+    Layers(Vec<DiffId>),
     /// A context: what its ignore file excludes is not seen.
     Context(&'a Context),
 }
@@ -185,7 +185,7 @@ fn cache_name<'o>(
     if let Some((from, source)) = from {
         let of = match origin(from).ok_or_else(|| RunError::NoOrigin(describe(from)))? {
             MountOrigin::Layers(layers) => {
-                let stack: Vec<String> = layers.iter().map(Digest::to_string).collect();
+                let stack: Vec<String> = layers.iter().map(DiffId::to_string).collect();
                 Digest::of(stack.join("\n")).to_string()
             }
             MountOrigin::Context(context) => context.path().display().to_string(),
@@ -209,7 +209,7 @@ fn layers<'o>(
     source: &str,
     origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync),
     probe: &Probe,
-) -> Result<(Vec<Digest>, PathBuf), RunError> {
+) -> Result<(Vec<DiffId>, PathBuf), RunError> {
     let path = Path::new(source.trim_start_matches('/')).to_owned();
     if *from == CopyFrom::Empty {
         return Ok((Vec::new(), path));

@@ -7,7 +7,7 @@ use crate::error::Context;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::{StorageError, Store, unpack};
-use buildscope_record::{Digest, DriverName, Phase, Probe, Quantity};
+use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -58,7 +58,7 @@ impl Driver for Btrfs {
 }
 
 /// The subvolume of a stack, made from the one below it if it is missing. With `apart`, each name of a file is a file of its own.
-fn base(store: &Store, stack: &[Digest], apart: bool, probe: &Probe) -> Result<PathBuf, StorageError> {
+fn base(store: &Store, stack: &[DiffId], apart: bool, probe: &Probe) -> Result<PathBuf, StorageError> {
     let all = stack.iter().flat_map(|digest| *digest.as_bytes());
     let key = Digest::of(all.chain(apart.then_some(1)).collect::<Vec<u8>>());
     let name = format!("lowers/{}", key.hex());

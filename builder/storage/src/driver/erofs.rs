@@ -7,7 +7,7 @@ use crate::error::Context;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::{BlobStore, CacheIndex, Content, Entry, Layer, StorageError, Store, SyncPolicy, erofs, lower};
-use buildscope_record::{Digest, DriverName, Phase, Probe, Quantity};
+use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
 };
@@ -45,7 +45,7 @@ impl Erofs {
         let overlay = Overlay::probe(memory, scratch)?;
         let try_it = |backing| {
             let (image, data, dir) = (scratch.path("probe"), scratch.path("probe"), scratch.path("probe"));
-            let layer = Layer { diff_id: Digest::of(""), size: 512, files: 1 };
+            let layer = Layer { diff_id: DiffId::of(""), size: 512, files: 1 };
             let cache = CacheIndex::new(root, SyncPolicy::Never);
             let blobs = BlobStore::new(root, Arc::clone(scratch), cache);
             let bytes = erofs::image(&blobs, vec![(Entry::directory(""), Content::Bytes(Default::default()))], &layer)?;
@@ -78,7 +78,7 @@ impl Erofs {
         format!("layers can be mounted as they are, nothing is unpacked{over}")
     }
 
-    fn lower(&self, store: &Store, stack: &[Digest], probe: &Probe) -> Result<Option<Lower>, StorageError> {
+    fn lower(&self, store: &Store, stack: &[DiffId], probe: &Probe) -> Result<Option<Lower>, StorageError> {
         let tree = store.tree(stack)?;
         let (Some(key), Some(index)) = (key(&tree), tree.layers().last()) else { return Ok(None) };
         let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,7 +10,7 @@ use crate::tree::{Node, Tree};
 use crate::unpack;
 use crate::upper::Upper;
 use crate::{StorageError, Store};
-use buildscope_record::{Digest, DriverName, Phase, Probe, Quantity};
+use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen,
@@ -79,13 +79,13 @@ impl Driver for Overlay {
 pub(crate) fn key(tree: &Tree) -> Option<Digest> {
     let index = tree.layers().last()?;
     let stack = || tree.layers().iter().flat_map(|index| *index.layer().diff_id.as_bytes()).collect::<Vec<u8>>();
-    Some(if index.is_self_contained() { index.layer().diff_id } else { Digest::of(stack()) })
+    Some(if index.is_self_contained() { index.layer().diff_id.digest() } else { Digest::of(stack()) })
 }
 
 /// The unpacked directory of the top layer of a stack, made if it is missing. With `apart`, each name of a file is a file of its own.
 pub(crate) fn lower(
     store: &Store,
-    stack: &[Digest],
+    stack: &[DiffId],
     marks: Marks,
     apart: bool,
     probe: &Probe,

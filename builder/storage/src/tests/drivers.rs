@@ -2,7 +2,7 @@
 
 use super::{Fixture, directory, file, layer, store};
 use crate::{Content, DriverChoice, Entry, EntryKind, Snapshot, StorageError, Store};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{DiffId, Probe};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,7 +18,7 @@ fn store_for(driver: DriverChoice) -> Fixture {
 }
 
 /// Attaches a snapshot, lets `step` work in it, and commits.
-fn run(store: &Store, layers: &[Digest], step: &dyn Fn(&Path)) -> Digest {
+fn run(store: &Store, layers: &[DiffId], step: &dyn Fn(&Path)) -> DiffId {
     let probe = Probe::disabled();
     let snapshot = store.snapshot(layers, &probe).unwrap();
     attached(&snapshot, step);
@@ -41,7 +41,7 @@ fn attached(snapshot: &Snapshot, step: &dyn Fn(&Path)) {
     done.unwrap();
 }
 
-fn base(store: &Store) -> Vec<Digest> {
+fn base(store: &Store) -> Vec<DiffId> {
     let link = (
         Entry { kind: EntryKind::HardLink { target: "d/one".into() }, ..Entry::directory("d/two") },
         Content::Bytes(Arc::default()),
@@ -273,7 +273,7 @@ const STEPS: &[Step] = &[
     ),
 ];
 
-pub(super) fn members(store: &Store, layer: &Digest) -> Vec<String> {
+pub(super) fn members(store: &Store, layer: &DiffId) -> Vec<String> {
     let output = std::process::Command::new("tar")
         .arg("--quoting-style=literal")
         .arg("-tf")
@@ -314,7 +314,7 @@ fn each_driver_makes_the_same_layer_of_each_step() {
 }
 
 /// All kinds of entries, names, sizes and attributes that could trip a format.
-fn zoo(store: &Store) -> Vec<Digest> {
+fn zoo(store: &Store) -> Vec<DiffId> {
     use std::collections::BTreeMap;
     use std::os::unix::ffi::OsStrExt;
     let none = || Content::Bytes(Arc::default());
@@ -444,7 +444,7 @@ fn more_than_a_hundred_layers() {
     }
     for driver in DRIVERS {
         let fixture = store_for(driver);
-        let layers: Vec<Digest> =
+        let layers: Vec<DiffId> =
             (0..150).map(|n| layer(&fixture.store, [file(&format!("f{n}"), "x")]).diff_id).collect();
         let made = run(&fixture.store, &layers, &|root| {
             assert_eq!(fs::read_dir(root).unwrap().count(), 150);

@@ -2,7 +2,7 @@
 
 use super::{file, layer, store_on};
 use crate::{CacheEntry, DriverChoice, Store, StoreOptions};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{LayerKey, Probe};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -26,7 +26,7 @@ fn victim() {
         let entries = (0..20)
             .map(|f| file(&format!("{run}-{n}-{f}"), &format!("{run} {n} {f} ").repeat(1 + (n as usize % 7) * 200)));
         let made = layer(&store, entries);
-        let key = Digest::of(format!("{run} {n}"));
+        let key = LayerKey::of(format!("{run} {n}"));
         store.cache().put(key, &CacheEntry { layers: vec![made.diff_id], value: Vec::new() }).unwrap();
         let mut out = std::io::stdout().lock();
         std::io::Write::write_all(&mut out, format!("done {key}\n").as_bytes()).unwrap();
@@ -61,7 +61,7 @@ fn two_hundred_kills_lose_nothing() {
         for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
             let Some((_, key)) = line.split_once("done ") else { continue };
             // The last line may be cut.
-            let Ok(key) = key.parse::<Digest>() else { continue };
+            let Ok(key) = key.parse::<LayerKey>() else { continue };
             let hit = store.cache().get(&key).unwrap().expect("what was reported as done is there");
             for digest in &hit.entry.layers {
                 store.blobs().verify(digest).unwrap();
@@ -82,7 +82,7 @@ fn a_full_disk_is_an_error_and_leaves_a_store_that_works() {
     let fixture = store_on(DriverChoice::Copy, "ext4", 8 << 20);
     let store = &fixture.store;
     let kept = layer(store, [file("kept", "small")]);
-    store.cache().put(Digest::of("kept"), &CacheEntry { layers: vec![kept.diff_id], value: Vec::new() }).unwrap();
+    store.cache().put(LayerKey::of("kept"), &CacheEntry { layers: vec![kept.diff_id], value: Vec::new() }).unwrap();
     store.sync(&Probe::disabled()).unwrap();
     let random = |length: usize| {
         let mut bytes = vec![0; length];
@@ -97,9 +97,9 @@ fn a_full_disk_is_an_error_and_leaves_a_store_that_works() {
     assert!(error.to_string().contains("No space left"), "{error}");
     // Nothing of it takes space now.
     let after = layer(store, [file("after", "works")]);
-    store.cache().put(Digest::of("after"), &CacheEntry { layers: vec![after.diff_id], value: Vec::new() }).unwrap();
+    store.cache().put(LayerKey::of("after"), &CacheEntry { layers: vec![after.diff_id], value: Vec::new() }).unwrap();
     store.sync(&Probe::disabled()).unwrap();
     for key in ["kept", "after"] {
-        assert!(store.cache().get(&Digest::of(key)).unwrap().is_some(), "{key}");
+        assert!(store.cache().get(&LayerKey::of(key)).unwrap().is_some(), "{key}");
     }
 }

@@ -5,7 +5,7 @@ mod durability;
 mod upper;
 
 use super::*;
-use buildscope_record::{Digest, Probe, Removal};
+use buildscope_record::{DiffId, LayerKey, Probe, Removal};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -159,7 +159,7 @@ fn an_imported_layer_is_kept_byte_for_byte() {
     let tree = other.store.tree(&[taken.diff_id]).unwrap();
     assert_eq!(read(&tree, "d/f").as_deref(), Some("content"));
     assert_eq!(read(&tree, &format!("d/{}", "n".repeat(200))).as_deref(), Some("long"));
-    let wrong = other.store.import_layer(&bytes[..bytes.len() - 512], Some(Digest::of("else")), &Probe::disabled());
+    let wrong = other.store.import_layer(&bytes[..bytes.len() - 512], Some(DiffId::of("else")), &Probe::disabled());
     assert!(matches!(wrong, Err(StorageError::DigestMismatch { .. })));
 }
 
@@ -171,18 +171,18 @@ fn a_key_is_found_by_all_builds_at_once_and_after_a_reboot_if_it_was_synced() {
     let (one, two) = (open(), open());
     let made = layer(&one, [file("f", "x")]);
     let entry = CacheEntry { layers: vec![made.diff_id], value: b"whatever".to_vec() };
-    let key = Digest::of("key");
+    let key = LayerKey::of("key");
     one.cache().put(key, &entry).unwrap();
     assert_eq!(two.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry.clone()));
     one.sync(&Probe::disabled()).unwrap();
     let lost = layer(&two, [file("g", "y")]);
-    two.cache().put(Digest::of("lost"), &CacheEntry { layers: vec![lost.diff_id], value: Vec::new() }).unwrap();
+    two.cache().put(LayerKey::of("lost"), &CacheEntry { layers: vec![lost.diff_id], value: Vec::new() }).unwrap();
     drop((one, two));
     // Another boot: what the file says is not what the kernel says.
     std::fs::write(dir.path().join("boot"), "another").unwrap();
     let after = open();
     assert_eq!(after.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry));
-    assert_eq!(after.cache().get(&Digest::of("lost")).unwrap(), None);
+    assert_eq!(after.cache().get(&LayerKey::of("lost")).unwrap(), None);
     assert_eq!(after.layer(&made.diff_id).unwrap(), Some(made));
     assert!(!after.blobs().path(&lost.diff_id).exists());
 }
@@ -192,14 +192,14 @@ fn pruning_keeps_what_is_used_and_what_fits() {
     let dir = tempfile::tempdir().unwrap();
     let open =
         || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
-    let age = |digest: &Digest, store: &Store, seconds: u64| {
+    let age = |digest: &DiffId, store: &Store, seconds: u64| {
         let then = std::time::SystemTime::now() - std::time::Duration::from_secs(seconds);
         std::fs::File::open(store.blobs().path(digest)).unwrap().set_modified(then).unwrap();
     };
     let first = open();
     let layers: Vec<_> =
         (0..3).map(|n| layer(&first, [file(&format!("f{n}"), &"x".repeat(100_000))]).diff_id).collect();
-    let key = Digest::of("key");
+    let key = LayerKey::of("key");
     first.cache().put(key, &CacheEntry { layers: vec![layers[0]], value: Vec::new() }).unwrap();
     for (n, digest) in (0..).zip(&layers) {
         age(digest, &first, 4000 - n * 1000);
@@ -229,7 +229,7 @@ fn why_a_result_was_removed_is_remembered_until_it_is_made_again() {
     let dir = tempfile::tempdir().unwrap();
     let open =
         || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
-    let (old, new) = (Digest::of("old"), Digest::of("new"));
+    let (old, new) = (LayerKey::of("old"), LayerKey::of("new"));
     let store = open();
     for (key, text, unused) in [(old, "a", 5000), (new, "b", 100)] {
         let made = layer(&store, [file("f", text)]).diff_id;
@@ -259,7 +259,7 @@ fn whoever_comes_second_waits_and_knows_it() {
     let open =
         || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
     let (one, two) = (open(), open());
-    let key = Digest::of("step");
+    let key = LayerKey::of("step");
     let claim = one.claim(&key, &Probe::disabled()).unwrap();
     assert!(!claim.joined());
     let made = std::sync::atomic::AtomicBool::new(false);

@@ -6,7 +6,7 @@ use crate::change::Changes;
 use crate::lower::Marks;
 use crate::upper::Upper;
 use crate::{DriverChoice, Layer, StorageError, Tree};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{DiffId, Probe};
 use rustix::fs::{FileType, Mode, XattrFlags};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// An upper directory over `d/x`, `d/y` and `e`, with marks of one kind.
 struct Left {
     fixture: Fixture,
-    base: Digest,
+    base: DiffId,
     marks: Marks,
     upper: tempfile::TempDir,
 }

@@ -261,9 +261,9 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What docker calls the image's id: the digest of its configuration.
+/// The image's id as docker prints it; empty if no image was kept or written.
 fn id(built: &Built) -> String {
-    built.config.map(|digest| digest.to_string()).unwrap_or_default()
+    built.id.map(|digest| digest.to_string()).unwrap_or_default()
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), Failure> {

@@ -15,7 +15,7 @@ pub(super) fn line(moved: &Moved) -> String {
 
 /// How far all blobs of an image are that have begun.
 #[derive(Debug, Default)]
-pub(super) struct Sum(HashMap<buildscope_record::Digest, (u64, u64)>);
+pub(super) struct Sum(HashMap<buildscope_record::BlobDigest, (u64, u64)>);
 
 impl Sum {
     /// Takes a blob's news in; says whether all that have begun are there.
@@ -44,14 +44,14 @@ fn megabytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use buildscope_record::Digest;
+    use buildscope_record::BlobDigest;
 
     #[test]
     fn sums_and_sizes() {
         let blob = |name: &str, current, total| Moved {
             image: "example.org/a:1".into(),
             push: false,
-            blob: Digest::of(name),
+            blob: BlobDigest::of(name),
             current,
             total,
         };

@@ -147,7 +147,7 @@ impl<W: Write> State<W> {
                 let name = moved::title(&moved);
                 let digest = Digest::of(&name);
                 let started = *self.started.entry(digest).or_insert(now);
-                let blob_started = *self.started.entry(moved.blob).or_insert(now);
+                let blob_started = *self.started.entry(moved.blob.digest()).or_insert(now);
                 let done = self.sums.entry(digest).or_default().add(&moved);
                 let vertex = Vertex { started: Some(started), completed: done.then_some(now), ..named(digest, &name) };
                 let status = Status {

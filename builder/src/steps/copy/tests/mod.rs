@@ -9,7 +9,7 @@ mod sources;
 use super::{CopyError, Origin, Selection, copy};
 use crate::plan::{Copy, CopyFrom};
 use crate::sources::{Context, Verdict};
-use buildscope_record::{Digest, Probe};
+use buildscope_record::{DiffId, Digest, Probe};
 use buildscope_storage::{Content, Entry, EntryKind, Store, StoreOptions, Timestamp};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -22,7 +22,7 @@ const NOW: Timestamp = Timestamp { seconds: 1_700_000_000, nanos: 0 };
 struct Kit {
     store: Store,
     context: tempfile::TempDir,
-    layers: Vec<Digest>,
+    layers: Vec<DiffId>,
     _root: tempfile::TempDir,
 }
 
