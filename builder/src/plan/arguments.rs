@@ -1,7 +1,7 @@
 //! Build arguments: predefined ones, those of the lines above the first FROM, and those that speak to the builder.
 
 use super::request::LowerRequest;
-use super::run::Surroundings;
+use super::run::RunSettings;
 use super::stages::expanded;
 use buildscope_dockerfile::{Diagnostic, Dockerfile, Expander, Kind, PREDEFINED, Text};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +58,7 @@ pub(super) fn global_arguments(
     globals
 }
 
-pub(super) fn surroundings(request: &LowerRequest) -> Surroundings {
+pub(super) fn run_settings(request: &LowerRequest) -> RunSettings {
     let given = |name: &str| request.build_args.get(name).filter(|value| !value.is_empty()).cloned();
     let mut proxies = Vec::new();
     for (name, value) in &request.build_args {
@@ -67,7 +67,7 @@ pub(super) fn surroundings(request: &LowerRequest) -> Surroundings {
             proxies.push(format!("{}={value}", name.to_lowercase()));
         }
     }
-    Surroundings {
+    RunSettings {
         cache_namespace: given("BUILDKIT_CACHE_MOUNT_NS"),
         hostname: given("BUILDKIT_SANDBOX_HOSTNAME"),
         proxies,

@@ -28,38 +28,13 @@ pub(super) fn lower(
     let chmod = copy.chmod().and_then(&mut word);
     let checksum = copy.checksum().and_then(&mut word);
     let exclude: Vec<String> = copy.exclude().filter_map(&mut word).collect();
-    let mut inline = Vec::with_capacity(copy.documents.len());
-    for document in &copy.documents {
-        let text = document.text();
-        let content = if document.expand {
-            match Expander::heredoc().word(&text, scope) {
-                Ok(content) => content,
-                Err(error) => {
-                    let place = Word { text: (*document.name).into(), span: document.span };
-                    faults.push(unexpandable(&place, &error).label("in this document"));
-                    continue;
-                }
-            }
-        } else {
-            text.into_owned()
-        };
-        inline.push((document.name.to_string(), content));
-    }
+    let inline = documents(copy, scope, faults);
     for (source, text) in &sources {
         check_source(copy.add, source, text, faults);
         warnings.extend(emptied(keyword, source, text));
     }
-    if let (Some(mode), Some(word)) = (&chmod, copy.chmod())
-        && !is_mode(mode)
-    {
-        faults.push(
-            Diagnostic::new(
-                word.span,
-                format!("invalid chmod parameter: '{mode}'. it should be octal string and between 0 and 07777"),
-            )
-            .label("neither octal nor symbolic")
-            .help("write --chmod=0755 or --chmod=u=rwX,go=rX"),
-        );
+    if let (Some(mode), Some(word)) = (&chmod, copy.chmod()) {
+        check_mode(mode, word, faults);
     }
     if let (Some(sum), Some(word)) = (&checksum, copy.checksum()) {
         check_checksum(sum, word, &sources, faults);
@@ -71,24 +46,6 @@ pub(super) fn lower(
     if faults.len() > before {
         return None;
     }
-    let mut history = keyword.to_owned();
-    if copy.parents() {
-        history += " --parents";
-    }
-    for (flag, value) in [("chown", &chown), ("chmod", &chmod)] {
-        if let Some(value) = value {
-            history += &format!(" --{flag}={value}");
-        }
-    }
-    for (_, source) in &sources {
-        history.push(' ');
-        history += source;
-    }
-    for (name, _) in &inline {
-        history += " <<";
-        history += name;
-    }
-    history = format!("{history} {destination} # buildkit");
     let copy = Copy {
         add: copy.add,
         from: if sources.is_empty() { CopyFrom::Empty } else { from },
@@ -105,7 +62,50 @@ pub(super) fn lower(
         unpack: copy.unpack(),
         keep_git_dir: copy.keep_git_dir(),
     };
-    Some((copy, CreatedBy::Text(history.into())))
+    let history = CreatedBy::Text(history(&copy).into());
+    Some((copy, history))
+}
+
+/// The inline documents of the instruction, expanded where they are to be: (name, content).
+fn documents(copy: &dockerfile::Copy<'_>, scope: &Scope, faults: &mut Vec<Diagnostic>) -> Vec<(String, String)> {
+    let mut inline = Vec::with_capacity(copy.documents.len());
+    for document in &copy.documents {
+        let text = document.text();
+        if !document.expand {
+            inline.push((document.name.to_string(), text.into_owned()));
+            continue;
+        }
+        match Expander::heredoc().word(&text, scope) {
+            Ok(content) => inline.push((document.name.to_string(), content)),
+            Err(error) => {
+                let word = Word { text: (*document.name).into(), span: document.span };
+                faults.push(unexpandable(&word, &error).label("in this document"));
+            }
+        }
+    }
+    inline
+}
+
+/// The line of the image's history, as BuildKit writes it.
+fn history(copy: &Copy) -> String {
+    let mut history = if copy.add { "ADD" } else { "COPY" }.to_owned();
+    if copy.parents {
+        history += " --parents";
+    }
+    for (flag, value) in [("chown", &copy.chown), ("chmod", &copy.chmod)] {
+        if let Some(value) = value {
+            history += &format!(" --{flag}={value}");
+        }
+    }
+    for source in &copy.sources {
+        history.push(' ');
+        history += source;
+    }
+    for (name, _) in &copy.inline {
+        history += " <<";
+        history += name;
+    }
+    format!("{history} {} # buildkit", copy.destination)
 }
 
 /// Whether ADD fetches it over HTTP.
@@ -138,6 +138,17 @@ fn check_source(add: bool, word: &Word<'_>, text: &str, faults: &mut Vec<Diagnos
             Diagnostic::new(word.span, "source can't be a URL for COPY")
                 .label("COPY takes files of the context, a stage or an image")
                 .help("write ADD"),
+        );
+    }
+}
+
+fn check_mode(mode: &str, word: &Word<'_>, faults: &mut Vec<Diagnostic>) {
+    if !is_mode(mode) {
+        let message = format!("invalid chmod parameter: '{mode}'. it should be octal string and between 0 and 07777");
+        faults.push(
+            Diagnostic::new(word.span, message)
+                .label("neither octal nor symbolic")
+                .help("write --chmod=0755 or --chmod=u=rwX,go=rX"),
         );
     }
 }

@@ -4,7 +4,7 @@
 //! both can say which input made a step miss. Steps that change only the configuration have the key of
 //! what is below them, so what does not see a variable does not depend on it.
 
-use super::graph::{Base, CopyFrom, MountKind, Op, Step};
+use super::graph::{Base, Copy, CopyFrom, MountKind, Op, Run, Step};
 use buildscope_record::{Digest, StepId, StepKey};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -32,95 +32,112 @@ pub fn definition_key(
     key_of: &dyn Fn(StepId) -> StepKey,
     content: Option<Digest>,
 ) -> Key {
-    let mut inputs = BTreeMap::new();
-    let mut add = |name: &str, value: String| {
-        inputs.insert(name.to_owned(), value);
+    let inherited = match &step.op {
+        Op::From(Base::Stage(from)) => Some(*from),
+        Op::Config | Op::Pruned => parent,
+        _ => None,
     };
-    let text = |value: &Value| Digest::of(value.to_string()).to_string();
-    let mut needs_parent = true;
+    if let Some(from) = inherited {
+        return Key { digest: key_of(from), inputs: [("parent".to_owned(), key_of(from).to_string())].into() };
+    }
+    let mut inputs = Inputs(BTreeMap::new());
     let mut instruction = json!({ "version": VERSION });
     match &step.op {
-        Op::Config | Op::Pruned => {
-            if let Some(parent) = parent {
-                return Key {
-                    digest: key_of(parent),
-                    inputs: [("parent".to_owned(), key_of(parent).to_string())].into(),
-                };
-            }
-        }
-        Op::From(base) => match base {
-            Base::Stage(from) => {
-                return Key {
-                    digest: key_of(*from),
-                    inputs: [("parent".to_owned(), key_of(*from).to_string())].into(),
-                };
-            }
-            Base::Scratch => instruction["from"] = json!("scratch"),
-            Base::Image(image) => {
-                instruction["from"] = json!("image");
-                add("base", image.manifest.to_string());
-            }
-            Base::Context(name) => {
-                instruction["from"] = json!("context");
-                add("context", name.clone());
-            }
-        },
+        Op::From(base) => instruction["from"] = inputs.base(base),
         Op::Workdir { path, user } => instruction["workdir"] = json!([path, user]),
-        Op::Copy(copy) => {
-            instruction["copy"] = json!({
-                "add": copy.add,
-                "sources": copy.sources,
-                "inline": copy.inline,
-                "destination": copy.destination,
-                "workdir": copy.workdir,
-                "chown": copy.chown,
-                "chmod": copy.chmod,
-                "link": copy.link,
-                "parents": copy.parents,
-                "exclude": copy.exclude,
-                "checksum": copy.checksum,
-                "unpack": copy.unpack,
-                "keep_git_dir": copy.keep_git_dir,
-            });
-            add("from", source(&copy.from, key_of));
-            // A name is looked up in the files below.
-            let by_name =
-                copy.chown.as_deref().is_some_and(|chown| chown.contains(|c: char| !c.is_ascii_digit() && c != ':'));
-            needs_parent = !copy.link || by_name;
-        }
-        Op::Run(run) => {
-            let mounts: Vec<Value> =
-                run.mounts.iter().map(|mount| json!([mount.target, kind(&mount.kind, key_of)])).collect();
-            let variables = run.env.variables();
-            instruction["run"] = json!({
-                "args": run.args,
-                // A process sees their order.
-                "variables": variables.iter().map(|variable| &*variable.name).collect::<Vec<_>>(),
-                "workdir": run.workdir,
-                "user": run.user,
-                "network": run.network,
-                "insecure": run.insecure,
-                "devices": run.devices,
-                "hostname": run.hostname,
-            });
-            for (i, mount) in mounts.iter().enumerate() {
-                add(&format!("mount:{i}"), text(mount));
-            }
-            for variable in variables {
-                let kind = if variable.argument { "arg" } else { "env" };
-                add(&format!("{kind}:{}", variable.name), Digest::of(&*variable.value).to_string());
-            }
-        }
+        Op::Copy(copy) => instruction["copy"] = inputs.copy(copy, key_of),
+        Op::Run(run) => instruction["run"] = inputs.run(run, key_of),
+        Op::Config | Op::Pruned => {}
     }
-    add("instruction", text(&instruction));
-    if let (true, Some(parent)) = (needs_parent, parent) {
-        add("parent", key_of(parent).to_string());
+    inputs.add("instruction", text(&instruction));
+    if let (true, Some(parent)) = (needs_parent(&step.op), parent) {
+        inputs.add("parent", key_of(parent).to_string());
     }
     if let Some(content) = content {
-        add("content", content.to_string());
+        inputs.add("content", content.to_string());
     }
+    let Inputs(inputs) = inputs;
     // Names and values are written as JSON: no value can be mistaken for another name.
     Key { digest: StepKey::of(json!(inputs).to_string()), inputs }
+}
+
+fn text(value: &Value) -> String {
+    Digest::of(value.to_string()).to_string()
+}
+
+/// Whether the step's layer depends on the files below it. A COPY with `--link` does so only if a name in its `--chown`
+/// is looked up in them.
+fn needs_parent(op: &Op) -> bool {
+    let Op::Copy(copy) = op else { return true };
+    let by_name = copy.chown.as_deref().is_some_and(|chown| chown.contains(|c: char| !c.is_ascii_digit() && c != ':'));
+    !copy.link || by_name
+}
+
+/// The inputs of a key, by name. Each method adds those of one kind of operation, and returns what of it goes into the
+/// input `instruction`.
+struct Inputs(BTreeMap<String, String>);
+
+impl Inputs {
+    fn add(&mut self, name: &str, value: String) {
+        self.0.insert(name.to_owned(), value);
+    }
+
+    fn base(&mut self, base: &Base) -> Value {
+        match base {
+            // Has the key of that stage.
+            Base::Stage(_) => Value::Null,
+            Base::Scratch => json!("scratch"),
+            Base::Image(image) => {
+                self.add("base", image.manifest.to_string());
+                json!("image")
+            }
+            Base::Context(name) => {
+                self.add("context", name.clone());
+                json!("context")
+            }
+        }
+    }
+
+    fn copy(&mut self, copy: &Copy, key_of: &dyn Fn(StepId) -> StepKey) -> Value {
+        self.add("from", source(&copy.from, key_of));
+        json!({
+            "add": copy.add,
+            "sources": copy.sources,
+            "inline": copy.inline,
+            "destination": copy.destination,
+            "workdir": copy.workdir,
+            "chown": copy.chown,
+            "chmod": copy.chmod,
+            "link": copy.link,
+            "parents": copy.parents,
+            "exclude": copy.exclude,
+            "checksum": copy.checksum,
+            "unpack": copy.unpack,
+            "keep_git_dir": copy.keep_git_dir,
+        })
+    }
+
+    fn run(&mut self, run: &Run, key_of: &dyn Fn(StepId) -> StepKey) -> Value {
+        for (i, mount) in run.mounts.iter().enumerate() {
+            self.add(&format!("mount:{i}"), text(&json!([mount.target, kind(&mount.kind, key_of)])));
+        }
+        let variables = run.env.variables();
+        for variable in &variables {
+            let kind = if variable.argument { "arg" } else { "env" };
+            self.add(&format!("{kind}:{}", variable.name), Digest::of(&*variable.value).to_string());
+        }
+        json!({
+            "args": run.args,
+            // A process sees their order.
+            "variables": variables.iter().map(|variable| &*variable.name).collect::<Vec<_>>(),
+            "workdir": run.workdir,
+            "user": run.user,
+            "network": run.network,
+            "insecure": run.insecure,
+            "devices": run.devices,
+            "hostname": run.hostname,
+        })
+    }
 }
 
 fn source(from: &CopyFrom, key_of: &dyn Fn(StepId) -> StepKey) -> String {

@@ -4,10 +4,10 @@ use super::config::Change;
 use super::graph::{Base, CopyFrom, Dependency, ImageSource, Op, Plan, Stage, Step};
 use super::history::{CreatedBy, quoted_list};
 use super::request::{AssumeImages, ImageResolver, LowerRequest};
-use super::run::Surroundings;
+use super::run::{RunLowering, RunSettings};
 use super::scope::Scope;
 use super::stages::{BaseOf, Source, Stages, expanded};
-use super::{PlanError, arguments, copy, run, signal};
+use super::{PlanError, arguments, copy, signal};
 use buildscope_dockerfile::{
     self as dockerfile, Argument, Command, Diagnostic, Diagnostics, Dockerfile, Expander, Health, Instruction, Kind,
     Pair, Ports, Text, Word, clean, duration,
@@ -43,7 +43,7 @@ pub fn lower(file: &Dockerfile<'_>, request: &LowerRequest, images: &dyn ImageRe
         request,
         globals,
         expander: Expander::new(file.escape),
-        around: arguments::surroundings(request),
+        settings: Arc::new(arguments::run_settings(request)),
         stages,
         graph: DiGraph::new(),
         ends: Vec::new(),
@@ -77,7 +77,7 @@ struct Lowering<'a> {
     request: &'a LowerRequest,
     globals: BTreeMap<Text, String>,
     expander: Expander,
-    around: Surroundings,
+    settings: Arc<RunSettings>,
     stages: Stages<'a>,
     graph: DiGraph<Step, Dependency>,
     /// The last step of each stage so far, and what its instructions left.
@@ -258,125 +258,23 @@ impl Lowering<'_> {
         expanded(&self.expander, word, scope, &mut self.faults)
     }
 
-    /// Lowers one instruction of a live stage; none if it has faults.
+    /// Lowers one instruction of a live stage. Returns `None` if it has faults.
     fn instruction(&mut self, stage: usize, instruction: &Instruction<'_>, scope: &mut Scope) -> Option<Lowered> {
         match &instruction.kind {
             Kind::From(_) => None,
             Kind::Arg(arguments) => self.arg(arguments, scope),
-            Kind::Env(pairs) => {
-                let pairs = self.pairs(pairs, scope)?;
-                let mut history = String::from("ENV");
-                for (name, value) in &pairs {
-                    scope.set_env(name, value);
-                    history += &format!(" {name}={value}");
-                }
-                Some(Lowered::config(history))
-            }
-            Kind::Label(pairs) => {
-                let pairs = self.pairs(pairs, scope)?;
-                let history =
-                    pairs.iter().fold(String::from("LABEL"), |text, (name, value)| format!("{text} {name}={value}"));
-                scope.config.push(Change::Labels(pairs));
-                Some(Lowered::config(history))
-            }
-            Kind::Run(run) => {
-                let mut sources = Vec::new();
-                let mut faults = Vec::new();
-                let (expander, around) = (self.expander, std::mem::replace(&mut self.around, Surroundings::none()));
-                let mut source = |word: &Word<'_>, name: &str| self.source(stage, word, name, &mut sources);
-                let (op, history) = run::lower(run, scope, &expander, &around, &mut source, &mut faults);
-                self.around = around;
-                self.faults.append(&mut faults);
-                Some(Lowered { op: Op::Run(op), history, sources })
-            }
-            Kind::Copy(copy) => {
-                let mut sources = Vec::new();
-                let from = match copy.from() {
-                    None => CopyFrom::Context,
-                    Some(word) => self.source(stage, word, &word.text, &mut sources)?,
-                };
-                let (op, history) =
-                    copy::lower(copy, from, scope, &self.expander, &mut self.faults, &mut self.warnings)?;
-                Some(Lowered { op: Op::Copy(op), history, sources })
-            }
-            Kind::Workdir(word) => {
-                let path = self.word(word, scope)?;
-                if path.is_empty() {
-                    self.blank(word, "WORKDIR");
-                    return None;
-                }
-                scope.workdir = join(&scope.workdir, &path);
-                // BuildKit keeps a trailing slash in the image's configuration.
-                if path.ends_with('/') && scope.workdir != "/" {
-                    scope.workdir.push('/');
-                }
-                scope.config.push(Change::WorkingDir(scope.workdir.clone()));
-                let history = CreatedBy::Text(format!("WORKDIR {}", scope.workdir).into());
-                // The root is there already.
-                let op = match clean(&scope.workdir) {
-                    root if root == "/" => Op::Config,
-                    path => Op::Workdir { path, user: scope.user.clone() },
-                };
-                Some(Lowered { op, history, sources: Vec::new() })
-            }
-            Kind::User(word) => {
-                let user = self.word(word, scope)?;
-                scope.user.clone_from(&user);
-                let history = format!("USER {user}");
-                scope.config.push(Change::User(user));
-                Some(Lowered::config(history))
-            }
-            Kind::Cmd(command) => {
-                let args = words(command, scope);
-                let history = format!("CMD {}", quoted_list(&args));
-                scope.cmd_set = true;
-                scope.config.push(Change::Cmd(args));
-                Some(Lowered::config(history))
-            }
-            Kind::Entrypoint(command) => {
-                let args = words(command, scope);
-                let history = format!("ENTRYPOINT {}", quoted_list(&args));
-                scope.config.push(Change::Entrypoint(args, !scope.cmd_set));
-                Some(Lowered::config(history))
-            }
-            Kind::Shell(words) => {
-                let args: Vec<String> = words.iter().map(|word| word.text.to_string()).collect();
-                let history = format!("SHELL [{}]", args.join(" "));
-                scope.shell = Some(args.clone().into());
-                scope.config.push(Change::Shell(args));
-                Some(Lowered::config(history))
-            }
+            Kind::Env(pairs) => self.env(pairs, scope),
+            Kind::Label(pairs) => self.label(pairs, scope),
+            Kind::Run(run) => Some(self.run(stage, run, scope)),
+            Kind::Copy(copy) => self.copy(stage, copy, scope),
+            Kind::Workdir(word) => self.workdir(word, scope),
+            Kind::User(word) => self.user(word, scope),
+            Kind::Cmd(command) => Some(cmd(command, scope)),
+            Kind::Entrypoint(command) => Some(entrypoint(command, scope)),
+            Kind::Shell(words) => Some(shell(words, scope)),
             Kind::Expose(words) => self.expose(words, scope),
-            Kind::Volume(words) => {
-                let mut paths = Vec::with_capacity(words.len());
-                for word in words {
-                    let path = self.word(word, scope)?;
-                    if path.is_empty() {
-                        self.blank(word, "VOLUME");
-                        return None;
-                    }
-                    paths.push(path);
-                }
-                let history = format!("VOLUME [{}]", paths.join(" "));
-                scope.config.push(Change::Volumes(paths));
-                Some(Lowered::config(history))
-            }
-            Kind::Stopsignal(word) => {
-                let name = self.word(word, scope)?;
-                if !signal::is_signal(&name) {
-                    let names: Vec<String> = signal::names().collect();
-                    self.faults.push(
-                        Diagnostic::new(word.span, format!("Invalid signal: {name}"))
-                            .label("no signal")
-                            .help("write a name such as SIGTERM, or a number")
-                            .did_you_mean(&name, names.iter().map(String::as_str)),
-                    );
-                    return None;
-                }
-                let history = format!("STOPSIGNAL {name}");
-                scope.config.push(Change::StopSignal(name));
-                Some(Lowered::config(history))
-            }
+            Kind::Volume(words) => self.volume(words, scope),
+            Kind::Stopsignal(word) => self.stop_signal(word, scope),
             Kind::Healthcheck(health) => {
                 let (check, history) = healthcheck(health);
                 scope.config.push(Change::Healthcheck(check));
@@ -392,6 +290,103 @@ impl Lowering<'_> {
                 Some(Lowered { op: Op::Config, history: CreatedBy::None, sources: Vec::new() })
             }
         }
+    }
+
+    fn env(&mut self, pairs: &[Pair<'_>], scope: &mut Scope) -> Option<Lowered> {
+        let pairs = self.pairs(pairs, scope)?;
+        let mut history = String::from("ENV");
+        for (name, value) in &pairs {
+            scope.set_env(name, value);
+            history += &format!(" {name}={value}");
+        }
+        Some(Lowered::config(history))
+    }
+
+    fn label(&mut self, pairs: &[Pair<'_>], scope: &mut Scope) -> Option<Lowered> {
+        let pairs = self.pairs(pairs, scope)?;
+        let history = pairs.iter().fold(String::from("LABEL"), |text, (name, value)| format!("{text} {name}={value}"));
+        scope.config.push(Change::Labels(pairs));
+        Some(Lowered::config(history))
+    }
+
+    fn run(&mut self, stage: usize, run: &dockerfile::Run<'_>, scope: &Scope) -> Lowered {
+        let (mut sources, mut faults) = (Vec::new(), Vec::new());
+        let (expander, settings) = (self.expander, Arc::clone(&self.settings));
+        let mut source = |word: &Word<'_>, name: &str| self.source(stage, word, name, &mut sources);
+        let (op, history) = RunLowering::new(scope, &expander, &settings, &mut source, &mut faults).lower(run);
+        self.faults.append(&mut faults);
+        Lowered { op: Op::Run(op), history, sources }
+    }
+
+    fn copy(&mut self, stage: usize, copy: &dockerfile::Copy<'_>, scope: &Scope) -> Option<Lowered> {
+        let mut sources = Vec::new();
+        let from = match copy.from() {
+            None => CopyFrom::Context,
+            Some(word) => self.source(stage, word, &word.text, &mut sources)?,
+        };
+        let (op, history) = copy::lower(copy, from, scope, &self.expander, &mut self.faults, &mut self.warnings)?;
+        Some(Lowered { op: Op::Copy(op), history, sources })
+    }
+
+    fn workdir(&mut self, word: &Word<'_>, scope: &mut Scope) -> Option<Lowered> {
+        let path = self.word(word, scope)?;
+        if path.is_empty() {
+            self.blank(word, "WORKDIR");
+            return None;
+        }
+        scope.workdir = join(&scope.workdir, &path);
+        // BuildKit keeps a trailing slash in the image's configuration.
+        if path.ends_with('/') && scope.workdir != "/" {
+            scope.workdir.push('/');
+        }
+        scope.config.push(Change::WorkingDir(scope.workdir.clone()));
+        let history = CreatedBy::Text(format!("WORKDIR {}", scope.workdir).into());
+        // The root directory always exists.
+        let op = match clean(&scope.workdir) {
+            root if root == "/" => Op::Config,
+            path => Op::Workdir { path, user: scope.user.clone() },
+        };
+        Some(Lowered { op, history, sources: Vec::new() })
+    }
+
+    fn user(&mut self, word: &Word<'_>, scope: &mut Scope) -> Option<Lowered> {
+        let user = self.word(word, scope)?;
+        scope.user.clone_from(&user);
+        let history = format!("USER {user}");
+        scope.config.push(Change::User(user));
+        Some(Lowered::config(history))
+    }
+
+    fn volume(&mut self, words: &[Word<'_>], scope: &mut Scope) -> Option<Lowered> {
+        let mut paths = Vec::with_capacity(words.len());
+        for word in words {
+            let path = self.word(word, scope)?;
+            if path.is_empty() {
+                self.blank(word, "VOLUME");
+                return None;
+            }
+            paths.push(path);
+        }
+        let history = format!("VOLUME [{}]", paths.join(" "));
+        scope.config.push(Change::Volumes(paths));
+        Some(Lowered::config(history))
+    }
+
+    fn stop_signal(&mut self, word: &Word<'_>, scope: &mut Scope) -> Option<Lowered> {
+        let name = self.word(word, scope)?;
+        if !signal::is_signal(&name) {
+            let names: Vec<String> = signal::names().collect();
+            self.faults.push(
+                Diagnostic::new(word.span, format!("Invalid signal: {name}"))
+                    .label("not a signal")
+                    .help("write a name such as SIGTERM, or a number")
+                    .did_you_mean(&name, names.iter().map(String::as_str)),
+            );
+            return None;
+        }
+        let history = format!("STOPSIGNAL {name}");
+        scope.config.push(Change::StopSignal(name));
+        Some(Lowered::config(history))
     }
 
     fn arg(&mut self, arguments: &[Argument<'_>], scope: &mut Scope) -> Option<Lowered> {
@@ -454,7 +449,7 @@ impl Lowering<'_> {
                     Err(error) => {
                         self.faults.push(
                             Diagnostic::new(word.span, error)
-                                .label("no port")
+                                .label("invalid port")
                                 .help("write EXPOSE 80, 53/udp or 7000-7003"),
                         );
                         return None;
@@ -513,6 +508,29 @@ fn words(command: &Command<'_>, scope: &Scope) -> Vec<String> {
         Command::Exec(words) => words.iter().map(|word| word.text.to_string()).collect(),
         Command::Shell(word) => scope.with_shell(&word.text),
     }
+}
+
+fn cmd(command: &Command<'_>, scope: &mut Scope) -> Lowered {
+    let args = words(command, scope);
+    let history = format!("CMD {}", quoted_list(&args));
+    scope.cmd_set = true;
+    scope.config.push(Change::Cmd(args));
+    Lowered::config(history)
+}
+
+fn entrypoint(command: &Command<'_>, scope: &mut Scope) -> Lowered {
+    let args = words(command, scope);
+    let history = format!("ENTRYPOINT {}", quoted_list(&args));
+    scope.config.push(Change::Entrypoint(args, !scope.cmd_set));
+    Lowered::config(history)
+}
+
+fn shell(words: &[Word<'_>], scope: &mut Scope) -> Lowered {
+    let args: Vec<String> = words.iter().map(|word| word.text.to_string()).collect();
+    let history = format!("SHELL [{}]", args.join(" "));
+    scope.shell = Some(args.clone().into());
+    scope.config.push(Change::Shell(args));
+    Lowered::config(history)
 }
 
 fn healthcheck(health: &Health<'_>) -> (Healthcheck, String) {

@@ -15,8 +15,8 @@ const SECRET_MODE: u32 = 0o400;
 const SSH_MODE: u32 = 0o600;
 const SCRIPT_MODE: u32 = 0o755;
 
-/// What the whole build says about its steps.
-pub(super) struct Surroundings {
+/// Settings of the whole build that its RUN steps depend on.
+pub(super) struct RunSettings {
     /// `BUILDKIT_CACHE_MOUNT_NS`: a prefix of cache names.
     pub(super) cache_namespace: Option<String>,
     /// `BUILDKIT_SANDBOX_HOSTNAME`.
@@ -25,65 +25,169 @@ pub(super) struct Surroundings {
     pub(super) proxies: Vec<String>,
 }
 
-impl Surroundings {
-    /// Nothing said.
-    pub(super) fn none() -> Self {
-        Self { cache_namespace: None, hostname: None, proxies: Vec::new() }
+/// Resolves the `from` of a mount; reports a fault and returns `None` if it cannot.
+pub(super) type Source<'a> = dyn FnMut(&Word<'_>, &str) -> Option<CopyFrom> + 'a;
+
+/// Lowers one RUN.
+pub(super) struct RunLowering<'a, 's> {
+    scope: &'a Scope,
+    expander: &'a Expander,
+    settings: &'a RunSettings,
+    source: &'a mut Source<'s>,
+    faults: &'a mut Vec<Diagnostic>,
+    /// SSH mounts so far.
+    sockets: u32,
+}
+
+impl<'a, 's> RunLowering<'a, 's> {
+    pub(super) fn new(
+        scope: &'a Scope,
+        expander: &'a Expander,
+        settings: &'a RunSettings,
+        source: &'a mut Source<'s>,
+        faults: &'a mut Vec<Diagnostic>,
+    ) -> Self {
+        Self { scope, expander, settings, source, faults, sockets: 0 }
+    }
+
+    /// The operation and its line in the history. With faults, the operation is incomplete.
+    pub(super) fn lower(mut self, run: &dockerfile::Run<'_>) -> (Run, CreatedBy) {
+        let scope = self.scope;
+        let mut mounts = Vec::new();
+        let args = match &run.command {
+            Command::Exec(words) => words.iter().map(|word| word.text.to_string()).collect(),
+            Command::Shell(word) => scope.with_shell(&shell_text(word, &run.heredocs, &mut mounts)),
+        };
+        let mut env = scope.env.clone();
+        for word in run.mounts() {
+            let Some(mount) = self.mount(word) else { continue };
+            if let (MountKind::Ssh { .. }, Some(target), 1) = (&mount.kind, &mount.target, self.sockets) {
+                let (name, value) = ("SSH_AUTH_SOCK".into(), target.as_str().into());
+                env.set(super::Variable { name, value, argument: false });
+            }
+            mounts.push(mount);
+        }
+        let history = CreatedBy::Run { args: args.clone(), declared: scope.declared.clone(), env: scope.env.clone() };
+        let network = match run.network().map(|word| &*word.text) {
+            Some("none") => Network::None,
+            Some("host") => Network::Host,
+            _ => Network::Default,
+        };
+        let run = Run {
+            args,
+            env,
+            unkeyed_env: self.settings.proxies.clone(),
+            workdir: scope.workdir.clone(),
+            user: scope.user.clone(),
+            mounts,
+            network,
+            insecure: run.security().is_some_and(|word| &*word.text == "insecure"),
+            devices: run.devices().map(|word| word.text.to_string()).collect(),
+            hostname: self.settings.hostname.clone(),
+        };
+        (run, history)
+    }
+
+    fn mount(&mut self, word: &Word<'_>) -> Option<Mount> {
+        let spec = match Spec::parse(word, &|value| self.expander.word(value, self.scope)) {
+            Ok(spec) => spec,
+            Err(fault) => {
+                self.faults.push(fault);
+                return None;
+            }
+        };
+        let target = spec.target.as_deref().map(|path| self.absolute(path));
+        if target.as_deref() == Some("/") {
+            self.faults.push(
+                Diagnostic::new(word.span, "invalid mount target \"/\"")
+                    .label("would hide the whole image")
+                    .help("mount on a directory below /"),
+            );
+            return None;
+        }
+        match spec.kind {
+            MountType::Bind => Some(Mount { kind: self.bind(&spec, word)?, target }),
+            MountType::Cache => Some(Mount { kind: self.cache(&spec, target.as_deref(), word)?, target }),
+            MountType::Tmpfs => Some(Mount { kind: MountKind::Tmpfs { size: spec.size }, target }),
+            MountType::Secret => self.secret(spec, target, word),
+            MountType::Ssh => Some(self.ssh(spec, target)),
+        }
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        clean(&if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", self.scope.workdir) })
+    }
+
+    fn bind(&mut self, spec: &Spec, word: &Word<'_>) -> Option<MountKind> {
+        let from = match &spec.from {
+            Some(from) => (self.source)(word, from)?,
+            None => CopyFrom::Context,
+        };
+        Some(MountKind::Bind { from, source: inner(spec), writable: spec.readonly == Some(false) })
+    }
+
+    fn cache(&mut self, spec: &Spec, target: Option<&str>, word: &Word<'_>) -> Option<MountKind> {
+        let id = spec.id.as_deref().filter(|id| !id.is_empty()).or(target).unwrap_or_default();
+        Some(MountKind::Cache {
+            id: match &self.settings.cache_namespace {
+                Some(namespace) => format!("{namespace}/{id}"),
+                None => id.to_owned(),
+            },
+            sharing: match spec.sharing.as_deref() {
+                Some("private") => Sharing::Private,
+                Some("locked") => Sharing::Locked,
+                _ => Sharing::Shared,
+            },
+            from: match &spec.from {
+                Some(from) => Some(((self.source)(word, from)?, inner(spec))),
+                None => None,
+            },
+            readonly: spec.readonly == Some(true),
+            mode: spec.mode.unwrap_or(CACHE_MODE),
+            uid: spec.uid.unwrap_or(0),
+            gid: spec.gid.unwrap_or(0),
+        })
+    }
+
+    fn secret(&mut self, spec: Spec, target: Option<String>, word: &Word<'_>) -> Option<Mount> {
+        let named = spec.id.or(spec.source).filter(|id| !id.is_empty());
+        let from_target = || target.as_deref().and_then(|target| target.rsplit('/').next()).map(str::to_owned);
+        let Some(id) = named.or_else(from_target) else {
+            self.faults.push(Diagnostic::new(word.span, "one of id, target required for a secret").help("add id=name"));
+            return None;
+        };
+        let target = match (&target, &spec.env) {
+            (None, None) => Some(format!("/run/secrets/{}", id.rsplit('/').next().unwrap_or(&id))),
+            _ => target,
+        };
+        let kind = MountKind::Secret {
+            id,
+            required: spec.required,
+            env: spec.env,
+            mode: spec.mode.unwrap_or(SECRET_MODE),
+            uid: spec.uid.unwrap_or(0),
+            gid: spec.gid.unwrap_or(0),
+        };
+        Some(Mount { target, kind })
+    }
+
+    fn ssh(&mut self, spec: Spec, target: Option<String>) -> Mount {
+        let target = target.unwrap_or_else(|| format!("/run/buildkit/ssh_agent.{}", self.sockets));
+        self.sockets += 1;
+        let kind = MountKind::Ssh {
+            id: spec.id.filter(|id| !id.is_empty()).unwrap_or_else(|| "default".into()),
+            required: spec.required,
+            mode: spec.mode.unwrap_or(SSH_MODE),
+            uid: spec.uid.unwrap_or(0),
+            gid: spec.gid.unwrap_or(0),
+        };
+        Mount { target: Some(target), kind }
     }
 }
 
-/// Lowers a RUN. `source` says what a mount's `from` is.
-pub(super) fn lower(
-    run: &dockerfile::Run<'_>,
-    scope: &Scope,
-    expander: &Expander,
-    around: &Surroundings,
-    source: &mut dyn FnMut(&Word<'_>, &str) -> Option<CopyFrom>,
-    faults: &mut Vec<Diagnostic>,
-) -> (Run, CreatedBy) {
-    let mut mounts = Vec::new();
-    let args = match &run.command {
-        Command::Exec(words) => words.iter().map(|word| word.text.to_string()).collect(),
-        Command::Shell(word) => scope.with_shell(&shell_text(word, &run.heredocs, &mut mounts)),
-    };
-    let mut env = scope.env.clone();
-    let mut sockets = 0;
-    for word in run.mounts() {
-        match Spec::parse(word, &|value| expander.word(value, scope)) {
-            Ok(spec) => {
-                if let Some(mount) = mount(spec, word, scope, around, &mut sockets, source, faults) {
-                    if let (MountKind::Ssh { .. }, Some(target), 1) = (&mount.kind, &mount.target, sockets) {
-                        env.set(super::Variable {
-                            name: "SSH_AUTH_SOCK".into(),
-                            value: target.as_str().into(),
-                            argument: false,
-                        });
-                    }
-                    mounts.push(mount);
-                }
-            }
-            Err(fault) => faults.push(fault),
-        }
-    }
-    let history = CreatedBy::Run { args: args.clone(), declared: scope.declared.clone(), env: scope.env.clone() };
-    let network = match run.network().map(|word| &*word.text) {
-        Some("none") => Network::None,
-        Some("host") => Network::Host,
-        _ => Network::Default,
-    };
-    let run = Run {
-        args,
-        env,
-        unkeyed_env: around.proxies.clone(),
-        workdir: scope.workdir.clone(),
-        user: scope.user.clone(),
-        mounts,
-        network,
-        insecure: run.security().is_some_and(|word| &*word.text == "insecure"),
-        devices: run.devices().map(|word| word.text.to_string()).collect(),
-        hostname: around.hostname.clone(),
-    };
-    (run, history)
+/// The `source` of a mount as an absolute path in what it is mounted from.
+fn inner(spec: &Spec) -> String {
+    clean(&format!("/{}", spec.source.as_deref().unwrap_or_default()))
 }
 
 /// What the shell is given: a document alone is the script, otherwise the shell reads the documents itself.
@@ -105,95 +209,4 @@ fn shell_text(word: &Word<'_>, documents: &[Heredoc], mounts: &mut Vec<Mount>) -
         text += &document.name;
     }
     text
-}
-
-fn mount(
-    spec: Spec,
-    word: &Word<'_>,
-    scope: &Scope,
-    around: &Surroundings,
-    sockets: &mut u32,
-    source: &mut dyn FnMut(&Word<'_>, &str) -> Option<CopyFrom>,
-    faults: &mut Vec<Diagnostic>,
-) -> Option<Mount> {
-    let absolute =
-        |path: &str| clean(&if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", scope.workdir) });
-    let target = spec.target.as_deref().map(absolute);
-    if target.as_deref() == Some("/") {
-        faults.push(
-            Diagnostic::new(word.span, "invalid mount target \"/\"")
-                .label("would hide the whole image")
-                .help("mount on a directory below /"),
-        );
-        return None;
-    }
-    let inner = |path: Option<&str>| clean(&format!("/{}", path.unwrap_or_default()));
-    let (uid, gid) = (spec.uid.unwrap_or(0), spec.gid.unwrap_or(0));
-    let kind = match spec.kind {
-        MountType::Bind => MountKind::Bind {
-            from: match &spec.from {
-                Some(from) => source(word, from)?,
-                None => CopyFrom::Context,
-            },
-            source: inner(spec.source.as_deref()),
-            writable: spec.readonly == Some(false),
-        },
-        MountType::Cache => {
-            let id = spec.id.filter(|id| !id.is_empty()).or_else(|| target.clone()).unwrap_or_default();
-            MountKind::Cache {
-                id: match &around.cache_namespace {
-                    Some(namespace) => format!("{namespace}/{id}"),
-                    None => id,
-                },
-                sharing: match spec.sharing.as_deref() {
-                    Some("private") => Sharing::Private,
-                    Some("locked") => Sharing::Locked,
-                    _ => Sharing::Shared,
-                },
-                from: match &spec.from {
-                    Some(from) => Some((source(word, from)?, inner(spec.source.as_deref()))),
-                    None => None,
-                },
-                readonly: spec.readonly == Some(true),
-                mode: spec.mode.unwrap_or(CACHE_MODE),
-                uid,
-                gid,
-            }
-        }
-        MountType::Tmpfs => MountKind::Tmpfs { size: spec.size },
-        MountType::Secret => {
-            let named = spec.id.clone().or_else(|| spec.source.clone()).filter(|id| !id.is_empty());
-            let from_target = || target.as_deref().and_then(|target| target.rsplit('/').next()).map(str::to_owned);
-            let Some(id) = named.or_else(from_target) else {
-                faults.push(Diagnostic::new(word.span, "one of id, target required for a secret").help("add id=name"));
-                return None;
-            };
-            let target = match (&target, &spec.env) {
-                (None, None) => Some(format!("/run/secrets/{}", id.rsplit('/').next().unwrap_or(&id))),
-                _ => target,
-            };
-            let kind = MountKind::Secret {
-                id,
-                required: spec.required,
-                env: spec.env,
-                mode: spec.mode.unwrap_or(SECRET_MODE),
-                uid,
-                gid,
-            };
-            return Some(Mount { target, kind });
-        }
-        MountType::Ssh => {
-            let target = target.unwrap_or_else(|| format!("/run/buildkit/ssh_agent.{sockets}"));
-            *sockets += 1;
-            let kind = MountKind::Ssh {
-                id: spec.id.filter(|id| !id.is_empty()).unwrap_or_else(|| "default".into()),
-                required: spec.required,
-                mode: spec.mode.unwrap_or(SSH_MODE),
-                uid,
-                gid,
-            };
-            return Some(Mount { target: Some(target), kind });
-        }
-    };
-    Some(Mount { target, kind })
 }

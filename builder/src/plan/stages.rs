@@ -56,6 +56,40 @@ pub(super) enum Source {
     Context(String),
 }
 
+/// The expanded name of a FROM's base; empty with a fault if it is blank or cannot be expanded.
+fn base_name(head: &From<'_>, expander: &Expander, globals: &dyn Variables, faults: &mut Vec<Diagnostic>) -> String {
+    let name = expanded(expander, &head.base, globals, faults);
+    if name.as_deref() == Some("") {
+        faults.push(
+            Diagnostic::new(head.base.span, format!("base name ({}) should not be blank", head.base.text))
+                .label("expands to nothing")
+                .help("give the ARG a default above the first FROM, or write ${NAME:-image}"),
+        );
+    }
+    name.unwrap_or_default()
+}
+
+/// The platform that `--platform` of a FROM names; `None` with a fault if it is invalid.
+fn platform(
+    word: &Word<'_>,
+    expander: &Expander,
+    globals: &dyn Variables,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Platform> {
+    let text = expanded(expander, word, globals, faults)?;
+    match text.parse() {
+        Ok(platform) => Some(platform),
+        Err(error) => {
+            faults.push(
+                Diagnostic::new(word.span, format!("failed to parse platform {}: {error}", word.text))
+                    .label(if text.is_empty() { "expands to nothing" } else { "invalid platform" })
+                    .help("write --platform=linux/amd64 or --platform=$BUILDPLATFORM"),
+            );
+            None
+        }
+    }
+}
+
 /// All stages of a file.
 pub(super) struct Stages<'a> {
     pub(super) list: Vec<StageOf<'a>>,
@@ -90,28 +124,9 @@ impl<'a> Stages<'a> {
             let from = &file.instructions[start];
             let Kind::From(head) = &from.kind else { continue };
             let end = starts.get(i + 1).copied().unwrap_or(file.instructions.len());
-            let base_name = expanded(&expander, &head.base, globals, faults);
-            if base_name.as_deref() == Some("") {
-                faults.push(
-                    Diagnostic::new(head.base.span, format!("base name ({}) should not be blank", head.base.text))
-                        .label("expands to nothing")
-                        .help("give the ARG a default above the first FROM, or write ${NAME:-image}"),
-                );
-            }
-            let base_name = base_name.unwrap_or_default();
-            let mut platform = request.platform.clone();
-            if let Some(word) = &head.platform
-                && let Some(text) = expanded(&expander, word, globals, faults)
-            {
-                match text.parse::<Platform>() {
-                    Ok(found) => platform = found,
-                    Err(error) => faults.push(
-                        Diagnostic::new(word.span, format!("failed to parse platform {}: {error}", word.text))
-                            .label(if text.is_empty() { "expands to nothing" } else { "no platform" })
-                            .help("write --platform=linux/amd64 or --platform=$BUILDPLATFORM"),
-                    ),
-                }
-            }
+            let base_name = base_name(head, &expander, globals, faults);
+            let given = head.platform.as_ref().and_then(|word| platform(word, &expander, globals, faults));
+            let mut platform = given.unwrap_or_else(|| request.platform.clone());
             let name = head.name.as_ref().map(|name| name.to_lowercase());
             let mut body = &file.instructions[start + 1..end];
             let replaced =
