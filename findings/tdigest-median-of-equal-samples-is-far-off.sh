@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tool: tdigest 0.1.3 (npm).
+# Tool: tdigest 0.1.3 (npm; prom-client's Summary is built on it).
 # Expected: a t-digest keeps a few samples exactly, so the median of
 #   1, 1, 1, 100 is 1, and three quarters of the samples are at most 1.
 # Seen: equal samples become one centroid of weight 3 and the digest
