@@ -1,7 +1,7 @@
 //! `RUN --mount`: its options.
 
 use super::expand::ExpandError;
-use super::{Diagnostic, Word};
+use super::{BadId, Diagnostic, Id, Word};
 use std::borrow::Cow;
 
 /// The options of one mount.
@@ -26,9 +26,9 @@ pub struct Spec {
     /// `mode=`.
     pub mode: Option<u32>,
     /// `uid=`.
-    pub uid: Option<u32>,
+    pub uid: Option<Id>,
     /// `gid=`.
-    pub gid: Option<u32>,
+    pub gid: Option<Id>,
     /// `required`.
     pub required: bool,
     /// `env=`.
@@ -138,9 +138,14 @@ impl Spec {
                     None => value.into(),
                 },
             };
-            let number = |what: &str, radix: u32| {
-                u32::from_str_radix(&value, radix)
-                    .map_err(|_| fault(format!("invalid value {value} for {what}")).help(format!("write {what}=0")))
+            let invalid =
+                |what: &str| fault(format!("invalid value {value} for {what}")).help(format!("write {what}=0"));
+            let id = |what: &str| {
+                value.parse::<Id>().map_err(|error| match error {
+                    BadId::NotANumber(_) => invalid(what),
+                    BadId::OutOfRange(_) => fault(format!("invalid value for {what}: {error}"))
+                        .help(format!("write {what}=0, or another id up to 2147483647")),
+                })
             };
             let flag =
                 || match &*value {
@@ -189,15 +194,15 @@ impl Spec {
                     only.push((key, &[MountType::Cache]));
                 }
                 "mode" => {
-                    spec.mode = Some(number("mode", 8)?);
+                    spec.mode = Some(u32::from_str_radix(&value, 8).map_err(|_| invalid("mode"))?);
                     only.push((key, &[MountType::Cache, MountType::Secret, MountType::Ssh]));
                 }
                 "uid" => {
-                    spec.uid = Some(number("uid", 10)?);
+                    spec.uid = Some(id("uid")?);
                     only.push((key, &[MountType::Cache, MountType::Secret, MountType::Ssh]));
                 }
                 "gid" => {
-                    spec.gid = Some(number("gid", 10)?);
+                    spec.gid = Some(id("gid")?);
                     only.push((key, &[MountType::Cache, MountType::Secret, MountType::Ssh]));
                 }
                 _ => {

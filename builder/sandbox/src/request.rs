@@ -15,6 +15,7 @@ pub(super) fn order(
     [stdout, stderr]: [OwnedFd; 2],
     join: Vec<OwnedFd>,
 ) -> Result<(Order, Vec<OwnedFd>), SandboxError> {
+    check_ids(&spec)?;
     let mut fds = Vec::new();
     let mut give = |fd: OwnedFd| {
         fds.push(fd);
@@ -67,6 +68,22 @@ pub(super) fn order(
     };
     Ok((order, fds))
 }
+
+/// Refuses [`UNCHANGED`] as anybody's id, for every executor: a step that asked for that user would run as root.
+fn check_ids(spec: &StepSpec) -> Result<(), SandboxError> {
+    let of_mounts = spec.mounts.iter().flat_map(|mount| match &mount.source {
+        MountSource::Secret { uid, gid, .. } => vec![*uid, *gid],
+        MountSource::Detached { .. } | MountSource::Tmpfs { .. } => Vec::new(),
+    });
+    let of_user = [spec.user.uid, spec.user.gid].into_iter().chain(spec.user.groups.iter().copied());
+    match of_user.chain(of_mounts).find(|id| *id == UNCHANGED) {
+        Some(id) => Err(SandboxError::Setup { what: format!("a user or group with the id {id}"), errno: Errno::INVAL }),
+        None => Ok(()),
+    }
+}
+
+/// What setresuid(2), setresgid(2) and chown(2) take for "leave the id as it is".
+pub(super) const UNCHANGED: u32 = u32::MAX;
 
 /// docker's `--shm-size`.
 pub(super) const SHM_SIZE: u64 = 64 << 20;

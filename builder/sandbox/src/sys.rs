@@ -340,6 +340,10 @@ fn become_program(exec: &Exec<'_>, argv: &[*const c_char], envp: &[*const c_char
         // SAFETY: the descriptors are only marked, in this process's own table (CLONE_FILES is not set), to be closed
         // by the exec; should that fail, the process ends.
         check(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
+        // This id would leave root's as they are.
+        if [exec.uid, exec.gid].contains(&super::request::UNCHANGED) {
+            return Err(Errno::INVAL);
+        }
         if let Some(groups) = exec.groups {
             rustix::thread::set_thread_groups(groups)?;
         }

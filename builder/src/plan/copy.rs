@@ -3,8 +3,8 @@
 use super::graph::{Copy, CopyFrom};
 use super::history::CreatedBy;
 use super::scope::Scope;
-use super::stages::{expanded, unexpandable};
-use buildscope_dockerfile::{self as dockerfile, Diagnostic, Expander, Word};
+use super::stages::{expanded, out_of_range, unexpandable};
+use buildscope_dockerfile::{self as dockerfile, Diagnostic, Expander, Id, Word};
 use buildscope_record::Digest;
 
 /// Lowers a COPY or ADD whose source is known; none if it has faults. What is allowed but seldom meant goes to `warnings`.
@@ -35,6 +35,11 @@ pub(super) fn lower(
     }
     if let (Some(mode), Some(word)) = (&chmod, copy.chmod()) {
         check_mode(mode, word, faults);
+    }
+    if let (Some(owner), Some(word)) = (&chown, copy.chown())
+        && let Err(error) = Id::check_owner(owner)
+    {
+        faults.push(out_of_range(word, "--chown", owner, &error));
     }
     if let (Some(sum), Some(word)) = (&checksum, copy.checksum()) {
         check_checksum(sum, word, &sources, faults);

@@ -6,11 +6,11 @@ use super::history::{CreatedBy, quoted_list};
 use super::request::{AssumeImages, ImageResolver, LowerRequest};
 use super::run::{RunLowering, RunSettings};
 use super::scope::Scope;
-use super::stages::{BaseOf, Source, Stages, expanded};
+use super::stages::{BaseOf, Source, Stages, expanded, out_of_range};
 use super::{PlanError, arguments, copy, signal};
 use buildscope_dockerfile::{
-    self as dockerfile, Argument, Command, Diagnostic, Diagnostics, Dockerfile, Expander, Health, Instruction, Kind,
-    Pair, Ports, Text, Word, clean, duration,
+    self as dockerfile, Argument, Command, Diagnostic, Diagnostics, Dockerfile, Expander, Health, Id, Instruction,
+    Kind, Pair, Ports, Text, Word, clean, duration,
 };
 use buildscope_oci::{Healthcheck, ImageConfig, RuntimeConfig};
 use buildscope_record::{StageId, StepId};
@@ -351,6 +351,10 @@ impl Lowering<'_> {
 
     fn user(&mut self, word: &Word<'_>, scope: &mut Scope) -> Option<Lowered> {
         let user = self.word(word, scope)?;
+        if let Err(error) = Id::check_owner(&user) {
+            self.faults.push(out_of_range(word, "user", &user, &error));
+            return None;
+        }
         scope.user.clone_from(&user);
         let history = format!("USER {user}");
         scope.config.push(Change::User(user));

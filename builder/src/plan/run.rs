@@ -144,8 +144,8 @@ impl<'a, 's> RunLowering<'a, 's> {
             },
             readonly: spec.readonly == Some(true),
             mode: spec.mode.unwrap_or(CACHE_MODE),
-            uid: spec.uid.unwrap_or(0),
-            gid: spec.gid.unwrap_or(0),
+            uid: spec.uid.unwrap_or_default().get(),
+            gid: spec.gid.unwrap_or_default().get(),
         })
     }
 
@@ -165,8 +165,8 @@ impl<'a, 's> RunLowering<'a, 's> {
             required: spec.required,
             env: spec.env,
             mode: spec.mode.unwrap_or(SECRET_MODE),
-            uid: spec.uid.unwrap_or(0),
-            gid: spec.gid.unwrap_or(0),
+            uid: spec.uid.unwrap_or_default().get(),
+            gid: spec.gid.unwrap_or_default().get(),
         };
         Some(Mount { target, kind })
     }
@@ -178,8 +178,8 @@ impl<'a, 's> RunLowering<'a, 's> {
             id: spec.id.filter(|id| !id.is_empty()).unwrap_or_else(|| "default".into()),
             required: spec.required,
             mode: spec.mode.unwrap_or(SSH_MODE),
-            uid: spec.uid.unwrap_or(0),
-            gid: spec.gid.unwrap_or(0),
+            uid: spec.uid.unwrap_or_default().get(),
+            gid: spec.gid.unwrap_or_default().get(),
         };
         Mount { target: Some(target), kind }
     }

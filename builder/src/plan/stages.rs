@@ -446,6 +446,13 @@ pub(super) fn expanded(
     }
 }
 
+/// The fault of an owner or a user with an id that is out of range.
+pub(super) fn out_of_range(word: &Word<'_>, what: &str, text: &str, error: &dockerfile::BadId) -> Diagnostic {
+    Diagnostic::new(word.span, format!("invalid {what} {text:?}: {error}"))
+        .label("the kernel takes the id 4294967295 for \"as before\", which would be root")
+        .help("write an id from 0 to 2147483647, or a name of the image's /etc/passwd or /etc/group")
+}
+
 /// The fault of a word that cannot be expanded.
 pub(super) fn unexpandable(word: &Word<'_>, error: &dockerfile::ExpandError) -> Diagnostic {
     let exact = word.span.range().len() == word.text.len() && word.text.is_char_boundary(error.at());

@@ -189,6 +189,10 @@ fn stages_that_cannot_be() {
         ("FROM base\nRUN --mount=type=tmpfs,target=/ x\n", "invalid mount target"),
         ("FROM base\nSTOPSIGNAL SIGNONE\n", "Invalid signal"),
         ("FROM base\nADD --checksum=sha256:00 https://a.example/x /x\n", "invalid checksum digest format"),
+        ("FROM base\nUSER 4294967295\n", "id 4294967295 is out of range"),
+        ("FROM base\nARG G=2147483648\nUSER daemon:$G\n", "id 2147483648 is out of range"),
+        ("FROM base\nCOPY --chown=4294967295 x /x\n", "id 4294967295 is out of range"),
+        ("FROM base\nARG U=4294967295\nRUN --mount=type=cache,target=/c,uid=$U x\n", "id 4294967295 is out of range"),
         ("FROM base\nCOPY https://a.example/x /x\n", "source can't be a URL for COPY"),
         ("FROM base\nWORKDIR ${B?need B}\n", "B: need B"),
     ] {

@@ -13,6 +13,7 @@ pub(crate) const TRIALS: &[(&str, Test)] = &[
     ("so_are_those_of_thirty_two_bit_programs", narrow_calls),
     ("the_program_that_starts_a_step_cannot_be_written_to", own_program),
     ("capabilities_are_dockers", capabilities),
+    ("the_id_that_leaves_all_as_it_is_is_refused", unchanged_ids),
     ("setuid_programs_work", setuid),
     ("no_descriptor_and_no_environment_leaks_in", leaks_in),
     ("mount_targets_cannot_lead_out", mount_targets),
@@ -357,6 +358,24 @@ fn setuid(world: &World) {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn setuid(_: &World) {}
+
+/// setresuid(2), setresgid(2) and chown(2) take this id for "leave it as it is", which would be root's.
+fn unchanged_ids(world: &World) {
+    let root = rootfs();
+    let users = [(u32::MAX, 0, vec![]), (0, u32::MAX, vec![]), (0, 0, vec![u32::MAX])];
+    for (uid, gid, groups) in users {
+        let user = Credentials { uid, gid, groups };
+        let spec = || super::StepSpec { user: user.clone(), ..step(root.path(), &["id"]) };
+        assert!(world.run(spec()).is_err_and(|error| error.to_string().contains("4294967295")), "{user:?}");
+        for runtime in runtimes() {
+            let (ended, _) = world.run_by(&runtime, spec());
+            assert!(ended.is_err_and(|error| error.to_string().contains("4294967295")), "{user:?}");
+        }
+    }
+    let source = MountSource::Secret { content: b"x".into(), mode: 0o400, uid: u32::MAX, gid: 0 };
+    let mounts = vec![SandboxMount { target: "/run/secret".into(), source }];
+    assert!(world.run(super::StepSpec { mounts, ..step(root.path(), &["id"]) }).is_err());
+}
 
 fn leaks_in(world: &World) {
     // 3 is the directory that ls reads.

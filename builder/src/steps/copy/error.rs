@@ -1,6 +1,7 @@
 //! Why nothing was copied.
 
 use crate::sources::SourceError;
+use buildscope_dockerfile::BadId;
 use buildscope_storage::StorageError;
 use std::path::PathBuf;
 
@@ -46,6 +47,16 @@ pub enum CopyError {
         file: &'static str,
         /// The whole flag.
         text: String,
+    },
+    /// `--chown`, or the line of the image's passwd or group file that it means, has an id that no file can have.
+    #[error("cannot give files to `{text}`{}: {source}", place(*.file))]
+    BadId {
+        /// The owner as written.
+        text: String,
+        /// The image's file that has the id, if it is not in the flag itself.
+        file: Option<&'static str>,
+        /// What is wrong with it.
+        source: BadId,
     },
     /// Nothing of both.
     #[error("`--chown={0}` names no user")]
@@ -108,6 +119,10 @@ pub enum CopyError {
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+fn place(file: Option<&str>) -> String {
+    file.map(|file| format!(" (its line in {file} of the image)")).unwrap_or_default()
 }
 
 fn hint(suggestion: Option<&str>) -> String {

@@ -1,11 +1,15 @@
 //! `--chown` and `USER`: names to numbers, in the image's own files.
 
 use super::CopyError;
+use buildscope_dockerfile::{BadId, Id};
 use buildscope_storage::Tree;
 use std::path::Path;
 
 /// The largest passwd or group file that is read: larger ones are somebody's attack.
 const LIMIT: u64 = 16 << 20;
+
+const PASSWD: &str = "/etc/passwd";
+const GROUP: &str = "/etc/group";
 
 /// A user and a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,43 +35,43 @@ impl Owner {
         if user.is_empty() {
             return Err(CopyError::BadOwner(text.into()));
         }
-        let mut owner = match user.parse() {
-            Ok(id) => Self { uid: id, gid: id },
-            Err(_) => {
-                let ids = column(tree, "etc/passwd", user, [2, 3])?;
-                let [uid, gid] = ids.ok_or_else(|| unknown("user", user, "/etc/passwd"))?;
-                Self { uid, gid }
+        let bad = |file| move |source| CopyError::BadId { text: text.into(), file, source };
+        let group = group.filter(|group| !group.is_empty());
+        let (uid, user_group) = match user.parse::<Id>() {
+            Ok(id) => (id, Ok(id)),
+            Err(BadId::NotANumber(_)) => {
+                let ids = column(tree, PASSWD, user, [2, 3])?;
+                let [uid, gid] = ids.ok_or_else(|| unknown("user", user, PASSWD))?;
+                (uid.map_err(bad(Some(PASSWD)))?, gid)
             }
+            Err(error) => return Err(bad(None)(error)),
         };
-        if let Some(group) = group.filter(|group| !group.is_empty()) {
-            owner.gid = match group.parse() {
-                Ok(id) => id,
-                Err(_) => match column(tree, "etc/group", group, [2])? {
-                    Some([gid]) => gid,
-                    None => return Err(unknown("group", group, "/etc/group")),
-                },
-            };
-        }
-        Ok(owner)
+        let gid = match group.map(|group| (group, group.parse::<Id>())) {
+            None => user_group.map_err(bad(Some(PASSWD)))?,
+            Some((_, Ok(id))) => id,
+            Some((group, Err(BadId::NotANumber(_)))) => match column(tree, GROUP, group, [2])? {
+                Some([gid]) => gid.map_err(bad(Some(GROUP)))?,
+                None => return Err(unknown("group", group, GROUP)),
+            },
+            Some((_, Err(error))) => return Err(bad(None)(error)),
+        };
+        Ok(Self { uid: uid.get(), gid: gid.get() })
     }
 }
 
-/// The numbers in these columns of the line that begins with `name`.
+/// The ids in these columns of the line that begins with `name`. Invalid ones are a fault only of the line that is asked for.
 fn column<const N: usize>(
     tree: &Tree,
     file: &str,
     name: &str,
     columns: [usize; N],
-) -> Result<Option<[u32; N]>, CopyError> {
+) -> Result<Option<[Result<Id, BadId>; N]>, CopyError> {
     let path = tree.resolve(Path::new(file), true)?.path;
     let Some(bytes) = tree.read(&path, LIMIT)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
     Ok(text.lines().find_map(|line| {
         let fields: Vec<&str> = line.trim().split(':').collect();
-        let mut numbers = [0; N];
-        for (number, column) in numbers.iter_mut().zip(columns) {
-            *number = fields.get(column)?.parse().ok()?;
-        }
-        (fields[0] == name).then_some(numbers)
+        let found = fields[0] == name && columns.iter().all(|column| fields.len() > *column);
+        found.then(|| columns.map(|column| fields[column].parse()))
     }))
 }

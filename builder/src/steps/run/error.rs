@@ -1,6 +1,7 @@
 //! Why a RUN step has no layer.
 
 use crate::steps::copy::CopyError;
+use buildscope_dockerfile::BadId;
 use buildscope_sandbox::{Exit, SandboxError};
 use buildscope_storage::StorageError;
 
@@ -38,6 +39,16 @@ pub enum RunError {
     /// `USER` names a group that the image does not have.
     #[error("unable to find group {0}: no matching entries in /etc/group of the image")]
     UnknownGroup(String),
+    /// `USER`, or the line of the image's passwd or group file that it means, has an id that no process can have.
+    #[error("cannot run as `{user}`{}: {source}", place(*.file))]
+    BadId {
+        /// `USER` as written.
+        user: String,
+        /// The image's file that has the id, if it is not in `USER` itself.
+        file: Option<&'static str>,
+        /// What is wrong with it.
+        source: BadId,
+    },
     /// A `required` secret that was not given.
     #[error("secret {0} not found: give it with `--secret id={0},src=FILE` or `--secret id={0},env=NAME`")]
     NoSecret(String),
@@ -80,6 +91,10 @@ pub enum RunError {
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+fn place(file: Option<&str>) -> String {
+    file.map(|file| format!(" (its line in {file} of the image)")).unwrap_or_default()
 }
 
 fn oom(exit: &Exit) -> &'static str {

@@ -4,12 +4,16 @@
 //! the groups whose member lists name it; with one, in that alone; `uid:gid` in numbers is taken as it is.
 
 use super::RunError;
+use buildscope_dockerfile::{BadId, Id};
 use buildscope_sandbox::Credentials;
 use buildscope_storage::{StorageError, Tree};
 use std::path::Path;
 
 /// The largest passwd or group file that is read: larger ones are somebody's attack.
 const LIMIT: u64 = 16 << 20;
+
+const PASSWD: &str = "/etc/passwd";
+const GROUP: &str = "/etc/group";
 
 /// Who a step runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,23 +22,23 @@ pub(super) struct Identity {
     pub(super) home: String,
 }
 
-/// A line of passwd.
+/// A line of passwd. An invalid id is a fault of the image only if the line is asked for.
 struct User {
     name: String,
-    uid: u32,
-    gid: u32,
+    uid: Result<Id, BadId>,
+    gid: Result<Id, BadId>,
     home: String,
 }
 
 /// A line of group.
 struct Group {
     name: String,
-    gid: u32,
+    gid: Result<Id, BadId>,
     members: Vec<String>,
 }
 
 pub(super) fn resolve(text: &str, tree: &Tree) -> Result<Identity, RunError> {
-    let mut identity = find(text, &read(tree, "etc/passwd")?, &read(tree, "etc/group")?)?;
+    let mut identity = find(text, &read(tree, PASSWD)?, &read(tree, GROUP)?)?;
     // The primary group is also a supplementary one: else a process could drop out of it and past a file's
     // group bits (CVE-2022-2995).
     let Credentials { gid, groups, .. } = &mut identity.credentials;
@@ -56,43 +60,56 @@ fn find(text: &str, passwd: &str, group: &str) -> Result<Identity, RunError> {
         None => (text, None),
     };
     let wanted = if wanted.is_empty() { "0" } else { wanted };
-    let number = wanted.parse::<u32>().ok();
-    let users = || passwd.lines().filter_map(user);
+    let bad = |file: Option<&'static str>| move |source| RunError::BadId { user: text.to_owned(), file, source };
+    let id = |id: Result<Id, BadId>, file| id.map(Id::get).map_err(bad(Some(file)));
+    let number = number(wanted).map_err(bad(None))?;
+    let group_number = group_wanted.and_then(|group| self::number(group).transpose()).transpose().map_err(bad(None))?;
     let groups = || group.lines().filter_map(self::group);
 
-    let user = users().find(|user| user.name == wanted || Some(user.uid) == number);
+    let has_id = |line: &Result<Id, BadId>, number: Option<Id>| number.is_some_and(|id| line.as_ref() == Ok(&id));
+    let user = passwd.lines().filter_map(self::user).find(|user| user.name == wanted || has_id(&user.uid, number));
     let home = user.as_ref().map_or("", |user| user.home.as_str());
     let home = if home.is_empty() { "/" } else { home }.to_owned();
     // Both in numbers: nothing is looked up but the home, not even supplementary groups.
-    if let (Some(uid), Some(Ok(gid))) = (number, group_wanted.map(str::parse)) {
-        return Ok(Identity { credentials: Credentials { uid, gid, groups: Vec::new() }, home });
+    if let (Some(uid), Some(gid)) = (number, group_number) {
+        return Ok(Identity { credentials: Credentials { uid: uid.get(), gid: gid.get(), groups: Vec::new() }, home });
     }
     let (uid, gid) = match (&user, number) {
-        (Some(user), _) => (user.uid, user.gid),
-        (None, Some(uid)) => (uid, 0),
+        (Some(user), _) => (id(user.uid.clone(), PASSWD)?, user.gid.clone()),
+        (None, Some(uid)) => (uid.get(), Ok(Id::default())),
         (None, None) => return Err(RunError::UnknownUser(wanted.to_owned())),
     };
     let credentials = match group_wanted.filter(|group| !group.is_empty()) {
         Some(name) => {
-            let number = name.parse().ok();
-            let group = groups().find(|group| group.name == name || Some(group.gid) == number);
-            let gid = group.map(|group| group.gid).or(number);
-            Credentials { uid, gid: gid.ok_or_else(|| RunError::UnknownGroup(name.to_owned()))?, groups: Vec::new() }
+            let group = groups().find(|group| group.name == name || has_id(&group.gid, group_number));
+            let gid = group.map(|group| group.gid).or(group_number.map(Ok));
+            let gid = gid.ok_or_else(|| RunError::UnknownGroup(name.to_owned()))?;
+            Credentials { uid, gid: id(gid, GROUP)?, groups: Vec::new() }
         }
         None => {
             let member = |group: &Group| user.as_ref().is_some_and(|user| group.members.contains(&user.name));
-            Credentials { uid, gid, groups: groups().filter(member).map(|group| group.gid).collect() }
+            let groups = groups().filter(member).map(|group| id(group.gid, GROUP));
+            Credentials { uid, gid: id(gid, PASSWD)?, groups: groups.collect::<Result<_, _>>()? }
         }
     };
     Ok(Identity { credentials, home })
+}
+
+/// The id that a text is; none if it is a name.
+fn number(text: &str) -> Result<Option<Id>, BadId> {
+    match text.parse() {
+        Ok(id) => Ok(Some(id)),
+        Err(BadId::NotANumber(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn user(line: &str) -> Option<User> {
     let fields: Vec<&str> = line.trim().split(':').collect();
     Some(User {
         name: (*fields.first()?).to_owned(),
-        uid: fields.get(2)?.parse().ok()?,
-        gid: fields.get(3)?.parse().ok()?,
+        uid: fields.get(2)?.parse(),
+        gid: fields.get(3)?.parse(),
         home: fields.get(5).copied().unwrap_or_default().to_owned(),
     })
 }
@@ -102,7 +119,7 @@ fn group(line: &str) -> Option<Group> {
     let members = fields.get(3).copied().unwrap_or_default();
     Some(Group {
         name: (*fields.first()?).to_owned(),
-        gid: fields.get(2)?.parse().ok()?,
+        gid: fields.get(2)?.parse(),
         members: members.split(',').filter(|member| !member.is_empty()).map(str::to_owned).collect(),
     })
 }
@@ -111,12 +128,36 @@ fn group(line: &str) -> Option<Group> {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\nnobody:x:99:98::\n";
-    const GROUP: &str = "root:x:0:\ndaemon:x:1:\nwheel:x:10:root,daemon2\nstaff:x:50:daemon,root\n";
+    const PASSWD_LINES: &str =
+        "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\nnobody:x:99:98::\n";
+    const GROUP_LINES: &str = "root:x:0:\ndaemon:x:1:\nwheel:x:10:root,daemon2\nstaff:x:50:daemon,root\n";
 
     fn found(text: &str) -> (u32, u32, Vec<u32>, String) {
-        let Identity { credentials: Credentials { uid, gid, groups }, home } = find(text, PASSWD, GROUP).unwrap();
+        let Identity { credentials: Credentials { uid, gid, groups }, home } =
+            find(text, PASSWD_LINES, GROUP_LINES).unwrap();
         (uid, gid, groups, home)
+    }
+
+    #[test]
+    fn ids_out_of_range_are_refused_and_never_root() {
+        // 4294967295 is "leave as it is" for setresuid(2). runc: "uids and gids must be in range 0-2147483647".
+        let fault = |text, passwd, group| match find(text, passwd, group) {
+            Err(RunError::BadId { file, source, .. }) => (file, source.to_string().contains("2147483647")),
+            other => panic!("{text}: {other:?}"),
+        };
+        for text in ["4294967295", "2147483648", "daemon:4294967295", "0:4294967295", "4294967295:0"] {
+            assert_eq!(fault(text, PASSWD_LINES, GROUP_LINES), (None, true), "{text}");
+        }
+        let passwd = "root:x:0:0::/:\nbig:x:4294967295:5::\nbiggroup:x:5:4294967295::\nword:x:a:b::\n";
+        let group = "root:x:0:\nhuge:x:4294967295:\nmany:x:4294967295:root2\n";
+        assert_eq!(fault("big", passwd, group), (Some(PASSWD), true));
+        assert_eq!(fault("biggroup", passwd, group), (Some(PASSWD), true));
+        assert_eq!(fault("word", passwd, group), (Some(PASSWD), false));
+        assert_eq!(fault("root:huge", passwd, group), (Some(GROUP), true));
+        assert_eq!(fault("root2", "root2:x:7:7::\n", group), (Some(GROUP), true));
+        // Lines that are not asked for do no harm.
+        assert_eq!(find("", passwd, group).unwrap().credentials, Credentials::default());
+        assert_eq!(find("2147483647:6", passwd, group).unwrap().credentials.uid, 2_147_483_647);
     }
 
     /// The first three are BuildKit's answers in the conformance kit's `run-environment`.
@@ -135,8 +176,8 @@ mod tests {
 
     #[test]
     fn unknown_names_are_errors_but_root_needs_no_file() {
-        assert!(find("ghost", PASSWD, GROUP).unwrap_err().to_string().contains("user ghost"));
-        assert!(find("daemon:ghosts", PASSWD, GROUP).unwrap_err().to_string().contains("group ghosts"));
+        assert!(find("ghost", PASSWD_LINES, GROUP_LINES).unwrap_err().to_string().contains("user ghost"));
+        assert!(find("daemon:ghosts", PASSWD_LINES, GROUP_LINES).unwrap_err().to_string().contains("group ghosts"));
         assert_eq!(find("", "", "").unwrap().credentials, Credentials::default());
     }
 }

@@ -85,6 +85,21 @@ fn owners_are_those_of_the_image() {
         let error = kit.try_copy(&Copy { chown: Some(text.into()), ..op(&["f"], "/f") }).unwrap_err();
         assert!(matches!(&error, CopyError::UnknownOwner { name: unknown, .. } if unknown == name), "{error}");
     }
+    kit.text("etc/passwd", "root:x:0:0::/:/bin/sh\nbig:x:4294967295:1::/:/bin/sh\nlp:x:7:4294967295::/:/bin/sh\n");
+    kit.text("etc/group", "adm:x:4294967295:lp\n");
+    for (text, file) in [
+        ("4294967295", None),
+        ("1:2147483648", None),
+        ("big", Some("/etc/passwd")),
+        ("lp", Some("/etc/passwd")),
+        ("1:adm", Some("/etc/group")),
+    ] {
+        let error = kit.try_copy(&Copy { chown: Some(text.into()), ..op(&["f"], "/f") }).unwrap_err();
+        assert!(matches!(&error, CopyError::BadId { file: place, .. } if *place == file), "{text}: {error}");
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    kit.copy(&Copy { chown: Some("lp:2147483647".into()), ..op(&["f"], "/f") });
+    assert!(kit.lines().contains(&"644 7:2147483647 f=".to_owned()), "{:?}", kit.lines());
 }
 
 #[test]
