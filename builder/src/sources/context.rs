@@ -6,19 +6,18 @@ use super::node::{Node, NodeKind, Status};
 use super::scan::{Filter, Scanner, Verdict};
 use super::stat_cache::{Identity, Memory, Record};
 use buildscope_record::{BlobDigest, Phase, Probe, Quantity};
-use buildscope_storage::Content;
+use buildscope_storage::{Content, HostRoot, PinnedFile};
 use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, fstat, open};
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A build context or a named context: a directory, scanned as far as someone looks.
 pub struct Context {
-    fd: OwnedFd,
-    path: PathBuf,
+    place: Arc<HostRoot>,
     root: Node,
     filter: Option<Filter>,
     /// Bytes of files kept in memory.
@@ -43,12 +42,12 @@ impl Context {
         let root = Node::new(OsString::new(), NodeKind::Directory, stat);
         let memory = Arc::new(Memory::new(cache, &path));
         let filter = filter.map(|filter| Box::new(filter) as Filter);
-        Ok(Self { fd, path, root, filter, kept: AtomicU64::new(0), memory })
+        Ok(Self { place: Arc::new(HostRoot { fd, path }), root, filter, kept: AtomicU64::new(0), memory })
     }
 
     /// Where it is, absolute, without symbolic links.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.place.path
     }
 
     /// The directory itself.
@@ -90,17 +89,17 @@ impl Context {
         let span = probe.phase(Phase::ContextHash);
         let files: Vec<_> = files.iter().filter(|(node, _)| node.facts.get().is_none()).collect();
         let known = self.memory.known();
-        let hasher = Hasher { root: self.fd.as_fd(), root_path: &self.path, kept: &self.kept };
+        let hasher = Hasher { root: self.place.fd.as_fd(), root_path: &self.place.path, kept: &self.kept };
         let (read, changed) = (AtomicU64::new(0), AtomicU64::new(0));
         let new: Vec<Option<Record>> = files
             .par_iter()
             .with_min_len(64)
             .map(|(node, path)| {
                 let (facts, record) = match known.get(&Identity::from(&node.stat)) {
-                    Some(Record { digest, place, .. }) => (
-                        Facts { digest: *digest, size: node.stat.size, capability: None, kept: None, place: *place },
-                        None,
-                    ),
+                    Some(Record { identity, digest, place }) => {
+                        let (digest, identity, place) = (*digest, *identity, *place);
+                        (Facts { digest, size: identity.size, capability: None, kept: None, identity, place }, None)
+                    }
                     None => {
                         let (facts, record) = hasher.read(path, &node.stat)?;
                         read.fetch_add(facts.size, Ordering::Relaxed);
@@ -122,14 +121,18 @@ impl Context {
     }
 
     /// Where the bytes of `node`, the regular file at `path`, come from: memory, a blob of an earlier layer that has
-    /// them (if `has` says that it is still there), or the file itself.
+    /// them (if `has` says that it is still there), or the file itself, which must be as it was when it was hashed.
     pub fn content(&self, node: &Node, path: &Path, mut has: impl FnMut(&BlobDigest) -> bool) -> Content {
         match node.facts.get() {
             Some(Facts { kept: Some(bytes), .. }) => Content::Bytes(Arc::clone(bytes)),
             Some(Facts { place: Some((blob, offset)), size, .. }) if has(blob) => {
                 Content::Blob { blob: *blob, offset: *offset, length: *size, sparse: None }
             }
-            _ => Content::HostFile(self.path.join(path)),
+            facts => {
+                // Before it was hashed, it must be as it was when it was scanned.
+                let identity = facts.map_or(node.identity(), |facts| facts.identity);
+                Content::Pinned(PinnedFile::new(Arc::clone(&self.place), path.to_owned(), identity))
+            }
         }
     }
 
@@ -139,13 +142,13 @@ impl Context {
     }
 
     fn scanner<'a>(&'a self, walked: &'a AtomicU64) -> Scanner<'a> {
-        Scanner { root: self.fd.as_fd(), root_path: &self.path, filter: self.filter.as_ref(), walked }
+        Scanner { root: self.place.fd.as_fd(), root_path: &self.place.path, filter: self.filter.as_ref(), walked }
     }
 }
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Context").field("path", &self.place.path).finish_non_exhaustive()
     }
 }
 
@@ -199,6 +202,32 @@ mod tests {
         let context = Context::open(dir.path(), Some(filter), None).unwrap();
         assert_eq!(names(&context, ""), ["keep", "mixed"]);
         assert_eq!(names(&context, "mixed"), ["in"]);
+    }
+
+    #[test]
+    fn a_file_that_took_the_place_of_the_scanned_one_is_not_remembered_as_it() {
+        let (dir, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let place = |name: &str| dir.path().join(name);
+        for (name, content) in [("d", "own"), ("other", "odd")] {
+            fs::create_dir(place(name)).unwrap();
+            fs::write(place(name).join("f"), content).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(30));
+        let path = Path::new("d/f");
+        let hash = |swap: bool| {
+            let context = Context::open(dir.path(), NO_FILTER, Some(cache.path())).unwrap();
+            let node = context.node(path).unwrap().unwrap();
+            if swap {
+                fs::rename(place("d"), place("kept")).unwrap();
+                fs::rename(place("other"), place("d")).unwrap();
+            }
+            context.hash(&[(node, path)], &Probe::disabled()).unwrap();
+            node.facts().unwrap().digest
+        };
+        assert_eq!(hash(true), Digest::of("odd"));
+        fs::rename(place("d"), place("other")).unwrap();
+        fs::rename(place("kept"), place("d")).unwrap();
+        assert_eq!(hash(false), Digest::of("own"));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use super::SourceError;
 use super::node::Status;
-use super::scan::open_below;
-use super::stat_cache::{Record, is_racy};
+use super::stat_cache::{Identity, Record, is_racy};
 use buildscope_record::{BlobDigest, Digest};
+use buildscope_storage::open_below;
 use rustix::fs::{OFlags, fgetxattr, fstat};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
@@ -35,6 +35,8 @@ pub struct Facts {
     /// Its `security.capability`: of the extended attributes, the one that image layers carry.
     pub capability: Option<Vec<u8>>,
     pub(super) kept: Option<Arc<[u8]>>,
+    /// The state of the file that had the bytes.
+    pub(super) identity: Identity,
     /// A blob that has the bytes, and where in it.
     pub(super) place: Option<(BlobDigest, u64)>,
 }
@@ -58,14 +60,19 @@ impl Hasher<'_> {
             let read_at = SystemTime::now();
             let fd = open_below(self.root, path, OFlags::RDONLY).map_err(|error| fail(error.into()))?;
             if kept {
-                // What is kept is what was hashed, so a file that changes meanwhile does no harm: and if it changed
-                // since it was scanned, its `stat` is no longer the one that is remembered.
+                // What is kept is what was hashed, so a file that changes meanwhile does no harm. It is remembered only
+                // if it is the file that was scanned: another one may be at its path since then.
                 let bytes = whole(&fd, scanned.size).map_err(fail)?;
                 let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
                 let capability = capability(&fd).map_err(|error| fail(error.into()))?;
-                let known = capability.is_none() && size == scanned.size && !is_racy(scanned.ctime, read_at);
+                let identity = Identity::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
+                let known = capability.is_none()
+                    && size == scanned.size
+                    && identity == Identity::from(scanned)
+                    && !is_racy(scanned.ctime, read_at);
                 let record = known.then(|| Record::new(scanned, digest));
-                return Ok((Facts { digest, size, capability, kept: Some(bytes.into()), place: None }, record));
+                let facts = Facts { digest, size, capability, kept: Some(bytes.into()), identity, place: None };
+                return Ok((facts, record));
             }
             let before = Status::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
             let capability = capability(&fd).map_err(|error| fail(error.into()))?;
@@ -73,12 +80,11 @@ impl Hasher<'_> {
             let (digest, size) = stream(&mut file).map_err(fail)?;
             let after = Status::from(&fstat(&file).map_err(|error| fail(error.into()))?);
             // It is read again when it is copied: it has to hold still.
-            if size == before.size
-                && (after.mtime, after.ctime, after.size) == (before.mtime, before.ctime, before.size)
-            {
+            if size == before.size && Identity::from(&after) == Identity::from(&before) {
                 let known = capability.is_none() && !is_racy(before.ctime, read_at);
                 let record = known.then(|| Record::new(&before, digest));
-                return Ok((Facts { digest, size, capability, kept: None, place: None }, record));
+                let identity = Identity::from(&before);
+                return Ok((Facts { digest, size, capability, kept: None, identity, place: None }, record));
             }
         }
         Err(SourceError::Unsteady(self.root_path.join(path)))

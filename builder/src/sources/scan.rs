@@ -2,8 +2,9 @@
 
 use super::SourceError;
 use super::node::{Node, NodeKind, Status};
+use buildscope_storage::open_below;
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, openat2, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, OFlags, RawDir, readlinkat, statat};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -102,13 +103,6 @@ impl Scanner<'_> {
         }
         Ok(Some(node))
     }
-}
-
-/// Opens what is at `path` below `root`: no symbolic link on the way or at the end, no `..` out of it.
-pub(super) fn open_below(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    openat2(root, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
 }
 
 fn names(dir: &OwnedFd) -> rustix::io::Result<Vec<CString>> {

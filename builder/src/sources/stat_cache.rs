@@ -6,6 +6,7 @@
 
 use super::node::Status;
 use buildscope_record::{BlobDigest, Digest};
+pub use buildscope_storage::Identity;
 use buildscope_storage::Timestamp;
 use std::fs;
 use std::io::{self, Write};
@@ -25,16 +26,6 @@ const COARSE_TICK: Duration = Duration::from_millis(2_100);
 /// Records of files that this build did not look at are kept up to this many.
 const KEEP_UNSEEN: usize = 100_000;
 
-/// What tells a file in one state from every other: nobody changes it without changing this, but see [`is_racy`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Identity {
-    dev: u64,
-    ino: u64,
-    size: u64,
-    mtime: Timestamp,
-    ctime: Timestamp,
-}
-
 /// What a file held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Record {
@@ -50,19 +41,13 @@ impl From<&Status> for Identity {
     }
 }
 
-impl Identity {
-    fn inode(&self) -> (u64, u64) {
-        (self.dev, self.ino)
-    }
-}
-
 impl Record {
     pub(super) fn new(stat: &Status, digest: Digest) -> Self {
         Self { identity: stat.into(), digest, place: None }
     }
 
     fn inode(&self) -> (u64, u64) {
-        self.identity.inode()
+        inode(&self.identity)
     }
 
     fn write(&self, to: &mut Vec<u8>) {
@@ -95,6 +80,10 @@ impl Record {
             place: blob.map(|blob| (BlobDigest::from_bytes(blob), word(IDENTITY + 64))),
         }
     }
+}
+
+fn inode(identity: &Identity) -> (u64, u64) {
+    (identity.dev, identity.ino)
 }
 
 /// Whether a file with this `stat`, read at `read_at`, may have changed right after without its times' showing it:
@@ -132,7 +121,7 @@ impl StatCache {
 
     /// What the file in this state held, if it is known.
     pub(super) fn get(&self, identity: &Identity) -> Option<&Record> {
-        let at = self.records.binary_search_by_key(&identity.inode(), Record::inode).ok()?;
+        let at = self.records.binary_search_by_key(&inode(identity), Record::inode).ok()?;
         Some(&self.records[at]).filter(|record| record.identity == *identity)
     }
 
@@ -140,7 +129,7 @@ impl StatCache {
     fn place(&mut self, files: impl IntoIterator<Item = (Identity, BlobDigest, u64)>) -> bool {
         let mut news = false;
         for (identity, blob, offset) in files {
-            let Ok(at) = self.records.binary_search_by_key(&identity.inode(), Record::inode) else { continue };
+            let Ok(at) = self.records.binary_search_by_key(&inode(&identity), Record::inode) else { continue };
             let record = &mut self.records[at];
             if record.identity == identity && record.place != Some((blob, offset)) {
                 record.place = Some((blob, offset));

@@ -1,5 +1,6 @@
 //! Entries: what a layer consists of.
 
+use super::PinnedFile;
 use buildscope_record::{BlobDigest, DiffId};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -79,8 +80,10 @@ pub struct Timestamp {
 pub enum Content {
     /// In memory.
     Bytes(Arc<[u8]>),
-    /// A file of the host, opened when the layer is written.
+    /// A file of the host that nobody changes any more, opened when the layer is written.
     HostFile(PathBuf),
+    /// A file of the host that was hashed, and must be the same when it is read.
+    Pinned(PinnedFile),
     /// Part of a blob of the store.
     Blob {
         /// Which blob.

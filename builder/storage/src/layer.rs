@@ -186,6 +186,8 @@ fn check_length(path: &Path, content: &Content, size: u64) -> Result<(), Storage
         Content::Bytes(bytes) => bytes.len() as u64,
         Content::Blob { length, .. } => *length,
         Content::HostFile(_) => size,
+        Content::Pinned(file) if file.size() != size => return Err(StorageError::ChangedWhileRead(file.path())),
+        Content::Pinned(_) => size,
     };
     if length == size {
         return Ok(());
@@ -201,26 +203,36 @@ fn holes(content: &Content, size: u64, at: u64) -> Result<Option<Vec<Extent>>, S
             Ok(Some(extents.iter().map(|e| placed(e.offset, e.length)).collect()))
         }
         Content::HostFile(path) if size >= SPARSE_FROM => {
-            let file = File::open(path).context("open", path)?;
-            let mut extents = Vec::new();
-            let mut from = 0;
-            while from < size {
-                let start = match rustix::fs::seek(&file, SeekFrom::Data(from)) {
-                    Ok(start) => start.min(size),
-                    Err(rustix::io::Errno::NXIO) => size,
-                    // A file system without holes.
-                    Err(_) => return Ok(None),
-                };
-                if start >= size {
-                    break;
-                }
-                let end = rustix::fs::seek(&file, SeekFrom::Hole(start)).context("seek in", path)?.min(size);
-                extents.push(placed(start, end - start));
-                from = end;
-            }
-            let whole = matches!(extents.as_slice(), [Extent { offset: 0, length, .. }] if *length == size);
-            Ok((!whole).then_some(extents))
+            holes_of(&File::open(path).context("open", path)?, path, size, placed)
         }
+        Content::Pinned(file) if size >= SPARSE_FROM => holes_of(&file.open()?, &file.path(), size, placed),
         _ => Ok(None),
     }
+}
+
+/// The data of an open file, each piece where `placed` puts it.
+fn holes_of(
+    file: &File,
+    path: &Path,
+    size: u64,
+    placed: impl Fn(u64, u64) -> Extent,
+) -> Result<Option<Vec<Extent>>, StorageError> {
+    let mut extents = Vec::new();
+    let mut from = 0;
+    while from < size {
+        let start = match rustix::fs::seek(file, SeekFrom::Data(from)) {
+            Ok(start) => start.min(size),
+            Err(rustix::io::Errno::NXIO) => size,
+            // A file system without holes.
+            Err(_) => return Ok(None),
+        };
+        if start >= size {
+            break;
+        }
+        let end = rustix::fs::seek(file, SeekFrom::Hole(start)).context("seek in", path)?.min(size);
+        extents.push(placed(start, end - start));
+        from = end;
+    }
+    let whole = matches!(extents.as_slice(), [Extent { offset: 0, length, .. }] if *length == size);
+    Ok((!whole).then_some(extents))
 }

@@ -4,7 +4,7 @@ use super::blob::BlobWriter;
 use super::error::Context;
 use super::sparse::write_sparsely;
 use super::tree::read_range;
-use super::{BlobStore, Content, Extent, StorageError, pipeline};
+use super::{BlobStore, Content, Extent, PinnedFile, StorageError, pipeline};
 use buildscope_record::BlobDigest;
 use rustix::fs::{Advice, Mode, OFlags, fadvise, openat};
 use sha2::{Digest as _, Sha256};
@@ -35,6 +35,7 @@ pub(crate) enum Source {
     Header(Range<usize>),
     Bytes(Arc<[u8]>),
     HostFile(PathBuf),
+    Pinned(PinnedFile),
     Blob {
         blob: BlobDigest,
         offset: u64,
@@ -47,6 +48,7 @@ impl From<Content> for Source {
         match content {
             Content::Bytes(bytes) => Self::Bytes(bytes),
             Content::HostFile(path) => Self::HostFile(path),
+            Content::Pinned(file) => Self::Pinned(file),
             Content::Blob { blob, offset, sparse, .. } => Self::Blob { blob, offset, sparse },
         }
     }
@@ -220,10 +222,31 @@ impl<'a> Sources<'a> {
         match &piece.source {
             Source::Header(at) => out.extend_from_slice(&self.headers[at.clone()]),
             Source::Bytes(bytes) => out.extend_from_slice(&bytes[range.start as usize..range.end as usize]),
-            Source::HostFile(path) if length as u64 == piece.length => self.whole_file(path, length, out)?,
+            Source::HostFile(path) if length as u64 == piece.length => {
+                whole_file(&self.open_host(path)?, path, length, out)?;
+            }
             Source::HostFile(path) => {
                 out.resize(start + length, 0);
-                self.part_of_file(path, piece.length, range, &mut out[start..])?;
+                if self.large.as_ref().is_none_or(|(open, _)| open != path) {
+                    self.large = Some((path.clone(), self.open_host(path)?));
+                }
+                let file = &self.large.as_ref().expect("set just above").1;
+                part_of_file(file, path, piece.length, range, &mut out[start..])?;
+            }
+            Source::Pinned(pinned) if length as u64 == piece.length => {
+                let file = pinned.open()?;
+                whole_file(&file, &pinned.path(), length, out)?;
+                pinned.check(&file)?;
+            }
+            Source::Pinned(pinned) => {
+                out.resize(start + length, 0);
+                let path = pinned.path();
+                if self.large.as_ref().is_none_or(|(open, _)| *open != path) {
+                    self.large = Some((path.clone(), pinned.open()?));
+                }
+                let file = &self.large.as_ref().expect("set just above").1;
+                part_of_file(file, &path, piece.length, range, &mut out[start..])?;
+                pinned.check(file)?;
             }
             Source::Blob { blob, offset, sparse } => {
                 out.resize(start + length, 0);
@@ -234,40 +257,6 @@ impl<'a> Sources<'a> {
                 let range = read_range(file, *offset, sparse.as_deref(), range.start, &mut out[start..]);
                 range.context("read", self.blobs.path(blob))?;
             }
-        }
-        Ok(())
-    }
-
-    /// One read more than the size asks for: a file that grew has more to give than its entry says.
-    fn whole_file(&mut self, path: &Path, length: usize, out: &mut Vec<u8>) -> Result<(), StorageError> {
-        let file = self.open_host(path)?;
-        let start = out.len();
-        out.resize(start + length + 1, 0);
-        let mut got = 0;
-        while got < length {
-            match file.read_at(&mut out[start + got..], got as u64) {
-                Ok(0) => break,
-                Ok(more) => got += more,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error).context("read", path),
-            }
-        }
-        out.truncate(start + length);
-        if got == length { Ok(()) } else { Err(StorageError::ChangedWhileRead(path.to_owned())) }
-    }
-
-    fn part_of_file(&mut self, path: &Path, size: u64, range: Range<u64>, out: &mut [u8]) -> Result<(), StorageError> {
-        if self.large.as_ref().is_none_or(|(open, _)| open != path) {
-            self.large = Some((path.to_owned(), self.open_host(path)?));
-        }
-        let file = &self.large.as_ref().expect("set just above").1;
-        let changed = || StorageError::ChangedWhileRead(path.to_owned());
-        match file.read_exact_at(out, range.start) {
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Err(changed()),
-            read => read.context("read", path)?,
-        }
-        if range.end == size && file.read_at(&mut [0], size).context("read", path)? != 0 {
-            return Err(changed());
         }
         Ok(())
     }
@@ -292,4 +281,34 @@ impl<'a> Sources<'a> {
         .map(File::from)
         .context("open", path)
     }
+}
+
+/// Reads one byte more than the size asks for: a file that grew has more to give than its entry says.
+fn whole_file(file: &File, path: &Path, length: usize, out: &mut Vec<u8>) -> Result<(), StorageError> {
+    let start = out.len();
+    out.resize(start + length + 1, 0);
+    let mut got = 0;
+    while got < length {
+        match file.read_at(&mut out[start + got..], got as u64) {
+            Ok(0) => break,
+            Ok(more) => got += more,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).context("read", path),
+        }
+    }
+    out.truncate(start + length);
+    if got == length { Ok(()) } else { Err(StorageError::ChangedWhileRead(path.to_owned())) }
+}
+
+/// Reads a part of a file of `size` bytes; the last part must be its end.
+fn part_of_file(file: &File, path: &Path, size: u64, range: Range<u64>, out: &mut [u8]) -> Result<(), StorageError> {
+    let changed = || StorageError::ChangedWhileRead(path.to_owned());
+    match file.read_exact_at(out, range.start) {
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Err(changed()),
+        read => read.context("read", path)?,
+    }
+    if range.end == size && file.read_at(&mut [0], size).context("read", path)? != 0 {
+        return Err(changed());
+    }
+    Ok(())
 }

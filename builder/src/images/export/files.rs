@@ -207,6 +207,11 @@ fn fill(
         Content::HostFile(from) => {
             io::copy(&mut File::open(from).map_err(failed)?, &mut &*file).map(drop).map_err(failed)
         }
+        Content::Pinned(pinned) => {
+            let from = pinned.open()?;
+            io::copy(&mut &from, &mut &*file).map_err(failed)?;
+            Ok(pinned.check(&from)?)
+        }
         Content::Blob { blob, offset, length, sparse } => {
             let from = match blobs.get(blob) {
                 Some(from) => from,

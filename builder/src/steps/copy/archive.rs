@@ -56,6 +56,10 @@ impl<'a> Archive<'a> {
         while let Some(member) = reader.next().map_err(|error| self.bad(error.to_string()))? {
             members.push(member);
         }
+        // The reader may stop before the end of the file: it is looked at again, whatever was read of it.
+        if let Content::Pinned(file) = self.content {
+            file.open()?;
+        }
         let (blob, _) = writer.finish(None)?;
         let implied = NewDirectory { mode: 0o755, owner: Owner::default(), mtime: now };
         for member in members {

@@ -4,7 +4,7 @@ use super::select::{Item, Selection};
 use super::{CopyError, Inode};
 use crate::plan;
 use buildscope_record::{Digest, Phase, Probe, Quantity};
-use buildscope_storage::{BlobStore, Content, EntryKind, Timestamp};
+use buildscope_storage::{BlobStore, Content, EntryKind, PinnedFile, Timestamp};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -204,6 +204,7 @@ pub(super) fn open(blobs: &BlobStore, content: &Content) -> Result<Box<dyn Read 
     Ok(match content {
         Content::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
         Content::HostFile(path) => Box::new(File::open(path).map_err(|source| CopyError::Read { source })?),
+        Content::Pinned(pinned) => Box::new(Pinned { file: pinned.open()?, pinned: pinned.clone() }),
         Content::Blob { blob, offset, length, sparse } => {
             let file = blobs.open(blob)?;
             let extents = match sparse {
@@ -213,6 +214,22 @@ pub(super) fn open(blobs: &BlobStore, content: &Content) -> Result<Box<dyn Read 
             Box::new(Extents { file, extents, at: 0, length: *length, next: 0 })
         }
     })
+}
+
+/// Reads a file that was hashed, and fails at its end if it is another one by then.
+struct Pinned {
+    file: File,
+    pinned: PinnedFile,
+}
+
+impl Read for Pinned {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.file.read(buffer)?;
+        if got == 0 && !buffer.is_empty() {
+            self.pinned.check(&self.file).map_err(io::Error::other)?;
+        }
+        Ok(got)
+    }
 }
 
 /// Reads a file that lies in pieces of a blob; what is between them is zero.

@@ -5,6 +5,7 @@ mod destination;
 mod keys;
 mod remote;
 mod sources;
+mod swaps;
 
 use super::{CopyError, Origin, Selection, copy};
 use crate::plan::{Copy, CopyFrom};
