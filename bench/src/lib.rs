@@ -1,7 +1,23 @@
-//! The harness: builds workloads over and over, and says what can be trusted of the times.
+//! The harness: builds workloads repeatedly and says how far the times can be trusted.
 //!
 //! *Takes* binaries to measure, the reports and the corpus. *Gives* runs with their raw samples, comparisons, exports.
-//! Only [`export`] knows the formats of others. *Must never* print: that is the command's.
+//! Only [`export`] knows the formats of other tools. *Must never* print: that is the command's task.
+//!
+//! # Start here
+//!
+//! [`run`] measures, [`stats`] compares, [`gate`] judges, [`report`] shows. The statistics need no builds:
+//!
+//! ```
+//! use buildscope_bench::stats::{Verdict, compare};
+//!
+//! let before = [1.00, 1.02, 0.99, 1.01, 1.00, 1.03, 0.98].to_vec();
+//! let after = before.iter().map(|seconds| seconds * 1.2).collect();
+//! let [Some(comparison)] = &compare(&[(before, after)])[..] else { panic!("one pair gives one comparison") };
+//! assert_eq!(comparison.verdict, Verdict::Slower);
+//! assert!((comparison.ratio.point - 1.2).abs() < 1e-9);
+//! ```
+//!
+//! Methods: METHODOLOGY.md. Reasons: docs/design/harness.md.
 
 #![forbid(unsafe_code)]
 

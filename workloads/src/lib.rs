@@ -1,8 +1,24 @@
-//! The corpus: builds that stand for real problems, each with its reason and its expected result.
+//! The corpus: builds that represent real problems, each with its reason and its expected result.
 //!
-//! *Takes* a folder of workloads (`corpus/<name>/`). *Gives* manifests, build contexts made from
-//! them (the same bytes from the same manifest, for ever), and edits that move a context on.
-//! *Must never know* how a workload is built or measured.
+//! *Takes* a folder of workloads (`corpus/<name>/`). *Gives* manifests, build contexts made from them (always the same bytes from the
+//! same manifest), and edits that change a context. *Must never know* how a workload is built or measured.
+//!
+//! # Start here
+//!
+//! ```
+//! use buildscope_workloads::Corpus;
+//!
+//! let corpus = Corpus::open(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus"))?;
+//! let workload = corpus.load("diamond")?;
+//! println!("{}: {}", workload.name, workload.manifest.why);
+//!
+//! let folder = tempfile::tempdir()?;
+//! workload.materialise(folder.path())?;
+//! assert!(folder.path().join("Dockerfile").is_file());
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! How to add a workload: CONTRIBUTING.md.
 
 #![forbid(unsafe_code)]
 

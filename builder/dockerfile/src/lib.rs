@@ -1,8 +1,25 @@
 //! Text to instructions.
 //!
-//! *Takes* the text of a Dockerfile or an ignore file. *Gives* instructions with their places in
-//! the text, or every independent fault as a spanned diagnostic. *Must never know* the file
-//! system, the network or a clock: no I/O here.
+//! *Takes* the text of a Dockerfile or an ignore file. *Gives* instructions with their positions in the text, or every
+//! independent error as a diagnostic with spans. *Must never know* the file system, the network or a clock: no I/O here.
+//!
+//! # Start here
+//!
+//! ```
+//! use buildscope_dockerfile::{Keyword, parse};
+//!
+//! let file = parse("FROM alpine AS build\nRUN make\nFROM scratch\nCOPY --from=build /app /app\n")?;
+//! let keywords: Vec<_> = file.instructions.iter().map(|instruction| instruction.keyword()).collect();
+//! assert_eq!(keywords, [Keyword::From, Keyword::Run, Keyword::From, Keyword::Copy]);
+//!
+//! // An error points at characters and suggests what to write.
+//! let error = parse("FROM alpine\nRUNN make\n").unwrap_err();
+//! assert!(error.to_string().contains("RUN"));
+//! # Ok::<_, buildscope_dockerfile::Diagnostics>(())
+//! ```
+//!
+//! [`lint`] looks for problems, [`Expander`] expands variables, [`Ignore`] matches `.dockerignore` patterns, [`print`] writes
+//! instructions back.
 
 #![forbid(unsafe_code)]
 

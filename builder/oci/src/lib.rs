@@ -4,6 +4,8 @@
 //! annotations, and writes them as BuildKit does. *Must never know* the file system, the network, the store, the
 //! Dockerfile or the schedule.
 //!
+//! # Start here
+//!
 //! ```
 //! use buildscope_oci::{Platform, Reference};
 //!

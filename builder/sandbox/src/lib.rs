@@ -1,11 +1,48 @@
-//! A process in a box.
+//! One process in one sandbox.
 //!
-//! *Takes* a [`StepSpec`]. *Gives* its exit and its account. *Must never know* Dockerfiles, layers
-//! or drivers: file systems come as detached mounts. The only room with `unsafe`.
+//! *Takes* a [`StepSpec`]. *Gives* its exit and its resource usage. *Must never know* Dockerfiles, layers or drivers: file systems come
+//! as detached mounts. The only crate with `unsafe` code.
 //!
-//! Three processes: the builder ([`Zygote::run`]), the helper that it started before it had threads
-//! (`zygote`), and each step's pid 1 (`init`), which builds the box from inside, gives up its
-//! privileges, starts the program and reaps. They speak over socket pairs (`channel`, `order`).
+//! Three kinds of processes: the builder ([`Zygote::run`]), the zygote that it started before it had threads, and each step's init
+//! (process 1 of the step's pid namespace), which sets up the sandbox from inside, drops its privileges, starts the program and
+//! reaps. They communicate over socket pairs.
+//!
+//! # Start here
+//!
+//! ```no_run
+//! use buildscope_record::Probe;
+//! use buildscope_sandbox::{Credentials, Limits, LogLine, NetworkMode, StepSpec, Zygote};
+//! use buildscope_sandbox::{detached, isolate_process, serve_if_helper};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! // Before the process has threads.
+//! serve_if_helper();
+//! isolate_process()?;
+//! let zygote = Zygote::start()?;
+//!
+//! let step = StepSpec {
+//!     rootfs: detached("/srv/rootfs".as_ref())?,
+//!     args: vec!["sh".into(), "-c".into(), "id".into()],
+//!     env: vec!["PATH=/bin".into()],
+//!     workdir: "/".into(),
+//!     user: Credentials::default(),
+//!     mounts: Vec::new(),
+//!     network: NetworkMode::None,
+//!     insecure: false,
+//!     devices: Vec::new(),
+//!     stdin: None,
+//!     hostname: "step".into(),
+//!     extra_hosts: Vec::new(),
+//!     limits: Limits::default(),
+//! };
+//! let log = |line: LogLine<'_>| println!("{}", String::from_utf8_lossy(line.text));
+//! let runtime = tokio::runtime::Runtime::new()?;
+//! let exit = runtime.block_on(zygote.run(step, log, CancellationToken::new(), &Probe::disabled()))?;
+//! println!("exit code {}", exit.status.code());
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What a step may do: SECURITY.md. Reasons: docs/design/execution.md.
 
 mod bundle;
 mod cgroup;

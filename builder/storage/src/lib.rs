@@ -1,22 +1,47 @@
 //! Effects to layers: the layer is the blob (docs/design/storage.md).
 //!
-//! *Takes* entries (files, directories, links with their metadata and where their data lies).
-//! *Gives* layers: content-addressed, uncompressed tar blobs with an index; merged trees of layers
-//! to read from; mounts to run processes over. Alone knows which driver is in use. *Must never
-//! know* instructions, images or schedules.
+//! *Takes* entries (files, directories, links with their metadata and the location of their data). *Gives* layers:
+//! content-addressed, uncompressed tar blobs with an index; merged trees of layers to read from; mounts to run processes on. It
+//! alone knows which driver is in use. *Must never know* instructions, images or schedules.
 //!
-//! A store is a directory:
+//! # Start here
+//!
+//! Reading and writing layers needs no privileges and no mount:
+//!
+//! ```
+//! use buildscope_record::Probe;
+//! use buildscope_storage::{Content, DriverChoice, Entry, Store, StoreOptions};
+//! use std::sync::Arc;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
+//! let store = Store::open(folder.path(), options)?;
+//!
+//! let mut layer = store.layer_builder();
+//! layer.push(Entry::directory("etc"), Content::Bytes(Arc::default()));
+//! let layer = layer.finish(&Probe::disabled())?;
+//!
+//! let tree = store.tree(&[layer.diff_id])?;
+//! assert!(tree.lookup("etc".as_ref()).is_some());
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Store::snapshot`] makes a writable file system of layers for a step; committing it gives the step's layer.
+//!
+//! # The store
+//!
+//! A store is a directory that several processes may use at once:
 //!
 //! ```text
-//! blobs/sha256/<digest>   layers as uncompressed tars, and whatever else an image is made of
-//! index/<digest>          what is where in a layer
-//! erofs/<digest>          file systems over layers, without data, for the driver `erofs`
-//! lowers/<digest>         layers unpacked, for the drivers that need files
+//! blobs/sha256/<digest>   layers as uncompressed tars, and everything else that an image consists of
+//! index/<digest>          where each path of a layer is in its tar
+//! erofs/<digest>          file systems without data over layers, for the driver `erofs`
+//! lowers/<digest>         unpacked layers, for the drivers that need files
 //! mounts/<name>           cache mounts
-//! cache.db                which key made which layers
-//! claims/<key>            which steps are being made
-//! boot, lock              since when; who removes
-//! tmp/<process>           what belongs to one process, and is removed once it is dead
+//! cache.db                which cache key gave which layers
+//! claims/<key>            locks of steps that are being run
+//! boot, lock              the boot that wrote last; the lock of garbage collection
+//! tmp/<process>           files of one process, removed when it is dead
 //! ```
 
 #![forbid(unsafe_code)]

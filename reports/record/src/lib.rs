@@ -1,9 +1,30 @@
-//! The build record: what happened in one build, as data.
+//! The build record: the data of one build.
 //!
-//! *Takes* spans, waits and counters from a running build (through [`Probe`], a thin face over
+//! *Takes* spans, waits and counters from a running build (through [`Probe`], a thin layer over
 //! `tracing`), or facts read from another builder's log. *Gives* a [`Record`]: versioned JSON that
 //! every explanation is computed from. *Must never know* how a build is done or how a record is
 //! explained: the builder and the reports both depend on this crate, never the reverse.
+//!
+//! # Start here
+//!
+//! [`Record::from_json`] reads a record and [`Record::write`] writes one. Code that is to be recorded gets a [`Probe`] and
+//! opens a span for each phase:
+//!
+//! ```
+//! use buildscope_record::{Collector, Phase, Recorder};
+//! use std::time::Instant;
+//!
+//! tracing::subscriber::with_default(Recorder::default(), || {
+//!     let collector = Collector::start(Instant::now());
+//!     let span = collector.probe().phase(Phase::Parse);
+//!     // The work of the phase.
+//!     span.end();
+//!     let trace = collector.finish();
+//!     assert_eq!(trace.spans[0].phase, Phase::Parse);
+//! });
+//! ```
+//!
+//! The format and its reasons: docs/design/record.md.
 
 #![forbid(unsafe_code)]
 
