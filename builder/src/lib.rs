@@ -40,6 +40,7 @@
 #![forbid(unsafe_code)]
 
 pub mod engine;
+mod http;
 pub mod images;
 pub mod plan;
 pub mod sources;

@@ -4,6 +4,7 @@ use super::outcome::StepReport;
 use super::provenance::{invocation, predicate};
 use super::solve::Solver;
 use super::{BuildError, Built, Event, Request, travel};
+use crate::http;
 use crate::images::{self, CacheTo, Delivery, Image, Made, Output, inline_cache};
 use crate::plan::{Op, Step};
 use buildscope_oci::{Annotation, Reference};
@@ -110,7 +111,7 @@ fn assemble(solver: &Solver, request: &Request, target: StepId) -> Image {
     let base = solver.done(target.id).base.and_then(|(_, manifest)| solver.images.resolved(&manifest));
     let mut config = target.config.image();
     config.config.labels.extend(request.labels.clone());
-    images::assemble(&config, base.as_ref(), &made, request.source_date_epoch, images::now())
+    images::assemble(&config, base.as_ref(), &made, request.source_date_epoch, http::now())
 }
 
 /// The steps whose layers a target's image consists of, lowest first.

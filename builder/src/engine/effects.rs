@@ -4,7 +4,7 @@ use super::outcome::Done;
 use super::solve::{Solver, blocking};
 use super::step_log::{StepLog, Tail};
 use super::{BuildError, Engine, StepError};
-use crate::images;
+use crate::http;
 use crate::plan::{self, Base, CopyFrom, MountKind, Op, Step};
 use crate::steps::copy::{self, CopyError, Origin, Selection};
 use crate::steps::run::{MountOrigin, Ran, RunError, Runner, bind_as_copy, exclusive};
@@ -81,7 +81,7 @@ impl Solver {
         let store = &self.engine.store;
         blocking(|| self.fetch(below, probe))?;
         match &step.op {
-            Op::Workdir { path, user } => blocking(|| workdir(path, user, &below.layers, images::now(), store, probe))
+            Op::Workdir { path, user } => blocking(|| workdir(path, user, &below.layers, http::now(), store, probe))
                 .map_err(|error| self.failed(step, &error)),
             Op::Copy(op) => blocking(|| self.copy(step, op, below, files.selection, probe)),
             Op::From(Base::Context(name)) => blocking(|| self.copy(step, &all_of(name), below, files.selection, probe)),
@@ -105,7 +105,7 @@ impl Solver {
                 Selection::of(op, &origin, &self.engine.store, probe).map_err(|error| self.failed(step, &error))?
             }
         };
-        copy::copy(op, &selection, &below.layers, images::now(), &self.engine.store, probe)
+        copy::copy(op, &selection, &below.layers, http::now(), &self.engine.store, probe)
             .map_err(|error| self.failed(step, &error))
     }
 

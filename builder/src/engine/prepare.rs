@@ -2,7 +2,8 @@
 
 use super::contexts::{Opened, Place};
 use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, travel};
-use crate::images::{self, Credentials, ImportedCache, NamedImage, Registries, Resolver, Watch};
+use crate::http;
+use crate::images::{Credentials, ImportedCache, NamedImage, Registries, Resolver, Watch};
 use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase, is_git, is_url};
 use buildscope_dockerfile as dockerfile;
 use buildscope_oci::Platform;
@@ -32,7 +33,7 @@ pub(super) fn prepare(
     progress: &Arc<dyn Progress>,
     probe: &Probe,
 ) -> Result<Prepared, BuildError> {
-    let started = images::now();
+    let started = http::now();
     let span = probe.phase(Phase::Read);
     let place = Place::of_request(engine, request, &span.probe())?;
     let (name, text) = read_dockerfile(&request.dockerfile, &place)?;

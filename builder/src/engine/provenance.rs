@@ -7,7 +7,8 @@ use super::outcome::StepReport;
 use super::record::identity;
 use super::solve::Solver;
 use super::{BuildError, DockerfileInput, Request};
-use crate::images::{Predicate, csv_fields, package, rfc3339};
+use crate::http::{now, rfc3339};
+use crate::images::{Predicate, csv_fields, package};
 use crate::plan::{Base, CopyFrom, ImageSource, MountKind, Network, Op, Step, is_git, is_url};
 use crate::sources::remembered;
 use buildscope_oci::Platform;
@@ -119,7 +120,7 @@ impl Facts {
             dockerfile: wanted.max.then(|| solver.dockerfile.inner().clone().into()),
             invocation: invocation.to_owned(),
             started: rfc3339(solver.started),
-            finished: rfc3339(crate::images::now()),
+            finished: rfc3339(now()),
             hermetic: steps.iter().all(|step| is_hermetic(step)),
             complete: !outside || !source.is_empty(),
             record: json!({ "sha256": identity(&solver.plan, reports, &solver.taken()).hex() }),

@@ -8,7 +8,8 @@ use super::prepare::Prepared;
 use super::spare::Spared;
 use super::waits::Waits;
 use super::{BuildError, Engine, Event, Progress, Request};
-use crate::images::{self, ImportedCache, Resolver};
+use crate::http;
+use crate::images::{ImportedCache, Resolver};
 use crate::plan::{self, Base, Op, Plan, Step};
 use crate::steps::run::RunOptions;
 use buildscope_record::{DiffId, Outcome, Phase, Probe, StepId, StepKey};
@@ -257,7 +258,7 @@ impl Solver {
         }
         let made = match known {
             Some(made) => made,
-            None => Made::new(known_as, self.make(step, &below, files, turn, probe).await?, images::now()),
+            None => Made::new(known_as, self.make(step, &below, files, turn, probe).await?, http::now()),
         };
         let span = probe.phase(Phase::Commit);
         self.remember(&[layer_key, content_layer_key], made)?;

@@ -1,7 +1,7 @@
 //! Steps and layers to an image's documents, as BuildKit writes them.
 
 use super::ResolvedImage;
-use super::time::rfc3339;
+use crate::http::rfc3339;
 use buildscope_oci::{History, ImageConfig, Platform};
 use buildscope_record::DiffId;
 use buildscope_storage::Timestamp;

@@ -18,7 +18,6 @@ mod parallel;
 mod registry;
 mod resolve;
 mod resolved;
-mod time;
 mod unpack;
 
 pub use assemble::{Image, Made, assemble};
@@ -31,8 +30,7 @@ pub use export::{Predicate, package};
 pub use layout::LayoutImage;
 pub use local::{Images, Named};
 pub use output::{Destination, ImageOptions, Output, OutputError, OutputKind, csv_fields};
-pub use registry::{Credentials, Moved, Registries, RegistryOptions, Watch, web_agent};
+pub use registry::{Credentials, Moved, Registries, RegistryOptions, Watch};
 pub use resolve::{NamedImage, Resolver};
 pub use resolved::{Blobs, ImageLayer, ResolvedImage};
-pub use time::{now, rfc3339};
 pub use unpack::ensure_layers;

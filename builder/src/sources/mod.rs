@@ -5,24 +5,24 @@
 //! *Must never know* which instruction wants it, nor follow a link out of a directory.
 
 mod context;
+mod download;
 mod error;
 mod git;
 mod hash;
-mod http;
 mod node;
 mod scan;
 mod stat_cache;
 mod tree;
 
 pub use context::Context;
+pub use download::{Download, download, file_name};
 pub use error::SourceError;
 pub use git::{Checkout, GitAddress};
 pub use hash::Facts;
-pub use http::{Download, download, file_name};
 pub use node::{Node, NodeKind};
 pub use scan::Verdict;
 pub use stat_cache::Identity;
 pub use tree::Tree;
 
-pub(crate) use http::{parse_date, remembered};
+pub(crate) use download::remembered;
 pub(crate) use stat_cache::Memory;

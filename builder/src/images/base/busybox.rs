@@ -4,7 +4,7 @@
 //! and `CMD ["sh"]`. The same program gives the same tree, layer, configuration and digest everywhere.
 
 use super::program::{Program, applets, find};
-use crate::images::time::rfc3339;
+use crate::http::rfc3339;
 use crate::images::{Image, ImageError, Images, Registries, ResolvedImage};
 use buildscope_oci::Descriptor;
 use buildscope_oci::{History, ImageConfig, Platform, RuntimeConfig};

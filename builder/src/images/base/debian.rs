@@ -1,7 +1,7 @@
 //! Debian base images by mmdebstrap: for machines that have a package mirror but no registry.
 
-use super::super::time::{now, rfc3339};
 use super::super::{Image, ImageError, Images};
+use crate::http::{now, rfc3339};
 use buildscope_oci::{Descriptor, History, ImageConfig, Platform, Reference, RuntimeConfig};
 use buildscope_record::{Phase, Probe};
 use buildscope_storage::{Store, Timestamp};

@@ -4,41 +4,23 @@ use super::super::ImageError;
 use super::auth::{Credentials, Login};
 use super::challenge::Challenge;
 use super::watch::Watch;
-use crate::sources::parse_date;
+use crate::http::{self, Backoff, Trust, asked_pause, retry};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use ureq::http::{Method, Request, Response, StatusCode};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
-/// How often a request is made before its failure is believed.
-const ATTEMPTS: u32 = 5;
-/// The first pause; each further one is twice as long: 0.1, 0.2, 0.4, 0.8 s.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause that a registry may ask for: whoever wants more is told of instead.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
-/// How long a silent connection is listened to.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How often a request is sent before its failure is reported: pauses of 0.1, 0.2, 0.4 and 0.8 s.
+const ATTEMPTS: Backoff = Backoff { attempts: 5, first_pause: Duration::from_millis(100) };
 /// How much of an error's text is read, in bytes.
 const LONGEST_ERROR: u64 = 16 << 10;
-/// Where distributions keep the authorities that they trust.
-const BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
 /// What is known of registries beforehand.
 #[derive(Clone, Debug, Default)]
 pub struct RegistryOptions {
@@ -122,7 +104,8 @@ impl Host {
     /// Asks whether it is there, and with or without TLS.
     fn find(name: &str, options: &RegistryOptions, credentials: &Credentials) -> Result<Self, ImageError> {
         let insecure = options.insecure.contains(name);
-        let agent = agent(name, options, insecure)?;
+        let trust = Trust { authorities: options.authorities.clone(), unverified: insecure };
+        let agent = http::agent(name, &trust).map_err(|(path, error)| ImageError::file("read", path)(error))?;
         let address = if name == "docker.io" { format!("registry-1.{name}") } else { name.to_owned() };
         let host = |scheme: &str| Self {
             name: name.to_owned(),
@@ -143,7 +126,9 @@ impl Host {
             // Where a second scheme is left to try, one refused connection says enough; and a host that is out of reach
             // should be said soon to be.
             let attempts = if schemes.len() > 1 { 1 } else { 2 };
-            match retry(attempts, || host.send(&Method::GET, &format!("{}/v2/", host.base), &[], &[])) {
+            match retry(Backoff { attempts, ..ATTEMPTS }, || {
+                host.send(&Method::GET, &format!("{}/v2/", host.base), &[], &[])
+            }) {
                 // A server that wants TLS answers a plain request with 400: it is no registry that speaks plainly.
                 Ok(response) if *scheme == "http" && !matches!(response.status().as_u16(), 200 | 401) => {}
                 Ok(_) => return Ok(Self { login: credentials.login(name)?, ..host }),
@@ -292,7 +277,7 @@ impl Repository {
         self.request_often(ATTEMPTS, access, method, url, headers, body)
     }
 
-    /// The same without the second chances: for what must not be sent twice unasked.
+    /// Like [`request`](Self::request), but never retried: for requests that are not idempotent.
     pub(crate) fn request_once(
         &self,
         access: Access,
@@ -301,12 +286,12 @@ impl Repository {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Response<Body>, ImageError> {
-        self.request_often(1, access, method, url, headers, body)
+        self.request_often(Backoff { attempts: 1, ..ATTEMPTS }, access, method, url, headers, body)
     }
 
     fn request_often(
         &self,
-        attempts: u32,
+        backoff: Backoff,
         access: Access,
         method: &Method,
         url: &str,
@@ -327,7 +312,7 @@ impl Repository {
             };
             let mut all = headers.to_vec();
             all.extend(authorization.as_deref().map(|value| ("Authorization", value)));
-            let response = retry(attempts, || self.host.send(method, url, &all, body));
+            let response = retry(backoff, || self.host.send(method, url, &all, body));
             let response = response.map_err(|error| fault(format!("{method} {url}: {error}")))?;
             if response.status() != StatusCode::UNAUTHORIZED || last {
                 return Ok(response);
@@ -341,13 +326,13 @@ impl Repository {
         Err(fault("it refused the login".into()))
     }
 
-    /// An answer that is not what was hoped for, and what can be done about it.
+    /// Turns an unexpected response into an error with a hint.
     pub(crate) fn refusal(&self, what: &str, response: &mut Response<Body>) -> ImageError {
         let advice = match response.status().as_u16() {
             401 | 403 => format!(" (is there a login? `docker login {}`)", self.host.name),
             413 => " (a proxy before the registry may limit the size of requests)".to_owned(),
             429 => match asked_pause(response) {
-                Some(pause) => format!(" (it wants to be left alone for {} s: try again then)", pause.as_secs()),
+                Some(pause) => format!(" (rate limited; retry in {} s)", pause.as_secs()),
                 None => " (too many requests: try again later)".to_owned(),
             },
             500.. => {
@@ -364,44 +349,6 @@ impl fmt::Debug for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.host.name, self.name)
     }
-}
-
-/// Again after what may pass: broken connections, silence, 429, 5xx.
-fn retry(
-    attempts: u32,
-    mut send: impl FnMut() -> Result<Response<Body>, ureq::Error>,
-) -> Result<Response<Body>, ureq::Error> {
-    let mut pause = FIRST_PAUSE;
-    for _ in 1..attempts {
-        let asked = match send() {
-            Ok(response) if !may_pass(response.status()) => return Ok(response),
-            Ok(response) => match asked_pause(&response) {
-                Some(asked) if asked > LONGEST_PAUSE => return Ok(response),
-                asked => asked,
-            },
-            Err(
-                ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed | ureq::Error::Protocol(_),
-            ) => None,
-            Err(error) => return Err(error),
-        };
-        std::thread::sleep(asked.unwrap_or(pause));
-        pause *= 2;
-    }
-    send()
-}
-
-/// How long a registry asks to be left alone (RFC 9110, 10.2.3: seconds, or the date when it is over).
-pub(crate) fn asked_pause(response: &Response<Body>) -> Option<Duration> {
-    let asked = response.headers().get("retry-after")?.to_str().ok()?;
-    let until = |date: i64| {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Duration::from_secs(date.try_into().unwrap_or_default()).saturating_sub(now)
-    };
-    asked.parse().ok().map(Duration::from_secs).or_else(|| parse_date(asked).map(until))
-}
-
-fn may_pass(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
 
 /// The status, and what the registry says of it (distribution specification, "Error Codes").
@@ -433,52 +380,4 @@ fn is_loopback(host: &str) -> bool {
         None => host.split(':').next().unwrap_or_default(),
     };
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Speaks HTTP to a host that is no registry, with the system's authorities and those that docker has for it. An answer
-/// of 400 and above is no error.
-///
-/// # Errors
-/// Where an authority's file cannot be read.
-pub fn web_agent(host: &str) -> Result<Agent, ImageError> {
-    agent(host, &RegistryOptions::default(), false)
-}
-
-fn agent(host: &str, options: &RegistryOptions, insecure: bool) -> Result<Agent, ImageError> {
-    let mut files = options.authorities.clone();
-    files.extend(authorities_of(Path::new("/etc/docker/certs.d").join(host).as_path()));
-    let system = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    files.extend(system.or_else(|| BUNDLES.iter().map(PathBuf::from).find(|path| path.exists())));
-    let mut certificates = Vec::new();
-    for path in files {
-        let pem = fs::read(&path).map_err(ImageError::file("read", &path))?;
-        let found = parse_pem(&pem).filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        });
-        certificates.extend(found.collect::<Vec<Certificate<'static>>>());
-    }
-    let roots = match certificates.is_empty() {
-        true => RootCerts::WebPki,
-        false => RootCerts::from(certificates.into_iter()),
-    };
-    let tls = TlsConfig::builder().root_certs(roots).disable_verification(insecure).build();
-    let config = Agent::config_builder()
-        .http_status_as_error(false)
-        .tls_config(tls)
-        .user_agent(concat!("buildscope/", env!("CARGO_PKG_VERSION")))
-        .timeout_connect(Some(CONNECT))
-        .timeout_per_read(Some(SILENCE))
-        .timeout_per_write(Some(SILENCE))
-        .input_buffer_size(256 << 10)
-        .output_buffer_size(256 << 10)
-        .max_idle_connections_per_host(8)
-        .build();
-    Ok(config.new_agent())
-}
-
-/// Docker's own place for a registry's authorities: every `*.crt` of the folder.
-fn authorities_of(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| path.extension().is_some_and(|extension| extension == "crt")).collect()
 }

@@ -12,7 +12,6 @@ mod push;
 mod watch;
 
 pub use auth::Credentials;
-pub use client::web_agent;
 pub use client::{Registries, RegistryOptions};
 pub(crate) use push::{Cargo, Source};
 pub use watch::{Moved, Watch};

@@ -2,8 +2,9 @@
 
 use super::super::ImageError;
 use super::super::parallel::in_parallel;
-use super::client::{Access, LONGEST_PAUSE, Registries, Repository, asked_pause};
+use super::client::{Access, Registries, Repository};
 use super::watch::Way;
+use crate::http::{LONGEST_PAUSE, asked_pause};
 use buildscope_oci::Descriptor;
 use buildscope_oci::Reference;
 use buildscope_record::{ManifestDigest, Phase, Probe, Quantity};

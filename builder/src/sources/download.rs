@@ -1,6 +1,7 @@
 //! Files from the web: each asked for once a build, sent again only if it changed.
 
 use super::SourceError;
+use crate::http::{self, Backoff, Trust, parse_http_date, retry};
 use buildscope_record::{BlobDigest, Digest, Phase, Probe, Quantity};
 use buildscope_storage::{Store, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,9 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use ureq::http::{Response, StatusCode, header};
 
-/// How often a request is made before its failure is believed, and how long it is waited before the next: 0.2, 0.4 s.
-const ATTEMPTS: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// How often a request is sent before its failure is reported: pauses of 0.2 and 0.4 s.
+const ATTEMPTS: Backoff = Backoff { attempts: 3, first_pause: Duration::from_millis(200) };
 /// Bytes that are taken from the connection at a time.
 const CHUNK: usize = 256 << 10;
 
@@ -32,7 +32,7 @@ pub struct Download {
 impl Download {
     /// `Last-Modified`; without one, 1970 began, as BuildKit has it.
     pub fn modified(&self) -> Timestamp {
-        let seconds = self.modified.as_deref().and_then(parse_date).unwrap_or(0);
+        let seconds = self.modified.as_deref().and_then(parse_http_date).unwrap_or(0);
         Timestamp { seconds, nanos: 0 }
     }
 }
@@ -96,9 +96,9 @@ fn write_note(path: &PathBuf, download: &Download) -> io::Result<()> {
 
 fn request(url: &str, known: Option<&Download>) -> Result<Response<ureq::Body>, SourceError> {
     let host = url.split('/').nth(2).unwrap_or_default();
-    let agent = crate::images::web_agent(host).map_err(|error| SourceError::fetch(url, error))?;
-    let mut attempt = 0;
-    loop {
+    let agent = http::agent(host, &Trust::default())
+        .map_err(|(path, error)| SourceError::fetch(url, format!("cannot read {}: {error}", path.display())))?;
+    let sent = retry(ATTEMPTS, || {
         let mut request = agent.get(url);
         if let Some(Download { modified, tag, .. }) = known {
             for (name, value) in [(header::IF_NONE_MATCH, tag), (header::IF_MODIFIED_SINCE, modified)] {
@@ -107,15 +107,9 @@ fn request(url: &str, known: Option<&Download>) -> Result<Response<ureq::Body>, 
                 }
             }
         }
-        attempt += 1;
-        match request.call() {
-            Ok(response) if response.status().is_server_error() && attempt < ATTEMPTS => {}
-            Ok(response) => return Ok(response),
-            Err(error) if attempt >= ATTEMPTS => return Err(SourceError::fetch(url, error)),
-            Err(_) => {}
-        }
-        std::thread::sleep(FIRST_PAUSE * attempt);
-    }
+        request.call()
+    });
+    sent.map_err(|error| SourceError::fetch(url, error))
 }
 
 fn keep(response: Response<ureq::Body>, store: &Store) -> Result<(BlobDigest, u64), String> {
@@ -153,26 +147,6 @@ pub fn file_name(url: &str) -> Option<String> {
     (!matches!(&*name, "" | "." | "..") && !name.contains(['/', '\0'])).then_some(name)
 }
 
-/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7: what senders must write).
-pub(crate) fn parse_date(text: &str) -> Option<i64> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let (_, rest) = text.split_once(", ")?;
-    let [day, month, year, time, "GMT"] = rest.split(' ').collect::<Vec<_>>()[..] else { return None };
-    let [hour, minute, second] = time.split(':').map(|part| part.parse::<i64>().ok()).collect::<Option<Vec<_>>>()?[..]
-    else {
-        return None;
-    };
-    let month = MONTHS.find(month).filter(|at| at % 3 == 0 && month.len() == 3)? as i64 / 3 + 1;
-    let (day, year): (i64, i64) = (day.parse().ok()?, year.parse().ok()?);
-    // Days from the civil date, with years that begin in March (Richards: "Mapping Time", 1998).
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days =
-        365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day
-            - 1
-            - 719_468;
-    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,12 +155,7 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn dates_and_names() {
-        // RFC 9110's example; date(1) for the seconds.
-        assert_eq!(parse_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
-        assert_eq!(parse_date("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
-        assert_eq!(parse_date("Thu, 29 Feb 2024 12:00:00 GMT"), Some(1_709_208_000));
-        assert_eq!(parse_date("Sunday, 06-Nov-94 08:49:37 GMT"), None);
+    fn file_names_are_the_decoded_last_part_of_the_path() {
         assert_eq!(file_name("http://host/a/b%20c.tar.gz?x=/y#z").as_deref(), Some("b c.tar.gz"));
         assert_eq!(file_name("http://host/100%").as_deref(), Some("100%"));
         for url in ["http://host", "http://host/", "http://host/a/", "http://host/%2e%2e", "http://host/%2Fx"] {

@@ -1,0 +1,12 @@
+//! HTTP for everything that fetches: an agent with the right certificate authorities, retries, dates.
+//!
+//! *Takes* a host, or a request to send. *Gives* an agent, or the response of the last attempt. *Must never know* what is
+//! fetched: registries, downloads and the rest of the builder use it, and it uses none of them.
+
+mod agent;
+mod date;
+mod retry;
+
+pub(crate) use agent::{Trust, agent};
+pub(crate) use date::{now, parse_http_date, rfc3339};
+pub(crate) use retry::{Backoff, LONGEST_PAUSE, asked_pause, retry};
