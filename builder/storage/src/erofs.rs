@@ -319,7 +319,7 @@ fn directory(nodes: &[Node], number: usize) -> Vec<u8> {
             let file = nodes[*number].same.unwrap_or(*number);
             out.extend_from_slice(&((nodes[file].at / SLOT) as u64).to_le_bytes());
             out.extend_from_slice(&(name_at as u16).to_le_bytes());
-            out.extend_from_slice(&[file_type(&nodes[*number].entry.kind).0, 0]);
+            out.extend_from_slice(&[file_type(&nodes[file].entry.kind).0, 0]);
             name_at += name.len();
         }
         for (name, _) in block {

@@ -6,6 +6,9 @@ use super::{Entry, EntryKind, Extent, StorageError, attributes};
 use std::io::Read;
 use std::path::PathBuf;
 
+/// The longest target of a symbolic link: PATH_MAX without its zero byte.
+const MAX_TARGET: usize = 4095;
+
 /// Reads an archive to its end and gives what an index needs to be finished.
 pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
     let mut reader = Reader::new(source);
@@ -33,11 +36,6 @@ pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
         if path.is_empty() && member.kind != MemberKind::Directory {
             return Err(StorageError::bad_layer(at, "the root is not a directory"));
         }
-        if member.kind == MemberKind::Char && member.device == (0, 0) {
-            // What overlayfs takes for a whiteout is one.
-            index.mark(RecordKind::Whiteout, to_path(&path));
-            continue;
-        }
         let (entry, extents) = entry(member, path)?;
         index.entry(entry, at, extents);
     }
@@ -61,6 +59,9 @@ fn entry(member: Member, path: Vec<u8>) -> Result<(Entry, Option<Vec<Extent>>), 
         MemberKind::Directory => EntryKind::Directory,
         MemberKind::Symlink if member.link.is_empty() || member.link.contains(&0) => {
             return Err(StorageError::bad_layer(at, "a symlink without a target"));
+        }
+        MemberKind::Symlink if member.link.len() > MAX_TARGET => {
+            return Err(StorageError::bad_layer(at, "a symlink whose target is longer than a path can be"));
         }
         MemberKind::Symlink => EntryKind::Symlink { target: to_path(&member.link) },
         MemberKind::HardLink => match clean(&member.link).filter(|target| !target.is_empty()) {

@@ -7,13 +7,13 @@
 use super::{Content, Entry, EntryKind, Extent, Layer, StorageError, Timestamp};
 use buildscope_record::DiffId;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-/// Changes with the format; an index of another version is made again from its layer.
-const VERSION: u32 = 1;
+/// Changes with the format and with what is read from a layer; an index of another version is made again from its layer.
+pub(crate) const VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"bsindex\0";
 /// Magic, version, count, size of the layer, its digest.
 const HEADER: usize = 8 + 4 + 4 + 8 + 32;
@@ -241,15 +241,20 @@ impl<'a> Record<'a> {
 /// An index in the making.
 #[derive(Debug, Default)]
 pub(crate) struct IndexBuilder {
-    records: Vec<Row>,
+    rows: Vec<Row>,
 }
 
+/// A member of a layer on its way into the index.
 #[derive(Debug)]
-struct Row {
-    kind: RecordKind,
-    entry: Entry,
-    offset: u64,
-    extents: Option<Vec<Extent>>,
+pub(super) struct Row {
+    pub(super) kind: RecordKind,
+    /// Whether it is a hard link to a file of the layers below.
+    pub(super) below: bool,
+    /// Its place in the archive's order.
+    order: u32,
+    pub(super) entry: Entry,
+    pub(super) offset: u64,
+    pub(super) extents: Option<Vec<Extent>>,
 }
 
 impl IndexBuilder {
@@ -264,34 +269,43 @@ impl IndexBuilder {
             EntryKind::BlockDevice { .. } => RecordKind::Block,
             EntryKind::Fifo => RecordKind::Fifo,
         };
-        self.records.push(Row { kind, entry, offset, extents });
+        self.push(Row { kind, below: false, order: 0, entry, offset, extents });
     }
 
     /// Adds a mark.
     pub(crate) fn mark(&mut self, kind: RecordKind, path: PathBuf) {
-        self.records.push(Row { kind, entry: Entry::directory(path), offset: 0, extents: None });
+        self.push(Row::mark(kind, path));
     }
 
-    /// Sorts and packs.
-    pub(crate) fn finish(mut self, diff_id: DiffId, size: u64) -> Result<LayerIndex, StorageError> {
-        let class = |row: &Row| row.kind.min(RecordKind::Directory);
-        let key = |row: &Row| row.entry.path.as_os_str().as_bytes().to_vec();
-        // Stable: of equal paths the last stays last.
-        self.records.sort_by(|a, b| compare(path(&a.entry), path(&b.entry)).then_with(|| class(a).cmp(&class(b))));
-        let mut rows: Vec<Row> = Vec::with_capacity(self.records.len());
-        for row in self.records {
-            match rows.last_mut() {
-                Some(last) if path(&last.entry) == path(&row.entry) && class(last) == class(&row) => *last = row,
-                _ => rows.push(row),
-            }
-        }
-        let links: HashMap<Vec<u8>, u32> = if rows.iter().any(|row| row.kind == RecordKind::HardLink) {
-            let real = |row: &Row| row.kind > RecordKind::Opaque && row.kind != RecordKind::Directory;
-            (0..).zip(&rows).filter(|(_, row)| real(row)).map(|(number, row)| (key(row), number)).collect()
-        } else {
-            HashMap::new()
-        };
+    fn push(&mut self, row: Row) {
+        // More rows than that are refused at the end.
+        let order = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        self.rows.push(Row { order, ..row });
+    }
+
+    /// Settles what the members mean together, sorts and packs.
+    pub(crate) fn finish(self, diff_id: DiffId, size: u64) -> Result<LayerIndex, StorageError> {
+        let mut rows = self.rows;
         let too_large = || StorageError::bad_layer(0, "it has more names than an index holds");
+        u32::try_from(rows.len()).map_err(|_| too_large())?;
+        rows.sort_unstable_by(tree_order);
+        if !is_settled(&rows) {
+            rows.sort_unstable_by_key(|row| row.order);
+            rows = super::replay::replay(&rows)?;
+            rows.sort_by(tree_order);
+        }
+        for row in rows.iter_mut().filter(|row| row.is_device_zero()) {
+            // What overlayfs takes for a whiteout is one.
+            *row = Row::mark(RecordKind::Whiteout, std::mem::take(&mut row.entry.path));
+        }
+        // Of equal directories and marks the last says how it is.
+        rows.dedup_by(|later, earlier| {
+            let equal = later.path() == earlier.path() && later.class() == earlier.class();
+            if equal {
+                std::mem::swap(later, earlier);
+            }
+            equal
+        });
         let count = u32::try_from(rows.len()).map_err(|_| too_large())?;
         let mut bytes = Vec::with_capacity(HEADER + rows.len() * (RECORD + 64));
         bytes.extend_from_slice(&MAGIC);
@@ -301,7 +315,8 @@ impl IndexBuilder {
         bytes.extend_from_slice(&size.to_le_bytes());
         bytes.extend_from_slice(diff_id.as_bytes());
         let mut heap = Vec::with_capacity(rows.len() * 64);
-        let targets: Vec<u32> = rows.iter().map(|row| follow(row, &links, &rows)).collect();
+        let targets: Vec<u32> =
+            rows.iter().map(|row| file_of(row, &rows).map_or(NO_RECORD, |number| number as u32)).collect();
         let mut names = vec![1u32; rows.len()];
         targets.iter().filter(|&&target| target != NO_RECORD).for_each(|&target| names[target as usize] += 1);
         for ((row, link), names) in rows.iter().zip(targets).zip(names) {
@@ -318,28 +333,106 @@ impl IndexBuilder {
     }
 }
 
-/// The record that holds the data of a hard link: links to links are followed, a circle leads nowhere.
-fn follow(row: &Row, links: &HashMap<Vec<u8>, u32>, rows: &[Row]) -> u32 {
-    let mut row = row;
-    for _ in 0..40 {
-        let EntryKind::HardLink { target } = &row.entry.kind else { break };
-        let Some(&number) = links.get(target.as_os_str().as_bytes()) else { break };
-        row = &rows[number as usize];
-        if row.kind != RecordKind::HardLink {
-            return number;
+/// In tree order; of one path, marks come before what is there, and what came later in the archive comes last.
+fn tree_order(a: &Row, b: &Row) -> Ordering {
+    compare(a.path(), b.path()).then_with(|| a.class().cmp(&b.class())).then_with(|| a.order.cmp(&b.order))
+}
+
+/// Whether these rows, in tree order, mean the same in any order: each path is there once and leads through no link or file,
+/// and hard links look like their files, which come before them. Nearly all layers are so, and need not be
+/// [replayed](super::replay).
+fn is_settled(rows: &[Row]) -> bool {
+    let is_leaf = |row: &Row| row.kind > RecordKind::Directory;
+    let mut last_leaf: Option<&Row> = None;
+    let mut before: Option<&Row> = None;
+    for row in rows {
+        if last_leaf.is_some_and(|leaf| super::tree::within(row.path(), leaf.path())) {
+            return false;
         }
+        if let Some(before) = before.filter(|before| before.path() == row.path()) {
+            let twice = before.class() == row.class() && (is_leaf(before) || is_leaf(row));
+            if twice || is_leaf(row) && before.kind == RecordKind::Opaque {
+                return false;
+            }
+        }
+        if row.kind == RecordKind::HardLink {
+            let Some(file) = target_of(row, rows).map(|number| &rows[number]) else { return false };
+            if file.order >= row.order || file.is_device_zero() || !row.looks_like(file) {
+                return false;
+            }
+        }
+        before = Some(row);
+        last_leaf = Some(row).filter(|row| is_leaf(row)).or(last_leaf);
     }
-    NO_RECORD
+    true
+}
+
+/// The number of the row that holds the data of a hard link: links to links are followed. None if it is not in these rows,
+/// which are in tree order.
+fn file_of(row: &Row, rows: &[Row]) -> Option<usize> {
+    let mut number = target_of(row, rows)?;
+    for _ in 0..super::tree::MAX_LINKS {
+        if rows[number].kind != RecordKind::HardLink {
+            return Some(number);
+        }
+        number = target_of(&rows[number], rows)?;
+    }
+    None
+}
+
+/// The number of the row that a hard link names; none if that is a directory or not in these rows.
+fn target_of(row: &Row, rows: &[Row]) -> Option<usize> {
+    let EntryKind::HardLink { target } = &row.entry.kind else { return None };
+    let target = target.as_os_str().as_bytes();
+    let place = |row: &Row| compare(row.path(), target).then_with(|| row.class().cmp(&RecordKind::Directory));
+    let number = rows.binary_search_by(place).ok().filter(|_| !row.below)?;
+    (rows[number].kind != RecordKind::Directory).then_some(number)
 }
 
 impl Row {
+    pub(super) fn mark(kind: RecordKind, path: PathBuf) -> Self {
+        Self { kind, below: false, order: 0, entry: Entry::directory(path), offset: 0, extents: None }
+    }
+
+    pub(super) fn path(&self) -> &[u8] {
+        self.entry.path.as_os_str().as_bytes()
+    }
+
+    /// The same under another path.
+    pub(super) fn renamed(&self, path: &[u8]) -> Self {
+        let entry = Entry { path: to_path(path), ..self.entry.clone() };
+        Self { entry, extents: self.extents.clone(), ..*self }
+    }
+
+    /// Takes over what a hard link's header says of its file, as docker and BuildKit do.
+    pub(super) fn look_like(&mut self, link: &Self) {
+        let Entry { mode, uid, gid, mtime, xattrs, .. } = &link.entry;
+        (self.entry.mode, self.entry.uid, self.entry.gid, self.entry.mtime) = (*mode, *uid, *gid, *mtime);
+        self.entry.xattrs.extend(xattrs.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+
+    fn looks_like(&self, file: &Self) -> bool {
+        let (a, b) = (&self.entry, &file.entry);
+        let xattrs = a.xattrs.iter().all(|(name, value)| b.xattrs.get(name) == Some(value));
+        (a.mode, a.uid, a.gid, a.mtime) == (b.mode, b.uid, b.gid, b.mtime) && xattrs
+    }
+
+    pub(super) fn is_device_zero(&self) -> bool {
+        self.entry.kind == EntryKind::CharDevice { major: 0, minor: 0 }
+    }
+
+    /// A path has at most one row of each class: a whiteout, an opaque mark, and what is there.
+    fn class(&self) -> RecordKind {
+        self.kind.min(RecordKind::Directory)
+    }
+
     fn pack(&self, link: u32, names: u32, out: &mut Vec<u8>, heap: &mut Vec<u8>) {
         let mut keep = |bytes: &[u8]| {
             let at = heap.len() as u32;
             heap.extend_from_slice(bytes);
             [at, bytes.len() as u32]
         };
-        let name = keep(path(&self.entry));
+        let name = keep(self.path());
         let size = match self.entry.kind {
             EntryKind::File { size } => size,
             EntryKind::CharDevice { major, minor } | EntryKind::BlockDevice { major, minor } => {
@@ -382,10 +475,6 @@ pub(crate) fn compare(a: &[u8], b: &[u8]) -> Ordering {
         }
         None => a.len().cmp(&b.len()),
     }
-}
-
-fn path(entry: &Entry) -> &[u8] {
-    entry.path.as_os_str().as_bytes()
 }
 
 /// A path from an index's bytes.

@@ -26,7 +26,7 @@ impl Marks {
 /// What the top layer of `stack` adds and removes; directories come before what is in them.
 pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
     let Some(index) = stack.layers().last() else { return Vec::new() };
-    let own = Tree::empty(stack.blobs().clone()).with(index.clone());
+    let own = Tree::only(stack.blobs().clone(), index.clone());
     let (mut gone, mut opaque, mut links) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
     for record in (0..index.len()).map(|number| index.record(number)) {
         let path = to_path(record.path());
@@ -44,8 +44,8 @@ pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
     let mut entries: Vec<(Entry, Content)> = own.walk(Path::new("")).collect();
     // Other names of files of lower layers: here they are files of their own.
     for path in links {
-        if let (Some(file), Some(content)) = (stack.lookup(&path), stack.content(&path)) {
-            entries.push((file, content));
+        if let Some(file) = stack.lookup(&path) {
+            entries.push((file, stack.content(&path).unwrap_or(Content::Bytes(Default::default()))));
         }
     }
     for (entry, _) in &mut entries {

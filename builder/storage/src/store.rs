@@ -196,7 +196,7 @@ impl Store {
         };
         let (from, mut tree) = known.unwrap_or_else(|| (0, Arc::new(Tree::empty(self.blobs().clone()))));
         for (number, layer) in layers.iter().enumerate().skip(from) {
-            tree = Arc::new(tree.with(self.index(layer)?));
+            tree = Arc::new(tree.with(self.index(layer)?)?);
             self.trees().insert(layers[..=number].to_vec(), Arc::clone(&tree));
         }
         Ok(tree)
@@ -223,6 +223,13 @@ impl Store {
                 self.blobs().verify(diff_id)?;
                 let size = file.metadata().context("stat", self.blobs().path(diff_id))?.len();
                 let index = import::reindex(BufReader::with_capacity(1 << 20, file), *diff_id, size)?;
+                // What was made from an older version's index may differ.
+                for derived in ["erofs", "lowers"].map(|name| self.root().join(name).join(diff_id.hex())) {
+                    let aside = self.inner.scratch.path("derived");
+                    if fs::rename(derived, &aside).is_ok() {
+                        self.inner.scratch.discard(aside);
+                    }
+                }
                 self.write_index(&index)?;
                 index
             }

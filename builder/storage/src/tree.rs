@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How many symlinks a path may lead through: Linux's limit (path_resolution(7)).
-const MAX_LINKS: usize = 40;
+pub(super) const MAX_LINKS: usize = 40;
 
 /// A merged view of layers.
 #[derive(Debug)]
@@ -71,8 +71,37 @@ impl Tree {
         Self { blobs, layers: Vec::new(), root: Arc::default(), links_below: false }
     }
 
-    /// This tree with one more layer on top.
-    pub(crate) fn with(&self, index: Arc<LayerIndex>) -> Self {
+    /// This tree with one more layer on top. An error if the layer has a hard link to a file that is neither in it nor below it.
+    pub(crate) fn with(&self, index: Arc<LayerIndex>) -> Result<Self, StorageError> {
+        let (mut tree, links) = self.merged(index);
+        let index = tree.layers.last().expect("it was just put there");
+        for Link { record, path } in links {
+            // The file that the layers below have there: what the layer itself has at that path came later.
+            let target = index.record(record).target();
+            let directory = self.resolve(&to_path(parent(target)), true)?.path;
+            let name = target.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+            let Some(Node::Leaf(file)) = self.node(&directory.join(OsStr::from_bytes(name))) else {
+                let shown = [&path, target].map(to_path);
+                let reason =
+                    format!("`{}` is a hard link to `{}`, which is not there", shown[0].display(), shown[1].display());
+                return Err(StorageError::bad_layer(index.record(record).offset(), reason));
+            };
+            relink(Arc::make_mut(&mut tree.root), &tree.layers, &path, Some(file));
+        }
+        Ok(tree)
+    }
+
+    /// One layer without what is below it. Hard links to files of lower layers are left out.
+    pub(crate) fn only(blobs: BlobStore, index: Arc<LayerIndex>) -> Self {
+        let (mut tree, links) = Self::empty(blobs).merged(index);
+        for Link { path, .. } in links {
+            relink(Arc::make_mut(&mut tree.root), &tree.layers, &path, None);
+        }
+        tree
+    }
+
+    /// This tree with one more layer on top, and the layer's hard links to files below it, which still lead to themselves.
+    fn merged(&self, index: Arc<LayerIndex>) -> (Self, Vec<Link>) {
         let mut layers = self.layers.clone();
         let layer = layers.len() as u32;
         let records = 0..index.len();
@@ -88,17 +117,10 @@ impl Tree {
             }
             records.start += 1;
         }
-        let mut root = merge.directory(old, records, 0, meta);
-        let links_below = self.links_below || !merge.links.is_empty();
-        // Hard links to files of lower layers: seen where they are now.
-        for (path, target) in std::mem::take(&mut merge.links) {
-            let leaf = match find(&root, &layers, &target) {
-                Some(Node::Leaf(leaf)) => Some(*leaf),
-                _ => None,
-            };
-            relink(&mut root, &layers, &path, leaf);
-        }
-        Self { blobs: self.blobs.clone(), root: Arc::new(root), layers, links_below }
+        let root = Arc::new(merge.directory(old, records, 0, meta));
+        let links = merge.links;
+        let links_below = self.links_below || !links.is_empty();
+        (Self { blobs: self.blobs.clone(), root, layers, links_below }, links)
     }
 
     /// What is at `path` itself; symlinks are not followed.
@@ -286,8 +308,13 @@ impl Child {
 struct Merge<'a> {
     layers: &'a [Arc<LayerIndex>],
     layer: u32,
-    /// Hard links whose file is in a lower layer.
-    links: Vec<(Vec<u8>, Vec<u8>)>,
+    links: Vec<Link>,
+}
+
+/// A hard link whose file is in a lower layer.
+struct Link {
+    record: u32,
+    path: Vec<u8>,
 }
 
 impl<'a> Merge<'a> {
@@ -359,23 +386,20 @@ impl<'a> Merge<'a> {
             Some((record, RecordKind::HardLink)) => {
                 let link = self.record(record);
                 if link.link().is_none() {
-                    self.links.push((path.to_vec(), link.target().to_vec()));
+                    self.links.push(Link { record, path: path.to_vec() });
                 }
                 Some(Node::Leaf(Ref { layer, record: link.link().unwrap_or(record) }))
             }
             Some((record, _)) => Some(Node::Leaf(Ref { layer, record })),
-            None if below.is_empty() && !(opaque && old.is_some()) => existing.filter(|_| !opaque).cloned(),
-            // Marks in a directory that is not there make none.
-            None if old.is_none() && below.clone().all(|number| self.record(number).kind() <= RecordKind::Opaque) => {
-                existing.cloned()
-            }
+            None if below.is_empty() && !opaque => existing.cloned(),
+            // On the way to a member, and to a mark, is a directory: so docker and BuildKit unpack it.
             None => Some(Node::Dir(Arc::new(self.directory(inside, below, end + 1, old.and_then(|dir| dir.meta))))),
         };
         (node, after)
     }
 }
 
-fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+pub(super) fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     path.split(|&byte| byte == b'/').filter(|name| !name.is_empty() && *name != b".")
 }
 

@@ -4,6 +4,7 @@ use super::copy::Baseline;
 use super::{Driver, Place, Prepared, clone_mount};
 use crate::change::Changes;
 use crate::error::Context;
+use crate::index::VERSION;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::{StorageError, Store, unpack};
@@ -60,7 +61,7 @@ impl Driver for Btrfs {
 /// The subvolume of a stack, made from the one below it if it is missing. With `apart`, each name of a file is a file of its own.
 fn base(store: &Store, stack: &[DiffId], apart: bool, probe: &Probe) -> Result<PathBuf, StorageError> {
     let all = stack.iter().flat_map(|digest| *digest.as_bytes());
-    let key = Digest::of(all.chain(apart.then_some(1)).collect::<Vec<u8>>());
+    let key = Digest::of(all.chain(apart.then_some(1)).chain(VERSION.to_le_bytes()).collect::<Vec<u8>>());
     let name = format!("lowers/{}", key.hex());
     let path = store.root().join(&name);
     store.cache().made(name);

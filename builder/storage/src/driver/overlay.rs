@@ -3,6 +3,7 @@
 use super::{Driver, Place, Prepared};
 use crate::change::Changes;
 use crate::error::Context;
+use crate::index::VERSION;
 use crate::lower::Marks;
 use crate::memory::{Budget, Memory};
 use crate::scratch::Scratch;
@@ -78,8 +79,11 @@ impl Driver for Overlay {
 /// looks different on another stack.
 pub(crate) fn key(tree: &Tree) -> Option<Digest> {
     let index = tree.layers().last()?;
-    let stack = || tree.layers().iter().flat_map(|index| *index.layer().diff_id.as_bytes()).collect::<Vec<u8>>();
-    Some(if index.is_self_contained() { index.layer().diff_id.digest() } else { Digest::of(stack()) })
+    if index.is_self_contained() {
+        return Some(index.layer().diff_id.digest());
+    }
+    let stack = tree.layers().iter().flat_map(|index| *index.layer().diff_id.as_bytes());
+    Some(Digest::of(stack.chain(VERSION.to_le_bytes()).collect::<Vec<u8>>()))
 }
 
 /// The unpacked directory of the top layer of a stack, made if it is missing. With `apart`, each name of a file is a file of its own.
@@ -93,7 +97,7 @@ pub(crate) fn lower(
     let tree = store.tree(stack)?;
     let Some(mut key) = key(&tree) else { return Ok(PathBuf::new()) };
     if apart {
-        key = Digest::of([key.as_bytes(), &b"apart"[..]].concat());
+        key = Digest::of([key.as_bytes(), &b"apart"[..], &VERSION.to_le_bytes()].concat());
     }
     let path = store.root().join("lowers").join(key.hex());
     store.cache().made(format!("lowers/{}", key.hex()));

@@ -8,6 +8,8 @@
 //! so that later steps of a build see it: `make` compares them.)
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use read::{Member, MemberKind, Reader};

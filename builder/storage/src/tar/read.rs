@@ -1,9 +1,9 @@
 //! Headers to members: a strict reader of archives that others wrote.
 
 use super::{BLOCK, XATTR, padded};
-use crate::{StorageError, Timestamp};
+use crate::{MAX_OWNER_ID, StorageError, Timestamp, owner_id};
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 
 /// The largest extended header that is read. Linux allows 64 KiB of attributes a name; docker's own limit is 1 MiB.
 const MAX_EXTENDED: u64 = 1 << 20;
@@ -66,9 +66,12 @@ pub enum MemberKind {
     Fifo,
 }
 
-/// Reads members one after the other. All bytes of the source pass through it, in order.
+/// Reads members one after the other. All bytes of the source pass through it, in order, unless it is
+/// [seeking](Self::seeking).
 pub struct Reader<R> {
     source: R,
+    /// How bytes are skipped without reading them.
+    skip: Option<fn(&mut R, i64) -> io::Result<()>>,
     /// Bytes read so far.
     at: u64,
     /// Where the next header begins.
@@ -90,7 +93,15 @@ struct Extended {
 impl<R: Read> Reader<R> {
     /// Starts at the first header of `source`.
     pub fn new(source: R) -> Self {
-        Self { source, at: 0, next: 0, data: 0, global: Extended::default(), buffer: vec![0; 1 << 20] }
+        Self { source, skip: None, at: 0, next: 0, data: 0, global: Extended::default(), buffer: vec![0; 1 << 20] }
+    }
+
+    /// A reader that skips the data of members. What lies beyond the source's end is not noticed.
+    pub fn seeking(source: R) -> Self
+    where
+        R: Seek,
+    {
+        Self { skip: Some(R::seek_relative), ..Self::new(source) }
     }
 
     /// The next member; none at the end, where the rest of the source has been read too.
@@ -105,7 +116,9 @@ impl<R: Read> Reader<R> {
                 skipped => skipped?,
             }
             let Some(header) = self.header()? else {
-                self.drain()?;
+                if self.skip.is_none() {
+                    self.drain()?;
+                }
                 return Ok(None);
             };
             let at = self.at - BLOCK;
@@ -137,14 +150,28 @@ impl<R: Read> Reader<R> {
         let field = |range: std::ops::Range<usize>, what: &str| number(&header[range]).ok_or_else(|| bad(what));
         let record = |name: &str| extended.records.get(name.as_bytes());
         let decimal = |name: &str| record(name).map(|text| text_number(text).ok_or_else(|| bad(name))).transpose();
-        let id = |value: u64, what: &str| u32::try_from(value).map_err(|_| bad(what));
+        let number32 = |value: u64, what: &str| u32::try_from(value).map_err(|_| bad(what));
+        let id = |name: &str, range: std::ops::Range<usize>, what: &str| {
+            let value = decimal(name)?.map_or_else(|| field(range, what), Ok)?;
+            owner_id(value).ok_or_else(|| {
+                StorageError::bad_layer(at, format!("{what} {value} is not an id: ids end at {MAX_OWNER_ID}"))
+            })
+        };
 
         let mut name = until_zero(&header[..100]).to_vec();
         if &header[257..263] == b"ustar\0" && header[345] != 0 {
-            name = [until_zero(&header[345..500]), b"/", &name].concat();
+            // star keeps two times where POSIX has the end of the prefix.
+            let end = if &header[508..] == b"tar\0" { 476 } else { 500 };
+            name = [until_zero(&header[345..end]), b"/", &name].concat();
         }
+        // As in Go's reader, GNU's long name wins over pax' path.
+        let long = |name: Option<Vec<u8>>| name.filter(|name| !name.is_empty());
+        let name = long(long_name).or_else(|| record("path").cloned()).unwrap_or(name);
         let link = until_zero(&header[157..257]).to_vec();
-        let mut kind = match header[156] {
+        let link = long(long_link).or_else(|| record("linkpath").cloned()).unwrap_or(link);
+        let kind = match header[156] {
+            // Before ustar, a directory was a file whose name ends in a slash. Its whole name: a header has its first 100 bytes.
+            0 if name.ends_with(b"/") => MemberKind::Directory,
             b'0' | 0 | b'7' | b'S' => MemberKind::File,
             b'1' => MemberKind::HardLink,
             b'2' => MemberKind::Symlink,
@@ -156,30 +183,26 @@ impl<R: Read> Reader<R> {
                 return Err(StorageError::bad_layer(at, format!("member type {:?} is unknown", char::from(other))));
             }
         };
-        // Before ustar, a directory was a file whose name ends in a slash.
-        if kind == MemberKind::File && name.ends_with(b"/") {
-            kind = MemberKind::Directory;
-        }
         let stored = match kind {
             MemberKind::File => decimal("size")?.unwrap_or(size),
             // A hard link's size is the file's, without data; GNU tar and others disagree about the rest.
             _ => 0,
         };
         let mut member = Member {
-            name: record("path").cloned().or(long_name).unwrap_or(name),
+            name,
             kind,
             mode: field(100..108, "the mode")? as u32 & 0o7777,
-            uid: id(decimal("uid")?.map_or_else(|| field(108..116, "the owner"), Ok)?, "the owner")?,
-            gid: id(decimal("gid")?.map_or_else(|| field(116..124, "the group"), Ok)?, "the group")?,
+            uid: id("uid", 108..116, "the owner")?,
+            gid: id("gid", 116..124, "the group")?,
             mtime: match record("mtime") {
                 Some(text) => timestamp(text).ok_or_else(|| bad("mtime"))?,
                 None => Timestamp { seconds: signed(&header[136..148]).ok_or_else(|| bad("mtime"))?, nanos: 0 },
             },
-            link: record("linkpath").cloned().or(long_link).unwrap_or(link),
+            link,
             device: match kind {
                 MemberKind::Char | MemberKind::Block => (
-                    id(field(329..337, "the device")?, "the device")?,
-                    id(field(337..345, "the device")?, "the device")?,
+                    number32(field(329..337, "the device")?, "the device")?,
+                    number32(field(337..345, "the device")?, "the device")?,
                 ),
                 _ => (0, 0),
             },
@@ -325,6 +348,11 @@ impl<R: Read> Reader<R> {
     }
 
     fn skip_to(&mut self, offset: u64) -> Result<(), StorageError> {
+        if let (Some(skip), Ok(bytes)) = (self.skip, i64::try_from(offset - self.at)) {
+            let failed = |source| StorageError::Io { action: "seek in", path: "the archive".into(), source };
+            self.at = offset;
+            return skip(&mut self.source, bytes).map_err(failed);
+        }
         while self.at < offset {
             let want = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(self.buffer.len());
             self.fill(want)?;

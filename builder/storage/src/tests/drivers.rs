@@ -9,16 +9,16 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const DRIVERS: [DriverChoice; 5] =
+pub(super) const DRIVERS: [DriverChoice; 5] =
     [DriverChoice::Copy, DriverChoice::Overlay, DriverChoice::Erofs, DriverChoice::FuseOverlayfs, DriverChoice::Btrfs];
 
 /// A store for the driver: on a file system of its own where it needs one.
-fn store_for(driver: DriverChoice) -> Fixture {
+pub(super) fn store_for(driver: DriverChoice) -> Fixture {
     if driver == DriverChoice::Btrfs { super::store_on(driver, "btrfs", 256 << 20) } else { super::store(driver) }
 }
 
 /// Attaches a snapshot, lets `step` work in it, and commits.
-fn run(store: &Store, layers: &[DiffId], step: &dyn Fn(&Path)) -> DiffId {
+pub(super) fn run(store: &Store, layers: &[DiffId], step: &dyn Fn(&Path)) -> DiffId {
     let probe = Probe::disabled();
     let snapshot = store.snapshot(layers, &probe).unwrap();
     attached(&snapshot, step);

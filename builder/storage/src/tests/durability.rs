@@ -45,7 +45,7 @@ fn two_hundred_kills_lose_nothing() {
     let mut reported = 0;
     for _ in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "storage::tests::durability::victim", "--nocapture"])
+            .args(["--exact", "tests::durability::victim", "--nocapture"])
             .env(DIRECTORY, dir.path())
             .stdout(Stdio::piped())
             .spawn()

@@ -2,6 +2,7 @@
 
 mod drivers;
 mod durability;
+mod members;
 mod upper;
 
 use super::*;
