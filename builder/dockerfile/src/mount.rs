@@ -102,134 +102,176 @@ impl Spec {
     }
 
     fn read(word: &Word<'_>, expand: Option<Expand<'_>>) -> Result<Self, Diagnostic> {
-        let fault = |message: String| Diagnostic::new(word.span, message).label("in this mount");
-        let mut spec = Self::default();
-        // Options that only some types have are checked at the end: `type` may come last.
-        let mut only = Vec::new();
-        let mut type_known = true;
+        let mut reading = Reading { word, spec: Self::default(), only: Vec::new(), type_known: true };
         for field in (Fields { rest: Some(&word.text) }) {
-            let (key, value) = field.split_once('=').map_or((&*field, None), |(key, value)| (key, Some(value)));
-            let Some(&key) = KEYS.iter().find(|known| known.eq_ignore_ascii_case(key)) else {
-                let key = key.to_ascii_lowercase();
-                return Err(fault(format!("unexpected key '{key}' in '{field}'")).did_you_mean(&key, KEYS));
-            };
-            let value: Cow<'_, str> = match value {
-                None if matches!(key, "readonly" | "ro" | "readwrite" | "rw" | "required") => "true".into(),
-                None => {
-                    return Err(fault(format!("invalid field '{field}' must be a key=value pair"))
-                        .help(format!("write {key}=value")));
-                }
-                Some(value) if key == "from" => {
-                    if value.find('$').is_some_and(|at| at + 1 < value.len()) {
-                        return Err(fault(
-                            "'from' doesn't support variable expansion, define alias stage instead".into(),
-                        )
+            reading.field(&field, expand)?;
+        }
+        reading.finish()
+    }
+}
+
+/// One mount being read, field by field.
+struct Reading<'w, 't> {
+    word: &'w Word<'t>,
+    spec: Spec,
+    /// Options that only some types have. They are checked at the end: `type` may come last.
+    only: Vec<(&'static str, &'static [MountType])>,
+    /// False if the type depends on a variable whose value is not known yet.
+    type_known: bool,
+}
+
+impl Reading<'_, '_> {
+    fn fault(&self, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(self.word.span, message.into()).label("in this mount")
+    }
+
+    /// One field: `key=value` or `key`. Without `expand`, values with variables are skipped.
+    fn field(&mut self, field: &str, expand: Option<Expand<'_>>) -> Result<(), Diagnostic> {
+        let (key, value) = field.split_once('=').map_or((field, None), |(key, value)| (key, Some(value)));
+        let Some(&key) = KEYS.iter().find(|known| known.eq_ignore_ascii_case(key)) else {
+            let key = key.to_ascii_lowercase();
+            return Err(self.fault(format!("unexpected key '{key}' in '{field}'")).did_you_mean(&key, KEYS));
+        };
+        let value: Cow<'_, str> = match value {
+            None if matches!(key, "readonly" | "ro" | "readwrite" | "rw" | "required") => "true".into(),
+            None => {
+                return Err(self
+                    .fault(format!("invalid field '{field}' must be a key=value pair"))
+                    .help(format!("write {key}=value")));
+            }
+            Some(value) if key == "from" => {
+                if value.find('$').is_some_and(|at| at + 1 < value.len()) {
+                    return Err(self
+                        .fault("'from' doesn't support variable expansion, define alias stage instead")
                         .help("write FROM $image AS name above, and from=name here"));
-                    }
-                    value.into()
                 }
-                Some(value) => match expand {
-                    Some(expand) => expand(value).map_err(|error| fault(error.to_string()).help(error.help()))?.into(),
-                    // Not known before the variables are.
-                    None if value.contains('$') => {
-                        type_known &= key != "type";
-                        continue;
-                    }
-                    None => value.into(),
-                },
-            };
-            let invalid =
-                |what: &str| fault(format!("invalid value {value} for {what}")).help(format!("write {what}=0"));
-            let id = |what: &str| {
-                value.parse::<Id>().map_err(|error| match error {
-                    BadId::NotANumber(_) => invalid(what),
-                    BadId::OutOfRange(_) => fault(format!("invalid value for {what}: {error}"))
-                        .help(format!("write {what}=0, or another id up to 2147483647")),
-                })
-            };
-            let flag =
-                || match &*value {
-                    "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
-                    "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
-                    _ => Err(fault(format!("invalid value for {key}: {value}"))
-                        .help(format!("write {key}=true or {key}=false"))),
-                };
-            match key {
-                "type" => {
-                    spec.kind = TYPES
-                        .iter()
-                        .find(|(name, _)| name.eq_ignore_ascii_case(&value))
-                        .map(|(_, kind)| *kind)
-                        .ok_or_else(|| {
-                            fault(format!("unsupported mount type {value:?}"))
-                                .help("a type is one of bind, cache, tmpfs, secret, ssh")
-                                .did_you_mean(&value, TYPES.map(|(name, _)| name))
-                        })?;
+                value.into()
+            }
+            Some(value) => match expand {
+                Some(expand) => expand(value).map_err(|error| self.fault(error.to_string()).help(error.help()))?.into(),
+                None if value.contains('$') => {
+                    self.type_known &= key != "type";
+                    return Ok(());
                 }
-                "from" => spec.from = Some(value.into_owned()),
-                "source" | "src" => spec.source = Some(value.into_owned()),
-                "target" | "dst" | "destination" => spec.target = Some(value.into_owned()),
-                "readonly" | "ro" => spec.readonly = Some(flag()?),
-                "readwrite" | "rw" => spec.readonly = Some(!flag()?),
-                "id" => spec.id = Some(value.into_owned()),
-                "required" => {
-                    spec.required = flag()?;
-                    only.push((key, &[MountType::Secret, MountType::Ssh][..]));
-                }
-                "size" => {
-                    spec.size = Some(
-                        bytes(&value)
-                            .ok_or_else(|| fault(format!("invalid value {value} for size")).help("write size=64m"))?,
-                    );
-                    only.push((key, &[MountType::Tmpfs]));
-                }
-                "sharing" => {
-                    let lower = value.to_ascii_lowercase();
-                    if !matches!(&*lower, "shared" | "private" | "locked") {
-                        return Err(fault(format!("unsupported sharing value {value:?}"))
-                            .help("sharing is one of shared, private, locked")
-                            .did_you_mean(&lower, ["shared", "private", "locked"]));
-                    }
-                    spec.sharing = Some(lower);
-                    only.push((key, &[MountType::Cache]));
-                }
-                "mode" => {
-                    spec.mode = Some(u32::from_str_radix(&value, 8).map_err(|_| invalid("mode"))?);
-                    only.push((key, &[MountType::Cache, MountType::Secret, MountType::Ssh]));
-                }
-                "uid" => {
-                    spec.uid = Some(id("uid")?);
-                    only.push((key, &[MountType::Cache, MountType::Secret, MountType::Ssh]));
-                }
-                "gid" => {
-                    spec.gid = Some(id("gid")?);
-                    only.push((key, &[MountType::Cache, MountType::Secret, MountType::Ssh]));
-                }
-                _ => {
-                    spec.env = Some(value.into_owned());
-                    only.push((key, &[MountType::Secret]));
-                }
+                None => value.into(),
+            },
+        };
+        self.option(key, value)
+    }
+
+    fn option(&mut self, key: &'static str, value: Cow<'_, str>) -> Result<(), Diagnostic> {
+        const WITH_OWNER: &[MountType] = &[MountType::Cache, MountType::Secret, MountType::Ssh];
+        match key {
+            "type" => self.spec.kind = self.mount_type(&value)?,
+            "from" => self.spec.from = Some(value.into_owned()),
+            "source" | "src" => self.spec.source = Some(value.into_owned()),
+            "target" | "dst" | "destination" => self.spec.target = Some(value.into_owned()),
+            "readonly" | "ro" => self.spec.readonly = Some(self.flag(key, &value)?),
+            "readwrite" | "rw" => self.spec.readonly = Some(!self.flag(key, &value)?),
+            "id" => self.spec.id = Some(value.into_owned()),
+            "required" => {
+                self.spec.required = self.flag(key, &value)?;
+                self.only.push((key, &[MountType::Secret, MountType::Ssh]));
+            }
+            "size" => {
+                let size = bytes(&value);
+                let invalid = || self.fault(format!("invalid value {value} for size")).help("write size=64m");
+                self.spec.size = Some(size.ok_or_else(invalid)?);
+                self.only.push((key, &[MountType::Tmpfs]));
+            }
+            "sharing" => {
+                self.spec.sharing = Some(self.sharing(&value)?);
+                self.only.push((key, &[MountType::Cache]));
+            }
+            "mode" => {
+                self.spec.mode = Some(u32::from_str_radix(&value, 8).map_err(|_| self.invalid_number(key, &value))?);
+                self.only.push((key, WITH_OWNER));
+            }
+            "uid" => {
+                self.spec.uid = Some(self.id(key, &value)?);
+                self.only.push((key, WITH_OWNER));
+            }
+            "gid" => {
+                self.spec.gid = Some(self.id(key, &value)?);
+                self.only.push((key, WITH_OWNER));
+            }
+            _ => {
+                self.spec.env = Some(value.into_owned());
+                self.only.push((key, &[MountType::Secret]));
             }
         }
-        if !type_known {
-            return Ok(spec);
+        Ok(())
+    }
+
+    fn mount_type(&self, value: &str) -> Result<MountType, Diagnostic> {
+        let known = TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(value));
+        known.map(|(_, kind)| *kind).ok_or_else(|| {
+            self.fault(format!("unsupported mount type {value:?}"))
+                .help("a type is one of bind, cache, tmpfs, secret, ssh")
+                .did_you_mean(value, TYPES.map(|(name, _)| name))
+        })
+    }
+
+    fn sharing(&self, value: &str) -> Result<String, Diagnostic> {
+        const KNOWN: [&str; 3] = ["shared", "private", "locked"];
+        let lower = value.to_ascii_lowercase();
+        if KNOWN.contains(&&*lower) {
+            return Ok(lower);
         }
-        for (key, kinds) in only {
-            if !kinds.contains(&spec.kind) {
-                return Err(fault(format!("unexpected key '{key}' for mount type '{}'", spec.kind.name())).help(
-                    format!("{key} belongs to {}", kinds.iter().map(|k| k.name()).collect::<Vec<_>>().join(", ")),
-                ));
+        Err(self
+            .fault(format!("unsupported sharing value {value:?}"))
+            .help("sharing is one of shared, private, locked")
+            .did_you_mean(&lower, KNOWN))
+    }
+
+    fn id(&self, key: &str, value: &str) -> Result<Id, Diagnostic> {
+        value.parse().map_err(|error| match error {
+            BadId::NotANumber(_) => self.invalid_number(key, value),
+            BadId::OutOfRange(_) => self
+                .fault(format!("invalid value for {key}: {error}"))
+                .help(format!("write {key}=0, or another id up to 2147483647")),
+        })
+    }
+
+    fn invalid_number(&self, key: &str, value: &str) -> Diagnostic {
+        self.fault(format!("invalid value {value} for {key}")).help(format!("write {key}=0"))
+    }
+
+    /// A boolean as Go's `strconv.ParseBool` reads it.
+    fn flag(&self, key: &str, value: &str) -> Result<bool, Diagnostic> {
+        match value {
+            "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+            "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+            _ => Err(self
+                .fault(format!("invalid value for {key}: {value}"))
+                .help(format!("write {key}=true or {key}=false"))),
+        }
+    }
+
+    /// Checks the options against the type.
+    fn finish(self) -> Result<Spec, Diagnostic> {
+        if !self.type_known {
+            return Ok(self.spec);
+        }
+        let kind = self.spec.kind;
+        for (key, kinds) in &self.only {
+            if !kinds.contains(&kind) {
+                let names = kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+                return Err(self
+                    .fault(format!("unexpected key '{key}' for mount type '{}'", kind.name()))
+                    .help(format!("{key} belongs to {names}")));
             }
         }
-        if spec.from.is_some() && !matches!(spec.kind, MountType::Bind | MountType::Cache) {
-            return Err(fault(format!("'from' is not allowed for mount type '{}'", spec.kind.name()))
+        if self.spec.from.is_some() && !matches!(kind, MountType::Bind | MountType::Cache) {
+            return Err(self
+                .fault(format!("'from' is not allowed for mount type '{}'", kind.name()))
                 .help("from belongs to bind and cache"));
         }
-        let needs_target = matches!(spec.kind, MountType::Bind | MountType::Cache | MountType::Tmpfs);
-        if needs_target && spec.target.is_none() && !word.contains('$') {
-            return Err(fault(format!("mount type {} requires a target", spec.kind.name())).help("add target=/path"));
+        let needs_target = matches!(kind, MountType::Bind | MountType::Cache | MountType::Tmpfs);
+        if needs_target && self.spec.target.is_none() && !self.word.contains('$') {
+            return Err(self.fault(format!("mount type {} requires a target", kind.name())).help("add target=/path"));
         }
-        Ok(spec)
+        Ok(self.spec)
     }
 }
 

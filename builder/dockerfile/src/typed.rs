@@ -3,7 +3,7 @@
 use super::flags::{Flags, Takes};
 use super::instruction::{Argument, Command, Copy, From, Health, Instruction, Kind, Onbuild, Run};
 use super::mount;
-use super::{Arguments, Diagnostic, Heredoc, Keyword, Node, Span, Word};
+use super::{Arguments, Diagnostic, Heredoc, Keyword, Node, Pair, Span, Word};
 use std::time::Duration;
 
 /// The shortest time that HEALTHCHECK takes, docker's `container.MinimumDuration`.
@@ -13,11 +13,11 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 pub(super) fn instruction<'t>(node: &mut Node<'t>, source: &str) -> Result<Instruction<'t>, Vec<Diagnostic>> {
     let Some(keyword) = node.kind else {
         let fault = Diagnostic::new(node.keyword.span, format!("unknown instruction: {}", node.keyword.text))
-            .label("no instruction of a Dockerfile")
+            .label("not a Dockerfile instruction")
             .did_you_mean(&node.keyword, Keyword::ALL.iter().map(|keyword| keyword.name()));
         return Err(vec![match fault.help {
             Some(_) => fault,
-            None => fault.help("a line that goes on needs a `\\` at the end of the line before it"),
+            None => fault.help("to continue an instruction on a new line, end the line before with `\\`"),
         }]);
     };
     let mut faults = Vec::new();
@@ -35,9 +35,10 @@ pub(super) fn instruction<'t>(node: &mut Node<'t>, source: &str) -> Result<Instr
     }
 }
 
-fn kind<'t>(keyword: Keyword, node: &mut Node<'t>, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Kind<'t>> {
+/// The flags that an instruction takes.
+fn known_flags(keyword: Keyword) -> &'static [(&'static str, Takes)] {
     use Takes::{Switch, Value, Values};
-    let known: &[(&'static str, Takes)] = match keyword {
+    match keyword {
         Keyword::From => &[("platform", Value)],
         Keyword::Run => &[("mount", Values), ("network", Value), ("security", Value), ("device", Values)],
         Keyword::Copy => &[
@@ -65,33 +66,23 @@ fn kind<'t>(keyword: Keyword, node: &mut Node<'t>, source: &str, faults: &mut Ve
             ("retries", Value),
         ],
         _ => &[],
-    };
+    }
+}
+
+fn kind<'t>(keyword: Keyword, node: &mut Node<'t>, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Kind<'t>> {
     let arguments = std::mem::take(&mut node.arguments);
     if matches!(arguments, Arguments::Trigger(_)) {
         // The flags behind ONBUILD are those of what it triggers.
         node.flags.clear();
     }
-    let flags = Flags::read(node, known, faults);
-    let name = keyword.name();
+    let flags = Flags::read(node, known_flags(keyword), faults);
     match (keyword, arguments) {
         (Keyword::From, Arguments::Words(words)) => {
             from(node, words, &flags, faults).map(|from| Kind::From(Box::new(from)))
         }
         (Keyword::Arg, Arguments::Words(words)) => self::arguments(node, words, faults).map(Kind::Arg),
-        (Keyword::Env | Keyword::Label, Arguments::Pairs(pairs)) => {
-            if pairs.is_empty() {
-                faults.push(at_least_one(node, "NAME=value"));
-                return None;
-            }
-            for pair in pairs.iter().filter(|pair| pair.name.is_empty()) {
-                faults.push(
-                    Diagnostic::new(pair.value.span, format!("{name} names can not be blank"))
-                        .label("no name before the =")
-                        .help(format!("write {name} NAME=value")),
-                );
-            }
-            Some(if keyword == Keyword::Env { Kind::Env(pairs) } else { Kind::Label(pairs) })
-        }
+        (Keyword::Env, Arguments::Pairs(pairs)) => self::pairs(keyword, node, pairs, faults).map(Kind::Env),
+        (Keyword::Label, Arguments::Pairs(pairs)) => self::pairs(keyword, node, pairs, faults).map(Kind::Label),
         (Keyword::Run, arguments) => {
             if !node.flags.is_empty() {
                 run_flags(&flags, faults);
@@ -111,22 +102,10 @@ fn kind<'t>(keyword: Keyword, node: &mut Node<'t>, source: &str, faults: &mut Ve
         (Keyword::Maintainer, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Maintainer),
         (Keyword::Cmd, arguments) => command(arguments).map(Kind::Cmd),
         (Keyword::Entrypoint, arguments) => command(arguments).map(Kind::Entrypoint),
-        (Keyword::Shell, Arguments::Json(words)) if !words.is_empty() => Some(Kind::Shell(words)),
-        (Keyword::Shell, _) => {
-            faults.push(
-                Diagnostic::new(node.span, "SHELL requires the arguments to be in JSON form")
-                    .label("no JSON array of strings, or an empty one")
-                    .help("write SHELL [\"/bin/sh\", \"-c\"]"),
-            );
-            None
-        }
+        (Keyword::Shell, arguments) => shell(node, arguments, faults).map(Kind::Shell),
         (Keyword::Expose, Arguments::Words(words)) if !words.is_empty() => Some(Kind::Expose(words)),
         (Keyword::Volume, Arguments::Words(words) | Arguments::Json(words)) if !words.is_empty() => {
-            if let Some(word) = words.iter().find(|word| word.trim().is_empty()) {
-                faults.push(
-                    Diagnostic::new(word.span, "VOLUME specified can not be an empty string").help("name a directory"),
-                );
-            }
+            volume(&words, faults);
             Some(Kind::Volume(words))
         }
         (Keyword::Healthcheck, Arguments::Health(word, command)) => {
@@ -139,6 +118,48 @@ fn kind<'t>(keyword: Keyword, node: &mut Node<'t>, source: &str, faults: &mut Ve
             faults.push(at_least_one(node, "argument"));
             None
         }
+    }
+}
+
+/// The pairs of ENV and LABEL.
+fn pairs<'t>(
+    keyword: Keyword,
+    node: &Node<'t>,
+    pairs: Vec<Pair<'t>>,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Vec<Pair<'t>>> {
+    if pairs.is_empty() {
+        faults.push(at_least_one(node, "NAME=value"));
+        return None;
+    }
+    let name = keyword.name();
+    for pair in pairs.iter().filter(|pair| pair.name.is_empty()) {
+        faults.push(
+            Diagnostic::new(pair.value.span, format!("{name} names can not be blank"))
+                .label("no name before the =")
+                .help(format!("write {name} NAME=value")),
+        );
+    }
+    Some(pairs)
+}
+
+fn shell<'t>(node: &Node<'t>, arguments: Arguments<'t>, faults: &mut Vec<Diagnostic>) -> Option<Vec<Word<'t>>> {
+    match arguments {
+        Arguments::Json(words) if !words.is_empty() => Some(words),
+        _ => {
+            faults.push(
+                Diagnostic::new(node.span, "SHELL requires the arguments to be in JSON form")
+                    .label("not a JSON array of strings, or an empty one")
+                    .help("write SHELL [\"/bin/sh\", \"-c\"]"),
+            );
+            None
+        }
+    }
+}
+
+fn volume(words: &[Word<'_>], faults: &mut Vec<Diagnostic>) {
+    if let Some(word) = words.iter().find(|word| word.trim().is_empty()) {
+        faults.push(Diagnostic::new(word.span, "VOLUME specified can not be an empty string").help("name a directory"));
     }
 }
 
@@ -172,7 +193,7 @@ fn one_of(word: Option<&Word<'_>>, flag: &str, values: &[&str], faults: &mut Vec
     let Some(word) = word else { return };
     if !values.contains(&&*word.text) && !word.contains('$') {
         let fault = Diagnostic::new(word.span, format!("{flag} {:?} is not valid", word.text))
-            .label("no such value")
+            .label("unknown value")
             .did_you_mean(word, values.iter().copied());
         faults.push(match fault.help {
             Some(_) => fault,
