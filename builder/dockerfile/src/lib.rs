@@ -14,7 +14,7 @@
 //!
 //! // An error points at characters and suggests what to write.
 //! let error = parse("FROM alpine\nRUNN make\n").unwrap_err();
-//! assert!(error.to_string().contains("RUN"));
+//! assert!(error.to_string().contains("did you mean RUN?"));
 //! # Ok::<_, buildscope_dockerfile::Diagnostics>(())
 //! ```
 //!
