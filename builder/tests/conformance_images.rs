@@ -1,14 +1,20 @@
 //! Configuration and history of the public build cases, as lowering alone knows them, against the images that
-//! BuildKit made. `BUILDSCOPE_CONFORMANCE` names the folder; without it there is nothing to test.
+//! BuildKit made. `BUILDSCOPE_CONFORMANCE` names the folder.
 
 use buildscope_builder::plan::{self, ImageResolver, LowerRequest, NamedContext, Op, ResolveError, ResolvedBase};
 use buildscope_dockerfile as dockerfile;
 use buildscope_oci::{ImageConfig, Platform};
 use buildscope_record::ManifestDigest;
+use buildscope_testing::test;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
+
+fn main() -> ExitCode {
+    buildscope_testing::main()
+}
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -55,13 +61,9 @@ fn map(value: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
-#[test]
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
 fn configurations_and_histories_are_those_of_buildkit() {
-    let Some(folder) = std::env::var_os("BUILDSCOPE_CONFORMANCE") else {
-        eprintln!("skipped: BUILDSCOPE_CONFORMANCE names no folder");
-        return;
-    };
-    let folder = Path::new(&folder);
+    let folder = PathBuf::from(std::env::var_os("BUILDSCOPE_CONFORMANCE").unwrap());
     let mut faults = Vec::new();
     let (mut compared, mut refused) = (0, 0);
     let mut paths: Vec<_> =

@@ -1,23 +1,26 @@
 //! The public tables of the Dockerfile language: every row must pass.
 //!
-//! `BUILDSCOPE_CONFORMANCE` names the folder that holds `tables/`; without it there is nothing to test.
+//! `BUILDSCOPE_CONFORMANCE` names the folder that holds `tables/`.
 
 use buildscope_builder::plan::quote;
 use buildscope_dockerfile::{
     self as dockerfile, Arguments, Expander, Glob, Heredoc, Ignore, Keyword, Node, Syntax, Variables,
     expand::NoVariables,
 };
+use buildscope_testing::test;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-fn table(name: &str) -> Option<Value> {
-    let Some(folder) = std::env::var_os("BUILDSCOPE_CONFORMANCE") else {
-        eprintln!("skipped: BUILDSCOPE_CONFORMANCE names no folder");
-        return None;
-    };
-    let path = PathBuf::from(folder).join("tables").join(format!("{name}.json"));
-    Some(serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
+fn main() -> ExitCode {
+    buildscope_testing::main()
+}
+
+fn table(name: &str) -> Value {
+    let folder = PathBuf::from(std::env::var_os("BUILDSCOPE_CONFORMANCE").unwrap());
+    let path = folder.join("tables").join(format!("{name}.json"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn rows<'a>(table: &'a Value, list: &str) -> impl Iterator<Item = &'a Value> {
@@ -54,9 +57,9 @@ impl Variables for AnyCase<'_> {
     }
 }
 
-#[test]
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
 fn envvars() {
-    let Some(table) = table("envvars") else { return };
+    let table = table("envvars");
     let variables: BTreeMap<String, String> = serde_json::from_value(table["env"].clone()).unwrap();
     let mut failures = Failures::default();
     for row in rows(&table, "cases") {
@@ -71,9 +74,9 @@ fn envvars() {
     failures.report("envvars");
 }
 
-#[test]
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
 fn words() {
-    let Some(table) = table("words") else { return };
+    let table = table("words");
     let mut failures = Failures::default();
     for row in rows(&table, "cases") {
         let pairs = rows(row, "env").map(|pair| text(pair).split_once('=').unwrap());
@@ -85,9 +88,9 @@ fn words() {
     failures.report("words");
 }
 
-#[test]
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
 fn matches() {
-    let Some(table) = table("matches") else { return };
+    let table = table("matches");
     let escape = text(&table["escape"]).chars().next().unwrap();
     let mut failures = Failures::default();
     for row in rows(&table, "cases") {
@@ -108,9 +111,9 @@ fn matches() {
     failures.report("matches");
 }
 
-#[test]
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
 fn ignore_patterns() {
-    let Some(table) = table("ignore-patterns") else { return };
+    let table = table("ignore-patterns");
     let mut failures = Failures::default();
     let file = &table["ignorefile"];
     let lines = Ignore::lines(text(&file["input"]));
@@ -137,9 +140,9 @@ fn ignore_patterns() {
     failures.report("ignore-patterns");
 }
 
-#[test]
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
 fn parser() {
-    let Some(table) = table("parser") else { return };
+    let table = table("parser");
     let mut failures = Failures::default();
     for row in rows(&table, "sexpr") {
         let (syntax, faults) = Syntax::parse(text(&row["dockerfile"]));

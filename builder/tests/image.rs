@@ -7,11 +7,17 @@ use buildscope_builder::images::{
 use buildscope_oci::{Encoding, Platform, Reference};
 use buildscope_record::{DiffId, Digest, Probe};
 use buildscope_storage::{Content, DriverChoice, Entry, EntryKind, Store, StoreOptions, Timestamp};
+use buildscope_testing::test;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::process::ExitCode;
 use std::sync::Arc;
+
+fn main() -> ExitCode {
+    buildscope_testing::main()
+}
 
 /// A store and a place to work in, both gone afterwards.
 struct Scene {
@@ -85,17 +91,11 @@ fn reference(text: &str) -> Reference {
     text.parse().unwrap()
 }
 
-/// Runs a tool; none (and a message) where it is not installed.
-fn tool(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = match Command::new(program).args(arguments).output() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("skipped: {program} is not installed");
-            return None;
-        }
-        output => output.unwrap(),
-    };
+/// Runs a tool to its end and gives what it printed.
+fn tool(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8(output.stdout).unwrap())
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn busybox_is_made_once_and_always_the_same() {
     assert!(error.contains("--build-context busybox:1.36=oci-layout://") && error.contains("embedded"), "{error}");
 }
 
-#[test]
+#[test(Program("skopeo"), Program("umoci"))]
 fn skopeo_and_umoci_accept_an_oci_archive() {
     let scene = Scene::new();
     let image = scene.built(1_700_000_000, None);
@@ -134,21 +134,19 @@ fn skopeo_and_umoci_accept_an_oci_archive() {
         let options = ImageOptions { compression, ..ImageOptions::default() };
         let exported = scene.export(&image, name, Format::Oci, &options, None);
         let archive = format!("oci-archive:{}:v1", scene.path(name).display());
-        let Some(text) = tool("skopeo", &["inspect", &archive]) else { return };
+        let text = tool("skopeo", &["inspect", &archive]);
         let seen: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(seen["Digest"], exported.target.digest.to_string());
         assert_eq!(seen["Layers"].as_array().unwrap().len(), 2);
         // umoci 0.4 knows no zstd; skopeo reads it here to see that every blob is what it is said to be.
         let layout = format!("oci:{}:v1", scene.path(&format!("{name}.d")).display());
-        tool("skopeo", &["copy", "--quiet", &archive, &layout]).unwrap();
+        tool("skopeo", &["copy", "--quiet", &archive, &layout]);
         if compression == Some(Encoding::Zstd) {
             continue;
         }
         let bundle = scene.path(&format!("{name}.bundle"));
         let source = format!("{}.d:v1", scene.path(name).display());
-        if tool("umoci", &["unpack", "--image", &source, &bundle.display().to_string()]).is_none() {
-            return;
-        }
+        tool("umoci", &["unpack", "--image", &source, &bundle.display().to_string()]);
         let file = fs::metadata(bundle.join("rootfs/app/file")).unwrap();
         assert_eq!((file.mode() & 0o7777, file.uid(), file.gid(), file.mtime()), (0o4755, 7, 8, 1_700_000_000));
         let shell = fs::metadata(bundle.join("rootfs/bin/sh")).unwrap();
@@ -156,21 +154,21 @@ fn skopeo_and_umoci_accept_an_oci_archive() {
     }
 }
 
-#[test]
+#[test(Program("skopeo"))]
 fn skopeo_accepts_a_docker_archive_and_we_read_what_it_writes() {
     let scene = Scene::new();
     let image = scene.built(1_700_000_000, None);
     let exported = scene.export(&image, "docker.tar", Format::Docker, &ImageOptions::default(), None);
     let archive = format!("docker-archive:{}", scene.path("docker.tar").display());
-    let Some(config) = tool("skopeo", &["inspect", "--config", &archive]) else { return };
+    let config = tool("skopeo", &["inspect", "--config", &archive]);
     let config: serde_json::Value = serde_json::from_str(&config).unwrap();
     assert_eq!(config["config"]["WorkingDir"], "/app");
 
     // The same image, through skopeo's own writers, into empty stores.
     let path = |name: &str| scene.path(name).display().to_string();
-    tool("skopeo", &["copy", "--quiet", &archive, &format!("docker-archive:{}:x:v1", path("by-skopeo.tar"))]).unwrap();
-    tool("skopeo", &["copy", "--quiet", &archive, &format!("oci:{}:v1", path("by-skopeo"))]).unwrap();
-    tool("skopeo", &["copy", "--quiet", &archive, &format!("oci-archive:{}:v1", path("by-skopeo.oci.tar"))]).unwrap();
+    tool("skopeo", &["copy", "--quiet", &archive, &format!("docker-archive:{}:x:v1", path("by-skopeo.tar"))]);
+    tool("skopeo", &["copy", "--quiet", &archive, &format!("oci:{}:v1", path("by-skopeo"))]);
+    tool("skopeo", &["copy", "--quiet", &archive, &format!("oci-archive:{}:v1", path("by-skopeo.oci.tar"))]);
     for name in ["by-skopeo.tar", "by-skopeo", "by-skopeo.oci.tar", "docker.tar"] {
         let fresh = Scene::new();
         let layout = LayoutImage { path: scene.path(name), tag: Some("v1".into()), digest: None };
@@ -284,7 +282,7 @@ fn files_come_out_as_a_directory_and_as_a_tar() {
         &Probe::disabled(),
     )
     .unwrap();
-    let Some(list) = tool("tar", &["-tvf", &scene.path("out.tar").display().to_string()]) else { return };
+    let list = tool("tar", &["-tvf", &scene.path("out.tar").display().to_string()]);
     assert!(list.lines().any(|line| line.starts_with("-rwsr-xr-x 7/8") && line.ends_with("app/file")), "{list}");
 }
 

@@ -1,9 +1,15 @@
-//! The HTML page: what it is made of, and, where a Chromium is installed, what it does there.
+//! The HTML page: what it is made of, and what it does in Chromium.
 
 use buildscope_record::{Policy, Record, Tool};
 use buildscope_reports::{explain, render, synthetic};
-use std::path::{Path, PathBuf};
+use buildscope_testing::{program, test};
+use std::path::Path;
 use std::process::Command;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    buildscope_testing::main()
+}
 
 fn page(record: &Record) -> String {
     render::html(record, &explain(record))
@@ -33,20 +39,13 @@ fn what_a_build_prints_cannot_leave_its_place() {
     assert!(!page.contains("<b>x") && !page.contains("<!--"));
 }
 
-/// A Chromium, where there is one.
-fn chromium() -> Option<PathBuf> {
-    let folders = std::env::var_os("PATH")?;
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    std::env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name))).find(|path| path.is_file())
-}
+/// Names of the browser in its packages.
+const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
 /// The page's document after it has run in the browser, with a script of the test's own after it; and what the
 /// browser complained of.
-fn run(name: &str, page: &str, script: &str) -> Option<String> {
-    let Some(chromium) = chromium() else {
-        eprintln!("skipped: no chromium in PATH");
-        return None;
-    };
+fn run(name: &str, page: &str, script: &str) -> String {
+    let chromium = CHROMIUM.iter().find_map(|name| program(name)).unwrap();
     let folder = std::env::temp_dir().join(format!("buildscope-page-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("page.html");
@@ -71,14 +70,14 @@ fn run(name: &str, page: &str, script: &str) -> Option<String> {
         .output()
         .unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn attribute<'d>(document: &'d str, name: &str) -> Option<&'d str> {
     document.split_once(&format!(" {name}=\""))?.1.split_once('"').map(|(value, _)| value)
 }
 
-#[test]
+#[test(AnyProgram(crate::CHROMIUM))]
 fn the_page_runs_and_its_replay_agrees_with_ours() {
     use buildscope_reports::whatif::{Scenario, whatif};
     let mut record = example("diamond.serial.json");
@@ -87,7 +86,7 @@ fn the_page_runs_and_its_replay_agrees_with_ours() {
         document.documentElement.dataset.instructions = Math.round(replay({ slots: null, cpus: 2, policy: 'instructions', speed: {} }));
         document.documentElement.dataset.free = Math.round(replay({ slots: 1, cpus: 2, policy: 'as it was', speed: { storage: 0 } }));
         select(3); document.documentElement.dataset.drawer = byId('drawer').textContent.includes('exit') ? 'no' : byId('drawer').hidden ? 'hidden' : 'open';";
-    let Some(document) = run("diamond", &page(&record), script) else { return };
+    let document = run("diamond", &page(&record), script);
     assert_eq!(attribute(&document, "data-error"), None, "{document}");
     assert_eq!(attribute(&document, "data-ready"), Some("yes"));
     assert_eq!(attribute(&document, "data-drawer"), Some("open"));
@@ -106,7 +105,7 @@ fn the_page_runs_and_its_replay_agrees_with_ours() {
 
 /// By keys alone: a step is chosen on the timeline, opened, closed, and the focus is where it was. What a screen reader
 /// says of each control has words.
-#[test]
+#[test(AnyProgram(crate::CHROMIUM))]
 fn keys_and_names_do_what_the_mouse_does() {
     let record = example("diamond.serial.json");
     let script = "const say = (name, value) => { document.documentElement.dataset[name] = value; };
@@ -120,7 +119,7 @@ fn keys_and_names_do_what_the_mouse_does() {
         say('controls', controls.length); say('unnamed', controls.filter((element) => !named(element)).map((element) => element.outerHTML).join());
         say('order', controls.some((element) => element.tabIndex > 0));
         setTheme(true); dispatchEvent(new Event('beforeprint')); say('paper', palette.back); dispatchEvent(new Event('afterprint')); say('screen', palette.back);";
-    let Some(document) = run("keys", &page(&record), script) else { return };
+    let document = run("keys", &page(&record), script);
     assert_eq!(attribute(&document, "data-error"), None, "{document}");
     for name in ["data-zoomed", "data-moved", "data-opened", "data-closed"] {
         assert_eq!(attribute(&document, name), Some("true"), "{name}");
@@ -134,14 +133,14 @@ fn keys_and_names_do_what_the_mouse_does() {
     );
 }
 
-#[test]
+#[test(AnyProgram(crate::CHROMIUM))]
 fn five_thousand_steps_stay_smooth() {
     let record = synthetic::chains(50, 100);
     // Sixty frames of a zoom into the middle and out again.
     let script = "const begin = performance.now();
         for (let frame = 0; frame < 60; frame++) { const f = Math.abs(30 - frame) / 30; timeline.from = wall * (0.4 - 0.4 * f); timeline.to = wall * (0.6 + 0.4 * f); paint(); }
         document.documentElement.dataset.frame = ((performance.now() - begin) / 60).toFixed(2);";
-    let Some(document) = run("large", &page(&record), script) else { return };
+    let document = run("large", &page(&record), script);
     assert_eq!(attribute(&document, "data-error"), None);
     assert_eq!(attribute(&document, "data-ready"), Some("yes"));
     let frame: f64 = attribute(&document, "data-frame").unwrap().parse().unwrap();

@@ -99,11 +99,9 @@ mod tests {
 
     /// Known to the last call: a shell that is started, renames twice, and waits for the disk once.
     #[test]
+    #[ignore = "needs root and strace"]
     fn a_known_script_has_its_known_calls() {
-        if let Err(reason) = countable() {
-            eprintln!("skipped: {reason}");
-            return;
-        }
+        assert_eq!(countable(), Ok(()));
         let folder = tempfile::tempdir().unwrap();
         let counts = folder.path().join("counts");
         let mut script = Command::new("sh");

@@ -7,7 +7,6 @@ mod boxed;
 
 use boxed::{World, accounts, ends, escapes, runtimes, views};
 use buildscope_sandbox::{Zygote, isolate_process, serve_if_helper};
-use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -24,12 +23,9 @@ fn main() -> ExitCode {
     let trials = [escapes::TRIALS, ends::TRIALS, views::TRIALS, accounts::TRIALS, runtimes::TRIALS]
         .concat()
         .into_iter()
-        .map(|(name, test)| {
+        .map(|(name, test, needs)| {
             let world = Arc::clone(&world);
-            Trial::test(name, move || {
-                test(&world);
-                Ok(())
-            })
+            buildscope_testing::trial(name, needs, move || test(&world))
         });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+    buildscope_testing::run(trials.collect())
 }

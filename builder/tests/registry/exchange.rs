@@ -1,6 +1,5 @@
 //! What goes to a registry, comes from it, and is read by others.
 
-use crate::debian::Registry;
 use crate::{Scene, noise};
 use buildscope_builder::images::{
     CacheExport, CacheFrom, CacheRecord, CacheTo, Credentials, Destination, Export, Format, ImageOptions,
@@ -8,6 +7,7 @@ use buildscope_builder::images::{
 };
 use buildscope_oci::{Encoding, Platform, Reference};
 use buildscope_record::{DiffId, Probe, StepKey};
+use buildscope_testing::{Registry, test};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,9 +31,9 @@ fn credentials(registry: &Registry, folder: &Path, json: &str) -> Credentials {
     Credentials::read(&path).unwrap()
 }
 
-#[test]
+#[test(Program("docker-registry"))]
 fn what_is_pushed_comes_back_and_other_tools_read_it() {
-    let Some(registry) = Registry::start() else { return };
+    let registry = Registry::start();
     let registries = Registries::new(options(&registry), Credentials::default());
     let scene = Scene::new();
     // Larger than a chunk, so that it takes two.
@@ -103,9 +103,9 @@ fn what_is_pushed_comes_back_and_other_tools_read_it() {
     assert!(missing.contains("it has no image") && missing.contains("team/app:none"), "{missing}");
 }
 
-#[test]
+#[test(Program("docker-registry"))]
 fn a_base_from_the_same_registry_is_mounted_not_sent() {
-    let Some(registry) = Registry::start() else { return };
+    let registry = Registry::start();
     let registries = Registries::new(options(&registry), Credentials::default());
     let scene = Scene::new();
     let base = reference(&registry, "base/image:1");
@@ -131,9 +131,9 @@ fn a_base_from_the_same_registry_is_mounted_not_sent() {
     assert_eq!(found.layers[0], pulled.layers[0]);
 }
 
-#[test]
+#[test(Program("docker-registry"), Program("openssl"))]
 fn tls_with_an_authority_of_ones_own_and_a_login() {
-    let Some(registry) = Registry::guarded() else { return };
+    let registry = Registry::guarded();
     let scene = Scene::new();
     let image = scene.built(None, b"secret content");
     let to = reference(&registry, "private/app:1");
@@ -167,29 +167,28 @@ fn tls_with_an_authority_of_ones_own_and_a_login() {
     let config = scene.folder.path().join("helper.json");
     fs::write(&config, json.replace("HOST", &registry.host)).unwrap();
     let child = Command::new(me)
-        .args(["--exact", "exchange::helper_process", "--nocapture"])
+        .arg("--pull-with-helper")
         .env("PATH", path)
         .env("TEST_CONFIG", config)
         .env("TEST_IMAGE", to.to_string())
         .env("TEST_CA", registry.authority())
         .output()
         .unwrap();
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
 }
 
-/// The other half of the test above; by itself it does nothing.
-#[test]
-fn helper_process() {
-    let Some(config) = std::env::var_os("TEST_CONFIG") else { return };
+/// The other process of the test above: pulls with the credentials and the `PATH` that it is given.
+pub(crate) fn pull_with_helper() {
     let variable = |name: &str| std::env::var(name).unwrap();
     let options = RegistryOptions { authorities: vec![variable("TEST_CA").into()], ..RegistryOptions::default() };
-    let registries = Registries::new(options, Credentials::read(&PathBuf::from(config)).unwrap());
+    let credentials = Credentials::read(&PathBuf::from(variable("TEST_CONFIG"))).unwrap();
+    let registries = Registries::new(options, credentials);
     registries.pull(&variable("TEST_IMAGE").parse().unwrap(), &Platform::host(), &Scene::new().images()).unwrap();
 }
 
-#[test]
+#[test(Program("docker-registry"))]
 fn a_cache_travels_through_a_directory_a_registry_and_an_image() {
-    let Some(registry) = Registry::start() else { return };
+    let registry = Registry::start();
     let registries = Registries::new(options(&registry), Credentials::default());
     let scene = Scene::new();
     let mut image = scene.built(None, &noise(200_000));

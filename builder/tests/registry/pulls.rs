@@ -5,6 +5,7 @@ use crate::faulty::{Fault, Faulty, contents, layer_path};
 use buildscope_builder::images::{Credentials, ImageError, Registries, RegistryOptions, Resolver};
 use buildscope_oci::Platform;
 use buildscope_record::Probe;
+use buildscope_testing::test;
 use std::time::{Duration, Instant};
 
 #[test]

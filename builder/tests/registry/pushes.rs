@@ -3,6 +3,7 @@
 use crate::faulty::{Fault, Faulty};
 use crate::noise;
 use buildscope_record::Digest;
+use buildscope_testing::test;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

@@ -3,6 +3,7 @@
 use crate::world::World;
 use buildscope_reports::advise::Advice;
 use buildscope_reports::explain;
+use buildscope_testing::test;
 use buildscope_workloads::Corpus;
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! What stands beside an image: provenance, annotations, `--metadata-file`.
 
-use crate::registry::Registry;
 use crate::world::{World, member};
+use buildscope_testing::{Registry, test};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -102,9 +102,9 @@ fn provenance_is_stored_as_buildkit_stores_it_and_names_the_record() {
     assert_eq!(beside["buildType"], "urn:buildscope:build:v1");
 }
 
-#[test]
+#[test(Program("docker-registry"))]
 fn what_is_pushed_with_provenance_is_pulled_without() {
-    let Some(registry) = Registry::start() else { return };
+    let registry = Registry::start();
     let world = World::new("FROM scratch\nCOPY Dockerfile /d\n");
     let name = registry.name("attested:1");
     world.build(&["-t", &name, "--push", "--provenance=mode=max"]).record();

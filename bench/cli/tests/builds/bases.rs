@@ -1,7 +1,7 @@
 //! `buildscope base`: images for machines without a registry, and where the embedded busybox comes from.
 
-use crate::registry::Registry;
 use crate::world::{World, root};
+use buildscope_testing::{Registry, test};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -18,11 +18,10 @@ fn base_without_busybox(world: &World, image: &str) -> Output {
     command.arg(world.path("empty store")).env("BUILDSCOPE_BUSYBOX", image).output().unwrap()
 }
 
-#[test]
+#[test(Program("docker-registry"), Program("busybox"))]
 fn busybox_comes_from_a_registry_by_digest_where_nothing_nearer_has_it() {
-    let Some(registry) = Registry::start() else { return };
-    let host = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
-    let Some(host) = host else { return eprintln!("skipped: no busybox to put on the registry") };
+    let registry = Registry::start();
+    let host = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists()).unwrap();
     // As in docker's image: the program has many names, and `busybox` is not the first of them.
     let world = World::new("FROM scratch\nCOPY bin /bin/\n");
     world.write("bin/[", "");

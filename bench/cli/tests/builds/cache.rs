@@ -2,6 +2,7 @@
 
 use crate::world::{World, steps};
 use buildscope_record::Outcome::{Cached, Executed, Pruned};
+use buildscope_testing::test;
 use std::time::{Duration, UNIX_EPOCH};
 
 const TWO_STAGES: &str = "FROM busybox AS lib\n\

@@ -3,6 +3,7 @@
 use crate::web::Web;
 use crate::world::{World, steps};
 use buildscope_record::Outcome::Executed;
+use buildscope_testing::test;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;

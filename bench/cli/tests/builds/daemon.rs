@@ -1,8 +1,8 @@
-//! The docker daemon: images into it, and its images as bases. Skipped where docker is not installed.
+//! The docker daemon: images into it, and its images as bases.
 
-use crate::world::{World, root, steps};
+use crate::world::{World, steps};
 use buildscope_record::{Outcome, Phase};
-use std::path::Path;
+use buildscope_testing::{program, test};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,15 +14,11 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start() -> Option<Self> {
-        if !Path::new("/usr/sbin/dockerd").exists() || !Path::new("/usr/bin/docker").exists() || !root() {
-            eprintln!("skipped: no dockerd to start (Debian: docker.io, as root)");
-            return None;
-        }
+    fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let host = format!("unix://{}", path("sock"));
-        let mut command = Command::new("/usr/sbin/dockerd");
+        let mut command = Command::new(program("dockerd").unwrap());
         command.args(["--iptables=false", "--bridge=none", "-H", &host, "--pidfile", &path("pid")]);
         command.args(["--data-root", &path("data"), "--exec-root", &path("exec")]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -30,18 +26,17 @@ impl Daemon {
         let begin = Instant::now();
         while !daemon.docker(&["version"]).0 {
             if let Some(status) = daemon.child.try_wait().unwrap() {
-                eprintln!("skipped: dockerd does not run here ({status})");
-                return None;
+                panic!("dockerd does not run here ({status})");
             }
             assert!(begin.elapsed() < Duration::from_secs(60), "dockerd does not come up");
             std::thread::sleep(Duration::from_millis(100));
         }
-        Some(daemon)
+        daemon
     }
 
     /// Whether the client succeeds, and what it says.
     fn docker(&self, args: &[&str]) -> (bool, String) {
-        let run = Command::new("/usr/bin/docker").args(["-H", &self.host]).args(args).output().unwrap();
+        let run = Command::new(program("docker").unwrap()).args(["-H", &self.host]).args(args).output().unwrap();
         (run.status.success(), String::from_utf8_lossy(&run.stdout).trim().to_owned())
     }
 }
@@ -55,9 +50,9 @@ impl Drop for Daemon {
     }
 }
 
-#[test]
+#[test(Docker)]
 fn an_image_is_loaded_into_docker_and_is_a_base_from_there() {
-    let Some(daemon) = Daemon::start() else { return };
+    let daemon = Daemon::start();
     let world = World::new("FROM busybox\nENV A=1\nRUN echo hello > /f\nCMD [\"x\"]\n");
     let build = |world: &World, args: &[&str]| {
         let record = world.path("record.json");

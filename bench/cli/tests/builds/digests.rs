@@ -1,10 +1,10 @@
 //! The same input gives the same digest, whatever the policy, the driver, the number of slots and the observation.
 
-use crate::disk::Disk;
 use crate::world::{World, as_user, program_for_all};
+use buildscope_testing::{Disk, test};
 use buildscope_workloads::{Category, Corpus, Workload};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Builds `world` in many ways, each on a store of its own, and expects one digest.
@@ -49,18 +49,9 @@ fn one_digest_for_the_whole_corpus() {
 /// Those of the corpus that are about what a layer holds.
 const FILES: [&str; 6] = ["delete-heavy", "deep-tree", "hard-links", "metadata", "rename-heavy", "sparse"];
 
-#[test]
-fn one_digest_for_all_drivers() {
+/// Each of those workloads, and the quick ones, has its digest under erofs with this driver too, on a store made by `store`.
+fn same_digests(driver: &str, store: impl Fn(&World, &str) -> PathBuf) {
     let corpus = Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads/corpus")).unwrap();
-    let mut drivers = vec!["erofs", "overlay", "copy"];
-    match Command::new("fuse-overlayfs").arg("--version").output() {
-        Ok(_) => drivers.push("fuse-overlayfs"),
-        Err(_) => eprintln!("skipped for fuse-overlayfs: it is not installed"),
-    }
-    let btrfs = Disk::mounted("btrfs", 4 << 30);
-    if btrfs.is_none() {
-        eprintln!("skipped for btrfs: there is no mkfs.btrfs");
-    }
     for workload in corpus.all().unwrap() {
         // `stages-1000` and `files` are the same under every driver, and slow in copies.
         let name = workload.name.as_str();
@@ -70,39 +61,46 @@ fn one_digest_for_all_drivers() {
         }
         let mut world = World::empty();
         workload.materialise(&world.context()).unwrap();
-        let mut digests: Vec<_> = drivers
-            .iter()
-            .map(|driver| {
-                world.forget();
-                (*driver, world.digest(&["--driver", driver]))
-            })
-            .collect();
-        if let Some(btrfs) = &btrfs {
-            world.store = btrfs.at.join(&workload.name);
-            digests.push(("btrfs", world.digest(&["--driver", "btrfs"])));
-        }
-        for (driver, digest) in &digests {
-            assert_eq!(digest, &digests[0].1, "{}: {driver} against {}", workload.name, digests[0].0);
-        }
+        let expected = world.digest(&["--driver", "erofs"]);
+        world.forget();
+        world.store = store(&world, name);
+        assert_eq!(world.digest(&["--driver", driver]), expected, "{name}: {driver} against erofs");
     }
 }
 
-/// `scripts/test-rootless` makes the user and names it in BUILDSCOPE_TEST_USER.
 #[test]
+fn one_digest_under_overlay() {
+    same_digests("overlay", |world, _| world.store.clone());
+}
+
+#[test]
+fn one_digest_under_copy() {
+    same_digests("copy", |world, _| world.store.clone());
+}
+
+#[test(Program("fuse-overlayfs"))]
+fn one_digest_under_fuse_overlayfs() {
+    same_digests("fuse-overlayfs", |world, _| world.store.clone());
+}
+
+#[test(Program("mkfs.btrfs"), LoopDevices)]
+fn one_digest_under_btrfs() {
+    let disk = Disk::mounted("btrfs", 4 << 30);
+    same_digests("btrfs", |_, name| disk.at.join(name));
+}
+
+/// `scripts/test-rootless` makes the user and names it in BUILDSCOPE_TEST_USER.
+#[test(Variable("BUILDSCOPE_TEST_USER"))]
 fn an_ordinary_user_builds_the_hermetic_corpus_to_roots_digests() {
-    let Ok(user) = std::env::var("BUILDSCOPE_TEST_USER") else {
-        return eprintln!("skipped: BUILDSCOPE_TEST_USER names no ordinary user");
-    };
+    let user = std::env::var("BUILDSCOPE_TEST_USER").unwrap();
     let hermetic = |workload: &Workload| workload.manifest.category != Category::Real;
     assert_eq!(other_digests(&user, hermetic, None), Vec::<String>::new());
 }
 
 /// Those that need the bases of `scripts/bases DIR`: BUILDSCOPE_TEST_BASES names that directory.
-#[test]
+#[test(Variable("BUILDSCOPE_TEST_USER"), Variable("BUILDSCOPE_TEST_BASES"))]
 fn an_ordinary_user_builds_the_real_corpus_to_roots_digests() {
-    let (Ok(user), Ok(bases)) = (std::env::var("BUILDSCOPE_TEST_USER"), std::env::var("BUILDSCOPE_TEST_BASES")) else {
-        return eprintln!("skipped: BUILDSCOPE_TEST_USER names no ordinary user, or BUILDSCOPE_TEST_BASES no bases");
-    };
+    let [user, bases] = ["BUILDSCOPE_TEST_USER", "BUILDSCOPE_TEST_BASES"].map(|name| std::env::var(name).unwrap());
     let real = |workload: &Workload| workload.manifest.category == Category::Real;
     assert_eq!(other_digests(&user, real, Some(Path::new(&bases))), Vec::<String>::new());
 }

@@ -1,8 +1,8 @@
 //! Builds that are killed, cancelled or find no space: the next one goes on from what they had done.
 
-use crate::disk::Disk;
 use crate::world::{World, steps};
 use buildscope_record::Outcome::{Cached, Executed};
+use buildscope_testing::{Disk, test};
 use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,12 +10,9 @@ use std::time::Duration;
 const DRIVERS: [&str; 3] = ["erofs", "overlay", "copy"];
 const KILLS: u64 = 10;
 
-#[test]
+#[test(Program("mkfs.ext4"), LoopDevices)]
 fn a_full_disk_loses_no_step_that_was_done() {
-    let Some(disk) = Disk::mounted("ext4", 60 << 20) else {
-        eprintln!("skipped: no mkfs.ext4, or no loop devices");
-        return;
-    };
+    let disk = Disk::mounted("ext4", 60 << 20);
     for driver in DRIVERS {
         let mut world =
             World::new("FROM busybox\nRUN echo 1 > /done\nRUN dd if=/dev/urandom of=/big bs=1M count=100\n");

@@ -1,6 +1,7 @@
 //! What goes wrong: said once, with its place; and nothing is left behind.
 
 use crate::world::World;
+use buildscope_testing::test;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;

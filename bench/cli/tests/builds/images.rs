@@ -1,6 +1,7 @@
 //! Images as other tools see them. `scripts/setup` installs the tools; without them these tests fail, and say so.
 
 use crate::world::World;
+use buildscope_testing::test;
 use std::process::Command;
 
 fn run(command: &mut Command) -> String {
@@ -47,7 +48,7 @@ fn skopeo_and_umoci_read_what_is_written() {
 
 #[test]
 fn images_of_other_tools_are_bases() {
-    let world = World::new("FROM theirs\nCOPY --from=busybox /bin /bin\nRUN cat /theirs > /read\n");
+    let world = World::new(ON_THEIRS);
     let text = world.path("text");
     std::fs::write(&text, "theirs").unwrap();
     let at = |name: &str| world.path(name).display().to_string();
@@ -67,27 +68,37 @@ fn images_of_other_tools_are_bases() {
     run(Command::new("skopeo").args(["copy", "--quiet"]).args(copy));
     sources.push(archive);
 
-    if std::path::Path::new("/usr/bin/buildah").exists() && crate::world::root() {
-        let buildah = |args: &[&str]| {
-            let mut command = Command::new("buildah");
-            command.args(["--storage-driver", "vfs", "--root", &at("buildah"), "--runroot", &at("buildah-run")]);
-            run(command.args(args)).trim().to_owned()
-        };
-        let container = buildah(&["from", "scratch"]);
-        buildah(&["copy", &container, text.to_str().unwrap(), "/theirs"]);
-        let archive = at("buildah.tar");
-        buildah(&["commit", "--quiet", &container, &format!("oci-archive:{archive}:one")]);
-        buildah(&["rm", "--all"]);
-        sources.push(archive);
-    } else {
-        eprintln!("skipped in part: buildah is not installed");
-    }
     for source in sources {
-        let out = world.path("out");
-        world
-            .build(&["--build-context", &format!("theirs=oci-layout://{source}"), "--output", out.to_str().unwrap()])
-            .record();
-        assert_eq!(std::fs::read_to_string(out.join("read")).unwrap(), "theirs", "{source}");
-        std::fs::remove_dir_all(out).unwrap();
+        builds_on(&world, &source);
     }
+}
+
+#[test(Program("buildah"), Root)]
+fn an_image_of_buildah_is_a_base() {
+    let world = World::new(ON_THEIRS);
+    let text = world.path("text");
+    std::fs::write(&text, "theirs").unwrap();
+    let at = |name: &str| world.path(name).display().to_string();
+    let buildah = |args: &[&str]| {
+        let mut command = Command::new("buildah");
+        command.args(["--storage-driver", "vfs", "--root", &at("buildah"), "--runroot", &at("buildah-run")]);
+        run(command.args(args)).trim().to_owned()
+    };
+    let container = buildah(&["from", "scratch"]);
+    buildah(&["copy", &container, text.to_str().unwrap(), "/theirs"]);
+    let archive = at("buildah.tar");
+    buildah(&["commit", "--quiet", &container, &format!("oci-archive:{archive}:one")]);
+    buildah(&["rm", "--all"]);
+    builds_on(&world, &archive);
+}
+
+/// A build on another tool's image, in which `/theirs` says who made it.
+const ON_THEIRS: &str = "FROM theirs\nCOPY --from=busybox /bin /bin\nRUN cat /theirs > /read\n";
+
+fn builds_on(world: &World, source: &str) {
+    let out = world.path("out");
+    let context = format!("theirs=oci-layout://{source}");
+    world.build(&["--build-context", &context, "--output", out.to_str().unwrap()]).record();
+    assert_eq!(std::fs::read_to_string(out.join("read")).unwrap(), "theirs", "{source}");
+    std::fs::remove_dir_all(out).unwrap();
 }

@@ -3,6 +3,7 @@
 use crate::world::{World, steps};
 use buildscope_record::Outcome::{Cached, Executed, Joined};
 use buildscope_record::{Record, WaitKind};
+use buildscope_testing::test;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;

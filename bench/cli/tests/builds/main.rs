@@ -8,7 +8,6 @@ mod cache;
 mod contexts;
 mod daemon;
 mod digests;
-mod disk;
 mod durability;
 mod failures;
 mod images;
@@ -16,10 +15,12 @@ mod joined;
 mod platforms;
 mod reach;
 mod records;
-#[path = "../../../../builder/tests/registry/debian.rs"]
-mod registry;
 mod run;
 mod storage;
 mod travel;
 mod web;
 mod world;
+
+fn main() -> std::process::ExitCode {
+    buildscope_testing::main()
+}

@@ -1,8 +1,8 @@
 //! One build for several platforms.
 
-use crate::registry::Registry;
 use crate::world::{World, member, steps};
 use buildscope_record::Outcome::{Executed, Joined};
+use buildscope_testing::{Registry, test};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -83,9 +83,9 @@ fn cross_building_makes_an_index_and_does_what_is_common_once() {
     assert!(!refused.output.status.success() && refused.stderr().contains("one platform's image"));
 }
 
-#[test]
+#[test(Program("docker-registry"))]
 fn an_index_is_pushed_and_each_platform_is_pulled_from_it() {
-    let Some(registry) = Registry::start() else { return };
+    let registry = Registry::start();
     let world = World::new(CROSS);
     let (platforms, name) = (both().join(","), registry.name("base:1"));
     world.build(&["--platform", &platforms, "-t", &name, "--push"]).record();
@@ -106,12 +106,9 @@ fn an_index_is_pushed_and_each_platform_is_pulled_from_it() {
     assert!(fs::read_to_string(files.join("app")).unwrap().starts_with(both()[1]));
 }
 
-#[test]
+#[test(NoEmulator("s390x"))]
 fn what_this_machine_cannot_run_is_said() {
     // s390x, of which an emulator is nearly nowhere registered: an ELF header (big-endian, machine 22) and nothing more.
-    if Path::new("/proc/sys/fs/binfmt_misc/qemu-s390x").exists() {
-        return eprintln!("skipped: this machine runs programs of s390x");
-    }
     let world = World::new("FROM scratch\nCOPY --chmod=755 sh /bin/sh\nRUN echo hello\n");
     let mut header = vec![0; 64];
     header[..7].copy_from_slice(b"\x7fELF\x02\x02\x01");

@@ -1,15 +1,13 @@
 //! What of the host a step can reach, and what an ordinary user without a range of ids can build.
 
-use crate::world::{World, as_user, program_for_all, root};
+use crate::world::{World, as_user, program_for_all};
+use buildscope_testing::test;
 use std::fs;
 use std::path::Path;
 
 /// A tracefs that root in the box could write to would trace the host.
-#[test]
+#[test(Root, AnyProgram(&["crun", "runc"]))]
 fn a_stock_runtime_shows_nothing_that_the_host_mounts_in_sysfs() {
-    if !root() {
-        return eprintln!("skipped: an ordinary user's box has the host's whole sysfs, in which nothing is the user's");
-    }
     let kinds = "cgroup|cgroup2|tracefs|debugfs|securityfs|bpf|pstore|configfs|fusectl";
     let world = World::new(&format!(
         "FROM busybox\nRUN test -d /sys/class && grep -q ' /sys sysfs ro,' /proc/mounts\n\
@@ -26,11 +24,8 @@ fn a_stock_runtime_shows_nothing_that_the_host_mounts_in_sysfs() {
 /// An id for which no machine has a line in `/etc/subuid`.
 const NOBODYS: &str = "54321";
 
-#[test]
+#[test(Root)]
 fn a_user_without_a_range_of_ids_is_warned_and_builds_what_root_builds() {
-    if !root() {
-        return eprintln!("skipped: only root can be somebody else");
-    }
     let script = "RUN echo x > /x && id -u | grep -qx 0 && mkdir /d && ln /x /d/y && chmod 4751 /x\nRUN rm /d/y\n";
     let world = World::new(&format!("FROM busybox\n{script}"));
     let program = program_for_all(&world.path(""));

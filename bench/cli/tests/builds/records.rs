@@ -4,6 +4,7 @@ use crate::world::World;
 use buildscope_record::{CacheState, Nanos, Phase, Removal, WaitKind};
 use buildscope_reports::attribute::Row;
 use buildscope_reports::explain;
+use buildscope_testing::test;
 use std::fs;
 
 #[test]

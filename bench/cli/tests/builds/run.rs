@@ -2,6 +2,7 @@
 
 use crate::world::{World, cgroups, member, root, steps};
 use buildscope_record::{Outcome, WaitKind};
+use buildscope_testing::test;
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -143,12 +144,11 @@ fn what_needs_permission_needs_allow() {
     world.build(&["--no-cache", "--network", "none", "--allow", "network.host"]).record();
 }
 
-#[test]
+const DEVICES: &[&str] = &["/dev/fuse", "/dev/net/tun", "/dev/kmsg", "/dev/loop-control"];
+
+#[test(AnyDevice(DEVICES))]
 fn devices_need_allow_and_are_there_for_their_step_alone() {
-    let device = ["/dev/fuse", "/dev/net/tun", "/dev/kmsg", "/dev/loop-control"].into_iter();
-    let Some(device) = device.into_iter().find(|device| Path::new(device).exists()) else {
-        return eprintln!("skipped: this machine has none of these devices");
-    };
+    let device = DEVICES.iter().find(|device| fs::File::open(device).is_ok()).unwrap();
     let world = World::new(&format!(
         "FROM busybox\nRUN --device={device} test -c {device} && echo seen > /seen\nRUN test ! -e {device}\n"
     ));
@@ -161,15 +161,13 @@ fn devices_need_allow_and_are_there_for_their_step_alone() {
     }
 }
 
-#[test]
+#[test(Program("ssh-keygen"), Program("ssh-add"), Program("ldd"))]
 fn a_key_file_makes_an_agent() {
     let world = World::new("FROM busybox\nRUN --mount=type=ssh,required test -S $SSH_AUTH_SOCK\n");
     let key = world.path("key.pem");
     let keygen =
         std::process::Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
-    if !keygen.is_ok_and(|status| status.success()) {
-        return eprintln!("skipped: ssh-keygen is not installed");
-    }
+    assert!(keygen.unwrap().success());
     world.build(&["--ssh", &format!("default={}", key.display())]).record();
     asks_an_agent(&key);
     fs::write(&key, "no key").unwrap();
@@ -182,10 +180,8 @@ fn a_key_file_makes_an_agent() {
 /// is given, and as one to whom it is not.
 fn asks_an_agent(key: &Path) {
     let client = Path::new("/usr/bin/ssh-add");
-    let needed = std::process::Command::new("ldd").arg(client).output();
-    let Some(needed) = needed.ok().filter(|run| run.status.success()) else {
-        return eprintln!("skipped: ssh-add is not installed, or there is no ldd");
-    };
+    let needed = std::process::Command::new("ldd").arg(client).output().unwrap();
+    assert!(needed.status.success(), "{needed:?}");
     let world = World::new(
         "FROM busybox\nCOPY tools /tools\nUSER 5\n\
          RUN --mount=type=ssh,uid=5,mode=0600 /tools/ld*.so* --library-path /tools /tools/ssh-add -l\n\
@@ -206,23 +202,27 @@ fn asks_an_agent(key: &Path) {
     assert!(built.stderr().contains(&known.join(" ")), "{}", built.stderr());
 }
 
-/// Where steps have cgroups.
+/// A step that keeps a processor busy for a while.
+const BUSY: &str = "FROM busybox\nRUN i=0; while [ $i -lt 1500000 ]; do i=$((i+1)); done\n";
+
 #[test]
-fn what_a_step_uses_over_time_is_in_record_and_timeline() {
-    let world = World::new("FROM busybox\nRUN i=0; while [ $i -lt 1500000 ]; do i=$((i+1)); done\n");
-    let trace = world.path("trace.json");
-    let record = world.build(&["--trace", trace.to_str().unwrap()]).record();
+fn what_a_step_uses_is_in_the_record() {
+    let record = World::new(BUSY).build(&[]).record();
     let step = record.steps.iter().find(|step| step.instruction == "RUN").unwrap();
     let resources = step.resources.unwrap();
     assert!(resources.minor_faults > 0 && resources.processes == Some(1), "{resources:?}");
-    let cgroup = Path::new("/proc/pressure/cpu").exists() && cgroups();
+}
+
+#[test(Cgroups, Pressure)]
+fn what_a_step_uses_over_time_is_in_record_and_timeline() {
+    let world = World::new(BUSY);
+    let trace = world.path("trace.json");
+    let record = world.build(&["--trace", trace.to_str().unwrap()]).record();
+    let step = record.steps.iter().find(|step| step.instruction == "RUN").unwrap();
     let counted = |name: &str| {
         let mine = record.counters.iter().find(|counter| counter.name == name && counter.step == Some(step.id));
         mine.map_or(0, |counter| counter.samples.len())
     };
-    if !cgroup {
-        return eprintln!("skipped: no cgroup for an ordinary user here");
-    }
     let trace = fs::read_to_string(trace).unwrap();
     for name in ["cpu.used", "memory.used", "cpu.pressure", "memory.pressure", "io.pressure"] {
         assert!(counted(name) > 0, "{name} of {:?}", record.counters);

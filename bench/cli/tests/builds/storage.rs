@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use buildscope_record::Phase;
+use buildscope_testing::test;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 

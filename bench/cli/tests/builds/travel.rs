@@ -1,9 +1,9 @@
 //! Images and caches from machine to machine, through registries and directories, by the command line.
 
-use crate::registry::Registry;
 use crate::world::{Built, World, steps};
 use buildscope_record::Outcome::{Executed, Pruned};
 use buildscope_record::{Phase, Record};
+use buildscope_testing::{Registry, test};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -29,9 +29,9 @@ fn ran(record: &Record) -> Vec<&str> {
     steps(record, Executed).into_iter().filter(|text| !text.starts_with("FROM")).collect()
 }
 
-#[test]
+#[test(Program("docker-registry"))]
 fn an_empty_machine_rebuilds_from_a_cache_at_the_cost_of_lookups() {
-    let Some(registry) = Registry::start() else { return };
+    let registry = Registry::start();
     let local = World::empty();
     let (image, local) = (registry.name("app:1"), local.path("cache").display().to_string());
     let caches = [
@@ -62,9 +62,9 @@ fn an_empty_machine_rebuilds_from_a_cache_at_the_cost_of_lookups() {
     }
 }
 
-#[test]
+#[test(Program("docker-registry"), Program("openssl"))]
 fn a_guarded_registry_takes_and_gives_images_and_caches() {
-    let Some(registry) = Registry::guarded() else { return };
+    let registry = Registry::guarded();
     let world = two_stages();
     let (ca, config) = (registry.authority().display().to_string(), world.path("docker"));
     let (image, cache) = (registry.name("team/app:1"), registry.name("team/cache"));
@@ -98,9 +98,9 @@ fn a_guarded_registry_takes_and_gives_images_and_caches() {
     assert_eq!(pulls, 1, "two stages on one base pull it once");
 }
 
-#[test]
+#[test(Program("docker-registry"))]
 fn what_copy_takes_from_an_image_is_pulled_on_an_account_of_its_own() {
-    let Some(registry) = Registry::start() else { return };
+    let registry = Registry::start();
     let world = two_stages();
     let image = registry.name("app:1");
     world.build(&["-t", &image, "--push"]).record();
@@ -128,9 +128,9 @@ fn layers(image: &str) -> Vec<(String, u64)> {
     manifest["layers"].as_array().unwrap().iter().map(layer).collect()
 }
 
-#[test]
+#[test(Program("docker-registry"))]
 fn layers_are_compressed_as_the_output_says_and_those_of_the_base_only_by_force() {
-    let Some(registry) = Registry::start() else { return };
+    let registry = Registry::start();
     let world = World::new("FROM scratch\nCOPY text /base\n");
     // Text that compresses better where more is tried: numbers in words.
     let text: String = (0..200_000_u32).map(|n| format!("{} ", n.wrapping_mul(2_654_435_761) % 977)).collect();
@@ -163,9 +163,9 @@ fn layers_are_compressed_as_the_output_says_and_those_of_the_base_only_by_force(
     assert_eq!(kinds(&push("forced", ",compression=zstd,force-compression=true")), ["zstd", "zstd"]);
 }
 
-#[test]
+#[test(Program("docker-registry"))]
 fn mirrors_are_asked_first_and_only_what_is_read_is_fetched() {
-    let (Some(registry), Some(empty)) = (Registry::start(), Registry::start()) else { return };
+    let (registry, empty) = (Registry::start(), Registry::start());
     let world = World::new("FROM scratch\nCOPY Dockerfile /here\n");
     world.build(&["-t", &registry.name("library/thing:1"), "--push"]).record();
     world.forget();
@@ -192,9 +192,9 @@ fn mirrors_are_asked_first_and_only_what_is_read_is_fetched() {
     assert!(!world.build(&[]).output.status.success());
 }
 
-#[test]
+#[test(Program("docker-registry"))]
 fn progress_says_how_many_bytes_have_come() {
-    let Some(registry) = Registry::start() else { return };
+    let registry = Registry::start();
     let world = World::new("FROM scratch\nCOPY text /text\n");
     world.write("text", &"x".repeat(5000));
     let name = registry.name("app:1");
@@ -214,9 +214,9 @@ fn progress_says_how_many_bytes_have_come() {
     assert!(last["completed"].is_string());
 }
 
-#[test]
+#[test(Program("docker-registry"), Program("openssl"))]
 fn a_registry_whose_certificate_nobody_knows_is_taken_by_flag_alone() {
-    let Some(registry) = Registry::guarded() else { return };
+    let registry = Registry::guarded();
     let world = World::new("FROM scratch\nCOPY Dockerfile /d\n");
     let (config, name) = (world.path("docker"), registry.name("app:1"));
     fs::create_dir(&config).unwrap();
@@ -267,9 +267,9 @@ fn shaky(to: &str, breaks: usize, after: usize) -> String {
     format!("localhost:{port}")
 }
 
-#[test]
+#[test(Program("docker-registry"))]
 fn a_push_goes_on_where_it_broke() {
-    let Some(registry) = Registry::start() else { return };
+    let registry = Registry::start();
     let world = World::new("FROM scratch\nCOPY noise /noise\n");
     let mut state = 1_u64;
     let noise = std::iter::repeat_with(|| {

@@ -1,9 +1,15 @@
 //! The harness by its command line, as a user runs it, over a corpus of two tiny workloads. As root.
 
+use buildscope_testing::test;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 use std::process::{Command, Output};
+
+fn main() -> ExitCode {
+    buildscope_testing::main()
+}
 
 /// A corpus, a root and a place for runs, removed at the end.
 struct World(tempfile::TempDir);
@@ -309,12 +315,8 @@ fn a_peer_is_explained_from_what_it_says() {
 
 /// A head that is a shell which becomes the base asks for one program more, and nothing else is another: the gate says that
 /// one call, and the base measured twice says nothing.
-#[test]
+#[test(Root, Program("strace"))]
 fn the_gate_counts_system_calls() {
-    if Command::new("strace").arg("--version").output().is_err() {
-        eprintln!("skipped: strace is not installed");
-        return;
-    }
     let world = World::new();
     let base = env!("CARGO_BIN_EXE_buildscope");
     let head = world.path("head");
@@ -342,12 +344,8 @@ fn the_gate_counts_system_calls() {
 
 /// A binary that does something else the second time, here one program more where it builds as `again`: nothing that the run
 /// shows is to be believed, and it says so.
-#[test]
+#[test(Root, Program("strace"))]
 fn a_run_whose_base_differs_from_itself_is_void() {
-    if Command::new("strace").arg("--version").output().is_err() {
-        eprintln!("skipped: strace is not installed");
-        return;
-    }
     let world = World::new();
     let base = world.path("base");
     let buildscope = env!("CARGO_BIN_EXE_buildscope");

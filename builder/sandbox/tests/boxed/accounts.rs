@@ -1,21 +1,27 @@
 //! What a step used, in known quantities, and its lines as they come.
 
-use super::{Test, World, rootfs, step};
+use super::{Entry, RUNTIMES, World, rootfs, step};
 use buildscope_record::{Nanos, Probe, Resources};
 use buildscope_sandbox::{Limits, LogLine, StepSpec};
+use buildscope_testing::Need;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) const TRIALS: &[(&str, Test)] = &[
-    ("bytes_read_and_written_are_accounted", bytes),
-    ("faults_and_processes_are_counted", counts),
-    ("pressure_is_the_time_in_which_somebody_waited", pressure),
-    ("waits_for_memory_and_for_the_disk_are_pressure", hunger),
-    ("a_step_of_a_runtimes_is_accounted", of_runtimes),
-    ("lines_come_while_the_step_runs_and_in_the_order_of_their_times", live),
+/// Files in memory are not I/O.
+const DISK: &[Need] = &[Need::TemporaryFilesOnDisk];
+const PRESSURE: &[Need] = &[Need::Cgroups, Need::Pressure];
+const PRESSURE_ON_DISK: &[Need] = &[Need::Cgroups, Need::Pressure, Need::TemporaryFilesOnDisk];
+
+pub(crate) const TRIALS: &[Entry] = &[
+    ("bytes_read_and_written_are_accounted", bytes, DISK),
+    ("faults_and_processes_are_counted", counts, &[]),
+    ("pressure_is_the_time_in_which_somebody_waited", pressure, PRESSURE),
+    ("waits_for_memory_and_for_the_disk_are_pressure", hunger, PRESSURE_ON_DISK),
+    ("a_step_of_a_runtimes_is_accounted", of_runtimes, RUNTIMES),
+    ("lines_come_while_the_step_runs_and_in_the_order_of_their_times", live, &[]),
 ];
 
 const MIB: u64 = 1 << 20;
@@ -29,10 +35,6 @@ fn used(world: &World, root: &Path, script: &str) -> Resources {
 /// Eight mebibytes each way; a disk writes its own metadata besides, and a busy one may read ahead of a program's pages.
 fn bytes(world: &World) {
     let root = rootfs();
-    let memory = rustix::fs::statfs(root.path()).unwrap().f_type == 0x0102_1994; // TMPFS_MAGIC of linux/magic.h
-    if memory {
-        return eprintln!("skipped: temporary files are in memory here, which is no I/O");
-    }
     let written = used(world, root.path(), "dd if=/dev/zero of=/written bs=1048576 count=8 conv=fsync 2> /dev/null");
     assert!((8 * MIB..10 * MIB).contains(&written.written.0), "{written:?}");
     let path = root.path().join("read");
@@ -63,21 +65,10 @@ fn counts(world: &World) {
     assert!(touched.peak_memory.0 < 48 * MIB, "{touched:?}");
 }
 
-fn has_pressure(world: &World) -> bool {
-    let has = world.has_cgroups() && std::fs::read_to_string("/proc/pressure/cpu").is_ok();
-    if !has {
-        eprintln!("skipped: no cgroup of one's own, or a kernel without pressure");
-    }
-    has
-}
-
 /// A file four times as large as the memory that there is for it, read from the disk: whoever reads waits for the disk, and, when the
 /// memory is full, for the kernel to make room in it (linux/Documentation/accounting/psi.rst).
 fn hunger(world: &World) {
     let root = rootfs();
-    if !has_pressure(world) || rustix::fs::statfs(root.path()).unwrap().f_type == 0x0102_1994 {
-        return;
-    }
     let path = root.path().join("large");
     let mut file = File::create(&path).unwrap();
     (0..64).for_each(|_| file.write_all(&vec![1; 1 << 20]).unwrap());
@@ -99,9 +90,6 @@ fn hunger(world: &World) {
 
 /// Three processes on one processor: there is always one that waits.
 fn pressure(world: &World) {
-    if !has_pressure(world) {
-        return;
-    }
     let root = rootfs();
     let busy = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done";
     let script = format!("for n in 1 2 3; do taskset 1 sh -c '{busy}' & done; wait");

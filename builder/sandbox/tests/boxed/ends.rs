@@ -1,6 +1,6 @@
 //! How steps end, what they cost, and what they leave behind: nothing.
 
-use super::{StepSpec, Test, World, mode, rootfs, step};
+use super::{Entry, StepSpec, World, mode, rootfs, step};
 use buildscope_record::{Nanos, Probe};
 use buildscope_sandbox::{Limits, LogLine, NetworkMode, SandboxError, Status};
 use std::collections::BTreeMap;
@@ -10,20 +10,20 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) const TRIALS: &[(&str, Test)] = &[
-    ("exit_codes_and_signals_are_told", exit_codes),
-    ("a_missing_program_is_an_error", missing_program),
-    ("cancelling_kills_the_whole_tree", cancelled),
-    ("a_step_that_is_dropped_dies", dropped),
-    ("a_step_beyond_its_time_dies", timed_out),
-    ("daemons_end_with_the_program", daemons),
-    ("orphans_are_reaped", orphans),
-    ("a_step_out_of_memory_says_so", out_of_memory),
-    ("processors_are_limited", processors),
-    ("what_a_step_used_is_accounted", account),
-    ("a_hundred_megabytes_of_output_lose_no_line", output),
-    ("a_thousand_steps_leave_nothing", thousand),
-    ("a_killed_builder_leaves_nothing", killed_builder),
+pub(crate) const TRIALS: &[Entry] = &[
+    ("exit_codes_and_signals_are_told", exit_codes, &[]),
+    ("a_missing_program_is_an_error", missing_program, &[]),
+    ("cancelling_kills_the_whole_tree", cancelled, &[]),
+    ("a_step_that_is_dropped_dies", dropped, &[]),
+    ("a_step_beyond_its_time_dies", timed_out, &[]),
+    ("daemons_end_with_the_program", daemons, &[]),
+    ("orphans_are_reaped", orphans, &[]),
+    ("a_step_out_of_memory_says_so", out_of_memory, &[]),
+    ("processors_are_limited", processors, &[]),
+    ("what_a_step_used_is_accounted", account, &[]),
+    ("a_hundred_megabytes_of_output_lose_no_line", output, &[]),
+    ("a_thousand_steps_leave_nothing", thousand, &[]),
+    ("a_killed_builder_leaves_nothing", killed_builder, &[]),
 ];
 
 fn exit_codes(world: &World) {

@@ -1,25 +1,25 @@
 //! What a step must not be able to do.
 
-use super::{Test, World, mode, rootfs, runtimes, step};
+use super::{Entry, RUNTIMES, World, mode, rootfs, runtimes, step};
 use buildscope_sandbox::{Credentials, MountSource, SandboxMount, Status};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-pub(crate) const TRIALS: &[(&str, Test)] = &[
-    ("shell_escapes_fail", shell_escapes),
-    ("shell_escapes_fail_under_oci_runtimes", shell_escapes_of_runtimes),
-    ("system_calls_are_refused_under_oci_runtimes", system_calls_of_runtimes),
-    ("system_calls_outside_dockers_profile_are_refused", system_calls),
-    ("so_are_those_of_thirty_two_bit_programs", narrow_calls),
-    ("the_program_that_starts_a_step_cannot_be_written_to", own_program),
-    ("capabilities_are_dockers", capabilities),
-    ("the_id_that_leaves_all_as_it_is_is_refused", unchanged_ids),
-    ("setuid_programs_work", setuid),
-    ("no_descriptor_and_no_environment_leaks_in", leaks_in),
-    ("mount_targets_cannot_lead_out", mount_targets),
-    ("working_directories_cannot_lead_out", workdirs),
-    ("an_init_holds_no_directory_of_the_hosts", descriptors),
-    ("insecure_steps_have_all_capabilities", insecure),
+pub(crate) const TRIALS: &[Entry] = &[
+    ("shell_escapes_fail", shell_escapes, &[]),
+    ("shell_escapes_fail_under_oci_runtimes", shell_escapes_of_runtimes, RUNTIMES),
+    ("system_calls_are_refused_under_oci_runtimes", system_calls_of_runtimes, RUNTIMES),
+    ("system_calls_outside_dockers_profile_are_refused", system_calls, &[]),
+    ("so_are_those_of_thirty_two_bit_programs", narrow_calls, &[]),
+    ("the_program_that_starts_a_step_cannot_be_written_to", own_program, &[]),
+    ("capabilities_are_dockers", capabilities, &[]),
+    ("the_id_that_leaves_all_as_it_is_is_refused", unchanged_ids, &[]),
+    ("setuid_programs_work", setuid, &[]),
+    ("no_descriptor_and_no_environment_leaks_in", leaks_in, &[]),
+    ("mount_targets_cannot_lead_out", mount_targets, &[]),
+    ("working_directories_cannot_lead_out", workdirs, &[]),
+    ("an_init_holds_no_directory_of_the_hosts", descriptors, &[]),
+    ("insecure_steps_have_all_capabilities", insecure, &[]),
 ];
 
 /// Each must fail, for a root inside the box.

@@ -11,12 +11,17 @@ use buildscope_sandbox::{
     Credentials, Exit, Isolation, Limits, LogLine, NetworkMode, OciRuntime, SandboxError, Status, StepSpec, Zygote,
     detached,
 };
+use buildscope_testing::Need;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) type Test = fn(&World);
+/// A test: its name, its function, and what it needs.
+pub(crate) type Entry = (&'static str, fn(&World), &'static [Need]);
+
+/// A stock OCI runtime.
+pub(crate) const RUNTIMES: &[Need] = &[Need::AnyProgram(&["crun", "runc"])];
 
 /// The process that the tests run in.
 pub(crate) struct World {
@@ -129,9 +134,6 @@ pub(crate) fn runtimes() -> Vec<OciRuntime> {
         if !found.iter().any(|other| other.program.file_name() == program.file_name()) {
             found.push(OciRuntime { program });
         }
-    }
-    if found.is_empty() {
-        eprintln!("skipped: neither crun nor runc is installed");
     }
     found
 }

@@ -1,7 +1,7 @@
 //! Steps by crun and runc: how they end, and that nothing of them stays.
 
 use super::ends::{TREE, alive, holdings, soon};
-use super::{Test, World, rootfs, runtimes, step};
+use super::{Entry, RUNTIMES, World, rootfs, runtimes, step};
 use buildscope_record::Probe;
 use buildscope_sandbox::{Limits, LogLine, SandboxError, Status, StepSpec};
 use std::io::{BufRead, BufReader, Write};
@@ -10,11 +10,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) const TRIALS: &[(&str, Test)] = &[
-    ("exit_codes_and_signals_are_told_apart_by_every_executor", exit_codes),
-    ("what_a_runtime_says_is_in_the_error", refused),
-    ("oci_steps_leave_nothing_however_they_end", nothing_left),
-    ("a_killed_builder_leaves_nothing_of_a_runtimes", killed_builder),
+pub(crate) const TRIALS: &[Entry] = &[
+    ("exit_codes_and_signals_are_told_apart_by_every_executor", exit_codes, RUNTIMES),
+    ("what_a_runtime_says_is_in_the_error", refused, RUNTIMES),
+    ("oci_steps_leave_nothing_however_they_end", nothing_left, RUNTIMES),
+    ("a_killed_builder_leaves_nothing_of_a_runtimes", killed_builder, RUNTIMES),
 ];
 
 /// In a process of its own, since other tests run beside this one.

@@ -1,32 +1,40 @@
 //! What a step sees.
 
-use super::{StepSpec, Test, World, rootfs, runtimes, step};
+use super::{Entry, RUNTIMES, StepSpec, World, rootfs, runtimes, step};
 use buildscope_sandbox::{Credentials, Limits, MountSource, NetworkMode, SandboxMount, Status, detached};
+use buildscope_testing::Need;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub(crate) const TRIALS: &[(&str, Test)] = &[
-    ("mountpoints_leave_no_trace", no_trace),
-    ("dev_proc_and_sys_are_dockers", file_systems),
-    ("what_docker_hides_or_protects_is_hidden_and_protected", hidden),
-    ("a_step_has_namespaces_of_its_own_from_a_helper_with_one_thread", namespaces),
-    ("a_step_is_at_the_root_of_its_cgroups", cgroups),
-    ("names_and_umask_are_buildkits", names),
-    ("the_working_directory_is_made_and_belongs_to_the_user", workdir),
-    ("secrets_have_their_mode_and_owner_and_are_read_only", secrets),
-    ("mounts_are_attached_in_order", own_mounts),
-    ("without_a_network_there_is_loopback", no_network),
-    ("an_isolated_network_has_a_way_out_and_its_own_resolver", isolated_network),
-    ("an_isolated_network_carries_traffic_but_not_to_the_hosts_loopback", traffic),
-    ("pasta_connects_where_slirp4netns_is_not_installed", pasta),
-    ("an_oci_runtime_runs_the_same_step", oci_runtime),
-    ("an_oci_runtime_keeps_the_limits", oci_limits),
-    ("limits_are_set", limits),
-    ("limits_are_dockers_whatever_the_builders_are", default_limits),
-    ("devices_are_the_hosts_and_cannot_be_changed", devices),
-    ("standard_input_is_given_or_empty", standard_input),
+/// What connects an isolated network with the host's.
+const PASTA: &[Need] = &[Need::Program("pasta"), Need::Device("/dev/net/tun")];
+const CONNECTORS: &[Need] = &[Need::Program("slirp4netns"), Need::Program("pasta"), Need::Device("/dev/net/tun")];
+/// Devices of which most machines have one.
+const NODES: &[&str] = &["/dev/net/tun", "/dev/fuse", "/dev/kmsg", "/dev/loop-control"];
+const DEVICES: &[Need] = &[Need::AnyDevice(NODES)];
+
+pub(crate) const TRIALS: &[Entry] = &[
+    ("mountpoints_leave_no_trace", no_trace, &[]),
+    ("dev_proc_and_sys_are_dockers", file_systems, &[]),
+    ("what_docker_hides_or_protects_is_hidden_and_protected", hidden, &[]),
+    ("a_step_has_namespaces_of_its_own_from_a_helper_with_one_thread", namespaces, &[]),
+    ("a_step_is_at_the_root_of_its_cgroups", cgroups, &[]),
+    ("names_and_umask_are_buildkits", names, &[]),
+    ("the_working_directory_is_made_and_belongs_to_the_user", workdir, &[]),
+    ("secrets_have_their_mode_and_owner_and_are_read_only", secrets, &[]),
+    ("mounts_are_attached_in_order", own_mounts, &[]),
+    ("without_a_network_there_is_loopback", no_network, &[]),
+    ("an_isolated_network_has_a_way_out_and_its_own_resolver", isolated_network, &[]),
+    ("an_isolated_network_carries_traffic_but_not_to_the_hosts_loopback", traffic, CONNECTORS),
+    ("pasta_connects_where_slirp4netns_is_not_installed", pasta, PASTA),
+    ("an_oci_runtime_runs_the_same_step", oci_runtime, RUNTIMES),
+    ("an_oci_runtime_keeps_the_limits", oci_limits, RUNTIMES),
+    ("limits_are_set", limits, &[]),
+    ("limits_are_dockers_whatever_the_builders_are", default_limits, &[]),
+    ("devices_are_the_hosts_and_cannot_be_changed", devices, DEVICES),
+    ("standard_input_is_given_or_empty", standard_input, &[]),
 ];
 
 fn no_trace(world: &World) {
@@ -218,13 +226,8 @@ const HOST: &str = "set -e; b=/bin/busybox; $b ip link set lo up; $b tunctl -t h
 
 /// By each of the two, in a process of its own that finds no other, with a network of its own as the host's.
 fn traffic(_: &World) {
-    let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
     for connector in ["slirp4netns", "pasta"] {
         let program = Path::new("/usr/bin").join(connector);
-        if tun.is_err() || !program.exists() {
-            eprintln!("skipped: {connector} is not installed, or /dev/net/tun not to be opened");
-            continue;
-        }
         let path = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(program, path.path().join(connector)).unwrap();
         let mut victim = std::process::Command::new("/usr/bin/unshare");
@@ -269,10 +272,6 @@ pub(crate) fn traffic_victim(world: &World, root: &Path) {
 /// In a process of its own, which finds nothing but pasta.
 fn pasta(_: &World) {
     let pasta = Path::new("/usr/bin/pasta");
-    let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
-    if !pasta.exists() || tun.is_err() {
-        return eprintln!("skipped: pasta is not installed, or /dev/net/tun not to be opened");
-    }
     let path = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(pasta, path.path().join("pasta")).unwrap();
     let mut victim = std::process::Command::new(std::env::current_exe().unwrap());
@@ -385,13 +384,10 @@ pub(crate) fn limits_victim(world: &World, root: &Path) {
 /// Whoever may open one outside may inside; as for all nodes of the host's, nobody changes its mode.
 fn devices(world: &World) {
     let (root, other) = (rootfs(), rootfs());
-    let mut found = ["/dev/net/tun", "/dev/fuse", "/dev/kmsg", "/dev/loop-control"].into_iter();
-    let Some(device) = found.find(|device| std::fs::File::open(device).is_ok()) else {
-        return eprintln!("skipped: none of these devices can be opened");
-    };
+    let device = NODES.iter().find(|device| std::fs::File::open(device).is_ok()).unwrap();
     let script = format!("test -c {device} && : < {device} && ! chmod 600 {device} 2> /dev/null && cat /beside");
     for (name, ended, output) in world.by_all(|| StepSpec {
-        devices: vec![device.into()],
+        devices: vec![(*device).into()],
         mounts: vec![SandboxMount {
             target: "/beside".into(),
             source: MountSource::Secret { content: b"beside\n".into(), mode: 0o444, uid: 0, gid: 0 },

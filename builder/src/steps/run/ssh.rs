@@ -169,11 +169,14 @@ impl Drop for Keyring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use buildscope_testing::{Need, require};
 
     /// The messages are those of draft-miller-ssh-agent: 11 asks for identities, 12 answers with their number and, of each,
     /// the public key and the comment.
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs ssh-keygen and ssh-add"]
     async fn key_files_are_in_an_agent_that_ends_with_the_step() {
+        require(&[Need::Program("ssh-keygen"), Need::Program("ssh-add")]);
         let place = tempfile::tempdir().unwrap();
         let key = |name: &str| {
             let path = place.path().join(name);
@@ -181,12 +184,11 @@ mod tests {
                 .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
                 .arg(&path)
                 .status();
-            std::fs::set_permissions(&path, Permissions::from_mode(0o644)).ok()?;
-            keygen.is_ok_and(|status| status.success()).then_some(path)
+            assert!(keygen.unwrap().success());
+            std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+            path
         };
-        let (Some(one), Some(two)) = (key("first-key"), key("second-key")) else {
-            return eprintln!("skipped: ssh-keygen is not installed");
-        };
+        let (one, two) = (key("first-key"), key("second-key"));
         let agent = Agent::forward(&AgentSource::Keys(vec![one, two]), 0o600, (0, 0)).unwrap();
         let ask = || {
             let mut stream = std::os::unix::net::UnixStream::connect(&agent.socket).unwrap();

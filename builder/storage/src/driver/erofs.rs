@@ -172,14 +172,14 @@ mod tests {
     use super::*;
     use crate::DriverChoice;
     use crate::tests::{directory, file, layer, store};
+    use buildscope_testing::{Need, require};
     use rustix::fs::{Mode, OFlags, openat};
     use std::io::Read;
 
     #[test]
+    #[ignore = "needs root and loop devices"]
     fn files_and_loop_devices_show_the_same() {
-        if !rustix::process::geteuid().is_root() {
-            return;
-        }
+        require(&[Need::LoopDevices]);
         let fixture = store(DriverChoice::Copy);
         let store = &fixture.store;
         let text = "some text\n".repeat(1000);

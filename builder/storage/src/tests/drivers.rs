@@ -3,6 +3,7 @@
 use super::{Fixture, directory, file, layer, store};
 use crate::{Content, DriverChoice, Entry, EntryKind, Snapshot, StorageError, Store};
 use buildscope_record::{DiffId, Probe};
+use buildscope_testing::{Need, require};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -11,6 +12,9 @@ use std::sync::Arc;
 
 pub(super) const DRIVERS: [DriverChoice; 5] =
     [DriverChoice::Copy, DriverChoice::Overlay, DriverChoice::Erofs, DriverChoice::FuseOverlayfs, DriverChoice::Btrfs];
+
+/// What the tests of all drivers need.
+const NEEDS: [Need; 3] = [Need::LoopDevices, Need::Program("mkfs.btrfs"), Need::Program("fuse-overlayfs")];
 
 /// A store for the driver: on a file system of its own where it needs one.
 pub(super) fn store_for(driver: DriverChoice) -> Fixture {
@@ -285,10 +289,9 @@ pub(super) fn members(store: &Store, layer: &DiffId) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "needs root, loop devices, mkfs.btrfs and fuse-overlayfs"]
 fn each_driver_makes_the_same_layer_of_each_step() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    require(&NEEDS);
     let drivers = DRIVERS;
     let stores: Vec<_> = drivers.iter().map(|&driver| store_for(driver)).collect();
     for (name, step, expected) in STEPS {
@@ -380,10 +383,9 @@ fn zoo(store: &Store) -> Vec<DiffId> {
 }
 
 #[test]
+#[ignore = "needs root, loop devices, mkfs.btrfs and fuse-overlayfs"]
 fn each_driver_shows_the_tree() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    require(&NEEDS);
     for driver in DRIVERS {
         let fixture = store_for(driver);
         let stack = zoo(&fixture.store);
@@ -438,10 +440,9 @@ fn each_driver_shows_the_tree() {
 }
 
 #[test]
+#[ignore = "needs root, loop devices, mkfs.btrfs and fuse-overlayfs"]
 fn more_than_a_hundred_layers() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    require(&NEEDS);
     for driver in DRIVERS {
         let fixture = store_for(driver);
         let layers: Vec<DiffId> =
@@ -455,10 +456,9 @@ fn more_than_a_hundred_layers() {
 }
 
 #[test]
+#[ignore = "needs root"]
 fn changes_in_memory_make_the_same_layer() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    require(&[Need::Root]);
     let disk = store(DriverChoice::Overlay);
     let dir = tempfile::tempdir().unwrap();
     let options = crate::StoreOptions { driver: DriverChoice::Overlay, memory: Some(8 << 20), ..Default::default() };
@@ -492,10 +492,9 @@ fn changes_in_memory_make_the_same_layer() {
 }
 
 #[test]
+#[ignore = "needs root, loop devices, mkfs.btrfs and fuse-overlayfs"]
 fn each_driver_shows_a_name_of_a_lower_layers_file() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    require(&NEEDS);
     // As `tar` writes it where only the second name is new.
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("top"), "t").unwrap();

@@ -3,6 +3,7 @@
 use super::{file, layer, store_on};
 use crate::{CacheEntry, DriverChoice, Store, StoreOptions};
 use buildscope_record::{LayerKey, Probe};
+use buildscope_testing::{Need, require};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -75,10 +76,9 @@ fn two_hundred_kills_lose_nothing() {
 }
 
 #[test]
+#[ignore = "needs root, loop devices and mkfs.ext4"]
 fn a_full_disk_is_an_error_and_leaves_a_store_that_works() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    require(&[Need::LoopDevices, Need::Program("mkfs.ext4")]);
     let fixture = store_on(DriverChoice::Copy, "ext4", 8 << 20);
     let store = &fixture.store;
     let kept = layer(store, [file("kept", "small")]);

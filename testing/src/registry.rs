@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A running registry, stopped and gone afterwards.
-pub(crate) struct Registry {
+/// A running registry. It ends with this value.
+pub struct Registry {
     child: Child,
-    /// `localhost:PORT`
-    pub(crate) host: String,
+    /// `localhost:PORT`.
+    pub host: String,
     folder: tempfile::TempDir,
 }
 
@@ -17,25 +17,26 @@ pub(crate) struct Registry {
 const HTPASSWD: &str = "tester:$2b$04$.ASNanygje3MuhtQDV7zROKKSHy8BjWgLsG/GWHba3xSvMIM..Gk.\n";
 
 impl Registry {
-    /// None (and a message) where it is not installed.
-    pub(crate) fn start() -> Option<Self> {
+    /// A registry without TLS and without a login. Its tests need the program `docker-registry`.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start() -> Self {
         Self::serve(false)
     }
 
-    /// One with TLS, of an authority of the test's own, that wants the login `tester`, `secret`.
-    pub(crate) fn guarded() -> Option<Self> {
-        if !Path::new("/usr/bin/openssl").exists() {
-            eprintln!("skipped: openssl is not installed (scripts/setup)");
-            return None;
-        }
+    /// A registry with TLS, of an authority of the test's own, and the login `tester`, `secret`. Its tests need the
+    /// programs `docker-registry` and `openssl`.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn guarded() -> Self {
         Self::serve(true)
     }
 
-    fn serve(guarded: bool) -> Option<Self> {
-        if !Path::new("/usr/bin/docker-registry").exists() {
-            eprintln!("skipped: docker-registry is not installed (scripts/setup)");
-            return None;
-        }
+    fn serve(guarded: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut config = format!(
@@ -59,16 +60,18 @@ impl Registry {
             assert!(start.elapsed() < Duration::from_secs(20), "the registry does not come up");
             std::thread::sleep(Duration::from_millis(20));
         }
-        Some(registry)
+        registry
     }
 
-    /// Its own authority's certificate.
-    pub(crate) fn authority(&self) -> PathBuf {
+    /// The certificate of its authority.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
         self.folder.path().join("ca.crt")
     }
 
-    /// The full name of an image on it.
-    pub(crate) fn name(&self, name: &str) -> String {
+    /// The full name of an image in it.
+    #[must_use]
+    pub fn name(&self, name: &str) -> String {
         format!("{}/{name}", self.host)
     }
 }
@@ -80,7 +83,7 @@ impl Drop for Registry {
     }
 }
 
-/// A certificate authority of the test's own, and a certificate of it for localhost.
+/// Makes a certificate authority, and a certificate of it for localhost.
 fn authority(folder: &Path) {
     let script = "
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca \\

@@ -1,0 +1,111 @@
+//! Support for tests of every crate: a test says what it needs, and is never green without having run.
+//!
+//! A suite is an integration test with `harness = false`, whose `main` calls [`main`] and whose modules import
+//! [`test`]. A test whose requirement is missing is ignored with its reason; under `CI=true` it fails. Continuous
+//! integration that cannot provide a requirement names it in `BUILDSCOPE_TEST_WITHOUT`, a list with commas.
+//!
+//! Unit tests run under the standard harness, which cannot ignore at run time. They carry
+//! `#[ignore = "needs root"]` and call [`require`] first; `scripts/test` runs the ignored ones too.
+//!
+//! ```
+//! use buildscope_testing::test;
+//!
+//! #[test(Root, Program("strace"))]
+//! fn a_known_script_has_its_known_calls() {}
+//! ```
+
+mod disk;
+mod need;
+mod registry;
+
+pub use buildscope_testing_macros::test;
+pub use disk::Disk;
+#[doc(hidden)]
+pub use inventory;
+pub use need::{Need, program};
+pub use registry::Registry;
+
+use libtest_mimic::{Arguments, Completion, Trial};
+use need::Verdict;
+use std::process::ExitCode;
+
+/// A test and its requirements.
+pub struct Test {
+    /// The path of the function, starting with its crate's name.
+    pub path: &'static str,
+    /// What must be there for the test to say anything.
+    pub needs: &'static [Need],
+    /// The test; it fails by a panic.
+    pub run: fn(),
+}
+
+inventory::collect!(Test);
+
+/// Registers a function for [`main`]. The attribute [`test`] expands to it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! register {
+    ($name:ident) => {
+        $crate::inventory::submit! {
+            $crate::Test { path: concat!(module_path!(), "::", stringify!($name)), needs: &[], run: || $name() }
+        }
+    };
+    ($name:ident $($needs:tt)+) => {
+        $crate::inventory::submit! {
+            $crate::Test {
+                path: concat!(module_path!(), "::", stringify!($name)),
+                needs: { use $crate::Need::*; &[$($needs)+] },
+                run: || $name(),
+            }
+        }
+    };
+}
+
+/// Runs the registered tests of this program with the command line of the standard harness.
+#[must_use]
+pub fn main() -> ExitCode {
+    let tests = inventory::iter::<Test>.into_iter().map(|test| {
+        let name = test.path.split_once("::").map_or(test.path, |(_, name)| name);
+        trial(name, test.needs, test.run)
+    });
+    run(tests.collect())
+}
+
+/// Runs these tests, sorted by name.
+#[must_use]
+pub fn run(mut trials: Vec<Trial>) -> ExitCode {
+    trials.sort_by(|one, other| one.name().cmp(other.name()));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// One test for [`run`]: it runs if its requirements are met, else it is ignored, or fails, with the reason.
+pub fn trial(name: &str, needs: &[Need], test: impl FnOnce() + Send + 'static) -> Trial {
+    match need::verdict(needs) {
+        Verdict::Run => Trial::test(name, || {
+            test();
+            Ok(())
+        }),
+        Verdict::Fail(reason) => Trial::test(name, || Err(reason.into())),
+        Verdict::Ignore(reason) => Trial::ignorable_test(name, || {
+            // Nextest leaves out what is listed as ignored. It takes each test that it starts and that ends well for passed.
+            if std::env::var_os("NEXTEST").is_some() {
+                Err(reason.into())
+            } else {
+                Ok(Completion::ignored_with(reason))
+            }
+        })
+        // The harness prints a reason only for tests that are not marked beforehand.
+        .with_ignored_flag(std::env::args().any(|argument| argument == "--list")),
+    }
+}
+
+/// Fails a unit test, with the reason, if a requirement is missing. Such a test has `#[ignore]`, so it was asked for.
+///
+/// # Panics
+/// With the first requirement that is missing.
+#[track_caller]
+pub fn require(needs: &[Need]) {
+    if let Some(reason) = needs.iter().find_map(Need::missing) {
+        panic!("{reason}");
+    }
+}

@@ -1,0 +1,187 @@
+//! What a test needs of the machine, and what happens where it is missing.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Names of requirements, with commas between, that continuous integration cannot provide.
+const WITHOUT: &str = "BUILDSCOPE_TEST_WITHOUT";
+
+/// A requirement of a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The machine's root user.
+    Root,
+    /// A program in `PATH` or in a directory of system programs.
+    Program(&'static str),
+    /// One of several programs that do the same.
+    AnyProgram(&'static [&'static str]),
+    /// A device that can be opened for reading and writing.
+    Device(&'static str),
+    /// One of several devices that can be opened for reading.
+    AnyDevice(&'static [&'static str]),
+    /// Loop devices, to mount a file system of the test's own.
+    LoopDevices,
+    /// Cgroups of the test's own: root has them, and an ordinary user if `BUILDSCOPE_TEST_CGROUPS` says so.
+    Cgroups,
+    /// Pressure stall information of the kernel.
+    Pressure,
+    /// Temporary files on a disk, not in memory.
+    TemporaryFilesOnDisk,
+    /// A docker daemon that starts.
+    Docker,
+    /// An environment variable with what the test works on.
+    Variable(&'static str),
+    /// No emulator for programs of this architecture.
+    NoEmulator(&'static str),
+}
+
+impl Need {
+    /// The name of the requirement in `BUILDSCOPE_TEST_WITHOUT`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Program(name) | Self::Device(name) | Self::Variable(name) => name,
+            Self::AnyProgram(names) | Self::AnyDevice(names) => names[0],
+            Self::LoopDevices => "loop-devices",
+            Self::Cgroups => "cgroups",
+            Self::Pressure => "pressure",
+            Self::TemporaryFilesOnDisk => "disk",
+            Self::Docker => "docker",
+            Self::NoEmulator(_) => "no-emulator",
+        }
+    }
+
+    /// Why the requirement is not met; nothing if it is.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        let unless = |met: bool, reason: String| (!met).then_some(reason);
+        match self {
+            Self::Root => unless(root(), "needs root".into()),
+            Self::Program(name) => unless(program(name).is_some(), format!("needs the program {name}")),
+            Self::AnyProgram(names) => {
+                let found = names.iter().any(|name| program(name).is_some());
+                unless(found, format!("needs one of the programs {}", names.join(", ")))
+            }
+            Self::Device(path) => {
+                let opened = OpenOptions::new().read(true).write(true).open(path);
+                opened.err().map(|error| format!("needs {path}: {error}"))
+            }
+            Self::AnyDevice(paths) => {
+                let found = paths.iter().any(|path| File::open(path).is_ok());
+                unless(found, format!("needs one of the devices {}", paths.join(", ")))
+            }
+            Self::LoopDevices => unless(root() && loop_devices(), "needs root and loop devices".into()),
+            Self::Cgroups => {
+                let given = std::env::var_os("BUILDSCOPE_TEST_CGROUPS").is_some();
+                unless(given || root(), "needs cgroups of its own".into())
+            }
+            Self::Pressure => {
+                let told = std::fs::read_to_string("/proc/pressure/cpu").is_ok();
+                unless(told, "needs a kernel with pressure stall information".into())
+            }
+            Self::TemporaryFilesOnDisk => {
+                // TMPFS_MAGIC of linux/magic.h
+                let kind = rustix::fs::statfs(&std::env::temp_dir()).map(|found| found.f_type);
+                unless(kind != Ok(0x0102_1994), "needs temporary files on a disk; here they are in memory".into())
+            }
+            Self::Docker => {
+                let found = root() && ["dockerd", "docker"].iter().all(|name| program(name).is_some());
+                unless(found, "needs dockerd, docker and root (Debian: docker.io)".into())
+            }
+            Self::Variable(name) => unless(std::env::var_os(name).is_some(), format!("needs the variable {name}")),
+            Self::NoEmulator(name) => {
+                let path = format!("/proc/sys/fs/binfmt_misc/qemu-{name}");
+                unless(!Path::new(&path).exists(), format!("this machine runs programs of {name}"))
+            }
+        }
+    }
+}
+
+/// What is done with a test.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Run,
+    /// Not run, for this reason.
+    Ignore(String),
+    /// Not run, which is a failure here.
+    Fail(String),
+}
+
+pub(crate) fn verdict(needs: &[Need]) -> Verdict {
+    let without = std::env::var(WITHOUT).unwrap_or_default();
+    judge(needs, Need::missing, std::env::var("CI").is_ok_and(|value| value == "true"), &without)
+}
+
+fn judge(needs: &[Need], missing: impl Fn(&Need) -> Option<String>, ci: bool, without: &str) -> Verdict {
+    let mut ignored = None;
+    for need in needs {
+        let Some(reason) = missing(need) else { continue };
+        if ci && !without.split(',').any(|name| name.trim() == need.name()) {
+            return Verdict::Fail(format!("{reason}; under CI=true a missing requirement is a failure"));
+        }
+        ignored.get_or_insert(reason);
+    }
+    ignored.map_or(Verdict::Run, Verdict::Ignore)
+}
+
+/// The path of an installed program. System programs are often not in an ordinary user's `PATH`.
+#[must_use]
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(system).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// Whether this is root, and not of a user namespace in which other ids are missing (user_namespaces(7)).
+fn root() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    rustix::process::geteuid().is_root() && map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+}
+
+fn loop_devices() -> bool {
+    Path::new("/dev/loop-control").exists()
+        && Command::new("losetup").arg("-f").output().is_ok_and(|run| run.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDS: [Need; 2] = [Need::Root, Need::Program("strace")];
+
+    fn nothing(need: &Need) -> Option<String> {
+        Some(format!("needs {}", need.name()))
+    }
+
+    #[test]
+    fn a_test_runs_if_its_requirements_are_met() {
+        assert_eq!(judge(&NEEDS, |_| None, true, ""), Verdict::Run);
+        assert_eq!(judge(&[], nothing, true, ""), Verdict::Run);
+    }
+
+    #[test]
+    fn a_missing_requirement_ignores_the_test() {
+        assert_eq!(judge(&NEEDS, nothing, false, ""), Verdict::Ignore("needs root".into()));
+    }
+
+    #[test]
+    fn a_missing_requirement_fails_in_continuous_integration() {
+        assert!(matches!(judge(&NEEDS, nothing, true, ""), Verdict::Fail(reason) if reason.starts_with("needs root;")));
+    }
+
+    #[test]
+    fn what_continuous_integration_cannot_provide_is_named() {
+        assert!(
+            matches!(judge(&NEEDS, nothing, true, "root"), Verdict::Fail(reason) if reason.starts_with("needs strace;"))
+        );
+        assert_eq!(judge(&NEEDS, nothing, true, "strace, root"), Verdict::Ignore("needs root".into()));
+    }
+
+    #[test]
+    fn programs_are_found_by_name() {
+        assert!(program("sh").is_some());
+        assert_eq!(Need::Program("no such program").missing().as_deref(), Some("needs the program no such program"));
+    }
+}
