@@ -22,10 +22,11 @@ pub use buildscope_testing_macros::test;
 pub use disk::Disk;
 #[doc(hidden)]
 pub use inventory;
+pub use libtest_mimic::Trial;
 pub use need::{Need, program};
 pub use registry::Registry;
 
-use libtest_mimic::{Arguments, Completion, Trial};
+use libtest_mimic::{Arguments, Completion};
 use need::Verdict;
 use std::process::ExitCode;
 
