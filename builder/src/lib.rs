@@ -40,6 +40,8 @@
 #![forbid(unsafe_code)]
 
 pub mod engine;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 pub mod images;
 pub mod plan;

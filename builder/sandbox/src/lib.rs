@@ -49,6 +49,8 @@ mod cgroup;
 mod channel;
 mod counters;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod init;
 mod isolate;
 mod logs;

@@ -11,6 +11,7 @@ mod deliver;
 mod docker;
 mod error;
 mod export;
+pub(crate) mod fuzzing;
 mod layout;
 mod local;
 mod output;

@@ -7,6 +7,7 @@
 mod context;
 mod download;
 mod error;
+pub(crate) mod fuzzing;
 mod git;
 mod hash;
 mod node;

@@ -119,6 +119,14 @@ impl StatCache {
         (Digest::of(body).as_bytes() == digest).then(|| Self { records: records.iter().map(Record::read).collect() })
     }
 
+    /// Reads the bytes of a file and looks up each of its records. For the fuzz targets.
+    pub(super) fn read_back(bytes: &[u8]) {
+        let Some(cache) = Self::parse(bytes) else { return };
+        for record in &cache.records {
+            let _ = (cache.get(&record.identity), is_racy(record.identity.ctime, SystemTime::UNIX_EPOCH));
+        }
+    }
+
     /// What the file in this state held, if it is known.
     pub(super) fn get(&self, identity: &Identity) -> Option<&Record> {
         let at = self.records.binary_search_by_key(&inode(identity), Record::inode).ok()?;

@@ -70,6 +70,16 @@ impl LayerIndex {
         (index.bytes.starts_with(&MAGIC) && u32_at(&index.bytes, 8)? == VERSION && whole).then_some(index)
     }
 
+    /// The bytes with the sum at their end that a whole file of theirs would have.
+    pub(crate) fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+        let digest = bytes.get(24..HEADER).and_then(|digest| digest.try_into().ok());
+        let (Some(digest), Some(at)) = (digest, bytes.len().checked_sub(8)) else { return bytes };
+        let layer = Layer { diff_id: DiffId::from_bytes(digest), size: 0, files: 0 };
+        let sum = Self { layer, bytes: bytes.clone() }.sum();
+        bytes[at..].copy_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
     /// The bytes of the index file.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes

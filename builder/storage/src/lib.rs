@@ -56,6 +56,8 @@ mod driver;
 mod entry;
 mod erofs;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gc;
 mod import;
 mod index;

@@ -146,7 +146,19 @@ fn json_format(text: &str) -> Option<Format> {
 /// # Errors
 /// Every [`ImportError`].
 pub fn import(bytes: &[u8]) -> Result<Record, ImportError> {
-    let format = detect(bytes).ok_or(ImportError::Unknown)?;
+    import_as(detect(bytes).ok_or(ImportError::Unknown)?, bytes)
+}
+
+/// Entrances for the fuzz targets in `fuzz/`; not an interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Reads a file of this format, whatever its first bytes say.
+    pub fn import_as(format: super::Format, bytes: &[u8]) -> Result<super::Record, super::ImportError> {
+        super::import_as(format, bytes)
+    }
+}
+
+fn import_as(format: Format, bytes: &[u8]) -> Result<Record, ImportError> {
     let broken = |reason: String| ImportError::Broken { format, reason };
     let text = || String::from_utf8_lossy(bytes);
     let draft: Draft = match format {

@@ -7,6 +7,7 @@
 mod auth;
 mod challenge;
 mod client;
+pub(super) mod fuzzing;
 mod pull;
 mod push;
 mod watch;

@@ -1,0 +1,117 @@
+//! Dockerfiles, words and ignore files.
+
+use buildscope_builder::plan::{self, AssumeImages, LowerRequest};
+use buildscope_dockerfile::{
+    self as dockerfile, Expander, Glob, Heredoc, Ignore, Outline, Parsed, clean, glob, lint, mount,
+};
+use miette::{GraphicalReportHandler, GraphicalTheme};
+use std::collections::BTreeMap;
+
+/// Spans are within the text, what is printed reads back as the same, and what parses lowers or says why not.
+pub(crate) fn parse(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let file = match dockerfile::parse(text) {
+        Ok(file) => file,
+        Err(faults) => {
+            assert!(!faults.is_empty());
+            for fault in faults.iter().filter_map(|fault| fault.span) {
+                assert!(fault.start <= fault.end && fault.range().end <= text.len());
+            }
+            return;
+        }
+    };
+    let mut end = 0;
+    for instruction in &file.instructions {
+        let span = instruction.span.range();
+        assert!(end <= span.start && span.end <= text.len());
+        end = span.end;
+    }
+    let printed = dockerfile::print(&file);
+    let again = dockerfile::parse(&printed).unwrap_or_else(|faults| panic!("{faults}\n{printed}"));
+    assert_eq!(printed, dockerfile::print(&again));
+    let _ = lint::run(&file, &lint::Context::default());
+    if let Ok(plan) = plan::lower(&file, &LowerRequest::default(), &AssumeImages) {
+        let _ = plan.step(plan.target).config.image();
+        for step in plan.steps() {
+            let _ = step.history.to_string();
+        }
+    }
+}
+
+/// What is wrong or odd in a text is shown with its position, as text and as JSON.
+pub(crate) fn diagnose(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let faults = plan::diagnose(text, &LowerRequest::default());
+    assert!(dockerfile::parse(text).is_ok() || !faults.is_empty());
+    let shown = |diagnostics: &dockerfile::Diagnostics| {
+        let mut out = String::new();
+        let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100);
+        handler.render_report(&mut out, diagnostics).expect("writing to a string");
+        for diagnostic in diagnostics.iter() {
+            let line = diagnostics.line_of(diagnostic);
+            assert!(line.is_none_or(|line| line as usize <= text.split('\n').count()));
+        }
+    };
+    shown(&faults);
+    let _ = lint::broken(text, "Dockerfile", &faults).to_string();
+    let parsed = Parsed::of(text);
+    let _ = Outline::of(&parsed.file).to_string();
+    match lint::run(&parsed.file, &lint::Context::default()) {
+        Ok(report) => {
+            shown(&report.diagnostics(&parsed.file));
+            let _ = lint::json(&parsed.file, "Dockerfile", &report).to_string();
+        }
+        Err(faults) => shown(&faults),
+    }
+}
+
+/// Two texts with a newline between them.
+fn pair(bytes: &[u8]) -> Option<(&str, &str)> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    Some(text.split_once('\n').unwrap_or((text, "")))
+}
+
+/// A word, and the value of its variable: the word alone is what the reporting variant gives, under both escapes.
+pub(crate) fn expand(bytes: &[u8]) {
+    let Some((word, value)) = pair(bytes).filter(|(word, value)| word.len() <= 1024 && value.len() <= 256) else {
+        return;
+    };
+    let variables = BTreeMap::from([("A", value.to_owned()), ("B", String::new())]);
+    for escape in ['\\', '`'] {
+        let expander = Expander::new(escape);
+        let all = expander.expand(word, &variables);
+        assert_eq!(all.as_ref().map(|all| all.text.clone()), expander.word(word, &variables).as_ref().cloned());
+        if let Err(error) = &all {
+            assert!(error.at() <= word.len() && word.is_char_boundary(error.at()));
+        }
+    }
+    let _ = Expander::heredoc().word(word, &variables);
+    let _ = Heredoc::parse(word);
+    let _ = Heredoc::of_line(word);
+    let mount = dockerfile::Word { text: word.into(), span: Default::default() };
+    let _ = mount::Spec::parse(&mount, &|value| Ok(value.to_owned()));
+}
+
+/// A path and an ignore file: a walk is never pruned where something below is included again, and a glob without wildcards matches
+/// itself.
+pub(crate) fn ignore(bytes: &[u8]) {
+    let Some((path, patterns)) = pair(bytes).filter(|(path, patterns)| path.len() <= 256 && patterns.len() <= 2048)
+    else {
+        return;
+    };
+    if let Ok(glob) = Glob::parse(patterns) {
+        let _ = glob.matches(path);
+    }
+    assert!(Glob::parse(&glob::escape(path)).unwrap().matches(path));
+    let Ok(ignore) = Ignore::parse(patterns) else { return };
+    let path = clean(&format!("/{path}"));
+    let path = path.trim_start_matches('/');
+    if path.is_empty() || ignore.excludes(path, false) {
+        return;
+    }
+    // The path is kept: no parent of it may have been pruned.
+    for (at, _) in path.match_indices('/') {
+        let parent = &path[..at];
+        assert!(!ignore.excludes(parent, true) || ignore.may_include_below(parent), "{parent} hides {path}");
+    }
+}

@@ -1,0 +1,43 @@
+//! Logs and exports of other builders.
+
+use buildscope_record::Record;
+use buildscope_reports::explain;
+use buildscope_reports::import::{Format, fuzzing};
+
+/// Records of at most so many steps are explained too.
+const STEPS: usize = 200;
+
+/// What is imported is a valid record, is written and read back as the same, and can be explained.
+fn import(format: Format, bytes: &[u8]) {
+    let Ok(record) = fuzzing::import_as(format, bytes) else { return };
+    let written = written(&record);
+    assert_eq!(self::written(&Record::from_json(&written).unwrap()), written);
+    if record.steps.len() <= STEPS {
+        let _ = explain(&record);
+    }
+}
+
+fn written(record: &Record) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    record.write(&mut bytes).unwrap();
+    bytes
+}
+
+macro_rules! formats {
+    ($($name:ident: $format:ident),+ $(,)?) => {$(
+        pub(crate) fn $name(bytes: &[u8]) {
+            import(Format::$format, bytes);
+        }
+    )+};
+}
+
+formats! {
+    rawjson: RawJson,
+    plain: Plain,
+    classic: Classic,
+    buildah: Buildah,
+    kaniko: Kaniko,
+    inspect: Inspect,
+    otlp: Otlp,
+    dockerbuild: DockerBuild,
+}

@@ -1,0 +1,90 @@
+//! Fuzz targets for every parser of outside bytes.
+//!
+//! A target is a plain function that takes any bytes and panics on a fault. Two drivers call them: `tests/mutations.rs`,
+//! which runs for a moment in every test run, and `libfuzzer/`, which needs a nightly toolchain and runs at night.
+//!
+//! ```
+//! let target = buildscope_fuzz::named("parse").unwrap();
+//! (target.run)(b"FROM busybox\nRUN echo hello\n");
+//! ```
+
+mod dockerfile;
+mod import;
+mod mutate;
+mod registry;
+mod storage;
+
+pub use mutate::Mutator;
+
+use std::path::{Path, PathBuf};
+
+/// A parser under test.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// The name: of the folder of `corpus/` with its seeds, and of its program under libFuzzer.
+    pub name: &'static str,
+    /// Parses the bytes. Panics on a fault; a refusal is not one.
+    pub run: fn(&[u8]),
+    /// Further seeds, as paths from the root of the repository.
+    seeds: &'static [&'static str],
+}
+
+/// Every target.
+pub const TARGETS: [Target; 20] = [
+    target("parse", dockerfile::parse, &[]),
+    target("expand", dockerfile::expand, &[]),
+    target("ignore", dockerfile::ignore, &[]),
+    target("diagnose", dockerfile::diagnose, &["fuzz/corpus/parse"]),
+    target("tar", storage::tar, &[]),
+    target("layer_index", storage::layer_index, &[]),
+    target("stat_cache", storage::stat_cache, &[]),
+    target("registry_manifest", registry::manifest, &[]),
+    target("registry_config", registry::config, &[]),
+    target("registry_challenge", registry::challenge, &[]),
+    target("sandbox_order", buildscope_sandbox::fuzzing::order, &[]),
+    target("sandbox_report", buildscope_sandbox::fuzzing::report, &[]),
+    target("import_rawjson", import::rawjson, &["reports/tests/samples"]),
+    target("import_plain", import::plain, &["reports/tests/samples"]),
+    target("import_classic", import::classic, &["reports/tests/samples"]),
+    target("import_buildah", import::buildah, &["reports/tests/samples"]),
+    target("import_kaniko", import::kaniko, &["reports/tests/samples"]),
+    target("import_inspect", import::inspect, &["reports/tests/samples"]),
+    target("import_otlp", import::otlp, &["reports/tests/samples"]),
+    target("import_dockerbuild", import::dockerbuild, &[]),
+];
+
+const fn target(name: &'static str, run: fn(&[u8]), seeds: &'static [&'static str]) -> Target {
+    Target { name, run, seeds }
+}
+
+/// The target of this name.
+#[must_use]
+pub fn named(name: &str) -> Option<Target> {
+    TARGETS.into_iter().find(|target| target.name == name)
+}
+
+impl Target {
+    /// The committed seeds, sorted by path.
+    ///
+    /// # Errors
+    /// If a folder of seeds cannot be read.
+    pub fn seeds(&self) -> std::io::Result<Vec<(PathBuf, Vec<u8>)>> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut seeds = Vec::new();
+        for folder in
+            [format!("fuzz/corpus/{}", self.name)].iter().map(String::as_str).chain(self.seeds.iter().copied())
+        {
+            let folder = root.join(folder);
+            if !folder.is_dir() {
+                continue; // A target may have the seeds of another only.
+            }
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                let bytes = std::fs::read(&path)?;
+                seeds.push((path, bytes));
+            }
+        }
+        seeds.sort();
+        Ok(seeds)
+    }
+}

@@ -1,0 +1,38 @@
+//! Every target, on its seeds and for a moment on random changes of them: the same ones in every run.
+//! `BUILDSCOPE_FUZZ_MILLIS` is how long each target runs, by default 500.
+
+use buildscope_fuzz::{Mutator, TARGETS, Target};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// One input takes microseconds; more than this is a loop, or a quadratic algorithm.
+const SLOW: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    let trials = TARGETS.map(|target| buildscope_testing::trial(target.name, &[], move || run(&target)));
+    buildscope_testing::run(trials.into())
+}
+
+fn run(target: &Target) {
+    let millis = std::env::var("BUILDSCOPE_FUZZ_MILLIS").map_or(500, |millis| millis.parse().unwrap());
+    let seeds: Vec<Vec<u8>> = target.seeds().unwrap().into_iter().map(|(_, bytes)| bytes).collect();
+    assert!(!seeds.is_empty(), "fuzz/corpus/{} has no seeds", target.name);
+    seeds.iter().for_each(|seed| check(target, seed));
+    let mut mutator = Mutator::new(0x9e37_79b9_7f4a_7c15);
+    let start = Instant::now();
+    let mut inputs = 0_u64;
+    while start.elapsed() < Duration::from_millis(millis) {
+        check(target, &mutator.input(&seeds));
+        inputs += 1;
+    }
+    eprintln!("{}: {} seeds, {inputs} inputs", target.name, seeds.len());
+}
+
+fn check(target: &Target, input: &[u8]) {
+    let start = Instant::now();
+    let ended = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
+    let lasted = start.elapsed();
+    assert!(ended.is_ok(), "{}: panic on this input:\n{}", target.name, input.escape_ascii());
+    assert!(lasted < SLOW, "{}: {lasted:?} for this input:\n{}", target.name, input.escape_ascii());
+}
