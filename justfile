@@ -32,9 +32,9 @@ bench revision="main" *args:
 demo workload="diamond":
     scripts/demo {{ workload }}
 
-# Fuzz a target for a minute (needs cargo-fuzz and a nightly toolchain): parse, expand, ignore, diagnose
+# Fuzz a target of fuzz/ for a minute (needs cargo-fuzz and a nightly toolchain); `cargo test -p buildscope-fuzz` needs neither
 fuzz target="parse" seconds="60":
-    cd builder && cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}
+    scripts/fuzz {{ seconds }} {{ target }}
 
 # Build the API documentation: target/doc/
 docs *args:

@@ -58,7 +58,7 @@ impl Variables for AnyCase<'_> {
 }
 
 #[test(Variable("BUILDSCOPE_CONFORMANCE"))]
-fn envvars() {
+fn variables_are_expanded() {
     let table = table("envvars");
     let variables: BTreeMap<String, String> = serde_json::from_value(table["env"].clone()).unwrap();
     let mut failures = Failures::default();
@@ -75,7 +75,7 @@ fn envvars() {
 }
 
 #[test(Variable("BUILDSCOPE_CONFORMANCE"))]
-fn words() {
+fn expansions_are_split_into_words() {
     let table = table("words");
     let mut failures = Failures::default();
     for row in rows(&table, "cases") {
@@ -89,7 +89,7 @@ fn words() {
 }
 
 #[test(Variable("BUILDSCOPE_CONFORMANCE"))]
-fn matches() {
+fn expansion_reports_the_variables_it_used() {
     let table = table("matches");
     let escape = text(&table["escape"]).chars().next().unwrap();
     let mut failures = Failures::default();
@@ -112,7 +112,7 @@ fn matches() {
 }
 
 #[test(Variable("BUILDSCOPE_CONFORMANCE"))]
-fn ignore_patterns() {
+fn ignore_patterns_match() {
     let table = table("ignore-patterns");
     let mut failures = Failures::default();
     let file = &table["ignorefile"];
@@ -141,7 +141,7 @@ fn ignore_patterns() {
 }
 
 #[test(Variable("BUILDSCOPE_CONFORMANCE"))]
-fn parser() {
+fn dockerfiles_are_parsed() {
     let table = table("parser");
     let mut failures = Failures::default();
     for row in rows(&table, "sexpr") {
@@ -151,27 +151,54 @@ fn parser() {
             format!("{}: {faults:?}\n{found}", row["name"])
         });
     }
+    failures.report("dockerfiles_are_parsed");
+}
+
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
+fn malformed_dockerfiles_are_refused() {
+    let table = table("parser");
+    let mut failures = Failures::default();
     for row in rows(&table, "negative") {
         let (syntax, faults) = Syntax::parse(text(&row["dockerfile"]));
         let refused =
             (!faults.is_empty() || syntax.nodes.is_empty()) && dockerfile::parse(text(&row["dockerfile"])).is_err();
         failures.check(refused, || row.to_string());
     }
+    failures.report("malformed_dockerfiles_are_refused");
+}
+
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
+fn instructions_have_their_lines() {
+    let table = table("parser");
+    let mut failures = Failures::default();
     let lines = &table["lines"];
     let (syntax, _) = Syntax::parse(text(&lines["dockerfile"]));
     let children: Vec<(u32, u32)> = syntax.nodes.iter().map(|node| node.lines).collect();
     failures.check(serde_json::json!(children) == lines["children"], || format!("lines: {children:?}"));
     let root = (children.first().map(|first| first.0), children.last().map(|last| last.1));
     failures.check(serde_json::json!(root) == lines["root"], || format!("lines: {root:?}"));
+    failures.report("instructions_have_their_lines");
+}
 
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
+fn heredocs_are_extracted() {
+    let table = table("parser");
+    let mut failures = Failures::default();
     let extract = &table["heredocExtract"];
     let (syntax, faults) = Syntax::parse(text(&extract["dockerfile"]));
-    failures.check(faults.is_empty(), || format!("heredocExtract: {faults:?}"));
+    failures.check(faults.is_empty(), || format!("{faults:?}"));
     for (node, expected) in syntax.nodes.iter().skip(1).zip(rows(extract, "tests")) {
         let found: Vec<Value> = node.heredocs.iter().map(heredoc).collect();
         let expected = expected.as_array().cloned().unwrap_or_default();
-        failures.check(found == expected, || format!("heredocExtract: {found:?}, not {expected:?}"));
+        failures.check(found == expected, || format!("{found:?}, not {expected:?}"));
     }
+    failures.report("heredocs_are_extracted");
+}
+
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
+fn heredoc_starts_are_recognised() {
+    let table = table("parser");
+    let mut failures = Failures::default();
     for word in rows(&table, "heredocValidEOF") {
         let found = Heredoc::parse(text(word));
         failures.check(matches!(&found, Ok(Some(found)) if found.name == "EOF"), || format!("{word}: {found:?}"));
@@ -182,16 +209,28 @@ fn parser() {
     for word in rows(&table, "heredocNot") {
         failures.check(matches!(Heredoc::parse(text(word)), Ok(None)), || word.to_string());
     }
+    failures.report("heredoc_starts_are_recognised");
+}
 
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
+fn blank_lines_in_an_instruction_are_found() {
+    let table = table("parser");
+    let mut failures = Failures::default();
     let continuation = &table["emptyContinuation"];
     let file = dockerfile::parse(text(&continuation["dockerfile"])).unwrap();
     let blank: Vec<String> =
         file.instructions.iter().filter(|found| found.blank_inside).map(|found| file.joined(found)).collect();
-    failures.check(continuation["warnings"] == blank.len(), || format!("emptyContinuation: {blank:?}"));
+    failures.check(continuation["warnings"] == blank.len(), || format!("{blank:?}"));
     for expected in rows(continuation, "contains") {
         failures.check(blank.iter().any(|found| found.contains(text(expected))), || format!("{expected}: {blank:?}"));
     }
+    failures.report("blank_lines_in_an_instruction_are_found");
+}
 
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
+fn lines_are_split_into_words() {
+    let table = table("parser");
+    let mut failures = Failures::default();
     for row in rows(&table, "parseWords") {
         let line = format!("ARG {}", text(&row["input"]));
         let (syntax, _) = Syntax::parse(&line);
@@ -199,6 +238,13 @@ fn parser() {
         let found: Vec<&str> = words.iter().map(|word| &*word.text).collect();
         failures.check(serde_json::json!(found) == row["expect"], || format!("{row}: {found:?}"));
     }
+    failures.report("lines_are_split_into_words");
+}
+
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
+fn json_arrays_are_parsed_or_refused() {
+    let table = table("parser");
+    let mut failures = Failures::default();
     for row in rows(&table, "jsonValid") {
         let line = format!("CMD {}", text(&row["input"]));
         let (syntax, _) = Syntax::parse(&line);
@@ -210,6 +256,13 @@ fn parser() {
         let (_, faults) = Syntax::parse(&format!("CMD {}", text(row)));
         failures.check(faults.len() == 1, || format!("{row}: {faults:?}"));
     }
+    failures.report("json_arrays_are_parsed_or_refused");
+}
+
+#[test(Variable("BUILDSCOPE_CONFORMANCE"))]
+fn a_line_has_a_longest_length() {
+    let table = table("parser");
+    let mut failures = Failures::default();
     let most = &table["maxLine"];
     let keyword = "RUN ";
     let line = |bytes: usize| format!("{keyword}{}\n", "x".repeat(bytes - keyword.len()));
@@ -217,7 +270,7 @@ fn parser() {
     let (_, faults) = Syntax::parse(&line(bytes));
     failures.check(faults.len() == 1 && faults[0].message == text(&most["error"]), || format!("{faults:?}"));
     failures.check(Syntax::parse(&line(bytes - 1)).1.is_empty(), || "a line that is just short enough".into());
-    failures.report("parser");
+    failures.report("a_line_has_a_longest_length");
 }
 
 fn heredoc(found: &Heredoc) -> Value {

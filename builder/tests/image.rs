@@ -5,7 +5,7 @@ use buildscope_builder::images::{
     Resolver, assemble, ensure_layers, export_directory, export_tar,
 };
 use buildscope_oci::{Encoding, Platform, Reference};
-use buildscope_record::{DiffId, Digest, Probe};
+use buildscope_record::{DiffId, Digest, ManifestDigest, Probe};
 use buildscope_storage::{Content, DriverChoice, Entry, EntryKind, Store, StoreOptions, Timestamp};
 use buildscope_testing::test;
 use std::fs;
@@ -72,6 +72,14 @@ impl Scene {
         assemble(&config, Some(&base), &made, epoch, mtime)
     }
 
+    /// Keeps an image of the scene under this name, and gives its digest.
+    fn store_image(&self, name: &str) -> ManifestDigest {
+        let images = Images::of(&self.store);
+        let target = images.keep(&self.built(1_700_000_000, None)).unwrap();
+        images.name(&reference(name), &target).unwrap();
+        images.find(&reference(name), &Platform::host()).unwrap().unwrap().digest
+    }
+
     fn export(
         &self,
         image: &Image,
@@ -122,6 +130,40 @@ fn busybox_is_made_once_and_always_the_same() {
     assert_eq!(shell.kind, EntryKind::Symlink { target: "busybox".into() });
     let error = one.resolver().image("busybox:1.36", &host).unwrap_err().to_string();
     assert!(error.contains("--build-context busybox:1.36=oci-layout://") && error.contains("embedded"), "{error}");
+}
+
+#[test]
+fn an_image_of_the_store_comes_before_the_embedded_busybox() {
+    let scene = Scene::new();
+    let embedded = scene.resolver().image("busybox", &Platform::host()).unwrap().digest;
+    let kept = scene.store_image("busybox");
+    assert_ne!(kept, embedded);
+    assert_eq!(scene.resolver().image("busybox", &Platform::host()).unwrap().digest, kept);
+}
+
+#[test]
+fn a_named_context_comes_before_an_image_of_the_store() {
+    let scene = Scene::new();
+    let kept = scene.store_image("team/app");
+    let other = scene.built(1_600_000_000, None);
+    let named = scene.export(&other, "named.tar", Format::Oci, &ImageOptions::default(), None).target.digest;
+    let layout = NamedImage::parse(&format!("oci-layout://{}", scene.path("named.tar").display())).unwrap().unwrap();
+    let resolver = Resolver::new(&scene.store, [("team/app".to_owned(), layout)], Probe::disabled());
+    let found = |reference: &str| resolver.image(reference, &Platform::host()).unwrap().digest.to_string();
+    assert_ne!(named.to_string(), kept.to_string());
+    assert_eq!(found("docker.io/team/app:latest"), named.to_string());
+    // Another name is not the context's.
+    let error = resolver.image("team/other", &Platform::host()).unwrap_err();
+    assert!(matches!(error, ImageError::NotFound { .. }), "{error}");
+}
+
+#[test]
+fn a_named_context_can_be_another_name() {
+    let scene = Scene::new();
+    let kept = scene.store_image("team/app:2");
+    let alias = NamedImage::parse("docker-image://team/app:2").unwrap().unwrap();
+    let resolver = Resolver::new(&scene.store, [("busybox".to_owned(), alias)], Probe::disabled());
+    assert_eq!(resolver.image("busybox", &Platform::host()).unwrap().digest, kept);
 }
 
 #[test(Program("skopeo"), Program("umoci"))]

@@ -57,7 +57,7 @@ fn formats_are_told_apart() {
 }
 
 #[test]
-fn rawjson() {
+fn vertexes_of_rawjson_become_steps() {
     let (record, explanation) = read("buildkit.rawjson");
     assert!(record.source.fidelity.starts && record.source.fidelity.edges && !record.source.fidelity.waits);
     assert_eq!(record.wall.0, 3_000_000_000);
@@ -124,7 +124,7 @@ fn plain_with_times_takes_them() {
 }
 
 #[test]
-fn classic() {
+fn times_of_the_classic_builder_become_phases() {
     let (record, explanation) = read("classic.ts.log");
     assert_eq!((record.wall.0, record.succeeded), (8_000_000_000, true));
     assert_eq!(times(step(&record, "RUN make")), (1000, 5000));
@@ -148,7 +148,7 @@ fn classic() {
 }
 
 #[test]
-fn buildah() {
+fn steps_of_buildah_end_where_the_next_begins() {
     let (record, _) = read("buildah.ts.log");
     // Four steps end at 2, 3, 5 and 6 s. The line after 3 s announces the step after COPY --from=a: that one ended at 3.
     assert_eq!(times(step(&record, "make a")), (0, 2000));
@@ -160,7 +160,7 @@ fn buildah() {
 }
 
 #[test]
-fn kaniko() {
+fn timings_of_kaniko_become_phases() {
     let (record, explanation) = read("kaniko.json");
     assert_eq!((record.wall.0, record.steps.len()), (3_100_000_000, 2));
     assert_eq!(
@@ -170,14 +170,14 @@ fn kaniko() {
 }
 
 #[test]
-fn inspect() {
+fn a_history_entry_has_a_duration_and_no_steps() {
     let (record, explanation) = read("inspect.json");
     assert_eq!((record.wall.0, record.steps.len(), record.options.cache), (4_000_000_000, 0, Some(CacheState::Cold)));
     assert_eq!(explanation.answer, "The build took 4.00 s; the record says nothing of what it did.");
 }
 
 #[test]
-fn otlp() {
+fn spans_of_otlp_become_steps() {
     let (record, _) = read("any.otlp.json");
     assert_eq!((record.wall.0, record.succeeded), (3_000_000_000, false));
     assert_eq!((times(step(&record, "RUN make")), times(step(&record, "COPY x"))), ((500, 2000), (2000, 3000)));

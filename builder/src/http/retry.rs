@@ -54,3 +54,63 @@ pub(crate) fn asked_pause(response: &Response<Body>) -> Option<Duration> {
 fn may_pass(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+    fn response(status: u16, after: Option<&str>) -> Response<Body> {
+        let mut response = Response::builder().status(status);
+        if let Some(after) = after {
+            response = response.header("retry-after", after);
+        }
+        response.body(Body::builder().data("")).unwrap()
+    }
+
+    /// The status at the end, the number of requests, and how long they took, of a registry that gives these answers.
+    fn retried(answers: &[(u16, Option<&str>)]) -> (u16, usize, Duration) {
+        let (mut sent, start) = (0, std::time::Instant::now());
+        let last = retry(Backoff { attempts: 5, first_pause: FIRST_PAUSE }, || {
+            let (status, after) = answers[sent];
+            sent += 1;
+            Ok(response(status, after))
+        });
+        (last.unwrap().status().as_u16(), sent, start.elapsed())
+    }
+
+    #[test]
+    fn the_pause_that_a_registry_asks_for_is_kept() {
+        let (status, sent, lasted) = retried(&[(429, Some("1")), (200, None)]);
+        assert_eq!((status, sent), (200, 2));
+        assert!(lasted >= Duration::from_secs(1), "{lasted:?}");
+        // Without one, it is 0.1 s.
+        let (status, sent, lasted) = retried(&[(503, None), (200, None)]);
+        assert_eq!((status, sent), (200, 2));
+        assert!((FIRST_PAUSE..Duration::from_secs(1)).contains(&lasted), "{lasted:?}");
+    }
+
+    #[test]
+    fn a_pause_beyond_the_limit_ends_the_attempts() {
+        let (status, sent, lasted) = retried(&[(429, Some("61"))]);
+        assert_eq!((status, sent), (429, 1));
+        assert!(lasted < Duration::from_secs(1), "{lasted:?}");
+        // RFC 9110, 10.2.3: a date; this one is decades away.
+        assert_eq!(retried(&[(503, Some("Fri, 31 Dec 2100 23:59:59 GMT"))]).1, 1);
+    }
+
+    #[test]
+    fn a_date_that_has_passed_asks_for_no_pause() {
+        let asked = asked_pause(&response(503, Some("Sun, 06 Nov 1994 08:49:37 GMT")));
+        assert_eq!(asked, Some(Duration::ZERO));
+        assert_eq!(asked_pause(&response(503, Some("soon"))), None);
+    }
+
+    #[test]
+    fn refusals_are_not_repeated() {
+        for status in [400, 401, 403, 404] {
+            assert_eq!(retried(&[(status, None)]).1, 1, "{status}");
+        }
+    }
+}

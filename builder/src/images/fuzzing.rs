@@ -32,5 +32,5 @@ pub(crate) fn config(bytes: &[u8]) {
 
 pub(crate) fn challenge(header: &str) {
     read_challenge(header);
-    let _ = crate::sources::parse_date(header);
+    let _ = crate::http::parse_http_date(header);
 }

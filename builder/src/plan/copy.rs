@@ -201,13 +201,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modes() {
+    fn modes_are_octal_or_symbolic() {
         assert!(["0755", "7777", "u=rwX,go=rX", "+x", "a+x", "o=", "u+s,g+w"].iter().all(|mode| is_mode(mode)));
         assert!(["9x9", "17777", "rwx", "u", "888", "u+q"].iter().all(|mode| !is_mode(mode)));
     }
 
     #[test]
-    fn repositories() {
+    fn git_repositories_are_recognised() {
         assert!(is_git("git@host:a/b") && is_git("https://host/a.git#main") && is_git("ssh://git@host/a"));
         assert!(!is_git("https://host/a.tar.gz") && !is_git("dir.git"));
     }

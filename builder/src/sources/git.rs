@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses() {
+    fn addresses_have_a_reference_and_a_directory() {
         let parse = |text: &str| {
             let GitAddress { remote, reference, directory } = GitAddress::parse(text);
             (remote, reference.unwrap_or_default(), directory.unwrap_or_default())

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed() {
+    fn malformed_modes_are_refused() {
         for text in ["9x9", "888", "10000", "", "u", "u*x", "u+q", "z+x", "u+x,", "-1", "u+ug"] {
             assert!(matches!(Mode::parse(text), Err(CopyError::BadMode(_))), "{text}");
         }
