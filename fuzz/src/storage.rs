@@ -1,25 +1,38 @@
 //! Archives, and the files that a store keeps about its layers and contexts.
 
-use buildscope_storage::tar::Reader;
+use buildscope_storage::tar::{Member, Reader};
 
-/// A tar from a registry or a context: members are read to the end or the first fault, and none begins before the last one ended.
+/// A tar from a registry or a context, once as it is and once with right check sums of its headers.
 pub(crate) fn tar(bytes: &[u8]) {
+    read(bytes);
+    read(&summed(bytes));
+}
+
+/// Members are read to the end or the first fault, and none begins before the last one.
+fn read(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     let mut end = 0;
     while let Ok(Some(member)) = reader.next() {
-        assert!(
-            member.offset >= end,
-            "{} begins at {} before {end}",
-            String::from_utf8_lossy(&member.name),
-            member.offset
-        );
-        assert!(member.offset <= bytes.len() as u64);
-        end = member.offset;
-        for (offset, from, length) in member.sparse.iter().flat_map(|sparse| &sparse.pieces) {
+        let Member { name, offset, .. } = &member;
+        assert!(*offset >= end, "{} begins at {offset} before {end}", String::from_utf8_lossy(name));
+        assert!(*offset <= bytes.len() as u64);
+        end = *offset;
+        for (at, from, length) in member.sparse.iter().flat_map(|sparse| &sparse.pieces) {
             assert!(from.checked_add(*length).is_some_and(|end| end <= member.stored));
-            assert!(offset.checked_add(*length).is_some());
+            assert!(at.checked_add(*length).is_some());
         }
     }
+}
+
+/// Corrects the check sum of every block with the magic of a header (POSIX.1-2024 pax, "ustar Interchange Format").
+fn summed(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for header in bytes.chunks_exact_mut(512).filter(|block| block[257..].starts_with(b"ustar")) {
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    }
+    bytes
 }
 
 pub(crate) fn layer_index(bytes: &[u8]) {
