@@ -6,10 +6,7 @@
 #![forbid(unsafe_code)]
 
 #[cfg(all(feature = "build", target_os = "linux"))]
-mod bases;
-#[cfg(all(feature = "build", target_os = "linux"))]
 mod builder;
-#[cfg(all(feature = "build", target_os = "linux"))]
 mod check;
 mod compare;
 mod explain;
@@ -46,7 +43,6 @@ enum Command {
     #[cfg(all(feature = "build", target_os = "linux"))]
     #[command(flatten)]
     Builder(builder::Command),
-    #[cfg(all(feature = "build", target_os = "linux"))]
     Check(check::Arguments),
     Explain(explain::Arguments),
     Whatif(whatif::Arguments),
@@ -69,7 +65,6 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         #[cfg(all(feature = "build", target_os = "linux"))]
         Command::Builder(command) => builder::run(command),
-        #[cfg(all(feature = "build", target_os = "linux"))]
         Command::Check(arguments) => check::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Whatif(arguments) => whatif::run(arguments),

@@ -47,6 +47,7 @@ fn findings_have_names_places_and_help() {
 }
 
 #[test]
+#[cfg(feature = "build")]
 fn every_fault_of_a_broken_file_is_told() {
     let output = check("# syntax=a\n# syntax=b\nFROM scratch\nCOPY --chwon=1 a b\nEXPOSE never\nUSER\n", &[]);
     assert_eq!(output.status.code(), Some(1));
@@ -66,6 +67,7 @@ fn every_fault_of_a_broken_file_is_told() {
 }
 
 #[test]
+#[cfg(feature = "build")]
 fn a_finer_policy_has_no_longer_chain() {
     let text = "FROM base AS a\nRUN 1\nRUN 2\nFROM base AS b\nRUN 3\nFROM base\nRUN 4\nCOPY --from=a /x /x\nCOPY --from=b /x /y\n";
     let drawings = json(&check(text, &["--graph", "json"]));
@@ -87,6 +89,7 @@ fn the_outline_lists_what_a_build_can_be_given() {
 }
 
 #[test]
+#[cfg(feature = "build")]
 fn what_is_given_but_not_declared_is_found() {
     let output = check("FROM scratch\nARG VERSION\nCOPY a /a\n", &["--build-arg", "VERSOIN=1"]);
     assert_eq!(output.status.code(), Some(1));
@@ -98,6 +101,7 @@ fn what_is_given_but_not_declared_is_found() {
 
 /// Without a store nothing is known of a base, and looking at a file makes no store.
 #[test]
+#[cfg(feature = "build")]
 fn unknown_bases_are_told_once_and_no_store_is_made() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path().join("store");

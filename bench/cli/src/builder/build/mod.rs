@@ -1,14 +1,14 @@
 //! `buildscope build`.
 
 mod arguments;
+mod check;
 mod options;
 mod run_options;
 
 pub(crate) use arguments::{Arguments, ProgressMode};
 
 use super::{observe, profile, progress};
-use crate::bases::Bases;
-use crate::{Failure, check, explain, say};
+use crate::{Failure, explain, say};
 use buildscope_builder::engine::{self, BuildError, Built, Engine, Outcome};
 use buildscope_oci::Reference;
 use buildscope_record::{self as record, Collector, Phase};
@@ -30,20 +30,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     // Loading the program is not the build's.
     let loaded = cpu_time(UsageWho::RUSAGE_SELF).unwrap_or_default();
     let options = arguments.resolve()?;
-    let request = &options.request;
-    let target = request.target.as_deref();
-    let demands = |text: &str| text.contains("check");
-    let demanded = request.build_args.contains_key("BUILDKIT_DOCKERFILE_CHECK")
-        || match &request.dockerfile {
-            engine::DockerfileInput::Text { text, .. } => demands(text),
-            engine::DockerfileInput::File(path) => fs::read_to_string(path).is_ok_and(|text| demands(&text)),
-            engine::DockerfileInput::Within(_) => false,
-        };
-    if options.check || demanded {
-        let named: Vec<String> = request.named_contexts.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let bases = Bases::open(&options.root, &named)?;
-        let (context, args) = (&request.context, &request.build_args);
-        let subject = check::Subject::of_build(context, &request.dockerfile, args, target, bases)?;
+    if let Some(subject) = check::subject(&options)? {
         if options.check {
             return subject.check();
         }

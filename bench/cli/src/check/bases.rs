@@ -1,6 +1,6 @@
 //! Base images as far as they are known here, for looking at a Dockerfile without building it.
 
-use super::Failure;
+use crate::Failure;
 use buildscope_builder::images::{NamedImage, Resolver};
 use buildscope_builder::plan::{AssumeImages, ImageResolver, ResolveError, ResolvedBase};
 use buildscope_dockerfile::closest;

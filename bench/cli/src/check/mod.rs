@@ -1,0 +1,290 @@
+//! `buildscope check`: the linter, and, with the builder, the errors that only a plan of the build shows.
+
+#[cfg(all(feature = "build", target_os = "linux"))]
+mod bases;
+#[cfg(all(feature = "build", target_os = "linux"))]
+mod plan;
+#[cfg(not(all(feature = "build", target_os = "linux")))]
+mod text_only;
+
+#[cfg(all(feature = "build", target_os = "linux"))]
+use plan::Planner;
+#[cfg(not(all(feature = "build", target_os = "linux")))]
+use text_only::Planner;
+
+use super::{Failure, Root, say};
+use buildscope_dockerfile::lint::{self, Context, Finding, Options, Rule};
+use buildscope_dockerfile::{self as dockerfile, Diagnostic, Diagnostics, Dockerfile, Ignore, Kind, Outline};
+use buildscope_oci::{Platform, Reference};
+use clap::{Args, ValueEnum};
+use miette::{IntoDiagnostic, Report, WrapErr, miette};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Look for faults and advice in a Dockerfile, without building
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The build context, or a Dockerfile
+    #[arg(default_value = ".")]
+    context: PathBuf,
+    /// The Dockerfile [default: Dockerfile in the context]; `-` reads it from standard input
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Set an ARG; without a value, from the environment
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    build_arg: Vec<String>,
+    /// Another context: NAME=DIRECTORY or NAME=oci-layout://DIRECTORY[:TAG]
+    #[arg(long, value_name = "NAME=VALUE")]
+    build_context: Vec<String>,
+    /// The stage that --graph begins from [default: the last]
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+    /// The platform that is built for
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
+    /// How it is said; json has the fields of BuildKit's
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Skip rules, ask for experimental ones: skip=Rule,Other;experimental=all
+    #[arg(long, value_name = "OPTIONS")]
+    rules: Option<String>,
+    /// List stages, arguments, secrets and caches instead
+    #[arg(long, conflicts_with = "graph")]
+    outline: bool,
+    /// Draw the plan instead: dot, mermaid or json
+    #[arg(long, value_name = "FORMAT")]
+    graph: Option<String>,
+    /// Draw it under this policy: serial, stages or instructions [default: each in turn]
+    #[arg(long, value_name = "POLICY", requires = "graph")]
+    policy: Option<String>,
+    /// Where base images are looked for; registries are not asked
+    #[command(flatten)]
+    root: Root,
+}
+
+const EXAMPLES: &str = "Examples:
+  buildscope check .
+  buildscope check --format json --rules skip=JSONArgsRecommended .
+  buildscope check --outline .
+  buildscope check --graph dot --policy stages . | dot -Tsvg -o plan.svg";
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// What is known of the build that a Dockerfile is for.
+#[cfg_attr(
+    not(all(feature = "build", target_os = "linux")),
+    expect(dead_code, reason = "only a plan needs the target, the contexts and the store")
+)]
+pub(super) struct Request {
+    pub(super) build_args: BTreeMap<String, String>,
+    pub(super) target: Option<String>,
+    pub(super) platform: Platform,
+    /// `--build-context`: NAME=VALUE.
+    pub(super) contexts: Vec<String>,
+    /// The store, in which base images are looked for.
+    pub(super) root: PathBuf,
+}
+
+/// A Dockerfile.
+pub(super) struct Source {
+    /// What messages call it.
+    pub(super) name: String,
+    pub(super) text: String,
+    /// Where it is, if it is a file.
+    pub(super) path: Option<PathBuf>,
+}
+
+/// A Dockerfile to be checked.
+pub(super) struct Subject {
+    pub(super) source: Source,
+    ignore: Option<Ignore>,
+    request: Request,
+    rules: Option<String>,
+    format: Format,
+    planner: Planner,
+}
+
+/// Checks a Dockerfile, or shows its outline or its plan.
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let (outline, graph, policy) = (arguments.outline, arguments.graph.clone(), arguments.policy.clone());
+    let subject = arguments.resolve()?;
+    let Ok(file) = dockerfile::parse(&subject.source.text) else { return subject.refuse_text() };
+    match graph {
+        Some(format) => subject.planner.draw(&subject, &file, &format, policy.as_deref()),
+        None if outline => subject.outline(&file),
+        None => subject.lint(&file),
+    }
+}
+
+impl Arguments {
+    fn resolve(self) -> Result<Subject, Failure> {
+        let platform = match &self.platform {
+            Some(platform) => platform.parse().into_diagnostic().wrap_err("--platform").map_err(Failure::Usage)?,
+            None => Platform::host(),
+        };
+        // A Dockerfile alone may be named, too.
+        let (context, file) = match (self.context.is_file(), self.file) {
+            (true, None) => {
+                let parent = self.context.parent().filter(|parent| !parent.as_os_str().is_empty());
+                (parent.unwrap_or(Path::new(".")).to_owned(), Some(self.context))
+            }
+            (_, file) => (self.context, file),
+        };
+        let source = match file {
+            Some(file) if file == Path::new("-") => Source::standard_input()?,
+            Some(file) => Source::file(&file)?,
+            None => Source::file(&context.join("Dockerfile"))?,
+        };
+        let build_args = self.build_arg.iter().filter_map(|arg| match arg.split_once('=') {
+            Some((name, value)) => Some((name.to_owned(), value.to_owned())),
+            None => Some((arg.clone(), std::env::var(arg).ok()?)),
+        });
+        let request = Request {
+            build_args: build_args.collect(),
+            target: self.target,
+            platform,
+            contexts: self.build_context,
+            root: self.root.resolve()?,
+        };
+        Subject::new(source, &context, request, self.rules, self.format)
+    }
+}
+
+impl Source {
+    pub(super) fn file(path: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(path).into_diagnostic().wrap_err_with(|| path.display().to_string());
+        Ok(Self { name: path.display().to_string(), text: text.map_err(Failure::Usage)?, path: Some(path.to_owned()) })
+    }
+
+    fn standard_input() -> Result<Self, Failure> {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text).into_diagnostic();
+        read.wrap_err("reading the Dockerfile from standard input").map_err(Failure::Usage)?;
+        Ok(Self { name: "standard input".into(), text, path: None })
+    }
+}
+
+impl Subject {
+    pub(super) fn new(
+        source: Source,
+        context: &Path,
+        request: Request,
+        rules: Option<String>,
+        format: Format,
+    ) -> Result<Self, Failure> {
+        let ignore = read_ignore(context, source.path.as_deref())?;
+        let rules = rules.or_else(|| request.build_args.get("BUILDKIT_DOCKERFILE_CHECK").cloned());
+        let planner = Planner::open(&request)?;
+        Ok(Self { source, ignore, request, rules, format, planner })
+    }
+
+    pub(super) fn options(&self, file: &Dockerfile<'_>) -> Result<Options, Failure> {
+        let given = Options::parse(self.rules.as_deref().unwrap_or_default());
+        let given = given.map_err(|error| Failure::usage(miette!("{error}")))?;
+        let of_file = Options::of_file(file);
+        let of_file = of_file.map_err(|fault| Failure::failed(Diagnostics::new(file.text, vec![fault])))?;
+        Ok(given.and(&of_file))
+    }
+
+    fn outline(&self, file: &Dockerfile<'_>) -> Result<(), Failure> {
+        let outline = Outline::of(file);
+        match self.format {
+            Format::Text => say(&outline.to_string()),
+            Format::Json => {
+                say(&format!("{}\n", serde_json::to_string_pretty(&outline).map_err(Failure::internal)?));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn lint(&self, file: &Dockerfile<'_>) -> Result<(), Failure> {
+        let warnings = match self.planner.lower_all(file) {
+            Ok(warnings) => warnings,
+            Err(errors) => {
+                let all = errors.iter().cloned().chain(Options::of_file(file).err()).collect();
+                return self.refuse(Diagnostics::new(file.text, all));
+            }
+        };
+        let options = Options::parse(self.rules.as_deref().unwrap_or_default());
+        let context = Context {
+            build_args: self.request.build_args.clone(),
+            ignore: self.ignore.as_ref(),
+            platform: self.request.platform.to_string(),
+            options: options.map_err(|error| Failure::usage(miette!("{error}")))?,
+            bases: self.planner.bases(),
+            is_image_name: |word| word.parse::<Reference>().is_ok(),
+        };
+        let mut report = match lint::run(file, &context) {
+            Ok(report) => report,
+            Err(errors) => return self.refuse(errors),
+        };
+        if self.options(file).is_ok_and(|options| options.asks(Rule::UndeclaredBuildArg)) {
+            let found = warnings.into_iter().map(|diagnostic| {
+                let rule = Rule::UndeclaredBuildArg;
+                Finding { rule, diagnostic: Diagnostic { code: rule.name(), ..diagnostic }, lines: (0, 0) }
+            });
+            report.findings.extend(found);
+        }
+        let stages = file.instructions.iter().filter_map(|instruction| match &instruction.kind {
+            Kind::From(from) => from.name.as_deref(),
+            _ => None,
+        });
+        if let Some(note) = self.planner.unchecked(stages) {
+            eprintln!("note: {note}");
+        }
+        let name = &self.source.name;
+        match self.format {
+            Format::Json => say(&format!("{:#}\n", lint::json(file, name, &report))),
+            Format::Text if report.findings.is_empty() => say(&format!("{name}: nothing found\n")),
+            Format::Text => {
+                let count = report.findings.len();
+                let shown = Report::new(report.diagnostics(file).named(name));
+                say(&format!("{shown:?}\n{name}: {count} found\n"));
+            }
+        }
+        if report.findings.is_empty() { Ok(()) } else { Err(Failure::Told) }
+    }
+
+    /// The errors of a text that cannot be parsed.
+    pub(super) fn refuse_text(&self) -> Result<(), Failure> {
+        self.refuse(self.planner.errors(&self.source.text))
+    }
+
+    fn refuse(&self, errors: Diagnostics) -> Result<(), Failure> {
+        let Source { name, text, .. } = &self.source;
+        match self.format {
+            Format::Text => Err(Failure::failed(errors.named(name))),
+            Format::Json => {
+                say(&format!("{:#}\n", lint::broken(text, name, &errors)));
+                Err(Failure::Told)
+            }
+        }
+    }
+}
+
+/// `NAME.dockerignore` beside the Dockerfile goes before the context's `.dockerignore`.
+fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<Option<Ignore>, Failure> {
+    let own = dockerfile.map(|path| {
+        let mut name = OsString::from(path);
+        name.push(".dockerignore");
+        PathBuf::from(name)
+    });
+    for path in own.into_iter().chain([context.join(".dockerignore")]) {
+        let Ok(bytes) = fs::read(&path) else { continue };
+        let ignore = Ignore::parse(&String::from_utf8_lossy(&bytes)).into_diagnostic();
+        return ignore.wrap_err_with(|| path.display().to_string()).map(Some).map_err(Failure::Failed);
+    }
+    Ok(None)
+}

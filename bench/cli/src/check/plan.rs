@@ -1,0 +1,121 @@
+//! What a plan of the build says of a Dockerfile: errors that only lowering finds, base images, drawings.
+
+use super::bases::Bases;
+use super::{Request, Subject};
+use crate::{Failure, say};
+use buildscope_builder::images::NamedImage;
+use buildscope_builder::plan::draw::{Drawing, Format};
+use buildscope_builder::plan::{self, LowerRequest, NamedContext, Plan};
+use buildscope_dockerfile::lint::BaseImage;
+use buildscope_dockerfile::{Diagnostic, Diagnostics, Dockerfile};
+use buildscope_oci::Platform;
+use buildscope_record::Policy;
+use buildscope_schedule::order_edges;
+use miette::{IntoDiagnostic, miette};
+use petgraph::graph::NodeIndex;
+use std::collections::BTreeMap;
+
+/// Lowers a Dockerfile, without building it.
+pub(super) struct Planner {
+    request: LowerRequest,
+    bases: Bases,
+}
+
+impl Planner {
+    pub(super) fn open(request: &Request) -> Result<Self, Failure> {
+        let contexts = request.contexts.iter().map(|pair| {
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or_else(|| Failure::usage(miette!("--build-context takes NAME=VALUE, not `{pair}`")))?;
+            // As the engine does: an image goes by the context's name, and all other contexts are files.
+            let is_image = NamedImage::parse(value).is_some();
+            let kind = if is_image { NamedContext::Image(name.to_owned()) } else { NamedContext::Directory };
+            Ok((name.to_owned(), kind))
+        });
+        let bases = Bases::open(&request.root, &request.contexts)?;
+        let request = LowerRequest {
+            build_args: request.build_args.clone(),
+            target: request.target.clone(),
+            platform: request.platform.clone(),
+            build_platform: Platform::host(),
+            contexts: contexts.collect::<Result<BTreeMap<_, _>, Failure>>()?,
+        };
+        Ok(Self { request, bases })
+    }
+
+    /// Everything that is wrong with a text that cannot be parsed.
+    pub(super) fn errors(&self, text: &str) -> Diagnostics {
+        plan::diagnose(text, &self.request)
+    }
+
+    /// Lowers every stage, also those that the target does not need, so that their errors are found. Returns the
+    /// warnings about the request.
+    pub(super) fn lower_all(&self, file: &Dockerfile<'_>) -> Result<Vec<Diagnostic>, Diagnostics> {
+        let mut seen: Vec<bool> = Vec::new();
+        let mut warnings = Vec::new();
+        loop {
+            let target = match seen.iter().rposition(|seen| !seen) {
+                Some(stage) => Some(stage.to_string()),
+                None if seen.is_empty() => self.request.target.clone(),
+                None => return Ok(warnings),
+            };
+            let request = LowerRequest { target, ..self.request.clone() };
+            let plan = plan::lower(file, &request, &self.bases)?;
+            warnings = plan.warnings;
+            seen.resize(plan.stages.len(), false);
+            for (seen, stage) in seen.iter_mut().zip(&plan.stages) {
+                *seen |= stage.live;
+            }
+        }
+    }
+
+    /// The base images that lowering found.
+    pub(super) fn bases(&self) -> BTreeMap<String, BaseImage> {
+        self.bases.found()
+    }
+
+    /// What could not be checked; `stages` are the names that stages have.
+    pub(super) fn unchecked<'s>(&self, stages: impl Iterator<Item = &'s str> + Clone) -> Option<String> {
+        self.bases.missing(stages)
+    }
+
+    /// Draws the plan under one policy, or under each in turn.
+    pub(super) fn draw(
+        &self,
+        subject: &Subject,
+        file: &Dockerfile<'_>,
+        format: &str,
+        policy: Option<&str>,
+    ) -> Result<(), Failure> {
+        let policies = match policy {
+            Some(name) => vec![name.parse::<Policy>().into_diagnostic().map_err(Failure::Usage)?],
+            None => Policy::ALL.to_vec(),
+        };
+        let format = format.parse::<Format>().into_diagnostic().map_err(Failure::Usage)?;
+        match plan::lower(file, &self.request, &self.bases) {
+            Ok(plan) => draw(&plan, &policies, format),
+            Err(errors) => subject.refuse(errors),
+        }
+    }
+}
+
+fn draw(plan: &Plan, policies: &[Policy], format: Format) -> Result<(), Failure> {
+    let live = plan.graph.filter_map(|node, step| step.live.then_some(node), |_, _| Some(()));
+    let mut documents = Vec::new();
+    for policy in policies {
+        let stage = |node: NodeIndex| plan.graph[live[node]].stage.0;
+        let order = order_edges(*policy, &live, stage).map_err(Failure::internal)?;
+        let order: Vec<_> = order.into_iter().map(|(from, to)| (live[from], live[to])).collect();
+        let drawing = Drawing { policy: policy.name(), plan, order: &order };
+        match format {
+            Format::Json => documents.push(drawing.json()),
+            format => say(&drawing.render(format)),
+        }
+    }
+    match (format, &*documents) {
+        (Format::Json, [only]) => say(&format!("{only:#}\n")),
+        (Format::Json, all) => say(&format!("{:#}\n", serde_json::json!(all))),
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! Stands in for [`plan`](super) where the command is compiled without the builder: only the text is checked.
+
+use super::{Request, Subject};
+use crate::Failure;
+use buildscope_dockerfile::lint::{BaseImage, Options};
+use buildscope_dockerfile::{Diagnostic, Diagnostics, Dockerfile, Parsed};
+use miette::miette;
+use std::collections::BTreeMap;
+
+/// Knows nothing of a build.
+pub(super) struct Planner;
+
+impl Planner {
+    pub(super) fn open(_: &Request) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    /// Everything that is wrong with a text that cannot be parsed.
+    pub(super) fn errors(&self, text: &str) -> Diagnostics {
+        let mut parsed = Parsed::of(text);
+        parsed.faults.extend(Options::of_file(&parsed.file).err());
+        Diagnostics::new(text, parsed.faults)
+    }
+
+    pub(super) fn lower_all(&self, _: &Dockerfile<'_>) -> Result<Vec<Diagnostic>, Diagnostics> {
+        Ok(Vec::new())
+    }
+
+    pub(super) fn bases(&self) -> BTreeMap<String, BaseImage> {
+        BTreeMap::new()
+    }
+
+    /// What could not be checked.
+    pub(super) fn unchecked<'s>(&self, _: impl Iterator<Item = &'s str>) -> Option<String> {
+        Some("this buildscope was compiled without the builder: base images and references between stages are not checked".into())
+    }
+
+    pub(super) fn draw(&self, _: &Subject, _: &Dockerfile<'_>, _: &str, _: Option<&str>) -> Result<(), Failure> {
+        Err(Failure::usage(miette!("--graph needs the builder, and this buildscope was compiled without it")))
+    }
+}
