@@ -3,7 +3,8 @@ import os, random, statistics
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
-BINARY = os.environ.get("BUILDSCOPE", str(HERE / "target/release/buildscope"))
+TARGET = HERE / os.environ.get("CARGO_TARGET_DIR", "target")
+BINARY = os.environ.get("BUILDSCOPE", str(TARGET / "release/buildscope"))
 SEED = 20261125
 DRAWS = 2000
 
