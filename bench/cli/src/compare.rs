@@ -17,14 +17,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// What is compared with: a run's folder, or a build record
+    /// The baseline: the folder of a run, or a build record
     base: PathBuf,
-    /// What is judged
+    /// What to compare with the baseline: the folder of a run, or a build record
     head: PathBuf,
-    /// Write Markdown, as for a pull request
+    /// Print Markdown, for a pull request
     #[arg(long)]
     markdown: bool,
-    /// Two records: say it for programs
+    /// Print JSON (build records only)
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
     #[command(flatten)]
@@ -36,8 +36,8 @@ const EXAMPLES: &str = "Examples:
   buildscope compare serial.json instructions.json --json
   buildscope compare runs/20261101T030000Z runs/20261102T030000Z --markdown
 
-Two runs: exit code 1 where a case is slower, surely and beyond its noise, or where an exact quantity changed.
-Two records are one build each: they explain, and judge nothing.";
+Two runs: exits with code 1 if a case is slower (significantly, and by more than its noise) or if an exact quantity
+changed. Two records are one build each: the comparison explains the difference and judges nothing.";
 
 /// Two records side by side, as JSON. Fields may be added under one version.
 #[derive(Debug, Serialize)]
@@ -75,9 +75,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             say(&render::text::side_by_side(["base", "head"], &pairs, explain::style(true)));
             Ok(())
         }
-        _ => {
-            Err(Failure::usage(miette!("one of the two is a run and the other is a build record: give two of a kind")))
-        }
+        _ => Err(Failure::usage(miette!(
+            "one of the two is a run and the other is a build record: give two runs or two records"
+        ))),
     }
 }
 

@@ -10,25 +10,26 @@ use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-/// Say where a build's time went, and what held its end back
+/// Explain where the time of a build went, and what determined its duration
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A build record, another builder's log or trace (anything that `import` reads), or a context, which is then built
+    /// A build record, the log or trace of another builder (any format that `import` reads), or a build context, which is
+    /// built first
     record: PathBuf,
-    /// How it is said
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Where it is written [default: standard output]
+    /// Write to this file [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Say why steps missed the cache: against these earlier records of the build, oldest first
+    /// Explain cache misses by comparison with records of earlier builds, oldest first
     #[arg(long, value_name = "RECORD", num_args = 1..)]
     why_miss: Vec<PathBuf>,
-    /// Also send the build as spans to an OpenTelemetry collector (OTLP/HTTP)
+    /// Also send the build to an OpenTelemetry collector, as spans (OTLP/HTTP)
     #[arg(long, value_name = "URL")]
     otlp: Option<String>,
-    /// Also write the timeline (Chrome trace JSON, for Perfetto)
+    /// Also write a timeline to this file (Chrome trace JSON; open it in Perfetto)
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     #[command(flatten)]
@@ -39,12 +40,12 @@ const EXAMPLES: &str = "Examples:
   buildscope build --record build.json . && buildscope explain build.json
   buildscope explain build.json --format json -o explanation.json
   buildscope explain build.json --format html -o build.html
-  buildscope explain .                                    builds it twice: serial and parallel
+  buildscope explain .                                    builds twice: serial and parallel
   buildscope explain build.json --why-miss earlier.json
-  buildscope explain build.rawjson                        (of docker buildx build --progress rawjson)
+  buildscope explain build.rawjson                        (from docker buildx build --progress rawjson)
   buildscope explain build.json --trace timeline.json     (open it in https://ui.perfetto.dev)";
 
-/// How an explanation is said.
+/// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For a terminal
@@ -52,7 +53,7 @@ enum Format {
     Text,
     /// For programs
     Json,
-    /// A page for a browser, in one file
+    /// A self-contained page for a browser
     Html,
 }
 
@@ -122,9 +123,11 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
     let folder = tempfile::tempdir().map_err(Failure::internal)?;
     let one = |policy: Policy| {
         let path = folder.path().join(policy.name());
-        eprintln!("building {} with --policy {policy} --no-cache", context.display());
+        eprintln!("building {} with --granularity {policy} --no-cache", context.display());
         let mut command = std::process::Command::new(&program);
-        command.args(["build", "--no-cache", "--progress", "quiet", "--policy", policy.name(), "--record"]).arg(&path);
+        command
+            .args(["build", "--no-cache", "--progress", "quiet", "--granularity", policy.name(), "--record"])
+            .arg(&path);
         command.arg("--root").arg(root.resolve()?).arg(context).stdout(std::process::Stdio::null());
         let status = command.status().map_err(Failure::internal)?;
         // A failed build is explained too: its record says where it failed.

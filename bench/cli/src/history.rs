@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use miette::miette;
 use std::fmt::Write as _;
 
-/// Look at runs over time
+/// Show measured runs over time
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -24,20 +24,20 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Subcommand)]
 enum Question {
-    /// The last runs, newest first
+    /// List the latest runs, newest first
     List {
-        /// How many
+        /// Number of runs to list
         #[arg(long, default_value_t = 30)]
         last: u32,
     },
-    /// The medians of one run
+    /// Show the medians of one run
     Show {
-        /// Its number
+        /// The number of the run, as `list` shows it
         run: i64,
     },
-    /// A case over time, with the points at which it changed; without a case, all that changed
+    /// Show a case over time, with its change points; without a case, all change points
     Trend {
-        /// The case, as tables name it
+        /// The name of the case, as tables show it
         case: Option<String>,
     },
 }

@@ -5,14 +5,14 @@ use clap::Args;
 use miette::{IntoDiagnostic, WrapErr};
 use std::path::PathBuf;
 
-/// Turn another builder's log or trace into a build record
+/// Convert the log or trace of another builder to a build record
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A log or trace: BuildKit's rawjson or plain progress, a .dockerbuild, `buildx history inspect --format json`, the
-    /// classic builder's or buildah's log, kaniko's benchmark file, OTLP JSON
+    /// A log or trace: rawjson or plain progress of BuildKit, a .dockerbuild file, `buildx history inspect --format json`, a
+    /// log of the classic builder or buildah, a benchmark file of kaniko, or OTLP JSON
     file: PathBuf,
-    /// Where the record is written [default: standard output]
+    /// Write the record to this file [default: standard output]
     #[arg(short, long, value_name = "RECORD")]
     output: Option<PathBuf>,
 }

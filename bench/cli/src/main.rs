@@ -25,7 +25,7 @@ use root::Root;
 use std::process::ExitCode;
 use stdout::say;
 
-/// Builds multi-stage Dockerfiles and shows where every second went.
+/// Build multi-stage Dockerfiles and show where every second went.
 #[derive(Debug, Parser)]
 #[command(name = "buildscope", version, max_term_width = 120, after_help = EXIT_CODES)]
 struct Cli {

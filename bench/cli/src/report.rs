@@ -12,13 +12,13 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A run of `bench` as a page, with a page for each case's median build
+/// Write a run of `bench` as an HTML page, with a page for the median build of each case
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  buildscope report runs/20261125T030000Z -o report.html")]
 pub(crate) struct Arguments {
-    /// The run's folder
+    /// The folder of the run
     run: PathBuf,
-    /// Where the page goes; builds are explained in a folder beside it
+    /// Write the page to this file, and the pages of builds to a folder next to it
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     output: PathBuf,
     #[command(flatten)]

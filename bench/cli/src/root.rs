@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Where the store is.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Root {
-    /// Where layers, cache and runs are kept [default: /var/lib/buildscope for root, else the XDG data directory]
+    /// Directory of layers, cache and runs [default: /var/lib/buildscope for root, else buildscope in the XDG data directory]
     #[arg(long, value_name = "DIR", env = "BUILDSCOPE_ROOT", global = true)]
     root: Option<PathBuf>,
 }

@@ -14,35 +14,36 @@ use std::path::PathBuf;
 pub(crate) struct Arguments {
     /// A build record, or anything that `import` reads
     record: PathBuf,
-    /// Steps at a time; 0 is no limit
+    /// Maximum number of steps that run at once; 0 means no limit
     #[arg(short, long, value_name = "N")]
     jobs: Option<u32>,
-    /// Processors
+    /// Number of processors
     #[arg(long, value_name = "N")]
     cores: Option<f64>,
-    /// serial, stages or instructions
-    #[arg(long, value_name = "POLICY")]
+    /// Granularity of the build graph: serial, stages or instructions
+    #[arg(long = "granularity", alias = "policy", value_name = "GRANULARITY")]
     policy: Option<Policy>,
-    /// Without this: a group (storage), a phase (copy), an instruction (RUN), stage:NAME, step:N, line:N, or `locks`
+    /// Remove the time of a group (storage), a phase (copy), an instruction (RUN), stage:NAME, step:N, line:N, or of all
+    /// `locks`; may be repeated
     #[arg(long, value_name = "WHAT")]
     without: Vec<String>,
-    /// So many times faster
+    /// Speed something up by a factor (2 is twice as fast); may be repeated
     #[arg(long, value_name = "WHAT=TIMES")]
     faster: Vec<String>,
-    /// A delay added each time
+    /// Add a delay to each occurrence; may be repeated
     #[arg(long, value_name = "WHAT=SECONDS")]
     delay: Vec<String>,
-    /// This step's result found in the cache
+    /// Assume that this step is in the cache; may be repeated
     #[arg(long, value_name = "STEP")]
     cached: Vec<u32>,
-    /// For programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 const EXAMPLES: &str = "Examples:
   buildscope whatif build.json --jobs 2
-  buildscope whatif build.json --policy serial
+  buildscope whatif build.json --granularity serial
   buildscope whatif build.json --cores 8 --without storage
   buildscope whatif build.json --faster line:12=2 --cached 7";
 

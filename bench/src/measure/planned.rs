@@ -49,6 +49,7 @@ impl Subject {
         let mut command = Command::new(binary);
         command.args(["build", "--progress", "quiet"]);
         if let Some(policy) = self.policy {
+            // The name that older binaries know too.
             command.args(["--policy", policy.name()]);
         }
         if self.driver != DriverChoice::Auto {

@@ -41,7 +41,7 @@ pub enum BuildError {
     Storage(#[from] StorageError),
     /// Stages need each other's parts, so whole stages cannot run one after the other.
     #[error("the stages need each other: {0}")]
-    #[diagnostic(help("build it with --policy instructions or serial"))]
+    #[diagnostic(help("build it with --granularity instructions or serial"))]
     Cycle(#[from] buildscope_schedule::Cycle),
     /// The build was cancelled from outside.
     #[error("the build was cancelled")]

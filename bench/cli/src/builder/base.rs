@@ -9,25 +9,30 @@ use buildscope_record::Probe;
 use buildscope_storage::{Store, StoreOptions};
 use miette::{IntoDiagnostic, WrapErr, miette};
 
-/// Make a base image where no registry is in reach: `busybox`, or `debian:SUITE` by mmdebstrap
+/// Create a base image without a registry: `busybox`, or `debian:SUITE` (with mmdebstrap)
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// busybox, or debian:SUITE
+    /// The image: busybox, or debian:SUITE
     image: String,
-    /// Packages to add (Debian)
+    /// Additional packages (Debian)
     #[arg(long, value_name = "PACKAGE", value_delimiter = ',')]
     include: Vec<String>,
-    /// Where packages come from (Debian) [default: mmdebstrap's]
+    /// Package mirror (Debian) [default: the mirror that mmdebstrap uses]
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
-    /// Name it otherwise
+    /// Name of the image in the store [default: IMAGE]
     #[arg(short, long, value_name = "NAME")]
     tag: Option<String>,
     #[command(flatten)]
     root: Root,
 }
 
-/// Makes the image and says its digest.
+const EXAMPLES: &str = "Examples:
+  buildscope base busybox
+  buildscope base debian:bookworm --include gcc,make --tag toolchain-c";
+
+/// Creates the image and prints its digest.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let usage = |error: buildscope_oci::ReferenceError| Failure::usage(miette!("{error}"));
     let wanted: Reference = arguments.image.parse().map_err(usage)?;
@@ -50,7 +55,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             base.make(&store, &name, &probe)
         }
         _ => {
-            let known = miette!("`{}` is not one that can be made: busybox, debian:SUITE", arguments.image);
+            let known = miette!("cannot create `{}`: it takes busybox or debian:SUITE", arguments.image);
             return Err(Failure::usage(known));
         }
     };

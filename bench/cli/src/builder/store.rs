@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Look at what the store takes, and make it take less
+/// Show the disk usage of the store, or free space
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -28,24 +28,24 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Subcommand)]
 enum Work {
-    /// What takes how much, the longest unused first
+    /// Show disk usage, least recently used first
     Du {
-        /// How to say it
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Remove what no running build uses and no named image needs, the longest unused first
+    /// Remove data that no running build and no named image uses, least recently used first
     Prune {
-        /// Stop as soon as the store takes no more than that (10GB, 500MiB)
+        /// Stop when the store is no larger than this (10GB, 500MiB)
         #[arg(long, value_name = "SIZE", value_parser = bytes)]
         keep_bytes: Option<ByteSize>,
-        /// Keep what was used since then (90s, 12h, 7d)
+        /// Keep data that was used within this time (90s, 12h, 7d)
         #[arg(long, value_name = "TIME", value_parser = duration)]
         keep_duration: Option<Duration>,
-        /// Only this: type=layer, type=blob, type=cache-mount, type=derived; may be repeated
+        /// Remove only this type of data: type=layer, type=blob, type=cache-mount or type=derived; may be repeated
         #[arg(long, value_name = "type=KIND", value_parser = kind)]
         filter: Vec<UsageKind>,
-        /// How to say what was removed
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -135,18 +135,18 @@ fn bytes(text: &str) -> Result<ByteSize, miette::Report> {
         "mib" => 1 << 20,
         "gib" => 1 << 30,
         "tib" => 1 << 40,
-        _ => return Err(miette!("`{text}` is no size: write 500MB or 10GiB")),
+        _ => return Err(miette!("invalid size `{text}`: write 500MB or 10GiB")),
     };
     match number.trim().parse::<f64>() {
         // A float-to-integer `as` saturates.
         Ok(number) if number >= 0.0 => Ok(ByteSize((number * factor as f64) as u64)),
-        _ => Err(miette!("`{text}` is no size: write 500MB or 10GiB")),
+        _ => Err(miette!("invalid size `{text}`: write 500MB or 10GiB")),
     }
 }
 
 /// A number and a unit: seconds, minutes, hours, days.
 fn duration(text: &str) -> Result<Duration, miette::Report> {
-    let wrong = || miette!("`{text}` is no time: write 90s, 30m, 12h or 7d");
+    let wrong = || miette!("invalid duration `{text}`: write 90s, 30m, 12h or 7d");
     let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
     let factor = match unit {
         "s" | "" => 1,
@@ -163,7 +163,7 @@ fn kind(text: &str) -> Result<UsageKind, miette::Report> {
     let name = text.strip_prefix("type=").unwrap_or(text);
     let known = || UsageKind::ALL.map(UsageKind::name).join(", ");
     let found = UsageKind::ALL.into_iter().find(|kind| kind.name() == name);
-    found.ok_or_else(|| miette!("`{name}` is no kind of thing in a store: there are {}", known()))
+    found.ok_or_else(|| miette!("unknown type `{name}`: it takes {}", known()))
 }
 
 #[cfg(test)]

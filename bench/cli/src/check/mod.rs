@@ -24,44 +24,43 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Look for faults and advice in a Dockerfile, without building
+/// Check a Dockerfile for errors and improvements, without building it
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The build context, or a Dockerfile
+    /// A build context, or a Dockerfile
     #[arg(default_value = ".")]
     context: PathBuf,
     /// The Dockerfile [default: Dockerfile in the context]; `-` reads it from standard input
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Set an ARG; without a value, from the environment
+    /// Set an ARG; without VALUE, from the environment
     #[arg(long, value_name = "NAME[=VALUE]")]
     build_arg: Vec<String>,
-    /// Another context: NAME=DIRECTORY or NAME=oci-layout://DIRECTORY[:TAG]
+    /// An additional context: NAME=DIRECTORY or NAME=oci-layout://DIRECTORY[:TAG]
     #[arg(long, value_name = "NAME=VALUE")]
     build_context: Vec<String>,
-    /// The stage that --graph begins from [default: the last]
+    /// The stage that --graph shows, with the stages that it needs [default: the last stage]
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
-    /// The platform that is built for
+    /// Target platform [default: the platform of this machine]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<String>,
-    /// How it is said; json has the fields of BuildKit's
+    /// Output format; json has the fields that BuildKit prints
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Skip rules, ask for experimental ones: skip=Rule,Other;experimental=all
+    /// Skip rules or enable experimental rules: skip=Rule,Other;experimental=all
     #[arg(long, value_name = "OPTIONS")]
     rules: Option<String>,
-    /// List stages, arguments, secrets and caches instead
+    /// List the stages, arguments, secrets and cache mounts instead
     #[arg(long, conflicts_with = "graph")]
     outline: bool,
-    /// Draw the plan instead: dot, mermaid or json
+    /// Print the build graph instead: dot, mermaid or json
     #[arg(long, value_name = "FORMAT")]
     graph: Option<String>,
-    /// Draw it under this policy: serial, stages or instructions [default: each in turn]
-    #[arg(long, value_name = "POLICY", requires = "graph")]
+    /// Granularity of the printed graph: serial, stages or instructions [default: all three]
+    #[arg(long = "granularity", alias = "policy", value_name = "GRANULARITY", requires = "graph")]
     policy: Option<String>,
-    /// Where base images are looked for; registries are not asked
     #[command(flatten)]
     root: Root,
 }
@@ -70,12 +69,12 @@ const EXAMPLES: &str = "Examples:
   buildscope check .
   buildscope check --format json --rules skip=JSONArgsRecommended .
   buildscope check --outline .
-  buildscope check --graph dot --policy stages . | dot -Tsvg -o plan.svg";
+  buildscope check --graph dot --granularity stages . | dot -Tsvg -o plan.svg";
 
 /// How findings are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people
+    /// For people to read
     #[default]
     Text,
     /// For programs

@@ -96,7 +96,7 @@ impl ProofPlan {
             false => Command::new(&self.binary),
         };
         let policy = setting.policy.to_string();
-        command.args(["build", "--no-cache", "--progress", "quiet", "--sync", "never", "--policy", &policy]);
+        command.args(["build", "--no-cache", "--progress", "quiet", "--sync", "never", "--granularity", &policy]);
         command.args(["--jobs", &setting.jobs.to_string()]).arg("--record").arg(&path);
         if rustix::process::geteuid().is_root() {
             command.args(["--tmpfs-upper", IN_MEMORY]);

@@ -1,4 +1,4 @@
-//! `--export-*`: the formats that a run is written in.
+//! `--export-*`: a run in the formats of other tools.
 
 use crate::Failure;
 use buildscope_bench::export;
@@ -8,29 +8,29 @@ use miette::miette;
 use std::fs;
 use std::path::PathBuf;
 
-/// Where a run goes besides its own folder; written anew after every round, and every ten seconds of longer ones.
+/// Files that a run is also written to: after every round, and every ten seconds within longer rounds.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Exports, written anew after every round and every ten seconds")]
+#[command(next_help_heading = "Exports (rewritten after every round, and every ten seconds)")]
 pub(super) struct Exports {
-    /// hyperfine 1's JSON
+    /// JSON in the format of hyperfine 1
     #[arg(long, value_name = "FILE")]
     export_json: Option<PathBuf>,
-    /// hyperfine 2's JSON
+    /// JSON in the format of hyperfine 2
     #[arg(long, value_name = "FILE")]
     export_json_v2: Option<PathBuf>,
-    /// A row a build
+    /// CSV with one row for each build
     #[arg(long, value_name = "FILE")]
     export_csv: Option<PathBuf>,
-    /// A table
+    /// A Markdown table
     #[arg(long, value_name = "FILE")]
     export_markdown: Option<PathBuf>,
-    /// Bencher Metric Format
+    /// JSON in the Bencher Metric Format
     #[arg(long, value_name = "FILE")]
     export_bencher: Option<PathBuf>,
-    /// github-action-benchmark's customSmallerIsBetter
+    /// JSON for github-action-benchmark (customSmallerIsBetter)
     #[arg(long, value_name = "FILE")]
     export_github_action: Option<PathBuf>,
-    /// Apache Otava's CSV
+    /// CSV for Apache Otava
     #[arg(long, value_name = "FILE")]
     export_otava: Option<PathBuf>,
 }
@@ -39,7 +39,7 @@ pub(super) struct Exports {
 type Format = fn(&Run) -> String;
 
 impl Exports {
-    /// Writes what was asked for.
+    /// Writes the requested files.
     pub(super) fn write(&self, run: &Run) -> Result<(), Failure> {
         let formats: [(&Option<PathBuf>, Format); 7] = [
             (&self.export_json, export::hyperfine_v1::export),

@@ -19,76 +19,87 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
-/// Build workloads over and over, and say what can be trusted of the times
+/// Measure builds of workloads, check their images, and compare the times with statistics
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The workloads [default: those that are marked as quick]
+    /// Workloads to build [default: all that are marked as quick]
     workload: Vec<String>,
-    /// The whole corpus
+    /// Measure every workload of the corpus
     #[arg(long, conflicts_with_all = ["workload", "quick"])]
     all: bool,
-    /// What a change can be checked with in minutes: the quick workloads, three builds a case, or seven where they are judged
+    /// A run of a few minutes: the quick workloads, with three builds per case, or seven with --gate or --aa
     #[arg(long, conflicts_with_all = ["workload", "runs"])]
     quick: bool,
-    /// Where the workloads are [default: workloads/corpus of the source tree around the working directory or the binary]
+    /// Folder of the workloads [default: workloads/corpus in the source tree of the working directory or of the binary]
     #[arg(long, value_name = "DIR", env = "BUILDSCOPE_CORPUS")]
     corpus: Option<PathBuf>,
-    /// Policies to compare; the first is what the others are set against
-    #[arg(long, value_delimiter = ',', default_value = "serial,stages,instructions")]
+    /// Granularities to compare; the first is the baseline
+    #[arg(
+        long = "granularities",
+        alias = "policies",
+        value_name = "GRANULARITIES",
+        value_delimiter = ',',
+        default_value = "serial,stages,instructions"
+    )]
     policies: Vec<Policy>,
-    /// Storage drivers to compare
+    /// Storage drivers to compare; the first is the baseline
     #[arg(long, value_delimiter = ',', default_value = "auto")]
     drivers: Vec<DriverChoice>,
-    /// Numbers of slots to compare; 0 is no limit. The policy serial has one, and is measured with the first alone
+    /// Values of --jobs to compare; 0 means no limit. Serial builds always have one slot and are measured once
     #[arg(long, value_delimiter = ',', default_value = "0")]
     jobs: Vec<usize>,
-    /// Cache states; a workload is measured in those that it has (another builder not in `base` and `imported`)
+    /// Cache states to measure: cold, warm, edit, dependency, base, imported. A workload is measured in the states that it
+    /// defines; other builders are not measured in `base` and `imported`
     #[arg(long, value_delimiter = ',', value_name = "STATES", default_value = "cold,warm")]
     caches: Vec<Scenario>,
-    /// What becomes of the page cache between builds
+    /// State of the page cache before each build
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     page_cache: measure::PageCache,
-    /// Builds a case, fixed before anything is measured
+    /// Number of builds per case
     #[arg(long, value_name = "N", default_value_t = 10)]
     runs: u32,
-    /// Judge the last --binary against the first: exit code 1 where it is slower, surely and beyond its noise, or builds other layers
+    /// Compare the last --binary with the first. Exit with code 1 if it is slower (significantly, and by more than the noise
+    /// of the case) or if its layers differ
     #[arg(long, help_heading = "Judging")]
     gate: bool,
-    /// Measure the first --binary twice, of the quick workloads where there are some: where those two differ, the run is void
+    /// Measure the first --binary twice (only quick workloads, if there are any). If the two differ, the run is void
     #[arg(long, help_heading = "Judging")]
     aa: bool,
-    /// Builds a case, beyond the timed ones, whose system calls are counted (takes root and strace) [default: 2 with --gate, else 0]
+    /// Number of additional builds per case whose system calls are counted; needs root and strace [default: 2 with --gate,
+    /// else 0]
     #[arg(long, value_name = "N", help_heading = "Judging")]
     calls: Option<u32>,
-    /// Hold predictions against builds instead: a phase that takes longer, another policy, other slots, one processor
-    #[arg(long, help_heading = "Judging", conflicts_with_all = ["gate", "aa", "peer"])]
-    verify: bool,
-    /// Of builds that `--verify --out` has kept, and not of new ones; of all of the corpus's where no WORKLOAD is named
-    #[arg(long, value_name = "DIR", help_heading = "Judging", requires = "verify")]
-    again: Option<PathBuf>,
-    /// Write the judgement as Markdown, as for a pull request
+    /// Compare predictions of `whatif` with real builds instead: a slower phase, another granularity, other --jobs, one
+    /// processor
+    #[arg(long, alias = "verify", help_heading = "Judging", conflicts_with_all = ["gate", "aa", "peer"])]
+    check_predictions: bool,
+    /// Check predictions against builds saved by `--check-predictions --out DIR`, instead of building again
+    #[arg(long, alias = "again", value_name = "DIR", help_heading = "Judging", requires = "check_predictions")]
+    reuse: Option<PathBuf>,
+    /// Write the judgement to this file as Markdown, for a pull request
     #[arg(long, value_name = "FILE", help_heading = "Judging")]
     judgement: Option<PathBuf>,
-    /// What the history calls this run: a commit, a version
+    /// Name of this run in the history, such as a commit or a version
     #[arg(long, value_name = "TEXT", default_value = env!("CARGO_PKG_VERSION"), help_heading = "Judging")]
     label: String,
-    /// Leave the run out of the history, from which each case's noise is learnt
+    /// Do not add this run to the history, which the noise of each case is computed from
     #[arg(long, help_heading = "Judging")]
     no_history: bool,
-    /// What the order of builds comes from [default: the time]
+    /// Seed of the random order of builds [default: the current time]
     #[arg(long)]
     seed: Option<u64>,
-    /// Another buildscope to measure: NAME=PATH; may be repeated. The first is what the others are set against [default: this one]
+    /// A buildscope binary to measure; may be repeated, and the first is the baseline [default: this binary]
     #[arg(long, value_name = "NAME=PATH")]
     binary: Vec<String>,
-    /// Another builder to measure: docker-classic, docker-buildkit, buildx, buildctl, buildah, podman, kaniko, or NAME='COMMAND {context}'
+    /// Another builder to measure: docker-classic, docker-buildkit, buildx, buildctl, buildah, podman, kaniko, or
+    /// NAME='COMMAND {context}'; may be repeated
     #[arg(long, alias = "peers", value_name = "PEER")]
     peer: Vec<String>,
-    /// A folder of OCI layouts by name: the base images of real workloads (`buildscope base` makes them)
+    /// Folder of OCI layouts by name: the base images of the real workloads (`scripts/bases` creates them)
     #[arg(long, value_name = "DIR", env = "BUILDSCOPE_BASES")]
     bases: Option<PathBuf>,
-    /// Where run.json and the build records go [default: runs/TIME in the root]
+    /// Folder for run.json and the build records [default: runs/TIME in the root]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -98,16 +109,17 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  buildscope bench                                     the quick workloads, all policies, cold and warm
+  buildscope bench                                     the quick workloads, all granularities, cold and warm
   buildscope bench diamond fan --caches cold --runs 20
-  buildscope bench files --policies instructions --caches cold,warm,edit --export-json files.json
-  buildscope bench --verify diamond fan --runs 5       do predictions of `whatif` come true?
-  buildscope bench --quick --policies instructions --aa --gate --binary base=./buildscope-1.0 --binary head=target/release/buildscope";
+  buildscope bench files --granularities instructions --caches cold,warm,edit --export-json files.json
+  buildscope bench --check-predictions diamond fan --runs 5     compare predictions of `whatif` with builds
+  buildscope bench --quick --granularities instructions --aa --gate \\
+    --binary base=./buildscope-1.0 --binary head=target/release/buildscope";
 
 /// Measures, prints the table, exits 1 if a build failed or gave the wrong image.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    if arguments.verify {
-        return arguments.verify();
+    if arguments.check_predictions {
+        return arguments.check_predictions();
     }
     let plan = arguments.resolve()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
@@ -188,7 +200,7 @@ impl Arguments {
     }
 
     /// Predictions against builds: the table; where `--out` says, `proof.json` and the builds' records.
-    fn verify(&self) -> Result<(), Failure> {
+    fn check_predictions(&self) -> Result<(), Failure> {
         let scratch = self.root.resolve()?.join("bench").join(format!("proof-{}", std::process::id()));
         let binary = match self.binary.first().and_then(|binary| binary.split_once('=')) {
             Some((_, path)) => path.into(),
@@ -196,12 +208,12 @@ impl Arguments {
         };
         let runs = self.runs().max(1);
         let keep = self.out.as_ref().map(|folder| folder.join(PROOF));
-        let kept = self.again.as_ref().map(|folder| folder.join(PROOF));
+        let kept = self.reuse.as_ref().map(|folder| folder.join(PROOF));
         let (workloads, bases) = (self.workloads()?, self.bases.clone());
         let plan = measure::ProofPlan { workloads, runs, binary, scratch, bases, keep, kept };
         let proofs = measure::prove(&plan, |line| eprintln!("{line}")).map_err(Failure::internal)?;
-        if let (Some(folder), true) = (&self.again, proofs.is_empty()) {
-            let help = "give the folder that `bench --verify --out` was given";
+        if let (Some(folder), true) = (&self.reuse, proofs.is_empty()) {
+            let help = "give the folder that `bench --check-predictions --out` was given";
             return Err(Failure::usage(miette!(
                 help = help,
                 "{} holds no builds of these workloads",
@@ -302,7 +314,7 @@ impl Arguments {
         };
         let corpus = corpus.into_diagnostic().map_err(Failure::Usage)?;
         // Of builds that were kept, all that were.
-        let all = self.all || self.again.is_some() && self.workload.is_empty() && !self.quick;
+        let all = self.all || self.reuse.is_some() && self.workload.is_empty() && !self.quick;
         let workloads: Result<Vec<_>, _> = if all {
             corpus.all()
         } else if self.workload.is_empty() {

@@ -8,78 +8,80 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The build context: a directory, `-` (an archive or a Dockerfile from standard input), the address of an archive, or of a git repository (`URL#REF:DIRECTORY`)
+    /// The build context: a directory, the URL of an archive, the URL of a git repository (`URL#REF:DIRECTORY`), or `-` (an
+    /// archive or a Dockerfile on standard input)
     #[arg(default_value = ".")]
     pub(super) context: PathBuf,
-    /// The Dockerfile [default: Dockerfile in the context]; of a context from elsewhere, a file in it; `-` reads it from standard input
+    /// The Dockerfile [default: Dockerfile in the context]; `-` reads it from standard input. For a context that is not a
+    /// directory, the path is inside the context
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
-    /// Name the image; may be repeated
+    /// Name of the image; may be repeated
     #[arg(short, long, value_name = "NAME[:TAG]")]
     pub(super) tag: Vec<String>,
-    /// Build this stage, and of the others only what it needs
+    /// Build this stage and the stages that it needs [default: the last stage]
     #[arg(long, value_name = "STAGE")]
     pub(super) target: Option<String>,
-    /// Set an ARG; without a value, from the environment. SOURCE_DATE_EPOCH sets the image's times
+    /// Set an ARG; without VALUE, from the environment. SOURCE_DATE_EPOCH sets the times in the image
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(super) build_arg: Vec<String>,
-    /// Another context: NAME=VALUE where VALUE is a directory, an archive or the address of one, the address of a git
-    /// repository, docker-image://IMAGE or oci-layout://DIRECTORY[:TAG]
+    /// An additional context. VALUE is a directory, an archive or its URL, the URL of a git repository,
+    /// docker-image://IMAGE, or oci-layout://DIRECTORY[:TAG]
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) build_context: Vec<String>,
-    /// Label the image
+    /// Add a label to the image
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) label: Vec<String>,
-    /// Build for these platforms; several make an index with an image each
+    /// Build for these platforms; for several, the result is an index with one image for each
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(super) platform: Vec<String>,
-    /// Look for faults and advice, and do not build
+    /// Check the Dockerfile and do not build
     #[arg(long)]
     pub(super) check: bool,
-    /// Use no step's result from the cache
+    /// Do not use the cache
     #[arg(long)]
     pub(super) no_cache: bool,
-    /// Use no result of these stages from the cache
+    /// Do not use the cache for these stages
     #[arg(long, value_name = "STAGE")]
     pub(super) no_cache_filter: Vec<String>,
-    /// Look for newer base images
+    /// Ask registries for newer base images
     #[arg(long)]
     pub(super) pull: bool,
-    /// Where the image goes: type=oci,dest=FILE[,rewrite-timestamp=true] and others; none keeps it in the store
+    /// Where to write the image: type=oci,dest=FILE[,rewrite-timestamp=true] and other types [default: the store]
     #[arg(short, long, value_name = "SPEC")]
     pub(super) output: Vec<String>,
-    /// Send the image to its registry: short for --output type=registry
+    /// Push the image to its registry: short for --output type=registry
     #[arg(long)]
     pub(super) push: bool,
-    /// Load the image into the docker daemon of this machine: short for --output type=docker
+    /// Load the image into the local docker daemon: short for --output type=docker
     #[arg(long)]
     pub(super) load: bool,
-    /// Annotate the image: [LEVEL[PLATFORM]:]KEY=VALUE, where LEVEL is manifest, manifest-descriptor, index or
+    /// Add an annotation to the image: [LEVEL[PLATFORM]:]KEY=VALUE. LEVEL is manifest, manifest-descriptor, index or
     /// index-descriptor
     #[arg(long, value_name = "ANNOTATION")]
     pub(super) annotation: Vec<String>,
-    /// Attest beside the image how it was built: true, or mode=min|max, version=v0.2|v1, builder-id=ID
+    /// Attach a provenance attestation: true, or mode=min|max, version=v0.2|v1, builder-id=ID
     #[arg(long, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) provenance: Option<String>,
-    /// Attest: type=provenance and what --provenance takes
+    /// Attach an attestation: type=provenance, followed by the options of --provenance
     #[arg(long, value_name = "SPEC")]
     pub(super) attest: Vec<String>,
-    /// Import a cache
+    /// Import a cache: type=local,src=DIR, type=registry,ref=IMAGE and other types
     #[arg(long, value_name = "SPEC")]
     pub(super) cache_from: Vec<String>,
-    /// Export the cache
+    /// Export the cache: type=local,dest=DIR, type=registry,ref=IMAGE, type=inline and other types
     #[arg(long, value_name = "SPEC")]
     pub(super) cache_to: Vec<String>,
-    /// Give a secret to RUN --mount=type=secret
+    /// Make a secret available to RUN --mount=type=secret
     #[arg(long, value_name = "id=ID[,src=FILE|,env=NAME]")]
     pub(super) secret: Vec<String>,
-    /// Give an SSH agent, or one with these keys, to RUN --mount=type=ssh
+    /// Make an SSH agent, or an agent with these keys, available to RUN --mount=type=ssh
     #[arg(long, value_name = "ID[=SOCKET|=KEY[,KEY]]")]
     pub(super) ssh: Vec<String>,
-    /// Allow what needs it: network.host, security.insecure, device=PATH
+    /// Grant an entitlement to steps that ask for it: network.host, security.insecure, device=PATH
     #[arg(long, value_name = "ENTITLEMENT")]
     pub(super) allow: Vec<String>,
-    /// The network of RUN steps: default (the host's), host, none, or isolated (through slirp4netns or pasta)
+    /// Network of RUN steps: default (the network of the host), host, none, or isolated (through slirp4netns or pasta)
     #[arg(long, value_name = "MODE")]
     pub(super) network: Option<String>,
     /// Add a line to /etc/hosts of RUN steps
@@ -88,98 +90,105 @@ pub(crate) struct Arguments {
     /// Size of /dev/shm of RUN steps
     #[arg(long, value_name = "BYTES")]
     pub(super) shm_size: Option<String>,
-    /// A limit of RUN steps
+    /// A resource limit of RUN steps (see setrlimit(2))
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     pub(super) ulimit: Vec<String>,
-    /// Memory of a RUN step
+    /// Memory limit of each RUN step
     #[arg(short, long, value_name = "BYTES")]
     pub(super) memory: Option<String>,
-    /// Processors of a RUN step
+    /// Number of processors that each RUN step may use
     #[arg(long, value_name = "N")]
     pub(super) cpus: Option<f64>,
-    /// Time of a RUN step
+    /// Time limit of each RUN step
     #[arg(long, value_name = "SECONDS")]
     pub(super) timeout: Option<f64>,
-    /// Write the image's id to this file
+    /// Write the image ID to this file
     #[arg(long, value_name = "FILE")]
     pub(super) iidfile: Option<PathBuf>,
-    /// Write the result's digests to this file, as JSON
+    /// Write the digests of the result to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(super) metadata_file: Option<PathBuf>,
 
-    /// Do not verify this registry's certificate, and speak to it without TLS if it has none
+    /// Do not verify the certificate of this registry, and use plain HTTP if it does not speak TLS
     #[arg(long, value_name = "HOST", help_heading = "Registries")]
     pub(super) insecure_registry: Vec<String>,
-    /// Speak to this registry without TLS (those of this machine are tried anyway)
+    /// Use plain HTTP for this registry (registries on this machine: tried automatically)
     #[arg(long, value_name = "HOST", help_heading = "Registries")]
     pub(super) plain_http: Vec<String>,
-    /// Ask this host first for a registry's images
+    /// Try this mirror before the registry
     #[arg(long, value_name = "REGISTRY=HOST", help_heading = "Registries")]
     pub(super) registry_mirror: Vec<String>,
-    /// Trust the certificate authorities in this file as well (PEM)
+    /// Also trust the certificate authorities in this file (PEM)
     #[arg(long, value_name = "FILE", help_heading = "Registries")]
     pub(super) registry_ca: Vec<PathBuf>,
 
-    /// How fine the parallelism is: serial, stages or instructions
-    #[arg(long, value_name = "POLICY", default_value = "instructions", help_heading = "How it is built")]
+    /// Granularity of the build graph: serial (one step at a time), stages (stages in parallel), or instructions (every
+    /// step as soon as its inputs are ready)
+    #[arg(
+        long = "granularity",
+        alias = "policy",
+        value_name = "GRANULARITY",
+        default_value = "instructions",
+        help_heading = "Execution"
+    )]
     pub(super) policy: String,
-    /// Steps at a time; 0 is no limit [default: no limit]
-    #[arg(short, long, value_name = "N", default_value_t = 0, help_heading = "How it is built")]
+    /// Maximum number of steps that run at once; 0 means no limit
+    #[arg(short, long, value_name = "N", default_value_t = 0, help_heading = "Execution")]
     pub(super) jobs: usize,
-    /// The storage driver: auto, erofs, overlay, fuse-overlayfs, btrfs or copy
-    #[arg(long, value_name = "DRIVER", default_value = "auto", help_heading = "How it is built")]
+    /// Storage driver: auto, erofs, overlay, fuse-overlayfs, btrfs or copy
+    #[arg(long, value_name = "DRIVER", default_value = "auto", help_heading = "Execution")]
     pub(super) driver: String,
-    /// Memory for what RUN steps change: auto (a quarter of what is available), a size, or 0 to have it on the disk. A step for
-    /// which it is too small is run again on the disk
-    #[arg(long, value_name = "BYTES", default_value = "auto", help_heading = "How it is built")]
+    /// Memory for the files that RUN steps change: a size, auto (a quarter of the available memory), or 0 (use the disk). A
+    /// step that needs more is run again on the disk
+    #[arg(long, value_name = "BYTES", default_value = "auto", help_heading = "Execution")]
     pub(super) tmpfs_upper: String,
-    /// When to wait for the disk: build (once, at the end), layer (after each layer), never (a power cut may lose the build)
-    #[arg(long, value_name = "WHEN", default_value = "build", help_heading = "How it is built")]
+    /// When to fsync: build (once, at the end), layer (after each layer), or never (a power failure may lose the build)
+    #[arg(long, value_name = "WHEN", default_value = "build", help_heading = "Execution")]
     pub(super) sync: String,
-    /// What runs RUN steps: native or oci
-    #[arg(long, value_name = "EXECUTOR", default_value = "native", help_heading = "How it is built")]
+    /// Executor of RUN steps: native, or oci (crun or runc)
+    #[arg(long, value_name = "EXECUTOR", default_value = "native", help_heading = "Execution")]
     pub(super) executor: String,
     #[command(flatten)]
     pub(super) root: Root,
 
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t, help_heading = "What is seen")]
+    /// Progress output
+    #[arg(long, value_enum, default_value_t, help_heading = "Output and diagnostics")]
     pub(super) progress: ProgressMode,
-    /// Show nothing but the image's id: short for --progress quiet
-    #[arg(short, long, help_heading = "What is seen")]
+    /// Print only the image ID: short for --progress quiet
+    #[arg(short, long, help_heading = "Output and diagnostics")]
     pub(super) quiet: bool,
-    /// Write the build record (JSON)
-    #[arg(long, value_name = "FILE", help_heading = "What is seen")]
+    /// Write the build record to this file (JSON)
+    #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
     pub(super) record: Option<PathBuf>,
-    /// Write the timeline (Chrome trace JSON, for Perfetto)
-    #[arg(long, value_name = "FILE", help_heading = "What is seen")]
+    /// Write a timeline to this file (Chrome trace JSON; open it in Perfetto)
+    #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
     pub(super) trace: Option<PathBuf>,
-    /// Write every span of the engine as it happens (Chrome trace JSON)
-    #[arg(long, value_name = "FILE", help_heading = "What is seen")]
+    /// Write every internal span of the engine to this file (Chrome trace JSON)
+    #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
     pub(super) engine_trace: Option<PathBuf>,
-    /// Fail (exit code 1) if a RUN, COPY, ADD or WORKDIR was not in the cache, and say what changed
-    #[arg(long, help_heading = "What is seen")]
+    /// Exit with code 1 if a RUN, COPY, ADD or WORKDIR misses the cache, and print what changed
+    #[arg(long, help_heading = "Output and diagnostics")]
     pub(super) expect_cached: bool,
-    /// What --expect-cached compares with: the record of an earlier build; may be repeated, oldest first
-    #[arg(long, value_name = "RECORD", requires = "expect_cached", help_heading = "What is seen")]
+    /// Record of an earlier build that --expect-cached compares with; may be repeated, oldest first
+    #[arg(long, value_name = "RECORD", requires = "expect_cached", help_heading = "Output and diagnostics")]
     pub(super) why_miss: Vec<PathBuf>,
-    /// For experiments: each step with this phase (process, copy, archive...) or instruction (RUN) really takes so much
+    /// For experiments: make each occurrence of a phase (process, copy, archive...) or instruction (RUN) take this much
     /// longer
-    #[arg(long, value_name = "WHAT=SECONDS", help_heading = "What is seen")]
+    #[arg(long, value_name = "WHAT=SECONDS", help_heading = "Output and diagnostics")]
     pub(super) delay: Option<String>,
-    /// Sample the builder's own stacks: flamegraph.svg and stacks.folded in this directory
-    #[arg(long, value_name = "DIR", help_heading = "What is seen")]
+    /// Profile the builder, and write flamegraph.svg and stacks.folded to this directory
+    #[arg(long, value_name = "DIR", help_heading = "Output and diagnostics")]
     pub(super) pprof: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "Examples:
   buildscope build -t app .
-  buildscope build --policy serial --record serial.json . && buildscope explain serial.json
+  buildscope build --granularity serial --record serial.json . && buildscope explain serial.json
   buildscope build --record now.json --expect-cached --why-miss before.json .
   buildscope build --output type=oci,dest=app.tar --build-context gcc=oci-layout://bases/gcc .
   SOURCE_DATE_EPOCH=0 buildscope build --output type=oci,dest=app.tar,rewrite-timestamp=true .";
 
-/// How progress is shown.
+/// Progress output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressMode {
     /// tty on a terminal, else plain
@@ -187,9 +196,9 @@ pub(crate) enum ProgressMode {
     Auto,
     /// Live lines on a terminal
     Tty,
-    /// A line an event, as BuildKit writes it
+    /// One line for each event, in the format of BuildKit
     Plain,
-    /// BuildKit's SolveStatus as JSON lines
+    /// JSON lines in the format of BuildKit (SolveStatus)
     Rawjson,
     /// Nothing
     Quiet,
