@@ -3,7 +3,7 @@
 use super::provenance::redacted;
 use super::{BuildError, Engine, Request};
 use crate::plan::{is_git, is_url};
-use crate::sources::{Context, SourceError, Tree, Verdict, download};
+use crate::sources::{Context, SourceError, Tree, Verdict, download, read_text, read_text_within};
 use buildscope_dockerfile::Ignore;
 use buildscope_record::Probe;
 use std::ffi::OsString;
@@ -77,17 +77,6 @@ impl Place {
         &self.dir
     }
 
-    /// The file of that name in it, which no link leads out of it.
-    pub(super) fn within(&self, name: &Path) -> Result<PathBuf, BuildError> {
-        let path = self.dir.join(name);
-        let fail = |source| BuildError::Read { path: path.clone(), source };
-        let (root, found) = (self.dir.canonicalize().map_err(fail)?, path.canonicalize().map_err(fail)?);
-        match found.starts_with(&root) {
-            true => Ok(path),
-            false => Err(BuildError::Request(format!("{} is outside the context", name.display()))),
-        }
-    }
-
     /// The Dockerfile, where that came in the place of a context.
     pub(super) fn dockerfile(&self) -> Option<&str> {
         self.tree.as_ref().and_then(|tree| tree.dockerfile.as_deref())
@@ -102,14 +91,15 @@ impl Place {
         Ok(Opened { context, origin: self.origin, _tree: self.tree })
     }
 
-    /// What is left out: what the file `own` says if there is one, else what `.dockerignore` says.
+    /// What is left out: what the file `own` says if there is one, else what `.dockerignore` says. A link in the context is not to show
+    /// files of this machine in an error.
     fn ignore(&self, own: Option<PathBuf>) -> Result<Option<Ignore>, BuildError> {
         for path in own.into_iter().chain([self.dir.join(".dockerignore")]) {
-            if self.tree.is_some() && path.exists() {
-                // A link in what came from elsewhere is not to show files of this machine.
-                self.within(path.strip_prefix(&self.dir).unwrap_or(&path))?;
-            }
-            match std::fs::read(&path) {
+            let read = match path.strip_prefix(&self.dir) {
+                Ok(name) => read_text_within(&self.dir, name),
+                Err(_) => read_text(&path),
+            };
+            match read {
                 Ok(bytes) => {
                     let text = String::from_utf8_lossy(&bytes);
                     let ignore = Ignore::parse(&text)

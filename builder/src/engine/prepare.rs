@@ -5,11 +5,14 @@ use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, trave
 use crate::http;
 use crate::images::{Credentials, ImportedCache, NamedImage, Registries, Resolver, Watch};
 use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase, is_git, is_url};
+use crate::sources::{LARGEST_TEXT, read_text_within};
 use buildscope_dockerfile as dockerfile;
 use buildscope_oci::Platform;
 use buildscope_record::{Phase, Probe, Quantity};
 use buildscope_storage::Timestamp;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,13 +93,14 @@ fn platforms(request: &Request) -> Result<(Platform, Vec<Platform>), BuildError>
 }
 
 fn read_dockerfile(input: &DockerfileInput, place: &Place) -> Result<(String, String), BuildError> {
-    let path = match (input, place.dockerfile()) {
+    let (path, read) = match (input, place.dockerfile()) {
         (DockerfileInput::Within(path), Some(text)) => return Ok((path.display().to_string(), text.to_owned())),
-        (DockerfileInput::Within(path), None) => place.within(path)?,
-        (DockerfileInput::File(path), _) => path.clone(),
+        (DockerfileInput::Within(path), None) => (place.dir().join(path), read_text_within(place.dir(), path)),
+        // The user has named it: it may be a link, or a pipe of the shell's.
+        (DockerfileInput::File(path), _) => (path.clone(), read_bounded(path)),
         (DockerfileInput::Text { name, text }, _) => return Ok((name.clone(), text.clone())),
     };
-    match std::fs::read(&path) {
+    match read {
         Ok(bytes) => {
             let name = path.display().to_string();
             let text = String::from_utf8(bytes)
@@ -104,6 +108,15 @@ fn read_dockerfile(input: &DockerfileInput, place: &Place) -> Result<(String, St
             Ok((name, text))
         }
         Err(source) => Err(BuildError::Read { path, source }),
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST_TEXT + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > LARGEST_TEXT {
+        true => Err(io::Error::other(format!("it is larger than {} MiB", LARGEST_TEXT >> 20))),
+        false => Ok(bytes),
     }
 }
 

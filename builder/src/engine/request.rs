@@ -65,7 +65,7 @@ pub struct Request {
 pub enum DockerfileInput {
     /// A file; `Dockerfile.dockerignore` beside it, else the context's `.dockerignore`, says what is not sent.
     File(PathBuf),
-    /// A file of the context, which may not be here yet.
+    /// A file of the context, which may not be here yet; no link leads out of that.
     Within(PathBuf),
     /// A text that was read from elsewhere.
     Text {

@@ -13,6 +13,7 @@ mod hash;
 mod node;
 mod scan;
 mod stat_cache;
+mod text;
 mod tree;
 
 pub use context::Context;
@@ -23,6 +24,7 @@ pub use hash::Facts;
 pub use node::{Node, NodeKind};
 pub use scan::Verdict;
 pub use stat_cache::Identity;
+pub use text::{LARGEST_TEXT, read_text, read_text_within};
 pub use tree::Tree;
 
 pub(crate) use download::remembered;

@@ -281,6 +281,10 @@ fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<Option<Ignor
         PathBuf::from(name)
     });
     for path in own.into_iter().chain([context.join(".dockerignore")]) {
+        // A pipe would be waited for.
+        if !path.is_file() {
+            continue;
+        }
         let Ok(bytes) = fs::read(&path) else { continue };
         let ignore = Ignore::parse(&String::from_utf8_lossy(&bytes)).into_diagnostic();
         return ignore.wrap_err_with(|| path.display().to_string()).map(Some).map_err(Failure::Failed);

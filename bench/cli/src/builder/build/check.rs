@@ -4,15 +4,28 @@ use super::options::Options;
 use crate::Failure;
 use crate::check::{Format, Request, Source, Subject};
 use buildscope_builder::engine::DockerfileInput;
+use buildscope_builder::sources::read_text_within;
 use buildscope_dockerfile as dockerfile;
 use buildscope_oci::Platform;
 use miette::miette;
+use std::io;
 
 /// What is to be checked, if something is.
 pub(super) fn subject(options: &Options) -> Result<Option<Subject>, Failure> {
     let request = &options.request;
     // Reading the text twice is cheaper than a look at the store, which most builds do not need.
     let source = match &request.dockerfile {
+        DockerfileInput::Within(file) if request.context.is_dir() => {
+            let path = request.context.join(file);
+            let read = read_text_within(&request.context, file);
+            match read.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other)) {
+                Err(error) if options.check => {
+                    return Err(Failure::usage(miette!("{}: {error}", path.display())));
+                }
+                Err(_) => return Ok(None), // the build says so
+                Ok(text) => Source { name: path.display().to_string(), text, path: Some(path) },
+            }
+        }
         DockerfileInput::Within(_) if options.check => {
             return Err(Failure::usage(miette!("--check needs a build context that is a directory")));
         }

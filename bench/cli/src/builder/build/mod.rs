@@ -203,6 +203,9 @@ fn described(options: &Options, store: &Store) -> record::Options {
         executor: Some(request.run.executor.name()),
         cache: request.no_cache.then_some(record::CacheState::Cold),
         dockerfile: match &request.dockerfile {
+            engine::DockerfileInput::Within(path) if request.context.is_dir() => {
+                Some(request.context.join(path).display().to_string())
+            }
             engine::DockerfileInput::File(path) | engine::DockerfileInput::Within(path) => {
                 Some(path.display().to_string())
             }

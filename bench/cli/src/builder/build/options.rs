@@ -149,7 +149,7 @@ impl Arguments {
             file if self.is_elsewhere() && file.as_deref() != Some(Path::new("-")) => {
                 Ok(DockerfileInput::Within(file.clone().unwrap_or_else(|| "Dockerfile".into())))
             }
-            None => Ok(DockerfileInput::File(self.context.join("Dockerfile"))),
+            None => Ok(DockerfileInput::Within("Dockerfile".into())),
             Some(file) if file == Path::new("-") => {
                 let mut text = String::new();
                 let read = std::io::stdin().read_to_string(&mut text);

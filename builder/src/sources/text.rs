@@ -1,0 +1,91 @@
+//! Dockerfiles and ignore files: read without waiting for a pipe, without end, or out of a context.
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// A Dockerfile or an ignore file larger than this is none, in bytes.
+pub const LARGEST_TEXT: u64 = 16 << 20;
+
+/// Reads a regular file.
+///
+/// # Errors
+/// What is no regular file (a pipe would be waited for), or is larger than [`LARGEST_TEXT`].
+pub fn read_text(path: &Path) -> io::Result<Vec<u8>> {
+    read(File::from(open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?))
+}
+
+/// Reads the regular file at `name` in a directory; a symbolic link may lead to another place in it, not out of it.
+///
+/// # Errors
+/// As [`read_text`]; what lies outside.
+pub fn read_text_within(directory: &Path, name: &Path) -> io::Result<Vec<u8>> {
+    let directory = openat2(
+        CWD,
+        directory,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::empty(),
+    )?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    match openat2(&directory, name, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS) {
+        Ok(file) => read(File::from(file)),
+        Err(Errno::XDEV) => Err(io::Error::other("it is outside the context: a symbolic link leads there")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read(file: File) -> io::Result<Vec<u8>> {
+    if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST_TEXT + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > LARGEST_TEXT {
+        true => Err(io::Error::other(format!("it is larger than {} MiB", LARGEST_TEXT >> 20))),
+        false => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_may_lead_within_a_directory_but_not_out_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = dir.path().join("context");
+        fs::create_dir_all(context.join("sub")).unwrap();
+        fs::write(context.join("sub/real"), "text").unwrap();
+        fs::write(dir.path().join("outside"), "secret").unwrap();
+        symlink("sub/real", context.join("in")).unwrap();
+        symlink("sub/../../outside", context.join("out")).unwrap();
+        symlink(dir.path().join("outside"), context.join("absolute")).unwrap();
+        symlink("..", context.join("up")).unwrap();
+        let read = |name: &str| read_text_within(&context, Path::new(name));
+        assert_eq!(read("in").unwrap(), b"text");
+        assert_eq!(read("missing").unwrap_err().kind(), io::ErrorKind::NotFound);
+        for name in ["out", "absolute", "up/outside", "../outside"] {
+            assert!(read(name).unwrap_err().to_string().contains("outside the context"), "{name}");
+        }
+        // A context that is itself reached by a link is as good as any.
+        symlink(&context, dir.path().join("link")).unwrap();
+        assert_eq!(read_text_within(&dir.path().join("link"), Path::new("in")).unwrap(), b"text");
+    }
+
+    #[test]
+    fn a_pipe_a_directory_and_an_endless_file_are_errors() {
+        let dir = tempfile::tempdir().unwrap();
+        rustix::fs::mknodat(CWD, dir.path().join("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        for path in [dir.path().join("pipe"), dir.path().to_owned(), "/dev/zero".into()] {
+            assert!(read_text(&path).unwrap_err().to_string().contains("not a regular file"), "{}", path.display());
+        }
+        let large = dir.path().join("large");
+        File::create(&large).unwrap().set_len(LARGEST_TEXT + 1).unwrap();
+        assert!(read_text(&large).unwrap_err().to_string().contains("larger than 16 MiB"));
+    }
+}
