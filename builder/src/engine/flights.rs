@@ -71,7 +71,7 @@ impl Solver {
             }
         };
         // Whoever had it may have let go of it just before we asked.
-        Ok(match self.look_up(layer_key, key, probe)? {
+        Ok(match self.look_up(step, layer_key, key, probe)? {
             Some(made) => Claimed::Made(made),
             None => Claimed::Ours(Flight { made, _claim: Some(claim) }),
         })

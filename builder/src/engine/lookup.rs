@@ -78,12 +78,21 @@ impl Solver {
 
     /// Looks in this store's cache index, then in the imported caches. Files from another machine have other times anyway,
     /// so for imported caches the step key alone decides, as in BuildKit.
-    pub(super) fn look_up(&self, layer_key: LayerKey, key: StepKey, probe: &Probe) -> Result<Option<Made>, BuildError> {
+    pub(super) fn look_up(
+        &self,
+        step: StepId,
+        layer_key: LayerKey,
+        key: StepKey,
+        probe: &Probe,
+    ) -> Result<Option<Made>, BuildError> {
         if self.no_cache {
             return Ok(None);
         }
         let _span = probe.phase(Phase::CacheLookup);
-        let hit = self.engine.store.cache().get(&layer_key)?;
+        let hit = match self.distrusted.contains(&step) {
+            true => None,
+            false => self.engine.store.cache().get(&layer_key)?,
+        };
         // Another version may have written something else: then it is a miss.
         let here = hit.and_then(|hit| serde_json::from_slice(&hit.entry.value).ok());
         Ok(here.or_else(|| travel::look_up(&self.imported, &key)))

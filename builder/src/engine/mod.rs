@@ -37,6 +37,9 @@ use solve::{Live, Solver};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+/// How often a build whose blobs are found damaged is done, at most.
+const ROUNDS: u32 = 3;
+
 /// What builds need of this process: made once, used by any number of builds.
 #[derive(Clone)]
 pub struct Engine {
@@ -80,18 +83,42 @@ async fn run(
     outcome.plan = Some(Arc::clone(&prepared.plan));
     progress.event(Event::Planned(Arc::clone(&prepared.plan)));
 
-    let solver = Arc::new(Solver::new(engine, request, prepared, probe, Arc::clone(&progress), cancel));
+    let mut solver = Arc::new(Solver::new(engine, request, prepared, probe, Arc::clone(&progress), cancel));
     let (live, order_edges) = Live::new(&solver.plan, request.policy)?;
     outcome.order_edges = order_edges;
-    let solved = solver.run(&live, request.jobs).await;
-    outcome.reports = std::mem::take(&mut solver.reports());
-    outcome.taken.clone_from(&solver.taken());
-    // What was finished before a failure is worth keeping.
-    engine.store.sync(probe)?;
-    solved?;
-    let built = deliver::deliver(&solver, request, &outputs, &caches, &outcome.reports, probe);
-    // Of a context of 20,000 files, letting go takes a millisecond.
-    let _span = probe.phase(Phase::Dispatch);
-    drop(solver);
-    built
+    for round in 1.. {
+        let solved = solver.run(&live, request.jobs).await;
+        outcome.reports = std::mem::take(&mut solver.reports());
+        outcome.taken.clone_from(&solver.taken());
+        // What was finished before a failure is worth keeping.
+        let synced = engine.store.sync(probe).map_err(BuildError::from);
+        let built = solved
+            .and(synced)
+            .and_then(|()| deliver::deliver(&solver, request, &outputs, &caches, &outcome.reports, probe));
+        let repaired = repair(&mut solver, round, built.is_err());
+        engine.store.take_warnings().into_iter().for_each(|warning| progress.event(Event::Warning(warning)));
+        if !repaired {
+            // Of a context of 20,000 files, letting go takes a millisecond.
+            let _span = probe.phase(Phase::Dispatch);
+            drop(solver);
+            return built;
+        }
+    }
+    unreachable!("the last round returns")
+}
+
+/// Whether a build that failed is worth another round: a blob was found damaged and dropped, so what needs it can be made again.
+fn repair(solver: &mut Arc<Solver>, round: u32, failed: bool) -> bool {
+    let store = solver.engine.store.clone();
+    let mut damaged = store.take_damaged();
+    if !failed || damaged.is_empty() || round == ROUNDS || solver.cancel.is_cancelled() {
+        return false;
+    }
+    // Where one is damaged others may be. What cannot be read fails where it is needed.
+    let _ = store.verified(&solver.layers_of_targets(), || ());
+    damaged.extend(store.take_damaged());
+    // All who shared it have ended.
+    let Some(this) = Arc::get_mut(solver) else { return false };
+    this.again(&damaged);
+    true
 }

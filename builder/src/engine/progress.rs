@@ -46,6 +46,8 @@ pub enum Event {
         /// Whether it is over.
         done: bool,
     },
+    /// Something that the user should know, in a sentence.
+    Warning(String),
     /// A blob has moved on between a registry and here.
     Moved(Moved),
 }

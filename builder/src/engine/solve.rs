@@ -12,12 +12,12 @@ use crate::http;
 use crate::images::{ImportedCache, Resolver};
 use crate::plan::{self, Base, Op, Plan, Step};
 use crate::steps::run::RunOptions;
-use buildscope_record::{DiffId, Outcome, Phase, Probe, StepId, StepKey};
+use buildscope_record::{BlobDigest, DiffId, Outcome, Phase, Probe, StepId, StepKey};
 use buildscope_schedule::{self as schedule, Dag, Limit, Turn};
 use buildscope_storage::Timestamp;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +44,8 @@ pub(super) struct Solver {
     pub(super) spared: OnceLock<BTreeMap<StepId, Spared>>,
     /// What steps take from outside, where that was looked at before their turn.
     pub(super) foreseen: Mutex<BTreeMap<StepId, Files>>,
+    /// Steps that stand on a damaged layer: what is remembered of them may have been made of it.
+    pub(super) distrusted: BTreeSet<StepId>,
     done: Vec<OnceLock<Done>>,
     reports: Mutex<Vec<StepReport>>,
     taken: Mutex<Vec<Taken>>,
@@ -89,7 +91,6 @@ impl Solver {
         cancel: CancellationToken,
     ) -> Self {
         let Prepared { plan, images, context, named, imported, dockerfile, started } = prepared;
-        let begin = |step: &Step| StepReport::new(if step.live { Outcome::Cancelled } else { Outcome::Pruned });
         Self {
             engine: engine.clone(),
             images,
@@ -108,11 +109,41 @@ impl Solver {
             flights: Flights::default(),
             spared: OnceLock::new(),
             foreseen: Mutex::default(),
+            distrusted: BTreeSet::new(),
             done: plan.steps().map(|_| OnceLock::new()).collect(),
-            reports: Mutex::new(plan.steps().map(begin).collect()),
+            reports: Mutex::new(unreported(&plan)),
             taken: Mutex::default(),
             plan,
         }
+    }
+
+    /// Begins again after layers were found damaged, and dropped. Nothing that stands on one is taken from the cache, even
+    /// if its own layer is whole: nobody knows since when the damage is there.
+    pub(super) fn again(&mut self, damaged: &[BlobDigest]) {
+        let stands = |id: &NodeIndex| {
+            let done = self.done[id.index()].get();
+            done.is_some_and(|done| done.layers.iter().any(|layer| damaged.contains(&layer.into())))
+        };
+        let mut open: Vec<NodeIndex> = self.plan.graph.node_indices().filter(stands).collect();
+        while let Some(node) = open.pop() {
+            if self.distrusted.insert(self.plan.graph[node].id) {
+                open.extend(self.plan.graph.neighbors(node));
+            }
+        }
+        self.images.forget_layers();
+        self.flights = Flights::default();
+        self.spared = OnceLock::new();
+        self.foreseen = Mutex::default();
+        self.done = self.plan.steps().map(|_| OnceLock::new()).collect();
+        self.reports = Mutex::new(unreported(&self.plan));
+        self.taken = Mutex::default();
+    }
+
+    /// The layers of what the build has come to, as far as it came.
+    pub(super) fn layers_of_targets(&self) -> Vec<DiffId> {
+        let done = self.plan.targets().filter_map(|target| self.done[target.index()].get());
+        let layers: BTreeSet<DiffId> = done.flat_map(|done| done.layers.iter().copied()).collect();
+        layers.into_iter().filter(|layer| self.engine.store.blobs().contains(layer)).collect()
     }
 
     /// Runs all live steps. What became of them is in `reports` and `done`, whether it succeeds or not.
@@ -231,7 +262,7 @@ impl Solver {
             Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {}
         }
         let layer_key = self.layer_key(step, key, &files);
-        if let Some(made) = self.look_up(layer_key, key, probe)? {
+        if let Some(made) = self.look_up(step.id, layer_key, key, probe)? {
             return found(below.with(made.key, Some(made), true));
         }
         let cancelled = async {
@@ -250,8 +281,11 @@ impl Solver {
         };
         let (files, known_as) = blocking(|| self.inside(step, &below, files, key, probe))?;
         let content_layer_key = self.layer_key(step, known_as, &files);
-        let known =
-            if content_layer_key == layer_key { None } else { self.look_up(content_layer_key, known_as, probe)? };
+        let known = if content_layer_key == layer_key {
+            None
+        } else {
+            self.look_up(step.id, content_layer_key, known_as, probe)?
+        };
         let cached = known.is_some();
         if !cached {
             self.note_removal(step.id, [layer_key, content_layer_key], probe)?;
@@ -278,6 +312,12 @@ impl Solver {
     fn below(&self, step: &Step) -> &Done {
         self.done(self.plan.parent(step.id).expect("every instruction but FROM has one before it"))
     }
+}
+
+/// Nothing has become of any step yet.
+fn unreported(plan: &Plan) -> Vec<StepReport> {
+    let begin = |step: &Step| StepReport::new(if step.live { Outcome::Cancelled } else { Outcome::Pruned });
+    plan.steps().map(begin).collect()
 }
 
 /// Whether a step may take anything from outside of the build: what does not is not worth another thread.

@@ -124,6 +124,24 @@ impl Resolver {
         &self.images
     }
 
+    /// Forgets which layers it has brought into the store: some were found damaged there, and dropped. Images that are here only
+    /// are looked for again, since some of them can be made.
+    pub fn forget_layers(&self) {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((reference, platform), found) in &*found {
+            *found.layers.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            if !self.is_complete(&found.image) {
+                // What is not found fails where its layers are needed.
+                let _ = self.look_up(reference, platform, &Probe::disabled());
+            }
+        }
+    }
+
+    /// Whether the store has all layers of an image of its own.
+    fn is_complete(&self, image: &ResolvedImage) -> bool {
+        image.layers.iter().all(|layer| self.store.blobs().contains(&layer.diff_id))
+    }
+
     fn by_digest(&self, manifest: &ManifestDigest) -> Option<Arc<Found>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.values().find(|found| found.image.digest == *manifest).cloned()
@@ -162,6 +180,8 @@ impl Resolver {
         }
         match self.images.find(&parsed, platform) {
             Ok(None) => {}
+            // Its layers were damaged, and dropped: another place may have it.
+            Ok(Some(image)) if !self.is_complete(&image) => {}
             Ok(Some(image)) if platform.distance(&image.platform()).is_some() => return Ok(image),
             // What is here under the name is for another platform; a registry may have it for this one.
             Ok(Some(other)) => return Ok(self.pulled(&parsed, platform).unwrap_or(other)),

@@ -1,13 +1,14 @@
 //! The cache index: which key made which layers. SQLite in WAL mode, shared by all builds on one store.
 //!
 //! An entry is seen by all builds at once. After a reboot it is still there if the disk had its layers for certain, which is
-//! what [`Store::sync`] sees to, once a build: until then it is marked, and the first start after a reboot drops what is
-//! marked ([`recovery`](super::recovery)). A process that is killed loses nothing: its files are in the page cache, whole.
+//! what [`Store::sync`] sees to, once a build: until then it is marked, and the first start after a reboot checks the layers of
+//! what is marked, and drops it if one is not whole ([`recovery`](super::recovery)). A process that is killed loses nothing: its files are in the page cache, whole.
 
 use super::error::Context;
 use super::{StorageError, Store, SyncPolicy};
 use buildscope_record::{DiffId, LayerKey, Phase, Probe, Quantity, Removal};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rustix::fs::FlockOperation;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -76,6 +77,7 @@ struct Shared {
     root: PathBuf,
     policy: SyncPolicy,
     state: Mutex<State>,
+    warnings: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -91,19 +93,18 @@ struct State {
 
 impl CacheIndex {
     pub(crate) fn new(root: &Path, policy: SyncPolicy) -> Self {
-        let shared = Shared { root: root.to_owned(), policy, state: Mutex::default() };
+        let shared = Shared { root: root.to_owned(), policy, state: Mutex::default(), warnings: Mutex::default() };
         Self { shared: Arc::new(shared) }
     }
 
     /// What `key` stands for, if that is known and its layers are in the store. They stay there as long as this process lives.
     pub fn get(&self, key: &LayerKey) -> Result<Option<CacheHit>, StorageError> {
-        let mut state = self.state();
-        let connection = self.open(&mut state)?;
-        let row = connection
-            .prepare_cached("SELECT layers, value, made FROM entry WHERE key = ?")?
-            .query_row([key.as_bytes()], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get::<_, i64>(2)?)))
-            .optional()?;
-        drop(state);
+        let row = self.with(&mut self.state(), |connection| {
+            connection
+                .prepare_cached("SELECT layers, value, made FROM entry WHERE key = ?")?
+                .query_row([key.as_bytes()], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get::<_, i64>(2)?)))
+                .optional()
+        })?;
         let Some((layers, value, made)) = row else { return Ok(None) };
         let digest = |bytes: &[u8]| Some(DiffId::from_bytes(bytes.try_into().ok()?));
         let layers: Vec<DiffId> = layers.chunks_exact(32).filter_map(digest).collect();
@@ -118,24 +119,29 @@ impl CacheIndex {
 
     /// Whether what `key` stood for was pruned, and why. Nothing is known of one that was never here, or that a crash took.
     pub fn removed(&self, key: &LayerKey) -> Result<Option<Removed>, StorageError> {
-        let mut state = self.state();
-        let mut select =
-            self.open(&mut state)?.prepare_cached("SELECT expired, unused, at FROM removed WHERE key = ?")?;
-        let row = select.query_row([key.as_bytes()], |row| {
-            let why = if row.get(0)? { Removal::Expired } else { Removal::Pruned };
-            let unused = Duration::from_millis(u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
-            Ok(Removed { why, unused, at: from_millis(row.get(2)?) })
-        });
-        Ok(row.optional()?)
+        self.with(&mut self.state(), |connection| {
+            let mut select = connection.prepare_cached("SELECT expired, unused, at FROM removed WHERE key = ?")?;
+            let row = select.query_row([key.as_bytes()], |row| {
+                let why = if row.get(0)? { Removal::Expired } else { Removal::Pruned };
+                let unused = Duration::from_millis(u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
+                Ok(Removed { why, unused, at: from_millis(row.get(2)?) })
+            });
+            row.optional()
+        })
     }
 
     /// Says what `key` stands for. The layers are in the store.
     pub fn put(&self, key: LayerKey, entry: &CacheEntry) -> Result<(), StorageError> {
         let mut state = self.state();
         let layers: Vec<u8> = entry.layers.iter().flat_map(|layer| *layer.as_bytes()).collect();
-        self.open(&mut state)?
-            .prepare_cached("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, 0)")?
-            .execute(params![key.as_bytes(), layers, entry.value, millis(SystemTime::now())])?;
+        self.with(&mut state, |connection| {
+            connection.prepare_cached("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, 0)")?.execute(params![
+                key.as_bytes(),
+                layers,
+                entry.value,
+                millis(SystemTime::now())
+            ])
+        })?;
         state.keys.push(key);
         Ok(())
     }
@@ -152,52 +158,82 @@ impl CacheIndex {
 
     /// Files that the disk has for certain.
     pub(crate) fn durable(&self) -> Result<BTreeSet<String>, StorageError> {
-        let mut state = self.state();
-        let mut rows = self.open(&mut state)?.prepare_cached("SELECT path FROM durable")?;
-        let paths = rows.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        Ok(paths)
+        self.with(&mut self.state(), |connection| {
+            let mut rows = connection.prepare_cached("SELECT path FROM durable")?;
+            rows.query_map([], |row| row.get(0))?.collect()
+        })
     }
 
-    /// Drops the entries that were never synced.
-    pub(crate) fn drop_volatile(&self) -> Result<(), StorageError> {
-        self.open(&mut self.state())?.execute("DELETE FROM entry WHERE durable = 0", [])?;
-        Ok(())
-    }
-
-    /// Forgets files that are removed, and what needs them; of the latter it stays known why.
-    pub(crate) fn forget(&self, paths: &[String], removed: Removed) -> Result<(), StorageError> {
-        let mut state = self.state();
-        let transaction = self.begin(&mut state)?;
-        {
-            let gone: BTreeSet<DiffId> = paths
-                .iter()
-                .filter_map(|path| format!("sha256:{}", path.strip_prefix("blobs/sha256/")?).parse().ok())
-                .collect();
-            let mut remove = transaction.prepare_cached("DELETE FROM durable WHERE path = ?")?;
-            for path in paths {
-                remove.execute([path])?;
-            }
-            let mut select = transaction.prepare_cached("SELECT key, layers FROM entry")?;
-            let mut rows = select.query([])?;
-            let mut dead: Vec<Vec<u8>> = Vec::new();
-            while let Some(row) = rows.next()? {
-                let layers: Vec<u8> = row.get(1)?;
-                let digest = |bytes: &[u8]| Some(DiffId::from_bytes(bytes.try_into().ok()?));
-                if layers.chunks_exact(32).filter_map(digest).any(|layer| gone.contains(&layer)) {
-                    dead.push(row.get(0)?);
+    /// After a reboot: of the entries that were never synced, keeps those whose layers are all durable or among `whole`, which are
+    /// durable from now on.
+    pub(crate) fn settle(&self, whole: &BTreeSet<String>) -> Result<(), StorageError> {
+        self.with(&mut self.state(), |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            {
+                let mut put = transaction.prepare_cached("INSERT OR IGNORE INTO durable VALUES (?)")?;
+                for path in whole {
+                    put.execute([path])?;
+                }
+                let mut known = transaction.prepare_cached("SELECT 1 FROM durable WHERE path = ?")?;
+                let mut select = transaction.prepare_cached("SELECT key, layers FROM entry WHERE durable = 0")?;
+                let mut rows = select.query([])?;
+                let mut fates: Vec<(Vec<u8>, bool)> = Vec::new();
+                while let Some(row) = rows.next()? {
+                    let (layers, mut kept): (Vec<u8>, _) = (row.get(1)?, true);
+                    for layer in layers.chunks_exact(32) {
+                        kept &= known.exists([format!("blobs/sha256/{}", hex::encode(layer))])?;
+                    }
+                    fates.push((row.get(0)?, kept));
+                }
+                let mut keep = transaction.prepare_cached("UPDATE entry SET durable = 1 WHERE key = ?")?;
+                let mut drop = transaction.prepare_cached("DELETE FROM entry WHERE key = ?")?;
+                for (key, kept) in fates {
+                    if kept { &mut keep } else { &mut drop }.execute([key])?;
                 }
             }
-            let mut remove = transaction.prepare_cached("DELETE FROM entry WHERE key = ?")?;
-            let mut note = transaction.prepare_cached("INSERT OR REPLACE INTO removed VALUES (?, ?, ?, ?)")?;
-            let unused = i64::try_from(removed.unused.as_millis()).unwrap_or(i64::MAX);
-            for key in dead {
-                remove.execute([&key])?;
-                note.execute(params![key, removed.why == Removal::Expired, unused, millis(removed.at)])?;
+            transaction.commit()
+        })
+    }
+
+    /// Forgets files that are removed, and what needs them; of the latter it stays known why, if that is given.
+    pub(crate) fn forget(&self, paths: &[String], removed: Option<Removed>) -> Result<(), StorageError> {
+        self.state().files.retain(|file| !paths.contains(file));
+        let gone: BTreeSet<DiffId> = paths
+            .iter()
+            .filter_map(|path| format!("sha256:{}", path.strip_prefix("blobs/sha256/")?).parse().ok())
+            .collect();
+        self.with(&mut self.state(), |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            {
+                let mut remove = transaction.prepare_cached("DELETE FROM durable WHERE path = ?")?;
+                for path in paths {
+                    remove.execute([path])?;
+                }
+                let mut select = transaction.prepare_cached("SELECT key, layers FROM entry")?;
+                let mut rows = select.query([])?;
+                let mut dead: Vec<Vec<u8>> = Vec::new();
+                while let Some(row) = rows.next()? {
+                    let layers: Vec<u8> = row.get(1)?;
+                    let digest = |bytes: &[u8]| Some(DiffId::from_bytes(bytes.try_into().ok()?));
+                    if layers.chunks_exact(32).filter_map(digest).any(|layer| gone.contains(&layer)) {
+                        dead.push(row.get(0)?);
+                    }
+                }
+                let mut remove = transaction.prepare_cached("DELETE FROM entry WHERE key = ?")?;
+                let mut note = transaction.prepare_cached("INSERT OR REPLACE INTO removed VALUES (?, ?, ?, ?)")?;
+                for key in dead {
+                    remove.execute([&key])?;
+                    if let Some(Removed { why, unused, at }) = removed {
+                        let unused = i64::try_from(unused.as_millis()).unwrap_or(i64::MAX);
+                        note.execute(params![key, why == Removal::Expired, unused, millis(at)])?;
+                    }
+                }
+                let remembered = i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
+                let old = millis(SystemTime::now()).saturating_sub(remembered);
+                transaction.execute("DELETE FROM removed WHERE at < ?", [old])?;
             }
-            let old = millis(removed.at).saturating_sub(i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX));
-            transaction.execute("DELETE FROM removed WHERE at < ?", [old])?;
-        }
-        Ok(transaction.commit()?)
+            transaction.commit()
+        })
     }
 
     pub(crate) fn policy(&self) -> SyncPolicy {
@@ -208,16 +244,101 @@ impl CacheIndex {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open<'s>(&self, state: &'s mut State) -> Result<&'s mut Connection, StorageError> {
-        if state.connection.is_none() {
-            state.connection = Some(connect(&self.shared.root.join("cache.db"))?);
+    /// Works on the index. One that is damaged is set aside, and a new one is begun: all that it knew can be found out again.
+    fn with<T>(
+        &self,
+        state: &mut State,
+        work: impl Fn(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StorageError> {
+        match self.attempt(state, &work) {
+            Err(error) if is_damage(&error, &self.shared.root) => {
+                state.connection = None;
+                self.set_aside(&error)?;
+                Ok(self.attempt(state, &work)?)
+            }
+            done => Ok(done?),
         }
-        Ok(state.connection.as_mut().expect("set just above"))
     }
 
-    fn begin<'s>(&self, state: &'s mut State) -> Result<Transaction<'s>, StorageError> {
-        Ok(self.open(state)?.transaction_with_behavior(TransactionBehavior::Immediate)?)
+    fn attempt<T>(
+        &self,
+        state: &mut State,
+        work: &impl Fn(&mut Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        if state.connection.is_none() {
+            state.connection = Some(connect(&self.shared.root.join(FILES[0]))?);
+        }
+        work(state.connection.as_mut().expect("set just above"))
     }
+
+    /// Gives a damaged index another name, unless another process was faster.
+    fn set_aside(&self, error: &rusqlite::Error) -> Result<(), StorageError> {
+        let root = &self.shared.root;
+        let path = root.join("cache.lock");
+        let lock = File::options().create(true).truncate(false).write(true).open(&path).context("open", &path)?;
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive).context("lock", path)?;
+        if connect(&root.join(FILES[0])).is_ok_and(|connection| is_whole(&connection)) {
+            return Ok(());
+        }
+        let now = millis(SystemTime::now()) / 1_000;
+        let names = (0..).map(|number: u32| match number {
+            0 => format!("{}.damaged-{now}", FILES[0]),
+            number => format!("{}.damaged-{now}.{number}", FILES[0]),
+        });
+        let free = |name: &String| fs::symlink_metadata(root.join(name)).is_err();
+        let aside = names.into_iter().find(free).expect("some number is free");
+        for (file, suffix) in FILES.iter().zip(SUFFIXES) {
+            let from = root.join(file);
+            match fs::rename(&from, root.join(format!("{aside}{suffix}"))) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                renamed => renamed.context("set aside", from)?,
+            }
+        }
+        self.warn(format!(
+            "the cache index of the store was damaged ({error}): it is set aside as {}, which may be deleted, and a new one is begun; \
+             steps run again",
+            root.join(aside).display()
+        ));
+        Ok(())
+    }
+
+    /// Notes something that the user should know, for [`Store::take_warnings`].
+    pub(crate) fn warn(&self, warning: String) {
+        self.state_of_warnings().push(warning);
+    }
+
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.state_of_warnings())
+    }
+
+    fn state_of_warnings(&self) -> MutexGuard<'_, Vec<String>> {
+        self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The index and what SQLite keeps beside it.
+const FILES: [&str; 3] = ["cache.db", "cache.db-wal", "cache.db-shm"];
+const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
+
+/// Whether an error means that the file is not an index of ours, or not whole. The statements are constant, so one that SQLite does
+/// not understand, or a column of another type, is the file's fault.
+fn is_damage(error: &rusqlite::Error, root: &Path) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase};
+    match error {
+        rusqlite::Error::SqliteFailure(error, _) => match error.code {
+            DatabaseCorrupt | NotADatabase => true,
+            CannotOpen => FILES.iter().any(|file| root.join(file).is_dir()),
+            _ => error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ,
+        },
+        rusqlite::Error::SqlInputError { .. }
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::FromSqlConversionFailure(..) => true,
+        _ => false,
+    }
+}
+
+fn is_whole(connection: &Connection) -> bool {
+    connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).is_ok_and(|found| found == "ok")
 }
 
 impl Store {
@@ -239,22 +360,23 @@ impl Store {
         let write = || {
             let root = File::open(self.root()).context("open", self.root())?;
             rustix::fs::syncfs(&root).context("sync", self.root())?;
-            let mut state = cache.state();
-            // The statement that they are durable must be durable too, and after them.
-            cache.open(&mut state)?.pragma_update(None, "synchronous", "FULL")?;
-            let transaction = cache.begin(&mut state)?;
-            {
-                let mut put = transaction.prepare_cached("INSERT OR IGNORE INTO durable VALUES (?)")?;
-                for path in &files {
-                    put.execute([path])?;
+            cache.with(&mut cache.state(), |connection| {
+                // The statement that they are durable must be durable too, and after them.
+                connection.pragma_update(None, "synchronous", "FULL")?;
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                {
+                    let mut put = transaction.prepare_cached("INSERT OR IGNORE INTO durable VALUES (?)")?;
+                    for path in &files {
+                        put.execute([path])?;
+                    }
+                    let mut mark = transaction.prepare_cached("UPDATE entry SET durable = 1 WHERE key = ?")?;
+                    for key in &keys {
+                        mark.execute([key.as_bytes()])?;
+                    }
                 }
-                let mut mark = transaction.prepare_cached("UPDATE entry SET durable = 1 WHERE key = ?")?;
-                for key in &keys {
-                    mark.execute([key.as_bytes()])?;
-                }
-            }
-            transaction.commit()?;
-            Ok::<_, StorageError>(cache.open(&mut state)?.pragma_update(None, "synchronous", "NORMAL")?)
+                transaction.commit()?;
+                connection.pragma_update(None, "synchronous", "NORMAL")
+            })
         };
         let written = write();
         if written.is_err() {
@@ -267,7 +389,7 @@ impl Store {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, StorageError> {
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(32);
@@ -276,7 +398,7 @@ fn connect(path: &Path) -> Result<Connection, StorageError> {
         if version != 0 {
             // Another version's index: everything in it can be made again.
             drop(connection);
-            for name in ["cache.db", "cache.db-wal", "cache.db-shm"] {
+            for name in FILES {
                 let _ = fs::remove_file(path.with_file_name(name));
             }
             return connect(path);

@@ -20,6 +20,16 @@ pub enum StorageError {
     /// Something needs a blob that is not there.
     #[error("the store has no blob {0}")]
     MissingBlob(BlobDigest),
+    /// A blob of the store has changed on the disk. It is removed by now.
+    #[error(
+        "blob {blob} of the store was damaged (its content has the digest {found}) and is removed: build again, what needs it is made again"
+    )]
+    DamagedBlob {
+        /// Which blob.
+        blob: BlobDigest,
+        /// The digest of what it held.
+        found: BlobDigest,
+    },
     /// Content is not what its digest says.
     #[error("content has digest {found} where {expected} was expected")]
     DigestMismatch {

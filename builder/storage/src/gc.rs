@@ -155,7 +155,7 @@ impl Store {
             Err(error) => return Err(error).context("stat", root.join(first)),
         }
         let unused = at.duration_since(item.used).unwrap_or_default();
-        self.cache().forget(&item.paths, Removed { why, unused, at })?;
+        self.cache().forget(&item.paths, Some(Removed { why, unused, at }))?;
         for path in &item.paths {
             // Away at once, gone a little later.
             let aside = self.scratch().path("pruned");

@@ -38,9 +38,9 @@
 //! erofs/<digest>          file systems without data over layers, for the driver `erofs`
 //! lowers/<digest>         unpacked layers, for the drivers that need files
 //! mounts/<name>           cache mounts
-//! cache.db                which cache key gave which layers
+//! cache.db                which cache key gave which layers; cache.db.damaged-* were unreadable
 //! claims/<key>            locks of steps that are being run
-//! boot, lock              the boot that wrote last; the lock of garbage collection
+//! boot, lock, cache.lock  the boot that wrote last; the locks of garbage collection and of replacing cache.db
 //! tmp/<process>           files of one process, removed when it is dead
 //! ```
 
@@ -52,6 +52,7 @@ mod cache;
 mod cache_mount;
 mod change;
 mod claim;
+mod damage;
 mod driver;
 mod entry;
 mod erofs;
@@ -84,6 +85,7 @@ pub use blob::{BlobStore, BlobWriter};
 pub use cache::{CacheEntry, CacheHit, CacheIndex, Removed};
 pub use cache_mount::{CacheMount, CacheMountOptions, CacheSharing};
 pub use claim::Claim;
+pub use damage::Checked;
 pub use entry::*;
 pub use error::StorageError;
 pub use gc::{PruneOptions, Usage, UsageKind};

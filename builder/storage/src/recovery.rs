@@ -1,21 +1,26 @@
-//! What a power cut left: the first start after a reboot drops all that the disk did not have for certain.
+//! What a power cut left: of what was not synced, the first start after a reboot keeps the blobs that are whole, and drops the rest.
 //!
 //! Within one boot nothing needs to be done: a file that was renamed to its name is whole in the page cache, whoever
 //! was killed since.
 
 use super::error::Context;
 use super::gc::exclusive;
-use super::{CacheIndex, StorageError};
+use super::{BlobStore, CacheIndex, StorageError};
+use buildscope_record::BlobDigest;
+use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 /// The kernel's name for the time since the machine was started (random(4)).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// Bytes of blobs that a start checks at most: more than one build leaves that was cut off, and some seconds. The rest is dropped.
+const MOST_CHECKED: u64 = 4 << 30;
 /// Directories whose files are made again or were synced.
 pub(crate) const KEPT: [&str; 4] = ["blobs/sha256", "index", "erofs", "lowers"];
 
 /// Cleans up if this is the first start since the machine's.
-pub(crate) fn recover(root: &Path, cache: &CacheIndex) -> Result<(), StorageError> {
+pub(crate) fn recover(root: &Path, blobs: &BlobStore, cache: &CacheIndex) -> Result<(), StorageError> {
     let note = root.join("boot");
     let now = fs::read(BOOT_ID).unwrap_or_default();
     if fs::read(&note).is_ok_and(|then| then == now) {
@@ -28,23 +33,23 @@ pub(crate) fn recover(root: &Path, cache: &CacheIndex) -> Result<(), StorageErro
     }
     // A new store has no note and nothing to lose.
     if then.is_some() {
-        clean(root, cache)?;
+        clean(root, blobs, cache)?;
     }
     let aside = root.join("boot.new");
     fs::write(&aside, &now).context("write", &aside)?;
     fs::rename(&aside, &note).context("rename to", note)
 }
 
-/// Drops everything that is not known to be durable.
-pub(crate) fn clean(root: &Path, cache: &CacheIndex) -> Result<(), StorageError> {
-    cache.drop_volatile()?;
+/// Checks the blobs that are not known to be durable, and drops all else that is not.
+pub(crate) fn clean(root: &Path, blobs: &BlobStore, cache: &CacheIndex) -> Result<(), StorageError> {
     let durable = cache.durable()?;
+    let whole = check(root, blobs, &durable)?;
     for kept in KEPT {
         let dir = root.join(kept);
         for entry in fs::read_dir(&dir).context("read", &dir)? {
             let entry = entry.context("read", &dir)?;
             let name = format!("{kept}/{}", entry.file_name().to_string_lossy());
-            if durable.contains(&name) {
+            if durable.contains(&name) || whole.contains(&name) {
                 continue;
             }
             let path = entry.path();
@@ -52,5 +57,23 @@ pub(crate) fn clean(root: &Path, cache: &CacheIndex) -> Result<(), StorageError>
             if directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.context("remove", path)?;
         }
     }
-    Ok(())
+    cache.settle(&whole)
+}
+
+/// The blobs that were never synced and yet are whole: what is read after a start came from the disk.
+fn check(root: &Path, blobs: &BlobStore, durable: &BTreeSet<String>) -> Result<BTreeSet<String>, StorageError> {
+    let (dir, mut young, mut bytes) = (root.join(KEPT[0]), Vec::new(), 0);
+    for entry in fs::read_dir(&dir).context("read", &dir)? {
+        let entry = entry.context("read", &dir)?;
+        let (hex, size) = (entry.file_name().to_string_lossy().into_owned(), entry.metadata().map_or(0, |it| it.len()));
+        let Ok(digest) = format!("sha256:{hex}").parse::<BlobDigest>() else { continue };
+        let name = format!("{}/{hex}", KEPT[0]);
+        if !durable.contains(&name) && bytes + size <= MOST_CHECKED {
+            bytes += size;
+            young.push((name, digest));
+        }
+    }
+    // One that cannot be read is not whole.
+    let whole = young.into_par_iter().filter(|(_, digest)| blobs.digest(*digest).is_ok_and(|found| found == *digest));
+    Ok(whole.map(|(name, _)| name).collect())
 }

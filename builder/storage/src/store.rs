@@ -8,7 +8,7 @@ use super::queue::Queues;
 use super::scratch::Scratch;
 use super::tree::Tree;
 use super::{BlobStore, CacheIndex, Layer, StorageError, gc, import, recovery};
-use buildscope_record::{DiffId, DriverName, Phase, Probe, Quantity};
+use buildscope_record::{BlobDigest, DiffId, DriverName, Phase, Probe, Quantity};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufReader, Read, Write};
@@ -89,6 +89,7 @@ pub(crate) struct Inner {
     indexes: Mutex<HashMap<DiffId, Arc<LayerIndex>>>,
     trees: Mutex<HashMap<Vec<DiffId>, Arc<Tree>>>,
     queues: Arc<Queues>,
+    damaged: Mutex<Vec<BlobDigest>>,
 }
 
 impl Store {
@@ -105,7 +106,7 @@ impl Store {
         let scratch = Arc::new(Scratch::create(&root.join("tmp"))?);
         let cache = CacheIndex::new(&root, options.sync);
         let blobs = BlobStore::new(&root, Arc::clone(&scratch), cache.clone());
-        recovery::recover(&root, &cache)?;
+        recovery::recover(&root, &blobs, &cache)?;
         let (driver, reason) = driver::choose(&root, &options, &scratch)?;
         let inner = Inner {
             root,
@@ -117,6 +118,7 @@ impl Store {
             indexes: Mutex::default(),
             trees: Mutex::default(),
             queues: Arc::default(),
+            damaged: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -144,6 +146,11 @@ impl Store {
     /// The cache index.
     pub fn cache(&self) -> &CacheIndex {
         &self.inner.cache
+    }
+
+    /// What the user should know of the store since this was last asked, a sentence each: damage that was found and repaired.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.cache().take_warnings()
     }
 
     /// Begins a layer.
@@ -183,7 +190,7 @@ impl Store {
     pub fn layer(&self, diff_id: &DiffId) -> Result<Option<Layer>, StorageError> {
         match self.index(diff_id) {
             Ok(index) => Ok(Some(index.layer())),
-            Err(StorageError::MissingBlob(_)) => Ok(None),
+            Err(StorageError::MissingBlob(_) | StorageError::DamagedBlob { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -220,7 +227,7 @@ impl Store {
             Some(index) => index,
             None => {
                 let file = self.blobs().open(diff_id)?;
-                self.blobs().verify(diff_id)?;
+                self.verify(*diff_id)?;
                 let size = file.metadata().context("stat", self.blobs().path(diff_id))?.len();
                 let index = import::reindex(BufReader::with_capacity(1 << 20, file), *diff_id, size)?;
                 // What was made from an older version's index may differ.
@@ -306,6 +313,11 @@ impl Store {
     /// Who waits for cache directories.
     pub(super) fn queues(&self) -> &Arc<Queues> {
         &self.inner.queues
+    }
+
+    /// Blobs that were found damaged.
+    pub(super) fn damaged(&self) -> MutexGuard<'_, Vec<BlobDigest>> {
+        self.inner.damaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn trees(&self) -> MutexGuard<'_, HashMap<Vec<DiffId>, Arc<Tree>>> {

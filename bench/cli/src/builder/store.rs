@@ -4,14 +4,15 @@ use crate::{Failure, Root, say};
 use buildscope_builder::images::Images;
 use buildscope_oci::Platform;
 use buildscope_record::{BlobDigest, ByteSize};
-use buildscope_storage::{DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
+use buildscope_storage::{Checked, DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
 use clap::{Args, Subcommand, ValueEnum};
 use miette::miette;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Show the disk usage of the store, or free space
+/// Show the disk usage of the store, free space, or verify its blobs
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -24,7 +25,8 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "Examples:
   buildscope store du
   buildscope store prune --keep-bytes 10GB --keep-duration 7d
-  buildscope store prune --filter type=cache-mount";
+  buildscope store prune --filter type=cache-mount
+  buildscope store check --repair";
 
 #[derive(Debug, Subcommand)]
 enum Work {
@@ -49,6 +51,15 @@ enum Work {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Read every blob and compare it with its digest; exit code 1 if there is damage that was not repaired
+    Check {
+        /// Remove damaged blobs and what was made of them: the next build makes them again
+        #[arg(long)]
+        repair: bool,
+        /// How to say what was found
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -63,16 +74,64 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     // No step is run: the driver that needs nothing does.
     let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
     let store = Store::open(&arguments.root.resolve()?, options).map_err(Failure::internal)?;
-    let (items, format, title) = match arguments.work {
+    let done = work(arguments.work, &store);
+    for warning in store.take_warnings() {
+        eprintln!("warning: {warning}");
+    }
+    done
+}
+
+fn work(work: Work, store: &Store) -> Result<(), Failure> {
+    let (items, format, title) = match work {
+        Work::Check { repair, format } => return check(store, repair, format),
         Work::Du { format } => (store.usage().map_err(Failure::internal)?, format, "total"),
         Work::Prune { keep_bytes, keep_duration, filter, format } => {
-            let keep = layers_of_images(&store)?;
+            let keep = layers_of_images(store)?;
             let options = PruneOptions { keep_bytes, keep_duration, kinds: filter, keep };
             (store.prune(&options).map_err(Failure::internal)?, format, "removed")
         }
     };
     say(&if format == Format::Json { json(&items) } else { text(&items, title) });
     Ok(())
+}
+
+/// Reads every blob. Says on standard error how far it is, once a second.
+fn check(store: &Store, repair: bool, format: Format) -> Result<(), Failure> {
+    let said = Mutex::new(Instant::now());
+    let passed = |read: ByteSize, total: ByteSize| {
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.elapsed() >= Duration::from_secs(1) {
+            eprintln!("checked {read} of {total}");
+            *said = Instant::now();
+        }
+    };
+    let checked = store.check(repair, &passed).map_err(Failure::internal)?;
+    say(&if format == Format::Json { found_json(&checked, repair) } else { found_text(&checked, repair) });
+    if checked.damaged.is_empty() || repair { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn found_text(checked: &Checked, repaired: bool) -> String {
+    let mut text = String::new();
+    for (blob, found) in &checked.damaged {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "damaged: {blob} holds {found}{}", if repaired { ", removed" } else { "" });
+    }
+    let (blobs, bytes, damaged) = (checked.blobs, checked.bytes, checked.damaged.len());
+    let plural = if blobs == 1 { "" } else { "s" };
+    let end = match (damaged, repaired) {
+        (0, _) => "all whole".to_owned(),
+        (damaged, true) => format!("{damaged} damaged and removed: the next build makes again what it needs of them"),
+        (damaged, false) => format!("{damaged} damaged: `buildscope store check --repair` removes what is damaged"),
+    };
+    let _ = writeln!(text, "{blobs} blob{plural} ({bytes}) checked, {end}");
+    text
+}
+
+fn found_json(checked: &Checked, repaired: bool) -> String {
+    let row = |(blob, found): &(BlobDigest, BlobDigest)| serde_json::json!({"blob": blob, "found": found, "repaired": repaired});
+    let damaged: Vec<_> = checked.damaged.iter().map(row).collect();
+    let found = serde_json::json!({"blobs": checked.blobs, "bytes": checked.bytes.0, "damaged": damaged});
+    format!("{found:#}\n")
 }
 
 /// The layers of all images that have a name here.

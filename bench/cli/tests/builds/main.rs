@@ -7,6 +7,7 @@ mod bases;
 mod cache;
 mod contexts;
 mod daemon;
+mod damage;
 mod digests;
 mod durability;
 mod failures;

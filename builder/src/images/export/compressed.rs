@@ -82,7 +82,7 @@ impl Compressed {
         span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
         let file = nameless(&self.store)?;
         let to = file.try_clone().map_err(|source| ImageError::Write { what: format!("layer {diff_id}"), source })?;
-        let written = transform.run(&from, diff_id, &Region::of(to))?;
+        let written = transform.run(&self.store, diff_id, &Region::of(to))?;
         Ok((written, file))
     }
 }

@@ -6,7 +6,7 @@ use buildscope_record::{BlobDigest, DiffId, Phase, Probe, Quantity};
 use buildscope_storage::{Content, Entry, EntryKind, Store, Timestamp};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
@@ -42,7 +42,9 @@ pub fn export_tar(
             }
         }
     }
-    let layer = merged.finish(&span.probe())?;
+    let sources: Vec<DiffId> =
+        stacks.iter().flat_map(|(_, layers)| *layers).copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let layer = store.verified(&sources, || merged.finish(&span.probe()))??;
     let from = store.blobs().open(&layer.diff_id)?;
     let failed = |source| ImageError::Write { what: target.what.clone(), source };
     io::copy(&mut &from, &mut &target.file()?).map_err(failed)?;
@@ -67,17 +69,21 @@ pub fn export_directory(
     fs::create_dir_all(directory).map_err(ImageError::file("create", directory))?;
     let root = open_directory(rustix::fs::CWD, directory.as_os_str()).map_err(failed(directory, Path::new("")))?;
     let mut writer = Writer { store, directory, root, open: Vec::new(), blobs: HashMap::new() };
-    let mut bytes = 0;
-    for (mut entry, content) in tree.walk(Path::new("")) {
-        date(&mut entry, epoch);
-        if let EntryKind::File { size } = entry.kind {
-            bytes += size;
+    let write = || {
+        let mut bytes = 0;
+        for (mut entry, content) in tree.walk(Path::new("")) {
+            date(&mut entry, epoch);
+            if let EntryKind::File { size } = entry.kind {
+                bytes += size;
+            }
+            if !entry.path.as_os_str().is_empty() {
+                writer.write(&entry, &content)?;
+            }
         }
-        if !entry.path.as_os_str().is_empty() {
-            writer.write(&entry, &content)?;
-        }
-    }
-    writer.leave(0)?;
+        writer.leave(0)?;
+        Ok::<_, ImageError>(bytes)
+    };
+    let bytes = store.verified(layers, write)??;
     span.quantity(Quantity::BytesWritten, bytes);
     Ok(())
 }

@@ -138,7 +138,7 @@ impl Export<'_> {
                     let span = probe.phase(Phase::Compress);
                     span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
                     let region = sink.open()?;
-                    let written = transform.run(&file, diff_id, &region)?;
+                    let written = transform.run(store, diff_id, &region)?;
                     sink.settle(region, &written.digest, written.size)?;
                     done.insert((diff_id, transform), written);
                     continue;
@@ -147,7 +147,9 @@ impl Export<'_> {
                 waiting.push(Job { diff_id, transform, file, size, region });
             }
         }
-        let written = waiting.par_iter().map(|job| job.run(probe)).collect::<Result<Vec<_>, _>>()?;
+        let written = waiting.par_iter().map(|job| job.run(store, probe)).collect::<Vec<_>>();
+        // All have ended before the first error does: what is damaged is found in one go.
+        let written = written.into_iter().collect::<Result<Vec<_>, _>>()?;
         for (job, written) in waiting.into_iter().zip(written) {
             sink.settle(job.region, &written.digest, written.size)?;
             done.insert((job.diff_id, job.transform), written);
@@ -320,18 +322,19 @@ struct Job {
 }
 
 impl Job {
-    fn run(&self, probe: &Probe) -> Result<Written, ImageError> {
+    fn run(&self, store: &Store, probe: &Probe) -> Result<Written, ImageError> {
         let Self { diff_id, transform, file, size, region } = self;
         if transform.is_identity() {
             let span = probe.phase(Phase::Copy);
-            span.quantity(Quantity::BytesWritten, *size);
+            span.quantity(Quantity::BytesWritten, *size).quantity(Quantity::BytesHashed, *size);
             let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
-            transform::copy_range(file, 0, *size, &region.file, region.at).map_err(failed)?;
+            let copy = || transform::copy_range(file, 0, *size, &region.file, region.at);
+            store.verified(&[*diff_id], copy)?.map_err(failed)?;
             return Ok(Written { diff_id: *diff_id, digest: diff_id.into(), size: *size });
         }
         let span = probe.phase(Phase::Digest);
         span.quantity(Quantity::BytesHashed, *size);
-        transform.run(file, *diff_id, region)
+        transform.run(store, *diff_id, region)
     }
 }
 

@@ -6,7 +6,7 @@ use super::encode::encode;
 use super::sink::Region;
 use buildscope_oci::Encoding;
 use buildscope_record::{BlobDigest, DiffId};
-use buildscope_storage::{SparseReader, is_zero, pipeline};
+use buildscope_storage::{SparseReader, Store, is_zero, pipeline};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -78,9 +78,26 @@ impl Transform {
         self.epoch.is_none() && self.encoding == Encoding::Plain
     }
 
-    /// Reads a stored layer, changes it and writes it from `to.at` on. Pieces are read one at a time, compressed side by side, and
-    /// hashed one at a time in the order of the layer.
-    pub(crate) fn run(&self, from: &File, diff_id: DiffId, to: &Region) -> Result<Written, ImageError> {
+    /// Reads a stored layer, changes it and writes it from `to.at` on. A layer that is damaged is an error, and dropped.
+    pub(crate) fn run(&self, store: &Store, diff_id: DiffId, to: &Region) -> Result<Written, ImageError> {
+        let from = store.blobs().open(diff_id)?;
+        match self.change(&from, diff_id, to) {
+            Ok((written, read)) => {
+                store.judge(diff_id, read)?;
+                Ok(written)
+            }
+            // Where it cannot be understood, that may be why.
+            Err(error @ ImageError::Malformed { .. }) => {
+                store.verify(diff_id)?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Pieces are read one at a time, compressed side by side, and hashed one at a time in the order of the layer. Gives the digest
+    /// of what was read, too.
+    fn change(&self, from: &File, diff_id: DiffId, to: &Region) -> Result<(Written, BlobDigest), ImageError> {
         let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
         let input = Mutex::new(Input::of(SparseReader::new(from).map_err(failed)?, self));
         let (mut output, hole) = (Output::default(), OnceLock::new());
@@ -97,12 +114,13 @@ impl Transform {
         })?;
         let (digest, size) = output.finish();
         let input = input.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let diff_id = match (self.encoding, input.finish()) {
+        let (read, content) = input.finish();
+        let diff_id = match (self.encoding, content) {
             (Encoding::Plain, _) => digest.to_diff_id(),
             (_, Some(content)) => content,
             (_, None) => diff_id,
         };
-        Ok(Written { diff_id, digest, size })
+        Ok((Written { diff_id, digest, size }, read))
     }
 
     /// The next piece as it will be written, and its number; `room` is to read it into. `hole` is what a piece of zeros becomes: the
@@ -139,6 +157,8 @@ enum Unread {
 struct Input<R> {
     from: R,
     clamp: Option<Clamp>,
+    /// Of what was read.
+    read: Sha256,
     /// Of what it gives, where nobody else knows it.
     content: Option<Sha256>,
     /// Of the piece that comes next.
@@ -149,7 +169,7 @@ impl<R: Read> Input<R> {
     fn of(from: R, transform: &Transform) -> Self {
         let clamp = transform.epoch.map(Clamp::new);
         let content = (clamp.is_some() && transform.encoding != Encoding::Plain).then(Sha256::new);
-        Self { from, clamp, content, number: 0 }
+        Self { from, clamp, read: Sha256::new(), content, number: 0 }
     }
 
     /// The next piece and its number: empty at the end.
@@ -157,6 +177,7 @@ impl<R: Read> Input<R> {
         piece.resize(PIECE, 0);
         let length = fill(&mut self.from, piece).map_err(Unread::Io)?;
         piece.truncate(length);
+        self.read.update(&piece);
         if let Some(clamp) = &mut self.clamp {
             clamp.apply(piece).map_err(|fault| Unread::Fault(fault.to_string()))?;
         }
@@ -167,8 +188,10 @@ impl<R: Read> Input<R> {
         Ok(self.number - 1)
     }
 
-    fn finish(self) -> Option<DiffId> {
-        self.content.map(|content| DiffId::from_bytes(content.finalize().into()))
+    /// Digests of what was read, and of what it gave.
+    fn finish(self) -> (BlobDigest, Option<DiffId>) {
+        let content = self.content.map(|content| DiffId::from_bytes(content.finalize().into()));
+        (BlobDigest::from_bytes(self.read.finalize().into()), content)
     }
 }
 

@@ -120,6 +120,10 @@ impl Driver for Erofs {
         let lowers = lowers.collect::<Result<_, _>>()?;
         Ok(Box::new(Stack::over(self.overlay.at(place), tree, lowers, store.scratch())?))
     }
+
+    fn forget(&self) {
+        self.mounts.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 /// Mounts an image over its tar, attached nowhere.

@@ -31,6 +31,9 @@ pub(crate) trait Driver: Send + Sync {
         place: Place,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError>;
+
+    /// Forgets what it keeps of layers from step to step: a file of the store was replaced.
+    fn forget(&self) {}
 }
 
 /// Where a step's changes may be.

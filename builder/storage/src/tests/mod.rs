@@ -1,5 +1,6 @@
 //! The store from outside: what goes in comes out, whatever the driver.
 
+mod damage;
 mod drivers;
 mod durability;
 mod members;
@@ -165,7 +166,7 @@ fn an_imported_layer_is_kept_byte_for_byte() {
 }
 
 #[test]
-fn a_key_is_found_by_all_builds_at_once_and_after_a_reboot_if_it_was_synced() {
+fn a_key_is_found_by_all_builds_at_once_and_after_a_reboot_if_its_layers_are_whole() {
     let dir = tempfile::tempdir().unwrap();
     let open =
         || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
@@ -176,16 +177,25 @@ fn a_key_is_found_by_all_builds_at_once_and_after_a_reboot_if_it_was_synced() {
     one.cache().put(key, &entry).unwrap();
     assert_eq!(two.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry.clone()));
     one.sync(&Probe::disabled()).unwrap();
-    let lost = layer(&two, [file("g", "y")]);
-    two.cache().put(LayerKey::of("lost"), &CacheEntry { layers: vec![lost.diff_id], value: Vec::new() }).unwrap();
+    // Not synced: one is whole on the disk all the same, one is not.
+    let [whole, torn] = ["whole", "torn"].map(|name| {
+        let made = layer(&two, [file(name, &name.repeat(1000))]);
+        two.cache().put(LayerKey::of(name), &CacheEntry { layers: vec![made.diff_id], value: Vec::new() }).unwrap();
+        made
+    });
+    std::fs::File::options().write(true).open(two.blobs().path(&torn.diff_id)).unwrap().set_len(600).unwrap();
     drop((one, two));
     // Another boot: what the file says is not what the kernel says.
     std::fs::write(dir.path().join("boot"), "another").unwrap();
     let after = open();
     assert_eq!(after.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry));
-    assert_eq!(after.cache().get(&LayerKey::of("lost")).unwrap(), None);
+    assert_eq!(after.cache().get(&LayerKey::of("torn")).unwrap(), None);
+    assert!(after.cache().get(&LayerKey::of("whole")).unwrap().is_some());
     assert_eq!(after.layer(&made.diff_id).unwrap(), Some(made));
-    assert!(!after.blobs().path(&lost.diff_id).exists());
+    assert_eq!(after.layer(&whole.diff_id).unwrap(), Some(whole));
+    assert!(!after.blobs().path(&torn.diff_id).exists());
+    std::fs::write(dir.path().join("boot"), "a third").unwrap();
+    assert!(open().cache().get(&LayerKey::of("whole")).unwrap().is_some(), "it is durable by then");
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl<W: Write> State<W> {
                     writeln!(self.out, "{warning}")?;
                 }
             }
+            Event::Warning(warning) => writeln!(self.out, "warning: {warning}")?,
             Event::Started(step) => {
                 self.turn_to(&Subject::Step(step))?;
             }

@@ -65,6 +65,12 @@ struct Warning {
     short: String,
 }
 
+impl Warning {
+    fn of(text: String) -> Self {
+        Self { vertex: Digest::of("warnings"), level: 1, short: base64(text.as_bytes()) }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Vertex<'a> {
     digest: Digest,
@@ -114,10 +120,12 @@ impl<W: Write> State<W> {
                 self.steps = Steps { names: Names::of(&plan), plan: Some(plan) };
                 let vertexes = live.iter().map(|&step| self.steps.vertex(step)).collect();
                 let plan = self.steps.plan.iter();
-                let warning =
-                    |text: String| Warning { vertex: Digest::of("warnings"), level: 1, short: base64(text.as_bytes()) };
-                let warnings = plan.flat_map(|plan| super::warnings(plan)).map(warning).collect();
+                let warnings = plan.flat_map(|plan| super::warnings(plan)).map(Warning::of).collect();
                 write(&mut self.out, &SolveStatus { vertexes, warnings, ..SolveStatus::default() })
+            }
+            Event::Warning(text) => {
+                let warnings = vec![Warning::of(format!("warning: {text}"))];
+                write(&mut self.out, &SolveStatus { warnings, ..SolveStatus::default() })
             }
             Event::Started(step) => {
                 let digest = self.steps.digest(step);

@@ -63,6 +63,7 @@ impl Progress for Tty {
                 super::warnings(&plan).for_each(|warning| self.say(&warning));
                 state.names = Names::of(&plan);
             }
+            Event::Warning(warning) => self.say(&format!("warning: {warning}")),
             Event::Started(step) => {
                 let bar = self.bar(state.names.get(step));
                 state.running.insert(step, Running { bar, tail: VecDeque::new() });

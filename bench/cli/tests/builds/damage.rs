@@ -1,0 +1,160 @@
+//! A store whose files have changed on the disk: nothing of that is handed on, and the same build makes it again.
+
+use crate::world::{World, steps};
+use buildscope_record::Digest;
+use buildscope_record::Outcome::{Cached, Executed};
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const DOCKERFILE: &str = "FROM busybox\nRUN head -c 100000 /dev/zero | tr '\\0' A > /f\nRUN echo after > /g\n";
+
+/// The layers of the store that hold this text, by their paths.
+fn blobs_with(world: &World, text: &[u8]) -> Vec<PathBuf> {
+    let blobs = fs::read_dir(world.path("store/blobs/sha256")).unwrap().map(|blob| blob.unwrap().path());
+    blobs.filter(|blob| fs::read(blob).unwrap().windows(text.len()).any(|window| window == text)).collect()
+}
+
+/// Changes a byte of the only layer that holds this text; gives its digest.
+fn rot(world: &World, text: &[u8]) -> String {
+    let blobs = blobs_with(world, text);
+    assert_eq!(blobs.len(), 1);
+    let bytes = fs::read(&blobs[0]).unwrap();
+    let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
+    fs::File::options().write(true).open(&blobs[0]).unwrap().write_all_at(b"Z", at as u64 + 1).unwrap();
+    blobs[0].file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+/// All blobs of an OCI archive have the digest that they are named by.
+fn assert_whole(archive: &Path) {
+    let mut archive = tar::Archive::new(fs::File::open(archive).unwrap());
+    let mut blobs = 0;
+    for member in archive.entries().unwrap() {
+        let mut member = member.unwrap();
+        let path = member.path().unwrap().into_owned();
+        let Ok(name) = path.strip_prefix("blobs/sha256") else { continue };
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut member, &mut bytes).unwrap();
+        if !name.as_os_str().is_empty() {
+            assert_eq!(Digest::of(bytes).hex(), name.to_str().unwrap());
+            blobs += 1;
+        }
+    }
+    assert!(blobs > 2);
+}
+
+fn store(world: &World, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+    command.arg("store").args(args).arg("--root").arg(&world.store);
+    command.env_remove("BUILDSCOPE_ROOT").output().unwrap()
+}
+
+#[test]
+fn a_damaged_layer_is_made_again_by_the_build_that_exports_it() {
+    for (kind, driver) in [
+        ("oci", "erofs"),
+        ("oci,compression=gzip", "copy"),
+        ("docker", "overlay"),
+        ("tar", "erofs"),
+        ("local", "erofs"),
+    ] {
+        let world = World::new(DOCKERFILE);
+        world.build(&["--driver", driver]).record();
+        let damaged = rot(&world, &[b'A'; 2000]);
+        let output = format!("type={kind},dest={}", world.path("out").display());
+        let built = world.build(&["--driver", driver, "--output", &output]);
+        let record = built.record();
+        assert!(built.stderr().contains(&damaged), "{kind}: {}", built.stderr());
+        assert_eq!(steps(&record, Cached), ["FROM busybox"], "{kind}");
+        // The step above may have been built on the damage.
+        assert_eq!(steps(&record, Executed).len(), 2, "{kind}");
+        match kind {
+            "oci" | "oci,compression=gzip" | "docker" => assert_whole(&world.path("out")),
+            "local" => assert_eq!(fs::read(world.path("out/f")).unwrap(), vec![b'A'; 100_000]),
+            _ => assert!(!fs::read(world.path("out")).unwrap().windows(3).any(|three| three == b"AZA")),
+        }
+        // And then all is well.
+        let built = world.build(&["--driver", driver, "--output", &output]);
+        assert_eq!(steps(&built.record(), Executed), Vec::<&str>::new(), "{kind}");
+        assert!(!built.stderr().contains("damaged"), "{kind}: {}", built.stderr());
+        assert!(store(&world, &["check"]).status.success(), "{kind}");
+    }
+}
+
+#[test]
+fn a_damaged_layer_of_the_embedded_base_is_made_again() {
+    let world = World::new(DOCKERFILE);
+    world.build(&[]).record();
+    let damaged = rot(&world, b"root:x:0:0:root:/root:/bin/sh");
+    let output = format!("type=oci,dest={}", world.path("out").display());
+    let built = world.build(&["--output", &output]);
+    built.record();
+    assert!(built.stderr().contains(&damaged), "{}", built.stderr());
+    assert_whole(&world.path("out"));
+}
+
+#[test]
+fn a_check_tells_what_is_damaged_and_repairs_it() {
+    let world = World::new(DOCKERFILE);
+    world.build(&[]).record();
+    let whole = store(&world, &["check"]);
+    assert!(whole.status.success());
+    assert!(String::from_utf8_lossy(&whole.stdout).contains("all whole"));
+    let damaged = rot(&world, &[b'A'; 2000]);
+    let found = store(&world, &["check", "--format", "json"]);
+    assert_eq!(found.status.code(), Some(1));
+    let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!(found["damaged"][0]["blob"], format!("sha256:{damaged}"));
+    assert_eq!(found["damaged"][0]["repaired"], false);
+    let repaired = store(&world, &["check", "--repair"]);
+    assert!(repaired.status.success());
+    assert!(String::from_utf8_lossy(&repaired.stdout).contains(&damaged));
+    assert!(store(&world, &["check"]).status.success());
+    assert!(steps(&world.build(&[]).record(), Executed).iter().any(|step| step.contains("head -c")));
+}
+
+#[test]
+fn a_damaged_cache_index_is_told_and_begun_again() {
+    let world = World::new(DOCKERFILE);
+    world.build(&[]).record();
+    fs::write(world.path("store/cache.db"), "no index").unwrap();
+    let built = world.build(&[]);
+    assert_eq!(steps(&built.record(), Executed).len(), 2);
+    assert!(built.stderr().contains("cache.db.damaged-"), "{}", built.stderr());
+    let again = world.build(&[]);
+    assert_eq!(steps(&again.record(), Executed), Vec::<&str>::new());
+    assert!(!again.stderr().contains("damaged"));
+}
+
+#[test]
+fn a_default_dockerfile_that_leads_out_of_the_context_is_refused() {
+    let world = World::empty();
+    fs::write(world.path("secret"), "hidden words\n").unwrap();
+    std::os::unix::fs::symlink("../secret", world.context().join("Dockerfile")).unwrap();
+    let built = world.build(&[]);
+    assert!(!built.output.status.success());
+    assert!(built.stderr().contains("outside the context"), "{}", built.stderr());
+    assert!(!built.stderr().contains("hidden words"), "{}", built.stderr());
+    // A named one is the user's word.
+    fs::write(world.path("secret"), "FROM scratch\nCOPY f /\n").unwrap();
+    world.write("f", "");
+    world.build(&["-f", world.context().join("Dockerfile").to_str().unwrap()]).record();
+    // A link within the context is followed.
+    fs::remove_file(world.context().join("Dockerfile")).unwrap();
+    world.write("sub/real", "FROM scratch\nCOPY f /\n");
+    std::os::unix::fs::symlink("sub/real", world.context().join("Dockerfile")).unwrap();
+    world.build(&[]).record();
+    std::os::unix::fs::symlink("../secret", world.context().join(".dockerignore")).unwrap();
+    assert!(world.build(&[]).stderr().contains("outside the context"));
+}
+
+#[test]
+fn a_pipe_in_the_place_of_an_ignore_file_is_an_error() {
+    let world = World::new("FROM scratch\nCOPY f /\n");
+    world.write("f", "");
+    let (pipe, mode) = (world.context().join(".dockerignore"), rustix::fs::Mode::from_raw_mode(0o644));
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let built = world.build(&[]);
+    assert!(built.stderr().contains("not a regular file"), "{}", built.stderr());
+}

@@ -1,0 +1,164 @@
+//! Files of the store that are damaged: they are found, and what can be made again is.
+
+use super::{file, layer};
+use crate::{CacheEntry, DriverChoice, Store, StoreOptions};
+use buildscope_record::{BlobDigest, DiffId, LayerKey, Probe};
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+fn open(dir: &Path) -> Store {
+    Store::open(dir, StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap()
+}
+
+fn asides(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.contains("damaged")).collect()
+}
+
+type Harm = fn(&Path);
+
+/// What was tried on an index of some hundred entries.
+const HARMS: [(&str, Harm); 6] = [
+    ("truncated in the header", |db| fs::File::options().write(true).open(db).unwrap().set_len(50).unwrap()),
+    ("truncated in the middle", |db| {
+        let length = fs::metadata(db).unwrap().len();
+        fs::File::options().write(true).open(db).unwrap().set_len(length / 2).unwrap();
+    }),
+    ("garbage", |db| fs::write(db, b"no index".repeat(10_000)).unwrap()),
+    ("its header overwritten", |db| {
+        fs::File::options().write(true).open(db).unwrap().write_all_at(&[0x55; 200], 0).unwrap();
+    }),
+    ("its middle overwritten", |db| {
+        let length = fs::metadata(db).unwrap().len();
+        let noise = vec![0x55; length as usize - 8192];
+        fs::File::options().write(true).open(db).unwrap().write_all_at(&noise, 4096).unwrap();
+    }),
+    ("a directory", |db| {
+        fs::remove_file(db).unwrap();
+        fs::create_dir(db).unwrap();
+    }),
+];
+
+#[test]
+fn a_damaged_cache_index_is_set_aside_and_made_again() {
+    for (what, harm) in HARMS {
+        let dir = tempfile::tempdir().unwrap();
+        {
+            let store = open(dir.path());
+            let made = layer(&store, [file("f", "text")]);
+            for n in 0..400 {
+                let entry = CacheEntry { layers: vec![made.diff_id], value: vec![7; 100] };
+                store.cache().put(LayerKey::of(format!("{n}")), &entry).unwrap();
+            }
+            store.sync(&Probe::disabled()).unwrap();
+        }
+        harm(&dir.path().join("cache.db"));
+        let store = open(dir.path());
+        let made = layer(&store, [file("f", "text")]);
+        // Whichever statement meets the damage first.
+        for n in 0..400 {
+            store.cache().get(&LayerKey::of(format!("{n}"))).unwrap_or_else(|error| panic!("{what}: {error}"));
+        }
+        let key = LayerKey::of("after");
+        store.cache().put(key, &CacheEntry { layers: vec![made.diff_id], value: Vec::new() }).unwrap();
+        store.sync(&Probe::disabled()).unwrap();
+        let warnings = store.take_warnings();
+        assert_eq!((warnings.len(), asides(dir.path()).len()), (1, 1), "{what}: {warnings:?}");
+        assert!(warnings[0].contains(&asides(dir.path())[0]), "{what}: {warnings:?}");
+        drop(store);
+        let store = open(dir.path());
+        assert!(store.cache().get(&key).unwrap().is_some(), "{what}");
+        assert_eq!(store.take_warnings(), Vec::<String>::new(), "{what}");
+    }
+}
+
+#[test]
+fn two_processes_that_meet_a_damaged_index_set_it_aside_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = [open(dir.path()), open(dir.path())];
+    fs::write(dir.path().join("cache.db"), "no index at all").unwrap();
+    for store in &stores {
+        let made = layer(store, [file("f", "text")]);
+        store.cache().put(LayerKey::of("k"), &CacheEntry { layers: vec![made.diff_id], value: Vec::new() }).unwrap();
+    }
+    for store in &stores {
+        assert!(store.cache().get(&LayerKey::of("k")).unwrap().is_some());
+    }
+    assert_eq!(asides(dir.path()).len(), 1);
+}
+
+/// Changes one byte of a blob.
+fn rot(store: &Store, blob: &DiffId) {
+    fs::File::options().write(true).open(store.blobs().path(blob)).unwrap().write_all_at(b"!", 600).unwrap();
+}
+
+#[test]
+fn a_damaged_blob_is_dropped_with_what_needs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let [good, bad] = ["good", "bad"].map(|name| {
+        let made = layer(&store, [file(name, &name.repeat(500))]).diff_id;
+        store.cache().put(LayerKey::of(name), &CacheEntry { layers: vec![made], value: Vec::new() }).unwrap();
+        made
+    });
+    store.tree(&[good, bad]).unwrap();
+    store.sync(&Probe::disabled()).unwrap();
+    rot(&store, &bad);
+    assert_eq!(store.verified(&[good], || 7).unwrap(), 7);
+    let error = store.verified(&[good, bad], || ()).unwrap_err().to_string();
+    assert!(error.contains(&bad.to_string()) && error.contains("build again"), "{error}");
+    assert_eq!(store.take_damaged(), [BlobDigest::from(bad)]);
+    assert!(store.take_warnings()[0].contains(&bad.to_string()));
+    assert_eq!(store.layer(&bad).unwrap(), None);
+    assert!(!dir.path().join("index").join(bad.hex()).exists());
+    assert!(store.cache().get(&LayerKey::of("bad")).unwrap().is_none());
+    assert!(store.cache().get(&LayerKey::of("good")).unwrap().is_some());
+    // Made again, it is whole.
+    assert_eq!(layer(&store, [file("bad", &"bad".repeat(500))]).diff_id, bad);
+    store.verify(bad).unwrap();
+    store.sync(&Probe::disabled()).unwrap();
+}
+
+#[test]
+fn a_layer_whose_index_is_missing_is_made_again_only_from_a_whole_blob() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = {
+        let store = open(dir.path());
+        let made = layer(&store, [file("f", &"text".repeat(500))]).diff_id;
+        rot(&store, &made);
+        fs::write(dir.path().join("index").join(made.hex()), "no index").unwrap();
+        made
+    };
+    let store = open(dir.path());
+    assert_eq!(store.layer(&bad).unwrap(), None);
+    assert_eq!(store.take_damaged(), [BlobDigest::from(bad)]);
+}
+
+#[test]
+fn a_check_finds_every_damaged_blob_and_repairs_if_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let made: Vec<DiffId> = (0..5).map(|n| layer(&store, [file("f", &format!("{n}").repeat(1000))]).diff_id).collect();
+    rot(&store, &made[1]);
+    // A part of it is lost.
+    fs::File::options().write(true).open(store.blobs().path(&made[3])).unwrap().set_len(1000).unwrap();
+    let mut expected = vec![BlobDigest::from(made[1]), BlobDigest::from(made[3])];
+    expected.sort();
+    let heard = std::sync::atomic::AtomicU64::new(0);
+    let check = |repair| {
+        let passed = |read: buildscope_record::ByteSize, _| {
+            heard.fetch_max(read.0, std::sync::atomic::Ordering::Relaxed);
+        };
+        store.check(repair, &passed).unwrap()
+    };
+    for repair in [false, true] {
+        let checked = check(repair);
+        assert_eq!(checked.blobs, 5);
+        assert_eq!(checked.damaged.iter().map(|(blob, _)| *blob).collect::<Vec<_>>(), expected, "repair: {repair}");
+    }
+    let checked = check(false);
+    assert_eq!((checked.blobs, checked.damaged.len()), (3, 0));
+    assert!(heard.into_inner() >= checked.bytes.0);
+    assert_eq!(store.layer(&made[1]).unwrap(), None);
+}
