@@ -5,10 +5,11 @@ use super::scratch::Scratch;
 use super::{CacheIndex, SparseReader, StorageError, SyncPolicy};
 use buildscope_record::BlobDigest;
 use sha2::{Digest as _, Sha256};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Content-addressed files. Safe between processes: a blob appears whole, by a rename.
 #[derive(Clone, Debug)]
@@ -16,11 +17,13 @@ pub struct BlobStore {
     root: Arc<Path>,
     scratch: Arc<Scratch>,
     cache: CacheIndex,
+    /// Blobs that this process has made.
+    fresh: Arc<Mutex<HashSet<BlobDigest>>>,
 }
 
 impl BlobStore {
     pub(crate) fn new(root: &Path, scratch: Arc<Scratch>, cache: CacheIndex) -> Self {
-        Self { root: root.into(), scratch, cache }
+        Self { root: root.into(), scratch, cache, fresh: Arc::default() }
     }
 
     /// Stores these bytes.
@@ -77,6 +80,19 @@ impl BlobStore {
         Ok(bytes)
     }
 
+    /// Whether this process has made it.
+    pub(crate) fn is_fresh(&self, digest: &BlobDigest) -> bool {
+        self.fresh().contains(digest)
+    }
+
+    pub(crate) fn forget_fresh(&self, digest: &BlobDigest) {
+        self.fresh().remove(digest);
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, HashSet<BlobDigest>> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The digest of what it holds, which is its name unless it is damaged: reads it all.
     pub(crate) fn digest(&self, digest: impl Into<BlobDigest>) -> Result<BlobDigest, StorageError> {
         let digest = digest.into();
@@ -128,6 +144,7 @@ impl BlobWriter {
         // Two processes may do this at once: the contents are equal, either may win.
         fs::rename(&self.path, &to).context("rename to", to)?;
         self.published = true;
+        self.store.fresh().insert(*digest);
         self.store.cache.wrote(self.size);
         self.store.cache.made(format!("blobs/sha256/{}", digest.hex()));
         Ok(())

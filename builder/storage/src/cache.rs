@@ -6,7 +6,7 @@
 
 use super::error::Context;
 use super::{StorageError, Store, SyncPolicy};
-use buildscope_record::{DiffId, LayerKey, Phase, Probe, Quantity, Removal};
+use buildscope_record::{BlobDigest, DiffId, LayerKey, Phase, Probe, Quantity, Removal};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use rustix::fs::FlockOperation;
 use std::collections::BTreeSet;
@@ -29,10 +29,11 @@ CREATE TABLE IF NOT EXISTS durable (path TEXT PRIMARY KEY) WITHOUT ROWID;
 PRAGMA user_version = 2;
 COMMIT;";
 
-/// What pruning took out of `entry`, for whoever asks for it again. Not part of the version: an index without it is whole.
+/// What pruning took out of `entry`, for whoever asks for it again; checksums of blobs whose digest was found right. Not part of the version: an index without it is whole.
 const REMOVED: &str = "
 CREATE TABLE IF NOT EXISTS removed (key BLOB PRIMARY KEY, expired INTEGER NOT NULL, unused INTEGER NOT NULL, at INTEGER NOT NULL)
     WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS checksum (blob BLOB PRIMARY KEY, crc INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS made_again AFTER INSERT ON entry BEGIN DELETE FROM removed WHERE key = NEW.key; END;";
 /// How long it is known why something was removed.
 const REMEMBERED: Duration = Duration::from_secs(90 * 86_400);
@@ -146,6 +147,22 @@ impl CacheIndex {
         Ok(())
     }
 
+    /// The CRC-32 of a blob, if it was read while its digest was right.
+    pub(crate) fn checksum(&self, blob: &BlobDigest) -> Result<Option<u32>, StorageError> {
+        self.with(&mut self.state(), |connection| {
+            let mut select = connection.prepare_cached("SELECT crc FROM checksum WHERE blob = ?")?;
+            select.query_row([blob.as_bytes()], |row| row.get(0)).optional()
+        })
+    }
+
+    pub(crate) fn note_checksum(&self, blob: &BlobDigest, crc: u32) -> Result<(), StorageError> {
+        self.with(&mut self.state(), |connection| {
+            let mut put = connection.prepare_cached("INSERT OR REPLACE INTO checksum VALUES (?, ?)")?;
+            put.execute(params![blob.as_bytes(), crc])
+        })?;
+        Ok(())
+    }
+
     /// Notes a file of the store that the disk does not have for certain.
     pub(crate) fn made(&self, path: String) {
         self.state().files.insert(path);
@@ -208,6 +225,10 @@ impl CacheIndex {
                 let mut remove = transaction.prepare_cached("DELETE FROM durable WHERE path = ?")?;
                 for path in paths {
                     remove.execute([path])?;
+                }
+                let mut remove = transaction.prepare_cached("DELETE FROM checksum WHERE blob = ?")?;
+                for blob in &gone {
+                    remove.execute([blob.as_bytes()])?;
                 }
                 let mut select = transaction.prepare_cached("SELECT key, layers FROM entry")?;
                 let mut rows = select.query([])?;

@@ -85,7 +85,7 @@ pub use blob::{BlobStore, BlobWriter};
 pub use cache::{CacheEntry, CacheHit, CacheIndex, Removed};
 pub use cache_mount::{CacheMount, CacheMountOptions, CacheSharing};
 pub use claim::Claim;
-pub use damage::Checked;
+pub use damage::{Checked, Inspection};
 pub use entry::*;
 pub use error::StorageError;
 pub use gc::{PruneOptions, Usage, UsageKind};

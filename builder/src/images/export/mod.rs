@@ -326,7 +326,7 @@ impl Job {
         let Self { diff_id, transform, file, size, region } = self;
         if transform.is_identity() {
             let span = probe.phase(Phase::Copy);
-            span.quantity(Quantity::BytesWritten, *size).quantity(Quantity::BytesHashed, *size);
+            span.quantity(Quantity::BytesWritten, *size);
             let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
             let copy = || transform::copy_range(file, 0, *size, &region.file, region.at);
             store.verified(&[*diff_id], copy)?.map_err(failed)?;

@@ -6,7 +6,7 @@ use super::encode::encode;
 use super::sink::Region;
 use buildscope_oci::Encoding;
 use buildscope_record::{BlobDigest, DiffId};
-use buildscope_storage::{SparseReader, Store, is_zero, pipeline};
+use buildscope_storage::{Inspection, SparseReader, Store, is_zero, pipeline};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -81,9 +81,9 @@ impl Transform {
     /// Reads a stored layer, changes it and writes it from `to.at` on. A layer that is damaged is an error, and dropped.
     pub(crate) fn run(&self, store: &Store, diff_id: DiffId, to: &Region) -> Result<Written, ImageError> {
         let from = store.blobs().open(diff_id)?;
-        match self.change(&from, diff_id, to) {
-            Ok((written, read)) => {
-                store.judge(diff_id, read)?;
+        match self.change(&from, diff_id, store.inspect(diff_id)?, to) {
+            Ok((written, inspection)) => {
+                inspection.map_or(Ok(()), |inspection| store.judge(inspection))?;
                 Ok(written)
             }
             // Where it cannot be understood, that may be why.
@@ -95,11 +95,16 @@ impl Transform {
         }
     }
 
-    /// Pieces are read one at a time, compressed side by side, and hashed one at a time in the order of the layer. Gives the digest
-    /// of what was read, too.
-    fn change(&self, from: &File, diff_id: DiffId, to: &Region) -> Result<(Written, BlobDigest), ImageError> {
+    /// Pieces are read one at a time, compressed side by side, and hashed one at a time in the order of the layer.
+    fn change(
+        &self,
+        from: &File,
+        diff_id: DiffId,
+        inspection: Option<Inspection>,
+        to: &Region,
+    ) -> Result<(Written, Option<Inspection>), ImageError> {
         let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
-        let input = Mutex::new(Input::of(SparseReader::new(from).map_err(failed)?, self));
+        let input = Mutex::new(Input::of(SparseReader::new(from).map_err(failed)?, inspection, self));
         let (mut output, hole) = (Output::default(), OnceLock::new());
         let make = || {
             let (input, hole, mut room) = (&input, &hole, Vec::new());
@@ -114,13 +119,13 @@ impl Transform {
         })?;
         let (digest, size) = output.finish();
         let input = input.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let (read, content) = input.finish();
+        let (inspection, content) = input.finish();
         let diff_id = match (self.encoding, content) {
             (Encoding::Plain, _) => digest.to_diff_id(),
             (_, Some(content)) => content,
             (_, None) => diff_id,
         };
-        Ok((Written { diff_id, digest, size }, read))
+        Ok((Written { diff_id, digest, size }, inspection))
     }
 
     /// The next piece as it will be written, and its number; `room` is to read it into. `hole` is what a piece of zeros becomes: the
@@ -158,7 +163,7 @@ struct Input<R> {
     from: R,
     clamp: Option<Clamp>,
     /// Of what was read.
-    read: Sha256,
+    inspection: Option<Inspection>,
     /// Of what it gives, where nobody else knows it.
     content: Option<Sha256>,
     /// Of the piece that comes next.
@@ -166,10 +171,10 @@ struct Input<R> {
 }
 
 impl<R: Read> Input<R> {
-    fn of(from: R, transform: &Transform) -> Self {
+    fn of(from: R, inspection: Option<Inspection>, transform: &Transform) -> Self {
         let clamp = transform.epoch.map(Clamp::new);
         let content = (clamp.is_some() && transform.encoding != Encoding::Plain).then(Sha256::new);
-        Self { from, clamp, read: Sha256::new(), content, number: 0 }
+        Self { from, clamp, inspection, content, number: 0 }
     }
 
     /// The next piece and its number: empty at the end.
@@ -177,7 +182,9 @@ impl<R: Read> Input<R> {
         piece.resize(PIECE, 0);
         let length = fill(&mut self.from, piece).map_err(Unread::Io)?;
         piece.truncate(length);
-        self.read.update(&piece);
+        if let Some(inspection) = &mut self.inspection {
+            inspection.update(piece);
+        }
         if let Some(clamp) = &mut self.clamp {
             clamp.apply(piece).map_err(|fault| Unread::Fault(fault.to_string()))?;
         }
@@ -188,10 +195,10 @@ impl<R: Read> Input<R> {
         Ok(self.number - 1)
     }
 
-    /// Digests of what was read, and of what it gave.
-    fn finish(self) -> (BlobDigest, Option<DiffId>) {
+    /// What was read, and the digest of what that gave.
+    fn finish(self) -> (Option<Inspection>, Option<DiffId>) {
         let content = self.content.map(|content| DiffId::from_bytes(content.finalize().into()));
-        (BlobDigest::from_bytes(self.read.finalize().into()), content)
+        (self.inspection, content)
     }
 }
 

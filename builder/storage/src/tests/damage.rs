@@ -102,8 +102,11 @@ fn a_damaged_blob_is_dropped_with_what_needs_it() {
         store.cache().put(LayerKey::of(name), &CacheEntry { layers: vec![made], value: Vec::new() }).unwrap();
         made
     });
-    store.tree(&[good, bad]).unwrap();
     store.sync(&Probe::disabled()).unwrap();
+    // Of what it has made itself a process knows the digest.
+    drop(store);
+    let store = open(dir.path());
+    store.tree(&[good, bad]).unwrap();
     rot(&store, &bad);
     assert_eq!(store.verified(&[good], || 7).unwrap(), 7);
     let error = store.verified(&[good, bad], || ()).unwrap_err().to_string();
@@ -118,6 +121,25 @@ fn a_damaged_blob_is_dropped_with_what_needs_it() {
     assert_eq!(layer(&store, [file("bad", &"bad".repeat(500))]).diff_id, bad);
     store.verify(bad).unwrap();
     store.sync(&Probe::disabled()).unwrap();
+}
+
+#[test]
+fn a_blob_that_was_whole_before_is_looked_through_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = layer(&open(dir.path()), [file("f", &"text".repeat(500))]).diff_id;
+    let store = open(dir.path());
+    for _ in 0..2 {
+        store.verified(&[made], || ()).unwrap();
+    }
+    assert!(store.cache().checksum(&made.into()).unwrap().is_some());
+    rot(&store, &made);
+    assert!(store.verified(&[made], || ()).is_err());
+    assert_eq!(store.cache().checksum(&made.into()).unwrap(), None);
+    // A checksum of something else does not make a whole blob a damaged one.
+    let made = layer(&open(dir.path()), [file("f", &"text".repeat(500))]).diff_id;
+    store.cache().note_checksum(&made.into(), 7).unwrap();
+    store.verified(&[made], || ()).unwrap();
+    assert_ne!(store.cache().checksum(&made.into()).unwrap(), Some(7));
 }
 
 #[test]
