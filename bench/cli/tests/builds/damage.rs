@@ -3,6 +3,7 @@
 use crate::world::{World, steps};
 use buildscope_record::Digest;
 use buildscope_record::Outcome::{Cached, Executed};
+use buildscope_testing::test;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
