@@ -220,6 +220,36 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
+    fn another_reader_reads_the_same_members(written in prop::collection::vec(written(), 1..5)) {
+        let mut archive = Vec::new();
+        written.iter().for_each(|member| member.append(&mut archive));
+        let archive = end(archive);
+        let mut other = tar::Archive::new(&*archive);
+        let theirs = other.entries().unwrap().map(|entry| {
+            let mut entry = entry.unwrap();
+            let kind = match entry.header().entry_type() {
+                tar::EntryType::Regular => MemberKind::File,
+                tar::EntryType::Directory => MemberKind::Directory,
+                tar::EntryType::Symlink => MemberKind::Symlink,
+                tar::EntryType::Link => MemberKind::HardLink,
+                other => panic!("{other:?}"),
+            };
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            let name = text(&entry.path_bytes());
+            // An old header whose name ends in a slash where it was cut off, and nothing else has the name.
+            let kind = if entry.header().as_bytes()[156] == 0 && name.ends_with('/') { MemberKind::Directory } else { kind };
+            let link = entry.link_name_bytes().map(|name| text(&name)).unwrap_or_default();
+            let mut content = String::new();
+            std::io::Read::read_to_string(&mut entry, &mut content).unwrap();
+            Seen { name: name.trim_end_matches('/').to_owned(), kind, link, content }
+        });
+        let theirs: Vec<Seen> = theirs.collect();
+        // Where the cut makes an old file a directory, Go and Python go on inside its data, the crate behind it.
+        prop_assume!(!theirs.iter().any(|seen| seen.kind == MemberKind::Directory && !seen.content.is_empty()));
+        prop_assert_eq!(ours(&archive).unwrap(), theirs);
+    }
+
+    #[test]
     fn bytes_of_any_kind_are_read_or_refused(start in prop::collection::vec(written(), 0..3), at in 0..3000usize, byte: u8) {
         let mut archive = Vec::new();
         start.iter().for_each(|member| member.append(&mut archive));

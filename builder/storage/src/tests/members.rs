@@ -9,9 +9,16 @@ use crate::{DriverChoice, EntryKind, StorageError, Store, Tree};
 use buildscope_record::{DiffId, Probe};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, linkat, mkdirat, openat2, readlinkat, statat, symlinkat,
+};
+use rustix::io::Errno;
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -309,6 +316,71 @@ fn an_index_of_an_older_version_is_made_again() {
     assert!(!fixture.store.root().join("erofs").join(stack[0].hex()).exists());
 }
 
+/// Applies members one by one to a directory, with that directory as the root of every path.
+struct Naive(OwnedFd);
+
+impl Naive {
+    fn apply(&self, member: Made) -> Result<(), Errno> {
+        let (D(path) | F(path, _) | L(path, _) | H(path, _) | Z(path)) = member;
+        let (parent, name) = split(path);
+        let parent = self.directory(parent, 0)?;
+        let there =
+            statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| FileType::from_raw_mode(stat.st_mode));
+        match (there, member) {
+            (Some(FileType::Directory), D(_)) => return Ok(()),
+            (Some(FileType::Directory), _) => {
+                fs::remove_dir_all(format!("/proc/self/fd/{}/{name}", parent.as_raw_fd())).unwrap();
+            }
+            (Some(_), _) => rustix::fs::unlinkat(&parent, name, AtFlags::empty())?,
+            (None, _) => {}
+        }
+        match member {
+            D(_) => mkdirat(&parent, name, Mode::from_raw_mode(0o755)),
+            F(_, content) => {
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY;
+                let file = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644))?;
+                File::from(file).write_all(content.as_bytes()).unwrap();
+                Ok(())
+            }
+            L(_, target) => symlinkat(target, &parent, name),
+            H(_, target) => {
+                let (from, base) = split(target);
+                linkat(&self.open(from)?, base, &parent, name, AtFlags::empty())
+            }
+            Z(_) => unreachable!("only overlayfs gives them a meaning"),
+        }
+    }
+
+    fn open(&self, path: &str) -> Result<OwnedFd, Errno> {
+        let path = if path.is_empty() { "." } else { path };
+        openat2(&self.0, path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty(), ResolveFlags::IN_ROOT)
+    }
+
+    /// The directory that `path` leads to, made if nothing is there.
+    fn directory(&self, path: &str, depth: usize) -> Result<OwnedFd, Errno> {
+        match self.open(path) {
+            Err(Errno::NOENT) if depth < 50 => {}
+            opened => return opened,
+        }
+        let (above, name) = split(path);
+        let parent = self.directory(above, depth + 1)?;
+        match readlinkat(&parent, name, Vec::new()) {
+            Ok(target) => {
+                let target = target.into_string().unwrap();
+                self.directory(&if target.starts_with('/') { target } else { format!("{above}/{target}") }, depth + 1)
+            }
+            Err(_) => {
+                mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
+                self.open(path)
+            }
+        }
+    }
+}
+
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
 fn path() -> impl Strategy<Value = &'static str> {
     select(&["a", "b", "d", "t", "d/a", "d/t", "t/a", "t/d", "t/d/a", "d/t/a", "a/b", "b/t/d", "d/d"][..])
 }
@@ -324,6 +396,34 @@ fn members(marks: bool) -> impl Strategy<Value = Vec<Made>> {
         u32::from(marks) * 2 => mark.prop_map(|name| F(name, "")),
     ];
     prop::collection::vec(member, 1..10)
+}
+
+#[test]
+fn members_are_what_unpacking_them_one_by_one_makes() {
+    let fixture = super::store(DriverChoice::Copy);
+    let (mut taken, mut refused) = (0, 0);
+    let outcome = TestRunner::new(Config::with_cases(2000)).run(&members(false), |members| {
+        let dir = tempfile::tempdir().unwrap();
+        let root = rustix::fs::open(dir.path(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let naive = Naive(root);
+        let refused = members.iter().find_map(|&member| naive.apply(member).err().map(|error| (member, error)));
+        let ours = import(&fixture.store, &[&members]).and_then(|stack| fixture.store.tree(&stack));
+        match (refused, ours) {
+            (None, Ok(tree)) => prop_assert_eq!(of_tree(&tree, true), of_directory(dir.path(), true)),
+            // The file may be in a layer below, and its name was replaced later.
+            (Some((H(..), Errno::NOENT)), _) => {}
+            (refused, ours) => prop_assert!(refused.is_some() && ours.is_err(), "{:?}, {:?}", refused, ours.err()),
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..500 {
+        let members = members(false).new_tree(&mut runner).unwrap().current();
+        let ours = import(&fixture.store, &[&members]).and_then(|stack| fixture.store.tree(&stack));
+        if ours.is_ok() { taken += 1 } else { refused += 1 }
+    }
+    assert!(taken > 50 && refused > 50, "{taken} taken, {refused} refused");
 }
 
 #[test]
