@@ -4,6 +4,8 @@
 //! place, so `../` and absolute names are just names that nobody asks for.
 
 use super::ImageError;
+use buildscope_storage::StorageError;
+use buildscope_storage::tar::{MemberKind, Reader};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,10 +13,6 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The block size of a tar.
-const BLOCK: u64 = 512;
-/// The longest name or extended header that is read into memory; no image needs more.
-const LONGEST_HEADER: u64 = 1 << 20;
 /// How many links lead from one member to another before it is called a loop.
 const MOST_LINKS: usize = 8;
 
@@ -38,8 +36,7 @@ impl Archive {
     pub(crate) fn open(path: &Path, origin: &str) -> Result<Self, ImageError> {
         let file = File::open(path).map_err(ImageError::file("open", path))?;
         let length = file.metadata().map_err(ImageError::file("read", path))?.len();
-        let members =
-            Headers { file: &file, length, at: 0 }.read_all().map_err(|fault| ImageError::malformed(origin, fault))?;
+        let members = members(&file, length).map_err(|fault| ImageError::malformed(origin, fault))?;
         Ok(Self { file: Arc::new(file), members })
     }
 
@@ -103,140 +100,41 @@ fn normal(name: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-struct Headers<'a> {
-    file: &'a File,
-    length: u64,
-    at: u64,
-}
-
-impl Headers<'_> {
-    fn read_all(mut self) -> Result<HashMap<String, Member>, String> {
-        let mut members = HashMap::new();
-        // What a pax or GNU header says about the entry after it.
-        let (mut next_name, mut next_link, mut next_size) = (None, None, None);
-        while self.at + BLOCK <= self.length {
-            let mut header = [0; BLOCK as usize];
-            self.file.read_exact_at(&mut header, self.at).map_err(|e| e.to_string())?;
-            if header.iter().all(|byte| *byte == 0) {
-                break;
-            }
-            verify_checksum(&header).ok_or_else(|| format!("no tar header at byte {}", self.at))?;
-            self.at += BLOCK;
-            let size = number(&header[124..136])
-                .ok_or_else(|| format!("no size in the tar header before byte {}", self.at))?;
-            let kind = header[156];
-            let size = match kind {
-                b'x' | b'g' | b'L' | b'K' => size,
-                _ => next_size.take().unwrap_or(size),
-            };
-            let data = self.at;
-            self.at = size
-                .checked_next_multiple_of(BLOCK)
-                .and_then(|padded| data.checked_add(padded))
-                .filter(|_| size <= self.length - data)
-                .ok_or("the archive ends inside a member: it is truncated")?;
-            match kind {
-                b'L' => next_name = Some(text(&self.bytes(data, size)?)),
-                b'K' => next_link = Some(text(&self.bytes(data, size)?)),
-                b'x' => {
-                    for (key, value) in pax_records(&self.bytes(data, size)?) {
-                        match key.as_str() {
-                            "path" => next_name = Some(value),
-                            "linkpath" => next_link = Some(value),
-                            "size" => next_size = value.parse().ok(),
-                            _ => {}
-                        }
-                    }
-                }
-                b'g' => {}
-                _ => {
-                    let name = next_name.take().unwrap_or_else(|| short_name(&header));
-                    let link = next_link.take().unwrap_or_else(|| text(&header[157..257]));
-                    let Some(name) = normal(&name) else { continue };
-                    let member = match kind {
-                        0 | b'0' | b'7' => Some(Member::File(data, size)),
-                        b'1' => normal(&link).map(Member::Link),
-                        b'2' => beside(&name, &link).map(Member::Link),
-                        _ => None,
-                    };
-                    if let Some(member) = member {
-                        members.insert(name, member);
-                    }
-                }
-            }
+/// Reads all headers.
+fn members(file: &File, length: u64) -> Result<HashMap<String, Member>, String> {
+    let mut reader = Reader::seeking(file);
+    let mut members = HashMap::new();
+    let fault = |error| match error {
+        StorageError::BadLayer { offset, reason } => format!("{reason} (byte {offset})"),
+        other => other.to_string(),
+    };
+    while let Some(found) = reader.next().map_err(fault)? {
+        if found.offset.checked_add(found.stored).is_none_or(|end| end > length) {
+            return Err("the archive ends inside a member: it is truncated".into());
         }
-        if members.is_empty() {
-            return Err("it is no tar, or an empty one".into());
+        let [name, link] = [&found.name, &found.link].map(|name| String::from_utf8_lossy(name));
+        let Some(name) = normal(&name) else { continue };
+        let member = match found.kind {
+            // A sparse file's data is not there in one piece.
+            MemberKind::File if found.sparse.is_none() => Some(Member::File(found.offset, found.stored)),
+            MemberKind::HardLink => normal(&link).map(Member::Link),
+            MemberKind::Symlink => beside(&name, &link).map(Member::Link),
+            _ => None,
+        };
+        if let Some(member) = member {
+            members.insert(name, member);
         }
-        Ok(members)
     }
-
-    fn bytes(&self, at: u64, size: u64) -> Result<Vec<u8>, String> {
-        if size > LONGEST_HEADER {
-            return Err(format!("an extended tar header of {size} bytes"));
-        }
-        let mut bytes = vec![0; size as usize];
-        self.file.read_exact_at(&mut bytes, at).map_err(|e| e.to_string())?;
-        Ok(bytes)
+    if members.is_empty() {
+        return Err("it is no tar, or an empty one".into());
     }
+    Ok(members)
 }
 
 /// Where the symbolic link `name` leads: `docker save` links equal layers to each other this way.
 fn beside(name: &str, target: &str) -> Option<String> {
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
     if target.starts_with('/') { None } else { normal(&format!("{folder}/{target}")) }
-}
-
-/// The sum of the header's bytes with the checksum field as spaces (POSIX.1-1988 ustar).
-fn verify_checksum(header: &[u8; BLOCK as usize]) -> Option<()> {
-    let sum: u64 =
-        header.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u64::from(*b) }).sum();
-    (number(&header[148..156])? == sum).then_some(())
-}
-
-/// An octal field, or GNU's base 256 where the first bit is set.
-fn number(field: &[u8]) -> Option<u64> {
-    if field[0] & 0x80 != 0 {
-        let first = u64::from(field[0] & 0x7f);
-        return field[1..].iter().try_fold(first, |value, byte| value.checked_mul(256)?.checked_add(u64::from(*byte)));
-    }
-    let digits = text(field);
-    match digits.trim() {
-        "" => Some(0),
-        digits => u64::from_str_radix(digits, 8).ok(),
-    }
-}
-
-fn short_name(header: &[u8; BLOCK as usize]) -> String {
-    let name = text(&header[..100]);
-    match (&header[257..263] == b"ustar\0").then(|| text(&header[345..500])) {
-        Some(prefix) if !prefix.is_empty() => format!("{prefix}/{name}"),
-        _ => name,
-    }
-}
-
-/// Up to the first NUL; members that are asked for have ASCII names.
-fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
-}
-
-/// `LENGTH KEY=VALUE\n` records; reading stops at the first malformed one.
-fn pax_records(mut bytes: &[u8]) -> Vec<(String, String)> {
-    let mut records = Vec::new();
-    while let Some(space) = bytes.iter().position(|byte| *byte == b' ') {
-        let length = std::str::from_utf8(&bytes[..space]).ok().and_then(|digits| digits.parse::<usize>().ok());
-        let Some(record) = length.filter(|length| *length > space + 1).and_then(|length| bytes.get(space + 1..length))
-        else {
-            break;
-        };
-        let record = String::from_utf8_lossy(record);
-        if let Some((key, value)) = record.trim_end_matches('\n').split_once('=') {
-            records.push((key.to_owned(), value.to_owned()));
-        }
-        bytes = &bytes[length.unwrap_or(bytes.len())..];
-    }
-    records
 }
 
 #[cfg(test)]
@@ -288,6 +186,6 @@ mod tests {
         std::fs::write(&path, &bytes[..4096]).unwrap();
         assert!(Archive::open(&path, "test").unwrap_err().to_string().contains("truncated"));
         std::fs::write(&path, b"not a tar".repeat(100)).unwrap();
-        assert!(Archive::open(&path, "test").unwrap_err().to_string().contains("no tar header"));
+        assert!(Archive::open(&path, "test").unwrap_err().to_string().contains("checksum"));
     }
 }
