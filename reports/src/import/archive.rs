@@ -15,20 +15,15 @@ pub(crate) fn files(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
         tar.extend_from_slice(bytes);
     }
     let mut files = BTreeMap::new();
-    let mut rest = tar.as_slice();
-    while let Some((header, after)) = rest.split_at_checked(512) {
-        let field = |range: std::ops::Range<usize>| {
-            let field = &header[range];
-            let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
-            String::from_utf8_lossy(&field[..end]).trim().to_owned()
-        };
-        let (name, size) = (field(0..100), usize::from_str_radix(&field(124..136), 8));
-        let (false, Ok(size)) = (name.is_empty(), size) else { break };
-        let Some((content, after)) = after.split_at_checked(size) else { break };
-        if matches!(header[156], 0 | b'0') {
-            files.insert(name.trim_start_matches("./").to_owned(), content.to_vec());
+    let mut archive = tar::Archive::new(tar.as_slice());
+    for member in archive.entries().into_iter().flatten().map_while(Result::ok) {
+        let is_file = matches!(member.header().entry_type(), tar::EntryType::Regular);
+        let name = String::from_utf8_lossy(&member.path_bytes()).trim_start_matches("./").to_owned();
+        let (start, size) = (member.raw_file_position() as usize, member.size() as usize);
+        let Some(content) = start.checked_add(size).and_then(|end| tar.get(start..end)) else { break };
+        if is_file {
+            files.insert(name, content.to_vec());
         }
-        rest = after.get(size.next_multiple_of(512) - size..).unwrap_or(&[]);
     }
     files
 }
