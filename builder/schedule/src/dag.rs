@@ -1,4 +1,4 @@
-//! A graph that is known to have no cycle, laid out for running.
+//! A directed graph without cycles, in the form in which it is run.
 
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -6,22 +6,22 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 
-/// A directed acyclic graph: for each node who waits for it, how many it waits for, and how long
-/// the longest chain behind it is.
+/// A directed acyclic graph: for each node its successors, the number of its predecessors, and the
+/// length of the longest chain that starts at it.
 #[derive(Clone, Debug)]
 pub struct Dag {
     pub(super) successors: Vec<Vec<NodeIndex>>,
     pub(super) predecessors: Vec<usize>,
-    /// Nodes on the longest path from this node to a sink, itself included.
+    /// The number of nodes on the longest path from each node to a sink, the node itself included.
     pub(super) height: Vec<u32>,
     order: Vec<NodeIndex>,
 }
 
-/// A graph that can't be run: following its edges leads back to where one began.
+/// The error of a graph that cannot be run because it has a cycle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the graph has a cycle: {}", Path(.path))]
 pub struct Cycle {
-    /// The nodes along the cycle; the first is the last again.
+    /// The nodes along the cycle. The first node is repeated at the end.
     pub path: Vec<NodeIndex>,
 }
 
@@ -37,7 +37,7 @@ impl fmt::Display for Path<'_> {
 }
 
 impl Dag {
-    /// Lays out the graph. Parallel edges count once.
+    /// Makes the graph runnable. Parallel edges count once.
     ///
     /// # Errors
     /// [`Cycle`], with the nodes of one cycle in the order of its edges.
@@ -45,10 +45,10 @@ impl Dag {
         Self::with_edges(graph, [])
     }
 
-    /// Lays out the graph with these further edges, as a [`Policy`](super::Policy) gives them.
+    /// Makes the graph runnable with further edges, such as the [`order_edges`](super::order_edges) of a policy.
     ///
     /// # Errors
-    /// [`Cycle`], as [`new`](Self::new).
+    /// Returns the same errors as [`new`](Self::new).
     pub fn with_edges<N, E>(
         graph: &DiGraph<N, E>,
         further: impl IntoIterator<Item = (NodeIndex, NodeIndex)>,
@@ -78,24 +78,24 @@ impl Dag {
         Ok(Self { successors, predecessors, height, order })
     }
 
-    /// The number of nodes.
+    /// Returns the number of nodes.
     pub fn len(&self) -> usize {
         self.successors.len()
     }
 
-    /// Whether there are no nodes.
+    /// Returns whether the graph has no nodes.
     pub fn is_empty(&self) -> bool {
         self.successors.is_empty()
     }
 
-    /// All nodes, each after those it waits for; among equals the smaller index first.
+    /// All nodes in topological order: each after its predecessors. Of two ready nodes, the smaller index comes first.
     pub fn order(&self) -> &[NodeIndex] {
         &self.order
     }
 }
 
-/// Kahn's algorithm (1962) with a heap, so that the order is the graph's own where its edges allow.
-/// Nodes on or behind a cycle are left out.
+/// Sorts by Kahn's algorithm (1962). Its heap keeps nodes in index order where the edges allow it.
+/// Nodes on a cycle, and nodes that depend on one, are left out.
 fn topological(successors: &[Vec<NodeIndex>], mut waiting: Vec<usize>) -> Vec<NodeIndex> {
     let sources = (0..successors.len()).filter(|&node| waiting[node] == 0);
     let mut ready: BinaryHeap<_> = sources.map(|node| Reverse(NodeIndex::new(node))).collect();
@@ -112,10 +112,10 @@ fn topological(successors: &[Vec<NodeIndex>], mut waiting: Vec<usize>) -> Vec<No
     order
 }
 
-/// Walks forward through nodes that have no place in the order until one comes up again.
+/// Finds a cycle among the nodes that are missing from the order.
 ///
-/// Every unplaced node has an unplaced predecessor, not always an unplaced successor; so the walk
-/// goes backward, and the path is turned round.
+/// Every missing node has a missing predecessor, but not always a missing successor. So the search walks backward
+/// until a node repeats, and then reverses the path.
 fn find_cycle(successors: &[Vec<NodeIndex>], order: &[NodeIndex]) -> Vec<NodeIndex> {
     let mut placed = vec![false; successors.len()];
     for node in order {
@@ -165,15 +165,15 @@ mod tests {
     }
 
     #[test]
-    fn order_is_the_files_own_where_edges_allow() {
+    fn unrelated_nodes_keep_index_order() {
         let dag = Dag::new(&graph(5, &[(3, 1), (0, 4)])).unwrap();
         assert_eq!(indices(dag.order()), [0, 2, 3, 1, 4]);
         assert_eq!(dag.height, [2, 1, 1, 2, 1]);
     }
 
     #[test]
-    fn a_cycle_is_refused_with_its_path() {
-        // 0 -> 1 -> 2 -> 3 -> 1, and 3 -> 4 behind it.
+    fn a_cycle_is_reported_with_its_path() {
+        // The cycle is 1 -> 2 -> 3 -> 1. Node 0 leads to it, and node 4 depends on it.
         let cycle = Dag::new(&graph(5, &[(0, 1), (1, 2), (2, 3), (3, 1), (3, 4)])).unwrap_err();
         let path = indices(&cycle.path);
         assert_eq!((path.len(), path.first()), (4, path.last()));
@@ -185,7 +185,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_graph_is_ordered_or_has_a_real_cycle(edges in prop::collection::vec((0u32..12, 0u32..12), 0..30)) {
+        fn every_graph_has_an_order_or_a_cycle(edges in prop::collection::vec((0u32..12, 0u32..12), 0..30)) {
             let graph = graph(12, &edges);
             match Dag::new(&graph) {
                 Ok(dag) => {

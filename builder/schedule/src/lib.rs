@@ -1,10 +1,10 @@
-//! Graph to order: a small general tool that runs a function for each node of a graph, in the order of its edges.
+//! Runs a function for each node of a directed acyclic graph, in the order of its edges.
 //!
 //! *Takes* a directed graph, a concurrency limit and a function from node to future. *Gives* the
 //! functions' results, or the first failure, once everything that was running has ended. *Must
 //! never know* Dockerfiles, layers or processes: it sees nodes, edges, groups and slots.
 //!
-//! The crate is independent of the rest, as moby's proposal for a DAG builder (issue 32550) asked.
+//! The crate does not depend on the builder, as moby's proposal for a DAG builder (issue 32550) asked.
 //!
 //! # Start here
 //!

@@ -1,4 +1,4 @@
-//! The only difference between the policies serial, stages and instructions: the order edges that they add.
+//! The order edges that the policies `serial` and `stages` add to a graph. The policies differ in nothing else.
 
 use super::dag::{Cycle, Dag};
 use buildscope_record::Policy;
@@ -6,11 +6,11 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The edges that a policy adds to those of the graph. `group` gives the group (the stage) of a node.
+/// Returns the edges that a policy adds to those of the graph. `group` returns the group (the stage) of a node.
 ///
 /// # Errors
-/// [`Cycle`] if the graph itself has one. Under [`Policy::Stages`], groups that need each other's nodes form a cycle only
-/// together with the added edges; [`Dag::with_edges`] finds that one.
+/// [`Cycle`] if the graph itself has a cycle. Under [`Policy::Stages`], groups that need each other's nodes form a cycle
+/// only together with the added edges; [`Dag::with_edges`] reports that one.
 pub fn order_edges<N, E>(
     policy: Policy,
     graph: &DiGraph<N, E>,
@@ -50,7 +50,7 @@ pub fn order_edges<N, E>(
 mod tests {
     use super::*;
 
-    /// Two groups, 0 (nodes 0, 1) and 1 (nodes 2, 3); 3 copies from 0's first node.
+    /// Group 0 has the nodes 0 and 1, group 1 the nodes 2 and 3. Node 3 needs the first node of group 0.
     fn late_copy() -> DiGraph<u32, ()> {
         grouped(&[0, 0, 1, 1], &[(0, 1), (2, 3), (0, 3)])
     }
@@ -76,24 +76,24 @@ mod tests {
     }
 
     #[test]
-    fn stages_wait_for_the_end_of_what_they_need() {
+    fn a_stage_starts_after_the_stages_it_needs() {
         assert_eq!(added(Policy::Stages), [(1, 2)]);
     }
 
     #[test]
-    fn instructions_add_nothing() {
+    fn instructions_add_no_edges() {
         assert_eq!(added(Policy::Instructions), []);
     }
 
     #[test]
-    fn stages_chain_what_is_independent_inside() {
+    fn independent_nodes_of_a_stage_form_a_chain() {
         let graph = grouped(&[0, 0, 0], &[]);
         let edges = order_edges(Policy::Stages, &graph, |node| graph[node]).unwrap();
         assert_eq!(edges, [(0.into(), 1.into()), (1.into(), 2.into())]);
     }
 
     #[test]
-    fn groups_that_need_each_other_are_a_cycle() {
+    fn groups_that_need_each_other_form_a_cycle() {
         let graph = grouped(&[0, 1, 0, 1], &[(0, 3), (1, 2)]);
         let edges = order_edges(Policy::Stages, &graph, |node| graph[node]).unwrap();
         assert!(Dag::with_edges(&graph, edges).is_err());

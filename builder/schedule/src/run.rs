@@ -1,4 +1,4 @@
-//! Running a graph: a slot for each running node, the first failure stops the rest.
+//! Runs a graph. Each running node has a slot, and the first failure stops the rest.
 
 use super::Dag;
 use petgraph::graph::NodeIndex;
@@ -7,12 +7,12 @@ use std::collections::{BTreeSet, BinaryHeap};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// How many nodes may run at a time.
+/// The number of nodes that may run at a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit(Option<usize>);
 
 impl Limit {
-    /// That many; 0 is no limit.
+    /// Allows `slots` nodes at a time. 0 means unlimited.
     pub fn of(slots: usize) -> Self {
         Self((slots > 0).then_some(slots))
     }
@@ -22,38 +22,38 @@ impl Limit {
     }
 }
 
-/// A node's turn: what its function is called with.
+/// The argument with which the function of a node is called.
 #[derive(Clone, Debug)]
 pub struct Turn {
-    /// Which node.
+    /// The node to run.
     pub node: NodeIndex,
-    /// Its slot: the smallest number that no running node has. Under a limit, below the limit.
+    /// The slot of the node: the smallest number, from 0, that no running node has. It is below the limit, if there is one.
     pub slot: u32,
-    /// Cancelled when another node has failed, or when the future of [`run`] is dropped. The
-    /// function should then end soon: [`run`] waits for it.
+    /// This token is cancelled when another node has failed, or when the future of [`run`] is dropped. The
+    /// function should then end soon, because [`run`] waits for it.
     pub cancel: CancellationToken,
 }
 
-/// Is told what happens, as it happens. Every method may be left out; `()` observes nothing.
+/// Receives the events of a run as they happen. Every method has an empty default, and `()` ignores all events.
 pub trait Observer {
-    /// All that the node waited for has ended; `last` ended last (none: it waited for nothing).
+    /// All predecessors of the node have finished. `last` is the one that finished last, or `None` for a node without
+    /// predecessors.
     fn ready(&self, _node: NodeIndex, _last: Option<NodeIndex>) {}
-    /// The node has a slot and begins. `freed_by` had the slot before; only told where the node had
-    /// to wait for it.
+    /// The node has a slot and starts. If the node had to wait for a slot, `freed_by` is the node whose end freed it.
     fn started(&self, _node: NodeIndex, _slot: u32, _freed_by: Option<NodeIndex>) {}
-    /// Its function has returned.
+    /// The function of the node has returned.
     fn finished(&self, _node: NodeIndex) {}
 }
 
 impl Observer for () {}
 
-/// Why a run ended early.
+/// The error that ended a run early.
 #[derive(Debug, thiserror::Error)]
 #[error("node {} failed", node.index())]
 pub struct Failure<E> {
     /// The first node that failed.
     pub node: NodeIndex,
-    /// What it failed with.
+    /// The error that the function of the node returned.
     #[source]
     pub error: E,
 }
@@ -72,19 +72,19 @@ impl Slots {
     }
 }
 
-/// Calls `work` for each node of the graph, after those it waits for have returned, at most `limit`
-/// at a time, and gives the results in the order of node indices.
+/// Calls `work` for each node of the graph once its predecessors have returned, at most `limit` at a time. Returns the
+/// results in the order of node indices.
 ///
-/// Among ready nodes, the one with the longest chain behind it goes first (the first rule of list
-/// scheduling: Hu 1961), then the smaller index; so the order of starts depends on the order of
-/// ends alone. The functions run as tasks of the current tokio runtime; one beside which none could run is run where
-/// this is called, so that of a chain no step wakes a thread, and none is woken by its end.
+/// Among ready nodes, the one that starts the longest chain goes first (the first rule of list scheduling, Hu 1961),
+/// then the one with the smaller index. So the order of starts depends only on the order of ends. The functions run as
+/// tasks of the current tokio runtime. A node that cannot overlap with any other runs on the caller's task, so a chain
+/// of nodes wakes no other thread.
 ///
 /// # Errors
-/// The first [`Failure`]. No further node is started after it, the others are cancelled and waited for.
+/// Returns the first [`Failure`]. After it, no further node is started; the running ones are cancelled and waited for.
 ///
 /// # Panics
-/// If a node's function panics, with its panic.
+/// Panics if the function of a node panics, with the same panic.
 pub async fn run<T, E, F>(
     dag: &Dag,
     limit: Limit,
@@ -113,7 +113,7 @@ where
             ready.push((dag.height[node.index()], Reverse(node), 0));
         }
     }
-    // A round ends with the end of a node. Who does not start in the round in which it became ready has waited for a slot.
+    // A round ends when a node ends. A node that starts in a later round than it became ready in has waited for a slot.
     let mut freed_by = None;
     for round in 0_u64.. {
         while failure.is_none() && limit.allows_one_more(running.len()) {
@@ -132,7 +132,7 @@ where
             None => match running.join_next_with_id().await {
                 None => break,
                 Some(Ok((id, result))) => {
-                    let (node, slot) = turns.remove(&id).expect("every task was entered when it was spawned");
+                    let (node, slot) = turns.remove(&id).expect("every task is registered when it is spawned");
                     (node, slot, result)
                 }
                 Some(Err(error)) => match error.try_into_panic() {
@@ -159,7 +159,7 @@ where
                 failure = Some(Failure { node, error });
                 cancel.cancel();
             }
-            // It was cancelled, or failed while it was being cancelled: the first failure is the cause.
+            // The node was cancelled, or failed during the cancellation. The first failure is the cause.
             Err(_) => {}
         }
     }
@@ -211,9 +211,9 @@ mod tests {
     }
 
     #[test]
-    fn one_slot_takes_the_longest_chain_first_and_names_who_freed_the_slot() {
+    fn the_longest_chain_takes_the_only_slot_first() {
         let log = Log::default();
-        // 0 alone; 1 -> 2: the chain goes first.
+        // Node 0 is alone. The chain 1 -> 2 is longer and starts first.
         let dag = dag(3, &[(1, 2)]);
         let run = run(&dag, Limit::of(1), &log, |turn| async move { Ok::<_, ()>(turn.node.index() * 10) });
         assert_eq!(block_on(run).unwrap(), [0, 10, 20]);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_alone_wakes_no_thread() {
+    fn a_node_without_overlap_wakes_no_thread() {
         let threads = |limit, edges: &[(u32, u32)]| {
             let dag = dag(3, edges);
             block_on(async {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn no_limit_runs_all_that_is_ready_at_once() {
+    fn without_limit_all_ready_nodes_run_at_once() {
         let barrier = Arc::new(tokio::sync::Barrier::new(20));
         let dag = dag(20, &[]);
         let run = run(&dag, Limit::of(0), &(), |turn| {
@@ -270,10 +270,10 @@ mod tests {
     }
 
     #[test]
-    fn the_first_failure_stops_the_rest_and_waits_for_them() {
+    fn the_first_failure_cancels_and_awaits_the_rest() {
         let cleaned = Arc::new(AtomicUsize::new(0));
         let started = Arc::new(AtomicUsize::new(0));
-        // 0 fails while 1 and 2 run; 3 waits for 1, 4 for a slot.
+        // Node 0 fails while 1 and 2 run. Node 3 waits for node 1, and node 4 for a slot.
         let dag = dag(5, &[(1, 3)]);
         let run = run(&dag, Limit::of(3), &(), |turn| {
             let (cleaned, started) = (Arc::clone(&cleaned), Arc::clone(&started));
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "boom")]
-    fn a_panic_comes_out() {
+    fn a_panic_reaches_the_caller() {
         let dag = dag(1, &[]);
         let run = run(&dag, Limit::of(1), &(), |_| async { if true { panic!("boom") } else { Ok::<(), ()>(()) } });
         let _ = block_on(run);
