@@ -1,40 +1,40 @@
-//! Annotations of an image, where each belongs: `--annotation`, and `annotation...=` of an output.
+//! Annotations that the user asks for: `--annotation`, and the `annotation...=` attributes of `--output`.
 
 use crate::Annotations;
 use crate::Platform;
 
-/// One annotation that was asked for.
+/// An annotation that the user asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Annotation {
-    /// What is annotated.
+    /// The document that gets the annotation.
     pub level: Level,
-    /// Only this platform's; none is all of them.
+    /// The platform whose document gets the annotation. `None` means the documents of all platforms.
     pub platform: Option<Platform>,
-    /// Its name.
+    /// The key, such as `org.opencontainers.image.title`.
     pub key: String,
-    /// What it says.
+    /// The value as given, without any expansion.
     pub value: String,
 }
 
-/// What an annotation stands on.
+/// The document that an annotation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// An image's manifest.
+    /// The manifest of an image.
     Manifest,
-    /// The descriptor that leads to a manifest.
+    /// The descriptor that points at a manifest.
     ManifestDescriptor,
-    /// The index.
+    /// The index of an image.
     Index,
-    /// The descriptor that leads to the index, in a layout's `index.json`.
+    /// The descriptor that points at the index, in the `index.json` of an OCI layout.
     IndexDescriptor,
 }
 
 impl Annotation {
-    /// Reads `[LEVEL[PLATFORM],...:]KEY=VALUE`, buildx's `--annotation`: one for each level that is named; none is the
-    /// manifest's.
+    /// Parses `[LEVEL[PLATFORM],...:]KEY=VALUE`, the value of buildx's `--annotation`. Each named level gives one
+    /// annotation. Without a level, the annotation is the manifest's.
     ///
     /// # Errors
-    /// What is wrong with it, in a sentence.
+    /// A sentence for the user that says what is wrong with the text.
     pub fn of_flag(text: &str) -> Result<Vec<Self>, String> {
         let fault = || format!("`{text}` should be [LEVEL[PLATFORM]:]KEY=VALUE, like index:org.example.key=value");
         let (key, value) = text.split_once('=').ok_or_else(fault)?;
@@ -45,7 +45,8 @@ impl Annotation {
         levels.split(',').map(|level| Self::of(level, key, value)).collect()
     }
 
-    /// Reads an output's `annotation[-LEVEL][PLATFORM].KEY`; none where the key is another.
+    /// Parses an attribute `annotation[-LEVEL][PLATFORM].KEY` of `--output`. Returns `None` if the attribute has another
+    /// name.
     pub fn of_attribute(name: &str, value: &str) -> Option<Result<Self, String>> {
         let rest = name.get(.."annotation".len()).filter(|word| word.eq_ignore_ascii_case("annotation"));
         let rest = rest.map(|word| &name[word.len()..])?;
@@ -69,7 +70,7 @@ impl Annotation {
             "index-descriptor" => Level::IndexDescriptor,
             _ => {
                 return Err(format!(
-                    "`{word}` cannot be annotated: it takes manifest, manifest-descriptor, index or index-descriptor"
+                    "unknown annotation level `{word}`: use manifest, manifest-descriptor, index or index-descriptor"
                 ));
             }
         };
@@ -77,7 +78,8 @@ impl Annotation {
     }
 }
 
-/// Those of a level: for a platform's documents, those that are for all or for it.
+/// Returns the annotations of a document at `level`. For the document of a platform, these are the annotations for that
+/// platform and the annotations without a platform.
 pub fn annotations(of: &[Annotation], level: Level, platform: Option<&Platform>) -> Annotations {
     let here = |annotation: &&Annotation| {
         annotation.level == level && annotation.platform.as_ref().is_none_or(|only| Some(only) == platform)
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buildx_s_words() {
+    fn flags_and_attributes_parse_as_buildx_parses_them() {
         let of = |text: &str| Annotation::of_flag(text).unwrap();
         let plain = of("org.example.title=a=b");
         assert_eq!((plain[0].level, &*plain[0].key, &*plain[0].value), (Level::Manifest, "org.example.title", "a=b"));

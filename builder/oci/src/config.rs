@@ -1,125 +1,125 @@
-//! The image configuration: the OCI image specification's `config.md`, with docker's extensions.
+//! The image configuration: `config.md` of the OCI image specification, with docker's extensions.
 
 use buildscope_record::DiffId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// An image's configuration document. Field order is the order in which it is written: BuildKit's, whose exporter
-/// sorts the outermost object's keys and leaves the others in the specification's order.
+/// The configuration document of an image. Fields are written in the order in which they are declared. That is
+/// BuildKit's order: its exporter sorts the keys of the outermost object and keeps the specification's order elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageConfig {
-    /// GOARCH of its binaries.
+    /// The architecture of the binaries, as a GOARCH name.
     #[serde(default)]
     pub architecture: String,
-    /// Who made it.
+    /// The person or organisation that made the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// How a container of it starts.
+    /// The defaults of a container that runs the image.
     #[serde(default, deserialize_with = "null_is_default")]
     pub config: RuntimeConfig,
-    /// When it was made, RFC 3339.
+    /// The time of creation in RFC 3339 format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
-    /// How it came to be.
+    /// The instructions that made the image, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub history: Vec<History>,
-    /// GOOS of its binaries.
+    /// The operating system of the binaries, as a GOOS name.
     #[serde(default)]
     pub os: String,
-    /// Its layers.
+    /// The layers of the image.
     #[serde(default)]
     pub rootfs: RootFs,
-    /// Variant of the architecture.
+    /// The variant of the architecture, such as `v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// Whatever else a base image's configuration held.
+    /// The fields of a base image's configuration that are unknown here. They are written back unchanged.
     #[serde(flatten)]
     pub other: BTreeMap<String, serde_json::Value>,
 }
 
-/// How a container starts.
+/// The defaults of a container that runs the image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct RuntimeConfig {
-    /// `USER`.
+    /// The user and group of `USER`; empty means root.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub user: String,
-    /// `EXPOSE`: `80/tcp`.
+    /// The ports of `EXPOSE`, such as `80/tcp`.
     #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "null_is_default")]
     pub exposed_ports: BTreeMap<String, Unit>,
-    /// `ENV`, as `NAME=value`.
+    /// The variables of `ENV`, each as `NAME=value`.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub env: Vec<String>,
-    /// `ENTRYPOINT`.
+    /// The arguments of `ENTRYPOINT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<Vec<String>>,
-    /// `CMD`.
+    /// The arguments of `CMD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cmd: Option<Vec<String>>,
-    /// `VOLUME`.
+    /// The paths of `VOLUME`.
     #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "null_is_default")]
     pub volumes: BTreeMap<String, Unit>,
-    /// `WORKDIR`.
+    /// The path of `WORKDIR`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub working_dir: String,
-    /// `LABEL`.
+    /// The labels of `LABEL`.
     #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "null_is_default")]
     pub labels: BTreeMap<String, String>,
-    /// `STOPSIGNAL`.
+    /// The signal of `STOPSIGNAL`, such as `SIGTERM`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
-    /// Whether `CMD` is escaped for Windows.
+    /// Whether `CMD` is already escaped for Windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub args_escaped: Option<bool>,
-    /// `HEALTHCHECK` (docker).
+    /// The check of `HEALTHCHECK` (docker's extension).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
-    /// `ONBUILD` (docker).
+    /// The instructions of `ONBUILD` (docker's extension).
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub on_build: Vec<String>,
-    /// `SHELL` (docker).
+    /// The arguments of `SHELL` (docker's extension).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<Vec<String>>,
-    /// Whatever else a base image's configuration held.
+    /// The fields of a base image's configuration that are unknown here. They are written back unchanged.
     #[serde(flatten)]
     pub other: BTreeMap<String, serde_json::Value>,
 }
 
-/// JSON's `{}`: Go's way of writing a set as a map.
+/// The JSON value `{}`. Go writes a set as a map with this value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {}
 
-/// `HEALTHCHECK`, times in nanoseconds; absent is inherited.
+/// The check of `HEALTHCHECK`. Times are in nanoseconds. An absent field is inherited from the base image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Healthcheck {
-    /// `["NONE"]`, `["CMD", ...]` or `["CMD-SHELL", text]`.
+    /// The command: `["NONE"]`, `["CMD", ...]` or `["CMD-SHELL", text]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub test: Vec<String>,
-    /// `--interval`.
+    /// The nanoseconds between checks (`--interval`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<i64>,
-    /// `--timeout`.
+    /// The nanoseconds after which a check has failed (`--timeout`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i64>,
-    /// `--start-period`.
+    /// The nanoseconds after the start in which failures do not count (`--start-period`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_period: Option<i64>,
-    /// `--start-interval`.
+    /// The nanoseconds between checks during the start period (`--start-interval`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_interval: Option<i64>,
-    /// `--retries`.
+    /// The number of failures after which the container is unhealthy (`--retries`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<i64>,
 }
 
-/// An image's layers, lowest first.
+/// The layers of an image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RootFs {
-    /// Always `layers`.
+    /// The type, which is always `layers`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Digests of the uncompressed tars.
+    /// The digests of the uncompressed layer tars, lowest layer first.
     #[serde(default, deserialize_with = "null_is_default")]
     pub diff_ids: Vec<DiffId>,
 }
@@ -130,22 +130,22 @@ impl Default for RootFs {
     }
 }
 
-/// One instruction of an image's past.
+/// An instruction that made an image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
-    /// When, RFC 3339.
+    /// The time of the instruction in RFC 3339 format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
-    /// The instruction.
+    /// The text of the instruction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
-    /// Who.
+    /// The author of the instruction, from `MAINTAINER`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// A remark: BuildKit's is `buildkit.dockerfile.v0`.
+    /// A comment. BuildKit writes `buildkit.dockerfile.v0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// Whether it made no layer.
+    /// Whether the instruction made no layer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty_layer: bool,
 }
@@ -154,7 +154,7 @@ fn is_empty<K, V>(map: &BTreeMap<K, V>) -> bool {
     map.is_empty()
 }
 
-/// Go writes an absent list or map as `null`.
+/// Deserializes `null` as the default value, because Go writes an absent list or map as `null`.
 pub fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
     from: D,
 ) -> Result<T, D::Error> {
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_we_do_not_know_survives() {
+    fn unknown_fields_survive_a_round_trip() {
         let text = r#"{"architecture":"amd64","os":"linux","config":{"Env":null,"Domainname":"x"},"rootfs":{"type":"layers","diff_ids":null},"container":"abc"}"#;
         let config: ImageConfig = serde_json::from_str(text).unwrap();
         assert_eq!((&config.config.other["Domainname"], &config.other["container"]), (&"x".into(), &"abc".into()));

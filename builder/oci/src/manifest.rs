@@ -1,13 +1,13 @@
-//! The OCI image specification's documents besides the configuration: descriptors, manifests, indexes.
+//! Descriptors, manifests and indexes of the OCI image specification, and their media types.
 //!
-//! Field order is Go's, so that what we write reads like what BuildKit writes.
+//! The field order is that of the Go types, so that our documents read like BuildKit's.
 
 use crate::Platform;
 use buildscope_record::BlobDigest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Media types, OCI's and docker's.
+/// The media types of the OCI image specification and of docker.
 pub mod media {
     /// An OCI manifest.
     pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -15,7 +15,7 @@ pub mod media {
     pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
     /// An OCI image configuration.
     pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-    /// An uncompressed OCI layer; `+gzip` or `+zstd` names a compressed one.
+    /// An uncompressed OCI layer. The suffix `+gzip` or `+zstd` makes it the type of a compressed layer.
     pub const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
     /// A docker manifest (schema 2).
     pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -23,57 +23,57 @@ pub mod media {
     pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
     /// A docker image configuration.
     pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
-    /// A docker layer, gzip; docker has no uncompressed or zstd type of its own.
+    /// A docker layer, compressed with gzip. Docker defines no type for zstd.
     pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-    /// An uncompressed docker layer: only seen in the manifests that skopeo writes for docker archives.
+    /// An uncompressed docker layer. Only the manifests that skopeo writes for docker archives contain it.
     pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
-    /// An in-toto statement: the layer of an attestation manifest.
+    /// An in-toto statement, which is the layer of an attestation manifest.
     pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 }
 
-/// The annotation that names an entry of an OCI layout's index: its tag.
+/// The annotation with the tag of an entry in the index of an OCI layout.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// The annotation with the whole name, as containerd and BuildKit write it.
+/// The annotation with the full name of an image, as containerd and BuildKit write it.
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
-/// The annotation of an image's creation time on its descriptor.
+/// The annotation with the creation time of an image, on its descriptor.
 pub const CREATED: &str = "org.opencontainers.image.created";
-/// The annotation by which BuildKit marks what is no image: attestations.
+/// The annotation with which BuildKit marks attestations, so that they are not taken for images.
 pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-/// The annotation that says which manifest an attestation is about.
+/// The annotation with the digest of the manifest that an attestation describes.
 pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
-/// Annotations of a descriptor, a manifest or an index.
+/// The annotations of a descriptor, a manifest or an index.
 pub type Annotations = BTreeMap<String, String>;
 
-/// What points at a blob.
+/// A typed pointer to a blob: media type, digest and size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What the blob is.
+    /// The media type of the blob; see [`media`].
     #[serde(default)]
     pub media_type: String,
-    /// Its name.
+    /// The digest of the blob.
     pub digest: BlobDigest,
-    /// Its size in bytes.
+    /// The size of the blob in bytes.
     pub size: u64,
-    /// Where else it can be had.
+    /// Further URLs from which the blob can be downloaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
-    /// Remarks.
+    /// The annotations of the descriptor.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: Annotations,
-    /// For which platform it is (in an index).
+    /// The platform of the image, for a descriptor in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
 }
 
 impl Descriptor {
-    /// Describes these bytes.
+    /// Describes a blob with this content.
     pub fn of(media_type: &str, bytes: &[u8]) -> Self {
         Self::new(media_type, BlobDigest::of(bytes), bytes.len() as u64)
     }
 
-    /// Describes a blob of that digest and size in bytes.
+    /// Describes a blob of a known digest and size in bytes.
     pub fn new(media_type: &str, digest: impl Into<BlobDigest>, size: u64) -> Self {
         Self {
             media_type: media_type.to_owned(),
@@ -85,86 +85,86 @@ impl Descriptor {
         }
     }
 
-    /// Whether it names an index or a manifest list.
+    /// Returns whether the blob is an OCI index or a docker manifest list.
     pub fn is_index(&self) -> bool {
         matches!(self.media_type.as_str(), media::OCI_INDEX | media::DOCKER_LIST)
     }
 
-    /// Whether it names something about an image (an attestation) rather than an image.
+    /// Returns whether the blob describes an image (an attestation) and is not an image itself.
     pub fn is_about(&self) -> bool {
         self.annotations.contains_key(REFERENCE_TYPE)
     }
 }
 
-/// One image for one platform.
+/// The manifest of an image for one platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
-    /// Always 2.
+    /// The schema version, which is always 2.
     pub schema_version: u32,
-    /// OCI's or docker's manifest type; OCI layouts may leave it out.
+    /// The manifest type of OCI or docker. OCI layouts may leave it out.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub media_type: String,
-    /// The configuration.
+    /// The descriptor of the image configuration.
     pub config: Descriptor,
-    /// The layers, lowest first.
+    /// The descriptors of the layers, lowest first.
     #[serde(default, deserialize_with = "crate::config::null_is_default")]
     pub layers: Vec<Descriptor>,
-    /// Remarks.
+    /// The annotations of the manifest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: Annotations,
 }
 
-/// Several images, one a platform.
+/// The index of an image: a manifest for each platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Index {
-    /// Always 2.
+    /// The schema version, which is always 2.
     pub schema_version: u32,
-    /// OCI's or docker's list type.
+    /// The index type of OCI, or the manifest list type of docker.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub media_type: String,
-    /// The images.
+    /// The descriptors of the manifests.
     #[serde(default, deserialize_with = "crate::config::null_is_default")]
     pub manifests: Vec<Descriptor>,
-    /// Remarks.
+    /// The annotations of the index.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: Annotations,
 }
 
 impl Manifest {
-    /// The bytes that are stored and digested: indented by two, as BuildKit writes its manifests.
+    /// Returns the bytes that are stored and digested: JSON indented by two, as BuildKit writes its manifests.
     pub fn to_bytes(&self) -> Vec<u8> {
         pretty(self)
     }
 }
 
 impl Index {
-    /// The bytes that are stored and digested.
+    /// Returns the bytes that are stored and digested, in the format of [`Manifest::to_bytes`].
     pub fn to_bytes(&self) -> Vec<u8> {
         pretty(self)
     }
 }
 
 fn pretty(document: &impl Serialize) -> Vec<u8> {
-    // The documents above have text keys and no fallible serialisers: nothing can fail.
+    // The documents above have text keys and no serializer that can fail.
     serde_json::to_vec_pretty(document).expect("plain data")
 }
 
-/// How a layer's blob is compressed.
+/// The compression of a layer blob.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
-    /// A plain tar.
+    /// An uncompressed tar.
     Plain,
-    /// gzip.
+    /// A tar compressed with gzip.
     Gzip,
-    /// zstd.
+    /// A tar compressed with zstd.
     Zstd,
 }
 
 impl Encoding {
-    /// As `--output compression=` names it.
+    /// Returns the name that `--output compression=` uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "uncompressed",
@@ -173,23 +173,27 @@ impl Encoding {
         }
     }
 
-    /// What [`name`](Self::name) is a name of.
+    /// Returns the encoding with this [`name`](Self::name).
+    ///
+    /// # Errors
+    /// A sentence for the user that lists the known names.
     pub fn named(name: &str) -> Result<Self, String> {
         let known = [Self::Plain, Self::Gzip, Self::Zstd].into_iter().find(|known| known.name() == name);
-        known.ok_or_else(|| format!("compression is `uncompressed`, `gzip` or `zstd`, not `{name}`"))
+        known.ok_or_else(|| format!("unknown compression `{name}`: use `uncompressed`, `gzip` or `zstd`"))
     }
 
-    /// By a blob's first bytes (RFC 1952, 2.3.1; RFC 8878, 3.1.1): registries and archives lie in their media types.
+    /// Detects the encoding from the first bytes of a blob (RFC 1952, 2.3.1; RFC 8878, 3.1.1), because the media types of
+    /// registries and archives can be wrong.
     pub fn sniff(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, ..] => Self::Gzip,
-            // A frame, or one of the sixteen kinds of skippable frame before it.
+            // A zstd frame, or one of the sixteen kinds of skippable frame that may come first.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             _ => Self::Plain,
         }
     }
 
-    /// OCI's media type of a layer in it.
+    /// Returns OCI's media type of a layer in this encoding.
     pub fn oci_layer(self) -> String {
         match self {
             Self::Plain => media::OCI_LAYER.to_owned(),
@@ -198,7 +202,7 @@ impl Encoding {
         }
     }
 
-    /// Docker's media type of a layer in it; the one for zstd is BuildKit's invention.
+    /// Returns docker's media type of a layer in this encoding. BuildKit invented the one for zstd.
     pub fn docker_layer(self) -> String {
         match self {
             Self::Plain => media::DOCKER_LAYER.to_owned(),
@@ -213,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_of_the_specification_is_read_and_written() {
+    fn the_specification_s_example_manifest_survives_a_round_trip() {
         // OCI image specification 1.1, manifest.md, "Example Image Manifest", shortened to one layer.
         let text = r#"{
   "schemaVersion": 2,
@@ -240,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn encodings_are_told_by_their_magic() {
+    fn encodings_are_detected_by_their_magic_numbers() {
         assert_eq!(Encoding::sniff(&[0x1f, 0x8b, 8]), Encoding::Gzip);
         assert_eq!(Encoding::sniff(&[0x28, 0xb5, 0x2f, 0xfd]), Encoding::Zstd);
         assert_eq!(Encoding::sniff(b"bin/"), Encoding::Plain);

@@ -1,40 +1,41 @@
-//! Platforms: the OCI image index's `platform` object, and `--platform`'s words.
+//! Platforms: the `platform` object of an OCI image index, and the words of `--platform`.
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// An operating system and an architecture, in Go's words (GOOS, GOARCH).
+/// An operating system and an architecture, by Go's names (GOOS, GOARCH).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Platform {
-    /// GOARCH.
+    /// The architecture, as a GOARCH name.
     #[serde(default)]
     pub architecture: String,
-    /// GOOS.
+    /// The operating system, as a GOOS name.
     #[serde(default)]
     pub os: String,
-    /// A Windows version.
+    /// The version of Windows that the image needs.
     #[serde(default, rename = "os.version", skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
-    /// Features that the image needs.
+    /// The features of the operating system that the image needs.
     #[serde(default, rename = "os.features", skip_serializing_if = "Vec::is_empty")]
     pub os_features: Vec<String>,
-    /// `v7` of `linux/arm/v7`.
+    /// The variant of the architecture: `v7` in `linux/arm/v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
 }
 
-/// Text that names no platform.
+/// The error of a text that is not a platform. It holds the text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is no platform: write it as OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, like linux/arm64")]
+#[error("invalid platform `{0}`: write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, like linux/arm64")]
 pub struct PlatformError(pub String);
 
 impl Platform {
-    /// Linux on this machine's processor.
+    /// Returns Linux with the architecture of this machine.
     pub fn host() -> Self {
         Self::new("linux", std::env::consts::ARCH, None)
     }
 
-    /// In containerd's normal form: other names of an architecture become GOARCH, default variants go.
+    /// Returns a platform in containerd's normal form: aliases of an architecture become GOARCH names, and a default variant
+    /// is removed.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
         let os = os.to_ascii_lowercase();
         let os = if os == "macos" { "darwin".to_owned() } else { os };
@@ -57,7 +58,7 @@ impl Platform {
         Self { architecture, os, os_version: None, os_features: Vec::new(), variant }
     }
 
-    /// The same in normal form: documents hold what their writers liked.
+    /// Returns this platform in normal form. A platform that was read from a document may have any form.
     pub fn normal(&self) -> Self {
         Self {
             os_version: self.os_version.clone(),
@@ -66,8 +67,9 @@ impl Platform {
         }
     }
 
-    /// How well an image for `other` runs where `self` is wanted: 0 is exact, higher is worse, none is not at all.
-    /// A 32-bit Arm runs the images of earlier variants, and amd64 those of lower levels (containerd's rule).
+    /// Returns how far an image for `other` is from an image for `self`. 0 is an exact match, and a higher number is a worse
+    /// one. `None` means that the image does not run. A 32-bit Arm runs images of earlier variants, and amd64 runs images of
+    /// lower levels (containerd's rule).
     pub fn distance(&self, other: &Self) -> Option<u32> {
         let (want, have) = (self.normal(), other.normal());
         if want.os != have.os || want.architecture != have.architecture {
@@ -116,8 +118,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_take_their_normal_form() {
-        // containerd, platforms/database.go: normalizeArch's table.
+    fn aliases_become_their_normal_form() {
+        // The table of `normalizeArch` in containerd's platforms/database.go.
         for (text, shown) in [
             ("linux/amd64", "linux/amd64"),
             ("Linux/x86_64", "linux/amd64"),
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arm_runs_earlier_variants_and_never_later_ones() {
+    fn an_arm_runs_only_earlier_variants() {
         let platform = |text: &str| text.parse::<Platform>().unwrap();
         assert_eq!(platform("linux/arm/v7").distance(&platform("linux/arm/v7")), Some(0));
         assert_eq!(platform("linux/arm/v7").distance(&platform("linux/arm/v5")), Some(2));

@@ -1,48 +1,48 @@
-//! Image references: the grammar of the distribution project's `reference` package, docker's defaults.
+//! Image references: the grammar of the distribution project's `reference` package, with docker's defaults.
 
 use buildscope_record::ManifestDigest;
 use std::{fmt, str::FromStr};
 
-/// The registry of a name that gives none.
+/// The registry of a name without a registry.
 const DEFAULT_REGISTRY: &str = "docker.io";
-/// The namespace of a one-word name there.
+/// The namespace of a one-word name in the default registry.
 const OFFICIAL: &str = "library";
-/// The longest name, registry included, in bytes (distribution's `NameTotalLengthMax`).
+/// The maximum length of a name in bytes, registry included (`NameTotalLengthMax` in distribution).
 const LONGEST_NAME: usize = 255;
-/// The longest tag in bytes.
+/// The maximum length of a tag in bytes.
 const LONGEST_TAG: usize = 128;
 
-/// The name of an image somewhere.
+/// The name of an image in a registry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference {
-    /// Host and port, or `docker.io`.
+    /// The host of the registry with its port, if it has one.
     pub registry: String,
-    /// The repository there, `library/` included.
+    /// The repository in the registry, `library/` included.
     pub repository: String,
-    /// The tag as written; none means `latest` where there is no digest either.
+    /// The tag as written. A reference with neither tag nor digest means the tag `latest`.
     pub tag: Option<String>,
-    /// The manifest's or index's digest.
+    /// The digest of the manifest or index.
     pub digest: Option<ManifestDigest>,
 }
 
-/// Text that is no image reference.
+/// The error of a text that is not an image reference.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{text}` is no image reference: {fault}")]
+#[error("invalid image reference `{text}`: {fault}")]
 pub struct ReferenceError {
     /// The text.
     pub text: String,
-    /// What is wrong with it.
+    /// The part of the text that is wrong, and why.
     pub fault: String,
 }
 
 impl Reference {
-    /// The tag that is meant: `latest` where neither tag nor digest is written.
+    /// Returns the tag, or `latest` if the reference has no tag.
     pub fn tag_or_latest(&self) -> &str {
         self.tag.as_deref().unwrap_or("latest")
     }
 
-    /// Name and tag without digest and without docker's defaults, `:latest` left out: by this, docker and
-    /// BuildKit look up named contexts, so `busybox` and `docker.io/library/busybox:latest` are one.
+    /// Returns name and tag without the digest, without docker's defaults and without `:latest`. Docker and BuildKit look
+    /// up named contexts by this name, so `busybox` and `docker.io/library/busybox:latest` name the same context.
     pub fn familiar(&self) -> String {
         let name = match (self.registry.as_str(), self.repository.split_once('/')) {
             (DEFAULT_REGISTRY, Some((OFFICIAL, name))) if !name.contains('/') => name.to_owned(),
@@ -55,14 +55,14 @@ impl Reference {
         }
     }
 
-    /// Registry and repository.
+    /// Returns registry and repository, separated by a slash.
     pub fn name(&self) -> String {
         format!("{}/{}", self.registry, self.repository)
     }
 }
 
 impl fmt::Display for Reference {
-    /// In full: registry, repository, tag (written or meant) and digest.
+    /// Writes the full reference: registry, repository, tag (written or implied) and digest.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.registry, self.repository)?;
         match (&self.tag, &self.digest) {
@@ -84,7 +84,7 @@ impl FromStr for Reference {
             Some((rest, digest)) => (rest, Some(digest.parse().map_err(|e| fault(format!("{e}")))?)),
             None => (text, None),
         };
-        // A colon after the last slash begins the tag; one before it belongs to a port.
+        // A colon after the last slash starts the tag. A colon before it belongs to a port.
         let name_end = rest.rfind('/').map_or(0, |slash| slash + 1);
         let (name, tag) = match rest[name_end..].split_once(':') {
             Some((last, tag)) => (&rest[..name_end + last.len()], Some(tag)),
@@ -95,7 +95,7 @@ impl FromStr for Reference {
         }
         let (registry, repository) = split_registry(name);
         if !registry.is_empty() && !is_host(registry) {
-            return Err(fault(format!("`{registry}` is no host")));
+            return Err(fault(format!("`{registry}` is not a valid host")));
         }
         for part in repository.split('/') {
             is_component(part).map_err(&fault)?;
@@ -116,7 +116,7 @@ impl FromStr for Reference {
             let rest = tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
             if !first || !rest || tag.len() > LONGEST_TAG {
                 return Err(fault(format!(
-                    "`{tag}` is no tag (letters, digits, `_`, `.`, `-`, at most {LONGEST_TAG})"
+                    "invalid tag `{tag}` (use at most {LONGEST_TAG} letters, digits, `_`, `.` and `-`)"
                 )));
             }
         }
@@ -124,7 +124,8 @@ impl FromStr for Reference {
     }
 }
 
-/// The part before the first slash is a registry only where it cannot be a repository: docker's rule.
+/// Splits a name into registry and repository. The part before the first slash is a registry only if it cannot be part of a
+/// repository (docker's rule).
 fn split_registry(name: &str) -> (&str, &str) {
     match name.split_once('/') {
         Some((first, rest))
@@ -159,10 +160,10 @@ fn is_host(text: &str) -> bool {
     host.split('.').all(label) && port_ok
 }
 
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
+/// Checks that `part` matches `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
 fn is_component(part: &str) -> Result<(), String> {
     if part.bytes().any(|b| b.is_ascii_uppercase()) {
-        return Err(format!("`{part}` has capital letters, which a repository must not"));
+        return Err(format!("`{part}` has capital letters; a repository name must be lowercase"));
     }
     let alphanumeric = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = part.as_bytes();
@@ -171,7 +172,7 @@ fn is_component(part: &str) -> Result<(), String> {
     let separators = between.all(|run| matches!(run, b"." | b"_" | b"__") || run.iter().all(|b| *b == b'-'));
     match ends && separators {
         true => Ok(()),
-        false => Err(format!("`{part}` is no part of a repository's name")),
+        false => Err(format!("`{part}` is not a valid part of a repository name")),
     }
 }
 
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn docker_fills_in_what_is_left_out() {
+    fn missing_parts_get_docker_s_defaults() {
         assert_eq!(shown("busybox"), "docker.io/library/busybox:latest");
         assert_eq!(shown("busybox:1.36"), "docker.io/library/busybox:1.36");
         assert_eq!(shown("me/app"), "docker.io/me/app:latest");
@@ -192,19 +193,19 @@ mod tests {
         assert_eq!(shown("localhost/app"), "localhost/app:latest");
         assert_eq!(shown("localhost:5000/a/b:t"), "localhost:5000/a/b:t");
         assert_eq!(shown("[::1]:5000/app"), "[::1]:5000/app:latest");
-        // The first word has no dot, colon or capital: it is a repository of the default registry.
+        // The first word has no dot, colon or capital, so it belongs to a repository of the default registry.
         assert_eq!(shown("host/app"), "docker.io/host/app:latest");
     }
 
     #[test]
-    fn a_digest_takes_the_place_of_latest() {
+    fn a_digest_replaces_the_default_tag() {
         let digest = ManifestDigest::of("x");
         assert_eq!(shown(&format!("busybox@{digest}")), format!("docker.io/library/busybox@{digest}"));
         assert_eq!(shown(&format!("h.example:1/a:t@{digest}")), format!("h.example:1/a:t@{digest}"));
     }
 
     #[test]
-    fn familiar_names_are_those_of_named_contexts() {
+    fn familiar_names_leave_out_defaults() {
         let familiar = |text: &str| text.parse::<Reference>().unwrap().familiar();
         assert_eq!(familiar("docker.io/library/busybox:latest"), "busybox");
         assert_eq!(familiar("docker.io/me/app:1"), "me/app:1");
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_grammar_forbids_is_refused() {
+    fn names_outside_the_grammar_are_rejected() {
         for text in [
             "",
             ":tag",
