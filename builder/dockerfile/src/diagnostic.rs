@@ -1,50 +1,50 @@
-//! What is wrong with a Dockerfile, and where.
+//! Diagnostics: errors and advice that point at characters of a Dockerfile.
 
 use super::Span;
 use std::fmt;
 use std::sync::Arc;
 
-/// One fault or piece of advice.
+/// An error or a piece of advice.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnostic {
-    /// What is wrong, in a sentence without a full stop.
+    /// The problem, in a sentence without a full stop.
     pub message: String,
-    /// What the marked characters are.
+    /// The text next to the marked characters, which says what they are.
     pub label: String,
-    /// The characters; none for what no place stands for.
+    /// The characters that are marked. `None` if the problem is not at a position in the file.
     pub span: Option<Span>,
-    /// What to write instead.
+    /// The advice on what to write instead.
     pub help: Option<String>,
-    /// Whether it is advice only.
+    /// Whether this is advice and not an error.
     pub warning: bool,
-    /// A name that documentation can be found by; empty for plain faults.
+    /// The name under which the problem is documented. It is empty for errors.
     pub code: &'static str,
 }
 
 impl Diagnostic {
-    /// A fault at a place.
+    /// Creates an error at a position in the file.
     pub fn new(span: Span, message: impl Into<String>) -> Self {
         Self { message: message.into(), label: "here".into(), span: Some(span), help: None, warning: false, code: "" }
     }
 
-    /// A fault of the request, not of a place in the file.
+    /// Creates an error of the request, without a position in the file.
     pub fn unplaced(message: impl Into<String>) -> Self {
         Self { span: None, ..Self::new(Span::default(), message) }
     }
 
-    /// With other words at the marked characters.
+    /// Sets the text next to the marked characters.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
-    /// With what to write instead.
+    /// Sets the advice on what to write instead.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// With the closest of the known names as help, where one is close.
+    /// Suggests the closest of the known names, if one is close enough.
     pub fn did_you_mean<'a>(self, written: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         match closest(written, known) {
             Some(name) => {
@@ -56,13 +56,14 @@ impl Diagnostic {
     }
 }
 
-/// The known name closest to what was written, if it is close enough to have been meant.
+/// Returns the known name that is closest to the written one, if the number of edits between them is at most a third of
+/// the length. Letter case does not count.
 pub fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = written.to_lowercase();
     let close = |name: &'a str| {
         let limit = (name.len().max(lower.len()) / 3).max(1);
-        // An edit changes the length by one at most and the set of letters by two: of thousands of names hardly one
-        // needs a closer look.
+        // An edit changes the length by at most one and the set of letters by at most two. This cheap test rejects nearly
+        // all of thousands of names.
         let far = name.len().abs_diff(lower.len()) > limit
             || (letters(name) ^ letters(&lower)).count_ones() as usize > 2 * limit;
         if far && name.is_ascii() && lower.is_ascii() {
@@ -74,25 +75,25 @@ pub fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
     known.into_iter().filter_map(close).min().map(|(_, name)| name)
 }
 
-/// The set of a text's letters in lower case, a bit each; some share one.
+/// Returns the set of the lowercase letters of a text. Each letter is a bit, and some letters share one.
 fn letters(text: &str) -> u64 {
     text.bytes().fold(0, |set, letter| set | 1 << (letter.to_ascii_lowercase() & 63))
 }
 
-/// Everything found in one file, with its text: what the command line prints.
+/// All diagnostics of one file, together with its text. The command line prints them.
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
     source: Source,
     list: Vec<Placed>,
 }
 
-/// A text, and where its lines begin: a place in a long one is shown without reading it from its first line, for each of
-/// many diagnostics.
+/// A text and the offsets at which its lines start. With them, each of many diagnostics in a long text is shown without
+/// reading the text from its first line.
 #[derive(Clone, Debug)]
 struct Source {
     name: Arc<str>,
     text: Arc<str>,
-    /// Ascending; the first is 0.
+    /// The offsets of the lines, ascending. The first one is 0.
     lines: Arc<[usize]>,
 }
 
@@ -103,7 +104,7 @@ impl Source {
         Self { name: name.into(), text, lines }
     }
 
-    /// The line of a place, from 1.
+    /// Returns the line of an offset, counted from 1.
     fn line(&self, offset: usize) -> usize {
         self.lines.partition_point(|begin| *begin <= offset)
     }
@@ -116,7 +117,7 @@ impl miette::SourceCode for Source {
         before: usize,
         after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
-        // One line more than is shown: what reads it looks at the line end before the place too.
+        // One line more than is shown, because the reader also looks at the line end before the position.
         let first = self.line(span.offset()).saturating_sub(2 + before);
         let begin = self.lines[first];
         let within = miette::SourceSpan::new((span.offset() - begin).into(), span.len());
@@ -129,12 +130,13 @@ impl miette::SourceCode for Source {
     }
 }
 
-/// A diagnostic that prints itself with its place.
+/// A diagnostic and its line, counted from 1.
 #[derive(Clone, Debug)]
 struct Placed(Diagnostic, Option<usize>);
 
 impl Diagnostics {
-    /// Of a text; the name is `Dockerfile` until [`Diagnostics::named`].
+    /// Creates the diagnostics of a text, in the order of their positions. The file is named `Dockerfile` unless
+    /// [`Diagnostics::named`] changes that.
     pub fn new(text: impl Into<Arc<str>>, mut list: Vec<Diagnostic>) -> Self {
         let source = Source::new("Dockerfile", text.into());
         let length = Span::new(0, source.text.len()).end;
@@ -153,27 +155,27 @@ impl Diagnostics {
         Self { source, list }
     }
 
-    /// With the name under which the user knows the file.
+    /// Sets the file name that is printed.
     pub fn named(self, name: &str) -> Self {
         Self { source: Source { name: name.into(), ..self.source }, ..self }
     }
 
-    /// All of them, in the order of the file.
+    /// Returns the diagnostics in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter().map(|placed| &placed.0)
     }
 
-    /// How many.
+    /// Returns the number of diagnostics.
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// The line of a diagnostic's place, from 1.
+    /// Returns the line of a diagnostic, counted from 1.
     pub fn line_of(&self, diagnostic: &Diagnostic) -> Option<u32> {
         let span = diagnostic.span?;
         u32::try_from(self.source.line(span.range().start)).ok()
@@ -181,7 +183,8 @@ impl Diagnostics {
 }
 
 impl fmt::Display for Diagnostics {
-    /// The first, and how many more: `Dockerfile:3: unknown instruction: FORM (and 2 more)`.
+    /// Writes the first diagnostic and the number of further ones, as in
+    /// `Dockerfile:3: unknown instruction: FORM (and 2 more)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = self.list.first() else { return f.write_str("nothing") };
         if let Some(line) = first.1 {
@@ -206,7 +209,7 @@ impl miette::Diagnostic for Diagnostics {
         self.list.iter().all(|placed| placed.0.warning).then_some(miette::Severity::Warning)
     }
 
-    // A single one is shown as itself, several as a list.
+    // A single diagnostic is shown as itself, and several are shown as a list.
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
         match &*self.list {
             [only] => only.labels(),
@@ -260,9 +263,9 @@ mod tests {
     use super::*;
     use miette::SourceCode;
 
-    /// miette's own reading of a text, from its first byte, says what has to come out.
+    /// The expected values are those of miette's own reader, which reads the text from its first byte.
     #[test]
-    fn a_place_is_shown_as_by_a_reader_of_the_whole_text() {
+    fn snippets_equal_those_of_miette_s_reader() {
         let text = "FROM a\nRUN \\\n  x\n\nCOPY b /c\r\nRUN y\nENV ü=1";
         let (ours, theirs) = (Source::new("f", text.into()), miette::NamedSource::new("f", text.to_owned()));
         for start in (0..=text.len()).filter(|at| text.is_char_boundary(*at)) {

@@ -1,8 +1,8 @@
-//! Go's `time.ParseDuration`: `1h15m30.5s`.
+//! Durations in the format of Go's `time.ParseDuration`, such as `1h15m30.5s`.
 
 use std::time::Duration;
 
-/// Reads a duration. The outer `None` is no duration, the inner one a negative one.
+/// Parses a duration. The outer `None` means an invalid duration, and the inner one a negative duration.
 pub(super) fn parse(text: &str) -> Option<Option<Duration>> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -45,7 +45,7 @@ pub(super) fn parse(text: &str) -> Option<Option<Duration>> {
     Some((!negative || nanos == 0).then(|| Duration::from_nanos(nanos.unsigned_abs())))
 }
 
-/// Go's `Duration.String`: `1m30s`, `500ms`, `0s`.
+/// Formats a duration as Go's `Duration.String` does: `1m30s`, `500ms`, `0s`.
 pub fn show(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     let decimal = |value: u128, unit: u128, name: &str| {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_go_reads_and_writes_them() {
+    fn durations_parse_and_print_as_in_go() {
         for (text, millis, shown) in [
             ("1m30s", 90_000, "1m30s"),
             ("1.5s", 1_500, "1.5s"),

@@ -1,15 +1,15 @@
-//! Word expansion: quotes, escapes and `$variables`, as the Dockerfile reference's "Environment replacement" has it.
+//! Word expansion: quotes, escapes and `$variables`, by the rules of "Environment replacement" in the Dockerfile reference.
 
 use super::pattern::Pattern;
 use std::collections::BTreeSet;
 
-/// Where variables come from.
+/// A source of variables.
 pub trait Variables {
-    /// The value of that name, if it is set. Names are case-sensitive.
+    /// Returns the value of a variable, if it is set. Names are case-sensitive.
     fn get(&self, name: &str) -> Option<&str>;
 }
 
-/// No variable is set.
+/// A source of variables in which no variable is set.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoVariables;
 
@@ -25,76 +25,76 @@ impl<S: std::borrow::Borrow<str> + Ord> Variables for std::collections::BTreeMap
     }
 }
 
-/// Why a word cannot be expanded. Positions are bytes of the word.
+/// The error of a word that cannot be expanded. Positions are byte offsets in the word.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ExpandError {
-    /// A quote without its partner.
+    /// A quote that is never closed.
     #[error("unexpected end of statement while looking for matching {}", if *quote == '"' { "double-quote" } else { "single-quote" })]
     Unterminated {
-        /// `'` or `"`.
+        /// The quote character, `'` or `"`.
         quote: char,
-        /// Where it opens.
+        /// The position of the opening quote.
         at: usize,
     },
     /// `${` without `}`.
     #[error("syntax error: missing '}}'")]
     MissingBrace {
-        /// Where the `$` is.
+        /// The position of the `$`.
         at: usize,
     },
     /// `${name/pattern` without the second `/`.
     #[error("syntax error: missing '/' in ${{}}")]
     MissingSlash {
-        /// Where the `$` is.
+        /// The position of the `$`.
         at: usize,
     },
-    /// `${}`, `${:`, `${{`.
+    /// A substitution without a name: `${}`, `${:`, `${{`.
     #[error("syntax error: bad substitution")]
     BadSubstitution {
-        /// Where the `$` is.
+        /// The position of the `$`.
         at: usize,
     },
     /// A modifier that does not exist.
     #[error("unsupported modifier ({modifier}) in substitution")]
     UnsupportedModifier {
-        /// As written.
+        /// The modifier as written.
         modifier: String,
-        /// Where the `$` is.
+        /// The position of the `$`.
         at: usize,
     },
-    /// `${name?message}` and `name` is not set.
+    /// `${name?message}` if `name` is not set.
     #[error("{name}: {message}")]
     Required {
-        /// The variable.
+        /// The name of the variable.
         name: String,
-        /// What the Dockerfile says about it.
+        /// The message in the Dockerfile.
         message: String,
-        /// Where the `$` is.
+        /// The position of the `$`.
         at: usize,
     },
-    /// A pattern with an escape that means nothing.
+    /// A pattern with an unknown escape.
     #[error("invalid pattern ({pattern}) in substitution: invalid escape '\\{escaped}'")]
     BadPattern {
-        /// The pattern.
+        /// The pattern as written.
         pattern: String,
-        /// What is escaped in it.
+        /// The escaped character, or nothing if the pattern ends with the backslash.
         escaped: String,
-        /// Where the `$` is.
+        /// The position of the `$`.
         at: usize,
     },
-    /// Expansions within expansions, too many to be meant.
+    /// Substitutions that are nested more than [`MAX_DEPTH`] deep.
     #[error("substitutions are nested too deeply (more than {MAX_DEPTH})")]
     TooDeep {
-        /// Where the `$` is.
+        /// The position of the `$`.
         at: usize,
     },
 }
 
-/// Deeper nesting of `${a:-${b:-...}}` than any person writes; bounds the stack.
+/// The maximum nesting of `${a:-${b:-...}}`. It bounds the stack, and no handwritten file comes near it.
 pub const MAX_DEPTH: usize = 100;
 
 impl ExpandError {
-    /// The byte of the word where it went wrong.
+    /// Returns the position of the error: a byte offset in the word.
     pub fn at(&self) -> usize {
         match self {
             Self::Unterminated { at, .. }
@@ -108,15 +108,15 @@ impl ExpandError {
         }
     }
 
-    /// What to write instead.
+    /// Returns advice on what to write instead.
     pub fn help(&self) -> String {
         match self {
             Self::Unterminated { quote, .. } => format!("close it with {quote} or escape it with a backslash"),
             Self::MissingBrace { .. } => "close the substitution: `${name}`".into(),
-            Self::MissingSlash { .. } => "a replacement is written `${name/pattern/replacement}`".into(),
-            Self::BadSubstitution { .. } => "a name belongs after `${`; a dollar sign itself is `\\$`".into(),
+            Self::MissingSlash { .. } => "write a replacement as `${name/pattern/replacement}`".into(),
+            Self::BadSubstitution { .. } => "write a name after `${`, or `\\$` for a dollar sign".into(),
             Self::UnsupportedModifier { .. } => {
-                "modifiers are `:-` `-` `:+` `+` `:?` `?` `#` `##` `%` `%%` `/` and `//`".into()
+                "use one of the modifiers `:-` `-` `:+` `+` `:?` `?` `#` `##` `%` `%%` `/` and `//`".into()
             }
             Self::Required { name, .. } => {
                 format!("set it: `--build-arg {name}=...`, or an ARG or ENV before this line")
@@ -127,59 +127,59 @@ impl ExpandError {
     }
 }
 
-/// How words are expanded.
+/// The rules by which words are expanded.
 #[derive(Clone, Copy, Debug)]
 pub struct Expander {
     /// The escape character: `\`, or a backtick after `# escape=`.
     pub escape: char,
-    /// Quotes stay in the result.
+    /// Whether quotes stay in the result.
     pub keep_quotes: bool,
-    /// Escape characters stay in the result.
+    /// Whether escape characters stay in the result.
     pub keep_escapes: bool,
-    /// Quotes are ordinary characters (heredocs).
+    /// Whether quotes are ordinary characters, as in heredocs.
     pub plain_quotes: bool,
-    /// Unset variables stay as written.
+    /// Whether unset variables stay as written.
     pub keep_unset: bool,
 }
 
-/// What an expansion gave.
+/// The result of an expansion.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Expanded {
-    /// The word.
+    /// The expanded word.
     pub text: String,
-    /// Its words: split at spaces that are neither quoted nor escaped, after substitution.
+    /// The expanded word, split at spaces that are neither quoted nor escaped.
     pub words: Vec<String>,
-    /// Variables that were used and set.
+    /// The variables that the word uses and that are set.
     pub matched: BTreeSet<String>,
-    /// Variables that were used and not set.
+    /// The variables that the word uses and that are not set.
     pub unmatched: BTreeSet<String>,
 }
 
 impl Expander {
-    /// For the words of instructions.
+    /// Creates an expander for the words of instructions.
     pub fn new(escape: char) -> Self {
         Self { escape, keep_quotes: false, keep_escapes: false, plain_quotes: false, keep_unset: false }
     }
 
-    /// For the content of heredocs: quotes mean nothing, the escape is always a backslash.
+    /// Creates an expander for the content of heredocs: quotes are ordinary characters, and the escape is a backslash.
     pub fn heredoc() -> Self {
         Self { plain_quotes: true, ..Self::new('\\') }
     }
 
-    /// Expands one word and tells what it used.
+    /// Expands one word and reports the variables that it uses.
     ///
     /// # Errors
-    /// Malformed quotes and substitutions, and `${name?message}` of what is not set.
+    /// Malformed quotes and substitutions, and `${name?message}` if the variable is not set.
     pub fn expand(&self, word: &str, variables: &dyn Variables) -> Result<Expanded, ExpandError> {
         let mut run = Run::new(self, word, variables);
         let (text, words) = run.until(None, self.keep_escapes, true)?;
         Ok(Expanded { text, words, matched: run.matched, unmatched: run.unmatched })
     }
 
-    /// Expands one word. Words in which nothing is to be done cost one scan.
+    /// Expands one word. A word without special characters costs only one scan.
     ///
     /// # Errors
-    /// As [`Expander::expand`].
+    /// Returns the same errors as [`Expander::expand`].
     pub fn word(&self, word: &str, variables: &dyn Variables) -> Result<String, ExpandError> {
         if self.is_plain(word) {
             return Ok(word.to_owned());
@@ -187,10 +187,10 @@ impl Expander {
         Run::new(self, word, variables).until(None, self.keep_escapes, false).map(|(text, _)| text)
     }
 
-    /// Expands a word and splits it at spaces.
+    /// Expands a word and splits it at spaces that are neither quoted nor escaped.
     ///
     /// # Errors
-    /// As [`Expander::expand`].
+    /// Returns the same errors as [`Expander::expand`].
     pub fn words(&self, word: &str, variables: &dyn Variables) -> Result<Vec<String>, ExpandError> {
         Run::new(self, word, variables).until(None, self.keep_escapes, true).map(|(_, words)| words)
     }
@@ -211,7 +211,7 @@ struct Run<'a> {
     unmatched: BTreeSet<String>,
 }
 
-/// Words being collected while characters go by.
+/// Collects words from a stream of characters.
 #[derive(Default)]
 struct Splitter {
     word: String,
@@ -219,7 +219,7 @@ struct Splitter {
 }
 
 impl Splitter {
-    /// A character that splits if it is a space.
+    /// Adds a character. A space ends the word.
     fn add(&mut self, c: char) {
         if !c.is_whitespace() {
             self.word.push(c);
@@ -251,7 +251,8 @@ impl<'a> Run<'a> {
         Some(c)
     }
 
-    /// Expands up to `stop` (which is consumed), or to the end; an `Err` without `stop` found has `at` at the end.
+    /// Expands up to `stop`, which is consumed, or to the end of the word. The position of the error of a missing `stop` is
+    /// the end of the word.
     fn until(
         &mut self,
         stop: Option<char>,
@@ -306,12 +307,12 @@ impl<'a> Run<'a> {
         }
         match stop {
             None => Ok((text, words.finish())),
-            // The caller, who knows where its substitution began, says what is missing.
+            // The caller knows where its substitution starts, and corrects the position.
             Some(_) => Err(ExpandError::MissingBrace { at: self.at }),
         }
     }
 
-    /// `<<`, an optional `-`, and the spaces that may stand before the delimiter: they do not split.
+    /// Consumes `<<`, an optional `-`, and the spaces before the delimiter. These spaces do not split words.
     fn heredoc_mark(&mut self) -> &'a str {
         let word = self.word;
         let start = self.at;
@@ -363,7 +364,7 @@ impl<'a> Run<'a> {
                     }
                     match self.peek() {
                         None => {}
-                        // Only these can be escaped here; any other escape character stays as it is.
+                        // Only these can be escaped within double quotes. Before any other character, the escape is kept.
                         Some(escaped) if escaped == '"' || escaped == '$' || escaped == self.how.escape => {
                             self.next();
                             text.push(escaped);
@@ -423,7 +424,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// `${name:-word}` and its like; the first character of the modifier is consumed.
+    /// Expands `${name:-word}` and the other modifiers. The first character of the modifier is already consumed.
     fn modified(&mut self, at: usize, name: &str, first: char) -> Result<String, ExpandError> {
         let null_is_unset = first == ':';
         let operator = match first {
@@ -466,7 +467,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// `${name/pattern/replacement}` and `${name//pattern/replacement}`; the first slash is consumed.
+    /// Expands `${name/pattern/replacement}` and `${name//pattern/replacement}`. The first slash is already consumed.
     fn replaced(&mut self, at: usize, name: &str) -> Result<String, ExpandError> {
         let all = self.peek() == Some('/');
         if all {
@@ -483,7 +484,7 @@ impl<'a> Run<'a> {
     fn argument(&mut self, at: usize, stop: char, raw_escapes: bool) -> Result<String, ExpandError> {
         match self.until(Some(stop), raw_escapes, false) {
             Ok((text, _)) => Ok(text),
-            // An end of the word inside of the argument means that this substitution was not closed.
+            // If the word ends within the argument, this substitution is not closed.
             Err(ExpandError::MissingBrace { .. } | ExpandError::MissingSlash { .. }) if self.peek().is_none() => {
                 Err(if stop == '/' { ExpandError::MissingSlash { at } } else { ExpandError::MissingBrace { at } })
             }
@@ -495,7 +496,7 @@ impl<'a> Run<'a> {
         Pattern::parse(text).map_err(|escaped| ExpandError::BadPattern { pattern: text.to_owned(), escaped, at })
     }
 
-    /// A name: letters, digits and `_`; or digits alone; or one special parameter.
+    /// Consumes a name: letters, digits and `_`, or only digits, or one special parameter.
     fn name(&mut self) -> &'a str {
         let word = self.word;
         let rest = &word[self.at..];
@@ -531,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn modifiers_of_the_reference() {
+    fn modifiers_follow_the_reference() {
         for (word, expected) in [
             ("${A:-x}${E:-x}${N:-x}", "1xx"),
             ("${A-x}${E-x}${N-x}", "1x"),
@@ -551,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_say_where() {
+    fn errors_have_positions() {
         let at = |word| Expander::new('\\').word(word, &NoVariables).unwrap_err().at();
         assert_eq!(at("ab${c"), 2);
         assert_eq!(at("ab\"c"), 2);
@@ -559,13 +560,13 @@ mod tests {
     }
 
     #[test]
-    fn nesting_has_an_end() {
+    fn deep_nesting_is_an_error() {
         let word = "${a:-".repeat(100_000);
         assert!(matches!(Expander::new('\\').word(&word, &NoVariables), Err(ExpandError::TooDeep { .. })));
     }
 
     #[test]
-    fn the_backtick_can_be_the_escape() {
+    fn a_backtick_can_be_the_escape() {
         assert_eq!(Expander::new('`').word("C:\\x`$A", &NoVariables).as_deref(), Ok("C:\\x$A"));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Diagnostic, Node, Word};
 
-/// What a flag takes.
+/// The kind of value that a flag takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Takes {
     /// `--name=value`, once.
@@ -13,12 +13,13 @@ pub(super) enum Takes {
     Switch,
 }
 
-/// The flags of one instruction, checked against what it knows: mostly none, which needs no memory.
+/// The flags of one instruction, checked against those that it knows. Most instructions have no flags, and then this
+/// allocates no memory.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Flags<'t>(Box<[(&'static str, Word<'t>)]>);
 
 impl<'t> Flags<'t> {
-    /// Reads the flags; every fault is reported.
+    /// Reads the flags of an instruction and adds every error to `faults`.
     pub(super) fn read(node: &Node<'t>, known: &[(&'static str, Takes)], faults: &mut Vec<Diagnostic>) -> Self {
         if node.flags.is_empty() {
             return Self::default();
@@ -34,7 +35,7 @@ impl<'t> Flags<'t> {
                     .did_you_mean(name, known.iter().map(|(name, _)| *name));
                 if fault.help.is_none() {
                     fault = fault.help(match known {
-                        [] => format!("{keyword} takes no flags; write `--` before a word that begins with two dashes"),
+                        [] => format!("{keyword} takes no flags; write `--` before a word that starts with two dashes"),
                         known => format!(
                             "{keyword} takes {}",
                             known.iter().map(|(name, _)| format!("--{name}")).collect::<Vec<_>>().join(", ")
@@ -79,17 +80,17 @@ impl<'t> Flags<'t> {
         Self(found.into())
     }
 
-    /// The value of a flag that is given once.
+    /// Returns the value of a flag that may be given once.
     pub(super) fn value(&self, name: &str) -> Option<&Word<'t>> {
         self.values(name).next()
     }
 
-    /// The values of a flag that may be given often.
+    /// Returns the values of a flag that may be given more than once.
     pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &Word<'t>> {
         self.0.iter().filter(move |(found, _)| *found == name).map(|(_, word)| word)
     }
 
-    /// The state of a switch, if it is given.
+    /// Returns the state of a switch, if it is given.
     pub(super) fn switch(&self, name: &str) -> Option<bool> {
         self.value(name).map(|word| word.text == "true")
     }

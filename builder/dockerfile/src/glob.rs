@@ -1,10 +1,10 @@
-//! The patterns of COPY sources: Go's `filepath.Match` on Unix.
+//! The patterns of COPY sources, which follow Go's `filepath.Match` on Unix.
 //!
-//! `*` and `?` do not cross a slash, `[a-z]`, `[^a-z]`, and a backslash escapes.
+//! `*` and `?` do not match a slash. `[a-z]` and `[^a-z]` are character classes, and a backslash escapes a character.
 
 use std::fmt;
 
-/// A pattern that is malformed; `filepath.ErrBadPattern`.
+/// The error of a malformed pattern (Go's `filepath.ErrBadPattern`). It holds the pattern.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("syntax error in pattern `{0}`")]
 pub struct BadPattern(pub String);
@@ -19,9 +19,9 @@ pub struct Glob {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Token {
     Literal(char),
-    /// One character that is no slash.
+    /// One character other than a slash.
     Any,
-    /// Characters that are no slash.
+    /// Any number of characters other than a slash.
     Star,
     Class {
         negated: bool,
@@ -29,12 +29,12 @@ pub(super) enum Token {
     },
 }
 
-/// Whether the text has a character that means something in a pattern (an escape counts).
+/// Returns whether the text has a special character of patterns, escapes included.
 pub fn has_magic(text: &str) -> bool {
     text.contains(['*', '?', '[', '\\'])
 }
 
-/// Text whose every character stands for itself, as a pattern.
+/// Returns a pattern that matches exactly this text.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -50,7 +50,7 @@ impl Glob {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// An unclosed or empty class, a range without its end, a backslash at the end.
+    /// [`BadPattern`] for an unclosed or empty class, a range without an end, or a backslash at the end.
     pub fn parse(text: &str) -> Result<Self, BadPattern> {
         let bad = || BadPattern(text.to_owned());
         let mut tokens = Vec::new();
@@ -68,15 +68,15 @@ impl Glob {
         Ok(Self { text: text.to_owned(), tokens })
     }
 
-    /// The pattern as written.
+    /// Returns the pattern as written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether the pattern matches the whole of a path. Bytes that are not UTF-8 count as one character each.
+    /// Returns whether the pattern matches the whole path. A byte that is not UTF-8 counts as one character.
     pub fn matches(&self, path: impl AsRef<[u8]>) -> bool {
         let chars = Chars(path.as_ref());
-        // Backtracking to the last star is enough: a star never gives up what an earlier one could take.
+        // Backtracking to the last star is enough: a longer match of an earlier star cannot help the later ones.
         let (mut token, mut rest) = (0, chars);
         let mut retry: Option<(usize, Chars<'_>)> = None;
         loop {
@@ -115,7 +115,7 @@ impl fmt::Display for Glob {
 }
 
 impl Token {
-    /// Whether it takes this one character.
+    /// Returns whether the token matches this character.
     fn accepts(&self, c: char) -> bool {
         match self {
             Self::Literal(l) => *l == c,
@@ -132,7 +132,7 @@ impl Token {
     }
 }
 
-/// What follows `[`, through `]`.
+/// Parses a character class after its `[`, up to and including `]`. Returns `None` if the class is malformed.
 pub(super) fn class(chars: &mut std::str::Chars<'_>) -> Option<Token> {
     let negated = chars.as_str().starts_with('^');
     if negated {
@@ -160,7 +160,7 @@ pub(super) fn class(chars: &mut std::str::Chars<'_>) -> Option<Token> {
     }
 }
 
-/// Characters of bytes that may not be UTF-8.
+/// The characters of a byte string. A byte that is not UTF-8 is one replacement character.
 #[derive(Clone, Copy)]
 pub(super) struct Chars<'a>(pub(super) &'a [u8]);
 
@@ -190,8 +190,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documented_cases_of_filepath_match() {
-        // Go, path/filepath: the grammar in the documentation of Match.
+    fn patterns_match_as_filepath_match_does() {
+        // The grammar in the documentation of Match in Go's path/filepath.
         for (pattern, path, expected) in [
             ("abc", "abc", true),
             ("a*/b", "abc/b", true),
@@ -213,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text() {
+    fn a_byte_that_is_not_utf8_is_a_character() {
         assert!(Glob::parse("a?b").unwrap().matches(b"a\xffb"));
         assert!(!Glob::parse("a?b").unwrap().matches(b"a\xff\xfeb"));
     }
 
     #[test]
-    fn escaping_is_undone_by_matching() {
+    fn an_escaped_text_matches_itself() {
         let name = "a*b[c]\\?";
         assert!(Glob::parse(&escape(name)).unwrap().matches(name));
     }

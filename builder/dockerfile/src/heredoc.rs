@@ -1,27 +1,27 @@
-//! Heredocs: `<<EOF`, `<<-EOF`, `3<<"EOF"`.
+//! Heredocs, such as `<<EOF`, `<<-EOF` and `3<<"EOF"`.
 
 use super::expand::{ExpandError, Expander, NoVariables};
 use super::{Span, Text};
 
-/// A document that stands in the Dockerfile itself.
+/// A document whose lines are in the Dockerfile.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Heredoc {
-    /// The word that ends it.
+    /// The delimiter: the word that ends the document.
     pub name: Text,
-    /// Its lines, with their line ends, as they stand.
+    /// The lines as written, with their line ends.
     pub content: String,
-    /// Whether variables in it are expanded: its word is not quoted.
+    /// Whether variables are expanded, which is the case if the delimiter is not quoted.
     pub expand: bool,
-    /// `<<-`: leading tabs do not count.
+    /// Whether leading tabs are removed (`<<-`).
     pub chomp: bool,
-    /// The file descriptor before `<<`; 0 if there is none.
+    /// The file descriptor before `<<`. The default is 0.
     pub descriptor: u32,
-    /// The place of its lines, without the one that ends it.
+    /// The position of the lines, without the line of the delimiter.
     pub span: Span,
 }
 
 impl Heredoc {
-    /// The content, without leading tabs if they do not count.
+    /// Returns the content, without leading tabs if the document is `<<-`.
     pub fn text(&self) -> std::borrow::Cow<'_, str> {
         if !self.chomp {
             return (&*self.content).into();
@@ -29,13 +29,13 @@ impl Heredoc {
         self.content.split_inclusive('\n').map(|line| line.trim_start_matches('\t')).collect::<String>().into()
     }
 
-    /// Whether this line ends it.
+    /// Returns whether this line ends the document.
     pub(super) fn ends_with(&self, line: &str) -> bool {
         let line = if self.chomp { line.trim_start_matches('\t') } else { line };
         line == self.name
     }
 
-    /// Reads one word: none if it is no heredoc.
+    /// Parses one word. Returns `None` if the word is not a heredoc.
     ///
     /// # Errors
     /// Quotes that do not match.
@@ -58,7 +58,7 @@ impl Heredoc {
         Ok(Some(Self { name, content: String::new(), expand, chomp, descriptor, span: Span::default() }))
     }
 
-    /// The word that ends it, and whether it is not quoted; none if there are several.
+    /// Parses the delimiter, and returns it with whether it is unquoted. Returns `None` if there is more than one word.
     fn word(rest: &str) -> Result<Option<(Text, bool)>, ExpandError> {
         let expander = Expander { keep_unset: true, ..Expander::new('\\') };
         let words = expander.words(rest, &NoVariables)?;
@@ -68,25 +68,25 @@ impl Heredoc {
         Ok(Some((name.as_str().into(), quotes(name) == quotes(raw))))
     }
 
-    /// All heredocs that a line begins.
+    /// Returns all heredocs that start on a line.
     ///
     /// # Errors
-    /// As [`Heredoc::parse`].
+    /// Returns the same errors as [`Heredoc::parse`].
     pub fn of_line(line: &str) -> Result<Vec<Self>, ExpandError> {
         let plain = |b: u8| matches!(b, b' ' | b'\t') || !is_special(b);
         let words = || line.split([' ', '\t']).filter(|word| word.as_bytes().windows(2).any(|pair| pair == b"<<"));
-        // Spaces behind a mark do not part it from its word.
+        // A delimiter may follow its `<<` after spaces.
         if line.bytes().all(plain) && !words().any(|word| word.ends_with("<<") || word.ends_with("<<-")) {
             return words().filter_map(|word| Self::parse(word).transpose()).collect();
         }
         let expander = Expander { keep_quotes: true, keep_escapes: true, keep_unset: true, ..Expander::new('\\') };
-        // A line whose quotes do not match is none of our business: the shell may read it otherwise.
+        // Quotes that do not match are not an error here, because the shell may read the line differently.
         let words = expander.words(line, &NoVariables).unwrap_or_default();
         words.iter().filter_map(|word| Self::parse(word).transpose()).collect()
     }
 }
 
-/// Whether a byte makes a word more than its characters: quotes, escapes, variables, spaces, other alphabets.
+/// Returns whether a byte needs the full expansion of the word: quotes, escapes, variables, spaces and other alphabets.
 fn is_special(b: u8) -> bool {
     !b.is_ascii_graphic() || matches!(b, b'"' | b'\'' | b'\\' | b'$')
 }

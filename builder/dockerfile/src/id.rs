@@ -4,35 +4,36 @@ use std::str::FromStr;
 
 /// The id of a user or a group, in docker's range.
 ///
-/// The kernel takes 4294967295 for "leave the id as it is" (setresuid(2), chown(2)): a step that asked for that user would
-/// run as root. docker and runc refuse all ids from 2147483648 on.
+/// The kernel treats 4294967295 as "leave the id as it is" (setresuid(2), chown(2)), so a step that asked for that user
+/// would run as root. docker and runc reject all ids from 2147483648 on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id(u32);
 
-/// A text that is not the number of a user or a group.
+/// The error of a text that is not the id of a user or a group. It holds the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadId {
-    /// It is not a number; it may be a name.
+    /// The text is not a number. It may be a name.
     #[error("`{0}` is not a number")]
     NotANumber(String),
-    /// It is a number that no user or group can have.
-    #[error("id {0} is out of range: user and group ids go from 0 to {max}, as docker's; choose a smaller one", max = Id::MAX.0)]
+    /// The number is out of range.
+    #[error("id {0} is out of range: use a user or group id from 0 to {max}, docker's range", max = Id::MAX.0)]
     OutOfRange(String),
 }
 
 impl Id {
-    /// The largest id.
+    /// The largest valid id.
     pub const MAX: Self = Self(i32::MAX as u32);
 
-    /// The number.
+    /// Returns the id as a number.
     pub fn get(self) -> u32 {
         self.0
     }
 
-    /// Finds an id that is out of range in `user` or `user:group`. Names are left to the image's files.
+    /// Checks that the ids in `user` or `user:group` are in range. Names are not checked, because only the files of the
+    /// image define them.
     ///
     /// # Errors
-    /// The number that is out of range.
+    /// [`BadId::OutOfRange`] with the number that is out of range.
     pub fn check_owner(text: &str) -> Result<(), BadId> {
         for part in text.splitn(2, ':') {
             if let Err(error @ BadId::OutOfRange(_)) = part.parse::<Self>() {
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn owners_with_an_id_out_of_range_are_found() {
+    fn owners_with_an_id_out_of_range_are_errors() {
         for text in ["", "root", "1:2", "root:wheel", ":5"] {
             assert_eq!(Id::check_owner(text), Ok(()), "{text}");
         }

@@ -1,25 +1,25 @@
-//! Ignore files: which paths of a context are left out, as moby's `patternmatcher` decides it.
+//! Ignore files: the paths of a context that are left out, by the rules of moby's `patternmatcher`.
 //!
-//! A pattern matches a path if it matches the path itself or one of its parents; the last pattern that
-//! matches wins; `!` takes back. Patterns are compiled once, each to the cheapest form that decides it.
+//! A pattern matches a path if it matches the path itself or one of its parents. The last matching pattern wins, and a
+//! pattern with `!` includes the path again. Patterns are compiled once, each to the cheapest form that decides it.
 
 use super::glob::{self, BadPattern, Chars, Token};
 
-/// A pattern that cannot be used.
+/// The error of an invalid ignore pattern.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum IgnoreError {
-    /// Nothing after `!`.
+    /// A `!` without a pattern.
     #[error("illegal exclusion pattern: \"!\"")]
     Empty {
-        /// Its line in the file, from 1.
+        /// The line in the file, counted from 1.
         line: usize,
     },
     /// A malformed pattern.
     #[error("line {line}: {source}")]
     Pattern {
-        /// Its line in the file, from 1.
+        /// The line in the file, counted from 1.
         line: usize,
-        /// The fault.
+        /// The error of the pattern.
         source: BadPattern,
     },
 }
@@ -37,34 +37,34 @@ struct Rule {
     form: Form,
 }
 
-/// How a pattern is decided, cheapest first.
+/// The form of a compiled pattern, cheapest first.
 #[derive(Clone, Debug)]
 enum Form {
-    /// No wildcard: the path itself.
+    /// A pattern without wildcards, which matches one path.
     Exact(Vec<u8>),
-    /// `dir/**`: what begins so.
+    /// `dir/**`, which matches every path with this prefix.
     Prefix(Vec<u8>),
-    /// `**/name`: what ends so.
+    /// `**/name`, which matches every path with this suffix.
     Suffix(Vec<u8>),
-    /// Anything else: an automaton behind a literal beginning.
+    /// Any other pattern: a literal prefix, then an automaton.
     Automaton { literal: Vec<u8>, states: Vec<State> },
 }
 
-/// One position of the automaton, and what it takes to move on from it.
+/// A state of the automaton, named for the characters that it matches.
 #[derive(Clone, PartialEq, Debug)]
 enum State {
     One(Token),
     Star,
-    /// `**` in the middle: nothing, or anything that ends with a slash. The position after it is [`State::Inside`].
+    /// `**` in the middle: nothing, or any text that ends with a slash. The next state is [`State::Inside`].
     Deep,
-    /// Within what `**` takes.
+    /// The text that `**` matches, once it has started.
     Inside,
-    /// `**` at the end: anything.
+    /// `**` at the end: any text.
     Rest,
 }
 
 impl Ignore {
-    /// The patterns of an ignore file's text, cleaned: without comments, blank lines and a leading slash.
+    /// Returns the cleaned patterns of an ignore file, without comments, blank lines and leading slashes.
     pub fn lines(text: &str) -> Vec<String> {
         Self::numbered(text).map(|(_, pattern)| pattern).collect()
     }
@@ -89,7 +89,7 @@ impl Ignore {
     /// Compiles the text of an ignore file.
     ///
     /// # Errors
-    /// A malformed pattern, or a `!` alone.
+    /// A malformed pattern, or a `!` without a pattern.
     pub fn parse(text: &str) -> Result<Self, IgnoreError> {
         Self::compile(Self::numbered(text))
     }
@@ -97,7 +97,7 @@ impl Ignore {
     /// Compiles patterns that do not come from a file (`--exclude`).
     ///
     /// # Errors
-    /// A malformed pattern, or a `!` alone; the line is the pattern's number from 1.
+    /// A malformed pattern, or a `!` without a pattern. The line is the number of the pattern, counted from 1.
     pub fn from_patterns<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Result<Self, IgnoreError> {
         Self::compile(patterns.into_iter().enumerate().map(|(index, pattern)| (index + 1, pattern.as_ref().to_owned())))
     }
@@ -120,7 +120,7 @@ impl Ignore {
         Ok(Self { takes_back: rules.iter().any(|rule| rule.takes_back), rules })
     }
 
-    /// Whether there is nothing to leave out.
+    /// Returns whether there are no patterns, so that nothing is left out.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
@@ -132,11 +132,11 @@ impl Ignore {
         self.rules.iter().rev().find(|rule| rule.form.matches(path)).is_some_and(|rule| !rule.takes_back)
     }
 
-    /// Whether something below this excluded directory could be taken back by a later `!` pattern: if
-    /// not, a walk need not enter it. Errs on the side of entering.
+    /// Returns whether a `!` pattern may include something below this excluded directory again. If it returns false, a walk
+    /// need not enter the directory. The answer is conservative: it may be true although nothing is included.
     pub fn may_include_below(&self, directory: impl AsRef<[u8]>) -> bool {
         let directory = directory.as_ref();
-        // Patterns before the one that excluded the directory cannot take back what is in it.
+        // Patterns before the one that excludes the directory cannot include its content again.
         self.takes_back
             && self
                 .rules
@@ -150,7 +150,8 @@ impl Ignore {
 impl Form {
     fn parse(pattern: &str) -> Result<Self, BadPattern> {
         let mut states = Vec::new();
-        // What it would be if no later character needs more: `**` first makes a suffix, last a prefix.
+        // The form so far: a leading `**` makes a suffix, a trailing one a prefix. Any other special character needs an
+        // automaton.
         let (mut special, mut leading_deep, mut trailing_deep) = (false, false, false);
         let mut chars = pattern.chars();
         let bad = || BadPattern(pattern.to_owned());
@@ -214,7 +215,7 @@ impl Form {
         })
     }
 
-    /// Whether the pattern matches the path or one of its parents.
+    /// Returns whether the pattern matches the path or one of its parents.
     fn matches(&self, path: &[u8]) -> bool {
         match self {
             Self::Exact(exact) => path.strip_prefix(&**exact).is_some_and(|rest| rest.is_empty() || rest[0] == b'/'),
@@ -229,17 +230,17 @@ impl Form {
         }
     }
 
-    /// Whether the pattern could match a path below this directory.
+    /// Returns whether the pattern could match a path below this directory.
     fn may_match_below(&self, directory: &[u8]) -> bool {
         let below = |literal: &[u8]| {
             literal.strip_prefix(directory).is_some_and(|rest| directory.is_empty() || rest.starts_with(b"/"))
         };
         match self {
-            // A pattern that matches the directory itself matches all that is below.
+            // A pattern that matches the directory itself matches every path below it.
             Self::Exact(exact) => below(exact) || self.matches(directory),
             Self::Prefix(prefix) => {
                 below(prefix) || directory.starts_with(prefix) || {
-                    // `dir/**` and the directory `dir`.
+                    // The pattern is `dir/**`, and the directory is `dir`.
                     prefix.strip_suffix(b"/") == Some(directory)
                 }
             }
@@ -255,7 +256,7 @@ impl Form {
                         let (matched, alive) = run(states, rest);
                         matched || alive
                     }
-                    // The literal part begins within the next name.
+                    // The pattern matches below the directory only if its literal prefix continues there.
                     None => literal.starts_with(&inside),
                 }
             }
@@ -263,19 +264,19 @@ impl Form {
     }
 }
 
-/// The path and its parents, longest last.
+/// Returns the path and its parents, longest last.
 fn boundaries(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     memchr::memchr_iter(b'/', path).map(|at| &path[..at]).chain(std::iter::once(path))
 }
 
-/// Runs the automaton: whether the path or a parent of it is accepted, and whether a longer path could be.
+/// Runs the automaton. Returns whether it accepts the path or one of its parents, and whether it could accept a longer path.
 fn run(states: &[State], path: &[u8]) -> (bool, bool) {
     let words = states.len() / 64 + 1;
     let mut now = vec![0_u64; words];
     let mut next = vec![0_u64; words];
     let set = |bits: &mut [u64], i: usize| bits[i / 64] |= 1 << (i % 64);
     let has = |bits: &[u64], i: usize| bits[i / 64] & (1 << (i % 64)) != 0;
-    // Follows the moves that take no character; states are in order, so one pass is enough.
+    // Follows the transitions that consume no character. The states are in order, so one pass is enough.
     let close = |bits: &mut [u64]| {
         for (i, state) in states.iter().enumerate() {
             if has(bits, i) {
@@ -301,7 +302,7 @@ fn run(states: &[State], path: &[u8]) -> (bool, bool) {
             match state {
                 State::One(Token::Literal(l)) if *l == c => set(&mut next, i + 1),
                 State::One(Token::Any) if c != '/' => set(&mut next, i + 1),
-                // The class of a regular expression may take a slash.
+                // Moby compiles a class to that of a regular expression, which may match a slash.
                 State::One(class) if class.class_has(c) => set(&mut next, i + 1),
                 State::One(_) => {}
                 State::Star if c != '/' => set(&mut next, i),
@@ -330,7 +331,8 @@ fn run(states: &[State], path: &[u8]) -> (bool, bool) {
     (has(&now, states.len()), true)
 }
 
-/// Go's `filepath.Clean` on Unix: no doubled slashes, no `.`, `..` resolved where there is something before it.
+/// Cleans a path as Go's `filepath.Clean` does on Unix: removes doubled slashes and `.`, and resolves `..` where a name
+/// comes before it.
 pub fn clean(path: &str) -> String {
     let absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
@@ -364,7 +366,7 @@ mod tests {
 
     #[test]
     fn the_last_match_wins_and_parents_count() {
-        // The example of the reference's ".dockerignore file".
+        // The example of ".dockerignore file" in the Dockerfile reference.
         let text = "*.md\n!README*.md\nREADME-secret.md\n";
         assert!(excluded(text, "a.md") && !excluded(text, "README.md") && excluded(text, "README-secret.md"));
         assert!(excluded("dir", "dir/a/b"));
@@ -373,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn walks_are_pruned_only_where_nothing_comes_back() {
+    fn directories_with_included_files_are_entered() {
         let ignore = Ignore::parse("node_modules\n**/target\n!node_modules/keep/**/x\n").unwrap();
         assert!(ignore.may_include_below("node_modules"));
         assert!(ignore.may_include_below("node_modules/keep"));
@@ -389,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn cleaning_is_that_of_go() {
+    fn paths_are_cleaned_as_in_go() {
         for (path, cleaned) in
             [("a//b/./c/", "a/b/c"), ("", "."), ("/../a", "/a"), ("../../a", "../../a"), ("a/..", ".")]
         {

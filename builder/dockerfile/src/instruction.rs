@@ -1,4 +1,4 @@
-//! Instructions, one type each. Words are as written: expansion needs variables, and those are the plan's business.
+//! Instructions, each with its own type. Words are not expanded, because only the plan knows the variables.
 
 use super::flags::Flags;
 use super::{Heredoc, Keyword, Pair, Span, Word};
@@ -7,22 +7,22 @@ use std::time::Duration;
 /// One instruction of a Dockerfile.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Instruction<'t> {
-    /// What it says.
+    /// The instruction with its arguments.
     pub kind: Kind<'t>,
-    /// The place of the keyword.
+    /// The position of the keyword.
     pub keyword_span: Span,
-    /// From the keyword to the last character, heredocs included.
+    /// The position from the keyword to the last character, heredocs included.
     pub span: Span,
-    /// First and last line, from 1.
+    /// The first and the last line, counted from 1.
     pub lines: (u32, u32),
-    /// Which of the file's comments stand directly above it: the first, and one past the last.
+    /// The range of comments directly above the instruction, as indices of [`Dockerfile::comments`](super::Dockerfile).
     pub comments: (u32, u32),
-    /// A blank line stands within a continuation.
+    /// Whether there is a blank line within a continuation.
     pub blank_inside: bool,
 }
 
 impl Instruction<'_> {
-    /// Its keyword.
+    /// Returns the keyword.
     pub fn keyword(&self) -> Keyword {
         match &self.kind {
             Kind::From(_) => Keyword::From,
@@ -47,10 +47,10 @@ impl Instruction<'_> {
     }
 }
 
-/// The instructions.
+/// An instruction with its arguments.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Kind<'t> {
-    /// Begins a stage.
+    /// Starts a stage.
     From(Box<From<'t>>),
     /// Declares build arguments.
     Arg(Vec<Argument<'t>>),
@@ -60,15 +60,15 @@ pub enum Kind<'t> {
     Label(Vec<Pair<'t>>),
     /// Runs a process.
     Run(Run<'t>),
-    /// COPY and ADD.
+    /// Copies files into the image (COPY and ADD).
     Copy(Copy<'t>),
-    /// Sets and makes the working directory.
+    /// Sets the working directory and creates it.
     Workdir(Word<'t>),
     /// Sets the user.
     User(Word<'t>),
     /// Sets the default command.
     Cmd(Command<'t>),
-    /// Sets what the default command is given to.
+    /// Sets the program that gets the default command as its arguments.
     Entrypoint(Command<'t>),
     /// Sets the shell of the shell form.
     Shell(Vec<Word<'t>>),
@@ -82,38 +82,38 @@ pub enum Kind<'t> {
     Healthcheck(Box<Health<'t>>),
     /// Names the author.
     Maintainer(Word<'t>),
-    /// Keeps an instruction for the builds that begin from this image.
+    /// Stores an instruction for builds that use this image as their base.
     Onbuild(Box<Onbuild<'t>>),
 }
 
 /// `FROM [--platform=P] IMAGE [AS NAME]`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct From<'t> {
-    /// `--platform`.
+    /// The value of `--platform`.
     pub platform: Option<Word<'t>>,
-    /// The image or stage.
+    /// The base image or stage.
     pub base: Word<'t>,
-    /// The stage's name, as written.
+    /// The name of the stage as written.
     pub name: Option<Word<'t>>,
-    /// `AS`, as written.
+    /// The word `AS` as written.
     pub as_word: Option<Word<'t>>,
 }
 
 /// One `NAME[=DEFAULT]` of ARG.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Argument<'t> {
-    /// The name.
+    /// The name of the build argument.
     pub name: Word<'t>,
-    /// The default.
+    /// The default value.
     pub default: Option<Word<'t>>,
 }
 
-/// What is run.
+/// A command, in one of its two forms.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Command<'t> {
-    /// Given to the shell.
+    /// A text that the shell runs.
     Shell(Word<'t>),
-    /// A program and its arguments.
+    /// A program and its arguments, which run without a shell.
     Exec(Box<[Word<'t>]>),
 }
 
@@ -121,29 +121,29 @@ pub enum Command<'t> {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Run<'t> {
     pub(super) flags: Flags<'t>,
-    /// What is run.
+    /// The command.
     pub command: Command<'t>,
-    /// Documents that the command mentions.
+    /// The heredocs of the command.
     pub heredocs: Box<[Heredoc]>,
 }
 
 impl<'t> Run<'t> {
-    /// `--mount`, each as written.
+    /// Returns the values of `--mount` as written.
     pub fn mounts(&self) -> impl Iterator<Item = &Word<'t>> {
         self.flags.values("mount")
     }
 
-    /// `--network`.
+    /// Returns the value of `--network`.
     pub fn network(&self) -> Option<&Word<'t>> {
         self.flags.value("network")
     }
 
-    /// `--security`.
+    /// Returns the value of `--security`.
     pub fn security(&self) -> Option<&Word<'t>> {
         self.flags.value("security")
     }
 
-    /// `--device`, each.
+    /// Returns the values of `--device`.
     pub fn devices(&self) -> impl Iterator<Item = &Word<'t>> {
         self.flags.values("device")
     }
@@ -152,70 +152,70 @@ impl<'t> Run<'t> {
 /// `COPY` and `ADD`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Copy<'t> {
-    /// Whether it is ADD.
+    /// Whether the instruction is ADD.
     pub add: bool,
-    /// Whether the JSON form was used.
+    /// Whether the arguments are written as a JSON array.
     pub json: bool,
     pub(super) flags: Flags<'t>,
     /// The sources, then the destination.
     pub(super) words: Box<[Word<'t>]>,
-    /// Files whose content stands in the Dockerfile.
+    /// The heredocs: files whose content is in the Dockerfile.
     pub documents: Box<[Heredoc]>,
 }
 
 impl<'t> Copy<'t> {
-    /// Paths, patterns and URLs.
+    /// Returns the sources: paths, patterns and URLs.
     pub fn sources(&self) -> &[Word<'t>] {
         &self.words[..self.words.len() - 1]
     }
 
-    /// Where to.
+    /// Returns the destination.
     pub fn destination(&self) -> &Word<'t> {
-        // It is made of words of which one at least is there: the last.
+        // A COPY is only made with at least one word, and the last word is the destination.
         &self.words[self.words.len() - 1]
     }
 
-    /// `--from`.
+    /// Returns the value of `--from`.
     pub fn from(&self) -> Option<&Word<'t>> {
         self.flags.value("from")
     }
 
-    /// `--chown`.
+    /// Returns the value of `--chown`.
     pub fn chown(&self) -> Option<&Word<'t>> {
         self.flags.value("chown")
     }
 
-    /// `--chmod`.
+    /// Returns the value of `--chmod`.
     pub fn chmod(&self) -> Option<&Word<'t>> {
         self.flags.value("chmod")
     }
 
-    /// `--link`.
+    /// Returns whether `--link` is set.
     pub fn link(&self) -> bool {
         self.flags.switch("link").unwrap_or(false)
     }
 
-    /// `--parents`.
+    /// Returns whether `--parents` is set.
     pub fn parents(&self) -> bool {
         self.flags.switch("parents").unwrap_or(false)
     }
 
-    /// `--exclude`, each.
+    /// Returns the values of `--exclude`.
     pub fn exclude(&self) -> impl Iterator<Item = &Word<'t>> {
         self.flags.values("exclude")
     }
 
-    /// `--checksum`.
+    /// Returns the value of `--checksum`.
     pub fn checksum(&self) -> Option<&Word<'t>> {
         self.flags.value("checksum")
     }
 
-    /// `--unpack`.
+    /// Returns the value of `--unpack`, if it is given.
     pub fn unpack(&self) -> Option<bool> {
         self.flags.switch("unpack")
     }
 
-    /// `--keep-git-dir`.
+    /// Returns whether `--keep-git-dir` is set.
     pub fn keep_git_dir(&self) -> bool {
         self.flags.switch("keep-git-dir").unwrap_or(false)
     }
@@ -224,21 +224,21 @@ impl<'t> Copy<'t> {
 /// `HEALTHCHECK`.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Health<'t> {
-    /// Takes back the base image's check.
+    /// Removes the check of the base image.
     None,
-    /// Checks by a command; an absent time is the default.
+    /// Checks with a command. A time of zero means docker's default.
     Command {
-        /// What is run.
+        /// The command that checks the container.
         command: Command<'t>,
-        /// `--interval`.
+        /// The time between checks (`--interval`).
         interval: Duration,
-        /// `--timeout`.
+        /// The time after which a check has failed (`--timeout`).
         timeout: Duration,
-        /// `--start-period`.
+        /// The time after the start in which failures do not count (`--start-period`).
         start_period: Duration,
-        /// `--start-interval`.
+        /// The time between checks during the start period (`--start-interval`).
         start_interval: Duration,
-        /// `--retries`.
+        /// The number of failures after which the container is unhealthy (`--retries`). 0 means docker's default.
         retries: i64,
     },
 }
@@ -246,8 +246,8 @@ pub enum Health<'t> {
 /// `ONBUILD`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Onbuild<'t> {
-    /// The trigger as it is kept in the image: on one line, with its documents behind it.
+    /// The trigger as the image stores it: on one line, followed by its heredocs.
     pub text: String,
-    /// What it triggers.
+    /// The instruction that is triggered.
     pub instruction: Instruction<'t>,
 }

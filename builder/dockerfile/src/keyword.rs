@@ -1,4 +1,4 @@
-//! The instructions' names.
+//! The names of the instructions.
 
 /// A Dockerfile instruction.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -42,7 +42,7 @@ pub enum Keyword {
 }
 
 impl Keyword {
-    /// All of them.
+    /// All keywords.
     pub const ALL: [Self; 18] = [
         Self::Add,
         Self::Arg,
@@ -64,7 +64,7 @@ impl Keyword {
         Self::Workdir,
     ];
 
-    /// In upper case.
+    /// Returns the name in upper case.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Add => "ADD",
@@ -88,10 +88,10 @@ impl Keyword {
         }
     }
 
-    /// In any case.
+    /// Returns the keyword with this name, which may be in any case.
     #[inline]
     pub fn parse(word: &str) -> Option<Self> {
-        // Length and first letters leave one.
+        // The length and the first letters leave one candidate.
         let keyword = match (word.len(), word.as_bytes().first()?.to_ascii_uppercase()) {
             (3, b'A') if word.as_bytes()[1].eq_ignore_ascii_case(&b'D') => Self::Add,
             (3, b'A') => Self::Arg,
@@ -122,7 +122,7 @@ mod tests {
     use super::Keyword;
 
     #[test]
-    fn every_keyword_is_found_in_any_case() {
+    fn keywords_parse_in_any_case() {
         for keyword in Keyword::ALL {
             assert_eq!(Keyword::parse(keyword.name()), Some(keyword));
             assert_eq!(Keyword::parse(&keyword.name().to_lowercase()), Some(keyword));

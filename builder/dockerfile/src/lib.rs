@@ -18,8 +18,8 @@
 //! # Ok::<_, buildscope_dockerfile::Diagnostics>(())
 //! ```
 //!
-//! [`lint`] looks for problems, [`Expander`] expands variables, [`Ignore`] matches `.dockerignore` patterns, [`print`] writes
-//! instructions back.
+//! [`lint`] reports problems, [`Expander`] expands variables, [`Ignore`] matches `.dockerignore` patterns, and [`print`]
+//! writes instructions as text.
 
 #![forbid(unsafe_code)]
 
@@ -61,11 +61,11 @@ pub use span::Span;
 
 use std::borrow::Cow;
 
-/// A name that outlives the Dockerfile: short ones need no allocation.
+/// A name that outlives the text of the Dockerfile. Short names need no allocation.
 pub type Text = compact_str::CompactString;
 
-/// Build arguments that are there without being given, on every FROM line (Dockerfile reference, "Automatic platform
-/// ARGs in the global scope").
+/// The build arguments that every FROM line can use without an ARG (Dockerfile reference, "Automatic platform ARGs in the
+/// global scope").
 pub const PREDEFINED: [&str; 11] = [
     "BUILDPLATFORM",
     "BUILDOS",
@@ -83,43 +83,43 @@ pub const PREDEFINED: [&str; 11] = [
 /// A parsed Dockerfile.
 #[derive(Clone, Debug)]
 pub struct Dockerfile<'t> {
-    /// The text it was parsed from; spans are places in it.
+    /// The text of the file. Spans are positions in it.
     pub text: &'t str,
-    /// Directives at its head.
+    /// The directives at the head of the file.
     pub directives: Vec<Directive>,
-    /// The escape character in force: `\` or a backtick.
+    /// The escape character of the file: `\` or a backtick.
     pub escape: char,
-    /// In the order of the file.
+    /// The instructions in the order of the file.
     pub instructions: Vec<Instruction<'t>>,
-    /// All comment lines.
+    /// The positions of all comment lines.
     pub comments: Vec<Span>,
 }
 
 /// Parses a Dockerfile.
 ///
 /// # Errors
-/// Every independent fault of the file.
+/// Every independent error of the file.
 pub fn parse(text: &str) -> Result<Dockerfile<'_>, Diagnostics> {
     let parsed = Parsed::of(text);
     if parsed.faults.is_empty() { Ok(parsed.file) } else { Err(Diagnostics::new(text, parsed.faults)) }
 }
 
-/// What could be made of a text, and what is wrong with it.
+/// The result of parsing a text that may have errors.
 #[derive(Clone, Debug)]
 pub struct Parsed<'t> {
-    /// The instructions that are in order.
+    /// The valid instructions.
     pub file: Dockerfile<'t>,
-    /// The faults of the others.
+    /// The errors of the invalid instructions.
     pub faults: Vec<Diagnostic>,
-    /// Whether stages and variables are known in spite of the faults: then the instructions that are in order
-    /// can be looked at further.
+    /// Whether stages and variables are known in spite of the errors, so that the valid instructions can be checked
+    /// further.
     pub stages_known: bool,
 }
 
 impl<'t> Parsed<'t> {
-    /// Parses as much as can be parsed.
+    /// Parses every instruction that is valid.
     pub fn of(text: &'t str) -> Self {
-        // A line each at most: what is not used is never touched, and so costs nothing.
+        // There are at most as many instructions as lines. Capacity that is not used is never touched, so it is free.
         let mut instructions = Vec::with_capacity(memchr::memchr_iter(b'\n', text.as_bytes()).count() + 1);
         let mut faults_of_words = Vec::new();
         let mut stages_known = true;
@@ -148,7 +148,7 @@ impl<'t> Parsed<'t> {
             stages_known = false;
             faults.push(
                 Diagnostic::new(word.span, "no build stage in current context: FROM must come first")
-                    .label("before the first FROM only ARG may stand")
+                    .label("only ARG is allowed before the first FROM")
                     .help("move this line below a FROM"),
             );
         } else if !begun && faults.is_empty() {
@@ -158,7 +158,7 @@ impl<'t> Parsed<'t> {
                 _ => "dockerfile contains no stages to build: there is no FROM",
             };
             let start = Span::new(0, text.chars().next().map_or(0, char::len_utf8));
-            faults.push(Diagnostic::new(start, message).help("begin with FROM image"));
+            faults.push(Diagnostic::new(start, message).help("start the file with FROM image"));
         }
         let file = Dockerfile {
             text,
@@ -171,10 +171,10 @@ impl<'t> Parsed<'t> {
     }
 }
 
-/// Parses one instruction by itself: an ONBUILD trigger of a base image.
+/// Parses a single instruction, such as an ONBUILD trigger of a base image.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The message of the first error.
 pub fn parse_trigger(text: &str) -> Result<Instruction<'static>, String> {
     let mut nodes = Vec::new();
     let (_, faults) = Syntax::read(text, lines::Logical::owned, |node| nodes.push(std::mem::take(node)));
@@ -196,29 +196,29 @@ pub fn parse_trigger(text: &str) -> Result<Instruction<'static>, String> {
 }
 
 impl<'t> Dockerfile<'t> {
-    /// The value of a directive: `syntax`, `escape`, `check`.
+    /// Returns a directive by its name: `syntax`, `escape` or `check`.
     pub fn directive(&self, name: &str) -> Option<&Directive> {
         self.directives.iter().find(|directive| directive.name == name)
     }
 
-    /// The comment lines directly above an instruction.
+    /// Returns the comment lines directly above an instruction.
     pub fn comments_above(&self, instruction: &Instruction<'_>) -> &[Span] {
         let (first, end) = instruction.comments;
         self.comments.get(first as usize..end as usize).unwrap_or_default()
     }
 
-    /// An instruction's keyword as written.
+    /// Returns the keyword of an instruction as written.
     pub fn written(&self, instruction: &Instruction<'_>) -> Cow<'_, str> {
         let written = &self.text[instruction.keyword_span.range()];
         if Keyword::parse(written).is_some() {
             return written.into();
         }
-        // A continuation breaks it: `R\` and `UN` on two lines.
+        // A continuation splits the keyword, as in `R\` and `UN` on two lines.
         let joined = self.joined(instruction);
         joined.split(|c: char| c.is_ascii() && words::is_space(c as u8)).next().unwrap_or_default().to_owned().into()
     }
 
-    /// An instruction as written, its lines joined, without comments and documents.
+    /// Returns an instruction as written, with its lines joined and without comments and heredocs.
     pub fn joined(&self, instruction: &Instruction<'_>) -> String {
         let mut reader = lines::Reader::new(&self.text[instruction.span.range().start..]);
         reader.escape = self.escape;
@@ -229,7 +229,7 @@ impl<'t> Dockerfile<'t> {
         }
     }
 
-    /// As [`Dockerfile::joined`], every run of spaces being one.
+    /// Returns the same text as [`Dockerfile::joined`], with every run of spaces reduced to one space.
     pub fn one_line(&self, instruction: &Instruction<'_>) -> String {
         let joined = self.joined(instruction);
         let mut line = String::with_capacity(joined.len());

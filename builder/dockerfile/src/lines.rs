@@ -1,46 +1,48 @@
-//! Physical lines to logical ones: continuations, comments, directives, byte order mark.
+//! Joins physical lines to logical ones, and recognizes continuations, comments, directives and the byte order mark.
 
 use super::{Diagnostic, Span, Word};
 use std::borrow::Cow;
 
-/// The longest line that BuildKit's scanner takes, its line end included.
+/// The maximum length of a line in bytes, line end included, for BuildKit's scanner.
 const MAX_LINE: usize = 65_536;
 
 /// A line of the text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Physical<'a> {
-    /// Its number, from 1.
+    /// The line number, counted from 1.
     pub(super) number: u32,
-    /// Where it begins.
+    /// The offset of its first byte.
     pub(super) start: usize,
-    /// Without its line end.
+    /// The text without the line end.
     pub(super) content: &'a str,
 }
 
-/// Lines that continuations make one.
+/// A logical line: a physical line and its continuations.
 #[derive(Clone, Debug)]
 pub(super) struct Logical<'a> {
-    /// What the instruction is, joined.
+    /// The joined text.
     pub(super) text: Cow<'a, str>,
-    /// Where the pieces come from: (offset in `text`, offset in the source), ascending; always one at least.
+    /// The origin of the text in the source.
     pieces: Pieces,
-    /// First and last line.
+    /// The first and the last line, counted from 1.
     pub(super) lines: (u32, u32),
-    /// From the first character to the end of the last line's content.
+    /// The position from the first character to the end of the last line's content.
     pub(super) span: Span,
-    /// A blank line stands within the continuation.
+    /// Whether there is a blank line within the continuation.
     pub(super) blank_inside: bool,
 }
 
-/// Most instructions are of one piece.
+/// The origin of a joined text in the source. Most instructions have one piece.
 #[derive(Clone, Debug)]
 enum Pieces {
+    /// One piece, with its offset in the source.
     One(usize),
+    /// Several pieces, each with its offset in the joined text and in the source, ascending and never empty.
     Many(Vec<(usize, usize)>),
 }
 
 impl<'a> Logical<'a> {
-    /// A part of the joined text: of the source itself, where this is one line of it.
+    /// Returns a part of the joined text as a word. It borrows from the source if the logical line is one physical line.
     #[inline]
     pub(super) fn word(&self, start: usize, end: usize) -> Word<'a> {
         match (&self.text, &self.pieces) {
@@ -51,12 +53,12 @@ impl<'a> Logical<'a> {
         }
     }
 
-    /// The same, and its words are their own.
+    /// Returns the same line with owned text.
     pub(super) fn owned(self) -> Logical<'static> {
         Logical { text: self.text.into_owned().into(), ..self }
     }
 
-    /// The place in the source of a part of the joined text.
+    /// Returns the position in the source of a part of the joined text.
     pub(super) fn span_of(&self, start: usize, end: usize) -> Span {
         let end = end.max(start);
         match &self.pieces {
@@ -66,44 +68,44 @@ impl<'a> Logical<'a> {
                     let i = pieces.partition_point(|(joined, _)| *joined <= at).saturating_sub(1);
                     pieces[i].1 + (at - pieces[i].0)
                 };
-                // The end is looked up by its last character: the next piece may lie far away.
+                // The end is looked up by the last character, because the next piece may be far away.
                 Span::new(place(start), if end > start { place(end - 1) + 1 } else { place(start) })
             }
         }
     }
 }
 
-/// What is read from a text, one after the other.
+/// An item that is read from a text.
 pub(super) enum Item<'a> {
-    /// `# key=value` at the head of the file.
+    /// A `# key=value` at the head of the file.
     Directive {
         /// The key as written.
         key: &'a str,
-        /// The value.
+        /// The value as written.
         value: &'a str,
-        /// The place of the whole line.
+        /// The position of the whole line.
         span: Span,
-        /// The place of the value.
+        /// The position of the value.
         value_span: Span,
     },
-    /// A comment line, its text without `#` and spaces around.
+    /// A comment line: its text without the `#` and surrounding spaces, and its position.
     Comment(&'a str, Span),
-    /// An instruction.
+    /// A logical line with an instruction.
     Line(Logical<'a>),
 }
 
-/// Reads a Dockerfile's text line by line.
+/// Reads the text of a Dockerfile line by line.
 pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
     number: u32,
-    /// Directives are only looked for before the first line that is none.
+    /// Whether the next line may be a directive. Directives end at the first other line.
     directives: bool,
-    /// The escape character in force.
+    /// The current escape character.
     pub(super) escape: char,
-    /// Where the next `<` is, or one before where it was looked for: nearly no line has one.
+    /// The offset of the last `<` that was found. It saves a search for most lines, which have no `<`.
     mark: usize,
-    /// Lines that are too long.
+    /// The errors of lines that are too long.
     pub(super) faults: Vec<Diagnostic>,
 }
 
@@ -113,22 +115,22 @@ impl<'a> Reader<'a> {
         Self { text, at, number: 0, directives: true, escape: '\\', mark: 0, faults: Vec::new() }
     }
 
-    /// Where the next line begins.
+    /// Returns the offset of the next line.
     pub(super) fn position(&self) -> usize {
         self.at
     }
 
-    /// That part of the text.
+    /// Returns a part of the text.
     pub(super) fn part(&self, span: Span) -> &'a str {
         &self.text[span.range()]
     }
 
-    /// The number of the last line read.
+    /// Returns the number of the last line that was read, counted from 1.
     pub(super) fn number(&self) -> u32 {
         self.number
     }
 
-    /// The next line, whatever it is.
+    /// Reads the next physical line.
     #[inline]
     pub(super) fn physical(&mut self) -> Option<Physical<'a>> {
         let start = self.at;
@@ -145,7 +147,7 @@ impl<'a> Reader<'a> {
         Some(Physical { number: self.number, start, content: trim_line_end(raw) })
     }
 
-    /// Whether there is a `<` in that part of the text. Parts are asked for in the order of the text.
+    /// Returns whether a part of the text contains a `<`. The parts must come in the order of the text.
     #[inline]
     pub(super) fn may_begin_document(&mut self, part: Span) -> bool {
         let part = part.range();
@@ -170,17 +172,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Looks ahead without moving: the lines from here on.
+    /// Returns a second reader at the current position, to look ahead without moving this one.
     pub(super) fn ahead(&self) -> Self {
         Self { faults: Vec::new(), ..*self }
     }
 
-    /// Goes on where another reader of the same text stands.
+    /// Moves to the position of another reader of the same text.
     pub(super) fn resume(&mut self, other: &Self) {
         (self.at, self.number) = (other.at, other.number);
     }
 
-    /// The next thing that is not blank.
+    /// Reads the next item. Blank lines are skipped.
     #[inline]
     pub(super) fn item(&mut self) -> Option<Item<'a>> {
         loop {
@@ -207,7 +209,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// No further directives: what was found was none that is known.
+    /// Treats all further comments as comments, because an unknown directive was found.
     pub(super) fn end_directives(&mut self) {
         self.directives = false;
     }
@@ -222,9 +224,10 @@ impl<'a> Reader<'a> {
         self.joined(lines, begun, start, start + body.len())
     }
 
-    /// The lines that continue one, `body` being what it begins with and `end` where its content ends.
+    /// Reads the lines that continue a line. `body` is the content of the first line without its escape, and `end` the
+    /// offset at which that content ends.
     fn joined(&mut self, mut lines: (u32, u32), body: &str, start: usize, mut end: usize) -> Logical<'a> {
-        // Room for the usual number of lines.
+        // Most instructions have at most four lines of similar length.
         let mut text = String::with_capacity(body.len() * 4);
         text += body;
         let mut pieces = Vec::with_capacity(4);
@@ -256,7 +259,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The line without its continuation, if it has one: an escape that is not itself escaped, then spaces only.
+/// Returns the line without its continuation, if it has one: an escape that is not escaped itself, followed only by spaces.
 #[inline]
 fn continued(line: &str, escape: char) -> Option<&str> {
     let bytes = line.as_bytes();
@@ -268,7 +271,7 @@ fn continued(line: &str, escape: char) -> Option<&str> {
     (!body.ends_with(escape)).then_some(body)
 }
 
-/// `key = value` of a directive's comment.
+/// Parses the `key = value` of a directive.
 fn directive(comment: &str) -> Option<(&str, &str)> {
     let (key, value) = comment.split_once('=')?;
     let (key, value) = (key.trim(), value.trim());
@@ -276,7 +279,8 @@ fn directive(comment: &str) -> Option<(&str, &str)> {
     (named && !value.is_empty()).then_some((key, value))
 }
 
-/// Where the first newline is. Most lines are so short that a vector search is over before it has begun.
+/// Returns the offset of the first newline. Most lines are so short that the set-up of a vector search would cost more than
+/// the search itself.
 #[inline]
 fn line_end(text: &[u8]) -> Option<usize> {
     const SHORT: usize = 64;
@@ -284,7 +288,7 @@ fn line_end(text: &[u8]) -> Option<usize> {
     let (head, rest) = text.split_at(text.len().min(SHORT));
     let (words, tail) = head.as_chunks::<8>();
     for (n, word) in words.iter().enumerate() {
-        // The lowest byte that is zero is the lowest whose top bit is set ("Bit Twiddling Hacks", haszero).
+        // The lowest zero byte is the lowest one whose top bit is set (`haszero` in "Bit Twiddling Hacks").
         let zeros = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'\n'));
         let found = zeros.wrapping_sub(ONES) & !zeros & (ONES << 7);
         if found != 0 {
@@ -295,7 +299,7 @@ fn line_end(text: &[u8]) -> Option<usize> {
     in_tail.or_else(|| memchr::memchr(b'\n', rest).map(|at| head.len() + at))
 }
 
-/// Without the line ends behind it.
+/// Removes line ends from the end of a line.
 #[inline]
 fn trim_line_end(raw: &str) -> &str {
     let bytes = raw.as_bytes();

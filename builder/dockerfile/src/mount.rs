@@ -1,4 +1,4 @@
-//! `RUN --mount`: its options.
+//! The options of `RUN --mount`.
 
 use super::expand::ExpandError;
 use super::{BadId, Diagnostic, Id, Word};
@@ -7,47 +7,47 @@ use std::borrow::Cow;
 /// The options of one mount.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Spec {
-    /// What kind.
+    /// The type of the mount (`type=`).
     pub kind: MountType,
-    /// `from=`.
+    /// The stage, named context or image that the files come from (`from=`).
     pub from: Option<String>,
-    /// `source=`.
+    /// The path in the source (`source=`).
     pub source: Option<String>,
-    /// `target=`.
+    /// The path in the container (`target=`).
     pub target: Option<String>,
-    /// `readonly` (true), `readwrite` (false).
+    /// Whether the mount is read-only: true for `readonly`, false for `readwrite`.
     pub readonly: Option<bool>,
-    /// `id=`.
+    /// The name of the cache, secret or SSH agent (`id=`).
     pub id: Option<String>,
-    /// `sharing=`.
+    /// The sharing of a cache: `shared`, `private` or `locked` (`sharing=`).
     pub sharing: Option<String>,
-    /// `size=` in bytes.
+    /// The maximum size of a tmpfs in bytes (`size=`).
     pub size: Option<u64>,
-    /// `mode=`.
+    /// The permission bits (`mode=`).
     pub mode: Option<u32>,
-    /// `uid=`.
+    /// The owner (`uid=`).
     pub uid: Option<Id>,
-    /// `gid=`.
+    /// The group (`gid=`).
     pub gid: Option<Id>,
-    /// `required`.
+    /// Whether the step fails without the secret or the SSH agent (`required`).
     pub required: bool,
-    /// `env=`.
+    /// The environment variable that gets the secret (`env=`).
     pub env: Option<String>,
 }
 
-/// `type=`.
+/// The type of a mount.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum MountType {
     /// Files of the context, a stage or an image.
     #[default]
     Bind,
-    /// A directory kept between builds.
+    /// A directory that is kept between builds.
     Cache,
-    /// Memory.
+    /// A file system in memory.
     Tmpfs,
-    /// A secret.
+    /// A file or environment variable with a secret.
     Secret,
-    /// An SSH agent's socket.
+    /// The socket of an SSH agent.
     Ssh,
 }
 
@@ -81,22 +81,22 @@ const KEYS: [&str; 19] = [
     "env",
 ];
 
-/// What a value is expanded with.
+/// A function that expands a value.
 pub type Expand<'a> = &'a dyn Fn(&str) -> Result<String, ExpandError>;
 
 impl Spec {
-    /// Checks what can be checked before variables are known.
+    /// Checks all options that do not depend on variables.
     ///
     /// # Errors
-    /// The fault at the flag's place.
+    /// A diagnostic at the position of the flag.
     pub(super) fn check(word: &Word<'_>) -> Result<(), Diagnostic> {
         Self::read(word, None).map(|_| ())
     }
 
-    /// Reads the options, every value but `from` expanded.
+    /// Parses the options. Every value except that of `from` is expanded.
     ///
     /// # Errors
-    /// The fault at the flag's place.
+    /// A diagnostic at the position of the flag.
     pub fn parse(word: &Word<'_>, expand: Expand<'_>) -> Result<Self, Diagnostic> {
         Self::read(word, Some(expand))
     }
@@ -110,13 +110,14 @@ impl Spec {
     }
 }
 
-/// One mount being read, field by field.
+/// The state of parsing one mount.
 struct Reading<'w, 't> {
     word: &'w Word<'t>,
     spec: Spec,
-    /// Options that only some types have. They are checked at the end: `type` may come last.
+    /// The given options that only some types have, with these types. They are checked at the end, because `type` may come
+    /// last.
     only: Vec<(&'static str, &'static [MountType])>,
-    /// False if the type depends on a variable whose value is not known yet.
+    /// Whether the type is known. It is not if it depends on a variable whose value is not known yet.
     type_known: bool,
 }
 
@@ -125,7 +126,7 @@ impl Reading<'_, '_> {
         Diagnostic::new(self.word.span, message.into()).label("in this mount")
     }
 
-    /// One field: `key=value` or `key`. Without `expand`, values with variables are skipped.
+    /// Reads a field: `key=value` or `key`. Without `expand`, values with variables are skipped.
     fn field(&mut self, field: &str, expand: Option<Expand<'_>>) -> Result<(), Diagnostic> {
         let (key, value) = field.split_once('=').map_or((field, None), |(key, value)| (key, Some(value)));
         let Some(&key) = KEYS.iter().find(|known| known.eq_ignore_ascii_case(key)) else {
@@ -207,7 +208,7 @@ impl Reading<'_, '_> {
         let known = TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(value));
         known.map(|(_, kind)| *kind).ok_or_else(|| {
             self.fault(format!("unsupported mount type {value:?}"))
-                .help("a type is one of bind, cache, tmpfs, secret, ssh")
+                .help("use one of the types bind, cache, tmpfs, secret and ssh")
                 .did_you_mean(value, TYPES.map(|(name, _)| name))
         })
     }
@@ -220,7 +221,7 @@ impl Reading<'_, '_> {
         }
         Err(self
             .fault(format!("unsupported sharing value {value:?}"))
-            .help("sharing is one of shared, private, locked")
+            .help("use one of shared, private and locked")
             .did_you_mean(&lower, KNOWN))
     }
 
@@ -237,7 +238,7 @@ impl Reading<'_, '_> {
         self.fault(format!("invalid value {value} for {key}")).help(format!("write {key}=0"))
     }
 
-    /// A boolean as Go's `strconv.ParseBool` reads it.
+    /// Parses a boolean as Go's `strconv.ParseBool` does.
     fn flag(&self, key: &str, value: &str) -> Result<bool, Diagnostic> {
         match value {
             "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
@@ -259,13 +260,13 @@ impl Reading<'_, '_> {
                 let names = kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
                 return Err(self
                     .fault(format!("unexpected key '{key}' for mount type '{}'", kind.name()))
-                    .help(format!("{key} belongs to {names}")));
+                    .help(format!("use {key} only with the types {names}")));
             }
         }
         if self.spec.from.is_some() && !matches!(kind, MountType::Bind | MountType::Cache) {
             return Err(self
                 .fault(format!("'from' is not allowed for mount type '{}'", kind.name()))
-                .help("from belongs to bind and cache"));
+                .help("use from only with the types bind and cache"));
         }
         let needs_target = matches!(kind, MountType::Bind | MountType::Cache | MountType::Tmpfs);
         if needs_target && self.spec.target.is_none() && !self.word.contains('$') {
@@ -276,7 +277,7 @@ impl Reading<'_, '_> {
 }
 
 impl MountType {
-    /// As written.
+    /// Returns the name that `type=` uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bind => "bind",
@@ -288,7 +289,8 @@ impl MountType {
     }
 }
 
-/// The comma-separated fields, as in a line of CSV: quotes keep commas, a doubled quote is one.
+/// The comma-separated fields of a mount, by the rules of CSV: a quoted field may contain commas, and a doubled quote within
+/// it is one quote.
 struct Fields<'a> {
     rest: Option<&'a str>,
 }
@@ -322,7 +324,8 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// docker's `units.RAMInBytes`: a number with an optional `k`, `m`, `g`, `t`, `p` in powers of 1024.
+/// Parses a size as docker's `units.RAMInBytes` does: a number with an optional unit `k`, `m`, `g`, `t` or `p`, in powers of
+/// 1024. Returns bytes, or `None` if the text is not a size.
 pub fn bytes(text: &str) -> Option<u64> {
     let lower = text.trim().to_ascii_lowercase();
     let digits = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
@@ -338,6 +341,6 @@ pub fn bytes(text: &str) -> Option<u64> {
         "p" => 1 << 50,
         _ => return None,
     };
-    // A float-to-integer `as` saturates, and negative numbers cannot be written here.
+    // The cast from float to integer saturates, and the number cannot be negative.
     Some((number * factor as f64) as u64)
 }

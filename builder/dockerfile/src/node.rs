@@ -1,4 +1,4 @@
-//! The syntax of a Dockerfile: instructions with their arguments split, meaning not yet asked for.
+//! The syntax of a Dockerfile: instructions with split arguments, whose meaning is not checked yet.
 
 use super::heredoc::Heredoc;
 use super::lines::{Item, Logical, Reader};
@@ -9,14 +9,15 @@ use std::borrow::Cow;
 /// A word of the Dockerfile, not yet expanded.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Word<'t> {
-    /// As written, quotes and escapes in it: a part of the text, but where continuations or escapes make it another.
+    /// The word as written, with its quotes and escapes. It borrows from the text unless a continuation or an escape
+    /// changes it.
     pub text: Cow<'t, str>,
-    /// Its place.
+    /// The position in the text.
     pub span: Span,
 }
 
 impl<'t> Word<'t> {
-    /// A part of what is written.
+    /// Returns a part of the word.
     #[inline]
     pub(super) fn part(&self, start: usize, end: usize) -> Cow<'t, str> {
         match &self.text {
@@ -37,41 +38,41 @@ impl std::ops::Deref for Word<'_> {
 /// A name and its value.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Pair<'t> {
-    /// The name.
+    /// The name as written.
     pub name: Word<'t>,
-    /// The value.
+    /// The value as written.
     pub value: Word<'t>,
-    /// `NAME value` instead of `NAME=value`.
+    /// Whether the pair is written as `NAME value` and not as `NAME=value`.
     pub legacy: bool,
 }
 
-/// One line that begins with `# key=value`, before everything else.
+/// A parser directive: a line `# key=value` at the head of the file.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Directive {
-    /// `syntax`, `escape` or `check`.
+    /// The name in lower case: `syntax`, `escape` or `check`.
     pub name: String,
     /// The value as written.
     pub value: String,
-    /// The place of the line.
+    /// The position of the line.
     pub span: Span,
-    /// The place of the value.
+    /// The position of the value.
     pub value_span: Span,
 }
 
-/// What follows the keyword and the flags.
+/// The arguments of an instruction, after the keyword and the flags.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Arguments<'t> {
-    /// Words between spaces.
+    /// Words that are separated by spaces.
     Words(Vec<Word<'t>>),
-    /// A JSON array: its strings.
+    /// The strings of a JSON array.
     Json(Vec<Word<'t>>),
-    /// The rest of the line; empty if there is none.
+    /// The rest of the line, which may be empty.
     Rest(Word<'t>),
-    /// ENV and LABEL.
+    /// The pairs of ENV and LABEL.
     Pairs(Vec<Pair<'t>>),
-    /// HEALTHCHECK: its kind and the command.
+    /// The type of a HEALTHCHECK (CMD or NONE), and its command.
     Health(Word<'t>, Box<Arguments<'t>>),
-    /// ONBUILD: another instruction.
+    /// The instruction that an ONBUILD triggers.
     Trigger(Box<Node<'t>>),
 }
 
@@ -86,64 +87,64 @@ impl Default for Arguments<'_> {
 pub struct Node<'t> {
     /// The keyword as written.
     pub keyword: Word<'t>,
-    /// The instruction that it names, if there is one.
+    /// The instruction that the keyword names. `None` if the keyword is unknown.
     pub kind: Option<Keyword>,
-    /// The `--flags`, unquoted.
+    /// The `--flags` without their quotes.
     pub flags: Vec<Word<'t>>,
-    /// The rest.
+    /// The arguments after the flags.
     pub arguments: Arguments<'t>,
-    /// Documents that follow it.
+    /// The heredocs that follow the instruction.
     pub heredocs: Vec<Heredoc>,
-    /// From the keyword to the last character, heredocs included.
+    /// The position from the keyword to the last character, heredocs included.
     pub span: Span,
-    /// First and last line, from 1.
+    /// The first and the last line, counted from 1.
     pub lines: (u32, u32),
-    /// Which of the text's comments stand directly above it: the first, and one past the last.
+    /// The range of comments directly above the instruction, as indices of [`Syntax::comments`].
     pub comments: (u32, u32),
-    /// A blank line stands within a continuation.
+    /// Whether there is a blank line within a continuation.
     pub blank_inside: bool,
-    /// For ONBUILD: the triggered instruction on one line.
+    /// The instruction that an ONBUILD triggers, on one line.
     pub trigger_text: Option<String>,
 }
 
-/// Everything in a text.
+/// The syntax of a whole text.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Syntax<'t> {
-    /// In order.
+    /// The directives in the order of the text.
     pub directives: Vec<Directive>,
-    /// In order.
+    /// The instructions in the order of the text.
     pub nodes: Vec<Node<'t>>,
-    /// All comments.
+    /// The positions of all comment lines.
     pub comments: Vec<Span>,
-    /// The escape character.
+    /// The escape character of the text.
     pub escape: char,
-    /// Some lines could not be split, or not for certain: nobody knows what they were.
+    /// Whether some lines could not be split with certainty, so that their instructions are unknown.
     pub(super) torn: bool,
 }
 
 impl<'t> Syntax<'t> {
-    /// Reads a text. What could be read is returned along with every fault.
+    /// Parses a text. Returns the valid instructions together with every error.
     pub fn parse(text: &'t str) -> (Self, Vec<Diagnostic>) {
         let mut nodes = Vec::new();
         let (syntax, faults) = Self::read(text, |line| line, |node| nodes.push(std::mem::take(node)));
         (Self { nodes, ..syntax }, faults)
     }
 
-    /// Reads a text, giving each instruction away as soon as it is read: by reference, since a node is large and
-    /// there are many. What its words are part of is the text, or what `keep` makes of a line.
+    /// Parses a text and passes each instruction to `found`. The node is passed by reference, because nodes are large and
+    /// numerous. Its words borrow from the text, or from the line that `keep` returns.
     pub(super) fn read<'s>(
         text: &'s str,
         keep: impl Fn(Logical<'s>) -> Logical<'t>,
         mut found: impl FnMut(&mut Node<'t>),
     ) -> (Self, Vec<Diagnostic>) {
         if u32::try_from(text.len()).is_err() {
-            let fault = Diagnostic::unplaced("a Dockerfile of 4 GiB and more is not read");
+            let fault = Diagnostic::unplaced("the Dockerfile is too large: the limit is 4 GiB");
             return (Self { torn: true, ..Self::default() }, vec![fault.help("put the data in files of the context")]);
         }
         let mut reader = Reader::new(text);
         let mut faults = Vec::new();
         let mut syntax = Self::default();
-        // The first of the comments that stand directly above what comes.
+        // The index of the first comment directly above the next instruction.
         let mut above = 0;
         while let Some(item) = reader.item() {
             match item {
@@ -225,7 +226,7 @@ fn directive(
     Ok(Some(Directive { name, value: value.into(), span, value_span }))
 }
 
-/// The instruction in `line[from..]`.
+/// Splits the instruction in `line[from..]`.
 fn node<'t>(line: &Logical<'t>, from: usize, escape: char) -> Result<Node<'t>, Diagnostic> {
     let text = &*line.text;
     let (start, end) = words::trim(text, from, text.len());
@@ -273,9 +274,9 @@ fn node<'t>(line: &Logical<'t>, from: usize, escape: char) -> Result<Node<'t>, D
             let command = json(command)?.unwrap_or_else(|| Arguments::Rest(word(command, rest_end)));
             Arguments::Health(word(rest, kind_end), Box::new(command))
         }
-        // One within another is refused later: it need not be looked into.
+        // An ONBUILD within an ONBUILD is an error later, so it is not parsed here.
         Some(Keyword::Onbuild) if rest < rest_end && from == 0 => {
-            // ONBUILD takes no flags: they belong to the instruction that it triggers.
+            // ONBUILD takes no flags. They belong to the instruction that it triggers.
             trigger_text = Some(text[args_start..args_end].to_owned());
             Arguments::Trigger(Box::new(node(line, args_start, escape)?))
         }
@@ -296,7 +297,7 @@ fn node<'t>(line: &Logical<'t>, from: usize, escape: char) -> Result<Node<'t>, D
     })
 }
 
-/// The JSON form, if it is that.
+/// Parses the JSON form. Returns `None` if the text is not a JSON array.
 fn exec<'t>(line: &Logical<'t>, from: usize, to: usize) -> Result<Option<Arguments<'t>>, Diagnostic> {
     let span = line.span_of(from, to);
     match words::json(&line.text[from..to]) {
@@ -305,7 +306,7 @@ fn exec<'t>(line: &Logical<'t>, from: usize, to: usize) -> Result<Option<Argumen
         }
         Json::NotStrings => {
             Err(Diagnostic::new(span, "when using JSON array syntax, arrays must be comprised of strings only")
-                .label("something in here is no string")
+                .label("this array has an element that is not a string")
                 .help("put every argument in double quotes"))
         }
         Json::None => Ok(None),
@@ -321,7 +322,7 @@ fn pairs<'t>(
 ) -> Result<Vec<Pair<'t>>, Diagnostic> {
     let text = &*line.text;
     let word = |start: usize, end: usize| line.word(start, end);
-    // One for each `=`, unless a value has one, too.
+    // There is one pair for each `=`, or fewer if a value contains one.
     let mut pairs = Vec::with_capacity(memchr::memchr_iter(b'=', &text.as_bytes()[from..end]).count());
     for (start, end_of_word) in words::Quoted::new(text, from, end, escape) {
         match memchr::memchr(b'=', &text.as_bytes()[start..end_of_word]) {
@@ -344,7 +345,7 @@ fn pairs<'t>(
     Ok(pairs)
 }
 
-/// The old form: the first word is the name, the rest of the line the value.
+/// Parses the legacy form, in which the first word is the name and the rest of the line is the value.
 fn legacy_pair<'t>(line: &Logical<'t>, keyword: &str, from: usize, end: usize) -> Result<Pair<'t>, Diagnostic> {
     let text = &*line.text;
     let word = |start: usize, end: usize| line.word(start, end);
@@ -359,7 +360,7 @@ fn legacy_pair<'t>(line: &Logical<'t>, keyword: &str, from: usize, end: usize) -
     Ok(Pair { name: word(from, name_end), value: word(value, end), legacy: true })
 }
 
-/// Reads the documents that follow an instruction that may have them.
+/// Reads the heredocs that follow an instruction.
 fn heredocs(node: &mut Node<'_>, line: &Logical<'_>, reader: &mut Reader<'_>) -> Result<(), Diagnostic> {
     if !reader.may_begin_document(line.span) || !line.text.contains("<<") || !takes_documents(node) {
         return Ok(());
@@ -369,7 +370,7 @@ fn heredocs(node: &mut Node<'_>, line: &Logical<'_>, reader: &mut Reader<'_>) ->
         return Ok(());
     }
     let mut documents = Heredoc::of_line(&line.text).map_err(|error| {
-        Diagnostic::new(line.span, error.to_string()).label("the quotes of a heredoc's word do not match")
+        Diagnostic::new(line.span, error.to_string()).label("the quotes of a heredoc's delimiter do not match")
     })?;
     for document in &mut documents {
         let start = reader.position();
@@ -377,7 +378,7 @@ fn heredocs(node: &mut Node<'_>, line: &Logical<'_>, reader: &mut Reader<'_>) ->
         loop {
             let Some(physical) = reader.physical() else {
                 return Err(Diagnostic::new(line.span, "unterminated heredoc")
-                    .label(format!("`{}` never comes on a line of its own", document.name))
+                    .label(format!("no line is exactly `{}`", document.name))
                     .help(format!("end the document with a line that is exactly `{}`", document.name)));
             };
             if document.ends_with(physical.content) {
@@ -401,12 +402,13 @@ fn takes_documents(node: &Node<'_>) -> bool {
             _ => false,
         },
         Some(_) => false,
-        // A misspelt RUN: its document is none of the file's instructions.
+        // The instruction may be a misspelt RUN, and the lines of its heredoc are not instructions.
         None => true,
     }
 }
 
-/// After a faulty instruction, its documents are skipped where they end; they are no instructions.
+/// Skips the heredocs of an invalid instruction, because their lines are not instructions. A heredoc without an end is not
+/// skipped.
 fn skip_documents(line: &Logical<'_>, reader: &mut Reader<'_>) {
     for document in Heredoc::of_line(&line.text).unwrap_or_default() {
         let mut ahead = reader.ahead();

@@ -1,83 +1,83 @@
-//! What a Dockerfile takes: stages, build arguments, secrets, sockets, caches, named sources.
+//! The inputs of a Dockerfile: its stages, build arguments, secrets, SSH agents and caches.
 
 use super::mount::{MountType, Spec};
 use super::{Dockerfile, Instruction, Kind, Word};
 use serde::Serialize;
 use std::fmt;
 
-/// Everything that a caller may give, and where it is asked for. Written as JSON, the arrays are those of
-/// BuildKit's outline subrequest.
+/// All inputs that a caller may give to a build, and where they are used. The JSON arrays are those of BuildKit's outline
+/// subrequest.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Outline {
-    /// In the order of the file.
+    /// The stages in the order of the file.
     pub stages: Vec<StageOutline>,
-    /// Build arguments in the order of their declaration.
+    /// The build arguments in the order of their declaration.
     pub args: Vec<ArgumentOutline>,
-    /// Secrets of RUN steps.
+    /// The secrets of RUN steps.
     pub secrets: Vec<MountOutline>,
-    /// SSH agents of RUN steps.
+    /// The SSH agents of RUN steps.
     pub ssh: Vec<MountOutline>,
-    /// Cache directories of RUN steps.
+    /// The cache directories of RUN steps.
     pub cache: Vec<MountOutline>,
 }
 
 /// A stage.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct StageOutline {
-    /// Its name, else its index.
+    /// The name in lower case, or the index of a stage without a name.
     pub name: String,
-    /// What it begins from, as written.
+    /// The base image or stage as written.
     pub base: String,
-    /// `--platform`, as written.
+    /// The value of `--platform` as written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// The comment above it, if it begins with its name.
+    /// The comment above the stage, if the comment starts with the name of the stage.
     #[serde(rename = "desc", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Its first line.
+    /// The first line, counted from 1.
     pub line: u32,
-    /// How many instructions follow its FROM.
+    /// The number of instructions after the FROM.
     pub instructions: usize,
-    /// It is what is built where no target is named.
+    /// Whether this stage is built if the caller names no target.
     pub default: bool,
 }
 
 /// A build argument.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ArgumentOutline {
-    /// Its name.
+    /// The name of the argument.
     pub name: String,
-    /// Its default, as written.
+    /// The default value as written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// The comment above it, if it begins with its name.
+    /// The comment above the argument, if the comment starts with the name of the argument.
     #[serde(rename = "desc", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The stage that declares it; none is above the first FROM.
+    /// The stage that declares the argument. `None` if it is declared above the first FROM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
-    /// Its line.
+    /// The line of the ARG, counted from 1.
     pub line: u32,
 }
 
 /// A secret, an SSH agent or a cache.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct MountOutline {
-    /// Its name.
+    /// The name of the mount.
     pub id: String,
-    /// Where it is mounted, as written.
+    /// The path in the container as written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// The step fails without it.
+    /// Whether the step fails without the mount.
     pub required: bool,
-    /// The stage that uses it.
+    /// The stage that uses the mount.
     pub stage: String,
-    /// The line of the RUN.
+    /// The line of the RUN, counted from 1.
     pub line: u32,
 }
 
 impl Outline {
-    /// The outline of a file.
+    /// Collects the outline of a file.
     pub fn of(file: &Dockerfile<'_>) -> Self {
         let mut outline = Self::default();
         for instruction in &file.instructions {
@@ -139,7 +139,7 @@ impl Outline {
     }
 }
 
-/// What the comment directly above says about a name.
+/// Returns the description of a name: the comment directly above the instruction, if it starts with the name.
 fn described(file: &Dockerfile<'_>, instruction: &Instruction<'_>, name: &str) -> Option<String> {
     let span = file.comments_above(instruction).last()?;
     let comment = file.text[span.range()].trim_start_matches('#').trim();
@@ -190,7 +190,7 @@ fn text(value: &Option<String>) -> String {
     value.clone().unwrap_or_default()
 }
 
-/// Columns as wide as what is in them; nothing where there are no rows.
+/// Writes a table whose columns are as wide as their cells. Without rows, it writes nothing.
 fn table(f: &mut fmt::Formatter<'_>, head: [&str; 5], rows: Vec<[String; 5]>) -> fmt::Result {
     if rows.is_empty() {
         return Ok(());
@@ -215,7 +215,7 @@ mod tests {
     use super::Outline;
 
     #[test]
-    fn what_a_file_takes() {
+    fn an_outline_lists_all_inputs() {
         let text = "# TAG is the version of the base\nARG TAG=1\n\n# build compiles\nFROM alpine:$TAG AS build\n\
             ARG CFLAGS\nRUN --mount=type=secret,id=token,required --mount=type=cache,target=/c --mount=type=ssh make\n\
             FROM scratch\nCOPY --from=build /a /a\n";

@@ -1,4 +1,4 @@
-//! The patterns of `${name#pattern}` and its like: `*`, `?` and escapes, no brackets.
+//! The patterns of substitutions such as `${name#pattern}`: `*`, `?` and escapes, without character classes.
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
@@ -12,13 +12,16 @@ enum Token {
 }
 
 impl Pattern {
-    /// Compiles; `Err` is what was escaped in vain.
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// The character that cannot be escaped, or an empty text for a backslash at the end.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut tokens = Vec::new();
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
             tokens.push(match c {
-                // Two stars match what one does.
+                // Two stars match the same as one.
                 '*' if tokens.last() == Some(&Token::Star) => continue,
                 '*' => Token::Star,
                 '?' => Token::Any,
@@ -33,10 +36,10 @@ impl Pattern {
         Ok(Self(tokens))
     }
 
-    /// Lengths in bytes of the prefixes of `value` that match, shortest and longest.
+    /// Returns the lengths in bytes of the shortest and of the longest prefix of `value` that matches.
     fn prefixes(&self, value: impl Iterator<Item = char>, reversed: bool) -> Option<(usize, usize)> {
         let tokens: Vec<Token> = if reversed { self.0.iter().rev().copied().collect() } else { self.0.clone() };
-        // The states of a nondeterministic automaton: how many tokens are matched.
+        // The states of a nondeterministic automaton. State `i` means that `i` tokens are matched.
         let mut states = vec![false; tokens.len() + 1];
         let close = |states: &mut Vec<bool>| {
             for (i, token) in tokens.iter().enumerate() {
@@ -61,7 +64,7 @@ impl Pattern {
                 if states[i] {
                     match token {
                         Token::Star => next[i] = true,
-                        // As in a regular expression, a wildcard does not match a line's end.
+                        // As in a regular expression, a wildcard does not match a newline.
                         Token::Any if c != '\n' => next[i + 1] = true,
                         Token::Literal(l) if *l == c => next[i + 1] = true,
                         _ => {}
@@ -79,7 +82,7 @@ impl Pattern {
         shortest.map(|shortest| (shortest, longest))
     }
 
-    /// `value` without the shortest or longest prefix that matches.
+    /// Removes the shortest or longest prefix that matches.
     pub(super) fn strip_prefix<'a>(&self, value: &'a str, longest: bool) -> &'a str {
         match self.prefixes(value.chars(), false) {
             Some((short, long)) => &value[if longest { long } else { short }..],
@@ -87,7 +90,7 @@ impl Pattern {
         }
     }
 
-    /// `value` without the shortest or longest suffix that matches.
+    /// Removes the shortest or longest suffix that matches.
     pub(super) fn strip_suffix<'a>(&self, value: &'a str, longest: bool) -> &'a str {
         match self.prefixes(value.chars().rev(), true) {
             Some((short, long)) => &value[..value.len() - if longest { long } else { short }],
@@ -95,7 +98,7 @@ impl Pattern {
         }
     }
 
-    /// `value` with the first or every longest match replaced.
+    /// Replaces the first or every match. Each match is the longest one at its position.
     pub(super) fn replace(&self, value: &str, replacement: &str, all: bool) -> String {
         let mut out = String::with_capacity(value.len());
         let mut at = 0;
@@ -105,7 +108,7 @@ impl Pattern {
             let found = self.prefixes(rest.chars(), false).map(|(_, long)| long);
             let next = rest.chars().next();
             match found {
-                // An empty match directly after a match is part of it.
+                // An empty match directly after a match belongs to that match.
                 Some(length) if !(length == 0 && after_match) => {
                     out += replacement;
                     at += length;
@@ -151,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn suffixes_run_backwards() {
+    fn suffixes_match_from_the_end() {
         let strip = |pattern, value, longest| Pattern::parse(pattern).unwrap().strip_suffix(value, longest).to_owned();
         assert_eq!(strip(".*", "a.tar.gz", false), "a.tar");
         assert_eq!(strip(".*", "a.tar.gz", true), "a");

@@ -1,23 +1,23 @@
-//! EXPOSE: port specifications.
+//! The port specifications of EXPOSE.
 
-/// One specification, read.
+/// A parsed port specification.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ports {
-    /// First and last port.
+    /// The first and the last port.
     pub range: (u16, u16),
-    /// `tcp`, `udp` or `sctp`.
+    /// The protocol: `tcp`, `udp` or `sctp`.
     pub protocol: String,
-    /// An address or a port of the host was given: EXPOSE has no use for it.
+    /// Whether the specification names an address or a port of the host, which EXPOSE ignores.
     pub has_host: bool,
-    /// The protocol was not in lower case.
+    /// Whether the protocol is written with capital letters.
     pub odd_case: bool,
 }
 
 impl Ports {
-    /// Reads `[[address:]host:]port[-port][/protocol]`.
+    /// Parses `[[address:]host:]port[-port][/protocol]`.
     ///
     /// # Errors
-    /// What is wrong.
+    /// BuildKit's message for the invalid part.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
         let protocol = if protocol.is_empty() { "tcp" } else { protocol };
@@ -45,7 +45,7 @@ impl Ports {
         Ok(Self { range, odd_case: lower != protocol, protocol: lower, has_host: host.is_some() })
     }
 
-    /// Each port, as the image's configuration has it: `80/tcp`.
+    /// Returns each port in the form of the image configuration, such as `80/tcp`.
     pub fn each(&self) -> impl Iterator<Item = String> + use<'_> {
         (self.range.0..=self.range.1).map(|port| format!("{port}/{}", self.protocol))
     }
@@ -56,7 +56,7 @@ mod tests {
     use super::Ports;
 
     #[test]
-    fn ranges_and_refusals() {
+    fn ports_parse_to_ranges() {
         let ports = Ports::parse("7000-7002/UDP").unwrap();
         assert_eq!(ports.each().collect::<Vec<_>>(), ["7000/udp", "7001/udp", "7002/udp"]);
         assert!(ports.odd_case && Ports::parse("127.0.0.1:80:8080").unwrap().has_host);

@@ -1,13 +1,13 @@
-//! Instructions to text: each on one line, in normal form.
+//! Writes instructions as text in normal form, each on one line.
 
 use super::lines::{Item, Reader};
 use super::{Dockerfile, Instruction};
 
-/// Lines are broken before they come near the longest that is read.
+/// The length in bytes above which a line is broken. It is below the parser's maximum of 65536 bytes.
 const LONGEST: usize = 60_000;
 
-/// Writes a Dockerfile in normal form: directives, then one instruction a line with its documents behind it;
-/// comments and continuations are left out. Parsing it gives the same instructions, and printing those the same text.
+/// Writes a Dockerfile in normal form: the directives, then one instruction on each line, followed by its heredocs. Comments
+/// and continuations are left out. Parsing the result gives the same instructions, and printing these gives the same text.
 pub fn print(file: &Dockerfile<'_>) -> String {
     let mut out = String::with_capacity(file.text.len());
     for directive in &file.directives {
@@ -28,7 +28,7 @@ fn line(file: &Dockerfile<'_>, instruction: &Instruction<'_>, out: &mut String) 
     let joined = logical.text.trim();
     let mut rest = joined;
     while rest.len() > LONGEST {
-        // Within a word, so that no piece begins with a space or a comment's mark, or ends with an escape.
+        // The line is broken within a word, so that no piece starts with a space or a `#`, or ends with an escape.
         let fits = |at: usize| {
             let (before, after) = rest.split_at(at);
             !before.ends_with(file.escape)
@@ -41,7 +41,8 @@ fn line(file: &Dockerfile<'_>, instruction: &Instruction<'_>, out: &mut String) 
         rest = &rest[at..];
     }
     *out += rest;
-    // A form feed is a space at the end of a line, but not one that may follow a continuation's mark.
+    // A final escape would continue the line. A form feed after it prevents that: it is trimmed as a space at the end of
+    // the line, but it may not follow the escape of a continuation.
     if rest.ends_with(file.escape) && !rest[..rest.len() - file.escape.len_utf8()].ends_with(file.escape) {
         out.push('\u{c}');
     }
@@ -59,7 +60,7 @@ mod tests {
     use crate::parse;
 
     #[test]
-    fn normal_form() {
+    fn normal_form_has_no_comments_or_continuations() {
         let text = "# escape=`\n# comment\nfrom  a  `\n # inner\n  as b\n\nRUN x `\n\n y\nCOPY <<E /z\n$a\nE\n";
         let file = parse(text).unwrap();
         let printed = print(&file);
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_broken_where_it_does_not_matter() {
+    fn broken_long_lines_join_to_the_same_text() {
         let text = format!("FROM a\nRUN {}\n", "word # \\\\ ".repeat(10_000));
         let broken: String = text.replace(' ', " \\\n");
         let file = parse(&broken).unwrap();

@@ -1,4 +1,4 @@
-//! Syntax to instructions: what each takes and what it refuses.
+//! Turns syntax into instructions, and checks the arguments and flags of each.
 
 use super::flags::{Flags, Takes};
 use super::instruction::{Argument, Command, Copy, From, Health, Instruction, Kind, Onbuild, Run};
@@ -6,10 +6,13 @@ use super::mount;
 use super::{Arguments, Diagnostic, Heredoc, Keyword, Node, Pair, Span, Word};
 use std::time::Duration;
 
-/// The shortest time that HEALTHCHECK takes, docker's `container.MinimumDuration`.
+/// The minimum time of HEALTHCHECK (docker's `container.MinimumDuration`).
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Gives the instruction, or its faults.
+/// Returns the instruction of a node.
+///
+/// # Errors
+/// Every error of the instruction.
 pub(super) fn instruction<'t>(node: &mut Node<'t>, source: &str) -> Result<Instruction<'t>, Vec<Diagnostic>> {
     let Some(keyword) = node.kind else {
         let fault = Diagnostic::new(node.keyword.span, format!("unknown instruction: {}", node.keyword.text))
@@ -35,7 +38,7 @@ pub(super) fn instruction<'t>(node: &mut Node<'t>, source: &str) -> Result<Instr
     }
 }
 
-/// The flags that an instruction takes.
+/// Returns the flags that an instruction takes.
 fn known_flags(keyword: Keyword) -> &'static [(&'static str, Takes)] {
     use Takes::{Switch, Value, Values};
     match keyword {
@@ -72,7 +75,7 @@ fn known_flags(keyword: Keyword) -> &'static [(&'static str, Takes)] {
 fn kind<'t>(keyword: Keyword, node: &mut Node<'t>, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Kind<'t>> {
     let arguments = std::mem::take(&mut node.arguments);
     if matches!(arguments, Arguments::Trigger(_)) {
-        // The flags behind ONBUILD are those of what it triggers.
+        // The flags after ONBUILD belong to the instruction that it triggers.
         node.flags.clear();
     }
     let flags = Flags::read(node, known_flags(keyword), faults);
@@ -121,7 +124,7 @@ fn kind<'t>(keyword: Keyword, node: &mut Node<'t>, source: &str, faults: &mut Ve
     }
 }
 
-/// The pairs of ENV and LABEL.
+/// Checks the pairs of ENV and LABEL.
 fn pairs<'t>(
     keyword: Keyword,
     node: &Node<'t>,
@@ -197,7 +200,7 @@ fn one_of(word: Option<&Word<'_>>, flag: &str, values: &[&str], faults: &mut Vec
             .did_you_mean(word, values.iter().copied());
         faults.push(match fault.help {
             Some(_) => fault,
-            None => fault.help(format!("--{flag} is one of {}", values.join(", "))),
+            None => fault.help(format!("use one of the values {}", values.join(", "))),
         });
     }
 }
@@ -232,8 +235,8 @@ fn from<'t>(
                             name.text
                         ),
                     )
-                    .label("no name of a stage")
-                    .help("begin with a letter; then letters, digits, `-`, `_` and `.`"),
+                    .label("not a valid stage name")
+                    .help("start with a letter, and continue with letters, digits, `-`, `_` and `.`"),
                 );
             }
             Some(From { platform, base, name: Some(name), as_word: Some(as_word) })
@@ -241,7 +244,7 @@ fn from<'t>(
         _ => {
             faults.push(
                 Diagnostic::new(second.unwrap_or(node.span), "FROM requires either one or three arguments")
-                    .label(if given == 0 { "nothing follows" } else { "`AS name` belongs here, or nothing" })
+                    .label(if given == 0 { "nothing follows" } else { "expected `AS name`, or nothing" })
                     .help("write FROM image, or FROM image AS name"),
             );
             None
@@ -249,13 +252,14 @@ fn from<'t>(
     }
 }
 
-/// BuildKit's rule, on the name in lower case: a letter, then letters, digits, `-`, `_` and `.`.
+/// Returns whether a name is valid by BuildKit's rule, which applies to the name in lower case: a letter, then letters,
+/// digits, `-`, `_` and `.`.
 fn is_stage_name(name: &str) -> bool {
     let valid = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
-    // A few letters beyond ASCII have lower cases within it.
+    // A few letters outside ASCII have a lower case within ASCII.
     if name.is_ascii() { valid(name) } else { valid(&name.to_lowercase()) }
 }
 
@@ -281,7 +285,7 @@ fn arguments<'t>(node: &Node<'t>, words: Vec<Word<'t>>, faults: &mut Vec<Diagnos
     Some(arguments)
 }
 
-/// A part of a word. Its place is exact where the word is not spread over lines.
+/// Returns a part of a word. Its position is exact if the word is not split by a continuation, and else that of the word.
 fn sub<'t>(word: &Word<'t>, start: usize, end: usize) -> Word<'t> {
     let place = word.span.range();
     let exact = place.len() == word.text.len();
@@ -315,7 +319,7 @@ fn copy<'t>(
         );
     }
     let add = keyword == Keyword::Add;
-    // Mostly there is no document, and the words are the sources.
+    // Most instructions have no heredocs, and then all words are sources.
     if !sources.iter().any(|word| heredoc(word).is_some()) {
         return Some(Copy { add, json, flags, words: words.into(), documents: Box::default() });
     }
@@ -323,7 +327,7 @@ fn copy<'t>(
     let mut others = Vec::with_capacity(words.len());
     for word in sources {
         match heredoc(word) {
-            // Of two documents with one name the last is meant.
+            // Of two heredocs with the same delimiter, the last one counts.
             Some(mark) => match node.heredocs.iter().rfind(|document| document.name == mark.name) {
                 Some(document) => {
                     documents.push(Heredoc { chomp: mark.chomp, expand: mark.expand, ..document.clone() });
@@ -344,7 +348,7 @@ fn no_destination(node: &Node<'_>, name: &str, given: usize) -> Diagnostic {
             "{name} requires at least two arguments, but only {given} provided. Destination could not be determined"
         ),
     )
-    .label("source and destination belong here")
+    .label("expected source and destination")
     .help(format!("write {name} source destination"))
 }
 
@@ -403,7 +407,7 @@ fn health<'t>(
                         Ok(retries) => format!("--retries cannot be negative ({retries})"),
                         Err(error) => format!("--retries: {error}: {:?}", word.text),
                     };
-                    faults.push(Diagnostic::new(word.span, message).label("no count").help("write --retries=3"));
+                    faults.push(Diagnostic::new(word.span, message).label("not a number").help("write --retries=3"));
                     0
                 }
             };
@@ -422,7 +426,9 @@ fn health<'t>(
 
 fn interval(name: &str, word: &Word<'_>) -> Result<Duration, Diagnostic> {
     let bad = |message: String| {
-        Diagnostic::new(word.span, message).label("no time").help(format!("write --{name}=30s, 1m30s, 500ms"))
+        Diagnostic::new(word.span, message)
+            .label("invalid duration")
+            .help(format!("write a duration such as --{name}=30s, 1m30s or 500ms"))
     };
     let duration = super::duration::parse(word).ok_or_else(|| bad(format!("invalid duration {:?}", word.text)))?;
     match duration {
@@ -445,7 +451,9 @@ fn onbuild<'t>(
     };
     if let Some(message) = refused {
         faults.push(
-            Diagnostic::new(inner.keyword.span, message).label("not here").help("any other instruction may follow"),
+            Diagnostic::new(inner.keyword.span, message)
+                .label("not allowed here")
+                .help("write any other instruction after ONBUILD"),
         );
         return None;
     }
@@ -469,9 +477,9 @@ fn onbuild<'t>(
 mod tests {
     use crate::parse;
 
-    /// Each line by itself is refused with these words: the reference's rules, BuildKit's messages.
+    /// Each line is an error by the rules of the Dockerfile reference, with BuildKit's message.
     #[test]
-    fn what_is_refused() {
+    fn invalid_instructions_have_buildkit_s_messages() {
         for (line, message) in [
             ("FORM x", "unknown instruction: FORM (did you mean FROM?)"),
             ("RUN --mont=type=tmpfs x", "unknown flag: --mont (did you mean mount?)"),
@@ -535,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken() {
+    fn unusual_instructions_are_valid() {
         for line in [
             "HEALTHCHECK --interval=0s CMD [\"a\"]",
             "healthcheck none",

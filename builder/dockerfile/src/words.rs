@@ -1,12 +1,13 @@
-//! A logical line to words: flags, quoted words, JSON arrays.
+//! Splits a logical line into words: flags, quoted words and JSON arrays.
 
-/// The spaces that part an instruction's words: not the newline, not Unicode's.
+/// Returns whether a byte is a space that separates the words of an instruction. The newline and the spaces of Unicode are
+/// not.
 #[inline]
 pub(super) fn is_space(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\r' | 0x0b | 0x0c)
 }
 
-/// The part of `line[start..end]` without spaces around it.
+/// Returns the range of `line[start..end]` without surrounding spaces.
 #[inline]
 pub(super) fn trim(line: &str, mut start: usize, mut end: usize) -> (usize, usize) {
     let bytes = line.as_bytes();
@@ -16,7 +17,7 @@ pub(super) fn trim(line: &str, mut start: usize, mut end: usize) -> (usize, usiz
     while start < end && bytes[end - 1] == b' ' {
         end -= 1;
     }
-    // Nearly always nothing else is to trim.
+    // Nearly all words need no further trimming.
     if start == end || (bytes[start].is_ascii_graphic() && bytes[end - 1].is_ascii_graphic()) {
         return (start, end);
     }
@@ -30,7 +31,7 @@ fn trim_any(line: &str, start: usize, end: usize) -> (usize, usize) {
     (start + left, start + left + text.trim().len())
 }
 
-/// Words between spaces, quotes and escapes being ordinary characters: where each begins and ends.
+/// The ranges of words that are separated by spaces. Quotes and escapes are ordinary characters.
 #[derive(Clone)]
 pub(super) struct Split<'a> {
     bytes: &'a [u8],
@@ -55,7 +56,8 @@ impl Iterator for Split<'_> {
     }
 }
 
-/// Words of ENV, LABEL and ARG: quotes and escapes keep spaces together and stay in the word.
+/// The ranges of the words of ENV, LABEL and ARG. A word may contain quoted or escaped spaces, and its quotes and escapes are
+/// part of the range.
 pub(super) struct Quoted<'a> {
     line: &'a str,
     at: usize,
@@ -67,7 +69,7 @@ impl<'a> Quoted<'a> {
         Self { line: &line[..end], at: start, escape }
     }
 
-    /// The character that stands there: nearly always one byte.
+    /// Returns the character at the current position, which is nearly always one byte.
     fn peek(&self) -> Option<char> {
         match self.line.as_bytes().get(self.at) {
             Some(b) if b.is_ascii() => Some(char::from(*b)),
@@ -76,14 +78,14 @@ impl<'a> Quoted<'a> {
         }
     }
 
-    /// One word. An escape at the very end of the line is no part of it.
+    /// Reads a word. An escape at the end of the line is not part of it.
     fn word(&mut self) -> (usize, usize) {
         let from = self.at;
         let mut quote = None;
         let escape = u8::try_from(self.escape).unwrap_or(b'\\');
         let plain = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'') && *b != escape;
         loop {
-            // What is neither space nor quote nor escape needs no look at it one by one.
+            // Bytes that are neither spaces nor quotes nor escapes are skipped together.
             let rest = &self.line.as_bytes()[self.at..];
             self.at += rest.iter().position(|b| !plain(b)).unwrap_or(rest.len());
             let Some(c) = self.peek() else { break };
@@ -126,8 +128,8 @@ impl Iterator for Quoted<'_> {
     }
 }
 
-/// Gives the `--flags` at the head of the arguments away, each with its place, and unquoted where it has quotes or
-/// escapes; tells where the rest begins.
+/// Passes the `--flags` at the head of the arguments to `found`, each with its range in the line, and with its unquoted text
+/// if it has quotes or escapes. Returns the offset of the remaining arguments.
 #[inline]
 pub(super) fn flags(
     line: &str,
@@ -135,7 +137,7 @@ pub(super) fn flags(
     end: usize,
     found: &mut dyn FnMut(Option<String>, usize, usize),
 ) -> usize {
-    // Nearly always there is none.
+    // Nearly all instructions have no flags.
     if line.as_bytes()[..end].get(start).is_some_and(|b| b.is_ascii_graphic() && *b != b'-') {
         return start;
     }
@@ -194,17 +196,17 @@ fn some_flags(line: &str, mut at: usize, end: usize, found: &mut dyn FnMut(Optio
     }
 }
 
-/// What an argument that looks like a JSON array is.
+/// The result of parsing an argument that may be a JSON array.
 pub(super) enum Json {
-    /// An array of strings.
+    /// The strings of an array of strings.
     Strings(Vec<String>),
-    /// An array that holds something else: refused.
+    /// An array with an element that is not a string, which is an error.
     NotStrings,
-    /// No JSON: the text itself.
+    /// A text that is not a JSON array, and stands for itself.
     None,
 }
 
-/// Reads the exec form.
+/// Parses the exec form.
 pub(super) fn json(text: &str) -> Json {
     if text.as_bytes().first().is_some_and(|b| b.is_ascii_graphic() && *b != b'[') {
         return Json::None;

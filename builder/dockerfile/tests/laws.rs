@@ -1,9 +1,9 @@
-//! Laws of the parser, on texts that a generator makes of everything the language has.
+//! Laws of the parser, on random texts that contain every construct of the language.
 
 use buildscope_dockerfile::{self as dockerfile, Dockerfile, Expander, Syntax, expand::NoVariables, print};
 use proptest::prelude::*;
 
-/// Pieces of which lines are made: every instruction, quotes, escapes, heredocs, comments, odd spaces.
+/// Generates one line: any instruction, with quotes, escapes, heredocs, comments and unusual spaces.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("FROM alpine AS a\n".to_owned()),
@@ -36,7 +36,7 @@ fn text() -> impl Strategy<Value = String> {
         .prop_map(|(head, pieces)| format!("{head}FROM scratch\n{}", pieces.concat()))
 }
 
-/// What a file says, without places.
+/// Returns the instructions of a file without their positions.
 fn meaning(file: &Dockerfile<'_>) -> String {
     let mut text = String::new();
     for instruction in &file.instructions {
@@ -45,7 +45,7 @@ fn meaning(file: &Dockerfile<'_>) -> String {
     without(&without(&text, "Span { start: ", "}"), "lines: (", "blank_inside:")
 }
 
-/// The text without what stands between two marks, the marks included.
+/// Removes every passage between two marks, including the marks.
 fn without(text: &str, from: &str, to: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -60,7 +60,7 @@ fn without(text: &str, from: &str, to: &str) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
 
-    /// What is said not to be close without a closer look is not: of all names within the limit the nearest is found.
+    /// The cheap test that rejects distant names never rejects the nearest one.
     #[test]
     fn the_closest_name_is_the_nearest(
         written in "[a-dA-D_1é]{1,7}",
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printed_reads_back(text in text()) {
+    fn printed_text_parses_to_the_same_instructions(text in text()) {
         if let Ok(file) = dockerfile::parse(&text) {
             let printed = print(&file);
             let again = dockerfile::parse(&printed).map_err(|faults| TestCaseError::fail(format!("{faults}\n{printed}")))?;
@@ -86,8 +86,7 @@ proptest! {
         }
     }
 
-    /// Instructions and comments lie one behind the other, and between them there is nothing but space, byte
-    /// order mark and directives: together they tile the text.
+    /// Instructions, comments and directives follow one another. Only spaces and the byte order mark are between them.
     #[test]
     fn spans_tile_the_text(text in text()) {
         let (syntax, faults) = Syntax::parse(&text);
@@ -107,7 +106,7 @@ proptest! {
             let span = span.range();
             prop_assert!(at <= span.start, "{at} {span:?}");
             let between = &text[at..span.start];
-            // A comment within a continuation at the end of which nothing follows belongs to no node.
+            // A comment within a continuation that ends with the file belongs to no node.
             let empty = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#') || matches!(line.trim(), "\\" | "`");
             prop_assert!(between.split('\n').all(empty), "{between:?}");
             at = span.end;
@@ -115,9 +114,9 @@ proptest! {
         prop_assert!(text[at..].split('\n').all(|line| line.trim().is_empty() || matches!(line.trim(), "\\" | "`")), "{:?}", &text[at..]);
     }
 
-    /// Each word of an instruction that stands on one line is found at its place.
+    /// The instruction must be on one line, because the text of a continued word differs from its source.
     #[test]
-    fn words_stand_where_their_spans_say(words in prop::collection::vec("[!-~]{1,8}", 1..6)) {
+    fn the_span_of_a_word_covers_its_text(words in prop::collection::vec("[!-~]{1,8}", 1..6)) {
         let line = format!("FROM x\nEXPOSE {}\n", words.join("  "));
         let (syntax, _) = Syntax::parse(&line);
         if let Some(dockerfile::Arguments::Words(found)) = syntax.nodes.get(1).map(|node| &node.arguments) {
@@ -128,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn expansion_of_escaped_text_gives_the_text(text in "[ -~]{0,40}") {
+    fn an_escaped_text_expands_to_itself(text in "[ -~]{0,40}") {
         let escaped: String = text.chars().flat_map(|c| ['\\', c]).collect();
         prop_assert_eq!(Expander::new('\\').word(&escaped, &NoVariables), Ok(text.clone()));
         if !text.contains('\'') {

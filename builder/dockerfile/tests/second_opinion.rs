@@ -1,19 +1,19 @@
-//! The crate `parse-dockerfile` on the same files: instructions, their places and their words must be the same.
+//! Compares our parser with the crate `parse-dockerfile`: instructions, their positions and their words must be the same.
 //!
-//! Looked at are the Dockerfiles of the corpus and, where `BUILDSCOPE_CONFORMANCE` names a folder, those of its cases.
+//! The inputs are the Dockerfiles of the corpus and, if `BUILDSCOPE_CONFORMANCE` names a folder, those of its cases.
 
 use buildscope_dockerfile::{self as dockerfile, Command, Copy, Kind};
 use parse_dockerfile::{Command as TheirCommand, Instruction as Theirs, Source, UnescapedString};
 use std::path::Path;
 
-/// Cases in which the two differ, and why ours is kept.
+/// The cases in which the parsers differ, and why ours is right.
 const DIFFERENCES: [(&str, &str); 2] = [
-    ("kit/unknown-flag-fails", "they take any flag; an unknown one is a fault for BuildKit and for us"),
-    ("kit/expand-required-missing", "they do not look into ENV; a word without = is a fault for BuildKit and for us"),
+    ("kit/unknown-flag-fails", "they accept any flag; an unknown flag is an error for BuildKit and for us"),
+    ("kit/expand-required-missing", "they do not parse ENV; a word without = is an error for BuildKit and for us"),
 ];
 
 #[test]
-fn the_same_instructions() {
+fn both_parsers_find_the_same_instructions() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads/corpus");
     let mut files: Vec<(String, String)> = Vec::new();
     for entry in std::fs::read_dir(corpus).unwrap() {
@@ -40,7 +40,7 @@ fn the_same_instructions() {
             Ok(()) => {}
         }
     }
-    eprintln!("{} of {} files are read alike", files.len() - faults.len(), files.len());
+    eprintln!("{} of {} files parse to the same instructions", files.len() - faults.len(), files.len());
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
@@ -48,8 +48,8 @@ fn compare(text: &str) -> Result<(), String> {
     let (ours, theirs) = match (dockerfile::parse(text), parse_dockerfile::parse(text)) {
         (Ok(ours), Ok(theirs)) => (ours, theirs),
         (Err(_), Err(_)) => return Ok(()),
-        (Err(ours), Ok(_)) => return Err(format!("we refuse it: {ours}")),
-        (Ok(_), Err(theirs)) => return Err(format!("they refuse it: {theirs}")),
+        (Err(ours), Ok(_)) => return Err(format!("we reject it: {ours}")),
+        (Ok(_), Err(theirs)) => return Err(format!("they reject it: {theirs}")),
     };
     if ours.instructions.len() != theirs.instructions.len() {
         return Err(format!("{} instructions, they have {}", ours.instructions.len(), theirs.instructions.len()));
@@ -63,7 +63,7 @@ fn compare(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Keyword and words.
+/// The keyword and the words of an instruction.
 type Said = (String, Vec<String>);
 
 fn ours_said(instruction: &dockerfile::Instruction<'_>, text: &str) -> Said {
@@ -161,7 +161,7 @@ fn theirs_said(instruction: &Theirs<'_>, text: &str) -> Said {
     (keyword.to_owned(), words)
 }
 
-/// A place, spaces and continuations in front of it skipped: whether they belong to the text is a matter of taste.
+/// Skips spaces and continuations from an offset on, because the parsers disagree on whether these belong to the text.
 fn skipped(text: &str, mut at: usize) -> usize {
     while let Some(c) = text[at..].chars().next() {
         let continued =

@@ -1,4 +1,4 @@
-//! How instructions are written.
+//! Rules about the form of single instructions.
 
 use super::{Linter, Rule};
 use crate::{Command, Copy, Instruction, Kind, Ports, Span};
@@ -12,8 +12,8 @@ pub(super) fn check(linter: &mut Linter<'_>) {
                 Rule::NoEmptyContinuation,
                 instruction,
                 instruction.span,
-                "a blank line stands within this continued instruction",
-                "remove the blank line, or begin it with #",
+                "this continued instruction contains a blank line",
+                "remove the blank line, or start it with #",
             );
         }
         match &instruction.kind {
@@ -31,7 +31,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
                         Rule::LegacyKeyValueFormat,
                         instruction,
                         Span { start: pair.name.span.start, end: pair.value.span.end },
-                        format!("{keyword} name value: the form with = is preferred"),
+                        format!("{keyword} name value is the legacy form of {keyword} name=value"),
                         format!("write {keyword} {}={}", pair.name.text, quoted(&pair.value.text)),
                     );
                 }
@@ -55,7 +55,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
                             instruction,
                             word.span,
                             format!("{} names an address or port of the host", word.text),
-                            format!("write {inner}; ports of the host are given to docker run -p"),
+                            format!("write {inner}, and publish ports on the host with docker run -p"),
                         );
                     }
                 }
@@ -92,7 +92,7 @@ fn quoted(value: &str) -> String {
     }
 }
 
-/// All upper or all lower, as most are.
+/// Checks that all keywords have the case of the majority, and `AS` the case of its FROM.
 fn casing(linter: &mut Linter<'_>) {
     let file = linter.file;
     let upper = |text: &str| text == text.to_uppercase();
@@ -116,7 +116,7 @@ fn casing(linter: &mut Linter<'_>) {
             let right = match word {
                 word if lower(word) => as_word.to_lowercase(),
                 word if upper(word) => as_word.to_uppercase(),
-                // What case a FROM of mixed case wants, nobody knows.
+                // A FROM in mixed case says nothing about the case of AS.
                 _ => as_word.text.to_string(),
             };
             if *as_word.text != right {
@@ -132,7 +132,7 @@ fn casing(linter: &mut Linter<'_>) {
     }
 }
 
-/// Names that look as if a secret were in it.
+/// Reports a variable whose name suggests a secret.
 fn secret(linter: &mut Linter<'_>, instruction: &Instruction<'_>, keyword: &str, name: &str, span: Span) {
     const SECRET: [&str; 10] =
         ["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"];
@@ -144,13 +144,14 @@ fn secret(linter: &mut Linter<'_>, instruction: &Instruction<'_>, keyword: &str,
             Rule::SecretsUsedInArgOrEnv,
             instruction,
             span,
-            format!("{keyword} {name:?} looks like a secret, and stays in the image"),
-            format!("write RUN --mount=type=secret,id={lower},env={name} where it is needed"),
+            format!("{keyword} {name:?} looks like a secret, and its value stays in the image"),
+            format!("write RUN --mount=type=secret,id={lower},env={name} in the steps that need it"),
         );
     }
 }
 
-/// The comment above an argument or a stage begins with its name, as `docker build --call outline` shows it.
+/// Reports a comment above an argument or a stage that does not start with its name. `docker build --call outline` shows
+/// only those that do.
 fn described(linter: &mut Linter<'_>, instruction: &Instruction<'_>, what: &str, names: &[&str]) {
     let (Some(span), false) = (linter.file.comments_above(instruction).last(), names.is_empty()) else { return };
     let comment = linter.file.text[span.range()].trim_start_matches('#').trim();
@@ -183,19 +184,19 @@ fn ignored(linter: &mut Linter<'_>, instruction: &Instruction<'_>, copy: &Copy<'
                 instruction,
                 source.span,
                 format!("{} copies {}, which .dockerignore leaves out", linter.file.written(instruction), source.text),
-                format!("remove it here, or add !{path} to .dockerignore"),
+                format!("remove this source, or add !{path} to .dockerignore"),
             );
         }
     }
 }
 
-/// CMD and ENTRYPOINT in shell form.
+/// Reports CMD and ENTRYPOINT in shell form.
 fn commands(linter: &mut Linter<'_>) {
     let file = linter.file;
     let mut stages: Vec<(Option<String>, bool)> = Vec::new();
     for stage in super::by_stage(file) {
         let Kind::From(from) = &stage[0].kind else { continue };
-        // A stage that sets a shell wants it; one that begins from it has it, too.
+        // A stage that sets a shell wants the shell form. Stages that are based on it inherit the shell.
         let base = from.base.to_lowercase();
         let inherited =
             stages.iter().rev().find(|(name, _)| name.as_deref() == Some(&*base)).is_some_and(|(_, shell)| *shell);
@@ -212,7 +213,7 @@ fn commands(linter: &mut Linter<'_>) {
                         format!("write {keyword} [{}]", words.join(", "))
                     } else {
                         format!(
-                            "write {keyword} [\"sh\", \"-c\", \"exec ...\"], so that the program is no child of the shell"
+                            "write {keyword} [\"sh\", \"-c\", \"exec ...\"], so that the program replaces the shell"
                         )
                     };
                     linter.find(

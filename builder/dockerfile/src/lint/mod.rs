@@ -1,7 +1,7 @@
-//! Lint: what is no fault but will be regretted.
+//! Lint: problems of a Dockerfile that are not errors.
 //!
-//! *Takes* a parsed Dockerfile, and what is known of the build. *Gives* findings, each with its rule, its
-//! characters and what to write instead. *Must never know* the file system: an ignore file comes compiled.
+//! *Takes* a parsed Dockerfile and the known facts about the build. *Gives* findings, each with its rule, its
+//! position and advice on what to write instead. *Must never know* the file system: the caller compiles the ignore file.
 
 mod form;
 mod options;
@@ -19,18 +19,18 @@ pub use rules::{Family, Rule};
 use super::{Diagnostic, Diagnostics, Dockerfile, Ignore, Instruction, Kind, Span};
 use std::collections::BTreeMap;
 
-/// What is known besides the Dockerfile.
+/// The known facts about the build besides the Dockerfile.
 #[derive(Clone, Debug)]
 pub struct Context<'a> {
-    /// `--build-arg`.
+    /// The values of `--build-arg` by name.
     pub build_args: BTreeMap<String, String>,
     /// The ignore file of the build context, if it is known.
     pub ignore: Option<&'a Ignore>,
-    /// Environment and platform of base images that are known, by the name that FROM expands to.
+    /// The known base images, by the name that FROM expands to.
     pub bases: BTreeMap<String, BaseImage>,
-    /// The platform that is built for; empty is not known.
+    /// The target platform, `os/architecture`. It is empty if it is not known.
     pub platform: String,
-    /// Options besides those of the file's directive.
+    /// The options besides those of the `check` directive of the file.
     pub options: Options,
     /// Whether a word is a valid image name. The grammar of image names is not this crate's; the default accepts every
     /// word that is not empty.
@@ -50,45 +50,45 @@ impl Default for Context<'_> {
     }
 }
 
-/// What is known of a base image.
+/// The known facts about a base image.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct BaseImage {
-    /// `NAME=value`.
+    /// The environment, each variable as `NAME=value`.
     pub env: Vec<String>,
-    /// Its platform, `os/architecture`.
+    /// The platform, `os/architecture`.
     pub platform: String,
-    /// It brings a shell of its own (`SHELL`).
+    /// Whether the image sets a shell (`SHELL`).
     pub shell: bool,
 }
 
-/// Something that a rule found.
+/// A problem that a rule found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
-    /// Which rule.
+    /// The rule that found the problem.
     pub rule: Rule,
-    /// What and where.
+    /// The problem and its position.
     pub diagnostic: Diagnostic,
-    /// First and last line of the instruction, from 1.
+    /// The first and the last line of the instruction, counted from 1.
     pub lines: (u32, u32),
 }
 
-/// All that was found in a file.
+/// All findings of a file.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// In the order of the file.
+    /// The findings in the order of the file.
     pub findings: Vec<Finding>,
-    /// Findings are errors: `error=true`.
+    /// Whether findings are errors (`error=true`).
     pub error: bool,
 }
 
 impl Report {
-    /// As diagnostics that print themselves.
+    /// Returns the findings as printable diagnostics.
     pub fn diagnostics(&self, file: &Dockerfile<'_>) -> Diagnostics {
         Diagnostics::new(file.text, self.findings.iter().map(|finding| finding.diagnostic.clone()).collect())
     }
 }
 
-/// Collects findings, leaving out what is skipped.
+/// Collects findings, without those of rules that are skipped.
 struct Linter<'a> {
     file: &'a Dockerfile<'a>,
     context: &'a Context<'a>,
@@ -116,7 +116,7 @@ impl Linter<'_> {
         });
     }
 
-    /// A comment `# check=skip=...` directly above an instruction counts for it alone.
+    /// Returns whether a comment `# check=skip=...` directly above the instruction skips the rule for this instruction.
     fn skipped_above(&self, at: &Instruction<'_>, rule: Rule) -> bool {
         self.file.comments_above(at).iter().any(|span| {
             let comment = self.file.text[span.range()].trim_start_matches('#').trim_start();
@@ -132,10 +132,10 @@ impl Linter<'_> {
     }
 }
 
-/// Looks for everything that the rules know.
+/// Applies all rules to a file.
 ///
 /// # Errors
-/// A `check` directive that makes no sense.
+/// An invalid `check` directive.
 pub fn run(file: &Dockerfile<'_>, context: &Context<'_>) -> Result<Report, Diagnostics> {
     let of_file = Options::of_file(file).map_err(|fault| Diagnostics::new(file.text, vec![fault]))?;
     let options = context.options.and(&of_file);
@@ -150,7 +150,7 @@ pub fn run(file: &Dockerfile<'_>, context: &Context<'_>) -> Result<Report, Diagn
     Ok(Report { findings, error })
 }
 
-/// The instructions of each stage, its FROM first.
+/// Returns the instructions of each stage, starting with its FROM.
 fn by_stage<'f, 't>(file: &'f Dockerfile<'t>) -> impl Iterator<Item = &'f [Instruction<'t>]> {
     let instructions = &file.instructions;
     let first = instructions.iter().position(|found| matches!(found.kind, Kind::From(_))).unwrap_or(instructions.len());

@@ -1,33 +1,34 @@
-//! `# check=skip=A,B;error=true;experimental=C`.
+//! The options of lint, such as `# check=skip=A,B;error=true;experimental=C`.
 
 use super::{Family, Rule};
 use crate::{Diagnostic, Dockerfile, Span, closest};
 use std::collections::BTreeSet;
 
-/// What is checked and what comes of it.
+/// The choice of rules, and whether findings are errors.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Options {
-    /// Rules that are not asked.
+    /// The rules that are skipped.
     pub skip: BTreeSet<Rule>,
-    /// None is asked.
+    /// Whether all rules are skipped.
     pub skip_all: bool,
-    /// The performance family is not asked.
+    /// Whether the performance family is skipped.
     pub skip_performance: bool,
-    /// A finding is an error.
+    /// Whether findings are errors.
     pub error: bool,
-    /// Experimental rules that are asked.
+    /// The experimental rules that are applied.
     pub experimental: BTreeSet<Rule>,
 }
 
 impl Options {
-    /// Reads the value of a `check` directive or of `BUILDKIT_DOCKERFILE_CHECK`.
+    /// Parses the value of a `check` directive or of `BUILDKIT_DOCKERFILE_CHECK`.
     ///
     /// # Errors
-    /// An option or a rule that does not exist.
+    /// A sentence for the user that names the unknown option or rule.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut options = Self::default();
         for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
-            let (key, value) = part.split_once('=').ok_or_else(|| format!("invalid check option {part:?}: no ="))?;
+            let (key, value) =
+                part.split_once('=').ok_or_else(|| format!("invalid check option {part:?}: write key=value"))?;
             let (key, value) = (key.trim(), value.trim());
             match key {
                 "skip" if value == "all" => options.skip_all = true,
@@ -54,14 +55,16 @@ impl Options {
                     options.error = match value.to_ascii_lowercase().as_str() {
                         "true" | "1" | "t" => true,
                         "false" | "0" | "f" => false,
-                        _ => return Err(format!("error={value}: neither true nor false")),
+                        _ => {
+                            return Err(format!("invalid check option error={value}: write error=true or error=false"));
+                        }
                     }
                 }
                 key => {
                     let hint = closest(key, ["skip", "error", "experimental"]);
                     return Err(match hint {
                         Some(known) => format!("invalid check option {key:?} (did you mean {known}?)"),
-                        None => format!("invalid check option {key:?}: there are skip, error and experimental"),
+                        None => format!("invalid check option {key:?}: use skip, error or experimental"),
                     });
                 }
             }
@@ -69,17 +72,17 @@ impl Options {
         Ok(options)
     }
 
-    /// What a file's `check` directive says, if it has one.
+    /// Returns the options of the `check` directive of a file, or the defaults if it has none.
     ///
     /// # Errors
-    /// As [`Options::parse`], at the place of the value.
+    /// Returns the same errors as [`Options::parse`], at the position of the value.
     pub fn of_file(file: &Dockerfile<'_>) -> Result<Self, Diagnostic> {
         file.directive("check").map_or(Ok(Self::default()), |directive| {
             Self::parse(&directive.value).map_err(|message| at(directive.value_span, message))
         })
     }
 
-    /// Whether a rule is asked.
+    /// Returns whether a rule is applied.
     pub fn asks(&self, rule: Rule) -> bool {
         !self.skip_all
             && !self.skip.contains(&rule)
@@ -90,7 +93,8 @@ impl Options {
             }
     }
 
-    /// Both: what either skips is skipped, what either asks for is asked for.
+    /// Combines two sets of options. A rule is skipped if either skips it, and an experimental rule is applied if either
+    /// applies it.
     pub fn and(&self, other: &Self) -> Self {
         Self {
             skip: self.skip.union(&other.skip).copied().collect(),
@@ -108,8 +112,8 @@ fn at(span: Span, message: String) -> Diagnostic {
 
 fn rule(name: &str) -> Result<Rule, String> {
     Rule::parse(name).ok_or_else(|| match closest(name, Rule::ALL.iter().map(|rule| rule.name())) {
-        Some(known) => format!("there is no rule {name} (did you mean {known}?)"),
-        None => format!("there is no rule {name}"),
+        Some(known) => format!("unknown rule {name} (did you mean {known}?)"),
+        None => format!("unknown rule {name}"),
     })
 }
 
@@ -118,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_directive_says() {
+    fn options_choose_rules() {
         let options = Options::parse("skip=JSONArgsRecommended, StageNameCasing; error=true").unwrap();
         assert!(options.error && !options.asks(Rule::StageNameCasing) && options.asks(Rule::UndefinedVar));
         assert!(!options.asks(Rule::CopyIgnoredFile));

@@ -1,10 +1,10 @@
-//! What makes builds slow, as far as the text shows it.
+//! Rules about slow builds, as far as the text shows the cause.
 
 use super::tools::{self, Tool};
 use super::{Linter, Rule};
 use crate::{Instruction, Kind, Run, Span, clean};
 
-/// Parts of names whose values change at every build.
+/// The parts of names of arguments whose values change at every build.
 const CHANGING: [&str; 10] =
     ["commit", "sha", "revision", "rev", "timestamp", "date", "cachebust", "cache_bust", "buildnumber", "vcs_ref"];
 
@@ -20,7 +20,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
     }
 }
 
-/// An instruction, and the shell's text if it is a RUN.
+/// An instruction, and the shell script if it is a RUN.
 struct Step<'a> {
     instruction: &'a Instruction<'a>,
     run: Option<(&'a Run<'a>, String)>,
@@ -55,14 +55,14 @@ impl<'a> Step<'a> {
     }
 }
 
-/// The line of the keyword, which is enough to see what is meant.
+/// Returns the span of the keyword, which is enough to identify a long instruction.
 fn head(instruction: &Instruction<'_>) -> Span {
     instruction.keyword_span
 }
 
 fn copy_before_install(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
     let Some(at) = steps.iter().position(Step::copies_everything) else { return };
-    // Where the manifests are copied and installed first, all is well.
+    // An install before this COPY shows that the manifests are copied separately.
     if steps[..at].iter().flat_map(Step::tools).any(|tool| !tool.manifests.is_empty()) {
         return;
     }
@@ -92,7 +92,7 @@ fn cache_busting(linter: &mut Linter<'_>, stage: &[Instruction<'_>]) {
         let Kind::Arg(arguments) = &instruction.kind else { continue };
         for argument in arguments {
             let name = argument.name.to_lowercase();
-            // With a default, it is a pinned version.
+            // An argument with a default is a pinned version.
             let pinned = argument.default.as_ref().is_some_and(|default| !default.trim_matches(['"', '\'']).is_empty());
             let parts: Vec<&str> = name.split('_').collect();
             let changing = CHANGING.iter().any(|part| parts.contains(part) || name == *part)
@@ -119,7 +119,7 @@ fn cache_busting(linter: &mut Linter<'_>, stage: &[Instruction<'_>]) {
                 instruction,
                 argument.name.span,
                 format!(
-                    "{} changes at every build, and {runs} RUN below it do not need it but run again",
+                    "{} changes at every build, so {runs} RUN below it run again although they do not use it",
                     argument.name.text
                 ),
                 place,
@@ -128,7 +128,7 @@ fn cache_busting(linter: &mut Linter<'_>, stage: &[Instruction<'_>]) {
     }
 }
 
-/// Whether a text uses `$NAME` or `${NAME`.
+/// Returns whether a text uses `$NAME` or `${NAME`.
 fn mentions(text: &str, name: &str) -> bool {
     memchr::memchr_iter(b'$', text.as_bytes()).any(|at| {
         let rest = text[at + 1..].trim_start_matches('{');
@@ -154,7 +154,7 @@ fn chains(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
     let managers: Vec<(&Step<'_>, Tool)> = steps
         .iter()
         .filter_map(|step| match &*step.tools() {
-            // The system's packages are what the others need.
+            // A system package manager does not count, because the other managers need its packages.
             [tool] if !tool.manifests.is_empty() => Some((step, *tool)),
             _ => None,
         })
@@ -184,7 +184,7 @@ fn cache_mounts(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
             Rule::MissingCacheMount,
             step.instruction,
             head(step.instruction),
-            format!("{} has no cache mount: whenever this step runs, it downloads everything again", tool.name),
+            format!("{} has no cache mount, so this step downloads everything again whenever it runs", tool.name),
             format!("write RUN {} ...{extra}", tool.mounts()),
         );
     }
@@ -196,7 +196,7 @@ fn recursive(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
         let commands = tools::commands(text);
         let changes = commands.iter().enumerate().filter_map(|(i, words)| Some((i, tools::recursive_change(words)?)));
         for (i, (program, value, paths)) in changes {
-            // What the same RUN made is stored once only.
+            // Files that the same RUN created are stored only once.
             let made_here =
                 |path: &&str| commands[..i].iter().flatten().any(|word| word.contains(path.trim_end_matches('/')));
             let Some(path) = paths.iter().find(|path| !made_here(path)) else { continue };
@@ -212,9 +212,13 @@ fn recursive(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
             let flag = if program == "chown" { "--chown" } else { "--chmod" };
             let instead = match copied {
                 Some(copy) => {
-                    format!("write {} {flag}={value} in line {}, and remove this", copy.keyword().name(), copy.lines.0)
+                    format!(
+                        "write {} {flag}={value} in line {}, and remove this {program}",
+                        copy.keyword().name(),
+                        copy.lines.0
+                    )
                 }
-                None => format!("{program} in the RUN that makes the files, or only what needs it"),
+                None => format!("run {program} in the RUN that creates the files, or only on the files that need it"),
             };
             linter.find(
                 Rule::RecursiveChown,

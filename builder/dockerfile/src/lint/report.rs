@@ -1,10 +1,10 @@
-//! Findings as JSON: the fields of BuildKit's lint subrequest, and the help.
+//! Findings as JSON, with the fields of BuildKit's lint subrequest and our help.
 
 use super::Report;
 use crate::{Diagnostics, Dockerfile};
 use serde_json::{Value, json};
 
-/// The document that `docker build --check --call=check,format=json` would give, with `help` added.
+/// Returns the document that `docker build --check --call=check,format=json` prints, with `help` added.
 pub fn json(file: &Dockerfile<'_>, name: &str, report: &Report) -> Value {
     let warnings: Vec<Value> = report
         .findings
@@ -26,7 +26,7 @@ pub fn json(file: &Dockerfile<'_>, name: &str, report: &Report) -> Value {
     json!({ "warnings": warnings, "sources": [{ "filename": name, "language": "Dockerfile", "data": file.text }] })
 }
 
-/// The same document for a file that cannot be parsed.
+/// Returns the same document for a file that cannot be parsed.
 pub fn broken(text: &str, name: &str, faults: &Diagnostics) -> Value {
     let errors: Vec<Value> = faults
         .iter()

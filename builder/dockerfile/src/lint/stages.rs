@@ -1,10 +1,10 @@
-//! Stages: names, platforms, what counts once.
+//! Rules about stages: their names and platforms, and instructions that count once for each stage.
 
 use super::{Linter, Rule};
 use crate::{Expander, Keyword, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names that mean something else in FROM and `--from`.
+/// The names with another meaning in FROM and `--from`.
 const RESERVED: [&str; 2] = ["scratch", "context"];
 
 pub(super) fn check(linter: &mut Linter<'_>) {
@@ -20,7 +20,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
                     Rule::StageNameCasing,
                     from_line,
                     name.span,
-                    format!("the stage's name {} is not in lower case", name.text),
+                    format!("the stage name {} is not in lower case", name.text),
                     format!("write {lower}"),
                 );
             }
@@ -29,7 +29,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
                     Rule::ReservedStageName,
                     from_line,
                     name.span,
-                    format!("{lower} is no name for a stage: it means something else"),
+                    format!("the stage name {lower} is reserved"),
                     "choose another name",
                 );
             }
@@ -38,7 +38,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
                     Rule::DuplicateStageName,
                     from_line,
                     name.span,
-                    format!("there is another stage {lower} above"),
+                    format!("duplicate stage name {lower}: another stage above has it"),
                     "give each stage its own name",
                 );
             }
@@ -58,11 +58,11 @@ fn platform(linter: &mut Linter<'_>, from_line: &crate::Instruction<'_>, from: &
             Rule::RedundantTargetPlatform,
             from_line,
             word.span,
-            format!("--platform={} is what a FROM without it does", word.text),
+            format!("--platform={} is the default", word.text),
             "remove the flag",
         );
     }
-    // A constant is fine for a stage that says so in its name.
+    // A constant is allowed for a stage with the architecture in its name.
     let constant = found.matched.is_empty() && found.unmatched.is_empty();
     let named = from
         .name
@@ -74,12 +74,12 @@ fn platform(linter: &mut Linter<'_>, from_line: &crate::Instruction<'_>, from: &
             from_line,
             word.span,
             format!("--platform={} is a constant", word.text),
-            "write --platform=$BUILDPLATFORM for tools, or give build --platform; a stage for one platform has it in its name",
+            "write --platform=$BUILDPLATFORM for tools, give build --platform, or put the architecture into the stage name",
         );
     }
 }
 
-/// CMD, ENTRYPOINT and HEALTHCHECK: all but the last of a stage are without effect.
+/// Reports every CMD, ENTRYPOINT and HEALTHCHECK but the last one of a stage, because only that one has an effect.
 fn once(linter: &mut Linter<'_>, stage: &[crate::Instruction<'_>]) {
     for keyword in [Keyword::Cmd, Keyword::Entrypoint, Keyword::Healthcheck] {
         let all: Vec<_> = stage.iter().filter(|instruction| instruction.keyword() == keyword).collect();
@@ -89,7 +89,7 @@ fn once(linter: &mut Linter<'_>, stage: &[crate::Instruction<'_>]) {
                 Rule::MultipleInstructionsDisallowed,
                 instruction,
                 instruction.span,
-                format!("another {} follows in this stage: this one is without effect", keyword.name()),
+                format!("this {0} has no effect, because another {0} follows in this stage", keyword.name()),
                 "remove it",
             );
         }
@@ -97,7 +97,7 @@ fn once(linter: &mut Linter<'_>, stage: &[crate::Instruction<'_>]) {
 }
 
 fn workdir(linter: &mut Linter<'_>, stage: &[crate::Instruction<'_>]) {
-    // A stage that begins from another goes on where that is.
+    // A stage that is based on another stage inherits its working directory.
     let Kind::From(from) = &stage[0].kind else { return };
     let base = from.base.to_lowercase();
     let earlier = linter.file.instructions.iter().take_while(|found| found.span.start < stage[0].span.start);
@@ -120,7 +120,7 @@ fn workdir(linter: &mut Linter<'_>, stage: &[crate::Instruction<'_>]) {
             Rule::WorkdirRelativePath,
             instruction,
             word.span,
-            format!("WORKDIR {} depends on the base image's directory", word.text),
+            format!("WORKDIR {} depends on the working directory of the base image", word.text),
             format!("write WORKDIR /{}", word.text),
         );
     }

@@ -1,5 +1,5 @@
-//! Each rule: a file in which it finds something (the "bad" examples of docker's build check reference), and
-//! one in which it must not (the "good" ones).
+//! Tests of each rule with a file in which it finds a problem and one in which it does not. Most files are the "bad" and
+//! "good" examples of docker's build check reference.
 
 use super::*;
 use crate::parse;
@@ -13,7 +13,7 @@ fn found(text: &str, context: &Context<'_>) -> Vec<&'static str> {
 }
 
 #[test]
-fn buildkit_rules_find_what_their_documentation_shows() {
+fn buildkit_rules_match_their_documentation() {
     let experimental = Context {
         options: Options::parse("experimental=all").unwrap(),
         is_image_name: |word| !word.ends_with(':'),
@@ -103,7 +103,7 @@ fn buildkit_rules_find_what_their_documentation_shows() {
 }
 
 #[test]
-fn what_needs_the_context_or_the_base() {
+fn rules_use_the_ignore_file_and_the_base() {
     let ignore = Ignore::parse("*/tmp/*\n").unwrap();
     let context = Context {
         options: Options::parse("experimental=CopyIgnoredFile").unwrap(),
@@ -119,7 +119,7 @@ fn what_needs_the_context_or_the_base() {
 }
 
 #[test]
-fn performance_rules() {
+fn performance_rules_find_slow_patterns() {
     for (rule, bad, good) in [
         (
             "CopyBeforeInstall",
@@ -163,7 +163,7 @@ fn performance_rules() {
 }
 
 #[test]
-fn every_finding_says_what_to_write_and_points_into_the_file() {
+fn every_finding_has_help_and_a_position() {
     let text = "from alpine AS X\nARG SHA\nRUN apt-get install gcc\nENV A b\nCMD x\nCMD y $z\nCOPY $z /\n";
     let file = parse(text).unwrap();
     let report = run(&file, &Context::default()).unwrap();
@@ -178,7 +178,7 @@ fn every_finding_says_what_to_write_and_points_into_the_file() {
 }
 
 #[test]
-fn directives_and_comments_skip() {
+fn directives_and_comments_skip_rules() {
     let text = "# check=skip=JSONArgsRecommended;error=true\nFROM alpine AS Base\n# check=skip=LegacyKeyValueFormat\nENV A b\nENV B c\nCMD x\n";
     let file = parse(text).unwrap();
     let report = run(&file, &Context::default()).unwrap();

@@ -1,15 +1,15 @@
-//! What the shell commands of a RUN are: package managers, downloads, changes of owner.
+//! Recognizes the shell commands of a RUN: package managers, downloads and changes of owner or mode.
 
 use crate::{Command, Run};
 
-/// A package manager, and what a build does well to give it.
+/// A package manager, with the directories and files that make its steps cacheable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Tool {
-    /// How people call it.
+    /// The common name.
     pub(super) name: &'static str,
-    /// Where it keeps what it downloaded.
+    /// The directories in which it keeps downloads.
     pub(super) caches: &'static [&'static str],
-    /// What describes the dependencies; empty for the system's package managers.
+    /// The files that describe dependencies. They are empty for system package managers.
     pub(super) manifests: &'static str,
 }
 
@@ -42,7 +42,7 @@ tools! {
 }
 
 impl Tool {
-    /// The flags that mount its caches.
+    /// Returns the flags of RUN that mount the caches.
     pub(super) fn mounts(&self) -> String {
         let locked = if *self == APT { LOCKED } else { "" };
         let mounts = self.caches.iter().map(|target| format!("--mount=type=cache,target={target}{locked}"));
@@ -50,7 +50,7 @@ impl Tool {
     }
 }
 
-/// The text that a RUN gives its shell.
+/// Returns the script that a RUN passes to its shell.
 pub(super) fn text(run: &Run<'_>) -> String {
     let mut text = match &run.command {
         Command::Shell(word) => word.text.to_string(),
@@ -63,7 +63,7 @@ pub(super) fn text(run: &Run<'_>) -> String {
     text
 }
 
-/// The commands in it, each as its words, without assignments in front.
+/// Splits a script into commands, each as its words, without leading assignments and prefixes such as `sudo`.
 pub(super) fn commands(text: &str) -> Vec<Vec<&str>> {
     text.split(['\n', ';', '|', '&', '('])
         .map(|command| {
@@ -78,7 +78,7 @@ pub(super) fn commands(text: &str) -> Vec<Vec<&str>> {
         .collect()
 }
 
-/// The package manager that a command calls to fetch something.
+/// Returns the package manager with which a command fetches packages.
 pub(super) fn tool(words: &[&str]) -> Option<Tool> {
     let (program, rest) = words.split_first()?;
     let program = program.rsplit('/').next().unwrap_or(program);
@@ -107,17 +107,17 @@ pub(super) fn tool(words: &[&str]) -> Option<Tool> {
     })
 }
 
-/// Whether a package manager is told to fetch nothing.
+/// Returns whether the flags of a package manager forbid downloads.
 pub(super) fn offline(words: &[&str]) -> bool {
     words.iter().any(|word| matches!(*word, "--no-index" | "--offline" | "--no-download"))
 }
 
-/// Whether a command fetches files by itself.
+/// Returns whether a command downloads files.
 pub(super) fn downloads(words: &[&str]) -> bool {
     matches!(words, ["curl" | "wget" | "aria2c", ..] | ["git", "clone", ..])
 }
 
-/// The paths of a recursive `chown` or `chmod`, and its owner or mode.
+/// Returns the program, the owner or mode, and the paths of a recursive `chown` or `chmod`.
 pub(super) fn recursive_change<'a>(words: &[&'a str]) -> Option<(&'a str, &'a str, Vec<&'a str>)> {
     let (program, rest) = words.split_first()?;
     if !matches!(*program, "chown" | "chmod") {
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_seen_through_the_shell() {
+    fn commands_are_found_in_a_shell_script() {
         let found = commands("set -e; DEBIAN_FRONTEND=x apt-get update && apt-get install -y gcc | cat");
         assert_eq!(found.iter().filter_map(|words| tool(words)).collect::<Vec<_>>(), [APT]);
         assert_eq!(tool(&["apk", "add", "--no-cache", "git"]), None);

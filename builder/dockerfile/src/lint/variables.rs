@@ -1,10 +1,10 @@
-//! Variables: declared before they are used.
+//! Rules about variables that are used but not declared.
 
 use super::{Linter, Rule};
 use crate::{Expander, Instruction, Kind, PREDEFINED, Text, Word, closest};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What official images set: where the base image is not known, these are not called undefined.
+/// The variables that official images set. If the base image is not known, these are not reported as undefined.
 const OFTEN_SET: [&str; 31] = [
     "PATH",
     "HOME",
@@ -39,11 +39,11 @@ const OFTEN_SET: [&str; 31] = [
     "ASPNET_VERSION",
 ];
 
-/// What a stage has set at its end.
+/// The variables that are set at a point of a stage.
 #[derive(Clone, Default)]
 struct Known {
     values: BTreeMap<Text, String>,
-    /// Everything that the base image sets is known.
+    /// Whether the variables of the base image are known.
     base_known: bool,
 }
 
@@ -80,7 +80,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
                     Rule::UndefinedArgInFrom,
                     &stage[0],
                     word.span,
-                    format!("FROM uses {name}, which no ARG above the first FROM declares{hint}"),
+                    format!("FROM uses {name}, which is not declared by an ARG above the first FROM{hint}"),
                     format!("add ARG {name} above the first FROM"),
                 );
             }
@@ -94,7 +94,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
                 Rule::InvalidDefaultArgInFrom,
                 &stage[0],
                 from.base.span,
-                format!("without build arguments, FROM {} names no valid image", from.base.text),
+                format!("without build arguments, FROM {} does not name a valid image", from.base.text),
                 "give the ARG above the first FROM a default",
             );
         }
@@ -128,8 +128,8 @@ fn base_image(linter: &mut Linter<'_>, from_line: &Instruction<'_>, base: &str) 
             Rule::InvalidBaseImagePlatform,
             from_line,
             from.base.span,
-            format!("{base} is an image for {}, the build is for {wanted}", image.platform),
-            format!("find an image of {wanted}, or build with --platform={}", image.platform),
+            format!("{base} is an image for {}, but the build is for {wanted}", image.platform),
+            format!("choose an image for {wanted}, or build with --platform={}", image.platform),
         );
     }
     known
@@ -180,7 +180,7 @@ fn instruction_words(
                     .cloned()
                     .or(default)
                     .or_else(|| globals.get(&**name).cloned());
-                // Declared without a value: to use it is no mistake, its value is the caller's business.
+                // An argument may be declared without a value, because the caller can set it.
                 known.values.insert(Text::from(&**name), value.unwrap_or_default());
             }
         }
@@ -194,7 +194,7 @@ fn report(linter: &mut Linter<'_>, expander: &Expander, instruction: &Instructio
     }
     let unmatched = match expander.expand(&word.text, &known.values) {
         Ok(found) => found.unmatched,
-        // `${x:?text}` says itself that it is missing.
+        // `${x:?text}` reports the missing variable itself.
         Err(_) => BTreeSet::new(),
     };
     for name in unmatched {
