@@ -14,7 +14,7 @@ pub(super) const DRIVERS: [DriverChoice; 5] =
     [DriverChoice::Copy, DriverChoice::Overlay, DriverChoice::Erofs, DriverChoice::FuseOverlayfs, DriverChoice::Btrfs];
 
 /// What the tests of all drivers need.
-const NEEDS: [Need; 3] = [Need::LoopDevices, Need::Program("mkfs.btrfs"), Need::Program("fuse-overlayfs")];
+pub(super) const NEEDS: [Need; 3] = [Need::LoopDevices, Need::Program("mkfs.btrfs"), Need::Program("fuse-overlayfs")];
 
 /// A store for the driver: on a file system of its own where it needs one.
 pub(super) fn store_for(driver: DriverChoice) -> Fixture {

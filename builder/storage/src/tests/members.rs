@@ -4,7 +4,7 @@
 //! buildah 1.28.2) and umoci 0.4.7, each asked with the same archives. Where they differ, containerd is followed, and the case
 //! says so.
 
-use super::drivers::{DRIVERS, run, store_for};
+use super::drivers::{DRIVERS, NEEDS, run, store_for};
 use crate::{DriverChoice, EntryKind, StorageError, Store, Tree};
 use buildscope_record::{DiffId, Probe};
 use proptest::prelude::*;
@@ -427,10 +427,9 @@ fn members_are_what_unpacking_them_one_by_one_makes() {
 }
 
 #[test]
+#[ignore = "needs root, loop devices, mkfs.btrfs and fuse-overlayfs"]
 fn each_driver_shows_random_layers_as_the_tree_has_them() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    buildscope_testing::require(&NEEDS);
     let stores: Vec<_> = DRIVERS.iter().map(|&driver| (driver, store_for(driver))).collect();
     let layers = prop::collection::vec(members(true), 1..4);
     let config = Config { cases: 40, max_shrink_iters: 200, ..Config::default() };
