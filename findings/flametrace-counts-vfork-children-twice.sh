@@ -6,7 +6,7 @@
 #   vfork, so `sleep` is a second root next to the shell, and the shell keeps the
 #   time in which it waited as its own. 0.6 s of sleep give about 1.2 s of width. A
 #   subshell is started with clone and is placed correctly.
-# Matters: make and most shells use vfork. The graph shows the shell as the
+# Matters: dash is /bin/sh on Debian. The graph shows the shell as the
 #   slowest program of a build.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tool: podman-compose 1.6.0 with PyYAML 6.0.4 (PyPI). A stub stands for podman
+# Tool: podman-compose 1.6.0 with PyYAML 6.0.4 (PyPI). A stub replaces podman
 #   and records the arguments.
 # Expected: stop_grace_period: 1h gives the container an hour, and a value that
 #   is not understood is an error.

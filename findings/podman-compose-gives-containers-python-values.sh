@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tool: podman-compose 1.6.0 with PyYAML 6.0.4 (PyPI). A stub stands for podman
+# Tool: podman-compose 1.6.0 with PyYAML 6.0.4 (PyPI). A stub replaces podman
 #   and records the arguments.
 # Expected: `DEBUG: true` reaches the container as DEBUG=true, as with Compose.
 # Seen: values pass through Python. true arrives as "True", off as "False", 22:22
