@@ -34,12 +34,17 @@ PY
 copy() { deb/usr/bin/skopeo copy -q --policy policy.json "$@"; }
 copy docker-archive:plain.tar oci:gzip:a
 for run in 1 2; do
-  copy --dest-compress --dest-compress-format zstd docker-archive:plain.tar dir:plain$run
-  copy --dest-compress --dest-compress-format zstd oci:gzip:a dir:gzip$run
+  copy --dest-compress --dest-compress-format zstd docker-archive:plain.tar oci:plain$run:a
+  copy --dest-compress --dest-compress-format zstd oci:gzip:a oci:gzip$run:a
 done
 python3 - <<'PY'
 import json
-layer = {name: json.load(open(name + "/manifest.json"))["layers"][0] for name in ("plain1", "plain2", "gzip1", "gzip2")}
+def blob(layout, descriptor):
+    return json.load(open(layout + "/blobs/" + descriptor["digest"].replace(":", "/")))
+layer = {}
+for name in ("plain1", "plain2", "gzip1", "gzip2"):
+    index = json.load(open(name + "/index.json"))
+    layer[name] = blob(name, index["manifests"][0])["layers"][0]
 for name, value in layer.items():
     print(name, value["mediaType"][-8:], value["size"], value["digest"][:19])
 assert layer["plain1"] == layer["plain2"] and layer["gzip1"] == layer["gzip2"]
