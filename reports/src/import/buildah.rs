@@ -25,88 +25,130 @@ pub(crate) fn step(line: &str) -> Option<(u32, u32, u32, &str)> {
 
 /// Reads the log.
 pub(crate) fn read(text: &str) -> Draft {
-    let mut draft = Draft::new(Tool::Buildah, Fidelity::default());
-    let mut by_place: HashMap<(u32, u32), usize> = HashMap::new();
-    let mut names: HashMap<u32, String> = HashMap::new();
-    let mut numbers: Vec<(u32, u32)> = Vec::new();
-    let (mut done, mut committed): (Vec<Instant>, Vec<Instant>) = (Vec::new(), Vec::new());
-    let mut commit = None;
-    let mut last = None;
+    let mut reader = Reader::new();
     for line in lines(text) {
-        line.at.into_iter().for_each(|at| draft.saw(at));
-        let words = line.text.trim_start();
+        line.at.into_iter().for_each(|at| reader.draft.saw(at));
+        reader.line(line.at, line.text.trim_start());
+    }
+    reader.finish()
+}
+
+/// What was read of the log so far. Steps are known by their index in the draft.
+struct Reader {
+    draft: Draft,
+    /// Steps by stage and number.
+    steps: HashMap<(u32, u32), usize>,
+    /// Names of stages by number.
+    names: HashMap<u32, String>,
+    /// Stage and number of each step, in the order of the log.
+    numbers: Vec<(u32, u32)>,
+    /// When steps ended.
+    done: Vec<Instant>,
+    /// When parts of the commit ended.
+    committed: Vec<Instant>,
+    commit: Option<usize>,
+    last: Option<usize>,
+}
+
+impl Reader {
+    fn new() -> Self {
+        Self {
+            draft: Draft::new(Tool::Buildah, Fidelity::default()),
+            steps: HashMap::new(),
+            names: HashMap::new(),
+            numbers: Vec::new(),
+            done: Vec::new(),
+            committed: Vec::new(),
+            commit: None,
+            last: None,
+        }
+    }
+
+    fn line(&mut self, at: Option<Instant>, words: &str) {
         if let Some((stage, number, of, text)) = step(words) {
-            let instruction = names::keyword(text);
-            if instruction == "FROM" {
-                let named = text.split_whitespace().rev().nth(1).is_some_and(|word| word.eq_ignore_ascii_case("as"));
-                let name = text
-                    .split_whitespace()
-                    .last()
-                    .filter(|_| named)
-                    .map_or_else(|| (stage.saturating_sub(1)).to_string(), str::to_owned);
-                names.insert(stage, name);
-            }
-            let stage_name = names.entry(stage).or_insert_with(|| (stage.saturating_sub(1)).to_string()).clone();
-            let place = draft.steps.len();
-            by_place.insert((stage, number), place);
-            numbers.push((stage, number));
-            last = Some(place);
-            draft.steps.push(DraftStep {
-                stage: Some(stage_name),
-                place: Some((number, of)),
-                instruction,
-                text: text.to_owned(),
-                outcome: Some(Outcome::Executed),
-                start: line.at,
-                // Stages are numbered as in the file: their steps follow each other there.
-                lines: None,
-                ..DraftStep::default()
-            });
+            self.step(at, (stage, number), of, text);
         } else if words.starts_with("--> Using cache") {
-            if let Some(place) = last {
-                draft.steps[place].outcome = Some(Outcome::Cached);
+            if let Some(last) = self.last {
+                self.draft.steps[last].outcome = Some(Outcome::Cached);
             }
         } else if let Some(rest) = words.strip_prefix("--> ") {
-            let done = if commit.is_some() { &mut committed } else { &mut done };
-            done.extend(line.at.filter(|_| !rest.is_empty()));
-        } else if words.contains("COMMIT")
-            && words.trim_start_matches(|c: char| "[]/0123456789 ".contains(c)).starts_with("COMMIT")
-        {
-            let place: usize = draft.steps.len();
-            commit = Some(place);
-            numbers.push((u32::MAX, 0));
-            let text = words.trim_start_matches(|c: char| "[]/0123456789 ".contains(c)).to_owned();
-            draft.steps.push(DraftStep {
-                instruction: INTERNAL.into(),
-                text,
-                outcome: Some(Outcome::Executed),
-                start: line.at,
-                ..DraftStep::default()
-            });
+            let done = if self.commit.is_some() { &mut self.committed } else { &mut self.done };
+            done.extend(at.filter(|_| !rest.is_empty()));
+        } else if without_numbers(words).starts_with("COMMIT") {
+            self.commit(at, without_numbers(words));
         } else if words.starts_with("Error:") || words.starts_with("error building") {
-            draft.failed = true;
-            let at = last.filter(|_| !draft.steps.is_empty());
-            if let Some(place) = at {
-                draft.steps[place].outcome = Some(Outcome::Failed);
-                draft.steps[place].error = Some(words.to_owned());
+            self.draft.failed = true;
+            if let Some(last) = self.last {
+                self.draft.steps[last].outcome = Some(Outcome::Failed);
+                self.draft.steps[last].error = Some(words.to_owned());
             }
         }
     }
-    if let Some(commit) = commit {
-        draft.steps[commit].end = committed.first().copied().or(draft.end);
+
+    fn step(&mut self, at: Option<Instant>, (stage, number): (u32, u32), of: u32, text: &str) {
+        let instruction = names::keyword(text);
+        if instruction == "FROM" {
+            let named = text.split_whitespace().rev().nth(1).is_some_and(|word| word.eq_ignore_ascii_case("as"));
+            let name = text.split_whitespace().last().filter(|_| named).map_or_else(|| unnamed(stage), str::to_owned);
+            self.names.insert(stage, name);
+        }
+        let stage_name = self.names.entry(stage).or_insert_with(|| unnamed(stage)).clone();
+        let index = self.draft.steps.len();
+        self.steps.insert((stage, number), index);
+        self.numbers.push((stage, number));
+        self.last = Some(index);
+        self.draft.steps.push(DraftStep {
+            stage: Some(stage_name),
+            place: Some((number, of)),
+            instruction,
+            text: text.to_owned(),
+            outcome: Some(Outcome::Executed),
+            start: at,
+            // Stages are numbered as in the file: their steps follow each other there.
+            lines: None,
+            ..DraftStep::default()
+        });
     }
-    ends(&mut draft, &by_place, &numbers, done, commit);
-    let timed = draft.steps.iter().any(|step| step.start.is_some());
-    draft.source.fidelity = Fidelity { starts: timed, ..Fidelity::default() };
-    draft.dated = timed;
-    draft.guess_needs();
-    if let Some(commit) = commit {
-        let stages = (0..draft.steps.len()).filter(|&place| place != commit);
-        draft.steps[commit].needs = stages.collect();
+
+    fn commit(&mut self, at: Option<Instant>, text: &str) {
+        self.commit = Some(self.draft.steps.len());
+        self.numbers.push((u32::MAX, 0));
+        self.draft.steps.push(DraftStep {
+            instruction: INTERNAL.into(),
+            text: text.to_owned(),
+            outcome: Some(Outcome::Executed),
+            start: at,
+            ..DraftStep::default()
+        });
     }
-    turns(&mut draft);
-    work(&mut draft);
-    draft
+
+    fn finish(self) -> Draft {
+        let Self { mut draft, steps, numbers, done, committed, commit, .. } = self;
+        if let Some(commit) = commit {
+            draft.steps[commit].end = committed.first().copied().or(draft.end);
+        }
+        ends(&mut draft, &steps, &numbers, done, commit);
+        let timed = draft.steps.iter().any(|step| step.start.is_some());
+        draft.source.fidelity = Fidelity { starts: timed, ..Fidelity::default() };
+        draft.dated = timed;
+        draft.guess_needs();
+        if let Some(commit) = commit {
+            draft.steps[commit].needs = (0..draft.steps.len()).filter(|&step| step != commit).collect();
+        }
+        turns(&mut draft);
+        work(&mut draft);
+        draft
+    }
+}
+
+/// The name of a stage without `AS`: its index. The log counts stages from 1.
+fn unnamed(stage: u32) -> String {
+    stage.saturating_sub(1).to_string()
+}
+
+/// A line without the numbers of stage and step before its text.
+fn without_numbers(words: &str) -> &str {
+    words.trim_start_matches(|c: char| "[]/0123456789 ".contains(c))
 }
 
 /// A stage that needs no other begins at once, or when one of its turn (`--jobs`) has ended: then it came after that.

@@ -145,13 +145,18 @@ fn step(vertex: Vertex, places: &HashMap<String, usize>) -> DraftStep {
     }
     let start = runs.first().map(|&(start, _)| start);
     let end = runs.iter().map(|&(_, end)| end).collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
-    let outcome = match () {
-        () if vertex.error.contains("context canceled") => Outcome::Cancelled,
-        () if !vertex.error.is_empty() => Outcome::Failed,
-        () if vertex.cached => Outcome::Cached,
-        () if start.is_none() => Outcome::Pruned,
-        () if end.is_none() => Outcome::Cancelled,
-        () => Outcome::Executed,
+    let outcome = if vertex.error.contains("context canceled") {
+        Outcome::Cancelled
+    } else if !vertex.error.is_empty() {
+        Outcome::Failed
+    } else if vertex.cached {
+        Outcome::Cached
+    } else if start.is_none() {
+        Outcome::Pruned
+    } else if end.is_none() {
+        Outcome::Cancelled
+    } else {
+        Outcome::Executed
     };
     DraftStep {
         stage: name.stage,
@@ -171,12 +176,16 @@ fn step(vertex: Vertex, places: &HashMap<String, usize>) -> DraftStep {
 
 /// The phase of a part of a vertex's work, by its name.
 fn part(id: &str, whole: Phase) -> Phase {
-    match () {
-        () if id.starts_with("resolve") => Phase::Resolve,
-        () if id.starts_with("extracting") || id.starts_with("unpacking") => Phase::Unpack,
-        () if id.starts_with("pushing") => Phase::Push,
-        () if id.starts_with("sha256:") => Phase::Pull,
-        () => whole,
+    if id.starts_with("resolve") {
+        Phase::Resolve
+    } else if id.starts_with("extracting") || id.starts_with("unpacking") {
+        Phase::Unpack
+    } else if id.starts_with("pushing") {
+        Phase::Push
+    } else if id.starts_with("sha256:") {
+        Phase::Pull
+    } else {
+        whole
     }
 }
 

@@ -55,14 +55,21 @@ pub(crate) fn read(text: &str) -> Result<Draft, String> {
 
 fn phase(category: &str) -> Phase {
     let has = |word: &str| category.to_ascii_lowercase().contains(word);
-    match () {
-        () if has("unpack") => Phase::Unpack,
-        () if has("snapshot") || has("walking") || has("resolving paths") => Phase::Diff,
-        () if has("hash") => Phase::ContextHash,
-        () if has("push") => Phase::Push,
-        () if has("retriev") || has("pull") || has("fetch") => Phase::Pull,
-        () if has("cache") => Phase::CacheLookup,
-        () if has("sav") => Phase::Archive,
-        () => Phase::Commit,
+    if has("unpack") {
+        Phase::Unpack
+    } else if has("snapshot") || has("walking") || has("resolving paths") {
+        Phase::Diff
+    } else if has("hash") {
+        Phase::ContextHash
+    } else if has("push") {
+        Phase::Push
+    } else if has("retriev") || has("pull") || has("fetch") {
+        Phase::Pull
+    } else if has("cache") {
+        Phase::CacheLookup
+    } else if has("sav") {
+        Phase::Archive
+    } else {
+        Phase::Commit
     }
 }

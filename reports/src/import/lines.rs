@@ -53,11 +53,14 @@ fn plain(line: &str) -> String {
 pub(crate) fn format(text: &str) -> Option<Format> {
     lines(text).take(2000).find_map(|line| {
         let text = line.text.trim_start();
-        match () {
-            () if super::plain::numbered(text).is_some() => Some(Format::Plain),
-            () if super::classic::step(text).is_some() => Some(Format::Classic),
-            () if super::buildah::step(text).is_some() => Some(Format::Buildah),
-            () => None,
+        if super::plain::numbered(text).is_some() {
+            Some(Format::Plain)
+        } else if super::classic::step(text).is_some() {
+            Some(Format::Classic)
+        } else if super::buildah::step(text).is_some() {
+            Some(Format::Buildah)
+        } else {
+            None
         }
     })
 }

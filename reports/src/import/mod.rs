@@ -103,10 +103,7 @@ pub fn detect(bytes: &[u8]) -> Option<Format> {
         return Some(Format::DockerBuild);
     }
     let text = String::from_utf8_lossy(bytes);
-    match text.trim_start().starts_with('{') {
-        true => json_format(&text),
-        false => lines::format(&text),
-    }
+    if text.trim_start().starts_with('{') { json_format(&text) } else { lines::format(&text) }
 }
 
 /// A JSON file's format, from the keys of its first object; a log may begin with an object too (rawjson).
@@ -120,24 +117,35 @@ fn json_format(text: &str) -> Option<Format> {
         // Torn within the first object: the first line still says what it is.
         let head = text.get(..text.len().min(400)).unwrap_or(text);
         let has = |key: &str| head.contains(key);
-        return match () {
-            () if has("\"vertexes\"") || has("\"statuses\"") => Some(Format::RawJson),
-            () if has("\"resourceSpans\"") => Some(Format::Otlp),
-            () if has("\"SpanContext\"") => Some(Format::StdoutTrace),
-            () if has("\"schema\"") => Some(Format::Record),
-            () => None,
+        return if has("\"vertexes\"") || has("\"statuses\"") {
+            Some(Format::RawJson)
+        } else if has("\"resourceSpans\"") {
+            Some(Format::Otlp)
+        } else if has("\"SpanContext\"") {
+            Some(Format::StdoutTrace)
+        } else if has("\"schema\"") {
+            Some(Format::Record)
+        } else {
+            None
         };
     };
     let has = |key: &str| first.contains_key(key);
-    match () {
-        () if has("schema") && has("steps") => Some(Format::Record),
-        () if ["vertexes", "statuses", "logs", "warnings"].iter().any(|key| has(key)) => Some(Format::RawJson),
-        () if has("resourceSpans") => Some(Format::Otlp),
-        () if has("SpanContext") => Some(Format::StdoutTrace),
-        () if has("Ref") && has("StartedAt") => Some(Format::Inspect),
-        () if has("schema") => Some(Format::Record),
-        () if !first.is_empty() && first.values().all(serde_json::Value::is_i64) => Some(Format::Kaniko),
-        () => None,
+    if has("schema") && has("steps") {
+        Some(Format::Record)
+    } else if ["vertexes", "statuses", "logs", "warnings"].iter().any(|key| has(key)) {
+        Some(Format::RawJson)
+    } else if has("resourceSpans") {
+        Some(Format::Otlp)
+    } else if has("SpanContext") {
+        Some(Format::StdoutTrace)
+    } else if has("Ref") && has("StartedAt") {
+        Some(Format::Inspect)
+    } else if has("schema") {
+        Some(Format::Record)
+    } else if !first.is_empty() && first.values().all(serde_json::Value::is_i64) {
+        Some(Format::Kaniko)
+    } else {
+        None
     }
 }
 

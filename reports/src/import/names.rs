@@ -54,21 +54,20 @@ pub(crate) fn phase(instruction: &str, text: &str) -> Phase {
         _ => return Phase::Commit,
     }
     let has = |part: &str| text.contains(part);
-    match () {
-        () if has("load build definition") || has("load .dockerignore") => Phase::Read,
-        () if has("load metadata") || has("[auth]") || has("resolve") || has("resolving") => Phase::Resolve,
-        () if has("load build context") || has("upload") => Phase::ContextScan,
-        () if has("pushing") => Phase::Push,
-        () if has("exporting")
-            || has("writing image")
-            || has("sending tarball")
-            || has("naming to")
-            || has("COMMIT") =>
-        {
-            Phase::Export
-        }
-        () if has("importing cache") || has("OCI load") || has("load from client") => Phase::Pull,
-        () => Phase::Fetch,
+    if has("load build definition") || has("load .dockerignore") {
+        Phase::Read
+    } else if has("load metadata") || has("[auth]") || has("resolve") || has("resolving") {
+        Phase::Resolve
+    } else if has("load build context") || has("upload") {
+        Phase::ContextScan
+    } else if has("pushing") {
+        Phase::Push
+    } else if has("exporting") || has("writing image") || has("sending tarball") || has("naming to") || has("COMMIT") {
+        Phase::Export
+    } else if has("importing cache") || has("OCI load") || has("load from client") {
+        Phase::Pull
+    } else {
+        Phase::Fetch
     }
 }
 

@@ -132,10 +132,7 @@ fn draft(spans: Vec<TraceSpan>) -> Draft {
         return ours(&spans);
     }
     let vertices: Vec<&TraceSpan> = spans.iter().filter(|span| span.attributes.contains_key("vertex")).collect();
-    match vertices.is_empty() {
-        true => anyones(&spans),
-        false => buildkits(&spans, &vertices),
-    }
+    if vertices.is_empty() { anyones(&spans) } else { buildkits(&spans, &vertices) }
 }
 
 fn outcome(span: &TraceSpan) -> Outcome {
