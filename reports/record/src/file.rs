@@ -218,10 +218,8 @@ impl Record {
     }
 
     fn known(&self, id: StepId, place: impl Fn() -> String) -> Result<(), Fault> {
-        match id.index() < self.steps.len() {
-            true => Ok(()),
-            false => Err(Fault::NoStep { place: place(), id, steps: self.steps.len() }),
-        }
+        let steps = self.steps.len();
+        if id.index() < steps { Ok(()) } else { Err(Fault::NoStep { place: place(), id, steps }) }
     }
 
     /// Kahn's algorithm (1962); what it leaves over holds a cycle, which is then walked for the message.
@@ -263,10 +261,7 @@ impl Record {
 }
 
 fn ordered(start: u64, end: u64, place: impl Fn() -> String) -> Result<(), Fault> {
-    match start <= end {
-        true => Ok(()),
-        false => Err(Fault::Backwards { place: place(), start, end }),
-    }
+    if start <= end { Ok(()) } else { Err(Fault::Backwards { place: place(), start, end }) }
 }
 
 /// Identities are unique and parents lead to a root. A parent that is not there is allowed: it was still open

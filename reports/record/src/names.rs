@@ -64,6 +64,8 @@ macro_rules! closed_set {
     };
 }
 
+pub(crate) use closed_set;
+
 closed_set! {
     /// How fine a build's parallelism is: its granularity.
     #[derive(Default)]

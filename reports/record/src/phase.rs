@@ -1,47 +1,26 @@
 //! The closed set of phases (docs/design/record.md) and the tracing span of each.
 
+use crate::names::{UnknownName, closed_set};
 use crate::probe::{Probe, TARGET};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 use tracing::{Span, field::Empty};
 
-/// A group of phases: where a build's time can go.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Group {
+closed_set! {
+    /// A group of phases: where a build's time can go.
+    Group, "group of phases":
     /// Text to graph.
-    Parsing,
+    Parsing = "parsing",
     /// Deciding what runs, and waiting for a turn.
-    Scheduling,
+    Scheduling = "scheduling",
     /// The steps' own processes and their sandbox.
-    Execution,
+    Execution = "execution",
     /// Everything that makes or moves layers.
-    Storage,
+    Storage = "storage",
     /// Everything over a network.
-    Transfer,
-}
-
-impl Group {
-    /// All of them, in the order in which reports list them.
-    pub const ALL: [Self; 5] = [Self::Parsing, Self::Scheduling, Self::Execution, Self::Storage, Self::Transfer];
-
-    /// The name used in JSON and tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Parsing => "parsing",
-            Self::Scheduling => "scheduling",
-            Self::Execution => "execution",
-            Self::Storage => "storage",
-            Self::Transfer => "transfer",
-        }
-    }
-}
-
-impl fmt::Display for Group {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
+    Transfer = "transfer",
 }
 
 /// Declares the phases once: the enum, its names, its groups, and a `tracing` callsite for each
@@ -55,7 +34,7 @@ macro_rules! phases {
         }
 
         impl Phase {
-            /// All of them, in the order of the design's table.
+            /// All phases, in the order of their groups.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The name used in JSON, timelines and tables.
@@ -153,6 +132,15 @@ phases! {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+impl FromStr for Phase {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let expected = || Self::ALL.iter().map(|phase| phase.name()).collect();
+        Self::from_name(name).ok_or_else(|| UnknownName { set: "phase", name: name.to_owned(), expected: expected() })
     }
 }
 
