@@ -1,18 +1,19 @@
 //! Several records of one build: which way was slower, and why, in one sentence.
 
-use crate::answer::{needless, quote};
-use crate::attribute::Link;
-use crate::explain::{Explanation, StepExplanation, explain};
-use crate::graph::Graph;
-use crate::misses::Index;
-use buildscope_record::{DriverName, Nanos, Policy, Record, StepId};
+use crate::analysis::Analysis;
+use crate::attribute::{Attributed, Link};
+use crate::counterpart::Counterparts;
+use crate::needless::NeedlessWait;
+use crate::steps::StepExplanation;
+use crate::wording::quote;
+use buildscope_record::{DriverName, Nanos, Phase, Policy, Record};
 use serde::Serialize;
 
 /// Why the slowest of these builds is slower than the fastest; none for fewer than two.
 ///
 /// The names are the policies', unless all are the same: then the drivers', else the numbers of the records.
 pub fn slower(records: &[Record]) -> Option<String> {
-    let explained: Vec<_> = records.iter().map(explain).collect();
+    let analyses: Vec<_> = records.iter().map(Analysis::new).collect();
     let names = names(records);
     let slow = (0..records.len()).max_by_key(|&at| records[at].wall)?;
     let fast = (0..records.len()).filter(|&at| at != slow).min_by_key(|&at| records[at].wall)?;
@@ -23,7 +24,7 @@ pub fn slower(records: &[Record]) -> Option<String> {
             names[slow], names[fast], records[slow].wall, records[fast].wall
         ));
     }
-    let cause = cause((&records[slow], &explained[slow]), (&records[fast], &explained[fast]));
+    let cause = cause(&analyses[slow], &analyses[fast]);
     Some(format!("{} is {ratio:.1}x slower than {} because {cause}.", names[slow], names[fast]))
 }
 
@@ -40,10 +41,10 @@ fn names(records: &[Record]) -> Vec<String> {
 
 /// What the difference came from: waiting for what is not needed where that explains most of it, else the step
 /// that took longer, else the build's own phases.
-fn cause(slow: (&Record, &Explanation), fast: (&Record, &Explanation)) -> String {
-    let difference = slow.1.wall.saturating_sub(fast.1.wall);
+fn cause(slow: &Analysis<'_>, fast: &Analysis<'_>) -> String {
+    let difference = slow.record.wall.saturating_sub(fast.record.wall);
     let longer = grown(slow, fast);
-    let waited = waited(slow.0, slow.1);
+    let waited = waited(slow);
     match (waited, longer) {
         (Some(wait), None) => wait.sentence,
         (Some(wait), Some(step)) if wait.time >= step.time => wait.sentence,
@@ -59,13 +60,13 @@ struct Cause {
 }
 
 /// The wait on the critical path that was longest and for a step whose result is not needed.
-fn waited(record: &Record, explanation: &Explanation) -> Option<Cause> {
-    let ordered = needless(record, explanation)
-        .map(|needless| Cause { time: needless.lost, sentence: needless.sentence(explanation) });
-    let graph = Graph::new(record);
-    let busy = explanation.path.windows(2).filter_map(|pair| {
-        let (on, step) = (&explanation.steps[pair[0].step.index()], &explanation.steps[pair[1].step.index()]);
-        let free = graph.before(step.id).iter().map(|&(from, _)| end(explanation, from)).max();
+fn waited(analysis: &Analysis<'_>) -> Option<Cause> {
+    let ordered = NeedlessWait::longest(analysis)
+        .map(|needless| Cause { time: needless.lost, sentence: needless.sentence(analysis) });
+    let graph = &analysis.activities.graph;
+    let busy = analysis.path.windows(2).filter_map(|pair| {
+        let (on, step) = (analysis.step(pair[0].step), analysis.step(pair[1].step));
+        let free = graph.before(step.id).iter().map(|need| end(analysis.step(need.step))).max();
         let queued = step.start?.saturating_sub(free.unwrap_or(Nanos::ZERO));
         let (what, time) = match pair[1].after? {
             Link::Slot => ("slot", queued),
@@ -79,8 +80,7 @@ fn waited(record: &Record, explanation: &Explanation) -> Option<Cause> {
     ordered.into_iter().chain(busy).max_by_key(|cause| cause.time)
 }
 
-fn end(explanation: &Explanation, step: StepId) -> Nanos {
-    let step = &explanation.steps[step.index()];
+fn end(step: &StepExplanation) -> Nanos {
     step.start.unwrap_or(Nanos::ZERO) + step.duration
 }
 
@@ -89,22 +89,22 @@ fn of_stage(step: &StepExplanation) -> String {
 }
 
 /// The step on the critical path that grew most against its counterpart in the other build.
-fn grown(slow: (&Record, &Explanation), fast: (&Record, &Explanation)) -> Option<Cause> {
-    let indices = [slow, fast].map(|(record, _)| Index::new(record));
-    let pairs = slow.1.steps.iter().filter(|step| step.on_path).map(|step| {
-        let other = indices[0].counterpart(&slow.0.steps[step.id.index()], &indices[1]);
-        let other = other.map(|other| &fast.1.steps[other.id.index()]);
+fn grown(slow: &Analysis<'_>, fast: &Analysis<'_>) -> Option<Cause> {
+    let [own, others] = [slow, fast].map(|analysis| Counterparts::new(analysis.record));
+    let pairs = slow.steps.iter().filter(|step| step.on_path).map(|step| {
+        let other = own.find(&slow.record.steps[step.id.index()], &others);
+        let other = other.map(|other| fast.step(other.id));
         (step, other, step.own.saturating_sub(other.map_or(Nanos::ZERO, |other| other.own)))
     });
     let (step, other, time) = pairs.filter(|(_, _, grown)| grown.0 > 0).max_by_key(|&(_, _, grown)| grown)?;
-    let grew = |name: &str, work: Nanos| {
+    let grew = |name: Attributed<Phase>, work: Nanos| {
         let phases = other.map_or(&[][..], |other| &other.phases);
         let before = phases.iter().find(|row| row.name == name).map_or(Nanos::ZERO, |row| row.work);
         work.saturating_sub(before)
     };
-    let phase = step.phases.iter().max_by_key(|row| grew(&row.name, row.work));
+    let phase = step.phases.iter().max_by_key(|row| grew(row.name, row.work));
     let mostly =
-        phase.filter(|row| grew(&row.name, row.work).0 > time.0 / 2).map(|row| format!(", mostly in {}", row.name));
+        phase.filter(|row| grew(row.name, row.work).0 > time.0 / 2).map(|row| format!(", mostly in {}", row.name));
     let against = match other {
         Some(other) if other.text == step.text => format!("instead of {}", other.own),
         Some(other) => format!("where {} took {}", quote(&other.text), other.own),
@@ -126,20 +126,21 @@ pub struct Pair {
     /// Its share of the wall time in each.
     pub walls: [Nanos; 2],
     /// The phase that changed most, and its work in each.
-    pub phase: Option<(String, [Nanos; 2])>,
+    pub phase: Option<(Attributed<Phase>, [Nanos; 2])>,
 }
 
 /// Two builds side by side, step aligned with step; those first that moved the critical path most.
 pub fn side_by_side(first: &Record, second: &Record) -> Vec<Pair> {
-    let explained = [explain(first), explain(second)];
-    let (indices, mut seen) = ([Index::new(first), Index::new(second)], vec![false; first.steps.len()]);
+    let [first, second] = [first, second].map(Analysis::new);
+    let [in_first, in_second] = [&first, &second].map(|analysis| Counterparts::new(analysis.record));
+    let mut seen = vec![false; first.steps.len()];
     let mut pairs: Vec<Pair> = Vec::new();
-    for step in &second.steps {
-        let before = indices[1].counterpart(step, &indices[0]).map(|before| before.id);
+    for step in &second.record.steps {
+        let before = in_second.find(step, &in_first).map(|before| before.id);
         let before = before.filter(|before| !std::mem::replace(&mut seen[before.index()], true));
-        pairs.push(pair(before.map(|id| &explained[0].steps[id.index()]), Some(&explained[1].steps[step.id.index()])));
+        pairs.push(pair(before.map(|id| first.step(id)), Some(second.step(step.id))));
     }
-    let gone = explained[0].steps.iter().zip(seen).filter(|(_, seen)| !seen);
+    let gone = first.steps.iter().zip(seen).filter(|(_, seen)| !seen);
     pairs.extend(gone.map(|(step, _)| pair(Some(step), None)));
     pairs.retain(|pair| pair.times != [None, None]);
     pairs.sort_by_key(|pair| std::cmp::Reverse((pair.walls[0].0.abs_diff(pair.walls[1].0), difference(pair))));
@@ -155,10 +156,10 @@ fn pair(first: Option<&StepExplanation>, second: Option<&StepExplanation>) -> Pa
     let both = [first, second];
     let shown = second.or(first);
     let time = |step: Option<&StepExplanation>| step.filter(|step| step.start.is_some()).map(|step| step.own);
-    let work = |step: Option<&StepExplanation>, name: &str| {
+    let work = |step: Option<&StepExplanation>, name: Attributed<Phase>| {
         step.and_then(|step| step.phases.iter().find(|row| row.name == name)).map_or(Nanos::ZERO, |row| row.work)
     };
-    let names = both.iter().flatten().flat_map(|step| step.phases.iter().map(|row| row.name.as_str()));
+    let names = both.iter().flatten().flat_map(|step| step.phases.iter().map(|row| row.name));
     let changes = names.map(|name| (name, both.map(|step| work(step, name))));
     let phase = changes
         .max_by_key(|(_, [first, second])| first.0.abs_diff(second.0))
@@ -168,7 +169,7 @@ fn pair(first: Option<&StepExplanation>, second: Option<&StepExplanation>) -> Pa
         text: shown.map(|step| step.text.clone()).unwrap_or_default(),
         times: both.map(time),
         walls: both.map(|step| step.map_or(Nanos::ZERO, |step| step.wall)),
-        phase: phase.map(|(name, works)| (name.to_owned(), works)),
+        phase,
     }
 }
 
@@ -262,7 +263,7 @@ mod tests {
         let pairs = side_by_side(&build(10, false), &build(40, true));
         let ms = |value: u64| Nanos(value * 1_000_000);
         assert_eq!((pairs[0].text.as_str(), pairs[0].times), ("RUN make", [Some(ms(10)), Some(ms(40))]));
-        assert_eq!(pairs[0].phase, Some(("process".into(), [ms(10), ms(40)])));
+        assert_eq!(pairs[0].phase, Some((Attributed::Of(Phase::Process), [ms(10), ms(40)])));
         assert_eq!((pairs[1].text.as_str(), pairs[1].times), ("RUN test", [None, Some(ms(5))]));
     }
 

@@ -1,76 +1,50 @@
-//! The record's steps as a graph, in a form that is quick to walk: neighbours by index, a topological order.
+//! The steps of a record as a graph that is quick to walk: neighbours by index, and a topological order.
 
+use crate::index::{Grouped, Index, Indexed};
 use buildscope_record::{Edge, EdgeKind, Record, StepId};
 
-/// Lists by key, stored one after the other.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Grouped<T> {
-    offsets: Vec<usize>,
-    items: Vec<T>,
-}
-
-impl<T: Copy> Grouped<T> {
-    /// The items by their key; those of a key from `keys` on are left out. Keeps their order.
-    pub(crate) fn new(keys: usize, items: impl Iterator<Item = (usize, T)> + Clone) -> Self {
-        let mut offsets = vec![0; keys + 1];
-        let known = items.filter(|&(key, _)| key < keys);
-        for (key, _) in known.clone() {
-            offsets[key + 1] += 1;
-        }
-        for key in 0..keys {
-            offsets[key + 1] += offsets[key];
-        }
-        let mut next = offsets.clone();
-        let mut order = vec![None; offsets[keys]];
-        for (key, item) in known {
-            order[next[key]] = Some(item);
-            next[key] += 1;
-        }
-        Self { offsets, items: order.into_iter().flatten().collect() }
-    }
-
-    /// The items of a key.
-    pub(crate) fn of(&self, key: usize) -> &[T] {
-        match (self.offsets.get(key), self.offsets.get(key + 1)) {
-            (Some(&from), Some(&to)) => &self.items[from..to],
-            _ => &[],
-        }
-    }
+/// A step that another one waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// The step that comes first.
+    pub(crate) step: StepId,
+    /// Why the other waits for it.
+    pub(crate) kind: EdgeKind,
 }
 
 /// Steps and the edges between them, without cycles.
 #[derive(Clone, Debug)]
 pub(crate) struct Graph {
-    before: Grouped<(StepId, EdgeKind)>,
+    before: Grouped<StepId, Need>,
     order: Vec<StepId>,
 }
 
 impl Graph {
-    /// The graph of a record. Edges that lead nowhere or close a cycle, which a valid record has not, are left out:
-    /// an explanation never fails on a bad record.
+    /// The graph of a record. Edges to unknown steps and edges that close a cycle are left out. A valid record has none, but
+    /// an explanation must not fail on an invalid one.
     pub(crate) fn new(record: &Record) -> Self {
         let steps = record.steps.len();
-        let sound = |edge: &&Edge| edge.from != edge.to && edge.from.index() < steps && edge.to.index() < steps;
-        let mut edges: Vec<Edge> = record.edges.iter().filter(sound).copied().collect();
-        // Data sorts before order: of two edges between the same steps, the stronger reason stays.
+        let valid = |edge: &&Edge| edge.from != edge.to && edge.from.index() < steps && edge.to.index() < steps;
+        let mut edges: Vec<Edge> = record.edges.iter().filter(valid).copied().collect();
+        // `Data` sorts before `Order`: of two edges between the same steps, the stronger reason stays.
         edges.sort_unstable_by_key(|edge| (edge.to, edge.from, edge.kind));
         edges.dedup_by_key(|edge| (edge.to, edge.from));
         loop {
-            let after = Grouped::new(steps, edges.iter().map(|edge| (edge.from.index(), (edge.to, edge.kind))));
-            let order = topological(steps, |step| after.of(step).iter().map(|&(to, _)| to));
+            let after = Grouped::new(steps, edges.iter().map(|edge| (edge.from, edge.to)));
+            let order = topological(steps, &after);
             if order.len() == steps {
-                let before = Grouped::new(steps, edges.iter().map(|edge| (edge.to.index(), (edge.from, edge.kind))));
-                return Self { before, order };
+                let need = |edge: &Edge| (edge.to, Need { step: edge.from, kind: edge.kind });
+                return Self { before: Grouped::new(steps, edges.iter().map(need)), order };
             }
-            let mut done = vec![false; steps];
-            order.iter().for_each(|step| done[step.index()] = true);
-            edges.retain(|edge| done[edge.from.index()]);
+            let mut sorted = Indexed::filled(false, steps);
+            order.iter().for_each(|&step| sorted[step] = true);
+            edges.retain(|edge| sorted[edge.from]);
         }
     }
 
-    /// What the step needs, and why.
-    pub(crate) fn before(&self, step: StepId) -> &[(StepId, EdgeKind)] {
-        self.before.of(step.index())
+    /// What the step waits for, by [`StepId`].
+    pub(crate) fn before(&self, step: StepId) -> &[Need] {
+        self.before.of(step)
     }
 
     /// All steps, each after what it needs.
@@ -78,23 +52,23 @@ impl Graph {
         &self.order
     }
 
-    /// The edge between two steps, if there is one.
+    /// The kind of the edge between two steps; none if there is no edge.
     pub(crate) fn kind(&self, from: StepId, to: StepId) -> Option<EdgeKind> {
         let before = self.before(to);
-        before.binary_search_by_key(&from, |&(step, _)| step).ok().map(|place| before[place].1)
+        before.binary_search_by_key(&from, |need| need.step).ok().map(|index| before[index].kind)
     }
 
-    /// Whether `to` needs `from`'s result, directly or through others.
+    /// Whether `to` needs the result of `from`, directly or through other steps.
     pub(crate) fn needs(&self, to: StepId, from: StepId) -> bool {
-        let mut seen = vec![false; self.order.len()];
+        let mut seen = Indexed::filled(false, self.order.len());
         let mut open = vec![to];
         while let Some(step) = open.pop() {
             if step == from {
                 return true;
             }
-            for &(before, kind) in self.before(step) {
-                if kind == EdgeKind::Data && !std::mem::replace(&mut seen[before.index()], true) {
-                    open.push(before);
+            for need in self.before(step) {
+                if need.kind == EdgeKind::Data && !std::mem::replace(&mut seen[need.step], true) {
+                    open.push(need.step);
                 }
             }
         }
@@ -102,18 +76,17 @@ impl Graph {
     }
 }
 
-/// Kahn's algorithm (1962). Shorter than `steps` where there is a cycle.
-pub(crate) fn topological<I: Iterator<Item = StepId>>(steps: usize, after: impl Fn(usize) -> I) -> Vec<StepId> {
-    let mut needs = vec![0u32; steps];
-    (0..steps).for_each(|step| after(step).for_each(|to| needs[to.index()] += 1));
-    let id = |index: usize| StepId(u32::try_from(index).unwrap_or(u32::MAX));
-    let mut order: Vec<StepId> = (0..steps).filter(|&step| needs[step] == 0).map(id).collect();
+/// The indices below `count` in topological order: Kahn's algorithm (1962). Shorter than `count` if there is a cycle.
+pub(crate) fn topological<I: Index>(count: usize, after: &Grouped<I, I>) -> Vec<I> {
+    let mut needs: Indexed<I, u32> = Indexed::filled(0, count);
+    needs.indices().for_each(|from| after.of(from).iter().for_each(|&to| needs[to] += 1));
+    let mut order: Vec<I> = needs.indices().filter(|&index| needs[index] == 0).collect();
     let mut next = 0;
-    while let Some(&step) = order.get(next) {
+    while let Some(&from) = order.get(next) {
         next += 1;
-        for to in after(step.index()) {
-            needs[to.index()] -= 1;
-            if needs[to.index()] == 0 {
+        for &to in after.of(from) {
+            needs[to] -= 1;
+            if needs[to] == 0 {
                 order.push(to);
             }
         }

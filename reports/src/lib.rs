@@ -29,15 +29,22 @@
 #![forbid(unsafe_code)]
 
 pub mod advise;
+mod analysis;
 mod answer;
 pub mod attribute;
 pub mod compare;
+mod counterpart;
 mod explain;
 mod graph;
 pub mod import;
+mod index;
 pub mod misses;
+mod needless;
 pub mod render;
+mod steps;
 pub mod synthetic;
 pub mod whatif;
+mod wording;
 
-pub use explain::{Explanation, StepExplanation, VERSION, explain, explain_with, json_schema};
+pub use explain::{Explanation, VERSION, explain, explain_with, json_schema};
+pub use steps::StepExplanation;

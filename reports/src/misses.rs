@@ -3,9 +3,9 @@
 //! *Takes* a record, its explanation and earlier records of the same build. *Gives* the root causes: a step that
 //! missed only because what it goes on from changed is counted with the one that really changed.
 
-use crate::answer::quote;
-use crate::explain::Explanation;
-use crate::graph::Graph;
+use crate::analysis::Analysis;
+use crate::counterpart::Counterparts;
+use crate::wording::quote;
 use buildscope_record::{CacheState, Nanos, Outcome, Record, Removal, Step, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -62,56 +62,79 @@ pub struct Miss {
     pub sentence: String,
 }
 
-/// The root causes of a record's misses, the most expensive first.
-pub fn misses(record: &Record, explanation: &Explanation, earlier: &[Record]) -> Vec<Miss> {
-    let graph = Graph::new(record);
-    let (own, indices) = (Index::new(record), earlier.iter().map(Index::new).collect::<Vec<_>>());
-    let ran = |step: &Step| matches!(step.outcome, Outcome::Executed | Outcome::Failed);
-    // By step: its own cause, and the root that it is counted with.
-    let mut roots: Vec<Option<StepId>> = vec![None; record.steps.len()];
-    let mut causes: BTreeMap<StepId, Cause> = BTreeMap::new();
-    for &id in graph.order() {
-        let step = &record.steps[id.index()];
-        if !ran(step) {
-            continue;
-        }
-        let cause = match cause(step, &own, &indices) {
-            Cause::Gone if record.options.cache == Some(CacheState::Cold) => Cause::Unasked,
-            cause => cause,
-        };
-        let follows = matches!(cause, Cause::Parent | Cause::Source | Cause::Unknown | Cause::New);
-        let before = graph.before(id).iter().filter_map(|&(before, _)| roots[before.index()]);
-        // Of several roots below it, the one that cost most would be a guess: the first in the file is taken.
-        roots[id.index()] = Some(before.min().filter(|_| follows).unwrap_or(id));
-        if roots[id.index()] == Some(id) {
-            causes.insert(id, cause);
-        }
+/// The root causes of a record's misses, the most expensive first. Without an earlier record, only those that the store
+/// itself remembers are known.
+pub(crate) fn misses(analysis: &Analysis<'_>, earlier: &[Record]) -> Vec<Miss> {
+    let removed = |step: &Step| step.cache.as_ref().is_some_and(|cache| cache.removed.is_some());
+    if earlier.is_empty() && !analysis.record.steps.iter().any(removed) {
+        return Vec::new();
     }
-    let mut with: HashMap<StepId, Vec<usize>> = HashMap::new();
-    for (index, root) in roots.iter().enumerate() {
+    let mut found = root_causes(analysis, earlier);
+    found.retain(|miss| !earlier.is_empty() || matches!(miss.cause, Cause::Expired | Cause::Pruned));
+    found
+}
+
+fn root_causes(analysis: &Analysis<'_>, earlier: &[Record]) -> Vec<Miss> {
+    let record = analysis.record;
+    let roots = Roots::new(analysis, earlier);
+    let mut grouped: HashMap<StepId, Vec<StepId>> = HashMap::new();
+    for (step, root) in record.steps.iter().zip(&roots.of_step) {
         if let Some(root) = root {
-            with.entry(*root).or_default().push(index);
+            grouped.entry(*root).or_default().push(step.id);
         }
     }
-    let mut found: Vec<Miss> = causes
-        .into_iter()
-        .map(|(step, cause)| {
-            let all = with.remove(&step).unwrap_or_default();
-            let rerun = all.iter().map(|&index| explanation.steps[index].own).sum();
-            let on_path =
-                all.iter().map(|&index| explanation.steps[index].wall.min(explanation.steps[index].own)).sum();
-            let caused: Vec<StepId> =
-                all.iter().map(|&index| record.steps[index].id).filter(|&id| id != step).collect();
-            let sentence = sentence(&record.steps[step.index()], &cause, caused.len(), rerun, on_path);
-            Miss { step, cause, caused, rerun, on_path, sentence }
-        })
-        .collect();
+    let miss = |(step, cause): (StepId, Cause)| {
+        let all = grouped.get(&step).map_or(&[][..], Vec::as_slice);
+        let explained = || all.iter().map(|&id| analysis.step(id));
+        let rerun = explained().map(|step| step.own).sum();
+        let on_path = explained().map(|step| step.wall.min(step.own)).sum();
+        let caused: Vec<StepId> = all.iter().copied().filter(|&id| id != step).collect();
+        let sentence = sentence(&record.steps[step.index()], &cause, caused.len(), rerun, on_path);
+        Miss { step, cause, caused, rerun, on_path, sentence }
+    };
+    let mut found: Vec<Miss> = roots.causes.into_iter().map(miss).collect();
     found.sort_by_key(|miss| std::cmp::Reverse((miss.on_path, miss.rerun)));
     found
 }
 
+/// The steps whose own change made them and others run.
+struct Roots {
+    /// By step: the root that its run is counted with; none for a step that did not run.
+    of_step: Vec<Option<StepId>>,
+    /// By root: what changed.
+    causes: BTreeMap<StepId, Cause>,
+}
+
+impl Roots {
+    fn new(analysis: &Analysis<'_>, earlier: &[Record]) -> Self {
+        let (record, graph) = (analysis.record, &analysis.activities.graph);
+        let own = Counterparts::new(record);
+        let earlier: Vec<_> = earlier.iter().map(Counterparts::new).collect();
+        let mut roots = Self { of_step: vec![None; record.steps.len()], causes: BTreeMap::new() };
+        for &id in graph.order() {
+            let step = &record.steps[id.index()];
+            if !matches!(step.outcome, Outcome::Executed | Outcome::Failed) {
+                continue;
+            }
+            let cause = match cause(step, &own, &earlier) {
+                Cause::Gone if record.options.cache == Some(CacheState::Cold) => Cause::Unasked,
+                cause => cause,
+            };
+            let follows = matches!(cause, Cause::Parent | Cause::Source | Cause::Unknown | Cause::New);
+            let before = graph.before(id).iter().filter_map(|need| roots.of_step[need.step.index()]);
+            // Which of several roots cost most would be a guess: the first in the file is taken.
+            let root = before.min().filter(|_| follows).unwrap_or(id);
+            roots.of_step[id.index()] = Some(root);
+            if root == id {
+                roots.causes.insert(id, cause);
+            }
+        }
+        roots
+    }
+}
+
 /// What changed about a step against the nearest earlier record that has it.
-fn cause(step: &Step, own: &Index<'_>, earlier: &[Index<'_>]) -> Cause {
+fn cause(step: &Step, own: &Counterparts<'_>, earlier: &[Counterparts<'_>]) -> Cause {
     // Its very key was there: whatever changed since the nearest record, without the removal it would be there.
     match step.cache.as_ref().and_then(|cache| cache.removed) {
         Some(Removal::Expired) => return Cause::Expired,
@@ -121,7 +144,7 @@ fn cause(step: &Step, own: &Index<'_>, earlier: &[Index<'_>]) -> Cause {
     let Some(now) = step.cache.as_ref().map(|cache| &cache.inputs).filter(|inputs| !inputs.is_empty()) else {
         return Cause::Unknown;
     };
-    let Some(before) = earlier.iter().rev().find_map(|earlier| own.counterpart(step, earlier)) else {
+    let Some(before) = earlier.iter().rev().find_map(|earlier| own.find(step, earlier)) else {
         return Cause::New;
     };
     let Some(before) = before.cache.as_ref().map(|cache| &cache.inputs) else { return Cause::Unknown };
@@ -136,64 +159,27 @@ fn cause(step: &Step, own: &Index<'_>, earlier: &[Index<'_>]) -> Cause {
     };
     let has = |name: &str| changed.iter().any(|changed| *changed == name);
     let (files, arguments, variables) = (of("file:"), of("arg:"), of("env:"));
-    match () {
-        () if has("base") => Cause::Base,
-        () if !files.is_empty() => Cause::Files(files),
-        () if has("content") || has("times") => Cause::Metadata,
-        () if !arguments.is_empty() => Cause::Arguments(arguments),
-        () if !variables.is_empty() => Cause::Environment(variables),
-        () if has("instruction") => Cause::Instruction,
-        () if has("from") || !of("mount:").is_empty() => Cause::Source,
-        () if has("parent") => Cause::Parent,
-        () if changed.is_empty() => Cause::Gone,
-        () => Cause::Unknown,
+    if has("base") {
+        Cause::Base
+    } else if !files.is_empty() {
+        Cause::Files(files)
+    } else if has("content") || has("times") {
+        Cause::Metadata
+    } else if !arguments.is_empty() {
+        Cause::Arguments(arguments)
+    } else if !variables.is_empty() {
+        Cause::Environment(variables)
+    } else if has("instruction") {
+        Cause::Instruction
+    } else if has("from") || !of("mount:").is_empty() {
+        Cause::Source
+    } else if has("parent") {
+        Cause::Parent
+    } else if changed.is_empty() {
+        Cause::Gone
+    } else {
+        Cause::Unknown
     }
-}
-
-/// The steps of a record by what another record's step would know them by.
-pub(crate) struct Index<'r> {
-    record: &'r Record,
-    /// By stage and text: several steps may have one text.
-    texts: HashMap<(&'r str, &'r str), Vec<usize>>,
-    /// By stage: its steps in order.
-    stages: HashMap<&'r str, Vec<usize>>,
-    /// By step: its number among those of its stage and text, and its place in its stage.
-    places: Vec<(usize, usize)>,
-}
-
-impl<'r> Index<'r> {
-    /// Indexes a record.
-    pub(crate) fn new(record: &'r Record) -> Self {
-        let mut index = Self { record, texts: HashMap::new(), stages: HashMap::new(), places: Vec::new() };
-        for (at, step) in record.steps.iter().enumerate() {
-            let stage = stage(record, step);
-            let texts = index.texts.entry((stage, step.text.as_str())).or_default();
-            texts.push(at);
-            let number = texts.len() - 1;
-            let steps = index.stages.entry(stage).or_default();
-            steps.push(at);
-            index.places.push((number, steps.len() - 1));
-        }
-        index
-    }
-
-    /// The step of another record that this record's step was then: the same text in the same stage, else the same
-    /// instruction at the same place in it.
-    pub(crate) fn counterpart<'o>(&self, step: &Step, other: &Index<'o>) -> Option<&'o Step> {
-        let (number, place) = *self.places.get(step.id.index())?;
-        let stage = stage(self.record, step);
-        let text = other.texts.get(&(stage, step.text.as_str())).and_then(|steps| steps.get(number));
-        let at = || other.stages.get(stage).and_then(|steps| steps.get(place));
-        let found = text.or_else(|| at().filter(|&&at| other.record.steps[at].instruction == step.instruction))?;
-        other.record.steps.get(*found)
-    }
-}
-
-/// A stage's name; its number where it has none, which BuildKit writes `stage-1`.
-fn stage<'r>(record: &'r Record, step: &Step) -> &'r str {
-    let name = step.stage.and_then(|stage| record.stages.get(stage.index())).map_or("", |stage| &stage.name);
-    let number = |rest: &&str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
-    name.strip_prefix("stage-").filter(number).unwrap_or(name)
 }
 
 fn sentence(step: &Step, cause: &Cause, caused: usize, rerun: Nanos, on_path: Nanos) -> String {
@@ -238,6 +224,10 @@ mod tests {
     use crate::{explain, synthetic::Synthetic};
     use buildscope_record::{Cache, StepKey};
 
+    fn root_misses(now: &Record, earlier: &[Record]) -> Vec<Miss> {
+        root_causes(&Analysis::new(now), earlier)
+    }
+
     /// COPY, then a RUN on it that takes 90 ms, beside a RUN that depends on an argument.
     fn build(inputs: [&[(&str, &str)]; 3]) -> Record {
         let mut made = Synthetic::default();
@@ -259,7 +249,7 @@ mod tests {
     fn the_file_that_changed_has_the_cost_of_what_follows() {
         let before = build([&[("file:src/a.rs", "1"), ("content", "1")], &[("parent", "1")], &[("arg:V", "1")]]);
         let now = build([&[("file:src/a.rs", "2"), ("content", "2")], &[("parent", "2")], &[("arg:V", "2")]]);
-        let found = misses(&now, &explain(&now), std::slice::from_ref(&before));
+        let found = root_misses(&now, std::slice::from_ref(&before));
         let sentences: Vec<_> = found.iter().map(|miss| miss.sentence.as_str()).collect();
         assert_eq!(
             sentences,
@@ -268,11 +258,11 @@ mod tests {
                 "`RUN echo $V` changed: build argument `V`: 20.0 ms rerun, 0 ns on the critical path",
             ]
         );
-        let again = misses(&now, &explain(&now), std::slice::from_ref(&now));
+        let again = root_misses(&now, std::slice::from_ref(&now));
         assert!(again.iter().all(|miss| miss.cause == Cause::Gone), "{again:?}");
         let mut cold = now.clone();
         cold.options.cache = Some(CacheState::Cold);
-        let unasked = misses(&cold, &explain(&cold), &[now]);
+        let unasked = root_misses(&cold, &[now]);
         assert!(unasked.iter().all(|miss| miss.cause == Cause::Unasked), "{unasked:?}");
     }
 
@@ -301,7 +291,7 @@ mod tests {
             )
         );
         let other = build([&[("content", "2")], &[("parent", "2")], &[("arg:V", "2")]]);
-        let found = misses(&now, &explain(&now), &[other]);
+        let found = root_misses(&now, &[other]);
         assert!(found.iter().all(|miss| matches!(miss.cause, Cause::Expired | Cause::Pruned)), "{found:?}");
     }
 
@@ -309,7 +299,7 @@ mod tests {
     fn the_other_causes() {
         let inputs = |names: &'static [(&'static str, &'static str)]| build([names, &[], &[]]);
         let cause = |now, before| {
-            misses(&inputs(now), &explain(&inputs(now)), &[inputs(before)])
+            root_misses(&inputs(now), &[inputs(before)])
                 .iter()
                 .find(|miss| miss.step == StepId(0))
                 .unwrap()
@@ -322,6 +312,6 @@ mod tests {
         assert_eq!(cause(&[("env:A", "1")], &[("env:A", "1"), ("env:B", "1")]), Cause::Environment(vec!["B".into()]));
         assert_eq!(cause(&[("from", "1")], &[("from", "2")]), Cause::Source);
         let alone = inputs(&[("content", "1")]);
-        assert_eq!(misses(&alone, &explain(&alone), &[])[0].cause, Cause::New);
+        assert_eq!(root_misses(&alone, &[])[0].cause, Cause::New);
     }
 }

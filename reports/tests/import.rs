@@ -27,7 +27,7 @@ fn times(step: &Step) -> (u64, u64) {
 }
 
 fn wall(explanation: &Explanation, phase: Phase) -> u64 {
-    explanation.accounts.phases.iter().find(|row| row.name == phase.name()).map_or(0, |row| row.wall.0 / 1_000_000)
+    explanation.accounts.phases.iter().find(|row| row.name == phase).map_or(0, |row| row.wall.0 / 1_000_000)
 }
 
 const SAMPLES: [(&str, Format); 10] = [

@@ -1,8 +1,10 @@
 //! The HTML page: what it is made of, and what it does in Chromium.
 
 use buildscope_record::{Policy, Record, Tool};
+use buildscope_reports::whatif::{Scenario, whatif};
 use buildscope_reports::{explain, render, synthetic};
 use buildscope_testing::{program, test};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 use std::process::ExitCode;
@@ -77,27 +79,104 @@ fn attribute<'d>(document: &'d str, name: &str) -> Option<&'d str> {
     document.split_once(&format!(" {name}=\""))?.1.split_once('"').map(|(value, _)| value)
 }
 
-#[test(AnyProgram(crate::CHROMIUM))]
-fn the_page_runs_and_its_replay_agrees_with_ours() {
-    use buildscope_reports::whatif::{Scenario, whatif};
+/// The data that the page's scripts read.
+fn data(page: &str) -> Value {
+    let (_, rest) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
+    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
+}
+
+/// The position of a value in a list of the page's what-if.
+fn position(table: &Value, list: &str, value: &Value) -> usize {
+    table[list].as_array().unwrap().iter().position(|one| one == value).unwrap_or_else(|| panic!("{list}: {value}"))
+}
+
+/// The wall time that the page has for a combination of positions.
+fn wall(table: &Value, speed: &Value, policy: &Value, slots: u32, processors: u32) -> u64 {
+    let lists = ["speeds", "policies", "slots", "processors"];
+    let values = [speed.clone(), policy.clone(), slots.into(), processors.into()];
+    let at = lists
+        .iter()
+        .zip(&values)
+        .fold(0, |at, (list, value)| at * table[*list].as_array().unwrap().len() + position(table, list, value));
+    table["walls"][at].as_u64().unwrap()
+}
+
+#[test]
+fn each_position_of_the_controls_has_the_prediction_of_the_replay() {
     let mut record = example("diamond.serial.json");
     record.cpu = Some(record.wall);
-    let script = "document.documentElement.dataset.one = Math.round(replay({ slots: null, cpus: 1, policy: 'instructions', speed: {} }));
-        document.documentElement.dataset.instructions = Math.round(replay({ slots: null, cpus: 2, policy: 'instructions', speed: {} }));
-        document.documentElement.dataset.free = Math.round(replay({ slots: 1, cpus: 2, policy: 'as it was', speed: { storage: 0 } }));
-        select(3); document.documentElement.dataset.drawer = byId('drawer').textContent.includes('exit') ? 'no' : byId('drawer').hidden ? 'hidden' : 'open';";
-    let document = run("diamond", &page(&record), script);
+    let table = &data(&page(&record))["whatif"]["table"];
+    let predict = |scenario: &Scenario| whatif(&record, scenario).unwrap().wall.0;
+    let unchanged = json!({ "group": null, "percent": 100 });
+    let free = json!({ "group": "storage", "percent": 0 });
+    let parallel = Scenario { policy: Some(Policy::Instructions), jobs: Some(0), ..Scenario::default() };
+    let one = Scenario { cores: Some(1.0), ..parallel.clone() };
+    let storage = vec![("storage".parse().unwrap(), f64::INFINITY)];
+    let both = Scenario { faster: storage.clone(), ..parallel.clone() };
+    assert_eq!(wall(table, &unchanged, &json!("instructions"), 0, 2), predict(&parallel));
+    assert_eq!(wall(table, &unchanged, &json!("instructions"), 0, 1), predict(&one));
+    assert_eq!(wall(table, &free, &json!("instructions"), 0, 2), predict(&both));
+    assert_eq!(wall(table, &free, &Value::Null, 1, 2), predict(&Scenario { faster: storage, ..Scenario::default() }));
+    let recorded = predict(&Scenario::default());
+    assert_eq!((wall(table, &unchanged, &Value::Null, 1, 2), table["replayed"].as_u64()), (recorded, Some(recorded)));
+}
+
+#[test]
+fn a_large_build_gets_fewer_positions_and_a_small_page() {
+    let (small, large) = (page(&example("diamond.serial.json")), page(&synthetic::chains(50, 20)));
+    let count = |page: &str| data(page)["whatif"]["table"]["walls"].as_array().unwrap().len();
+    eprintln!(
+        "pages of {} bytes ({} predictions) and {} bytes ({})",
+        small.len(),
+        count(&small),
+        large.len(),
+        count(&large)
+    );
+    assert!(count(&small) > 10 * count(&large));
+    assert!(small.len() < 250_000, "{} bytes", small.len());
+}
+
+#[test]
+fn a_record_without_times_says_why_it_has_no_what_if() {
+    let mut record = example("diamond.serial.json");
+    for step in &mut record.steps {
+        (step.start, step.end) = (None, None);
+    }
+    record.spans.clear();
+    let data = data(&page(&record));
+    assert_eq!(data["whatif"], json!({ "table": null, "refused": "The record has no steps with times." }));
+}
+
+#[test(AnyProgram(crate::CHROMIUM))]
+fn the_page_runs_and_its_controls_show_the_predictions() {
+    let mut record = example("diamond.serial.json");
+    record.cpu = Some(record.wall);
+    let page = page(&record);
+    let script = "const say = (name, value) => { document.documentElement.dataset[name] = value; };
+        const shown = () => document.querySelector('#whatif .verdict').dataset.predicted;
+        say('recorded', shown());
+        const policy = document.querySelector('#whatif select'); policy.value = 'instructions'; policy.dispatchEvent(new Event('change')); say('instructions', shown());
+        const storage = document.querySelector('#whatif input[aria-label=storage]'); storage.value = 0; storage.dispatchEvent(new Event('input')); say('free', shown());
+        const transfer = document.querySelector('#whatif input[aria-label=transfer]'); transfer.value = 0; transfer.dispatchEvent(new Event('input')); say('reset', storage.nextSibling.textContent);
+        select(3); say('drawer', byId('drawer').textContent.includes('exit') ? 'no' : byId('drawer').hidden ? 'hidden' : 'open');";
+    let document = run("diamond", &page, script);
     assert_eq!(attribute(&document, "data-error"), None, "{document}");
     assert_eq!(attribute(&document, "data-ready"), Some("yes"));
     assert_eq!(attribute(&document, "data-drawer"), Some("open"));
-    let parallel = Scenario { policy: Some(Policy::Instructions), jobs: Some(0), ..Scenario::default() };
-    let one = Scenario { cores: Some(1.0), ..parallel.clone() };
-    let free = Scenario { faster: vec![("storage".parse().unwrap(), f64::INFINITY)], ..Scenario::default() };
-    for (name, scenario) in [("data-instructions", parallel), ("data-free", free), ("data-one", one)] {
-        let ours = whatif(&record, &scenario).unwrap().wall.0;
-        assert_eq!(attribute(&document, name), Some(ours.to_string().as_str()), "{name}");
+    assert_eq!(attribute(&document, "data-reset"), Some("100 %"), "one group at a time");
+    let table = &data(&page)["whatif"]["table"];
+    let shown = |wall: u64| (record.wall.0 + wall - table["replayed"].as_u64().unwrap()).to_string();
+    let unchanged = json!({ "group": null, "percent": 100 });
+    let free = json!({ "group": "storage", "percent": 0 });
+    for (name, speed, policy) in [
+        ("data-recorded", &unchanged, Value::Null),
+        ("data-instructions", &unchanged, json!("instructions")),
+        ("data-free", &free, json!("instructions")),
+    ] {
+        let expected = shown(wall(table, speed, &policy, 1, 2));
+        assert_eq!(attribute(&document, name), Some(expected.as_str()), "{name}");
     }
-    // The table of steps says the same as the canvas, to those who do not see it.
+    // The table of steps says the same as the canvas, for readers who do not see it.
     assert!(
         document.contains("aria-sort=\"descending\"") && document.contains("RUN sleep 1.2 &amp;&amp; echo b &gt; /b")
     );

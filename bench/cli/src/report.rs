@@ -57,7 +57,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// What storage has of the wall time, from 0 to 1.
 fn storage(explanation: &Explanation) -> f64 {
-    let row = explanation.accounts.groups.iter().find(|row| row.name == Group::Storage.name());
+    let row = explanation.accounts.groups.iter().find(|row| row.name == Group::Storage);
     row.map_or(0.0, |row| row.wall.0 as f64 / explanation.wall.0.max(1) as f64)
 }
 

@@ -3,8 +3,8 @@
 use super::Advice;
 use super::installs::{Needs, installer, installs, offline, only_installs};
 use super::rules::{Case, about, takes_all, words};
-use crate::answer::place;
-use crate::explain::StepExplanation;
+use crate::steps::StepExplanation;
+use crate::wording::quote_located;
 use buildscope_record::{Nanos, Outcome};
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
     let mut fetched = BTreeSet::new();
     for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
         let Some((_, needs)) = installs(&run.text) else { continue };
-        let before = case.explanation.steps[..run.id.index()].iter().filter(|step| step.stage == run.stage);
+        let before = case.analysis.steps[..run.id.index()].iter().filter(|step| step.stage == run.stage);
         let Some(copy) = before.filter(|step| step.outcome != Outcome::Pruned).find(|step| takes_all(step)) else {
             continue;
         };
@@ -32,10 +32,10 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
         let (how, diff) = match &needs {
             Needs::Files(files) => {
                 let diff = manifests(files).map(|copy| vec![gone, format!("+{copy}"), kept, back]);
-                (format!("copy {} alone before {}, and the rest after it", files.join(" "), place(run)), diff)
+                (format!("copy {} alone before {}, and the rest after it", files.join(" "), quote_located(run)), diff)
             }
             Needs::Nothing => (
-                format!("copy the sources after {}, which needs none of them", place(run)),
+                format!("copy the sources after {}, which needs none of them", quote_located(run)),
                 Some(vec![gone, kept, back]),
             ),
             // The project itself, without dependencies of its own.
@@ -43,14 +43,14 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
             Needs::Sources(files, None) => {
                 let how =
                     "compile the dependencies alone before the sources are copied (with a stub of them, or cargo-chef)";
-                (format!("{how}: {} say what {} needs", files.join(" "), place(run)), None)
+                (format!("{how}: {} say what {} needs", files.join(" "), quote_located(run)), None)
             }
             // What one got is there for the next.
             Needs::Sources(_, Some(fetch)) if alone && !fetched.insert((copy.id, *fetch)) => continue,
             Needs::Sources(files, Some(fetch)) => {
                 let fetched = |copy| vec![gone, format!("+{copy}"), format!("+RUN {fetch}"), back, kept];
                 let how = format!("copy {} and `{fetch}` before the sources are copied for", files.join(" "));
-                (format!("{how} {}", place(run)), manifests(files).map(fetched))
+                (format!("{how} {}", quote_located(run)), manifests(files).map(fetched))
             }
         };
         let text = format!("{how}: then that is in the cache when only other files of the context change");
@@ -74,12 +74,12 @@ pub(super) fn late_copy(case: &Case<'_>) -> Vec<Advice> {
         if !needs_none || !only_installs(&run.text) || run.text.contains("from=") {
             continue;
         }
-        let before = case.explanation.steps[..run.id.index()].iter().rev().filter(|step| step.stage == run.stage);
+        let before = case.analysis.steps[..run.id.index()].iter().rev().filter(|step| step.stage == run.stage);
         // From the RUN upwards: the copies that it could change places with.
         let copies: Vec<_> =
             before.take_while(|step| step.instruction == "COPY" && step.text.contains("--from=")).collect();
         let Some(first) = copies.last() else { continue };
-        let ready = case.explanation.steps[..first.id.index()].iter().rev().filter(|step| step.stage == run.stage);
+        let ready = case.analysis.steps[..first.id.index()].iter().rev().filter(|step| step.stage == run.stage);
         let ready = ready.filter_map(|step| Some(step.start? + step.duration)).next().unwrap_or(Nanos::ZERO);
         let waited = first.start.unwrap_or(Nanos::ZERO).saturating_sub(ready);
         let gain = waited.min(run.drag);
@@ -88,7 +88,7 @@ pub(super) fn late_copy(case: &Case<'_>) -> Vec<Advice> {
         }
         let text = format!(
             "install before copying from other stages: {} could run while they are built, instead of {waited} later",
-            place(run)
+            quote_located(run)
         );
         let caveat = "only where it needs nothing of what is copied; steps that run at once share processors";
         let mut advice = about(run, "late-copy", gain, text, caveat);
@@ -113,13 +113,12 @@ pub(super) fn cache_mount(case: &Case<'_>) -> Vec<Advice> {
         let mount = format!("--mount=type=cache,target={}{sharing}", installer.cache);
         let text = format!(
             "give {} a cache mount: what it downloads or compiles is then there the next time it runs",
-            place(run)
+            quote_located(run)
         );
-        let caveat = match installer.locked {
-            true => {
-                "an upper bound, gained from the second run on; Debian's images empty it until /etc/apt/apt.conf.d/docker-clean is removed"
-            }
-            false => "an upper bound, gained from the second run on; the directory is that of root",
+        let caveat = if installer.locked {
+            "an upper bound, gained from the second run on; Debian's images empty it until /etc/apt/apt.conf.d/docker-clean is removed"
+        } else {
+            "an upper bound, gained from the second run on; the directory is that of root"
         };
         let mut advice = about(run, "cache-mount", run.drag, text, caveat);
         let rest = run.text.split_once(' ').map_or("", |(_, rest)| rest);

@@ -9,7 +9,8 @@ mod installs;
 mod parts;
 mod rules;
 
-use crate::explain::Explanation;
+use crate::analysis::Analysis;
+use crate::whatif::RankedChanges;
 use buildscope_record::{Nanos, Record, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,9 +60,9 @@ impl Advice {
     }
 }
 
-/// All advice for a build.
-pub fn advise(record: &Record, explanation: &Explanation, earlier: &[Record]) -> Vec<Advice> {
-    let case = rules::Case { record, explanation, earlier };
+/// All advice for a build, the largest gain first.
+pub(crate) fn advise(analysis: &Analysis<'_>, ranked: &RankedChanges, earlier: &[Record]) -> Vec<Advice> {
+    let case = rules::Case { analysis, ranked, earlier };
     let mut found: Vec<Advice> = rules::ALL.iter().flat_map(|rule| rule(&case)).collect();
     found.sort_by_key(|advice| std::cmp::Reverse(advice.gain));
     found

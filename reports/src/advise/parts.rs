@@ -2,15 +2,15 @@
 
 use super::Advice;
 use super::rules::{Case, about, takes_all};
-use crate::answer::place;
-use crate::explain::StepExplanation;
+use crate::steps::StepExplanation;
+use crate::wording::quote_located;
 use buildscope_record::Nanos;
 
 /// RUNs in a row that each work in a directory of their own, which one `COPY . .` has brought: a stage for each.
 pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     for copy in case.ran().filter(|step| takes_all(step)) {
-        let behind = &case.explanation.steps[copy.id.index() + 1..];
+        let behind = &case.analysis.steps[copy.id.index() + 1..];
         let parts: Vec<Part<'_>> = behind
             .iter()
             .take_while(|step| step.stage == copy.stage)
@@ -28,7 +28,7 @@ pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
         // At once they still want the processor time that they wanted one after the other.
         let used = parts.iter().filter_map(|part| part.step.resources);
         let used: u64 = used.map(|used| used.cpu_user.0 + used.cpu_system.0).sum();
-        let least = case.record.host.cpus.map_or(0, |cpus| used / u64::from(cpus.max(1)));
+        let least = case.analysis.record.host.cpus.map_or(0, |cpus| used / u64::from(cpus.max(1)));
         let gain = sum.saturating_sub(longest.max(Nanos(least)));
         if !case.worth(gain) {
             continue;
@@ -36,7 +36,7 @@ pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
         let folders = parts.iter().map(|part| format!("`{}`", part.folder)).collect::<Vec<_>>().join(", ");
         let text = format!(
             "give {folders} a stage each, from {} on: they then run at once, and each is in the cache when only other files change",
-            place(parts[0].step)
+            quote_located(parts[0].step)
         );
         let caveat = "only where none reads or writes what another does, and all that they leave is below the WORKDIR";
         let mut advice = about(parts[0].step, "independent-parts", gain, text, caveat);
@@ -66,13 +66,13 @@ fn names(text: &str, name: &str) -> bool {
 
 /// Whether the context has that directory, as far as is known.
 fn has(case: &Case<'_>, folder: &str) -> bool {
-    case.record.context.is_empty() || case.record.context.iter().any(|entry| entry.path == folder)
+    case.analysis.record.context.is_empty() || case.analysis.record.context.iter().any(|entry| entry.path == folder)
 }
 
 /// What stands before the COPY becomes a stage that all are made from; none where the instructions do not say where the
 /// files lie, or a name is taken.
 fn diff(case: &Case<'_>, copy: &StepExplanation, parts: &[Part<'_>]) -> Option<Vec<String>> {
-    let mut before = case.explanation.steps[..copy.id.index()].iter().filter(|step| step.stage == copy.stage);
+    let mut before = case.analysis.steps[..copy.id.index()].iter().filter(|step| step.stage == copy.stage);
     let from = before.clone().find(|step| step.instruction == "FROM")?;
     let folder = before.rfind(|step| step.instruction == "WORKDIR")?.text.split_once(' ')?.1.trim();
     // Under a target of its own, the files would lie elsewhere than where the parts look for them.
@@ -84,7 +84,7 @@ fn diff(case: &Case<'_>, copy: &StepExplanation, parts: &[Part<'_>]) -> Option<V
         None => (from.text.as_str(), None),
     };
     let common = "common";
-    let taken = |name: &str| case.record.stages.iter().any(|stage| stage.name == name);
+    let taken = |name: &str| case.analysis.record.stages.iter().any(|stage| stage.name == name);
     if taken(common) || parts.iter().any(|part| taken(part.folder) || part.folder == common) {
         return None;
     }

@@ -4,16 +4,20 @@ use super::Advice;
 use super::commands::{chain, chown, installed_first, merged};
 use super::installing::{cache_mount, copy_before_install, late_copy};
 use super::parts::independent_parts;
-use crate::answer::{needless, percent, place, quote};
-use crate::explain::{Explanation, StepExplanation};
-use crate::misses::Index;
-use crate::whatif::{Scenario, Selector, whatif};
+use crate::analysis::Analysis;
+use crate::counterpart::Counterparts;
+use crate::needless::NeedlessWait;
+use crate::steps::StepExplanation;
+use crate::whatif::{ChangeKind, RankedChange, RankedChanges, Scenario, Selector, whatif};
+use crate::wording::{percent, quote, quote_located};
 use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Policy, Record, WaitKind};
 
 /// What a rule looks at.
 pub(super) struct Case<'c> {
-    pub(super) record: &'c Record,
-    pub(super) explanation: &'c Explanation,
+    pub(super) analysis: &'c Analysis<'c>,
+    /// The changes that the replay found to help, and how far it can be believed.
+    pub(super) ranked: &'c RankedChanges,
+    /// Earlier records of the same build, oldest first.
     pub(super) earlier: &'c [Record],
 }
 
@@ -39,36 +43,36 @@ pub(super) const ALL: [Rule; 14] = [
 
 impl Case<'_> {
     pub(super) fn ran(&self) -> impl Iterator<Item = &StepExplanation> {
-        self.explanation.steps.iter().filter(|step| step.outcome == Outcome::Executed)
+        self.analysis.steps.iter().filter(|step| step.outcome == Outcome::Executed)
     }
 
-    /// What the replay gains where phases or steps take no time; nothing where the replay is not to be believed.
+    /// How much sooner the build ends under a scenario by replay; zero if the replay is not credible.
     fn gain(&self, scenario: &Scenario) -> Nanos {
-        // Large builds are not replayed for each rule: drag stands in for a step.
-        if self.explanation.ranking.drift.is_none() {
+        // The replay of a large build takes too long to be repeated for each rule.
+        if self.ranked.drift.is_none() {
             return Nanos::ZERO;
         }
-        let prediction = whatif(self.record, scenario).ok().filter(|prediction| prediction.credible());
+        let prediction = whatif(self.analysis.record, scenario).ok().filter(|prediction| prediction.credible());
         prediction.map_or(Nanos::ZERO, |prediction| prediction.replayed.saturating_sub(prediction.wall))
     }
 
     /// A phase's share of the wall time.
     fn phases(&self, phases: &[Phase]) -> Nanos {
-        let rows = &self.explanation.accounts.phases;
-        rows.iter().filter(|row| phases.iter().any(|phase| phase.name() == row.name)).map(|row| row.wall).sum()
+        let rows = &self.analysis.accounts.phases;
+        rows.iter().filter(|row| row.name.is_one_of(phases)).map(|row| row.wall).sum()
     }
 
     /// Whether a COPY of the whole context took such a file, as far as is known.
     pub(super) fn has(&self, copy: &StepExplanation, file: &str) -> bool {
         let file = file.trim_start_matches("./");
-        let inputs = self.record.steps[copy.id.index()].cache.as_ref().map(|cache| &cache.inputs);
+        let inputs = self.analysis.record.steps[copy.id.index()].cache.as_ref().map(|cache| &cache.inputs);
         let taken = inputs.into_iter().flat_map(|inputs| inputs.keys()).filter_map(|name| name.strip_prefix("file:"));
         let mut taken = taken.map(|path| path.trim_start_matches("./")).peekable();
         taken.peek().is_none() || taken.any(|path| path == file)
     }
 
     pub(super) fn worth(&self, gain: Nanos) -> bool {
-        gain.0 > self.explanation.wall.0 / 100 && gain.0 > 1_000_000
+        gain.0 > self.analysis.record.wall.0 / 100 && gain.0 > 1_000_000
     }
 }
 
@@ -94,7 +98,7 @@ fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
         let Some((owner, paths)) = chown(&run.text) else { continue };
-        let before = case.explanation.steps[..run.id.index()].iter().rev().filter(|step| step.stage == run.stage);
+        let before = case.analysis.steps[..run.id.index()].iter().rev().filter(|step| step.stage == run.stage);
         let inside = |copy: &&StepExplanation| {
             let target = words(&copy.text).last().unwrap_or_default().trim_end_matches('/');
             let within =
@@ -108,7 +112,7 @@ fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {
         let layer = run.layer.map_or(ByteSize(0), |layer| layer.bytes);
         let text = format!(
             "let COPY set the owner (`--chown={owner}`) instead of {}: its layer of {layer} holds the files a second time",
-            place(run)
+            quote_located(run)
         );
         let mut advice = about(run, "recursive-chown", run.drag, text, "only for files that a COPY brings");
         // A RUN between them may make the user or the files; what else this one does must stay.
@@ -129,7 +133,7 @@ fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {
 /// RUNs in a row that are mostly overhead: each has its sandbox and its layer.
 fn many_small_runs(case: &Case<'_>) -> Vec<Advice> {
     let process = |step: &StepExplanation| -> Nanos {
-        step.phases.iter().filter(|row| row.name == Phase::Process.name()).map(|row| row.work).sum()
+        step.phases.iter().filter(|row| row.name == Phase::Process).map(|row| row.work).sum()
     };
     let steps: Vec<&StepExplanation> = case.ran().collect();
     let rows = steps.chunk_by(|a, b| {
@@ -142,9 +146,9 @@ fn many_small_runs(case: &Case<'_>) -> Vec<Advice> {
         let text = format!(
             "merge the {} RUNs from {} on: {overhead} of them is sandbox and layer, not their commands",
             row.len(),
-            place(row[0])
+            quote_located(row[0])
         );
-        (case.worth(gain) && gain.0 > case.explanation.wall.0 / 10).then(|| {
+        (case.worth(gain) && gain.0 > case.analysis.record.wall.0 / 10).then(|| {
             let caveat = "one changed command then runs them all again";
             let mut advice = about(row[0], "many-small-runs", gain, text, caveat);
             let texts: Vec<&str> = row.iter().map(|step| step.text.as_str()).collect();
@@ -164,7 +168,7 @@ fn split_run(case: &Case<'_>) -> Vec<Advice> {
         let Some((install, rest)) = installed_first(&run.text) else { continue };
         let text = format!(
             "split {} behind its install: that layer then is in the cache when only what follows it changes",
-            place(run)
+            quote_located(run)
         );
         let caveat = "an upper bound: the part of the install is not known by itself; one more layer";
         let mut advice = about(run, "split-run", run.drag, text, caveat);
@@ -176,46 +180,56 @@ fn split_run(case: &Case<'_>) -> Vec<Advice> {
 
 /// The policy keeps back what could run.
 fn needless_order(case: &Case<'_>) -> Vec<Advice> {
-    let Some(needless) = needless(case.record, case.explanation).filter(|needless| case.worth(needless.lost)) else {
+    let Some(needless) = NeedlessWait::longest(case.analysis).filter(|needless| case.worth(needless.lost)) else {
         return Vec::new();
     };
-    let step = &case.explanation.steps[needless.step.index()];
-    let policy = case.record.options.policy.map_or("in order", Policy::name);
-    let text = format!("build with `--policy instructions`, not {policy}: {}", needless.sentence(case.explanation));
+    let step = &case.analysis.steps[needless.step.index()];
+    let policy = case.analysis.record.options.policy.map_or("in order", Policy::name);
+    let text = format!("build with `--policy instructions`, not {policy}: {}", needless.sentence(case.analysis));
     vec![about(step, "needless-order", needless.lost, text, "steps that run at once share processors, disk and memory")]
 }
 
-/// Slots, locks: what the ranking found of them.
+/// What the ranking found about slots and locks.
 fn bottleneck(case: &Case<'_>) -> Vec<Advice> {
-    let changes = case.explanation.ranking.changes.iter();
-    let known = changes.filter_map(|change| {
-        let (text, caveat) = (change.what.clone(), change.caveat.clone());
-        let rule = match () {
-            () if change.what.starts_with("lift the limit") => "slots",
-            () if change.what.starts_with("share the cache mounts") => "locked-cache-mount",
-            () => return None,
-        };
-        let at_all =
-            Advice { rule: rule.into(), text, gain: change.gain, caveat, step: None, line: None, diff: Vec::new() };
-        if rule == "slots" {
-            return Some(at_all);
-        }
-        // Of those that have a lock, the one that waited longest for it stands for all.
-        let waited = |step: &&StepExplanation| -> Nanos {
-            let waits = case.record.waits.iter().filter(|wait| wait.step == step.id && wait.kind == WaitKind::Lock);
-            waits.map(|wait| wait.end.saturating_sub(wait.start)).sum()
-        };
-        let locking: Vec<_> = case.ran().filter(|step| !case.record.steps[step.id.index()].locks.is_empty()).collect();
-        let Some(worst) = locking.iter().copied().max_by_key(waited) else { return Some(at_all) };
-        let text = format!("{}: {} waited {} for a lock", at_all.text, place(worst), waited(&worst));
-        let shared = |step: &&StepExplanation| step.text.contains("sharing=locked");
-        let diff = locking.iter().copied().filter(shared).flat_map(|step| {
-            [format!("-{}", step.text), format!("+{}", step.text.replace("sharing=locked", "sharing=shared"))]
-        });
-        let diff = diff.collect();
-        Some(Advice { text, diff, ..about(worst, rule, at_all.gain, String::new(), &at_all.caveat) })
+    let advice = |change: &RankedChange| match change.kind {
+        ChangeKind::UnlimitedSlots { .. } => Some(of_build("slots", change, case)),
+        ChangeKind::SharedCacheMounts => Some(locked_cache_mount(case, change)),
+        _ => None,
+    };
+    case.ranked.changes.iter().filter_map(advice).collect()
+}
+
+/// A change as advice for the build as a whole.
+fn of_build(rule: &str, change: &RankedChange, case: &Case<'_>) -> Advice {
+    Advice {
+        rule: rule.into(),
+        text: change.kind.sentence(&case.analysis.steps),
+        gain: change.gain,
+        caveat: change.kind.caveat().into(),
+        step: None,
+        line: None,
+        diff: Vec::new(),
+    }
+}
+
+/// Names the step that waited longest for the lock of a cache mount.
+fn locked_cache_mount(case: &Case<'_>, change: &RankedChange) -> Advice {
+    const RULE: &str = "locked-cache-mount";
+    let record = case.analysis.record;
+    let whole = of_build(RULE, change, case);
+    let waited = |step: &&StepExplanation| -> Nanos {
+        let waits = record.waits.iter().filter(|wait| wait.step == step.id && wait.kind == WaitKind::Lock);
+        waits.map(|wait| wait.end.saturating_sub(wait.start)).sum()
+    };
+    let locking: Vec<_> = case.ran().filter(|step| !record.steps[step.id.index()].locks.is_empty()).collect();
+    let Some(worst) = locking.iter().copied().max_by_key(waited) else { return whole };
+    let text = format!("{}: {} waited {} for a lock", whole.text, quote_located(worst), waited(&worst));
+    let shared = |step: &&StepExplanation| step.text.contains("sharing=locked");
+    let diff = locking.iter().copied().filter(shared).flat_map(|step| {
+        [format!("-{}", step.text), format!("+{}", step.text.replace("sharing=locked", "sharing=shared"))]
     });
-    known.collect()
+    let diff = diff.collect();
+    Advice { diff, ..about(worst, RULE, whole.gain, text, &whole.caveat) }
 }
 
 /// What is seldom meant when a whole context is copied, and what to think of before it is left out.
@@ -237,10 +251,10 @@ const SELDOM_MEANT: [(&str, &str); 13] = [
 
 /// Parts of the context that no step takes, or that one takes with all the rest though it is seldom meant.
 fn unused_context(case: &Case<'_>) -> Vec<Advice> {
-    let context = &case.record.context;
+    let context = &case.analysis.record.context;
     let total: u64 = context.iter().map(|entry| entry.bytes.0).sum();
     let large = context.iter().filter(|entry| entry.bytes.0 > 1_000_000 && entry.bytes.0 > total / 20);
-    let whole = case.explanation.steps.iter().find(|step| takes_all(step));
+    let whole = case.analysis.steps.iter().find(|step| takes_all(step));
     let seen = case.phases(&[Phase::ContextScan, Phase::ContextHash]);
     let advice = large.filter_map(|entry| {
         let seldom = SELDOM_MEANT.iter().find(|(name, _)| *name == entry.path).map(|(_, caveat)| *caveat);
@@ -248,8 +262,8 @@ fn unused_context(case: &Case<'_>) -> Vec<Advice> {
             (false, ..) => (seen, None, "that no step copies".to_owned(), "nothing needs it"),
             (true, Some(caveat), Some(copy)) => {
                 // Of the copy, and of the parts of others that it then is in, only its own time is known.
-                let copied = copy.phases.iter().filter(|row| row.name == Phase::Copy.name()).map(|row| row.wall).sum();
-                (seen + copied, Some(copy), format!("that {} takes with the rest", place(copy)), caveat)
+                let copied = copy.phases.iter().filter(|row| row.name == Phase::Copy).map(|row| row.wall).sum();
+                (seen + copied, Some(copy), format!("that {} takes with the rest", quote_located(copy)), caveat)
             }
             _ => return None,
         };
@@ -269,21 +283,22 @@ fn unused_context(case: &Case<'_>) -> Vec<Advice> {
 
 /// Compression that costs.
 fn compression(case: &Case<'_>) -> Vec<Advice> {
-    let spent = percent(case.phases(&[Phase::Compress]), case.explanation.wall);
-    let mut spans = case.record.spans.iter().filter(|span| span.phase == Phase::Compress);
-    let (times, text, caveat) = match spans.all(|span| span.name.as_deref() == Some("zstd")) {
-        true => (
+    let spent = percent(case.phases(&[Phase::Compress]), case.analysis.record.wall);
+    let mut spans = case.analysis.record.spans.iter().filter(|span| span.phase == Phase::Compress);
+    let (times, text, caveat) = if spans.all(|span| span.name.as_deref() == Some("zstd")) {
+        (
             f64::INFINITY,
             format!("do not compress a local result: {spent} of the build is compression, though with zstd"),
             "an upper bound: more bytes take longer to write",
-        ),
-        false => (
+        )
+    } else {
+        (
             4.0,
             format!(
                 "compress with zstd or a lower level, or not at all for a local result: {spent} of the build is compression"
             ),
             "taken to be four times faster; old clients read gzip only",
-        ),
+        )
     };
     let gain = case.gain(&Scenario { faster: vec![(Selector::Phase(Phase::Compress), times)], ..Scenario::default() });
     let advice = Advice {
@@ -300,17 +315,17 @@ fn compression(case: &Case<'_>) -> Vec<Advice> {
 
 /// Base images that must be fetched and unpacked first.
 fn base_pull(case: &Case<'_>) -> Vec<Advice> {
-    let spent = case.phases(&[Phase::Resolve, Phase::Pull, Phase::Unpack]);
+    const FETCHING: [Phase; 3] = [Phase::Resolve, Phase::Pull, Phase::Unpack];
+    let spent = case.phases(&FETCHING);
     let text = format!(
         "keep base images near (a local mirror, a smaller base, a pinned digest): {} of the build waits for them",
-        percent(spent, case.explanation.wall)
+        percent(spent, case.analysis.record.wall)
     );
     let caveat = "an upper bound; nothing on a machine that has them already";
     let fetched = |step: &&StepExplanation| -> Nanos {
-        let phases = [Phase::Resolve, Phase::Pull, Phase::Unpack].map(Phase::name);
-        step.phases.iter().filter(|row| phases.contains(&row.name.as_str())).map(|row| row.work).sum()
+        step.phases.iter().filter(|row| row.name.is_one_of(&FETCHING)).map(|row| row.work).sum()
     };
-    let worst = case.explanation.steps.iter().max_by_key(fetched).filter(|step| fetched(step) > Nanos::ZERO);
+    let worst = case.analysis.steps.iter().max_by_key(fetched).filter(|step| fetched(step) > Nanos::ZERO);
     let advice = Advice {
         rule: "base-pull".into(),
         text,
@@ -320,7 +335,7 @@ fn base_pull(case: &Case<'_>) -> Vec<Advice> {
         line: worst.and_then(|step| step.source).map(|source| source.line),
         diff: Vec::new(),
     };
-    if spent.0 > case.explanation.wall.0 / 10 && case.worth(spent) { vec![advice] } else { Vec::new() }
+    if spent.0 > case.analysis.record.wall.0 / 10 && case.worth(spent) { vec![advice] } else { Vec::new() }
 }
 
 /// Steps that wait for processors or disks, and processors that wait for steps.
@@ -332,7 +347,7 @@ fn pressure(case: &Case<'_>) -> Vec<Advice> {
             if waited.0 > step.own.0 / 5 {
                 let text = format!(
                     "{} waited {waited} for {what} ({} of its time): {remedy}",
-                    place(step),
+                    quote_located(step),
                     percent(waited, step.own)
                 );
                 found.push(about(
@@ -347,8 +362,8 @@ fn pressure(case: &Case<'_>) -> Vec<Advice> {
         add("cpu-pressure", used.cpu_pressure, "a processor", "fewer steps at once (`--jobs`), or more processors");
         add("io-pressure", used.io_pressure, "the disk", "a store on tmpfs or a faster disk, or fewer files");
     }
-    let bounds = &case.explanation.bounds;
-    if let (Some(share), Some(cpus)) = (bounds.cpu_use, case.record.host.cpus)
+    let bounds = &case.analysis.bounds;
+    if let (Some(share), Some(cpus)) = (bounds.cpu_use, case.analysis.record.host.cpus)
         && share * f64::from(cpus) < 1.2
         && cpus > 4
         && bounds.parallelism < 1.5
@@ -379,10 +394,11 @@ fn slower_than_before(case: &Case<'_>) -> Vec<Advice> {
     if case.earlier.len() < RECORDS {
         return found;
     }
-    let (own, earlier) = (Index::new(case.record), case.earlier.iter().map(Index::new).collect::<Vec<_>>());
+    let own = Counterparts::new(case.analysis.record);
+    let earlier: Vec<_> = case.earlier.iter().map(Counterparts::new).collect();
     for step in case.ran().filter(|step| case.worth(step.drag)) {
-        let recorded = &case.record.steps[step.id.index()];
-        let others = earlier.iter().filter_map(|earlier| own.counterpart(recorded, earlier));
+        let recorded = &case.analysis.record.steps[step.id.index()];
+        let others = earlier.iter().filter_map(|earlier| own.find(recorded, earlier));
         let ran = others.filter(|other| other.outcome == Outcome::Executed && other.text == recorded.text);
         let mut before: Vec<u64> = ran.filter_map(|other| Some(other.end?.saturating_sub(other.start?).0)).collect();
         if before.len() < RECORDS {

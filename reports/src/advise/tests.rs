@@ -1,12 +1,17 @@
 //! Each rule on a record that calls for it, and silence on one that does not.
 
 use super::*;
-use crate::explain;
 use crate::synthetic::{Synthetic, ms};
+use crate::whatif::rank;
 use buildscope_record::{ByteSize, Cache, ContextEntry, Layer, Phase, Policy, Resources, StepKey, WaitKind};
 
+fn advice_for(record: &Record, earlier: &[Record]) -> Vec<Advice> {
+    let analysis = Analysis::new(record);
+    advise(&analysis, &rank(&analysis), earlier)
+}
+
 fn advice(record: &Record, rule: &str) -> Option<Advice> {
-    advise(record, &explain(record), &[]).into_iter().find(|advice| advice.rule == rule)
+    advice_for(record, &[]).into_iter().find(|advice| advice.rule == rule)
 }
 
 /// One stage whose steps follow each other, with their lengths in milliseconds.
@@ -92,7 +97,7 @@ fn workload(name: &str) -> (String, Record) {
 #[test]
 fn the_bad_form_of_a_workload_gets_the_good_ones_change() {
     let (text, record) = workload("python-wheel-bad");
-    let found: Vec<_> = advise(&record, &explain(&record), &[]);
+    let found: Vec<_> = advice_for(&record, &[]);
     let moved: Vec<_> = found.iter().filter(|advice| advice.rule == "copy-before-install").collect();
     assert_eq!(moved.len(), 1, "the project's own install needs the sources: {moved:?}");
     let better = moved[0].applied(&text).unwrap();
@@ -125,7 +130,7 @@ fn the_bad_form_of_a_workload_gets_the_good_ones_change() {
     assert_eq!(stages.len(), 5, "{better}");
 
     let (text, record) = workload("go-service-bad");
-    let found: Vec<_> = advise(&record, &explain(&record), &[]);
+    let found: Vec<_> = advice_for(&record, &[]);
     let of = |rule: &str| found.iter().filter(|advice| advice.rule == rule).collect::<Vec<_>>();
     assert_eq!(of("copy-before-install").len(), 1, "the second needs the same modules: {found:?}");
     let fetched = of("copy-before-install")[0].applied(&text).unwrap();
@@ -137,7 +142,7 @@ fn the_bad_form_of_a_workload_gets_the_good_ones_change() {
     assert_eq!(mounted, ["go test -vet=off ./internal/...", "go build -trimpath -o /shop ./cmd/shop"]);
     for good in ["python-wheel", "chown-good", "c-project", "go-service"] {
         let (_, record) = workload(good);
-        let found = advise(&record, &explain(&record), &[]);
+        let found = advice_for(&record, &[]);
         let named = |rule: &str| found.iter().any(|advice| advice.rule == rule);
         assert!(!named("copy-before-install") && !named("recursive-chown") && !named("late-copy"), "{good}: {found:?}");
         assert!(!named("independent-parts") && !named("cache-mount"), "{good}: {found:?}");
@@ -414,12 +419,12 @@ fn pressure_and_history() {
     calm.with(|record| record.steps[0].resources = Some(Resources { cpu_pressure: ms(20), ..Resources::default() }));
     assert_eq!(advice(&calm.finish(100), "cpu-pressure"), None, "a fifth is not much");
     let earlier = [40, 50, 45].map(|length| chain(&[("RUN make", length)]).finish(length));
-    let found = advise(&record, &explain(&record), &earlier);
+    let found = advice_for(&record, &earlier);
     let slower = found.iter().find(|advice| advice.rule == "slower-than-before").unwrap();
     assert_eq!(slower.gain, ms(55));
     let silent = |earlier: &[u64]| {
         let earlier: Vec<_> = earlier.iter().map(|&length| chain(&[("RUN make", length)]).finish(length)).collect();
-        !advise(&record, &explain(&record), &earlier).iter().any(|advice| advice.rule == "slower-than-before")
+        !advice_for(&record, &earlier).iter().any(|advice| advice.rule == "slower-than-before")
     };
     assert!(silent(&[70, 90, 80]), "not half as long again");
     assert!(silent(&[40, 50]), "two builds are no history");
@@ -428,5 +433,5 @@ fn pressure_and_history() {
 #[test]
 fn a_build_without_fault_gets_no_advice() {
     let record = chain(&[("FROM busybox", 1), ("COPY a /a", 5), ("RUN cc a.c", 100)]).finish(106);
-    assert_eq!(advise(&record, &explain(&record), &[]), []);
+    assert_eq!(advice_for(&record, &[]), []);
 }

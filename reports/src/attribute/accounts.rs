@@ -2,42 +2,40 @@
 //! was done on all threads together.
 
 use super::activity::Activities;
+use super::row_name::{Attributed, Owner};
 use super::walk::Segment;
-use crate::graph::Grouped;
+use crate::index::{Grouped, Index};
 use buildscope_record::{Group, Nanos, Phase, Record, Span, SpanId, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 
 /// Wall time and work of one thing: a group, a phase, a stage, a kind of instruction, a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Row {
-    /// Its name; [`UNATTRIBUTED`] and [`BUILD`] stand for what belongs to none.
-    pub name: String,
+pub struct Row<N> {
+    /// What the time belongs to.
+    pub name: N,
     /// Its share of the build's wall time. The rows of a table sum to the wall time exactly.
     pub wall: Nanos,
-    /// Its work, summed over all threads: may exceed the wall time.
+    /// Its work, summed over all threads. It may exceed the wall time.
     pub work: Nanos,
 }
-
-/// The name of wall time that no span accounts for.
-pub const UNATTRIBUTED: &str = "unattributed";
-/// The name of what belongs to no step.
-pub const BUILD: &str = "(build)";
 
 /// The wall account by several keys; the rows of each table sum to the wall time exactly.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accounts {
     /// By group of phases, in the groups' own order, then `unattributed`. All of them, also empty ones.
-    pub groups: Vec<Row>,
+    pub groups: Vec<Row<Attributed<Group>>>,
     /// By phase, largest first.
-    pub phases: Vec<Row>,
-    /// By stage, largest first.
-    pub stages: Vec<Row>,
+    pub phases: Vec<Row<Attributed<Phase>>>,
+    /// By name of the stage, largest first.
+    pub stages: Vec<Row<Owner<String>>>,
     /// By kind of instruction, largest first.
-    pub instructions: Vec<Row>,
-    /// By line of the Dockerfile on which the instruction begins, largest first.
-    pub lines: Vec<Row>,
+    pub instructions: Vec<Row<Owner<String>>>,
+    /// By line of the Dockerfile on which the instruction starts, largest first.
+    pub lines: Vec<Row<Owner<u32>>>,
 }
 
 /// One step's (or the build's) accounts by phase; no phase is `unattributed`.
@@ -67,19 +65,36 @@ pub(crate) fn ledger(activities: &Activities<'_>, segments: &[Segment]) -> HashM
     ledger
 }
 
-/// Each span's duration without that of its children.
+/// The index of a span in [`Record::spans`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct SpanIndex(usize);
+
+impl Index for SpanIndex {
+    fn from_index(index: usize) -> Self {
+        Self(index)
+    }
+
+    fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// The duration of each span without that of its children.
 fn exclusive(record: &Record) -> Vec<Nanos> {
     let spans = &record.spans;
     let cut = |span: &Span| (span.start.min(record.wall), span.end.min(record.wall));
-    let places: HashMap<SpanId, usize> = match spans.iter().any(|span| span.parent.is_some()) {
-        true => spans.iter().enumerate().map(|(place, span)| (span.id, place)).collect(),
-        false => HashMap::new(),
+    // Records without nested spans are common, and large.
+    let nested = spans.iter().any(|span| span.parent.is_some());
+    let indices: HashMap<SpanId, SpanIndex> = if nested {
+        spans.iter().enumerate().map(|(index, span)| (span.id, SpanIndex(index))).collect()
+    } else {
+        HashMap::new()
     };
-    let parents = spans.iter().map(|span| span.parent.and_then(|parent| places.get(&parent).copied()));
-    let children = Grouped::new(spans.len(), parents.enumerate().filter_map(|(child, parent)| Some((parent?, child))));
-    let own = |(place, span): (usize, &Span)| {
+    let parents = spans.iter().map(|span| span.parent.and_then(|parent| indices.get(&parent).copied()));
+    let children = Grouped::new(spans.len(), parents.zip(spans).filter_map(|(parent, child)| Some((parent?, child))));
+    let own = |(index, span): (usize, &Span)| {
         let (start, end) = cut(span);
-        let mut within: Vec<_> = children.of(place).iter().map(|&child| cut(&spans[child])).collect();
+        let mut within: Vec<_> = children.of(SpanIndex(index)).iter().map(|&child| cut(child)).collect();
         within.sort_unstable();
         let (mut covered, mut from) = (Nanos::ZERO, start);
         for (first, last) in within {
@@ -94,62 +109,56 @@ fn exclusive(record: &Record) -> Vec<Nanos> {
 
 /// The tables of a ledger.
 pub(crate) fn tables(record: &Record, ledger: &HashMap<Option<StepId>, ByPhase>) -> Accounts {
-    let mut groups: Vec<Row> = Group::ALL.iter().map(|group| empty(group.name())).collect();
-    groups.push(empty(UNATTRIBUTED));
+    // Groups keep their own order, and empty ones are listed too.
+    let groups = Group::ALL.iter().copied().map(Attributed::Of).chain([Attributed::Unattributed]);
+    let mut groups: Vec<_> = groups.map(|name| Row { name, wall: Nanos::ZERO, work: Nanos::ZERO }).collect();
     let mut phases = Table::default();
     let (mut stages, mut instructions, mut lines) = (Table::default(), Table::default(), Table::default());
     for (&step, by_phase) in ledger {
         let step = step.map(|step| &record.steps[step.index()]);
         let mut whole = Entry::default();
         for (&phase, &entry) in by_phase {
-            let group = &mut groups[phase.map_or(Group::ALL.len(), |phase| place(phase.group()))];
-            (group.wall, group.work) = (group.wall + entry.wall, group.work + entry.work);
-            phases.add(phase, entry);
+            let group = Attributed::from(phase.map(Phase::group));
+            for row in groups.iter_mut().filter(|row| row.name == group) {
+                (row.wall, row.work) = (row.wall + entry.wall, row.work + entry.work);
+            }
+            phases.add(Attributed::from(phase), entry);
             (whole.wall, whole.work) = (whole.wall + entry.wall, whole.work + entry.work);
         }
-        stages.add(step.and_then(|step| Some(&*record.stages.get(step.stage?.index())?.name)), whole);
-        instructions.add(step.map(|step| &*step.instruction), whole);
-        lines.add(step.and_then(|step| step.source).map(|source| source.line), whole);
+        let stage = step.and_then(|step| Some(record.stages.get(step.stage?.index())?.name.clone()));
+        stages.add(Owner::from(stage), whole);
+        instructions.add(Owner::from(step.map(|step| step.instruction.clone())), whole);
+        lines.add(Owner::from(step.and_then(|step| step.source).map(|source| source.line)), whole);
     }
-    let build = |name: Option<&str>| name.unwrap_or(BUILD).to_owned();
     Accounts {
         groups,
-        phases: phases.sorted(|phase| phase.map_or(UNATTRIBUTED, Phase::name).to_owned()),
-        stages: stages.sorted(build),
-        instructions: instructions.sorted(build),
-        lines: lines.sorted(|line| line.map_or_else(|| BUILD.to_owned(), |line| line.to_string())),
+        phases: phases.sorted(),
+        stages: stages.sorted(),
+        instructions: instructions.sorted(),
+        lines: lines.sorted(),
     }
 }
 
-fn place(group: Group) -> usize {
-    Group::ALL.iter().position(|&other| other == group).unwrap_or(Group::ALL.len())
-}
+/// Entries summed by name.
+struct Table<N>(HashMap<N, Entry>);
 
-fn empty(name: &str) -> Row {
-    Row { name: name.to_owned(), wall: Nanos::ZERO, work: Nanos::ZERO }
-}
-
-/// Entries summed by what they are of; none is the build as a whole.
-struct Table<K>(HashMap<Option<K>, Entry>);
-
-impl<K> Default for Table<K> {
+impl<N> Default for Table<N> {
     fn default() -> Self {
         Self(HashMap::new())
     }
 }
 
-impl<K: std::hash::Hash + Eq> Table<K> {
-    fn add(&mut self, of: Option<K>, entry: Entry) {
-        let sum = self.0.entry(of).or_default();
+impl<N: Hash + Eq + ToString> Table<N> {
+    fn add(&mut self, name: N, entry: Entry) {
+        let sum = self.0.entry(name).or_default();
         (sum.wall, sum.work) = (sum.wall + entry.wall, sum.work + entry.work);
     }
 
-    /// The rows, largest first.
-    fn sorted(self, name: impl Fn(Option<K>) -> String) -> Vec<Row> {
-        let named = self.0.into_iter().filter(|(_, entry)| entry.wall > Nanos::ZERO || entry.work > Nanos::ZERO);
-        let mut rows: Vec<Row> =
-            named.map(|(of, entry)| Row { name: name(of), wall: entry.wall, work: entry.work }).collect();
-        rows.sort_unstable_by(|a, b| (b.wall, b.work, &a.name).cmp(&(a.wall, a.work, &b.name)));
+    /// The rows that are not empty, largest first; of equals, the first by name.
+    fn sorted(self) -> Vec<Row<N>> {
+        let filled = self.0.into_iter().filter(|(_, entry)| entry.wall > Nanos::ZERO || entry.work > Nanos::ZERO);
+        let mut rows: Vec<_> = filled.map(|(name, entry)| Row { name, wall: entry.wall, work: entry.work }).collect();
+        rows.sort_by_cached_key(|row| (Reverse((row.wall, row.work)), row.name.to_string()));
         rows
     }
 }

@@ -1,6 +1,7 @@
 //! When each step was active, and what it did at each instant of that.
 
-use crate::graph::{Graph, Grouped};
+use crate::graph::Graph;
+use crate::index::{Grouped, Index, Indexed};
 use buildscope_record::{Nanos, Outcome, Phase, Record, Span, StepId, Wait};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -38,12 +39,12 @@ pub(crate) struct Activities<'r> {
     pub(crate) record: &'r Record,
     /// Its steps' graph.
     pub(crate) graph: Graph,
-    intervals: Vec<Option<Interval>>,
+    intervals: Indexed<StepId, Option<Interval>>,
     /// When the results of a step and of all it needs were there: for steps without times of their own.
-    settled: Vec<Option<Nanos>>,
-    spans: Grouped<&'r Span>,
+    settled: Indexed<StepId, Option<Nanos>>,
+    spans: Grouped<StepId, &'r Span>,
     build: Vec<Piece>,
-    waits: Grouped<&'r Wait>,
+    waits: Grouped<StepId, &'r Wait>,
 }
 
 impl<'r> Activities<'r> {
@@ -51,37 +52,38 @@ impl<'r> Activities<'r> {
     pub(crate) fn new(record: &'r Record) -> Self {
         let steps = record.steps.len();
         let graph = Graph::new(record);
-        let spans = Grouped::new(steps, record.spans.iter().filter_map(|s| Some((s.step?.index(), s))));
-        let waits = Grouped::new(steps, record.waits.iter().map(|wait| (wait.step.index(), wait)));
+        let spans = Grouped::new(steps, record.spans.iter().filter_map(|span| Some((span.step?, span))));
+        let waits = Grouped::new(steps, record.waits.iter().map(|wait| (wait.step, wait)));
         let whole = record.spans.iter().filter(|span| span.step.is_none());
         let build = innermost(whole, record.wall);
-        let intervals: Vec<_> = (0..steps).map(|step| interval(record, step, spans.of(step))).collect();
-        let mut settled: Vec<Option<Nanos>> = vec![None; steps];
+        let steps = (0..steps).map(StepId::from_index);
+        let intervals: Indexed<StepId, _> = steps.map(|step| interval(record, step, spans.of(step))).collect();
+        let mut settled: Indexed<StepId, Option<Nanos>> = Indexed::filled(None, intervals.len());
         for &step in graph.order() {
-            let before = || graph.before(step).iter().filter_map(|(before, _)| settled[before.index()]).max();
-            settled[step.index()] = intervals[step.index()].map(|interval| interval.end).or_else(before);
+            let before = || graph.before(step).iter().filter_map(|need| settled[need.step]).max();
+            settled[step] = intervals[step].map(|interval| interval.end).or_else(before);
         }
         Self { record, graph, intervals, settled, spans, build, waits }
     }
 
     /// When the step was active; none for one that never was.
     pub(crate) fn interval(&self, step: StepId) -> Option<Interval> {
-        self.intervals[step.index()]
+        self.intervals[step]
     }
 
     /// When the step's result was there, also where it took no time of its own.
     pub(crate) fn settled(&self, step: StepId) -> Option<Nanos> {
-        self.settled[step.index()]
+        self.settled[step]
     }
 
     /// The step's waits that another step or build caused.
     pub(crate) fn waits(&self, step: StepId) -> impl Iterator<Item = &'r Wait> + '_ {
-        self.waits.of(step.index()).iter().copied().filter(|wait| !wait.kind.is_leaf())
+        self.waits.of(step).iter().copied().filter(|wait| !wait.kind.is_leaf())
     }
 
     /// What the step did, piece by piece in the order of time.
     pub(crate) fn pieces(&self, step: StepId) -> Vec<Piece> {
-        innermost(self.spans.of(step.index()).iter().copied(), self.record.wall)
+        innermost(self.spans.of(step).iter().copied(), self.record.wall)
     }
 
     /// What the build as a whole did.
@@ -89,16 +91,16 @@ impl<'r> Activities<'r> {
         &self.build
     }
 
-    /// All steps' ids.
+    /// All steps, in the order of the record.
     pub(crate) fn steps(&self) -> impl Iterator<Item = StepId> + use<> {
-        (0..u32::try_from(self.intervals.len()).unwrap_or(u32::MAX)).map(StepId)
+        (0..self.intervals.len()).map(StepId::from_index)
     }
 }
 
 /// The interval that a step's own times give; where they are missing, that of its spans. A step that began and has
 /// no end at all was still running when the record ended.
-fn interval(record: &Record, index: usize, spans: &[&Span]) -> Option<Interval> {
-    let step = &record.steps[index];
+fn interval(record: &Record, id: StepId, spans: &[&Span]) -> Option<Interval> {
+    let step = &record.steps[id.index()];
     if step.outcome == Outcome::Pruned {
         return None;
     }

@@ -2,6 +2,7 @@
 
 use super::activity::{Activities, Interval};
 use super::network;
+use crate::index::Indexed;
 use buildscope_record::{EdgeKind, Nanos, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,7 @@ pub struct Bounds {
 }
 
 /// Computes the bounds from the steps' lengths and the length of the dependency network.
-pub(crate) fn bounds(activities: &Activities<'_>, lengths: &[i128], dependency: i128) -> Bounds {
+pub(crate) fn bounds(activities: &Activities<'_>, lengths: &Indexed<StepId, i128>, dependency: i128) -> Bounds {
     let record = activities.record;
     let outside = network::head(activities) + network::tail(activities);
     let work: i128 = lengths.iter().sum();
@@ -100,8 +101,8 @@ pub(crate) fn parallelism(activities: &Activities<'_>) -> Parallelism {
     for step in activities.steps() {
         let Some(active) = activities.interval(step) else { continue };
         let free = |kinds: fn(EdgeKind) -> bool| {
-            let needs = activities.graph.before(step).iter().filter(|(_, kind)| kinds(*kind));
-            let settled = needs.filter_map(|&(from, _)| activities.settled(from)).max();
+            let needs = activities.graph.before(step).iter().filter(|need| kinds(need.kind));
+            let settled = needs.filter_map(|need| activities.settled(need.step)).max();
             settled.unwrap_or(Nanos::ZERO).min(active.start)
         };
         let released = free(|_| true);
@@ -132,8 +133,7 @@ pub(crate) fn held(activities: &Activities<'_>, step: StepId) -> Nanos {
     let staged = activities.record.steps[step.index()].stage.is_some();
     let Some(active) = activities.interval(step).filter(|_| staged) else { return Nanos::ZERO };
     let needs = activities.graph.before(step).iter();
-    let data =
-        needs.filter(|(_, kind)| *kind == EdgeKind::Data).filter_map(|&(from, _)| activities.settled(from)).max();
+    let data = needs.filter(|need| need.kind == EdgeKind::Data).filter_map(|need| activities.settled(need.step)).max();
     active.start.saturating_sub(data.unwrap_or(Nanos::ZERO).min(active.start))
 }
 

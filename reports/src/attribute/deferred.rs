@@ -69,9 +69,9 @@ fn leads(activities: &Activities<'_>, from: StepId, to: StepId) -> HashSet<StepI
     let mut found = HashSet::from([to]);
     let mut open = vec![to];
     while let Some(step) = open.pop() {
-        for &(need, _) in activities.graph.before(step) {
-            if need != from && later(need) && found.insert(need) {
-                open.push(need);
+        for need in activities.graph.before(step) {
+            if need.step != from && later(need.step) && found.insert(need.step) {
+                open.push(need.step);
             }
         }
     }

@@ -9,20 +9,22 @@ mod activity;
 mod bounds;
 mod deferred;
 mod network;
+mod row_name;
 mod walk;
 
-pub use accounts::{Accounts, BUILD, Row, UNATTRIBUTED};
+pub use accounts::{Accounts, Row};
 pub use bounds::{Bounds, Levels, Parallelism};
+pub use row_name::{Attributed, Owner};
 pub use walk::{Leg, Link, Segment};
 
-pub(crate) use accounts::Entry;
 pub(crate) use activity::Activities;
 pub(crate) use bounds::held;
 pub(crate) use deferred::deferred;
 
+use crate::index::Indexed;
 use accounts::{ByPhase, ledger, tables};
 use buildscope_record::{Nanos, Record, StepId};
-use network::Analysis;
+use network::PathAnalysis;
 use std::collections::HashMap;
 
 /// Everything that attribution finds in a record.
@@ -34,9 +36,9 @@ pub(crate) struct Attribution<'r> {
     pub(crate) ledger: HashMap<Option<StepId>, ByPhase>,
     pub(crate) accounts: Accounts,
     /// By step: its length without the waits in it.
-    pub(crate) lengths: Vec<Nanos>,
-    pub(crate) observed: Analysis,
-    pub(crate) dependency: Analysis,
+    pub(crate) lengths: Indexed<StepId, i128>,
+    pub(crate) observed: PathAnalysis,
+    pub(crate) dependency: PathAnalysis,
     pub(crate) bounds: Bounds,
     pub(crate) parallelism: Parallelism,
 }
@@ -52,7 +54,6 @@ pub(crate) fn attribute(record: &Record) -> Attribution<'_> {
     let dependency = network::dependency(&activities, &lengths).analyse();
     let bounds = bounds::bounds(&activities, &lengths, dependency.length);
     let parallelism = bounds::parallelism(&activities);
-    let lengths = lengths.into_iter().map(nanos).collect();
     Attribution {
         segments: path.segments,
         legs: path.legs,

@@ -8,51 +8,95 @@
 
 use super::activity::{Activities, Interval};
 use super::deferred::{Deferred, deferred};
-use crate::graph::{Grouped, topological};
+use crate::graph::topological;
+use crate::index::{Grouped, Index, Indexed};
 use buildscope_record::{EdgeKind, Nanos, StepId, WaitKind};
 use std::collections::{BinaryHeap, HashMap};
 
-/// An edge between two activities. Times in nanoseconds.
+/// An edge between two activities. Times are nanoseconds; they are signed and wide, because sums of lags and lengths of any
+/// record must not overflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
-    pub(crate) from: usize,
-    pub(crate) to: usize,
-    /// The delay between that instant and `to`.
+    pub(crate) from: StepId,
+    pub(crate) to: StepId,
+    /// The delay between the instant that releases `to` and the instant at which `to` continues.
     pub(crate) lag: i128,
-    /// How much of `from` comes after the instant that sets `to` free.
+    /// How much of `from` comes after the instant that releases `to`.
     pub(crate) rest: i128,
     /// How much of `to` comes before that instant.
     pub(crate) ahead: i128,
 }
 
-/// Activities and what they wait for.
+/// The index of a link in [`Network::links`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LinkIndex(usize);
+
+impl Index for LinkIndex {
+    fn from_index(index: usize) -> Self {
+        Self(index)
+    }
+
+    fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// Activities (one a step) and what they wait for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network {
-    /// How long each activity is.
-    pub(crate) lengths: Vec<i128>,
-    /// How long after the begin each may start, as far as it waits for nobody.
-    pub(crate) starts: Vec<i128>,
-    /// From the last activity's end to the end of all.
+    /// The length of each activity.
+    pub(crate) lengths: Indexed<StepId, i128>,
+    /// How long after the start of all each activity may start, if it waits for no other.
+    pub(crate) starts: Indexed<StepId, i128>,
+    /// The time from the end of the last activity to the end of all.
     pub(crate) tail: i128,
-    /// What waits for what: without cycles.
+    /// Without cycles.
     pub(crate) links: Vec<Link>,
 }
 
-/// What a network says of its activities.
+/// What a network says about its activities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Analysis {
-    /// The longest path's length: lags, activities and tail.
+pub(crate) struct PathAnalysis {
+    /// The length of the longest path: lags, activities and tail.
     pub(crate) length: i128,
-    /// The activities on it, first to last.
-    pub(crate) path: Vec<usize>,
-    /// By activity: how much shorter all would be if it took no time.
-    pub(crate) drag: Vec<i128>,
-    /// By activity: how much longer it may take before all becomes longer.
-    pub(crate) slack: Vec<i128>,
+    /// The activities on that path, first to last.
+    pub(crate) path: Vec<StepId>,
+    /// How much shorter the longest path would be if the activity took no time.
+    pub(crate) drag: Indexed<StepId, i128>,
+    /// How much longer the activity may take before the longest path becomes longer.
+    pub(crate) slack: Indexed<StepId, i128>,
+}
+
+/// The longest paths up to each activity.
+struct Arrivals {
+    /// When an activity may start, if it had no length.
+    free: Indexed<StepId, i128>,
+    /// When an activity ends.
+    head: Indexed<StepId, i128>,
+    /// The activity whose link determines `head`.
+    cause: Indexed<StepId, Option<StepId>>,
+}
+
+/// The longest paths from each activity to the end of all.
+struct Departures {
+    /// From the activity's end.
+    leave: Indexed<StepId, i128>,
+    /// From the activity's start, if it had no length.
+    leave_free: Indexed<StepId, i128>,
+}
+
+/// An edge in the topological order: it passes over the activities between its ends.
+struct Jump {
+    /// The first position passed over.
+    first: usize,
+    /// The position after the last one passed over.
+    end: usize,
+    /// The length of the longest path through the edge.
+    length: i128,
 }
 
 impl Network {
-    /// Drops the links from `sure` on if they close a cycle; those before it must not.
+    /// Drops the links from index `sure` on if they close a cycle. Those before it must not.
     fn break_cycles(&mut self, sure: usize) {
         if self.order().len() < self.lengths.len() {
             self.links.truncate(sure);
@@ -60,86 +104,114 @@ impl Network {
     }
 
     fn order(&self) -> Vec<StepId> {
-        let id = |index: usize| StepId(u32::try_from(index).unwrap_or(u32::MAX));
-        let after = Grouped::new(self.lengths.len(), self.links.iter().map(|link| (link.from, id(link.to))));
-        topological(self.lengths.len(), |step| after.of(step).iter().copied())
+        let after = Grouped::new(self.lengths.len(), self.links.iter().map(|link| (link.from, link.to)));
+        topological(self.lengths.len(), &after)
+    }
+
+    fn grouped(&self, key: impl Fn(&Link) -> StepId) -> Grouped<StepId, LinkIndex> {
+        let links: Vec<_> = self.links.iter().enumerate().map(|(index, link)| (key(link), LinkIndex(index))).collect();
+        Grouped::new(self.lengths.len(), links.into_iter())
+    }
+
+    fn link(&self, index: LinkIndex) -> &Link {
+        &self.links[index.0]
+    }
+
+    /// The time from the instant that releases the link's target to the end of all.
+    fn onward(&self, link: &Link, leave: &Indexed<StepId, i128>) -> i128 {
+        link.lag + self.lengths[link.to] - link.ahead + leave[link.to]
     }
 
     /// Analyses the network.
-    pub(crate) fn analyse(&self) -> Analysis {
-        let count = self.lengths.len();
-        let before = Grouped::new(count, self.links.iter().enumerate().map(|(place, link)| (link.to, place)));
-        let after = Grouped::new(count, self.links.iter().enumerate().map(|(place, link)| (link.from, place)));
-        let order: Vec<usize> = self.order().into_iter().map(StepId::index).collect();
+    pub(crate) fn analyse(&self) -> PathAnalysis {
+        let order = self.order();
+        let Arrivals { free, head, cause } = self.arrivals(&order);
+        let Departures { leave, leave_free } = self.departures(&order);
+        let last = order.iter().copied().max_by_key(|&at| head[at]);
+        let length = last.map_or(self.tail, |at| head[at] + self.tail);
+        let mut path: Vec<StepId> = std::iter::successors(last, |&at| cause[at]).collect();
+        path.reverse();
 
-        // `free`: when an activity may begin, were it of no length; `head`: when it ends; `cause`: through which link.
-        let (mut free, mut head, mut cause) = (vec![0; count], vec![0; count], vec![None; count]);
-        for &at in &order {
+        let avoiding = self.longest_avoiding(&order, &head, &leave);
+        let steps = self.lengths.indices();
+        let drag = steps.clone().map(|at| (length - avoiding[at].max(free[at] + leave_free[at])).max(0)).collect();
+        let slack = steps.map(|at| (length - head[at] - leave[at]).max(0)).collect();
+        PathAnalysis { length, path, drag, slack }
+    }
+
+    fn arrivals(&self, order: &[StepId]) -> Arrivals {
+        let count = self.lengths.len();
+        let before = self.grouped(|link| link.to);
+        let mut free = Indexed::filled(0, count);
+        let mut head = Indexed::filled(0, count);
+        let mut cause = Indexed::filled(None, count);
+        for &at in order {
             (free[at], head[at]) = (self.starts[at], self.starts[at] + self.lengths[at]);
-            for &place in before.of(at) {
-                let link = &self.links[place];
+            for &index in before.of(at) {
+                let link = self.link(index);
                 let arrival = head[link.from] - link.rest + link.lag;
                 free[at] = free[at].max(arrival);
                 let end = arrival + self.lengths[at] - link.ahead;
-                // Of equals the link is preferred: a path should say whom it came from.
+                // Of equals the link is preferred to the start: a path should say where it came from.
                 if end >= head[at] {
                     (head[at], cause[at]) = (end, Some(link.from));
                 }
             }
         }
-        // `leave`: from an activity's end to the end of all; `leave_free`: the same were it of no length.
-        let (mut leave, mut leave_free) = (vec![self.tail; count], vec![self.tail; count]);
+        Arrivals { free, head, cause }
+    }
+
+    fn departures(&self, order: &[StepId]) -> Departures {
+        let count = self.lengths.len();
+        let after = self.grouped(|link| link.from);
+        let mut leave = Indexed::filled(self.tail, count);
+        let mut leave_free = Indexed::filled(self.tail, count);
         for &at in order.iter().rev() {
-            for &place in after.of(at) {
-                let link = &self.links[place];
-                let onward = link.lag + self.lengths[link.to] - link.ahead + leave[link.to];
+            for &index in after.of(at) {
+                let link = self.link(index);
+                let onward = self.onward(link, &leave);
                 leave[at] = leave[at].max(onward - link.rest);
                 leave_free[at] = leave_free[at].max(onward);
             }
         }
-        let last = order.iter().copied().max_by_key(|&at| head[at]);
-        let length = last.map_or(self.tail, |at| head[at] + self.tail);
-        let mut path = Vec::new();
-        let mut at = last;
-        while let Some(activity) = at {
-            path.push(activity);
-            at = cause[activity];
-        }
-        path.reverse();
-
-        let avoiding = self.longest_avoiding(&order, &head, &leave);
-        let drag = (0..count).map(|at| (length - avoiding[at].max(free[at] + leave_free[at])).max(0)).collect();
-        let slack = (0..count).map(|at| (length - head[at] - leave[at]).max(0)).collect();
-        Analysis { length, path, drag, slack }
+        Departures { leave, leave_free }
     }
 
-    /// By activity, the longest path that does not go through it.
-    fn longest_avoiding(&self, order: &[usize], head: &[i128], leave: &[i128]) -> Vec<i128> {
+    /// By activity, the length of the longest path that does not go through it.
+    fn longest_avoiding(
+        &self,
+        order: &[StepId],
+        head: &Indexed<StepId, i128>,
+        leave: &Indexed<StepId, i128>,
+    ) -> Indexed<StepId, i128> {
         let count = order.len();
-        let mut place = vec![0; count];
-        order.iter().enumerate().for_each(|(position, &at)| place[at] = position);
-        // (first place jumped over, first place no longer jumped over, length of the longest path over the edge).
-        // The begin stands before all places and leads to each; each leads to the end, which stands after all.
-        let mut jumps: Vec<(usize, usize, i128)> = Vec::with_capacity(2 * count + self.links.len());
-        for at in 0..count {
-            jumps.push((0, place[at], self.starts[at] + self.lengths[at] + leave[at]));
-            jumps.push((place[at] + 1, count, head[at] + self.tail));
+        let mut position = Indexed::filled(0, self.lengths.len());
+        order.iter().enumerate().for_each(|(index, &at)| position[at] = index);
+        // The start of all comes before every position and leads to each activity; each leads to the end of all, which
+        // comes after every position.
+        let mut jumps: Vec<Jump> = Vec::with_capacity(2 * count + self.links.len());
+        for at in self.lengths.indices() {
+            let length = self.starts[at] + self.lengths[at] + leave[at];
+            jumps.push(Jump { first: 0, end: position[at], length });
+            jumps.push(Jump { first: position[at] + 1, end: count, length: head[at] + self.tail });
         }
-        jumps.extend(self.links.iter().map(|link| {
-            let onward = link.lag + self.lengths[link.to] - link.ahead + leave[link.to];
-            (place[link.from] + 1, place[link.to], head[link.from] - link.rest + onward)
+        jumps.extend(self.links.iter().map(|link| Jump {
+            first: position[link.from] + 1,
+            end: position[link.to],
+            length: head[link.from] - link.rest + self.onward(link, leave),
         }));
-        jumps.sort_unstable_by_key(|&(first, ..)| first);
-        let mut avoiding = vec![0; count];
+        jumps.sort_unstable_by_key(|jump| jump.first);
+        let mut avoiding = Indexed::filled(0, self.lengths.len());
+        // The longest jump that passes over the current position is on top; jumps that ended are dropped when they get there.
         let (mut next, mut open) = (0, BinaryHeap::new());
-        for (position, &at) in order.iter().enumerate() {
-            while let Some(&(first, last, length)) = jumps.get(next).filter(|jump| jump.0 <= position) {
-                if last > first {
-                    open.push((length, last));
+        for (at_position, &at) in order.iter().enumerate() {
+            while let Some(jump) = jumps.get(next).filter(|jump| jump.first <= at_position) {
+                if jump.end > jump.first {
+                    open.push((jump.length, jump.end));
                 }
                 next += 1;
             }
-            while open.peek().is_some_and(|&(_, last)| last <= position) {
+            while open.peek().is_some_and(|&(_, end)| end <= at_position) {
                 open.pop();
             }
             avoiding[at] = open.peek().map_or(0, |&(length, _)| length);
@@ -174,10 +246,9 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
             let sound = release >= source.start && from != step;
             let work = later.get(&from).filter(|work| !work.holds(step)).map_or(Nanos::ZERO, |work| work.length);
             let (rest, ahead) = (int(source.end.saturating_sub(release) + work), int(own.work_until(release)));
-            sound.then_some((release, Link { from: from.index(), to: step.index(), lag: 0, rest, ahead }))
+            sound.then_some((release, Link { from, to: step, lag: 0, rest, ahead }))
         };
-        let mut needs: Vec<_> =
-            activities.graph.before(step).iter().filter_map(|&(from, _)| link(from, wall)).collect();
+        let mut needs: Vec<_> = activities.graph.before(step).iter().filter_map(|need| link(need.step, wall)).collect();
         let mut holds = Vec::new();
         for wait in activities.waits(step).filter(|wait| wait.kind != WaitKind::Dependency) {
             let on = wait.on.filter(|on| on.index() < activities.record.steps.len());
@@ -214,7 +285,7 @@ fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: b
             let Some(active) = activities.interval(other) else { continue };
             let ahead = int(Own::new(activities, other, active).work_until(until));
             let lag = if seen { int(until.saturating_sub(source.end + work.length)) } else { 0 };
-            links.push(Link { from: step.index(), to: other.index(), lag, rest: 0, ahead });
+            links.push(Link { from: step, to: other, lag, rest: 0, ahead });
         }
     }
     links
@@ -222,16 +293,16 @@ fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: b
 
 /// The network of what the steps need, with the same lengths: endless slots, no locks, no policy, no delays but the
 /// build's own before the first step and after the last.
-pub(crate) fn dependency(activities: &Activities<'_>, lengths: &[i128]) -> Network {
+pub(crate) fn dependency(activities: &Activities<'_>, lengths: &Indexed<StepId, i128>) -> Network {
     let (head, tail) = (head(activities), tail(activities));
-    let mut network = Network { lengths: lengths.to_vec(), tail, ..Network::default() };
+    let mut network = Network { lengths: lengths.clone(), tail, ..Network::default() };
     let later = deferred(activities);
     for step in activities.steps() {
-        let needs = activities.graph.before(step).iter().filter(|(_, kind)| *kind == EdgeKind::Data);
+        let needs = activities.graph.before(step).iter().filter(|need| need.kind == EdgeKind::Data);
         let links = network.links.len();
-        network.links.extend(needs.map(|&(from, _)| {
-            let work = later.get(&from).filter(|work| !work.holds(step)).map_or(Nanos::ZERO, |work| work.length);
-            Link { from: from.index(), to: step.index(), lag: 0, rest: int(work), ahead: 0 }
+        network.links.extend(needs.map(|need| {
+            let work = later.get(&need.step).filter(|work| !work.holds(step)).map_or(Nanos::ZERO, |work| work.length);
+            Link { from: need.step, to: step, lag: 0, rest: int(work), ahead: 0 }
         }));
         network.starts.push(if network.links.len() == links { head } else { 0 });
     }
@@ -296,24 +367,25 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn network(lengths: &[i128], links: &[(usize, usize)]) -> Network {
-        let links = links.iter().map(|&(from, to)| Link { from, to, lag: 0, rest: 0, ahead: 0 }).collect();
-        Network { lengths: lengths.to_vec(), starts: vec![0; lengths.len()], tail: 0, links }
+    fn network(lengths: &[i128], links: &[(u32, u32)]) -> Network {
+        let link = |&(from, to): &(u32, u32)| Link { from: StepId(from), to: StepId(to), lag: 0, rest: 0, ahead: 0 };
+        let starts = Indexed::filled(0, lengths.len());
+        Network { lengths: lengths.to_vec().into(), starts, tail: 0, links: links.iter().map(link).collect() }
     }
 
     #[test]
     fn drag_and_slack_of_a_diamond() {
         // a(2) -> b(5) -> d(1), a -> c(3) -> d: 8 long; without b, a-c-d is 6 long.
         let analysis = network(&[2, 5, 3, 1], &[(0, 1), (0, 2), (1, 3), (2, 3)]).analyse();
-        assert_eq!((analysis.length, analysis.path), (8, vec![0, 1, 3]));
-        assert_eq!(analysis.drag, [2, 2, 0, 1]);
-        assert_eq!(analysis.slack, [0, 0, 2, 0]);
+        assert_eq!((analysis.length, analysis.path), (8, [0, 1, 3].map(StepId).to_vec()));
+        assert_eq!(analysis.drag, vec![2, 2, 0, 1].into());
+        assert_eq!(analysis.slack, vec![0, 0, 2, 0].into());
     }
 
     #[test]
     fn parallel_equals_have_no_drag() {
         let analysis = network(&[4, 4], &[]).analyse();
-        assert_eq!((analysis.length, analysis.drag, analysis.slack), (4, vec![0, 0], vec![0, 0]));
+        assert_eq!((analysis.length, analysis.drag, analysis.slack), (4, vec![0, 0].into(), vec![0, 0].into()));
     }
 
     prop_compose! {
@@ -327,17 +399,46 @@ mod tests {
                 let (from, to) = (a.min(b), a.max(b));
                 // Some links are in the middle of their activities, as locks are.
                 let part = |of: i128, share: i128| if share < 50 { 0 } else { of * (share - 50) / 50 };
-                Link { from, to, lag, rest: part(lengths[from], rest), ahead: part(lengths[to], ahead) }
+                let (rest, ahead) = (part(lengths[from], rest), part(lengths[to], ahead));
+                Link { from: StepId::from_index(from), to: StepId::from_index(to), lag, rest, ahead }
             }).collect();
-            Network { lengths, starts, tail, links }
+            Network { lengths: lengths.into(), starts: starts.into(), tail, links }
         }
+    }
+
+    /// The longest path by walking all of them, with the activities on it.
+    fn longest_by_enumeration(network: &Network) -> (i128, Vec<Vec<StepId>>) {
+        fn walk(network: &Network, path: &mut Vec<StepId>, end: i128, found: &mut Vec<(i128, Vec<StepId>)>) {
+            let at = path[path.len() - 1];
+            found.push((end + network.tail, path.clone()));
+            for link in network.links.iter().filter(|link| link.from == at) {
+                path.push(link.to);
+                let end = end - link.rest + link.lag + network.lengths[link.to] - link.ahead;
+                walk(network, path, end, found);
+                path.pop();
+            }
+        }
+        let mut found = Vec::new();
+        for at in network.lengths.indices() {
+            walk(network, &mut vec![at], network.starts[at] + network.lengths[at], &mut found);
+        }
+        let longest = found.iter().map(|(length, _)| *length).max().unwrap_or(network.tail);
+        (longest, found.into_iter().filter(|(length, _)| *length == longest).map(|(_, path)| path).collect())
     }
 
     proptest! {
         #[test]
+        fn the_longest_path_is_that_of_all_paths(network in networks()) {
+            let analysis = network.analyse();
+            let (length, paths) = longest_by_enumeration(&network);
+            prop_assert_eq!(analysis.length, length);
+            prop_assert!(paths.contains(&analysis.path), "{:?} is not among {:?}", analysis.path, paths);
+        }
+
+        #[test]
         fn drag_is_what_removal_gains(network in networks()) {
             let analysis = network.analyse();
-            for at in 0..network.lengths.len() {
+            for at in network.lengths.indices() {
                 let mut without = network.clone();
                 without.lengths[at] = 0;
                 for link in &mut without.links {
@@ -346,14 +447,14 @@ mod tests {
                 }
                 let gain = analysis.length - without.analyse().length;
                 // A link in a step's middle that leaves before another one enters makes removal longer: no drag.
-                prop_assert_eq!(analysis.drag[at], gain.max(0), "step {}", at);
+                prop_assert_eq!(analysis.drag[at], gain.max(0), "{}", at);
             }
         }
 
         #[test]
         fn slack_is_how_much_longer_it_may_take(network in networks(), more in 1i128..4) {
             let analysis = network.analyse();
-            for at in 0..network.lengths.len() {
+            for at in network.lengths.indices() {
                 let longer = |by| {
                     let mut network = network.clone();
                     network.lengths[at] += by;

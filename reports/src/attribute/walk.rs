@@ -6,6 +6,7 @@
 //! Analysis for the Execution of Parallel and Distributed Programs" (1988), and the wake-up chains of `perf`.
 
 use super::activity::{Activities, Piece};
+use crate::graph::Need;
 use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, StepId, Wait, WaitKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -179,7 +180,7 @@ impl Walk<'_, '_> {
 
     /// The last of the step's needs that settled within a wait that does not say for whom it was.
     fn last_need(&self, step: StepId, wait: &Wait) -> Option<StepId> {
-        let needs = self.activities.graph.before(step).iter().map(|&(need, _)| need);
+        let needs = self.activities.graph.before(step).iter().map(|need| need.step);
         let settled = needs.filter_map(|need| Some((self.activities.settled(need)?, need)));
         let within = settled.filter(|&(end, _)| end > wait.start && end <= wait.end);
         within.max().map(|(_, need)| need)
@@ -196,7 +197,7 @@ impl Walk<'_, '_> {
     fn root(&mut self, step: StepId) -> Option<(StepId, Option<Link>)> {
         let start = self.activities.interval(step).map_or(self.at, |interval| interval.start).min(self.at);
         let before = self.activities.graph.before(step).iter();
-        let settled = before.filter_map(|&(before, kind)| {
+        let settled = before.filter_map(|&Need { step: before, kind }| {
             let end = self.activities.settled(before)?.min(start);
             let back = end < self.at || !self.here.contains(&before);
             back.then_some((end, before, kind))

@@ -1,11 +1,11 @@
 //! The explanation on a terminal: the answer first, then the steps, then where the time went.
 
 use super::table::{Align, Cell, Table, cut, paint};
-use crate::answer::percent;
-use crate::attribute::{Levels, Link, UNATTRIBUTED};
+use crate::attribute::{Attributed, Levels, Link};
 use crate::compare::Pair;
+use crate::wording::percent;
 use crate::{Explanation, StepExplanation};
-use buildscope_record::{Nanos, Outcome};
+use buildscope_record::{Group, Nanos, Outcome, Phase};
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
 
@@ -141,15 +141,18 @@ fn groups(explanation: &Explanation, style: Style) -> String {
     let mut table = Table::new([Align::Left, Align::Left, Align::Right, Align::Right, Align::Right, Align::Flexible]);
     table.row(["", "", "wall", "", "work", "mostly"].map(|head| Cell::from(head).colour(DIM)));
     for (row, (colour, mark)) in explanation.accounts.groups.iter().zip(GROUPS) {
-        let phases =
-            explanation.accounts.phases.iter().filter(|phase| phase.wall.0 > 0 && group(&phase.name) == row.name);
+        let phases = explanation
+            .accounts
+            .phases
+            .iter()
+            .filter(|phase| phase.wall > Nanos::ZERO && group(phase.name) == row.name);
         let phases: Vec<_> = phases.take(3).map(|phase| format!("{} {}", phase.name, phase.wall)).collect();
-        let mostly = if row.name == UNATTRIBUTED { String::new() } else { phases.join(", ") };
-        let work = if row.name == UNATTRIBUTED { String::new() } else { row.work.to_string() };
+        let mostly = if row.name == Attributed::Unattributed { String::new() } else { phases.join(", ") };
+        let work = if row.name == Attributed::Unattributed { String::new() } else { row.work.to_string() };
         let mark = Cell::from(mark.to_string()).colour(colour);
         table.row([
             mark,
-            row.name.as_str().into(),
+            row.name.to_string().into(),
             row.wall.to_string().into(),
             percent(row.wall, wall).into(),
             work.into(),
@@ -172,8 +175,12 @@ fn groups(explanation: &Explanation, style: Style) -> String {
     out
 }
 
-fn group(phase: &str) -> &'static str {
-    buildscope_record::Phase::from_name(phase).map_or(UNATTRIBUTED, |phase| phase.group().name())
+/// The group whose row lists a phase.
+fn group(phase: Attributed<Phase>) -> Attributed<Group> {
+    match phase {
+        Attributed::Of(phase) => Attributed::Of(phase.group()),
+        Attributed::Unattributed => Attributed::Unattributed,
+    }
 }
 
 /// The groups' shares as one bar: cut where the sums of the shares are, so that it has its full length.

@@ -4,9 +4,9 @@
 //! for steps that wait. Flows lead along the edges; counters show how many steps are active and what was measured.
 //! Source: "Trace Event Format" (Duffy, Sinclair), sections "Duration", "Flow", "Counter" and "Metadata Events".
 
-use crate::attribute::{Link, UNATTRIBUTED};
+use crate::attribute::{Attributed, Link};
 use crate::{Explanation, StepExplanation};
-use buildscope_record::{CacheState, DriverName, EdgeKind, Nanos, Phase, Policy, Record, Span, StepId, Wait, WaitKind};
+use buildscope_record::{CacheState, DriverName, EdgeKind, Nanos, Policy, Record, Span, StepId, Wait, WaitKind};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 
@@ -185,9 +185,9 @@ impl Process<'_> {
             }
         }
         for segment in &self.explanation.segments {
-            let name = segment.phase.map_or(UNATTRIBUTED, Phase::name);
+            let name = Attributed::from(segment.phase).to_string();
             let args = segment.step.map_or_else(|| json!({}), |step| json!({"step": step.0}));
-            self.slice(PATH, name, "path,phase", (segment.start, segment.end), args);
+            self.slice(PATH, &name, "path,phase", (segment.start, segment.end), args);
         }
     }
 

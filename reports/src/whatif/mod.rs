@@ -9,89 +9,19 @@
 
 mod model;
 mod page;
+mod prediction;
 mod rank;
 mod replay;
 mod scenario;
 mod share;
+mod total;
 
-pub use rank::{Change, MAX_DRIFT, Ranking};
+pub use prediction::{MAX_DRIFT, Prediction, replayed, whatif};
+pub use rank::{Change, Ranking};
 pub use scenario::{Scenario, ScenarioError, Selector};
 
-pub(crate) use page::{PageModel, page_model};
-pub(crate) use rank::rank;
-
-use crate::attribute::Activities;
-use buildscope_record::{Nanos, Record, StepId};
-use model::Model;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-/// What a replay predicts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Prediction {
-    /// The wall time under the scenario.
-    pub wall: Nanos,
-    /// The wall time that was measured.
-    pub measured: Nanos,
-    /// The wall time of the replay without any change.
-    pub replayed: Nanos,
-    /// How far the unchanged replay is off: `|replayed - measured| / measured`.
-    pub drift: f64,
-    /// When each step begins and ends in the replay; none for one that does not run.
-    pub steps: Vec<Option<(Nanos, Nanos)>>,
-    /// What the prediction takes for granted.
-    pub caveats: Vec<String>,
-}
-
-impl Prediction {
-    /// Whether the unchanged replay is near enough to the truth for a prediction to be believed.
-    pub fn credible(&self) -> bool {
-        self.drift <= MAX_DRIFT
-    }
-
-    /// How many times faster than measured.
-    pub fn speedup(&self) -> f64 {
-        self.measured.0 as f64 / self.wall.0.max(1) as f64
-    }
-}
-
-/// Replays a record under a scenario.
-///
-/// # Errors
-/// [`ScenarioError`] where the scenario names something that the record has not.
-pub fn whatif(record: &Record, scenario: &Scenario) -> Result<Prediction, ScenarioError> {
-    scenario.check(record)?;
-    let activities = Activities::new(record);
-    let base = Model::new(&activities);
-    let replayed = replay::replay(&base);
-    let changed = replay::replay(&scenario.apply(record, &base));
-    let steps = changed.steps.iter().map(|step| step.map(|(start, end)| (nanos(start), nanos(end)))).collect();
-    Ok(Prediction {
-        wall: nanos(changed.wall),
-        measured: record.wall,
-        replayed: nanos(replayed.wall),
-        drift: drift(record, replayed.wall),
-        steps,
-        caveats: scenario.caveats(record),
-    })
-}
-
-/// When each step began and ended in the replay of the record as it was.
-pub fn replayed(record: &Record) -> Vec<(StepId, Nanos, Nanos)> {
-    let replay = replay::replay(&Model::new(&Activities::new(record)));
-    let steps = record.steps.iter().zip(replay.steps);
-    steps.filter_map(|(step, times)| times.map(|(start, end)| (step.id, nanos(start), nanos(end)))).collect()
-}
-
-fn nanos(value: f64) -> Nanos {
-    // `as` saturates: no negative time, none beyond the end of time.
-    Nanos(value.round() as u64)
-}
-
-fn drift(record: &Record, replayed: f64) -> f64 {
-    let measured = record.wall.0 as f64;
-    if measured == 0.0 { 0.0 } else { (replayed - measured).abs() / measured }
-}
+pub(crate) use page::{PageWhatIf, page_whatif};
+pub(crate) use rank::{ChangeKind, RankedChange, RankedChanges, rank};
 
 #[cfg(test)]
 mod tests;

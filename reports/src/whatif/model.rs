@@ -1,18 +1,21 @@
 //! A record as tasks that can be run again: what each does, how many processors it wants, what it waits for.
 
+use super::total::Total;
 use crate::attribute::{Activities, deferred};
+use crate::graph::Need;
+use crate::index::{Index, Indexed};
 use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, StepId, Tool, WaitKind};
 use std::collections::BTreeMap;
 
-/// A stretch of a task's work.
+/// A segment of a task's work.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Stretch {
+pub(crate) struct WorkSegment {
     /// How long it takes with all the processors that it wants, in nanoseconds.
     pub(crate) length: f64,
     /// How many processors it wants.
     pub(crate) demand: f64,
     /// Which part of it is gone on a single processor.
-    pub(crate) hops: f64,
+    pub(crate) migration: f64,
     /// What it is; none where no span says.
     pub(crate) phase: Option<Phase>,
     /// Whether the task's locks are taken before it.
@@ -21,6 +24,20 @@ pub(crate) struct Stretch {
     pub(crate) unlocks: bool,
     /// Whether the kernel does it one step at a time: those that want it at once share its pace.
     pub(crate) kernel: bool,
+}
+
+/// The index of an exclusive lock, in the order in which the record first names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LockIndex(usize);
+
+impl Index for LockIndex {
+    fn from_index(index: usize) -> Self {
+        Self(index)
+    }
+
+    fn index(self) -> usize {
+        self.0
+    }
 }
 
 /// A step to be run again.
@@ -32,18 +49,28 @@ pub(crate) struct Task {
     pub(crate) slot: bool,
     /// The delay before it that nothing explains.
     pub(crate) lag: f64,
-    pub(crate) stretches: Vec<Stretch>,
-    /// Numbers of the locks that it holds from the stretch that locks to the one that unlocks, or to its end.
-    pub(crate) locks: Vec<usize>,
-    pub(crate) needs: Vec<(usize, EdgeKind)>,
+    pub(crate) segments: Vec<WorkSegment>,
+    /// Numbers of the locks that it holds from the segment that locks to the one that unlocks, or to its end.
+    pub(crate) locks: Vec<LockIndex>,
+    pub(crate) needs: Vec<Need>,
     /// When it really began: of two that are ready at once, the one that was first goes first again.
-    pub(crate) began: f64,
+    pub(crate) started: f64,
+}
+
+/// Work of the build as a whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct OwnWork {
+    /// None where no span says what was done.
+    pub(crate) phase: Option<Phase>,
+    /// In nanoseconds.
+    pub(crate) length: f64,
 }
 
 /// A build to be run again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
-    pub(crate) tasks: Vec<Task>,
+    /// One a step, in the order of the record.
+    pub(crate) tasks: Indexed<StepId, Task>,
     /// Slots; none is no limit.
     pub(crate) slots: Option<usize>,
     /// Processors; none is no limit, where it is not known how many there were.
@@ -55,17 +82,17 @@ pub(crate) struct Model {
     /// How many locks there are.
     pub(crate) locks: usize,
     /// The build's own work before the first step, by phase.
-    pub(crate) head: Vec<(Option<Phase>, f64)>,
+    pub(crate) head: Vec<OwnWork>,
     /// The same after the last step.
-    pub(crate) tail: Vec<(Option<Phase>, f64)>,
+    pub(crate) tail: Vec<OwnWork>,
     /// How many processors the build's own work has where the builder computes in it (compressing, for one), at most all.
     pub(crate) own_demand: f64,
-    /// CPU time that neither a stretch nor that is known to want: what the builder does beside the steps. However it is
+    /// CPU time that neither a segment nor that is known to want: what the builder does beside the steps. However it is
     /// spread, it must fit on the processors with the rest.
-    pub(crate) unplaced: f64,
-    /// How long all stretches and the build's own work are together, as measured: what is left of it in a scenario keeps its
-    /// share of `unplaced`.
-    pub(crate) extent: f64,
+    pub(crate) unassigned_cpu: f64,
+    /// How long all segments and the build's own work are together, as measured: what is left of it in a scenario keeps its
+    /// share of `unassigned_cpu`.
+    pub(crate) measured_length: f64,
 }
 
 impl Model {
@@ -73,9 +100,9 @@ impl Model {
     pub(crate) fn new(activities: &Activities<'_>) -> Self {
         let record = activities.record;
         let cpus = record.host.cpus.filter(|&cpus| cpus > 0).map(f64::from);
-        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut names: BTreeMap<&str, LockIndex> = BTreeMap::new();
         for lock in record.steps.iter().flat_map(|step| &step.locks) {
-            let next = names.len();
+            let next = LockIndex::from_index(names.len());
             names.entry(lock).or_insert(next);
         }
         let begin =
@@ -83,7 +110,7 @@ impl Model {
         let end = activities.steps().filter_map(|step| activities.interval(step)).map(|interval| interval.end).max();
         let (begin, end) = (begin.unwrap_or(record.wall), end.unwrap_or(record.wall));
         let load = Load::new(activities, cpus);
-        let mut tasks: Vec<Task> =
+        let mut tasks: Indexed<StepId, Task> =
             activities.steps().map(|step| task(activities, step, &names, begin, &load)).collect();
         defer(activities, &mut tasks);
         let mut model = Self {
@@ -95,93 +122,101 @@ impl Model {
             head: own(activities, Nanos::ZERO, begin),
             tail: own(activities, end, record.wall),
             own_demand: 0.0,
-            unplaced: 0.0,
-            extent: 0.0,
+            unassigned_cpu: 0.0,
+            measured_length: 0.0,
         };
-        model.extent = model.lengths();
+        model.measured_length = model.lengths();
         if let (Some(used), Some(cpus)) = (record.cpu, cpus) {
             // What was measured cannot be more than there was.
-            let left = ((used.0 as f64).min(record.wall.0 as f64 * cpus) - model.placed()).max(0.0);
+            let left = ((used.0 as f64).min(record.wall.0 as f64 * cpus) - model.assigned_cpu()).max(0.0);
             model.own_demand = if model.own_busy() > 0.0 { (left / model.own_busy()).min(cpus) } else { 0.0 };
-            model.unplaced = left - model.own_demand * model.own_busy();
+            model.unassigned_cpu = left - model.own_demand * model.own_busy();
         }
         model
     }
 
     /// How long the build's own work computes.
     fn own_busy(&self) -> f64 {
-        let own = self.head.iter().chain(&self.tail).filter(|(phase, _)| busy(*phase));
-        own.map(|(_, length)| length).sum()
+        self.head.iter().chain(&self.tail).filter(|work| busy(work.phase)).map(|work| work.length).sum()
     }
 
-    fn stretches(&self) -> impl Iterator<Item = &Stretch> {
-        self.tasks.iter().flat_map(|task| &task.stretches)
+    fn segments(&self) -> impl Iterator<Item = &WorkSegment> {
+        self.tasks.iter().flat_map(|task| &task.segments)
     }
 
     /// How long everything is together.
     fn lengths(&self) -> f64 {
-        let own = self.head.iter().chain(&self.tail).map(|(_, length)| length);
-        self.stretches().map(|stretch| stretch.length).chain(own.copied()).sum()
+        let own = self.head.iter().chain(&self.tail).map(|work| work.length);
+        self.segments().map(|segment| segment.length).chain(own).sum()
     }
 
-    /// The CPU time that stretches and the build's own work want.
-    fn placed(&self) -> f64 {
-        let stretches: f64 = self.stretches().map(|stretch| stretch.length * stretch.demand).sum();
-        stretches + self.own_busy() * self.own_demand
+    /// The CPU time that segments and the build's own work want.
+    fn assigned_cpu(&self) -> f64 {
+        let segments: f64 = self.segments().map(|segment| segment.length * segment.demand).sum();
+        segments + self.own_busy() * self.own_demand
     }
 
     /// The build cannot be shorter than its CPU time on its processors, however little its steps wait for each other.
     pub(crate) fn least(&self) -> f64 {
-        let kept = if self.extent > 0.0 { (self.lengths() / self.extent).min(1.0) } else { 0.0 };
-        let own = self.unplaced > 0.0 || self.own_demand > 0.0;
-        self.cpus.filter(|_| own).map_or(0.0, |cpus| (self.placed() + self.unplaced * kept) / cpus)
+        let kept = if self.measured_length > 0.0 { (self.lengths() / self.measured_length).min(1.0) } else { 0.0 };
+        let own = self.unassigned_cpu > 0.0 || self.own_demand > 0.0;
+        self.cpus.filter(|_| own).map_or(0.0, |cpus| (self.assigned_cpu() + self.unassigned_cpu * kept) / cpus)
     }
 
-    /// How many stretches there are: a replay takes some microseconds for each.
-    pub(crate) fn size(&self) -> usize {
-        self.stretches().count()
+    /// Whether it is known how many processors any step wants.
+    pub(crate) fn demands_processors(&self) -> bool {
+        self.segments().any(|segment| segment.demand > 0.0)
+    }
+
+    /// How many segments there are: a replay takes some microseconds for each.
+    pub(crate) fn segment_count(&self) -> usize {
+        self.segments().count()
     }
 }
 
 /// Work that a step did after its end is done at its end, where all that need it lead to who asked for it; else by those
 /// that waited for it, each as long as it waited.
-fn defer(activities: &Activities<'_>, tasks: &mut [Task]) {
+fn defer(activities: &Activities<'_>, tasks: &mut Indexed<StepId, Task>) {
     for (step, work) in deferred(activities) {
         let after = activities.interval(step).map_or(Nanos::ZERO, |interval| interval.end);
         let pieces = activities.pieces(step);
         let phase = pieces.iter().find(|piece| piece.start >= after).map(|piece| piece.phase);
-        let done = |length: Nanos| Stretch { length: length.0 as f64, phase, ..Stretch::default() };
-        let mut needed_by =
-            tasks.iter().enumerate().filter(|(_, task)| task.needs.iter().any(|(need, _)| *need == step.index()));
-        let in_chain = needed_by.all(|(task, _)| work.holds(StepId(u32::try_from(task).unwrap_or(u32::MAX))));
-        tasks[work.asker.index()].lag += work.delay.0 as f64;
+        let done = |length: Nanos| WorkSegment { length: length.0 as f64, phase, ..WorkSegment::default() };
+        let mut needed_by = tasks.indices().filter(|&task| tasks[task].needs.iter().any(|need| need.step == step));
+        let in_chain = needed_by.all(|task| work.holds(task));
+        tasks[work.asker].lag += work.delay.0 as f64;
         if in_chain {
-            tasks[step.index()].stretches.push(done(work.length));
+            tasks[step].segments.push(done(work.length));
             for (other, _) in &work.others {
-                tasks[other.index()].needs.push((step.index(), EdgeKind::Data));
+                tasks[*other].needs.push(Need { step, kind: EdgeKind::Data });
             }
             continue;
         }
-        tasks[work.asker.index()].stretches.insert(0, done(work.length));
+        tasks[work.asker].segments.insert(0, done(work.length));
         for (other, until) in &work.others {
             let waits = activities.waits(*other).filter(|wait| wait.on == Some(step) && wait.end == *until);
             let waited = waits.map(|wait| wait.end - wait.start).max().unwrap_or(Nanos::ZERO);
-            tasks[other.index()].stretches.insert(0, done(waited));
+            tasks[*other].segments.insert(0, done(waited));
         }
     }
 }
 
-fn task(activities: &Activities<'_>, step: StepId, names: &BTreeMap<&str, usize>, begin: Nanos, load: &Load) -> Task {
+fn task(
+    activities: &Activities<'_>,
+    step: StepId,
+    names: &BTreeMap<&str, LockIndex>,
+    begin: Nanos,
+    load: &Load,
+) -> Task {
     let described = &activities.record.steps[step.index()];
     let Some(active) = activities.interval(step) else {
-        let needs = activities.graph.before(step).iter().map(|&(need, kind)| (need.index(), kind)).collect();
+        let needs = activities.graph.before(step).to_vec();
         return Task { needs, ..Task::default() };
     };
     // Needs that were not met when it began did not hold it back.
     let met = |need: StepId| activities.settled(need).is_none_or(|end| end <= active.start);
-    let needs = activities.graph.before(step).iter().filter(|(need, _)| met(*need));
-    let needs: Vec<_> = needs.map(|&(need, kind)| (need.index(), kind)).collect();
-    let before = needs.iter().filter_map(|&(need, _)| activities.settled(StepId(need as u32)));
+    let needs: Vec<_> = activities.graph.before(step).iter().copied().filter(|need| met(need.step)).collect();
+    let before = needs.iter().filter_map(|need| activities.settled(need.step));
     let queued = activities.waits(step).filter(|wait| wait.kind != WaitKind::Dependency && wait.start < active.start);
     let free = before.chain(queued.map(|wait| wait.end.min(active.start))).max().unwrap_or(begin);
     Task {
@@ -189,20 +224,20 @@ fn task(activities: &Activities<'_>, step: StepId, names: &BTreeMap<&str, usize>
         slot: matches!(described.outcome, Outcome::Executed | Outcome::Failed | Outcome::Cancelled)
             && described.stage.is_some(),
         lag: active.start.saturating_sub(free).0 as f64,
-        stretches: stretches(activities, step, load),
+        segments: segments(activities, step, load),
         locks: described.locks.iter().map(|lock| names[lock.as_str()]).collect(),
         needs,
-        began: active.start.0 as f64,
+        started: active.start.0 as f64,
     }
 }
 
-/// A step's interval as stretches of one phase each, without the waits in it.
-fn stretches(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<Stretch> {
+/// A step's interval as segments of one phase each, without the waits in it.
+fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkSegment> {
     let Some(active) = activities.interval(step) else { return Vec::new() };
     let waits = waits(activities, step);
     let locked = waits.iter().rev().find(|(_, _, kind)| *kind == WaitKind::Lock).map(|&(_, end, _)| end);
     let process = Process::new(activities, step, load.cpus);
-    let mut found: Vec<Stretch> = Vec::new();
+    let mut found: Vec<WorkSegment> = Vec::new();
     let (mut at, mut taken) = (active.start, locked.is_none());
     let mut add = |from: Nanos, to: Nanos, phase: Option<Phase>| {
         if from >= to {
@@ -211,17 +246,21 @@ fn stretches(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<Stre
         let takes = !taken && locked.is_some_and(|locked| from >= locked);
         taken |= takes;
         let length = (to.0 - from.0) as f64;
-        let (length, demand) = match process.is(phase) {
-            true => (load.eased(from, to, process.demand), process.demand),
-            false if kernel(phase) => (load.alone(from, to), 0.0),
-            false if computes(phase) => (load.eased(from, to, 1.0), if load.cpus.is_some() { 1.0 } else { 0.0 }),
-            false => (length, 0.0),
+        let (length, demand) = if process.is(phase) {
+            (load.eased(from, to, process.demand), process.demand)
+        } else if kernel(phase) {
+            (load.alone(from, to), 0.0)
+        } else if computes(phase) {
+            (load.eased(from, to, 1.0), if load.cpus.is_some() { 1.0 } else { 0.0 })
+        } else {
+            (length, 0.0)
         };
-        let hops = if process.is(phase) { process.hops } else { 0.0 };
-        let stretch = Stretch { length, demand, hops, phase, locks: takes, unlocks: false, kernel: kernel(phase) };
+        let migration = if process.is(phase) { process.migration } else { 0.0 };
+        let segment =
+            WorkSegment { length, demand, migration, phase, locks: takes, unlocks: false, kernel: kernel(phase) };
         match found.last_mut().filter(|last| last.phase == phase && !takes) {
-            Some(last) => last.length += stretch.length,
-            None => found.push(stretch),
+            Some(last) => last.length += segment.length,
+            None => found.push(segment),
         }
     };
     let pieces = activities.pieces(step);
@@ -250,7 +289,7 @@ fn stretches(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<Stre
     }
     spend(at, active.end);
     // Caches are let go of when the process has ended, before its layer is made.
-    let process = |stretch: &&mut Stretch| matches!(stretch.phase, Some(Phase::Process | Phase::SandboxTeardown));
+    let process = |segment: &&mut WorkSegment| matches!(segment.phase, Some(Phase::Process | Phase::SandboxTeardown));
     if let Some(last) = found.iter_mut().rev().find(process) {
         last.unlocks = true;
     }
@@ -280,14 +319,14 @@ struct Process {
     /// How many processors it wants.
     demand: f64,
     /// Which part of its time comes from processes that land on another processor than the one that started them.
-    hops: f64,
+    migration: f64,
 }
 
 /// What such a process costs more, in nanoseconds of processor time: another processor is woken, its caches are cold, and
 /// the parent is woken on its own. Measured with a shell that starts 400 processes, on two virtual processors and on one.
-const HOP: f64 = 100_000.0;
+const MIGRATION_COST: f64 = 100_000.0;
 /// And no more than that part of the processor time, where waking a processor costs less.
-const MOST_HOPS: f64 = 0.2;
+const MOST_MIGRATION: f64 = 0.2;
 
 impl Process {
     /// What it wants is its CPU time over the time that it did not wait for a processor.
@@ -297,17 +336,18 @@ impl Process {
         let process: u64 = process.map(|piece| piece.end.0 - piece.start.0).sum();
         let whole = activities.interval(step).map_or(0, |interval| interval.length().0);
         let length = if process > 0 { process } else { whole } as f64;
-        let none = Self { spanned: process > 0, demand: 0.0, hops: 0.0 };
+        let none = Self { spanned: process > 0, demand: 0.0, migration: 0.0 };
         let used = activities.record.steps[step.index()].resources;
         let (Some(used), Some(cpus), true) = (used, cpus, length > 0.0) else { return none };
         let cpu = (used.cpu_user + used.cpu_system).0 as f64;
         let stalled = stalled(used.cpu_pressure.0 as f64, length - cpu, cpus).min(length);
         // It cannot have run faster than on all processors at once.
         let alone = (length - stalled).max((cpu / cpus).min(length)).max(length * 0.01);
-        let hops = used.processes.map_or(0.0, |started| (started as f64 * HOP / cpu.max(1.0)).min(MOST_HOPS));
+        let migration =
+            used.processes.map_or(0.0, |started| (started as f64 * MIGRATION_COST / cpu.max(1.0)).min(MOST_MIGRATION));
         let demand = cpu / alone;
         // What it sleeps, it sleeps on one processor too.
-        Self { demand, hops: if cpus > 1.0 { hops * demand.min(1.0) } else { 0.0 }, ..none }
+        Self { demand, migration: if cpus > 1.0 { migration * demand.min(1.0) } else { 0.0 }, ..none }
     }
 
     fn is(&self, phase: Option<Phase>) -> bool {
@@ -358,12 +398,12 @@ impl Load {
     fn new(activities: &Activities<'_>, cpus: Option<f64>) -> Self {
         let kernel = Self::of_kernel(activities);
         let Some(count) = cpus else { return Self { cpus, shares: Vec::new(), of_one: Vec::new(), kernel } };
-        let mut changes: Vec<(Nanos, bool, u64)> = Vec::new();
+        let mut changes: Vec<(Nanos, bool, Total)> = Vec::new();
         for step in activities.steps() {
             let process = Process::new(activities, step, cpus);
             let mut add = |start: Nanos, end: Nanos, demand: f64| {
                 if demand > 0.0 && end > start {
-                    changes.extend([(start, true, demand.to_bits()), (end, false, demand.to_bits())]);
+                    changes.extend([(start, true, Total(demand)), (end, false, Total(demand))]);
                 }
             };
             let waits = waits(activities, step);
@@ -382,19 +422,15 @@ impl Load {
             }
         }
         changes.sort_unstable();
-        // Demands are positive: their bits sort as they do.
-        let mut wanted: BTreeMap<u64, usize> = BTreeMap::new();
+        let mut wanted: BTreeMap<Total, usize> = BTreeMap::new();
         let mut shares = Vec::new();
         for (place, &(at, begins, demand)) in changes.iter().enumerate() {
-            match begins {
-                true => *wanted.entry(demand).or_default() += 1,
-                false => {
-                    if let Some(number) = wanted.get_mut(&demand) {
-                        *number -= 1;
-                        if *number == 0 {
-                            wanted.remove(&demand);
-                        }
-                    }
+            if begins {
+                *wanted.entry(demand).or_default() += 1;
+            } else if let Some(number) = wanted.get_mut(&demand) {
+                *number -= 1;
+                if *number == 0 {
+                    wanted.remove(&demand);
                 }
             }
             if changes.get(place + 1).is_none_or(|next| next.0 > at) {
@@ -471,10 +507,10 @@ impl Load {
 }
 
 /// The share that those get who want more than it: water-filling over demands by their number.
-fn fair_share(wanted: &BTreeMap<u64, usize>, cpus: f64) -> f64 {
+fn fair_share(wanted: &BTreeMap<Total, usize>, cpus: f64) -> f64 {
     let (mut left, mut count) = (cpus, wanted.values().sum::<usize>());
     for (&demand, &number) in wanted {
-        let (demand, share) = (f64::from_bits(demand), left / count as f64);
+        let (Total(demand), share) = (demand, left / count as f64);
         if demand >= share {
             return share;
         }
@@ -485,21 +521,21 @@ fn fair_share(wanted: &BTreeMap<u64, usize>, cpus: f64) -> f64 {
 }
 
 /// The build's own work in an interval, by phase.
-fn own(activities: &Activities<'_>, from: Nanos, to: Nanos) -> Vec<(Option<Phase>, f64)> {
+fn own(activities: &Activities<'_>, from: Nanos, to: Nanos) -> Vec<OwnWork> {
     let mut found = Vec::new();
     let mut at = from;
     for piece in activities.build().iter().filter(|piece| piece.end > from && piece.start < to) {
         let (start, end) = (piece.start.max(at), piece.end.min(to));
         if start > at {
-            found.push((None, (start.0 - at.0) as f64));
+            found.push(OwnWork { phase: None, length: (start.0 - at.0) as f64 });
         }
         if end > start {
-            found.push((Some(piece.phase), (end.0 - start.0) as f64));
+            found.push(OwnWork { phase: Some(piece.phase), length: (end.0 - start.0) as f64 });
         }
         at = at.max(end);
     }
     if to > at {
-        found.push((None, (to.0 - at.0) as f64));
+        found.push(OwnWork { phase: None, length: (to.0 - at.0) as f64 });
     }
     found
 }

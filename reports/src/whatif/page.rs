@@ -1,79 +1,173 @@
-//! The model as the HTML page gets it, which replays it by itself (`render/html/whatif.js`).
+//! The what-if of the HTML page: a prediction for each position of its controls, so that the page itself replays nothing.
+//!
+//! The controls can be combined, but for the groups of phases: one group at a time has another speed. All combinations are
+//! replayed here, so a build of more work segments gets fewer positions.
 
-use super::model::{Model, Stretch, Task, busy};
+use super::model::Model;
+use super::prediction::nanos;
+use super::replay::replay;
+use super::scenario::{Scenario, Selector};
 use crate::attribute::Activities;
-use buildscope_record::{EdgeKind, Phase, StageId};
+use buildscope_record::{Group, Nanos, Policy, Record};
 use serde::Serialize;
 
-/// A phase by its place in [`Phase::ALL`].
-type Place = Option<usize>;
+/// How many work segments may be replayed for one page, over all replays. A segment takes about a microsecond in an optimised
+/// build, so a page takes about a second at most.
+const BUDGET: usize = 1_000_000;
 
-/// A build to be run again. Times are nanoseconds.
-#[derive(Debug, Serialize)]
-pub(crate) struct PageModel {
-    tasks: Vec<PageTask>,
-    slots: Option<usize>,
-    chains: bool,
-    cpus: Option<f64>,
-    head: Vec<(Place, f64)>,
-    tail: Vec<(Place, f64)>,
-    /// Of the parts of `head` and `tail` in which the builder computes.
-    own_demand: f64,
-    /// The phases of those, by their place.
-    busy: Vec<usize>,
-    unplaced: f64,
-    extent: f64,
+/// The positions of the controls, from the most to the fewest.
+const GRIDS: [Grid; 4] = [
+    Grid {
+        slots: &[1, 2, 3, 4, 6, 8, 12, 16, 24, 32],
+        processors: &[1, 2, 4, 8, 16, 32, 64],
+        percents: &[0, 25, 50, 75, 150, 200],
+    },
+    Grid { slots: &[1, 2, 4, 8, 16], processors: &[1, 2, 4, 8, 16, 32], percents: &[0, 50, 200] },
+    Grid { slots: &[1, 4], processors: &[1, 4, 16], percents: &[0] },
+    Grid { slots: &[1], processors: &[], percents: &[] },
+];
+
+/// The groups whose speed can be changed.
+const GROUPS: [Group; 4] = [Group::Storage, Group::Execution, Group::Transfer, Group::Scheduling];
+
+struct Grid {
+    /// Limits of slots, beside no limit and that of the record.
+    slots: &'static [u32],
+    /// Numbers of processors, beside that of the record.
+    processors: &'static [u32],
+    /// How long a group takes, in percent of what it took.
+    percents: &'static [u32],
 }
 
-#[derive(Debug, Serialize)]
-struct PageTask {
-    runs: bool,
-    slot: bool,
-    lag: f64,
-    began: f64,
-    locks: Vec<usize>,
-    stage: Option<StageId>,
-    /// Length, demand, phase, whether it locks, whether it is the kernel's, whether it unlocks, hops.
-    stretches: Vec<(f64, f64, Place, bool, bool, bool, f64)>,
-    /// The task, and whether only the policy's order asks for it.
-    needs: Vec<(usize, bool)>,
+/// The controls of the page and what each combination of their positions predicts.
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct PageWhatIf {
+    /// The wall time of the replay of the record as it was. Differences to it are predicted, so that its error is not counted
+    /// as a gain.
+    replayed: Nanos,
+    speeds: Vec<Speed>,
+    /// None is the order that the record has.
+    policies: Vec<Option<Policy>>,
+    /// 0 is no limit.
+    slots: Vec<u32>,
+    /// A single entry (0 if unknown) where the record does not say what the steps used.
+    processors: Vec<u32>,
+    /// The position of the record's own limit in `slots`.
+    recorded_slots: usize,
+    /// The position of the record's own number in `processors`.
+    recorded_processors: usize,
+    /// The predicted wall times, by speed, then by policy, then by slots, then by processors.
+    walls: Vec<Nanos>,
 }
 
-pub(crate) fn page_model(activities: &Activities<'_>) -> PageModel {
-    let Model { tasks, slots, cpus, chains_first, head, tail, own_demand, unplaced, extent, .. } =
-        Model::new(activities);
-    let tasks = tasks.into_iter().zip(&activities.record.steps).map(|(task, step)| {
-        let Task { runs, slot, lag, began, locks, stretches, needs } = task;
-        let stretches = stretches
-            .iter()
-            .map(|of: &Stretch| (of.length, of.demand, place(of.phase), of.locks, of.kernel, of.unlocks, of.hops));
-        let needs = needs.iter().map(|&(need, kind)| (need, kind == EdgeKind::Order));
-        PageTask {
-            runs,
-            slot,
-            lag,
-            began,
-            locks,
-            stage: step.stage,
-            stretches: stretches.collect(),
-            needs: needs.collect(),
+/// How long one group of phases takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Speed {
+    /// None is no change.
+    group: Option<Group>,
+    /// In percent of what it took.
+    percent: u32,
+}
+
+/// Why the page has no what-if.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoWhatIf {
+    NoTimes,
+    TooLarge,
+}
+
+impl NoWhatIf {
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            Self::NoTimes => "The record has no steps with times.",
+            Self::TooLarge => {
+                "The build is too large to be replayed for this page; `buildscope whatif` replays it once."
+            }
         }
-    });
-    let own = |parts: Vec<(Option<Phase>, f64)>| parts.into_iter().map(|(of, length)| (place(of), length)).collect();
-    PageModel {
-        tasks: tasks.collect(),
-        slots,
-        chains: chains_first,
-        cpus,
-        head: own(head),
-        tail: own(tail),
-        own_demand,
-        busy: (0..Phase::ALL.len()).filter(|&place| busy(Some(Phase::ALL[place]))).collect(),
-        unplaced,
-        extent,
     }
 }
 
-fn place(phase: Option<Phase>) -> Place {
-    phase.and_then(|phase| Phase::ALL.iter().position(|&other| other == phase))
+/// Replays the record under every combination of the controls.
+pub(crate) fn page_whatif(activities: &Activities<'_>) -> Result<PageWhatIf, NoWhatIf> {
+    let record = activities.record;
+    let model = Model::new(activities);
+    if !model.tasks.iter().any(|task| task.runs) {
+        return Err(NoWhatIf::NoTimes);
+    }
+    let controls = GRIDS.iter().map(|grid| controls(record, &model, grid));
+    let size = model.segment_count().max(1);
+    let mut controls =
+        controls.into_iter().find(|controls| controls.combinations() * size <= BUDGET).ok_or(NoWhatIf::TooLarge)?;
+    controls.replayed = nanos(replay(&model).wall);
+    controls.walls = controls.replay_all(record, &model);
+    Ok(controls)
+}
+
+fn controls(record: &Record, model: &Model, grid: &Grid) -> PageWhatIf {
+    let own_slots = model.slots.map_or(0, |slots| u32::try_from(slots).unwrap_or(u32::MAX));
+    // More slots than steps that need one change nothing.
+    let widest = u32::try_from(model.tasks.iter().filter(|task| task.slot).count()).unwrap_or(u32::MAX);
+    let slots = with(grid.slots.iter().copied().filter(|&slots| slots < widest).chain([0]), own_slots);
+    let own_processors = record.host.cpus.unwrap_or(0);
+    let measured = own_processors > 0 && model.demands_processors();
+    let more = grid
+        .processors
+        .iter()
+        .copied()
+        .filter(|&processors| measured && processors <= own_processors.saturating_mul(4));
+    let processors = with(more, own_processors);
+    let changed = GROUPS
+        .iter()
+        .flat_map(|&group| grid.percents.iter().map(move |&percent| Speed { group: Some(group), percent }));
+    let position = |all: &[u32], own: u32| all.iter().position(|&one| one == own).unwrap_or(0);
+    PageWhatIf {
+        replayed: Nanos::ZERO,
+        speeds: [Speed { group: None, percent: 100 }].into_iter().chain(changed).collect(),
+        policies: [None].into_iter().chain(Policy::ALL.iter().copied().map(Some)).collect(),
+        recorded_slots: position(&slots, own_slots),
+        recorded_processors: position(&processors, own_processors),
+        slots,
+        processors,
+        walls: Vec::new(),
+    }
+}
+
+/// The numbers with one more, sorted, each once.
+fn with(numbers: impl Iterator<Item = u32>, more: u32) -> Vec<u32> {
+    let mut all: Vec<u32> = numbers.chain([more]).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+impl PageWhatIf {
+    fn combinations(&self) -> usize {
+        self.speeds.len() * self.policies.len() * self.slots.len() * self.processors.len()
+    }
+
+    fn replay_all(&self, record: &Record, model: &Model) -> Vec<Nanos> {
+        let mut walls = Vec::with_capacity(self.combinations());
+        for &speed in &self.speeds {
+            for &policy in &self.policies {
+                for &jobs in &self.slots {
+                    for &processors in &self.processors {
+                        let scenario = self.scenario(speed, policy, jobs, processors);
+                        walls.push(nanos(replay(&scenario.apply(record, model)).wall));
+                    }
+                }
+            }
+        }
+        walls
+    }
+
+    fn scenario(&self, speed: Speed, policy: Option<Policy>, jobs: u32, processors: u32) -> Scenario {
+        let times = if speed.percent == 0 { f64::INFINITY } else { 100.0 / f64::from(speed.percent) };
+        Scenario {
+            jobs: Some(jobs),
+            cores: (self.processors.len() > 1).then_some(f64::from(processors)),
+            policy,
+            faster: speed.group.into_iter().map(|group| (Selector::Group(group), times)).collect(),
+            ..Scenario::default()
+        }
+    }
 }

@@ -1,141 +1,213 @@
-//! The few changes that would help most, by replay.
+//! The changes that would help most, by replay.
 
 use super::model::Model;
+use super::prediction::{MAX_DRIFT, drift, nanos};
 use super::replay::replay;
 use super::scenario::{Scenario, Selector};
-use super::{drift, nanos};
-use crate::answer::place;
-use crate::attribute::Activities;
-use crate::explain::Explanation;
-use buildscope_record::{Group, Nanos, Outcome, Policy, Record};
+use crate::analysis::Analysis;
+use crate::steps::StepExplanation;
+use crate::wording::quote_located;
+use buildscope_record::{Group, Nanos, Outcome, Policy, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Beyond this drift of the unchanged replay, nothing is ranked: a model that does not know the build knows no better one.
-pub const MAX_DRIFT: f64 = 0.05;
+/// A build of more work segments is not ranked: some dozens of replays would take longer than the rest of the explanation.
+const MAX_SEGMENTS: usize = 100_000;
 
-/// A build of more stretches is not ranked: some dozens of replays would take longer than anything else that is said of it.
-const MAX_SIZE: usize = 100_000;
+/// How many changes are listed.
+const LISTED: usize = 6;
 
-/// How many changes are told.
-const TOLD: usize = 6;
+/// How many steps, by drag, are tried as cached.
+const CACHED: usize = 5;
+
+/// The least gain that is listed, as a share of the wall time.
+const LEAST_GAIN: f64 = 0.01;
 
 /// A change and what it would gain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
-    /// What to change.
+    /// What to change, in words.
     pub what: String,
     /// The wall time that the replay predicts.
     pub wall: Nanos,
-    /// How much less than measured.
+    /// How much less that is than the measured wall time.
     pub gain: Nanos,
-    /// What the prediction takes for granted.
+    /// What the prediction assumes.
     pub caveat: String,
 }
 
-/// The changes, largest gain first, and how far to believe them.
+/// The changes, largest gain first, and how far they can be believed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ranking {
-    /// How far the replay of the record as it was is off; none where it was too large to be replayed.
+    /// The relative error of the replay of the record as it was; none if the build was not replayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<f64>,
-    /// Why nothing is ranked, where that is so.
+    /// Why nothing is ranked, if nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
-    /// At most a handful.
+    /// At most six changes.
     pub changes: Vec<Change>,
 }
 
-/// Ranks what could be changed about a build.
-pub(crate) fn rank(activities: &Activities<'_>, explanation: &Explanation) -> Ranking {
-    let record = activities.record;
-    let model = Model::new(activities);
-    if record.wall == Nanos::ZERO || record.steps.is_empty() {
-        return Ranking { refused: Some("the record has no steps with times".to_owned()), ..Ranking::default() };
+/// What could be changed about a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChangeKind {
+    /// Another policy, without a limit of slots.
+    Policy(Policy),
+    /// No limit of slots.
+    UnlimitedSlots {
+        /// The limit that the build had.
+        jobs: u32,
+    },
+    /// Cache mounts that several steps may use at once.
+    SharedCacheMounts,
+    /// Twice the processors.
+    TwiceTheProcessors {
+        /// How many processors the build had.
+        cpus: u32,
+    },
+    /// A group of phases that takes no time.
+    FreeGroup(Group),
+    /// A step whose result is in the cache.
+    CachedStep(StepId),
+}
+
+impl ChangeKind {
+    /// The change in words. `steps` are those of the record, by [`StepId`].
+    pub(crate) fn sentence(self, steps: &[StepExplanation]) -> String {
+        match self {
+            Self::Policy(Policy::Serial) => "build one step after the other (`--policy serial`)".to_owned(),
+            Self::Policy(policy) => format!("build independent {policy} in parallel (`--policy {policy}`)"),
+            Self::UnlimitedSlots { jobs } => format!("lift the limit of {jobs} slots (`--jobs 0`)"),
+            Self::SharedCacheMounts => "share the cache mounts (`sharing=shared` instead of `locked`)".to_owned(),
+            Self::TwiceTheProcessors { cpus } => {
+                format!("twice the processors ({} instead of {cpus})", u64::from(cpus) * 2)
+            }
+            Self::FreeGroup(group) => format!("if {group} took no time"),
+            Self::CachedStep(step) => format!("if {} were cached", quote_located(&steps[step.index()])),
+        }
     }
-    if model.size() > MAX_SIZE {
-        let refused = format!(
+
+    /// What the prediction of the change assumes.
+    pub(crate) fn caveat(self) -> &'static str {
+        match self {
+            Self::Policy(_) => "disks and memory are shared, which is not modelled",
+            Self::UnlimitedSlots { .. } => "more steps at once need more memory",
+            Self::SharedCacheMounts => "only where the tool behind it copes with several users",
+            Self::TwiceTheProcessors { .. } => "steps are taken to use them as they used those they had",
+            Self::FreeGroup(_) => "an upper bound: some of it always remains",
+            Self::CachedStep(_) => "an upper bound: what it needs must not change either",
+        }
+    }
+
+    fn scenario(self) -> Scenario {
+        let unchanged = Scenario::default();
+        match self {
+            Self::Policy(policy) => Scenario { policy: Some(policy), jobs: Some(0), ..unchanged },
+            Self::UnlimitedSlots { .. } => Scenario { jobs: Some(0), ..unchanged },
+            Self::SharedCacheMounts => Scenario { without_locks: true, ..unchanged },
+            Self::TwiceTheProcessors { cpus } => Scenario { cores: Some(f64::from(cpus) * 2.0), ..unchanged },
+            Self::FreeGroup(group) => Scenario { faster: vec![(Selector::Group(group), f64::INFINITY)], ..unchanged },
+            Self::CachedStep(step) => Scenario { cached: vec![step], ..unchanged },
+        }
+    }
+}
+
+/// A change with its predicted effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RankedChange {
+    pub(crate) kind: ChangeKind,
+    /// The predicted wall time.
+    pub(crate) wall: Nanos,
+    /// How much less that is than the measured wall time.
+    pub(crate) gain: Nanos,
+}
+
+/// A [`Ranking`] by kind, before it is put into words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct RankedChanges {
+    pub(crate) drift: Option<f64>,
+    pub(crate) refused: Option<String>,
+    pub(crate) changes: Vec<RankedChange>,
+}
+
+impl RankedChanges {
+    fn refused(drift: Option<f64>, reason: String) -> Self {
+        Self { drift, refused: Some(reason), changes: Vec::new() }
+    }
+
+    /// The ranking in words. `steps` are those of the record, by [`StepId`].
+    pub(crate) fn into_ranking(self, steps: &[StepExplanation]) -> Ranking {
+        let change = |change: RankedChange| Change {
+            what: change.kind.sentence(steps),
+            wall: change.wall,
+            gain: change.gain,
+            caveat: change.kind.caveat().to_owned(),
+        };
+        Ranking { drift: self.drift, refused: self.refused, changes: self.changes.into_iter().map(change).collect() }
+    }
+}
+
+/// Ranks what could be changed about a build.
+pub(crate) fn rank(analysis: &Analysis<'_>) -> RankedChanges {
+    let record = analysis.record;
+    let model = Model::new(&analysis.activities);
+    if record.wall == Nanos::ZERO || record.steps.is_empty() {
+        return RankedChanges::refused(None, "the record has no steps with times".to_owned());
+    }
+    if model.segment_count() > MAX_SEGMENTS {
+        let reason = format!(
             "{} steps are too many to replay some dozen times here; `whatif` replays them once",
             record.steps.len()
         );
-        return Ranking { refused: Some(refused), ..Ranking::default() };
+        return RankedChanges::refused(None, reason);
     }
     let base = replay(&model).wall;
     let drift = drift(record, base);
     if drift > MAX_DRIFT {
-        let refused =
+        let reason =
             format!("the replay of the build as it was is {:.1} % off: its predictions would be too", drift * 100.0);
-        return Ranking { drift: Some(drift), refused: Some(refused), changes: Vec::new() };
+        return RankedChanges::refused(Some(drift), reason);
     }
-    let mut changes: Vec<Change> = Vec::new();
-    for (what, scenario, caveat) in candidates(record, explanation) {
+    let mut changes: Vec<RankedChange> = Vec::new();
+    for kind in candidates(analysis) {
+        let scenario = kind.scenario();
         if scenario.check(record).is_err() {
             continue;
         }
         let wall = replay(&scenario.apply(record, &model)).wall;
-        // The gain is the model's own difference, so that its drift is not counted as a gain.
+        // The gain is the difference between two replays, so that the drift is not counted as a gain.
         let gain = nanos((base - wall).max(0.0)).min(record.wall);
-        let wall = record.wall.saturating_sub(gain);
-        if gain.0 as f64 >= record.wall.0 as f64 * 0.01 {
-            changes.push(Change { what, wall, gain, caveat });
+        if gain.0 as f64 >= record.wall.0 as f64 * LEAST_GAIN {
+            changes.push(RankedChange { kind, wall: record.wall.saturating_sub(gain), gain });
         }
     }
     changes.sort_by_key(|change| std::cmp::Reverse(change.gain));
-    changes.truncate(TOLD);
-    Ranking { drift: Some(drift), refused: None, changes }
+    changes.truncate(LISTED);
+    RankedChanges { drift: Some(drift), refused: None, changes }
 }
 
-/// What may be worth a try.
-fn candidates(record: &Record, explanation: &Explanation) -> Vec<(String, Scenario, String)> {
-    let mut found: Vec<(String, Scenario, String)> = Vec::new();
-    let mut add = |what: String, scenario: Scenario, caveat: &str| found.push((what, scenario, caveat.to_owned()));
+/// The changes that may be worth a try, whether or not they gain anything.
+fn candidates(analysis: &Analysis<'_>) -> Vec<ChangeKind> {
+    let record = analysis.record;
     let policy = record.options.policy.unwrap_or_default();
+    let mut found = Vec::new();
     if policy == Policy::Serial {
-        let scenario = Scenario { policy: Some(Policy::Stages), jobs: Some(0), ..Scenario::default() };
-        add(
-            "build independent stages in parallel (`--policy stages`)".into(),
-            scenario,
-            "disks and memory are shared, which is not modelled",
-        );
+        found.push(ChangeKind::Policy(Policy::Stages));
     }
     if policy != Policy::Instructions {
-        let scenario = Scenario { policy: Some(Policy::Instructions), jobs: Some(0), ..Scenario::default() };
-        add(
-            "build independent instructions in parallel (`--policy instructions`)".into(),
-            scenario,
-            "disks and memory are shared, which is not modelled",
-        );
+        found.push(ChangeKind::Policy(Policy::Instructions));
     }
-    if let Some(jobs) = record.options.jobs.filter(|&jobs| jobs > 0 && policy != Policy::Serial) {
-        let scenario = Scenario { jobs: Some(0), ..Scenario::default() };
-        add(format!("lift the limit of {jobs} slots (`--jobs 0`)"), scenario, "more steps at once need more memory");
-    }
+    let limit = record.options.jobs.filter(|&jobs| jobs > 0 && policy != Policy::Serial);
+    found.extend(limit.map(|jobs| ChangeKind::UnlimitedSlots { jobs }));
     if record.steps.iter().any(|step| !step.locks.is_empty()) {
-        let scenario = Scenario { without_locks: true, ..Scenario::default() };
-        add(
-            "share the cache mounts (`sharing=shared` instead of `locked`)".into(),
-            scenario,
-            "only where the tool behind it copes with several users",
-        );
+        found.push(ChangeKind::SharedCacheMounts);
     }
-    if let Some(cpus) = record.host.cpus {
-        let scenario = Scenario { cores: Some(f64::from(cpus) * 2.0), ..Scenario::default() };
-        add(
-            format!("twice the processors ({} instead of {cpus})", cpus * 2),
-            scenario,
-            "steps are taken to use them as they used those they had",
-        );
-    }
-    for group in [Group::Storage, Group::Transfer] {
-        let scenario = Scenario { faster: vec![(Selector::Group(group), f64::INFINITY)], ..Scenario::default() };
-        add(format!("if {group} took no time"), scenario, "an upper bound: some of it always remains");
-    }
-    let mut steps: Vec<_> =
-        explanation.steps.iter().filter(|step| step.drag > Nanos::ZERO && step.outcome == Outcome::Executed).collect();
+    found.extend(record.host.cpus.map(|cpus| ChangeKind::TwiceTheProcessors { cpus }));
+    found.extend([Group::Storage, Group::Transfer].map(ChangeKind::FreeGroup));
+    let dragging = |step: &&StepExplanation| step.drag > Nanos::ZERO && step.outcome == Outcome::Executed;
+    let mut steps: Vec<_> = analysis.steps.iter().filter(dragging).collect();
     steps.sort_by_key(|step| std::cmp::Reverse(step.drag));
-    for step in steps.into_iter().take(5) {
-        let cached = Scenario { cached: vec![step.id], ..Scenario::default() };
-        add(format!("if {} were cached", place(step)), cached, "an upper bound: what it needs must not change either");
-    }
+    found.extend(steps.into_iter().take(CACHED).map(|step| ChangeKind::CachedStep(step.id)));
     found
 }

@@ -2,116 +2,137 @@
 
 use super::model::Model;
 use super::share::{Shared, Work};
+use super::total::Total;
+use crate::graph::topological;
+use crate::index::{Grouped, Index, Indexed};
+use buildscope_record::StepId;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// What came out.
+/// The result of a replay. Times are nanoseconds since the start of the build.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Replay {
-    /// In nanoseconds.
     pub(crate) wall: f64,
-    /// Begin and end of each task that ran.
-    pub(crate) steps: Vec<Option<(f64, f64)>>,
+    /// By step; none for a step that did not run.
+    pub(crate) steps: Indexed<StepId, Option<Times>>,
 }
 
-/// Where a ready task stands in the queue: what counts first, what then, and the task.
-type Place = (u64, u64, usize);
+/// When a step ran in the replay.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Times {
+    pub(crate) start: f64,
+    pub(crate) end: f64,
+}
+
+/// The position of a ready task in the queue for slots: the least comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct QueueKey {
+    /// The number of tasks on the longest chain from the task on; 0 if the builder does not order by chains.
+    chain: Reverse<u32>,
+    /// When the task became ready; 0 if the builder orders by chains.
+    ready: Total,
+    /// When the task really started; 0 if the builder orders by chains.
+    started: Total,
+    task: StepId,
+}
 
 /// A task that has its slot, or needs none.
 struct Active {
-    task: usize,
-    /// The stretch that it is in; before the first, it lags.
-    stretch: Option<usize>,
-    began: f64,
-    /// Whether it has its locks now.
+    task: StepId,
+    /// The index of the segment that the task is in; none before the first, while it lags.
+    segment: Option<usize>,
+    started: f64,
+    /// Whether the task holds its locks.
     holds: bool,
 }
 
-/// Runs the model from begin to end.
+/// Runs the model from start to end.
 pub(crate) fn replay(model: &Model) -> Replay {
     let mut run = Run::new(model);
-    run.settle((0..model.tasks.len()).filter(|&task| run.needs[task] == 0).collect());
+    run.settle(model.tasks.indices().filter(|&task| run.needs[task] == 0).collect());
     loop {
         run.start();
         if !run.advance() {
             break;
         }
     }
-    let tail: f64 = model.tail.iter().map(|(_, length)| length).sum();
+    let tail: f64 = model.tail.iter().map(|work| work.length).sum();
     Replay { wall: (run.shared.now() + tail).max(model.least()), steps: run.times }
 }
 
 struct Run<'m> {
     model: &'m Model,
-    needs: Vec<usize>,
-    dependents: Vec<Vec<usize>>,
-    /// How many tasks the longest chain from each one on has; empty where chains do not count.
-    heights: Vec<u64>,
-    /// Ready for a slot, in the order in which they get one: by the chain behind them, or by readiness and when they
-    /// really began.
-    ready: BTreeSet<Place>,
-    /// Ready, and in need of no slot.
-    free: Vec<Place>,
-    /// By task.
-    active: Vec<Option<Active>>,
+    /// By task: how many of its needs are not met yet.
+    needs: Indexed<StepId, u32>,
+    dependents: Grouped<StepId, StepId>,
+    /// By task, [`QueueKey::chain`]; none if the builder does not order by chains.
+    chains: Option<Indexed<StepId, u32>>,
+    /// Tasks that wait for a slot.
+    ready: BTreeSet<QueueKey>,
+    /// Tasks that are ready and need no slot.
+    free: Vec<QueueKey>,
+    active: Indexed<StepId, Option<Active>>,
     shared: Shared,
-    /// Waiting, within their slot, for locks.
+    /// Tasks that have their slot and wait for locks.
     waiting: Vec<Active>,
+    /// By lock.
     held: Vec<bool>,
-    used: usize,
-    times: Vec<Option<(f64, f64)>>,
+    used_slots: usize,
+    times: Indexed<StepId, Option<Times>>,
 }
 
 impl<'m> Run<'m> {
     fn new(model: &'m Model) -> Self {
-        let mut dependents = vec![Vec::new(); model.tasks.len()];
-        for (task, needs) in model.tasks.iter().map(|task| &task.needs).enumerate() {
-            needs.iter().for_each(|&(need, _)| dependents[need].push(task));
-        }
-        let needs: Vec<usize> = model.tasks.iter().map(|task| task.needs.len()).collect();
+        let count = model.tasks.len();
+        let edges =
+            model.tasks.indices().flat_map(|task| model.tasks[task].needs.iter().map(move |need| (need.step, task)));
+        let dependents = Grouped::new(count, edges);
+        // A fold from 0.0: the sum of nothing is -0.0, which sorts before 0.0.
+        let start = model.head.iter().fold(0.0, |sum, work| sum + work.length);
         Self {
             model,
-            heights: if model.chains_first { heights(&dependents, needs.clone()) } else { Vec::new() },
-            needs,
+            chains: model.chains_first.then(|| chains(count, &dependents)),
+            needs: model.tasks.iter().map(|task| u32::try_from(task.needs.len()).unwrap_or(u32::MAX)).collect(),
             dependents,
             ready: BTreeSet::new(),
             free: Vec::new(),
             active: model.tasks.iter().map(|_| None).collect(),
-            // A sum of nothing is -0.0, whose bits come after all others.
-            shared: Shared::new(
-                model.cpus,
-                model.tasks.len(),
-                model.head.iter().map(|(_, length)| length).sum::<f64>() + 0.0,
-            ),
+            shared: Shared::new(model.cpus, count, start),
             waiting: Vec::new(),
             held: vec![false; model.locks],
-            used: 0,
-            times: vec![None; model.tasks.len()],
+            used_slots: 0,
+            times: Indexed::filled(None, count),
         }
     }
 
-    /// Tasks whose needs are met queue; those that take no time are done at once.
-    fn settle(&mut self, mut met: Vec<usize>) {
+    /// Queues tasks whose needs are met. Those that take no time end at once.
+    fn settle(&mut self, mut met: Vec<StepId>) {
         while let Some(task) = met.pop() {
-            if self.model.tasks[task].runs {
-                // Times are not negative: their bits sort as they do.
-                let began = self.model.tasks[task].began.max(0.0);
-                let place = match self.heights.get(task) {
-                    Some(height) => (u64::MAX - height, 0, task),
-                    None => (self.shared.now().to_bits(), began.to_bits(), task),
-                };
-                match self.model.tasks[task].slot {
-                    true => drop(self.ready.insert(place)),
-                    false => self.free.push(place),
-                }
-            } else {
+            if !self.model.tasks[task].runs {
                 self.meet(task, &mut met);
+            } else if self.model.tasks[task].slot {
+                self.ready.insert(self.queue_key(task));
+            } else {
+                self.free.push(self.queue_key(task));
             }
         }
     }
 
-    fn meet(&mut self, task: usize, met: &mut Vec<usize>) {
-        for place in 0..self.dependents[task].len() {
-            let dependent = self.dependents[task][place];
+    fn queue_key(&self, task: StepId) -> QueueKey {
+        match &self.chains {
+            Some(chains) => QueueKey { chain: Reverse(chains[task]), ready: Total(0.0), started: Total(0.0), task },
+            None => QueueKey {
+                chain: Reverse(0),
+                ready: Total(self.shared.now()),
+                started: Total(self.model.tasks[task].started.max(0.0)),
+                task,
+            },
+        }
+    }
+
+    /// Counts a task as done for its dependents, and adds those that wait for nothing else to `met`.
+    fn meet(&mut self, task: StepId, met: &mut Vec<StepId>) {
+        for &dependent in self.dependents.of(task) {
             self.needs[dependent] -= 1;
             if self.needs[dependent] == 0 {
                 met.push(dependent);
@@ -122,21 +143,21 @@ impl<'m> Run<'m> {
     /// Gives slots to ready tasks.
     fn start(&mut self) {
         let mut started = std::mem::take(&mut self.free);
-        while self.model.slots.is_none_or(|slots| self.used < slots)
-            && let Some(place) = self.ready.pop_first()
+        while self.model.slots.is_none_or(|slots| self.used_slots < slots)
+            && let Some(key) = self.ready.pop_first()
         {
-            self.used += 1;
-            started.push(place);
+            self.used_slots += 1;
+            started.push(key);
         }
         started.sort_unstable();
-        for (.., task) in started {
+        for QueueKey { task, .. } in started {
             let lag = Work { length: self.model.tasks[task].lag, demand: 0.0, kernel: false };
-            self.shared.begin(task, lag);
-            self.active[task] = Some(Active { task, stretch: None, began: self.shared.now(), holds: false });
+            self.shared.start(task, lag);
+            self.active[task] = Some(Active { task, segment: None, started: self.shared.now(), holds: false });
         }
     }
 
-    /// Goes on to the next instant at which something ends; false when nothing is left to end.
+    /// Advances to the next instant at which something ends. Returns false when nothing is left to end.
     fn advance(&mut self) -> bool {
         let ended = self.shared.advance();
         let any = !ended.is_empty();
@@ -149,93 +170,85 @@ impl<'m> Run<'m> {
         any
     }
 
-    /// Begins with the stretch that the task has come to.
-    fn go_on(&mut self, active: Active) {
-        if let Some(stretch) = active.stretch.map(|stretch| &self.model.tasks[active.task].stretches[stretch]) {
-            let work = Work { length: stretch.length, demand: stretch.demand, kernel: stretch.kernel };
-            self.shared.begin(active.task, work);
+    /// Starts the segment that the task has come to.
+    fn start_segment(&mut self, active: Active) {
+        if let Some(segment) = active.segment.map(|segment| &self.model.tasks[active.task].segments[segment]) {
+            let work = Work { length: segment.length, demand: segment.demand, kernel: segment.kernel };
+            self.shared.start(active.task, work);
         }
         let task = active.task;
         self.active[task] = Some(active);
     }
 
-    /// A task ended a stretch: it goes on with the next, waits for its locks before it, or is done.
+    /// A task ended a segment: it starts the next one, waits for its locks before that, or is done.
     fn proceed(&mut self, mut active: Active) {
         let task = &self.model.tasks[active.task];
-        if active.stretch.is_none() {
-            active.began = self.shared.now();
+        if active.segment.is_none() {
+            active.started = self.shared.now();
         }
-        if active.stretch.is_some_and(|stretch| task.stretches[stretch].unlocks) {
+        if active.segment.is_some_and(|segment| task.segments[segment].unlocks) {
             self.release(&mut active);
         }
-        let next = active.stretch.map_or(0, |stretch| stretch + 1);
-        let Some(stretch) = task.stretches.get(next) else { return self.finish(active) };
-        active.stretch = Some(next);
-        let locked = stretch.locks && task.locks.iter().any(|&lock| self.held[lock]);
-        if locked {
+        let next = active.segment.map_or(0, |segment| segment + 1);
+        let Some(segment) = task.segments.get(next) else { return self.finish(active) };
+        active.segment = Some(next);
+        if segment.locks && self.locked(active.task) {
             return self.waiting.push(active);
         }
-        if stretch.locks {
+        if segment.locks {
             self.take(&mut active);
         }
-        self.go_on(active);
+        self.start_segment(active);
+    }
+
+    /// Whether another task holds one of the task's locks.
+    fn locked(&self, task: StepId) -> bool {
+        self.model.tasks[task].locks.iter().any(|lock| self.held[lock.index()])
     }
 
     fn take(&mut self, active: &mut Active) {
         active.holds = true;
-        self.model.tasks[active.task].locks.iter().for_each(|&lock| self.held[lock] = true);
+        self.model.tasks[active.task].locks.iter().for_each(|lock| self.held[lock.index()] = true);
     }
 
     fn release(&mut self, active: &mut Active) {
         if std::mem::take(&mut active.holds) {
-            self.model.tasks[active.task].locks.iter().for_each(|&lock| self.held[lock] = false);
+            self.model.tasks[active.task].locks.iter().for_each(|lock| self.held[lock.index()] = false);
         }
     }
 
     fn finish(&mut self, mut active: Active) {
         self.release(&mut active);
-        self.times[active.task] = Some((active.began, self.shared.now()));
-        self.used -= usize::from(self.model.tasks[active.task].slot);
+        self.times[active.task] = Some(Times { start: active.started, end: self.shared.now() });
+        self.used_slots -= usize::from(self.model.tasks[active.task].slot);
         let mut met = Vec::new();
         self.meet(active.task, &mut met);
         self.settle(met);
     }
 
-    /// Gives locks that are free now to those that wait for them.
+    /// Gives locks that are free now to the tasks that wait for them.
     fn unlock(&mut self) {
         if self.model.chains_first {
             self.waiting.sort_by_key(|waiting| waiting.task);
         }
-        let mut place = 0;
-        while let Some(waiting) = self.waiting.get(place) {
-            let locks = &self.model.tasks[waiting.task].locks;
-            if locks.iter().any(|&lock| self.held[lock]) {
-                place += 1;
+        let mut next = 0;
+        while let Some(waiting) = self.waiting.get(next) {
+            if self.locked(waiting.task) {
+                next += 1;
                 continue;
             }
-            let mut active = self.waiting.remove(place);
+            let mut active = self.waiting.remove(next);
             self.take(&mut active);
-            self.go_on(active);
+            self.start_segment(active);
         }
     }
 }
 
-/// The number of tasks on the longest chain from each task to one that nobody needs. `needs` are counted down.
-fn heights(dependents: &[Vec<usize>], mut needs: Vec<usize>) -> Vec<u64> {
-    let mut order: Vec<usize> = (0..needs.len()).filter(|&task| needs[task] == 0).collect();
-    let mut place = 0;
-    while let Some(&task) = order.get(place) {
-        for &next in &dependents[task] {
-            needs[next] -= 1;
-            if needs[next] == 0 {
-                order.push(next);
-            }
-        }
-        place += 1;
+/// By task, the number of tasks on the longest chain from it to a task without dependents.
+fn chains(count: usize, dependents: &Grouped<StepId, StepId>) -> Indexed<StepId, u32> {
+    let mut chains = Indexed::filled(1, count);
+    for task in topological(count, dependents).into_iter().rev() {
+        chains[task] = 1 + dependents.of(task).iter().map(|&next| chains[next]).max().unwrap_or(0);
     }
-    let mut heights = vec![1; dependents.len()];
-    for &task in order.iter().rev() {
-        heights[task] = 1 + dependents[task].iter().map(|&next| heights[next]).max().unwrap_or(0);
-    }
-    heights
+    chains
 }

@@ -1,6 +1,7 @@
 //! What is to be different: slots, processors, policy, and how long which steps or phases take.
 
-use super::model::{Model, Task};
+use super::model::{Model, Task, WorkSegment};
+use crate::graph::Need;
 use buildscope_record::{EdgeKind, Group, Nanos, Phase, Policy, Record, StageId, Step, StepId};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -168,8 +169,8 @@ impl Scenario {
         model.cpus = self.cores.or(model.cpus);
         // Nobody lands on another processor where there is none.
         if self.cores.is_some_and(|cores| cores <= 1.0) {
-            let stretches = model.tasks.iter_mut().flat_map(|task| &mut task.stretches);
-            stretches.for_each(|stretch| stretch.length *= 1.0 - stretch.hops);
+            let segments = model.tasks.iter_mut().flat_map(|task| &mut task.segments);
+            segments.for_each(|segment| segment.length *= 1.0 - segment.migration);
         }
         if let Some(policy) = self.policy {
             order(record, &mut model, policy);
@@ -180,28 +181,32 @@ impl Scenario {
                     *length /= times;
                 }
             };
-            for (_, task) in record.steps.iter().zip(&mut model.tasks).filter(|(step, _)| selector.step(record, step)) {
-                task.stretches.iter_mut().for_each(|stretch| ease(stretch.phase, &mut stretch.length));
+            for (_, task) in
+                record.steps.iter().zip(model.tasks.iter_mut()).filter(|(step, _)| selector.step(record, step))
+            {
+                task.segments.iter_mut().for_each(|segment| ease(segment.phase, &mut segment.length));
             }
             if matches!(selector, Selector::Group(_) | Selector::Phase(_)) {
-                model.head.iter_mut().chain(&mut model.tail).for_each(|(phase, length)| ease(*phase, length));
+                model.head.iter_mut().chain(&mut model.tail).for_each(|work| ease(work.phase, &mut work.length));
             }
         }
         for (selector, delay) in &self.delays {
             let mut delayed = false;
-            for (_, task) in record.steps.iter().zip(&mut model.tasks).filter(|(step, _)| selector.step(record, step)) {
+            for (_, task) in
+                record.steps.iter().zip(model.tasks.iter_mut()).filter(|(step, _)| selector.step(record, step))
+            {
                 delayed |= self::delay(task, selector, delay.0 as f64);
             }
             if !delayed && matches!(selector, Selector::Phase(_)) {
                 let mut own = model.head.iter_mut().chain(&mut model.tail);
-                if let Some((_, length)) = own.find(|(phase, _)| phase.is_some() && selector.phase(*phase)) {
-                    *length += delay.0 as f64;
+                if let Some(work) = own.find(|work| work.phase.is_some() && selector.phase(work.phase)) {
+                    work.length += delay.0 as f64;
                 }
             }
         }
         for step in &self.cached {
-            if let Some(task) = model.tasks.get_mut(step.index()) {
-                task.stretches.clear();
+            if let Some(task) = model.tasks.get_mut(*step) {
+                task.segments.clear();
                 task.locks.clear();
             }
         }
@@ -212,7 +217,7 @@ impl Scenario {
     }
 }
 
-/// A delay sleeps: it wants no processor. It stands before the first stretch of the phase, or at the step's begin.
+/// A delay sleeps: it wants no processor. It stands before the first segment of the phase, or at the step's begin.
 ///
 /// Says whether there was such a place.
 fn delay(task: &mut Task, selector: &Selector, delay: f64) -> bool {
@@ -220,25 +225,26 @@ fn delay(task: &mut Task, selector: &Selector, delay: f64) -> bool {
         return false;
     }
     let by_phase = matches!(selector, Selector::Group(_) | Selector::Phase(_));
-    let place = task.stretches.iter().position(|stretch| !by_phase || selector.phase(stretch.phase));
+    let place = task.segments.iter().position(|segment| !by_phase || selector.phase(segment.phase));
     let Some(place) = place else { return false };
-    let first = task.stretches[place];
-    task.stretches[place].locks = false;
-    task.stretches.insert(
+    let first = task.segments[place];
+    task.segments[place].locks = false;
+    task.segments.insert(
         place,
-        super::model::Stretch { length: delay, demand: 0.0, hops: 0.0, kernel: false, unlocks: false, ..first },
+        WorkSegment { length: delay, demand: 0.0, migration: 0.0, kernel: false, unlocks: false, ..first },
     );
     true
 }
 
-/// Takes the record's own policy away and puts another in its place.
+/// Replaces the order edges of the record's own policy by those of another one.
 fn order(record: &Record, model: &mut Model, policy: Policy) {
-    let staged: Vec<usize> =
-        (0..record.steps.len()).filter(|&step| record.steps[step].stage.is_some() && model.tasks[step].runs).collect();
+    let stage_of = |step: StepId| record.steps[step.index()].stage;
+    let staged: Vec<StepId> =
+        model.tasks.indices().filter(|&step| stage_of(step).is_some() && model.tasks[step].runs).collect();
     for &step in &staged {
-        model.tasks[step].needs.retain(|(_, kind)| *kind == EdgeKind::Data);
+        model.tasks[step].needs.retain(|need| need.kind == EdgeKind::Data);
     }
-    let mut added: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let mut added: BTreeSet<(StepId, StepId)> = BTreeSet::new();
     match policy {
         Policy::Instructions => {}
         Policy::Serial => {
@@ -246,11 +252,10 @@ fn order(record: &Record, model: &mut Model, policy: Policy) {
             added.extend(staged.windows(2).map(|pair| (pair[0], pair[1])));
         }
         Policy::Stages => {
-            let stage_of = |step: usize| record.steps[step].stage;
             let of = |stage: StageId| staged.iter().copied().filter(move |&step| stage_of(step) == Some(stage));
             for stage in record.stages.iter().map(|stage| stage.id) {
                 let Some(first) = of(stage).next() else { continue };
-                let needs = of(stage).flat_map(|step| &model.tasks[step].needs).filter_map(|&(need, _)| stage_of(need));
+                let needs = of(stage).flat_map(|step| &model.tasks[step].needs).filter_map(|need| stage_of(need.step));
                 let needs: BTreeSet<StageId> = needs.filter(|&need| need != stage).collect();
                 added.extend(needs.into_iter().filter_map(|need| Some((of(need).next_back()?, first))));
             }
@@ -258,7 +263,7 @@ fn order(record: &Record, model: &mut Model, policy: Policy) {
     }
     for (from, to) in added {
         if from < to {
-            model.tasks[to].needs.push((from, EdgeKind::Order));
+            model.tasks[to].needs.push(Need { step: from, kind: EdgeKind::Order });
         }
     }
 }

@@ -8,6 +8,9 @@
 //! of that clock: when the pace changes, no end has to be reckoned anew. So an instant costs the logarithm of how much goes
 //! on, and not all of it.
 
+use super::total::Total;
+use crate::index::Indexed;
+use buildscope_record::StepId;
 use std::collections::BTreeSet;
 
 /// A length below which work is done, in nanoseconds: rounding of `f64` must not keep it alive.
@@ -44,8 +47,8 @@ struct Going {
     order: u64,
 }
 
-/// A set by a number that is not negative: then its bits sort as it does.
-type ByNumber = BTreeSet<(u64, usize)>;
+/// Tasks in the order of a number.
+type ByNumber = BTreeSet<(Total, StepId)>;
 
 /// What goes on, by the number of its task.
 pub(super) struct Shared {
@@ -53,7 +56,7 @@ pub(super) struct Shared {
     now: f64,
     kernel: f64,
     share: f64,
-    going: Vec<Option<Going>>,
+    going: Indexed<StepId, Option<Going>>,
     began: u64,
     full_ends: ByNumber,
     kernel_ends: ByNumber,
@@ -74,7 +77,7 @@ impl Shared {
             now,
             kernel: 0.0,
             share: 0.0,
-            going: vec![None; tasks],
+            going: Indexed::filled(None, tasks),
             began: 0,
             full_ends: ByNumber::new(),
             kernel_ends: ByNumber::new(),
@@ -90,23 +93,23 @@ impl Shared {
     }
 
     /// A task, which has nothing else to do, begins with this.
-    pub(super) fn begin(&mut self, task: usize, work: Work) {
+    pub(super) fn start(&mut self, task: StepId, work: Work) {
         let pace = if work.kernel { Pace::Kernel } else { Pace::Full };
         self.going[task] = Some(Going { work, pace, end: 0.0, order: self.began });
         self.began += 1;
         self.enqueue(task, work.length);
         if work.demand > 0.0 && self.cpus.is_some() {
-            self.content.insert((work.demand.to_bits(), task));
+            self.content.insert((Total(work.demand), task));
             self.wanted += work.demand;
         }
     }
 
     /// Goes on to the next instant at which something ends. Gives the tasks, in the order in which they began; none when nothing
     /// goes on.
-    pub(super) fn advance(&mut self) -> Vec<usize> {
+    pub(super) fn advance(&mut self) -> Vec<StepId> {
         self.divide();
         let (in_kernel, fair) = (self.kernel_ends.len() as f64, self.fair_share());
-        let first = |ends: &ByNumber| ends.first().map(|&(end, _)| f64::from_bits(end));
+        let first = |ends: &ByNumber| ends.first().map(|&(end, _)| end.0);
         let next = [
             (Pace::Full, first(&self.full_ends).map(|end| end - self.now)),
             (Pace::Kernel, first(&self.kernel_ends).map(|end| (end - self.kernel) * in_kernel)),
@@ -136,40 +139,40 @@ impl Shared {
     fn divide(&mut self) {
         let Some(cpus) = self.cpus else { return };
         while let Some(&(demand, task)) = self.content.last()
-            && (self.short.is_empty() && self.wanted > cpus || f64::from_bits(demand) > self.fair_share())
+            && (self.short.is_empty() && self.wanted > cpus || demand.0 > self.fair_share())
         {
             self.content.pop_last();
-            self.wanted = if self.content.is_empty() { 0.0 } else { self.wanted - f64::from_bits(demand) };
+            self.wanted = if self.content.is_empty() { 0.0 } else { self.wanted - demand.0 };
             self.short.insert((demand, task));
             self.change_pace(task, Pace::Share);
         }
         while let Some(&(demand, task)) = self.short.first()
-            && f64::from_bits(demand) <= self.fair_share()
+            && demand.0 <= self.fair_share()
         {
             self.change_pace(task, Pace::Full);
             self.short.pop_first();
             self.content.insert((demand, task));
-            self.wanted += f64::from_bits(demand);
+            self.wanted += demand.0;
         }
     }
 
     /// What is in the kernel wants processors, but goes at the kernel's pace whatever it gets.
-    fn change_pace(&mut self, task: usize, pace: Pace) {
+    fn change_pace(&mut self, task: StepId, pace: Pace) {
         let Some(going) = self.going[task].filter(|going| going.pace != Pace::Kernel) else { return };
         let left = self.left(&going);
-        self.ends(going.pace).remove(&(going.end.to_bits(), task));
+        self.ends(going.pace).remove(&(Total(going.end), task));
         self.going[task] = Some(Going { pace, ..going });
         self.enqueue(task, left);
     }
 
-    fn enqueue(&mut self, task: usize, left: f64) {
+    fn enqueue(&mut self, task: StepId, left: f64) {
         let Some(mut going) = self.going[task] else { return };
         going.end = match going.pace {
             Pace::Full => self.now + left,
             Pace::Kernel => self.kernel + left,
             Pace::Share => self.share + left * going.work.demand,
         };
-        self.ends(going.pace).insert((going.end.to_bits(), task));
+        self.ends(going.pace).insert((Total(going.end), task));
         self.going[task] = Some(going);
     }
 
@@ -192,7 +195,7 @@ impl Shared {
     }
 
     /// Takes out what is done: the first of that pace, and whatever ends with it.
-    fn ended(&mut self, pace: Pace) -> Vec<usize> {
+    fn ended(&mut self, pace: Pace) -> Vec<StepId> {
         let mut ended = Vec::new();
         ended.extend(self.end_first(pace, f64::INFINITY));
         for pace in [Pace::Full, Pace::Kernel, Pace::Share] {
@@ -205,7 +208,7 @@ impl Shared {
     }
 
     /// Takes out the first of that pace, if no more than that is left of it: since when it goes on, and its task.
-    fn end_first(&mut self, pace: Pace, at_most: f64) -> Option<(u64, usize)> {
+    fn end_first(&mut self, pace: Pace, at_most: f64) -> Option<(u64, StepId)> {
         let &(_, task) = self.ends(pace).first()?;
         let going = self.going[task].filter(|going| self.left(going) <= at_most)?;
         self.ends(pace).pop_first();
@@ -214,8 +217,8 @@ impl Shared {
         Some((going.order, task))
     }
 
-    fn forget(&mut self, task: usize, demand: f64) {
-        let key = (demand.to_bits(), task);
+    fn forget(&mut self, task: StepId, demand: f64) {
+        let key = (Total(demand), task);
         if self.content.remove(&key) {
             // Sums of what comes and goes are never quite what is there.
             self.wanted = if self.content.is_empty() { 0.0 } else { self.wanted - demand };
@@ -228,6 +231,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::Index;
     use proptest::prelude::*;
 
     fn work(length: f64, demand: f64, kernel: bool) -> Work {
@@ -237,14 +241,14 @@ mod tests {
     /// When each of these ends, all begun at 0.
     fn ends(cpus: Option<f64>, all: &[Work]) -> Vec<f64> {
         let mut shared = Shared::new(cpus, all.len(), 0.0);
-        all.iter().enumerate().for_each(|(task, work)| shared.begin(task, *work));
+        all.iter().enumerate().for_each(|(task, work)| shared.start(StepId::from_index(task), *work));
         let mut ends = vec![f64::NAN; all.len()];
         loop {
             let ended = shared.advance();
             if ended.is_empty() {
                 return ends;
             }
-            ended.into_iter().for_each(|task| ends[task] = shared.now());
+            ended.into_iter().for_each(|task| ends[task.index()] = shared.now());
         }
     }
 
@@ -319,7 +323,7 @@ mod tests {
             let begin = |shared: &mut Shared, begun: &mut usize, begins: &mut Vec<f64>, many: usize| {
                 for _ in 0..many.min(works.len() - *begun) {
                     begins[*begun] = shared.now();
-                    shared.begin(*begun, works[*begun]);
+                    shared.start(StepId::from_index(*begun), works[*begun]);
                     *begun += 1;
                 }
             };
@@ -329,7 +333,7 @@ mod tests {
                 if ended.is_empty() {
                     break;
                 }
-                for task in ended {
+                for task in ended.into_iter().map(StepId::index) {
                     ends[task] = shared.now();
                     // Now and then none comes, and now and then three.
                     begin(&mut shared, &mut begun, &mut begins, usize::from(all[task].0));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::synthetic::{Synthetic, chains, ms};
-use buildscope_record::{Phase, Policy, Resources, Tool, WaitKind};
+use buildscope_record::{Nanos, Phase, Policy, Record, Resources, StepId, Tool, WaitKind};
 use proptest::prelude::*;
 
 /// Two stages of 100 and 120 ms and a COPY from both, on two processors.

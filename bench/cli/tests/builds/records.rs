@@ -2,7 +2,6 @@
 
 use crate::world::World;
 use buildscope_record::{CacheState, Nanos, Phase, Removal, WaitKind};
-use buildscope_reports::attribute::Row;
 use buildscope_reports::explain;
 use buildscope_testing::test;
 use std::fs;
@@ -15,9 +14,9 @@ fn the_wall_account_of_a_real_build_sums_to_its_wall_time() {
     for policy in ["serial", "stages", "instructions"] {
         let record = world.build(&["--no-cache", "--policy", policy]).record();
         let explanation = explain(&record);
-        let sum = |rows: &[Row]| rows.iter().map(|row| row.wall).sum::<Nanos>();
-        assert_eq!(sum(&explanation.accounts.groups), record.wall, "{policy}");
-        assert_eq!(sum(&explanation.accounts.phases), record.wall, "{policy}");
+        let groups: Nanos = explanation.accounts.groups.iter().map(|row| row.wall).sum();
+        let phases: Nanos = explanation.accounts.phases.iter().map(|row| row.wall).sum();
+        assert_eq!((groups, phases), (record.wall, record.wall), "{policy}");
         let mut at = Nanos::ZERO;
         for segment in &explanation.segments {
             assert_eq!(segment.start, at, "{policy}: the path has no gap and no overlap");

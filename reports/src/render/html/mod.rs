@@ -1,10 +1,10 @@
 //! The explanation as one self-contained HTML page: no network, no build step, the page's parts beside this file.
 //!
-//! The page gets the explanation, the spans and the what-if model as JSON, and draws and recomputes by itself.
+//! The page gets the explanation, the spans and the predictions of the what-if as JSON, and draws them.
 
 use crate::Explanation;
 use crate::attribute::Activities;
-use crate::whatif::{PageModel, page_model};
+use crate::whatif::{PageWhatIf, page_whatif};
 use buildscope_record::{EdgeKind, Nanos, Phase, Record, StepId, WaitKind};
 use serde::Serialize;
 
@@ -30,7 +30,23 @@ struct Data<'a> {
     edges: Vec<(StepId, StepId, u8)>,
     /// What the record knows of each step and the explanation does not say.
     extras: Vec<Extra<'a>>,
-    model: PageModel,
+    whatif: WhatIf,
+}
+
+/// The predictions, or why there are none.
+#[derive(Serialize)]
+struct WhatIf {
+    table: Option<PageWhatIf>,
+    refused: Option<&'static str>,
+}
+
+impl WhatIf {
+    fn new(record: &Record) -> Self {
+        match page_whatif(&Activities::new(record)) {
+            Ok(table) => Self { table: Some(table), refused: None },
+            Err(reason) => Self { table: None, refused: Some(reason.sentence()) },
+        }
+    }
 }
 
 /// Step, place of the phase in `phases`, begin, end, name.
@@ -96,6 +112,6 @@ fn data<'a>(record: &'a Record, explanation: &'a Explanation) -> Data<'a> {
         waits: waits.collect(),
         edges: record.edges.iter().map(|edge| (edge.from, edge.to, u8::from(edge.kind == EdgeKind::Order))).collect(),
         extras: extras.collect(),
-        model: page_model(&Activities::new(record)),
+        whatif: WhatIf::new(record),
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn shares(run: &Run, folder: &Path) -> String {
     let explained: Vec<_> =
         run.cases.iter().filter_map(|case| Some((case.case.to_string(), explain(&median(case, folder)?)))).collect();
     let Some((_, first)) = explained.first() else { return String::new() };
-    let groups = first.accounts.groups.iter().map(|group| group.name.clone());
+    let groups = first.accounts.groups.iter().map(|group| group.name.to_string());
     let head = ["".to_owned(), "wall".to_owned()].into_iter().chain(groups).chain(["longest on the path".to_owned()]);
     let mut rows = vec![head.collect()];
     rows.extend(explained.iter().map(|(name, explanation)| row(name, explanation)));
