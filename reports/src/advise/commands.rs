@@ -1,7 +1,5 @@
 //! A RUN's shell line as commands: merged, split, and what well-known ones do.
 
-use super::installs::installer;
-
 /// The commands of a RUN's shell line, as far as `&&`, `;` and `||` part them.
 pub(super) fn commands(text: &str) -> impl Iterator<Item = &str> {
     let line = text.split_once(' ').map_or("", |(_, rest)| rest);
@@ -40,19 +38,6 @@ pub(super) fn merged(texts: &[&str]) -> Option<String> {
     (!commands.iter().any(leaks)).then(|| format!("RUN {}", commands.join(" && ")))
 }
 
-/// A RUN that installs and then does something else, as two; none where the second would miss what the first set.
-pub(super) fn installed_first(text: &str) -> Option<(String, String)> {
-    let commands = chain(text)?;
-    let installs = |command: &&str| installer(&format!("RUN {command}")).is_some();
-    let last = commands.iter().rposition(installs)?;
-    let cleaning = |command: &&&str| CLEANING.iter().any(|begin| command.starts_with(begin));
-    let end = last + 1 + commands[last + 1..].iter().take_while(cleaning).count();
-    let (install, rest) = commands.split_at(end);
-    let leaks = install.iter().any(|command| command.starts_with("cd ") || command.starts_with("export "));
-    (!leaks && !rest.iter().all(|command| cleaning(&command)))
-        .then(|| (format!("RUN {}", install.join(" && ")), format!("RUN {}", rest.join(" && "))))
-}
-
 /// The owner and the paths of a recursive chown.
 pub(super) fn chown(text: &str) -> Option<(&str, Vec<&str>)> {
     let command = commands(text).find(|command| command.starts_with("chown "))?;
@@ -70,22 +55,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_merged_and_split_where_that_changes_nothing() {
+    fn runs_are_merged_where_that_changes_nothing() {
         assert_eq!(merged(&["RUN a", "RUN b && c"]).as_deref(), Some("RUN a && b && c"));
         assert_eq!(merged(&["RUN cd /x", "RUN b"]), None);
         assert_eq!(merged(&["RUN a || b", "RUN c"]), None);
         assert_eq!(merged(&["RUN --network=none a", "RUN c"]), None);
-        let split = |text| installed_first(text);
-        assert_eq!(
-            split("RUN apt-get update && apt-get install -y gcc && rm -r /var/lib/apt/lists && make"),
-            Some((
-                "RUN apt-get update && apt-get install -y gcc && rm -r /var/lib/apt/lists".into(),
-                "RUN make".into()
-            ))
-        );
-        assert_eq!(split("RUN npm ci && rm -r /tmp/x"), None, "nothing but clearing up follows");
-        assert_eq!(split("RUN cd /app && npm ci && npm run build"), None, "the directory would be lost");
-        assert_eq!(split("RUN make && make install"), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Rules about installs: what stands before them, what they wait for, what they keep.
 
-use super::Advice;
+use super::case::{Case, about, takes_all, words};
 use super::installs::{Needs, installer, installs, offline, only_installs};
-use super::rules::{Case, about, takes_all, words};
+use super::suggestion::Advice;
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
 use buildscope_record::{Nanos, Outcome};

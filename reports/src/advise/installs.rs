@@ -144,6 +144,19 @@ pub(super) fn only_installs(text: &str) -> bool {
     chain(text).is_some_and(|commands| commands.iter().all(|command| installing(command) || cleaning(command)))
 }
 
+/// A RUN that installs and then does something else, as two; none where the second would miss what the first set.
+pub(super) fn installed_first(text: &str) -> Option<(String, String)> {
+    let commands = chain(text)?;
+    let installs = |command: &&str| installer(&format!("RUN {command}")).is_some();
+    let last = commands.iter().rposition(installs)?;
+    let cleaning = |command: &&&str| CLEANING.iter().any(|begin| command.starts_with(begin));
+    let end = last + 1 + commands[last + 1..].iter().take_while(cleaning).count();
+    let (install, rest) = commands.split_at(end);
+    let leaks = install.iter().any(|command| command.starts_with("cd ") || command.starts_with("export "));
+    (!leaks && !rest.iter().all(|command| cleaning(&command)))
+        .then(|| (format!("RUN {}", install.join(" && ")), format!("RUN {}", rest.join(" && "))))
+}
+
 /// Whether a command says that nothing is fetched, or that no cache is kept.
 pub(super) fn offline(text: &str) -> bool {
     text.split_whitespace().any(|word| matches!(word, "--no-index" | "--offline" | "--no-cache-dir" | "--no-download"))
@@ -188,5 +201,20 @@ mod tests {
         assert!(only_installs("RUN apt-get update && apt-get install -y gcc && rm -rf /var/lib/apt/lists"));
         assert!(!only_installs("RUN npm ci && npm run build"));
         assert!(!only_installs("RUN --mount=type=bind,target=/x npm ci"));
+    }
+
+    #[test]
+    fn an_install_is_split_off_where_that_changes_nothing() {
+        let split = installed_first;
+        assert_eq!(
+            split("RUN apt-get update && apt-get install -y gcc && rm -r /var/lib/apt/lists && make"),
+            Some((
+                "RUN apt-get update && apt-get install -y gcc && rm -r /var/lib/apt/lists".into(),
+                "RUN make".into()
+            ))
+        );
+        assert_eq!(split("RUN npm ci && rm -r /tmp/x"), None, "nothing but clearing up follows");
+        assert_eq!(split("RUN cd /app && npm ci && npm run build"), None, "the directory would be lost");
+        assert_eq!(split("RUN make && make install"), None);
     }
 }

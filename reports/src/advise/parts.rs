@@ -1,7 +1,7 @@
 //! Parts of the context that are built one after the other, in one stage, though none needs another.
 
-use super::Advice;
-use super::rules::{Case, about, takes_all};
+use super::case::{Case, about, takes_all};
+use super::suggestion::Advice;
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
 use buildscope_record::Nanos;

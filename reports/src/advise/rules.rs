@@ -1,25 +1,17 @@
 //! The rules: each looks at one thing.
 
-use super::Advice;
-use super::commands::{chain, chown, installed_first, merged};
+use super::case::{Case, about, takes_all, words};
+use super::commands::{chain, chown, merged};
 use super::installing::{cache_mount, copy_before_install, late_copy};
+use super::installs::installed_first;
 use super::parts::independent_parts;
-use crate::analysis::Analysis;
+use super::suggestion::Advice;
 use crate::counterpart::Counterparts;
 use crate::needless::NeedlessWait;
 use crate::steps::StepExplanation;
-use crate::whatif::{ChangeKind, RankedChange, RankedChanges, Scenario, Selector, whatif};
+use crate::whatif::{ChangeKind, RankedChange, Scenario, Selector};
 use crate::wording::{percent, quote, quote_located};
-use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Policy, Record, WaitKind};
-
-/// What a rule looks at.
-pub(super) struct Case<'c> {
-    pub(super) analysis: &'c Analysis<'c>,
-    /// The changes that the replay found to help, and how far it can be believed.
-    pub(super) ranked: &'c RankedChanges,
-    /// Earlier records of the same build, oldest first.
-    pub(super) earlier: &'c [Record],
-}
+use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Policy, WaitKind};
 
 type Rule = fn(&Case<'_>) -> Vec<Advice>;
 
@@ -40,58 +32,6 @@ pub(super) const ALL: [Rule; 14] = [
     pressure,
     slower_than_before,
 ];
-
-impl Case<'_> {
-    pub(super) fn ran(&self) -> impl Iterator<Item = &StepExplanation> {
-        self.analysis.steps.iter().filter(|step| step.outcome == Outcome::Executed)
-    }
-
-    /// How much sooner the build ends under a scenario by replay; zero if the replay is not credible.
-    fn gain(&self, scenario: &Scenario) -> Nanos {
-        // The replay of a large build takes too long to be repeated for each rule.
-        if self.ranked.drift.is_none() {
-            return Nanos::ZERO;
-        }
-        let prediction = whatif(self.analysis.record, scenario).ok().filter(|prediction| prediction.credible());
-        prediction.map_or(Nanos::ZERO, |prediction| prediction.replayed.saturating_sub(prediction.wall))
-    }
-
-    /// A phase's share of the wall time.
-    fn phases(&self, phases: &[Phase]) -> Nanos {
-        let rows = &self.analysis.accounts.phases;
-        rows.iter().filter(|row| row.name.is_one_of(phases)).map(|row| row.wall).sum()
-    }
-
-    /// Whether a COPY of the whole context took such a file, as far as is known.
-    pub(super) fn has(&self, copy: &StepExplanation, file: &str) -> bool {
-        let file = file.trim_start_matches("./");
-        let inputs = self.analysis.record.steps[copy.id.index()].cache.as_ref().map(|cache| &cache.inputs);
-        let taken = inputs.into_iter().flat_map(|inputs| inputs.keys()).filter_map(|name| name.strip_prefix("file:"));
-        let mut taken = taken.map(|path| path.trim_start_matches("./")).peekable();
-        taken.peek().is_none() || taken.any(|path| path == file)
-    }
-
-    pub(super) fn worth(&self, gain: Nanos) -> bool {
-        gain.0 > self.analysis.record.wall.0 / 100 && gain.0 > 1_000_000
-    }
-}
-
-/// What an instruction says after its keyword and flags.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split_whitespace().skip(1).skip_while(|word| word.starts_with("--"))
-}
-
-/// Whether a step takes the whole context.
-pub(super) fn takes_all(step: &StepExplanation) -> bool {
-    matches!(step.instruction.as_str(), "COPY" | "ADD")
-        && !step.text.contains("--from=")
-        && matches!(words(&step.text).next(), Some("." | "./"))
-}
-
-pub(super) fn about(step: &StepExplanation, rule: &str, gain: Nanos, text: String, caveat: &str) -> Advice {
-    let line = step.source.map(|source| source.line);
-    Advice { rule: rule.into(), text, gain, caveat: caveat.into(), step: Some(step.id), line, diff: Vec::new() }
-}
 
 /// A recursive chown copies every file into a new layer.
 fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::synthetic::{Synthetic, ms};
 use crate::whatif::rank;
-use buildscope_record::{ByteSize, Cache, ContextEntry, Layer, Phase, Policy, Resources, StepKey, WaitKind};
+use buildscope_record::{ByteSize, Cache, ContextEntry, Layer, Phase, Policy, Resources, StepId, StepKey, WaitKind};
 
 fn advice_for(record: &Record, earlier: &[Record]) -> Vec<Advice> {
     let analysis = Analysis::new(record);

@@ -1,7 +1,7 @@
 //! How short the build could have been, and how many steps were active, ready or blocked over time.
 
 use super::activity::{Activities, Interval};
-use super::network;
+use super::network::{self, nanos};
 use crate::index::Indexed;
 use buildscope_record::{EdgeKind, Nanos, StepId};
 use schemars::JsonSchema;
@@ -179,10 +179,6 @@ impl Level {
         }
         (total as f64 / wall.0 as f64, means)
     }
-}
-
-fn nanos(value: i128) -> Nanos {
-    Nanos(u64::try_from(value.max(0)).unwrap_or(u64::MAX))
 }
 
 fn ratio(part: Nanos, whole: Nanos) -> f64 {

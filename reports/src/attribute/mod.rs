@@ -20,10 +20,11 @@ pub use walk::{Leg, Link, Segment};
 pub(crate) use activity::Activities;
 pub(crate) use bounds::held;
 pub(crate) use deferred::deferred;
+pub(crate) use network::nanos;
 
 use crate::index::Indexed;
 use accounts::{ByPhase, ledger, tables};
-use buildscope_record::{Nanos, Record, StepId};
+use buildscope_record::{Record, StepId};
 use network::PathAnalysis;
 use std::collections::HashMap;
 
@@ -66,11 +67,6 @@ pub(crate) fn attribute(record: &Record) -> Attribution<'_> {
         bounds,
         parallelism,
     }
-}
-
-/// A length as it is stored; beyond what 64 bits hold, the most that they hold.
-pub(crate) fn nanos(length: i128) -> Nanos {
-    Nanos(u64::try_from(length.max(0)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

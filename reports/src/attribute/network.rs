@@ -41,6 +41,11 @@ impl Index for LinkIndex {
     }
 }
 
+/// A length as it is stored: negative ones become zero, larger ones than 64 bits hold the largest.
+pub(crate) fn nanos(length: i128) -> Nanos {
+    Nanos(u64::try_from(length.max(0)).unwrap_or(u64::MAX))
+}
+
 /// Activities (one a step) and what they wait for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network {

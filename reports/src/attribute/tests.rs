@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::synthetic::{Synthetic, chains, ms};
-use buildscope_record::{EdgeKind, Group, Outcome, Phase, Policy, Span, SpanId, Step, WaitKind};
+use buildscope_record::{EdgeKind, Group, Nanos, Outcome, Phase, Policy, Span, SpanId, Step, WaitKind};
 use proptest::prelude::*;
 
 fn wall_of(attribution: &Attribution<'_>, step: u32, phase: Option<Phase>) -> Nanos {

@@ -1,9 +1,11 @@
 //! As much of tar as an OCI layout in a file needs: names and contents of regular files (POSIX.1-2017, pax, "ustar
 //! Interchange Format").
 
-use super::LARGEST;
 use std::collections::BTreeMap;
 use std::io::Read as _;
+
+/// The largest decompressed size, in bytes, that is read. A real export has a few megabytes.
+const LARGEST: u64 = 1 << 30;
 
 /// The files of a tar or tar.gz by name; what is torn off at the end is missing.
 pub(crate) fn files(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {

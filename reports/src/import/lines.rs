@@ -1,6 +1,5 @@
 //! Logs by the line: a time before each where someone put one, no colours.
 
-use super::Format;
 use super::draft::{Instant, parse_time};
 
 /// A line of a log.
@@ -47,22 +46,6 @@ fn plain(line: &str) -> String {
         out.push_str(rest.unwrap_or(part));
     }
     out
-}
-
-/// What log this is, by the first of its lines that one builder alone writes.
-pub(crate) fn format(text: &str) -> Option<Format> {
-    lines(text).take(2000).find_map(|line| {
-        let text = line.text.trim_start();
-        if super::plain::numbered(text).is_some() {
-            Some(Format::Plain)
-        } else if super::classic::step(text).is_some() {
-            Some(Format::Classic)
-        } else if super::buildah::step(text).is_some() {
-            Some(Format::Buildah)
-        } else {
-            None
-        }
-    })
 }
 
 /// `0.3s`, `1m2.5s`: Go's durations in nanoseconds.

@@ -8,8 +8,10 @@ mod archive;
 mod buildah;
 mod buildkit;
 mod classic;
+mod detect;
 mod dockerbuild;
 mod draft;
+mod format;
 mod inspect;
 mod kaniko;
 mod lines;
@@ -20,54 +22,11 @@ mod provenance;
 mod rawjson;
 mod trace;
 
+pub use detect::detect;
+pub use format::Format;
+
 use buildscope_record::{Record, RecordError};
 use draft::Draft;
-use std::fmt;
-
-/// The most bytes that a compressed file may become: a real export is a few megabytes.
-const LARGEST: u64 = 1 << 30;
-
-/// What a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A build record, ours.
-    Record,
-    /// BuildKit's `--progress=rawjson`: a SolveStatus a line.
-    RawJson,
-    /// `docker buildx history export`: a gzip'd OCI layout.
-    DockerBuild,
-    /// `docker buildx history inspect --format json`.
-    Inspect,
-    /// BuildKit's `--progress=plain`, with or without a time before each line.
-    Plain,
-    /// The classic builder's output, with or without a time before each line.
-    Classic,
-    /// buildah's output, with or without a time before each line.
-    Buildah,
-    /// kaniko's `BENCHMARK_FILE`.
-    Kaniko,
-    /// OpenTelemetry spans: OTLP as JSON.
-    Otlp,
-    /// OpenTelemetry spans as Go's `stdouttrace` writes them, the form inside a `.dockerbuild`.
-    StdoutTrace,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Record => "a build record",
-            Self::RawJson => "BuildKit's rawjson progress",
-            Self::DockerBuild => "a .dockerbuild export",
-            Self::Inspect => "buildx history inspect",
-            Self::Plain => "BuildKit's plain progress",
-            Self::Classic => "the classic builder's log",
-            Self::Buildah => "buildah's log",
-            Self::Kaniko => "kaniko's benchmark file",
-            Self::Otlp => "OTLP spans as JSON",
-            Self::StdoutTrace => "stdouttrace spans",
-        })
-    }
-}
 
 /// Why a file could not be imported.
 #[derive(Debug, thiserror::Error)]
@@ -95,58 +54,6 @@ pub enum ImportError {
     /// It is a record that cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
-}
-
-/// What these bytes are, from what they begin with.
-pub fn detect(bytes: &[u8]) -> Option<Format> {
-    if bytes.starts_with(&[0x1f, 0x8b]) || bytes.get(257..262) == Some(b"ustar") {
-        return Some(Format::DockerBuild);
-    }
-    let text = String::from_utf8_lossy(bytes);
-    if text.trim_start().starts_with('{') { json_format(&text) } else { lines::format(&text) }
-}
-
-/// A JSON file's format, from the keys of its first object; a log may begin with an object too (rawjson).
-fn json_format(text: &str) -> Option<Format> {
-    // A record begins so as it is written, and may have hundreds of megabytes: they need not be read to know it.
-    if text.trim_start().trim_start_matches('{').trim_start().starts_with("\"schema\"") {
-        return Some(Format::Record);
-    }
-    let first = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>().next();
-    let Some(Ok(serde_json::Value::Object(first))) = first else {
-        // Torn within the first object: the first line still says what it is.
-        let head = text.get(..text.len().min(400)).unwrap_or(text);
-        let has = |key: &str| head.contains(key);
-        return if has("\"vertexes\"") || has("\"statuses\"") {
-            Some(Format::RawJson)
-        } else if has("\"resourceSpans\"") {
-            Some(Format::Otlp)
-        } else if has("\"SpanContext\"") {
-            Some(Format::StdoutTrace)
-        } else if has("\"schema\"") {
-            Some(Format::Record)
-        } else {
-            None
-        };
-    };
-    let has = |key: &str| first.contains_key(key);
-    if has("schema") && has("steps") {
-        Some(Format::Record)
-    } else if ["vertexes", "statuses", "logs", "warnings"].iter().any(|key| has(key)) {
-        Some(Format::RawJson)
-    } else if has("resourceSpans") {
-        Some(Format::Otlp)
-    } else if has("SpanContext") {
-        Some(Format::StdoutTrace)
-    } else if has("Ref") && has("StartedAt") {
-        Some(Format::Inspect)
-    } else if has("schema") {
-        Some(Format::Record)
-    } else if !first.is_empty() && first.values().all(serde_json::Value::is_i64) {
-        Some(Format::Kaniko)
-    } else {
-        None
-    }
 }
 
 /// Reads a record from a file of any known format.

@@ -1,0 +1,45 @@
+//! The formats that can be imported.
+
+use std::fmt;
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A build record, ours.
+    Record,
+    /// BuildKit's `--progress=rawjson`: a SolveStatus a line.
+    RawJson,
+    /// `docker buildx history export`: a gzip'd OCI layout.
+    DockerBuild,
+    /// `docker buildx history inspect --format json`.
+    Inspect,
+    /// BuildKit's `--progress=plain`, with or without a time before each line.
+    Plain,
+    /// The classic builder's output, with or without a time before each line.
+    Classic,
+    /// buildah's output, with or without a time before each line.
+    Buildah,
+    /// kaniko's `BENCHMARK_FILE`.
+    Kaniko,
+    /// OpenTelemetry spans: OTLP as JSON.
+    Otlp,
+    /// OpenTelemetry spans as Go's `stdouttrace` writes them, the form inside a `.dockerbuild`.
+    StdoutTrace,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Record => "a build record",
+            Self::RawJson => "BuildKit's rawjson progress",
+            Self::DockerBuild => "a .dockerbuild export",
+            Self::Inspect => "buildx history inspect",
+            Self::Plain => "BuildKit's plain progress",
+            Self::Classic => "the classic builder's log",
+            Self::Buildah => "buildah's log",
+            Self::Kaniko => "kaniko's benchmark file",
+            Self::Otlp => "OTLP spans as JSON",
+            Self::StdoutTrace => "stdouttrace spans",
+        })
+    }
+}
