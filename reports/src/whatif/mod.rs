@@ -1,11 +1,11 @@
-//! What if: the build replayed under other resources.
+//! What-if: the build replayed under other resources.
 //!
-//! *Takes* a record and a scenario. *Gives* the wall time that the replay predicts, and the drift of the replay of the
-//! record as it was. *Must never know* how a build is done: it moves what was measured, under the same needs, with
-//! finite slots, exclusive locks and processors that the steps share.
+//! *Takes* a record and a scenario. *Gives* the wall time that the replay predicts, and the drift: the error of the replay of
+//! the record as it was. *Must never know* how a build is done: it reschedules the measured work, with the same
+//! dependencies, finite slots, exclusive locks and shared processors.
 //!
-//! What it cannot see it says in its caveats: steps share more than processors (disk, memory bandwidth), a cache that
-//! is warm in one order is cold in another, and a step that was never contended may scale otherwise than assumed.
+//! Each prediction lists what it does not model: steps share more than processors (disk, memory bandwidth), the page cache
+//! depends on the order of the steps, and a step that never competed for processors may scale differently than assumed.
 
 mod model;
 mod page;

@@ -1,4 +1,4 @@
-//! A record as tasks that can be run again: what each does, how many processors it wants, what it waits for.
+//! A record as tasks that can be replayed: the work of each, how many processors it demands, and what it waits for.
 
 use super::total::Total;
 use crate::attribute::{Activities, deferred};
@@ -7,22 +7,22 @@ use crate::index::{Index, Indexed};
 use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, StepId, Tool, WaitKind};
 use std::collections::BTreeMap;
 
-/// A segment of a task's work.
+/// A part of a task's work, of one phase.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct WorkSegment {
-    /// How long it takes with all the processors that it wants, in nanoseconds.
+    /// The time that it takes with all the processors that it demands, in nanoseconds.
     pub(crate) length: f64,
-    /// How many processors it wants.
+    /// How many processors it demands.
     pub(crate) demand: f64,
-    /// Which part of it is gone on a single processor.
+    /// The share of its length, from 0 to 1, that comes from migrations between processors and is absent on a single one.
     pub(crate) migration: f64,
-    /// What it is; none where no span says.
+    /// None if no span says what was done.
     pub(crate) phase: Option<Phase>,
-    /// Whether the task's locks are taken before it.
+    /// Whether the task acquires its locks before it.
     pub(crate) locks: bool,
-    /// Whether the task's locks are let go of after it.
+    /// Whether the task releases its locks after it.
     pub(crate) unlocks: bool,
-    /// Whether the kernel does it one step at a time: those that want it at once share its pace.
+    /// Whether the kernel serialises it: concurrent segments share the pace of one.
     pub(crate) kernel: bool,
 }
 
@@ -40,58 +40,57 @@ impl Index for LockIndex {
     }
 }
 
-/// A step to be run again.
+/// A step to be replayed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Task {
-    /// Whether it takes time at all.
+    /// Whether the step takes any time.
     pub(crate) runs: bool,
-    /// Whether it needs a slot.
+    /// Whether the step needs a slot.
     pub(crate) slot: bool,
-    /// The delay before it that nothing explains.
+    /// The unexplained delay between the moment the step was ready and its start, in nanoseconds.
     pub(crate) lag: f64,
     pub(crate) segments: Vec<WorkSegment>,
-    /// Numbers of the locks that it holds from the segment that locks to the one that unlocks, or to its end.
+    /// The locks that the step holds from the segment that locks to the one that unlocks, or to its end.
     pub(crate) locks: Vec<LockIndex>,
     pub(crate) needs: Vec<Need>,
-    /// When it really began: of two that are ready at once, the one that was first goes first again.
+    /// The measured start, in nanoseconds. Of two steps that are ready at the same time, the one that started first does so again.
     pub(crate) started: f64,
 }
 
 /// Work of the build as a whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct OwnWork {
-    /// None where no span says what was done.
+    /// None if no span says what was done.
     pub(crate) phase: Option<Phase>,
     /// In nanoseconds.
     pub(crate) length: f64,
 }
 
-/// A build to be run again.
+/// A build to be replayed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     /// One a step, in the order of the record.
     pub(crate) tasks: Indexed<StepId, Task>,
-    /// Slots; none is no limit.
+    /// The limit of slots; none is no limit.
     pub(crate) slots: Option<usize>,
-    /// Processors; none is no limit, where it is not known how many there were.
+    /// The number of processors; none, which is no limit, if the record does not say.
     pub(crate) cpus: Option<f64>,
-    /// Who gets a slot first of those that wait for one: as our scheduler has it, the step with the longest chain of steps
-    /// behind it, then the first in the file; and a lock, the first in the file. Other builders are taken to serve who
-    /// came first.
+    /// Whether slots go first to the step with the longest chain of dependents, and then, like locks, to the first in the file.
+    /// That is the order of our scheduler. Other builders are assumed to serve first come, first served.
     pub(crate) chains_first: bool,
-    /// How many locks there are.
+    /// The number of locks.
     pub(crate) locks: usize,
-    /// The build's own work before the first step, by phase.
+    /// The build's own work before the first step.
     pub(crate) head: Vec<OwnWork>,
-    /// The same after the last step.
+    /// The build's own work after the last step.
     pub(crate) tail: Vec<OwnWork>,
-    /// How many processors the build's own work has where the builder computes in it (compressing, for one), at most all.
+    /// How many processors the build's own work uses in phases in which the builder computes (compression, for example).
     pub(crate) own_demand: f64,
-    /// CPU time that neither a segment nor that is known to want: what the builder does beside the steps. However it is
-    /// spread, it must fit on the processors with the rest.
+    /// Measured CPU time, in nanoseconds, that no segment and none of the build's own work demands: what the builder computes
+    /// beside the steps. However it is spread, it must fit on the processors together with the rest.
     pub(crate) unassigned_cpu: f64,
-    /// How long all segments and the build's own work are together, as measured: what is left of it in a scenario keeps its
-    /// share of `unassigned_cpu`.
+    /// The summed length of all segments and of the build's own work as measured, in nanoseconds. A scenario that keeps a share
+    /// of it keeps the same share of `unassigned_cpu`.
     pub(crate) measured_length: f64,
 }
 
@@ -127,7 +126,7 @@ impl Model {
         };
         model.measured_length = model.lengths();
         if let (Some(used), Some(cpus)) = (record.cpu, cpus) {
-            // What was measured cannot be more than there was.
+            // The measured CPU time cannot exceed the capacity of the processors.
             let left = ((used.0 as f64).min(record.wall.0 as f64 * cpus) - model.assigned_cpu()).max(0.0);
             model.own_demand = if model.own_busy() > 0.0 { (left / model.own_busy()).min(cpus) } else { 0.0 };
             model.unassigned_cpu = left - model.own_demand * model.own_busy();
@@ -135,7 +134,7 @@ impl Model {
         model
     }
 
-    /// How long the build's own work computes.
+    /// The length of the build's own work in which the builder computes.
     fn own_busy(&self) -> f64 {
         self.head.iter().chain(&self.tail).filter(|work| busy(work.phase)).map(|work| work.length).sum()
     }
@@ -144,19 +143,19 @@ impl Model {
         self.tasks.iter().flat_map(|task| &task.segments)
     }
 
-    /// How long everything is together.
+    /// The summed length of all work.
     fn lengths(&self) -> f64 {
         let own = self.head.iter().chain(&self.tail).map(|work| work.length);
         self.segments().map(|segment| segment.length).chain(own).sum()
     }
 
-    /// The CPU time that segments and the build's own work want.
+    /// The CPU time that segments and the build's own work demand.
     fn assigned_cpu(&self) -> f64 {
         let segments: f64 = self.segments().map(|segment| segment.length * segment.demand).sum();
         segments + self.own_busy() * self.own_demand
     }
 
-    /// The build cannot be shorter than its CPU time on its processors, however little its steps wait for each other.
+    /// A lower bound of the wall time: the CPU time of the build, spread evenly over its processors.
     pub(crate) fn least(&self) -> f64 {
         let kept = if self.measured_length > 0.0 { (self.lengths() / self.measured_length).min(1.0) } else { 0.0 };
         let own = self.unassigned_cpu > 0.0 || self.own_demand > 0.0;
@@ -168,14 +167,14 @@ impl Model {
         self.segments().any(|segment| segment.demand > 0.0)
     }
 
-    /// How many segments there are: a replay takes some microseconds for each.
+    /// The number of segments. The time of a replay is proportional to it.
     pub(crate) fn segment_count(&self) -> usize {
         self.segments().count()
     }
 }
 
-/// Work that a step did after its end is done at its end, where all that need it lead to who asked for it; else by those
-/// that waited for it, each as long as it waited.
+/// Adds deferred work (a lazy pull, for example). It is charged to the end of its step if every dependent goes through the
+/// requester. Otherwise each waiter is charged for as long as it waited.
 fn defer(activities: &Activities<'_>, tasks: &mut Indexed<StepId, Task>) {
     for (step, work) in deferred(activities) {
         let after = activities.interval(step).map_or(Nanos::ZERO, |interval| interval.end);
@@ -213,7 +212,7 @@ fn task(
         let needs = activities.graph.before(step).to_vec();
         return Task { needs, ..Task::default() };
     };
-    // Needs that were not met when it began did not hold it back.
+    // Dependencies that were not met when the step started did not delay it.
     let met = |need: StepId| activities.settled(need).is_none_or(|end| end <= active.start);
     let needs: Vec<_> = activities.graph.before(step).iter().copied().filter(|need| met(need.step)).collect();
     let before = needs.iter().filter_map(|need| activities.settled(need.step));
@@ -231,7 +230,7 @@ fn task(
     }
 }
 
-/// A step's interval as segments of one phase each, without the waits in it.
+/// The interval of a step as segments of one phase each, without the waits in it.
 fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkSegment> {
     let Some(active) = activities.interval(step) else { return Vec::new() };
     let waits = waits(activities, step);
@@ -288,12 +287,12 @@ fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkS
         at = at.max(end);
     }
     spend(at, active.end);
-    // Caches are let go of when the process has ended, before its layer is made.
+    // Cache mounts are released when the process has ended, before the layer is written.
     let process = |segment: &&mut WorkSegment| matches!(segment.phase, Some(Phase::Process | Phase::SandboxTeardown));
     if let Some(last) = found.iter_mut().rev().find(process) {
         last.unlocks = true;
     }
-    // Locks that were free at once are taken at the begin.
+    // Locks that were free are acquired at the start.
     if locked.is_none()
         && let Some(first) = found.first_mut()
     {
@@ -302,7 +301,7 @@ fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkS
     found
 }
 
-/// What a step waited for while it was active, in the order of time.
+/// The waits of a step while it was active, in the order of time.
 fn waits(activities: &Activities<'_>, step: StepId) -> Vec<(Nanos, Nanos, WaitKind)> {
     let Some(active) = activities.interval(step) else { return Vec::new() };
     let waits = activities.waits(step);
@@ -312,24 +311,25 @@ fn waits(activities: &Activities<'_>, step: StepId) -> Vec<(Nanos, Nanos, WaitKi
     waits
 }
 
-/// What a step's process wanted.
+/// The demand of a step's process.
 struct Process {
-    /// Whether a span tells it apart; else it is what no span covers.
+    /// Whether a span marks the process. Otherwise all time without a span is the process.
     spanned: bool,
-    /// How many processors it wants.
+    /// How many processors it demands.
     demand: f64,
-    /// Which part of its time comes from processes that land on another processor than the one that started them.
+    /// The share of its time, from 0 to 1, that comes from child processes that start on another processor than their parent's.
     migration: f64,
 }
 
-/// What such a process costs more, in nanoseconds of processor time: another processor is woken, its caches are cold, and
-/// the parent is woken on its own. Measured with a shell that starts 400 processes, on two virtual processors and on one.
+/// The cost of a child process that starts on another processor, in nanoseconds of CPU time: that processor is woken, its
+/// caches are cold, and the parent is woken again. Measured with a shell that starts 400 processes, on two virtual
+/// processors and on one.
 const MIGRATION_COST: f64 = 100_000.0;
-/// And no more than that part of the processor time, where waking a processor costs less.
+/// The largest share of CPU time that is attributed to migrations, for machines on which waking a processor costs less.
 const MOST_MIGRATION: f64 = 0.2;
 
 impl Process {
-    /// What it wants is its CPU time over the time that it did not wait for a processor.
+    /// The demand is the CPU time divided by the time in which the process did not wait for a processor.
     fn new(activities: &Activities<'_>, step: StepId, cpus: Option<f64>) -> Self {
         let pieces = activities.pieces(step);
         let process = pieces.iter().filter(|piece| piece.phase == Phase::Process);
@@ -341,12 +341,12 @@ impl Process {
         let (Some(used), Some(cpus), true) = (used, cpus, length > 0.0) else { return none };
         let cpu = (used.cpu_user + used.cpu_system).0 as f64;
         let stalled = stalled(used.cpu_pressure.0 as f64, length - cpu, cpus).min(length);
-        // It cannot have run faster than on all processors at once.
+        // A process cannot run faster than on all processors at once.
         let alone = (length - stalled).max((cpu / cpus).min(length)).max(length * 0.01);
         let migration =
             used.processes.map_or(0.0, |started| (started as f64 * MIGRATION_COST / cpu.max(1.0)).min(MOST_MIGRATION));
         let demand = cpu / alone;
-        // What it sleeps, it sleeps on one processor too.
+        // A process that mostly sleeps does so on a single processor too.
         Self { demand, migration: if cpus > 1.0 { migration * demand.min(1.0) } else { 0.0 }, ..none }
     }
 
@@ -355,42 +355,42 @@ impl Process {
     }
 }
 
-/// How long a process waited for processors, by the kernel's pressure stall information ("some"), where `idle` is what it did
-/// not run for.
+/// How long a process waited for processors, from the kernel's pressure stall information ("some"). `idle` is the time in
+/// which it did not run.
 ///
-/// Of several threads it is the most that all waited. Of one it is less than that one's wait: the kernel takes it per processor, and their
-/// average by how busy each was (`kernel/sched/psi.c`), so that a thread that wanders over all of them shows one part in as many. A thread
-/// that waits is taken to have been held back for as much of its idle time as that leaves room for.
+/// For several threads the pressure is an upper bound of the wait. For a single thread it is less than the wait: the kernel
+/// measures it per processor and averages by how busy each is (`kernel/sched/psi.c`), so a thread that moves over all N
+/// processors shows one Nth. Its wait is assumed to be N times the pressure, but no more than its idle time.
 fn stalled(pressure: f64, idle: f64, cpus: f64) -> f64 {
     if pressure < idle { (pressure * cpus).min(idle) } else { pressure }
 }
 
-/// Whether the builder itself computes in that phase, on one processor. Its CPU time is not measured.
+/// Whether the builder itself computes in the phase, on one processor. That CPU time is not measured by step.
 pub(super) fn busy(phase: Option<Phase>) -> bool {
     use Phase::{Archive, Compress, ContextHash, Copy, Diff, Digest, Unpack};
     matches!(phase, Some(ContextHash | Diff | Archive | Digest | Compress | Copy | Unpack))
 }
 
-/// The same of a step. What schedules it computes, too: where hundreds are dispatched at once, each waits for the others.
+/// Whether the builder computes in the phase of a step. Scheduling counts too: if hundreds of steps are dispatched at once,
+/// each waits for the others.
 fn computes(phase: Option<Phase>) -> bool {
     busy(phase) || matches!(phase, Some(Phase::CacheKey | Phase::CacheLookup | Phase::Dispatch))
 }
 
-/// Whether the kernel does it for one step at a time, on however many processors: namespaces and mounts are made under
-/// locks of the whole system.
+/// Whether the kernel serialises the phase on any number of processors: namespaces and mounts are created under global locks.
 fn kernel(phase: Option<Phase>) -> bool {
     phase == Some(Phase::SandboxSetup)
 }
 
-/// How contended the processors were over time, by what the build's own steps wanted: what something would take alone
-/// is what it took, less what the others had of its share. Pressure from outside of the build stays in its times.
+/// How contended the processors were over time, from the demand of the build's own steps. It converts the time that work took
+/// into the time that it would take alone. Pressure from outside the build stays in the times.
 struct Load {
     cpus: Option<f64>,
-    /// From which instant on which share each had that wanted more than it.
+    /// The fair share from each instant on: the number of processors that each step gets that demands more than that.
     shares: Vec<(Nanos, f64)>,
-    /// How much of what wants one processor was done before each of these instants, from the first on, in nanoseconds.
+    /// How much work with a demand of one processor was done from the first of these instants to each of them, in nanoseconds.
     of_one: Vec<f64>,
-    /// From which instant on how many steps wanted the kernel.
+    /// How many steps used the serialised part of the kernel, from each instant on.
     kernel: Vec<(Nanos, u32)>,
 }
 
@@ -453,7 +453,7 @@ impl Load {
         let pieces = pieces.filter(|piece| kernel(Some(piece.phase)) && piece.end > piece.start);
         let mut changes: Vec<(Nanos, bool)> =
             pieces.flat_map(|piece| [(piece.start, true), (piece.end, false)]).collect();
-        // At one instant, what ends is before what begins.
+        // At the same instant, ends sort before starts.
         changes.sort_unstable();
         let mut wanted = 0_u32;
         let counted = changes.into_iter().map(|(at, begins)| {
@@ -463,7 +463,7 @@ impl Load {
         counted.collect()
     }
 
-    /// How long what the kernel did in that interval would have taken if no other step had wanted it.
+    /// How long the serialised kernel work of an interval would have taken alone, in nanoseconds.
     fn alone(&self, from: Nanos, to: Nanos) -> f64 {
         let (mut at, mut alone) = (from, 0.0);
         let mut place = self.kernel.partition_point(|&(instant, _)| instant <= from);
@@ -476,7 +476,7 @@ impl Load {
         alone
     }
 
-    /// How long what wanted so many processors in that interval would have taken undisturbed.
+    /// How long work with that demand of processors, done in the interval, would have taken alone, in nanoseconds.
     fn eased(&self, from: Nanos, to: Nanos, demand: f64) -> f64 {
         if demand == 1.0 {
             return self.done_of_one(to) - self.done_of_one(from);
@@ -492,21 +492,21 @@ impl Load {
         eased
     }
 
-    /// How much of what wants one processor was done until then. Thousands of steps may want one while thousands of others
-    /// begin and end: none goes through all of that.
+    /// How much work with a demand of one processor was done until the instant, in nanoseconds. A lookup in prefix sums: with
+    /// thousands of steps, adding up each interval anew would take quadratic time.
     fn done_of_one(&self, at: Nanos) -> f64 {
         match self.shares.partition_point(|&(instant, _)| instant <= at).checked_sub(1) {
             Some(place) => {
                 let (from, share) = self.shares[place];
                 self.of_one[place] + (at.0 - from.0) as f64 * share.min(1.0)
             }
-            // Before anything wanted a processor.
+            // Before the first demand for a processor.
             None => at.0 as f64 - self.shares.first().map_or(0.0, |first| first.0.0 as f64),
         }
     }
 }
 
-/// The share that those get who want more than it: water-filling over demands by their number.
+/// The max-min fair share by water-filling: what each gets that demands more than that. `wanted` counts tasks by demand.
 fn fair_share(wanted: &BTreeMap<Total, usize>, cpus: f64) -> f64 {
     let (mut left, mut count) = (cpus, wanted.values().sum::<usize>());
     for (&demand, &number) in wanted {

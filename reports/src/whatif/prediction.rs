@@ -21,21 +21,21 @@ pub struct Prediction {
     pub measured: Nanos,
     /// The wall time of the replay without any change.
     pub replayed: Nanos,
-    /// How far the unchanged replay is off: `|replayed - measured| / measured`.
+    /// The relative error of the unchanged replay: `|replayed - measured| / measured`.
     pub drift: f64,
-    /// When each step begins and ends in the replay; none for one that does not run.
+    /// The start and end of each step in the replay; none for a step that does not run.
     pub steps: Vec<Option<(Nanos, Nanos)>>,
-    /// What the prediction takes for granted.
+    /// What the prediction assumes.
     pub caveats: Vec<String>,
 }
 
 impl Prediction {
-    /// Whether the unchanged replay is near enough to the truth for a prediction to be believed.
+    /// Whether the drift is small enough for the prediction to be believed: at most [`MAX_DRIFT`].
     pub fn credible(&self) -> bool {
         self.drift <= MAX_DRIFT
     }
 
-    /// How many times faster than measured.
+    /// The measured wall time divided by the predicted one.
     pub fn speedup(&self) -> f64 {
         self.measured.0 as f64 / self.wall.0.max(1) as f64
     }
@@ -44,7 +44,7 @@ impl Prediction {
 /// Replays a record under a scenario.
 ///
 /// # Errors
-/// [`ScenarioError`] where the scenario names something that the record has not.
+/// [`ScenarioError`] if the scenario names something that is not in the record.
 pub fn whatif(record: &Record, scenario: &Scenario) -> Result<Prediction, ScenarioError> {
     scenario.check(record)?;
     let activities = Activities::new(record);
@@ -62,16 +62,16 @@ pub fn whatif(record: &Record, scenario: &Scenario) -> Result<Prediction, Scenar
     })
 }
 
-/// When each step began and ended in the replay of the record as it was.
+/// The start and end of each step in the replay of the record as it was.
 pub fn replayed(record: &Record) -> Vec<(StepId, Nanos, Nanos)> {
     let replay = replay(&Model::new(&Activities::new(record)));
     let steps = record.steps.iter().zip(replay.steps);
     steps.filter_map(|(step, times)| times.map(|times| (step.id, nanos(times.start), nanos(times.end)))).collect()
 }
 
-/// A length as it is stored.
+/// Converts nanoseconds; negative values become zero.
 pub(super) fn nanos(value: f64) -> Nanos {
-    // `as` saturates: no negative time, none beyond the end of time.
+    // A float-to-integer `as` saturates.
     Nanos(value.round() as u64)
 }
 

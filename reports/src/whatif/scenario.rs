@@ -1,4 +1,4 @@
-//! What is to be different: slots, processors, policy, and how long which steps or phases take.
+//! Scenarios: other slots, other processors, another policy, and steps or phases that take more or less time.
 
 use super::model::{Model, Task, WorkSegment};
 use crate::graph::Need;
@@ -7,38 +7,38 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// A scenario that cannot be.
+/// A scenario that cannot be replayed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScenarioError {
-    /// Neither a group, a phase, an instruction, a stage, a step nor a line.
+    /// The selector has an unknown form.
     #[error(
         "`{0}` is neither a group (storage), a phase (copy), an instruction (RUN), `stage:NAME`, `step:NUMBER` nor `line:NUMBER`"
     )]
     Selector(String),
-    /// It selects nothing of this record.
+    /// The selector matches nothing in the record.
     #[error("nothing in this record is `{0}`")]
     Nothing(String),
-    /// The processors were not recorded, so that nothing is known of what more or fewer would do.
+    /// The record does not say how many processors the build had, so the effect of another number is unknown.
     #[error(
         "this record does not say how many processors the build had, or what its steps used: what other processors would do is not known"
     )]
     Processors,
 }
 
-/// What a change applies to.
+/// The steps or phases that a change applies to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
     /// All phases of a group.
     Group(Group),
     /// One phase.
     Phase(Phase),
-    /// All steps of a keyword.
+    /// All steps with a keyword, in upper case.
     Instruction(String),
-    /// All steps of a stage.
+    /// All steps of a stage, by its name.
     Stage(String),
     /// One step.
     Step(StepId),
-    /// The step that begins on a line.
+    /// The step that starts on a line of the Dockerfile.
     Line(u32),
 }
 
@@ -100,23 +100,23 @@ impl Selector {
     }
 }
 
-/// What is to be different; the default is nothing.
+/// What is different from the record; by default nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scenario {
-    /// Slots; 0 is no limit.
+    /// The limit of slots; 0 is no limit.
     pub jobs: Option<u32>,
-    /// Processors.
+    /// The number of processors.
     pub cores: Option<f64>,
-    /// The order.
+    /// The policy.
     pub policy: Option<Policy>,
-    /// How many times faster what takes how long; infinity is no time at all.
+    /// How many times faster the selected work is; infinity means that it takes no time.
     pub faster: Vec<(Selector, f64)>,
-    /// A delay added once to each step that has such a phase or is such a step; where no step has the phase, to the
-    /// build's own work.
+    /// A delay that is added once to each selected step, or once to each step with the selected phase. If no step has the phase, it
+    /// is added to the build's own work.
     pub delays: Vec<(Selector, Nanos)>,
-    /// Steps whose result is found in the cache.
+    /// Steps whose results are in the cache.
     pub cached: Vec<StepId>,
-    /// Locks that nobody needs any more.
+    /// Whether steps run without their exclusive locks.
     pub without_locks: bool,
 }
 
@@ -142,7 +142,7 @@ impl Scenario {
         }
     }
 
-    /// What a prediction of this scenario takes for granted.
+    /// What a prediction of this scenario assumes.
     pub(super) fn caveats(&self, record: &Record) -> Vec<String> {
         let mut caveats = Vec::new();
         let mut say = |when: bool, what: &str| caveats.extend(when.then(|| what.to_owned()));
@@ -167,7 +167,7 @@ impl Scenario {
             model.slots = (jobs > 0).then_some(jobs as usize);
         }
         model.cpus = self.cores.or(model.cpus);
-        // Nobody lands on another processor where there is none.
+        // On a single processor there are no migrations.
         if self.cores.is_some_and(|cores| cores <= 1.0) {
             let segments = model.tasks.iter_mut().flat_map(|task| &mut task.segments);
             segments.for_each(|segment| segment.length *= 1.0 - segment.migration);
@@ -217,9 +217,10 @@ impl Scenario {
     }
 }
 
-/// A delay sleeps: it wants no processor. It stands before the first segment of the phase, or at the step's begin.
+/// Adds a delay before the first segment of the selected phase, or at the start of the selected step. A delay sleeps: it demands
+/// no processor.
 ///
-/// Says whether there was such a place.
+/// Returns whether the task has such a segment.
 fn delay(task: &mut Task, selector: &Selector, delay: f64) -> bool {
     if !task.runs {
         return false;

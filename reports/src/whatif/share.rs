@@ -1,39 +1,39 @@
-//! Work that shares processors: what ends next, and when.
+//! Work that shares processors: which task ends next, and when.
 //!
-//! Processors are shared max-min fairly, as the kernel's scheduler does among control groups of equal weight: who wants
-//! less than the fair share gets what it wants, the others share the rest. What the kernel does under one lock goes at the
-//! pace of one, shared by all who want it.
+//! Processors are shared max-min fairly, as the kernel's scheduler does among control groups of equal weight: a task that
+//! demands less than the fair share gets its demand, and the others share the rest. Work that the kernel serialises proceeds
+//! at the pace of one task, shared by all that do it.
 //!
-//! All work of a kind goes at one pace, so each kind has a clock of its own that goes at that pace, and an end is an instant
-//! of that clock: when the pace changes, no end has to be reckoned anew. So an instant costs the logarithm of how much goes
-//! on, and not all of it.
+//! All work of a kind proceeds at one pace. Each kind has a clock that runs at that pace, and the end of a task is an instant
+//! on that clock, so a change of pace does not change the stored ends. An event thus costs O(log n) for n running tasks
+//! instead of O(n).
 
 use super::total::Total;
 use crate::index::Indexed;
 use buildscope_record::StepId;
 use std::collections::BTreeSet;
 
-/// A length below which work is done, in nanoseconds: rounding of `f64` must not keep it alive.
+/// Remaining work below this length, in nanoseconds, counts as done, so that the rounding of `f64` does not keep it alive.
 const DONE: f64 = 0.01;
 
-/// What is to be done: without anything in its way, in `length` nanoseconds.
+/// Work of one task. Undisturbed, it takes `length` nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Work {
     pub(super) length: f64,
     /// How many processors it wants.
     pub(super) demand: f64,
-    /// Whether it goes on in the kernel, under the lock that all such work takes.
+    /// Whether the kernel serialises it.
     pub(super) kernel: bool,
 }
 
-/// The pace at which work goes.
+/// The pace at which work proceeds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pace {
-    /// That of the time.
+    /// Real time.
     Full,
-    /// One for all that is in the kernel.
+    /// Shared by all serialised work: real time divided by the number of such tasks.
     Kernel,
-    /// Its fair share of the processors: it is measured in processor time, and each has as much of it.
+    /// The fair share of the processors. The clock counts CPU time, of which each such task gets the same.
     Share,
 }
 
@@ -41,16 +41,16 @@ enum Pace {
 struct Going {
     work: Work,
     pace: Pace,
-    /// On the clock of its pace.
+    /// The end on the clock of the pace.
     end: f64,
-    /// Its place in the order of begins.
+    /// The position in the order of starts.
     order: u64,
 }
 
 /// Tasks in the order of a number.
 type ByNumber = BTreeSet<(Total, StepId)>;
 
-/// What goes on, by the number of its task.
+/// The running tasks.
 pub(super) struct Shared {
     cpus: Option<f64>,
     now: f64,
@@ -61,16 +61,16 @@ pub(super) struct Shared {
     full_ends: ByNumber,
     kernel_ends: ByNumber,
     share_ends: ByNumber,
-    /// Who gets the processors that it wants, by how many those are; none who wants none.
+    /// Tasks whose demand is fully met, by demand. Tasks without demand are excluded.
     content: ByNumber,
-    /// What they want together.
+    /// The sum of the demands in `content`.
     wanted: f64,
-    /// Who gets the fair share, by how many it wants.
+    /// Tasks that get the fair share, by demand.
     short: ByNumber,
 }
 
 impl Shared {
-    /// Of so many processors (none: as many as anybody wants), by up to so many tasks, from that instant on.
+    /// Shares `cpus` processors (none: unlimited) among up to `tasks` tasks, from the instant `now` on.
     pub(super) fn new(cpus: Option<f64>, tasks: usize, now: f64) -> Self {
         Self {
             cpus,
@@ -92,7 +92,7 @@ impl Shared {
         self.now
     }
 
-    /// A task, which has nothing else to do, begins with this.
+    /// Starts work of a task, which must not have other work running.
     pub(super) fn start(&mut self, task: StepId, work: Work) {
         let pace = if work.kernel { Pace::Kernel } else { Pace::Full };
         self.going[task] = Some(Going { work, pace, end: 0.0, order: self.began });
@@ -104,8 +104,8 @@ impl Shared {
         }
     }
 
-    /// Goes on to the next instant at which something ends. Gives the tasks, in the order in which they began; none when nothing
-    /// goes on.
+    /// Advances to the next instant at which work ends. Returns the tasks whose work ended, in the order of their starts; empty if
+    /// nothing is running.
     pub(super) fn advance(&mut self) -> Vec<StepId> {
         self.divide();
         let (in_kernel, fair) = (self.kernel_ends.len() as f64, self.fair_share());
@@ -127,7 +127,7 @@ impl Shared {
         self.ended(pace)
     }
 
-    /// How many processors each has that gets fewer than it wants.
+    /// How many processors each task gets whose demand is not met.
     fn fair_share(&self) -> f64 {
         match (self.cpus, self.short.len()) {
             (Some(cpus), short) if short > 0 => (cpus - self.wanted) / short as f64,
@@ -135,7 +135,7 @@ impl Shared {
         }
     }
 
-    /// Divides the processors: each change makes the fair share larger, so that who becomes content stays so.
+    /// Divides the processors. Each change makes the fair share larger, so a task whose demand is met stays so.
     fn divide(&mut self) {
         let Some(cpus) = self.cpus else { return };
         while let Some(&(demand, task)) = self.content.last()
@@ -156,7 +156,7 @@ impl Shared {
         }
     }
 
-    /// What is in the kernel wants processors, but goes at the kernel's pace whatever it gets.
+    /// Serialised work demands processors, but keeps the pace of the kernel whatever it gets.
     fn change_pace(&mut self, task: StepId, pace: Pace) {
         let Some(going) = self.going[task].filter(|going| going.pace != Pace::Kernel) else { return };
         let left = self.left(&going);
@@ -176,7 +176,7 @@ impl Shared {
         self.going[task] = Some(going);
     }
 
-    /// What is left of it, as long as it would take with nothing in its way.
+    /// The remaining length, in nanoseconds of undisturbed work.
     fn left(&self, going: &Going) -> f64 {
         match going.pace {
             Pace::Full => going.end - self.now,
@@ -194,7 +194,7 @@ impl Shared {
         }
     }
 
-    /// Takes out what is done: the first of that pace, and whatever ends with it.
+    /// Removes the work that is done: the first of that pace, and everything that ends with it.
     fn ended(&mut self, pace: Pace) -> Vec<StepId> {
         let mut ended = Vec::new();
         ended.extend(self.end_first(pace, f64::INFINITY));
@@ -207,7 +207,8 @@ impl Shared {
         ended.into_iter().map(|(_, task)| task).collect()
     }
 
-    /// Takes out the first of that pace, if no more than that is left of it: since when it goes on, and its task.
+    /// Removes the first work of that pace if no more than `at_most` is left of it. Returns its position in the order of starts and its
+    /// task.
     fn end_first(&mut self, pace: Pace, at_most: f64) -> Option<(u64, StepId)> {
         let &(_, task) = self.ends(pace).first()?;
         let going = self.going[task].filter(|going| self.left(going) <= at_most)?;
@@ -220,7 +221,7 @@ impl Shared {
     fn forget(&mut self, task: StepId, demand: f64) {
         let key = (Total(demand), task);
         if self.content.remove(&key) {
-            // Sums of what comes and goes are never quite what is there.
+            // Adding and subtracting demands leaves rounding errors: an empty set has a sum of exactly 0.
             self.wanted = if self.content.is_empty() { 0.0 } else { self.wanted - demand };
         } else {
             self.short.remove(&key);
@@ -238,7 +239,7 @@ mod tests {
         Work { length, demand, kernel }
     }
 
-    /// When each of these ends, all begun at 0.
+    /// The end of each of these, all started at 0.
     fn ends(cpus: Option<f64>, all: &[Work]) -> Vec<f64> {
         let mut shared = Shared::new(cpus, all.len(), 0.0);
         all.iter().enumerate().for_each(|(task, work)| shared.start(StepId::from_index(task), *work));
@@ -254,8 +255,8 @@ mod tests {
 
     #[test]
     fn who_wants_little_gets_it_and_the_others_share_the_rest() {
-        // Of two processors, who wants half a one has it, the others three quarters each until one ends at 400; the last then has one
-        // and a half of the two that it wants until 1000, and both from then on.
+        // Two processors: the task that demands half of one gets it, and the others get three quarters each until one ends at 400. The
+        // last then gets one and a half of the two that it demands until 1000, and both from then on.
         let all = [work(1000.0, 0.5, false), work(300.0, 1.0, false), work(900.0, 2.0, false)];
         let ends = ends(Some(2.0), &all);
         assert!((ends[1] - 400.0).abs() < 1e-6, "{ends:?}");
@@ -269,7 +270,7 @@ mod tests {
         assert_eq!(ends(None, &all), [20.0, 40.0, 100.0]);
     }
 
-    /// The same by the definition: at each instant, all paces anew.
+    /// The same by the definition: all paces are computed again at each instant.
     fn by_definition(cpus: Option<f64>, all: &[(f64, Work)]) -> Vec<f64> {
         let (mut now, mut left, mut ends) =
             (0.0f64, all.iter().map(|(_, work)| work.length).collect::<Vec<_>>(), vec![f64::NAN; all.len()]);
@@ -316,7 +317,7 @@ mod tests {
             cpus in prop::option::of(0.5..8.0f64),
             all in prop::collection::vec((0u8..4, 1.0..1000.0f64, prop_oneof![Just(0.0), Just(1.0), 0.01..4.0f64], prop::bool::weighted(0.2)), 1..40),
         ) {
-            // Four begin together, the next when one of those that go on ends: as tasks come in a replay.
+            // Four start together, and others start when one of the running ones ends, as in a replay.
             let mut shared = Shared::new(cpus, all.len(), 0.0);
             let works: Vec<Work> = all.iter().map(|&(_, length, demand, kernel)| work(length, demand, kernel)).collect();
             let (mut begun, mut begins, mut ends) = (0, vec![0.0; all.len()], vec![f64::NAN; all.len()]);
@@ -335,7 +336,7 @@ mod tests {
                 }
                 for task in ended.into_iter().map(StepId::index) {
                     ends[task] = shared.now();
-                    // Now and then none comes, and now and then three.
+                    // None to three tasks start.
                     begin(&mut shared, &mut begun, &mut begins, usize::from(all[task].0));
                 }
             }
