@@ -1,4 +1,4 @@
-//! What a build says of itself, collected until it is over.
+//! Collects the spans, waits and counters of a running build.
 
 use crate::probe::{BuildId, Probe, Quantity};
 use crate::{Counter, Nanos, Phase, Sample, Span, SpanId, StepId, Wait};
@@ -11,14 +11,14 @@ use std::time::Instant;
 static BUILDS: LazyLock<RwLock<HashMap<u64, Arc<Shared>>>> = LazyLock::new(Default::default);
 static NEXT_BUILD: AtomicU64 = AtomicU64::new(0);
 
-/// One build's side that spans speak to.
+/// The receiver of one build's spans.
 pub(crate) struct Shared {
     epoch: Instant,
     next_span: AtomicU64,
     seen: Mutex<Collected>,
 }
 
-/// What a build has said so far. What a [`Trace`] has beyond it is made when the build is over: a span shall cost it little.
+/// What was collected so far. The rest of a [`Trace`] is computed when the build is over, so that a span costs little.
 #[derive(Default)]
 struct Collected {
     spans: Vec<(Span, Amounts)>,
@@ -26,7 +26,7 @@ struct Collected {
     counters: Vec<Counter>,
 }
 
-/// Each quantity of a span that was said, in the order of [`Quantity::ALL`].
+/// The quantities of a span, in the order of [`Quantity::ALL`]; none for one that was not given.
 pub(crate) type Amounts = [Option<u64>; Quantity::ALL.len()];
 
 /// Everything that was observed of one build.
@@ -40,16 +40,16 @@ pub struct Trace {
     pub counters: Vec<Counter>,
 }
 
-/// Collects one build's spans, waits and counters from its beginning to [`finish`](Self::finish).
+/// Collects the spans, waits and counters of one build from its start to [`finish`](Self::finish).
 ///
-/// It hears what a [`Recorder`](crate::Recorder) or a [`RecordLayer`](crate::RecordLayer) hears; where neither is installed, the trace stays empty.
+/// A [`Recorder`](crate::Recorder) or a [`RecordLayer`](crate::RecordLayer) must be installed; otherwise the trace stays empty.
 pub struct Collector {
     id: BuildId,
     shared: Arc<Shared>,
 }
 
 impl Collector {
-    /// Starts the clock at `epoch` (the process's or the build's start): it is the record's time zero.
+    /// Starts collecting. `epoch` (the start of the process or of the build) is time zero of the record.
     pub fn start(epoch: Instant) -> Self {
         let id = BuildId(NEXT_BUILD.fetch_add(1, Ordering::Relaxed));
         let shared = Arc::new(Shared { epoch, next_span: AtomicU64::new(0), seen: Mutex::default() });
@@ -57,24 +57,24 @@ impl Collector {
         Self { id, shared }
     }
 
-    /// The probe to hand to the build.
+    /// The probe to pass to the build.
     pub fn probe(&self) -> Probe {
         Probe::root(self.id)
     }
 
-    /// Now, on the record's clock.
+    /// The current time on the record's clock.
     pub fn now(&self) -> Nanos {
         self.shared.at(Instant::now())
     }
 
-    /// Adds an interval that was measured elsewhere: before the subscriber was there, or in another process.
+    /// Adds an interval that was measured elsewhere: before the subscriber was installed, or in another process.
     pub fn interval(&self, phase: Phase, step: Option<StepId>, slot: Option<u32>, start: Instant, end: Instant) {
         let (start, end) = (self.shared.at(start), self.shared.at(end));
         let id = self.shared.new_id();
         self.shared.span(Span { id, step, slot, start, end, ..Span::of(phase) }, Amounts::default());
     }
 
-    /// Ends the collection. Spans that are still open are not part of it.
+    /// Ends the collection. Spans that are still open are not included.
     pub fn finish(self) -> Trace {
         let Collected { spans, waits, counters } = std::mem::take(&mut *self.shared.lock());
         let named = |(span, amounts): (Span, Amounts)| {
@@ -93,12 +93,12 @@ impl Drop for Collector {
 }
 
 impl Shared {
-    /// The side of the build of that number, while it is being recorded.
+    /// The receiver of a build while it is being recorded.
     pub(crate) fn of(build: u64) -> Option<Arc<Self>> {
         BUILDS.read().unwrap_or_else(PoisonError::into_inner).get(&build).cloned()
     }
 
-    /// That instant, on the record's clock; what was before its beginning is at zero.
+    /// The instant on the record's clock. Instants before its start become zero.
     pub(crate) fn at(&self, instant: Instant) -> Nanos {
         instant.saturating_duration_since(self.epoch).into()
     }
@@ -115,10 +115,10 @@ impl Shared {
         self.lock().waits.push(wait);
     }
 
-    /// A counter's value from now on.
+    /// Sets the value of a counter from now on.
     pub(crate) fn count(&self, name: String, step: Option<StepId>, value: f64) {
         let mut collected = self.lock();
-        // The clock is read under the lock: a counter's samples are in the order of time.
+        // The clock is read under the lock, so that the samples of a counter are in the order of time.
         let sample = Sample { at: self.at(Instant::now()), value };
         match collected.counters.iter_mut().find(|counter| counter.name == name && counter.step == step) {
             Some(counter) => counter.samples.push(sample),

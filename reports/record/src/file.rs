@@ -1,27 +1,27 @@
-//! A record as a file: reading it with its version and its sense checked, writing it, and its JSON Schema.
+//! Records as files: reading with checks of version and consistency, writing, and the JSON Schema.
 //!
-//! The version rule: readers refuse a newer `schema` than [`SCHEMA`] and ignore fields that they do not know.
+//! Readers refuse a `schema` above [`SCHEMA`], and ignore unknown fields.
 
 use crate::{Nanos, Record, SCHEMA, Span, SpanId, StageId, StepId};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
-/// Why a file is no record, or cannot be read or written.
+/// Why a record cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The file could not be read or written.
     #[error("the record cannot be read or written")]
     Io(#[from] io::Error),
-    /// The text is no JSON, or its JSON is no record.
+    /// The text is not JSON, or the JSON is not a record.
     #[error("this is no build record: {0}")]
     Json(#[from] serde_json::Error),
-    /// It was written by a newer buildscope.
+    /// The record was written by a newer version of buildscope.
     #[error("this record has schema {found}; this buildscope reads schemas up to {SCHEMA}: use a newer one")]
     Version {
-        /// The version that the file names.
+        /// The version in the file.
         found: u64,
     },
-    /// It is a record, but contradicts itself.
+    /// The record contradicts itself.
     #[error("this record contradicts itself: {0}")]
     Invalid(#[from] Fault),
 }
@@ -32,81 +32,81 @@ pub enum Fault {
     /// `stages[i].id` is not `i`.
     #[error("stages[{index}] has id {}, but a stage's id is its index", .id.0)]
     StageId {
-        /// Where it stands.
+        /// The index of the entry.
         index: usize,
-        /// What it says.
+        /// The id of the entry.
         id: StageId,
     },
     /// `steps[i].id` is not `i`.
     #[error("steps[{index}] has id {}, but a step's id is its index", .id.0)]
     StepId {
-        /// Where it stands.
+        /// The index of the entry.
         index: usize,
-        /// What it says.
+        /// The id of the entry.
         id: StepId,
     },
-    /// Something names a stage that is not there.
+    /// An entry refers to a stage that does not exist.
     #[error("{place} names stage {}, but there are {stages} stages", .id.0)]
     NoStage {
-        /// Who names it: `steps[3]`.
+        /// The entry that refers to it: `steps[3]`.
         place: String,
-        /// The stage that is missing.
+        /// The stage that does not exist.
         id: StageId,
-        /// How many there are.
+        /// The number of stages or steps in the record.
         stages: usize,
     },
-    /// Something names a step that is not there.
+    /// An entry refers to a step that does not exist.
     #[error("{place} names step {}, but there are {steps} steps", .id.0)]
     NoStep {
-        /// Who names it: `edges[3]`, `spans[3]`, `waits[3]`, `counters[3]`.
+        /// The entry that refers to it: `edges[3]`, `spans[3]`, `waits[3]`, `counters[3]`.
         place: String,
-        /// The step that is missing.
+        /// The step that does not exist.
         id: StepId,
-        /// How many there are.
+        /// The number of stages or steps in the record.
         steps: usize,
     },
-    /// Something ends before it begins.
+    /// An interval ends before it starts.
     #[error("{place} ends at {end} ns, before it begins at {start} ns")]
     Backwards {
-        /// What: `spans[3]`.
+        /// The entry: `spans[3]`.
         place: String,
-        /// Its start.
+        /// The start in nanoseconds.
         start: u64,
-        /// Its end.
+        /// The end in nanoseconds.
         end: u64,
     },
     /// The build took longer than [`Record::LONGEST`].
     #[error("a wall time of {nanos} ns is more than the 104 days that a record can hold exactly")]
     TooLong {
-        /// The wall time.
+        /// The wall time in nanoseconds.
         nanos: u64,
     },
-    /// Two spans have one identity.
+    /// Two spans have the same id.
     #[error("spans[{index}] has id {}, which an earlier span has too", .id.0)]
     DuplicateSpan {
-        /// The second one's place.
+        /// The index of the second span.
         index: usize,
-        /// The identity.
+        /// The id.
         id: SpanId,
     },
-    /// Spans are their own ancestors.
+    /// A span is its own ancestor.
     #[error("spans[{index}] is within itself")]
     SpanCycle {
-        /// One span of the cycle.
+        /// The index of one span of the cycle.
         index: usize,
     },
-    /// Steps wait for each other.
+    /// Steps wait for each other in a cycle.
     #[error("steps need each other: {}", .path.iter().map(|step| step.0.to_string()).collect::<Vec<_>>().join(" -> "))]
     StepCycle {
         /// The cycle, its first step repeated at the end.
         path: Vec<StepId>,
     },
-    /// A counter's samples go back in time.
+    /// The samples of a counter are not in the order of time.
     #[error("counters[{index}] (`{name}`) goes back in time")]
     CounterOrder {
-        /// Its place.
+        /// The index of the counter.
         index: usize,
-        /// Its name.
+        /// The name of the counter.
         name: String,
     },
 }
@@ -125,7 +125,7 @@ impl Record {
         Self::from_json(&text)
     }
 
-    /// The record in this JSON, validated.
+    /// Reads a record from JSON and validates it.
     ///
     /// # Errors
     /// Every [`RecordError`] but [`Io`](RecordError::Io).
@@ -135,7 +135,7 @@ impl Record {
             schema: u64,
         }
         let read = serde_json::from_slice::<Self>(text);
-        // A newer record may differ anywhere else, and the error must not be about that.
+        // A newer record may differ anywhere. The error must be about its version, not about a difference.
         let schema = match &read {
             Ok(record) => u64::from(record.schema),
             Err(_) => serde_json::from_slice::<Version>(text)?.schema,
@@ -158,16 +158,16 @@ impl Record {
         Ok(())
     }
 
-    /// Compiled here, not where `to` is known: this crate is optimised, the command line is not.
+    /// Not generic over the writer, so that it is compiled once, in this crate.
     fn json(&self) -> serde_json::Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
         Ok(json)
     }
 
-    /// Checks that every identity leads somewhere, no interval ends before it begins, and nothing waits for itself.
+    /// Checks that every reference has a target, no interval ends before it starts, and no step or span contains or waits for itself.
     ///
-    /// Intervals beyond the record's wall time are allowed: who explains a record cuts them there.
+    /// Intervals beyond the wall time are allowed. Explanations cut them.
     ///
     /// # Errors
     /// The first [`Fault`] found.
@@ -222,7 +222,7 @@ impl Record {
         if id.index() < steps { Ok(()) } else { Err(Fault::NoStep { place: place(), id, steps }) }
     }
 
-    /// Kahn's algorithm (1962); what it leaves over holds a cycle, which is then walked for the message.
+    /// Kahn's algorithm (1962). The steps that it cannot sort contain a cycle, which is then followed for the message.
     fn acyclic(&self) -> Result<(), Fault> {
         let mut needs = vec![0usize; self.steps.len()];
         let mut next = vec![Vec::new(); self.steps.len()];
@@ -240,7 +240,7 @@ impl Record {
             }
         }
         let Some(start) = needs.iter().position(|&needs| needs > 0) else { return Ok(()) };
-        // Each step that is left over needs one that is left over: going backwards must meet itself.
+        // Each remaining step waits for another remaining step, so following the edges backwards reaches a step twice.
         let mut before = HashMap::new();
         for edge in self.edges.iter().filter(|edge| needs[edge.from.index()] > 0) {
             before.insert(edge.to.index(), edge.from);
@@ -264,8 +264,8 @@ fn ordered(start: u64, end: u64, place: impl Fn() -> String) -> Result<(), Fault
     if start <= end { Ok(()) } else { Err(Fault::Backwards { place: place(), start, end }) }
 }
 
-/// Identities are unique and parents lead to a root. A parent that is not there is allowed: it was still open
-/// when the collection ended.
+/// Checks that ids are unique and parents lead to a root. A missing parent is allowed: that span was still open when the collection
+/// ended.
 fn span_forest(spans: &[Span]) -> Result<(), Fault> {
     let mut places = HashMap::with_capacity(spans.len());
     for (index, span) in spans.iter().enumerate() {
@@ -273,7 +273,7 @@ fn span_forest(spans: &[Span]) -> Result<(), Fault> {
             return Err(Fault::DuplicateSpan { index, id: span.id });
         }
     }
-    // 0: not seen, 1: on the way now, 2: leads to a root.
+    // 0: not visited, 1: on the current path, 2: leads to a root.
     let mut state = vec![0u8; spans.len()];
     let mut way = Vec::new();
     for index in 0..spans.len() {

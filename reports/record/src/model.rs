@@ -7,44 +7,44 @@ use std::collections::BTreeMap;
 
 /// The version of the format that this crate writes.
 ///
-/// Fields may be added under one version (readers ignore what they do not know); a field that
-/// changes its meaning or goes away raises it.
+/// Fields may be added without a new version, because readers ignore unknown fields. A field that changes its meaning or is removed
+/// raises the version.
 pub const SCHEMA: u32 = 1;
 
 /// One build, as it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
-    /// The format's version: [`SCHEMA`].
+    /// The version of the format: [`SCHEMA`].
     pub schema: u32,
-    /// Who observed the build and what it could see.
+    /// The program that observed the build, and what its record can know.
     pub source: Source,
-    /// Where it ran.
+    /// The machine of the build.
     pub host: Host,
-    /// How it was asked to run.
+    /// The options of the build.
     pub options: Options,
-    /// When it began, RFC 3339, where known.
+    /// When the build started, RFC 3339; none if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<String>,
-    /// How long it took from the first to the last observed instant.
+    /// The time from the first to the last observed instant.
     pub wall: Nanos,
-    /// CPU time of the whole build, the builder's own included, where known.
+    /// The CPU time of the whole build, including the builder itself; none if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<Nanos>,
-    /// Whether it succeeded.
+    /// Whether the build succeeded.
     pub succeeded: bool,
-    /// In the order of the Dockerfile; indexed by [`StageId`].
+    /// The stages in the order of the Dockerfile, indexed by [`StageId`].
     pub stages: Vec<Stage>,
-    /// In the order of the Dockerfile; indexed by [`StepId`].
+    /// The steps in the order of the Dockerfile, indexed by [`StepId`].
     pub steps: Vec<Step>,
-    /// Who needs whom.
+    /// Which step waits for which.
     pub edges: Vec<Edge>,
-    /// Who did what when.
+    /// What was done, and when.
     pub spans: Vec<Span>,
-    /// Who waited for what when.
+    /// What steps waited for, and when.
     pub waits: Vec<Wait>,
-    /// Values over time.
+    /// Measured values over time.
     pub counters: Vec<Counter>,
-    /// What the build context held, or what steps took of it, by top-level entry; empty where nobody looked.
+    /// The top-level entries of the build context, or of the part that steps used; empty if unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<ContextEntry>,
 }
@@ -52,45 +52,45 @@ pub struct Record {
 /// A top-level file or directory of the build context.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContextEntry {
-    /// Its path in the context.
+    /// The path in the context.
     pub path: String,
-    /// Files in it, itself included where it is one.
+    /// The number of files in it, or 1 for a file.
     pub files: u64,
-    /// Their bytes.
+    /// The total size of those files.
     pub bytes: ByteSize,
-    /// Whether a step of the build took something from it.
+    /// Whether a step of the build used any of it.
     pub used: bool,
 }
 
-/// The observer of a build and the limits of its sight.
+/// The program that observed a build, and what it could observe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
-    /// `buildscope`, `buildkit`, `docker-classic`, `buildah`, `kaniko`, `otlp`, or another name.
+    /// The name of the program: `buildscope`, `buildkit`, `docker-classic`, `buildah`, `kaniko`, `otlp`, or another one.
     pub tool: Tool,
-    /// Its version, where known.
+    /// The version of the program; none if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// What this record can know.
     pub fidelity: Fidelity,
 }
 
-/// What a record can know; every explanation names what it could not compute for want of it.
+/// What a record can know. Every explanation names what it could not compute without it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fidelity {
-    /// Steps have real start times (else they are inferred from the end of what came before).
+    /// Steps have real start times. Otherwise they are inferred from the end of what came before.
     pub starts: bool,
-    /// Edges are those of the build (else they are guessed from the order).
+    /// Edges are those of the build. Otherwise they are guessed from the order.
     pub edges: bool,
-    /// Spans have phases (else a step is one block).
+    /// Spans have phases. Otherwise a step is one block.
     pub phases: bool,
-    /// Waits were observed (else gaps are labelled as inferred).
+    /// Waits were observed. Otherwise gaps are labelled as inferred.
     pub waits: bool,
-    /// Steps carry resource accounts.
+    /// Steps have resource accounts.
     pub resources: bool,
 }
 
 impl Record {
-    /// A successful build of no steps and no length, for struct update syntax.
+    /// A successful build without steps and of zero length, for struct update syntax.
     pub fn of(source: Source) -> Self {
         Self {
             schema: SCHEMA,
@@ -113,109 +113,109 @@ impl Record {
 }
 
 impl Fidelity {
-    /// Everything, as our own builder records it.
+    /// Everything is known, as in the records of our own builder.
     pub const FULL: Self = Self { starts: true, edges: true, phases: true, waits: true, resources: true };
 }
 
 /// The machine of a build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
-    /// Usable processors.
+    /// The number of usable processors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<u32>,
-    /// Physical memory.
+    /// The physical memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<ByteSize>,
-    /// Kernel release.
+    /// The kernel release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
-    /// File system under the store.
+    /// The file system of the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filesystem: Option<String>,
-    /// 1, 2, or `hybrid`.
+    /// The cgroup version: `1`, `2` or `hybrid`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
 }
 
-/// How a build was asked to run.
+/// The options of a build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Options {
-    /// `serial`, `stages` or `instructions`.
+    /// The policy: `serial`, `stages` or `instructions`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
-    /// Slots; 0 is no limit.
+    /// The limit of slots; 0 is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
     /// The storage driver that was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver: Option<DriverName>,
-    /// `native`, or the name of the OCI runtime's program.
+    /// The executor: `native`, or the program name of the OCI runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<String>,
-    /// `cold` (`--no-cache`), `warm` (every step was found in it), `edit` (some were).
+    /// What the build found in the cache: `cold` (`--no-cache`), `warm` (every step) or `edit` (some steps).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheState>,
-    /// The Dockerfile's path as it was given.
+    /// The path of the Dockerfile as it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,
-    /// The target stage's name.
+    /// The name of the target stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
 }
 
-/// One `FROM` and what follows it.
+/// A stage: one `FROM` and the instructions after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stage {
-    /// Its index.
+    /// The index in the record.
     pub id: StageId,
-    /// Its `AS` name, else its index as text.
+    /// The `AS` name, else the index as text.
     pub name: String,
-    /// What its `FROM` names.
+    /// The image or stage that the `FROM` names.
     pub base: String,
 }
 
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
-    /// Its index.
+    /// The index in the record.
     pub id: StepId,
-    /// Its stage; none for work of the build as a whole that a builder shows as a step (loading a context, exporting).
+    /// The stage; none for work of the build as a whole that a builder shows as a step (loading a context, exporting).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<StageId>,
     /// The keyword in upper case.
     pub instruction: String,
     /// The instruction as written, on one line.
     pub text: String,
-    /// Where it stands in the Dockerfile.
+    /// The lines of the instruction in the Dockerfile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceRange>,
-    /// What became of it.
+    /// What became of the step.
     pub outcome: Outcome,
-    /// When it had a slot and began.
+    /// When the step had its slot and started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Nanos>,
-    /// When its result was there.
+    /// When the step's result was available.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Nanos>,
     /// The slot it ran on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<u32>,
-    /// Its cache key and, for an executed step, why it missed.
+    /// The cache key and, for an executed step, the reason of the miss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<Cache>,
-    /// The layer it made or found.
+    /// The layer that the step made or found in the cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<Layer>,
-    /// What its process used.
+    /// The resources that the step's processes used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// The names of the exclusive locks that it held while it ran: a what-if keeps their holders apart.
+    /// The names of the exclusive locks that the step held while it ran. In a what-if, two holders of one lock do not overlap.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<String>,
-    /// The last lines that its process wrote.
+    /// The last lines of the process's output.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
-    /// The exit code of its process.
+    /// The exit code of the step's process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// The error of a failed step.
@@ -224,7 +224,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// A pruned step of no stage that nothing is known of, for struct update syntax.
+    /// A pruned step without a stage and without any other facts, for struct update syntax.
     pub fn of(id: StepId, instruction: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
             id,
@@ -247,12 +247,12 @@ impl Step {
     }
 }
 
-/// A place in a Dockerfile; lines count from 1.
+/// Lines of a Dockerfile, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceRange {
-    /// First line.
+    /// The first line.
     pub line: u32,
-    /// Last line.
+    /// The last line.
     pub end_line: u32,
 }
 
@@ -260,59 +260,59 @@ pub struct SourceRange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It ran.
+    /// The step ran.
     Executed,
     /// Its result was in the cache.
     Cached,
-    /// Another running build, or another step of this one, made the same result, which was waited for.
+    /// Another running build, or another step of this one, was making the same result, and the step waited for it.
     Joined,
     /// Nothing needed it.
     Pruned,
-    /// It ran and failed.
+    /// The step ran and failed.
     Failed,
     /// Another step's failure stopped it, before or while it ran.
     Cancelled,
 }
 
-/// A step's place in the cache.
+/// A step's cache key and what became of the lookup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cache {
     /// The definition key.
     pub key: StepKey,
-    /// What went into the key: name (`instruction`, `parent`, `arg:FOO`, `file:src/a.rs`) to digest or value digest.
+    /// The inputs of the key by name (`instruction`, `parent`, `arg:FOO`, `file:src/a.rs`), each with its digest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, String>,
-    /// Why nothing was found, in words.
+    /// The reason of a miss, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub miss: Option<String>,
-    /// Why what was there once under this very key is there no more.
+    /// Why an earlier result with this key was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<Removal>,
 }
 
-/// Why a result was taken out of the cache.
+/// Why a result was removed from the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Removal {
-    /// Nothing used it for longer than such results are kept.
+    /// It was not used for longer than results are kept.
     Expired,
-    /// To make room, or all were asked to be removed.
+    /// To free space, or because the user removed all results.
     Pruned,
 }
 
 /// A layer of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Layer {
-    /// Size of the uncompressed tar.
+    /// The size of the uncompressed tar.
     pub bytes: ByteSize,
-    /// Entries in it.
+    /// The number of entries.
     pub files: u64,
-    /// Digest of the uncompressed tar, where known.
+    /// The digest of the uncompressed tar; none if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<DiffId>,
 }
 
-/// What a step's processes used.
+/// The resources that a step's processes used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Resources {
@@ -324,31 +324,31 @@ pub struct Resources {
     pub read: ByteSize,
     /// Bytes written to block devices.
     pub written: ByteSize,
-    /// Most memory at one time.
+    /// The peak memory.
     pub peak_memory: ByteSize,
-    /// Time in which some task waited for a CPU.
+    /// Time in which at least one task waited for a CPU.
     pub cpu_pressure: Nanos,
-    /// Time in which some task waited for I/O.
+    /// Time in which at least one task waited for I/O.
     pub io_pressure: Nanos,
-    /// Time in which some task waited for memory.
+    /// Time in which at least one task waited for memory.
     pub memory_pressure: Nanos,
-    /// Page faults that needed no I/O.
+    /// Page faults without I/O.
     pub minor_faults: u64,
-    /// Page faults that needed I/O.
+    /// Page faults with I/O.
     pub major_faults: u64,
-    /// Processes started, where known.
+    /// The number of started processes; none if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processes: Option<u64>,
 }
 
-/// One step needs another's end.
+/// One step waits for the end of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Edge {
     /// The step that comes first.
     pub from: StepId,
     /// The step that waits for it.
     pub to: StepId,
-    /// Why.
+    /// Why it waits.
     pub kind: EdgeKind,
 }
 
@@ -356,13 +356,13 @@ pub struct Edge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EdgeKind {
-    /// It uses the other's result.
+    /// It uses the result of the other.
     Data,
-    /// The policy wants that order.
+    /// The policy requires that order.
     Order,
 }
 
-/// Identity of a span within its record.
+/// The identity of a span within its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct SpanId(pub u64);
@@ -370,25 +370,25 @@ pub struct SpanId(pub u64);
 /// An interval in which something was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Span {
-    /// Its identity.
+    /// The span's identity.
     pub id: SpanId,
-    /// The span around it.
+    /// The enclosing span.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<SpanId>,
-    /// The step it belongs to; none for the build as a whole.
+    /// The step that the span belongs to; none for the build as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
     /// The slot it ran on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<u32>,
-    /// What kind of work.
+    /// The kind of work.
     pub phase: Phase,
-    /// What was worked on.
+    /// What was worked on: a path, a reference, a driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// When it began.
+    /// The start of the interval.
     pub start: Nanos,
-    /// When it ended.
+    /// The end of the interval.
     pub end: Nanos,
     /// Quantities by name: `files_walked`, `bytes_hashed`, ...
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -411,28 +411,28 @@ impl Span {
         }
     }
 
-    /// How long it was.
+    /// The length of the interval.
     pub fn duration(&self) -> Nanos {
         self.end.saturating_sub(self.start)
     }
 }
 
-/// An interval in which a step could not go on.
+/// An interval in which a step could not continue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Wait {
-    /// Who waited.
+    /// The step that waited.
     pub step: StepId,
-    /// For what kind of thing.
+    /// What it waited for.
     pub kind: WaitKind,
-    /// The step that was in the way, where there is one.
+    /// The step that it waited for, or that held the slot or lock; none if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<StepId>,
     /// The name of the lock or resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// When it began.
+    /// The start of the interval.
     pub start: Nanos,
-    /// When it ended.
+    /// The end of the interval.
     pub end: Nanos,
 }
 
@@ -455,7 +455,7 @@ pub enum WaitKind {
 }
 
 impl WaitKind {
-    /// Whether it waits for the outside world, not for another step.
+    /// Whether it is a wait for the outside world, not for another step.
     pub fn is_leaf(self) -> bool {
         matches!(self, Self::Process | Self::Disk | Self::Network)
     }
@@ -470,22 +470,22 @@ impl WaitKind {
     }
 }
 
-/// A value over time; between samples the earlier one holds.
+/// A value over time. It stays constant between samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Counter {
-    /// `steps.active`, `steps.ready`, `steps.blocked`, `cpu.pressure`, ...
+    /// The name: `steps.active`, `steps.ready`, `steps.blocked`, `cpu.pressure`, ...
     pub name: String,
-    /// The step it counts for; none for the whole build.
+    /// The step that the value belongs to; none for the whole build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
-    /// In the order of time.
+    /// The samples in the order of time.
     pub samples: Vec<Sample>,
 }
 
-/// A counter's value from an instant on.
+/// The value of a counter from an instant on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
-    /// From when.
+    /// The instant.
     pub at: Nanos,
     /// The value.
     pub value: f64,

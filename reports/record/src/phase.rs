@@ -11,20 +11,20 @@ use tracing::{Span, field::Empty};
 closed_set! {
     /// A group of phases: where a build's time can go.
     Group, "group of phases":
-    /// Text to graph.
+    /// From text to graph.
     Parsing = "parsing",
-    /// Deciding what runs, and waiting for a turn.
+    /// Deciding what runs, and waiting for slots and locks.
     Scheduling = "scheduling",
     /// The steps' own processes and their sandbox.
     Execution = "execution",
-    /// Everything that makes or moves layers.
+    /// Everything that writes or moves layers.
     Storage = "storage",
     /// Everything over a network.
     Transfer = "transfer",
 }
 
-/// Declares the phases once: the enum, its names, its groups, and a `tracing` callsite for each
-/// (a span's name must be known at compile time).
+/// Declares the phases once: the enum, its names, its groups, and a `tracing` callsite for each, because the name of a span must be
+/// known at compile time.
 macro_rules! phases {
     ($($(#[$doc:meta])* $variant:ident = $name:literal in $group:ident),+ $(,)?) => {
         /// What a span's time was spent on.
@@ -42,12 +42,12 @@ macro_rules! phases {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// The phase of that name.
+            /// The phase with that name; none if there is none.
             pub fn from_name(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)+ _ => None }
             }
 
-            /// The group that its time is counted in.
+            /// The group that the phase belongs to.
             pub fn group(self) -> Group {
                 match self { $(Self::$variant => Group::$group),+ }
             }
@@ -69,35 +69,35 @@ macro_rules! phases {
 phases! {
     /// Reading the Dockerfile and its ignore file.
     Read = "read" in Parsing,
-    /// Text to instructions.
+    /// Parsing the text into instructions.
     Parse = "parse" in Parsing,
     /// Word expansion.
     Expand = "expand" in Parsing,
-    /// Looking for faults and advice.
+    /// Checking for errors and possible improvements.
     Lint = "lint" in Parsing,
-    /// Instructions to graph.
+    /// Turning instructions into a graph.
     Lower = "lower" in Parsing,
     /// Computing cache keys.
     CacheKey = "cache.key" in Scheduling,
-    /// Asking the cache index.
+    /// Looking up the cache index.
     CacheLookup = "cache.lookup" in Scheduling,
-    /// Ready to run, but no slot is free.
+    /// Waiting for a slot.
     Queue = "queue" in Scheduling,
     /// Waiting for a lock that another step or build holds.
     Lock = "lock" in Scheduling,
-    /// A step's turn outside of all its other phases: handed from thread to thread, its result entered.
+    /// A step's time outside all other phases: passing between threads, entering its result.
     Dispatch = "dispatch" in Scheduling,
-    /// Namespaces, mounts and cgroup of a step.
+    /// Creating the namespaces, mounts and cgroup of a step.
     SandboxSetup = "sandbox.setup" in Execution,
     /// The step's own process, from exec to exit.
     Process = "process" in Execution,
-    /// Reaping, reading the accounts, removing the cgroup.
+    /// Reaping processes, reading the accounts, removing the cgroup.
     SandboxTeardown = "sandbox.teardown" in Execution,
     /// Walking the build context.
     ContextScan = "context.scan" in Storage,
     /// Hashing the content of context files.
     ContextHash = "context.hash" in Storage,
-    /// Making a snapshot's directories, unpacking what a driver needs unpacked is `Unpack`.
+    /// Creating the directories of a snapshot. Unpacking layers for a driver is [`Unpack`](Self::Unpack).
     SnapshotPrepare = "snapshot.prepare" in Storage,
     /// Mounting and unmounting.
     Mount = "mount" in Storage,
@@ -111,21 +111,21 @@ phases! {
     Digest = "digest" in Storage,
     /// Compressing a blob.
     Compress = "compress" in Storage,
-    /// Making a layer known to the store and the cache.
+    /// Entering a layer into the store and the cache.
     Commit = "commit" in Storage,
-    /// Waiting for the disk to have it.
+    /// Waiting for data to be durable (fsync).
     Sync = "sync" in Storage,
-    /// Turning a layer into what the driver mounts.
+    /// Converting a layer into the form that the driver mounts.
     Unpack = "unpack" in Storage,
     /// Writing the image out.
     Export = "export" in Storage,
-    /// From a reference to a manifest.
+    /// Resolving a reference to a manifest.
     Resolve = "resolve" in Transfer,
     /// Downloading layers.
     Pull = "pull" in Transfer,
     /// Uploading layers.
     Push = "push" in Transfer,
-    /// Downloading anything else: git, http.
+    /// Downloading anything else: git, HTTP.
     Fetch = "fetch" in Transfer,
 }
 

@@ -1,7 +1,7 @@
-//! How a build says what it is doing: a [`Probe`] opens spans, the record's layer collects them.
+//! Instrumentation: a [`Probe`] opens spans, and the subscriber of the record collects them.
 //!
-//! A probe is a handle that a build passes down; it is cheap to clone and may cross threads. Where
-//! nothing records, the spans are disabled callsites and cost a few nanoseconds each.
+//! A probe is a handle that a build passes down. It is cheap to clone and may be sent to other threads. Without a subscriber,
+//! the spans are disabled callsites and cost a few nanoseconds each.
 
 use crate::{Phase, StepId};
 use std::collections::HashSet;
@@ -11,17 +11,17 @@ use tracing::{Span, field::Empty};
 
 /// The `tracing` target of every span and event of a build record.
 pub(crate) const TARGET: &str = "buildscope";
-/// "No step" and "no slot" in a span's numeric fields.
+/// The value of a span's numeric fields for "no step" and "no slot".
 pub(crate) const NONE: u64 = u64::MAX;
 
-/// The field that says that a span's interval is over.
+/// The field that marks the end of a span's interval.
 pub(crate) const ENDED: &str = "ended";
 
-/// Tells the builds of one process apart.
+/// Identifies a build within one process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct BuildId(pub u64);
 
-/// Where in a build one is: its build, step, slot and enclosing span.
+/// A position in a build: the build, the step, the slot and the enclosing span.
 #[derive(Clone, Debug)]
 pub struct Probe {
     build: BuildId,
@@ -31,21 +31,20 @@ pub struct Probe {
     delay: Option<Arc<Delay>>,
 }
 
-/// A delay for experiments: each step that has the phase (and the build itself, if it has it) sleeps once within the
-/// phase's interval, or each step of an instruction at its begin. So what a prediction says of a longer phase or step
-/// can be held against a build in which it was longer.
+/// A delay for experiments. Each step with the phase, and the build itself, sleeps once within the interval of the phase; or each
+/// step of an instruction sleeps at its start. A prediction for a longer phase or step can thus be compared with a real build.
 ///
-/// It sleeps at the phase's begin; for a process, which already runs when its phase begins, at its end.
+/// The sleep is at the start of the phase; for a process, which already runs when its phase starts, at its end.
 #[derive(Debug)]
 pub struct Delay {
     at: Delayed,
     length: Duration,
     sleep: fn(Duration),
-    /// Who has had it.
+    /// The steps that had the delay.
     done: Mutex<HashSet<Option<StepId>>>,
 }
 
-/// What a [`Delay`] makes longer.
+/// What a [`Delay`] applies to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Delayed {
     /// A phase.
@@ -55,7 +54,7 @@ pub enum Delayed {
 }
 
 impl Delay {
-    /// `sleep` is how the build waits without keeping others from their threads.
+    /// `sleep` waits without blocking the threads of other steps.
     pub fn new(at: Delayed, length: Duration, sleep: fn(Duration)) -> Self {
         Self { at, length, sleep, done: Mutex::default() }
     }
@@ -73,7 +72,7 @@ impl Probe {
         Self { build, step: None, slot: None, parent: Span::none(), delay: None }
     }
 
-    /// The same place in a build in which a phase takes longer.
+    /// The same position in a build with a delay.
     pub fn delayed(self, delay: Delay) -> Self {
         Self { delay: Some(Arc::new(delay)), ..self }
     }
@@ -83,12 +82,12 @@ impl Probe {
         Self::root(BuildId(NONE))
     }
 
-    /// The same place, in a step, on a slot.
+    /// The position in a step that runs on a slot.
     pub fn at(&self, step: StepId, slot: Option<u32>) -> Self {
         Self { step: Some(step), slot, ..self.clone() }
     }
 
-    /// A step of this instruction begins: an experiment's delay is waited for.
+    /// Waits for the delay of an experiment, at the start of a step of this instruction.
     pub fn begins(&self, instruction: &str) {
         if let Some(delay) = &self.delay
             && matches!(&delay.at, Delayed::Instruction(delayed) if delayed == instruction)
@@ -97,20 +96,19 @@ impl Probe {
         }
     }
 
-    /// The step this probe is in.
+    /// The step of this probe.
     pub fn step(&self) -> Option<StepId> {
         self.step
     }
 
-    /// Opens a span: it lasts until the guard is dropped. What is opened through
-    /// [`PhaseSpan::probe`] becomes its child.
+    /// Opens a span that lasts until the guard is dropped. Spans opened through [`PhaseSpan::probe`] become its children.
     pub fn phase(&self, phase: Phase) -> PhaseSpan {
         let span = PhaseSpan { span: phase.open(self), phase, at: self.clone() };
         span.delay(false);
         span
     }
 
-    /// Opens a wait for other steps' results. Which one came last is said at its end, by [`WaitSpan::on`].
+    /// Opens a wait for the results of other steps. [`WaitSpan::on`] names the last of them when the wait ends.
     pub fn wait_dependency(&self) -> WaitSpan {
         WaitSpan(tracing::info_span!(target: TARGET, parent: &self.parent, "wait.dependency",
             build = self.build.0, step = self.step_field(), on = Empty))
@@ -128,7 +126,7 @@ impl Probe {
             build = self.build.0, step = self.step_field(), on = Empty, name = name))
     }
 
-    /// A counter's value from now on. Names are lower case with dots: `steps.active`, `cpu.pressure`.
+    /// Sets the value of a counter from now on. Names are lower case with dots: `steps.active`, `cpu.pressure`.
     pub fn count(&self, counter: &str, value: f64) {
         tracing::info!(target: TARGET, parent: &self.parent, build = self.build.0, step = self.step_field(), counter, value);
     }
@@ -150,25 +148,25 @@ impl Probe {
     }
 }
 
-/// A measured quantity of a span: how much of something its work was.
+/// A measured quantity of a span's work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Quantity {
-    /// Directory entries looked at.
+    /// Directory entries visited.
     FilesWalked,
-    /// Entries that went into a layer.
+    /// Entries written to a layer.
     FilesChanged,
     /// Bytes read from files or blobs.
     BytesRead,
     /// Bytes written to files or blobs.
     BytesWritten,
-    /// Bytes that went through a hash.
+    /// Bytes hashed.
     BytesHashed,
-    /// Bytes that went into a compressor.
+    /// Bytes given to a compressor.
     BytesCompressed,
 }
 
 impl Quantity {
-    /// All of them, in the order of their declaration.
+    /// All quantities, in the order of their declaration.
     pub const ALL: [Self; 6] = [
         Self::FilesWalked,
         Self::FilesChanged,
@@ -178,7 +176,7 @@ impl Quantity {
         Self::BytesCompressed,
     ];
 
-    /// The name of the field in the record.
+    /// The name of the quantity in the record.
     pub fn name(self) -> &'static str {
         match self {
             Self::FilesWalked => "files_walked",
@@ -201,7 +199,7 @@ pub struct PhaseSpan {
 }
 
 impl PhaseSpan {
-    /// Notes how much work it was. Say it once a quantity: the last value stands.
+    /// Sets a quantity of the span. A later value replaces an earlier one.
     pub fn quantity(&self, quantity: Quantity, amount: u64) -> &Self {
         self.span.record(quantity.name(), amount);
         self
@@ -218,7 +216,7 @@ impl PhaseSpan {
         Probe { parent: self.span.clone(), ..self.at.clone() }
     }
 
-    /// Ends the interval; the same as dropping the guard, said aloud.
+    /// Ends the interval, like dropping the guard.
     pub fn end(self) {}
 
     fn delay(&self, at_end: bool) {
@@ -229,7 +227,7 @@ impl PhaseSpan {
 }
 
 impl Drop for PhaseSpan {
-    /// The span itself lives as long as any probe within it; the interval does not.
+    /// The span itself lives as long as any probe within it, but its interval ends here.
     fn drop(&mut self) {
         self.delay(true);
         self.span.record(ENDED, true);
@@ -242,12 +240,12 @@ impl Drop for PhaseSpan {
 pub struct WaitSpan(Span);
 
 impl WaitSpan {
-    /// The step that was waited for, where that is only known afterwards (who held the slot or the lock).
+    /// Names the step that was waited for, if that is only known afterwards: the holder of the slot or of the lock.
     pub fn on(&self, step: StepId) -> &Self {
         self.0.record("on", u64::from(step.0));
         self
     }
 
-    /// Ends the interval; the same as dropping the guard, said aloud.
+    /// Ends the interval, like dropping the guard.
     pub fn end(self) {}
 }

@@ -1,4 +1,4 @@
-//! Numbers that mean something: identities, times and sizes.
+//! Typed numbers: identities, times and sizes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ pub struct StepId(pub u32);
 #[serde(transparent)]
 pub struct StageId(pub u32);
 
-/// Nanoseconds: since the build's start where it is a point in time, else a duration.
+/// Nanoseconds: a duration, or an instant since the start of the build.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Nanos(pub u64);
@@ -39,26 +39,26 @@ impl StageId {
 }
 
 impl Nanos {
-    /// No time at all.
+    /// Zero nanoseconds.
     pub const ZERO: Self = Self(0);
 
-    /// From seconds; negative and non-finite values become zero.
+    /// Converts seconds. Negative values and NaN become zero.
     pub fn from_secs_f64(seconds: f64) -> Self {
         // A float-to-integer `as` saturates: NaN and negatives give 0.
         Self((seconds * 1e9).round() as u64)
     }
 
-    /// In seconds.
+    /// The value in seconds.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
     }
 
-    /// In milliseconds.
+    /// The value in milliseconds.
     pub fn as_millis_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
 
-    /// `self - earlier`, zero where `earlier` is the later of the two.
+    /// `self - earlier`, or zero if `earlier` is later.
     pub fn saturating_sub(self, earlier: Self) -> Self {
         Self(self.0.saturating_sub(earlier.0))
     }
@@ -73,7 +73,7 @@ impl From<std::time::Duration> for Nanos {
 
 impl std::ops::Add for Nanos {
     type Output = Self;
-    /// Saturates: a record from outside may hold any number.
+    /// Saturates, because a record from outside may hold any number.
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
@@ -105,7 +105,7 @@ impl fmt::Display for StepId {
 }
 
 impl fmt::Display for Nanos {
-    /// Three significant digits in the unit that fits: `1.84 s`, `12.3 ms`, `640 µs`.
+    /// Three significant digits in a suitable unit: `1.84 s`, `12.3 ms`, `640 µs`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ns = self.0 as f64;
         let (value, unit) = match self.0 {
