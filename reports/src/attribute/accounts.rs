@@ -1,5 +1,5 @@
-//! The two accounts, never mixed up: *wall*, what the build's time went to on the critical path, and *work*, what
-//! was done on all threads together.
+//! The two accounts, which are never mixed: *wall*, what the time on the critical path went to, and *work*, what was done on
+//! all threads together.
 
 use super::activity::Activities;
 use super::row_name::{Attributed, Owner};
@@ -23,10 +23,10 @@ pub struct Row<N> {
     pub work: Nanos,
 }
 
-/// The wall account by several keys; the rows of each table sum to the wall time exactly.
+/// Both accounts by several keys. The wall times of each table sum to the wall time of the build exactly.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accounts {
-    /// By group of phases, in the groups' own order, then `unattributed`. All of them, also empty ones.
+    /// By group of phases, in the order of the groups, then `unattributed`. Empty groups are listed too.
     pub groups: Vec<Row<Attributed<Group>>>,
     /// By phase, largest first.
     pub phases: Vec<Row<Attributed<Phase>>>,
@@ -38,10 +38,10 @@ pub struct Accounts {
     pub lines: Vec<Row<Owner<u32>>>,
 }
 
-/// One step's (or the build's) accounts by phase; no phase is `unattributed`.
+/// The accounts of one step, or of the build itself, by phase. None is unattributed time.
 pub(crate) type ByPhase = BTreeMap<Option<Phase>, Entry>;
 
-/// Wall and work of one phase of one step.
+/// Wall time and work of one phase of one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) wall: Nanos,
@@ -57,7 +57,7 @@ pub(crate) fn ledger(activities: &Activities<'_>, segments: &[Segment]) -> HashM
     }
     let record = activities.record;
     for (span, work) in record.spans.iter().zip(exclusive(record)) {
-        // To wait for a turn is no work.
+        // Waiting for a slot or a lock is not work.
         if work > Nanos::ZERO && !matches!(span.phase, Phase::Queue | Phase::Lock) {
             ledger.entry(span.step).or_default().entry(Some(span.phase)).or_default().work += work;
         }

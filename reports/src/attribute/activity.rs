@@ -1,4 +1,4 @@
-//! When each step was active, and what it did at each instant of that.
+//! When each step was active, and what it did at each instant.
 
 use crate::graph::Graph;
 use crate::index::{Grouped, Index, Indexed};
@@ -6,41 +6,41 @@ use buildscope_record::{Nanos, Outcome, Phase, Record, Span, StepId, Wait};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// A step's interval: from its start to its result.
+/// The interval of a step, from its start to its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Interval {
-    /// When it began.
+    /// When the step started.
     pub(crate) start: Nanos,
-    /// When it ended.
+    /// When its result was available.
     pub(crate) end: Nanos,
 }
 
 impl Interval {
-    /// How long.
+    /// The length of the interval.
     pub(crate) fn length(self) -> Nanos {
         self.end.saturating_sub(self.start)
     }
 }
 
-/// A piece of time in which one span was the innermost.
+/// An interval in which one span was the innermost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
-    /// From when.
+    /// The start of the interval.
     pub(crate) start: Nanos,
-    /// To when.
+    /// The end of the interval.
     pub(crate) end: Nanos,
-    /// Doing what.
+    /// The phase of the innermost span.
     pub(crate) phase: Phase,
 }
 
-/// A record with its lists by step, every time cut to its wall.
+/// A record with its spans and waits by step. Times are cut to the wall time.
 pub(crate) struct Activities<'r> {
     /// The record.
     pub(crate) record: &'r Record,
-    /// Its steps' graph.
+    /// The graph of its steps.
     pub(crate) graph: Graph,
     intervals: Indexed<StepId, Option<Interval>>,
-    /// When the results of a step and of all it needs were there: for steps without times of their own.
+    /// When the results of a step and of everything it needs were available: for steps without times of their own.
     settled: Indexed<StepId, Option<Nanos>>,
     spans: Grouped<StepId, &'r Span>,
     build: Vec<Piece>,
@@ -48,7 +48,7 @@ pub(crate) struct Activities<'r> {
 }
 
 impl<'r> Activities<'r> {
-    /// Sorts a record's intervals to their steps.
+    /// Groups the spans and waits of a record by step.
     pub(crate) fn new(record: &'r Record) -> Self {
         let steps = record.steps.len();
         let graph = Graph::new(record);
@@ -66,27 +66,27 @@ impl<'r> Activities<'r> {
         Self { record, graph, intervals, settled, spans, build, waits }
     }
 
-    /// When the step was active; none for one that never was.
+    /// When the step was active; none for a step that never was.
     pub(crate) fn interval(&self, step: StepId) -> Option<Interval> {
         self.intervals[step]
     }
 
-    /// When the step's result was there, also where it took no time of its own.
+    /// When the step's result was available, also for a step without times of its own.
     pub(crate) fn settled(&self, step: StepId) -> Option<Nanos> {
         self.settled[step]
     }
 
-    /// The step's waits that another step or build caused.
+    /// The step's waits for other steps, slots and locks.
     pub(crate) fn waits(&self, step: StepId) -> impl Iterator<Item = &'r Wait> + '_ {
         self.waits.of(step).iter().copied().filter(|wait| !wait.kind.is_leaf())
     }
 
-    /// What the step did, piece by piece in the order of time.
+    /// What the step did, in the order of time.
     pub(crate) fn pieces(&self, step: StepId) -> Vec<Piece> {
         innermost(self.spans.of(step).iter().copied(), self.record.wall)
     }
 
-    /// What the build as a whole did.
+    /// What the build as a whole did, in the order of time.
     pub(crate) fn build(&self) -> &[Piece] {
         &self.build
     }
@@ -97,8 +97,8 @@ impl<'r> Activities<'r> {
     }
 }
 
-/// The interval that a step's own times give; where they are missing, that of its spans. A step that began and has
-/// no end at all was still running when the record ended.
+/// The interval that a step's own times give, or else its spans. A step that started and has no end was still running when the
+/// record ended.
 fn interval(record: &Record, id: StepId, spans: &[&Span]) -> Option<Interval> {
     let step = &record.steps[id.index()];
     if step.outcome == Outcome::Pruned {
@@ -110,15 +110,15 @@ fn interval(record: &Record, id: StepId, spans: &[&Span]) -> Option<Interval> {
     Some(Interval { start, end: end.max(start) })
 }
 
-/// Cuts overlapping spans to pieces that each belong to the innermost span: the one that began last; of those the
-/// one that ended first; of those the one opened last.
+/// Cuts overlapping spans into pieces that each belong to the innermost span: the one that started last; of several, the one that
+/// ended first; of several, the one with the largest id.
 pub(crate) fn innermost<'s>(spans: impl Iterator<Item = &'s Span>, wall: Nanos) -> Vec<Piece> {
     let mut spans: Vec<&Span> = spans.filter(|span| span.start < span.end.min(wall)).collect();
     spans.sort_unstable_by_key(|span| (span.start, Reverse(span.end), span.id));
     let mut instants: Vec<Nanos> = spans.iter().flat_map(|span| [span.start, span.end.min(wall)]).collect();
     instants.sort_unstable();
     instants.dedup();
-    // Open spans by their place in the order above: the last is the innermost.
+    // Open spans by their index in the order above: the last is the innermost.
     let mut open = BTreeSet::new();
     let mut ends: Vec<usize> = (0..spans.len()).collect();
     ends.sort_unstable_by_key(|&place| spans[place].end.min(wall));

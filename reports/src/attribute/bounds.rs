@@ -7,16 +7,17 @@ use buildscope_record::{EdgeKind, Nanos, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What no schedule can beat, against what was reached. The names are those of work-span analysis (Brent 1974).
+/// The wall time that no schedule can beat, and the wall time that was achieved. The names are those of work-span analysis (Brent
+/// 1974).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bounds {
-    /// T1: all steps one after the other, without their waits.
+    /// T1: the summed length of all steps without their waits.
     pub work: Nanos,
     /// T∞: the longest chain of steps that need each other's results.
     pub span: Nanos,
-    /// The build's own time before the first step and after the last, which no step order changes.
+    /// The build's own time before the first step and after the last one, which the order of the steps does not change.
     pub outside: Nanos,
-    /// P: the slots; none where there was no limit.
+    /// P: the limit of slots; none if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<u32>,
     /// `outside + max(T1 / P, T∞)`.
@@ -25,15 +26,15 @@ pub struct Bounds {
     pub achieved: Nanos,
     /// T1 over the time between the first step's start and the last one's end: how many steps ran at once on average.
     pub parallelism: f64,
-    /// CPU time of all steps, where it was measured.
+    /// The CPU time of the build, or else of its steps; none if neither was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<Nanos>,
-    /// CPU time over the processors' time during the build: 1.0 is all of them all the time.
+    /// The CPU time as a share of the capacity of all processors: 1.0 if all were busy all the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_use: Option<f64>,
 }
 
-/// Computes the bounds from the steps' lengths and the length of the dependency network.
+/// Computes the bounds from the lengths of the steps and of the longest path of the dependency network.
 pub(crate) fn bounds(activities: &Activities<'_>, lengths: &Indexed<StepId, i128>, dependency: i128) -> Bounds {
     let record = activities.record;
     let outside = network::head(activities) + network::tail(activities);
@@ -61,35 +62,35 @@ pub(crate) fn bounds(activities: &Activities<'_>, lengths: &Indexed<StepId, i128
     }
 }
 
-/// What the steps did at a time. A step that ran is, in this order: *blocked* while a result that it uses is missing,
-/// *held* while only the policy's order keeps it back, *ready* while it could run but has no slot, *active*.
+/// Numbers of steps by state. A step is, in this order: *blocked* while a result that it needs is missing, *held* while only the
+/// order of the policy delays it, *ready* while it could run but has no slot, *active*.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Levels {
-    /// Steps that ran.
+    /// Steps that run.
     pub active: f64,
-    /// Steps that waited for a slot.
+    /// Steps that wait for a slot.
     pub ready: f64,
-    /// Steps that waited for the policy's order only.
+    /// Steps that wait only because of the order of the policy.
     pub held: f64,
-    /// Steps that waited for results.
+    /// Steps that wait for results.
     pub blocked: f64,
 }
 
-/// The levels over time.
+/// The numbers of steps by state over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Parallelism {
     /// Means over the whole build.
     pub mean: Levels,
-    /// How long each of `over_time` is.
+    /// The length of each interval of `over_time`; the last may be shorter.
     pub interval: Nanos,
     /// Means over consecutive intervals from the build's start.
     pub over_time: Vec<Levels>,
 }
 
-/// How many intervals a build's course is shown in.
+/// The number of intervals of [`Parallelism::over_time`].
 const INTERVALS: u64 = 200;
 
-/// Computes the levels.
+/// Computes the numbers of steps by state over time.
 pub(crate) fn parallelism(activities: &Activities<'_>) -> Parallelism {
     let wall = activities.record.wall;
     if wall == Nanos::ZERO {
@@ -106,7 +107,7 @@ pub(crate) fn parallelism(activities: &Activities<'_>) -> Parallelism {
             settled.unwrap_or(Nanos::ZERO).min(active.start)
         };
         let released = free(|_| true);
-        // The builder's own work stands outside of every policy.
+        // A policy does not order the builder's own work.
         let staged = activities.record.steps[step.index()].stage.is_some();
         let unblocked = if staged { free(|kind| kind == EdgeKind::Data) } else { released };
         let instants = [Nanos::ZERO, unblocked, released, active.start, active.end];
@@ -128,7 +129,7 @@ pub(crate) fn parallelism(activities: &Activities<'_>) -> Parallelism {
     }
 }
 
-/// How long the step could have run and was kept back by the policy's order alone.
+/// How long the step could have run and was delayed only by the order of the policy.
 pub(crate) fn held(activities: &Activities<'_>, step: StepId) -> Nanos {
     let staged = activities.record.steps[step.index()].stage.is_some();
     let Some(active) = activities.interval(step).filter(|_| staged) else { return Nanos::ZERO };
@@ -137,7 +138,7 @@ pub(crate) fn held(activities: &Activities<'_>, step: StepId) -> Nanos {
     active.start.saturating_sub(data.unwrap_or(Nanos::ZERO).min(active.start))
 }
 
-/// A count over time as step-nanoseconds by interval: whole intervals through differences, so that each addition
+/// A count of steps over time, as step-nanoseconds by interval. Whole intervals are stored as differences, so that adding a step
 /// takes constant time.
 struct Level {
     interval: u64,
@@ -158,14 +159,14 @@ impl Level {
         let whole = i128::from(self.interval);
         let place = |at: Nanos| ((at.0 / self.interval) as usize, i128::from(at.0 % self.interval));
         let ((first, into_first), (last, into_last)) = (place(start), place(end));
-        // From the begin of `first` to the begin of `last`, less what is before `start`, and what is before `end`.
+        // From the start of `first` to the start of `last`, minus the part before `start`, plus the part before `end`.
         self.changes[first] += whole;
         self.changes[last] -= whole;
         self.partial[first] -= into_first;
         self.partial[last] += into_last;
     }
 
-    /// The mean over all, and over each interval (the last may be shorter).
+    /// The mean over the build, and over each interval.
     fn means(self, wall: Nanos) -> (f64, Vec<f64>) {
         let count = self.partial.len() - 1;
         let (mut running, mut total) = (0, 0);

@@ -1,35 +1,36 @@
-//! Work that a step does in its own name after its end, when another one asks for it: the pull of a base image.
+//! Deferred work: work of a step after its end, when another step requests it, such as the lazy pull of a base image.
 //!
-//! It is the step's work, and whoever asked first waited for it. To the networks and to the replay it is as if the step had
-//! done it at once: in a chain that comes to the same, and what does not lead to the asker is not held back by it.
+//! The work belongs to the step, and the first requester waited for it. The networks and the replay treat it as if the step
+//! had done it before its end. In a chain that makes no difference, and steps that do not lead to the requester are not
+//! delayed by it.
 
 use super::activity::{Activities, Interval};
 use buildscope_record::{Nanos, StepId, WaitKind};
 use std::collections::{HashMap, HashSet};
 
-/// What a step did after its end.
+/// The deferred work of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Deferred {
-    /// Who asked for it first.
+    /// The step that requested it first.
     pub(crate) asker: StepId,
-    /// How long it took, of what the asker waited for.
+    /// How long the work took while the requester waited.
     pub(crate) length: Nanos,
-    /// What else the asker's wait took: until it began, and from its end on.
+    /// The rest of the requester's wait: before the work started and after it ended.
     pub(crate) delay: Nanos,
-    /// The others that waited for it, and until when.
+    /// The other steps that waited for it, and the ends of their waits.
     pub(crate) others: Vec<(StepId, Nanos)>,
-    /// What leads from the step to the asker, the asker included.
+    /// The steps between the step and the requester, the requester included.
     leads: HashSet<StepId>,
 }
 
 impl Deferred {
-    /// Whether a step is held back by it: it comes before the asker or is it.
+    /// Whether the work delays a step: the step is the requester, or leads to it.
     pub(crate) fn holds(&self, step: StepId) -> bool {
         self.leads.contains(&step)
     }
 }
 
-/// All of a record, by the step that did it.
+/// The deferred work of a record, by step.
 pub(crate) fn deferred(activities: &Activities<'_>) -> HashMap<StepId, Deferred> {
     let mut asked: HashMap<StepId, Vec<(Interval, StepId)>> = HashMap::new();
     for step in activities.steps() {
@@ -62,7 +63,7 @@ pub(crate) fn deferred(activities: &Activities<'_>) -> HashMap<StepId, Deferred>
     asked.into_iter().filter_map(of).collect()
 }
 
-/// What lies between two steps, the second included: what it needs that began after the first.
+/// The steps between two steps, the second included: what it needs that was not settled when the first ended.
 fn leads(activities: &Activities<'_>, from: StepId, to: StepId) -> HashSet<StepId> {
     let began = activities.interval(from).map_or(Nanos::ZERO, |interval| interval.end);
     let later = |step: StepId| activities.settled(step).is_none_or(|end| end >= began);

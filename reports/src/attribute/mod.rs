@@ -1,8 +1,8 @@
-//! Where a build's time went, and what held its finish back.
+//! Where a build's time went, and what delayed its end.
 //!
 //! *Takes* a record. *Gives* the wall account (each instant of the build belongs to one step and phase, or to
-//! `unattributed`), the work account beside it, the observed and the dependency critical path, drag, slack, bounds and
-//! parallelism. *Must never know* who made the record or how the answers are shown.
+//! `unattributed`), the work account, the observed and the dependency critical path, drag, slack, bounds and parallelism.
+//! *Must never know* which tool made the record or how the results are shown.
 
 mod accounts;
 mod activity;
@@ -31,12 +31,12 @@ use std::collections::HashMap;
 /// Everything that attribution finds in a record.
 pub(crate) struct Attribution<'r> {
     pub(crate) activities: Activities<'r>,
-    /// From 0 to the wall time without gap.
+    /// The observed critical path by phase, from 0 to the wall time without gap.
     pub(crate) segments: Vec<Segment>,
     pub(crate) legs: Vec<Leg>,
     pub(crate) ledger: HashMap<Option<StepId>, ByPhase>,
     pub(crate) accounts: Accounts,
-    /// By step: its length without the waits in it.
+    /// The length of each step without the waits in it, in nanoseconds.
     pub(crate) lengths: Indexed<StepId, i128>,
     pub(crate) observed: PathAnalysis,
     pub(crate) dependency: PathAnalysis,
@@ -44,7 +44,7 @@ pub(crate) struct Attribution<'r> {
     pub(crate) parallelism: Parallelism,
 }
 
-/// Attributes a record's time.
+/// Attributes the time of a record.
 pub(crate) fn attribute(record: &Record) -> Attribution<'_> {
     let activities = Activities::new(record);
     let path = walk::observed(&activities);

@@ -1,10 +1,10 @@
 //! The steps as an activity network: longest paths, drag and slack of every step at once.
 //!
-//! Drag (Devaux 1999): how much sooner the end would come if the activity took no time. The textbook finds it
-//! by comparing an activity with those parallel to it; here it falls out of one sweep: in topological order, each
-//! path from begin to end that avoids a step has exactly one edge that jumps over the step's place, and the longest
-//! path over an edge is known from one pass in each direction. The longest path that avoids a step is so the
-//! greatest value among the edges that span its place: a heap gives it for all steps in O((V + E) log E).
+//! Drag (Devaux 1999) is how much sooner the end would come if the activity took no time. Textbooks compare an activity with
+//! those parallel to it. Here one sweep finds it for all activities. In topological order, each path from the start to the end
+//! that avoids an activity has exactly one edge that passes over the activity's position, and the longest path through an edge
+//! is known from one pass in each direction. So the longest path that avoids an activity is the maximum over the edges that
+//! pass over its position. A heap gives it for all activities in O((V + E) log E).
 
 use super::activity::{Activities, Interval};
 use super::deferred::{Deferred, deferred};
@@ -225,7 +225,7 @@ impl Network {
     }
 }
 
-/// The network of what happened: data, order, slot and lock, with the delays that were seen. Its length is the wall
+/// The network of what happened, with data, order, slots, locks and the observed delays. Its longest path is as long as the wall
 /// time.
 pub(crate) fn observed(activities: &Activities<'_>) -> Network {
     let wall = activities.record.wall;
@@ -247,7 +247,7 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
         let link = |from: StepId, release: Nanos| {
             let source = activities.interval(from).or_else(|| moment(activities.settled(from)?))?;
             let release = release.min(source.end).min(active.end);
-            // Released before it began: what was observed contradicts the order, and cannot have held it back.
+            // A release before the start of `from` contradicts the order: it cannot have delayed the step.
             let sound = release >= source.start && from != step;
             let work = later.get(&from).filter(|work| !work.holds(step)).map_or(Nanos::ZERO, |work| work.length);
             let (rest, ahead) = (int(source.end.saturating_sub(release) + work), int(own.work_until(release)));
@@ -260,10 +260,10 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
             let joined = on.and_then(|on| later.get(&on)).is_some_and(|work| work.others.contains(&(step, wait.end)));
             holds.extend(on.filter(|_| !joined).and_then(|on| link(on, wait.end)));
         }
-        // What was free before the step began held its start back, and the last of them all but for the lag.
+        // What was released before the step started delayed its start. After the last of them only the lag remains.
         let early = needs.iter().chain(&holds).map(|&(release, _)| release).filter(|&release| release <= active.start);
         let lag = active.start.saturating_sub(early.max().unwrap_or(Nanos::ZERO));
-        // What the wait for another's later work took beyond that work.
+        // The part of a wait for deferred work that the work itself does not explain.
         let lag = lag + delays.get(&step).copied().unwrap_or(Nanos::ZERO);
         for (release, link) in needs.iter_mut().chain(&mut holds) {
             link.lag = if *release <= active.start { int(lag) } else { 0 };
@@ -280,8 +280,8 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
     network
 }
 
-/// What holds those back that waited for a step's later work and were not the first to ask: from the step to the middle of
-/// each. As it was seen that work began some time after the step's end; where nothing but needs counts, at once.
+/// Links to the steps that waited for deferred work without being the first requester: from the step that did the work to the
+/// middle of each waiter. With `seen`, the work starts as late as it was observed; otherwise right after the step's end.
 fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: bool) -> Vec<Link> {
     let mut links = Vec::new();
     for (&step, work) in later {
@@ -296,8 +296,8 @@ fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: b
     links
 }
 
-/// The network of what the steps need, with the same lengths: endless slots, no locks, no policy, no delays but the
-/// build's own before the first step and after the last.
+/// The network of dependencies with the same lengths: unlimited slots, no locks, no policy, and no delays but the build's own
+/// before the first step and after the last one.
 pub(crate) fn dependency(activities: &Activities<'_>, lengths: &Indexed<StepId, i128>) -> Network {
     let (head, tail) = (head(activities), tail(activities));
     let mut network = Network { lengths: lengths.clone(), tail, ..Network::default() };
@@ -317,13 +317,13 @@ pub(crate) fn dependency(activities: &Activities<'_>, lengths: &Indexed<StepId, 
     network
 }
 
-/// From the build's start to the first step's.
+/// The time from the start of the build to the start of the first step.
 pub(crate) fn head(activities: &Activities<'_>) -> i128 {
     let starts = activities.steps().filter_map(|step| activities.interval(step));
     starts.map(|interval| int(interval.start)).min().unwrap_or(0)
 }
 
-/// From the last step's end to the build's.
+/// The time from the end of the last step to the end of the build.
 pub(crate) fn tail(activities: &Activities<'_>) -> i128 {
     let ends = activities.steps().filter_map(|step| activities.interval(step));
     int(activities.record.wall) - ends.map(|interval| int(interval.end)).max().unwrap_or(0)
@@ -337,7 +337,7 @@ fn int(nanos: Nanos) -> i128 {
     nanos.0.into()
 }
 
-/// A step's interval without the waits in it.
+/// The interval of a step without the waits in it.
 struct Own {
     active: Interval,
     /// Disjoint and in order.
@@ -359,7 +359,7 @@ impl Own {
         Self { active, waits }
     }
 
-    /// How much it worked from its start to `at`.
+    /// How long the step worked from its start to `at`.
     fn work_until(&self, at: Nanos) -> Nanos {
         let at = at.min(self.active.end);
         let waited: Nanos = self.waits.iter().map(|wait| wait.end.min(at).saturating_sub(wait.start)).sum();
@@ -402,7 +402,7 @@ mod tests {
         ) -> Network {
             let links = edges.into_iter().filter(|(a, b, ..)| a != b).map(|(a, b, lag, rest, ahead)| {
                 let (from, to) = (a.min(b), a.max(b));
-                // Some links are in the middle of their activities, as locks are.
+                // Some links start or end in the middle of their activities, like those of locks.
                 let part = |of: i128, share: i128| if share < 50 { 0 } else { of * (share - 50) / 50 };
                 let (rest, ahead) = (part(lengths[from], rest), part(lengths[to], ahead));
                 Link { from: StepId::from_index(from), to: StepId::from_index(to), lag, rest, ahead }
@@ -451,7 +451,7 @@ mod tests {
                     link.ahead = if link.to == at { 0 } else { link.ahead };
                 }
                 let gain = analysis.length - without.analyse().length;
-                // A link in a step's middle that leaves before another one enters makes removal longer: no drag.
+                // Without the step, a path may become longer: a link may leave from its middle before another enters. Drag is then zero.
                 prop_assert_eq!(analysis.drag[at], gain.max(0), "{}", at);
             }
         }

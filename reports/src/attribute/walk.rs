@@ -1,9 +1,9 @@
-//! The observed critical path: the backward walk from the build's end to its beginning that asks, at each instant,
-//! what held the finish back.
+//! The observed critical path: a walk from the end of the build back to its start that asks, at each instant, what delayed the
+//! end.
 //!
-//! Where a step worked, the step did. Where it waited for another step's result, the walk goes on in that step;
-//! where it waited for a slot or a lock, in the step that gave it free. Compare Yang and Miller, "Critical Path
-//! Analysis for the Execution of Parallel and Distributed Programs" (1988), and the wake-up chains of `perf`.
+//! While a step worked, it was that step. Where it waited for another step's result, the walk continues in that step; where it
+//! waited for a slot or a lock, in the step that released it. Compare Yang and Miller, "Critical Path Analysis for the
+//! Execution of Parallel and Distributed Programs" (1988), and the wake-up chains of `perf`.
 
 use super::activity::{Activities, Piece};
 use crate::graph::Need;
@@ -12,46 +12,46 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// An interval of the build's wall time and what it went to. The segments of a build follow each other without gap
-/// from 0 to its wall time.
+/// An interval of the wall time and what it went to. The segments of a build follow each other without gap from 0 to the wall
+/// time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Segment {
-    /// From when.
+    /// The start of the interval.
     pub start: Nanos,
-    /// To when.
+    /// The end of the interval.
     pub end: Nanos,
     /// The step that was on the path; none for the build as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
-    /// What was done; none is `unattributed`: no span says.
+    /// What was done; none if no span says (`unattributed`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 }
 
-/// Why a step on the path had to come after the one before it.
+/// Why a step on the path came after the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Link {
-    /// It uses the other's result.
+    /// It uses the result of the other.
     Data,
-    /// The policy wants that order.
+    /// The policy requires that order.
     Order,
-    /// The other had the slot.
+    /// The other held the slot.
     Slot,
-    /// The other had the lock.
+    /// The other held the lock.
     Lock,
 }
 
-/// A step's stay on the critical path.
+/// An interval in which one step was on the critical path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Leg {
     /// The step.
     pub step: StepId,
-    /// When the path came to it.
+    /// When the path entered the step.
     pub start: Nanos,
-    /// When the path left it.
+    /// When the path left the step.
     pub end: Nanos,
-    /// Why it came after the leg before; none for the first.
+    /// Why the step came after the leg before; none for the first leg.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Link>,
 }
@@ -59,9 +59,9 @@ pub struct Leg {
 /// The observed critical path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Path {
-    /// From 0 to the wall time.
+    /// From 0 to the wall time without gap.
     pub(crate) segments: Vec<Segment>,
-    /// The steps on it in the order of time.
+    /// In the order of time.
     pub(crate) legs: Vec<Leg>,
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Path {
     path
 }
 
-/// The step that the build's end waited for: the failed one of a failed build, else the last to end.
+/// The step that the end of the build waited for: the failed step of a failed build, else the last to end.
 fn last(activities: &Activities<'_>) -> Option<(StepId, Nanos)> {
     let record = activities.record;
     let failed = |step: StepId| !record.succeeded && record.steps[step.index()].outcome == Outcome::Failed;
@@ -105,7 +105,7 @@ fn last(activities: &Activities<'_>) -> Option<(StepId, Nanos)> {
     ends.max_by_key(|&(step, end)| (failed(step), end, step))
 }
 
-/// The steps that ran on each slot, by their end.
+/// The steps that ran on each slot, in the order of their ends.
 fn slots(activities: &Activities<'_>) -> HashMap<u32, Vec<(Nanos, StepId)>> {
     let mut slots: HashMap<u32, Vec<(Nanos, StepId)>> = HashMap::new();
     for (step, id) in activities.record.steps.iter().zip(activities.steps()) {
@@ -119,17 +119,17 @@ fn slots(activities: &Activities<'_>) -> HashMap<u32, Vec<(Nanos, StepId)>> {
 
 struct Walk<'w, 'r> {
     activities: &'w Activities<'r>,
-    /// Everything from here to the wall time is spent.
+    /// The time from here to the wall time is attributed.
     at: Nanos,
     path: Path,
-    /// The steps that the walk went through without time passing: it never goes round in circles.
+    /// The steps that the walk passed without time passing. They are not entered again, so that the walk ends.
     here: Vec<StepId>,
     pieces: HashMap<StepId, Vec<Piece>>,
     slots: HashMap<u32, Vec<(Nanos, StepId)>>,
 }
 
 impl Walk<'_, '_> {
-    /// One stay in a step: spends its time down to what it waited for, and gives that.
+    /// Attributes the time of a step down to its latest wait, and returns the step that it waited for.
     fn step(&mut self, step: StepId) -> Option<(StepId, Option<Link>)> {
         loop {
             let at = self.at;
@@ -142,7 +142,7 @@ impl Walk<'_, '_> {
                 return Some((holder, Some(link)));
             }
             match wait.on.filter(|_| wait.kind == WaitKind::Lock) {
-                // What was waited for was done in another step's name, although that had ended: the pull of a base image.
+                // Deferred work: the other step did it after its own end, such as the lazy pull of a base image.
                 Some(on) if on.index() < self.activities.record.steps.len() => {
                     let pieces = self.activities.pieces(on);
                     self.cover(&pieces, Some(on), wait.start, |walk, to| walk.push(Some(step), Some(Phase::Lock), to));
@@ -155,7 +155,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The step that ended a wait, where that is known and was still busy when the wait began.
+    /// The step that ended a wait; none if it is unknown or was done before the wait started.
     fn holder(&self, step: StepId, wait: &Wait) -> Option<(StepId, Link)> {
         let known = wait.on.filter(|on| on.index() < self.activities.record.steps.len());
         let (holder, link) = match wait.kind {
@@ -178,7 +178,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The last of the step's needs that settled within a wait that does not say for whom it was.
+    /// The last dependency of the step that settled within a wait, for a wait that does not name a step.
     fn last_need(&self, step: StepId, wait: &Wait) -> Option<StepId> {
         let needs = self.activities.graph.before(step).iter().map(|need| need.step);
         let settled = needs.filter_map(|need| Some((self.activities.settled(need)?, need)));
@@ -186,14 +186,15 @@ impl Walk<'_, '_> {
         within.max().map(|(_, need)| need)
     }
 
-    /// Who ran on the step's slot before it.
+    /// The step that ran on the same slot before.
     fn freed(&self, step: StepId, wait: &Wait) -> Option<StepId> {
         let ends = self.slots.get(&self.activities.record.steps[step.index()].slot?)?;
         let (end, freed) = *ends[..ends.partition_point(|&(end, _)| end <= wait.end)].last()?;
         (end > wait.start).then_some(freed)
     }
 
-    /// The end of a step without (further) waits: what it needed, as the edges have it, else the build's own work.
+    /// Attributes the time of a step without further waits, and returns its last dependency; none if the build's own work comes
+    /// before it.
     fn root(&mut self, step: StepId) -> Option<(StepId, Option<Link>)> {
         let start = self.activities.interval(step).map_or(self.at, |interval| interval.start).min(self.at);
         let before = self.activities.graph.before(step).iter();
@@ -217,7 +218,7 @@ impl Walk<'_, '_> {
 
     fn enter(&mut self, step: StepId, link: Option<Link>) {
         self.here.push(step);
-        // The link says why the leg that was entered before comes after this one; `observed` moves it there.
+        // The link explains the leg that was entered before this one; `observed` moves it there.
         self.path.legs.push(Leg { step, start: self.at, end: self.at, after: link });
     }
 
@@ -227,7 +228,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The time from `from` to now went to waiting.
+    /// Attributes the time from `from` to now to waiting.
     fn wait(&mut self, step: StepId, kind: WaitKind, from: Nanos) {
         match kind {
             WaitKind::Slot => self.push(Some(step), Some(Phase::Queue), from),
@@ -236,8 +237,8 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The time from `from` to now went to what the owner's spans say. Outside a step's own interval, what no span of
-    /// it covers goes to the build as a whole, if that has a span there.
+    /// Attributes the time from `from` to now by the spans of the owner. Outside the interval of a step, time that no span of it covers
+    /// goes to the build as a whole if that has a span there.
     fn spend(&mut self, owner: Option<StepId>, from: Nanos) {
         let activities = self.activities;
         let Some(step) = owner else {
@@ -263,7 +264,7 @@ impl Walk<'_, '_> {
         self.cover(activities.build(), None, from, |walk, to| walk.push(Some(step), None, to));
     }
 
-    /// Spends the time from `from` to now on the pieces, and what lies between them on `gap`.
+    /// Attributes the time from `from` to now to the pieces, and calls `gap` for the time between them.
     fn cover(&mut self, pieces: &[Piece], owner: Option<StepId>, from: Nanos, mut gap: impl FnMut(&mut Self, Nanos)) {
         let mut place = pieces.partition_point(|piece| piece.start < self.at);
         while self.at > from {
