@@ -1,4 +1,4 @@
-//! Several records of one build: which way was slower, and why, in one sentence.
+//! Several records of one build: which one was slower, and why, in one sentence.
 
 use crate::analysis::Analysis;
 use crate::attribute::{Attributed, Link};
@@ -9,9 +9,9 @@ use crate::wording::quote;
 use buildscope_record::{DriverName, Nanos, Phase, Policy, Record};
 use serde::Serialize;
 
-/// Why the slowest of these builds is slower than the fastest; none for fewer than two.
+/// Why the slowest of these builds is slower than the fastest. There is no answer for fewer than two.
 ///
-/// The names are the policies', unless all are the same: then the drivers', else the numbers of the records.
+/// Builds are named after their policies, or, if those are the same, after their drivers, their tools or their numbers.
 pub fn slower(records: &[Record]) -> Option<String> {
     let analyses: Vec<_> = records.iter().map(Analysis::new).collect();
     let names = names(records);
@@ -39,8 +39,8 @@ fn names(records: &[Record]) -> Vec<String> {
         .unwrap_or_else(|| (1..=records.len()).map(|number| format!("build {number}")).collect())
 }
 
-/// What the difference came from: waiting for what is not needed where that explains most of it, else the step
-/// that took longer, else the build's own phases.
+/// The cause of the difference: a needless wait if that explains more than the step that grew most, else that step, else the
+/// build's own work.
 fn cause(slow: &Analysis<'_>, fast: &Analysis<'_>) -> String {
     let difference = slow.record.wall.saturating_sub(fast.record.wall);
     let longer = grown(slow, fast);
@@ -53,13 +53,13 @@ fn cause(slow: &Analysis<'_>, fast: &Analysis<'_>) -> String {
     }
 }
 
-/// A cause and how much time it stands for.
+/// A cause and the time that it explains.
 struct Cause {
     time: Nanos,
     sentence: String,
 }
 
-/// The wait on the critical path that was longest and for a step whose result is not needed.
+/// The longest wait on the critical path for a step whose result is not needed.
 fn waited(analysis: &Analysis<'_>) -> Option<Cause> {
     let ordered = NeedlessWait::longest(analysis)
         .map(|needless| Cause { time: needless.lost, sentence: needless.sentence(analysis) });
@@ -117,19 +117,19 @@ fn grown(slow: &Analysis<'_>, fast: &Analysis<'_>) -> Option<Cause> {
 /// A step in two builds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pair {
-    /// Its stage.
+    /// The name of the stage.
     pub stage: String,
-    /// Its text, the second build's where they differ.
+    /// The text of the step, in the second build if they differ.
     pub text: String,
-    /// How long it took in the first and in the second, without waits; none where it did not run or is not there.
+    /// The length in each build without waits. `None` if the step did not run or is missing.
     pub times: [Option<Nanos>; 2],
-    /// Its share of the wall time in each.
+    /// The share of the wall time in each build.
     pub walls: [Nanos; 2],
-    /// The phase that changed most, and its work in each.
+    /// The phase whose work changed most, and its work in each build.
     pub phase: Option<(Attributed<Phase>, [Nanos; 2])>,
 }
 
-/// Two builds side by side, step aligned with step; those first that moved the critical path most.
+/// Two builds side by side, aligned by step. The steps that changed the critical path most come first.
 pub fn side_by_side(first: &Record, second: &Record) -> Vec<Pair> {
     let [first, second] = [first, second].map(Analysis::new);
     let [in_first, in_second] = [&first, &second].map(|analysis| Counterparts::new(analysis.record));
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!((pairs[1].text.as_str(), pairs[1].times), ("RUN test", [None, Some(ms(5))]));
     }
 
-    /// BuildKit's name for a stage without one is not ours.
+    /// BuildKit names stages without a name differently.
     #[test]
     fn a_stage_without_name_is_the_same_in_both_builders() {
         let build = |name: &str, run: u64| {

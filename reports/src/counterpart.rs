@@ -14,7 +14,7 @@ pub(crate) struct Counterparts<'r> {
     positions: Vec<Positions>,
 }
 
-/// How a step is found among its like.
+/// How a step is found among similar ones.
 #[derive(Clone, Copy)]
 struct Positions {
     /// Its position among the steps of the same stage with the same text.
@@ -51,7 +51,7 @@ impl<'r> Counterparts<'r> {
     }
 }
 
-/// A stage's name; its number where it has none, which BuildKit writes `stage-1`.
+/// The name of a stage, or its number if it has no name; BuildKit writes `stage-1` for those.
 fn stage<'r>(record: &'r Record, step: &Step) -> &'r str {
     let name = step.stage.and_then(|stage| record.stages.get(stage.index())).map_or("", |stage| &stage.name);
     let number = |rest: &&str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());

@@ -52,7 +52,7 @@ impl Graph {
         &self.order
     }
 
-    /// The kind of the edge between two steps; none if there is no edge.
+    /// The kind of the edge between two steps; `None` if there is no edge.
     pub(crate) fn kind(&self, from: StepId, to: StepId) -> Option<EdgeKind> {
         let before = self.before(to);
         before.binary_search_by_key(&from, |need| need.step).ok().map(|index| before[index].kind)

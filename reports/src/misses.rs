@@ -1,7 +1,7 @@
-//! Why steps were not found in the cache: which input changed against the nearest earlier record, and what that cost.
+//! Why steps were not in the cache: which input changed since the nearest earlier record, and what that cost.
 //!
-//! *Takes* a record, its explanation and earlier records of the same build. *Gives* the root causes: a step that
-//! missed only because what it goes on from changed is counted with the one that really changed.
+//! *Takes* an analysis and earlier records of the same build. *Gives* the root causes: a step that missed only because its parent
+//! changed is counted with the step that really changed.
 
 use crate::analysis::Analysis;
 use crate::counterpart::Counterparts;
@@ -11,54 +11,54 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
-/// What changed about a step.
+/// What changed about a step since the nearest earlier record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", tag = "kind", content = "names")]
 pub enum Cause {
     /// No earlier record has such a step.
     New,
-    /// The instruction itself.
+    /// The text of the instruction.
     Instruction,
     /// The base image.
     Base,
-    /// Files of the context: by path.
+    /// Files of the context, by path.
     Files(Vec<String>),
     /// Mode, owner or another property of files whose content stayed the same.
     Metadata,
-    /// Build arguments: by name.
+    /// Build arguments, by name.
     Arguments(Vec<String>),
-    /// Environment variables: by name.
+    /// Environment variables, by name.
     Environment(Vec<String>),
-    /// What is mounted or copied from another stage or image.
+    /// The content that is mounted or copied from another stage or image.
     Source,
-    /// Only what it goes on from.
+    /// Only the parent: the state of the file system before the step.
     Parent,
-    /// Nothing: its result was removed, since nothing had used it for long.
+    /// Nothing: the result was removed because it had not been used for a long time.
     Expired,
-    /// Nothing: its result was removed to make room.
+    /// Nothing: the result was removed to free space.
     Pruned,
-    /// Nothing, but its result is not there, and nobody removed it: another store, or a crash.
+    /// Nothing, and the result was never removed, but it is missing: another store, or a crash.
     Gone,
-    /// Nothing, and its result was not asked for (`--no-cache`).
+    /// Nothing: the cache was not used (`--no-cache`).
     Unasked,
-    /// The record does not hold the step's inputs.
+    /// The record does not hold the inputs of the step.
     Unknown,
 }
 
-/// A step that ran because something changed, and what ran because of it.
+/// A step that ran because something changed, and the steps that ran because of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Miss {
-    /// The step.
+    /// The step that changed.
     pub step: StepId,
     /// What changed.
     pub cause: Cause,
     /// The steps that ran again only because this one did.
     pub caused: Vec<StepId>,
-    /// How long it and they took.
+    /// The summed length of the step and those that it caused to run.
     pub rerun: Nanos,
-    /// How much of that was on the critical path.
+    /// The part of that time that was on the critical path.
     pub on_path: Nanos,
-    /// All of that in words.
+    /// The miss in words.
     pub sentence: String,
 }
 
@@ -135,7 +135,7 @@ impl Roots {
 
 /// What changed about a step against the nearest earlier record that has it.
 fn cause(step: &Step, own: &Counterparts<'_>, earlier: &[Counterparts<'_>]) -> Cause {
-    // Its very key was there: whatever changed since the nearest record, without the removal it would be there.
+    // A result with this key was removed. Without the removal the step would have hit, whatever changed since the nearest record.
     match step.cache.as_ref().and_then(|cache| cache.removed) {
         Some(Removal::Expired) => return Cause::Expired,
         Some(Removal::Pruned) => return Cause::Pruned,
@@ -228,7 +228,7 @@ mod tests {
         root_causes(&Analysis::new(now), earlier)
     }
 
-    /// COPY, then a RUN on it that takes 90 ms, beside a RUN that depends on an argument.
+    /// A COPY and a RUN after it that takes 90 ms, in parallel with a RUN that depends on an argument.
     fn build(inputs: [&[(&str, &str)]; 3]) -> Record {
         let mut made = Synthetic::default();
         let (a, b) = (made.stage("a"), made.stage("b"));
@@ -279,7 +279,7 @@ mod tests {
             Some("its result expired (unused for 8 days when old ones were removed 2 h ago)"),
         );
         with(&mut now.steps[2], Removal::Pruned, None);
-        // No earlier record is needed: the store knows.
+        // No earlier record is needed, because the store remembers removals.
         let alone = explain(&now);
         let causes: Vec<_> = alone.misses.iter().map(|miss| (miss.step.0, miss.cause.clone())).collect();
         assert_eq!(causes, [(0, Cause::Expired), (2, Cause::Pruned)]);

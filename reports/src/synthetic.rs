@@ -1,6 +1,6 @@
-//! Records made by hand: for tests, benchmarks and examples that need a build without building.
+//! Synthetic records, for tests, benchmarks and examples that need a build without building.
 //!
-//! Times are milliseconds, since tests are read by people.
+//! Times are milliseconds, so that tests are easy to read.
 
 use buildscope_record::{
     Edge, EdgeKind, Fidelity, Host, Nanos, Options, Outcome, Phase, Policy, Record, Source, SourceRange, Span, SpanId,
@@ -8,7 +8,7 @@ use buildscope_record::{
 };
 use std::ops::Range;
 
-/// A record that grows a statement at a time.
+/// A builder of records.
 #[derive(Clone, Debug)]
 pub struct Synthetic {
     record: Record,
@@ -21,7 +21,7 @@ impl Default for Synthetic {
 }
 
 impl Synthetic {
-    /// An empty build under that policy and number of slots (0: no limit), on two processors.
+    /// An empty build with a policy and a limit of slots (0: unlimited), on two processors.
     pub fn new(policy: Policy, jobs: u32) -> Self {
         let source = Source { tool: Tool::Buildscope, version: None, fidelity: Fidelity::FULL };
         let options = Options { policy: Some(policy), jobs: Some(jobs), ..Options::default() };
@@ -29,14 +29,14 @@ impl Synthetic {
         Self { record: Record { options, host, ..Record::of(source) } }
     }
 
-    /// A stage of that name.
+    /// Adds a stage.
     pub fn stage(&mut self, name: &str) -> StageId {
         let id = StageId(index(self.record.stages.len()));
         self.record.stages.push(Stage { id, name: name.into(), base: "busybox".into() });
         id
     }
 
-    /// An executed step, active in those milliseconds; its line is its place in the file.
+    /// Adds an executed step that is active in those milliseconds. Its line is its position in the file.
     pub fn step(&mut self, stage: StageId, text: &str, active: Range<u64>) -> StepId {
         let id = self.idle(stage, text, Outcome::Executed);
         let step = &mut self.record.steps[id.index()];
@@ -44,7 +44,7 @@ impl Synthetic {
         id
     }
 
-    /// A step that no times are known of.
+    /// Adds a step without times.
     pub fn idle(&mut self, stage: StageId, text: &str, outcome: Outcome) -> StepId {
         let line = index(self.record.steps.len());
         let keyword = text.split(' ').next().unwrap_or_default();
@@ -53,7 +53,7 @@ impl Synthetic {
         StepId(line)
     }
 
-    /// A span of a step, or of the build as a whole.
+    /// Adds a span of a step, or of the build as a whole.
     pub fn span(&mut self, step: impl Into<Option<StepId>>, phase: Phase, time: Range<u64>) -> SpanId {
         let id = SpanId(self.record.spans.len() as u64);
         let (start, end) = (ms(time.start), ms(time.end));
@@ -61,7 +61,7 @@ impl Synthetic {
         id
     }
 
-    /// A span within another one, of the same step.
+    /// Adds a span within another one of the same step.
     pub fn within(&mut self, parent: SpanId, phase: Phase, time: Range<u64>) -> SpanId {
         let step = self.record.spans.iter().find(|span| span.id == parent).and_then(|span| span.step);
         let id = self.span(step, phase, time);
@@ -69,40 +69,40 @@ impl Synthetic {
         id
     }
 
-    /// `to` uses the result of `from`.
+    /// Adds a data edge: `to` uses the result of `from`.
     pub fn data(&mut self, from: StepId, to: StepId) -> &mut Self {
         self.record.edges.push(Edge { from, to, kind: EdgeKind::Data });
         self
     }
 
-    /// The policy runs `to` after `from`.
+    /// Adds an order edge: the policy runs `to` after `from`.
     pub fn order(&mut self, from: StepId, to: StepId) -> &mut Self {
         self.record.edges.push(Edge { from, to, kind: EdgeKind::Order });
         self
     }
 
-    /// `step` waited in those milliseconds.
+    /// Adds a wait of `step` in those milliseconds.
     pub fn wait(&mut self, step: StepId, kind: WaitKind, on: impl Into<Option<StepId>>, time: Range<u64>) -> &mut Self {
         let (start, end) = (ms(time.start), ms(time.end));
         self.record.waits.push(Wait { step, kind, on: on.into(), name: None, start, end });
         self
     }
 
-    /// Changes what has no statement of its own.
+    /// Changes anything else.
     pub fn with(&mut self, change: impl FnOnce(&mut Record)) -> &mut Self {
         change(&mut self.record);
         self
     }
 
-    /// The record of a build that took so many milliseconds.
+    /// The record of a build that took that many milliseconds.
     pub fn finish(mut self, wall: u64) -> Record {
         self.record.wall = ms(wall);
         self.record
     }
 }
 
-/// A record of many steps: `stages` chains that need nothing of each other, one step after the other within each,
-/// and a last step that needs them all. Each step takes 10 ms, of which 8 are its process.
+/// A record of many steps: `stages` independent chains, and a last step that needs all of them. Each step takes 10 ms, of which 8
+/// are its process.
 pub fn chains(stages: u32, steps: u32) -> Record {
     let mut made = Synthetic::default();
     let mut ends = Vec::new();
@@ -131,7 +131,7 @@ pub fn chains(stages: u32, steps: u32) -> Record {
     made.finish(begin + 10)
 }
 
-/// Milliseconds as the record's time.
+/// Converts milliseconds.
 pub fn ms(milliseconds: u64) -> Nanos {
     Nanos(milliseconds.saturating_mul(1_000_000))
 }

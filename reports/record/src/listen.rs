@@ -32,7 +32,7 @@ struct Spans {
 }
 
 struct Alive {
-    /// None if the span's build is not recorded.
+    /// `None` if the span's build is not recorded.
     open: Option<Open>,
     handles: usize,
 }

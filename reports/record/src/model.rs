@@ -22,12 +22,12 @@ pub struct Record {
     pub host: Host,
     /// The options of the build.
     pub options: Options,
-    /// When the build started, RFC 3339; none if unknown.
+    /// When the build started, RFC 3339; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<String>,
     /// The time from the first to the last observed instant.
     pub wall: Nanos,
-    /// The CPU time of the whole build, including the builder itself; none if unknown.
+    /// The CPU time of the whole build, including the builder itself; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<Nanos>,
     /// Whether the build succeeded.
@@ -67,7 +67,7 @@ pub struct ContextEntry {
 pub struct Source {
     /// The name of the program: `buildscope`, `buildkit`, `docker-classic`, `buildah`, `kaniko`, `otlp`, or another one.
     pub tool: Tool,
-    /// The version of the program; none if unknown.
+    /// The version of the program; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// What this record can know.
@@ -307,7 +307,7 @@ pub struct Layer {
     pub bytes: ByteSize,
     /// The number of entries.
     pub files: u64,
-    /// The digest of the uncompressed tar; none if unknown.
+    /// The digest of the uncompressed tar; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<DiffId>,
 }
@@ -336,7 +336,7 @@ pub struct Resources {
     pub minor_faults: u64,
     /// Page faults with I/O.
     pub major_faults: u64,
-    /// The number of started processes; none if unknown.
+    /// The number of started processes; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processes: Option<u64>,
 }
@@ -424,7 +424,7 @@ pub struct Wait {
     pub step: StepId,
     /// What it waited for.
     pub kind: WaitKind,
-    /// The step that it waited for, or that held the slot or lock; none if there is none.
+    /// The step that it waited for, or that held the slot or lock; `None` if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<StepId>,
     /// The name of the lock or resource.

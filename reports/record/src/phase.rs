@@ -42,7 +42,7 @@ macro_rules! phases {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// The phase with that name; none if there is none.
+            /// The phase with that name; `None` if there is none.
             pub fn from_name(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)+ _ => None }
             }

@@ -1,4 +1,4 @@
-//! What a rule looks at, and what it says about a step.
+//! The facts that rules read, and how they make advice about a step.
 
 use super::suggestion::Advice;
 use crate::analysis::Analysis;
@@ -37,7 +37,7 @@ impl Case<'_> {
         rows.iter().filter(|row| row.name.is_one_of(phases)).map(|row| row.wall).sum()
     }
 
-    /// Whether a COPY of the whole context took such a file, as far as is known.
+    /// Whether a COPY of the whole context copied the file; true if the record does not list its files.
     pub(super) fn has(&self, copy: &StepExplanation, file: &str) -> bool {
         let file = file.trim_start_matches("./");
         let inputs = self.analysis.record.steps[copy.id.index()].cache.as_ref().map(|cache| &cache.inputs);
@@ -57,7 +57,7 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split_whitespace().skip(1).skip_while(|word| word.starts_with("--"))
 }
 
-/// Whether a step takes the whole context.
+/// Whether a step copies the whole context.
 pub(super) fn takes_all(step: &StepExplanation) -> bool {
     matches!(step.instruction.as_str(), "COPY" | "ADD")
         && !step.text.contains("--from=")

@@ -1,9 +1,9 @@
-//! A RUN's shell line as commands: merged, split, and what well-known ones do.
+//! The shell line of a RUN as commands.
 
-/// The commands of a RUN's shell line, as far as `&&`, `;` and `||` part them.
+/// The commands of a RUN's shell line, separated by `&&`, `;`, `|` and `||`.
 pub(super) fn commands(text: &str) -> impl Iterator<Item = &str> {
     let line = text.split_once(' ').map_or("", |(_, rest)| rest);
-    // The RUN's own flags stand before its first command.
+    // The flags of RUN come before its first command.
     line.split(['&', ';', '|']).map(|command| {
         let words = command.trim();
         let flags = words.split_whitespace().take_while(|word| word.starts_with("--"));
@@ -12,11 +12,11 @@ pub(super) fn commands(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// How commands begin that only clear up after an install: they belong to its layer.
+/// Prefixes of commands that clean up after an install. They belong in the layer of the install.
 pub(super) const CLEANING: [&str; 6] =
     ["rm ", "apt-get clean", "apt-get autoremove", "npm cache", "pip cache", "yarn cache"];
 
-/// The commands of a plain RUN that is nothing but `a && b && c`, without flags; none where it is more than that.
+/// The commands of a RUN of the plain form `a && b && c` without flags. `None` for any other form.
 pub(super) fn chain(text: &str) -> Option<Vec<&str>> {
     let line = text.strip_prefix("RUN ")?.trim();
     let plain = !line.starts_with("--")
@@ -26,8 +26,7 @@ pub(super) fn chain(text: &str) -> Option<Vec<&str>> {
     (plain && !line.contains("<<") && parts.iter().all(|part| !part.is_empty() && !part.contains('&'))).then_some(parts)
 }
 
-/// RUNs as one; none where they are more than plain commands, or a failure, a directory or a variable of one would
-/// change what the next does.
+/// Several RUNs as one. `None` if they are not plain, or if a directory, a variable or an exit of one would affect the next.
 pub(super) fn merged(texts: &[&str]) -> Option<String> {
     let mut commands = Vec::new();
     for text in texts {

@@ -1,4 +1,4 @@
-//! Rules about installs: what stands before them, what they wait for, what they keep.
+//! Rules about installs: the copies before them, the stages that they wait for, and their caches.
 
 use super::case::{Case, about, takes_all, words};
 use super::installs::{Needs, installer, installs, offline, only_installs};
@@ -8,7 +8,7 @@ use crate::wording::quote_located;
 use buildscope_record::{Nanos, Outcome};
 use std::collections::BTreeSet;
 
-/// `COPY . .` before an install: any file that changes makes it run again.
+/// `COPY . .` before an install: any changed file makes the install run again.
 pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     let mut fetched = BTreeSet::new();
@@ -19,7 +19,7 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
             continue;
         };
         let alone = only_installs(&run.text);
-        // Where the sources come to lie, and as whose.
+        // The destination and the flags of the copy.
         let flags = copy.text.split_whitespace().skip(1).take_while(|word| word.starts_with("--"));
         let flags: String = flags.map(|flag| format!("{flag} ")).collect();
         let into = words(&copy.text).last().filter(|into| *into != ".").unwrap_or("./");
@@ -38,14 +38,14 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
                 format!("copy the sources after {}, which needs none of them", quote_located(run)),
                 Some(vec![gone, kept, back]),
             ),
-            // The project itself, without dependencies of its own.
+            // The install of the project itself, without dependencies.
             Needs::Sources(_, None) if !run.text.contains("cargo ") => continue,
             Needs::Sources(files, None) => {
                 let how =
                     "compile the dependencies alone before the sources are copied (with a stub of them, or cargo-chef)";
                 (format!("{how}: {} say what {} needs", files.join(" "), quote_located(run)), None)
             }
-            // What one got is there for the next.
+            // The dependencies that one command fetched are there for the next.
             Needs::Sources(_, Some(fetch)) if alone && !fetched.insert((copy.id, *fetch)) => continue,
             Needs::Sources(files, Some(fetch)) => {
                 let fetched = |copy| vec![gone, format!("+{copy}"), format!("+RUN {fetch}"), back, kept];
@@ -59,14 +59,14 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
             _ => "gained when the sources change and the dependencies do not",
         };
         let mut advice = about(run, "copy-before-install", run.drag, text, caveat);
-        // What else the RUN does may need the sources.
+        // The other commands of the RUN may need the sources.
         advice.diff = diff.filter(|_| alone).unwrap_or_default();
         found.push(advice);
     }
     found
 }
 
-/// An install that stands behind a copy from another stage waits for that stage, though it needs nothing of it.
+/// An install after a copy from another stage waits for that stage, even if it needs nothing from it.
 pub(super) fn late_copy(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
@@ -75,7 +75,7 @@ pub(super) fn late_copy(case: &Case<'_>) -> Vec<Advice> {
             continue;
         }
         let before = case.analysis.steps[..run.id.index()].iter().rev().filter(|step| step.stage == run.stage);
-        // From the RUN upwards: the copies that it could change places with.
+        // From the RUN upwards: the copies that it could be moved before.
         let copies: Vec<_> =
             before.take_while(|step| step.instruction == "COPY" && step.text.contains("--from=")).collect();
         let Some(first) = copies.last() else { continue };

@@ -1,38 +1,37 @@
-//! Installs: which tool's they are, what they need of the context, where the tool keeps what it got.
+//! Commands that install dependencies: their tools, the files that they need, and the caches of the tools.
 
 use super::commands::{CLEANING, chain, commands};
 
 /// A tool that installs dependencies.
 pub(super) struct Installer {
-    /// How a command that installs begins.
+    /// Prefixes of the commands that install.
     commands: &'static [&'static str],
-    /// The files that say what is installed: they change seldom.
+    /// The files that list the dependencies. They seldom change.
     manifests: &'static [&'static str],
-    /// Where it keeps what it downloaded or compiled, as its documentation has it, for root; nothing where a layer keeps it
-    /// as well.
+    /// The cache directory of the tool for root, from its documentation; empty if the layer keeps the same files anyway.
     pub(super) cache: &'static str,
-    /// Whether only one may use that at a time.
+    /// Whether the cache must not be used by two processes at a time.
     pub(super) locked: bool,
-    /// What it gets the dependencies by alone, where the command itself compiles the sources too.
+    /// How dependencies are fetched alone, if the command itself also compiles the sources.
     compiles: Option<Fetch>,
 }
 
-/// How dependencies are got without the sources.
+/// How dependencies are fetched without the sources.
 #[derive(Clone, Copy)]
 enum Fetch {
     By(&'static str),
-    /// Not by the tool itself.
+    /// The tool has no command for it.
     Hard,
 }
 
-/// What an install takes from the context.
+/// What an install needs from the context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
-    /// These files alone.
+    /// Only these files.
     Files(Vec<String>),
-    /// Nothing: what is installed is in the command.
+    /// Nothing: the command names what it installs.
     Nothing,
-    /// The sources; these files and this command would get the dependencies before.
+    /// The sources. With these files, this command would fetch the dependencies first.
     Sources(Vec<String>, Option<&'static str>),
 }
 
@@ -86,7 +85,7 @@ impl Installer {
         self.commands.iter().any(|begin| begins(command, begin))
     }
 
-    /// What such a command needs.
+    /// What a command of this tool needs.
     fn needs(&self, command: &str) -> Needs {
         let begin = self.commands.iter().filter(|begin| begins(command, begin)).map(|begin| begin.len()).max();
         let mut words = command[begin.unwrap_or(0)..].split_whitespace();
@@ -100,7 +99,7 @@ impl Installer {
                     files.extend(word.split_once('=').map(|(_, file)| file.to_owned()));
                 }
                 _ if word.starts_with('-') => {}
-                // A path of the context, or something that only the shell knows.
+                // A path of the context, or a word that the shell expands.
                 _ if word == "." || word.starts_with("./") || word.contains(['$', '<', '>', '*', '`']) => {
                     sources = true
                 }
@@ -108,7 +107,7 @@ impl Installer {
             }
         }
         match self.compiles {
-            // `go install example.org/tool@v1`, `cargo install tool`: from elsewhere.
+            // `go install example.org/tool@v1`, `cargo install tool`: not from the context.
             Some(_) if named && !sources && command.split_whitespace().nth(1) == Some("install") => Needs::Nothing,
             Some(Fetch::By(fetch)) => Needs::Sources(manifests(), Some(fetch)),
             Some(Fetch::Hard) => Needs::Sources(manifests(), None),
@@ -120,7 +119,7 @@ impl Installer {
     }
 }
 
-/// The installer that a RUN uses, if one, and what it needs.
+/// The installer that a RUN uses, and what it needs.
 pub(super) fn installs(text: &str) -> Option<(&'static Installer, Needs)> {
     let find = |installer: &'static Installer| {
         let command = commands(text).find(|command| installer.is(command))?;
@@ -129,12 +128,12 @@ pub(super) fn installs(text: &str) -> Option<(&'static Installer, Needs)> {
     INSTALLERS.iter().find_map(find)
 }
 
-/// The installer that a RUN uses, if one.
+/// The installer that a RUN uses.
 pub(super) fn installer(text: &str) -> Option<&'static Installer> {
     installs(text).map(|(installer, _)| installer)
 }
 
-/// Whether a RUN does nothing but install: then it may go where only what the install needs is there.
+/// Whether a RUN only installs. Then it may be moved before the copy of other files.
 pub(super) fn only_installs(text: &str) -> bool {
     let installing = |command: &&str| {
         let prepares = ["apt-get update", "apt update", "pip install --upgrade pip"];
@@ -144,7 +143,8 @@ pub(super) fn only_installs(text: &str) -> bool {
     chain(text).is_some_and(|commands| commands.iter().all(|command| installing(command) || cleaning(command)))
 }
 
-/// A RUN that installs and then does something else, as two; none where the second would miss what the first set.
+/// A RUN that installs and then does something else, split in two. `None` if the second would miss a directory or variable that the
+/// first sets.
 pub(super) fn installed_first(text: &str) -> Option<(String, String)> {
     let commands = chain(text)?;
     let installs = |command: &&str| installer(&format!("RUN {command}")).is_some();
@@ -157,7 +157,7 @@ pub(super) fn installed_first(text: &str) -> Option<(String, String)> {
         .then(|| (format!("RUN {}", install.join(" && ")), format!("RUN {}", rest.join(" && "))))
 }
 
-/// Whether a command says that nothing is fetched, or that no cache is kept.
+/// Whether a command runs offline or without a cache.
 pub(super) fn offline(text: &str) -> bool {
     text.split_whitespace().any(|word| matches!(word, "--no-index" | "--offline" | "--no-cache-dir" | "--no-download"))
 }

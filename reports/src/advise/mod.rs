@@ -1,7 +1,7 @@
-//! Suggestions for a faster build, each with what it would gain, what it takes for granted, and its line.
+//! Suggestions for a faster build, each with its gain, its assumptions and its line in the Dockerfile.
 //!
-//! *Takes* a record, its explanation and earlier records of the same build. *Gives* advice, the largest gain first.
-//! *Must never know* more than the record says: a rule reads the instructions' text and the measured times.
+//! *Takes* an analysis, its ranked changes and earlier records of the same build. *Gives* advice, the largest gain first. *Must
+//! never know* more than the record says: a rule reads the text of instructions and the measured times.
 
 mod case;
 mod commands;

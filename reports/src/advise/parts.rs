@@ -1,4 +1,4 @@
-//! Parts of the context that are built one after the other, in one stage, though none needs another.
+//! Independent parts of the context that are built one after the other in one stage.
 
 use super::case::{Case, about, takes_all};
 use super::suggestion::Advice;
@@ -6,7 +6,7 @@ use crate::steps::StepExplanation;
 use crate::wording::quote_located;
 use buildscope_record::Nanos;
 
-/// RUNs in a row that each work in a directory of their own, which one `COPY . .` has brought: a stage for each.
+/// Suggests a stage for each of several consecutive RUNs that work in different directories of one `COPY . .`.
 pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     for copy in case.ran().filter(|step| takes_all(step)) {
@@ -25,7 +25,7 @@ pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
         }
         let drags = parts.iter().map(|part| part.step.drag);
         let (sum, longest) = (drags.clone().sum::<Nanos>(), drags.max().unwrap_or_default());
-        // At once they still want the processor time that they wanted one after the other.
+        // In parallel they still need the same CPU time.
         let used = parts.iter().filter_map(|part| part.step.resources);
         let used: u64 = used.map(|used| used.cpu_user.0 + used.cpu_system.0).sum();
         let least = case.analysis.record.host.cpus.map_or(0, |cpus| used / u64::from(cpus.max(1)));
@@ -46,36 +46,36 @@ pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
     found
 }
 
-/// A RUN that works in a directory of its own.
+/// A RUN that works in its own directory.
 struct Part<'c> {
     step: &'c StepExplanation,
     folder: &'c str,
 }
 
-/// The directory, below the working directory, that a RUN goes to first.
+/// The directory below the working directory that a RUN changes to first.
 fn works_in(text: &str) -> Option<&str> {
     let (folder, _) = text.strip_prefix("RUN cd ")?.split_once(" && ")?;
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     (!folder.is_empty() && folder.bytes().all(plain)).then_some(folder)
 }
 
-/// Whether a text has that name as a word.
+/// Whether a text contains the name as a word.
 fn names(text: &str, name: &str) -> bool {
     text.split(|letter: char| !letter.is_ascii_alphanumeric() && !matches!(letter, '-' | '_')).any(|word| word == name)
 }
 
-/// Whether the context has that directory, as far as is known.
+/// Whether the context contains the directory; true if the record does not list the context.
 fn has(case: &Case<'_>, folder: &str) -> bool {
     case.analysis.record.context.is_empty() || case.analysis.record.context.iter().any(|entry| entry.path == folder)
 }
 
-/// What stands before the COPY becomes a stage that all are made from; none where the instructions do not say where the
-/// files lie, or a name is taken.
+/// The diff: the instructions before the COPY become a common stage from which all parts are built. `None` if the location of the
+/// files is not known, or if a name is taken.
 fn diff(case: &Case<'_>, copy: &StepExplanation, parts: &[Part<'_>]) -> Option<Vec<String>> {
     let mut before = case.analysis.steps[..copy.id.index()].iter().filter(|step| step.stage == copy.stage);
     let from = before.clone().find(|step| step.instruction == "FROM")?;
     let folder = before.rfind(|step| step.instruction == "WORKDIR")?.text.split_once(' ')?.1.trim();
-    // Under a target of its own, the files would lie elsewhere than where the parts look for them.
+    // With another destination, the files would not be where the parts expect them.
     if !folder.starts_with('/') || !copy.text.ends_with(" . .") && !copy.text.ends_with(" . ./") {
         return None;
     }

@@ -1,4 +1,4 @@
-//! The rules: each looks at one thing.
+//! The rules. Each looks for one problem.
 
 use super::case::{Case, about, takes_all, words};
 use super::commands::{chain, chown, merged};
@@ -15,7 +15,7 @@ use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Policy, WaitKind};
 
 type Rule = fn(&Case<'_>) -> Vec<Advice>;
 
-/// All rules.
+/// All rules. Their order decides between advice of the same gain.
 pub(super) const ALL: [Rule; 14] = [
     copy_before_install,
     late_copy,
@@ -55,7 +55,7 @@ fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {
             quote_located(run)
         );
         let mut advice = about(run, "recursive-chown", run.drag, text, "only for files that a COPY brings");
-        // A RUN between them may make the user or the files; what else this one does must stay.
+        // A RUN in between may create the user or the files. A RUN with other commands must stay.
         let first = copies.first().map_or(run.id, |copy| copy.id);
         let between = before.iter().any(|step| step.id > first && step.instruction == "RUN");
         if !between && !copies.is_empty() && chain(&run.text).is_some_and(|commands| commands.len() == 1) {
@@ -70,7 +70,7 @@ fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {
     found
 }
 
-/// RUNs in a row that are mostly overhead: each has its sandbox and its layer.
+/// Consecutive RUNs that are mostly overhead: each has its own sandbox and its own layer.
 fn many_small_runs(case: &Case<'_>) -> Vec<Advice> {
     let process = |step: &StepExplanation| -> Nanos {
         step.phases.iter().filter(|row| row.name == Phase::Process).map(|row| row.work).sum()
@@ -101,7 +101,7 @@ fn many_small_runs(case: &Case<'_>) -> Vec<Advice> {
     advice.collect()
 }
 
-/// An install and what is done with it in one RUN: each change of the latter installs everything again.
+/// An install and other commands in one RUN: any change of the others installs everything again.
 fn split_run(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
@@ -118,7 +118,7 @@ fn split_run(case: &Case<'_>) -> Vec<Advice> {
     found
 }
 
-/// The policy keeps back what could run.
+/// The order of the policy delays steps that could run.
 fn needless_order(case: &Case<'_>) -> Vec<Advice> {
     let Some(needless) = NeedlessWait::longest(case.analysis).filter(|needless| case.worth(needless.lost)) else {
         return Vec::new();
@@ -172,7 +172,7 @@ fn locked_cache_mount(case: &Case<'_>, change: &RankedChange) -> Advice {
     Advice { diff, ..about(worst, RULE, whole.gain, text, &whole.caveat) }
 }
 
-/// What is seldom meant when a whole context is copied, and what to think of before it is left out.
+/// Entries of a context that are seldom meant to be copied, each with the exception to consider before excluding it.
 const SELDOM_MEANT: [(&str, &str); 13] = [
     (".git", "not where the build asks git for its version"),
     (".hg", "not where the build asks for its version"),
@@ -189,7 +189,7 @@ const SELDOM_MEANT: [(&str, &str); 13] = [
     (".vscode", "an editor's own"),
 ];
 
-/// Parts of the context that no step takes, or that one takes with all the rest though it is seldom meant.
+/// Parts of the context that no step uses, or that are copied with the rest although that is seldom intended.
 fn unused_context(case: &Case<'_>) -> Vec<Advice> {
     let context = &case.analysis.record.context;
     let total: u64 = context.iter().map(|entry| entry.bytes.0).sum();
@@ -201,7 +201,7 @@ fn unused_context(case: &Case<'_>) -> Vec<Advice> {
         let (spent, step, whose, caveat) = match (entry.used, seldom, whole) {
             (false, ..) => (seen, None, "that no step copies".to_owned(), "nothing needs it"),
             (true, Some(caveat), Some(copy)) => {
-                // Of the copy, and of the parts of others that it then is in, only its own time is known.
+                // Other steps that handle the same files later may be faster too, but only the time of the copy is known.
                 let copied = copy.phases.iter().filter(|row| row.name == Phase::Copy).map(|row| row.wall).sum();
                 (seen + copied, Some(copy), format!("that {} takes with the rest", quote_located(copy)), caveat)
             }
@@ -221,7 +221,7 @@ fn unused_context(case: &Case<'_>) -> Vec<Advice> {
     advice.collect()
 }
 
-/// Compression that costs.
+/// Compression that takes a large part of the build.
 fn compression(case: &Case<'_>) -> Vec<Advice> {
     let spent = percent(case.phases(&[Phase::Compress]), case.analysis.record.wall);
     let mut spans = case.analysis.record.spans.iter().filter(|span| span.phase == Phase::Compress);
@@ -253,7 +253,7 @@ fn compression(case: &Case<'_>) -> Vec<Advice> {
     if case.worth(gain) { vec![advice] } else { Vec::new() }
 }
 
-/// Base images that must be fetched and unpacked first.
+/// Base images that are fetched and unpacked first.
 fn base_pull(case: &Case<'_>) -> Vec<Advice> {
     const FETCHING: [Phase; 3] = [Phase::Resolve, Phase::Pull, Phase::Unpack];
     let spent = case.phases(&FETCHING);
@@ -278,7 +278,7 @@ fn base_pull(case: &Case<'_>) -> Vec<Advice> {
     if spent.0 > case.analysis.record.wall.0 / 10 && case.worth(spent) { vec![advice] } else { Vec::new() }
 }
 
-/// Steps that wait for processors or disks, and processors that wait for steps.
+/// Steps that wait for processors or disks, and processors that are idle.
 fn pressure(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     for step in case.ran().filter(|step| step.on_path && case.worth(step.drag)) {
@@ -327,7 +327,7 @@ fn pressure(case: &Case<'_>) -> Vec<Advice> {
     found
 }
 
-/// A step that took much longer than in most earlier records.
+/// Steps that took much longer than in most earlier records.
 fn slower_than_before(case: &Case<'_>) -> Vec<Advice> {
     const RECORDS: usize = 3;
     let mut found = Vec::new();

@@ -1,35 +1,35 @@
-//! One suggestion.
+//! One suggestion, and its diff applied to a Dockerfile.
 
 use buildscope_record::{Nanos, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What could be done.
+/// A suggestion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Advice {
-    /// The rule's name, for filters: `copy-before-install`.
+    /// The name of the rule, for filters: `copy-before-install`.
     pub rule: String,
     /// What to do and why, in a sentence.
     pub text: String,
-    /// How much sooner the build would have ended, at most.
+    /// How much sooner the build would have ended, as an upper bound.
     pub gain: Nanos,
-    /// What the gain takes for granted, or what it costs.
+    /// What the gain assumes, or what it costs.
     pub caveat: String,
     /// The step that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
-    /// Its line in the Dockerfile.
+    /// The line of that step in the Dockerfile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// The change as lines of a diff, where it can be written.
+    /// The change as lines of a diff; empty if it cannot be written as one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diff: Vec<String>,
 }
 
 impl Advice {
-    /// The Dockerfile (of the rule `dockerignore`: the .dockerignore) after the diff: a line that goes or stays is looked
-    /// for from where the last one was. None where a line is not there as the diff has it: an instruction that was written
-    /// over several lines, or another file.
+    /// Applies the diff to the Dockerfile (for the rule `dockerignore`, to the .dockerignore). Each removed or kept line is searched
+    /// from the line before on. `None` if such a line is missing: the instruction was written over several lines, or the file is
+    /// another one.
     pub fn applied(&self, file: &str) -> Option<String> {
         let mut lines: Vec<&str> = file.lines().collect();
         let mut at = 0;

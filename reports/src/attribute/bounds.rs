@@ -17,7 +17,7 @@ pub struct Bounds {
     pub span: Nanos,
     /// The build's own time before the first step and after the last one, which the order of the steps does not change.
     pub outside: Nanos,
-    /// P: the limit of slots; none if there was none.
+    /// P: the limit of slots; `None` if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<u32>,
     /// `outside + max(T1 / P, T∞)`.
@@ -26,7 +26,7 @@ pub struct Bounds {
     pub achieved: Nanos,
     /// T1 over the time between the first step's start and the last one's end: how many steps ran at once on average.
     pub parallelism: f64,
-    /// The CPU time of the build, or else of its steps; none if neither was measured.
+    /// The CPU time of the build, or else of its steps; `None` if neither was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<Nanos>,
     /// The CPU time as a share of the capacity of all processors: 1.0 if all were busy all the time.

@@ -23,7 +23,7 @@ pub struct Segment {
     /// The step that was on the path; none for the build as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
-    /// What was done; none if no span says (`unattributed`).
+    /// What was done; `None` if no span says (`unattributed`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 }
@@ -155,7 +155,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The step that ended a wait; none if it is unknown or was done before the wait started.
+    /// The step that ended a wait; `None` if it is unknown or was done before the wait started.
     fn holder(&self, step: StepId, wait: &Wait) -> Option<(StepId, Link)> {
         let known = wait.on.filter(|on| on.index() < self.activities.record.steps.len());
         let (holder, link) = match wait.kind {
@@ -193,7 +193,7 @@ impl Walk<'_, '_> {
         (end > wait.start).then_some(freed)
     }
 
-    /// Attributes the time of a step without further waits, and returns its last dependency; none if the build's own work comes
+    /// Attributes the time of a step without further waits, and returns its last dependency; `None` if the build's own work comes
     /// before it.
     fn root(&mut self, step: StepId) -> Option<(StepId, Option<Link>)> {
         let start = self.activities.interval(step).map_or(self.at, |interval| interval.start).min(self.at);

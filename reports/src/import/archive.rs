@@ -1,5 +1,5 @@
-//! As much of tar as an OCI layout in a file needs: names and contents of regular files (POSIX.1-2017, pax, "ustar
-//! Interchange Format").
+//! The part of tar that an OCI layout in a file needs: names and contents of regular files (POSIX.1-2017, pax, "ustar Interchange
+//! Format").
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -7,11 +7,11 @@ use std::io::Read as _;
 /// The largest decompressed size, in bytes, that is read. A real export has a few megabytes.
 const LARGEST: u64 = 1 << 30;
 
-/// The files of a tar or tar.gz by name; what is torn off at the end is missing.
+/// The files of a tar or tar.gz by name. Files after a truncation are missing.
 pub(crate) fn files(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let mut tar = Vec::new();
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        // An error within the stream (a truncated file) leaves what was read before it.
+        // An error within the stream (a truncated file) keeps what was read before it.
         let _ = flate2::read::MultiGzDecoder::new(bytes).take(LARGEST).read_to_end(&mut tar);
     } else {
         tar.extend_from_slice(bytes);

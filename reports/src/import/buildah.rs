@@ -1,7 +1,8 @@
-//! buildah's log: steps of several stages at once, each announced; that a step is done (`--> id`) names no step.
+//! The log of buildah. Steps of several stages run at once, and each is announced. The line for a finished step (`--> id`) does not
+//! name the step.
 //!
-//! A step's line is written before it waits for other stages. Which step a `--> id` ends is inferred: the one whose
-//! successor in its stage is announced next; what remains belongs to the stages' last steps.
+//! A step is announced before it waits for other stages. Which step a `--> id` ends is inferred: the one whose successor in its stage
+//! is announced next. The remaining lines belong to the last steps of the stages.
 
 use super::draft::{Draft, DraftSpan, DraftStep, Instant};
 use super::lines::lines;
@@ -9,7 +10,7 @@ use super::names::{self, INTERNAL};
 use buildscope_record::{Fidelity, Outcome, Tool};
 use std::collections::HashMap;
 
-/// `[2/5] STEP 3/4: COPY b .`, or without the stage where there is but one: (stage, step, of, text).
+/// Parses `[2/5] STEP 3/4: COPY b .`, or the form without a stage if there is only one, as (stage, step, steps, text).
 pub(crate) fn step(line: &str) -> Option<(u32, u32, u32, &str)> {
     let (stage, rest) = match line.strip_prefix('[') {
         Some(rest) => {
@@ -104,7 +105,7 @@ impl Reader {
             text: text.to_owned(),
             outcome: Some(Outcome::Executed),
             start: at,
-            // Stages are numbered as in the file: their steps follow each other there.
+            // Stages are numbered as in the file, so lines are not needed for sorting.
             lines: None,
             ..DraftStep::default()
         });
@@ -151,7 +152,7 @@ fn without_numbers(words: &str) -> &str {
     words.trim_start_matches(|c: char| "[]/0123456789 ".contains(c))
 }
 
-/// A stage that needs no other begins at once, or when one of its turn (`--jobs`) has ended: then it came after that.
+/// A stage that starts late without needing another one waited for its turn (`--jobs`): it came after the stage that ended before.
 fn turns(draft: &mut Draft) {
     let begin = draft.begin;
     for place in 0..draft.steps.len() {
@@ -167,7 +168,7 @@ fn turns(draft: &mut Draft) {
     }
 }
 
-/// Finds each step's end among the times of `--> id`.
+/// Finds the end of each step among the times of `--> id`.
 fn ends(
     draft: &mut Draft,
     by_place: &HashMap<(u32, u32), usize>,
@@ -178,7 +179,7 @@ fn ends(
     for (place, &(stage, number)) in numbers.iter().enumerate() {
         let before = number.checked_sub(1).and_then(|before| by_place.get(&(stage, before)).copied());
         let (Some(before), Some(at)) = (before, draft.steps[place].start) else { continue };
-        // FROM and what makes no layer are done without a line: their end is their successor's begin.
+        // FROM and instructions without a layer have no such line. They end when their successor starts.
         let layered = matches!(draft.steps[before].instruction.as_str(), "RUN" | "COPY" | "ADD" | "WORKDIR");
         let known =
             done.iter().rposition(|&end| end <= at && Some(end) >= draft.steps[before].start).filter(|_| layered);
@@ -194,7 +195,7 @@ fn ends(
     }
 }
 
-/// A step that was announced before what it needs was done began to work only then.
+/// A step that was announced before its dependencies were done started only after them.
 fn work(draft: &mut Draft) {
     for place in 0..draft.steps.len() {
         let needs = draft.steps[place].needs.iter().filter_map(|&need| draft.steps[need].end);

@@ -1,17 +1,16 @@
-//! BuildKit's vertices, whatever stream they came in: what they were called, when they ran (some more than once), what
-//! they needed.
+//! BuildKit's vertices from any of its streams: their names, when they ran (some more than once), and what they needed.
 
 use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant};
 use super::names::{self, INTERNAL};
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 use std::collections::HashMap;
 
-/// What BuildKit's status stream can know: real starts and the edges between vertices, but neither phases nor waits.
-/// Queueing, cache keys and content hashing have no interval in it.
+/// What BuildKit's status stream knows: real starts and the edges between vertices, but neither phases nor waits. Queueing, cache
+/// keys and content hashing have no intervals in it.
 pub(crate) const FIDELITY: Fidelity =
     Fidelity { starts: true, edges: true, phases: false, waits: false, resources: false };
 
-/// One message about a vertex.
+/// A message about a vertex.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Update {
     pub(crate) digest: String,
@@ -23,7 +22,7 @@ pub(crate) struct Update {
     pub(crate) error: String,
 }
 
-/// One message about a part of a vertex's work: a download, a transfer.
+/// A message about a part of a vertex's work: a download, a transfer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Status {
     pub(crate) id: String,
@@ -38,7 +37,7 @@ struct Vertex {
     digest: String,
     name: String,
     inputs: Vec<String>,
-    /// Each start and, where it was seen, its end.
+    /// Each start, with its end if it was seen.
     runs: Vec<(Instant, Option<Instant>)>,
     cached: bool,
     error: String,
@@ -96,17 +95,17 @@ impl Vertices {
 
     pub(crate) fn log(&mut self, vertex: &str, text: &str) {
         let log = &mut self.at(vertex).log;
-        // Only the tail is shown: what came long before need not be kept in full.
+        // Only the last lines are shown, so earlier ones are dropped.
         if log.len() < 1 << 20 {
             log.push_str(text);
         }
     }
 
-    /// The draft, and the place of each digest in it.
+    /// The draft, and the index of each digest's step in it.
     pub(crate) fn draft(self) -> (Draft, HashMap<String, usize>) {
         let mut draft = Draft::new(Tool::Buildkit, FIDELITY);
         draft.dated = true;
-        // A vertex that was only ever referred to has no name and did nothing that can be told.
+        // A vertex that was only referred to has no name and no times.
         let named: Vec<Vertex> = self.vertices.into_iter().filter(|vertex| !vertex.name.is_empty()).collect();
         let places: HashMap<String, usize> =
             named.iter().enumerate().map(|(place, vertex)| (vertex.digest.clone(), place)).collect();
@@ -129,7 +128,7 @@ fn step(vertex: Vertex, places: &HashMap<String, usize>) -> DraftStep {
     let mut spans = Vec::new();
     for (number, &(start, end)) in runs.iter().enumerate() {
         let Some(end) = end else { continue };
-        // A vertex that begins and ends and then begins again looked in the cache first.
+        // A vertex that starts and ends and then starts again looked in the cache first.
         let looked = number < last || vertex.cached;
         let span = DraftSpan::new(if looked { Phase::CacheLookup } else { phase }, start, end);
         spans.push(if looked && !vertex.cached { span.named(INFERRED) } else { span });
@@ -174,7 +173,7 @@ fn step(vertex: Vertex, places: &HashMap<String, usize>) -> DraftStep {
     }
 }
 
-/// The phase of a part of a vertex's work, by its name.
+/// The phase of a part of a vertex's work, from its name.
 fn part(id: &str, whole: Phase) -> Phase {
     if id.starts_with("resolve") {
         Phase::Resolve
@@ -189,8 +188,8 @@ fn part(id: &str, whole: Phase) -> Phase {
     }
 }
 
-/// A vertex without inputs came after something all the same: the last one to end before it began. For a stage's
-/// first step, that is the builder's own work (its metadata, its base).
+/// A vertex without inputs is ordered after the last one that ended before it started. For the first step of a stage, that is the
+/// builder's own work (metadata, base image).
 fn follow(steps: &mut [DraftStep]) {
     let mut ends: Vec<(Instant, usize, bool)> = steps
         .iter()
@@ -204,7 +203,7 @@ fn follow(steps: &mut [DraftStep]) {
         let until = ends.partition_point(|&(end, ..)| end <= start);
         let before = ends[..until].iter().rev().find(|&&(_, other, internal)| other != place && (own || internal));
         let after = before.map(|&(_, other, _)| other);
-        // Two that begin and end at one instant would follow each other.
+        // Two vertices that start and end at the same instant would otherwise follow each other.
         let after = after.filter(|&other| !steps[other].after.contains(&place));
         steps[place].after.extend(after);
     }

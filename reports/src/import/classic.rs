@@ -1,4 +1,4 @@
-//! The classic builder's log: one step after the other, each with a line when its container begins and ends.
+//! The log of the classic builder: one step after the other, each with a line when its container starts and one when it ends.
 
 use super::draft::{Draft, DraftSpan, DraftStep, Instant};
 use super::lines::lines;
@@ -12,7 +12,7 @@ pub(crate) fn step(line: &str) -> Option<(u32, u32, &str)> {
     Some((at.parse().ok()?, of.parse().ok()?, text.trim()))
 }
 
-/// A step and the times of its lines.
+/// A step with the times of its lines.
 struct Open {
     step: DraftStep,
     began: Option<Instant>,
@@ -99,7 +99,7 @@ pub(crate) fn read(text: &str) -> Draft {
     draft
 }
 
-/// Ends a step at the next line that is not its own. Its container's lines part it in three.
+/// Ends a step at the next line that does not belong to it. The lines of its container divide it into three phases.
 fn close(draft: &mut Draft, open: Option<Open>, at: Option<Instant>) {
     let Some(Open { mut step, began, running, removed, .. }) = open else { return };
     step.outcome = step.outcome.or(Some(Outcome::Executed));

@@ -4,7 +4,7 @@ use super::format::Format;
 use super::lines::lines;
 use super::{buildah, classic, plain};
 
-/// The format of a file, from its first bytes; none if it is unknown.
+/// The format of a file, from its first bytes; `None` if it is unknown.
 pub fn detect(bytes: &[u8]) -> Option<Format> {
     if bytes.starts_with(&[0x1f, 0x8b]) || bytes.get(257..262) == Some(b"ustar") {
         return Some(Format::DockerBuild);

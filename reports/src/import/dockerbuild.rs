@@ -64,8 +64,8 @@ fn document<T: for<'d> Deserialize<'d>>(files: &BTreeMap<String, Vec<u8>>, name:
     serde_json::from_slice(content).map_err(|error| format!("{name}: {error}"))
 }
 
-/// A run of messages, each behind its length in four bytes, least significant first. A message is a
-/// `moby.buildkit.v1.StatusResponse` (control.proto).
+/// A sequence of messages, each after its length in four little-endian bytes. A message is a `moby.buildkit.v1.StatusResponse`
+/// (control.proto).
 fn statuses(mut stream: &[u8], vertices: &mut Vertices) {
     while let Some((length, rest)) = stream.split_first_chunk::<4>() {
         let length = u32::from_le_bytes(*length) as usize;

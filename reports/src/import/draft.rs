@@ -1,4 +1,4 @@
-//! A record in the making: steps that know each other by number, times of any clock.
+//! A record under construction: steps refer to each other by index, and times are those of any clock.
 
 use super::names::{self, INTERNAL};
 use buildscope_record::{
@@ -7,16 +7,16 @@ use buildscope_record::{
 };
 use std::collections::{BTreeMap, HashMap};
 
-/// Nanoseconds on the log's clock: since 1970 where it has dates, else since the log's begin.
+/// Nanoseconds on the clock of the log: since 1970 if it has dates, else since the start of the log.
 pub(crate) type Instant = i128;
 
-/// What is written on an interval that no line of the log names.
+/// The name of an interval that was inferred.
 pub(crate) const INFERRED: &str = "inferred";
 
-/// How many of a step's last lines of output are kept.
+/// How many of the last output lines of a step are kept.
 const LOG_LINES: usize = 20;
 
-/// A step as its log shows it.
+/// A step as the log shows it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DraftStep {
     pub(crate) stage: Option<String>,
@@ -27,11 +27,11 @@ pub(crate) struct DraftStep {
     pub(crate) outcome: Option<Outcome>,
     pub(crate) start: Option<Instant>,
     pub(crate) end: Option<Instant>,
-    /// What it did when; the names say whether that is inferred.
+    /// What the step did, and when. Inferred intervals have the name [`INFERRED`].
     pub(crate) spans: Vec<DraftSpan>,
-    /// Places of the steps that it needs.
+    /// The indices of the steps that it needs.
     pub(crate) needs: Vec<usize>,
-    /// Places of the steps that it came after, without needing them.
+    /// The indices of the steps that it came after without needing them.
     pub(crate) after: Vec<usize>,
     pub(crate) error: Option<String>,
     pub(crate) log: Vec<String>,
@@ -51,7 +51,7 @@ pub(crate) struct DraftSpan {
 
 impl DraftSpan {
     pub(crate) fn new(phase: Phase, start: Instant, end: Instant) -> Self {
-        // Clocks step back: an interval that ends before it begins has no length.
+        // Clocks may step back. An interval that ends before it starts gets no length.
         Self { phase, name: None, start, end: end.max(start), bytes: None }
     }
 
@@ -60,20 +60,20 @@ impl DraftSpan {
     }
 }
 
-/// A record in the making.
+/// A record under construction.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub(crate) source: Source,
     pub(crate) options: Options,
     pub(crate) cpus: Option<u32>,
     pub(crate) memory: Option<u64>,
-    /// In any order; `finish` sorts them as a Dockerfile would.
+    /// In any order. `finish` sorts them as in a Dockerfile.
     pub(crate) steps: Vec<DraftStep>,
     pub(crate) spans: Vec<DraftSpan>,
     pub(crate) counters: BTreeMap<String, Vec<(Instant, f64)>>,
     pub(crate) begin: Option<Instant>,
     pub(crate) end: Option<Instant>,
-    /// Whether the clock is that of the day.
+    /// Whether times are since 1970.
     pub(crate) dated: bool,
     pub(crate) failed: bool,
 }
@@ -95,14 +95,14 @@ impl Draft {
         }
     }
 
-    /// Notes that something was seen at that time.
+    /// Extends the build's interval to include that time.
     pub(crate) fn saw(&mut self, at: Instant) {
         self.begin = Some(self.begin.map_or(at, |begin| begin.min(at)));
         self.end = Some(self.end.map_or(at, |end| end.max(at)));
     }
 
-    /// Guesses what needs what, where the log does not say: the step before it in its stage, the stages that its text
-    /// names, the build context for what copies from it, and the builder's own work in the order in which it was shown.
+    /// Guesses dependencies that the log does not show: on the step before in the same stage, on the stages that the text names, on the
+    /// build context for copies from it, and among the builder's own work in the order in which it was shown.
     pub(crate) fn guess_needs(&mut self) {
         let mut stages: HashMap<String, Vec<usize>> = HashMap::new();
         for (place, step) in self.steps.iter().enumerate() {
@@ -151,7 +151,7 @@ impl Draft {
             own.retain(|&other| other != place);
             needs.push(own);
         }
-        // A guess may not contradict itself: what would close a circle is dropped.
+        // A guessed edge that would close a cycle is dropped.
         for (place, own) in needs.into_iter().enumerate() {
             for need in own {
                 if !self.reaches(place, need) {
@@ -161,7 +161,7 @@ impl Draft {
         }
     }
 
-    /// Whether the step `to` needs `from`, directly or not.
+    /// Whether the step `to` needs `from`, directly or through other steps.
     fn reaches(&self, from: usize, to: usize) -> bool {
         let (mut seen, mut open) = (vec![false; self.steps.len()], vec![to]);
         while let Some(place) = open.pop() {
@@ -175,8 +175,8 @@ impl Draft {
         false
     }
 
-    /// Labels what the log leaves open. Between the end of all that a step needs and its begin, the builder hashed
-    /// content (before a COPY) or had no turn for it; between the ends of two holders of one lock, the second waited.
+    /// Adds inferred intervals. Between the end of everything that a step needs and its start, the builder hashed content (before a
+    /// COPY) or had no slot for it. Between the ends of two holders of one lock, the second waited.
     pub(crate) fn infer_gaps(&mut self) {
         for place in 0..self.steps.len() {
             let step = &self.steps[place];
@@ -190,8 +190,8 @@ impl Draft {
         }
     }
 
-    /// The waits for locks that several steps took, as their ends have it: a step that ended after another holder
-    /// of its lock, and had begun before that one's end, held it only from then on.
+    /// Infers the waits for shared locks from the ends of their holders: a step that started before the end of another holder, and ended
+    /// after it, held the lock only from that end on.
     fn lock_waits(&self) -> Vec<(usize, usize, Instant, Instant, String)> {
         let mut holders: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (place, step) in
@@ -216,7 +216,7 @@ impl Draft {
         waits
     }
 
-    /// The record: sorted as the Dockerfile would be, its clock set to zero at the first thing seen.
+    /// The record: steps sorted as in a Dockerfile, and time zero at the first observed instant.
     pub(crate) fn finish(mut self) -> Record {
         for step in &mut self.steps {
             if let (Some(start), Some(end)) = (step.start, step.end) {
@@ -291,7 +291,7 @@ impl Draft {
         steps.chain(spans.flat_map(|span| [span.start, span.end]))
     }
 
-    /// The builder's own work before the first stage, the stages by the first line or first begin of theirs, the
+    /// The order of the steps: the builder's own work before the first stage, the stages by their first line or first start, and the
     /// builder's own work after them.
     fn dockerfile_order(&self) -> Vec<usize> {
         let mut first: HashMap<&str, (u32, Instant, usize)> = HashMap::new();
@@ -313,7 +313,7 @@ impl Draft {
         order
     }
 
-    /// Names and bases of the stages, in the order of their steps.
+    /// The names and bases of the stages, in the order of their steps.
     fn stages(&self, order: &[usize]) -> Vec<(String, String)> {
         let mut stages: Vec<(String, String)> = Vec::new();
         for step in order.iter().map(|&place| &self.steps[place]) {
@@ -367,7 +367,7 @@ fn push(record: &mut Record, step: Option<StepId>, span: &DraftSpan, at: impl Fn
     record.spans.push(Span { id, step, name: span.name.clone(), start, end, fields, ..Span::of(span.phase) });
 }
 
-/// A log from outside may say that steps need each other in a circle; the edges of the circle say nothing then.
+/// Drops the edges of cycles, which a log from outside may contain.
 fn break_cycles(record: &mut Record) {
     while let Err(buildscope_record::Fault::StepCycle { path }) = record.validate() {
         let circle: Vec<_> = path.windows(2).map(|pair| (pair[0], pair[1])).collect();
@@ -375,12 +375,12 @@ fn break_cycles(record: &mut Record) {
     }
 }
 
-/// Nanoseconds since 1970 as RFC 3339.
+/// Formats nanoseconds since 1970 as RFC 3339.
 fn rfc3339(at: Instant) -> Option<String> {
     jiff::Timestamp::from_nanosecond(at).ok().map(|timestamp| timestamp.to_string())
 }
 
-/// RFC 3339 as nanoseconds since 1970.
+/// Parses RFC 3339 as nanoseconds since 1970.
 pub(crate) fn parse_time(text: &str) -> Option<Instant> {
     text.parse::<jiff::Timestamp>().ok().map(|timestamp| timestamp.as_nanosecond())
 }

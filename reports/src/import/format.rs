@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// What a file is.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A build record, ours.
+    /// A build record of buildscope.
     Record,
-    /// BuildKit's `--progress=rawjson`: a SolveStatus a line.
+    /// BuildKit's `--progress=rawjson`: one `SolveStatus` per line.
     RawJson,
     /// `docker buildx history export`: a gzip'd OCI layout.
     DockerBuild,

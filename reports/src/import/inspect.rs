@@ -1,4 +1,4 @@
-//! `docker buildx history inspect --format json`: how long a build took and how many of its steps were cached, no more.
+//! `docker buildx history inspect --format json`: only how long a build took and how many of its steps were cached.
 
 use super::draft::{Draft, parse_time};
 use buildscope_record::{CacheState, Fidelity, Tool};
@@ -24,7 +24,7 @@ struct Config {
     no_cache: bool,
 }
 
-/// Reads the document. It names no step: the record has none, and its explanation says so.
+/// Reads the document. It names no steps, so the record has no steps, and its explanation says so.
 pub(crate) fn read(text: &str) -> Result<Draft, String> {
     let inspect: Inspect = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let mut draft = Draft { dated: true, ..Draft::new(Tool::Buildkit, Fidelity::default()) };

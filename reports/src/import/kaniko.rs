@@ -1,15 +1,15 @@
-//! kaniko's `BENCHMARK_FILE`: a JSON object from a category's name to the nanoseconds spent in it, in no order.
+//! kaniko's `BENCHMARK_FILE`: a JSON object from names of categories to the nanoseconds spent in them, without their order.
 
 use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant};
 use super::names;
 use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
 use std::collections::BTreeMap;
 
-/// The category that holds all others.
+/// The category that contains all others.
 const TOTAL: &str = "Total Build Time";
 
-/// Reads the file. Commands become steps, one after the other as kaniko runs them, in the alphabetical order of the
-/// file, since it knows no other; everything else is the build's own.
+/// Reads the file. Commands become steps, one after the other as kaniko runs them, in the alphabetical order of the file, which has
+/// no other order. Everything else is work of the build as a whole.
 pub(crate) fn read(text: &str) -> Result<Draft, String> {
     let categories: BTreeMap<String, i64> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let mut draft = Draft::new(Tool::Kaniko, Fidelity::default());
@@ -48,7 +48,7 @@ pub(crate) fn read(text: &str) -> Result<Draft, String> {
         at = end;
     }
     draft.saw(0);
-    // Categories may lie within each other; the total says how long it really took.
+    // Categories may contain each other. The total is the real duration.
     draft.saw(total.map_or(at, |total| total.max(at)));
     Ok(draft)
 }

@@ -1,20 +1,20 @@
-//! Logs by the line: a time before each where someone put one, no colours.
+//! The lines of a log: an optional time before each, without escape sequences.
 
 use super::draft::{Instant, parse_time};
 
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Line {
-    /// When it arrived, where that was written before it.
+    /// The time that was written before the line.
     pub(crate) at: Option<Instant>,
-    /// What it says.
+    /// The text of the line.
     pub(crate) text: String,
 }
 
 /// The lines of a log.
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = Line> + '_ {
     text.lines().map(|line| {
-        // A progress line that is drawn over and over: the last state stands.
+        // A progress line that is redrawn: the last state counts.
         let line = line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default();
         let line = plain(line);
         match line.split_once([' ', '\t']).and_then(|(first, rest)| Some((time(first)?, rest))) {
@@ -27,7 +27,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = Line> + '_ {
     })
 }
 
-/// RFC 3339, also in brackets, as CI services write it.
+/// Parses RFC 3339, also in brackets, as CI services write it.
 fn time(word: &str) -> Option<Instant> {
     let word = word.trim_start_matches('[').trim_end_matches([']', ':']);
     let dated = word.len() >= 20 && word.as_bytes()[4] == b'-' && word.contains('T');
@@ -48,7 +48,7 @@ fn plain(line: &str) -> String {
     out
 }
 
-/// `0.3s`, `1m2.5s`: Go's durations in nanoseconds.
+/// Parses Go's durations (`0.3s`, `1m2.5s`) as nanoseconds.
 pub(crate) fn duration(text: &str) -> Option<Instant> {
     let (mut total, mut rest) = (0.0, text.trim());
     if rest.is_empty() {
@@ -69,7 +69,7 @@ pub(crate) fn duration(text: &str) -> Option<Instant> {
         total += value * factor;
         rest = &unit[length..];
     }
-    // `as` saturates; no build takes longer than a century.
+    // `as` saturates, at 292 years.
     (total < 3e9).then(|| (total * 1e9).round() as Instant)
 }
 

@@ -1,8 +1,8 @@
 //! Other builders' logs and traces, read as build records.
 //!
-//! *Takes* bytes. *Gives* a record, valid, with a fidelity that says what the format lacks: a gap that no line explains
-//! is labelled as inferred, an edge that only the order of lines suggests is a guess. *Must never* panic: a torn,
-//! truncated or hostile file gives a record of what could be read, or an error.
+//! *Takes* bytes. *Gives* a valid record with a fidelity that says what the format lacks: a gap without an explanation is labelled
+//! as inferred, and an edge that only the order of the lines suggests is a guess. *Must never* panic: a truncated, corrupt or
+//! hostile file gives a record of what could be read, or an error.
 
 mod archive;
 mod buildah;
@@ -31,27 +31,27 @@ use draft::Draft;
 /// Why a file could not be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// It is none of the known formats.
+    /// The format is unknown.
     #[error(
         "no known format: buildscope reads its own records, BuildKit's rawjson and plain progress, .dockerbuild exports, \
          `buildx history inspect --format json`, the classic builder's and buildah's logs, kaniko's benchmark file and OTLP JSON"
     )]
     Unknown,
-    /// It is of that format, but says nothing.
+    /// The file has a known format, but contains no step.
     #[error("{format} without a single step")]
     Empty {
-        /// The format that it looked like.
+        /// The detected format.
         format: Format,
     },
-    /// It is of that format, but cannot be read.
+    /// The file has a known format, but cannot be read.
     #[error("{format}: {reason}")]
     Broken {
-        /// The format that it looked like.
+        /// The detected format.
         format: Format,
-        /// What is wrong.
+        /// Why it cannot be read.
         reason: String,
     },
-    /// It is a record that cannot be read.
+    /// The file is a record that cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
 }

@@ -1,28 +1,28 @@
-//! What builders call their steps: `[stage 2/4] RUN make`, `[internal] load build context`.
+//! The names that builders give their steps: `[stage 2/4] RUN make`, `[internal] load build context`.
 
 use buildscope_record::Phase;
 
-/// A vertex's name, taken apart.
+/// The parts of a vertex's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Name {
-    /// The stage's name; none for a builder's own work.
+    /// The name of the stage. `None` for the builder's own work.
     pub(crate) stage: Option<String>,
-    /// The step's number in its stage, and how many there are.
+    /// The number of the step in its stage, and the number of steps of the stage.
     pub(crate) place: Option<(u32, u32)>,
-    /// `RUN`, `COPY`, `FROM`; for a builder's own work `INTERNAL`.
+    /// `RUN`, `COPY`, `FROM`, or [`INTERNAL`] for the builder's own work.
     pub(crate) instruction: String,
-    /// What remains.
+    /// The rest of the name.
     pub(crate) text: String,
 }
 
-/// The keyword of a builder's own work, which no Dockerfile has.
+/// The keyword of the builder's own work. It does not occur in Dockerfiles.
 pub(crate) const INTERNAL: &str = "INTERNAL";
 
-/// Takes a BuildKit vertex's name apart.
+/// Parses the name of a BuildKit vertex.
 pub(crate) fn vertex(name: &str) -> Name {
     let internal = || Name { instruction: INTERNAL.into(), text: name.to_owned(), ..Name::default() };
     let Some((inside, rest)) = name.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { return internal() };
-    // `linux/amd64 build 2/4`, `build 2/4`, `2/4`: the last word is the place, the one before it the stage.
+    // `linux/amd64 build 2/4`, `build 2/4`, `2/4`: the last word is the number, the one before it the stage.
     let words: Vec<&str> = inside.split_whitespace().collect();
     let place = words
         .last()
@@ -31,7 +31,7 @@ pub(crate) fn vertex(name: &str) -> Name {
     let (Some(place), rest) = (place, rest.trim()) else { return internal() };
     let stage = words.iter().rev().nth(1).filter(|word| !word.contains('/')).copied();
     Name {
-        // BuildKit leaves the name out where there is but one stage.
+        // BuildKit omits the name if there is only one stage.
         stage: Some(stage.unwrap_or("stage-0").to_owned()),
         place: Some(place),
         instruction: keyword(rest),
@@ -39,12 +39,12 @@ pub(crate) fn vertex(name: &str) -> Name {
     }
 }
 
-/// An instruction's keyword in upper case.
+/// The keyword of an instruction in upper case.
 pub(crate) fn keyword(text: &str) -> String {
     text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase()
 }
 
-/// What the time of a step that is one block is called.
+/// The phase of a step that is one block.
 pub(crate) fn phase(instruction: &str, text: &str) -> Phase {
     match instruction {
         "RUN" => return Phase::Process,
@@ -71,7 +71,7 @@ pub(crate) fn phase(instruction: &str, text: &str) -> Phase {
     }
 }
 
-/// The value of `--name=value` among an instruction's flags, which stand before everything else.
+/// The value of `--name=value` among the flags of an instruction, which come before everything else.
 pub(crate) fn flags<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
     let flags = text.split_whitespace().skip(1).take_while(|word| word.starts_with("--"));
     let name = format!("{name}=");
@@ -80,7 +80,7 @@ pub(crate) fn flags<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t s
     })
 }
 
-/// The exclusive lock that a `RUN --mount=type=cache,sharing=locked` takes: its id, else its target.
+/// The exclusive lock of a `RUN --mount=type=cache,sharing=locked`: its id, else its target.
 pub(crate) fn locks(text: &str) -> Vec<String> {
     let lock = |mount: &str| {
         let value = |key: &str| mount.split(',').find_map(|part| part.strip_prefix(key)?.strip_prefix('='));
@@ -91,7 +91,7 @@ pub(crate) fn locks(text: &str) -> Vec<String> {
     flags(text, "mount").filter_map(lock).collect()
 }
 
-/// The stages that an instruction takes something from, by what its text says.
+/// The stages that an instruction uses, from its text.
 pub(crate) fn sources(instruction: &str, text: &str) -> Vec<String> {
     let from = |mount: &str| mount.split(',').find_map(|part| part.strip_prefix("from=")).map(str::to_owned);
     match instruction {
@@ -108,7 +108,7 @@ pub(crate) fn sources(instruction: &str, text: &str) -> Vec<String> {
     }
 }
 
-/// The exit code in an error message.
+/// The exit code that an error message contains.
 pub(crate) fn exit_code(error: &str) -> Option<i32> {
     ["exit code: ", "exit code ", "non-zero code: ", "exit status "].iter().find_map(|before| {
         let digits = &error[error.find(before)? + before.len()..];

@@ -1,8 +1,7 @@
 //! BuildKit's `--progress=plain`: numbered vertices, durations to a tenth of a second, no edges.
 //!
-//! With a time before each line, a vertex ended when its last line arrived and began its duration before that. Without
-//! (or where all lines arrived at once, through a pipe), each vertex is taken to begin as soon as what it seems to
-//! need is done.
+//! With a time before each line, a vertex ended when its last line arrived, and started its duration before that. Without times, or
+//! if all lines arrived at once through a pipe, each vertex is assumed to start as soon as its guessed dependencies are done.
 
 use super::draft::{Draft, DraftSpan, DraftStep, Instant};
 use super::lines::{duration, lines};
@@ -52,10 +51,10 @@ pub(crate) fn read(text: &str) -> Draft {
             _ => None,
         };
         if let Some(outcome) = done {
-            // A vertex that is done twice (looked up, then run) is done at the last.
+            // A vertex that is done twice (looked up, then run) ends with the last.
             (vertex.outcome, vertex.last) = (Some(outcome), line.at.or(vertex.last));
         } else if rest != vertex.name {
-            // Output stands behind the time since the vertex began: `#7 0.123 text`.
+            // Output comes after the seconds since the start of the vertex: `#7 0.123 text`.
             let output = rest.split_once(' ').filter(|(time, _)| time.parse::<f64>().is_ok() && time.contains('.'));
             vertex.log.extend(output.map(|(_, output)| output.to_owned()));
         }
@@ -82,7 +81,7 @@ fn draft(vertices: Vec<Vertex>) -> Draft {
             place: name.place,
             instruction: name.instruction,
             text: name.text,
-            // Without a last line it was still running when the log ended.
+            // Without a last line the vertex was still running when the log ended.
             outcome: Some(vertex.outcome.unwrap_or(Outcome::Cancelled)),
             start,
             end,
@@ -106,7 +105,7 @@ fn draft(vertices: Vec<Vertex>) -> Draft {
     draft
 }
 
-/// Whether the lines' times are those of the build: they are as far apart as the longest vertex took.
+/// Whether the times of the lines are those of the build: they span at least the duration of the longest vertex.
 fn spread(vertices: &[Vertex]) -> bool {
     let times = || vertices.iter().flat_map(|vertex| [vertex.first, vertex.last]).flatten();
     let (Some(first), Some(last)) = (times().min(), times().max()) else { return false };
@@ -115,10 +114,10 @@ fn spread(vertices: &[Vertex]) -> bool {
     (last - first) * 5 >= (longest - 100_000_000) * 4
 }
 
-/// Begins each step at the end of the last one that it needs.
+/// Starts each step at the end of the last one that it needs.
 fn as_soon_as_possible(draft: &mut Draft, took: &[Instant]) {
     let count = draft.steps.len();
-    // Needs hold no circle: at most as many rounds as there are steps, and few in practice.
+    // Dependencies have no cycles, so there are at most as many rounds as steps, and few in practice.
     for _ in 0..count {
         let mut changed = false;
         for (place, &took) in took.iter().enumerate() {

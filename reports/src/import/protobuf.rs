@@ -1,8 +1,8 @@
-//! As much of the protocol buffers' wire format as BuildKit's status stream needs.
+//! The part of the protocol buffers wire format that BuildKit's status stream needs.
 //!
-//! Source: "Encoding", Protocol Buffers documentation: a message is a run of (field number, wire type) keys and values.
+//! Source: "Encoding", Protocol Buffers documentation: a message is a sequence of keys (field number and wire type) and values.
 
-/// A field's value.
+/// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value<'b> {
     /// Wire type 0.
@@ -11,7 +11,7 @@ pub(crate) enum Value<'b> {
     Bytes(&'b [u8]),
 }
 
-/// A message's fields in their order, as far as they are whole.
+/// The fields of a message in their order, up to the first that is truncated or invalid.
 pub(crate) struct Fields<'b>(pub(crate) &'b [u8]);
 
 impl<'b> Iterator for Fields<'b> {
@@ -34,7 +34,7 @@ impl<'b> Iterator for Fields<'b> {
                     self.take(4)?;
                     continue;
                 }
-                // Groups are long deprecated, the rest does not exist: what follows cannot be told apart.
+                // Groups are deprecated and other wire types do not exist, so the rest of the message cannot be decoded.
                 _ => return None,
             };
             return Some((key >> 3, value));
@@ -51,7 +51,7 @@ impl<'b> Fields<'b> {
 
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
-        // 64 bits in groups of seven are at most ten bytes.
+        // 64 bits in groups of seven need at most ten bytes.
         for place in 0..10 {
             let byte = self.take(1)?[0];
             value |= u64::from(byte & 0x7f).checked_shl(7 * place)?;
@@ -63,7 +63,7 @@ impl<'b> Fields<'b> {
     }
 }
 
-/// A `google.protobuf.Timestamp` as nanoseconds since 1970.
+/// Decodes a `google.protobuf.Timestamp` as nanoseconds since 1970.
 pub(crate) fn timestamp(message: &[u8]) -> i128 {
     let (mut seconds, mut nanos) = (0, 0);
     for field in Fields(message) {

@@ -1,14 +1,14 @@
-//! SLSA provenance as BuildKit attests it: source lines and layers of the vertices, samples of the machine's use.
+//! SLSA provenance of BuildKit: source lines and layers of the vertices, and samples of the machine's load.
 
 use super::draft::{Draft, parse_time};
 use buildscope_record::{ByteSize, CacheState, Layer};
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Adds what the provenance knows to a draft. `places` leads from a vertex's digest to its step.
+/// Adds the facts of the provenance to a draft. `places` maps the digest of a vertex to the index of its step.
 pub(crate) fn enrich(content: &[u8], draft: &mut Draft, places: &HashMap<String, usize>) {
     let Ok(document) = serde_json::from_slice::<Value>(content) else { return };
-    // An in-toto statement has the predicate inside; the export holds the bare predicate.
+    // An in-toto statement contains the predicate. The export contains the predicate alone.
     let predicate = document.get("predicate").unwrap_or(&document);
     let steps = vertex_steps(predicate, places);
     let metadata = &predicate["runDetails"]["metadata"]["buildkit_metadata"];
@@ -22,7 +22,7 @@ pub(crate) fn enrich(content: &[u8], draft: &mut Draft, places: &HashMap<String,
     }
 }
 
-/// From the provenance's own step names (`step3`) to places in the draft.
+/// Maps the step names of the provenance (`step3`) to the indices of steps in the draft.
 fn vertex_steps<'p>(predicate: &'p Value, places: &HashMap<String, usize>) -> HashMap<&'p str, usize> {
     let config = &predicate["buildDefinition"]["internalParameters"]["buildConfig"];
     let mapping = config["digestMapping"].as_object().into_iter().flatten();
@@ -32,7 +32,7 @@ fn vertex_steps<'p>(predicate: &'p Value, places: &HashMap<String, usize>) -> Ha
 fn lines(locations: &Value, steps: &HashMap<&str, usize>, draft: &mut Draft) {
     for (name, location) in locations.as_object().into_iter().flatten() {
         let Some(&place) = steps.get(name.as_str()) else { continue };
-        // A vertex that several stages share has several places: the first in the file stands for all.
+        // A vertex that several stages share has several locations. The first in the file is used.
         let ranges = location["locations"].as_array().into_iter().flatten().filter_map(|one| one["ranges"].as_array());
         let line = |range: &Value, end: &str| u32::try_from(range[end]["line"].as_u64()?).ok();
         let all = ranges.flatten().filter_map(|range| Some((line(range, "start")?, line(range, "end")?)));
@@ -42,8 +42,8 @@ fn lines(locations: &Value, steps: &HashMap<&str, usize>, draft: &mut Draft) {
     }
 }
 
-/// `stepN:0` leads to the chains of layers up to that step: the last of the longest is the step's own. Sizes are those
-/// of the compressed blobs.
+/// `stepN:0` maps to chains of layers up to that step. The last layer of the longest chain is that of the step. Sizes are those of
+/// compressed blobs.
 fn layers(layers: &Value, steps: &HashMap<&str, usize>, draft: &mut Draft) {
     for (name, chains) in layers.as_object().into_iter().flatten() {
         let Some(&place) = name.split(':').next().and_then(|step| steps.get(step)) else { continue };
@@ -55,7 +55,7 @@ fn layers(layers: &Value, steps: &HashMap<&str, usize>, draft: &mut Draft) {
     }
 }
 
-/// Samples of the whole machine, every second or two: other work on it is in them.
+/// Samples of the whole machine, every second or two. They include other work on the machine.
 fn machine(samples: &Value, draft: &mut Draft) {
     let mut before: Option<(i128, f64, f64)> = None;
     for sample in samples.as_array().into_iter().flatten() {
@@ -69,7 +69,7 @@ fn machine(samples: &Value, draft: &mut Draft) {
             let mut add =
                 |name: &str, value: f64| draft.counters.entry(name.to_owned()).or_default().push((earlier, value));
             add("machine.cpus_used", (used - used_before) / seconds);
-            // Microseconds in which some task waited for a processor.
+            // Microseconds in which at least one task waited for a processor.
             add("machine.cpu_pressure", (pressure - pressure_before) / 1e6 / seconds);
         }
         before = Some((at, used, pressure));

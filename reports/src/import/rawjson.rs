@@ -1,4 +1,4 @@
-//! BuildKit's `--progress=rawjson`: one `SolveStatus` a line.
+//! BuildKit's `--progress=rawjson`: one `SolveStatus` per line.
 
 use super::buildkit::{Status, Update, Vertices};
 use super::draft::{Draft, parse_time};
@@ -42,7 +42,7 @@ struct VertexLog {
     data: String,
 }
 
-/// Reads the stream; lines that are torn or of another kind are passed over.
+/// Reads the stream. Truncated lines and lines of another kind are skipped.
 pub(crate) fn read(text: &str) -> Draft {
     let mut vertices = Vertices::default();
     for line in text.lines() {

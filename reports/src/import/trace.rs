@@ -1,7 +1,7 @@
 //! OpenTelemetry spans, as OTLP JSON and as Go's `stdouttrace` exporter writes them.
 //!
-//! Spans of our own exporter lead back to the record they came from. BuildKit's name their vertex. Of any other
-//! builder's, the root's children are the steps.
+//! Spans of our own exporter give back their record. Spans of BuildKit name their vertex. For any other producer, the children of
+//! the root are the steps.
 
 use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant, parse_time};
 use super::names;
@@ -9,7 +9,7 @@ use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
-/// A span as either form has it.
+/// A span of either form.
 #[derive(Clone, Debug, Default)]
 struct TraceSpan {
     id: String,
@@ -21,7 +21,7 @@ struct TraceSpan {
     attributes: BTreeMap<String, String>,
 }
 
-/// Reads spans of `stdouttrace`: one object after the other.
+/// Reads the output of `stdouttrace`: a sequence of JSON objects.
 pub(crate) fn stdout(text: &str) -> Draft {
     draft(stdout_spans(text))
 }
@@ -29,12 +29,12 @@ pub(crate) fn stdout(text: &str) -> Draft {
 /// Reads OTLP JSON (opentelemetry-proto, `TracesData`).
 pub(crate) fn otlp(text: &str) -> Result<Draft, String> {
     let mut spans = Vec::new();
-    // The file exporter writes an object a line.
+    // The file exporter writes one object per line.
     for document in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
         match document {
             Ok(document) => otlp_spans(&document, &mut spans),
             Err(error) if spans.is_empty() => return Err(error.to_string()),
-            // A torn end: what came before it stands.
+            // A truncated end: what came before it is kept.
             Err(_) => break,
         }
     }
@@ -98,7 +98,7 @@ fn otlp_spans(document: &Value, spans: &mut Vec<TraceSpan>) {
     }
 }
 
-/// Adds to a draft of vertices what only the trace shows: cache requests, cache loads, the exporter's parts.
+/// Adds what only the trace shows to a draft of vertices: cache requests, cache loads, the parts of the export.
 pub(crate) fn enrich(text: &str, draft: &mut Draft, places: &HashMap<String, usize>) {
     let spans = stdout_spans(text);
     for span in &spans {
@@ -117,7 +117,7 @@ pub(crate) fn enrich(text: &str, draft: &mut Draft, places: &HashMap<String, usi
             },
         }
     }
-    // The client's own span is the build as its user saw it.
+    // The span of the client is the build as its user saw it.
     if let Some(root) = spans.iter().find(|span| span.name.starts_with("build ")) {
         draft.saw(root.start);
         draft.saw(root.end.max(root.start));
@@ -139,7 +139,7 @@ fn outcome(span: &TraceSpan) -> Outcome {
     if span.failed.is_some() { Outcome::Failed } else { Outcome::Executed }
 }
 
-/// BuildKit's spans: those with a vertex are its steps, one or more each; edges are not in them.
+/// BuildKit's spans. Those with a vertex are steps, with one or more spans each. They contain no edges.
 fn buildkits(spans: &[TraceSpan], vertices: &[&TraceSpan]) -> Draft {
     let fidelity = Fidelity { starts: true, ..Fidelity::default() };
     let mut draft = Draft { dated: true, ..Draft::new(Tool::Buildkit, fidelity) };
@@ -189,7 +189,7 @@ fn buildkits(spans: &[TraceSpan], vertices: &[&TraceSpan]) -> Draft {
     draft
 }
 
-/// Our own exporter's spans.
+/// The spans of our own exporter.
 fn ours(spans: &[TraceSpan]) -> Draft {
     let mut draft = Draft {
         dated: true,
@@ -242,7 +242,7 @@ fn ours(spans: &[TraceSpan]) -> Draft {
     draft
 }
 
-/// Anyone's spans: the root is the build, its children (or the roots, if there are several) are the steps.
+/// The spans of any other producer: the root is the build, and its children (or the roots, if there are several) are the steps.
 fn anyones(spans: &[TraceSpan]) -> Draft {
     let fidelity = Fidelity { starts: true, ..Fidelity::default() };
     let mut draft = Draft { dated: true, ..Draft::new(Tool::Otlp, fidelity) };
@@ -276,7 +276,7 @@ fn anyones(spans: &[TraceSpan]) -> Draft {
             ..DraftStep::default()
         });
     }
-    // What began after another one's end may have waited for it.
+    // A step that started after the end of another may have waited for it.
     let ends: Vec<Option<Instant>> = draft.steps.iter().map(|step| step.end).collect();
     for (place, step) in draft.steps.iter_mut().enumerate() {
         let before =

@@ -1,7 +1,7 @@
-//! An explanation for eyes and for programs.
+//! Views of an explanation: text, JSON, a timeline and an HTML page.
 //!
-//! *Takes* an explanation (the timeline: the record too). *Gives* text. *Must never know* where it goes: whoever
-//! writes it says how wide the terminal is and whether it has colours.
+//! *Takes* an explanation; the timeline and the page take the record too. *Gives* text. *Must never know* where it is written: the
+//! caller gives the width of the terminal and says whether it has colours.
 
 pub mod html;
 mod table;
@@ -17,7 +17,7 @@ use crate::Explanation;
 /// The explanation as indented JSON; `schema/explanation.v1.json` describes it.
 ///
 /// # Errors
-/// Where a number is one that JSON cannot hold, which a valid record does not lead to.
+/// If a number cannot be written as JSON. That does not happen with a valid record.
 pub fn json(explanation: &Explanation) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(explanation).map(|text| text + "\n")
 }

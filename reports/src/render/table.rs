@@ -1,20 +1,20 @@
-//! Columns of text that fit a width.
+//! Tables of text that fit a width.
 
 use std::fmt::Write as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// How a column is set.
+/// The alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
-    /// Text.
+    /// For text.
     Left,
-    /// Numbers.
+    /// For numbers.
     Right,
-    /// Text that gives way where the table is too wide.
+    /// For text that is shortened if the table is too wide.
     Flexible,
 }
 
-/// A cell: its text, and the escape sequence's number before it (`None`: plain).
+/// A cell: its text and its colour, as parameters of an escape sequence.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cell {
     text: String,
@@ -26,7 +26,7 @@ impl Cell {
         Self { text: text.into(), colour: None }
     }
 
-    /// The same in a colour (the parameters of an SGR sequence, ECMA-48, 8.3.117).
+    /// The cell in a colour: the parameters of an SGR sequence (ECMA-48, 8.3.117).
     pub(crate) fn colour(self, colour: &'static str) -> Self {
         Self { colour: Some(colour), ..self }
     }
@@ -54,8 +54,8 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The table, two spaces before each column, no line wider than `width` if the flexible column can give way
-    /// (it keeps at least twelve columns).
+    /// The table with two spaces before each column. The flexible column is shortened to fit `width`, but keeps at least twelve
+    /// columns.
     pub(crate) fn render(&self, width: usize, colours: bool) -> String {
         let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column));
         let mut widths: Vec<usize> = (0..self.columns.len())
@@ -93,7 +93,7 @@ pub(crate) fn paint(text: &str, colour: Option<&str>) -> String {
     }
 }
 
-/// The text, cut to so many columns with an ellipsis. Control characters, which would move the cursor, become blanks.
+/// The text, cut to `width` columns with an ellipsis. Control characters, which would move the cursor, become blanks.
 pub(crate) fn cut(text: &str, width: usize) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.width() <= width {

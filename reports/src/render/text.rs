@@ -1,4 +1,4 @@
-//! The explanation on a terminal: the answer first, then the steps, then where the time went.
+//! The explanation as text for a terminal: the answer first, then the steps, then where the time went.
 
 use super::table::{Align, Cell, Table, cut, paint};
 use crate::attribute::{Attributed, Levels, Link};
@@ -9,14 +9,14 @@ use buildscope_record::{Group, Nanos, Outcome, Phase};
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
 
-/// How the text is to look.
+/// The format of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
-    /// Columns of the terminal.
+    /// The number of columns.
     pub width: usize,
-    /// Whether it has colours.
+    /// Whether to write colours.
     pub colours: bool,
-    /// How many steps to list: those that cost most. The rest is counted.
+    /// How many steps to list: those with the largest share of the wall time. The others are counted.
     pub steps: usize,
 }
 
@@ -26,7 +26,7 @@ impl Default for Style {
     }
 }
 
-/// SGR parameters and a mark without colour, by group; the last is `unattributed`.
+/// SGR parameters, and a mark for text without colours, by group. The last is `unattributed`.
 const GROUPS: [(&str, char); 6] = [("35", '▒'), ("33", '░'), ("32", '█'), ("34", '▓'), ("36", '▚'), ("31", '·')];
 const BOLD: &str = "1";
 const DIM: &str = "2";
@@ -75,7 +75,7 @@ fn steps(explanation: &Explanation, style: Style) -> String {
     let bar = (style.width / 5).clamp(13, 30);
     use Align::{Flexible, Left, Right};
     let columns = [Left, Flexible, Right, Right, Left, Right, Left];
-    // Where it is narrow, what was asked for first is worth more than the bar.
+    // A narrow terminal has no room for the bar.
     let shown = if style.width < 72 { columns.len() - 1 } else { columns.len() };
     let mut table = Table::new(&columns[..shown]);
     let when_head = if bar < 28 { "when (█ path)" } else { "when (█ on the critical path)" };
@@ -117,7 +117,7 @@ fn steps(explanation: &Explanation, style: Style) -> String {
     out
 }
 
-/// Where in the build the step ran: full blocks while it was on the critical path.
+/// A bar that shows when the step ran, with full blocks while it was on the critical path.
 fn when(explanation: &Explanation, step: &StepExplanation, columns: usize) -> String {
     let (Some(start), wall) = (step.start, explanation.wall.0 as u128) else { return String::new() };
     if wall == 0 {
@@ -183,7 +183,7 @@ fn group(phase: Attributed<Phase>) -> Attributed<Group> {
     }
 }
 
-/// The groups' shares as one bar: cut where the sums of the shares are, so that it has its full length.
+/// The shares of the groups as one bar. It is cut at the rounded sums of the shares, so that it has its full length.
 fn bar(explanation: &Explanation, columns: usize, colours: bool) -> String {
     let wall = u128::from(explanation.wall.0);
     if wall == 0 {
@@ -281,7 +281,7 @@ fn misses(explanation: &Explanation, style: Style) -> String {
     out
 }
 
-/// A sentence of a list, its further lines indented.
+/// An item of a list, with its further lines indented.
 fn item(text: &str, style: Style) -> String {
     let lines = wrap(text, style.width.saturating_sub(4)).into_iter().enumerate();
     lines.map(|(number, line)| format!("  {} {line}\n", if number == 0 { '-' } else { ' ' })).collect()
@@ -358,7 +358,7 @@ fn missing(explanation: &Explanation, style: Style) -> String {
     out
 }
 
-/// Lines of at most so many columns, broken at blanks.
+/// The text in lines of at most `width` columns, broken at blanks.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -374,7 +374,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Two builds side by side, as many steps as the style says.
+/// Two builds side by side, with [`Style::steps`] steps at most.
 pub fn side_by_side(names: [&str; 2], pairs: &[Pair], style: Style) -> String {
     let mut table =
         Table::new([Align::Left, Align::Flexible, Align::Right, Align::Right, Align::Right, Align::Right, Align::Left]);

@@ -1,7 +1,7 @@
 //! The build as a timeline in the Trace Event format ("Chrome JSON"), as Perfetto and chrome://tracing open it.
 //!
-//! A process a build; in it a track for the build's own work, one for the critical path, one a slot, and queue tracks
-//! for steps that wait. Flows lead along the edges; counters show how many steps are active and what was measured.
+//! Each build is a process with a track for its own work, one for the critical path, one for each slot, and tracks for waiting
+//! steps. Flows follow the edges. Counters show how many steps are active and what was measured.
 //! Source: "Trace Event Format" (Duffy, Sinclair), sections "Duration", "Flow", "Counter" and "Metadata Events".
 
 use crate::attribute::{Attributed, Link};
@@ -10,7 +10,7 @@ use buildscope_record::{CacheState, DriverName, EdgeKind, Nanos, Policy, Record,
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 
-/// Tracks of the build as a whole; those of slots and queues follow.
+/// Tracks of the build as a whole. The tracks of slots and waits come after them.
 const BUILD: u64 = 1;
 const PATH: u64 = 2;
 const FIRST_SLOT: u64 = 10;
@@ -75,7 +75,7 @@ impl Process<'_> {
         }));
     }
 
-    /// A track for each step: that of its slot, or, where slots are not known, the first that is free.
+    /// The track of each step: that of its slot, or, if slots are unknown, the first that is free.
     fn lanes(&mut self) -> HashMap<StepId, u64> {
         let mut lanes = HashMap::new();
         let mut ends: BTreeMap<u64, Nanos> = BTreeMap::new();
@@ -86,7 +86,7 @@ impl Process<'_> {
             let start = step.start.unwrap_or(Nanos::ZERO);
             let wanted = self.record.steps[step.id.index()].slot.map(|slot| FIRST_SLOT + u64::from(slot));
             let free = |lane: &u64| ends.get(lane).is_none_or(|&end| end <= start);
-            // Slices on one track must nest: a step whose slot is, by the clock, still busy goes elsewhere.
+            // Slices on one track must nest, so a step whose slot is still busy by the clock goes to another track.
             let lane = wanted.filter(free).or_else(|| (FIRST_SLOT..).find(free)).unwrap_or(FIRST_SLOT);
             ends.insert(lane, start + step.duration);
             lanes.insert(step.id, lane);
@@ -123,7 +123,7 @@ impl Process<'_> {
     }
 
     fn spans(&mut self, lanes: &HashMap<StepId, u64>) {
-        // Slices nest on their step's track; what does not (parallel threads of one step) gets a track beside it.
+        // Slices nest on the track of their step. Those that do not (parallel threads of one step) get another track after it.
         let mut spans: Vec<&Span> = self.record.spans.iter().collect();
         spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end), span.id));
         let mut open: BTreeMap<(u64, u64), Vec<Nanos>> = BTreeMap::new();
@@ -133,7 +133,7 @@ impl Process<'_> {
                 let (start, lane) = (explained.start?, *lanes.get(&step)?);
                 (span.start >= start && span.end <= start + explained.duration).then_some(lane)
             });
-            // Work for a step outside its slot is the build's.
+            // Work for a step outside its slot is on the track of the build.
             let lane = within.unwrap_or(BUILD);
             let mut beside = 0;
             loop {
@@ -191,7 +191,7 @@ impl Process<'_> {
         }
     }
 
-    /// Slot and lock waits on tracks of their own, as many as wait at a time.
+    /// Waits for slots and locks, on as many tracks as steps wait at a time.
     fn waits(&mut self, first: u64) {
         let mut waits: Vec<&Wait> =
             self.record.waits.iter().filter(|wait| matches!(wait.kind, WaitKind::Slot | WaitKind::Lock)).collect();
@@ -225,7 +225,7 @@ impl Process<'_> {
             let (Some(from), Some(to)) = (place(edge.from), place(edge.to)) else { continue };
             let name = if edge.kind == EdgeKind::Data { "data" } else { "order" };
             self.flow += 1;
-            // A flow's ends bind to the slice around their instant: just inside the step's end, and its start.
+            // Each end of a flow binds to the slice around its instant: just before the end of one step, and at the start of the other.
             let leave = from.0 + Nanos(from.1.0.saturating_sub(1));
             for (phase, at, lane) in [("s", leave, from.2), ("f", to.0.max(leave), to.2)] {
                 let mut event = json!({
@@ -258,7 +258,7 @@ impl Process<'_> {
     }
 }
 
-/// The format's unit; fractions are allowed and keep the nanoseconds.
+/// The unit of the format is the microsecond. Fractions are allowed and keep the nanoseconds.
 fn micros(at: Nanos) -> f64 {
     at.0 as f64 / 1e3
 }

@@ -16,7 +16,7 @@ pub(crate) struct WorkSegment {
     pub(crate) demand: f64,
     /// The share of its length, from 0 to 1, that comes from migrations between processors and is absent on a single one.
     pub(crate) migration: f64,
-    /// None if no span says what was done.
+    /// `None` if no span says what was done.
     pub(crate) phase: Option<Phase>,
     /// Whether the task acquires its locks before it.
     pub(crate) locks: bool,
@@ -60,7 +60,7 @@ pub(crate) struct Task {
 /// Work of the build as a whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct OwnWork {
-    /// None if no span says what was done.
+    /// `None` if no span says what was done.
     pub(crate) phase: Option<Phase>,
     /// In nanoseconds.
     pub(crate) length: f64,
@@ -71,9 +71,9 @@ pub(crate) struct OwnWork {
 pub(crate) struct Model {
     /// One a step, in the order of the record.
     pub(crate) tasks: Indexed<StepId, Task>,
-    /// The limit of slots; none is no limit.
+    /// The limit of slots. `None` is unlimited.
     pub(crate) slots: Option<usize>,
-    /// The number of processors; none, which is no limit, if the record does not say.
+    /// The number of processors. `None` if the record does not say; the replay is then not limited by them.
     pub(crate) cpus: Option<f64>,
     /// Whether slots go first to the step with the longest chain of dependents, and then, like locks, to the first in the file.
     /// That is the order of our scheduler. Other builders are assumed to serve first come, first served.
@@ -493,7 +493,7 @@ impl Load {
     }
 
     /// How much work with a demand of one processor was done until the instant, in nanoseconds. A lookup in prefix sums: with
-    /// thousands of steps, adding up each interval anew would take quadratic time.
+    /// thousands of steps, adding up each interval again would take quadratic time.
     fn done_of_one(&self, at: Nanos) -> f64 {
         match self.shares.partition_point(|&(instant, _)| instant <= at).checked_sub(1) {
             Some(place) => {

@@ -31,9 +31,9 @@ const GRIDS: [Grid; 4] = [
 const GROUPS: [Group; 4] = [Group::Storage, Group::Execution, Group::Transfer, Group::Scheduling];
 
 struct Grid {
-    /// Limits of slots, beside no limit and that of the record.
+    /// Limits of slots, besides no limit and the limit of the record.
     slots: &'static [u32],
-    /// Numbers of processors, beside that of the record.
+    /// Numbers of processors, besides that of the record.
     processors: &'static [u32],
     /// How long a group takes, in percent of what it took.
     percents: &'static [u32],
@@ -46,9 +46,9 @@ pub(crate) struct PageWhatIf {
     /// as a gain.
     replayed: Nanos,
     speeds: Vec<Speed>,
-    /// None is the order that the record has.
+    /// `None` keeps the order of the record.
     policies: Vec<Option<Policy>>,
-    /// 0 is no limit.
+    /// 0 is unlimited.
     slots: Vec<u32>,
     /// A single entry (0 if unknown) where the record does not say what the steps used.
     processors: Vec<u32>,
@@ -63,7 +63,7 @@ pub(crate) struct PageWhatIf {
 /// How long one group of phases takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 struct Speed {
-    /// None is no change.
+    /// `None` changes nothing.
     group: Option<Group>,
     /// In percent of what it took.
     percent: u32,

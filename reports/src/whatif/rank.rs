@@ -39,7 +39,7 @@ pub struct Change {
 /// The changes, largest gain first, and how far they can be believed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ranking {
-    /// The relative error of the replay of the record as it was; none if the build was not replayed.
+    /// The relative error of the replay of the record as it was; `None` if the build was not replayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<f64>,
     /// Why nothing is ranked, if nothing is.

@@ -65,7 +65,7 @@ struct Run<'m> {
     /// By task: how many of its needs are not met yet.
     needs: Indexed<StepId, u32>,
     dependents: Grouped<StepId, StepId>,
-    /// By task, [`QueueKey::chain`]; none if the builder does not order by chains.
+    /// By task, [`QueueKey::chain`]; `None` if the builder does not order by chains.
     chains: Option<Indexed<StepId, u32>>,
     /// Tasks that wait for a slot.
     ready: BTreeSet<QueueKey>,

@@ -1,4 +1,4 @@
-//! The explanation as one self-contained HTML page: no network, no build step, the page's parts beside this file.
+//! The explanation as one self-contained HTML page without network access. The parts of the page are in this folder.
 //!
 //! The page gets the explanation, the spans and the predictions of the what-if as JSON, and draws them.
 
@@ -18,17 +18,17 @@ const SCRIPTS: [&str; 5] = [
     include_str!("page.js"),
 ];
 
-/// What the page's scripts get, beside which a build of 100,000 steps needs nothing twice.
+/// The data of the page's scripts. Nothing is in it twice, because a build may have 100,000 steps.
 #[derive(Serialize)]
 struct Data<'a> {
     explanation: &'a Explanation,
-    /// Name and group.
+    /// The name and the group of each phase.
     phases: Vec<(&'static str, &'static str)>,
     spans: Vec<Spent<'a>>,
     waits: Vec<Waited<'a>>,
-    /// From, to, 1 where only the policy wants that order.
+    /// The two steps, and 1 if only the policy requires that order.
     edges: Vec<(StepId, StepId, u8)>,
-    /// What the record knows of each step and the explanation does not say.
+    /// The facts of each step that the explanation does not contain.
     extras: Vec<Extra<'a>>,
     whatif: WhatIf,
 }
@@ -49,9 +49,9 @@ impl WhatIf {
     }
 }
 
-/// Step, place of the phase in `phases`, begin, end, name.
+/// A span: step, index of the phase in `phases`, start, end, name.
 type Spent<'a> = (Option<StepId>, Option<usize>, Nanos, Nanos, Option<&'a str>);
-/// Step, what kind of thing, the step in the way, begin, end, name.
+/// A wait: step, kind, the step that was waited for, start, end, name.
 type Waited<'a> = (StepId, &'static str, Option<StepId>, Nanos, Nanos, Option<&'a str>);
 
 #[derive(Serialize)]
@@ -71,7 +71,7 @@ pub fn html(record: &Record, explanation: &Explanation) -> String {
     let data = data.replace('<', "\\u003c");
     let title = format!("{} build, {}", record.source.tool, record.wall);
     let mut page = PAGE.to_owned();
-    // The data comes last: what a build printed may hold any of the marks.
+    // The data is inserted last, because the output of a build may contain any of the marks.
     for (mark, text) in [
         ("{{title}}", escape(&title)),
         ("{{style}}", STYLE.to_owned()),
