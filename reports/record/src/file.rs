@@ -13,7 +13,7 @@ pub enum RecordError {
     #[error("the record cannot be read or written")]
     Io(#[from] io::Error),
     /// The text is not JSON, or the JSON is not a record.
-    #[error("this is no build record: {0}")]
+    #[error("not a build record: {0}")]
     Json(#[from] serde_json::Error),
     /// The record was written by a newer version of buildscope.
     #[error("this record has schema {found}; this buildscope reads schemas up to {SCHEMA}: use a newer one")]

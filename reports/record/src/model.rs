@@ -143,7 +143,7 @@ pub struct Options {
     /// The policy: `serial`, `stages` or `instructions`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
-    /// The limit of slots; 0 is no limit.
+    /// The limit of slots; 0 means unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
     /// The storage driver that was used.

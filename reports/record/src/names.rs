@@ -1,4 +1,4 @@
-//! The closed sets of names that a record holds beside [`Phase`](crate::Phase): one enum each, with one spelling and one
+//! The closed sets of names that a record holds, besides [`Phase`](crate::Phase): one enum each, with one spelling and one
 //! error message, from the command line to the last report.
 
 use schemars::JsonSchema;

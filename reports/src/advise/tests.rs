@@ -164,7 +164,7 @@ fn parts_that_need_each_other_stay_in_order() {
         advice(&made.finish(190), "independent-parts")
     };
     let found = parts("RUN cd b && make", |_| ()).unwrap();
-    assert_eq!((found.gain, found.line), (ms(60), Some(4)), "the shorter one beside the longer one");
+    assert_eq!((found.gain, found.line), (ms(60), Some(4)), "the shorter one in parallel with the longer one");
     assert_eq!(
         found.diff,
         [
@@ -322,7 +322,7 @@ fn processors_that_idle_and_disks_that_are_waited_for() {
     };
     let idle = wide(16, 160).unwrap();
     assert!(idle.text.contains("16 processors, but 0.8 in use"), "{}", idle.text);
-    assert_eq!(idle.gain, ms(100), "one of them beside the other");
+    assert_eq!(idle.gain, ms(100), "one of them in parallel with the other");
     assert_eq!(wide(2, 160), None, "few processors are soon busy");
     assert_eq!(wide(16, 1600), None, "they are in use");
     let mut made = chain(&[("RUN make", 100)]);
@@ -427,7 +427,7 @@ fn pressure_and_history() {
         !advice_for(&record, &earlier).iter().any(|advice| advice.rule == "slower-than-before")
     };
     assert!(silent(&[70, 90, 80]), "not half as long again");
-    assert!(silent(&[40, 50]), "two builds are no history");
+    assert!(silent(&[40, 50]), "two builds are too few for a history");
 }
 
 #[test]

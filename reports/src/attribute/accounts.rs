@@ -38,7 +38,7 @@ pub struct Accounts {
     pub lines: Vec<Row<Owner<u32>>>,
 }
 
-/// The accounts of one step, or of the build itself, by phase. None is unattributed time.
+/// The accounts of one step, or of the build itself, by phase. Unattributed time has no phase.
 pub(crate) type ByPhase = BTreeMap<Option<Phase>, Entry>;
 
 /// Wall time and work of one phase of one step.

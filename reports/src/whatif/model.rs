@@ -87,7 +87,7 @@ pub(crate) struct Model {
     /// How many processors the build's own work uses in phases in which the builder computes (compression, for example).
     pub(crate) own_demand: f64,
     /// Measured CPU time, in nanoseconds, that no segment and none of the build's own work demands: what the builder computes
-    /// beside the steps. However it is spread, it must fit on the processors together with the rest.
+    /// besides the steps. However it is spread, it must fit on the processors together with the rest.
     pub(crate) unassigned_cpu: f64,
     /// The summed length of all segments and of the build's own work as measured, in nanoseconds. A scenario that keeps a share
     /// of it keeps the same share of `unassigned_cpu`.

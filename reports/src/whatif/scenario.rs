@@ -103,7 +103,7 @@ impl Selector {
 /// What is different from the record; by default nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scenario {
-    /// The limit of slots; 0 is no limit.
+    /// The limit of slots; 0 means unlimited.
     pub jobs: Option<u32>,
     /// The number of processors.
     pub cores: Option<f64>,
