@@ -25,7 +25,7 @@ pub(crate) fn answer(analysis: &Analysis<'_>) -> String {
             let phases = &analysis.accounts.phases;
             let phase =
                 phases.iter().find(|row| row.wall > Nanos::ZERO).map_or(Attributed::Unattributed, |row| row.name);
-            sentence += &format!("; {own} of it ({}) was no step's, mostly {phase}", percent(own, wall));
+            sentence += &format!("; {own} of it ({}) was spent outside of steps, mostly {phase}", percent(own, wall));
         }
     }
     if let Some(wait) = NeedlessWait::longest(analysis).filter(|wait| wait.lost.0 > wall.0 / 10) {

@@ -106,11 +106,11 @@ fn with_misses(mut steps: Vec<StepExplanation>, misses: &[Miss]) -> Vec<StepExpl
 fn missing(fidelity: Fidelity) -> Vec<String> {
     let Fidelity { starts, edges, phases, waits, resources } = fidelity;
     let lacks = [
-        (starts, "start times: a step's begin is inferred from the end of what came before it"),
-        (edges, "edges: what needs what is guessed from the order of the steps"),
+        (starts, "start times: the start of a step is inferred from the end of what came before it"),
+        (edges, "edges: dependencies are guessed from the order of the steps"),
         (phases, "phases: a step is one block, named after its instruction"),
-        (waits, "waits: time for slots, locks and hashing is inferred from gaps, where it is at all"),
-        (resources, "resources: what-if cannot tell how steps share the processors"),
+        (waits, "waits: time for slots, locks and hashing is inferred from gaps, or missing"),
+        (resources, "resources: what-if cannot model how steps share the processors"),
     ];
     lacks.into_iter().filter(|(known, _)| !known).map(|(_, lack)| lack.to_owned()).collect()
 }

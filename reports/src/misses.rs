@@ -197,18 +197,18 @@ fn sentence(step: &Step, cause: &Cause, caused: usize, rerun: Nanos, on_path: Na
         Cause::Metadata => "changed: mode or owner of its files".to_owned(),
         Cause::Arguments(names) => format!("changed: build argument {}", list(names)),
         Cause::Environment(names) => format!("changed: variable {}", list(names)),
-        Cause::Source => "changed: what it takes from another stage or image".to_owned(),
-        Cause::Parent => "changed: what it goes on from".to_owned(),
+        Cause::Source => "changed: the content from another stage or image".to_owned(),
+        Cause::Parent => "changed: its parent".to_owned(),
         Cause::Expired | Cause::Pruned => {
-            let said = step.cache.as_ref().and_then(|cache| cache.miss.as_deref());
+            let recorded = step.cache.as_ref().and_then(|cache| cache.miss.as_deref());
             let known = if *cause == Cause::Expired { "its result expired" } else { "its result was pruned" };
-            format!("ran again, for {}", said.unwrap_or(known))
+            format!("ran again: {}", recorded.unwrap_or(known))
         }
         Cause::Gone => {
-            "did not change, but its result is not in this store: it was made in another, or lost".to_owned()
+            "did not change, but its result is not in this store: it was made in another store, or lost".to_owned()
         }
-        Cause::Unasked => "did not change: `--no-cache` kept its result from being used".to_owned(),
-        Cause::Unknown => "ran for a reason that the record does not hold".to_owned(),
+        Cause::Unasked => "did not change: `--no-cache` ignored its result".to_owned(),
+        Cause::Unknown => "ran for a reason that the record does not contain".to_owned(),
     };
     let with = match caused {
         0 => String::new(),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_removed_from_the_cache_is_told_whatever_else_changed() {
+    fn a_removal_is_the_cause_whatever_else_changed() {
         let mut now = build([&[("content", "1")], &[("parent", "1")], &[("arg:V", "1")]]);
         let with = |step: &mut Step, removed, miss: Option<&str>| {
             let cache = step.cache.as_mut().unwrap();
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(
             alone.steps[0].miss.as_deref(),
             Some(
-                "`COPY . .` ran again, for its result expired (unused for 8 days when old ones were removed 2 h ago): \
+                "`COPY . .` ran again: its result expired (unused for 8 days when old ones were removed 2 h ago): \
                  100 ms rerun with 1 step after it, 100 ms on the critical path"
             )
         );

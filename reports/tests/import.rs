@@ -44,7 +44,7 @@ const SAMPLES: [(&str, Format); 10] = [
 ];
 
 #[test]
-fn formats_are_told_apart() {
+fn formats_are_recognised() {
     for (name, format) in SAMPLES {
         assert_eq!(detect(&sample(name)), Some(format), "{name}");
     }

@@ -78,9 +78,9 @@ impl Collector {
     pub fn finish(self) -> Trace {
         let Collected { spans, waits, counters } = std::mem::take(&mut *self.shared.lock());
         let named = |(span, amounts): (Span, Amounts)| {
-            let said =
+            let quantities =
                 Quantity::ALL.iter().zip(amounts).filter_map(|(of, amount)| Some((of.name().to_owned(), amount?)));
-            Span { fields: said.collect(), ..span }
+            Span { fields: quantities.collect(), ..span }
         };
         Trace { spans: spans.into_iter().map(named).collect(), waits, counters }
     }

@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_is_told_in_full() {
+    fn a_cycle_is_reported_in_full() {
         assert_eq!(
             fault(|r| r.edges.extend([edge(0, 1), edge(1, 2), edge(2, 1)])),
             "steps need each other: 1 -> 2 -> 1"

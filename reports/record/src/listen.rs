@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_free_again_is_another_span() {
+    fn a_reused_id_is_another_span() {
         heard(|| {
             let collector = Collector::start(Instant::now());
             let probe = collector.probe();
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_hears_a_build_that_is_over() {
+    fn a_build_that_is_over_records_nothing() {
         heard(|| {
             let (over, other) = (Collector::start(Instant::now()), Collector::start(Instant::now()));
             let late = over.probe();

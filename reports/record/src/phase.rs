@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_the_serialised_ones_and_lead_back() {
+    fn names_are_the_serialised_ones_and_can_be_parsed() {
         for &phase in Phase::ALL {
             assert_eq!(serde_json::to_value(phase).unwrap(), phase.name());
             assert_eq!(Phase::from_name(phase.name()), Some(phase));

@@ -84,7 +84,7 @@ fn many_small_runs(case: &Case<'_>) -> Vec<Advice> {
             row.iter().filter(|step| step.on_path).map(|step| step.own.saturating_sub(process(step))).sum();
         let gain = Nanos(overhead.0 / row.len() as u64 * (row.len() as u64 - 1));
         let text = format!(
-            "merge the {} RUNs from {} on: {overhead} of them is sandbox and layer, not their commands",
+            "merge the {} RUNs from {} on: {overhead} of their time is spent on sandboxes and layers, not on their commands",
             row.len(),
             quote_located(row[0])
         );
@@ -107,10 +107,10 @@ fn split_run(case: &Case<'_>) -> Vec<Advice> {
     for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
         let Some((install, rest)) = installed_first(&run.text) else { continue };
         let text = format!(
-            "split {} behind its install: that layer then is in the cache when only what follows it changes",
+            "split {} after its install: the layer of the install is then cached when only the rest changes",
             quote_located(run)
         );
-        let caveat = "an upper bound: the part of the install is not known by itself; one more layer";
+        let caveat = "an upper bound: the time of the install alone is not known; one more layer";
         let mut advice = about(run, "split-run", run.drag, text, caveat);
         advice.diff = vec![format!("-{}", run.text), format!("+{install}"), format!("+{rest}")];
         found.push(advice);
@@ -237,7 +237,7 @@ fn compression(case: &Case<'_>) -> Vec<Advice> {
             format!(
                 "compress with zstd or a lower level, or not at all for a local result: {spent} of the build is compression"
             ),
-            "taken to be four times faster; old clients read gzip only",
+            "assumes that it is four times faster; old clients read only gzip",
         )
     };
     let gain = case.gain(&Scenario { faster: vec![(Selector::Phase(Phase::Compress), times)], ..Scenario::default() });
@@ -261,7 +261,7 @@ fn base_pull(case: &Case<'_>) -> Vec<Advice> {
         "keep base images near (a local mirror, a smaller base, a pinned digest): {} of the build waits for them",
         percent(spent, case.analysis.record.wall)
     );
-    let caveat = "an upper bound; nothing on a machine that has them already";
+    let caveat = "an upper bound; no gain on a machine that already has them";
     let fetched = |step: &&StepExplanation| -> Nanos {
         step.phases.iter().filter(|row| row.name.is_one_of(&FETCHING)).map(|row| row.work).sum()
     };
@@ -318,7 +318,7 @@ fn pressure(case: &Case<'_>) -> Vec<Advice> {
             rule: "idle-processors".into(),
             text,
             gain,
-            caveat: "an upper bound: as far as its steps do not need each other".into(),
+            caveat: "an upper bound, if the steps do not need each other".into(),
             step: None,
             line: None,
             diff: Vec::new(),
@@ -359,7 +359,7 @@ fn slower_than_before(case: &Case<'_>) -> Vec<Advice> {
                 "slower-than-before",
                 step.duration.saturating_sub(median).min(step.drag),
                 text,
-                "if the machine was as busy then",
+                "assumes that the machine was as busy then",
             ));
         }
     }

@@ -65,7 +65,7 @@ fn diamond_under_serial() {
 }
 
 #[test]
-fn what_a_step_waited_for_in_a_finished_steps_name_is_that_steps() {
+fn deferred_work_belongs_to_the_step_that_does_it() {
     let mut made = Synthetic::new(Policy::Instructions, 1);
     let stage = made.stage("a");
     let [base, copy] = [made.step(stage, "FROM base", 1..2), made.step(stage, "COPY . .", 3..20)];
@@ -88,7 +88,7 @@ fn what_a_step_waited_for_in_a_finished_steps_name_is_that_steps() {
 }
 
 #[test]
-fn a_pull_that_two_wait_for_holds_back_who_needs_it_and_nobody_else() {
+fn a_pull_delays_only_the_steps_that_need_it() {
     let mut made = Synthetic::new(Policy::Instructions, 0);
     let [a, b] = ["a", "b"].map(|name| made.stage(name));
     let [base, first] = [made.step(a, "FROM base", 0..1), made.step(a, "RUN first", 1..14)];
@@ -130,7 +130,7 @@ fn a_slot_wait_leads_to_the_step_that_freed_the_slot() {
 }
 
 #[test]
-fn a_slot_wait_for_nobody_known_is_the_queues() {
+fn a_slot_wait_without_a_holder_is_queueing() {
     let mut made = Synthetic::new(Policy::Instructions, 1);
     let stage = made.stage("a");
     let step = made.step(stage, "RUN first", 6..10);
@@ -142,7 +142,7 @@ fn a_slot_wait_for_nobody_known_is_the_queues() {
 }
 
 #[test]
-fn a_dependency_wait_for_nobody_named_leads_to_the_last_need() {
+fn a_wait_without_a_name_leads_to_the_last_dependency() {
     let mut made = Synthetic::default();
     let stage = made.stage("a");
     let [first, second] = [made.step(stage, "RUN first", 0..4), made.step(stage, "RUN second", 0..7)];

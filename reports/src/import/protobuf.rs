@@ -86,6 +86,6 @@ mod tests {
         assert_eq!(Fields(&[0x08, 0x96, 0x01]).collect::<Vec<_>>(), [(1, Value::Number(150))]);
         let text = [0x12, 0x07, 0x74, 0x65, 0x73, 0x74, 0x69, 0x6e, 0x67];
         assert_eq!(Fields(&text).collect::<Vec<_>>(), [(2, Value::Bytes(b"testing"))]);
-        assert_eq!(Fields(&text[..5]).count(), 0, "a torn field is none");
+        assert_eq!(Fields(&text[..5]).count(), 0, "a truncated field is dropped");
     }
 }

@@ -204,7 +204,7 @@ fn path(explanation: &Explanation, style: Style) -> String {
     if legs.is_empty() {
         return String::new();
     }
-    let mut out = heading("What held the finish back (critical path)", style);
+    let mut out = heading("What delayed the end (critical path)", style);
     let mut table = Table::new([Align::Right, Align::Left, Align::Flexible, Align::Left]);
     const SHOWN: usize = 12;
     let mut longest: Vec<_> = legs.iter().map(|leg| leg.end.saturating_sub(leg.start)).collect();
@@ -220,8 +220,8 @@ fn path(explanation: &Explanation, style: Style) -> String {
         let step = &explanation.steps[leg.step.index()];
         let why = match leg.after {
             None => "",
-            Some(Link::Data) => "needs the one before",
-            Some(Link::Order) => "comes after the one before",
+            Some(Link::Data) => "needs the step before",
+            Some(Link::Order) => "ordered after the step before",
             Some(Link::Slot) => "waited for its slot",
             Some(Link::Lock) => "waited for its lock",
         };
@@ -270,7 +270,7 @@ fn misses(explanation: &Explanation, style: Style) -> String {
     if explanation.misses.is_empty() {
         return String::new();
     }
-    let mut out = heading("Why it was not in the cache", style);
+    let mut out = heading("Why steps missed the cache", style);
     for miss in explanation.misses.iter().take(SHOWN) {
         out += &item(&miss.sentence, style);
     }
@@ -330,16 +330,18 @@ fn changes(explanation: &Explanation, style: Style) -> String {
         let _ = writeln!(out, "  not ranked: {refused}");
     }
     if let Some(drift) = ranking.drift {
-        let caveats: Vec<&str> = ranking.changes.iter().map(|change| change.caveat.as_str()).collect();
-        let mut said: Vec<&str> = Vec::new();
-        caveats.into_iter().for_each(|caveat| {
-            if !said.contains(&caveat) {
-                said.push(caveat)
+        let mut caveats: Vec<&str> = Vec::new();
+        for change in &ranking.changes {
+            if !caveats.contains(&change.caveat.as_str()) {
+                caveats.push(&change.caveat);
             }
-        });
-        let note =
-            format!("The replay of the build as it was is {:.1} % off. Caveats: {}.", drift * 100.0, said.join("; "));
-        let note = if said.is_empty() { note.replace(" Caveats: .", "") } else { note };
+        }
+        let note = format!(
+            "The replay of the build as it was is {:.1} % off. Caveats: {}.",
+            drift * 100.0,
+            caveats.join("; ")
+        );
+        let note = if caveats.is_empty() { note.replace(" Caveats: .", "") } else { note };
         for line in wrap(&note, style.width.saturating_sub(2)) {
             let _ = writeln!(out, "  {}", paint(&line, style.colours.then_some(DIM)));
         }
@@ -351,7 +353,7 @@ fn missing(explanation: &Explanation, style: Style) -> String {
     if explanation.missing.is_empty() {
         return String::new();
     }
-    let mut out = heading(&format!("What {} does not say", explanation.source.tool), style);
+    let mut out = heading(&format!("What {} does not record", explanation.source.tool), style);
     for lack in &explanation.missing {
         out += &item(lack, style);
     }

@@ -93,8 +93,8 @@ impl ChangeKind {
         match self {
             Self::Policy(_) => "disks and memory are shared, which is not modelled",
             Self::UnlimitedSlots { .. } => "more steps at once need more memory",
-            Self::SharedCacheMounts => "only where the tool behind it copes with several users",
-            Self::TwiceTheProcessors { .. } => "steps are taken to use them as they used those they had",
+            Self::SharedCacheMounts => "only if the tool supports concurrent use of its cache",
+            Self::TwiceTheProcessors { .. } => "assumes that steps use them as they used the processors they had",
             Self::FreeGroup(_) => "an upper bound: some of it always remains",
             Self::CachedStep(_) => "an upper bound: what it needs must not change either",
         }

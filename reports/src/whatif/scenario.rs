@@ -16,11 +16,11 @@ pub enum ScenarioError {
     )]
     Selector(String),
     /// The selector matches nothing in the record.
-    #[error("nothing in this record is `{0}`")]
+    #[error("nothing in this record matches `{0}`")]
     Nothing(String),
     /// The record does not say how many processors the build had, so the effect of another number is unknown.
     #[error(
-        "this record does not say how many processors the build had, or what its steps used: what other processors would do is not known"
+        "unknown effect of other processors: this record does not say how many the build had, or what its steps used"
     )]
     Processors,
 }
@@ -145,15 +145,15 @@ impl Scenario {
     /// What a prediction of this scenario assumes.
     pub(super) fn caveats(&self, record: &Record) -> Vec<String> {
         let mut caveats = Vec::new();
-        let mut say = |when: bool, what: &str| caveats.extend(when.then(|| what.to_owned()));
+        let mut add = |when: bool, what: &str| caveats.extend(when.then(|| what.to_owned()));
         let order = self.jobs.is_some() || self.policy.is_some() || self.cores.is_some();
-        say(
+        add(
             order && !record.source.fidelity.resources,
-            "what the steps used was not recorded: they are taken not to slow each other",
+            "the CPU use of steps was not recorded: they are assumed not to slow each other down",
         );
-        say(order, "steps share disks and memory too, which is not modelled");
-        say(!record.source.fidelity.edges, "what needs what is guessed");
-        say(
+        add(order, "steps share disks and memory too, which is not modelled");
+        add(!record.source.fidelity.edges, "dependencies are guessed");
+        add(
             !self.faster.is_empty() || !self.cached.is_empty(),
             "what a step leaves in the page cache for others is not modelled",
         );

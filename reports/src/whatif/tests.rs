@@ -45,7 +45,7 @@ fn other_orders_and_slots() {
 }
 
 #[test]
-fn hundreds_that_are_dispatched_at_once_share_the_processors() {
+fn steps_that_are_dispatched_at_once_share_the_processors() {
     // Each of a hundred had a fiftieth of the two processors' time: 0.2 ms of the ten, one after the other 20 ms.
     let mut made = Synthetic::default();
     for stage in 0..100 {
@@ -58,7 +58,7 @@ fn hundreds_that_are_dispatched_at_once_share_the_processors() {
 }
 
 #[test]
-fn who_waits_wants_no_processor() {
+fn a_waiting_step_demands_no_processor() {
     // A process that has the only processor, and a step that waits for its cache directory: nothing is in the process's way.
     let mut made = Synthetic::default();
     let [works, waits] = [made.stage("works"), made.stage("waits")];
@@ -76,8 +76,8 @@ fn who_waits_wants_no_processor() {
 }
 
 #[test]
-fn of_those_that_wait_for_a_slot_from_the_begin_none_is_passed_over() {
-    // A log of a builder whose scheduler is not known: who was ready first goes first. `b` was ready at 0, `c` when `a` had ended.
+fn a_slot_goes_to_the_step_that_was_ready_first() {
+    // A log of a builder whose scheduler is unknown: the step that was ready first goes first. `b` was ready at 0, `c` when `a` had ended.
     let mut made = Synthetic::new(Policy::Stages, 2);
     let [first, second] = [made.stage("first"), made.stage("second")];
     let [a, b] = [made.step(first, "RUN a", 0..10), made.step(second, "RUN b", 0..10)];
@@ -107,7 +107,7 @@ fn stages_wait_for_whole_stages() {
 }
 
 #[test]
-fn phases_and_steps_that_take_other_times() {
+fn phases_and_steps_can_take_other_times() {
     let free =
         |selector: &str| Scenario { faster: vec![(selector.parse().unwrap(), f64::INFINITY)], ..Scenario::default() };
     assert_eq!(predict(&diamond(), free("storage")), 130, "no copy, no export");
@@ -158,7 +158,7 @@ fn processors_are_shared() {
 /// Three that compute all the time on two processors: each runs two thirds of 150 ms, and wanders, so that the kernel shows half of
 /// its wait of 50 ms. One that sleeps for half of its time has waited for what the kernel shows, at most twice that.
 #[test]
-fn a_thread_that_wanders_shows_part_of_its_wait() {
+fn a_migrating_thread_shows_part_of_its_wait() {
     let three = |pressure: u64, cpu: u64| {
         let mut made = Synthetic::default();
         let stage = made.stage("a");
@@ -185,7 +185,7 @@ fn a_thread_that_wanders_shows_part_of_its_wait() {
 /// A shell that starts 400 processes in 200 ms of processor time: a tenth of a millisecond of each is the hop, but no more
 /// than a fifth.
 #[test]
-fn processes_do_not_hop_on_one_processor() {
+fn one_processor_has_no_migrations() {
     let predicted_of = |processes, cpu, cores| {
         let mut made = Synthetic::default();
         let stage = made.stage("a");
@@ -205,7 +205,7 @@ fn processes_do_not_hop_on_one_processor() {
 
 #[test]
 fn the_builders_own_work_must_fit_on_the_processors() {
-    // A chain of 140 ms on two processors, in which the builder used 200 ms of CPU time beside the steps.
+    // A chain of 140 ms on two processors, in which the builder used 200 ms of CPU time outside of the steps.
     let mut made = Synthetic::default();
     let stage = made.stage("a");
     let [first, second] = [made.step(stage, "RUN 1", 0..70), made.step(stage, "RUN 2", 70..140)];
@@ -224,7 +224,7 @@ fn the_builders_own_work_must_fit_on_the_processors() {
 
 /// A RUN has 180 ms of two processors in 100 ms, compressing the result 200 ms in the next 100.
 #[test]
-fn what_the_builder_computed_goes_with_the_phase_that_did() {
+fn computation_of_the_builder_belongs_to_its_phase() {
     let mut made = Synthetic::default();
     let stage = made.stage("a");
     let step = made.step(stage, "RUN make", 0..100);
@@ -242,7 +242,7 @@ fn what_the_builder_computed_goes_with_the_phase_that_did() {
 }
 
 #[test]
-fn locks_keep_their_holders_apart() {
+fn two_holders_of_a_lock_do_not_overlap() {
     let mut made = Synthetic::default();
     let stage = made.stage("a");
     let [first, second] = [made.step(stage, "RUN 1", 0..50), made.step(stage, "RUN 2", 0..90)];
@@ -256,7 +256,7 @@ fn locks_keep_their_holders_apart() {
 
 /// A cache is free when the process has ended, and then the first in the file has it.
 #[test]
-fn locks_are_let_go_of_before_the_layer_is_made() {
+fn locks_are_released_before_the_layer_is_written() {
     let mut made = Synthetic::new(Policy::Instructions, 0);
     let stage = made.stage("a");
     let steps: Vec<_> = (0..3).map(|step| made.step(stage, "RUN x", 0..50 + step * 40)).collect();
@@ -282,7 +282,7 @@ fn locks_are_let_go_of_before_the_layer_is_made() {
 }
 
 #[test]
-fn what_would_help_is_ranked_and_what_is_off_is_refused() {
+fn changes_are_ranked_unless_the_replay_is_off() {
     let mut serial = diamond();
     serial.options.policy = Some(Policy::Serial);
     let explanation = crate::explain(&serial);
@@ -301,7 +301,7 @@ fn what_would_help_is_ranked_and_what_is_off_is_refused() {
 }
 
 proptest! {
-    /// More slots than steps is no limit, and a limit never makes a replay faster where nothing contends.
+    /// A limit above the number of steps has no effect, and a limit never makes a replay without contention faster.
     #[test]
     fn limits_only_delay(stages in 1u32..5, steps in 1u32..5, jobs in 1u32..6) {
         let record = chains(stages, steps);
@@ -338,7 +338,7 @@ fn slots_go_to_the_longest_chain() {
 
 /// Four sandboxes that were made at once, at the pace of one: each alone takes a quarter of the time.
 #[test]
-fn sandboxes_are_made_at_the_pace_of_one() {
+fn sandbox_setup_is_serialised() {
     let mut made = Synthetic::default();
     let steps: Vec<_> = ["a", "b", "c", "d"]
         .map(|name| {

@@ -99,8 +99,8 @@ fn expired_and_pruned_results_are_told_apart() {
     };
     world.build(&[]).record();
     for (args, removed, said) in [
-        (["--keep-duration", "0s"], Removal::Expired, "ran again, for its result expired (unused for "),
-        (["--keep-bytes", "0"], Removal::Pruned, "ran again, for its result was pruned "),
+        (["--keep-duration", "0s"], Removal::Expired, "ran again: its result expired (unused for "),
+        (["--keep-bytes", "0"], Removal::Pruned, "ran again: its result was pruned "),
     ] {
         prune(&args);
         let again = world.build(&["--expect-cached"]);

@@ -82,7 +82,7 @@ function drawRest() {
   if (changes.length) box.append(make("table", {}, make("tbody", {}, ...changes.map((change) => make("tr", {}, make("td", { class: "n" }, `−${time(change.gain)}`), make("td", {}, change.what), make("td", { class: "n" }, `to ${time(change.wall)}`), make("td", { class: "soft" }, change.caveat))))));
   const notes = [refused ? `Not ranked: ${refused}.` : changes.length ? "" : "Nothing would gain 1 % or more.", drift === undefined || drift === null ? "" : `The replay of the build as it was is ${(drift * 100).toFixed(1)} % off.`];
   box.append(make("p", { class: "soft" }, notes.filter(Boolean).join(" ")));
-  for (const [title, list] of [["Why it was not in the cache", build.misses ?? []], ["Advice", build.advice]]) {
+  for (const [title, list] of [["Why steps missed the cache", build.misses ?? []], ["Advice", build.advice]]) {
     if (list.length) box.append(make("h2", {}, title), make("ul", {}, ...list.map((entry) => make("li", {},
       entry.sentence ?? `up to ${time(entry.gain)}: ${entry.text} (${entry.caveat})`, entry.diff && entry.diff.length ? make("pre", {}, entry.diff.join("\n")) : null))));
   }
@@ -93,7 +93,7 @@ function drawRest() {
   byId("bounds").replaceChildren(make("table", {}, make("tbody", {}, ...rows.map(([name, value]) => make("tr", {}, make("td", {}, name), make("td", { class: "n" }, value))))));
   const missing = byId("missing");
   missing.replaceChildren();
-  if (build.missing.length) missing.append(make("h2", {}, `What ${build.source.tool} does not say`), make("ul", {}, ...build.missing.map((lack) => make("li", {}, lack))));
+  if (build.missing.length) missing.append(make("h2", {}, `What ${build.source.tool} does not record`), make("ul", {}, ...build.missing.map((lack) => make("li", {}, lack))));
 }
 
 function setTheme(dark) {
