@@ -221,7 +221,7 @@ fn path(explanation: &Explanation, style: Style) -> String {
         let why = match leg.after {
             None => "",
             Some(Link::Data) => "needs the step before",
-            Some(Link::Order) => "ordered after the step before",
+            Some(Link::Order) => "after the step before",
             Some(Link::Slot) => "waited for its slot",
             Some(Link::Lock) => "waited for its lock",
         };
