@@ -17,10 +17,18 @@ pub(crate) struct Deferred {
     pub(crate) length: Nanos,
     /// The rest of the requester's wait: before the work started and after it ended.
     pub(crate) delay: Nanos,
-    /// The other steps that waited for it, and the ends of their waits.
-    pub(crate) others: Vec<(StepId, Nanos)>,
+    /// The other steps that waited for it.
+    pub(crate) others: Vec<Waiter>,
     /// The steps between the step and the requester, the requester included.
     leads: HashSet<StepId>,
+}
+
+/// A step that waited for deferred work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiter {
+    pub(crate) step: StepId,
+    /// The end of its wait.
+    pub(crate) until: Nanos,
 }
 
 impl Deferred {
@@ -50,7 +58,10 @@ pub(crate) fn deferred(activities: &Activities<'_>) -> HashMap<StepId, Deferred>
         };
         let (first, asker) = *waits.iter().find(|(wait, _)| within(wait) > Nanos::ZERO)?;
         let length = within(&first);
-        let others = waits.iter().filter(|(_, other)| *other != asker).map(|(wait, other)| (*other, wait.end));
+        let others = waits
+            .iter()
+            .filter(|(_, other)| *other != asker)
+            .map(|(wait, other)| Waiter { step: *other, until: wait.end });
         let found = Deferred {
             asker,
             length,

@@ -7,7 +7,7 @@
 //! pass over its position. A heap gives it for all activities in O((V + E) log E).
 
 use super::activity::{Activities, Interval};
-use super::deferred::{Deferred, deferred};
+use super::deferred::{Deferred, Waiter, deferred};
 use crate::graph::topological;
 use crate::index::{Grouped, Index, Indexed};
 use buildscope_record::{EdgeKind, Nanos, StepId, WaitKind};
@@ -257,7 +257,9 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
         let mut holds = Vec::new();
         for wait in activities.waits(step).filter(|wait| wait.kind != WaitKind::Dependency) {
             let on = wait.on.filter(|on| on.index() < activities.record.steps.len());
-            let joined = on.and_then(|on| later.get(&on)).is_some_and(|work| work.others.contains(&(step, wait.end)));
+            let joined = on
+                .and_then(|on| later.get(&on))
+                .is_some_and(|work| work.others.contains(&Waiter { step, until: wait.end }));
             holds.extend(on.filter(|_| !joined).and_then(|on| link(on, wait.end)));
         }
         // What was released before the step started delayed its start. After the last of them only the lag remains.
@@ -286,7 +288,7 @@ fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: b
     let mut links = Vec::new();
     for (&step, work) in later {
         let Some(source) = activities.interval(step) else { continue };
-        for &(other, until) in &work.others {
+        for &Waiter { step: other, until } in &work.others {
             let Some(active) = activities.interval(other) else { continue };
             let ahead = int(Own::new(activities, other, active).work_until(until));
             let lag = if seen { int(until.saturating_sub(source.end + work.length)) } else { 0 };

@@ -7,6 +7,7 @@
 //! Each prediction lists what it does not model: steps share more than processors (disk, memory bandwidth), the page cache
 //! depends on the order of the steps, and a step that never competed for processors may scale differently than assumed.
 
+mod load;
 mod model;
 mod page;
 mod prediction;

@@ -1,6 +1,6 @@
 //! A record as tasks that can be replayed: the work of each, how many processors it demands, and what it waits for.
 
-use super::total::Total;
+use super::load::{Load, Process, active_waits, busy, computes, kernel};
 use crate::attribute::{Activities, deferred};
 use crate::graph::Need;
 use crate::index::{Index, Indexed};
@@ -186,16 +186,16 @@ fn defer(activities: &Activities<'_>, tasks: &mut Indexed<StepId, Task>) {
         tasks[work.asker].lag += work.delay.0 as f64;
         if in_chain {
             tasks[step].segments.push(done(work.length));
-            for (other, _) in &work.others {
-                tasks[*other].needs.push(Need { step, kind: EdgeKind::Data });
+            for other in &work.others {
+                tasks[other.step].needs.push(Need { step, kind: EdgeKind::Data });
             }
             continue;
         }
         tasks[work.asker].segments.insert(0, done(work.length));
-        for (other, until) in &work.others {
-            let waits = activities.waits(*other).filter(|wait| wait.on == Some(step) && wait.end == *until);
+        for other in &work.others {
+            let waits = activities.waits(other.step).filter(|wait| wait.on == Some(step) && wait.end == other.until);
             let waited = waits.map(|wait| wait.end - wait.start).max().unwrap_or(Nanos::ZERO);
-            tasks[*other].segments.insert(0, done(waited));
+            tasks[other.step].segments.insert(0, done(waited));
         }
     }
 }
@@ -233,8 +233,8 @@ fn task(
 /// The interval of a step as segments of one phase each, without the waits in it.
 fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkSegment> {
     let Some(active) = activities.interval(step) else { return Vec::new() };
-    let waits = waits(activities, step);
-    let locked = waits.iter().rev().find(|(_, _, kind)| *kind == WaitKind::Lock).map(|&(_, end, _)| end);
+    let waits = active_waits(activities, step);
+    let locked = waits.iter().rev().find(|wait| wait.kind == WaitKind::Lock).map(|wait| wait.end);
     let process = Process::new(activities, step, load.cpus);
     let mut found: Vec<WorkSegment> = Vec::new();
     let (mut at, mut taken) = (active.start, locked.is_none());
@@ -263,28 +263,28 @@ fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkS
         }
     };
     let pieces = activities.pieces(step);
-    let mut place = 0;
+    let mut next = 0;
     let mut spend = |from: Nanos, to: Nanos| {
         let mut at = from;
-        while place > 0 && pieces[place - 1].end > from {
-            place -= 1;
+        while next > 0 && pieces[next - 1].end > from {
+            next -= 1;
         }
-        while let Some(piece) = pieces.get(place).filter(|piece| piece.start < to) {
+        while let Some(piece) = pieces.get(next).filter(|piece| piece.start < to) {
             add(at, piece.start.max(at), None);
             add(piece.start.max(at), piece.end.min(to), Some(piece.phase));
             at = piece.end.min(to).max(at);
             if piece.end > to {
                 break;
             }
-            place += 1;
+            next += 1;
         }
         add(at, to, None);
     };
-    for &(start, end, _) in &waits {
-        if start > at {
-            spend(at, start);
+    for wait in &waits {
+        if wait.start > at {
+            spend(at, wait.start);
         }
-        at = at.max(end);
+        at = at.max(wait.end);
     }
     spend(at, active.end);
     // Cache mounts are released when the process has ended, before the layer is written.
@@ -299,225 +299,6 @@ fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkS
         first.locks = true;
     }
     found
-}
-
-/// The waits of a step while it was active, in the order of time.
-fn waits(activities: &Activities<'_>, step: StepId) -> Vec<(Nanos, Nanos, WaitKind)> {
-    let Some(active) = activities.interval(step) else { return Vec::new() };
-    let waits = activities.waits(step);
-    let waits = waits.map(|wait| (wait.start.max(active.start), wait.end.min(active.end), wait.kind));
-    let mut waits: Vec<_> = waits.filter(|(start, end, _)| start < end).collect();
-    waits.sort_unstable_by_key(|&(start, end, _)| (start, end));
-    waits
-}
-
-/// The demand of a step's process.
-struct Process {
-    /// Whether a span marks the process. Otherwise all time without a span is the process.
-    spanned: bool,
-    /// How many processors it demands.
-    demand: f64,
-    /// The share of its time, from 0 to 1, that comes from child processes that start on another processor than their parent's.
-    migration: f64,
-}
-
-/// The cost of a child process that starts on another processor, in nanoseconds of CPU time: that processor is woken, its
-/// caches are cold, and the parent is woken again. Measured with a shell that starts 400 processes, on two virtual
-/// processors and on one.
-const MIGRATION_COST: f64 = 100_000.0;
-/// The largest share of CPU time that is attributed to migrations, for machines on which waking a processor costs less.
-const MOST_MIGRATION: f64 = 0.2;
-
-impl Process {
-    /// The demand is the CPU time divided by the time in which the process did not wait for a processor.
-    fn new(activities: &Activities<'_>, step: StepId, cpus: Option<f64>) -> Self {
-        let pieces = activities.pieces(step);
-        let process = pieces.iter().filter(|piece| piece.phase == Phase::Process);
-        let process: u64 = process.map(|piece| piece.end.0 - piece.start.0).sum();
-        let whole = activities.interval(step).map_or(0, |interval| interval.length().0);
-        let length = if process > 0 { process } else { whole } as f64;
-        let none = Self { spanned: process > 0, demand: 0.0, migration: 0.0 };
-        let used = activities.record.steps[step.index()].resources;
-        let (Some(used), Some(cpus), true) = (used, cpus, length > 0.0) else { return none };
-        let cpu = (used.cpu_user + used.cpu_system).0 as f64;
-        let stalled = stalled(used.cpu_pressure.0 as f64, length - cpu, cpus).min(length);
-        // A process cannot run faster than on all processors at once.
-        let alone = (length - stalled).max((cpu / cpus).min(length)).max(length * 0.01);
-        let migration =
-            used.processes.map_or(0.0, |started| (started as f64 * MIGRATION_COST / cpu.max(1.0)).min(MOST_MIGRATION));
-        let demand = cpu / alone;
-        // A process that mostly sleeps does so on a single processor too.
-        Self { demand, migration: if cpus > 1.0 { migration * demand.min(1.0) } else { 0.0 }, ..none }
-    }
-
-    fn is(&self, phase: Option<Phase>) -> bool {
-        if self.spanned { phase == Some(Phase::Process) } else { phase.is_none() }
-    }
-}
-
-/// How long a process waited for processors, from the kernel's pressure stall information ("some"). `idle` is the time in
-/// which it did not run.
-///
-/// For several threads the pressure is an upper bound of the wait. For a single thread it is less than the wait: the kernel
-/// measures it per processor and averages by how busy each is (`kernel/sched/psi.c`), so a thread that moves over all N
-/// processors shows one Nth. Its wait is assumed to be N times the pressure, but no more than its idle time.
-fn stalled(pressure: f64, idle: f64, cpus: f64) -> f64 {
-    if pressure < idle { (pressure * cpus).min(idle) } else { pressure }
-}
-
-/// Whether the builder itself computes in the phase, on one processor. That CPU time is not measured by step.
-pub(super) fn busy(phase: Option<Phase>) -> bool {
-    use Phase::{Archive, Compress, ContextHash, Copy, Diff, Digest, Unpack};
-    matches!(phase, Some(ContextHash | Diff | Archive | Digest | Compress | Copy | Unpack))
-}
-
-/// Whether the builder computes in the phase of a step. Scheduling counts too: if hundreds of steps are dispatched at once,
-/// each waits for the others.
-fn computes(phase: Option<Phase>) -> bool {
-    busy(phase) || matches!(phase, Some(Phase::CacheKey | Phase::CacheLookup | Phase::Dispatch))
-}
-
-/// Whether the kernel serialises the phase on any number of processors: namespaces and mounts are created under global locks.
-fn kernel(phase: Option<Phase>) -> bool {
-    phase == Some(Phase::SandboxSetup)
-}
-
-/// How contended the processors were over time, from the demand of the build's own steps. It converts the time that work took
-/// into the time that it would take alone. Pressure from outside the build stays in the times.
-struct Load {
-    cpus: Option<f64>,
-    /// The fair share from each instant on: the number of processors that each step gets that demands more than that.
-    shares: Vec<(Nanos, f64)>,
-    /// How much work with a demand of one processor was done from the first of these instants to each of them, in nanoseconds.
-    of_one: Vec<f64>,
-    /// How many steps used the serialised part of the kernel, from each instant on.
-    kernel: Vec<(Nanos, u32)>,
-}
-
-impl Load {
-    fn new(activities: &Activities<'_>, cpus: Option<f64>) -> Self {
-        let kernel = Self::of_kernel(activities);
-        let Some(count) = cpus else { return Self { cpus, shares: Vec::new(), of_one: Vec::new(), kernel } };
-        let mut changes: Vec<(Nanos, bool, Total)> = Vec::new();
-        for step in activities.steps() {
-            let process = Process::new(activities, step, cpus);
-            let mut add = |start: Nanos, end: Nanos, demand: f64| {
-                if demand > 0.0 && end > start {
-                    changes.extend([(start, true, Total(demand)), (end, false, Total(demand))]);
-                }
-            };
-            let waits = waits(activities, step);
-            for piece in activities.pieces(step) {
-                let phase = Some(piece.phase);
-                let demand = if process.is(phase) { process.demand } else { f64::from(u8::from(computes(phase))) };
-                let mut at = piece.start;
-                for &(start, end, _) in &waits {
-                    add(at, start.min(piece.end), demand);
-                    at = at.max(end);
-                }
-                add(at, piece.end, demand);
-            }
-            if let Some(active) = activities.interval(step).filter(|_| !process.spanned) {
-                add(active.start, active.end, process.demand);
-            }
-        }
-        changes.sort_unstable();
-        let mut wanted: BTreeMap<Total, usize> = BTreeMap::new();
-        let mut shares = Vec::new();
-        for (place, &(at, begins, demand)) in changes.iter().enumerate() {
-            if begins {
-                *wanted.entry(demand).or_default() += 1;
-            } else if let Some(number) = wanted.get_mut(&demand) {
-                *number -= 1;
-                if *number == 0 {
-                    wanted.remove(&demand);
-                }
-            }
-            if changes.get(place + 1).is_none_or(|next| next.0 > at) {
-                shares.push((at, fair_share(&wanted, count)));
-            }
-        }
-        let mut done = 0.0;
-        let of_one = (0..shares.len()).map(|place| {
-            if let Some(&(from, share)) = place.checked_sub(1).map(|place| &shares[place]) {
-                done += (shares[place].0.0 - from.0) as f64 * share.min(1.0);
-            }
-            done
-        });
-        let of_one = of_one.collect();
-        Self { cpus, shares, of_one, kernel }
-    }
-
-    fn of_kernel(activities: &Activities<'_>) -> Vec<(Nanos, u32)> {
-        let pieces = activities.steps().flat_map(|step| activities.pieces(step));
-        let pieces = pieces.filter(|piece| kernel(Some(piece.phase)) && piece.end > piece.start);
-        let mut changes: Vec<(Nanos, bool)> =
-            pieces.flat_map(|piece| [(piece.start, true), (piece.end, false)]).collect();
-        // At the same instant, ends sort before starts.
-        changes.sort_unstable();
-        let mut wanted = 0_u32;
-        let counted = changes.into_iter().map(|(at, begins)| {
-            wanted = if begins { wanted + 1 } else { wanted.saturating_sub(1) };
-            (at, wanted)
-        });
-        counted.collect()
-    }
-
-    /// How long the serialised kernel work of an interval would have taken alone, in nanoseconds.
-    fn alone(&self, from: Nanos, to: Nanos) -> f64 {
-        let (mut at, mut alone) = (from, 0.0);
-        let mut place = self.kernel.partition_point(|&(instant, _)| instant <= from);
-        while at < to {
-            let wanted = place.checked_sub(1).map_or(1, |place| self.kernel[place].1.max(1));
-            let until = self.kernel.get(place).map_or(to, |&(instant, _)| instant.min(to));
-            alone += (until.0 - at.0) as f64 / f64::from(wanted);
-            (at, place) = (until, place + 1);
-        }
-        alone
-    }
-
-    /// How long work with that demand of processors, done in the interval, would have taken alone, in nanoseconds.
-    fn eased(&self, from: Nanos, to: Nanos, demand: f64) -> f64 {
-        if demand == 1.0 {
-            return self.done_of_one(to) - self.done_of_one(from);
-        }
-        let (mut at, mut eased) = (from, 0.0);
-        let mut place = self.shares.partition_point(|&(instant, _)| instant <= from);
-        while at < to {
-            let share = place.checked_sub(1).map_or(f64::INFINITY, |place| self.shares[place].1);
-            let until = self.shares.get(place).map_or(to, |&(instant, _)| instant.min(to));
-            eased += (until.0 - at.0) as f64 * if demand > share { share / demand } else { 1.0 };
-            (at, place) = (until, place + 1);
-        }
-        eased
-    }
-
-    /// How much work with a demand of one processor was done until the instant, in nanoseconds. A lookup in prefix sums: with
-    /// thousands of steps, adding up each interval again would take quadratic time.
-    fn done_of_one(&self, at: Nanos) -> f64 {
-        match self.shares.partition_point(|&(instant, _)| instant <= at).checked_sub(1) {
-            Some(place) => {
-                let (from, share) = self.shares[place];
-                self.of_one[place] + (at.0 - from.0) as f64 * share.min(1.0)
-            }
-            // Before the first demand for a processor.
-            None => at.0 as f64 - self.shares.first().map_or(0.0, |first| first.0.0 as f64),
-        }
-    }
-}
-
-/// The max-min fair share by water-filling: what each gets that demands more than that. `wanted` counts tasks by demand.
-fn fair_share(wanted: &BTreeMap<Total, usize>, cpus: f64) -> f64 {
-    let (mut left, mut count) = (cpus, wanted.values().sum::<usize>());
-    for (&demand, &number) in wanted {
-        let (Total(demand), share) = (demand, left / count as f64);
-        if demand >= share {
-            return share;
-        }
-        left -= demand * number as f64;
-        count -= number;
-    }
-    f64::INFINITY
 }
 
 /// The build's own work in an interval, by phase.

@@ -1,0 +1,262 @@
+//! How many processors the steps of a record demanded, and how contended the processors were.
+
+use super::total::Total;
+use crate::attribute::Activities;
+use buildscope_record::{Nanos, Phase, StepId, WaitKind};
+use std::collections::BTreeMap;
+
+/// A wait of a step, cut to the interval in which the step was active.
+#[derive(Clone, Copy)]
+pub(super) struct ActiveWait {
+    pub(super) start: Nanos,
+    pub(super) end: Nanos,
+    pub(super) kind: WaitKind,
+}
+
+/// The waits of a step while it was active, in the order of time.
+pub(super) fn active_waits(activities: &Activities<'_>, step: StepId) -> Vec<ActiveWait> {
+    let Some(active) = activities.interval(step) else { return Vec::new() };
+    let cut = |wait: &buildscope_record::Wait| ActiveWait {
+        start: wait.start.max(active.start),
+        end: wait.end.min(active.end),
+        kind: wait.kind,
+    };
+    let mut waits: Vec<_> = activities.waits(step).map(cut).filter(|wait| wait.start < wait.end).collect();
+    waits.sort_unstable_by_key(|wait| (wait.start, wait.end));
+    waits
+}
+
+/// The demand of a step's process.
+pub(super) struct Process {
+    /// Whether a span marks the process. Otherwise all time without a span is the process.
+    spanned: bool,
+    /// How many processors it demands.
+    pub(super) demand: f64,
+    /// The share of its time, from 0 to 1, that comes from child processes that start on another processor than their parent's.
+    pub(super) migration: f64,
+}
+
+/// The cost of a child process that starts on another processor, in nanoseconds of CPU time: that processor is woken, its
+/// caches are cold, and the parent is woken again. Measured with a shell that starts 400 processes, on two virtual
+/// processors and on one.
+const MIGRATION_COST: f64 = 100_000.0;
+/// The largest share of CPU time that is attributed to migrations, for machines on which waking a processor costs less.
+const MOST_MIGRATION: f64 = 0.2;
+
+impl Process {
+    /// The demand is the CPU time divided by the time in which the process did not wait for a processor.
+    pub(super) fn new(activities: &Activities<'_>, step: StepId, cpus: Option<f64>) -> Self {
+        let pieces = activities.pieces(step);
+        let process = pieces.iter().filter(|piece| piece.phase == Phase::Process);
+        let process: u64 = process.map(|piece| piece.end.0 - piece.start.0).sum();
+        let whole = activities.interval(step).map_or(0, |interval| interval.length().0);
+        let length = if process > 0 { process } else { whole } as f64;
+        let none = Self { spanned: process > 0, demand: 0.0, migration: 0.0 };
+        let used = activities.record.steps[step.index()].resources;
+        let (Some(used), Some(cpus), true) = (used, cpus, length > 0.0) else { return none };
+        let cpu = (used.cpu_user + used.cpu_system).0 as f64;
+        let stalled = stalled(used.cpu_pressure.0 as f64, length - cpu, cpus).min(length);
+        // A process cannot run faster than on all processors at once.
+        let alone = (length - stalled).max((cpu / cpus).min(length)).max(length * 0.01);
+        let migration =
+            used.processes.map_or(0.0, |started| (started as f64 * MIGRATION_COST / cpu.max(1.0)).min(MOST_MIGRATION));
+        let demand = cpu / alone;
+        // A process that mostly sleeps does so on a single processor too.
+        Self { demand, migration: if cpus > 1.0 { migration * demand.min(1.0) } else { 0.0 }, ..none }
+    }
+
+    /// Whether time of that phase is time of the process.
+    pub(super) fn is(&self, phase: Option<Phase>) -> bool {
+        if self.spanned { phase == Some(Phase::Process) } else { phase.is_none() }
+    }
+}
+
+/// How long a process waited for processors, from the kernel's pressure stall information ("some"). `idle` is the time in
+/// which it did not run.
+///
+/// For several threads the pressure is an upper bound of the wait. For a single thread it is less than the wait: the kernel
+/// measures it per processor and averages by how busy each is (`kernel/sched/psi.c`), so a thread that moves over all N
+/// processors shows one Nth. Its wait is assumed to be N times the pressure, but no more than its idle time.
+fn stalled(pressure: f64, idle: f64, cpus: f64) -> f64 {
+    if pressure < idle { (pressure * cpus).min(idle) } else { pressure }
+}
+
+/// Whether the builder itself computes in the phase, on one processor. That CPU time is not measured by step.
+pub(super) fn busy(phase: Option<Phase>) -> bool {
+    use Phase::{Archive, Compress, ContextHash, Copy, Diff, Digest, Unpack};
+    matches!(phase, Some(ContextHash | Diff | Archive | Digest | Compress | Copy | Unpack))
+}
+
+/// Whether the builder computes in the phase of a step. Scheduling counts too: if hundreds of steps are dispatched at once,
+/// each waits for the others.
+pub(super) fn computes(phase: Option<Phase>) -> bool {
+    busy(phase) || matches!(phase, Some(Phase::CacheKey | Phase::CacheLookup | Phase::Dispatch))
+}
+
+/// Whether the kernel serialises the phase on any number of processors: namespaces and mounts are created under global locks.
+pub(super) fn kernel(phase: Option<Phase>) -> bool {
+    phase == Some(Phase::SandboxSetup)
+}
+
+/// How contended the processors were over time, from the demand of the build's own steps. It converts the time that work took
+/// into the time that it would take alone. Pressure from outside the build stays in the times.
+pub(super) struct Load {
+    pub(super) cpus: Option<f64>,
+    /// The fair share from each instant on: the number of processors that each step gets that demands more than that.
+    shares: Vec<Share>,
+    /// How much work with a demand of one processor was done from the first of these instants to each of them, in nanoseconds.
+    of_one: Vec<f64>,
+    /// How many steps used the serialised part of the kernel, from each instant on.
+    kernel: Vec<KernelUse>,
+}
+
+/// The fair share from an instant on.
+#[derive(Clone, Copy)]
+struct Share {
+    at: Nanos,
+    /// In processors.
+    share: f64,
+}
+
+/// How many steps used the serialised part of the kernel, from an instant on.
+#[derive(Clone, Copy)]
+struct KernelUse {
+    at: Nanos,
+    steps: u32,
+}
+
+/// A demand for processors that starts or ends. At the same instant, ends sort before starts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct DemandChange {
+    at: Nanos,
+    starts: bool,
+    demand: Total,
+}
+
+impl Load {
+    pub(super) fn new(activities: &Activities<'_>, cpus: Option<f64>) -> Self {
+        let kernel = Self::of_kernel(activities);
+        let Some(count) = cpus else { return Self { cpus, shares: Vec::new(), of_one: Vec::new(), kernel } };
+        let mut changes: Vec<DemandChange> = Vec::new();
+        for step in activities.steps() {
+            let process = Process::new(activities, step, cpus);
+            let mut add = |start: Nanos, end: Nanos, demand: f64| {
+                if demand > 0.0 && end > start {
+                    let demand = Total(demand);
+                    changes.push(DemandChange { at: start, starts: true, demand });
+                    changes.push(DemandChange { at: end, starts: false, demand });
+                }
+            };
+            let waits = active_waits(activities, step);
+            for piece in activities.pieces(step) {
+                let phase = Some(piece.phase);
+                let demand = if process.is(phase) { process.demand } else { f64::from(u8::from(computes(phase))) };
+                let mut at = piece.start;
+                for wait in &waits {
+                    add(at, wait.start.min(piece.end), demand);
+                    at = at.max(wait.end);
+                }
+                add(at, piece.end, demand);
+            }
+            if let Some(active) = activities.interval(step).filter(|_| !process.spanned) {
+                add(active.start, active.end, process.demand);
+            }
+        }
+        changes.sort_unstable();
+        let mut wanted: BTreeMap<Total, usize> = BTreeMap::new();
+        let mut shares = Vec::new();
+        for (index, &DemandChange { at, starts, demand }) in changes.iter().enumerate() {
+            if starts {
+                *wanted.entry(demand).or_default() += 1;
+            } else if let Some(number) = wanted.get_mut(&demand) {
+                *number -= 1;
+                if *number == 0 {
+                    wanted.remove(&demand);
+                }
+            }
+            if changes.get(index + 1).is_none_or(|next| next.at > at) {
+                shares.push(Share { at, share: fair_share(&wanted, count) });
+            }
+        }
+        let mut done = 0.0;
+        let of_one = (0..shares.len()).map(|index| {
+            if let Some(before) = index.checked_sub(1).map(|before| &shares[before]) {
+                done += (shares[index].at.0 - before.at.0) as f64 * before.share.min(1.0);
+            }
+            done
+        });
+        let of_one = of_one.collect();
+        Self { cpus, shares, of_one, kernel }
+    }
+
+    fn of_kernel(activities: &Activities<'_>) -> Vec<KernelUse> {
+        let pieces = activities.steps().flat_map(|step| activities.pieces(step));
+        let pieces = pieces.filter(|piece| kernel(Some(piece.phase)) && piece.end > piece.start);
+        // At the same instant, ends (`false`) sort before starts.
+        let mut changes: Vec<(Nanos, bool)> =
+            pieces.flat_map(|piece| [(piece.start, true), (piece.end, false)]).collect();
+        changes.sort_unstable();
+        let mut steps = 0_u32;
+        let counted = changes.into_iter().map(|(at, starts)| {
+            steps = if starts { steps + 1 } else { steps.saturating_sub(1) };
+            KernelUse { at, steps }
+        });
+        counted.collect()
+    }
+
+    /// How long the serialised kernel work of an interval would have taken alone, in nanoseconds.
+    pub(super) fn alone(&self, from: Nanos, to: Nanos) -> f64 {
+        let (mut at, mut alone) = (from, 0.0);
+        let mut next = self.kernel.partition_point(|usage| usage.at <= from);
+        while at < to {
+            let steps = next.checked_sub(1).map_or(1, |current| self.kernel[current].steps.max(1));
+            let until = self.kernel.get(next).map_or(to, |usage| usage.at.min(to));
+            alone += (until.0 - at.0) as f64 / f64::from(steps);
+            (at, next) = (until, next + 1);
+        }
+        alone
+    }
+
+    /// How long work with that demand of processors, done in the interval, would have taken alone, in nanoseconds.
+    pub(super) fn eased(&self, from: Nanos, to: Nanos, demand: f64) -> f64 {
+        if demand == 1.0 {
+            return self.done_of_one(to) - self.done_of_one(from);
+        }
+        let (mut at, mut eased) = (from, 0.0);
+        let mut next = self.shares.partition_point(|share| share.at <= from);
+        while at < to {
+            let share = next.checked_sub(1).map_or(f64::INFINITY, |current| self.shares[current].share);
+            let until = self.shares.get(next).map_or(to, |share| share.at.min(to));
+            eased += (until.0 - at.0) as f64 * if demand > share { share / demand } else { 1.0 };
+            (at, next) = (until, next + 1);
+        }
+        eased
+    }
+
+    /// How much work with a demand of one processor was done until the instant, in nanoseconds. A lookup in prefix sums: with
+    /// thousands of steps, adding up each interval again would take quadratic time.
+    fn done_of_one(&self, at: Nanos) -> f64 {
+        match self.shares.partition_point(|share| share.at <= at).checked_sub(1) {
+            Some(current) => {
+                let since = self.shares[current];
+                self.of_one[current] + (at.0 - since.at.0) as f64 * since.share.min(1.0)
+            }
+            // Before the first demand for a processor.
+            None => at.0 as f64 - self.shares.first().map_or(0.0, |first| first.at.0 as f64),
+        }
+    }
+}
+
+/// The max-min fair share by water-filling: what each gets that demands more than that. `wanted` counts tasks by demand.
+fn fair_share(wanted: &BTreeMap<Total, usize>, cpus: f64) -> f64 {
+    let (mut left, mut count) = (cpus, wanted.values().sum::<usize>());
+    for (&demand, &number) in wanted {
+        let (Total(demand), share) = (demand, left / count as f64);
+        if demand >= share {
+            return share;
+        }
+        left -= demand * number as f64;
+        count -= number;
+    }
+    f64::INFINITY
+}
