@@ -109,9 +109,9 @@ pub fn chains(stages: u32, steps: u32) -> Record {
     for number in 0..stages {
         let stage = made.stage(&format!("s{number}"));
         let mut before = None;
-        for place in 0..u64::from(steps) {
-            let begin = place * 10;
-            let step = made.step(stage, &format!("RUN step {number} {place}"), begin..begin + 10);
+        for position in 0..u64::from(steps) {
+            let begin = position * 10;
+            let step = made.step(stage, &format!("RUN step {number} {position}"), begin..begin + 10);
             made.span(step, Phase::SandboxSetup, begin..begin + 1);
             made.span(step, Phase::Process, begin + 1..begin + 9);
             made.span(step, Phase::Diff, begin + 9..begin + 10);

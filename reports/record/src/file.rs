@@ -46,30 +46,30 @@ pub enum Fault {
         id: StepId,
     },
     /// An entry refers to a stage that does not exist.
-    #[error("{place} names stage {}, but there are {stages} stages", .id.0)]
+    #[error("{entry} names stage {}, but there are {stages} stages", .id.0)]
     NoStage {
         /// The entry that refers to it: `steps[3]`.
-        place: String,
+        entry: String,
         /// The stage that does not exist.
         id: StageId,
         /// The number of stages or steps in the record.
         stages: usize,
     },
     /// An entry refers to a step that does not exist.
-    #[error("{place} names step {}, but there are {steps} steps", .id.0)]
+    #[error("{entry} names step {}, but there are {steps} steps", .id.0)]
     NoStep {
         /// The entry that refers to it: `edges[3]`, `spans[3]`, `waits[3]`, `counters[3]`.
-        place: String,
+        entry: String,
         /// The step that does not exist.
         id: StepId,
         /// The number of stages or steps in the record.
         steps: usize,
     },
     /// An interval ends before it starts.
-    #[error("{place} ends at {end} ns, before it begins at {start} ns")]
+    #[error("{entry} ends at {end} ns, before it begins at {start} ns")]
     Backwards {
         /// The entry: `spans[3]`.
-        place: String,
+        entry: String,
         /// The start in nanoseconds.
         start: u64,
         /// The end in nanoseconds.
@@ -181,15 +181,15 @@ impl Record {
             }
         }
         for (index, step) in self.steps.iter().enumerate() {
-            let place = || format!("steps[{index}]");
+            let entry = || format!("steps[{index}]");
             if step.id.index() != index {
                 return Err(Fault::StepId { index, id: step.id });
             }
             if let Some(id) = step.stage.filter(|id| id.index() >= self.stages.len()) {
-                return Err(Fault::NoStage { place: place(), id, stages: self.stages.len() });
+                return Err(Fault::NoStage { entry: entry(), id, stages: self.stages.len() });
             }
             if let (Some(start), Some(end)) = (step.start, step.end) {
-                ordered(start.0, end.0, place)?;
+                ordered(start.0, end.0, entry)?;
             }
         }
         for (index, edge) in self.edges.iter().enumerate() {
@@ -197,15 +197,15 @@ impl Record {
             self.known(edge.to, || format!("edges[{index}]"))?;
         }
         for (index, span) in self.spans.iter().enumerate() {
-            let place = || format!("spans[{index}]");
-            span.step.map_or(Ok(()), |step| self.known(step, place))?;
-            ordered(span.start.0, span.end.0, place)?;
+            let entry = || format!("spans[{index}]");
+            span.step.map_or(Ok(()), |step| self.known(step, entry))?;
+            ordered(span.start.0, span.end.0, entry)?;
         }
         for (index, wait) in self.waits.iter().enumerate() {
-            let place = || format!("waits[{index}]");
-            self.known(wait.step, place)?;
-            wait.on.map_or(Ok(()), |step| self.known(step, place))?;
-            ordered(wait.start.0, wait.end.0, place)?;
+            let entry = || format!("waits[{index}]");
+            self.known(wait.step, entry)?;
+            wait.on.map_or(Ok(()), |step| self.known(step, entry))?;
+            ordered(wait.start.0, wait.end.0, entry)?;
         }
         for (index, counter) in self.counters.iter().enumerate() {
             counter.step.map_or(Ok(()), |step| self.known(step, || format!("counters[{index}]")))?;
@@ -217,9 +217,9 @@ impl Record {
         self.acyclic()
     }
 
-    fn known(&self, id: StepId, place: impl Fn() -> String) -> Result<(), Fault> {
+    fn known(&self, id: StepId, entry: impl Fn() -> String) -> Result<(), Fault> {
         let steps = self.steps.len();
-        if id.index() < steps { Ok(()) } else { Err(Fault::NoStep { place: place(), id, steps }) }
+        if id.index() < steps { Ok(()) } else { Err(Fault::NoStep { entry: entry(), id, steps }) }
     }
 
     /// Kahn's algorithm (1962). The steps that it cannot sort contain a cycle, which is then followed for the message.
@@ -260,16 +260,16 @@ impl Record {
     }
 }
 
-fn ordered(start: u64, end: u64, place: impl Fn() -> String) -> Result<(), Fault> {
-    if start <= end { Ok(()) } else { Err(Fault::Backwards { place: place(), start, end }) }
+fn ordered(start: u64, end: u64, entry: impl Fn() -> String) -> Result<(), Fault> {
+    if start <= end { Ok(()) } else { Err(Fault::Backwards { entry: entry(), start, end }) }
 }
 
 /// Checks that ids are unique and parents lead to a root. A missing parent is allowed: that span was still open when the collection
 /// ended.
 fn span_forest(spans: &[Span]) -> Result<(), Fault> {
-    let mut places = HashMap::with_capacity(spans.len());
+    let mut indices = HashMap::with_capacity(spans.len());
     for (index, span) in spans.iter().enumerate() {
-        if places.insert(span.id, index).is_some() {
+        if indices.insert(span.id, index).is_some() {
             return Err(Fault::DuplicateSpan { index, id: span.id });
         }
     }
@@ -278,16 +278,16 @@ fn span_forest(spans: &[Span]) -> Result<(), Fault> {
     let mut way = Vec::new();
     for index in 0..spans.len() {
         let mut at = Some(index);
-        while let Some(place) = at.filter(|&place| state[place] != 2) {
-            if state[place] == 1 {
-                return Err(Fault::SpanCycle { index: place });
+        while let Some(current) = at.filter(|&current| state[current] != 2) {
+            if state[current] == 1 {
+                return Err(Fault::SpanCycle { index: current });
             }
-            state[place] = 1;
-            way.push(place);
-            at = spans[place].parent.and_then(|parent| places.get(&parent).copied());
+            state[current] = 1;
+            way.push(current);
+            at = spans[current].parent.and_then(|parent| indices.get(&parent).copied());
         }
-        for place in way.drain(..) {
-            state[place] = 2;
+        for current in way.drain(..) {
+            state[current] = 2;
         }
     }
     Ok(())

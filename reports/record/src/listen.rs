@@ -45,21 +45,21 @@ impl Recorder {
 }
 
 impl Spans {
-    fn place(id: &Id) -> usize {
+    fn index(id: &Id) -> usize {
         usize::try_from(id.into_u64() - 1).expect("an identity given by `keep`")
     }
 
     fn get(&mut self, id: &Id) -> Option<&mut Alive> {
-        self.alive.get_mut(Self::place(id))?.as_mut()
+        self.alive.get_mut(Self::index(id))?.as_mut()
     }
 
     fn keep(&mut self, open: Option<Open>) -> Id {
-        let place = self.free.pop().unwrap_or_else(|| {
+        let index = self.free.pop().unwrap_or_else(|| {
             self.alive.push(None);
             self.alive.len() - 1
         });
-        self.alive[place] = Some(Alive { open, handles: 1 });
-        Id::from_u64(place as u64 + 1)
+        self.alive[index] = Some(Alive { open, handles: 1 });
+        Id::from_u64(index as u64 + 1)
     }
 
     /// Drops one handle. Returns the span if it was the last.
@@ -69,9 +69,9 @@ impl Spans {
         if alive.handles > 0 {
             return None;
         }
-        let place = Self::place(id);
-        self.free.push(place);
-        self.alive[place].take()
+        let index = Self::index(id);
+        self.free.push(index);
+        self.alive[index].take()
     }
 }
 

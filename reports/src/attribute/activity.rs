@@ -121,7 +121,7 @@ pub(crate) fn innermost<'s>(spans: impl Iterator<Item = &'s Span>, wall: Nanos) 
     // Open spans by their index in the order above: the last is the innermost.
     let mut open = BTreeSet::new();
     let mut ends: Vec<usize> = (0..spans.len()).collect();
-    ends.sort_unstable_by_key(|&place| spans[place].end.min(wall));
+    ends.sort_unstable_by_key(|&index| spans[index].end.min(wall));
     let (mut starting, mut ending) = (0, 0);
     let mut pieces: Vec<Piece> = Vec::with_capacity(spans.len());
     for pair in instants.windows(2) {
@@ -134,8 +134,8 @@ pub(crate) fn innermost<'s>(spans: impl Iterator<Item = &'s Span>, wall: Nanos) 
             open.insert(starting);
             starting += 1;
         }
-        let Some(&place) = open.last() else { continue };
-        let phase = spans[place].phase;
+        let Some(&index) = open.last() else { continue };
+        let phase = spans[index].phase;
         match pieces.last_mut() {
             Some(last) if last.end == from && last.phase == phase => last.end = to,
             _ => pieces.push(Piece { start: from, end: to, phase }),

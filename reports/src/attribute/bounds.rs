@@ -116,11 +116,11 @@ pub(crate) fn parallelism(activities: &Activities<'_>) -> Parallelism {
         }
     }
     let [active, ready, held, blocked] = levels.map(|level| level.means(wall));
-    let at = |place: usize| Levels {
-        active: active.1[place],
-        ready: ready.1[place],
-        held: held.1[place],
-        blocked: blocked.1[place],
+    let at = |index: usize| Levels {
+        active: active.1[index],
+        ready: ready.1[index],
+        held: held.1[index],
+        blocked: blocked.1[index],
     };
     Parallelism {
         mean: Levels { active: active.0, ready: ready.0, held: held.0, blocked: blocked.0 },
@@ -157,8 +157,8 @@ impl Level {
             return;
         }
         let whole = i128::from(self.interval);
-        let place = |at: Nanos| ((at.0 / self.interval) as usize, i128::from(at.0 % self.interval));
-        let ((first, into_first), (last, into_last)) = (place(start), place(end));
+        let split = |at: Nanos| ((at.0 / self.interval) as usize, i128::from(at.0 % self.interval));
+        let ((first, into_first), (last, into_last)) = (split(start), split(end));
         // From the start of `first` to the start of `last`, minus the part before `start`, plus the part before `end`.
         self.changes[first] += whole;
         self.changes[last] -= whole;
@@ -171,11 +171,11 @@ impl Level {
         let count = self.partial.len() - 1;
         let (mut running, mut total) = (0, 0);
         let mut means = Vec::with_capacity(count);
-        for place in 0..count {
-            running += self.changes[place];
-            let sum = running + self.partial[place];
+        for index in 0..count {
+            running += self.changes[index];
+            let sum = running + self.partial[index];
             total += sum;
-            let length = self.interval.min(wall.0 - place as u64 * self.interval);
+            let length = self.interval.min(wall.0 - index as u64 * self.interval);
             means.push(sum as f64 / length as f64);
         }
         (total as f64 / wall.0 as f64, means)

@@ -91,8 +91,8 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Path {
     path.segments.reverse();
     path.legs.reverse();
     let links: Vec<_> = path.legs.iter().map(|leg| leg.after).collect();
-    for (place, leg) in path.legs.iter_mut().enumerate() {
-        leg.after = place.checked_sub(1).and_then(|before| links[before]);
+    for (index, leg) in path.legs.iter_mut().enumerate() {
+        leg.after = index.checked_sub(1).and_then(|before| links[before]);
     }
     path
 }
@@ -266,16 +266,16 @@ impl Walk<'_, '_> {
 
     /// Attributes the time from `from` to now to the pieces, and calls `gap` for the time between them.
     fn cover(&mut self, pieces: &[Piece], owner: Option<StepId>, from: Nanos, mut gap: impl FnMut(&mut Self, Nanos)) {
-        let mut place = pieces.partition_point(|piece| piece.start < self.at);
+        let mut next = pieces.partition_point(|piece| piece.start < self.at);
         while self.at > from {
-            let Some(piece) = place.checked_sub(1).map(|place| pieces[place]).filter(|piece| piece.end > from) else {
+            let Some(piece) = next.checked_sub(1).map(|last| pieces[last]).filter(|piece| piece.end > from) else {
                 return gap(self, from);
             };
             if piece.end < self.at {
                 gap(self, piece.end);
             }
             self.push(owner, Some(piece.phase), piece.start.max(from));
-            place -= 1;
+            next -= 1;
         }
     }
 

@@ -14,13 +14,13 @@ use std::collections::HashMap;
 pub(crate) fn step(line: &str) -> Option<(u32, u32, u32, &str)> {
     let (stage, rest) = match line.strip_prefix('[') {
         Some(rest) => {
-            let (place, rest) = rest.split_once("] ")?;
-            (place.split_once('/')?.0.parse().ok()?, rest)
+            let (numbers, rest) = rest.split_once("] ")?;
+            (numbers.split_once('/')?.0.parse().ok()?, rest)
         }
         None => (1, line),
     };
-    let (place, text) = rest.strip_prefix("STEP ")?.split_once(':')?;
-    let (at, of) = place.trim().split_once('/').unwrap_or((place, "0"));
+    let (numbers, text) = rest.strip_prefix("STEP ")?.split_once(':')?;
+    let (at, of) = numbers.trim().split_once('/').unwrap_or((numbers, "0"));
     Some((stage, at.trim().parse().ok()?, of.trim().parse().ok()?, text.trim()))
 }
 
@@ -100,7 +100,7 @@ impl Reader {
         self.last = Some(index);
         self.draft.steps.push(DraftStep {
             stage: Some(stage_name),
-            place: Some((number, of)),
+            number: Some((number, of)),
             instruction,
             text: text.to_owned(),
             outcome: Some(Outcome::Executed),
@@ -155,16 +155,16 @@ fn without_numbers(words: &str) -> &str {
 /// A stage that starts late without needing another one waited for its turn (`--jobs`): it came after the stage that ended before.
 fn turns(draft: &mut Draft) {
     let begin = draft.begin;
-    for place in 0..draft.steps.len() {
-        let step = &draft.steps[place];
+    for index in 0..draft.steps.len() {
+        let step = &draft.steps[index];
         let (true, Some(start)) = (step.needs.is_empty() && step.start > begin, step.start) else { continue };
         let ended = draft
             .steps
             .iter()
             .enumerate()
-            .filter(|(other, step)| *other != place && step.end.is_some_and(|end| end <= start));
+            .filter(|(other, step)| *other != index && step.end.is_some_and(|end| end <= start));
         let last = ended.max_by_key(|(other, step)| (step.end, *other)).map(|(other, _)| other);
-        draft.steps[place].after.extend(last);
+        draft.steps[index].after.extend(last);
     }
 }
 
@@ -176,31 +176,31 @@ fn ends(
     mut done: Vec<Instant>,
     commit: Option<usize>,
 ) {
-    for (place, &(stage, number)) in numbers.iter().enumerate() {
+    for (index, &(stage, number)) in numbers.iter().enumerate() {
         let before = number.checked_sub(1).and_then(|before| by_place.get(&(stage, before)).copied());
-        let (Some(before), Some(at)) = (before, draft.steps[place].start) else { continue };
+        let (Some(before), Some(at)) = (before, draft.steps[index].start) else { continue };
         // FROM and instructions without a layer have no such line. They end when their successor starts.
         let layered = matches!(draft.steps[before].instruction.as_str(), "RUN" | "COPY" | "ADD" | "WORKDIR");
         let known =
             done.iter().rposition(|&end| end <= at && Some(end) >= draft.steps[before].start).filter(|_| layered);
         draft.steps[before].end = Some(known.map_or(at, |known| done.remove(known)));
     }
-    let commit_start = commit.and_then(|place| draft.steps[place].start);
-    let mut open: Vec<usize> = (0..draft.steps.len()).filter(|&place| draft.steps[place].end.is_none()).collect();
-    open.sort_by_key(|&place| draft.steps[place].start);
-    for place in open {
-        let next = done.iter().position(|&end| Some(end) >= draft.steps[place].start);
+    let commit_start = commit.and_then(|index| draft.steps[index].start);
+    let mut open: Vec<usize> = (0..draft.steps.len()).filter(|&index| draft.steps[index].end.is_none()).collect();
+    open.sort_by_key(|&index| draft.steps[index].start);
+    for index in open {
+        let next = done.iter().position(|&end| Some(end) >= draft.steps[index].start);
         let end = next.map(|next| done.remove(next));
-        draft.steps[place].end = end.or(commit_start).or(draft.end).or(draft.steps[place].start);
+        draft.steps[index].end = end.or(commit_start).or(draft.end).or(draft.steps[index].start);
     }
 }
 
 /// A step that was announced before its dependencies were done started only after them.
 fn work(draft: &mut Draft) {
-    for place in 0..draft.steps.len() {
-        let needs = draft.steps[place].needs.iter().filter_map(|&need| draft.steps[need].end);
+    for index in 0..draft.steps.len() {
+        let needs = draft.steps[index].needs.iter().filter_map(|&need| draft.steps[need].end);
         let free = needs.max();
-        let step = &mut draft.steps[place];
+        let step = &mut draft.steps[index];
         let (Some(start), Some(end)) = (step.start, step.end) else { continue };
         let began = free.map_or(start, |free| start.max(free.min(end)));
         step.start = Some(began);

@@ -49,17 +49,17 @@ struct Vertex {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Vertices {
     vertices: Vec<Vertex>,
-    places: HashMap<String, usize>,
+    indices: HashMap<String, usize>,
 }
 
 impl Vertices {
     fn at(&mut self, digest: &str) -> &mut Vertex {
         let next = self.vertices.len();
-        let place = *self.places.entry(digest.to_owned()).or_insert(next);
-        if place == next {
+        let index = *self.indices.entry(digest.to_owned()).or_insert(next);
+        if index == next {
             self.vertices.push(Vertex { digest: digest.to_owned(), ..Vertex::default() });
         }
-        &mut self.vertices[place]
+        &mut self.vertices[index]
     }
 
     pub(crate) fn update(&mut self, update: Update) {
@@ -107,19 +107,19 @@ impl Vertices {
         draft.dated = true;
         // A vertex that was only referred to has no name and no times.
         let named: Vec<Vertex> = self.vertices.into_iter().filter(|vertex| !vertex.name.is_empty()).collect();
-        let places: HashMap<String, usize> =
-            named.iter().enumerate().map(|(place, vertex)| (vertex.digest.clone(), place)).collect();
+        let indices: HashMap<String, usize> =
+            named.iter().enumerate().map(|(index, vertex)| (vertex.digest.clone(), index)).collect();
         for vertex in named {
             draft.failed |= !vertex.error.is_empty();
-            draft.steps.push(step(vertex, &places));
+            draft.steps.push(step(vertex, &indices));
         }
         follow(&mut draft.steps);
         draft.infer_gaps();
-        (draft, places)
+        (draft, indices)
     }
 }
 
-fn step(vertex: Vertex, places: &HashMap<String, usize>) -> DraftStep {
+fn step(vertex: Vertex, indices: &HashMap<String, usize>) -> DraftStep {
     let name = names::vertex(&vertex.name);
     let phase = names::phase(&name.instruction, &name.text);
     let mut runs = vertex.runs;
@@ -159,14 +159,14 @@ fn step(vertex: Vertex, places: &HashMap<String, usize>) -> DraftStep {
     };
     DraftStep {
         stage: name.stage,
-        place: name.place,
+        number: name.number,
         instruction: name.instruction,
         text: name.text,
         outcome: Some(outcome),
         start,
         end,
         spans,
-        needs: vertex.inputs.iter().filter_map(|input| places.get(input).copied()).collect(),
+        needs: vertex.inputs.iter().filter_map(|input| indices.get(input).copied()).collect(),
         error: Some(vertex.error).filter(|error| !error.is_empty()),
         log: vertex.log.lines().map(str::to_owned).collect(),
         ..DraftStep::default()
@@ -194,17 +194,17 @@ fn follow(steps: &mut [DraftStep]) {
     let mut ends: Vec<(Instant, usize, bool)> = steps
         .iter()
         .enumerate()
-        .filter_map(|(place, step)| Some((step.end?, place, step.instruction == INTERNAL)))
+        .filter_map(|(index, step)| Some((step.end?, index, step.instruction == INTERNAL)))
         .collect();
     ends.sort_unstable();
-    for place in 0..steps.len() {
-        let (needs, start, own) = (&steps[place].needs, steps[place].start, steps[place].stage.is_none());
+    for index in 0..steps.len() {
+        let (needs, start, own) = (&steps[index].needs, steps[index].start, steps[index].stage.is_none());
         let (true, Some(start)) = (needs.is_empty(), start) else { continue };
         let until = ends.partition_point(|&(end, ..)| end <= start);
-        let before = ends[..until].iter().rev().find(|&&(_, other, internal)| other != place && (own || internal));
+        let before = ends[..until].iter().rev().find(|&&(_, other, internal)| other != index && (own || internal));
         let after = before.map(|&(_, other, _)| other);
         // Two vertices that start and end at the same instant would otherwise follow each other.
-        let after = after.filter(|&other| !steps[other].after.contains(&place));
-        steps[place].after.extend(after);
+        let after = after.filter(|&other| !steps[other].after.contains(&index));
+        steps[index].after.extend(after);
     }
 }

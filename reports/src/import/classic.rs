@@ -7,8 +7,8 @@ use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
 
 /// `Step 3/21 : COPY a .`
 pub(crate) fn step(line: &str) -> Option<(u32, u32, &str)> {
-    let (place, text) = line.strip_prefix("Step ")?.split_once(" : ")?;
-    let (at, of) = place.trim().split_once('/')?;
+    let (numbers, text) = line.strip_prefix("Step ")?.split_once(" : ")?;
+    let (at, of) = numbers.trim().split_once('/')?;
     Some((at.parse().ok()?, of.parse().ok()?, text.trim()))
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn read(text: &str) -> Draft {
             }
             let step = DraftStep {
                 stage: Some(stage.clone()),
-                place: Some((number, of)),
+                number: Some((number, of)),
                 instruction,
                 text: text.to_owned(),
                 start: at,
@@ -91,9 +91,9 @@ pub(crate) fn read(text: &str) -> Draft {
     draft.source.fidelity = Fidelity { starts: timed, ..Fidelity::default() };
     draft.dated = timed;
     draft.guess_needs();
-    for place in 1..draft.steps.len() {
-        if !draft.steps[place].needs.contains(&(place - 1)) {
-            draft.steps[place].after.push(place - 1);
+    for index in 1..draft.steps.len() {
+        if !draft.steps[index].needs.contains(&(index - 1)) {
+            draft.steps[index].after.push(index - 1);
         }
     }
     draft

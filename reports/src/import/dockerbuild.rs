@@ -45,12 +45,12 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Draft, String> {
             }
         }
     }
-    let (mut draft, places) = vertices.draft();
+    let (mut draft, indices) = vertices.draft();
     for content in traces {
-        trace::enrich(&String::from_utf8_lossy(content), &mut draft, &places);
+        trace::enrich(&String::from_utf8_lossy(content), &mut draft, &indices);
     }
     for content in provenances {
-        provenance::enrich(content, &mut draft, &places);
+        provenance::enrich(content, &mut draft, &indices);
     }
     Ok(draft)
 }

@@ -20,7 +20,7 @@ const LOG_LINES: usize = 20;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DraftStep {
     pub(crate) stage: Option<String>,
-    pub(crate) place: Option<(u32, u32)>,
+    pub(crate) number: Option<(u32, u32)>,
     pub(crate) instruction: String,
     pub(crate) text: String,
     pub(crate) lines: Option<(u32, u32)>,
@@ -105,57 +105,57 @@ impl Draft {
     /// build context for copies from it, and among the builder's own work in the order in which it was shown.
     pub(crate) fn guess_needs(&mut self) {
         let mut stages: HashMap<String, Vec<usize>> = HashMap::new();
-        for (place, step) in self.steps.iter().enumerate() {
+        for (index, step) in self.steps.iter().enumerate() {
             if let Some(stage) = &step.stage {
-                stages.entry(stage.clone()).or_default().push(place);
+                stages.entry(stage.clone()).or_default().push(index);
             }
         }
-        for places in stages.values_mut() {
-            places.sort_by_key(|&place| (self.steps[place].place, place));
+        for indices in stages.values_mut() {
+            indices.sort_by_key(|&index| (self.steps[index].number, index));
         }
         let context = self.steps.iter().position(|step| step.text.contains("load build context"));
         let last_of = |name: &str| {
             stages
                 .iter()
                 .find(|(stage, _)| stage.eq_ignore_ascii_case(name))
-                .and_then(|(_, places)| places.last().copied())
+                .and_then(|(_, indices)| indices.last().copied())
         };
-        let base = |stage: &str, place: usize| stages.get(stage).is_some_and(|places| places.first() == Some(&place));
+        let base = |stage: &str, index: usize| stages.get(stage).is_some_and(|indices| indices.first() == Some(&index));
         let mut loaded: Vec<usize> = Vec::new();
         let mut needs: Vec<Vec<usize>> = Vec::new();
-        for (place, step) in self.steps.iter().enumerate() {
+        for (index, step) in self.steps.iter().enumerate() {
             let mut own = Vec::new();
             match &step.stage {
                 Some(stage) => {
                     let siblings = &stages[stage];
-                    let before = siblings.iter().position(|&sibling| sibling == place).and_then(|at| at.checked_sub(1));
+                    let before = siblings.iter().position(|&sibling| sibling == index).and_then(|at| at.checked_sub(1));
                     own.extend(before.map(|at| siblings[at]));
                     own.extend(names::sources(&step.instruction, &step.text).iter().filter_map(|name| last_of(name)));
                     let copies = matches!(step.instruction.as_str(), "COPY" | "ADD")
                         && names::flags(&step.text, "from").next().is_none();
                     own.extend(context.filter(|_| copies));
-                    if base(stage, place) {
+                    if base(stage, index) {
                         own.extend(loaded.iter().copied());
                     }
                 }
                 None if is_export(&step.text) => {
                     own.extend(
-                        self.steps.iter().enumerate().filter(|(_, step)| step.stage.is_some()).map(|(place, _)| place),
+                        self.steps.iter().enumerate().filter(|(_, step)| step.stage.is_some()).map(|(index, _)| index),
                     );
                 }
                 None => own.extend(loaded.last().copied()),
             }
             if step.stage.is_none() && !is_export(&step.text) {
-                loaded.push(place);
+                loaded.push(index);
             }
-            own.retain(|&other| other != place);
+            own.retain(|&other| other != index);
             needs.push(own);
         }
         // A guessed edge that would close a cycle is dropped.
-        for (place, own) in needs.into_iter().enumerate() {
+        for (index, own) in needs.into_iter().enumerate() {
             for need in own {
-                if !self.reaches(place, need) {
-                    self.steps[place].needs.push(need);
+                if !self.reaches(index, need) {
+                    self.steps[index].needs.push(need);
                 }
             }
         }
@@ -164,12 +164,12 @@ impl Draft {
     /// Whether the step `to` needs `from`, directly or through other steps.
     fn reaches(&self, from: usize, to: usize) -> bool {
         let (mut seen, mut open) = (vec![false; self.steps.len()], vec![to]);
-        while let Some(place) = open.pop() {
-            if place == from {
+        while let Some(index) = open.pop() {
+            if index == from {
                 return true;
             }
-            if !std::mem::replace(&mut seen[place], true) {
-                open.extend(self.steps[place].needs.iter().chain(&self.steps[place].after));
+            if !std::mem::replace(&mut seen[index], true) {
+                open.extend(self.steps[index].needs.iter().chain(&self.steps[index].after));
             }
         }
         false
@@ -178,14 +178,14 @@ impl Draft {
     /// Adds inferred intervals. Between the end of everything that a step needs and its start, the builder hashed content (before a
     /// COPY) or had no slot for it. Between the ends of two holders of one lock, the second waited.
     pub(crate) fn infer_gaps(&mut self) {
-        for place in 0..self.steps.len() {
-            let step = &self.steps[place];
+        for index in 0..self.steps.len() {
+            let step = &self.steps[index];
             let ends = step.needs.iter().chain(&step.after).filter_map(|&need| self.steps[need].end);
             let (Some(start), Some(free)) = (step.start, ends.max()) else { continue };
             if free < start {
                 let hashes = matches!(step.instruction.as_str(), "COPY" | "ADD");
                 let phase = if hashes { Phase::ContextHash } else { Phase::Queue };
-                self.steps[place].spans.push(DraftSpan::new(phase, free, start).named(INFERRED));
+                self.steps[index].spans.push(DraftSpan::new(phase, free, start).named(INFERRED));
             }
         }
     }
@@ -194,17 +194,17 @@ impl Draft {
     /// after it, held the lock only from that end on.
     fn lock_waits(&self) -> Vec<(usize, usize, Instant, Instant, String)> {
         let mut holders: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (place, step) in
+        for (index, step) in
             self.steps.iter().enumerate().filter(|(_, step)| step.start.is_some() && step.end.is_some())
         {
             if step.instruction == "RUN" && step.outcome == Some(Outcome::Executed) {
-                names::locks(&step.text).into_iter().for_each(|lock| holders.entry(lock).or_default().push(place));
+                names::locks(&step.text).into_iter().for_each(|lock| holders.entry(lock).or_default().push(index));
             }
         }
         let mut waits = Vec::new();
-        for (lock, mut places) in holders {
-            places.sort_by_key(|&place| self.steps[place].end);
-            for pair in places.windows(2) {
+        for (lock, mut indices) in holders {
+            indices.sort_by_key(|&index| self.steps[index].end);
+            for pair in indices.windows(2) {
                 let (holder, waiter) = (&self.steps[pair[0]], &self.steps[pair[1]]);
                 if let (Some(end), Some(start)) = (holder.end, waiter.start)
                     && start < end
@@ -231,7 +231,7 @@ impl Draft {
         };
         let order = self.dockerfile_order();
         let mut ids = vec![StepId(0); order.len()];
-        order.iter().enumerate().for_each(|(id, &place)| ids[place] = step_id(id));
+        order.iter().enumerate().for_each(|(id, &index)| ids[index] = step_id(id));
         let stages = self.stages(&order);
 
         let mut record = Record::of(self.source.clone());
@@ -252,15 +252,15 @@ impl Draft {
             let (step, on) = (ids[waiter], Some(ids[holder]));
             record.waits.push(Wait { step, kind: WaitKind::Lock, on, name, start: at(start), end: at(end) });
         }
-        for (id, &place) in order.iter().enumerate() {
-            let step = std::mem::take(&mut self.steps[place]);
+        for (id, &index) in order.iter().enumerate() {
+            let step = std::mem::take(&mut self.steps[index]);
             let id = step_id(id);
             let edges = step
                 .needs
                 .iter()
                 .map(|&need| (need, EdgeKind::Data))
                 .chain(step.after.iter().map(|&need| (need, EdgeKind::Order)));
-            record.edges.extend(edges.filter(|&(need, _)| need != place).map(|(need, kind)| Edge {
+            record.edges.extend(edges.filter(|&(need, _)| need != index).map(|(need, kind)| Edge {
                 from: ids[need],
                 to: id,
                 kind,
@@ -295,19 +295,19 @@ impl Draft {
     /// builder's own work after them.
     fn dockerfile_order(&self) -> Vec<usize> {
         let mut first: HashMap<&str, (u32, Instant, usize)> = HashMap::new();
-        for (place, step) in self.steps.iter().enumerate() {
+        for (index, step) in self.steps.iter().enumerate() {
             if let Some(stage) = &step.stage {
-                let key = (step.lines.map_or(u32::MAX, |lines| lines.0), step.start.unwrap_or(Instant::MAX), place);
+                let key = (step.lines.map_or(u32::MAX, |lines| lines.0), step.start.unwrap_or(Instant::MAX), index);
                 let known = first.entry(stage).or_insert(key);
                 *known = (*known).min(key);
             }
         }
         let mut order: Vec<usize> = (0..self.steps.len()).collect();
-        order.sort_by_key(|&place| {
-            let step = &self.steps[place];
+        order.sort_by_key(|&index| {
+            let step = &self.steps[index];
             match &step.stage {
-                Some(stage) => (1, first.get(stage.as_str()).copied(), step.place, step.lines, None, place),
-                None => (if is_export(&step.text) { 2 } else { 0 }, None, None, None, step.start, place),
+                Some(stage) => (1, first.get(stage.as_str()).copied(), step.number, step.lines, None, index),
+                None => (if is_export(&step.text) { 2 } else { 0 }, None, None, None, step.start, index),
             }
         });
         order
@@ -316,7 +316,7 @@ impl Draft {
     /// The names and bases of the stages, in the order of their steps.
     fn stages(&self, order: &[usize]) -> Vec<(String, String)> {
         let mut stages: Vec<(String, String)> = Vec::new();
-        for step in order.iter().map(|&place| &self.steps[place]) {
+        for step in order.iter().map(|&index| &self.steps[index]) {
             let Some(name) = &step.stage else { continue };
             if !stages.iter().any(|(known, _)| known == name) {
                 let base = names::sources(&step.instruction, &step.text)

@@ -32,7 +32,7 @@ pub(crate) fn read(text: &str) -> Result<Draft, String> {
                 let span = DraftSpan { phase: names::phase(&instruction, command), ..span };
                 draft.steps.push(DraftStep {
                     stage: Some("0".to_owned()),
-                    place: u32::try_from(draft.steps.len()).ok().map(|place| (place + 1, 0)),
+                    number: u32::try_from(draft.steps.len()).ok().map(|index| (index + 1, 0)),
                     instruction,
                     text: command.to_owned(),
                     outcome: Some(Outcome::Executed),

@@ -8,7 +8,7 @@ pub(crate) struct Name {
     /// The name of the stage. `None` for the builder's own work.
     pub(crate) stage: Option<String>,
     /// The number of the step in its stage, and the number of steps of the stage.
-    pub(crate) place: Option<(u32, u32)>,
+    pub(crate) number: Option<(u32, u32)>,
     /// `RUN`, `COPY`, `FROM`, or [`INTERNAL`] for the builder's own work.
     pub(crate) instruction: String,
     /// The rest of the name.
@@ -24,16 +24,16 @@ pub(crate) fn vertex(name: &str) -> Name {
     let Some((inside, rest)) = name.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { return internal() };
     // `linux/amd64 build 2/4`, `build 2/4`, `2/4`: the last word is the number, the one before it the stage.
     let words: Vec<&str> = inside.split_whitespace().collect();
-    let place = words
+    let number = words
         .last()
         .and_then(|last| last.split_once('/'))
         .and_then(|(at, of)| Some((at.parse().ok()?, of.parse().ok()?)));
-    let (Some(place), rest) = (place, rest.trim()) else { return internal() };
+    let (Some(number), rest) = (number, rest.trim()) else { return internal() };
     let stage = words.iter().rev().nth(1).filter(|word| !word.contains('/')).copied();
     Name {
         // BuildKit omits the name if there is only one stage.
         stage: Some(stage.unwrap_or("stage-0").to_owned()),
-        place: Some(place),
+        number: Some(number),
         instruction: keyword(rest),
         text: rest.to_owned(),
     }
@@ -125,7 +125,7 @@ mod tests {
     fn names_are_taken_apart() {
         let name = |text: &str| {
             let name = vertex(text);
-            (name.stage.unwrap_or_default(), name.place, name.instruction, name.text)
+            (name.stage.unwrap_or_default(), name.number, name.instruction, name.text)
         };
         assert_eq!(
             name("[link 3/7] COPY --from=a /a ."),

@@ -29,14 +29,14 @@ struct Vertex {
 /// Reads the log.
 pub(crate) fn read(text: &str) -> Draft {
     let mut vertices: Vec<Vertex> = Vec::new();
-    let mut places: HashMap<u32, usize> = HashMap::new();
+    let mut indices: HashMap<u32, usize> = HashMap::new();
     for line in lines(text) {
         let Some((number, rest)) = numbered(line.text.trim_start()) else { continue };
-        let place = *places.entry(number).or_insert_with(|| {
+        let index = *indices.entry(number).or_insert_with(|| {
             vertices.push(Vertex { name: rest.to_owned(), first: line.at, ..Vertex::default() });
             vertices.len() - 1
         });
-        let vertex = &mut vertices[place];
+        let vertex = &mut vertices[index];
         let done = match rest.split_once(' ').map_or((rest, ""), |(word, more)| (word, more)) {
             ("DONE", took) => {
                 vertex.took = duration(took);
@@ -78,7 +78,7 @@ fn draft(vertices: Vec<Vertex>) -> Draft {
         took.push(length);
         draft.steps.push(DraftStep {
             stage: name.stage,
-            place: name.place,
+            number: name.number,
             instruction: name.instruction,
             text: name.text,
             // Without a last line the vertex was still running when the log ended.
@@ -120,11 +120,11 @@ fn as_soon_as_possible(draft: &mut Draft, took: &[Instant]) {
     // Dependencies have no cycles, so there are at most as many rounds as steps, and few in practice.
     for _ in 0..count {
         let mut changed = false;
-        for (place, &took) in took.iter().enumerate() {
-            let needs = draft.steps[place].needs.iter().map(|&need| draft.steps[need].end.unwrap_or(0));
+        for (index, &took) in took.iter().enumerate() {
+            let needs = draft.steps[index].needs.iter().map(|&need| draft.steps[need].end.unwrap_or(0));
             let start = needs.max().unwrap_or(0);
-            if draft.steps[place].start != Some(start) {
-                (draft.steps[place].start, draft.steps[place].end) = (Some(start), Some(start + took));
+            if draft.steps[index].start != Some(start) {
+                (draft.steps[index].start, draft.steps[index].end) = (Some(start), Some(start + took));
                 changed = true;
             }
         }

@@ -52,9 +52,9 @@ impl<'b> Fields<'b> {
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
         // 64 bits in groups of seven need at most ten bytes.
-        for place in 0..10 {
+        for index in 0..10 {
             let byte = self.take(1)?[0];
-            value |= u64::from(byte & 0x7f).checked_shl(7 * place)?;
+            value |= u64::from(byte & 0x7f).checked_shl(7 * index)?;
             if byte & 0x80 == 0 {
                 return Some(value);
             }

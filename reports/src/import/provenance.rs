@@ -5,12 +5,12 @@ use buildscope_record::{ByteSize, CacheState, Layer};
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Adds the facts of the provenance to a draft. `places` maps the digest of a vertex to the index of its step.
-pub(crate) fn enrich(content: &[u8], draft: &mut Draft, places: &HashMap<String, usize>) {
+/// Adds the facts of the provenance to a draft. `indices` maps the digest of a vertex to the index of its step.
+pub(crate) fn enrich(content: &[u8], draft: &mut Draft, indices: &HashMap<String, usize>) {
     let Ok(document) = serde_json::from_slice::<Value>(content) else { return };
     // An in-toto statement contains the predicate. The export contains the predicate alone.
     let predicate = document.get("predicate").unwrap_or(&document);
-    let steps = vertex_steps(predicate, places);
+    let steps = vertex_steps(predicate, indices);
     let metadata = &predicate["runDetails"]["metadata"]["buildkit_metadata"];
     lines(&metadata["source"]["locations"], &steps, draft);
     layers(&metadata["layers"], &steps, draft);
@@ -23,21 +23,21 @@ pub(crate) fn enrich(content: &[u8], draft: &mut Draft, places: &HashMap<String,
 }
 
 /// Maps the step names of the provenance (`step3`) to the indices of steps in the draft.
-fn vertex_steps<'p>(predicate: &'p Value, places: &HashMap<String, usize>) -> HashMap<&'p str, usize> {
+fn vertex_steps<'p>(predicate: &'p Value, indices: &HashMap<String, usize>) -> HashMap<&'p str, usize> {
     let config = &predicate["buildDefinition"]["internalParameters"]["buildConfig"];
     let mapping = config["digestMapping"].as_object().into_iter().flatten();
-    mapping.filter_map(|(digest, step)| Some((step.as_str()?, *places.get(digest)?))).collect()
+    mapping.filter_map(|(digest, step)| Some((step.as_str()?, *indices.get(digest)?))).collect()
 }
 
 fn lines(locations: &Value, steps: &HashMap<&str, usize>, draft: &mut Draft) {
     for (name, location) in locations.as_object().into_iter().flatten() {
-        let Some(&place) = steps.get(name.as_str()) else { continue };
+        let Some(&index) = steps.get(name.as_str()) else { continue };
         // A vertex that several stages share has several locations. The first in the file is used.
         let ranges = location["locations"].as_array().into_iter().flatten().filter_map(|one| one["ranges"].as_array());
         let line = |range: &Value, end: &str| u32::try_from(range[end]["line"].as_u64()?).ok();
         let all = ranges.flatten().filter_map(|range| Some((line(range, "start")?, line(range, "end")?)));
         if let Some((first, last)) = all.min() {
-            draft.steps[place].lines = Some((first, last.max(first)));
+            draft.steps[index].lines = Some((first, last.max(first)));
         }
     }
 }
@@ -46,11 +46,11 @@ fn lines(locations: &Value, steps: &HashMap<&str, usize>, draft: &mut Draft) {
 /// compressed blobs.
 fn layers(layers: &Value, steps: &HashMap<&str, usize>, draft: &mut Draft) {
     for (name, chains) in layers.as_object().into_iter().flatten() {
-        let Some(&place) = name.split(':').next().and_then(|step| steps.get(step)) else { continue };
+        let Some(&index) = name.split(':').next().and_then(|step| steps.get(step)) else { continue };
         let chains = chains.as_array().into_iter().flatten().filter_map(Value::as_array);
         let last = chains.max_by_key(|chain| chain.len()).and_then(|chain| chain.last());
         if let Some(bytes) = last.and_then(|layer| layer["size"].as_u64()) {
-            draft.steps[place].layer = Some(Layer { bytes: ByteSize(bytes), files: 0, digest: None });
+            draft.steps[index].layer = Some(Layer { bytes: ByteSize(bytes), files: 0, digest: None });
         }
     }
 }

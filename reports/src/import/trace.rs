@@ -99,14 +99,14 @@ fn otlp_spans(document: &Value, spans: &mut Vec<TraceSpan>) {
 }
 
 /// Adds what only the trace shows to a draft of vertices: cache requests, cache loads, the parts of the export.
-pub(crate) fn enrich(text: &str, draft: &mut Draft, places: &HashMap<String, usize>) {
+pub(crate) fn enrich(text: &str, draft: &mut Draft, indices: &HashMap<String, usize>) {
     let spans = stdout_spans(text);
     for span in &spans {
-        let known = span.attributes.get("vertex").and_then(|digest| places.get(digest));
+        let known = span.attributes.get("vertex").and_then(|digest| indices.get(digest));
         let added = |phase| DraftSpan::new(phase, span.start, span.end).named(span.name.clone());
         match known {
-            Some(&place) if span.name.starts_with("cache request:") || span.name.starts_with("load cache:") => {
-                draft.steps[place].spans.push(added(Phase::CacheLookup));
+            Some(&index) if span.name.starts_with("cache request:") || span.name.starts_with("load cache:") => {
+                draft.steps[index].spans.push(added(Phase::CacheLookup));
             }
             Some(_) => {}
             None => match span.name.as_str() {
@@ -143,15 +143,15 @@ fn outcome(span: &TraceSpan) -> Outcome {
 fn buildkits(spans: &[TraceSpan], vertices: &[&TraceSpan]) -> Draft {
     let fidelity = Fidelity { starts: true, ..Fidelity::default() };
     let mut draft = Draft { dated: true, ..Draft::new(Tool::Buildkit, fidelity) };
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut indices: HashMap<&str, usize> = HashMap::new();
     for span in vertices {
         let digest = span.attributes.get("vertex").map_or("", String::as_str);
         let bare = span.name.trim_start_matches("cache request: ").trim_start_matches("load cache: ");
         let name = names::vertex(bare);
-        let place = *places.entry(digest).or_insert_with(|| {
+        let index = *indices.entry(digest).or_insert_with(|| {
             draft.steps.push(DraftStep {
                 stage: name.stage.clone(),
-                place: name.place,
+                number: name.number,
                 instruction: name.instruction.clone(),
                 text: name.text.clone(),
                 outcome: Some(Outcome::Cached),
@@ -159,7 +159,7 @@ fn buildkits(spans: &[TraceSpan], vertices: &[&TraceSpan]) -> Draft {
             });
             draft.steps.len() - 1
         });
-        let step = &mut draft.steps[place];
+        let step = &mut draft.steps[index];
         let phase = if bare == span.name { names::phase(&name.instruction, &name.text) } else { Phase::CacheLookup };
         if bare == span.name {
             step.outcome = Some(outcome(span));
@@ -196,12 +196,12 @@ fn ours(spans: &[TraceSpan]) -> Draft {
         ..Draft::new(Tool::Buildscope, Fidelity { waits: false, resources: false, ..Fidelity::FULL })
     };
     let number = |span: &TraceSpan, key: &str| span.attributes.get(key).and_then(|value| value.parse::<usize>().ok());
-    let mut places: HashMap<usize, usize> = HashMap::new();
+    let mut indices: HashMap<usize, usize> = HashMap::new();
     for span in spans.iter().filter(|span| !span.attributes.contains_key("buildscope.phase")) {
         let Some(step) = number(span, "buildscope.step") else { continue };
         let text = span.attributes.get("buildscope.text").cloned().unwrap_or_else(|| span.name.clone());
         let line = number(span, "buildscope.line").and_then(|line| u32::try_from(line).ok());
-        places.insert(step, draft.steps.len());
+        indices.insert(step, draft.steps.len());
         draft.failed |= span.failed.is_some();
         draft.steps.push(DraftStep {
             stage: span.attributes.get("buildscope.stage").cloned(),
@@ -220,11 +220,11 @@ fn ours(spans: &[TraceSpan]) -> Draft {
         });
     }
     for span in spans {
-        if let Some(&place) = number(span, "buildscope.step").and_then(|step| places.get(&step)) {
+        if let Some(&index) = number(span, "buildscope.step").and_then(|step| indices.get(&step)) {
             let needs = span.attributes.get("buildscope.needs").map(String::as_str).unwrap_or_default();
             let needs: Vec<usize> =
-                needs.split(' ').filter_map(|need| places.get(&need.parse().ok()?).copied()).collect();
-            draft.steps[place].needs.extend(needs);
+                needs.split(' ').filter_map(|need| indices.get(&need.parse().ok()?).copied()).collect();
+            draft.steps[index].needs.extend(needs);
         }
         let Some(phase) = span.attributes.get("buildscope.phase").and_then(|name| Phase::from_name(name)) else {
             if span.parent.is_empty() {
@@ -234,8 +234,8 @@ fn ours(spans: &[TraceSpan]) -> Draft {
             continue;
         };
         let added = DraftSpan::new(phase, span.start, span.end);
-        match number(span, "buildscope.step").and_then(|step| places.get(&step)) {
-            Some(&place) => draft.steps[place].spans.push(added),
+        match number(span, "buildscope.step").and_then(|step| indices.get(&step)) {
+            Some(&index) => draft.steps[index].spans.push(added),
             None => draft.spans.push(added),
         }
     }
@@ -263,7 +263,7 @@ fn anyones(spans: &[TraceSpan]) -> Draft {
         draft.failed |= span.failed.is_some();
         draft.steps.push(DraftStep {
             stage: name.stage,
-            place: name.place,
+            number: name.number,
             spans: vec![
                 DraftSpan::new(names::phase(&name.instruction, &name.text), span.start, span.end).named(INFERRED),
             ],
@@ -278,9 +278,9 @@ fn anyones(spans: &[TraceSpan]) -> Draft {
     }
     // A step that started after the end of another may have waited for it.
     let ends: Vec<Option<Instant>> = draft.steps.iter().map(|step| step.end).collect();
-    for (place, step) in draft.steps.iter_mut().enumerate() {
+    for (index, step) in draft.steps.iter_mut().enumerate() {
         let before =
-            ends.iter().enumerate().filter(|&(other, &end)| other != place && end.is_some() && end <= step.start);
+            ends.iter().enumerate().filter(|&(other, &end)| other != index && end.is_some() && end <= step.start);
         let last = before.max_by_key(|&(other, &end)| (end, other)).map(|(other, _)| other);
         step.after.extend(last);
     }

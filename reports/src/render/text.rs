@@ -126,7 +126,7 @@ fn when(explanation: &Explanation, step: &StepExplanation, columns: usize) -> St
     let column = |at: Nanos| (u128::from(at.0) * columns as u128 / wall) as usize;
     let end = start + step.duration;
     let last = column(end).max(column(start) + 1).min(columns);
-    let mut marks: Vec<char> = (0..last).map(|place| if place < column(start) { ' ' } else { '░' }).collect();
+    let mut marks: Vec<char> = (0..last).map(|at| if at < column(start) { ' ' } else { '░' }).collect();
     for leg in explanation.path.iter().filter(|leg| leg.step == step.id && leg.end > leg.start) {
         for mark in &mut marks[column(leg.start).min(last)..column(leg.end).max(column(leg.start) + 1).min(last)] {
             *mark = '█';

@@ -218,11 +218,11 @@ impl Process<'_> {
 
     fn edges(&mut self, lanes: &HashMap<StepId, u64>) {
         for edge in &self.record.edges {
-            let place = |step: StepId| {
+            let end_point = |step: StepId| {
                 let explained = &self.explanation.steps[step.index()];
                 Some((explained.start?, explained.duration, *lanes.get(&step)?))
             };
-            let (Some(from), Some(to)) = (place(edge.from), place(edge.to)) else { continue };
+            let (Some(from), Some(to)) = (end_point(edge.from), end_point(edge.to)) else { continue };
             let name = if edge.kind == EdgeKind::Data { "data" } else { "order" };
             self.flow += 1;
             // Each end of a flow binds to the slice around its instant: just before the end of one step, and at the start of the other.
@@ -241,8 +241,8 @@ impl Process<'_> {
 
     fn counters(&mut self) {
         let parallelism = &self.explanation.parallelism;
-        for (place, levels) in parallelism.over_time.iter().enumerate() {
-            let at = Nanos(parallelism.interval.0.saturating_mul(place as u64));
+        for (index, levels) in parallelism.over_time.iter().enumerate() {
+            let at = Nanos(parallelism.interval.0.saturating_mul(index as u64));
             let args =
                 json!({"active": levels.active, "ready": levels.ready, "held": levels.held, "blocked": levels.blocked});
             self.events.push(json!({"ph": "C", "pid": self.pid, "name": "steps", "ts": micros(at), "args": args}));

@@ -226,12 +226,12 @@ fn delay(task: &mut Task, selector: &Selector, delay: f64) -> bool {
         return false;
     }
     let by_phase = matches!(selector, Selector::Group(_) | Selector::Phase(_));
-    let place = task.segments.iter().position(|segment| !by_phase || selector.phase(segment.phase));
-    let Some(place) = place else { return false };
-    let first = task.segments[place];
-    task.segments[place].locks = false;
+    let index = task.segments.iter().position(|segment| !by_phase || selector.phase(segment.phase));
+    let Some(index) = index else { return false };
+    let first = task.segments[index];
+    task.segments[index].locks = false;
     task.segments.insert(
-        place,
+        index,
         WorkSegment { length: delay, demand: 0.0, migration: 0.0, kernel: false, unlocks: false, ..first },
     );
     true

@@ -285,8 +285,8 @@ mod tests {
             let mut fair = f64::INFINITY;
             if let Some(cpus) = cpus.filter(|&cpus| wants.iter().sum::<f64>() > cpus) {
                 let mut rest = cpus;
-                for (place, demand) in wants.iter().enumerate() {
-                    let share = rest / (wants.len() - place) as f64;
+                for (index, demand) in wants.iter().enumerate() {
+                    let share = rest / (wants.len() - index) as f64;
                     if *demand >= share {
                         fair = share;
                         break;
