@@ -1,11 +1,11 @@
 "use strict";
-// The data, and the few things that every part of the page needs.
+// The data, and the functions that every part of the page uses.
 const data = JSON.parse(document.getElementById("data").textContent);
 const build = data.explanation;
 const wall = build.wall || 1;
 const byId = (id) => document.getElementById(id);
 
-/** An element with attributes and children; text is always set as text. */
+/** Creates an element with attributes and children. Text is always set as text, never as markup. */
 function make(name, attributes = {}, ...children) {
   const svg = ["svg", "rect", "path", "g", "text", "line", "title"].includes(name);
   const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
@@ -17,7 +17,7 @@ function make(name, attributes = {}, ...children) {
   return element;
 }
 
-/** Three significant digits in the unit that fits. */
+/** Three significant digits in a suitable unit. */
 function time(nanos) {
   const digits = (value) => (value < 9.995 ? value.toFixed(2) : value < 99.95 ? value.toFixed(1) : value.toFixed(0));
   if (nanos < 1e3) return `${Math.round(nanos)} ns`;
@@ -42,7 +42,7 @@ function percent(part, whole) {
 const GROUPS = ["parsing", "scheduling", "execution", "storage", "transfer", "unattributed"];
 const groupOf = (phase) => (phase === null || phase === undefined ? "unattributed" : data.phases[phase][1]);
 const groupOfName = (name) => (data.phases.find((phase) => phase[0] === name) || [name, "unattributed"])[1];
-/** A colour of the page's style, read anew when the theme changes. */
+/** The colours of the current theme, read again when it changes. */
 let palette = {};
 function readPalette() {
   const style = getComputedStyle(document.documentElement);

@@ -1,4 +1,4 @@
-// Bars, levels over time, the treemap of layers.
+// Bars, numbers of steps over time, the treemap of layers.
 
 function drawShares() {
   const bar = byId("wall-bar");
@@ -34,19 +34,19 @@ function drawLevels() {
   const box = byId("levels");
   if (!levels.length) return box.replaceChildren();
   const kinds = [["active", "execution"], ["ready", "ready"], ["held", "held"]];
-  // Blocked steps are counted, not drawn: in a large build they would hide all others.
+  // Blocked steps are counted, but not drawn: in a large build they would hide the others.
   const most = Math.max(1, ...levels.map((level) => level.active + level.ready + level.held));
   const svg = make("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none" });
   const below = levels.map(() => 0);
   for (const [kind, colour] of kinds) {
-    const x = (place) => (place * 1000) / levels.length;
+    const x = (index) => (index * 1000) / levels.length;
     let up = "", down = "";
-    levels.forEach((level, place) => {
-      const base = 100 - (below[place] / most) * 100;
-      below[place] += level[kind];
-      const top = 100 - (below[place] / most) * 100;
-      up += `${place ? "L" : "M"}${x(place).toFixed(1)},${top.toFixed(2)}L${x(place + 1).toFixed(1)},${top.toFixed(2)}`;
-      down = `L${x(place + 1).toFixed(1)},${base.toFixed(2)}L${x(place).toFixed(1)},${base.toFixed(2)}` + down;
+    levels.forEach((level, index) => {
+      const base = 100 - (below[index] / most) * 100;
+      below[index] += level[kind];
+      const top = 100 - (below[index] / most) * 100;
+      up += `${index ? "L" : "M"}${x(index).toFixed(1)},${top.toFixed(2)}L${x(index + 1).toFixed(1)},${top.toFixed(2)}`;
+      down = `L${x(index + 1).toFixed(1)},${base.toFixed(2)}L${x(index).toFixed(1)},${base.toFixed(2)}` + down;
     });
     svg.append(make("path", { d: `${up}${down}Z`, fill: `var(--${colour})` }));
   }

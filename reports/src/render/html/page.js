@@ -1,8 +1,8 @@
-// The page put together: head, table of steps, drawer, theme.
+// The rest of the page: head, table of steps, drawer, theme; and its start.
 
 function drawHead() {
-  // What stands between backquotes is a step's text.
-  byId("answer").replaceChildren(...build.answer.split("`").map((part, place) => (place % 2 ? make("code", {}, part) : part)));
+  // Text between backquotes is that of a step.
+  byId("answer").replaceChildren(...build.answer.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part)));
   const { options, host, source } = build;
   const facts = [source.tool, source.version, options.policy, options.jobs ? `${options.jobs} slots` : null, options.driver, options.cache,
     host.cpus ? `${host.cpus} processors` : null, host.filesystem, build.succeeded ? null : "failed"];
@@ -29,10 +29,10 @@ function drawSteps() {
     const compared = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y), undefined, { numeric: true });
     return (order.down ? -compared : compared) || a.id - b.id;
   });
-  const head = make("tr", {}, ...columns.map(([name, , , kind], place) => {
-    const sorted = order.column === place ? (order.down ? "descending" : "ascending") : null;
+  const head = make("tr", {}, ...columns.map(([name, , , kind], index) => {
+    const sorted = order.column === index ? (order.down ? "descending" : "ascending") : null;
     const button = make("button", { type: "button" }, name + (sorted ? (order.down ? " ↓" : " ↑") : ""));
-    button.addEventListener("click", () => { order.down = order.column === place ? !order.down : true; order.column = place; drawSteps(); });
+    button.addEventListener("click", () => { order.down = order.column === index ? !order.down : true; order.column = index; drawSteps(); });
     return make("th", { class: kind === "n" ? "n" : "", scope: "col", "aria-sort": sorted }, button);
   }));
   const body = make("tbody", {}, ...steps.slice(0, order.shown).map((step) => make("tr", { class: step.on_path ? "path" : "" },

@@ -1,10 +1,10 @@
-// The timeline: bars by stage or slot on a canvas, only what is in sight, so that thousands of steps stay smooth.
+// The timeline: bars by stage or slot on a canvas. Only visible bars are drawn, so that thousands of steps stay smooth.
 const timeline = {
   canvas: byId("timeline"), from: 0, to: wall, rows: [], selected: null, hover: null, rowHeight: 20, top: 24, left: 130,
   bars: [], pending: false,
 };
 
-/** Rows of the chosen kind: each step on the first row of its stage (or its slot) that is free when it begins. */
+/** Rows of the chosen kind: each step on the first row of its stage (or its slot) that is free when it starts. */
 function layOut() {
   const bySlot = byId("rows").value === "slot";
   const steps = build.steps.filter((step) => step.start !== undefined).sort((a, b) => a.start - b.start || a.id - b.id);
@@ -29,7 +29,7 @@ function layOut() {
   for (const name of names) groups.get(name).forEach((lane, number) => timeline.rows.push({ name: name || "builder", first: number === 0, bars: lane.bars }));
   timeline.bars = [];
   const barOf = new Map();
-  timeline.rows.forEach((row, place) => row.bars.forEach((bar) => { bar.row = place; timeline.bars.push(bar); if (bar.step) barOf.set(bar.step.id, bar); }));
+  timeline.rows.forEach((row, index) => row.bars.forEach((bar) => { bar.row = index; timeline.bars.push(bar); if (bar.step) barOf.set(bar.step.id, bar); }));
   timeline.barOf = barOf;
   for (const span of data.spans) if (span[0] !== null && barOf.has(span[0])) barOf.get(span[0]).spans.push(span);
   for (const bar of barOf.values()) bar.spans.sort((a, b) => a[2] - b[2] || b[3] - a[3]);
@@ -41,7 +41,7 @@ function resize() {
   const ratio = devicePixelRatio || 1;
   const width = canvas.parentElement.clientWidth;
   const height = timeline.top + timeline.rows.length * timeline.rowHeight + 6;
-  // A canvas has a largest size (16,384 pixels everywhere): beyond it, rows become flatter.
+  // A canvas has a maximum size (16,384 pixels in every browser). Beyond it, rows become flatter.
   if (height * ratio > 16000) { timeline.rowHeight = Math.max(1, (16000 / ratio - 30) / timeline.rows.length); return resize(); }
   timeline.left = width < 700 ? 70 : 130;
   canvas.width = width * ratio; canvas.height = height * ratio; canvas.style.height = `${height}px`;
@@ -59,7 +59,7 @@ function draw() {
   requestAnimationFrame(() => { timeline.pending = false; paint(); });
 }
 
-/** The first of a row's bars (sorted, not overlapping) that may be in sight. */
+/** The first of a row's bars (sorted, not overlapping) that may be visible. */
 function firstVisible(bars) {
   let low = 0, high = bars.length;
   while (low < high) { const middle = (low + high) >> 1; if (bars[middle].end < timeline.from) low = middle + 1; else high = middle; }
@@ -75,8 +75,8 @@ function paint(print = matchMedia("print").matches) {
   const [above, below] = print ? [0, timeline.height] : [box.scrollTop - 40, box.scrollTop + box.clientHeight + 40];
   g.font = "12px system-ui, sans-serif"; g.textBaseline = "middle";
   ticks(g);
-  timeline.rows.forEach((row, place) => {
-    const y = yOf(place);
+  timeline.rows.forEach((row, index) => {
+    const y = yOf(index);
     if (y + rowHeight < above || y > below) return;
     if (row.first && rowHeight > 8) {
       g.fillStyle = palette.line; g.fillRect(0, y, timeline.width, 0.5);
@@ -222,7 +222,7 @@ function watchTimeline() {
   });
   canvas.parentElement.addEventListener("scroll", draw);
   addEventListener("resize", resize);
-  // On paper it is always light; the canvas is drawn in the colours that the style has then.
+  // Paper is always light. The canvas is drawn again in the colours of that style.
   const screenOnly = { dark: false };
   addEventListener("beforeprint", () => { const root = document.documentElement.classList; screenOnly.dark = root.contains("dark"); root.remove("dark"); readPalette(); paint(true); });
   addEventListener("afterprint", () => { document.documentElement.classList.toggle("dark", screenOnly.dark); readPalette(); paint(); });
@@ -234,7 +234,7 @@ function watchTimeline() {
   byId("zoom-all").addEventListener("click", () => move(0, wall));
 }
 
-/** Marks a step and brings it into sight. */
+/** Marks a step and scrolls it into view. */
 function mark(id) {
   timeline.selected = id;
   const item = timeline.barOf.get(id);

@@ -30,7 +30,7 @@ function drawWhatIf() {
   if (table.processors.length > 1) {
     slider("processors", table.processors, table.recorded_processors, String, (position) => { state.processors = position; });
   }
-  // One group at a time has another speed: the sliders of the others go back.
+  // One group at a time has another speed: the sliders of the others are reset.
   const resets = new Map();
   for (const group of new Set(table.speeds.map((speed) => speed.group).filter(Boolean))) {
     const changed = table.speeds.map((speed, index) => ({ ...speed, index })).filter((speed) => speed.group === group);
