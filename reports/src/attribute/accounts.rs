@@ -14,8 +14,10 @@ use std::hash::Hash;
 
 /// Wall time and work of one thing: a group, a phase, a stage, a kind of instruction, a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Row")]
 pub struct Row<N> {
-    /// What the time belongs to.
+    /// What the time belongs to: its name, `unattributed` or `(build)`.
+    #[schemars(with = "String")]
     pub name: N,
     /// Its share of the build's wall time. The rows of a table sum to the wall time exactly.
     pub wall: Nanos,

@@ -1,7 +1,6 @@
 //! What the rows of the accounts are named after.
 
 use buildscope_record::Phase;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::borrow::Cow;
 use std::fmt;
@@ -99,20 +98,6 @@ macro_rules! as_text {
         impl<'de, K: FromStr<Err: fmt::Display>> Deserialize<'de> for $name<K> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-            }
-        }
-
-        impl<K> JsonSchema for $name<K> {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string" })
             }
         }
     };
