@@ -1,5 +1,4 @@
-//! The part of tar that an OCI layout in a file needs: names and contents of regular files (POSIX.1-2017, pax, "ustar Interchange
-//! Format").
+//! The files of an OCI layout in a tar archive.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
