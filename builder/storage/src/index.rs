@@ -66,8 +66,10 @@ impl LayerIndex {
         let digest = DiffId::from_bytes(bytes.get(24..HEADER)?.try_into().ok()?);
         let layer = Layer { diff_id: digest, size, files: count.into() };
         let index = Self { layer, bytes };
-        let whole = index.bytes.len() >= index.heap_at() && u64_at(&index.bytes, index.bytes.len() - 8)? == index.sum();
-        (index.bytes.starts_with(&MAGIC) && u32_at(&index.bytes, 8)? == VERSION && whole).then_some(index)
+        let whole =
+            index.bytes.len() >= index.heap_at() + 8 && u64_at(&index.bytes, index.bytes.len() - 8)? == index.sum();
+        let known = index.bytes.starts_with(&MAGIC) && u32_at(&index.bytes, 8)? == VERSION && whole;
+        (known && (0..count).all(|number| index.record(number).is_within(&index))).then_some(index)
     }
 
     /// The bytes with the sum at their end that a whole file of theirs would have.
@@ -135,6 +137,15 @@ impl LayerIndex {
 }
 
 impl<'a> Record<'a> {
+    /// Whether everything that the record refers to is in the index. A damaged file is made again; it must not panic.
+    fn is_within(&self, index: &LayerIndex) -> bool {
+        let heap = (index.bytes.len() - 8 - index.heap_at()) as u64;
+        let pieces = [0, 48, 56, 64].map(|at| u64::from(self.u32(at)) + u64::from(self.u32(at + 4)));
+        pieces.iter().all(|end| *end <= heap)
+            && usize::from(self.raw[8]) < KINDS.len()
+            && self.link().is_none_or(|record| record < index.len())
+    }
+
     fn u32(&self, at: usize) -> u32 {
         u32::from_le_bytes(self.raw[at..at + 4].try_into().expect("four bytes"))
     }
@@ -498,4 +509,24 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_with_a_record_outside_of_it_is_not_read() {
+        let mut builder = IndexBuilder::default();
+        builder.entry(Entry { kind: EntryKind::File { size: 1 }, ..Entry::directory("file") }, 512, None);
+        let index = builder.finish(DiffId::of("layer"), 2048).unwrap();
+        assert!(LayerIndex::parse(index.as_bytes().to_vec()).is_some());
+        let far = 240_u32.to_le_bytes();
+        // The kind; offset and length of the name, of the target, of the attributes, of the pieces; the linked record.
+        for (at, width) in [(8, 1), (0, 4), (4, 4), (48, 4), (52, 4), (56, 4), (60, 4), (64, 4), (68, 4), (72, 4)] {
+            let mut bytes = index.as_bytes().to_vec();
+            bytes[HEADER + at..HEADER + at + width].copy_from_slice(&far[..width]);
+            assert!(LayerIndex::parse(LayerIndex::sealed(bytes)).is_none(), "byte {at}");
+        }
+    }
 }
