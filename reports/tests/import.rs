@@ -227,7 +227,7 @@ fn dockerbuild() -> Vec<u8> {
         {"timestamp":"2026-01-01T00:00:03Z","cpuStat":{"user":13,"system":5.5},"memoryStat":{"total":1000}}]}}}}"#;
     let manifest = r#"{"layers":[{"mediaType":"application/vnd.buildkit.status.v0","digest":"sha256:s"},{"mediaType":"application/vnd.buildkit.otlp.json.v0","digest":"sha256:t"},
         {"mediaType":"application/vnd.in-toto+json","digest":"sha256:p"}]}"#;
-    let mut tar = Vec::new();
+    let mut archive = tar::Builder::new(Vec::new());
     for (name, content) in [
         ("index.json", br#"{"manifests":[{"digest":"sha256:m"}]}"#.to_vec()),
         ("blobs/sha256/m", manifest.into()),
@@ -235,17 +235,11 @@ fn dockerbuild() -> Vec<u8> {
         ("blobs/sha256/t", trace.into()),
         ("blobs/sha256/p", provenance.into()),
     ] {
-        let mut header = [0u8; 512];
-        header[..name.len()].copy_from_slice(name.as_bytes());
-        header[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
-        header[156] = b'0';
-        header[257..262].copy_from_slice(b"ustar");
-        tar.extend(header);
-        tar.extend(&content);
-        tar.resize(tar.len().next_multiple_of(512), 0);
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        archive.append_data(&mut header, name, content.as_slice()).unwrap();
     }
-    tar.resize(tar.len() + 1024, 0);
-    tar
+    archive.into_inner().unwrap()
 }
 
 #[test]
