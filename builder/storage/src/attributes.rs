@@ -1,4 +1,4 @@
-//! Extended attributes of host files: which of them belong to an image, and how to read and set them.
+//! Extended attributes of host files: selecting those that belong to an image, reading and setting them.
 
 use super::StorageError;
 use super::error::Context;
@@ -7,8 +7,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Whether an attribute is part of an image: capabilities, access lists, and what users set; not what security modules or
-/// overlayfs keep there for themselves.
+/// Whether an attribute is part of an image: capabilities, access lists and `user.` attributes are, those of security modules and
+/// overlayfs are not.
 pub(crate) fn belongs(name: &[u8]) -> bool {
     let user =
         name.starts_with(b"user.") && !name.starts_with(b"user.overlay.") && !name.starts_with(b"user.fuseoverlayfs.");
@@ -16,11 +16,11 @@ pub(crate) fn belongs(name: &[u8]) -> bool {
     user || known.contains(&name)
 }
 
-/// The names of a file's attributes: one system call, where asking for each that may be there would take many.
+/// The names of a file's attributes. Listing them takes one system call; asking for each possible attribute would take many.
 pub(crate) struct Names(Vec<u8>);
 
 impl Names {
-    /// Those of the file itself, not of what it may link to.
+    /// The attribute names of the file itself. Symlinks are not followed.
     pub(crate) fn of(path: &Path) -> Result<Self, StorageError> {
         let mut names = [0; 4096];
         match rustix::fs::llistxattr(path, &mut names[..]) {
@@ -40,12 +40,12 @@ impl Names {
         self.0.split(|&byte| byte == 0).filter(|name| !name.is_empty())
     }
 
-    /// Whether there is one of that name.
+    /// Whether the file has the attribute `name`.
     pub(crate) fn has(&self, name: &[u8]) -> bool {
         self.iter().any(|have| have == name)
     }
 
-    /// The values of those that are `wanted`.
+    /// The values of the attributes for whose names `wanted` is true.
     pub(crate) fn read(
         &self,
         path: &Path,
@@ -61,12 +61,12 @@ impl Names {
     }
 }
 
-/// All attributes of the file itself, not of what it may link to.
+/// All attributes of the file itself. Symlinks are not followed.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StorageError> {
     Names::of(path)?.read(path, |_| true)
 }
 
-/// One attribute; none if it is not there.
+/// The value of one attribute; `None` if the file does not have it.
 pub(crate) fn get(path: &Path, name: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
     let name = OsStr::from_bytes(name);
     let mut value = vec![0; 256];
@@ -83,7 +83,7 @@ pub(crate) fn get(path: &Path, name: &[u8]) -> Result<Option<Vec<u8>>, StorageEr
     }
 }
 
-/// Sets an attribute. Where the file system or the privileges do not allow it, the file is without it, as under every image tool.
+/// Sets an attribute. If the file system or missing privileges do not allow it, the file stays without it, as with other image tools.
 pub(crate) fn set(path: &Path, name: &[u8], value: &[u8]) -> Result<(), StorageError> {
     use rustix::io::Errno;
     match rustix::fs::lsetxattr(path, OsStr::from_bytes(name), value, rustix::fs::XattrFlags::empty()) {

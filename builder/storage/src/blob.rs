@@ -11,13 +11,13 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Content-addressed files. Safe between processes: a blob appears whole, by a rename.
+/// Content-addressed files. Several processes may use them: a blob appears complete, by a rename.
 #[derive(Clone, Debug)]
 pub struct BlobStore {
     root: Arc<Path>,
     scratch: Arc<Scratch>,
     cache: CacheIndex,
-    /// Blobs that this process has made.
+    /// Blobs that this process has written.
     fresh: Arc<Mutex<HashSet<BlobDigest>>>,
 }
 
@@ -26,7 +26,7 @@ impl BlobStore {
         Self { root: root.into(), scratch, cache, fresh: Arc::default() }
     }
 
-    /// Stores these bytes.
+    /// Stores `bytes` as a blob.
     pub fn put(&self, bytes: &[u8]) -> Result<BlobDigest, StorageError> {
         let digest = BlobDigest::of(bytes);
         self.cache.made(format!("blobs/sha256/{}", digest.hex()));
@@ -39,14 +39,17 @@ impl BlobStore {
         Ok(digest)
     }
 
-    /// Begins a blob whose digest is not known yet.
+    /// Starts a blob whose digest is not known yet.
     pub fn writer(&self) -> Result<BlobWriter, StorageError> {
         let path = self.scratch.path("blob");
         let file = File::options().read(true).write(true).create_new(true).open(&path).context("create", &path)?;
         Ok(BlobWriter { store: self.clone(), file, path, hash: Sha256::new(), size: 0, published: false })
     }
 
-    /// Opens it for reading.
+    /// Opens a blob for reading.
+    ///
+    /// # Errors
+    /// [`StorageError::MissingBlob`] if the store does not have it.
     pub fn open(&self, digest: impl Into<BlobDigest>) -> Result<File, StorageError> {
         let digest = digest.into();
         let path = self.path(digest);
@@ -56,17 +59,20 @@ impl BlobStore {
         }
     }
 
-    /// Where it is, or would be.
+    /// The path of a blob, whether it exists or not.
     pub fn path(&self, digest: impl Into<BlobDigest>) -> PathBuf {
         self.root.join("blobs/sha256").join(digest.into().hex())
     }
 
-    /// Whether it is here. If so, it stays as long as this process lives.
+    /// Whether the store has a blob. If so, it is not pruned while this process lives.
     pub fn contains(&self, digest: impl Into<BlobDigest>) -> bool {
         super::gc::touch(&self.root, &format!("blobs/sha256/{}", digest.into().hex())).unwrap_or(false)
     }
 
-    /// Its bytes, if they are not more than `limit`.
+    /// The bytes of a blob.
+    ///
+    /// # Errors
+    /// [`StorageError::TooLarge`] if it has more than `limit` bytes.
     pub fn read(&self, digest: impl Into<BlobDigest>, limit: u64) -> Result<Vec<u8>, StorageError> {
         let digest = digest.into();
         let mut file = self.open(digest)?;
@@ -80,7 +86,7 @@ impl BlobStore {
         Ok(bytes)
     }
 
-    /// Whether this process has made it.
+    /// Whether this process has written the blob.
     pub(crate) fn is_fresh(&self, digest: &BlobDigest) -> bool {
         self.fresh().contains(digest)
     }
@@ -93,7 +99,7 @@ impl BlobStore {
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The digest of what it holds, which is its name unless it is damaged: reads it all.
+    /// Computes the digest of a blob's content. It differs from its name if the blob is damaged.
     pub(crate) fn digest(&self, digest: impl Into<BlobDigest>) -> Result<BlobDigest, StorageError> {
         let digest = digest.into();
         let (file, mut hash) = (self.open(digest)?, Sha256::new());
@@ -109,9 +115,9 @@ impl BlobStore {
     }
 }
 
-/// A blob in the making; dropped unfinished, it leaves nothing.
+/// Writes a blob. Dropped unfinished, it leaves no file behind.
 ///
-/// Each write goes to the file as it comes: hand it large pieces.
+/// Writes are not buffered: pass large pieces.
 #[derive(Debug)]
 pub struct BlobWriter {
     store: BlobStore,
@@ -123,7 +129,10 @@ pub struct BlobWriter {
 }
 
 impl BlobWriter {
-    /// Stores what was written under its digest, which must be `expected` if that is known. Gives the digest and the size in bytes.
+    /// Publishes the blob under its digest. Returns the digest and the size in bytes.
+    ///
+    /// # Errors
+    /// [`StorageError::DigestMismatch`] if the digest is not `expected`.
     pub fn finish(mut self, expected: Option<BlobDigest>) -> Result<(BlobDigest, u64), StorageError> {
         let found = BlobDigest::from_bytes(std::mem::take(&mut self.hash).finalize().into());
         if let Some(expected) = expected.filter(|expected| *expected != found) {
@@ -134,14 +143,14 @@ impl BlobWriter {
         Ok((found, size))
     }
 
-    /// Bytes so far.
+    /// The number of bytes written so far.
     pub fn size(&self) -> u64 {
         self.size
     }
 
     fn publish(mut self, digest: &BlobDigest) -> Result<(), StorageError> {
         let to = self.store.path(digest);
-        // Two processes may do this at once: the contents are equal, either may win.
+        // Two processes may do this at the same time. The contents are equal, so either may win.
         fs::rename(&self.path, &to).context("rename to", to)?;
         self.published = true;
         self.store.fresh().insert(*digest);
@@ -150,17 +159,17 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// What is written to: by the layer writer on all cores, which hashes by itself.
+    /// The file of the blob. The layer writer writes to it on all cores, and computes the hash itself.
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
-    /// Whether somebody will wait for the disk to have it.
+    /// Whether this blob will be synced.
     pub(crate) fn is_synced(&self) -> bool {
         self.store.cache.policy() != SyncPolicy::Never
     }
 
-    /// Stores what was written to [`file`](Self::file), whose digest the caller computed.
+    /// Publishes what was written to [`file`](Self::file), with the hash that the caller computed.
     pub(crate) fn finish_hashed(
         mut self,
         hash: Sha256,
@@ -168,7 +177,7 @@ impl BlobWriter {
         expected: Option<BlobDigest>,
     ) -> Result<BlobDigest, StorageError> {
         (self.hash, self.size) = (hash, size);
-        // A blob may end in a hole.
+        // A blob may end with a hole.
         self.file.set_len(size).context("extend", &self.path)?;
         Ok(self.finish(expected)?.0)
     }

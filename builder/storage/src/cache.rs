@@ -1,8 +1,9 @@
-//! The cache index: which key made which layers. SQLite in WAL mode, shared by all builds on one store.
+//! The cache index: cache keys and the layers that they gave. An SQLite database in WAL mode, shared by all builds on one store.
 //!
-//! An entry is seen by all builds at once. After a reboot it is still there if the disk had its layers for certain, which is
-//! what [`Store::sync`] sees to, once a build: until then it is marked, and the first start after a reboot checks the layers of
-//! what is marked, and drops it if one is not whole ([`recovery`](super::recovery)). A process that is killed loses nothing: its files are in the page cache, whole.
+//! All builds see an entry at once. [`Store::sync`], called once per build, makes entries durable: it syncs their layers first.
+//! Until then an entry is marked as not durable. The first start after a reboot checks the layers of marked entries and drops
+//! those with an incomplete layer ([`recovery`](super::recovery)). A killed process loses nothing: its files are complete in the
+//! page cache.
 
 use super::error::Context;
 use super::{StorageError, Store, SyncPolicy};
@@ -15,12 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Changes with the tables below.
+/// Version of the tables in `SCHEMA`. Raise it when they change: a database of another version is deleted.
 const VERSION: i64 = 2;
-/// How long another process's transaction is waited for; one takes milliseconds.
+/// How long to wait for another process's transaction. A transaction takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// `entry.durable`: whether its layers are on the disk for certain. `durable`: files that are, by their path in the store.
+/// `entry.durable`: whether the entry's layers have been synced. `durable`: synced files, by path relative to the store.
 const SCHEMA: &str = "
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS entry (key BLOB PRIMARY KEY, layers BLOB NOT NULL, value BLOB NOT NULL, made INTEGER NOT NULL,
@@ -29,45 +30,46 @@ CREATE TABLE IF NOT EXISTS durable (path TEXT PRIMARY KEY) WITHOUT ROWID;
 PRAGMA user_version = 2;
 COMMIT;";
 
-/// What pruning took out of `entry`, for whoever asks for it again; checksums of blobs whose digest was found right. Not part of the version: an index without it is whole.
+/// `removed`: entries that pruning removed, to explain later cache misses. `checksum`: CRC-32 of blobs whose digest was verified.
+/// Not part of the version: the index is complete without these tables.
 const REMOVED: &str = "
 CREATE TABLE IF NOT EXISTS removed (key BLOB PRIMARY KEY, expired INTEGER NOT NULL, unused INTEGER NOT NULL, at INTEGER NOT NULL)
     WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS checksum (blob BLOB PRIMARY KEY, crc INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS made_again AFTER INSERT ON entry BEGIN DELETE FROM removed WHERE key = NEW.key; END;";
-/// How long it is known why something was removed.
+/// How long the reason of a removal is kept.
 const REMEMBERED: Duration = Duration::from_secs(90 * 86_400);
 
-/// What a key stands for.
+/// The result stored under a cache key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheEntry {
-    /// The layers that it needs: an entry is found only while they are in the store.
+    /// The layers of the result. An entry is found only while all of them are in the store.
     pub layers: Vec<DiffId>,
-    /// What the caller wants to know again, in whatever form: the store does not look at it.
+    /// Data of the caller, in any form. The store does not read it.
     pub value: Vec<u8>,
 }
 
-/// A key that was found.
+/// A cache entry that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheHit {
-    /// What it stands for.
+    /// The stored result.
     pub entry: CacheEntry,
-    /// When it was put there.
+    /// When the entry was stored.
     pub made: SystemTime,
 }
 
-/// That a key was there, and was removed.
+/// Why and when a cache entry was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Removed {
-    /// Why.
+    /// The reason of the removal.
     pub why: Removal,
-    /// For how long nobody had used its layers then.
+    /// How long its layers had been unused at that time.
     pub unused: Duration,
-    /// When.
+    /// The time of the removal.
     pub at: SystemTime,
 }
 
-/// Keys to results.
+/// The cache index of a store. Clones share one database connection.
 #[derive(Clone, Debug)]
 pub struct CacheIndex {
     shared: Arc<Shared>,
@@ -84,11 +86,11 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     connection: Option<Connection>,
-    /// Put by this process since the last sync.
+    /// Keys that this process stored since the last sync.
     keys: Vec<LayerKey>,
-    /// Files that this process made or met, and that the disk may not have: paths in the store.
+    /// Files that this process created or used and that may not be on the disk yet, by path relative to the store.
     files: BTreeSet<String>,
-    /// Bytes that layers and other blobs of this process have in them since the last sync.
+    /// Bytes that this process wrote to blobs since the last sync.
     bytes: u64,
 }
 
@@ -98,7 +100,7 @@ impl CacheIndex {
         Self { shared: Arc::new(shared) }
     }
 
-    /// What `key` stands for, if that is known and its layers are in the store. They stay there as long as this process lives.
+    /// The entry of `key`, if it exists and all of its layers are in the store. They are not pruned while this process lives.
     pub fn get(&self, key: &LayerKey) -> Result<Option<CacheHit>, StorageError> {
         let row = self.with(&mut self.state(), |connection| {
             connection
@@ -109,7 +111,7 @@ impl CacheIndex {
         let Some((layers, value, made)) = row else { return Ok(None) };
         let digest = |bytes: &[u8]| Some(DiffId::from_bytes(bytes.try_into().ok()?));
         let layers: Vec<DiffId> = layers.chunks_exact(32).filter_map(digest).collect();
-        // Marks them as used, too. One that is gone makes a miss, not an error in the middle of a build.
+        // This also marks the layers as used. A missing layer is a cache miss here, instead of an error later in the build.
         for layer in &layers {
             if !super::gc::touch(&self.shared.root, &format!("blobs/sha256/{}", layer.hex()))? {
                 return Ok(None);
@@ -118,7 +120,7 @@ impl CacheIndex {
         Ok(Some(CacheHit { entry: CacheEntry { layers, value }, made: from_millis(made) }))
     }
 
-    /// Whether what `key` stood for was pruned, and why. Nothing is known of one that was never here, or that a crash took.
+    /// Why the entry of `key` was removed; `None` if it was never stored here, or lost in a crash.
     pub fn removed(&self, key: &LayerKey) -> Result<Option<Removed>, StorageError> {
         self.with(&mut self.state(), |connection| {
             let mut select = connection.prepare_cached("SELECT expired, unused, at FROM removed WHERE key = ?")?;
@@ -131,7 +133,7 @@ impl CacheIndex {
         })
     }
 
-    /// Says what `key` stands for. The layers are in the store.
+    /// Stores the entry of `key`. Its layers must be in the store.
     pub fn put(&self, key: LayerKey, entry: &CacheEntry) -> Result<(), StorageError> {
         let mut state = self.state();
         let layers: Vec<u8> = entry.layers.iter().flat_map(|layer| *layer.as_bytes()).collect();
@@ -147,7 +149,7 @@ impl CacheIndex {
         Ok(())
     }
 
-    /// The CRC-32 of a blob, if it was read while its digest was right.
+    /// The CRC-32 of a blob, if it was computed when the blob's digest was verified.
     pub(crate) fn checksum(&self, blob: &BlobDigest) -> Result<Option<u32>, StorageError> {
         self.with(&mut self.state(), |connection| {
             let mut select = connection.prepare_cached("SELECT crc FROM checksum WHERE blob = ?")?;
@@ -163,17 +165,17 @@ impl CacheIndex {
         Ok(())
     }
 
-    /// Notes a file of the store that the disk does not have for certain.
+    /// Registers a file, by path relative to the store, for the next sync.
     pub(crate) fn made(&self, path: String) {
         self.state().files.insert(path);
     }
 
-    /// Notes so many bytes that were written to the store, and that the disk may not have.
+    /// Adds to the number of bytes that the next sync reports.
     pub(crate) fn wrote(&self, bytes: u64) {
         self.state().bytes += bytes;
     }
 
-    /// Files that the disk has for certain.
+    /// The files that have been synced, by path relative to the store.
     pub(crate) fn durable(&self) -> Result<BTreeSet<String>, StorageError> {
         self.with(&mut self.state(), |connection| {
             let mut rows = connection.prepare_cached("SELECT path FROM durable")?;
@@ -181,8 +183,8 @@ impl CacheIndex {
         })
     }
 
-    /// After a reboot: of the entries that were never synced, keeps those whose layers are all durable or among `whole`, which are
-    /// durable from now on.
+    /// Cleans up after a reboot. Files in `whole` become durable. Entries that were never synced are kept if all of their layers are
+    /// durable now, and dropped otherwise.
     pub(crate) fn settle(&self, whole: &BTreeSet<String>) -> Result<(), StorageError> {
         self.with(&mut self.state(), |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -212,7 +214,7 @@ impl CacheIndex {
         })
     }
 
-    /// Forgets files that are removed, and what needs them; of the latter it stays known why, if that is given.
+    /// Forgets files that are removed, and the entries that need them. The reason is kept for those entries if it is given.
     pub(crate) fn forget(&self, paths: &[String], removed: Option<Removed>) -> Result<(), StorageError> {
         self.state().files.retain(|file| !paths.contains(file));
         let gone: BTreeSet<DiffId> = paths
@@ -265,7 +267,7 @@ impl CacheIndex {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Works on the index. One that is damaged is set aside, and a new one is begun: all that it knew can be found out again.
+    /// Runs `work` on the database. A damaged database is set aside and replaced by an empty one, which costs cache misses only.
     fn with<T>(
         &self,
         state: &mut State,
@@ -292,7 +294,7 @@ impl CacheIndex {
         work(state.connection.as_mut().expect("set just above"))
     }
 
-    /// Gives a damaged index another name, unless another process was faster.
+    /// Renames a damaged database, unless another process has already replaced it.
     fn set_aside(&self, error: &rusqlite::Error) -> Result<(), StorageError> {
         let root = &self.shared.root;
         let path = root.join("cache.lock");
@@ -307,7 +309,7 @@ impl CacheIndex {
             number => format!("{}.damaged-{now}.{number}", FILES[0]),
         });
         let free = |name: &String| fs::symlink_metadata(root.join(name)).is_err();
-        let aside = names.into_iter().find(free).expect("some number is free");
+        let aside = names.into_iter().find(free).expect("a free number exists");
         for (file, suffix) in FILES.iter().zip(SUFFIXES) {
             let from = root.join(file);
             match fs::rename(&from, root.join(format!("{aside}{suffix}"))) {
@@ -316,14 +318,14 @@ impl CacheIndex {
             }
         }
         self.warn(format!(
-            "the cache index of the store was damaged ({error}): it is set aside as {}, which may be deleted, and a new one is begun; \
-             steps run again",
+            "the cache index of the store was damaged ({error}): it has been set aside as {}, which may be deleted, and replaced by an \
+             empty one; steps run again",
             root.join(aside).display()
         ));
         Ok(())
     }
 
-    /// Notes something that the user should know, for [`Store::take_warnings`].
+    /// Adds a warning for the user; see [`Store::take_warnings`].
     pub(crate) fn warn(&self, warning: String) {
         self.state_of_warnings().push(warning);
     }
@@ -337,12 +339,12 @@ impl CacheIndex {
     }
 }
 
-/// The index and what SQLite keeps beside it.
+/// The database and the files that SQLite keeps next to it.
 const FILES: [&str; 3] = ["cache.db", "cache.db-wal", "cache.db-shm"];
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
-/// Whether an error means that the file is not an index of ours, or not whole. The statements are constant, so one that SQLite does
-/// not understand, or a column of another type, is the file's fault.
+/// Whether an error means that the file is damaged or not our database. All statements are constant, so a statement that SQLite
+/// rejects, or a column of another type, is also caused by the file.
 fn is_damage(error: &rusqlite::Error, root: &Path) -> bool {
     use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase};
     match error {
@@ -363,7 +365,7 @@ fn is_whole(connection: &Connection) -> bool {
 }
 
 impl Store {
-    /// Waits until the disk has all that this process made, and says so in the index. Nothing to do costs nothing.
+    /// Waits until all files of this process are on the disk, and marks its entries as durable. Free if there is nothing to sync.
     pub fn sync(&self, probe: &Probe) -> Result<(), StorageError> {
         let cache = self.cache();
         if cache.shared.policy == SyncPolicy::Never {
@@ -382,7 +384,7 @@ impl Store {
             let root = File::open(self.root()).context("open", self.root())?;
             rustix::fs::syncfs(&root).context("sync", self.root())?;
             cache.with(&mut cache.state(), |connection| {
-                // The statement that they are durable must be durable too, and after them.
+                // The mark must itself be durable, and be written after the files.
                 connection.pragma_update(None, "synchronous", "FULL")?;
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 {
@@ -417,7 +419,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version != VERSION {
         if version != 0 {
-            // Another version's index: everything in it can be made again.
+            // A database of another version. Deleting it costs cache misses only.
             drop(connection);
             for name in FILES {
                 let _ = fs::remove_file(path.with_file_name(name));
@@ -427,9 +429,10 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         connection.execute_batch(SCHEMA)?;
     }
-    // Where they are there already, this only reads.
+    // If the tables exist already, this only reads.
     connection.execute_batch(REMOVED)?;
-    // In WAL mode this never corrupts; a power cut may take the last transactions, which say nothing that is durable.
+    // `synchronous=NORMAL` cannot corrupt a WAL database. A power loss may drop the last transactions; none of them was promised to be
+    // durable.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     Ok(connection)
 }

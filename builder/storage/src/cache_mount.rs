@@ -1,4 +1,4 @@
-//! Cache mounts: directories that live from build to build (`RUN --mount=type=cache`).
+//! Cache mounts: directories that are kept between builds (`RUN --mount=type=cache`).
 
 use super::driver::clone_mount;
 use super::error::Context;
@@ -12,30 +12,30 @@ use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-/// Who may use a cache directory at a time.
+/// How many steps may use a cache mount at the same time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum CacheSharing {
     /// Any number of steps.
     #[default]
     Shared,
-    /// One; a step that comes meanwhile gets a directory of its own, which later steps use again.
+    /// One. A further step gets a separate directory, which later steps reuse.
     Private,
-    /// One; a step that comes meanwhile waits.
+    /// One. A further step waits.
     Locked,
 }
 
-/// How a cache directory is to be.
+/// Options of a cache mount.
 #[derive(Clone, Debug)]
 pub struct CacheMountOptions {
-    /// Who may use it at a time.
+    /// How many steps may use it at the same time.
     pub sharing: CacheSharing,
-    /// Mode of a new one.
+    /// The mode of a new directory.
     pub mode: u32,
-    /// Owner of a new one.
+    /// The user id of a new directory's owner.
     pub uid: u32,
-    /// Group of a new one.
+    /// The group id of a new directory.
     pub gid: u32,
-    /// What a new one begins with: a directory in a stack of layers.
+    /// The initial contents of a new directory: a directory in a stack of layers.
     pub seed: Option<(Vec<DiffId>, PathBuf)>,
 }
 
@@ -45,18 +45,18 @@ impl Default for CacheMountOptions {
     }
 }
 
-/// A cache directory in use; it is let go of when this is dropped.
+/// A cache mount in use. Dropping it releases its lock.
 #[derive(Debug)]
 pub struct CacheMount {
     dir: PathBuf,
-    /// Held, never read: first the lock goes, then the turn.
+    /// Held, never read. The lock must be released before the turn, so this field comes first.
     _lock: File,
     _turn: Option<Turn>,
 }
 
 impl Store {
-    /// The cache directory of that name. Blocks while another step, of any process, has it locked: the probe records for
-    /// how long. Of the steps of this process that wait for it, the first in the file has it next.
+    /// Opens the cache mount `id`. Blocks while a step of any process holds it exclusively; the probe records for how long. Of the
+    /// waiting steps of this process, the first in the Dockerfile goes next.
     pub fn cache_mount(
         &self,
         id: &str,
@@ -91,10 +91,11 @@ impl Store {
             self.make_cache_directory(&dir, id, options)?;
             return Ok(CacheMount { dir, _lock: lock, _turn: turn });
         }
-        unreachable!("more cache directories than numbers")
+        unreachable!("fewer than 2^32 private cache mounts")
     }
 
-    /// Makes a new one aside and renames it: two steps may do this at once, and one that is killed leaves none half filled.
+    /// Creates the directory under a temporary name and renames it: two steps may do this at the same time, and a killed process must
+    /// not leave a half-filled directory.
     fn make_cache_directory(&self, dir: &Path, id: &str, options: &CacheMountOptions) -> Result<(), StorageError> {
         if dir.exists() {
             return Ok(());
@@ -108,17 +109,17 @@ impl Store {
         }
         let (mode, uid, gid) = (options.mode, options.uid, options.gid);
         unpack::finish(&aside, &Entry { mode, uid, gid, ..Entry::directory("") })?;
-        // For people who look at the store, and for `store du`.
+        // For `store du`, and for people who inspect the store.
         let label = dir.with_extension("name");
         fs::write(&label, id).context("write", label)?;
         self.put_cache_directory(aside, dir)
     }
 
-    /// Puts it where it belongs, unless another step has put one there: that is in use, and rename(2) would replace it for as long
-    /// as it is empty.
+    /// Renames a new directory to its final name. A directory that another step has created meanwhile is kept: it may be in use, and a
+    /// plain rename(2) would replace it while it is empty.
     fn put_cache_directory(&self, aside: PathBuf, dir: &Path) -> Result<(), StorageError> {
         let renamed = match rustix::fs::renameat_with(CWD, &aside, CWD, dir, RenameFlags::NOREPLACE) {
-            // A file system that cannot promise that (rename(2): NFS) does it as it can.
+            // The file system does not support RENAME_NOREPLACE (rename(2): NFS).
             Err(Errno::INVAL) => rustix::fs::rename(&aside, dir),
             renamed => renamed,
         };
@@ -147,9 +148,9 @@ mod tests {
     use crate::tests::store;
     use std::os::unix::fs::MetadataExt;
 
-    /// Two steps that find none make one each; the second to be done must not take the first one's away.
+    /// Two steps that find no directory create one each. The second must not replace the first.
     #[test]
-    fn a_new_cache_directory_replaces_none_that_is_in_use() {
+    fn a_cache_directory_in_use_is_not_replaced() {
         let fixture = store(DriverChoice::Copy);
         let probe = Probe::disabled();
         let cache = fixture.store.cache_mount("both", &CacheMountOptions::default(), &probe).unwrap();

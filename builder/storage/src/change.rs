@@ -1,8 +1,8 @@
-//! What a step changed: the canonical rule by which all drivers give the same layer.
+//! The differ: one rule, by which all drivers give the same layer for the changes of a step.
 //!
-//! A layer has each path whose metadata, content or hard-link structure differs from the parent tree, whiteouts for
-//! what is gone, and all directories on the way with the metadata they have now. A directory that differs only in its
-//! modification time, and in which nothing changed, is not part of it.
+//! A layer contains each path whose metadata, content or hard-link structure differs from the parent tree, whiteouts for removed
+//! paths, and all parent directories of these with their current metadata. A directory whose modification time was set, or moved
+//! because a file in it was created and removed again, is part of the layer, as with BuildKit and docker.
 
 use super::attributes::Names;
 use super::error::Context;
@@ -18,10 +18,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Compares what there is now with the tree before.
+/// Collects the differences between a step's file system and the parent tree.
 pub(crate) struct Changes<'a> {
     tree: &'a Tree,
-    /// What may be part of the layer, by image path.
+    /// Candidates for the layer, by image path.
     found: BTreeMap<Vec<u8>, Found>,
     gone: BTreeSet<Vec<u8>>,
     walked: u64,
@@ -30,21 +30,21 @@ pub(crate) struct Changes<'a> {
 struct Found {
     entry: Entry,
     content: Content,
-    /// Which file it is, if it may have more names.
+    /// Device and inode number, if the file may have more names.
     file: Option<(u64, u64)>,
     changed: bool,
-    /// Whether it is a directory of the parent tree with another time: somebody set it, or made something in it and
-    /// removed that again. BuildKit and docker put it in the layer.
+    /// Whether it is a directory of the parent tree with another modification time: the step set it, or created a file in it and
+    /// removed that again. BuildKit and docker put such directories in the layer.
     touched: bool,
 }
 
-/// Where the data of a regular file is.
+/// The location of a regular file's data.
 pub(crate) enum Data {
-    /// In the host's file, which may have any content.
+    /// In the host's file, which may have changed.
     Host,
-    /// In the host's file, which is known not to have been written.
+    /// In the host's file, which the step did not write.
     HostUntouched,
-    /// In this file of the parent tree: only its metadata is the host's.
+    /// In this file of the parent tree: the host's file has only the metadata.
     Tree(Ref),
 }
 
@@ -57,7 +57,7 @@ impl<'a> Changes<'a> {
         self.tree
     }
 
-    /// A path is there, as the host's file `host` with the status `stat` and attributes of these names.
+    /// Adds a path that exists, as the host's file `host` with the status `stat` and the attribute names `names`.
     pub(crate) fn present(
         &mut self,
         path: Vec<u8>,
@@ -85,7 +85,7 @@ impl<'a> Changes<'a> {
                 minor: rustix::fs::minor(stat.st_rdev),
             },
             FileType::Fifo => EntryKind::Fifo,
-            // A socket is the end of a conversation: no image format has one, no builder keeps it.
+            // Image formats have no sockets; all builders omit them.
             _ => return Ok(()),
         };
         let xattrs = names.read(host, attributes::belongs)?;
@@ -126,7 +126,7 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// A file or directory of the parent tree, with all below it, is (also or now) at `path`.
+    /// Adds a file or directory of the parent tree, with everything below it, that was moved (or linked) to `path`.
     pub(crate) fn moved(&mut self, path: Vec<u8>, node: &Node) {
         self.walked += 1;
         let entry = self.tree.entry_of(node, to_path(&path));
@@ -168,27 +168,27 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// What is [present](Self::present) at `path` is this file of the parent tree, which went there with its directory.
+    /// The file that is [present](Self::present) at `path` is this hard-linked file of the parent tree, moved with its directory.
     pub(crate) fn went_along(&mut self, path: &[u8], leaf: Ref) {
         if let Some(found) = self.found.get_mut(path) {
             found.file = Some(moved_file(leaf));
         }
     }
 
-    /// What the parent tree has at `path` is gone.
+    /// Adds a path of the parent tree that was removed.
     pub(crate) fn gone(&mut self, path: Vec<u8>) {
         self.walked += 1;
         self.gone.insert(path);
     }
 
-    /// Puts the changes into a layer. What the sandbox made to mount over, and the step did not use, is left out.
-    /// Gives how many paths were looked at, and how many changed.
+    /// Writes the changes to a layer. Mount points that the sandbox created, and that the step did not use, are left out.
+    /// Returns how many paths were compared, and how many are in the layer.
     pub(crate) fn finish(mut self, created_mountpoints: &[PathBuf], layer: &mut LayerBuilder) -> (u64, u64) {
         self.forget(created_mountpoints);
-        // Where the sandbox made something to mount over, the directory's time is the sandbox's doing.
+        // The sandbox, not the step, changed the times of directories in which it created mount points.
         let entered: HashSet<&[u8]> =
             created_mountpoints.iter().map(|path| parent(path.as_os_str().as_bytes())).collect();
-        // A file that changed, changed under all its names; a new name for an old file shows that file too.
+        // A change of a file is a change of all its names. A new name of an old file brings the old names into the layer, too.
         let touched: HashSet<(u64, u64)> = self.found.values().filter(|f| f.changed).filter_map(|f| f.file).collect();
         let mut wanted: BTreeSet<Vec<u8>> = BTreeSet::new();
         for (path, found) in &self.found {
@@ -212,7 +212,7 @@ impl<'a> Changes<'a> {
         }
         let mut first: HashMap<(u64, u64), PathBuf> = HashMap::new();
         for path in wanted {
-            // A parent that was not met is one of the parent tree's, untouched.
+            // A parent that was not found among the candidates is an unchanged directory of the parent tree.
             let found = self.found.remove(&path).or_else(|| {
                 let path = to_path(&path);
                 let entry = self.tree.lookup(&path)?;
@@ -257,7 +257,7 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// Whether a host's file is as this file of the tree, but for its names.
+    /// Whether a host's file has the same metadata and content as this file of the tree. Names are not compared.
     pub(crate) fn is_still(&self, leaf: Ref, host: &Path, stat: &Stat) -> Result<bool, StorageError> {
         let before = self.tree.entry_of(&Node::Leaf(leaf), PathBuf::new());
         let EntryKind::File { size } = before.kind else { return Ok(true) };
@@ -269,7 +269,7 @@ impl<'a> Changes<'a> {
         Ok(alike(&before, &now) && size == stat.st_size as u64 && self.same_content(leaf, host)?)
     }
 
-    /// Compares a host's file with a file of the tree, both of the same size.
+    /// Whether a host's file has the same content as a file of the tree of the same size.
     fn same_content(&self, leaf: Ref, host: &Path) -> Result<bool, StorageError> {
         let record = self.tree.record(leaf);
         let (size, content) = (record.size(), record.content());
@@ -289,12 +289,12 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// Which file names in a moved directory are names of: still the same one. No device has this number.
+/// A file id for names in a moved directory, equal for names of one file. No device has this device number.
 fn moved_file(leaf: Ref) -> (u64, u64) {
     (u64::MAX, u64::from(leaf.layer) << 32 | u64::from(leaf.record))
 }
 
-/// Whether metadata is the same. Directories' times ([`Found::touched`]), and names a file shares, are judged elsewhere.
+/// Whether two entries have the same metadata. Times of directories ([`Found::touched`]) and hard links are compared elsewhere.
 fn alike(a: &Entry, b: &Entry) -> bool {
     let times = a.kind == EntryKind::Directory || a.mtime == b.mtime;
     let mode = matches!(a.kind, EntryKind::Symlink { .. }) || a.mode == b.mode;

@@ -1,7 +1,7 @@
-//! Claims: of several builds that want the same step, one makes it and the others join.
+//! Step locks: of several builds that need the same step, one runs it and the others wait for its result.
 //!
-//! A claim is a lock of the kernel's: it is gone when its process is, however that ended. Whoever holds one waits for no
-//! other, so there is no circle of builds that wait for each other.
+//! The kernel releases a lock when its process ends, even by a crash. A build that holds a step lock never waits for another
+//! one, so there is no deadlock.
 
 use super::error::Context;
 use super::scratch::same_file;
@@ -11,7 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
 use std::path::PathBuf;
 
-/// The right to make what a key stands for; others wait until it is dropped, or its process is dead.
+/// The lock of a step. Other builds of the same step wait until it is dropped or its process has ended.
 #[derive(Debug)]
 pub struct Claim {
     path: PathBuf,
@@ -21,21 +21,22 @@ pub struct Claim {
 }
 
 impl Store {
-    /// Claims a key if no other build, of this process or another, has it claimed.
+    /// Acquires the lock for `key`; `None` if another build, of this process or another, holds it.
     pub fn try_claim(&self, key: &LayerKey) -> Result<Option<Claim>, StorageError> {
         self.claim_or(key, |_| Ok(false))
     }
 
-    /// Claims a key. Blocks while another build, of this process or another, has it claimed; the probe records for how long.
+    /// Acquires the lock for `key`. Blocks while another build, of this process or another, holds it; the probe records for how long.
     pub fn claim(&self, key: &LayerKey, probe: &Probe) -> Result<Claim, StorageError> {
         let wait = |lock: &File| {
             let _waiting = probe.wait_lock("another build of the same step");
             flock(lock, FlockOperation::LockExclusive).map(|()| true)
         };
-        Ok(self.claim_or(key, wait)?.expect("whoever waits gets it"))
+        Ok(self.claim_or(key, wait)?.expect("a blocking lock is always acquired"))
     }
 
-    /// Claims a key. Where another has it, `held` locks the file it has (true), or does not (false: then there is no claim).
+    /// Acquires the lock for `key`. If another build holds it, calls `held` with the lock file: it waits for the lock and returns
+    /// true, or returns false to give up.
     fn claim_or(
         &self,
         key: &LayerKey,
@@ -54,7 +55,7 @@ impl Store {
                 }
                 locked => locked.context("lock", &path)?,
             }
-            // The holder before removed the file: then somebody may already hold another of that name.
+            // The previous holder removed the file. Another build may already hold a new file of the same name.
             if same_file(&lock, &path) {
                 return Ok(Some(Claim { path, _lock: lock, joined }));
             }
@@ -63,7 +64,7 @@ impl Store {
 }
 
 impl Claim {
-    /// Whether another build had it: then look in the cache first, it is probably made.
+    /// Whether another build held the lock before: then its result is probably in the cache.
     pub fn joined(&self) -> bool {
         self.joined
     }
@@ -71,7 +72,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // While it is still locked: nobody can hold a file of that name that is not this one.
+        // Removed while still locked: until then, no other file of this name can be locked.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -1,7 +1,8 @@
-//! Blobs whose content is not what their name says: found where a whole blob passes, dropped, told.
+//! Damaged blobs, whose content does not have the digest in their name: finding, removing and reporting them.
 //!
-//! A disk that loses a bit does not say so. Whatever reads a whole blob hashes it beside that, so a damaged one is never
-//! handed on as good. Dropping it drops what was made of it and the cache entries that need it: the next build makes it again.
+//! A disk that loses a bit does not report an error. So every operation that reads a whole blob also verifies it, and damaged
+//! content is never passed on. A damaged blob is removed together with the files derived from it and the cache entries that need
+//! it; the next build creates it again.
 
 use super::error::Context;
 use super::gc::exclusive;
@@ -14,30 +15,30 @@ use std::fs;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a check of all blobs found.
+/// The result of checking all blobs.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
-    /// How many blobs were read.
+    /// The number of blobs that were read.
     pub blobs: u64,
-    /// Their bytes.
+    /// Their total size.
     pub bytes: ByteSize,
-    /// The damaged ones, with the digest of what they hold.
+    /// The damaged blobs, each with the digest of its content.
     pub damaged: Vec<(BlobDigest, BlobDigest)>,
 }
 
-/// A blob that is being looked through. Once its digest was found right, a checksum is enough to see a change: CRC-32 finds what a
-/// disk does to it, and takes a tenth of the time.
+/// The verification of a blob while it is read. After the digest was verified once, a checksum is enough to detect a change: CRC-32
+/// detects damage by a disk, and takes a tenth of the time.
 pub struct Inspection {
     blob: BlobDigest,
     checksum: crc32fast::Hasher,
-    /// The checksum of the whole blob.
+    /// The recorded checksum of the blob.
     known: Option<u32>,
-    /// Where that is not known.
+    /// Set if no checksum is recorded.
     hash: Option<Sha256>,
 }
 
 impl Inspection {
-    /// Takes the next bytes.
+    /// Adds the next bytes of the blob.
     pub fn update(&mut self, bytes: &[u8]) {
         self.checksum.update(bytes);
         if let Some(hash) = &mut self.hash {
@@ -47,19 +48,19 @@ impl Inspection {
 }
 
 impl Store {
-    /// Reads a whole blob and compares it with its name. A damaged one is dropped.
+    /// Reads a whole blob and compares its digest with its name. A damaged blob is removed.
     ///
     /// # Errors
-    /// [`StorageError::DamagedBlob`]; what cannot be read.
+    /// [`StorageError::DamagedBlob`], and errors of reading.
     pub fn verify(&self, blob: impl Into<BlobDigest>) -> Result<(), StorageError> {
         let blob = blob.into();
         self.condemn(blob, self.blobs().digest(blob)?)
     }
 
-    /// Does something with blobs while they are looked through on other threads. What was done counts only if they are whole.
+    /// Runs `work` while other threads verify `blobs`. Returns its result only if none of them is damaged.
     ///
     /// # Errors
-    /// [`StorageError::DamagedBlob`]; what cannot be read.
+    /// [`StorageError::DamagedBlob`], and errors of reading.
     pub fn verified<T: Send>(
         &self,
         blobs: &[impl Into<BlobDigest> + Copy + Sync],
@@ -67,7 +68,7 @@ impl Store {
     ) -> Result<T, StorageError> {
         let verify = || blobs.par_iter().map(|blob| self.look_through((*blob).into())).collect::<Vec<_>>();
         let (verified, done) = rayon::join(verify, work);
-        // All are asked before the first error ends it: what is damaged is dropped in one go.
+        // All blobs are verified before the first error is returned, so all damaged ones are removed at once.
         verified.into_iter().collect::<Result<Vec<()>, _>>()?;
         Ok(done)
     }
@@ -85,10 +86,11 @@ impl Store {
         }
     }
 
-    /// Begins to look through a blob. None for one that this process has made: its digest was taken of what was written.
+    /// Starts the verification of a blob that the caller reads. `None` if this process has written the blob: it computed the digest
+    /// from the written bytes.
     ///
     /// # Errors
-    /// Those of the cache index.
+    /// Errors of the cache index.
     pub fn inspect(&self, blob: impl Into<BlobDigest>) -> Result<Option<Inspection>, StorageError> {
         let blob = blob.into();
         if self.blobs().is_fresh(&blob) {
@@ -99,7 +101,7 @@ impl Store {
         Ok(Some(Inspection { blob, checksum: crc32fast::Hasher::new(), known, hash }))
     }
 
-    /// Judges a blob that was looked through to its end. A damaged one is dropped.
+    /// Ends the verification of a blob that was read to its end. A damaged blob is removed.
     ///
     /// # Errors
     /// [`StorageError::DamagedBlob`].
@@ -109,7 +111,7 @@ impl Store {
         if known == Some(checksum) {
             return Ok(());
         }
-        // The digest decides: the checksum may be of a blob that was made again.
+        // The digest decides: the recorded checksum itself may be wrong.
         let found = match hash {
             Some(hash) => BlobDigest::from_bytes(hash.finalize().into()),
             None => self.blobs().digest(blob)?,
@@ -118,27 +120,28 @@ impl Store {
         self.cache().note_checksum(&blob, checksum)
     }
 
-    /// Drops a blob whose content has another digest than its name.
+    /// Removes a blob if `found`, the digest of its content, is not its name.
     fn condemn(&self, blob: BlobDigest, found: BlobDigest) -> Result<(), StorageError> {
         if found == blob {
             return Ok(());
         }
         self.drop_damaged(&blob)?;
         self.cache().warn(format!(
-            "blob {blob} of the store is damaged: its content has the digest {found}. It is removed with what was made of it"
+            "blob {blob} of the store was damaged (its content has the digest {found}); it has been removed with everything derived from it"
         ));
         Err(StorageError::DamagedBlob { blob, found })
     }
 
-    /// The blobs that were found damaged, and dropped, since this was last asked.
+    /// The damaged blobs that were found and removed since the last call.
     pub fn take_damaged(&self) -> Vec<BlobDigest> {
         std::mem::take(&mut *self.damaged())
     }
 
-    /// Reads all blobs; with `repair`, damaged ones are dropped. `passed` hears of bytes as they are read, and how many there are.
+    /// Reads and verifies all blobs. With `repair`, damaged ones are removed. `passed` is called with the number of bytes read so far and
+    /// the total.
     ///
     /// # Errors
-    /// What cannot be read or removed.
+    /// Errors of reading and removing.
     pub fn check(&self, repair: bool, passed: &(dyn Fn(ByteSize, ByteSize) + Sync)) -> Result<Checked, StorageError> {
         let dir = self.root().join(KEPT[0]);
         let mut blobs = Vec::new();
@@ -157,7 +160,7 @@ impl Store {
         let (read, count) = (AtomicU64::new(0), AtomicU64::new(0));
         let check = |(blob, size): &(BlobDigest, u64)| {
             let found = match self.blobs().digest(blob) {
-                // Pruned meanwhile.
+                // It was pruned meanwhile.
                 Err(StorageError::MissingBlob(_)) => return Ok(None),
                 found => found?,
             };
@@ -175,12 +178,12 @@ impl Store {
         Ok(Checked { blobs: count.into_inner(), bytes: ByteSize(read.into_inner()), damaged })
     }
 
-    /// Removes a blob, what was made of it, and the cache entries that need it.
+    /// Removes a blob, the files derived from it, and the cache entries that need it.
     fn drop_damaged(&self, blob: &BlobDigest) -> Result<(), StorageError> {
         let root = self.root();
         let _lock = exclusive(root)?;
         let mut paths: Vec<String> = KEPT.iter().map(|kept| format!("{kept}/{}", blob.hex())).collect();
-        // What was unpacked of a layer on a certain stack has another name, which does not tell the layers.
+        // The name of a layer unpacked for a certain stack is a hash that does not reveal its layers, so all of these are removed.
         let dir = root.join("lowers");
         for entry in fs::read_dir(&dir).context("read", &dir)? {
             let name = entry.context("read", &dir)?.file_name().to_string_lossy().into_owned();
@@ -190,7 +193,7 @@ impl Store {
         }
         self.cache().forget(&paths, None)?;
         for path in &paths {
-            // It goes with the process's own directory, not now: a step that runs may still have it mounted.
+            // It is removed with the scratch directory, not now: a running step may still have it mounted.
             match fs::rename(root.join(path), self.scratch().path("damaged")) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 renamed => renamed.context("remove", root.join(path))?,

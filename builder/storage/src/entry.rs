@@ -1,4 +1,4 @@
-//! Entries: what a layer consists of.
+//! Entries: the files, directories and links of a layer.
 
 use super::PinnedFile;
 use buildscope_record::{BlobDigest, DiffId};
@@ -6,60 +6,60 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A path in an image: bytes without a leading, trailing or doubled slash, without `.` and `..`; empty is the root.
+/// A path in an image. It has no leading, trailing or doubled slash, and no `.` or `..`. The empty path is the root.
 pub type ImagePath = PathBuf;
 
 /// One file, directory or link with its metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it is.
+    /// The path in the image.
     pub path: ImagePath,
-    /// What it is.
+    /// The type of the entry.
     pub kind: EntryKind,
-    /// Permission, setuid, setgid and sticky bits: the low twelve.
+    /// Permission, setuid, setgid and sticky bits: the low twelve bits of `st_mode`.
     pub mode: u32,
-    /// Owner.
+    /// The user id of the owner.
     pub uid: u32,
-    /// Group.
+    /// The group id.
     pub gid: u32,
-    /// Last modification.
+    /// The modification time.
     pub mtime: Timestamp,
     /// Extended attributes by full name (`security.capability`, `user.x`).
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
-/// What an entry is.
+/// The type of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryKind {
-    /// A regular file of that many bytes.
+    /// A regular file.
     File {
-        /// Its apparent size.
+        /// The apparent size in bytes.
         size: u64,
     },
     /// A directory.
     Directory,
-    /// A symbolic link: the bytes it holds.
+    /// A symbolic link.
     Symlink {
-        /// Where it points, unresolved.
+        /// The target, as it is stored in the link.
         target: PathBuf,
     },
     /// Another name for the file at `target`.
     HardLink {
-        /// A path in the same layer.
+        /// The path of the file, in the same layer.
         target: ImagePath,
     },
     /// A character device.
     CharDevice {
-        /// Driver.
+        /// The major device number.
         major: u32,
-        /// Instance.
+        /// The minor device number.
         minor: u32,
     },
     /// A block device.
     BlockDevice {
-        /// Driver.
+        /// The major device number.
         major: u32,
-        /// Instance.
+        /// The minor device number.
         minor: u32,
     },
     /// A named pipe.
@@ -71,28 +71,28 @@ pub enum EntryKind {
 pub struct Timestamp {
     /// Whole seconds; negative before 1970.
     pub seconds: i64,
-    /// 0 to 999,999,999.
+    /// Nanoseconds after `seconds`, 0 to 999,999,999.
     pub nanos: u32,
 }
 
-/// Where a regular file's bytes come from.
+/// The source of a regular file's bytes.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// In memory.
+    /// Bytes in memory.
     Bytes(Arc<[u8]>),
-    /// A file of the host that nobody changes any more, opened when the layer is written.
+    /// A file of the host that does not change any more. It is opened when the layer is written.
     HostFile(PathBuf),
-    /// A file of the host that was hashed, and must be the same when it is read.
+    /// A file of the host that was hashed, and must be unchanged when it is read.
     Pinned(PinnedFile),
     /// Part of a blob of the store.
     Blob {
-        /// Which blob.
+        /// The blob.
         blob: BlobDigest,
-        /// Where the data begins in it, if the file is not sparse.
+        /// The offset of the data in the blob, if the file is not sparse.
         offset: u64,
-        /// The file's size.
+        /// The file's apparent size in bytes.
         length: u64,
-        /// For a sparse file: its pieces of data in order, what is between them is zero. None is not sparse.
+        /// The data pieces of a sparse file, in order; bytes between them are zero. `None` if the file is not sparse.
         sparse: Option<Arc<[Extent]>>,
     },
 }
@@ -100,24 +100,24 @@ pub enum Content {
 /// A piece of a sparse file's data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Extent {
-    /// Where in the file.
+    /// The offset in the file.
     pub offset: u64,
-    /// Where in the blob.
+    /// The offset in the blob.
     pub blob_offset: u64,
-    /// Bytes of it.
+    /// The length in bytes.
     pub length: u64,
 }
 
 impl Timestamp {
-    /// From a file's `mtime`.
+    /// The modification time of a file.
     pub fn of(metadata: &impl std::os::unix::fs::MetadataExt) -> Self {
-        // The kernel gives 0 to 999,999,999.
+        // The kernel returns 0 to 999,999,999.
         Self { seconds: metadata.mtime(), nanos: metadata.mtime_nsec() as u32 }
     }
 }
 
 impl Entry {
-    /// A directory of root's with mode 755 and mtime 0: what an image has where nothing says more.
+    /// A directory with owner root, mode 755 and mtime 0: the default for directories that no layer describes.
     pub fn directory(path: impl Into<ImagePath>) -> Self {
         let (kind, mtime, xattrs) = (EntryKind::Directory, Timestamp::default(), BTreeMap::new());
         Self { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0, mtime, xattrs }
@@ -127,10 +127,10 @@ impl Entry {
 /// A finished layer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layer {
-    /// Digest of the uncompressed tar: its identity.
+    /// The digest of the uncompressed tar, which identifies the layer.
     pub diff_id: DiffId,
-    /// Bytes of the uncompressed tar.
+    /// The size of the uncompressed tar in bytes.
     pub size: u64,
-    /// Entries in it.
+    /// The number of entries.
     pub files: u64,
 }

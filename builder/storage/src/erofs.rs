@@ -1,8 +1,8 @@
-//! EROFS images without data: a file system's metadata over a tar that holds its files.
+//! EROFS images without file data: the metadata of a file system whose files are in a tar.
 //!
-//! The format is the kernel's (Documentation/filesystems/erofs.rst, fs/erofs/erofs_fs.h). Of it, this uses blocks of
-//! 512 bytes, so that all data of a tar is block-aligned as it lies; one extra device, the tar; extended inodes, which hold
-//! modification times; and files of one chunk, which is an index of eight bytes that says where in the tar the file is.
+//! The format is the kernel's (Documentation/filesystems/erofs.rst, fs/erofs/erofs_fs.h). This writer uses blocks of 512 bytes, so
+//! that all data of a tar is block-aligned; one extra device, the tar; extended inodes, which have modification times; and files of
+//! one chunk, whose index of eight bytes gives the block of the file's data in the tar.
 
 use super::index::compare;
 use super::tree::{parent, read_content};
@@ -12,13 +12,13 @@ use std::os::unix::ffi::OsStrExt;
 
 const BLOCK_BITS: u32 = 9;
 const BLOCK: usize = 1 << BLOCK_BITS;
-/// Inodes are numbered by where they are, in units of this.
+/// Bytes per inode number: an inode's number is its offset divided by this.
 const SLOT: usize = 32;
 const INODE: usize = 64;
 const SUPER_AT: usize = 1024;
-/// The device table: one slot of 128 bytes, right after the superblock.
+/// The offset of the device table: one slot of 128 bytes, directly after the superblock.
 const DEVICE_AT: usize = SUPER_AT + 128;
-/// Where the root's inode is: the first block after those.
+/// The offset of the root's inode: the first block after the superblock and the device table.
 const ROOT_AT: usize = 3 * BLOCK;
 
 const MAGIC: u32 = 0xE0F5_E1E2;
@@ -35,28 +35,29 @@ const MAX_CHUNK_BITS: u32 = 31;
 /// Largest attribute value: the field has 16 bits.
 const MAX_VALUE: usize = u16::MAX as usize;
 
-/// A file, directory or link on its way into the image.
+/// A file, directory or link of the image.
 struct Node {
     entry: Entry,
     content: Content,
     parent: usize,
     children: Vec<usize>,
-    /// The node whose file this is another name of.
+    /// For a hard link: the node of its file.
     same: Option<usize>,
-    /// How many names it has.
+    /// The number of its names.
     names: u32,
     xattrs: Vec<u8>,
-    /// What stands behind the inode: a symlink's target.
+    /// Whether `data` (a symlink's target) directly follows the inode.
     inline: bool,
+    /// The offset of the inode in the image.
     at: usize,
     /// The first block of a file's data in the tar.
     place: Option<u64>,
-    /// First block of data in the image itself.
+    /// The first block of `data` in the image.
     block: u32,
     data: Vec<u8>,
 }
 
-/// The image of these entries over the tar of `layer`, in which their contents are.
+/// Writes the image of `entries` over the tar of `layer`, which contains their data.
 pub(crate) fn image(blobs: &BlobStore, entries: Vec<(Entry, Content)>, layer: &Layer) -> Result<Vec<u8>, StorageError> {
     let mut nodes = arrange(entries);
     let mut at = ROOT_AT;
@@ -65,7 +66,7 @@ pub(crate) fn image(blobs: &BlobStore, entries: Vec<(Entry, Content)>, layer: &L
         let fixed = INODE + node.xattrs.len();
         let behind = node.behind();
         at = at.next_multiple_of(SLOT);
-        // Neither an inode nor what is inline behind it may cross a block.
+        // An inode and its inline data must not cross a block boundary.
         if at % BLOCK + INODE > BLOCK || node.inline && at % BLOCK + fixed + behind > BLOCK {
             at = at.next_multiple_of(BLOCK);
         }
@@ -92,10 +93,10 @@ pub(crate) fn image(blobs: &BlobStore, entries: Vec<(Entry, Content)>, layer: &L
 }
 
 fn too_large() -> StorageError {
-    StorageError::bad_layer(0, "it is too large for an index of its files")
+    StorageError::bad_layer(0, "it is too large for an EROFS image")
 }
 
-/// Puts entries in tree order under their parents; the root is first, and there even if nothing names it.
+/// Sorts entries in tree order and links them to their parents. The root is first, and is added if it is missing.
 fn arrange(mut entries: Vec<(Entry, Content)>) -> Vec<Node> {
     let path = |entry: &Entry| entry.path.as_os_str().as_bytes().to_vec();
     entries.sort_by(|(a, _), (b, _)| compare(a.path.as_os_str().as_bytes(), b.path.as_os_str().as_bytes()));
@@ -103,7 +104,7 @@ fn arrange(mut entries: Vec<(Entry, Content)>) -> Vec<Node> {
         entries.insert(0, (Entry::directory(""), Content::Bytes(Default::default())));
     }
     let mut nodes: Vec<Node> = Vec::with_capacity(entries.len());
-    // The directories on the way to the last entry.
+    // The parent directories of the last entry.
     let mut way: Vec<(Vec<u8>, usize)> = Vec::new();
     for (number, (entry, content)) in entries.into_iter().enumerate() {
         let own = path(&entry);
@@ -137,7 +138,7 @@ fn arrange(mut entries: Vec<(Entry, Content)>) -> Vec<Node> {
     nodes
 }
 
-/// Finds what hard links are names of.
+/// Finds the files of hard links.
 fn link(nodes: &mut [Node]) {
     let of = |number: usize| match &nodes[number].entry.kind {
         EntryKind::HardLink { target } => {
@@ -154,7 +155,7 @@ fn link(nodes: &mut [Node]) {
 }
 
 impl Node {
-    /// Finds out what has to be stored with it.
+    /// Determines the attributes and data to store with the node.
     fn prepare(&mut self, blobs: &BlobStore, layer: &Layer) -> Result<(), StorageError> {
         self.xattrs = attributes(&self.entry)?;
         match &self.entry.kind {
@@ -163,15 +164,15 @@ impl Node {
                 self.inline = INODE + self.xattrs.len() + self.data.len() <= BLOCK;
             }
             EntryKind::File { size } if *size > 0 => {
-                // The kernel reads whole blocks: a tar that ends within one (it should not) has no such block.
+                // The kernel reads whole blocks. A tar may end within a block, although it should not.
                 let whole = layer.size / BLOCK as u64;
                 let within = |block: &u64| block + size.div_ceil(BLOCK as u64) <= whole;
                 self.place = place(&self.content, &layer.diff_id).filter(within);
                 if self.place.is_some() {
                     return Ok(());
                 }
-                // A sparse file of another's archive, packed so that its pieces are not aligned, or another name of a
-                // file of a lower layer: the image takes its data.
+                // The tar cannot serve a sparse file of another tool whose pieces are not aligned, or another name of a file of a
+                // lower layer. The image stores a copy of the data.
                 self.data = vec![0; usize::try_from(*size).map_err(|_| too_large())?];
                 read_content(blobs, &self.content, 0, &mut self.data)?;
             }
@@ -191,7 +192,7 @@ impl Node {
         matches!(self.entry.kind, EntryKind::File { size } if size > 0) && self.data.is_empty()
     }
 
-    /// Bytes behind the inode and its attributes.
+    /// Bytes of inline data or chunk indexes that follow the inode and its attributes.
     fn behind(&self) -> usize {
         match () {
             () if self.inline => self.data.len(),
@@ -200,7 +201,7 @@ impl Node {
         }
     }
 
-    /// How large its chunks are, as a power of two of blocks: one holds it all, up to a terabyte.
+    /// The size of its chunks: the binary logarithm of the number of blocks. One chunk holds the whole file, up to a terabyte.
     fn chunk_bits(&self) -> u32 {
         let blocks = self.size().div_ceil(BLOCK as u64).max(1);
         blocks.next_power_of_two().trailing_zeros().min(MAX_CHUNK_BITS)
@@ -253,18 +254,18 @@ impl Node {
     }
 }
 
-/// The block of the layer's tar where a file's data begins, if it lies there as it is.
+/// The first block of a file's data in the layer's tar; `None` if the tar cannot serve it block by block.
 fn place(content: &Content, device: &DiffId) -> Option<u64> {
     let Content::Blob { blob, offset, sparse, .. } = content else { return None };
-    // Our own sparse files are plain in the archive: all pieces have the same distance.
+    // Sparse files of our layers are stored with their holes: all pieces have the same distance to their offset in the file.
     let plain = |e: &Extent| e.blob_offset.checked_sub(e.offset) == Some(*offset);
     let aligned = offset % BLOCK as u64 == 0 && sparse.iter().flat_map(|extents| extents.iter()).all(plain);
     (aligned && *blob == BlobDigest::from(device)).then_some(offset >> BLOCK_BITS)
 }
 
-/// Attributes as they stand behind an inode: a header of twelve bytes and, each aligned to four, the attributes.
+/// The attributes that follow an inode: a header of twelve bytes and the attributes, each aligned to four bytes.
 fn attributes(entry: &Entry) -> Result<Vec<u8>, StorageError> {
-    /// Well-known beginnings of names and what stands for them.
+    /// Well-known prefixes of names and their numbers.
     const PREFIXES: [(&[u8], u8); 5] = [
         (b"system.posix_acl_access", 2),
         (b"system.posix_acl_default", 3),
@@ -280,7 +281,10 @@ fn attributes(entry: &Entry) -> Result<Vec<u8>, StorageError> {
             continue;
         };
         if rest.len() > 255 || value.len() > MAX_VALUE {
-            return Err(StorageError::BadEntry { path: entry.path.clone(), reason: "an attribute is too large" });
+            return Err(StorageError::BadEntry {
+                path: entry.path.clone(),
+                reason: "an extended attribute is too large for an EROFS image",
+            });
         }
         if out.is_empty() {
             out.resize(12, 0);
@@ -294,7 +298,7 @@ fn attributes(entry: &Entry) -> Result<Vec<u8>, StorageError> {
     Ok(out)
 }
 
-/// A directory's blocks: in each, entries of twelve bytes, then their names; all in order of their names.
+/// The blocks of a directory. Each has entries of twelve bytes, then their names, all sorted by name.
 fn directory(nodes: &[Node], number: usize) -> Vec<u8> {
     const ENTRY: usize = 12;
     let node = &nodes[number];
@@ -330,7 +334,7 @@ fn directory(nodes: &[Node], number: usize) -> Vec<u8> {
     out
 }
 
-/// The number for directory entries, and the type bits of a mode.
+/// The file type in directory entries, and in the type bits of a mode.
 fn file_type(kind: &EntryKind) -> (u8, u32) {
     match kind {
         EntryKind::File { .. } | EntryKind::HardLink { .. } => (1, 0o100_000),
@@ -354,7 +358,7 @@ fn superblock(image: &mut [u8], nodes: &[Node], blocks: usize, device_size: u64)
     out.u64(nodes.iter().filter(|node| node.same.is_none()).count() as u64);
     out.at = SUPER_AT + 36;
     out.u32(blocks);
-    // Metadata and shared attributes are counted from block 0.
+    // Metadata and shared attributes start at block 0.
     out.at = SUPER_AT + 80;
     out.u32(FEATURES);
     out.u16(0);
@@ -365,7 +369,7 @@ fn superblock(image: &mut [u8], nodes: &[Node], blocks: usize, device_size: u64)
     Ok(())
 }
 
-/// Little-endian numbers at a place.
+/// Writes little-endian numbers.
 struct Cursor<'a> {
     bytes: &'a mut [u8],
     at: usize,

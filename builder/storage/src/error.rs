@@ -1,93 +1,93 @@
-//! What can go wrong in the store.
+//! Errors of the store.
 
 use buildscope_record::BlobDigest;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A failure of the store.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// The operating system refused.
+    /// A system call failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried: an infinitive.
+        /// The operation, as an infinitive: it follows "cannot".
         action: &'static str,
-        /// With what.
+        /// The file, directory or object of the operation.
         path: PathBuf,
-        /// Why not.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Something needs a blob that is not there.
+    /// A blob is needed and not in the store.
     #[error("the store has no blob {0}")]
     MissingBlob(BlobDigest),
-    /// A blob of the store has changed on the disk. It is removed by now.
+    /// A blob of the store has changed on the disk. It has been removed.
     #[error(
-        "blob {blob} of the store was damaged (its content has the digest {found}) and is removed: build again, what needs it is made again"
+        "blob {blob} of the store was damaged (its content has the digest {found}) and has been removed: build again to recreate it"
     )]
     DamagedBlob {
-        /// Which blob.
+        /// The blob, named by the digest that it should have.
         blob: BlobDigest,
-        /// The digest of what it held.
+        /// The digest of its content.
         found: BlobDigest,
     },
-    /// Content is not what its digest says.
+    /// Content does not have the expected digest.
     #[error("content has digest {found} where {expected} was expected")]
     DigestMismatch {
-        /// What it should have been.
+        /// The expected digest.
         expected: BlobDigest,
-        /// What it is.
+        /// The digest of the content.
         found: BlobDigest,
     },
-    /// A layer's bytes are no tar stream that an image may hold.
+    /// A layer's bytes are not a tar stream that an image may contain.
     #[error("not a valid layer: {reason} (byte {offset})")]
     BadLayer {
-        /// Where in the uncompressed stream.
+        /// Byte offset in the uncompressed stream.
         offset: u64,
-        /// What is wrong there.
+        /// What is wrong at that offset.
         reason: String,
     },
-    /// A step changed a file of the layers below that has several names, and with this driver it cannot be told under which: done
-    /// [again](super::Store::snapshot_again), it can.
-    #[error("`{}` was changed, which is one of several names of a file of the layers below", path.display())]
+    /// A step modified a hard-linked file of a lower layer, and this driver cannot tell under which of its names. Run
+    /// [again](super::Store::snapshot_again), the step gets a separate file for each name.
+    #[error("`{}` was modified, but it is one of several hard links to a file in a lower layer", path.display())]
     LinkChanged {
-        /// Its path.
+        /// One of the names of the file.
         path: PathBuf,
     },
-    /// An entry that no layer can hold.
+    /// An entry cannot be stored in a layer.
     #[error("`{}` cannot be put in a layer: {reason}", path.display())]
     BadEntry {
-        /// Its path.
+        /// The path of the entry in the image.
         path: PathBuf,
-        /// Why not.
+        /// Why it cannot be stored.
         reason: &'static str,
     },
     /// A file changed while it was copied into a layer.
     #[error("`{}` changed while it was read", .0.display())]
     ChangedWhileRead(PathBuf),
-    /// A path that cannot be resolved in an image.
+    /// A path cannot be resolved in an image.
     #[error("cannot resolve `{}` in the image: {reason}", path.display())]
     BadPath {
-        /// The path.
+        /// The path as it was given.
         path: PathBuf,
-        /// Why not.
+        /// Why it cannot be resolved.
         reason: &'static str,
     },
-    /// More bytes than the caller wants to hold.
+    /// A file is larger than the caller's limit.
     #[error("`{}` has {size} bytes, more than the limit of {limit}", path.display())]
     TooLarge {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Its size.
+        /// Its size in bytes.
         size: u64,
-        /// The limit.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// The chosen storage driver does not work here.
+    /// The chosen storage driver does not work on this host.
     #[error("the storage driver `{driver}` does not work here: {reason}")]
     Driver {
-        /// Its name.
+        /// The name of the driver.
         driver: &'static str,
-        /// Why not.
+        /// Why it does not work.
         reason: String,
     },
     /// The cache index failed.
@@ -101,9 +101,9 @@ impl StorageError {
     }
 }
 
-/// Gives an operating system's error its context.
+/// Adds the operation and the path to an error of the operating system.
 pub(crate) trait Context<T> {
-    /// Says what was tried, and with what.
+    /// Adds `action`, an infinitive, and the path that it was applied to.
     fn context(self, action: &'static str, path: impl AsRef<Path>) -> Result<T, StorageError>;
 }
 

@@ -1,8 +1,8 @@
-//! Entrances for the fuzz targets in `fuzz/`; not an interface.
+//! Entry points for the fuzz targets in `fuzz/`. Not part of the public interface.
 
 use crate::index::{LayerIndex, to_path};
 
-/// Reads every record of an index file; once as it is, and once with the check sum that its bytes should have.
+/// Reads every record of an index file, once unchanged and once with a valid checksum.
 pub fn layer_index(bytes: &[u8]) {
     let read = |bytes: Vec<u8>| {
         let Some(index) = LayerIndex::parse(bytes) else { return };

@@ -1,7 +1,7 @@
-//! What the store takes, and making it take less.
+//! Disk usage and garbage collection of the store.
 //!
-//! The modification time of a blob's file is when it was last used. What any living process has used since it started is
-//! kept, whatever is asked; a lock makes sure that using and removing do not meet: see [`touch`] and [`exclusive`].
+//! The modification time of a blob's file is the time of its last use. A file that a living process has used since its start is
+//! never removed. A lock prevents races between use and removal: see [`touch`] and [`exclusive`].
 
 use super::cache::Removed;
 use super::error::Context;
@@ -17,16 +17,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// What kind of thing takes space.
+/// The kind of an item in the store.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum UsageKind {
-    /// A layer, with its index and what the drivers made of it.
+    /// A layer, with its index and the files that drivers derived from it.
     Layer,
     /// Another blob: a configuration, a manifest, a compressed layer.
     Blob,
     /// A cache mount.
     CacheMount,
-    /// What a driver made of a layer on a certain stack.
+    /// A layer that a driver unpacked for a certain stack.
     Derived,
 }
 
@@ -34,7 +34,7 @@ impl UsageKind {
     /// All kinds.
     pub const ALL: [Self; 4] = [Self::Layer, Self::Blob, Self::CacheMount, Self::Derived];
 
-    /// Its name in filters and tables.
+    /// The name in filters and tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Layer => "layer",
@@ -45,40 +45,40 @@ impl UsageKind {
     }
 }
 
-/// Something that takes space.
+/// An item in the store and its disk usage.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Usage {
-    /// What kind of thing.
+    /// The kind of the item.
     pub kind: UsageKind,
-    /// The digest of a blob, the id of a cache mount.
+    /// The digest of a blob, or the id of a cache mount.
     pub name: String,
-    /// Space on the disk.
+    /// The space on the disk.
     pub size: ByteSize,
-    /// When a build last used it.
+    /// The time of the last use by a build.
     pub used: SystemTime,
-    /// Whether a running build uses it: then it is not pruned.
+    /// Whether a running build uses it. Such an item is not pruned.
     pub in_use: bool,
-    /// What a blob is called in the store.
+    /// The digest of a layer or other blob.
     digest: Option<BlobDigest>,
-    /// Its files and directories, relative to the store.
+    /// The paths of its files and directories, relative to the store.
     paths: Vec<String>,
 }
 
-/// What to keep.
+/// Limits and filters for pruning.
 #[derive(Clone, Default, Debug)]
 pub struct PruneOptions {
-    /// Remove the longest unused until the store takes at most that.
+    /// Remove the least recently used items until the store has at most this size.
     pub keep_bytes: Option<ByteSize>,
-    /// Keep what was used since that long ago.
+    /// Keep items that were used within this duration.
     pub keep_duration: Option<Duration>,
-    /// Only these kinds; empty is all.
+    /// Remove only these kinds. Empty means all kinds.
     pub kinds: Vec<UsageKind>,
-    /// Layers that stay whatever happens: those of images that have a name.
+    /// Blobs that are never removed: those of named images.
     pub keep: BTreeSet<BlobDigest>,
 }
 
 impl Store {
-    /// All that takes space, the longest unused first.
+    /// All items in the store, the least recently used first.
     pub fn usage(&self) -> Result<Vec<Usage>, StorageError> {
         let root = self.root();
         let oldest = scratch::oldest_living(&root.join("tmp"))?;
@@ -100,7 +100,7 @@ impl Store {
                     paths: Vec::new(),
                 });
                 item.size.0 += size;
-                // Derived files are not touched on use: where there is a blob, its time counts.
+                // Derived files are not touched on use. The time of the blob counts, if there is one.
                 if item.kind == UsageKind::Derived {
                     item.used = item.used.max(used);
                 } else if kept == "index" {
@@ -117,13 +117,14 @@ impl Store {
         Ok(items)
     }
 
-    /// Removes what is not to be kept, the longest unused first, and gives what was removed. Never what a running build uses.
+    /// Removes items until the limits are met, the least recently used first, and returns the removed ones. Items that a running build
+    /// uses are kept.
     pub fn prune(&self, options: &PruneOptions) -> Result<Vec<Usage>, StorageError> {
         let items = self.usage()?;
         let mut total: u64 = items.iter().map(|item| item.size.0).sum();
         let now = SystemTime::now();
         let mut removed = Vec::new();
-        // Age alone decides only where no size was asked for: else things are removed for the room that they take.
+        // An item has expired only if no size limit is given. Otherwise it is removed to save space.
         let by_age = options.keep_duration.is_some() && options.keep_bytes.is_none();
         let why = if by_age { Removal::Expired } else { Removal::Pruned };
         for item in items {
@@ -140,7 +141,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// Removes one item unless somebody began to use it meanwhile.
+    /// Removes one item unless a process has used it meanwhile.
     fn remove(&self, item: &Usage, why: Removal, at: SystemTime) -> Result<bool, StorageError> {
         let root = self.root();
         if item.kind == UsageKind::CacheMount {
@@ -157,7 +158,7 @@ impl Store {
         let unused = at.duration_since(item.used).unwrap_or_default();
         self.cache().forget(&item.paths, Some(Removed { why, unused, at }))?;
         for path in &item.paths {
-            // Away at once, gone a little later.
+            // The rename is immediate, and the removal follows in the background.
             let aside = self.scratch().path("pruned");
             match fs::rename(root.join(path), &aside) {
                 Ok(()) => self.scratch().discard(aside),
@@ -177,7 +178,7 @@ impl Store {
             let Some((size, used)) = path.is_dir().then(|| disk_usage(&path)).transpose()?.flatten() else { continue };
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let id = fs::read_to_string(path.with_extension("name")).unwrap_or_else(|_| name.clone());
-            // The lock's file is opened at each use.
+            // Each use opens the lock file for writing.
             let lock = path.with_added_extension("lock");
             let used = fs::metadata(&lock).map_or(used, |lock| modified(&lock).max(used));
             let in_use =
@@ -201,7 +202,8 @@ impl Store {
     }
 }
 
-/// Says that a file of the store is used now, and whether it is there. What this process has touched is not pruned while it lives.
+/// Marks a file of the store as used now. Returns false if it does not exist. A file that a process has touched is not pruned while the
+/// process lives.
 pub(crate) fn touch(root: &Path, path: &str) -> Result<bool, StorageError> {
     let _lock = lock(root, FlockOperation::LockShared)?;
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
@@ -214,7 +216,7 @@ pub(crate) fn touch(root: &Path, path: &str) -> Result<bool, StorageError> {
     }
 }
 
-/// Nobody touches anything while this is held.
+/// Acquires the lock that blocks [`touch`] in all processes while it is held.
 pub(crate) fn exclusive(root: &Path) -> Result<File, StorageError> {
     lock(root, FlockOperation::LockExclusive)
 }
@@ -230,7 +232,7 @@ fn modified(metadata: &fs::Metadata) -> SystemTime {
     metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Bytes on the disk of a file or of a directory with all that is in it, and its own modification time; none if it is gone.
+/// The disk usage in bytes of a file or directory tree, and its modification time; `None` if it does not exist.
 fn disk_usage(path: &Path) -> Result<Option<(u64, SystemTime)>, StorageError> {
     let metadata = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

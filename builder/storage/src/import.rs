@@ -1,4 +1,4 @@
-//! Layers that others made: read once, checked, indexed, kept byte for byte.
+//! Imports layers of other tools: they are read once, checked, indexed, and stored byte for byte.
 
 use super::index::{IndexBuilder, LayerIndex, RecordKind, to_path};
 use super::tar::{Member, MemberKind, Reader};
@@ -6,10 +6,10 @@ use super::{Entry, EntryKind, Extent, StorageError, attributes};
 use std::io::Read;
 use std::path::PathBuf;
 
-/// The longest target of a symbolic link: PATH_MAX without its zero byte.
+/// The longest target of a symbolic link in bytes: PATH_MAX without the terminating zero.
 const MAX_TARGET: usize = 4095;
 
-/// Reads an archive to its end and gives what an index needs to be finished.
+/// Reads an archive to its end and returns an index without digest and size.
 pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
     let mut reader = Reader::new(source);
     let mut index = IndexBuilder::default();
@@ -23,7 +23,7 @@ pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
             continue;
         }
         if base.starts_with(b".wh..wh.") {
-            // aufs' own housekeeping (`.wh..wh.plnk`): no part of the image.
+            // Metadata of aufs (`.wh..wh.plnk`) is not part of the image.
             continue;
         }
         if let Some(gone) = base.strip_prefix(b".wh.") {
@@ -42,7 +42,7 @@ pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
     Ok(index)
 }
 
-/// Makes the index of a blob that is known to be good.
+/// Rebuilds the index of a verified blob.
 pub(crate) fn reindex(
     source: impl Read,
     diff_id: buildscope_record::DiffId,
@@ -58,10 +58,10 @@ fn entry(member: Member, path: Vec<u8>) -> Result<(Entry, Option<Vec<Extent>>), 
         MemberKind::File => EntryKind::File { size },
         MemberKind::Directory => EntryKind::Directory,
         MemberKind::Symlink if member.link.is_empty() || member.link.contains(&0) => {
-            return Err(StorageError::bad_layer(at, "a symlink without a target"));
+            return Err(StorageError::bad_layer(at, "invalid target of a symbolic link"));
         }
         MemberKind::Symlink if member.link.len() > MAX_TARGET => {
-            return Err(StorageError::bad_layer(at, "a symlink whose target is longer than a path can be"));
+            return Err(StorageError::bad_layer(at, "the target of a symbolic link is too long"));
         }
         MemberKind::Symlink => EntryKind::Symlink { target: to_path(&member.link) },
         MemberKind::HardLink => match clean(&member.link).filter(|target| !target.is_empty()) {
@@ -77,14 +77,14 @@ fn entry(member: Member, path: Vec<u8>) -> Result<(Entry, Option<Vec<Extent>>), 
         sparse.pieces.into_iter().map(place).collect()
     });
     let Member { mode, uid, gid, mtime, mut xattrs, .. } = member;
-    // A layer must not bring marks of overlayfs with it: they would make it show other layers' files.
+    // Marks of overlayfs in a layer would expose or hide files of other layers.
     xattrs.retain(|name, _| attributes::belongs(name));
     Ok((Entry { path: to_path(&path), kind, mode, uid, gid, mtime, xattrs }, extents))
 }
 
-/// An image path from a member's name: `./a//b/` is `a/b`. None if it leads out of the image or cannot be a path.
+/// The image path of a member name: `./a//b/` gives `a/b`. `None` for `..`, empty names and invalid components.
 ///
-/// A leading slash is allowed, as every reader allows it; `..` is refused rather than guessed at.
+/// A leading slash is allowed, as in all readers. Tools disagree about `..`, so it is rejected.
 fn clean(name: &[u8]) -> Option<Vec<u8>> {
     let parts: Vec<&[u8]> = name.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
     let possible = |part: &&[u8]| *part != b".." && part.len() <= 255 && !part.contains(&0);
@@ -93,5 +93,5 @@ fn clean(name: &[u8]) -> Option<Vec<u8>> {
 
 fn escapes(at: u64, name: &[u8]) -> StorageError {
     let shown: PathBuf = to_path(name);
-    StorageError::bad_layer(at, format!("`{}` is no path inside an image", shown.display()))
+    StorageError::bad_layer(at, format!("`{}` is not a valid path in an image", shown.display()))
 }

@@ -1,8 +1,8 @@
-//! The index of a layer: each path's metadata, and where its data is in the tar.
+//! The index of a layer: the metadata of each path, and the offset of its data in the tar.
 //!
-//! One file a layer: a header, records of fixed size in tree order, and a heap of names. It is read in one piece
-//! and looked at in place: opening the index of 20,000 files costs one read and no allocation a file.
-//! It is made from the layer and can be made again, so its format may change freely: raise [`VERSION`].
+//! One file per layer: a header, records of fixed size in tree order, and a heap of names. It is read in one piece and used in
+//! place: opening the index of 20,000 files costs one read, and no allocation per file.
+//! The index can be rebuilt from the layer, so its format may change freely: raise [`VERSION`] then.
 
 use super::{Content, Entry, EntryKind, Extent, Layer, StorageError, Timestamp};
 use buildscope_record::DiffId;
@@ -12,27 +12,28 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-/// Changes with the format and with what is read from a layer; an index of another version is made again from its layer.
+/// Version of the format, and of the rules by which layers are read. An index of another version is rebuilt from its layer.
 pub(crate) const VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"bsindex\0";
-/// Magic, version, count, size of the layer, its digest.
+/// Bytes of the header: magic, version, number of records, size of the layer, digest of the layer.
 const HEADER: usize = 8 + 4 + 4 + 8 + 32;
+/// Bytes of a record.
 const RECORD: usize = 80;
-/// "No record" in a record's link field.
+/// The value of a record's link field if it links to no record of its layer.
 const NO_RECORD: u32 = u32::MAX;
 
-/// What a record says of its path.
+/// The type of a record.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub(crate) enum RecordKind {
-    /// It is not there, although it is in a lower layer.
+    /// A whiteout: the path is removed from the lower layers.
     Whiteout,
-    /// What lower layers have below it is not there.
+    /// An opaque directory: what lower layers have in it is removed.
     Opaque,
     Directory,
     File,
     Symlink,
-    /// The same file as another path: of this layer where `link` says so, else of a lower one.
+    /// Another name of a file. The file is in this layer if [`Record::link`] is set, otherwise in a lower one.
     HardLink,
     Char,
     Block,
@@ -44,14 +45,14 @@ const KINDS: [RecordKind; 9] = {
     [Whiteout, Opaque, Directory, File, Symlink, HardLink, Char, Block, Fifo]
 };
 
-/// One layer's index.
+/// The index of one layer.
 #[derive(Debug)]
 pub(crate) struct LayerIndex {
     layer: Layer,
     bytes: Vec<u8>,
 }
 
-/// A look at one record.
+/// A view of one record.
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'a> {
     index: &'a LayerIndex,
@@ -59,7 +60,7 @@ pub(crate) struct Record<'a> {
 }
 
 impl LayerIndex {
-    /// From the bytes of an index file; none if they are not one of this version.
+    /// Reads an index file; `None` if it is damaged or of another version.
     pub(crate) fn parse(bytes: Vec<u8>) -> Option<Self> {
         let count = u32_at(&bytes, 12)?;
         let size = u64_at(&bytes, 16)?;
@@ -72,7 +73,7 @@ impl LayerIndex {
         (known && (0..count).all(|number| index.record(number).is_within(&index))).then_some(index)
     }
 
-    /// The bytes with the sum at their end that a whole file of theirs would have.
+    /// Replaces the last eight bytes by the checksum that makes the file valid. For fuzzing.
     pub(crate) fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
         let digest = bytes.get(24..HEADER).and_then(|digest| digest.try_into().ok());
         let (Some(digest), Some(at)) = (digest, bytes.len().checked_sub(8)) else { return bytes };
@@ -92,7 +93,7 @@ impl LayerIndex {
     }
 
     pub(crate) fn len(&self) -> u32 {
-        // It was a `u32` in the file.
+        // The number of records is a `u32` in the file.
         self.layer.files as u32
     }
 
@@ -101,19 +102,20 @@ impl LayerIndex {
         Record { index: self, raw: &self.bytes[at..at + RECORD] }
     }
 
-    /// A piece of the heap: names are referred to by where they are.
+    /// Bytes of the heap. Records refer to names by their offset in it.
     pub(crate) fn heap(&self, offset: u32, length: u32) -> &[u8] {
         let at = self.heap_at() + offset as usize;
         &self.bytes[at..at + length as usize]
     }
 
-    /// Whether the layer looks the same on every stack: it names all directories that it adds to, and links to no file below it.
+    /// Whether the layer looks the same on every stack: it contains all parent directories of its members, and no hard link to a
+    /// file of a lower layer.
     pub(crate) fn is_self_contained(&self) -> bool {
         let mut directories: Vec<&[u8]> = Vec::new();
         (0..self.len()).map(|number| self.record(number)).all(|record| {
             let path = record.path();
             let parent = super::tree::parent(path);
-            // In tree order, the directories on the way to a path are the last ones that were named.
+            // In tree order, the parents of a path are the last directories before it.
             while directories.last().is_some_and(|last| !super::tree::within(path, last)) {
                 directories.pop();
             }
@@ -129,7 +131,7 @@ impl LayerIndex {
         HEADER + self.len() as usize * RECORD
     }
 
-    /// A torn write shows in the last eight bytes: the length, mixed with the digest.
+    /// The checksum in the last eight bytes: the length XOR the words of the digest. It detects torn writes.
     fn sum(&self) -> u64 {
         let digest = self.layer.diff_id.as_bytes();
         self.bytes.len() as u64 ^ digest.chunks_exact(8).fold(0, |sum, word| sum ^ u64_at(word, 0).unwrap_or_default())
@@ -162,7 +164,7 @@ impl<'a> Record<'a> {
         self.index.heap(self.u32(0), self.u32(4))
     }
 
-    /// Where the path is in the heap.
+    /// The offset of the path in the heap.
     pub(crate) fn path_at(&self) -> u32 {
         self.u32(0)
     }
@@ -183,12 +185,12 @@ impl<'a> Record<'a> {
         Timestamp { seconds: self.u64(24) as i64, nanos: self.u32(20) }
     }
 
-    /// A file's apparent size.
+    /// A file's apparent size in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.u64(32)
     }
 
-    /// Where a file's data begins in the tar.
+    /// The offset of a file's data in the tar.
     pub(crate) fn offset(&self) -> u64 {
         self.u64(40)
     }
@@ -198,12 +200,12 @@ impl<'a> Record<'a> {
         self.index.heap(self.u32(48), self.u32(52))
     }
 
-    /// The record in this layer that a hard link is another name of.
+    /// The record of a hard link's file, if the file is in this layer.
     pub(crate) fn link(&self) -> Option<u32> {
         Some(self.u32(72)).filter(|&record| record != NO_RECORD)
     }
 
-    /// How many names this file has in its layer.
+    /// The number of names that this file has in its layer.
     pub(crate) fn names(&self) -> u32 {
         self.u32(76)
     }
@@ -219,7 +221,7 @@ impl<'a> Record<'a> {
         std::iter::from_fn(|| Some((take()?, take()?))).collect()
     }
 
-    /// The pieces of a sparse file; none if it is not sparse.
+    /// The pieces of a sparse file; `None` if it is not sparse.
     pub(crate) fn extents(&self) -> Option<Vec<Extent>> {
         if self.raw[9] == 0 {
             return None;
@@ -234,13 +236,13 @@ impl<'a> Record<'a> {
         )
     }
 
-    /// Where a file's data is.
+    /// The location of a file's data.
     pub(crate) fn content(&self) -> Content {
         let blob = self.index.layer.diff_id.into();
         Content::Blob { blob, offset: self.offset(), length: self.size(), sparse: self.extents().map(Into::into) }
     }
 
-    /// The whole of it under the name `path`; none for a whiteout.
+    /// The record as an entry with the name `path`; `None` for whiteouts and opaque marks.
     pub(crate) fn entry(&self, path: PathBuf) -> Option<Entry> {
         let target = || PathBuf::from(OsStr::from_bytes(self.target()));
         let device = || ((self.size() >> 32) as u32, self.size() as u32);
@@ -259,19 +261,19 @@ impl<'a> Record<'a> {
     }
 }
 
-/// An index in the making.
+/// Collects the members of a layer and builds its index.
 #[derive(Debug, Default)]
 pub(crate) struct IndexBuilder {
     rows: Vec<Row>,
 }
 
-/// A member of a layer on its way into the index.
+/// A member of a layer before it is written to the index.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) kind: RecordKind,
-    /// Whether it is a hard link to a file of the layers below.
+    /// Whether it is a hard link to a file of a lower layer.
     pub(super) below: bool,
-    /// Its place in the archive's order.
+    /// Its position in the archive.
     order: u32,
     pub(super) entry: Entry,
     pub(super) offset: u64,
@@ -279,7 +281,7 @@ pub(super) struct Row {
 }
 
 impl IndexBuilder {
-    /// Adds an entry. A path that comes twice is what it was last, as an archive's reader would have it.
+    /// Adds an entry. If a path occurs twice, the last entry counts, as when an archive is unpacked.
     pub(crate) fn entry(&mut self, entry: Entry, offset: u64, extents: Option<Vec<Extent>>) {
         let kind = match entry.kind {
             EntryKind::File { .. } => RecordKind::File,
@@ -293,21 +295,21 @@ impl IndexBuilder {
         self.push(Row { kind, below: false, order: 0, entry, offset, extents });
     }
 
-    /// Adds a mark.
+    /// Adds a whiteout or an opaque mark.
     pub(crate) fn mark(&mut self, kind: RecordKind, path: PathBuf) {
         self.push(Row::mark(kind, path));
     }
 
     fn push(&mut self, row: Row) {
-        // More rows than that are refused at the end.
+        // `finish` rejects more rows than a `u32` can count.
         let order = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
         self.rows.push(Row { order, ..row });
     }
 
-    /// Settles what the members mean together, sorts and packs.
+    /// Applies members to each other if their order matters, sorts them, and writes the index.
     pub(crate) fn finish(self, diff_id: DiffId, size: u64) -> Result<LayerIndex, StorageError> {
         let mut rows = self.rows;
-        let too_large = || StorageError::bad_layer(0, "it has more names than an index holds");
+        let too_large = || StorageError::bad_layer(0, "it has more names than an index can hold");
         u32::try_from(rows.len()).map_err(|_| too_large())?;
         rows.sort_unstable_by(tree_order);
         if !is_settled(&rows) {
@@ -316,10 +318,10 @@ impl IndexBuilder {
             rows.sort_by(tree_order);
         }
         for row in rows.iter_mut().filter(|row| row.is_device_zero()) {
-            // What overlayfs takes for a whiteout is one.
+            // overlayfs treats a device 0:0 as a whiteout.
             *row = Row::mark(RecordKind::Whiteout, std::mem::take(&mut row.entry.path));
         }
-        // Of equal directories and marks the last says how it is.
+        // Of equal directories or marks, the last one counts.
         rows.dedup_by(|later, earlier| {
             let equal = later.path() == earlier.path() && later.class() == earlier.class();
             if equal {
@@ -354,13 +356,13 @@ impl IndexBuilder {
     }
 }
 
-/// In tree order; of one path, marks come before what is there, and what came later in the archive comes last.
+/// Tree order. Of rows with one path, marks come before entries, then rows are in archive order.
 fn tree_order(a: &Row, b: &Row) -> Ordering {
     compare(a.path(), b.path()).then_with(|| a.class().cmp(&b.class())).then_with(|| a.order.cmp(&b.order))
 }
 
-/// Whether these rows, in tree order, mean the same in any order: each path is there once and leads through no link or file,
-/// and hard links look like their files, which come before them. Nearly all layers are so, and need not be
+/// Whether the result of these rows, given in tree order, does not depend on archive order: no path occurs twice or leads through a
+/// link or file, and each hard link follows its file and has the same metadata. Nearly all layers are like this, and need not be
 /// [replayed](super::replay).
 fn is_settled(rows: &[Row]) -> bool {
     let is_leaf = |row: &Row| row.kind > RecordKind::Directory;
@@ -388,8 +390,8 @@ fn is_settled(rows: &[Row]) -> bool {
     true
 }
 
-/// The number of the row that holds the data of a hard link: links to links are followed. None if it is not in these rows,
-/// which are in tree order.
+/// The number of the row with the data of a hard link; links to links are followed. `None` if it is not among `rows`, which are in
+/// tree order.
 fn file_of(row: &Row, rows: &[Row]) -> Option<usize> {
     let mut number = target_of(row, rows)?;
     for _ in 0..super::tree::MAX_LINKS {
@@ -401,7 +403,7 @@ fn file_of(row: &Row, rows: &[Row]) -> Option<usize> {
     None
 }
 
-/// The number of the row that a hard link names; none if that is a directory or not in these rows.
+/// The number of the row that a hard link refers to; `None` if that is a directory or not among `rows`.
 fn target_of(row: &Row, rows: &[Row]) -> Option<usize> {
     let EntryKind::HardLink { target } = &row.entry.kind else { return None };
     let target = target.as_os_str().as_bytes();
@@ -419,13 +421,13 @@ impl Row {
         self.entry.path.as_os_str().as_bytes()
     }
 
-    /// The same under another path.
+    /// A copy of the row with another path.
     pub(super) fn renamed(&self, path: &[u8]) -> Self {
         let entry = Entry { path: to_path(path), ..self.entry.clone() };
         Self { entry, extents: self.extents.clone(), ..*self }
     }
 
-    /// Takes over what a hard link's header says of its file, as docker and BuildKit do.
+    /// Takes over the metadata in a hard link's header, as docker and BuildKit do.
     pub(super) fn look_like(&mut self, link: &Self) {
         let Entry { mode, uid, gid, mtime, xattrs, .. } = &link.entry;
         (self.entry.mode, self.entry.uid, self.entry.gid, self.entry.mtime) = (*mode, *uid, *gid, *mtime);
@@ -442,7 +444,7 @@ impl Row {
         self.entry.kind == EntryKind::CharDevice { major: 0, minor: 0 }
     }
 
-    /// A path has at most one row of each class: a whiteout, an opaque mark, and what is there.
+    /// A path has at most one row of each class: a whiteout, an opaque mark, or an entry.
     fn class(&self) -> RecordKind {
         self.kind.min(RecordKind::Directory)
     }
@@ -486,7 +488,7 @@ impl Row {
     }
 }
 
-/// Tree order: a directory's contents follow it at once, because `/` sorts before all other bytes of a name.
+/// Tree order: the contents of a directory follow it directly, because `/` sorts before all other bytes of a name.
 pub(crate) fn compare(a: &[u8], b: &[u8]) -> Ordering {
     let differ = a.iter().zip(b).position(|(a, b)| a != b);
     match differ {

@@ -1,7 +1,7 @@
-//! The layer writer: entries to a deterministic tar, written once, straight to its blob.
+//! The layer writer: entries to a deterministic tar, written once, directly to its blob.
 //!
-//! The archive is planned first: all headers, all offsets. So pieces of it can be made on all cores, in any order,
-//! while one thread hashes and writes them in theirs.
+//! All headers and offsets are planned first. Pieces of the archive can then be read on all cores in any order, while they are
+//! hashed in archive order.
 
 use super::error::Context;
 use super::index::{IndexBuilder, RecordKind};
@@ -15,7 +15,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Files smaller than this are not asked for holes.
+/// Minimum size of files that are searched for holes, in bytes.
 const SPARSE_FROM: u64 = 64 << 10;
 
 /// Collects the entries of a layer.
@@ -24,9 +24,9 @@ pub struct LayerBuilder {
     items: Vec<Item>,
 }
 
-/// A member of the archive to be.
+/// A member of the archive.
 struct Item {
-    /// Its name there, without a directory's slash.
+    /// The name in the archive, without the slash of a directory.
     name: Vec<u8>,
     entry: Entry,
     content: Content,
@@ -38,13 +38,13 @@ impl LayerBuilder {
         Self { store, items: Vec::new() }
     }
 
-    /// Adds an entry; what was pushed for the same path before is forgotten. `content` matters for regular files only, and must
-    /// have as many bytes as the entry says.
+    /// Adds an entry. It replaces an earlier entry with the same path. `content` is used for regular files only, and must have the
+    /// size given in the entry.
     pub fn push(&mut self, entry: Entry, content: Content) {
         self.items.push(Item { name: entry.path.as_os_str().as_bytes().to_vec(), entry, content, mark: None });
     }
 
-    /// Says that what lower layers have at `path` is gone.
+    /// Adds a whiteout: removes `path` of lower layers.
     pub fn whiteout(&mut self, path: &Path) {
         let bytes = path.as_os_str().as_bytes();
         let base = bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
@@ -52,25 +52,25 @@ impl LayerBuilder {
         self.mark(RecordKind::Whiteout, name, path);
     }
 
-    /// Says that what lower layers have in the directory at `path` is gone.
+    /// Adds an opaque mark: removes what lower layers have in the directory `path`.
     pub fn opaque(&mut self, path: &Path) {
         let name = path.join(".wh..wh..opq").into_os_string().into_vec();
         self.mark(RecordKind::Opaque, name, path);
     }
 
-    /// Whether nothing was pushed.
+    /// Whether the layer has no entries and no marks.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
     fn mark(&mut self, kind: RecordKind, name: Vec<u8>, path: &Path) {
         let content = Content::Bytes(Arc::default());
-        // The member is an empty file, as the image specification has it; the index keeps the path that is meant.
+        // The member is an empty file (OCI image specification, "Whiteouts"). The index records the path that it removes.
         let entry = Entry { kind: EntryKind::File { size: 0 }, mode: 0, ..Entry::directory(path) };
         self.items.push(Item { name, entry, content, mark: Some(kind) });
     }
 
-    /// Writes the layer, or finds that the store has it already.
+    /// Writes the layer to the store.
     pub fn finish(mut self, probe: &Probe) -> Result<Layer, StorageError> {
         let span = probe.phase(Phase::Archive);
         self.sort();
@@ -127,11 +127,11 @@ impl LayerBuilder {
         Ok(layer)
     }
 
-    /// Sorts by name, bytewise, and keeps the last of equal names.
+    /// Sorts the members by name, bytewise. Of equal names, the last is kept.
     fn sort(&mut self) {
         if !self.items.is_sorted_by(|a, b| a.name < b.name) {
             self.items.sort_by(|a, b| a.name.cmp(&b.name));
-            // `dedup_by` gives (later, earlier) and removes the later: so the later is swapped into its place.
+            // `dedup_by` passes (later, earlier) and removes the later one, so the two are swapped.
             self.items.dedup_by(|later, earlier| {
                 let equal = later.name == earlier.name;
                 if equal {
@@ -142,7 +142,7 @@ impl LayerBuilder {
         }
     }
 
-    /// Of the names of a file, the first holds the data: a reader that goes through the archive once never meets a link before its target.
+    /// Gives the data of each hard-linked file to its first name: a streaming reader never finds a link before its target.
     fn settle_links(&mut self) -> Result<(), StorageError> {
         if !self.items.iter().any(|item| matches!(item.entry.kind, EntryKind::HardLink { .. })) {
             return Ok(());
@@ -192,10 +192,13 @@ fn check_length(path: &Path, content: &Content, size: u64) -> Result<(), Storage
     if length == size {
         return Ok(());
     }
-    Err(StorageError::BadEntry { path: path.to_owned(), reason: "its content has another size than its entry" })
+    Err(StorageError::BadEntry {
+        path: path.to_owned(),
+        reason: "the size of its content differs from the size in its entry",
+    })
 }
 
-/// Where the data of a file that begins at `at` in the archive will be; none if it has no holes worth remembering.
+/// The data extents of a file whose data starts at `at` in the archive; `None` if it has no holes worth recording.
 fn holes(content: &Content, size: u64, at: u64) -> Result<Option<Vec<Extent>>, StorageError> {
     let placed = |offset, length| Extent { offset, blob_offset: at + offset, length };
     match content {
@@ -210,7 +213,7 @@ fn holes(content: &Content, size: u64, at: u64) -> Result<Option<Vec<Extent>>, S
     }
 }
 
-/// The data of an open file, each piece where `placed` puts it.
+/// The data extents of an open file, converted by `placed` from (offset, length); `None` if it has no holes.
 fn holes_of(
     file: &File,
     path: &Path,
@@ -223,7 +226,7 @@ fn holes_of(
         let start = match rustix::fs::seek(file, SeekFrom::Data(from)) {
             Ok(start) => start.min(size),
             Err(rustix::io::Errno::NXIO) => size,
-            // A file system without holes.
+            // The file system does not support holes.
             Err(_) => return Ok(None),
         };
         if start >= size {

@@ -1,4 +1,4 @@
-//! Effects to layers: the layer is the blob (docs/design/storage.md).
+//! Layers as blobs: storage, indexes, merged trees and mounts (docs/design/storage.md).
 //!
 //! *Takes* entries (files, directories, links with their metadata and the location of their data). *Gives* layers:
 //! content-addressed, uncompressed tar blobs with an index; merged trees of layers to read from; mounts to run processes on. It
@@ -26,22 +26,22 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Store::snapshot`] makes a writable file system of layers for a step; committing it gives the step's layer.
+//! [`Store::snapshot`] makes a writable file system of layers for a step. Committing it gives the step's layer.
 //!
 //! # The store
 //!
-//! A store is a directory that several processes may use at once:
+//! A store is a directory that several processes may use at the same time:
 //!
 //! ```text
-//! blobs/sha256/<digest>   layers as uncompressed tars, and everything else that an image consists of
-//! index/<digest>          where each path of a layer is in its tar
-//! erofs/<digest>          file systems without data over layers, for the driver `erofs`
+//! blobs/sha256/<digest>   layers as uncompressed tars, and all other blobs of images
+//! index/<digest>          the offset of each path of a layer in its tar
+//! erofs/<digest>          file systems over layers, metadata only, for the driver `erofs`
 //! lowers/<digest>         unpacked layers, for the drivers that need files
 //! mounts/<name>           cache mounts
-//! cache.db                which cache key gave which layers; cache.db.damaged-* were unreadable
+//! cache.db                cache keys and their layers; cache.db.damaged-* are unreadable databases that were set aside
 //! claims/<key>            locks of steps that are being run
-//! boot, lock, cache.lock  the boot that wrote last; the locks of garbage collection and of replacing cache.db
-//! tmp/<process>           files of one process, removed when it is dead
+//! boot, lock, cache.lock  id of the boot that wrote last; locks for garbage collection and for replacing cache.db
+//! tmp/<process>           temporary files of one process, removed after it has ended
 //! ```
 
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! A layer as overlayfs wants it in a lower directory: with marks for what it removes.
+//! Layers as lower directories of overlayfs, with its marks for removed files.
 
 use super::index::{RecordKind, to_path};
 use super::tree::{Node, Tree};
@@ -6,8 +6,7 @@ use super::{Content, Entry, EntryKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// How overlayfs's marks are written: as device 0:0 and `trusted.` attributes, or, without privileges, as `user.` attributes
-/// (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories", "Alternative whiteouts").
+/// The form of overlayfs's marks: devices 0:0 and `trusted.` attributes, or, without privileges, `user.` attributes (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories", "Alternative whiteouts").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Marks {
     Trusted,
@@ -15,7 +14,7 @@ pub(crate) enum Marks {
 }
 
 impl Marks {
-    /// The kind that this process may write: root of a user namespace of its own may not write `trusted.` attributes.
+    /// The form that this process may write. Root in a user namespace must not write `trusted.` attributes.
     pub(crate) fn here() -> Self {
         let whole = std::fs::read_to_string("/proc/self/uid_map")
             .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
@@ -23,7 +22,7 @@ impl Marks {
     }
 }
 
-/// What the top layer of `stack` adds and removes; directories come before what is in them.
+/// The entries and marks of the top layer of `stack`. Directories come before their contents.
 pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
     let Some(index) = stack.layers().last() else { return Vec::new() };
     let own = Tree::only(stack.blobs().clone(), index.clone());
@@ -42,14 +41,14 @@ pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
         }
     }
     let mut entries: Vec<(Entry, Content)> = own.walk(Path::new("")).collect();
-    // Other names of files of lower layers: here they are files of their own.
+    // Hard links to files of lower layers become separate files.
     for path in links {
         if let Some(file) = stack.lookup(&path) {
             entries.push((file, stack.content(&path).unwrap_or(Content::Bytes(Default::default()))));
         }
     }
     for (entry, _) in &mut entries {
-        // Of a directory that only came as part of a path the layers below know more.
+        // The lower layers have the metadata of a directory that this layer only has as a parent.
         if entry.kind == EntryKind::Directory
             && let Some(known) = stack.lookup(&entry.path).filter(|known| known.kind == EntryKind::Directory)
         {
@@ -70,7 +69,7 @@ pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
         }
     }
     if marks == Marks::User {
-        // `x`: look for whiteouts that are attributes.
+        // `x`: the directory contains whiteouts in the form of attributes.
         for parent in gone.iter().filter_map(|path| path.parent()) {
             mark(&mut by_path, parent, b"user.overlay.opaque", b"x");
         }
@@ -99,7 +98,7 @@ fn mark(entries: &mut BTreeMap<PathBuf, (Entry, Content)>, path: &Path, name: &[
     }
 }
 
-/// A hard link as a file of its own, like the one that it is a name of.
+/// Turns a hard link into a separate file with the same content and metadata. Other entries are unchanged.
 pub(crate) fn alone(tree: &Tree, entry: Entry, content: Content) -> (Entry, Content) {
     if !matches!(entry.kind, EntryKind::HardLink { .. }) {
         return (entry, content);

@@ -1,7 +1,7 @@
-//! Memory for what steps change: file systems that look as large as the disk, and a budget that all of them share.
+//! Memory for the changes of steps: tmpfs mounts that look as large as the disk, and a budget that all of them share.
 //!
-//! A program that asks for the free space, or fills it, sees the same as on the disk. So the budget is no size of a file
-//! system: whoever runs the step looks at what it uses, and stops it when all together use more than the budget.
+//! A program that queries or fills the free space sees the same as on the disk. So the budget is not the size of the tmpfs: the
+//! step runner polls the usage, and stops the largest step once all together exceed the budget.
 
 use super::StorageError;
 use super::error::Context;
@@ -11,19 +11,19 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// What the kernel needs for a file beside its data, at least (`shmem_inode_cache` and a dentry).
+/// Bytes of memory for an inode without data, at least (`shmem_inode_cache` and a dentry).
 const INODE: u64 = 1024;
-/// Of the memory that is available, what all steps together may have, as its divisor.
+/// The fraction of the available memory that all steps together may use, as a divisor.
 const PART: u64 = 4;
 
-/// Bytes of memory that the changes of all steps of a build may take.
+/// The memory budget for the changes of all steps of a build.
 #[derive(Debug)]
 pub(crate) struct Budget {
     bytes: u64,
     used: Mutex<Vec<Weak<OwnedFd>>>,
 }
 
-/// A file system in memory, attached nowhere. The memory is free when this and its last mount are gone.
+/// A detached tmpfs mount. The memory is freed when this and the last mount of the file system are gone.
 #[derive(Debug)]
 pub(crate) struct Memory {
     fs: Arc<OwnedFd>,
@@ -31,14 +31,15 @@ pub(crate) struct Memory {
 }
 
 impl Budget {
-    /// None where file systems in memory take no `user.` attributes, as before Linux 6.6: a step would see less than on the disk.
+    /// A budget of `bytes`. `None` if tmpfs does not support `user.` attributes, as before Linux 6.6: steps would see a difference from
+    /// the disk.
     pub(crate) fn new(bytes: u64, like: &Path) -> Option<Arc<Self>> {
         let budget = Arc::new(Self { bytes, used: Mutex::default() });
         let takes = |memory: Memory| setxattr(memory.root(), "user.buildscope", b"1", XattrFlags::empty()).is_ok();
         budget.take(like).is_ok_and(takes).then_some(budget)
     }
 
-    /// A file system with the free space of the disk that `like` is on.
+    /// A tmpfs with the same free space as the file system of `like`.
     pub(crate) fn take(self: &Arc<Self>, like: &Path) -> Result<Memory, StorageError> {
         let fs = Arc::new(tmpfs(&statvfs(like).context("stat the file system of", like)?)?);
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,12 +50,12 @@ impl Budget {
 }
 
 impl Memory {
-    /// The path of its root, in this process: what is attached nowhere is reached through its descriptor.
+    /// The path of its root in this process. A detached mount is reached through its descriptor.
     pub(crate) fn root(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.fs.as_raw_fd()).into()
     }
 
-    /// Counts no more. Whoever drops what it gives waits until the kernel has freed it.
+    /// Removes it from the budget. Dropping the result blocks until the kernel has freed the memory.
     pub(crate) fn leave(self) -> Arc<OwnedFd> {
         let mut used = self.budget.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.retain(|fs| !std::ptr::eq(fs.as_ptr(), Arc::as_ptr(&self.fs)));
@@ -62,7 +63,7 @@ impl Memory {
         self.fs
     }
 
-    /// Whether all steps together use more than the budget, and no other as much as this one.
+    /// Whether all steps together exceed the budget, and no other step uses more than this one.
     pub(crate) fn is_outgrown(&self) -> bool {
         let of_all = self.budget.used.lock().unwrap_or_else(PoisonError::into_inner);
         let of_all: Vec<u64> = of_all.iter().filter_map(Weak::upgrade).map(|fs| used(fs.as_fd())).collect();
@@ -71,31 +72,31 @@ impl Memory {
     }
 }
 
-/// Bytes of memory that a file system takes, nearly.
+/// The approximate memory use of a tmpfs in bytes.
 fn used(fs: BorrowedFd<'_>) -> u64 {
     let used = |stat: StatVfs| {
         let (blocks, inodes) = (stat.f_blocks - stat.f_bfree, stat.f_files.saturating_sub(stat.f_ffree));
         blocks * stat.f_frsize + inodes * INODE
     };
-    // Of a file system that is mounted it does not fail.
+    // This does not fail for a mounted file system.
     fstatvfs(fs).map_or(0, used)
 }
 
 fn tmpfs(like: &StatVfs) -> Result<OwnedFd, StorageError> {
     let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).context("open", "tmpfs")?;
     let set = |key: &str, value: &str| fsconfig_set_string(&fs, key, value).context("configure tmpfs", key);
-    // 0 would be no limit. A file system that counts no inodes has none.
+    // 0 means unlimited. File systems without an inode limit report 0 as well.
     set("size", &(like.f_bavail * like.f_frsize).max(like.f_frsize).to_string())?;
     set("nr_inodes", &like.f_favail.to_string())?;
     set("mode", "700")?;
-    // Large files in large pages: they are written and read five times as fast, faster than to most disks. A kernel without them
-    // refuses the option.
+    // Huge pages make large files five times as fast to write and read. A kernel without them rejects the option.
     let _ = set("huge", "within_size");
     fsconfig_create(&fs).context("mount", "tmpfs")?;
     fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).context("mount", "tmpfs")
 }
 
-/// Bytes of memory that can be spared for steps: a quarter of what is available here and now, to this process's group too.
+/// The default memory budget for the changes of steps, in bytes: a quarter of the memory that is available to this process now,
+/// within the limits of its control groups.
 pub fn spare_memory() -> u64 {
     let read = |path: PathBuf| std::fs::read_to_string(path).ok();
     let available = read("/proc/meminfo".into()).as_deref().and_then(available).unwrap_or_default();
@@ -104,13 +105,13 @@ pub fn spare_memory() -> u64 {
     left.map_or(available, |left| available.min(left)) / PART
 }
 
-/// `MemAvailable` of proc(5)'s meminfo, which counts in KiB.
+/// `MemAvailable` of `/proc/meminfo` in bytes (proc(5); the file has KiB).
 fn available(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// What the groups of a line of `/proc/self/cgroup` have left of their limits, as far as they have one.
+/// The remaining memory in bytes of each limited control group of a line of `/proc/self/cgroup`.
 fn left(line: &str, read: &dyn Fn(PathBuf) -> Option<String>) -> Vec<u64> {
     let mut parts = line.splitn(3, ':').skip(1);
     let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { return Vec::new() };
@@ -120,7 +121,7 @@ fn left(line: &str, read: &dyn Fn(PathBuf) -> Option<String>) -> Vec<u64> {
         _ => return Vec::new(),
     };
     let number = |path: PathBuf| read(path)?.trim().parse::<u64>().ok();
-    // A namespace may hide the upper part of the path: then what is there is at the root.
+    // In a cgroup namespace, the upper part of the path may be hidden, so groups that do not exist are skipped.
     let groups = Path::new(path.trim_start_matches('/')).ancestors();
     let left = groups.filter_map(|group| {
         let group = Path::new(root).join(group);

@@ -1,4 +1,4 @@
-//! Pieces of an archive: read on all cores, hashed in order, written.
+//! Pieces of an archive: read on all cores, hashed in order, and written.
 
 use super::blob::BlobWriter;
 use super::error::Context;
@@ -18,18 +18,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes of archive that one worker makes at a time: large enough that handing it over costs nothing, small enough for the cache.
+/// Bytes of archive that a worker reads at a time: large enough to make the hand-over cheap, small enough for the CPU cache.
 const BATCH: u64 = 512 << 10;
-/// Archives smaller than this are made on one thread: starting others costs more than it gains.
+/// Archives smaller than this many bytes are written on one thread: starting more costs more than it saves.
 const PARALLEL_FROM: u64 = 256 << 10;
 
-/// A part of an archive: a header, or a file's data with its padding.
+/// A part of an archive: headers, or a file's data with its padding.
 pub(crate) struct Piece {
     length: u64,
     source: Source,
 }
 
-/// Where a piece's bytes come from.
+/// The source of a piece's bytes.
 pub(crate) enum Source {
     /// A range of the prepared headers.
     Header(Range<usize>),
@@ -68,15 +68,15 @@ impl Piece {
     }
 }
 
-/// Some pieces in a row, or a part of a large one.
+/// Several consecutive pieces, or a part of a large one.
 struct Batch {
     pieces: Range<usize>,
-    /// The bytes of the (then only) piece.
+    /// The byte range of the piece, if the batch is a part of one; otherwise empty.
     part: Range<u64>,
     size: u64,
 }
 
-/// Writes all pieces to the blob and hashes them.
+/// Writes all pieces to the blob and returns the hash of the archive.
 pub(crate) fn write_pieces(
     blobs: &BlobStore,
     headers: &[u8],
@@ -110,24 +110,24 @@ pub(crate) fn write_pieces(
     Ok(archive.hash)
 }
 
-/// What was hashed of an archive.
+/// The state of an archive that is being hashed.
 #[derive(Default)]
 struct Archive {
     hash: Sha256,
     size: u64,
-    /// How much of it the disk was told to begin with.
+    /// The number of bytes whose write-back was started.
     begun: u64,
 }
 
-/// Where a batch stands in the archive.
+/// The position of a batch in the archive.
 struct Place {
     at: u64,
-    /// What the disk is to begin with once the batch is written; empty for most.
+    /// The range whose write-back starts once the batch is written; mostly empty.
     begin: Range<u64>,
 }
 
 impl Archive {
-    /// Bytes that the disk is given at a time.
+    /// Bytes per write-back request.
     const STRIDE: u64 = 16 << 20;
 
     fn take(&mut self, bytes: &[u8]) -> Place {
@@ -144,11 +144,11 @@ impl Archive {
 }
 
 impl Place {
-    /// Has the disk begin with what is written while the rest is made, so that the sync at a build's end has less to wait for. A
-    /// hint: a batch before this one that is still being written is left to the sync.
+    /// Starts write-back while the rest of the archive is produced, so that the sync at the end of the build waits less. This is a
+    /// hint: earlier batches that are still being written are left to the sync.
     fn begin_on(&self, file: &File) {
         if let Some(length) = NonZeroU64::new(self.begin.end - self.begin.start) {
-            // Of pages that are not on the disk yet, this asks the kernel to write them, and leaves them where they are.
+            // For dirty pages, the kernel starts write-back and keeps them in the page cache.
             let _ = fadvise(file, self.begin.start, Some(length), Advice::DontNeed);
         }
     }
@@ -185,7 +185,7 @@ fn plan(pieces: &[Piece]) -> Vec<Batch> {
     batches
 }
 
-/// What a worker keeps open: neighbours in an archive are mostly neighbours on the disk.
+/// Files that a worker keeps open: neighbours in an archive are mostly in the same directory or blob.
 struct Sources<'a> {
     blobs: &'a BlobStore,
     headers: &'a [u8],
@@ -261,7 +261,7 @@ impl<'a> Sources<'a> {
         Ok(())
     }
 
-    /// Opens relative to the directory that the last file was in: the kernel walks one name, not the path.
+    /// Opens a file relative to its directory, which is kept open: the kernel resolves one name instead of the whole path.
     fn open_host(&mut self, path: &Path) -> Result<File, StorageError> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
@@ -274,7 +274,7 @@ impl<'a> Sources<'a> {
         }
         let directory = &self.directory.as_ref().expect("set just above").1;
         match openat(directory, name, flags | OFlags::NOATIME, Mode::empty()) {
-            // Not ours: then its access time changes.
+            // O_NOATIME needs the owner. For other users the access time changes.
             Err(rustix::io::Errno::PERM) => openat(directory, name, flags, Mode::empty()),
             opened => opened,
         }
@@ -283,7 +283,7 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// Reads one byte more than the size asks for: a file that grew has more to give than its entry says.
+/// Reads a whole file of `length` bytes. It asks for one byte more, to notice a file that has grown.
 fn whole_file(file: &File, path: &Path, length: usize, out: &mut Vec<u8>) -> Result<(), StorageError> {
     let start = out.len();
     out.resize(start + length + 1, 0);
@@ -300,7 +300,7 @@ fn whole_file(file: &File, path: &Path, length: usize, out: &mut Vec<u8>) -> Res
     if got == length { Ok(()) } else { Err(StorageError::ChangedWhileRead(path.to_owned())) }
 }
 
-/// Reads a part of a file of `size` bytes; the last part must be its end.
+/// Reads a part of a file of `size` bytes. For the last part it checks that the file has not grown.
 fn part_of_file(file: &File, path: &Path, size: u64, range: Range<u64>, out: &mut [u8]) -> Result<(), StorageError> {
     let changed = || StorageError::ChangedWhileRead(path.to_owned());
     match file.read_exact_at(out, range.start) {

@@ -1,8 +1,8 @@
-//! Files of the host whose content is known already: what is stored must be what was hashed.
+//! Files of the host that were hashed before: the stored content must be the hashed content.
 //!
-//! Between hashing and storing, somebody may replace a directory of the context by a symbolic link, or rewrite a file.
-//! So the file is opened below the directory that was scanned, through no link, and its `stat` is compared with the
-//! one that belongs to the hash, when it is opened and again when it was read.
+//! Between hashing and storing, another process may replace a directory of the context by a symbolic link, or rewrite a file. So the
+//! file is opened below the scanned directory without following links, and its `stat` is compared with the one from hashing: after
+//! opening, and again after reading.
 
 use super::error::Context;
 use super::{StorageError, Timestamp};
@@ -13,24 +13,23 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What tells a file in one state from every other: nobody changes it without changing this, but for changes within a tick
-/// of the clock of file times.
+/// Identifies a file's content without reading it. Every write changes at least one field, except writes within one tick of the
+/// file system's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Identity {
-    /// Device.
+    /// The device number of the file system.
     pub dev: u64,
-    /// Inode.
+    /// The inode number.
     pub ino: u64,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Last modification.
+    /// The time of the last modification.
     pub mtime: Timestamp,
-    /// Last change of the inode.
+    /// The time of the last inode change.
     pub ctime: Timestamp,
 }
 
 impl From<&Stat> for Identity {
-    // The width of some of these differs between architectures.
     #[expect(
         clippy::useless_conversion,
         clippy::unnecessary_cast,
@@ -48,12 +47,12 @@ impl From<&Stat> for Identity {
     }
 }
 
-/// A directory of the host that files are opened below.
+/// A directory of the host; files are opened below it.
 #[derive(Debug)]
 pub struct HostRoot {
     /// The open directory.
     pub fd: OwnedFd,
-    /// Where it was when it was opened.
+    /// The path at which it was opened.
     pub path: PathBuf,
 }
 
@@ -71,29 +70,29 @@ impl PinnedFile {
         Self { root, path, identity }
     }
 
-    /// How many bytes it has.
+    /// The size in bytes.
     pub fn size(&self) -> u64 {
         self.identity.size
     }
 
-    /// Where it is, for messages.
+    /// The path, for messages.
     pub fn path(&self) -> PathBuf {
         self.root.path.join(&self.path)
     }
 
-    /// Opens it.
+    /// Opens the file.
     ///
     /// # Errors
-    /// [`StorageError::ChangedWhileRead`] if another file, or the file in another state, is there.
+    /// [`StorageError::ChangedWhileRead`] if it was replaced or changed.
     pub fn open(&self) -> Result<File, StorageError> {
         let open = |flags| open_below(self.root.fd.as_fd(), &self.path, flags);
         let opened = match open(OFlags::RDONLY | OFlags::NOATIME) {
-            // Not ours: then its access time changes.
+            // O_NOATIME needs the owner. For other users the access time changes.
             Err(Errno::PERM) => open(OFlags::RDONLY),
             opened => opened,
         };
         match opened {
-            // It is gone, or there is a link on the way to it or in its place.
+            // It was removed, or the path now contains a symbolic link.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => {
                 Err(StorageError::ChangedWhileRead(self.path()))
             }
@@ -105,17 +104,17 @@ impl PinnedFile {
         }
     }
 
-    /// Compares the open file with what was hashed. To be asked again once it was read.
+    /// Compares the open file with the state that was hashed. Call it again after reading.
     ///
     /// # Errors
-    /// [`StorageError::ChangedWhileRead`] if it is not in that state.
+    /// [`StorageError::ChangedWhileRead`] if it has changed.
     pub fn check(&self, file: impl AsFd) -> Result<(), StorageError> {
         let stat = fstat(file).context("stat", self.path())?;
         if Identity::from(&stat) == self.identity { Ok(()) } else { Err(StorageError::ChangedWhileRead(self.path())) }
     }
 }
 
-/// Opens what is at `path` below `root`: no symbolic link on the way or at the end, no `..` out of it.
+/// Opens `path` below `root`. Symbolic links in it, and `..` that leads out of `root`, are errors.
 pub fn open_below(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;

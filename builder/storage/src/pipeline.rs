@@ -1,21 +1,24 @@
-//! Pieces of a stream: made on all cores, taken in their order, stored by whoever is free.
+//! A pipeline for the pieces of a stream: made on all cores, taken in order, stored by any free thread.
 //!
-//! Hashing a stream is one thread's work at a time, and mostly the longest. So no thread has one task: each does what
-//! there is to do, and what waits for its turn first.
+//! Hashing a stream is sequential and mostly the bottleneck. So threads have no fixed role: each takes the next job, and the
+//! sequential one first.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::resume_unwind;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Threads beyond so many would wait for the one that takes.
+/// The maximum number of threads. More would only wait for the sequential part.
 const MOST_THREADS: usize = 16;
-/// How many more pieces than there are threads may be made and not yet taken: it bounds the memory.
+/// How many pieces may be made and not yet taken, in addition to the number of threads. This bounds the memory.
 const AHEAD: usize = 6;
 
-/// Makes, takes and stores all pieces, on at most so many threads; the first error ends it.
+/// Makes, takes and stores all pieces, on at most `threads` threads.
 ///
-/// `maker` gives each thread a function that fills a piece, which has been used before or is new, and tells its number:
-/// numbers begin at 0 and leave none out; none is the end. `take` is called in the order of numbers, and gives what `store` is told.
+/// `maker` returns a function for each thread, which fills a new or reused piece and returns its number: 0, 1, 2 and so on, without
+/// gaps, or `None` at the end. `take` is called in the order of these numbers. Its result is passed to `store`.
+///
+/// # Errors
+/// The first error of any function. It ends all threads.
 pub fn run<P, A, E, M, T>(
     threads: usize,
     maker: impl Fn() -> M + Sync,
@@ -42,7 +45,10 @@ where
     on_threads(threads, work)
 }
 
-/// Does this on so many threads, of which the caller's is one; the first error, when all have ended.
+/// Runs `work` on `threads` threads, including the caller's.
+///
+/// # Errors
+/// The first error, after all threads have ended.
 pub fn on_threads<E: Send>(threads: usize, work: impl Fn() -> Result<(), E> + Sync) -> Result<(), E> {
     let work = &work;
     std::thread::scope(|scope| {
@@ -53,7 +59,7 @@ pub fn on_threads<E: Send>(threads: usize, work: impl Fn() -> Result<(), E> + Sy
     })
 }
 
-/// How many threads there are processors for.
+/// The number of processors available to this process.
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -66,18 +72,18 @@ struct Pipeline<P, A, T> {
 }
 
 struct State<P, A, T> {
-    /// How many are being made.
+    /// The number of pieces that are being made.
     making: usize,
-    /// There are no more to make.
+    /// There are no more pieces to make.
     ended: bool,
     made: HashMap<usize, P>,
-    /// The number that is taken next.
+    /// The number of the piece to take next.
     turn: usize,
-    /// None while it is in use.
+    /// `None` while a thread is using it.
     take: Option<T>,
     taken: VecDeque<(P, A)>,
     used: Vec<P>,
-    /// A thread has failed: the others end, too.
+    /// A thread has failed, and the others must end.
     closed: bool,
 }
 
@@ -102,7 +108,6 @@ impl<P: Default, A, T: FnMut(&P) -> A> Pipeline<P, A, T> {
         Self { ahead, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// What is changed under it is whole at any time: a panic elsewhere leaves it usable.
     fn lock(&self) -> MutexGuard<'_, State<P, A, T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -140,7 +145,7 @@ impl<P: Default, A, T: FnMut(&P) -> A> Pipeline<P, A, T> {
         Ok(())
     }
 
-    /// What there is to do now, or soon; none where all is done.
+    /// Waits for the next job; `None` if there are no more.
     fn next(&self) -> Option<Job<P, A, T>> {
         let mut state = self.lock();
         loop {
@@ -156,7 +161,7 @@ impl<P: Default, A, T: FnMut(&P) -> A> Pipeline<P, A, T> {
 }
 
 impl<P: Default, A, T> State<P, A, T> {
-    /// Nothing is left for anybody but to store what is being stored.
+    /// Whether no job is left. Other threads may still be storing pieces.
     fn is_done(&self) -> bool {
         self.ended && self.making == 0 && self.made.is_empty() && self.take.is_some() && self.taken.is_empty()
     }
@@ -179,7 +184,7 @@ impl<P: Default, A, T> State<P, A, T> {
     }
 }
 
-/// A thread that ends, in whatever way, leaves nobody waiting for it.
+/// Wakes the other threads when a thread ends, and tells them to end if it panicked.
 struct Leave<'p, P, A, T>(&'p Pipeline<P, A, T>);
 
 impl<P, A, T> Drop for Leave<'_, P, A, T> {
@@ -197,7 +202,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
-    /// Pieces 0 to 199, made in disorder: every seventh takes longer.
+    /// Pieces 0 to 199, made out of order: every seventh takes longer.
     fn made(threads: usize, fails: Option<usize>) -> (Vec<usize>, Vec<usize>, Result<(), usize>) {
         let (next, mut taken, stored) = (AtomicUsize::new(0), Vec::new(), Mutex::new(Vec::new()));
         let make = || {
@@ -282,7 +287,7 @@ mod tests {
             taken.fetch_add(1, Ordering::Relaxed);
         };
         run(4, make, take, |_, ()| Ok(())).unwrap();
-        // One is being taken, beside those that wait.
+        // One is being taken, in addition to those that wait.
         assert!(most.into_inner() <= 4 + AHEAD);
     }
 }

@@ -1,14 +1,13 @@
-//! Who gets a cache directory next that only one step may have at a time.
+//! Queues for cache mounts that only one step may use at a time.
 //!
-//! Of the steps of this process that wait, the first in the file, as the scheduler gives slots: who of them came first
-//! is chance, and a build that ends now so and now so is neither measured nor foreseen well. Other processes are kept
-//! apart by the directory's own lock.
+//! Of the waiting steps of this process, the first in the Dockerfile goes next, as in the scheduler. The order of arrival is
+//! random and would make builds unrepeatable. Other processes are excluded by the directory's own file lock.
 
 use buildscope_record::{Probe, StepId};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The queues of a store's cache directories.
+/// The queues of a store's cache mounts, by name.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     queues: Mutex<HashMap<String, Queue>>,
@@ -18,12 +17,12 @@ pub(super) struct Queues {
 #[derive(Debug, Default)]
 struct Queue {
     held: bool,
-    /// By step, then by when they came.
+    /// Ordered by step, then by arrival.
     waiting: BTreeSet<(Option<StepId>, u64)>,
     came: u64,
 }
 
-/// A turn at a cache directory; the next has it when this is dropped.
+/// A step's turn at a cache mount. Dropping it lets the next step in.
 #[derive(Debug)]
 pub(super) struct Turn {
     queues: Arc<Queues>,
@@ -31,7 +30,7 @@ pub(super) struct Turn {
 }
 
 impl Queues {
-    /// Waits for the turn of the probe's step at the cache directory of that name.
+    /// Waits until it is the turn of the probe's step at the cache mount `name`.
     pub(super) fn turn(self: &Arc<Self>, name: &str, probe: &Probe) -> Turn {
         let mut queues = self.lock();
         let queue = queues.entry(name.to_owned()).or_default();
@@ -50,7 +49,6 @@ impl Queues {
         Turn { queues: Arc::clone(self), name: name.to_owned() }
     }
 
-    /// What is changed under it is whole at any time: a panic leaves it usable.
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Queue>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,7 +87,7 @@ mod tests {
                     let _turn = queues.turn("c", &probe);
                     order.lock().unwrap().push(step);
                 });
-                // They come one after the other.
+                // The steps arrive one after the other.
                 std::thread::sleep(Duration::from_millis(20));
                 thread
             })
@@ -97,6 +95,6 @@ mod tests {
         drop(held);
         waiting.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(*order.lock().unwrap(), [1, 2, 3]);
-        assert!(queues.lock().is_empty(), "nobody is left");
+        assert!(queues.lock().is_empty(), "no queue is left");
     }
 }

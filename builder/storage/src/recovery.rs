@@ -1,7 +1,8 @@
-//! What a power cut left: of what was not synced, the first start after a reboot keeps the blobs that are whole, and drops the rest.
+//! Recovery from a power loss. Of the files that were not synced, the first start after a reboot keeps undamaged blobs and removes the
+//! rest.
 //!
-//! Within one boot nothing needs to be done: a file that was renamed to its name is whole in the page cache, whoever
-//! was killed since.
+//! Within one boot there is nothing to do: a file that was renamed to its final name is complete in the page cache, even if its
+//! writer was killed afterwards.
 
 use super::error::Context;
 use super::gc::exclusive;
@@ -12,14 +13,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The kernel's name for the time since the machine was started (random(4)).
+/// A random id that the kernel generates at boot (random(4)).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// Bytes of blobs that a start checks at most: more than one build leaves that was cut off, and some seconds. The rest is dropped.
+/// Maximum bytes of blobs that recovery checks: more than an interrupted build leaves, and a few seconds of work. Other unsynced blobs
+/// are removed.
 const MOST_CHECKED: u64 = 4 << 30;
-/// Directories whose files are made again or were synced.
+/// The directories of the store that hold blobs and files derived from them.
 pub(crate) const KEPT: [&str; 4] = ["blobs/sha256", "index", "erofs", "lowers"];
 
-/// Cleans up if this is the first start since the machine's.
+/// Cleans up if this is the first start since the machine booted.
 pub(crate) fn recover(root: &Path, blobs: &BlobStore, cache: &CacheIndex) -> Result<(), StorageError> {
     let note = root.join("boot");
     let now = fs::read(BOOT_ID).unwrap_or_default();
@@ -29,9 +31,9 @@ pub(crate) fn recover(root: &Path, blobs: &BlobStore, cache: &CacheIndex) -> Res
     let _lock = exclusive(root)?;
     let then = fs::read(&note).ok();
     if then.as_ref() == Some(&now) {
-        return Ok(()); // another process was faster
+        return Ok(()); // another process has cleaned up meanwhile
     }
-    // A new store has no note and nothing to lose.
+    // A new store has no boot id and nothing to check.
     if then.is_some() {
         clean(root, blobs, cache)?;
     }
@@ -40,7 +42,7 @@ pub(crate) fn recover(root: &Path, blobs: &BlobStore, cache: &CacheIndex) -> Res
     fs::rename(&aside, &note).context("rename to", note)
 }
 
-/// Checks the blobs that are not known to be durable, and drops all else that is not.
+/// Checks the blobs that are not known to be durable, and removes all other files that are not.
 pub(crate) fn clean(root: &Path, blobs: &BlobStore, cache: &CacheIndex) -> Result<(), StorageError> {
     let durable = cache.durable()?;
     let whole = check(root, blobs, &durable)?;
@@ -60,7 +62,7 @@ pub(crate) fn clean(root: &Path, blobs: &BlobStore, cache: &CacheIndex) -> Resul
     cache.settle(&whole)
 }
 
-/// The blobs that were never synced and yet are whole: what is read after a start came from the disk.
+/// The undamaged blobs among those that were never synced. After a reboot, reading them reads the disk.
 fn check(root: &Path, blobs: &BlobStore, durable: &BTreeSet<String>) -> Result<BTreeSet<String>, StorageError> {
     let (dir, mut young, mut bytes) = (root.join(KEPT[0]), Vec::new(), 0);
     for entry in fs::read_dir(&dir).context("read", &dir)? {
@@ -73,7 +75,7 @@ fn check(root: &Path, blobs: &BlobStore, durable: &BTreeSet<String>) -> Result<B
             young.push((name, digest));
         }
     }
-    // One that cannot be read is not whole.
+    // A blob that cannot be read counts as damaged.
     let whole = young.into_par_iter().filter(|(_, digest)| blobs.digest(*digest).is_ok_and(|found| found == *digest));
     Ok(whole.map(|(name, _)| name).collect())
 }

@@ -1,13 +1,11 @@
-//! The members of a layer, applied one after the other.
+//! Applies the members of a layer one after the other, as unpacking the archive would.
 //!
-//! *Takes* the rows of a layer in the order of its archive, *gives* rows of which each has a path of its own that leads through
-//! directories only. *Must never know* the layers below: what a path leads through is looked for in the layer alone, as
-//! containerd's and docker's overlay unpackers do.
+//! *Takes* the rows of a layer in archive order, *gives* rows with distinct paths whose parents are all directories. *Must never
+//! know* the layers below: paths are resolved in the layer alone, as containerd's and docker's overlay unpackers do.
 //!
-//! The rules are those of a directory that the archive is unpacked to with that directory as the root (path_resolution(7)):
-//! symbolic links of parents are followed, `..` stops at the root, and a member replaces what was at its path, unless
-//! both are directories. Marks of removal concern the layers below only, wherever they stand in the archive (OCI image
-//! specification, "Whiteouts").
+//! The rules are those of unpacking the archive in a directory that is also the root (path_resolution(7)): symbolic links of
+//! parents are followed, `..` stops at the root, and a member replaces an earlier one at its path unless both are directories.
+//! Whiteouts and opaque marks apply to lower layers only, wherever they are in the archive (OCI image specification, "Whiteouts").
 
 use super::index::{RecordKind, Row, to_path};
 use super::tree::{MAX_LINKS, components, parent, within};
@@ -16,26 +14,27 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// How many names the symbolic links of a layer may be resolved to in all: more takes seconds, and only a malicious layer has them.
+/// The total number of path components that the symbolic links of a layer may add. More takes seconds, and only malicious layers
+/// have them.
 const MAX_FOLLOWED: usize = 1 << 24;
 
-/// The layer's own root among the directories.
+/// The index of the layer's root in `Replay::directories`.
 const ROOT: usize = 0;
 
 #[derive(Default)]
 struct Directory<'a> {
-    /// The row that describes it; none for one that is only on the way to a member.
+    /// The row that describes it; `None` for a directory that only exists as a parent.
     row: Option<usize>,
     opaque: bool,
     children: BTreeMap<&'a [u8], Place>,
-    /// Names that the layers below do not have any more.
+    /// Names with a whiteout.
     gone: BTreeSet<&'a [u8]>,
 }
 
 #[derive(Clone, Copy)]
 enum Place {
     Directory(usize),
-    /// A file, link or device: the row that brought it. Equal rows are names of one file.
+    /// A file, link or device: the row that created it. Equal rows are names of one file.
     Leaf(usize),
 }
 
@@ -44,20 +43,20 @@ struct Replay<'a> {
     directories: Vec<Directory<'a>>,
     /// Hard links to files of the layers below, with the path of the file.
     below: HashMap<usize, Vec<u8>>,
-    /// The row whose owner, mode and times a file has: its last hard link's.
+    /// The row that gives a file its owner, mode and times: its last hard link.
     looks: HashMap<usize, usize>,
     followed: usize,
 }
 
-/// Where a path leads.
+/// A path, resolved in the layer.
 struct Way<'a> {
-    /// The directories that are there, from the root on, by name.
+    /// The existing directories of the path, from the root, with their names.
     known: Vec<(&'a [u8], usize)>,
-    /// The names after them, where nothing is.
+    /// The remaining names, which do not exist.
     missing: Vec<&'a [u8]>,
 }
 
-/// Applies the rows of a layer in the order of its archive.
+/// Applies the rows of a layer, which are in archive order.
 pub(super) fn replay(rows: &[Row]) -> Result<Vec<Row>, StorageError> {
     let (below, looks) = (HashMap::new(), HashMap::new());
     let mut replay = Replay { rows, directories: vec![Directory::default()], below, looks, followed: 0 };
@@ -95,7 +94,7 @@ impl<'a> Replay<'a> {
                 _ => Place::Directory(self.create(Some(number))),
             },
             EntryKind::HardLink { target } => {
-                // What is at the path goes first, as under every unpacker: a link to itself has no target then.
+                // All unpackers first remove what is at the path. A link to itself then has no target.
                 self.directories[directory].children.remove(name);
                 self.target(number, target.as_os_str().as_bytes())?
             }
@@ -105,7 +104,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// The file that the hard link in row `number` is another name of.
+    /// The file of the hard link in row `number`.
     fn target(&mut self, number: usize, target: &'a [u8]) -> Result<Place, StorageError> {
         let row = &self.rows[number];
         let name = target.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
@@ -120,7 +119,7 @@ impl<'a> Replay<'a> {
             }
             None => {
                 let path = way.names().chain([name]).collect::<Vec<_>>().join(&b'/');
-                // Its own path, and what was below it, are no longer there.
+                // The path of the link itself, and everything below it, has been removed.
                 let own = self.walk(parent(row.path()), row)?;
                 let base = row.path().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
                 let own = own.names().chain([base]).collect::<Vec<_>>().join(&b'/');
@@ -133,7 +132,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The directory that `path` leads to. What is missing of it is made: so does BuildKit also where a link points to nothing.
+    /// The directory at `path`. Missing directories are created, even those that a dangling link points to, as in BuildKit.
     fn directory(&mut self, path: &'a [u8], row: &Row) -> Result<usize, StorageError> {
         let way = self.walk(path, row)?;
         let mut directory = way.known[way.known.len() - 1].1;
@@ -150,7 +149,7 @@ impl<'a> Replay<'a> {
         self.directories.len() - 1
     }
 
-    /// Follows `path` from the root as far as it goes.
+    /// Resolves `path` from the root as far as it exists.
     fn walk(&mut self, path: &'a [u8], row: &Row) -> Result<Way<'a>, StorageError> {
         let mut way = Way { known: vec![(b"", ROOT)], missing: Vec::new() };
         let mut todo: Vec<&'a [u8]> = components(path).rev().collect();
@@ -187,7 +186,7 @@ impl<'a> Replay<'a> {
         Ok(way)
     }
 
-    /// All that is there in the end, parents first.
+    /// The resulting rows, parents first.
     fn settled(&self) -> Vec<Row> {
         let mut rows = Vec::with_capacity(self.rows.len());
         let mut first: HashMap<usize, Vec<u8>> = HashMap::new();
@@ -226,7 +225,7 @@ impl<'a> Replay<'a> {
 }
 
 impl<'a> Way<'a> {
-    /// The names of the path without links.
+    /// The components of the path, without links.
     fn names(&self) -> impl Iterator<Item = &'a [u8]> {
         self.known[1..].iter().map(|(name, _)| *name).chain(self.missing.iter().copied())
     }

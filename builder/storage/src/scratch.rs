@@ -1,4 +1,4 @@
-//! The scratch directory of one process: what is in it belongs to nobody once the process is dead.
+//! The scratch directory of one process. Other processes remove it once the process has ended.
 
 use super::StorageError;
 use super::error::Context;
@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, SystemTime};
 
-/// How long the end of a process waits for what it discarded to be gone. The rest is left to the next process.
+/// How long a process waits at its end until discarded files are removed. The next process removes the rest.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A thread that lets go of what nobody uses any more.
+/// A thread that removes or drops discarded objects in the background.
 #[derive(Debug)]
 struct Reaper<T> {
     waste: mpsc::Sender<T>,
@@ -33,29 +33,29 @@ impl<T: Send + 'static> Reaper<T> {
         Self { waste, done }
     }
 
-    /// Waits until all of it is gone, within reason.
+    /// Waits until everything is removed, for at most [`PATIENCE`].
     fn finish(self) {
         drop(self.waste);
-        // Ends when the thread lets go of the other half: nothing is ever sent.
+        // Returns when the thread drops the sender. Nothing is ever sent.
         let _ = self.done.recv_timeout(PATIENCE);
     }
 }
 
-/// A directory below the store's `tmp` that is locked as long as its process lives.
+/// A directory below the store's `tmp`, with a lock that is held while its process lives.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     dir: PathBuf,
     lock_path: PathBuf,
     next: AtomicU64,
     paths: Mutex<Option<Reaper<PathBuf>>>,
-    /// A thread of their own: memory must not stay until a tree on the disk is removed.
+    /// A separate thread: freeing memory must not wait until a tree on the disk is removed.
     mounts: Mutex<Option<Reaper<Arc<OwnedFd>>>>,
-    /// Held, never read: the kernel lets go of it when the process ends, however it ends.
+    /// Held, never read. The kernel releases it when the process ends, even by a crash.
     _lock: File,
 }
 
 impl Scratch {
-    /// Makes one, and removes those of dead processes (in the background).
+    /// Creates a scratch directory, and removes those of dead processes in the background.
     pub(crate) fn create(tmp: &Path) -> Result<Self, StorageError> {
         let mut bytes = [0; 6];
         let (lock_path, lock) = loop {
@@ -65,7 +65,7 @@ impl Scratch {
             flock(&lock, FlockOperation::LockExclusive).context("lock", &lock_path)?;
             if same_file(&lock, &lock_path) {
                 break (lock_path, lock);
-            } // else another process took the yet unlocked file for a dead one's
+            } // otherwise another process removed the file before it was locked
         };
         let dir = lock_path.with_extension("");
         fs::create_dir(&dir).context("create", &dir)?;
@@ -84,30 +84,30 @@ impl Scratch {
         Ok(scratch)
     }
 
-    /// A path in it that nothing else has.
+    /// A new, unique path in the directory.
     pub(crate) fn path(&self, kind: &str) -> PathBuf {
         self.dir.join(format!("{kind}-{}", self.next.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Removes a file or tree, later: removing 20,000 files takes a tenth of a second that no step should wait for. Dropping the
-    /// scratch directory waits for it, within reason; what a killed process leaves, the next one removes.
+    /// Removes a file or tree in the background: removing 20,000 files takes a tenth of a second, and no step should wait for it.
+    /// Dropping the scratch directory waits for it, for at most [`PATIENCE`]. The next process removes what a killed one leaves.
     pub(crate) fn discard(&self, path: PathBuf) {
         let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
-        // Fails only where the thread is gone: then the next process removes it.
+        // Fails only if the thread has ended. The next process then removes the path.
         let _ = paths.get_or_insert_with(|| Reaper::start(|path: PathBuf| remove(&path))).waste.send(path);
     }
 
-    /// Lets go of a mount, later: of a file system in memory with 20,000 files it takes the kernel a twentieth of a second.
+    /// Drops a mount in the background: freeing a tmpfs with 20,000 files takes the kernel a twentieth of a second.
     pub(crate) fn discard_mount(&self, mount: Arc<OwnedFd>) {
         let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
-        // Fails only where the thread is gone: then it goes here.
+        // Fails only if the thread has ended. The mount is then dropped here.
         let _ = mounts.get_or_insert_with(|| Reaper::start(drop)).waste.send(mount);
     }
 }
 
-/// Asks that what is made in `dir` be far from what else is there (chattr(1), `T`). ext4 otherwise makes a step's files where those
-/// of the last one were, and passes over each file that was removed there within the last minutes: 20,000 files took 3 s longer.
-/// A hint: other file systems may refuse it.
+/// Asks the file system to place new directories in `dir` far from existing files (chattr(1), `T`). Otherwise ext4 puts a step's
+/// files next to those of the previous step, and skips each inode that was freed there in the last minutes: 20,000 files took 3 s
+/// longer. This is a hint, and other file systems may reject it.
 fn spread(dir: &Path) {
     let set = || {
         let dir = File::open(dir)?;
@@ -119,14 +119,14 @@ fn spread(dir: &Path) {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Mounts first: what is removed may be below them.
+        // Mounts first: the removed paths may be below them.
         if let Some(mounts) = self.mounts.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             mounts.finish();
         }
         if let Some(paths) = self.paths.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             paths.finish();
         }
-        // Succeeds where everything is already gone; else it is left to the next process.
+        // Succeeds if the directory is empty. Otherwise the next process removes it.
         if fs::remove_dir(&self.dir).is_ok() {
             let _ = fs::remove_file(&self.lock_path);
         }
@@ -139,7 +139,7 @@ pub(crate) fn same_file(open: &File, path: &Path) -> bool {
     ids(open.metadata()).is_some_and(|open| Some(open) == ids(fs::metadata(path)))
 }
 
-/// When the longest living process that uses the store began to.
+/// The start time of the oldest living process that uses the store.
 pub(crate) fn oldest_living(tmp: &Path) -> Result<Option<SystemTime>, StorageError> {
     let mut oldest = None;
     for entry in fs::read_dir(tmp).context("read", tmp)? {
@@ -156,7 +156,7 @@ pub(crate) fn oldest_living(tmp: &Path) -> Result<Option<SystemTime>, StorageErr
     Ok(oldest)
 }
 
-/// The directories whose process is gone, renamed so that only we remove them.
+/// The directories of dead processes, renamed so that no other process removes them at the same time.
 fn dead(tmp: &Path) -> Result<Vec<PathBuf>, StorageError> {
     let mut dead = Vec::new();
     for entry in fs::read_dir(tmp).context("read", tmp)? {
@@ -179,7 +179,7 @@ fn dead(tmp: &Path) -> Result<Vec<PathBuf>, StorageError> {
     Ok(dead)
 }
 
-/// Removes whatever is there; what cannot be removed is tried again by the next process.
+/// Removes a file or tree. The next process retries what cannot be removed.
 fn remove(path: &Path) {
     if fs::remove_file(path).is_err() {
         let _ = fs::remove_dir_all(path);

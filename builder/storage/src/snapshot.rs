@@ -1,4 +1,4 @@
-//! Snapshots and views: a stack of layers as a mounted file system.
+//! Snapshots and views: stacks of layers as mounted file systems.
 
 use super::change::Changes;
 use super::driver::{self, Place, Prepared};
@@ -10,14 +10,14 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A writable file system for one step. Dropped, it leaves nothing behind.
+/// A writable file system for one step. Dropping it removes everything.
 pub struct Snapshot {
     store: Store,
     tree: Arc<Tree>,
     prepared: Box<dyn Prepared>,
 }
 
-/// A part of a stack of layers for a step to look at. What is written to it is thrown away with it.
+/// A part of a stack of layers, mounted for a step. Writes to it are discarded.
 pub struct View {
     prepared: Box<dyn Prepared>,
     path: PathBuf,
@@ -25,18 +25,19 @@ pub struct View {
 }
 
 impl Store {
-    /// Makes ready a writable file system over a stack of layers, lowest first.
+    /// Prepares a writable file system from a stack of layers, lowest first.
     pub fn snapshot(&self, layers: &[DiffId], probe: &Probe) -> Result<Snapshot, StorageError> {
         self.snapshot_in(layers, Place::Memory, probe)
     }
 
-    /// The same, with the changes on the disk whatever memory there is: for a step whose own memory is limited.
+    /// Like [`snapshot`](Self::snapshot), with the changes always on the disk: for a step with a memory limit.
     pub fn snapshot_on_disk(&self, layers: &[DiffId], probe: &Probe) -> Result<Snapshot, StorageError> {
         self.snapshot_in(layers, Place::Disk, probe)
     }
 
-    /// The same for a step that has to be done again: with the changes on the disk whatever memory there is, since it has
-    /// [outgrown](Snapshot::is_outgrown) it, and with files torn apart that a step [changed under one name](StorageError::LinkChanged).
+    /// Like [`snapshot`](Self::snapshot), for a step that has to run again, because it has [outgrown](Snapshot::is_outgrown) the memory
+    /// budget or [modified a hard-linked file](StorageError::LinkChanged). The changes are on the disk, and hard-linked files of the
+    /// layers become separate files.
     pub fn snapshot_again(&self, layers: &[DiffId], probe: &Probe) -> Result<Snapshot, StorageError> {
         self.snapshot_in(layers, Place::Apart, probe)
     }
@@ -49,13 +50,13 @@ impl Store {
         Ok(Snapshot { store: self.clone(), tree, prepared })
     }
 
-    /// Makes ready the directory or file at `path` of a stack of layers; symlinks on the way are followed.
+    /// Prepares the directory or file at `path` of a stack of layers. Symlinks are followed.
     pub fn view(&self, layers: &[DiffId], path: &Path, writable: bool, probe: &Probe) -> Result<View, StorageError> {
         let span = probe.phase(Phase::SnapshotPrepare);
         let tree = self.tree(layers)?;
         let resolved = tree.resolve(path, true)?;
         if resolved.entry.is_none() {
-            return Err(StorageError::BadPath { path: path.to_owned(), reason: "there is nothing" });
+            return Err(StorageError::BadPath { path: path.to_owned(), reason: "it does not exist" });
         }
         let prepared = self.driver().prepare(self, &tree, Place::Disk, &span.probe())?;
         Ok(View { prepared, path: resolved.path, writable })
@@ -75,20 +76,24 @@ impl Snapshot {
         self.prepared.memory().is_some()
     }
 
-    /// Whether the changes take more memory than there is for them. To be asked every few milliseconds while the step runs; the
-    /// step is then stopped and run again [on the disk](Store::snapshot_on_disk).
+    /// Whether the changes exceed the memory budget. Poll it every few milliseconds while the step runs; if it returns true, stop the
+    /// step and run it again [on the disk](Store::snapshot_on_disk).
     pub fn is_outgrown(&self) -> bool {
         self.prepared.memory().is_some_and(Memory::is_outgrown)
     }
 
-    /// What the file system looked like before the step.
+    /// The tree before the step.
     pub fn tree(&self) -> &Arc<Tree> {
         &self.tree
     }
 
-    /// Makes a layer of what the step changed. [`StorageError::LinkChanged`] asks for the step to be done
-    /// [again](Store::snapshot_again). `created_mountpoints` are the image paths that the sandbox made to mount over: those that the
-    /// step left as they were made are not part of the layer. The mount must be gone, or at least unused.
+    /// Writes the changes of the step to a layer. The file system must not be in use any more.
+    ///
+    /// `created_mountpoints` are the image paths that the sandbox created as mount points. They are not part of the layer unless the
+    /// step used them.
+    ///
+    /// # Errors
+    /// After [`StorageError::LinkChanged`], run the step [again](Store::snapshot_again).
     pub fn commit(self, created_mountpoints: &[PathBuf], probe: &Probe) -> Result<Layer, StorageError> {
         let span = probe.phase(Phase::Diff);
         let mut changes = Changes::new(&self.tree);
@@ -102,7 +107,7 @@ impl Snapshot {
 }
 
 impl View {
-    /// The part as a detached mount. Call it once.
+    /// The directory or file as a detached mount. Call it once.
     pub fn mount(&self, probe: &Probe) -> Result<OwnedFd, StorageError> {
         let _span = probe.phase(Phase::Mount);
         let whole = self.prepared.mount()?;
@@ -111,7 +116,7 @@ impl View {
 }
 
 impl Tree {
-    /// Whether there is a directory at `path`.
+    /// Whether `path` is a directory.
     pub fn is_directory(&self, path: &Path) -> bool {
         matches!(self.node(path), Some(Node::Dir(_)))
     }

@@ -1,4 +1,4 @@
-//! Files with holes: a run of zeros takes no place on the disk, and is not read from there either.
+//! Sparse files: runs of zeros are neither stored on the disk nor read from it.
 
 use rustix::fs::SeekFrom as To;
 use std::fs::File;
@@ -6,9 +6,9 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// Writes these bytes at that place in a file, but for runs of zeros where there is nothing yet, which cost no disk.
+/// Writes `bytes` at offset `at` of a file, and leaves out runs of zeros. The file must have no data there yet.
 pub(crate) fn write_sparsely(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    /// A hole smaller than this is not worth the system call.
+    /// The smallest hole in bytes: a smaller one is not worth a system call.
     const RUN: usize = 64 << 10;
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -17,7 +17,7 @@ pub(crate) fn write_sparsely(file: &File, bytes: &[u8], at: u64) -> io::Result<(
             rest = after;
             continue;
         }
-        // All up to the next run of zeros goes in one write.
+        // Everything up to the next run of zeros is one write.
         let data = rest.chunks(RUN).take_while(|piece| piece.len() < RUN || !is_zero(piece)).map(<[u8]>::len).sum();
         file.write_all_at(&rest[..data], at + (bytes.len() - rest.len()) as u64)?;
         rest = &rest[data..];
@@ -27,17 +27,17 @@ pub(crate) fn write_sparsely(file: &File, bytes: &[u8], at: u64) -> io::Result<(
 
 /// Whether all bytes are zero.
 pub fn is_zero(bytes: &[u8]) -> bool {
-    // The first bytes tell nearly always; the rest is compared a word at a time.
+    // The first bytes nearly always decide. The rest is compared in chunks of 16 bytes.
     bytes.iter().take(16).all(|&byte| byte == 0)
         && bytes.chunks(16).all(|word| word.iter().fold(0, |any, &byte| any | byte) == 0)
 }
 
-/// Reads a file from its begin. Its holes are zeros that the kernel neither makes nor keeps in its cache.
+/// Reads a file from its start. Holes are filled with zeros here, so the kernel neither reads nor caches them.
 pub struct SparseReader<'a> {
     file: &'a File,
     at: u64,
     size: u64,
-    /// The next part that is no hole; `at` is before its end, unless nothing is known of what comes.
+    /// The data range that `at` is before or in. If `at` is at its end, the next range is not known yet.
     data: Range<u64>,
 }
 
@@ -51,7 +51,7 @@ impl<'a> SparseReader<'a> {
         let start = match rustix::fs::seek(self.file, To::Data(self.at)) {
             Ok(start) => start,
             Err(rustix::io::Errno::NXIO) => self.size,
-            // A file system that knows no holes.
+            // The file system does not support holes.
             Err(_) => return Ok(self.at..self.size),
         };
         match start < self.size {

@@ -1,4 +1,4 @@
-//! The store: one directory that holds blobs, indexes and the cache, and the process's view of it.
+//! The store: one directory with blobs, indexes and the cache, and this process's view of it.
 
 use super::driver::{self, Driver};
 use super::error::Context;
@@ -16,33 +16,33 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How a store works. Nothing here changes a digest.
+/// Options of a store. They never change a digest.
 #[derive(Clone, Debug, Default)]
 pub struct StoreOptions {
     /// How layers become file systems for steps.
     pub driver: DriverChoice,
-    /// When the disk must have what was built.
+    /// When a build waits until its files are on the disk.
     pub sync: SyncPolicy,
-    /// Bytes of memory that the changes of all steps may take, under the drivers that work on layers (`erofs`, `overlay`); none
-    /// keeps them on the disk.
+    /// Memory budget for the changes of all steps, in bytes. Only the drivers `erofs` and `overlay` use it. `None` keeps changes on
+    /// the disk.
     pub memory: Option<u64>,
 }
 
-/// Which storage driver.
+/// The storage driver to use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum DriverChoice {
-    /// The best that works here.
+    /// The fastest driver that works on this host.
     #[default]
     Auto,
     /// Unpacked layers under overlayfs.
     Overlay,
-    /// Layers mounted as they are, through an EROFS index, under overlayfs.
+    /// Layer tars mounted without unpacking, through an EROFS image of their metadata, under overlayfs.
     Erofs,
     /// Unpacked layers under fuse-overlayfs.
     FuseOverlayfs,
     /// Subvolume snapshots.
     Btrfs,
-    /// Full copies.
+    /// A full copy of the tree for each step.
     Copy,
 }
 
@@ -61,19 +61,19 @@ impl From<buildscope_record::DriverChoice> for DriverChoice {
     }
 }
 
-/// When a build waits for the disk.
+/// When a build waits until its files are on the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SyncPolicy {
-    /// Once, at its end.
+    /// Once, at the end of the build.
     #[default]
     Build,
-    /// After every layer, too: what most engines did with a sync of every file. For measuring what that costs.
+    /// Also after every layer, as engines do that sync every file. For measuring the cost of that.
     Layer,
-    /// Never: a power cut may lose what was built (and the next start then forgets it). For measuring what syncing costs.
+    /// Never. A power loss may lose what was built; the next start then removes it. For measuring the cost of syncing.
     Never,
 }
 
-/// The store. Cheap to clone, shared between threads; other processes may use the same directory.
+/// The store. It is cheap to clone and shared between threads. Other processes may use the same directory.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -93,12 +93,13 @@ pub(crate) struct Inner {
 }
 
 impl Store {
-    /// Opens the store at `root`, which is made if it is missing. Costs a few system calls; the cache index is opened when first asked.
+    /// Opens the store at `root` and creates it if it is missing. This costs a few system calls; the cache index is opened on first
+    /// use.
     pub fn open(root: &Path, options: StoreOptions) -> Result<Self, StorageError> {
         let directory = |name: &str| root.join(name);
-        // All of them, every time: a store that an earlier version made lacks what came later.
+        // Created at every start: a store of an earlier version lacks directories that were added later.
         for name in ["blobs/sha256", "index", "erofs", "lowers", "mounts", "claims", "tmp"] {
-            // Images hold setuid programs and device nodes, which on this host are nobody else's to use.
+            // Images contain setuid programs and device nodes, which no other user of this host may reach.
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory(name));
             made.context("create", directory(name))?;
         }
@@ -123,7 +124,7 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Where it is.
+    /// The canonical path of the store's directory.
     pub fn root(&self) -> &Path {
         &self.inner.root
     }
@@ -133,7 +134,7 @@ impl Store {
         self.inner.driver.name()
     }
 
-    /// Why that one, in a sentence.
+    /// Why this driver was chosen, as a sentence for users.
     pub fn driver_reason(&self) -> &str {
         &self.inner.reason
     }
@@ -148,18 +149,18 @@ impl Store {
         &self.inner.cache
     }
 
-    /// What the user should know of the store since this was last asked, a sentence each: damage that was found and repaired.
+    /// Warnings for the user since the last call, one sentence each: damage that was found and repaired.
     pub fn take_warnings(&self) -> Vec<String> {
         self.cache().take_warnings()
     }
 
-    /// Begins a layer.
+    /// Starts a new layer.
     pub fn layer_builder(&self) -> LayerBuilder {
         LayerBuilder::new(self.clone())
     }
 
-    /// Takes in a layer that others made: an uncompressed tar that is read to its end, checked (paths, structure, and the digest if it is
-    /// `expected`), indexed, and kept byte for byte.
+    /// Imports a layer of another tool: an uncompressed tar, which is read to its end, checked (paths, structure, and the digest if
+    /// `expected` is given), indexed, and stored byte for byte.
     pub fn import_layer(
         &self,
         reader: impl Read,
@@ -186,7 +187,7 @@ impl Store {
         Ok(layer)
     }
 
-    /// The layer of that diff id, if the store has it.
+    /// The layer with this diff id, if the store has it and it is not damaged.
     pub fn layer(&self, diff_id: &DiffId) -> Result<Option<Layer>, StorageError> {
         match self.index(diff_id) {
             Ok(index) => Ok(Some(index.layer())),
@@ -195,7 +196,7 @@ impl Store {
         }
     }
 
-    /// The merged view of a stack of layers, lowest first.
+    /// The merged tree of a stack of layers, lowest first.
     pub fn tree(&self, layers: &[DiffId]) -> Result<Arc<Tree>, StorageError> {
         let known = {
             let trees = self.trees();
@@ -209,7 +210,7 @@ impl Store {
         Ok(tree)
     }
 
-    /// The index of a layer; made again from the blob if the file is missing or damaged.
+    /// The index of a layer. If its file is missing or damaged, it is rebuilt from the blob.
     pub(crate) fn index(&self, diff_id: &DiffId) -> Result<Arc<LayerIndex>, StorageError> {
         if let Some(index) = self.indexes().get(diff_id) {
             return Ok(Arc::clone(index));
@@ -230,7 +231,7 @@ impl Store {
                 self.verify(*diff_id)?;
                 let size = file.metadata().context("stat", self.blobs().path(diff_id))?.len();
                 let index = import::reindex(BufReader::with_capacity(1 << 20, file), *diff_id, size)?;
-                // What was made from an older version's index may differ.
+                // Files derived from an index of an older version may differ from what this one gives.
                 for derived in ["erofs", "lowers"].map(|name| self.root().join(name).join(diff_id.hex())) {
                     let aside = self.inner.scratch.path("derived");
                     if fs::rename(derived, &aside).is_ok() {
@@ -245,7 +246,7 @@ impl Store {
         Ok(Arc::clone(self.indexes().entry(*diff_id).or_insert_with(|| Arc::new(index))))
     }
 
-    /// Makes a layer known: its blob is there, its index now too. The first index of a layer stays.
+    /// Publishes the index of a layer whose blob is already in the store. An existing index is kept.
     pub(crate) fn publish_index(&self, index: LayerIndex) -> Result<Layer, StorageError> {
         let layer = index.layer();
         if !self.index_path(&layer.diff_id).exists() {
@@ -256,19 +257,19 @@ impl Store {
         Ok(layer)
     }
 
-    /// Waits for the disk if it must have every layer at once.
+    /// Syncs the store if the policy asks for a sync after every layer.
     pub(crate) fn sync_layer(&self, probe: &Probe) -> Result<(), StorageError> {
         if self.cache().policy() == SyncPolicy::Layer { self.sync(probe) } else { Ok(()) }
     }
 
-    /// Notes that this process relies on a layer: it is synced with what it makes.
+    /// Registers the files of a layer that this process relies on: its next sync includes them.
     fn note(&self, diff_id: &DiffId) {
         for kept in ["blobs/sha256", "index"] {
             self.cache().made(format!("{kept}/{}", diff_id.hex()));
         }
     }
 
-    /// Forgets what this process remembers of files that were removed.
+    /// Drops cached indexes and trees of files that were removed.
     pub(crate) fn forget_cached(&self, paths: &[String]) {
         let gone = |digest: &DiffId| paths.iter().any(|path| path.ends_with(&digest.hex()));
         self.indexes().retain(|digest, _| !gone(digest));
@@ -282,7 +283,7 @@ impl Store {
         fs::rename(&temporary, &to).context("rename to", to)
     }
 
-    /// Whether an index is of this layer, and its blob is there and has the size it says.
+    /// Whether the index belongs to this layer, and the layer's blob exists and has the size recorded in it.
     fn whole(&self, index: &LayerIndex, diff_id: &DiffId) -> bool {
         let layer = index.layer();
         layer.diff_id == *diff_id && fs::metadata(self.blobs().path(diff_id)).is_ok_and(|blob| blob.len() == layer.size)
@@ -310,12 +311,12 @@ impl Store {
         self.inner.indexes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who waits for cache directories.
+    /// The queues of steps that wait for cache mounts.
     pub(super) fn queues(&self) -> &Arc<Queues> {
         &self.inner.queues
     }
 
-    /// Blobs that were found damaged.
+    /// Damaged blobs that were found and removed.
     pub(super) fn damaged(&self) -> MutexGuard<'_, Vec<BlobDigest>> {
         self.inner.damaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -325,7 +326,7 @@ impl Store {
     }
 }
 
-/// Hands on what is read, and writes it down.
+/// A reader that copies everything it reads to a writer.
 struct Tee<'a, R, W> {
     reader: R,
     writer: &'a mut W,

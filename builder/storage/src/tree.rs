@@ -1,7 +1,7 @@
-//! Trees: what a stack of layers looks like from inside a container, without any mount.
+//! Trees: the merged view of a stack of layers, as a container sees it, without any mount.
 //!
-//! A tree shares all directories that its top layer left alone with the tree of the stack below
-//! (Driscoll, Sarnak, Sleator, Tarjan: "Making data structures persistent", 1989; path copying).
+//! A tree shares all directories that its top layer does not change with the tree of the stack below it
+//! (path copying: Driscoll, Sarnak, Sleator, Tarjan, "Making data structures persistent", 1989).
 
 use super::error::Context;
 use super::index::{LayerIndex, Record, RecordKind, to_path};
@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How many symlinks a path may lead through: Linux's limit (path_resolution(7)).
+/// The number of symlinks that a path may lead through: Linux's limit (path_resolution(7)).
 pub(super) const MAX_LINKS: usize = 40;
 
 /// A merged view of layers.
@@ -23,11 +23,11 @@ pub struct Tree {
     blobs: BlobStore,
     layers: Vec<Arc<LayerIndex>>,
     root: Arc<Dir>,
-    /// Whether a layer has a hard link to a file of a lower one; no layer of ours has.
+    /// Whether a layer has a hard link to a file of a lower layer. Layers written by this crate never have one.
     links_below: bool,
 }
 
-/// A record of a layer of the stack.
+/// A reference to a record of a layer of the stack.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Ref {
     pub(crate) layer: u32,
@@ -41,14 +41,14 @@ pub(crate) enum Node {
     Leaf(Ref),
 }
 
-/// A directory: its record, unless no layer has one, and its contents in order of their names.
+/// A directory: its record, if any layer has one, and its children sorted by name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dir {
     meta: Option<Ref>,
     children: Vec<Child>,
 }
 
-/// A name lies in the heap of the layer that brought it.
+/// A child of a directory. Its name is in the heap of the layer that added it.
 #[derive(Clone, Debug)]
 struct Child {
     layer: u32,
@@ -57,12 +57,12 @@ struct Child {
     node: Node,
 }
 
-/// Where a path leads.
+/// The result of resolving a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// The path without symlinks. Where nothing is there, what could not be found is still at its end.
+    /// The path without symlinks. Components that do not exist are kept at its end.
     pub path: ImagePath,
-    /// What is there.
+    /// The entry at that path; `None` if it does not exist.
     pub entry: Option<Entry>,
 }
 
@@ -71,19 +71,25 @@ impl Tree {
         Self { blobs, layers: Vec::new(), root: Arc::default(), links_below: false }
     }
 
-    /// This tree with one more layer on top. An error if the layer has a hard link to a file that is neither in it nor below it.
+    /// This tree with one more layer on top.
+    ///
+    /// # Errors
+    /// [`StorageError::BadLayer`] if the layer has a hard link to a file that neither it nor a lower layer contains.
     pub(crate) fn with(&self, index: Arc<LayerIndex>) -> Result<Self, StorageError> {
         let (mut tree, links) = self.merged(index);
-        let index = tree.layers.last().expect("it was just put there");
+        let index = tree.layers.last().expect("`merged` pushed it");
         for Link { record, path } in links {
-            // The file that the layers below have there: what the layer itself has at that path came later.
+            // The file of the lower layers: an entry of the layer itself at that path came after the link.
             let target = index.record(record).target();
             let directory = self.resolve(&to_path(parent(target)), true)?.path;
             let name = target.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
             let Some(Node::Leaf(file)) = self.node(&directory.join(OsStr::from_bytes(name))) else {
                 let shown = [&path, target].map(to_path);
-                let reason =
-                    format!("`{}` is a hard link to `{}`, which is not there", shown[0].display(), shown[1].display());
+                let reason = format!(
+                    "`{}` is a hard link to `{}`, which does not exist",
+                    shown[0].display(),
+                    shown[1].display()
+                );
                 return Err(StorageError::bad_layer(index.record(record).offset(), reason));
             };
             relink(Arc::make_mut(&mut tree.root), &tree.layers, &path, Some(file));
@@ -91,7 +97,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// One layer without what is below it. Hard links to files of lower layers are left out.
+    /// The tree of one layer alone. Hard links to files of lower layers are omitted.
     pub(crate) fn only(blobs: BlobStore, index: Arc<LayerIndex>) -> Self {
         let (mut tree, links) = Self::empty(blobs).merged(index);
         for Link { path, .. } in links {
@@ -100,7 +106,8 @@ impl Tree {
         tree
     }
 
-    /// This tree with one more layer on top, and the layer's hard links to files below it, which still lead to themselves.
+    /// This tree with one more layer on top, and the layer's hard links to files of lower layers. In the tree these still refer to
+    /// themselves.
     fn merged(&self, index: Arc<LayerIndex>) -> (Self, Vec<Link>) {
         let mut layers = self.layers.clone();
         let layer = layers.len() as u32;
@@ -108,7 +115,7 @@ impl Tree {
         layers.push(index);
         let mut merge = Merge { layers: &layers, layer, links: Vec::new() };
         let (mut records, mut meta, mut old) = (records, self.root.meta, Some(&*self.root));
-        // Records of the root itself come first and have an empty path.
+        // Records of the root come first and have an empty path.
         while records.start < records.end && merge.record(records.start).path().is_empty() {
             match merge.record(records.start).kind() {
                 RecordKind::Opaque => old = None,
@@ -123,15 +130,18 @@ impl Tree {
         (Self { blobs: self.blobs.clone(), root, layers, links_below }, links)
     }
 
-    /// What is at `path` itself; symlinks are not followed.
+    /// The entry at `path`. Symlinks are not followed.
     pub fn lookup(&self, path: &Path) -> Option<Entry> {
         let node = self.node(path)?;
         Some(self.entry_of(&node, path.to_owned()))
     }
 
-    /// Where `path` leads from the root: symlinks are followed (the last one only with `follow_last`), `..` stops at the root.
+    /// Resolves `path` from the root. Symlinks are followed (the last one only with `follow_last`), and `..` stops at the root.
     ///
-    /// A path that does not exist resolves as far as it does; what is missing is appended as it stands.
+    /// If a part of the path does not exist, the rest is appended unchanged.
+    ///
+    /// # Errors
+    /// [`StorageError::BadPath`] for more than 40 symlinks, or a parent that is not a directory.
     pub fn resolve(&self, path: &Path, follow_last: bool) -> Result<Resolved, StorageError> {
         let bad = |reason| StorageError::BadPath { path: path.to_owned(), reason };
         let mut done: Vec<Vec<u8>> = Vec::new();
@@ -166,7 +176,7 @@ impl Tree {
         Ok(Resolved { entry: self.lookup(&path), path })
     }
 
-    /// What is in the directory at `path`, by name; nothing if there is no directory.
+    /// The entries of the directory at `path`, sorted by name. Empty if it is not a directory.
     pub fn children<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = Entry> + 'a {
         let dir = match self.node(path) {
             Some(Node::Dir(dir)) => dir,
@@ -178,7 +188,7 @@ impl Tree {
         })
     }
 
-    /// Where the data of the regular file at `path` is.
+    /// The location of the data of the regular file at `path`; `None` for anything else.
     pub fn content(&self, path: &Path) -> Option<Content> {
         match self.node(path)? {
             Node::Leaf(leaf) if self.record(leaf).kind() == RecordKind::File => Some(self.record(leaf).content()),
@@ -186,7 +196,10 @@ impl Tree {
         }
     }
 
-    /// The bytes of the regular file at `path`, if they are not more than `limit`; none if there is no regular file.
+    /// The bytes of the regular file at `path`; `None` if it is not a regular file.
+    ///
+    /// # Errors
+    /// [`StorageError::TooLarge`] if it has more than `limit` bytes.
     pub fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StorageError> {
         let Some(content) = self.content(path) else { return Ok(None) };
         let Content::Blob { length: size, .. } = content else { return Ok(None) };
@@ -198,8 +211,8 @@ impl Tree {
         Ok(Some(bytes))
     }
 
-    /// `path` and all below it, directories before their contents, by name. The first name of a file has its content,
-    /// its others are hard links to that.
+    /// `path` and everything below it: directories before their contents, sorted by name. The first name of a file has its content,
+    /// further names are hard links to it.
     pub fn walk<'a>(&'a self, path: &Path) -> impl Iterator<Item = (Entry, Content)> + 'a {
         let mut stack: Vec<(PathBuf, Node)> = self.node(path).map(|node| (path.to_owned(), node)).into_iter().collect();
         let mut seen: HashMap<Ref, PathBuf> = HashMap::new();
@@ -239,7 +252,7 @@ impl Tree {
         &self.layers
     }
 
-    /// What the layers are called, lowest first.
+    /// The diff ids of the layers, lowest first.
     pub(crate) fn diff_ids(&self) -> Vec<DiffId> {
         self.layers.iter().map(|index| index.layer().diff_id).collect()
     }
@@ -263,17 +276,17 @@ impl Tree {
         self.layers[leaf.layer as usize].record(leaf.record)
     }
 
-    /// The child of that name.
+    /// The child `name` of a directory.
     pub(crate) fn child(&self, dir: &Dir, name: &[u8]) -> Option<Node> {
         dir.child(&self.layers, name).map(|child| child.node.clone())
     }
 
-    /// Names and nodes of a directory.
+    /// The names and nodes of a directory, sorted by name.
     pub(crate) fn entries<'a>(&'a self, dir: &'a Dir) -> impl Iterator<Item = (&'a [u8], &'a Node)> {
         dir.children.iter().map(|child| (child.name(&self.layers), &child.node))
     }
 
-    /// The entry of a node, as if it had no other names.
+    /// The entry of a node, ignoring other names of the same file.
     pub(crate) fn entry_of(&self, node: &Node, path: PathBuf) -> Entry {
         let reference = match node {
             Node::Dir(dir) => dir.meta,
@@ -285,7 +298,7 @@ impl Tree {
         }
     }
 
-    /// Whether a file may have more names than one.
+    /// Whether a file may have more than one name.
     pub(crate) fn linked(&self, leaf: Ref) -> bool {
         self.links_below || self.record(leaf).names() > 1
     }
@@ -304,7 +317,7 @@ impl Child {
     }
 }
 
-/// Puts one layer over a tree.
+/// Merges one layer into a tree.
 struct Merge<'a> {
     layers: &'a [Arc<LayerIndex>],
     layer: u32,
@@ -322,7 +335,7 @@ impl<'a> Merge<'a> {
         self.layers[self.layer as usize].record(number)
     }
 
-    /// The directory `old` with `records` put over it: all of them are below it, their names in it begin at byte `from`.
+    /// Merges `records` into the directory `old`. All of them are below it, and their names in it start at byte `from` of their paths.
     fn directory(&mut self, old: Option<&Dir>, records: std::ops::Range<u32>, from: usize, meta: Option<Ref>) -> Dir {
         let old = old.map_or(&[][..], |dir| &dir.children);
         let mut children = Vec::with_capacity(old.len() + 8);
@@ -332,7 +345,7 @@ impl<'a> Merge<'a> {
             let path = first.path();
             let end = path[from..].iter().position(|&byte| byte == b'/').map_or(path.len(), |slash| from + slash);
             let name = &path[from..end];
-            // The old children before this one stay as they are.
+            // Old children that sort before this one are unchanged.
             while next_old < old.len() && old[next_old].name(self.layers) < name {
                 children.push(old[next_old].clone());
                 next_old += 1;
@@ -350,7 +363,8 @@ impl<'a> Merge<'a> {
         Dir { meta, children }
     }
 
-    /// What becomes of the child whose path ends at byte `end` of the record `at`, and the number of the next child's record.
+    /// Merges the child whose path ends at byte `end` of the path of record `at`. Returns it, and the number of the next child's
+    /// first record.
     fn child(&mut self, existing: Option<&Node>, at: u32, limit: u32, end: usize) -> (Option<Node>, u32) {
         let path = &self.record(at).path()[..end];
         let (mut whiteout, mut opaque, mut entry) = (false, false, None);
@@ -382,7 +396,7 @@ impl<'a> Merge<'a> {
             Some((record, RecordKind::Directory)) => {
                 Some(Node::Dir(Arc::new(self.directory(inside, below, end + 1, Some(Ref { layer, record })))))
             }
-            // What is below a path that is also a file cannot be reached.
+            // Records below a path that is not a directory cannot be reached.
             Some((record, RecordKind::HardLink)) => {
                 let link = self.record(record);
                 if link.link().is_none() {
@@ -392,7 +406,7 @@ impl<'a> Merge<'a> {
             }
             Some((record, _)) => Some(Node::Leaf(Ref { layer, record })),
             None if below.is_empty() && !opaque => existing.cloned(),
-            // On the way to a member, and to a mark, is a directory: so docker and BuildKit unpack it.
+            // Missing parents of members and marks are directories, as docker and BuildKit unpack them.
             None => Some(Node::Dir(Arc::new(self.directory(inside, below, end + 1, old.and_then(|dir| dir.meta))))),
         };
         (node, after)
@@ -416,7 +430,7 @@ fn find<'a>(root: &'a Dir, layers: &[Arc<LayerIndex>], path: &[u8]) -> Option<&'
     }
 }
 
-/// Sets the leaf at `path`, or removes it where there is none.
+/// Sets the leaf at `path`, or removes it if `leaf` is `None`.
 fn relink(dir: &mut Dir, layers: &[Arc<LayerIndex>], path: &[u8], leaf: Option<Ref>) {
     let (name, rest) = match path.iter().position(|&byte| byte == b'/') {
         Some(slash) => (&path[..slash], Some(&path[slash + 1..])),
@@ -431,7 +445,7 @@ fn relink(dir: &mut Dir, layers: &[Arc<LayerIndex>], path: &[u8], leaf: Option<R
     }
 }
 
-/// Fills `out` with the bytes of a blob's file from `from` on. It must not reach beyond the file's end.
+/// Fills `out` with the bytes of a file, starting at byte `from`. It must not reach beyond the end of the file.
 pub(crate) fn read_content(
     blobs: &BlobStore,
     content: &Content,
@@ -443,7 +457,7 @@ pub(crate) fn read_content(
     read_range(&file, *offset, sparse.as_deref(), from, out).context("read", blobs.path(blob))
 }
 
-/// The same from an open blob.
+/// Like [`read_content`], from a blob that is already open.
 pub(crate) fn read_range(
     file: &std::fs::File,
     offset: u64,
@@ -462,17 +476,17 @@ pub(crate) fn read_range(
     Ok(())
 }
 
-/// A path's parent; the root's is the root.
+/// The parent of a path. The parent of the root is the root.
 pub(crate) fn parent(path: &[u8]) -> &[u8] {
     &path[..path.iter().rposition(|&byte| byte == b'/').unwrap_or(0)]
 }
 
-/// Whether `path` is below the directory at `dir`.
+/// Whether `path` is below the directory `dir`.
 pub(crate) fn within(path: &[u8], dir: &[u8]) -> bool {
     dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
-/// A path from components.
+/// The path of `name` in the directory `parent`.
 pub(crate) fn join(parent: &[u8], name: &[u8]) -> PathBuf {
     let path = if parent.is_empty() { name.to_vec() } else { [parent, b"/", name].concat() };
     std::ffi::OsString::from_vec(path).into()

@@ -1,4 +1,4 @@
-//! Trees to files: for the drivers that need inodes.
+//! Unpacks trees to files, for the drivers that need them.
 
 use super::error::Context;
 use super::lower::{self, Marks, alone};
@@ -14,21 +14,21 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Files are handed to threads so many at a time: neighbours in a directory stay together.
+/// The number of files that a thread takes at a time. Neighbours in a directory stay together.
 const CHUNK: usize = 64;
-/// So many threads write at most.
+/// The maximum number of threads that write.
 const MOST_WRITERS: usize = 8;
-/// From this size on the kernel copies (or shares) a file's data itself.
+/// Minimum size of files that the kernel copies (or shares), in bytes.
 const IN_KERNEL_FROM: u64 = 128 << 10;
 
-/// What was written.
+/// The number of files and bytes that were written.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Unpacked {
     pub(crate) files: u64,
     pub(crate) bytes: u64,
 }
 
-/// Writes a whole tree into the empty directory `to`. With `apart`, each name of a file is a file of its own.
+/// Writes a whole tree into the empty directory `to`.
 pub(crate) fn tree(tree: &Tree, to: &Path, apart: bool) -> Result<Unpacked, StorageError> {
     let entries = tree.walk(Path::new(""));
     let entries = match apart {
@@ -38,7 +38,7 @@ pub(crate) fn tree(tree: &Tree, to: &Path, apart: bool) -> Result<Unpacked, Stor
     write(tree, entries, to)
 }
 
-/// Writes the contents of the directory at `path` of a tree into the empty directory `to`.
+/// Writes the contents of the directory `path` of a tree into the empty directory `to`.
 pub(crate) fn subtree(tree: &Tree, path: &Path, to: &Path) -> Result<Unpacked, StorageError> {
     let entries = tree.walk(path).map(|(entry, content)| {
         let (mut entry, content) = alone(tree, entry, content);
@@ -50,8 +50,7 @@ pub(crate) fn subtree(tree: &Tree, path: &Path, to: &Path) -> Result<Unpacked, S
     write(tree, entries.collect(), to)
 }
 
-/// Writes the top layer of `stack` alone into the empty directory `to`, as a lower directory of overlayfs. With `apart`, each
-/// name of a file is a file of its own.
+/// Writes the top layer of `stack` alone into the empty directory `to`, as a lower directory of overlayfs.
 pub(crate) fn layer(stack: &Tree, to: &Path, marks: Marks, apart: bool) -> Result<Unpacked, StorageError> {
     write(stack, top(stack, marks, apart), to)
 }
@@ -64,8 +63,7 @@ fn top(stack: &Tree, marks: Marks, apart: bool) -> Vec<(Entry, Content)> {
     }
 }
 
-/// Puts the top layer of `stack` over the directory `to`, which looks like the stack without it. With `apart`, each name of a
-/// file is a file of its own.
+/// Applies the top layer of `stack` to the directory `to`, which contains the rest of the stack.
 pub(crate) fn apply(stack: &Tree, to: &Path, apart: bool) -> Result<Unpacked, StorageError> {
     const OPAQUE: &[u8] = b"trusted.overlay.opaque";
     let mut entries = top(stack, Marks::Trusted, apart);
@@ -85,7 +83,7 @@ pub(crate) fn apply(stack: &Tree, to: &Path, apart: bool) -> Result<Unpacked, St
             _ => {}
         }
         if stays {
-            // Attributes that the layer does not name are gone.
+            // Attributes that the layer does not have are removed.
             for name in attributes::read(&host)?.keys().filter(|name| !entry.xattrs.contains_key(*name)) {
                 let _ = rustix::fs::lremovexattr(&host, std::ffi::OsStr::from_bytes(name));
             }
@@ -100,7 +98,7 @@ fn remove(path: &Path) -> Result<(), StorageError> {
     if directory { fs::remove_dir_all(path) } else { fs::remove_file(path) }.context("remove", path)
 }
 
-/// Writes entries into the directory `to`, where nothing but directories may be in their way.
+/// Writes entries into the directory `to`. Of their paths, only directories may exist already.
 fn write(tree: &Tree, entries: Vec<(Entry, Content)>, to: &Path) -> Result<Unpacked, StorageError> {
     let (mut directories, mut links) = (Vec::new(), Vec::new());
     let mut others = Vec::with_capacity(entries.len());
@@ -138,7 +136,7 @@ fn write(tree: &Tree, entries: Vec<(Entry, Content)>, to: &Path) -> Result<Unpac
         }
     };
     pipeline::on_threads(pipeline::processors().min(MOST_WRITERS).min(others.len().div_ceil(CHUNK)), work)?;
-    // What they are names of is there now.
+    // All files exist now.
     for (host, target) in links {
         fs::hard_link(target, &host).context("link", host)?;
     }
@@ -148,7 +146,7 @@ fn write(tree: &Tree, entries: Vec<(Entry, Content)>, to: &Path) -> Result<Unpac
     Ok(done)
 }
 
-/// What a thread keeps open.
+/// The state of a thread that writes files: what it keeps open.
 struct Writer<'a> {
     tree: &'a Tree,
     to: &'a Path,
@@ -217,7 +215,7 @@ impl Writer<'_> {
     }
 }
 
-/// Copies a range; the kernel does it, and where the file system can, it shares the blocks.
+/// Copies a byte range in the kernel. File systems that can share blocks do.
 fn copy(from: &File, mut at: u64, to: &File, mut position: u64, length: u64) -> std::io::Result<()> {
     let end = at + length;
     while at < end {
@@ -245,7 +243,7 @@ fn copy(from: &File, mut at: u64, to: &File, mut position: u64, length: u64) -> 
     Ok(())
 }
 
-/// Owner, attributes, mode and times, in the order in which none undoes another.
+/// Sets owner, attributes, mode and times, in this order: chown(2) clears setuid bits and capabilities.
 pub(crate) fn finish(host: &Path, entry: &Entry) -> Result<(), StorageError> {
     let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
     rustix::fs::chownat(rustix::fs::CWD, host, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)

@@ -1,8 +1,8 @@
-//! Reads what a step left in an overlayfs upper directory, once.
+//! Reads the changes of a step from an overlayfs upper directory, in one walk.
 //!
-//! The format is the kernel's (Documentation/filesystems/overlayfs.rst): whiteouts are devices 0:0 or marked by an
-//! attribute, `opaque` directories hide what is below them, `redirect` says where a renamed directory or file comes
-//! from, `metacopy` that only the metadata is here.
+//! The format is the kernel's (Documentation/filesystems/overlayfs.rst): whiteouts are devices 0:0 or have an attribute, `opaque`
+//! directories hide the lower ones, `redirect` gives the origin of a renamed directory or file, and a file with `metacopy` has only
+//! metadata.
 
 use super::attributes::Names;
 use super::change::{Changes, Data, below};
@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub(crate) struct Upper {
     dir: PathBuf,
     prefix: &'static [u8],
-    /// Whether the time of a directory moves when something is copied up into it: so it is with fuse-overlayfs.
+    /// Whether copying up a file changes the modification time of its directory, as with fuse-overlayfs.
     restless: bool,
 }
 
@@ -37,13 +37,13 @@ impl Upper {
         Self { dir, prefix, restless: false }
     }
 
-    /// The upper of fuse-overlayfs. A directory in which nothing was made or removed keeps the time that it had: the process
-    /// that copied something up into it changed it, no step.
+    /// The upper directory of fuse-overlayfs. A directory in which nothing was created or removed counts with the time that it had
+    /// before: copying up changed it, not the step.
     pub(crate) fn of_fuse(dir: PathBuf, marks: Marks) -> Self {
         Self { restless: true, ..Self::new(dir, marks) }
     }
 
-    /// Tells `changes` what is different.
+    /// Adds all differences to `changes`.
     pub(crate) fn compare(&self, changes: &mut Changes<'_>) -> Result<(), StorageError> {
         let stat = rustix::fs::lstat(&self.dir).context("stat", &self.dir)?;
         changes.present(Vec::new(), &self.dir, &stat, &Names::of(&self.dir)?, Data::Host)?;
@@ -51,7 +51,8 @@ impl Upper {
         self.directory(&self.dir, &[], Some(&root), Some(&root), changes)
     }
 
-    /// `base` is what overlayfs shows below this directory, `before` what the parent tree has at this path: mostly the same.
+    /// Compares one directory. `base` is the lower directory that overlayfs merges with it, `before` the directory of the parent tree
+    /// at this path. They are the same unless a directory was moved.
     fn directory(
         &self,
         host: &Path,
@@ -83,7 +84,7 @@ impl Upper {
                 }
             }
         }
-        // fuse-overlayfs marks opaque directories with files, too, where aufs did.
+        // fuse-overlayfs also marks opaque directories with files, as aufs did.
         names.retain(|name| !name.as_bytes().starts_with(b".wh..wh."));
         for (name, status) in look_at_all(host, names)? {
             let Status { host: inner_host, stat, attributes } = status;
@@ -130,7 +131,7 @@ impl Upper {
                 match origin {
                     Some(Node::Leaf(leaf)) => data = Data::Tree(leaf),
                     _ => {
-                        let reason = "its data is in a lower layer that has no such file";
+                        let reason = "its data should be in a lower layer, but no such file exists there";
                         return Err(StorageError::BadEntry { path: to_path(&inner), reason });
                     }
                 }
@@ -143,8 +144,8 @@ impl Upper {
         Ok(())
     }
 
-    /// The file with several names that a name in a directory which fuse-overlayfs moved is one of: it copies each for itself, and
-    /// says where it was.
+    /// The hard-linked file of the parent tree that a file in a directory moved by fuse-overlayfs is a copy of. fuse-overlayfs copies
+    /// each name separately and records its old path.
     fn went_along(
         &self,
         path: &[u8],
@@ -156,7 +157,7 @@ impl Upper {
             return Ok(None);
         }
         let Some(origin) = attributes::get(host, b"user.fuseoverlayfs.origin")? else { return Ok(None) };
-        // With the zero that ends it, as a C string.
+        // The value is a C string with its terminating zero.
         let (origin, path) = (to_path(origin.strip_suffix(b"\0").unwrap_or(&origin)), to_path(path));
         let tree = changes.tree();
         match tree.node(&origin) {
@@ -167,7 +168,7 @@ impl Upper {
         }
     }
 
-    /// What a `redirect` points to: from the root, or, without a slash, in the lower directory.
+    /// The target of a `redirect`: a path from the root, or without a leading slash, a name in the lower directory.
     fn redirect(
         &self,
         host: &Path,
@@ -193,18 +194,18 @@ impl Upper {
     }
 }
 
-/// What the kernel says of a file.
+/// Status and attribute names of a file.
 struct Status {
     host: PathBuf,
     stat: Stat,
     attributes: Names,
 }
 
-/// What the kernel says of these files of a directory, asked on all cores where they are many.
+/// Reads the status of files of a directory, on all cores if there are many.
 fn look_at_all(host: &Path, names: BTreeSet<OsString>) -> Result<Vec<(OsString, Status)>, StorageError> {
-    /// Waking another thread takes as long as asking for some files.
+    /// The minimum number of files for more than one thread. Waking a thread takes as long as a few system calls.
     const MANY: usize = 32;
-    // By its own name in its directory: the kernel need not go the whole way for each.
+    // Relative to the directory, the kernel resolves one name per file instead of the whole path.
     let directory = openat(CWD, host, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let directory = directory.context("open", host)?;
     let look = |name: OsString| {
@@ -220,8 +221,8 @@ fn look_at_all(host: &Path, names: BTreeSet<OsString>) -> Result<Vec<(OsString, 
     names.into_par_iter().with_min_len(MANY / 2).map(look).collect()
 }
 
-/// Whether an upper directory has something in it, and all of that was there before: directories that are still directories, and
-/// files that say that they were copied up.
+/// Whether an upper directory is not empty, and everything in it existed before: directories that are still directories, and files
+/// with an attribute that says that they were copied up.
 fn only_copied_up(host: &Path, before: &Dir, changes: &Changes<'_>) -> Result<bool, StorageError> {
     const ORIGINS: [&[u8]; 2] = [b"user.fuseoverlayfs.origin", b"trusted.overlay.origin"];
     let mut any = false;

@@ -1,4 +1,4 @@
-//! A process that is killed while it writes layers: what it reported as done stays, and the next build needs no repair.
+//! Kills processes while they write layers: completed layers survive, and the next build needs no repair.
 
 use buildscope_record::{LayerKey, Probe};
 use buildscope_storage::{CacheEntry, Content, DriverChoice, Entry, EntryKind, Layer, Store, StoreOptions, Timestamp};
@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 const KILLS: u64 = 200;
-/// Files of a layer.
+/// The number of files in a layer.
 const FILES: u64 = 20;
 
 fn main() -> ExitCode {
@@ -34,7 +34,7 @@ fn layer(store: &Store, files: impl Iterator<Item = (String, String)>) -> Layer 
     builder.finish(&Probe::disabled()).unwrap()
 }
 
-/// The process that is killed: writes layers and prints the key of each, until it dies.
+/// The process that is killed: writes layers and prints the key of each.
 fn write_layers(dir: &Path) -> ExitCode {
     let store = open(dir);
     let run = std::process::id();
@@ -66,7 +66,7 @@ fn two_hundred_kills_lose_nothing() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // xorshift64 (Marsaglia, 2003): any moment from the start to some layers later.
+        // xorshift64 (Marsaglia, 2003): a random delay of up to 60 ms, in which some layers are written.
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
@@ -75,9 +75,9 @@ fn two_hundred_kills_lose_nothing() {
         child.wait().unwrap();
         let store = open(dir.path());
         for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
-            // The last line may be cut.
+            // The last line may be incomplete.
             let Some(Ok(key)) = line.strip_prefix("done ").map(str::parse::<LayerKey>) else { continue };
-            let hit = store.cache().get(&key).unwrap().expect("what was reported as done is in the cache");
+            let hit = store.cache().get(&key).unwrap().expect("a reported layer is in the cache");
             for digest in &hit.entry.layers {
                 store.verify(*digest).unwrap();
                 let files = store.tree(&[*digest]).unwrap().children(Path::new("")).count();
@@ -87,5 +87,5 @@ fn two_hundred_kills_lose_nothing() {
         }
         layer(&store, [("after".to_owned(), "the next build works".to_owned())].into_iter());
     }
-    assert!(reported > KILLS, "{reported} layers were made: the kills came too early to show anything");
+    assert!(reported > KILLS, "only {reported} layers were written: the kills came too early to test anything");
 }

@@ -1,4 +1,4 @@
-//! The driver `btrfs`: a stack of layers is a subvolume, a step works on a snapshot of it.
+//! The driver `btrfs`: a stack of layers is a subvolume, and a step works on a snapshot of it.
 
 use super::copy::Baseline;
 use super::{Driver, Place, Prepared, clone_mount};
@@ -22,7 +22,7 @@ const MAGIC: u64 = 0x9123_683E;
 pub(crate) struct Btrfs;
 
 impl Btrfs {
-    /// Finds out whether the store is on btrfs, and snapshots can be made.
+    /// Checks that the store is on btrfs and that subvolumes can be created.
     pub(crate) fn probe(root: &Path, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
         let refuse = |reason: String| StorageError::Driver { driver: PROGRAM, reason };
         let on = rustix::fs::statfs(root).context("stat", root)?;
@@ -58,7 +58,7 @@ impl Driver for Btrfs {
     }
 }
 
-/// The subvolume of a stack, made from the one below it if it is missing. With `apart`, each name of a file is a file of its own.
+/// The subvolume of a stack. If it is missing, it is made from a snapshot of the stack below.
 fn base(store: &Store, stack: &[DiffId], apart: bool, probe: &Probe) -> Result<PathBuf, StorageError> {
     let all = stack.iter().flat_map(|digest| *digest.as_bytes());
     let key = Digest::of(all.chain(apart.then_some(1)).chain(VERSION.to_le_bytes()).collect::<Vec<u8>>());
@@ -81,7 +81,7 @@ fn base(store: &Store, stack: &[DiffId], apart: bool, probe: &Probe) -> Result<P
     }
     match rustix::fs::rename(&aside, &path) {
         Ok(()) => {}
-        // Another step or process was faster.
+        // Another step or process has created it meanwhile.
         Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY) => store.scratch().discard(aside),
         Err(error) => return Err(error).context("rename to", path),
     }
@@ -96,7 +96,7 @@ struct Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        // Deleting a subvolume takes no time; where that is not allowed, its files are removed one by one.
+        // Deleting a subvolume is fast. If that is not allowed, its files are removed one by one.
         if subvolume(&["delete"], &[&self.dir]).is_err() {
             self.scratch.discard(std::mem::take(&mut self.dir));
         }
@@ -113,7 +113,7 @@ impl Prepared for Snapshot {
     }
 }
 
-/// Runs `btrfs subvolume`: its system calls need `unsafe`, which only the sandbox may use.
+/// Runs `btrfs subvolume`. Its ioctls need `unsafe`, which only the sandbox may use.
 fn subvolume(what: &[&str], paths: &[&Path]) -> Result<(), StorageError> {
     let output = Command::new(PROGRAM)
         .arg("subvolume")

@@ -1,4 +1,4 @@
-//! The driver `copy`: a full copy of the tree for each step. Slow, and works anywhere.
+//! The driver `copy`: a full copy of the tree for each step. Slow, but it works anywhere.
 
 use super::{Driver, Place, Prepared, clone_mount};
 use crate::attributes::Names;
@@ -66,23 +66,23 @@ impl Prepared for Whole {
     }
 }
 
-/// What a full copy looked like before the step: which directory and which file with several names was which, and when.
+/// The state of a full copy before the step: the inodes of directories and hard-linked files, and the time.
 #[derive(Debug, Default)]
 pub(crate) struct Baseline {
     /// Inode numbers of directories by image path.
     directories: HashMap<Vec<u8>, u64>,
-    /// Files with several names by inode number.
+    /// Hard-linked files by inode number.
     linked: HashMap<u64, Ref>,
-    /// What has a status change time before this was not touched by the step: a process cannot set that time.
+    /// The step did not touch files with an earlier change time (`st_ctime`): processes cannot set that time.
     before: (i64, i64),
 }
 
-/// The names that a file with several has after the step.
+/// The names of a hard-linked file after the step.
 #[derive(Default)]
 struct Kept {
-    /// Whether it has one of those that it had.
+    /// Whether it still has one of its old names.
     old: bool,
-    /// A name that it had not.
+    /// A name that it did not have before.
     new: Option<Vec<u8>>,
 }
 
@@ -99,7 +99,7 @@ impl Baseline {
                 linked.insert(stat.st_ino, leaf);
             }
         }
-        // The clock that the file system stamps with, now.
+        // The current time of the clock that the file system uses for timestamps.
         let mark = dir.with_extension("mark");
         fs::write(&mark, b"").context("write", &mark)?;
         let stat = rustix::fs::stat(&mark).context("stat", &mark)?;
@@ -107,22 +107,22 @@ impl Baseline {
         Ok(Self { directories, linked, before: (stat.st_ctime, stat.st_ctime_nsec as i64) })
     }
 
-    /// Walks the directory `dir` and its counterpart in the tree.
+    /// Compares the directory `dir` with the tree.
     pub(crate) fn compare(&self, dir: &Path, changes: &mut Changes<'_>) -> Result<(), StorageError> {
         let stat = rustix::fs::lstat(dir).context("stat", dir)?;
         changes.present(Vec::new(), dir, &stat, &Names::of(dir)?, Data::Host)?;
         let root = Arc::clone(changes.tree().root());
         let mut names = HashMap::new();
         self.directory(dir, &[], Some(&root), true, changes, &mut names)?;
-        // overlayfs gives a name that is changed, moved or linked to a file of its own and leaves the others alone. Here all are
-        // the same file still, and it cannot be told which of them the step used: unless all are where a directory went.
+        // Under overlayfs, a name that is changed, moved or linked becomes a separate file, and the others keep the old one. In a copy
+        // all names still share one file, so the name that the step used is unknown, unless a directory was moved with all names.
         match names.into_values().find(|names: &Kept| names.old && names.new.is_some()) {
             Some(Kept { new: Some(path), .. }) => Err(StorageError::LinkChanged { path: to_path(&path) }),
             _ => Ok(()),
         }
     }
 
-    /// Notes a name that one of the linked files has now, and makes sure that the file is as it was.
+    /// Records a current name of a hard-linked file, and checks that the file is unchanged.
     fn name(
         &self,
         path: &[u8],
@@ -144,7 +144,7 @@ impl Baseline {
         Ok(())
     }
 
-    /// Whether it was made by the step: with the number of a file that the step removed.
+    /// Whether the step created the file. It may have the inode number of a file that the step removed.
     fn is_new(&self, host: &Path) -> bool {
         let made = rustix::fs::statx(rustix::fs::CWD, host, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME);
         let made = made.ok().filter(|stat| stat.stx_mask & StatxFlags::BTIME.bits() != 0);

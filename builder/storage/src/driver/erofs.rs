@@ -1,5 +1,5 @@
-//! The driver `erofs`: a layer is mounted as it is, a tar, through a small index of its files. Nothing is unpacked. Kernels
-//! that do not mount files (before Linux 6.12) get loop devices.
+//! The driver `erofs`: the tar of a layer is mounted without unpacking it, through a small EROFS image of its metadata. Kernels
+//! that cannot mount files (before Linux 6.12) get loop devices.
 
 use super::overlay::{Lower, Overlay, Stack, key};
 use super::{Driver, Place, Prepared};
@@ -19,13 +19,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The longest string that `fsconfig` takes, without its zero byte.
+/// The longest string that `fsconfig` accepts, without its zero byte.
 const MAX_OPTION: usize = 255;
 
-/// How the kernel reads an image and its tar.
+/// How the kernel accesses an image and its tar.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Backing {
-    /// As the files that they are (Linux 6.12).
+    /// As files (Linux 6.12 and later).
     Files,
     /// Through loop devices.
     Loops,
@@ -35,12 +35,12 @@ enum Backing {
 pub(crate) struct Erofs {
     overlay: Overlay,
     backing: Backing,
-    /// Layers that are mounted, by the key of their lower.
+    /// Mounted layers, by the key of their lower directory.
     mounts: Mutex<HashMap<Digest, Arc<OwnedFd>>>,
 }
 
 impl Erofs {
-    /// Tries a mount of the kind that steps will need.
+    /// Checks that EROFS and overlayfs work by mounting one of each.
     pub(crate) fn probe(root: &Path, memory: Option<u64>, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
         let overlay = Overlay::probe(memory, scratch)?;
         let try_it = |backing| {
@@ -55,7 +55,7 @@ impl Erofs {
             scratch.discard(image);
             scratch.discard(data);
             let lowers = vec![Lower::Mount(Arc::new(mount?))];
-            // Only now: the stack removes it, and where nothing could be mounted there is none.
+            // Created last: the stack removes it, and there is no stack if the mount failed.
             fs::create_dir(&dir).context("create", &dir)?;
             Stack::prepare(overlay.at(Place::Disk), dir, lowers, Arc::clone(scratch))?.mount().map(drop)
         };
@@ -63,19 +63,19 @@ impl Erofs {
             Ok(()) => Backing::Files,
             Err(files) => try_it(Backing::Loops).map(|()| Backing::Loops).map_err(|loops| StorageError::Driver {
                 driver: "erofs",
-                reason: format!("{files}; over loop devices: {loops}"),
+                reason: format!("{files}; with loop devices: {loops}"),
             })?,
         };
         Ok(Self { overlay, backing, mounts: Mutex::default() })
     }
 
-    /// Why it is the one to take where it works.
+    /// Why `auto` prefers this driver, as a sentence for users.
     pub(crate) fn reason(&self) -> String {
         let over = match self.backing {
             Backing::Files => "",
-            Backing::Loops => ", over loop devices: this kernel does not mount files",
+            Backing::Loops => " (with loop devices: this kernel cannot mount files)",
         };
-        format!("layers can be mounted as they are, nothing is unpacked{over}")
+        format!("layers can be mounted without unpacking them{over}")
     }
 
     fn lower(&self, store: &Store, stack: &[DiffId], probe: &Probe) -> Result<Option<Lower>, StorageError> {
@@ -126,7 +126,7 @@ impl Driver for Erofs {
     }
 }
 
-/// Mounts an image over its tar, attached nowhere.
+/// A detached mount of an image with its tar.
 fn mount(backing: Backing, image: &Path, tar: &Path) -> Result<OwnedFd, StorageError> {
     let fs = fsopen("erofs", FsOpenFlags::FSOPEN_CLOEXEC).context("open", "erofs")?;
     let (mut open, mut loops) = (Vec::new(), Vec::new());
@@ -143,14 +143,14 @@ fn mount(backing: Backing, image: &Path, tar: &Path) -> Result<OwnedFd, StorageE
             open.push(file);
         }
     }
-    // Or else a device would be opened for writing, too.
+    // Without `ro`, a device would also be opened for writing.
     fsconfig_set_flag(&fs, "ro").context("mount", image)?;
     fsconfig_create(&fs).context("mount", image)?;
     drop(open);
     fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY).context("mount", image)
 }
 
-/// A file as a block device. Dropped, it lasts as long as what has been mounted from it.
+/// A loop device. Dropped, it remains until the last mount from it is gone.
 struct LoopDevice(String);
 
 impl LoopDevice {
@@ -166,7 +166,7 @@ impl LoopDevice {
 
 impl Drop for LoopDevice {
     fn drop(&mut self) {
-        // Of a device in use, this makes one that goes with its last user: loop(4), LOOP_CLR_FD.
+        // A device in use is detached after its last user (loop(4), LOOP_CLR_FD).
         let _ = Command::new("losetup").args(["-d", &self.0]).stderr(Stdio::null()).status();
     }
 }
@@ -207,13 +207,13 @@ mod tests {
                 assert_eq!(read, content, "{backing:?} {name}");
             }
         }
-        // The kernel lets go of a device some time after its last user has.
+        // The kernel detaches a device some time after its last user has closed it.
         let gone = (0..1000).any(|_| {
             attached() == 0 || {
                 std::thread::sleep(std::time::Duration::from_millis(10));
                 false
             }
         });
-        assert!(gone, "{} devices stay", attached());
+        assert!(gone, "{} devices remain", attached());
     }
 }

@@ -1,5 +1,5 @@
-//! The driver `fuse-overlayfs`: unpacked layers, stacked by a process instead of the kernel. For kernels whose overlayfs
-//! is out of reach.
+//! The driver `fuse-overlayfs`: unpacked layers, merged by a process instead of the kernel. For hosts on which the kernel's
+//! overlayfs cannot be used.
 
 use super::overlay::{Lower, Overlay, Stack, lower};
 use super::{Driver, Place, Prepared, clone_mount};
@@ -26,7 +26,7 @@ pub(crate) struct Fuse {
 }
 
 impl Fuse {
-    /// Tries a mount of the kind that steps will need.
+    /// Checks that `fuse-overlayfs` works by mounting one.
     pub(crate) fn probe(scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
         let fuse = Self { marks: Marks::here() };
         let dir = scratch.path("probe");
@@ -57,7 +57,7 @@ impl Driver for Fuse {
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack = tree.diff_ids();
-        // Of a lower file's names it may change another than the one that is written (1.10).
+        // Version 1.10 may change another name of a hard-linked lower file than the one that is written.
         let lower = |depth: usize| lower(store, &stack[..depth], self.marks, true, probe).map(Lower::Directory);
         let lowers = (1..=stack.len()).map(lower);
         let stack = Stack::over(self.overlay(), tree, lowers.collect::<Result<_, _>>()?, store.scratch())?;
@@ -68,7 +68,7 @@ impl Driver for Fuse {
 struct Mounted {
     stack: Stack,
     marks: Marks,
-    /// Kept to flush what the kernel still holds back from the process.
+    /// Kept to flush writes that the kernel has not passed to the process yet.
     mount: Mutex<Option<OwnedFd>>,
 }
 
@@ -90,7 +90,7 @@ impl Prepared for Mounted {
             options.push(name);
             options.push(path);
         }
-        // It goes into the background once the mount is there, and ends with it.
+        // The process goes into the background once the file system is mounted, and ends when it is unmounted.
         let output = Command::new(PROGRAM)
             .arg("-o")
             .arg(options)

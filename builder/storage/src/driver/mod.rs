@@ -1,4 +1,4 @@
-//! Drivers: how a stack of layers becomes a file system for a step, and what it is read from afterwards.
+//! Drivers: each makes file systems for steps from stacks of layers, and finds the changes afterwards.
 
 mod btrfs;
 mod copy;
@@ -18,12 +18,12 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A way of making file systems out of layers.
+/// Makes file systems from layers.
 pub(crate) trait Driver: Send + Sync {
-    /// Its name on the command line and in records.
+    /// The name of the driver on the command line and in records.
     fn name(&self) -> DriverName;
 
-    /// Makes ready a writable file system that looks like `tree`.
+    /// Prepares a writable file system with the contents of `tree`.
     fn prepare(
         &self,
         store: &Store,
@@ -32,41 +32,41 @@ pub(crate) trait Driver: Send + Sync {
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError>;
 
-    /// Forgets what it keeps of layers from step to step: a file of the store was replaced.
+    /// Drops what the driver caches between steps: a file of the store was removed.
     fn forget(&self) {}
 }
 
-/// Where a step's changes may be.
+/// Where a step's changes are stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Place {
-    /// In memory, if there is a budget for that; else on the disk.
+    /// In memory, if there is a budget; otherwise on the disk.
     Memory,
     Disk,
-    /// On the disk, and each name of a file of the layers below is a file of its own, where the driver would not tear them apart.
+    /// On the disk. Hard-linked files of lower layers become separate files under drivers that would not break the links.
     Apart,
 }
 
 /// A file system for one step.
 pub(crate) trait Prepared: Send + Sync {
-    /// Mounts it, attached nowhere. Called once.
+    /// The file system as a detached mount. Called once.
     fn mount(&self) -> Result<OwnedFd, StorageError>;
 
-    /// Finds what is different from the tree that it was made from.
+    /// Adds all differences from the original tree to `changes`.
     fn changes(&self, changes: &mut Changes<'_>) -> Result<(), StorageError>;
 
-    /// The memory that the changes are in, if they are not on the disk.
+    /// The memory that holds the changes, if they are not on the disk.
     fn memory(&self) -> Option<&Memory> {
         None
     }
 }
 
-/// The driver to use, and why that one.
+/// The driver to use, and the reason for the choice.
 pub(crate) fn choose(
     root: &Path,
     options: &StoreOptions,
     scratch: &Arc<Scratch>,
 ) -> Result<(Box<dyn Driver>, String), StorageError> {
-    let asked = || "it was asked for".to_owned();
+    let asked = || "it was requested".to_owned();
     let erofs = || erofs::Erofs::probe(root, options.memory, scratch);
     let overlay =
         || Ok::<_, StorageError>(Box::new(overlay::Overlay::probe(options.memory, scratch)?) as Box<dyn Driver>);
@@ -85,26 +85,27 @@ pub(crate) fn choose(
                 Err(error) => error,
             };
             let overlay = match overlay() {
-                Ok(driver) => return Ok((driver, format!("overlayfs works here; not the better erofs: {erofs}"))),
+                Ok(driver) => return Ok((driver, format!("erofs does not work here: {erofs}"))),
                 Err(error) => error,
             };
             match fuse::Fuse::probe(scratch) {
-                Ok(driver) => Ok((Box::new(driver), format!("it works here; not the faster overlayfs: {overlay}"))),
-                Err(fuse) => {
-                    Ok((Box::new(copy::Copy), format!("full copies work anywhere; nothing better: {overlay}; {fuse}")))
-                }
+                Ok(driver) => Ok((Box::new(driver), format!("overlayfs does not work here: {overlay}"))),
+                Err(fuse) => Ok((
+                    Box::new(copy::Copy),
+                    format!("full copies work anywhere, and nothing faster works here: {overlay}; {fuse}"),
+                )),
             }
         }
     }
 }
 
-/// A mount of a directory, attached nowhere.
+/// A detached mount of a directory.
 pub(crate) fn clone_mount(path: &Path) -> Result<OwnedFd, StorageError> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     open_tree(rustix::fs::CWD, path, flags).context("mount", path)
 }
 
-/// The directory or file at `path` of a detached mount as a detached mount of its own. It has no symlinks in it.
+/// A detached mount of the directory or file at `path` of another one. The path must not contain symlinks.
 pub(crate) fn part_of(whole: &OwnedFd, path: &Path, _writable: bool) -> Result<OwnedFd, StorageError> {
     let mut flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;

@@ -21,16 +21,16 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How overlayfs works here.
+/// The driver `overlay`: how overlayfs is used on this host.
 #[derive(Clone, Debug)]
 pub(crate) struct Overlay {
     pub(crate) marks: Marks,
-    /// Memory that the changes of steps may take; none keeps them on the disk.
+    /// The memory budget for the changes of steps; `None` keeps them on the disk.
     pub(crate) budget: Option<Arc<Budget>>,
 }
 
 impl Overlay {
-    /// Tries a mount of the kind that steps will need.
+    /// Checks that overlayfs works by mounting one.
     pub(crate) fn probe(memory: Option<u64>, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
         let dir = scratch.path("probe");
         let lower = dir.join("lower");
@@ -45,7 +45,7 @@ impl Overlay {
         }
     }
 
-    /// The same for a step whose changes are there.
+    /// The driver for a step whose changes are stored at `place`.
     pub(crate) fn at(&self, place: Place) -> Self {
         let budget = self.budget.clone().filter(|_| place == Place::Memory);
         Self { marks: self.marks, budget }
@@ -73,10 +73,10 @@ impl Driver for Overlay {
     }
 }
 
-/// What the lower of the top layer of `stack` is kept under.
+/// The key of the unpacked top layer of a stack; `None` for an empty stack.
 ///
-/// A layer that says nothing of a directory that it adds to takes it from the layers below: then the same layer
-/// looks different on another stack.
+/// If a layer does not contain all parent directories of its members, their metadata comes from the layers below. The unpacked
+/// layer then depends on the stack, and so does its key.
 pub(crate) fn key(tree: &Tree) -> Option<Digest> {
     let index = tree.layers().last()?;
     if index.is_self_contained() {
@@ -86,7 +86,7 @@ pub(crate) fn key(tree: &Tree) -> Option<Digest> {
     Some(Digest::of(stack.chain(VERSION.to_le_bytes()).collect::<Vec<u8>>()))
 }
 
-/// The unpacked directory of the top layer of a stack, made if it is missing. With `apart`, each name of a file is a file of its own.
+/// The directory with the unpacked top layer of a stack. It is created if it is missing.
 pub(crate) fn lower(
     store: &Store,
     stack: &[DiffId],
@@ -111,14 +111,14 @@ pub(crate) fn lower(
     span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
     match rustix::fs::rename(&dir, &path) {
         Ok(()) => {}
-        // Another step or process was faster.
+        // Another step or process has created it meanwhile.
         Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY) => store.scratch().discard(dir),
         Err(error) => return Err(error).context("rename to", path),
     }
     Ok(path)
 }
 
-/// What overlayfs reads a layer from.
+/// A lower layer of overlayfs.
 #[derive(Clone, Debug)]
 pub(crate) enum Lower {
     Directory(PathBuf),
@@ -136,18 +136,18 @@ impl Lower {
     }
 }
 
-/// Lower directories, lowest first, and an upper one.
+/// An overlay: lower directories, lowest first, and an upper directory.
 pub(crate) struct Stack {
     overlay: Overlay,
     dir: PathBuf,
     lowers: Vec<Lower>,
     scratch: Arc<Scratch>,
-    /// The memory that the upper is in, if it is not on the disk.
+    /// The memory that holds the upper directory, if it is not on the disk.
     memory: Option<Memory>,
 }
 
 impl Stack {
-    /// A stack that looks like `tree`, whose layers `lowers` are.
+    /// A stack with the contents of `tree`, whose layers are `lowers`.
     pub(crate) fn over(
         overlay: Overlay,
         tree: &Tree,
@@ -156,26 +156,26 @@ impl Stack {
     ) -> Result<Self, StorageError> {
         let dir = scratch.path("upper");
         fs::create_dir(&dir).context("create", &dir)?;
-        // overlayfs takes no directory twice, and steps that change nothing all have the same layer. Of equal layers the
-        // highest says all that the others say, whatever lies between.
+        // overlayfs does not accept a directory twice, and all steps without changes have the same layer. The highest of equal layers
+        // contains everything that the others contain, whatever is between them.
         let again = |place: usize, lower: &Lower| lowers[place + 1..].iter().any(|higher| higher.is(lower));
         let repeated: Vec<bool> = lowers.iter().enumerate().map(|(place, lower)| again(place, lower)).collect();
         let mut repeated = repeated.into_iter();
         lowers.retain(|_| !repeated.next().unwrap_or_default());
         if lowers.is_empty() {
-            // overlayfs wants at least one.
+            // overlayfs needs at least one lower directory.
             let empty = dir.join("empty");
             fs::create_dir(&empty).context("create", &empty)?;
             lowers.push(Lower::Directory(empty));
         }
         let stack = Self::prepare(overlay, dir, lowers, Arc::clone(scratch))?;
-        // The upper's root is the root that the step sees.
+        // The step sees the root of the upper directory as its root.
         let root = tree.entry_of(&Node::Dir(Arc::clone(tree.root())), PathBuf::new());
         unpack::finish(&stack.upper(), &root)?;
         Ok(stack)
     }
 
-    /// `dir` exists, holds nothing named `upper` or `work`, and is discarded with the stack.
+    /// Prepares a stack in `dir`, which must exist and not contain `upper` or `work`. It is removed with the stack.
     pub(crate) fn prepare(
         overlay: Overlay,
         dir: PathBuf,
@@ -206,7 +206,7 @@ impl Stack {
         &self.lowers
     }
 
-    /// Where the upper is.
+    /// The directory with `upper` and `work`, in memory or on the disk.
     fn place(&self) -> PathBuf {
         self.memory.as_ref().map_or_else(|| self.dir.clone(), Memory::root)
     }
@@ -226,7 +226,7 @@ impl Prepared for Stack {
         let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).context("open", "overlayfs")?;
         let set_fd = |key: &str, fd: &OwnedFd, path: &Path| {
             match fsconfig_set_fd(&fs, key, fd) {
-                // Linux before 6.13 takes paths only, of at most 255 bytes.
+                // Linux before 6.13 accepts paths only, of at most 255 bytes.
                 Err(rustix::io::Errno::INVAL) if !path.as_os_str().is_empty() => fsconfig_set_string(&fs, key, path),
                 set => set,
             }
@@ -237,7 +237,7 @@ impl Prepared for Stack {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             set_fd(key, &rustix::fs::open(path, flags, Mode::empty()).context("open", path)?, path)
         };
-        // Each layer on its own: one string with all of them would be cut at 255 bytes.
+        // One option per layer: a single string with all layers is limited to 255 bytes.
         for lower in self.lowers.iter().rev() {
             match lower {
                 Lower::Directory(path) => set("lowerdir+", path)?,
@@ -250,13 +250,13 @@ impl Prepared for Stack {
         option("source", "buildscope")?;
         match self.overlay.marks {
             Marks::Trusted => {
-                // A renamed directory, a file whose owner changes: neither is copied up. The upper is read by us alone.
+                // Renamed directories and files with a new owner are not copied up. Only this program reads the upper directory.
                 option("redirect_dir", "on")?;
                 option("metacopy", "on")?;
             }
             Marks::User => fsconfig_set_flag(&fs, "userxattr").context("configure overlayfs", "userxattr")?,
         }
-        // The upper is thrown away after a crash: nothing in it is worth waiting for the disk.
+        // The upper directory is removed after a crash, so overlayfs need not sync it.
         fsconfig_set_flag(&fs, "volatile").context("configure overlayfs", "volatile")?;
         fsconfig_create(&fs).context("mount", &self.dir)?;
         fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).context("mount", &self.dir)

@@ -1,11 +1,11 @@
-//! The tar format: what layers are made of.
+//! The tar format of layers.
 //!
-//! *Takes* entries, *gives* headers, and the reverse. Written: POSIX.1-2024 `pax` ("ustar" where it suffices), as
-//! every image tool reads it. Read: that, and GNU's extensions. *Must never know* the store.
+//! *Takes* entries and *gives* headers, and the reverse. Archives are written as POSIX.1-2024 `pax` (plain "ustar" where that is
+//! enough), which every image tool reads. GNU's extensions are read, too. *Must never know* the store.
 //!
-//! A header is a pure function of its entry: no user or group names, no access or change times, and modification
-//! times in whole seconds, as BuildKit and docker write them. (The fraction of a second is in the layer's index,
-//! so that later steps of a build see it: `make` compares them.)
+//! A header is a pure function of its entry: it has no user or group names, no access or change times, and modification times in
+//! whole seconds, as BuildKit and docker write them. The layer's index keeps the fraction of a second for later steps of the
+//! build, because `make` compares it.
 
 mod read;
 #[cfg(test)]
@@ -15,16 +15,16 @@ mod write;
 pub use read::{Member, MemberKind, Reader};
 pub use write::encode;
 
-/// Headers and data begin at multiples of this.
+/// The block size in bytes: headers and data start at multiples of it.
 pub const BLOCK: u64 = 512;
 
 /// The end of an archive: two blocks of zeros.
 pub const END: [u8; 1024] = [0; 1024];
 
-/// What `size` bytes take in an archive.
+/// The size of `size` bytes of data in an archive, with padding.
 pub fn padded(size: u64) -> u64 {
     size.next_multiple_of(BLOCK)
 }
 
-/// The prefix of pax records that hold extended attributes: star's, as all image tools write it.
+/// The prefix of pax records for extended attributes. It comes from star, and all image tools write it.
 const XATTR: &str = "SCHILY.xattr.";

@@ -1,25 +1,25 @@
-//! Headers to members: a strict reader of archives that others wrote.
+//! Headers to members: a strict reader for archives of other tools.
 
 use super::{BLOCK, XATTR, padded};
 use crate::{MAX_OWNER_ID, StorageError, Timestamp, owner_id};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek};
 
-/// The largest extended header that is read. Linux allows 64 KiB of attributes a name; docker's own limit is 1 MiB.
+/// The largest extended header that is read, in bytes. Linux allows 64 KiB per attribute; docker's limit is 1 MiB.
 const MAX_EXTENDED: u64 = 1 << 20;
 
-/// One member of an archive, as its headers say.
+/// One member of an archive, as described by its headers.
 #[derive(Clone, Debug, Default)]
 pub struct Member {
-    /// The path as the archive has it: not cleaned, without a trailing NUL.
+    /// The path as stored in the archive: not cleaned, without a trailing NUL.
     pub name: Vec<u8>,
     /// The type of the member.
     pub kind: MemberKind,
-    /// Permission bits with setuid, setgid and sticky.
+    /// Permission, setuid, setgid and sticky bits.
     pub mode: u32,
-    /// The owner.
+    /// The user id of the owner.
     pub uid: u32,
-    /// The group.
+    /// The group id.
     pub gid: u32,
     /// The modification time.
     pub mtime: Timestamp,
@@ -29,20 +29,20 @@ pub struct Member {
     pub device: (u32, u32),
     /// Extended attributes by their full names, such as `user.note`.
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Bytes of data that follow.
+    /// The number of data bytes that follow the headers.
     pub stored: u64,
-    /// Where they begin.
+    /// The offset of the data in the archive.
     pub offset: u64,
-    /// For a sparse file: how its data is spread.
+    /// The data map of a sparse file.
     pub sparse: Option<Sparse>,
 }
 
-/// A sparse file's apparent size, and its pieces: (offset in the file, offset in the data, length).
+/// The data map of a sparse file.
 #[derive(Clone, Debug, Default)]
 pub struct Sparse {
     /// The apparent size in bytes.
     pub size: u64,
-    /// (offset in the file, offset in the data, length), in bytes.
+    /// The pieces of data: (offset in the file, offset in the stored data, length), in bytes.
     pub pieces: Vec<(u64, u64, u64)>,
 }
 
@@ -66,23 +66,22 @@ pub enum MemberKind {
     Fifo,
 }
 
-/// Reads members one after the other. All bytes of the source pass through it, in order, unless it is
-/// [seeking](Self::seeking).
+/// Reads members one after the other. It reads all bytes of the source in order, unless it is [seeking](Self::seeking).
 pub struct Reader<R> {
     source: R,
-    /// How bytes are skipped without reading them.
+    /// Skips bytes without reading them, if the source can seek.
     skip: Option<fn(&mut R, i64) -> io::Result<()>>,
-    /// Bytes read so far.
+    /// The number of bytes read so far.
     at: u64,
-    /// Where the next header begins.
+    /// The offset of the next header.
     next: u64,
-    /// Where the last member's data ends.
+    /// The end of the last member's data.
     data: u64,
     global: Extended,
     buffer: Vec<u8>,
 }
 
-/// The records of extended headers that matter here.
+/// The records of extended headers.
 #[derive(Clone, Default)]
 struct Extended {
     records: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -96,7 +95,7 @@ impl<R: Read> Reader<R> {
         Self { source, skip: None, at: 0, next: 0, data: 0, global: Extended::default(), buffer: vec![0; 1 << 20] }
     }
 
-    /// A reader that skips the data of members. What lies beyond the source's end is not noticed.
+    /// A reader that seeks over the data of members. It does not notice data that reaches beyond the end of the source.
     pub fn seeking(source: R) -> Self
     where
         R: Seek,
@@ -104,14 +103,14 @@ impl<R: Read> Reader<R> {
         Self { skip: Some(R::seek_relative), ..Self::new(source) }
     }
 
-    /// The next member; none at the end, where the rest of the source has been read too.
+    /// The next member; `None` at the end of the archive. The rest of the source has been read then.
     pub fn next(&mut self) -> Result<Option<Member>, StorageError> {
         let mut extended = self.global.clone();
         let (mut long_name, mut long_link) = (None, None);
         loop {
             match self.skip_to(self.next) {
-                // Tools that never end what they write (umoci) leave out the last member's padding too: Go's reader, and
-                // so docker and BuildKit, take that for the end.
+                // Tools that write no end marker (umoci) also omit the padding of the last member. Go's reader, and so docker and
+                // BuildKit, treat that as the end.
                 Err(StorageError::BadLayer { .. }) if self.at == self.data => return Ok(None),
                 skipped => skipped?,
             }
@@ -122,7 +121,7 @@ impl<R: Read> Reader<R> {
                 return Ok(None);
             };
             let at = self.at - BLOCK;
-            let size = number(&header[124..136]).ok_or_else(|| StorageError::bad_layer(at, "the size is no number"))?;
+            let size = number(&header[124..136]).ok_or_else(|| StorageError::bad_layer(at, "invalid size"))?;
             match header[156] {
                 b'x' | b'X' => extended.parse(&self.small(size)?, at)?,
                 b'g' => {
@@ -146,7 +145,7 @@ impl<R: Read> Reader<R> {
         long_name: Option<Vec<u8>>,
         long_link: Option<Vec<u8>>,
     ) -> Result<Member, StorageError> {
-        let bad = |what: &str| StorageError::bad_layer(at, format!("{what} is no number"));
+        let bad = |what: &str| StorageError::bad_layer(at, format!("invalid {what}"));
         let field = |range: std::ops::Range<usize>, what: &str| number(&header[range]).ok_or_else(|| bad(what));
         let record = |name: &str| extended.records.get(name.as_bytes());
         let decimal = |name: &str| record(name).map(|text| text_number(text).ok_or_else(|| bad(name))).transpose();
@@ -154,23 +153,24 @@ impl<R: Read> Reader<R> {
         let id = |name: &str, range: std::ops::Range<usize>, what: &str| {
             let value = decimal(name)?.map_or_else(|| field(range, what), Ok)?;
             owner_id(value).ok_or_else(|| {
-                StorageError::bad_layer(at, format!("{what} {value} is not an id: ids end at {MAX_OWNER_ID}"))
+                StorageError::bad_layer(at, format!("{what} {value} is not a valid id: the largest is {MAX_OWNER_ID}"))
             })
         };
 
         let mut name = until_zero(&header[..100]).to_vec();
         if &header[257..263] == b"ustar\0" && header[345] != 0 {
-            // star keeps two times where POSIX has the end of the prefix.
+            // star stores two times at the end of the POSIX prefix field.
             let end = if &header[508..] == b"tar\0" { 476 } else { 500 };
             name = [until_zero(&header[345..end]), b"/", &name].concat();
         }
-        // As in Go's reader, GNU's long name wins over pax' path.
+        // As in Go's reader, a GNU long name takes precedence over the pax record `path`.
         let long = |name: Option<Vec<u8>>| name.filter(|name| !name.is_empty());
         let name = long(long_name).or_else(|| record("path").cloned()).unwrap_or(name);
         let link = until_zero(&header[157..257]).to_vec();
         let link = long(long_link).or_else(|| record("linkpath").cloned()).unwrap_or(link);
         let kind = match header[156] {
-            // Before ustar, a directory was a file whose name ends in a slash. Its whole name: a header has its first 100 bytes.
+            // Before ustar, a directory was a file whose name ends in a slash. The whole name counts, not the first 100 bytes in the
+            // header.
             0 if name.ends_with(b"/") => MemberKind::Directory,
             b'0' | 0 | b'7' | b'S' => MemberKind::File,
             b'1' => MemberKind::HardLink,
@@ -180,20 +180,20 @@ impl<R: Read> Reader<R> {
             b'5' => MemberKind::Directory,
             b'6' => MemberKind::Fifo,
             other => {
-                return Err(StorageError::bad_layer(at, format!("member type {:?} is unknown", char::from(other))));
+                return Err(StorageError::bad_layer(at, format!("unknown member type {:?}", char::from(other))));
             }
         };
         let stored = match kind {
             MemberKind::File => decimal("size")?.unwrap_or(size),
-            // A hard link's size is the file's, without data; GNU tar and others disagree about the rest.
+            // The size of a hard link is that of its file, without data. Tools disagree about the size of other types.
             _ => 0,
         };
         let mut member = Member {
             name,
             kind,
-            mode: field(100..108, "the mode")? as u32 & 0o7777,
-            uid: id("uid", 108..116, "the owner")?,
-            gid: id("gid", 116..124, "the group")?,
+            mode: field(100..108, "mode")? as u32 & 0o7777,
+            uid: id("uid", 108..116, "owner")?,
+            gid: id("gid", 116..124, "group")?,
             mtime: match record("mtime") {
                 Some(text) => timestamp(text).ok_or_else(|| bad("mtime"))?,
                 None => Timestamp { seconds: signed(&header[136..148]).ok_or_else(|| bad("mtime"))?, nanos: 0 },
@@ -201,8 +201,8 @@ impl<R: Read> Reader<R> {
             link,
             device: match kind {
                 MemberKind::Char | MemberKind::Block => (
-                    number32(field(329..337, "the device")?, "the device")?,
-                    number32(field(337..345, "the device")?, "the device")?,
+                    number32(field(329..337, "device number")?, "device number")?,
+                    number32(field(337..345, "device number")?, "device number")?,
                 ),
                 _ => (0, 0),
             },
@@ -211,7 +211,7 @@ impl<R: Read> Reader<R> {
             offset: self.at,
             sparse: None,
         };
-        self.data = self.at.checked_add(stored).ok_or_else(|| bad("the size"))?;
+        self.data = self.at.checked_add(stored).ok_or_else(|| bad("size"))?;
         self.next = padded(self.data);
         if kind == MemberKind::File {
             self.sparse(header, at, extended, &mut member)?;
@@ -219,7 +219,7 @@ impl<R: Read> Reader<R> {
         Ok(member)
     }
 
-    /// Finds out whether the member is sparse in one of GNU tar's formats, and how.
+    /// Reads the data map of a member that is sparse in one of GNU tar's formats.
     fn sparse(
         &mut self,
         header: &[u8; 512],
@@ -227,7 +227,7 @@ impl<R: Read> Reader<R> {
         extended: &Extended,
         member: &mut Member,
     ) -> Result<(), StorageError> {
-        let bad = || StorageError::bad_layer(at, "the sparse map is wrong");
+        let bad = || StorageError::bad_layer(at, "invalid sparse map");
         let record = |name: &str| extended.records.get(name.as_bytes());
         let (mut map, real) = if header[156] == b'S' {
             let real = number(&header[483..495]).ok_or_else(bad)?;
@@ -248,14 +248,14 @@ impl<R: Read> Reader<R> {
                 self.next += BLOCK;
                 self.data += BLOCK;
             }
-            // Unused pairs are zero; a used one may be empty at the very end.
+            // Unused pairs are zero. A used pair may have length zero at the end of the file.
             (map.chunks_exact(2).filter(|pair| pair[1] != 0).flatten().copied().collect(), real)
         } else if let Some(real) = record("GNU.sparse.realsize") {
             let real = text_number(real).ok_or_else(bad)?;
             if let Some(name) = record("GNU.sparse.name") {
                 member.name.clone_from(name);
             }
-            // Format 1.0: the map is in front of the data, one decimal number a line.
+            // Format 1.0: the map precedes the data, one decimal number per line.
             let mut lines = Numbers::default();
             while !lines.complete() {
                 let block = self.header_or_zero()?;
@@ -291,7 +291,7 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// The next block; none where it is all zeros or the source ends.
+    /// The next header block; `None` if it is all zeros or the source ends.
     fn header(&mut self) -> Result<Option<[u8; 512]>, StorageError> {
         let at = self.at;
         let mut header = [0; 512];
@@ -309,7 +309,7 @@ impl<R: Read> Reader<R> {
         }
         let sum: u64 =
             header.iter().enumerate().map(|(i, &b)| if (148..156).contains(&i) { 32 } else { b.into() }).sum();
-        // Old tars summed signed bytes.
+        // Old tars sum signed bytes.
         let old: i64 = header
             .iter()
             .enumerate()
@@ -317,11 +317,11 @@ impl<R: Read> Reader<R> {
             .sum();
         match number(&header[148..156]) {
             Some(found) if found == sum || i64::try_from(found) == Ok(old) => Ok(Some(header)),
-            _ => Err(StorageError::bad_layer(at, "the header's checksum is wrong")),
+            _ => Err(StorageError::bad_layer(at, "wrong checksum of a header")),
         }
     }
 
-    /// A block that is no header.
+    /// The next block, which is not a header: any bytes are valid.
     fn header_or_zero(&mut self) -> Result<[u8; 512], StorageError> {
         let mut block = [0; 512];
         let mut have = 0;
@@ -333,10 +333,13 @@ impl<R: Read> Reader<R> {
         Ok(block)
     }
 
-    /// The data of an extended header.
+    /// Reads the data of an extended header.
     fn small(&mut self, size: u64) -> Result<Vec<u8>, StorageError> {
         if size > MAX_EXTENDED {
-            return Err(StorageError::bad_layer(self.at, format!("an extended header of {size} bytes")));
+            return Err(StorageError::bad_layer(
+                self.at,
+                format!("an extended header of {size} bytes, which is more than {MAX_EXTENDED}"),
+            ));
         }
         self.next = padded(self.at + size);
         let mut bytes = Vec::new();
@@ -360,7 +363,7 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// Reads to the end of the source: padding after the archive's end is part of the layer's bytes.
+    /// Reads to the end of the source. Padding after the archive's end is part of the layer.
     fn drain(&mut self) -> Result<(), StorageError> {
         loop {
             match self.source.read(&mut self.buffer) {
@@ -372,11 +375,11 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Reads at least one and at most `want` bytes into the buffer.
+    /// Reads between one and `want` bytes into the buffer. The end of the source is an error.
     fn fill(&mut self, want: usize) -> Result<usize, StorageError> {
         loop {
             match self.source.read(&mut self.buffer[..want]) {
-                Ok(0) => return Err(StorageError::bad_layer(self.at, "it ends too early")),
+                Ok(0) => return Err(StorageError::bad_layer(self.at, "unexpected end")),
                 Ok(got) => {
                     self.at += got as u64;
                     return Ok(got);
@@ -390,7 +393,7 @@ impl<R: Read> Reader<R> {
 
 impl Extended {
     fn parse(&mut self, mut bytes: &[u8], at: u64) -> Result<(), StorageError> {
-        let bad = || StorageError::bad_layer(at, "an extended header is wrong");
+        let bad = || StorageError::bad_layer(at, "invalid extended header");
         while !bytes.is_empty() && bytes[0] != 0 {
             let space = bytes.iter().position(|&byte| byte == b' ').ok_or_else(bad)?;
             let length = text_number(&bytes[..space]).and_then(|n| usize::try_from(n).ok()).ok_or_else(bad)?;
@@ -405,7 +408,7 @@ impl Extended {
                     }
                 }
                 _ if value.is_empty() && !keyword.starts_with(XATTR.as_bytes()) => {
-                    // POSIX: an empty value takes back what an earlier header said.
+                    // POSIX: an empty value removes the record of an earlier header.
                     self.records.remove(keyword);
                 }
                 b"path" | b"linkpath" | b"GNU.sparse.name" if value.contains(&0) => return Err(bad()),
@@ -425,7 +428,7 @@ impl Extended {
     }
 }
 
-/// Collects the decimal lines of a sparse map of format 1.0: a count, then that many pairs.
+/// Parses the decimal lines of a sparse map of format 1.0: the number of pairs, then the pairs.
 #[derive(Default)]
 struct Numbers {
     values: Vec<u64>,
@@ -459,14 +462,14 @@ fn until_zero(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len())]
 }
 
-/// An unsigned field: octal digits, or GNU's base-256.
+/// An unsigned field: octal digits, or GNU's base-256 encoding.
 fn number(field: &[u8]) -> Option<u64> {
     signed(field).and_then(|value| u64::try_from(value).ok())
 }
 
 fn signed(field: &[u8]) -> Option<i64> {
     if field[0] & 0x80 != 0 {
-        // GNU: big-endian two's complement, the highest bit only marks it.
+        // GNU base-256: big-endian two's complement. The highest bit only marks the encoding.
         let negative = field[0] & 0x40 != 0;
         let first = if negative { i128::from(field[0] | 0x80) - 256 } else { i128::from(field[0] & 0x3f) };
         let value =
@@ -484,7 +487,7 @@ fn text_number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// `[-]seconds[.fraction]`; digits after the ninth are cut off.
+/// Parses `[-]seconds[.fraction]`. Digits after the ninth are ignored.
 fn timestamp(text: &[u8]) -> Option<Timestamp> {
     let text = std::str::from_utf8(text).ok()?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -495,7 +498,7 @@ fn timestamp(text: &[u8]) -> Option<Timestamp> {
     let nanos =
         fraction.bytes().chain(std::iter::repeat(b'0')).take(9).fold(0, |n, digit| n * 10 + u32::from(digit - b'0'));
     Some(match (whole.starts_with('-'), nanos) {
-        // -1.25 is 0.75 s after -2.
+        // -1.25 s is 0.75 s after -2 s.
         (true, 1..) => Timestamp { seconds: seconds.checked_sub(1)?, nanos: 1_000_000_000 - nanos },
         _ => Timestamp { seconds, nanos },
     })

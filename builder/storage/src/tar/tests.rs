@@ -1,4 +1,4 @@
-//! The reader against other readers: Python's `tarfile`, and the crate `tar`.
+//! Compares the reader with other readers: Python's `tarfile` and the crate `tar`.
 
 use super::{Member, MemberKind, Reader};
 use crate::StorageError;
@@ -7,7 +7,7 @@ use proptest::sample::select;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// What two readers must agree on.
+/// The parts of a member on which two readers must agree.
 #[derive(PartialEq, Eq, Debug)]
 struct Seen {
     name: String,
@@ -26,12 +26,12 @@ fn seen(member: &Member, archive: &[u8]) -> Seen {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let is_link = matches!(member.kind, MemberKind::Symlink | MemberKind::HardLink);
     let link = if is_link { text(&member.link) } else { String::new() };
-    // Python leaves out the slash of a directory.
+    // Python removes the slash of a directory.
     let name = text(&member.name).trim_end_matches('/').to_owned();
     Seen { name, kind: member.kind, link, content: text(content) }
 }
 
-/// Writes archives with Python, reads each with Python, and prints both: a line `archive HEX`, then a line a member.
+/// A Python program that writes and reads archives. It prints a line `archive HEX` for each, then a line per member.
 const PYTHON: &str = r#"
 import io, sys, tarfile
 def names(length):
@@ -74,7 +74,7 @@ for format in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT):
 "#;
 
 #[test]
-fn python_reads_the_same_members_at_all_lengths_of_names() {
+fn python_reads_the_same_members() {
     let python = Command::new("python3").arg("-").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut python = python.expect("python3, which scripts/setup installs");
     python.stdin.take().unwrap().write_all(PYTHON.as_bytes()).unwrap();
@@ -103,15 +103,15 @@ fn python_reads_the_same_members_at_all_lengths_of_names() {
     assert!(archives > 500, "{archives}");
 }
 
-/// How a name is written.
+/// The encoding of long names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Format {
-    /// Cut off in the header, whole before it.
+    /// Truncated in the header, and complete in a header before it.
     Gnu,
     Pax,
-    /// Split, where it can be.
+    /// Split into prefix and name if possible.
     Ustar,
-    /// Without magic.
+    /// A header without magic.
     V7,
 }
 
@@ -200,7 +200,7 @@ fn written() -> impl Strategy<Value = Written> {
     let content = prop_oneof![
         Just(Vec::new()),
         Just(b"text".to_vec()),
-        // What looks like a member.
+        // Data that looks like a member.
         Just({
             let mut inner = Vec::new();
             block(&mut inner, b"smuggled", b'0', b"", b"", b"", USTAR);
@@ -209,7 +209,7 @@ fn written() -> impl Strategy<Value = Written> {
     ];
     (name, format, select(&[0, b'0', b'5', b'2', b'1'][..]), content).prop_map(|(name, format, flag, content)| {
         let is_link = matches!(flag, b'1' | b'2');
-        // An old header with a slash at the end of its name is a directory, which has no data; the crate knows no such.
+        // A V7 header whose name ends in a slash is a directory, which has no data. The crate does not know this rule.
         let name = if flag == 0 { name.trim_end_matches('/').to_owned() } else { name };
         let content = if matches!(flag, 0 | b'0') { content } else { Vec::new() };
         Written { name, flag, link: if is_link { "target".into() } else { String::new() }, content, format }
@@ -236,7 +236,7 @@ proptest! {
             };
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
             let name = text(&entry.path_bytes());
-            // An old header whose name ends in a slash where it was cut off, and nothing else has the name.
+            // A V7 header whose truncated name ends in a slash.
             let kind = if entry.header().as_bytes()[156] == 0 && name.ends_with('/') { MemberKind::Directory } else { kind };
             let link = entry.link_name_bytes().map(|name| text(&name)).unwrap_or_default();
             let mut content = String::new();
@@ -244,13 +244,13 @@ proptest! {
             Seen { name: name.trim_end_matches('/').to_owned(), kind, link, content }
         });
         let theirs: Vec<Seen> = theirs.collect();
-        // Where the cut makes an old file a directory, Go and Python go on inside its data, the crate behind it.
+        // If truncation turns a V7 file into a directory, Go and Python continue inside its data, the crate after it.
         prop_assume!(!theirs.iter().any(|seen| seen.kind == MemberKind::Directory && !seen.content.is_empty()));
         prop_assert_eq!(ours(&archive).unwrap(), theirs);
     }
 
     #[test]
-    fn bytes_of_any_kind_are_read_or_refused(start in prop::collection::vec(written(), 0..3), at in 0..3000usize, byte: u8) {
+    fn a_changed_byte_does_not_panic(start in prop::collection::vec(written(), 0..3), at in 0..3000usize, byte: u8) {
         let mut archive = Vec::new();
         start.iter().for_each(|member| member.append(&mut archive));
         let mut archive = end(archive);
@@ -261,8 +261,8 @@ proptest! {
 }
 
 #[test]
-fn only_an_old_header_whose_whole_name_ends_in_a_slash_is_a_directory() {
-    // As Go 1.19's archive/tar reads them.
+fn a_v7_directory_has_a_name_ending_in_a_slash() {
+    // As in Go 1.19's archive/tar.
     let long = |end: &str| format!("{}/{end}", "d".repeat(99));
     for format in [Format::Gnu, Format::Pax] {
         for (name, flag, kind) in [
@@ -283,7 +283,7 @@ fn only_an_old_header_whose_whole_name_ends_in_a_slash_is_a_directory() {
 }
 
 #[test]
-fn an_owner_that_chown_takes_for_none_is_refused() {
+fn an_owner_of_minus_one_is_rejected() {
     let mut archive = Vec::new();
     for (id, refused) in [(4_294_967_294_u64, false), (4_294_967_295, true), (4_294_967_296, true)] {
         archive.clear();
@@ -293,7 +293,7 @@ fn an_owner_that_chown_takes_for_none_is_refused() {
         let mut reader = Reader::new(&*archive);
         match reader.next() {
             Ok(Some(member)) => assert!(!refused && u64::from(member.uid) == id),
-            other => assert!(refused && other.unwrap_err().to_string().contains("is not an id"), "{id}"),
+            other => assert!(refused && other.unwrap_err().to_string().contains("is not a valid id"), "{id}"),
         }
     }
 }

@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 
 /// The largest number that a field of eight octal digits (seven and a terminator) holds.
 const MAX_7: u64 = 0o7_777_777;
-/// The same for twelve.
+/// The largest number that a field of twelve octal digits (eleven and a terminator) holds.
 const MAX_11: u64 = 0o77_777_777_777;
 
-/// Where the fields of a header are (POSIX.1-2024, pax, "ustar Interchange Format").
+/// Offsets of header fields (POSIX.1-2024, pax, "ustar Interchange Format").
 mod field {
     use std::ops::Range;
     pub(super) const NAME: Range<usize> = 0..100;
@@ -27,8 +27,11 @@ mod field {
     pub(super) const PREFIX: Range<usize> = 345..500;
 }
 
-/// Appends the header of `entry` (and, before it, the extended header that it may need) under the name `name`,
-/// which for a directory ends in a slash.
+/// Appends the header of `entry` with the name `name`, preceded by an extended header if one is needed. The name of a directory ends
+/// in a slash.
+///
+/// # Errors
+/// [`StorageError::BadEntry`] for zero bytes in names, too large device numbers, and `=` in names of attributes.
 pub fn encode(entry: &Entry, name: &[u8], out: &mut Vec<u8>) -> Result<(), StorageError> {
     let mut records = Records::default();
     let mut header = [0u8; 512];
@@ -42,7 +45,7 @@ pub fn encode(entry: &Entry, name: &[u8], out: &mut Vec<u8>) -> Result<(), Stora
         _ => (0, 0),
     };
     if name.contains(&0) || link.contains(&0) {
-        return Err(StorageError::BadEntry { path: entry.path.clone(), reason: "its name holds a zero byte" });
+        return Err(StorageError::BadEntry { path: entry.path.clone(), reason: "its name contains a zero byte" });
     }
 
     match split(name) {
@@ -51,7 +54,7 @@ pub fn encode(entry: &Entry, name: &[u8], out: &mut Vec<u8>) -> Result<(), Stora
             header[field::PREFIX][..prefix.len()].copy_from_slice(prefix);
         }
         None => {
-            // Readers of extended headers ignore this; the rest see the beginning.
+            // Readers of extended headers ignore this field. Others see the start of the name.
             header[field::NAME].copy_from_slice(&name[..100]);
             records.push("path", name);
         }
@@ -97,7 +100,10 @@ pub fn encode(entry: &Entry, name: &[u8], out: &mut Vec<u8>) -> Result<(), Stora
     };
     for (attribute, value) in &entry.xattrs {
         if attribute.contains(&b'=') {
-            return Err(StorageError::BadEntry { path: entry.path.clone(), reason: "an attribute's name holds a `=`" });
+            return Err(StorageError::BadEntry {
+                path: entry.path.clone(),
+                reason: "the name of an attribute contains `=`",
+            });
         }
         records.push_bytes(&[XATTR.as_bytes(), attribute].concat(), value);
     }
@@ -107,12 +113,12 @@ pub fn encode(entry: &Entry, name: &[u8], out: &mut Vec<u8>) -> Result<(), Stora
     Ok(())
 }
 
-/// The (prefix, name) that a ustar header can hold; none if it cannot.
+/// Splits a name into the prefix and name fields of a ustar header; `None` if it does not fit.
 fn split(name: &[u8]) -> Option<(&[u8], &[u8])> {
     if name.len() <= field::NAME.len() {
         return Some((b"", name));
     }
-    // The slash between the two is not written; the last byte may be a directory's own slash.
+    // The slash between the two is not written. The last byte may be the slash of a directory.
     let from = name.len().checked_sub(field::NAME.len() + 1)?;
     let at = (from..name.len() - 1).find(|&at| name[at] == b'/')?;
     (1..=field::PREFIX.len()).contains(&at).then(|| (&name[..at], &name[at + 1..]))
@@ -127,7 +133,7 @@ fn octal(field: &mut [u8], mut value: u64) {
     }
 }
 
-/// Writes what all headers have, and the checksum over it.
+/// Writes the magic and then the checksum.
 fn seal(header: &mut [u8; 512]) {
     header[field::MAGIC].copy_from_slice(b"ustar\x0000");
     header[field::CHECKSUM].fill(b' ');
@@ -144,7 +150,7 @@ impl Records {
         self.push_bytes(keyword.as_bytes(), value);
     }
 
-    /// `<length> <keyword>=<value>\n`, where the length counts its own digits.
+    /// Appends `<length> <keyword>=<value>\n`. The length includes its own digits.
     fn push_bytes(&mut self, keyword: &[u8], value: &[u8]) {
         let rest = keyword.len() + value.len() + 3;
         let mut length = rest + 1;

@@ -1,4 +1,4 @@
-//! Files of the store that are damaged: they are found, and what can be made again is.
+//! Damaged files of the store are found, and rebuilt if possible.
 
 use super::{file, layer};
 use crate::{CacheEntry, DriverChoice, Store, StoreOptions};
@@ -18,7 +18,7 @@ fn asides(dir: &Path) -> Vec<String> {
 
 type Harm = fn(&Path);
 
-/// What was tried on an index of some hundred entries.
+/// Kinds of damage, for a database of some hundred entries.
 const HARMS: [(&str, Harm); 6] = [
     ("truncated in the header", |db| fs::File::options().write(true).open(db).unwrap().set_len(50).unwrap()),
     ("truncated in the middle", |db| {
@@ -41,7 +41,7 @@ const HARMS: [(&str, Harm); 6] = [
 ];
 
 #[test]
-fn a_damaged_cache_index_is_set_aside_and_made_again() {
+fn a_damaged_cache_index_is_replaced() {
     for (what, harm) in HARMS {
         let dir = tempfile::tempdir().unwrap();
         {
@@ -56,7 +56,7 @@ fn a_damaged_cache_index_is_set_aside_and_made_again() {
         harm(&dir.path().join("cache.db"));
         let store = open(dir.path());
         let made = layer(&store, [file("f", "text")]);
-        // Whichever statement meets the damage first.
+        // Any of these statements may find the damage first.
         for n in 0..400 {
             store.cache().get(&LayerKey::of(format!("{n}"))).unwrap_or_else(|error| panic!("{what}: {error}"));
         }
@@ -74,7 +74,7 @@ fn a_damaged_cache_index_is_set_aside_and_made_again() {
 }
 
 #[test]
-fn two_processes_that_meet_a_damaged_index_set_it_aside_once() {
+fn two_processes_set_a_damaged_index_aside_once() {
     let dir = tempfile::tempdir().unwrap();
     let stores = [open(dir.path()), open(dir.path())];
     fs::write(dir.path().join("cache.db"), "no index at all").unwrap();
@@ -94,7 +94,7 @@ fn rot(store: &Store, blob: &DiffId) {
 }
 
 #[test]
-fn a_damaged_blob_is_dropped_with_what_needs_it() {
+fn a_damaged_blob_is_removed_with_its_cache_entries() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let [good, bad] = ["good", "bad"].map(|name| {
@@ -103,7 +103,7 @@ fn a_damaged_blob_is_dropped_with_what_needs_it() {
         made
     });
     store.sync(&Probe::disabled()).unwrap();
-    // Of what it has made itself a process knows the digest.
+    // A process does not verify blobs that it has written itself.
     drop(store);
     let store = open(dir.path());
     store.tree(&[good, bad]).unwrap();
@@ -117,14 +117,14 @@ fn a_damaged_blob_is_dropped_with_what_needs_it() {
     assert!(!dir.path().join("index").join(bad.hex()).exists());
     assert!(store.cache().get(&LayerKey::of("bad")).unwrap().is_none());
     assert!(store.cache().get(&LayerKey::of("good")).unwrap().is_some());
-    // Made again, it is whole.
+    // Written again, the blob is undamaged.
     assert_eq!(layer(&store, [file("bad", &"bad".repeat(500))]).diff_id, bad);
     store.verify(bad).unwrap();
     store.sync(&Probe::disabled()).unwrap();
 }
 
 #[test]
-fn a_blob_that_was_whole_before_is_looked_through_again() {
+fn a_verified_blob_is_verified_again() {
     let dir = tempfile::tempdir().unwrap();
     let made = layer(&open(dir.path()), [file("f", &"text".repeat(500))]).diff_id;
     let store = open(dir.path());
@@ -135,7 +135,7 @@ fn a_blob_that_was_whole_before_is_looked_through_again() {
     rot(&store, &made);
     assert!(store.verified(&[made], || ()).is_err());
     assert_eq!(store.cache().checksum(&made.into()).unwrap(), None);
-    // A checksum of something else does not make a whole blob a damaged one.
+    // A wrong recorded checksum does not make an undamaged blob count as damaged.
     let made = layer(&open(dir.path()), [file("f", &"text".repeat(500))]).diff_id;
     store.cache().note_checksum(&made.into(), 7).unwrap();
     store.verified(&[made], || ()).unwrap();
@@ -143,7 +143,7 @@ fn a_blob_that_was_whole_before_is_looked_through_again() {
 }
 
 #[test]
-fn a_layer_whose_index_is_missing_is_made_again_only_from_a_whole_blob() {
+fn an_index_is_not_rebuilt_from_a_damaged_blob() {
     let dir = tempfile::tempdir().unwrap();
     let bad = {
         let store = open(dir.path());
@@ -158,12 +158,12 @@ fn a_layer_whose_index_is_missing_is_made_again_only_from_a_whole_blob() {
 }
 
 #[test]
-fn a_check_finds_every_damaged_blob_and_repairs_if_told_to() {
+fn a_check_finds_all_damaged_blobs_and_repairs_on_request() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let made: Vec<DiffId> = (0..5).map(|n| layer(&store, [file("f", &format!("{n}").repeat(1000))]).diff_id).collect();
     rot(&store, &made[1]);
-    // A part of it is lost.
+    // One blob is truncated.
     fs::File::options().write(true).open(store.blobs().path(&made[3])).unwrap().set_len(1000).unwrap();
     let mut expected = vec![BlobDigest::from(made[1]), BlobDigest::from(made[3])];
     expected.sort();

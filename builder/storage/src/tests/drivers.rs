@@ -1,4 +1,4 @@
-//! The same step under each driver gives the same layer.
+//! The same step gives the same layer under each driver.
 
 use super::{Fixture, directory, file, layer, store};
 use crate::{Content, DriverChoice, Entry, EntryKind, Snapshot, StorageError, Store};
@@ -13,15 +13,15 @@ use std::sync::Arc;
 pub(super) const DRIVERS: [DriverChoice; 5] =
     [DriverChoice::Copy, DriverChoice::Overlay, DriverChoice::Erofs, DriverChoice::FuseOverlayfs, DriverChoice::Btrfs];
 
-/// What the tests of all drivers need.
+/// The requirements for tests of all drivers.
 pub(super) const NEEDS: [Need; 3] = [Need::LoopDevices, Need::Program("mkfs.btrfs"), Need::Program("fuse-overlayfs")];
 
-/// A store for the driver: on a file system of its own where it needs one.
+/// A store for the driver, on a separate file system if the driver needs one.
 pub(super) fn store_for(driver: DriverChoice) -> Fixture {
     if driver == DriverChoice::Btrfs { super::store_on(driver, "btrfs", 256 << 20) } else { super::store(driver) }
 }
 
-/// Attaches a snapshot, lets `step` work in it, and commits.
+/// Attaches a snapshot, runs `step` in it, and commits.
 pub(super) fn run(store: &Store, layers: &[DiffId], step: &dyn Fn(&Path)) -> DiffId {
     let probe = Probe::disabled();
     let snapshot = store.snapshot(layers, &probe).unwrap();
@@ -74,7 +74,7 @@ fn stamp(path: &Path) {
     rustix::fs::utimensat(rustix::fs::CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }
 
-/// Times would differ from run to run: all that a step made or touched gets the same one.
+/// Gives everything that a step created or touched the same time, because times differ between runs.
 fn stamp_all(root: &Path) {
     for entry in fs::read_dir(root).unwrap() {
         let path = entry.unwrap().path();
@@ -87,14 +87,14 @@ fn stamp_all(root: &Path) {
     }
 }
 
-/// As `mv` does it: fuse-overlayfs, like overlayfs without `redirect_dir`, has directories of lower layers copied.
+/// Renames with `mv`, which copies if it must: fuse-overlayfs, like overlayfs without `redirect_dir`, cannot rename lower directories.
 fn rename(from: std::path::PathBuf, to: std::path::PathBuf) {
     assert!(std::process::Command::new("mv").arg("-T").args([from, to]).status().unwrap().success());
 }
 
 type Step = (&'static str, fn(&Path), &'static [&'static str]);
 
-/// Each step with the paths that its layer must have, from the canonical rule.
+/// Steps with the members that their layers must have by the rule in `change.rs`.
 const STEPS: &[Step] = &[
     ("nothing", |_| {}, &[]),
     ("new file", |r| fs::write(r.join("d/new"), "n").unwrap(), &["d/", "d/new"]),
@@ -153,7 +153,7 @@ const STEPS: &[Step] = &[
             rename(r.join("d"), r.join("t"));
             rename(r.join("e"), r.join("d"));
             rename(r.join("t"), r.join("e"));
-            // fuse-overlayfs, alone, changes a directory's time when it marks it as opaque.
+            // Only fuse-overlayfs changes the time of a directory when it marks it as opaque.
             ["d", "e"].iter().for_each(|name| stamp(&r.join(name)));
         },
         &[
@@ -290,7 +290,7 @@ pub(super) fn members(store: &Store, layer: &DiffId) -> Vec<String> {
 
 #[test]
 #[ignore = "needs root, loop devices, mkfs.btrfs and fuse-overlayfs"]
-fn each_driver_makes_the_same_layer_of_each_step() {
+fn each_driver_gives_the_same_layer_for_each_step() {
     require(&NEEDS);
     let drivers = DRIVERS;
     let stores: Vec<_> = drivers.iter().map(|&driver| store_for(driver)).collect();
@@ -307,7 +307,7 @@ fn each_driver_makes_the_same_layer_of_each_step() {
                 assert_eq!(members(store, &made), *expected, "{name} under {driver:?}");
             }
             match first {
-                // It shows each name of a lower file as a file of its own.
+                // This driver shows hard-linked lower files as separate files.
                 _ if *name == "two names copied" && driver == DriverChoice::FuseOverlayfs => {}
                 None => first = Some(made),
                 Some(first) => assert_eq!(first, made, "{name} under {driver:?}: {:?}", members(store, &made)),
@@ -316,7 +316,7 @@ fn each_driver_makes_the_same_layer_of_each_step() {
     }
 }
 
-/// All kinds of entries, names, sizes and attributes that could trip a format.
+/// Entries, names, sizes and attributes at the limits of the formats.
 fn zoo(store: &Store) -> Vec<DiffId> {
     use std::collections::BTreeMap;
     use std::os::unix::ffi::OsStrExt;
@@ -435,13 +435,13 @@ fn each_driver_shows_the_tree() {
             }
             assert!(paths > 700);
         });
-        assert_eq!(members(&fixture.store, &made), [""; 0], "looking changes nothing");
+        assert_eq!(members(&fixture.store, &made), [""; 0], "reading changes nothing");
     }
 }
 
 #[test]
 #[ignore = "needs root, loop devices, mkfs.btrfs and fuse-overlayfs"]
-fn more_than_a_hundred_layers() {
+fn each_driver_supports_a_hundred_and_fifty_layers() {
     require(&NEEDS);
     for driver in DRIVERS {
         let fixture = store_for(driver);
@@ -457,7 +457,7 @@ fn more_than_a_hundred_layers() {
 
 #[test]
 #[ignore = "needs root"]
-fn changes_in_memory_make_the_same_layer() {
+fn changes_in_memory_give_the_same_layer() {
     require(&[Need::Root]);
     let disk = store(DriverChoice::Overlay);
     let dir = tempfile::tempdir().unwrap();
@@ -469,7 +469,7 @@ fn changes_in_memory_make_the_same_layer() {
         stamp_all(root);
     };
     assert_eq!(run(&disk.store, &base(&disk.store), &step), run(&memory, &base(&memory), &step));
-    // As large as the disk: what is too much for the memory there is, is for the one who runs the step to say.
+    // The tmpfs looks as large as the disk. The step runner enforces the budget.
     let probe = Probe::disabled();
     let layers = base(&memory);
     let (one, two) = (memory.snapshot(&layers, &probe).unwrap(), memory.snapshot(&layers, &probe).unwrap());
@@ -481,21 +481,21 @@ fn changes_in_memory_make_the_same_layer() {
     fs::write(root(&first).join("big"), vec![1; 5 << 20]).unwrap();
     assert!(one.is_in_memory() && !one.is_outgrown() && !two.is_outgrown());
     fs::write(root(&second).join("big"), vec![1; 6 << 20]).unwrap();
-    assert!(!one.is_outgrown() && two.is_outgrown(), "11 of 8 MiB: the larger one goes");
+    assert!(!one.is_outgrown() && two.is_outgrown(), "11 of 8 MiB: the larger one is stopped");
     let third = memory.snapshot_on_disk(&layers, &probe).unwrap();
     assert!(!third.is_in_memory() && !third.is_outgrown());
     drop((two, second));
     fs::write(root(&first).join("more"), vec![1; 2 << 20]).unwrap();
-    assert!(!one.is_outgrown(), "what is gone counts no more");
+    assert!(!one.is_outgrown(), "a dropped snapshot does not count");
     fs::write(root(&first).join("yet more"), vec![1; 2 << 20]).unwrap();
     assert!(one.is_outgrown());
 }
 
 #[test]
 #[ignore = "needs root, loop devices, mkfs.btrfs and fuse-overlayfs"]
-fn each_driver_shows_a_name_of_a_lower_layers_file() {
+fn each_driver_supports_hard_links_to_lower_files() {
     require(&NEEDS);
-    // As `tar` writes it where only the second name is new.
+    // An archive whose hard link refers to a file of the lower layer.
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("top"), "t").unwrap();
     fs::hard_link(dir.path().join("top"), dir.path().join("again")).unwrap();

@@ -1,4 +1,4 @@
-//! Full disks: what was reported as done stays, and the next build needs no repair.
+//! Full disks: completed layers survive, and the next build needs no repair.
 
 use super::{file, layer, store_on};
 use crate::{CacheEntry, DriverChoice};
@@ -8,7 +8,7 @@ use std::io::Read;
 
 #[test]
 #[ignore = "needs root, loop devices and mkfs.ext4"]
-fn a_full_disk_is_an_error_and_leaves_a_store_that_works() {
+fn the_store_works_after_a_full_disk() {
     require(&[Need::LoopDevices, Need::Program("mkfs.ext4")]);
     let fixture = store_on(DriverChoice::Copy, "ext4", 8 << 20);
     let store = &fixture.store;
@@ -26,7 +26,7 @@ fn a_full_disk_is_an_error_and_leaves_a_store_that_works() {
     builder.push(entry, crate::Content::Bytes(random(16 << 20).into()));
     let error = builder.finish(&Probe::disabled()).unwrap_err();
     assert!(error.to_string().contains("No space left"), "{error}");
-    // Nothing of it takes space now.
+    // The failed layer does not use space any more.
     let after = layer(store, [file("after", "works")]);
     store.cache().put(LayerKey::of("after"), &CacheEntry { layers: vec![after.diff_id], value: Vec::new() }).unwrap();
     store.sync(&Probe::disabled()).unwrap();

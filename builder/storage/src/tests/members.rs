@@ -1,8 +1,7 @@
-//! Layers that others made: what their members mean together.
+//! Layers of other tools: the effect of their members on each other.
 //!
-//! The table's answers are those of containerd 1.6.20 (BuildKit's unpacker), docker 20.10.24, containers/storage (skopeo 1.9.3,
-//! buildah 1.28.2) and umoci 0.4.7, each asked with the same archives. Where they differ, containerd is followed, and the case
-//! says so.
+//! The expected results in the table are those of containerd 1.6.20 (BuildKit's unpacker), docker 20.10.24, containers/storage
+//! (skopeo 1.9.3, buildah 1.28.2) and umoci 0.4.7 for the same archives. If they differ, we follow containerd, and a comment says so.
 
 use super::drivers::{DRIVERS, NEEDS, run, store_for};
 use crate::{DriverChoice, EntryKind, StorageError, Store, Tree};
@@ -35,7 +34,7 @@ enum Made {
 
 use Made::{Dir as D, File as F, Hard as H, Link as L, Zero as Z};
 
-/// The archive of these members, with names as they are.
+/// An archive of these members, with unchanged names.
 fn archive(members: &[Made]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for member in members {
@@ -68,7 +67,7 @@ fn import(store: &Store, layers: &[&[Made]]) -> Result<Vec<DiffId>, StorageError
     layers.iter().map(|members| one(members).map(|layer| layer.diff_id)).collect()
 }
 
-/// A line for each path but the root. Without `names`, each name of a file is shown as a file.
+/// A line for each path except the root. Without `names`, hard links are shown as files.
 fn of_tree(tree: &Tree, names: bool) -> Vec<String> {
     let line = |(entry, _): (crate::Entry, _)| {
         let path = entry.path.display().to_string();
@@ -86,14 +85,14 @@ fn of_tree(tree: &Tree, names: bool) -> Vec<String> {
     tree.walk(Path::new("")).skip(1).map(line).collect()
 }
 
-/// The same of a directory.
+/// Like [`of_tree`], for a directory.
 fn of_directory(root: &Path, names: bool) -> Vec<String> {
     fn walk(at: &Path, root: &Path, seen: &mut Option<HashMap<u64, PathBuf>>, lines: &mut Vec<String>) {
         let mut entries: Vec<_> = fs::read_dir(at).unwrap().map(Result::unwrap).collect();
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let (host, path) = (entry.path(), entry.path().strip_prefix(root).unwrap().to_owned());
-            // overlayfs lists the whiteouts of a directory that only one layer has, under docker too; nothing is there.
+            // overlayfs lists the whiteouts of a directory that only one layer has, also under docker. They cannot be opened.
             let Ok(metadata) = fs::symlink_metadata(&host) else { continue };
             assert_eq!(
                 entry.file_type().unwrap(),
@@ -123,7 +122,7 @@ fn of_directory(root: &Path, names: bool) -> Vec<String> {
     lines
 }
 
-/// The lines of an image, or a part of the error.
+/// The name of a case, its layers, and the lines of the image or a part of the error.
 type Case = (&'static str, &'static [&'static [Made]], Result<&'static [&'static str], &'static str>);
 
 const CASES: &[Case] = &[
@@ -138,7 +137,7 @@ const CASES: &[Case] = &[
         &[&[D("d"), F("d/a", "x"), L("t", "d"), H("t/b", "d/a")]],
         Ok(&["d/", "d/a=x", "d/b is d/a", "t -> d"]),
     ),
-    // docker and containers/storage refuse paths that come twice.
+    // docker and containers/storage reject duplicate paths.
     ("twice, linked in between", &[&[F("a", "old"), H("b", "a"), F("a", "new")]], Ok(&["a=new", "b=old"])),
     (
         "twice, two links in between",
@@ -171,7 +170,7 @@ const CASES: &[Case] = &[
         &[&[D("p"), D("p/q"), D("y"), D("p/y"), L("x", "p/q"), L("t", "x/../y"), F("t/z", "x")]],
         Ok(&["p/", "p/q/", "p/y/", "p/y/z=x", "t -> x/../y", "x -> p/q", "y/"]),
     ),
-    // docker and containers/storage refuse parents that lead nowhere.
+    // docker and containers/storage reject parents that are dangling links.
     ("link to nothing", &[&[L("t", "nowhere"), F("t/z", "x")]], Ok(&["nowhere/", "nowhere/z=x", "t -> nowhere"])),
     ("below a link to nothing", &[&[L("t", "no"), F("t/u/z", "x")]], Ok(&["no/", "no/u/", "no/u/z=x", "t -> no"])),
     ("circle", &[&[L("t", "t"), F("t/z", "x")]], Err("`t/z` leads through too many symbolic links")),
@@ -215,7 +214,7 @@ const CASES: &[Case] = &[
         &[&[D("d"), F("d/x", "x")], &[D("d"), F("d/z", "x"), F("d/.wh..wh..opq", "")]],
         Ok(&["d/", "d/z=x"]),
     ),
-    // The specification has whiteouts concern lower layers only; umoci does so, docker and containerd refuse.
+    // By the specification, whiteouts apply to lower layers only. umoci follows it; docker and containerd reject the layer.
     ("whiteout after its file", &[&[F("a", "old")], &[F("a", "new"), F(".wh.a", "")]], Ok(&["a=new"])),
     ("whiteout before its file", &[&[F("a", "old")], &[F(".wh.a", ""), F("a", "new")]], Ok(&["a=new"])),
     // umoci follows links of lower layers.
@@ -237,7 +236,7 @@ const CASES: &[Case] = &[
         &[&[D("usr"), D("usr/lib"), F("usr/lib/a", "x")], &[L("lib", "usr/lib"), F("lib/z", "x")]],
         Ok(&["lib -> usr/lib", "usr/", "usr/lib/", "usr/lib/a=x", "usr/lib/z=x"]),
     ),
-    // All but umoci refuse hard links to lower layers' files.
+    // All except umoci reject hard links to files of lower layers.
     ("hard link to a lower file", &[&[F("a", "x")], &[H("b", "a")]], Ok(&["a=x", "b=x"])),
     (
         "hard link to a lower file that is replaced",
@@ -245,8 +244,12 @@ const CASES: &[Case] = &[
         Ok(&["a=new", "b=old"]),
     ),
     ("hard link to a lower link", &[&[L("a", "x")], &[H("b", "a")]], Ok(&["a -> x", "b -> x"])),
-    ("hard link to nothing", &[&[H("b", "a")]], Err("`b` is a hard link to `a`, which is not there")),
-    ("hard link before its file", &[&[H("b", "a"), F("a", "x")]], Err("`b` is a hard link to `a`, which is not there")),
+    ("hard link to nothing", &[&[H("b", "a")]], Err("`b` is a hard link to `a`, which does not exist")),
+    (
+        "hard link before its file",
+        &[&[H("b", "a"), F("a", "x")]],
+        Err("`b` is a hard link to `a`, which does not exist"),
+    ),
     ("hard link to a directory", &[&[D("a"), H("b", "a")]], Err("`b` is a hard link to a directory")),
     ("hard link to a link", &[&[F("x", "x"), L("a", "x"), H("b", "a")]], Ok(&["a -> x", "b is a", "x=x"])),
     ("hard link over a directory", &[&[F("x", "x"), D("a"), F("a/1", "1"), H("a", "x")]], Ok(&["a=x", "x is a"])),
@@ -255,7 +258,7 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn members_mean_what_they_mean_to_others_under_each_driver() {
+fn imported_layers_have_the_same_contents_as_in_other_tools() {
     let root = rustix::process::geteuid().is_root();
     let drivers = if root { &DRIVERS[..] } else { &[DriverChoice::Copy][..] };
     for &driver in drivers {
@@ -266,7 +269,7 @@ fn members_mean_what_they_mean_to_others_under_each_driver() {
             let tree = tree.and_then(|stack| fixture.store.tree(stack).map_err(|error| error.to_string()));
             match (tree, expected) {
                 (Ok(tree), Ok(lines)) => {
-                    // Names of lower layers' files are files of their own under the drivers that mount layers.
+                    // Drivers that mount layers show hard links to files of lower layers as separate files.
                     let names = layers.len() == 1 && driver != DriverChoice::FuseOverlayfs;
                     if layers.len() == 1 {
                         assert_eq!(of_tree(&tree, true), *lines, "{name}");
@@ -288,8 +291,8 @@ fn members_mean_what_they_mean_to_others_under_each_driver() {
 }
 
 #[test]
-fn a_hard_links_header_says_how_the_file_looks() {
-    // So it is with docker 20.10 and containerd.
+fn the_header_of_a_hard_link_sets_metadata() {
+    // As in docker 20.10 and containerd.
     let mut members = archive(&[F("a", "x"), H("b", "a")]);
     members[1024 + 100..1024 + 107].copy_from_slice(b"0000600");
     let sum: u32 = (1024..1536).map(|at| if (1172..1180).contains(&at) { 32 } else { u32::from(members[at]) }).sum();
@@ -301,7 +304,7 @@ fn a_hard_links_header_says_how_the_file_looks() {
 }
 
 #[test]
-fn an_index_of_an_older_version_is_made_again() {
+fn an_index_of_an_older_version_is_rebuilt() {
     let fixture = super::store(DriverChoice::Copy);
     let stack = import(&fixture.store, &[&[D("d"), L("t", "d"), F("t/z", "x")]]).unwrap();
     let path = fixture.store.index_path(&stack[0]);
@@ -316,7 +319,7 @@ fn an_index_of_an_older_version_is_made_again() {
     assert!(!fixture.store.root().join("erofs").join(stack[0].hex()).exists());
 }
 
-/// Applies members one by one to a directory, with that directory as the root of every path.
+/// A naive unpacker: applies members one by one to a directory, which is also the root of all paths.
 struct Naive(OwnedFd);
 
 impl Naive {
@@ -347,7 +350,7 @@ impl Naive {
                 let (from, base) = split(target);
                 linkat(&self.open(from)?, base, &parent, name, AtFlags::empty())
             }
-            Z(_) => unreachable!("only overlayfs gives them a meaning"),
+            Z(_) => unreachable!("not generated: a whiteout only for overlayfs"),
         }
     }
 
@@ -356,7 +359,7 @@ impl Naive {
         openat2(&self.0, path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty(), ResolveFlags::IN_ROOT)
     }
 
-    /// The directory that `path` leads to, made if nothing is there.
+    /// Opens the directory `path`, and creates it if it does not exist.
     fn directory(&self, path: &str, depth: usize) -> Result<OwnedFd, Errno> {
         match self.open(path) {
             Err(Errno::NOENT) if depth < 50 => {}
@@ -399,7 +402,7 @@ fn members(marks: bool) -> impl Strategy<Value = Vec<Made>> {
 }
 
 #[test]
-fn members_are_what_unpacking_them_one_by_one_makes() {
+fn trees_agree_with_a_naive_unpacker() {
     let fixture = super::store(DriverChoice::Copy);
     let (mut taken, mut refused) = (0, 0);
     let outcome = TestRunner::new(Config::with_cases(2000)).run(&members(false), |members| {
@@ -410,7 +413,7 @@ fn members_are_what_unpacking_them_one_by_one_makes() {
         let ours = import(&fixture.store, &[&members]).and_then(|stack| fixture.store.tree(&stack));
         match (refused, ours) {
             (None, Ok(tree)) => prop_assert_eq!(of_tree(&tree, true), of_directory(dir.path(), true)),
-            // The file may be in a layer below, and its name was replaced later.
+            // The link may refer to a file of a lower layer, and a later member may replace it.
             (Some((H(..), Errno::NOENT)), _) => {}
             (refused, ours) => prop_assert!(refused.is_some() && ours.is_err(), "{:?}, {:?}", refused, ours.err()),
         }
@@ -428,7 +431,7 @@ fn members_are_what_unpacking_them_one_by_one_makes() {
 
 #[test]
 #[ignore = "needs root, loop devices, mkfs.btrfs and fuse-overlayfs"]
-fn each_driver_shows_random_layers_as_the_tree_has_them() {
+fn each_driver_shows_random_layers_like_the_tree() {
     buildscope_testing::require(&NEEDS);
     let stores: Vec<_> = DRIVERS.iter().map(|&driver| (driver, store_for(driver))).collect();
     let layers = prop::collection::vec(members(true), 1..4);
@@ -439,7 +442,7 @@ fn each_driver_shows_random_layers_as_the_tree_has_them() {
             let stack = import(&fixture.store, &layers);
             let Ok(tree) = stack.as_ref().map_err(drop).and_then(|stack| fixture.store.tree(stack).map_err(drop))
             else {
-                return Err(TestCaseError::reject("a layer that is refused"));
+                return Err(TestCaseError::reject("an invalid layer"));
             };
             let expected = of_tree(&tree, false);
             let seen = std::sync::Mutex::new(Vec::new());

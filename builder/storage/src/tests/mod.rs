@@ -1,4 +1,4 @@
-//! The store from outside: what goes in comes out, whatever the driver.
+//! Tests of the store through its public interface.
 
 mod damage;
 mod drivers;
@@ -11,15 +11,15 @@ use buildscope_record::{DiffId, LayerKey, Probe, Removal};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A store in a directory of its own.
+/// A store in a temporary directory.
 pub(crate) struct Fixture {
     pub(super) store: Store,
-    // In this order: what is mounted goes first.
+    // Dropped in this order: the mount must go before its directory.
     _mount: Option<Mounted>,
     _dir: tempfile::TempDir,
 }
 
-/// A file system in a file, for as long as this lives.
+/// A mounted file system image. Dropping it unmounts it.
 pub(crate) struct Mounted(std::path::PathBuf);
 
 impl Drop for Mounted {
@@ -28,7 +28,7 @@ impl Drop for Mounted {
     }
 }
 
-/// A store on a file system of that type and size of its own.
+/// A store on a separate file system of type `kind` with `size` bytes.
 pub(crate) fn store_on(driver: DriverChoice, kind: &str, size: u64) -> Fixture {
     let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
         let output = std::process::Command::new(program).args(arguments).output().unwrap();
@@ -75,13 +75,13 @@ fn read(tree: &Tree, path: &str) -> Option<String> {
 fn an_empty_layer_is_two_blocks_of_zeros() {
     let fixture = store(DriverChoice::Copy);
     let layer = layer(&fixture.store, []);
-    // The diff id of the empty tar, as in countless images' configurations.
+    // The diff id of the empty tar, which many published images contain.
     let known = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
     assert_eq!((layer.diff_id.to_string().as_str(), layer.size), (known, 1024));
 }
 
 #[test]
-fn upper_layers_win_and_whiteouts_remove() {
+fn upper_layers_replace_and_whiteouts_remove() {
     let fixture = store(DriverChoice::Copy);
     let below = layer(
         &fixture.store,
@@ -101,11 +101,11 @@ fn upper_layers_win_and_whiteouts_remove() {
     assert_eq!(read(&tree, "a-b").as_deref(), Some("4"));
     assert_eq!(read(&tree, "a/y"), None);
     let old = fixture.store.tree(&[below.diff_id]).unwrap();
-    assert_eq!(read(&old, "a/y").as_deref(), Some("2"), "the tree below is untouched");
+    assert_eq!(read(&old, "a/y").as_deref(), Some("2"), "the lower tree is unchanged");
 }
 
 #[test]
-fn symlinks_stay_inside_and_end() {
+fn symlinks_stay_inside_the_root_and_loops_fail() {
     let fixture = store(DriverChoice::Copy);
     let link = |path: &str, target: &str| {
         let kind = EntryKind::Symlink { target: target.into() };
@@ -148,7 +148,7 @@ fn the_first_name_of_a_file_holds_its_data() {
 }
 
 #[test]
-fn an_imported_layer_is_kept_byte_for_byte() {
+fn an_imported_layer_is_stored_byte_for_byte() {
     let fixture = store(DriverChoice::Copy);
     let made = layer(
         &fixture.store,
@@ -166,7 +166,7 @@ fn an_imported_layer_is_kept_byte_for_byte() {
 }
 
 #[test]
-fn a_key_is_found_by_all_builds_at_once_and_after_a_reboot_if_its_layers_are_whole() {
+fn cache_entries_with_undamaged_layers_survive_a_reboot() {
     let dir = tempfile::tempdir().unwrap();
     let open =
         || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
@@ -177,7 +177,7 @@ fn a_key_is_found_by_all_builds_at_once_and_after_a_reboot_if_its_layers_are_who
     one.cache().put(key, &entry).unwrap();
     assert_eq!(two.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry.clone()));
     one.sync(&Probe::disabled()).unwrap();
-    // Not synced: one is whole on the disk all the same, one is not.
+    // Two layers are not synced. One of them is complete on the disk.
     let [whole, torn] = ["whole", "torn"].map(|name| {
         let made = layer(&two, [file(name, &name.repeat(1000))]);
         two.cache().put(LayerKey::of(name), &CacheEntry { layers: vec![made.diff_id], value: Vec::new() }).unwrap();
@@ -185,7 +185,7 @@ fn a_key_is_found_by_all_builds_at_once_and_after_a_reboot_if_its_layers_are_who
     });
     std::fs::File::options().write(true).open(two.blobs().path(&torn.diff_id)).unwrap().set_len(600).unwrap();
     drop((one, two));
-    // Another boot: what the file says is not what the kernel says.
+    // Simulates a reboot: the recorded boot id differs from the kernel's.
     std::fs::write(dir.path().join("boot"), "another").unwrap();
     let after = open();
     assert_eq!(after.cache().get(&key).unwrap().map(|hit| hit.entry), Some(entry));
@@ -195,11 +195,11 @@ fn a_key_is_found_by_all_builds_at_once_and_after_a_reboot_if_its_layers_are_who
     assert_eq!(after.layer(&whole.diff_id).unwrap(), Some(whole));
     assert!(!after.blobs().path(&torn.diff_id).exists());
     std::fs::write(dir.path().join("boot"), "a third").unwrap();
-    assert!(open().cache().get(&LayerKey::of("whole")).unwrap().is_some(), "it is durable by then");
+    assert!(open().cache().get(&LayerKey::of("whole")).unwrap().is_some(), "it is durable now");
 }
 
 #[test]
-fn pruning_keeps_what_is_used_and_what_fits() {
+fn pruning_keeps_items_in_use_and_within_limits() {
     let dir = tempfile::tempdir().unwrap();
     let open =
         || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
@@ -217,7 +217,7 @@ fn pruning_keeps_what_is_used_and_what_fits() {
     }
     drop(first);
     let store = open();
-    // A running build uses the oldest.
+    // A running build uses the oldest layer.
     assert!(store.cache().get(&key).unwrap().is_some());
     let keep = PruneOptions { keep_bytes: Some(buildscope_record::ByteSize(250_000)), ..PruneOptions::default() };
     let removed: Vec<_> = store.prune(&keep).unwrap().into_iter().map(|item| item.name).collect();
@@ -236,7 +236,7 @@ fn pruning_keeps_what_is_used_and_what_fits() {
 }
 
 #[test]
-fn why_a_result_was_removed_is_remembered_until_it_is_made_again() {
+fn the_reason_of_a_removal_is_kept_until_the_result_is_stored_again() {
     let dir = tempfile::tempdir().unwrap();
     let open =
         || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
@@ -265,7 +265,7 @@ fn why_a_result_was_removed_is_remembered_until_it_is_made_again() {
 }
 
 #[test]
-fn whoever_comes_second_waits_and_knows_it() {
+fn a_second_build_waits_for_the_step_lock() {
     let dir = tempfile::tempdir().unwrap();
     let open =
         || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
@@ -284,5 +284,5 @@ fn whoever_comes_second_waits_and_knows_it() {
         drop(claim);
         assert_eq!(second.join().unwrap(), (true, true));
     });
-    assert!(!two.claim(&key, &Probe::disabled()).unwrap().joined(), "nothing is left of it");
+    assert!(!two.claim(&key, &Probe::disabled()).unwrap().joined(), "the lock is released");
 }

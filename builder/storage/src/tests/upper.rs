@@ -1,5 +1,5 @@
-//! Upper directories as the kernel may leave them, made by hand: what overlayfs does with a step depends on how it is mounted, its
-//! format does not (Documentation/filesystems/overlayfs.rst).
+//! Upper directories written by hand, as the kernel may write them. What overlayfs does depends on its mount options, but the format
+//! is fixed (Documentation/filesystems/overlayfs.rst).
 
 use super::{Fixture, directory, file, layer, read};
 use crate::change::Changes;
@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// An upper directory over `d/x`, `d/y` and `e`, with marks of one kind.
+/// An upper directory over `d/x`, `d/y` and `e`, with marks of one form.
 struct Left {
     fixture: Fixture,
     base: DiffId,
@@ -56,7 +56,7 @@ impl Left {
         }
     }
 
-    /// A file of which only the metadata was copied up: its size is the lower's, and it has no data.
+    /// A file whose metadata alone was copied up: it has the size of the lower file, and no data.
     fn metadata(&self, path: &str, size: u64, mode: u32) {
         let made = fs::File::create(self.path(path)).unwrap();
         made.set_len(size).unwrap();
@@ -77,7 +77,7 @@ impl Left {
     }
 }
 
-/// With each kind of marks that this process may make.
+/// Runs a test with each form of marks that this process may write.
 fn each(test: impl Fn(Left)) {
     test(Left::with(Marks::User));
     if Marks::here() == Marks::Trusted {
@@ -90,7 +90,7 @@ fn mode(tree: &Tree, path: &str) -> u32 {
 }
 
 #[test]
-fn metadata_alone_has_the_lower_files_data() {
+fn a_metacopy_file_has_the_data_of_the_lower_file() {
     each(|left| {
         left.directory("d");
         left.metadata("d/x", 4, 0o600);
@@ -101,7 +101,7 @@ fn metadata_alone_has_the_lower_files_data() {
 }
 
 #[test]
-fn moved_metadata_has_the_data_of_where_it_was() {
+fn a_moved_metacopy_file_has_the_data_of_its_origin() {
     each(|left| {
         left.directory("d");
         left.whiteout("d/x");
@@ -115,7 +115,7 @@ fn moved_metadata_has_the_data_of_where_it_was() {
 }
 
 #[test]
-fn a_moved_directory_is_told_by_where_it_was() {
+fn an_absolute_redirect_finds_a_moved_directory() {
     each(|left| {
         left.whiteout("d");
         left.directory("e");
@@ -132,7 +132,7 @@ fn a_moved_directory_is_told_by_where_it_was() {
 }
 
 #[test]
-fn a_directory_renamed_where_it_stands_is_told_by_its_old_name() {
+fn a_relative_redirect_finds_a_renamed_directory() {
     each(|left| {
         left.whiteout("d");
         left.directory("renamed");
@@ -144,7 +144,7 @@ fn a_directory_renamed_where_it_stands_is_told_by_its_old_name() {
 }
 
 #[test]
-fn an_opaque_directory_hides_what_was_below() {
+fn an_opaque_directory_hides_the_lower_one() {
     each(|left| {
         left.directory("d");
         left.mark("d", "opaque", "y");
@@ -156,7 +156,7 @@ fn an_opaque_directory_hides_what_was_below() {
 }
 
 #[test]
-fn many_files_of_a_directory_are_told_as_few_are() {
+fn a_directory_with_many_files_gives_all_of_them() {
     each(|left| {
         left.directory("e");
         let names: Vec<_> = (0..200).map(|n| format!("e/{n:03}")).collect();
@@ -169,7 +169,7 @@ fn many_files_of_a_directory_are_told_as_few_are() {
 }
 
 #[test]
-fn data_that_is_nowhere_is_an_error() {
+fn a_metacopy_file_without_origin_is_an_error() {
     each(|left| {
         left.metadata("lost", 4, 0o644);
         assert!(matches!(left.layer(), Err(StorageError::BadEntry { path, .. }) if path == Path::new("lost")));
