@@ -62,6 +62,11 @@ impl Collector {
         Probe::root(self.id)
     }
 
+    /// The record's time zero.
+    pub fn epoch(&self) -> Instant {
+        self.shared.epoch
+    }
+
     /// The current time on the record's clock.
     pub fn now(&self) -> Nanos {
         self.shared.at(Instant::now())

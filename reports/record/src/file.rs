@@ -1,8 +1,9 @@
 //! Records as files: reading with checks of version and consistency, writing, and the JSON Schema.
 //!
-//! Readers refuse a `schema` above [`SCHEMA`], and ignore unknown fields.
+//! Readers refuse a `schema` above [`SCHEMA`], read every older one, and ignore unknown fields. `schema/` has the JSON Schema of
+//! every version.
 
-use crate::{Nanos, Record, SCHEMA, Span, SpanId, StageId, StepId};
+use crate::{Nanos, Processes, Record, SCHEMA, Span, SpanId, StageId, StepId};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
@@ -64,6 +65,14 @@ pub enum Fault {
         id: StepId,
         /// The number of stages or steps in the record.
         steps: usize,
+    },
+    /// A process refers to one that does not come before it in the list.
+    #[error("{entry} names process {id}, which does not come before it")]
+    NoProcess {
+        /// The entry that refers to it: `steps[3].processes.list[7]`.
+        entry: String,
+        /// The index that it refers to.
+        id: u32,
     },
     /// An interval ends before it starts.
     #[error("{entry} ends at {end} ns, before it begins at {start} ns")]
@@ -191,6 +200,7 @@ impl Record {
             if let (Some(start), Some(end)) = (step.start, step.end) {
                 ordered(start.0, end.0, entry)?;
             }
+            step.processes.as_ref().map_or(Ok(()), |processes| inside(processes, index))?;
         }
         for (index, edge) in self.edges.iter().enumerate() {
             self.known(edge.from, || format!("edges[{index}]"))?;
@@ -260,6 +270,28 @@ impl Record {
     }
 }
 
+/// Checks that processes come after those that they refer to, so that no process is its own ancestor.
+fn inside(processes: &Processes, step: usize) -> Result<(), Fault> {
+    ordered(processes.start.0, processes.end.0, || format!("steps[{step}].processes"))?;
+    for (index, process) in processes.list.iter().enumerate() {
+        let entry = || format!("steps[{step}].processes.list[{index}]");
+        ordered(process.start.0, process.end.0, entry)?;
+        for id in [process.parent, process.replaces].into_iter().flatten() {
+            if id as usize >= index {
+                return Err(Fault::NoProcess { entry: entry(), id });
+            }
+        }
+    }
+    for (index, folded) in processes.folded.iter().enumerate() {
+        let entry = || format!("steps[{step}].processes.folded[{index}]");
+        ordered(folded.start.0, folded.end.0, entry)?;
+        if let Some(id) = folded.parent.filter(|&id| id as usize >= processes.list.len()) {
+            return Err(Fault::NoProcess { entry: entry(), id });
+        }
+    }
+    Ok(())
+}
+
 fn ordered(start: u64, end: u64, entry: impl Fn() -> String) -> Result<(), Fault> {
     if start <= end { Ok(()) } else { Err(Fault::Backwards { entry: entry(), start, end }) }
 }
@@ -293,7 +325,7 @@ fn span_forest(spans: &[Span]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The JSON Schema (draft 2020-12) of a record, generated from the types; `schema/record.v1.json` is its copy.
+/// The JSON Schema (draft 2020-12) of a record, generated from the types; `schema/record.v2.json` is its copy.
 pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(Record).to_value()
 }
@@ -364,8 +396,8 @@ mod tests {
 
     #[test]
     fn a_newer_record_is_refused_by_its_version() {
-        let error = Record::from_json(br#"{"schema": 2, "steps": "in a form to come"}"#).unwrap_err();
-        assert!(matches!(error, RecordError::Version { found: 2 }), "{error}");
+        let error = Record::from_json(br#"{"schema": 3, "steps": "in a form to come"}"#).unwrap_err();
+        assert!(matches!(error, RecordError::Version { found: 3 }), "{error}");
         let error = Record::from_json(b"{}").unwrap_err();
         assert!(error.to_string().contains("missing field `schema`"), "{error}");
     }

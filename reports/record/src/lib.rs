@@ -36,6 +36,7 @@ mod model;
 mod names;
 mod phase;
 mod probe;
+mod processes;
 mod units;
 
 pub use collect::{Collector, Trace};
@@ -46,4 +47,5 @@ pub use model::*;
 pub use names::{CacheState, DriverChoice, DriverName, Policy, Tool, UnknownName};
 pub use phase::{Group, Phase};
 pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};
+pub use processes::{Blocked, Cause, Folded, Observed, Process, ProcessTime, Processes, Timeline};
 pub use units::{ByteSize, Nanos, StageId, StepId};

@@ -1,6 +1,6 @@
 //! The record's types (docs/design/record.md). Times are nanoseconds since the build's start.
 
-use crate::{ByteSize, CacheState, DiffId, DriverName, Nanos, Phase, Policy, StageId, StepId, StepKey, Tool};
+use crate::{ByteSize, CacheState, DiffId, DriverName, Nanos, Phase, Policy, Processes, StageId, StepId, StepKey, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 /// The version of the format that this crate writes.
 ///
 /// Fields may be added without a new version, because readers ignore unknown fields. A field that changes its meaning or is removed
-/// raises the version.
-pub const SCHEMA: u32 = 1;
+/// raises the version, and so does a part that readers of an older version would miss. Version 2 added [`Step::processes`]. Records of
+/// every earlier version are read.
+pub const SCHEMA: u32 = 2;
 
 /// One build, as it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -209,6 +210,9 @@ pub struct Step {
     /// The resources that the step's processes used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// The processes that were observed inside the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Processes>,
     /// The names of the exclusive locks that the step held while it ran. In a what-if, two holders of one lock do not overlap.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<String>,
@@ -239,6 +243,7 @@ impl Step {
             cache: None,
             layer: None,
             resources: None,
+            processes: None,
             locks: Vec::new(),
             log: Vec::new(),
             exit_code: None,

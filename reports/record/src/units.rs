@@ -42,6 +42,11 @@ impl Nanos {
     /// Zero nanoseconds.
     pub const ZERO: Self = Self(0);
 
+    /// Whether it is zero nanoseconds.
+    pub fn is_zero(&self) -> bool {
+        *self == Self::ZERO
+    }
+
     /// Converts seconds. Negative values and NaN become zero.
     pub fn from_secs_f64(seconds: f64) -> Self {
         // A float-to-integer `as` saturates: NaN and negatives give 0.

@@ -1,0 +1,241 @@
+//! What was seen inside a step: its processes, what each ran on and what it waited for. Part of the record since version 2.
+
+use crate::{ByteSize, Nanos};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The inside of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Processes {
+    /// How they were observed.
+    pub observed: Observed,
+    /// When the step's program began.
+    pub start: Nanos,
+    /// When the step's program had ended.
+    pub end: Nanos,
+    /// What the builder started: the program and its arguments; empty where only the instruction's text is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// In the order in which they began; a process's `parent` and `replaces` are indices into this list.
+    pub list: Vec<Process>,
+    /// Short processes that are kept as totals, where there were more than a record holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folded: Vec<Folded>,
+    /// Events that the kernel dropped because they were not read in time: times near them may be wrong.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u64,
+    /// What could not be seen, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<String>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// How processes were observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Observed {
+    /// The kernel reported each start, exec, end and context switch (`perf_event_open`).
+    Events,
+    /// `/proc` was read at intervals: processes shorter than an interval are missing and times are rounded to it.
+    Sampled,
+}
+
+/// One program that ran in one process. A process that executes another program is two of these: the second `replaces` the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Process {
+    /// The process id as the observer saw it.
+    pub pid: u32,
+    /// The process that started it; none for the step's own program and for those whose start was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u32>,
+    /// The program that the same process ran before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<u32>,
+    /// The program's name without its directory. A process that executed nothing has its parent's.
+    pub program: String,
+    /// Whether it runs the code of its parent: a subshell, a worker.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forked: bool,
+    /// Its arguments, the program's name first; shortened, control characters escaped. Empty where it ended before it could be asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
+    /// When it began.
+    pub start: Nanos,
+    /// When it ended.
+    pub end: Nanos,
+    /// Its exit code, or 128 and the number of the signal, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// Where its time went.
+    #[serde(flatten)]
+    pub time: ProcessTime,
+    /// Threads that it had in all.
+    pub threads: u32,
+    /// Most memory at one time, where it lived long enough to be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<ByteSize>,
+    /// Bytes that it read from files, pipes and sockets, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<ByteSize>,
+    /// Bytes that it wrote to files, pipes and sockets, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<ByteSize>,
+    /// What it did over time, for the longer ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
+}
+
+/// Where the time of a process went. What is left of its length after `runnable` and `blocked` it was on a processor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessTime {
+    /// Time on a processor, summed over its threads.
+    pub cpu: Nanos,
+    /// Time in which it could have run, but all processors were taken.
+    #[serde(default, skip_serializing_if = "Nanos::is_zero")]
+    pub runnable: Nanos,
+    /// Time in which all its threads waited, by what for.
+    #[serde(default, skip_serializing_if = "Blocked::is_empty")]
+    pub blocked: Blocked,
+}
+
+/// Time spent waiting, by what for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Blocked {
+    /// A disk or a file system.
+    #[serde(skip_serializing_if = "Nanos::is_zero")]
+    pub disk: Nanos,
+    /// A network peer.
+    #[serde(skip_serializing_if = "Nanos::is_zero")]
+    pub network: Nanos,
+    /// The end of a child.
+    #[serde(skip_serializing_if = "Nanos::is_zero")]
+    pub child: Nanos,
+    /// A lock, a pipe or another process's message.
+    #[serde(skip_serializing_if = "Nanos::is_zero")]
+    pub lock: Nanos,
+    /// The passing of time.
+    #[serde(skip_serializing_if = "Nanos::is_zero")]
+    pub sleep: Nanos,
+    /// Not known: too short to be looked at, or hidden.
+    #[serde(skip_serializing_if = "Nanos::is_zero")]
+    pub unknown: Nanos,
+}
+
+/// What a process waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// A disk or a file system.
+    Disk,
+    /// A network peer.
+    Network,
+    /// The end of a child.
+    Child,
+    /// A lock, a pipe or another process's message.
+    Lock,
+    /// The passing of time.
+    Sleep,
+    /// Not known.
+    Unknown,
+}
+
+impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Disk, Self::Network, Self::Child, Self::Lock, Self::Sleep, Self::Unknown];
+}
+
+impl std::ops::Index<Cause> for Blocked {
+    type Output = Nanos;
+    fn index(&self, cause: Cause) -> &Nanos {
+        match cause {
+            Cause::Disk => &self.disk,
+            Cause::Network => &self.network,
+            Cause::Child => &self.child,
+            Cause::Lock => &self.lock,
+            Cause::Sleep => &self.sleep,
+            Cause::Unknown => &self.unknown,
+        }
+    }
+}
+
+impl std::ops::IndexMut<Cause> for Blocked {
+    fn index_mut(&mut self, cause: Cause) -> &mut Nanos {
+        match cause {
+            Cause::Disk => &mut self.disk,
+            Cause::Network => &mut self.network,
+            Cause::Child => &mut self.child,
+            Cause::Lock => &mut self.lock,
+            Cause::Sleep => &mut self.sleep,
+            Cause::Unknown => &mut self.unknown,
+        }
+    }
+}
+
+impl Blocked {
+    /// Whether nothing was waited for.
+    pub fn is_empty(&self) -> bool {
+        self.total() == Nanos::ZERO
+    }
+
+    /// All of it.
+    pub fn total(&self) -> Nanos {
+        Cause::ALL.iter().fold(Nanos::ZERO, |sum, &cause| sum + self[cause])
+    }
+}
+
+impl std::ops::AddAssign for ProcessTime {
+    fn add_assign(&mut self, other: Self) {
+        self.cpu += other.cpu;
+        self.runnable += other.runnable;
+        for cause in Cause::ALL {
+            self.blocked[cause] += other.blocked[cause];
+        }
+    }
+}
+
+impl Process {
+    /// How long it was.
+    pub fn duration(&self) -> Nanos {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// How long at least one of its threads was on a processor.
+    pub fn running(&self) -> Nanos {
+        self.duration().saturating_sub(self.time.runnable).saturating_sub(self.time.blocked.total())
+    }
+}
+
+/// Processes of one program and one parent that are kept as totals only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Folded {
+    /// The process below which they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u32>,
+    /// The program's name.
+    pub program: String,
+    /// How many there were.
+    pub count: u64,
+    /// When the first began.
+    pub start: Nanos,
+    /// When the last ended.
+    pub end: Nanos,
+    /// Their lengths, summed.
+    pub duration: Nanos,
+    /// Where their time went, summed.
+    #[serde(flatten)]
+    pub time: ProcessTime,
+}
+
+/// What a process did, in equal parts of its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Timeline {
+    /// The length of a part.
+    pub every: Nanos,
+    /// A letter a part, what it did most: `c` on a processor, `r` runnable, `d` disk, `n` network, `w` child, `l` lock,
+    /// `s` sleep, `u` not known.
+    pub states: String,
+}
