@@ -1,0 +1,231 @@
+//! The kernel's reports of forks, execs, exits and context switches (perf_event_open(2)).
+//!
+//! A dummy software event counts nothing; it only makes the kernel write these reports. It is inherited by every process
+//! that the observed one starts. Such an event needs one ring buffer per processor.
+
+use perf_event::events::Software;
+use perf_event::{Builder, Clock, SampleFlag, Sampler};
+use std::io;
+
+/// Something that happened to a thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// On the monotonic clock, in nanoseconds.
+    pub(crate) time: u64,
+    pub(crate) pid: i32,
+    pub(crate) tid: i32,
+    pub(crate) what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// It was started by this process; a thread, where that is its own.
+    Forked { parent: i32 },
+    /// Its process executed a program of this name (up to 15 bytes).
+    Executed { name: String },
+    Exited,
+    /// It came onto a processor.
+    In,
+    /// It left its processor; `wanted` says that it could have gone on.
+    Out { wanted: bool },
+}
+
+/// perf_event.h
+const COMM: u32 = 3;
+const LOST: u32 = 2;
+const EXIT: u32 = 4;
+const FORK: u32 = 7;
+const LOST_SAMPLES: u32 = 13;
+const SWITCH: u32 = 14;
+/// The same of an event that is not one process's.
+const SWITCH_CPU_WIDE: u32 = 15;
+const MISC_COMM_EXEC: u16 = 1 << 13;
+const MISC_SWITCH_OUT: u16 = 1 << 13;
+const MISC_SWITCH_OUT_PREEMPT: u16 = 1 << 14;
+
+/// Reports of different processors may be read up to this much out of order.
+const SETTLED: u64 = 1_000_000;
+
+/// All ring buffers together take at most this much, unless each would be smaller than [`SMALLEST`].
+const RINGS: usize = 4 << 20;
+const LARGEST: usize = 1 << 20;
+const SMALLEST: usize = 32 << 10;
+
+impl std::fmt::Debug for Rings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} rings, {} lost", self.rings.len(), self.lost)
+    }
+}
+
+/// The ring buffers of all processors.
+pub(crate) struct Rings {
+    rings: Vec<Sampler>,
+    /// Read, but perhaps not in order yet.
+    waiting: Vec<Event>,
+    lost: u64,
+}
+
+impl Rings {
+    /// Reports of this process and of all that it will start.
+    pub(crate) fn of_process(pid: i32) -> io::Result<Self> {
+        Self::open(Some(pid))
+    }
+
+    /// Reports of every process of the machine. It takes CAP_PERFMON.
+    pub(crate) fn of_machine() -> io::Result<Self> {
+        Self::open(None)
+    }
+
+    fn open(pid: Option<i32>) -> io::Result<Self> {
+        let cpus = online();
+        let mut size = (RINGS / cpus.len().max(1)).clamp(SMALLEST, LARGEST).next_power_of_two();
+        loop {
+            let rings = cpus.iter().map(|&cpu| ring(pid, cpu, size)).collect::<io::Result<Vec<_>>>();
+            match rings {
+                // An ordinary user may lock only so much (perf_event_mlock_kb).
+                Err(_) if size > SMALLEST => size /= 2,
+                rings => return Ok(Self { rings: rings?, waiting: Vec::new(), lost: 0 }),
+            }
+        }
+    }
+
+    /// What has happened before `now`, in the order of time, up to a moment ago: what is younger comes the next time.
+    pub(crate) fn read(&mut self, now: u64) -> Vec<Event> {
+        self.read_until(now.saturating_sub(SETTLED))
+    }
+
+    /// Everything that is left.
+    pub(crate) fn rest(&mut self) -> Vec<Event> {
+        self.read_until(u64::MAX)
+    }
+
+    fn read_until(&mut self, until: u64) -> Vec<Event> {
+        for ring in &mut self.rings {
+            while let Some(record) = ring.next_record() {
+                match parse(record.ty(), record.misc(), &record.to_contiguous()) {
+                    Parsed::Event(event) => self.waiting.push(event),
+                    Parsed::Lost(lost) => self.lost += lost,
+                    Parsed::Other => {}
+                }
+            }
+        }
+        // Stable: reports of one processor stay in its order.
+        self.waiting.sort_by_key(|event| event.time);
+        let settled = self.waiting.partition_point(|event| event.time <= until);
+        self.waiting.drain(..settled).collect()
+    }
+
+    /// How many reports were dropped because nobody had read the earlier ones.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+fn ring(pid: Option<i32>, cpu: usize, size: usize) -> io::Result<Sampler> {
+    let mut builder = Builder::new(Software::DUMMY);
+    match pid {
+        Some(pid) => builder.observe_pid(pid).inherit(true),
+        None => builder.any_pid(),
+    };
+    builder
+        .one_cpu(cpu)
+        .task(true)
+        .comm(true)
+        .comm_exec(true)
+        .context_switch(true)
+        .sample_id_all(true)
+        .sample(SampleFlag::TID | SampleFlag::TIME)
+        .clockid(Clock::MONOTONIC)
+        .enabled(true);
+    builder.build()?.sampled(size)
+}
+
+/// The processors that are there (linux/Documentation/admin-guide/cputopology.rst); the first one where nothing says.
+fn online() -> Vec<usize> {
+    let list = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    let cpus = ranges(&list);
+    if cpus.is_empty() { vec![0] } else { cpus }
+}
+
+fn ranges(list: &str) -> Vec<usize> {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.parse::<usize>().ok()?..=last.parse::<usize>().ok()?)
+    };
+    list.trim().split(',').filter_map(range).flatten().collect()
+}
+
+enum Parsed {
+    Event(Event),
+    Lost(u64),
+    Other,
+}
+
+/// One record's body, as perf_event_open(2) lays it out; the thread and the time stand at its end.
+fn parse(kind: u32, misc: u16, body: &[u8]) -> Parsed {
+    let u32_at = |at: usize| Some(u32::from_ne_bytes(body.get(at..at + 4)?.try_into().ok()?));
+    let u64_at = |at: usize| Some(u64::from_ne_bytes(body.get(at..at + 8)?.try_into().ok()?));
+    let event = || {
+        // The id that sample_id_all adds: pid, tid, time.
+        let id = body.len().checked_sub(16)?;
+        let time = u64_at(id + 8)?;
+        let (pid, tid, what) = match kind {
+            // pid, ppid, tid, ptid, time
+            FORK => (u32_at(0)?, u32_at(8)?, What::Forked { parent: u32_at(4)? as i32 }),
+            EXIT => (u32_at(0)?, u32_at(8)?, What::Exited),
+            // pid, tid, name, padded
+            COMM if misc & MISC_COMM_EXEC != 0 => {
+                let name = body.get(8..id)?.split(|&byte| byte == 0).next()?;
+                (u32_at(0)?, u32_at(4)?, What::Executed { name: crate::procfs::shown(name) })
+            }
+            SWITCH | SWITCH_CPU_WIDE if misc & MISC_SWITCH_OUT == 0 => (u32_at(id)?, u32_at(id + 4)?, What::In),
+            SWITCH | SWITCH_CPU_WIDE => {
+                (u32_at(id)?, u32_at(id + 4)?, What::Out { wanted: misc & MISC_SWITCH_OUT_PREEMPT != 0 })
+            }
+            _ => return None,
+        };
+        Some(Event { time, pid: pid as i32, tid: tid as i32, what })
+    };
+    match kind {
+        // id, lost
+        LOST => Parsed::Lost(u64_at(8).unwrap_or(1)),
+        LOST_SAMPLES => Parsed::Lost(u64_at(0).unwrap_or(1)),
+        _ => event().map_or(Parsed::Other, Parsed::Event),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_processors_are_ranges() {
+        assert_eq!(ranges("0-2,5,7-8\n"), [0, 1, 2, 5, 7, 8]);
+        assert_eq!(ranges(""), Vec::<usize>::new());
+    }
+
+    /// The layout of perf_event_open(2): "pid, ppid, tid, ptid, time" and, with sample_id_all, "pid, tid, time".
+    #[test]
+    fn records_are_read_as_the_manual_lays_them_out() {
+        let numbers = |list: &[u32]| list.iter().flat_map(|number| number.to_ne_bytes()).collect::<Vec<u8>>();
+        let id = [numbers(&[7, 8]), 99u64.to_ne_bytes().to_vec()].concat();
+        let fork = [numbers(&[7, 3, 8, 3]), 98u64.to_ne_bytes().to_vec(), id.clone()].concat();
+        let Parsed::Event(event) = parse(FORK, 0, &fork) else { panic!("an event") };
+        assert_eq!(event, Event { time: 99, pid: 7, tid: 8, what: What::Forked { parent: 3 } });
+        let comm = [numbers(&[7, 7]), b"cc1\0\0\0\0\0".to_vec(), id.clone()].concat();
+        let Parsed::Event(event) = parse(COMM, MISC_COMM_EXEC, &comm) else { panic!("an event") };
+        assert_eq!(event.what, What::Executed { name: "cc1".into() });
+        assert!(matches!(parse(COMM, 0, &comm), Parsed::Other), "a thread that names itself executes nothing");
+        let out = MISC_SWITCH_OUT | MISC_SWITCH_OUT_PREEMPT;
+        let Parsed::Event(event) = parse(SWITCH, out, &id) else { panic!("an event") };
+        assert_eq!((event.tid, event.what), (8, What::Out { wanted: true }));
+        // The other process's pid and tid come first there.
+        let wide = [numbers(&[1, 2]), id.clone()].concat();
+        let Parsed::Event(event) = parse(SWITCH_CPU_WIDE, 0, &wide) else { panic!("an event") };
+        assert_eq!((event.pid, event.tid, event.what), (7, 8, What::In));
+        let lost = [1u64, 12].map(u64::to_ne_bytes).concat();
+        assert!(matches!(parse(LOST, 0, &lost), Parsed::Lost(12)));
+        assert!(matches!(parse(FORK, 0, &[1, 2, 3]), Parsed::Other), "a record that is too short is left out");
+    }
+}

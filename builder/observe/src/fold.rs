@@ -1,0 +1,176 @@
+//! Keeping a step of any number of processes small: the shortest ones become totals of their program and parent.
+
+use crate::forest::{Inside, Run};
+use buildscope_record::{Folded, Nanos, ProcessTime};
+use std::collections::{BTreeMap, HashSet};
+
+/// Totals of this many programs and parents are kept; the others' are one.
+const MOST_TOTALS: usize = 1000;
+/// A process shorter than this goes with its children.
+const SHORT: u64 = 100_000_000;
+/// The name of the programs that were too many even for totals.
+const OTHERS: &str = "(others)";
+
+/// What was folded, by parent and program.
+#[derive(Debug, Default)]
+pub(crate) struct Totals(BTreeMap<(Option<u32>, String), Total>);
+
+#[derive(Clone, Copy, Debug)]
+struct Total {
+    count: u64,
+    start: u64,
+    end: u64,
+    duration: u64,
+    time: ProcessTime,
+}
+
+impl Total {
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.start = self.start.min(other.start);
+        self.end = self.end.max(other.end);
+        self.duration += other.duration;
+        self.time += other.time;
+    }
+}
+
+impl Totals {
+    fn add(&mut self, parent: Option<u32>, program: String, total: Total) {
+        let room = self.0.len() < MOST_TOTALS || self.0.contains_key(&(parent, program.clone()));
+        let key = if room { (parent, program) } else { (None, OTHERS.to_owned()) };
+        self.0.entry(key).and_modify(|sum| sum.add(total)).or_insert(total);
+    }
+
+    /// Whether totals hang on that process.
+    fn is_below(&self, id: u32) -> bool {
+        self.0.range((Some(id), String::new())..(Some(id + 1), String::new())).next().is_some()
+    }
+
+    /// The totals below a process that is folded itself go to its parent.
+    fn move_up(&mut self, from: u32, to: Option<u32>) {
+        let below = (Some(from), String::new())..(Some(from + 1), String::new());
+        let keys: Vec<_> = self.0.range(below).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            if let Some(total) = self.0.remove(&key) {
+                self.add(to, key.1, total);
+            }
+        }
+    }
+
+    /// As the record has them; `index` gives a process's place in its list.
+    pub(crate) fn folded(&self, at: impl Fn(u64) -> Nanos, index: impl Fn(u32) -> Option<u32>) -> Vec<Folded> {
+        let folded = |((parent, program), total): (&(Option<u32>, String), &Total)| Folded {
+            parent: parent.and_then(&index),
+            program: program.clone(),
+            count: total.count,
+            start: at(total.start),
+            end: at(total.end),
+            duration: Nanos(total.duration),
+            time: total.time,
+        };
+        self.0.iter().map(folded).collect()
+    }
+}
+
+/// Folds the shortest processes that have ended and have none below them, until at most `most` are left.
+pub(crate) fn fold(inside: &mut Inside, most: usize) {
+    while inside.runs.len() > most {
+        let mut needed: HashSet<u32> = HashSet::new();
+        for run in inside.runs.values() {
+            needed.extend(run.parent.iter().chain(&run.replaces));
+        }
+        let totals = &inside.totals;
+        let foldable = |(id, run): (&u32, &Run)| {
+            let leaf = run.end.is_some() && !needed.contains(id);
+            // A short process whose children are folded is no use to them, and each such has totals of its own.
+            let useless = run.duration() < SHORT && totals.is_below(*id);
+            leaf.then(|| (if useless { 0 } else { run.duration() }, *id))
+        };
+        let mut leaves: Vec<(u64, u32)> = inside.runs.iter().filter_map(foldable).collect();
+        if leaves.is_empty() {
+            return;
+        }
+        leaves.sort_unstable();
+        // The longest leaf waits for the next round: by then its parent may be shorter than it.
+        let few = (leaves.len() / 2).clamp(1, MOST_TOTALS / 2).min(inside.runs.len() - most);
+        for &(_, id) in &leaves[..few] {
+            let Some(run) = inside.runs.remove(&id) else { continue };
+            let total = Total {
+                count: 1,
+                start: run.start,
+                end: run.end.unwrap_or(run.start),
+                duration: run.duration(),
+                time: run.time,
+            };
+            inside.totals.move_up(id, run.parent);
+            inside.totals.add(run.parent, run.program, total);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::events::What;
+    use crate::forest::tests::{event, executed, forked};
+    use crate::forest::{Forest, MOST};
+    use buildscope_record::Nanos;
+
+    #[test]
+    fn a_hundred_thousand_processes_stay_few_and_their_sums_whole() {
+        let mut forest = Forest::new(1);
+        forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "sh")]);
+        let count = 100_000;
+        for number in 0..count {
+            let (pid, ms) = (100 + number, 1 + 10 * number as u64);
+            let program = if number == 700 { "long" } else { ["true", "cat", "sed"][number as usize % 3] };
+            let long = if number == 700 { 9 } else { 2 };
+            forest.take([
+                forked(ms, pid, 11),
+                event(ms, pid, What::In),
+                executed(ms, pid, program),
+                event(ms + long, pid, What::Exited),
+            ]);
+        }
+        forest.finish(20_000_000);
+        let step = &forest.steps[0];
+        assert!(step.runs.len() <= MOST, "{}", step.runs.len());
+        let folded = step.totals.folded(Nanos, Some);
+        assert_eq!(folded.len(), 3);
+        let sum: u64 = folded.iter().map(|folded| folded.count).sum::<u64>() + step.runs.len() as u64;
+        assert_eq!(sum, count as u64 + 1);
+        let cpu = folded.iter().map(|folded| folded.time.cpu.0).sum::<u64>()
+            + step.runs.values().filter(|run| run.program != "sh").map(|run| run.time.cpu.0).sum::<u64>();
+        assert_eq!(cpu, (2 * (count as u64 - 1) + 9) * 1_000_000);
+        assert!(step.runs.values().any(|run| run.program == "long"), "what is long is kept");
+        assert!(folded.iter().all(|folded| folded.parent == Some(0)));
+    }
+
+    #[test]
+    fn what_is_below_a_folded_process_goes_to_its_parent() {
+        let mut forest = Forest::new(1);
+        forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "make")]);
+        for number in 0..20_000 {
+            let (sh, cc, ms) = (100 + 2 * number, 101 + 2 * number, 1 + 10 * number as u64);
+            forest.take([
+                forked(ms, sh, 11),
+                event(ms, sh, What::In),
+                executed(ms, sh, "sh"),
+                forked(ms, cc, sh),
+                event(ms, cc, What::In),
+                executed(ms, cc, "cc"),
+                event(ms + 3, cc, What::Exited),
+                event(ms + 4, sh, What::Exited),
+            ]);
+        }
+        forest.finish(1_000_000);
+        let step = &forest.steps[0];
+        let folded = step.totals.folded(Nanos, Some);
+        let kept = |program: &str| step.runs.values().filter(|run| run.program == program).count() as u64;
+        for program in ["sh", "cc"] {
+            let count: u64 = folded.iter().filter(|folded| folded.program == program).map(|folded| folded.count).sum();
+            assert_eq!(count + kept(program), 20_000, "{program}");
+        }
+        let parents_kept = folded.iter().all(|folded| folded.parent.is_none_or(|parent| step.runs.contains_key(&parent)));
+        assert!(parents_kept, "totals hang on a process that is there");
+    }
+}

@@ -1,0 +1,23 @@
+//! What the processes of a step did, watched from outside.
+//!
+//! *Takes* the process under which steps are started. *Gives*, for every step, its processes: what each executed, when, on
+//! what its time went. *Must never know* Dockerfiles, boxes or records of builds beyond
+//! [`Processes`](buildscope_record::Processes), and must never make a step wait or fail: whatever cannot be observed is
+//! said in the result and nothing else happens.
+//!
+//! [`events`] are the kernel's own (perf_event_open(2)); where those are not allowed, [`sampled`] makes similar ones from
+//! `/proc`. [`forest`] turns events into processes; [`wait`] finds out what a process waits for; [`Observer`] is the thread
+//! that runs them.
+
+#![forbid(unsafe_code)]
+
+mod account;
+mod events;
+mod fold;
+mod forest;
+mod observer;
+mod procfs;
+mod sampled;
+mod wait;
+
+pub use observer::{Observer, StepProcesses};

@@ -1,0 +1,144 @@
+//! What `/proc` says of a process. Everything may be gone or hidden at any time: then there is no answer.
+
+use rustix::fs::{Mode, OFlags};
+
+/// The longest argument and the longest list of arguments that are kept, in bytes.
+const LONGEST_ARGUMENT: usize = 160;
+const LONGEST_LIST: usize = 480;
+
+/// The beginning of a file of `/proc`, up to 4 KiB.
+pub(crate) fn read(path: &str) -> Option<Vec<u8>> {
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut bytes = vec![0; 4096];
+    let length = rustix::io::read(&file, &mut bytes).ok()?;
+    bytes.truncate(length);
+    Some(bytes)
+}
+
+pub(crate) fn text(path: &str) -> Option<String> {
+    String::from_utf8(read(path)?).ok()
+}
+
+/// Bytes of the observed program as text that a terminal shows as such: control characters and what is not UTF-8 are escaped.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => text.extend(character.escape_unicode()),
+                character if character.is_control() => text.extend(character.escape_default()),
+                character => text.push(character),
+            }
+        }
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// A process's arguments, shortened.
+pub(crate) fn arguments(pid: i32) -> Option<Vec<String>> {
+    let bytes = read(&format!("/proc/{pid}/cmdline"))?;
+    (!bytes.is_empty()).then(|| shorten(&bytes))
+}
+
+fn shorten(bytes: &[u8]) -> Vec<String> {
+    let (mut list, mut length) = (Vec::new(), 0);
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    for argument in bytes.split(|&byte| byte == 0) {
+        if length >= LONGEST_LIST {
+            list.push("…".into());
+            break;
+        }
+        let kept = &argument[..argument.len().min(LONGEST_ARGUMENT)];
+        length += kept.len() + 1;
+        list.push(shown(kept) + if kept.len() < argument.len() { "…" } else { "" });
+    }
+    list
+}
+
+/// Peak memory, from `status`.
+pub(crate) fn peak_memory(pid: i32) -> Option<u64> {
+    let status = text(&format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// Bytes read and written, from `io`.
+pub(crate) fn transferred(pid: i32) -> Option<(u64, u64)> {
+    let io = text(&format!("/proc/{pid}/io"))?;
+    let number = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    Some((number("rchar:")?, number("wchar:")?))
+}
+
+/// What `schedstat` says of a thread: nanoseconds on a processor and waiting for one.
+pub(crate) fn scheduled(pid: i32, tid: i32) -> Option<(u64, u64)> {
+    let text = text(&format!("/proc/{pid}/task/{tid}/schedstat"))?;
+    let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+/// A line of `stat`.
+pub(crate) struct Stat {
+    pub(crate) name: String,
+    pub(crate) state: char,
+    /// Since the machine's start, in clock ticks.
+    pub(crate) started: u64,
+}
+
+/// proc_pid_stat(5).
+pub(crate) fn stat(pid: i32) -> Option<Stat> {
+    parse_stat(&read(&format!("/proc/{pid}/stat"))?)
+}
+
+fn parse_stat(line: &[u8]) -> Option<Stat> {
+    // The name may hold anything, also parentheses.
+    let open = line.iter().position(|&byte| byte == b'(')?;
+    let close = line.iter().rposition(|&byte| byte == b')')?;
+    let name = shown(line.get(open + 1..close)?);
+    let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Stat {
+        name,
+        state: fields.first()?.chars().next()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// The threads of a process, at most `most`.
+pub(crate) fn threads(pid: i32, most: usize) -> Vec<i32> {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).take(most).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_programs_cannot_move_a_terminals_cursor() {
+        assert_eq!(shown(b"a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
+        assert_eq!(shown(b"caf\xc3\xa9 \xff"), "café \\xff");
+        assert_eq!(shown("x\u{202e}y".as_bytes()), "x\\u{202e}y");
+    }
+
+    #[test]
+    fn long_arguments_are_shortened() {
+        let long = [b"sh\0-c\0".as_slice(), &[b'x'; 5000], b"\0"].concat();
+        let list = shorten(&long);
+        assert_eq!(list[..2], ["sh", "-c"]);
+        assert_eq!(list[2].chars().count(), LONGEST_ARGUMENT + 1);
+        let many = b"a\0".repeat(4000);
+        let list = shorten(&many);
+        assert_eq!((list.len(), list.last().unwrap().as_str()), (LONGEST_LIST / 2 + 1, "…"));
+    }
+
+    #[test]
+    fn a_name_with_parentheses_is_read_whole() {
+        let line = b"12 (a) S (b) R 3 12 12 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 9 0 4242 1 1";
+        let stat = parse_stat(line).unwrap();
+        assert_eq!((stat.name.as_str(), stat.state), ("a) S (b", 'R'));
+        assert_eq!(stat.started, 4242);
+    }
+}

@@ -1,0 +1,117 @@
+//! Events made from `/proc`, where the kernel's own are not allowed. What is shorter than the interval is not seen.
+
+use crate::events::{Event, What};
+use crate::procfs::{self, Stat};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How often `/proc` is read.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
+/// Threads of a process that are told apart.
+const THREADS: usize = 64;
+
+/// What was seen at the last reading.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    root: i32,
+    last: u64,
+    known: HashMap<i32, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// When the machine says it was started: another process of its number has another time.
+    started: u64,
+    name: String,
+    /// What each thread had used of processors, and how long it had waited for them.
+    threads: HashMap<i32, (u64, u64)>,
+}
+
+impl Sampler {
+    pub(crate) fn new(root: i32, now: u64) -> Self {
+        Self { root, last: now, known: HashMap::new() }
+    }
+
+    /// What has happened since the last reading, as far as it can be told.
+    pub(crate) fn read(&mut self, now: u64) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut seen = HashMap::new();
+        let mut below = vec![(self.root, String::new())];
+        while let Some((parent, above)) = below.pop() {
+            for pid in children(parent) {
+                let Some(stat) = procfs::stat(pid) else { continue };
+                let name = stat.name.clone();
+                let known = self.known.remove(&pid).filter(|known| known.started == stat.started);
+                let known = self.update(pid, parent, &above, stat, known, now, &mut events);
+                seen.insert(pid, known);
+                below.push((pid, name));
+            }
+        }
+        // Orphans have another parent now, but are the ones that were known.
+        for (pid, known) in std::mem::take(&mut self.known) {
+            let alive = procfs::stat(pid).filter(|stat| stat.started == known.started && stat.state != 'Z');
+            match alive {
+                Some(stat) => {
+                    let above = stat.name.clone();
+                    let known = self.update(pid, 0, &above, stat, Some(known), now, &mut events);
+                    seen.insert(pid, known);
+                }
+                None => events.push(Event { time: now, pid, tid: pid, what: What::Exited }),
+            }
+        }
+        (self.known, self.last) = (seen, now);
+        events.sort_by_key(|event| event.time);
+        events
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one process's facts, used once")]
+    fn update(
+        &self,
+        pid: i32,
+        parent: i32,
+        above: &str,
+        stat: Stat,
+        known: Option<Known>,
+        now: u64,
+        events: &mut Vec<Event>,
+    ) -> Known {
+        let mut say = |time, tid, what| events.push(Event { time, pid, tid, what });
+        let first = known.is_none();
+        let mut known =
+            known.unwrap_or_else(|| Known { started: stat.started, name: above.to_owned(), threads: HashMap::new() });
+        if first {
+            say(self.last, pid, What::Forked { parent });
+        }
+        if known.name != stat.name {
+            say(self.last, pid, What::Executed { name: stat.name.clone() });
+            known.name = stat.name;
+        }
+        let mut threads = HashMap::new();
+        for tid in procfs::threads(pid, THREADS) {
+            let Some((cpu, delay)) = procfs::scheduled(pid, tid) else { continue };
+            if tid != pid && !known.threads.contains_key(&tid) {
+                say(self.last, tid, What::Forked { parent: pid });
+            }
+            let (had, waited) = known.threads.remove(&tid).unwrap_or_default();
+            // First it ran, then it waited for a processor, then for something else: the sums are right.
+            let interval = now - self.last;
+            let ran = cpu.saturating_sub(had).min(interval);
+            let delayed = delay.saturating_sub(waited).min(interval - ran);
+            say(self.last, tid, What::In);
+            say(self.last + ran, tid, What::Out { wanted: true });
+            say(self.last + ran + delayed, tid, What::Out { wanted: false });
+            threads.insert(tid, (cpu, delay));
+        }
+        for &tid in known.threads.keys().filter(|&&tid| tid != pid) {
+            say(now, tid, What::Exited);
+        }
+        Known { threads, ..known }
+    }
+}
+
+/// The children of all threads of a process (CONFIG_PROC_CHILDREN).
+fn children(pid: i32) -> Vec<i32> {
+    let list = |tid| procfs::text(&format!("/proc/{pid}/task/{tid}/children")).unwrap_or_default();
+    let threads = procfs::threads(pid, THREADS);
+    threads.into_iter().flat_map(|tid| list(tid).split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}

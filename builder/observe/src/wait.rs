@@ -1,0 +1,342 @@
+//! What a blocked process waits for, from the system call that it is in and what that call's descriptors are.
+
+use crate::procfs;
+use buildscope_record::Cause;
+use std::os::unix::fs::FileExt;
+
+/// Threads of a process that are looked at.
+const THREADS: usize = 16;
+/// Descriptors that are looked at where a call waits for several.
+const DESCRIPTORS: usize = 32;
+
+/// What a process waits for. None where it does not wait, or has gone.
+pub(crate) fn cause(pid: i32, has_children: bool) -> Option<Cause> {
+    let mut found: Option<Cause> = None;
+    for tid in procfs::threads(pid, THREADS) {
+        let cause = of_thread(pid, tid, has_children)?;
+        // Idle threads wait for locks; what one of them waits for outside of the process is what holds it up.
+        let outside = |cause| matches!(cause, Cause::Disk | Cause::Network | Cause::Child);
+        found = match found {
+            Some(one) if !outside(cause) || outside(one) && one <= cause => Some(one),
+            _ => Some(cause),
+        };
+    }
+    found
+}
+
+/// What a thread waits for; none where it runs.
+fn of_thread(pid: i32, tid: i32, has_children: bool) -> Option<Cause> {
+    let call = procfs::text(&format!("/proc/{pid}/task/{tid}/syscall"));
+    let call = match call.as_deref().map(str::trim) {
+        Some("running") => return None,
+        Some(line) => Call::parse(line),
+        None => None,
+    };
+    let state = state(pid, tid)?;
+    if state == 'R' {
+        return None;
+    }
+    // A process that this one may not look into: the kernel's own name of what it waits in may be visible.
+    let Some(call) = call else {
+        let name = procfs::text(&format!("/proc/{pid}/task/{tid}/wchan")).unwrap_or_default();
+        return Some(of_channel(&name, state));
+    };
+    // What has children reads what they say, or waits for one of its own threads that waits for them.
+    Some(match call.cause(state, &Files { pid }) {
+        Cause::Lock | Cause::Unknown if has_children && !call.is_file_lock() => Cause::Child,
+        cause => cause,
+    })
+}
+
+fn state(pid: i32, tid: i32) -> Option<char> {
+    let stat = procfs::read(&format!("/proc/{pid}/task/{tid}/stat"))?;
+    let close = stat.iter().rposition(|&byte| byte == b')')?;
+    stat.get(close + 2).map(|&state| char::from(state))
+}
+
+/// The name of the kernel's function in which a thread sleeps.
+fn of_channel(name: &str, state: char) -> Cause {
+    let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+    if has(&["do_wait", "vfork"]) {
+        Cause::Child
+    } else if has(&["futex", "pipe", "unix_", "flock", "lock_"]) {
+        Cause::Lock
+    } else if has(&["nanosleep", "hrtimer"]) {
+        Cause::Sleep
+    } else if has(&["inet_", "tcp_", "udp_", "sk_wait", "wait_woken", "skb_wait"]) {
+        Cause::Network
+    } else if state == 'D' {
+        Cause::Disk
+    } else {
+        Cause::Unknown
+    }
+}
+
+/// A system call that a thread is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call {
+    number: i64,
+    arguments: [u64; 6],
+}
+
+/// What a descriptor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum File {
+    Regular,
+    Pipe,
+    Inet,
+    Unix,
+    Child,
+    Timer,
+    Other,
+}
+
+/// Where a call's descriptors can be looked up.
+trait Descriptors {
+    fn file(&self, fd: u64) -> File;
+    /// The descriptors of a `pollfd` array.
+    fn polled(&self, array: u64, count: u64) -> Vec<u64>;
+    /// The descriptors that are in an `fd_set`.
+    fn selected(&self, set: u64, count: u64) -> Vec<u64>;
+    /// The descriptors that an epoll instance watches.
+    fn watched(&self, epoll: u64) -> Vec<u64>;
+}
+
+impl Call {
+    /// proc_pid_syscall(5): the number, six arguments, the stack pointer and the program counter; of a thread that is in no call
+    /// only -1 and the two.
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.split_ascii_whitespace();
+        let number = fields.next()?.parse().ok()?;
+        let mut arguments = [0; 6];
+        for argument in &mut arguments {
+            let field = fields.next().unwrap_or("0x0");
+            *argument = u64::from_str_radix(field.strip_prefix("0x")?, 16).ok()?;
+        }
+        Some(Self { number, arguments })
+    }
+
+    fn is_file_lock(self) -> bool {
+        matches!(self.number, libc::SYS_flock | libc::SYS_fcntl)
+    }
+
+    fn cause(self, state: char, files: &impl Descriptors) -> Cause {
+        let [first, second, third, ..] = self.arguments;
+        match self.number {
+            // A page fault.
+            -1 => if state == 'D' { Cause::Disk } else { Cause::Unknown },
+            libc::SYS_wait4 | libc::SYS_waitid | libc::SYS_clone | libc::SYS_clone3 => Cause::Child,
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_vfork => Cause::Child,
+            libc::SYS_futex | libc::SYS_flock | libc::SYS_semop | libc::SYS_semtimedop | libc::SYS_msgrcv => Cause::Lock,
+            libc::SYS_fcntl if state == 'S' => Cause::Lock,
+            libc::SYS_nanosleep | libc::SYS_clock_nanosleep => Cause::Sleep,
+            // A shell may wait for its children so.
+            libc::SYS_rt_sigsuspend | libc::SYS_rt_sigtimedwait => Cause::Unknown,
+            libc::SYS_read
+            | libc::SYS_write
+            | libc::SYS_readv
+            | libc::SYS_writev
+            | libc::SYS_pread64
+            | libc::SYS_pwrite64
+            | libc::SYS_ioctl => of_file(files.file(first)),
+            libc::SYS_sendfile | libc::SYS_splice | libc::SYS_copy_file_range => {
+                let ends = [files.file(first), files.file(if self.number == libc::SYS_splice { third } else { second })];
+                strongest(&ends)
+            }
+            libc::SYS_recvfrom
+            | libc::SYS_recvmsg
+            | libc::SYS_recvmmsg
+            | libc::SYS_sendto
+            | libc::SYS_sendmsg
+            | libc::SYS_connect
+            | libc::SYS_accept
+            | libc::SYS_accept4 => of_file(files.file(first)),
+            libc::SYS_ppoll => several(&files.polled(first, second), files),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_poll => several(&files.polled(first, second), files),
+            libc::SYS_pselect6 => several(&selected(files, first, second, third), files),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_select => several(&selected(files, first, second, third), files),
+            libc::SYS_epoll_pwait => several(&files.watched(first), files),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_epoll_wait => several(&files.watched(first), files),
+            libc::SYS_io_uring_enter | libc::SYS_fsync | libc::SYS_fdatasync | libc::SYS_sync | libc::SYS_syncfs => {
+                Cause::Disk
+            }
+            // Everything that works on names, directories and mapped files.
+            _ if state == 'D' => Cause::Disk,
+            _ => Cause::Unknown,
+        }
+    }
+}
+
+fn of_file(file: File) -> Cause {
+    match file {
+        File::Regular => Cause::Disk,
+        File::Pipe | File::Unix => Cause::Lock,
+        File::Inet => Cause::Network,
+        File::Child => Cause::Child,
+        File::Timer => Cause::Sleep,
+        File::Other => Cause::Unknown,
+    }
+}
+
+fn selected(files: &impl Descriptors, count: u64, read: u64, write: u64) -> Vec<u64> {
+    [read, write].into_iter().filter(|&set| set != 0).flat_map(|set| files.selected(set, count)).collect()
+}
+
+/// A wait for any of these; for none of them it is a wait for time.
+fn several(fds: &[u64], files: &impl Descriptors) -> Cause {
+    if fds.is_empty() {
+        return Cause::Sleep;
+    }
+    let kinds: Vec<_> = fds.iter().take(DESCRIPTORS).map(|&fd| files.file(fd)).collect();
+    strongest(&kinds)
+}
+
+/// What of several most probably holds a process up.
+fn strongest(kinds: &[File]) -> Cause {
+    let order = [File::Inet, File::Child, File::Pipe, File::Unix, File::Regular, File::Timer];
+    order.into_iter().find(|kind| kinds.contains(kind)).map_or(Cause::Unknown, of_file)
+}
+
+/// The descriptors of a living process.
+struct Files {
+    pid: i32,
+}
+
+impl Files {
+    fn memory(&self, at: u64, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        let read = std::fs::File::open(format!("/proc/{}/mem", self.pid))
+            .and_then(|memory| memory.read_at(&mut bytes, at))
+            .unwrap_or(0);
+        bytes.truncate(read);
+        bytes
+    }
+}
+
+impl Descriptors for Files {
+    fn file(&self, fd: u64) -> File {
+        let path = format!("/proc/{}/fd/{fd}", self.pid);
+        let Ok(target) = rustix::fs::readlink(&*path, Vec::new()) else { return File::Other };
+        let target = target.to_string_lossy();
+        if target.starts_with("pipe:") || target.contains("[eventfd]") {
+            File::Pipe
+        } else if target.starts_with("socket:") {
+            let mut name = [0; 32];
+            // "UNIX", "UNIX-STREAM", "TCP", "TCPv6", "UDP", ... (net/socket.c)
+            match rustix::fs::getxattr(&*path, "system.sockprotoname", &mut name) {
+                Ok(length) if name[..length].starts_with(b"UNIX") => File::Unix,
+                Ok(_) => File::Inet,
+                Err(_) => File::Other,
+            }
+        } else if target.contains("[pidfd]") || target.contains("[signalfd]") {
+            File::Child
+        } else if target.contains("[timerfd]") {
+            File::Timer
+        } else if target.starts_with("/dev/") || !target.starts_with('/') {
+            File::Other
+        } else {
+            // A named pipe is shown by its path.
+            match rustix::fs::stat(&*path).map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode)) {
+                Ok(rustix::fs::FileType::Fifo) => File::Pipe,
+                _ => File::Regular,
+            }
+        }
+    }
+
+    fn polled(&self, array: u64, count: u64) -> Vec<u64> {
+        // struct pollfd: int fd, short events, short revents.
+        let bytes = self.memory(array, 8 * count.min(DESCRIPTORS as u64) as usize);
+        let fds = bytes.chunks_exact(8).map(|one| i32::from_ne_bytes([one[0], one[1], one[2], one[3]]));
+        fds.filter_map(|fd| u64::try_from(fd).ok()).collect()
+    }
+
+    fn selected(&self, set: u64, count: u64) -> Vec<u64> {
+        let bytes = self.memory(set, (count.min(1024) as usize).div_ceil(8));
+        let bits = bytes.iter().enumerate().flat_map(|(at, byte)| (0..8).map(move |bit| (at * 8 + bit, byte >> bit & 1)));
+        bits.filter(|&(fd, bit)| bit == 1 && (fd as u64) < count).map(|(fd, _)| fd as u64).collect()
+    }
+
+    fn watched(&self, epoll: u64) -> Vec<u64> {
+        let text = procfs::text(&format!("/proc/{}/fdinfo/{epoll}", self.pid)).unwrap_or_default();
+        let fd = |line: &str| line.strip_prefix("tfd:")?.split_ascii_whitespace().next()?.parse().ok();
+        text.lines().filter_map(fd).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Table(&'static [(u64, File)]);
+
+    impl Descriptors for Table {
+        fn file(&self, fd: u64) -> File {
+            self.0.iter().find(|(one, _)| *one == fd).map_or(File::Other, |(_, file)| *file)
+        }
+        fn polled(&self, _: u64, count: u64) -> Vec<u64> {
+            self.0.iter().map(|(fd, _)| *fd).take(count as usize).collect()
+        }
+        fn selected(&self, _: u64, count: u64) -> Vec<u64> {
+            self.polled(0, count)
+        }
+        fn watched(&self, _: u64) -> Vec<u64> {
+            self.polled(0, 99)
+        }
+    }
+
+    fn cause(number: i64, first: u64, second: u64, state: char) -> Cause {
+        let table = Table(&[(3, File::Regular), (4, File::Pipe), (5, File::Inet)]);
+        Call { number, arguments: [first, second, 0, 0, 0, 0] }.cause(state, &table)
+    }
+
+    #[test]
+    fn a_call_says_what_is_waited_for() {
+        assert_eq!(cause(libc::SYS_read, 3, 0, 'D'), Cause::Disk);
+        assert_eq!(cause(libc::SYS_read, 4, 0, 'S'), Cause::Lock);
+        assert_eq!(cause(libc::SYS_read, 5, 0, 'S'), Cause::Network);
+        assert_eq!(cause(libc::SYS_wait4, 0, 0, 'S'), Cause::Child);
+        assert_eq!(cause(libc::SYS_futex, 0, 0, 'S'), Cause::Lock);
+        assert_eq!(cause(libc::SYS_clock_nanosleep, 0, 0, 'S'), Cause::Sleep);
+        assert_eq!(cause(libc::SYS_unlinkat, 0, 0, 'D'), Cause::Disk);
+        assert_eq!(cause(libc::SYS_ppoll, 0, 3, 'S'), Cause::Network);
+        assert_eq!(cause(libc::SYS_ppoll, 0, 2, 'S'), Cause::Lock);
+        assert_eq!(cause(libc::SYS_ppoll, 0, 0, 'S'), Cause::Sleep, "poll of nothing is a sleep");
+        assert_eq!(cause(-1, 0, 0, 'D'), Cause::Disk, "a page that has to be read");
+    }
+
+    /// Lines as in proc_pid_syscall(5).
+    #[test]
+    fn lines_of_proc_are_read() {
+        let call = Call::parse("7 0x55 0x2 0xffffffff 0x0 0x0 0x0 0x7ffe 0x7f1d").unwrap();
+        assert_eq!((call.number, call.arguments[..3].to_vec()), (7, vec![0x55, 2, 0xffff_ffff]));
+        assert_eq!(Call::parse("-1 0x7ffe 0x7f1d").unwrap().number, -1);
+        assert_eq!(Call::parse("running"), None);
+    }
+
+    #[test]
+    fn a_process_of_ones_own_is_looked_into() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut child = std::process::Command::new("cat").stdin(reader).spawn().unwrap();
+        let pid = child.id() as i32;
+        let mut seen = None;
+        for _ in 0..200 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            seen = cause_of(pid);
+            if seen == Some(Cause::Lock) {
+                break;
+            }
+        }
+        drop(writer);
+        child.wait().unwrap();
+        assert_eq!(seen, Some(Cause::Lock));
+        assert_eq!(cause_of(pid), None, "it has gone");
+    }
+
+    fn cause_of(pid: i32) -> Option<Cause> {
+        super::cause(pid, false)
+    }
+}
