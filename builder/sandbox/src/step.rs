@@ -91,6 +91,8 @@ pub struct Exit {
     pub oom: bool,
     /// What it used.
     pub resources: Resources,
+    /// The process id of its init, by which an observer of processes knows the step.
+    pub init: Option<u32>,
 }
 
 impl Zygote {
@@ -164,7 +166,7 @@ impl Zygote {
         let mut resources = resources(&ending);
         // A process of a few milliseconds has no pressure worth the reading of three files.
         step.cgroup.account(&mut resources, !ending.alone || lasted > WORTH_READING);
-        let exit = Exit { status, oom: !status.success() && step.cgroup.oom(), resources };
+        let exit = Exit { status, oom: !status.success() && step.cgroup.oom(), resources, init: step.init };
         teardown.end();
         Ok(exit)
     }
@@ -200,6 +202,8 @@ struct Ended {
 struct Step {
     channel: AsyncChannel,
     pidfd: Option<AsyncFd<OwnedFd>>,
+    /// The init's process id, which comes with its pidfd.
+    init: Option<u32>,
     /// Nothing of it is left that could do anything.
     dead: bool,
     helper: Arc<Helper>,
@@ -209,7 +213,7 @@ struct Step {
 impl Step {
     fn new(Begun { channel, cgroup }: Begun, helper: Arc<Helper>) -> Result<Self, SandboxError> {
         let channel = AsyncChannel::new(channel).map_err(SandboxError::io("a socket"))?;
-        Ok(Self { channel, pidfd: None, dead: false, helper, cgroup })
+        Ok(Self { channel, pidfd: None, init: None, dead: false, helper, cgroup })
     }
 
     async fn drive(
@@ -264,7 +268,7 @@ impl Step {
         let ended = {
             let mut counters = Counters::new(probe);
             let cgroup = &self.cgroup;
-            let mut report = std::pin::pin!(Self::next_report(&self.channel, &mut self.pidfd));
+            let mut report = std::pin::pin!(Self::next_report(&self.channel, (&mut self.pidfd, &mut self.init)));
             loop {
                 tokio::select! {
                     ended = &mut report => break ended?,
@@ -284,18 +288,21 @@ impl Step {
 
     /// The init's next report. The helper's datagram with the pidfd may come before or after the first.
     async fn report(&mut self) -> Result<Option<Report>, SandboxError> {
-        Self::next_report(&self.channel, &mut self.pidfd).await
+        Self::next_report(&self.channel, (&mut self.pidfd, &mut self.init)).await
     }
 
     async fn next_report(
         channel: &AsyncChannel,
-        pidfd_slot: &mut Option<AsyncFd<OwnedFd>>,
+        (pidfd_slot, init): (&mut Option<AsyncFd<OwnedFd>>, &mut Option<u32>),
     ) -> Result<Option<Report>, SandboxError> {
         loop {
             let received = channel.receive().await.map_err(SandboxError::io("listening to the step"))?;
             let Some((bytes, mut fds)) = received else { return Ok(None) };
             match fds.pop() {
-                Some(pidfd) => *pidfd_slot = Some(sys::watched(pidfd).map_err(SandboxError::io("a pidfd"))?),
+                Some(pidfd) => {
+                    *init = bytes.try_into().ok().map(u32::from_le_bytes);
+                    *pidfd_slot = Some(sys::watched(pidfd).map_err(SandboxError::io("a pidfd"))?);
+                }
                 None => return Ok(Report::take(&mut &bytes[..])),
             }
         }

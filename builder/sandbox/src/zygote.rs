@@ -261,7 +261,7 @@ fn fork_step(
     match (forked, ready) {
         (Ok(Forked::Parent { pid, pidfd }), _) => {
             // If the builder has given up on this step, the init finds its channel closed.
-            let _ = channel::send(channel, b"pidfd", &[pidfd.as_fd()]);
+            let _ = channel::send(channel, &pid.to_le_bytes(), &[pidfd.as_fd()]);
             Some(pid)
         }
         (Ok(Forked::Child), Ok(ready)) => {

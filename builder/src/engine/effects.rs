@@ -151,7 +151,7 @@ impl Solver {
         report.locks = exclusive(op, &origin);
         match ran {
             Ok(Ran { exit, layer }) => {
-                (report.resources, report.exit_code) = (Some(exit.resources), Some(exit.status.code()));
+                report.ended(&exit);
                 Ok(layer)
             }
             Err(RunError::Sandbox(SandboxError::Cancelled)) => Err(BuildError::Cancelled),
@@ -162,7 +162,7 @@ impl Solver {
             }
             Err(error) => {
                 if let RunError::Failed { exit, .. } = &error {
-                    (report.resources, report.exit_code) = (Some(exit.resources), Some(exit.status.code()));
+                    report.ended(exit);
                 }
                 let exit_code = report.exit_code;
                 drop(reports);

@@ -9,6 +9,7 @@ mod effects;
 mod error;
 mod flights;
 mod host;
+mod inside;
 mod lookup;
 mod outcome;
 mod prepare;
@@ -24,6 +25,7 @@ mod waits;
 
 pub use error::{BuildError, StepError};
 pub use host::host;
+pub use inside::add_processes;
 pub use outcome::{Built, Outcome, StepReport};
 pub use progress::{Event, Progress, Stream};
 pub use provenance::Provenance;

@@ -6,6 +6,7 @@ use crate::plan::{Plan, Step};
 use buildscope_oci::Platform;
 use buildscope_record as record;
 use buildscope_record::{BlobDigest, DiffId, ManifestDigest, StepId, StepKey};
+use buildscope_sandbox::Exit;
 use buildscope_storage::{Layer, Timestamp};
 use petgraph::graph::NodeIndex;
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,8 @@ pub struct StepReport {
     pub layer: Option<Layer>,
     /// What its process used.
     pub resources: Option<record::Resources>,
+    /// The process id of its init, by which an observer of processes knows the step.
+    pub init: Option<u32>,
     /// The names of the exclusive locks that it held.
     pub locks: Vec<String>,
     /// What it takes from the context: files and bytes by the names at the context's top; only if the build is `detailed`.
@@ -93,12 +96,20 @@ impl StepReport {
             cache: None,
             layer: None,
             resources: None,
+            init: None,
             locks: Vec::new(),
             context: BTreeMap::new(),
             log: Vec::new(),
             exit_code: None,
             error: None,
         }
+    }
+
+    /// Its process has ended.
+    pub(super) fn ended(&mut self, exit: &Exit) {
+        self.resources = Some(exit.resources);
+        self.exit_code = Some(exit.status.code());
+        self.init = exit.init;
     }
 }
 

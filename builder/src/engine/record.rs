@@ -68,7 +68,7 @@ fn context(reports: &[StepReport]) -> Vec<record::ContextEntry> {
 
 /// What a build did, without when and how fast: the digest of stages, steps and edges as JSON with sorted keys. It is
 /// known before the image is written, so the image's provenance has it; whoever has the record can compute it from that:
-/// `jq -cSj '{stages, edges: [.edges[] | select(.kind == "data")], steps: [.steps[] | del(.start, .end, .slot, .log, .resources)]}' RECORD | sha256sum`.
+/// `jq -cSj '{stages, edges: [.edges[] | select(.kind == "data")], steps: [.steps[] | del(.start, .end, .slot, .log, .resources, .processes)]}' RECORD | sha256sum`.
 pub(super) fn identity(plan: &Plan, reports: &[StepReport], taken: &[Taken]) -> Digest {
     let step = |(step, report): (&Step, &StepReport)| {
         let described = describe(step, report, None);
@@ -105,6 +105,7 @@ fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::St
             digest: Some(layer.diff_id),
         }),
         resources: report.resources,
+        processes: None,
         locks: report.locks.clone(),
         log: report.log.clone(),
         exit_code: report.exit_code,
@@ -127,6 +128,7 @@ fn bring(image: &Taken, asked: Option<Nanos>) -> record::Step {
         cache: None,
         layer: None,
         resources: None,
+        processes: None,
         locks: Vec::new(),
         log: Vec::new(),
         exit_code: None,

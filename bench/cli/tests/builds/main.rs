@@ -12,6 +12,7 @@ mod digests;
 mod durability;
 mod failures;
 mod images;
+mod inside;
 mod joined;
 mod platforms;
 mod reach;

@@ -166,6 +166,9 @@ pub(crate) struct Arguments {
     /// Write every internal span of the engine to this file (Chrome trace JSON)
     #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
     pub(super) engine_trace: Option<PathBuf>,
+    /// Do not observe the processes inside the steps of a recorded build
+    #[arg(long, help_heading = "Output and diagnostics")]
+    pub(super) no_processes: bool,
     /// Exit with code 1 if a RUN, COPY, ADD or WORKDIR misses the cache, and print what changed
     #[arg(long, help_heading = "Output and diagnostics")]
     pub(super) expect_cached: bool,

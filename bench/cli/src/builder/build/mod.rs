@@ -10,6 +10,7 @@ pub(crate) use arguments::{Arguments, ProgressMode};
 use super::{observe, profile, progress};
 use crate::{Failure, explain, say};
 use buildscope_builder::engine::{self, BuildError, Built, Engine, Outcome};
+use buildscope_observe::Observer;
 use buildscope_oci::Reference;
 use buildscope_record::{self as record, Collector, Phase};
 use buildscope_reports::explain_with;
@@ -43,6 +44,8 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     warn(&isolation);
 
     let records = options.record.is_some() || options.trace.is_some() || options.expect_cached;
+    // It has to be there before the first step is: what the helper started earlier would not be seen.
+    let observer = if records && options.processes { Observer::start(zygote.pid()) } else { None };
     let listening = observe::listen(records, options.engine_trace.as_deref())?;
     let profile = profile::Profile::start(options.pprof.as_deref())?;
     let collector = Collector::start(began);
@@ -76,9 +79,12 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let record = std::thread::scope(|scope| {
         let stored = scope.spawn(|| drop((runtime, store)));
         let helped = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));
+        let epoch = collector.epoch();
         let record = about.map(|(host, described)| engine::record(&outcome, collector, host, described));
+        let seen = observer.map(|observer| observer.finish(epoch)).unwrap_or_default();
         let cpu = joined(helped);
         let record = record.map(|mut record| {
+            engine::add_processes(&mut record, &outcome, seen);
             let started = jiff::Timestamp::now().checked_sub(began.elapsed());
             record.started = started.ok().map(|started| started.to_string());
             record.options.cache = record.options.cache.or_else(|| cache_state(&record.steps));

@@ -32,6 +32,8 @@ pub(super) struct Options {
     pub(super) trace: Option<PathBuf>,
     pub(super) engine_trace: Option<PathBuf>,
     pub(super) pprof: Option<PathBuf>,
+    /// Whether the processes inside the steps of a recorded build are observed.
+    pub(super) processes: bool,
     pub(super) expect_cached: bool,
     pub(super) why_miss: Vec<PathBuf>,
     pub(super) delay: Option<(Delayed, Duration)>,
@@ -102,6 +104,7 @@ impl Arguments {
             trace: self.trace,
             engine_trace: self.engine_trace,
             pprof: self.pprof,
+            processes: !self.no_processes,
             expect_cached: self.expect_cached,
             why_miss: self.why_miss,
             delay: self.delay.as_deref().map(delay).transpose()?,

@@ -1,0 +1,83 @@
+//! What a record says of the processes inside steps.
+
+use crate::world::World;
+use buildscope_record::{Cause, Nanos, Observed, Record};
+use buildscope_reports::explain;
+use buildscope_reports::inside::{CommandRow, RowKind, folded_stacks};
+use buildscope_testing::test;
+
+const STEPS: &str = "FROM busybox
+RUN sleep 0.4 && cd /tmp && (sleep 0.1; true) && i=0; while [ $i -lt 30 ]; do /bin/true; i=$((i+1)); done
+RUN [\"/bin/sleep\", \"0.2\"]
+";
+
+/// A machine that allows no perf events samples instead; the tests of times are then not meant.
+fn events(record: &Record) -> bool {
+    record.steps.iter().filter_map(|step| step.processes.as_ref()).all(|seen| seen.observed == Observed::Events)
+}
+
+fn check(record: &Record) {
+    if !events(record) {
+        return;
+    }
+    let explanation = explain(record);
+    let insides: Vec<_> = explanation.steps.iter().filter_map(|step| step.inside.as_ref()).collect();
+    let [chain, exec] = insides[..] else { panic!("two steps have an inside") };
+    for inside in [chain, exec] {
+        assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
+    }
+    let row = |text: &str| chain.rows.iter().find(|row| row.text == text).unwrap_or_else(|| panic!("no {text}: {chain:#?}"));
+    let first = row("sleep 0.4");
+    assert!(first.wall >= Nanos(400_000_000) && first.spent.blocked[Cause::Sleep] >= Nanos(350_000_000), "{first:?}");
+    assert!(row("(sleep 0.1; true)").wall >= Nanos(100_000_000));
+    let counted = row("while [ $i -lt 30 ]; do /bin/true; i=$((i+1)); done");
+    assert_eq!(counted.processes, 30, "{counted:?}");
+    let commands: Vec<&CommandRow> = exec.rows.iter().filter(|row| row.kind == RowKind::Command).collect();
+    assert_eq!(commands[0].text, "/bin/sleep 0.2");
+    assert!(folded_stacks(record).contains(";sleep;[sleep] "));
+}
+
+#[test]
+fn the_commands_of_a_step_have_their_time() {
+    let world = World::new(STEPS);
+    check(&world.build(&["--no-cache"]).record());
+}
+
+#[test]
+fn runtimes_are_observed_as_well() {
+    for runtime in ["crun", "runc"] {
+        if std::process::Command::new(runtime).arg("--version").output().is_ok() {
+            check(&World::new(STEPS).build(&["--no-cache", "--executor", runtime]).record());
+        }
+    }
+}
+
+/// The image's name is the same, and the image says nothing of having been observed.
+#[test]
+fn an_observed_build_makes_the_same_image() {
+    let world = World::new("FROM busybox\nRUN echo a > /a && sleep 0.05\n");
+    let output = format!("type=oci,dest={},rewrite-timestamp=true", world.path("image.tar").display());
+    let id = |args: &[&str]| {
+        let reproducible = ["--no-cache", "--build-arg", "SOURCE_DATE_EPOCH=1", "--output", &output];
+        let output = world.command(&[&reproducible[..], args].concat()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let record = world.path("record.json");
+    assert_eq!(id(&["--record", record.to_str().unwrap()]), id(&[]));
+    let record = Record::from_json(&std::fs::read(&record).unwrap()).unwrap();
+    assert!(record.steps.iter().any(|step| step.processes.is_some()));
+}
+
+/// A secret that a command passes to a program is not in the record.
+#[test]
+fn arguments_that_come_from_secrets_are_not_recorded() {
+    let world = World::new("FROM busybox\nRUN --mount=type=secret,id=word sh -c \"sleep 0.1; : \\$0\" $(cat /run/secrets/word)\n");
+    world.write("word", "hunter2hunter2");
+    let secret = format!("id=word,src={}", world.context().join("word").display());
+    let built = world.build(&["--no-cache", "--secret", &secret]);
+    let text = std::fs::read_to_string(&built.record).unwrap();
+    built.record();
+    assert!(text.contains("\"processes\""), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
