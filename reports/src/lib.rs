@@ -37,6 +37,7 @@ mod counterpart;
 mod explain;
 mod graph;
 pub mod import;
+pub mod inside;
 mod index;
 pub mod misses;
 mod needless;

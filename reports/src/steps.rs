@@ -3,6 +3,7 @@
 //! *Takes* a record and its attribution. *Gives* one [`StepExplanation`] a step. *Must never know* what is concluded from
 //! them: answers, misses, rankings and advice read them.
 
+use crate::inside::{Inside, inside};
 use crate::attribute::{Attributed, Attribution, Row, held, nanos};
 use buildscope_record::{Layer, Nanos, Outcome, Phase, Record, Resources, SourceRange, StepId};
 use schemars::JsonSchema;
@@ -60,6 +61,9 @@ pub struct StepExplanation {
     /// Why the step's result was not in the cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub miss: Option<String>,
+    /// Where the time of the step's process went, if its processes were observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Inside>,
 }
 
 /// Explains every step, in the order of the record.
@@ -90,6 +94,7 @@ pub(crate) fn explain_steps(record: &Record, found: &Attribution<'_>) -> Vec<Ste
             on_path: on_path.contains(&id),
             held: held(&found.activities, id),
             miss: step.cache.as_ref().and_then(|cache| cache.miss.clone()),
+            inside: inside(step, nanos(found.observed.drag[id])),
         }
     };
     record.steps.iter().zip(found.activities.steps()).map(explain).collect()

@@ -7,6 +7,7 @@ use super::installs::installed_first;
 use super::parts::independent_parts;
 use super::suggestion::Advice;
 use crate::counterpart::Counterparts;
+use crate::inside::advice::findings;
 use crate::needless::NeedlessWait;
 use crate::steps::StepExplanation;
 use crate::whatif::{ChangeKind, RankedChange, Scenario, Selector};
@@ -16,7 +17,7 @@ use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Policy, WaitKind};
 type Rule = fn(&Case<'_>) -> Vec<Advice>;
 
 /// All rules. Their order decides between advice of the same gain.
-pub(super) const ALL: [Rule; 14] = [
+pub(super) const ALL: [Rule; 15] = [
     copy_before_install,
     late_copy,
     cache_mount,
@@ -29,6 +30,7 @@ pub(super) const ALL: [Rule; 14] = [
     unused_context,
     compression,
     base_pull,
+    commands_inside,
     pressure,
     slower_than_before,
 ];
@@ -276,6 +278,17 @@ fn base_pull(case: &Case<'_>) -> Vec<Advice> {
         diff: Vec::new(),
     };
     if spent.0 > case.analysis.record.wall.0 / 10 && case.worth(spent) { vec![advice] } else { Vec::new() }
+}
+
+/// What the processes inside a step show.
+fn commands_inside(case: &Case<'_>) -> Vec<Advice> {
+    let processors = case.analysis.record.host.cpus.unwrap_or(1);
+    let steps = case.ran().filter(|step| case.worth(step.drag));
+    steps
+        .filter_map(|step| Some((step, step.inside.as_ref()?)))
+        .flat_map(|(step, inside)| findings(inside, processors).into_iter().map(move |finding| (step, finding)))
+        .map(|(step, finding)| about(step, finding.rule, finding.gain.min(step.drag), finding.text, finding.caveat))
+        .collect()
 }
 
 /// Steps that wait for processors or disks, and processors that are idle.

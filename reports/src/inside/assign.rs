@@ -1,0 +1,168 @@
+//! Which process belongs to which command of a shell's text.
+//!
+//! A shell starts the processes of its commands in the order of the text, so this is an alignment of two sequences: the one
+//! in which most names agree wins (the dynamic programme of Needleman and Wunsch, 1970). A process of no command's name
+//! belongs to the command that is under way.
+
+use super::shell::{Name, Unit};
+
+/// A process that a shell started, as the alignment sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Child<'a> {
+    pub(super) program: &'a str,
+    /// It executed nothing: the shell's own copy.
+    pub(super) forked: bool,
+}
+
+/// The name of a program that executed itself and ended before its arguments were read (busybox).
+const SELF: &str = "exe";
+/// How many names of one command are counted.
+const COUNTED: usize = 12;
+/// Longer alignments take more time than they are worth: the rest of the processes belong to the last command.
+const LONGEST: usize = 3000;
+
+/// What a name's agreement is worth. A process of another name than its command's costs nothing, but gains nothing.
+fn worth(unit: &Unit, child: Child<'_>) -> i32 {
+    let one = |name: &Name| match name {
+        Name::Is(name) if is(name, child.program) => 8,
+        // A program that the shell is said to start may be part of the shell (busybox).
+        Name::Is(_) if child.forked || child.program == SELF => 4,
+        Name::Is(_) => 0,
+        Name::Subshell if child.forked => 6,
+        // A copy that had one thing to do was replaced by it.
+        Name::Subshell => 2,
+        Name::Any if child.forked => 2,
+        Name::Any => 3,
+    };
+    unit.names.iter().map(one).max().unwrap_or(0)
+}
+
+/// The kernel keeps 15 bytes of a name; a program may be a link to another of a longer name (`python3`, `python3.11`).
+fn is(name: &str, program: &str) -> bool {
+    let same = |a: &str, b: &str| a == b || b.len() >= 15 && a.starts_with(b);
+    same(name, program) || program.len() > name.len() && program.starts_with(name) && !program[name.len()..].starts_with(char::is_alphabetic)
+}
+
+/// The unit of each child, by its index; none where there are no units that start anything.
+pub(super) fn assign(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize>> {
+    let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
+    if able.is_empty() {
+        return vec![None; children.len()];
+    }
+    // best[u][k]: the most that can be had if the last child is of unit u, of whose names k are used.
+    let (rows, columns) = (able.len(), COUNTED + 1);
+    let mut best = vec![vec![None::<i32>; columns]; rows];
+    let mut ways: Vec<Vec<Vec<(u32, u32)>>> = Vec::new();
+    let counted = &children[..children.len().min(LONGEST)];
+    for (number, &child) in counted.iter().enumerate() {
+        let mut next = vec![vec![None::<i32>; columns]; rows];
+        let mut way = vec![vec![(0, 0); columns]; rows];
+        // The best of all earlier units, up to the one in hand.
+        let mut before: Option<(i32, (u32, u32))> = if number == 0 { Some((0, (0, 0))) } else { None };
+        for (row, &unit) in able.iter().enumerate() {
+            let unit = &units[unit];
+            let gain = worth(unit, child);
+            let names = unit.names.len().min(COUNTED);
+            let mut put = |used: usize, score: i32, from: (u32, u32)| {
+                if next[row][used].is_none_or(|known| score > known) {
+                    (next[row][used], way[row][used]) = (Some(score), from);
+                }
+            };
+            if let Some((score, from)) = before {
+                put(usize::from(gain > 0), score + gain, from);
+            }
+            for used in 0..columns {
+                let Some(score) = best[row][used] else { continue };
+                let from = (row as u32, used as u32);
+                if gain > 0 && unit.repeats {
+                    put(used, score + gain, from);
+                } else if gain > 0 && used < names {
+                    put(used + 1, score + gain, from);
+                } else {
+                    put(used, score, from);
+                }
+            }
+            for used in 0..columns {
+                if let Some(score) = best[row][used]
+                    && before.is_none_or(|(known, _)| score > known)
+                {
+                    before = Some((score, (row as u32, used as u32)));
+                }
+            }
+        }
+        best = next;
+        ways.push(way);
+    }
+    let last = (0..rows).flat_map(|row| (0..columns).map(move |used| (row, used)));
+    // Of equal ones the first: a command that comes later is not begun without a reason.
+    let mut end = last.filter_map(|(row, used)| Some((best[row][used]?, std::cmp::Reverse(row), used))).max();
+    let mut assigned = vec![None; children.len()];
+    if let Some((_, std::cmp::Reverse(row), used)) = end.take() {
+        for rest in &mut assigned[counted.len()..] {
+            *rest = Some(able[row]);
+        }
+        let (mut row, mut used) = (row, used);
+        for number in (0..counted.len()).rev() {
+            assigned[number] = Some(able[row]);
+            let (one, other) = ways[number][row][used];
+            (row, used) = (one as usize, other as usize);
+        }
+    }
+    assigned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::shell::units;
+    use super::*;
+
+    fn assigned(text: &str, children: &[&str]) -> Vec<String> {
+        let units = units(text);
+        let children: Vec<_> = children
+            .iter()
+            .map(|name| Child { program: name.trim_start_matches('&'), forked: name.starts_with('&') })
+            .collect();
+        let text = |unit: Option<usize>| unit.map_or("-", |unit| &text[units[unit].span.clone()]).to_owned();
+        assign(&units, &children).into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn commands_of_one_name_come_in_their_order() {
+        assert_eq!(
+            assigned("apt-get update && apt-get install x && rm -rf y", &["apt-get", "apt-get", "rm"]),
+            ["apt-get update", "apt-get install x", "rm -rf y"]
+        );
+        assert_eq!(assigned("gcc a | wc; gcc b | wc", &["gcc", "wc", "gcc", "wc"]), ["gcc a | wc", "gcc a | wc", "gcc b | wc", "gcc b | wc"]);
+    }
+
+    #[test]
+    fn what_did_not_run_is_passed_over() {
+        assert_eq!(assigned("test -f x && a || b; c", &["b", "c"]), ["b", "c"]);
+        assert_eq!(assigned("if a; then b; else c; fi; d", &["a", "c", "d"]), ["a", "c", "d"]);
+    }
+
+    #[test]
+    fn loops_take_all_of_theirs() {
+        assert_eq!(
+            assigned("x; for i in 1 2 3; do gcc $i; done; gcc last", &["x", "gcc", "gcc", "gcc", "gcc"])[..4],
+            ["x", "for i in 1 2 3; do gcc $i; done", "for i in 1 2 3; do gcc $i; done", "for i in 1 2 3; do gcc $i; done"]
+        );
+    }
+
+    #[test]
+    fn unknown_processes_belong_to_the_command_under_way() {
+        assert_eq!(assigned("make -j$(nproc) && strip x", &["nproc", "make", "lesspipe", "strip"])[1..], ["make -j$(nproc)", "make -j$(nproc)", "strip x"]);
+        assert_eq!(assigned("cd /x && export A=1", &["mystery"]), ["-"]);
+        assert_eq!(assigned("python3 setup.py", &["python3.11"]), ["python3 setup.py"]);
+    }
+
+    #[test]
+    fn a_shell_that_runs_programs_itself_has_copies_of_itself() {
+        // As busybox does it: dd and md5sum are its own, and the last group needs no copy.
+        assert_eq!(
+            assigned("sleep 1 && dd | md5sum && (sleep 2; true)", &["sleep", "&sh", "&sh", "sleep"]),
+            ["sleep 1", "dd | md5sum", "dd | md5sum", "(sleep 2; true)"]
+        );
+        assert_eq!(assigned("wget x && tar xf y", &["&sh", "&sh"]), ["wget x", "tar xf y"]);
+    }
+}

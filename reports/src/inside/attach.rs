@@ -1,0 +1,123 @@
+//! Finding the processes of another builder's steps among all that ran on the machine.
+//!
+//! A builder starts a step as `sh -c TEXT`, and TEXT is the RUN's own: the process that has it is the step's shell.
+
+use super::{one_line, run_text, tree};
+use buildscope_record::{Folded, Nanos, Process, Processes, Record, Step};
+use std::collections::{HashMap, HashSet};
+
+/// Gives each RUN of the record the processes below its shell. `zero` is the record's beginning on the clock of `machine`.
+/// Returns how many steps were found.
+pub fn attach(record: &mut Record, machine: &Processes, zero: Nanos) -> usize {
+    let mut shells: Vec<(u32, String)> = (0..)
+        .zip(&machine.list)
+        .filter_map(|(index, process)| Some((index, script_of(process)?)))
+        .collect();
+    let mut found = 0;
+    for step in record.steps.iter_mut().filter(|step| step.instruction == "RUN" && step.processes.is_none()) {
+        let text = one_line(run_text(&step.text));
+        // The same text twice is two steps in the order of time.
+        let Some(at) = shells.iter().position(|(_, script)| !script.is_empty() && text.starts_with(&**script)) else { continue };
+        let (shell, _) = shells.remove(at);
+        step.processes = Some(below(machine, shell, zero, step));
+        found += 1;
+    }
+    found
+}
+
+/// The text that a shell was given, on one line, as far as it was kept.
+fn script_of(process: &Process) -> Option<String> {
+    let [program, options @ .., script] = &process.arguments[..] else { return None };
+    let takes_text = options.iter().any(|option| option.starts_with('-') && option.ends_with('c'));
+    let script = script.strip_suffix('…').unwrap_or(script);
+    (tree::is_shell(program) && takes_text).then(|| one_line(&script.replace("\\n", " ").replace("\\t", " ")))
+}
+
+/// A shell and all below it, on the record's clock.
+fn below(machine: &Processes, shell: u32, zero: Nanos, step: &Step) -> Processes {
+    let mut kept: HashSet<u32> = HashSet::from([shell]);
+    for (index, process) in (0..).zip(&machine.list) {
+        // What the shell executes in its place has the shell's parent.
+        if process.parent.is_some_and(|parent| kept.contains(&parent)) || process.replaces.is_some_and(|before| kept.contains(&before)) {
+            kept.insert(index);
+        }
+    }
+    let mut order: Vec<u32> = kept.iter().copied().collect();
+    order.sort_unstable();
+    let places: HashMap<u32, u32> = order.iter().zip(0..).map(|(&index, place)| (index, place)).collect();
+    let place = |index: Option<u32>| index.and_then(|index| places.get(&index).copied());
+    let at = |time: Nanos| time.saturating_sub(zero);
+    let list: Vec<Process> = order
+        .iter()
+        .map(|&index| {
+            let process = &machine.list[index as usize];
+            Process {
+                parent: place(process.parent),
+                replaces: place(process.replaces),
+                start: at(process.start),
+                end: at(process.end),
+                ..process.clone()
+            }
+        })
+        .collect();
+    let folded = machine.folded.iter().filter_map(|folded| {
+        let parent = Some(place(folded.parent)?);
+        Some(Folded { parent, start: at(folded.start), end: at(folded.end), ..folded.clone() })
+    });
+    let (start, end) = (list[0].start, list.iter().filter(|process| process.pid == list[0].pid).map(|process| process.end).max());
+    Processes {
+        observed: machine.observed,
+        start,
+        end: end.unwrap_or(start),
+        command: ["/bin/sh", "-c", run_text(&step.text)].map(String::from).to_vec(),
+        folded: folded.collect(),
+        list,
+        lost: machine.lost,
+        unseen: machine.unseen.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_record::{Fidelity, Observed, Source, StepId, Tool};
+
+    fn process(pid: u32, parent: Option<u32>, arguments: &[&str], start: u64, end: u64) -> Process {
+        let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+        let program = arguments[0].rsplit('/').next().unwrap().to_owned();
+        Process { pid, parent, program, arguments, start: Nanos(start), end: Nanos(end), ..Process::default() }
+    }
+
+    #[test]
+    fn a_steps_shell_is_known_by_its_text() {
+        let source = Source { tool: Tool::Buildkit, version: None, fidelity: Fidelity::default() };
+        let runs = ["RUN make all &&     make install", "RUN true", "RUN make all &&     make install"];
+        let steps = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
+        let mut record = Record { steps, ..Record::of(source) };
+        let machine = Processes {
+            observed: Observed::Events,
+            start: Nanos(0),
+            end: Nanos(900),
+            command: Vec::new(),
+            list: vec![
+                process(1, None, &["runc", "init"], 90, 95),
+                process(2, Some(0), &["/bin/sh", "-c", "make all &&     make install"], 100, 200),
+                process(3, Some(1), &["make", "all"], 110, 190),
+                process(4, None, &["/bin/sh", "-c", "other"], 110, 190),
+                process(5, None, &["/bin/sh", "-c", "make all &&     make install"], 300, 400),
+            ],
+            folded: Vec::new(),
+            lost: 0,
+            unseen: Vec::new(),
+        };
+        assert_eq!(attach(&mut record, &machine, Nanos(50)), 2);
+        let first = record.steps[0].processes.as_ref().unwrap();
+        let list: Vec<_> = first.list.iter().map(|process| (&*process.program, process.parent, process.start.0)).collect();
+        assert_eq!(list, [("sh", None, 50), ("make", Some(0), 60)]);
+        assert_eq!((first.start, first.end), (Nanos(50), Nanos(150)));
+        assert_eq!(record.steps[1].processes, None);
+        assert_eq!(record.steps[2].processes.as_ref().unwrap().start, Nanos(250));
+        record.wall = Nanos(900);
+        record.validate().unwrap();
+    }
+}

@@ -1,0 +1,83 @@
+//! Folded stacks, as flame-graph tools read them: a stack of names a line, then its weight in microseconds.
+
+use super::tree::Tree;
+use buildscope_record::{Cause, Nanos, Process, ProcessTime, Record};
+use std::collections::BTreeMap;
+
+/// A line for each stack of programs and what they did: `step;program;program;on a processor 1234`. Waits for children are
+/// left out: the children's own lines have that time.
+pub fn folded_stacks(record: &Record) -> String {
+    let mut lines: BTreeMap<String, u64> = BTreeMap::new();
+    for step in &record.steps {
+        let Some(seen) = &step.processes else { continue };
+        let tree = Tree::of(seen);
+        let stage = step.stage.and_then(|stage| record.stages.get(stage.index()));
+        let place = stage.map(|stage| format!("{}: ", stage.name)).unwrap_or_default();
+        let top = frame(&format!("{place}{}", step.text));
+        for (index, process) in (0..).zip(&seen.list) {
+            let stack = stack(&tree, index, &top);
+            put(&mut lines, &stack, process.running(), process.time);
+            for folded in tree.folded(index) {
+                let below = format!("{stack};{}", frame(&folded.program));
+                let blocked = folded.time.runnable + folded.time.blocked.total();
+                put(&mut lines, &below, folded.duration.saturating_sub(blocked), folded.time);
+            }
+        }
+        for folded in tree.loose() {
+            let blocked = folded.time.runnable + folded.time.blocked.total();
+            let below = format!("{top};{}", frame(&folded.program));
+            put(&mut lines, &below, folded.duration.saturating_sub(blocked), folded.time);
+        }
+    }
+    lines.into_iter().map(|(stack, weight)| format!("{stack} {weight}\n")).collect()
+}
+
+fn stack(tree: &Tree<'_>, index: u32, top: &str) -> String {
+    let mut names = vec![name(tree.process(index))];
+    let mut at = tree.process(index).parent;
+    while let Some(parent) = at {
+        names.push(name(tree.process(parent)));
+        at = tree.process(parent).parent;
+    }
+    names.push(top.to_owned());
+    names.reverse();
+    names.join(";")
+}
+
+fn name(process: &Process) -> String {
+    frame(&process.program)
+}
+
+/// Semicolons part frames, and the last space parts the weight.
+fn frame(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let text: String = text.chars().map(|character| if character == ';' { ',' } else { character }).collect();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn put(lines: &mut BTreeMap<String, u64>, stack: &str, running: Nanos, time: ProcessTime) {
+    let states = [("[on a processor]", running), ("[waiting for a processor]", time.runnable)];
+    let causes = Cause::ALL.into_iter().filter(|&cause| cause != Cause::Child);
+    let waits = causes.map(|cause| (label(cause), time.blocked[cause]));
+    for (state, time) in states.into_iter().chain(waits) {
+        let micros = time.0 / 1000;
+        if micros > 0 {
+            *lines.entry(format!("{stack};{state}")).or_default() += micros;
+        }
+    }
+}
+
+fn label(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Disk => "[disk]",
+        Cause::Network => "[network]",
+        Cause::Child => "[child]",
+        Cause::Lock => "[lock or pipe]",
+        Cause::Sleep => "[sleep]",
+        Cause::Unknown => "[unknown wait]",
+    }
+}

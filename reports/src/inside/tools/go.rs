@@ -1,0 +1,28 @@
+//! The Go command and its tools.
+
+use super::Activity::{Compile, Link, Plan, Test};
+use super::{Rule, rule};
+
+/// The tools are programs in `pkg/tool`; tests are programs named `PACKAGE.test`.
+pub(super) const RULES: &[Rule] = &[
+    rule(&["compile", "asm", "cgo"], "", Compile),
+    rule(&["link"], "", Link),
+    rule(&["*"], "-test.", Test),
+    rule(&["vet"], "", Test),
+    rule(&["go"], "", Plan),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::of;
+    use super::*;
+
+    /// Command lines that `go build -x` and `go test -x` print (Go 1.22).
+    #[test]
+    fn the_tools_are_told_apart() {
+        assert_eq!(of("/usr/local/go/pkg/tool/linux_amd64/compile -o /tmp/b/_pkg_.a -p fmt"), Some(Compile));
+        assert_eq!(of("/usr/local/go/pkg/tool/linux_amd64/link -o /tmp/b/a.out"), Some(Link));
+        assert_eq!(of("/tmp/go-build1/b001/x.test -test.timeout=10m0s"), Some(Test));
+        assert_eq!(of("go mod download"), Some(Plan));
+    }
+}

@@ -1,0 +1,116 @@
+//! A step's processes as a tree.
+
+use buildscope_record::{Folded, Nanos, Process, Processes};
+use std::collections::HashMap;
+
+/// The names of shells.
+const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "busybox", "hush"];
+
+/// Whether a program, by its path or name, is a shell.
+pub(super) fn is_shell(program: &str) -> bool {
+    SHELLS.contains(&program.rsplit('/').next().unwrap_or_default())
+}
+
+/// Processes with their children.
+pub(super) struct Tree<'a> {
+    seen: &'a Processes,
+    children: HashMap<Option<u32>, Vec<u32>>,
+    folded: HashMap<Option<u32>, Vec<&'a Folded>>,
+    replaced: HashMap<u32, u32>,
+}
+
+/// A process that a shell started, with all that it executed.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub(super) all: Vec<u32>,
+    pub(super) last: u32,
+    pub(super) start: Nanos,
+    pub(super) end: Nanos,
+}
+
+impl<'a> Tree<'a> {
+    pub(super) fn of(seen: &'a Processes) -> Self {
+        let mut children: HashMap<Option<u32>, Vec<u32>> = HashMap::new();
+        let mut replaced = HashMap::new();
+        for (index, process) in (0..).zip(&seen.list) {
+            children.entry(process.parent).or_default().push(index);
+            if let Some(before) = process.replaces {
+                replaced.insert(before, index);
+            }
+        }
+        let mut folded: HashMap<Option<u32>, Vec<&Folded>> = HashMap::new();
+        for total in &seen.folded {
+            folded.entry(total.parent).or_default().push(total);
+        }
+        Self { seen, children, folded, replaced }
+    }
+
+    pub(super) fn process(&self, index: u32) -> &'a Process {
+        &self.seen.list[index as usize]
+    }
+
+    /// What a process started, each program that one of them executed by itself.
+    pub(super) fn children(&self, of: u32) -> impl Iterator<Item = u32> {
+        self.children.get(&Some(of)).into_iter().flatten().copied()
+    }
+
+    pub(super) fn folded(&self, below: u32) -> impl Iterator<Item = &'a Folded> {
+        self.folded.get(&Some(below)).into_iter().flatten().copied()
+    }
+
+    /// Totals that hang on no process.
+    pub(super) fn loose(&self) -> impl Iterator<Item = &'a Folded> {
+        self.folded.get(&None).into_iter().flatten().copied()
+    }
+
+    /// Processes that nothing in the step started.
+    pub(super) fn roots(&self) -> impl Iterator<Item = u32> {
+        self.children.get(&None).into_iter().flatten().copied()
+    }
+
+    /// What the same process ran after that, to its end.
+    fn chain(&self, head: u32) -> Vec<u32> {
+        let mut all = vec![head];
+        while let Some(&next) = self.replaced.get(&all[all.len() - 1]) {
+            all.push(next);
+        }
+        all
+    }
+
+    /// The end of the process that ran it.
+    pub(super) fn end(&self, head: u32) -> Nanos {
+        self.chain(head).last().map_or(Nanos::ZERO, |&last| self.process(last).end)
+    }
+
+    /// The shell that the step is: the process that was there for most of its time, where that began as a shell. A runtime that
+    /// started it has ended before.
+    pub(super) fn shell(&self) -> Option<u32> {
+        let (start, end) = (self.seen.start, self.seen.end);
+        let overlap = |head: u32| self.end(head).min(end).saturating_sub(self.process(head).start.max(start));
+        let heads = (0..self.seen.list.len() as u32).filter(|&index| {
+            let process = self.process(index);
+            // Below another one of the step it is that one's, not the step's own.
+            let above = process.parent.map(|parent| self.end(parent));
+            process.replaces.is_none() && above.is_none_or(|ended| ended <= start + SOON)
+        });
+        let main = heads.max_by_key(|&head| (overlap(head), std::cmp::Reverse(head)))?;
+        self.chain(main).into_iter().find(|&run| is_shell(&self.process(run).program))
+    }
+
+    /// What a shell started, and what it executed in its own place.
+    pub(super) fn jobs(&self, shell: u32) -> Vec<Job> {
+        let heads = self.children(shell).filter(|&child| self.process(child).replaces.is_none());
+        let mut jobs: Vec<Job> = heads.chain(self.replaced.get(&shell).copied()).map(|head| self.job(head)).collect();
+        jobs.sort_by_key(|job| (job.start, job.all[0]));
+        jobs
+    }
+
+    fn job(&self, head: u32) -> Job {
+        let all = self.chain(head);
+        let last = all[all.len() - 1];
+        Job { start: self.process(head).start, end: self.process(last).end, last, all }
+    }
+}
+
+/// A runtime ends this soon after it has started the step's program.
+const SOON: Nanos = Nanos(50_000_000);
