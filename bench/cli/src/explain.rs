@@ -3,6 +3,7 @@
 use super::{Failure, Root, otlp};
 use buildscope_record::{Policy, Record};
 use buildscope_reports::compare::slower;
+use buildscope_reports::inside::folded_stacks;
 use buildscope_reports::{Explanation, explain_with, import, render};
 use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -32,6 +33,9 @@ pub(crate) struct Arguments {
     /// Also write a timeline to this file (Chrome trace JSON; open it in Perfetto)
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Also write the processes inside the steps as folded stacks, for any flame-graph tool
+    #[arg(long, value_name = "FILE")]
+    folded: Option<PathBuf>,
     #[command(flatten)]
     root: Root,
 }
@@ -73,6 +77,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(path) = &arguments.trace {
         write_timeline(path, &record, &explanation)?;
     }
+    if let Some(path) = &arguments.folded {
+        write(path, folded_stacks(&record))?;
+    }
     if let Some(url) = &arguments.otlp {
         send(url, &record, &explanation)?;
     }
@@ -82,9 +89,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Format::Html => render::html(&record, &explanation),
     };
     match &arguments.output {
-        Some(path) => {
-            fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
-        }
+        Some(path) => write(path, text),
         None => {
             super::say(&text);
             Ok(())
@@ -143,6 +148,10 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
 pub(super) fn write_timeline(path: &Path, record: &Record, explanation: &Explanation) -> Result<(), Failure> {
     let timeline = render::timeline(&[(record, explanation)]);
     let text = serde_json::to_vec(&timeline).map_err(Failure::internal)?;
+    write(path, text)
+}
+
+fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
     fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
 }
 

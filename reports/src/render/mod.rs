@@ -4,6 +4,8 @@
 //! caller gives the width of the terminal and says whether it has colours.
 
 pub mod html;
+mod inside;
+mod processes;
 mod table;
 pub mod text;
 pub mod timeline;

@@ -28,8 +28,8 @@ impl Default for Style {
 
 /// SGR parameters, and a mark for text without colours, by group. The last is `unattributed`.
 const GROUPS: [(&str, char); 6] = [("35", '▒'), ("33", '░'), ("32", '█'), ("34", '▓'), ("36", '▚'), ("31", '·')];
-const BOLD: &str = "1";
-const DIM: &str = "2";
+pub(super) const BOLD: &str = "1";
+pub(super) const DIM: &str = "2";
 const CACHED: &str = "36";
 const FAILED: &str = "31";
 
@@ -39,6 +39,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
     let sections = [
         answer(explanation, style),
         steps(explanation, style),
+        super::inside::text(explanation, style),
         groups(explanation, style),
         path(explanation, style),
         bounds(explanation, style),
@@ -58,7 +59,7 @@ fn answer(explanation: &Explanation, style: Style) -> String {
     lines.join("\n") + "\n"
 }
 
-fn heading(text: &str, style: Style) -> String {
+pub(super) fn heading(text: &str, style: Style) -> String {
     paint(text, style.colours.then_some(BOLD)) + "\n"
 }
 

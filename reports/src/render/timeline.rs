@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, HashMap};
 const BUILD: u64 = 1;
 const PATH: u64 = 2;
 const FIRST_SLOT: u64 = 10;
+/// The track groups of a build's steps begin at its number times this.
+const GROUPS: u64 = 1_000_000;
 
 /// The timeline of several builds, each with its explanation.
 pub fn timeline(builds: &[(&Record, &Explanation)]) -> Value {
@@ -21,6 +23,8 @@ pub fn timeline(builds: &[(&Record, &Explanation)]) -> Value {
     for (number, &(record, explanation)) in builds.iter().enumerate() {
         Process { pid: number as u64 + 1, record, explanation, events: &mut events, flow: number as u64 * 100_000_000 }
             .write();
+        let group = |step: usize| GROUPS * (number as u64 + 1) + step as u64;
+        events.extend(super::processes::tracks(record, group));
     }
     json!({"traceEvents": events, "displayTimeUnit": "ms"})
 }

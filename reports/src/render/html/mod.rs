@@ -10,11 +10,12 @@ use serde::Serialize;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 6] = [
     include_str!("base.js"),
     include_str!("timeline.js"),
     include_str!("charts.js"),
     include_str!("whatif.js"),
+    include_str!("inside.js"),
     include_str!("page.js"),
 ];
 
@@ -30,6 +31,8 @@ struct Data<'a> {
     edges: Vec<(StepId, StepId, u8)>,
     /// The facts of each step that the explanation does not contain.
     extras: Vec<Extra<'a>>,
+    /// The processes inside each step.
+    processes: Vec<Option<super::processes::Lanes<'a>>>,
     whatif: WhatIf,
 }
 
@@ -112,6 +115,7 @@ fn data<'a>(record: &'a Record, explanation: &'a Explanation) -> Data<'a> {
         waits: waits.collect(),
         edges: record.edges.iter().map(|edge| (edge.from, edge.to, u8::from(edge.kind == EdgeKind::Order))).collect(),
         extras: extras.collect(),
+        processes: record.steps.iter().map(|step| step.processes.as_ref().map(super::processes::Lanes::of)).collect(),
         whatif: WhatIf::new(record),
     }
 }

@@ -1,0 +1,63 @@
+// Inside a step: its commands, and its processes as lanes coloured by what they did.
+const STATES = {
+  c: ["on a processor", "execution"], r: ["waiting for a processor", "ready"], d: ["disk", "storage"], n: ["network", "transfer"],
+  w: ["waiting for a child", "line"], l: ["lock or pipe", "held"], s: ["sleep", "blocked"], u: ["unknown wait", "unattributed"],
+};
+
+/** What a command's time went on: pairs of letter and time, largest first. */
+function spentOf(row) {
+  const blocked = row.spent.blocked || {};
+  const parts = [["c", row.spent.processor], ["r", row.spent.runnable], ["d", blocked.disk], ["n", blocked.network], ["l", blocked.lock], ["s", blocked.sleep], ["u", blocked.unknown]];
+  return parts.filter(([, part]) => part).sort((a, b) => b[1] - a[1]);
+}
+
+function heat(row) {
+  const bar = make("span", { class: "heat", role: "img", "aria-label": spentOf(row).map(([state, part]) => `${STATES[state][0]} ${percent(part, row.wall)}`).join(", ") });
+  for (const [state, part] of spentOf(row)) {
+    bar.append(make("span", { style: `flex: ${part}; background: var(--${STATES[state][1]})`, onpointermove: (event) => showTip(event, `${STATES[state][0]}: ${time(part)}`), onpointerleave: hideTip }));
+  }
+  return bar;
+}
+
+/** The commands of a step as a table, and its processes below it; an empty list where none were observed. */
+function insideOf(id) {
+  const { inside } = build.steps[id];
+  if (!inside) return [];
+  const rows = inside.rows.filter((row) => row.wall).map((row) => make("tr", {},
+    make("td", { class: "text" }, row.text, heat(row)), make("td", { class: "n" }, time(row.wall)), make("td", { class: "n" }, percent(row.wall, inside.wall)),
+    make("td", { class: "n" }, row.wall ? (row.cpu / row.wall).toFixed(2) : "")));
+  const head = make("thead", {}, make("tr", {}, make("th", {}, "command"), make("th", { class: "n" }, "wall"), make("th", { class: "n" }, ""), make("th", { class: "n" }, "processors")));
+  const about = `Inside: ${inside.processes} ${inside.processes === 1 ? "process" : "processes"}${inside.observed === "sampled" ? ", sampled" : ""}`;
+  const unseen = (inside.unseen || []).map((text) => make("p", { class: "unseen" }, `not seen: ${text}`));
+  return [make("h4", {}, about), make("table", { class: "inside" }, head, make("tbody", {}, ...rows)), ...lanesOf(id), ...unseen];
+}
+
+function lanesOf(id) {
+  const seen = data.processes[id];
+  if (!seen || !seen.list.length) return [];
+  const { start, end, list } = seen, height = 14, width = 440, span = Math.max(1, end - start);
+  const x = (at) => ((Math.min(Math.max(at, start), end) - start) / span) * width;
+  const lanes = Math.max(...list.map((process) => process[0])) + 1;
+  const drawing = make("svg", { class: "lanes", viewBox: `0 0 ${width} ${lanes * height}`, role: "img", "aria-label": `${list.length} processes over time` });
+  for (const [lane, from, to, program, words, every, states] of list) {
+    const tip = `${words || program}\n${time(to - from)}, from ${time(from - start)}`;
+    const watch = { onpointermove: (event) => showTip(event, tip), onpointerleave: hideTip };
+    const box = make("g", watch);
+    const runs = states.match(/(.)\1*/g) || ["c"];
+    let at = from;
+    for (const run of runs) {
+      const until = every ? Math.min(to, at + run.length * every) : to;
+      box.append(make("rect", { x: x(at), y: lane * height + 1, width: Math.max(0.5, x(until) - x(at)), height: height - 2, style: `fill: var(--${STATES[run[0]][1]})` }));
+      at = until;
+    }
+    if (x(to) - x(from) > 40) {
+      const label = make("text", { x: x(from) + 3, y: lane * height + height - 4, style: "font-size: 9px; fill: var(--face)" });
+      label.append(program.slice(0, Math.floor((x(to) - x(from)) / 5.5)));
+      box.append(label);
+    }
+    drawing.append(box);
+  }
+  const legend = make("p", { class: "legend" });
+  for (const [name, colour] of Object.values(STATES)) legend.append(make("span", { class: "swatch", style: `background: var(--${colour})` }), `${name}  `);
+  return [drawing, legend];
+}

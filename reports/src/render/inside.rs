@@ -1,0 +1,117 @@
+//! The commands inside the steps that cost most, on a terminal: at most a third of a screen.
+
+use super::table::{Align, Cell, Table, cut};
+use super::text::{BOLD, DIM, Style, heading};
+use crate::wording::percent;
+use crate::inside::{Activity, CommandRow, Inside, RowKind};
+use crate::{Explanation, StepExplanation};
+use buildscope_record::{Cause, Nanos, Observed};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// As many steps are shown, and as many commands of each.
+const STEPS: usize = 4;
+const COMMANDS: usize = 5;
+/// As many kinds of what could not be seen.
+const UNSEEN: usize = 3;
+/// A step or a command that cost less than this share (of the build, of the step) is not shown.
+const LEAST: f64 = 0.03;
+/// A cause that has less than this share of a command is not named.
+const NAMED: f64 = 0.08;
+
+/// The section; empty where nothing was observed or nothing cost much.
+pub(super) fn text(explanation: &Explanation, style: Style) -> String {
+    let least = Nanos::from_secs_f64(explanation.wall.as_secs_f64() * LEAST);
+    let mut steps: Vec<(&StepExplanation, &Inside)> = explanation
+        .steps
+        .iter()
+        .filter_map(|step| Some((step, step.inside.as_ref()?)))
+        .filter(|(_, inside)| inside.wall >= least)
+        .collect();
+    steps.sort_by_key(|(step, inside)| std::cmp::Reverse((step.wall, inside.wall)));
+    steps.truncate(STEPS);
+    steps.sort_by_key(|(step, _)| step.id);
+    if steps.is_empty() {
+        return String::new();
+    }
+    let mut out = heading("Inside the steps", style);
+    let processors = explanation.host.cpus.unwrap_or(1);
+    for (step, inside) in steps {
+        let stage = step.stage.as_deref().map(|stage| format!("{stage}: ")).unwrap_or_default();
+        let sampled = if inside.observed == Observed::Sampled { ", sampled" } else { "" };
+        let process = if inside.processes == 1 { "process" } else { "processes" };
+        let about = format!(" {} in {} {process}{sampled}", inside.wall, inside.processes);
+        let room = style.width.saturating_sub(about.chars().count() + 2);
+        let _ = writeln!(out, "  {}{about}", cut(&format!("{stage}{}", step.text), room));
+        out += &commands(inside, processors, style);
+    }
+    let unseen: BTreeSet<&String> = explanation.steps.iter().filter_map(|step| step.inside.as_ref()).flat_map(|inside| &inside.unseen).collect();
+    for unseen in unseen.into_iter().take(UNSEEN) {
+        let _ = writeln!(out, "  not seen: {unseen}");
+    }
+    out
+}
+
+fn commands(inside: &Inside, processors: u32, style: Style) -> String {
+    let least = Nanos::from_secs_f64(inside.wall.as_secs_f64() * LEAST);
+    let mut rows: Vec<(usize, &CommandRow)> =
+        inside.rows.iter().enumerate().filter(|(_, row)| row.wall >= least && row.wall > Nanos::ZERO).collect();
+    rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.wall));
+    rows.truncate(COMMANDS);
+    rows.sort_by_key(|(at, _)| *at);
+    let mut table = Table::new([Align::Right, Align::Right, Align::Flexible, Align::Left]);
+    for (_, row) in &rows {
+        let text = Cell::from(row.text.clone());
+        table.row([
+            Cell::from(format!("  {}", row.wall)),
+            percent(row.wall, inside.wall).into(),
+            if row.kind == RowKind::Command { text.colour(BOLD) } else { text.colour(DIM) },
+            cut(&spent(row, processors), (style.width / 2).max(24)).into(),
+        ]);
+    }
+    let mut out = table.render(style.width, style.colours);
+    let shown: Nanos = rows.iter().map(|(_, row)| row.wall).sum();
+    let hidden = inside.rows.len() - rows.len();
+    if hidden > 0 && inside.wall > shown {
+        let _ = writeln!(out, "      and {hidden} shorter, {}", inside.wall - shown);
+    }
+    out
+}
+
+/// What a command's time went on, in words: its causes, how parallel it was, its programs.
+fn spent(row: &CommandRow, processors: u32) -> String {
+    let share = |part: Nanos| if row.wall == Nanos::ZERO { 0.0 } else { part.as_secs_f64() / row.wall.as_secs_f64() };
+    let mut parts: Vec<(Nanos, &str)> = vec![(row.spent.runnable, "waiting for a processor")];
+    parts.extend(Cause::ALL.map(|cause| (row.spent.blocked[cause], name(cause))));
+    parts.push((row.spent.processor, "on a processor"));
+    parts.retain(|(part, _)| share(*part) >= NAMED);
+    parts.sort_by_key(|(part, _)| std::cmp::Reverse(*part));
+    let mut words: Vec<String> = parts.iter().take(3).map(|(part, name)| format!("{} {name}", percent(*part, row.wall))).collect();
+    if row.processors() >= 1.15 {
+        words.push(format!("{:.1} of {processors} processors", row.processors()));
+    }
+    let done = row.activities.iter().filter(|done| done.activity != Activity::Plan && done.count > 0);
+    let done: Vec<_> = done.take(3).map(|done| format!("{} ×{}", done.activity.name(), done.count)).collect();
+    if !done.is_empty() {
+        words.push(done.join(", "));
+        return words.join("; ");
+    }
+    let programs = row.programs.iter().filter(|program| program.count > 1 || row.programs.len() > 1);
+    let programs: Vec<_> = programs.take(2).map(|program| format!("{} ×{}", program.program, program.count)).collect();
+    if !programs.is_empty() {
+        words.push(programs.join(", "));
+    }
+    words.join("; ")
+}
+
+/// A cause in words.
+pub(super) fn name(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Disk => "disk",
+        Cause::Network => "network",
+        Cause::Child => "child",
+        Cause::Lock => "lock or pipe",
+        Cause::Sleep => "sleep",
+        Cause::Unknown => "unknown wait",
+    }
+}

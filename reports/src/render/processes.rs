@@ -1,0 +1,154 @@
+//! The processes inside steps as tracks of the timeline: a track group a step, in it the processes, each below its parent.
+
+use buildscope_record::{Nanos, Observed, Process, Processes, Record, Step};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// The events of all steps whose processes were observed. `group` gives a step's track group, by the step's index.
+pub(super) fn tracks(record: &Record, group: impl Fn(usize) -> u64) -> Vec<Value> {
+    let mut events = Vec::new();
+    for (index, step) in record.steps.iter().enumerate() {
+        if let Some(seen) = &step.processes {
+            let group = group(index);
+            let metadata = |name: &str, args: Value| json!({"ph": "M", "pid": group, "tid": 0, "name": name, "args": args});
+            events.push(metadata("process_name", json!({"name": name(record, step)})));
+            events.push(metadata("process_sort_index", json!({"sort_index": group})));
+            if seen.observed == Observed::Sampled {
+                events.push(metadata("process_labels", json!({"labels": "sampled"})));
+            }
+            for (process, lane) in seen.list.iter().zip(lanes(&seen.list)) {
+                events.push(slice(process, group, lane, record.wall));
+            }
+        }
+    }
+    events
+}
+
+fn name(record: &Record, step: &Step) -> String {
+    let stage = step.stage.and_then(|stage| record.stages.get(stage.index()));
+    stage.map(|stage| format!("{}: {}", stage.name, step.text)).unwrap_or_else(|| step.text.clone())
+}
+
+/// A lane for each process: that of its parent where it fits below it, else the first that is free.
+fn lanes(list: &[Process]) -> Vec<u64> {
+    // The open slices of each lane, outermost first.
+    let mut open: Vec<Vec<u32>> = Vec::new();
+    let mut lanes: Vec<u64> = Vec::with_capacity(list.len());
+    for process in list {
+        for lane in &mut open {
+            while lane.last().is_some_and(|&last| list[last as usize].end <= process.start) {
+                lane.pop();
+            }
+        }
+        let fits = |lane: &Vec<u32>| {
+            lane.last().is_none_or(|&last| Some(last) == process.parent && list[last as usize].end >= process.end)
+        };
+        let parents = process.parent.map(|parent| lanes[parent as usize] as usize);
+        let lane = parents.filter(|&lane| fits(&open[lane])).or_else(|| open.iter().position(fits));
+        let lane = lane.unwrap_or_else(|| {
+            open.push(Vec::new());
+            open.len() - 1
+        });
+        open[lane].push(lanes.len() as u32);
+        lanes.push(lane as u64);
+    }
+    lanes
+}
+
+/// As many processes of a step are drawn on the page: the longest.
+const DRAWN: usize = 400;
+
+/// The processes of a step for the page.
+#[derive(Serialize)]
+pub(super) struct Lanes<'a> {
+    start: Nanos,
+    end: Nanos,
+    list: Vec<Bar<'a>>,
+}
+
+/// Lane, begin, end, program, arguments, length of a part, what it did in each part (the letters of a record's timeline).
+type Bar<'a> = (u64, Nanos, Nanos, &'a str, String, Nanos, String);
+
+impl<'a> Lanes<'a> {
+    pub(super) fn of(seen: &'a Processes) -> Self {
+        let mut kept: Vec<usize> = (0..seen.list.len()).collect();
+        kept.sort_by_key(|&index| std::cmp::Reverse(seen.list[index].duration()));
+        kept.truncate(DRAWN);
+        kept.sort_unstable();
+        // A longer process comes before its children, so what is left is a tree still.
+        let places: HashMap<u32, u32> = kept.iter().enumerate().map(|(place, &index)| (index as u32, place as u32)).collect();
+        let list: Vec<Process> = kept
+            .iter()
+            .map(|&index| {
+                let process = &seen.list[index];
+                let parent = process.parent.and_then(|parent| places.get(&parent).copied());
+                Process { parent, start: process.start, end: process.end, ..Process::default() }
+            })
+            .collect();
+        let bar = |(&index, lane): (&usize, u64)| {
+            let process = &seen.list[index];
+            let (every, states) = match &process.timeline {
+                Some(timeline) => (timeline.every, timeline.states.clone()),
+                None => (Nanos::ZERO, mostly(process).to_string()),
+            };
+            (lane, process.start, process.end, &*process.program, process.arguments.join(" "), every, states)
+        };
+        Self { start: seen.start, end: seen.end, list: kept.iter().zip(lanes(&list)).map(bar).collect() }
+    }
+}
+
+/// What a process did most, as a letter.
+fn mostly(process: &Process) -> char {
+    let blocked = process.time.blocked;
+    let parts = [
+        ('c', process.running()),
+        ('r', process.time.runnable),
+        ('d', blocked.disk),
+        ('n', blocked.network),
+        ('w', blocked.child),
+        ('l', blocked.lock),
+        ('s', blocked.sleep),
+        ('u', blocked.unknown),
+    ];
+    parts.into_iter().max_by_key(|&(_, time)| time).map_or('u', |(letter, _)| letter)
+}
+
+fn slice(process: &Process, group: u64, lane: u64, wall: Nanos) -> Value {
+    let (start, end) = (process.start.min(wall), process.end.min(wall));
+    let micros = |at: Nanos| at.0 as f64 / 1e3;
+    let millis = |time: Nanos| time.as_millis_f64();
+    let blocked = process.time.blocked;
+    json!({
+        "ph": "X", "pid": group, "tid": lane, "name": process.program, "cat": "process",
+        "ts": micros(start), "dur": micros(end.saturating_sub(start)),
+        "args": {
+            "arguments": process.arguments.join(" "), "pid": process.pid, "threads": process.threads,
+            "cpu_ms": millis(process.time.cpu), "runnable_ms": millis(process.time.runnable),
+            "disk_ms": millis(blocked.disk), "network_ms": millis(blocked.network), "child_ms": millis(blocked.child),
+            "lock_ms": millis(blocked.lock), "sleep_ms": millis(blocked.sleep), "unknown_wait_ms": millis(blocked.unknown),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(parent: Option<u32>, start: u64, end: u64) -> Process {
+        Process { parent, start: Nanos(start), end: Nanos(end), ..Process::default() }
+    }
+
+    #[test]
+    fn children_are_below_their_parents_and_nothing_overlaps() {
+        let list = [
+            process(None, 0, 100),
+            process(Some(0), 10, 50),
+            process(Some(0), 20, 60),
+            process(Some(1), 30, 40),
+            process(Some(0), 55, 90),
+            process(Some(0), 70, 120),
+        ];
+        assert_eq!(lanes(&list), [0, 0, 1, 0, 0, 1]);
+    }
+}
