@@ -7,6 +7,7 @@ mod observe;
 mod profile;
 mod progress;
 mod store;
+mod watch;
 
 use crate::Failure;
 use std::sync::OnceLock;
@@ -19,6 +20,7 @@ pub(super) enum Command {
     Bench(Box<bench::Arguments>),
     Base(base::Arguments),
     Store(store::Arguments),
+    Observe(watch::Arguments),
 }
 
 /// When this process started: a build's time begins there, before its arguments are parsed.
@@ -38,5 +40,6 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
         Command::Bench(arguments) => bench::run(*arguments),
         Command::Base(arguments) => base::run(arguments),
         Command::Store(arguments) => store::run(arguments),
+        Command::Observe(arguments) => watch::run(arguments),
     }
 }

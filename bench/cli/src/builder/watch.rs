@@ -1,0 +1,108 @@
+//! `buildscope observe`: another builder's build, with the processes inside its steps.
+//!
+//! The command runs unchanged. Its output is passed on and read as a build log; the machine's processes are observed
+//! meanwhile, and those of each RUN are found by the text that its shell was given.
+
+use crate::{Failure, say};
+use buildscope_observe::Observer;
+use buildscope_record::{Nanos, Record};
+use buildscope_reports::{explain, import, inside, render};
+use clap::Args;
+use miette::{IntoDiagnostic, WrapErr, miette};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// Run another builder, and record its build with the processes inside the steps (root only)
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Where the record is written [default: the explanation is printed]
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// The command that builds, with its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+const EXAMPLES: &str = "Examples:
+  buildscope observe -- docker build --no-cache .
+  buildscope observe --record build.json -- buildah build --layers . && buildscope explain build.json";
+
+/// A line of the command's output, and when it came.
+type Line = (jiff::Timestamp, Vec<u8>);
+
+/// Runs the command and explains its build.
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let help = "it takes root, or CAP_PERFMON";
+    let observer = Observer::of_machine()
+        .map_err(|error| Failure::usage(miette!(help = help, "the machine's processes cannot be observed: {error}")))?;
+    let (epoch, began) = (Instant::now(), jiff::Timestamp::now());
+    let lines = Mutex::new(Vec::new());
+    let (program, rest) = arguments.command.split_first().ok_or_else(|| Failure::usage(miette!("no command")))?;
+    let mut child = Command::new(program)
+        .args(rest)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .into_diagnostic()
+        .wrap_err_with(|| program.clone())
+        .map_err(Failure::Usage)?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        scope.spawn(|| stdout.map(|from| pass_on(from, std::io::stderr(), &lines)));
+        scope.spawn(|| stderr.map(|from| pass_on(from, std::io::stderr(), &lines)));
+    });
+    let status = child.wait().map_err(Failure::internal)?;
+    let seen = observer.finish(epoch);
+    let lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut record = import::import(&log(&lines)).into_diagnostic().wrap_err("the command's output").map_err(Failure::Usage)?;
+    if let Some(machine) = seen.first() {
+        let runs = record.steps.iter().filter(|step| step.instruction == "RUN").count();
+        let zero = zero(&record, &lines, began);
+        let found = inside::attach(&mut record, &machine.processes, zero);
+        eprintln!("processes of {found} of {runs} RUN steps were found");
+    }
+    match &arguments.record {
+        Some(path) => {
+            let file = std::fs::File::create(path).into_diagnostic().wrap_err_with(|| path.display().to_string());
+            record.write(file.map_err(Failure::Usage)?).map_err(Failure::internal)?;
+        }
+        None => say(&render::text(&explain(&record), render::Style::default())),
+    }
+    match status.success() {
+        true => Ok(()),
+        false => Err(Failure::failed(miette!("{program} ended with {status}"))),
+    }
+}
+
+/// Passes each line on as it comes, and keeps it with its time.
+fn pass_on(from: impl Read, mut to: impl Write, lines: &Mutex<Vec<Line>>) {
+    let mut from = BufReader::new(from);
+    let mut line = Vec::new();
+    while matches!(from.read_until(b'\n', &mut line), Ok(length) if length > 0) {
+        // Output that nobody reads does not stop the build.
+        let _ = to.write_all(&line);
+        lines.lock().unwrap_or_else(PoisonError::into_inner).push((jiff::Timestamp::now(), std::mem::take(&mut line)));
+    }
+}
+
+/// The output as an importer reads it: each line after its time, unless it is JSON, which has times of its own.
+fn log(lines: &[Line]) -> Vec<u8> {
+    let json = lines.iter().find_map(|(_, line)| line.first()).is_some_and(|&first| first == b'{');
+    let line = |(time, line): &Line| match json {
+        true => line.clone(),
+        false => [time.to_string().as_bytes(), b" ", line].concat(),
+    };
+    lines.iter().flat_map(line).collect()
+}
+
+/// The record's beginning on the observer's clock.
+fn zero(record: &Record, lines: &[Line], began: jiff::Timestamp) -> Nanos {
+    let said = record.started.as_deref().and_then(|text| text.parse().ok());
+    let first: Option<jiff::Timestamp> = said.or_else(|| lines.first().map(|(time, _)| *time));
+    let since = first.map_or(0, |first| first.as_nanosecond() - began.as_nanosecond());
+    Nanos(u64::try_from(since).unwrap_or(0))
+}
