@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const KEEP_GIT: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
 
 /// Where a context lies on this machine.
-pub(super) struct Place {
+pub(super) struct ContextLocation {
     dir: PathBuf,
     /// Its tree, where that was brought here: gone with this.
     tree: Option<Tree>,
@@ -32,7 +32,7 @@ pub(super) struct TreeOrigin {
     pub(super) hex: String,
 }
 
-impl Place {
+impl ContextLocation {
     /// The main context.
     pub(super) fn of_request(engine: &Engine, request: &Request, probe: &Probe) -> Result<Self, BuildError> {
         match &request.context_file {
@@ -83,12 +83,12 @@ impl Place {
     }
 
     /// Opens it, without what its `.dockerignore` excludes, or instead of that, what the file `own` does.
-    pub(super) fn open(self, own: Option<&Path>, engine: &Engine) -> Result<Opened, BuildError> {
+    pub(super) fn open(self, own: Option<&Path>, engine: &Engine) -> Result<OpenContext, BuildError> {
         let ignore = self.ignore(own.map(ignore_of))?.map(filter);
         // What is brought here lies somewhere else each time: remembering its digests would help nobody.
         let cache = self.tree.is_none().then(|| engine.store.root().join("context"));
         let context = Context::open(&self.dir, ignore, cache.as_deref()).map_err(BuildError::Context)?;
-        Ok(Opened { context, origin: self.origin, _tree: self.tree })
+        Ok(OpenContext { context, origin: self.origin, _tree: self.tree })
     }
 
     /// What is left out: what the file `own` says if there is one, else what `.dockerignore` says. A link in the context is not to show
@@ -114,14 +114,14 @@ impl Place {
     }
 }
 
-impl From<Tree> for Place {
+impl From<Tree> for ContextLocation {
     fn from(tree: Tree) -> Self {
         Self { dir: tree.path().to_owned(), tree: Some(tree), origin: None }
     }
 }
 
 /// An open context, and what it needs to stay.
-pub(super) struct Opened {
+pub(super) struct OpenContext {
     pub(super) context: Context,
     /// Where it came from, if it was brought here.
     pub(super) origin: Option<TreeOrigin>,

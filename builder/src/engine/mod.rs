@@ -4,23 +4,26 @@
 //! of every step. The rooms it calls do the work; here stands only who comes after whom.
 
 mod contexts;
-mod deliver;
-mod effects;
 mod error;
-mod flights;
+mod finish;
 mod host;
+mod in_flight;
 mod inside;
-mod lookup;
 mod outcome;
 mod prepare;
 mod progress;
 mod provenance;
 mod record;
+mod remote_cache;
 mod request;
-mod solve;
-mod spare;
+mod results;
+mod skipped;
+mod solver;
+mod step_cache;
+mod step_context;
+mod step_keys;
 mod step_log;
-mod travel;
+mod step_runner;
 mod waits;
 
 pub use error::{BuildError, StepError};
@@ -35,7 +38,8 @@ pub use request::{DockerfileInput, Request};
 use buildscope_record::{Phase, Probe};
 use buildscope_sandbox::Zygote;
 use buildscope_storage::Store;
-use solve::{Live, Solver};
+use finish::FinishedBuild;
+use solver::{Live, Solver};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +68,7 @@ pub async fn build(
         plan: None,
         order_edges: Vec::new(),
         reports: Vec::new(),
-        taken: Vec::new(),
+        used_images: Vec::new(),
         result: Err(BuildError::Cancelled),
     };
     outcome.result = run(engine, request, probe, progress, cancel, &mut outcome).await;
@@ -79,24 +83,25 @@ async fn run(
     cancel: CancellationToken,
     outcome: &mut Outcome,
 ) -> Result<Built, BuildError> {
-    let outputs = deliver::outputs(request)?;
-    let caches = travel::targets(request)?;
+    let outputs = finish::outputs(request)?;
+    let caches = remote_cache::targets(request)?;
     let prepared = prepare::prepare(engine, request, &progress, probe)?;
     outcome.plan = Some(Arc::clone(&prepared.plan));
     progress.event(Event::Planned(Arc::clone(&prepared.plan)));
 
     let mut solver = Arc::new(Solver::new(engine, request, prepared, probe, Arc::clone(&progress), cancel));
-    let (live, order_edges) = Live::new(&solver.plan, request.policy)?;
+    let (live, order_edges) = Live::new(&solver.ctx.plan, request.policy)?;
     outcome.order_edges = order_edges;
     for round in 1.. {
         let solved = solver.run(&live, request.jobs).await;
-        outcome.reports = std::mem::take(&mut solver.reports());
-        outcome.taken.clone_from(&solver.taken());
+        outcome.reports = std::mem::take(&mut *solver.ctx.results.reports());
+        outcome.used_images.clone_from(&solver.ctx.results.used_images());
         // What was finished before a failure is worth keeping.
         let synced = engine.store.sync(probe).map_err(BuildError::from);
-        let built = solved
-            .and(synced)
-            .and_then(|()| deliver::deliver(&solver, request, &outputs, &caches, &outcome.reports, probe));
+        let built = solved.and(synced).and_then(|()| {
+            let build = FinishedBuild::new(&solver, request, &outcome.reports);
+            finish::finish(&build, &outputs, &caches, probe)
+        });
         let repaired = repair(&mut solver, round, built.is_err());
         engine.store.take_warnings().into_iter().for_each(|warning| progress.event(Event::Warning(warning)));
         if !repaired {
@@ -111,9 +116,9 @@ async fn run(
 
 /// Whether a build that failed is worth another round: a blob was found damaged and dropped, so what needs it can be made again.
 fn repair(solver: &mut Arc<Solver>, round: u32, failed: bool) -> bool {
-    let store = solver.engine.store.clone();
+    let store = solver.cache.store.clone();
     let mut damaged = store.take_damaged();
-    if !failed || damaged.is_empty() || round == ROUNDS || solver.cancel.is_cancelled() {
+    if !failed || damaged.is_empty() || round == ROUNDS || solver.ctx.cancel.is_cancelled() {
         return false;
     }
     // Where one is damaged others may be. What cannot be read fails where it is needed.
@@ -121,6 +126,6 @@ fn repair(solver: &mut Arc<Solver>, round: u32, failed: bool) -> bool {
     damaged.extend(store.take_damaged());
     // All who shared it have ended.
     let Some(this) = Arc::get_mut(solver) else { return false };
-    this.again(&damaged);
+    this.restart(&damaged);
     true
 }

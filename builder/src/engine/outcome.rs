@@ -23,7 +23,7 @@ pub struct Outcome {
     /// What became of each step, by [`StepId`].
     pub reports: Vec<StepReport>,
     /// The images that steps took files from.
-    pub taken: Vec<Taken>,
+    pub used_images: Vec<UsedImage>,
     /// The image, or why there is none.
     pub result: Result<Built, BuildError>,
 }
@@ -31,7 +31,7 @@ pub struct Outcome {
 /// An image that steps took files from: `COPY --from`, a mount. Bringing it here is work of its own, and no line of the
 /// Dockerfile does it; in the record it is a step without a stage.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub struct UsedImage {
     /// After those of the plan.
     pub(super) id: StepId,
     /// As the Dockerfile names it.
@@ -115,7 +115,7 @@ impl StepReport {
 
 /// The result of a step, for those that go on from it.
 #[derive(Clone, Debug)]
-pub(super) struct Done {
+pub(super) struct StepResult {
     /// The key that what goes on from it is keyed by.
     pub(super) key: StepKey,
     /// The file system after it, lowest layer first.
@@ -123,30 +123,30 @@ pub(super) struct Done {
     /// The image at the bottom of it, and the step that brought it in.
     pub(super) base: Option<(StepId, ManifestDigest)>,
     /// The layer it added, and when that was made.
-    pub(super) made: Option<Made>,
+    pub(super) layer: Option<LayerResult>,
     /// Whether it was there already.
     pub(super) cached: bool,
 }
 
-impl Done {
+impl StepResult {
     /// The empty file system.
-    pub(super) fn nothing() -> Self {
-        Self { key: StepKey::of([]), layers: Arc::new([]), base: None, made: None, cached: true }
+    pub(super) fn empty() -> Self {
+        Self { key: StepKey::of([]), layers: Arc::new([]), base: None, layer: None, cached: true }
     }
 
     /// The same file system with this layer on it.
-    pub(super) fn with(self, key: StepKey, made: Option<Made>, cached: bool) -> Self {
-        let layers = match &made {
+    pub(super) fn with(self, key: StepKey, layer: Option<LayerResult>, cached: bool) -> Self {
+        let layers = match &layer {
             None => self.layers,
-            Some(made) => self.layers.iter().copied().chain([made.diff_id]).collect(),
+            Some(layer) => self.layers.iter().copied().chain([layer.diff_id]).collect(),
         };
-        Self { key, layers, base: self.base, made, cached }
+        Self { key, layers, base: self.base, layer, cached }
     }
 }
 
 /// A layer and its time: what the cache remembers of a step.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Made {
+pub(super) struct LayerResult {
     /// The key that what goes on from the step is keyed by.
     pub(super) key: StepKey,
     pub(super) diff_id: DiffId,
@@ -156,7 +156,7 @@ pub(super) struct Made {
     pub(super) nanos: u32,
 }
 
-impl Made {
+impl LayerResult {
     pub(super) fn new(key: StepKey, layer: Layer, at: Timestamp) -> Self {
         let Layer { diff_id, size, files } = layer;
         Self { key, diff_id, size, files, seconds: at.seconds, nanos: at.nanos }

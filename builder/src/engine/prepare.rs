@@ -1,7 +1,7 @@
 //! Everything before the first step: reading, parsing, lowering, opening contexts.
 
-use super::contexts::{Opened, Place};
-use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, travel};
+use super::contexts::{ContextLocation, OpenContext};
+use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, remote_cache};
 use crate::http;
 use crate::images::{Credentials, ImportedCache, NamedImage, Registries, Resolver, Watch};
 use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase, is_git, is_url};
@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub(super) struct Prepared {
     pub(super) plan: Arc<Plan>,
     pub(super) images: Resolver,
-    pub(super) context: Opened,
-    pub(super) named: BTreeMap<String, Opened>,
+    pub(super) context: OpenContext,
+    pub(super) named: BTreeMap<String, OpenContext>,
     pub(super) imported: ImportedCache,
     /// The Dockerfile, for messages that point into it.
     pub(super) dockerfile: miette::NamedSource<String>,
@@ -38,14 +38,14 @@ pub(super) fn prepare(
 ) -> Result<Prepared, BuildError> {
     let started = http::now();
     let span = probe.phase(Phase::Read);
-    let place = Place::of_request(engine, request, &span.probe())?;
-    let (name, text) = read_dockerfile(&request.dockerfile, &place)?;
+    let location = ContextLocation::of_request(engine, request, &span.probe())?;
+    let (name, text) = read_dockerfile(&request.dockerfile, &location)?;
     let own = match &request.dockerfile {
         DockerfileInput::File(path) => Some(path.clone()),
-        DockerfileInput::Within(path) => Some(place.dir().join(path)),
+        DockerfileInput::Within(path) => Some(location.dir().join(path)),
         DockerfileInput::Text { .. } => None,
     };
-    let context = place.open(own.as_deref(), engine)?;
+    let context = location.open(own.as_deref(), engine)?;
     span.quantity(Quantity::BytesRead, text.len() as u64);
     span.end();
 
@@ -61,7 +61,7 @@ pub(super) fn prepare(
     let (platform, others) = platforms(request)?;
     let (images, contexts, named) = named_contexts(engine, request, progress, probe)?;
     let wanted: Vec<_> = [&platform].into_iter().chain(&others).cloned().collect();
-    let imported = travel::import(request, &images, &wanted, &**progress, probe)?;
+    let imported = remote_cache::import(request, &images, &wanted, &**progress, probe)?;
     let lower = |platform: Platform| {
         let (build_args, target) = (request.build_args.clone(), request.target.clone());
         let contexts = contexts.clone();
@@ -92,10 +92,10 @@ fn platforms(request: &Request) -> Result<(Platform, Vec<Platform>), BuildError>
     Ok((platforms.next().unwrap_or_else(Platform::host), platforms.collect()))
 }
 
-fn read_dockerfile(input: &DockerfileInput, place: &Place) -> Result<(String, String), BuildError> {
-    let (path, read) = match (input, place.dockerfile()) {
+fn read_dockerfile(input: &DockerfileInput, location: &ContextLocation) -> Result<(String, String), BuildError> {
+    let (path, read) = match (input, location.dockerfile()) {
         (DockerfileInput::Within(path), Some(text)) => return Ok((path.display().to_string(), text.to_owned())),
-        (DockerfileInput::Within(path), None) => (place.dir().join(path), read_text_within(place.dir(), path)),
+        (DockerfileInput::Within(path), None) => (location.dir().join(path), read_text_within(location.dir(), path)),
         // The user has named it: it may be a link, or a pipe of the shell's.
         (DockerfileInput::File(path), _) => (path.clone(), read_bounded(path)),
         (DockerfileInput::Text { name, text }, _) => return Ok((name.clone(), text.clone())),
@@ -120,7 +120,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-type Named = (Resolver, BTreeMap<String, NamedContext>, BTreeMap<String, Opened>);
+type Named = (Resolver, BTreeMap<String, NamedContext>, BTreeMap<String, OpenContext>);
 
 /// Sorts `--build-context` into images and directories.
 fn named_contexts(
@@ -146,7 +146,7 @@ fn named_contexts(
                 return Err(BuildError::Request(what));
             }
             None => {
-                let context = Place::find(Path::new(value), engine, request, probe)?.open(None, engine)?;
+                let context = ContextLocation::find(Path::new(value), engine, request, probe)?.open(None, engine)?;
                 directories.insert(name.clone(), context);
                 kinds.insert(name.clone(), NamedContext::Directory);
             }

@@ -3,13 +3,12 @@
 //! The fields are filled as BuildKit fills them (moby/buildkit, docs/attestations/slsa-definitions.md); what is ours
 //! alone, the digest of the build record, stands under a name of ours.
 
-use super::outcome::StepReport;
+use super::finish::FinishedBuild;
 use super::record::identity;
-use super::solve::Solver;
 use super::{BuildError, DockerfileInput, Request};
 use crate::http::{now, rfc3339};
 use crate::images::{Predicate, csv_fields, package};
-use crate::plan::{Base, CopyFrom, ImageSource, MountKind, Network, Op, Step, is_git, is_url};
+use crate::plan::{Base, CopyFrom, ImageSource, MountKind, Network, Op, Plan, Step, is_git, is_url};
 use crate::sources::remembered;
 use buildscope_oci::Platform;
 use buildscope_record::{BlobDigest, StepId};
@@ -46,7 +45,7 @@ impl Provenance {
                 ("version", "v1") => provenance.v1 = true,
                 ("builder-id", id) => id.clone_into(&mut provenance.builder),
                 ("reproducible", value @ ("true" | "false")) => provenance.reproducible = value == "true",
-                (key, value) => return Err(format!("--provenance: `{key}={value}` says nothing to it")),
+                (key, value) => return Err(format!("--provenance: unknown option `{key}={value}`")),
             }
         }
         Ok(Some(provenance))
@@ -54,23 +53,17 @@ impl Provenance {
 }
 
 /// What is said of the image that a target's steps make.
-pub(super) fn predicate(
-    solver: &Solver,
-    request: &Request,
-    wanted: &Provenance,
-    target: StepId,
-    reports: &[StepReport],
-    invocation: &str,
-) -> Predicate {
-    let facts = Facts::of(solver, request, wanted, target, reports, invocation);
-    match wanted.v1 {
-        true => Predicate { kind: "https://slsa.dev/provenance/v1".into(), content: facts.v1(wanted) },
-        false => Predicate { kind: "https://slsa.dev/provenance/v0.2".into(), content: facts.v0_2(wanted) },
+pub(super) fn predicate(build: &FinishedBuild<'_>, wanted: &Provenance, target: StepId, invocation: &str) -> Predicate {
+    let input = ProvenanceInput::of(build, wanted, target, invocation);
+    if wanted.v1 {
+        Predicate { kind: "https://slsa.dev/provenance/v1".into(), content: input.v1(wanted) }
+    } else {
+        Predicate { kind: "https://slsa.dev/provenance/v0.2".into(), content: input.v0_2(wanted) }
     }
 }
 
 /// What both versions say.
-struct Facts {
+struct ProvenanceInput {
     source: Map<String, Value>,
     entry: String,
     parameters: Value,
@@ -85,19 +78,13 @@ struct Facts {
     record: Value,
 }
 
-impl Facts {
-    fn of(
-        solver: &Solver,
-        request: &Request,
-        wanted: &Provenance,
-        target: StepId,
-        reports: &[StepReport],
-        invocation: &str,
-    ) -> Self {
-        let needed = needed(solver, target);
-        let steps: Vec<&Step> = needed.iter().map(|id| solver.plan.step(*id)).collect();
+impl ProvenanceInput {
+    fn of(build: &FinishedBuild<'_>, wanted: &Provenance, target: StepId, invocation: &str) -> Self {
+        let request = build.request;
+        let needed = needed(build.plan, target);
+        let steps: Vec<&Step> = needed.iter().map(|id| build.plan.step(*id)).collect();
         let mut source = Map::new();
-        if let Some(origin) = &solver.context.origin {
+        if let Some(origin) = build.context_origin {
             source.insert("uri".into(), origin.uri.clone().into());
             source.insert("digest".into(), json!({ origin.algorithm: origin.hex }));
         }
@@ -115,15 +102,15 @@ impl Facts {
         Self {
             entry,
             parameters: parameters(request, wanted.max, source.is_empty()),
-            materials: materials(solver, request, &steps),
-            steps: wanted.max.then(|| listed(solver, &steps, reports)),
-            dockerfile: wanted.max.then(|| solver.dockerfile.inner().clone().into()),
+            materials: materials(build, &steps),
+            steps: wanted.max.then(|| listed(build, &steps)),
+            dockerfile: wanted.max.then(|| build.dockerfile.into()),
             invocation: invocation.to_owned(),
-            started: rfc3339(solver.started),
+            started: rfc3339(build.started),
             finished: rfc3339(now()),
             hermetic: steps.iter().all(|step| is_hermetic(step)),
             complete: !outside || !source.is_empty(),
-            record: json!({ "sha256": identity(&solver.plan, reports, &solver.taken()).hex() }),
+            record: json!({ "sha256": identity(build.plan, build.reports, &build.results.used_images()).hex() }),
             source,
         }
     }
@@ -194,10 +181,10 @@ impl Facts {
 }
 
 /// The steps that a target's result comes from, itself too, in the order of the file.
-fn needed(solver: &Solver, target: StepId) -> Vec<StepId> {
+fn needed(plan: &Plan, target: StepId) -> Vec<StepId> {
     use petgraph::Direction::Incoming;
     use petgraph::graph::NodeIndex;
-    let graph = &solver.plan.graph;
+    let graph = &plan.graph;
     let (mut found, mut open) = (std::collections::BTreeSet::new(), vec![NodeIndex::new(target.index())]);
     while let Some(node) = open.pop() {
         if found.insert(graph[node].id) {
@@ -233,20 +220,20 @@ fn parameters(request: &Request, max: bool, local: bool) -> Value {
 }
 
 /// Whatever came from elsewhere, with its digest where that is known.
-fn materials(solver: &Solver, request: &Request, steps: &[&Step]) -> Vec<Value> {
+fn materials(build: &FinishedBuild<'_>, steps: &[&Step]) -> Vec<Value> {
     let mut materials: Vec<Value> = Vec::new();
     let mut add = |material: Value| {
         if !materials.contains(&material) {
             materials.push(material);
         }
     };
-    if let Some(origin) = &solver.context.origin {
+    if let Some(origin) = build.context_origin {
         add(json!({ "uri": origin.uri, "digest": { origin.algorithm: origin.hex } }));
     }
     for step in steps {
-        let platform = &solver.plan.stages[step.stage.index()].platform;
+        let platform = &build.plan.stages[step.stage.index()].platform;
         let image = |image: &ImageSource| {
-            let uri = match (request.named_contexts.contains_key(&image.reference), image.reference.parse()) {
+            let uri = match (build.request.named_contexts.contains_key(&image.reference), image.reference.parse()) {
                 (false, Ok(name)) => package(&name, Some(platform)),
                 (false, Err(_)) => image.reference.clone(),
                 (true, _) => format!("context:{}", image.reference),
@@ -273,7 +260,7 @@ fn materials(solver: &Solver, request: &Request, steps: &[&Step]) -> Vec<Value> 
                 from(&copy.from);
                 for url in copy.sources.iter().filter(|source| copy.add && (is_url(source) || is_git(source))) {
                     let mut material = json!({ "uri": redacted(url) });
-                    let known = if is_git(url) { None } else { remembered(url, &solver.engine.store) };
+                    let known = if is_git(url) { None } else { remembered(url, build.store) };
                     let digest = known.map(|digest: BlobDigest| ("sha256", digest.hex()));
                     let commit = copy.checksum.clone().filter(|_| is_git(url)).map(|commit| ("sha1", commit));
                     if let Some((algorithm, hex)) = digest.or(commit) {
@@ -290,12 +277,12 @@ fn materials(solver: &Solver, request: &Request, steps: &[&Step]) -> Vec<Value> 
 }
 
 /// The steps, what each goes on from, and what came of it.
-fn listed(solver: &Solver, steps: &[&Step], reports: &[StepReport]) -> Value {
+fn listed(build: &FinishedBuild<'_>, steps: &[&Step]) -> Value {
     use petgraph::Direction::Incoming;
-    let graph = &solver.plan.graph;
+    let graph = &build.plan.graph;
     let name = |id: StepId| format!("step{}", id.0);
     let list = |step: &&Step| {
-        let report = &reports[step.id.index()];
+        let report = &build.reports[step.id.index()];
         let node = petgraph::graph::NodeIndex::new(step.id.index());
         let mut inputs: Vec<StepId> = graph.neighbors_directed(node, Incoming).map(|input| graph[input].id).collect();
         inputs.sort_unstable();

@@ -1,6 +1,6 @@
 //! From what was done to the build record.
 
-use super::outcome::Taken;
+use super::outcome::UsedImage;
 use super::{Outcome, StepReport};
 use crate::plan::{Plan, Step};
 use buildscope_record as record;
@@ -21,7 +21,7 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
         trace.spans.iter().filter(|span| span.phase == Phase::Dispatch).map(|span| (span.step, span)).collect();
     let turn = |step: &Step| turns.get(&Some(step.id)).copied();
     let mut steps: Vec<_> = outcome.steps().map(|(step, report)| describe(step, report, turn(step))).collect();
-    for image in &outcome.taken {
+    for image in &outcome.used_images {
         let asked = image.by.iter().filter_map(|by| turns.get(&Some(*by))).map(|span| span.start).min();
         steps.push(bring(image, asked));
     }
@@ -40,7 +40,10 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
         succeeded: outcome.result.is_ok(),
         stages: outcome.plan.iter().flat_map(|plan| &plan.stages).map(stage).collect(),
         steps,
-        edges: outcome.plan.as_ref().map_or_else(Vec::new, |plan| edges(plan, &outcome.order_edges, &outcome.taken)),
+        edges: outcome
+            .plan
+            .as_ref()
+            .map_or_else(Vec::new, |plan| edges(plan, &outcome.order_edges, &outcome.used_images)),
         spans: trace.spans,
         waits: trace.waits,
         counters: trace.counters,
@@ -69,16 +72,16 @@ fn context(reports: &[StepReport]) -> Vec<record::ContextEntry> {
 /// What a build did, without when and how fast: the digest of stages, steps and edges as JSON with sorted keys. It is
 /// known before the image is written, so the image's provenance has it; whoever has the record can compute it from that:
 /// `jq -cSj '{stages, edges: [.edges[] | select(.kind == "data")], steps: [.steps[] | del(.start, .end, .slot, .log, .resources, .processes)]}' RECORD | sha256sum`.
-pub(super) fn identity(plan: &Plan, reports: &[StepReport], taken: &[Taken]) -> Digest {
+pub(super) fn identity(plan: &Plan, reports: &[StepReport], used: &[UsedImage]) -> Digest {
     let step = |(step, report): (&Step, &StepReport)| {
         let described = describe(step, report, None);
         record::Step { log: Vec::new(), resources: None, ..described }
     };
-    let steps = plan.steps().zip(reports).map(step).chain(taken.iter().map(|image| bring(image, None)));
+    let steps = plan.steps().zip(reports).map(step).chain(used.iter().map(|image| bring(image, None)));
     let steps: Vec<_> = steps.collect();
     let stages: Vec<_> = plan.stages.iter().map(stage).collect();
     // Numbers, names and digests: nothing can fail. `Value`'s maps are sorted.
-    Digest::of(json!({ "stages": stages, "edges": edges(plan, &[], taken), "steps": steps }).to_string())
+    Digest::of(json!({ "stages": stages, "edges": edges(plan, &[], used), "steps": steps }).to_string())
 }
 
 fn stage(stage: &crate::plan::Stage) -> record::Stage {
@@ -114,7 +117,7 @@ fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::St
 }
 
 /// Bringing an image that no FROM names. Its own time is none, as that of a FROM that is pulled when someone asks for it.
-fn bring(image: &Taken, asked: Option<Nanos>) -> record::Step {
+fn bring(image: &UsedImage, asked: Option<Nanos>) -> record::Step {
     record::Step {
         id: image.id,
         stage: None,
@@ -136,13 +139,13 @@ fn bring(image: &Taken, asked: Option<Nanos>) -> record::Step {
     }
 }
 
-fn edges(plan: &Plan, order: &[(NodeIndex, NodeIndex)], taken: &[Taken]) -> Vec<Edge> {
+fn edges(plan: &Plan, order: &[(NodeIndex, NodeIndex)], used: &[UsedImage]) -> Vec<Edge> {
     let id = |node: NodeIndex| plan.graph[node].id;
     let data = plan.graph.edge_references().map(|edge| (edge.source(), edge.target(), EdgeKind::Data));
     let order = order.iter().map(|&(from, to)| (from, to, EdgeKind::Order));
     let mut edges: Vec<_> =
         data.chain(order).map(|(from, to, kind)| Edge { from: id(from), to: id(to), kind }).collect();
-    let brought = taken.iter().flat_map(|image| image.by.iter().map(|to| (image.id, *to)));
+    let brought = used.iter().flat_map(|image| image.by.iter().map(|to| (image.id, *to)));
     edges.extend(brought.map(|(from, to)| Edge { from, to, kind: EdgeKind::Data }));
     edges.sort_unstable();
     edges.dedup();

@@ -25,6 +25,14 @@ pub struct Nanos(pub u64);
 pub struct ByteSize(pub u64);
 
 impl StepId {
+    /// The id of the step with that index.
+    ///
+    /// # Panics
+    /// From 2^32 steps on.
+    pub fn from_index(index: usize) -> Self {
+        Self(u32::try_from(index).expect("fewer than 2^32 steps"))
+    }
+
     /// The index into [`Record::steps`](crate::Record::steps).
     pub fn index(self) -> usize {
         self.0 as usize
@@ -32,6 +40,14 @@ impl StepId {
 }
 
 impl StageId {
+    /// The id of the stage with that index.
+    ///
+    /// # Panics
+    /// From 2^32 stages on.
+    pub fn from_index(index: usize) -> Self {
+        Self(u32::try_from(index).expect("fewer than 2^32 stages"))
+    }
+
     /// The index into [`Record::stages`](crate::Record::stages).
     pub fn index(self) -> usize {
         self.0 as usize

@@ -1,13 +1,17 @@
-//! The effects of steps: what each kind of operation needs, and who carries it out.
+//! Runs one step: selects its files, fetches the layers below, and calls the effect of its operation.
 
-use super::outcome::Done;
-use super::solve::{Solver, blocking};
+use super::contexts::OpenContext;
+use super::outcome::StepResult;
+use super::solver::blocking;
+use super::step_context::StepContext;
+use super::step_keys::Files;
 use super::step_log::{StepLog, Tail};
 use super::{BuildError, Engine, StepError};
 use crate::http;
+use crate::images::{ImportedCache, Resolver};
 use crate::plan::{self, Base, CopyFrom, MountKind, Op, Step};
 use crate::steps::copy::{self, CopyError, Origin, Selection};
-use crate::steps::run::{MountOrigin, Ran, RunError, Runner, bind_as_copy, exclusive};
+use crate::steps::run::{MountOrigin, Ran, RunError, RunOptions, Runner, bind_as_copy, exclusive};
 use crate::steps::workdir::workdir;
 use buildscope_oci::Platform;
 use buildscope_record::{DiffId, Digest, Probe};
@@ -15,24 +19,30 @@ use buildscope_sandbox::SandboxError;
 use buildscope_schedule::Turn;
 use buildscope_storage::Layer;
 use rustix::io::Errno;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a step takes from outside the graph.
-#[derive(Default)]
-pub(super) struct Files {
-    pub(super) selection: Option<Selection>,
-    pub(super) digest: Option<Digest>,
-    /// What is not in the digest and yet in the layer: the files' times, where they matter.
-    pub(super) times: Option<Digest>,
+/// What effects need besides the step itself.
+pub(super) struct StepRunner {
+    pub(super) engine: Engine,
+    pub(super) images: Resolver,
+    pub(super) imported: Arc<ImportedCache>,
+    pub(super) context: OpenContext,
+    pub(super) named: BTreeMap<String, OpenContext>,
+    /// For messages that point into it.
+    pub(super) dockerfile: miette::NamedSource<String>,
+    /// `SOURCE_DATE_EPOCH`.
+    pub(super) epoch: Option<i64>,
+    pub(super) run_options: RunOptions,
 }
 
-impl Solver {
-    /// What a step takes from outside the graph (a context, the Dockerfile, a URL), found and hashed; a mount of RUN
-    /// is seen as a COPY of the same files.
-    pub(super) fn outside(&self, step: &Step, probe: &Probe) -> Result<Files, BuildError> {
+impl StepRunner {
+    /// Selects and hashes the files that a step takes from outside of the graph: a context, the Dockerfile, a URL. A bind
+    /// mount of RUN counts as a COPY of the same files.
+    pub(super) fn outside(&self, ctx: &StepContext, step: &Step, probe: &Probe) -> Result<Files, BuildError> {
         match &step.op {
-            Op::Copy(op) if op.from.is_outside() => self.select(step, op, probe),
-            Op::From(Base::Context(name)) => self.select(step, &all_of(name), probe),
+            Op::Copy(op) if op.from.is_outside() => self.select(ctx, step, op, probe),
+            Op::From(Base::Context(name)) => self.select(ctx, step, &all_of(name), probe),
             Op::Run(run) => {
                 let mut digests = Vec::new();
                 for mount in &run.mounts {
@@ -40,7 +50,7 @@ impl Solver {
                         && from.is_outside()
                         && *from != CopyFrom::Empty
                     {
-                        let files = self.select(step, &bind_as_copy(from, source), probe)?;
+                        let files = self.select(ctx, step, &bind_as_copy(from, source), probe)?;
                         digests.extend(files.digest.iter().flat_map(|digest| *digest.as_bytes()));
                     }
                 }
@@ -50,14 +60,20 @@ impl Solver {
         }
     }
 
-    /// What a COPY takes, found and hashed.
-    pub(super) fn select(&self, step: &Step, op: &plan::Copy, probe: &Probe) -> Result<Files, BuildError> {
+    /// Selects and hashes the files of a COPY.
+    pub(super) fn select(
+        &self,
+        ctx: &StepContext,
+        step: &Step,
+        op: &plan::Copy,
+        probe: &Probe,
+    ) -> Result<Files, BuildError> {
         let blobs = self.engine.store.blobs();
-        let origin = self.origin(&op.from, probe)?;
+        let origin = self.origin(ctx, &op.from, probe)?;
         let select = || {
             let mut selection = Selection::of(op, &origin, &self.engine.store, probe)?;
             let digest = selection.digest(op, blobs, probe)?;
-            // What a stage makes is newer each time that it is made: that alone is no reason to copy it again, but where
+            // The files of a stage get newer times whenever it runs. That alone is not a reason to copy them again, unless
             // the image's times are given.
             let times = match (op.from.is_outside(), self.epoch) {
                 (true, _) => Some(selection.times(None)),
@@ -69,39 +85,43 @@ impl Solver {
         select().map_err(|error: CopyError| self.failed(step, &error))
     }
 
-    /// Carries the step out.
-    pub(super) async fn make(
+    /// Runs the step on the file system `below`, and returns its layer.
+    pub(super) async fn run(
         &self,
+        ctx: &StepContext,
         step: &Step,
-        below: &Done,
+        below: &StepResult,
         files: Files,
         turn: &Turn,
         probe: &Probe,
     ) -> Result<Layer, BuildError> {
         let store = &self.engine.store;
-        blocking(|| self.fetch(below, probe))?;
+        blocking(|| self.fetch(ctx, below, probe))?;
         match &step.op {
             Op::Workdir { path, user } => blocking(|| workdir(path, user, &below.layers, http::now(), store, probe))
                 .map_err(|error| self.failed(step, &error)),
-            Op::Copy(op) => blocking(|| self.copy(step, op, below, files.selection, probe)),
-            Op::From(Base::Context(name)) => blocking(|| self.copy(step, &all_of(name), below, files.selection, probe)),
-            Op::Run(op) => self.run_process(step, op, below, turn, probe).await,
-            Op::From(_) | Op::Config | Op::Pruned => unreachable!("they make nothing"),
+            Op::Copy(op) => blocking(|| self.copy(ctx, step, op, below, files.selection, probe)),
+            Op::From(Base::Context(name)) => {
+                blocking(|| self.copy(ctx, step, &all_of(name), below, files.selection, probe))
+            }
+            Op::Run(op) => self.run_process(ctx, step, op, below, turn, probe).await,
+            Op::From(_) | Op::Config | Op::Pruned => unreachable!("these steps add no layer"),
         }
     }
 
     fn copy(
         &self,
+        ctx: &StepContext,
         step: &Step,
         op: &plan::Copy,
-        below: &Done,
+        below: &StepResult,
         selection: Option<Selection>,
         probe: &Probe,
     ) -> Result<Layer, BuildError> {
         let selection = match selection {
             Some(selection) => selection,
             None => {
-                let origin = self.origin(&op.from, probe)?;
+                let origin = self.origin(ctx, &op.from, probe)?;
                 Selection::of(op, &origin, &self.engine.store, probe).map_err(|error| self.failed(step, &error))?
             }
         };
@@ -111,25 +131,26 @@ impl Solver {
 
     async fn run_process(
         &self,
+        ctx: &StepContext,
         step: &Step,
         op: &plan::Run,
-        below: &Done,
+        below: &StepResult,
         turn: &Turn,
         probe: &Probe,
     ) -> Result<Layer, BuildError> {
-        let cancel = self.cancel.child_token();
-        let mounted = blocking(|| self.mounted(op, probe))?;
+        let cancel = ctx.cancel.child_token();
+        let mounted = blocking(|| self.mounted(ctx, op, probe))?;
         let origin = |from: &CopyFrom| mounted.iter().find(|(of, _)| of == from).map(|(_, origin)| origin.clone());
         let mut tail = Tail::default();
         let ran = async {
             let mut again = false;
             loop {
-                let log = StepLog::new(step.id, Arc::clone(&self.progress));
+                let log = StepLog::new(step.id, Arc::clone(&ctx.progress));
                 tail = log.tail();
                 let Engine { store, zygote } = &self.engine;
                 let runner = Runner { store, zygote, options: &self.run_options, again };
                 match runner.run(op, &below.layers, &origin, log, cancel.clone(), probe).await {
-                    // Nothing of it is left: it is begun again, where there is room, and no name is another's.
+                    // Nothing of the attempt is left. The second one has room, and no hard links into lower layers.
                     Err(RunError::Again) if !again => again = true,
                     ran => return ran,
                 }
@@ -145,7 +166,7 @@ impl Solver {
             ran = others_fail => ran,
         };
         let tail = tail.lines();
-        let mut reports = self.reports();
+        let mut reports = ctx.results.reports();
         let report = &mut reports[step.id.index()];
         report.log.clone_from(&tail);
         report.locks = exclusive(op, &origin);
@@ -155,9 +176,9 @@ impl Solver {
                 Ok(layer)
             }
             Err(RunError::Sandbox(SandboxError::Cancelled)) => Err(BuildError::Cancelled),
-            Err(RunError::Sandbox(SandboxError::Exec { program, errno: Errno::NOEXEC })) if self.is_foreign(step) => {
+            Err(RunError::Sandbox(SandboxError::Exec { program, errno: Errno::NOEXEC })) if is_foreign(ctx, step) => {
                 drop(reports);
-                let platform = self.plan.stages[step.stage.index()].platform.to_string();
+                let platform = ctx.plan.stages[step.stage.index()].platform.to_string();
                 Err(self.failed(step, &RunError::NoEmulator { program, platform }))
             }
             Err(error) => {
@@ -171,29 +192,28 @@ impl Solver {
         }
     }
 
-    /// Whether a step is of another platform than this machine's.
-    fn is_foreign(&self, step: &Step) -> bool {
-        let platform = &self.plan.stages[step.stage.index()].platform;
-        Platform::host().distance(platform) != Some(0)
-    }
-
-    /// What the step's mounts are taken from.
-    fn mounted(&self, op: &plan::Run, probe: &Probe) -> Result<Vec<(CopyFrom, MountOrigin<'_>)>, BuildError> {
+    /// The origins of the step's mounts.
+    fn mounted(
+        &self,
+        ctx: &StepContext,
+        op: &plan::Run,
+        probe: &Probe,
+    ) -> Result<Vec<(CopyFrom, MountOrigin<'_>)>, BuildError> {
         let sources = op.mounts.iter().filter_map(|mount| match &mount.kind {
             MountKind::Bind { from, .. } | MountKind::Cache { from: Some((from, _)), .. } => Some(from),
             _ => None,
         });
         let origin = |from: &CopyFrom| -> Result<MountOrigin<'_>, BuildError> {
-            Ok(match self.origin(from, probe)? {
+            Ok(match self.origin(ctx, from, probe)? {
                 Origin::Context(context) => MountOrigin::Context(context),
-                Origin::Layers(_) | Origin::Nothing => MountOrigin::Layers(self.layers(from, probe)?.to_vec()),
+                Origin::Layers(_) | Origin::Nothing => MountOrigin::Layers(self.layers(ctx, from, probe)?.to_vec()),
             })
         };
         sources.map(|from| Ok((from.clone(), origin(from)?))).collect()
     }
 
-    /// Where a COPY takes its files from.
-    fn origin(&self, from: &CopyFrom, probe: &Probe) -> Result<Origin<'_>, BuildError> {
+    /// The files that a COPY takes from.
+    fn origin(&self, ctx: &StepContext, from: &CopyFrom, probe: &Probe) -> Result<Origin<'_>, BuildError> {
         Ok(match from {
             CopyFrom::Context => Origin::Context(&self.context.context),
             CopyFrom::NamedContext(name) => {
@@ -201,22 +221,27 @@ impl Solver {
             }
             CopyFrom::Empty => Origin::Nothing,
             CopyFrom::Stage(_) | CopyFrom::Image(_) => {
-                Origin::Layers(self.engine.store.tree(&self.layers(from, probe)?)?)
+                Origin::Layers(self.engine.store.tree(&self.layers(ctx, from, probe)?)?)
             }
         })
     }
 
     /// The layers of a stage or an image, in the store.
-    fn layers(&self, from: &CopyFrom, probe: &Probe) -> Result<Arc<[DiffId]>, BuildError> {
+    fn layers(&self, ctx: &StepContext, from: &CopyFrom, probe: &Probe) -> Result<Arc<[DiffId]>, BuildError> {
         match from {
             CopyFrom::Stage(id) => {
-                let done = self.done(*id);
-                self.fetch(done, probe)?;
-                Ok(Arc::clone(&done.layers))
+                let result = ctx.results.of(*id);
+                self.fetch(ctx, result, probe)?;
+                Ok(Arc::clone(&result.layers))
             }
             CopyFrom::Image(image) => {
-                // Whoever needs the files first waits for them, as all others do.
-                let pulls = self.probe.at(self.take(image, probe.step()), None);
+                // The first step that needs the files pulls them; the others wait for it.
+                let cached = || {
+                    let layers = self.images.resolved(&image.manifest).map(|image| image.layers.clone());
+                    let blobs = self.engine.store.blobs();
+                    layers.unwrap_or_default().iter().all(|layer| blobs.contains(&layer.diff_id))
+                };
+                let pulls = ctx.probe.at(ctx.results.use_image(image, probe.step(), cached), None);
                 let layers = self.images.layers(&image.manifest, &pulls, probe)?;
                 Ok(layers.iter().map(|layer| layer.diff_id).collect())
             }
@@ -224,13 +249,13 @@ impl Solver {
         }
     }
 
-    /// Makes sure that all layers are in the store: the base image's (it is the FROM whose time that takes, whoever asks
-    /// first) and those of an imported cache.
-    fn fetch(&self, done: &Done, probe: &Probe) -> Result<(), BuildError> {
-        if let Some((from, manifest)) = &done.base {
-            self.images.layers(manifest, &self.probe.at(*from, None), probe)?;
+    /// Fetches all layers that are not in the store: the base image's, which counts as time of the FROM whichever step
+    /// asks first, and those of an imported cache.
+    fn fetch(&self, ctx: &StepContext, result: &StepResult, probe: &Probe) -> Result<(), BuildError> {
+        if let Some((from, manifest)) = &result.base {
+            self.images.layers(manifest, &ctx.probe.at(*from, None), probe)?;
         }
-        self.imported.ensure(&self.engine.store, &done.layers, probe)?;
+        self.imported.ensure(&self.engine.store, &result.layers, probe)?;
         Ok(())
     }
 
@@ -258,6 +283,12 @@ impl Solver {
             exit_code,
         }))
     }
+}
+
+/// Whether a step is for another platform than this machine's.
+fn is_foreign(ctx: &StepContext, step: &Step) -> bool {
+    let platform = &ctx.plan.stages[step.stage.index()].platform;
+    Platform::host().distance(platform) != Some(0)
 }
 
 /// A named context as a stage's first layer.

@@ -1,0 +1,163 @@
+//! Finishes a build whose steps have succeeded: the image's documents, its outputs, its names, the exported cache.
+
+use super::contexts::TreeOrigin;
+use super::outcome::StepReport;
+use super::provenance::{invocation, predicate};
+use super::results::Results;
+use super::skipped::Skipped;
+use super::solver::Solver;
+use super::{BuildError, Built, Event, Progress, Request, remote_cache};
+use crate::http;
+use crate::images::{self, CacheTo, Delivery, Image, ImportedCache, Made, Output, Resolver, inline_cache};
+use crate::plan::{Op, Plan, Step};
+use buildscope_oci::{Annotation, Reference};
+use buildscope_record::{BlobDigest, DiffId, Phase, Probe, StepId};
+use buildscope_storage::{Store, Timestamp};
+use std::collections::BTreeMap;
+
+/// A build whose steps have all succeeded, as far as its documents and exports need it.
+#[derive(Clone, Copy)]
+pub(super) struct FinishedBuild<'a> {
+    pub(super) request: &'a Request,
+    pub(super) plan: &'a Plan,
+    pub(super) results: &'a Results,
+    pub(super) reports: &'a [StepReport],
+    pub(super) skipped: &'a BTreeMap<StepId, Skipped>,
+    pub(super) store: &'a Store,
+    pub(super) images: &'a Resolver,
+    pub(super) imported: &'a ImportedCache,
+    pub(super) progress: &'a dyn Progress,
+    /// The text of the Dockerfile.
+    pub(super) dockerfile: &'a str,
+    /// Where the context came from, if it was fetched.
+    pub(super) context_origin: Option<&'a TreeOrigin>,
+    /// When the build started.
+    pub(super) started: Timestamp,
+}
+
+impl<'a> FinishedBuild<'a> {
+    pub(super) fn new(solver: &'a Solver, request: &'a Request, reports: &'a [StepReport]) -> Self {
+        static NONE: BTreeMap<StepId, Skipped> = BTreeMap::new();
+        Self {
+            request,
+            plan: &solver.ctx.plan,
+            results: &solver.ctx.results,
+            reports,
+            skipped: solver.skipped.get().unwrap_or(&NONE),
+            store: &solver.cache.store,
+            images: &solver.runner.images,
+            imported: &solver.cache.imported,
+            progress: &*solver.ctx.progress,
+            dockerfile: solver.runner.dockerfile.inner(),
+            context_origin: solver.runner.context.origin.as_ref(),
+            started: solver.started,
+        }
+    }
+}
+
+/// The outputs that `--output` asks for. Without any, the image stays in the store.
+pub(super) fn outputs(request: &Request) -> Result<Vec<Output>, BuildError> {
+    let annotations = request.annotations.iter().map(|text| Annotation::of_flag(text)).collect::<Result<Vec<_>, _>>();
+    let annotations = annotations.map_err(|fault| BuildError::Request(format!("--annotation {fault}")))?.concat();
+    let parsed = request.outputs.iter().map(|text| Output::parse(text)).collect::<Result<Vec<_>, _>>();
+    let mut outputs = parsed.map_err(|error| BuildError::Request(error.to_string()))?;
+    outputs.iter_mut().for_each(|output| output.image.annotations.extend(annotations.iter().cloned()));
+    Ok(outputs)
+}
+
+/// Assembles the image, writes it to all outputs, names it, and exports the cache.
+pub(super) fn finish(
+    build: &FinishedBuild<'_>,
+    outputs: &[Output],
+    caches: &[CacheTo],
+    probe: &Probe,
+) -> Result<Built, BuildError> {
+    let request = build.request;
+    let span = probe.phase(Phase::Commit);
+    let names: Vec<Reference> = request
+        .tags
+        .iter()
+        .map(|tag| tag.parse().map_err(|error| BuildError::Request(format!("--tag: {error}"))))
+        .collect::<Result<_, _>>()?;
+    let image = |target: StepId| {
+        let mut image = assemble(build, target);
+        if caches.contains(&CacheTo::Inline) {
+            let (field, value) = inline_cache(&remote_cache::records(build, chain(build.plan, target)));
+            image.config.other.insert(field, value);
+        }
+        image
+    };
+    let images: Vec<Image> = build.plan.targets().map(image).collect();
+    let mut predicates = Vec::new();
+    if let Some(wanted) = &request.provenance {
+        let invocation = invocation()?;
+        let of = |target| predicate(build, wanted, target, &invocation);
+        predicates = build.plan.targets().map(of).collect();
+    }
+    span.end();
+    let delivery = Delivery {
+        store: build.store,
+        images: &images,
+        names: &names,
+        epoch: request.source_date_epoch,
+        registries: build.images.registries(),
+        cache: Some(build.imported),
+        predicates: &predicates,
+    };
+    let mut built = Built { id: Some(BlobDigest::of(images[0].config_bytes())), ..Built::default() };
+    let attested = images.iter().zip(&predicates).map(|(image, said)| (image.platform(), said.content.clone()));
+    built.provenance = attested.collect();
+    for (output, text) in outputs.iter().zip(&request.outputs) {
+        let task = |done| build.progress.event(Event::Task { name: format!("exporting to {text}"), done });
+        task(false);
+        let exported = delivery.write(output, probe)?;
+        task(true);
+        if built.exported.is_empty() {
+            // The first output decides: with rewritten times, its image differs from the one in the store.
+            built.id = Some(exported.id());
+        }
+        built.manifest.get_or_insert(exported.target.digest.to_manifest());
+        built.exported.push(exported);
+    }
+    // Layers of a pushed image may never have been fetched. Then it cannot be named in this store.
+    let here = |layer: &DiffId| build.store.blobs().contains(layer);
+    let wanted = outputs.is_empty() || images.iter().all(|image| image.config.rootfs.diff_ids.iter().all(here));
+    if !names.is_empty() && wanted {
+        let span = probe.phase(Phase::Commit);
+        let kept = delivery.name(&span.probe())?;
+        if built.exported.is_empty() {
+            built.id = Some(kept.id());
+        }
+        built.manifest.get_or_insert(kept.target.digest.to_manifest());
+        span.end();
+    }
+    let mut steps: Vec<&Step> = build.plan.targets().flat_map(|target| chain(build.plan, target)).collect();
+    steps.dedup_by_key(|step| step.id);
+    remote_cache::export(build, caches, &steps, probe)?;
+    Ok(built)
+}
+
+/// The documents of a target's image: its base, and what each step after it has added.
+fn assemble(build: &FinishedBuild<'_>, target: StepId) -> Image {
+    let added: Vec<_> = chain(build.plan, target)
+        .into_iter()
+        .map(|step| (step, build.results.of(step.id).layer))
+        // A FROM adds something only if it is of a named context.
+        .filter(|(step, layer)| step.history.is_some() || layer.is_some() && matches!(step.op, Op::From(_)))
+        .map(|(step, layer)| Made {
+            created_by: if step.history.is_some() { step.history.to_string() } else { step.text.clone() },
+            created: layer.map(|layer| layer.created()),
+            layer: layer.map(|layer| layer.diff_id),
+        })
+        .collect();
+    let target = build.plan.step(target);
+    let base = build.results.of(target.id).base.and_then(|(_, manifest)| build.images.resolved(&manifest));
+    let mut config = target.config.image();
+    config.config.labels.extend(build.request.labels.clone());
+    images::assemble(&config, base.as_ref(), &added, build.request.source_date_epoch, http::now())
+}
+
+/// The steps whose layers a target's image consists of, lowest first.
+fn chain(plan: &Plan, target: StepId) -> Vec<&Step> {
+    plan.chain(target).map(|id| plan.step(id)).collect()
+}

@@ -1,0 +1,340 @@
+//! Runs the plan: for each step its key, a lookup in the cache, else its effect.
+
+use super::in_flight::Acquired;
+use super::outcome::{LayerResult, StepResult};
+use super::prepare::Prepared;
+use super::results::Results;
+use super::skipped::{self, Skipped};
+use super::step_cache::StepCache;
+use super::step_context::StepContext;
+use super::step_keys::{self, Files};
+use super::step_runner::StepRunner;
+use super::waits::Waits;
+use super::{BuildError, Engine, Event, Progress, Request};
+use crate::http;
+use crate::plan::{self, Base, CopyFrom, Op, Plan, Step};
+use buildscope_record::{self as record, BlobDigest, DiffId, Outcome, Phase, Probe, Removal, StepId, StepKey};
+use buildscope_schedule::{self as schedule, Dag, Limit, Turn};
+use buildscope_storage::{Removed, Timestamp};
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The steps of one build: it looks each up, runs what is not found, and stores the result.
+pub(super) struct Solver {
+    pub(super) ctx: StepContext,
+    pub(super) cache: StepCache,
+    pub(super) runner: StepRunner,
+    pub(super) skipped: OnceLock<BTreeMap<StepId, Skipped>>,
+    /// When the build started.
+    pub(super) started: Timestamp,
+    /// Reports name each file.
+    detailed: bool,
+    /// Files of steps that were selected before the step's turn.
+    selected_early: Mutex<BTreeMap<StepId, Files>>,
+}
+
+/// The live part of the plan, as the scheduler sees it.
+pub(super) struct Live {
+    ids: Vec<StepId>,
+    dag: Dag,
+}
+
+impl Live {
+    /// The live steps under a policy, and the order edges that the policy adds, as nodes of the plan.
+    pub(super) fn new(
+        plan: &Plan,
+        policy: schedule::Policy,
+    ) -> Result<(Self, Vec<(NodeIndex, NodeIndex)>), schedule::Cycle> {
+        let nodes: Vec<_> = plan.graph.node_indices().filter(|&node| plan.graph[node].live).collect();
+        let live: BTreeMap<_, _> = nodes.iter().enumerate().map(|(i, &node)| (node, NodeIndex::new(i))).collect();
+        let mut graph = DiGraph::<StepId, ()>::new();
+        for &node in &nodes {
+            graph.add_node(plan.graph[node].id);
+        }
+        for edge in plan.graph.edge_references() {
+            if let (Some(&from), Some(&to)) = (live.get(&edge.source()), live.get(&edge.target())) {
+                graph.add_edge(from, to, ());
+            }
+        }
+        let order = schedule::order_edges(policy, &graph, |node| plan.graph[nodes[node.index()]].stage.0)?;
+        let dag = Dag::with_edges(&graph, order.iter().copied())?;
+        let order = order.into_iter().map(|(from, to)| (nodes[from.index()], nodes[to.index()])).collect();
+        Ok((Self { ids: graph.node_weights().copied().collect(), dag }, order))
+    }
+}
+
+impl Solver {
+    pub(super) fn new(
+        engine: &Engine,
+        request: &Request,
+        prepared: Prepared,
+        probe: &Probe,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+    ) -> Self {
+        let Prepared { plan, images, context, named, imported, dockerfile, started } = prepared;
+        let imported = Arc::new(imported);
+        Self {
+            ctx: StepContext { results: Results::new(&plan), plan, progress, probe: probe.clone(), cancel },
+            cache: StepCache::new(engine.store.clone(), Arc::clone(&imported), request.no_cache),
+            runner: StepRunner {
+                engine: engine.clone(),
+                images,
+                imported,
+                context,
+                named,
+                dockerfile,
+                epoch: request.source_date_epoch,
+                run_options: request.run.clone(),
+            },
+            skipped: OnceLock::new(),
+            started,
+            detailed: request.detailed,
+            selected_early: Mutex::default(),
+        }
+    }
+
+    /// Prepares for another run after layers were found damaged, and dropped. No step that depends on one is taken from
+    /// the cache, even if its own layer is intact: it may have been made from the damaged one.
+    pub(super) fn restart(&mut self, damaged: &[BlobDigest]) {
+        let (plan, results) = (&self.ctx.plan, &self.ctx.results);
+        let uses_damaged = |node: &NodeIndex| {
+            let result = results.finished(plan.graph[*node].id);
+            result.is_some_and(|result| result.layers.iter().any(|layer| damaged.contains(&layer.into())))
+        };
+        let mut open: Vec<NodeIndex> = plan.graph.node_indices().filter(uses_damaged).collect();
+        let mut affected = BTreeSet::new();
+        while let Some(node) = open.pop() {
+            if affected.insert(plan.graph[node].id) {
+                open.extend(plan.graph.neighbors(node));
+            }
+        }
+        self.cache.distrust(affected);
+        self.runner.images.forget_layers();
+        self.skipped = OnceLock::new();
+        self.selected_early = Mutex::default();
+        self.ctx.results = Results::new(&self.ctx.plan);
+    }
+
+    /// The layers of the targets that have finished.
+    pub(super) fn layers_of_targets(&self) -> Vec<DiffId> {
+        let finished = self.ctx.plan.targets().filter_map(|target| self.ctx.results.finished(target));
+        let layers: BTreeSet<DiffId> = finished.flat_map(|result| result.layers.iter().copied()).collect();
+        layers.into_iter().filter(|layer| self.cache.store.blobs().contains(layer)).collect()
+    }
+
+    /// Runs all live steps. Their results are in the context, whether it succeeds or not.
+    pub(super) async fn run(self: &Arc<Self>, live: &Live, jobs: usize) -> Result<(), BuildError> {
+        let skipped = skipped::find(self)?;
+        let skipped = self.skipped.get_or_init(|| skipped);
+        let waits = Waits::new(live.ids.clone(), &self.ctx.probe);
+        let ran = schedule::run(&live.dag, Limit::of(jobs), &waits, |turn| {
+            let solver = Arc::clone(self);
+            let (id, probe) = (live.ids[turn.node.index()], waits.inside(turn.node, turn.slot));
+            let skipped = skipped.get(&id).map(|skipped| skipped.result.clone());
+            async move {
+                match skipped {
+                    Some(result) => solver.skip(id, result),
+                    None => solver.turn(id, turn, &probe).await?,
+                }
+                Ok(())
+            }
+        });
+        ran.await.map(drop).map_err(|failure| failure.error)
+    }
+
+    /// Keeps files that were selected before the step's turn.
+    pub(super) fn keep_files(&self, id: StepId, files: Files) {
+        self.selected_early.lock().unwrap_or_else(PoisonError::into_inner).insert(id, files);
+    }
+
+    fn skip(&self, id: StepId, result: StepResult) {
+        self.ctx.results.reports()[id.index()].outcome = Outcome::Pruned;
+        self.ctx.results.set(id, result);
+    }
+
+    /// One step's turn, from its slot to its report.
+    async fn turn(&self, id: StepId, turn: Turn, probe: &Probe) -> Result<(), BuildError> {
+        let ctx = &self.ctx;
+        let step = ctx.plan.step(id);
+        ctx.progress.event(Event::Started(id));
+        probe.begins(&step.keyword);
+        let result = if turn.cancel.is_cancelled() || ctx.cancel.is_cancelled() {
+            Err(BuildError::Cancelled)
+        } else {
+            self.step(step, &turn, probe).await
+        };
+        let (outcome, error) = match &result {
+            Ok((_, outcome)) => (*outcome, None),
+            Err(BuildError::Cancelled) => (Outcome::Cancelled, None),
+            Err(error) => (Outcome::Failed, Some(error.to_string())),
+        };
+        {
+            let report = &mut ctx.results.reports()[id.index()];
+            (report.outcome, report.error) = (outcome, error.clone());
+            report.layer = result.as_ref().ok().and_then(|(result, _)| Some(result.layer?.layer()));
+        }
+        ctx.progress.event(Event::Finished { step: id, outcome, error });
+        ctx.results.set(id, result?.0);
+        Ok(())
+    }
+
+    /// The step's result: from the cache, from another build that runs it now, or by running it.
+    async fn step(&self, step: &Step, turn: &Turn, probe: &Probe) -> Result<(StepResult, Outcome), BuildError> {
+        let below = match &step.op {
+            Op::From(Base::Stage(from)) => self.ctx.results.of(*from).clone(),
+            Op::From(_) => StepResult::empty(),
+            _ => self.ctx.below(step).clone(),
+        };
+        let files = self.files(step, probe)?;
+        let key = self.definition_key(step, &files, probe);
+        match &step.op {
+            Op::Config | Op::From(Base::Stage(_)) => {
+                let cached = below.cached;
+                return Ok(ran_or_cached(below.with(key, None, cached)));
+            }
+            Op::From(Base::Scratch) => return Ok(ran_or_cached(below.with(key, None, !self.cache.no_cache))),
+            Op::From(Base::Image(image)) => return Ok(ran_or_cached(self.from_image(step, image, key))),
+            Op::Pruned => unreachable!("pruned steps are not scheduled"),
+            Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {}
+        }
+        let layer_key = step_keys::layer_key(&self.ctx, step, key, &files);
+        if let Some(layer) = self.cache.look_up(step.id, layer_key, key, probe)? {
+            return Ok(ran_or_cached(below.with(layer.key, Some(layer), true)));
+        }
+        let cancelled = async {
+            tokio::select! {
+                () = turn.cancel.cancelled() => {}
+                () = self.ctx.cancel.cancelled() => {}
+            }
+        };
+        let acquired = tokio::select! {
+            acquired = self.cache.acquire(step.id, layer_key, key, probe) => acquired?,
+            () = cancelled => return Err(BuildError::Cancelled),
+        };
+        let mut guard = match acquired {
+            Acquired::Finished(layer) => {
+                return Ok((below.with(layer.key, Some(layer), true), Outcome::Joined));
+            }
+            Acquired::Ours(guard) => guard,
+        };
+        let (files, key) = blocking(|| self.by_content(step, &below, files, key, probe))?;
+        let content_key = step_keys::layer_key(&self.ctx, step, key, &files);
+        let keys = [layer_key, content_key];
+        let known =
+            if content_key == layer_key { None } else { self.cache.look_up(step.id, content_key, key, probe)? };
+        let cached = known.is_some();
+        let layer = match known {
+            Some(layer) => layer,
+            None => {
+                self.note_removal(step.id, self.cache.removed(keys, probe)?);
+                let layer = self.runner.run(&self.ctx, step, &below, files, turn, probe).await?;
+                LayerResult::new(key, layer, http::now())
+            }
+        };
+        let span = probe.phase(Phase::Commit);
+        self.cache.remember(&keys, layer)?;
+        guard.complete(layer);
+        span.end();
+        Ok(ran_or_cached(below.with(key, Some(layer), cached)))
+    }
+
+    /// The files that the step takes from outside of the graph.
+    fn files(&self, step: &Step, probe: &Probe) -> Result<Files, BuildError> {
+        let early = self.selected_early.lock().unwrap_or_else(PoisonError::into_inner).remove(&step.id);
+        match early {
+            Some(files) => Ok(files),
+            None if looks_outside(&step.op) => blocking(|| self.runner.outside(&self.ctx, step, probe)),
+            None => Ok(Files::default()),
+        }
+    }
+
+    /// The definition key; it and its inputs go into the step's report.
+    fn definition_key(&self, step: &Step, files: &Files, probe: &Probe) -> StepKey {
+        let key = step_keys::definition(&self.ctx, step, files, self.detailed, probe);
+        let report = &mut self.ctx.results.reports()[step.id.index()];
+        if self.detailed
+            && matches!(&step.op, Op::Copy(copy) if copy.from == CopyFrom::Context)
+            && let Some(selection) = &files.selection
+        {
+            report.context = selection.by_top();
+        }
+        report.cache = Some(record::Cache { key: key.digest, inputs: key.inputs, miss: None, removed: None });
+        key.digest
+    }
+
+    /// For a COPY from a stage: its files, and the key that their content gives. Other steps keep what they have.
+    fn by_content(
+        &self,
+        step: &Step,
+        below: &StepResult,
+        files: Files,
+        key: StepKey,
+        probe: &Probe,
+    ) -> Result<(Files, StepKey), BuildError> {
+        let Op::Copy(op) = &step.op else { return Ok((files, key)) };
+        let CopyFrom::Stage(from) = op.from else { return Ok((files, key)) };
+        let files = self.runner.select(&self.ctx, step, op, probe)?;
+        let key = step_keys::content(&self.ctx, step, from, below, &files);
+        Ok((files, key))
+    }
+
+    /// Reports why a result that the store once had is missing.
+    fn note_removal(&self, id: StepId, removed: Option<Removed>) {
+        let mut reports = self.ctx.results.reports();
+        if let (Some(removed), Some(cache)) = (removed, &mut reports[id.index()].cache) {
+            cache.removed = Some(removed.why);
+            cache.miss = Some(format_removal(&removed));
+        }
+    }
+
+    /// The result of a FROM of an image: its layers are fetched when a step needs them.
+    fn from_image(&self, step: &Step, image: &plan::ImageSource, key: StepKey) -> StepResult {
+        let resolved = self.runner.images.resolved(&image.manifest).expect("lowering has resolved the image");
+        let layers: Arc<[DiffId]> = resolved.layers.iter().map(|layer| layer.diff_id).collect();
+        let stored = layers.iter().all(|layer| self.cache.store.blobs().contains(layer));
+        let cached = stored && !self.cache.no_cache;
+        StepResult { key, layers, base: Some((step.id, image.manifest)), layer: None, cached }
+    }
+}
+
+fn ran_or_cached(result: StepResult) -> (StepResult, Outcome) {
+    let outcome = if result.cached { Outcome::Cached } else { Outcome::Executed };
+    (result, outcome)
+}
+
+/// Whether a step may take files from outside of the graph. Steps that do not stay on the scheduler's thread.
+fn looks_outside(op: &Op) -> bool {
+    match op {
+        Op::Copy(_) | Op::From(Base::Context(_)) => true,
+        Op::Run(run) => !run.mounts.is_empty(),
+        Op::Config | Op::From(_) | Op::Workdir { .. } | Op::Pruned => false,
+    }
+}
+
+/// Why a result was removed from the store, as the record has it.
+fn format_removal(removed: &Removed) -> String {
+    let (unused, ago) = (format_age(removed.unused), format_age(removed.at.elapsed().unwrap_or_default()));
+    match removed.why {
+        Removal::Expired => format!("its result expired (unused for {unused} when old ones were removed {ago} ago)"),
+        Removal::Pruned => format!("its result was pruned {ago} ago (unused for {unused} then)"),
+    }
+}
+
+fn format_age(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// Runs work that blocks its thread; the runtime moves its other tasks to other threads.
+pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
+}

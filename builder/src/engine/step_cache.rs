@@ -1,0 +1,110 @@
+//! The cache, as the steps of one build see it: lookups, the right to run a step, storing results.
+
+use super::in_flight::{Acquired, InFlightSteps, StepGuard};
+use super::outcome::LayerResult;
+use super::{BuildError, remote_cache};
+use crate::images::ImportedCache;
+use buildscope_record::{LayerKey, Phase, Probe, StepId, StepKey};
+use buildscope_storage::{CacheEntry, Claim, Removed, StorageError, Store};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// This store's cache index, the imported caches, and the steps that run now.
+pub(super) struct StepCache {
+    pub(super) store: Store,
+    pub(super) imported: Arc<ImportedCache>,
+    /// `--no-cache`: results are stored, never used.
+    pub(super) no_cache: bool,
+    in_flight: InFlightSteps,
+    /// Steps whose results in this store are not used: they depend on a damaged layer.
+    distrusted: BTreeSet<StepId>,
+}
+
+impl StepCache {
+    pub(super) fn new(store: Store, imported: Arc<ImportedCache>, no_cache: bool) -> Self {
+        Self { store, imported, no_cache, in_flight: InFlightSteps::default(), distrusted: BTreeSet::new() }
+    }
+
+    /// Forgets which steps ran, and stops using stored results of `steps`.
+    pub(super) fn distrust(&mut self, steps: impl IntoIterator<Item = StepId>) {
+        self.distrusted.extend(steps);
+        self.in_flight = InFlightSteps::default();
+    }
+
+    /// Looks in this store's cache index, then in the imported caches. Files from another machine have other times anyway,
+    /// so for imported caches the step key alone decides, as in BuildKit.
+    pub(super) fn look_up(
+        &self,
+        step: StepId,
+        layer_key: LayerKey,
+        key: StepKey,
+        probe: &Probe,
+    ) -> Result<Option<LayerResult>, BuildError> {
+        if self.no_cache {
+            return Ok(None);
+        }
+        let _span = probe.phase(Phase::CacheLookup);
+        let hit = if self.distrusted.contains(&step) { None } else { self.store.cache().get(&layer_key)? };
+        // A value that another version wrote in another form is a miss.
+        let stored = hit.and_then(|hit| serde_json::from_slice(&hit.entry.value).ok());
+        Ok(stored.or_else(|| remote_cache::look_up(&self.imported, &key)))
+    }
+
+    /// Waits until no other step or build runs this step, and returns its result if it has one now; else the right to run
+    /// it. The future may be dropped at any time.
+    pub(super) async fn acquire(
+        &self,
+        step: StepId,
+        layer_key: LayerKey,
+        key: StepKey,
+        probe: &Probe,
+    ) -> Result<Acquired, BuildError> {
+        let slot = self.in_flight.wait(step, layer_key, probe).await;
+        if let Some(result) = *slot {
+            return Ok(Acquired::Finished(result));
+        }
+        if self.no_cache {
+            return Ok(Acquired::Ours(StepGuard::new(slot, None)));
+        }
+        let lock = match self.store.try_claim(&layer_key)? {
+            Some(lock) => lock,
+            None => self.lock(layer_key, probe).await?,
+        };
+        // The build that held the lock may have finished just before we asked.
+        Ok(match self.look_up(step, layer_key, key, probe)? {
+            Some(result) => Acquired::Finished(result),
+            None => Acquired::Ours(StepGuard::new(slot, Some(lock))),
+        })
+    }
+
+    /// Waits for another build's lock of a step, on a thread of its own. If the future is dropped first, the thread ends
+    /// with the process.
+    async fn lock(&self, layer_key: LayerKey, probe: &Probe) -> Result<Claim, BuildError> {
+        let (sender, lock) = tokio::sync::oneshot::channel::<Result<Claim, StorageError>>();
+        let (store, probe) = (self.store.clone(), probe.clone());
+        std::thread::spawn(move || sender.send(store.claim(&layer_key, &probe)));
+        Ok(lock.await.map_err(|_| BuildError::Cancelled)??)
+    }
+
+    /// Whether a result under one of the keys was removed from the store, and why.
+    pub(super) fn removed(&self, layer_keys: [LayerKey; 2], probe: &Probe) -> Result<Option<Removed>, BuildError> {
+        if self.no_cache {
+            return Ok(None);
+        }
+        let _span = probe.phase(Phase::CacheLookup);
+        for layer_key in layer_keys {
+            if let Some(removed) = self.store.cache().removed(&layer_key)? {
+                return Ok(Some(removed));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stores the result of a step under its keys.
+    pub(super) fn remember(&self, layer_keys: &[LayerKey], result: LayerResult) -> Result<(), BuildError> {
+        let value = serde_json::to_vec(&result).expect("numbers and digests always serialise");
+        let entry = CacheEntry { layers: vec![result.diff_id], value };
+        layer_keys.iter().try_for_each(|key| self.store.cache().put(*key, &entry))?;
+        Ok(())
+    }
+}

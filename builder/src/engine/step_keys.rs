@@ -1,0 +1,72 @@
+//! The keys of steps.
+//!
+//! A step is looked up by its definition key. A COPY from a stage that is not found by it is looked up once more by the
+//! content of what it copies: a stage that ran again with the same result does not make the steps run again that copy
+//! from it. The steps after it are then keyed by that second key. It is stored together with the first one, so an
+//! unchanged build need not read the files again.
+//!
+//! Keys leave out file times, so that a touched file does not make all later steps run again. A COPY's layer has the
+//! times, though, so its *layer key* includes them ([`layer_key`]): after a touch, only the COPY is done again, and the
+//! image is the one that a build without any cache would give. Files of a stage are new whenever the stage runs; their
+//! times count only where `SOURCE_DATE_EPOCH` promises one image, and in the form in which it rewrites them.
+
+use super::outcome::StepResult;
+use super::step_context::StepContext;
+use crate::plan::keys::{Key, definition_key};
+use crate::plan::{self, CopyFrom, Op, Step};
+use crate::steps::copy::Selection;
+use buildscope_record::{Digest, LayerKey, Phase, Probe, StepKey};
+
+/// The files that a step takes from outside of the graph.
+#[derive(Default)]
+pub(super) struct Files {
+    pub(super) selection: Option<Selection>,
+    pub(super) digest: Option<Digest>,
+    /// The files' times where they count: they are part of the layer, but not of `digest`.
+    pub(super) times: Option<Digest>,
+}
+
+/// The definition key of a step. With `detailed`, its inputs name each file.
+pub(super) fn definition(ctx: &StepContext, step: &Step, files: &Files, detailed: bool, probe: &Probe) -> Key {
+    let _span = probe.phase(Phase::CacheKey);
+    let mut key = definition_key(step, ctx.plan.parent(step.id), &|id| ctx.results.of(id).key, files.digest);
+    if detailed {
+        let files = files.selection.iter().flat_map(Selection::files);
+        key.inputs.extend(files.map(|(path, digest)| (format!("file:{}", path.display()), digest.to_string())));
+    }
+    if let Some(times) = files.times {
+        key.inputs.insert("times".into(), times.to_string());
+    }
+    key
+}
+
+/// The second key of a COPY from the stage that ends in `from`: `files` stand for the stage, whatever the stage's own key.
+pub(super) fn content(
+    ctx: &StepContext,
+    step: &Step,
+    from: buildscope_record::StepId,
+    below: &StepResult,
+    files: &Files,
+) -> StepKey {
+    let stage = StepKey::of("content");
+    let key_of = |id| if id == from { stage } else { below.key };
+    definition_key(step, ctx.plan.parent(step.id), &key_of, files.digest).digest
+}
+
+/// The key under which the layer of a step is stored in the cache index.
+pub(super) fn layer_key(ctx: &StepContext, step: &Step, key: StepKey, files: &Files) -> LayerKey {
+    match (&step.op, files.times) {
+        (_, Some(times)) => combined(key, times),
+        // The files of the stage have not been selected yet, so its layers stand for them.
+        (Op::Copy(plan::Copy { from: CopyFrom::Stage(from), .. }), None) if files.selection.is_none() => {
+            let layers = ctx.results.of(*from).layers.iter().flat_map(|layer| *layer.as_bytes());
+            combined(key, Digest::of(layers.collect::<Vec<u8>>()))
+        }
+        _ => key.into(),
+    }
+}
+
+/// A layer key made of a step's key and what else its layer depends on.
+fn combined(key: StepKey, rest: Digest) -> LayerKey {
+    LayerKey::of([*key.as_bytes(), *rest.as_bytes()].concat())
+}
