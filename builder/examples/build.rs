@@ -8,8 +8,8 @@
 
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
-use buildscope_builder::engine::{self, DockerfileInput, Engine, Request};
-use buildscope_record::{Collector, Options, Recorder};
+use buildscope_builder::engine::{self, DockerfileInput, Engine, Request, Setting};
+use buildscope_record::{Collector, Recorder};
 use buildscope_sandbox::{Zygote, isolate_process, serve_if_helper};
 use buildscope_schedule::Policy;
 use buildscope_storage::{Store, StoreOptions};
@@ -49,9 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(engine::build(&engine, &request, &collector.probe(), progress, cancel));
 
-    let host = engine::host(engine.store.root());
-    let options = Options { policy: Some(request.policy), ..Options::default() };
-    let made = engine::record(&outcome, collector, host, options);
+    // Processor time and processes are left out here: see `buildscope build` for both.
+    let made = engine::record(&outcome, collector, Setting::of(&request, &engine.store), |_| Vec::new(), || None);
     made.write(BufWriter::new(File::create(record)?))?;
 
     // A failed build has a record too.

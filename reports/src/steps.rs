@@ -3,8 +3,8 @@
 //! *Takes* a record and its attribution. *Gives* one [`StepExplanation`] a step. *Must never know* what is concluded from
 //! them: answers, misses, rankings and advice read them.
 
-use crate::inside::{Inside, inside};
 use crate::attribute::{Attributed, Attribution, Row, held, nanos};
+use crate::inside::{Inside, inside};
 use buildscope_record::{Layer, Nanos, Outcome, Phase, Record, Resources, SourceRange, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

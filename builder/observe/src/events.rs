@@ -21,14 +21,20 @@ pub(crate) struct Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// It was started by this process; a thread, where that is its own.
-    Forked { parent: i32 },
+    Forked {
+        parent: i32,
+    },
     /// Its process executed a program of this name (up to 15 bytes).
-    Executed { name: String },
+    Executed {
+        name: String,
+    },
     Exited,
     /// It came onto a processor.
     In,
     /// It left its processor; `wanted` says that it could have gone on.
-    Out { wanted: bool },
+    Out {
+        wanted: bool,
+    },
 }
 
 /// perf_event.h

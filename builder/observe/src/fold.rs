@@ -170,7 +170,8 @@ mod tests {
             let count: u64 = folded.iter().filter(|folded| folded.program == program).map(|folded| folded.count).sum();
             assert_eq!(count + kept(program), 20_000, "{program}");
         }
-        let parents_kept = folded.iter().all(|folded| folded.parent.is_none_or(|parent| step.runs.contains_key(&parent)));
+        let parents_kept =
+            folded.iter().all(|folded| folded.parent.is_none_or(|parent| step.runs.contains_key(&parent)));
         assert!(parents_kept, "totals hang on a process that is there");
     }
 }

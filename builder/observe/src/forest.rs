@@ -216,7 +216,9 @@ impl Forest {
         run.end(time);
         // A program that was executed in the parent's place did not start the child and does not wait for it.
         let parent = run.parent;
-        if let Some(parent) = parent.and_then(|parent| inside.runs.get_mut(&parent)).filter(|parent| parent.end.is_none()) {
+        if let Some(parent) =
+            parent.and_then(|parent| inside.runs.get_mut(&parent)).filter(|parent| parent.end.is_none())
+        {
             parent.account.child(time, false);
         }
         if inside.runs.len() > MOST {
@@ -226,8 +228,7 @@ impl Forest {
 
     /// With the first process of its pid namespace, all of a step end.
     fn step_ended(&mut self, time: u64, step: usize) {
-        let left: Vec<i32> =
-            self.places.iter().filter(|(_, place)| place.step == step).map(|(&pid, _)| pid).collect();
+        let left: Vec<i32> = self.places.iter().filter(|(_, place)| place.step == step).map(|(&pid, _)| pid).collect();
         for pid in left {
             self.ended(time, pid);
         }
@@ -235,7 +236,8 @@ impl Forest {
     }
 
     fn switched(&mut self, time: u64, pid: i32, tid: i32, state: Runs) {
-        let known = self.threads.get(&tid).filter(|thread| thread.pid == pid).map(|thread| (thread.state, thread.since));
+        let known =
+            self.threads.get(&tid).filter(|thread| thread.pid == pid).map(|thread| (thread.state, thread.since));
         let Some(run) = self.run(pid) else { return };
         let (was, since) = known.unwrap_or_else(|| {
             // Its start was dropped.
@@ -454,7 +456,8 @@ pub(crate) mod tests {
         forest.take(shell());
         let [step] = &forest.steps[..] else { panic!("one step") };
         assert_eq!((step.init, step.end), (10, Some(41 * MS)));
-        let runs: Vec<_> = step.runs.values().map(|run| (&*run.program, run.start / MS, run.end.unwrap() / MS)).collect();
+        let runs: Vec<_> =
+            step.runs.values().map(|run| (&*run.program, run.start / MS, run.end.unwrap() / MS)).collect();
         assert_eq!(runs, [("sh", 1, 36), ("gcc", 3, 35), ("strip", 36, 40)]);
         let [sh, gcc, strip] = [0, 1, 2].map(|id| &step.runs[&id]);
         assert_eq!((gcc.parent, strip.parent, strip.replaces), (Some(0), None, Some(0)));
@@ -467,10 +470,19 @@ pub(crate) mod tests {
     #[test]
     fn the_kernels_own_sum_has_the_switches_too() {
         let mut forest = Forest::new(1);
-        forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(0, 11, "fsync"), event(20, 11, What::Out { wanted: false })]);
+        forest.take([
+            forked(0, 10, 1),
+            forked(0, 11, 10),
+            executed(0, 11, "fsync"),
+            event(20, 11, What::Out { wanted: false }),
+        ]);
         forest.living(|_, run| run.scheduled(25 * MS, 0));
         forest.take([event(30, 11, What::In), event(50, 11, What::Exited)]);
-        assert_eq!(forest.steps[0].runs[&0].time.cpu, Nanos(50 * MS), "a quarter more than 20 ms is a quarter more than 40 ms");
+        assert_eq!(
+            forest.steps[0].runs[&0].time.cpu,
+            Nanos(50 * MS),
+            "a quarter more than 20 ms is a quarter more than 40 ms"
+        );
     }
 
     #[test]
@@ -513,7 +525,9 @@ pub(crate) mod tests {
         for left_out in 0..all.len() {
             for until in 0..all.len() {
                 let mut forest = Forest::new(1);
-                forest.take(all.iter().enumerate().filter(|&(at, _)| at != left_out && at <= until).map(|(_, e)| e.clone()));
+                forest.take(
+                    all.iter().enumerate().filter(|&(at, _)| at != left_out && at <= until).map(|(_, e)| e.clone()),
+                );
                 forest.finish(50 * MS);
                 for run in forest.steps.iter().flat_map(|step| step.runs.values()) {
                     let process = run.process(Nanos);

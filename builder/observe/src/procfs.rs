@@ -99,11 +99,7 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
     let name = shown(line.get(open + 1..close)?);
     let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    Some(Stat {
-        name,
-        state: fields.first()?.chars().next()?,
-        started: fields.get(19)?.parse().ok()?,
-    })
+    Some(Stat { name, state: fields.first()?.chars().next()?, started: fields.get(19)?.parse().ok()? })
 }
 
 /// The threads of a process, at most `most`.

@@ -113,5 +113,8 @@ impl Sampler {
 fn children(pid: i32) -> Vec<i32> {
     let list = |tid| procfs::text(&format!("/proc/{pid}/task/{tid}/children")).unwrap_or_default();
     let threads = procfs::threads(pid, THREADS);
-    threads.into_iter().flat_map(|tid| list(tid).split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+    threads
+        .into_iter()
+        .flat_map(|tid| list(tid).split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }

@@ -124,11 +124,19 @@ impl Call {
         let [first, second, third, ..] = self.arguments;
         match self.number {
             // A page fault.
-            -1 => if state == 'D' { Cause::Disk } else { Cause::Unknown },
+            -1 => {
+                if state == 'D' {
+                    Cause::Disk
+                } else {
+                    Cause::Unknown
+                }
+            }
             libc::SYS_wait4 | libc::SYS_waitid | libc::SYS_clone | libc::SYS_clone3 => Cause::Child,
             #[cfg(target_arch = "x86_64")]
             libc::SYS_vfork => Cause::Child,
-            libc::SYS_futex | libc::SYS_flock | libc::SYS_semop | libc::SYS_semtimedop | libc::SYS_msgrcv => Cause::Lock,
+            libc::SYS_futex | libc::SYS_flock | libc::SYS_semop | libc::SYS_semtimedop | libc::SYS_msgrcv => {
+                Cause::Lock
+            }
             libc::SYS_fcntl if state == 'S' => Cause::Lock,
             libc::SYS_nanosleep | libc::SYS_clock_nanosleep => Cause::Sleep,
             // A shell may wait for its children so.
@@ -141,7 +149,8 @@ impl Call {
             | libc::SYS_pwrite64
             | libc::SYS_ioctl => of_file(files.file(first)),
             libc::SYS_sendfile | libc::SYS_splice | libc::SYS_copy_file_range => {
-                let ends = [files.file(first), files.file(if self.number == libc::SYS_splice { third } else { second })];
+                let ends =
+                    [files.file(first), files.file(if self.number == libc::SYS_splice { third } else { second })];
                 strongest(&ends)
             }
             libc::SYS_recvfrom
@@ -256,7 +265,8 @@ impl Descriptors for Files {
 
     fn selected(&self, set: u64, count: u64) -> Vec<u64> {
         let bytes = self.memory(set, (count.min(1024) as usize).div_ceil(8));
-        let bits = bytes.iter().enumerate().flat_map(|(at, byte)| (0..8).map(move |bit| (at * 8 + bit, byte >> bit & 1)));
+        let bits =
+            bytes.iter().enumerate().flat_map(|(at, byte)| (0..8).map(move |bit| (at * 8 + bit, byte >> bit & 1)));
         bits.filter(|&(fd, bit)| bit == 1 && (fd as u64) < count).map(|(fd, _)| fd as u64).collect()
     }
 

@@ -8,7 +8,7 @@ use buildscope_observe::StepProcesses;
 use buildscope_record::{Nanos, Phase, Processes, Record};
 
 /// Puts what was seen of each step's processes into the record.
-pub fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<StepProcesses>) {
+pub(super) fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<StepProcesses>) {
     let mut seen: Vec<Option<StepProcesses>> = seen.into_iter().map(Some).collect();
     for (step, report) in outcome.steps() {
         // A step may run a second time, where what it wrote did not fit into memory: the last run is the step's.

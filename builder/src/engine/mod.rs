@@ -28,11 +28,10 @@ mod waits;
 
 pub use error::{BuildError, StepError};
 pub use host::host;
-pub use inside::add_processes;
 pub use outcome::{Built, Outcome, StepReport};
 pub use progress::{Event, Progress, Stream};
 pub use provenance::Provenance;
-pub use record::record;
+pub use record::{Setting, record};
 pub use request::{DockerfileInput, Request};
 
 use buildscope_record::{Phase, Probe};

@@ -1,21 +1,63 @@
 //! From what was done to the build record.
 
 use super::outcome::UsedImage;
-use super::{Outcome, StepReport};
+use super::{DockerfileInput, Outcome, Request, StepReport, host, inside};
 use crate::plan::{Plan, Step};
+use buildscope_observe::StepProcesses;
 use buildscope_record as record;
 use buildscope_record::{
     Collector, Counter, Digest, Edge, EdgeKind, Fidelity, Nanos, Phase, Record, Sample, Span, WaitKind,
 };
+use buildscope_storage::Store;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-/// Makes the record of a build. `collector` is the one whose probe the build had; it ends here, and
-/// so does the record's wall time.
-pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, options: record::Options) -> Record {
-    let wall = collector.now();
+/// The parts of a record that are known before the build ends: the machine and the options.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    host: record::Host,
+    options: record::Options,
+}
+
+impl Setting {
+    /// Describes this machine and a build on `store`.
+    pub fn of(request: &Request, store: &Store) -> Self {
+        let options = record::Options {
+            policy: Some(request.policy),
+            jobs: u32::try_from(request.jobs).ok(),
+            driver: Some(store.driver_name()),
+            executor: Some(request.run.executor.name()),
+            cache: request.no_cache.then_some(record::CacheState::Cold),
+            dockerfile: match &request.dockerfile {
+                DockerfileInput::Within(path) if request.context.is_dir() => {
+                    Some(request.context.join(path).display().to_string())
+                }
+                DockerfileInput::File(path) | DockerfileInput::Within(path) => Some(path.display().to_string()),
+                DockerfileInput::Text { name, .. } => Some(name.clone()),
+            },
+            target: request.target.clone(),
+        };
+        Self { host: host(store.root()), options }
+    }
+}
+
+/// Makes the record of a build. `collector` is the one whose probe the build had; it ends here, and so does the wall time.
+/// `processes` is then called with the record's time zero and returns what the observer of the steps saw, if there was
+/// one. `cpu` is called last: the processor time of the build's processes is complete only when they have ended. It
+/// returns `None` if that is unknown.
+pub fn record(
+    outcome: &Outcome,
+    collector: Collector,
+    setting: Setting,
+    processes: impl FnOnce(Instant) -> Vec<StepProcesses>,
+    cpu: impl FnOnce() -> Option<Nanos>,
+) -> Record {
+    let (wall, epoch) = (collector.now(), collector.epoch());
+    let started = jiff::Timestamp::now().checked_sub(epoch.elapsed()).ok();
+    let Setting { host, options } = setting;
     let trace = collector.finish();
     let turns: BTreeMap<_, _> =
         trace.spans.iter().filter(|span| span.phase == Phase::Dispatch).map(|span| (span.step, span)).collect();
@@ -34,7 +76,7 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
         },
         host,
         options,
-        started: None,
+        started: started.map(|time| time.to_string()),
         wall,
         cpu: None,
         succeeded: outcome.result.is_ok(),
@@ -50,7 +92,24 @@ pub fn record(outcome: &Outcome, collector: Collector, host: record::Host, optio
         context: context(&outcome.reports),
     };
     record.counters.extend(step_counters(&record));
+    inside::add_processes(&mut record, outcome, processes(epoch));
+    record.options.cache = record.options.cache.or_else(|| cache_state(&record.steps));
+    record.cpu = cpu();
     record
+}
+
+/// `warm` if all steps that add layers were cached, `edit` if some were. A build in which none was is not called `cold`:
+/// that word is for builds that were told not to look.
+fn cache_state(steps: &[record::Step]) -> Option<record::CacheState> {
+    use record::Outcome::{Cached, Executed, Failed, Joined};
+    let count = |outcomes: &[record::Outcome]| {
+        steps.iter().filter(|step| step.adds_layer() && outcomes.contains(&step.outcome)).count()
+    };
+    match (count(&[Cached, Joined]), count(&[Executed, Failed])) {
+        (0, _) => None,
+        (_, 0) => Some(record::CacheState::Warm),
+        _ => Some(record::CacheState::Edit),
+    }
 }
 
 /// What steps took of the context. Several may take from one entry: the largest part that one of them took counts.

@@ -1,6 +1,8 @@
 //! The record's types (docs/design/record.md). Times are nanoseconds since the build's start.
 
-use crate::{ByteSize, CacheState, DiffId, DriverName, Nanos, Phase, Policy, Processes, StageId, StepId, StepKey, Tool};
+use crate::{
+    ByteSize, CacheState, DiffId, DriverName, Nanos, Phase, Policy, Processes, StageId, StepId, StepKey, Tool,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -228,6 +230,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether the instruction is of a kind that adds a layer.
+    pub fn adds_layer(&self) -> bool {
+        matches!(self.instruction.as_str(), "RUN" | "COPY" | "ADD" | "WORKDIR")
+    }
+
     /// A pruned step without a stage and without any other facts, for struct update syntax.
     pub fn of(id: StepId, instruction: impl Into<String>, text: impl Into<String>) -> Self {
         Self {

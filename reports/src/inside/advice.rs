@@ -61,8 +61,10 @@ fn unsafe_io(row: &CommandRow) -> Option<Finding> {
 }
 
 fn jobs(row: &CommandRow, processors: u32) -> Option<Finding> {
-    let make = runs(row, &["make"]) && !row.text.split_whitespace().any(|word| word.starts_with("-j") || word.starts_with("--jobs"));
-    let units: u64 = row.activities.iter().filter(|done| done.activity == Activity::Compile).map(|done| done.count).sum();
+    let make = runs(row, &["make"])
+        && !row.text.split_whitespace().any(|word| word.starts_with("-j") || word.starts_with("--jobs"));
+    let units: u64 =
+        row.activities.iter().filter(|done| done.activity == Activity::Compile).map(|done| done.count).sum();
     if !make || units < 4 || processors < 2 || row.processors() > ONE {
         return None;
     }
@@ -101,7 +103,10 @@ fn download(row: &CommandRow) -> Option<Finding> {
     (fetches && waited.0 * 2 >= row.wall.0).then(|| Finding {
         rule: "download",
         gain: waited,
-        text: format!("`{}` waits {waited} for the network: fetch it in a stage of its own, which runs meanwhile, or with ADD", row.text),
+        text: format!(
+            "`{}` waits {waited} for the network: fetch it in a stage of its own, which runs meanwhile, or with ADD",
+            row.text
+        ),
         caveat: "it helps where other stages have work in that time",
     })
 }
@@ -128,7 +133,8 @@ mod tests {
     }
 
     fn found(row: CommandRow) -> Vec<(&'static str, u64)> {
-        let inside = Inside { observed: Observed::Events, wall: row.wall, rows: vec![row], processes: 1, unseen: Vec::new() };
+        let inside =
+            Inside { observed: Observed::Events, wall: row.wall, rows: vec![row], processes: 1, unseen: Vec::new() };
         findings(&inside, 8).into_iter().map(|finding| (finding.rule, finding.gain.0)).collect()
     }
 
@@ -142,17 +148,36 @@ mod tests {
     fn waits_of_package_managers_are_found() {
         let network = Blocked { network: Nanos(7 * SECOND), ..Blocked::default() };
         assert_eq!(found(row("apt-get update", 8 * SECOND, waits(network), SECOND)), [("package-lists", 7 * SECOND)]);
-        let mut install = row("apt-get install -y gcc", 4 * SECOND, waits(Blocked { disk: Nanos(3 * SECOND), ..Blocked::default() }), SECOND);
+        let mut install = row(
+            "apt-get install -y gcc",
+            4 * SECOND,
+            waits(Blocked { disk: Nanos(3 * SECOND), ..Blocked::default() }),
+            SECOND,
+        );
         assert_eq!(found(install.clone()), [], "nothing says that it was dpkg that waited");
         install.programs.push(ProgramRow { program: "dpkg".into(), count: 3, time: Nanos(1), cpu: Nanos(1) });
         assert_eq!(found(install), [("unsafe-io", 3 * SECOND)]);
-        assert_eq!(found(row("apt-get update", SECOND, waits(Blocked { network: Nanos(SECOND / 10), ..Blocked::default() }), 1)), []);
+        assert_eq!(
+            found(row(
+                "apt-get update",
+                SECOND,
+                waits(Blocked { network: Nanos(SECOND / 10), ..Blocked::default() }),
+                1
+            )),
+            []
+        );
     }
 
     #[test]
     fn a_make_of_one_job_is_found() {
         let busy = Spent { processor: Nanos(8 * SECOND), ..Spent::default() };
-        let compiled = ActivityRow { activity: Activity::Compile, count: 84, time: Nanos(8 * SECOND), network: Nanos::ZERO, cpu: Nanos(8 * SECOND) };
+        let compiled = ActivityRow {
+            activity: Activity::Compile,
+            count: 84,
+            time: Nanos(8 * SECOND),
+            network: Nanos::ZERO,
+            cpu: Nanos(8 * SECOND),
+        };
         let mut make = row("make all", 8 * SECOND, busy, 8 * SECOND);
         make.activities.push(compiled);
         assert_eq!(found(make.clone()), [("make-jobs", 7 * SECOND)]);

@@ -40,7 +40,10 @@ fn worth(unit: &Unit, child: Child<'_>) -> i32 {
 /// The kernel keeps 15 bytes of a name; a program may be a link to another of a longer name (`python3`, `python3.11`).
 fn is(name: &str, program: &str) -> bool {
     let same = |a: &str, b: &str| a == b || b.len() >= 15 && a.starts_with(b);
-    same(name, program) || program.len() > name.len() && program.starts_with(name) && !program[name.len()..].starts_with(char::is_alphabetic)
+    same(name, program)
+        || program.len() > name.len()
+            && program.starts_with(name)
+            && !program[name.len()..].starts_with(char::is_alphabetic)
 }
 
 /// The unit of each child, by its index; none where there are no units that start anything.
@@ -132,7 +135,10 @@ mod tests {
             assigned("apt-get update && apt-get install x && rm -rf y", &["apt-get", "apt-get", "rm"]),
             ["apt-get update", "apt-get install x", "rm -rf y"]
         );
-        assert_eq!(assigned("gcc a | wc; gcc b | wc", &["gcc", "wc", "gcc", "wc"]), ["gcc a | wc", "gcc a | wc", "gcc b | wc", "gcc b | wc"]);
+        assert_eq!(
+            assigned("gcc a | wc; gcc b | wc", &["gcc", "wc", "gcc", "wc"]),
+            ["gcc a | wc", "gcc a | wc", "gcc b | wc", "gcc b | wc"]
+        );
     }
 
     #[test]
@@ -145,13 +151,21 @@ mod tests {
     fn loops_take_all_of_theirs() {
         assert_eq!(
             assigned("x; for i in 1 2 3; do gcc $i; done; gcc last", &["x", "gcc", "gcc", "gcc", "gcc"])[..4],
-            ["x", "for i in 1 2 3; do gcc $i; done", "for i in 1 2 3; do gcc $i; done", "for i in 1 2 3; do gcc $i; done"]
+            [
+                "x",
+                "for i in 1 2 3; do gcc $i; done",
+                "for i in 1 2 3; do gcc $i; done",
+                "for i in 1 2 3; do gcc $i; done"
+            ]
         );
     }
 
     #[test]
     fn unknown_processes_belong_to_the_command_under_way() {
-        assert_eq!(assigned("make -j$(nproc) && strip x", &["nproc", "make", "lesspipe", "strip"])[1..], ["make -j$(nproc)", "make -j$(nproc)", "strip x"]);
+        assert_eq!(
+            assigned("make -j$(nproc) && strip x", &["nproc", "make", "lesspipe", "strip"])[1..],
+            ["make -j$(nproc)", "make -j$(nproc)", "strip x"]
+        );
         assert_eq!(assigned("cd /x && export A=1", &["mystery"]), ["-"]);
         assert_eq!(assigned("python3 setup.py", &["python3.11"]), ["python3 setup.py"]);
     }

@@ -9,15 +9,15 @@ use std::collections::{HashMap, HashSet};
 /// Gives each RUN of the record the processes below its shell. `zero` is the record's beginning on the clock of `machine`.
 /// Returns how many steps were found.
 pub fn attach(record: &mut Record, machine: &Processes, zero: Nanos) -> usize {
-    let mut shells: Vec<(u32, String)> = (0..)
-        .zip(&machine.list)
-        .filter_map(|(index, process)| Some((index, script_of(process)?)))
-        .collect();
+    let mut shells: Vec<(u32, String)> =
+        (0..).zip(&machine.list).filter_map(|(index, process)| Some((index, script_of(process)?))).collect();
     let mut found = 0;
     for step in record.steps.iter_mut().filter(|step| step.instruction == "RUN" && step.processes.is_none()) {
         let text = one_line(run_text(&step.text));
         // The same text twice is two steps in the order of time.
-        let Some(at) = shells.iter().position(|(_, script)| !script.is_empty() && text.starts_with(&**script)) else { continue };
+        let Some(at) = shells.iter().position(|(_, script)| !script.is_empty() && text.starts_with(&**script)) else {
+            continue;
+        };
         let (shell, _) = shells.remove(at);
         step.processes = Some(below(machine, shell, zero, step));
         found += 1;
@@ -38,7 +38,9 @@ fn below(machine: &Processes, shell: u32, zero: Nanos, step: &Step) -> Processes
     let mut kept: HashSet<u32> = HashSet::from([shell]);
     for (index, process) in (0..).zip(&machine.list) {
         // What the shell executes in its place has the shell's parent.
-        if process.parent.is_some_and(|parent| kept.contains(&parent)) || process.replaces.is_some_and(|before| kept.contains(&before)) {
+        if process.parent.is_some_and(|parent| kept.contains(&parent))
+            || process.replaces.is_some_and(|before| kept.contains(&before))
+        {
             kept.insert(index);
         }
     }
@@ -64,7 +66,8 @@ fn below(machine: &Processes, shell: u32, zero: Nanos, step: &Step) -> Processes
         let parent = Some(place(folded.parent)?);
         Some(Folded { parent, start: at(folded.start), end: at(folded.end), ..folded.clone() })
     });
-    let (start, end) = (list[0].start, list.iter().filter(|process| process.pid == list[0].pid).map(|process| process.end).max());
+    let (start, end) =
+        (list[0].start, list.iter().filter(|process| process.pid == list[0].pid).map(|process| process.end).max());
     Processes {
         observed: machine.observed,
         start,
@@ -112,7 +115,8 @@ mod tests {
         };
         assert_eq!(attach(&mut record, &machine, Nanos(50)), 2);
         let first = record.steps[0].processes.as_ref().unwrap();
-        let list: Vec<_> = first.list.iter().map(|process| (&*process.program, process.parent, process.start.0)).collect();
+        let list: Vec<_> =
+            first.list.iter().map(|process| (&*process.program, process.parent, process.start.0)).collect();
         assert_eq!(list, [("sh", None, 50), ("make", Some(0), 60)]);
         assert_eq!((first.start, first.end), (Nanos(50), Nanos(150)));
         assert_eq!(record.steps[1].processes, None);

@@ -146,7 +146,8 @@ fn script<'a>(step: &'a Step, seen: &'a Processes) -> Option<&'a str> {
     match &seen.command[..] {
         [] => Some(run_text(&step.text)),
         [program, options @ .., script] => {
-            let takes_text = |option: &String| option.starts_with('-') && !option.starts_with("--") && option.ends_with('c');
+            let takes_text =
+                |option: &String| option.starts_with('-') && !option.starts_with("--") && option.ends_with('c');
             (tree::is_shell(program) && options.iter().any(takes_text)).then_some(script)
         }
         [_] => None,
@@ -187,7 +188,8 @@ fn of_step(step: &Step, seen: &Processes) -> Inside {
         wall: window.1 - window.0,
         rows,
         // A runtime that started the step's program has ended before.
-        processes: seen.list.iter().filter(|process| process.replaces.is_none() && process.end > seen.start).count() as u64
+        processes: seen.list.iter().filter(|process| process.replaces.is_none() && process.end > seen.start).count()
+            as u64
             + folded,
         unseen,
     }
@@ -305,8 +307,7 @@ impl Sum {
     }
 
     fn add_folded(&mut self, folded: &Folded, above: Option<Activity>) {
-        let running =
-            folded.duration.saturating_sub(folded.time.runnable).saturating_sub(folded.time.blocked.total());
+        let running = folded.duration.saturating_sub(folded.time.runnable).saturating_sub(folded.time.blocked.total());
         let process = Process { program: folded.program.clone(), ..Process::default() };
         let activity = tools::activity(&process).or(above);
         self.put(&folded.program, activity, folded.count, running, folded.time);
@@ -330,17 +331,24 @@ impl Sum {
             programs.map(|(program, Cost { count, time, cpu, .. })| ProgramRow { program, count, time, cpu }).collect();
         programs.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.program.cmp(&b.program)));
         programs.truncate(PROGRAMS);
-        let activities = self.activities.into_iter().map(|(activity, Cost { count, time, network, cpu })| ActivityRow {
-            activity,
-            count,
-            time: time.saturating_sub(network),
-            network,
-            cpu,
+        let activities = self.activities.into_iter().map(|(activity, Cost { count, time, network, cpu })| {
+            ActivityRow { activity, count, time: time.saturating_sub(network), network, cpu }
         });
         let mut activities: Vec<_> = activities.collect();
         activities.sort_by_key(|row| (std::cmp::Reverse(row.time + row.network), row.activity));
         let spent = spent(wall, self.running, self.time);
-        CommandRow { kind, text, place, wall, drag: Nanos::ZERO, cpu: self.time.cpu, spent, processes: self.count, programs, activities }
+        CommandRow {
+            kind,
+            text,
+            place,
+            wall,
+            drag: Nanos::ZERO,
+            cpu: self.time.cpu,
+            spent,
+            processes: self.count,
+            programs,
+            activities,
+        }
     }
 }
 

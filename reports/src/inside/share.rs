@@ -90,7 +90,8 @@ impl Shares {
             self.units[unit] += within;
             return;
         }
-        let between = last.map_or(0, |unit| unit + 1)..coming.unwrap_or(units.len()).max(last.map_or(0, |unit| unit + 1));
+        let between =
+            last.map_or(0, |unit| unit + 1)..coming.unwrap_or(units.len()).max(last.map_or(0, |unit| unit + 1));
         let builtin = between.clone().find(|&unit| units[unit].is_builtin());
         // A program that was never started may be part of the shell (busybox), which then takes more than a moment for it.
         let own = between.clone().find(|&unit| !units[unit].is_builtin() && !started.contains(&unit));
@@ -134,7 +135,10 @@ mod tests {
 
     #[test]
     fn processes_outside_of_the_step_count_only_inside() {
-        let spans = [Span { start: Nanos(0), end: Nanos(3), unit: Some(0) }, Span { start: Nanos(200), end: Nanos(300), unit: Some(0) }];
+        let spans = [
+            Span { start: Nanos(0), end: Nanos(3), unit: Some(0) },
+            Span { start: Nanos(200), end: Nanos(300), unit: Some(0) },
+        ];
         let shares = divide(&units("a"), &spans, (Nanos(0), Nanos(100)), (Nanos(0), Nanos(100)));
         assert_eq!((shares.units[0], shares.shell), (Nanos(3), Nanos(97)));
     }

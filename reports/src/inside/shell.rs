@@ -4,8 +4,8 @@
 //! open: such a command may have processes of any name, or none.
 
 use brush_parser::ast::{
-    AndOr, Assignment, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand, CompoundList, FunctionBody,
-    IoFileRedirectTarget, IoRedirect, Pipeline, SimpleCommand, SourceLocation, Word,
+    AndOr, Assignment, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand, CompoundList,
+    FunctionBody, IoFileRedirectTarget, IoRedirect, Pipeline, SimpleCommand, SourceLocation, Word,
 };
 use brush_parser::word::{WordPiece, WordPieceWithSource};
 use brush_parser::{Parser, ParserOptions, SourceInfo, TokenLocation};
@@ -340,10 +340,52 @@ fn literal(word: &Word) -> Option<String> {
 
 /// What a shell does itself (POSIX.1-2024, "Special Built-In Utilities" and "Utilities" that shells build in).
 const BUILTINS: &[&str] = &[
-    ":", "[", "alias", "bg", "break", "cd", "continue", "declare", "dirs", "disown", "echo", "enable", "exit", "export",
-    "false", "fg", "getopts", "hash", "history", "jobs", "kill", "let", "local", "mapfile", "popd", "printf", "pushd", "pwd",
-    "read", "readarray", "readonly", "return", "set", "shift", "shopt", "test", "times", "trap", "true", "type", "typeset",
-    "ulimit", "umask", "unalias", "unset", "wait",
+    ":",
+    "[",
+    "alias",
+    "bg",
+    "break",
+    "cd",
+    "continue",
+    "declare",
+    "dirs",
+    "disown",
+    "echo",
+    "enable",
+    "exit",
+    "export",
+    "false",
+    "fg",
+    "getopts",
+    "hash",
+    "history",
+    "jobs",
+    "kill",
+    "let",
+    "local",
+    "mapfile",
+    "popd",
+    "printf",
+    "pushd",
+    "pwd",
+    "read",
+    "readarray",
+    "readonly",
+    "return",
+    "set",
+    "shift",
+    "shopt",
+    "test",
+    "times",
+    "trap",
+    "true",
+    "type",
+    "typeset",
+    "ulimit",
+    "umask",
+    "unalias",
+    "unset",
+    "wait",
 ];
 
 #[cfg(test)]
@@ -371,7 +413,8 @@ mod tests {
 
     #[test]
     fn a_chain_is_its_commands() {
-        let text = "set -eux; apt-get update && apt-get install -y --no-install-recommends gcc > /dev/null && rm -rf /x/*";
+        let text =
+            "set -eux; apt-get update && apt-get install -y --no-install-recommends gcc > /dev/null && rm -rf /x/*";
         assert_eq!(
             shown(text),
             [
@@ -386,7 +429,10 @@ mod tests {
     #[test]
     fn pipelines_subshells_and_substitutions_start_what_is_in_them() {
         assert_eq!(shown("curl -L x | tar xz"), [row("curl -L x | tar xz", "curl tar", false)]);
-        assert_eq!(shown("a && b; (c | d)"), [row("a", "a", false), row("b", "b", false), row("(c | d)", "( ) c d", false)]);
+        assert_eq!(
+            shown("a && b; (c | d)"),
+            [row("a", "a", false), row("b", "b", false), row("(c | d)", "( ) c d", false)]
+        );
         assert_eq!(shown("make -j\"$(nproc)\" all"), [row("make -j\"$(nproc)\" all", "nproc make", false)]);
         assert_eq!(shown("V=`uname -m` ./run"), [row("V=`uname -m` ./run", "uname run", false)]);
         assert_eq!(shown("echo a | sh"), [row("echo a | sh", "( ) sh", false)]);
@@ -407,13 +453,19 @@ mod tests {
     fn branches_are_as_if_they_stood_there() {
         assert_eq!(
             shown("if test -f x; then make; else { cmake . && ninja; }; fi"),
-            [row("test -f x", "", false), row("make", "make", false), row("cmake .", "cmake", false), row("ninja", "ninja", false)]
+            [
+                row("test -f x", "", false),
+                row("make", "make", false),
+                row("cmake .", "cmake", false),
+                row("ninja", "ninja", false)
+            ]
         );
     }
 
     #[test]
     fn a_script_of_many_lines_is_read_as_a_whole() {
-        let text = "#!/bin/bash\nset -e\n# comment é\ncat <<X > /f\nnot a command\nX\npip install x\nexec /usr/bin/true-ish\n";
+        let text =
+            "#!/bin/bash\nset -e\n# comment é\ncat <<X > /f\nnot a command\nX\npip install x\nexec /usr/bin/true-ish\n";
         assert_eq!(
             shown(text),
             [

@@ -2,8 +2,8 @@
 
 use super::table::{Align, Cell, Table, cut};
 use super::text::{BOLD, DIM, Style, heading};
-use crate::wording::percent;
 use crate::inside::{Activity, CommandRow, Inside, RowKind};
+use crate::wording::percent;
 use crate::{Explanation, StepExplanation};
 use buildscope_record::{Cause, Nanos, Observed};
 use std::collections::BTreeSet;
@@ -45,7 +45,8 @@ pub(super) fn text(explanation: &Explanation, style: Style) -> String {
         let _ = writeln!(out, "  {}{about}", cut(&format!("{stage}{}", step.text), room));
         out += &commands(inside, processors, style);
     }
-    let unseen: BTreeSet<&String> = explanation.steps.iter().filter_map(|step| step.inside.as_ref()).flat_map(|inside| &inside.unseen).collect();
+    let unseen: BTreeSet<&String> =
+        explanation.steps.iter().filter_map(|step| step.inside.as_ref()).flat_map(|inside| &inside.unseen).collect();
     for unseen in unseen.into_iter().take(UNSEEN) {
         let _ = writeln!(out, "  not seen: {unseen}");
     }
@@ -86,7 +87,8 @@ fn spent(row: &CommandRow, processors: u32) -> String {
     parts.push((row.spent.processor, "on a processor"));
     parts.retain(|(part, _)| share(*part) >= NAMED);
     parts.sort_by_key(|(part, _)| std::cmp::Reverse(*part));
-    let mut words: Vec<String> = parts.iter().take(3).map(|(part, name)| format!("{} {name}", percent(*part, row.wall))).collect();
+    let mut words: Vec<String> =
+        parts.iter().take(3).map(|(part, name)| format!("{} {name}", percent(*part, row.wall))).collect();
     if row.processors() >= 1.15 {
         words.push(format!("{:.1} of {processors} processors", row.processors()));
     }

@@ -11,7 +11,8 @@ pub(super) fn tracks(record: &Record, group: impl Fn(usize) -> u64) -> Vec<Value
     for (index, step) in record.steps.iter().enumerate() {
         if let Some(seen) = &step.processes {
             let group = group(index);
-            let metadata = |name: &str, args: Value| json!({"ph": "M", "pid": group, "tid": 0, "name": name, "args": args});
+            let metadata =
+                |name: &str, args: Value| json!({"ph": "M", "pid": group, "tid": 0, "name": name, "args": args});
             events.push(metadata("process_name", json!({"name": name(record, step)})));
             events.push(metadata("process_sort_index", json!({"sort_index": group})));
             if seen.observed == Observed::Sampled {
@@ -77,7 +78,8 @@ impl<'a> Lanes<'a> {
         kept.truncate(DRAWN);
         kept.sort_unstable();
         // A longer process comes before its children, so what is left is a tree still.
-        let places: HashMap<u32, u32> = kept.iter().enumerate().map(|(place, &index)| (index as u32, place as u32)).collect();
+        let places: HashMap<u32, u32> =
+            kept.iter().enumerate().map(|(place, &index)| (index as u32, place as u32)).collect();
         let list: Vec<Process> = kept
             .iter()
             .map(|&index| {

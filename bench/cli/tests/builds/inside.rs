@@ -26,7 +26,8 @@ fn check(record: &Record) {
     for inside in [chain, exec] {
         assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
     }
-    let row = |text: &str| chain.rows.iter().find(|row| row.text == text).unwrap_or_else(|| panic!("no {text}: {chain:#?}"));
+    let row =
+        |text: &str| chain.rows.iter().find(|row| row.text == text).unwrap_or_else(|| panic!("no {text}: {chain:#?}"));
     let first = row("sleep 0.4");
     assert!(first.wall >= Nanos(400_000_000) && first.spent.blocked[Cause::Sleep] >= Nanos(350_000_000), "{first:?}");
     assert!(row("(sleep 0.1; true)").wall >= Nanos(100_000_000));
@@ -72,7 +73,9 @@ fn an_observed_build_makes_the_same_image() {
 /// A secret that a command passes to a program is not in the record.
 #[test]
 fn arguments_that_come_from_secrets_are_not_recorded() {
-    let world = World::new("FROM busybox\nRUN --mount=type=secret,id=word sh -c \"sleep 0.1; : \\$0\" $(cat /run/secrets/word)\n");
+    let world = World::new(
+        "FROM busybox\nRUN --mount=type=secret,id=word sh -c \"sleep 0.1; : \\$0\" $(cat /run/secrets/word)\n",
+    );
     world.write("word", "hunter2hunter2");
     let secret = format!("id=word,src={}", world.context().join("word").display());
     let built = world.build(&["--no-cache", "--secret", &secret]);

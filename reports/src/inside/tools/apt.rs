@@ -28,7 +28,10 @@ mod tests {
         assert_eq!(of("/usr/lib/apt/methods/gpgv"), Some(Download));
         assert_eq!(of("apt-get update"), Some(Download));
         assert_eq!(of("apt-get install -y gcc"), Some(Plan));
-        assert_eq!(of("/usr/bin/dpkg --status-fd 19 --no-triggers --unpack --auto-deconfigure /var/cache/apt/archives/a.deb"), Some(Unpack));
+        assert_eq!(
+            of("/usr/bin/dpkg --status-fd 19 --no-triggers --unpack --auto-deconfigure /var/cache/apt/archives/a.deb"),
+            Some(Unpack)
+        );
         assert_eq!(of("dpkg-deb --fsys-tarfile /var/cache/apt/archives/a.deb"), Some(Unpack));
         assert_eq!(of("/usr/bin/dpkg --status-fd 19 --configure --pending"), Some(Scripts));
         assert_eq!(of("/bin/sh /var/lib/dpkg/info/libc-bin.postinst triggered /lib/x"), Some(Scripts));

@@ -4,7 +4,11 @@ use super::Activity::{Configure, Test};
 use super::{Rule, rule};
 
 pub(super) const RULES: &[Rule] = &[
-    rule(&["configure", "autoconf", "automake", "aclocal", "autoheader", "autoreconf", "m4", "libtoolize", "pkg-config"], "", Configure),
+    rule(
+        &["configure", "autoconf", "automake", "aclocal", "autoheader", "autoreconf", "m4", "libtoolize", "pkg-config"],
+        "",
+        Configure,
+    ),
     rule(&["sh", "bash", "dash"], "/configure", Configure),
     rule(&["meson"], "test", Test),
     rule(&["cmake", "meson", "config.status"], "", Configure),

@@ -3,7 +3,8 @@
 use super::Activity::Download;
 use super::{Rule, rule};
 
-pub(super) const RULES: &[Rule] = &[rule(&["curl", "wget", "aria2c", "gpg", "dirmngr", "sha256sum", "rsync"], "", Download)];
+pub(super) const RULES: &[Rule] =
+    &[rule(&["curl", "wget", "aria2c", "gpg", "dirmngr", "sha256sum", "rsync"], "", Download)];
 
 #[cfg(test)]
 mod tests {

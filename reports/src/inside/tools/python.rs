@@ -27,7 +27,9 @@ mod tests {
         assert_eq!(of("/usr/bin/python3 -m pip install x"), Some(Unpack));
         assert_eq!(of("pip install -r requirements.txt"), Some(Unpack));
         assert_eq!(
-            of("/usr/bin/python3 /usr/lib/python3/dist-packages/pip/_vendor/pyproject_hooks/_in_process/_in_process.py build_wheel /tmp/x"),
+            of(
+                "/usr/bin/python3 /usr/lib/python3/dist-packages/pip/_vendor/pyproject_hooks/_in_process/_in_process.py build_wheel /tmp/x"
+            ),
             Some(Compile)
         );
         assert_eq!(of("python3 -m pytest tests"), Some(Test));

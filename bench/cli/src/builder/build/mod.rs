@@ -75,20 +75,13 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let Engine { store, zygote } = engine;
     // What making the record takes is not the build's.
     let own = cpu_time(UsageWho::RUSAGE_SELF).map(|own| own.saturating_sub(loaded));
-    let about = records.then(|| (engine::host(store.root()), described(&options, &store)));
+    let setting = records.then(|| engine::Setting::of(&options.request, &store));
     let record = std::thread::scope(|scope| {
         let stored = scope.spawn(|| drop((runtime, store)));
         let helped = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));
-        let epoch = collector.epoch();
-        let record = about.map(|(host, described)| engine::record(&outcome, collector, host, described));
-        let seen = observer.map(|observer| observer.finish(epoch)).unwrap_or_default();
-        let cpu = joined(helped);
-        let record = record.map(|mut record| {
-            engine::add_processes(&mut record, &outcome, seen);
-            let started = jiff::Timestamp::now().checked_sub(began.elapsed());
-            record.started = started.ok().map(|started| started.to_string());
-            record.options.cache = record.options.cache.or_else(|| cache_state(&record.steps));
-            record::Record { cpu, ..record }
+        let record = setting.map(|setting| {
+            let processes = |epoch| observer.map(|observer| observer.finish(epoch)).unwrap_or_default();
+            engine::record(&outcome, collector, setting, processes, || joined(helped))
         });
         let written = record.as_ref().map_or(Ok(()), |record| write_record(&options, record));
         joined(stored);
@@ -133,29 +126,10 @@ fn cpu_time(who: UsageWho) -> Option<record::Nanos> {
     Some(record::Nanos((micros(usage.user_time())? + micros(usage.system_time())?) * 1_000))
 }
 
-/// Whether a step does work whose result is kept.
-fn works(step: &record::Step) -> bool {
-    matches!(step.instruction.as_str(), "RUN" | "COPY" | "ADD" | "WORKDIR")
-}
-
-/// `warm` where every step was in the cache, `edit` where some were; none where none was: `cold` says that none was
-/// looked for.
-fn cache_state(steps: &[record::Step]) -> Option<record::CacheState> {
-    use record::Outcome::{Cached, Executed, Failed, Joined};
-    let of = |outcomes: &[record::Outcome]| {
-        steps.iter().filter(|step| works(step) && outcomes.contains(&step.outcome)).count()
-    };
-    match (of(&[Cached, Joined]), of(&[Executed, Failed])) {
-        (0, _) => None,
-        (_, 0) => Some(record::CacheState::Warm),
-        _ => Some(record::CacheState::Edit),
-    }
-}
-
 /// Fails with the reasons where steps were not in the cache.
 fn expect_cached(record: &record::Record, earlier: &[PathBuf]) -> Result<(), Failure> {
     let ran: Vec<_> =
-        record.steps.iter().filter(|step| works(step) && step.outcome == record::Outcome::Executed).collect();
+        record.steps.iter().filter(|step| step.adds_layer() && step.outcome == record::Outcome::Executed).collect();
     if ran.is_empty() {
         return Ok(());
     }
@@ -196,28 +170,6 @@ async fn interrupted(cancel: CancellationToken) {
 fn warn(isolation: &Isolation) {
     if let Isolation::SingleId { reason } = isolation {
         eprintln!("warning: {reason}");
-    }
-}
-
-/// The build's options as its record has them.
-fn described(options: &Options, store: &Store) -> record::Options {
-    let request = &options.request;
-    record::Options {
-        policy: Some(request.policy),
-        jobs: u32::try_from(request.jobs).ok(),
-        driver: Some(store.driver_name()),
-        executor: Some(request.run.executor.name()),
-        cache: request.no_cache.then_some(record::CacheState::Cold),
-        dockerfile: match &request.dockerfile {
-            engine::DockerfileInput::Within(path) if request.context.is_dir() => {
-                Some(request.context.join(path).display().to_string())
-            }
-            engine::DockerfileInput::File(path) | engine::DockerfileInput::Within(path) => {
-                Some(path.display().to_string())
-            }
-            engine::DockerfileInput::Text { name, .. } => Some(name.clone()),
-        },
-        target: request.target.clone(),
     }
 }
 
