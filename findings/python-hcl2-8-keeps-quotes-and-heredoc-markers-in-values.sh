@@ -2,9 +2,9 @@
 # Tool: python-hcl2 8.1.4 (PyPI); hcl2-parser 1.0.3 (npm) for comparison.
 # Expected: loads() of a bake file gives the values: the text latest, the number
 #   1000 for 1e3, the lines of a here-document, the key app for a block label.
-# Seen: by default, strings and block labels keep their quotes ('"latest"'), a here-document
-#   is its source with both markers, inside quotes, and 1e3 is the text "${1e3}".
-#   npm's parser gives the values.
+# Seen: by default, strings and block labels keep their quotes ('"latest"'), a
+#   here-document is its source with both markers, inside quotes, and 1e3 is the
+#   text "${1e3}". npm's parser gives the values.
 # Matters: code written for older versions looks up target["app"] and finds
 #   nothing; tags get quote characters.
 set -euo pipefail
