@@ -7,11 +7,11 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-/// Time limit of making a connection.
+/// Time limit for opening a connection.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Time limit of one read or write: a connection that is silent for longer is broken.
+/// Time limit of one read or write. A connection that is silent for longer is treated as broken.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Where distributions keep the certificate authorities that they trust.
+/// The files in which distributions keep the certificate authorities that they trust.
 const BUNDLES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -19,20 +19,20 @@ const BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Which servers are trusted, besides those that the system's authorities vouch for.
+/// Servers to trust in addition to those that the system's certificate authorities vouch for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {
     /// Files with further certificate authorities (PEM).
     pub(crate) authorities: Vec<PathBuf>,
-    /// Certificates are not verified.
+    /// Whether certificates are accepted without verification.
     pub(crate) unverified: bool,
 }
 
-/// An agent for a host. It trusts the system's authorities, those that docker has for the host, and those of `trust`. A
-/// status of 400 and above is not an error.
+/// Creates an agent for a host. It trusts the system's authorities, those in docker's `certs.d` for the host, and
+/// those of `trust`. A response with a status of 400 or above is not an error.
 ///
 /// # Errors
-/// An authority's file that cannot be read, with its path.
+/// If a file with authorities cannot be read; with its path.
 pub(crate) fn agent(host: &str, trust: &Trust) -> Result<Agent, (PathBuf, io::Error)> {
     let mut files = trust.authorities.clone();
     files.extend(authorities_of(Path::new("/etc/docker/certs.d").join(host).as_path()));
@@ -63,7 +63,7 @@ pub(crate) fn agent(host: &str, trust: &Trust) -> Result<Agent, (PathBuf, io::Er
     Ok(config.new_agent())
 }
 
-/// docker's own folder for a host's authorities: every `*.crt` in it.
+/// The files `*.crt` in docker's folder for a host's authorities.
 fn authorities_of(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     entries.filter(|path| path.extension().is_some_and(|extension| extension == "crt")).collect()

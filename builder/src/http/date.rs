@@ -3,15 +3,16 @@
 use buildscope_storage::Timestamp;
 use std::time::UNIX_EPOCH;
 
-/// Seconds since 1970 of an HTTP date, in any of the three forms that RFC 9110 (5.6.7) tells recipients to accept.
-/// Dates before 1970 are not accepted.
+/// Parses an HTTP date, in any of the three forms that RFC 9110 (5.6.7) tells recipients to accept. Returns seconds
+/// since 1970. Dates before 1970 are rejected.
 pub(crate) fn parse_http_date(text: &str) -> Option<i64> {
     let since = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_secs()).ok()
 }
 
-/// RFC 3339 in UTC, as Go's `time.Time` marshals: `2017-07-14T02:40:00Z`, with as many digits of a second as are not
-/// zero. Years outside of -9999 to 9999, which RFC 3339 cannot write, become the nearest one that it can.
+/// Formats a time as RFC 3339 in UTC, the way Go's `time.Time` marshals: `2017-07-14T02:40:00Z`, with fractions of a
+/// second only if they are not zero. A year that jiff cannot represent (beyond -9999 to 9999) becomes the nearest one
+/// that it can.
 pub(crate) fn rfc3339(time: Timestamp) -> String {
     // The range of jiff's timestamps, in whole seconds.
     let seconds = time.seconds.clamp(jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
@@ -19,7 +20,7 @@ pub(crate) fn rfc3339(time: Timestamp) -> String {
     jiff::Timestamp::new(seconds, nanos).unwrap_or(jiff::Timestamp::MIN).to_string()
 }
 
-/// The current time.
+/// Returns the current time.
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp { seconds: since.as_secs() as i64, nanos: since.subsec_nanos() }
@@ -30,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rfc3339_is_that_of_date_1() {
+    fn rfc3339_agrees_with_date() {
         let shown = |seconds, nanos| rfc3339(Timestamp { seconds, nanos });
         // `date -u -d @N +%FT%TZ`
         assert_eq!(shown(0, 0), "1970-01-01T00:00:00Z");
@@ -43,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn http_dates_are_read_in_all_three_forms() {
+    fn http_dates_have_three_forms() {
         // The three examples of RFC 9110, 5.6.7; date(1) for the seconds.
         assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
         assert_eq!(parse_http_date("Sunday, 06-Nov-94 08:49:37 GMT"), Some(784_111_777));

@@ -1,7 +1,7 @@
-//! HTTP for everything that fetches: an agent with the right certificate authorities, retries, dates.
+//! HTTP for registries and downloads: an agent with the right certificate authorities, retries, dates.
 //!
-//! *Takes* a host, or a request to send. *Gives* an agent, or the response of the last attempt. *Must never know* what is
-//! fetched: registries, downloads and the rest of the builder use it, and it uses none of them.
+//! *Takes* a host, or a request to send. *Gives* an agent, or the response of the last attempt. *Must never know* what
+//! is fetched: it imports nothing else of the builder.
 
 mod agent;
 mod date;

@@ -1,4 +1,4 @@
-//! Repeats requests after failures that may pass: broken connections, silence, 408, 429, 5xx.
+//! Repeats requests after transient failures: broken connections, timeouts, 408, 429, 5xx.
 
 use super::parse_http_date;
 use std::time::{Duration, SystemTime};
@@ -8,16 +8,17 @@ use ureq::http::{Response, StatusCode};
 /// Longest `Retry-After` that is honoured. A longer one is reported as an error.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often a request is sent, and the pause before the second attempt; each further pause is twice as long.
+/// How often a request is sent, and how long the pauses between attempts are. Each pause is twice as long as the one
+/// before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
-    /// At least 1.
+    /// The number of attempts, at least 1.
     pub(crate) attempts: u32,
-    /// Before the second attempt.
+    /// The pause before the second attempt.
     pub(crate) first_pause: Duration,
 }
 
-/// Sends until the response is final or no attempt is left. Returns the last response or error.
+/// Sends a request until the response is final or no attempt is left. Returns the last response or error.
 pub(crate) fn retry(
     backoff: Backoff,
     mut send: impl FnMut() -> Result<Response<Body>, ureq::Error>,
@@ -41,7 +42,8 @@ pub(crate) fn retry(
     send()
 }
 
-/// The pause that a server asks for with `Retry-After` (RFC 9110, 10.2.3): seconds, or the date when it ends.
+/// The pause that a server asks for with `Retry-After` (RFC 9110, 10.2.3): a number of seconds, or the date at which
+/// the pause ends.
 pub(crate) fn asked_pause(response: &Response<Body>) -> Option<Duration> {
     let asked = response.headers().get("retry-after")?.to_str().ok()?;
     let until = |date: i64| {
@@ -69,7 +71,8 @@ mod tests {
         response.body(Body::builder().data("")).unwrap()
     }
 
-    /// The status at the end, the number of requests, and how long they took, of a registry that gives these answers.
+    /// Sends a request to a server with these responses. Returns the last status, the number of requests, and how long
+    /// they took.
     fn retried(answers: &[(u16, Option<&str>)]) -> (u16, usize, Duration) {
         let (mut sent, start) = (0, std::time::Instant::now());
         let last = retry(Backoff { attempts: 5, first_pause: FIRST_PAUSE }, || {
@@ -81,34 +84,34 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_that_a_registry_asks_for_is_kept() {
+    fn retry_after_is_honoured() {
         let (status, sent, lasted) = retried(&[(429, Some("1")), (200, None)]);
         assert_eq!((status, sent), (200, 2));
         assert!(lasted >= Duration::from_secs(1), "{lasted:?}");
-        // Without one, it is 0.1 s.
+        // Without the header, the pause is 0.1 s.
         let (status, sent, lasted) = retried(&[(503, None), (200, None)]);
         assert_eq!((status, sent), (200, 2));
         assert!((FIRST_PAUSE..Duration::from_secs(1)).contains(&lasted), "{lasted:?}");
     }
 
     #[test]
-    fn a_pause_beyond_the_limit_ends_the_attempts() {
+    fn a_retry_after_beyond_the_limit_ends_the_attempts() {
         let (status, sent, lasted) = retried(&[(429, Some("61"))]);
         assert_eq!((status, sent), (429, 1));
         assert!(lasted < Duration::from_secs(1), "{lasted:?}");
-        // RFC 9110, 10.2.3: a date; this one is decades away.
+        // The header may hold a date (RFC 9110, 10.2.3). This one is decades away.
         assert_eq!(retried(&[(503, Some("Fri, 31 Dec 2100 23:59:59 GMT"))]).1, 1);
     }
 
     #[test]
-    fn a_date_that_has_passed_asks_for_no_pause() {
+    fn a_retry_after_in_the_past_is_no_pause() {
         let asked = asked_pause(&response(503, Some("Sun, 06 Nov 1994 08:49:37 GMT")));
         assert_eq!(asked, Some(Duration::ZERO));
         assert_eq!(asked_pause(&response(503, Some("soon"))), None);
     }
 
     #[test]
-    fn refusals_are_not_repeated() {
+    fn client_errors_are_not_retried() {
         for status in [400, 401, 403, 404] {
             assert_eq!(retried(&[(status, None)]).1, 1, "{status}");
         }

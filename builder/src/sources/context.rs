@@ -1,4 +1,4 @@
-//! A directory that is built from.
+//! A build context: a directory, scanned and hashed on demand.
 
 use super::SourceError;
 use super::hash::{Facts, Hasher};
@@ -15,21 +15,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A build context or a named context: a directory, scanned as far as someone looks.
+/// A build context or a named context: a directory whose entries are read when they are first asked for.
 pub struct Context {
     place: Arc<HostRoot>,
     root: Node,
     filter: Option<Filter>,
-    /// Bytes of files kept in memory.
+    /// The total size of the files kept in memory, in bytes.
     kept: AtomicU64,
     memory: Arc<Memory>,
 }
 
 impl Context {
-    /// Opens the directory and reads nothing of it yet.
+    /// Opens the directory. Its entries are read later.
     ///
-    /// `filter` judges each path relative to the directory (the ignore file). `cache` is the directory that remembers
-    /// the digests of unchanged files between builds.
+    /// `filter` decides for each path, relative to the directory, whether it is part of the context (the ignore file).
+    /// `cache` is the directory in which the digests of unchanged files are kept between builds.
     pub fn open(
         dir: &Path,
         filter: Option<impl Fn(&Path) -> Verdict + Send + Sync + 'static>,
@@ -45,17 +45,17 @@ impl Context {
         Ok(Self { place: Arc::new(HostRoot { fd, path }), root, filter, kept: AtomicU64::new(0), memory })
     }
 
-    /// Where it is, absolute, without symbolic links.
+    /// The absolute path of the directory, without symbolic links.
     pub fn path(&self) -> &Path {
         &self.place.path
     }
 
-    /// The directory itself.
+    /// The node of the directory itself.
     pub fn root(&self) -> &Node {
         &self.root
     }
 
-    /// What is at `path`, relative to the directory and without `.` and `..`; no symbolic link is followed.
+    /// The node at `path`, which is relative to the directory and has no `.` or `..`. Symbolic links are not followed.
     pub fn node(&self, path: &Path) -> Result<Option<&Node>, SourceError> {
         let (mut node, mut at) = (&self.root, PathBuf::new());
         for name in path {
@@ -75,7 +75,7 @@ impl Context {
         self.scanner(&AtomicU64::new(0)).children(node, path)
     }
 
-    /// Reads everything below `node`, the directory at `path`, with all cores: later looks cost nothing.
+    /// Reads everything below `node`, the directory at `path`, on all cores.
     pub fn scan(&self, node: &Node, path: &Path, probe: &Probe) -> Result<(), SourceError> {
         let span = probe.phase(Phase::ContextScan);
         let walked = AtomicU64::new(0);
@@ -84,7 +84,8 @@ impl Context {
         result
     }
 
-    /// Learns the content of these files (each with its path): from memory, from an earlier build if their `stat` is the same, or by reading them.
+    /// Determines the content of these files, given with their paths. Files whose `stat` is the same as in an earlier
+    /// build are not read again.
     pub fn hash(&self, files: &[(&Node, &Path)], probe: &Probe) -> Result<(), SourceError> {
         let span = probe.phase(Phase::ContextHash);
         let files: Vec<_> = files.iter().filter(|(node, _)| node.facts.get().is_none()).collect();
@@ -107,7 +108,7 @@ impl Context {
                         (facts, record)
                     }
                 };
-                // Another step may have been faster; both read the same file.
+                // Another step may have hashed the same file meanwhile, with the same result.
                 let _ = node.facts.set(facts);
                 Ok(record)
             })
@@ -120,8 +121,9 @@ impl Context {
         Ok(())
     }
 
-    /// Where the bytes of `node`, the regular file at `path`, come from: memory, a blob of an earlier layer that has
-    /// them (if `has` says that it is still there), or the file itself, which must be as it was when it was hashed.
+    /// The source of the bytes of `node`, the regular file at `path`: memory, a blob of an earlier layer that contains
+    /// them (if `has` confirms that the store still has it), or the file itself, which must not have changed since it
+    /// was hashed.
     pub fn content(&self, node: &Node, path: &Path, mut has: impl FnMut(&BlobDigest) -> bool) -> Content {
         match node.facts.get() {
             Some(Facts { kept: Some(bytes), .. }) => Content::Bytes(Arc::clone(bytes)),
@@ -129,14 +131,14 @@ impl Context {
                 Content::Blob { blob: *blob, offset: *offset, length: *size, sparse: None }
             }
             facts => {
-                // Before it was hashed, it must be as it was when it was scanned.
+                // A file that was not hashed yet must not have changed since it was scanned.
                 let identity = facts.map_or(node.identity(), |facts| facts.identity);
                 Content::Pinned(PinnedFile::new(Arc::clone(&self.place), path.to_owned(), identity))
             }
         }
     }
 
-    /// What is remembered of the files.
+    /// The cache of the files' digests.
     pub(crate) fn memory(&self) -> &Arc<Memory> {
         &self.memory
     }
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn sees_what_is_there_and_follows_no_link() {
+    fn a_context_follows_no_link() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("a/b")).unwrap();
         fs::write(dir.path().join("a/b/file"), "x").unwrap();
@@ -187,14 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn an_excluded_directory_is_there_for_what_is_taken_back_in() {
+    fn an_excluded_directory_stays_for_reincluded_entries() {
         let dir = tempfile::tempdir().unwrap();
         for path in ["keep/x", "drop/y", "mixed/in", "mixed/out", "hollow/out"] {
             let path = dir.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
-        // As `*`, `!keep`, `!*/in` would have it.
+        // The verdicts of the patterns `*`, `!keep`, `!*/in`.
         let filter = |path: &Path| Verdict {
             excluded: !(path.starts_with("keep") || path.ends_with("in")),
             reincluded_below: path != Path::new("drop") && path.components().count() == 1,
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_took_the_place_of_the_scanned_one_is_not_remembered_as_it() {
+    fn a_swapped_file_is_not_cached_as_the_scanned_one() {
         let (dir, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let place = |name: &str| dir.path().join(name);
         for (name, content) in [("d", "own"), ("other", "odd")] {
@@ -231,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_file_is_read_once_ever() {
+    fn an_unchanged_file_is_read_once() {
         let (dir, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let file = dir.path().join("file");
         let hash = || {
@@ -239,7 +241,7 @@ mod tests {
             let path = Path::new("file");
             let node = context.node(path).unwrap().unwrap();
             context.hash(&[(node, path)], &Probe::disabled()).unwrap();
-            // Only a file that was read is in memory.
+            // Only a file that was just read is kept in memory.
             let facts = node.facts().unwrap();
             (facts.digest, facts.kept.is_some())
         };
@@ -248,20 +250,20 @@ mod tests {
         age();
         assert_eq!(hash(), (Digest::of("one"), true));
         assert_eq!(hash(), (Digest::of("one"), false));
-        // Same size, and the old modification time put back.
+        // The new content has the same size, and the old modification time is restored.
         let mtime = fs::metadata(&file).unwrap().modified().unwrap();
         fs::write(&file, "two").unwrap();
         fs::File::options().write(true).open(&file).unwrap().set_modified(mtime).unwrap();
         age();
         assert_eq!(hash(), (Digest::of("two"), true));
         assert_eq!(hash(), (Digest::of("two"), false));
-        // One more read than the scan promised.
+        // The file is longer now than the scan found it.
         let context = Context::open(dir.path(), NO_FILTER, None).unwrap();
         let node = context.node(Path::new("file")).unwrap().unwrap();
         fs::write(&file, "longer than it was").unwrap();
         context.hash(&[(node, Path::new("file"))], &Probe::disabled()).unwrap();
         assert_eq!((node.facts().unwrap().digest, node.facts().unwrap().size), (Digest::of("longer than it was"), 18));
-        // Read within the tick in which it was written: not to be trusted later.
+        // A file that is read within the clock tick in which it was written is not cached.
         fs::write(&file, "new").unwrap();
         assert_eq!(hash(), (Digest::of("new"), true));
         assert_eq!(hash(), (Digest::of("new"), true));

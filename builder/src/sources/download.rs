@@ -1,4 +1,4 @@
-//! Files from the web: each asked for once a build, sent again only if it changed.
+//! Files from the web. A file that was downloaded before is only sent again if it has changed.
 
 use super::SourceError;
 use crate::http::{self, Backoff, Trust, parse_http_date, retry};
@@ -11,37 +11,37 @@ use std::path::PathBuf;
 use std::time::Duration;
 use ureq::http::{Response, StatusCode, header};
 
-/// How often a request is sent before its failure is reported: pauses of 0.2 and 0.4 s.
+/// How often a request is sent before its failure is reported, with pauses of 0.2 and 0.4 s.
 const ATTEMPTS: Backoff = Backoff { attempts: 3, first_pause: Duration::from_millis(200) };
-/// Bytes that are taken from the connection at a time.
+/// The size of one read from the connection, in bytes.
 const CHUNK: usize = 256 << 10;
 
-/// A downloaded file: a blob of the store, and what the server said of it.
+/// A downloaded file: a blob of the store, and the validators that the server sent with it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Download {
-    /// Its content.
+    /// The digest of the content.
     pub blob: BlobDigest,
-    /// How many bytes.
+    /// The size of the content in bytes.
     pub size: u64,
-    /// `Last-Modified` as sent.
+    /// The header `Last-Modified` as sent.
     modified: Option<String>,
-    /// `ETag` as sent.
+    /// The header `ETag` as sent.
     tag: Option<String>,
 }
 
 impl Download {
-    /// `Last-Modified`; without one, 1970 began, as BuildKit has it.
+    /// The time in `Last-Modified`. Without the header it is the start of 1970, as in BuildKit.
     pub fn modified(&self) -> Timestamp {
         let seconds = self.modified.as_deref().and_then(parse_http_date).unwrap_or(0);
         Timestamp { seconds, nanos: 0 }
     }
 }
 
-/// Gets what is at `url`. What was got before is asked for with its `ETag` or its date; with `checksum`, what has that
-/// digest is not asked for at all.
+/// Downloads the file at `url`. If it was downloaded before, the request is conditional: it has the `ETag` and the
+/// date. If the store already has a download of `url` whose digest is `checksum`, no request is sent.
 ///
 /// # Errors
-/// No answer, or one that is no success, after three attempts.
+/// If the server does not respond, or responds with an error, after three attempts.
 pub fn download(
     url: &str,
     checksum: Option<BlobDigest>,
@@ -61,7 +61,7 @@ pub fn download(
         return Ok(known);
     }
     if !response.status().is_success() {
-        return Err(SourceError::fetch(url, format!("the server answers {}", response.status())));
+        return Err(SourceError::fetch(url, format!("the server responded with {}", response.status())));
     }
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (modified, tag) = (text(header::LAST_MODIFIED), text(header::ETAG));
@@ -70,14 +70,14 @@ pub fn download(
         .quantity(Quantity::BytesWritten, size)
         .quantity(Quantity::BytesHashed, size);
     let download = Download { blob, size, modified, tag };
-    // What is not noted is got again by the next build: no reason to fail this one.
+    // Without the note, the next build downloads the file again. This build does not fail for that.
     if let Err(error) = write_note(&note, &download) {
-        tracing::warn!("cannot note what {url} gave in {}: {error}", note.display());
+        tracing::warn!("cannot remember the download of {url} in {}: {error}", note.display());
     }
     Ok(download)
 }
 
-/// The digest of what `url` gave last.
+/// The digest of the last download of `url`.
 pub(crate) fn remembered(url: &str, store: &Store) -> Option<BlobDigest> {
     let bytes = fs::read(note(url, store)).ok()?;
     serde_json::from_slice::<Download>(&bytes).ok().map(|download| download.blob)
@@ -124,7 +124,8 @@ fn keep(response: Response<ureq::Body>, store: &Store) -> Result<(BlobDigest, u6
     }
 }
 
-/// The name of the file at `url`: the last part of its path, decoded. None where that is empty.
+/// The name of the file at `url`: the last part of the path, percent-decoded. Returns `None` if that is empty or not a
+/// valid file name.
 pub fn file_name(url: &str) -> Option<String> {
     let path = url.split(['?', '#']).next().unwrap_or(url);
     let (_, path) = path.split_once("://")?.1.split_once('/')?;
@@ -155,7 +156,7 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn file_names_are_the_decoded_last_part_of_the_path() {
+    fn file_names_are_decoded() {
         assert_eq!(file_name("http://host/a/b%20c.tar.gz?x=/y#z").as_deref(), Some("b c.tar.gz"));
         assert_eq!(file_name("http://host/100%").as_deref(), Some("100%"));
         for url in ["http://host", "http://host/", "http://host/a/", "http://host/%2e%2e", "http://host/%2Fx"] {
@@ -163,7 +164,7 @@ mod tests {
         }
     }
 
-    /// Answers requests with these texts, in turn, each on a connection of its own; gives the requests.
+    /// Starts a server that sends these responses, in turn, each on its own connection. The thread returns the requests.
     fn serve(answers: &'static [&'static str]) -> (String, std::thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}/dir/file.txt", listener.local_addr().unwrap());
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_change_is_not_sent_again() {
+    fn an_unchanged_file_is_not_sent_again() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path(), StoreOptions::default()).unwrap();
         let (url, server) = serve(&[
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!((first.blob, first.size, first.modified().seconds), (BlobDigest::of("hello"), 5, 784_111_777));
         let again = download(&url, None, &store, &probe).unwrap();
         assert_eq!((again.blob, again.modified().seconds), (first.blob, 784_111_777));
-        // Its content is known beforehand: nobody is asked.
+        // The store has the content: no request is sent.
         assert_eq!(download(&url, Some(first.blob), &store, &probe).unwrap().blob, first.blob);
         let error = download(&url, None, &store, &probe).unwrap_err().to_string();
         assert!(error.contains("404"), "{error}");

@@ -1,30 +1,30 @@
-//! What can go wrong with what comes in.
+//! Errors of reading contexts and fetching sources.
 
 use std::io;
 use std::path::PathBuf;
 
-/// A failure to read a context.
+/// A failure to read a context or to fetch a source.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The operating system refused.
+    /// An operation on a file failed.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
-        /// What was tried: an infinitive.
+        /// The operation as an infinitive: `read`.
         action: &'static str,
-        /// With what.
+        /// The file or directory.
         path: PathBuf,
-        /// Why not.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file of the context is written to faster than it can be read.
+    /// A file of the context changed during each attempt to read it.
     #[error("`{}` keeps changing while it is read; add it to .dockerignore or stop what writes to it", .0.display())]
     Unsteady(PathBuf),
-    /// Something of the network that did not come.
+    /// A download or a checkout failed.
     #[error("cannot fetch `{url}`: {reason}")]
     Fetch {
-        /// Its address.
+        /// The address.
         url: String,
-        /// Why not.
+        /// The cause, as text for the user.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Trees of git repositories, checked out by `git` itself: it knows the user's keys and proxies.
+//! Trees of git repositories, checked out by `git` itself, so that the user's keys and proxies apply.
 
 use super::SourceError;
 use buildscope_record::{Phase, Probe};
@@ -6,31 +6,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A repository, what of it, and where in that: `https://host/a.git#branch:dir`.
+/// A repository, a reference and a directory: `https://host/a.git#branch:dir`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GitAddress {
-    /// Where the repository is.
+    /// The address of the repository, as `git fetch` takes it.
     pub remote: String,
-    /// A branch, tag or commit; none is the remote's HEAD.
+    /// A branch, tag or commit. `None` is the remote's HEAD.
     pub reference: Option<String>,
-    /// A directory of the tree; none is all.
+    /// A directory of the tree. `None` is the whole tree.
     pub directory: Option<String>,
 }
 
-/// A tree in a temporary directory that ends with it.
+/// A checked-out tree in a temporary directory, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct Checkout {
     dir: PathBuf,
-    /// The directory that was asked for.
+    /// The directory of the tree that the address names.
     pub tree: PathBuf,
-    /// The commit, in hexadecimal.
+    /// The commit id in hexadecimal.
     pub commit: String,
-    /// When it was made: seconds since 1970.
+    /// The committer's date, in seconds since 1970.
     pub time: i64,
 }
 
 impl GitAddress {
-    /// Takes an address apart, in both of its forms: `#reference:directory`, and `?ref=...&subdir=...`.
+    /// Parses an address in either of its forms: `#reference:directory`, or `?ref=...&subdir=...`.
     pub fn parse(text: &str) -> Self {
         let (text, fragment) = text.split_once('#').map_or((text, None), |(text, fragment)| (text, Some(fragment)));
         let (remote, query) = text.split_once('?').map_or((text, None), |(remote, query)| (remote, Some(query)));
@@ -50,10 +50,10 @@ impl GitAddress {
         address
     }
 
-    /// Checks the tree out into `dir`, which must not exist; submodules too.
+    /// Checks the tree out, with its submodules, into `dir`, which must not exist.
     ///
     /// # Errors
-    /// No `git`, no such reference or directory, and whatever git says.
+    /// If `git` is not installed, if the reference or the directory does not exist, or if git fails.
     pub fn check_out(&self, dir: PathBuf, probe: &Probe) -> Result<Checkout, SourceError> {
         let span = probe.phase(Phase::Fetch);
         span.detail(&self.remote);
@@ -63,11 +63,11 @@ impl GitAddress {
         let git = |arguments: &[&str]| git(&checkout.dir, arguments).map_err(fail);
         let reference = self.reference.as_deref().unwrap_or("HEAD");
         if reference.starts_with('-') || self.remote.starts_with('-') {
-            return Err(fail(format!("`{reference}` is no reference")));
+            return Err(fail(format!("`{reference}` is not a valid reference")));
         }
         git(&["init", "--quiet"])?;
         git(&["remote", "add", "origin", &self.remote])?;
-        // Not every server gives a commit by its name: then all is fetched, and looked for in that.
+        // Some servers do not serve a commit by its id. Then everything is fetched, and the commit is looked up in it.
         if git(&["fetch", "--quiet", "--depth=1", "--no-tags", "origin", reference]).is_ok() {
             git(&["checkout", "--quiet", "FETCH_HEAD"])?;
         } else {
@@ -81,7 +81,7 @@ impl GitAddress {
             };
         }
         if checkout.dir.join(".gitmodules").exists() {
-            // As above: not every server gives a part of a history.
+            // Some servers do not serve a part of the history.
             let update = ["submodule", "--quiet", "update", "--init", "--recursive"];
             git(&[&update[..], &["--depth=1"]].concat()).or_else(|_| git(&update))?;
         }
@@ -102,24 +102,24 @@ impl GitAddress {
 
 impl Drop for Checkout {
     fn drop(&mut self) {
-        // What is left lies in the store's scratch directory, which the next process empties.
+        // The directory is in the store's scratch space, which the next process empties.
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
-/// Runs git and gives its output, or what it complained of.
+/// Runs git. Returns its output, or the last line of its error output.
 fn git(dir: &Path, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("git")
         .args(arguments)
         .current_dir(dir)
-        // Nobody is there to be asked for a password, and no variable of ours may lead it to another repository.
+        // git must not prompt for a password, and our environment must not lead it to another repository.
         .env("GIT_TERMINAL_PROMPT", "0")
         .env_remove("GIT_DIR")
         .env_remove("GIT_WORK_TREE")
         .env_remove("GIT_INDEX_FILE")
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| format!("git cannot be run: {error}"))?;
+        .map_err(|error| format!("cannot run git: {error}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

@@ -1,4 +1,4 @@
-//! Files to digests: each read once, in parallel.
+//! Digests of files: each file is read once, and several are read in parallel.
 
 use super::SourceError;
 use super::node::Status;
@@ -16,28 +16,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-/// A file up to this size is kept in memory after it was hashed, so that copying it needs no second
-/// open and read: of 20,000 small files, those cost more than the writing.
+/// The largest file that is kept in memory after hashing, in bytes. Copying it then needs no second open and read,
+/// which for 20,000 small files cost more than writing the layer.
 const KEPT_FILE: u64 = 64 << 10;
-/// And that many bytes of all together.
+/// The limit for all files that are kept in memory, in bytes.
 const KEPT_ALL: u64 = 128 << 20;
-/// How often a file that changes under the reader is read again.
+/// How often a file is read before it is reported as changing all the time.
 const ATTEMPTS: u32 = 4;
 const CAPABILITY: &str = "security.capability";
 
-/// What a file held when it was read.
+/// The content of a file as it was read.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// Digest of its bytes.
+    /// The digest of the bytes.
     pub digest: Digest,
-    /// How many there are.
+    /// The number of bytes.
     pub size: u64,
-    /// Its `security.capability`: of the extended attributes, the one that image layers carry.
+    /// The value of `security.capability`, the only extended attribute that image layers carry.
     pub capability: Option<Vec<u8>>,
     pub(super) kept: Option<Arc<[u8]>>,
-    /// The state of the file that had the bytes.
+    /// The state of the file when the bytes were read.
     pub(super) identity: Identity,
-    /// A blob that has the bytes, and where in it.
+    /// A blob that contains the bytes, and their offset in it.
     pub(super) place: Option<(BlobDigest, u64)>,
 }
 
@@ -45,13 +45,13 @@ pub struct Facts {
 pub(super) struct Hasher<'a> {
     pub(super) root: BorrowedFd<'a>,
     pub(super) root_path: &'a Path,
-    /// Bytes kept in memory so far.
+    /// The total size of the files kept in memory so far, in bytes.
     pub(super) kept: &'a AtomicU64,
 }
 
 impl Hasher<'_> {
-    /// Reads the file at `path`, which had this `stat` when it was scanned. The record is there if that tells its
-    /// content from any later one.
+    /// Reads the file at `path`, which had this `stat` when it was scanned. Returns a record for the cache if the `stat`
+    /// is enough to distinguish the content from any later content.
     pub(super) fn read(&self, path: &Path, scanned: &Status) -> Result<(Facts, Option<Record>), SourceError> {
         let fail = |source| SourceError::io("read", self.root_path.join(path), source);
         let small = scanned.size <= KEPT_FILE;
@@ -60,8 +60,8 @@ impl Hasher<'_> {
             let read_at = SystemTime::now();
             let fd = open_below(self.root, path, OFlags::RDONLY).map_err(|error| fail(error.into()))?;
             if kept {
-                // What is kept is what was hashed, so a file that changes meanwhile does no harm. It is remembered only
-                // if it is the file that was scanned: another one may be at its path since then.
+                // The bytes in memory are the bytes that were hashed, so a concurrent change does no harm. The record
+                // is only made if this is still the file that was scanned: another one may be at its path by now.
                 let bytes = whole(&fd, scanned.size).map_err(fail)?;
                 let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
                 let capability = capability(&fd).map_err(|error| fail(error.into()))?;
@@ -79,7 +79,7 @@ impl Hasher<'_> {
             let mut file = File::from(fd);
             let (digest, size) = stream(&mut file).map_err(fail)?;
             let after = Status::from(&fstat(&file).map_err(|error| fail(error.into()))?);
-            // It is read again when it is copied: it has to hold still.
+            // The file is read again when it is copied, so it must not change meanwhile.
             if size == before.size && Identity::from(&after) == Identity::from(&before) {
                 let known = capability.is_none() && !is_racy(before.ctime, read_at);
                 let record = known.then(|| Record::new(&before, digest));
@@ -91,9 +91,9 @@ impl Hasher<'_> {
     }
 }
 
-/// All of a small file: in one call if it has the size that it had.
+/// Reads a small file: in one call if it still has the size `size`.
 fn whole(fd: &OwnedFd, size: u64) -> io::Result<Vec<u8>> {
-    // One byte more than there should be: less than asked for is the end of a regular file.
+    // One byte more than expected: a read that returns less than asked for is at the end of a regular file.
     let mut bytes = vec![0; size as usize + 1];
     let mut filled = 0;
     loop {

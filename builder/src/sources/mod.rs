@@ -1,8 +1,8 @@
-//! What comes in: the build context, named contexts, files from the web, trees of git repositories.
+//! The sources of a build: the build context, named contexts, files from the web, trees of git repositories.
 //!
-//! *Takes* a directory and its ignore patterns, or an address. *Gives* a tree of entries, scanned as far as
-//! someone looks, with content digests that are remembered from build to build; a blob; a directory.
-//! *Must never know* which instruction wants it, nor follow a link out of a directory.
+//! *Takes* a directory and its ignore patterns, or an address. *Gives* a tree of entries, scanned on demand, with
+//! content digests that are cached between builds; a blob; a directory. *Must never know* which instruction reads the
+//! source, and must never follow a link out of a directory.
 
 mod context;
 mod download;

@@ -18,14 +18,14 @@ pub struct Node {
     pub(super) facts: OnceLock<Facts>,
 }
 
-/// What a node is.
+/// The type of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodeKind {
     /// A regular file.
     File,
     /// A directory.
     Directory,
-    /// A symbolic link and where it points, unresolved.
+    /// A symbolic link with its target as written.
     Symlink(PathBuf),
     /// A named pipe.
     Fifo,
@@ -35,7 +35,7 @@ pub enum NodeKind {
     BlockDevice,
 }
 
-/// What `stat` says, as far as it is used.
+/// The fields of `stat` that are used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Status {
     pub(super) dev: u64,
@@ -53,59 +53,59 @@ impl Node {
         Self { name, kind, stat, children: OnceLock::new(), facts: OnceLock::new() }
     }
 
-    /// Its name in its directory; the root's is empty.
+    /// The name in the parent directory. The root has an empty name.
     pub fn name(&self) -> &OsStr {
         &self.name
     }
 
-    /// What it is.
+    /// The type of the node.
     pub fn kind(&self) -> &NodeKind {
         &self.kind
     }
 
-    /// Permission, setuid, setgid and sticky bits.
+    /// The permission, setuid, setgid and sticky bits.
     pub fn mode(&self) -> u32 {
         self.stat.mode
     }
 
-    /// Last modification.
+    /// The time of the last modification.
     pub fn mtime(&self) -> Timestamp {
         self.stat.mtime
     }
 
-    /// Its size in bytes when it was scanned.
+    /// The size in bytes at the time of the scan.
     pub fn size(&self) -> u64 {
         self.stat.size
     }
 
-    /// Major and minor number of a device.
+    /// The major and minor number of a device.
     pub fn device(&self) -> (u32, u32) {
         (rustix::fs::major(self.stat.rdev), rustix::fs::minor(self.stat.rdev))
     }
 
-    /// Equal for all names of one file; none where it has only one name.
+    /// Device and inode number, equal for all hard links of a file. `None` if the file has only one name.
     pub fn inode(&self) -> Option<(u64, u64)> {
         (self.stat.links > 1 && self.kind != NodeKind::Directory).then_some((self.stat.dev, self.stat.ino))
     }
 
-    /// Whether it is a directory.
+    /// Whether the node is a directory.
     pub fn is_dir(&self) -> bool {
         self.kind == NodeKind::Directory
     }
 
-    /// What tells its present state from all others.
+    /// Identifies the state of the file at the time of the scan.
     pub fn identity(&self) -> Identity {
         Identity::from(&self.stat)
     }
 
-    /// What its content is, once [`Context::hash`](super::Context::hash) has seen it.
+    /// The content, after [`Context::hash`](super::Context::hash) has read it.
     pub fn facts(&self) -> Option<&Facts> {
         self.facts.get()
     }
 }
 
 impl NodeKind {
-    /// None for what no layer can hold (sockets), and for symbolic links, whose target is not in the `stat`.
+    /// Returns `None` for sockets, which a layer cannot hold, and for symbolic links, whose target is not in the `stat`.
     pub(super) fn of(stat: &Stat) -> Option<Self> {
         Some(match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Self::File,
@@ -119,7 +119,6 @@ impl NodeKind {
 }
 
 impl From<&Stat> for Status {
-    // The width of some of these differs between architectures.
     #[expect(
         clippy::useless_conversion,
         clippy::unnecessary_cast,

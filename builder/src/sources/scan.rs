@@ -1,4 +1,4 @@
-//! Directories to nodes: in parallel, relative to open directories, following no link.
+//! Reads directories into nodes: in parallel, relative to open directories, and without following links.
 
 use super::SourceError;
 use super::node::{Node, NodeKind, Status};
@@ -11,25 +11,25 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What an ignore file says of a path.
+/// The decision of an ignore file about a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Verdict {
-    /// It is not part of the context.
+    /// Whether the path is not part of the context.
     pub excluded: bool,
-    /// If it is an excluded directory: something below it may be taken back in.
+    /// Whether something below an excluded directory may be included again.
     pub reincluded_below: bool,
 }
 
-/// Judges a path relative to the context.
+/// Decides about a path relative to the context.
 pub(super) type Filter = Box<dyn Fn(&Path) -> Verdict + Send + Sync>;
 
 /// Reads directories below one root.
 pub(super) struct Scanner<'a> {
     pub(super) root: BorrowedFd<'a>,
-    /// Where the root is, for messages.
+    /// The path of the root, for messages.
     pub(super) root_path: &'a Path,
     pub(super) filter: Option<&'a Filter>,
-    /// Entries looked at.
+    /// The number of entries read so far.
     pub(super) walked: &'a AtomicU64,
 }
 
@@ -48,7 +48,7 @@ impl Scanner<'_> {
             return Ok(children);
         }
         let children = self.read(path)?;
-        // Where two threads read one directory, the first to end wins.
+        // If two threads read the same directory, the first result is kept.
         Ok(node.children.get_or_init(|| children))
     }
 
@@ -67,7 +67,7 @@ impl Scanner<'_> {
         Ok(nodes.into())
     }
 
-    /// None for what is not part of the context, or went away since its name was read.
+    /// Returns `None` if the entry is not part of the context, or was removed after its name was read.
     fn look_at(&self, dir: &OwnedFd, parent_path: &Path, name: CString) -> Result<Option<Node>, SourceError> {
         let os_name = OsStr::from_bytes(name.as_bytes());
         let path = self.filter.map(|_| parent_path.join(os_name));
@@ -95,7 +95,7 @@ impl Scanner<'_> {
         };
         let node = Node::new(os_name.to_owned(), kind, Status::from(&stat));
         if verdict.excluded {
-            // An excluded directory is there only if something below it is.
+            // An excluded directory is part of the context only if something below it is.
             let (true, Some(path)) = (node.is_dir(), path) else { return Ok(None) };
             if self.children(&node, &path)?.is_empty() {
                 return Ok(None);

@@ -1,8 +1,8 @@
-//! What files held when they were last read, by their `stat`: unchanged files are not read again, neither to
-//! be hashed nor to be copied once a layer has them.
+//! The digests of files by their `stat`. An unchanged file is not read again: neither to hash it, nor to copy it once
+//! a layer contains it.
 //!
-//! One file a context: a magic, fixed-size records sorted by inode, and a digest of all that. It
-//! is replaced by a rename; a torn, foreign or older one is an empty one.
+//! Each context has one cache file: a magic, fixed-size records sorted by inode, and a digest of both. The file is
+//! replaced by a rename. A torn or foreign file, or one of an older format, counts as empty.
 
 use super::node::Status;
 use buildscope_record::{BlobDigest, Digest};
@@ -14,24 +14,24 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// Changes with the format.
+/// The first bytes of a cache file. They change with the format.
 const MAGIC: &[u8; 8] = b"bsstat2\n";
 const RECORD: usize = IDENTITY + 32 + 32 + 8;
 const IDENTITY: usize = 8 * 3 + 12 * 2;
-/// Within this time of its last change a file may change again and keep its times: the kernel's
-/// clock for file times ticks every 1 to 10 ms.
+/// A file may change again within this time without a change of its times: the kernel's clock for file times ticks
+/// every 1 to 10 ms.
 const TICK: Duration = Duration::from_millis(20);
-/// The same for file systems that keep whole seconds (FAT: every other one).
+/// The same for file systems with times in whole seconds (FAT: in steps of two seconds).
 const COARSE_TICK: Duration = Duration::from_millis(2_100);
-/// Records of files that this build did not look at are kept up to this many.
+/// The largest number of records that are kept of files that this build did not read.
 const KEEP_UNSEEN: usize = 100_000;
 
-/// What a file held.
+/// The content of a file in one state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Record {
     pub(super) identity: Identity,
     pub(super) digest: Digest,
-    /// A blob that has its content, and where in it.
+    /// A blob that contains the content, and the offset in it.
     pub(super) place: Option<(BlobDigest, u64)>,
 }
 
@@ -86,10 +86,10 @@ fn inode(identity: &Identity) -> (u64, u64) {
     (identity.dev, identity.ino)
 }
 
-/// Whether a file with this `stat`, read at `read_at`, may have changed right after without its times' showing it:
-/// the racily clean case of git's index ("Racy Git" in its technical documentation).
+/// Whether a file that was read at `read_at` may have changed afterwards without a change of its times: the racily
+/// clean case of git's index ("Racy Git" in its technical documentation).
 ///
-/// The change time alone decides: any write, even one that resets the modification time, moves it.
+/// Only the change time matters: every write updates it, even one that resets the modification time.
 pub(super) fn is_racy(ctime: Timestamp, read_at: SystemTime) -> bool {
     let tick = if ctime.nanos == 0 { COARSE_TICK } else { TICK };
     let Ok(seconds) = u64::try_from(ctime.seconds) else { return false };
@@ -99,12 +99,12 @@ pub(super) fn is_racy(ctime: Timestamp, read_at: SystemTime) -> bool {
 /// The records of one context.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StatCache {
-    /// Sorted by inode, one an inode.
+    /// The records, sorted by inode, at most one for each inode.
     records: Vec<Record>,
 }
 
 impl StatCache {
-    /// The file for the context at `root` in `dir`.
+    /// The path in `dir` of the cache file for the context at `root`.
     pub(super) fn path(dir: &Path, root: &Path) -> PathBuf {
         dir.join(Digest::of(root.as_os_str().as_encoded_bytes()).hex())
     }
@@ -119,7 +119,7 @@ impl StatCache {
         (Digest::of(body).as_bytes() == digest).then(|| Self { records: records.iter().map(Record::read).collect() })
     }
 
-    /// Reads the bytes of a file and looks up each of its records. For the fuzz targets.
+    /// Parses a cache file and looks up each of its records. Used by the fuzz targets.
     pub(super) fn read_back(bytes: &[u8]) {
         let Some(cache) = Self::parse(bytes) else { return };
         for record in &cache.records {
@@ -127,13 +127,13 @@ impl StatCache {
         }
     }
 
-    /// What the file in this state held, if it is known.
+    /// The record of the file in this state, if there is one.
     pub(super) fn get(&self, identity: &Identity) -> Option<&Record> {
         let at = self.records.binary_search_by_key(&inode(identity), Record::inode).ok()?;
         Some(&self.records[at]).filter(|record| record.identity == *identity)
     }
 
-    /// Notes where the content of files is. Says whether that is news.
+    /// Records which blobs contain these files. Returns whether a record changed.
     fn place(&mut self, files: impl IntoIterator<Item = (Identity, BlobDigest, u64)>) -> bool {
         let mut news = false;
         for (identity, blob, offset) in files {
@@ -147,21 +147,22 @@ impl StatCache {
         news
     }
 
-    /// Takes in what was read now.
+    /// Adds records. They replace older ones of the same inodes.
     pub(super) fn merge(&mut self, mut new: Vec<Record>) {
         new.sort_unstable_by_key(Record::inode);
         new.dedup_by_key(|record| record.inode());
         if self.records.len() > KEEP_UNSEEN + new.len() {
             self.records.clear();
         }
-        // New ones come first among equals: the sort is stable.
+        // The sort is stable, so the new record of an inode comes before the old one.
         new.append(&mut self.records);
         new.sort_by_key(Record::inode);
         new.dedup_by_key(|record| record.inode());
         self.records = new;
     }
 
-    /// Replaces the file. No sync: after a crash the digest tells a torn file, which costs one reading of the context.
+    /// Replaces the file, without fsync. After a crash the digest reveals a torn file; then the context is read once
+    /// more.
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(MAGIC.len() + RECORD * self.records.len() + 32);
         bytes.extend(MAGIC);
@@ -171,7 +172,7 @@ impl StatCache {
         let digest = Digest::of(&bytes);
         bytes.extend(digest.as_bytes());
         let temporary = path.with_extension(std::process::id().to_string());
-        // The first context of a store makes the directory.
+        // The directory does not exist before the first context of a store.
         path.parent().map_or(Ok(()), fs::create_dir_all)?;
         let written = fs::File::create(&temporary)
             .and_then(|mut file| file.write_all(&bytes))
@@ -183,7 +184,7 @@ impl StatCache {
     }
 }
 
-/// The records of one context and the file that keeps them. Shared by all who use the context.
+/// The records of one context, shared by all users of the context, and the file that keeps them.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     file: Option<PathBuf>,
@@ -191,17 +192,17 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Kept in `dir`, or not at all, for the context at `root`. Nothing is read yet.
+    /// Creates the cache of the context at `root`. It is kept in `dir`, or only in memory. The file is read later.
     pub(super) fn new(dir: Option<&Path>, root: &Path) -> Self {
         Self { file: dir.map(|dir| StatCache::path(dir, root)), cache: OnceLock::new() }
     }
 
-    /// All that is known.
+    /// All records.
     pub(super) fn known(&self) -> Arc<StatCache> {
         Arc::clone(&self.cache())
     }
 
-    /// Takes in what was read now.
+    /// Adds records and saves the file.
     pub(super) fn learn(&self, new: Vec<Record>) {
         if !new.is_empty() {
             let mut cache = self.cache();
@@ -210,7 +211,7 @@ impl Memory {
         }
     }
 
-    /// Notes where in the store files are, so that they are copied from there as long as they stay as they are.
+    /// Records which blobs of the store contain these files, so that unchanged files are copied from there.
     pub(crate) fn place(&self, files: impl IntoIterator<Item = (Identity, BlobDigest, u64)>) {
         let mut cache = self.cache();
         if Arc::make_mut(&mut cache).place(files) {
@@ -218,7 +219,7 @@ impl Memory {
         }
     }
 
-    /// What is not remembered is read again by the next build: no reason to fail this one.
+    /// A file that cannot be saved costs the next build time, so it does not fail this one.
     fn save(&self, cache: &StatCache) {
         if let Some(path) = &self.file
             && let Err(error) = cache.save(path)
@@ -227,7 +228,8 @@ impl Memory {
         }
     }
 
-    /// Held briefly, never while files are read: a thread that waits for it may be one that reading needs.
+    /// Locks the records. The lock must not be held while files are read: a thread that waits for it may be one that
+    /// the reading needs, which would be a deadlock.
     fn cache(&self) -> MutexGuard<'_, Arc<StatCache>> {
         let load = || Mutex::new(Arc::new(self.file.as_deref().map(StatCache::load).unwrap_or_default()));
         self.cache.get_or_init(load).lock().unwrap_or_else(PoisonError::into_inner)
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_of_the_file_is_made() {
+    fn saving_creates_the_directory() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("not/there/yet");
         StatCache::default().save(&path).unwrap();
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn remembers_by_inode_size_and_times() {
+    fn records_are_found_by_inode_size_and_times() {
         let dir = tempfile::tempdir().unwrap();
         let path = StatCache::path(dir.path(), Path::new("/somewhere"));
         let (one, two) = (Digest::of("1"), Digest::of("2"));
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn remembers_where_files_are_until_they_change() {
+    fn a_changed_file_loses_its_blob() {
         let dir = tempfile::tempdir().unwrap();
         let memory = || Memory::new(Some(dir.path()), Path::new("/somewhere"));
         let (before, after) = (Identity::from(&status(9, 7)), Identity::from(&status(9, 8)));
@@ -282,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_or_foreign_file_is_an_empty_one() {
+    fn a_torn_or_foreign_file_counts_as_empty() {
         let mut cache = StatCache::default();
         cache.merge(vec![Record::new(&status(9, 7), Digest::of("1"))]);
         let dir = tempfile::tempdir().unwrap();
@@ -305,7 +307,7 @@ mod tests {
         assert!(is_racy(changed, at(100_500)));
         assert!(is_racy(changed, at(100_519)));
         assert!(!is_racy(changed, at(100_521)));
-        // A file from the future can always change again.
+        // A file with a time in the future can always change again.
         assert!(is_racy(changed, at(50_000)));
         let coarse = Timestamp { seconds: 100, nanos: 0 };
         assert!(is_racy(coarse, at(102_000)));

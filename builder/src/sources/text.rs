@@ -1,4 +1,4 @@
-//! Dockerfiles and ignore files: read without waiting for a pipe, without end, or out of a context.
+//! Reads Dockerfiles and ignore files. Pipes, endless files and links out of a context are rejected.
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 use rustix::io::Errno;
@@ -6,21 +6,21 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// A Dockerfile or an ignore file larger than this is none, in bytes.
+/// The largest Dockerfile or ignore file that is read, in bytes.
 pub const LARGEST_TEXT: u64 = 16 << 20;
 
 /// Reads a regular file.
 ///
 /// # Errors
-/// What is no regular file (a pipe would be waited for), or is larger than [`LARGEST_TEXT`].
+/// If the file cannot be read, is not a regular file (reading a pipe would block), or is larger than [`LARGEST_TEXT`].
 pub fn read_text(path: &Path) -> io::Result<Vec<u8>> {
     read(File::from(open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?))
 }
 
-/// Reads the regular file at `name` in a directory; a symbolic link may lead to another place in it, not out of it.
+/// Reads the regular file at `name` in a directory. Symbolic links are followed, but only within the directory.
 ///
 /// # Errors
-/// As [`read_text`]; what lies outside.
+/// As [`read_text`], and if a link leads out of the directory.
 pub fn read_text_within(directory: &Path, name: &Path) -> io::Result<Vec<u8>> {
     let directory = openat2(
         CWD,
@@ -32,7 +32,7 @@ pub fn read_text_within(directory: &Path, name: &Path) -> io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     match openat2(&directory, name, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS) {
         Ok(file) => read(File::from(file)),
-        Err(Errno::XDEV) => Err(io::Error::other("it is outside the context: a symbolic link leads there")),
+        Err(Errno::XDEV) => Err(io::Error::other("it is outside the context (through `..` or a symbolic link)")),
         Err(error) => Err(error.into()),
     }
 }
@@ -56,7 +56,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn links_may_lead_within_a_directory_but_not_out_of_it() {
+    fn links_must_not_lead_out_of_the_directory() {
         let dir = tempfile::tempdir().unwrap();
         let context = dir.path().join("context");
         fs::create_dir_all(context.join("sub")).unwrap();
@@ -72,13 +72,13 @@ mod tests {
         for name in ["out", "absolute", "up/outside", "../outside"] {
             assert!(read(name).unwrap_err().to_string().contains("outside the context"), "{name}");
         }
-        // A context that is itself reached by a link is as good as any.
+        // The path of the directory itself may have links.
         symlink(&context, dir.path().join("link")).unwrap();
         assert_eq!(read_text_within(&dir.path().join("link"), Path::new("in")).unwrap(), b"text");
     }
 
     #[test]
-    fn a_pipe_a_directory_and_an_endless_file_are_errors() {
+    fn pipes_directories_and_endless_files_are_errors() {
         let dir = tempfile::tempdir().unwrap();
         rustix::fs::mknodat(CWD, dir.path().join("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         for path in [dir.path().join("pipe"), dir.path().to_owned(), "/dev/zero".into()] {

@@ -1,4 +1,4 @@
-//! Contexts that are no directory here: checked out or unpacked into one that ends with the build.
+//! Contexts from elsewhere (git repositories, archives), put into a directory that is removed after the build.
 
 use super::{Checkout, GitAddress, SourceError};
 use buildscope_record::{Phase, Probe, Quantity};
@@ -8,34 +8,36 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-/// Where a tar says that it is one (POSIX, "ustar Interchange Format"), and the bytes of its first header.
+/// The position of the magic in a tar header (POSIX, "ustar Interchange Format").
 const MAGIC: std::ops::Range<usize> = 257..262;
+/// The size of a tar header in bytes.
 const HEADER: u64 = 512;
-/// A Dockerfile larger than this is none, in bytes.
+/// The largest Dockerfile that is read, in bytes.
 const LARGEST_DOCKERFILE: u64 = 16 << 20;
-/// How much an archive may unpack to: this many bytes whatever its size, and so many times its size, as for a layer.
+/// The part of the limit for an unpacked archive that does not depend on its size, in bytes. As for a layer, the limit
+/// is this plus [`ALLOWED_FACTOR`] times the size of the archive.
 const ALLOWED_ANYWAY: u64 = 1 << 30;
 const ALLOWED_FACTOR: u64 = 200;
-/// Memory that an xz stream may ask for; `xz -9` needs 65 MiB.
+/// The memory limit for decoding an xz stream, in bytes. `xz -9` needs 65 MiB.
 const XZ_MEMORY: u64 = 512 << 20;
 
-/// A directory of the store's scratch space, gone with this.
+/// A directory in the store's scratch space, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct Tree {
     dir: PathBuf,
     checkout: Option<Checkout>,
-    /// What came was no archive: then it is a Dockerfile, and the directory is empty.
+    /// The text of the Dockerfile, if the input was not an archive. Then the directory is empty.
     pub dockerfile: Option<String>,
 }
 
 impl Tree {
-    /// The directory.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         self.checkout.as_ref().map_or(&self.dir, |checkout| &checkout.tree)
     }
 
-    /// What a git repository has, without its `.git` unless `keep` says otherwise; every file as old as the commit, so
-    /// that a checkout of today copies to the layer of yesterday's. The commit's name beside it.
+    /// Checks out a git repository. Returns the tree and the commit id. Without `keep`, `.git` is removed. Every file
+    /// gets the time of the commit, so that two checkouts of one commit give the same layer.
     ///
     /// # Errors
     /// As [`GitAddress::check_out`].
@@ -53,11 +55,12 @@ impl Tree {
         Ok((Self { dir, checkout: Some(checkout), dockerfile: None }, commit))
     }
 
-    /// What is in a file: the files of a tar, compressed or not, else a Dockerfile.
+    /// Unpacks a tar, compressed or not. A file that is not a tar is read as a Dockerfile.
     ///
     /// # Errors
-    /// What cannot be read, decompressed or written; text that is none; an archive that leads out of its directory, is
-    /// a decompression bomb, or has what is neither file, directory nor link. Nothing is written outside.
+    /// If the file cannot be read, decompressed or unpacked; if a Dockerfile is not UTF-8; if an archive leads out of
+    /// its directory, is a decompression bomb, or has members other than files, directories and links. Nothing is
+    /// written outside of the directory.
     pub fn unpack(mut file: File, origin: &str, store: &Store, probe: &Probe) -> Result<Self, SourceError> {
         let span = probe.phase(Phase::Fetch);
         span.detail(origin);
@@ -85,7 +88,7 @@ impl Tree {
 /// Unpacks a tar into a directory.
 fn extract(from: impl Read, dir: &Path) -> io::Result<()> {
     let mut archive = tar::Archive::new(from);
-    // Owners are root's in any context (Dockerfile reference, "COPY"); modes and times are the archive's.
+    // In a context, all files belong to root (Dockerfile reference, "COPY"). Modes and times are the archive's.
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(false);
     let mut directories = Vec::new();
@@ -98,13 +101,13 @@ fn extract(from: impl Read, dir: &Path) -> io::Result<()> {
         }
         let kind = member.header().entry_type();
         match kind {
-            // Modes and times of directories are set once everything is in them: one may forbid to write to it.
+            // Directories come last: a mode may forbid writing to the directory, and writing changes its time.
             tar::EntryType::Directory => {
                 directories.push(member);
                 continue;
             }
             tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => {
-                return Err(refused("is a device or a pipe: a context has files, directories and links"));
+                return Err(refused("is a device or a pipe; a context can have files, directories and links only"));
             }
             _ => {}
         }
@@ -114,7 +117,7 @@ fn extract(from: impl Read, dir: &Path) -> io::Result<()> {
     directories.iter_mut().try_for_each(|directory| directory.unpack_in(dir).map(drop))
 }
 
-/// Fails where more comes than was allowed.
+/// Fails once more than the allowed number of bytes was read.
 struct Limited<R> {
     from: R,
     left: u64,
@@ -123,13 +126,13 @@ struct Limited<R> {
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.from.read(buffer)?;
-        let over = || io::Error::other("it unpacks to far more than it is: taken for a decompression bomb");
+        let over = || io::Error::other("it unpacks to far more than its own size, like a decompression bomb");
         self.left = self.left.checked_sub(read as u64).ok_or_else(over)?;
         Ok(read)
     }
 }
 
-/// Removes what git keeps for itself: the repository, and the links of submodules to theirs.
+/// Removes every `.git`: the repository's directory, and the files by which submodules refer to theirs.
 fn strip(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let (entry, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
@@ -143,7 +146,7 @@ fn strip(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Sets the times of everything in a directory, and its own.
+/// Sets the times of a directory and of everything below it.
 fn date(dir: &Path, seconds: i64) -> io::Result<()> {
     let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
     let times = Timestamps { last_access: time, last_modification: time };
@@ -157,13 +160,13 @@ fn date(dir: &Path, seconds: i64) -> io::Result<()> {
     Ok(utimensat(CWD, dir, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-/// An error with what lies below it: `tar` says in each only where it was.
+/// Formats an error with its sources: an error of the crate `tar` only names the operation, its source the cause.
 fn causes(error: &dyn std::error::Error) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// The file from its beginning, decompressed as its first bytes say.
+/// Reads the file from its beginning, decompressed according to its first bytes.
 fn decompressed(file: &mut File) -> io::Result<Box<dyn Read + '_>> {
     let mut magic = Vec::with_capacity(6);
     file.rewind()?;
@@ -184,7 +187,7 @@ fn decompressed(file: &mut File) -> io::Result<Box<dyn Read + '_>> {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        // What is left lies in the store's scratch directory, which the next process empties.
+        // The directory is in the store's scratch space, which the next process empties.
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
