@@ -1,7 +1,7 @@
-//! One node to its effect: run, copy, add, workdir.
+//! Executes one step: RUN, COPY, ADD, WORKDIR.
 //!
-//! *Takes* an operation of the plan, the layers below it and what it may read. *Gives* a layer and
-//! an account. *Must never know* the schedule.
+//! *Takes* an operation of the plan, the layers below it and the sources it may read. *Gives* a layer and, for RUN, the
+//! exit of the process. *Must never know* the schedule.
 
 pub mod copy;
 pub mod run;

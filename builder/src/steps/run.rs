@@ -1,7 +1,7 @@
-//! RUN: a process over the parent's file system, and the layer of what it changed.
+//! RUN: runs a process over the parent's file system, and makes a layer of its changes.
 //!
-//! *Takes* a [`plan::Run`](crate::plan::Run), the layers below it and what it may mount. *Gives* a layer and an
-//! [`Exit`]. *Must never know* how a process is boxed ([`sandbox`](buildscope_sandbox)) or how a file system is
+//! *Takes* a [`plan::Run`](crate::plan::Run), the layers below it and the sources of its mounts. *Gives* a layer and an
+//! [`Exit`]. *Must never know* how a process is isolated ([`sandbox`](buildscope_sandbox)) or how a file system is
 //! mounted ([`storage`](buildscope_storage)).
 
 mod error;
@@ -21,41 +21,41 @@ use buildscope_storage::{Layer, Snapshot, StorageError, Store};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// What `PATH` is where neither the image nor the Dockerfile says: docker's default.
+/// The value of `PATH` if neither the image nor the Dockerfile sets it: docker's default.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// BuildKit's host name of a step.
+/// The host name of a step, as in BuildKit.
 const HOSTNAME: &str = "buildkitsandbox";
 
-/// What all RUN steps of a build share.
+/// The context of a build's RUN steps.
 pub struct Runner<'a> {
-    /// The store.
+    /// The store with the layers.
     pub store: &'a Store,
-    /// The helper.
+    /// The zygote that starts the processes.
     pub zygote: &'a Zygote,
-    /// What the command line says.
+    /// The options of the command line.
     pub options: &'a RunOptions,
-    /// Whether the step is done a second time, after [`RunError::Again`].
+    /// Whether the step runs a second time, after [`RunError::Again`].
     pub again: bool,
 }
 
-/// A RUN step that succeeded.
+/// The result of a RUN step that succeeded.
 #[derive(Clone, Debug)]
 pub struct Ran {
-    /// What it changed; empty where it changed nothing.
+    /// The layer of its changes. It is empty if the step changed nothing.
     pub layer: Layer,
-    /// How it ended and what it used.
+    /// The exit status and the resource usage.
     pub exit: Exit,
 }
 
 impl Runner<'_> {
-    /// Runs a step over `parent` (lowest layer first) and makes the layer of what it changed.
+    /// Runs a step over `parent` (lowest layer first) and makes the layer of its changes.
     ///
-    /// `origin` says what a bind mount or the seed of a cache mount is taken from. Needs tokio's multi-threaded
-    /// runtime: work on files blocks its thread.
+    /// `origin` finds the source of a bind mount or of the seed of a cache mount. The caller must be in tokio's
+    /// multi-threaded runtime, since file operations block the thread.
     ///
     /// # Errors
-    /// [`RunError::Failed`] for a process that ended otherwise than with 0; an unknown user, a missing secret, what
-    /// was not allowed; failures of the sandbox and the store.
+    /// [`RunError::Failed`] if the exit status is not 0. Other errors are an unknown user, a missing secret, a feature
+    /// that is not allowed, and failures of the sandbox and the store.
     pub async fn run<'o>(
         &self,
         op: &Run,
@@ -67,7 +67,7 @@ impl Runner<'_> {
     ) -> Result<Ran, RunError> {
         let prepare = || {
             self.options.check(op)?;
-            // Where its memory is limited, what it writes shall not count.
+            // If the step's memory is limited, its files must not count towards the limit: they go to the disk.
             let snapshot = match (self.again, self.options.limits.memory) {
                 (true, _) => self.store.snapshot_again(parent, probe)?,
                 (false, Some(_)) => self.store.snapshot_on_disk(parent, probe)?,
@@ -97,7 +97,7 @@ impl Runner<'_> {
             }
             ran => ran?,
         };
-        // Lets go of cache directories and agents before the layer is made: other steps may be waiting.
+        // Releases cache directories and agents before the layer is made, since other steps may be waiting for them.
         drop(mounts);
         if !exit.status.success() && (snapshot.is_outgrown() || exit.oom && snapshot.is_in_memory()) {
             return Err(RunError::Again);
@@ -122,7 +122,8 @@ impl Runner<'_> {
         let mut env = op.env.to_vec();
         env.extend(op.unkeyed_env.iter().cloned());
         env.extend(mounts.env().map(|(name, value)| format!("{name}={value}")));
-        // What the Dockerfile sets, even to nothing, is left alone but for HOME, which runc fills in.
+        // A variable that the Dockerfile sets, even to nothing, keeps its value, except for an empty HOME: runc fills
+        // that in.
         if !env.iter().any(|variable| variable.starts_with("PATH=")) {
             env.insert(0, format!("PATH={PATH}"));
         }
@@ -152,9 +153,9 @@ impl Runner<'_> {
     }
 }
 
-/// Waits until what the step changes takes more memory than there is for that; for ever, where it is on the disk.
+/// Waits until the step's changes exceed the memory budget. Never returns if they are on the disk.
 async fn outgrown(snapshot: &Snapshot) {
-    /// How often one looks: within it a step that does nothing but write can take some ten megabytes more.
+    /// The interval between two checks. Within it, a step that only writes can exceed the budget by some ten megabytes.
     const EVERY: Duration = Duration::from_millis(10);
     while snapshot.is_in_memory() {
         tokio::time::sleep(EVERY).await;

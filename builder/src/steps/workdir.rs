@@ -1,17 +1,17 @@
-//! WORKDIR: a directory that is there from now on.
+//! WORKDIR: creates the directory if it is missing.
 
 use super::copy::{CopyError, NewDirectory, Owner, Target};
 use buildscope_record::{DiffId, Phase, Probe};
 use buildscope_storage::{Layer, Store, Timestamp};
 
-/// Makes the layer of a WORKDIR: the directory at `path` and what is missing above it, with mode 755, owned by `user`
-/// (the image's `USER` as written; empty is root). Where it is already there, links followed, the layer is empty.
+/// Makes the layer of a WORKDIR: the directory at `path` and its missing parents, with mode 755, owned by `user` (the
+/// image's `USER` as written; empty is root). If the directory exists, after following links, the layer is empty.
 ///
-/// A user that the image does not have counts as root, as with BuildKit: an image may well get its users later, and
-/// RUN says so in time.
+/// A user that the image does not have counts as root, as in BuildKit: the image may get the user in a later step, and
+/// a RUN as that user fails anyway.
 ///
 /// # Errors
-/// A part of the path that is no directory; failures of the store.
+/// If a part of the path is not a directory, or if the store fails.
 pub fn workdir(
     path: &str,
     user: &str,

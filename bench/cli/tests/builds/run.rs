@@ -173,7 +173,7 @@ fn a_key_file_makes_an_agent() {
     fs::write(&key, "no key").unwrap();
     world.forget();
     let stderr = world.build(&["--ssh", &format!("default={}", key.display())]).stderr();
-    assert!(stderr.contains("key.pem: ssh-add takes no such key"), "{stderr}");
+    assert!(stderr.contains("key.pem: ssh-add rejects the key"), "{stderr}");
 }
 
 /// OpenSSH's own client in a step, with the libraries that it needs, asks the forwarded agent for its keys; as a user to whom the socket

@@ -1,9 +1,8 @@
-//! ADD unpacks: an archive into an image.
+//! ADD of an archive: unpacks it into an image.
 //!
-//! The archive is decompressed once, into a blob of the store, and its files are ranges of that: what a small archive
-//! unpacks to may fill the disk, never the memory. Nothing of it leads out of the directory it is unpacked to: names
-//! and links are followed in the image's tree as if that directory were the root, which is what BuildKit's `chroot`
-//! does.
+//! The archive is decompressed once, into a blob of the store, and its files are ranges of that blob. So a small archive
+//! that unpacks to a large one may fill the disk, but never the memory. Nothing is unpacked outside of the destination:
+//! names and links are resolved in the image's tree as if the destination were the root, as BuildKit does by `chroot`.
 
 use super::key::open;
 use super::select::{CAPABILITY, Item};
@@ -18,12 +17,12 @@ use std::io::{self, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The first member's headers are looked for in this many bytes: two extended headers of the largest size.
+/// The first member's headers must be within this many bytes: room for two extended headers of the largest size.
 const SNIFFED: u64 = 4 << 20;
-/// Memory that an xz stream may ask for; `xz -9` needs 65 MiB.
+/// The memory limit for decoding an xz stream, in bytes. `xz -9` needs 65 MiB.
 const XZ_MEMORY: u64 = 512 << 20;
 
-/// A file that is an archive: a tar, plain or compressed, whatever its name is.
+/// A file that is a tar archive, plain or compressed. It is recognised by its content, not by its name.
 pub(super) struct Archive<'a> {
     source: &'a str,
     content: &'a Content,
@@ -31,18 +30,18 @@ pub(super) struct Archive<'a> {
 }
 
 impl<'a> Archive<'a> {
-    /// None if the file is no archive, or an empty one.
+    /// Opens a file. Returns `None` if it is not an archive, or an empty one.
     pub(super) fn open(source: &'a str, item: &'a Item, store: &'a Store) -> Result<Option<Self>, CopyError> {
         if !matches!(item.entry.kind, EntryKind::File { size } if size > 0) {
             return Ok(None);
         }
         let archive = Self { source, content: &item.content, store };
-        // Whatever is wrong with the first header: then it is no archive.
+        // A file without a valid first header is not an archive.
         let first = Reader::new(archive.decompressed()?.take(SNIFFED)).next();
         Ok(matches!(first, Ok(Some(_))).then_some(archive))
     }
 
-    /// Unpacks it into the directory at `root`, which is there. All of it belongs to `owner`, if there is one.
+    /// Unpacks the archive into the existing directory at `root`. With `owner`, all files belong to it.
     pub(super) fn unpack(
         &self,
         root: &Path,
@@ -56,7 +55,7 @@ impl<'a> Archive<'a> {
         while let Some(member) = reader.next().map_err(|error| self.bad(error.to_string()))? {
             members.push(member);
         }
-        // The reader may stop before the end of the file: it is looked at again, whatever was read of it.
+        // The tar reader may stop before the end of the file, so opening checks once more that the file is unchanged.
         if let Content::Pinned(file) = self.content {
             file.open()?;
         }
@@ -79,11 +78,11 @@ impl<'a> Archive<'a> {
     ) -> Result<(), CopyError> {
         let name = path_of(&member.name);
         let Some(base) = name.file_name() else {
-            // The directory that it is unpacked to stays as it is, whatever the archive says of it.
+            // An entry for the root of the archive does not change the destination.
             return Ok(());
         };
         if base.len() > 255 {
-            return Err(self.bad(format!("`{}` is too long a name", name.display())));
+            return Err(self.bad(format!("the file name in `{}` is longer than 255 bytes", name.display())));
         }
         let parent = target.follow(root, name.parent().unwrap_or(Path::new("")), true)?;
         target.make_directories(&parent, implied)?;
@@ -92,7 +91,8 @@ impl<'a> Archive<'a> {
             let to = path_of(&member.link);
             let directory = target.follow(root, to.parent().unwrap_or(Path::new("")), true)?;
             let to = join(&directory, Path::new(to.file_name().unwrap_or_default()));
-            let missing = || self.bad(format!("`{}` links to `{}`, which is not there", name.display(), to.display()));
+            let missing =
+                || self.bad(format!("`{}` is a hard link to `{}`, which does not exist", name.display(), to.display()));
             let file = target.take(&to)?.ok_or_else(missing)?;
             return if to == path { Ok(()) } else { target.link(&path, file) };
         }
@@ -128,7 +128,7 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// How a file is compressed, by its first bytes.
+/// The compression of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Compression {
     None,
@@ -139,6 +139,7 @@ enum Compression {
 }
 
 impl Compression {
+    /// Recognises the compression by the file's first six bytes.
     fn of(magic: &[u8]) -> Self {
         match magic {
             // RFC 1952; bzip2(1); "The .xz file format", 2.1.1.1; RFC 8878, 3.1.1.
@@ -151,7 +152,7 @@ impl Compression {
     }
 }
 
-/// The path of a name in an archive: what leads upwards stops at the root.
+/// The path of a name in an archive. `..` stops at the root.
 fn path_of(name: &[u8]) -> PathBuf {
     clean(Path::new(OsStr::from_bytes(name)))
 }
@@ -176,7 +177,7 @@ fn entry(member: Member, blob: BlobDigest, path: PathBuf) -> (Entry, Content) {
     (Entry { path, kind, mode, uid, gid, mtime, xattrs }, Content::Blob { blob, offset, length, sparse })
 }
 
-/// Hands on what is read, and writes it down.
+/// Writes everything that is read through it to `to`.
 struct Tee<'a, W> {
     from: Box<dyn Read + Send>,
     to: &'a mut W,

@@ -1,4 +1,4 @@
-//! Why nothing was copied.
+//! Errors of COPY, ADD and WORKDIR.
 
 use crate::sources::SourceError;
 use buildscope_dockerfile::BadId;
@@ -8,112 +8,112 @@ use std::path::PathBuf;
 /// A failure of COPY, ADD or WORKDIR.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// A source without wildcards that is not there.
+    /// A source without wildcards does not exist.
     #[error("`{source_path}` not found in {place}{}", hint(suggestion.as_deref()))]
     NotFound {
         /// The source as written.
         source_path: String,
-        /// Where it was looked for.
+        /// The name of the origin that was searched.
         place: String,
-        /// What there is that looks like it.
+        /// An existing path with a similar name.
         suggestion: Option<String>,
     },
-    /// A source that is there, but excluded.
+    /// A source exists, but is excluded.
     #[error("`{source_path}` is excluded from {place} by its ignore file")]
     Ignored {
         /// The source as written.
         source_path: String,
-        /// Where it was looked for.
+        /// The name of the origin that was searched.
         place: String,
     },
-    /// A malformed pattern.
+    /// A pattern is malformed.
     #[error("`{0}` is not a valid pattern")]
     BadPattern(String),
-    /// A malformed `--chmod`.
+    /// The value of `--chmod` is malformed.
     #[error(
         "`--chmod={0}` is not a valid mode: write an octal one like 0644 or 4755, or a symbolic one like u=rwX,go=rX"
     )]
     BadMode(String),
-    /// A user or group that the image does not know.
+    /// A user or group has no line in the image's passwd or group file.
     #[error(
         "the image has no {kind} `{name}` in {file}, which `--chown={text}` asks for; a numeric id needs no such line"
     )]
     UnknownOwner {
         /// `user` or `group`.
         kind: &'static str,
-        /// Its name.
+        /// The name of the user or group.
         name: String,
         /// The file that was searched.
         file: &'static str,
-        /// The whole flag.
+        /// The whole value of the flag.
         text: String,
     },
-    /// `--chown`, or the line of the image's passwd or group file that it means, has an id that no file can have.
+    /// `--chown`, or its line in the image's passwd or group file, has an id that a file cannot have.
     #[error("cannot give files to `{text}`{}: {source}", place(*.file))]
     BadId {
         /// The owner as written.
         text: String,
-        /// The image's file that has the id, if it is not in the flag itself.
+        /// The file of the image with the id. `None` if the id is in the flag itself.
         file: Option<&'static str>,
-        /// What is wrong with it.
+        /// The fault of the id.
         source: BadId,
     },
-    /// Nothing of both.
+    /// `--chown` without a user.
     #[error("`--chown={0}` names no user")]
     BadOwner(String),
-    /// Several sources need a directory to go to.
+    /// Several sources with a destination that is not a directory.
     #[error("several sources need a destination that is a directory: end `{0}` with a slash")]
     NeedsDirectory(String),
-    /// A directory where the image has something else.
+    /// A directory would replace something else in the image.
     #[error("cannot copy a directory over `/{}`: the image has {found} there", path.display())]
     NotADirectory {
         /// The path in the image.
         path: PathBuf,
-        /// What is there: with its article.
+        /// The kind of the existing file, with its article: `a file`.
         found: &'static str,
     },
-    /// A file where the image has a directory.
+    /// A file would replace a directory of the image.
     #[error("cannot copy a file over `/{}`: the image has a directory there", .0.display())]
     IsADirectory(PathBuf),
-    /// A path that leads nowhere.
+    /// A path cannot be resolved.
     #[error("cannot resolve `{}`: {reason}", path.display())]
     BadPath {
-        /// The path.
+        /// The path as written.
         path: PathBuf,
-        /// Why not.
+        /// The cause, as text for the user.
         reason: &'static str,
     },
-    /// A name that means "removed" in a layer.
-    #[error("`{}` cannot be in an image: in a layer, names that begin with `.wh.` say that a file was removed", .0.display())]
+    /// A file name that would be a whiteout in a layer.
+    #[error("`{}` cannot be in an image: names that start with `.wh.` mark removed files in a layer (whiteouts)", .0.display())]
     WhiteoutName(PathBuf),
-    /// A damaged or hostile archive.
+    /// An archive is damaged or hostile.
     #[error("cannot unpack `{archive}`: {reason}")]
     Archive {
-        /// The archive.
+        /// The source as written.
         archive: String,
-        /// What is wrong with it.
+        /// The cause, as text for the user.
         reason: String,
     },
-    /// Content that is not what `--checksum` says.
+    /// The content does not have the digest in `--checksum`.
     #[error("`{source_path}` has checksum {found}, not {expected}")]
     Checksum {
         /// The source as written.
         source_path: String,
-        /// What it should have been.
+        /// The digest in `--checksum`.
         expected: String,
-        /// What it is.
+        /// The digest of the content.
         found: String,
     },
-    /// A URL that ends without the name of a file.
-    #[error("`{0}` names no file: write the file's name at the end of the destination")]
+    /// A URL without a file name at its end.
+    #[error("`{0}` has no file name: write one at the end of the destination")]
     Nameless(String),
-    /// Something that is copied cannot be read.
-    #[error("cannot read what is copied: {source}")]
+    /// A file that is copied cannot be read.
+    #[error("cannot read a file that is copied: {source}")]
     Read {
-        /// Why not.
+        /// The error of reading it.
         source: std::io::Error,
     },
-    /// The context failed.
+    /// A context or a remote source failed.
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The store failed.

@@ -1,4 +1,4 @@
-//! The content key: what is copied, as far as it reaches the layer.
+//! The content key of a COPY or ADD: a digest of everything selected that affects the layer.
 
 use super::select::{Item, Selection};
 use super::{CopyError, Inode};
@@ -13,17 +13,17 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Bytes that are read at a time.
+/// The size of one read, in bytes.
 const CHUNK: usize = 256 << 10;
 
 impl Selection {
-    /// The content key: equal selections give equal layers on equal parents.
+    /// The content key. Selections with equal keys give equal layers on equal parents, but for modification times.
     ///
-    /// Part of it are names, types, modes, owners (not with `--chown` or `--chmod`, which set them), capabilities, link
-    /// structure and content; modification times are not. Files of stages and images are read for it, on all cores.
+    /// The key covers names, types, modes and owners (unless `--chmod` or `--chown` set them), capabilities, hard links
+    /// and content. Files of stages and images are read for it, on all cores.
     ///
     /// # Errors
-    /// Failures of the store.
+    /// If the store fails or a file cannot be read.
     pub fn digest(&mut self, op: &plan::Copy, blobs: &BlobStore, probe: &Probe) -> Result<Digest, CopyError> {
         let span = probe.phase(Phase::CacheKey);
         let read = self.read_blobs(blobs)?;
@@ -36,7 +36,7 @@ impl Selection {
             let mut inodes: HashMap<&Inode, u64> = HashMap::new();
             for item in &group.items {
                 key.text(item.entry.path.as_os_str().as_encoded_bytes());
-                // The root of a directory is there for its contents: nothing of it reaches the layer.
+                // Only the contents of a directory are copied, so the metadata of its root does not affect the layer.
                 if !(group.directory && item.entry.path.as_os_str().is_empty()) {
                     key.item(op, item);
                     let next = inodes.len() as u64;
@@ -47,13 +47,12 @@ impl Selection {
         Ok(Digest::from_bytes(key.0.finalize().into()))
     }
 
-    /// A digest of the modification times of all that is copied but directories.
+    /// A digest of the modification times of everything that is copied, except for directories.
     ///
-    /// They are no part of [`digest`](Self::digest): a file that was only touched must not make later steps run again.
-    /// But they reach the layer: one that was made with other times is not the layer of this selection.
+    /// Times are not part of [`digest`](Self::digest): a file that was only touched must not make later steps run again.
+    /// But they are part of the layer, so a layer with other times is not the layer of this selection.
     ///
-    /// Times after `latest` (seconds since 1970), where there is one, count as that time: what `rewrite-timestamp` makes
-    /// of them.
+    /// With `latest` (seconds since 1970), later times count as that time, as `rewrite-timestamp` rewrites them.
     pub fn times(&self, latest: Option<i64>) -> Digest {
         let mut key = Key(Sha256::new());
         let items = self.groups.iter().flat_map(|group| &group.items);
@@ -68,7 +67,8 @@ impl Selection {
         Digest::from_bytes(key.0.finalize().into())
     }
 
-    /// The content of each regular file, by its source and its path in that: what a record keeps, so that it can be said which file changed.
+    /// The digest of each regular file, by its source and its path in the source. A record keeps them, so that a later
+    /// build can report which file changed.
     pub fn files(&self) -> impl Iterator<Item = (PathBuf, Digest)> + '_ {
         self.groups.iter().flat_map(|group| {
             let base = PathBuf::from(group.source.trim_end_matches('/'));
@@ -79,7 +79,8 @@ impl Selection {
         })
     }
 
-    /// How many files and bytes each entry at the top of the source tree has part in that, by its name.
+    /// The number and total size in bytes of the selected files below each top-level entry of the source tree, by the
+    /// name of the entry.
     pub fn by_top(&self) -> BTreeMap<String, (u64, u64)> {
         let mut tops: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for group in &self.groups {
@@ -101,7 +102,7 @@ impl Selection {
         tops
     }
 
-    /// Gives each file its digest. Those of contexts have one; gives the number of bytes read for the others.
+    /// Computes the digests of files that have none (those of contexts have one). Returns the number of bytes read.
     fn read_blobs(&mut self, blobs: &BlobStore) -> Result<u64, CopyError> {
         let files = self.groups.iter_mut().flat_map(|group| &mut group.items);
         let mut files: Vec<&mut Item> =
@@ -118,7 +119,7 @@ impl Selection {
     }
 }
 
-/// Fields to a hash, each so that no two lists of fields look alike.
+/// Hashes a list of fields. Texts are preceded by their length, so that different lists never hash the same bytes.
 struct Key(Sha256);
 
 impl Key {
@@ -136,7 +137,7 @@ impl Key {
         match &entry.kind {
             EntryKind::File { .. } => {
                 self.number(1);
-                // Every file has one by now.
+                // Every file has a digest by now.
                 self.0.update(item.digest.as_ref().map_or(&[0; 32], Digest::as_bytes));
             }
             EntryKind::Directory => self.number(2 | u64::from(item.implied) << 8),
@@ -157,7 +158,7 @@ impl Key {
         if op.chmod.is_none() {
             self.number(entry.mode.into());
         } else if op.chmod.as_deref().is_some_and(|mode| !mode.starts_with(|c: char| c.is_ascii_digit())) {
-            // A symbolic mode changes the one that was there.
+            // A symbolic mode depends on the existing mode.
             self.number(entry.mode.into());
         }
         if op.chown.is_none() {
@@ -171,7 +172,7 @@ impl Key {
     }
 }
 
-/// Digest and size of some content.
+/// Computes the digest and the size of some content.
 fn hash(blobs: &BlobStore, content: &Content) -> Result<(Digest, u64), CopyError> {
     let (mut hash, mut size) = (Sha256::new(), 0);
     read(blobs, content, |bytes| {
@@ -216,7 +217,7 @@ pub(super) fn open(blobs: &BlobStore, content: &Content) -> Result<Box<dyn Read 
     })
 }
 
-/// Reads a file that was hashed, and fails at its end if it is another one by then.
+/// Reads a file that was hashed, and fails at its end if the file has changed since then.
 struct Pinned {
     file: File,
     pinned: PinnedFile,
@@ -232,14 +233,14 @@ impl Read for Pinned {
     }
 }
 
-/// Reads a file that lies in pieces of a blob; what is between them is zero.
+/// Reads a sparse file from pieces of a blob. The holes between the pieces are read as zeros.
 struct Extents {
     file: File,
-    /// (offset in the file, offset in the blob, length), in order.
+    /// The pieces as (offset in the file, offset in the blob, length), in order.
     extents: Vec<(u64, u64, u64)>,
     at: u64,
     length: u64,
-    /// The first piece that ends after `at`.
+    /// The index of the first piece that ends after `at`.
     next: usize,
 }
 

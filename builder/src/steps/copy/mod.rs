@@ -1,12 +1,12 @@
-//! COPY and ADD: files of a context, a stage, an image or the Dockerfile itself, to a layer.
+//! COPY and ADD: make a layer of files from a context, a stage, an image, the web or the Dockerfile itself.
 //!
-//! Two halves. [`Selection::of`] decides *what* is copied; it sees only where files come from, so its
-//! [`digest`](Selection::digest) can be a cache key before anything below the step is built.
-//! [`copy`] decides *where* it goes; it sees the image that it goes into, as a merged tree of layers, and
-//! makes one layer of it: no inode is made on the way, and what comes from a stage is a range of a blob.
+//! There are two halves. [`Selection::of`] decides *what* is copied. It only sees the origin of the files, so its
+//! [`digest`](Selection::digest) can be a cache key before anything below the step is built. [`copy`] decides *where*
+//! the files go. It sees the image as a merged tree of layers and writes one layer. No inode is created on the way, and
+//! a file from a stage is a range of a blob.
 //!
-//! The rules are those of BuildKit (its `FileOp`), measured with a conformance kit; where they differ from
-//! those of the classic builder, a comment says so.
+//! The rules are those of BuildKit (its `FileOp`), checked with a conformance kit. A comment marks each difference from
+//! the classic builder.
 
 mod archive;
 mod error;
@@ -37,11 +37,11 @@ use buildscope_storage::{Content, Layer, Store, Timestamp};
 /// Makes the layer of a COPY or ADD.
 ///
 /// `parent` are the layers of the image so far, lowest first (ignored with `--link`). `now` is the modification time
-/// of what is made without a model: missing parent directories and files from heredocs.
+/// of missing parent directories and of files from heredocs.
 ///
 /// # Errors
-/// What the image forbids: a directory in the place of a file or the reverse, an unknown user; a malformed `--chmod`;
-/// a damaged archive; failures of the store.
+/// If a directory would replace a file or the reverse, if `--chown` names an unknown user, if `--chmod` is malformed, if
+/// an archive is damaged, or if the store fails.
 pub fn copy(
     op: &plan::Copy,
     selection: &Selection,
@@ -66,7 +66,7 @@ pub fn copy(
     Ok(layer)
 }
 
-/// Notes where in the new layer the files of a context are: the next layer with them reads them there.
+/// Records where in the new layer the files of a context are, so that a later COPY of them reads the layer.
 fn remember(
     memory: &Memory,
     placed: &[place::Placed],
@@ -80,7 +80,7 @@ fn remember(
     let _span = probe.phase(Phase::Commit);
     let tree = store.tree(&[layer.diff_id])?;
     memory.place(placed.iter().filter_map(|(identity, path)| match tree.content(path)? {
-        // A sparse file is better read where its holes are.
+        // A sparse file is read from the context, where its holes are known.
         Content::Blob { blob, offset, sparse: None, .. } => Some((*identity, blob, offset)),
         _ => None,
     }));

@@ -2,29 +2,30 @@
 
 use super::CopyError;
 
-/// What `--chmod` says.
+/// A value of `--chmod`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// All twelve bits.
+    /// A number, which sets all twelve bits.
     Octal(u32),
-    /// Changes to the mode of each file.
+    /// Clauses, which change the mode of each file.
     Symbolic(Vec<Clause>),
 }
 
-/// One `[ugoa]*[-+=][rwxXstugo]*`.
+/// A clause of a symbolic mode: `[ugoa]*[-+=][rwxXstugo]*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Clause {
-    /// Which of u, g, o: 0o700, 0o070, 0o007.
+    /// The mask of the classes u, g and o: 0o700, 0o070 and 0o007 combined.
     who: u32,
     operator: Operator,
-    /// Bits as for all three (0o4 is read), before `who` selects.
+    /// The permission bits for all three classes, before `who` is applied.
     bits: u32,
-    /// `X`: execution where someone may already, and for directories.
+    /// `X`: execute permission for directories, and for files that someone may already execute.
     conditional: bool,
-    /// `s` and `t`.
+    /// `s`: setuid and setgid.
     set_id: bool,
+    /// `t`: the sticky bit.
     sticky: bool,
-    /// `u`, `g` or `o` in the place of bits: the shift of that triple.
+    /// The shift of the class whose bits are copied, if the permissions are `u`, `g` or `o`.
     copy_of: Option<u32>,
 }
 
@@ -51,12 +52,12 @@ impl Mode {
         Ok(Self::Symbolic(clauses))
     }
 
-    /// The mode of something that had the mode `old`.
+    /// The new mode of a file or directory with the mode `old`.
     pub(super) fn apply(&self, old: u32, directory: bool) -> u32 {
         match self {
             Self::Octal(mode) => *mode,
             Self::Symbolic(clauses) => {
-                // `X` asks for the mode as it was before the first change.
+                // `X` depends on the mode before the first clause.
                 let executable = directory || old & 0o111 != 0;
                 clauses.iter().fold(old, |mode, clause| clause.apply(mode, executable))
             }
@@ -67,7 +68,7 @@ impl Mode {
 fn parse_list(list: &[u8], clauses: &mut Vec<Clause>) -> Option<()> {
     let letters = list.iter().take_while(|byte| b"ugoa".contains(byte)).count();
     let who = list[..letters].iter().fold(0, |who, byte| who | mask(*byte));
-    // No letter means all. The umask that chmod(1) would apply is a daemon's, and of no meaning here.
+    // No letter means all classes. chmod(1) would apply the umask then; BuildKit does not.
     let who = if who == 0 { 0o777 } else { who };
     let mut rest = &list[letters..];
     if rest.is_empty() {
@@ -157,14 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn octal_keeps_all_twelve_bits() {
+    fn octal_modes_set_all_twelve_bits() {
         assert_eq!(changed("1777", 0), 0o1777);
         assert_eq!(changed("0440", 0o755), 0o440);
         assert_eq!(changed("4711", 0), 0o4711);
     }
 
     #[test]
-    fn symbolic_as_in_chmod() {
+    fn symbolic_modes_are_those_of_posix() {
         // POSIX.1-2024, chmod, "EXTENDED DESCRIPTION" and its examples.
         assert_eq!(changed("a+=r", 0o755), 0o444);
         assert_eq!(changed("go-rwx", 0o755), 0o700);
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_modes_are_refused() {
+    fn malformed_modes_are_errors() {
         for text in ["9x9", "888", "10000", "", "u", "u*x", "u+q", "z+x", "u+x,", "-1", "u+ug"] {
             assert!(matches!(Mode::parse(text), Err(CopyError::BadMode(_))), "{text}");
         }

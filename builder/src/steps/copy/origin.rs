@@ -1,4 +1,4 @@
-//! Where files come from: a context or the layers of a stage or an image, seen alike.
+//! The origin of copied files: one interface to contexts and to the layers of a stage or an image.
 
 use super::CopyError;
 use super::walk::{Stop, bytes, follow};
@@ -8,32 +8,34 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where a COPY or ADD takes its files from.
+/// The origin of the files of a COPY or ADD.
 #[derive(Clone, Debug)]
 pub enum Origin<'a> {
-    /// The build context, or a named context that is a directory. All files belong to root.
+    /// The build context, or a named context that is a directory. All its files belong to root.
     Context(&'a Context),
     /// The file system of a stage or an image.
     Layers(Arc<Tree>),
-    /// Nowhere: what is copied stands in the Dockerfile, or comes from a URL.
+    /// No tree: the files are in the Dockerfile itself (heredocs) or come from URLs.
     Nothing,
 }
 
 /// A file, directory or link of an origin.
 #[derive(Clone, Debug)]
 pub(super) struct Found<'a> {
-    /// Its metadata. A hard link is a file here: what it is linked to says `inode`.
+    /// The metadata. The kind is never a hard link; `inode` identifies the names of one file.
     pub(super) entry: Entry,
-    /// Equal for all names of a file.
+    /// The identity of the file, equal for all its hard links.
     pub(super) inode: Option<Inode>,
-    /// Where its data is.
+    /// The source of the content.
     pub(super) data: Data<'a>,
 }
 
+/// The identity of a file with several names.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Inode {
+    /// Device and inode number of a file in a context.
     Host(u64, u64),
-    /// The first name that a walk met.
+    /// The first name of a file in a tree of layers, in the order of a walk.
     First(PathBuf),
 }
 
@@ -45,7 +47,7 @@ pub(super) enum Data<'a> {
 }
 
 impl<'a> Origin<'a> {
-    /// What is at `path` itself.
+    /// The entry at `path`, without following a link at its end.
     pub(super) fn look(&self, path: &Path) -> Result<Option<Found<'a>>, CopyError> {
         Ok(match self {
             Self::Context(context) => context.node(path)?.map(|node| of_node(node, path.to_owned())),
@@ -57,7 +59,7 @@ impl<'a> Origin<'a> {
         })
     }
 
-    /// Where `path` leads.
+    /// Resolves the symbolic links in `path`.
     pub(super) fn follow(&self, path: &Path) -> Result<PathBuf, CopyError> {
         follow(path, true, |path| {
             Ok(match self.look(path)? {
@@ -71,7 +73,7 @@ impl<'a> Origin<'a> {
         })
     }
 
-    /// What to call it in messages.
+    /// The name of the origin in messages.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Context(_) => "the build context".into(),
@@ -80,7 +82,8 @@ impl<'a> Origin<'a> {
         }
     }
 
-    /// Calls `each` with `path` and all below it: directories before what is in them, by name. It says whether to enter a directory.
+    /// Calls `each` for `path` and everything below it, sorted by name, directories before their contents. `each`
+    /// returns whether to enter a directory.
     pub(super) fn walk(
         &self,
         path: &Path,
@@ -96,7 +99,7 @@ impl<'a> Origin<'a> {
         }
     }
 
-    /// The names in the directory at `path`.
+    /// The paths of the entries in the directory at `path`.
     pub(super) fn names(&self, path: &Path) -> Result<Vec<PathBuf>, CopyError> {
         Ok(match self {
             Self::Context(context) => match context.node(path)? {
@@ -142,7 +145,7 @@ fn walk_tree<'a>(
             EntryKind::HardLink { target } => {
                 let inode = Inode::First(target.clone());
                 let content = tree.content(&path);
-                // Another name of the same file says what the file is.
+                // The kind is that of the file behind the link.
                 entry.kind = match &content {
                     Some(Content::Blob { length, .. }) => EntryKind::File { size: *length },
                     _ => tree.lookup(&path).map_or(EntryKind::File { size: 0 }, |entry| entry.kind),
@@ -170,14 +173,14 @@ fn of_node(node: &Node, path: PathBuf) -> Found<'_> {
         NodeKind::BlockDevice => EntryKind::BlockDevice { major, minor },
     };
     let mode = if matches!(kind, EntryKind::Symlink { .. }) { 0o777 } else { node.mode() };
-    // Who owns a file on the machine that builds says nothing about the image: contexts belong to root.
+    // The owner of a file on this machine has no meaning in the image: files of contexts belong to root.
     let entry = Entry { path, kind, mode, uid: 0, gid: 0, mtime: node.mtime(), xattrs: BTreeMap::new() };
     let data = if node.kind() == &NodeKind::File { Data::Node(node) } else { Data::None };
     Found { entry, inode: node.inode().map(|(dev, ino)| Inode::Host(dev, ino)), data }
 }
 
 impl<'a> Found<'a> {
-    /// The node of a context's regular file.
+    /// The node, for a regular file of a context.
     pub(super) fn node(&self) -> Option<&'a Node> {
         match self.data {
             Data::Node(node) => Some(node),
@@ -189,14 +192,14 @@ impl<'a> Found<'a> {
         self.entry.kind == EntryKind::Directory
     }
 
-    /// A regular file that stands in no tree.
+    /// A regular file that is not part of an origin's tree.
     pub(super) fn file(name: &str, mode: u32, mtime: Timestamp, content: Content, size: u64) -> Self {
         let entry = Entry { kind: EntryKind::File { size }, mode, mtime, ..Entry::directory(name) };
         Self { entry, inode: None, data: Data::Known(content) }
     }
 }
 
-/// `path` below `base`; what is not below it stays as it is.
+/// The path relative to `base`, which must be a prefix of it.
 pub(super) fn relative(path: &Path, base: &Path) -> PathBuf {
     debug_assert!(bytes(path).starts_with(bytes(base)));
     path.strip_prefix(base).unwrap_or(path).to_owned()

@@ -1,33 +1,33 @@
-//! `--chown` and `USER`: names to numbers, in the image's own files.
+//! Resolves `--chown` and `USER` to ids with the image's own passwd and group files.
 
 use super::CopyError;
 use buildscope_dockerfile::{BadId, Id};
 use buildscope_storage::Tree;
 use std::path::Path;
 
-/// The largest passwd or group file that is read: larger ones are somebody's attack.
+/// The largest passwd or group file that is read, in bytes. A larger one can only be an attack.
 const LIMIT: u64 = 16 << 20;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 
-/// A user and a group.
+/// The owner of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
-    /// User.
+    /// The id of the user.
     pub uid: u32,
-    /// Group.
+    /// The id of the group.
     pub gid: u32,
 }
 
 impl Owner {
-    /// The owner that `text` (`user`, `user:group`, names or numbers) means in this image.
+    /// Resolves `text` (`user` or `user:group`, each a name or a number) in this image.
     ///
-    /// Without a group, a named user has the group of its passwd line, a number is also the group's (Dockerfile
+    /// Without a group, a named user gets the group in its passwd line, and a number is also the group (Dockerfile
     /// reference, "COPY --chown").
     ///
     /// # Errors
-    /// A name that the image does not have. BuildKit takes root then, which hides a typing error in the worst way.
+    /// If the image does not have the name. BuildKit uses root then, which would hide a typing error.
     pub fn find(text: &str, tree: &Tree) -> Result<Self, CopyError> {
         let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
         let unknown =
@@ -59,7 +59,7 @@ impl Owner {
     }
 }
 
-/// The ids in these columns of the line that begins with `name`. Invalid ones are a fault only of the line that is asked for.
+/// The ids in these columns of the line that starts with `name`. An invalid id is only an error if its line is used.
 fn column<const N: usize>(
     tree: &Tree,
     file: &str,

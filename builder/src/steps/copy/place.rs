@@ -1,4 +1,4 @@
-//! Where it goes: a selection into an image.
+//! The destination of a COPY or ADD: puts a selection into an image.
 
 use super::mode::Mode;
 use super::origin::Inode;
@@ -13,10 +13,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file of a context in some state, and where in the layer it is.
+/// The state of a context's file, and its path in the layer.
 pub(super) type Placed = (Identity, PathBuf);
 
-/// Puts all that is selected into the target. Gives the files of a context that went there.
+/// Puts everything selected into the target. Returns the files that came from a context.
 pub(super) fn place(
     op: &plan::Copy,
     selection: &Selection,
@@ -28,7 +28,7 @@ pub(super) fn place(
     let mut placed = Vec::new();
     let mode = op.chmod.as_deref().map(Mode::parse).transpose()?;
     let (path, directory) = destination(&op.destination, &op.workdir);
-    // Directories that a numeric `--chmod` has to make get its mode too, as BuildKit's do; a symbolic one has nothing to change.
+    // A missing directory gets the mode of an octal `--chmod`, as in BuildKit. A symbolic one has no mode to change.
     let new = NewDirectory {
         mode: if let Some(Mode::Octal(mode)) = mode { mode } else { 0o755 },
         owner: owner.unwrap_or_default(),
@@ -53,9 +53,9 @@ pub(super) fn place(
 
 /// The destination and the metadata that the instruction asks for.
 struct Placement {
-    /// The destination, cleaned; links are not followed yet.
+    /// The destination, cleaned, with links not yet followed.
     path: PathBuf,
-    /// Whether it is written as a directory.
+    /// Whether the destination is written as a directory.
     directory: bool,
     owner: Option<Owner>,
     mode: Option<Mode>,
@@ -72,9 +72,9 @@ impl Placement {
         let mut to = target.follow(root, &self.path, true)?;
         let there = target.look(&to);
         match (&there, group.directory) {
-            // A file goes into a directory.
+            // A file is put into an existing directory.
             (Some(entry), false) if entry.kind == EntryKind::Directory => to.push(&group.name),
-            // A directory's contents go into one that is made for them.
+            // The contents of a directory need a directory.
             (_, true) => target.make_directories(&to, self.new)?,
             (_, false) => {}
         }
@@ -121,7 +121,7 @@ impl Placement {
         }
     }
 
-    /// The entry of an item at `path`, with the metadata that the instruction asks for.
+    /// The entry for an item at `path`, with the metadata that the instruction asks for.
     fn entry(&self, item: &Item, path: PathBuf) -> Entry {
         let mut entry = Entry { path, ..item.entry.clone() };
         if let Some(Owner { uid, gid }) = self.owner {

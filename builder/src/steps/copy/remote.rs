@@ -1,4 +1,4 @@
-//! ADD from elsewhere: a file of the web, a tree of a git repository.
+//! ADD of remote sources: files from the web and trees of git repositories.
 
 use super::CopyError;
 use super::origin::{Found, Origin};
@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// What a URL gives: a file that only its owner may read (Dockerfile reference, "ADD": mode 600), as old as the server
-/// says. It is unpacked only if that is asked for.
+/// Selects the file at a URL. It has mode 600 (Dockerfile reference, "ADD") and the server's modification time. It is
+/// only unpacked with `--unpack`.
 pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> Result<Group, CopyError> {
     let name = match (file_name(url), destination(&op.destination, &op.workdir)) {
         (Some(name), _) => name,
         (None, (_, true)) => return Err(CopyError::Nameless(url.to_owned())),
-        // The destination is the file, unless it turns out to be a directory: then any name is as good.
+        // The file gets the name of the destination, also if that turns out to be a directory.
         (None, (path, false)) => path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
     };
     let checksum = op.checksum.as_deref().and_then(|text| text.parse::<BlobDigest>().ok());
@@ -30,8 +30,8 @@ pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> 
     Ok(Group::file(url.to_owned(), name.into(), op.unpack.unwrap_or(false), item))
 }
 
-/// What a repository gives: the files of its tree, which belong to root and are as old as the commit. The checkout must
-/// live until they are copied.
+/// Selects the files of a repository. They belong to root and have the time of the commit. The checkout must be kept
+/// until they are copied.
 pub(super) fn repository(
     op: &plan::Copy,
     url: &str,
@@ -54,7 +54,7 @@ pub(super) fn repository(
     let plain = plan::Copy { exclude: op.exclude.clone(), ..plan::Copy::of(plan::CopyFrom::Context, ".", "/") };
     let mut groups = Selection::of(&plain, &Origin::Context(&context), store, probe)?.groups;
     for item in groups.iter_mut().flat_map(|group| &mut group.items) {
-        // The checkout's own times and umask say nothing; git knows executable files from others, and no more.
+        // Times and umask of the checkout are arbitrary. Of a file's mode, git only stores whether it is executable.
         item.identity = None;
         item.entry.mtime = Timestamp { seconds: checkout.time, nanos: 0 };
         item.entry.mode = match item.entry.kind {

@@ -1,4 +1,4 @@
-//! What is copied: sources to files.
+//! The selection of a COPY or ADD: finds the files that the sources mean.
 
 use super::CopyError;
 use super::origin::{Data, Found, Inode, Origin, relative};
@@ -14,60 +14,60 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The one extended attribute that image layers carry: BuildKit and docker write no other.
+/// The only extended attribute that image layers carry. BuildKit and docker do not write others.
 pub(super) const CAPABILITY: &[u8] = b"security.capability";
 
-/// Everything that a COPY or ADD copies, wherever it will go.
+/// Everything that a COPY or ADD copies, independent of the destination.
 #[derive(Debug)]
 pub struct Selection {
     pub(super) groups: Vec<Group>,
-    /// What is remembered of the files of the context that it is from.
+    /// The digest cache of the context that the files are from.
     pub(super) memory: Option<Arc<Memory>>,
-    /// Trees that files lie in until they are copied.
+    /// Checkouts that contain selected files. They are kept until the files are copied.
     _checkouts: Vec<Checkout>,
 }
 
-/// What one source, or one match of its pattern, gives.
+/// The files of one source, or of one match of its pattern.
 #[derive(Debug)]
 pub(super) struct Group {
     /// The source as written.
     pub(super) source: String,
-    /// What a file is called in a directory that it goes into.
+    /// The name of the file if the destination is a directory.
     pub(super) name: OsString,
-    /// Whether it is a directory, whose contents go to the destination.
+    /// Whether the source is a directory, whose contents are copied to the destination.
     pub(super) directory: bool,
-    /// Whether it is unpacked if it is an archive.
+    /// Whether an archive is unpacked.
     pub(super) unpack: bool,
-    /// With `--parents`: directories that are already there keep their metadata.
+    /// Whether existing directories keep their metadata (`--parents`).
     pub(super) partial: bool,
-    /// In order of their paths; the first is the file or directory itself.
+    /// The items in order of their paths. The first one is the file or directory itself.
     pub(super) items: Vec<Item>,
 }
 
 /// A file, directory or link of a group.
 #[derive(Debug)]
 pub(super) struct Item {
-    /// Its metadata; its path is relative to the group.
+    /// The metadata. The path is relative to the group.
     pub(super) entry: Entry,
     pub(super) inode: Option<Inode>,
     pub(super) content: Content,
-    /// Digest of its content, where that is known without reading it.
+    /// The digest of the content, if it is known without reading it.
     pub(super) digest: Option<Digest>,
-    /// Whether it is there for what is in it: a directory that no pattern asked for.
+    /// Whether this is a directory that does not match itself and is only the parent of selected items.
     pub(super) implied: bool,
-    /// Whether its time is the build's: it stands in the Dockerfile.
+    /// Whether the modification time is that of the build: the file is in the Dockerfile.
     pub(super) timeless: bool,
-    /// Whether it is a file of a context: its content is learnt when all are known.
+    /// Whether this is a file of a context whose content is read after all items are found.
     unread: bool,
-    /// The state of a context's file that was copied.
+    /// The state of a context's file when it was hashed.
     pub(super) identity: Option<Identity>,
 }
 
 impl Selection {
-    /// Finds what the sources of `op` mean in `origin`, and learns the content of a context's files.
+    /// Finds the files that the sources of `op` mean in `origin`, and hashes those of a context.
     ///
     /// # Errors
-    /// A source without wildcards that is not there; a malformed pattern; what cannot be read or fetched.
+    /// If a source without wildcards does not exist, a pattern is malformed, or a source cannot be read or fetched.
     pub fn of(op: &plan::Copy, origin: &Origin<'_>, store: &Store, probe: &Probe) -> Result<Self, CopyError> {
         let exclude = ignore(&op.exclude)?;
         let mut finder = Finder { op, origin, exclude, probe, groups: Vec::new(), unread: Vec::new() };
@@ -128,12 +128,12 @@ struct Finder<'a> {
     exclude: Option<Ignore>,
     probe: &'a Probe,
     groups: Vec<Group>,
-    /// Files of a context whose content is not known yet, in the order of the items that are unread.
+    /// The files of a context that are not hashed yet, in the order of the unread items.
     unread: Vec<(&'a Node, PathBuf)>,
 }
 
 impl<'a> Finder<'a> {
-    /// A source without `--parents`: a path, or a pattern.
+    /// Finds a source without `--parents`: a path, or a pattern.
     fn plain(&mut self, source: &str) -> Result<(), CopyError> {
         let path = clean(Path::new(source));
         let span = self.probe.phase(Phase::ContextScan);
@@ -142,7 +142,7 @@ impl<'a> Finder<'a> {
         let Some(pattern) = pattern else {
             let path = match self.origin.follow(&path)? {
                 found if self.origin.look(&found)?.is_some() => path,
-                // A backslash escapes in a pattern; who escapes everything means the plain name.
+                // A backslash escapes in a pattern. A pattern in which everything is escaped means the plain name.
                 _ => unescaped(&path).ok_or_else(|| self.not_found(source, &path))?,
             };
             return self.matched(source, &path, &probe);
@@ -158,7 +158,7 @@ impl<'a> Finder<'a> {
             if fits {
                 matches.push(path.to_owned());
             }
-            // A pattern has as many names as what it matches: `*` takes no slash.
+            // A pattern has as many components as the paths it matches: `*` does not match a slash.
             Ok(found.is_dir() && !fits && below.components().count() < depth)
         })?;
         for path in matches {
@@ -167,7 +167,8 @@ impl<'a> Finder<'a> {
         Ok(())
     }
 
-    /// One file or directory of a source. A symbolic link that a source names is followed, those inside a directory are copied.
+    /// Adds one file or directory. A symbolic link that the source names is followed. Links inside a directory are
+    /// copied.
     fn matched(&mut self, source: &str, path: &Path, probe: &Probe) -> Result<(), CopyError> {
         let followed = self.origin.follow(path)?;
         let found = self.origin.look(&followed)?.ok_or_else(|| self.not_found(source, path))?;
@@ -205,7 +206,7 @@ impl<'a> Finder<'a> {
         self.groups.push(Group { source, name, directory: true, unpack: false, partial, items: Vec::new() });
     }
 
-    /// A source with `--parents`: what is after `/./`, or all of it, is kept of its path.
+    /// Finds a source with `--parents`. The path after `/./`, or the whole path, is kept at the destination.
     fn with_parents(&mut self, source: &str) -> Result<(), CopyError> {
         let _span = self.probe.phase(Phase::ContextScan);
         let (pivot, pattern) = source.split_once("/./").unwrap_or(("/", source));
@@ -216,7 +217,8 @@ impl<'a> Finder<'a> {
         }
         let (literal, wild) = split_pattern(&pattern);
         let text = pattern.to_str().ok_or_else(|| CopyError::BadPattern(source.to_owned()))?;
-        // All is left out but what the pattern takes back: the rules, and the knowledge of where to look, are those of an ignore file.
+        // The pattern becomes an ignore file that excludes everything else. That has the same rules, and it knows which
+        // directories may contain matches.
         let include = match text {
             "" => None,
             text => Some(
@@ -225,7 +227,7 @@ impl<'a> Finder<'a> {
             ),
         };
         self.begin(source, &pivot, true);
-        // Nothing beside the literal part of the pattern needs to be looked at.
+        // Only the directory of the pattern's literal part can contain matches.
         let start = pivot.join(&literal);
         for ancestor in ancestors(&pivot, &start) {
             let Some(found) = self.origin.look(&ancestor)?.filter(Found::is_dir) else { break };
@@ -240,14 +242,15 @@ impl<'a> Finder<'a> {
         Ok(())
     }
 
-    /// Adds what is at `from`, and all below it, to the last group: what the patterns want, by paths relative to `base`.
+    /// Adds the entry at `from`, and everything below it, to the last group, if the patterns select it. Patterns match
+    /// paths relative to `base`.
     fn directory(&mut self, from: &Path, base: &Path, include: Option<&Ignore>) -> Result<(), CopyError> {
         let (exclude, origin) = (self.exclude.take(), self.origin);
         let mut implied_any = false;
         let walked = origin.walk(from, &mut |path, found| {
             let below = relative(path, base);
             let root = below.as_os_str().is_empty();
-            // Names the patterns speak of are relative to the group; its root has none.
+            // Patterns match paths relative to the group, so they cannot match its root.
             let wants = |rules: Option<&Ignore>| match rules {
                 Some(rules) if !root => !rules.excludes(bytes(&below), found.is_dir()),
                 _ => true,
@@ -272,8 +275,8 @@ impl<'a> Finder<'a> {
     }
 
     fn items(&mut self) -> &mut Vec<Item> {
-        // Called after `begin` only.
-        &mut self.groups.last_mut().expect("a group was begun").items
+        // Only called after `begin`.
+        &mut self.groups.last_mut().expect("a group was added before").items
     }
 
     fn push(&mut self, found: Found<'a>, below: PathBuf, implied: bool) {
@@ -281,7 +284,7 @@ impl<'a> Finder<'a> {
         self.items().push(Item::new(found, below, implied));
     }
 
-    /// Reads the files of a context whose content nobody remembers.
+    /// Determines the content of the context's files. Files that are not in the digest cache are read.
     fn learn(&mut self, blobs: &BlobStore) -> Result<(), CopyError> {
         let Origin::Context(context) = self.origin else { return Ok(()) };
         if self.unread.is_empty() {
@@ -290,7 +293,7 @@ impl<'a> Finder<'a> {
         let files: Vec<(&Node, &Path)> = self.unread.iter().map(|(node, path)| (*node, path.as_path())).collect();
         context.hash(&files, self.probe)?;
         let items = self.groups.iter_mut().flat_map(|group| &mut group.items).filter(|item| item.unread);
-        // Files of one layer lie in one blob: few are asked for.
+        // All files of a layer are in the same blob, so few blobs are looked up.
         let mut there: HashMap<BlobDigest, bool> = HashMap::new();
         let mut has = |blob: &BlobDigest| *there.entry(*blob).or_insert_with(|| blobs.contains(blob));
         for (item, (node, path)) in items.zip(&self.unread) {
@@ -315,7 +318,7 @@ impl<'a> Finder<'a> {
         CopyError::NotFound { source_path, place, suggestion: self.suggestion(path) }
     }
 
-    /// The path with its first wrong name replaced by the one most like it.
+    /// The path up to its first missing component, with that one replaced by the most similar existing name.
     fn suggestion(&self, path: &Path) -> Option<String> {
         let mut base = PathBuf::new();
         for name in path {
@@ -333,7 +336,7 @@ impl<'a> Finder<'a> {
                 .into_iter()
                 .map(|candidate| (likeness(&candidate), candidate))
                 .max_by(|a, b| a.0.total_cmp(&b.0))?;
-            // 0.84 lets one wrong or missing letter of a short name through, and no unrelated names.
+            // 0.84 accepts one wrong or missing letter in a short name, and rejects unrelated names.
             return (best.0 > 0.84).then(|| best.1.display().to_string());
         }
         None
@@ -365,7 +368,7 @@ fn ignore(patterns: &[String]) -> Result<Option<Ignore>, CopyError> {
     if patterns.is_empty() {
         return Ok(None);
     }
-    // A leading slash means the source's root, as in an ignore file.
+    // A leading slash is the root of the source, as in an ignore file.
     let relative = patterns.iter().map(|pattern| match pattern.strip_prefix('!') {
         Some(rest) => format!("!{}", rest.trim_start_matches('/')),
         None => pattern.trim_start_matches('/').to_owned(),
@@ -373,7 +376,7 @@ fn ignore(patterns: &[String]) -> Result<Option<Ignore>, CopyError> {
     Ignore::from_patterns(relative).map(Some).map_err(|_| CopyError::BadPattern(patterns.join(" ")))
 }
 
-/// Removes implied directories with nothing in them. Items are in the order of a walk: what is in a directory follows it.
+/// Removes implied directories without contents. Items must be in the order of a walk: contents after their directory.
 fn drop_hollow(items: &mut Vec<Item>) {
     let mut after: Option<&Path> = None;
     let mut keep: Vec<bool> = items
@@ -388,7 +391,7 @@ fn drop_hollow(items: &mut Vec<Item>) {
     items.retain(|_| keep.pop().unwrap_or(true));
 }
 
-/// The directories from `base` to before `path`, outermost first.
+/// The directories from `base` to the parent of `path`, outermost first.
 fn ancestors(base: &Path, path: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =
         path.ancestors().skip(1).take_while(|ancestor| ancestor.starts_with(base)).map(Path::to_owned).collect();
@@ -396,7 +399,7 @@ fn ancestors(base: &Path, path: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The path up to the first name with a wildcard, and the rest if there is one.
+/// Splits a path before its first component with a wildcard.
 fn split_pattern(path: &Path) -> (PathBuf, Option<PathBuf>) {
     let (mut literal, mut pattern) = (PathBuf::new(), PathBuf::new());
     for name in path {
@@ -410,7 +413,7 @@ fn split_pattern(path: &Path) -> (PathBuf, Option<PathBuf>) {
     (literal, pattern)
 }
 
-/// Whether a name has a wildcard that is not escaped.
+/// Whether a name contains a wildcard that is not escaped.
 fn has_wildcard(name: &OsStr) -> bool {
     let mut bytes = name.as_encoded_bytes().iter();
     while let Some(byte) = bytes.next() {

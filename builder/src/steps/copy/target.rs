@@ -1,4 +1,4 @@
-//! The image that is copied into: its tree, and what the new layer puts over it.
+//! The image that files are copied into: its tree, and the changes of the new layer.
 
 use super::walk::{Stop, clean, follow};
 use super::{CopyError, Owner};
@@ -8,46 +8,46 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A tree with changes that are going to be one layer.
+/// A tree of layers, and changes that become one layer.
 pub(crate) struct Target {
     tree: Arc<Tree>,
-    /// The files of the layer; each has one name or more.
+    /// The files of the layer, each with one or more names.
     inodes: Vec<(Entry, Content)>,
     names: HashMap<OsString, usize>,
-    /// Directories of the layer that have nothing of the tree below them.
+    /// New directories of the layer: nothing of the tree is visible below them.
     fresh: HashSet<OsString>,
-    /// Paths where the tree has a directory that the layer removes.
+    /// The directories of the tree that the layer removes.
     gone: HashSet<PathBuf>,
 }
 
-/// A file of a [`Target`] that can get more names.
+/// A file of a [`Target`]. It can get more names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct InodeId(usize);
 
-/// What a new directory is like.
+/// The metadata of a new directory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewDirectory {
-    /// Its mode.
+    /// The permission bits.
     pub(crate) mode: u32,
-    /// Its owner.
+    /// The user and group.
     pub(crate) owner: Owner,
-    /// Its time.
+    /// The modification time.
     pub(crate) mtime: Timestamp,
 }
 
 impl Target {
-    /// An image as it is.
+    /// Starts without changes.
     pub(crate) fn new(tree: Arc<Tree>) -> Self {
         let (inodes, names, fresh, gone) = Default::default();
         Self { tree, inodes, names, fresh, gone }
     }
 
-    /// Names that the layer has so far.
+    /// The number of names in the layer so far.
     pub(crate) fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// What is at `path` itself.
+    /// The entry at `path`, without following a link at its end.
     pub(super) fn look(&self, path: &Path) -> Option<Entry> {
         if let Some(&id) = self.names.get(path.as_os_str()) {
             return Some(Entry { path: path.to_owned(), ..self.inodes[id].0.clone() });
@@ -58,7 +58,7 @@ impl Target {
         self.tree.lookup(path)
     }
 
-    /// Whether the layer hides what the tree has at `path`.
+    /// Whether the layer hides the tree's entry at `path`.
     fn hidden(&self, path: &Path) -> bool {
         path.ancestors().skip(1).any(|above| {
             self.gone.contains(above)
@@ -67,7 +67,7 @@ impl Target {
         }) || self.gone.contains(path)
     }
 
-    /// Where `path` leads, inside the directory `root`.
+    /// Resolves the symbolic links in `path` as if the directory `root` were the root of the file system.
     pub(super) fn follow(&self, root: &Path, path: &Path, follow_last: bool) -> Result<PathBuf, CopyError> {
         let below = follow(path, follow_last, |path| {
             Ok(match self.look(&join(root, path)).map(|entry| entry.kind) {
@@ -80,7 +80,7 @@ impl Target {
         Ok(join(root, &below))
     }
 
-    /// Makes the directory at `path` and what is missing above it. Those that are there stay as they are.
+    /// Creates the directory at `path` and its missing parents. Existing directories do not change.
     pub(crate) fn make_directories(&mut self, path: &Path, new: NewDirectory) -> Result<(), CopyError> {
         let mut missing = Vec::new();
         for above in path.ancestors() {
@@ -99,13 +99,14 @@ impl Target {
         Ok(())
     }
 
-    /// Makes the directory that an absolute path, written as in a Dockerfile, leads to.
+    /// Creates the directory at an absolute path as written in a Dockerfile. Symbolic links are followed.
     pub(crate) fn make_path(&mut self, path: &str, new: NewDirectory) -> Result<(), CopyError> {
         let path = self.follow(Path::new(""), &clean(Path::new(path)), true)?;
         self.make_directories(&path, new)
     }
 
-    /// Puts an entry at its path, whatever is there: a directory over a directory changes its metadata and keeps its contents.
+    /// Puts an entry at its path and replaces an existing one. A directory over a directory changes its metadata and
+    /// keeps its contents.
     pub(super) fn put(&mut self, entry: Entry, content: Content) -> Result<InodeId, CopyError> {
         let path = entry.path.clone();
         self.clear(&path, entry.kind == EntryKind::Directory)?;
@@ -115,14 +116,14 @@ impl Target {
         Ok(InodeId(id))
     }
 
-    /// Gives a file one more name.
+    /// Gives a file another name.
     pub(super) fn link(&mut self, path: &Path, to: InodeId) -> Result<(), CopyError> {
         self.clear(path, false)?;
         self.names.insert(path.as_os_str().to_owned(), to.0);
         Ok(())
     }
 
-    /// The file at `path`, in the layer: one of the tree is taken into it.
+    /// The file at `path`. A file of the tree is copied into the layer.
     pub(super) fn take(&mut self, path: &Path) -> Result<Option<InodeId>, CopyError> {
         if let Some(&id) = self.names.get(path.as_os_str()) {
             return Ok((self.inodes[id].0.kind != EntryKind::Directory).then_some(InodeId(id)));
@@ -132,7 +133,7 @@ impl Target {
         self.put(entry, content).map(Some)
     }
 
-    /// Makes room at `path`.
+    /// Removes the existing entry at `path`, unless a directory is to be put over a directory.
     fn clear(&mut self, path: &Path, for_directory: bool) -> Result<(), CopyError> {
         let name = path.file_name().unwrap_or_default();
         if name.as_encoded_bytes().starts_with(b".wh.") {
@@ -153,7 +154,7 @@ impl Target {
         Ok(())
     }
 
-    /// The layer: what was put, and the directories above it as they are.
+    /// Makes the layer: the changes, and the directories above them with their existing metadata.
     pub(crate) fn into_layer(mut self, store: &Store) -> LayerBuilder {
         let mut above: BTreeMap<PathBuf, Entry> = BTreeMap::new();
         for name in self.names.keys() {
@@ -213,12 +214,12 @@ impl Target {
     }
 }
 
-/// `path` below `root`; joining nothing adds no slash.
+/// Joins two paths. An empty `path` does not add a slash.
 pub(super) fn join(root: &Path, path: &Path) -> PathBuf {
     if path.as_os_str().is_empty() { root.to_owned() } else { root.join(path) }
 }
 
-/// What to call it in a message.
+/// The name of a kind in messages, with its article.
 pub(super) fn called(kind: &EntryKind) -> &'static str {
     match kind {
         EntryKind::File { .. } | EntryKind::HardLink { .. } => "a file",

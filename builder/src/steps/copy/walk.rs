@@ -1,14 +1,14 @@
-//! Paths: cleaning, and following symbolic links in trees that are not mounted.
+//! Paths: cleans them, and follows symbolic links in trees that are not mounted.
 
 use super::CopyError;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// How many symbolic links a path may lead through: Linux's limit (path_resolution(7)).
+/// The largest number of symbolic links in the resolution of a path: Linux's limit (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
 
-/// What stands at a path, as far as following it needs to know.
+/// The kind of the entry at a path, as far as following links depends on it.
 pub(super) enum Stop {
     Nothing,
     Directory,
@@ -16,8 +16,8 @@ pub(super) enum Stop {
     Other,
 }
 
-/// An absolute path, cleaned: no leading slash, no `.`, and `..` taken lexically and held at the root, as Go's
-/// `path.Join("/", ...)` does, which BuildKit applies before it looks at any link.
+/// Cleans an absolute path: removes the leading slash and `.`, and resolves `..` lexically, at most up to the root.
+/// BuildKit does the same with Go's `path.Join("/", ...)` before it looks at any link.
 pub(super) fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for component in path.components() {
@@ -30,8 +30,8 @@ pub(super) fn clean(path: &Path) -> PathBuf {
     clean
 }
 
-/// Where `path` leads from the root of a tree: all symbolic links are followed (the last one only with `follow_last`),
-/// none leads out. What is missing stands at the end as it is.
+/// Resolves the symbolic links in `path`, relative to the root of a tree (a link at its end only with `follow_last`).
+/// Links cannot lead out of the tree. Components that do not exist are kept.
 pub(super) fn follow(
     path: &Path,
     follow_last: bool,
@@ -78,18 +78,19 @@ pub(super) fn follow(
     Ok(done)
 }
 
-/// A destination or source as written: absolute, or relative to `workdir`. Cleaned, and whether it says that it is a directory.
+/// Cleans a destination or source, which is absolute or relative to `workdir`. Also returns whether it is written as a
+/// directory.
 pub(super) fn destination(written: &str, workdir: &str) -> (PathBuf, bool) {
     let directory = matches!(written, "" | ".") || written.ends_with('/') || written.ends_with("/.");
     (clean(&Path::new("/").join(workdir).join(written)), directory)
 }
 
-/// The name that a source gives to a file that goes into a directory.
+/// The name that a source's file gets in a destination that is a directory.
 pub(super) fn base_name(path: &Path) -> &OsStr {
     path.file_name().unwrap_or(OsStr::new(""))
 }
 
-/// Bytes of a path.
+/// The bytes of a path.
 pub(super) fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
 }
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn cleaned_lexically() {
+    fn destinations_are_cleaned_lexically() {
         let of = |written, workdir| {
             let (path, directory) = destination(written, workdir);
             (path.to_str().unwrap().to_owned(), directory)

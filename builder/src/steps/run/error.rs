@@ -1,4 +1,4 @@
-//! Why a RUN step has no layer.
+//! Errors of RUN.
 
 use crate::steps::copy::CopyError;
 use buildscope_dockerfile::BadId;
@@ -8,29 +8,31 @@ use buildscope_storage::StorageError;
 /// A failure of RUN.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The process ended otherwise than with 0. The words are BuildKit's, which people search for.
+    /// The exit status is not 0. The message is BuildKit's, which people search for.
     #[error("process \"{command}\" did not complete successfully: {}{}", .exit.status, oom(.exit))]
     Failed {
-        /// The command.
+        /// The command line.
         command: String,
-        /// How it ended.
+        /// The exit of its process.
         exit: Box<Exit>,
     },
-    /// The program is for another processor, and the kernel knows no emulator for it.
+    /// The program is built for another processor, and the kernel has no emulator for it.
     #[error(
-        "cannot run `{program}`: it is built for {platform}, and this machine has no emulator for that: register one with \
-         binfmt_misc (Debian: apt-get install qemu-user-static), or begin the stage with FROM --platform=$BUILDPLATFORM"
+        "cannot run `{program}`: it is built for {platform}, and this machine has no emulator for that. Register one \
+         with binfmt_misc (Debian: apt-get install qemu-user-static), or start the stage with FROM --platform=$BUILDPLATFORM"
     )]
     NoEmulator {
-        /// The program.
+        /// The path of the program.
         program: String,
-        /// What the stage is for.
+        /// The platform of the stage.
         platform: String,
     },
-    /// There is not enough memory for its changes (`--tmpfs-upper`), or it changed a file under one of several names that the storage
-    /// driver cannot tell apart: done [again](super::Runner::again), it may succeed.
+    /// The step's changes exceed the memory budget (`--tmpfs-upper`), or it changed one of several hard links that the
+    /// storage driver cannot keep together. If the step is run [again](super::Runner::again), on the disk, it may
+    /// succeed.
     #[error(
-        "it has to be done again: its changes take more memory than there is for them, or files had to be torn apart"
+        "must be run again on the disk: its changes exceed the memory budget, or it modified a hard-linked file of a \
+         lower layer"
     )]
     Again,
     /// `USER` names a user that the image does not have.
@@ -39,50 +41,50 @@ pub enum RunError {
     /// `USER` names a group that the image does not have.
     #[error("unable to find group {0}: no matching entries in /etc/group of the image")]
     UnknownGroup(String),
-    /// `USER`, or the line of the image's passwd or group file that it means, has an id that no process can have.
+    /// `USER`, or its line in the image's passwd or group file, has an id that a process cannot have.
     #[error("cannot run as `{user}`{}: {source}", place(*.file))]
     BadId {
         /// `USER` as written.
         user: String,
-        /// The image's file that has the id, if it is not in `USER` itself.
+        /// The file of the image with the id. `None` if the id is in `USER` itself.
         file: Option<&'static str>,
-        /// What is wrong with it.
+        /// The fault of the id.
         source: BadId,
     },
-    /// A `required` secret that was not given.
+    /// A `required` secret is missing on the command line.
     #[error("secret {0} not found: give it with `--secret id={0},src=FILE` or `--secret id={0},env=NAME`")]
     NoSecret(String),
-    /// A secret whose file or variable cannot be read.
+    /// The file or the variable of a secret cannot be read.
     #[error("cannot read secret {id}: {source}")]
     Secret {
-        /// Its id.
+        /// The id of the secret.
         id: String,
-        /// Why not.
+        /// The error of reading it.
         source: std::io::Error,
     },
-    /// A `required` agent that was not given.
+    /// A `required` agent is missing on the command line.
     #[error("no SSH agent `{0}`: give it with `--ssh {0}` (and an agent in SSH_AUTH_SOCK) or `--ssh {0}=SOCKET`")]
     NoAgent(String),
-    /// An agent that cannot be forwarded.
+    /// An agent cannot be forwarded.
     #[error("cannot forward the SSH agent `{id}`: {source}")]
     Agent {
-        /// Its id.
+        /// The id of the agent.
         id: String,
-        /// Why not.
+        /// The error of starting it or of listening for connections.
         source: std::io::Error,
     },
-    /// Something that the person who builds has to allow.
-    #[error("{what} is not allowed: a Dockerfile must not take it by itself; allow it with `--allow {entitlement}`")]
+    /// The step asks for a permission that only the user can grant.
+    #[error("{what} is not allowed: a Dockerfile cannot grant it to itself; allow it with `--allow {entitlement}`")]
     NotAllowed {
-        /// What the step asks for.
+        /// The flag of the instruction.
         what: String,
-        /// The name of the permission, as buildx has it.
+        /// The name of the permission, as in buildx.
         entitlement: String,
     },
-    /// A bind mount of something that the build does not have.
+    /// The source of a bind mount does not exist in the build.
     #[error("cannot mount from {0}: the build has no such stage, image or context")]
     NoOrigin(String),
-    /// What a bind mount takes from a context cannot be had.
+    /// The files of a bind mount cannot be read from a context.
     #[error(transparent)]
     Context(#[from] CopyError),
     /// The sandbox failed.

@@ -1,4 +1,4 @@
-//! `RUN --mount`: from the plan's words to detached mounts.
+//! `RUN --mount`: prepares the mounts of a step and attaches them as detached mounts.
 
 use super::ssh::Agent;
 use super::{RunError, Runner};
@@ -12,20 +12,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The mode that a cache directory has unless `mode=` says otherwise.
+/// The mode of a cache directory without `mode=`.
 const CACHE_MODE: u32 = 0o755;
 
-/// Where a bind mount, or the seed of a cache mount, is taken from.
+/// The source of a bind mount, or of the seed of a cache mount.
 #[derive(Clone)]
 pub enum MountOrigin<'a> {
     /// The layers of a stage or an image, lowest first.
     Layers(Vec<DiffId>),
-    /// A context: what its ignore file excludes is not seen.
+    /// A context, without the files that its ignore file excludes.
     Context(&'a Context),
 }
 
-/// A bind mount from a context as the COPY that makes the same tree at the same place of an empty image: what the
-/// mount shows is what this selects, so its digest is the mount's part of the cache key.
+/// Returns the COPY that would create the same tree, at the same path, in an empty image as a bind mount from a context
+/// shows. It selects the same files, so its digest is the mount's part of the cache key.
 pub fn bind_as_copy(from: &CopyFrom, source: &str) -> plan::Copy {
     // The source is a path, not a pattern.
     let mut literal = String::new();
@@ -40,9 +40,9 @@ pub fn bind_as_copy(from: &CopyFrom, source: &str) -> plan::Copy {
     plan::Copy { parents: !whole, ..plan::Copy::of(from.clone(), source, "/") }
 }
 
-/// The mounts of one step while it runs. Dropped, cache directories are let go of and agents end.
+/// The mounts of one step while it runs. Dropping it releases the cache directories and ends the agents.
 pub(super) struct Mounts {
-    /// In the plan's order.
+    /// The mounts by target, in the plan's order.
     mounts: Vec<(PathBuf, Prepared)>,
     env: Vec<(String, String)>,
 }
@@ -102,7 +102,7 @@ impl Mounts {
                     None => continue,
                 },
             };
-            // A secret that is only in the environment has no target.
+            // A secret that is only passed in the environment has no target.
             if let Some(target) = &mount.target {
                 this.mounts.push((target.into(), prepared));
             }
@@ -110,16 +110,16 @@ impl Mounts {
         Ok(this)
     }
 
-    /// Variables that secrets are given in.
+    /// The environment variables that pass secrets.
     pub(super) fn env(&self) -> impl Iterator<Item = (&str, &str)> {
         self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The mounts for the sandbox. Call it once.
+    /// Makes the mounts for the sandbox. Must be called only once.
     pub(super) fn attach(&self, probe: &Probe) -> Result<Vec<SandboxMount>, RunError> {
         let attach = |(target, prepared): &(PathBuf, Prepared)| {
             let source = match prepared {
-                // What is written to a writable view is thrown away with it.
+                // Files written to a writable view are discarded with it.
                 Prepared::View { view, writable } => {
                     MountSource::Detached { mount: view.mount(probe)?, readonly: !writable }
                 }
@@ -138,8 +138,8 @@ impl Mounts {
     }
 }
 
-/// The cache directories of a step by name, locked in the order of their names: two steps that want the same two
-/// cannot each hold one and wait for the other.
+/// Locks the cache directories of a step, by name. They are locked in the order of their names, so that two steps that
+/// use the same two directories cannot deadlock.
 fn caches<'o>(
     runner: &Runner<'_>,
     op: &Run,
@@ -164,14 +164,14 @@ fn caches<'o>(
     Ok(caches)
 }
 
-/// The name under which a cache lives, and how it is to be. What a new one begins with is part of its name, as with
-/// BuildKit: caches of one id with other owners or seeds are others.
+/// The name of a cache mount in the store, and its options. As in BuildKit, caches with the same id but different
+/// owners, modes or seeds are different caches, so these are part of the name.
 fn cache_name<'o>(
     kind: &MountKind,
     origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync),
 ) -> Result<(String, CacheMountOptions), RunError> {
     let MountKind::Cache { id, sharing, from, mode, uid, gid, .. } = kind else {
-        return Err(RunError::NoOrigin("a mount that is no cache".into()));
+        return Err(RunError::NoOrigin("a mount that is not a cache".into()));
     };
     let sharing = match sharing {
         Sharing::Shared => CacheSharing::Shared,
@@ -195,14 +195,14 @@ fn cache_name<'o>(
     Ok((name, CacheMountOptions { sharing, mode: *mode, uid: *uid, gid: *gid, seed: None }))
 }
 
-/// The names of the cache mounts that a step has for itself alone while it runs, as waits for them are named.
+/// The names of the cache mounts that a step locks while it runs (`sharing=locked`), as the waits for them are named.
 pub fn exclusive<'o>(op: &Run, origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync)) -> Vec<String> {
     let locked =
         op.mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Cache { sharing: Sharing::Locked, .. }));
     locked.filter_map(|mount| Some(format!("cache-mount:{}", cache_name(&mount.kind, origin).ok()?.0))).collect()
 }
 
-/// The layers in which the source of a mount is, and its path in them.
+/// The layers that contain the source of a mount, and its path in them.
 fn layers<'o>(
     runner: &Runner<'_>,
     from: &CopyFrom,

@@ -1,4 +1,4 @@
-//! What the command line says about RUN steps.
+//! The options of RUN steps on the command line.
 
 use super::RunError;
 use crate::plan::{Network, Run};
@@ -9,34 +9,34 @@ use std::path::PathBuf;
 /// The options of all RUN steps of a build.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
-    /// `--network`: what steps get that ask for none in particular.
+    /// `--network`: the network of steps without `RUN --network`.
     pub network: NetworkMode,
-    /// `--add-host NAME=ADDRESS`: (name, address).
+    /// `--add-host NAME=ADDRESS`, as pairs (name, address).
     pub extra_hosts: Vec<(String, String)>,
     /// `--memory`, `--cpus`, `--shm-size`, `--ulimit`, `--timeout`.
     pub limits: Limits,
-    /// `--allow`.
+    /// `--allow`: the permissions that Dockerfiles may use.
     pub allowed: Allowed,
     /// `--secret`, by id.
     pub secrets: BTreeMap<String, SecretSource>,
     /// `--ssh`: agents, by id.
     pub agents: BTreeMap<String, AgentSource>,
-    /// `--executor`.
+    /// `--executor`: the program that isolates the steps.
     pub executor: Executor,
 }
 
-/// Who boxes steps. It changes no digest.
+/// The executor that runs and isolates a step's processes. The choice does not affect digests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Executor {
     /// buildscope's own sandbox.
     #[default]
     Native,
-    /// A stock runtime.
+    /// An OCI runtime, such as runc.
     Oci(OciRuntime),
 }
 
 impl Executor {
-    /// `native`, or the runtime's program.
+    /// `native`, or the name of the runtime's program.
     pub fn name(&self) -> String {
         match self {
             Self::Native => "native".into(),
@@ -45,38 +45,38 @@ impl Executor {
     }
 }
 
-/// What Dockerfiles may ask for beyond a safe box.
+/// Permissions that weaken the sandbox, which Dockerfiles may only use if the user allows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
-    /// `--allow security.insecure`.
+    /// `--allow security.insecure`, for `RUN --security=insecure`.
     pub insecure: bool,
-    /// `--allow network.host` or `--network host`: `RUN --network=host`.
+    /// `--allow network.host` or `--network host`, for `RUN --network=host`.
     pub host_network: bool,
-    /// `--allow device=PATH`: host devices, by path.
+    /// `--allow device=PATH`: the paths of host devices, for `RUN --device`.
     pub devices: BTreeSet<String>,
 }
 
-/// Where a secret is.
+/// The source of a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecretSource {
-    /// In a file, read when a step needs it.
+    /// A file, which is read when a step needs the secret.
     File(PathBuf),
-    /// In a variable of buildscope's environment.
+    /// A variable of buildscope's environment.
     Env(String),
-    /// Here.
+    /// The secret itself.
     Value(Vec<u8>),
 }
 
-/// Where a step's SSH agent comes from.
+/// The source of an SSH agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AgentSource {
-    /// An agent that runs: its socket.
+    /// The socket of a running agent.
     Socket(PathBuf),
-    /// Files with private keys, for which an agent is started that knows these alone.
+    /// Files with private keys. An agent is started that has only these keys.
     Keys(Vec<PathBuf>),
 }
 
-/// Without the value: a secret must not get into a log by way of an option's debug output.
+/// Omits the value: the debug output of the options must not put a secret into a log.
 impl std::fmt::Debug for SecretSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -101,7 +101,7 @@ impl SecretSource {
 }
 
 impl RunOptions {
-    /// Whether a step asks for nothing that it may not have.
+    /// Checks that the step only uses permissions that the user allows.
     pub(super) fn check(&self, op: &Run) -> Result<(), RunError> {
         let refuse = |what: &str, entitlement: String| Err(RunError::NotAllowed { what: what.to_owned(), entitlement });
         if op.insecure && !self.allowed.insecure {
@@ -116,13 +116,13 @@ impl RunOptions {
         }
     }
 
-    /// The host devices that a checked step gets.
+    /// The host devices of a step that was checked.
     pub(super) fn devices(&self, op: &Run) -> Vec<PathBuf> {
         op.devices.iter().map(|device| device_name(device).into()).collect()
     }
 }
 
-/// `RUN --device=[name=]NAME[,required]`: here a device is named by its path.
+/// The device in `RUN --device=[name=]NAME[,required]`. We only support the path of a device as its name.
 fn device_name(device: &str) -> &str {
     let name = device.split(',').find(|part| *part != "required").unwrap_or_default();
     name.strip_prefix("name=").unwrap_or(name)

@@ -1,8 +1,8 @@
-//! `RUN --mount=type=ssh`: an agent's socket inside the box.
+//! `RUN --mount=type=ssh`: an agent's socket inside the sandbox.
 //!
-//! The host's socket belongs to the person who builds; the step's has the owner and the mode that the mount asks
-//! for. So it is another socket, whose connections are passed on. It lives as long as the step, and so does the agent
-//! that is started where key files are given.
+//! The host's socket belongs to the user; the step's socket has the owner and the mode that the mount asks for. So the
+//! step gets its own socket, whose connections are forwarded. It exists as long as the step runs, and so does an agent
+//! that is started for key files.
 
 use super::options::AgentSource;
 use buildscope_sandbox::detached;
@@ -19,17 +19,17 @@ use tokio::task::JoinHandle;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// A forwarded agent; it ends when this is dropped.
+/// A forwarded agent. Forwarding ends when this is dropped.
 pub(super) struct Agent {
     socket: PathBuf,
     task: JoinHandle<()>,
     _keyring: Option<Keyring>,
-    /// Dropped last.
+    /// The directory of the socket. It is dropped last.
     _directory: Directory,
 }
 
 impl Agent {
-    /// Listens on a new socket for an agent.
+    /// Creates a socket and forwards its connections to the agent.
     pub(super) fn forward(agent: &AgentSource, mode: u32, (uid, gid): (u32, u32)) -> io::Result<Self> {
         let directory = Directory::new()?;
         let (agent, keyring) = match agent {
@@ -46,7 +46,7 @@ impl Agent {
             while let Ok((mut inner, _)) = listener.accept().await {
                 let agent = agent.clone();
                 tokio::spawn(async move {
-                    // A connection that breaks is the step's to notice: it sees the end of its own.
+                    // If this connection breaks, the step sees the end of its own connection.
                     if let Ok(mut outer) = UnixStream::connect(&agent).await {
                         let _ = tokio::io::copy_bidirectional(&mut inner, &mut outer).await;
                     }
@@ -59,7 +59,7 @@ impl Agent {
         Ok(this)
     }
 
-    /// The socket as a detached mount.
+    /// Makes a detached mount of the socket.
     pub(super) fn mount(&self) -> Result<OwnedFd, StorageError> {
         detached(&self.socket).map_err(|source| StorageError::Io { action: "mount", path: self.socket.clone(), source })
     }
@@ -71,7 +71,7 @@ impl Drop for Agent {
     }
 }
 
-/// A directory for sockets, which nobody else may enter.
+/// A directory for sockets, with access for the owner only.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -85,16 +85,16 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // What cannot be removed is an empty directory of ours in the directory for such things.
+        // If this fails, a small directory of ours stays in the system's directory for temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// OpenSSH's agent with some keys; it ends when this is dropped.
+/// OpenSSH's agent with some keys. It ends when this is dropped.
 struct Keyring {
     socket: PathBuf,
-    /// The command that the agent was started for: it ends with its standard input, ours. Should the builder be killed, the
-    /// agent finds the command gone within ten seconds (ssh-agent(1)).
+    /// The command that the agent was started for. It ends when its standard input, our pipe, is closed. If the builder
+    /// is killed, the agent notices within ten seconds that the command has ended (ssh-agent(1)).
     command: Child,
     agent: Option<rustix::process::Pid>,
 }
@@ -121,7 +121,7 @@ impl Keyring {
         Ok(this)
     }
 
-    /// Gives it a key, by a pipe: a file's mode does not matter then, as it does not to BuildKit.
+    /// Adds a key through a pipe, so that ssh-add does not check the file's mode. BuildKit does not check it either.
     fn add(&self, key: &Path) -> io::Result<()> {
         let content = std::fs::read(key).map_err(|error| named(&key.display().to_string(), &error))?;
         let mut add = Command::new("ssh-add")
@@ -144,7 +144,7 @@ impl Keyring {
         match add.wait()?.success() {
             true => Ok(()),
             false => Err(io::Error::other(format!(
-                "{}: ssh-add takes no such key, or it has a passphrase: {}",
+                "{}: ssh-add rejects the key, or the key has a passphrase: {}",
                 key.display(),
                 said.trim()
             ))),
@@ -171,11 +171,11 @@ mod tests {
     use super::*;
     use buildscope_testing::{Need, require};
 
-    /// The messages are those of draft-miller-ssh-agent: 11 asks for identities, 12 answers with their number and, of each,
-    /// the public key and the comment.
+    /// The messages are those of draft-miller-ssh-agent: 11 asks for the identities. 12 is the response, with their
+    /// number and, for each, the public key and the comment.
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs ssh-keygen and ssh-add"]
-    async fn key_files_are_in_an_agent_that_ends_with_the_step() {
+    async fn the_agent_of_key_files_ends_with_the_step() {
         require(&[Need::Program("ssh-keygen"), Need::Program("ssh-add")]);
         let place = tempfile::tempdir().unwrap();
         let key = |name: &str| {
@@ -209,13 +209,13 @@ mod tests {
         while rustix::process::test_kill_process(pid).is_ok() {
             let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
             if state.contains(") Z") {
-                break; // whoever adopted it has yet to look
+                break; // a zombie: its parent has not reaped it yet
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         let bad = place.path().join("bad");
-        std::fs::write(&bad, "no key").unwrap();
+        std::fs::write(&bad, "not a key").unwrap();
         let error = Agent::forward(&AgentSource::Keys(vec![bad]), 0o600, (0, 0)).err().unwrap();
-        assert!(error.to_string().contains("bad: ssh-add takes no such key"), "{error}");
+        assert!(error.to_string().contains("bad: ssh-add rejects the key"), "{error}");
     }
 }

@@ -1,7 +1,8 @@
-//! `USER` to numbers and a home, in the image's own passwd and group files.
+//! Resolves `USER` to ids and a home directory with the image's own passwd and group files.
 //!
-//! The rules are docker's (moby's `user.GetExecUser`), as BuildKit applies them: a user without an explicit group is in
-//! the groups whose member lists name it; with one, in that alone; `uid:gid` in numbers is taken as it is.
+//! The rules are docker's (moby's `user.GetExecUser`), as BuildKit applies them. A user without an explicit group is in
+//! all groups whose member lists name it. A user with an explicit group is only in that one. A numeric `uid:gid` is
+//! used as it is.
 
 use super::RunError;
 use buildscope_dockerfile::{BadId, Id};
@@ -9,20 +10,20 @@ use buildscope_sandbox::Credentials;
 use buildscope_storage::{StorageError, Tree};
 use std::path::Path;
 
-/// The largest passwd or group file that is read: larger ones are somebody's attack.
+/// The largest passwd or group file that is read, in bytes. A larger one can only be an attack.
 const LIMIT: u64 = 16 << 20;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 
-/// Who a step runs as.
+/// The user and groups that a step runs as, and its home directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) credentials: Credentials,
     pub(super) home: String,
 }
 
-/// A line of passwd. An invalid id is a fault of the image only if the line is asked for.
+/// A line of passwd. An invalid id is only an error if the line is used.
 struct User {
     name: String,
     uid: Result<Id, BadId>,
@@ -30,7 +31,7 @@ struct User {
     home: String,
 }
 
-/// A line of group.
+/// A line of the group file.
 struct Group {
     name: String,
     gid: Result<Id, BadId>,
@@ -39,8 +40,8 @@ struct Group {
 
 pub(super) fn resolve(text: &str, tree: &Tree) -> Result<Identity, RunError> {
     let mut identity = find(text, &read(tree, PASSWD)?, &read(tree, GROUP)?)?;
-    // The primary group is also a supplementary one: else a process could drop out of it and past a file's
-    // group bits (CVE-2022-2995).
+    // The primary group must also be a supplementary one. Otherwise a process could leave the group and so evade the
+    // group bits of a file (CVE-2022-2995).
     let Credentials { gid, groups, .. } = &mut identity.credentials;
     groups.retain(|group| group != gid);
     groups.insert(0, *gid);
@@ -54,7 +55,7 @@ fn read(tree: &Tree, file: &str) -> Result<String, StorageError> {
 }
 
 fn find(text: &str, passwd: &str, group: &str) -> Result<Identity, RunError> {
-    // An empty `USER` is root, whose line is looked up, but need not be there.
+    // An empty `USER` is root. Its line in passwd is looked up, but may be missing.
     let (wanted, group_wanted) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (text, None),
@@ -70,7 +71,7 @@ fn find(text: &str, passwd: &str, group: &str) -> Result<Identity, RunError> {
     let user = passwd.lines().filter_map(self::user).find(|user| user.name == wanted || has_id(&user.uid, number));
     let home = user.as_ref().map_or("", |user| user.home.as_str());
     let home = if home.is_empty() { "/" } else { home }.to_owned();
-    // Both in numbers: nothing is looked up but the home, not even supplementary groups.
+    // If both are numbers, only the home is looked up, not even supplementary groups.
     if let (Some(uid), Some(gid)) = (number, group_number) {
         return Ok(Identity { credentials: Credentials { uid: uid.get(), gid: gid.get(), groups: Vec::new() }, home });
     }
@@ -95,7 +96,7 @@ fn find(text: &str, passwd: &str, group: &str) -> Result<Identity, RunError> {
     Ok(Identity { credentials, home })
 }
 
-/// The id that a text is; none if it is a name.
+/// Parses an id. Returns `None` if the text is a name.
 fn number(text: &str) -> Result<Option<Id>, BadId> {
     match text.parse() {
         Ok(id) => Ok(Some(id)),
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     const PASSWD_LINES: &str =
-        "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\nnobody:x:99:98::\n";
+        "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\nguest:x:99:98::\n";
     const GROUP_LINES: &str = "root:x:0:\ndaemon:x:1:\nwheel:x:10:root,daemon2\nstaff:x:50:daemon,root\n";
 
     fn found(text: &str) -> (u32, u32, Vec<u32>, String) {
@@ -139,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn ids_out_of_range_are_refused_and_never_root() {
-        // 4294967295 is "leave as it is" for setresuid(2). runc: "uids and gids must be in range 0-2147483647".
+    fn ids_out_of_range_are_never_root() {
+        // For setresuid(2), 4294967295 means no change. runc: "uids and gids must be in range 0-2147483647".
         let fault = |text, passwd, group| match find(text, passwd, group) {
             Err(RunError::BadId { file, source, .. }) => (file, source.to_string().contains("2147483647")),
             other => panic!("{text}: {other:?}"),
@@ -155,19 +156,19 @@ mod tests {
         assert_eq!(fault("word", passwd, group), (Some(PASSWD), false));
         assert_eq!(fault("root:huge", passwd, group), (Some(GROUP), true));
         assert_eq!(fault("root2", "root2:x:7:7::\n", group), (Some(GROUP), true));
-        // Lines that are not asked for do no harm.
+        // Invalid lines that are not used do no harm.
         assert_eq!(find("", passwd, group).unwrap().credentials, Credentials::default());
         assert_eq!(find("2147483647:6", passwd, group).unwrap().credentials.uid, 2_147_483_647);
     }
 
-    /// The first three are BuildKit's answers in the conformance kit's `run-environment`.
+    /// The first three are BuildKit's results for the case `run-environment` of the conformance kit.
     #[test]
-    fn users_groups_and_homes_are_dockers() {
+    fn users_groups_and_homes_agree_with_docker() {
         assert_eq!(found(""), (0, 0, vec![10, 50], "/root".into()));
         assert_eq!(found("daemon"), (1, 1, vec![50], "/usr/sbin".into()));
         assert_eq!(found("4242"), (4242, 0, vec![], "/".into()));
         assert_eq!(found("1"), (1, 1, vec![50], "/usr/sbin".into()), "a number that passwd has");
-        assert_eq!(found("nobody"), (99, 98, vec![], "/".into()), "no home in passwd");
+        assert_eq!(found("guest"), (99, 98, vec![], "/".into()), "no home in passwd");
         assert_eq!(found("daemon:wheel"), (1, 10, vec![], "/usr/sbin".into()));
         assert_eq!(found("daemon:77"), (1, 77, vec![], "/usr/sbin".into()));
         assert_eq!(found("0:0"), (0, 0, vec![], "/root".into()), "numbers: no supplementary groups");
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_are_errors_but_root_needs_no_file() {
+    fn unknown_names_are_errors() {
         assert!(find("ghost", PASSWD_LINES, GROUP_LINES).unwrap_err().to_string().contains("user ghost"));
         assert!(find("daemon:ghosts", PASSWD_LINES, GROUP_LINES).unwrap_err().to_string().contains("group ghosts"));
         assert_eq!(find("", "", "").unwrap().credentials, Credentials::default());

@@ -6,7 +6,7 @@ use crate::steps::copy::CopyError;
 use std::io::Write;
 
 #[test]
-fn archives_are_known_by_their_content() {
+fn archives_are_recognised_by_content() {
     let mut kit = Kit::new();
     let plain =
         tar(&[("d/", b'5', 0o750, "", ""), ("d/one", b'0', 0o4711, "", "one"), ("d/two", b'1', 0o4711, "d/one", "")]);
@@ -40,7 +40,7 @@ fn archives_are_known_by_their_content() {
 }
 
 #[test]
-fn an_archive_replaces_and_merges() {
+fn an_archive_replaces_files_and_merges_directories() {
     let mut kit = Kit::new();
     kit.image([dir("was-dir", 0o755), file("was-dir/f"), file("was-file"), dir("stays", 0o700), file("stays/old")]);
     let members = [
@@ -64,7 +64,7 @@ fn an_archive_replaces_and_merges() {
 }
 
 #[test]
-fn nothing_of_an_archive_leaves_its_directory() {
+fn an_archive_cannot_write_outside_its_destination() {
     let mut kit = Kit::new();
     kit.image([dir("etc", 0o755), file("etc/passwd"), dir("in", 0o755)]);
     let members = [
@@ -85,7 +85,7 @@ fn nothing_of_an_archive_leaves_its_directory() {
     assert!(kit.lines().contains(&"600 5:6 in/over=o".to_owned()));
     kit.write("b.tar", tar(&[("x", b'1', 0o600, "../../etc/hosts", "")]));
     assert!(matches!(kit.try_copy(&add(&["b.tar"], "/in/")), Err(CopyError::Archive { .. })));
-    // Docker leaves out what an archive says of its root, even where it calls it a file.
+    // Docker ignores an archive's entry for its own root, even if it is a file.
     let before = kit.lines();
     kit.write("c.tar", tar(&[(".", b'0', 0o600, "", ""), ("", b'0', 0o600, "", ""), ("./", b'5', 0o700, "", "")]));
     kit.copy(&add(&["c.tar"], "/in/"));
@@ -93,7 +93,7 @@ fn nothing_of_an_archive_leaves_its_directory() {
 }
 
 #[test]
-fn a_name_that_would_remove_is_refused() {
+fn whiteout_names_are_errors() {
     let mut kit = Kit::new();
     kit.write("d/.wh.passwd", "");
     assert!(matches!(kit.try_copy(&op(&["d"], "/etc/")), Err(CopyError::WhiteoutName(_))));

@@ -1,4 +1,4 @@
-//! Where files go and whose they are; and WORKDIR.
+//! The paths, owners and modes of copied files; and WORKDIR.
 
 use super::{Kit, NOW, dir, file, link, op};
 use crate::plan::{Copy, CopyFrom};
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 #[test]
-fn directories_that_are_there_keep_their_metadata_below_the_destination_they_get_the_source_s() {
+fn only_directories_below_the_destination_get_new_metadata() {
     let mut kit = Kit::new();
     kit.image([Entry { uid: 3, gid: 4, ..dir("dst", 0o711) }, dir("dst/sub", 0o700), file("dst/sub/old")]);
     kit.write("src/sub/f", "f").write("src/new", "n").directory("src/sub", 0o755);
@@ -31,7 +31,7 @@ fn directories_that_are_there_keep_their_metadata_below_the_destination_they_get
 }
 
 #[test]
-fn links_of_the_destination_are_followed_inside_the_image() {
+fn links_in_the_destination_stay_inside_the_image() {
     let mut kit = Kit::new();
     kit.image([
         dir("real", 0o755),
@@ -57,7 +57,7 @@ fn links_of_the_destination_are_followed_inside_the_image() {
 }
 
 #[test]
-fn a_directory_over_something_else_is_an_error_and_the_reverse() {
+fn a_directory_and_a_file_do_not_replace_each_other() {
     let mut kit = Kit::new();
     kit.image([file("f"), link("l", "/nowhere"), dir("d", 0o755)]);
     kit.write("a/f/x", "").write("b/l/x", "").write("c/d", "");
@@ -70,7 +70,7 @@ fn a_directory_over_something_else_is_an_error_and_the_reverse() {
 }
 
 #[test]
-fn owners_are_those_of_the_image() {
+fn owner_names_are_those_of_the_image() {
     let mut kit = Kit::new();
     kit.text("etc/passwd", "root:x:0:0::/:/bin/sh\nlp:x:7:9::/:/bin/sh\n");
     kit.text("etc/group", "root:x:0:\nadm:x:4:lp\n");
@@ -81,7 +81,7 @@ fn owners_are_those_of_the_image() {
         kit.copy(&Copy { chown: Some(text.into()), ..op(&["f"], "/f") });
         assert!(kit.lines().contains(&format!("644 {owner} f=")), "{text}");
     }
-    for (text, name) in [("ghost", "ghost"), ("lp:nobody", "nobody")] {
+    for (text, name) in [("ghost", "ghost"), ("lp:ghosts", "ghosts")] {
         let error = kit.try_copy(&Copy { chown: Some(text.into()), ..op(&["f"], "/f") }).unwrap_err();
         assert!(matches!(&error, CopyError::UnknownOwner { name: unknown, .. } if unknown == name), "{error}");
     }
@@ -103,7 +103,7 @@ fn owners_are_those_of_the_image() {
 }
 
 #[test]
-fn modes_are_set_and_changed() {
+fn chmod_sets_and_changes_modes() {
     let mut kit = Kit::new();
     kit.directory("d", 0o700).write_mode("d/f", "f", 0o600).write_mode("d/x", "x", 0o755).directory("d/sub", 0o750);
     let chmod = |mode: &str, source: &str, to: &str| Copy { chmod: Some(mode.into()), ..op(&[source], to) };
@@ -123,7 +123,7 @@ fn modes_are_set_and_changed() {
 }
 
 #[test]
-fn parents_are_kept_from_the_pivot_on() {
+fn parents_keeps_the_path_after_the_pivot() {
     let mut kit = Kit::new();
     kit.write("x/y/a.txt", "a")
         .write("x/y/b.md", "b")
@@ -152,7 +152,7 @@ fn parents_are_kept_from_the_pivot_on() {
 }
 
 #[test]
-fn a_linked_layer_knows_nothing_of_what_is_below() {
+fn link_ignores_the_layers_below() {
     let mut kit = Kit::new();
     kit.image([dir("real", 0o755), link("alias", "/real"), dir("mode", 0o700)]);
     kit.write("a", "a").write("dir/in", "in");
@@ -171,7 +171,7 @@ fn hard_links_stay_hard_links() {
     fs::hard_link(kit.path("one"), kit.path("two")).unwrap();
     kit.copy(&op(&["."], "/c/"));
     kit.copy(&Copy { from: CopyFrom::Empty, ..op(&["c"], "/d/") });
-    // Without its first name, the file is still one file.
+    // Without their first name, the other names are still one file.
     kit.copy(&Copy { from: CopyFrom::Empty, exclude: vec!["one".into()], ..op(&["c"], "/e/") });
     let expected = [
         "755 c/",
@@ -193,7 +193,7 @@ fn hard_links_stay_hard_links() {
 }
 
 #[test]
-fn working_directories_belong_to_the_user_and_stay_where_they_are() {
+fn workdir_creates_missing_directories_for_the_user() {
     let mut kit = Kit::new();
     kit.text("etc/passwd", "daemon:x:2:3::/:/bin/sh\n");
     kit.image([Entry { uid: 3, gid: 3, ..dir("priv", 0o700) }, dir("real", 0o755), link("alias", "/real")]);

@@ -1,4 +1,4 @@
-//! What a copy depends on, and what it reads again.
+//! The content key of a copy, and which files it reads again.
 
 use super::{Kit, NOW, file, op};
 use crate::plan::{Copy, CopyFrom};
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 #[test]
-fn the_key_is_what_reaches_the_layer() {
+fn the_key_covers_everything_in_the_layer() {
     let kit = Kit::new();
     kit.write("d/a", "a").write("d/b", "b");
     let whole = op(&["d"], "/x/");
@@ -19,27 +19,27 @@ fn the_key_is_what_reaches_the_layer() {
     assert_eq!(kit.select(&whole).unwrap().times(None), times);
     let touch = fs::File::options().write(true).open(kit.path("d/a")).unwrap();
     touch.set_modified(std::time::UNIX_EPOCH).unwrap();
-    assert_eq!(kit.key(&whole), before, "times are not part of it");
+    assert_eq!(kit.key(&whole), before, "times are not part of the key");
     assert_ne!(kit.select(&whole).unwrap().times(None), times, "they have a digest of their own");
     let octal = Copy { chmod: Some("644".into()), ..whole.clone() };
     let octal_before = kit.key(&octal);
     kit.write_mode("d/a", "a", 0o600);
-    assert_ne!(kit.key(&whole), before, "modes are");
-    assert_eq!(kit.key(&octal), octal_before, "but not where they are set");
+    assert_ne!(kit.key(&whole), before, "modes are part of the key");
+    assert_eq!(kit.key(&octal), octal_before, "except with --chmod");
     kit.write("d/a", "a");
     assert_eq!(kit.key(&whole), before);
     kit.write("d/a", "c");
-    assert_ne!(kit.key(&whole), before, "content is");
+    assert_ne!(kit.key(&whole), before, "content is part of the key");
     kit.write("d/a", "a");
     fs::remove_file(kit.path("d/b")).unwrap();
     fs::write(kit.path("d/c"), "b").unwrap();
-    assert_ne!(kit.key(&whole), before, "names are");
+    assert_ne!(kit.key(&whole), before, "names are part of the key");
     fs::remove_file(kit.path("d/c")).unwrap();
     kit.write("d/b", "a");
     let apart = kit.key(&whole);
     fs::remove_file(kit.path("d/b")).unwrap();
     fs::hard_link(kit.path("d/a"), kit.path("d/b")).unwrap();
-    assert_ne!(kit.key(&whole), apart, "link structure is");
+    assert_ne!(kit.key(&whole), apart, "hard links are part of the key");
     let mut selection = kit.select(&whole).unwrap();
     selection.digest(&whole, kit.store.blobs(), &Probe::disabled()).unwrap();
     let files: Vec<_> = selection.files().collect();
@@ -51,16 +51,16 @@ fn the_key_is_what_reaches_the_layer() {
 }
 
 #[test]
-fn a_file_of_a_stage_has_the_key_of_its_content() {
+fn the_key_does_not_depend_on_other_files_of_the_stage() {
     let mut kit = Kit::new();
     kit.image([file("f")]);
     let of_stage = Copy { from: CopyFrom::Empty, ..op(&["f"], "/x") };
     let alone = kit.key(&of_stage);
     kit.layers.clear();
     kit.image([file("else"), file("f")]);
-    assert_eq!(kit.key(&of_stage), alone, "whatever else is in its layer");
+    assert_eq!(kit.key(&of_stage), alone, "other files of the layer are not part of the key");
     kit.image([Entry { uid: 1, ..file("f") }]);
-    assert_ne!(kit.key(&of_stage), alone, "its owner is part of it");
+    assert_ne!(kit.key(&of_stage), alone, "the owner is part of the key");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn an_edit_of_one_file_reads_one_file() {
     assert_eq!(kit.lines()[1..], ["644 x/edited=before", "644 x/same=same"]);
     kit.layers = vec![second];
     assert_eq!(kit.lines()[1..], ["644 x/edited=after!", "644 x/same=same"]);
-    // The blob that has it goes away: the file is still there.
+    // The blobs are removed: the files are read from the context again.
     for blob in [first, second] {
         fs::remove_file(kit.store.blobs().path(&blob)).unwrap();
     }

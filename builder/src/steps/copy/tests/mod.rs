@@ -1,4 +1,4 @@
-//! COPY, ADD and WORKDIR over small images: what BuildKit makes of the same (measured, or its reference's words).
+//! COPY, ADD and WORKDIR over small images. The expected results are BuildKit's, measured or from its reference.
 
 mod archives;
 mod destination;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 const NOW: Timestamp = Timestamp { seconds: 1_700_000_000, nanos: 0 };
 
-/// A store, a context and an image in the making.
+/// A store, a context, and the layers of an image so far.
 struct Kit {
     store: Store,
     context: tempfile::TempDir,
@@ -56,7 +56,7 @@ impl Kit {
         self
     }
 
-    /// Gives the image a layer with these entries.
+    /// Adds a layer with these entries to the image. The content of each file is its path.
     fn image(&mut self, entries: impl IntoIterator<Item = Entry>) {
         let mut layer = self.store.layer_builder();
         for mut entry in entries {
@@ -101,7 +101,7 @@ impl Kit {
         self.select(op).unwrap().digest(op, self.store.blobs(), &Probe::disabled()).unwrap()
     }
 
-    /// The whole image, a line a path.
+    /// Formats the image, one line for each path.
     fn lines(&self) -> Vec<String> {
         let tree = self.store.tree(&self.layers).unwrap();
         let line = |entry: Entry| {
@@ -145,10 +145,10 @@ fn link(path: &str, to: &str) -> Entry {
     Entry { kind: EntryKind::Symlink { target: to.into() }, mode: 0o777, ..Entry::directory(path) }
 }
 
-/// A member of a test archive: name, type flag, mode, link target, content.
+/// A member of a test archive: (name, type flag, mode, link target, content).
 type Member<'a> = (&'a str, u8, u32, &'a str, &'a str);
 
-/// A tar, by the words of POSIX.1-1988 (ustar), so that what is written is not ours.
+/// Writes a tar in the format of POSIX.1-1988 (ustar), independently of our own writer.
 fn tar(members: &[Member<'_>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, kind, mode, link, content) in members {

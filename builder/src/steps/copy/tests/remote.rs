@@ -1,4 +1,4 @@
-//! ADD of what is elsewhere.
+//! ADD of remote sources.
 
 use super::{Kit, add, tar};
 use crate::plan::{Copy, CopyFrom};
@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 
 #[test]
-fn checksums_are_checked() {
+fn a_wrong_checksum_is_an_error() {
     let mut kit = Kit::new();
     kit.write("f", "abc");
     let checked = |checksum: String| Copy { checksum: Some(checksum), ..add(&["f"], "/f") };
@@ -16,7 +16,7 @@ fn checksums_are_checked() {
     assert!(matches!(kit.try_copy(&checked(Digest::of("abd").to_string())), Err(CopyError::Checksum { .. })));
 }
 
-/// Answers one request for each text.
+/// Starts a server that sends these responses, in turn.
 fn serve(answers: Vec<Vec<u8>>) -> String {
     use std::io::{BufRead, BufReader};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -37,7 +37,7 @@ fn serve(answers: Vec<Vec<u8>>) -> String {
 }
 
 #[test]
-fn a_file_of_the_web_is_its_owner_s_and_as_old_as_the_server_says() {
+fn a_download_has_mode_600_and_the_servers_time() {
     let mut kit = Kit::new();
     let archive = tar(&[("f", b'0', 0o640, "", "in")]);
     let host = serve(vec![b"hello".to_vec(), archive.clone(), archive, b"x".to_vec()]);

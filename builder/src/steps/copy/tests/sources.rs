@@ -1,4 +1,4 @@
-//! Which files a COPY takes.
+//! The files that a COPY selects.
 
 use super::{Kit, op};
 use crate::plan::{Copy, CopyFrom};
@@ -6,7 +6,7 @@ use crate::steps::copy::CopyError;
 use std::os::unix::fs::symlink;
 
 #[test]
-fn a_directory_gives_its_contents_and_a_file_itself() {
+fn a_directory_is_copied_without_itself() {
     let mut kit = Kit::new();
     kit.directory("d/empty", 0o700).write_mode("d/f", "f", 0o600).directory("d", 0o711);
     kit.copy(&op(&["d"], "/new")).copy(&op(&["d/f"], "/plain")).copy(&op(&["d/f"], "/in/it/"));
@@ -16,7 +16,7 @@ fn a_directory_gives_its_contents_and_a_file_itself() {
 }
 
 #[test]
-fn a_link_that_a_source_names_is_followed_one_inside_is_copied() {
+fn only_links_named_by_a_source_are_followed() {
     let kit = &mut Kit::new();
     kit.write("file", "x").write("dir/in", "i");
     symlink("file", kit.path("to-file")).unwrap();
@@ -61,7 +61,7 @@ fn patterns_match_names_and_may_match_nothing() {
 }
 
 #[test]
-fn what_is_not_there_is_named_with_what_is_like_it() {
+fn a_missing_source_gets_a_suggestion() {
     let mut kit = Kit::new();
     kit.write("src/main.rs", "");
     let error = kit.try_copy(&op(&["src/mian.rs"], "/")).unwrap_err().to_string();
@@ -71,7 +71,7 @@ fn what_is_not_there_is_named_with_what_is_like_it() {
 }
 
 #[test]
-fn the_whole_context_is_meant_by_a_dot_a_slash_and_nothing() {
+fn dot_and_slash_mean_the_whole_context() {
     for source in [".", "/", "./", ""] {
         let mut kit = Kit::new();
         kit.write("f", "f");
@@ -110,7 +110,7 @@ fn excludes_are_relative_to_each_source() {
 }
 
 #[test]
-fn heredocs_are_files() {
+fn heredocs_become_files() {
     let mut kit = Kit::new();
     let inline = vec![("a.txt".into(), "A\n".into()), ("b.txt".into(), "B\n".into())];
     kit.copy(&Copy { inline: inline.clone(), from: CopyFrom::Empty, ..op(&[], "/out/") });

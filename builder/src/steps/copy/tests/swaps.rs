@@ -1,4 +1,4 @@
-//! Contexts that change between hashing and copying: what was hashed is what is stored, or nothing is.
+//! Contexts that change between hashing and copying: the stored content is the hashed content, or the copy fails.
 
 use super::{Kit, NOW, add, copy, op};
 use crate::steps::copy::CopyError;
@@ -9,11 +9,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
-/// Larger than what is kept in memory after hashing.
+/// The size of a file that is too large to be kept in memory after hashing.
 const LARGE: usize = 100 << 10;
 
 impl Kit {
-    /// Hashes what `op` selects, then lets `change` at the context, then copies.
+    /// Hashes the files that `op` selects, calls `change`, then copies.
     fn copy_after(&mut self, op: &crate::plan::Copy, change: impl FnOnce(&Kit)) -> Result<(), CopyError> {
         let selection = self.select(op).unwrap();
         change(self);
@@ -22,7 +22,7 @@ impl Kit {
         Ok(())
     }
 
-    /// Replaces `name` by a link to `to`, and keeps it under another name.
+    /// Renames `name` and puts a link to `to` in its place.
     fn swap(&self, name: &str, to: &std::path::Path) {
         fs::rename(self.path(name), self.path(&format!("{name}.kept"))).unwrap();
         symlink(to, self.path(name)).unwrap();
@@ -51,14 +51,14 @@ fn a_directory_that_becomes_a_link_is_an_error() {
 }
 
 #[test]
-fn a_link_within_the_context_is_one_too() {
+fn a_link_within_the_context_is_an_error() {
     let mut kit = Kit::new();
     kit.write("d/f", vec![b'o'; LARGE]).write("other/f", vec![b'!'; LARGE]);
     assert!(is_change(kit.copy_after(&op(&["d"], "/d"), |kit| kit.swap("d", std::path::Path::new("other")))));
 }
 
 #[test]
-fn another_file_in_its_place_is_an_error() {
+fn a_replaced_file_is_an_error() {
     let mut kit = Kit::new();
     kit.write("f", vec![b'o'; LARGE]).write("g", vec![b'!'; LARGE]);
     let renamed = kit.copy_after(&op(&["f"], "/f"), |kit| fs::rename(kit.path("g"), kit.path("f")).unwrap());
@@ -68,12 +68,12 @@ fn another_file_in_its_place_is_an_error() {
 }
 
 #[test]
-fn a_file_that_is_rewritten_with_its_old_time_is_an_error() {
+fn a_rewrite_with_the_old_time_is_an_error() {
     let mut kit = Kit::new();
     kit.write("f", vec![b'o'; LARGE]);
     let result = kit.copy_after(&op(&["f"], "/f"), |kit| {
         let time = fs::metadata(kit.path("f")).unwrap().modified().unwrap();
-        // A tick of the clock of file times.
+        // More than a tick of the kernel's clock for file times.
         std::thread::sleep(Duration::from_millis(20));
         fs::write(kit.path("f"), vec![b'!'; LARGE]).unwrap();
         fs::File::options().write(true).open(kit.path("f")).unwrap().set_modified(time).unwrap();
