@@ -1,7 +1,7 @@
-//! Random access to the members of a tar file: OCI and docker archives are tars of blobs.
+//! Random access to the members of a tar file. OCI and docker archives are tars of blobs.
 //!
-//! Nothing is ever unpacked to a path that an archive names; members are found by name and read in
-//! place, so `../` and absolute names are just names that nobody asks for.
+//! Members are found by name and read in place. Nothing is unpacked to a path from the archive, so `../` and absolute
+//! names do no harm.
 
 use super::ImageError;
 use buildscope_storage::StorageError;
@@ -13,10 +13,10 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// How many links lead from one member to another before it is called a loop.
+/// The largest number of links between members that are followed. A longer chain counts as a loop.
 const MOST_LINKS: usize = 8;
 
-/// A tar file and where its members lie.
+/// A tar file and the positions of its members.
 #[derive(Debug)]
 pub(crate) struct Archive {
     file: Arc<File>,
@@ -25,9 +25,9 @@ pub(crate) struct Archive {
 
 #[derive(Clone, Debug)]
 enum Member {
-    /// Regular: offset of its data, size.
+    /// A regular file: the offset and size of its data, in bytes.
     File(u64, u64),
-    /// A link to another member's name.
+    /// A link to the member of that name.
     Link(String),
 }
 
@@ -40,7 +40,7 @@ impl Archive {
         Ok(Self { file: Arc::new(file), members })
     }
 
-    /// The data of the member of that name, links followed.
+    /// The data of the member of that name. Links are followed.
     pub(crate) fn member(&self, name: &str) -> Option<FileRange> {
         let mut name = normal(name)?;
         for _ in 0..MOST_LINKS {
@@ -55,7 +55,7 @@ impl Archive {
     }
 }
 
-/// Part of a file, read from its beginning. Does not move the file's own position.
+/// A reader of a part of a file. It does not move the file's own position.
 #[derive(Debug)]
 pub(crate) struct FileRange {
     file: Arc<File>,
@@ -64,12 +64,12 @@ pub(crate) struct FileRange {
 }
 
 impl FileRange {
-    /// The whole file.
+    /// A reader of the first `size` bytes of a file.
     pub(crate) fn whole(file: File, size: u64) -> Self {
         Self { file: Arc::new(file), at: 0, end: size }
     }
 
-    /// Bytes left.
+    /// The number of bytes that are left.
     pub(crate) fn len(&self) -> u64 {
         self.end - self.at
     }
@@ -80,14 +80,15 @@ impl Read for FileRange {
         let most = buffer.len().min(usize::try_from(self.len()).unwrap_or(usize::MAX));
         let read = self.file.read_at(&mut buffer[..most], self.at)?;
         if read == 0 && most > 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file ends early"));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "unexpected end of file"));
         }
         self.at += read as u64;
         Ok(read)
     }
 }
 
-/// A member's name without `./`, doubled slashes and steps upwards that stay inside. None where it leaves the archive.
+/// Normalises a member's name: removes `./`, double slashes and `..` within the name. Returns `None` if the name leads
+/// out of the archive.
 fn normal(name: &str) -> Option<String> {
     let mut parts = Vec::new();
     for part in name.split('/') {
@@ -100,7 +101,7 @@ fn normal(name: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Reads all headers.
+/// Reads the headers of all members.
 fn members(file: &File, length: u64) -> Result<HashMap<String, Member>, String> {
     let mut reader = Reader::seeking(file);
     let mut members = HashMap::new();
@@ -115,10 +116,10 @@ fn members(file: &File, length: u64) -> Result<HashMap<String, Member>, String> 
         let [name, link] = [&found.name, &found.link].map(|name| String::from_utf8_lossy(name));
         let Some(name) = normal(&name) else { continue };
         let member = match found.kind {
-            // A sparse file's data is not there in one piece.
+            // The data of a sparse file is not in one piece. Image archives contain none.
             MemberKind::File if found.sparse.is_none() => Some(Member::File(found.offset, found.stored)),
             MemberKind::HardLink => normal(&link).map(Member::Link),
-            MemberKind::Symlink => beside(&name, &link).map(Member::Link),
+            MemberKind::Symlink => link_target(&name, &link).map(Member::Link),
             _ => None,
         };
         if let Some(member) = member {
@@ -126,13 +127,13 @@ fn members(file: &File, length: u64) -> Result<HashMap<String, Member>, String> 
         }
     }
     if members.is_empty() {
-        return Err("it is no tar, or an empty one".into());
+        return Err("not a tar archive, or an empty one".into());
     }
     Ok(members)
 }
 
-/// Where the symbolic link `name` leads: `docker save` links equal layers to each other this way.
-fn beside(name: &str, target: &str) -> Option<String> {
+/// Resolves the target of the symbolic link `name`. `docker save` uses such links for layers that occur twice.
+fn link_target(name: &str, target: &str) -> Option<String> {
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
     if target.starts_with('/') { None } else { normal(&format!("{folder}/{target}")) }
 }
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    /// GNU tar is the reference.
+    /// Makes an archive with GNU tar.
     fn tar(folder: &Path, arguments: &[&str]) -> std::path::PathBuf {
         let out = folder.join("out.tar");
         let status = Command::new("tar").arg("-cf").arg(&out).arg("-C").arg(folder).args(arguments).status().unwrap();
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn members_links_and_long_names_of_both_formats() {
+    fn members_are_found_in_gnu_and_pax_archives() {
         let folder = tempfile::tempdir().unwrap();
         let long = format!("{}/{}", "d".repeat(120), "f".repeat(130));
         std::fs::create_dir_all(folder.path().join("in").join(&long).parent().unwrap()).unwrap();
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn loops_end_and_truncation_is_named() {
+    fn loops_and_truncated_archives_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("b", folder.path().join("a")).unwrap();
         std::os::unix::fs::symlink("a", folder.path().join("b")).unwrap();

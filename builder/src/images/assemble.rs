@@ -1,4 +1,4 @@
-//! Steps and layers to an image's documents, as BuildKit writes them.
+//! Assembles the configuration of an image from its steps and layers, as BuildKit does.
 
 use super::ResolvedImage;
 use crate::http::rfc3339;
@@ -7,34 +7,34 @@ use buildscope_record::DiffId;
 use buildscope_storage::Timestamp;
 use std::sync::Arc;
 
-/// `comment` of every history entry that BuildKit's Dockerfile frontend makes.
+/// The `comment` in every history entry of BuildKit's Dockerfile frontend.
 const COMMENT: &str = "buildkit.dockerfile.v0";
 
-/// What one instruction added to the image.
+/// The contribution of one instruction to an image.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// The instruction, as history shows it.
+    /// The instruction, as the history shows it.
     pub created_by: String,
-    /// When its layer was made; none for an instruction that makes none.
+    /// The time at which the layer was made. `None` for an instruction without a layer.
     pub created: Option<Timestamp>,
-    /// Its layer's diff id, if it makes a layer: RUN, COPY, ADD and WORKDIR do, even an empty one.
+    /// The diff id of the layer. RUN, COPY, ADD and WORKDIR make one, even if it is empty.
     pub layer: Option<DiffId>,
 }
 
-/// An image ready to be written: whatever an exporter needs to know.
+/// An assembled image, ready to be exported.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// The whole configuration: with layers, history and times.
+    /// The complete configuration, with layers, history and times.
     pub config: ImageConfig,
-    /// How many layers, from the lowest, are the base image's.
+    /// The number of layers, from the lowest, that belong to the base image.
     pub base_layers: usize,
-    /// The base image, if there is one: its layers may still have to be fetched.
+    /// The base image, if there is one. Its layers may still have to be fetched.
     pub base: Option<Arc<ResolvedImage>>,
 }
 
-/// Puts an image together: `config` is the configuration after the target step, `base` the image that its first
-/// stage began from, `made` everything from there to the target in order. With an `epoch` (`SOURCE_DATE_EPOCH`,
-/// seconds since 1970) all times that this build adds are held below it.
+/// Assembles an image. `config` is the configuration after the target step, `base` the image that the first stage
+/// starts from, and `made` the instructions from there to the target, in order. With an `epoch` (`SOURCE_DATE_EPOCH`,
+/// seconds since 1970) it replaces all times that this build adds.
 pub fn assemble(
     config: &ImageConfig,
     base: Option<&Arc<ResolvedImage>>,
@@ -48,7 +48,7 @@ pub fn assemble(
         None => (Vec::new(), Vec::new()),
     };
     fill_up(&mut history, base_layers.len());
-    let begin = history.len();
+    let start = history.len();
     history.extend(made.iter().map(|made| History {
         created: made.created.map(rfc3339),
         created_by: Some(made.created_by.clone()),
@@ -57,10 +57,10 @@ pub fn assemble(
         empty_layer: made.layer.is_none(),
     }));
     let epoch = epoch.map(|seconds| rfc3339(Timestamp { seconds, nanos: 0 }));
-    date(&mut history, begin, epoch.as_deref());
+    date(&mut history, start, epoch.as_deref());
     config.created = match &epoch {
         Some(_) => epoch,
-        None => history[begin..].iter().rev().find_map(|entry| entry.created.clone()).or_else(|| Some(rfc3339(now))),
+        None => history[start..].iter().rev().find_map(|entry| entry.created.clone()).or_else(|| Some(rfc3339(now))),
     };
     config.rootfs.kind = "layers".into();
     config.rootfs.diff_ids = base_layers.iter().map(|layer| layer.diff_id).collect();
@@ -69,19 +69,19 @@ pub fn assemble(
     Image { config, base_layers: base_layers.len(), base: base.cloned() }
 }
 
-/// A base image's history may be missing or short; readers want an entry for each layer.
+/// Adds entries for layers that the base image's history does not mention. Readers expect an entry for each layer.
 fn fill_up(history: &mut Vec<History>, layers: usize) {
-    let told = history.iter().filter(|entry| !entry.empty_layer).count();
+    let mentioned = history.iter().filter(|entry| !entry.empty_layer).count();
     let unknown = || History { created_by: Some("unknown".into()), ..History::default() };
-    history.extend(std::iter::repeat_with(unknown).take(layers.saturating_sub(told)));
+    history.extend(std::iter::repeat_with(unknown).take(layers.saturating_sub(mentioned)));
 }
 
-/// Gives a time to the entries that have none, by BuildKit's rule: that of the layer before, or at the beginning
-/// of this build's entries that of the first layer after.
-fn date(history: &mut [History], begin: usize, epoch: Option<&str>) {
-    let (base, own) = history.split_at_mut(begin);
+/// Gives a time to entries without one, by BuildKit's rule: the time of the previous layer, or for the first entries of
+/// this build that of the next layer. `start` is the index of the first entry of this build.
+fn date(history: &mut [History], start: usize, epoch: Option<&str>) {
+    let (base, own) = history.split_at_mut(start);
     if let Some(epoch) = epoch {
-        // Whatever is made now is made after an epoch that lies in the past; an epoch in the future is as good a time.
+        // Every entry of this build is later than an epoch in the past. An epoch in the future is used as well.
         return own.iter_mut().for_each(|entry| entry.created = Some(epoch.to_owned()));
     }
     let first = own.iter().find_map(|entry| entry.created.clone());
@@ -95,19 +95,19 @@ fn date(history: &mut [History], begin: usize, epoch: Option<&str>) {
 }
 
 impl Image {
-    /// An image that stands on no other, whose configuration is complete.
+    /// An image without a base image, from a complete configuration.
     pub fn base(config: ImageConfig) -> Self {
         Self { config, base_layers: 0, base: None }
     }
 
-    /// What it is for.
+    /// The platform of the image.
     pub fn platform(&self) -> Platform {
         Platform::new(&self.config.os, &self.config.architecture, self.config.variant.as_deref())
     }
 
-    /// The bytes of the configuration: on one line, as BuildKit writes it.
+    /// The bytes of the configuration: JSON on one line, as BuildKit writes it.
     pub fn config_bytes(&self) -> Vec<u8> {
-        // Text keys and no fallible serialisers: nothing can fail.
+        // Serialising cannot fail: all keys are strings.
         serde_json::to_vec(&self.config).expect("plain data")
     }
 }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn history_is_dated_as_buildkit_dates_it() {
+    fn history_is_dated_like_buildkits() {
         let steps = [
             made("ENV A=1", None, None),
             made("RUN one", Some(100), Some("one")),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_is_the_only_time() {
+    fn an_epoch_replaces_all_times() {
         let steps = [made("RUN one", Some(1_600_000_000), Some("one")), made("CMD c", None, None)];
         let image = assemble(&ImageConfig::default(), None, &steps, Some(1_500_000_000), at(1_700_000_000));
         let epoch = Some("2017-07-14T02:40:00Z");
@@ -153,13 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn keys_stand_in_buildkits_order() {
+    fn keys_have_buildkits_order() {
         let mut config = ImageConfig { architecture: "amd64".into(), os: "linux".into(), ..ImageConfig::default() };
         config.config.env = vec!["PATH=/bin".into()];
         config.config.cmd = Some(vec!["sh".into()]);
         config.config.working_dir = "/".into();
         let image = assemble(&config, None, &[made("RUN x", Some(0), Some("abc"))], None, at(0));
-        // The shape that BuildKit 0.26 writes: its exporter sorts the keys of the outermost object.
+        // The output of BuildKit 0.26. Its exporter sorts the keys of the outermost object.
         assert_eq!(
             String::from_utf8(image.config_bytes()).unwrap(),
             concat!(

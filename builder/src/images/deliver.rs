@@ -1,4 +1,4 @@
-//! A finished build to all the places that `--output` names.
+//! Writes the images of a finished build to an output (`--output`).
 
 use super::docker::load;
 use super::export::{Export, Exported, Format, export_directory, export_tar};
@@ -10,27 +10,27 @@ use buildscope_record::{BlobDigest, DiffId, Probe};
 use buildscope_storage::Store;
 use std::path::PathBuf;
 
-/// What a build made, and what is needed to write it.
+/// The images of a build, and everything that is needed to write them.
 #[derive(Clone, Copy)]
 pub struct Delivery<'a> {
-    /// Where the layers are.
+    /// The store with the layers.
     pub store: &'a Store,
-    /// The images, one a platform.
+    /// The images, one for each platform.
     pub images: &'a [Image],
-    /// The names of `--tag`.
+    /// The names in `--tag`.
     pub names: &'a [Reference],
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<i64>,
-    /// Through what images are pushed; none where nothing may go over the network.
+    /// The registries to push to. `None` offline.
     pub registries: Option<&'a Registries>,
-    /// Where layers may be that no step asked for.
+    /// The imported cache, which may have layers that were not fetched.
     pub cache: Option<&'a ImportedCache>,
-    /// What is attested of each image, in their order.
+    /// The attestations, one for each image, in the same order. May be empty.
     pub predicates: &'a [Predicate],
 }
 
 impl Delivery<'_> {
-    /// Writes one output. Where the output is no image, what is said of it is what the store's own copy would be.
+    /// Writes one output. For an output that is not an image, the result describes the copy that the store keeps.
     pub fn write(&self, output: &Output, probe: &Probe) -> Result<Exported, ImageError> {
         if !matches!(output.kind, OutputKind::Image { push: true } | OutputKind::CacheOnly) {
             self.fetch(probe)?;
@@ -43,7 +43,7 @@ impl Delivery<'_> {
         };
         let of_index = |annotation: &Annotation| matches!(annotation.level, Level::Index | Level::IndexDescriptor);
         if self.images.len() + self.predicates.len() == 1 && output.image.annotations.iter().any(of_index) {
-            let fault = "there is no index to annotate: one platform without attestations is a manifest alone";
+            let fault = "there is no index to annotate: an image for one platform without attestations has none";
             return Err(ImageError::malformed("--annotation", fault));
         }
         match &output.kind {
@@ -55,7 +55,7 @@ impl Delivery<'_> {
                 Err(ImageError::malformed("--output", "a directory cannot go to the standard output"))
             }
             OutputKind::Docker { .. } if self.images.len() > 1 => {
-                let fault = "type=docker holds one platform's image: build one, or write type=oci";
+                let fault = "type=docker can only contain one platform: build for one, or use type=oci";
                 Err(ImageError::malformed("--output", fault))
             }
             OutputKind::Docker { dest: Some(dest) } => export(Format::Docker).to_archive(self.store, dest, probe),
@@ -88,15 +88,15 @@ impl Delivery<'_> {
             }
             OutputKind::Image { push: true } => {
                 let registries =
-                    self.registries.ok_or_else(|| ImageError::malformed("--output", "nothing is pushed offline"))?;
-                // Nothing is kept here: what came from a registry need never have been fetched.
+                    self.registries.ok_or_else(|| ImageError::malformed("--output", "cannot push offline"))?;
+                // The image is not kept in the store: layers of a registry need not have been fetched.
                 export(Format::Oci).to_registry(self.store, registries, self.cache, probe)
             }
             OutputKind::CacheOnly => Ok(self.undelivered()),
         }
     }
 
-    /// Brings in the layers that no step asked for: of a base image of which only the configuration changed, of a cache.
+    /// Fetches layers that no step needed: those of a base image or of an imported cache.
     fn fetch(&self, probe: &Probe) -> Result<(), ImageError> {
         for image in self.images {
             if let Some(base) = image.base.as_deref() {
@@ -109,7 +109,7 @@ impl Delivery<'_> {
         Ok(())
     }
 
-    /// What is said of images that go nowhere: their configurations are all there is.
+    /// Describes images that are not written anywhere. They only have configurations.
     fn undelivered(&self) -> Exported {
         let config = |image: &Image| Descriptor::of(media::OCI_CONFIG, &image.config_bytes());
         let configs: Vec<_> = self.images.iter().map(config).collect();
@@ -117,7 +117,7 @@ impl Delivery<'_> {
         Exported { target, manifests: Vec::new(), configs, created: None }
     }
 
-    /// Keeps the images in the store under the names of `--tag`.
+    /// Keeps the images in the store under the names in `--tag`.
     pub fn name(&self, probe: &Probe) -> Result<Exported, ImageError> {
         self.fetch(probe)?;
         let kept = self.keep()?;
@@ -126,7 +126,7 @@ impl Delivery<'_> {
         Ok(kept)
     }
 
-    /// Keeps the images in the store, uncompressed and with their own times.
+    /// Keeps the images in the store, uncompressed and without rewriting times.
     fn keep(&self) -> Result<Exported, ImageError> {
         Images::of(self.store).keep_all(self.images)
     }
@@ -136,13 +136,13 @@ fn layers(image: &Image) -> &[DiffId] {
     &image.config.rootfs.diff_ids
 }
 
-/// `linux_arm64`: docker's name of a platform's directory.
+/// Docker's name for the directory of a platform: `linux_arm64`.
 fn folder(image: &Image) -> String {
     image.platform().to_string().replace('/', "_")
 }
 
 impl Exported {
-    /// What `--iidfile` holds: the digest of the configuration, or where there are several images, of their index.
+    /// The content of `--iidfile`: the digest of the configuration, or of the index if there are several images.
     pub fn id(&self) -> BlobDigest {
         match &self.configs[..] {
             [only] => only.digest,
@@ -150,7 +150,7 @@ impl Exported {
         }
     }
 
-    /// What `--metadata-file` holds, in buildx's words. `provenance` has what was attested of each platform's image.
+    /// The content of `--metadata-file`, with buildx's keys. `provenance` has the predicate for each platform.
     pub fn metadata(&self, names: &[Reference], provenance: &[(Platform, serde_json::Value)]) -> serde_json::Value {
         let mut target = self.target.clone();
         if let [config] = &self.configs[..] {

@@ -1,4 +1,4 @@
-//! The docker daemon of this machine, through its socket: images into it (`--load`), and its images as bases.
+//! The docker daemon of this machine, through its socket: loads images into it (`--load`), and uses its images as bases.
 
 use super::export::{Export, Exported};
 use super::local::Images;
@@ -14,14 +14,14 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where docker listens unless `DOCKER_HOST` says otherwise.
+/// The socket of the daemon unless `DOCKER_HOST` names another one.
 const SOCKET: &str = "/var/run/docker.sock";
-/// The longest answer that is read into memory, in bytes.
-const LONGEST_ANSWER: u64 = 16 << 20;
-/// How long a daemon may be silent about what it has: it is asked in passing, and may hang.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest response that is read into memory, in bytes.
+const LONGEST_RESPONSE: u64 = 16 << 20;
+/// The read timeout for the query whether the daemon has an image. A daemon that hangs must not block a build.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Writes the archive below the store and sends it (Docker Engine API, `POST /images/load`).
+/// Writes an archive into the store's scratch space and sends it to the daemon (Docker Engine API, `POST /images/load`).
 pub(crate) fn load(export: &Export<'_>, store: &Store, probe: &Probe) -> Result<Exported, ImageError> {
     let socket = socket()?;
     let archive = temporary(store, "load");
@@ -32,16 +32,16 @@ pub(crate) fn load(export: &Export<'_>, store: &Store, probe: &Probe) -> Result<
     let size = file.metadata().map_err(ImageError::file("read", &archive.0))?.len();
     span.quantity(Quantity::BytesWritten, size);
     let failed = |source| ImageError::Write { what: format!("to docker at {}", socket.display()), source };
-    let mut answer = exchange(&socket, "POST", "/images/load?quiet=1", Some((file, size)), None).map_err(failed)?;
-    match answer.text().map_err(failed)? {
+    let mut response = exchange(&socket, "POST", "/images/load?quiet=1", Some((file, size)), None).map_err(failed)?;
+    match response.text().map_err(failed)? {
         text if text.contains("\"error\"") => {
-            Err(ImageError::malformed("docker", format!("it did not take the image: {}", text.trim())))
+            Err(ImageError::malformed("docker", format!("the daemon did not load the image: {}", text.trim())))
         }
         _ => Ok(exported),
     }
 }
 
-/// What a daemon says of an image (`GET /images/NAME/json`).
+/// The daemon's description of an image (`GET /images/NAME/json`).
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Inspected {
@@ -52,11 +52,12 @@ struct Inspected {
     variant: String,
 }
 
-/// The daemon's image of that name, if there is a daemon, and it has one that suits the platform. Its files are brought
-/// into the store; an image that was brought before is asked for, and not brought again.
+/// The daemon's image with that name, if there is a daemon and its image suits the platform. The layers are imported
+/// into the store, unless the store has them from an earlier import.
 ///
 /// # Errors
-/// What the daemon gives and cannot be read. A daemon that does not answer has no image.
+/// If the daemon has the image, but it cannot be imported. A daemon that does not respond counts as one without the
+/// image.
 pub(super) fn image(
     reference: &Reference,
     platform: &Platform,
@@ -64,8 +65,8 @@ pub(super) fn image(
     probe: &Probe,
 ) -> Result<Option<ResolvedImage>, ImageError> {
     let Ok(socket) = socket() else { return Ok(None) };
-    let asked = exchange(&socket, "GET", &format!("/images/{reference}/json"), None, Some(PATIENCE));
-    let Some(found) = asked.ok().filter(|answer| answer.status == 200).and_then(|mut answer| answer.text().ok()) else {
+    let response = exchange(&socket, "GET", &format!("/images/{reference}/json"), None, Some(QUERY_TIMEOUT));
+    let Some(found) = response.ok().filter(|found| found.status == 200).and_then(|mut found| found.text().ok()) else {
         return Ok(None);
     };
     let Ok(Inspected { id, os, architecture, variant }) = serde_json::from_str(&found) else { return Ok(None) };
@@ -84,16 +85,16 @@ pub(super) fn image(
     span.detail(&format!("docker: {}", reference.familiar()));
     let archive = temporary(store, "save");
     let failed = |source| ImageError::Read { origin: format!("docker at {}", socket.display()), source };
-    let answer = exchange(&socket, "GET", &format!("/images/{id}/get"), None, None).map_err(failed)?;
+    let response = exchange(&socket, "GET", &format!("/images/{id}/get"), None, None).map_err(failed)?;
     let mut file = File::create_new(&archive.0).map_err(ImageError::file("create", &archive.0))?;
-    let size = io::copy(&mut answer.checked().map_err(failed)?, &mut file).map_err(failed)?;
+    let size = io::copy(&mut response.checked().map_err(failed)?, &mut file).map_err(failed)?;
     span.quantity(Quantity::BytesRead, size);
     let saved = LayoutImage { path: archive.0.clone(), tag: None, digest: None }.load(platform)?;
-    // Unpacking is part of the transfer: who needs a file of the image later finds it here.
+    // Unpacking counts as part of the transfer, so it has no spans of its own.
     let layers = ensure_layers(store, &saved, &Probe::disabled())?;
     let mut manifest = (*saved.manifest).clone();
     for (descriptor, layer) in manifest.layers.iter_mut().zip(&layers) {
-        // As they are in the store.
+        // The store has the layers uncompressed.
         let kind = buildscope_oci::Encoding::Plain.oci_layer();
         *descriptor = buildscope_oci::Descriptor::new(&kind, layer.diff_id, layer.size);
     }
@@ -105,12 +106,12 @@ pub(super) fn image(
     images.load(&target, platform).map(Some)
 }
 
-/// A file of the store's that is gone with this.
+/// A file in the store's scratch space, which is removed when this is dropped.
 struct Temporary(PathBuf);
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // What cannot be removed now is removed with the store.
+        // If this fails, the next process that opens the store removes the file.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -124,19 +125,19 @@ fn socket() -> Result<PathBuf, ImageError> {
         Err(_) => Ok(SOCKET.into()),
         Ok(host) => match host.strip_prefix("unix://") {
             Some(path) => Ok(path.into()),
-            None => Err(ImageError::malformed("DOCKER_HOST", format!("`{host}`: only unix:// sockets are spoken to"))),
+            None => Err(ImageError::malformed("DOCKER_HOST", format!("`{host}` is not supported: only unix:// sockets are"))),
         },
     }
 }
 
-/// What a daemon answered.
-struct Answer {
+/// A response of the daemon.
+struct DaemonResponse {
     status: u16,
     body: BufReader<UnixStream>,
 }
 
-impl Answer {
-    /// The body of a success, else what went wrong.
+impl DaemonResponse {
+    /// The body of a successful response. Another status is an error.
     fn checked(mut self) -> io::Result<impl Read> {
         match self.status {
             200 => Ok(self.body),
@@ -144,7 +145,7 @@ impl Answer {
         }
     }
 
-    /// The whole body of a success as text.
+    /// The body of a successful response as text. Another status is an error.
     fn text(&mut self) -> io::Result<String> {
         let body = self.read()?;
         match self.status {
@@ -155,21 +156,22 @@ impl Answer {
 
     fn read(&mut self) -> io::Result<String> {
         let mut body = String::new();
-        self.body.by_ref().take(LONGEST_ANSWER).read_to_string(&mut body)?;
+        self.body.by_ref().take(LONGEST_RESPONSE).read_to_string(&mut body)?;
         Ok(body)
     }
 }
 
-/// One HTTP/1.0 exchange: the connection's end is the answer's end, and nothing needs chunks.
+/// Sends a request and reads the head of the response. With HTTP/1.0, the response ends with the connection, so there
+/// is no chunked encoding.
 fn exchange(
     socket: &Path,
     method: &str,
     path: &str,
     body: Option<(File, u64)>,
-    patience: Option<Duration>,
-) -> io::Result<Answer> {
+    read_timeout: Option<Duration>,
+) -> io::Result<DaemonResponse> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(patience)?;
+    stream.set_read_timeout(read_timeout)?;
     let mut head = format!("{method} {path} HTTP/1.0\r\nHost: docker\r\n");
     if let Some((_, size)) = &body {
         head += &format!("Content-Type: application/x-tar\r\nContent-Length: {size}\r\n");
@@ -185,5 +187,5 @@ fn exchange(
         line.clear();
     }
     let status = status.split(' ').nth(1).and_then(|code| code.parse().ok());
-    Ok(Answer { status: status.ok_or_else(|| io::Error::other("the answer is no HTTP"))?, body })
+    Ok(DaemonResponse { status: status.ok_or_else(|| io::Error::other("the response is not HTTP"))?, body })
 }

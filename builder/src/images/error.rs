@@ -1,4 +1,4 @@
-//! What can go wrong between layers and images.
+//! Errors of images.
 
 use buildscope_oci::{PlatformError, ReferenceError};
 use buildscope_record::{BlobDigest, ByteSize, DiffId};
@@ -24,36 +24,36 @@ pub enum ImageError {
     #[error("{origin}: {fault}")]
     Malformed { origin: String, fault: String },
 
-    #[error("{origin}: {what} is no valid JSON document of its kind: {source}")]
+    #[error("{origin}: {what} is not valid: {source}")]
     Json { origin: String, what: String, source: serde_json::Error },
 
     #[error("{origin}: blob {wanted} is missing")]
     BlobMissing { origin: String, wanted: BlobDigest },
 
-    #[error("{origin}: blob {wanted} has another content than its name says: its digest is {found}")]
+    #[error("{origin}: blob {wanted} is corrupt: its content has digest {found}")]
     BlobDigest { origin: String, wanted: BlobDigest, found: BlobDigest },
 
-    #[error("{origin}: blob {wanted} is said to have {expected} bytes, but has {}{found}", if *.more { "more than " } else { "" })]
+    #[error("{origin}: blob {wanted} should have {expected} bytes, but has {}{found}", if *.more { "more than " } else { "" })]
     BlobSize { origin: String, wanted: BlobDigest, expected: u64, found: u64, more: bool },
 
     #[error("{origin}: layer {blob} unpacks to {found}, but the image's configuration says {wanted}")]
     DiffId { origin: String, blob: BlobDigest, wanted: DiffId, found: DiffId },
 
-    #[error("{origin}: layer {blob} ({}) unpacks to more than {}: taken for a decompression bomb", .compressed, .limit)]
+    #[error("{origin}: layer {blob} ({}) unpacks to more than {}, like a decompression bomb", .compressed, .limit)]
     Bomb { origin: String, blob: BlobDigest, compressed: ByteSize, limit: ByteSize },
 
-    #[error("{origin}: layer {blob} does not decompress: {source}")]
+    #[error("{origin}: cannot decompress layer {blob}: {source}")]
     Decompress { origin: String, blob: BlobDigest, source: io::Error },
 
-    #[error("{origin}: there is no image for {wanted}; there are {}", .found.join(", "))]
+    #[error("{origin}: no image for {wanted}; available: {}", .found.join(", "))]
     NoPlatform { origin: String, wanted: String, found: Vec<String> },
 
-    #[error("{origin}: there is no image {wanted}; there are {}", .found.join(", "))]
+    #[error("{origin}: no image {wanted}; available: {}", .found.join(", "))]
     NoName { origin: String, wanted: String, found: Vec<String> },
 
     #[error(
-        "there is no image `{reference}` here. Give it with `--build-context {reference}=oci-layout://DIRECTORY`, \
-         or build one with `-t {reference}`{hint}"
+        "image `{reference}` not found. Provide it with `--build-context {reference}=oci-layout://DIRECTORY`, or build \
+         it with `-t {reference}`{hint}"
     )]
     NotFound { reference: String, hint: String },
 
@@ -73,7 +73,7 @@ pub enum ImageError {
 }
 
 impl ImageError {
-    /// A fault of the document or archive at `origin`.
+    /// An error for a document or archive that cannot be used.
     pub(crate) fn malformed(origin: impl ToString, fault: impl Into<String>) -> Self {
         Self::Malformed { origin: origin.to_string(), fault: fault.into() }
     }

@@ -1,4 +1,4 @@
-//! Entrances for the fuzz targets.
+//! Entry points for the fuzz targets.
 
 use super::registry::fuzzing::challenge as read_challenge;
 use super::resolved::{Parsed, json, parse, pick};
@@ -23,7 +23,7 @@ pub(crate) fn config(bytes: &[u8]) {
     match json::<ImageConfig>("registry", "configuration", bytes) {
         Ok(config) => {
             let written = serde_json::to_vec(&config).expect("a configuration is JSON");
-            let again: ImageConfig = serde_json::from_slice(&written).expect("what was written can be read");
+            let again: ImageConfig = serde_json::from_slice(&written).expect("a serialised configuration can be parsed");
             assert_eq!(serde_json::to_vec(&again).expect("a configuration is JSON"), written);
         }
         Err(error) => drop(error.to_string()),

@@ -1,4 +1,4 @@
-//! Images in files: OCI layouts (directories and tars of them) and docker archives.
+//! Reads images from files: OCI layouts (directories or tars) and docker archives.
 
 use super::ImageError;
 use super::archive::{Archive, FileRange};
@@ -14,22 +14,22 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The largest `index.json` or `manifest.json` in bytes.
+/// The largest `index.json` or `manifest.json` that is read, in bytes.
 const LARGEST_INDEX: u64 = 16 << 20;
 
-/// Which image of a layout is meant.
+/// The location of an image in a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayoutImage {
-    /// The directory or tar.
+    /// The path of the directory or tar.
     pub path: PathBuf,
-    /// The tag.
+    /// The tag of the image.
     pub tag: Option<String>,
     /// The digest of a manifest or index.
     pub digest: Option<ManifestDigest>,
 }
 
 impl LayoutImage {
-    /// Reads `oci-layout://PATH[:TAG][@DIGEST]`, or the same without the scheme. None where the digest is none.
+    /// Parses `oci-layout://PATH[:TAG][@DIGEST]`, with or without the scheme. Returns `None` if the digest is invalid.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix("oci-layout://").unwrap_or(text);
         let (rest, digest) = match text.rsplit_once('@') {
@@ -56,24 +56,24 @@ impl LayoutImage {
                 Some(bytes) => docker_archive(layout, &bytes, self.tag.as_deref()),
                 None => Err(ImageError::malformed(
                     &layout.origin,
-                    "it has neither index.json nor manifest.json: it is no image",
+                    "not an image: it has neither index.json nor manifest.json",
                 )),
             },
         }
     }
 
-    /// What is meant, whatever it is: where its blobs are, and its descriptor.
+    /// The descriptor of the chosen manifest or index, which need not be an image, and the source of its blobs.
     pub(crate) fn root(&self, platform: &Platform) -> Result<(Arc<dyn Blobs>, Descriptor), ImageError> {
         let layout = Layout::open(&self.path)?;
         let bytes = layout.member("index.json", LARGEST_INDEX)?;
         let bytes =
-            bytes.ok_or_else(|| ImageError::malformed(&layout.origin, "it has no index.json: it is no OCI layout"))?;
+            bytes.ok_or_else(|| ImageError::malformed(&layout.origin, "not an OCI layout: it has no index.json"))?;
         let index: Index = json(&layout.origin, "index.json", &bytes)?;
         let root = self.choose(&layout, &index, platform)?;
         Ok((Arc::new(layout), root))
     }
 
-    /// The entry of the index that is meant: by digest, by tag, else the only one or the one called `latest`.
+    /// Chooses an entry of the index: by digest, by tag, else the only one or the one with the tag `latest`.
     fn choose(&self, layout: &Layout, index: &Index, platform: &Platform) -> Result<Descriptor, ImageError> {
         let images: Vec<&Descriptor> = index.manifests.iter().filter(|entry| !entry.is_about()).collect();
         let tagged =
@@ -82,7 +82,7 @@ impl LayoutImage {
         let meant: Vec<Descriptor> = match (&self.digest, &self.tag) {
             (Some(digest), _) => match images.iter().find(|entry| entry.digest == BlobDigest::from(digest)) {
                 Some(entry) => vec![(*entry).clone()],
-                // What only a nested index lists can be named too: the digest vouches for it.
+                // The digest may also name a blob that only a nested index lists.
                 None => match layout.range(&blob_path(digest))? {
                     Some(range) => vec![Descriptor::new("", *digest, range.len())],
                     None => Vec::new(),
@@ -91,7 +91,7 @@ impl LayoutImage {
             (None, Some(tag)) => tagged(tag),
             (None, None) => match images[..] {
                 [only] => vec![only.clone()],
-                // Entries without names are one image for several platforms.
+                // Entries without names are the same image for several platforms.
                 _ if images.iter().all(nameless) => images.iter().map(|entry| (*entry).clone()).collect(),
                 _ => tagged("latest"),
             },
@@ -104,14 +104,14 @@ impl LayoutImage {
                     (Some(digest), _) => digest.to_string(),
                     (None, tag) => format!("with the tag `{}`", tag.as_deref().unwrap_or("latest")),
                 },
-                found: if names.is_empty() { vec!["none with a name".into()] } else { names },
+                found: if names.is_empty() { vec!["images without a name".into()] } else { names },
             });
         }
         pick(&layout.origin, &meant, platform).cloned()
     }
 }
 
-/// Whether an index's entry bears that tag: as such (OCI), or as a whole name (containerd, BuildKit).
+/// Whether an entry of an index has the tag: by itself (OCI), or in a complete name (containerd, BuildKit).
 fn has_tag(entry: &Descriptor, tag: &str) -> bool {
     let whole =
         |name: &String| name.contains([':', '/']) && name.parse::<Reference>().is_ok_and(|r| r.tag_or_latest() == tag);
@@ -123,14 +123,14 @@ fn blob_path(digest: impl Into<BlobDigest>) -> String {
     format!("blobs/sha256/{}", digest.into().hex())
 }
 
-/// A directory or tar with blobs in it.
+/// A directory or tar with blobs.
 #[derive(Debug)]
 struct Layout {
     origin: String,
     place: Place,
-    /// Members of a docker archive by the digest that we gave them.
+    /// The members of a docker archive by their digests.
     named: HashMap<BlobDigest, String>,
-    /// A docker archive's documents, which we write ourselves.
+    /// The manifest that we make for a docker archive.
     written: HashMap<BlobDigest, Vec<u8>>,
 }
 
@@ -156,7 +156,7 @@ impl Layout {
             Place::Tar(archive) => Ok(archive.member(name)),
             Place::Directory(folder) => {
                 let path = folder.join(name);
-                // Without NONBLOCK, a pipe in the place of a blob would wait for ever.
+                // Without NONBLOCK, opening a pipe would block forever.
                 let opened =
                     File::options().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(&path);
                 let file = match opened {
@@ -165,20 +165,20 @@ impl Layout {
                 };
                 let metadata = file.metadata().map_err(ImageError::file("read", &path))?;
                 if !metadata.is_file() {
-                    return Err(ImageError::malformed(&self.origin, format!("{name} is no regular file")));
+                    return Err(ImageError::malformed(&self.origin, format!("{name} is not a regular file")));
                 }
                 Ok(Some(FileRange::whole(file, metadata.len())))
             }
         }
     }
 
-    /// A whole small file.
+    /// Reads a small file of the layout. One that is larger than `limit` is an error.
     fn member(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, ImageError> {
         let Some(mut range) = self.range(name)? else { return Ok(None) };
         if range.len() > limit {
             return Err(ImageError::malformed(
                 &self.origin,
-                format!("{name} has {} bytes; at most {limit} are read", range.len()),
+                format!("{name} is too large: {} bytes, the limit is {limit}", range.len()),
             ));
         }
         let mut bytes = Vec::with_capacity(range.len() as usize);
@@ -205,7 +205,7 @@ impl Blobs for Layout {
     }
 }
 
-/// One image of a `docker save` archive's `manifest.json` (moby, image/spec/v1.2.md).
+/// An image in the `manifest.json` of a `docker save` archive (moby, image/spec/v1.2.md).
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Saved {
@@ -216,7 +216,7 @@ struct Saved {
     layers: Vec<String>,
 }
 
-/// A docker archive has no manifest of ours: one is written, always the same for the same image.
+/// Reads an image from a docker archive. It has no OCI manifest, so one is made; the same image gives the same manifest.
 fn docker_archive(mut layout: Layout, index: &[u8], tag: Option<&str>) -> Result<ResolvedImage, ImageError> {
     let origin = layout.origin.clone();
     let images: Vec<Saved> = json(&origin, "manifest.json", index)?;
@@ -236,7 +236,7 @@ fn docker_archive(mut layout: Layout, index: &[u8], tag: Option<&str>) -> Result
         found: images.iter().flat_map(|image| image.repo_tags.clone()).collect(),
     })?;
     let missing =
-        |name: &str| ImageError::malformed(&origin, format!("manifest.json names `{name}`, which is missing"));
+        |name: &str| ImageError::malformed(&origin, format!("manifest.json refers to `{name}`, which is missing"));
     let config_bytes = layout.member(&saved.config, LARGEST_INDEX)?.ok_or_else(|| missing(&saved.config))?;
     let config: ImageConfig = json(&origin, "the image's configuration", &config_bytes)?;
     if config.rootfs.diff_ids.len() != saved.layers.len() {
@@ -252,7 +252,8 @@ fn docker_archive(mut layout: Layout, index: &[u8], tag: Option<&str>) -> Result
         let mut range = layout.range(name)?.ok_or_else(|| missing(name))?;
         let (size, mut head) = (range.len(), [0; 4]);
         let read = range.read(&mut head).map_err(|source| ImageError::Read { origin: origin.clone(), source })?;
-        // A plain layer's digest is its diff id, and unpacking verifies it. A compressed one must be read to name it.
+        // The digest of a plain layer is its diff id, and unpacking verifies it. A compressed layer must be read to
+        // compute its digest.
         let (kind, digest) = match Encoding::sniff(&head[..read]) {
             Encoding::Plain => (media::DOCKER_LAYER.to_owned(), BlobDigest::from(diff_id)),
             encoding => {

@@ -1,4 +1,4 @@
-//! The store's own images: documents by digest, and the names that lead to them.
+//! The store's own images: documents by digest, and names that refer to them.
 
 use super::{Blobs, Exported, Image, ImageError, ResolvedImage};
 use buildscope_oci::{Descriptor, Encoding, Index, Manifest, media};
@@ -14,20 +14,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Images in the store, below its root: `images/documents/HEX` (manifests, configurations, indexes) and
-/// `images/names/HEX` (by the digest of the name). Files appear whole, by a rename.
+/// The images of a store. Below the root of the store are `images/documents/HEX` (manifests, configurations, indexes)
+/// and `images/names/HEX` (by the digest of the name). Files are written atomically, by a rename.
 #[derive(Clone)]
 pub struct Images {
     store: Store,
     root: Arc<Path>,
 }
 
-/// A name in the store.
+/// The name of an image in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
-    /// In full: registry, repository, tag.
+    /// The complete name: registry, repository, tag.
     pub name: String,
-    /// The manifest or index.
+    /// The manifest or index that the name refers to.
     pub target: Descriptor,
 }
 
@@ -37,7 +37,7 @@ impl Images {
         Self { store: store.clone(), root: store.root().join("images").into() }
     }
 
-    /// The image of that name, if there is one.
+    /// The image with that name, if there is one.
     pub fn find(&self, reference: &Reference, platform: &Platform) -> Result<Option<ResolvedImage>, ImageError> {
         let name = Reference { digest: None, ..reference.clone() };
         let Some(named) = self.remembered::<Named>(&self.name_path(&name))? else { return Ok(None) };
@@ -47,12 +47,12 @@ impl Images {
         }
     }
 
-    /// The image whose documents are here.
+    /// Loads an image whose documents are in the store.
     pub fn load(&self, target: &Descriptor, platform: &Platform) -> Result<ResolvedImage, ImageError> {
         ResolvedImage::load(Arc::new(self.clone()), target, platform)
     }
 
-    /// All names, in order.
+    /// All names, sorted.
     pub fn names(&self) -> Result<Vec<Named>, ImageError> {
         let folder = self.root.join("names");
         let entries = match fs::read_dir(&folder) {
@@ -68,13 +68,13 @@ impl Images {
         Ok(names)
     }
 
-    /// Gives an image a name; an image that had it loses it.
+    /// Gives an image a name. The name no longer refers to the image that had it before.
     pub fn name(&self, reference: &Reference, target: &Descriptor) -> Result<(), ImageError> {
         let name = Reference { digest: None, ..reference.clone() };
         self.remember(&self.name_path(&name), &Named { name: name.to_string(), target: target.clone() })
     }
 
-    /// Takes a name away. False where nothing had it.
+    /// Removes a name. Returns whether it existed.
     pub fn unname(&self, reference: &Reference) -> Result<bool, ImageError> {
         let path = self.name_path(&Reference { digest: None, ..reference.clone() });
         match fs::remove_file(&path) {
@@ -84,7 +84,7 @@ impl Images {
         }
     }
 
-    /// Keeps an image whose layers are in the store: as it is there, uncompressed. Gives its manifest's descriptor.
+    /// Keeps an image whose layers are in the store, uncompressed. Returns the descriptor of its manifest.
     pub fn keep(&self, image: &Image) -> Result<Descriptor, ImageError> {
         let layer = |diff_id: &DiffId| {
             let path = self.store.blobs().path(diff_id);
@@ -105,7 +105,7 @@ impl Images {
         Ok(Descriptor { platform: Some(image.platform()), ..Descriptor::of(media::OCI_MANIFEST, &manifest) })
     }
 
-    /// Keeps the images of one build: where there are several, below an index.
+    /// Keeps the images of one build. Several images are kept below an index.
     pub fn keep_all(&self, images: &[Image]) -> Result<Exported, ImageError> {
         let manifests = images.iter().map(|image| self.keep(image)).collect::<Result<Vec<_>, _>>()?;
         let configs = images.iter().map(|image| Descriptor::of(media::OCI_CONFIG, &image.config_bytes())).collect();
@@ -141,16 +141,17 @@ impl Images {
         Ok(digest)
     }
 
-    /// A document that is kept here. One that is damaged is as good as none.
+    /// A document in the store. A damaged one counts as missing.
     pub(crate) fn document(&self, digest: &BlobDigest) -> Option<Vec<u8>> {
         fs::read(self.document_path(digest)).ok().filter(|bytes| BlobDigest::of(bytes) == *digest)
     }
 
-    /// A small file beside the images: what was found out once.
+    /// Reads a note: a small JSON file among the images that remembers the result of an expensive operation.
     pub(crate) fn note<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ImageError> {
         self.remembered(&self.root.join(name))
     }
 
+    /// Writes a note.
     pub(crate) fn take_note(&self, name: &str, value: &impl Serialize) -> Result<(), ImageError> {
         self.remember(&self.root.join(name), value)
     }
@@ -163,7 +164,7 @@ impl Images {
         self.root.join("documents").join(digest.hex())
     }
 
-    /// A file that cannot be read as what it should be is as good as none: it is written again.
+    /// Reads a JSON file. An invalid file counts as missing, since it will be written again.
     fn remembered<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, ImageError> {
         match fs::read(path) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
@@ -175,13 +176,13 @@ impl Images {
     fn remember(&self, path: &Path, value: &impl Serialize) -> Result<(), ImageError> {
         let text = serde_json::to_vec(value).map_err(|source| ImageError::Json {
             origin: path.display().to_string(),
-            what: "what is to be remembered".into(),
+            what: "the value to remember".into(),
             source,
         })?;
         self.write(path, &text)
     }
 
-    /// Keeps a file with this mode, whole or not at all.
+    /// Writes a file atomically and sets its mode.
     pub(crate) fn keep_file(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), ImageError> {
         self.write(path, bytes)?;
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(ImageError::file("write", path))
@@ -205,7 +206,7 @@ impl fmt::Debug for Images {
 }
 
 impl Blobs for Images {
-    /// A document, or an uncompressed layer of the store.
+    /// Opens a document, or an uncompressed layer of the store.
     fn open(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
         let paths = [self.document_path(&blob.digest), self.store.blobs().path(&blob.digest)];
         for path in paths {

@@ -1,7 +1,7 @@
-//! Layers to image.
+//! Images: assembles, exports and imports them.
 //!
-//! *Takes* a configuration and layers. *Gives* OCI documents and archives, and reads those of
-//! others into the store. *Must never know* the Dockerfile or the schedule.
+//! *Takes* a configuration and layers. *Gives* OCI documents, archives and pushed images, and reads images from
+//! archives, registries and the docker daemon into the store. *Must never know* the Dockerfile or the schedule.
 
 mod archive;
 mod assemble;

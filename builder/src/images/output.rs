@@ -1,4 +1,4 @@
-//! `--output`: where a build's result goes, in buildx's words.
+//! Parses `--output` with the options of buildx.
 
 use buildscope_oci::Annotation;
 use buildscope_oci::Encoding;
@@ -7,89 +7,90 @@ use std::path::PathBuf;
 /// One `--output`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// What is written, and where to.
+    /// The type of the output, and its destination.
     pub kind: OutputKind,
-    /// How the image in it looks; of no use to `local`, `tar` and `cacheonly`.
+    /// The options for the image. `local`, `tar` and `cacheonly` ignore them.
     pub image: ImageOptions,
 }
 
-/// What is written.
+/// The type of an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputKind {
-    /// `type=oci`: an OCI layout in a tar, or with `tar=false` in a directory.
+    /// `type=oci`: an OCI layout, in a tar or in a directory.
     Oci {
-        /// Where to.
+        /// The destination of the layout.
         dest: Destination,
-        /// Whether as one tar.
+        /// Whether the layout is a tar, which is the default.
         tar: bool,
     },
-    /// `type=docker`: what `docker load` reads; without `dest` it is loaded into the local daemon.
+    /// `type=docker`: an archive for `docker load`.
     Docker {
-        /// Where to.
+        /// The destination of the archive. Without one, the image is loaded into the local daemon.
         dest: Option<Destination>,
     },
-    /// `type=local`: the file system, as files.
+    /// `type=local`: the files of the image, in a directory.
     Local {
-        /// The directory.
+        /// The path of the directory.
         dest: PathBuf,
-        /// Whether each platform gets a directory of its own, where there are several.
+        /// Whether each platform gets its own directory, if there are several.
         platform_split: bool,
     },
-    /// `type=tar`: the file system, as a tar.
+    /// `type=tar`: the files of the image, in a tar.
     Tar {
-        /// Where to.
+        /// The destination of the tar.
         dest: Destination,
     },
-    /// `type=image`: kept in the store under its names; `type=registry` is the same with `push`.
+    /// `type=image`: the image is kept in the store under its names. `type=registry` is the same with `push`.
     Image {
-        /// Whether it is pushed as well.
+        /// Whether the image is pushed instead.
         push: bool,
     },
-    /// `type=cacheonly`: nothing is written.
+    /// `type=cacheonly`: no output is written.
     CacheOnly,
 }
 
-/// Where a stream of bytes goes.
+/// The destination of a stream of bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// To the standard output: `dest=-`.
+    /// The standard output: `dest=-`.
     Stdout,
-    /// To that path.
+    /// A path: a regular file, a pipe or a device.
     Path(PathBuf),
 }
 
-/// How an image is written.
+/// The options for writing an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageOptions {
-    /// `name=`: names besides those of `--tag`.
+    /// `name=`: names in addition to those in `--tag`.
     pub names: Vec<String>,
-    /// `compression=`. None is the exporter's default: `Plain` into files (nothing is left to compute: the store's
-    /// blobs are the layers), gzip, BuildKit's default, for a registry.
+    /// `compression=`. `None` is the exporter's default. For files it is `Plain`, since then the store's blobs are
+    /// copied as they are. For a registry it is gzip, BuildKit's default.
     pub compression: Option<Encoding>,
-    /// `compression-level=`; none is the compressor's default.
+    /// `compression-level=`. `None` is the compressor's default.
     pub level: Option<i32>,
-    /// `force-compression=`: layers of the base image are compressed anew too, where they came compressed otherwise.
+    /// `force-compression=`: whether layers of the base image are compressed again if they have another compression.
     pub force: bool,
-    /// `rewrite-timestamp=`: file times after `SOURCE_DATE_EPOCH` become it.
+    /// `rewrite-timestamp=`: whether `SOURCE_DATE_EPOCH` replaces later file times.
     pub rewrite_timestamp: bool,
-    /// `oci-mediatypes=`; none is the exporter's default: docker's types for `docker`, OCI's else.
+    /// `oci-mediatypes=`. `None` is the exporter's default: docker's types for `docker`, else OCI's.
     pub oci_media_types: Option<bool>,
-    /// `annotation[-LEVEL][PLATFORM].KEY=`.
+    /// `annotation[-LEVEL][PLATFORM].KEY=`, in order.
     pub annotations: Vec<Annotation>,
 }
 
-/// An `--output` that says nothing we can do.
+/// An invalid value of `--output`.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("--output {text}: {fault}")]
 pub struct OutputError {
-    /// As given.
+    /// The value as written.
     pub text: String,
-    /// What is wrong.
+    /// The fault, as text for the user.
     pub fault: String,
 }
 
 impl Output {
-    /// Reads buildx's syntax: comma-separated `KEY=VALUE` with CSV quoting; a bare path means `type=local`, `-` means `type=tar` to the standard output.
+    /// Parses buildx's syntax: comma-separated `KEY=VALUE` with CSV quoting. A bare path means `type=local`, and `-`
+    /// means `type=tar` to the standard output.
     pub fn parse(text: &str) -> Result<Self, OutputError> {
         let fault = |fault: String| OutputError { text: text.to_owned(), fault };
         let fields = csv_fields(text).map_err(&fault)?;
@@ -105,14 +106,14 @@ impl Output {
         }
         let mut given = Given::default();
         for field in &fields {
-            let (key, value) = field.split_once('=').ok_or_else(|| fault(format!("`{field}` is no KEY=VALUE")))?;
+            let (key, value) = field.split_once('=').ok_or_else(|| fault(format!("`{field}` is not KEY=VALUE")))?;
             given.take(key.trim(), value).map_err(&fault)?;
         }
         given.output().map_err(fault)
     }
 }
 
-/// What the keys said, before the type tells which of them make sense.
+/// The values of the keys, before they are checked against the type.
 #[derive(Default)]
 struct Given {
     kind: Option<String>,
@@ -132,11 +133,11 @@ impl Given {
             "tar" => self.tar = Some(boolean(key, value)?),
             "push" => self.push = Some(boolean(key, value)?),
             "platform-split" => self.platform_split = Some(boolean(key, value)?),
-            // Several names stand in one field, quoted: `"name=a,b"`.
+            // Several names can be in one quoted field: `"name=a,b"`.
             "name" => self.image.names.extend(value.split(',').filter(|name| !name.is_empty()).map(str::to_owned)),
             "compression" => self.image.compression = Some(Encoding::named(value)?),
             "compression-level" => {
-                let level = value.parse().map_err(|_| format!("compression-level takes a number, not `{value}`"))?;
+                let level = value.parse().map_err(|_| format!("invalid compression-level `{value}`: use a number"))?;
                 self.image.level = Some(level);
             }
             "force-compression" => self.image.force = boolean(key, value)?,
@@ -147,9 +148,9 @@ impl Given {
         Ok(())
     }
 
-    /// The annotation's own key keeps its case.
+    /// Parses an annotation. Its key keeps its case.
     fn annotation(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let unknown = || format!("there is no option `{key}`");
+        let unknown = || format!("unknown option `{key}`");
         self.image.annotations.push(Annotation::of_attribute(key, value).ok_or_else(unknown)??);
         Ok(())
     }
@@ -190,23 +191,25 @@ impl Given {
             "registry" => OutputKind::Image { push: self.push.unwrap_or(true) },
             "cacheonly" => OutputKind::CacheOnly,
             other => {
-                return Err(format!("there is no type `{other}`: oci, docker, local, tar, image, registry, cacheonly"));
+                return Err(format!(
+                    "unknown type `{other}`: use oci, docker, local, tar, image, registry or cacheonly"
+                ));
             }
         };
         Ok(Output { kind, image: self.image })
     }
 }
 
-/// Go's `strconv.ParseBool`, which buildx uses.
+/// Parses a boolean like Go's `strconv.ParseBool`, which buildx uses.
 fn boolean(key: &str, value: &str) -> Result<bool, String> {
     match value {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        other => Err(format!("{key} is true or false, not `{other}`")),
+        other => Err(format!("invalid {key} `{other}`: use true or false")),
     }
 }
 
-/// One record of RFC 4180: fields may be quoted as a whole, a doubled quote inside stands for one.
+/// Parses one record of RFC 4180. A field may be quoted as a whole; two quotes inside of it mean one.
 pub fn csv_fields(text: &str) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
     let mut rest = text;
@@ -216,7 +219,7 @@ pub fn csv_fields(text: &str) -> Result<Vec<String>, String> {
             None => {
                 let (field, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
                 if field.contains('"') {
-                    return Err("a quote stands in the middle of a field: quote the whole field".into());
+                    return Err("a quote in the middle of a field: quote the whole field".into());
                 }
                 (field.to_owned(), after)
             }
@@ -225,7 +228,7 @@ pub fn csv_fields(text: &str) -> Result<Vec<String>, String> {
         match after.strip_prefix(',') {
             Some(more) => rest = more,
             None if after.is_empty() => return Ok(fields),
-            None => return Err("after a closing quote comes a comma".into()),
+            None => return Err("a closing quote must be followed by a comma".into()),
         }
     }
 }
@@ -255,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_types_of_buildx() {
+    fn types_are_those_of_buildx() {
         let file = || Destination::Path("out.tar".into());
         assert_eq!(kind("type=oci,dest=out.tar"), OutputKind::Oci { dest: file(), tar: true });
         assert_eq!(
@@ -273,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn options_and_quoting() {
+    fn options_may_be_quoted() {
         let text = r#"type=image,"name=a,b",compression=zstd,compression-level=3,force-compression=1,annotation.Key="#;
         let image = Output::parse(&format!("{text}v")).unwrap().image;
         assert_eq!(image.names, ["a", "b"]);
@@ -283,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_by_name() {
+    fn invalid_outputs_are_errors_with_the_reason() {
         for (text, named) in [
             ("", "empty"),
             ("type=oci", "dest="),

@@ -1,10 +1,11 @@
-//! A few transfers at a time, on threads of their own: they wait for networks and disks, which rayon's threads must not.
+//! Runs a few transfers in parallel, on their own threads: transfers block on networks and disks, and must not block
+//! rayon's threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Works on all items, so many at a time, and gives the results in the items' order. The first failure ends it: what
-/// has begun is finished, nothing more is begun.
+/// Works on all items, at most `streams` at a time. Returns the results in the order of the items, or the first error
+/// in that order. After an error, items in progress are finished, but no others are started.
 pub(crate) fn in_parallel<T, R, E>(
     items: &[T],
     streams: usize,
@@ -43,16 +44,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_keep_their_order_and_a_failure_ends_it() {
+    fn results_keep_their_order_until_a_failure() {
         let items: Vec<u32> = (0..50).collect();
         let doubled = in_parallel(&items, 4, |item| Ok::<_, ()>(item * 2)).unwrap();
         assert_eq!(doubled, (0..50).map(|item| item * 2).collect::<Vec<_>>());
-        let begun = AtomicUsize::new(0);
+        let started = AtomicUsize::new(0);
         let failed = in_parallel(&items, 1, |item| {
-            begun.fetch_add(1, Ordering::Relaxed);
+            started.fetch_add(1, Ordering::Relaxed);
             if *item == 3 { Err(*item) } else { Ok(()) }
         });
-        assert_eq!((failed, begun.into_inner()), (Err(3), 4));
+        assert_eq!((failed, started.into_inner()), (Err(3), 4));
         assert_eq!(in_parallel(&[] as &[u32], 4, |_| Ok::<(), ()>(())), Ok(Vec::new()));
     }
 }

@@ -1,7 +1,8 @@
-//! From a reference in a Dockerfile to an image: the places are asked in order.
+//! Resolves a reference in a Dockerfile to an image.
 //!
-//! Named contexts first (`--build-context`), then the store's own images, then the embedded busybox,
-//! then the docker daemon of this machine if there is one, then registries. What is in none of them is refused with a sentence that says what would help.
+//! The sources are tried in order: named contexts (`--build-context`), the store's own images, the embedded busybox, the
+//! docker daemon of this machine if there is one, registries. If an image is in none of them, the error says how to
+//! provide it.
 
 use super::base::busybox;
 use super::docker;
@@ -15,22 +16,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where a named context that is an image comes from.
+/// A named context that is an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamedImage {
-    /// `oci-layout://DIRECTORY[:TAG][@DIGEST]`; a tar of a layout or a docker archive will do as well.
+    /// `oci-layout://DIRECTORY[:TAG][@DIGEST]`. A tar of a layout or a docker archive is also accepted.
     Layout(LayoutImage),
-    /// `docker-image://REFERENCE`: another name.
+    /// `docker-image://REFERENCE`: another name of an image.
     Alias(Reference),
 }
 
 impl NamedImage {
-    /// Reads the value of a `--build-context`; none where it is no image but files: a directory, a URL.
+    /// Parses the value of a `--build-context`. Returns `None` if it is a directory or a URL, not an image.
     pub fn parse(value: &str) -> Option<Result<Self, ImageError>> {
         if value.starts_with("oci-layout://") {
             let parsed = LayoutImage::parse(value).map(Self::Layout);
             return Some(parsed.ok_or_else(|| {
-                ImageError::malformed(value, "it should be oci-layout://DIRECTORY[:TAG][@sha256:DIGEST]")
+                ImageError::malformed(value, "invalid address: use oci-layout://DIRECTORY[:TAG][@sha256:DIGEST]")
             }));
         }
         let alias = value.strip_prefix("docker-image://")?;
@@ -38,7 +39,7 @@ impl NamedImage {
     }
 }
 
-/// Finds images, each once a build, and hands out their layers.
+/// Finds images, each once for a build, and fetches their layers.
 pub struct Resolver {
     store: Store,
     images: Images,
@@ -49,14 +50,14 @@ pub struct Resolver {
     found: Mutex<HashMap<(String, Platform), Arc<Found>>>,
 }
 
-/// An image that was found. Its layers are brought into the store by the first who asks, while others wait.
+/// An image that was found. The first caller that needs the layers fetches them, while others wait.
 struct Found {
     image: Arc<ResolvedImage>,
     layers: Mutex<Option<Arc<[Layer]>>>,
 }
 
 impl Resolver {
-    /// A resolver over this store. `named` has the named contexts that are images, by name as given.
+    /// Creates a resolver. `named` has the named contexts that are images, by their names as written.
     pub fn new(store: &Store, named: impl IntoIterator<Item = (String, NamedImage)>, probe: Probe) -> Self {
         let named = named.into_iter().map(|(name, image)| (familiar(&name), image)).collect();
         Self {
@@ -70,12 +71,12 @@ impl Resolver {
         }
     }
 
-    /// Asks registries for what is nowhere else.
+    /// Pulls images that no other source has from registries.
     pub fn with_registries(self, registries: Registries) -> Self {
         Self { registries: Some(registries), ..self }
     }
 
-    /// The image of that name for that platform. Its documents are read, its layers not.
+    /// The image with that name for that platform. Its documents are read, but not its layers.
     pub fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<ResolvedImage>, ImageError> {
         Ok(Arc::clone(&self.found(reference, platform)?.image))
     }
@@ -85,8 +86,8 @@ impl Resolver {
         Some(Arc::clone(&self.by_digest(manifest)?.image))
     }
 
-    /// The layers of an image that was resolved before (lowest first), in the store. Bringing them there is told in the
-    /// name of `probe`'s step; `asker`, if it is another, waits for it.
+    /// The layers of an image that was resolved before, lowest first. Missing layers are fetched into the store. The
+    /// time for that is reported for the step of `probe`. If `asker` belongs to another step, it reports a wait.
     pub fn layers(&self, manifest: &ManifestDigest, probe: &Probe, asker: &Probe) -> Result<Arc<[Layer]>, ImageError> {
         let missing = || ImageError::malformed(manifest, "no image with this manifest was resolved in this build");
         let found = self.by_digest(manifest).ok_or_else(missing)?;
@@ -109,12 +110,12 @@ impl Resolver {
         Ok(unpacked)
     }
 
-    /// Asks registries first (`--pull`): what is here under a name may be old. Named contexts are what they are.
+    /// Tries registries first (`--pull`), since the store's image of a name may be old. Named contexts still come first.
     pub fn newest(self, newest: bool) -> Self {
         Self { newest, ..self }
     }
 
-    /// The registries that are asked, if any are.
+    /// The registries, unless the build is offline.
     pub fn registries(&self) -> Option<&Registries> {
         self.registries.as_ref()
     }
@@ -124,20 +125,20 @@ impl Resolver {
         &self.images
     }
 
-    /// Forgets which layers it has brought into the store: some were found damaged there, and dropped. Images that are here only
-    /// are looked for again, since some of them can be made.
+    /// Forgets which layers are in the store, after damaged ones were removed from it. Images without all their layers
+    /// are looked up again, since some of them can be made or pulled.
     pub fn forget_layers(&self) {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         for ((reference, platform), found) in &*found {
             *found.layers.lock().unwrap_or_else(PoisonError::into_inner) = None;
             if !self.is_complete(&found.image) {
-                // What is not found fails where its layers are needed.
+                // If this fails, the step that needs the layers fails.
                 let _ = self.look_up(reference, platform, &Probe::disabled());
             }
         }
     }
 
-    /// Whether the store has all layers of an image of its own.
+    /// Whether the store has all layers of an image.
     fn is_complete(&self, image: &ResolvedImage) -> bool {
         image.layers.iter().all(|layer| self.store.blobs().contains(&layer.diff_id))
     }
@@ -148,7 +149,8 @@ impl Resolver {
     }
 
     fn found(&self, reference: &str, platform: &Platform) -> Result<Arc<Found>, ImageError> {
-        // Held while looking: two lookups of one name are one lookup. Lowering, which alone asks, has one thread.
+        // The lock is held during the lookup, so that a name is looked up only once. Lowering, the only caller, has one
+        // thread.
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (reference.to_owned(), platform.clone());
         if let Some(known) = found.get(&key) {
@@ -158,7 +160,7 @@ impl Resolver {
         span.detail(reference);
         let image = Arc::new(self.look_up(reference, platform, &span.probe())?);
         let layers = found.values().find(|other| other.image.digest == image.digest).map(Arc::clone);
-        // Two names of one image share its layers.
+        // Two names of the same image share its layers.
         let entry = layers.unwrap_or_else(|| Arc::new(Found { image, layers: Mutex::default() }));
         found.insert(key, Arc::clone(&entry));
         Ok(entry)
@@ -167,7 +169,7 @@ impl Resolver {
     fn look_up(&self, reference: &str, platform: &Platform, probe: &Probe) -> Result<ResolvedImage, ImageError> {
         let named = match self.named.get(&familiar(reference)) {
             Some(named) => Some(named.clone()),
-            // The plan may already have put the context's value in the place of its name.
+            // The plan may already have replaced the name by the value of the context.
             None => NamedImage::parse(reference).transpose()?,
         };
         let parsed: Reference = match named {
@@ -180,10 +182,10 @@ impl Resolver {
         }
         match self.images.find(&parsed, platform) {
             Ok(None) => {}
-            // Its layers were damaged, and dropped: another place may have it.
+            // Damaged layers of the image were removed from the store. Another source may have it.
             Ok(Some(image)) if !self.is_complete(&image) => {}
             Ok(Some(image)) if platform.distance(&image.platform()).is_some() => return Ok(image),
-            // What is here under the name is for another platform; a registry may have it for this one.
+            // The store's image is for another platform. A registry may have one for this platform.
             Ok(Some(other)) => return Ok(self.pulled(&parsed, platform).unwrap_or(other)),
             Err(error @ ImageError::NoPlatform { .. }) => return self.pulled(&parsed, platform).ok_or(error),
             Err(error) => return Err(error),
@@ -217,7 +219,7 @@ impl Resolver {
         self.registries.as_ref()?.pull(reference, platform, &self.images).ok()
     }
 
-    /// What is here under nearly that name.
+    /// A hint with images of the same repository that are available.
     fn hint(&self, wanted: &Reference) -> String {
         let stored = self.images.names().unwrap_or_default();
         let stored = stored.iter().filter_map(|named| named.name.parse::<Reference>().ok());
@@ -229,10 +231,7 @@ impl Resolver {
             near.push("the embedded `busybox` (without a tag)".into());
         }
         near.dedup();
-        match near.is_empty() {
-            true => String::new(),
-            false => format!(". There is {}", near.join(", ")),
-        }
+        if near.is_empty() { String::new() } else { format!(". Available: {}", near.join(", ")) }
     }
 }
 
@@ -242,7 +241,7 @@ impl fmt::Debug for Resolver {
     }
 }
 
-/// By this, docker and BuildKit compare the names of named contexts with those in a Dockerfile.
+/// The form in which docker and BuildKit compare the names of named contexts with those in a Dockerfile.
 fn familiar(name: &str) -> String {
     name.parse::<Reference>().map_or_else(|_| name.to_owned(), |reference| reference.familiar())
 }

@@ -1,4 +1,4 @@
-//! A resolved image: its documents are at hand, its layers can be had.
+//! Resolved images: their documents are loaded, their layers can be fetched.
 
 use super::ImageError;
 use buildscope_oci::{Descriptor, Index, Manifest, media};
@@ -9,18 +9,18 @@ use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
 
-/// The largest manifest, index or configuration that is read, in bytes. Registries allow 4 MiB; configurations of
-/// images with very long histories are larger than their manifests.
+/// The largest manifest, index or configuration that is read, in bytes. Registries allow 4 MiB for a manifest, but the
+/// configuration of an image with a very long history may be larger.
 const LARGEST_DOCUMENT: u64 = 16 << 20;
-/// How deep indexes may lie in indexes.
+/// The deepest nesting of indexes that is followed.
 const DEEPEST_INDEX: usize = 4;
 
-/// Where an image's blobs come from.
+/// A source of blobs.
 pub trait Blobs: Send + Sync + fmt::Debug {
-    /// The blob's bytes as stored; the caller verifies them.
+    /// Opens a blob. The caller must verify its digest and size.
     fn open(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError>;
 
-    /// What this is called in errors and records: a path, a reference.
+    /// The name of the source in errors and records: a path or a reference.
     fn origin(&self) -> &str;
 
     /// Whether reading is a transfer over a network.
@@ -32,33 +32,33 @@ pub trait Blobs: Send + Sync + fmt::Debug {
 /// One image for one platform.
 #[derive(Clone, Debug)]
 pub struct ResolvedImage {
-    /// The digest of its manifest.
+    /// The digest of the manifest.
     pub digest: ManifestDigest,
-    /// Its manifest, as stored.
+    /// The manifest.
     pub manifest: Arc<Manifest>,
-    /// The bytes of its manifest: what the digest is of.
+    /// The bytes of the manifest, which have the digest.
     pub manifest_bytes: Arc<[u8]>,
-    /// Its configuration.
+    /// The configuration.
     pub config: Arc<ImageConfig>,
-    /// The bytes of its configuration.
+    /// The bytes of the configuration.
     pub config_bytes: Arc<[u8]>,
-    /// Its layers, lowest first.
+    /// The layers, lowest first.
     pub layers: Vec<ImageLayer>,
-    /// Where the layers can be had.
+    /// The source of the layers.
     pub blobs: Arc<dyn Blobs>,
 }
 
-/// A layer as an image's two documents describe it.
+/// A layer of a resolved image, from its manifest and its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageLayer {
-    /// The blob in the manifest.
+    /// The descriptor of the blob, from the manifest.
     pub descriptor: Descriptor,
-    /// Digest of the uncompressed tar, from the configuration.
+    /// The digest of the uncompressed tar, from the configuration.
     pub diff_id: DiffId,
 }
 
 impl ResolvedImage {
-    /// Follows a descriptor through indexes to the image for `platform`, and reads its documents.
+    /// Reads the documents of an image. Indexes are followed to the manifest for `platform`.
     pub fn load(blobs: Arc<dyn Blobs>, root: &Descriptor, platform: &Platform) -> Result<Self, ImageError> {
         let mut descriptor = root.clone();
         for _ in 0..DEEPEST_INDEX {
@@ -70,10 +70,10 @@ impl ResolvedImage {
                 }
             }
         }
-        Err(ImageError::malformed(blobs.origin(), format!("indexes lie in each other more than {DEEPEST_INDEX} deep")))
+        Err(ImageError::malformed(blobs.origin(), format!("indexes are nested more than {DEEPEST_INDEX} deep")))
     }
 
-    /// Reads the configuration and puts layers and diff ids side by side.
+    /// Reads the configuration and matches layers with diff ids.
     pub(crate) fn of_manifest(
         blobs: Arc<dyn Blobs>,
         digest: ManifestDigest,
@@ -84,7 +84,7 @@ impl ResolvedImage {
         if manifest.config.media_type == media::IN_TOTO
             || manifest.layers.iter().any(|l| l.media_type == media::IN_TOTO)
         {
-            return Err(ImageError::malformed(origin, format!("manifest {digest} is an attestation, no image")));
+            return Err(ImageError::malformed(origin, format!("manifest {digest} is an attestation, not an image")));
         }
         let config_bytes = read_document(&*blobs, &manifest.config)?;
         let config: ImageConfig = json(origin, "the image's configuration", &config_bytes)?;
@@ -108,21 +108,22 @@ impl ResolvedImage {
         })
     }
 
-    /// The image's platform, in normal form.
+    /// The normalised platform of the image.
     pub fn platform(&self) -> Platform {
         Platform::new(&self.config.os, &self.config.architecture, self.config.variant.as_deref())
     }
 }
 
-/// What a document turned out to be.
+/// A parsed document.
 pub(crate) enum Parsed {
-    /// Several images.
+    /// An index of several manifests.
     Index(Index),
-    /// One.
+    /// The manifest of one image.
     Manifest(Box<Manifest>),
 }
 
-/// By media type, else by what it has: OCI allows documents that do not say what they are.
+/// Parses an index or a manifest. Its kind is determined by the media type, or by its fields if it has none, as OCI
+/// allows.
 pub(crate) fn parse(origin: &str, descriptor: &Descriptor, bytes: &[u8]) -> Result<Parsed, ImageError> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -136,9 +137,9 @@ pub(crate) fn parse(origin: &str, descriptor: &Descriptor, bytes: &[u8]) -> Resu
     match (probe.schema_version, probe.manifests, probe.config) {
         (Some(1), ..) => Err(ImageError::malformed(
             origin,
-            "it is a manifest of docker's schema 1, which was given up in 2022: push the image again",
+            "manifest of docker's schema 1, which is no longer supported: push the image again with a current docker",
         )),
-        // Both at once is the confusion that CVE-2021-41190 is about.
+        // An ambiguous document is the problem of CVE-2021-41190.
         (_, Some(_), Some(_)) => Err(ImageError::malformed(
             origin,
             format!("document {} is both an index and a manifest", descriptor.digest),
@@ -152,7 +153,7 @@ pub(crate) fn parse(origin: &str, descriptor: &Descriptor, bytes: &[u8]) -> Resu
     }
 }
 
-/// The entry of an index that suits the platform best; the first of equals.
+/// Picks the entry of an index that suits the platform best. Of equally good entries, it picks the first.
 pub(crate) fn pick<'a>(
     origin: &str,
     entries: &'a [Descriptor],
@@ -164,7 +165,7 @@ pub(crate) fn pick<'a>(
     if let Some((_, best)) = suiting.min_by_key(|(distance, _)| *distance) {
         return Ok(best);
     }
-    // Entries that say nothing about their platform are taken as they are.
+    // A single entry without a platform is used for every platform.
     let mut silent = images().filter(|entry| platform(entry).is_none());
     match (silent.next(), silent.next()) {
         (Some(only), None) => Ok(only),
@@ -178,13 +179,13 @@ pub(crate) fn pick<'a>(
     }
 }
 
-/// Reads a whole small blob and verifies its size and digest.
+/// Reads a small blob into memory and verifies its size and digest.
 pub(crate) fn read_document(blobs: &dyn Blobs, descriptor: &Descriptor) -> Result<Vec<u8>, ImageError> {
     let (origin, wanted, size) = (blobs.origin(), descriptor.digest, descriptor.size);
     if size > LARGEST_DOCUMENT {
         return Err(ImageError::malformed(
             origin,
-            format!("document {wanted} is said to have {size} bytes; at most {LARGEST_DOCUMENT} are read"),
+            format!("document {wanted} is too large: {size} bytes, the limit is {LARGEST_DOCUMENT}"),
         ));
     }
     let mut bytes = Vec::with_capacity(size as usize);
@@ -213,7 +214,7 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(
     })
 }
 
-/// Hashes and counts what is read through it.
+/// Hashes and counts the bytes that are read through it.
 pub(crate) struct Hashing<R> {
     inner: R,
     hash: Sha256,
@@ -225,7 +226,7 @@ impl<R: Read> Hashing<R> {
         Self { inner, hash: Sha256::new(), read: 0 }
     }
 
-    /// The digest and number of the bytes read so far.
+    /// The digest and the number of the bytes read so far.
     pub(crate) fn finish(self) -> (BlobDigest, u64) {
         (BlobDigest::from_bytes(self.hash.finalize().into()), self.read)
     }

@@ -1,4 +1,4 @@
-//! An image's layers into the store: fetched, decompressed, verified, once.
+//! Fetches the layers of an image into the store: downloads, decompresses and verifies them.
 
 use super::parallel::in_parallel;
 use super::resolved::{Hashing, ResolvedImage};
@@ -9,24 +9,26 @@ use buildscope_storage::{Layer, StorageError, Store};
 use std::io::{self, BufReader, Read};
 use std::sync::mpsc;
 
-/// How much a layer may unpack to: this many bytes whatever its size, and so many times its size. gzip cannot exceed
-/// a factor of 1032 and real layers stay below 20; zstd can reach tens of thousands, which is what a bomb is made of.
+/// The part of the limit for an unpacked layer that does not depend on its size, in bytes. The limit is this plus
+/// [`ALLOWED_FACTOR`] times the size of the blob.
 const ALLOWED_ANYWAY: u64 = 1 << 30;
+/// The largest factor of decompression that is allowed. Real layers stay below 20. gzip cannot exceed 1032, but zstd can
+/// reach tens of thousands, which makes decompression bombs possible.
 const ALLOWED_FACTOR: u64 = 200;
-/// How much is read, and handed on, at a time.
+/// The size of a buffer that is passed between threads, in bytes.
 const BUFFER: usize = 256 << 10;
-/// How many such pieces lie between two threads.
+/// The largest number of buffers between two threads.
 const PIECES: usize = 8;
-/// How many layers come at a time.
+/// The number of layers that are fetched in parallel.
 const STREAMS: usize = 4;
 
-/// Makes sure that the store has all layers of the image, and gives them, lowest first. What it has already is not
-/// fetched again; what is missing is fetched and unpacked side by side.
+/// Makes sure that the store has all layers of an image, and returns them, lowest first. Missing layers are fetched and
+/// unpacked in parallel.
 pub fn ensure_layers(store: &Store, image: &ResolvedImage, probe: &Probe) -> Result<Vec<Layer>, ImageError> {
     ensure(store, &*image.blobs, &image.layers, probe)
 }
 
-/// The same for any layers of one origin.
+/// Makes sure that the store has these layers, all from the same source, and returns them in their order.
 pub(crate) fn ensure(
     store: &Store,
     blobs: &dyn Blobs,
@@ -42,7 +44,7 @@ pub(crate) fn ensure(
     span.detail(blobs.origin());
     let missing = layers.iter().filter(|layer| !store.blobs().contains(&layer.diff_id));
     span.quantity(Quantity::BytesRead, missing.map(|layer| layer.descriptor.size).sum());
-    // While a layer comes over a network, whatever is done with what has come is done beside that: it is all transfer.
+    // During a transfer over the network, hashing and unpacking run at the same time, so all of it counts as transfer.
     let inside = if blobs.is_remote() { Probe::disabled() } else { span.probe() };
     in_parallel(layers, STREAMS, |layer| ensure_layer(store, blobs, layer, &inside))
 }
@@ -54,8 +56,8 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
     let (origin, blob) = (blobs.origin(), &layer.descriptor);
     let mut raw = Hashing::new(blobs.open(blob)?.take(blob.size.saturating_add(1)));
     let failed = |source| ImageError::Read { origin: origin.to_owned(), source };
-    // What comes is hashed on a thread, unpacked on another, and stored on this one.
-    let (imported, over, encoding, limit) = beside(&mut raw, |mut pieces| {
+    // The blob is read and hashed on one thread, decompressed on another, and stored on this one.
+    let (imported, over, encoding, limit) = read_ahead(&mut raw, |mut pieces| {
         let mut head = [0; 4];
         let head = read_head(&mut pieces, &mut head).map_err(failed)?;
         let encoding = Encoding::sniff(head);
@@ -68,11 +70,11 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
             Encoding::Plain => import(store, whole, limit, layer, probe),
             Encoding::Gzip => {
                 let decoder = flate2::bufread::MultiGzDecoder::new(whole);
-                beside(decoder, |tar| import(store, tar, limit, layer, probe))
+                read_ahead(decoder, |tar| import(store, tar, limit, layer, probe))
             }
             Encoding::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(whole).map_err(failed)?;
-                beside(decoder, |tar| import(store, tar, limit, layer, probe))
+                read_ahead(decoder, |tar| import(store, tar, limit, layer, probe))
             }
         };
         Ok::<_, ImageError>((imported, over, encoding, limit))
@@ -81,8 +83,8 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
         let (compressed, limit) = (ByteSize(blob.size), ByteSize(limit));
         return Err(ImageError::Bomb { origin: origin.to_owned(), blob: blob.digest, compressed, limit });
     }
-    // Whatever went wrong with the content: if the blob itself is not what it should be, that is the reason to name.
-    // What the decompressor left is read too: the digest is over all of it.
+    // A wrong size or digest of the blob is reported first, since it explains any other error of the content. The rest
+    // of the blob, which the decompressor did not read, is part of the digest.
     io::copy(&mut raw, &mut io::sink()).map_err(failed)?;
     let (found, size) = raw.finish();
     if size != blob.size {
@@ -111,17 +113,17 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
     }
 }
 
-/// Reads on a thread of its own while `take` does something with what was read.
-fn beside<T>(mut from: impl Read + Send, take: impl FnOnce(Pieces) -> T) -> T {
+/// Reads on another thread while `take` uses the bytes.
+fn read_ahead<T>(mut from: impl Read + Send, take: impl FnOnce(Pieces) -> T) -> T {
     let (sender, receiver) = mpsc::sync_channel::<io::Result<Vec<u8>>>(PIECES);
-    // Buffers go round: a quarter of a megabyte is more than the allocator likes to give and take.
+    // Buffers are reused: allocating and freeing a quarter of a megabyte each time would be slow.
     let (give_back, spare) = mpsc::channel::<Vec<u8>>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             loop {
                 let mut piece = spare.try_recv().unwrap_or_default();
                 piece.resize(BUFFER, 0);
-                // Whole pieces, whatever comes at a time.
+                // Fill the buffer, even if each read returns less.
                 let mut length = 0;
                 let end = loop {
                     if length == BUFFER {
@@ -140,7 +142,7 @@ fn beside<T>(mut from: impl Read + Send, take: impl FnOnce(Pieces) -> T) -> T {
                     return;
                 }
                 if let Err(error) = end {
-                    // The other side may have ended.
+                    // The receiver may have ended.
                     let _ = sender.send(Err(error));
                     return;
                 }
@@ -153,7 +155,7 @@ fn beside<T>(mut from: impl Read + Send, take: impl FnOnce(Pieces) -> T) -> T {
     })
 }
 
-/// What another thread reads, as a stream.
+/// The bytes that another thread reads, as a stream.
 struct Pieces {
     receiver: mpsc::Receiver<io::Result<Vec<u8>>>,
     give_back: mpsc::Sender<Vec<u8>>,
@@ -167,7 +169,7 @@ impl Read for Pieces {
             let Ok(piece) = self.receiver.recv() else { return Ok(0) };
             let empty = std::mem::replace(&mut self.piece, piece?);
             self.at = 0;
-            // The other side may have ended.
+            // The reading thread may have ended.
             let _ = self.give_back.send(empty);
         }
         let length = buffer.len().min(self.piece.len() - self.at);
@@ -177,7 +179,7 @@ impl Read for Pieces {
     }
 }
 
-/// Takes the tar into the store; tells whether it was longer than the limit.
+/// Imports the tar into the store. Also returns whether the tar is longer than the limit.
 fn import(
     store: &Store,
     tar: impl Read,
@@ -201,7 +203,7 @@ fn read_head<'a>(from: &mut impl Read, head: &'a mut [u8; 4]) -> io::Result<&'a 
     Ok(&head[..length])
 }
 
-/// Fails where more comes than allowed.
+/// Fails once more than `left` bytes were read.
 struct Limited<R> {
     inner: R,
     left: u64,
@@ -215,7 +217,7 @@ impl<R: Read> Read for Limited<R> {
             Some(left) => self.left = left,
             None => {
                 self.over = true;
-                return Err(io::Error::other("more than is allowed"));
+                return Err(io::Error::other("the limit is exceeded"));
             }
         }
         Ok(read)

@@ -1,7 +1,7 @@
-//! The embedded base image `busybox`: one static program under all its names.
+//! The embedded base image `busybox`: a static program with links for all its applets.
 //!
-//! Like docker's official image: every applet is a link in `/bin`, the configuration has `PATH`
-//! and `CMD ["sh"]`. The same program gives the same tree, layer, configuration and digest everywhere.
+//! As in docker's official image, every applet is a link in `/bin`, and the configuration has `PATH` and `CMD ["sh"]`.
+//! The same program gives the same tree, layer, configuration and digest on every machine.
 
 use super::program::{Program, applets, find};
 use crate::http::rfc3339;
@@ -14,42 +14,42 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Raised when the tree or the configuration below changes: the remembered image is made again.
+/// The version of the tree and the configuration below. A change of it makes stores build the image again.
 const RECIPE: u32 = 2;
-/// The time of every file and of the image itself, 2017-07-14T02:40:00Z: any constant would do, but tar programs warn
-/// of 1970.
+/// The time of every file and of the image itself, 2017-07-14T02:40:00Z. Any constant would do, but tar programs warn
+/// about times in 1970.
 const TIME: Timestamp = Timestamp { seconds: 1_500_000_000, nanos: 0 };
-/// Docker's default.
+/// Docker's default for `PATH`.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// The file beside the store's images that remembers which program gave which image.
+/// The name of the note, among the store's images, that remembers the image and the program it was made from.
 const NOTE: &str = "busybox.json";
 
-const PASSWD: &str = "\
-root:x:0:0:root:/root:/bin/sh
-daemon:x:1:1:daemon:/usr/sbin:/bin/false
-bin:x:2:2:bin:/bin:/bin/false
-sys:x:3:3:sys:/dev:/bin/false
-sync:x:4:100:sync:/bin:/bin/sync
-mail:x:8:8:mail:/var/spool/mail:/bin/false
-www-data:x:33:33:www-data:/var/www:/bin/false
-operator:x:37:37:Operator:/var:/bin/false
-nobody:x:65534:65534:nobody:/home:/bin/false
-";
-const GROUP: &str = "\
-root:x:0:
-daemon:x:1:
-bin:x:2:
-sys:x:3:
-adm:x:4:
-tty:x:5:
-disk:x:6:
-mail:x:8:
-wheel:x:10:root
-www-data:x:33:
-operator:x:37:
-users:x:100:
-nobody:x:65534:
-";
+const PASSWD: &str = concat!(
+    "root:x:0:0:root:/root:/bin/sh\n",
+    "daemon:x:1:1:daemon:/usr/sbin:/bin/false\n",
+    "bin:x:2:2:bin:/bin:/bin/false\n",
+    "sys:x:3:3:sys:/dev:/bin/false\n",
+    "sync:x:4:100:sync:/bin:/bin/sync\n",
+    "mail:x:8:8:mail:/var/spool/mail:/bin/false\n",
+    "www-data:x:33:33:www-data:/var/www:/bin/false\n",
+    "operator:x:37:37:Operator:/var:/bin/false\n",
+    "nobody:x:65534:65534:nobody:/home:/bin/false\n", // prose: quoted
+);
+const GROUP: &str = concat!(
+    "root:x:0:\n",
+    "daemon:x:1:\n",
+    "bin:x:2:\n",
+    "sys:x:3:\n",
+    "adm:x:4:\n",
+    "tty:x:5:\n",
+    "disk:x:6:\n",
+    "mail:x:8:\n",
+    "wheel:x:10:root\n",
+    "www-data:x:33:\n",
+    "operator:x:37:\n",
+    "users:x:100:\n",
+    "nobody:x:65534:\n", // prose: quoted
+);
 const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n";
 
 /// Directories and their modes.
@@ -83,8 +83,8 @@ struct Note {
     target: Descriptor,
 }
 
-/// The image, made at the first use and remembered in the store. `registries` are asked for the program where neither
-/// the machine nor its packages have it.
+/// The image. It is made at the first use and remembered in the store. If neither the machine nor its package manager
+/// has the program, it is pulled from `registries`.
 pub(crate) fn image(
     store: &Store,
     images: &Images,
@@ -130,7 +130,7 @@ fn layer(store: &Store, program: Vec<u8>, applets: &BTreeSet<String>, probe: &Pr
     file("etc/passwd", 0o644, PASSWD.as_bytes().into());
     file("etc/group", 0o644, GROUP.as_bytes().into());
     file("etc/nsswitch.conf", 0o644, NSSWITCH.as_bytes().into());
-    // No password opens any account; day 17361 is the time above.
+    // `*` locks every account. Day 17361 is the time above.
     let shadow: String = PASSWD
         .lines()
         .filter_map(|line| line.split(':').next())
@@ -138,10 +138,10 @@ fn layer(store: &Store, program: Vec<u8>, applets: &BTreeSet<String>, probe: &Pr
         .collect();
     file("etc/shadow", 0o640, shadow.as_bytes().into());
     for name in applets.iter().filter(|name| *name != "busybox") {
-        // Symlinks, not hard links: those a driver that unpacks has to make files of their own, 2 MB each.
+        // Symbolic links, since a driver that unpacks layers may have to copy hard links, 2 MB each.
         layer.push(entry(&format!("bin/{name}"), EntryKind::Symlink { target: "busybox".into() }, 0o777), none());
     }
-    // `#!/usr/bin/env`
+    // For scripts that start with `#!/usr/bin/env`.
     layer.push(entry("usr/bin/env", EntryKind::Symlink { target: "../../bin/env".into() }, 0o777), none());
     Ok(layer.finish(probe)?)
 }

@@ -1,4 +1,4 @@
-//! Debian base images by mmdebstrap: for machines that have a package mirror but no registry.
+//! Debian base images, made with mmdebstrap, for machines with access to a package mirror but not to a registry.
 
 use super::super::{Image, ImageError, Images};
 use crate::http::{now, rfc3339};
@@ -8,30 +8,30 @@ use buildscope_storage::{Store, Timestamp};
 use std::io::{BufReader, Read};
 use std::process::{Command, Stdio};
 
-/// Docker's default.
+/// Docker's default for `PATH`.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What a Debian base is made of.
+/// The contents of a Debian base image.
 #[derive(Clone, Debug, Default)]
 pub struct DebianBase {
     /// The suite: `bookworm`.
     pub suite: String,
-    /// Packages besides the essential ones and apt.
+    /// Packages in addition to the essential ones and apt.
     pub include: Vec<String>,
-    /// A mirror's URL, or whatever else mmdebstrap takes; none is its default.
+    /// The URL of a mirror, or another source that mmdebstrap accepts. `None` is mmdebstrap's default.
     pub mirror: Option<String>,
-    /// `SOURCE_DATE_EPOCH`: with it (and one state of the mirror) the image is always the same.
+    /// `SOURCE_DATE_EPOCH`. With it, the same state of the mirror gives the same image.
     pub epoch: Option<i64>,
 }
 
 impl DebianBase {
-    /// Makes the image and gives it its name. Takes half a minute and what the packages weigh.
+    /// Makes the image and keeps it in the store under `name`. This takes about half a minute, and downloads packages.
     pub fn make(&self, store: &Store, name: &Reference, probe: &Probe) -> Result<Descriptor, ImageError> {
         let span = probe.phase(Phase::Fetch);
         span.detail(&name.familiar());
         let failed = |fault: String| ImageError::malformed("mmdebstrap", fault);
         let mut command = Command::new("mmdebstrap");
-        // Images have no device files: whoever runs them mounts /dev.
+        // Images have no device files: /dev is mounted when a container runs.
         command.args(["--quiet", "--variant=minbase", "--format=tar", "--skip=output/dev"]);
         if !self.include.is_empty() {
             command.arg(format!("--include={}", self.include.join(",")));
@@ -42,23 +42,23 @@ impl DebianBase {
         command.args([self.suite.as_str(), "-"]).args(&self.mirror);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| failed(format!("{error} (Debian: `apt-get install mmdebstrap`)")))?;
-        let (Some(tar), Some(mut complaints)) = (child.stdout.take(), child.stderr.take()) else {
+        let (Some(tar), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(failed("it has no output".into()));
         };
-        let told = std::thread::spawn(move || {
+        let errors = std::thread::spawn(move || {
             let mut text = String::new();
-            // Where it cannot be read, its status must do.
-            let _ = complaints.read_to_string(&mut text);
+            // If the errors cannot be read, the exit status is reported without them.
+            let _ = stderr.read_to_string(&mut text);
             text
         });
         let imported = store.import_layer(BufReader::with_capacity(1 << 20, tar), None, &span.probe());
         let status = child.wait().map_err(|error| failed(error.to_string()))?;
-        let told = told.join().unwrap_or_default();
+        let errors = errors.join().unwrap_or_default();
         if !status.success() {
-            let lines: Vec<&str> = told.lines().filter(|line| line.starts_with('E')).collect();
-            let said =
-                if lines.is_empty() { told.lines().last().unwrap_or_default().to_owned() } else { lines.join("; ") };
-            return Err(failed(format!("it failed ({status}): {said}")));
+            let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with('E')).collect();
+            let message =
+                if lines.is_empty() { errors.lines().last().unwrap_or_default().to_owned() } else { lines.join("; ") };
+            return Err(failed(format!("it failed ({status}): {message}")));
         }
         let layer = imported?;
         let Platform { architecture, os, variant, .. } = Platform::host();

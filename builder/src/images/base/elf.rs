@@ -1,6 +1,6 @@
-//! Just enough of ELF to know a static executable of this machine.
+//! Reads just enough of an ELF file to recognise a static executable for this machine.
 
-/// Why a file is no static executable for this machine. `None` is good.
+/// The reason why a file is not a static executable for this machine, or `None` if it is one.
 pub(crate) fn fault(bytes: &[u8]) -> Option<String> {
     let read = || {
         let half = |at: usize| bytes.get(at..at + 2).map(|b| u16::from_le_bytes([b[0], b[1]]));
@@ -13,7 +13,7 @@ pub(crate) fn fault(bytes: &[u8]) -> Option<String> {
     };
     // Magic, 64 bits, little endian.
     if !bytes.starts_with(b"\x7fELF\x02\x01") {
-        return Some("it is no 64-bit little-endian ELF executable".into());
+        return Some("not a 64-bit little-endian ELF executable".into());
     }
     let Some((machine, kinds)) = read() else { return Some("its ELF header is damaged".into()) };
     let ours = match std::env::consts::ARCH {
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tests_own_program_is_dynamic_and_a_script_is_none() {
+    fn only_static_executables_are_accepted() {
         let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         assert_eq!(fault(&own).as_deref(), Some("it is dynamically linked"));
         assert!(fault(b"#!/bin/sh\n").is_some());

@@ -1,7 +1,7 @@
-//! Where the program of the embedded busybox comes from.
+//! Finds the program of the embedded busybox image.
 //!
-//! A static executable: it has to run in an image that holds nothing else. The places are asked in order, nearest
-//! first; each gives the same program on all machines of one release of Debian, or of one digest.
+//! It must be a static executable, since the image contains nothing else. The sources are tried in order, the nearest
+//! first. Each gives the same program on all machines with the same release of Debian, or the same digest.
 
 use super::elf;
 use crate::images::{ImageError, Images, Registries, ensure_layers};
@@ -15,17 +15,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where distributions keep it.
-const PLACES: [&str; 4] = ["/bin/busybox", "/usr/bin/busybox", "/bin/busybox-static", "/usr/bin/busybox-static"];
-/// The last resort: docker's official image of 1.36.1 against musl, which is static.
+/// The paths at which distributions install busybox.
+const PATHS: [&str; 4] = ["/bin/busybox", "/usr/bin/busybox", "/bin/busybox-static", "/usr/bin/busybox-static"];
+/// The last source: docker's official image of 1.36.1 with musl, which is static.
 const IMAGE: &str =
     "docker.io/library/busybox:1.36.1-musl@sha256:2f9af5cf39068ec3a9e124feceaa11910c511e23a1670dcfdff0bc16793545fb";
-/// Names another image for that, by digest too.
+/// The environment variable that names another image. It must have a digest too.
 const VARIABLE: &str = "BUILDSCOPE_BUSYBOX";
-/// The largest program that is taken, in bytes. Debian's has 2 MB.
+/// The largest program that is accepted, in bytes. Debian's has 2 MB.
 const LARGEST: u64 = 64 << 20;
 
-/// Which program an image was made of. A program that looks the same (as git's index looks at files) is the same.
+/// Identifies the program that an image was made from. As in git's index, a file with an unchanged `stat` is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Program {
     path: PathBuf,
@@ -54,8 +54,8 @@ impl Program {
     }
 }
 
-/// The host's static busybox, else Debian's through apt, else docker's from a registry; what was fetched is kept in
-/// the store.
+/// Finds the host's static busybox, else Debian's package through apt, else docker's image from a registry. A fetched
+/// program is kept in the store.
 pub(super) fn find(
     store: &Store,
     images: &Images,
@@ -64,7 +64,7 @@ pub(super) fn find(
 ) -> Result<(Program, Vec<u8>), ImageError> {
     let kept = store.root().join("images/busybox");
     let mut faults = Vec::new();
-    for path in PLACES.iter().map(Path::new).chain([kept.as_path()]) {
+    for path in PATHS.iter().map(Path::new).chain([kept.as_path()]) {
         match usable(path) {
             Ok(found) => return Ok(found),
             Err(fault) => faults.extend(fault),
@@ -75,7 +75,7 @@ pub(super) fn find(
     let from_package = || fetch_package(&kept);
     let from_image = || match registries {
         Some(registries) => fetch_image(store, images, registries, &kept, &span.probe()),
-        None => Err("no registry is asked".into()),
+        None => Err("registries are not used offline".into()),
     };
     for fetch in [&from_package as &dyn Fn() -> Result<(), String>, &from_image] {
         match fetch().map_err(Some).and_then(|()| usable(&kept)) {
@@ -86,7 +86,7 @@ pub(super) fn find(
     Err(ImageError::NoBusybox { fault: faults.join("; ") })
 }
 
-/// A static busybox and its bytes; else why not, which for a missing file needs no saying.
+/// Reads a static busybox. The error is the reason why the file cannot be used, or `None` if there is no file.
 fn usable(path: &Path) -> Result<(Program, Vec<u8>), Option<String>> {
     let program = Program::at(path).ok_or(None)?;
     let bytes = fs::read(path).map_err(|error| Some(format!("{}: {error}", path.display())))?;
@@ -96,7 +96,7 @@ fn usable(path: &Path) -> Result<(Program, Vec<u8>), Option<String>> {
     }
 }
 
-/// Debian's package, by apt, which verifies it.
+/// Fetches Debian's package through apt, which verifies it.
 fn fetch_package(to: &Path) -> Result<(), String> {
     let folder = to.with_extension(format!("{}", std::process::id()));
     let work = || {
@@ -112,12 +112,12 @@ fn fetch_package(to: &Path) -> Result<(), String> {
         fs::rename(found, to).map_err(|error| format!("{}: {error}", to.display()))
     };
     let done = work();
-    // What is left of a failed removal is a folder of the store that the next fetch of this process id uses again.
+    // If this fails, the directory stays in the store, and the next fetch with the same process id uses it again.
     let _ = fs::remove_dir_all(&folder);
     done
 }
 
-/// Docker's image, by its digest: whatever registry gives it, it is the same program.
+/// Fetches docker's image by its digest, so that every registry or mirror gives the same program.
 fn fetch_image(
     store: &Store,
     images: &Images,
@@ -129,7 +129,7 @@ fn fetch_image(
     let work = || {
         let reference: Reference = name.parse()?;
         if reference.digest.is_none() {
-            return Err(ImageError::malformed(VARIABLE, format!("`{name}` has no digest: it may change")));
+            return Err(ImageError::malformed(VARIABLE, format!("`{name}` needs a digest: without one, the image may change")));
         }
         let image = registries.pull(&reference, &Platform::host(), images)?;
         let layers = ensure_layers(store, &image, probe)?;
@@ -153,7 +153,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// The names that the program itself says it has.
+/// The names of the applets, from the program itself.
 pub(super) fn applets(program: &Path) -> Result<BTreeSet<String>, ImageError> {
     let output = Command::new(program).arg("--list").output();
     let output = output.map_err(|error| ImageError::NoBusybox { fault: format!("{}: {error}", program.display()) })?;

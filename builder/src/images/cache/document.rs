@@ -1,15 +1,15 @@
-//! BuildKit's cache configuration (moby/buildkit, cache/remotecache/v1/doc.go), as far as it is used here.
+//! BuildKit's cache configuration (moby/buildkit, cache/remotecache/v1/doc.go): the fields that we use.
 
 use buildscope_oci::null_is_default;
 use buildscope_record::{BlobDigest, DiffId, StepKey};
 use serde::{Deserialize, Serialize};
 
-/// Its media type.
+/// The media type of a cache configuration.
 pub(super) const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
-/// Where an image's configuration holds it, as base64: Go's JSON for bytes.
+/// The field of an image's configuration that contains an inline cache, as base64 (Go's JSON for bytes).
 pub(super) const INLINE: &str = "moby.buildkit.cache.v0";
 
-/// The whole of a cache but its layers.
+/// A cache without the content of its layers.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct CacheConfig {
     #[serde(default, deserialize_with = "null_is_default")]
@@ -18,11 +18,11 @@ pub(super) struct CacheConfig {
     pub(super) records: Vec<Record>,
 }
 
-/// A layer. In an image's own configuration, where no blob has a name yet, `blob` is the diff id.
+/// A layer. In an inline cache, `blob` is the diff id, since the digests of the blobs are not known yet.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Layer {
     pub(super) blob: BlobDigest,
-    /// −1 is none; an absent one is 0.
+    /// The index of the parent layer. −1 means that there is no parent; a missing field means 0.
     #[serde(default)]
     pub(super) parent: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,18 +39,18 @@ pub(super) struct Annotations {
     pub(super) size: u64,
 }
 
-/// A key.
+/// A cache key with its results.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Record {
     #[serde(default, deserialize_with = "null_is_default")]
     pub(super) results: Vec<Outcome>,
     pub(super) digest: StepKey,
-    /// What buildscope knows of it; BuildKit's own records have none.
+    /// Our own data about the step. BuildKit's records do not have this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) buildscope: Option<serde_json::Value>,
 }
 
-/// What a key stands for: the layer of that number.
+/// A result: the index of a layer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Outcome {
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Caches that others wrote: their records at once, their layers when a step asks for them.
+//! Imports caches: their records at once, their layers when a step needs them.
 
 use super::super::local::Images;
 use super::super::resolved::{Parsed, json, parse, read_document};
@@ -15,17 +15,18 @@ use buildscope_storage::Store;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// All that was imported for one build.
+/// All caches that were imported for one build.
 #[derive(Debug, Default)]
 pub struct ImportedCache {
     records: HashMap<StepKey, CacheRecord>,
     layers: HashMap<DiffId, (Descriptor, Arc<dyn Blobs>)>,
-    /// One at a time fetches: two steps that want the same layers do not fetch them twice.
+    /// Held while layers are fetched, so that two steps do not fetch the same layers twice.
     fetching: Mutex<()>,
 }
 
 impl ImportedCache {
-    /// Reads the documents of all the caches. One that cannot be read is no reason not to build: its fault is given beside.
+    /// Reads the documents of all caches. A cache that cannot be read does not fail the build: its error is returned
+    /// together with the others.
     pub fn read(
         from: &[CacheFrom],
         registries: Option<&Registries>,
@@ -56,7 +57,7 @@ impl ImportedCache {
             (CacheFrom::Local(layout), _) => layout.root(&first)?,
             (CacheFrom::Registry(reference), Some(registries)) => registries.root(reference, images)?,
             (CacheFrom::Registry(reference), None) => {
-                return Err(ImageError::malformed(reference, "no registry is asked offline"));
+                return Err(ImageError::malformed(reference, "registries are not used offline"));
             }
         };
         let bytes = read_document(&*blobs, &root)?;
@@ -64,7 +65,7 @@ impl ImportedCache {
             Parsed::Manifest(manifest) if manifest.config.media_type == CACHE_CONFIG => {
                 (manifest.config, manifest.layers)
             }
-            // BuildKit's older form: layers and configuration side by side in an index.
+            // BuildKit's older format: an index that lists the layers and the configuration.
             Parsed::Index(index) if index.manifests.iter().any(is_config) => {
                 let (config, layers): (Vec<_>, Vec<_>) = index.manifests.into_iter().partition(is_config);
                 (config[0].clone(), layers)
@@ -85,13 +86,13 @@ impl ImportedCache {
         Ok(())
     }
 
-    /// The cache in an image's own configuration.
+    /// Imports the inline cache in an image's configuration.
     fn inline(&mut self, image: ResolvedImage) -> Result<(), ImageError> {
         let fault = |fault: &str| ImageError::malformed(image.blobs.origin(), fault);
         let text = image.config.other.get(INLINE).and_then(|value| value.as_str());
-        let text = text.ok_or_else(|| fault("it is neither a cache nor an image with one inside"))?;
-        let bytes = STANDARD.decode(text).map_err(|_| fault("the cache inside is no base64"))?;
-        let cache: CacheConfig = json(image.blobs.origin(), "the cache inside", &bytes)?;
+        let text = text.ok_or_else(|| fault("it is neither a cache nor an image with an inline cache"))?;
+        let bytes = STANDARD.decode(text).map_err(|_| fault("the inline cache is not valid base64"))?;
+        let cache: CacheConfig = json(image.blobs.origin(), "the inline cache", &bytes)?;
         let descriptors = cache.layers.iter().map(|layer| {
             let found = image.layers.iter().find(|found| BlobDigest::from(found.diff_id) == layer.blob)?;
             Some((found.diff_id, found.descriptor.clone()))
@@ -101,7 +102,7 @@ impl ImportedCache {
         Ok(())
     }
 
-    /// Takes the records that are ours and whose layers are there.
+    /// Adds the records that we wrote and whose layers the cache has.
     fn take(&mut self, cache: &CacheConfig, layers: &[Option<(DiffId, Descriptor)>], blobs: &Arc<dyn Blobs>) {
         for record in &cache.records {
             let layer = record.results.first().and_then(|result| layers.get(result.layer)?.as_ref());
@@ -112,22 +113,22 @@ impl ImportedCache {
         }
     }
 
-    /// Whether nothing was imported.
+    /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// What a key stands for. Its layer need not be in the store.
+    /// The record of a key. Its layer may be missing in the store.
     pub fn look_up(&self, key: &StepKey) -> Option<&CacheRecord> {
         self.records.get(key)
     }
 
-    /// Where a layer of the cache is.
+    /// The blob of a layer, and its source.
     pub(crate) fn blob(&self, diff_id: &DiffId) -> Option<(Descriptor, Arc<dyn Blobs>)> {
         self.layers.get(diff_id).cloned()
     }
 
-    /// Brings those of the layers into the store that the cache has and the store has not.
+    /// Fetches the layers that the cache has and the store does not have.
     pub fn ensure(&self, store: &Store, layers: &[DiffId], probe: &Probe) -> Result<(), ImageError> {
         let missing = |diff_id: &&DiffId| self.layers.contains_key(diff_id) && !store.blobs().contains(**diff_id);
         if !layers.iter().any(|diff_id| missing(&diff_id)) {

@@ -1,15 +1,15 @@
-//! A cache that travels: results of steps and their layers, out to a directory, a registry or the image itself, and in again.
+//! The remote cache: exports the results of steps and their layers to a directory, a registry or the image itself, and
+//! imports them again.
 //!
-//! *Takes* keys with what they stand for (the layer, and whatever the builder wants to know again).
-//! *Gives* the same elsewhere; layers come when a step asks for their files, not before. *Must never
-//! know* how a key is computed.
+//! *Takes* keys with their results (the layer, and data of the engine). *Gives* the same from another store; a layer is
+//! fetched when a step needs its files. *Must never know* how a key is computed.
 //!
 //! The documents are BuildKit's (`application/vnd.buildkit.cacheconfig.v0` in an image manifest, or
-//! under `moby.buildkit.cache.v0` in an image's configuration), so registries and tools know what to do
-//! with them. The *keys* are ours: BuildKit's are digests of its own instruction encoding, so neither
-//! builder finds its steps in the other's cache; each leaves the other's records alone. Two things are
-//! simpler than there: a record's digest is the whole key, so records have no `inputs`; and a layer is
-//! the step's own, so layers have no `parent` (the base image is not part of the cache, it is pulled).
+//! `moby.buildkit.cache.v0` in an image's configuration), so registries and tools can handle them. The *keys* are ours:
+//! BuildKit's are digests of its own instruction encoding. So neither builder finds its steps in the other's cache, and
+//! each ignores the other's records. Two things are simpler than in BuildKit. A record's digest is the whole key, so
+//! records have no `inputs`. A layer belongs to one step, so layers have no `parent`; the base image is not part of the
+//! cache, it is pulled.
 
 mod document;
 mod import;
@@ -22,13 +22,13 @@ pub use spec::{CacheFrom, CacheMode, CacheSpecError, CacheTo};
 
 use buildscope_record::{DiffId, StepKey};
 
-/// What a key stands for.
+/// The result of a cache key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheRecord {
-    /// The step's key.
+    /// The key of the step.
     pub key: StepKey,
-    /// Its layer.
+    /// The diff id of the step's layer.
     pub diff_id: DiffId,
-    /// What the builder wants to know again: JSON that nobody else reads.
+    /// Data of the engine about the step, as JSON. Other builders ignore it.
     pub value: serde_json::Value,
 }

@@ -1,4 +1,4 @@
-//! The cache of a build, written.
+//! Exports the cache of a build.
 
 use super::super::export::{Compressed, DirectorySink, Sink, Transform};
 use super::super::registry::{Cargo, Source};
@@ -12,18 +12,18 @@ use buildscope_record::{DiffId, Phase, Probe};
 use buildscope_storage::Store;
 use std::path::Path;
 
-/// What one `--cache-to` is told.
+/// The input of one `--cache-to`.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheExport<'a> {
-    /// What the keys stand for, in the order of the build.
+    /// The records of the build's steps, in the order of the build.
     pub records: &'a [CacheRecord],
-    /// Where layers may be that no step asked for.
+    /// The imported cache, which may have layers that were not fetched.
     pub imported: Option<&'a ImportedCache>,
-    /// Through what caches are pushed.
+    /// The registries. `None` offline.
     pub registries: Option<&'a Registries>,
 }
 
-/// A layer of the cache, and where its bytes are.
+/// A layer of the cache, and the source of its bytes.
 struct Blob {
     descriptor: Descriptor,
     diff_id: DiffId,
@@ -31,7 +31,7 @@ struct Blob {
 }
 
 impl CacheExport<'_> {
-    /// Writes the cache. What an inline cache needs is in the image by then: nothing is left to do.
+    /// Writes the cache. An inline cache is already in the image at this point, so nothing is written for it.
     pub fn write(&self, store: &Store, to: &CacheTo, probe: &Probe) -> Result<(), ImageError> {
         match to {
             CacheTo::Inline => Ok(()),
@@ -80,7 +80,7 @@ impl CacheExport<'_> {
         let mut top = Descriptor::of(media::OCI_MANIFEST, &bytes);
         sink.blob(&top.digest, &bytes)?;
         top.annotations.insert(REF_NAME.into(), tag.to_owned());
-        // Other tags of the directory stay.
+        // Other tags in the directory are kept.
         let before = std::fs::read(dest.join("index.json")).ok();
         let before = before.and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
         let others = before.into_iter().flat_map(|index| index.manifests);
@@ -95,7 +95,7 @@ impl CacheExport<'_> {
         sink.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)
     }
 
-    /// The layers as they are to be stored. One that was never fetched stays what it is, where it is.
+    /// The layers as blobs of the cache. A layer that was not fetched keeps its blob from the imported cache.
     fn blobs(&self, store: &Store, encoding: Encoding, probe: &Probe) -> Result<Vec<Blob>, ImageError> {
         let compressed = Compressed::of(store);
         let transform = Transform { epoch: None, encoding, level: None };
@@ -152,11 +152,11 @@ fn config(records: &[CacheRecord], layers: Vec<Layer>, number: impl Fn(DiffId) -
         Record { results, digest: record.key, buildscope: Some(record.value.clone()) }
     };
     let config = CacheConfig { layers, records: records.iter().map(record).collect() };
-    // Text keys and no fallible serialisers: nothing can fail.
+    // Serialising cannot fail: all keys are strings.
     serde_json::to_vec(&config).expect("plain data")
 }
 
-/// What `type=inline` puts into an image's configuration: the field's name, and its value.
+/// The inline cache (`type=inline`) as a field of the image's configuration: the name of the field, and its value.
 pub fn inline_cache(records: &[CacheRecord]) -> (String, serde_json::Value) {
     let mut ids: Vec<DiffId> = Vec::new();
     for record in records {

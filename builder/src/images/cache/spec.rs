@@ -1,17 +1,17 @@
-//! `--cache-to` and `--cache-from`, in buildx's words.
+//! Parses `--cache-to` and `--cache-from` with the options of buildx.
 
 use super::super::LayoutImage;
 use super::super::output::csv_fields;
 use buildscope_oci::{Encoding, Reference};
 use std::path::PathBuf;
 
-/// How much of a build is exported.
+/// The steps of a build that are exported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum CacheMode {
-    /// The steps whose layers are in the image.
+    /// The steps whose layers are in the image (`mode=min`).
     #[default]
     Min,
-    /// All steps.
+    /// All steps (`mode=max`).
     Max,
 }
 
@@ -20,22 +20,22 @@ pub enum CacheMode {
 pub enum CacheTo {
     /// `type=local,dest=DIRECTORY`: an OCI layout.
     Local {
-        /// The directory.
+        /// The directory of the layout.
         dest: PathBuf,
-        /// The tag in it.
+        /// The tag of the cache in the layout.
         tag: String,
-        /// How much.
+        /// The steps to export.
         mode: CacheMode,
-        /// How its layers are compressed.
+        /// The compression of the layers.
         compression: Encoding,
     },
     /// `type=registry,ref=NAME`.
     Registry {
-        /// The name.
+        /// The name of the cache.
         reference: Reference,
-        /// How much.
+        /// The steps to export.
         mode: CacheMode,
-        /// How its layers are compressed.
+        /// The compression of the layers.
         compression: Encoding,
     },
     /// `type=inline`: in the image's configuration, which a later build names in `--cache-from`.
@@ -47,11 +47,11 @@ pub enum CacheTo {
 pub enum CacheFrom {
     /// `type=local,src=DIRECTORY`.
     Local(LayoutImage),
-    /// `type=registry,ref=NAME`, or just the name: a cache, or an image with one inside.
+    /// `type=registry,ref=NAME`, or just the name: a cache, or an image with an inline cache.
     Registry(Reference),
 }
 
-/// A cache that cannot be meant.
+/// An invalid value of `--cache-to` or `--cache-from`.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{flag} {text}: {fault}")]
 pub struct CacheSpecError {
@@ -61,14 +61,14 @@ pub struct CacheSpecError {
 }
 
 impl CacheTo {
-    /// Reads `type=...,...`; a bare name is `type=registry`.
+    /// Parses `type=...,...`. A bare name means `type=registry`.
     pub fn parse(text: &str) -> Result<Self, CacheSpecError> {
         let read = || {
             let fields = Fields::read(text)?;
             let mode = match fields.get("mode") {
                 None | Some("min") => CacheMode::Min,
                 Some("max") => CacheMode::Max,
-                Some(other) => return Err(format!("mode is `min` or `max`, not `{other}`")),
+                Some(other) => return Err(format!("invalid mode `{other}`: use `min` or `max`")),
             };
             let compression = fields.get("compression").map_or(Ok(Encoding::Gzip), Encoding::named)?;
             match fields.kind.as_str() {
@@ -83,13 +83,13 @@ impl CacheTo {
                     Ok(Self::Registry { reference, mode, compression })
                 }
                 "inline" => fields.only(&[]).map(|()| Self::Inline),
-                other => Err(format!("there is no type `{other}`: local, registry, inline")),
+                other => Err(format!("unknown type `{other}`: use local, registry or inline")),
             }
         };
         read().map_err(|fault| CacheSpecError { flag: "--cache-to", text: text.to_owned(), fault })
     }
 
-    /// How much of the build it wants.
+    /// The steps that are exported.
     pub fn mode(&self) -> CacheMode {
         match self {
             Self::Local { mode, .. } | Self::Registry { mode, .. } => *mode,
@@ -99,7 +99,7 @@ impl CacheTo {
 }
 
 impl CacheFrom {
-    /// Reads `type=...,...`; a bare name is `type=registry`.
+    /// Parses `type=...,...`. A bare name means `type=registry`.
     pub fn parse(text: &str) -> Result<Self, CacheSpecError> {
         let read = || {
             let fields = Fields::read(text)?;
@@ -115,7 +115,7 @@ impl CacheFrom {
                     fields.only(&["ref"])?;
                     Ok(Self::Registry(fields.need("ref")?.parse().map_err(|error| format!("{error}"))?))
                 }
-                other => Err(format!("there is no type `{other}`: local, registry")),
+                other => Err(format!("unknown type `{other}`: use local or registry")),
             }
         };
         read().map_err(|fault| CacheSpecError { flag: "--cache-from", text: text.to_owned(), fault })
@@ -134,7 +134,7 @@ impl Fields {
         }
         let (mut kind, mut pairs) = (None, Vec::new());
         for field in csv_fields(text)? {
-            let (key, value) = field.split_once('=').ok_or_else(|| format!("`{field}` is no KEY=VALUE"))?;
+            let (key, value) = field.split_once('=').ok_or_else(|| format!("`{field}` is not KEY=VALUE"))?;
             match key {
                 "type" => kind = Some(value.to_owned()),
                 key => pairs.push((key.to_owned(), value.to_owned())),
@@ -153,7 +153,7 @@ impl Fields {
 
     fn only(&self, known: &[&str]) -> Result<(), String> {
         match self.pairs.iter().find(|(key, _)| !known.contains(&key.as_str())) {
-            Some((key, _)) => Err(format!("there is no option `{key}` for type={}", self.kind)),
+            Some((key, _)) => Err(format!("unknown option `{key}` for type={}", self.kind)),
             None => Ok(()),
         }
     }
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buildx_words() {
+    fn options_are_those_of_buildx() {
         let to = |text: &str| CacheTo::parse(text).unwrap();
         let local = CacheTo::Local {
             dest: "d".into(),

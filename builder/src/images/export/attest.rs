@@ -1,30 +1,30 @@
-//! Statements about images, beside them in an index, as BuildKit stores them (moby/buildkit,
-//! docs/attestations/attestation-storage.md): a manifest each, of a platform that nobody runs.
+//! Attestations: statements about images, stored next to them in an index as BuildKit does (moby/buildkit,
+//! docs/attestations/attestation-storage.md). Each has a manifest with the platform `unknown/unknown`.
 
 use buildscope_oci::{Descriptor, Manifest, REFERENCE_DIGEST, REFERENCE_TYPE, media};
 use buildscope_oci::{Platform, Reference};
 use serde_json::{Value, json};
 
-/// The annotation of an attestation's layer: what kind of statement it is.
+/// The annotation of an attestation's layer with the type of the statement.
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 
-/// What is said of one image.
+/// A statement about one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predicate {
-    /// What kind of statement: an address of its specification.
+    /// The type of the statement: the address of its specification.
     pub kind: String,
-    /// What it says.
+    /// The predicate of the statement, as JSON.
     pub content: Value,
 }
 
-/// The documents of a statement, each after what it names: the statement, a configuration, the manifest.
+/// The documents of an attestation: the statement, a configuration, and the manifest that refers to both.
 pub(super) struct Attestation {
     pub(super) blobs: [(Descriptor, Vec<u8>); 2],
     pub(super) manifest: (Descriptor, Vec<u8>),
 }
 
 impl Attestation {
-    /// States it of the image with that manifest, known by these names.
+    /// Makes the attestation for the image with the manifest `image` and these names.
     pub(super) fn of(predicate: &Predicate, image: &Descriptor, names: &[Reference]) -> Self {
         let digest = json!({ "sha256": image.digest.hex() });
         let subject = |name: String| json!({ "name": name, "digest": digest });
@@ -66,7 +66,7 @@ impl Attestation {
     }
 }
 
-/// A name as a package URL (github.com/package-url/purl-spec, type `docker`).
+/// Formats a name as a package URL (github.com/package-url/purl-spec, type `docker`).
 pub fn package(name: &Reference, platform: Option<&Platform>) -> String {
     let mut url = format!("pkg:docker/{}", Reference { tag: None, digest: None, ..name.clone() }.familiar());
     let mut parts = Vec::new();
@@ -83,6 +83,6 @@ fn escaped(text: &str) -> String {
 }
 
 fn bytes(document: &Value) -> Vec<u8> {
-    // Text keys and no fallible serialisers: nothing can fail.
+    // Serialising cannot fail: all keys are strings.
     serde_json::to_vec_pretty(document).expect("plain data")
 }

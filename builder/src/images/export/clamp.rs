@@ -1,27 +1,27 @@
-//! `rewrite-timestamp`: file times in a layer's tar are held below an epoch, in place.
+//! `rewrite-timestamp`: clamps the file times in a layer's tar to an epoch, in place.
 //!
-//! Only times of headers change, never their size, so every byte stays where it was: a layer can be
-//! rewritten while it streams past, and its new size is known beforehand.
+//! Only the times in headers change, never the size of a header. So a layer can be rewritten while it is streamed, and
+//! it keeps its size.
 
 /// The block size of a tar.
 const BLOCK: usize = 512;
-/// The longest extended header; the store's own layers, which alone are rewritten, have no longer ones.
+/// The longest extended header, in bytes. Only the store's own layers are rewritten, and they do not have longer ones.
 const LONGEST_EXTENDED: u64 = 1 << 20;
 
-/// What was met where a header should be, or in one.
+/// A fault in the tar of a layer.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a layer of the store is damaged: {0}")]
 pub(crate) struct ClampError(&'static str);
 
-/// Walks over a tar that comes in pieces, and changes its headers.
+/// Rewrites the headers of a tar that is passed in pieces.
 #[derive(Debug)]
 pub(crate) struct Clamp {
     epoch: i64,
-    /// Bytes of data (with padding) before the next header.
+    /// The number of bytes before the next header: the rest of the data, with its padding.
     data: u64,
-    /// The extended header that is being read: its data so far, and how much of it there is.
+    /// The extended header that is being read.
     extended: Option<Extended>,
-    /// What the last extended header said of the next member's size.
+    /// The size of the next member, if an extended header has it.
     size: Option<u64>,
     ended: bool,
 }
@@ -30,17 +30,17 @@ pub(crate) struct Clamp {
 struct Extended {
     bytes: Vec<u8>,
     wanted: usize,
-    /// Whether it speaks of the next member (`x`) or is a long name (`L`, `K`).
+    /// Whether this is a pax header (`x`, `g`), not a long name of GNU tar (`L`, `K`).
     pax: bool,
 }
 
 impl Clamp {
-    /// Times after `epoch` (seconds since 1970) become it.
+    /// Replaces times later than `epoch` (seconds since 1970) by it.
     pub(crate) fn new(epoch: i64) -> Self {
         Self { epoch, data: 0, extended: None, size: None, ended: false }
     }
 
-    /// Changes the next piece of the tar: a multiple of 512 bytes, but for the last.
+    /// Rewrites the next piece of the tar. Every piece but the last has a multiple of 512 bytes.
     pub(crate) fn apply(&mut self, piece: &mut [u8]) -> Result<(), ClampError> {
         let mut at = 0;
         while at < piece.len() && !self.ended {
@@ -71,7 +71,7 @@ impl Clamp {
             self.ended = true;
             return Ok(());
         }
-        let size = number(&header[124..136]).ok_or(ClampError("a size is no number"))?;
+        let size = number(&header[124..136]).ok_or(ClampError("invalid size field"))?;
         match header[156] {
             kind @ (b'x' | b'g' | b'L' | b'K') => {
                 if size > LONGEST_EXTENDED {
@@ -84,12 +84,12 @@ impl Clamp {
             }
             kind => {
                 let size = self.size.take().unwrap_or(size);
-                // Only regular files have data, whatever the size of the others says.
+                // Only regular files have data. The size field of other types has no meaning.
                 let stored = if matches!(kind, b'0' | 0 | b'7') { size } else { 0 };
                 self.data = stored.checked_next_multiple_of(BLOCK as u64).ok_or(ClampError("a size is too large"))?;
             }
         }
-        let mtime = number(&header[136..148]).ok_or(ClampError("a time is no number"))?;
+        let mtime = number(&header[136..148]).ok_or(ClampError("invalid time field"))?;
         if i64::try_from(mtime).unwrap_or(i64::MAX) > self.epoch {
             octal(&mut header[136..148], u64::try_from(self.epoch).unwrap_or_default());
             header[148..156].fill(b' ');
@@ -104,8 +104,8 @@ impl Clamp {
         for (key, value) in records(&bytes) {
             match key {
                 b"size" => self.size = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()),
-                // The store writes whole seconds, and these few only where a header can't hold them: before 1970
-                // (which no epoch is) or after 2242.
+                // The store writes whole seconds into the header. It uses this record only for times that do not fit:
+                // before 1970, which is before any epoch, or after 2242.
                 b"mtime" if value.first() != Some(&b'-') => {
                     return Err(ClampError("a file is dated after the year 2242"));
                 }
@@ -128,7 +128,7 @@ fn records(mut bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// An octal field, or GNU's base 256.
+/// Parses a numeric field: octal, or GNU's base 256.
 fn number(field: &[u8]) -> Option<u64> {
     if field[0] & 0x80 != 0 {
         let first = u64::from(field[0] & 0x7f);
@@ -141,7 +141,7 @@ fn number(field: &[u8]) -> Option<u64> {
     })
 }
 
-/// Zero-padded octal digits and a terminating zero byte.
+/// Writes zero-padded octal digits and a terminating zero byte.
 fn octal(field: &mut [u8], mut value: u64) {
     let digits = field.len() - 1;
     for digit in field[..digits].iter_mut().rev() {
@@ -156,9 +156,9 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    /// GNU tar writes it, GNU tar reads it back; the content stays.
+    /// GNU tar writes the archive and reads it back.
     #[test]
-    fn later_times_become_the_epoch_and_earlier_ones_stay() {
+    fn only_times_after_the_epoch_change() {
         let folder = tempfile::tempdir().unwrap();
         let run = |command: &str| {
             let output = Command::new("sh").arg("-ec").arg(command).current_dir(folder.path()).output().unwrap();
@@ -172,12 +172,12 @@ mod tests {
              tar --format=posix --pax-option=delete=mtime,delete=atime,delete=ctime -cf pax.tar in; tar --format=gnu -cf gnu.tar in");
         for name in ["pax.tar", "gnu.tar"] {
             let mut bytes = std::fs::read(folder.path().join(name)).unwrap();
-            // An odd piece size in blocks puts borders everywhere, inside extended headers too.
+            // Pieces of one block put borders everywhere, also inside extended headers.
             let mut clamp = Clamp::new(1_500_000_000);
             bytes.chunks_mut(BLOCK).for_each(|piece| clamp.apply(piece).unwrap());
             let mut whole = std::fs::read(folder.path().join(name)).unwrap();
             Clamp::new(1_500_000_000).apply(&mut whole).unwrap();
-            assert!(bytes == whole, "{name}: pieces and the whole give the same");
+            assert!(bytes == whole, "{name}: the size of the pieces changes nothing");
             std::fs::write(folder.path().join("out.tar"), bytes).unwrap();
             let times = run("rm -rf out; mkdir out; tar -xf out.tar -C out; find out/in -printf '%T@ %f\\n' | sort -u");
             for line in times.lines() {

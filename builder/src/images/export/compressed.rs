@@ -1,4 +1,4 @@
-//! Layers of the store as blobs for elsewhere: each is compressed once, and what it became is remembered.
+//! Compressed blobs of the store's layers. Each layer is compressed once, and the digest of the result is remembered.
 
 use super::super::local::Images;
 use super::super::registry::Source;
@@ -15,7 +15,7 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Compresses layers, and keeps the files until they are sent.
+/// Compresses layers, and keeps the files until the blobs are sent.
 #[derive(Clone)]
 pub(crate) struct Compressed {
     store: Store,
@@ -27,7 +27,7 @@ impl Compressed {
         Self { store: store.clone(), files: Arc::default() }
     }
 
-    /// What a layer becomes. It is compressed only where that is not known yet.
+    /// Describes the compressed layer. It is only compressed if the result is not remembered.
     pub(crate) fn layer(&self, diff_id: DiffId, transform: Transform, probe: &Probe) -> Result<Written, ImageError> {
         let (images, note) = (Images::of(&self.store), note(diff_id, transform));
         if let Some(written) = images.note::<Written>(&note)? {
@@ -39,14 +39,14 @@ impl Compressed {
         Ok(written)
     }
 
-    /// The bytes of what [`layer`](Self::layer) said, for whoever needs them.
+    /// The bytes of a blob that [`layer`](Self::layer) described, made when they are needed.
     pub(crate) fn source(&self, digest: BlobDigest, diff_id: DiffId, transform: Transform) -> Source {
         let this = self.clone();
         Source::Made(Box::new(move || {
             if let Some(file) = this.files.lock().unwrap_or_else(PoisonError::into_inner).get(&digest) {
                 return file.try_clone().map_err(|source| ImageError::Read { origin: digest.to_string(), source });
             }
-            // It was compressed before, and whoever had it has it no more: the same input gives the same bytes.
+            // The layer was compressed in an earlier build. Compressing it again gives the same bytes.
             let (written, file) = this.compress(diff_id, transform, &Probe::disabled())?;
             match written.digest == digest {
                 true => Ok(file),
@@ -57,7 +57,7 @@ impl Compressed {
         }))
     }
 
-    /// A blob that stays as it is, fetched from where it is, and verified.
+    /// A blob that is sent as it is: fetched from its source and verified.
     pub(crate) fn original(&self, from: Arc<dyn Blobs>, descriptor: Descriptor) -> Source {
         let store = self.store.clone();
         Source::Made(Box::new(move || {
@@ -87,15 +87,15 @@ impl Compressed {
     }
 }
 
-/// The name under which it is remembered what a layer became. The number is raised where the same transform gives other bytes than
-/// before.
+/// The name of the note that describes a compressed layer. The number at its end must be raised whenever the same
+/// transform gives different bytes than before.
 fn note(diff_id: DiffId, Transform { epoch, encoding, level }: Transform) -> String {
     let epoch = epoch.map_or_else(|| "own".into(), |epoch| epoch.to_string());
     let level = level.map_or_else(|| "default".into(), |level| level.to_string());
     format!("blobs/{}-{encoding:?}-{level}-{epoch}-2", diff_id.hex())
 }
 
-/// A file without a name, gone with its last handle.
+/// Creates a file without a name, which disappears with its last handle.
 fn nameless(store: &Store) -> Result<File, ImageError> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("blob-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

@@ -1,4 +1,4 @@
-//! The file that an archive goes to: complete, or not there at all.
+//! The destination of an archive: it appears complete or not at all.
 
 use super::super::{Destination, ImageError};
 use buildscope_storage::Store;
@@ -6,30 +6,31 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An output that can be written anywhere, although its destination may be a pipe.
+/// An output file that can be written at any position, also if the destination is a pipe.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// For messages.
+    /// The name of the destination in messages.
     pub(crate) what: String,
     file: File,
     temporary: PathBuf,
-    /// The regular file that it becomes; none for a stream.
+    /// The path of the destination, if it is a regular file.
     path: Option<PathBuf>,
+    /// The path of the destination, if it is a pipe or a device. Standard output has neither path.
     stream: Option<PathBuf>,
     published: bool,
 }
 
 impl Target {
-    /// A regular file is written beside its place and renamed; what goes to a pipe is written in the store first.
+    /// Opens a temporary file: next to a regular destination, which it will replace by a rename, or else in the store.
     pub(crate) fn open(destination: &Destination, store: &Store) -> Result<Self, ImageError> {
         let name = |folder: &Path| folder.join(format!(".buildscope-{}-{}", std::process::id(), unique()));
         let (path, stream) = match destination {
             Destination::Stdout => (None, None),
             Destination::Path(path) => match fs::metadata(path) {
                 Ok(found) if found.is_dir() => return Err(ImageError::malformed(path.display(), "it is a directory")),
-                // What is not a regular file is written into, not replaced.
+                // A pipe or a device is written to, not replaced.
                 Ok(found) if !found.is_file() => (None, Some(path.clone())),
-                // Through a symbolic link, its target is replaced.
+                // If the path is a symbolic link, its target is replaced.
                 Ok(_) => (Some(fs::canonicalize(path).map_err(ImageError::file("find", path))?), None),
                 Err(_) => (Some(path.clone()), None),
             },
@@ -52,12 +53,12 @@ impl Target {
         Ok(Self { what, file, temporary, path, stream, published: false })
     }
 
-    /// The file to write to.
+    /// A handle of the file to write to.
     pub(crate) fn file(&self) -> Result<File, ImageError> {
         self.file.try_clone().map_err(ImageError::file("open", &self.temporary))
     }
 
-    /// Puts what was written in its place.
+    /// Moves or copies the finished file to the destination.
     pub(crate) fn publish(mut self) -> Result<(), ImageError> {
         if let Some(path) = &self.path {
             fs::rename(&self.temporary, path).map_err(ImageError::file("rename to", path))?;

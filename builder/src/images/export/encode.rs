@@ -1,18 +1,18 @@
-//! Bytes compressed: a piece of a layer becomes gzip members or a zstd frame of its own.
+//! Compresses a piece of a layer to gzip members or a zstd frame.
 
 use buildscope_oci::Encoding;
 use std::cell::RefCell;
 use std::io::{self, Write};
 
-/// zstd's own default.
+/// The default level of zstd.
 const ZSTD_LEVEL: i32 = 3;
-/// zlib's own default.
+/// The default level of zlib.
 const GZIP_LEVEL: u32 = 6;
-/// What is looked at before gzip tries it.
+/// The unit, in bytes, in which gzip decides whether data can be compressed.
 const BLOCK: usize = 128 << 10;
 
-/// Compresses a piece; `out` is room to be used again, and what is in `piece` then is of no use. The result depends on nothing but
-/// the other arguments.
+/// Compresses a piece into `out`, whose allocation is reused. The content of `piece` is undefined afterwards. The result
+/// depends only on `piece`, `encoding` and `level`.
 pub(super) fn encode(piece: &mut Vec<u8>, encoding: Encoding, level: Option<i32>, out: &mut Vec<u8>) -> io::Result<()> {
     out.clear();
     match encoding {
@@ -26,7 +26,7 @@ pub(super) fn encode(piece: &mut Vec<u8>, encoding: Encoding, level: Option<i32>
     Ok(())
 }
 
-/// Each thread keeps its tables: making them anew for a megabyte takes a third as long as compressing it.
+/// Compresses with tables that each thread keeps: creating them takes a third as long as compressing a megabyte.
 fn zstd(piece: &[u8], level: i32, out: &mut Vec<u8>) -> io::Result<()> {
     thread_local! {
         static COMPRESSOR: RefCell<Option<(i32, zstd::bulk::Compressor<'static>)>> = const { RefCell::new(None) };
@@ -42,8 +42,8 @@ fn zstd(piece: &[u8], level: i32, out: &mut Vec<u8>) -> io::Result<()> {
     })
 }
 
-/// deflate spends as long on what was compressed before (archives, pictures) as on anything else, and gains nothing: such blocks are
-/// stored.
+/// Compresses runs of similar blocks to one gzip member each. Dense blocks (archives, pictures) are stored without
+/// compression: deflate would take as long for them as for others, and gain nothing.
 fn gzip(piece: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
     let (mut rest, mut blocks) = (piece, piece.chunks(BLOCK).map(|block| (block.len(), is_dense(block))).peekable());
     while let Some((mut length, dense)) = blocks.next() {
@@ -60,15 +60,15 @@ fn gzip(piece: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether deflate would not make it smaller: all bytes are as frequent, and hardly one of its strings comes again.
+/// Whether deflate cannot compress a block: all bytes are equally frequent, and hardly any string is repeated.
 fn is_dense(block: &[u8]) -> bool {
     is_even(block) && repeats(block) < block.len() / 256
 }
 
-/// Whether two bytes taken from it are equal at most a tenth more often than if all 256 were as frequent (one time in 256), so
-/// that codes by frequency save nothing. In whole numbers, since what is compressed must be the same everywhere.
+/// Whether Huffman codes save nothing: two random bytes of the block are equal at most 10 % more often than if all 256
+/// values were equally frequent (1 in 256). Computed in integers, so that the result is the same on every machine.
 fn is_even(block: &[u8]) -> bool {
-    // Of equal bytes in a row, each count would wait for the one before.
+    // Four tables, since with one table, equal bytes in a row would each wait for the previous count.
     let mut counts = [[0u64; 256]; 4];
     for four in block.chunks(4) {
         four.iter().zip(&mut counts).for_each(|(&byte, counts)| counts[usize::from(byte)] += 1);
@@ -77,8 +77,8 @@ fn is_even(block: &[u8]) -> bool {
     equal * 256 * 10 <= (block.len() as u64).pow(2) * 11
 }
 
-/// At how many places something stands that stood before, as far as one in `STEP` strings is remembered: one of `STEP` and four
-/// bytes is found wherever it comes again.
+/// Counts the positions of four bytes that occurred before. Only one in `STEP` positions is remembered, so that every
+/// repeated string of `STEP` + 4 bytes is found.
 fn repeats(block: &[u8]) -> usize {
     const STEP: usize = 16;
     const BITS: u32 = 13;
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    /// Bytes without any order: xorshift64 (Marsaglia, 2003).
+    /// Random bytes: xorshift64 (Marsaglia, 2003).
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 0x2545_F491_4F6C_DD1Du64;
         let mut next = || {
@@ -126,17 +126,17 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_smaller_is_stored_and_the_rest_is_not() {
+    fn only_dense_blocks_are_stored() {
         let (dense, text) = (noise(300_000), b"All bytes are as frequent as the language has them. ".repeat(6_000));
         let mixed = [&dense[..], &text, &dense].concat();
         let made = gzip(&mixed);
         assert_eq!(read(&made), mixed);
-        // Two noises, stored: 5 bytes for 64 KiB and some for their members; blocks with some of both are compressed.
+        // The two random parts are stored, with 5 bytes for each 64 KiB. Blocks with some of both are compressed.
         assert!((600_000..630_000).contains(&made.len()), "{}", made.len());
     }
 
     #[test]
-    fn noise_that_comes_again_is_compressed() {
+    fn repeated_random_bytes_are_compressed() {
         let repeated = noise(10_000).repeat(13);
         assert!(is_even(&repeated));
         let made = gzip(&repeated);
@@ -145,10 +145,10 @@ mod tests {
     }
 
     #[test]
-    fn even_is_what_has_all_bytes_as_often() {
+    fn blocks_with_equally_frequent_bytes_are_even() {
         let all: Vec<u8> = (0..=255).collect();
         assert!(is_even(&all.repeat(16)));
-        // Half of the bytes, each twice as often: 2 in 256.
+        // Half of the values, each twice as frequent: 2 in 256.
         assert!(!is_even(&all[..128].repeat(32)));
         assert!(is_even(&noise(BLOCK)) && !is_even(&[7; 1000]));
     }

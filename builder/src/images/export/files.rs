@@ -1,4 +1,4 @@
-//! `type=local` and `type=tar`: an image's file system without the image.
+//! `type=local` and `type=tar`: export the file system of an image, without the image.
 
 use super::super::{Destination, ImageError};
 use super::destination::Target;
@@ -14,8 +14,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Writes the file systems of stacks of layers (lowest first) as one tar, each below its directory. With an `epoch`
-/// every file gets that time, as BuildKit's exporter does it.
+/// Writes the file systems of stacks of layers (lowest first) to one tar, each below its directory. With an `epoch`
+/// every file gets that time, as in BuildKit's exporter.
 pub fn export_tar(
     store: &Store,
     stacks: &[(PathBuf, &[DiffId])],
@@ -26,7 +26,7 @@ pub fn export_tar(
     let span = probe.phase(Phase::Export);
     let target = Target::open(destination, store)?;
     span.detail(&target.what);
-    // One merged layer is a tar of the whole: the layer writer makes it on all cores.
+    // A merged layer is the tar of the whole file system, and the layer writer uses all cores.
     let mut merged = store.layer_builder();
     for (below, layers) in stacks {
         for (mut entry, content) in store.tree(layers)?.walk(Path::new("")) {
@@ -52,10 +52,10 @@ pub fn export_tar(
     target.publish()
 }
 
-/// Writes the file system of a stack of layers (lowest first) into a directory, as docker does it: files belong to
-/// whoever runs this, extended attributes are left out, and what else is in the directory stays.
+/// Writes the file system of a stack of layers (lowest first) into a directory, as docker does: files belong to the
+/// current user, extended attributes are omitted, and other files in the directory are kept.
 ///
-/// Nothing is written outside of it: no symbolic link that lies there is followed.
+/// Existing symbolic links in the directory are not followed, so nothing is written outside of it.
 pub fn export_directory(
     store: &Store,
     layers: &[DiffId],
@@ -113,12 +113,12 @@ struct Writer<'a> {
     store: &'a Store,
     directory: &'a Path,
     root: OwnedFd,
-    /// The directories that the walk is in, outermost first.
+    /// The directories above the current entry, outermost first.
     open: Vec<Open>,
     blobs: HashMap<BlobDigest, File>,
 }
 
-/// A directory whose mode and time are set when the walk leaves it: until then we must be able to write to it.
+/// A directory whose mode and time are set when the walk leaves it. Until then it must be writable.
 struct Open {
     path: PathBuf,
     fd: OwnedFd,
@@ -152,7 +152,7 @@ impl Writer<'_> {
             return Ok(());
         }
         if existing.is_some() {
-            // A directory in a file's place is the user's: that is an error, not a loss.
+            // This fails for a directory, so that a directory of the user is never deleted.
             rustix::fs::unlinkat(at, name, AtFlags::empty()).map_err(failed)?;
         }
         match &entry.kind {
@@ -182,7 +182,7 @@ impl Writer<'_> {
         rustix::fs::utimensat(at, name, &times(entry.mtime), none).map_err(failed)
     }
 
-    /// Leaves directories until that many are open.
+    /// Leaves directories until only `depth` of them are open.
     fn leave(&mut self, depth: usize) -> Result<(), ImageError> {
         while self.open.len() > depth {
             let Some(Open { path, fd, mode, mtime }) = self.open.pop() else { return Ok(()) };
@@ -198,7 +198,7 @@ fn times(mtime: Timestamp) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
-/// Puts a file's content into it; what is a hole in the layer is one here.
+/// Writes the content of a file. Holes in the layer become holes in the file.
 fn fill(
     store: &Store,
     blobs: &mut HashMap<BlobDigest, File>,

@@ -1,7 +1,7 @@
-//! Images to files: OCI layouts, docker archives, plain file systems.
+//! Exports images: OCI layouts, docker archives, registries, plain file systems.
 //!
-//! *Takes* assembled images whose layers are in the store. *Gives* archives and directories. What the
-//! store holds is what an image needs, so by default an export is one copy within the kernel.
+//! *Takes* assembled images whose layers are in the store. *Gives* archives, directories and pushed images. By default
+//! the layers in the image are the store's blobs, so an export to a file is one copy within the kernel.
 
 mod attest;
 mod clamp;
@@ -36,47 +36,47 @@ use std::fs::File;
 use std::path::Path;
 use transform::Written;
 
-/// What is written around the images.
+/// The format of an archive or directory with images.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
     /// An OCI layout.
     Oci,
-    /// An OCI layout that `docker load` reads as well: docker's media types, and a `manifest.json`.
+    /// An OCI layout that `docker load` also reads: with docker's media types and a `manifest.json`.
     Docker,
 }
 
-/// What an export wrote.
+/// The result of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
-    /// What the names lead to: the manifest, or the index of several images.
+    /// The document that the names refer to: the manifest, or the index of several images.
     pub target: Descriptor,
-    /// The manifests, one an image.
+    /// The manifests, one for each image.
     pub manifests: Vec<Descriptor>,
-    /// The configurations, one an image: `--iidfile` holds the first's digest.
+    /// The configurations, one for each image.
     pub configs: Vec<Descriptor>,
-    /// When the first image was made, RFC 3339.
+    /// The creation time of the first image, in RFC 3339.
     pub created: Option<String>,
 }
 
-/// Everything that one export is told.
+/// The input of an export.
 #[derive(Clone, Copy, Debug)]
 pub struct Export<'a> {
-    /// The images, one a platform.
+    /// The images, one for each platform.
     pub images: &'a [Image],
-    /// Their names.
+    /// The names of the images.
     pub names: &'a [Reference],
-    /// How they look.
+    /// The options of `--output` for images.
     pub options: &'a ImageOptions,
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<i64>,
-    /// What is written around them.
+    /// The format of the archive or directory.
     pub format: Format,
-    /// What is said of each image beside it, in their order; nothing in a docker archive, which has no place for it.
+    /// The attestations, one for each image, in the same order. A docker archive cannot contain them.
     pub predicates: &'a [Predicate],
 }
 
 impl Export<'_> {
-    /// Writes a tar.
+    /// Writes a tar archive.
     pub fn to_archive(&self, store: &Store, destination: &Destination, probe: &Probe) -> Result<Exported, ImageError> {
         let span = probe.phase(Phase::Export);
         let target = Target::open(destination, store)?;
@@ -115,7 +115,7 @@ impl Export<'_> {
         Ok(exported)
     }
 
-    /// Writes every layer once, and says what each became.
+    /// Writes every layer once. Returns the blobs that the layers became.
     fn layers(&self, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Layers, ImageError> {
         let mut done = Layers::new();
         let mut waiting: Vec<Job> = Vec::new();
@@ -134,7 +134,8 @@ impl Export<'_> {
                     continue;
                 }
                 if transform.encoding != Encoding::Plain {
-                    // Its size is not known before it is written: one after the other, each on all cores.
+                    // The size of a compressed layer is not known before it is written, so the layers are compressed
+                    // one after the other, each on all cores.
                     let span = probe.phase(Phase::Compress);
                     span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
                     let region = sink.open()?;
@@ -148,7 +149,7 @@ impl Export<'_> {
             }
         }
         let written = waiting.par_iter().map(|job| job.run(store, probe)).collect::<Vec<_>>();
-        // All have ended before the first error does: what is damaged is found in one go.
+        // All layers are written before the first error is returned, so that all damaged layers are found.
         let written = written.into_iter().collect::<Result<Vec<_>, _>>()?;
         for (job, written) in waiting.into_iter().zip(written) {
             sink.settle(job.region, &written.digest, written.size)?;
@@ -157,7 +158,7 @@ impl Export<'_> {
         Ok(done)
     }
 
-    /// Times are rewritten in the layers of this build only: the base image stays what it is, as with BuildKit.
+    /// The transform of a layer. As in BuildKit, times are not rewritten in the layers of the base image.
     fn transform(&self, base: bool) -> Transform {
         Transform {
             epoch: self.epoch.filter(|_| self.options.rewrite_timestamp && !base),
@@ -166,7 +167,7 @@ impl Export<'_> {
         }
     }
 
-    /// What an image's layers are in this export.
+    /// The layers of an image in this export.
     fn blobs(&self, image: &Image, layers: &Layers) -> Vec<LayerBlob> {
         let media = |encoding: Encoding| if self.oci_types() { encoding.oci_layer() } else { encoding.docker_layer() };
         let blob = |(number, diff_id): (usize, &DiffId)| {
@@ -177,7 +178,7 @@ impl Export<'_> {
         image.config.rootfs.diff_ids.iter().enumerate().map(blob).collect()
     }
 
-    /// Configurations, manifests and index over the layers of each image.
+    /// Makes the configurations, manifests and index of the images. `layers` are the layers of each image.
     fn all_documents(&self, layers: &[Vec<LayerBlob>]) -> Documents {
         let (manifest_type, config_type, index_type) = match self.oci_types() {
             true => (media::OCI_MANIFEST, media::OCI_CONFIG, media::OCI_INDEX),
@@ -233,7 +234,7 @@ impl Export<'_> {
         self.options.oci_media_types.unwrap_or(self.format == Format::Oci)
     }
 
-    /// `index.json`: an entry a name, or one without.
+    /// The index in `index.json`: one entry for each name, or one without a name.
     fn top(&self, target: &Descriptor) -> Index {
         let created = self.created();
         let base: Annotations =
@@ -272,24 +273,24 @@ impl Export<'_> {
     }
 }
 
-/// A layer in an export.
+/// A layer in the documents of an export.
 #[derive(Clone, Debug)]
 struct LayerBlob {
     descriptor: Descriptor,
-    /// Of the tar in it, which is not the store's where times were rewritten.
+    /// The diff id of the exported tar. It differs from the store's if times were rewritten.
     diff_id: DiffId,
 }
 
-/// All documents of an export, with their bytes.
+/// The documents of an export, with their bytes.
 struct Documents {
     configs: Vec<(Descriptor, Vec<u8>)>,
-    /// What attestations are made of.
+    /// The statements and configurations of attestations.
     statements: Vec<(Descriptor, Vec<u8>)>,
     manifests: Vec<(Descriptor, Vec<u8>)>,
     /// The manifests of attestations.
     attesting: Vec<(Descriptor, Vec<u8>)>,
     created: Option<String>,
-    /// Where there are several manifests.
+    /// The index, if there are several manifests.
     index: Option<(Descriptor, Vec<u8>)>,
 }
 
@@ -299,12 +300,12 @@ impl Documents {
             |documents: &[(Descriptor, Vec<u8>)]| documents.iter().map(|(descriptor, _)| descriptor.clone()).collect();
         let (manifests, configs): (Vec<Descriptor>, _) = (only(&self.manifests), only(&self.configs));
         let target = self.index.iter().chain(&self.manifests).map(|(descriptor, _)| descriptor.clone()).next();
-        // Without images there is nothing to name; an export has one at least.
+        // An export has at least one image, so there is always a manifest.
         let target = target.unwrap_or_else(|| Descriptor::of(media::OCI_INDEX, b""));
         Exported { target, manifests, configs, created: self.created.clone() }
     }
 
-    /// Each after what it names.
+    /// The manifests and the index, each after the documents that it refers to.
     fn manifests_in_order(&self) -> Vec<(Descriptor, Vec<u8>)> {
         self.manifests.iter().chain(&self.attesting).chain(&self.index).cloned().collect()
     }
@@ -312,7 +313,7 @@ impl Documents {
 
 type Layers = HashMap<(DiffId, Transform), Written>;
 
-/// A layer whose place in the output is known.
+/// A layer to be written to a known region of the output.
 struct Job {
     diff_id: DiffId,
     transform: Transform,
@@ -338,7 +339,7 @@ impl Job {
     }
 }
 
-/// An image of `manifest.json` (moby, image/spec/v1.2.md).
+/// An image in `manifest.json` (moby, image/spec/v1.2.md).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Saved {
@@ -348,6 +349,6 @@ struct Saved {
 }
 
 fn compact(document: &impl Serialize) -> Vec<u8> {
-    // Text keys and no fallible serialisers: nothing can fail.
+    // Serialising cannot fail: all keys are strings.
     serde_json::to_vec(document).expect("plain data")
 }

@@ -1,4 +1,4 @@
-//! `type=registry`: an image to where its names say.
+//! `type=registry`: pushes images.
 
 use super::super::cache::ImportedCache;
 use super::super::registry::{Cargo, Source};
@@ -11,9 +11,9 @@ use buildscope_storage::Store;
 use std::sync::Arc;
 
 impl Export<'_> {
-    /// Pushes the images under all their names. Layers are compressed once: what they become is remembered, so that an
-    /// image that a registry has already costs one question. Layers that came from a registry, a base image's or a
-    /// cache's, stay the blobs that they were: they are mounted, or there already.
+    /// Pushes the images under all their names. Layers are compressed once and the result is remembered, so that pushing
+    /// an image that the registry already has costs one request. Layers that came from a registry, of a base image or a
+    /// cache, keep their blobs. They are mounted, unless the repository has them already.
     pub fn to_registry(
         &self,
         store: &Store,
@@ -22,7 +22,7 @@ impl Export<'_> {
         probe: &Probe,
     ) -> Result<Exported, ImageError> {
         if self.names.is_empty() {
-            return Err(ImageError::malformed("--output", "pushing needs a name: `-t NAME` or `name=NAME`"));
+            return Err(ImageError::malformed("--output", "a push needs a name: add `-t NAME` or `name=NAME`"));
         }
         let compressed = Compressed::of(store);
         let mut layers: Vec<Vec<(LayerBlob, Place)>> = Vec::new();
@@ -65,7 +65,7 @@ impl Export<'_> {
         probe: &Probe,
     ) -> Result<(LayerBlob, Place), ImageError> {
         let mut transform = self.transform(number < image.base_layers);
-        // A registry's layers are compressed unless one says otherwise: BuildKit's default.
+        // Layers are compressed for a registry by default, as in BuildKit.
         transform.encoding = self.options.compression.unwrap_or(Encoding::Gzip);
         let of_base = image.base.as_ref().filter(|_| number < image.base_layers);
         let of_base = of_base.map(|base| (base.layers[number].descriptor.clone(), Arc::clone(&base.blobs)));
@@ -90,11 +90,11 @@ impl Export<'_> {
     }
 }
 
-/// Where a layer's bytes are.
+/// The source of a layer's bytes.
 enum Place {
-    /// In the store, to be transformed.
+    /// A layer of the store, which is transformed.
     Here(DiffId, Transform),
-    /// Where they came from.
+    /// The original blob, at its source.
     There(Descriptor, Arc<dyn Blobs>),
 }
 

@@ -1,6 +1,6 @@
-//! Where blobs are written: into one tar, or into the files of a layout directory.
+//! Sinks for blobs: a tar, or the files of a layout directory.
 //!
-//! Both give *regions*, pieces of open files that several threads fill at once.
+//! Both hand out *regions*: parts of open files, which several threads fill at the same time.
 
 use super::super::ImageError;
 use buildscope_record::BlobDigest;
@@ -15,46 +15,46 @@ const BLOCK: u64 = 512;
 /// An archive ends in two blocks of zeros (POSIX.1-2024, pax, "ustar Interchange Format").
 const END: u64 = 2 * BLOCK;
 
-/// Room for a blob in an open file.
+/// A part of an open file for one blob.
 #[derive(Debug)]
 pub(crate) struct Region {
     pub(crate) file: Arc<File>,
-    /// Where the blob begins.
+    /// The offset of the blob, in bytes.
     pub(crate) at: u64,
-    /// The temporary file that it is, in a directory.
+    /// The path of the temporary file, in a layout directory.
     path: Option<PathBuf>,
 }
 
 impl Region {
-    /// A whole file.
+    /// A region that starts at the beginning of a file.
     pub(crate) fn of(file: File) -> Self {
         Self { file: Arc::new(file), at: 0, path: None }
     }
 
-    /// Fills it from the beginning of a file.
+    /// Copies the first `size` bytes of a file into the region.
     pub(crate) fn take(&self, from: &File, size: u64) -> io::Result<()> {
         super::transform::copy_range(from, 0, size, &self.file, self.at)
     }
 }
 
-/// Takes blobs and the few named files around them.
+/// A destination for blobs and the few named files of a layout.
 pub(crate) trait Sink {
-    /// Room for a blob of that size in bytes, whose digest may not be known yet.
+    /// Reserves a region for a blob of `size` bytes. Its digest need not be known yet.
     fn reserve(&mut self, size: u64) -> Result<Region, ImageError>;
 
-    /// Room for a blob of unknown size; it must be settled before anything else is asked for.
+    /// Opens a region for a blob of unknown size. It must be settled before another region is requested.
     fn open(&mut self) -> Result<Region, ImageError>;
 
-    /// The blob in the region is complete and has that name.
+    /// Completes the blob in a region: `size` bytes with this digest.
     fn settle(&mut self, region: Region, digest: &BlobDigest, size: u64) -> Result<(), ImageError>;
 
-    /// Whether that blob is there already.
+    /// Whether the sink already has the blob.
     fn has(&self, digest: &BlobDigest, size: u64) -> bool;
 
-    /// A named file: `index.json`.
+    /// Writes a named file, such as `index.json`.
     fn file(&mut self, name: &str, bytes: &[u8]) -> Result<(), ImageError>;
 
-    /// A whole blob from memory.
+    /// Writes a blob from memory, unless the sink already has it.
     fn blob(&mut self, digest: &BlobDigest, bytes: &[u8]) -> Result<(), ImageError> {
         let size = bytes.len() as u64;
         if self.has(digest, size) {
@@ -71,18 +71,18 @@ fn written(what: impl Into<String>) -> impl FnOnce(io::Error) -> ImageError {
     move |source| ImageError::Write { what, source }
 }
 
-/// A tar in a file that can be written anywhere.
+/// A tar in a file that can be written at any position.
 #[derive(Debug)]
 pub(crate) struct TarSink {
     file: Arc<File>,
-    /// Where the next header goes.
+    /// The offset of the next header, in bytes.
     at: u64,
     blobs: Vec<BlobDigest>,
     what: String,
 }
 
 impl TarSink {
-    /// Begins a tar in an empty file; `what` names it in errors.
+    /// Starts a tar in an empty file. `what` names it in errors.
     pub(crate) fn begin(file: File, what: &str) -> Result<Self, ImageError> {
         let mut sink = Self { file: Arc::new(file), at: 0, blobs: Vec::new(), what: what.to_owned() };
         for folder in ["blobs/", "blobs/sha256/"] {
@@ -92,14 +92,14 @@ impl TarSink {
         Ok(sink)
     }
 
-    /// Ends the tar and gives its size in bytes.
+    /// Ends the tar and returns its size in bytes.
     pub(crate) fn finish(self) -> Result<u64, ImageError> {
         let size = self.at + END;
         self.file.set_len(size).map_err(written(self.what))?;
         Ok(size)
     }
 
-    /// Members have no owner and no time: the archive of an image is a function of the image.
+    /// Writes a header without owner and time, so that the same image always gives the same archive.
     fn header(&self, at: u64, name: &str, kind: u8, mode: u32, size: u64) -> Result<(), ImageError> {
         let mut header = [0; BLOCK as usize];
         // The longest name is a blob's: 77 bytes.
@@ -109,7 +109,7 @@ impl TarSink {
         header[116..124].copy_from_slice(b"0000000\0");
         match size < 1 << 33 {
             true => header[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes()),
-            // GNU's base 256, which all readers of the field know.
+            // GNU's base 256, which all common tar readers support.
             false => {
                 header[128..136].copy_from_slice(&size.to_be_bytes());
                 header[124] = 0x80;
@@ -156,7 +156,7 @@ impl Sink for TarSink {
     }
 }
 
-/// A layout directory; blobs that are in it already are kept.
+/// A layout directory. Existing blobs are kept.
 #[derive(Debug)]
 pub(crate) struct DirectorySink {
     root: PathBuf,
@@ -192,7 +192,7 @@ impl Sink for DirectorySink {
     }
 
     fn settle(&mut self, mut region: Region, digest: &BlobDigest, size: u64) -> Result<(), ImageError> {
-        // A region of this sink has a path until it is settled.
+        // Every region of this sink has a path until it is settled.
         let Some(from) = region.path.take() else { return Ok(()) };
         region.file.set_len(size).map_err(ImageError::file("write", &from))?;
         let to = self.path(digest);
@@ -211,7 +211,7 @@ impl Sink for DirectorySink {
 }
 
 impl Drop for Region {
-    /// A blob that was never finished leaves nothing in a directory.
+    /// Removes the temporary file of a blob that was not completed.
     fn drop(&mut self) {
         if let Some(path) = &self.path {
             let _ = fs::remove_file(path);

@@ -1,4 +1,4 @@
-//! A stored layer on its way out: copied as it is, dated anew, compressed.
+//! Transforms a stored layer for an export: copies it, clamps its times, compresses it.
 
 use super::super::ImageError;
 use super::clamp::Clamp;
@@ -15,34 +15,33 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// How much is compressed at a time. Each piece is compressed by itself, so that all cores do and the result depends on
-/// nothing but this number: changing it changes the digests of compressed layers. A megabyte costs under 0.1 % of size
-/// against one stream.
+/// The size of a piece, in bytes. Pieces are compressed independently, on all cores. Changing this number changes the
+/// digests of all compressed layers. With one megabyte, layers are less than 0.1 % larger than as one stream.
 const PIECE: usize = 1 << 20;
 
-/// A layer as it was written.
+/// A layer as it was written by an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Written {
-    /// Of the uncompressed tar.
+    /// The digest of the uncompressed tar.
     pub(crate) diff_id: DiffId,
-    /// Of the blob.
+    /// The digest of the blob.
     pub(crate) digest: BlobDigest,
-    /// Of the blob, in bytes.
+    /// The size of the blob in bytes.
     pub(crate) size: u64,
 }
 
-/// What is done to a layer.
+/// The changes to a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Transform {
-    /// Times after it become it.
+    /// The time that replaces later file times, in seconds since 1970.
     pub(crate) epoch: Option<i64>,
-    /// What the blob will be.
+    /// The compression of the blob.
     pub(crate) encoding: Encoding,
-    /// How hard to compress.
+    /// The compression level. `None` is the compressor's default.
     pub(crate) level: Option<i32>,
 }
 
-/// Copies part of a file: within the kernel, and on file systems that share extents without moving anything.
+/// Copies a part of a file within the kernel. File systems with shared extents do not even copy the data.
 pub(crate) fn copy_range(from: &File, at: u64, length: u64, to: &File, to_at: u64) -> io::Result<()> {
     let (mut read, mut write, end) = (at, to_at, at + length);
     while read < end {
@@ -50,7 +49,7 @@ pub(crate) fn copy_range(from: &File, at: u64, length: u64, to: &File, to_at: u6
         match rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut write), length) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => {}
-            // File systems that can't, or can't between each other.
+            // Not supported by this file system, or not between these two.
             Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) => {
                 return copy_through_memory(from, read, end - read, to, write);
             }
@@ -73,12 +72,13 @@ fn copy_through_memory(from: &File, at: u64, length: u64, to: &File, to_at: u64)
 }
 
 impl Transform {
-    /// Whether the stored blob is what is wanted.
+    /// Whether the transform changes nothing.
     pub(crate) fn is_identity(&self) -> bool {
         self.epoch.is_none() && self.encoding == Encoding::Plain
     }
 
-    /// Reads a stored layer, changes it and writes it from `to.at` on. A layer that is damaged is an error, and dropped.
+    /// Reads a stored layer, transforms it and writes it to the region. A damaged layer is an error, and is removed from
+    /// the store.
     pub(crate) fn run(&self, store: &Store, diff_id: DiffId, to: &Region) -> Result<Written, ImageError> {
         let from = store.blobs().open(diff_id)?;
         match self.change(&from, diff_id, store.inspect(diff_id)?, to) {
@@ -86,7 +86,7 @@ impl Transform {
                 inspection.map_or(Ok(()), |inspection| store.judge(inspection))?;
                 Ok(written)
             }
-            // Where it cannot be understood, that may be why.
+            // A malformed layer is probably damaged.
             Err(error @ ImageError::Malformed { .. }) => {
                 store.verify(diff_id)?;
                 Err(error)
@@ -95,7 +95,7 @@ impl Transform {
         }
     }
 
-    /// Pieces are read one at a time, compressed side by side, and hashed one at a time in the order of the layer.
+    /// Reads pieces one after the other, compresses them in parallel, and hashes the results in their order.
     fn change(
         &self,
         from: &File,
@@ -128,8 +128,8 @@ impl Transform {
         Ok((Written { diff_id, digest, size }, inspection))
     }
 
-    /// The next piece as it will be written, and its number; `room` is to read it into. `hole` is what a piece of zeros becomes: the
-    /// same each time.
+    /// Makes the next piece of the output and returns its number, or `None` at the end. `room` is a buffer for the
+    /// input. `hole` keeps the output for a piece of zeros, which is always the same.
     fn make(
         &self,
         input: &Mutex<Input<SparseReader<'_>>>,
@@ -158,15 +158,15 @@ enum Unread {
     Fault(String),
 }
 
-/// A layer that is read, and dated anew.
+/// Reads a layer and clamps its times.
 struct Input<R> {
     from: R,
     clamp: Option<Clamp>,
-    /// Of what was read.
+    /// Checks the bytes that are read.
     inspection: Option<Inspection>,
-    /// Of what it gives, where nobody else knows it.
+    /// The hash of the changed tar, for the new diff id, if the blob's digest is not the diff id anyway.
     content: Option<Sha256>,
-    /// Of the piece that comes next.
+    /// The number of the next piece.
     number: usize,
 }
 
@@ -177,7 +177,7 @@ impl<R: Read> Input<R> {
         Self { from, clamp, inspection, content, number: 0 }
     }
 
-    /// The next piece and its number: empty at the end.
+    /// Reads the next piece and returns its number. The piece is empty at the end.
     fn piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, Unread> {
         piece.resize(PIECE, 0);
         let length = fill(&mut self.from, piece).map_err(Unread::Io)?;
@@ -195,14 +195,14 @@ impl<R: Read> Input<R> {
         Ok(self.number - 1)
     }
 
-    /// What was read, and the digest of what that gave.
+    /// The check of the input, and the digest of the changed tar.
     fn finish(self) -> (Option<Inspection>, Option<DiffId>) {
         let content = self.content.map(|content| DiffId::from_bytes(content.finalize().into()));
         (self.inspection, content)
     }
 }
 
-/// Reads as much as there is room for: less only at the end.
+/// Fills the buffer. Returns less than its length only at the end of the input.
 fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -216,7 +216,7 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// What was hashed of a blob.
+/// The hash and the size of the output so far.
 #[derive(Default)]
 struct Output {
     blob: Sha256,
@@ -224,7 +224,7 @@ struct Output {
 }
 
 impl Output {
-    /// Hashes the next piece; gives where in the blob it stands.
+    /// Hashes the next piece and returns its offset in the blob.
     fn take(&mut self, piece: &[u8]) -> u64 {
         self.blob.update(piece);
         self.size += piece.len() as u64;

@@ -1,4 +1,4 @@
-//! Credentials: docker's configuration file and its helpers.
+//! Credentials for registries, from docker's configuration file and its credential helpers.
 
 use super::super::ImageError;
 use base64::Engine as _;
@@ -10,10 +10,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The key of docker.io's credentials, which is older than registries' names.
+/// The key of docker.io's credentials. It is older than the names of registries.
 const DEFAULT_KEY: &str = "https://index.docker.io/v1/";
 
-/// What docker's `config.json` says of credentials. Nothing is read from helpers before it is needed.
+/// The credentials in docker's `config.json`. Helpers are only run when a login is needed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Credentials {
@@ -32,19 +32,19 @@ struct Entry {
     registrytoken: String,
 }
 
-/// How to show who one is.
+/// A login for a registry.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Login {
-    /// A name and a password.
+    /// A user name and a password.
     Password(String, String),
-    /// A refresh token for the token service.
+    /// A refresh token for the token service (OAuth2).
     Identity(String),
-    /// A token for the registry itself.
+    /// A bearer token for the registry itself.
     Registry(String),
 }
 
 impl Credentials {
-    /// Reads `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`. A missing file is no credentials.
+    /// Reads `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`. A missing file counts as empty.
     pub fn of_docker() -> Result<Self, ImageError> {
         let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
         let folder = folder.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".docker")));
@@ -54,7 +54,7 @@ impl Credentials {
         }
     }
 
-    /// Reads a file of docker's form.
+    /// Reads a file in docker's format. A missing file counts as empty.
     pub fn read(path: &Path) -> Result<Self, ImageError> {
         match fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| ImageError::Json {
@@ -67,7 +67,8 @@ impl Credentials {
         }
     }
 
-    /// The login for a registry, by docker's order: its helper, the store of all, the file.
+    /// The login for a registry. As in docker, the order is: the helper of the registry, the helper for all registries
+    /// (`credsStore`), the file.
     pub(crate) fn login(&self, registry: &str) -> Result<Option<Login>, ImageError> {
         let keys = keys(registry);
         let helper = keys.iter().find_map(|key| self.cred_helpers.get(key)).or(self.creds_store.as_ref());
@@ -82,7 +83,7 @@ impl Credentials {
     }
 }
 
-/// The names under which docker keeps a registry's login.
+/// The keys under which docker may keep the login for a registry.
 fn keys(registry: &str) -> Vec<String> {
     match registry {
         "docker.io" => vec![DEFAULT_KEY.into(), "index.docker.io".into(), registry.into()],
@@ -111,13 +112,14 @@ impl Entry {
             return Some(Login::Password(self.username.clone(), self.password.clone()));
         }
         let decoded = String::from_utf8(STANDARD.decode(self.auth.trim()).ok()?).ok()?;
-        // Docker pads the pair with zero bytes.
+        // Docker pads the decoded pair with zero bytes.
         let (name, password) = decoded.trim_end_matches('\0').split_once(':')?;
         Some(Login::Password(name.to_owned(), password.to_owned()))
     }
 }
 
-/// Docker's helper protocol: the server's name in, JSON out; "not found" is said on the standard output too.
+/// Asks a credential helper (docker's helper protocol): it reads the server's name and writes JSON. It also writes the
+/// message "not found" to the standard output.
 fn ask(helper: &str, server: &str) -> Result<Option<Login>, ImageError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -128,13 +130,13 @@ fn ask(helper: &str, server: &str) -> Result<Option<Login>, ImageError> {
     let program = format!("docker-credential-{helper}");
     let failed = |fault: String| ImageError::malformed(&program, fault);
     if helper.contains('/') {
-        return Err(failed("a helper's name is no path".into()));
+        return Err(failed("the name of a credential helper must not be a path".into()));
     }
     let child =
         Command::new(&program).arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(|error| failed(error.to_string()))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A helper that has ended early says why in its output.
+        // If a helper ends early, its output says why.
         let _ = stdin.write_all(server.as_bytes());
     }
     let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
@@ -161,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn logins_of_the_file() {
-        // base64 of `user:pass:word`: only the first colon separates.
+    fn logins_are_read_from_the_file() {
+        // The first value is the base64 of `user:pass:word`. Only the first colon separates.
         let json = r#"{"auths": {"h.example:5000": {"auth": "dXNlcjpwYXNzOndvcmQ="}, "https://index.docker.io/v1/": {"auth": "YTpi"},
             "https://t.example/v1/": {"identitytoken": "T"}, "empty.example": {}}}"#;
         let password = |name: &str, password: &str| Some(Login::Password(name.into(), password.into()));
@@ -174,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_helper_is_named() {
-        let credentials: Credentials = serde_json::from_str(r#"{"credsStore": "of-nobody"}"#).unwrap();
+    fn the_error_names_a_missing_helper() {
+        let credentials: Credentials = serde_json::from_str(r#"{"credsStore": "missing"}"#).unwrap();
         let error = credentials.login("h.example").err().unwrap().to_string();
-        assert!(error.contains("docker-credential-of-nobody"), "{error}");
+        assert!(error.contains("docker-credential-missing"), "{error}");
     }
 }

@@ -1,15 +1,15 @@
-//! `WWW-Authenticate` (RFC 9110, section 11.6.1), as far as registries use it.
+//! Parses `WWW-Authenticate` (RFC 9110, section 11.6.1).
 
-/// What a registry wants to see.
+/// A challenge of a registry: the kind of authorization that it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Challenge {
-    /// A name and a password.
+    /// A user name and a password.
     Basic,
-    /// A token from `realm`.
+    /// A token from a token service.
     Bearer {
         /// The URL of the token service.
         realm: String,
-        /// What it is asked for.
+        /// The name of the registry, as the token service knows it.
         service: Option<String>,
         /// The scope that the registry suggests.
         scope: Option<String>,
@@ -17,7 +17,7 @@ pub(crate) enum Challenge {
 }
 
 impl Challenge {
-    /// The first challenge of a header that we can answer.
+    /// Returns the first challenge in a header that we support.
     pub(crate) fn parse(header: &str) -> Option<Self> {
         let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
         if scheme.eq_ignore_ascii_case("basic") {
@@ -54,8 +54,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_headers_that_registries_send() {
-        // Distribution's token specification, "Requesting a Token".
+    fn headers_of_registries_are_parsed() {
+        // The example of distribution's token specification, "Requesting a Token".
         let header =
             r#"Bearer realm="https://auth.example/token",service="registry.example",scope="repository:a/b:pull,push""#;
         let bearer = Challenge::Bearer {

@@ -1,4 +1,4 @@
-//! One request to a registry: its scheme, its credentials, its second chances.
+//! Requests to registries: scheme, credentials, retries.
 
 use super::super::ImageError;
 use super::auth::{Credentials, Login};
@@ -17,25 +17,25 @@ use std::time::Duration;
 use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::{Agent, Body};
 
-/// How often a request is sent before its failure is reported: pauses of 0.1, 0.2, 0.4 and 0.8 s.
+/// How often a request is sent before its failure is reported, with pauses of 0.1, 0.2, 0.4 and 0.8 s.
 const ATTEMPTS: Backoff = Backoff { attempts: 5, first_pause: Duration::from_millis(100) };
-/// How much of an error's text is read, in bytes.
+/// The longest error message that is read from a response, in bytes.
 const LONGEST_ERROR: u64 = 16 << 10;
-/// What is known of registries beforehand.
+
+/// The configuration of registries.
 #[derive(Clone, Debug, Default)]
 pub struct RegistryOptions {
-    /// Hosts that are spoken to without TLS.
+    /// Hosts without TLS.
     pub plain_http: BTreeSet<String>,
-    /// Hosts whose certificates are not verified, and that may turn out to speak without TLS.
+    /// Hosts whose certificates are not verified. If TLS fails, plain HTTP is tried.
     pub insecure: BTreeSet<String>,
-    /// Hosts that are asked before a registry, by the registry: `docker.io` to `mirror.example:5000`.
+    /// The mirrors of each registry, which are tried before it: `docker.io` to `mirror.example:5000`.
     pub mirrors: BTreeMap<String, Vec<String>>,
-    /// Files with further certificate authorities (PEM), besides the system's and docker's `certs.d`.
+    /// Files with certificate authorities (PEM) in addition to the system's and those in docker's `certs.d`.
     pub authorities: Vec<PathBuf>,
 }
 
-/// Everything that is needed to speak to registries. What is learnt (schemes, tokens, open connections) is kept for
-/// the process's life.
+/// A client for registries. Schemes, tokens and open connections are kept until the last clone is dropped.
 #[derive(Clone)]
 pub struct Registries {
     inner: Arc<Inner>,
@@ -49,23 +49,23 @@ struct Inner {
 }
 
 impl Registries {
-    /// With these options and credentials.
+    /// Creates a client. No request is sent yet.
     pub fn new(options: RegistryOptions, credentials: Credentials) -> Self {
         Self { inner: Arc::new(Inner { options, credentials, hosts: Mutex::default() }), watch: Watch::default() }
     }
 
-    /// Tells how far the transfers are.
+    /// Reports the progress of transfers to `watch`.
     pub fn watched(self, watch: Watch) -> Self {
         Self { watch, ..self }
     }
 
-    /// The hosts to ask for images of a registry, in order.
+    /// The hosts to try for images of a registry, in order.
     pub(crate) fn hosts(&self, registry: &str) -> Vec<String> {
         let mirrors = self.inner.options.mirrors.get(registry).into_iter().flatten().cloned();
         mirrors.chain([registry.to_owned()]).collect()
     }
 
-    /// One of a registry's repositories on that host.
+    /// A repository on a host.
     pub(crate) fn repository(&self, host: &str, repository: &str) -> Result<Repository, ImageError> {
         Ok(Repository { host: self.host(host)?, name: repository.to_owned() })
     }
@@ -89,19 +89,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A host and how to speak to it.
+/// A host, and the connection parameters that were found for it.
 struct Host {
     name: String,
-    /// `https://host:port`
+    /// The start of all URLs: `https://host:port`.
     base: String,
     agent: Agent,
     login: Option<Login>,
-    /// `Authorization` by scope; the empty scope is for all.
+    /// The header `Authorization` by scope. The value of the empty scope is used for all scopes.
     authorizations: Mutex<HashMap<String, String>>,
 }
 
 impl Host {
-    /// Asks whether it is there, and with or without TLS.
+    /// Connects to a host and determines whether it uses TLS.
     fn find(name: &str, options: &RegistryOptions, credentials: &Credentials) -> Result<Self, ImageError> {
         let insecure = options.insecure.contains(name);
         let trust = Trust { authorities: options.authorities.clone(), unverified: insecure };
@@ -116,26 +116,26 @@ impl Host {
         };
         let schemes: &[&str] = match (options.plain_http.contains(name), insecure || is_loopback(name)) {
             (true, _) => &["http"],
-            // Docker's rule: this machine's own registries may be plain without being called insecure.
+            // As in docker, a registry on this machine may use plain HTTP without being marked as insecure.
             (false, true) => &["https", "http"],
             (false, false) => &["https"],
         };
         let mut fault = None;
         for scheme in schemes {
             let host = host(scheme);
-            // Where a second scheme is left to try, one refused connection says enough; and a host that is out of reach
-            // should be said soon to be.
+            // If there is a second scheme to try, one failed attempt is enough. Otherwise two, so that an unreachable
+            // host is reported soon.
             let attempts = if schemes.len() > 1 { 1 } else { 2 };
             match retry(Backoff { attempts, ..ATTEMPTS }, || {
                 host.send(&Method::GET, &format!("{}/v2/", host.base), &[], &[])
             }) {
-                // A server that wants TLS answers a plain request with 400: it is no registry that speaks plainly.
+                // A server that expects TLS responds to a plain request with 400. It is not a plain registry.
                 Ok(response) if *scheme == "http" && !matches!(response.status().as_u16(), 200 | 401) => {}
                 Ok(_) => return Ok(Self { login: credentials.login(name)?, ..host }),
                 Err(error) => fault = fault.or(Some(error)),
             }
         }
-        let fault = fault.map_or_else(|| "it is no registry".to_owned(), |error| error.to_string());
+        let fault = fault.map_or_else(|| "not a registry".to_owned(), |error| error.to_string());
         Err(ImageError::Registry { registry: name.to_owned(), fault })
     }
 
@@ -156,7 +156,7 @@ impl Host {
         }
     }
 
-    /// Answers a challenge, and remembers the answer for the scope.
+    /// Answers a challenge, and remembers the authorization for the scope.
     fn authorize(&self, challenge: &Challenge, scope: &str) -> Result<(), ImageError> {
         let fault = |fault: String| ImageError::Registry { registry: self.name.clone(), fault };
         let basic = |name: &str, password: &str| format!("Basic {}", STANDARD.encode(format!("{name}:{password}")));
@@ -164,7 +164,7 @@ impl Host {
             (_, Some(Login::Registry(token))) => format!("Bearer {token}"),
             (Challenge::Basic, Some(Login::Password(name, password))) => basic(name, password),
             (Challenge::Basic, _) => {
-                return Err(fault(format!("it wants a login: `docker login {}`", self.name)));
+                return Err(fault(format!("login required: run `docker login {}`", self.name)));
             }
             (Challenge::Bearer { realm, service, scope: suggested }, login) => {
                 let scope = if scope.is_empty() { suggested.as_deref().unwrap_or_default() } else { scope };
@@ -180,13 +180,13 @@ impl Host {
                 format!("Bearer {token}")
             }
         };
-        // A password is good for all scopes, a token only for its own.
+        // A password is valid for all scopes, a token only for its own.
         let scope = if matches!(challenge, Challenge::Basic) { "" } else { scope };
         lock(&self.authorizations).insert(scope.to_owned(), value);
         Ok(())
     }
 
-    /// Asks the token service (distribution, "Token Authentication Specification" and its OAuth2 form).
+    /// Requests a token from the token service (distribution, "Token Authentication Specification" and its OAuth2 form).
     fn token(
         &self,
         realm: &str,
@@ -201,7 +201,7 @@ impl Host {
             access_token: Option<String>,
         }
         if !realm.starts_with("https://") && self.base.starts_with("https://") {
-            return Err(format!("it sends its users to a token service without TLS ({realm})"));
+            return Err(format!("its token service has no TLS ({realm})"));
         }
         let mut fields = vec![("scope", scope)];
         fields.extend(service.map(|service| ("service", service)));
@@ -220,43 +220,43 @@ impl Host {
         });
         let mut response = sent.map_err(|error| format!("its token service failed: {error}"))?;
         if response.status() != StatusCode::OK {
-            return Err(format!("its token service refused: {}", explain(&mut response)));
+            return Err(format!("its token service refused the request: {}", explain(&mut response)));
         }
         let text = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
         let answer: Answer =
-            serde_json::from_str(&text).map_err(|error| format!("its token service answered: {error}"))?;
-        answer.token.or(answer.access_token).ok_or_else(|| "its token service gave no token".to_owned())
+            serde_json::from_str(&text).map_err(|error| format!("invalid response of its token service: {error}"))?;
+        answer.token.or(answer.access_token).ok_or_else(|| "the response of its token service has no token".to_owned())
     }
 }
 
-/// One repository of one host.
+/// A repository on a host.
 #[derive(Clone)]
 pub(crate) struct Repository {
     host: Arc<Host>,
     pub(crate) name: String,
 }
 
-/// What a request is allowed to do.
+/// The access to a repository that a request needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Access {
-    /// Read.
+    /// Read access.
     Pull,
-    /// Write.
+    /// Read and write access.
     Push,
 }
 
 impl Repository {
-    /// The host as it is named in references.
+    /// The name of the host, as in references.
     pub(crate) fn registry(&self) -> &str {
         &self.host.name
     }
 
-    /// The URL of something below this repository.
+    /// The URL of a path below this repository.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}/v2/{}/{path}", self.host.base, self.name)
     }
 
-    /// What `Location` says: an absolute URL, or one relative to the host.
+    /// Resolves the header `Location`, which may be relative to the host.
     pub(crate) fn locate(&self, location: &str) -> String {
         match location.starts_with('/') {
             true => format!("{}{location}", self.host.base),
@@ -264,8 +264,8 @@ impl Repository {
         }
     }
 
-    /// Makes a request until it succeeds or fails for good: with credentials where they are wanted, again after
-    /// dropped connections, 429 and 5xx.
+    /// Sends a request, with credentials if the registry asks for them. Transient failures are retried: broken
+    /// connections, 429 and 5xx.
     pub(crate) fn request(
         &self,
         access: Access,
@@ -306,7 +306,7 @@ impl Repository {
         for last in [false, true] {
             let authorization = {
                 let known = lock(&self.host.authorizations);
-                // An upload's `Location` may lead to another host, which has no business with the password.
+                // The `Location` of an upload may be on another host, which must not get our credentials.
                 let ours = url.starts_with(&self.host.base);
                 known.get(&scope).or_else(|| known.get("")).filter(|_| ours).cloned()
             };
@@ -319,24 +319,24 @@ impl Repository {
             }
             let challenges = response.headers().get_all("www-authenticate");
             let challenge = challenges.iter().find_map(|value| Challenge::parse(value.to_str().ok()?));
-            let challenge = challenge.ok_or_else(|| fault("it wants a login of a kind that is not known".into()))?;
+            let challenge = challenge.ok_or_else(|| fault("unsupported authentication scheme".into()))?;
             self.host.authorize(&challenge, &scope)?;
         }
-        // The second round returns.
+        // Not reached: the second round returns.
         Err(fault("it refused the login".into()))
     }
 
     /// Turns an unexpected response into an error with a hint.
     pub(crate) fn refusal(&self, what: &str, response: &mut Response<Body>) -> ImageError {
         let advice = match response.status().as_u16() {
-            401 | 403 => format!(" (is there a login? `docker login {}`)", self.host.name),
-            413 => " (a proxy before the registry may limit the size of requests)".to_owned(),
+            401 | 403 => format!(" (is a login missing? `docker login {}`)", self.host.name),
+            413 => " (a proxy in front of the registry may limit the size of requests)".to_owned(),
             429 => match asked_pause(response) {
                 Some(pause) => format!(" (rate limited; retry in {} s)", pause.as_secs()),
                 None => " (too many requests: try again later)".to_owned(),
             },
             500.. => {
-                " (the fault is the registry's: try again later; what it has already is not sent again)".to_owned()
+                " (an error of the registry: try again later; blobs that it already has are not sent again)".to_owned()
             }
             _ => String::new(),
         };
@@ -351,7 +351,7 @@ impl fmt::Debug for Repository {
     }
 }
 
-/// The status, and what the registry says of it (distribution specification, "Error Codes").
+/// Formats the status with the registry's error message (distribution specification, "Error Codes").
 fn explain(response: &mut Response<Body>) -> String {
     #[derive(Deserialize)]
     struct Errors {
@@ -365,10 +365,10 @@ fn explain(response: &mut Response<Body>) -> String {
         message: String,
     }
     let mut text = String::new();
-    // Where even this cannot be read, the status alone must do.
+    // If the message cannot be read, the status is reported alone.
     let _ = response.body_mut().as_reader().take(LONGEST_ERROR).read_to_string(&mut text);
-    let said = serde_json::from_str::<Errors>(&text).ok().and_then(|errors| errors.errors.into_iter().next());
-    match said {
+    let first = serde_json::from_str::<Errors>(&text).ok().and_then(|errors| errors.errors.into_iter().next());
+    match first {
         Some(Fault { code, message }) => format!("{} ({code}: {message})", response.status()),
         None => response.status().to_string(),
     }

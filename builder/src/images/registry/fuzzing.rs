@@ -1,4 +1,4 @@
-//! Entrances for the fuzz targets.
+//! Entry points for the fuzz targets.
 
 use super::challenge::Challenge;
 

@@ -1,8 +1,8 @@
-//! Registries: images over HTTP (the OCI distribution specification 1.1).
+//! Registries: pulls and pushes images over HTTP (OCI distribution specification 1.1).
 //!
-//! *Takes* references and what is known of hosts and credentials. *Gives* images whose documents are
-//! verified and whose layers stream; takes images in. Blocking: a transfer has a thread of its own.
-//! *Must never know* how a layer is stored.
+//! *Takes* references, credentials and options of hosts; blobs and manifests to push. *Gives* images whose documents are
+//! verified and whose layers are streamed. All operations block: each transfer needs its own thread. *Must never know*
+//! how a layer is stored.
 
 mod auth;
 mod challenge;

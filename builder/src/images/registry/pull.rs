@@ -1,4 +1,4 @@
-//! Images from registries: documents at once, layers when someone asks for them.
+//! Pulls images: the documents at once, the layers when they are needed.
 
 use super::super::ImageError;
 use super::super::local::Images;
@@ -16,17 +16,17 @@ use std::time::Duration;
 use ureq::BodyReader;
 use ureq::http::{Method, StatusCode};
 
-/// The largest manifest or index, in bytes: what the distribution project's registry takes.
+/// The largest manifest or index, in bytes: the limit of the distribution project's registry.
 const LARGEST_MANIFEST: u64 = 4 << 20;
-/// How often a broken download goes on where it broke, without having come further in between.
+/// How often a download is resumed without progress in between.
 const RESUMES: u32 = 5;
-/// All that we can read.
+/// The media types of manifests and indexes that we accept.
 pub(super) const ACCEPT: [&str; 4] =
     [media::OCI_INDEX, media::DOCKER_LIST, media::OCI_MANIFEST, media::DOCKER_MANIFEST];
 
 impl Registries {
-    /// The image of that name for that platform. Documents that `images` keeps already are not fetched again, and
-    /// what is fetched is kept: an image named by digest is asked for once.
+    /// Pulls the documents of an image. They are kept in `images` and not fetched again, so that an image with a digest
+    /// in its name is only requested once.
     pub fn pull(
         &self,
         reference: &Reference,
@@ -41,12 +41,11 @@ impl Registries {
                 Err(error) => return Err(error),
             }
         }
-        // The registry itself comes last; what its mirrors said stands before.
-        let said = faults.iter().map(|(host, fault)| match *host == reference.registry {
-            true => fault.clone(),
-            false => format!("mirror {host}: {fault}"),
+        // The registry itself was tried last, after its mirrors.
+        let messages = faults.iter().map(|(host, fault)| {
+            if *host == reference.registry { fault.clone() } else { format!("mirror {host}: {fault}") }
         });
-        let fault = said.collect::<Vec<_>>().join("; ");
+        let fault = messages.collect::<Vec<_>>().join("; ");
         Err(ImageError::Registry { registry: reference.registry.clone(), fault })
     }
 
@@ -66,7 +65,7 @@ impl Registries {
         Ok(image)
     }
 
-    /// What a reference names, whatever it is: where its blobs are, and its descriptor.
+    /// The descriptor of a reference, which need not be an image, and the source of its blobs.
     pub(crate) fn root(
         &self,
         reference: &Reference,
@@ -99,20 +98,20 @@ impl Registries {
     }
 }
 
-/// Fetches what a reference names.
+/// Fetches the manifest or index that a reference names, and verifies it.
 fn manifest(repository: &Repository, reference: &Reference) -> Result<(Descriptor, Vec<u8>), ImageError> {
     let name = reference.digest.map_or_else(|| reference.tag_or_latest().to_owned(), |digest| digest.to_string());
     let accept = ACCEPT.join(", ");
     let url = repository.url(&format!("manifests/{name}"));
     let mut response = repository.request(Access::Pull, &Method::GET, &url, &[("Accept", &accept)], &[])?;
     if response.status() == StatusCode::NOT_FOUND {
-        return Err(repository.refusal(&format!("it has no image `{reference}`"), &mut response));
+        return Err(repository.refusal(&format!("image `{reference}` not found"), &mut response));
     }
     if response.status() != StatusCode::OK {
-        return Err(repository.refusal(&format!("it does not give `{reference}`"), &mut response));
+        return Err(repository.refusal(&format!("cannot pull `{reference}`"), &mut response));
     }
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let (kind, said) = (header("content-type"), header("docker-content-digest"));
+    let (kind, content_digest) = (header("content-type"), header("docker-content-digest"));
     let mut bytes = Vec::new();
     let read = response.body_mut().as_reader().take(LARGEST_MANIFEST + 1).read_to_end(&mut bytes);
     read.map_err(|source| ImageError::Read { origin: reference.to_string(), source })?;
@@ -120,7 +119,8 @@ fn manifest(repository: &Repository, reference: &Reference) -> Result<(Descripto
         return Err(ImageError::malformed(reference, format!("its manifest has more than {LARGEST_MANIFEST} bytes")));
     }
     let found = BlobDigest::of(&bytes);
-    let wanted = reference.digest.map(BlobDigest::from).or_else(|| said.and_then(|digest| digest.parse().ok()));
+    let content_digest = content_digest.and_then(|digest| digest.parse().ok());
+    let wanted = reference.digest.map(BlobDigest::from).or(content_digest);
     match wanted {
         Some(wanted) if wanted != found => Err(ImageError::BlobDigest { origin: reference.to_string(), wanted, found }),
         _ => {
@@ -151,21 +151,21 @@ impl Blobs for Remote {
         if let Some(bytes) = here {
             return Ok(Box::new(io::Cursor::new(bytes)));
         }
-        // Manifests below an index have a place of their own.
+        // Manifests below an index have another path than blobs.
         let kind = blob.media_type.as_str();
-        let place = if kind.is_empty() || ACCEPT.contains(&kind) { "manifests" } else { "blobs" };
-        let url = self.repository.url(&format!("{place}/{}", blob.digest));
+        let folder = if kind.is_empty() || ACCEPT.contains(&kind) { "manifests" } else { "blobs" };
+        let url = self.repository.url(&format!("{folder}/{}", blob.digest));
         let mut download = Download {
             repository: self.repository.clone(),
             url,
-            accept: (place == "manifests").then(|| ACCEPT.join(", ")),
+            accept: (folder == "manifests").then(|| ACCEPT.join(", ")),
             digest: blob.digest,
             size: blob.size,
             at: 0,
             body: None,
             resumes: 0,
-            // Documents are small, and asked for in passing.
-            way: (place == "blobs" && blob.size > 0)
+            // Documents are small, so no progress is reported for them.
+            way: (folder == "blobs" && blob.size > 0)
                 .then(|| Way::begin(&self.watch, Arc::clone(&self.origin), false, blob.digest, blob.size)),
         };
         download.connect()?;
@@ -181,7 +181,7 @@ impl Blobs for Remote {
     }
 }
 
-/// A blob that comes over the network, and goes on where it broke.
+/// A download of a blob. A broken connection is resumed.
 struct Download {
     repository: Repository,
     url: String,
@@ -205,13 +205,13 @@ impl Download {
         let mut response = self.repository.request(Access::Pull, &Method::GET, &self.url, &headers, &[])?;
         let skip = match response.status() {
             StatusCode::PARTIAL_CONTENT if self.at > 0 => 0,
-            // It knows no ranges: what we have already comes again.
+            // The server does not support ranges: skip the bytes that we already have.
             StatusCode::OK => self.at,
             StatusCode::NOT_FOUND => {
                 return Err(ImageError::BlobMissing { origin: format!("{:?}", self.repository), wanted: self.digest });
             }
             _ => {
-                let what = format!("it does not give blob {} of {}", self.digest, self.repository.name);
+                let what = format!("cannot pull blob {} of {}", self.digest, self.repository.name);
                 return Err(self.repository.refusal(&what, &mut response));
             }
         };
@@ -233,7 +233,7 @@ impl Read for Download {
                     if let Some(way) = &mut self.way {
                         way.at(self.at);
                     }
-                    // Whoever comes further may stumble again.
+                    // Progress resets the number of retries.
                     self.resumes = if read > 0 { 0 } else { self.resumes };
                     return Ok(read);
                 }
@@ -244,7 +244,7 @@ impl Read for Download {
             if self.resumes == RESUMES {
                 let Self { digest, at, size, .. } = self;
                 let fault = format!(
-                    "blob {digest} ends after {at} of {size} bytes, and again when asked for the rest: {fault}"
+                    "blob {digest} ends after {at} of {size} bytes, and resuming the download failed: {fault}"
                 );
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, fault));
             }

@@ -1,4 +1,5 @@
-//! Images to registries: what is there already is not sent, what is nearby is mounted, the rest goes in chunks.
+//! Pushes images: blobs that the repository has are not sent, blobs of other repositories are mounted, and the rest is
+//! sent in chunks.
 
 use super::super::ImageError;
 use super::super::parallel::in_parallel;
@@ -16,40 +17,40 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use ureq::http::{Method, StatusCode};
 
-/// How much is sent in a request; what a broken connection loses at most. Distribution's registry wants at least 5 MiB
-/// for chunks that it puts into an object store.
+/// The size of a request, in bytes: the most that a broken connection loses. Distribution's registry needs at least
+/// 5 MiB for chunks that it puts into an object store.
 const CHUNK: u64 = 16 << 20;
-/// How often a blob's upload breaks without having come further in between, before it is given up.
+/// How often an upload may fail without progress in between before the push fails.
 const BREAKS: u32 = 5;
-/// The pause after a break; each further one is longer by as much.
+/// The pause after the first failure. Each further pause is longer by the same amount.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How many blobs travel at a time.
+/// The number of blobs that are sent in parallel.
 const STREAMS: usize = 4;
 
-/// A blob to be sent.
+/// A blob to push.
 #[derive(Debug)]
 pub(crate) struct Cargo {
-    /// What it is.
+    /// The descriptor of the blob.
     pub(crate) descriptor: Descriptor,
-    /// Where it is known to be on the same registry: a repository to mount it from.
+    /// A repository of the same registry that has the blob, to mount it from.
     pub(crate) from: Option<String>,
-    /// Its bytes, asked for only if they are needed.
+    /// The bytes. They are only read if they must be sent.
     pub(crate) source: Source,
 }
 
-/// A blob's bytes.
+/// The bytes of a blob.
 pub(crate) enum Source {
-    /// In memory.
+    /// The bytes in memory.
     Bytes(Vec<u8>),
-    /// Made when it is needed: a file that begins with the blob.
+    /// A function that makes a file which starts with the blob. It is called when the bytes are needed.
     Made(Box<Make>),
 }
 
-/// Makes a blob.
+/// Makes the file of a blob.
 type Make = dyn Fn() -> Result<File, ImageError> + Send + Sync;
 
 impl Source {
-    /// The bytes as a file; small ones are not meant to be asked for like this, but can be.
+    /// The bytes as a file. Bytes in memory are copied into a new one.
     pub(crate) fn file(&self) -> Result<File, ImageError> {
         match self {
             Self::Made(make) => make(),
@@ -74,7 +75,8 @@ impl std::fmt::Debug for Source {
 }
 
 impl Registries {
-    /// Sends blobs, then manifests (each after what it names), the last under the reference's tag.
+    /// Sends blobs, then manifests. A manifest must come after those that it refers to. The last one gets the tag of the
+    /// reference.
     pub(crate) fn push(
         &self,
         reference: &Reference,
@@ -88,7 +90,7 @@ impl Registries {
         let Some(((top, _), _)) = manifests.split_last() else { return Ok(()) };
         let tag = reference.tag_or_latest();
         if repository.manifest_digest(tag)? == Some(top.digest.to_manifest()) {
-            // The tag leads to this very image: a registry has all that its manifests name.
+            // The tag already refers to this image, so the registry has everything that the image refers to.
             return Ok(());
         }
         let sent = AtomicU64::new(0);
@@ -109,7 +111,7 @@ impl Registries {
 }
 
 impl Repository {
-    /// The digest that a tag leads to, if the registry says so.
+    /// The digest that a tag refers to, if the registry reports it.
     fn manifest_digest(&self, tag: &str) -> Result<Option<ManifestDigest>, ImageError> {
         let accept = super::pull::ACCEPT.join(", ");
         let url = self.url(&format!("manifests/{tag}"));
@@ -119,10 +121,10 @@ impl Repository {
         Ok(digest.filter(|_| response.status() == StatusCode::OK))
     }
 
-    /// Makes sure that the registry has the blob. Gives the bytes that had to be sent.
+    /// Makes sure that the repository has the blob. Returns the number of bytes that were sent.
     fn send(&self, cargo: &Cargo, way: &mut Way) -> Result<u64, ImageError> {
         let Descriptor { digest, size, .. } = &cargo.descriptor;
-        let (mut chances, mut begun) = (Chances::default(), false);
+        let (mut chances, mut begun) = (Retries::default(), false);
         loop {
             let head = self.request(Access::Push, &Method::HEAD, &self.url(&format!("blobs/{digest}")), &[], &[])?;
             if head.status() == StatusCode::OK {
@@ -132,10 +134,10 @@ impl Repository {
             let url = self.url(&format!("blobs/uploads/{mount}"));
             let mut response = self.request(Access::Push, &Method::POST, &url, &[], &[])?;
             match response.status() {
-                // Mounted.
+                // The blob was mounted.
                 StatusCode::CREATED => return Ok(0),
                 StatusCode::ACCEPTED => begun = true,
-                _ => return Err(self.refusal(&format!("it takes no blob into {}", self.name), &mut response)),
+                _ => return Err(self.refusal(&format!("cannot start an upload into {}", self.name), &mut response)),
             }
             let location = self.location(&response, "an upload")?;
             let sent = match &cargo.source {
@@ -155,18 +157,18 @@ impl Repository {
         }
     }
 
-    /// Sends a blob chunk by chunk. A chunk that breaks is sent again from where the registry says it is. Gives whether all of it
-    /// is there; if not, the upload cannot go on, though a new one may: distribution's registry gives an upload up whose
-    /// chunk came in part.
+    /// Sends a blob in chunks. After a failure, the upload is resumed at the offset that the registry reports. Returns
+    /// whether the blob is complete. If not, this upload cannot be resumed, but a new one may succeed: distribution's
+    /// registry drops an upload after a partial chunk.
     fn upload(
         &self,
         mut location: String,
         &Descriptor { ref digest, size, .. }: &Descriptor,
         way: &mut Way,
-        chances: &mut Chances,
+        chances: &mut Retries,
         read: impl Fn(&mut [u8], u64) -> io::Result<()>,
     ) -> Result<bool, ImageError> {
-        let what = || format!("it does not take blob {digest} into {}", self.name);
+        let what = || format!("cannot push blob {digest} into {}", self.name);
         let failed = |source| ImageError::Read { origin: digest.to_string(), source };
         let mut at = 0;
         let mut buffer = vec![0; CHUNK.min(size) as usize];
@@ -175,7 +177,7 @@ impl Repository {
             read(chunk, at).map_err(failed)?;
             let range = format!("{at}-{}", at + chunk.len() as u64 - 1);
             let headers = [("Content-Type", "application/octet-stream"), ("Content-Range", &range)];
-            // Not again unasked: part of it may have arrived.
+            // Not retried automatically: a part of the chunk may have arrived.
             let (fault, pause) = match self.request_once(Access::Push, &Method::PATCH, &location, &headers, chunk) {
                 Ok(response) if response.status() == StatusCode::ACCEPTED => {
                     location = self.location(&response, "a chunk")?;
@@ -218,7 +220,7 @@ impl Repository {
         match response.status() {
             StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED => Ok(()),
             _ => {
-                let what = format!("it does not take the manifest `{name}` of {}", self.name);
+                let what = format!("cannot push the manifest `{name}` of {}", self.name);
                 Err(self.refusal(&what, &mut response))
             }
         }
@@ -228,27 +230,27 @@ impl Repository {
         let location = response.headers().get("location").and_then(|value| value.to_str().ok());
         let fault = || ImageError::Registry {
             registry: self.registry().to_owned(),
-            fault: format!("it gives {what} no place"),
+            fault: format!("its response to {what} has no Location"),
         };
         Ok(self.locate(location.ok_or_else(fault)?))
     }
 }
 
-/// What is left of a blob's second chances. Whoever comes further may stumble again.
+/// The retries of one blob. Progress resets the count.
 #[derive(Default)]
-struct Chances {
+struct Retries {
     used: u32,
     furthest: u64,
 }
 
-impl Chances {
+impl Retries {
     fn came_to(&mut self, at: u64) {
         if at > self.furthest {
             *self = Self { used: 0, furthest: at };
         }
     }
 
-    /// Waits until it is time to try again; not where that has been tried often enough, or nobody would wait as long.
+    /// Waits before the next attempt. Returns false, without waiting, if no attempt is left or the pause is too long.
     fn another(&mut self, asked: Option<Duration>) -> bool {
         self.used += 1;
         let pause = asked.unwrap_or(PAUSE * self.used);
@@ -260,13 +262,14 @@ impl Chances {
     }
 }
 
-/// Whether asking again would be answered the same: a refusal, but for an upload that is not known (any more), whose
-/// range is another, or that came too slowly or too soon.
+/// Whether a retry would get the same response. Of the client errors, an unknown upload, a wrong range, a timeout and a
+/// rate limit may be transient.
 fn is_final(status: StatusCode) -> bool {
     status.is_client_error() && !matches!(status.as_u16(), 404 | 408 | 416 | 429 | 499)
 }
 
-/// How many bytes an upload has, by its `Range: 0-N` (which for none says `0-0`, as for one: then one is sent again).
+/// The number of bytes that the registry has of an upload, from `Range: 0-N`. The value `0-0` means none or one byte, so
+/// it counts as none.
 fn received(range: Option<&str>) -> u64 {
     let last = range.and_then(|range| range.trim_start_matches("bytes=").split_once('-')?.1.parse::<u64>().ok());
     last.filter(|last| *last > 0).map_or(0, |last| last + 1)
@@ -277,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_place_of_an_upload() {
+    fn the_offset_of_an_upload_is_parsed() {
         assert_eq!(received(Some("0-1023")), 1024);
         assert_eq!(received(Some("bytes=0-9")), 10);
         assert_eq!((received(Some("0-0")), received(None)), (0, 0));

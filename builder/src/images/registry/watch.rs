@@ -1,36 +1,36 @@
-//! How far transfers are, for whoever shows it.
+//! The progress of transfers.
 
 use buildscope_record::BlobDigest;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often a transfer tells how far it is: as often as one can read it.
+/// The interval between two reports of a transfer: as often as people can read it.
 const PACE: Duration = Duration::from_millis(150);
 
-/// How far a blob is on its way.
+/// The progress of one blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// The image that it belongs to, in full.
+    /// The complete name of the image.
     pub image: Arc<str>,
-    /// Whether it leaves this machine.
+    /// Whether the blob is pushed, not pulled.
     pub push: bool,
-    /// The blob.
+    /// The digest of the blob.
     pub blob: BlobDigest,
-    /// Bytes that have moved.
+    /// The number of bytes transferred so far.
     pub current: u64,
-    /// Bytes that it has.
+    /// The size of the blob in bytes.
     pub total: u64,
 }
 
-/// Hears of transfers, from several threads.
+/// Receives the progress of transfers, from several threads.
 #[derive(Clone, Default)]
 pub struct Watch(Option<Arc<dyn Fn(Moved) + Send + Sync>>);
 
 impl Watch {
-    /// Tells this function.
-    pub fn of(hear: impl Fn(Moved) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(hear)))
+    /// A sink that calls this function.
+    pub fn of(on_progress: impl Fn(Moved) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(on_progress)))
     }
 }
 
@@ -40,26 +40,26 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// One blob's way.
+/// Reports the progress of one blob.
 pub(super) struct Way {
     watch: Watch,
     moved: Moved,
-    told: Option<Instant>,
+    reported: Option<Instant>,
 }
 
 impl Way {
     pub(super) fn begin(watch: &Watch, image: Arc<str>, push: bool, blob: BlobDigest, total: u64) -> Self {
-        Self { watch: watch.clone(), moved: Moved { image, push, blob, current: 0, total }, told: None }
+        Self { watch: watch.clone(), moved: Moved { image, push, blob, current: 0, total }, reported: None }
     }
 
-    /// It has come to that byte. The begin and the end are always told.
+    /// Reports that `current` bytes were transferred. The first and the last report are never skipped.
     pub(super) fn at(&mut self, current: u64) {
-        let Some(hear) = &self.watch.0 else { return };
+        let Some(on_progress) = &self.watch.0 else { return };
         self.moved.current = current;
         let ended = current >= self.moved.total;
-        if ended || self.told.is_none_or(|told| told.elapsed() >= PACE) {
-            self.told = Some(Instant::now());
-            hear(self.moved.clone());
+        if ended || self.reported.is_none_or(|reported| reported.elapsed() >= PACE) {
+            self.reported = Some(Instant::now());
+            on_progress(self.moved.clone());
         }
     }
 }
