@@ -1,5 +1,5 @@
-//! Configuration and history of the build cases, as lowering alone knows them, against the images that BuildKit made: of the
-//! project's own cases, and of the conformance kit in the folder that `BUILDSCOPE_CONFORMANCE` names.
+//! Compares configurations and histories, as lowering alone computes them, with the images that BuildKit built: for the
+//! project's own cases, and for the conformance kit in the folder that `BUILDSCOPE_CONFORMANCE` names.
 
 use buildscope_builder::plan::{self, ImageResolver, LowerRequest, NamedContext, Op, ResolveError, ResolvedBase};
 use buildscope_dockerfile as dockerfile;
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The bases of the kit, as its README describes them.
+/// The base images of the kit, as its README describes them.
 struct Bases(BTreeMap<String, String>);
 
 impl ImageResolver for Bases {
@@ -59,16 +59,16 @@ fn map(value: &Value) -> BTreeMap<String, String> {
 }
 
 #[test(Variable("BUILDSCOPE_CONFORMANCE"))]
-fn configurations_and_histories_of_the_kit_are_buildkits() {
+fn the_kits_configurations_and_histories_are_buildkits() {
     assert_agree(&PathBuf::from(std::env::var_os("BUILDSCOPE_CONFORMANCE").unwrap()));
 }
 
 #[test]
-fn configurations_and_histories_of_our_cases_are_buildkits() {
+fn our_configurations_and_histories_are_buildkits() {
     assert_agree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../workloads/conformance"));
 }
 
-/// Lowers each case of a folder and fails with those that do not agree.
+/// Lowers each case of a folder, and fails with a list of the differences.
 fn assert_agree(folder: &Path) {
     let mut faults = Vec::new();
     let mut paths: Vec<_> =

@@ -1,4 +1,4 @@
-//! The public tables of the Dockerfile language: every row must pass.
+//! Checks every row of the public tables about the Dockerfile language.
 //!
 //! `BUILDSCOPE_CONFORMANCE` names the folder that holds `tables/`.
 
@@ -31,7 +31,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// Collects what fails, so that one run shows all of it.
+/// Collects failures, so that one run shows all of them.
 #[derive(Default)]
 struct Failures(Vec<String>, usize);
 
@@ -63,7 +63,7 @@ fn variables_are_expanded() {
     let variables: BTreeMap<String, String> = serde_json::from_value(table["env"].clone()).unwrap();
     let mut failures = Failures::default();
     for row in rows(&table, "cases") {
-        // The case of names is the variables' business, not the expander's: on Windows it does not count.
+        // Windows ignores the case of variable names. That is a property of the variables, not of the expander.
         let expander = Expander::new('\\');
         let found = match &row["platform"] {
             platform if platform == "W" => expander.word(text(&row["input"]), &AnyCase(&variables)),
@@ -132,7 +132,7 @@ fn ignore_patterns_match() {
         };
         failures.check(passed, || format!("{row}: {ignore:?}"));
     }
-    // How a pattern is compiled is informative; what it must not be is refused.
+    // The table's compiled form is only informative, but every pattern must be accepted.
     for row in rows(&table, "compile") {
         let ignore = Ignore::from_patterns([text(&row["pattern"])]);
         failures.check(ignore.is_ok(), || format!("{row}: {ignore:?}"));
@@ -155,7 +155,7 @@ fn dockerfiles_are_parsed() {
 }
 
 #[test(Variable("BUILDSCOPE_CONFORMANCE"))]
-fn malformed_dockerfiles_are_refused() {
+fn malformed_dockerfiles_are_errors() {
     let table = table("parser");
     let mut failures = Failures::default();
     for row in rows(&table, "negative") {
@@ -164,7 +164,7 @@ fn malformed_dockerfiles_are_refused() {
             (!faults.is_empty() || syntax.nodes.is_empty()) && dockerfile::parse(text(&row["dockerfile"])).is_err();
         failures.check(refused, || row.to_string());
     }
-    failures.report("malformed_dockerfiles_are_refused");
+    failures.report("malformed_dockerfiles_are_errors");
 }
 
 #[test(Variable("BUILDSCOPE_CONFORMANCE"))]
@@ -242,7 +242,7 @@ fn lines_are_split_into_words() {
 }
 
 #[test(Variable("BUILDSCOPE_CONFORMANCE"))]
-fn json_arrays_are_parsed_or_refused() {
+fn json_arrays_are_parsed_or_rejected() {
     let table = table("parser");
     let mut failures = Failures::default();
     for row in rows(&table, "jsonValid") {
@@ -256,11 +256,11 @@ fn json_arrays_are_parsed_or_refused() {
         let (_, faults) = Syntax::parse(&format!("CMD {}", text(row)));
         failures.check(faults.len() == 1, || format!("{row}: {faults:?}"));
     }
-    failures.report("json_arrays_are_parsed_or_refused");
+    failures.report("json_arrays_are_parsed_or_rejected");
 }
 
 #[test(Variable("BUILDSCOPE_CONFORMANCE"))]
-fn a_line_has_a_longest_length() {
+fn the_length_of_a_line_is_limited() {
     let table = table("parser");
     let mut failures = Failures::default();
     let most = &table["maxLine"];
@@ -269,8 +269,8 @@ fn a_line_has_a_longest_length() {
     let bytes = usize::try_from(most["bytes"].as_u64().unwrap()).unwrap();
     let (_, faults) = Syntax::parse(&line(bytes));
     failures.check(faults.len() == 1 && faults[0].message == text(&most["error"]), || format!("{faults:?}"));
-    failures.check(Syntax::parse(&line(bytes - 1)).1.is_empty(), || "a line that is just short enough".into());
-    failures.report("a_line_has_a_longest_length");
+    failures.check(Syntax::parse(&line(bytes - 1)).1.is_empty(), || "a line of the largest length".into());
+    failures.report("the_length_of_a_line_is_limited");
 }
 
 fn heredoc(found: &Heredoc) -> Value {
@@ -283,7 +283,7 @@ fn heredoc(found: &Heredoc) -> Value {
     })
 }
 
-/// The notation of the table: one s-expression for each instruction.
+/// Formats a node in the notation of the table: one s-expression for each instruction.
 fn sexpr(node: &Node<'_>) -> String {
     let mut out = format!("({}", node.keyword.to_lowercase());
     let quoted =
@@ -316,6 +316,6 @@ fn arguments(arguments: &Arguments<'_>) -> String {
 }
 
 #[test]
-fn an_expansion_without_variables_leaves_plain_words_alone() {
+fn plain_words_are_not_expanded() {
     assert_eq!(Expander::new('\\').word("plain", &NoVariables).as_deref(), Ok("plain"));
 }

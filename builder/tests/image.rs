@@ -1,4 +1,4 @@
-//! Images in and images out, with skopeo and umoci as the judges.
+//! Exports and imports of images, checked with skopeo and umoci.
 
 use buildscope_builder::images::{
     Destination, Export, Exported, Format, Image, ImageError, ImageOptions, Images, LayoutImage, Made, NamedImage,
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     buildscope_testing::main()
 }
 
-/// A store and a place to work in, both gone afterwards.
+/// A temporary directory with a store.
 struct Scene {
     folder: tempfile::TempDir,
     store: Store,
@@ -40,7 +40,7 @@ impl Scene {
         Resolver::new(&self.store, [], Probe::disabled())
     }
 
-    /// busybox with one more layer: a file of `time`, a directory, a symlink.
+    /// Builds busybox with another layer: a file with the time `time`, a directory, a symbolic link.
     fn built(&self, time: i64, epoch: Option<i64>) -> Image {
         let resolver = self.resolver();
         let base = resolver.image("busybox", &Platform::host()).unwrap();
@@ -72,7 +72,7 @@ impl Scene {
         assemble(&config, Some(&base), &made, epoch, mtime)
     }
 
-    /// Keeps an image of the scene under this name, and gives its digest.
+    /// Keeps an image in the store under this name, and returns its digest.
     fn store_image(&self, name: &str) -> ManifestDigest {
         let images = Images::of(&self.store);
         let target = images.keep(&self.built(1_700_000_000, None)).unwrap();
@@ -99,7 +99,7 @@ fn reference(text: &str) -> Reference {
     text.parse().unwrap()
 }
 
-/// Runs a tool to its end and gives what it printed.
+/// Runs a tool and returns its output.
 fn tool(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -107,7 +107,7 @@ fn tool(program: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn busybox_is_made_once_and_always_the_same() {
+fn busybox_is_made_once_and_reproducible() {
     let (one, other) = (Scene::new(), Scene::new());
     let host = Platform::host();
     let first = one.resolver().image("busybox", &host).unwrap();
@@ -119,7 +119,7 @@ fn busybox_is_made_once_and_always_the_same() {
     let again = one.resolver().image("busybox", &host).unwrap();
     let took = start.elapsed();
     assert_eq!(again.digest, first.digest);
-    // The promise is 1 ms for a release build; an unoptimised one on a busy machine gets more.
+    // A release build takes less than 1 ms. The limit is higher for an unoptimised build on a busy machine.
     assert!(took.as_millis() < 50, "{took:?}");
 
     let tree = one.store.tree(&[first.layers[0].diff_id]).unwrap();
@@ -133,7 +133,7 @@ fn busybox_is_made_once_and_always_the_same() {
 }
 
 #[test]
-fn an_image_of_the_store_comes_before_the_embedded_busybox() {
+fn the_store_comes_before_the_embedded_busybox() {
     let scene = Scene::new();
     let embedded = scene.resolver().image("busybox", &Platform::host()).unwrap().digest;
     let kept = scene.store_image("busybox");
@@ -142,7 +142,7 @@ fn an_image_of_the_store_comes_before_the_embedded_busybox() {
 }
 
 #[test]
-fn a_named_context_comes_before_an_image_of_the_store() {
+fn a_named_context_comes_before_the_store() {
     let scene = Scene::new();
     let kept = scene.store_image("team/app");
     let other = scene.built(1_600_000_000, None);
@@ -152,13 +152,13 @@ fn a_named_context_comes_before_an_image_of_the_store() {
     let found = |reference: &str| resolver.image(reference, &Platform::host()).unwrap().digest.to_string();
     assert_ne!(named.to_string(), kept.to_string());
     assert_eq!(found("docker.io/team/app:latest"), named.to_string());
-    // Another name is not the context's.
+    // The context does not provide images with other names.
     let error = resolver.image("team/other", &Platform::host()).unwrap_err();
     assert!(matches!(error, ImageError::NotFound { .. }), "{error}");
 }
 
 #[test]
-fn a_named_context_can_be_another_name() {
+fn a_named_context_can_be_an_alias() {
     let scene = Scene::new();
     let kept = scene.store_image("team/app:2");
     let alias = NamedImage::parse("docker-image://team/app:2").unwrap().unwrap();
@@ -180,7 +180,7 @@ fn skopeo_and_umoci_accept_an_oci_archive() {
         let seen: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(seen["Digest"], exported.target.digest.to_string());
         assert_eq!(seen["Layers"].as_array().unwrap().len(), 2);
-        // umoci 0.4 knows no zstd; skopeo reads it here to see that every blob is what it is said to be.
+        // skopeo verifies every blob when it copies. umoci 0.4 does not support zstd.
         let layout = format!("oci:{}:v1", scene.path(&format!("{name}.d")).display());
         tool("skopeo", &["copy", "--quiet", &archive, &layout]);
         if compression == Some(Encoding::Zstd) {
@@ -197,7 +197,7 @@ fn skopeo_and_umoci_accept_an_oci_archive() {
 }
 
 #[test(Program("skopeo"))]
-fn skopeo_accepts_a_docker_archive_and_we_read_what_it_writes() {
+fn skopeo_and_we_read_each_others_docker_archives() {
     let scene = Scene::new();
     let image = scene.built(1_700_000_000, None);
     let exported = scene.export(&image, "docker.tar", Format::Docker, &ImageOptions::default(), None);
@@ -206,7 +206,7 @@ fn skopeo_accepts_a_docker_archive_and_we_read_what_it_writes() {
     let config: serde_json::Value = serde_json::from_str(&config).unwrap();
     assert_eq!(config["config"]["WorkingDir"], "/app");
 
-    // The same image, through skopeo's own writers, into empty stores.
+    // The same image, written by skopeo, is imported into empty stores.
     let path = |name: &str| scene.path(name).display().to_string();
     tool("skopeo", &["copy", "--quiet", &archive, &format!("docker-archive:{}:x:v1", path("by-skopeo.tar"))]);
     tool("skopeo", &["copy", "--quiet", &archive, &format!("oci:{}:v1", path("by-skopeo"))]);
@@ -225,7 +225,7 @@ fn skopeo_accepts_a_docker_archive_and_we_read_what_it_writes() {
 }
 
 #[test]
-fn an_epoch_makes_one_digest_of_two_builds() {
+fn an_epoch_makes_builds_reproducible() {
     let epoch = Some(1_600_000_000);
     let options = ImageOptions { rewrite_timestamp: true, ..ImageOptions::default() };
     for compression in [None, Some(Encoding::Gzip), Some(Encoding::Zstd)] {
@@ -237,7 +237,7 @@ fn an_epoch_makes_one_digest_of_two_builds() {
             let exported = scene.export(&image, "out.tar", Format::Oci, &options, epoch);
             let bytes = fs::read(scene.path("out.tar")).unwrap();
             seen.push((exported.target.digest, Digest::of(bytes)));
-            // What was written is what it says, and the file's time is the epoch.
+            // The archive can be imported, and the time of the file is the epoch.
             let loaded =
                 LayoutImage { path: scene.path("out.tar"), tag: None, digest: None }.load(&Platform::host()).unwrap();
             let fresh = Scene::new();
@@ -248,7 +248,7 @@ fn an_epoch_makes_one_digest_of_two_builds() {
         }
         assert_eq!(seen[0], seen[1], "{compression:?}");
     }
-    // Without rewriting, the same two builds differ.
+    // Without rewriting times, the two builds have different digests.
     let plain = ImageOptions::default();
     let digest = |time| {
         let scene = Scene::new();
@@ -276,7 +276,7 @@ fn a_kept_image_is_found_by_its_name() {
 }
 
 #[test]
-fn named_contexts_come_first() {
+fn a_named_context_comes_before_the_embedded_busybox() {
     let scene = Scene::new();
     let image = scene.built(1_700_000_000, None);
     let images = std::slice::from_ref(&image);
@@ -289,7 +289,7 @@ fn named_contexts_come_first() {
     let found = resolver.image("docker.io/library/busybox", &Platform::host()).unwrap();
     assert_eq!(found.digest, exported.target.digest.to_manifest());
     assert!(NamedImage::parse("some/directory").is_none());
-    // A second export into the same directory writes no blob again.
+    // A second export into the same directory does not write existing blobs.
     let blob = scene.path("layout/blobs/sha256").join(image.config.rootfs.diff_ids[0].hex());
     let before = fs::metadata(&blob).unwrap().ino();
     export.to_directory(&scene.store, &scene.path("layout"), &Probe::disabled()).unwrap();
@@ -297,12 +297,12 @@ fn named_contexts_come_first() {
 }
 
 #[test]
-fn files_come_out_as_a_directory_and_as_a_tar() {
+fn files_are_exported_to_a_directory_and_a_tar() {
     let scene = Scene::new();
     let image = scene.built(1_700_000_000, None);
     let layers = &image.config.rootfs.diff_ids;
     let out = scene.path("out");
-    // A trap: were links followed, the file would land beside the directory.
+    // If the export followed this link, it would write a file outside of the directory.
     fs::create_dir_all(&out).unwrap();
     fs::create_dir(scene.path("elsewhere")).unwrap();
     std::os::unix::fs::symlink("../elsewhere", out.join("app")).unwrap();
@@ -312,7 +312,7 @@ fn files_come_out_as_a_directory_and_as_a_tar() {
     let file = fs::metadata(out.join("app/file")).unwrap();
     assert_eq!((file.permissions().mode() & 0o7777, file.mtime()), (0o4755, 1_700_000_000));
     assert_eq!(fs::metadata(out.join("app")).unwrap().mtime(), 1_700_000_000);
-    // Again, over what is there.
+    // A second export replaces the existing files.
     export_directory(&scene.store, layers, &out, Some(1_600_000_000), &Probe::disabled()).unwrap();
     assert_eq!(fs::metadata(out.join("app/file")).unwrap().mtime(), 1_600_000_000);
 
@@ -328,7 +328,7 @@ fn files_come_out_as_a_directory_and_as_a_tar() {
     assert!(list.lines().any(|line| line.starts_with("-rwsr-xr-x 7/8") && line.ends_with("app/file")), "{list}");
 }
 
-/// A layout with one layer, whose documents say whatever a test wants.
+/// Writes a layout with one layer. Its documents contain the given digests, even if they are wrong.
 fn layout(folder: &Path, blob: &[u8], layer_digest: Digest, diff_id: Digest) -> PathBuf {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
@@ -356,9 +356,9 @@ fn refused(scene: &Scene, path: PathBuf) -> ImageError {
     let image = LayoutImage { path, tag: None, digest: None }.load(&Platform::host()).unwrap();
     let error = ensure_layers(&scene.store, &image, &Probe::disabled()).unwrap_err();
     let (diff_id, blob) = (image.layers[0].diff_id, image.layers[0].descriptor.digest);
-    // A blob with a wrong name may hold exactly the layer that the image wants: that is no harm.
+    // A blob with a wrong digest may still contain the layer with the right diff id. Then the store may keep it.
     let harmless = matches!(error, ImageError::BlobDigest { .. });
-    assert!(harmless || scene.store.layer(&diff_id).unwrap().is_none(), "{blob}: nothing of it is in the store");
+    assert!(harmless || scene.store.layer(&diff_id).unwrap().is_none(), "{blob}: the store must not have the layer");
     error
 }
 
@@ -368,7 +368,7 @@ fn run(folder: &Path, script: &str) {
 }
 
 #[test]
-fn lying_and_hostile_layers_are_named() {
+fn corrupt_and_hostile_layers_are_errors() {
     let scene = Scene::new();
     let work = scene.path("work");
     fs::create_dir(&work).unwrap();
@@ -384,7 +384,7 @@ fn lying_and_hostile_layers_are_named() {
 
     let wrong_digest = layout(&scene.path("b"), &gz, Digest::of("other"), Digest::of(&tar));
     let error = refused(&Scene::new(), wrong_digest).to_string();
-    assert!(error.contains("another content than its name says"), "{error}");
+    assert!(error.contains("is corrupt"), "{error}");
 
     let cut = &gz[..gz.len() - 9];
     let truncated = layout(&scene.path("c"), cut, Digest::of(cut), Digest::of(&tar));
@@ -401,7 +401,7 @@ fn lying_and_hostile_layers_are_named() {
 }
 
 #[test]
-fn archives_and_layers_that_lead_elsewhere_write_nothing_there() {
+fn archives_and_layers_cannot_write_outside_their_destination() {
     let scene = Scene::new();
     let (work, outside) = (scene.path("work"), scene.path("outside"));
     fs::create_dir(&work).unwrap();
@@ -418,11 +418,11 @@ fn archives_and_layers_that_lead_elsewhere_write_nothing_there() {
     let path = layout(&work.join("image"), &good, Digest::of(&good), Digest::of(&good));
     let load = |path: PathBuf| LayoutImage { path, tag: None, digest: None }.load(&Platform::host());
 
-    // Members of the archive that nobody asks for.
+    // Members of the archive with names that lead out of it are ignored.
     run(&work, "tar -C image -cf image.tar . && tar -rPf image.tar --transform='s,^evil$,../../escaped,' evil");
     run(&work, &format!("tar -rPf image.tar --transform='s,^evil$,{}/escaped,' evil", outside.display()));
     ensure_layers(&scene.store, &load(work.join("image.tar")).unwrap(), &Probe::disabled()).unwrap();
-    // A blob that is a link out of the archive.
+    // A blob that is a link out of the archive is missing.
     let blob = path.join("blobs/sha256").join(Digest::of(&good).hex());
     fs::remove_file(&blob).unwrap();
     std::os::unix::fs::symlink(outside.join("secret"), &blob).unwrap();
@@ -431,8 +431,8 @@ fn archives_and_layers_that_lead_elsewhere_write_nothing_there() {
     let error = ensure_layers(&Scene::new().store, &image, &Probe::disabled()).unwrap_err();
     assert!(matches!(error, ImageError::BlobMissing { .. }), "{error}");
 
-    // A layer with a file behind an absolute link, and one with an absolute hard link. In an image, that is a path of the
-    // image: no process of a step and no export comes to it.
+    // One layer has a file behind an absolute link, the other an absolute hard link. Absolute paths mean paths in the
+    // image, so exports and steps must not reach the host's files.
     let to = outside.display();
     run(&work, &format!("ln -s {to} link; tar -cPf through.tar --transform='s,^evil$,link/escaped,' link evil"));
     run(&work, &format!("ln evil one; tar -cPf hard.tar --transform='flags=h;s,^evil$,{to}/secret,' evil one"));
@@ -445,7 +445,7 @@ fn archives_and_layers_that_lead_elsewhere_write_nothing_there() {
             let options = StoreOptions { driver, ..StoreOptions::default() };
             let store = Store::open(&scene.path(&number.to_string()), options).unwrap();
             let out = scene.path(&format!("out-{number}"));
-            // Refused or kept within: either is well.
+            // The import may fail, or keep the files inside: both are safe.
             if ensure_layers(&store, &image, &Probe::disabled()).is_ok() {
                 let _ = export_directory(&store, &[id], &out, None, &Probe::disabled());
                 let _ =
@@ -459,11 +459,11 @@ fn archives_and_layers_that_lead_elsewhere_write_nothing_there() {
 }
 
 #[test]
-fn a_decompression_bomb_is_cut_short() {
+fn a_decompression_bomb_is_stopped() {
     let scene = Scene::new();
     let work = scene.path("work");
     fs::create_dir(&work).unwrap();
-    // 1.3 GB of zeros, some 40 kB as zstd.
+    // 1.3 GB of zeros, which are about 40 kB as zstd.
     run(&work, "truncate -s 1300M zeros; tar -cf - zeros | zstd -q -o bomb.tar.zst; rm zeros");
     let bomb = fs::read(work.join("bomb.tar.zst")).unwrap();
     let path = layout(&scene.path("a"), &bomb, Digest::of(&bomb), Digest::of("x"));
@@ -473,16 +473,16 @@ fn a_decompression_bomb_is_cut_short() {
     eprintln!("{error}, after {:?}", start.elapsed());
     let left = fs::read_dir(scene.store.root().join("tmp")).unwrap().flatten().map(|entry| entry.path());
     let files = left.filter(|path| path.is_dir()).flat_map(|dir| fs::read_dir(dir).unwrap()).count();
-    assert_eq!(files, 0, "what was written until then is gone");
+    assert_eq!(files, 0, "partial files must be removed");
 }
 
 #[test]
-fn documents_that_lie_are_refused() {
+fn corrupt_documents_are_errors() {
     let scene = Scene::new();
     let path = layout(&scene.path("a"), b"x", Digest::of("x"), Digest::of("x"));
     let load = |path: &Path| LayoutImage { path: path.to_owned(), tag: None, digest: None }.load(&Platform::host());
     load(&path).unwrap();
-    // A manifest that was changed after it was named.
+    // A manifest whose content does not match its digest.
     let index = fs::read_to_string(path.join("index.json")).unwrap();
     let digest = index.split("sha256:").nth(1).unwrap()[..64].to_owned();
     let blob = path.join("blobs/sha256").join(&digest);
@@ -491,12 +491,12 @@ fn documents_that_lie_are_refused() {
     assert!(matches!(load(&path).unwrap_err(), ImageError::BlobDigest { .. }));
     fs::write(&blob, manifest + " ").unwrap();
     assert!(matches!(load(&path).unwrap_err(), ImageError::BlobSize { .. }));
-    // A name that would lead out of the layout is no digest.
+    // A path out of the layout is not a valid digest.
     fs::write(path.join("index.json"), index.replace(&digest, "../../../../etc/passwd")).unwrap();
     assert!(matches!(load(&path).unwrap_err(), ImageError::Json { .. }));
-    // A pipe in a blob's place does not hang.
+    // Opening a pipe instead of a blob does not block.
     fs::write(path.join("index.json"), &index).unwrap();
     fs::remove_file(&blob).unwrap();
     run(&path, &format!("mkfifo blobs/sha256/{digest}"));
-    assert!(load(&path).unwrap_err().to_string().contains("no regular file"));
+    assert!(load(&path).unwrap_err().to_string().contains("not a regular file"));
 }

@@ -1,10 +1,11 @@
-//! Large Dockerfiles take memory in proportion to their length, also where every line adds to what later lines see.
+//! The memory for a large Dockerfile is proportional to its length, even if every line adds to the environment of the
+//! lines after it.
 
 use buildscope_builder::plan::{self, AssumeImages, LowerRequest, Plan};
 use buildscope_dockerfile as dockerfile;
 use std::fmt::Write as _;
 
-/// Every kind of instruction that leaves something behind, in stages that begin from each other.
+/// A Dockerfile with every kind of instruction that affects later ones, in stages that are based on each other.
 fn text(instructions: usize) -> String {
     let mut text = "FROM base AS s0\n".to_owned();
     for n in (0..instructions).step_by(8) {
@@ -24,7 +25,7 @@ fn resident() -> usize {
     statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
-/// The plan, and the memory that it and the parsed file keep.
+/// The plan of such a Dockerfile, and the memory in bytes that the plan and the parsed file keep.
 fn measured(instructions: usize) -> (Plan, usize) {
     let text = text(instructions);
     let before = resident();
@@ -36,16 +37,16 @@ fn measured(instructions: usize) -> (Plan, usize) {
 }
 
 #[test]
-fn five_times_as_long_takes_about_five_times_as_much() {
-    // The first one warms up the allocator; each plan is kept, so that the next one needs fresh memory.
+fn memory_is_proportional_to_the_length() {
+    // The first measurement warms up the allocator. Each plan is kept, so that the next one needs new memory.
     let warm = measured(4_000);
     let (small, small_bytes) = measured(8_000);
     let (large, large_bytes) = measured(40_000);
     eprintln!("8,000 instructions: {small_bytes} bytes, 40,000: {large_bytes}");
-    assert!(large_bytes < small_bytes * 8, "quadratic would be 25 times as much");
-    // The documents that are made of it in the end are as long as they must be, and no more work than that.
+    assert!(large_bytes < small_bytes * 8, "quadratic growth would be 25 times as much");
+    // The configuration of the last step is complete.
     let config = large.step(large.target).config.image().config;
-    assert_eq!(config.env.len(), 5_000 + 1, "PATH and one a round");
+    assert_eq!(config.env.len(), 5_000 + 1, "PATH and one variable for each round");
     assert_eq!(config.labels.len(), 5_000);
     drop((warm, small));
 }

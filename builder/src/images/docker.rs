@@ -125,7 +125,10 @@ fn socket() -> Result<PathBuf, ImageError> {
         Err(_) => Ok(SOCKET.into()),
         Ok(host) => match host.strip_prefix("unix://") {
             Some(path) => Ok(path.into()),
-            None => Err(ImageError::malformed("DOCKER_HOST", format!("`{host}` is not supported: only unix:// sockets are"))),
+            None => Err(ImageError::malformed(
+                "DOCKER_HOST",
+                format!("`{host}` is not supported: only unix:// sockets are"),
+            )),
         },
     }
 }

@@ -23,7 +23,8 @@ pub(crate) fn config(bytes: &[u8]) {
     match json::<ImageConfig>("registry", "configuration", bytes) {
         Ok(config) => {
             let written = serde_json::to_vec(&config).expect("a configuration is JSON");
-            let again: ImageConfig = serde_json::from_slice(&written).expect("a serialised configuration can be parsed");
+            let again: ImageConfig =
+                serde_json::from_slice(&written).expect("a serialised configuration can be parsed");
             assert_eq!(serde_json::to_vec(&again).expect("a configuration is JSON"), written);
         }
         Err(error) => drop(error.to_string()),

@@ -1,4 +1,4 @@
-//! What goes to a registry, comes from it, and is read by others.
+//! Pushes to and pulls from a registry, also by other tools.
 
 use crate::{Scene, noise};
 use buildscope_builder::images::{
@@ -32,11 +32,11 @@ fn credentials(registry: &Registry, folder: &Path, json: &str) -> Credentials {
 }
 
 #[test(Program("docker-registry"))]
-fn what_is_pushed_comes_back_and_other_tools_read_it() {
+fn pushed_images_are_read_by_us_and_by_skopeo() {
     let registry = Registry::start();
     let registries = Registries::new(options(&registry), Credentials::default());
     let scene = Scene::new();
-    // Larger than a chunk, so that it takes two.
+    // Larger than a chunk, so that the upload takes two.
     let image = scene.built(None, &noise(20 << 20));
     for (compression, tag) in [(None, "gzip"), (Some(Encoding::Zstd), "zstd"), (Some(Encoding::Plain), "plain")] {
         let to = reference(&registry, &format!("team/app:{tag}"));
@@ -53,7 +53,7 @@ fn what_is_pushed_comes_back_and_other_tools_read_it() {
         scene.push(&image, &to, &registries, &options).unwrap();
         eprintln!("push of an unchanged image ({tag}): {:?}", start.elapsed());
     }
-    // By digest, from the documents that the first pull kept: no registry is asked.
+    // A pull by digest uses the documents that the first pull kept, without a request.
     let fresh = Scene::new();
     let named = reference(&registry, "team/app:gzip");
     let first = registries.pull(&named, &Platform::host(), &fresh.images()).unwrap();
@@ -67,7 +67,7 @@ fn what_is_pushed_comes_back_and_other_tools_read_it() {
             .unwrap();
         let seen: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(seen["Digest"], first.digest.to_string());
-        // And the other way: what skopeo pushes (from an archive of ours) is read here.
+        // The other way round: skopeo pushes one of our archives, and we pull it.
         let (archive, to) = (fresh.folder.path().join("a.tar"), reference(&registry, "by/skopeo:1"));
         let options = ImageOptions::default();
         let export = Export {
@@ -100,11 +100,11 @@ fn what_is_pushed_comes_back_and_other_tools_read_it() {
         .pull(&reference(&registry, "team/app:none"), &Platform::host(), &scene.images())
         .unwrap_err()
         .to_string();
-    assert!(missing.contains("it has no image") && missing.contains("team/app:none"), "{missing}");
+    assert!(missing.contains("not found") && missing.contains("team/app:none"), "{missing}");
 }
 
 #[test(Program("docker-registry"))]
-fn a_base_from_the_same_registry_is_mounted_not_sent() {
+fn a_base_of_the_same_registry_is_mounted() {
     let registry = Registry::start();
     let registries = Registries::new(options(&registry), Credentials::default());
     let scene = Scene::new();
@@ -115,7 +115,7 @@ fn a_base_from_the_same_registry_is_mounted_not_sent() {
     let resolver = Resolver::new(&other.store, [], Probe::disabled()).with_registries(registries.clone());
     let pulled = resolver.image(&base.to_string(), &Platform::host()).unwrap();
     let image = other.built(Some(&pulled), b"small");
-    // What is here under its name is what is found, unless the newest is asked for.
+    // The store's image of that name is found, except with `newest`.
     let kept = other.images().keep(&other.built(None, b"old")).unwrap();
     other.images().name(&base, &kept).unwrap();
     let resolve = |newest| {
@@ -123,7 +123,7 @@ fn a_base_from_the_same_registry_is_mounted_not_sent() {
         resolver.newest(newest).image(&base.to_string(), &Platform::host()).unwrap().digest
     };
     assert_eq!((resolve(false), resolve(true)), (kept.digest.to_manifest(), pulled.digest));
-    // The base's layers were never fetched into this store: mounting is all that can have happened.
+    // The base's layers are not in this store, so they can only have been mounted.
     let derived = reference(&registry, "derived:1");
     other.push(&image, &derived, &registries, &ImageOptions::default()).unwrap();
     assert!(other.store.layer(&pulled.layers[0].diff_id).unwrap().is_none());
@@ -132,12 +132,12 @@ fn a_base_from_the_same_registry_is_mounted_not_sent() {
 }
 
 #[test(Program("docker-registry"), Program("openssl"))]
-fn tls_with_an_authority_of_ones_own_and_a_login() {
+fn tls_and_logins_are_checked() {
     let registry = Registry::guarded();
     let scene = Scene::new();
     let image = scene.built(None, b"secret content");
     let to = reference(&registry, "private/app:1");
-    // `tester:secret`
+    // The base64 of `tester:secret`.
     let login = r#"{"auths": {"HOST": {"auth": "dGVzdGVyOnNlY3JldA=="}}}"#;
     let wrong = r#"{"auths": {"HOST": {"username": "tester", "password": "wrong"}}}"#;
     let push = |options: RegistryOptions, json: &str| {
@@ -145,24 +145,24 @@ fn tls_with_an_authority_of_ones_own_and_a_login() {
         scene.push(&image, &to, &registries, &ImageOptions::default())
     };
     let unknown = push(RegistryOptions::default(), login).unwrap_err().to_string();
-    assert!(unknown.to_lowercase().contains("cert"), "an unknown authority is not trusted: {unknown}");
-    let nobody = push(options(&registry), "{}").unwrap_err().to_string();
-    assert!(nobody.contains("docker login"), "{nobody}");
+    assert!(unknown.to_lowercase().contains("cert"), "an unknown authority must not be trusted: {unknown}");
+    let anonymous = push(options(&registry), "{}").unwrap_err().to_string();
+    assert!(anonymous.contains("docker login"), "{anonymous}");
     let refused = push(options(&registry), wrong).unwrap_err().to_string();
     assert!(refused.contains("401"), "{refused}");
     let digest = push(options(&registry), login).unwrap();
-    // Not verified, because it was asked for by name.
+    // The certificate of an insecure host is not verified.
     let insecure = RegistryOptions { insecure: [registry.host.clone()].into(), ..RegistryOptions::default() };
     let registries = Registries::new(insecure, credentials(&registry, scene.folder.path(), login));
     assert_eq!(registries.pull(&to, &Platform::host(), &Scene::new().images()).unwrap().digest, digest);
 
-    // A credential helper, found on PATH.
+    // A credential helper is found on PATH.
     let helper = scene.folder.path().join("docker-credential-of-test");
     fs::write(&helper, "#!/bin/sh\nread server\n[ \"$1\" = get ] && echo \"{\\\"Username\\\": \\\"tester\\\", \\\"Secret\\\": \\\"secret\\\"}\"\n").unwrap();
     fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let json = r#"{"credHelpers": {"HOST": "of-test"}}"#;
     let path = format!("{}:{}", scene.folder.path().display(), std::env::var("PATH").unwrap());
-    // The helper is looked for by the child's PATH, which a test must not change for its neighbours: a process of its own.
+    // A test must not change PATH for the others in its process, so the pull runs in another process.
     let me = std::env::current_exe().unwrap();
     let config = scene.folder.path().join("helper.json");
     fs::write(&config, json.replace("HOST", &registry.host)).unwrap();
@@ -177,7 +177,7 @@ fn tls_with_an_authority_of_ones_own_and_a_login() {
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
 }
 
-/// The other process of the test above: pulls with the credentials and the `PATH` that it is given.
+/// The other process of the test above: pulls with the credentials and the `PATH` in its environment.
 pub(crate) fn pull_with_helper() {
     let variable = |name: &str| std::env::var(name).unwrap();
     let options = RegistryOptions { authorities: vec![variable("TEST_CA").into()], ..RegistryOptions::default() };
@@ -187,7 +187,7 @@ pub(crate) fn pull_with_helper() {
 }
 
 #[test(Program("docker-registry"))]
-fn a_cache_travels_through_a_directory_a_registry_and_an_image() {
+fn caches_are_exported_and_imported() {
     let registry = Registry::start();
     let registries = Registries::new(options(&registry), Credentials::default());
     let scene = Scene::new();
@@ -215,10 +215,10 @@ fn a_cache_travels_through_a_directory_a_registry_and_an_image() {
         assert!(faults.is_empty(), "{from:?}: {faults:?}");
         assert_eq!(cache.look_up(&record.key), Some(&record), "{from:?}");
         assert_eq!(cache.look_up(&StepKey::of("other")), None);
-        assert!(fresh.store.layer(&diff_id).unwrap().is_none(), "nothing is fetched before it is asked for");
+        assert!(fresh.store.layer(&diff_id).unwrap().is_none(), "layers must not be fetched before they are needed");
         cache.ensure(&fresh.store, &[diff_id, DiffId::of("of another")], &Probe::disabled()).unwrap();
         assert!(fresh.store.layer(&diff_id).unwrap().is_some(), "{from:?}");
-        // A build that found all in the cache pushes without having fetched: the blobs are there, or mounted.
+        // A build whose steps are all cached pushes without fetching layers: blobs exist already or are mounted.
         let lazy = Scene::new();
         let (cache, _) =
             ImportedCache::read(&from, Some(&registries), &lazy.images(), &[Platform::host()], &Probe::disabled());

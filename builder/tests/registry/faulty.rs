@@ -1,4 +1,4 @@
-//! A registry that misbehaves.
+//! A registry with faults.
 
 use crate::{Scene, noise};
 use buildscope_builder::images::{
@@ -12,25 +12,26 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// What goes wrong with a request (`METHOD PATH`) that holds a word: each is used up once.
+/// A fault in the handling of a request. Each fault has a word, and applies once to a request line (`METHOD PATH`) that
+/// contains it.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// The connection ends after so many bytes of the body, the answer's or that of a `PATCH`.
+    /// The connection breaks after this many bytes of the body, of the response or of a `PATCH`.
     Drop(usize),
-    /// This status, with this `Retry-After`.
+    /// The response has this status and `Retry-After`.
     Status(u16, Option<u32>),
-    /// The body has another first byte.
+    /// The first byte of the body is changed.
     Lie,
-    /// `Range` is ignored: the whole comes again, as 200.
+    /// `Range` is ignored: the response is 200 with the whole body.
     NoRange,
-    /// The upload is forgotten.
+    /// The upload is removed.
     Forget,
 }
 
-/// What a registry serves: media types and bodies by path.
+/// The contents of a registry: media types and bodies by path.
 pub(crate) type Contents = HashMap<String, (String, Vec<u8>)>;
 
-/// A registry that keeps all in memory, with faults.
+/// A registry in memory, with faults.
 pub(crate) struct Faulty {
     pub(crate) host: String,
     state: Arc<State>,
@@ -40,7 +41,7 @@ struct State {
     contents: Mutex<Contents>,
     uploads: Mutex<HashMap<String, Vec<u8>>>,
     faults: Mutex<Vec<(&'static str, Fault)>>,
-    /// `METHOD PATH from OFFSET`
+    /// The requests, as `METHOD PATH from OFFSET`.
     log: Mutex<Vec<String>>,
 }
 
@@ -49,12 +50,12 @@ struct Request {
     method: String,
     path: String,
     kind: String,
-    /// The first byte that is asked for or sent.
+    /// The offset of the first byte that is requested or sent.
     from: usize,
     length: usize,
 }
 
-/// An answer, before its body may come short.
+/// A response, before a fault cuts its body.
 struct Answer {
     status: u16,
     headers: String,
@@ -85,7 +86,7 @@ impl Faulty {
         };
         let state = Arc::new(state);
         let shared = Arc::clone(&state);
-        // It ends with the test's process.
+        // The thread ends with the test's process.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
@@ -99,13 +100,13 @@ impl Faulty {
         self.state.log.lock().unwrap()
     }
 
-    /// Where the requests began whose line holds this word.
+    /// The offsets of the requests whose line contains this word.
     pub(crate) fn froms(&self, word: &str) -> Vec<usize> {
         let log = self.log();
         log.iter().filter(|l| l.contains(word)).map(|l| l.rsplit(' ').next().unwrap().parse().unwrap()).collect()
     }
 
-    /// A body that it has.
+    /// The body at a path.
     pub(crate) fn body(&self, path: &str) -> Option<Vec<u8>> {
         self.state.contents.lock().unwrap().get(path).map(|(_, bytes)| bytes.clone())
     }
@@ -115,7 +116,7 @@ impl Faulty {
         Registries::new(options, Credentials::default())
     }
 
-    /// Pulls `app:1` with its layers into a store of its own.
+    /// Pulls `app:1` with its layers into a new store.
     pub(crate) fn pull(&self) -> Result<Arc<ResolvedImage>, ImageError> {
         let scene = Scene::new();
         let name = format!("{}/app:1", self.host).parse().unwrap();
@@ -124,7 +125,8 @@ impl Faulty {
         Ok(Arc::new(image))
     }
 
-    /// Pushes an image with one layer that holds this, not compressed, as `team/app:1`. Gives the paths of manifest and layer.
+    /// Pushes an image with one uncompressed layer with this content as `team/app:1`. Returns the paths of the manifest
+    /// and the layer.
     pub(crate) fn push(&self, content: &[u8]) -> Result<(String, String), ImageError> {
         let scene = Scene::new();
         let image = scene.built(None, content);
@@ -144,7 +146,7 @@ impl State {
             let Request { method, path, from, length, .. } = &request;
             let line = format!("{method} {path}");
             self.log.lock().unwrap().push(format!("{line} from {from}"));
-            // A request whose whole body is shorter than what is let through does not break.
+            // `Drop` does not apply to a request whose whole body would get through.
             let applies = |fault: &Fault| !matches!(fault, Fault::Drop(after) if (1..=*after).contains(length));
             let fault = {
                 let mut faults = self.faults.lock().unwrap();
@@ -158,7 +160,7 @@ impl State {
             let mut sent = vec![0; incoming];
             reader.read_exact(&mut sent).ok()?;
             if sent.len() < *length {
-                // What has come in is kept.
+                // The received part is kept.
                 self.upload(path, *from, &sent);
                 return None;
             }
@@ -246,7 +248,7 @@ impl State {
         }
     }
 
-    /// Adds to an upload; gives how much it has then, if it is known.
+    /// Adds bytes to an upload. Returns its new size, or `None` for an unknown upload.
     fn upload(&self, path: &str, from: usize, sent: &[u8]) -> Option<usize> {
         let mut uploads = self.uploads.lock().unwrap();
         let upload = uploads.get_mut(path).filter(|upload| upload.len() == from)?;
@@ -279,7 +281,7 @@ impl Request {
     }
 }
 
-/// An image of one plain layer, as a registry serves it.
+/// The contents of a registry with an image of one uncompressed layer.
 pub(crate) fn contents() -> Contents {
     let scene = Scene::new();
     let image = scene.built(None, &noise(100_000));
@@ -295,7 +297,7 @@ pub(crate) fn contents() -> Contents {
     [("/v2/app/manifests/1".to_owned(), manifest), blob(config), blob(layer)].into()
 }
 
-/// The path of the layer: the larger of the two blobs.
+/// The path of the layer, which is the largest body.
 pub(crate) fn layer_path(content: &Contents) -> &'static str {
     let largest = content.iter().max_by_key(|(_, (_, bytes))| bytes.len()).unwrap();
     Box::leak(largest.0.clone().into_boxed_str())

@@ -1,4 +1,4 @@
-//! Registries: Debian's `docker-registry` on loopback, and one of our own that misbehaves.
+//! Registries: Debian's `docker-registry` on loopback, and one of our own with faults.
 
 mod exchange;
 mod faulty;
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     buildscope_testing::main()
 }
 
-/// A store of its own.
+/// A temporary store.
 struct Scene {
     folder: tempfile::TempDir,
     store: Store,
@@ -39,7 +39,7 @@ impl Scene {
         Images::of(&self.store)
     }
 
-    /// `base` (or nothing) with one layer of a single file over it.
+    /// Builds an image with one layer, which has a single file, over `base` or over nothing.
     fn built(&self, base: Option<&Arc<ResolvedImage>>, content: &[u8]) -> Image {
         let mtime = Timestamp { seconds: 1_700_000_000, nanos: 0 };
         let kind = EntryKind::File { size: content.len() as u64 };
@@ -75,7 +75,7 @@ impl Scene {
 }
 
 fn noise(length: usize) -> Vec<u8> {
-    // A linear congruential generator (Knuth's MMIX constants): nothing that compresses well.
+    // A linear congruential generator (Knuth's MMIX constants), whose output does not compress well.
     let mut state = 1u64;
     let mut step = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -1,4 +1,4 @@
-//! Pulls from a registry that misbehaves.
+//! Pulls from a registry with faults.
 
 use crate::Scene;
 use crate::faulty::{Fault, Faulty, contents, layer_path};
@@ -9,7 +9,7 @@ use buildscope_testing::test;
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_dropped_download_goes_on_where_it_broke() {
+fn a_broken_download_is_resumed() {
     let content = contents();
     let layer = layer_path(&content);
     let faulty = Faulty::start(
@@ -26,7 +26,7 @@ fn a_dropped_download_goes_on_where_it_broke() {
 }
 
 #[test]
-fn what_passes_is_waited_for() {
+fn transient_errors_are_retried() {
     let content = contents();
     let layer = layer_path(&content);
     let faults = vec![
@@ -37,11 +37,11 @@ fn what_passes_is_waited_for() {
     ];
     let start = Instant::now();
     Faulty::start(content, faults).pull().unwrap();
-    assert!(start.elapsed() >= Duration::from_secs(1), "Retry-After is heeded");
+    assert!(start.elapsed() >= Duration::from_secs(1), "Retry-After must be honoured");
 }
 
 #[test]
-fn what_does_not_pass_is_said() {
+fn permanent_errors_are_reported() {
     let content = contents();
     let layer = layer_path(&content);
     let always = |fault: Fault| vec![(layer, fault); 60];
@@ -53,7 +53,7 @@ fn what_does_not_pass_is_said() {
     assert!(error.contains("500") && error.contains("registry 127.0.0.1"), "{error}");
     let error = Faulty::start(content.clone(), always(Fault::Status(404, None))).pull().unwrap_err();
     assert!(matches!(error, ImageError::BlobMissing { .. }), "{error}");
-    // A manifest that is not what its own registry calls it.
+    // A blob whose content does not match its digest in the manifest.
     let mut lying = content;
     let config = lying.keys().find(|path| path.contains("blobs") && path.as_str() != layer).unwrap().clone();
     lying.get_mut(&config).unwrap().1[0] = b'[';
@@ -62,7 +62,7 @@ fn what_does_not_pass_is_said() {
 }
 
 #[test]
-fn a_host_that_is_not_there_is_named_soon() {
+fn an_unreachable_host_is_reported_soon() {
     let registries = Registries::new(RegistryOptions::default(), Credentials::default());
     let scene = Scene::new();
     let resolver = Resolver::new(&scene.store, [], Probe::disabled()).with_registries(registries);

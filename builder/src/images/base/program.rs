@@ -129,7 +129,10 @@ fn fetch_image(
     let work = || {
         let reference: Reference = name.parse()?;
         if reference.digest.is_none() {
-            return Err(ImageError::malformed(VARIABLE, format!("`{name}` needs a digest: without one, the image may change")));
+            return Err(ImageError::malformed(
+                VARIABLE,
+                format!("`{name}` needs a digest: without one, the image may change"),
+            ));
         }
         let image = registries.pull(&reference, &Platform::host(), images)?;
         let layers = ensure_layers(store, &image, probe)?;

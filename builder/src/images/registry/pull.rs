@@ -243,9 +243,8 @@ impl Read for Download {
             self.body = None;
             if self.resumes == RESUMES {
                 let Self { digest, at, size, .. } = self;
-                let fault = format!(
-                    "blob {digest} ends after {at} of {size} bytes, and resuming the download failed: {fault}"
-                );
+                let fault =
+                    format!("blob {digest} ends after {at} of {size} bytes, and resuming the download failed: {fault}");
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, fault));
             }
             std::thread::sleep(Duration::from_millis(100) * self.resumes);
