@@ -23,8 +23,8 @@ pub(crate) struct Arguments {
     /// Granularity of the build graph: serial, stages or instructions
     #[arg(long = "granularity", alias = "policy", value_name = "GRANULARITY")]
     policy: Option<Policy>,
-    /// Remove the time of a group (storage), a phase (copy), an instruction (RUN), stage:NAME, step:N, line:N, or of all
-    /// `locks`; may be repeated
+    /// Remove the time of a group (storage), a phase (copy), an instruction (RUN), stage:NAME, step:N, line:N, command:TEXT
+    /// (commands inside steps that start so), or of all `locks`; may be repeated
     #[arg(long, value_name = "WHAT")]
     without: Vec<String>,
     /// Speed something up by a factor (2 is twice as fast); may be repeated
@@ -45,7 +45,8 @@ const EXAMPLES: &str = "Examples:
   buildscope whatif build.json --jobs 2
   buildscope whatif build.json --granularity serial
   buildscope whatif build.json --cores 8 --without storage
-  buildscope whatif build.json --faster line:12=2 --cached 7";
+  buildscope whatif build.json --faster line:12=2 --cached 7
+  buildscope whatif build.json --without 'command:apt-get update' --faster command:make=2";
 
 /// Predicts.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {

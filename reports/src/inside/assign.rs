@@ -28,9 +28,12 @@ fn worth(unit: &Unit, child: Child<'_>) -> i32 {
         // A program that the shell is said to start may be part of the shell (busybox).
         Name::Is(_) if child.forked || child.program == SELF => 4,
         Name::Is(_) => 0,
-        Name::Subshell if child.forked => 6,
-        // A copy that had one thing to do was replaced by it.
-        Name::Subshell => 2,
+        Name::Subshell(_) if child.forked => 6,
+        // A copy that had one thing to do was replaced by it, or there was none.
+        Name::Subshell(within) => {
+            let named = within.iter().any(|name| matches!(name, Name::Is(name) if is(name, child.program)));
+            if named { 8 } else { 2 }
+        }
         Name::Any if child.forked => 2,
         Name::Any => 3,
     };

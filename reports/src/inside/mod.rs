@@ -141,6 +141,13 @@ pub fn inside(step: &Step, drag: Nanos) -> Option<Inside> {
     Some(inside)
 }
 
+/// The share of a step's process that the commands have whose text starts so.
+pub(crate) fn command_share(step: &Step, text: &str) -> f64 {
+    let Some(inside) = inside(step, Nanos::ZERO).filter(|inside| inside.wall > Nanos::ZERO) else { return 0.0 };
+    let named = inside.rows.iter().filter(|row| row.kind == RowKind::Command && row.text.starts_with(text));
+    named.map(|row| row.wall).sum::<Nanos>().as_secs_f64() / inside.wall.as_secs_f64()
+}
+
 /// The text that a step's shell was given; none where no shell was started.
 fn script<'a>(step: &'a Step, seen: &'a Processes) -> Option<&'a str> {
     match &seen.command[..] {

@@ -35,8 +35,9 @@ pub(super) enum Name {
     Is(String),
     /// An expansion decides.
     Any,
-    /// The shell's own copy: `( … )`, or a compound command in a pipeline.
-    Subshell,
+    /// The shell's own copy: `( … )`, or a compound command in a pipeline. The last one a shell may go through itself: then it
+    /// starts the programs in it.
+    Subshell(Vec<Name>),
 }
 
 impl Unit {
@@ -140,14 +141,13 @@ impl Reader {
     fn command(&mut self, command: &Command, piped: bool, names: &mut Vec<Name>) -> bool {
         match command {
             Command::Simple(simple) => self.simple(simple, piped, names),
-            // A shell may go through the last one itself, without a copy: then these are its own children.
             Command::Compound(CompoundCommand::Subshell(subshell), _) => {
-                names.push(Name::Subshell);
-                self.inner(&subshell.list, names);
+                let within = self.names_of(|reader, names| reader.inner(&subshell.list, names));
+                names.push(Name::Subshell(within));
                 false
             }
             Command::Compound(..) if piped => {
-                names.push(Name::Subshell);
+                names.push(Name::Subshell(Vec::new()));
                 false
             }
             Command::Compound(compound, _) => {
@@ -161,7 +161,7 @@ impl Reader {
     /// The programs within a compound command that the shell itself goes through.
     fn compound(&mut self, compound: &CompoundCommand, names: &mut Vec<Name>) {
         match compound {
-            CompoundCommand::Subshell(_) => names.push(Name::Subshell),
+            CompoundCommand::Subshell(_) => names.push(Name::Subshell(Vec::new())),
             CompoundCommand::BraceGroup(group) => self.inner(&group.list, names),
             CompoundCommand::ForClause(clause) => {
                 for word in clause.values.iter().flatten() {
@@ -218,7 +218,7 @@ impl Reader {
                     AssignmentValue::Scalar(word) => self.substitutions(word, names),
                     AssignmentValue::Array(words) => words.iter().for_each(|(_, word)| self.substitutions(word, names)),
                 },
-                CommandPrefixOrSuffixItem::ProcessSubstitution(..) => names.push(Name::Subshell),
+                CommandPrefixOrSuffixItem::ProcessSubstitution(..) => names.push(Name::Subshell(Vec::new())),
                 CommandPrefixOrSuffixItem::IoRedirect(_) => {}
             }
         }
@@ -252,7 +252,7 @@ impl Reader {
             }
             Some(name) if BUILTINS.contains(&name) => {
                 if piped {
-                    names.push(Name::Subshell);
+                    names.push(Name::Subshell(Vec::new()));
                 }
             }
             Some(name) => names.push(Name::Is(name.to_owned())),
@@ -276,7 +276,7 @@ impl Reader {
                 WordPiece::CommandSubstitution(text) | WordPiece::BackquotedCommandSubstitution(text) => {
                     let found = self.substituted(text);
                     // A shell executes a single command in the place of its copy.
-                    names.push(if let [Name::Is(_)] = &found[..] { found[0].clone() } else { Name::Subshell });
+                    names.push(if let [Name::Is(_)] = &found[..] { found[0].clone() } else { Name::Subshell(found) });
                 }
                 WordPiece::DoubleQuotedSequence(pieces) | WordPiece::GettextDoubleQuotedSequence(pieces) => {
                     self.pieces(pieces, names);
@@ -396,7 +396,7 @@ mod tests {
         let name = |name: &Name| match name {
             Name::Is(name) => name.clone(),
             Name::Any => "*".into(),
-            Name::Subshell => "( )".into(),
+            Name::Subshell(_) => "( )".into(),
         };
         units(text)
             .iter()
@@ -431,7 +431,7 @@ mod tests {
         assert_eq!(shown("curl -L x | tar xz"), [row("curl -L x | tar xz", "curl tar", false)]);
         assert_eq!(
             shown("a && b; (c | d)"),
-            [row("a", "a", false), row("b", "b", false), row("(c | d)", "( ) c d", false)]
+            [row("a", "a", false), row("b", "b", false), row("(c | d)", "( )", false)]
         );
         assert_eq!(shown("make -j\"$(nproc)\" all"), [row("make -j\"$(nproc)\" all", "nproc make", false)]);
         assert_eq!(shown("V=`uname -m` ./run"), [row("V=`uname -m` ./run", "uname run", false)]);

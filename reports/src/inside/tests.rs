@@ -107,3 +107,22 @@ fn flags_are_no_part_of_the_text() {
     assert_eq!(run_text("RUN --mount=type=cache,target=/x --network=none make all"), "make all");
     assert_eq!(one_line("a \\\n   b\n"), "a \\ b");
 }
+
+/// The process takes the whole build, 1 ms: curl takes 0.4 of it, make 0.5.
+#[test]
+fn a_what_if_on_a_command_is_one_on_its_share_of_the_step() {
+    use crate::whatif::{Scenario, whatif};
+    use buildscope_record::{Outcome, Phase, Span};
+    let mut record = chain();
+    record.wall = Nanos(1_000_000);
+    let step = &mut record.steps[0];
+    (step.outcome, step.start, step.end) = (Outcome::Executed, Some(Nanos::ZERO), Some(record.wall));
+    record.spans.push(Span { step: Some(StepId(0)), end: record.wall, ..Span::of(Phase::Process) });
+    let predicted = |what: &str, times: f64| {
+        let scenario = Scenario { faster: vec![(what.parse().unwrap(), times)], ..Scenario::default() };
+        whatif(&record, &scenario).map(|prediction| prediction.wall.0.div_ceil(1000))
+    };
+    assert_eq!(predicted("command:curl", f64::INFINITY), Ok(600));
+    assert_eq!(predicted("command:make", 2.0), Ok(750));
+    assert!(predicted("command:ninja", 2.0).is_err(), "there is no such command");
+}

@@ -2,6 +2,7 @@
 
 use super::model::{Model, Task, WorkSegment};
 use crate::graph::Need;
+use crate::inside::command_share;
 use buildscope_record::{EdgeKind, Group, Nanos, Phase, Policy, Record, StageId, Step, StepId};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,7 +13,7 @@ use std::str::FromStr;
 pub enum ScenarioError {
     /// The selector has an unknown form.
     #[error(
-        "`{0}` is neither a group (storage), a phase (copy), an instruction (RUN), `stage:NAME`, `step:NUMBER` nor `line:NUMBER`"
+        "`{0}` is neither a group (storage), a phase (copy), an instruction (RUN), `stage:NAME`, `step:NUMBER`, `line:NUMBER` nor `command:TEXT`"
     )]
     Selector(String),
     /// The selector matches nothing in the record.
@@ -40,6 +41,8 @@ pub enum Selector {
     Step(StepId),
     /// The step that starts on a line of the Dockerfile.
     Line(u32),
+    /// The commands inside steps whose text starts so.
+    Command(String),
 }
 
 impl FromStr for Selector {
@@ -51,6 +54,7 @@ impl FromStr for Selector {
                 "stage" => Ok(Self::Stage(name.to_owned())),
                 "step" => name.parse().map(|number| Self::Step(StepId(number))).map_err(|_| wrong()),
                 "line" => name.parse().map(Self::Line).map_err(|_| wrong()),
+                "command" if !name.is_empty() => Ok(Self::Command(name.to_owned())),
                 _ => Err(wrong()),
             };
         }
@@ -74,6 +78,7 @@ impl fmt::Display for Selector {
             Self::Stage(name) => write!(f, "stage:{name}"),
             Self::Step(step) => write!(f, "step:{}", step.0),
             Self::Line(line) => write!(f, "line:{line}"),
+            Self::Command(text) => write!(f, "command:{text}"),
         }
     }
 }
@@ -88,6 +93,7 @@ impl Selector {
             }
             Self::Step(id) => step.id == *id,
             Self::Line(line) => step.source.is_some_and(|source| source.line == *line),
+            Self::Command(text) => command_share(step, text) > 0.0,
         }
     }
 
@@ -95,7 +101,16 @@ impl Selector {
         match self {
             Self::Group(group) => phase.is_some_and(|phase| phase.group() == *group),
             Self::Phase(wanted) => phase == Some(*wanted),
+            Self::Command(_) => phase == Some(Phase::Process),
             _ => true,
+        }
+    }
+
+    /// The share of a selected step's selected phases that the selector means.
+    fn share(&self, step: &Step) -> f64 {
+        match self {
+            Self::Command(text) => command_share(step, text),
+            _ => 1.0,
         }
     }
 }
@@ -176,18 +191,19 @@ impl Scenario {
             order(record, &mut model, policy);
         }
         for (selector, times) in &self.faster {
-            let ease = |phase: Option<Phase>, length: &mut f64| {
+            let ease = |phase: Option<Phase>, length: &mut f64, share: f64| {
                 if selector.phase(phase) {
-                    *length /= times;
+                    *length *= 1.0 - share + share / times;
                 }
             };
-            for (_, task) in
+            for (step, task) in
                 record.steps.iter().zip(model.tasks.iter_mut()).filter(|(step, _)| selector.step(record, step))
             {
-                task.segments.iter_mut().for_each(|segment| ease(segment.phase, &mut segment.length));
+                let share = selector.share(step);
+                task.segments.iter_mut().for_each(|segment| ease(segment.phase, &mut segment.length, share));
             }
             if matches!(selector, Selector::Group(_) | Selector::Phase(_)) {
-                model.head.iter_mut().chain(&mut model.tail).for_each(|work| ease(work.phase, &mut work.length));
+                model.head.iter_mut().chain(&mut model.tail).for_each(|work| ease(work.phase, &mut work.length, 1.0));
             }
         }
         for (selector, delay) in &self.delays {
@@ -225,7 +241,7 @@ fn delay(task: &mut Task, selector: &Selector, delay: f64) -> bool {
     if !task.runs {
         return false;
     }
-    let by_phase = matches!(selector, Selector::Group(_) | Selector::Phase(_));
+    let by_phase = matches!(selector, Selector::Group(_) | Selector::Phase(_) | Selector::Command(_));
     let index = task.segments.iter().position(|segment| !by_phase || selector.phase(segment.phase));
     let Some(index) = index else { return false };
     let first = task.segments[index];
