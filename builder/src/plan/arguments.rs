@@ -1,4 +1,4 @@
-//! Build arguments: predefined ones, those of the lines above the first FROM, and those that speak to the builder.
+//! Build arguments: the predefined ones, those above the first FROM, and those that configure the builder.
 
 use super::request::LowerRequest;
 use super::run::RunSettings;
@@ -6,13 +6,13 @@ use super::stages::expanded;
 use buildscope_dockerfile::{Diagnostic, Dockerfile, Expander, Kind, PREDEFINED, Text};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Build arguments that RUN sees without ARG, in any case.
+/// The build arguments that RUN gets without an ARG. Letter case does not count.
 const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
 
-/// Arguments that speak to the builder: no step sees them.
+/// The build arguments that configure the builder and are not passed to steps.
 pub(super) const UNSEEN: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
 
-/// The variables of FROM lines: predefined ones and those of the ARG lines above the first FROM.
+/// Returns the variables of FROM lines: the predefined ones and those of the ARG lines above the first FROM.
 pub(super) fn global_arguments(
     file: &Dockerfile<'_>,
     request: &LowerRequest,
@@ -74,7 +74,7 @@ pub(super) fn run_settings(request: &LowerRequest) -> RunSettings {
     }
 }
 
-/// Build arguments that were given, but that no ARG declares.
+/// Warns about build arguments that are given but not declared by an ARG.
 pub(super) fn undeclared(file: &Dockerfile<'_>, request: &LowerRequest) -> Vec<Diagnostic> {
     let declared: BTreeSet<&str> = file
         .instructions

@@ -1,8 +1,8 @@
-//! Lists that share their beginnings: every step keeps one, and a hundred thousand of them take linear memory.
+//! Lists that share common prefixes. Every step holds such a list, and with them a plan of 100,000 steps takes linear memory.
 
 use std::sync::Arc;
 
-/// A list that grows at its end; clones share what they have in common.
+/// A list that grows at its end. Clones share their common prefix.
 #[derive(Debug)]
 pub struct Chain<T>(Option<Arc<Link<T>>>);
 
@@ -13,23 +13,23 @@ struct Link<T> {
 }
 
 impl<T> Chain<T> {
-    /// The list with one more item.
+    /// Appends an item.
     pub fn push(&mut self, item: T) {
         self.0 = Some(Arc::new(Link { item, before: Self(self.0.take()) }));
     }
 
-    /// The items, last first.
+    /// Returns the items, last one first.
     pub fn newest_first(&self) -> impl Iterator<Item = &T> {
         std::iter::successors(self.0.as_deref(), |link| link.before.0.as_deref()).map(|link| &link.item)
     }
 
-    /// The items, first first.
+    /// Returns the items in the order in which they were pushed.
     pub fn oldest_first(&self) -> impl Iterator<Item = &T> {
         let items: Vec<&T> = self.newest_first().collect();
         items.into_iter().rev()
     }
 
-    /// Whether there is none.
+    /// Returns whether the list has no items.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -54,7 +54,7 @@ impl<T: PartialEq> PartialEq for Chain<T> {
 }
 
 impl<T> Drop for Chain<T> {
-    /// In a loop: the recursion that the compiler would write overflows the stack on long lists.
+    /// Drops the links in a loop. The recursion that the compiler generates would overflow the stack for long lists.
     fn drop(&mut self) {
         let mut next = self.0.take();
         while let Some(mut link) = next.and_then(Arc::into_inner) {
@@ -68,7 +68,7 @@ mod tests {
     use super::Chain;
 
     #[test]
-    fn clones_share_and_long_ones_drop() {
+    fn clones_of_long_lists_share_items_and_drop() {
         let mut base = Chain::default();
         (0..1_000_000).for_each(|i| base.push(i));
         let mut longer = base.clone();

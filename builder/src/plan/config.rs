@@ -1,4 +1,4 @@
-//! The image configuration after a step, kept as the changes that made it.
+//! The image configuration after a step, stored as the list of changes that lead to it.
 
 use super::chain::Chain;
 use buildscope_dockerfile::{Ports, Text};
@@ -6,21 +6,21 @@ use buildscope_oci::{Healthcheck, ImageConfig, Unit};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
-/// An image configuration without layers, history and times. Cheap to clone; [`Config::image`] makes the document.
+/// An image configuration without layers, history and times. It is cheap to clone. [`Config::image`] returns the document.
 #[derive(Clone, Default, Debug, PartialEq)]
 pub struct Config(Chain<Change>);
 
-/// What an instruction changes.
+/// A change of the configuration by an instruction.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Change {
-    /// Everything is as the base image has it.
+    /// Replaces the whole configuration with that of the base image.
     Base(Arc<ImageConfig>),
     Env(Text, Arc<str>),
     Labels(Vec<(String, String)>),
     User(String),
     WorkingDir(String),
     Cmd(Vec<String>),
-    /// The command, and whether it resets CMD.
+    /// Sets the command. The flag says whether it resets CMD.
     Entrypoint(Vec<String>, bool),
     Shell(Vec<String>),
     Expose(Arc<[Ports]>),
@@ -29,7 +29,7 @@ pub(super) enum Change {
     Healthcheck(Healthcheck),
     Author(String),
     OnBuild(String),
-    /// Triggers do not go from stage to stage.
+    /// Removes the ONBUILD triggers, because a stage does not inherit those of another stage.
     NoTriggers,
 }
 
@@ -38,10 +38,10 @@ impl Config {
         self.0.push(change);
     }
 
-    /// The document.
+    /// Returns the configuration as a document.
     pub fn image(&self) -> ImageConfig {
         let mut image = ImageConfig::default();
-        // By name, so that many variables take linear time: a variable that is set again keeps its place.
+        // A map keeps the time linear in the number of variables. A variable that is set again keeps its position.
         let mut env: IndexMap<Text, String> = IndexMap::new();
         for change in self.0.oldest_first() {
             match change {
@@ -65,13 +65,13 @@ impl Change {
     fn apply(&self, image: &mut ImageConfig) {
         let config = &mut image.config;
         match self {
-            // Kept apart by the caller.
+            // `Config::image` applies these itself.
             Self::Base(_) | Self::Env(..) => {}
             Self::Labels(labels) => config.labels.extend(labels.iter().cloned()),
             Self::User(user) => config.user.clone_from(user),
             Self::WorkingDir(path) => config.working_dir.clone_from(path),
             Self::Cmd(args) => {
-                // Go leaves an empty list out.
+                // Go omits an empty list.
                 config.cmd = (!args.is_empty()).then(|| args.clone());
                 config.args_escaped = Some(true);
             }

@@ -1,4 +1,4 @@
-//! COPY and ADD: words and what can be said about them before any file is seen.
+//! Lowers COPY and ADD, and checks everything that does not depend on files.
 
 use super::graph::{Copy, CopyFrom};
 use super::history::CreatedBy;
@@ -7,7 +7,8 @@ use super::stages::{expanded, out_of_range, unexpandable};
 use buildscope_dockerfile::{self as dockerfile, Diagnostic, Expander, Id, Word};
 use buildscope_record::Digest;
 
-/// Lowers a COPY or ADD whose source is known; none if it has faults. What is allowed but seldom meant goes to `warnings`.
+/// Lowers a COPY or ADD whose source is resolved. Returns `None` if it has errors. Valid but probably unintended sources are
+/// added to `warnings`.
 pub(super) fn lower(
     copy: &dockerfile::Copy<'_>,
     from: CopyFrom,
@@ -46,7 +47,7 @@ pub(super) fn lower(
     }
     if let Err(error) = dockerfile::Ignore::from_patterns(&exclude) {
         let span = copy.exclude().next().map_or(copy.destination().span, |word| word.span);
-        faults.push(Diagnostic::new(span, format!("--exclude: {error}")).help("a pattern is as in .dockerignore"));
+        faults.push(Diagnostic::new(span, format!("--exclude: {error}")).help("write a pattern as in .dockerignore"));
     }
     if faults.len() > before {
         return None;
@@ -71,7 +72,7 @@ pub(super) fn lower(
     Some((copy, history))
 }
 
-/// The inline documents of the instruction, expanded where they are to be: (name, content).
+/// Returns the name and the content of each heredoc. Variables are expanded unless the delimiter is quoted.
 fn documents(copy: &dockerfile::Copy<'_>, scope: &Scope, faults: &mut Vec<Diagnostic>) -> Vec<(String, String)> {
     let mut inline = Vec::with_capacity(copy.documents.len());
     for document in &copy.documents {
@@ -84,14 +85,14 @@ fn documents(copy: &dockerfile::Copy<'_>, scope: &Scope, faults: &mut Vec<Diagno
             Ok(content) => inline.push((document.name.to_string(), content)),
             Err(error) => {
                 let word = Word { text: (*document.name).into(), span: document.span };
-                faults.push(unexpandable(&word, &error).label("in this document"));
+                faults.push(unexpandable(&word, &error).label("in this heredoc"));
             }
         }
     }
     inline
 }
 
-/// The line of the image's history, as BuildKit writes it.
+/// Returns the entry of the image history, as BuildKit writes it.
 fn history(copy: &Copy) -> String {
     let mut history = if copy.add { "ADD" } else { "COPY" }.to_owned();
     if copy.parents {
@@ -113,12 +114,12 @@ fn history(copy: &Copy) -> String {
     format!("{history} {} # buildkit", copy.destination)
 }
 
-/// Whether ADD fetches it over HTTP.
+/// Returns whether ADD fetches the source over HTTP.
 pub fn is_url(source: &str) -> bool {
     source.starts_with("http://") || source.starts_with("https://")
 }
 
-/// Whether ADD clones it: `git@...`, `git://...`, `ssh://...`, or an HTTP address of a repository.
+/// Returns whether ADD clones the source: `git@...`, `git://...`, `ssh://...`, or an HTTP URL of a repository.
 pub fn is_git(source: &str) -> bool {
     let address = source.split(['#', '?']).next().unwrap_or(source);
     source.starts_with("git://")
@@ -127,11 +128,12 @@ pub fn is_git(source: &str) -> bool {
         || (is_url(source) && address.ends_with(".git"))
 }
 
-/// BuildKit takes the whole context for an empty word. Written as "", that is meant; what a variable leaves, seldom is.
+/// Warns about a source whose variables expand to nothing. BuildKit copies the whole context for an empty word, which is
+/// intended for a literal `""`, but hardly ever for an unset variable.
 fn emptied(keyword: &str, word: &Word<'_>, text: &str) -> Option<Diagnostic> {
     (text.is_empty() && word.contains('$')).then(|| {
-        let message = format!("{keyword} source {} expands to nothing: it copies everything", word.text);
-        Diagnostic::new(word.span, message).label("no variable in it has a value here").help(
+        let message = format!("{keyword} source {} expands to nothing, so everything is copied", word.text);
+        Diagnostic::new(word.span, message).label("its variables have no value here").help(
             "set the variable before this line, give a default (${NAME:-value}), or write . for the whole context",
         )
     })
@@ -142,7 +144,7 @@ fn check_source(add: bool, word: &Word<'_>, text: &str, faults: &mut Vec<Diagnos
         faults.push(
             Diagnostic::new(word.span, "source can't be a URL for COPY")
                 .label("COPY takes files of the context, a stage or an image")
-                .help("write ADD"),
+                .help("write ADD instead of COPY"),
         );
     }
 }
@@ -152,7 +154,7 @@ fn check_mode(mode: &str, word: &Word<'_>, faults: &mut Vec<Diagnostic>) {
         let message = format!("invalid chmod parameter: '{mode}'. it should be octal string and between 0 and 07777");
         faults.push(
             Diagnostic::new(word.span, message)
-                .label("neither octal nor symbolic")
+                .label("neither an octal nor a symbolic mode")
                 .help("write --chmod=0755 or --chmod=u=rwX,go=rX"),
         );
     }
@@ -167,10 +169,11 @@ fn check_checksum(sum: &str, word: &Word<'_>, sources: &[(&Word<'_>, String)], f
     let commit = |text: &str| text.len() >= 7 && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
     if is_git(source) {
         if !commit(sum) {
-            faults.push(fault("checksum of a git source must be a commit", "write the commit's hexadecimal digits"));
+            faults.push(fault("checksum of a git source must be a commit", "write the hexadecimal digits of a commit"));
         }
     } else if !is_url(source) {
-        faults.push(fault("checksum requires HTTP(S) or git sources", "remove it: local files are hashed anyway"));
+        faults
+            .push(fault("checksum requires HTTP(S) or git sources", "remove the flag: local files are hashed anyway"));
     } else if sum.parse::<Digest>().is_err() {
         faults.push(fault(
             &format!("invalid checksum digest format: {sum}"),
@@ -179,7 +182,8 @@ fn check_checksum(sum: &str, word: &Word<'_>, sources: &[(&Word<'_>, String)], f
     }
 }
 
-/// Octal up to 7777, or `[ugoa]*[+-=][rwxXstugo]*`, several after commas.
+/// Returns whether a mode is valid: octal up to 7777, or a list of `[ugoa]*[+-=][rwxXstugo]*` separated by commas. The empty
+/// mode is valid.
 fn is_mode(mode: &str) -> bool {
     if mode.is_empty() {
         return true;

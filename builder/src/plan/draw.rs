@@ -1,4 +1,4 @@
-//! The plan as a picture: the steps that run, what they need, and the order that a policy adds.
+//! Draws the plan: the steps that run, their dependencies, and the order edges of a policy.
 
 use super::graph::{Dependency, Op, Plan, Step};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -8,20 +8,20 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-/// The formats.
+/// A format of the drawing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
     /// Graphviz.
     Dot,
-    /// Mermaid, which code hosts draw.
+    /// Mermaid, which code hosts render.
     Mermaid,
-    /// For programs.
+    /// JSON, for other programs.
     Json,
 }
 
-/// A name that is no format's.
+/// The error of an unknown format. It holds the name.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("`{0}` is no graph format: it takes dot, mermaid or json")]
+#[error("unknown graph format `{0}`: use dot, mermaid or json")]
 pub struct UnknownFormat(pub String);
 
 impl FromStr for Format {
@@ -39,9 +39,9 @@ impl FromStr for Format {
 
 /// A plan under one policy.
 pub struct Drawing<'a> {
-    /// The policy's name.
+    /// The name of the policy.
     pub policy: &'a str,
-    /// The plan.
+    /// The plan to draw.
     pub plan: &'a Plan,
     /// The edges that the policy adds, between nodes of the plan's graph.
     pub order: &'a [(NodeIndex, NodeIndex)],
@@ -53,7 +53,7 @@ impl fmt::Debug for Drawing<'_> {
     }
 }
 
-/// An edge of the picture.
+/// The kind of an edge in the drawing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Kind {
     Parent,
@@ -72,7 +72,7 @@ impl Kind {
 }
 
 impl Drawing<'_> {
-    /// Steps of the target and what it needs.
+    /// Returns the steps that the target needs.
     fn steps(&self) -> impl Iterator<Item = &Step> {
         self.plan.steps().filter(|step| step.live)
     }
@@ -91,8 +91,8 @@ impl Drawing<'_> {
         edges.into_iter().collect()
     }
 
-    /// How many steps do something, and the most of them in a row: with the policy's order, that many must
-    /// wait for each other, however many slots there are.
+    /// Returns the number of steps that do work, and the number of these on the longest chain of the graph with the order
+    /// edges of the policy. The steps of a chain wait for each other even with unlimited slots.
     pub fn longest_chain(&self) -> (usize, usize) {
         let mut graph: DiGraph<usize, ()> = self.plan.graph.map(|_, step| usize::from(works(step)), |_, _| ());
         for (from, to) in self.order {
@@ -113,17 +113,17 @@ impl Drawing<'_> {
         format!("{}: {steps} steps, {chain} in a row", self.policy)
     }
 
-    /// The picture.
+    /// Returns the drawing as text.
     pub fn render(&self, format: Format) -> String {
         match format {
             Format::Dot => self.dot(),
             Format::Mermaid => self.mermaid(),
-            // A document of strings and numbers cannot fail to be written.
+            // Writing a document of strings and numbers cannot fail.
             Format::Json => format!("{:#}\n", self.json()),
         }
     }
 
-    /// As a JSON document.
+    /// Returns the drawing as a JSON document.
     pub fn json(&self) -> Value {
         let (steps, chain) = self.longest_chain();
         let described = self.steps().map(|step| {
@@ -217,12 +217,12 @@ impl Drawing<'_> {
     }
 }
 
-/// Whether the step does something when it runs, not only to the configuration.
+/// Returns whether the step does work when it runs, and does not only change the configuration.
 fn works(step: &Step) -> bool {
     matches!(step.op, Op::Run(_) | Op::Copy(_) | Op::Workdir { .. })
 }
 
-/// The instruction, short enough for a box.
+/// Returns the instruction, shortened to fit into a box.
 fn label(step: &Step) -> String {
     const LONGEST: usize = 48;
     let text: String = step.text.chars().take(LONGEST).collect();
@@ -234,7 +234,7 @@ fn dot_quote(text: &str) -> String {
 }
 
 fn mermaid_quote(text: &str) -> String {
-    // Mermaid reads HTML entities in quoted text, and nothing else is special there.
+    // In quoted text, Mermaid only interprets HTML entities.
     let safe = text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;");
     format!("\"{}\"", safe.replace('\n', " "))
 }

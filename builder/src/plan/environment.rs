@@ -5,28 +5,28 @@ use buildscope_dockerfile::Text;
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
 
-/// Environment variables in the order in which they were first set. Cheap to clone.
+/// Environment variables in the order in which they were first set. The list is cheap to clone.
 #[derive(Clone, Default, Debug)]
 pub struct Environment(Chain<Variable>);
 
-/// One assignment.
+/// An environment variable with its value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Variable {
-    /// Its name.
+    /// The name of the variable.
     pub name: Text,
-    /// Its value.
+    /// The expanded value.
     pub value: Arc<str>,
-    /// Whether it is a build argument, not part of the image.
+    /// Whether the variable is a build argument, which is not part of the image.
     pub argument: bool,
 }
 
 impl Environment {
-    /// Sets a variable; one that is set already keeps its place.
+    /// Sets a variable. A variable that is set again keeps its position.
     pub fn set(&mut self, variable: Variable) {
         self.0.push(variable);
     }
 
-    /// The variables, each once.
+    /// Returns every variable once, with its latest value.
     pub fn variables(&self) -> Vec<Variable> {
         let mut latest: indexmap::IndexMap<Text, Variable> = indexmap::IndexMap::new();
         for variable in self.0.oldest_first() {
@@ -35,7 +35,7 @@ impl Environment {
         latest.into_values().collect()
     }
 
-    /// As `NAME=value`, for a process.
+    /// Returns the variables as `NAME=value`, the form for a process.
     pub fn to_vec(&self) -> Vec<String> {
         self.variables().iter().map(|variable| format!("{}={}", variable.name, variable.value)).collect()
     }

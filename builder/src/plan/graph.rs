@@ -1,4 +1,4 @@
-//! The build graph: what has to be done, every word already expanded.
+//! The build graph: the steps of a build, with every word expanded.
 
 use super::{Config, CreatedBy, Environment};
 use buildscope_dockerfile::{Diagnostic, Span};
@@ -10,28 +10,29 @@ use petgraph::visit::EdgeRef;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What a build has to do. Node indices are [`StepId`]s.
+/// The steps of a build. Node indices are [`StepId`]s.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// All stages of the file, dead ones too.
+    /// All stages of the file, including those that the target does not need.
     pub stages: Vec<Stage>,
-    /// Live and pruned steps in the order of the file; an edge goes from a step to the step that uses its result.
+    /// Live and pruned steps in the order of the file. An edge goes from a step to the step that uses its result.
     pub graph: DiGraph<Step, Dependency>,
     /// The step whose result is the image.
     pub target: StepId,
-    /// The same of other platforms, where there are several.
+    /// The targets for the other platforms of a multi-platform build.
     pub others: Vec<StepId>,
-    /// What is odd about the request, but no fault: build arguments that nothing declares.
+    /// Warnings about the request, such as build arguments that are not declared.
     pub warnings: Vec<Diagnostic>,
 }
 
 impl Plan {
-    /// The step of that id.
+    /// Returns the step with this id.
     pub fn step(&self, id: StepId) -> &Step {
         &self.graph[NodeIndex::new(id.index())]
     }
 
-    /// The steps whose results a step goes on from, first first, itself last: through `FROM stage`, too.
+    /// Returns the steps on whose file systems a step is built, from the first one to the step itself. The chain goes through
+    /// `FROM stage`.
     pub fn chain(&self, id: StepId) -> impl Iterator<Item = StepId> {
         let mut chain = vec![id];
         while let Some(parent) = chain.last().and_then(|&id| self.parent(id)) {
@@ -40,109 +41,109 @@ impl Plan {
         chain.into_iter().rev()
     }
 
-    /// The step that a step goes on from.
+    /// Returns the step on whose file system a step is built.
     pub fn parent(&self, id: StepId) -> Option<StepId> {
         let edges = self.graph.edges_directed(NodeIndex::new(id.index()), Direction::Incoming);
         edges.into_iter().find(|edge| *edge.weight() == Dependency::Parent).map(|edge| self.graph[edge.source()].id)
     }
 
-    /// All steps, in the order of the file.
+    /// Returns all steps in the order of the file.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.graph.node_weights()
     }
 }
 
-/// One `FROM` and what follows it.
+/// A stage: a `FROM` and the instructions that follow it.
 #[derive(Clone, Debug)]
 pub struct Stage {
-    /// Its index.
+    /// The index of the stage.
     pub id: StageId,
-    /// Its `AS` name, if it has one.
+    /// The name after `AS`.
     pub name: Option<String>,
-    /// What its `FROM` names, expanded.
+    /// The expanded name after `FROM`.
     pub base: String,
-    /// Whether the target needs it. Nothing of a dead stage is resolved or run.
+    /// Whether the target needs the stage. The images of other stages are not resolved, and their steps do not run.
     pub live: bool,
-    /// What its steps run on, and its image is for.
+    /// The platform on which the steps run, and for which the image is.
     pub platform: Platform,
-    /// Its first step: the FROM.
+    /// The first step, which is the FROM.
     pub first: StepId,
-    /// Its last step.
+    /// The last step.
     pub last: StepId,
 }
 
-/// Why a step needs another.
+/// The reason why a step needs another step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dependency {
-    /// It goes on from the other's file system.
+    /// The step is built on the file system of the other step.
     Parent,
-    /// It copies from, or mounts, the other's file system.
+    /// The step copies from the file system of the other step, or mounts it.
     Source,
 }
 
-/// One instruction, expanded and ready to be run.
+/// An expanded instruction that is ready to run.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Its node.
+    /// The id, which is also the index of the node.
     pub id: StepId,
-    /// Its stage.
+    /// The stage of the step.
     pub stage: StageId,
     /// The keyword in upper case.
     pub keyword: String,
     /// The instruction as written, on one line.
     pub text: String,
-    /// Where it stands; for an ONBUILD trigger, the `FROM` that pulled it in.
+    /// The position in the Dockerfile. For an ONBUILD trigger, it is that of the `FROM` whose base has the trigger.
     pub span: Span,
-    /// First and last line in the Dockerfile, from 1.
+    /// The first and the last line in the Dockerfile, counted from 1.
     pub lines: (u32, u32),
-    /// Whether the target needs it.
+    /// Whether the target needs the step.
     pub live: bool,
-    /// What it does. A pruned step has [`Op::Pruned`].
+    /// The operation. For a step that the target does not need, it is [`Op::Pruned`].
     pub op: Op,
-    /// Whether it is a trigger of the base image, not a line of this file.
+    /// Whether the step is a trigger of the base image and not a line of this file.
     pub onbuild: bool,
-    /// `created_by` in the image's history, as BuildKit writes it: `to_string` gives the text. FROM has no entry.
+    /// The `created_by` entry of the image history, as BuildKit writes it. `to_string` returns the text. FROM has no entry.
     pub history: CreatedBy,
-    /// The image's configuration after this step; [`Config::image`] gives the document, without layers, history and times.
+    /// The image configuration after this step. [`Config::image`] returns the document, without layers, history and times.
     pub config: Config,
 }
 
-/// What a step does.
+/// The operation of a step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Op {
-    /// Begins a stage.
+    /// Starts a stage.
     From(Base),
     /// Runs a process.
     Run(Run),
     /// Adds files from a context, a stage, an image or the Dockerfile itself.
     Copy(Copy),
-    /// Makes the working directory. The directory belongs to `user`.
+    /// Creates the working directory.
     Workdir {
-        /// Absolute path in the image.
+        /// The absolute path in the image.
         path: String,
-        /// The `USER` in force, as written: what is made belongs to it.
+        /// The current `USER` as written, which owns the directories that are created.
         user: String,
     },
     /// Changes only the configuration.
     Config,
-    /// Belongs to a stage that nothing needs.
+    /// Does nothing, because the target does not need the stage.
     Pruned,
 }
 
-/// What a stage begins from.
+/// The base of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Base {
-    /// Nothing at all.
+    /// The empty image.
     Scratch,
-    /// The end of another stage.
+    /// The last step of another stage.
     Stage(StepId),
-    /// An image, already resolved.
+    /// A resolved image.
     Image(ImageSource),
-    /// A named context that is a directory: its files are the stage's first layer.
+    /// A named context that is a directory. Its files are the first layer of the stage.
     Context(String),
 }
 
-/// A resolved image: enough to find its layers, and to key what is built on it.
+/// A resolved image, with the facts that identify its layers and go into cache keys.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ImageSource {
     /// The reference as written in the Dockerfile, expanded.
@@ -154,48 +155,48 @@ pub struct ImageSource {
 /// Runs a process over the parent's file system.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Run {
-    /// The program and its arguments: the shell form already has the shell in front.
+    /// The program and its arguments. For the shell form, the program is the shell.
     pub args: Vec<String>,
-    /// The image's variables and build arguments, in the order in which they were first set: `to_vec` gives
-    /// `NAME=value`. What must not be part of the key (proxies) is in `unkeyed_env`.
+    /// The environment of the image and the build arguments, in the order in which they were first set. Variables that must
+    /// not be part of the cache key (proxies) are in `unkeyed_env`.
     pub env: Environment,
-    /// Predefined proxy arguments: seen by the process, not by the key.
+    /// The predefined proxy arguments, which are passed to the process but are not part of the cache key.
     #[serde(skip)]
     pub unkeyed_env: Vec<String>,
-    /// The working directory, absolute.
+    /// The absolute working directory.
     pub workdir: String,
-    /// The `USER` in force, as written (`name`, `uid`, `name:group`); empty is root.
+    /// The current `USER` as written (`name`, `uid`, `name:group`). Empty means root.
     pub user: String,
-    /// What is mounted for this step.
+    /// The mounts of this step.
     pub mounts: Vec<Mount>,
-    /// `--network`.
+    /// The network of this step (`--network`).
     pub network: Network,
-    /// `--security=insecure`.
+    /// Whether the step runs without restrictions (`--security=insecure`).
     pub insecure: bool,
-    /// `--device` names.
+    /// The names of devices (`--device`).
     pub devices: Vec<String>,
-    /// `BUILDKIT_SANDBOX_HOSTNAME`.
+    /// The host name that `BUILDKIT_SANDBOX_HOSTNAME` sets.
     pub hostname: Option<String>,
 }
 
 /// The network of a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub enum Network {
-    /// As the build was told (`--network`).
+    /// The network that the build uses by default (`--network` of the command).
     #[default]
     Default,
-    /// Loopback only.
+    /// Only the loopback interface.
     None,
-    /// The host's.
+    /// The network of the host.
     Host,
 }
 
-/// `RUN --mount`.
+/// A mount of `RUN --mount`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Mount {
-    /// Where, absolute in the step's file system; none for a secret that is only in the environment.
+    /// The absolute path in the file system of the step. `None` for a secret that is only in the environment.
     pub target: Option<String>,
-    /// What.
+    /// The kind of the mount, with its options.
     pub kind: MountKind,
 }
 
@@ -204,144 +205,144 @@ pub struct Mount {
 pub enum MountKind {
     /// A directory or file of a stage, an image or the context.
     Bind {
-        /// From where.
+        /// The source of the files.
         from: CopyFrom,
-        /// The path in it.
+        /// The path in the source.
         source: String,
-        /// Writable; what is written is thrown away.
+        /// Whether the mount is writable. Written files are discarded after the step.
         writable: bool,
     },
-    /// A directory that lives from build to build.
+    /// A directory that is kept between builds.
     Cache {
-        /// Its name.
+        /// The name of the cache.
         id: String,
-        /// Who may use it at a time.
+        /// The rule for concurrent use.
         sharing: Sharing,
-        /// What an empty cache begins with, and the path in it.
+        /// The initial content of an empty cache: its source, and the path in the source.
         from: Option<(CopyFrom, String)>,
-        /// Not writable.
+        /// Whether the mount is read-only.
         readonly: bool,
-        /// Mode of a new cache directory.
+        /// The mode of a new cache directory.
         mode: u32,
-        /// Owner of a new cache directory.
+        /// The owner of a new cache directory.
         uid: u32,
-        /// Group of a new cache directory.
+        /// The group of a new cache directory.
         gid: u32,
     },
-    /// Memory.
+    /// A file system in memory.
     Tmpfs {
-        /// Its limit in bytes.
+        /// The maximum size in bytes.
         size: Option<u64>,
     },
     /// A secret of the build.
     Secret {
-        /// Its name.
+        /// The name of the secret.
         id: String,
-        /// Whether the step fails without it.
+        /// Whether the step fails without the secret.
         required: bool,
-        /// The environment variable that holds it.
+        /// The environment variable that holds the secret.
         env: Option<String>,
-        /// Mode of the file.
+        /// The mode of the file.
         mode: u32,
-        /// Owner of the file.
+        /// The owner of the file.
         uid: u32,
-        /// Group of the file.
+        /// The group of the file.
         gid: u32,
     },
-    /// A file whose content stands in the Dockerfile: a heredoc that begins with `#!`. Read-only.
+    /// A read-only file whose content is in the Dockerfile: a heredoc that starts with `#!`.
     Inline {
-        /// Its content.
+        /// The content of the file.
         content: String,
-        /// Its mode.
+        /// The mode of the file.
         mode: u32,
     },
-    /// A socket of an SSH agent.
+    /// The socket of an SSH agent.
     Ssh {
-        /// Its name.
+        /// The name of the agent.
         id: String,
-        /// Whether the step fails without it.
+        /// Whether the step fails without the agent.
         required: bool,
-        /// Mode of the socket.
+        /// The mode of the socket.
         mode: u32,
-        /// Owner of the socket.
+        /// The owner of the socket.
         uid: u32,
-        /// Group of the socket.
+        /// The group of the socket.
         gid: u32,
     },
 }
 
-/// `sharing=` of a cache mount.
+/// The rule for concurrent use of a cache mount (`sharing=`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub enum Sharing {
-    /// Any number of steps at once.
+    /// Any number of steps use the cache at the same time.
     #[default]
     Shared,
-    /// Each step gets one of its own while another uses it.
+    /// A step gets its own copy while another step uses the cache.
     Private,
-    /// One after the other.
+    /// Steps use the cache one after the other.
     Locked,
 }
 
-/// COPY and ADD.
+/// Adds files to the image (COPY and ADD).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Copy {
-    /// Whether it is ADD: archives are unpacked, URLs fetched.
+    /// Whether the instruction is ADD, which unpacks archives and fetches URLs.
     pub add: bool,
-    /// From where.
+    /// The source of the files.
     pub from: CopyFrom,
-    /// Paths or patterns in it, as written and expanded. URLs only with `add`.
+    /// The expanded paths or patterns in the source. They may be URLs if `add` is set.
     pub sources: Vec<String>,
-    /// Files whose content stands in the Dockerfile: (name, content).
+    /// The heredocs, each with its name and content.
     pub inline: Vec<(String, String)>,
-    /// Where to, as written and expanded; relative to `workdir`. A trailing slash means a directory.
+    /// The expanded destination, relative to `workdir`. A trailing slash means a directory.
     pub destination: String,
-    /// The working directory, absolute.
+    /// The absolute working directory.
     pub workdir: String,
-    /// `--chown`, expanded: resolved in the image's passwd and group.
+    /// The expanded value of `--chown`. Names are resolved in the passwd and group files of the image.
     pub chown: Option<String>,
-    /// `--chmod`, expanded: octal or symbolic.
+    /// The expanded value of `--chmod`, an octal or a symbolic mode.
     pub chmod: Option<String>,
-    /// `--link`: the layer does not depend on what is below it.
+    /// Whether the layer is independent of the layers below it (`--link`).
     pub link: bool,
-    /// `--parents`.
+    /// Whether parent directories of the sources are kept (`--parents`).
     pub parents: bool,
-    /// `--exclude` patterns.
+    /// The patterns of `--exclude`.
     pub exclude: Vec<String>,
-    /// `--checksum`.
+    /// The value of `--checksum`.
     pub checksum: Option<String>,
-    /// `--unpack`; none is ADD's default (local archives yes, remote ones no).
+    /// The value of `--unpack`. `None` means the default of ADD: local archives are unpacked, and remote ones are not.
     pub unpack: Option<bool>,
-    /// `--keep-git-dir`.
+    /// Whether the `.git` directory of a cloned repository is kept (`--keep-git-dir`).
     pub keep_git_dir: bool,
 }
 
-/// Where files come from.
+/// The source of files.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum CopyFrom {
     /// The main build context.
     Context,
     /// A named context that is a directory.
     NamedContext(String),
-    /// The end of a stage.
+    /// The last step of a stage.
     Stage(StepId),
-    /// An image.
+    /// A resolved image.
     Image(ImageSource),
-    /// Nothing: a mount of an empty directory, or files from heredocs only.
+    /// No files: for a mount of an empty directory, or a COPY of heredocs only.
     Empty,
 }
 
-/// Build arguments as given on the command line.
+/// The build arguments of the command line, by name.
 pub type BuildArgs = BTreeMap<String, String>;
 
 impl CopyFrom {
-    /// Whether its files come from outside the graph: nothing that is built decides them.
+    /// Returns whether the files come from outside the graph, so that they do not depend on other steps.
     pub fn is_outside(&self) -> bool {
         matches!(self, Self::Context | Self::NamedContext(_) | Self::Empty)
     }
 }
 
 impl Copy {
-    /// A plain `COPY source destination`.
+    /// Creates a `COPY source destination` without flags.
     pub fn of(from: CopyFrom, source: &str, destination: &str) -> Self {
         Self {
             add: false,

@@ -1,4 +1,4 @@
-//! `created_by` of the image's history, as BuildKit writes it.
+//! The `created_by` entries of the image history, as BuildKit writes them.
 
 use super::chain::Chain;
 use super::environment::Environment;
@@ -6,29 +6,29 @@ use buildscope_dockerfile::{Ports, Text};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-/// What the history says about a step; `to_string` is the text. Cheap to clone.
+/// The entry of a step in the image history. `to_string` returns the text. It is cheap to clone.
 #[derive(Clone, Default, Debug, PartialEq)]
 pub enum CreatedBy {
-    /// Nothing: the step has no entry.
+    /// The step has no entry.
     #[default]
     None,
-    /// This.
+    /// The text of the entry.
     Text(Text),
-    /// EXPOSE: a range is one word until someone wants to read it.
+    /// The entry of an EXPOSE. Ranges of ports are only listed port by port when the text is written.
     Expose(Arc<[Ports]>),
-    /// RUN, with the build arguments it saw in front of its command.
+    /// The entry of a RUN, which lists its build arguments before its command.
     Run {
-        /// The command's words.
+        /// The program and its arguments.
         args: Vec<String>,
-        /// Build arguments, in the order of their declaration.
+        /// The names of the build arguments, in the order of their declaration.
         declared: Chain<Text>,
-        /// Where their values are.
+        /// The environment with the values of the build arguments.
         env: Environment,
     },
 }
 
 impl CreatedBy {
-    /// Whether the step has an entry.
+    /// Returns whether the step has an entry.
     pub fn is_some(&self) -> bool {
         *self != Self::None
     }
@@ -60,12 +60,12 @@ impl fmt::Display for CreatedBy {
     }
 }
 
-/// Go's `%q` of a list of strings: `["a" "b"]`.
+/// Formats a list of strings as Go's `%q` does: `["a" "b"]`.
 pub(super) fn quoted_list(words: &[String]) -> String {
     format!("[{}]", words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "))
 }
 
-/// Go's `strconv.Quote`.
+/// Quotes a text as Go's `strconv.Quote` does.
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');

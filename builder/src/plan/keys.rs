@@ -1,31 +1,32 @@
-//! Cache keys: what a step's result depends on, by name.
+//! Cache keys: the named inputs on which the result of a step depends.
 //!
-//! A definition key is the digest of its inputs, and the inputs are all there is to it: a record that has
-//! both can say which input made a step miss. Steps that change only the configuration have the key of
-//! what is below them, so what does not see a variable does not depend on it.
+//! A definition key is the digest of its inputs and of nothing else. So a record with the inputs of two builds shows which
+//! input caused a cache miss. A step that changes only the configuration has the key of its parent. So a step depends only on
+//! the variables that are passed to it.
 
 use super::graph::{Base, Copy, CopyFrom, MountKind, Op, Run, Step};
 use buildscope_record::{Digest, StepId, StepKey};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Raised when the meaning of a key changes: results of earlier versions are then not found.
+/// The version of the key format. It must change whenever the meaning of a key changes, so that results of earlier versions
+/// are not found.
 const VERSION: &str = "1";
 
-/// A step's place in the cache.
+/// The cache key of a step, with its inputs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Key {
     /// The digest of the inputs.
     pub digest: StepKey,
-    /// What went into it: name to value digest or short text.
+    /// The inputs by name. A value is a digest or a short text.
     pub inputs: BTreeMap<String, String>,
 }
 
-/// The key of a step.
+/// Computes the key of a step.
 ///
-/// `key_of` gives the keys of the steps it depends on; `parent` is the step it goes on from. `content` is the
-/// digest of what it takes from a context (files of COPY and ADD, or of bind mounts), which alone this module
-/// cannot know; it must be given for every step that reads a context.
+/// `key_of` returns the keys of the steps on which it depends, and `parent` is the step on whose file system it is built.
+/// `content` is the digest of the files that the step reads from a context (by COPY, ADD or a bind mount). It must be given
+/// for every step that reads a context, because this module does not read files.
 pub fn definition_key(
     step: &Step,
     parent: Option<StepId>,
@@ -57,7 +58,7 @@ pub fn definition_key(
         inputs.add("content", content.to_string());
     }
     let Inputs(inputs) = inputs;
-    // Names and values are written as JSON: no value can be mistaken for another name.
+    // Names and values are encoded as JSON, so that a value cannot be confused with another name.
     Key { digest: StepKey::of(json!(inputs).to_string()), inputs }
 }
 
@@ -65,16 +66,16 @@ fn text(value: &Value) -> String {
     Digest::of(value.to_string()).to_string()
 }
 
-/// Whether the step's layer depends on the files below it. A COPY with `--link` does so only if a name in its `--chown`
-/// is looked up in them.
+/// Returns whether the layer of a step depends on the files below it. The layer of a COPY with `--link` does so only if a name
+/// in its `--chown` is looked up in these files.
 fn needs_parent(op: &Op) -> bool {
     let Op::Copy(copy) = op else { return true };
     let by_name = copy.chown.as_deref().is_some_and(|chown| chown.contains(|c: char| !c.is_ascii_digit() && c != ':'));
     !copy.link || by_name
 }
 
-/// The inputs of a key, by name. Each method adds those of one kind of operation, and returns what of it goes into the
-/// input `instruction`.
+/// The inputs of a key, by name. Each method adds the inputs of one kind of operation, and returns the part that goes into
+/// the input `instruction`.
 struct Inputs(BTreeMap<String, String>);
 
 impl Inputs {
@@ -84,7 +85,7 @@ impl Inputs {
 
     fn base(&mut self, base: &Base) -> Value {
         match base {
-            // Has the key of that stage.
+            // The FROM has the key of that stage.
             Base::Stage(_) => Value::Null,
             Base::Scratch => json!("scratch"),
             Base::Image(image) => {
@@ -128,7 +129,7 @@ impl Inputs {
         }
         json!({
             "args": run.args,
-            // A process sees their order.
+            // The order of the variables is visible to the process.
             "variables": variables.iter().map(|variable| &*variable.name).collect::<Vec<_>>(),
             "workdir": run.workdir,
             "user": run.user,
@@ -150,7 +151,7 @@ fn source(from: &CopyFrom, key_of: &dyn Fn(StepId) -> StepKey) -> String {
     }
 }
 
-/// A mount without what must not count: values of secrets, sockets.
+/// Returns the part of a mount that goes into the key. Values of secrets and sockets of agents do not.
 fn kind(kind: &MountKind, key_of: &dyn Fn(StepId) -> StepKey) -> Value {
     match kind {
         MountKind::Bind { from, source: path, writable } => json!(["bind", source(from, key_of), path, writable]),

@@ -1,4 +1,4 @@
-//! Dockerfile to plan.
+//! Lowers a Dockerfile to a plan.
 
 use super::config::Change;
 use super::graph::{Base, CopyFrom, Dependency, ImageSource, Op, Plan, Stage, Step};
@@ -18,14 +18,14 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The PATH of an image that has none.
+/// The PATH of an image that does not set one.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Lowers a Dockerfile to the graph of its steps. Images are resolved only for stages that the target needs.
 ///
 /// # Errors
-/// Every independent fault: words that cannot be expanded, stages that do not exist or need themselves,
-/// images that are not found, values that make no sense.
+/// Every independent error: words that cannot be expanded, unknown stages, stages that depend on themselves, images that are
+/// not found, and invalid values.
 pub fn lower(file: &Dockerfile<'_>, request: &LowerRequest, images: &dyn ImageResolver) -> Result<Plan, PlanError> {
     let mut faults = Vec::new();
     let globals = arguments::global_arguments(file, request, &mut faults);
@@ -58,8 +58,7 @@ pub fn lower(file: &Dockerfile<'_>, request: &LowerRequest, images: &dyn ImageRe
     Ok(Plan { stages: listed, graph: lowering.graph, target, others: Vec::new(), warnings: lowering.warnings })
 }
 
-/// Everything that is wrong with a text: with its lines and, as far as they can be understood, with its words.
-/// Images are not looked at. Empty where nothing is wrong.
+/// Returns all errors of a text: those of its lines and, for valid lines, those of its words. Images are not resolved.
 pub fn diagnose(text: &str, request: &LowerRequest) -> Diagnostics {
     let parsed = dockerfile::Parsed::of(text);
     let mut faults = parsed.faults;
@@ -80,22 +79,22 @@ struct Lowering<'a> {
     settings: Arc<RunSettings>,
     stages: Stages<'a>,
     graph: DiGraph<Step, Dependency>,
-    /// The last step of each stage so far, and what its instructions left.
+    /// The last step of each stage so far, and the scope after it.
     ends: Vec<(StepId, Scope)>,
     faults: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
 
-/// Where a step stands.
+/// The position of a step in the file.
 struct Place<'i> {
     stage: StageId,
     instruction: &'i Instruction<'i>,
-    /// The text of an ONBUILD trigger.
+    /// The text of the ONBUILD trigger, if the step is one.
     trigger: Option<&'i str>,
     live: bool,
 }
 
-/// What an instruction comes to.
+/// The result of lowering an instruction.
 struct Lowered {
     op: Op,
     history: CreatedBy,
@@ -189,7 +188,7 @@ impl Lowering<'_> {
         id
     }
 
-    /// What a live stage's first instruction finds.
+    /// Returns the scope at the first instruction of a live stage, and the base of the stage.
     fn begin(&mut self, index: usize) -> (Scope, Option<Base>) {
         let this = &self.stages.list[index];
         let empty = || {
@@ -203,7 +202,7 @@ impl Lowering<'_> {
         };
         match &this.base {
             &BaseOf::Stage(base) => {
-                // The base stands above this stage, so it is lowered.
+                // A base is above the stages that use it, so it is already lowered.
                 let (last, scope) = &self.ends[base];
                 let mut scope = scope.clone();
                 scope.cmd_set = false;
@@ -222,7 +221,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// The files of `from=`.
+    /// Resolves `from=` to a source of files.
     fn source(&mut self, stage: usize, word: &Word<'_>, name: &str, sources: &mut Vec<StepId>) -> Option<CopyFrom> {
         let mut ignored = Vec::new();
         Some(match self.stages.source(name, word.span, &mut ignored) {
@@ -246,7 +245,7 @@ impl Lowering<'_> {
                             "cannot copy from stage {other:?}, it needs to be defined before current stage {this:?}"
                         ),
                     )
-                    .label("a later stage")
+                    .label("this is a later stage")
                     .help(format!("move the stage {other} above this one")),
                 );
                 return None;
@@ -258,7 +257,7 @@ impl Lowering<'_> {
         expanded(&self.expander, word, scope, &mut self.faults)
     }
 
-    /// Lowers one instruction of a live stage. Returns `None` if it has faults.
+    /// Lowers one instruction of a live stage. Returns `None` if it has errors.
     fn instruction(&mut self, stage: usize, instruction: &Instruction<'_>, scope: &mut Scope) -> Option<Lowered> {
         match &instruction.kind {
             Kind::From(_) => None,
@@ -286,7 +285,7 @@ impl Lowering<'_> {
             }
             Kind::Onbuild(onbuild) => {
                 scope.config.push(Change::OnBuild(onbuild.text.clone()));
-                // BuildKit's history does not mention triggers.
+                // BuildKit writes no history entry for triggers.
                 Some(Lowered { op: Op::Config, history: CreatedBy::None, sources: Vec::new() })
             }
         }
@@ -335,7 +334,7 @@ impl Lowering<'_> {
             return None;
         }
         scope.workdir = join(&scope.workdir, &path);
-        // BuildKit keeps a trailing slash in the image's configuration.
+        // BuildKit keeps a trailing slash in the image configuration.
         if path.ends_with('/') && scope.workdir != "/" {
             scope.workdir.push('/');
         }
@@ -418,7 +417,7 @@ impl Lowering<'_> {
         Some(Lowered::config(history))
     }
 
-    /// Names and values, expanded with what is set before the instruction.
+    /// Expands names and values with the variables that are set before the instruction.
     fn pairs(&mut self, pairs: &[Pair<'_>], scope: &Scope) -> Option<Vec<(String, String)>> {
         let mut expanded = Vec::with_capacity(pairs.len());
         for pair in pairs {
@@ -436,7 +435,7 @@ impl Lowering<'_> {
 
     fn expose(&mut self, words: &[Word<'_>], scope: &mut Scope) -> Option<Lowered> {
         let mut sorted: Vec<&Word<'_>> = words.iter().collect();
-        // BuildKit sorts the words as they are written, which its history shows.
+        // BuildKit sorts the words before it expands them, and its history shows them in this order.
         sorted.sort_by(|a, b| a.text.cmp(&b.text));
         let mut ports = Vec::new();
         for word in sorted {
@@ -475,7 +474,7 @@ impl Lowering<'_> {
     }
 }
 
-/// The state of a stage that begins from an image.
+/// Returns the scope at the start of a stage that is based on an image.
 fn from_image(image: &Arc<ImageConfig>) -> Scope {
     let mut base = ImageConfig::clone(image);
     base.created = None;
@@ -501,12 +500,12 @@ fn from_image(image: &Arc<ImageConfig>) -> Scope {
     scope
 }
 
-/// A path seen from a directory.
+/// Resolves a path relative to a directory.
 fn join(directory: &str, path: &str) -> String {
     clean(&if path.starts_with('/') { path.to_owned() } else { format!("/{directory}/{path}") })
 }
 
-/// The program and its arguments, the shell in front of the shell form.
+/// Returns the program and its arguments. For the shell form, the program is the shell.
 fn words(command: &Command<'_>, scope: &Scope) -> Vec<String> {
     match command {
         Command::Exec(words) => words.iter().map(|word| word.text.to_string()).collect(),

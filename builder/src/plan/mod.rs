@@ -32,5 +32,5 @@ pub use history::{CreatedBy, quote};
 pub use lower::{diagnose, lower};
 pub use request::{AssumeImages, ImageResolver, LowerRequest, NamedContext, ResolveError, ResolvedBase};
 
-/// Why there is no plan: every independent fault, with its place.
+/// The error of lowering: every independent error of the file, with its position.
 pub type PlanError = buildscope_dockerfile::Diagnostics;

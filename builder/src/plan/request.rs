@@ -1,4 +1,4 @@
-//! What lowering is told, and whom it asks.
+//! The inputs of lowering: the request, and the resolver of images.
 
 use super::BuildArgs;
 use buildscope_oci::{ImageConfig, Platform};
@@ -6,18 +6,18 @@ use buildscope_record::ManifestDigest;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How a Dockerfile is to be lowered.
+/// The request for a build of a Dockerfile.
 #[derive(Clone, Debug)]
 pub struct LowerRequest {
-    /// `--build-arg`.
+    /// The values of `--build-arg`.
     pub build_args: BuildArgs,
-    /// `--target`: a stage's name or index; none is the last stage.
+    /// The name or index of the target stage (`--target`). `None` means the last stage.
     pub target: Option<String>,
-    /// What the image is for.
+    /// The platform of the image.
     pub platform: Platform,
-    /// What the build runs on.
+    /// The platform on which the build runs.
     pub build_platform: Platform,
-    /// `--build-context`: they take the place of stages and images of the same name.
+    /// The named contexts (`--build-context`). They replace stages and images with the same name.
     pub contexts: BTreeMap<String, NamedContext>,
 }
 
@@ -33,34 +33,35 @@ impl Default for LowerRequest {
     }
 }
 
-/// What stands behind a named context.
+/// The content of a named context.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum NamedContext {
-    /// Files.
+    /// A directory of files.
     Directory,
-    /// An image: what the resolver is asked for instead of the name.
+    /// An image. The resolver gets this reference instead of the name of the context.
     Image(String),
 }
 
-/// Knows images. Asked only for stages that the target needs.
+/// Resolves images. Lowering asks it only for images that the target needs.
 pub trait ImageResolver {
-    /// The image of that name for a platform.
+    /// Resolves a reference for a platform.
     ///
     /// # Errors
-    /// Why there is none, in a sentence.
+    /// A sentence for the user that says why the image cannot be resolved.
     fn resolve(&self, reference: &str, platform: &Platform) -> Result<ResolvedBase, ResolveError>;
 }
 
-/// An image that was found.
+/// A resolved image.
 #[derive(Clone, Debug)]
 pub struct ResolvedBase {
-    /// The digest of its manifest.
+    /// The digest of the manifest.
     pub manifest: ManifestDigest,
-    /// Its configuration.
+    /// The configuration of the image.
     pub config: Arc<ImageConfig>,
 }
 
-/// Takes every image for one without any configuration: for looking at a Dockerfile without looking at images.
+/// A resolver that treats every reference as an image with an empty configuration. It is used to check a Dockerfile without
+/// access to images.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AssumeImages;
 
@@ -75,7 +76,7 @@ impl ImageResolver for AssumeImages {
     }
 }
 
-/// Why an image was not found.
+/// The error of an image that cannot be resolved, as a sentence for the user.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ResolveError(pub String);

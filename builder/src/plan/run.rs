@@ -1,4 +1,4 @@
-//! RUN: command, mounts, network.
+//! Lowers RUN: its command, mounts and network.
 
 use super::graph::{CopyFrom, Mount, MountKind, Network, Run, Sharing};
 use super::history::CreatedBy;
@@ -6,26 +6,26 @@ use super::scope::Scope;
 use buildscope_dockerfile::mount::{MountType, Spec};
 use buildscope_dockerfile::{self as dockerfile, Command, Diagnostic, Expander, Heredoc, Word, clean};
 
-/// Where the file of a heredoc with `#!` is put, as BuildKit does.
+/// The directory for the file of a heredoc with `#!`, which is that of BuildKit.
 const SCRIPTS: &str = "/dev/pipes";
 
-/// Modes where the reference names none.
+// The default modes of mounts. The first three are those of the Dockerfile reference.
 const CACHE_MODE: u32 = 0o755;
 const SECRET_MODE: u32 = 0o400;
 const SSH_MODE: u32 = 0o600;
 const SCRIPT_MODE: u32 = 0o755;
 
-/// Settings of the whole build that its RUN steps depend on.
+/// The settings of the build that apply to all RUN steps.
 pub(super) struct RunSettings {
-    /// `BUILDKIT_CACHE_MOUNT_NS`: a prefix of cache names.
+    /// The prefix of the names of cache mounts (`BUILDKIT_CACHE_MOUNT_NS`).
     pub(super) cache_namespace: Option<String>,
-    /// `BUILDKIT_SANDBOX_HOSTNAME`.
+    /// The host name of steps (`BUILDKIT_SANDBOX_HOSTNAME`).
     pub(super) hostname: Option<String>,
-    /// Predefined proxy arguments that were given.
+    /// The predefined proxy arguments that are given, in upper and in lower case.
     pub(super) proxies: Vec<String>,
 }
 
-/// Resolves the `from` of a mount; reports a fault and returns `None` if it cannot.
+/// Resolves the `from` of a mount. If it cannot, it reports an error and returns `None`.
 pub(super) type Source<'a> = dyn FnMut(&Word<'_>, &str) -> Option<CopyFrom> + 'a;
 
 /// Lowers one RUN.
@@ -35,7 +35,7 @@ pub(super) struct RunLowering<'a, 's> {
     settings: &'a RunSettings,
     source: &'a mut Source<'s>,
     faults: &'a mut Vec<Diagnostic>,
-    /// SSH mounts so far.
+    /// The number of SSH mounts so far.
     sockets: u32,
 }
 
@@ -50,7 +50,7 @@ impl<'a, 's> RunLowering<'a, 's> {
         Self { scope, expander, settings, source, faults, sockets: 0 }
     }
 
-    /// The operation and its line in the history. With faults, the operation is incomplete.
+    /// Returns the operation and its entry in the image history. After errors, the operation is incomplete.
     pub(super) fn lower(mut self, run: &dockerfile::Run<'_>) -> (Run, CreatedBy) {
         let scope = self.scope;
         let mut mounts = Vec::new();
@@ -100,7 +100,7 @@ impl<'a, 's> RunLowering<'a, 's> {
         if target.as_deref() == Some("/") {
             self.faults.push(
                 Diagnostic::new(word.span, "invalid mount target \"/\"")
-                    .label("would hide the whole image")
+                    .label("this mount would hide the whole image")
                     .help("mount on a directory below /"),
             );
             return None;
@@ -185,12 +185,13 @@ impl<'a, 's> RunLowering<'a, 's> {
     }
 }
 
-/// The `source` of a mount as an absolute path in what it is mounted from.
+/// Returns the `source` of a mount as an absolute path in the file system that `from` names.
 fn inner(spec: &Spec) -> String {
     clean(&format!("/{}", spec.source.as_deref().unwrap_or_default()))
 }
 
-/// What the shell is given: a document alone is the script, otherwise the shell reads the documents itself.
+/// Returns the script for the shell. If the command is only a heredoc, the script is its content. Otherwise the script
+/// contains the heredocs, and the shell reads them.
 fn shell_text(word: &Word<'_>, documents: &[Heredoc], mounts: &mut Vec<Mount>) -> String {
     let Some(first) = documents.first() else { return word.text.to_string() };
     if matches!(Heredoc::parse(word), Ok(Some(_))) {

@@ -1,4 +1,4 @@
-//! What a stage's instructions see: variables, directory, user, shell.
+//! The scope of an instruction: variables, working directory, user and shell.
 
 use super::chain::Chain;
 use super::config::{Change, Config};
@@ -7,18 +7,19 @@ use super::trie::Trie;
 use buildscope_dockerfile::{Text, Variables};
 use std::sync::Arc;
 
-/// The state between two instructions of a stage. Cheap to clone: a stage that begins from another takes its last.
+/// The state between two instructions of a stage. It is cheap to clone, because a stage that is based on another stage starts
+/// with a clone of the last state of that stage.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     values: Trie,
     pub(super) env: Environment,
-    /// Names that ARG declared, in order.
+    /// The names that ARG declares, in order.
     pub(super) declared: Chain<Text>,
     pub(super) config: Config,
     pub(super) workdir: String,
     pub(super) user: String,
     pub(super) shell: Option<Arc<[String]>>,
-    /// CMD was set in this stage: ENTRYPOINT leaves it.
+    /// Whether CMD is set in this stage. Then ENTRYPOINT does not reset it.
     pub(super) cmd_set: bool,
 }
 
@@ -29,19 +30,19 @@ impl Variables for Scope {
 }
 
 impl Scope {
-    /// Sets a variable of the image.
+    /// Sets a variable of steps and of the image configuration.
     pub(super) fn set_env(&mut self, name: &str, value: &str) {
         let value: Arc<str> = value.into();
         self.set(name, value.clone(), false);
         self.config.push(Change::Env(name.into(), value));
     }
 
-    /// Sets a variable that the steps see, but not the image.
+    /// Sets a variable of steps that is not part of the image configuration.
     pub(super) fn set_argument(&mut self, name: &str, value: &str) {
         self.set(name, value.into(), true);
     }
 
-    /// Sets a variable that is in the image's configuration already.
+    /// Sets a variable that is already part of the image configuration.
     pub(super) fn inherit_env(&mut self, name: &str, value: &str) {
         self.set(name, value.into(), false);
     }
@@ -51,7 +52,7 @@ impl Scope {
         self.env.set(Variable { name: name.into(), value, argument });
     }
 
-    /// The shell of the shell form.
+    /// Returns the arguments that run a text in the current shell.
     pub(super) fn with_shell(&self, text: &str) -> Vec<String> {
         let mut args: Vec<String> = match &self.shell {
             Some(shell) if !shell.is_empty() => shell.to_vec(),

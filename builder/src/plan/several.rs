@@ -1,19 +1,20 @@
-//! One plan for several platforms: the plan of each, side by side.
+//! Combines the plans of several platforms into one plan.
 //!
-//! What their stages have in common (a compiler that runs on the builder's own platform) stands in it once a
-//! platform, with one key: whoever comes second to it takes what the first has made.
+//! A step that is the same for all platforms, such as a compiler that runs on the build platform, appears once for each
+//! platform with the same cache key. The first one runs, and the others reuse its result.
 
 use super::graph::{Base, CopyFrom, MountKind, Op, Plan, Stage, Step};
 use buildscope_oci::Platform;
 use buildscope_record::{StageId, StepId};
 
 impl Plan {
-    /// The steps whose results are images: one a platform, in the order in which those were asked for.
+    /// Returns the steps whose results are images: one for each platform, in the order of the request.
     pub fn targets(&self) -> impl Iterator<Item = StepId> {
         std::iter::once(self.target).chain(self.others.iter().copied())
     }
 
-    /// Adds the plans of other platforms. Stages are then named by their platform too, as BuildKit shows them.
+    /// Adds the plans for other platforms. If there are any, the names of stages include the platform, as BuildKit shows
+    /// them.
     #[must_use]
     pub fn beside(mut self, platform: &Platform, others: Vec<(Platform, Self)>) -> Self {
         if others.is_empty() {
@@ -52,7 +53,8 @@ impl Plan {
     }
 }
 
-/// `linux/arm64 NAME`; of a stage that runs on another platform than it builds for, `linux/amd64->arm64 NAME`.
+/// Adds the platform to the names of stages, as in `linux/arm64 NAME`. For a stage that runs on another platform than the
+/// target, it is `linux/amd64->arm64 NAME`.
 fn label(stages: &mut [Stage], target: &Platform) {
     for stage in stages {
         let name = stage.name.clone().unwrap_or_else(|| format!("stage-{}", stage.id.0));
@@ -69,7 +71,7 @@ fn label(stages: &mut [Stage], target: &Platform) {
     }
 }
 
-/// How far the ids of a plan move that stands behind others.
+/// The offsets that are added to the ids of a plan when it is appended to another plan.
 struct Shift {
     steps: usize,
     stages: usize,

@@ -1,13 +1,13 @@
-//! STOPSIGNAL: names and numbers of signals.
+//! The signals of STOPSIGNAL, by name or number.
 
-/// Linux's signals, as moby's `signal.SignalMap` has them.
+/// The names of Linux signals in moby's `signal.SignalMap`.
 const NAMES: [&str; 35] = [
     "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",
     "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1",
     "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN",
 ];
 
-/// Whether it names a signal: a number that is not zero, or a name with or without `SIG`.
+/// Returns whether a text is a signal: a number other than zero, or a name with or without `SIG`.
 pub(super) fn is_signal(text: &str) -> bool {
     if let Ok(number) = text.parse::<i64>() {
         return number != 0;
@@ -20,7 +20,7 @@ pub(super) fn is_signal(text: &str) -> bool {
     NAMES.contains(&name) || name == "RTMAX" || realtime("RTMIN+", 15) || realtime("RTMAX-", 14)
 }
 
-/// Names that may have been meant.
+/// Returns the names that can be suggested.
 pub(super) fn names() -> impl Iterator<Item = String> {
     NAMES.iter().map(|name| format!("SIG{name}"))
 }
@@ -30,7 +30,7 @@ mod tests {
     use super::is_signal;
 
     #[test]
-    fn names_numbers_and_nonsense() {
+    fn signals_are_names_or_numbers() {
         assert!(["9", "SIGKILL", "term", "SIGRTMIN+3", "RTMAX-14"].iter().all(|text| is_signal(text)));
         assert!(["0", "SIGNONE", "", "RTMIN+16"].iter().all(|text| !is_signal(text)));
     }

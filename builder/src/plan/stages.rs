@@ -1,4 +1,4 @@
-//! Which stages there are, what they refer to, and which of them the target needs.
+//! Finds the stages of a file, their references to stages, images and contexts, and the stages that the target needs.
 
 use super::request::{ImageResolver, LowerRequest, NamedContext, ResolvedBase};
 use buildscope_dockerfile::expand::NoVariables;
@@ -9,45 +9,46 @@ use buildscope_dockerfile::{
 use buildscope_oci::{Platform, Reference};
 use std::collections::BTreeMap;
 
-/// A stage as it stands in the file.
+/// A stage as written in the file.
 pub(super) struct StageOf<'a> {
     pub(super) from: &'a Instruction<'a>,
     pub(super) head: &'a From<'a>,
-    /// In lower case.
+    /// The name in lower case.
     pub(super) name: Option<String>,
     pub(super) body: &'a [Instruction<'a>],
-    /// The base's name, expanded.
+    /// The expanded name of the base.
     pub(super) base_name: String,
     pub(super) base: BaseOf,
     pub(super) platform: Platform,
-    /// Filled when the stage turns out to be needed.
+    /// The image of the base. It is set once the target is known to need the stage.
     pub(super) resolved: Option<ResolvedBase>,
-    /// ONBUILD triggers of the base.
+    /// The ONBUILD triggers of the base.
     pub(super) triggers: Vec<Trigger<'a>>,
+    /// Whether the target needs the stage.
     pub(super) live: bool,
 }
 
-/// An instruction that a base brings along.
+/// An ONBUILD trigger of a base.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Trigger<'a> {
     pub(super) instruction: Instruction<'a>,
-    /// As it is kept in the image.
+    /// The text that the image stores.
     pub(super) text: String,
-    /// It stands in no line of this file: faults are told at the FROM.
+    /// Whether the trigger comes from an image and not from this file. Then its errors are reported at the FROM.
     pub(super) foreign: bool,
 }
 
-/// What a stage begins from.
+/// The base of a stage.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum BaseOf {
     Scratch,
     Stage(usize),
-    /// What the resolver is asked for.
+    /// The reference that is passed to the resolver.
     Image(String),
     Context(String),
 }
 
-/// What `from=` means.
+/// The meaning of `from=`.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Source {
     Scratch,
@@ -56,7 +57,8 @@ pub(super) enum Source {
     Context(String),
 }
 
-/// The expanded name of a FROM's base; empty with a fault if it is blank or cannot be expanded.
+/// Returns the expanded name of the base of a FROM. If it is blank or cannot be expanded, reports an error and returns the
+/// empty name.
 fn base_name(head: &From<'_>, expander: &Expander, globals: &dyn Variables, faults: &mut Vec<Diagnostic>) -> String {
     let name = expanded(expander, &head.base, globals, faults);
     if name.as_deref() == Some("") {
@@ -69,7 +71,7 @@ fn base_name(head: &From<'_>, expander: &Expander, globals: &dyn Variables, faul
     name.unwrap_or_default()
 }
 
-/// The platform that `--platform` of a FROM names; `None` with a fault if it is invalid.
+/// Returns the platform that `--platform` of a FROM names. If it is invalid, reports an error and returns `None`.
 fn platform(
     word: &Word<'_>,
     expander: &Expander,
@@ -90,19 +92,19 @@ fn platform(
     }
 }
 
-/// All stages of a file.
+/// The stages of a file.
 pub(super) struct Stages<'a> {
     pub(super) list: Vec<StageOf<'a>>,
-    /// The last stage of each name.
+    /// The last stage with each name.
     by_name: BTreeMap<String, usize>,
     contexts: BTreeMap<String, NamedContext>,
     escape: char,
-    /// Images that are copied or mounted from, by what the resolver was asked for.
+    /// The images that are sources of COPY or of mounts, by the reference that was passed to the resolver.
     pub(super) images: BTreeMap<String, ResolvedBase>,
 }
 
 impl<'a> Stages<'a> {
-    /// Finds the stages; `globals` are the variables of FROM lines.
+    /// Finds the stages of a file. `globals` are the variables of FROM lines.
     pub(super) fn find(
         file: &'a Dockerfile<'_>,
         request: &LowerRequest,
@@ -170,7 +172,7 @@ impl<'a> Stages<'a> {
         stages
     }
 
-    /// What a name that is no stage's means.
+    /// Returns the meaning of a name that does not name a stage.
     fn outside(&self, name: &str, span: Span, faults: &mut Vec<Diagnostic>) -> Source {
         if name == "scratch" {
             return Source::Scratch;
@@ -191,7 +193,7 @@ impl<'a> Stages<'a> {
         Source::Image(name.to_owned())
     }
 
-    /// What `from=` of COPY or a mount means to a stage.
+    /// Returns the meaning of the `from` of a COPY or of a mount.
     pub(super) fn source(&self, word: &str, span: Span, faults: &mut Vec<Diagnostic>) -> Source {
         if let Some(&stage) = self.by_name.get(&word.to_lowercase()) {
             return Source::Stage(stage);
@@ -210,7 +212,7 @@ impl<'a> Stages<'a> {
         self.outside(word, span, faults)
     }
 
-    /// The stage that `--target` asks for.
+    /// Returns the stage that `--target` names. The default is the last stage.
     pub(super) fn target(&self, target: Option<&str>, faults: &mut Vec<Diagnostic>) -> usize {
         let last = self.list.len().saturating_sub(1);
         let Some(target) = target.filter(|target| !target.is_empty()) else { return last };
@@ -223,8 +225,8 @@ impl<'a> Stages<'a> {
                 faults.push(match fault.help {
                     Some(_) => fault,
                     None => fault.help(match self.names().collect::<Vec<_>>() {
-                        names if names.is_empty() => "no stage of this file has a name: FROM image AS name".into(),
-                        names => format!("its stages are {}", names.join(", ")),
+                        names if names.is_empty() => "name a stage of this file: FROM image AS name".into(),
+                        names => format!("use one of the stages {}", names.join(", ")),
                     }),
                 });
                 last
@@ -236,9 +238,9 @@ impl<'a> Stages<'a> {
         self.by_name.keys().map(String::as_str)
     }
 
-    /// Refuses stages that need themselves, live or not.
+    /// Reports stages that depend on themselves, including those that the target does not need.
     pub(super) fn refuse_cycles(&self, faults: &mut Vec<Diagnostic>) {
-        // 0 not seen, 1 being looked at, 2 done.
+        // 0: not visited, 1: on the current path, 2: finished.
         let mut state = vec![0_u8; self.list.len()];
         for start in 0..self.list.len() {
             if state[start] != 0 {
@@ -257,7 +259,7 @@ impl<'a> Stages<'a> {
                         let name = self.label(other);
                         faults.push(
                             Diagnostic::new(span, format!("circular dependency detected on stage: {name}"))
-                                .label(format!("stage {name} needs itself"))
+                                .label(format!("stage {name} depends on itself"))
                                 .help("take the files from an earlier stage"),
                         );
                     }
@@ -271,12 +273,12 @@ impl<'a> Stages<'a> {
         }
     }
 
-    /// The name of a stage, else its number.
+    /// Returns the name of a stage, or the index of a stage without a name.
     pub(super) fn label(&self, stage: usize) -> String {
         self.list[stage].name.clone().unwrap_or_else(|| stage.to_string())
     }
 
-    /// The stages that a stage needs, and where it says so.
+    /// Returns the stages on which a stage depends, with the positions of the references.
     fn needs(&self, stage: usize) -> Vec<(usize, Span)> {
         let this = &self.list[stage];
         let mut needs = Vec::new();
@@ -292,7 +294,8 @@ impl<'a> Stages<'a> {
         needs
     }
 
-    /// Marks what the target needs, resolving its images on the way: a base's ONBUILD triggers may need more.
+    /// Marks the stages that the target needs and resolves their images. The ONBUILD triggers of a base may refer to further
+    /// stages.
     pub(super) fn resolve(&mut self, target: usize, images: &dyn ImageResolver, faults: &mut Vec<Diagnostic>) {
         let mut waiting = vec![target];
         while let Some(stage) = waiting.pop() {
@@ -325,7 +328,7 @@ impl<'a> Stages<'a> {
         }
     }
 
-    /// Resolves the base of a stage and reads its triggers.
+    /// Resolves the base of a stage and parses its triggers.
     fn open(&mut self, stage: usize, images: &dyn ImageResolver, faults: &mut Vec<Diagnostic>) {
         let this = &self.list[stage];
         let span = this.from.span;
@@ -342,7 +345,7 @@ impl<'a> Stages<'a> {
                             }),
                             Err(fault) => faults.push(
                                 Diagnostic::new(span, format!("{fault} in the base image's trigger `ONBUILD {text}`"))
-                                    .label("this image cannot be built upon")
+                                    .label("this image cannot be a base")
                                     .help("build the base image again without that ONBUILD"),
                             ),
                         }
@@ -377,13 +380,13 @@ impl<'a> Stages<'a> {
             .label("no stage above has this name, and no image was found");
         match closest(word, self.names()) {
             Some(name) => fault.help(format!("did you mean the stage {name}?")),
-            None => fault.help("check the name, and that the image is there for this platform"),
+            None => fault.help("check that the name is right, and that the image exists for this platform"),
         }
     }
 }
 
 impl<'a> StageOf<'a> {
-    /// The `from` words of its instructions.
+    /// Returns the `from` words of all instructions.
     fn froms(&self) -> impl Iterator<Item = Word<'a>> {
         let triggers = self.triggers.iter().flat_map(|trigger| {
             let at_from = |word: Word<'a>| if trigger.foreign { Word { span: self.from.span, ..word } } else { word };
@@ -393,18 +396,18 @@ impl<'a> StageOf<'a> {
     }
 }
 
-/// BuildKit needs to know the stages before it knows the variables.
+/// Returns the error of a variable in `--from`. BuildKit must know the dependencies of stages before it expands variables.
 fn variable(span: Span) -> Diagnostic {
     let message = "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround";
     Diagnostic::new(span, message).label("a variable").help("write FROM $image AS name above, and --from=name here")
 }
 
-/// A trigger stands where the FROM stands that pulled it in.
+/// Moves a trigger to the position of the FROM whose base has it.
 fn at<'t>(instruction: Instruction<'t>, from: &Instruction<'_>) -> Instruction<'t> {
     Instruction { span: from.span, lines: from.lines, comments: (0, 0), ..instruction }
 }
 
-/// The `from` words of an instruction.
+/// Returns the `from` words of an instruction.
 fn froms<'t>(instruction: &Instruction<'t>) -> Vec<Word<'t>> {
     match &instruction.kind {
         Kind::Copy(copy) => copy.from().cloned().into_iter().collect(),
@@ -419,7 +422,7 @@ fn froms<'t>(instruction: &Instruction<'t>) -> Vec<Word<'t>> {
     }
 }
 
-/// The name under which contexts are compared.
+/// Returns the name by which contexts are compared.
 fn familiar(name: &str) -> String {
     name.parse::<Reference>().map_or_else(
         |_| name.to_lowercase(),
@@ -430,7 +433,7 @@ fn familiar(name: &str) -> String {
     )
 }
 
-/// A word's expansion; a fault is noted at its characters.
+/// Expands a word. If it cannot be expanded, reports an error at its characters and returns `None`.
 pub(super) fn expanded(
     expander: &Expander,
     word: &Word<'_>,
@@ -446,18 +449,18 @@ pub(super) fn expanded(
     }
 }
 
-/// The fault of an owner or a user with an id that is out of range.
+/// Returns the error of an owner or a user with an id that is out of range.
 pub(super) fn out_of_range(word: &Word<'_>, what: &str, text: &str, error: &dockerfile::BadId) -> Diagnostic {
     Diagnostic::new(word.span, format!("invalid {what} {text:?}: {error}"))
-        .label("the kernel takes the id 4294967295 for \"as before\", which would be root")
+        .label("the kernel treats the id 4294967295 as \"unchanged\", which would be root")
         .help("write an id from 0 to 2147483647, or a name of the image's /etc/passwd or /etc/group")
 }
 
-/// The fault of a word that cannot be expanded.
+/// Returns the error of a word that cannot be expanded.
 pub(super) fn unexpandable(word: &Word<'_>, error: &dockerfile::ExpandError) -> Diagnostic {
     let exact = word.span.range().len() == word.text.len() && word.text.is_char_boundary(error.at());
     let span = if exact { Span::new(word.span.range().start + error.at(), word.span.range().end) } else { word.span };
     Diagnostic::new(span, format!("failed to process {:?}: {error}", word.text))
-        .label("from here on")
+        .label("the error starts here")
         .help(error.help())
 }

@@ -1,4 +1,4 @@
-//! Lowering, from the Dockerfile reference: scopes, stages, errors, keys.
+//! Tests of lowering by the rules of the Dockerfile reference: scopes, stages, errors and cache keys.
 
 use super::keys::{Key, definition_key};
 use super::*;
@@ -8,7 +8,7 @@ use buildscope_record::{ManifestDigest, StepId, StepKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Images that are there: their ONBUILD triggers.
+/// A resolver that knows these images, each with its ONBUILD triggers.
 struct Images(BTreeMap<&'static str, Vec<&'static str>>);
 
 impl ImageResolver for Images {
@@ -48,7 +48,7 @@ fn env_of_last_run(plan: &Plan) -> Vec<String> {
     runs.last().unwrap()
 }
 
-/// The keys of all steps.
+/// Returns the keys of all steps.
 fn keys(plan: &Plan) -> Vec<Key> {
     let mut keys: Vec<Key> = Vec::new();
     for step in plan.steps() {
@@ -64,8 +64,8 @@ fn last_key(text: &str, request: &LowerRequest) -> StepKey {
 }
 
 #[test]
-fn one_instruction_sees_the_variables_before_it() {
-    // The reference's example: abc=hello, then abc=bye def=$abc, then ghi=$abc.
+fn an_instruction_uses_the_variables_before_it() {
+    // The example of the Dockerfile reference: abc=hello, then abc=bye def=$abc, then ghi=$abc.
     let config = plan("FROM base\nENV abc=hello\nENV abc=bye def=$abc\nENV ghi=$abc\n");
     let env = config.step(config.target).config.image().config.env;
     assert_eq!(env, ["PATH=/bin", "BASE=base", "abc=bye", "def=hello", "ghi=bye"]);
@@ -83,9 +83,9 @@ fn arguments_have_scopes() {
     assert!(plan.warnings.iter().any(|warning| warning.message.contains("UNDECLARED")));
 }
 
-/// As in BuildKit, either is the whole context; a word that a variable emptied was hardly meant so.
+/// As in BuildKit, an empty source is the whole context. Only an unset variable makes that unintended.
 #[test]
-fn a_source_that_a_variable_emptied_is_warned_of_and_an_empty_word_is_not() {
+fn a_source_of_unset_variables_gives_a_warning() {
     for text in [
         "FROM base\nCOPY $UNSET /x/\n",
         "FROM base\nENV E=\nADD a \"${E}\" /x/\n",
@@ -110,14 +110,14 @@ fn a_stage_inherits_arguments_directory_user_and_shell() {
 }
 
 #[test]
-fn nothing_of_a_dead_stage_is_resolved() {
+fn images_of_unused_stages_are_not_resolved() {
     let plan = plan("FROM nowhere AS dead\nRUN ${\nFROM base AS used\nFROM scratch\nCOPY --from=used /a /b\n");
     assert_eq!(plan.stages.iter().map(|stage| stage.live).collect::<Vec<_>>(), [false, true, true]);
     assert!(plan.steps().filter(|step| !step.live).all(|step| step.op == Op::Pruned));
 }
 
 #[test]
-fn targets_by_name_in_any_case_and_by_index() {
+fn targets_are_names_in_any_case_or_indices() {
     let text = "FROM base AS One\nFROM base AS two\n";
     for (target, stage) in [("ONE", 0), ("0", 0), ("two", 1), ("", 1)] {
         let request = LowerRequest { target: Some(target.into()), ..LowerRequest::default() };
@@ -148,7 +148,7 @@ fn sources_are_stages_indices_images_and_contexts() {
 }
 
 #[test]
-fn named_contexts_take_the_place_of_stages_and_images() {
+fn named_contexts_replace_stages_and_images() {
     let request = |name: &str, context| LowerRequest {
         contexts: BTreeMap::from([(name.to_owned(), context)]),
         ..LowerRequest::default()
@@ -162,7 +162,7 @@ fn named_contexts_take_the_place_of_stages_and_images() {
 }
 
 #[test]
-fn triggers_bring_new_dependencies() {
+fn triggers_add_dependencies() {
     let plan = plan("FROM base AS tools\nRUN t\nFROM trig AS mid\nRUN x\nFROM mid\n");
     assert!(plan.stages[0].live, "the base image's trigger copies from it");
     let words: Vec<_> = plan.steps().map(|step| (&*step.keyword, step.onbuild)).collect();
@@ -175,7 +175,7 @@ fn triggers_bring_new_dependencies() {
 }
 
 #[test]
-fn stages_that_cannot_be() {
+fn invalid_files_have_an_error() {
     for (text, fault) in [
         ("FROM base AS a\nCOPY --from=a /x /x\n", "circular dependency detected on stage: a"),
         ("FROM base AS a\nCOPY --from=b /x /x\nFROM base AS b\nCOPY --from=a /x /x\n", "circular dependency"),
@@ -204,13 +204,13 @@ fn stages_that_cannot_be() {
 }
 
 #[test]
-fn all_independent_faults_are_told_at_once() {
+fn all_independent_errors_are_reported_at_once() {
     let found = with("FROM base\nEXPOSE x\nENV A=${B?b}\nSTOPSIGNAL y\nVOLUME $Z\nRUN z\n", &LowerRequest::default());
     assert_eq!(found.unwrap_err().lines().count(), 4);
 }
 
 #[test]
-fn a_run_knows_its_mounts() {
+fn a_run_has_its_mounts() {
     let text = "FROM base AS a\nFROM base\nWORKDIR /w\nARG D=/cache\nRUN --mount=type=cache,target=$D,sharing=locked \
         --mount=from=a,source=x/../y,target=rel,rw --mount=type=secret,id=tok,env=TOK --mount=type=secret,id=s \
         --mount=type=ssh --mount=type=tmpfs,target=/t,size=1k x\n";
@@ -227,7 +227,7 @@ fn a_run_knows_its_mounts() {
 }
 
 #[test]
-fn a_document_that_begins_with_a_shebang_is_a_file() {
+fn a_heredoc_with_a_shebang_is_a_file() {
     let plan = plan("FROM base\nRUN <<EOF\n#!/bin/python\nprint(1)\nEOF\n");
     let Op::Run(run) = &plan.step(plan.target).op else { panic!() };
     assert_eq!(run.args, ["/bin/sh", "-c", "/dev/pipes/EOF"]);
@@ -235,7 +235,7 @@ fn a_document_that_begins_with_a_shebang_is_a_file() {
 }
 
 #[test]
-fn documents_are_expanded_as_their_word_says() {
+fn heredocs_expand_unless_the_delimiter_is_quoted() {
     let plan = plan("FROM base\nARG A=1\nCOPY <<a <<'b' <<-c /x/\n$A \"q\" \\$A\na\n$A\nb\n\ttab\n\tc\n");
     let Op::Copy(copy) = &plan.step(plan.target).op else { panic!() };
     let inline: Vec<_> = copy.inline.iter().map(|(name, text)| (&**name, &**text)).collect();
@@ -243,7 +243,7 @@ fn documents_are_expanded_as_their_word_says() {
 }
 
 #[test]
-fn variables_miss_only_the_steps_that_see_them() {
+fn variables_change_only_keys_of_steps_that_use_them() {
     let copy = |env: &str| format!("FROM base\n{env}COPY a /a\n");
     let run = |env: &str| format!("FROM base\n{env}RUN x\n");
     let none = LowerRequest::default();
@@ -261,7 +261,7 @@ fn variables_miss_only_the_steps_that_see_them() {
 }
 
 #[test]
-fn proxies_are_seen_but_not_keyed_unless_declared() {
+fn proxies_are_in_the_key_only_if_declared() {
     let (one, other) = (args(&[("HTTP_PROXY", "a")]), args(&[("HTTP_PROXY", "b")]));
     let text = "FROM base\nRUN x\n";
     assert_eq!(last_key(text, &one), last_key(text, &other));
@@ -274,7 +274,7 @@ fn proxies_are_seen_but_not_keyed_unless_declared() {
 }
 
 #[test]
-fn keys_depend_on_what_is_below_and_beside_not_on_positions() {
+fn keys_depend_on_dependencies_not_on_positions() {
     let none = LowerRequest::default();
     let copy = "FROM base AS s\nRUN a\nFROM base\nCOPY --from=s /x /x\n";
     let moved = "FROM base AS other\nRUN z\nFROM base AS s\nRUN a\nFROM base\nCOPY --from=s /x /x\n";
@@ -282,7 +282,7 @@ fn keys_depend_on_what_is_below_and_beside_not_on_positions() {
     assert_eq!(last_key(copy, &none), last_key(moved, &none));
     assert_ne!(last_key(copy, &none), last_key(changed, &none));
     assert_ne!(last_key("FROM base\nRUN x\n", &none), last_key("FROM scratch\nRUN x\n", &none));
-    // With --link, a layer does not depend on what is below it, unless a name has to be looked up there.
+    // With --link, a layer depends on the layers below only if a name has to be resolved in them.
     let link = |flags: &str, below: &str| format!("FROM base\nRUN {below}\nCOPY --link {flags} a /a\n");
     assert_eq!(last_key(&link("", "1"), &none), last_key(&link("", "2"), &none));
     assert_eq!(last_key(&link("--chown=1:2", "1"), &none), last_key(&link("--chown=1:2", "2"), &none));
@@ -290,7 +290,7 @@ fn keys_depend_on_what_is_below_and_beside_not_on_positions() {
 }
 
 #[test]
-fn every_option_of_an_operation_is_in_its_key() {
+fn every_option_changes_the_key() {
     let none = LowerRequest::default();
     let mut seen = std::collections::BTreeSet::new();
     for line in [
@@ -327,12 +327,12 @@ fn every_option_of_an_operation_is_in_its_key() {
         "WORKDIR /y\nCOPY a b",
         "WORKDIR /z\nCOPY a b",
     ] {
-        assert!(seen.insert(last_key(&format!("FROM base\n{line}\n"), &none)), "{line} has the key of another");
+        assert!(seen.insert(last_key(&format!("FROM base\n{line}\n"), &none)), "{line} has the key of another line");
     }
 }
 
 #[test]
-fn the_predefined_arguments_are_those_of_the_platform() {
+fn predefined_arguments_describe_the_platform() {
     let request = LowerRequest {
         platform: "linux/arm/v7".parse().unwrap(),
         build_platform: "linux/amd64".parse().unwrap(),
@@ -347,10 +347,10 @@ fn the_predefined_arguments_are_those_of_the_platform() {
 }
 
 #[test]
-fn faults_of_lines_and_of_words_are_told_together() {
+fn errors_of_lines_and_words_are_reported_together() {
     let text = "FROM base\nCOPY --nonsense a b\nEXPOSE x\n";
     let found = diagnose(text, &LowerRequest::default());
     assert_eq!(found.len(), 2, "{found}");
-    // After a faulty FROM nobody knows what the words below it mean.
+    // After an invalid FROM, the meaning of the words below it is unknown.
     assert_eq!(diagnose("FROM a b\nEXPOSE x\n", &LowerRequest::default()).len(), 1);
 }

@@ -1,26 +1,28 @@
-//! A map that shares what its copies have in common: the variables of stages that begin from each other.
+//! A persistent map from names to values. Its copies share their common parts, such as the variables of a stage and of the
+//! stages that are based on it.
 
 use buildscope_dockerfile::Text;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// Bits of the hash that one level of the trie looks at.
+/// The number of hash bits that select the child of a node. `Branch` stores a bit set of the 2^5 possible children in a `u32`.
 const BITS: u32 = 5;
 
-/// Names and values. Cloning costs nothing; setting a value copies the few nodes above it, if they are shared.
+/// A map from names to values (a hash array mapped trie, Bagwell 2001). A clone is a reference count. Setting a value copies
+/// only the shared nodes on the path to it.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Trie(Option<Arc<Node>>);
 
 #[derive(Clone, Debug)]
 enum Node {
-    /// All names of one hash: nearly always one.
+    /// A hash, and the entries with this hash. There is nearly always one.
     Leaf(u64, Vec<(Text, Arc<str>)>),
-    /// The children whose bits are set, in order.
+    /// A bit set of the children that exist, and these children in the order of their bits.
     Branch(u32, Vec<Arc<Node>>),
 }
 
 impl Trie {
-    /// The value of a name.
+    /// Returns the value of a name.
     pub(super) fn get(&self, name: &str) -> Option<&Arc<str>> {
         let hash = hash(name);
         let mut node = self.0.as_deref()?;
@@ -62,7 +64,7 @@ fn insert(node: &mut Arc<Node>, hash: u64, level: u32, name: Text, value: Arc<st
             let bit = bit(*own, level);
             let leaf = Arc::clone(node);
             *node = Arc::new(Node::Branch(bit, vec![leaf]));
-            // Equal bits on every level mean equal hashes, so this ends.
+            // Hashes with equal bits on every level are equal, so this recursion ends.
             insert(node, hash, level, name, value);
         }
         Node::Branch(set, children) => {
@@ -97,7 +99,7 @@ mod tests {
     use super::Trie;
 
     #[test]
-    fn a_copy_keeps_what_it_had() {
+    fn changes_of_a_clone_leave_the_original() {
         let mut one = Trie::default();
         for n in 0..10_000 {
             one.insert(format!("N{n}").into(), n.to_string().into());
