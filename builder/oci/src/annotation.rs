@@ -36,11 +36,11 @@ impl Annotation {
     /// # Errors
     /// A sentence for the user that says what is wrong with the text.
     pub fn of_flag(text: &str) -> Result<Vec<Self>, String> {
-        let fault = || format!("`{text}` should be [LEVEL[PLATFORM]:]KEY=VALUE, like index:org.example.key=value");
-        let (key, value) = text.split_once('=').ok_or_else(fault)?;
+        let invalid = || format!("`{text}` should be [LEVEL[PLATFORM]:]KEY=VALUE, like index:org.example.key=value");
+        let (key, value) = text.split_once('=').ok_or_else(invalid)?;
         let (levels, key) = key.split_once(':').unwrap_or(("manifest", key));
         if key.is_empty() {
-            return Err(fault());
+            return Err(invalid());
         }
         levels.split(',').map(|level| Self::of(level, key, value)).collect()
     }

@@ -27,12 +27,12 @@ pub struct Reference {
 
 /// The error of a text that is not an image reference.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("invalid image reference `{text}`: {fault}")]
+#[error("invalid image reference `{text}`: {reason}")]
 pub struct ReferenceError {
     /// The text.
     pub text: String,
     /// The part of the text that is wrong, and why.
-    pub fault: String,
+    pub reason: String,
 }
 
 impl Reference {
@@ -79,9 +79,9 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        let fault = |fault: String| ReferenceError { text: text.to_owned(), fault };
+        let invalid = |reason: String| ReferenceError { text: text.to_owned(), reason };
         let (rest, digest) = match text.split_once('@') {
-            Some((rest, digest)) => (rest, Some(digest.parse().map_err(|e| fault(format!("{e}")))?)),
+            Some((rest, digest)) => (rest, Some(digest.parse().map_err(|e| invalid(format!("{e}")))?)),
             None => (text, None),
         };
         // A colon after the last slash starts the tag. A colon before it belongs to a port.
@@ -91,14 +91,14 @@ impl FromStr for Reference {
             None => (rest, None),
         };
         if name.is_empty() {
-            return Err(fault("the name is missing".into()));
+            return Err(invalid("the name is missing".into()));
         }
         let (registry, repository) = split_registry(name);
         if !registry.is_empty() && !is_host(registry) {
-            return Err(fault(format!("`{registry}` is not a valid host")));
+            return Err(invalid(format!("`{registry}` is not a valid host")));
         }
         for part in repository.split('/') {
-            is_component(part).map_err(&fault)?;
+            is_component(part).map_err(&invalid)?;
         }
         let registry = match registry {
             "" | "index.docker.io" => DEFAULT_REGISTRY,
@@ -109,13 +109,13 @@ impl FromStr for Reference {
             _ => repository.to_owned(),
         };
         if registry.len() + 1 + repository.len() > LONGEST_NAME {
-            return Err(fault(format!("the name is longer than {LONGEST_NAME} bytes")));
+            return Err(invalid(format!("the name is longer than {LONGEST_NAME} bytes")));
         }
         if let Some(tag) = tag {
             let first = tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
             let rest = tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
             if !first || !rest || tag.len() > LONGEST_TAG {
-                return Err(fault(format!(
+                return Err(invalid(format!(
                     "invalid tag `{tag}` (use at most {LONGEST_TAG} letters, digits, `_`, `.` and `-`)"
                 )));
             }
@@ -170,10 +170,7 @@ fn is_component(part: &str) -> Result<(), String> {
     let ends = bytes.first().is_some_and(alphanumeric) && bytes.last().is_some_and(alphanumeric);
     let mut between = bytes.split(alphanumeric).filter(|run| !run.is_empty());
     let separators = between.all(|run| matches!(run, b"." | b"_" | b"__") || run.iter().all(|b| *b == b'-'));
-    match ends && separators {
-        true => Ok(()),
-        false => Err(format!("`{part}` is not a valid part of a repository name")),
-    }
+    if ends && separators { Ok(()) } else { Err(format!("`{part}` is not a valid part of a repository name")) }
 }
 
 #[cfg(test)]
