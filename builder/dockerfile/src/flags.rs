@@ -19,8 +19,8 @@ pub(super) enum Takes {
 pub(super) struct Flags<'t>(Box<[(&'static str, Word<'t>)]>);
 
 impl<'t> Flags<'t> {
-    /// Reads the flags of an instruction and adds every error to `faults`.
-    pub(super) fn read(node: &Node<'t>, known: &[(&'static str, Takes)], faults: &mut Vec<Diagnostic>) -> Self {
+    /// Reads the flags of an instruction and adds every error to `diagnostics`.
+    pub(super) fn read(node: &Node<'t>, known: &[(&'static str, Takes)], diagnostics: &mut Vec<Diagnostic>) -> Self {
         if node.flags.is_empty() {
             return Self::default();
         }
@@ -30,11 +30,11 @@ impl<'t> Flags<'t> {
             let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
             let Some(&(name, takes)) = known.iter().find(|(known, _)| *known == name) else {
                 let keyword = node.keyword.to_ascii_uppercase();
-                let mut fault = Diagnostic::new(flag.span, format!("unknown flag: --{name}"))
+                let mut diagnostic = Diagnostic::new(flag.span, format!("unknown flag: --{name}"))
                     .label(format!("{keyword} has no such flag"))
                     .did_you_mean(name, known.iter().map(|(name, _)| *name));
-                if fault.help.is_none() {
-                    fault = fault.help(match known {
+                if diagnostic.help.is_none() {
+                    diagnostic = diagnostic.help(match known {
                         [] => format!("{keyword} takes no flags; write `--` before a word that starts with two dashes"),
                         known => format!(
                             "{keyword} takes {}",
@@ -42,11 +42,11 @@ impl<'t> Flags<'t> {
                         ),
                     });
                 }
-                faults.push(fault);
+                diagnostics.push(diagnostic);
                 continue;
             };
             if takes != Takes::Values && found.iter().any(|(other, _)| *other == name) {
-                faults.push(
+                diagnostics.push(
                     Diagnostic::new(flag.span, format!("duplicate flag specified: --{name}"))
                         .label("the second one")
                         .help("remove one of them"),
@@ -58,7 +58,7 @@ impl<'t> Flags<'t> {
                 (Takes::Switch, Some(value)) if value.eq_ignore_ascii_case("true") => "true".into(),
                 (Takes::Switch, Some(value)) if value.eq_ignore_ascii_case("false") => "false".into(),
                 (Takes::Switch, Some(value)) => {
-                    faults.push(
+                    diagnostics.push(
                         Diagnostic::new(flag.span, format!("expecting boolean value for flag --{name}, not: {value}"))
                             .label("neither true nor false")
                             .help(format!("write --{name} or --{name}=false")),
@@ -67,7 +67,7 @@ impl<'t> Flags<'t> {
                 }
                 (_, Some(value)) => flag.part(flag.text.len() - value.len(), flag.text.len()),
                 (_, None) => {
-                    faults.push(
+                    diagnostics.push(
                         Diagnostic::new(flag.span, format!("missing a value on flag: --{name}"))
                             .label("no value")
                             .help(format!("write --{name}=value")),

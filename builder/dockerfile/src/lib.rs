@@ -101,7 +101,7 @@ pub struct Dockerfile<'t> {
 /// Every independent error of the file.
 pub fn parse(text: &str) -> Result<Dockerfile<'_>, Diagnostics> {
     let parsed = Parsed::of(text);
-    if parsed.faults.is_empty() { Ok(parsed.file) } else { Err(Diagnostics::new(text, parsed.faults)) }
+    if parsed.diagnostics.is_empty() { Ok(parsed.file) } else { Err(Diagnostics::new(text, parsed.diagnostics)) }
 }
 
 /// The result of parsing a text that may have errors.
@@ -110,7 +110,7 @@ pub struct Parsed<'t> {
     /// The valid instructions.
     pub file: Dockerfile<'t>,
     /// The errors of the invalid instructions.
-    pub faults: Vec<Diagnostic>,
+    pub diagnostics: Vec<Diagnostic>,
     /// Whether stages and variables are known in spite of the errors, so that the valid instructions can be checked
     /// further.
     pub stages_known: bool,
@@ -121,10 +121,10 @@ impl<'t> Parsed<'t> {
     pub fn of(text: &'t str) -> Self {
         // There are at most as many instructions as lines. Capacity that is not used is never touched, so it is free.
         let mut instructions = Vec::with_capacity(memchr::memchr_iter(b'\n', text.as_bytes()).count() + 1);
-        let mut faults_of_words = Vec::new();
+        let mut word_diagnostics = Vec::new();
         let mut stages_known = true;
         let (mut begun, mut orphan) = (false, None);
-        let (syntax, mut faults) = Syntax::read(
+        let (syntax, mut diagnostics) = Syntax::read(
             text,
             |line| line,
             |node| {
@@ -137,28 +137,28 @@ impl<'t> Parsed<'t> {
                     Ok(instruction) => instructions.push(instruction),
                     Err(found) => {
                         stages_known &= !matches!(keyword, None | Some(Keyword::From | Keyword::Arg | Keyword::Env));
-                        faults_of_words.extend(found);
+                        word_diagnostics.extend(found);
                     }
                 }
             },
         );
         stages_known &= !syntax.torn;
-        faults.append(&mut faults_of_words);
+        diagnostics.append(&mut word_diagnostics);
         if let Some(word) = orphan {
             stages_known = false;
-            faults.push(
+            diagnostics.push(
                 Diagnostic::new(word.span, "no build stage in current context: FROM must come first")
                     .label("only ARG is allowed before the first FROM")
                     .help("move this line below a FROM"),
             );
-        } else if !begun && faults.is_empty() {
+        } else if !begun && diagnostics.is_empty() {
             stages_known = false;
             let message = match &*instructions {
                 [] => "file with no instructions: the Dockerfile is empty",
                 _ => "dockerfile contains no stages to build: there is no FROM",
             };
             let start = Span::new(0, text.chars().next().map_or(0, char::len_utf8));
-            faults.push(Diagnostic::new(start, message).help("start the file with FROM image"));
+            diagnostics.push(Diagnostic::new(start, message).help("start the file with FROM image"));
         }
         let file = Dockerfile {
             text,
@@ -167,7 +167,7 @@ impl<'t> Parsed<'t> {
             instructions,
             comments: syntax.comments,
         };
-        Self { file, faults, stages_known: stages_known && begun }
+        Self { file, diagnostics, stages_known: stages_known && begun }
     }
 }
 
@@ -177,14 +177,14 @@ impl<'t> Parsed<'t> {
 /// The message of the first error.
 pub fn parse_trigger(text: &str) -> Result<Instruction<'static>, String> {
     let mut nodes = Vec::new();
-    let (_, faults) = Syntax::read(text, lines::Logical::owned, |node| nodes.push(std::mem::take(node)));
-    if let Some(fault) = faults.first() {
-        return Err(fault.message.clone());
+    let (_, diagnostics) = Syntax::read(text, lines::Logical::owned, |node| nodes.push(std::mem::take(node)));
+    if let Some(diagnostic) = diagnostics.first() {
+        return Err(diagnostic.message.clone());
     }
     let [mut node] =
         <[Node<'_>; 1]>::try_from(nodes).map_err(|_| "onbuild trigger should be a single expression".to_owned())?;
-    let instruction = typed::instruction(&mut node, text).map_err(|faults| match faults.first() {
-        Some(fault) => fault.message.clone(),
+    let instruction = typed::instruction(&mut node, text).map_err(|diagnostics| match diagnostics.first() {
+        Some(diagnostic) => diagnostic.message.clone(),
         None => "malformed".into(),
     })?;
     match instruction.keyword() {

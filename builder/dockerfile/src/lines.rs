@@ -106,13 +106,13 @@ pub(super) struct Reader<'a> {
     /// The offset of the last `<` that was found. It saves a search for most lines, which have no `<`.
     mark: usize,
     /// The errors of lines that are too long.
-    pub(super) faults: Vec<Diagnostic>,
+    pub(super) diagnostics: Vec<Diagnostic>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        Self { text, at, number: 0, directives: true, escape: '\\', mark: 0, faults: Vec::new() }
+        Self { text, at, number: 0, directives: true, escape: '\\', mark: 0, diagnostics: Vec::new() }
     }
 
     /// Returns the offset of the next line.
@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
     #[cold]
     fn check_length(&mut self, raw: &str, start: usize) {
         if raw.len() > MAX_LINE || !raw.ends_with('\n') {
-            self.faults.push(
+            self.diagnostics.push(
                 Diagnostic::new(
                     Span::new(start, start),
                     format!("dockerfile line greater than max allowed size of {}", MAX_LINE - 1),
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
 
     /// Returns a second reader at the current position, to look ahead without moving this one.
     pub(super) fn ahead(&self) -> Self {
-        Self { faults: Vec::new(), ..*self }
+        Self { diagnostics: Vec::new(), ..*self }
     }
 
     /// Moves to the position of another reader of the same text.

@@ -122,7 +122,7 @@ struct Reading<'w, 't> {
 }
 
 impl Reading<'_, '_> {
-    fn fault(&self, message: impl Into<String>) -> Diagnostic {
+    fn diagnostic(&self, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(self.word.span, message.into()).label("in this mount")
     }
 
@@ -131,25 +131,27 @@ impl Reading<'_, '_> {
         let (key, value) = field.split_once('=').map_or((field, None), |(key, value)| (key, Some(value)));
         let Some(&key) = KEYS.iter().find(|known| known.eq_ignore_ascii_case(key)) else {
             let key = key.to_ascii_lowercase();
-            return Err(self.fault(format!("unexpected key '{key}' in '{field}'")).did_you_mean(&key, KEYS));
+            return Err(self.diagnostic(format!("unexpected key '{key}' in '{field}'")).did_you_mean(&key, KEYS));
         };
         let value: Cow<'_, str> = match value {
             None if matches!(key, "readonly" | "ro" | "readwrite" | "rw" | "required") => "true".into(),
             None => {
                 return Err(self
-                    .fault(format!("invalid field '{field}' must be a key=value pair"))
+                    .diagnostic(format!("invalid field '{field}' must be a key=value pair"))
                     .help(format!("write {key}=value")));
             }
             Some(value) if key == "from" => {
                 if value.find('$').is_some_and(|at| at + 1 < value.len()) {
                     return Err(self
-                        .fault("'from' doesn't support variable expansion, define alias stage instead")
+                        .diagnostic("'from' doesn't support variable expansion, define alias stage instead")
                         .help("write FROM $image AS name above, and from=name here"));
                 }
                 value.into()
             }
             Some(value) => match expand {
-                Some(expand) => expand(value).map_err(|error| self.fault(error.to_string()).help(error.help()))?.into(),
+                Some(expand) => {
+                    expand(value).map_err(|error| self.diagnostic(error.to_string()).help(error.help()))?.into()
+                }
                 None if value.contains('$') => {
                     self.type_known &= key != "type";
                     return Ok(());
@@ -176,7 +178,7 @@ impl Reading<'_, '_> {
             }
             "size" => {
                 let size = bytes(&value);
-                let invalid = || self.fault(format!("invalid value {value} for size")).help("write size=64m");
+                let invalid = || self.diagnostic(format!("invalid value {value} for size")).help("write size=64m");
                 self.spec.size = Some(size.ok_or_else(invalid)?);
                 self.only.push((key, &[MountType::Tmpfs]));
             }
@@ -207,7 +209,7 @@ impl Reading<'_, '_> {
     fn mount_type(&self, value: &str) -> Result<MountType, Diagnostic> {
         let known = TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(value));
         known.map(|(_, kind)| *kind).ok_or_else(|| {
-            self.fault(format!("unsupported mount type {value:?}"))
+            self.diagnostic(format!("unsupported mount type {value:?}"))
                 .help("use one of the types bind, cache, tmpfs, secret and ssh")
                 .did_you_mean(value, TYPES.map(|(name, _)| name))
         })
@@ -220,7 +222,7 @@ impl Reading<'_, '_> {
             return Ok(lower);
         }
         Err(self
-            .fault(format!("unsupported sharing value {value:?}"))
+            .diagnostic(format!("unsupported sharing value {value:?}"))
             .help("use one of shared, private and locked")
             .did_you_mean(&lower, KNOWN))
     }
@@ -229,13 +231,13 @@ impl Reading<'_, '_> {
         value.parse().map_err(|error| match error {
             BadId::NotANumber(_) => self.invalid_number(key, value),
             BadId::OutOfRange(_) => self
-                .fault(format!("invalid value for {key}: {error}"))
+                .diagnostic(format!("invalid value for {key}: {error}"))
                 .help(format!("write {key}=0, or another id up to 2147483647")),
         })
     }
 
     fn invalid_number(&self, key: &str, value: &str) -> Diagnostic {
-        self.fault(format!("invalid value {value} for {key}")).help(format!("write {key}=0"))
+        self.diagnostic(format!("invalid value {value} for {key}")).help(format!("write {key}=0"))
     }
 
     /// Parses a boolean as Go's `strconv.ParseBool` does.
@@ -244,7 +246,7 @@ impl Reading<'_, '_> {
             "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
             "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
             _ => Err(self
-                .fault(format!("invalid value for {key}: {value}"))
+                .diagnostic(format!("invalid value for {key}: {value}"))
                 .help(format!("write {key}=true or {key}=false"))),
         }
     }
@@ -259,18 +261,20 @@ impl Reading<'_, '_> {
             if !kinds.contains(&kind) {
                 let names = kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
                 return Err(self
-                    .fault(format!("unexpected key '{key}' for mount type '{}'", kind.name()))
+                    .diagnostic(format!("unexpected key '{key}' for mount type '{}'", kind.name()))
                     .help(format!("use {key} only with the types {names}")));
             }
         }
         if self.spec.from.is_some() && !matches!(kind, MountType::Bind | MountType::Cache) {
             return Err(self
-                .fault(format!("'from' is not allowed for mount type '{}'", kind.name()))
+                .diagnostic(format!("'from' is not allowed for mount type '{}'", kind.name()))
                 .help("use from only with the types bind and cache"));
         }
         let needs_target = matches!(kind, MountType::Bind | MountType::Cache | MountType::Tmpfs);
         if needs_target && self.spec.target.is_none() && !self.word.contains('$') {
-            return Err(self.fault(format!("mount type {} requires a target", kind.name())).help("add target=/path"));
+            return Err(self
+                .diagnostic(format!("mount type {} requires a target", kind.name()))
+                .help("add target=/path"));
         }
         Ok(self.spec)
     }

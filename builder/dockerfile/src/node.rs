@@ -126,8 +126,8 @@ impl<'t> Syntax<'t> {
     /// Parses a text. Returns the valid instructions together with every error.
     pub fn parse(text: &'t str) -> (Self, Vec<Diagnostic>) {
         let mut nodes = Vec::new();
-        let (syntax, faults) = Self::read(text, |line| line, |node| nodes.push(std::mem::take(node)));
-        (Self { nodes, ..syntax }, faults)
+        let (syntax, diagnostics) = Self::read(text, |line| line, |node| nodes.push(std::mem::take(node)));
+        (Self { nodes, ..syntax }, diagnostics)
     }
 
     /// Parses a text and passes each instruction to `found`. The node is passed by reference, because nodes are large and
@@ -138,11 +138,14 @@ impl<'t> Syntax<'t> {
         mut found: impl FnMut(&mut Node<'t>),
     ) -> (Self, Vec<Diagnostic>) {
         if u32::try_from(text.len()).is_err() {
-            let fault = Diagnostic::unplaced("the Dockerfile is too large: the limit is 4 GiB");
-            return (Self { torn: true, ..Self::default() }, vec![fault.help("put the data in files of the context")]);
+            let diagnostic = Diagnostic::unplaced("the Dockerfile is too large: the limit is 4 GiB");
+            return (
+                Self { torn: true, ..Self::default() },
+                vec![diagnostic.help("put the data in files of the context")],
+            );
         }
         let mut reader = Reader::new(text);
-        let mut faults = Vec::new();
+        let mut diagnostics = Vec::new();
         let mut syntax = Self::default();
         // The index of the first comment directly above the next instruction.
         let mut above = 0;
@@ -160,9 +163,9 @@ impl<'t> Syntax<'t> {
                             reader.end_directives();
                             syntax.comments.push(span);
                         }
-                        Err(fault) => {
+                        Err(diagnostic) => {
                             syntax.torn |= key.eq_ignore_ascii_case("escape");
-                            faults.push(fault);
+                            diagnostics.push(diagnostic);
                         }
                     }
                 }
@@ -179,26 +182,26 @@ impl<'t> Syntax<'t> {
                     let mut read = node(&line, 0, reader.escape);
                     match &mut read {
                         Ok(node) => {
-                            if let Err(fault) = heredocs(node, &line, &mut reader) {
+                            if let Err(diagnostic) = heredocs(node, &line, &mut reader) {
                                 syntax.torn = true;
-                                faults.push(fault);
+                                diagnostics.push(diagnostic);
                             }
                             node.comments = (comments.start, comments.end);
                             found(node);
                         }
-                        Err(fault) => {
+                        Err(diagnostic) => {
                             skip_documents(&line, &mut reader);
                             syntax.torn = true;
-                            faults.push(fault.clone());
+                            diagnostics.push(diagnostic.clone());
                         }
                     }
                 }
             }
         }
         syntax.escape = reader.escape;
-        syntax.torn |= !reader.faults.is_empty();
-        faults.append(&mut reader.faults);
-        (syntax, faults)
+        syntax.torn |= !reader.diagnostics.is_empty();
+        diagnostics.append(&mut reader.diagnostics);
+        (syntax, diagnostics)
     }
 }
 

@@ -15,18 +15,18 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 /// Every error of the instruction.
 pub(super) fn instruction<'t>(node: &mut Node<'t>, source: &str) -> Result<Instruction<'t>, Vec<Diagnostic>> {
     let Some(keyword) = node.kind else {
-        let fault = Diagnostic::new(node.keyword.span, format!("unknown instruction: {}", node.keyword.text))
+        let diagnostic = Diagnostic::new(node.keyword.span, format!("unknown instruction: {}", node.keyword.text))
             .label("not a Dockerfile instruction")
             .did_you_mean(&node.keyword, Keyword::ALL.iter().map(|keyword| keyword.name()));
-        return Err(vec![match fault.help {
-            Some(_) => fault,
-            None => fault.help("to continue an instruction on a new line, end the line before with `\\`"),
+        return Err(vec![match diagnostic.help {
+            Some(_) => diagnostic,
+            None => diagnostic.help("to continue an instruction on a new line, end the line before with `\\`"),
         }]);
     };
-    let mut faults = Vec::new();
-    let kind = kind(keyword, node, source, &mut faults);
+    let mut diagnostics = Vec::new();
+    let kind = kind(keyword, node, source, &mut diagnostics);
     match kind {
-        Some(kind) if faults.is_empty() => Ok(Instruction {
+        Some(kind) if diagnostics.is_empty() => Ok(Instruction {
             kind,
             keyword_span: node.keyword.span,
             span: node.span,
@@ -34,7 +34,7 @@ pub(super) fn instruction<'t>(node: &mut Node<'t>, source: &str) -> Result<Instr
             comments: node.comments,
             blank_inside: node.blank_inside,
         }),
-        _ => Err(faults),
+        _ => Err(diagnostics),
     }
 }
 
@@ -72,53 +72,58 @@ fn known_flags(keyword: Keyword) -> &'static [(&'static str, Takes)] {
     }
 }
 
-fn kind<'t>(keyword: Keyword, node: &mut Node<'t>, source: &str, faults: &mut Vec<Diagnostic>) -> Option<Kind<'t>> {
+fn kind<'t>(
+    keyword: Keyword,
+    node: &mut Node<'t>,
+    source: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Kind<'t>> {
     let arguments = std::mem::take(&mut node.arguments);
     if matches!(arguments, Arguments::Trigger(_)) {
         // The flags after ONBUILD belong to the instruction that it triggers.
         node.flags.clear();
     }
-    let flags = Flags::read(node, known_flags(keyword), faults);
+    let flags = Flags::read(node, known_flags(keyword), diagnostics);
     match (keyword, arguments) {
         (Keyword::From, Arguments::Words(words)) => {
-            from(node, words, &flags, faults).map(|from| Kind::From(Box::new(from)))
+            from(node, words, &flags, diagnostics).map(|from| Kind::From(Box::new(from)))
         }
-        (Keyword::Arg, Arguments::Words(words)) => self::arguments(node, words, faults).map(Kind::Arg),
-        (Keyword::Env, Arguments::Pairs(pairs)) => self::pairs(keyword, node, pairs, faults).map(Kind::Env),
-        (Keyword::Label, Arguments::Pairs(pairs)) => self::pairs(keyword, node, pairs, faults).map(Kind::Label),
+        (Keyword::Arg, Arguments::Words(words)) => self::arguments(node, words, diagnostics).map(Kind::Arg),
+        (Keyword::Env, Arguments::Pairs(pairs)) => self::pairs(keyword, node, pairs, diagnostics).map(Kind::Env),
+        (Keyword::Label, Arguments::Pairs(pairs)) => self::pairs(keyword, node, pairs, diagnostics).map(Kind::Label),
         (Keyword::Run, arguments) => {
             if !node.flags.is_empty() {
-                run_flags(&flags, faults);
+                run_flags(&flags, diagnostics);
             }
             let heredocs = std::mem::take(&mut node.heredocs).into_boxed_slice();
             Some(Kind::Run(Run { flags, command: command(arguments)?, heredocs }))
         }
         (Keyword::Copy | Keyword::Add, Arguments::Words(words)) => {
-            copy(keyword, node, words, false, flags, faults).map(Kind::Copy)
+            copy(keyword, node, words, false, flags, diagnostics).map(Kind::Copy)
         }
         (Keyword::Copy | Keyword::Add, Arguments::Json(words)) => {
-            copy(keyword, node, words, true, flags, faults).map(Kind::Copy)
+            copy(keyword, node, words, true, flags, diagnostics).map(Kind::Copy)
         }
-        (Keyword::Workdir, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Workdir),
-        (Keyword::User, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::User),
-        (Keyword::Stopsignal, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Stopsignal),
-        (Keyword::Maintainer, Arguments::Rest(word)) => exactly_one(node, word, faults).map(Kind::Maintainer),
+        (Keyword::Workdir, Arguments::Rest(word)) => exactly_one(node, word, diagnostics).map(Kind::Workdir),
+        (Keyword::User, Arguments::Rest(word)) => exactly_one(node, word, diagnostics).map(Kind::User),
+        (Keyword::Stopsignal, Arguments::Rest(word)) => exactly_one(node, word, diagnostics).map(Kind::Stopsignal),
+        (Keyword::Maintainer, Arguments::Rest(word)) => exactly_one(node, word, diagnostics).map(Kind::Maintainer),
         (Keyword::Cmd, arguments) => command(arguments).map(Kind::Cmd),
         (Keyword::Entrypoint, arguments) => command(arguments).map(Kind::Entrypoint),
-        (Keyword::Shell, arguments) => shell(node, arguments, faults).map(Kind::Shell),
+        (Keyword::Shell, arguments) => shell(node, arguments, diagnostics).map(Kind::Shell),
         (Keyword::Expose, Arguments::Words(words)) if !words.is_empty() => Some(Kind::Expose(words)),
         (Keyword::Volume, Arguments::Words(words) | Arguments::Json(words)) if !words.is_empty() => {
-            volume(&words, faults);
+            volume(&words, diagnostics);
             Some(Kind::Volume(words))
         }
         (Keyword::Healthcheck, Arguments::Health(word, command)) => {
-            health(node, &word, *command, &flags, faults).map(|health| Kind::Healthcheck(Box::new(health)))
+            health(node, &word, *command, &flags, diagnostics).map(|health| Kind::Healthcheck(Box::new(health)))
         }
         (Keyword::Onbuild, Arguments::Trigger(mut inner)) => {
-            onbuild(node, &mut inner, source, faults).map(|onbuild| Kind::Onbuild(Box::new(onbuild)))
+            onbuild(node, &mut inner, source, diagnostics).map(|onbuild| Kind::Onbuild(Box::new(onbuild)))
         }
         _ => {
-            faults.push(at_least_one(node, "argument"));
+            diagnostics.push(at_least_one(node, "argument"));
             None
         }
     }
@@ -129,15 +134,15 @@ fn pairs<'t>(
     keyword: Keyword,
     node: &Node<'t>,
     pairs: Vec<Pair<'t>>,
-    faults: &mut Vec<Diagnostic>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Pair<'t>>> {
     if pairs.is_empty() {
-        faults.push(at_least_one(node, "NAME=value"));
+        diagnostics.push(at_least_one(node, "NAME=value"));
         return None;
     }
     let name = keyword.name();
     for pair in pairs.iter().filter(|pair| pair.name.is_empty()) {
-        faults.push(
+        diagnostics.push(
             Diagnostic::new(pair.value.span, format!("{name} names can not be blank"))
                 .label("no name before the =")
                 .help(format!("write {name} NAME=value")),
@@ -146,11 +151,11 @@ fn pairs<'t>(
     Some(pairs)
 }
 
-fn shell<'t>(node: &Node<'t>, arguments: Arguments<'t>, faults: &mut Vec<Diagnostic>) -> Option<Vec<Word<'t>>> {
+fn shell<'t>(node: &Node<'t>, arguments: Arguments<'t>, diagnostics: &mut Vec<Diagnostic>) -> Option<Vec<Word<'t>>> {
     match arguments {
         Arguments::Json(words) if !words.is_empty() => Some(words),
         _ => {
-            faults.push(
+            diagnostics.push(
                 Diagnostic::new(node.span, "SHELL requires the arguments to be in JSON form")
                     .label("not a JSON array of strings, or an empty one")
                     .help("write SHELL [\"/bin/sh\", \"-c\"]"),
@@ -160,9 +165,10 @@ fn shell<'t>(node: &Node<'t>, arguments: Arguments<'t>, faults: &mut Vec<Diagnos
     }
 }
 
-fn volume(words: &[Word<'_>], faults: &mut Vec<Diagnostic>) {
+fn volume(words: &[Word<'_>], diagnostics: &mut Vec<Diagnostic>) {
     if let Some(word) = words.iter().find(|word| word.trim().is_empty()) {
-        faults.push(Diagnostic::new(word.span, "VOLUME specified can not be an empty string").help("name a directory"));
+        diagnostics
+            .push(Diagnostic::new(word.span, "VOLUME specified can not be an empty string").help("name a directory"));
     }
 }
 
@@ -173,10 +179,10 @@ fn at_least_one(node: &Node<'_>, what: &str) -> Diagnostic {
         .help(format!("write {name} {what}"))
 }
 
-fn exactly_one<'t>(node: &Node<'t>, word: Word<'t>, faults: &mut Vec<Diagnostic>) -> Option<Word<'t>> {
+fn exactly_one<'t>(node: &Node<'t>, word: Word<'t>, diagnostics: &mut Vec<Diagnostic>) -> Option<Word<'t>> {
     if word.is_empty() {
         let name = node.keyword.to_ascii_uppercase();
-        faults.push(
+        diagnostics.push(
             Diagnostic::new(node.span, format!("{name} requires exactly one argument"))
                 .label("nothing follows")
                 .help(format!("write {name} argument")),
@@ -186,21 +192,21 @@ fn exactly_one<'t>(node: &Node<'t>, word: Word<'t>, faults: &mut Vec<Diagnostic>
     Some(word)
 }
 
-fn run_flags(flags: &Flags<'_>, faults: &mut Vec<Diagnostic>) {
-    faults.extend(flags.values("mount").filter_map(|mount| mount::Spec::check(mount).err()));
-    one_of(flags.value("network"), "network", &["default", "none", "host"], faults);
-    one_of(flags.value("security"), "security", &["sandbox", "insecure"], faults);
+fn run_flags(flags: &Flags<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.extend(flags.values("mount").filter_map(|mount| mount::Spec::check(mount).err()));
+    one_of(flags.value("network"), "network", &["default", "none", "host"], diagnostics);
+    one_of(flags.value("security"), "security", &["sandbox", "insecure"], diagnostics);
 }
 
-fn one_of(word: Option<&Word<'_>>, flag: &str, values: &[&str], faults: &mut Vec<Diagnostic>) {
+fn one_of(word: Option<&Word<'_>>, flag: &str, values: &[&str], diagnostics: &mut Vec<Diagnostic>) {
     let Some(word) = word else { return };
     if !values.contains(&&*word.text) && !word.contains('$') {
-        let fault = Diagnostic::new(word.span, format!("{flag} {:?} is not valid", word.text))
+        let diagnostic = Diagnostic::new(word.span, format!("{flag} {:?} is not valid", word.text))
             .label("unknown value")
             .did_you_mean(word, values.iter().copied());
-        faults.push(match fault.help {
-            Some(_) => fault,
-            None => fault.help(format!("use one of the values {}", values.join(", "))),
+        diagnostics.push(match diagnostic.help {
+            Some(_) => diagnostic,
+            None => diagnostic.help(format!("use one of the values {}", values.join(", "))),
         });
     }
 }
@@ -217,7 +223,7 @@ fn from<'t>(
     node: &Node<'t>,
     words: Vec<Word<'t>>,
     flags: &Flags<'t>,
-    faults: &mut Vec<Diagnostic>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<From<'t>> {
     let platform = flags.value("platform").cloned();
     let given = words.len();
@@ -227,7 +233,7 @@ fn from<'t>(
         (1, Some(base), ..) => Some(From { platform, base, name: None, as_word: None }),
         (3, Some(base), Some(as_word), Some(name)) if as_word.eq_ignore_ascii_case("as") => {
             if !is_stage_name(&name) {
-                faults.push(
+                diagnostics.push(
                     Diagnostic::new(
                         name.span,
                         format!(
@@ -242,7 +248,7 @@ fn from<'t>(
             Some(From { platform, base, name: Some(name), as_word: Some(as_word) })
         }
         _ => {
-            faults.push(
+            diagnostics.push(
                 Diagnostic::new(second.unwrap_or(node.span), "FROM requires either one or three arguments")
                     .label(if given == 0 { "nothing follows" } else { "expected `AS name`, or nothing" })
                     .help("write FROM image, or FROM image AS name"),
@@ -263,15 +269,19 @@ fn is_stage_name(name: &str) -> bool {
     if name.is_ascii() { valid(name) } else { valid(&name.to_lowercase()) }
 }
 
-fn arguments<'t>(node: &Node<'t>, words: Vec<Word<'t>>, faults: &mut Vec<Diagnostic>) -> Option<Vec<Argument<'t>>> {
+fn arguments<'t>(
+    node: &Node<'t>,
+    words: Vec<Word<'t>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Vec<Argument<'t>>> {
     if words.is_empty() {
-        faults.push(at_least_one(node, "NAME=default"));
+        diagnostics.push(at_least_one(node, "NAME=default"));
         return None;
     }
     let mut arguments = Vec::with_capacity(words.len());
     for word in words {
         if word.text.is_empty() || word.text.starts_with('=') {
-            faults.push(
+            diagnostics.push(
                 Diagnostic::new(word.span, "ARG names can not be blank")
                     .label("no name")
                     .help("write ARG NAME=default"),
@@ -299,20 +309,20 @@ fn copy<'t>(
     words: Vec<Word<'t>>,
     json: bool,
     flags: Flags<'t>,
-    faults: &mut Vec<Diagnostic>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Copy<'t>> {
     let name = keyword.name();
     let [sources @ .., destination] = &*words else {
-        faults.push(no_destination(node, name, 0));
+        diagnostics.push(no_destination(node, name, 0));
         return None;
     };
     if sources.is_empty() {
-        faults.push(no_destination(node, name, 1));
+        diagnostics.push(no_destination(node, name, 1));
         return None;
     }
     let heredoc = |word: &Word<'_>| if json { None } else { Heredoc::parse(word).ok().flatten() };
     if heredoc(destination).is_some() {
-        faults.push(
+        diagnostics.push(
             Diagnostic::new(destination.span, format!("{name} cannot accept a heredoc as a destination"))
                 .label("a heredoc")
                 .help("put the destination last"),
@@ -357,11 +367,11 @@ fn health<'t>(
     word: &Word<'t>,
     arguments: Arguments<'t>,
     flags: &Flags<'t>,
-    faults: &mut Vec<Diagnostic>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Health<'t>> {
     match word.to_ascii_uppercase().as_str() {
         "" => {
-            faults.push(at_least_one(node, "CMD command"));
+            diagnostics.push(at_least_one(node, "CMD command"));
             None
         }
         "NONE" => {
@@ -371,7 +381,7 @@ fn health<'t>(
                 _ => true,
             };
             if !nothing {
-                faults.push(
+                diagnostics.push(
                     Diagnostic::new(node.span, "HEALTHCHECK NONE takes no arguments").help("write HEALTHCHECK NONE"),
                 );
             }
@@ -384,15 +394,15 @@ fn health<'t>(
                 Command::Exec(words) => words.is_empty(),
             };
             if empty {
-                faults.push(
+                diagnostics.push(
                     Diagnostic::new(node.span, "Missing command after HEALTHCHECK CMD")
                         .label("nothing follows CMD")
                         .help("write HEALTHCHECK CMD command"),
                 );
             }
             let mut time = |name: &str| match flags.value(name) {
-                Some(word) => interval(name, word).unwrap_or_else(|fault| {
-                    faults.push(fault);
+                Some(word) => interval(name, word).unwrap_or_else(|diagnostic| {
+                    diagnostics.push(diagnostic);
                     Duration::ZERO
                 }),
                 None => Duration::ZERO,
@@ -407,14 +417,15 @@ fn health<'t>(
                         Ok(retries) => format!("--retries cannot be negative ({retries})"),
                         Err(error) => format!("--retries: {error}: {:?}", word.text),
                     };
-                    faults.push(Diagnostic::new(word.span, message).label("not a number").help("write --retries=3"));
+                    diagnostics
+                        .push(Diagnostic::new(word.span, message).label("not a number").help("write --retries=3"));
                     0
                 }
             };
             Some(Health::Command { command, interval: period, timeout, start_period, start_interval, retries })
         }
         other => {
-            faults.push(
+            diagnostics.push(
                 Diagnostic::new(word.span, format!("Unknown type {other:?} in HEALTHCHECK (try CMD)"))
                     .label("neither CMD nor NONE")
                     .help("write HEALTHCHECK CMD command"),
@@ -441,7 +452,7 @@ fn onbuild<'t>(
     node: &mut Node<'t>,
     inner: &mut Node<'t>,
     source: &str,
-    faults: &mut Vec<Diagnostic>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Onbuild<'t>> {
     let trigger = inner.keyword.to_ascii_uppercase();
     let refused = match &*trigger {
@@ -450,7 +461,7 @@ fn onbuild<'t>(
         _ => None,
     };
     if let Some(message) = refused {
-        faults.push(
+        diagnostics.push(
             Diagnostic::new(inner.keyword.span, message)
                 .label("not allowed here")
                 .help("write any other instruction after ONBUILD"),
@@ -467,7 +478,7 @@ fn onbuild<'t>(
     match instruction(inner, source) {
         Ok(instruction) => Some(Onbuild { text, instruction }),
         Err(inner) => {
-            faults.extend(inner);
+            diagnostics.extend(inner);
             None
         }
     }
@@ -532,10 +543,11 @@ mod tests {
             let text = format!("FROM x\n{line}");
             match parse(&text) {
                 Ok(_) => panic!("accepted: {line}"),
-                Err(faults) => {
-                    let told = faults.iter().any(|fault| fault.message.contains(message));
-                    assert!(told, "{line}: {faults}");
-                    let helped = faults.iter().all(|fault| fault.span.is_some() && fault.help.is_some());
+                Err(diagnostics) => {
+                    let found = diagnostics.iter().any(|diagnostic| diagnostic.message.contains(message));
+                    assert!(found, "{line}: {diagnostics}");
+                    let helped =
+                        diagnostics.iter().all(|diagnostic| diagnostic.span.is_some() && diagnostic.help.is_some());
                     assert!(helped || message.contains("heredoc"), "{line}: no help");
                 }
             }
@@ -558,8 +570,8 @@ mod tests {
             "ENV a.b-c=1 \"d\"=2",
             "COPY -- --odd /x",
         ] {
-            if let Err(faults) = parse(&format!("FROM x\n{line}")) {
-                panic!("{line}: {faults}");
+            if let Err(diagnostics) = parse(&format!("FROM x\n{line}")) {
+                panic!("{line}: {diagnostics}");
             }
         }
     }

@@ -80,7 +80,7 @@ proptest! {
     fn printed_text_parses_to_the_same_instructions(text in text()) {
         if let Ok(file) = dockerfile::parse(&text) {
             let printed = print(&file);
-            let again = dockerfile::parse(&printed).map_err(|faults| TestCaseError::fail(format!("{faults}\n{printed}")))?;
+            let again = dockerfile::parse(&printed).map_err(|diagnostics| TestCaseError::fail(format!("{diagnostics}\n{printed}")))?;
             prop_assert_eq!(meaning(&file), meaning(&again), "{}", &printed);
             prop_assert_eq!(&printed, &print(&again));
         }
@@ -89,11 +89,11 @@ proptest! {
     /// Instructions, comments and directives follow one another. Only spaces and the byte order mark are between them.
     #[test]
     fn spans_tile_the_text(text in text()) {
-        let (syntax, faults) = Syntax::parse(&text);
-        for span in faults.iter().filter_map(|fault| fault.span) {
+        let (syntax, diagnostics) = Syntax::parse(&text);
+        for span in diagnostics.iter().filter_map(|diagnostic| diagnostic.span) {
             prop_assert!(span.start <= span.end && span.range().end <= text.len());
         }
-        if !faults.is_empty() {
+        if !diagnostics.is_empty() {
             return Ok(());
         }
         let inside = |span: &dockerfile::Span| syntax.nodes.iter().any(|node| node.span.start <= span.start && span.end <= node.span.end);

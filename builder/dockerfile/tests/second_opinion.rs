@@ -30,18 +30,18 @@ fn both_parsers_find_the_same_instructions() {
             files.push((case["id"].as_str().unwrap().to_owned(), case["text"].as_str().unwrap().to_owned()));
         }
     }
-    let mut faults = Vec::new();
+    let mut failures = Vec::new();
     for (name, text) in &files {
         let explained = DIFFERENCES.iter().any(|(id, _)| id == name);
         match compare(text) {
             Err(_) if explained => {}
-            Err(fault) => faults.push(format!("{name}: {fault}")),
-            Ok(()) if explained => faults.push(format!("{name}: no longer differs")),
+            Err(failure) => failures.push(format!("{name}: {failure}")),
+            Ok(()) if explained => failures.push(format!("{name}: no longer differs")),
             Ok(()) => {}
         }
     }
-    eprintln!("{} of {} files parse to the same instructions", files.len() - faults.len(), files.len());
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    eprintln!("{} of {} files parse to the same instructions", files.len() - failures.len(), files.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 fn compare(text: &str) -> Result<(), String> {

@@ -16,7 +16,7 @@ pub(super) const UNSEEN: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SB
 pub(super) fn global_arguments(
     file: &Dockerfile<'_>,
     request: &LowerRequest,
-    faults: &mut Vec<Diagnostic>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> BTreeMap<Text, String> {
     let (target, build) = (&request.platform, &request.build_platform);
     let last_stage = || {
@@ -49,7 +49,8 @@ pub(super) fn global_arguments(
         let Kind::Arg(arguments) = &instruction.kind else { break };
         for argument in arguments {
             let given = request.build_args.get(&*argument.name.text).cloned();
-            let default = || argument.default.as_ref().and_then(|word| expanded(&expander, word, &globals, faults));
+            let default =
+                || argument.default.as_ref().and_then(|word| expanded(&expander, word, &globals, diagnostics));
             if let Some(value) = given.or_else(default) {
                 globals.insert(Text::from(&*argument.name.text), value);
             }

@@ -14,12 +14,12 @@ pub(super) fn lower(
     from: CopyFrom,
     scope: &Scope,
     expander: &Expander,
-    faults: &mut Vec<Diagnostic>,
+    diagnostics: &mut Vec<Diagnostic>,
     warnings: &mut Vec<Diagnostic>,
 ) -> Option<(Copy, CreatedBy)> {
-    let before = faults.len();
+    let before = diagnostics.len();
     let keyword = if copy.add { "ADD" } else { "COPY" };
-    let mut word = |word: &Word<'_>| expanded(expander, word, scope, faults);
+    let mut word = |word: &Word<'_>| expanded(expander, word, scope, diagnostics);
     let mut sources = Vec::with_capacity(copy.sources().len());
     for source in copy.sources() {
         sources.extend(word(source).map(|text| (source, text)));
@@ -29,27 +29,28 @@ pub(super) fn lower(
     let chmod = copy.chmod().and_then(&mut word);
     let checksum = copy.checksum().and_then(&mut word);
     let exclude: Vec<String> = copy.exclude().filter_map(&mut word).collect();
-    let inline = documents(copy, scope, faults);
+    let inline = documents(copy, scope, diagnostics);
     for (source, text) in &sources {
-        check_source(copy.add, source, text, faults);
+        check_source(copy.add, source, text, diagnostics);
         warnings.extend(emptied(keyword, source, text));
     }
     if let (Some(mode), Some(word)) = (&chmod, copy.chmod()) {
-        check_mode(mode, word, faults);
+        check_mode(mode, word, diagnostics);
     }
     if let (Some(owner), Some(word)) = (&chown, copy.chown())
         && let Err(error) = Id::check_owner(owner)
     {
-        faults.push(out_of_range(word, "--chown", owner, &error));
+        diagnostics.push(out_of_range(word, "--chown", owner, &error));
     }
     if let (Some(sum), Some(word)) = (&checksum, copy.checksum()) {
-        check_checksum(sum, word, &sources, faults);
+        check_checksum(sum, word, &sources, diagnostics);
     }
     if let Err(error) = dockerfile::Ignore::from_patterns(&exclude) {
         let span = copy.exclude().next().map_or(copy.destination().span, |word| word.span);
-        faults.push(Diagnostic::new(span, format!("--exclude: {error}")).help("write a pattern as in .dockerignore"));
+        diagnostics
+            .push(Diagnostic::new(span, format!("--exclude: {error}")).help("write a pattern as in .dockerignore"));
     }
-    if faults.len() > before {
+    if diagnostics.len() > before {
         return None;
     }
     let copy = Copy {
@@ -73,7 +74,7 @@ pub(super) fn lower(
 }
 
 /// Returns the name and the content of each heredoc. Variables are expanded unless the delimiter is quoted.
-fn documents(copy: &dockerfile::Copy<'_>, scope: &Scope, faults: &mut Vec<Diagnostic>) -> Vec<(String, String)> {
+fn documents(copy: &dockerfile::Copy<'_>, scope: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Vec<(String, String)> {
     let mut inline = Vec::with_capacity(copy.documents.len());
     for document in &copy.documents {
         let text = document.text();
@@ -85,7 +86,7 @@ fn documents(copy: &dockerfile::Copy<'_>, scope: &Scope, faults: &mut Vec<Diagno
             Ok(content) => inline.push((document.name.to_string(), content)),
             Err(error) => {
                 let word = Word { text: (*document.name).into(), span: document.span };
-                faults.push(unexpandable(&word, &error).label("in this heredoc"));
+                diagnostics.push(unexpandable(&word, &error).label("in this heredoc"));
             }
         }
     }
@@ -139,9 +140,9 @@ fn emptied(keyword: &str, word: &Word<'_>, text: &str) -> Option<Diagnostic> {
     })
 }
 
-fn check_source(add: bool, word: &Word<'_>, text: &str, faults: &mut Vec<Diagnostic>) {
+fn check_source(add: bool, word: &Word<'_>, text: &str, diagnostics: &mut Vec<Diagnostic>) {
     if !add && (is_url(text) || is_git(text)) {
-        faults.push(
+        diagnostics.push(
             Diagnostic::new(word.span, "source can't be a URL for COPY")
                 .label("COPY takes files of the context, a stage or an image")
                 .help("write ADD instead of COPY"),
@@ -149,10 +150,10 @@ fn check_source(add: bool, word: &Word<'_>, text: &str, faults: &mut Vec<Diagnos
     }
 }
 
-fn check_mode(mode: &str, word: &Word<'_>, faults: &mut Vec<Diagnostic>) {
+fn check_mode(mode: &str, word: &Word<'_>, diagnostics: &mut Vec<Diagnostic>) {
     if !is_mode(mode) {
         let message = format!("invalid chmod parameter: '{mode}'. it should be octal string and between 0 and 07777");
-        faults.push(
+        diagnostics.push(
             Diagnostic::new(word.span, message)
                 .label("neither an octal nor a symbolic mode")
                 .help("write --chmod=0755 or --chmod=u=rwX,go=rX"),
@@ -160,22 +161,28 @@ fn check_mode(mode: &str, word: &Word<'_>, faults: &mut Vec<Diagnostic>) {
     }
 }
 
-fn check_checksum(sum: &str, word: &Word<'_>, sources: &[(&Word<'_>, String)], faults: &mut Vec<Diagnostic>) {
-    let fault = |message: &str, help: &str| Diagnostic::new(word.span, message).help(help);
+fn check_checksum(sum: &str, word: &Word<'_>, sources: &[(&Word<'_>, String)], diagnostics: &mut Vec<Diagnostic>) {
+    let diagnostic = |message: &str, help: &str| Diagnostic::new(word.span, message).help(help);
     let [(_, source)] = sources else {
-        faults.push(fault("checksum can't be specified for multiple sources", "write one ADD for each source"));
+        diagnostics
+            .push(diagnostic("checksum can't be specified for multiple sources", "write one ADD for each source"));
         return;
     };
     let commit = |text: &str| text.len() >= 7 && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
     if is_git(source) {
         if !commit(sum) {
-            faults.push(fault("checksum of a git source must be a commit", "write the hexadecimal digits of a commit"));
+            diagnostics.push(diagnostic(
+                "checksum of a git source must be a commit",
+                "write the hexadecimal digits of a commit",
+            ));
         }
     } else if !is_url(source) {
-        faults
-            .push(fault("checksum requires HTTP(S) or git sources", "remove the flag: local files are hashed anyway"));
+        diagnostics.push(diagnostic(
+            "checksum requires HTTP(S) or git sources",
+            "remove the flag: local files are hashed anyway",
+        ));
     } else if sum.parse::<Digest>().is_err() {
-        faults.push(fault(
+        diagnostics.push(diagnostic(
             &format!("invalid checksum digest format: {sum}"),
             "write --checksum=sha256: and 64 hexadecimal digits",
         ));

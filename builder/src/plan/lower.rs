@@ -27,16 +27,16 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Every independent error: words that cannot be expanded, unknown stages, stages that depend on themselves, images that are
 /// not found, and invalid values.
 pub fn lower(file: &Dockerfile<'_>, request: &LowerRequest, images: &dyn ImageResolver) -> Result<Plan, PlanError> {
-    let mut faults = Vec::new();
-    let globals = arguments::global_arguments(file, request, &mut faults);
-    let mut stages = Stages::find(file, request, &globals, &mut faults);
-    stages.refuse_cycles(&mut faults);
-    let target = stages.target(request.target.as_deref(), &mut faults);
-    if faults.is_empty() {
-        stages.resolve(target, images, &mut faults);
+    let mut diagnostics = Vec::new();
+    let globals = arguments::global_arguments(file, request, &mut diagnostics);
+    let mut stages = Stages::find(file, request, &globals, &mut diagnostics);
+    stages.refuse_cycles(&mut diagnostics);
+    let target = stages.target(request.target.as_deref(), &mut diagnostics);
+    if diagnostics.is_empty() {
+        stages.resolve(target, images, &mut diagnostics);
     }
-    if !faults.is_empty() {
-        return Err(Diagnostics::new(file.text, faults));
+    if !diagnostics.is_empty() {
+        return Err(Diagnostics::new(file.text, diagnostics));
     }
     let mut lowering = Lowering {
         file,
@@ -47,12 +47,12 @@ pub fn lower(file: &Dockerfile<'_>, request: &LowerRequest, images: &dyn ImageRe
         stages,
         graph: DiGraph::new(),
         ends: Vec::new(),
-        faults,
+        diagnostics,
         warnings: arguments::undeclared(file, request),
     };
     let listed: Vec<Stage> = (0..lowering.stages.list.len()).map(|stage| lowering.stage(stage)).collect();
-    if !lowering.faults.is_empty() {
-        return Err(Diagnostics::new(file.text, lowering.faults));
+    if !lowering.diagnostics.is_empty() {
+        return Err(Diagnostics::new(file.text, lowering.diagnostics));
     }
     let target = listed[target].last;
     Ok(Plan { stages: listed, graph: lowering.graph, target, others: Vec::new(), warnings: lowering.warnings })
@@ -61,14 +61,14 @@ pub fn lower(file: &Dockerfile<'_>, request: &LowerRequest, images: &dyn ImageRe
 /// Returns all errors of a text: those of its lines and, for valid lines, those of its words. Images are not resolved.
 pub fn diagnose(text: &str, request: &LowerRequest) -> Diagnostics {
     let parsed = dockerfile::Parsed::of(text);
-    let mut faults = parsed.faults;
-    faults.extend(dockerfile::lint::Options::of_file(&parsed.file).err());
+    let mut diagnostics = parsed.diagnostics;
+    diagnostics.extend(dockerfile::lint::Options::of_file(&parsed.file).err());
     if parsed.stages_known
         && let Err(more) = lower(&parsed.file, request, &AssumeImages)
     {
-        faults.extend(more.iter().cloned());
+        diagnostics.extend(more.iter().cloned());
     }
-    Diagnostics::new(text, faults)
+    Diagnostics::new(text, diagnostics)
 }
 
 struct Lowering<'a> {
@@ -81,7 +81,7 @@ struct Lowering<'a> {
     graph: DiGraph<Step, Dependency>,
     /// The last step of each stage so far, and the scope after it.
     ends: Vec<(StepId, Scope)>,
-    faults: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
 
@@ -128,12 +128,12 @@ impl Lowering<'_> {
         for (instruction, trigger) in brought.chain(own) {
             let place = Place { stage: id, instruction, trigger: trigger.map(|trigger| &*trigger.text), live };
             let lowered = if live {
-                let before = self.faults.len();
+                let before = self.diagnostics.len();
                 let lowered = self.instruction(index, instruction, &mut scope);
                 if let Some(trigger) = trigger.filter(|trigger| trigger.foreign) {
-                    for fault in &mut self.faults[before..] {
-                        fault.span = Some(from.span);
-                        fault.label = format!("in the base image's trigger `ONBUILD {}`", trigger.text);
+                    for diagnostic in &mut self.diagnostics[before..] {
+                        diagnostic.span = Some(from.span);
+                        diagnostic.label = format!("in the base image's trigger `ONBUILD {}`", trigger.text);
                     }
                 }
                 match lowered {
@@ -238,7 +238,7 @@ impl Lowering<'_> {
             }
             Source::Stage(other) => {
                 let (other, this) = (self.stages.label(other), self.stages.label(stage));
-                self.faults.push(
+                self.diagnostics.push(
                     Diagnostic::new(
                         word.span,
                         format!(
@@ -254,7 +254,7 @@ impl Lowering<'_> {
     }
 
     fn word(&mut self, word: &Word<'_>, scope: &Scope) -> Option<String> {
-        expanded(&self.expander, word, scope, &mut self.faults)
+        expanded(&self.expander, word, scope, &mut self.diagnostics)
     }
 
     /// Lowers one instruction of a live stage. Returns `None` if it has errors.
@@ -309,11 +309,11 @@ impl Lowering<'_> {
     }
 
     fn run(&mut self, stage: usize, run: &dockerfile::Run<'_>, scope: &Scope) -> Lowered {
-        let (mut sources, mut faults) = (Vec::new(), Vec::new());
+        let (mut sources, mut diagnostics) = (Vec::new(), Vec::new());
         let (expander, settings) = (self.expander, Arc::clone(&self.settings));
         let mut source = |word: &Word<'_>, name: &str| self.source(stage, word, name, &mut sources);
-        let (op, history) = RunLowering::new(scope, &expander, &settings, &mut source, &mut faults).lower(run);
-        self.faults.append(&mut faults);
+        let (op, history) = RunLowering::new(scope, &expander, &settings, &mut source, &mut diagnostics).lower(run);
+        self.diagnostics.append(&mut diagnostics);
         Lowered { op: Op::Run(op), history, sources }
     }
 
@@ -323,7 +323,7 @@ impl Lowering<'_> {
             None => CopyFrom::Context,
             Some(word) => self.source(stage, word, &word.text, &mut sources)?,
         };
-        let (op, history) = copy::lower(copy, from, scope, &self.expander, &mut self.faults, &mut self.warnings)?;
+        let (op, history) = copy::lower(copy, from, scope, &self.expander, &mut self.diagnostics, &mut self.warnings)?;
         Some(Lowered { op: Op::Copy(op), history, sources })
     }
 
@@ -351,7 +351,7 @@ impl Lowering<'_> {
     fn user(&mut self, word: &Word<'_>, scope: &mut Scope) -> Option<Lowered> {
         let user = self.word(word, scope)?;
         if let Err(error) = Id::check_owner(&user) {
-            self.faults.push(out_of_range(word, "user", &user, &error));
+            self.diagnostics.push(out_of_range(word, "user", &user, &error));
             return None;
         }
         scope.user.clone_from(&user);
@@ -379,7 +379,7 @@ impl Lowering<'_> {
         let name = self.word(word, scope)?;
         if !signal::is_signal(&name) {
             let names: Vec<String> = signal::names().collect();
-            self.faults.push(
+            self.diagnostics.push(
                 Diagnostic::new(word.span, format!("Invalid signal: {name}"))
                     .label("not a signal")
                     .help("write a name such as SIGTERM, or a number")
@@ -442,7 +442,7 @@ impl Lowering<'_> {
             let specs = match self.expander.words(&word.text, scope) {
                 Ok(specs) => specs,
                 Err(error) => {
-                    self.faults.push(super::stages::unexpandable(word, &error));
+                    self.diagnostics.push(super::stages::unexpandable(word, &error));
                     return None;
                 }
             };
@@ -450,7 +450,7 @@ impl Lowering<'_> {
                 match Ports::parse(&spec) {
                     Ok(found) => ports.push(found),
                     Err(error) => {
-                        self.faults.push(
+                        self.diagnostics.push(
                             Diagnostic::new(word.span, error)
                                 .label("invalid port")
                                 .help("write EXPOSE 80, 53/udp or 7000-7003"),
@@ -466,7 +466,7 @@ impl Lowering<'_> {
     }
 
     fn blank(&mut self, word: &Word<'_>, what: &str) {
-        self.faults.push(
+        self.diagnostics.push(
             Diagnostic::new(word.span, format!("{what} can not be an empty string"))
                 .label("expands to nothing")
                 .help("set the variable before this line, or give a default: ${NAME:-value}"),

@@ -34,7 +34,7 @@ pub(super) struct RunLowering<'a, 's> {
     expander: &'a Expander,
     settings: &'a RunSettings,
     source: &'a mut Source<'s>,
-    faults: &'a mut Vec<Diagnostic>,
+    diagnostics: &'a mut Vec<Diagnostic>,
     /// The number of SSH mounts so far.
     sockets: u32,
 }
@@ -45,9 +45,9 @@ impl<'a, 's> RunLowering<'a, 's> {
         expander: &'a Expander,
         settings: &'a RunSettings,
         source: &'a mut Source<'s>,
-        faults: &'a mut Vec<Diagnostic>,
+        diagnostics: &'a mut Vec<Diagnostic>,
     ) -> Self {
-        Self { scope, expander, settings, source, faults, sockets: 0 }
+        Self { scope, expander, settings, source, diagnostics, sockets: 0 }
     }
 
     /// Returns the operation and its entry in the image history. After errors, the operation is incomplete.
@@ -91,14 +91,14 @@ impl<'a, 's> RunLowering<'a, 's> {
     fn mount(&mut self, word: &Word<'_>) -> Option<Mount> {
         let spec = match Spec::parse(word, &|value| self.expander.word(value, self.scope)) {
             Ok(spec) => spec,
-            Err(fault) => {
-                self.faults.push(fault);
+            Err(diagnostic) => {
+                self.diagnostics.push(diagnostic);
                 return None;
             }
         };
         let target = spec.target.as_deref().map(|path| self.absolute(path));
         if target.as_deref() == Some("/") {
-            self.faults.push(
+            self.diagnostics.push(
                 Diagnostic::new(word.span, "invalid mount target \"/\"")
                     .label("this mount would hide the whole image")
                     .help("mount on a directory below /"),
@@ -153,7 +153,8 @@ impl<'a, 's> RunLowering<'a, 's> {
         let named = spec.id.or(spec.source).filter(|id| !id.is_empty());
         let from_target = || target.as_deref().and_then(|target| target.rsplit('/').next()).map(str::to_owned);
         let Some(id) = named.or_else(from_target) else {
-            self.faults.push(Diagnostic::new(word.span, "one of id, target required for a secret").help("add id=name"));
+            self.diagnostics
+                .push(Diagnostic::new(word.span, "one of id, target required for a secret").help("add id=name"));
             return None;
         };
         let target = match (&target, &spec.env) {

@@ -59,10 +59,15 @@ pub(super) enum Source {
 
 /// Returns the expanded name of the base of a FROM. If it is blank or cannot be expanded, reports an error and returns the
 /// empty name.
-fn base_name(head: &From<'_>, expander: &Expander, globals: &dyn Variables, faults: &mut Vec<Diagnostic>) -> String {
-    let name = expanded(expander, &head.base, globals, faults);
+fn base_name(
+    head: &From<'_>,
+    expander: &Expander,
+    globals: &dyn Variables,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> String {
+    let name = expanded(expander, &head.base, globals, diagnostics);
     if name.as_deref() == Some("") {
-        faults.push(
+        diagnostics.push(
             Diagnostic::new(head.base.span, format!("base name ({}) should not be blank", head.base.text))
                 .label("expands to nothing")
                 .help("give the ARG a default above the first FROM, or write ${NAME:-image}"),
@@ -76,13 +81,13 @@ fn platform(
     word: &Word<'_>,
     expander: &Expander,
     globals: &dyn Variables,
-    faults: &mut Vec<Diagnostic>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Platform> {
-    let text = expanded(expander, word, globals, faults)?;
+    let text = expanded(expander, word, globals, diagnostics)?;
     match text.parse() {
         Ok(platform) => Some(platform),
         Err(error) => {
-            faults.push(
+            diagnostics.push(
                 Diagnostic::new(word.span, format!("failed to parse platform {}: {error}", word.text))
                     .label(if text.is_empty() { "expands to nothing" } else { "invalid platform" })
                     .help("write --platform=linux/amd64 or --platform=$BUILDPLATFORM"),
@@ -109,7 +114,7 @@ impl<'a> Stages<'a> {
         file: &'a Dockerfile<'_>,
         request: &LowerRequest,
         globals: &dyn Variables,
-        faults: &mut Vec<Diagnostic>,
+        diagnostics: &mut Vec<Diagnostic>,
     ) -> Self {
         let starts: Vec<usize> =
             (0..file.instructions.len()).filter(|&i| matches!(file.instructions[i].kind, Kind::From(_))).collect();
@@ -126,8 +131,8 @@ impl<'a> Stages<'a> {
             let from = &file.instructions[start];
             let Kind::From(head) = &from.kind else { continue };
             let end = starts.get(i + 1).copied().unwrap_or(file.instructions.len());
-            let base_name = base_name(head, &expander, globals, faults);
-            let given = head.platform.as_ref().and_then(|word| platform(word, &expander, globals, faults));
+            let base_name = base_name(head, &expander, globals, diagnostics);
+            let given = head.platform.as_ref().and_then(|word| platform(word, &expander, globals, diagnostics));
             let mut platform = given.unwrap_or_else(|| request.platform.clone());
             let name = head.name.as_ref().map(|name| name.to_lowercase());
             let mut body = &file.instructions[start + 1..end];
@@ -146,7 +151,7 @@ impl<'a> Stages<'a> {
                         platform = stages.list[stage].platform.clone();
                         BaseOf::Stage(stage)
                     }
-                    None => match stages.outside(&base_name, head.base.span, faults) {
+                    None => match stages.outside(&base_name, head.base.span, diagnostics) {
                         Source::Scratch | Source::Stage(_) => BaseOf::Scratch,
                         Source::Image(image) => BaseOf::Image(image),
                         Source::Context(name) => BaseOf::Context(name),
@@ -173,7 +178,7 @@ impl<'a> Stages<'a> {
     }
 
     /// Returns the meaning of a name that does not name a stage.
-    fn outside(&self, name: &str, span: Span, faults: &mut Vec<Diagnostic>) -> Source {
+    fn outside(&self, name: &str, span: Span, diagnostics: &mut Vec<Diagnostic>) -> Source {
         if name == "scratch" {
             return Source::Scratch;
         }
@@ -184,7 +189,7 @@ impl<'a> Stages<'a> {
             None => {}
         }
         if let (Err(error), false) = (name.parse::<Reference>(), name.is_empty()) {
-            faults.push(
+            diagnostics.push(
                 Diagnostic::new(span, format!("failed to parse stage name {name:?}: {error}"))
                     .label("neither a stage nor an image")
                     .did_you_mean(name, self.names()),
@@ -194,7 +199,7 @@ impl<'a> Stages<'a> {
     }
 
     /// Returns the meaning of the `from` of a COPY or of a mount.
-    pub(super) fn source(&self, word: &str, span: Span, faults: &mut Vec<Diagnostic>) -> Source {
+    pub(super) fn source(&self, word: &str, span: Span, diagnostics: &mut Vec<Diagnostic>) -> Source {
         if let Some(&stage) = self.by_name.get(&word.to_lowercase()) {
             return Source::Stage(stage);
         }
@@ -202,29 +207,29 @@ impl<'a> Stages<'a> {
             if index < self.list.len() {
                 return Source::Stage(index);
             }
-            faults.push(
+            diagnostics.push(
                 Diagnostic::new(span, format!("invalid stage index {index}"))
                     .label(format!("there are {} stages, counted from 0", self.list.len()))
                     .help("name the stage: FROM image AS name"),
             );
             return Source::Scratch;
         }
-        self.outside(word, span, faults)
+        self.outside(word, span, diagnostics)
     }
 
     /// Returns the stage that `--target` names. The default is the last stage.
-    pub(super) fn target(&self, target: Option<&str>, faults: &mut Vec<Diagnostic>) -> usize {
+    pub(super) fn target(&self, target: Option<&str>, diagnostics: &mut Vec<Diagnostic>) -> usize {
         let last = self.list.len().saturating_sub(1);
         let Some(target) = target.filter(|target| !target.is_empty()) else { return last };
         let by_index = || target.parse::<usize>().ok().filter(|&index| index < self.list.len());
         match self.by_name.get(&target.to_lowercase()).copied().or_else(by_index) {
             Some(stage) => stage,
             None => {
-                let fault = Diagnostic::unplaced(format!("target stage {target:?} could not be found"))
+                let diagnostic = Diagnostic::unplaced(format!("target stage {target:?} could not be found"))
                     .did_you_mean(target, self.names());
-                faults.push(match fault.help {
-                    Some(_) => fault,
-                    None => fault.help(match self.names().collect::<Vec<_>>() {
+                diagnostics.push(match diagnostic.help {
+                    Some(_) => diagnostic,
+                    None => diagnostic.help(match self.names().collect::<Vec<_>>() {
                         names if names.is_empty() => "name a stage of this file: FROM image AS name".into(),
                         names => format!("use one of the stages {}", names.join(", ")),
                     }),
@@ -239,7 +244,7 @@ impl<'a> Stages<'a> {
     }
 
     /// Reports stages that depend on themselves, including those that the target does not need.
-    pub(super) fn refuse_cycles(&self, faults: &mut Vec<Diagnostic>) {
+    pub(super) fn refuse_cycles(&self, diagnostics: &mut Vec<Diagnostic>) {
         // 0: not visited, 1: on the current path, 2: finished.
         let mut state = vec![0_u8; self.list.len()];
         for start in 0..self.list.len() {
@@ -257,7 +262,7 @@ impl<'a> Stages<'a> {
                     }
                     Some((other, span)) if state[other] == 1 => {
                         let name = self.label(other);
-                        faults.push(
+                        diagnostics.push(
                             Diagnostic::new(span, format!("circular dependency detected on stage: {name}"))
                                 .label(format!("stage {name} depends on itself"))
                                 .help("take the files from an earlier stage"),
@@ -296,13 +301,13 @@ impl<'a> Stages<'a> {
 
     /// Marks the stages that the target needs and resolves their images. The ONBUILD triggers of a base may refer to further
     /// stages.
-    pub(super) fn resolve(&mut self, target: usize, images: &dyn ImageResolver, faults: &mut Vec<Diagnostic>) {
+    pub(super) fn resolve(&mut self, target: usize, images: &dyn ImageResolver, diagnostics: &mut Vec<Diagnostic>) {
         let mut waiting = vec![target];
         while let Some(stage) = waiting.pop() {
             if std::mem::replace(&mut self.list[stage].live, true) {
                 continue;
             }
-            self.open(stage, images, faults);
+            self.open(stage, images, diagnostics);
             waiting.extend(self.needs(stage).into_iter().map(|(other, _)| other));
             let this = &self.list[stage];
             let words: Vec<(String, Span, Platform)> =
@@ -310,10 +315,10 @@ impl<'a> Stages<'a> {
             let expander = Expander::new(self.escape);
             for (word, span, platform) in words {
                 if !expander.word(&word, &NoVariables).is_ok_and(|text| text == word) {
-                    faults.push(variable(span));
+                    diagnostics.push(variable(span));
                     continue;
                 }
-                if let Source::Image(image) = self.source(&word, span, faults) {
+                if let Source::Image(image) = self.source(&word, span, diagnostics) {
                     if self.images.contains_key(&image) {
                         continue;
                     }
@@ -321,7 +326,7 @@ impl<'a> Stages<'a> {
                         Ok(found) => {
                             self.images.insert(image, found);
                         }
-                        Err(error) => faults.push(self.unresolved(&word, span, &error.0)),
+                        Err(error) => diagnostics.push(self.unresolved(&word, span, &error.0)),
                     }
                 }
             }
@@ -329,7 +334,7 @@ impl<'a> Stages<'a> {
     }
 
     /// Resolves the base of a stage and parses its triggers.
-    fn open(&mut self, stage: usize, images: &dyn ImageResolver, faults: &mut Vec<Diagnostic>) {
+    fn open(&mut self, stage: usize, images: &dyn ImageResolver, diagnostics: &mut Vec<Diagnostic>) {
         let this = &self.list[stage];
         let span = this.from.span;
         match &this.base {
@@ -343,8 +348,8 @@ impl<'a> Stages<'a> {
                                 text: text.clone(),
                                 foreign: true,
                             }),
-                            Err(fault) => faults.push(
-                                Diagnostic::new(span, format!("{fault} in the base image's trigger `ONBUILD {text}`"))
+                            Err(error) => diagnostics.push(
+                                Diagnostic::new(span, format!("{error} in the base image's trigger `ONBUILD {text}`"))
                                     .label("this image cannot be a base")
                                     .help("build the base image again without that ONBUILD"),
                             ),
@@ -355,8 +360,8 @@ impl<'a> Stages<'a> {
                     this.resolved = Some(found);
                 }
                 Err(error) => {
-                    let fault = self.unresolved(&this.base_name, this.head.base.span, &error.0);
-                    faults.push(fault);
+                    let diagnostic = self.unresolved(&this.base_name, this.head.base.span, &error.0);
+                    diagnostics.push(diagnostic);
                 }
             },
             &BaseOf::Stage(base) => {
@@ -376,11 +381,11 @@ impl<'a> Stages<'a> {
     }
 
     fn unresolved(&self, word: &str, span: Span, error: &str) -> Diagnostic {
-        let fault = Diagnostic::new(span, format!("{word}: {error}"))
+        let diagnostic = Diagnostic::new(span, format!("{word}: {error}"))
             .label("no stage above has this name, and no image was found");
         match closest(word, self.names()) {
-            Some(name) => fault.help(format!("did you mean the stage {name}?")),
-            None => fault.help("check that the name is right, and that the image exists for this platform"),
+            Some(name) => diagnostic.help(format!("did you mean the stage {name}?")),
+            None => diagnostic.help("check that the name is right, and that the image exists for this platform"),
         }
     }
 }
@@ -438,12 +443,12 @@ pub(super) fn expanded(
     expander: &Expander,
     word: &Word<'_>,
     variables: &dyn Variables,
-    faults: &mut Vec<Diagnostic>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<String> {
     match expander.word(&word.text, variables) {
         Ok(text) => Some(text),
         Err(error) => {
-            faults.push(unexpandable(word, &error));
+            diagnostics.push(unexpandable(word, &error));
             None
         }
     }

@@ -26,13 +26,13 @@ fn images() -> Images {
 }
 
 fn with(text: &str, request: &LowerRequest) -> Result<Plan, String> {
-    let file = parse(text).map_err(|faults| faults.to_string())?;
+    let file = parse(text).map_err(|diagnostics| diagnostics.to_string())?;
     lower(&file, request, &images())
-        .map_err(|faults| faults.iter().map(|f| f.message.clone()).collect::<Vec<_>>().join("\n"))
+        .map_err(|diagnostics| diagnostics.iter().map(|f| f.message.clone()).collect::<Vec<_>>().join("\n"))
 }
 
 fn plan(text: &str) -> Plan {
-    with(text, &LowerRequest::default()).unwrap_or_else(|fault| panic!("{fault}"))
+    with(text, &LowerRequest::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn args(pairs: &[(&str, &str)]) -> LowerRequest {
@@ -59,7 +59,7 @@ fn keys(plan: &Plan) -> Vec<Key> {
 }
 
 fn last_key(text: &str, request: &LowerRequest) -> StepKey {
-    let plan = with(text, request).unwrap_or_else(|fault| panic!("{fault}"));
+    let plan = with(text, request).unwrap_or_else(|error| panic!("{error}"));
     keys(&plan)[plan.target.index()].digest
 }
 
@@ -176,7 +176,7 @@ fn triggers_add_dependencies() {
 
 #[test]
 fn invalid_files_have_an_error() {
-    for (text, fault) in [
+    for (text, message) in [
         ("FROM base AS a\nCOPY --from=a /x /x\n", "circular dependency detected on stage: a"),
         ("FROM base AS a\nCOPY --from=b /x /x\nFROM base AS b\nCOPY --from=a /x /x\n", "circular dependency"),
         ("FROM base AS a\nCOPY --from=b /x /x\nFROM base AS b\nFROM a\n", "it needs to be defined before"),
@@ -198,7 +198,7 @@ fn invalid_files_have_an_error() {
     ] {
         match with(text, &LowerRequest::default()) {
             Ok(_) => panic!("lowered: {text}"),
-            Err(found) => assert!(found.contains(fault), "{text}: {found}"),
+            Err(found) => assert!(found.contains(message), "{text}: {found}"),
         }
     }
 }

@@ -18,8 +18,8 @@ impl Planner {
     /// Everything that is wrong with a text that cannot be parsed.
     pub(super) fn errors(&self, text: &str) -> Diagnostics {
         let mut parsed = Parsed::of(text);
-        parsed.faults.extend(Options::of_file(&parsed.file).err());
-        Diagnostics::new(text, parsed.faults)
+        parsed.diagnostics.extend(Options::of_file(&parsed.file).err());
+        Diagnostics::new(text, parsed.diagnostics)
     }
 
     pub(super) fn lower_all(&self, _: &Dockerfile<'_>) -> Result<Vec<Diagnostic>, Diagnostics> {

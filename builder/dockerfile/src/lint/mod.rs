@@ -137,7 +137,7 @@ impl Linter<'_> {
 /// # Errors
 /// An invalid `check` directive.
 pub fn run(file: &Dockerfile<'_>, context: &Context<'_>) -> Result<Report, Diagnostics> {
-    let of_file = Options::of_file(file).map_err(|fault| Diagnostics::new(file.text, vec![fault]))?;
+    let of_file = Options::of_file(file).map_err(|diagnostic| Diagnostics::new(file.text, vec![diagnostic]))?;
     let options = context.options.and(&of_file);
     let error = options.error;
     let mut linter = Linter { file, context, options, findings: Vec::new() };

@@ -27,15 +27,15 @@ pub fn json(file: &Dockerfile<'_>, name: &str, report: &Report) -> Value {
 }
 
 /// Returns the same document for a file that cannot be parsed.
-pub fn broken(text: &str, name: &str, faults: &Diagnostics) -> Value {
-    let errors: Vec<Value> = faults
+pub fn broken(text: &str, name: &str, diagnostics: &Diagnostics) -> Value {
+    let errors: Vec<Value> = diagnostics
         .iter()
-        .map(|fault| json!({ "message": fault.message, "help": fault.help, "line": faults.line_of(fault) }))
+        .map(|diagnostic| json!({ "message": diagnostic.message, "help": diagnostic.help, "line": diagnostics.line_of(diagnostic) }))
         .collect();
     json!({
         "warnings": [],
         "sources": [{ "filename": name, "language": "Dockerfile", "data": text }],
-        "error": { "message": faults.iter().next().map(|fault| &*fault.message) },
+        "error": { "message": diagnostics.iter().next().map(|diagnostic| &*diagnostic.message) },
         "errors": errors,
     })
 }

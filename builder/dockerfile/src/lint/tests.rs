@@ -5,7 +5,7 @@ use super::*;
 use crate::parse;
 
 fn found(text: &str, context: &Context<'_>) -> Vec<&'static str> {
-    let file = parse(text).unwrap_or_else(|faults| panic!("{faults}"));
+    let file = parse(text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
     let report = run(&file, context).unwrap();
     let mut names: Vec<_> = report.findings.iter().map(|finding| finding.rule.name()).collect();
     names.dedup();
