@@ -189,9 +189,9 @@ mod tests {
             let graph = graph(12, &edges);
             match Dag::new(&graph) {
                 Ok(dag) => {
-                    let mut place = [0; 12];
-                    dag.order().iter().enumerate().for_each(|(i, node)| place[node.index()] = i);
-                    prop_assert!(edges.iter().all(|&(from, to)| place[from as usize] < place[to as usize]));
+                    let mut position = [0; 12];
+                    dag.order().iter().enumerate().for_each(|(i, node)| position[node.index()] = i);
+                    prop_assert!(edges.iter().all(|&(from, to)| position[from as usize] < position[to as usize]));
                 }
                 Err(Cycle { path }) => {
                     prop_assert!(path.len() >= 2 && path.first() == path.last());

@@ -3,7 +3,7 @@
 use super::Dag;
 use petgraph::graph::NodeIndex;
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +72,31 @@ impl Slots {
     }
 }
 
+/// The tasks that run, with the node and the slot of each.
+struct Running<R> {
+    tasks: JoinSet<R>,
+    turns: HashMap<Id, (NodeIndex, u32)>,
+}
+
+impl<R: 'static> Running<R> {
+    /// Waits for the next task to end. Returns its node, slot and result, or `None` if no task runs.
+    ///
+    /// # Panics
+    /// Panics if the task has panicked, with the same panic.
+    async fn next(&mut self) -> Option<(NodeIndex, u32, R)> {
+        match self.tasks.join_next_with_id().await? {
+            Ok((id, result)) => {
+                let (node, slot) = self.turns.remove(&id).expect("every task is registered when it is spawned");
+                Some((node, slot, result))
+            }
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => unreachable!("no task of the set is aborted while it is polled"),
+            },
+        }
+    }
+}
+
 /// Calls `work` for each node of the graph once its predecessors have returned, at most `limit` at a time. Returns the
 /// results in the order of node indices.
 ///
@@ -101,8 +126,7 @@ where
     let mut waiting = dag.predecessors.clone();
     let mut ready = BinaryHeap::new();
     let mut results: Vec<Option<T>> = std::iter::repeat_with(|| None).take(dag.len()).collect();
-    let mut running: JoinSet<Result<T, E>> = JoinSet::new();
-    let mut turns = std::collections::HashMap::<Id, (NodeIndex, u32)>::new();
+    let mut running = Running { tasks: JoinSet::new(), turns: HashMap::new() };
     let mut slots = Slots { free: BTreeSet::new(), made: 0 };
     let mut failure = None;
     let mut alone = None;
@@ -116,31 +140,22 @@ where
     // A round ends when a node ends. A node that starts in a later round than it became ready in has waited for a slot.
     let mut freed_by = None;
     for round in 0_u64.. {
-        while failure.is_none() && limit.allows_one_more(running.len()) {
+        while failure.is_none() && limit.allows_one_more(running.tasks.len()) {
             let Some((_, Reverse(node), since)) = ready.pop() else { break };
             let slot = slots.take();
             observer.started(node, slot, freed_by.filter(|_| since < round));
             let turn = work(Turn { node, slot, cancel: cancel.child_token() });
-            if running.is_empty() && (ready.is_empty() || !limit.allows_one_more(1)) {
+            if running.tasks.is_empty() && (ready.is_empty() || !limit.allows_one_more(1)) {
                 alone = Some((node, slot, turn.await));
                 break;
             }
-            turns.insert(running.spawn(turn).id(), (node, slot));
+            running.turns.insert(running.tasks.spawn(turn).id(), (node, slot));
         }
-        let (node, slot, result) = match alone.take() {
-            Some(ended) => ended,
-            None => match running.join_next_with_id().await {
-                None => break,
-                Some(Ok((id, result))) => {
-                    let (node, slot) = turns.remove(&id).expect("every task is registered when it is spawned");
-                    (node, slot, result)
-                }
-                Some(Err(error)) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_) => unreachable!("no task of the set is aborted while it is polled"),
-                },
-            },
+        let ended = match alone.take() {
+            Some(ended) => Some(ended),
+            None => running.next().await,
         };
+        let Some((node, slot, result)) = ended else { break };
         observer.finished(node);
         slots.free.insert(slot);
         freed_by = Some(node);
