@@ -1,7 +1,7 @@
 //! Rules about the form of single instructions.
 
 use super::{Linter, Rule};
-use crate::{Command, Copy, Instruction, Kind, Ports, Span};
+use crate::{Command, Copy, Instruction, Kind, Pair, Ports, Span, Word};
 
 pub(super) fn check(linter: &mut Linter<'_>) {
     let file = linter.file;
@@ -24,42 +24,14 @@ pub(super) fn check(linter: &mut Linter<'_>) {
                 "MAINTAINER is deprecated",
                 format!("write LABEL org.opencontainers.image.authors={:?}", author.text),
             ),
-            Kind::Env(pairs) | Kind::Label(pairs) => {
-                for pair in pairs.iter().filter(|pair| pair.legacy) {
-                    let keyword = linter.file.written(instruction);
-                    linter.find(
-                        Rule::LegacyKeyValueFormat,
-                        instruction,
-                        Span { start: pair.name.span.start, end: pair.value.span.end },
-                        format!("{keyword} name value is the legacy form of {keyword} name=value"),
-                        format!("write {keyword} {}={}", pair.name.text, quoted(&pair.value.text)),
-                    );
+            Kind::Env(pairs) => {
+                legacy(linter, instruction, pairs);
+                for pair in pairs {
+                    secret(linter, instruction, "ENV", &pair.name.text, pair.name.span);
                 }
             }
-            Kind::Expose(words) => {
-                for word in words.iter().filter(|word| !word.contains('$')) {
-                    let Ok(ports) = Ports::parse(word) else { continue };
-                    if ports.odd_case {
-                        linter.find(
-                            Rule::ExposeProtoCasing,
-                            instruction,
-                            word.span,
-                            format!("the protocol of {} is not in lower case", word.text),
-                            format!("write {}", word.text.to_lowercase()),
-                        );
-                    }
-                    if ports.has_host {
-                        let inner = word.rsplit(':').next().unwrap_or(word);
-                        linter.find(
-                            Rule::ExposeInvalidFormat,
-                            instruction,
-                            word.span,
-                            format!("{} names an address or port of the host", word.text),
-                            format!("write {inner}, and publish ports on the host with docker run -p"),
-                        );
-                    }
-                }
-            }
+            Kind::Label(pairs) => legacy(linter, instruction, pairs),
+            Kind::Expose(words) => exposed(linter, instruction, words),
             Kind::Copy(copy) => ignored(linter, instruction, copy),
             Kind::Arg(arguments) => {
                 for argument in arguments {
@@ -74,13 +46,48 @@ pub(super) fn check(linter: &mut Linter<'_>) {
             }
             _ => {}
         }
-        if let Kind::Env(pairs) = &instruction.kind {
-            for pair in pairs {
-                secret(linter, instruction, "ENV", &pair.name.text, pair.name.span);
-            }
-        }
     }
     commands(linter);
+}
+
+/// Reports pairs of ENV and LABEL without `=`.
+fn legacy(linter: &mut Linter<'_>, instruction: &Instruction<'_>, pairs: &[Pair<'_>]) {
+    for pair in pairs.iter().filter(|pair| pair.legacy) {
+        let keyword = linter.file.written(instruction);
+        linter.find(
+            Rule::LegacyKeyValueFormat,
+            instruction,
+            Span { start: pair.name.span.start, end: pair.value.span.end },
+            format!("{keyword} name value is the legacy form of {keyword} name=value"),
+            format!("write {keyword} {}={}", pair.name.text, quoted(&pair.value.text)),
+        );
+    }
+}
+
+/// Reports ports of EXPOSE with a capitalized protocol or with parts that belong to the host.
+fn exposed(linter: &mut Linter<'_>, instruction: &Instruction<'_>, words: &[Word<'_>]) {
+    for word in words.iter().filter(|word| !word.contains('$')) {
+        let Ok(ports) = Ports::parse(word) else { continue };
+        if ports.odd_case {
+            linter.find(
+                Rule::ExposeProtoCasing,
+                instruction,
+                word.span,
+                format!("the protocol of {} is not in lower case", word.text),
+                format!("write {}", word.text.to_lowercase()),
+            );
+        }
+        if ports.has_host {
+            let inner = word.rsplit(':').next().unwrap_or(word);
+            linter.find(
+                Rule::ExposeInvalidFormat,
+                instruction,
+                word.span,
+                format!("{} names an address or port of the host", word.text),
+                format!("write {inner}, and publish ports on the host with docker run -p"),
+            );
+        }
+    }
 }
 
 fn quoted(value: &str) -> String {
@@ -178,7 +185,7 @@ fn ignored(linter: &mut Linter<'_>, instruction: &Instruction<'_>, copy: &Copy<'
         let plain = !source.contains(['$', '*', '?', '[', '\\']) && !source.contains("://");
         let path = crate::clean(&format!("/{}", source.text));
         let path = path.trim_start_matches('/');
-        if plain && !path.is_empty() && ignore.excludes(path, false) && !ignore.may_include_below(path) {
+        if plain && !path.is_empty() && ignore.excludes(path) && !ignore.may_include_below(path) {
             linter.find(
                 Rule::CopyIgnoredFile,
                 instruction,
