@@ -106,12 +106,12 @@ pub(crate) fn ignore(bytes: &[u8]) {
     let Ok(ignore) = Ignore::parse(patterns) else { return };
     let path = clean(&format!("/{path}"));
     let path = path.trim_start_matches('/');
-    if path.is_empty() || ignore.excludes(path, false) {
+    if path.is_empty() || ignore.excludes(path) {
         return;
     }
     // The path is kept: no parent of it may have been pruned.
     for (at, _) in path.match_indices('/') {
         let parent = &path[..at];
-        assert!(!ignore.excludes(parent, true) || ignore.may_include_below(parent), "{parent} hides {path}");
+        assert!(!ignore.excludes(parent) || ignore.may_include_below(parent), "{parent} hides {path}");
     }
 }

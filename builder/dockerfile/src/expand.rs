@@ -1,6 +1,6 @@
 //! Word expansion: quotes, escapes and `$variables`, by the rules of "Environment replacement" in the Dockerfile reference.
 
-use super::pattern::Pattern;
+use super::pattern::{Match, Pattern, Replace};
 use std::collections::BTreeSet;
 
 /// A source of variables.
@@ -172,8 +172,14 @@ impl Expander {
     /// Malformed quotes and substitutions, and `${name?message}` if the variable is not set.
     pub fn expand(&self, word: &str, variables: &dyn Variables) -> Result<Expanded, ExpandError> {
         let mut run = Run::new(self, word, variables);
-        let (text, words) = run.until(None, self.keep_escapes, true)?;
-        Ok(Expanded { text, words, matched: run.matched, unmatched: run.unmatched })
+        let mut output = Output::with_words();
+        run.until(None, self.escapes(), &mut output)?;
+        Ok(Expanded {
+            text: output.text,
+            words: output.words.map(Splitter::finish).unwrap_or_default(),
+            matched: run.matched,
+            unmatched: run.unmatched,
+        })
     }
 
     /// Expands one word. A word without special characters costs only one scan.
@@ -184,7 +190,9 @@ impl Expander {
         if self.is_plain(word) {
             return Ok(word.to_owned());
         }
-        Run::new(self, word, variables).until(None, self.keep_escapes, false).map(|(text, _)| text)
+        let mut output = Output::default();
+        Run::new(self, word, variables).until(None, self.escapes(), &mut output)?;
+        Ok(output.text)
     }
 
     /// Expands a word and splits it at spaces that are neither quoted nor escaped.
@@ -192,13 +200,27 @@ impl Expander {
     /// # Errors
     /// Returns the same errors as [`Expander::expand`].
     pub fn words(&self, word: &str, variables: &dyn Variables) -> Result<Vec<String>, ExpandError> {
-        Run::new(self, word, variables).until(None, self.keep_escapes, true).map(|(_, words)| words)
+        let mut output = Output::with_words();
+        Run::new(self, word, variables).until(None, self.escapes(), &mut output)?;
+        Ok(output.words.map(Splitter::finish).unwrap_or_default())
+    }
+
+    fn escapes(&self) -> Escapes {
+        if self.keep_escapes { Escapes::Keep } else { Escapes::Remove }
     }
 
     fn is_plain(&self, word: &str) -> bool {
         let escape = u8::try_from(self.escape).unwrap_or(b'\\');
         !word.bytes().any(|b| b == b'$' || b == escape || (!self.plain_quotes && (b == b'\'' || b == b'"')))
     }
+}
+
+/// The handling of escape characters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Escapes {
+    /// Escape characters stay in the result, because a pattern interprets them later.
+    Keep,
+    Remove,
 }
 
 struct Run<'a> {
@@ -209,6 +231,36 @@ struct Run<'a> {
     variables: &'a dyn Variables,
     matched: BTreeSet<String>,
     unmatched: BTreeSet<String>,
+}
+
+/// The result of an expansion so far.
+#[derive(Default)]
+struct Output {
+    text: String,
+    /// The words of the text, if the caller needs them.
+    words: Option<Splitter>,
+}
+
+impl Output {
+    fn with_words() -> Self {
+        Self { text: String::new(), words: Some(Splitter::default()) }
+    }
+
+    /// Adds text whose spaces separate words.
+    fn push_unquoted(&mut self, text: &str) {
+        self.text += text;
+        if let Some(words) = &mut self.words {
+            text.chars().for_each(|c| words.add(c));
+        }
+    }
+
+    /// Adds text whose spaces belong to the word.
+    fn push_quoted(&mut self, text: &str) {
+        self.text += text;
+        if let Some(words) = &mut self.words {
+            words.word += text;
+        }
+    }
 }
 
 /// Collects words from a stream of characters.
@@ -253,60 +305,33 @@ impl<'a> Run<'a> {
 
     /// Expands up to `stop`, which is consumed, or to the end of the word. The position of the error of a missing `stop` is
     /// the end of the word.
-    fn until(
-        &mut self,
-        stop: Option<char>,
-        raw_escapes: bool,
-        split: bool,
-    ) -> Result<(String, Vec<String>), ExpandError> {
-        let mut text = String::new();
-        let mut words = Splitter::default();
+    fn until(&mut self, stop: Option<char>, escapes: Escapes, output: &mut Output) -> Result<(), ExpandError> {
+        let word = self.word;
         while let Some(c) = self.peek() {
+            let start = self.at;
             if Some(c) == stop {
                 self.next();
-                return Ok((text, words.finish()));
+                return Ok(());
             }
             match c {
-                '$' => {
-                    let value = self.dollar(raw_escapes)?;
-                    if split {
-                        value.chars().for_each(|c| words.add(c));
-                    }
-                    text += &value;
-                }
-                '\'' | '"' if !self.how.plain_quotes => {
-                    let value = if c == '"' { self.double_quoted(raw_escapes)? } else { self.single_quoted()? };
-                    if split {
-                        words.word += &value;
-                    }
-                    text += &value;
-                }
-                '<' if split && self.how.keep_quotes => {
-                    let value = self.heredoc_mark();
-                    words.word += value;
-                    text += value;
-                }
+                '$' => output.push_unquoted(&self.dollar()?),
+                '"' if !self.how.plain_quotes => output.push_quoted(&self.double_quoted(escapes)?),
+                '\'' if !self.how.plain_quotes => output.push_quoted(&self.single_quoted()?),
+                '<' if output.words.is_some() && self.how.keep_quotes => output.push_quoted(self.heredoc_mark()),
                 c if c == self.how.escape => {
                     self.next();
-                    let escaped = self.next();
-                    for c in [raw_escapes.then_some(c), escaped].into_iter().flatten() {
-                        text.push(c);
-                        if split {
-                            words.word.push(c);
-                        }
-                    }
-                }
-                c => {
+                    let escaped = self.at;
                     self.next();
-                    text.push(c);
-                    if split {
-                        words.add(c);
-                    }
+                    output.push_quoted(&word[if escapes == Escapes::Keep { start } else { escaped }..self.at]);
+                }
+                _ => {
+                    self.next();
+                    output.push_unquoted(&word[start..self.at]);
                 }
             }
         }
         match stop {
-            None => Ok((text, words.finish())),
+            None => Ok(()),
             // The caller knows where its substitution starts, and corrects the position.
             Some(_) => Err(ExpandError::MissingBrace { at: self.at }),
         }
@@ -339,7 +364,7 @@ impl<'a> Run<'a> {
         Ok(if self.how.keep_quotes { &self.word[start..=end] } else { &self.word[start + 1..end] }.to_owned())
     }
 
-    fn double_quoted(&mut self, raw_escapes: bool) -> Result<String, ExpandError> {
+    fn double_quoted(&mut self, escapes: Escapes) -> Result<String, ExpandError> {
         let start = self.at;
         let mut text = String::new();
         self.next();
@@ -356,10 +381,10 @@ impl<'a> Run<'a> {
                     }
                     return Ok(text);
                 }
-                Some('$') => text += &self.dollar(raw_escapes)?,
+                Some('$') => text += &self.dollar()?,
                 Some(c) if c == self.how.escape => {
                     self.next();
-                    if raw_escapes {
+                    if escapes == Escapes::Keep {
                         text.push(c);
                     }
                     match self.peek() {
@@ -380,7 +405,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn dollar(&mut self, raw_escapes: bool) -> Result<String, ExpandError> {
+    fn dollar(&mut self) -> Result<String, ExpandError> {
         let at = self.at;
         self.next();
         if self.peek() != Some('{') {
@@ -398,12 +423,12 @@ impl<'a> Run<'a> {
             return Err(ExpandError::TooDeep { at });
         }
         self.depth += 1;
-        let result = self.braced(at, raw_escapes);
+        let result = self.braced(at);
         self.depth -= 1;
         result
     }
 
-    fn braced(&mut self, at: usize, _raw_escapes: bool) -> Result<String, ExpandError> {
+    fn braced(&mut self, at: usize) -> Result<String, ExpandError> {
         self.next();
         match self.peek() {
             None => return Err(ExpandError::MissingBrace { at }),
@@ -436,7 +461,8 @@ impl<'a> Run<'a> {
         if (null_is_unset && pattern_follows) || !matches!(operator, '-' | '+' | '?' | '#' | '%') {
             return Err(ExpandError::UnsupportedModifier { modifier, at });
         }
-        let mut word = self.argument(at, '}', pattern_follows)?;
+        let escapes = if pattern_follows { Escapes::Keep } else { Escapes::Remove };
+        let mut word = self.argument(at, '}', escapes)?;
         let value = self.lookup(name).map(str::to_owned);
         if value.is_none() && self.how.keep_unset {
             return Ok(format!("${{{name}{modifier}{word}}}"));
@@ -455,12 +481,14 @@ impl<'a> Run<'a> {
                 Err(ExpandError::Required { name: name.to_owned(), message: word, at })
             }
             _ => {
-                let longest = word.starts_with(operator);
-                let text = if longest { &word[1..] } else { &word };
+                let (text, which) = match word.strip_prefix(operator) {
+                    Some(rest) => (rest, Match::Longest),
+                    None => (&*word, Match::Shortest),
+                };
                 let pattern = self.pattern(at, text)?;
                 Ok(match operator {
-                    '#' => pattern.strip_prefix(&value, longest),
-                    _ => pattern.strip_suffix(&value, longest),
+                    '#' => pattern.strip_prefix(&value, which),
+                    _ => pattern.strip_suffix(&value, which),
                 }
                 .to_owned())
             }
@@ -469,21 +497,22 @@ impl<'a> Run<'a> {
 
     /// Expands `${name/pattern/replacement}` and `${name//pattern/replacement}`. The first slash is already consumed.
     fn replaced(&mut self, at: usize, name: &str) -> Result<String, ExpandError> {
-        let all = self.peek() == Some('/');
-        if all {
+        let which = if self.peek() == Some('/') { Replace::All } else { Replace::First };
+        if which == Replace::All {
             self.next();
         }
-        let text = self.argument(at, '/', true)?;
-        let replacement = self.argument(at, '}', true)?;
+        let text = self.argument(at, '/', Escapes::Keep)?;
+        let replacement = self.argument(at, '}', Escapes::Keep)?;
         let Some(value) = self.lookup(name).map(str::to_owned) else {
             return Ok(if self.how.keep_unset { format!("${{{name}/{text}/{replacement}}}") } else { String::new() });
         };
-        Ok(self.pattern(at, &text)?.replace(&value, &replacement, all))
+        Ok(self.pattern(at, &text)?.replace(&value, &replacement, which))
     }
 
-    fn argument(&mut self, at: usize, stop: char, raw_escapes: bool) -> Result<String, ExpandError> {
-        match self.until(Some(stop), raw_escapes, false) {
-            Ok((text, _)) => Ok(text),
+    fn argument(&mut self, at: usize, stop: char, escapes: Escapes) -> Result<String, ExpandError> {
+        let mut output = Output::default();
+        match self.until(Some(stop), escapes, &mut output) {
+            Ok(()) => Ok(output.text),
             // If the word ends within the argument, this substitution is not closed.
             Err(ExpandError::MissingBrace { .. } | ExpandError::MissingSlash { .. }) if self.peek().is_none() => {
                 Err(if stop == '/' { ExpandError::MissingSlash { at } } else { ExpandError::MissingBrace { at } })

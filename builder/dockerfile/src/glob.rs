@@ -29,11 +29,6 @@ pub(super) enum Token {
     },
 }
 
-/// Returns whether the text has a special character of patterns, escapes included.
-pub fn has_magic(text: &str) -> bool {
-    text.contains(['*', '?', '[', '\\'])
-}
-
 /// Returns a pattern that matches exactly this text.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -47,12 +47,11 @@ impl Heredoc {
         if rest.is_empty() || rest.contains('<') {
             return Ok(None);
         }
-        let (name, expand) = match rest.bytes().any(is_special) {
-            false => (rest.into(), true),
-            true => match Self::word(rest)? {
-                Some(word) => word,
-                None => return Ok(None),
-            },
+        let (name, expand) = if rest.bytes().any(is_special) {
+            let Some(word) = Self::word(rest)? else { return Ok(None) };
+            word
+        } else {
+            (rest.into(), true)
         };
         let descriptor = word[..digits].parse().unwrap_or(0);
         Ok(Some(Self { name, content: String::new(), expand, chomp, descriptor, span: Span::default() }))

@@ -125,9 +125,9 @@ impl Ignore {
         self.rules.is_empty()
     }
 
-    /// Whether a path is left out. The path is relative to the context, with `/` and without a leading
-    /// or trailing one. Directories and files are treated alike; `_is_dir` documents the call.
-    pub fn excludes(&self, path: impl AsRef<[u8]>, _is_dir: bool) -> bool {
+    /// Returns whether a path is left out. The path is relative to the context, with `/` as the separator and without a
+    /// leading or trailing one. The rules are the same for files and directories.
+    pub fn excludes(&self, path: impl AsRef<[u8]>) -> bool {
         let path = path.as_ref();
         self.rules.iter().rev().find(|rule| rule.form.matches(path)).is_some_and(|rule| !rule.takes_back)
     }
@@ -361,7 +361,7 @@ mod tests {
     use super::*;
 
     fn excluded(text: &str, path: &str) -> bool {
-        Ignore::parse(text).unwrap().excludes(path, false)
+        Ignore::parse(text).unwrap().excludes(path)
     }
 
     #[test]

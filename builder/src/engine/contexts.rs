@@ -138,7 +138,7 @@ fn ignore_of(dockerfile: &Path) -> PathBuf {
 fn filter(ignore: Ignore) -> impl Fn(&Path) -> Verdict + Send + Sync + 'static {
     move |path| {
         let path = path.as_os_str().as_encoded_bytes();
-        let excluded = ignore.excludes(path, false);
+        let excluded = ignore.excludes(path);
         Verdict { excluded, reincluded_below: excluded && ignore.may_include_below(path) }
     }
 }

@@ -175,7 +175,7 @@ impl<'a> Finder<'a> {
         let unpack = self.op.unpack.unwrap_or(self.op.add);
         if !found.is_dir() {
             let name = base_name(path);
-            if self.exclude.as_ref().is_some_and(|exclude| exclude.excludes(name.as_encoded_bytes(), false)) {
+            if self.exclude.as_ref().is_some_and(|exclude| exclude.excludes(name.as_encoded_bytes())) {
                 return Ok(());
             }
             self.unread.extend(found.node().map(|node| (node, followed)));
@@ -252,7 +252,7 @@ impl<'a> Finder<'a> {
             let root = below.as_os_str().is_empty();
             // Patterns match paths relative to the group, so they cannot match its root.
             let wants = |rules: Option<&Ignore>| match rules {
-                Some(rules) if !root => !rules.excludes(bytes(&below), found.is_dir()),
+                Some(rules) if !root => !rules.excludes(bytes(&below)),
                 _ => true,
             };
             let may_below = |rules: Option<&Ignore>| rules.is_none_or(|rules| rules.may_include_below(bytes(&below)));
