@@ -70,7 +70,7 @@ pub(super) fn prepare(
     };
     let plan = lower(platform.clone())?;
     let others = others.into_iter().map(|platform| Ok::<_, BuildError>((platform.clone(), lower(platform)?)));
-    let plan = plan.beside(&platform, others.collect::<Result<_, _>>()?);
+    let plan = plan.with_platforms(&platform, others.collect::<Result<_, _>>()?);
     span.end();
     let dockerfile = miette::NamedSource::new(name, text);
     Ok(Prepared { plan: Arc::new(plan), images, context, named, imported, dockerfile, started })

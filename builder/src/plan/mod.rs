@@ -14,10 +14,10 @@ mod graph;
 mod history;
 pub mod keys;
 mod lower;
+mod multi_platform;
 mod request;
 mod run;
 mod scope;
-mod several;
 mod signal;
 mod stages;
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl Trie {
                     if set & bit == 0 {
                         return None;
                     }
-                    node = &children[place(*set, bit)];
+                    node = &children[child_index(*set, bit)];
                     level += 1;
                 }
             }
@@ -69,12 +69,12 @@ fn insert(node: &mut Arc<Node>, hash: u64, level: u32, name: Text, value: Arc<st
         }
         Node::Branch(set, children) => {
             let bit = bit(hash, level);
-            let place = place(*set, bit);
+            let child = child_index(*set, bit);
             if *set & bit != 0 {
-                insert(&mut children[place], hash, level + 1, name, value);
+                insert(&mut children[child], hash, level + 1, name, value);
             } else {
                 *set |= bit;
-                children.insert(place, Arc::new(Node::Leaf(hash, vec![(name, value)])));
+                children.insert(child, Arc::new(Node::Leaf(hash, vec![(name, value)])));
             }
         }
     }
@@ -90,7 +90,8 @@ fn bit(hash: u64, level: u32) -> u32 {
     1 << (hash >> (BITS * level) & 31)
 }
 
-fn place(set: u32, bit: u32) -> usize {
+/// Returns the index of the child of `bit` in the list of children.
+fn child_index(set: u32, bit: u32) -> usize {
     (set & (bit - 1)).count_ones() as usize
 }
 

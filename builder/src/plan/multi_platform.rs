@@ -16,7 +16,7 @@ impl Plan {
     /// Adds the plans for other platforms. If there are any, the names of stages include the platform, as BuildKit shows
     /// them.
     #[must_use]
-    pub fn beside(mut self, platform: &Platform, others: Vec<(Platform, Self)>) -> Self {
+    pub fn with_platforms(mut self, platform: &Platform, others: Vec<(Platform, Self)>) -> Self {
         if others.is_empty() {
             return self;
         }
@@ -59,13 +59,13 @@ fn label(stages: &mut [Stage], target: &Platform) {
     for stage in stages {
         let name = stage.name.clone().unwrap_or_else(|| format!("stage-{}", stage.id.0));
         let own = &stage.platform;
-        let to = match own == target {
-            true => String::new(),
-            false if own.os == target.os => {
-                let text = target.to_string();
-                format!("->{}", text.split_once('/').map_or(&*text, |(_, rest)| rest))
-            }
-            false => format!("->{target}"),
+        let to = if own == target {
+            String::new()
+        } else if own.os == target.os {
+            let text = target.to_string();
+            format!("->{}", text.split_once('/').map_or(&*text, |(_, rest)| rest))
+        } else {
+            format!("->{target}")
         };
         stage.name = Some(format!("{own}{to} {name}"));
     }
@@ -79,11 +79,11 @@ struct Shift {
 
 impl Shift {
     fn step(&self, id: StepId) -> StepId {
-        StepId(u32::try_from(id.index() + self.steps).unwrap_or(u32::MAX))
+        StepId::from_index(id.index() + self.steps)
     }
 
     fn stage(&self, id: StageId) -> StageId {
-        StageId(u32::try_from(id.index() + self.stages).unwrap_or(u32::MAX))
+        StageId::from_index(id.index() + self.stages)
     }
 
     fn from(&self, from: &mut CopyFrom) {
