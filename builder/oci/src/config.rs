@@ -4,6 +4,9 @@ use buildscope_record::DiffId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The search path of a container whose image sets no `PATH`. It is docker's default.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The configuration document of an image. Fields are written in the order in which they are declared. That is
 /// BuildKit's order: its exporter sorts the keys of the outermost object and keeps the specification's order elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

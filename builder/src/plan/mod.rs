@@ -12,6 +12,7 @@ pub mod draw;
 mod environment;
 mod graph;
 mod history;
+mod instruction;
 pub mod keys;
 mod lower;
 mod multi_platform;
@@ -19,6 +20,7 @@ mod request;
 mod run;
 mod scope;
 mod signal;
+mod sources;
 mod stages;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,9 @@
 
 use super::graph::{CopyFrom, Mount, MountKind, Network, Run, Sharing};
 use super::history::CreatedBy;
+use super::lower::Context;
 use super::scope::Scope;
+use super::sources::Sources;
 use buildscope_dockerfile::mount::{MountType, Spec};
 use buildscope_dockerfile::{self as dockerfile, Command, Diagnostic, Expander, Heredoc, Word, clean};
 
@@ -25,15 +27,12 @@ pub(super) struct RunSettings {
     pub(super) proxies: Vec<String>,
 }
 
-/// Resolves the `from` of a mount. If it cannot, it reports an error and returns `None`.
-pub(super) type Source<'a> = dyn FnMut(&Word<'_>, &str) -> Option<CopyFrom> + 'a;
-
 /// Lowers one RUN.
 pub(super) struct RunLowering<'a, 's> {
     scope: &'a Scope,
     expander: &'a Expander,
     settings: &'a RunSettings,
-    source: &'a mut Source<'s>,
+    sources: &'a mut Sources<'s>,
     diagnostics: &'a mut Vec<Diagnostic>,
     /// The number of SSH mounts so far.
     sockets: u32,
@@ -42,12 +41,12 @@ pub(super) struct RunLowering<'a, 's> {
 impl<'a, 's> RunLowering<'a, 's> {
     pub(super) fn new(
         scope: &'a Scope,
-        expander: &'a Expander,
-        settings: &'a RunSettings,
-        source: &'a mut Source<'s>,
+        context: &'a Context<'_>,
+        sources: &'a mut Sources<'s>,
         diagnostics: &'a mut Vec<Diagnostic>,
     ) -> Self {
-        Self { scope, expander, settings, source, diagnostics, sockets: 0 }
+        let (expander, settings) = (&context.expander, &context.settings);
+        Self { scope, expander, settings, sources, diagnostics, sockets: 0 }
     }
 
     /// Returns the operation and its entry in the image history. After errors, the operation is incomplete.
@@ -120,7 +119,7 @@ impl<'a, 's> RunLowering<'a, 's> {
 
     fn bind(&mut self, spec: &Spec, word: &Word<'_>) -> Option<MountKind> {
         let from = match &spec.from {
-            Some(from) => (self.source)(word, from)?,
+            Some(from) => self.sources.resolve(word, from, self.diagnostics)?,
             None => CopyFrom::Context,
         };
         Some(MountKind::Bind { from, source: inner(spec), writable: spec.readonly == Some(false) })
@@ -139,7 +138,7 @@ impl<'a, 's> RunLowering<'a, 's> {
                 _ => Sharing::Shared,
             },
             from: match &spec.from {
-                Some(from) => Some(((self.source)(word, from)?, inner(spec))),
+                Some(from) => Some((self.sources.resolve(word, from, self.diagnostics)?, inner(spec))),
                 None => None,
             },
             readonly: spec.readonly == Some(true),

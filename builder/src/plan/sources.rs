@@ -1,0 +1,62 @@
+//! The sources of COPY and of mounts: stages, images and named contexts.
+
+use super::graph::{CopyFrom, ImageSource};
+use super::scope::Scope;
+use super::stages::{Source, Stages};
+use buildscope_dockerfile::{Diagnostic, Word};
+use buildscope_record::StepId;
+
+/// Resolves the `from` of an instruction, and collects the steps that the instruction needs for it.
+pub(super) struct Sources<'a> {
+    /// The index of the stage of the instruction.
+    stage: usize,
+    stages: &'a Stages<'a>,
+    /// The last step of each stage so far, and the scope after it.
+    ends: &'a [(StepId, Scope)],
+    /// The steps whose files the instruction reads.
+    pub(super) steps: Vec<StepId>,
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn new(stage: usize, stages: &'a Stages<'a>, ends: &'a [(StepId, Scope)]) -> Self {
+        Self { stage, stages, ends, steps: Vec::new() }
+    }
+
+    /// Resolves a name at the position of `word`. Returns `None` if the name has no files; a later stage is an error.
+    pub(super) fn resolve(
+        &mut self,
+        word: &Word<'_>,
+        name: &str,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<CopyFrom> {
+        // The errors of the name are already reported, by `Stages::resolve`.
+        let mut reported = Vec::new();
+        Some(match self.stages.source(name, word.span, &mut reported) {
+            Source::Scratch => CopyFrom::Empty,
+            Source::Context(name) => CopyFrom::NamedContext(name),
+            Source::Image(image) => {
+                let found = self.stages.images.get(&image)?;
+                CopyFrom::Image(ImageSource { manifest: found.manifest, reference: image })
+            }
+            Source::Stage(other) if other < self.stage => {
+                let step = self.ends[other].0;
+                self.steps.push(step);
+                CopyFrom::Stage(step)
+            }
+            Source::Stage(other) => {
+                let (other, this) = (self.stages.label(other), self.stages.label(self.stage));
+                diagnostics.push(
+                    Diagnostic::new(
+                        word.span,
+                        format!(
+                            "cannot copy from stage {other:?}, it needs to be defined before current stage {this:?}"
+                        ),
+                    )
+                    .label("this is a later stage")
+                    .help(format!("move the stage {other} above this one")),
+                );
+                return None;
+            }
+        })
+    }
+}
