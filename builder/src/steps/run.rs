@@ -15,14 +15,13 @@ pub use mounts::{MountOrigin, bind_as_copy, exclusive};
 pub use options::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
 
 use crate::plan::{CopyFrom, Network, Run};
+use buildscope_oci::DEFAULT_PATH;
 use buildscope_record::{DiffId, Probe};
 use buildscope_sandbox::{Exit, LogSink, NetworkMode, SandboxError, StepSpec, Zygote};
 use buildscope_storage::{Layer, Snapshot, StorageError, Store};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// The value of `PATH` if neither the image nor the Dockerfile sets it: docker's default.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The host name of a step, as in BuildKit.
 const HOSTNAME: &str = "buildkitsandbox";
 
@@ -125,7 +124,7 @@ impl Runner<'_> {
         // A variable that the Dockerfile sets, even to nothing, keeps its value, except for an empty HOME: runc fills
         // that in.
         if !env.iter().any(|variable| variable.starts_with("PATH=")) {
-            env.insert(0, format!("PATH={PATH}"));
+            env.insert(0, format!("PATH={DEFAULT_PATH}"));
         }
         if !env.iter().any(|variable| variable.starts_with("HOME=") && variable.len() > "HOME=".len()) {
             env.retain(|variable| variable != "HOME=");

@@ -6,8 +6,7 @@
 use super::program::{Program, applets, find};
 use crate::http::rfc3339;
 use crate::images::{Image, ImageError, Images, Registries, ResolvedImage};
-use buildscope_oci::Descriptor;
-use buildscope_oci::{History, ImageConfig, Platform, RuntimeConfig};
+use buildscope_oci::{DEFAULT_PATH, Descriptor, History, ImageConfig, Platform, RuntimeConfig};
 use buildscope_record::Probe;
 use buildscope_storage::{Content, Entry, EntryKind, Layer, Store, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -19,8 +18,6 @@ const RECIPE: u32 = 2;
 /// The time of every file and of the image itself, 2017-07-14T02:40:00Z. Any constant would do, but tar programs warn
 /// about times in 1970.
 const TIME: Timestamp = Timestamp { seconds: 1_500_000_000, nanos: 0 };
-/// Docker's default for `PATH`.
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The name of the note, among the store's images, that remembers the image and the program it was made from.
 const NOTE: &str = "busybox.json";
 
@@ -151,7 +148,11 @@ fn config(layer: Layer) -> ImageConfig {
     let created = Some(rfc3339(TIME));
     let created_by = Some("buildscope base busybox".into());
     let mut config = ImageConfig { architecture, os, variant, created: created.clone(), ..ImageConfig::default() };
-    config.config = RuntimeConfig { env: vec![PATH.into()], cmd: Some(vec!["sh".into()]), ..RuntimeConfig::default() };
+    config.config = RuntimeConfig {
+        env: vec![format!("PATH={DEFAULT_PATH}")],
+        cmd: Some(vec!["sh".into()]),
+        ..RuntimeConfig::default()
+    };
     config.rootfs.diff_ids = vec![layer.diff_id];
     config.history = vec![History { created, created_by, ..History::default() }];
     config

@@ -2,14 +2,11 @@
 
 use super::super::{Image, ImageError, Images};
 use crate::http::{now, rfc3339};
-use buildscope_oci::{Descriptor, History, ImageConfig, Platform, Reference, RuntimeConfig};
+use buildscope_oci::{DEFAULT_PATH, Descriptor, History, ImageConfig, Platform, Reference, RuntimeConfig};
 use buildscope_record::{Phase, Probe};
 use buildscope_storage::{Store, Timestamp};
 use std::io::{BufReader, Read};
 use std::process::{Command, Stdio};
-
-/// Docker's default for `PATH`.
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The contents of a Debian base image.
 #[derive(Clone, Debug, Default)]
@@ -66,8 +63,11 @@ impl DebianBase {
             Some(self.epoch.map_or_else(|| rfc3339(now()), |seconds| rfc3339(Timestamp { seconds, nanos: 0 })));
         let created_by = Some(format!("buildscope base {}", name.familiar()));
         let mut config = ImageConfig { architecture, os, variant, created: created.clone(), ..ImageConfig::default() };
-        config.config =
-            RuntimeConfig { env: vec![PATH.into()], cmd: Some(vec!["bash".into()]), ..RuntimeConfig::default() };
+        config.config = RuntimeConfig {
+            env: vec![format!("PATH={DEFAULT_PATH}")],
+            cmd: Some(vec!["bash".into()]),
+            ..RuntimeConfig::default()
+        };
         config.rootfs.diff_ids = vec![layer.diff_id];
         config.history = vec![History { created, created_by, ..History::default() }];
         let images = Images::of(store);
