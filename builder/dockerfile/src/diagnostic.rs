@@ -62,8 +62,8 @@ pub fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
     let lower = written.to_lowercase();
     let close = |name: &'a str| {
         let limit = (name.len().max(lower.len()) / 3).max(1);
-        // An edit changes the length by at most one and the set of letters by at most two. This cheap test rejects nearly
-        // all of thousands of names.
+        // An edit changes the length by at most one and the set of letters by at most two. This cheap test rejects
+        // nearly all of thousands of names.
         let far = name.len().abs_diff(lower.len()) > limit
             || (letters(name) ^ letters(&lower)).count_ones() as usize > 2 * limit;
         if far && name.is_ascii() && lower.is_ascii() {

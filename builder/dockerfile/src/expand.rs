@@ -1,4 +1,5 @@
-//! Word expansion: quotes, escapes and `$variables`, by the rules of "Environment replacement" in the Dockerfile reference.
+//! Word expansion: quotes, escapes and `$variables`, by the rules of "Environment replacement" in the Dockerfile
+//! reference.
 
 use super::pattern::{Match, Pattern, Replace};
 use std::collections::BTreeSet;
@@ -303,8 +304,8 @@ impl<'a> Run<'a> {
         Some(c)
     }
 
-    /// Expands up to `stop`, which is consumed, or to the end of the word. The position of the error of a missing `stop` is
-    /// the end of the word.
+    /// Expands up to `stop`, which is consumed, or to the end of the word. The position of the error of a missing
+    /// `stop` is the end of the word.
     fn until(&mut self, stop: Option<char>, escapes: Escapes, output: &mut Output) -> Result<(), ExpandError> {
         let word = self.word;
         while let Some(c) = self.peek() {
@@ -389,7 +390,8 @@ impl<'a> Run<'a> {
                     }
                     match self.peek() {
                         None => {}
-                        // Only these can be escaped within double quotes. Before any other character, the escape is kept.
+                        // Only these can be escaped within double quotes. Before any other character, the escape is
+                        // kept.
                         Some(escaped) if escaped == '"' || escaped == '$' || escaped == self.how.escape => {
                             self.next();
                             text.push(escaped);

@@ -132,8 +132,8 @@ impl Ignore {
         self.rules.iter().rev().find(|rule| rule.form.matches(path)).is_some_and(|rule| !rule.takes_back)
     }
 
-    /// Returns whether a `!` pattern may include something below this excluded directory again. If it returns false, a walk
-    /// need not enter the directory. The answer is conservative: it may be true although nothing is included.
+    /// Returns whether a `!` pattern may include something below this excluded directory again. If it returns false, a
+    /// walk need not enter the directory. The answer is conservative: it may be true although nothing is included.
     pub fn may_include_below(&self, directory: impl AsRef<[u8]>) -> bool {
         let directory = directory.as_ref();
         // Patterns before the one that excludes the directory cannot include its content again.
@@ -269,7 +269,8 @@ fn boundaries(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     memchr::memchr_iter(b'/', path).map(|at| &path[..at]).chain(std::iter::once(path))
 }
 
-/// Runs the automaton. Returns whether it accepts the path or one of its parents, and whether it could accept a longer path.
+/// Runs the automaton. Returns whether it accepts the path or one of its parents, and whether it could accept a longer
+/// path.
 fn run(states: &[State], path: &[u8]) -> (bool, bool) {
     let words = states.len() / 64 + 1;
     let mut now = vec![0_u64; words];

@@ -1,7 +1,8 @@
 //! Text to instructions.
 //!
 //! *Takes* the text of a Dockerfile or an ignore file. *Gives* instructions with their positions in the text, or every
-//! independent error as a diagnostic with spans. *Must never know* the file system, the network or a clock: no I/O here.
+//! independent error as a diagnostic with spans. *Must never know* the file system, the network or a clock: no I/O
+//! here.
 //!
 //! # Start here
 //!
@@ -18,8 +19,8 @@
 //! # Ok::<_, buildscope_dockerfile::Diagnostics>(())
 //! ```
 //!
-//! [`lint`] reports problems, [`Expander`] expands variables, [`Ignore`] matches `.dockerignore` patterns, and [`print`]
-//! writes instructions as text.
+//! [`lint`] reports problems, [`Expander`] expands variables, [`Ignore`] matches `.dockerignore` patterns, and
+//! [`print`] writes instructions as text.
 
 #![forbid(unsafe_code)]
 
@@ -64,8 +65,8 @@ use std::borrow::Cow;
 /// A name that outlives the text of the Dockerfile. Short names need no allocation.
 pub type Text = compact_str::CompactString;
 
-/// The build arguments that every FROM line can use without an ARG (Dockerfile reference, "Automatic platform ARGs in the
-/// global scope").
+/// The build arguments that every FROM line can use without an ARG (Dockerfile reference, "Automatic platform ARGs in
+/// the global scope").
 pub const PREDEFINED: [&str; 11] = [
     "BUILDPLATFORM",
     "BUILDOS",

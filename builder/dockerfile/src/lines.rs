@@ -42,7 +42,8 @@ enum Pieces {
 }
 
 impl<'a> Logical<'a> {
-    /// Returns a part of the joined text as a word. It borrows from the source if the logical line is one physical line.
+    /// Returns a part of the joined text as a word. It borrows from the source if the logical line is one physical
+    /// line.
     #[inline]
     pub(super) fn word(&self, start: usize, end: usize) -> Word<'a> {
         match (&self.text, &self.pieces) {
@@ -209,7 +210,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Treats all further comments as comments, because an unknown directive was found.
+    /// Ends the directives, because an unknown one was found. All further comments are ordinary comments.
     pub(super) fn end_directives(&mut self) {
         self.directives = false;
     }
@@ -259,7 +260,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Returns the line without its continuation, if it has one: an escape that is not escaped itself, followed only by spaces.
+/// Returns the line without its continuation, if it has one: an escape that is not escaped itself, followed only by
+/// spaces.
 #[inline]
 fn continued(line: &str, escape: char) -> Option<&str> {
     let bytes = line.as_bytes();
@@ -279,8 +281,8 @@ fn directive(comment: &str) -> Option<(&str, &str)> {
     (named && !value.is_empty()).then_some((key, value))
 }
 
-/// Returns the offset of the first newline. Most lines are so short that the set-up of a vector search would cost more than
-/// the search itself.
+/// Returns the offset of the first newline. Most lines are so short that the set-up of a vector search would cost more
+/// than the search itself.
 #[inline]
 fn line_end(text: &[u8]) -> Option<usize> {
     const SHORT: usize = 64;

@@ -114,8 +114,8 @@ impl Spec {
 struct Reading<'w, 't> {
     word: &'w Word<'t>,
     spec: Spec,
-    /// The given options that only some types have, with these types. They are checked at the end, because `type` may come
-    /// last.
+    /// The given options that only some types have, with these types. They are checked at the end, because `type` may
+    /// come last.
     only: Vec<(&'static str, &'static [MountType])>,
     /// Whether the type is known. It is not if it depends on a variable whose value is not known yet.
     type_known: bool,
@@ -293,8 +293,8 @@ impl MountType {
     }
 }
 
-/// The comma-separated fields of a mount, by the rules of CSV: a quoted field may contain commas, and a doubled quote within
-/// it is one quote.
+/// The comma-separated fields of a mount, by the rules of CSV: a quoted field may contain commas, and a doubled quote
+/// within it is one quote.
 struct Fields<'a> {
     rest: Option<&'a str>,
 }
@@ -328,8 +328,8 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Parses a size as docker's `units.RAMInBytes` does: a number with an optional unit `k`, `m`, `g`, `t` or `p`, in powers of
-/// 1024. Returns bytes, or `None` if the text is not a size.
+/// Parses a size as docker's `units.RAMInBytes` does: a number with an optional unit `k`, `m`, `g`, `t` or `p`, in
+/// powers of 1024. Returns bytes, or `None` if the text is not a size.
 pub fn bytes(text: &str) -> Option<u64> {
     let lower = text.trim().to_ascii_lowercase();
     let digits = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());

@@ -130,8 +130,8 @@ impl<'t> Syntax<'t> {
         (Self { nodes, ..syntax }, diagnostics)
     }
 
-    /// Parses a text and passes each instruction to `found`. The node is passed by reference, because nodes are large and
-    /// numerous. Its words borrow from the text, or from the line that `keep` returns.
+    /// Parses a text and passes each instruction to `found`. The node is passed by reference, because nodes are large
+    /// and numerous. Its words borrow from the text, or from the line that `keep` returns.
     pub(super) fn read<'s>(
         text: &'s str,
         keep: impl Fn(Logical<'s>) -> Logical<'t>,
@@ -410,8 +410,8 @@ fn takes_documents(node: &Node<'_>) -> bool {
     }
 }
 
-/// Skips the heredocs of an invalid instruction, because their lines are not instructions. A heredoc without an end is not
-/// skipped.
+/// Skips the heredocs of an invalid instruction, because their lines are not instructions. A heredoc without an end is
+/// not skipped.
 fn skip_documents(line: &Logical<'_>, reader: &mut Reader<'_>) {
     for document in Heredoc::of_line(&line.text).unwrap_or_default() {
         let mut ahead = reader.ahead();

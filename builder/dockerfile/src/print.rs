@@ -6,8 +6,9 @@ use super::{Dockerfile, Instruction};
 /// The length in bytes above which a line is broken. It is below the parser's maximum of 65536 bytes.
 const LONGEST: usize = 60_000;
 
-/// Writes a Dockerfile in normal form: the directives, then one instruction on each line, followed by its heredocs. Comments
-/// and continuations are left out. Parsing the result gives the same instructions, and printing these gives the same text.
+/// Writes a Dockerfile in normal form: the directives, then one instruction on each line, followed by its heredocs.
+/// Comments and continuations are left out. Parsing the result gives the same instructions, and printing these gives
+/// the same text.
 pub fn print(file: &Dockerfile<'_>) -> String {
     let mut out = String::with_capacity(file.text.len());
     for directive in &file.directives {
@@ -41,8 +42,8 @@ fn line(file: &Dockerfile<'_>, instruction: &Instruction<'_>, out: &mut String) 
         rest = &rest[at..];
     }
     *out += rest;
-    // A final escape would continue the line. A form feed after it prevents that: it is trimmed as a space at the end of
-    // the line, but it may not follow the escape of a continuation.
+    // A final escape would continue the line. A form feed after it prevents that: it is trimmed as a space at the end
+    // of the line, but it may not follow the escape of a continuation.
     if rest.ends_with(file.escape) && !rest[..rest.len() - file.escape.len_utf8()].ends_with(file.escape) {
         out.push('\u{c}');
     }

@@ -295,7 +295,8 @@ fn arguments<'t>(
     Some(arguments)
 }
 
-/// Returns a part of a word. Its position is exact if the word is not split by a continuation, and else that of the word.
+/// Returns a part of a word. Its position is exact if the word is not split by a continuation, and else that of the
+/// word.
 fn sub<'t>(word: &Word<'t>, start: usize, end: usize) -> Word<'t> {
     let place = word.span.range();
     let exact = place.len() == word.text.len();

@@ -1,7 +1,7 @@
 //! Splits a logical line into words: flags, quoted words and JSON arrays.
 
-/// Returns whether a byte is a space that separates the words of an instruction. The newline and the spaces of Unicode are
-/// not.
+/// Returns whether a byte is a space that separates the words of an instruction. The newline and the spaces of Unicode
+/// are not.
 #[inline]
 pub(super) fn is_space(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\r' | 0x0b | 0x0c)
@@ -56,8 +56,8 @@ impl Iterator for Split<'_> {
     }
 }
 
-/// The ranges of the words of ENV, LABEL and ARG. A word may contain quoted or escaped spaces, and its quotes and escapes are
-/// part of the range.
+/// The ranges of the words of ENV, LABEL and ARG. A word may contain quoted or escaped spaces, and its quotes and
+/// escapes are part of the range.
 pub(super) struct Quoted<'a> {
     line: &'a str,
     at: usize,
@@ -128,8 +128,8 @@ impl Iterator for Quoted<'_> {
     }
 }
 
-/// Passes the `--flags` at the head of the arguments to `found`, each with its range in the line, and with its unquoted text
-/// if it has quotes or escapes. Returns the offset of the remaining arguments.
+/// Passes the `--flags` at the head of the arguments to `found`, each with its range in the line, and with its unquoted
+/// text if it has quotes or escapes. Returns the offset of the remaining arguments.
 #[inline]
 pub(super) fn flags(
     line: &str,

@@ -1,4 +1,5 @@
-//! Compares our parser with the crate `parse-dockerfile`: instructions, their positions and their words must be the same.
+//! Compares our parser with the crate `parse-dockerfile`: instructions, their positions and their words must be the
+//! same.
 //!
 //! The inputs are the Dockerfiles of the corpus and, if `BUILDSCOPE_CONFORMANCE` names a folder, those of its cases.
 

@@ -45,8 +45,8 @@ impl Annotation {
         levels.split(',').map(|level| Self::of(level, key, value)).collect()
     }
 
-    /// Parses an attribute `annotation[-LEVEL][PLATFORM].KEY` of `--output`. Returns `None` if the attribute has another
-    /// name.
+    /// Parses an attribute `annotation[-LEVEL][PLATFORM].KEY` of `--output`. Returns `None` if the attribute has
+    /// another name.
     pub fn of_attribute(name: &str, value: &str) -> Option<Result<Self, String>> {
         let rest = name.get(.."annotation".len()).filter(|word| word.eq_ignore_ascii_case("annotation"));
         let rest = rest.map(|word| &name[word.len()..])?;

@@ -182,8 +182,8 @@ impl Encoding {
         known.ok_or_else(|| format!("unknown compression `{name}`: use `uncompressed`, `gzip` or `zstd`"))
     }
 
-    /// Detects the encoding from the first bytes of a blob (RFC 1952, 2.3.1; RFC 8878, 3.1.1), because the media types of
-    /// registries and archives can be wrong.
+    /// Detects the encoding from the first bytes of a blob (RFC 1952, 2.3.1; RFC 8878, 3.1.1), because the media types
+    /// of registries and archives can be wrong.
     pub fn sniff(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, ..] => Self::Gzip,

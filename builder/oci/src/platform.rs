@@ -34,8 +34,8 @@ impl Platform {
         Self::new("linux", std::env::consts::ARCH, None)
     }
 
-    /// Returns a platform in containerd's normal form: aliases of an architecture become GOARCH names, and a default variant
-    /// is removed.
+    /// Returns a platform in containerd's normal form: aliases of an architecture become GOARCH names, and a default
+    /// variant is removed.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
         let os = os.to_ascii_lowercase();
         let os = if os == "macos" { "darwin".to_owned() } else { os };
@@ -67,9 +67,9 @@ impl Platform {
         }
     }
 
-    /// Returns how far an image for `other` is from an image for `self`. 0 is an exact match, and a higher number is a worse
-    /// one. `None` means that the image does not run. A 32-bit Arm runs images of earlier variants, and amd64 runs images of
-    /// lower levels (containerd's rule).
+    /// Returns how far an image for `other` is from an image for `self`. 0 is an exact match, and a higher number is a
+    /// worse one. `None` means that the image does not run. A 32-bit Arm runs images of earlier variants, and amd64
+    /// runs images of lower levels (containerd's rule).
     pub fn distance(&self, other: &Self) -> Option<u32> {
         let (want, have) = (self.normal(), other.normal());
         if want.os != have.os || want.architecture != have.architecture {

@@ -41,8 +41,8 @@ impl Reference {
         self.tag.as_deref().unwrap_or("latest")
     }
 
-    /// Returns name and tag without the digest, without docker's defaults and without `:latest`. Docker and BuildKit look
-    /// up named contexts by this name, so `busybox` and `docker.io/library/busybox:latest` name the same context.
+    /// Returns name and tag without the digest, without docker's defaults and without `:latest`. Docker and BuildKit
+    /// look up named contexts by this name, so `busybox` and `docker.io/library/busybox:latest` name the same context.
     pub fn familiar(&self) -> String {
         let name = match (self.registry.as_str(), self.repository.split_once('/')) {
             (DEFAULT_REGISTRY, Some((OFFICIAL, name))) if !name.contains('/') => name.to_owned(),
@@ -124,8 +124,8 @@ impl FromStr for Reference {
     }
 }
 
-/// Splits a name into registry and repository. The part before the first slash is a registry only if it cannot be part of a
-/// repository (docker's rule).
+/// Splits a name into registry and repository. The part before the first slash is a registry only if it cannot be part
+/// of a repository (docker's rule).
 fn split_registry(name: &str) -> (&str, &str) {
     match name.split_once('/') {
         Some((first, rest))

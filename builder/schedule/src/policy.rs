@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Returns the edges that a policy adds to those of the graph. `group` returns the group (the stage) of a node.
 ///
 /// # Errors
-/// [`Cycle`] if the graph itself has a cycle. Under [`Policy::Stages`], groups that need each other's nodes form a cycle
-/// only together with the added edges; [`Dag::with_edges`] reports that one.
+/// [`Cycle`] if the graph itself has a cycle. Under [`Policy::Stages`], groups that need each other's nodes form a
+/// cycle only together with the added edges; [`Dag::with_edges`] reports that one.
 pub fn order_edges<N, E>(
     policy: Policy,
     graph: &DiGraph<N, E>,

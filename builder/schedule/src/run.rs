@@ -27,7 +27,8 @@ impl Limit {
 pub struct Turn {
     /// The node to run.
     pub node: NodeIndex,
-    /// The slot of the node: the smallest number, from 0, that no running node has. It is below the limit, if there is one.
+    /// The slot of the node: the smallest number, from 0, that no running node has. It is below the limit, if there is
+    /// one.
     pub slot: u32,
     /// This token is cancelled when another node has failed, or when the future of [`run`] is dropped. The
     /// function should then end soon, because [`run`] waits for it.

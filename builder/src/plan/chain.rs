@@ -1,4 +1,5 @@
-//! Lists that share common prefixes. Every step holds such a list, and with them a plan of 100,000 steps takes linear memory.
+//! Lists that share common prefixes. Every step holds such a list, and with them a plan of 100,000 steps takes linear
+//! memory.
 
 use std::sync::Arc;
 

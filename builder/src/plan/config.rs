@@ -6,7 +6,8 @@ use buildscope_oci::{Healthcheck, ImageConfig, Unit};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
-/// An image configuration without layers, history and times. It is cheap to clone. [`Config::image`] returns the document.
+/// An image configuration without layers, history and times. It is cheap to clone. [`Config::image`] returns the
+/// document.
 #[derive(Clone, Default, Debug, PartialEq)]
 pub struct Config(Chain<Change>);
 

@@ -7,8 +7,8 @@ use super::stages::{expanded, out_of_range, unexpandable};
 use buildscope_dockerfile::{self as dockerfile, Diagnostic, Expander, Id, Word};
 use buildscope_record::Digest;
 
-/// Lowers a COPY or ADD whose source is resolved. Returns `None` if it has errors. Valid but probably unintended sources are
-/// added to `warnings`.
+/// Lowers a COPY or ADD whose source is resolved. Returns `None` if it has errors. Valid but probably unintended
+/// sources are added to `warnings`.
 pub(super) fn lower(
     copy: &dockerfile::Copy<'_>,
     from: CopyFrom,
@@ -129,8 +129,8 @@ pub fn is_git(source: &str) -> bool {
         || (is_url(source) && address.ends_with(".git"))
 }
 
-/// Warns about a source whose variables expand to nothing. BuildKit copies the whole context for an empty word, which is
-/// intended for a literal `""`, but hardly ever for an unset variable.
+/// Warns about a source whose variables expand to nothing. BuildKit copies the whole context for an empty word, which
+/// is intended for a literal `""`, but hardly ever for an unset variable.
 fn emptied(keyword: &str, word: &Word<'_>, text: &str) -> Option<Diagnostic> {
     (text.is_empty() && word.contains('$')).then(|| {
         let message = format!("{keyword} source {} expands to nothing, so everything is copied", word.text);
@@ -189,8 +189,8 @@ fn check_checksum(sum: &str, word: &Word<'_>, sources: &[(&Word<'_>, String)], d
     }
 }
 
-/// Returns whether a mode is valid: octal up to 7777, or a list of `[ugoa]*[+-=][rwxXstugo]*` separated by commas. The empty
-/// mode is valid.
+/// Returns whether a mode is valid: octal up to 7777, or a list of `[ugoa]*[+-=][rwxXstugo]*` separated by commas. The
+/// empty mode is valid.
 fn is_mode(mode: &str) -> bool {
     if mode.is_empty() {
         return true;

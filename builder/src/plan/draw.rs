@@ -91,8 +91,8 @@ impl Drawing<'_> {
         edges.into_iter().collect()
     }
 
-    /// Returns the number of steps that do work, and the number of these on the longest chain of the graph with the order
-    /// edges of the policy. The steps of a chain wait for each other even with unlimited slots.
+    /// Returns the number of steps that do work, and the number of these on the longest chain of the graph with the
+    /// order edges of the policy. The steps of a chain wait for each other even with unlimited slots.
     pub fn longest_chain(&self) -> (usize, usize) {
         let mut graph: DiGraph<usize, ()> = self.plan.graph.map(|_, step| usize::from(works(step)), |_, _| ());
         for (from, to) in self.order {

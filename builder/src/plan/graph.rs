@@ -31,8 +31,8 @@ impl Plan {
         &self.graph[NodeIndex::new(id.index())]
     }
 
-    /// Returns the steps on whose file systems a step is built, from the first one to the step itself. The chain goes through
-    /// `FROM stage`.
+    /// Returns the steps on whose file systems a step is built, from the first one to the step itself. The chain goes
+    /// through `FROM stage`.
     pub fn chain(&self, id: StepId) -> impl Iterator<Item = StepId> {
         let mut chain = vec![id];
         while let Some(parent) = chain.last().and_then(|&id| self.parent(id)) {
@@ -102,9 +102,11 @@ pub struct Step {
     pub op: Op,
     /// Whether the step is a trigger of the base image and not a line of this file.
     pub onbuild: bool,
-    /// The `created_by` entry of the image history, as BuildKit writes it. `to_string` returns the text. FROM has no entry.
+    /// The `created_by` entry of the image history, as BuildKit writes it. `to_string` returns the text. FROM has no
+    /// entry.
     pub history: CreatedBy,
-    /// The image configuration after this step. [`Config::image`] returns the document, without layers, history and times.
+    /// The image configuration after this step. [`Config::image`] returns the document, without layers, history and
+    /// times.
     pub config: Config,
 }
 
@@ -157,8 +159,8 @@ pub struct ImageSource {
 pub struct Run {
     /// The program and its arguments. For the shell form, the program is the shell.
     pub args: Vec<String>,
-    /// The environment of the image and the build arguments, in the order in which they were first set. Variables that must
-    /// not be part of the cache key (proxies) are in `unkeyed_env`.
+    /// The environment of the image and the build arguments, in the order in which they were first set. Variables that
+    /// must not be part of the cache key (proxies) are in `unkeyed_env`.
     pub env: Environment,
     /// The predefined proxy arguments, which are passed to the process but are not part of the cache key.
     #[serde(skip)]

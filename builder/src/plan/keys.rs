@@ -1,16 +1,16 @@
 //! Cache keys: the named inputs on which the result of a step depends.
 //!
-//! A definition key is the digest of its inputs and of nothing else. So a record with the inputs of two builds shows which
-//! input caused a cache miss. A step that changes only the configuration has the key of its parent. So a step depends only on
-//! the variables that are passed to it.
+//! A definition key is the digest of its inputs and of nothing else. So a record with the inputs of two builds shows
+//! which input caused a cache miss. A step that changes only the configuration has the key of its parent. So a step
+//! depends only on the variables that are passed to it.
 
 use super::graph::{Base, Copy, CopyFrom, MountKind, Op, Run, Step};
 use buildscope_record::{Digest, StepId, StepKey};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The version of the key format. It must change whenever the meaning of a key changes, so that results of earlier versions
-/// are not found.
+/// The version of the key format. It must change whenever the meaning of a key changes, so that results of earlier
+/// versions are not found.
 const VERSION: &str = "1";
 
 /// The cache key of a step, with its inputs.
@@ -24,9 +24,9 @@ pub struct Key {
 
 /// Computes the key of a step.
 ///
-/// `key_of` returns the keys of the steps on which it depends, and `parent` is the step on whose file system it is built.
-/// `content` is the digest of the files that the step reads from a context (by COPY, ADD or a bind mount). It must be given
-/// for every step that reads a context, because this module does not read files.
+/// `key_of` returns the keys of the steps on which it depends, and `parent` is the step on whose file system it is
+/// built. `content` is the digest of the files that the step reads from a context (by COPY, ADD or a bind mount). It
+/// must be given for every step that reads a context, because this module does not read files.
 pub fn definition_key(
     step: &Step,
     parent: Option<StepId>,
@@ -66,16 +66,16 @@ fn text(value: &Value) -> String {
     Digest::of(value.to_string()).to_string()
 }
 
-/// Returns whether the layer of a step depends on the files below it. The layer of a COPY with `--link` does so only if a name
-/// in its `--chown` is looked up in these files.
+/// Returns whether the layer of a step depends on the files below it. The layer of a COPY with `--link` does so only if
+/// a name in its `--chown` is looked up in these files.
 fn needs_parent(op: &Op) -> bool {
     let Op::Copy(copy) = op else { return true };
     let by_name = copy.chown.as_deref().is_some_and(|chown| chown.contains(|c: char| !c.is_ascii_digit() && c != ':'));
     !copy.link || by_name
 }
 
-/// The inputs of a key, by name. Each method adds the inputs of one kind of operation, and returns the part that goes into
-/// the input `instruction`.
+/// The inputs of a key, by name. Each method adds the inputs of one kind of operation, and returns the part that goes
+/// into the input `instruction`.
 struct Inputs(BTreeMap<String, String>);
 
 impl Inputs {

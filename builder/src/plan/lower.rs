@@ -19,8 +19,8 @@ use std::sync::Arc;
 /// Lowers a Dockerfile to the graph of its steps. Images are resolved only for stages that the target needs.
 ///
 /// # Errors
-/// Every independent error: words that cannot be expanded, unknown stages, stages that depend on themselves, images that are
-/// not found, and invalid values.
+/// Every independent error: words that cannot be expanded, unknown stages, stages that depend on themselves, images
+/// that are not found, and invalid values.
 pub fn lower(file: &Dockerfile<'_>, request: &LowerRequest, images: &dyn ImageResolver) -> Result<Plan, PlanError> {
     let mut diagnostics = Vec::new();
     let globals = arguments::global_arguments(file, request, &mut diagnostics);

@@ -13,8 +13,8 @@ impl Plan {
         std::iter::once(self.target).chain(self.others.iter().copied())
     }
 
-    /// Adds the plans for other platforms. If there are any, the names of stages include the platform, as BuildKit shows
-    /// them.
+    /// Adds the plans for other platforms. If there are any, the names of stages include the platform, as BuildKit
+    /// shows them.
     #[must_use]
     pub fn with_platforms(mut self, platform: &Platform, others: Vec<(Platform, Self)>) -> Self {
         if others.is_empty() {
@@ -53,8 +53,8 @@ impl Plan {
     }
 }
 
-/// Adds the platform to the names of stages, as in `linux/arm64 NAME`. For a stage that runs on another platform than the
-/// target, it is `linux/amd64->arm64 NAME`.
+/// Adds the platform to the names of stages, as in `linux/arm64 NAME`. For a stage that runs on another platform than
+/// the target, it is `linux/amd64->arm64 NAME`.
 fn label(stages: &mut [Stage], target: &Platform) {
     for stage in stages {
         let name = stage.name.clone().unwrap_or_else(|| format!("stage-{}", stage.id.0));

@@ -60,8 +60,8 @@ pub struct ResolvedBase {
     pub config: Arc<ImageConfig>,
 }
 
-/// A resolver that treats every reference as an image with an empty configuration. It is used to check a Dockerfile without
-/// access to images.
+/// A resolver that treats every reference as an image with an empty configuration. It is used to check a Dockerfile
+/// without access to images.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AssumeImages;
 

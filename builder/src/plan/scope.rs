@@ -7,8 +7,8 @@ use super::trie::Trie;
 use buildscope_dockerfile::{Text, Variables};
 use std::sync::Arc;
 
-/// The state between two instructions of a stage. It is cheap to clone, because a stage that is based on another stage starts
-/// with a clone of the last state of that stage.
+/// The state between two instructions of a stage. It is cheap to clone, because a stage that is based on another stage
+/// starts with a clone of the last state of that stage.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     values: Trie,

@@ -22,8 +22,8 @@ impl<'a> Sources<'a> {
         Self { stage, stages, ends, steps: Vec::new() }
     }
 
-    /// Resolves a name at the position of `word`. Returns `None` if it cannot be resolved. A later stage is reported as an
-    /// error.
+    /// Resolves a name at the position of `word`. Returns `None` if it cannot be resolved. A later stage is reported as
+    /// an error.
     pub(super) fn resolve(
         &mut self,
         word: &Word<'_>,

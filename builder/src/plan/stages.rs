@@ -57,8 +57,8 @@ pub(super) enum Source {
     Context(String),
 }
 
-/// Returns the expanded name of the base of a FROM. If it is blank or cannot be expanded, reports an error and returns the
-/// empty name.
+/// Returns the expanded name of the base of a FROM. If it is blank or cannot be expanded, reports an error and returns
+/// the empty name.
 fn base_name(
     head: &From<'_>,
     expander: &Expander,
@@ -299,8 +299,8 @@ impl<'a> Stages<'a> {
         needs
     }
 
-    /// Marks the stages that the target needs and resolves their images. The ONBUILD triggers of a base may refer to further
-    /// stages.
+    /// Marks the stages that the target needs and resolves their images. The ONBUILD triggers of a base may refer to
+    /// further stages.
     pub(super) fn resolve(&mut self, target: usize, images: &dyn ImageResolver, diagnostics: &mut Vec<Diagnostic>) {
         let mut waiting = vec![target];
         while let Some(stage) = waiting.pop() {
@@ -401,7 +401,8 @@ impl<'a> StageOf<'a> {
     }
 }
 
-/// Returns the error of a variable in `--from`. BuildKit must know the dependencies of stages before it expands variables.
+/// Returns the error of a variable in `--from`. BuildKit must know the dependencies of stages before it expands
+/// variables.
 fn variable(span: Span) -> Diagnostic {
     let message = "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround";
     Diagnostic::new(span, message).label("a variable").help("write FROM $image AS name above, and --from=name here")

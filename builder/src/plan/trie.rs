@@ -1,15 +1,16 @@
-//! A persistent map from names to values. Its copies share their common parts, such as the variables of a stage and of the
-//! stages that are based on it.
+//! A persistent map from names to values. Its copies share their common parts, such as the variables of a stage and of
+//! the stages that are based on it.
 
 use buildscope_dockerfile::Text;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// The number of hash bits that select the child of a node. `Branch` stores a bit set of the 2^5 possible children in a `u32`.
+/// The number of hash bits that select the child of a node. `Branch` stores a bit set of the 2^5 possible children in a
+/// `u32`.
 const BITS: u32 = 5;
 
-/// A map from names to values (a hash array mapped trie, Bagwell 2001). A clone is a reference count. Setting a value copies
-/// only the shared nodes on the path to it.
+/// A map from names to values (a hash array mapped trie, Bagwell 2001). A clone is a reference count. Setting a value
+/// copies only the shared nodes on the path to it.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Trie(Option<Arc<Node>>);
 

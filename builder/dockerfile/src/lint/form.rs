@@ -157,8 +157,8 @@ fn secret(linter: &mut Linter<'_>, instruction: &Instruction<'_>, keyword: &str,
     }
 }
 
-/// Reports a comment above an argument or a stage that does not start with its name. `docker build --call outline` shows
-/// only those that do.
+/// Reports a comment above an argument or a stage that does not start with its name. `docker build --call outline`
+/// shows only those that do.
 fn described(linter: &mut Linter<'_>, instruction: &Instruction<'_>, what: &str, names: &[&str]) {
     let (Some(span), false) = (linter.file.comments_above(instruction).last(), names.is_empty()) else { return };
     let comment = linter.file.text[span.range()].trim_start_matches('#').trim();

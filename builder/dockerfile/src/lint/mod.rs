@@ -1,7 +1,7 @@
 //! Lint: problems of a Dockerfile that are not errors.
 //!
-//! *Takes* a parsed Dockerfile and the known facts about the build. *Gives* findings, each with its rule, its
-//! position and advice on what to write instead. *Must never know* the file system: the caller compiles the ignore file.
+//! *Takes* a parsed Dockerfile and the known facts about the build. *Gives* findings, each with its rule, its position
+//! and advice on what to write instead. *Must never know* the file system: the caller compiles the ignore file.
 
 mod form;
 mod options;

@@ -93,8 +93,8 @@ impl Options {
             }
     }
 
-    /// Combines two sets of options. A rule is skipped if either skips it, and an experimental rule is applied if either
-    /// applies it.
+    /// Combines two sets of options. A rule is skipped if either skips it, and an experimental rule is applied if
+    /// either applies it.
     pub fn and(&self, other: &Self) -> Self {
         Self {
             skip: self.skip.union(&other.skip).copied().collect(),

@@ -1,5 +1,5 @@
-//! Tests of each rule with a file in which it finds a problem and one in which it does not. Most files are the "bad" and
-//! "good" examples of docker's build check reference.
+//! Tests of each rule with a file in which it finds a problem and one in which it does not. Most files are the "bad"
+//! and "good" examples of docker's build check reference.
 
 use super::*;
 use crate::parse;
