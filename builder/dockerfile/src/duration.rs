@@ -92,6 +92,10 @@ mod tests {
             let duration = parse(text).unwrap().unwrap();
             assert_eq!((duration, show(duration)), (Duration::from_millis(millis), shown.to_owned()));
         }
+    }
+
+    #[test]
+    fn malformed_and_negative_durations_differ() {
         for text in ["", "1", "s", ".s", "1x", "1..2s"] {
             assert!(parse(text).is_none(), "{text}");
         }

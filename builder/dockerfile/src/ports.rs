@@ -60,6 +60,10 @@ mod tests {
         let ports = Ports::parse("7000-7002/UDP").unwrap();
         assert_eq!(ports.each().collect::<Vec<_>>(), ["7000/udp", "7001/udp", "7002/udp"]);
         assert!(ports.odd_case && Ports::parse("127.0.0.1:80:8080").unwrap().has_host);
+    }
+
+    #[test]
+    fn malformed_ports_are_errors() {
         for text in ["80000000", "a", "80/x", "9-8", "", "-1"] {
             assert!(Ports::parse(text).is_err(), "{text}");
         }

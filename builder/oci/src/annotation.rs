@@ -92,18 +92,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_and_attributes_parse_as_buildx_parses_them() {
-        let of = |text: &str| Annotation::of_flag(text).unwrap();
-        let plain = of("org.example.title=a=b");
+    fn a_flag_without_level_is_for_the_manifest() {
+        let plain = Annotation::of_flag("org.example.title=a=b").unwrap();
         assert_eq!((plain[0].level, &*plain[0].key, &*plain[0].value), (Level::Manifest, "org.example.title", "a=b"));
-        let two = of("index,manifest-descriptor[linux/arm64]:k=v");
+    }
+
+    #[test]
+    fn a_flag_may_name_several_levels_and_platforms() {
+        let two = Annotation::of_flag("index,manifest-descriptor[linux/arm64]:k=v").unwrap();
         assert_eq!((two[0].level, two[1].level), (Level::Index, Level::ManifestDescriptor));
         assert_eq!(two[1].platform, Some("linux/arm64".parse().unwrap()));
+    }
+
+    #[test]
+    fn attributes_of_output_name_level_and_platform() {
         let attribute = Annotation::of_attribute("annotation-index.org.Key", "v").unwrap().unwrap();
         assert_eq!((attribute.level, &*attribute.key), (Level::Index, "org.Key"));
         let attribute = Annotation::of_attribute("annotation[linux/arm64].k", "v").unwrap().unwrap();
         assert_eq!((attribute.level, attribute.platform.is_some()), (Level::Manifest, true));
         assert!(Annotation::of_attribute("annex", "v").is_none());
+    }
+
+    #[test]
+    fn malformed_flags_are_errors() {
         for wrong in ["key", "=v", "layer:k=v", "index:=v"] {
             assert!(Annotation::of_flag(wrong).is_err(), "{wrong}");
         }

@@ -282,7 +282,12 @@ fn keys_depend_on_dependencies_not_on_positions() {
     assert_eq!(last_key(copy, &none), last_key(moved, &none));
     assert_ne!(last_key(copy, &none), last_key(changed, &none));
     assert_ne!(last_key("FROM base\nRUN x\n", &none), last_key("FROM scratch\nRUN x\n", &none));
-    // With --link, a layer depends on the layers below only if a name has to be resolved in them.
+}
+
+/// The exception is a name in `--chown`, which has to be resolved in the layers below.
+#[test]
+fn the_key_of_a_linked_copy_ignores_the_layers_below() {
+    let none = LowerRequest::default();
     let link = |flags: &str, below: &str| format!("FROM base\nRUN {below}\nCOPY --link {flags} a /a\n");
     assert_eq!(last_key(&link("", "1"), &none), last_key(&link("", "2"), &none));
     assert_eq!(last_key(&link("--chown=1:2", "1"), &none), last_key(&link("--chown=1:2", "2"), &none));

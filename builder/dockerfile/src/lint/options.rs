@@ -122,12 +122,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_choose_rules() {
+    fn named_rules_are_skipped() {
         let options = Options::parse("skip=JSONArgsRecommended, StageNameCasing; error=true").unwrap();
         assert!(options.error && !options.asks(Rule::StageNameCasing) && options.asks(Rule::UndefinedVar));
-        assert!(!options.asks(Rule::CopyIgnoredFile));
-        assert!(Options::parse("experimental=all").unwrap().asks(Rule::CopyIgnoredFile));
         assert!(!Options::parse("skip=performance").unwrap().asks(Rule::RecursiveChown));
+    }
+
+    #[test]
+    fn experimental_rules_apply_only_on_request() {
+        assert!(!Options::default().asks(Rule::CopyIgnoredFile));
+        assert!(Options::parse("experimental=all").unwrap().asks(Rule::CopyIgnoredFile));
+    }
+
+    #[test]
+    fn a_misspelt_name_is_an_error_with_a_suggestion() {
         assert!(Options::parse("skip=StageNameCase").unwrap_err().contains("StageNameCasing"));
         assert!(Options::parse("skipp=all").unwrap_err().contains("skip"));
     }
