@@ -2,14 +2,28 @@
 
 use std::time::Duration;
 
-/// Parses a duration. The outer `None` means an invalid duration, and the inner one a negative duration.
-pub(super) fn parse(text: &str) -> Option<Option<Duration>> {
+/// The error of a text that is not a duration of zero or more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum BadDuration {
+    Malformed,
+    Negative,
+}
+
+/// Parses a duration.
+pub(super) fn parse(text: &str) -> Result<Duration, BadDuration> {
+    let (nanos, negative) = signed(text).ok_or(BadDuration::Malformed)?;
+    if negative && nanos != 0 { Err(BadDuration::Negative) } else { Ok(Duration::from_nanos(nanos)) }
+}
+
+/// Returns the nanoseconds of a duration without its sign, and whether it has a minus sign. Returns `None` for a
+/// malformed duration and for one beyond Go's range.
+fn signed(text: &str) -> Option<(u64, bool)> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     if rest == "0" {
-        return Some(Some(Duration::ZERO));
+        return Some((0, negative));
     }
     let mut total: u128 = 0;
     if rest.is_empty() {
@@ -42,7 +56,7 @@ pub(super) fn parse(text: &str) -> Option<Option<Duration>> {
         }
     }
     let nanos = i64::try_from(total).ok()?;
-    Some((!negative || nanos == 0).then(|| Duration::from_nanos(nanos.unsigned_abs())))
+    Some((nanos.unsigned_abs(), negative))
 }
 
 /// Formats a duration as Go's `Duration.String` does: `1m30s`, `500ms`, `0s`.
@@ -89,7 +103,7 @@ mod tests {
             ("1h", 3_600_000, "1h0m0s"),
             ("0", 0, "0s"),
         ] {
-            let duration = parse(text).unwrap().unwrap();
+            let duration = parse(text).unwrap();
             assert_eq!((duration, show(duration)), (Duration::from_millis(millis), shown.to_owned()));
         }
     }
@@ -97,8 +111,8 @@ mod tests {
     #[test]
     fn malformed_and_negative_durations_differ() {
         for text in ["", "1", "s", ".s", "1x", "1..2s"] {
-            assert!(parse(text).is_none(), "{text}");
+            assert_eq!(parse(text), Err(BadDuration::Malformed), "{text}");
         }
-        assert_eq!(parse("-1s"), Some(None));
+        assert_eq!(parse("-1s"), Err(BadDuration::Negative));
     }
 }

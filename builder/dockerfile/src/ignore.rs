@@ -224,7 +224,7 @@ impl Form {
                 parent.ends_with(suffix) || suffix.strip_prefix(b"/").is_some_and(|whole| whole == parent)
             }),
             Self::Automaton { literal, states } => match path.strip_prefix(&**literal) {
-                Some(rest) => run(states, rest).0,
+                Some(rest) => run(states, rest).matched,
                 None => false,
             },
         }
@@ -253,8 +253,8 @@ impl Form {
                 inside.push(b'/');
                 match inside.strip_prefix(&**literal) {
                     Some(rest) => {
-                        let (matched, alive) = run(states, rest);
-                        matched || alive
+                        let end = run(states, rest);
+                        end.matched || end.may_continue
                     }
                     // The pattern matches below the directory only if its literal prefix continues there.
                     None => literal.starts_with(&inside),
@@ -269,9 +269,15 @@ fn boundaries(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     memchr::memchr_iter(b'/', path).map(|at| &path[..at]).chain(std::iter::once(path))
 }
 
-/// Runs the automaton. Returns whether it accepts the path or one of its parents, and whether it could accept a longer
-/// path.
-fn run(states: &[State], path: &[u8]) -> (bool, bool) {
+/// The end of a run of the automaton.
+struct End {
+    /// Whether the automaton accepts the path or one of its parents.
+    matched: bool,
+    /// Whether the automaton could accept a longer path.
+    may_continue: bool,
+}
+
+fn run(states: &[State], path: &[u8]) -> End {
     let words = states.len() / 64 + 1;
     let mut now = vec![0_u64; words];
     let mut next = vec![0_u64; words];
@@ -293,7 +299,7 @@ fn run(states: &[State], path: &[u8]) -> (bool, bool) {
     close(&mut now);
     for c in Chars(path) {
         if c == '/' && has(&now, states.len()) {
-            return (true, true);
+            return End { matched: true, may_continue: true };
         }
         next.fill(0);
         for (i, state) in states.iter().enumerate() {
@@ -325,11 +331,11 @@ fn run(states: &[State], path: &[u8]) -> (bool, bool) {
         }
         std::mem::swap(&mut now, &mut next);
         if now.iter().all(|word| *word == 0) {
-            return (false, false);
+            return End { matched: false, may_continue: false };
         }
         close(&mut now);
     }
-    (has(&now, states.len()), true)
+    End { matched: has(&now, states.len()), may_continue: true }
 }
 
 /// Cleans a path as Go's `filepath.Clean` does on Unix: removes doubled slashes and `.`, and resolves `..` where a name

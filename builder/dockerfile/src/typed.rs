@@ -1,5 +1,6 @@
 //! Turns syntax into instructions, and checks the arguments and flags of each.
 
+use super::duration::{self, BadDuration};
 use super::flags::{Flags, Takes};
 use super::instruction::{Argument, Command, Copy, From, Health, Instruction, Kind, Onbuild, Run};
 use super::mount;
@@ -442,10 +443,10 @@ fn interval(name: &str, word: &Word<'_>) -> Result<Duration, Diagnostic> {
             .label("invalid duration")
             .help(format!("write a duration such as --{name}=30s, 1m30s or 500ms"))
     };
-    let duration = super::duration::parse(word).ok_or_else(|| bad(format!("invalid duration {:?}", word.text)))?;
-    match duration {
-        Some(duration) if duration.is_zero() || duration >= SHORTEST_INTERVAL => Ok(duration),
-        _ => Err(bad(format!("Interval {name:?} cannot be less than 1ms"))),
+    match duration::parse(word) {
+        Ok(duration) if duration.is_zero() || duration >= SHORTEST_INTERVAL => Ok(duration),
+        Ok(_) | Err(BadDuration::Negative) => Err(bad(format!("Interval {name:?} cannot be less than 1ms"))),
+        Err(BadDuration::Malformed) => Err(bad(format!("invalid duration {:?}", word.text))),
     }
 }
 
