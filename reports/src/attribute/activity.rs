@@ -1,7 +1,7 @@
 //! When each step was active, and what it did at each instant.
 
 use crate::graph::Graph;
-use crate::index::{Grouped, Index, Indexed};
+use crate::index::{Grouped, Indexed};
 use buildscope_record::{Nanos, Outcome, Phase, Record, Span, StepId, Wait};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;

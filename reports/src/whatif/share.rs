@@ -232,7 +232,6 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::Index;
     use proptest::prelude::*;
 
     fn work(length: f64, demand: f64, kernel: bool) -> Work {
