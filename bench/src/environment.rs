@@ -1,15 +1,15 @@
-//! Where a run was measured: what must be the same before two runs may be compared.
+//! The environment of a run: two runs are comparable only if the relevant parts are equal.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The machine and its state when a run began.
+/// The machine and its state at the start of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Environment {
     /// The processor's model name.
     pub cpu: Option<String>,
-    /// Processors that this process may use.
+    /// Number of processors that this process may use.
     pub cpus: Option<usize>,
     /// Physical memory in bytes.
     pub memory: Option<u64>,
@@ -19,9 +19,9 @@ pub struct Environment {
     pub governor: Option<String>,
     /// Whether the processor may go above its nominal frequency.
     pub turbo: Option<bool>,
-    /// Address space layout randomisation: proc(5)'s `randomize_va_space`.
+    /// Address space layout randomisation: `randomize_va_space` of proc(5).
     pub aslr: Option<u8>,
-    /// Type of the file system under the store: a name or statfs(2)'s number.
+    /// Type of the file system that holds the store: a name, or the number from statfs(2).
     pub filesystem: Option<String>,
     /// Load average over one minute.
     pub load: Option<f64>,
@@ -31,42 +31,42 @@ pub struct Environment {
     pub io_pressure: Option<f64>,
     /// Percent of the last ten seconds in which some task waited for memory.
     pub memory_pressure: Option<f64>,
-    /// Whether a hypervisor is below.
+    /// Whether the machine is virtual.
     pub virtualised: Option<bool>,
-    /// The harness's version.
+    /// Version of the harness.
     pub version: String,
 }
 
-/// What makes a measurement less worth, with what to do about it.
+/// A condition that makes measurements less reliable. `Display` adds advice.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Warning {
-    /// The processor changes its speed as it likes.
+    /// The frequency governor is not `performance`.
     Governor(String),
-    /// The processor is faster while it is cool.
+    /// Turbo is on: the processor is faster while it is cool.
     Turbo,
-    /// Others use the machine.
+    /// Other programs use the machine.
     Load {
         /// Load average over one minute.
         load: f64,
         /// Usable processors.
         cpus: usize,
     },
-    /// Others wait for the processors, in percent of the time.
+    /// Other tasks waited for processors, in percent of the time.
     CpuPressure(f64),
-    /// Others wait for the disk, in percent of the time.
+    /// Other tasks waited for the disk, in percent of the time.
     IoPressure(f64),
-    /// Others wait for memory, in percent of the time.
+    /// Other tasks waited for memory, in percent of the time.
     MemoryPressure(f64),
     /// Addresses are the same in every process.
     Layout,
-    /// Others may take the processor away.
+    /// The host may take the processor away from this virtual machine.
     Virtualised,
-    /// Overlay cannot lie on this file system, or its speed says nothing about a disk.
+    /// The overlay driver does not work on this file system, or its speed says nothing about a disk.
     Filesystem(String),
 }
 
 impl Environment {
-    /// What a reader of the numbers should know, and could change.
+    /// The warnings that a reader of the numbers needs.
     pub fn warnings(&self) -> Vec<Warning> {
         let governor = self.governor.clone().filter(|governor| governor != "performance").map(Warning::Governor);
         let load = self.load.zip(self.cpus).filter(|&(load, cpus)| load > cpus as f64 * 0.25);
@@ -89,7 +89,7 @@ impl Environment {
         .collect()
     }
 
-    /// What changes from run to run of one machine, in words.
+    /// Describes the state that changes from run to run on one machine.
     pub fn state(&self) -> String {
         let percent = |share: Option<f64>| share.map_or_else(|| "?".to_owned(), |share| format!("{share:.1} %"));
         format!(
@@ -104,7 +104,7 @@ impl Environment {
         )
     }
 
-    /// Whether times of the other run may be set beside this one's: same processor, count, kernel and file system.
+    /// Whether times of both runs are comparable: same processor model, processor count, kernel and file system.
     pub fn comparable(&self, other: &Self) -> bool {
         (&self.cpu, self.cpus, &self.kernel, &self.filesystem)
             == (&other.cpu, other.cpus, &other.kernel, &other.filesystem)
@@ -122,24 +122,24 @@ impl fmt::Display for Warning {
                 "turbo is on: a cool processor is faster than a warm one. Turn it off (`no_turbo`, `boost`), or trust the interleaving and look at the drift.",
             ),
             Self::Load { load, cpus } => {
-                write!(f, "the load is {load:.2} on {cpus} processors before anything was measured: stop what else runs here.")
+                write!(f, "the load is {load:.2} on {cpus} processors before the first measurement: stop other programs.")
             }
             Self::IoPressure(percent) => {
-                write!(f, "tasks waited for I/O in {percent:.0} % of the last ten seconds: something else uses the disk.")
+                write!(f, "tasks waited for I/O in {percent:.0} % of the last ten seconds: another program uses the disk.")
             }
             Self::CpuPressure(percent) => {
-                write!(f, "tasks waited for a processor in {percent:.0} % of the last ten seconds: something else computes. Stop it, or wait.")
+                write!(f, "tasks waited for a processor in {percent:.0} % of the last ten seconds: another program uses the processors. Stop it, or wait.")
             }
             Self::MemoryPressure(percent) => {
-                write!(f, "tasks waited for memory in {percent:.0} % of the last ten seconds: what is read may have to be read again. Free some.")
+                write!(f, "tasks waited for memory in {percent:.0} % of the last ten seconds: files may be evicted from the page cache. Free some memory.")
             }
             Self::Layout => f.write_str(
-                "addresses are not randomised: every build has the same layout, and its luck with caches. Try `sysctl kernel.randomize_va_space=2`.",
+                "addresses are not randomised: every build has the same memory layout, which may favour or penalise it. Try `sysctl kernel.randomize_va_space=2`.",
             ),
             Self::Virtualised => {
-                f.write_str("this is a virtual machine: its host may take the processor away. Compare only what was measured interleaved.")
+                f.write_str("this is a virtual machine: its host may take the processor away. Compare only interleaved measurements.")
             }
-            Self::Filesystem(name) => write!(f, "the store lies on {name}: its times say little about a disk. Choose another with --root."),
+            Self::Filesystem(name) => write!(f, "the store is on {name}: its times say little about a disk. Choose another with --root."),
         }
     }
 }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quiet_machine_is_not_warned_of() {
+    fn a_quiet_machine_gives_no_warnings() {
         let quiet = Environment {
             governor: Some("performance".into()),
             turbo: Some(false),

@@ -1,7 +1,7 @@
-//! The harness: builds workloads repeatedly and says how far the times can be trusted.
+//! The benchmark harness: builds workloads repeatedly and reports how reliable the times are.
 //!
-//! *Takes* binaries to measure, the reports and the corpus. *Gives* runs with their raw samples, comparisons, exports.
-//! Only [`export`] knows the formats of other tools. *Must never* print: that is the command's task.
+//! *Takes* binaries to measure, the reports and the corpus. *Gives* runs with their raw samples, comparisons,
+//! exports. Only [`export`] knows the formats of other tools. *Must never* print: that is the task of the command.
 //!
 //! # Start here
 //!

@@ -15,7 +15,7 @@ struct Metric {
     upper_value: Option<f64>,
 }
 
-/// Medians with their intervals, where there are enough samples for one.
+/// Exports medians, with their confidence intervals if there are enough samples.
 pub fn export(run: &Run) -> String {
     let metric = |summary: Summary| Metric {
         value: summary.median * 1e9,

@@ -1,9 +1,9 @@
-//! A row a build, for spreadsheets and data frames (RFC 4180).
+//! CSV (RFC 4180) with one row per build, for spreadsheets and data frames.
 
 use crate::run::Run;
 use std::fmt::Write as _;
 
-/// Every sample, the wrong ones too, with their fault.
+/// Exports every sample. Samples with a wrong result have a text in the column `fault`.
 pub fn export(run: &Run) -> String {
     let mut text = "workload,cache,builder,policy,driver,jobs,round,position,wall_s,user_s,system_s,exit_code,load,io_pressure,fault\n".to_owned();
     for case in &run.cases {
@@ -35,7 +35,7 @@ pub fn export(run: &Run) -> String {
     text
 }
 
-/// Quoted where it must be.
+/// Quotes a field if RFC 4180 requires it.
 pub(super) fn field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
@@ -46,7 +46,7 @@ mod tests {
     use crate::export::sample::run;
 
     #[test]
-    fn a_row_a_build() {
+    fn each_build_is_one_row() {
         insta::assert_snapshot!(export(&run()));
         assert_eq!(field("a \"b\", c"), "\"a \"\"b\"\", c\"");
     }

@@ -1,4 +1,4 @@
-//! github-action-benchmark's `customSmallerIsBetter`: a list of name, unit, value, range, extra.
+//! The format `customSmallerIsBetter` of github-action-benchmark: a list of name, unit, value, range, extra.
 
 use crate::run::Run;
 use crate::stats::Summary;
@@ -13,7 +13,7 @@ struct Entry {
     extra: String,
 }
 
-/// Medians; the range is half of what lies between the smallest and the largest.
+/// Exports medians. The range is half of the difference between the smallest and the largest time.
 pub fn export(run: &Run) -> String {
     let entries = run.cases.iter().filter_map(|case| {
         let summary = Summary::of(&case.times())?;

@@ -5,18 +5,18 @@ use crate::stats::Summary;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The document.
+/// The top level of the file.
 #[derive(Debug, Serialize)]
 struct Document {
     results: Vec<BenchmarkResult>,
 }
 
-/// One command, under hyperfine's names and in its order.
+/// The result of one command; names and order of the fields are hyperfine's.
 #[derive(Debug, Serialize)]
 struct BenchmarkResult {
     command: String,
     mean: f64,
-    /// Of the sample (n - 1); null for one run.
+    /// Standard deviation of the sample (n - 1); null for one run.
     stddev: Option<f64>,
     median: f64,
     user: f64,
@@ -28,8 +28,8 @@ struct BenchmarkResult {
     parameters: BTreeMap<String, String>,
 }
 
-/// The run as hyperfine would have written it. Cases without a good sample are left out: hyperfine
-/// has no way to say that a command never succeeded.
+/// Exports the run in hyperfine 1's format. Cases without a good sample are omitted: the format cannot express that a
+/// command never succeeded.
 pub fn export(run: &Run) -> String {
     let document = Document { results: run.cases.iter().filter_map(result).collect() };
     // Maps with string keys and finite numbers always serialise.

@@ -1,4 +1,4 @@
-//! The JSON of hyperfine 2 (`schema_version` 2): a measurement a build, summaries by metric.
+//! The JSON of hyperfine 2 (`schema_version` 2): one measurement per build, summaries by metric.
 
 use crate::run::{CaseSamples, Run, Sample};
 use crate::stats::Summary;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 const SCHEMA_VERSION: u32 = 2;
-/// The format that is written, as its reader expects the field to name it.
+/// The schema version of the file.
 const HYPERFINE_VERSION: &str = "2.0.0";
 
 #[derive(Debug, Serialize)]
@@ -65,10 +65,10 @@ struct Statistics {
     max: f64,
 }
 
-/// What is read off a sample.
+/// Reads one metric of a sample.
 type Metric = fn(&Sample) -> f64;
 
-/// The metrics that a build has, under hyperfine's names; all in seconds.
+/// The metrics of a build under hyperfine's names, all in seconds.
 const METRICS: [(&str, Metric); 4] = [
     ("time_wall_clock", |sample| sample.wall),
     ("time_cpu", |sample| sample.user + sample.system),
@@ -76,7 +76,7 @@ const METRICS: [(&str, Metric); 4] = [
     ("time_system", |sample| sample.system),
 ];
 
-/// The run as hyperfine 2 would have written it.
+/// Exports the run in hyperfine 2's format.
 pub fn export(run: &Run) -> String {
     let document = Document {
         schema_version: SCHEMA_VERSION,

@@ -1,10 +1,11 @@
-//! A table for a pull request or a page, in hyperfine's columns.
+//! A Markdown table with hyperfine's columns, for a pull request or a page.
 
 use crate::run::Run;
 use crate::stats::Summary;
 use std::fmt::Write as _;
 
-/// Each workload and cache state against its first case; medians, since times of builds have a tail.
+/// Compares the cases of each workload and cache state with the first one. It shows medians because build times have
+/// a long tail.
 pub fn export(run: &Run) -> String {
     let mut text =
         "| Build | Median [s] | Min [s] | Max [s] | n | Relative |\n|:---|---:|---:|---:|---:|---:|\n".to_owned();
@@ -30,7 +31,7 @@ mod tests {
     use crate::export::sample::run;
 
     #[test]
-    fn a_row_a_case() {
+    fn each_case_is_one_row() {
         insta::assert_snapshot!(export(&run()));
     }
 }

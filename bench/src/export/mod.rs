@@ -1,7 +1,8 @@
-//! Other tools' formats: only this folder knows them.
+//! Formats of other tools. Only this folder knows them.
 //!
-//! *Takes* a run. *Gives* text. *Must never know* how a run was measured. Samples with a wrong result
-//! are in none of them; outliers are in all.
+//! *Takes* a run. *Gives* text. *Must never know* how a run was measured. Samples with a wrong result are excluded
+//! from all statistics; outliers are included.
+//! CSV is the exception: it lists every sample with its fault.
 
 pub mod bencher;
 pub mod csv;

@@ -1,11 +1,12 @@
-//! CSV for Apache Otava: a row a run, a column a case. Rows of many runs are appended under one
-//! header; Otava's test configuration names the columns.
+//! CSV for Apache Otava: one row per run, one column per case. Rows of many runs are appended under one header;
+//! Otava's test configuration names the columns.
 
 use super::csv::field;
 use crate::run::Run;
 use crate::stats::Summary;
 
-/// The header and the run's row. Times are medians in seconds; a case without a good sample is empty.
+/// Exports the header and the row of the run. Times are medians in seconds; a case without a good sample has an empty
+/// field.
 pub fn export(run: &Run) -> String {
     let names = run.cases.iter().map(|case| field(&case.case.to_string().replace(' ', ".")));
     let medians = run

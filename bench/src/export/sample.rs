@@ -1,11 +1,11 @@
-//! The run that the formats are shown with.
+//! A small run for the tests of the formats.
 
 use crate::environment::Environment;
 use crate::run::{Case, CaseSamples, RUN_SCHEMA, Run, Sample, Subject};
 use buildscope_record::{DriverChoice, Policy};
 use buildscope_workloads::Scenario;
 
-/// Two policies, three samples each, one of them wrong.
+/// Returns a run of two policies with three samples each, one of them wrong.
 pub(crate) fn run() -> Run {
     let case = |policy: Policy, walls: [f64; 3]| {
         let subject = Subject {

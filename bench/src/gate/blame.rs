@@ -1,42 +1,45 @@
-//! Where a change of time comes from: the step and the phase whose share of the wall changed most, and which itself takes longer
-//! or less. The second matters where two paths are about as long: then what lies on the critical path changes from build to
-//! build by itself, whole steps at a time.
+//! The origin of a change of time: the step and phase whose share of the critical path changed most, and whose own
+//! duration changed too.
+//!
+//! The second condition matters if two paths are about equally long. Then the critical path switches between them
+//! from build to build, and whole steps enter or leave it without getting slower.
 
 use crate::stats::quantile;
 use buildscope_record::{Record, StepId};
 use buildscope_reports::explain;
 use std::collections::BTreeMap;
 
-/// A step's phase that takes longer, or less.
+/// The phase of a step that takes longer or shorter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Blame {
-    /// The instruction; empty for work of the build as a whole.
+    /// The instruction; empty for work that belongs to no step.
     pub step: String,
-    /// The phase's name, or `unattributed`.
+    /// The name of the phase, or `unattributed`.
     pub phase: String,
-    /// Its median share of the wall before, in seconds.
+    /// The median of its share of the wall time before the change, in seconds.
     pub before: f64,
-    /// And after.
+    /// The median of its share after the change, in seconds.
     pub after: f64,
 }
 
-/// Shares of the wall by (step, phase): a list a build.
+/// Seconds of wall time by (step, phase), one list entry per build.
 type Shares = BTreeMap<(Option<StepId>, String), Vec<f64>>;
 
-/// By how much a phase is to blame, in seconds: as its share of the path changed, but by no more than it changed itself. What
-/// has no spans, a wait, is what it is on the path.
+/// Returns the part of a change that a phase explains, in seconds. It is the change of the phase's share of the
+/// critical path, limited by the change of its own duration. A wait has no spans and so no duration of its own: only
+/// its share counts.
 fn guilt(on_path: f64, itself: Option<f64>, direction: f64) -> f64 {
     let on_path = on_path * direction;
     itself.map_or(on_path, |itself| on_path.min(itself * direction))
 }
 
-/// The largest change, in the direction of the whole; none without records on both sides.
+/// Returns the largest change in the direction of the total; `None` without records on both sides.
 pub(super) fn blame(before: &[Record], after: &[Record]) -> Option<Blame> {
     let steps = &after.first()?.steps;
     let (was, is) = (shares(before), shares(after));
     let (lasted, lasts) = (durations(before), durations(after));
     let median = |shares: &Shares, key: &_, builds: usize| {
-        // A phase that a build did not have took it no time.
+        // A phase that is absent from a build counts as 0 s.
         let mut values = shares.get(key).cloned().unwrap_or_default();
         values.resize(builds, 0.0);
         values.sort_by(f64::total_cmp);
@@ -60,7 +63,7 @@ pub(super) fn blame(before: &[Record], after: &[Record]) -> Option<Blame> {
     Some(Blame { step, phase: key.1.clone(), before, after })
 }
 
-/// How long each phase of each step took, on the critical path or not.
+/// Sums the duration of each phase of each step, on and off the critical path.
 fn durations(records: &[Record]) -> Shares {
     let mut durations = Shares::new();
     for record in records {

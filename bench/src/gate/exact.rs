@@ -1,36 +1,37 @@
-//! What has no noise: layer bytes and digests, cache hits, steps, system calls. Any change is a change.
+//! Quantities without noise: layer bytes and digests, cache hits, steps, system calls. Every difference is a real
+//! change.
 
 use crate::run::Calls;
 use buildscope_record::{Outcome, Record};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
-/// A quantity that is the same in every build of one side, and another in every build of the other.
+/// A quantity that is constant on each side and differs between the sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExactChange {
-    /// What.
+    /// The name of the quantity.
     pub quantity: String,
-    /// In every build before.
+    /// The value in every build before.
     pub before: String,
-    /// In every build after.
+    /// The value in every build after.
     pub after: String,
 }
 
 const DIGEST: &str = "layer digest";
-/// Layers hold times in whole seconds: builds that began this far apart show whether a digest is constant.
+/// Layers hold times in whole seconds. A digest counts as constant only if the builds started this far apart.
 const APART: SignedDuration = SignedDuration::from_secs(2);
 
-/// A build's exact quantities by name.
+/// The exact quantities of a build by name.
 pub type Quantities = BTreeMap<String, String>;
 
-/// The quantities that changed. One that varies within a side (the digest of a layer that holds a
-/// time) has noise after all, and is not looked at.
+/// Returns the quantities that changed. A quantity that varies within a side (the digest of a layer that contains a
+/// time, for example) has noise and is ignored.
 pub(super) fn changes(before: &[Record], after: &[Record]) -> Vec<ExactChange> {
     differences(constant(before), constant(after))
 }
 
-/// The classes of system calls of which each build before made as many, and each build after as many others. One build a
-/// side does not show that a count is constant.
+/// Returns the classes of system calls whose count is constant on each side and differs between the sides. Needs at
+/// least two builds a side: one build cannot show that a count is constant.
 pub(super) fn calls(before: &[Calls], after: &[Calls]) -> Vec<ExactChange> {
     let constant = |counts: &[Calls]| {
         let [first, others @ ..] = counts else { return Quantities::new() };
@@ -75,7 +76,7 @@ fn quantities(record: &Record) -> Quantities {
     ]);
     let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
     for step in &record.steps {
-        // Several steps may read alike.
+        // Several steps may have the same text.
         let place = seen.entry(&step.text).or_default();
         *place += 1;
         let name =
@@ -84,7 +85,7 @@ fn quantities(record: &Record) -> Quantities {
         quantities.insert(format!("layer bytes of {name}"), bytes);
         let Some(layer) = &step.layer else { continue };
         quantities.insert(format!("layer entries of {name}"), layer.files.to_string());
-        // A cached layer's digest is that of whenever it was made: only making it again shows that it holds no time.
+        // The digest of a cached layer dates from an earlier build. Only a rebuild shows that it contains no time.
         if let Some(digest) = layer.digest.filter(|_| step.outcome == Outcome::Executed) {
             quantities.insert(format!("{DIGEST} of {name}"), digest.to_string());
         }
@@ -107,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn any_change_of_a_constant_is_one() {
+    fn any_change_of_a_constant_is_reported() {
         let [change] = &changes(&[record(100), record(100)], &[record(101)])[..] else { panic!("one change") };
         assert_eq!((change.before.as_str(), change.after.as_str()), ("100", "101"));
         assert!(change.quantity.contains("layer bytes"), "{change:?}");
     }
 
     #[test]
-    fn steps_that_read_alike_are_told_apart() {
+    fn steps_with_equal_text_are_numbered() {
         let build = |first: u64, second: Option<u64>| {
             let mut build = Synthetic::new(Policy::Serial, 1);
             let stage = build.stage("app");
@@ -129,21 +130,21 @@ mod tests {
         assert_eq!((change.before.as_str(), change.after.as_str()), ("100", "101"));
         let [change] = &changes(&[build(100, Some(7))], &[build(100, Some(8))])[..] else { panic!("one change") };
         assert!(change.quantity.ends_with("(occurrence 2)"), "{change:?}");
-        // One that has none any more.
+        // The second step has no layer any more.
         let [change] = &changes(&[build(100, Some(7))], &[build(100, None)])[..] else { panic!("one change") };
         assert!(change.quantity.ends_with("(occurrence 2)"), "{change:?}");
         assert_eq!((change.before.as_str(), change.after.as_str()), ("7", "no layer"));
     }
 
     #[test]
-    fn a_system_call_more_is_a_change() {
+    fn one_more_system_call_is_a_change() {
         let counts = |mounts: u64| Calls::from([("mounts".to_owned(), mounts), ("execs".to_owned(), 3)]);
         let [change] = &calls(&[counts(80), counts(80)], &[counts(81), counts(81)])[..] else { panic!("one change") };
         assert_eq!(
             (change.quantity.as_str(), change.before.as_str(), change.after.as_str()),
             ("system calls, mounts", "80", "81")
         );
-        // One that varies, one that was counted once, and none at all show nothing.
+        // A varying count, a count of one build, and an empty list show nothing.
         let nothing: [(&[Calls], &[Calls]); 3] = [
             (&[counts(80), counts(82)], &[counts(81), counts(81)]),
             (&[counts(80)], &[counts(81), counts(81)]),
@@ -155,12 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn what_varies_by_itself_is_not_looked_at() {
+    fn quantities_that_vary_are_ignored() {
         assert_eq!(changes(&[record(100), record(101)], &[record(102)]), []);
     }
 
     #[test]
-    fn a_digest_counts_where_builds_of_different_seconds_have_it() {
+    fn a_digest_counts_only_across_different_seconds() {
         let build = |second: u32, digest: &str| {
             let mut record = record(100);
             record.started = Some(format!("2026-01-01T00:00:{second:02}Z"));

@@ -1,9 +1,9 @@
-//! The gate: whether a change made builds slower, or changed what must not change.
+//! The regression gate: detects changes that made builds slower, and changes of quantities that must stay constant.
 //!
-//! *Takes* pairs of cases (before, after) with their build records, and how noisy each case's
-//! history is. *Gives* judgements: flagged only what is significant and beyond its own noise, with
-//! the step and the phase that it comes from; exact quantities are flagged on any change. *Must
-//! never know* where a history is kept.
+//! *Takes* pairs of cases (before, after) with their build records, and the noise of each case's history. *Gives*
+//! judgements. A time is flagged only if the change is significant and exceeds the noise of the case; the judgement
+//! names the step and phase that caused it. Exact quantities are flagged on any change. *Must never know* where a
+//! history is kept.
 
 mod blame;
 mod exact;
@@ -19,44 +19,44 @@ use buildscope_record::Record;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A case's samples and the folder that their records are in.
+/// The samples of a case and the folder of its records.
 #[derive(Clone, Copy, Debug)]
 pub struct Side<'a> {
     /// The samples.
     pub samples: &'a CaseSamples,
-    /// The run's folder.
+    /// The folder of the run.
     pub folder: &'a Path,
 }
 
-/// What is found of one pair.
+/// The result of comparing one pair.
 #[derive(Clone, Debug)]
 pub struct Judgement {
-    /// The case that is judged.
+    /// The compared case.
     pub case: Case,
-    /// The times; none where one side has no good sample.
+    /// The comparison of times; `None` if one side has no good sample.
     pub comparison: Option<Comparison>,
-    /// The relative change below which this case's history says nothing.
+    /// The relative change that is still within the noise of this case.
     pub threshold: f64,
-    /// Where a flagged change of time comes from, as far as the records tell.
+    /// The origin of a flagged change of time, if the records show it.
     pub blame: Option<Blame>,
-    /// Exact quantities that differ.
+    /// The exact quantities that differ.
     pub exact: Vec<ExactChange>,
-    /// What became of the case's samples with wrong results on the judged side.
+    /// The number of samples with a wrong result on the `after` side.
     pub faults: usize,
 }
 
 impl Judgement {
-    /// Slower, surely, and by more than its noise.
+    /// Whether it is significantly slower, by more than its noise.
     pub fn slower(&self) -> bool {
         self.beyond_noise(Verdict::Slower)
     }
 
-    /// Faster, surely, and by more than its noise.
+    /// Whether it is significantly faster, by more than its noise.
     pub fn faster(&self) -> bool {
         self.beyond_noise(Verdict::Faster)
     }
 
-    /// Whether the gate closes: slower, an exact quantity changed, or a wrong result.
+    /// Whether the gate fails: slower, an exact quantity changed, or a wrong result.
     pub fn flagged(&self) -> bool {
         self.slower() || !self.exact.is_empty() || self.faults > 0
     }
@@ -69,7 +69,7 @@ impl Judgement {
     }
 }
 
-/// Judges all pairs as one family of comparisons; `threshold` tells a case's noise.
+/// Judges all pairs as one family of comparisons. `threshold` returns the noise of a case.
 pub fn judge(pairs: &[(Side<'_>, Side<'_>)], threshold: impl Fn(&Case) -> f64) -> Vec<Judgement> {
     let times: Vec<_> = pairs.iter().map(|(before, after)| before.samples.paired_with(after.samples)).collect();
     let judged = pairs.iter().zip(compare(&times)).map(|((before, after), comparison)| {
@@ -91,7 +91,7 @@ pub fn judge(pairs: &[(Side<'_>, Side<'_>)], threshold: impl Fn(&Case) -> f64) -
     judged.collect()
 }
 
-/// The pairs of one run: each case of the first builder against the same case of that other builder.
+/// Returns the pairs of one run: each case of builder `base` with the same case of builder `other`.
 pub fn within<'a>(run: &'a Run, folder: &'a Path, base: &str, other: &str) -> Vec<(Side<'a>, Side<'a>)> {
     let of = |builder: &str| {
         let builder = builder.to_owned();
@@ -105,7 +105,7 @@ pub fn within<'a>(run: &'a Run, folder: &'a Path, base: &str, other: &str) -> Ve
         .collect()
 }
 
-/// The pairs of two runs: each case of the later against the same case of the earlier, whoever built.
+/// Returns the pairs of two runs: each case of `head` with the same case of `base`, whichever builder ran it.
 pub fn between<'a>(base: (&'a Run, &'a Path), head: (&'a Run, &'a Path)) -> Vec<(Side<'a>, Side<'a>)> {
     let pair = |after: &'a CaseSamples| {
         let before = base.0.cases.iter().find(|before| before.case.same_but_builder(&after.case))?;
@@ -114,7 +114,7 @@ pub fn between<'a>(base: (&'a Run, &'a Path), head: (&'a Run, &'a Path)) -> Vec<
     head.0.cases.iter().filter_map(pair).collect()
 }
 
-/// The build records of the good samples; one that cannot be read is left out, since it only serves to explain.
+/// Reads the build records of the good samples. Unreadable records are skipped: they only serve to explain.
 fn records(side: &Side<'_>) -> Vec<Record> {
     let paths = side.samples.good().filter_map(|sample| sample.record.as_ref()).map(|path| side.folder.join(path));
     let read = |path: PathBuf| Record::read(fs::File::open(path).ok()?).ok();
@@ -131,7 +131,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    /// A build of two steps on one slot: COPY is 100 ms of diff, RUN 100 ms of process, times `slow` for the process.
+    /// A build of two steps on one slot: COPY spends 100 ms in `diff`, RUN spends 100 ms × `slow` in `process`.
     fn record(slow: f64) -> Record {
         let mut build = Synthetic::new(Policy::Serial, 1);
         let stage = build.stage("app");
@@ -176,10 +176,10 @@ mod tests {
         CaseSamples { case, command: String::new(), samples: (0..10).map(sample).collect(), calls: vec![] }
     }
 
-    /// The proof: a phase that takes 20 % of the build longer is found and named in at least
-    /// 19 of 20 nights, and at most one of 20 A/A nights raises a flag.
+    /// The requirement: a phase that takes 20 % of the build longer is found and named in at least 19 of 20 nights,
+    /// and at most one of 20 A/A nights raises a flag.
     #[test]
-    fn a_slowdown_is_found_and_named_and_an_a_a_pair_is_not() {
+    fn a_slowdown_is_named_and_equal_sides_pass() {
         let folder = tempfile::tempdir().unwrap();
         let mut random = ChaCha8Rng::seed_from_u64(8);
         let (mut named, mut alarms) = (0, 0);
@@ -193,13 +193,13 @@ mod tests {
             let blame = judged[1].blame.as_ref().map(|blame| (blame.step.as_str(), blame.phase.as_str()));
             named += usize::from(judged[1].slower() && blame == Some(("RUN make", "process")));
         }
-        assert!(named >= 19 && alarms <= 1, "{named} of 20 found and named, {alarms} of 20 false alarms");
+        assert!(named >= 19 && alarms <= 1, "{named} of 20 found and named, {alarms} of 20 with a false alarm");
     }
 
-    /// Two steps beside each other that are about as long, so that the path goes through the one or the other, and a copy
-    /// behind them, which takes a quarter of the build longer.
+    /// Two parallel steps of about the same length alternate on the critical path. The copy after them takes a
+    /// quarter of the build longer.
     #[test]
-    fn of_two_paths_that_are_as_long_neither_is_blamed() {
+    fn equally_long_parallel_steps_are_not_blamed() {
         let mut random = ChaCha8Rng::seed_from_u64(10);
         let mut build = |copy: u64| {
             let mut build = Synthetic::new(Policy::Instructions, 2);

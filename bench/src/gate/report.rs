@@ -1,11 +1,11 @@
-//! Judgements for people: on a terminal and in a pull request.
+//! Judgements as text, for a terminal and for a pull request.
 
 use super::{Blame, Judgement};
 use crate::run::Case;
 use crate::stats::Verdict;
 use std::fmt::Write as _;
 
-/// A line a finding, then how many cases were quiet.
+/// Formats one line per finding, then the number of cases without findings.
 pub fn text(judgements: &[Judgement]) -> String {
     let mut text = String::new();
     for judgement in judgements {
@@ -19,14 +19,14 @@ pub fn text(judgements: &[Judgement]) -> String {
     text + &untold(judgements)
 }
 
-/// The same of a run that says nothing, since one binary measured twice differed from itself in that case.
+/// Formats a run that is void because one binary, measured twice, differed from itself in that case.
 pub fn void(case: &Case) -> String {
     format!(
         "**Void: the same binary measured twice differs in `{case}`.** Nothing of this run is to be believed: run it again.\n"
     )
 }
 
-/// A comment for a pull request: the verdict first, the findings, then every case in a fold.
+/// Formats a comment for a pull request: the verdict first, the findings, then every case in a folded section.
 pub fn markdown(judgements: &[Judgement]) -> String {
     let flagged = judgements.iter().filter(|judgement| judgement.flagged()).count();
     let faster = judgements.iter().filter(|judgement| judgement.faster()).count();
@@ -70,12 +70,12 @@ pub fn markdown(judgements: &[Judgement]) -> String {
     text
 }
 
-/// The judgements that have times of both sides.
+/// The judgements with times of both sides.
 fn compared(judgements: &[Judgement]) -> impl Iterator<Item = &Judgement> {
     judgements.iter().filter(|judgement| judgement.comparison.is_some())
 }
 
-/// Of how many cases nothing could be said, a line a reason; empty where of all something could.
+/// Lists why cases could not be compared, one line per reason; empty if all could be.
 fn untold(judgements: &[Judgement]) -> String {
     let all = judgements.len();
     let too_few =
@@ -91,7 +91,7 @@ fn untold(judgements: &[Judgement]) -> String {
     lines.map(|(count, reason)| format!("Of {count} of {all} cases {reason}.\n")).collect()
 }
 
-/// What is to be said of a case; empty where nothing is.
+/// The findings of a case; empty if there are none.
 fn findings(judgement: &Judgement) -> Vec<String> {
     let mut lines = Vec::new();
     if judgement.faults > 0 {

@@ -1,75 +1,75 @@
-//! The tables: a row a run, a row a case of a run.
+//! The SQLite tables: one row per run, and one row per case of a run.
 
 use crate::run::{Case, CaseSamples, Run};
 use crate::stats::Summary;
 use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
 
-/// The history's file.
+/// The open history file.
 #[derive(Debug)]
 pub struct History {
     connection: Connection,
 }
 
-/// What can go wrong with it.
+/// An error of the history.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// The database.
+    /// The database could not be opened or created.
     #[error("{}: {source}", .path.display())]
     Database {
-        /// Its file.
+        /// The database file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: rusqlite::Error,
     },
-    /// The folder that it is to be in.
+    /// The folder of the database could not be created.
     #[error("{}: {source}", .path.display())]
     Folder {
-        /// Which.
+        /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A later version's file.
+    /// The file was written by a later version.
     #[error("{} has version {found}; this version knows {VERSION}", .path.display())]
     Version {
-        /// Its file.
+        /// The database file.
         path: PathBuf,
-        /// Its version.
+        /// The schema version of the file.
         found: u32,
     },
-    /// A question that failed.
+    /// A query failed.
     #[error(transparent)]
     Query(#[from] rusqlite::Error),
 }
 
-/// A run of the history.
+/// A stored run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// Its number.
+    /// The id of the run.
     pub id: i64,
-    /// When it began, RFC 3339.
+    /// The start of the run, RFC 3339.
     pub started: String,
-    /// What was measured: a commit, a version, whatever `--label` said.
+    /// What was measured: a commit, a version, or any text given with `--label`.
     pub label: String,
-    /// Cases in it.
+    /// The number of cases.
     pub cases: u32,
-    /// Its folder when it was added.
+    /// The folder of the run when it was added.
     pub folder: PathBuf,
 }
 
-/// A case in one run.
+/// One case in one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// The run's number.
+    /// The id of the run.
     pub run: i64,
-    /// When the run began.
+    /// The start of the run, RFC 3339.
     pub started: String,
-    /// The run's label.
+    /// The label of the run.
     pub label: String,
-    /// The case's median wall time, in seconds.
+    /// The median wall time of the case, in seconds.
     pub median: f64,
-    /// Good samples behind it.
+    /// The number of good samples.
     pub count: u32,
 }
 
@@ -82,7 +82,7 @@ const TABLES: &str = "
     CREATE INDEX result_by_name ON result (name, run);";
 
 impl History {
-    /// Opens `history.sqlite` in that folder; makes it if there is none.
+    /// Opens `history.sqlite` in the folder and creates it if necessary.
     pub fn open(folder: &Path) -> Result<Self, HistoryError> {
         std::fs::create_dir_all(folder).map_err(|source| HistoryError::Folder { path: folder.to_owned(), source })?;
         let path = folder.join("history.sqlite");
@@ -101,7 +101,7 @@ impl History {
         Ok(Self { connection })
     }
 
-    /// Adds a run; gives its number.
+    /// Adds a run and returns its id.
     pub fn add(&mut self, run: &Run, folder: &Path, label: &str) -> Result<i64, HistoryError> {
         let transaction = self.connection.transaction()?;
         let environment = &run.environment;
@@ -137,7 +137,7 @@ impl History {
         Ok(id)
     }
 
-    /// The last runs, newest first.
+    /// Returns the last runs, newest first.
     pub fn runs(&self, last: u32) -> Result<Vec<Entry>, HistoryError> {
         let mut statement = self.connection.prepare(
             "SELECT id, started, label, folder, (SELECT count(*) FROM result WHERE run = id) FROM run ORDER BY started DESC, id DESC LIMIT ?",
@@ -155,20 +155,20 @@ impl History {
         Ok(statement.query_map([last], entry)?.collect::<Result<_, _>>()?)
     }
 
-    /// The results of one run: (case, median in seconds, good samples).
+    /// Returns the results of one run: (case, median in seconds, number of good samples).
     pub fn results(&self, run: i64) -> Result<Vec<(String, f64, u32)>, HistoryError> {
         let mut statement =
             self.connection.prepare("SELECT name, median, count FROM result WHERE run = ? ORDER BY rowid")?;
         Ok(statement.query_map([run], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?)
     }
 
-    /// All cases that have ever been measured, by name.
+    /// Returns the names of all cases that were ever measured.
     pub fn cases(&self) -> Result<Vec<String>, HistoryError> {
         let mut statement = self.connection.prepare("SELECT DISTINCT name FROM result ORDER BY name")?;
         Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
-    /// A case's series, oldest first: those runs that were measured on the machine of the newest.
+    /// Returns the series of a case, oldest first. Only runs on the same machine as the newest one are included.
     pub fn series(&self, case: &str) -> Result<Vec<Point>, HistoryError> {
         let mut statement = self.connection.prepare(
             "WITH newest AS (SELECT run.* FROM run JOIN result ON run = id WHERE name = ?1 ORDER BY started DESC, id DESC LIMIT 1)
@@ -188,7 +188,7 @@ impl History {
         Ok(statement.query_map([case], point)?.collect::<Result<_, _>>()?)
     }
 
-    /// The medians of a case over its runs, oldest first: what its noise is learnt from.
+    /// Returns the medians of a case over its runs, oldest first. The noise threshold is computed from them.
     pub fn medians(&self, case: &Case) -> Result<Vec<f64>, HistoryError> {
         Ok(self.series(&case.to_string())?.into_iter().map(|point| point.median).collect())
     }
@@ -200,7 +200,7 @@ mod tests {
     use crate::export::sample;
 
     #[test]
-    fn what_was_added_comes_back_in_order() {
+    fn added_runs_are_returned_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let mut run = sample::run();
         for day in 1..=3 {
@@ -215,12 +215,12 @@ mod tests {
             series.iter().map(|point| (point.run, point.median, point.count)).collect::<Vec<_>>(),
             [(1, 2.5, 3), (2, 2.5, 3), (3, 2.5, 3)]
         );
-        // The wrong sample of the fixture is in no number.
+        // The wrong sample of the fixture is not counted.
         assert_eq!(history.results(1).unwrap()[1], ("diamond cold buildscope stages".to_owned(), 1.625, 2));
     }
 
     #[test]
-    fn another_machine_is_another_series() {
+    fn each_machine_has_its_own_series() {
         let folder = tempfile::tempdir().unwrap();
         let mut history = History::open(folder.path()).unwrap();
         let mut run = sample::run();

@@ -1,7 +1,7 @@
-//! Runs over time, in one SQLite file beside them.
+//! Runs over time, in one SQLite file next to them.
 //!
-//! *Takes* finished runs. *Gives* series: how a case's median went from run to run, and how noisy
-//! it is by itself. *Must never know* how a change is judged.
+//! *Takes* finished runs. *Gives* the series of medians of each case, from which its noise is computed. *Must never
+//! know* how a change is judged.
 
 mod database;
 

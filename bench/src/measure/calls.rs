@@ -1,9 +1,9 @@
-//! System calls that a build makes, by class: what it asks of the kernel has no noise, where its times have.
+//! System calls of a build, by class. Unlike times, their counts have no noise.
 //!
-//! Counted by strace over builds that are in no statistic of time. The classes are those that are the same from build to
-//! build of one binary, in whatever order its threads run: what asks for a program, makes a mount, waits for the disk, renames
-//! or changes who owns a file. Waits, memory, reads and threads differ from build to build and are left out, and so are
-//! names made and removed, of which some are of the builder's own sweeping.
+//! strace counts them in separate builds, which are not timed. The classes are those whose counts are the same in
+//! every build by one binary, in whatever order its threads run: starting programs, mounting, fsync, renaming, and
+//! changing owners or modes. Waits, memory, reads and threads vary from build to build and are left out. So are
+//! creating and removing files, because the builder's own clean-up does that at varying times.
 
 use crate::run::{Calls, RunError};
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Classes, and the calls in them by their names in syscalls(2).
+/// The classes with the names of their calls in syscalls(2).
 const CLASSES: [(&str, &[&str]); 5] = [
     ("execs", &["execve", "execveat"]),
     (
@@ -33,30 +33,30 @@ const CLASSES: [(&str, &[&str]); 5] = [
     ("owners and modes", &["chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat"]),
 ];
 
-/// Whether calls can be counted here.
+/// Checks that system calls can be counted on this machine.
 ///
 /// # Errors
-/// With the reason, where they cannot.
+/// Returns the reason if they cannot be counted.
 pub fn countable() -> Result<(), String> {
     if !rustix::process::geteuid().is_root() {
-        return Err("a traced program gets no user ids from newuidmap: it takes root".to_owned());
+        return Err("counting system calls needs root: newuidmap refuses to map ids for a traced program".to_owned());
     }
     let version = Command::new("strace").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     match version {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err("strace does not run here".to_owned()),
-        Err(error) => Err(format!("strace: {error} (it is a package of that name)")),
+        Ok(_) => Err("strace does not run on this machine".to_owned()),
+        Err(error) => Err(format!("strace: {error} (install the package `strace`)")),
     }
 }
 
-/// The same command under strace, which leaves its counts in `counts`.
+/// Wraps a command in strace, which writes its counts to the file `counts`.
 pub(super) fn counted(command: &Command, counts: &Path) -> Command {
     let names = CLASSES.iter().flat_map(|(_, names)| *names);
-    // A name that this processor's kernel has not is no error.
+    // `?` ignores calls that this architecture does not have.
     let names: Vec<_> = names.map(|name| format!("?{name}")).collect();
     let mut traced = Command::new("strace");
-    // -D: the builder is our child, not strace, so what stops the one stops the other. The filter in the kernel spares the
-    // calls that are not counted.
+    // -D: the builder is our child instead of strace, so stopping our child stops the build. The seccomp filter
+    // avoids the tracing overhead for all other calls.
     traced
         .args(["-D", "-f", "-c", "-U", "name,calls", "--seccomp-bpf", "-e"])
         .arg(format!("trace={}", names.join(",")));
@@ -65,12 +65,12 @@ pub(super) fn counted(command: &Command, counts: &Path) -> Command {
     traced
 }
 
-/// What strace has counted, by class; a class of which there was none is 0.
+/// Reads the counts that strace wrote, by class. Classes without calls are 0.
 pub(super) fn read(counts: &Path) -> Result<Calls, RunError> {
     Ok(classes(&fs::read_to_string(counts).map_err(RunError::io(counts))?))
 }
 
-/// Reads lines of a name and a number; all others are ruling, a head and a sum.
+/// Reads the lines that consist of a name and a number. Other lines are rulers, headings and the total.
 fn classes(text: &str) -> Calls {
     let mut calls: Calls = CLASSES.iter().map(|(class, _)| ((*class).to_owned(), 0)).collect();
     for line in text.lines() {
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_strace_says_is_summed_by_class() {
+    fn strace_counts_are_summed_by_class() {
         // As strace 6.1 prints `-c -U name,calls`.
         let said = "syscall              calls\n---------------- ---------\nexecve                  13\nfsync                    5\n\
                     syncfs                   1\nmount                    3\nread                   999\n\
@@ -97,10 +97,10 @@ mod tests {
         assert_eq!((of("renames and links"), of("owners and modes"), calls.len()), (0, 0, 5));
     }
 
-    /// Known to the last call: a shell that is started, renames twice, and waits for the disk once.
+    /// A script whose calls are known exactly: it starts a shell, renames twice, and syncs once.
     #[test]
     #[ignore = "needs root and strace"]
-    fn a_known_script_has_its_known_calls() {
+    fn a_known_script_has_the_expected_counts() {
         assert_eq!(countable(), Ok(()));
         let folder = tempfile::tempdir().unwrap();
         let counts = folder.path().join("counts");
@@ -113,7 +113,7 @@ mod tests {
         assert!(output.status.success(), "{output:?}");
         let calls = read(&counts).unwrap();
         let of = |class| calls[class];
-        // sh, mv, mv, sync, chmod: all found at the first try.
+        // sh, mv, mv, sync, chmod: each is found in the first directory of PATH.
         assert_eq!((of("execs"), of("renames and links"), of("waits for the disk")), (5, 2, 1));
         assert_eq!((of("owners and modes"), of("mounts")), (1, 0));
     }

@@ -1,5 +1,5 @@
-//! Whether a build gave what its workload says it must give. A benchmark that builds the wrong
-//! thing fast is worth nothing, so every measured build is checked.
+//! Checks an image against the expectations of its workload. Every measured build is checked: a fast build of the
+//! wrong image is worthless.
 
 use buildscope_oci::ImageConfig;
 use buildscope_record::Digest;
@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-/// An image as one sees it in a container: its configuration and the files of all its layers.
+/// An image as a container sees it: its configuration and the merged files of all its layers.
 #[derive(Debug)]
 pub struct Image {
     config: ImageConfig,
@@ -25,14 +25,14 @@ struct Found {
     owner: (u64, u64),
     size: u64,
     digest: Digest,
-    /// The beginning of its content, for `contains`.
+    /// The beginning of the content, for `contains`.
     head: Vec<u8>,
 }
 
-/// As much of a file as `contains` looks at.
+/// The number of bytes of a file that `contains` searches.
 const HEAD: usize = 1 << 20;
 
-/// A descriptor of the OCI image specification, as far as needed here.
+/// The needed fields of an OCI descriptor.
 #[derive(Debug, Deserialize)]
 struct Descriptor {
     digest: Digest,
@@ -49,7 +49,7 @@ struct Manifest {
     layers: Vec<Descriptor>,
 }
 
-/// An entry of `manifest.json` in what `docker save` writes: paths in the archive.
+/// An entry of `manifest.json` in the output of `docker save`. Its values are paths in the archive.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct DockerImage {
@@ -58,10 +58,11 @@ struct DockerImage {
 }
 
 impl Image {
-    /// Reads an OCI archive (image-layout in a tar) or what `docker save` writes, with plain or gzip layers.
+    /// Reads an OCI archive (an image layout in a tar file) or the output of `docker save`, with plain or gzip
+    /// layers.
     ///
     /// # Errors
-    /// If it is none, or if it cannot be read.
+    /// Fails if the archive is unreadable or has neither format.
     pub fn read(archive: &Path) -> io::Result<Self> {
         let blobs = Blobs::find(archive)?;
         let (config, layers) = if blobs.has("index.json") { blobs.oci()? } else { blobs.docker()? };
@@ -78,7 +79,7 @@ fn blob(descriptor: &Descriptor) -> PathBuf {
     Path::new("blobs/sha256").join(descriptor.digest.hex())
 }
 
-/// Where each file of an archive lies, so that blobs are read in any order without unpacking.
+/// The positions of the files in an archive. Blobs can be read in any order without unpacking.
 struct Blobs<'a> {
     archive: &'a Path,
     places: HashMap<PathBuf, (u64, u64)>,
@@ -98,32 +99,32 @@ impl<'a> Blobs<'a> {
         self.places.contains_key(Path::new(path))
     }
 
-    /// Where the configuration and the layers of its first image are, lowest first.
+    /// The paths of the configuration and of the layers of the first image, lowest layer first.
     fn oci(&self) -> io::Result<(PathBuf, Vec<PathBuf>)> {
         let index: Index = serde_json::from_slice(&self.read(Path::new("index.json"))?)?;
-        let manifest = index.manifests.first().ok_or_else(|| io::Error::other("its index is empty"))?;
+        let manifest = index.manifests.first().ok_or_else(|| io::Error::other("the image index is empty"))?;
         let manifest: Manifest = serde_json::from_slice(&self.read(&blob(manifest))?)?;
         Ok((blob(&manifest.config), manifest.layers.iter().map(blob).collect()))
     }
 
-    /// The same of docker's own format.
+    /// Like `oci`, for the format of `docker save`.
     fn docker(&self) -> io::Result<(PathBuf, Vec<PathBuf>)> {
         let images: Vec<DockerImage> = serde_json::from_slice(&self.read(Path::new("manifest.json"))?)?;
-        let image = images.into_iter().next().ok_or_else(|| io::Error::other("its manifest is empty"))?;
+        let image = images.into_iter().next().ok_or_else(|| io::Error::other("manifest.json is empty"))?;
         Ok((image.config, image.layers))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read>> {
         use std::io::{BufReader, Seek, SeekFrom};
         let &(start, size) =
-            self.places.get(path).ok_or_else(|| io::Error::other(format!("it lacks {}", path.display())))?;
+            self.places.get(path).ok_or_else(|| io::Error::other(format!("the archive lacks {}", path.display())))?;
         let mut file = File::open(self.archive)?;
         file.seek(SeekFrom::Start(start))?;
         let mut magic = [0; 2];
         let peeked = Read::by_ref(&mut file).take(size).read(&mut magic)?;
         file.seek(SeekFrom::Start(start))?;
         let bytes = BufReader::with_capacity(1 << 18, file.take(size));
-        // RFC 1952: a gzip member begins with 1f 8b.
+        // RFC 1952: a gzip member starts with 1f 8b.
         Ok(if peeked == 2 && magic == [0x1f, 0x8b] {
             Box::new(flate2::bufread::MultiGzDecoder::new(bytes))
         } else {
@@ -138,12 +139,12 @@ impl<'a> Blobs<'a> {
     }
 }
 
-/// Without a leading `/` or `./`.
+/// Removes a leading `/` or `./`.
 fn plain(path: &Path) -> PathBuf {
     path.components().filter(|part| matches!(part, Component::Normal(_))).collect()
 }
 
-/// Lays a layer over what is below it: OCI image specification, "Layer", with its whiteouts.
+/// Applies a layer with its whiteouts to the files below it (OCI image specification, "Layer").
 fn apply(files: &mut BTreeMap<PathBuf, Found>, layer: impl Read) -> io::Result<()> {
     let mut added = BTreeMap::new();
     let mut archive = tar::Archive::new(layer);
@@ -187,7 +188,7 @@ fn apply(files: &mut BTreeMap<PathBuf, Found>, layer: impl Read) -> io::Result<(
     Ok(())
 }
 
-/// What is not as expected, a sentence each; empty is good.
+/// Returns one sentence per difference from the expectations; empty if there are none.
 pub fn check_image(image: &Image, expect: &Expect) -> Vec<String> {
     let mut faults = Vec::new();
     for (path, expected) in &expect.files {
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn whiteouts_remove_what_is_below() {
+    fn whiteouts_remove_lower_files() {
         let below = layer(&[("a/x", "1"), ("a/y", "2"), ("b", "3"), ("c/z", "4")]);
         let above = layer(&[("a/.wh.x", ""), (".wh.b", ""), ("c/.wh..wh..opq", ""), ("c/new", "5")]);
         let files: Vec<_> = image(&[below, above]).files.into_keys().collect();
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn every_difference_is_named() {
+    fn every_difference_is_reported() {
         let image = image(&[layer(&[("d/x", "hello"), ("d/y", "")])]);
         let expect: Expect = toml_expect(
             r#"{"files": {"/d/x": {"digest": "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",

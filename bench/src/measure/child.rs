@@ -1,4 +1,4 @@
-//! Other programs, run to their end, and what they said meanwhile.
+//! Running other programs to their end and capturing their output.
 
 use crate::run::{Case, RunError};
 use std::process::{Command, ExitStatus, Stdio};
@@ -6,13 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio_util::sync::CancellationToken;
 
-/// A program that ended.
+/// A finished program and its output.
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
     lines: Vec<(jiff::Timestamp, Vec<u8>)>,
 }
 
-/// Runs a command to its end; none if it was stopped.
+/// Runs a command to its end; `None` if it was stopped.
 pub(super) async fn finish(command: Command, stop: &CancellationToken) -> Result<Option<Ended>, RunError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut command = tokio::process::Command::from(command);
@@ -22,7 +22,7 @@ pub(super) async fn finish(command: Command, stop: &CancellationToken) -> Result
     let said = Mutex::new(Vec::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = async {
-        // What it started in the background may hold its pipes: it has ended when they have.
+        // Background processes may hold the pipes open. The output ends when they exit.
         let (out, err) = tokio::join!(listen(stdout, &said), listen(stderr, &said));
         out.and(err)?;
         child.wait().await
@@ -34,7 +34,7 @@ pub(super) async fn finish(command: Command, stop: &CancellationToken) -> Result
     Ok(Some(Ended { status, lines: said.into_inner().unwrap_or_else(PoisonError::into_inner) }))
 }
 
-/// Takes down each line with the time at which it came.
+/// Collects each line with the time of its arrival.
 async fn listen(
     from: Option<impl AsyncRead + Unpin>,
     said: &Mutex<Vec<(jiff::Timestamp, Vec<u8>)>>,
@@ -51,20 +51,20 @@ async fn listen(
 }
 
 impl Ended {
-    /// Whether the untimed build that it was succeeded.
+    /// Fails unless an untimed build succeeded.
     pub(super) fn prepared(&self, case: &Case) -> Result<(), RunError> {
         let failed = || RunError::Prepare { case: case.to_string(), code: self.status.code(), said: self.tail() };
         self.status.success().then_some(()).ok_or_else(failed)
     }
 
-    /// The last lines that it said.
+    /// The last lines of the output.
     pub(super) fn tail(&self) -> String {
         let last = &self.lines[self.lines.len().saturating_sub(12)..];
         let lines: Vec<_> = last.iter().map(|(_, line)| String::from_utf8_lossy(line).trim_end().to_owned()).collect();
         lines.join("\n").trim().to_owned()
     }
 
-    /// All that it said, the time before each line; one of JSON has its own.
+    /// The whole output with a time before each line. JSON lines have their own times and stay as they are.
     pub(super) fn log(&self) -> Vec<u8> {
         let mut log = Vec::new();
         for (at, line) in &self.lines {
@@ -101,12 +101,12 @@ mod tests {
         assert!(lines[0].ends_with("Z Step 1/1 : FROM scratch") && lines[1].ends_with("Z  ---> "), "{log}");
         assert!(at(lines[1]).duration_since(at(lines[0])).as_millis() >= 100, "{log}");
         assert_eq!(lines[2], "{\"vertexes\":[]}");
-        // Where it stands among the other stream's is not said.
+        // The order of lines from different streams is not defined.
         assert!(of_stderr.len() == 1 && of_stderr[0].ends_with("Z warning"), "{log}");
     }
 
     #[tokio::test]
-    async fn of_a_failure_the_end_is_told() {
+    async fn the_end_of_the_output_is_reported() {
         let ended = sh("seq 100 >&2; exit 3").await;
         assert_eq!(ended.status.code(), Some(3));
         let tail = ended.tail();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_stopped_is_killed() {
+    async fn stopping_kills_the_program() {
         let stop = CancellationToken::new();
         stop.cancel();
         let mut command = Command::new("sleep");

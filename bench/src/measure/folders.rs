@@ -1,4 +1,4 @@
-//! Where a case builds: a context and a store of its own, so that no case warms another's cache.
+//! The folders of a case: each case has its own context and store, so that cases do not warm each other's cache.
 
 use crate::run::RunError;
 use buildscope_workloads::{Scenario, Workload};
@@ -7,26 +7,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// A case's folders.
+/// The folders of a case.
 #[derive(Debug)]
 pub(super) struct CaseFolders {
-    /// Its build context.
+    /// The build context.
     pub(super) context: PathBuf,
-    /// Its store.
+    /// The store.
     pub(super) store: PathBuf,
-    /// What its cache state is made of: changed base images, an exported cache.
+    /// The files that create a cache state: changed base images, an exported cache.
     pub(super) aside: PathBuf,
-    /// When it was last brought into its state.
+    /// When the case was last brought into its cache state.
     pub(super) entered: Cell<Option<Instant>>,
 }
 
 impl CaseFolders {
-    /// One by words, for a command that is shown.
+    /// Placeholders, for a command that is only printed.
     pub(super) fn shown(context: &str) -> Self {
         Self { context: context.into(), store: "STORE".into(), aside: "ASIDE".into(), entered: Cell::new(None) }
     }
 
-    /// Makes the folders below `scratch`. Cases that do not edit share their workload's context.
+    /// Creates the folders below `scratch`. Cases that do not edit files share the context of their workload.
     pub(super) fn make(scratch: &Path, slug: &str, workload: &Workload, scenario: Scenario) -> Result<Self, RunError> {
         let edits = matches!(scenario, Scenario::Edit | Scenario::Dependency);
         let context =

@@ -1,11 +1,11 @@
-//! The machine and its state, from the kernel's files.
+//! Reads the machine's properties and state from /proc and /sys.
 
 use crate::environment::Environment;
 use std::fs;
 use std::path::Path;
 
 impl Environment {
-    /// Looks at the machine; `root` is where the stores will lie.
+    /// Examines the machine. `root` is the folder of the stores.
     pub fn observe(root: &Path) -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let field = |name: &str| {
@@ -36,7 +36,7 @@ fn word(path: &str) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
-/// `MemTotal` of proc(5)'s meminfo, which counts in KiB.
+/// Physical memory in bytes: `MemTotal` of proc(5)'s meminfo, which counts in KiB.
 fn memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
@@ -48,8 +48,8 @@ pub(super) fn load() -> Option<f64> {
     word("/proc/loadavg")?.split(' ').next()?.parse().ok()
 }
 
-/// How often the processors have been slowed down for their heat since the machine was started
-/// (Documentation/arch/x86/x86_64/machinecheck.rst's `thermal_throttle`); none where the kernel does not count it.
+/// How often the processors have been throttled for heat since boot (`thermal_throttle` in
+/// Documentation/arch/x86/x86_64/machinecheck.rst); `None` if the kernel does not count it.
 pub(super) fn throttles() -> Option<u64> {
     let count = |entry: fs::DirEntry| -> Option<u64> {
         word(entry.path().join("thermal_throttle/core_throttle_count").to_str()?)?.parse().ok()
@@ -64,7 +64,7 @@ pub(super) fn pressure(resource: &str) -> Option<f64> {
     some.split(' ').find_map(|field| field.strip_prefix("avg10="))?.parse().ok()
 }
 
-/// Of the nearest existing ancestor.
+/// The file system type of the nearest existing ancestor.
 fn filesystem(path: &Path) -> Option<String> {
     let existing = path.ancestors().find(|path| path.exists())?;
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };

@@ -1,5 +1,5 @@
-//! Measuring: each workload built n times by each builder in each cache state, in a random order that a seed gives, every
-//! result checked.
+//! Measuring: each builder builds each workload n times in each cache state. A seed determines the random order.
+//! Every result is checked.
 //!
 //! *Takes* workloads, cases and the binaries that build them. *Gives* a [`Run`]: a folder with `run.json` (environment,
 //! order, raw samples) and a build record for each sample. *Must never know* how samples are judged or exported.
@@ -36,67 +36,69 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// What to measure.
+/// Describes a measurement.
 #[derive(Debug)]
 pub struct Plan {
-    /// The workloads, by the name that cases call them.
+    /// The workloads, by the names that the cases use.
     pub workloads: Vec<Workload>,
     /// The cases.
     pub cases: Vec<PlannedCase>,
-    /// Builds a case, fixed before anything is measured: stopping when the numbers look good would bias them.
+    /// The number of builds per case. It is fixed before the measurement: stopping when the numbers look good would
+    /// bias them.
     pub runs: u32,
-    /// Builds a case whose system calls are counted, after those that are timed.
+    /// The number of additional builds per case whose system calls are counted. They run after the timed builds.
     pub counted: u32,
-    /// What the order comes from.
+    /// The seed of the random order.
     pub seed: u64,
     /// The run's folder: `run.json` and the records go there.
     pub folder: PathBuf,
-    /// A folder for contexts and stores, removed at the end. Its file system is what is measured.
+    /// A folder for contexts and stores, removed at the end. Its file system is the one that is measured.
     pub scratch: PathBuf,
     /// A folder of OCI layouts by name: the base images of real workloads.
     pub bases: Option<PathBuf>,
-    /// What becomes of the page cache between builds.
+    /// How the page cache is treated between builds.
     pub page_cache: PageCache,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// Builds that are done.
+    /// The number of finished builds.
     pub done: u32,
-    /// Builds in all, timed and counted.
+    /// The total number of builds, timed and counted.
     pub total: u32,
-    /// Since the first began.
+    /// The time since the first build started.
     pub spent: Duration,
 }
 
 impl Progress {
-    /// What is left, as far as can be said: all cases come once a round, so the mean of what was done is an honest measure of
-    /// what is to come.
+    /// Estimates the remaining time. Every case is built once a round, so the mean time of the finished builds
+    /// predicts the remaining ones.
     pub fn left(&self) -> Duration {
         self.spent / self.done.max(1) * self.total.saturating_sub(self.done)
     }
 }
 
-/// A run that is killed loses no more than this, and the build at hand.
+/// The interval between writes of `run.json`. A killed run loses at most this much and the current build.
 const KEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// Hears how a run goes.
+/// Receives the events of a run.
 pub trait MeasureObserver {
-    /// The untimed first build of a case begins.
+    /// The untimed first build of a case starts.
     fn preparing(&mut self, case: &Case);
     /// A sample was taken.
     fn sampled(&mut self, case: &Case, sample: &Sample, progress: Progress);
-    /// A build whose system calls were counted; none if it could not be built so.
+    /// The system calls of a build were counted; `None` if the build failed.
     fn counted(&mut self, case: &Case, calls: Option<&Calls>, progress: Progress);
-    /// Everything measured so far is in the run, which was just written.
+    /// Everything measured so far was written to the run's folder.
     fn kept(&mut self, run: &Run);
 }
 
-/// Measures the plan. When `stop` is cancelled, the build at hand is thrown away and what was measured is kept.
+/// Measures the plan. When `stop` is cancelled, the current build is discarded and the finished samples are kept.
 ///
 /// # Errors
-/// Where nothing can be measured. A build that fails or gives the wrong image is a sample with a fault, no error.
+/// Fails if nothing can be measured. A build that fails or gives the wrong image is not an error but a sample with a
+/// fault.
 pub async fn measure(
     plan: &Plan,
     observer: &mut impl MeasureObserver,
@@ -160,7 +162,7 @@ pub async fn measure(
         for (index, folders) in all_folders.iter().enumerate() {
             let (planned, Some(folders)) = (&plan.cases[index], folders) else { continue };
             if !planned.runner.is_buildscope() {
-                continue; // its daemon makes the calls, and strace would not see them
+                continue; // strace would not see the calls of its daemon
             }
             let calls = match plan.count(planned, folders, round, stop).await? {
                 Counted::Calls(calls) => Some(calls),
@@ -186,7 +188,7 @@ impl Plan {
         found.expect("a plan's cases name its workloads")
     }
 
-    /// The build of a case.
+    /// The command that builds a case.
     fn command(&self, planned: &PlannedCase, folders: &CaseFolders, no_cache: bool) -> Command {
         let PlannedCase { case, runner } = planned;
         match runner {
@@ -201,13 +203,14 @@ impl Plan {
         }
     }
 
-    /// Where an image is written for checking.
+    /// The file to which an image is exported for checking.
     fn archive(&self) -> PathBuf {
         self.scratch.join("image.tar")
     }
 
-    /// Makes each case's folders and builds in them once, untimed. A case whose build fails gets no folders, its fault is a
-    /// sample, and the other cases go on. It is an error if no binary can build a workload, or if another builder cannot.
+    /// Creates each case's folders and builds once in them, untimed. If the build of a case fails, the case gets no
+    /// folders, the failure becomes a sample, and the other cases continue. Fails if no buildscope binary can build a
+    /// workload, or if another builder cannot.
     async fn prepare(
         &self,
         run: &mut Run,
@@ -325,8 +328,8 @@ impl Plan {
         calls::read(&counts).map(Counted::Calls)
     }
 
-    /// Looks at what the build gave, outside the measured time: the same build again, now from the
-    /// cache, writes the image out.
+    /// Checks the image of a build, outside of the measured time. The same build runs again from the cache and
+    /// exports the image.
     async fn check(
         &self,
         planned: &PlannedCase,
@@ -340,7 +343,7 @@ impl Plan {
             && runner.is_buildscope()
             && let Some(ran) = executed(record)
         {
-            return Ok(Some(format!("a build whose steps are all cached ran `{ran}`")));
+            return Ok(Some(format!("a build with all steps cached ran `{ran}`")));
         }
         let archive = self.archive();
         let command = match runner {
@@ -355,13 +358,13 @@ impl Plan {
         if let Some(command) = command {
             let Some(ended) = finish(command, stop).await? else { return Ok(None) };
             if !ended.status.success() {
-                return Ok(Some(format!("the image cannot be written out: {}", ended.tail())));
+                return Ok(Some(format!("the image cannot be exported: {}", ended.tail())));
             }
         }
         let mut expect = workload.manifest.expect.clone();
         let fewer = matches!(runner, Runner::Peer(peer) if peer.leaves_out_empty_layers());
         if fewer || case.scenario == Scenario::Base {
-            expect.image.layers = None; // the changed base has one more
+            expect.image.layers = None; // the changed base has an additional layer
         }
         let faults = Image::read(&archive).map(|image| check_image(&image, &expect));
         Ok(match faults {
@@ -372,7 +375,7 @@ impl Plan {
     }
 }
 
-/// What became of a build whose system calls were to be counted.
+/// The result of a build whose system calls were to be counted.
 enum Counted {
     Calls(Calls),
     /// The build failed.
@@ -381,7 +384,7 @@ enum Counted {
     Stopped,
 }
 
-/// The sample of a build that did not start, because what precedes it failed.
+/// The sample of a build that did not start because its preparation failed.
 fn unbuilt(round: u32, position: u32, error: &RunError) -> Sample {
     Sample {
         round,
@@ -397,12 +400,12 @@ fn unbuilt(round: u32, position: u32, error: &RunError) -> Sample {
     }
 }
 
-/// What a peer names the image of a case.
+/// The name under which a peer stores the image of a case.
 fn tag(case: &Case) -> String {
     format!("buildscope-bench/{}:latest", case.slug().to_ascii_lowercase())
 }
 
-/// The first instruction that a build ran although its result should have been in the cache.
+/// The first RUN, COPY or ADD instruction that a build executed although its result should have been cached.
 fn executed(record: &Path) -> Option<String> {
     let record: Record = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
     let work = |instruction: &str| matches!(instruction, "RUN" | "COPY" | "ADD");
@@ -413,14 +416,14 @@ fn executed(record: &Path) -> Option<String> {
         .map(|step| step.text)
 }
 
-/// Reads another builder's log as a build record and writes that; a log that says nothing of steps leaves none.
+/// Converts another builder's log to a build record and writes it. A log without steps gives no record.
 fn explained(log: &[u8], record: &Path) -> Result<(), RunError> {
     let Ok(read) = buildscope_reports::import::import(log) else { return Ok(()) };
     let file = fs::File::create(record).map_err(RunError::io(record))?;
     read.write(file).map_err(|error| RunError::io(record)(std::io::Error::other(error)))
 }
 
-/// The same work every time: hashing 16 MiB of zeros. Seconds.
+/// Measures a constant amount of work, hashing 16 MiB of zeros, in seconds.
 fn canary() -> f64 {
     let zeros = vec![0; 16 << 20];
     let start = Instant::now();
@@ -428,27 +431,27 @@ fn canary() -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// CPU time of all children reaped so far, in seconds: (user, system). One build runs at a time, so
-/// the difference is that build's.
+/// CPU time of all children reaped so far, in seconds: (user, system). Builds run one at a time, so the difference
+/// between two calls belongs to the build between them.
 fn cpu() -> (f64, f64) {
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     getrusage(UsageWho::RUSAGE_CHILDREN)
         .map_or((0.0, 0.0), |usage| (seconds(usage.user_time()), seconds(usage.system_time())))
 }
 
-/// As one would type it; the program by its name alone.
+/// Formats a command as a user would type it, with only the file name of the program.
 fn shell_line(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy();
     let arguments = command.get_args().map(|argument| argument.to_string_lossy());
     std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
-/// Removes contexts and stores however the run ends.
+/// Removes contexts and stores when it is dropped, also after errors.
 struct Scratch<'a>(&'a Path);
 
 impl Drop for Scratch<'_> {
     fn drop(&mut self) {
-        // What cannot be removed is in a folder that the user chose; the numbers are good all the same.
+        // Failing to remove a folder that the user chose does not affect the numbers.
         let _ = fs::remove_dir_all(self.0);
     }
 }

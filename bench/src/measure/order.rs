@@ -1,14 +1,13 @@
 //! The order of builds: every case once a round, each round shuffled.
 //!
-//! Interleaving lets what changes over a run (heat, neighbours, page cache) fall on all cases alike;
-//! shuffling keeps a case from always following the same other. The seed is part of the run, so an
-//! order can be had again.
+//! Interleaving spreads changes over a run (heat, neighbours, page cache) over all cases; shuffling prevents that a
+//! case always follows the same other case. The seed is part of the run, so the order can be reproduced.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// The case indices of each round.
+/// Returns the case indices of each round.
 pub(super) fn order(cases: usize, rounds: u32, seed: u64) -> Vec<Vec<usize>> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let round = |_| {
@@ -24,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_case_once_a_round_and_the_same_from_the_same_seed() {
+    fn each_round_has_each_case_reproducibly() {
         let rounds = order(6, 20, 1);
         for round in &rounds {
             let mut sorted = round.clone();
@@ -33,7 +32,7 @@ mod tests {
         }
         assert_eq!(rounds, order(6, 20, 1));
         assert_ne!(rounds, order(6, 20, 2));
-        // Twenty rounds in one order have a chance of 720^-19.
+        // The probability of twenty equal rounds is 720^-19.
         assert!(rounds.iter().any(|round| round != &rounds[0]));
     }
 }

@@ -1,4 +1,4 @@
-//! Other builders: how each is asked to build, and how its image is had for checking.
+//! Other builders: their build commands, and how their images are exported for checking.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use std::process::Command;
 /// Another builder, found on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer {
-    /// Its name on the command line and in tables.
+    /// The name on the command line and in tables.
     pub name: String,
-    /// What it says of its version.
+    /// The version that it reports.
     pub version: Option<String>,
     way: Way,
 }
 
-/// How it is asked.
+/// How it is invoked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Way {
-    /// `docker build`, with `DOCKER_BUILDKIT` set to this.
+    /// `docker build` with this value of `DOCKER_BUILDKIT`.
     Docker(&'static str),
     /// `docker buildx build`.
     Buildx,
@@ -27,36 +27,36 @@ enum Way {
     Buildah,
     /// `podman build`.
     Podman,
-    /// kaniko's executor at this path.
+    /// The executor of kaniko at this path.
     Kaniko(PathBuf),
     /// A shell command.
     Template(String),
 }
 
-/// Why there is no such peer.
+/// Why a peer cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
-    /// A name that is none, and no template either.
+    /// The name is unknown and not a template.
     #[error(
-        "no peer `{0}`: it takes docker-classic, docker-buildkit, buildx, buildctl, buildah, podman, kaniko, or NAME='COMMAND {{context}}'"
+        "unknown peer `{0}`: use docker-classic, docker-buildkit, buildx, buildctl, buildah, podman, kaniko, or NAME='COMMAND {{context}}'"
     )]
     Unknown(String),
-    /// It does not answer here.
+    /// The program does not answer on this machine.
     #[error("`{command}` does not answer: {reason}")]
     Absent {
-        /// What was tried.
+        /// The command that was tried.
         command: String,
-        /// What came of it.
+        /// The reason, or the output of the command.
         reason: String,
     },
-    /// A template that does not say what to build.
-    #[error("the command of peer `{0}` has no {{context}} in it")]
+    /// A template without `{context}`.
+    #[error("the command of peer `{0}` lacks {{context}}")]
     NoContext(String),
 }
 
 impl Peer {
-    /// The peer of that name, asked for its version; or NAME=COMMAND, a template for the shell in
-    /// which `{context}`, `{no_cache}` (`--no-cache` or nothing) and `{tag}` are filled in.
+    /// Finds the peer of that name and asks for its version. NAME=COMMAND defines a peer by a shell command in which
+    /// `{context}`, `{no_cache}` (`--no-cache` or empty) and `{tag}` are replaced.
     pub fn find(text: &str) -> Result<Self, PeerError> {
         if let Some((name, command)) = text.split_once('=') {
             if !command.contains("{context}") {
@@ -80,7 +80,7 @@ impl Peer {
             return Err(absent(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
         }
         if let Way::Docker(buildkit) = way {
-            // A client from 23 on has BuildKit in a plugin, which need not be there.
+            // Docker clients from version 23 have BuildKit in a plugin, which may be missing.
             let help = Command::new("docker").args(["build", "--help"]).env("DOCKER_BUILDKIT", buildkit).output();
             let failed =
                 |reason| PeerError::Absent { command: format!("DOCKER_BUILDKIT={buildkit} docker build"), reason };
@@ -94,8 +94,8 @@ impl Peer {
         Ok(Self { name: text.to_owned(), version, way })
     }
 
-    /// The command that builds `context` and names the image `tag`. `bases` holds OCI layouts by name,
-    /// for those that cannot be given images beforehand; `archive` is where kaniko and buildctl write.
+    /// The command that builds `context` and names the image `tag`. `bases` is a folder of OCI layouts by name, for
+    /// builders that cannot load images beforehand. kaniko and buildctl write the image to `archive`.
     pub(super) fn command(
         &self,
         context: &Path,
@@ -163,8 +163,8 @@ impl Peer {
         command
     }
 
-    /// The command that writes the image `tag` to `archive`; none where building has written it there,
-    /// or where the builder cannot be asked.
+    /// The command that exports the image `tag` to `archive`; `None` if the build already wrote it, or if the builder
+    /// cannot export.
     pub(super) fn save(&self, tag: &str, archive: &Path) -> Option<Command> {
         let mut command = Command::new("docker");
         match &self.way {
@@ -182,19 +182,19 @@ impl Peer {
         Some(command)
     }
 
-    /// Whether its images lack the layers of steps that change nothing: docker's classic builder and kaniko make none,
-    /// BuildKit and buildah make empty ones.
+    /// Whether its images lack layers of steps without changes. The classic builder of docker and kaniko omit them;
+    /// BuildKit and buildah write empty layers.
     pub(super) fn leaves_out_empty_layers(&self) -> bool {
         matches!(self.way, Way::Docker("0") | Way::Kaniko(_))
     }
 
-    /// Whether its image can be looked at.
+    /// Whether its image can be checked.
     pub(super) fn can_be_checked(&self) -> bool {
         !matches!(self.way, Way::Template(_))
     }
 }
 
-/// The first word of what a program says of itself that is a version.
+/// Returns the first word of a program's version output that looks like a version.
 fn version(said: &str) -> Option<String> {
     let is_one =
         |word: &&str| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()) && word.contains('.');
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_is_filled_in() {
+    fn template_placeholders_are_replaced() {
         let peer = Peer::find("mine=build {no_cache} -t {tag} {context}").unwrap();
         let command = |no_cache| {
             let command = peer.command(Path::new("/ctx"), "t:1", no_cache, None, Path::new("/a.tar"));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_found_in_what_is_said() {
+    fn versions_are_found_in_version_output() {
         for (said, expected) in [
             ("20.10.24+dfsg1", Some("20.10.24+dfsg1")),
             ("buildah version 1.28.2 (image-spec 1.1.0-rc2, runtime-spec 1.0.2-dev)", Some("1.28.2")),
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_peer_is_said() {
+    fn unknown_peers_are_rejected() {
         assert!(matches!(Peer::find("nix"), Err(PeerError::Unknown(_))));
         assert!(matches!(Peer::find("mine=build ."), Err(PeerError::NoContext(_))));
     }

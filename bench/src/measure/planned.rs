@@ -1,4 +1,4 @@
-//! What is to be measured: a case, and how its builder is run.
+//! A planned case: the case and how its builder is run.
 
 use super::Peer;
 use crate::run::{Case, Subject};
@@ -16,18 +16,18 @@ pub enum Runner {
     Peer(Peer),
 }
 
-/// A case, and how its builder is run.
+/// A case and how its builder is run.
 #[derive(Clone, Debug)]
 pub struct PlannedCase {
-    /// What is measured.
+    /// The case.
     pub case: Case,
-    /// What runs.
+    /// The builder.
     pub runner: Runner,
 }
 
 impl Runner {
-    /// Whether this builder can be brought into a cache state. The store of another builder is not ours to empty, and
-    /// its base images are not ours to replace.
+    /// Whether this builder can be brought into a cache state. The harness does not empty the store of another
+    /// builder or replace its base images.
     pub fn supports(&self, scenario: Scenario) -> bool {
         !matches!((self, scenario), (Self::Peer(_), Scenario::Base | Scenario::Imported))
     }
@@ -38,7 +38,7 @@ impl Runner {
 }
 
 impl Subject {
-    /// Another builder as it is.
+    /// Another builder with its default settings.
     pub fn peer(peer: &Peer) -> Self {
         let (builder, version) = (peer.name.clone(), peer.version.clone());
         Self { builder, version, policy: None, driver: DriverChoice::Auto, jobs: 0 }
@@ -49,7 +49,7 @@ impl Subject {
         let mut command = Command::new(binary);
         command.args(["build", "--progress", "quiet"]);
         if let Some(policy) = self.policy {
-            // The name that older binaries know too.
+            // Older binaries know only this name.
             command.args(["--policy", policy.name()]);
         }
         if self.driver != DriverChoice::Auto {

@@ -1,4 +1,4 @@
-//! Cache states: what is done, untimed, so that a build begins in one.
+//! Cache states: the untimed preparation before a build.
 
 use super::child::finish;
 use super::folders::CaseFolders;
@@ -11,22 +11,22 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// How cache states come about; part of every run, so that its numbers can be read.
+/// Describes how cache states are created. It is part of every run, so that readers can interpret its numbers.
 pub(super) const STATES: &str = "cold: `--no-cache` in a store that has the base images and no cache mounts. warm: the same build again. \
-    edit, dependency: one file changed just before. base: each base image has another file more. \
+    edit, dependency: one file changed just before. base: each base image has one additional file. \
     imported: an empty store and a cache exported by `--cache-to type=local,mode=max`.";
 
-/// What becomes of the page cache between builds.
+/// How the page cache is treated between builds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum PageCache {
-    /// It is left as it is: contexts and stores have just been written or used, so they are read from memory
+    /// It is left as it is. Contexts and stores were just written or used, so reads are served from memory
     #[default]
     Keep,
-    /// It is written back and dropped before each build (takes root)
+    /// It is written back and dropped before each build (needs root)
     Drop,
 }
 
-/// Where the kernel is told to drop its caches (Documentation/admin-guide/sysctl/vm.rst): 3 is pages, directory entries
+/// The kernel's file for dropping caches (Documentation/admin-guide/sysctl/vm.rst). 3 means pages, directory entries
 /// and inodes.
 const DROP: &str = "/proc/sys/vm/drop_caches";
 
@@ -50,8 +50,8 @@ impl PageCache {
 }
 
 impl Plan {
-    /// Brings a case into its state for the `n`th time, from 1: the first, untimed build had the unedited files. False
-    /// if it was stopped.
+    /// Brings a case into its state for the `n`th time, from 1. The first, untimed build used the unedited files.
+    /// Returns false if it was stopped.
     pub(super) async fn enter(
         &self,
         planned: &PlannedCase,
@@ -71,7 +71,8 @@ impl Plan {
         match case.scenario {
             Scenario::Warm => {}
             Scenario::Cold => {
-                // Nothing looks at a step's result, but a compiler would find its own in what an earlier build left it.
+                // The cached results of steps are not used, but a compiler could reuse its own cache from an earlier
+                // build.
                 if let Runner::Buildscope(binary) = runner {
                     let Some(ended) = finish(empty_caches(binary, &folders.store), stop).await? else {
                         return Ok(false);
@@ -98,7 +99,7 @@ impl Plan {
         Ok(true)
     }
 
-    /// The command that makes a base image with another file more, in `aside`.
+    /// The command that builds a base image with one additional file in `aside`.
     fn change_base(&self, binary: &Path, base: &str, aside: &Path, n: u32) -> Result<Command, RunError> {
         let (context, layout) = (aside.join("context"), changed(aside, base));
         if layout.exists() {
@@ -119,7 +120,7 @@ impl Plan {
         Ok(command)
     }
 
-    /// What a build of ours is told of its base images and its cache.
+    /// Adds the options for base images and cache to a buildscope build.
     pub(super) fn tell(&self, command: &mut Command, case: &Case, workload: &Workload, folders: &CaseFolders) {
         for base in &workload.manifest.bases {
             let layout = changed(&folders.aside, base);
@@ -138,16 +139,16 @@ impl Plan {
     }
 }
 
-/// Whether less than a tenth of the file system is free. Every cold build leaves its layers in its case's store, and a long run has
-/// hundreds of them.
+/// Whether less than a tenth of the file system is free. Every cold build adds its layers to the store of its case,
+/// and a long run has hundreds of cold builds.
 fn is_nearly_full(path: &Path) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_bavail < disk.f_blocks / 10)
 }
 
-/// The command that removes from a store what no build has used for so long, but for cache directories.
+/// The command that removes from a store everything that was not used for this long, except cache directories.
 fn keep_since(binary: &Path, store: &Path, used: Duration) -> Command {
     let mut command = Command::new(binary);
-    // Times of use are whole seconds.
+    // Times of use have a resolution of one second.
     command.args(["store", "prune", "--keep-duration", &format!("{}s", used.as_secs() + 2)]);
     command.args(["--filter", "type=layer", "--filter", "type=blob", "--filter", "type=derived", "--root"]).arg(store);
     command
@@ -160,7 +161,7 @@ pub(super) fn empty_caches(binary: &Path, store: &Path) -> Command {
     command
 }
 
-/// Names the layout of a base image that the builder does not make itself, in the folder `bases`.
+/// Passes the layout of a base image from the folder `bases`, unless the builder generates the image itself.
 pub(super) fn give_base(command: &mut Command, base: &str, bases: Option<&Path>) {
     if let Some(bases) = bases.filter(|_| base != "busybox") {
         name_layout(command, base, &bases.join(base));
@@ -171,12 +172,12 @@ fn name_layout(command: &mut Command, base: &str, layout: &Path) {
     command.arg("--build-context").arg(format!("{base}=oci-layout://{}", layout.display()));
 }
 
-/// Where the changed form of a base image is.
+/// The path of the changed version of a base image.
 fn changed(aside: &Path, base: &str) -> PathBuf {
     aside.join("bases").join(base)
 }
 
-/// Where the exported cache is; the first, untimed build makes it.
+/// The path of the exported cache. The first, untimed build creates it.
 fn exported(aside: &Path) -> PathBuf {
     aside.join("cache")
 }

@@ -1,7 +1,7 @@
-//! A run as a page: choices compared, whiskers, distributions, progressions, trends, in one file without network.
+//! A run as a self-contained HTML page: compared settings, whiskers, distributions, progressions, trends.
 //!
-//! *Takes* a run (and, where there is one, the history). *Gives* HTML with inline SVG. *Must never
-//! know* how it was measured.
+//! *Takes* a run and, if there is one, the history. *Gives* HTML with inline SVG. *Must never know* how the run was
+//! measured.
 
 mod overview;
 mod page;

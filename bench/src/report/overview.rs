@@ -1,4 +1,4 @@
-//! What a run says of a choice, workload by workload: how fine the graph is, and which driver stores layers.
+//! Compares the values of a setting, workload by workload: the granularity of the graph, and the storage driver.
 
 use super::Built;
 use super::svg::{escape, seconds};
@@ -7,17 +7,17 @@ use crate::stats::{Ratio, Summary, paired_ratio};
 use buildscope_record::{DriverChoice, DriverName, Policy};
 use std::fmt::Write as _;
 
-/// A setting that a run was made with several values of.
+/// A setting of which the run measured several values.
 struct Choice {
     title: &'static str,
     of: fn(&Subject) -> Option<Value>,
-    /// What the others are held against, where it was measured; else it is the first.
+    /// The baseline, if it was measured; otherwise the first value is the baseline.
     base: Value,
-    /// Whether what the build's time went to is told: storage's share of it.
+    /// Whether storage's share of the build time is shown.
     storage: bool,
 }
 
-/// One value of a setting.
+/// A value of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Value {
     Policy(Policy),
@@ -33,7 +33,7 @@ impl Value {
     }
 }
 
-/// Of fewer rounds an interval says nothing.
+/// The minimum number of rounds for a meaningful interval.
 const ENOUGH: usize = 5;
 
 const CHOICES: [Choice; 2] = [
@@ -51,14 +51,14 @@ const CHOICES: [Choice; 2] = [
     },
 ];
 
-/// A table for each choice that the run has several values of; empty where it has none.
+/// Renders a table for each setting that has several values in the run; empty if there is none.
 pub(super) fn overview<'a>(run: &Run, built: &impl Fn(&CaseSamples) -> Option<&'a Built>) -> String {
     CHOICES.iter().filter_map(|choice| table(run, choice, built)).collect()
 }
 
 fn table<'a>(run: &Run, choice: &Choice, built: &impl Fn(&CaseSamples) -> Option<&'a Built>) -> Option<String> {
     let of = |case: &CaseSamples| (choice.of)(&case.case.subject);
-    // A peer has settings of its own.
+    // The settings of other builders are not comparable.
     let own: Vec<_> = run.cases.iter().filter(|case| case.case.subject.policy.is_some()).collect();
     let mut values: Vec<Value> = Vec::new();
     for value in own.iter().filter_map(|case| of(case)) {
@@ -105,7 +105,7 @@ fn table<'a>(run: &Run, choice: &Choice, built: &impl Fn(&CaseSamples) -> Option
     ))
 }
 
-/// Whether only the choice tells them apart. A serial build has one slot whatever it is given.
+/// Whether the two cases differ only in the setting. A serial build has one slot in any case.
 fn same_but(choice: &Choice, a: &CaseSamples, b: &CaseSamples) -> bool {
     let (one, other) = (&a.case.subject, &b.case.subject);
     let serial = [one, other].iter().any(|subject| subject.policy == Some(Policy::Serial));
@@ -115,7 +115,7 @@ fn same_but(choice: &Choice, a: &CaseSamples, b: &CaseSamples) -> bool {
         && others.map(|known| known.of).all(|of| of(one) == of(other))
 }
 
-/// What a row stands for: all but the choice, as far as it differs from the default.
+/// The name of a row: the other settings, as far as they differ from the default.
 fn row_name(choice: &Choice, case: &CaseSamples) -> String {
     let subject = &case.case.subject;
     let mut name = format!("{}, {}", case.case.workload, case.case.scenario);
@@ -128,7 +128,7 @@ fn row_name(choice: &Choice, case: &CaseSamples) -> String {
     name
 }
 
-/// How many times as long, by pairs of one round.
+/// The ratio of the times, from pairs of one round.
 fn ratio(base: &CaseSamples, other: &CaseSamples) -> Option<String> {
     let (before, after) = base.paired_with(other);
     let Ratio { point, low, high } = paired_ratio(&before, &after)?;
@@ -147,14 +147,14 @@ mod tests {
 
     /// Serial 2.5, 2.25, 2.75 and by stages 1.5, wrong, 1.75: ratios 0.6 and 0.636, so 0.62 in the middle.
     #[test]
-    fn policies_are_held_against_the_serial_build_round_by_round() {
+    fn policies_are_compared_with_serial_by_round() {
         let page = overview(&run(), &|_| None);
         assert!(page.contains("<h2>Granularity</h2>") && !page.contains("Storage drivers"), "{page}");
         assert!(page.contains("<tr><td>diamond, cold<td>2.50 s<td>0.62 (n = 2)"), "{page}");
     }
 
     #[test]
-    fn of_five_rounds_there_is_an_interval() {
+    fn five_rounds_give_an_interval() {
         let mut run = run();
         for case in &mut run.cases {
             let serial = case.case.subject.policy == Some(Policy::Serial);
@@ -166,12 +166,12 @@ mod tests {
             };
             case.samples = (0..5).map(of).collect();
         }
-        // Ratios of 0.5, 0.625, 0.75, 0.875 and 1: the interval of their median ends with the outermost.
+        // Ratios of 0.5, 0.625, 0.75, 0.875 and 1: the interval of their median ends at the extremes.
         assert!(overview(&run, &|_| None).contains("<td>2.00 s<td>0.75 ~ (0.50 to 1.00)"));
     }
 
     #[test]
-    fn drivers_tell_what_storage_had_of_the_time() {
+    fn the_driver_table_shows_the_share_of_storage() {
         let mut run = run();
         for (case, driver) in run.cases.iter_mut().zip([DriverName::Overlay, DriverName::Erofs]) {
             case.case.subject.policy = Some(Policy::Stages);
@@ -187,9 +187,8 @@ mod tests {
         );
     }
 
-    /// A run of one setting has nothing to choose.
     #[test]
-    fn one_value_is_no_choice() {
+    fn a_single_value_gives_no_table() {
         let mut run = run();
         run.cases.truncate(1);
         assert_eq!(overview(&run, &|_| None), "");

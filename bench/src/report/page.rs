@@ -1,4 +1,4 @@
-//! The page around the plots.
+//! The HTML page around the plots.
 
 use super::overview::overview;
 use super::reading::{against_first, doubts};
@@ -13,20 +13,20 @@ use std::path::PathBuf;
 pub struct Trend {
     /// The case.
     pub name: String,
-    /// Its medians, oldest first, in seconds.
+    /// The medians, oldest first, in seconds.
     pub medians: Vec<f64>,
-    /// Where they change.
+    /// The change points of the medians.
     pub changes: Vec<ChangePoint>,
 }
 
-/// What is known of a case's median build.
+/// Results of the median build of a case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Built {
-    /// Its page, relative to the run's.
+    /// The path of the build's page, relative to the run's page.
     pub page: PathBuf,
-    /// Its timeline, relative to the run's page.
+    /// The path of the build's timeline, relative to the run's page.
     pub timeline: PathBuf,
-    /// What storage has of its wall time, from 0 to 1.
+    /// The share of storage in the wall time, from 0 to 1.
     pub storage: f64,
 }
 
@@ -39,7 +39,7 @@ svg{max-width:100%;height:auto;font-size:12px}svg text{fill:#333}.axis{stroke:#8
 .warning{background:#fff3cd;padding:.3em .8em}.fault{background:#f8d7da;padding:.3em .8em}code{background:#f4f4f4}\
 @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}svg text{fill:#ccc}td,th{border-color:#333}code{background:#222}.warning,.fault{color:#222}.grid{stroke:#333}}";
 
-/// The run as HTML. `built` gives what is known of a case's median build, where there is a record of it.
+/// Renders the run as HTML. `built` returns the results of a case's median build, if there is a record of it.
 pub fn page<'a>(run: &Run, trends: &[Trend], built: impl Fn(&CaseSamples) -> Option<&'a Built>) -> String {
     let mut html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
@@ -62,7 +62,7 @@ pub fn page<'a>(run: &Run, trends: &[Trend], built: impl Fn(&CaseSamples) -> Opt
     html + "</html>\n"
 }
 
-/// A history in words: where its level changes, and whether it goes one way.
+/// Describes a history: its change points and its trend.
 fn said(trend: &Trend) -> String {
     let changes: Vec<_> = trend
         .changes
@@ -84,7 +84,7 @@ fn head(run: &Run) -> String {
     let environment = &run.environment;
     let unknown = || "unknown".to_owned();
     let mut html = format!(
-        "<p>{} on {} processors, {}, kernel {}, store on {}. At the begin: {}. {} builds a case in a random order (seed {}){}.</p><p>{}</p>",
+        "<p>{} on {} processors, {}, kernel {}, store on {}. At the start: {}. {} builds per case in a random order (seed {}){}.</p><p>{}</p>",
         escape(&environment.cpu.clone().unwrap_or_else(unknown)),
         environment.cpus.unwrap_or(0),
         environment.memory.map_or_else(unknown, |bytes| format!("{:.1} GB of memory", bytes as f64 / 1e9)),
@@ -175,7 +175,7 @@ mod tests {
     use buildscope_record::Policy;
 
     #[test]
-    fn a_page_has_a_section_a_workload_and_names_what_was_wrong() {
+    fn the_page_lists_workloads_and_faults() {
         let trends = [Trend {
             name: "t".into(),
             medians: vec![1.0, 1.0, 2.0],
@@ -184,21 +184,22 @@ mod tests {
         let built = Built { page: "x/a.html".into(), timeline: "x/a.json".into(), storage: 0.5 };
         let html = page(&run(), &trends, |case| (case.case.subject.policy == Some(Policy::Stages)).then_some(&built));
         assert_eq!(html.matches("<h2>diamond, cold</h2>").count(), 1);
-        // 1.5 to 2.5 and 1.75 to 2.75: of the second round one is missing.
+        // 1.5 to 2.5 and 1.75 to 2.75; the second round is incomplete.
         assert!(html.contains("<td>0.618<td>0.600 .. 0.636<td>"));
         assert!(html.contains("/x is missing") && html.contains("run 3: +100.0 %"));
-        assert!(html.contains("At the begin: "), "{html}");
+        assert!(html.contains("At the start: "), "{html}");
         assert!(
             html.contains("<a href=\"x/a.html\">buildscope stages</a> (<a href=\"x/a.json\" download>timeline</a>)")
         );
-        // One file without network.
+        // The page is self-contained.
         assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("<script"));
     }
 
     #[test]
-    fn a_history_that_goes_one_way_is_said_to() {
+    fn a_monotone_history_is_described_as_a_trend() {
         let rising = Trend { name: "t".into(), medians: (1..=10).map(f64::from).collect(), changes: vec![] };
-        // Each is larger than all before. S = 45, its variance 10·9·25/18 = 125: z = 44/11.18 = 3.935, p < 0.001.
+        // Each value is larger than all before. S = 45, its variance 10·9·25/18 = 125: z = 44/11.18 = 3.935, p <
+        // 0.001.
         assert_eq!(said(&rising), "no change point; it rises (tau 1.00, p < 0.001)");
         let level = Trend { medians: vec![1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0], ..rising };
         assert_eq!(said(&level), "no change point");

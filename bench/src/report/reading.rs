@@ -1,10 +1,11 @@
-//! What a table and a page both say of a run: each case against the first of its group, and what is doubtful.
+//! The interpretation of a run that the table and the page share: each case against the first of its group, and
+//! doubts.
 
 use crate::run::{CaseSamples, Run};
 use crate::stats::{ALPHA, Comparison, Summary, compare, trend};
 
-/// The cases of each workload and cache state, in the order of the run; all but the first with what it is against the first. All
-/// comparisons of a run are one family.
+/// The cases of each workload and cache state, in the order of the run. All but the first have a comparison with the
+/// first. All comparisons of a run are one family.
 pub fn against_first(run: &Run) -> Vec<Vec<(&CaseSamples, Option<Comparison>)>> {
     let groups: Vec<_> = run.cases.chunk_by(|a, b| a.case.same_group(&b.case)).collect();
     let pairs: Vec<_> =
@@ -18,7 +19,7 @@ pub fn against_first(run: &Run) -> Vec<Vec<(&CaseSamples, Option<Comparison>)>> 
     judged
 }
 
-/// What a reader should not overlook, a sentence each.
+/// The doubts that a reader must know, one sentence each.
 pub fn doubts(run: &Run) -> Vec<String> {
     run.cases.iter().flat_map(of_case).chain(of_machine(run)).collect()
 }
@@ -26,13 +27,13 @@ pub fn doubts(run: &Run) -> Vec<String> {
 fn of_machine(run: &Run) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(times) = run.throttled.filter(|&times| times > 0) {
-        notes.push(format!("the processor was slowed down for its heat {times} times: cool it, or cap its frequency."));
+        notes.push(format!("the processor was throttled for heat {times} times: cool it, or cap its frequency."));
     }
     if let Some(trend) = trend(&run.canary).filter(|trend| trend.p < ALPHA / 5.0) {
         let direction = if trend.tau > 0.0 { "slower" } else { "faster" };
         notes.push(format!(
             "the canary, the same work each round, got {direction} over the run (Kendall's tau {:.2}): the machine throttles, or a \
-             neighbour came or went.",
+             another load started or stopped.",
             trend.tau
         ));
     }
@@ -46,7 +47,7 @@ fn of_case(case: &CaseSamples) -> Vec<String> {
     let mut notes = Vec::new();
     if summary.slow_first {
         notes.push(format!(
-            "{name}: the first build was by far the slowest ({}): something was cold.",
+            "{name}: the first build was by far the slowest ({}): caches were probably cold.",
             seconds(times[0])
         ));
     } else if !summary.outliers.is_empty() {
@@ -56,14 +57,14 @@ fn of_case(case: &CaseSamples) -> Vec<String> {
     if let Some(trend) = trend(&times).filter(|trend| trend.p < ALPHA / 5.0) {
         let direction = if trend.tau > 0.0 { "slower" } else { "faster" };
         notes.push(format!(
-            "{name}: builds got {direction} over the run (Kendall's tau {:.2}): heat, a filling disk or a neighbour.",
+            "{name}: builds got {direction} over the run (Kendall's tau {:.2}): heat, a filling disk or another load.",
             trend.tau
         ));
     }
     notes
 }
 
-/// Four significant digits in the unit that fits.
+/// Formats seconds with four significant digits in the unit that fits.
 pub fn seconds(seconds: f64) -> String {
     match seconds {
         s if s < 1e-3 => format!("{:.1} µs", s * 1e6),
@@ -80,7 +81,7 @@ mod tests {
     use crate::stats::Verdict;
 
     #[test]
-    fn a_machine_that_throttles_is_told() {
+    fn throttling_is_reported() {
         let mut run = run();
         run.canary = vec![0.010, 0.0101, 0.0099, 0.0102, 0.01, 0.0098, 0.0101, 0.01];
         run.throttled = Some(0);
@@ -95,10 +96,10 @@ mod tests {
         );
     }
 
-    /// Four builds of each, wholly apart: p is 2 of 70. That is enough for one comparison and not for two, in whatever group the
-    /// other stands.
+    /// Four builds each, fully separated: p is 2 of 70. That is enough for one comparison but not for two, in
+    /// whichever groups they are.
     #[test]
-    fn all_groups_are_one_family() {
+    fn all_groups_are_one_family_of_comparisons() {
         let mut one = run();
         let template = one.cases[0].samples[0].clone();
         let sample = |round: u32, wall: f64| Sample { round, wall, fault: None, ..template.clone() };

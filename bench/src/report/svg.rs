@@ -1,4 +1,4 @@
-//! The plots. Coordinates are pixels; times are drawn from zero, so that lengths can be compared.
+//! The plots. Coordinates are pixels. Time axes start at zero, so that lengths can be compared.
 
 use crate::stats::{ChangePoint, Summary, quantile};
 use std::fmt::Write as _;
@@ -10,7 +10,8 @@ const WIDTH: f64 = 900.0;
 const LABEL: f64 = 260.0;
 const ROW: f64 = 26.0;
 
-/// Whiskers: from the smallest to the largest, a box from quartile to quartile, the median, and every sample as a dot.
+/// Draws whiskers from the smallest to the largest time, a box from quartile to quartile, the median, and every
+/// sample as a dot.
 pub(super) fn whiskers(series: &[Series]) -> String {
     let largest = largest(series);
     let x = |time: f64| LABEL + time / largest * (WIDTH - LABEL - 20.0);
@@ -45,7 +46,7 @@ pub(super) fn whiskers(series: &[Series]) -> String {
     svg + "</svg>"
 }
 
-/// How often which time: a row of bars a series, all on one scale.
+/// Draws the distribution of each series as a row of bars, all with the same scale.
 pub(super) fn histograms(series: &[Series]) -> String {
     const BINS: usize = 40;
     let largest = largest(series);
@@ -76,7 +77,7 @@ pub(super) fn histograms(series: &[Series]) -> String {
     svg + "</svg>"
 }
 
-/// Each build in the order of rounds: drift and slow first builds are seen here.
+/// Draws the builds in the order of rounds. Drift and slow first builds are visible here.
 pub(super) fn progressions(series: &[Series]) -> String {
     let scale =
         Scale { largest: largest(series), points: series.iter().map(|series| series.1.len()).max().unwrap_or(1) };
@@ -90,7 +91,7 @@ pub(super) fn progressions(series: &[Series]) -> String {
             number % 8,
             escape(name)
         );
-        // One point is no line.
+        // A line needs two points.
         if let [only] = times[..] {
             let _ = write!(svg, r#"<circle cx="{:.1}" cy="{:.1}" r="2" class="dot"/>"#, scale.x(0), scale.y(only));
         }
@@ -98,7 +99,7 @@ pub(super) fn progressions(series: &[Series]) -> String {
     svg + "</svg>"
 }
 
-/// A case's medians from run to run, and the levels between the changes.
+/// Draws the medians of a case over runs, and the levels between change points.
 pub(super) fn trend(medians: &[f64], changes: &[ChangePoint]) -> String {
     let scale = Scale { largest: medians.iter().copied().fold(f64::MIN_POSITIVE, f64::max), points: medians.len() };
     let mut svg = scale.open();
@@ -125,7 +126,7 @@ pub(super) fn trend(medians: &[f64], changes: &[ChangePoint]) -> String {
     svg + "</svg>"
 }
 
-/// Times over a count: rounds or runs.
+/// The axes of times over rounds or runs.
 struct Scale {
     largest: f64,
     points: usize,
@@ -159,7 +160,7 @@ impl Scale {
     }
 }
 
-/// Medians with their intervals against the first series, as a bar chart of ratios.
+/// Draws the ratio of each median to the first series as a bar, with its interval.
 pub(super) fn ratios(series: &[Series]) -> String {
     let medians: Vec<_> = series.iter().filter_map(|(name, times)| Some((name, Summary::of(times)?))).collect();
     let Some(base) = medians.first().map(|first| first.1.median) else { return String::new() };
@@ -215,7 +216,7 @@ fn axis(svg: &mut String, y: f64, largest: f64, x: impl Fn(f64) -> f64) {
     }
 }
 
-/// Three significant digits in the unit that fits.
+/// Formats seconds with three significant digits in the unit that fits.
 pub(super) fn seconds(seconds: f64) -> String {
     match seconds {
         0.0 => "0".to_owned(),
@@ -225,7 +226,7 @@ pub(super) fn seconds(seconds: f64) -> String {
     }
 }
 
-/// For text and attribute values of XML.
+/// Escapes a text for XML text and attribute values.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -235,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_sample_is_in_the_plot_and_names_cannot_break_it() {
+    fn plots_have_every_sample_and_escape_names() {
         let series = [("a <b>".to_owned(), vec![1.0, 2.0, 3.0]), ("c".to_owned(), vec![4.0])];
         let plot = whiskers(&series);
         assert_eq!(plot.matches("<circle").count(), 4);
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trend_has_a_level_on_each_side_of_a_change() {
+    fn a_change_has_a_level_on_each_side() {
         let changes = [ChangePoint { at: 2, before: 1.0, after: 2.0, p: 0.01 }];
         let plot = trend(&[1.0, 1.0, 2.0, 2.0, 2.0], &changes);
         // From 50 to 880 in four steps; 2 s is at the top, 10, and 1 s in the middle, 95.

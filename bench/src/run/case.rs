@@ -1,4 +1,4 @@
-//! Cases: what is measured against what.
+//! Cases: the combinations of workload, cache state and builder that are measured.
 
 use buildscope_record::{DriverChoice, Policy};
 use buildscope_workloads::Scenario;
@@ -6,31 +6,31 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// One builder in one setting.
+/// A builder with its settings.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Subject {
-    /// `buildscope`, the name it was given on the command line, or a peer's.
+    /// `buildscope`, the name given on the command line, or the name of a peer.
     pub builder: String,
-    /// What it says of its version, if it is a peer.
+    /// The version that a peer reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// `--policy`; none (in JSON an empty text) for a peer, which has its own order.
+    /// The value of `--granularity`; `None` (an empty string in JSON) for a peer, which has its own order.
     #[serde(with = "policy_or_empty")]
     pub policy: Option<Policy>,
-    /// `--driver`.
+    /// The value of `--driver`.
     pub driver: DriverChoice,
-    /// `--jobs`.
+    /// The value of `--jobs`.
     pub jobs: usize,
 }
 
-/// A workload, a cache state and a subject: what samples belong together.
+/// A workload, a cache state and a builder. Samples of one case belong together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Case {
-    /// The workload's name.
+    /// The name of the workload.
     pub workload: String,
-    /// The cache state each build begins from.
+    /// The cache state before each build.
     pub scenario: Scenario,
-    /// Who builds.
+    /// The builder.
     pub subject: Subject,
 }
 
@@ -41,7 +41,7 @@ impl Subject {
     }
 }
 
-/// A policy as its name; no policy as an empty text.
+/// Serialises a policy as its name; no policy is an empty string.
 mod policy_or_empty {
     use buildscope_record::Policy;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -63,12 +63,12 @@ impl Case {
         self.to_string().chars().map(safe).collect()
     }
 
-    /// Whether the two are of one workload and cache state.
+    /// Whether both have the same workload and cache state.
     pub fn same_group(&self, other: &Self) -> bool {
         (&self.workload, self.scenario) == (&other.workload, other.scenario)
     }
 
-    /// Whether the two differ at most in who built.
+    /// Whether both are equal except for the builder.
     pub fn same_but_builder(&self, other: &Self) -> bool {
         let of = |case: &Self| {
             let subject = &case.subject;
@@ -77,7 +77,7 @@ impl Case {
         of(self) == of(other)
     }
 
-    /// What tells it from the other cases of its run, by name.
+    /// The parameters that distinguish the case from others of its run, by name.
     pub fn parameters(&self) -> BTreeMap<String, String> {
         [
             ("workload", self.workload.clone()),
@@ -93,7 +93,7 @@ impl Case {
 }
 
 impl fmt::Display for Subject {
-    /// What differs from the default is said: `buildscope stages overlay j2`.
+    /// Formats all settings that differ from the default: `buildscope stages overlay j2`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.builder)?;
         if let Some(policy) = self.policy {

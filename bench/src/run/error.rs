@@ -1,54 +1,54 @@
-//! What can stop a run.
+//! Errors of a run.
 
 use buildscope_workloads::WorkloadError;
 use std::path::{Path, PathBuf};
 
-/// Why there is no run, or no build of a case.
+/// Why a run or the build of a case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The corpus.
+    /// The corpus cannot be read.
     #[error(transparent)]
     Workload(#[from] WorkloadError),
-    /// A file or folder of the run.
+    /// A file or folder of the run cannot be read or written.
     #[error("{}: {source}", .path.display())]
     Io {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A builder that cannot be started.
+    /// A builder cannot be started.
     #[error("cannot start {program}: {source}")]
     Start {
         /// The program.
         program: String,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// An untimed build that brings a case into its cache state failed: no number of that case would mean anything.
+    /// An untimed build that prepares a cache state failed. No number of that case would be meaningful.
     #[error("an untimed build for {case} failed (exit code {code:?}):\n{said}")]
     Prepare {
-        /// What was to be measured.
+        /// The case.
         case: String,
-        /// The exit code, if it was no signal.
+        /// The exit code; `None` after a signal.
         code: Option<i32>,
-        /// The end of what it said.
+        /// The end of the output.
         said: String,
     },
-    /// A `run.json` that is none.
-    #[error("{} is no run of this version: {source}", .path.display())]
+    /// `run.json` is malformed.
+    #[error("{} is not a valid run: {source}", .path.display())]
     Format {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: serde_json::Error,
     },
     /// A run written by a later version.
     #[error("{} has schema {found}; this version reads up to {RUN_SCHEMA}", .path.display(), RUN_SCHEMA = super::RUN_SCHEMA)]
     Schema {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Its version.
+        /// The schema version of the file.
         found: u32,
     },
 }

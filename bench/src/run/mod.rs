@@ -1,4 +1,4 @@
-//! A run as data: cases, their samples, where they were measured.
+//! A run as data: its cases, samples and environment.
 //!
 //! *Takes* `run.json`. *Gives* a [`Run`]. *Must never know* how samples are measured, judged or exported.
 

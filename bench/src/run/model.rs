@@ -7,50 +7,51 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The version of `run.json` that this version writes; fields may be added under it.
+/// The schema version of `run.json` that this version writes. Fields may be added under it.
 pub const RUN_SCHEMA: u32 = 1;
 
-/// How many system calls of each class a build made.
+/// The number of system calls of a build, by class.
 pub type Calls = BTreeMap<String, u64>;
 
-/// Everything that was measured at one time.
+/// The result of one measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// [`RUN_SCHEMA`].
+    /// The schema version: [`RUN_SCHEMA`].
     pub schema: u32,
-    /// When it began, RFC 3339.
+    /// The start of the run, RFC 3339.
     pub started: String,
-    /// What the order of builds came from.
+    /// The seed of the order of builds.
     pub seed: u64,
-    /// How often each case was to be built.
+    /// The planned number of builds per case.
     pub runs: u32,
-    /// Whether it ended before that (Ctrl-C): all that was measured is here.
+    /// Whether the run was stopped early (Ctrl-C). It contains everything measured until then.
     pub interrupted: bool,
-    /// Where it was measured.
+    /// The environment of the run.
     pub environment: Environment,
-    /// How each cache state is made, in words.
+    /// A description of how each cache state is created.
     pub page_cache: String,
-    /// Once a round, the same work that no builder has a part in, in seconds: it tells a machine that changed from code that did.
+    /// Time of a constant piece of work without any builder, once per round, in seconds. It distinguishes a change of
+    /// the machine from a change of the code.
     #[serde(default)]
     pub canary: Vec<f64>,
-    /// How often processors were slowed down for their heat meanwhile; none where the kernel does not count it.
+    /// How often processors were throttled for heat during the run; `None` if the kernel does not count it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled: Option<u64>,
-    /// What was measured.
+    /// The measured cases.
     pub cases: Vec<CaseSamples>,
 }
 
 /// The samples of one case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseSamples {
-    /// What was built, and how.
+    /// The case.
     #[serde(flatten)]
     pub case: Case,
-    /// The command of a build, as one would type it.
+    /// The command of a build, as a user would type it.
     pub command: String,
-    /// In the order in which they were measured.
+    /// The samples in the order of measurement.
     pub samples: Vec<Sample>,
-    /// System calls of builds that were counted and not timed; empty where none were.
+    /// The system calls of counted builds, which are not timed; empty if there were none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<Calls>,
 }
@@ -58,52 +59,53 @@ pub struct CaseSamples {
 /// One build.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Its round, from 0.
+    /// The round, from 0.
     pub round: u32,
-    /// Its place in the run, from 0; that of the first, too, of a case that could not be prepared.
+    /// The position in the run, from 0. For a case that could not be prepared, it is the position of its first build.
     pub position: u32,
-    /// From before the process was started to after it was reaped, in seconds; 0 of a build that could not be begun.
+    /// Wall time from before the process starts until it is reaped, in seconds; 0 if the build could not start.
     pub wall: f64,
-    /// CPU time in user mode of the process and all its descendants that were reaped, in seconds.
+    /// CPU time in user mode of the process and all its reaped descendants, in seconds.
     pub user: f64,
-    /// CPU time in the kernel of the same, in seconds.
+    /// CPU time in the kernel of the same processes, in seconds.
     pub system: f64,
-    /// The exit code; none for a signal.
+    /// The exit code; `None` after a signal.
     pub exit_code: Option<i32>,
-    /// Load average over one minute, before.
+    /// Load average over one minute, before the build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<f64>,
-    /// Percent of the ten seconds before in which some task waited for I/O.
+    /// Percent of the ten seconds before the build in which some task waited for I/O.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub io_pressure: Option<f64>,
-    /// Its build record, relative to the run's folder.
+    /// The path of the build record, relative to the folder of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<PathBuf>,
-    /// What was wrong with its result.
+    /// What was wrong with the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
 }
 
 impl CaseSamples {
-    /// Wall times of the builds that gave the right result, in seconds, in the order of measurement.
+    /// The wall times of the good samples in seconds, in the order of measurement.
     pub fn times(&self) -> Vec<f64> {
         self.good().map(|sample| sample.wall).collect()
     }
 
-    /// The wall times of both, in seconds, in the rounds in which both were right: what else the machine did then touches both.
+    /// The wall times of both in seconds, from the rounds in which both were right. Disturbances of a round affect
+    /// both sides.
     pub fn paired_with(&self, other: &Self) -> (Vec<f64>, Vec<f64>) {
         let same_round = |round| self.good().find(move |sample| sample.round == round);
         other.good().filter_map(|sample| Some((same_round(sample.round)?.wall, sample.wall))).unzip()
     }
 
-    /// The samples whose result was right.
+    /// The samples with the right result.
     pub fn good(&self) -> impl Iterator<Item = &Sample> {
         self.samples.iter().filter(|sample| sample.fault.is_none())
     }
 }
 
 impl Run {
-    /// Reads a run: its folder, or its `run.json`.
+    /// Reads a run from its folder or its `run.json`.
     pub fn read(path: &Path) -> Result<Self, RunError> {
         let path = if path.is_dir() { path.join("run.json") } else { path.to_owned() };
         let text = fs::read(&path).map_err(RunError::io(&path))?;
@@ -119,7 +121,7 @@ impl Run {
         serde_json::from_slice(&text).map_err(format)
     }
 
-    /// Writes `run.json` into the folder; a reader sees the old or the new one, never half of it.
+    /// Writes `run.json` to the folder. The file is replaced atomically.
     pub fn write(&self, folder: &Path) -> Result<(), RunError> {
         let (path, new) = (folder.join("run.json"), folder.join(".run.json.new"));
         let text = serde_json::to_vec_pretty(self).map_err(|source| RunError::Format { path: path.clone(), source })?;
@@ -127,7 +129,7 @@ impl Run {
         fs::rename(&new, &path).map_err(RunError::io(&path))
     }
 
-    /// Samples whose result was wrong: (case, sample).
+    /// The samples with a wrong result: (case, sample).
     pub fn faults(&self) -> impl Iterator<Item = (&Case, &Sample)> {
         self.cases.iter().flat_map(|case| {
             case.samples.iter().filter(|sample| sample.fault.is_some()).map(|sample| (&case.case, sample))

@@ -4,22 +4,22 @@ use super::quantile;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A ratio of times with the interval that holds the true one in 95 of 100 cases.
+/// A ratio of times with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ratio {
-    /// The median of the pairs' ratios.
+    /// The median of the ratios of the pairs.
     pub point: f64,
-    /// The lower end.
+    /// The lower end of the interval.
     pub low: f64,
-    /// The upper end.
+    /// The upper end of the interval.
     pub high: f64,
 }
 
-/// Resamples: the interval's ends then vary by about a percent of its width from seed to seed.
+/// The number of resamples. With it, the ends of the interval vary by about 1 % of its width from seed to seed.
 const RESAMPLES: usize = 4999;
 
-/// `after / before` of pairs that were measured in the same round: what a round's state of the
-/// machine does to both cancels out. None without pairs.
+/// The ratio `after / before` of pairs measured in the same round. The state of the machine in a round affects both
+/// times and cancels out. `None` without pairs.
 pub fn paired_ratio(before: &[f64], after: &[f64]) -> Option<Ratio> {
     let mut ratios: Vec<f64> = before.iter().zip(after).map(|(before, after)| after / before).collect();
     if ratios.is_empty() {
@@ -44,16 +44,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_both_share_cancels_out() {
+    fn shared_disturbances_cancel_out() {
         let before = [1.0, 2.0, 4.0, 8.0];
         let after = before.map(|time| time * 1.25);
         assert_eq!(paired_ratio(&before, &after), Some(Ratio { point: 1.25, low: 1.25, high: 1.25 }));
         assert_eq!(paired_ratio(&[], &[]), None);
     }
 
-    /// Of intervals over draws from a known distribution, about 95 % must hold its true ratio.
+    /// About 95 % of the intervals over draws from a known distribution must contain the true ratio.
     #[test]
-    fn the_interval_holds_what_it_promises() {
+    fn the_interval_has_its_nominal_coverage() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let held = (0..200).filter(|_| {
             let mut draw = || {
@@ -62,7 +62,7 @@ mod tests {
             let (before, after) = (draw(), draw().iter().map(|time| time * 1.1).collect::<Vec<_>>());
             paired_ratio(&before, &after).is_some_and(|ratio| ratio.low <= 1.1 && 1.1 <= ratio.high)
         });
-        // 200 draws of p = 0.95: below 180 or above 199 has a probability below 0.3 %.
+        // 200 draws of p = 0.95: fewer than 180 or more than 199 has a probability below 0.3 %.
         let held = held.count();
         assert!((180..=199).contains(&held), "{held} of 200");
     }

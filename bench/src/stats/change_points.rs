@@ -1,5 +1,5 @@
-//! Change points over a history: E-divisive (Matteson & James 2014), which finds where a series
-//! begins to come from another distribution, and how surely.
+//! Change points of a history by E-divisive (Matteson & James 2014). The method finds where the distribution of a
+//! series changes, and how significant the change is.
 
 use super::quantile;
 use rand::SeedableRng;
@@ -7,28 +7,28 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::ops::Range;
 
-/// Where a series changes.
+/// A position at which a series changes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChangePoint {
     /// The index of the first value after the change.
     pub at: usize,
-    /// The median before, back to the change before.
+    /// The median of the values between the previous change and this one.
     pub before: f64,
-    /// The median after, up to the next change.
+    /// The median of the values between this change and the next one.
     pub after: f64,
-    /// The chance of so large a statistic if nothing changes here, by permutation.
+    /// The probability of a statistic at least this large without a change, from permutations.
     pub p: f64,
 }
 
-/// Fewer values are no level: a change is between at least this many and as many.
+/// The minimum number of values on each side of a change.
 const LEVEL: usize = 3;
-/// Permutations of a test: p is known to half a percent.
+/// The number of permutations of a test. With it, p has a resolution of half a percent.
 const PERMUTATIONS: usize = 199;
-/// A change is real where fewer permutations than this share do as well.
+/// The significance level of a change.
 const SIGNIFICANCE: f64 = 0.01;
 
-/// The change points of the series, oldest first: the most significant first splits it, then its
-/// parts are looked at, until no split is significant.
+/// Finds the change points of the series, oldest first. The most significant one splits the series; the parts are
+/// searched in turn, until no split is significant.
 pub fn change_points(series: &[f64]) -> Vec<ChangePoint> {
     let mut random = ChaCha8Rng::seed_from_u64(0x5eed);
     let mut found = Vec::new();
@@ -63,9 +63,9 @@ pub fn change_points(series: &[f64]) -> Vec<ChangePoint> {
         .collect()
 }
 
-/// The split with the largest energy distance between its sides, scaled as in equation 5 of the
-/// paper (exponent 1), and that statistic. All splits take one pass: the three sums of distances are
-/// carried from a split to the next.
+/// Finds the split with the largest energy distance between its sides, scaled as in equation 5 of the paper (exponent
+/// 1), and returns it with that statistic. All splits take one pass: the three sums of distances are updated from
+/// each split to the next.
 fn best_split(values: &[f64]) -> Option<(usize, f64)> {
     let n = values.len();
     if n < 2 * LEVEL {
@@ -76,7 +76,7 @@ fn best_split(values: &[f64]) -> Option<(usize, f64)> {
     let mut within_right: f64 = (0..n).map(|i| distance_to(values[i], &values[i + 1..])).sum();
     let mut best: Option<(usize, f64)> = None;
     for split in 1..n {
-        // values[split - 1] goes from the right side to the left one.
+        // values[split - 1] moves from the right side to the left side.
         let moved = values[split - 1];
         let (to_left, to_right) = (distance_to(moved, &values[..split - 1]), distance_to(moved, &values[split..]));
         within_left += to_left;
@@ -125,7 +125,7 @@ mod tests {
     fn nothing_is_found_where_nothing_changes() {
         let mut random = ChaCha8Rng::seed_from_u64(4);
         let alarms = (0..40).filter(|_| !change_points(&noise(&mut random, 1.0, 40)).is_empty()).count();
-        // 1 % each: four of forty has a probability below 1 in 1000.
+        // Significance level of 1 % each: four of forty has a probability below 1 in 1000.
         assert!(alarms <= 3, "{alarms} of 40");
     }
 }

@@ -1,15 +1,15 @@
-//! How much of a change is noise: what a case's own history says.
+//! The noise threshold of a case, from its own history.
 
 use super::quantile;
 
-/// A change below this is never flagged: no history is quiet enough to trust less.
+/// The smallest threshold. No history is quiet enough to justify a smaller one.
 const FLOOR: f64 = 0.02;
-/// How far back noise is learnt from.
+/// The number of past values from which noise is computed.
 const LAST: usize = 30;
 
-/// The relative change that a case must exceed to be flagged: Q3 + 3 IQR of the absolute relative
-/// changes between neighbours in its history (oldest first), as rustc's performance tracking judges
-/// its benchmarks; 2 % at least, 10 % where the history is too short to say.
+/// The relative change that a case must exceed to be flagged: Q3 + 3 IQR of the absolute relative changes between
+/// neighbours in its history (oldest first), as rustc's performance tracking judges its benchmarks. It is at least 2
+/// %, and 10 % if the history is too short.
 pub fn threshold(history: &[f64]) -> f64 {
     const UNKNOWN: f64 = 0.10;
     let last = &history[history.len().saturating_sub(LAST + 1)..];

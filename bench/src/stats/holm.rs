@@ -1,7 +1,7 @@
-//! Holm's correction (Holm 1979): many comparisons at once, and still at most 5 % of nights with a
-//! false alarm.
+//! Holm's correction for multiple comparisons (Holm 1979). It keeps the probability of any false alarm at 5 % or
+//! less.
 
-/// The adjusted p of each p: what the p would have to be below, had this been the only comparison.
+/// Returns the adjusted p-values, which are compared with the significance level of the whole family.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<_> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn adjusts_as_r_does() {
+    fn matches_the_adjustment_of_r() {
         // R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") is 0.03 0.06 0.06 0.02.
         let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
         for (is, should) in adjusted.iter().zip([0.03, 0.06, 0.06, 0.02]) {

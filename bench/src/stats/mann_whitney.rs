@@ -1,20 +1,20 @@
-//! The Mann-Whitney U test (Mann & Whitney 1947): whether one of two samples tends to be larger,
-//! whatever their distributions.
+//! The Mann-Whitney U test (Mann & Whitney 1947): tests whether one of two samples tends to be larger. It assumes no
+//! particular distribution.
 
-/// The outcome of a test.
+/// The result of a test.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MannWhitney {
-    /// U of the first sample: in how many pairs its member is the larger, ties counted half.
+    /// U of the first sample: the number of pairs in which its member is larger. Ties count half.
     pub u: f64,
-    /// The two-sided probability of a U at least as far from its mean if both come from one distribution.
+    /// The two-sided probability of a U at least as far from its mean if both samples come from one distribution.
     pub p: f64,
 }
 
-/// Below this many pairs, and without ties, p is exact; the normal approximation is good to three
-/// digits above.
+/// The largest number of pairs for which p is exact, if there are no ties. Above it, the normal approximation is good
+/// to three digits.
 const EXACT_PAIRS: usize = 2500;
 
-/// Compares two samples. With an empty one, nothing is shown: p is 1.
+/// Compares two samples. If one is empty, p is 1.
 pub fn mann_whitney(a: &[f64], b: &[f64]) -> MannWhitney {
     let (n, m) = (a.len(), b.len());
     if n == 0 || m == 0 {
@@ -42,9 +42,9 @@ pub fn smallest_p(n: usize, m: usize) -> f64 {
     (1..=n).fold(2.0, |p, k| p * k as f64 / (m + k) as f64).min(1.0)
 }
 
-/// From the number of orders of n and m things that have each U, by the recurrence over the largest
-/// thing: N(u; n, m) = N(u - m; n - 1, m) + N(u; n, m - 1) (Mann & Whitney 1947, equation 1), held
-/// as probabilities.
+/// The exact p, from the number of orders of n and m values that have each U. Uses the recurrence over the largest
+/// value, N(u; n, m) = N(u - m; n - 1, m) + N(u; n, m - 1) (Mann & Whitney 1947, equation 1), with probabilities
+/// instead of counts.
 fn exact(u: f64, n: usize, m: usize) -> f64 {
     // p[j][u] = P(U = u) for the current number of a's and j b's.
     let mut p: Vec<Vec<f64>> = (0..=m).map(|_| vec![1.0]).collect();
@@ -53,7 +53,7 @@ fn exact(u: f64, n: usize, m: usize) -> f64 {
         for j in 1..=m {
             let total = (i + j) as f64;
             let mut row = vec![0.0; i * j + 1];
-            // The largest is an a: larger than all j b's.
+            // If the largest is an a, it is larger than all j b's.
             for (v, q) in p[j].iter().enumerate() {
                 row[v + j] += q * i as f64 / total;
             }
@@ -65,12 +65,12 @@ fn exact(u: f64, n: usize, m: usize) -> f64 {
         p = next;
     }
     let distribution = &p[m];
-    // Without ties U is whole, and the distribution is symmetric about nm/2.
+    // Without ties U is an integer, and the distribution is symmetric about nm/2.
     let extreme = (u.round() as usize).max(n * m - u.round() as usize);
     (2.0 * distribution[extreme..].iter().sum::<f64>()).min(1.0)
 }
 
-/// Normal approximation with tie correction and continuity correction, as `scipy.stats.mannwhitneyu` has it.
+/// The normal approximation with tie correction and continuity correction, like `scipy.stats.mannwhitneyu`.
 fn approximate(u: f64, n: usize, m: usize, tie_term: f64) -> f64 {
     let (n, m) = (n as f64, m as f64);
     let total = n + m;
@@ -83,8 +83,8 @@ fn approximate(u: f64, n: usize, m: usize, tie_term: f64) -> f64 {
     (2.0 * normal_tail(distance / variance.sqrt())).min(1.0)
 }
 
-/// P(Z > z) of the standard normal distribution, z >= 0: by its series below 3, by Laplace's
-/// continued fraction above (Abramowitz & Stegun 26.2.10 and 26.2.14).
+/// P(Z > z) of the standard normal distribution for z >= 0: by its series below 3, by Laplace's continued fraction
+/// above (Abramowitz & Stegun 26.2.10 and 26.2.14).
 pub(super) fn normal_tail(z: f64) -> f64 {
     let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
     if z < 3.0 {
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn exact_values() {
-        // Three against three, wholly apart: 2 of 20 orders.
+        // Three against three, fully separated: 2 of 20 orders.
         let apart = mann_whitney(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]);
         assert!(apart.u == 0.0 && close(apart.p, 0.1) && close(smallest_p(3, 3), 0.1));
         // scipy.stats.mannwhitneyu's own example (ages of diabetes patients), method="exact".

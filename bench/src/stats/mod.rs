@@ -1,7 +1,7 @@
-//! What can be said of a few noisy times, and with which confidence.
+//! Statistics of a few noisy times, with confidence levels.
 //!
-//! *Takes* numbers. *Gives* numbers and verdicts; what is random in it comes from a fixed seed, so
-//! the same samples always get the same answer. *Must never know* what was measured.
+//! *Takes* numbers. *Gives* numbers and verdicts. Random methods use a fixed seed, so the same samples always give
+//! the same result. *Must never know* what was measured.
 
 mod bootstrap;
 mod change_points;

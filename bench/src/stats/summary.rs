@@ -1,32 +1,32 @@
-//! One case's times in a few numbers.
+//! Summary statistics of the times of one case.
 
-/// What is said of one sample of times.
+/// The summary of one sample of times.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// How many.
+    /// The number of times.
     pub count: usize,
     /// The median.
     pub median: f64,
-    /// An interval that holds the true median in at least 95 of 100 cases, whatever the
-    /// distribution; none below six samples, where no two of them are enough.
+    /// An interval that contains the true median with a probability of at least 95 %, whatever the distribution;
+    /// `None` with fewer than six times, where no pair of order statistics is wide enough.
     pub interval: Option<(f64, f64)>,
     /// The arithmetic mean.
     pub mean: f64,
-    /// Standard deviation of the sample (n - 1); none for one.
+    /// Standard deviation of the sample (n - 1); `None` for a single time.
     pub stddev: Option<f64>,
     /// The smallest.
     pub min: f64,
     /// The largest.
     pub max: f64,
-    /// Indices of those outside Tukey's outer fences (three times the interquartile range beyond
-    /// the quartiles). They are shown and never dropped.
+    /// Indices of times outside of Tukey's outer fences (three times the interquartile range beyond the quartiles).
+    /// They are shown and never dropped.
     pub outliers: Vec<usize>,
-    /// The first, if it is beyond the upper fence and no other is: what a cold page cache does.
+    /// The first time, if it is the only one beyond the upper fence. A cold page cache has this effect.
     pub slow_first: bool,
 }
 
 impl Summary {
-    /// Of times in the order in which they were measured; none of no times.
+    /// Summarises times in the order of measurement; `None` if there are none.
     pub fn of(times: &[f64]) -> Option<Self> {
         let mut sorted = times.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -53,10 +53,10 @@ impl Summary {
     }
 }
 
-/// The quantile of sorted numbers, linear between neighbours (type 7 of Hyndman & Fan 1996, numpy's default).
+/// The quantile of sorted numbers, with linear interpolation (type 7 of Hyndman & Fan 1996, numpy's default).
 ///
 /// # Panics
-/// If there are none.
+/// Panics if there are no numbers.
 pub fn quantile(sorted: &[f64], q: f64) -> f64 {
     let place = q * (sorted.len() - 1) as f64;
     let below = place.floor() as usize;
@@ -64,8 +64,8 @@ pub fn quantile(sorted: &[f64], q: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
 }
 
-/// The narrowest symmetric pair of order statistics that holds the median with at least 95 %: how
-/// many of n lie below it is binomial with p = 1/2 (Conover, Practical Nonparametric Statistics, 3.2).
+/// The narrowest symmetric pair of order statistics that contains the median with at least 95 %. The number of values
+/// below the median is binomial with p = 1/2 (Conover, Practical Nonparametric Statistics, 3.2).
 fn median_ranks(count: usize) -> Option<(usize, usize)> {
     let n = count as f64;
     // Logarithms, since 0.5^n underflows from n = 1075.
@@ -88,14 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_as_numpy_has_them() {
+    fn quantiles_match_numpy() {
         // numpy.quantile([1,2,4,8,16,32,64], [.25,.5,.75]).
         let sorted = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
         assert_eq!([0.25, 0.5, 0.75].map(|q| quantile(&sorted, q)), [3.0, 8.0, 24.0]);
     }
 
     #[test]
-    fn ranks_of_the_median_interval_are_the_published_ones() {
+    fn median_interval_ranks_match_published_tables() {
         // Conover, table of confidence intervals for the median (and 1 - 2 binom.cdf(k - 1, n, 1/2) of scipy), ranks from 0.
         for (n, ranks) in [
             (5, None),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn outliers_are_marked_and_a_slow_first_run_is_known() {
+    fn outliers_and_a_slow_first_run_are_marked() {
         let slow = Summary::of(&[9.0, 1.0, 1.1, 1.2, 1.0, 1.1, 1.05]).unwrap();
         assert!(slow.slow_first);
         assert_eq!((slow.outliers, slow.max, slow.count), (vec![0], 9.0, 7));

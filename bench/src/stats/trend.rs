@@ -1,18 +1,18 @@
-//! Drift: whether times grow or shrink over a run (a processor that heats up, a disk that fills).
+//! Drift: tests whether times grow or shrink over a run (a processor that heats up, a disk that fills).
 
 use super::mann_whitney::normal_tail;
 
 /// Kendall's tau of the times against their order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trend {
-    /// From -1 (each is shorter than all before) to 1 (each is longer).
+    /// Tau from -1 (each time is shorter than all before) to 1 (each time is longer).
     pub tau: f64,
     /// The two-sided probability of a tau at least as far from 0 if there is no trend.
     pub p: f64,
 }
 
-/// Mann-Kendall test with continuity and tie correction (Mann 1945; Kendall 1975); none below eight
-/// times, where the normal approximation means little.
+/// The Mann-Kendall test with continuity and tie correction (Mann 1945; Kendall 1975); `None` for fewer than eight
+/// times, where the normal approximation is inaccurate.
 pub fn trend(times: &[f64]) -> Option<Trend> {
     let n = times.len();
     if n < 8 {
@@ -34,8 +34,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trend_is_seen_and_none_is_not() {
-        // tau as scipy.stats.kendalltau has it. S is 50 and its variance 12·11·29/18 = 212.67, so z = 49/14.583 = 3.36 and p = 0.00078.
+    fn a_trend_is_detected_only_if_present() {
+        // tau is from scipy.stats.kendalltau. S is 50 and its variance 12·11·29/18 = 212.67, so z = 49/14.583 = 3.36
+        // and p = 0.00078.
         let rising = [3.0, 1.0, 4.0, 2.0, 5.0, 9.0, 6.0, 8.0, 7.0, 10.0, 12.0, 11.0];
         let trend_of = trend(&rising).unwrap();
         assert!((trend_of.tau - 0.757_575_757_575_757_6).abs() < 1e-12, "{trend_of:?}");

@@ -1,38 +1,38 @@
-//! What is said of two cases: one is slower, or nothing is shown, or nothing could be.
+//! The verdict on two cases: slower, faster, no difference shown, or too few samples.
 
 use super::{MannWhitney, Ratio, Summary, holm, mann_whitney, paired_ratio, smallest_p};
 use std::fmt;
 
-/// The chance of a false alarm that is accepted over all comparisons of one question.
+/// The accepted probability of a false alarm over all comparisons of one family.
 pub const ALPHA: f64 = 0.05;
 
-/// Two cases compared.
+/// The comparison of two cases.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// The times that are set against.
+    /// The times of the baseline.
     pub before: Summary,
     /// The times that are judged.
     pub after: Summary,
-    /// How many times as long it takes.
+    /// The ratio of the times after to the times before.
     pub ratio: Ratio,
     /// The test of this pair alone.
     pub test: MannWhitney,
-    /// Its p, corrected for all comparisons made at once.
+    /// The p-value, adjusted for all comparisons of the family.
     pub adjusted: f64,
-    /// What may be said.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
-/// What may be said of a comparison.
+/// The possible verdicts of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It takes longer.
     Slower,
-    /// It takes less.
+    /// It takes less time.
     Faster,
     /// No difference is shown.
     Nothing,
-    /// So few samples, among so many comparisons, could not show anything.
+    /// There are too few samples to show any difference among so many comparisons.
     TooFew,
 }
 
@@ -47,8 +47,8 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Compares pairs of samples (before, after), each in the order of rounds, as one family of
-/// comparisons. A pair with an empty sample gives none.
+/// Compares pairs of samples (before, after), each in the order of rounds, as one family of comparisons. A pair with
+/// an empty sample has no comparison.
 pub fn compare(pairs: &[(Vec<f64>, Vec<f64>)]) -> Vec<Option<Comparison>> {
     let judged: Vec<_> = pairs.iter().map(|(before, after)| one(before, after)).collect();
     let adjusted = holm(&judged.iter().flatten().map(|comparison| comparison.test.p).collect::<Vec<_>>());
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fifth_slower_is_seen_and_the_same_is_not() {
+    fn a_slowdown_is_detected_and_equality_is_not() {
         let mut random = ChaCha8Rng::seed_from_u64(20);
         let (mut found, mut alarms) = (0, 0);
         for _ in 0..20 {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn four_of_each_cannot_show_anything_among_two() {
+    fn four_samples_cannot_decide_two_comparisons() {
         // 2 of 70 orders: p is at least 0.0286, twice that with two comparisons.
         let pair = (vec![1.0, 1.1, 1.2, 1.3], vec![2.0, 2.1, 2.2, 2.3]);
         let verdict = |pairs: &[_]| compare(pairs)[0].as_ref().map(|comparison| comparison.verdict);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_sample_is_no_comparison() {
+    fn an_empty_sample_has_no_comparison() {
         assert_eq!(compare(&[(vec![], vec![1.0])]), [None]);
     }
 }

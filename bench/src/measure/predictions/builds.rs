@@ -1,4 +1,4 @@
-//! The builds that predictions are held against: made, kept as records, read again.
+//! The builds that predictions are checked against: run, saved as records, or read from saved records.
 
 use super::trial::Setting;
 use super::{ProofPlan, seconds, trials};
@@ -12,27 +12,29 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Of builds that are shorter than so many seconds, so many times more are made: what disturbs one is a larger part of it.
+/// Builds shorter than this many seconds are repeated this many times more often: a disturbance is a larger part of
+/// them.
 const MORE: [(f64, u32); 2] = [(0.05, 9), (0.5, 3)];
-/// Of the order of builds.
+/// The seed of the order of builds.
 const SEED: u64 = 1;
-/// What a step may change in memory: a disk remembers what builds before have removed (METHODOLOGY, "What the numbers
-/// cannot say"), and takes other times for the same work.
+/// The memory budget for the changes of a step. A disk's speed depends on what earlier builds removed (METHODOLOGY,
+/// "What the numbers cannot say"), so the same work takes varying times.
 const IN_MEMORY: &str = "2GB";
-/// The first build's file; the others are `SETTING-ROUND.json`, both by their number.
+/// The file of the first build. The others are `SETTING-ROUND.json`, both as numbers.
 const FIRST: &str = "first.json";
 
 /// The builds of a workload.
 pub(super) struct Builds {
-    /// It fills the store with the base images, and its time is nobody's; what is tried is chosen by it.
+    /// The first build, which fills the store with the base images. Its time is not used; the trials are chosen by
+    /// it.
     pub(super) first: Record,
-    /// By setting, in the order of rounds.
+    /// The other builds, by setting and in the order of rounds.
     pub(super) of: Vec<Vec<Record>>,
 }
 
 impl Builds {
-    /// Builds a workload under all its settings. Interleaved and shuffled: what disturbs the machine, and what one build
-    /// leaves to the next, falls on all alike.
+    /// Builds a workload under all its settings, interleaved and shuffled: disturbances of the machine and
+    /// after-effects of earlier builds affect all settings equally.
     pub(super) fn make(plan: &ProofPlan, workload: &Workload) -> Result<Self, RunError> {
         let folders = CaseFolders::make(&plan.scratch, &workload.name, workload, CacheState::Cold)?;
         let first = plan.build(workload, &folders, &Setting::parallel())?;
@@ -48,7 +50,7 @@ impl Builds {
         Ok(Self { first, of })
     }
 
-    /// Writes the records into a folder.
+    /// Writes the records to a folder.
     pub(super) fn keep(&self, folder: &Path) -> Result<(), RunError> {
         fs::create_dir_all(folder).map_err(RunError::io(folder))?;
         let write = |name: &str, record: &Record| {
@@ -65,7 +67,7 @@ impl Builds {
         Ok(())
     }
 
-    /// Reads what was kept.
+    /// Reads saved records.
     pub(super) fn read(folder: &Path) -> Result<Self, RunError> {
         let first = read(&folder.join(FIRST))?;
         let (settings, _) = trials(&first);
@@ -83,7 +85,7 @@ fn read(path: &Path) -> Result<Record, RunError> {
 }
 
 impl ProofPlan {
-    /// One cold build and its record. What an earlier build left in a cache directory is no part of it.
+    /// Runs one cold build and returns its record. Cache directories are emptied before it.
     fn build(&self, workload: &Workload, folders: &CaseFolders, setting: &Setting) -> Result<Record, RunError> {
         finish(empty_caches(&self.binary, &folders.store), &workload.name)?;
         let path = self.scratch.join("record.json");
@@ -117,7 +119,7 @@ impl ProofPlan {
     }
 }
 
-/// Runs a command to its end; one that fails is an error with what it said.
+/// Runs a command to its end. A failure is an error with the output of the command.
 fn finish(mut command: Command, workload: &str) -> Result<(), RunError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().map_err(|source| RunError::Start { program, source })?;

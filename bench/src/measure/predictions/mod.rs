@@ -1,8 +1,8 @@
-//! Predictions held against builds: a phase or a class of steps that really takes longer, an export that is left out,
-//! another policy, other slots, fewer processors.
+//! Checks predictions against builds: a phase or a class of steps takes longer, the export is omitted, the policy
+//! changes, the number of slots or processors changes.
 //!
-//! The builds of one setting are replayed as if they were of another; builds of that other setting, interleaved with
-//! them, say how long it really takes. Medians are held against each other.
+//! The builds of one setting are replayed as if they were of another. Interleaved builds of that other setting show
+//! how long it really takes. The medians are compared.
 
 mod builds;
 mod table;
@@ -20,30 +20,30 @@ use std::fs;
 use std::path::PathBuf;
 use trial::{Trial, trials};
 
-/// What is to be proven.
+/// Describes the predictions to check.
 #[derive(Debug)]
 pub struct ProofPlan {
-    /// On which workloads.
+    /// The workloads.
     pub workloads: Vec<Workload>,
-    /// Builds a setting.
+    /// The number of builds per setting.
     pub runs: u32,
-    /// Which binary builds.
+    /// The buildscope binary.
     pub binary: PathBuf,
     /// A folder for contexts and stores, removed at the end.
     pub scratch: PathBuf,
     /// A folder of OCI layouts by name.
     pub bases: Option<PathBuf>,
-    /// Where the builds' records are kept, a folder a workload.
+    /// A folder in which the records of the builds are saved, one subfolder per workload.
     pub keep: Option<PathBuf>,
-    /// Where they were kept before: then nothing is built.
+    /// A folder of saved records. If present, nothing is built.
     pub kept: Option<PathBuf>,
 }
 
-/// Builds and predicts. How it goes is told workload by workload; one that cannot be built here, or was not kept, is left
-/// out.
+/// Builds and predicts. Progress is reported per workload. A workload is skipped if it cannot be built on this
+/// machine or was not saved.
 ///
 /// # Errors
-/// Where nothing can be built, or records cannot be written or read.
+/// Fails if nothing can be built, or if records cannot be written or read.
 pub fn prove(plan: &ProofPlan, mut told: impl FnMut(String)) -> Result<Vec<Proof>, RunError> {
     let mut proofs = Vec::new();
     for workload in &plan.workloads {
@@ -54,7 +54,7 @@ pub fn prove(plan: &ProofPlan, mut told: impl FnMut(String)) -> Result<Vec<Proof
             None => {
                 told(format!("verifying {name}"));
                 let builds = Builds::make(plan, workload);
-                // Their records are taken: what cannot be removed is in a folder that the user chose.
+                // The records are already read. Failing to remove a folder that the user chose is harmless.
                 let _ = fs::remove_dir_all(&plan.scratch);
                 builds
             }
@@ -76,13 +76,13 @@ pub fn prove(plan: &ProofPlan, mut told: impl FnMut(String)) -> Result<Vec<Proof
     Ok(proofs)
 }
 
-/// What came of a prediction; none where the records cannot say what is asked, or there are none.
+/// The result of a prediction; `None` if the records do not support it, or if there are none.
 fn proof(workload: &str, builds: &Builds, trial: Trial) -> Option<Proof> {
     let walls = |setting: usize| builds.of[setting].iter().map(|record| seconds(record.wall)).collect::<Vec<_>>();
     let (from, to) = (walls(trial.from), walls(trial.to));
     let predicted = builds.of[trial.from].iter().map(|record| whatif(record, &trial.scenario).ok());
     let predicted: Vec<f64> = predicted.map(|told| Some(seconds(told?.wall))).collect::<Option<_>>()?;
-    // The prediction from a round's build against what was built in the same round.
+    // Each prediction from a round is paired with the build of the same round.
     let ratio = paired_ratio(&to, &predicted)?;
     let [from, to, predicted] = [from, to, predicted].map(sorted);
     Some(Proof {
@@ -102,7 +102,7 @@ fn sorted(mut walls: Vec<f64>) -> Vec<f64> {
     walls
 }
 
-/// How far the middle half lies apart, as a part of the median.
+/// The interquartile range, relative to the median.
 fn spread(sorted: &[f64]) -> f64 {
     (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / quantile(sorted, 0.5)
 }

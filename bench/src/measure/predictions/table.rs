@@ -1,4 +1,4 @@
-//! What came of predictions, as a table and as JSON.
+//! The results of predictions, as a table and as JSON.
 
 use crate::run::RunError;
 use crate::stats::quantile;
@@ -6,52 +6,53 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
-/// A prediction says something of the model where builds of one setting lie nearer together than that.
+/// A prediction is meaningful for the model only if builds of one setting vary less than this.
 const STEADY: f64 = 0.1;
 
-/// One prediction and what came of it. Seconds.
+/// One prediction and its result. Times are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Proof {
     /// The workload.
     pub workload: String,
-    /// What was changed, as a reader would say it.
+    /// The change, for readers.
     pub change: String,
-    /// What kind of change: `delay`, `stub`, `policy`, `slots` or `processors`.
+    /// The kind of change: `delay`, `stub`, `policy`, `slots` or `processors`.
     pub kind: String,
-    /// The builds that were replayed: their median.
+    /// The median of the builds that were replayed.
     pub from: f64,
-    /// What the replays said: their median.
+    /// The median of the predictions.
     pub predicted: f64,
-    /// What builds of the change took: their median.
+    /// The median of the builds with the change.
     pub measured: f64,
-    /// How far the middle half lay apart, as a part of the median: of the builds that were replayed, of those of the
-    /// change, or of the predictions, whichever is most. No prediction can be better than that.
+    /// The largest interquartile range, relative to the median, of the replayed builds, the builds with the change,
+    /// and the predictions. A prediction cannot be more precise than this.
     #[serde(default)]
     pub spread: f64,
-    /// The interval that holds the true ratio of predicted to measured in 95 of 100 cases, by pairs of one round.
+    /// The 95 % confidence interval of the ratio of predicted to measured, from pairs of one round.
     #[serde(default)]
     pub ratio: [f64; 2],
 }
 
 impl Proof {
-    /// How far the prediction was off, as a part of what was measured.
+    /// The error of the prediction, relative to the measured time.
     pub fn error(&self) -> f64 {
         (self.predicted - self.measured).abs() / self.measured
     }
 
-    /// The least error that the builds allow: what of it is surely the model's, and not the noise of the builds.
+    /// The smallest error that is compatible with the noise of the builds. The model is responsible for at least this
+    /// much.
     pub fn sure(&self) -> f64 {
         let [low, high] = self.ratio;
         (low - 1.0).max(1.0 - high).max(0.0)
     }
 
-    /// Whether builds agreed with each other so well that a prediction could.
+    /// Whether the builds vary so little that they can check a prediction.
     pub fn steady(&self) -> bool {
         self.spread <= STEADY
     }
 }
 
-/// The proofs as a table, and their errors' median and 95th percentile, by kind and in all.
+/// Formats the results as a table, followed by the median and 95th percentile of the errors, by kind and in total.
 pub fn proof_table(proofs: &[Proof]) -> String {
     let mut text = format!(
         "{:<20} {:<24} {:>9} {:>10} {:>9} {:>7} {:>8} {:>8}\n",
@@ -87,10 +88,10 @@ pub fn proof_table(proofs: &[Proof]) -> String {
     text
 }
 
-/// Writes the proofs as JSON.
+/// Writes the results as JSON.
 ///
 /// # Errors
-/// Where the file cannot be written.
+/// Fails if the file cannot be written.
 pub fn write_proofs(proofs: &[Proof], path: &Path) -> Result<(), RunError> {
     let text = serde_json::to_vec_pretty(proofs).expect("numbers and strings");
     fs::write(path, text).map_err(RunError::io(path))
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_parts_of_what_was_measured() {
+    fn errors_are_relative_to_measured_times() {
         let proof = |kind: &str, predicted| Proof {
             workload: "w".into(),
             change: "c".into(),
@@ -117,7 +118,7 @@ mod tests {
         assert!(table.contains("policy          1 predictions: median error 0.0 %, 95th percentile 0.0 %"), "{table}");
         assert!(table.contains("delay           2 predictions: median error 7.5 %"), "{table}");
         assert!(table.contains("all             3 predictions: median error 5.0 %"), "{table}");
-        // 1.03 is the least that the first may be, 0.92 the most of the second; the last may be right.
+        // The ratio of the first is at least 1.03, of the second at most 0.92; the last may be exact.
         assert!(table.contains("surely          3 predictions: median error 3.0 %"), "{table}");
         assert!(table.contains("steady          1 predictions: median error 0.0 %"), "{table}");
     }

@@ -1,9 +1,10 @@
-//! What is tried: settings to build under, and the predictions from one to another.
+//! Trials: the settings to build under, and the predictions between them.
 
 use buildscope_record::{Nanos, Phase, Policy, Record};
 use buildscope_reports::whatif::{Scenario, Selector};
 
-/// What is made longer: a phase of each group that steps spend time in, and the classes of steps that take time.
+/// The selections that are delayed: a phase of each group in which steps spend time, and the kinds of steps that take
+/// time.
 const DELAYED: [Selected; 6] = [
     Selected::Phase(Phase::Process),
     Selected::Phase(Phase::SandboxSetup),
@@ -15,7 +16,7 @@ const DELAYED: [Selected; 6] = [
 /// Shorter delays would be lost in the noise of small builds.
 const SHORTEST_DELAY: f64 = 0.02;
 
-/// What takes longer.
+/// The part of a build that is delayed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Selected {
     Phase(Phase),
@@ -24,7 +25,7 @@ pub(super) enum Selected {
 }
 
 impl Selected {
-    /// For `build --delay` and for a reader.
+    /// The name, for `build --delay` and for readers.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Phase(phase) => phase.name(),
@@ -39,7 +40,7 @@ impl Selected {
         }
     }
 
-    /// Only what steps have: what the builder does before the first step is not what is asked about.
+    /// Whether steps of the record contain it. Work before the first step does not count.
     fn is_in(self, record: &Record) -> bool {
         match self {
             Self::Phase(phase) => record.spans.iter().any(|span| span.phase == phase && span.step.is_some()),
@@ -48,15 +49,15 @@ impl Selected {
     }
 }
 
-/// How a build is run.
+/// The settings of a build.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Setting {
     pub(super) policy: Policy,
     pub(super) jobs: u32,
     pub(super) delay: Option<(Selected, f64)>,
-    /// The image is written out, compressed.
+    /// Whether the image is exported, compressed.
     pub(super) export: bool,
-    /// On one processor.
+    /// Whether the build is confined to one processor.
     pub(super) alone: bool,
 }
 
@@ -70,7 +71,7 @@ impl Setting {
     }
 }
 
-/// A setting, the setting whose build is replayed as if it were of it, and what is told to the replay.
+/// A setting, the setting whose builds are replayed, and the scenario of the replay.
 pub(super) struct Trial {
     pub(super) kind: &'static str,
     pub(super) change: String,
@@ -79,7 +80,7 @@ pub(super) struct Trial {
     pub(super) scenario: Scenario,
 }
 
-/// What is tried with a workload whose build was like `first`: settings, and the predictions from one to another.
+/// Chooses the trials of a workload by its first build: the settings, and the predictions between them.
 pub(super) fn trials(first: &Record) -> (Vec<Setting>, Vec<Trial>) {
     let parallel = Setting::parallel();
     let mut settings = vec![parallel.clone(), Setting::of(Policy::Serial)];
@@ -110,7 +111,7 @@ pub(super) fn trials(first: &Record) -> (Vec<Setting>, Vec<Trial>) {
         let scenario = Scenario { cores: Some(1.0), ..Scenario::default() };
         add("processors", "one processor".into(), 0, Setting { alone: true, ..parallel.clone() }, scenario);
     }
-    // The one phase that can really be left out: nothing in the build needs it.
+    // The export is the only phase that can really be omitted: nothing in the build depends on it.
     let scenario = Scenario {
         faster: [Phase::Export, Phase::Compress].map(|phase| (Selector::Phase(phase), f64::INFINITY)).into(),
         ..Scenario::default()
