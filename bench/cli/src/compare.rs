@@ -39,23 +39,23 @@ const EXAMPLES: &str = "Examples:
 Two runs: exits with code 1 if a case is slower (significantly, and by more than its noise) or if an exact quantity
 changed. Two records are one build each: the comparison explains the difference and judges nothing.";
 
-/// Two records side by side, as JSON. Fields may be added under one version.
+/// The comparison of two records, as JSON. Fields may be added under one version.
 #[derive(Debug, Serialize)]
 struct Compared {
-    /// The format's version.
+    /// The version of the format.
     comparison: u32,
     answer: String,
-    /// Nanoseconds, of the first and of the second.
+    /// Nanoseconds of the first and the second record.
     walls: [Nanos; 2],
-    /// Those first that moved the critical path most.
+    /// Sorted by their effect on the critical path, largest first.
     steps: Vec<Pair>,
 }
 
-/// Compares.
+/// Runs the comparison.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     match (is_run(&arguments.base), is_run(&arguments.head)) {
         (true, true) if arguments.json => {
-            Err(Failure::usage(miette!("--json is for two records; a run's numbers are in its run.json")))
+            Err(Failure::usage(miette!("--json compares only build records; the numbers of a run are in its run.json")))
         }
         (true, true) => runs(&arguments),
         (false, false) => {
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             Ok(())
         }
         _ => Err(Failure::usage(miette!(
-            "one of the two is a run and the other is a build record: give two runs or two records"
+            "cannot compare a run with a build record: give two runs or two records"
         ))),
     }
 }
@@ -86,13 +86,13 @@ fn runs(arguments: &Arguments) -> Result<(), Failure> {
     let (base, head) = (read(&arguments.base)?, read(&arguments.head)?);
     if !base.environment.comparable(&head.environment) {
         eprintln!(
-            "warning: the runs are from different machines (processor, kernel or file system): their times say nothing of the code."
+            "warning: the runs are from different machines (processor, kernel or file system): their times do not show the effect of the code."
         );
     }
     let machine = mann_whitney(&base.canary, &head.canary);
     if machine.p < 0.01 {
         eprintln!(
-            "warning: the canary, the same work in both runs, took another time (p = {:.4}): the machine itself changed.",
+            "warning: the canary, the same work in both runs, took a different time (p = {:.4}): the machine itself changed.",
             machine.p
         );
     }
@@ -107,7 +107,7 @@ fn runs(arguments: &Arguments) -> Result<(), Failure> {
     if judgements.iter().any(gate::Judgement::flagged) { Err(Failure::Told) } else { Ok(()) }
 }
 
-/// A folder is a run's; of files, only `run.json` is.
+/// A folder is a run; a file is a run only if it is `run.json`.
 fn is_run(path: &Path) -> bool {
     path.is_dir() || path.file_name().is_some_and(|name| name == "run.json")
 }

@@ -97,7 +97,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Reads a record, ours or made from another builder's file; what is neither is a fault of the question.
+/// Reads a record, or converts another builder's file. A file of neither kind is a usage error.
 pub(super) fn read(path: &Path) -> Result<Record, Failure> {
     let bytes =
         fs::read(path).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)?;
@@ -105,7 +105,7 @@ pub(super) fn read(path: &Path) -> Result<Record, Failure> {
     record.wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
 }
 
-/// Sends a build's spans. Of a build that does not say when it began, the end is now.
+/// Sends the spans of a build. If the record lacks its start time, the build is assumed to end now.
 fn send(url: &str, record: &Record, explanation: &Explanation) -> Result<(), Failure> {
     let known = record.started.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
     let now = || jiff::Timestamp::now().as_nanosecond() - i128::from(record.wall.0);
@@ -113,9 +113,9 @@ fn send(url: &str, record: &Record, explanation: &Explanation) -> Result<(), Fai
     otlp::send(url, record, explanation, u64::try_from(began).unwrap_or(0))
 }
 
-/// Builds a context cold under two policies and gives the records: serial, then instructions.
+/// Builds a context cold under two policies and returns the records: serial, then instructions.
 ///
-/// Each build is a process of its own: what starts its steps must be made before a process has threads.
+/// Each build is a separate process: the zygote must be started before a process has threads.
 fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
     if !super::CAN_BUILD {
         let directory = context.display();
@@ -135,10 +135,10 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
             .arg(&path);
         command.arg("--root").arg(root.resolve()?).arg(context).stdout(std::process::Stdio::null());
         let status = command.status().map_err(Failure::internal)?;
-        // A failed build is explained too: its record says where it failed.
+        // A failed build is explained too: its record shows where it failed.
         match path.exists() {
             true => read(&path),
-            false => Err(Failure::failed(miette!("the build ended with {status} and left no record"))),
+            false => Err(Failure::failed(miette!("the build ended with {status} and wrote no record"))),
         }
     };
     Ok([one(Policy::Serial)?, one(Policy::Instructions)?])
@@ -155,8 +155,8 @@ fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
     fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
 }
 
-/// As wide as the terminal (100 elsewhere) or as COLUMNS says; coloured where it has colours, or where CLICOLOR_FORCE
-/// wants them kept in a pipe.
+/// The width is COLUMNS or that of the terminal (100 otherwise). Colours are used if the terminal has them, or if
+/// CLICOLOR_FORCE requests them for a pipe.
 pub(super) fn style(to_stdout: bool) -> render::Style {
     let default = render::Style::default();
     if !to_stdout {

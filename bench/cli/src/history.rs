@@ -42,7 +42,7 @@ enum Question {
     },
 }
 
-/// Answers the question.
+/// Prints the answer.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let history = History::open(&arguments.root.resolve()?).map_err(Failure::internal)?;
     // Writing to a String cannot fail.
@@ -56,7 +56,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Question::Show { run } => {
             let results = history.results(run).map_err(Failure::internal)?;
             if results.is_empty() {
-                return Err(Failure::usage(miette!("no run {run}: see `buildscope history list`")));
+                return Err(Failure::usage(miette!("unknown run {run}: see `buildscope history list`")));
             }
             for (case, median, count) in results {
                 let _ = writeln!(text, "{median:>10.3} s  n={count:<3}  {case}");
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             let series = history.series(&case).map_err(Failure::internal)?;
             if series.is_empty() {
                 return Err(Failure::usage(miette!(
-                    "no case `{case}`; there are:\n{}",
+                    "unknown case `{case}`; the history has:\n{}",
                     history.cases().map_err(Failure::internal)?.join("\n")
                 )));
             }

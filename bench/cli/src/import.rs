@@ -21,7 +21,7 @@ const EXAMPLES: &str = "Examples:
   docker buildx build --progress rawjson . 2> build.rawjson; buildscope import build.rawjson -o build.json
   docker buildx history export -o build.dockerbuild && buildscope import build.dockerbuild -o build.json";
 
-/// Imports.
+/// Runs the conversion.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let record = explain::read(&arguments.file)?;
     let mut text = Vec::new();

@@ -1,7 +1,8 @@
-//! The `buildscope` command: one file a subcommand.
+//! The `buildscope` command: one file per subcommand.
 //!
-//! Arguments are parsed (`Arguments`: what was typed) and then resolved once (paths made, defaults filled in, impossible
-//! requests refused) before anything happens. Results go to standard output, progress and messages to standard error.
+//! Arguments are parsed into `Arguments` and then resolved once, before anything happens: paths become absolute,
+//! defaults are filled in, and invalid combinations are rejected. Results go to standard output, progress and
+//! messages to standard error.
 
 #![forbid(unsafe_code)]
 
@@ -35,7 +36,7 @@ struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 the build or the gate failed, 2 usage, 3 buildscope itself failed.";
 
-/// Whether `build` and the other commands of [`builder`] are here.
+/// Whether `build` and the other commands of [`builder`] are included.
 const CAN_BUILD: bool = cfg!(all(feature = "build", target_os = "linux"));
 
 #[derive(Debug, Subcommand)]

@@ -55,20 +55,20 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     written(&arguments.output, page(&run, &trends(&run, &arguments.root)?, built))
 }
 
-/// What storage has of the wall time, from 0 to 1.
+/// The share of storage in the wall time, from 0 to 1.
 fn storage(explanation: &Explanation) -> f64 {
     let row = explanation.accounts.groups.iter().find(|row| row.name == Group::Storage);
     row.map_or(0.0, |row| row.wall.0 as f64 / explanation.wall.0.max(1) as f64)
 }
 
-/// The good sample in the middle, by wall time.
+/// The median good sample by wall time.
 fn median_build(case: &CaseSamples) -> Option<&Sample> {
     let mut samples: Vec<_> = case.good().collect();
     samples.sort_by(|a, b| a.wall.total_cmp(&b.wall));
     samples.get(samples.len() / 2).copied()
 }
 
-/// Those of the run's cases that have been measured at least three times before.
+/// The trends of the run's cases that were measured at least three times before.
 fn trends(run: &Run, root: &Root) -> Result<Vec<Trend>, Failure> {
     let history = History::open(&root.resolve()?).map_err(Failure::internal)?;
     let mut trends = Vec::new();

@@ -4,7 +4,7 @@ use super::Failure;
 use miette::miette;
 use std::path::PathBuf;
 
-/// Where the store is.
+/// The location of the store.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Root {
     /// Directory of layers, cache and runs [default: /var/lib/buildscope for root, else buildscope in the XDG data directory]
@@ -13,7 +13,7 @@ pub(super) struct Root {
 }
 
 impl Root {
-    /// The directory; it need not exist yet.
+    /// Returns the directory, which need not exist yet.
     pub(super) fn resolve(&self) -> Result<PathBuf, Failure> {
         if let Some(root) = &self.root {
             return Ok(root.clone());
@@ -26,7 +26,7 @@ impl Root {
         let data = directory("XDG_DATA_HOME")
             .or_else(|| Some(directory("HOME")?.join(".local/share")))
             .or_else(|| directory("LOCALAPPDATA")); // Windows
-        let unknown = || miette!("neither HOME nor XDG_DATA_HOME is set: say where the store is with --root");
+        let unknown = || miette!("neither HOME nor XDG_DATA_HOME is set: give the store's directory with --root");
         Ok(data.ok_or_else(|| Failure::usage(unknown()))?.join("buildscope"))
     }
 }

@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-/// Writes a command's result. A closed pipe (`| head`) is not an error, and there is no better place to report another
-/// failure of standard output.
+/// Writes a command's result. Errors are ignored: a closed pipe (`| head`) is not an error, and other failures of
+/// standard output cannot be reported anywhere better.
 pub(super) fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -48,7 +48,7 @@ const EXAMPLES: &str = "Examples:
   buildscope whatif build.json --faster line:12=2 --cached 7
   buildscope whatif build.json --without 'command:apt-get update' --faster command:make=2";
 
-/// Predicts.
+/// Prints the prediction.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let record = explain::read(&arguments.record)?;
     let scenario = arguments.scenario()?;
@@ -74,7 +74,7 @@ impl Arguments {
             ..Scenario::default()
         };
         if self.cores.is_some_and(|cores| !(cores > 0.0 && cores.is_finite())) {
-            return Err(Failure::usage(miette!("--cores takes a number above 0")));
+            return Err(Failure::usage(miette!("--cores must be above 0")));
         }
         for what in &self.without {
             match what.as_str() {
@@ -94,7 +94,7 @@ impl Arguments {
     }
 }
 
-/// `WHAT=NUMBER`, the number above 0.
+/// Parses `WHAT=NUMBER` with a number above 0.
 fn pair<'t>(flag: &str, text: &'t str) -> Result<(&'t str, f64), Failure> {
     let parsed = text.rsplit_once('=').and_then(|(what, number)| Some((what, number.parse::<f64>().ok()?)));
     let above = parsed.filter(|(_, number)| *number > 0.0);
@@ -110,10 +110,10 @@ fn told(record: &Record, prediction: &Prediction) -> String {
     let mut text = format!("{wall} instead of {measured} ({change}).\n");
     let percent = drift * 100.0;
     let _ = match prediction.credible() {
-        true => writeln!(text, "The replay of the build as it was is {percent:.1} % off."),
+        true => writeln!(text, "The replay of the unchanged build is {percent:.1} % off."),
         false => writeln!(
             text,
-            "Do not believe it: the replay of the build as it was is {percent:.1} % off, more than {:.0} %.",
+            "Unreliable: the replay of the unchanged build is {percent:.1} % off, more than {:.0} %.",
             MAX_DRIFT * 100.0
         ),
     };

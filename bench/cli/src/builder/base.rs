@@ -50,12 +50,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 suite: suite.to_owned(),
                 include: arguments.include,
                 mirror: arguments.mirror,
-                epoch: epoch.wrap_err("SOURCE_DATE_EPOCH takes seconds since 1970").map_err(Failure::Usage)?,
+                epoch: epoch.wrap_err("invalid SOURCE_DATE_EPOCH: it takes seconds since 1970").map_err(Failure::Usage)?,
             };
             base.make(&store, &name, &probe)
         }
         _ => {
-            let known = miette!("cannot create `{}`: it takes busybox or debian:SUITE", arguments.image);
+            let known = miette!("cannot create `{}`: use busybox or debian:SUITE", arguments.image);
             return Err(Failure::usage(known));
         }
     };

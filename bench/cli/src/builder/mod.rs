@@ -1,4 +1,5 @@
-//! The commands that need the builder, and so Linux and the feature `build`: nothing outside this folder uses them.
+//! The commands that need the builder, and so Linux and the feature `build`. Code outside this folder does not use
+//! them.
 
 mod base;
 mod bench;
@@ -13,7 +14,7 @@ use crate::Failure;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-/// What they are, as `buildscope --help` lists them.
+/// These commands, as `buildscope --help` lists them.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     Build(Box<build::Arguments>),
@@ -23,16 +24,16 @@ pub(super) enum Command {
     Observe(watch::Arguments),
 }
 
-/// When this process started: a build's time begins there, before its arguments are parsed.
+/// The start of this process. The time of a build starts here, before the arguments are parsed.
 static STARTED: OnceLock<Instant> = OnceLock::new();
 
-/// The first thing that a process does. Does not return if it was started as the zygote of a build.
+/// Must be called first in a process. Does not return if the process is the zygote of a build.
 pub(super) fn start() {
     buildscope_sandbox::serve_if_helper();
     STARTED.get_or_init(Instant::now);
 }
 
-/// Runs one.
+/// Runs a command.
 pub(super) fn run(command: Command) -> Result<(), Failure> {
     let started = *STARTED.get_or_init(Instant::now);
     match command {

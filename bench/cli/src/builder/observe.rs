@@ -1,5 +1,5 @@
-//! What listens to a build: nothing, unless something was asked for. Where no subscriber is
-//! installed, the builder's spans are disabled callsites.
+//! Installs the subscriber of a build, if anything needs one. Without a subscriber, the builder's spans are disabled
+//! callsites and cost almost nothing.
 
 use crate::Failure;
 use buildscope_record::{RecordLayer, Recorder};
@@ -9,13 +9,13 @@ use tracing_subscriber::filter::{FilterFn, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Keeps the engine's trace open; dropped at the end of the build, it writes what is left.
+/// Keeps the engine's trace open. Dropping it at the end of the build writes the remaining events.
 #[must_use = "the engine's trace ends when this is dropped"]
 pub(super) struct Listening {
     _engine: Option<tracing_chrome::FlushGuard>,
 }
 
-/// Installs the subscriber that what was asked for needs.
+/// Installs the subscriber for the requested outputs.
 pub(super) fn listen(record: bool, engine_trace: Option<&Path>) -> Result<Listening, Failure> {
     let Some(path) = engine_trace else {
         if record {
@@ -25,7 +25,7 @@ pub(super) fn listen(record: bool, engine_trace: Option<&Path>) -> Result<Listen
     };
     let file =
         std::fs::File::create(path).map_err(|error| Failure::usage(miette::miette!("{}: {error}", path.display())))?;
-    // Async: spans of one step follow it over threads, instead of being drawn as one thread's stack.
+    // Async: the spans of a step follow it across threads instead of being drawn as the stack of one thread.
     let style = tracing_chrome::TraceStyle::Async;
     let (engine, guard) =
         tracing_chrome::ChromeLayerBuilder::new().writer(file).trace_style(style).include_args(true).build();

@@ -1,4 +1,4 @@
-//! `--pprof`: where the builder's own threads are, a thousand times a second.
+//! `--pprof`: samples the builder's own threads about a thousand times a second.
 
 use crate::Failure;
 use miette::{IntoDiagnostic, WrapErr};
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A prime, so that sampling does not keep step with what runs a thousand times a second.
+/// A prime number, so that sampling does not synchronise with work that runs a thousand times a second.
 const HERTZ: i32 = 997;
 
 /// A running profile.
@@ -16,7 +16,7 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// Begins to sample, if a folder to write to is given.
+    /// Starts sampling if a folder for the result is given.
     pub(super) fn start(folder: Option<&Path>) -> Result<Option<Self>, Failure> {
         let Some(folder) = folder else { return Ok(None) };
         let start = || {
@@ -31,7 +31,7 @@ impl Profile {
         Ok(Some(Self { guard, folder: folder.to_owned() }))
     }
 
-    /// Writes `flamegraph.svg` and `stacks.folded` (a line a stack, outermost first, and its samples).
+    /// Writes `flamegraph.svg` and `stacks.folded` (one line per stack, outermost frame first, with its samples).
     pub(super) fn finish(self) -> Result<(), Failure> {
         let write = || {
             let report = self.guard.report().build().into_diagnostic()?;

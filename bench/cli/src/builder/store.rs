@@ -53,10 +53,10 @@ enum Work {
     },
     /// Read every blob and compare it with its digest; exit code 1 if there is damage that was not repaired
     Check {
-        /// Remove damaged blobs and what was made of them: the next build makes them again
+        /// Remove damaged blobs and data made from them: the next build creates them again
         #[arg(long)]
         repair: bool,
-        /// How to say what was found
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -69,9 +69,9 @@ enum Format {
     Json,
 }
 
-/// Does the work.
+/// Runs the subcommand.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    // No step is run: the driver that needs nothing does.
+    // No step runs, so the driver without requirements is enough.
     let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
     let store = Store::open(&arguments.root.resolve()?, options).map_err(Failure::internal)?;
     let done = work(arguments.work, &store);
@@ -95,7 +95,7 @@ fn work(work: Work, store: &Store) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads every blob. Says on standard error how far it is, once a second.
+/// Verifies every blob. Reports progress on standard error once a second.
 fn check(store: &Store, repair: bool, format: Format) -> Result<(), Failure> {
     let said = Mutex::new(Instant::now());
     let passed = |read: ByteSize, total: ByteSize| {
@@ -119,9 +119,9 @@ fn found_text(checked: &Checked, repaired: bool) -> String {
     let (blobs, bytes, damaged) = (checked.blobs, checked.bytes, checked.damaged.len());
     let plural = if blobs == 1 { "" } else { "s" };
     let end = match (damaged, repaired) {
-        (0, _) => "all whole".to_owned(),
-        (damaged, true) => format!("{damaged} damaged and removed: the next build makes again what it needs of them"),
-        (damaged, false) => format!("{damaged} damaged: `buildscope store check --repair` removes what is damaged"),
+        (0, _) => "no damage".to_owned(),
+        (damaged, true) => format!("{damaged} damaged and removed: the next build creates them again if it needs them"),
+        (damaged, false) => format!("{damaged} damaged: `buildscope store check --repair` removes the damaged blobs"),
     };
     let _ = writeln!(text, "{blobs} blob{plural} ({bytes}) checked, {end}");
     text
@@ -134,7 +134,7 @@ fn found_json(checked: &Checked, repaired: bool) -> String {
     format!("{found:#}\n")
 }
 
-/// The layers of all images that have a name here.
+/// The layers of all named images in the store.
 fn layers_of_images(store: &Store) -> Result<BTreeSet<BlobDigest>, Failure> {
     let images = Images::of(store);
     let mut layers = BTreeSet::new();
@@ -180,7 +180,7 @@ fn ago(then: SystemTime) -> String {
     }
 }
 
-/// A number and a unit: decimal (`MB`) or binary (`MiB`).
+/// Parses a number with a decimal (`MB`) or binary (`MiB`) unit.
 fn bytes(text: &str) -> Result<ByteSize, miette::Report> {
     let lower = text.trim().to_ascii_lowercase();
     let (number, unit) = lower.split_at(lower.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(lower.len()));
@@ -203,7 +203,7 @@ fn bytes(text: &str) -> Result<ByteSize, miette::Report> {
     }
 }
 
-/// A number and a unit: seconds, minutes, hours, days.
+/// Parses a number with a unit: seconds, minutes, hours, days.
 fn duration(text: &str) -> Result<Duration, miette::Report> {
     let wrong = || miette!("invalid duration `{text}`: write 90s, 30m, 12h or 7d");
     let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
@@ -222,7 +222,7 @@ fn kind(text: &str) -> Result<UsageKind, miette::Report> {
     let name = text.strip_prefix("type=").unwrap_or(text);
     let known = || UsageKind::ALL.map(UsageKind::name).join(", ");
     let found = UsageKind::ALL.into_iter().find(|kind| kind.name() == name);
-    found.ok_or_else(|| miette!("unknown type `{name}`: it takes {}", known()))
+    found.ok_or_else(|| miette!("unknown type `{name}`: use {}", known()))
 }
 
 #[cfg(test)]
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_times_are_read_as_people_write_them() {
+    fn sizes_and_durations_have_common_units() {
         assert_eq!(bytes("10GB").unwrap(), ByteSize(10_000_000_000));
         assert_eq!(bytes("1.5 KiB").unwrap(), ByteSize(1536));
         assert_eq!(duration("7d").unwrap(), Duration::from_secs(604_800));

@@ -1,7 +1,7 @@
 //! `buildscope observe`: another builder's build, with the processes inside its steps.
 //!
-//! The command runs unchanged. Its output is passed on and read as a build log; the machine's processes are observed
-//! meanwhile, and those of each RUN are found by the text that its shell was given.
+//! The command runs unchanged. Its output is passed through and read as a build log. Meanwhile the machine's
+//! processes are observed; those of each RUN are found by the script that its shell receives.
 
 use crate::{Failure, say};
 use buildscope_observe::Observer;
@@ -36,7 +36,7 @@ type Line = (jiff::Timestamp, Vec<u8>);
 
 /// Runs the command and explains its build.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let help = "it takes root, or CAP_PERFMON";
+    let help = "run it as root or with CAP_PERFMON";
     let observer = Observer::of_machine()
         .map_err(|error| Failure::usage(miette!(help = help, "the machine's processes cannot be observed: {error}")))?;
     let (epoch, began) = (Instant::now(), jiff::Timestamp::now());
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let seen = observer.finish(epoch);
     let lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut record =
-        import::import(&log(&lines)).into_diagnostic().wrap_err("the command's output").map_err(Failure::Usage)?;
+        import::import(&log(&lines)).into_diagnostic().wrap_err("reading the command's output").map_err(Failure::Usage)?;
     if let Some(machine) = seen.first() {
         let runs = record.steps.iter().filter(|step| step.instruction == "RUN").count();
         let zero = zero(&record, &lines, began);
@@ -79,18 +79,18 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Passes each line on as it comes, and keeps it with its time.
+/// Passes each line through immediately, and keeps it with its time.
 fn pass_on(from: impl Read, mut to: impl Write, lines: &Mutex<Vec<Line>>) {
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
     while matches!(from.read_until(b'\n', &mut line), Ok(length) if length > 0) {
-        // Output that nobody reads does not stop the build.
+        // A closed output does not stop the build.
         let _ = to.write_all(&line);
         lines.lock().unwrap_or_else(PoisonError::into_inner).push((jiff::Timestamp::now(), std::mem::take(&mut line)));
     }
 }
 
-/// The output as an importer reads it: each line after its time, unless it is JSON, which has times of its own.
+/// Formats the output for an importer: each line after its time, except JSON lines, which have their own times.
 fn log(lines: &[Line]) -> Vec<u8> {
     let json = lines.iter().find_map(|(_, line)| line.first()).is_some_and(|&first| first == b'{');
     let line = |(time, line): &Line| match json {
@@ -100,7 +100,7 @@ fn log(lines: &[Line]) -> Vec<u8> {
     lines.iter().flat_map(line).collect()
 }
 
-/// The record's beginning on the observer's clock.
+/// The start of the record on the observer's clock.
 fn zero(record: &Record, lines: &[Line], began: jiff::Timestamp) -> Nanos {
     let said = record.started.as_deref().and_then(|text| text.parse().ok());
     let first: Option<jiff::Timestamp> = said.or_else(|| lines.first().map(|(time, _)| *time));

@@ -1,4 +1,4 @@
-//! Base images as far as they are known here, for looking at a Dockerfile without building it.
+//! Locally known base images, for checking a Dockerfile without building it.
 
 use crate::Failure;
 use buildscope_builder::images::{NamedImage, Resolver};
@@ -12,10 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// Looks for images in the store and in named contexts, asks no registry, and takes what it does not find for an image
-/// without any configuration.
+/// Looks for images in the store and in named contexts and asks no registry. A missing image is replaced by an image
+/// with an empty configuration.
 pub(super) struct Bases {
-    /// None where there is no store: looking at a file must not make one.
+    /// `None` if there is no store: checking a file must not create one.
     here: Option<Resolver>,
     asked: Mutex<Asked>,
 }
@@ -27,7 +27,7 @@ struct Asked {
 }
 
 impl Bases {
-    /// Over the store at `root`, if there is one.
+    /// Uses the store at `root`, if there is one.
     pub(super) fn open(root: &Path, contexts: &[String]) -> Result<Self, Failure> {
         let mut named = Vec::new();
         for (name, value) in contexts.iter().filter_map(|pair| pair.split_once('=')) {
@@ -35,19 +35,19 @@ impl Bases {
                 named.push((name.to_owned(), image.map_err(|error| Failure::usage(miette::miette!("{error}")))?));
             }
         }
-        // Nothing is run: the driver that needs nothing will do.
+        // Nothing runs, so the driver without requirements is enough.
         let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
         let store = if root.join("blobs").is_dir() { Store::open(root, options).ok() } else { None };
         let here = store.map(|store| Resolver::new(&store, named, Probe::disabled()));
         Ok(Self { here, asked: Mutex::default() })
     }
 
-    /// What is known of the images that were found.
+    /// The configurations of the images that were found.
     pub(super) fn found(&self) -> BTreeMap<String, BaseImage> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).found.clone()
     }
 
-    /// A sentence about the images that were not found, if there are any; a name that is nearly a stage's may be meant so.
+    /// Describes the images that were not found, if any. Suggests a stage if a name is similar to it.
     pub(super) fn missing<'s>(&self, stages: impl Iterator<Item = &'s str> + Clone) -> Option<String> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let name = |missing: &String| match closest(missing, stages.clone()) {
@@ -77,7 +77,7 @@ impl ImageResolver for Bases {
                 let wanted = (&platform.os, &platform.architecture) == (os, architecture);
                 let known = BaseImage {
                     env: base.config.config.env.clone(),
-                    // Variants that run on each other are none of a linter's business.
+                    // Compatible platform variants do not matter to a linter.
                     platform: if wanted { platform.to_string() } else { format!("{os}/{architecture}") },
                     shell: base.config.config.shell.is_some(),
                 };

@@ -1,4 +1,4 @@
-//! `buildscope check`: the linter, and, with the builder, the errors that only a plan of the build shows.
+//! `buildscope check`: the linter and, if the builder is included, the errors that only a plan of the build shows.
 
 #[cfg(all(feature = "build", target_os = "linux"))]
 mod bases;
@@ -81,7 +81,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// What is known of the build that a Dockerfile is for.
+/// The build for which the Dockerfile is checked.
 #[cfg_attr(
     not(all(feature = "build", target_os = "linux")),
     expect(dead_code, reason = "only a plan needs the target, the contexts and the store")
@@ -92,16 +92,16 @@ pub(super) struct Request {
     pub(super) platform: Platform,
     /// `--build-context`: NAME=VALUE.
     pub(super) contexts: Vec<String>,
-    /// The store, in which base images are looked for.
+    /// The store in which base images are looked up.
     pub(super) root: PathBuf,
 }
 
 /// A Dockerfile.
 pub(super) struct Source {
-    /// What messages call it.
+    /// The name in messages.
     pub(super) name: String,
     pub(super) text: String,
-    /// Where it is, if it is a file.
+    /// The path, if it is a file.
     pub(super) path: Option<PathBuf>,
 }
 
@@ -133,7 +133,7 @@ impl Arguments {
             Some(platform) => platform.parse().into_diagnostic().wrap_err("--platform").map_err(Failure::Usage)?,
             None => Platform::host(),
         };
-        // A Dockerfile alone may be named, too.
+        // The argument may also be a Dockerfile.
         let (context, file) = match (self.context.is_file(), self.file) {
             (true, None) => {
                 let parent = self.context.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -273,7 +273,7 @@ impl Subject {
     }
 }
 
-/// `NAME.dockerignore` beside the Dockerfile goes before the context's `.dockerignore`.
+/// `NAME.dockerignore` next to the Dockerfile takes precedence over the context's `.dockerignore`.
 fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<Option<Ignore>, Failure> {
     let own = dockerfile.map(|path| {
         let mut name = OsString::from(path);
@@ -281,7 +281,7 @@ fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<Option<Ignor
         PathBuf::from(name)
     });
     for path in own.into_iter().chain([context.join(".dockerignore")]) {
-        // A pipe would be waited for.
+        // Reading a pipe would block.
         if !path.is_file() {
             continue;
         }

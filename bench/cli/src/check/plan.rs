@@ -1,4 +1,4 @@
-//! What a plan of the build says of a Dockerfile: errors that only lowering finds, base images, drawings.
+//! Checks a Dockerfile by planning its build: errors that only lowering finds, base images, drawings.
 
 use super::bases::Bases;
 use super::{Request, Subject};
@@ -27,7 +27,7 @@ impl Planner {
             let (name, value) = pair
                 .split_once('=')
                 .ok_or_else(|| Failure::usage(miette!("--build-context takes NAME=VALUE, not `{pair}`")))?;
-            // As the engine does: an image goes by the context's name, and all other contexts are files.
+            // Like the engine: images are looked up by the name of the context; all other contexts are files.
             let is_image = NamedImage::parse(value).is_some();
             let kind = if is_image { NamedContext::Image(name.to_owned()) } else { NamedContext::Directory };
             Ok((name.to_owned(), kind))
@@ -43,7 +43,7 @@ impl Planner {
         Ok(Self { request, bases })
     }
 
-    /// Everything that is wrong with a text that cannot be parsed.
+    /// All errors of a text that cannot be parsed.
     pub(super) fn errors(&self, text: &str) -> Diagnostics {
         plan::diagnose(text, &self.request)
     }
@@ -74,12 +74,12 @@ impl Planner {
         self.bases.found()
     }
 
-    /// What could not be checked; `stages` are the names that stages have.
+    /// Describes the unchecked parts. `stages` are the names of the stages.
     pub(super) fn unchecked<'s>(&self, stages: impl Iterator<Item = &'s str> + Clone) -> Option<String> {
         self.bases.missing(stages)
     }
 
-    /// Draws the plan under one policy, or under each in turn.
+    /// Draws the plan under one policy, or under each policy in turn.
     pub(super) fn draw(
         &self,
         subject: &Subject,

@@ -1,4 +1,4 @@
-//! Stands in for [`plan`](super) where the command is compiled without the builder: only the text is checked.
+//! Replaces [`plan`](super) if the command is compiled without the builder: only the text is checked.
 
 use super::{Request, Subject};
 use crate::Failure;
@@ -7,7 +7,7 @@ use buildscope_dockerfile::{Diagnostic, Diagnostics, Dockerfile, Parsed};
 use miette::miette;
 use std::collections::BTreeMap;
 
-/// Knows nothing of a build.
+/// A planner without a builder.
 pub(super) struct Planner;
 
 impl Planner {
@@ -15,7 +15,7 @@ impl Planner {
         Ok(Self)
     }
 
-    /// Everything that is wrong with a text that cannot be parsed.
+    /// All errors of a text that cannot be parsed.
     pub(super) fn errors(&self, text: &str) -> Diagnostics {
         let mut parsed = Parsed::of(text);
         parsed.diagnostics.extend(Options::of_file(&parsed.file).err());
@@ -30,7 +30,7 @@ impl Planner {
         BTreeMap::new()
     }
 
-    /// What could not be checked.
+    /// Describes the unchecked parts.
     pub(super) fn unchecked<'s>(&self, _: impl Iterator<Item = &'s str>) -> Option<String> {
         Some("this buildscope was compiled without the builder: base images and references between stages are not checked".into())
     }

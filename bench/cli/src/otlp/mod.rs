@@ -1,6 +1,6 @@
-//! Sends a build to an OpenTelemetry collector: OTLP over HTTP, in its JSON form, by opentelemetry-otlp.
+//! Sends a build to an OpenTelemetry collector: OTLP over HTTP in JSON, with opentelemetry-otlp.
 //!
-//! Its HTTP client is ureq, which also talks to registries and needs no asynchronous runtime.
+//! The HTTP client is ureq, which the registry client uses too. It needs no asynchronous runtime.
 
 mod spans;
 
@@ -16,18 +16,18 @@ use ureq::Agent;
 use ureq::http::Uri;
 use ureq::tls::{RootCerts, TlsConfig};
 
-/// Spans of one request: a collector takes at most 20 MiB at once (confighttp, `max_request_body_size`), and a span is
-/// about a thousand bytes.
+/// The number of spans per request. A collector accepts at most 20 MiB at once (confighttp, `max_request_body_size`),
+/// and a span has about a thousand bytes.
 const BATCH: usize = 5_000;
 
-/// How long a connection may take.
+/// Timeout for connecting.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long a connection may be silent.
+/// Timeout for reading and writing.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Sends a build's spans to `http[s]://HOST[:PORT][/PATH]`; without a port 4318, without a path `/v1/traces` (OTLP/HTTP).
-/// `began` is when the build began, in nanoseconds since 1970.
+/// Sends a build's spans to `http[s]://HOST[:PORT][/PATH]`. The default port is 4318, the default path `/v1/traces`
+/// (OTLP/HTTP). `began` is the start of the build in nanoseconds since 1970.
 pub(super) fn send(url: &str, record: &Record, explanation: &Explanation, began: u64) -> Result<(), Failure> {
     let endpoint = endpoint(url)?;
     let mut exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -47,7 +47,8 @@ pub(super) fn send(url: &str, record: &Record, explanation: &Explanation, began:
     Ok(())
 }
 
-/// Speaks HTTP, and trusts the authorities that the system trusts. A status of 400 and above is an answer, not an error.
+/// The HTTP client. It trusts the certificate authorities of the system. A status of 400 or above is a response, not
+/// an error.
 fn agent() -> Agent {
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
     let config = Agent::config_builder()
@@ -60,7 +61,7 @@ fn agent() -> Agent {
     config.build().new_agent()
 }
 
-/// The address with its port and path.
+/// Completes the address with port and path.
 fn endpoint(url: &str) -> Result<String, Failure> {
     let wrong = || Failure::usage(miette!("--otlp takes http[s]://HOST[:PORT][/PATH], not `{url}`"));
     let parsed: Uri = url.parse().map_err(|_| wrong())?;
@@ -73,13 +74,13 @@ fn endpoint(url: &str) -> Result<String, Failure> {
     Ok(format!("{scheme}://{host}:{port}{path}"))
 }
 
-/// What speaks HTTP for the exporter.
+/// The HTTP client in the form that the exporter needs.
 #[derive(Debug)]
 struct Client(Agent);
 
 #[async_trait::async_trait]
 impl HttpClient for Client {
-    /// Blocks: nothing else runs on this runtime.
+    /// Blocks, which is harmless because nothing else runs on this runtime.
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (head, body) = request.into_parts();
         let (head, mut body) = self.0.run(Request::from_parts(head, body.to_vec()))?.into_parts();
@@ -103,7 +104,7 @@ mod tests {
         Record::read(std::fs::File::open(path).unwrap()).unwrap()
     }
 
-    /// A collector that answers once, and what it got.
+    /// A collector that answers one request; the thread returns what it received.
     fn collector(answer: &'static str) -> (String, std::thread::JoinHandle<(String, Vec<u8>)>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_as_spans_comes_back() {
+    fn exported_spans_import_to_the_same_record() {
         let record = example();
         let (url, got) = collector("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
         send(&url, &record, &explain(&record), 1_767_225_600_000_000_000).unwrap();
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_told() {
+    fn rejected_requests_are_reported() {
         let record = example();
         let (url, got) = collector("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
         assert!(matches!(send(&url, &record, &explain(&record), 0), Err(Failure::Usage(_))));
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_and_paths_are_those_of_otlp() {
+    fn default_port_and_path_follow_otlp() {
         let full = |url| endpoint(url).unwrap();
         assert_eq!(full("http://localhost"), "http://localhost:4318/v1/traces");
         assert_eq!(full("https://[::1]:9/otlp/v1/traces"), "https://[::1]:9/otlp/v1/traces");

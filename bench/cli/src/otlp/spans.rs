@@ -1,7 +1,7 @@
 //! A record as OpenTelemetry spans.
 //!
-//! The build is the root span, a step is a child of it, a span of the record is a child of its step or of the span
-//! around it. Importing what this gives makes the record again, less its waits, counters and resources.
+//! The build is the root span. A step is a child of it. A span of the record is a child of its step or of the
+//! enclosing span. Importing these spans restores the record, except for waits, counters and resources.
 
 use buildscope_record::{
     CacheState, Digest, DriverName, EdgeKind, Nanos, Outcome, Policy, Record, SpanId as RecordedId,
@@ -14,13 +14,13 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Who built.
+/// The resource attributes: the builder and its version.
 pub(super) fn resource(record: &Record) -> Resource {
     let version = KeyValue::new("service.version", record.source.version.clone().unwrap_or_default());
     Resource::builder_empty().with_service_name(record.source.tool.name().to_owned()).with_attribute(version).build()
 }
 
-/// The spans of a build that began so many nanoseconds after 1970.
+/// The spans of a build. `began` is its start in nanoseconds since 1970.
 pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64) -> Vec<SpanData> {
     let trace = Trace::new(record, explanation, began);
     let root = trace.id("build", 0);
@@ -79,9 +79,9 @@ pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64) -> V
     spans
 }
 
-/// What all spans of a build have in common. The identities come from the build, so that sending it twice is seen.
+/// The common part of all spans of a build. Ids are derived from the build, so sending it twice gives equal ids.
 struct Trace {
-    /// In hexadecimal.
+    /// Hexadecimal.
     seed: String,
     id: TraceId,
     began: SystemTime,
@@ -132,7 +132,7 @@ impl Trace {
     }
 }
 
-/// OTLP has no unsigned integers.
+/// OTLP has no unsigned integers, so larger values saturate.
 fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

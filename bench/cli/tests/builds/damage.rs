@@ -101,7 +101,7 @@ fn a_check_tells_what_is_damaged_and_repairs_it() {
     world.build(&[]).record();
     let whole = store(&world, &["check"]);
     assert!(whole.status.success());
-    assert!(String::from_utf8_lossy(&whole.stdout).contains("all whole"));
+    assert!(String::from_utf8_lossy(&whole.stdout).contains("no damage"));
     let damaged = rot(&world, &[b'A'; 2000]);
     let found = store(&world, &["check", "--format", "json"]);
     assert_eq!(found.status.code(), Some(1));

@@ -8,7 +8,7 @@ use miette::miette;
 use std::fs;
 use std::path::PathBuf;
 
-/// Files that a run is also written to: after every round, and every ten seconds within longer rounds.
+/// The export files. They are rewritten after every round, and every ten seconds within longer rounds.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Exports (rewritten after every round, and every ten seconds)")]
 pub(super) struct Exports {
@@ -35,7 +35,7 @@ pub(super) struct Exports {
     export_otava: Option<PathBuf>,
 }
 
-/// A run as text.
+/// The text of a run in one format.
 type Format = fn(&Run) -> String;
 
 impl Exports {

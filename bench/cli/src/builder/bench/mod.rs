@@ -116,7 +116,7 @@ const EXAMPLES: &str = "Examples:
   buildscope bench --quick --granularities instructions --aa --gate \\
     --binary base=./buildscope-1.0 --binary head=target/release/buildscope";
 
-/// Measures, prints the table, exits 1 if a build failed or gave the wrong image.
+/// Measures and prints the table. The exit code is 1 if a build failed or gave the wrong image.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.check_predictions {
         return arguments.check_predictions();
@@ -153,14 +153,14 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if wrong { Err(Failure::Told) } else { Ok(()) }
 }
 
-/// The folder of what predictions were held against.
+/// The folder below --out for the builds that predictions are compared with.
 const PROOF: &str = "proof";
 
-/// What the first binary is called the second time.
+/// The name of the first binary when it is measured a second time.
 const AGAIN: &str = "again";
 
 impl Arguments {
-    /// Judges what was asked to be judged, against the noise of the history so far; then the run becomes part of it.
+    /// Judges the run against the noise of the history so far, if requested; then adds the run to the history.
     fn judge(&self, run: &Run, folder: &Path) -> Result<(), Failure> {
         let mut history = History::open(&self.root.resolve()?).map_err(Failure::internal)?;
         let noise = |case: &Case| threshold(&history.medians(case).unwrap_or_default());
@@ -176,7 +176,7 @@ impl Arguments {
         let differs =
             |judgement: &&gate::Judgement| judgement.slower() || judgement.faster() || !judgement.exact.is_empty();
         let void = again.iter().flatten().find(differs).map(|judgement| &judgement.case);
-        // What is not to be believed is nothing to learn a case's noise from.
+        // The noise of a case must not be computed from void runs.
         if !self.no_history && !run.interrupted && void.is_none() {
             let id = history.add(run, folder, &self.label).map_err(Failure::internal)?;
             eprintln!("run {id} of the history");
@@ -190,7 +190,7 @@ impl Arguments {
         }
         if let Some(case) = void {
             return Err(Failure::failed(miette!(
-                help = "something else used the machine, or it changed its speed: see the warnings, and run again",
+                help = "another program used the machine, or the processor changed its speed: see the warnings, and run again",
                 "this run is void: the same binary measured twice differs in {case}"
             )));
         }
@@ -199,7 +199,8 @@ impl Arguments {
         if head.iter().any(gate::Judgement::flagged) { Err(Failure::Told) } else { Ok(()) }
     }
 
-    /// Predictions against builds: the table; where `--out` says, `proof.json` and the builds' records.
+    /// Compares predictions with builds and prints the table. With `--out`, writes `proof.json` and the records of
+    /// the builds.
     fn check_predictions(&self) -> Result<(), Failure> {
         let scratch = self.root.resolve()?.join("bench").join(format!("proof-{}", std::process::id()));
         let binary = match self.binary.first().and_then(|binary| binary.split_once('=')) {
@@ -213,10 +214,10 @@ impl Arguments {
         let plan = measure::ProofPlan { workloads, runs, binary, scratch, bases, keep, kept };
         let proofs = measure::prove(&plan, |line| eprintln!("{line}")).map_err(Failure::internal)?;
         if let (Some(folder), true) = (&self.reuse, proofs.is_empty()) {
-            let help = "give the folder that `bench --check-predictions --out` was given";
+            let help = "give the folder that `bench --check-predictions --out` wrote";
             return Err(Failure::usage(miette!(
                 help = help,
-                "{} holds no builds of these workloads",
+                "{} contains no builds of these workloads",
                 folder.display()
             )));
         }
@@ -230,16 +231,16 @@ impl Arguments {
 
     fn resolve(&self) -> Result<measure::Plan, Failure> {
         if self.runs == 0 {
-            return Err(Failure::usage(miette!("--runs takes at least 1")));
+            return Err(Failure::usage(miette!("--runs must be at least 1")));
         }
         if (self.gate && self.binary.len() < 2) || (self.aa && self.binary.is_empty()) {
-            return Err(Failure::usage(miette!("--gate takes two --binary NAME=PATH, --aa at least one")));
+            return Err(Failure::usage(miette!("--gate needs two --binary NAME=PATH, --aa at least one")));
         }
         let started = jiff::Timestamp::now();
         let root = self.root.resolve()?;
         let workloads = self.workloads()?;
         let subjects = self.subjects()?;
-        // Those show as well as the long ones whether the machine can be trusted.
+        // The quick workloads show as well as the long ones whether the machine is reliable.
         let some_quick = workloads.iter().any(|workload| workload.manifest.quick);
         let twice = |workload: &Workload| workload.manifest.quick || !some_quick;
         let cases: Vec<_> = workloads
@@ -278,8 +279,8 @@ impl Arguments {
         })
     }
 
-    /// How many builds a case are timed. Three of each show that results are right; of the quick corpus's two dozen cases, six of each
-    /// could not show a difference after Holm's correction, and seven can.
+    /// The number of timed builds per case. Three are enough to check results. With the two dozen cases of the quick
+    /// corpus, Holm's correction needs at least seven builds per case to detect a difference.
     fn runs(&self) -> u32 {
         match self.quick {
             true if self.gate || self.aa => 7,
@@ -288,8 +289,8 @@ impl Arguments {
         }
     }
 
-    /// How many builds a case are counted. Where they cannot be, asking for it is an error; where it was not asked for,
-    /// a warning, since the gate judges without.
+    /// The number of counted builds per case. If counting is impossible, an explicit request is an error; otherwise
+    /// it is a warning, because the gate also works without counts.
     fn counted(&self) -> Result<u32, Failure> {
         let wanted = self.calls.unwrap_or(if self.gate { 2 } else { 0 });
         match measure::countable() {
@@ -313,7 +314,7 @@ impl Arguments {
             }
         };
         let corpus = corpus.into_diagnostic().map_err(Failure::Usage)?;
-        // Of builds that were kept, all that were.
+        // Without names, all saved builds are checked.
         let all = self.all || self.reuse.is_some() && self.workload.is_empty() && !self.quick;
         let workloads: Result<Vec<_>, _> = if all {
             corpus.all()
@@ -342,7 +343,7 @@ impl Arguments {
         let mut subjects = Vec::new();
         for (builder, binary) in &binaries {
             for &policy in &self.policies {
-                // A serial build has one slot, whatever limit it is given.
+                // A serial build has one slot, whatever the limit.
                 let limits = if policy == Policy::Serial { 1 } else { self.jobs.len() };
                 for &driver in &self.drivers {
                     for &jobs in self.jobs.iter().take(limits) {
@@ -361,12 +362,12 @@ impl Arguments {
     }
 }
 
-/// The name in NAME=PATH.
+/// Returns the name in NAME=PATH.
 fn name(binary: &str) -> &str {
     binary.split_once('=').map_or(binary, |pair| pair.0)
 }
 
-/// Progress on standard error, and the exports that are written while it goes on.
+/// Shows progress on standard error and writes the exports during the run.
 struct Screen<'a> {
     bar: ProgressBar,
     arguments: &'a Arguments,
@@ -402,7 +403,7 @@ impl MeasureObserver for Screen<'_> {
     }
 
     fn kept(&mut self, run: &Run) {
-        // A file that cannot be written now is an error at the end; the measuring goes on.
+        // A file that cannot be written now is reported at the end; the measurement continues.
         let _ = self.arguments.export.write(run);
     }
 }

@@ -1,4 +1,4 @@
-//! Where the time of measured builds went, whoever built: a line a case, from the record of its median build.
+//! The distribution of build time: one line per case, from the record of its median build. Works for every builder.
 
 use super::table::aligned;
 use buildscope_bench::report::seconds;
@@ -8,7 +8,7 @@ use buildscope_reports::{Explanation, explain};
 use std::fs::File;
 use std::path::Path;
 
-/// The table; empty where no build left a record.
+/// Renders the table; empty if no build left a record.
 pub(super) fn shares(run: &Run, folder: &Path) -> String {
     let explained: Vec<_> =
         run.cases.iter().filter_map(|case| Some((case.case.to_string(), explain(&median(case, folder)?)))).collect();
@@ -31,7 +31,7 @@ fn row(name: &str, explanation: &Explanation) -> Vec<String> {
     [name.to_owned(), seconds(wall)].into_iter().chain(groups).chain([longest]).collect()
 }
 
-/// The record of the sample in the middle; of two, the faster.
+/// The record of the median sample; of two in the middle, the faster one.
 fn median(case: &CaseSamples, folder: &Path) -> Option<Record> {
     let mut samples: Vec<_> = case.good().filter(|sample| sample.record.is_some()).collect();
     samples.sort_by(|a, b| a.wall.total_cmp(&b.wall));

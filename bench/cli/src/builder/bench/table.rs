@@ -6,7 +6,7 @@ use buildscope_bench::stats::{Comparison, Summary};
 use std::collections::BTreeSet;
 use unicode_width::UnicodeWidthStr;
 
-/// The table, with what is doubtful about it below.
+/// Renders the table, followed by doubts about the numbers.
 pub(super) fn table(run: &Run) -> String {
     let mut rows = vec![
         ["", "n", "median", "95 % interval", "min", "max", "ratio", "95 % interval", "", ""]
@@ -19,7 +19,7 @@ pub(super) fn table(run: &Run) -> String {
     aligned(&rows) + &versions(run) + &doubts(run).iter().map(|note| format!("note: {note}\n")).collect::<String>()
 }
 
-/// Which versions of other builders were measured; empty where none says one.
+/// The versions of the other builders; empty if there are none.
 fn versions(run: &Run) -> String {
     let subjects = run.cases.iter().map(|case| &case.case.subject);
     let versions: BTreeSet<_> =
@@ -33,7 +33,7 @@ fn versions(run: &Run) -> String {
 fn row(case: &CaseSamples, comparison: Option<&Comparison>) -> Vec<String> {
     let name = case.case.to_string();
     let Some(summary) = Summary::of(&case.times()) else {
-        return vec![name, "0".into(), "no build gave the right result".into()];
+        return vec![name, "0".into(), "no build produced the right result".into()];
     };
     let interval =
         summary.interval.map_or_else(|| "-".into(), |(low, high)| format!("{} .. {}", seconds(low), seconds(high)));
@@ -54,7 +54,7 @@ fn row(case: &CaseSamples, comparison: Option<&Comparison>) -> Vec<String> {
     row
 }
 
-/// Names to the left, numbers to the right.
+/// Aligns names to the left and numbers to the right.
 pub(super) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =

@@ -1,4 +1,4 @@
-//! What was typed: `docker buildx build`'s flags and our own.
+//! The command line of `build`: the flags of `docker buildx build` and our own.
 
 use crate::Root;
 use clap::{Args, ValueEnum};

@@ -10,10 +10,10 @@ use buildscope_oci::Platform;
 use miette::miette;
 use std::io;
 
-/// What is to be checked, if something is.
+/// The Dockerfile to check, or `None` if nothing is to be checked.
 pub(super) fn subject(options: &Options) -> Result<Option<Subject>, Failure> {
     let request = &options.request;
-    // Reading the text twice is cheaper than a look at the store, which most builds do not need.
+    // Reading the text twice is cheaper than opening the store, which most builds do not need for this.
     let source = match &request.dockerfile {
         DockerfileInput::Within(file) if request.context.is_dir() => {
             let path = request.context.join(file);
@@ -22,7 +22,7 @@ pub(super) fn subject(options: &Options) -> Result<Option<Subject>, Failure> {
                 Err(error) if options.check => {
                     return Err(Failure::usage(miette!("{}: {error}", path.display())));
                 }
-                Err(_) => return Ok(None), // the build says so
+                Err(_) => return Ok(None), // the build reports it
                 Ok(text) => Source { name: path.display().to_string(), text, path: Some(path) },
             }
         }
@@ -33,7 +33,7 @@ pub(super) fn subject(options: &Options) -> Result<Option<Subject>, Failure> {
         DockerfileInput::Text { name, text } => Source { name: name.clone(), text: text.clone(), path: None },
         DockerfileInput::File(path) => match Source::file(path) {
             Err(error) if options.check => return Err(error),
-            Err(_) => return Ok(None), // the build says so
+            Err(_) => return Ok(None), // the build reports it
             Ok(source) => source,
         },
     };
@@ -60,7 +60,7 @@ impl Subject {
         }
     }
 
-    /// Lints if the file says `# check=error=true`.
+    /// Lints if the file contains `# check=error=true`.
     pub(super) fn check_if_demanded(&self) -> Result<(), Failure> {
         match dockerfile::parse(&self.source.text) {
             Ok(file) if self.options(&file).is_ok_and(|options| options.error) => self.lint(&file),

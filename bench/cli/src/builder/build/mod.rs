@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Builds an image.
 pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
-    // Loading the program is not the build's.
+    // The time to load the program is not part of the build.
     let loaded = cpu_time(UsageWho::RUSAGE_SELF).unwrap_or_default();
     let options = arguments.resolve()?;
     if let Some(subject) = check::subject(&options)? {
@@ -37,14 +37,14 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
         }
         subject.check_if_demanded()?;
     }
-    // Both before any thread exists: a user namespace takes no process that has threads, and the helper that starts the
-    // steps makes itself ready meanwhile.
+    // Both must happen before any thread exists: a process with threads cannot create a user namespace. The zygote,
+    // which starts the steps, prepares itself meanwhile.
     let isolation = sandbox::isolate_process().map_err(Failure::internal)?;
     let zygote = Arc::new(Zygote::start().map_err(Failure::internal)?);
     warn(&isolation);
 
     let records = options.record.is_some() || options.trace.is_some() || options.expect_cached;
-    // It has to be there before the first step is: what the helper started earlier would not be seen.
+    // It must exist before the first step starts: processes that the zygote started earlier are not observed.
     let observer = if records && options.processes { Observer::start(zygote.pid()) } else { None };
     let listening = observe::listen(records, options.engine_trace.as_deref())?;
     let profile = profile::Profile::start(options.pprof.as_deref())?;
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let opened = Instant::now();
     let store = Store::open(&options.root, options.store.clone()).map_err(Failure::internal)?;
     let engine = Engine { store, zygote };
-    // Whatever comes before the first word of the Dockerfile is read.
+    // The first phase covers everything until the Dockerfile is read.
     collector.interval(Phase::SandboxSetup, None, None, began, opened);
     collector.interval(Phase::SnapshotPrepare, None, None, opened, Instant::now());
 
@@ -71,9 +71,9 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     if let Some(profile) = profile {
         profile.finish()?;
     }
-    // The record is made and written while helper, threads and store end: recording shall not make a build longer.
+    // The record is written while zygote, threads and store shut down, so that recording does not prolong the build.
     let Engine { store, zygote } = engine;
-    // What making the record takes is not the build's.
+    // The time to create the record is not part of the build.
     let own = cpu_time(UsageWho::RUSAGE_SELF).map(|own| own.saturating_sub(loaded));
     let setting = records.then(|| engine::Setting::of(&options.request, &store));
     let record = std::thread::scope(|scope| {
@@ -96,8 +96,8 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     missed
 }
 
-/// A delay that is as long as was asked for: a sleep ends some tenths of a millisecond late, so the last of them are
-/// spent looking at the clock.
+/// Delays for exactly the requested time. A sleep ends some tenths of a millisecond late, so the last part is a busy
+/// wait.
 fn delay(length: Duration) {
     const LATE: Duration = Duration::from_micros(400);
     let until = Instant::now() + length;
@@ -109,12 +109,13 @@ fn delay(length: Duration) {
     });
 }
 
-/// What a thread of ours gave; its panic, which has been told there, goes on here.
+/// Joins a thread and continues its panic here. The thread has already printed the panic message.
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// What the helper and all steps used; none where a step is still about. It is known when the helper has ended.
+/// The CPU time of the zygote and all steps; `None` if a step is still running. It is known when the zygote has
+/// exited.
 fn cpu_of_children(zygote: Arc<Zygote>) -> Option<record::Nanos> {
     drop(Arc::into_inner(zygote)?);
     cpu_time(UsageWho::RUSAGE_CHILDREN)
@@ -126,7 +127,7 @@ fn cpu_time(who: UsageWho) -> Option<record::Nanos> {
     Some(record::Nanos((micros(usage.user_time())? + micros(usage.system_time())?) * 1_000))
 }
 
-/// Fails with the reasons where steps were not in the cache.
+/// Fails with the reasons if steps missed the cache.
 fn expect_cached(record: &record::Record, earlier: &[PathBuf]) -> Result<(), Failure> {
     let ran: Vec<_> =
         record.steps.iter().filter(|step| step.adds_layer() && step.outcome == record::Outcome::Executed).collect();
@@ -146,17 +147,17 @@ fn expect_cached(record: &record::Record, earlier: &[PathBuf]) -> Result<(), Fai
         false => explanation.misses.iter().map(|miss| format!("  {}", miss.sentence)).collect(),
     };
     let help = match earlier.is_empty() {
-        true => "what changed is said against the record of an earlier build: --why-miss RECORD",
-        false => "`buildscope explain --why-miss` says more of the build's time",
+        true => "give the record of an earlier build to see what changed: --why-miss RECORD",
+        false => "`buildscope explain --why-miss` explains more",
     };
     let (count, reasons) = (ran.len(), reasons.join("\n"));
     Err(Failure::failed(miette!(
         help = help,
-        "{count} of the steps ran, though all were expected in the cache:\n{reasons}"
+        "{count} steps ran although all were expected in the cache:\n{reasons}"
     )))
 }
 
-/// The first Ctrl-C (or SIGTERM) cancels the build, which then cleans up.
+/// Cancels the build at the first Ctrl-C (or SIGTERM). The build then cleans up.
 async fn interrupted(cancel: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
@@ -187,7 +188,7 @@ fn write_record(options: &Options, record: &record::Record) -> Result<(), Failur
     }
 }
 
-/// Tells how it ended: the image's id on standard output, or the error.
+/// Reports the outcome: the image ID on standard output, or the error.
 fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
     let built = match outcome.result {
         Ok(built) => built,
@@ -209,7 +210,7 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The image's id as docker prints it; empty if no image was kept or written.
+/// The image ID as docker prints it; empty if no image was stored or written.
 fn id(built: &Built) -> String {
     built.id.map(|digest| digest.to_string()).unwrap_or_default()
 }
@@ -218,7 +219,7 @@ fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
 }
 
-/// Whether the store or the machine failed, not the Dockerfile or what it names.
+/// Whether the store or the machine failed, as opposed to the Dockerfile or its inputs.
 fn is_ours(error: &BuildError) -> bool {
     matches!(error, BuildError::Storage(_))
 }

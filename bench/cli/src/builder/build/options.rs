@@ -1,4 +1,4 @@
-//! From what was typed to what is done: defaults filled in, and refused what cannot be done yet.
+//! Resolves the command line of `build`: fills in defaults and rejects unsupported options.
 
 use super::arguments::{Arguments, ProgressMode};
 use super::run_options::size;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A build, ready to be run.
+/// A build that is ready to run.
 #[derive(Debug)]
 pub(super) struct Options {
     pub(super) check: bool,
@@ -53,14 +53,14 @@ impl Arguments {
         let dockerfile = self.dockerfile()?;
         let context_file = (self.context == Path::new("-")).then(standard_input).transpose()?;
         if !self.is_elsewhere() && !self.context.is_dir() {
-            return Err(Failure::usage(miette!("the build context {} is no directory", self.context.display())));
+            return Err(Failure::usage(miette!("the build context {} is not a directory", self.context.display())));
         }
         let build_args = self.build_arg.iter().filter_map(|arg| build_arg(arg)).collect::<BTreeMap<_, _>>();
         let epoch = build_args.get("SOURCE_DATE_EPOCH").cloned().or_else(|| std::env::var("SOURCE_DATE_EPOCH").ok());
         let source_date_epoch = epoch.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose();
         let source_date_epoch = source_date_epoch
             .into_diagnostic()
-            .wrap_err("SOURCE_DATE_EPOCH takes seconds since 1970")
+            .wrap_err("invalid SOURCE_DATE_EPOCH: it takes seconds since 1970")
             .map_err(Failure::Usage)?;
         let provenance = self.provenance()?;
         let (outputs, registries, run) = (self.outputs(), self.registries()?, self.run_options()?);
@@ -111,14 +111,14 @@ impl Arguments {
         })
     }
 
-    /// `--push` and `--load` are short for outputs.
+    /// All outputs; `--push` and `--load` are short forms of outputs.
     fn outputs(&self) -> Vec<String> {
         let short = [(self.push, "type=registry"), (self.load, "type=docker")];
         let short = short.into_iter().filter(|(wanted, _)| *wanted).map(|(_, output)| output.to_owned());
         self.output.iter().cloned().chain(short).collect()
     }
 
-    /// `--attest type=provenance` is `--provenance` in more words.
+    /// The provenance options; `--attest type=provenance` is a longer form of `--provenance`.
     fn provenance(&self) -> Result<Option<Provenance>, Failure> {
         let mut spec = self.provenance.clone();
         for attest in &self.attest {
@@ -165,20 +165,20 @@ impl Arguments {
         }
     }
 
-    /// Whether the context has to be brought here: it is standard input, or an address.
+    /// Whether the context must be fetched: it is standard input or a URL.
     fn is_elsewhere(&self) -> bool {
         let context = self.context.to_string_lossy();
         context == "-" || is_url(&context) || is_git(&context)
     }
 
-    /// No flag is silently ignored: what has no effect yet is an error.
+    /// Rejects options without effect: no flag is silently ignored.
     fn refuse_what_is_not_there(&self) -> Result<(), Failure> {
         let flags: [(&str, bool); 1] = [("--no-cache-filter", !self.no_cache_filter.is_empty())];
         flags.into_iter().find(|flag| flag.1).map_or(Ok(()), |(name, _)| Err(refused(name)))
     }
 }
 
-/// Standard input, in a file without a name: an archive is read twice.
+/// Copies standard input to an unnamed file, because an archive is read twice.
 fn standard_input() -> Result<Arc<File>, Failure> {
     let mut file = tempfile::tempfile().into_diagnostic().map_err(Failure::Internal)?;
     let copied = std::io::copy(&mut std::io::stdin().lock(), &mut file);
@@ -190,7 +190,7 @@ fn refused(what: &str) -> Failure {
     Failure::usage(miette!("{what} is not supported yet"))
 }
 
-/// `PHASE=SECONDS` or `INSTRUCTION=SECONDS`.
+/// Parses `PHASE=SECONDS` or `INSTRUCTION=SECONDS`.
 fn delay(text: &str) -> Result<(Delayed, Duration), Failure> {
     let parsed = text.split_once('=').and_then(|(what, seconds)| {
         let seconds = seconds.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())?;
@@ -210,7 +210,8 @@ fn sync_policy(name: &str) -> Result<SyncPolicy, Failure> {
     }
 }
 
-/// `NAME=value`; a bare `NAME` takes its value from the environment, and is nothing where that has none (as docker does it).
+/// Parses `NAME=value`. A bare `NAME` takes its value from the environment and is ignored if it is not set there, as
+/// in docker.
 fn build_arg(arg: &str) -> Option<(String, String)> {
     match arg.split_once('=') {
         Some((name, value)) => Some((name.to_owned(), value.to_owned())),

@@ -1,4 +1,4 @@
-//! The flags that speak of RUN steps, as docker buildx and docker build have them.
+//! The flags for RUN steps, as in docker buildx and docker build.
 
 use super::arguments::Arguments;
 use crate::Failure;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 impl Arguments {
-    /// What RUN steps get and may have.
+    /// The inputs and permissions of RUN steps.
     pub(super) fn run_options(&self) -> Result<RunOptions, Failure> {
         Ok(RunOptions {
             network: match self.network.as_deref() {
@@ -59,7 +59,7 @@ impl Arguments {
     }
 
     fn allowed(&self) -> Result<Allowed, Failure> {
-        // Who asks for it on the command line has allowed it, as with buildx.
+        // An entitlement that is requested on the command line is granted, as in buildx.
         let host_network = self.network.as_deref() == Some("host");
         let mut allowed = Allowed { host_network, ..Allowed::default() };
         for entitlement in self.allow.iter().flat_map(|list| list.split(',')) {
@@ -78,7 +78,7 @@ fn bad(flag: &str, value: &str, takes: &str) -> Failure {
     Failure::usage(miette!("{flag} takes {takes}, not `{value}`"))
 }
 
-/// `HOST:IP` or `HOST=IP`; an IPv6 address may stand in brackets.
+/// Parses `HOST:IP` or `HOST=IP`. An IPv6 address may be in brackets.
 fn host(text: &str) -> Result<(String, String), Failure> {
     let split = text.split_once('=').or_else(|| text.split_once(':'));
     let (name, address) = split.ok_or_else(|| bad("--add-host", text, "HOST:IP"))?;
@@ -89,7 +89,7 @@ fn host(text: &str) -> Result<(String, String), Failure> {
     }
 }
 
-/// docker's sizes: a number of bytes, or with b, k, m or g (powers of 1024) behind it.
+/// Parses docker's sizes: a number of bytes, or a number with b, k, m or g (powers of 1024).
 pub(super) fn size(flag: &str, text: &str) -> Result<u64, Failure> {
     let lower = text.to_ascii_lowercase();
     let (number, unit) = lower.split_at(lower.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(lower.len()));
@@ -101,10 +101,10 @@ pub(super) fn size(flag: &str, text: &str) -> Result<u64, Failure> {
         _ => return Err(bad(flag, text, "bytes, or a number with k, m or g")),
     };
     let number: u64 = number.parse().map_err(|_| bad(flag, text, "bytes, or a number with k, m or g"))?;
-    number.checked_mul(factor).ok_or_else(|| bad(flag, text, "a size that exists"))
+    number.checked_mul(factor).ok_or_else(|| bad(flag, text, "a size below 16 EiB"))
 }
 
-/// `NAME=SOFT[:HARD]`; -1 is no limit.
+/// Parses `NAME=SOFT[:HARD]`; -1 means no limit.
 fn ulimit(text: &str) -> Result<(String, (u64, u64)), Failure> {
     let wrong = || bad("--ulimit", text, "NAME=SOFT[:HARD]");
     let (name, limits) = text.split_once('=').ok_or_else(wrong)?;
@@ -113,7 +113,8 @@ fn ulimit(text: &str) -> Result<(String, (u64, u64)), Failure> {
     Ok((name.to_owned(), (number(soft)?, number(hard)?)))
 }
 
-/// `id=ID[,src=FILE]`, `id=ID,env=NAME`, with `type=file` or `type=env`; without either, the variable or file of that name.
+/// Parses `id=ID[,src=FILE]` or `id=ID,env=NAME`, with `type=file` or `type=env`. Without either, the variable or
+/// file of that name is used.
 fn secret(text: &str) -> Result<(String, SecretSource), Failure> {
     let wrong = || bad("--secret", text, "id=ID,src=FILE or id=ID,env=NAME");
     let mut fields = BTreeMap::new();
@@ -134,13 +135,13 @@ fn secret(text: &str) -> Result<(String, SecretSource), Failure> {
     Ok((id.to_owned(), source))
 }
 
-/// `ID[=SOCKET]` or `ID=KEY[,KEY]`; without either, the agent of this session.
+/// Parses `ID[=SOCKET]` or `ID=KEY[,KEY]`. Without either, the agent of this session is used.
 fn agent(text: &str) -> Result<(String, AgentSource), Failure> {
     let (id, paths) = match text.split_once('=') {
         Some((id, paths)) => (id, paths.split(',').map(PathBuf::from).collect()),
         None => match std::env::var_os("SSH_AUTH_SOCK") {
             Some(socket) => (text, vec![PathBuf::from(socket)]),
-            None => return Err(Failure::usage(miette!("--ssh {text} needs an agent, and SSH_AUTH_SOCK names none"))),
+            None => return Err(Failure::usage(miette!("--ssh {text} needs an agent, but SSH_AUTH_SOCK is not set"))),
         },
     };
     if id.is_empty() {
@@ -159,14 +160,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_dockers() {
+    fn sizes_use_dockers_units() {
         let ok = |text| size("--memory", text).ok();
         assert_eq!([ok("512"), ok("64m"), ok("2G"), ok("1kb")], [Some(512), Some(64 << 20), Some(2 << 30), Some(1024)]);
         assert_eq!([ok("m"), ok("1x"), ok("99999999999g"), ok("-1")], [None; 4]);
     }
 
     #[test]
-    fn secrets_hosts_and_limits() {
+    fn secrets_hosts_and_limits_are_parsed() {
         let parsed = |text| secret(text).ok();
         assert_eq!(parsed("id=a,src=f"), Some(("a".into(), SecretSource::File("f".into()))));
         assert_eq!(parsed("id=a,type=env,src=V"), Some(("a".into(), SecretSource::Env("V".into()))));

@@ -1,7 +1,7 @@
-//! What a running build shows on standard error.
+//! The progress of a running build on standard error.
 //!
-//! *Takes* the builder's events. *Gives* lines: live ones on a terminal, BuildKit's plain format,
-//! or its raw JSON, so that tools which read those read ours.
+//! *Takes* the builder's events. *Gives* lines: live ones on a terminal, BuildKit's plain format, or its raw JSON, so
+//! that tools for BuildKit's output also read ours.
 
 mod moved;
 mod names;
@@ -14,7 +14,7 @@ use buildscope_builder::engine::Progress;
 use buildscope_builder::plan::Plan;
 use std::sync::Arc;
 
-/// The view for a mode; [`ProgressMode::Auto`] has been resolved before.
+/// The view for a mode. [`ProgressMode::Auto`] must have been resolved before.
 pub(super) fn view(mode: ProgressMode) -> Arc<dyn Progress> {
     match mode {
         ProgressMode::Tty => Arc::new(tty::Tty::new()),
@@ -24,7 +24,7 @@ pub(super) fn view(mode: ProgressMode) -> Arc<dyn Progress> {
     }
 }
 
-/// What is odd about the request, a line each.
+/// The warnings about the request, one line each.
 fn warnings(plan: &Plan) -> impl Iterator<Item = String> {
     plan.warnings.iter().map(|warning| format!("warning: {}", warning.message))
 }

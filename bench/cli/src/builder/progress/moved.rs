@@ -1,24 +1,24 @@
-//! What transfers are called in progress, as BuildKit shows them: `sha256:ab12cd34ef56 10.49MB / 29.13MB`.
+//! Transfers in the progress output, in BuildKit's format: `sha256:ab12cd34ef56 10.49MB / 29.13MB`.
 
 use buildscope_builder::images::Moved;
 use std::collections::HashMap;
 
-/// What an image's transfer is called.
+/// The title of an image's transfer.
 pub(super) fn title(moved: &Moved) -> String {
     format!("{} {}", if moved.push { "pushing" } else { "pulling" }, moved.image)
 }
 
-/// How far a blob is.
+/// The progress of a blob.
 pub(super) fn line(moved: &Moved) -> String {
     format!("sha256:{} {} / {}", moved.blob.short(), megabytes(moved.current), megabytes(moved.total))
 }
 
-/// How far all blobs of an image are that have begun.
+/// The progress of all started blobs of an image.
 #[derive(Debug, Default)]
 pub(super) struct Sum(HashMap<buildscope_record::BlobDigest, (u64, u64)>);
 
 impl Sum {
-    /// Takes a blob's news in; says whether all that have begun are there.
+    /// Adds the progress of a blob. Returns whether all started blobs are complete.
     pub(super) fn add(&mut self, moved: &Moved) -> bool {
         self.0.insert(moved.blob, (moved.current, moved.total));
         self.0.values().all(|(current, total)| current >= total)
@@ -31,7 +31,7 @@ impl Sum {
     }
 }
 
-/// In decimal units, as BuildKit writes sizes.
+/// Formats bytes in decimal units, as BuildKit does.
 fn megabytes(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes}B"),
@@ -47,7 +47,7 @@ mod tests {
     use buildscope_record::BlobDigest;
 
     #[test]
-    fn sums_and_sizes() {
+    fn blobs_are_summed_in_decimal_units() {
         let blob = |name: &str, current, total| Moved {
             image: "example.org/a:1".into(),
             push: false,

@@ -1,4 +1,4 @@
-//! What steps are called in progress: `[builder 2/4] RUN make`.
+//! The names of steps in the progress output: `[builder 2/4] RUN make`.
 
 use buildscope_builder::plan::{Op, Plan};
 use buildscope_record::StepId;
@@ -8,7 +8,8 @@ use buildscope_record::StepId;
 pub(super) struct Names(Vec<String>);
 
 impl Names {
-    /// As BuildKit counts: within the stage, from its `FROM`, configuration-only instructions left out of the count.
+    /// Numbers steps as BuildKit does: within the stage, from its `FROM`, without instructions that only change the
+    /// configuration.
     pub(super) fn of(plan: &Plan) -> Self {
         let name = |step: &buildscope_builder::plan::Step| {
             let stage = &plan.stages[step.stage.index()];
@@ -25,7 +26,7 @@ impl Names {
         Self(plan.graph.node_weights().map(name).collect())
     }
 
-    /// A step's name.
+    /// The name of a step.
     pub(super) fn get(&self, step: StepId) -> &str {
         self.0.get(step.index()).map_or("[unknown step]", String::as_str)
     }

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Writes each event as it comes.
+/// Writes each event immediately.
 #[derive(Debug)]
 pub(super) struct Plain<W>(Mutex<State<W>>);
 
@@ -17,9 +17,9 @@ pub(super) struct Plain<W>(Mutex<State<W>>);
 struct State<W> {
     out: W,
     names: Names,
-    /// Numbers are given in the order in which things are first seen.
+    /// Numbers are assigned in the order of first appearance.
     seen: HashMap<Subject, (usize, Instant)>,
-    /// Who has written last: others repeat their name before they go on.
+    /// The subject of the last line. A different subject repeats its name first.
     current: Option<Subject>,
 }
 
@@ -91,7 +91,7 @@ impl<W: Write> State<W> {
         Ok(())
     }
 
-    /// Lets the subject write from here on; gives its number.
+    /// Makes `subject` the writer and returns its number.
     fn turn_to(&mut self, subject: &Subject) -> std::io::Result<usize> {
         let next = self.seen.len() + 1;
         let number = self.seen.entry(subject.clone()).or_insert_with(|| (next, Instant::now())).0;
@@ -117,7 +117,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn lines_of_interleaved_steps_can_be_told_apart() {
+    fn interleaved_lines_name_their_steps() {
         let plain = Plain::new(Vec::new());
         let line = |step, text: &str| Event::Line {
             step: StepId(step),
@@ -137,7 +137,7 @@ mod tests {
         plain.event(Event::Task { name: "exporting to oci".into(), done: false });
         plain.event(Event::Task { name: "exporting to oci".into(), done: true });
         let state = plain.0.into_inner().unwrap();
-        // No plan was told, so no step has a name.
+        // There was no plan event, so the steps have no names.
         let expected = "#1 [unknown step]\n#1 ...\n\n#2 [unknown step]\n#2 ...\n\n#1 [unknown step]\n#1 0.250 hello\n#1 DONE 0.0s\n\n\
                         #2 [unknown step]\n#2 ERROR: exit code: 7\n\n#3 [unknown step]\n#3 CACHED\n\n\
                         #4 exporting to oci\n#4 DONE 0.0s\n\n";

@@ -1,4 +1,4 @@
-//! BuildKit's raw progress: one `SolveStatus` a line, as its client's `--progress=rawjson` writes it.
+//! BuildKit's raw progress: one `SolveStatus` per line, as its client's `--progress=rawjson` writes it.
 
 use super::moved::{self, Sum};
 use super::names::Names;
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Writes each event as it comes.
+/// Writes each event immediately.
 #[derive(Debug)]
 pub(super) struct RawJson<W>(Mutex<State<W>>);
 
@@ -20,18 +20,18 @@ struct State<W> {
     out: W,
     steps: Steps,
     started: HashMap<Digest, Timestamp>,
-    /// How far each image is on its way.
+    /// The progress of each image transfer.
     sums: HashMap<Digest, Sum>,
 }
 
-/// What is known of the build's steps; nothing before the graph is.
+/// The steps of the build; absent before the graph is known.
 #[derive(Debug, Default)]
 struct Steps {
     names: Names,
     plan: Option<Arc<Plan>>,
 }
 
-/// A line: each list may be absent.
+/// One line of output. Each list may be absent.
 #[derive(Debug, Default, Serialize)]
 struct SolveStatus<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -44,7 +44,7 @@ struct SolveStatus<'a> {
     warnings: Vec<Warning>,
 }
 
-/// How far something is that belongs to a vertex.
+/// The progress of a part of a vertex.
 #[derive(Debug, Serialize)]
 struct Status {
     id: String,
@@ -61,7 +61,7 @@ struct Status {
 struct Warning {
     vertex: Digest,
     level: u8,
-    /// Base 64, as Go writes bytes.
+    /// Base 64, as Go encodes bytes.
     short: String,
 }
 
@@ -92,7 +92,7 @@ struct Log {
     vertex: Digest,
     /// 1 and 2, as file descriptors.
     stream: u8,
-    /// Base 64, as Go writes bytes.
+    /// Base 64, as Go encodes bytes.
     data: String,
     timestamp: Timestamp,
 }
@@ -182,7 +182,7 @@ impl<W: Write> State<W> {
 }
 
 impl Steps {
-    /// A vertex's digest need only be the same for the same vertex of one build.
+    /// A vertex's digest only has to identify the vertex within one build.
     fn digest(&self, step: StepId) -> Digest {
         Digest::of(format!("{step} {}", self.names.get(step)))
     }
@@ -203,7 +203,7 @@ fn named(digest: Digest, name: &str) -> Vertex<'_> {
     Vertex { digest, inputs: Vec::new(), name, started: None, completed: None, cached: false, error: None }
 }
 
-/// Node indices are step ids (`Plan`).
+/// Node indices equal step ids (`Plan`).
 fn petgraph_index(step: StepId) -> petgraph::graph::NodeIndex {
     petgraph::graph::NodeIndex::new(step.index())
 }
@@ -224,7 +224,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn lines_are_solve_statuses() {
+    fn each_line_is_a_solve_status() {
         let raw = RawJson::new(Vec::new());
         raw.event(Event::Started(StepId(0)));
         raw.event(Event::Line { step: StepId(0), stream: Stream::Stderr, at: Duration::ZERO, line: b"hi".to_vec() });

@@ -1,4 +1,4 @@
-//! Live lines on a terminal: one for each running step, finished ones above them.
+//! Live progress on a terminal: one line per running step, finished steps above them.
 
 use super::moved::{self, Sum};
 use super::names::Names;
@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Lines of a failed step that are shown again at its end.
+/// The number of lines of a failed step that are shown again at the end.
 const TAIL: usize = 20;
 
 /// The view.
@@ -25,7 +25,7 @@ struct State {
     names: Names,
     running: HashMap<StepId, Running>,
     tasks: HashMap<String, ProgressBar>,
-    /// How far each image is on its way.
+    /// The progress of each image transfer.
     sums: HashMap<String, Sum>,
 }
 
@@ -50,7 +50,7 @@ impl Tty {
     }
 
     fn say(&self, line: &str) {
-        // A terminal that has gone away must not fail the build.
+        // A closed terminal must not fail the build.
         let _ = self.bars.println(line);
     }
 }
@@ -127,7 +127,7 @@ impl Progress for Tty {
     }
 }
 
-/// Coloured where the terminal (and `NO_COLOR`) wants it.
+/// Colours a text if the terminal (and `NO_COLOR`) allows it.
 fn colour(text: &str, style: Style) -> String {
     text.if_supports_color(Stream::Stderr, |text| text.style(style)).to_string()
 }
