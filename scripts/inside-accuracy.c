@@ -1,4 +1,4 @@
-// Programs whose inside is known, for scripts/inside-accuracy. Each says on its last line what it did:
+// Programs with known behaviour, for scripts/inside-accuracy. The last line of output of each reports what it did:
 // its mode, its wall time and its processor time in nanoseconds.
 #include <arpa/inet.h>
 #include <fcntl.h>

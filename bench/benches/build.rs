@@ -1,5 +1,5 @@
-//! Whole builds in one process: the proposal's example without its sleeps, thirty steps that do nothing, and the same from the
-//! cache; a large layer written as an image. Needs what a build needs (root or user namespaces).
+//! Whole builds in one process: the proposal's example without its sleeps; thirty trivial steps, uncached and cached;
+//! and the export of a large layer. Needs what a build needs (root or user namespaces).
 
 mod profiler;
 
@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 fn main() {
     serve_if_helper();
-    // As the binary does it: before any other thread.
+    // Like the binary: before any other thread.
     if let Err(error) = isolate_process() {
-        eprintln!("no build can be measured here: {error}");
+        eprintln!("cannot measure builds on this machine: {error}");
         return;
     }
     let zygote = Zygote::start().expect("a helper");
@@ -72,7 +72,7 @@ fn once(engine: &Engine, runtime: &Runtime, request: &Request) {
     outcome.result.unwrap_or_else(|error| panic!("{} fails: {error}", request.context.display()));
 }
 
-/// A layer of 32 MiB that is in the cache, half of it zeros, written as an archive.
+/// Exports a cached layer of 32 MiB, half of it zeros, to an archive.
 fn images(criterion: &mut Criterion, engine: &Engine, runtime: &Runtime, folder: &Path) {
     const BYTES: usize = 32 << 20;
     let context = folder.join("image");

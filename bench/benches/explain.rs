@@ -1,4 +1,4 @@
-//! Records to answers: steps a second that are explained, replayed, drawn and read from another builder's log.
+//! Reports: steps per second that are explained, replayed, rendered, and imported from another builder's log.
 
 mod profiler;
 
@@ -9,7 +9,7 @@ use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_grou
 use std::fmt::Write as _;
 use std::hint::black_box;
 
-/// A build of the classic builder as it says it, a second a line: each step runs a process.
+/// A log of the classic builder with one line per second. Each step runs a process.
 fn log(steps: u32) -> String {
     let mut text = String::new();
     let mut second = 0;
@@ -43,7 +43,7 @@ fn answers(criterion: &mut Criterion) {
         group.bench_function(id("explain"), |bench| bench.iter(|| explain(black_box(&record))));
         group.bench_function(id("what-if"), |bench| {
             let serial = Scenario { policy: Some(Policy::Serial), ..Scenario::default() };
-            bench.iter(|| whatif(black_box(&record), &serial).expect("it names nothing"));
+            bench.iter(|| whatif(black_box(&record), &serial).expect("a scenario without names is valid"));
         });
         group.bench_function(id("html"), |bench| bench.iter(|| render::html(black_box(&record), &explanation)));
         group.bench_function(id("timeline"), |bench| {
@@ -51,7 +51,7 @@ fn answers(criterion: &mut Criterion) {
         });
         let log = log(count as u32);
         group.bench_function(id("import"), |bench| {
-            bench.iter(|| import::import(black_box(log.as_bytes())).expect("a log as docker writes it"));
+            bench.iter(|| import::import(black_box(log.as_bytes())).expect("a valid log"));
         });
     }
     group.finish();

@@ -1,8 +1,8 @@
-//! Instructions that the processor executes for parsing, planning and keys, counted by valgrind: the same from run to run, on a
-//! loaded machine too. `scripts/instructions` runs it; what valgrind makes of other processors' special instructions (SHA) is
-//! the portable code that they replace.
+//! Processor instructions for parsing, planning and keys, counted by valgrind: reproducible even on a loaded machine.
+//! `scripts/instructions` runs it. Valgrind does not support SHA instructions, so hashing is counted in its portable
+//! form.
 
-#![expect(missing_docs, reason = "gungraun's macros make modules and constants")]
+#![expect(missing_docs, reason = "gungraun's macros generate modules and constants")]
 
 mod graph;
 mod samples;
@@ -15,7 +15,7 @@ use graph::AnyImage;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
 
-/// Lowering and keys begin with what the one before has made, which is not counted.
+/// The set-up of lowering and keys is not counted.
 fn parsed(stages: usize) -> Dockerfile<'static> {
     let text: &'static str = samples::dockerfile(stages).leak();
     dockerfile::parse(text).expect("the sample is valid")

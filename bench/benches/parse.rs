@@ -1,4 +1,4 @@
-//! Text to instructions: bytes a second.
+//! Parsing: bytes per second.
 
 mod profiler;
 mod samples;
@@ -22,11 +22,11 @@ fn parse(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The corpus's own Dockerfiles, one behind the other: what people write.
+/// The Dockerfiles of the corpus, concatenated: typical input.
 fn corpus() -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../workloads/corpus");
     let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .expect("the corpus is beside this crate")
+        .expect("the corpus is next to this crate")
         .filter_map(|entry| Some(entry.ok()?.path().join("Dockerfile")))
         .collect();
     paths.sort();
@@ -36,7 +36,7 @@ fn corpus() -> String {
         .fold(String::new(), |all, text| all + &text + "\n")
 }
 
-/// Nothing but short lines: the worst that can be for a parser whose work is per instruction.
+/// Only short lines: the worst case for a parser whose cost is per instruction.
 fn short_lines(instructions: usize) -> String {
     (0..instructions).fold("FROM debian:12\n".to_owned(), |text, n| text + "RUN echo " + &n.to_string() + "\n")
 }

@@ -1,4 +1,4 @@
-//! Instructions to graph, and the graph's keys: steps a second.
+//! Lowering and keys: steps per second.
 
 mod graph;
 mod profiler;
@@ -24,7 +24,9 @@ fn lowering(criterion: &mut Criterion) {
             group.sampling_mode(criterion::SamplingMode::Flat).sample_size(20);
         }
         group.bench_with_input(BenchmarkId::new("lower", stages), &file, |bench, file| {
-            bench.iter(|| lower(black_box(file), &LowerRequest::default(), &AnyImage).expect("it did before"));
+            bench.iter(|| {
+                lower(black_box(file), &LowerRequest::default(), &AnyImage).expect("the sample can be lowered")
+            });
         });
         group.bench_with_input(BenchmarkId::new("keys", stages), &plan, |bench, plan| {
             bench.iter(|| keys(black_box(plan)))
@@ -33,7 +35,7 @@ fn lowering(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// That many instructions, each of which leaves something behind for those after it.
+/// A Dockerfile with this many instructions, each of which affects the later ones.
 fn instructions_of_every_kind(instructions: usize) -> String {
     let mut text = "FROM debian:12 AS s0\n".to_owned();
     for n in 0..instructions / 8 {

@@ -1,5 +1,5 @@
-//! The graph run by a simulated executor, whose steps end at once: what a step costs the scheduler, under each policy. The
-//! graphs are the corpus's own; with real steps they are built by `buildscope bench`.
+//! The scheduler with a simulated executor whose steps end at once: the scheduling cost of a step under each policy.
+//! The graphs are those of the corpus; `buildscope bench` runs them with real steps.
 
 mod contexts;
 mod graph;
@@ -9,7 +9,7 @@ use buildscope_schedule::{Dag, Limit, Policy, order_edges, run};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use petgraph::graph::DiGraph;
 
-/// A workload's steps by the number of their stage.
+/// The steps of a workload, each with the number of its stage.
 fn steps(workload: &str) -> DiGraph<u32, ()> {
     let context = contexts::context(workload);
     let text = std::fs::read_to_string(context.path().join("Dockerfile")).expect("its Dockerfile");
@@ -31,8 +31,8 @@ fn schedule(criterion: &mut Criterion) {
             group.bench_with_input(id, &graph, |bench, graph| {
                 bench.to_async(&runtime).iter(|| async {
                     let edges = order_edges(policy, graph, |node| graph[node]).expect("the graph has no cycle");
-                    let dag = Dag::with_edges(graph, edges).expect("nor with the policy's edges");
-                    // The simulated executor: a step has ended when it begins.
+                    let dag = Dag::with_edges(graph, edges).expect("the policy's edges add no cycle");
+                    // The simulated executor: a step ends when it starts.
                     run(&dag, Limit::of(8), &(), |turn| async move { Ok::<_, ()>(turn.node) })
                         .await
                         .expect("no step fails")

@@ -1,4 +1,4 @@
-//! A build context looked at: files a second.
+//! Scanning and hashing a build context: files per second.
 
 mod contexts;
 mod profiler;
@@ -8,7 +8,7 @@ use buildscope_record::Probe;
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use std::path::{Path, PathBuf};
 
-/// Files below a directory that was scanned.
+/// Collects the files below a scanned directory.
 fn files<'n>(context: &'n Context, node: &'n Node, path: &Path, found: &mut Vec<(&'n Node, PathBuf)>) {
     for child in context.children(node, path).expect("it was scanned") {
         let path = path.join(child.name());

@@ -1,4 +1,4 @@
-//! Layers written and read: files a second and bytes a second.
+//! Writing and reading layers: files and bytes per second.
 
 mod profiler;
 
@@ -25,7 +25,7 @@ fn entry(path: PathBuf, kind: EntryKind) -> Entry {
     }
 }
 
-/// Twenty thousand files of 1.1 kB in two hundred directories, from memory.
+/// Writes twenty thousand files of 1.1 kB in two hundred directories from memory.
 fn write(store: &Store, content: &Arc<[u8]>) -> DiffId {
     let mut layer = store.layer_builder();
     for file in 0..FILES {
@@ -55,14 +55,14 @@ fn storage(criterion: &mut Criterion) {
 
     let layer = write(&store, &content);
     group.bench_function("index and merge 20,000 files", |bench| {
-        // A store that has not seen the layer yet: trees are kept.
-        bench.iter_with_setup(|| open("store"), |store| store.tree(&[layer]).expect("the layer is there").depth());
+        // A fresh store, because a store keeps trees that it has built.
+        bench.iter_with_setup(|| open("store"), |store| store.tree(&[layer]).expect("the layer exists").depth());
     });
-    let tree = store.tree(&[layer]).expect("the layer is there");
+    let tree = store.tree(&[layer]).expect("the layer exists");
     group.bench_function("walk 20,000 files", |bench| bench.iter(|| black_box(&tree).walk("src".as_ref()).count()));
     group.throughput(Throughput::Elements(1));
     group.bench_function("look up a path", |bench| {
-        bench.iter(|| tree.lookup(black_box("src/d137/f42".as_ref())).expect("it is there"));
+        bench.iter(|| tree.lookup(black_box("src/d137/f42".as_ref())).expect("the file exists"));
     });
 
     let big = vec![7_u8; 64 << 20];

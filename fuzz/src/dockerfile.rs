@@ -7,7 +7,8 @@ use buildscope_dockerfile::{
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use std::collections::BTreeMap;
 
-/// Spans are within the text, what is printed reads back as the same, and what parses lowers or says why not.
+/// Checks that spans are within the text, that printing and parsing again gives the same file, and that a parsed file
+/// either lowers or has diagnostics.
 pub(crate) fn parse(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let file = match dockerfile::parse(text) {
@@ -38,7 +39,7 @@ pub(crate) fn parse(bytes: &[u8]) {
     }
 }
 
-/// What is wrong or odd in a text is shown with its position, as text and as JSON.
+/// Checks that errors and warnings can be rendered with their positions, as text and as JSON.
 pub(crate) fn diagnose(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let faults = plan::diagnose(text, &LowerRequest::default());
@@ -65,13 +66,14 @@ pub(crate) fn diagnose(bytes: &[u8]) {
     }
 }
 
-/// Two texts with a newline between them.
+/// Splits the input at a newline into two texts.
 fn pair(bytes: &[u8]) -> Option<(&str, &str)> {
     let text = std::str::from_utf8(bytes).ok()?;
     Some(text.split_once('\n').unwrap_or((text, "")))
 }
 
-/// A word, and the value of its variable: the word alone is what the reporting variant gives, under both escapes.
+/// The input is a word and the value of its variable. The reporting variant must give the same word, under both
+/// escapes.
 pub(crate) fn expand(bytes: &[u8]) {
     let Some((word, value)) = pair(bytes).filter(|(word, value)| word.len() <= 1024 && value.len() <= 256) else {
         return;
@@ -92,8 +94,8 @@ pub(crate) fn expand(bytes: &[u8]) {
     let _ = mount::Spec::parse(&mount, &|value| Ok(value.to_owned()));
 }
 
-/// A path and an ignore file: a walk is never pruned where something below is included again, and a glob without wildcards matches
-/// itself.
+/// The input is a path and an ignore file. A directory must not be pruned if an included path is below it, and a glob
+/// without wildcards must match itself.
 pub(crate) fn ignore(bytes: &[u8]) {
     let Some((path, patterns)) = pair(bytes).filter(|(path, patterns)| path.len() <= 256 && patterns.len() <= 2048)
     else {
@@ -109,7 +111,7 @@ pub(crate) fn ignore(bytes: &[u8]) {
     if path.is_empty() || ignore.excludes(path) {
         return;
     }
-    // The path is kept: no parent of it may have been pruned.
+    // The path is included, so no parent of it may be pruned.
     for (at, _) in path.match_indices('/') {
         let parent = &path[..at];
         assert!(!ignore.excludes(parent) || ignore.may_include_below(parent), "{parent} hides {path}");

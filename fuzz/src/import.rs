@@ -4,10 +4,10 @@ use buildscope_record::Record;
 use buildscope_reports::explain;
 use buildscope_reports::import::{Format, fuzzing};
 
-/// Records of at most so many steps are explained too.
+/// Only records with at most this many steps are also explained.
 const STEPS: usize = 200;
 
-/// What is imported is a valid record, is written and read back as the same, and can be explained.
+/// Checks that an imported record is valid, survives writing and reading, and can be explained.
 fn import(format: Format, bytes: &[u8]) {
     let Ok(record) = fuzzing::import_as(format, bytes) else { return };
     let written = written(&record);

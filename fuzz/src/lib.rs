@@ -1,7 +1,8 @@
-//! Fuzz targets for every parser of outside bytes.
+//! Fuzz targets for every parser of untrusted bytes.
 //!
-//! A target is a plain function that takes any bytes and panics on a fault. Two drivers call them: `tests/mutations.rs`,
-//! which runs for a moment in every test run, and `libfuzzer/`, which needs a nightly toolchain and runs at night.
+//! A target is a plain function that accepts any bytes and panics if it finds an error. Two drivers call them:
+//! `tests/mutations.rs`, which runs briefly in every test run, and `libfuzzer/`, which needs a nightly toolchain and
+//! runs at night.
 //!
 //! ```
 //! let target = buildscope_fuzz::named("parse").unwrap();
@@ -21,9 +22,9 @@ use std::path::{Path, PathBuf};
 /// A parser under test.
 #[derive(Clone, Copy)]
 pub struct Target {
-    /// The name: of the folder of `corpus/` with its seeds, and of its program under libFuzzer.
+    /// The name, which is also the folder of its seeds in `corpus/` and its program under libFuzzer.
     pub name: &'static str,
-    /// Parses the bytes. Panics on a fault; a refusal is not one.
+    /// Parses the bytes. Panics on an error of the parser; rejecting the input is not an error.
     pub run: fn(&[u8]),
     /// Further seeds, as paths from the root of the repository.
     seeds: &'static [&'static str],
@@ -76,7 +77,7 @@ impl Target {
         {
             let folder = root.join(folder);
             if !folder.is_dir() {
-                continue; // A target may have the seeds of another only.
+                continue; // A target may use only the seeds of another one.
             }
             for entry in std::fs::read_dir(folder)? {
                 let path = entry?.path();

@@ -1,6 +1,6 @@
-//! Random changes of a seed, the same ones in every run.
+//! Random changes of a seed, reproducible in every run.
 
-/// Makes inputs out of seeds.
+/// Derives inputs from seeds.
 pub struct Mutator {
     state: u64,
 }
@@ -12,7 +12,7 @@ const EDGES: [u64; 8] = [0, 1, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0xffff_ffff, u64
 const LONGEST: usize = 64 << 10;
 
 impl Mutator {
-    /// Starts a sequence of changes; the same `seed` gives the same sequence.
+    /// Starts a sequence of changes. The same `seed` gives the same sequence.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { state: seed | 1 }
@@ -30,7 +30,7 @@ impl Mutator {
         (self.next() % limit.max(1) as u64) as usize
     }
 
-    /// One of the seeds, changed in one to eight places.
+    /// Returns a seed with one to eight changes.
     pub fn input(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = seeds[self.below(seeds.len())].clone();
         for _ in 0..=self.below(8) {
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_makes_the_same_inputs() {
+    fn equal_seeds_give_equal_inputs() {
         let seeds = [b"one".to_vec(), b"another".to_vec()];
         let run = || {
             let mut mutator = Mutator::new(7);

@@ -1,4 +1,4 @@
-//! What a registry says: manifests and indexes, configurations, challenges.
+//! Responses of a registry: manifests and indexes, configurations, challenges.
 
 use buildscope_builder::fuzzing;
 

@@ -1,14 +1,14 @@
-//! Archives, and the files that a store keeps about its layers and contexts.
+//! Archives, and the store's own files about layers and contexts.
 
 use buildscope_storage::tar::{Member, Reader};
 
-/// A tar from a registry or a context, once as it is and once with right check sums of its headers.
+/// Reads a tar from a registry or a context, unchanged and with corrected header checksums.
 pub(crate) fn tar(bytes: &[u8]) {
     read(bytes);
     read(&summed(bytes));
 }
 
-/// Members are read to the end or the first fault, and none begins before the last one.
+/// Reads members until the end or the first error. A member must not start before the end of the previous one.
 fn read(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     let mut end = 0;
@@ -24,7 +24,7 @@ fn read(bytes: &[u8]) {
     }
 }
 
-/// Corrects the check sum of every block with the magic of a header (POSIX.1-2024 pax, "ustar Interchange Format").
+/// Corrects the checksum of every block that looks like a header (POSIX.1-2024 pax, "ustar Interchange Format").
 fn summed(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for header in bytes.chunks_exact_mut(512).filter(|block| block[257..].starts_with(b"ustar")) {

@@ -1,12 +1,12 @@
-//! Every target, on its seeds and for a moment on random changes of them: the same ones in every run.
-//! `BUILDSCOPE_FUZZ_MILLIS` is how long each target runs, by default 500.
+//! Runs every target on its seeds and briefly on random changes of them, the same ones in every run.
+//! `BUILDSCOPE_FUZZ_MILLIS` is the time per target, by default 500.
 
 use buildscope_fuzz::{Mutator, TARGETS, Target};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// One input takes microseconds; more than this is a loop, or a quadratic algorithm.
+/// An input takes microseconds. More than this indicates an endless loop or a quadratic algorithm.
 const SLOW: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {

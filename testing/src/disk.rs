@@ -1,4 +1,4 @@
-//! File systems of a test's own.
+//! File systems for a single test.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,17 +6,18 @@ use tempfile::TempDir;
 
 /// A file system in a file, mounted for as long as this value lives.
 pub struct Disk {
-    /// Where it is mounted.
+    /// The mount point.
     pub at: PathBuf,
     _dir: TempDir,
 }
 
 impl Disk {
-    /// Makes and mounts a file system of this type and size in bytes. Its tests need [`crate::Need::LoopDevices`] and
+    /// Creates and mounts a file system of this type and size in bytes. The test needs [`crate::Need::LoopDevices`]
+    /// and the program `mkfs.KIND`.
     /// the program `mkfs.KIND`.
     ///
     /// # Panics
-    /// If a program fails, with what it said.
+    /// Panics with the program's output if a program fails.
     #[must_use]
     pub fn mounted(kind: &str, size: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();

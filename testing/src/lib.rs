@@ -1,4 +1,4 @@
-//! Support for tests of every crate: a test says what it needs, and is never green without having run.
+//! Test support for all crates: a test declares its requirements and never passes without having run.
 //!
 //! A suite is an integration test with `harness = false`, whose `main` calls [`main`] and whose modules import
 //! [`test`]. A test whose requirement is missing is ignored with its reason; under `CI=true` it fails. Continuous
@@ -11,7 +11,7 @@
 //! use buildscope_testing::test;
 //!
 //! #[test(Root, Program("strace"))]
-//! fn a_known_script_has_its_known_calls() {}
+//! fn a_known_script_has_the_expected_counts() {}
 //! ```
 
 mod disk;
@@ -32,9 +32,9 @@ use std::process::ExitCode;
 
 /// A test and its requirements.
 pub struct Test {
-    /// The path of the function, starting with its crate's name.
+    /// The path of the function, starting with the name of its crate.
     pub path: &'static str,
-    /// What must be there for the test to say anything.
+    /// The requirements of the test.
     pub needs: &'static [Need],
     /// The test; it fails by a panic.
     pub run: fn(),
@@ -79,7 +79,7 @@ pub fn run(mut trials: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// One test for [`run`]: it runs if its requirements are met, else it is ignored, or fails, with the reason.
+/// One test for [`run`]: it runs if its requirements are met; otherwise it is ignored or fails, with the reason.
 pub fn trial(name: &str, needs: &[Need], test: impl FnOnce() + Send + 'static) -> Trial {
     match need::verdict(needs) {
         Verdict::Run => Trial::test(name, || {
@@ -88,22 +88,24 @@ pub fn trial(name: &str, needs: &[Need], test: impl FnOnce() + Send + 'static) -
         }),
         Verdict::Fail(reason) => Trial::test(name, || Err(reason.into())),
         Verdict::Ignore(reason) => Trial::ignorable_test(name, || {
-            // Nextest leaves out what is listed as ignored. It takes each test that it starts and that ends well for passed.
+            // Nextest skips tests that are listed as ignored, and counts every started test that exits normally as
+            // passed.
             if std::env::var_os("NEXTEST").is_some() {
                 Err(reason.into())
             } else {
                 Ok(Completion::ignored_with(reason))
             }
         })
-        // The harness prints a reason only for tests that are not marked beforehand.
+        // The harness prints a reason only for tests that were not marked as ignored before.
         .with_ignored_flag(std::env::args().any(|argument| argument == "--list")),
     }
 }
 
-/// Fails a unit test, with the reason, if a requirement is missing. Such a test has `#[ignore]`, so it was asked for.
+/// Fails a unit test with the reason if a requirement is missing. Such a test has `#[ignore]`, so it was requested
+/// explicitly.
 ///
 /// # Panics
-/// With the first requirement that is missing.
+/// Panics with the first missing requirement.
 #[track_caller]
 pub fn require(needs: &[Need]) {
     if let Some(reason) = needs.iter().find_map(Need::missing) {

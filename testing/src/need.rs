@@ -1,10 +1,10 @@
-//! What a test needs of the machine, and what happens where it is missing.
+//! The requirements of a test, and the handling of missing ones.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Names of requirements, with commas between, that continuous integration cannot provide.
+/// The variable with requirements that continuous integration cannot provide, separated by commas.
 const WITHOUT: &str = "BUILDSCOPE_TEST_WITHOUT";
 
 /// A requirement of a test.
@@ -14,15 +14,15 @@ pub enum Need {
     Root,
     /// A program in `PATH` or in a directory of system programs.
     Program(&'static str),
-    /// One of several programs that do the same.
+    /// One of several equivalent programs.
     AnyProgram(&'static [&'static str]),
     /// A device that can be opened for reading and writing.
     Device(&'static str),
     /// One of several devices that can be opened for reading.
     AnyDevice(&'static [&'static str]),
-    /// Loop devices, to mount a file system of the test's own.
+    /// Loop devices, to mount the test's own file system.
     LoopDevices,
-    /// Cgroups of the test's own: root has them, and an ordinary user if `BUILDSCOPE_TEST_CGROUPS` says so.
+    /// The test's own cgroups: root has them, and an ordinary user if `BUILDSCOPE_TEST_CGROUPS` is set.
     Cgroups,
     /// Pressure stall information of the kernel.
     Pressure,
@@ -30,9 +30,9 @@ pub enum Need {
     TemporaryFilesOnDisk,
     /// A docker daemon that starts.
     Docker,
-    /// An environment variable with what the test works on.
+    /// An environment variable with the object of the test.
     Variable(&'static str),
-    /// No emulator for programs of this architecture.
+    /// No emulator for programs of this architecture may be registered.
     NoEmulator(&'static str),
 }
 
@@ -53,7 +53,7 @@ impl Need {
         }
     }
 
-    /// Why the requirement is not met; nothing if it is.
+    /// The reason why the requirement is not met; `None` if it is.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
         let unless = |met: bool, reason: String| (!met).then_some(reason);
@@ -84,7 +84,7 @@ impl Need {
             Self::TemporaryFilesOnDisk => {
                 // TMPFS_MAGIC of linux/magic.h
                 let kind = rustix::fs::statfs(&std::env::temp_dir()).map(|found| found.f_type);
-                unless(kind != Ok(0x0102_1994), "needs temporary files on a disk; here they are in memory".into())
+                unless(kind != Ok(0x0102_1994), "needs temporary files on a disk, but they are in memory".into())
             }
             Self::Docker => {
                 let found = root() && ["dockerd", "docker"].iter().all(|name| program(name).is_some());
@@ -99,7 +99,7 @@ impl Need {
     }
 }
 
-/// What is done with a test.
+/// The decision about a test.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Run,
@@ -126,7 +126,7 @@ fn judge(needs: &[Need], missing: impl Fn(&Need) -> Option<String>, ci: bool, wi
     ignored.map_or(Verdict::Run, Verdict::Ignore)
 }
 
-/// The path of an installed program. System programs are often not in an ordinary user's `PATH`.
+/// The path of an installed program. System programs are often outside the `PATH` of an ordinary user.
 #[must_use]
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -134,7 +134,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).chain(system).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
-/// Whether this is root, and not of a user namespace in which other ids are missing (user_namespaces(7)).
+/// Whether the process is root, and not in a user namespace without other ids (user_namespaces(7)).
 fn root() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     rustix::process::geteuid().is_root() && map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_continuous_integration_cannot_provide_is_named() {
+    fn waived_requirements_do_not_fail() {
         assert!(
             matches!(judge(&NEEDS, nothing, true, "root"), Verdict::Fail(reason) if reason.starts_with("needs strace;"))
         );

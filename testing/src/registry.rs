@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A running registry. It ends with this value.
+/// A running registry. It is stopped on drop.
 pub struct Registry {
     child: Child,
     /// `localhost:PORT`.
@@ -13,24 +13,24 @@ pub struct Registry {
     folder: tempfile::TempDir,
 }
 
-/// bcrypt of `secret`, by libxcrypt.
+/// The bcrypt hash of `secret`, computed by libxcrypt.
 const HTPASSWD: &str = "tester:$2b$04$.ASNanygje3MuhtQDV7zROKKSHy8BjWgLsG/GWHba3xSvMIM..Gk.\n";
 
 impl Registry {
-    /// A registry without TLS and without a login. Its tests need the program `docker-registry`.
+    /// Starts a registry without TLS and login. The test needs the program `docker-registry`.
     ///
     /// # Panics
-    /// If it does not start.
+    /// Panics if it does not start.
     #[must_use]
     pub fn start() -> Self {
         Self::serve(false)
     }
 
-    /// A registry with TLS, of an authority of the test's own, and the login `tester`, `secret`. Its tests need the
-    /// programs `docker-registry` and `openssl`.
+    /// Starts a registry with TLS, its own certificate authority, and the login `tester` with password `secret`. The
+    /// test needs the programs `docker-registry` and `openssl`.
     ///
     /// # Panics
-    /// If it does not start.
+    /// Panics if it does not start.
     #[must_use]
     pub fn guarded() -> Self {
         Self::serve(true)
@@ -69,7 +69,7 @@ impl Registry {
         self.folder.path().join("ca.crt")
     }
 
-    /// The full name of an image in it.
+    /// The full name of an image in this registry.
     #[must_use]
     pub fn name(&self, name: &str) -> String {
         format!("{}/{name}", self.host)
@@ -83,7 +83,7 @@ impl Drop for Registry {
     }
 }
 
-/// Makes a certificate authority, and a certificate of it for localhost.
+/// Creates a certificate authority and a certificate for localhost.
 fn authority(folder: &Path) {
     let script = "
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca \\

@@ -1,4 +1,4 @@
-//! The folder of workloads, and contexts made from it.
+//! The folder of workloads, and the contexts created from it.
 
 use crate::{Category, Manifest, Scenario, WorkloadError};
 use std::fs;
@@ -14,33 +14,34 @@ pub struct Corpus {
 /// One workload of a corpus.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// Its folder's name.
+    /// The name of its folder.
     pub name: String,
-    /// Its description.
+    /// Its manifest.
     pub manifest: Manifest,
     folder: PathBuf,
-    /// The folder of the workload of which it is another form.
+    /// The folder of the workload of which this one is another form.
     form_of: Option<PathBuf>,
 }
 
-/// What a workload's folder holds beside its context.
+/// The files in a workload's folder that are not part of the context.
 const NOT_CONTEXT: [&str; 2] = ["workload.toml", "README.md"];
 
 impl Corpus {
-    /// The corpus in that folder.
+    /// Opens the corpus in that folder.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, WorkloadError> {
         let root = root.into();
         if root.is_dir() { Ok(Self { root }) } else { Err(WorkloadError::NoCorpus(root)) }
     }
 
-    /// The corpus of the source tree that one of these paths (the working directory, the executable) lies in.
+    /// Finds the corpus of the source tree that contains one of these paths (the working directory or the
+    /// executable).
     pub fn find<'a>(near: impl IntoIterator<Item = &'a Path>) -> Result<Self, WorkloadError> {
         let ancestors = near.into_iter().flat_map(Path::ancestors);
         let found = ancestors.map(|folder| folder.join("workloads/corpus")).find(|folder| folder.is_dir());
         found.map_or_else(|| Err(WorkloadError::NoCorpus("workloads/corpus".into())), Self::open)
     }
 
-    /// All names, in order.
+    /// All names, sorted.
     pub fn names(&self) -> Result<Vec<String>, WorkloadError> {
         let entries = fs::read_dir(&self.root).map_err(WorkloadError::io(&self.root))?;
         let mut names = Vec::new();
@@ -54,7 +55,7 @@ impl Corpus {
         Ok(names)
     }
 
-    /// The workload of that name.
+    /// Loads the workload of that name.
     pub fn load(&self, name: &str) -> Result<Workload, WorkloadError> {
         let (mut manifest, folder) = self.read(name)?;
         let mut form_of = None;
@@ -62,7 +63,7 @@ impl Corpus {
             let invalid = |message| WorkloadError::Invalid { workload: name.to_owned(), message };
             let (first, first_folder) = self.read(other).map_err(|error| invalid(format!("`form_of`: {error}")))?;
             if first.form_of.is_some() {
-                return Err(invalid(format!("`form_of`: `{other}` is itself another form")));
+                return Err(invalid(format!("`form_of`: `{other}` is itself a form of another workload")));
             }
             form_of = Some(first_folder);
             manifest.generate.splice(0..0, first.generate);
@@ -73,7 +74,7 @@ impl Corpus {
         Ok(workload)
     }
 
-    /// A manifest as it is written, and its folder.
+    /// Reads a manifest without resolving `form_of`, and returns it with its folder.
     fn read(&self, name: &str) -> Result<(Manifest, PathBuf), WorkloadError> {
         let folder = self.root.join(name);
         let path = folder.join("workload.toml");
@@ -86,7 +87,7 @@ impl Corpus {
         Ok((manifest, folder))
     }
 
-    /// All workloads, shapes first, by name within a category.
+    /// Loads all workloads, shapes first, then by name within a category.
     pub fn all(&self) -> Result<Vec<Workload>, WorkloadError> {
         let mut all = self.names()?.iter().map(|name| self.load(name)).collect::<Result<Vec<_>, _>>()?;
         all.sort_by(|a, b| (a.manifest.category, &a.name).cmp(&(b.manifest.category, &b.name)));
@@ -95,7 +96,7 @@ impl Corpus {
 }
 
 impl Workload {
-    /// Writes its context into `context`, which must not exist or be empty.
+    /// Writes the context to `context`, which must be missing or empty.
     pub fn materialise(&self, context: &Path) -> Result<(), WorkloadError> {
         self.form_of.iter().try_for_each(|folder| copy_tree(folder, context, true))?;
         self.manifest.generate.iter().try_for_each(|part| part.write(context))?;
@@ -113,13 +114,13 @@ impl Workload {
         let manifest = &self.manifest;
         let edits = |scenario| manifest.edit.iter().any(|edit| edit.scenario == scenario);
         let wrong = if manifest.why.split_whitespace().count() < 5 {
-            Some("`why` takes a sentence".to_owned())
+            Some("`why` must be a sentence".to_owned())
         } else if manifest.expect.is_empty() {
-            Some("it expects nothing: its benchmark would measure without checking".to_owned())
+            Some("it has no expectations, so its builds could not be checked".to_owned())
         } else if manifest.scenarios.is_empty() {
-            Some("it has no scenario".to_owned())
+            Some("`scenarios` is empty".to_owned())
         } else if manifest.category != Category::Real && manifest.bases.iter().any(|base| base != "busybox") {
-            Some("a shape or storage workload builds from busybox or scratch alone".to_owned())
+            Some("a shape or storage workload must build from busybox or scratch".to_owned())
         } else {
             let unedited =
                 |scenario: &&Scenario| matches!(scenario, Scenario::Edit | Scenario::Dependency) && !edits(**scenario);
@@ -127,13 +128,13 @@ impl Workload {
                 .scenarios
                 .iter()
                 .find(unedited)
-                .map(|scenario| format!("no [[edit]] for its scenario `{scenario}`"))
+                .map(|scenario| format!("the scenario `{scenario}` needs an [[edit]]"))
         };
         wrong.map_or(Ok(()), |message| Err(WorkloadError::Invalid { workload: self.name.clone(), message }))
     }
 }
 
-/// 2020-01-01T00:00:00Z: layers of a context's files are then the same on every machine and day.
+/// 2020-01-01T00:00:00Z. A fixed time makes the layers of a context's files the same on every machine and day.
 const MADE: Duration = Duration::from_secs(1_577_836_800);
 
 #[cfg(unix)]
@@ -141,13 +142,13 @@ fn symlink(link: &Path, path: &Path) -> std::io::Result<()> {
     std::os::unix::fs::symlink(link, path)
 }
 
-/// Contexts are written where they are built, and nothing is built on other systems.
+/// Contexts are only written where builds run, which is Linux.
 #[cfg(not(unix))]
 fn symlink(_: &Path, _: &Path) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
-/// Gives files and directories below `path`, and itself, one time.
+/// Sets the time of `path` and everything below it.
 fn set_times(path: &Path) -> Result<(), WorkloadError> {
     if path.is_symlink() {
         return Ok(());
@@ -161,7 +162,7 @@ fn set_times(path: &Path) -> Result<(), WorkloadError> {
     file.set_modified(SystemTime::UNIX_EPOCH + MADE).map_err(WorkloadError::io(path))
 }
 
-/// Copies files with their modes; of the top folder, what describes the workload stays behind.
+/// Copies files with their modes. At the top, the files that describe the workload are skipped.
 fn copy_tree(from: &Path, to: &Path, top: bool) -> Result<(), WorkloadError> {
     fs::create_dir_all(to).map_err(WorkloadError::io(to))?;
     for entry in fs::read_dir(from).map_err(WorkloadError::io(from))? {
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn every_workload_of_the_corpus_is_valid_and_has_a_dockerfile() {
+    fn every_workload_is_valid_and_has_a_dockerfile() {
         for workload in corpus().all().unwrap() {
             let makes_one =
                 workload.manifest.generate.iter().any(|part| {
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_context_holds_what_is_built_and_nothing_else() {
+    fn a_context_contains_only_build_inputs() {
         let context = tempfile::tempdir().unwrap();
         corpus().load("diamond").unwrap().materialise(context.path()).unwrap();
         assert!(context.path().join("Dockerfile").is_file());
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn another_form_differs_in_its_own_files_alone() {
+    fn a_form_differs_only_in_its_own_files() {
         let made = |name: &str| {
             let context = tempfile::tempdir().unwrap();
             corpus().load(name).unwrap().materialise(context.path()).unwrap();
@@ -233,11 +234,15 @@ mod tests {
         assert_ne!(read(&good, "Dockerfile"), own);
         let edits = |name: &str| corpus().load(name).unwrap().manifest.edit;
         assert!(!edits("go-service").is_empty() && edits("go-service") == edits("go-service-bad"));
-        assert_eq!(corpus().load("c-project-bad").unwrap().manifest.generate.len(), 3, "all of c-project");
+        assert_eq!(
+            corpus().load("c-project-bad").unwrap().manifest.generate.len(),
+            3,
+            "the generated parts of c-project"
+        );
     }
 
     #[test]
-    fn a_form_of_nothing_or_of_a_form_is_refused() {
+    fn invalid_forms_are_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let workload = |name: &str, form_of: &str| {
             let head = "category = \"shape\"\nwhy = \"It is here to test the corpus itself.\"\nscenarios = [\"cold\"]\nbases = []\n";
@@ -252,12 +257,12 @@ mod tests {
         let corpus = Corpus::open(folder.path()).unwrap();
         assert!(corpus.load("two").is_ok());
         let said = |name: &str| corpus.load(name).unwrap_err().to_string();
-        assert!(said("three").contains("`two` is itself another form"), "{}", said("three"));
-        assert!(said("lost").contains("`lost`: `form_of`: no workload `none`"), "{}", said("lost"));
+        assert!(said("three").contains("`two` is itself a form of another workload"), "{}", said("three"));
+        assert!(said("lost").contains("`lost`: `form_of`: unknown workload `none`"), "{}", said("lost"));
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_known_ones() {
+    fn an_unknown_name_lists_the_known_ones() {
         let error = corpus().load("no-such").unwrap_err().to_string();
         assert!(error.contains("diamond") && error.contains("no-such"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Edits: how a context moves on between two builds.
+//! Edits of a context between two builds.
 
 use crate::{Scenario, WorkloadError};
 use serde::Deserialize;
@@ -9,24 +9,24 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
-    /// The scenario it belongs to: `edit` or `dependency`.
+    /// The scenario of the edit: `edit` or `dependency`.
     pub scenario: Scenario,
     /// The file, relative to the context.
     pub path: PathBuf,
-    /// What happens to it.
+    /// The change of the file.
     #[serde(flatten)]
     pub change: Change,
 }
 
-/// What happens to an edited file. `{n}` in a text is the edit's number, so that each edit is a new one.
+/// A change of a file. `{n}` in a text is replaced by the number of the edit, so that every edit is different.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// Text is added at its end.
+    /// Appends this text.
     Append(String),
-    /// It gets this content.
+    /// Replaces the content.
     Write(String),
-    /// The text between the first of these marks and the second is replaced by the third.
+    /// Replaces the text between the first two marks by the third text.
     Replace([String; 3]),
 }
 
@@ -44,7 +44,7 @@ impl Edit {
                 let place = content.split_once(from).and_then(|(head, rest)| Some((head, rest.split_once(to)?.1)));
                 let (head, tail) = place.ok_or_else(|| WorkloadError::Invalid {
                     workload: self.path.display().to_string(),
-                    message: format!("nothing between `{from}` and `{to}` to replace"),
+                    message: format!("no text between `{from}` and `{to}`"),
                 })?;
                 format!("{head}{from}{}{to}{tail}", numbered(text))
             }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn each_edit_is_a_new_one() {
+    fn each_edit_is_different() {
         assert_eq!(edited(Change::Append("// {n}\n".into()), 2), "a = \"old\"; b\n// 0\n// 1\n");
         assert_eq!(edited(Change::Write("{n}".into()), 3), "2");
         assert_eq!(edited(Change::Replace(["a = \"".into(), "\"".into(), "v{n}".into()]), 2), "a = \"v1\"; b\n");

@@ -1,43 +1,43 @@
-//! What can go wrong with a corpus.
+//! Errors of a corpus.
 
 use std::path::{Path, PathBuf};
 
-/// A fault of the corpus or of the disk that a context is written to.
+/// An error of the corpus or of writing a context.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkloadError {
-    /// No corpus where one was looked for.
-    #[error("no corpus of workloads at {}: name one with --corpus, or run inside the source tree", .0.display())]
+    /// There is no corpus at the path.
+    #[error("no corpus of workloads at {}: give one with --corpus, or run inside the source tree", .0.display())]
     NoCorpus(PathBuf),
-    /// A name that no workload has.
-    #[error("no workload `{name}`; there are: {}", .known.join(", "))]
+    /// The name of the workload is unknown.
+    #[error("unknown workload `{name}`; the corpus has: {}", .known.join(", "))]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The names of all workloads.
         known: Vec<String>,
     },
-    /// A manifest that cannot be read.
+    /// A manifest cannot be parsed.
     #[error("{}: {source}", .path.display())]
     Manifest {
         /// The `workload.toml`.
         path: PathBuf,
-        /// Where and why.
+        /// The message of the parser with its position.
         source: Box<toml::de::Error>,
     },
-    /// A manifest that says something impossible.
+    /// A manifest is invalid.
     #[error("workload `{workload}`: {message}")]
     Invalid {
-        /// Whose manifest.
+        /// The workload.
         workload: String,
-        /// What is wrong with it.
+        /// The reason.
         message: String,
     },
-    /// A file that could not be read or written.
+    /// A file cannot be read or written.
     #[error("{}: {source}", .path.display())]
     Io {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
 }

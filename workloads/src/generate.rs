@@ -1,4 +1,4 @@
-//! Parts of a context that are made from a seed: the same bytes from the same manifest, on every machine.
+//! Generated parts of a context. The same manifest gives the same bytes on every machine.
 
 use crate::WorkloadError;
 use rand::{Rng, RngExt, SeedableRng};
@@ -9,103 +9,104 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Something to make. All paths are relative to the context.
+/// A generated part. All paths are relative to the context.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Generate {
     /// A tree of small text files, `directories` × `files_each`.
     Files {
-        /// The tree's root.
+        /// The root of the tree.
         into: PathBuf,
-        /// Directories directly below it.
+        /// Number of directories directly below the root.
         directories: u32,
-        /// Files in each.
+        /// Number of files in each directory.
         files_each: u32,
-        /// Smallest file in bytes.
+        /// Size of the smallest file in bytes.
         smallest: u32,
-        /// Largest file in bytes.
+        /// Size of the largest file in bytes.
         largest: u32,
-        /// Where the sizes and the text come from.
+        /// The seed of sizes and text.
         seed: u64,
     },
     /// One file of random bytes.
     Blob {
-        /// The file.
+        /// The path of the file.
         into: PathBuf,
-        /// Its size in bytes.
+        /// The size in bytes.
         bytes: u64,
-        /// Of a thousand bytes, how many are zero instead of random (what a compressor finds).
+        /// How many of a thousand bytes are zero instead of random. It determines how well the file compresses.
         #[serde(default)]
         zeros_per_mille: u32,
-        /// Where the bytes come from.
+        /// The seed of the random bytes.
         seed: u64,
     },
-    /// Directories in directories, a small file in each.
+    /// Nested directories with a small file in each.
     Deep {
-        /// The outermost.
+        /// The outermost directory.
         into: PathBuf,
-        /// How many levels.
+        /// The number of levels.
         levels: u32,
     },
-    /// C sources with functions that take a compiler's time, and a header that declares one a file.
+    /// C sources whose functions take noticeable time to compile, and a header that declares one function per file.
     C {
-        /// The directory.
+        /// The directory of the sources.
         into: PathBuf,
         /// The prefix of all names.
         prefix: String,
-        /// Source files.
+        /// Number of source files.
         files: u32,
-        /// Functions in each.
+        /// Number of functions per file.
         functions: u32,
     },
-    /// Source files of any language from a pattern: enough of them to give a real toolchain work. In all text `{n}` is the
-    /// file's number and `{k}` that of the repetition.
+    /// Source files of any language from a pattern, enough to give a real toolchain work. In all texts `{n}` is the
+    /// number of the file and `{k}` that of the repetition.
     Sources {
-        /// The files; `{n}` makes them several.
+        /// The path of the files; `{n}` gives several.
         into: String,
-        /// How many.
+        /// Number of files.
         #[serde(default = "one")]
         files: u32,
-        /// What each begins with.
+        /// The beginning of each file.
         #[serde(default)]
         head: String,
-        /// What is repeated in each.
+        /// The repeated text of each file.
         each: String,
-        /// How often.
+        /// Number of repetitions.
         times: u32,
-        /// What each ends with.
+        /// The end of each file.
         #[serde(default)]
         foot: String,
     },
-    /// A Dockerfile of that many independent stages, and one that copies from each of the last `joined`.
+    /// A Dockerfile of independent stages, and a last stage that copies from the last `joined` of them.
     Stages {
-        /// How many.
+        /// Number of stages.
         stages: u32,
-        /// The instruction that each consists of; `{n}` is its number.
+        /// The instruction of each stage; `{n}` is the number of the stage.
         step: String,
-        /// The instruction of the last stage, once a stage; `{n}` is the stage's number.
+        /// The instruction of the last stage, repeated for each joined stage; `{n}` is the number of that stage.
         join: String,
-        /// What all are from.
+        /// The base image of all stages.
         base: String,
     },
-    /// A Dockerfile of stages that form a binary tree: stage n is made from stages 2n and 2n + 1, and stage 1 is the image.
+    /// A Dockerfile of stages that form a binary tree: stage n is built from stages 2n and 2n + 1; stage 1 is the
+    /// image.
     Tree {
-        /// How many.
+        /// Number of stages.
         stages: u32,
-        /// The instructions of a stage that nothing goes into; `{n}` is its number.
+        /// The instructions of a leaf stage; `{n}` is its number.
         leaf: String,
-        /// The instructions of every other; `{left}` and `{right}` are the numbers of what goes into it.
+        /// The instructions of an inner stage; `{left}` and `{right}` are the numbers of its children.
         inner: String,
-        /// What all are from.
+        /// The base image of all stages.
         base: String,
     },
-    /// A Dockerfile of one stage that repeats an instruction; `{n}` is its number.
+    /// A Dockerfile of one stage that repeats an instruction; `{n}` is the number of the repetition.
     Steps {
-        /// How often.
+        /// Number of repetitions.
         steps: u32,
         /// The instruction.
         step: String,
-        /// What the stage is from.
+        /// The base image of the stage.
         base: String,
     },
 }
@@ -115,7 +116,7 @@ fn one() -> u32 {
 }
 
 impl Generate {
-    /// Makes it in `context`.
+    /// Writes the generated part to `context`.
     pub fn write(&self, context: &Path) -> Result<(), WorkloadError> {
         match self {
             Self::Files { into, directories, files_each, smallest, largest, seed } => {
@@ -166,7 +167,7 @@ impl Generate {
             }
             Self::Tree { stages, leaf, inner, base } => {
                 let mut text = String::new();
-                // A stage must stand before those that copy from it.
+                // A stage must precede the stages that copy from it.
                 for n in (1..=*stages).rev() {
                     let (left, right) = (2 * n, (2 * n + 1).min(*stages));
                     let body = if left > *stages { leaf } else { inner };
@@ -187,7 +188,7 @@ impl Generate {
     }
 }
 
-/// Words and line ends: compresses about as source code does.
+/// Words and line ends, which compress about as well as source code.
 fn text(random: &mut ChaCha8Rng, size: usize) -> Vec<u8> {
     const WORDS: [&str; 16] = [
         "stage", "layer", "context", "copy", "build", "image", "return", "let", "for", "(", ")", "{", "}", "=", "0",
@@ -258,7 +259,7 @@ mod tests {
     use buildscope_record::Digest;
 
     #[test]
-    fn the_same_manifest_gives_the_same_bytes() {
+    fn generated_bytes_are_reproducible() {
         let files =
             Generate::Files { into: "src".into(), directories: 2, files_each: 3, smallest: 20, largest: 200, seed: 7 };
         let contents = || {
@@ -270,12 +271,12 @@ mod tests {
         let first = contents();
         assert_eq!(first, contents());
         assert!(first.iter().all(|content| (20..=200).contains(&content.len())));
-        // A digest of the bytes: it changes only if every archived measurement becomes incomparable.
+        // The digest of the bytes. If it changes, archived measurements become incomparable.
         assert_eq!(Digest::of(first.concat()).short(), "e38fc553ca48");
     }
 
     #[test]
-    fn a_blob_has_its_size_and_its_share_of_zeros() {
+    fn a_blob_has_the_requested_size_and_zeros() {
         let context = tempfile::tempdir().unwrap();
         Generate::Blob { into: "b".into(), bytes: 100_000, zeros_per_mille: 500, seed: 1 }
             .write(context.path())
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_names_only_stages_above() {
+    fn tree_stages_reference_only_earlier_stages() {
         let context = tempfile::tempdir().unwrap();
         let (leaf, inner) = ("RUN : {n}".into(), "COPY --from=s{left} /o /a\nCOPY --from=s{right} /o /b\n".into());
         Generate::Tree { stages: 4, leaf, inner, base: "busybox".into() }.write(context.path()).unwrap();
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn dockerfiles_are_written_out() {
+    fn generated_dockerfiles_have_the_expected_text() {
         let context = tempfile::tempdir().unwrap();
         let stages = Generate::Stages {
             stages: 2,

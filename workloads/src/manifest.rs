@@ -1,4 +1,4 @@
-//! `workload.toml`: what a workload is and what its build must give.
+//! `workload.toml`: the description of a workload and the expected result of its build.
 
 use crate::{Edit, Generate};
 use buildscope_record::Digest;
@@ -9,49 +9,50 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// What it exercises.
+    /// The aspect of a builder that it exercises.
     pub category: Category,
-    /// In one sentence: why it is here and which real problem it stands for.
+    /// One sentence: why it is in the corpus and which real problem it represents.
     pub why: String,
-    /// The public issue it comes from: `owner/repository#number`.
+    /// The public issue that shows the problem: `owner/repository#number`.
     pub issue: Option<String>,
-    /// The workload of which it is another form, as bad to good: it has that one's files, generated parts and edits too. Files of its
+    /// The good form of this workload. It inherits that workload's files, generated parts and edits; its own files
+    /// take precedence.
     /// own take their place.
     pub form_of: Option<String>,
-    /// The cache states it is measured in.
+    /// The cache states in which it is measured.
     pub scenarios: Vec<Scenario>,
-    /// The base images its Dockerfile names, beyond `scratch`.
+    /// The base images that its Dockerfile names, other than `scratch`.
     pub bases: Vec<String>,
-    /// Whether `bench --quick` has it: a cold build takes at most about three seconds.
+    /// Whether it is in the quick corpus: a cold build takes at most about three seconds.
     #[serde(default)]
     pub quick: bool,
-    /// Parts of the context that are made, not stored.
+    /// Parts of the context that are generated.
     #[serde(default)]
     pub generate: Vec<Generate>,
     /// Changes for the edit scenarios.
     #[serde(default)]
     pub edit: Vec<Edit>,
-    /// What the image must hold.
+    /// The expected result.
     pub expect: Expect,
 }
 
-/// What a workload exercises.
+/// The aspect that a workload exercises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Category {
-    /// The graph: hermetic, from busybox.
+    /// The shape of the graph: hermetic, from busybox.
     Shape,
     /// The storage: hermetic, from busybox.
     Storage,
-    /// A real toolchain's build.
+    /// The build of a real toolchain.
     Real,
 }
 
-/// The cache state that a build begins from.
+/// The cache state at the start of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scenario {
-    /// Base images are there; no step's result is used.
+    /// Base images are in the store; results of steps are not used.
     Cold,
     /// Nothing changed since the last build.
     Warm,
@@ -61,15 +62,15 @@ pub enum Scenario {
     Dependency,
     /// The base image changed.
     Base,
-    /// The cache comes from an export, the store is empty.
+    /// The cache is imported; the store is empty.
     Imported,
 }
 
 impl Scenario {
-    /// All of them, in the order in which tables show them.
+    /// All scenarios, in the order of tables.
     pub const ALL: [Self; 6] = [Self::Cold, Self::Warm, Self::Edit, Self::Dependency, Self::Base, Self::Imported];
 
-    /// Its name in manifests, on the command line and in tables.
+    /// The name in manifests, on the command line and in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cold => "cold",
@@ -92,7 +93,10 @@ impl std::str::FromStr for Scenario {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let known = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL.into_iter().find(|it| it.name() == text).ok_or_else(|| format!("no scenario `{text}`: {}", known()))
+        Self::ALL
+            .into_iter()
+            .find(|it| it.name() == text)
+            .ok_or_else(|| format!("unknown scenario `{text}`: use {}", known()))
     }
 }
 
@@ -100,48 +104,48 @@ impl std::str::FromStr for Scenario {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expect {
-    /// Absolute path in the image to what is there.
+    /// The expected file of each absolute path in the image.
     pub files: BTreeMap<String, ExpectedFile>,
-    /// Paths that must not be there.
+    /// Paths that must not exist in the image.
     pub absent: Vec<String>,
-    /// Facts of the image's configuration.
+    /// The expected configuration of the image.
     pub image: ExpectedImage,
 }
 
-/// What is expected of one path.
+/// Expectations of one path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExpectedFile {
-    /// Digest of its content.
+    /// The digest of the content.
     pub digest: Option<Digest>,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: Option<u64>,
-    /// Its permission bits, in octal.
+    /// The permission bits, in octal.
     pub mode: Option<String>,
-    /// Its owner and group: `uid:gid`.
+    /// The owner and group: `uid:gid`.
     pub owner: Option<String>,
-    /// Text that it contains.
+    /// A text that the file contains.
     pub contains: Option<String>,
-    /// How many regular files lie below it, if it is a directory.
+    /// The number of regular files below it, if it is a directory.
     pub files_below: Option<u64>,
 }
 
-/// What is expected of an image's configuration.
+/// Expectations of an image's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExpectedImage {
-    /// All its layers, the base image's included (busybox has one).
+    /// The number of all layers, including those of the base image (busybox has one).
     pub layers: Option<usize>,
     /// `CMD`.
     pub cmd: Option<Vec<String>>,
-    /// Labels that must be there.
+    /// Labels that must be present.
     pub labels: BTreeMap<String, String>,
-    /// `NAME=value` entries that must be there.
+    /// `NAME=value` entries that must be present.
     pub env: Vec<String>,
 }
 
 impl Expect {
-    /// Whether it demands nothing: such a workload would measure without checking.
+    /// Whether it has no expectations. Such a workload would be measured without being checked.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
     }

@@ -1,4 +1,4 @@
-//! Graphs, as a build makes them, without a base image to ask for.
+//! Build graphs without real base images.
 
 use buildscope_builder::plan::{ImageResolver, LowerRequest, Plan, ResolveError, ResolvedBase, lower};
 use buildscope_dockerfile as dockerfile;
@@ -6,7 +6,7 @@ use buildscope_oci::{ImageConfig, Platform};
 use buildscope_record::ManifestDigest;
 use std::sync::Arc;
 
-/// Every name is the same empty image.
+/// Resolves every name to the same empty image.
 pub(crate) struct AnyImage;
 
 impl ImageResolver for AnyImage {

@@ -1,5 +1,5 @@
-//! `cargo bench -- --profile-time 5` writes a flamegraph for each benchmark: criterion's `Profiler`
-//! over pprof. (pprof's own criterion feature wants a criterion of years ago.)
+//! `cargo bench -- --profile-time 5` writes a flame graph for each benchmark: criterion's `Profiler` with pprof.
+//! (pprof's own criterion feature needs an old version of criterion.)
 
 use criterion::Criterion;
 use criterion::profiler::Profiler;
@@ -7,7 +7,7 @@ use pprof::{ProfilerGuard, ProfilerGuardBuilder};
 use std::fs::File;
 use std::path::Path;
 
-/// Samples 997 times a second: a prime, so as not to keep step with what is measured.
+/// Samples 997 times a second: a prime number, so that sampling does not synchronise with the measured work.
 const HERTZ: i32 = 997;
 
 #[derive(Default)]
@@ -17,7 +17,7 @@ impl Profiler for Flamegraph {
     fn start_profiling(&mut self, _benchmark: &str, _folder: &Path) {
         let builder =
             ProfilerGuardBuilder::default().frequency(HERTZ).blocklist(&["libc", "libgcc", "pthread", "vdso"]);
-        self.0 = Some(builder.build().expect("the profiler starts once at a time"));
+        self.0 = Some(builder.build().expect("only one profiler runs at a time"));
     }
 
     fn stop_profiling(&mut self, benchmark: &str, folder: &Path) {
@@ -33,7 +33,7 @@ impl Profiler for Flamegraph {
     }
 }
 
-/// Criterion as all groups use it.
+/// The configuration of criterion for all groups.
 pub(crate) fn criterion() -> Criterion {
     Criterion::default().with_profiler(Flamegraph::default()).configure_from_args()
 }

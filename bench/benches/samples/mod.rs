@@ -1,8 +1,8 @@
-//! Dockerfiles of several sizes: as people write them, and as generators do.
+//! Dockerfiles of several sizes, both typical and generated.
 
 use std::fmt::Write as _;
 
-/// That many stages, each a usual one: variables, heredocs, a copy from the stage before.
+/// A Dockerfile of `stages` typical stages: variables, heredocs, a copy from the previous stage.
 pub(crate) fn dockerfile(stages: usize) -> String {
     let mut text = "ARG VERSION=1.2\n".to_owned();
     for n in 0..stages {

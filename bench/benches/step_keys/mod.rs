@@ -1,10 +1,10 @@
-//! The keys of a graph.
+//! The cache keys of a graph.
 
 use buildscope_builder::plan::Plan;
 use buildscope_builder::plan::keys::definition_key;
 use buildscope_record::{Digest, StepId, StepKey};
 
-/// Every step's key, in the order of the file, as a build makes them.
+/// Computes every step's key in file order, as a build does.
 pub(crate) fn keys(plan: &Plan) -> Vec<StepKey> {
     let mut keys: Vec<StepKey> = Vec::with_capacity(plan.graph.node_count());
     for step in plan.graph.node_weights() {

@@ -75,9 +75,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             say(&render::text::side_by_side(["base", "head"], &pairs, explain::style(true)));
             Ok(())
         }
-        _ => Err(Failure::usage(miette!(
-            "cannot compare a run with a build record: give two runs or two records"
-        ))),
+        _ => Err(Failure::usage(miette!("cannot compare a run with a build record: give two runs or two records"))),
     }
 }
 

@@ -27,7 +27,7 @@ fn nothing_found_is_success() {
 }
 
 #[test]
-fn findings_have_names_places_and_help() {
+fn findings_have_names_positions_and_help() {
     let text = "FROM alpine AS Big\nMAINTAINER me\nCOPY hidden /h\n";
     let output = check(text, &["--format", "json", "--rules", "experimental=all"]);
     assert_eq!(output.status.code(), Some(1));
@@ -48,7 +48,7 @@ fn findings_have_names_places_and_help() {
 
 #[test]
 #[cfg(feature = "build")]
-fn every_fault_of_a_broken_file_is_told() {
+fn every_error_of_a_file_is_reported() {
     let output = check("# syntax=a\n# syntax=b\nFROM scratch\nCOPY --chwon=1 a b\nEXPOSE never\nUSER\n", &[]);
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
@@ -60,19 +60,19 @@ fn every_fault_of_a_broken_file_is_told() {
     for broken in ["RUNN x", "EXPOSE never"] {
         let output = check(&format!("# check=skip=NoSuchRule\nFROM scratch\n{broken}\n"), &["--format", "json"]);
         let errors = json(&output)["errors"].as_array().unwrap().len();
-        assert_eq!(errors, 2, "the directive's fault and the instruction's: {output:?}");
+        assert_eq!(errors, 2, "the errors of the directive and of the instruction: {output:?}");
     }
     let dead = check("FROM scratch AS dead\nEXPOSE never\nFROM scratch\n", &["--format", "json"]);
-    assert_eq!(json(&dead)["errors"][0]["line"], 2, "stages that the last one does not need are looked at, too");
+    assert_eq!(json(&dead)["errors"][0]["line"], 2, "unneeded stages are checked, too");
 }
 
 #[test]
 #[cfg(feature = "build")]
-fn a_finer_policy_has_no_longer_chain() {
+fn finer_policies_have_shorter_chains() {
     let text = "FROM base AS a\nRUN 1\nRUN 2\nFROM base AS b\nRUN 3\nFROM base\nRUN 4\nCOPY --from=a /x /x\nCOPY --from=b /x /y\n";
     let drawings = json(&check(text, &["--graph", "json"]));
     let chain = |n: usize| (drawings[n]["policy"].as_str().unwrap(), drawings[n]["longest_chain"].as_u64().unwrap());
-    // Six steps work. In stages, 1 2 go before 4 C C; step by step, 4 need not wait for them.
+    // Six steps do work. By stages, 1 and 2 precede 4 and both copies; by instructions, 4 does not wait for them.
     assert_eq!([chain(0), chain(1), chain(2)], [("serial", 6), ("stages", 5), ("instructions", 4)]);
     let dot = stdout(&check(text, &["--graph", "dot", "--policy", "stages"]));
     assert!(dot.starts_with("digraph \"stages\" {") && dot.contains("style=dashed, color"));
@@ -81,7 +81,7 @@ fn a_finer_policy_has_no_longer_chain() {
 }
 
 #[test]
-fn the_outline_lists_what_a_build_can_be_given() {
+fn the_outline_lists_the_inputs_of_a_build() {
     let text = "ARG V=1\nFROM alpine:$V AS a\nRUN --mount=type=secret,id=token x\n";
     let outline = json(&check(text, &["--outline", "--format", "json"]));
     assert_eq!((&outline["args"][0]["name"], &outline["args"][0]["value"]), (&"V".into(), &"1".into()));
@@ -90,7 +90,7 @@ fn the_outline_lists_what_a_build_can_be_given() {
 
 #[test]
 #[cfg(feature = "build")]
-fn what_is_given_but_not_declared_is_found() {
+fn undeclared_build_arguments_are_found() {
     let output = check("FROM scratch\nARG VERSION\nCOPY a /a\n", &["--build-arg", "VERSOIN=1"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
@@ -99,10 +99,10 @@ fn what_is_given_but_not_declared_is_found() {
     );
 }
 
-/// Without a store nothing is known of a base, and looking at a file makes no store.
+/// Without a store, base images are unknown. Checking a file must not create a store.
 #[test]
 #[cfg(feature = "build")]
-fn unknown_bases_are_told_once_and_no_store_is_made() {
+fn unknown_bases_are_reported_once_without_a_store() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path().join("store");
     let text = "FROM here.example/base AS build\nFROM here.example/base\nCOPY --from=biuld /a /b\n";

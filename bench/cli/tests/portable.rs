@@ -1,10 +1,10 @@
-//! What the command is compiled from on macOS and Windows, as `cargo tree` lists it.
+//! The crates that the command is compiled from on macOS and Windows, as `cargo tree` lists them.
 
 use std::process::Command;
 
 const TARGETS: [&str; 2] = ["x86_64-apple-darwin", "x86_64-pc-windows-msvc"];
 
-/// Of our crates, those that compile everywhere. All others belong to the builder.
+/// Our crates that compile everywhere. All others belong to the builder.
 const PORTABLE: [&str; 7] = [
     "buildscope",
     "buildscope-bench",
@@ -15,10 +15,10 @@ const PORTABLE: [&str; 7] = [
     "buildscope-workloads",
 ];
 
-/// Crates of others that are written for Linux, or for Unix, and that only the builder needs.
+/// Crates of others that need Linux or Unix, used only by the builder.
 const OF_LINUX: [&str; 8] = ["caps", "fuser", "linux-raw-sys", "nix", "perf-event", "pprof", "procfs", "seccompiler"];
 
-/// Features of rustix whose system calls only Linux has, or only the builder needs.
+/// Features of rustix for system calls that only Linux has, or only the builder needs.
 const OF_LINUX_IN_RUSTIX: [&str; 5] = ["mount", "pipe", "process", "system", "thread"];
 
 /// Each crate with its features.
@@ -37,7 +37,7 @@ fn tree(target: &str, flags: &[&str]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn no_crate_needs_linux_elsewhere() {
+fn other_systems_need_no_linux_crates() {
     for target in TARGETS {
         for flags in [&[][..], &["--no-default-features"]] {
             let crates = tree(target, flags);
@@ -55,7 +55,7 @@ fn no_crate_needs_linux_elsewhere() {
 }
 
 #[test]
-fn the_builder_is_there_on_linux() {
+fn linux_includes_the_builder() {
     let has =
         |flags: &[&str]| tree("x86_64-unknown-linux-gnu", flags).iter().any(|(name, _)| name == "buildscope-builder");
     assert!(has(&[]) && !has(&["--no-default-features"]));

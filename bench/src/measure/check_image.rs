@@ -288,7 +288,7 @@ mod tests {
         let image = image(&[layer(&[("d/x", "hello"), ("d/y", "")])]);
         let expect: Expect = toml_expect(
             r#"{"files": {"/d/x": {"digest": "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
-                "size": 6, "mode": "755", "owner": "0:0", "contains": "help"}, "/none": {}, "/d/y": {"size": 0}},
+                "size": 6, "mode": "755", "owner": "0:0", "contains": "help"}, "/gone": {}, "/d/y": {"size": 0}},
                 "absent": ["/d/y"], "image": {"layers": 2}}"#,
         );
         assert_eq!(
@@ -297,7 +297,7 @@ mod tests {
                 "/d/x has size 5, not 6",
                 "/d/x has mode 0644, not 0755",
                 "/d/x does not contain `help`",
-                "/none is missing",
+                "/gone is missing",
                 "/d/y should not be there",
                 "the image has 0 layers, not 2"
             ]

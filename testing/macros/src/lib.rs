@@ -9,7 +9,7 @@ pub fn test(needs: TokenStream, function: TokenStream) -> TokenStream {
     let is_fn = |token: &TokenTree| matches!(token, TokenTree::Ident(word) if word.to_string() == "fn");
     let registered = match (tokens.find(is_fn), tokens.next()) {
         (Some(_), Some(TokenTree::Ident(name))) => format!("::buildscope_testing::register!({name} {needs});"),
-        _ => "compile_error!(\"#[test] belongs on a function\");".to_owned(),
+        _ => "compile_error!(\"#[test] applies only to functions\");".to_owned(),
     };
     let registered: TokenStream = registered.parse().expect("an identifier and tokens are tokens");
     function.into_iter().chain(registered).collect()

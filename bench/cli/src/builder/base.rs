@@ -50,7 +50,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 suite: suite.to_owned(),
                 include: arguments.include,
                 mirror: arguments.mirror,
-                epoch: epoch.wrap_err("invalid SOURCE_DATE_EPOCH: it takes seconds since 1970").map_err(Failure::Usage)?,
+                epoch: epoch
+                    .wrap_err("invalid SOURCE_DATE_EPOCH: it takes seconds since 1970")
+                    .map_err(Failure::Usage)?,
             };
             base.make(&store, &name, &probe)
         }

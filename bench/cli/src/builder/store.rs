@@ -38,7 +38,7 @@ enum Work {
     },
     /// Remove data that no running build and no named image uses, least recently used first
     Prune {
-        /// Stop when the store is no larger than this (10GB, 500MiB)
+        /// Stop when the store is at most this size (10GB, 500MiB)
         #[arg(long, value_name = "SIZE", value_parser = bytes)]
         keep_bytes: Option<ByteSize>,
         /// Keep data that was used within this time (90s, 12h, 7d)

@@ -58,8 +58,10 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let status = child.wait().map_err(Failure::internal)?;
     let seen = observer.finish(epoch);
     let lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut record =
-        import::import(&log(&lines)).into_diagnostic().wrap_err("reading the command's output").map_err(Failure::Usage)?;
+    let mut record = import::import(&log(&lines))
+        .into_diagnostic()
+        .wrap_err("reading the command's output")
+        .map_err(Failure::Usage)?;
     if let Some(machine) = seen.first() {
         let runs = record.steps.iter().filter(|step| step.instruction == "RUN").count();
         let zero = zero(&record, &lines, began);

@@ -1,4 +1,4 @@
-//! Advice with a diff, taken: the Dockerfile that it makes checks, builds, and gives the same files.
+//! Applies advice that has a diff: the resulting Dockerfile passes the check, builds, and gives the same files.
 
 use crate::world::World;
 use buildscope_reports::advise::Advice;
@@ -7,7 +7,7 @@ use buildscope_testing::test;
 use buildscope_workloads::Corpus;
 use std::path::Path;
 
-/// What the image has below `/out`: paths with mode, owner and content.
+/// The files below `/out` in the image, with mode, owner and content.
 fn files(world: &World, args: &[&str]) -> Vec<(String, u32, u64, String)> {
     use std::io::Read;
     let tar = world.path("out.tar");
@@ -30,7 +30,7 @@ fn files(world: &World, args: &[&str]) -> Vec<(String, u32, u64, String)> {
     found
 }
 
-/// Builds, takes the advice of that rule, and builds again.
+/// Builds, applies the advice of that rule, and builds again.
 fn take(world: &World, dockerfile: &str, rule: &str) -> (Advice, String) {
     let record = world.build(&["--no-cache"]).record();
     let advice = explain(&record).advice;
@@ -38,7 +38,7 @@ fn take(world: &World, dockerfile: &str, rule: &str) -> (Advice, String) {
     let advice = found.unwrap_or_else(|| panic!("no {rule} in {advice:#?}")).clone();
     assert!(advice.gain.0 > 0 && !advice.caveat.is_empty() && advice.line.is_some(), "{advice:?}");
     let before = files(world, &[]);
-    let better = advice.applied(dockerfile).expect("its lines are there");
+    let better = advice.applied(dockerfile).expect("the diff applies");
     world.write("Dockerfile", &better);
     let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_buildscope"));
     let checked = check.arg("check").arg("--root").arg(&world.store).arg(world.context()).output().unwrap();
@@ -49,7 +49,7 @@ fn take(world: &World, dockerfile: &str, rule: &str) -> (Advice, String) {
     (advice, better)
 }
 
-/// A stand-in for npm, which installs what package.json says.
+/// A replacement for npm that installs what package.json lists.
 const NPM: &str = "#!/bin/sh\nset -e\nsleep 0.3\nmkdir -p /out\ncase $1 in\nci) cat package.json > /out/installed ;;\nrun) cat app.js > /out/built ;;\nesac\n";
 
 fn node(dockerfile: &str) -> World {
@@ -61,7 +61,7 @@ fn node(dockerfile: &str) -> World {
 }
 
 #[test]
-fn an_install_before_the_sources_is_not_run_again_with_them() {
+fn an_install_before_the_sources_stays_cached() {
     let dockerfile =
         "FROM busybox\nCOPY --chmod=755 npm /bin/npm\nWORKDIR /app\nCOPY . .\nRUN npm ci\nRUN npm run build\n";
     let world = node(dockerfile);
@@ -75,7 +75,7 @@ fn an_install_before_the_sources_is_not_run_again_with_them() {
 }
 
 #[test]
-fn an_install_in_a_layer_of_its_own_and_with_a_cache() {
+fn an_install_gets_its_own_layer_and_a_cache() {
     let dockerfile = "FROM busybox\nCOPY --chmod=755 npm /bin/npm\nWORKDIR /app\nCOPY package.json app.js ./\nRUN npm ci && npm run build\n";
     let world = node(dockerfile);
     let (_, better) = take(&world, dockerfile, "split-run");
@@ -85,7 +85,7 @@ fn an_install_in_a_layer_of_its_own_and_with_a_cache() {
 }
 
 #[test]
-fn an_owner_that_copy_sets() {
+fn chown_becomes_an_option_of_copy() {
     let dockerfile = "FROM busybox\nCOPY src /out\nRUN chown -R 1000:1000 /out\n";
     let world = World::new(dockerfile);
     for number in 0..300 {
@@ -95,9 +95,9 @@ fn an_owner_that_copy_sets() {
     assert_eq!(better, "FROM busybox\nCOPY --chown=1000:1000 src /out\n");
 }
 
-/// The corpus's own pair: the bad form, as its advice has it, gives the good form's image.
+/// A pair from the corpus: applying the advice to the bad form gives the image of the good form.
 #[test]
-fn the_bad_form_of_a_workload_becomes_the_good_one() {
+fn advice_turns_the_bad_form_into_the_good_one() {
     let corpus = Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads/corpus")).unwrap();
     let world = |name: &str| {
         let world = World::empty();
@@ -113,7 +113,7 @@ fn the_bad_form_of_a_workload_becomes_the_good_one() {
 }
 
 #[test]
-fn a_repository_that_is_copied_with_the_sources() {
+fn a_copied_git_directory_is_excluded() {
     let world = World::new("FROM scratch\nCOPY . /src\n");
     world.write("main.c", "int main;");
     world.write(".git/objects/pack", &"x".repeat(3_000_000));
@@ -130,7 +130,7 @@ fn a_repository_that_is_copied_with_the_sources() {
 }
 
 #[test]
-fn small_runs_as_one() {
+fn small_runs_are_joined() {
     let lines: String = (0..12).map(|number| format!("RUN echo {number} > /out/{number}\n")).collect();
     let dockerfile = format!("FROM busybox\nRUN mkdir /out\n{lines}");
     let world = World::new(&dockerfile);
@@ -139,7 +139,7 @@ fn small_runs_as_one() {
 }
 
 #[test]
-fn parts_of_the_context_in_stages_of_their_own() {
+fn parts_of_the_context_get_their_own_stages() {
     let part = |name: &str| format!("RUN cd {name} && sleep 0.2 && cat in > ../{name}.built\n");
     let dockerfile = format!(
         "FROM busybox\nWORKDIR /out\nCOPY . .\n{}{}RUN cat one.built two.built > both\n",
@@ -153,7 +153,7 @@ fn parts_of_the_context_in_stages_of_their_own() {
     world.write("two/in", "2");
     let (advice, better) = take(&world, &dockerfile, "independent-parts");
     assert!(better.contains("FROM common AS two\nCOPY two two/\nRUN cd two && "), "{better}");
-    // What it says comes true: the build is about that much shorter, and an edit elsewhere runs neither again.
+    // The prediction holds: the build is about that much shorter, and an edit elsewhere reruns neither part.
     assert!(advice.gain.as_millis_f64() > 150.0, "{advice:?}");
     world.write("main", "another main");
     let record = world.build(&[]).record();

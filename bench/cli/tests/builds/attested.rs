@@ -1,4 +1,4 @@
-//! What stands beside an image: provenance, annotations, `--metadata-file`.
+//! Data attached to an image: provenance, annotations, `--metadata-file`.
 
 use crate::world::{World, member};
 use buildscope_testing::{Registry, test};
@@ -17,7 +17,7 @@ fn blob(archive: &Path, descriptor: &Value) -> Value {
     json(archive, &format!("blobs/sha256/{}", &descriptor["digest"].as_str().unwrap()["sha256:".len()..]))
 }
 
-/// An image's index, the manifest of its attestation, and the statement in that.
+/// Returns an image's index, its attestation manifest, and the statement in that manifest.
 fn attested(archive: &Path) -> (Value, Value, Value) {
     let index = blob(archive, &json(archive, "index.json")["manifests"][0]);
     let manifest = blob(archive, &index["manifests"][1]);
@@ -26,7 +26,7 @@ fn attested(archive: &Path) -> (Value, Value, Value) {
 }
 
 #[test]
-fn provenance_is_stored_as_buildkit_stores_it_and_names_the_record() {
+fn provenance_has_buildkits_form_and_names_the_record() {
     let world = World::new(DOCKERFILE);
     let (archive, record, metadata) = (world.path("image.tar"), world.path("r.json"), world.path("metadata"));
     let output = format!("type=oci,dest={}", archive.display());
@@ -62,8 +62,8 @@ fn provenance_is_stored_as_buildkit_stores_it_and_names_the_record() {
     assert_eq!(materials[0]["digest"]["sha256"].as_str().unwrap().len(), 64);
     assert_eq!(predicate["metadata"]["completeness"]["materials"], true, "no context was copied from");
     assert_eq!(predicate["metadata"]["urn:buildscope:build:v1#hermetic"], true);
-    assert!(!statement.to_string().contains("told") && predicate["buildConfig"].is_null(), "min says little");
-    // The digest of what the build did, as jq computes it from the record.
+    assert!(!statement.to_string().contains("told") && predicate["buildConfig"].is_null(), "mode=min omits values");
+    // The digest of the build's result, as jq computes it from the record.
     let filter = "{stages, edges: [.edges[] | select(.kind == \"data\")], \
         steps: [.steps[] | del(.start, .end, .slot, .log, .resources, .processes)]}";
     let sum = format!("jq -cSj '{filter}' {} | sha256sum", record.display());
@@ -92,7 +92,7 @@ fn provenance_is_stored_as_buildkit_stores_it_and_names_the_record() {
         (&"https://ci/7".into(), &"build record".into())
     );
 
-    // Readers who know nothing of attestations find the image.
+    // Readers that ignore attestations find the image.
     let inspect = Command::new("skopeo").arg("inspect").arg(format!("oci-archive:{}", archive.display())).output();
     let inspect = inspect.unwrap();
     assert!(inspect.status.success(), "{}", String::from_utf8_lossy(&inspect.stderr));
@@ -103,7 +103,7 @@ fn provenance_is_stored_as_buildkit_stores_it_and_names_the_record() {
 }
 
 #[test(Program("docker-registry"))]
-fn what_is_pushed_with_provenance_is_pulled_without() {
+fn an_image_pushed_with_provenance_can_be_a_base() {
     let registry = Registry::start();
     let world = World::new("FROM scratch\nCOPY Dockerfile /d\n");
     let name = registry.name("attested:1");
@@ -116,7 +116,7 @@ fn what_is_pushed_with_provenance_is_pulled_without() {
 }
 
 #[test]
-fn annotations_stand_where_buildx_puts_them() {
+fn annotations_are_placed_as_by_buildx() {
     let world = World::new("FROM scratch\nCOPY Dockerfile /d\n");
     let archive = world.path("image.tar");
     let output = format!("type=oci,dest={},annotation.from.output=o", archive.display());

@@ -1,4 +1,4 @@
-//! `buildscope base`: images for machines without a registry, and where the embedded busybox comes from.
+//! `buildscope base`: images for machines without a registry, and the sources of the embedded busybox.
 
 use crate::world::{World, root};
 use buildscope_testing::{Registry, test};
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// `buildscope base` where the machine has neither a busybox nor apt.
+/// Runs `buildscope base` in a view of the machine without busybox and apt.
 fn base_without_busybox(world: &World, image: &str) -> Output {
     let script = "for path in /bin/busybox /usr/bin/busybox /bin/busybox-static /usr/bin/busybox-static; do
             [ ! -e $path ] || mount --bind /dev/null $path
@@ -19,10 +19,10 @@ fn base_without_busybox(world: &World, image: &str) -> Output {
 }
 
 #[test(Program("docker-registry"), Program("busybox"))]
-fn busybox_comes_from_a_registry_by_digest_where_nothing_nearer_has_it() {
+fn busybox_is_pulled_by_digest_as_a_last_resort() {
     let registry = Registry::start();
     let host = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists()).unwrap();
-    // As in docker's image: the program has many names, and `busybox` is not the first of them.
+    // As in docker's image: the program has many names, and `busybox` is not the first.
     let world = World::new("FROM scratch\nCOPY bin /bin/\n");
     world.write("bin/[", "");
     fs::copy(host, world.context().join("bin/[")).unwrap();
@@ -41,7 +41,7 @@ fn busybox_comes_from_a_registry_by_digest_where_nothing_nearer_has_it() {
     let made = base_without_busybox(&world, &format!("{name}@{digest}"));
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 
-    // The same program gives the same image, wherever it was found.
+    // The same program gives the same image, whatever its source.
     let near = Command::new(env!("CARGO_BIN_EXE_buildscope"))
         .args(["base", "busybox", "--root"])
         .arg(world.path("store"))

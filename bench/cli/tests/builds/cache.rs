@@ -1,4 +1,4 @@
-//! What runs again, and what does not.
+//! Which steps run again after a change, and which do not.
 
 use crate::world::{World, steps};
 use buildscope_record::Outcome::{Cached, Executed, Pruned};
@@ -32,7 +32,7 @@ fn an_unchanged_build_runs_nothing() {
 }
 
 #[test]
-fn a_changed_file_reruns_only_what_depends_on_it() {
+fn a_changed_file_reruns_only_dependent_steps() {
     let world = two_stages();
     world.build(&[]).record();
     world.write("app.c", "int app = 1;");
@@ -47,10 +47,10 @@ fn a_changed_file_reruns_only_what_depends_on_it() {
 }
 
 #[test]
-fn a_stage_that_gives_the_same_files_again_costs_the_others_nothing() {
+fn identical_files_keep_dependent_stages_cached() {
     let world = two_stages();
     world.build(&[]).record();
-    // As long as before: the same /lib.o, but of another second.
+    // The same length as before: the same /lib.o, but with a later timestamp.
     std::thread::sleep(Duration::from_millis(1100));
     world.write("lib.c", "int xyz;");
     let record = world.build(&[]).record();
@@ -58,7 +58,7 @@ fn a_stage_that_gives_the_same_files_again_costs_the_others_nothing() {
 }
 
 #[test]
-fn with_an_epoch_the_times_in_a_stage_count_as_they_are_rewritten() {
+fn with_an_epoch_rewritten_times_are_compared() {
     let world =
         World::new("FROM busybox AS lib\nCOPY f /in\nRUN cp /in /out\nFROM busybox\nCOPY --from=lib /in /out /\n");
     let file = world.context().join("f");
@@ -74,13 +74,13 @@ fn with_an_epoch_the_times_in_a_stage_count_as_they_are_rewritten() {
     assert!(steps(&world.build(&epoch).record(), Executed).contains(&"COPY --from=lib /in /out /"));
     date(2000);
     assert!(steps(&world.build(&epoch).record(), Executed).contains(&"COPY --from=lib /in /out /"));
-    // Both would become 1000.
+    // Both would be rewritten to 1000.
     date(3000);
     assert!(!steps(&world.build(&epoch).record(), Executed).contains(&"COPY --from=lib /in /out /"));
 }
 
 #[test]
-fn the_time_of_a_file_reaches_its_layer_and_nothing_after_it() {
+fn a_files_time_affects_only_its_own_layer() {
     let world = World::new("FROM busybox\nCOPY f /f\nRUN cat /f\n");
     world.write("f", "text");
     world.build(&[]).record();
@@ -95,7 +95,7 @@ fn the_time_of_a_file_reaches_its_layer_and_nothing_after_it() {
 }
 
 #[test]
-fn an_argument_is_an_input_of_what_sees_it() {
+fn an_argument_invalidates_only_steps_that_see_it() {
     let world = World::new("FROM busybox\nRUN echo before\nARG WHO=a\nRUN echo $WHO\n");
     world.build(&[]).record();
     let record = world.build(&["--build-arg", "WHO=b"]).record();
@@ -103,7 +103,7 @@ fn an_argument_is_an_input_of_what_sees_it() {
 }
 
 #[test]
-fn no_cache_runs_everything_that_the_target_needs() {
+fn no_cache_runs_all_needed_steps() {
     let world = World::new("FROM busybox AS dead\nRUN echo dead\nFROM busybox\nRUN echo live\n");
     world.build(&[]).record();
     let record = world.build(&["--no-cache"]).record();

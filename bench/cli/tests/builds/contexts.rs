@@ -1,4 +1,4 @@
-//! Contexts that are no directory here: git repositories, archives, standard input.
+//! Contexts other than local directories: git repositories, archives, standard input.
 
 use crate::web::Web;
 use crate::world::{World, steps};
@@ -18,7 +18,7 @@ fn git(dir: &Path, args: &[&str]) {
     assert!(run.status.success(), "{args:?}: {}", String::from_utf8_lossy(&run.stderr));
 }
 
-/// `git daemon` on loopback over all repositories below a directory; git serves no other protocol without a web server.
+/// `git daemon` on loopback for all repositories below a directory. Other protocols would need a web server.
 struct Daemon {
     child: Child,
     port: u16,
@@ -42,19 +42,19 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // `git` runs the daemon as its child, and hands this signal on to it.
+        // `git` runs the daemon as its child and forwards this signal to it.
         let _ =
             rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM);
         self.child.wait().unwrap();
     }
 }
 
-/// Builds, from a context that is not the world's own, into `out`.
+/// Builds from a context other than the world's own, into `out`.
 fn build(world: &World, args: &[&str], stdin: Option<&[u8]>) -> Output {
     let mut command = world.command_on(&["--output", world.path("out").to_str().unwrap()], &[]);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A build that fails early reads nothing: that shows in its output.
+    // A build that fails early does not read its input; the test sees that in the output.
     let _ = child.stdin.take().unwrap().write_all(stdin.unwrap_or_default());
     child.wait_with_output().unwrap()
 }
@@ -84,7 +84,7 @@ fn tar(dir: &Path, args: &[&str]) -> Vec<u8> {
 const COPY_ALL: &str = "FROM scratch\nCOPY . /\n";
 
 #[test]
-fn a_git_repository_by_reference_and_directory_with_its_submodules() {
+fn git_contexts_have_references_directories_and_submodules() {
     let world = World::empty();
     let (origin, module) = (world.path("repos/app"), world.path("repos/module"));
     for (repository, file) in [(&module, "m"), (&origin, "sub/f")] {
@@ -114,7 +114,7 @@ fn a_git_repository_by_reference_and_directory_with_its_submodules() {
     built(&world, &[&app], None);
     assert_eq!((read(&world, "sub/f"), read(&world, "sub/module/m")), ("two".into(), "one".into()));
     assert!(!world.path("out/.git").exists());
-    // The same commit is the same files, times included: nothing is copied again.
+    // The same commit gives the same files, times included: nothing is copied again.
     let record = world.path("record");
     built(&world, &["--record", record.to_str().unwrap(), &app], None);
     let record = buildscope_record::Record::read(fs::File::open(record).unwrap()).unwrap();
@@ -122,7 +122,7 @@ fn a_git_repository_by_reference_and_directory_with_its_submodules() {
     built(&world, &["--build-arg", "BUILDKIT_CONTEXT_KEEP_GIT_DIR=1", &app], None);
     assert!(world.path("out/.git/HEAD").exists());
 
-    // As a named context, and one file as the Dockerfile.
+    // As a named context, and with one of its files as the Dockerfile.
     world.write("Dockerfile", "FROM scratch\nCOPY --from=code f /named\n");
     let context = world.context();
     built(&world, &["--build-context", &format!("code={app}#main:sub"), context.to_str().unwrap()], None);
@@ -133,7 +133,7 @@ fn a_git_repository_by_reference_and_directory_with_its_submodules() {
 }
 
 #[test]
-fn archives_by_address_as_named_contexts_and_from_standard_input() {
+fn archives_come_from_urls_contexts_and_standard_input() {
     let world = World::new("FROM scratch\nCOPY f d /\n");
     world.write("f", "hello");
     world.write("d/.dockerignored", "x");
@@ -148,7 +148,7 @@ fn archives_by_address_as_named_contexts_and_from_standard_input() {
         assert_eq!(read(&world, "renamed"), "hello");
         fs::remove_file(world.path("out/renamed")).unwrap();
     }
-    // What is no archive is a Dockerfile without a context.
+    // Input other than an archive is a Dockerfile without a context.
     built(&world, &["-"], Some(b"FROM scratch AS one\nWORKDIR /made\n"));
     assert!(world.path("out/made").is_dir());
     assert!(refused(&world, &["-"], Some(b"FROM scratch\nCOPY f /\n")).contains("`f`"));
@@ -166,7 +166,7 @@ fn archives_by_address_as_named_contexts_and_from_standard_input() {
         built(&world, &["--build-context", &named, "-f", dockerfile.to_str().unwrap(), directory], None);
         assert_eq!(read(&world, "far"), "hello");
     }
-    // The Dockerfile from here, the context from there.
+    // A local Dockerfile with a remote context.
     built(&world, &["-f", "-", &web.address("/a.tar")], Some(b"FROM scratch\nCOPY f /mixed\n"));
     assert_eq!(read(&world, "mixed"), "hello");
     assert!(refused(&world, &[&web.address("/none.tar")], None).contains("404"));
@@ -176,7 +176,7 @@ fn archives_by_address_as_named_contexts_and_from_standard_input() {
 }
 
 #[test]
-fn an_archive_that_leads_elsewhere_is_refused() {
+fn archives_cannot_escape_the_context() {
     let world = World::empty();
     let outside = world.path("outside");
     fs::create_dir(&outside).unwrap();
@@ -198,7 +198,7 @@ fn an_archive_that_leads_elsewhere_is_refused() {
     let target = format!("--transform=flags=h;s,^one$,{},", outside.join("secret").display());
     let hard = tar(&context, &["-P", &target, "Dockerfile", "one", "two"]);
     refused(&world, &["-"], Some(&hard));
-    // The Dockerfile and the ignore file may be links, but not out.
+    // The Dockerfile and the ignore file may be links, but not to the outside.
     for name in ["Dockerfile", ".dockerignore"] {
         let _ = fs::remove_file(context.join(name));
         std::os::unix::fs::symlink(outside.join("secret"), context.join(name)).unwrap();
@@ -210,7 +210,7 @@ fn an_archive_that_leads_elsewhere_is_refused() {
     let pipe = context.join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     assert!(refused(&world, &["-"], Some(&tar(&context, &["pipe"]))).contains("device or a pipe"));
-    // 1.3 GB of nothing, in some 40 KB.
+    // 1.3 GB of zeros in some 40 KB.
     fs::File::create(context.join("zeros")).unwrap().set_len(1300 << 20).unwrap();
     let bomb = tar(&context, &["--zstd", "Dockerfile", "zeros"]);
     assert!(bomb.len() < 1 << 20, "{}", bomb.len());

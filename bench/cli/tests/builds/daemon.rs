@@ -1,4 +1,4 @@
-//! The docker daemon: images into it, and its images as bases.
+//! The docker daemon: loading images into it, and using its images as bases.
 
 use crate::world::{World, steps};
 use buildscope_record::{Outcome, Phase};
@@ -6,7 +6,7 @@ use buildscope_testing::{program, test};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A daemon of the test's own, without networks; stopped and gone afterwards.
+/// The test's own daemon, without networks. It is stopped and removed afterwards.
 struct Daemon {
     child: Child,
     host: String,
@@ -34,7 +34,7 @@ impl Daemon {
         daemon
     }
 
-    /// Whether the client succeeds, and what it says.
+    /// Returns whether the client succeeded, and its output.
     fn docker(&self, args: &[&str]) -> (bool, String) {
         let run = Command::new(program("docker").unwrap()).args(["-H", &self.host]).args(args).output().unwrap();
         (run.status.success(), String::from_utf8_lossy(&run.stdout).trim().to_owned())
@@ -43,7 +43,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // It unmounts what it has mounted, and ends its containerd.
+        // It unmounts its mounts and stops its containerd.
         let _ =
             rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM);
         self.child.wait().unwrap();
@@ -51,7 +51,7 @@ impl Drop for Daemon {
 }
 
 #[test(Docker)]
-fn an_image_is_loaded_into_docker_and_is_a_base_from_there() {
+fn a_loaded_image_is_a_base_from_docker() {
     let daemon = Daemon::start();
     let world = World::new("FROM busybox\nENV A=1\nRUN echo hello > /f\nCMD [\"x\"]\n");
     let build = |world: &World, args: &[&str]| {
@@ -71,13 +71,13 @@ fn an_image_is_loaded_into_docker_and_is_a_base_from_there() {
     build(&world, &["-t", "team/app:2", "--output", &format!("type=docker,dest={}", archive.display())]);
     assert!(daemon.docker(&["load", "-i", archive.to_str().unwrap()]).1.contains("team/app:2"));
 
-    // Another store, which knows nothing of the image.
+    // Another store, which does not have the image.
     let other = World::new("FROM team/app:1\nRUN cat /f > /g\n");
     let (_, record) = build(&other, &["--output", other.path("files").to_str().unwrap()]);
     assert_eq!(std::fs::read_to_string(other.path("files/g")).unwrap(), "hello\n");
     let pulled = |record: &buildscope_record::Record| record.spans.iter().any(|span| span.phase == Phase::Pull);
     assert!(pulled(&record));
-    // Once is enough, until the name leads to another image there.
+    // The image is pulled once, until the name refers to another image.
     let (_, record) = build(&other, &[]);
     assert!(!pulled(&record) && steps(&record, Outcome::Executed).is_empty());
     world.write("Dockerfile", "FROM busybox\nRUN echo changed > /f\n");

@@ -1,4 +1,4 @@
-//! A store whose files have changed on the disk: nothing of that is handed on, and the same build makes it again.
+//! A store with corrupted files: damaged data is never used, and the same build recreates it.
 
 use crate::world::{World, steps};
 use buildscope_record::Digest;
@@ -11,13 +11,13 @@ use std::process::{Command, Output};
 
 const DOCKERFILE: &str = "FROM busybox\nRUN head -c 100000 /dev/zero | tr '\\0' A > /f\nRUN echo after > /g\n";
 
-/// The layers of the store that hold this text, by their paths.
+/// The paths of the store's layers that contain this text.
 fn blobs_with(world: &World, text: &[u8]) -> Vec<PathBuf> {
     let blobs = fs::read_dir(world.path("store/blobs/sha256")).unwrap().map(|blob| blob.unwrap().path());
     blobs.filter(|blob| fs::read(blob).unwrap().windows(text.len()).any(|window| window == text)).collect()
 }
 
-/// Changes a byte of the only layer that holds this text; gives its digest.
+/// Changes a byte of the only layer that contains this text; returns the layer's digest.
 fn rot(world: &World, text: &[u8]) -> String {
     let blobs = blobs_with(world, text);
     assert_eq!(blobs.len(), 1);
@@ -27,7 +27,7 @@ fn rot(world: &World, text: &[u8]) -> String {
     blobs[0].file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-/// All blobs of an OCI archive have the digest that they are named by.
+/// Asserts that all blobs of an OCI archive match their digests.
 fn assert_whole(archive: &Path) {
     let mut archive = tar::Archive::new(fs::File::open(archive).unwrap());
     let mut blobs = 0;
@@ -52,7 +52,7 @@ fn store(world: &World, args: &[&str]) -> Output {
 }
 
 #[test]
-fn a_damaged_layer_is_made_again_by_the_build_that_exports_it() {
+fn exporting_rebuilds_a_damaged_layer() {
     for (kind, driver) in [
         ("oci", "erofs"),
         ("oci,compression=gzip", "copy"),
@@ -68,14 +68,14 @@ fn a_damaged_layer_is_made_again_by_the_build_that_exports_it() {
         let record = built.record();
         assert!(built.stderr().contains(&damaged), "{kind}: {}", built.stderr());
         assert_eq!(steps(&record, Cached), ["FROM busybox"], "{kind}");
-        // The step above may have been built on the damage.
+        // The step above may have been built from the damaged layer.
         assert_eq!(steps(&record, Executed).len(), 2, "{kind}");
         match kind {
             "oci" | "oci,compression=gzip" | "docker" => assert_whole(&world.path("out")),
             "local" => assert_eq!(fs::read(world.path("out/f")).unwrap(), vec![b'A'; 100_000]),
             _ => assert!(!fs::read(world.path("out")).unwrap().windows(7).any(|seven| seven == b"AZAAAAA")),
         }
-        // And then all is well.
+        // Afterwards the store has no damage.
         let built = world.build(&["--driver", driver, "--output", &output]);
         assert_eq!(steps(&built.record(), Executed), Vec::<&str>::new(), "{kind}");
         assert!(!built.stderr().contains("damaged"), "{kind}: {}", built.stderr());
@@ -84,7 +84,7 @@ fn a_damaged_layer_is_made_again_by_the_build_that_exports_it() {
 }
 
 #[test]
-fn a_damaged_layer_of_the_embedded_base_is_made_again() {
+fn a_damaged_embedded_base_is_recreated() {
     let world = World::new(DOCKERFILE);
     world.build(&[]).record();
     let damaged = rot(&world, b"root:x:0:0:root:/root:/bin/sh");
@@ -96,7 +96,7 @@ fn a_damaged_layer_of_the_embedded_base_is_made_again() {
 }
 
 #[test]
-fn a_check_tells_what_is_damaged_and_repairs_it() {
+fn check_reports_and_repairs_damage() {
     let world = World::new(DOCKERFILE);
     world.build(&[]).record();
     let whole = store(&world, &["check"]);
@@ -116,7 +116,7 @@ fn a_check_tells_what_is_damaged_and_repairs_it() {
 }
 
 #[test]
-fn a_damaged_cache_index_is_told_and_begun_again() {
+fn a_damaged_cache_index_is_reported_and_recreated() {
     let world = World::new(DOCKERFILE);
     world.build(&[]).record();
     fs::write(world.path("store/cache.db"), "no index").unwrap();
@@ -129,7 +129,7 @@ fn a_damaged_cache_index_is_told_and_begun_again() {
 }
 
 #[test]
-fn a_default_dockerfile_that_leads_out_of_the_context_is_refused() {
+fn a_default_dockerfile_cannot_escape_the_context() {
     let world = World::empty();
     fs::write(world.path("secret"), "hidden words\n").unwrap();
     std::os::unix::fs::symlink("../secret", world.context().join("Dockerfile")).unwrap();
@@ -137,7 +137,7 @@ fn a_default_dockerfile_that_leads_out_of_the_context_is_refused() {
     assert!(!built.output.status.success());
     assert!(built.stderr().contains("outside the context"), "{}", built.stderr());
     assert!(!built.stderr().contains("hidden words"), "{}", built.stderr());
-    // A named one is the user's word.
+    // A Dockerfile that the user names may be anywhere.
     fs::write(world.path("secret"), "FROM scratch\nCOPY f /\n").unwrap();
     world.write("f", "");
     world.build(&["-f", world.context().join("Dockerfile").to_str().unwrap()]).record();
@@ -151,7 +151,7 @@ fn a_default_dockerfile_that_leads_out_of_the_context_is_refused() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_an_ignore_file_is_an_error() {
+fn a_pipe_as_ignore_file_is_an_error() {
     let world = World::new("FROM scratch\nCOPY f /\n");
     world.write("f", "");
     let (pipe, mode) = (world.context().join(".dockerignore"), rustix::fs::Mode::from_raw_mode(0o644));

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Builds `world` in many ways, each on a store of its own, and expects one digest.
+/// Builds `world` in many ways, each with its own store, and expects one digest.
 fn one_digest(name: &str, world: &World, ways: &[&[&str]]) {
     let digests: Vec<_> = ways
         .iter()
@@ -46,14 +46,15 @@ fn one_digest_for_the_whole_corpus() {
     }
 }
 
-/// Those of the corpus that are about what a layer holds.
+/// The workloads of the corpus that exercise layer contents.
 const FILES: [&str; 6] = ["delete-heavy", "deep-tree", "hard-links", "metadata", "rename-heavy", "sparse"];
 
-/// Each of those workloads, and the quick ones, has its digest under erofs with this driver too, on a store made by `store`.
+/// Asserts that each of those workloads, and each quick one, has the same digest with erofs and with this driver, on
+/// a store created by `store`.
 fn same_digests(driver: &str, store: impl Fn(&World, &str) -> PathBuf) {
     let corpus = Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads/corpus")).unwrap();
     for workload in corpus.all().unwrap() {
-        // `stages-1000` and `files` are the same under every driver, and slow in copies.
+        // `stages-1000` and `files` are the same under every driver, and slow with the copy driver.
         let name = workload.name.as_str();
         let quick = workload.manifest.quick && !["files", "stages-1000"].contains(&name);
         if !quick && !FILES.contains(&name) {
@@ -89,7 +90,7 @@ fn one_digest_under_btrfs() {
     same_digests("btrfs", |_, name| disk.at.join(name));
 }
 
-/// `scripts/test-rootless` makes the user and names it in BUILDSCOPE_TEST_USER.
+/// `scripts/test-rootless` creates the user and names it in BUILDSCOPE_TEST_USER.
 #[test(Variable("BUILDSCOPE_TEST_USER"))]
 fn an_ordinary_user_builds_the_hermetic_corpus_to_roots_digests() {
     let user = std::env::var("BUILDSCOPE_TEST_USER").unwrap();
@@ -97,7 +98,7 @@ fn an_ordinary_user_builds_the_hermetic_corpus_to_roots_digests() {
     assert_eq!(other_digests(&user, hermetic, None), Vec::<String>::new());
 }
 
-/// Those that need the bases of `scripts/bases DIR`: BUILDSCOPE_TEST_BASES names that directory.
+/// The workloads that need the bases of `scripts/bases DIR`: BUILDSCOPE_TEST_BASES names that directory.
 #[test(Variable("BUILDSCOPE_TEST_USER"), Variable("BUILDSCOPE_TEST_BASES"))]
 fn an_ordinary_user_builds_the_real_corpus_to_roots_digests() {
     let [user, bases] = ["BUILDSCOPE_TEST_USER", "BUILDSCOPE_TEST_BASES"].map(|name| std::env::var(name).unwrap());
@@ -105,7 +106,7 @@ fn an_ordinary_user_builds_the_real_corpus_to_roots_digests() {
     assert_eq!(other_digests(&user, real, Some(Path::new(&bases))), Vec::<String>::new());
 }
 
-/// Builds workloads twice as root and once as an ordinary user; those whose digests are not all one, with all three.
+/// Builds workloads twice as root and once as an ordinary user. Returns those whose digests differ, with all three.
 fn other_digests(user: &str, wanted: impl Fn(&Workload) -> bool, bases: Option<&Path>) -> Vec<String> {
     let corpus = Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads/corpus")).unwrap();
     let place = tempfile::tempdir().unwrap();
@@ -147,7 +148,7 @@ fn other_digests(user: &str, wanted: impl Fn(&Workload) -> bool, bases: Option<&
 }
 
 #[test]
-fn one_digest_for_what_a_step_can_do_to_files() {
+fn one_digest_for_all_kinds_of_file_changes() {
     let world = World::new(
         "FROM busybox AS base\n\
          RUN mkdir -p /d/sub && echo a > /d/a && ln /d/a /d/b && ln -s a /d/c && echo x > /d/sub/x && mkfifo /d/fifo\n\

@@ -1,4 +1,4 @@
-//! Builds that are killed, cancelled or find no space: the next one goes on from what they had done.
+//! Builds that are killed, cancelled or run out of space: the next build continues from their finished steps.
 
 use crate::world::{World, steps};
 use buildscope_record::Outcome::{Cached, Executed};
@@ -11,7 +11,7 @@ const DRIVERS: [&str; 3] = ["erofs", "overlay", "copy"];
 const KILLS: u64 = 10;
 
 #[test(Program("mkfs.ext4"), LoopDevices)]
-fn a_full_disk_loses_no_step_that_was_done() {
+fn a_full_disk_keeps_finished_steps() {
     let disk = Disk::mounted("ext4", 60 << 20);
     for driver in DRIVERS {
         let mut world =
@@ -28,7 +28,7 @@ fn a_full_disk_loses_no_step_that_was_done() {
 }
 
 #[test]
-fn after_a_kill_at_any_moment_the_next_build_makes_the_same_image() {
+fn a_build_after_a_kill_gives_the_same_image() {
     let mut random = 0x2545_F491_4F6C_DD1Du64;
     for driver in DRIVERS {
         let world = World::new(
@@ -47,14 +47,14 @@ fn after_a_kill_at_any_moment_the_next_build_makes_the_same_image() {
             std::thread::sleep(Duration::from_micros(random % 400_000));
             build.kill().unwrap();
             build.wait().unwrap();
-            // The archive holds every layer.
+            // The archive contains every layer.
             assert_eq!(world.digest(&["--driver", driver]), whole, "{driver}, kill {kill}");
         }
     }
 }
 
 #[test]
-fn a_cancelled_build_leaves_none_of_its_copies() {
+fn a_cancelled_build_removes_its_copies() {
     let world = World::new(
         "FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=20\n\
          RUN --mount=type=cache,id=mark,target=/mark touch /mark/begun && sleep 600\n",
@@ -71,7 +71,7 @@ fn a_cancelled_build_leaves_none_of_its_copies() {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert!(begun().is_some(), "the step never began");
+    assert!(begun().is_some(), "the step never started");
     let pid = rustix::process::Pid::from_child(&build);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(!build.wait().unwrap().success());

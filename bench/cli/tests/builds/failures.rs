@@ -1,4 +1,4 @@
-//! What goes wrong: said once, with its place; and nothing is left behind.
+//! Failed builds: the error is reported once, with its position, and nothing is left behind.
 
 use crate::world::World;
 use buildscope_testing::test;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// Processes whose command line holds this text.
+/// Counts processes whose command line contains this text.
 fn processes(mark: &str) -> usize {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     entries
@@ -17,7 +17,7 @@ fn processes(mark: &str) -> usize {
         .count()
 }
 
-/// Files that belong to builds in progress.
+/// Files of unfinished builds.
 fn temporary(world: &World) -> Vec<String> {
     let entries = fs::read_dir(world.path("store").join("tmp"));
     entries.into_iter().flatten().flatten().map(|entry| entry.path().display().to_string()).collect()
@@ -28,7 +28,7 @@ fn mounts() -> String {
 }
 
 #[test]
-fn the_first_failure_stops_the_rest_and_leaves_nothing() {
+fn the_first_failure_stops_the_build_and_cleans_up() {
     let world = World::new(
         "FROM busybox AS slow\nRUN sleep 7654321\nFROM busybox AS bad\nRUN sleep 0.3 && echo why >&2 && exit 7\n\
          FROM busybox\nCOPY --from=slow /bin /a\nCOPY --from=bad /bin /b\n",
@@ -36,10 +36,10 @@ fn the_first_failure_stops_the_rest_and_leaves_nothing() {
     let before = mounts();
     let start = Instant::now();
     let built = world.build(&["--policy", "stages"]);
-    assert!(start.elapsed() < Duration::from_secs(20), "the sleeper was waited for");
+    assert!(start.elapsed() < Duration::from_secs(20), "the build waited for the sleeping step");
     assert_eq!(built.output.status.code(), Some(1));
     let stderr = built.stderr();
-    // The cause, the place, the output; once.
+    // The cause, the position and the output, each once.
     assert_eq!(stderr.matches("× RUN failed").count(), 1, "{stderr}");
     for part in ["Dockerfile:4:1", "exit code: 7", "why"] {
         assert!(stderr.contains(part), "{part}: {stderr}");
@@ -53,9 +53,9 @@ fn the_first_failure_stops_the_rest_and_leaves_nothing() {
     assert!(!record.succeeded && matches!(failed[..], [(7, _)]), "{failed:?}");
 }
 
-/// As a terminal does it: the signal reaches the builder, and what it runs must not stay.
+/// Like Ctrl-C on a terminal: the signal reaches the builder, and the processes of its steps must end.
 #[test]
-fn an_interrupted_build_leaves_nothing_whoever_ran_its_steps() {
+fn an_interrupted_build_leaves_nothing_under_any_executor() {
     for (executor, seconds) in [("native", "7531597"), ("crun", "7531598"), ("runc", "7531599")] {
         if !installed(executor) {
             continue;
@@ -68,7 +68,7 @@ fn an_interrupted_build_leaves_nothing_whoever_ran_its_steps() {
         let mut command = world.command(&["--executor", executor]);
         let mut child = command.env("TMPDIR", temporary_files.path()).stderr(Stdio::null()).spawn().unwrap();
         let start = Instant::now();
-        // The shell's own line, and both sleepers.
+        // The shell's own command line, and both sleepers.
         while processes(seconds) < 3 && child.try_wait().unwrap().is_none() {
             assert!(start.elapsed() < Duration::from_secs(30), "{executor}: the step does not start");
             std::thread::sleep(Duration::from_millis(20));
@@ -112,21 +112,21 @@ fn a_killed_builder_leaves_no_process_and_no_mount() {
         wait_for(&|| processes(seconds) == 0);
         assert_eq!(mounts(), before, "{executor}");
         assert_eq!(std::fs::read_dir(temporary_files.path()).unwrap().count(), 0, "{executor}");
-        // What it was writing is removed by the next build.
+        // The next build removes its unfinished files.
         world.write("Dockerfile", "FROM busybox\nRUN :\n");
         world.build(&[]).record();
         assert_eq!(temporary(&world), [""; 0], "{executor}");
     }
 }
 
-/// Whether there is such an executor.
+/// Whether the executor is installed.
 fn installed(executor: &str) -> bool {
     executor == "native"
         || ["/usr/bin", "/usr/sbin"].iter().any(|directory| Path::new(directory).join(executor).exists())
 }
 
 #[test]
-fn a_fault_in_the_dockerfile_is_shown_at_its_characters() {
+fn dockerfile_errors_point_at_the_characters() {
     let world = World::new("FROM busybox\nRUM echo\n");
     let built = world.command(&[]).output().unwrap();
     let stderr = String::from_utf8_lossy(&built.stderr).into_owned();
@@ -135,10 +135,10 @@ fn a_fault_in_the_dockerfile_is_shown_at_its_characters() {
 }
 
 #[test]
-fn what_is_not_there_is_named_with_what_to_do() {
+fn missing_things_are_named_with_advice() {
     for (dockerfile, wanted) in [
         ("FROM busybox\nCOPY nowhere /\n", "nowhere"),
-        ("FROM busybox\nUSER nobody-here\nRUN true\n", "nobody-here"),
+        ("FROM busybox\nUSER missing-user\nRUN true\n", "missing-user"),
         ("FROM busybox\nRUN [\"/no/such/program\"]\n", "/no/such/program"),
         ("FROM busybox AS early\nCOPY --from=later /a /\nFROM busybox AS later\nFROM early\n", "later"),
     ] {

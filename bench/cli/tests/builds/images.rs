@@ -1,4 +1,4 @@
-//! Images as other tools see them. `scripts/setup` installs the tools; without them these tests fail, and say so.
+//! Images as other tools see them. `scripts/setup` installs the tools; a missing tool is reported.
 
 use crate::world::World;
 use buildscope_testing::test;
@@ -11,7 +11,7 @@ fn run(command: &mut Command) -> String {
 }
 
 #[test]
-fn skopeo_and_umoci_read_what_is_written() {
+fn skopeo_and_umoci_read_our_images() {
     let world = World::new(
         "FROM busybox\nENV A=1\nRUN mkdir /d && echo hello > /d/f && chmod 4711 /d/f\nCOPY --chown=1:2 f /d/g\nRUN rm /d/f\n\
          WORKDIR /w\nUSER 7\nEXPOSE 80\nCMD [\"x\"]\n",
@@ -43,7 +43,7 @@ fn skopeo_and_umoci_read_what_is_written() {
     let listed =
         run(Command::new("stat").args(["-c", "%n %a %u:%g"]).arg("d/g").arg("w").current_dir(bundle.join("rootfs")));
     assert_eq!(listed, "d/g 644 1:2\nw 755 0:0\n");
-    assert!(!bundle.join("rootfs/d/f").exists(), "a whiteout was not followed");
+    assert!(!bundle.join("rootfs/d/f").exists(), "a whiteout was ignored");
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn an_image_of_buildah_is_a_base() {
     builds_on(&world, &archive);
 }
 
-/// A build on another tool's image, in which `/theirs` says who made it.
+/// A build on another tool's image, in which `/theirs` names the tool.
 const ON_THEIRS: &str = "FROM theirs\nCOPY --from=busybox /bin /bin\nRUN cat /theirs > /read\n";
 
 fn builds_on(world: &World, source: &str) {

@@ -1,4 +1,4 @@
-//! What a record says of the processes inside steps.
+//! Processes inside steps in the record.
 
 use crate::world::World;
 use buildscope_record::{Cause, Nanos, Observed, Record};
@@ -11,7 +11,7 @@ RUN sleep 0.4 && cd /tmp && (sleep 0.1; true) && i=0; while [ $i -lt 30 ]; do /b
 RUN [\"/bin/sleep\", \"0.2\"]
 ";
 
-/// A machine that allows no perf events samples instead; the tests of times are then not meant.
+/// A machine without perf events uses sampling. The tests of times do not apply to sampling.
 fn events(record: &Record) -> bool {
     record.steps.iter().filter_map(|step| step.processes.as_ref()).all(|seen| seen.observed == Observed::Events)
 }
@@ -46,7 +46,7 @@ fn the_commands_of_a_step_have_their_time() {
 }
 
 #[test]
-fn runtimes_are_observed_as_well() {
+fn steps_of_stock_runtimes_are_observed() {
     for runtime in ["crun", "runc"] {
         if std::process::Command::new(runtime).arg("--version").output().is_ok() {
             check(&World::new(STEPS).build(&["--no-cache", "--executor", runtime]).record());
@@ -54,9 +54,9 @@ fn runtimes_are_observed_as_well() {
     }
 }
 
-/// The image's name is the same, and the image says nothing of having been observed.
+/// Observation does not change the image ID.
 #[test]
-fn an_observed_build_makes_the_same_image() {
+fn observation_does_not_change_the_image() {
     let world = World::new("FROM busybox\nRUN echo a > /a && sleep 0.05\n");
     let output = format!("type=oci,dest={},rewrite-timestamp=true", world.path("image.tar").display());
     let id = |args: &[&str]| {
@@ -71,9 +71,9 @@ fn an_observed_build_makes_the_same_image() {
     assert!(record.steps.iter().any(|step| step.processes.is_some()));
 }
 
-/// A secret that a command passes to a program is not in the record.
+/// The record does not contain secrets that a command passes to a program.
 #[test]
-fn arguments_that_come_from_secrets_are_not_recorded() {
+fn arguments_from_secrets_are_not_recorded() {
     let world = World::new(
         "FROM busybox\nRUN --mount=type=secret,id=word sh -c \"sleep 0.1; : \\$0\" $(cat /run/secrets/word)\n",
     );

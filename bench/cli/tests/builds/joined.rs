@@ -1,4 +1,4 @@
-//! Of those that want the same step at the same time, one makes it.
+//! Several builds that need the same step at the same time: one runs it, the others wait.
 
 use crate::world::{World, steps};
 use buildscope_record::Outcome::{Cached, Executed, Joined};
@@ -10,13 +10,13 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-/// A step that ends when there is a file in its cache directory.
+/// A step that ends when its cache directory contains a certain file.
 const GATE: &str = "FROM busybox\n\
     RUN --mount=type=cache,id=gate,target=/gate until [ -e /gate/go ]; do sleep 0.02; done; echo made > /made\n";
 const STEP: &str =
     "RUN --mount=type=cache,id=gate,target=/gate until [ -e /gate/go ]; do sleep 0.02; done; echo made > /made";
 
-/// Waits for what must come; the machine may be as slow as it likes, within reason.
+/// Waits for an event. The timeout is long because the machine may be slow.
 fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     for _ in 0..6000 {
         if let Some(found) = found() {
@@ -24,7 +24,7 @@ fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("{what} never came");
+    panic!("timed out waiting for: {what}");
 }
 
 fn start(world: &World, record: &str) -> (Child, PathBuf) {
@@ -33,14 +33,14 @@ fn start(world: &World, record: &str) -> (Child, PathBuf) {
     (command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(), record)
 }
 
-/// Starts a build, and a second one when the first is in its step; gives them when the second waits.
+/// Starts a build, and a second one while the first runs its step. Returns them when the second waits.
 fn two_builds(world: &World) -> [(Child, PathBuf); 2] {
     let first = start(world, "first.json");
     let listed = |dir: &str| fs::read_dir(world.path("store").join(dir)).ok()?.next()?.ok();
     let claim = until("a claim", || listed("claims"));
     until("the step's cache directory", || listed("mounts"));
     let second = start(world, "second.json");
-    // proc_locks(5): a blocked lock is listed with an arrow, and the inode at the end of `device:inode`.
+    // proc_locks(5): a blocked lock is listed with an arrow, and with the inode at the end of `device:inode`.
     let inode = format!(":{} ", claim.metadata().unwrap().ino());
     until("the second build", || {
         let locks = fs::read_to_string("/proc/locks").unwrap();
@@ -61,7 +61,7 @@ fn read(record: &PathBuf) -> Record {
 }
 
 #[test]
-fn of_two_builds_one_makes_the_step_and_the_other_waits_for_it() {
+fn one_of_two_builds_runs_the_shared_step() {
     let world = World::new(GATE);
     let [(mut first, one), (mut second, other)] = two_builds(&world);
     open_the_gate(&world);
@@ -72,11 +72,11 @@ fn of_two_builds_one_makes_the_step_and_the_other_waits_for_it() {
     let step = other.steps.iter().find(|step| step.text == STEP).unwrap();
     let waits: Vec<_> = other.waits.iter().filter(|wait| wait.step == step.id && wait.kind == WaitKind::Lock).collect();
     assert!(matches!(&waits[..], [wait] if wait.end > wait.start), "{waits:?}");
-    assert_eq!(fs::read_dir(world.path("store/claims")).unwrap().count(), 0, "claims leave nothing");
+    assert_eq!(fs::read_dir(world.path("store/claims")).unwrap().count(), 0, "step locks leave no files");
 }
 
 #[test]
-fn whoever_waits_for_a_build_that_is_killed_makes_the_step() {
+fn a_waiting_build_takes_over_after_a_kill() {
     let world = World::new(GATE);
     let [(mut first, _), (mut second, other)] = two_builds(&world);
     first.kill().unwrap();
@@ -87,7 +87,7 @@ fn whoever_waits_for_a_build_that_is_killed_makes_the_step() {
 }
 
 #[test]
-fn equal_steps_of_one_build_are_made_once() {
+fn equal_steps_of_one_build_run_once() {
     let stage = |name: &str| format!("FROM busybox AS {name}\nRUN sleep 0.2; echo same > /same\n");
     let world = World::new(&format!(
         "{}{}FROM scratch\nCOPY --from=a /same /a\nCOPY --from=b /same /b\n",
@@ -105,9 +105,9 @@ fn equal_steps_of_one_build_are_made_once() {
     }
 }
 
-/// A store of a version that knew no claims is used as it is.
+/// A store of a version without step locks can be used unchanged.
 #[test]
-fn a_store_without_claims_gets_them() {
+fn a_store_without_step_locks_gets_them() {
     let world = World::new("FROM busybox\nRUN echo 1\n");
     world.build(&[]).record();
     fs::remove_dir(world.path("store/claims")).unwrap();

@@ -1,5 +1,5 @@
-//! Whole builds, by the command line, as a user runs them: the sandbox and the drivers are the real ones. `scripts/test-rootless` runs
-//! those about steps as an ordinary user too.
+//! Whole builds through the command line, as a user runs them, with real sandboxes and drivers.
+//! `scripts/test-rootless` also runs the tests about steps as an ordinary user.
 
 mod advice;
 mod attested;

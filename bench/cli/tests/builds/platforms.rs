@@ -1,4 +1,4 @@
-//! One build for several platforms.
+//! Builds for several platforms at once.
 
 use crate::world::{World, member, steps};
 use buildscope_record::Outcome::{Executed, Joined};
@@ -17,7 +17,7 @@ const CROSS: &str = "FROM --platform=$BUILDPLATFORM busybox AS compiler\n\
     ARG TARGETARCH\n\
     COPY --from=build /app-$TARGETARCH /app\n";
 
-/// This machine's platform, and another.
+/// This machine's platform and another one.
 fn both() -> [&'static str; 2] {
     if cfg!(target_arch = "aarch64") { ["linux/arm64", "linux/amd64"] } else { ["linux/amd64", "linux/arm64"] }
 }
@@ -31,7 +31,7 @@ fn blob(archive: &Path, descriptor: &Value) -> Value {
 }
 
 #[test]
-fn cross_building_makes_an_index_and_does_what_is_common_once() {
+fn cross_building_shares_common_steps_in_one_index() {
     let world = World::new(CROSS);
     let platforms = both().join(",");
     let (archive, files) = (world.path("image.tar"), world.path("files"));
@@ -62,20 +62,20 @@ fn cross_building_makes_an_index_and_does_what_is_common_once() {
     assert_eq!(fs::read_to_string(&iid).unwrap(), top);
     let metadata: Value = serde_json::from_slice(&fs::read(metadata).unwrap()).unwrap();
     assert_eq!(metadata["containerimage.digest"], top);
-    // The compiler's stage is one for both; whoever came second to it took what there was.
+    // The compiler's stage is common to both; the second platform reuses its result.
     let of = |outcome, text: &str| steps(&record, outcome).iter().filter(|step| step.contains(text)).count();
     assert_eq!((of(Executed, "/compiler"), of(Joined, "/compiler")), (1, 1));
     assert_eq!(of(Executed, "RUN echo \"$TARGETPLATFORM"), 2);
     assert!(record.stages.iter().any(|stage| stage.name.contains("->") && stage.name.ends_with(" build")));
 
-    // Another tool finds the image of the other platform in it.
+    // Another tool finds the other platform's image in the index.
     let other = both()[1].strip_prefix("linux/").unwrap();
     let mut inspect = Command::new("skopeo");
     inspect.args(["--override-arch", other, "inspect", "--format", "{{.Architecture}}"]);
     let run = inspect.arg(format!("oci-archive:{}", archive.display())).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&run.stdout).trim(), other, "{}", String::from_utf8_lossy(&run.stderr));
 
-    // One policy or another, the same index; with the cache, nothing runs.
+    // Every policy gives the same index; with the cache, nothing runs.
     let again = |args: &[&str]| world.digest(&[&["--platform", &platforms], args].concat());
     assert_eq!(again(&["--policy", "serial"]), again(&["--policy", "stages"]));
     assert_eq!(steps(&world.build(&common).record(), Executed), [""; 0]);
@@ -84,7 +84,7 @@ fn cross_building_makes_an_index_and_does_what_is_common_once() {
 }
 
 #[test(Program("docker-registry"))]
-fn an_index_is_pushed_and_each_platform_is_pulled_from_it() {
+fn each_platform_is_pulled_from_a_pushed_index() {
     let registry = Registry::start();
     let world = World::new(CROSS);
     let (platforms, name) = (both().join(","), registry.name("base:1"));
@@ -94,11 +94,11 @@ fn an_index_is_pushed_and_each_platform_is_pulled_from_it() {
     let files = world.path("files");
     let output = format!("type=local,dest={}", files.display());
     for platform in both() {
-        // The store knows the name, and not yet the other platform's image.
+        // The store knows the name, but not yet the other platform's image.
         world.build(&["--platform", platform, "--output", &output]).record();
         assert!(fs::read_to_string(files.join("app")).unwrap().starts_with(platform));
     }
-    // A local image of that name, for this machine alone, does not hide the other's.
+    // A local image of that name, only for this machine, does not hide the other platform's.
     world.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /app\n");
     world.build(&["-t", &name]).record();
     world.write("Dockerfile", &format!("FROM {name}\nCOPY Dockerfile /d\n"));
@@ -107,8 +107,8 @@ fn an_index_is_pushed_and_each_platform_is_pulled_from_it() {
 }
 
 #[test(NoEmulator("s390x"))]
-fn what_this_machine_cannot_run_is_said() {
-    // s390x, of which an emulator is nearly nowhere registered: an ELF header (big-endian, machine 22) and nothing more.
+fn foreign_programs_are_reported() {
+    // s390x, for which emulators are rarely registered: an ELF header (big-endian, machine 22) and nothing more.
     let world = World::new("FROM scratch\nCOPY --chmod=755 sh /bin/sh\nRUN echo hello\n");
     let mut header = vec![0; 64];
     header[..7].copy_from_slice(b"\x7fELF\x02\x02\x01");

@@ -1,13 +1,13 @@
-//! What of the host a step can reach, and what an ordinary user without a range of ids can build.
+//! Which parts of the host a step can reach, and what a user without subordinate ids can build.
 
 use crate::world::{World, as_user, program_for_all};
 use buildscope_testing::test;
 use std::fs;
 use std::path::Path;
 
-/// A tracefs that root in the box could write to would trace the host.
+/// A tracefs that root in the sandbox could write to would allow tracing the host.
 #[test(Root, AnyProgram(&["crun", "runc"]))]
-fn a_stock_runtime_shows_nothing_that_the_host_mounts_in_sysfs() {
+fn stock_runtimes_hide_host_mounts_in_sysfs() {
     let kinds = "cgroup|cgroup2|tracefs|debugfs|securityfs|bpf|pstore|configfs|fusectl";
     let world = World::new(&format!(
         "FROM busybox\nRUN test -d /sys/class && grep -q ' /sys sysfs ro,' /proc/mounts\n\
@@ -25,7 +25,7 @@ fn a_stock_runtime_shows_nothing_that_the_host_mounts_in_sysfs() {
 const NOBODYS: &str = "54321";
 
 #[test(Root)]
-fn a_user_without_a_range_of_ids_is_warned_and_builds_what_root_builds() {
+fn a_user_without_subordinate_ids_is_warned_but_builds() {
     let script = "RUN echo x > /x && id -u | grep -qx 0 && mkdir /d && ln /x /d/y && chmod 4751 /x\nRUN rm /d/y\n";
     let world = World::new(&format!("FROM busybox\n{script}"));
     let program = program_for_all(&world.path(""));
@@ -44,7 +44,7 @@ fn a_user_without_a_range_of_ids_is_warned_and_builds_what_root_builds() {
     assert!(said.contains("warning: /etc/subuid has no line for 54321") && said.contains("--add-subuids"), "{said}");
     let described: serde_json::Value = serde_json::from_slice(&fs::read(metadata).unwrap()).unwrap();
     assert_eq!(described["containerimage.digest"].as_str().unwrap(), world.digest(&[]));
-    // Other owners are impossible, and the step says so.
+    // Other owners are impossible, and the step's error says so.
     world.write("Dockerfile", "FROM busybox\nRUN touch /x && chown 5 /x\n");
     let (succeeded, said) = as_nobody(&[]);
     assert!(!succeeded && said.contains("chown: /x: Invalid argument"), "{said}");

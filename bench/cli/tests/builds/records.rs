@@ -1,4 +1,4 @@
-//! What a build says of itself.
+//! Records of real builds.
 
 use crate::world::World;
 use buildscope_record::{CacheState, Nanos, Phase, Removal, WaitKind};
@@ -27,7 +27,7 @@ fn the_wall_account_of_a_real_build_sums_to_its_wall_time() {
 }
 
 #[test]
-fn one_slot_makes_waits_for_it() {
+fn one_slot_causes_slot_waits() {
     let world = World::new(
         "FROM busybox AS a\nRUN sleep 0.2\nFROM busybox AS b\nRUN sleep 0.2\nFROM busybox\nCOPY --from=a /bin/sh /a\nCOPY --from=b /bin/sh /b\n",
     );
@@ -40,9 +40,9 @@ fn one_slot_makes_waits_for_it() {
     assert!(record.steps.iter().all(|step| step.slot.is_none_or(|slot| slot == 0)));
 }
 
-/// The builder's own work is CPU time too, and a step's is part of it.
+/// The CPU time of the build includes the builder's own work and that of the steps.
 #[test]
-fn the_whole_builds_cpu_time_holds_that_of_its_steps() {
+fn cpu_time_of_the_build_includes_its_steps() {
     let world = World::new("FROM busybox\nRUN i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done\n");
     let record = world.build(&["--no-cache"]).record();
     let used = record.steps.iter().filter_map(|step| step.resources);
@@ -52,9 +52,9 @@ fn the_whole_builds_cpu_time_holds_that_of_its_steps() {
     assert!(whole.0 <= record.wall.0 * u64::from(record.host.cpus.unwrap()) * 2, "{whole} in {}", record.wall);
 }
 
-/// Both RUNs of the chain and no COPY have a process: the build takes two delays longer, and its record says where.
+/// Both RUNs of the chain and no COPY run a process: the build takes two delays longer, and its record shows where.
 #[test]
-fn a_delay_is_real_and_where_it_was_put() {
+fn a_delay_takes_effect_at_its_phase() {
     let world = World::new("FROM busybox\nRUN echo a > /a\nRUN echo b > /b\n");
     let record = world.build(&["--no-cache", "--delay", "process=0.3"]).record();
     let processes = record.spans.iter().filter(|span| span.phase == Phase::Process);
@@ -66,11 +66,11 @@ fn a_delay_is_real_and_where_it_was_put() {
 }
 
 #[test]
-fn a_build_that_was_expected_in_the_cache_fails_with_what_changed() {
+fn unexpected_cache_misses_fail_with_the_change() {
     let world = World::new("FROM busybox\nCOPY word /word\nRUN cat /word > /copy\n");
     world.write("word", "one");
     let first = world.build(&["--expect-cached"]);
-    assert_eq!(first.output.status.code(), Some(1), "nothing is there yet");
+    assert_eq!(first.output.status.code(), Some(1), "the cache is empty");
     assert!(first.stderr().contains("`RUN cat /word > /copy`"), "{}", first.stderr());
     let record = first.read();
     assert_eq!(record.options.cache, None);
@@ -87,9 +87,9 @@ fn a_build_that_was_expected_in_the_cache_fails_with_what_changed() {
     assert!(told.contains("`COPY word /word` changed: `word`") && told.contains("with 1 step after it"), "{told}");
 }
 
-/// Pruning by age and pruning for room are two reasons, and the build after them says which it was.
+/// Pruning by age and pruning by size are different reasons, and the next build names the right one.
 #[test]
-fn expired_and_pruned_results_are_told_apart() {
+fn expired_and_pruned_results_are_distinguished() {
     let world = World::new("FROM scratch\nCOPY word /word\n");
     world.write("word", "one");
     let prune = |args: &[&str]| {
@@ -114,9 +114,9 @@ fn expired_and_pruned_results_are_told_apart() {
     assert_eq!(world.build(&["--expect-cached"]).output.status.code(), Some(0));
 }
 
-/// A collector's whole protocol for one export: OTLP/HTTP has a POST to `/v1/traces` and an answer of 200.
+/// The whole protocol of a collector for one export: OTLP/HTTP has a POST to `/v1/traces` and a response of 200.
 #[test]
-fn a_collector_gets_the_build_as_spans() {
+fn a_collector_receives_the_build_as_spans() {
     use std::io::{BufRead, BufReader, Read, Write};
     let world = World::new("FROM busybox\nRUN true\n");
     let built = world.build(&[]);
@@ -150,18 +150,19 @@ fn a_collector_gets_the_build_as_spans() {
     let roots = spans.iter().filter(|span| span["parentSpanId"] == "").count();
     let lost =
         spans.iter().filter(|span| span["parentSpanId"] != "" && !ids.contains(span["parentSpanId"].as_str().unwrap()));
-    assert_eq!((roots, lost.count()), (1, 0), "one build, and every span's parent is there");
+    assert_eq!((roots, lost.count()), (1, 0), "one build, and every span's parent exists");
     assert!(spans.iter().any(|span| span["name"] == "RUN true"));
 }
 
 #[test]
-fn a_profile_says_which_functions_ran() {
+fn a_profile_names_the_functions_that_ran() {
     let world = World::new("FROM scratch\nCOPY . /\n");
     fs::write(world.context().join("large"), vec![b'x'; 64 << 20]).unwrap();
     let profile = world.path("profile");
     world.build(&["--pprof", profile.to_str().unwrap()]).record();
     let stacks = fs::read_to_string(profile.join("stacks.folded")).unwrap();
-    // Hashing 64 MiB takes some of a thousand samples a second; without frames each is its thread's name alone.
+    // Hashing 64 MiB takes some of a thousand samples a second. A sample without frames has only the name of its
+    // thread.
     assert!(stacks.lines().any(|stack| stack.contains(";buildscope_builder::")), "{stacks}");
     assert!(fs::read_to_string(profile.join("flamegraph.svg")).unwrap().contains("buildscope_builder::"));
 }

@@ -1,4 +1,4 @@
-//! RUN: what a step is given, what it may not take, and what must not be seen afterwards.
+//! RUN: the inputs of a step, its limits, and what must not be visible afterwards.
 
 use crate::world::{World, cgroups, member, root, steps};
 use buildscope_record::{Outcome, WaitKind};
@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-/// Files below a directory that hold these bytes.
+/// Files below a directory that contain these bytes.
 fn holding(directory: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap().flatten() {
@@ -22,8 +22,8 @@ fn holding(directory: &Path, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn secrets_are_seen_by_the_step_alone() {
-    // The step compares digests, so that the values stand nowhere but in the secrets.
+fn secrets_are_visible_only_to_their_step() {
+    // The step compares digests, so that the values are only in the secrets.
     let sum = |text: &str| buildscope_record::Digest::of(text).hex();
     let world = World::new(&format!(
         "FROM busybox\n\
@@ -51,11 +51,11 @@ fn secrets_are_seen_by_the_step_alone() {
     fs::remove_file(&secret).unwrap();
     let said = [&built.stdout[..], &built.stderr].map(String::from_utf8_lossy).concat();
     for value in ["hush-4711", "hush-0815"] {
-        // The store with its layers and its cache, the record, both timelines, the image.
+        // The store with its layers and cache, the record, both timelines, the image.
         assert_eq!(holding(&world.path(""), value), [""; 0]);
         assert!(!said.contains(value), "{said}");
     }
-    // Nor is it part of the key: with other values, which would fail, nothing runs.
+    // The values are not part of the key either: with other values, which would fail, nothing runs.
     run("another", "another");
     for runtime in runtimes() {
         world.forget();
@@ -81,7 +81,7 @@ fn a_required_secret_or_agent_that_is_missing_fails_the_step() {
 }
 
 #[test]
-fn an_agent_is_forwarded_with_the_owner_and_mode_asked_for() {
+fn a_forwarded_agent_has_the_requested_owner_and_mode() {
     let world = World::new(
         "FROM busybox\nRUN --mount=type=ssh,uid=5,gid=6,mode=0620 stat -c '%F %a %u %g' $SSH_AUTH_SOCK | grep -qx 'socket 620 5 6'\n\
          RUN test ! -e /run/buildkit\n",
@@ -109,12 +109,12 @@ fn a_script_with_a_shebang_is_executed_by_its_interpreter() {
 }
 
 #[test]
-fn hard_links_of_lower_layers_are_links_to_a_step() {
-    // What a step changes under one name is changed under that name alone, whoever stores it.
+fn hard_links_of_lower_layers_stay_links() {
+    // A change under one name does not affect the other names, under any driver.
     let dockerfile = "FROM busybox\nRUN mkdir /d && echo one > /d/a && ln /d/a /d/b\n\
         RUN cp -a /d /e && [ $(stat -c %h /e/a) = 2 ]\nRUN echo two >> /d/b\n\
         RUN [ \"$(cat /d/a) $(cat /d/b | tr '\\n' +) $(stat -c %h /d/b)\" = 'one one+two+ 1' ]\n";
-    // Only root mounts EROFS.
+    // Only root can mount EROFS.
     let drivers = if root() { &["erofs", "overlay", "copy"][..] } else { &["overlay", "copy"] };
     let world = World::new(dockerfile);
     let mut digests = drivers.iter().map(|driver| {
@@ -126,7 +126,7 @@ fn hard_links_of_lower_layers_are_links_to_a_step() {
 }
 
 #[test]
-fn what_needs_permission_needs_allow() {
+fn privileged_steps_need_allow() {
     let world = World::new("FROM busybox\nRUN --security=insecure mount -t tmpfs none /tmp && touch /tmp/x\n");
     let stderr = world.build(&[]).stderr();
     assert!(stderr.contains("--allow security.insecure"), "{stderr}");
@@ -147,7 +147,7 @@ fn what_needs_permission_needs_allow() {
 const DEVICES: &[&str] = &["/dev/fuse", "/dev/net/tun", "/dev/kmsg", "/dev/loop-control"];
 
 #[test(AnyDevice(DEVICES))]
-fn devices_need_allow_and_are_there_for_their_step_alone() {
+fn devices_need_allow_and_exist_only_in_their_step() {
     let device = DEVICES.iter().find(|device| fs::File::open(device).is_ok()).unwrap();
     let world = World::new(&format!(
         "FROM busybox\nRUN --device={device} test -c {device} && echo seen > /seen\nRUN test ! -e {device}\n"
@@ -170,14 +170,14 @@ fn a_key_file_makes_an_agent() {
     assert!(keygen.unwrap().success());
     world.build(&["--ssh", &format!("default={}", key.display())]).record();
     asks_an_agent(&key);
-    fs::write(&key, "no key").unwrap();
+    fs::write(&key, "not a key").unwrap();
     world.forget();
     let stderr = world.build(&["--ssh", &format!("default={}", key.display())]).stderr();
     assert!(stderr.contains("key.pem: ssh-add rejects the key"), "{stderr}");
 }
 
-/// OpenSSH's own client in a step, with the libraries that it needs, asks the forwarded agent for its keys; as a user to whom the socket
-/// is given, and as one to whom it is not.
+/// In a step, OpenSSH's own client with its libraries asks the forwarded agent for its keys: as the user that owns
+/// the socket, and as another user.
 fn asks_an_agent(key: &Path) {
     let client = Path::new("/usr/bin/ssh-add");
     let needed = std::process::Command::new("ldd").arg(client).output().unwrap();
@@ -197,7 +197,7 @@ fn asks_an_agent(key: &Path) {
     built.record();
     let print = std::process::Command::new("ssh-keygen").arg("-lf").arg(key).output().unwrap();
     let print = String::from_utf8(print.stdout).unwrap();
-    // Length and fingerprint; what follows is a comment.
+    // Length and fingerprint; a comment follows.
     let known: Vec<_> = print.split_ascii_whitespace().take(2).collect();
     assert!(built.stderr().contains(&known.join(" ")), "{}", built.stderr());
 }
@@ -206,7 +206,7 @@ fn asks_an_agent(key: &Path) {
 const BUSY: &str = "FROM busybox\nRUN i=0; while [ $i -lt 1500000 ]; do i=$((i+1)); done\n";
 
 #[test]
-fn what_a_step_uses_is_in_the_record() {
+fn resource_use_of_a_step_is_recorded() {
     let record = World::new(BUSY).build(&[]).record();
     let step = record.steps.iter().find(|step| step.instruction == "RUN").unwrap();
     let resources = step.resources.unwrap();
@@ -214,7 +214,7 @@ fn what_a_step_uses_is_in_the_record() {
 }
 
 #[test(Cgroups, Pressure)]
-fn what_a_step_uses_over_time_is_in_record_and_timeline() {
+fn resource_use_over_time_is_recorded() {
     let world = World::new(BUSY);
     let trace = world.path("trace.json");
     let record = world.build(&["--trace", trace.to_str().unwrap()]).record();
@@ -231,7 +231,7 @@ fn what_a_step_uses_over_time_is_in_record_and_timeline() {
 }
 
 #[test]
-fn bind_mounts_show_sources_and_keep_nothing() {
+fn bind_mounts_show_sources_and_discard_changes() {
     let world = World::new(
         "FROM busybox AS stage\nRUN mkdir /out && echo staged > /out/file\nFROM busybox\n\
          RUN --mount=type=bind,target=/ctx test -e /ctx/kept && test ! -e /ctx/ignored && ! touch /ctx/new\n\
@@ -246,16 +246,16 @@ fn bind_mounts_show_sources_and_keep_nothing() {
     for executor in executors() {
         world.build(&["--no-cache", "--executor", executor]).record();
     }
-    // Content that is mounted is part of the key.
+    // The content of a mount is part of the key.
     assert_eq!(steps(&world.build(&[]).record(), Outcome::Executed), [""; 0]);
     world.write("kept", "changed");
     let again = world.build(&[]).record();
     assert!(steps(&again, Outcome::Executed)[0].contains("/ctx/kept"), "{:?}", steps(&again, Outcome::Executed));
 }
 
-/// What a source or a target leads to, by `..` or by a link, is inside: of the context or of the image.
+/// Sources and targets that use `..` or links stay inside the context or image.
 #[test]
-fn mounts_lead_out_neither_by_their_source_nor_by_their_target() {
+fn mount_sources_and_targets_cannot_escape() {
     let world = World::empty();
     let outside = world.path("outside");
     fs::create_dir(&outside).unwrap();
@@ -297,10 +297,10 @@ fn mounts_lead_out_neither_by_their_source_nor_by_their_target() {
     assert_eq!(left, ["file"]);
 }
 
-/// A step that writes as fast as it can, and somebody who reads all of it: every line in its order, and the builder is no larger than
-/// for a step that writes nothing.
+/// A step writes as fast as it can and all of its output is read: every line is in order, and the builder's memory is
+/// not larger than for a step without output.
 #[test]
-fn a_hundred_megabytes_of_a_steps_output_are_shown_in_order_in_little_memory() {
+fn large_output_stays_in_order_with_little_memory() {
     use std::io::{BufRead, BufReader};
     let text = "x".repeat(90);
     let world =
@@ -328,9 +328,9 @@ fn a_hundred_megabytes_of_a_steps_output_are_shown_in_order_in_little_memory() {
     assert!(peak < 100 << 10 && recorded < 1 << 20, "{peak} kB of memory, {recorded} bytes of record");
 }
 
-/// The step ends when its first line has been shown: were lines held back, it would wait for ever.
+/// The step ends when its first line has been shown. If lines were held back, it would wait for ever.
 #[test]
-fn lines_are_shown_with_their_times_while_the_step_runs() {
+fn output_is_shown_while_the_step_runs() {
     use std::io::{BufRead, BufReader};
     let gate = "until [ -e /gate/go ]; do sleep 0.02; done";
     let world = World::new(&format!(
@@ -344,7 +344,7 @@ fn lines_are_shown_with_their_times_while_the_step_runs() {
         let mut times = Vec::new();
         for line in BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap) {
             let words: Vec<_> = line.split_ascii_whitespace().collect();
-            // BuildKit's: the step, seconds since its start, the line.
+            // BuildKit's format: the step, seconds since its start, the line.
             if let [_, seconds, text @ ("ready" | "went" | "last")] = words[..] {
                 times.push((text.to_owned(), seconds.parse::<f64>().unwrap()));
             }
@@ -362,7 +362,7 @@ fn lines_are_shown_with_their_times_while_the_step_runs() {
 }
 
 #[test]
-fn a_cache_survives_and_a_locked_one_is_waited_for() {
+fn cache_mounts_persist_and_locked_ones_wait() {
     let world = World::new(
         "FROM busybox AS a\nARG ROUND\nRUN --mount=type=cache,id=c,target=/c,sharing=locked echo $ROUND-a >> /c/log && sleep 0.4\n\
          FROM busybox AS b\nARG ROUND\nRUN --mount=type=cache,id=c,target=/c,sharing=locked echo $ROUND-b >> /c/log && sleep 0.4\n\
@@ -371,7 +371,7 @@ fn a_cache_survives_and_a_locked_one_is_waited_for() {
     );
     let first = world.build(&["--build-arg", "ROUND=1", "--jobs", "4"]);
     let record = first.record();
-    // The base image's unpacking is waited for as well, but not that long.
+    // Unpacking the base image also causes a wait, but a shorter one.
     let locks = record.waits.iter().filter(|wait| wait.kind == WaitKind::Lock);
     let longest = locks.map(|wait| (wait.end - wait.start).as_secs_f64()).fold(0.0, f64::max);
     assert!(longest > 0.2, "one waited for the other: {:?}", record.waits);
@@ -387,7 +387,7 @@ fn a_cache_survives_and_a_locked_one_is_waited_for() {
 }
 
 #[test]
-fn caches_have_their_owner_mode_and_seed_and_private_ones_are_apart() {
+fn cache_mounts_have_owner_mode_seed_and_privacy() {
     let meet = "--mount=type=cache,id=meet,target=/meet";
     let wait = "i=0; while test $(ls /meet | wc -l) -lt 2 && test $i -lt 300; do sleep 0.1; i=$((i+1)); done";
     let world = World::new(&format!(
@@ -409,10 +409,10 @@ fn caches_have_their_owner_mode_and_seed_and_private_ones_are_apart() {
     }
 }
 
-/// moby's rules for USER (`user.GetExecUser`); a step's HOME is its user's. The primary group is among the others too
-/// (CVE-2022-2995), which `id` does not tell.
+/// moby's rules for USER (`user.GetExecUser`); HOME of a step is that of its user. The supplementary groups include
+/// the primary group (CVE-2022-2995), which `id` does not show.
 #[test]
-fn users_have_their_ids_groups_home_and_working_directory() {
+fn users_have_ids_groups_home_and_directory() {
     let world = World::new(
         "FROM busybox\n\
          RUN echo 'ann:x:77:78::/home/ann:/bin/sh' >> /etc/passwd && printf 'ann:x:78:\\nmore:x:80:bob,ann\\nother:x:81:\\n' >> /etc/group\n\
@@ -431,7 +431,7 @@ fn users_have_their_ids_groups_home_and_working_directory() {
 }
 
 #[test]
-fn proxies_pass_through_and_are_no_part_of_the_key() {
+fn proxies_pass_through_without_affecting_the_key() {
     let world = World::new("FROM busybox\nRUN echo proxy is $HTTP_PROXY\n");
     let built = world.build(&["--build-arg", "HTTP_PROXY=http://a.invalid"]);
     built.record();
@@ -464,21 +464,21 @@ fn runtimes() -> impl Iterator<Item = &'static str> {
     ["crun", "runc"].into_iter().filter(installed)
 }
 
-/// All that can box a step here.
+/// All executors that are available here.
 fn executors() -> impl Iterator<Item = &'static str> {
     ["native"].into_iter().chain(runtimes())
 }
 
-/// A step that wants 200 MB.
+/// A step that needs 200 MB.
 const HUNGRY: &str = "FROM busybox\nRUN head -c 200m /dev/zero | tail -n 1 | wc -c | grep -q 209715200\n";
 
-/// What a build says of one that gets less. Without cgroups of one's own nobody can keep such a limit.
+/// The message of a build with less memory. Without its own cgroup, buildscope cannot enforce the limit.
 fn short_of_memory() -> &'static str {
     if cgroups() { "out of memory" } else { "--memory: this machine gives buildscope no cgroup with that controller" }
 }
 
 #[test]
-fn deaths_are_named_and_accounted() {
+fn deaths_are_explained_and_recorded() {
     let world = World::new("FROM busybox\nRUN kill -9 $$\n");
     let built = world.build(&[]);
     assert!(built.stderr().contains("exit code: 137: killed by SIGKILL"), "{}", built.stderr());
@@ -494,9 +494,9 @@ fn deaths_are_named_and_accounted() {
     assert!((resources.cpu_user + resources.cpu_system).0 > 10_000_000 && resources.peak_memory.0 > 0, "{resources:?}");
 }
 
-/// A fifth of a processor: all work takes five times as long, but for what the first period of 100 ms gives at once.
+/// A fifth of a processor: all work takes five times as long, except for the share of the first period of 100 ms.
 #[test]
-fn processors_are_limited_as_asked_for() {
+fn processors_are_limited_as_requested() {
     let world = World::new("FROM busybox\nRUN i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done\n");
     let built = world.build(&["--cpus", "0.2"]);
     if !cgroups() {
@@ -511,7 +511,7 @@ fn processors_are_limited_as_asked_for() {
 }
 
 #[test]
-fn hosts_and_limits_are_given_and_leave_no_trace() {
+fn hosts_and_limits_apply_without_a_trace() {
     let world = World::new(
         "FROM busybox\nRUN grep -q '10.9.8.7.*elsewhere' /etc/hosts && test $(ulimit -n) = 99 && df -k /dev/shm | grep -q ' 2048 '\n\
          RUN test -e /etc/hosts && echo x > /y\n",
@@ -526,9 +526,9 @@ fn hosts_and_limits_are_given_and_leave_no_trace() {
     }
 }
 
-/// What the kernel says of a child that is waited for: the steps' processes are among its descendants.
+/// The kernel adds the CPU time of reaped descendants, and so of the steps' processes.
 #[test]
-fn the_cpu_time_of_steps_is_the_builders() {
+fn cpu_time_of_steps_counts_for_the_builder() {
     let world = World::new("FROM busybox\nRUN i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done\n");
     let path = world.path("record.json");
     let build = world.command(&["--record", path.to_str().unwrap()]);
@@ -543,7 +543,7 @@ fn the_cpu_time_of_steps_is_the_builders() {
     assert!(used >= step - 0.01, "{used} s of the shell's children, {step} s of the step"); // times counts hundredths
 }
 
-/// User CPU time of a shell's ended children, from the second line of its `times`: `0m0.520000s 0m0.040000s`.
+/// User CPU time of a shell's exited children, from the second line of `times`: `0m0.520000s 0m0.040000s`.
 fn children_cpu(times: &str) -> f64 {
     let children = times.lines().last().unwrap().split('s').next().unwrap();
     let (minutes, seconds) = children.split_once('m').unwrap();

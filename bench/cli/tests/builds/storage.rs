@@ -1,4 +1,4 @@
-//! What the flags of the store do, and what they must not change.
+//! Effects of the flags of the store, and results that they must not change.
 
 use crate::world::World;
 use buildscope_record::Phase;
@@ -7,8 +7,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
-fn a_step_that_needs_more_memory_than_there_is_runs_again_on_the_disk() {
-    // It swallows whatever errors it gets, and stays until it is looked at.
+fn a_step_over_the_memory_budget_reruns_on_disk() {
+    // The step ignores all errors and runs until the test has inspected it.
     let world = World::new(
         "FROM busybox\n\
          RUN touch -d @1400000000 /small\n\
@@ -29,7 +29,7 @@ fn a_step_that_needs_more_memory_than_there_is_runs_again_on_the_disk() {
 }
 
 #[test]
-fn a_step_sees_the_disks_free_space_wherever_its_changes_are() {
+fn a_step_always_sees_the_disks_free_space() {
     let world = World::new("FROM busybox\nRUN df -k / | tail -n 1\n");
     let free = |memory: &str| -> u64 {
         let built = world.build(&["--no-cache", "--progress", "plain", "--tmpfs-upper", memory]);
@@ -42,12 +42,12 @@ fn a_step_sees_the_disks_free_space_wherever_its_changes_are() {
         words[percent - 1].parse().unwrap()
     };
     let (disk, memory) = (free("0"), free("64m"));
-    // Others write to the disk meanwhile.
+    // Other programs write to the disk meanwhile.
     assert!(disk.abs_diff(memory) < 2 << 20, "{memory} of {disk} KiB");
 }
 
 #[test]
-fn a_step_that_fails_for_another_reason_is_not_run_again() {
+fn a_step_that_fails_otherwise_is_not_rerun() {
     let world = World::new("FROM busybox\nRUN echo once; exit 3\n");
     let built = world.build(&["--tmpfs-upper", "64m", "--progress", "plain"]);
     assert_eq!(built.output.status.code(), Some(1));
@@ -56,7 +56,7 @@ fn a_step_that_fails_for_another_reason_is_not_run_again() {
 }
 
 #[test]
-fn the_disk_is_waited_for_as_often_as_was_asked() {
+fn fsync_happens_as_often_as_requested() {
     let world = World::new("FROM busybox\nRUN echo 1 > /one\nRUN echo 2 > /two\n");
     let syncs = |when: &str| {
         world.forget();
@@ -70,7 +70,7 @@ fn the_disk_is_waited_for_as_often_as_was_asked() {
 }
 
 #[test]
-fn nothing_is_left_in_the_stores_temporary_directory() {
+fn the_temporary_directory_is_empty_after_a_build() {
     for (dockerfile, code) in
         [("FROM busybox\nRUN mkdir /d && touch /d/f\n", 0), ("FROM busybox\nRUN mkdir /d && touch /d/f && false\n", 1)]
     {
@@ -84,7 +84,7 @@ fn nothing_is_left_in_the_stores_temporary_directory() {
 }
 
 #[test]
-fn pruning_takes_nothing_from_builds_that_run() {
+fn pruning_spares_running_builds() {
     let world = World::new(
         "FROM busybox AS made\nRUN echo 1 > /one\nRUN echo 2 > /two\nFROM busybox\nCOPY --from=made /one /two /\nRUN cat /one /two\n",
     );
@@ -104,7 +104,7 @@ fn pruning_takes_nothing_from_builds_that_run() {
             }
             removed
         });
-        // Whatever ends this thread ends the other.
+        // A panic in this thread ends the other one.
         let stop = OnDrop(|| done.store(true, Ordering::Relaxed));
         let first = world.digest(&["--no-cache"]);
         for round in 0..10 {
@@ -115,7 +115,7 @@ fn pruning_takes_nothing_from_builds_that_run() {
         drop(stop);
         pruner.join().unwrap()
     });
-    assert!(removed + prune() > 0, "what nobody uses goes");
+    assert!(removed + prune() > 0, "unused data is removed");
 }
 
 struct OnDrop<F: Fn()>(F);
@@ -128,7 +128,7 @@ impl<F: Fn()> Drop for OnDrop<F> {
 
 /// A tar's size field holds eleven octal digits: 8 GiB less a byte. The blob has holes where the file has them.
 #[test]
-fn a_file_of_more_than_eight_gib_is_kept_whole_and_sparse() {
+fn files_over_eight_gib_are_stored_sparse() {
     use std::os::unix::fs::MetadataExt;
     let world = World::new(
         "FROM busybox\n\
@@ -146,7 +146,7 @@ fn a_file_of_more_than_eight_gib_is_kept_whole_and_sparse() {
 }
 
 #[test]
-fn pruning_takes_only_the_kinds_that_were_asked_for() {
+fn pruning_removes_only_the_requested_types() {
     let world = World::new("FROM busybox\nRUN --mount=type=cache,target=/c echo 1 | tee /c/kept > /made\n");
     world.build(&[]).record();
     let store = |args: &[&str]| -> Vec<(String, String)> {
@@ -166,6 +166,6 @@ fn pruning_takes_only_the_kinds_that_were_asked_for() {
     let kept: Vec<_> = before.into_iter().filter(|item| !removed.contains(item)).collect();
     assert_eq!(store(&["du"]), kept);
     assert!(!kept.is_empty() && kept.iter().all(|(kind, _)| kind != "cache-mount"), "{kept:?}");
-    // The step's result is another kind of thing, and is there.
+    // The step's result is of another type and is still there.
     assert_eq!(world.build(&["--expect-cached"]).output.status.code(), Some(0));
 }

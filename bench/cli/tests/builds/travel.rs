@@ -1,4 +1,4 @@
-//! Images and caches from machine to machine, through registries and directories, by the command line.
+//! Moving images and caches between machines through registries and directories, by the command line.
 
 use crate::world::{Built, World, steps};
 use buildscope_record::Outcome::{Executed, Pruned};
@@ -30,7 +30,7 @@ fn ran(record: &Record) -> Vec<&str> {
 }
 
 #[test(Program("docker-registry"))]
-fn an_empty_machine_rebuilds_from_a_cache_at_the_cost_of_lookups() {
+fn an_imported_cache_replaces_all_steps() {
     let registry = Registry::start();
     let local = World::empty();
     let (image, local) = (registry.name("app:1"), local.path("cache").display().to_string());
@@ -48,11 +48,12 @@ fn an_empty_machine_rebuilds_from_a_cache_at_the_cost_of_lookups() {
         let out = world.path("out").display().to_string();
         let record = world.build(&["--cache-from", &from, "--output", &out, "--cache-to", &to]).record();
         assert_eq!(ran(&record), [""; 0], "{to}");
-        // The stage that the image only copies from: its files are in the cached COPY.
+        // The final image only copies from this stage; its files are in the cached COPY.
         let spared = steps(&record, Pruned);
         assert_eq!(spared.iter().filter(|text| text.contains("/lib.o")).count(), 1, "{to}: {spared:?}");
         assert_eq!(fs::read_to_string(world.path("out/app")).unwrap(), "8\nint app;");
-        // A change of one stage alone. A full cache, which the build before has written from what it imported, has the other.
+        // Only one stage changes. A full cache, which the previous build exported from its imports, contains the
+        // other.
         world.forget();
         world.write("app.c", "int app = 1;");
         let record = world.build(&["--cache-from", &from, "--output", &out]).record();
@@ -63,7 +64,7 @@ fn an_empty_machine_rebuilds_from_a_cache_at_the_cost_of_lookups() {
 }
 
 #[test(Program("docker-registry"), Program("openssl"))]
-fn a_guarded_registry_takes_and_gives_images_and_caches() {
+fn images_and_caches_pass_a_guarded_registry() {
     let registry = Registry::guarded();
     let world = two_stages();
     let (ca, config) = (registry.authority().display().to_string(), world.path("docker"));
@@ -99,7 +100,7 @@ fn a_guarded_registry_takes_and_gives_images_and_caches() {
 }
 
 #[test(Program("docker-registry"))]
-fn what_copy_takes_from_an_image_is_pulled_on_an_account_of_its_own() {
+fn copy_from_an_image_has_its_own_pull_step() {
     let registry = Registry::start();
     let world = two_stages();
     let image = registry.name("app:1");
@@ -129,10 +130,10 @@ fn layers(image: &str) -> Vec<(String, u64)> {
 }
 
 #[test(Program("docker-registry"))]
-fn layers_are_compressed_as_the_output_says_and_those_of_the_base_only_by_force() {
+fn compression_options_apply_to_base_layers_only_by_force() {
     let registry = Registry::start();
     let world = World::new("FROM scratch\nCOPY text /base\n");
-    // Text that compresses better where more is tried: numbers in words.
+    // Text that compresses better with more effort: numbers in words.
     let text: String = (0..200_000_u32).map(|n| format!("{} ", n.wrapping_mul(2_654_435_761) % 977)).collect();
     world.write("text", &text);
     let name = |tag: &str| registry.name(&format!("app:{tag}"));
@@ -145,7 +146,7 @@ fn layers_are_compressed_as_the_output_says_and_those_of_the_base_only_by_force(
     let (fast, small) = (gzip(1), gzip(9));
     assert!(fast[0].0.ends_with("tar+gzip") && small[0].1 < fast[0].1, "{fast:?} {small:?}");
     assert!(push("plain", ",compression=uncompressed")[0].0.ends_with(".tar"));
-    // Two at once, each in its own way.
+    // Two outputs at once, each with its own compression.
     let outputs = [("two-zstd", "zstd"), ("two-gzip", "gzip")]
         .map(|(tag, kind)| format!("type=registry,name={},compression={kind}", name(tag)));
     world.build(&["--output", &outputs[0], "--output", &outputs[1]]).record();
@@ -164,7 +165,7 @@ fn layers_are_compressed_as_the_output_says_and_those_of_the_base_only_by_force(
 }
 
 #[test(Program("docker-registry"))]
-fn mirrors_are_asked_first_and_only_what_is_read_is_fetched() {
+fn mirrors_come_first_and_fetches_are_lazy() {
     let (registry, empty) = (Registry::start(), Registry::start());
     let world = World::new("FROM scratch\nCOPY Dockerfile /here\n");
     world.build(&["-t", &registry.name("library/thing:1"), "--push"]).record();
@@ -174,15 +175,15 @@ fn mirrors_are_asked_first_and_only_what_is_read_is_fetched() {
     let mirror = format!("docker.io={}", registry.host);
     world.build(&["--registry-mirror", &mirror, "--output", out.to_str().unwrap()]).record();
     assert!(out.join("here").exists());
-    // One that does not have it is passed over.
+    // A mirror without the image is skipped.
     world.forget();
     let metadata = world.path("metadata");
     world.write("Dockerfile", &format!("FROM {}\nENV A=1\n", registry.name("library/thing:1")));
     let mirror = format!("{}={}", registry.host, empty.host);
     let push = ["-t", &registry.name("library/other:1"), "--push", "--metadata-file", metadata.to_str().unwrap()];
     let record = world.build(&[&push[..], &["--registry-mirror", &mirror]].concat()).record();
-    assert!(record.spans.iter().all(|span| span.phase != Phase::Pull), "its files are of no use to ENV or to a push");
-    // By tag and digest, of which the digest counts.
+    assert!(record.spans.iter().all(|span| span.phase != Phase::Pull), "ENV and push do not need its files");
+    // By tag and digest: only the digest counts.
     let metadata: serde_json::Value = serde_json::from_slice(&fs::read(metadata).unwrap()).unwrap();
     let digest = metadata["containerimage.digest"].as_str().unwrap();
     world.forget();
@@ -193,7 +194,7 @@ fn mirrors_are_asked_first_and_only_what_is_read_is_fetched() {
 }
 
 #[test(Program("docker-registry"))]
-fn progress_says_how_many_bytes_have_come() {
+fn progress_shows_transferred_bytes() {
     let registry = Registry::start();
     let world = World::new("FROM scratch\nCOPY text /text\n");
     world.write("text", &"x".repeat(5000));
@@ -215,7 +216,7 @@ fn progress_says_how_many_bytes_have_come() {
 }
 
 #[test(Program("docker-registry"), Program("openssl"))]
-fn a_registry_whose_certificate_nobody_knows_is_taken_by_flag_alone() {
+fn an_untrusted_registry_needs_a_flag() {
     let registry = Registry::guarded();
     let world = World::new("FROM scratch\nCOPY Dockerfile /d\n");
     let (config, name) = (world.path("docker"), registry.name("app:1"));
@@ -232,7 +233,7 @@ fn a_registry_whose_certificate_nobody_knows_is_taken_by_flag_alone() {
     assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
 }
 
-/// A way to a port of this machine that breaks off so many times, each after some bytes have gone in.
+/// A proxy to a local port that breaks `breaks` times, each time after some bytes have been sent.
 fn shaky(to: &str, breaks: usize, after: usize) -> String {
     let (listener, to) = (TcpListener::bind("127.0.0.1:0").unwrap(), to.replace("localhost", "127.0.0.1"));
     let port = listener.local_addr().unwrap().port();
@@ -268,7 +269,7 @@ fn shaky(to: &str, breaks: usize, after: usize) -> String {
 }
 
 #[test(Program("docker-registry"))]
-fn a_push_goes_on_where_it_broke() {
+fn a_broken_push_resumes() {
     let registry = Registry::start();
     let world = World::new("FROM scratch\nCOPY noise /noise\n");
     let mut state = 1_u64;

@@ -1,4 +1,4 @@
-//! A web server on loopback that has a few files.
+//! A web server on loopback with a few files.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -17,14 +17,14 @@ impl Web {
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                // A client that went away is no fault of the server's.
+                // A disconnected client is not an error of the server.
                 let _ = stream.and_then(|stream| answer(stream, &files));
             }
         });
         Self { address }
     }
 
-    /// The address of a path.
+    /// The URL of a path.
     pub(crate) fn address(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// A store and a context of their own, removed at the end.
+/// A test's own store and context, removed at the end.
 pub(crate) struct World {
     dir: TempDir,
     pub(crate) store: PathBuf,
@@ -20,7 +20,7 @@ pub(crate) struct Built {
 }
 
 impl World {
-    /// A context that holds this Dockerfile.
+    /// Creates a context with this Dockerfile.
     pub(crate) fn new(dockerfile: &str) -> Self {
         let world = Self::empty();
         world.write("Dockerfile", dockerfile);
@@ -36,12 +36,12 @@ impl World {
         world
     }
 
-    /// Removes the store: the next build begins anew.
+    /// Removes the store, so the next build starts from nothing.
     pub(crate) fn forget(&self) {
         if root() && self.store.exists() {
             fs::remove_dir_all(&self.store).unwrap();
         } else if self.store.exists() {
-            // Directories of other owners are not an ordinary user's to empty, outside of its user namespace.
+            // An ordinary user can remove directories of other owners only inside its user namespace.
             let aside = tempfile::tempdir_in(self.dir.path()).unwrap().keep();
             fs::rename(&self.store, aside.join("store")).unwrap();
         }
@@ -75,14 +75,14 @@ impl World {
         command
     }
 
-    /// Runs it with a record.
+    /// Runs a build with a record.
     pub(crate) fn build(&self, args: &[&str]) -> Built {
         let record = self.path("record.json");
         let args = [args, &["--record", record.to_str().unwrap()]].concat();
         Built { output: self.command(&args).output().unwrap(), record }
     }
 
-    /// Builds an OCI archive with times held, and gives the manifest's digest.
+    /// Builds an OCI archive with fixed times and returns the digest of the manifest.
     pub(crate) fn digest(&self, args: &[&str]) -> String {
         let archive = self.path("image.tar");
         let output = format!("type=oci,dest={},rewrite-timestamp=true", archive.display());
@@ -95,13 +95,13 @@ impl World {
 }
 
 impl Built {
-    /// The record of a build that succeeded.
+    /// The record of a build that must have succeeded.
     pub(crate) fn record(&self) -> Record {
         assert!(self.output.status.success(), "{}", self.stderr());
         self.read()
     }
 
-    /// The record, however it ended.
+    /// The record of a build, whatever its outcome.
     pub(crate) fn read(&self) -> Record {
         Record::read(fs::File::open(&self.record).unwrap()).unwrap()
     }
@@ -111,22 +111,23 @@ impl Built {
     }
 }
 
-/// Whether this is root.
+/// Whether the process runs as root.
 pub(crate) fn root() -> bool {
     rustix::process::getuid().is_root()
 }
 
-/// The program under test: cargo's, or, for an ordinary user who cannot look there, the one that BUILDSCOPE_TEST_PROGRAM names.
+/// The program under test: cargo's, or the one that BUILDSCOPE_TEST_PROGRAM names for an ordinary user without access
+/// to cargo's.
 fn program() -> PathBuf {
     std::env::var_os("BUILDSCOPE_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_buildscope").into(), PathBuf::from)
 }
 
-/// Whether steps have cgroups of their own: root's have, and those of an ordinary user where the tests' caller has given it some.
+/// Whether steps have their own cgroups: always for root, for an ordinary user if the caller has delegated one.
 pub(crate) fn cgroups() -> bool {
     root() || std::env::var_os("BUILDSCOPE_TEST_CGROUPS").is_some()
 }
 
-/// A copy of the program in a directory of everybody's, where an ordinary user can run it and leave something beside it.
+/// A copy of the program in a world-writable directory, where an ordinary user can run it and write files next to it.
 pub(crate) fn program_for_all(directory: &Path) -> PathBuf {
     let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     open(directory, 0o1777);
@@ -136,7 +137,7 @@ pub(crate) fn program_for_all(directory: &Path) -> PathBuf {
     program
 }
 
-/// Runs, as this user, what is added to it. Root's home is not the user's to read.
+/// A command that runs its arguments as this user. The home directory of root is not readable for the user.
 pub(crate) fn as_user(user: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", user, "--regid", user, "--clear-groups", "--inh-caps=-all", "--"]);
@@ -149,7 +150,7 @@ pub(crate) fn steps(record: &Record, outcome: Outcome) -> Vec<&str> {
     record.steps.iter().filter(|step| step.outcome == outcome).map(|step| step.text.as_str()).collect()
 }
 
-/// A file in a tar.
+/// Reads a file in a tar.
 pub(crate) fn member(archive: &Path, name: &str) -> Vec<u8> {
     let run = Command::new("tar").arg("-xOf").arg(archive).arg(name).output().unwrap();
     assert!(run.status.success(), "{name}: {}", String::from_utf8_lossy(&run.stderr));

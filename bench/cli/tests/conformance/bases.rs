@@ -1,5 +1,5 @@
-//! The base images of the cases, as OCI layouts. They are written with the `tar` crate, so that a fault of the builder's own
-//! writer is not in the expected trees too.
+//! The base images of the cases, as OCI layouts. They are written with the `tar` crate, so that an error of the
+//! builder's own writer does not affect the expected trees.
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ nobody:x:65534:65534:nobody:/home:/bin/false
 const GROUP: &str = "root:x:0:\ndaemon:x:1:\nbin:x:2:\nsys:x:3:\nadm:x:4:\ntty:x:5:\ndisk:x:6:\nwheel:x:10:root\nmail:x:8:\n\
                      www-data:x:33:\noperator:x:37:\nusers:x:100:\nnogroup:x:65534:\n";
 
-/// Writes a base image's layout.
+/// Writes the layout of a base image.
 pub(crate) fn write(name: &str, layout: &Path) {
     let busybox = Layer { bytes: busybox(), gzip: true };
     let (layers, config) = match name {
@@ -57,7 +57,7 @@ struct Layer {
     gzip: bool,
 }
 
-/// A busybox in which every applet is a hard link, and what a small distribution has.
+/// A busybox with every applet as a hard link, and the files of a small distribution.
 fn busybox() -> Vec<u8> {
     let program = buildscope_testing::program("busybox").unwrap();
     let list = Command::new(&program).arg("--list").output().unwrap();

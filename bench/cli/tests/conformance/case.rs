@@ -1,4 +1,4 @@
-//! A build case: its context on the disk, and the command that builds it.
+//! A build case: its context on disk, and the command that builds it.
 
 use crate::{bases, compare, image};
 use base64::Engine;
@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A case and what BuildKit made of it.
+/// A case with BuildKit's result.
 pub(crate) struct Case {
     case: Value,
     golden: Value,
@@ -25,7 +25,7 @@ impl Case {
         Self { case: read("cases"), golden: read("goldens") }
     }
 
-    /// Builds the case under the driver, and gives what differs from BuildKit's result.
+    /// Builds the case under the driver and returns the differences from BuildKit's result.
     pub(crate) fn differences(&self, driver: &str, store: &Path) -> Vec<String> {
         let scratch = tempfile::tempdir().unwrap();
         let (context, archive) = (scratch.path().join("context"), scratch.path().join("image.tar"));
@@ -58,11 +58,11 @@ impl Case {
         }
     }
 
-    /// What a failing build's message lacks.
+    /// Checks the exit code and the message of a failing build.
     fn unmentioned(&self, code: Option<i32>, said: &str) -> Vec<String> {
         let Some(pattern) = self.case["mustMention"].as_str() else { return Vec::new() };
         let pattern = regex::RegexBuilder::new(pattern).case_insensitive(true).build().unwrap();
-        // The width of the message breaks lines within words of the pattern.
+        // The message is wrapped, which may break lines within words of the pattern.
         let unbroken: String = said.split_whitespace().collect::<Vec<_>>().join(" ");
         if code == Some(1) && (pattern.is_match(said) || pattern.is_match(&unbroken)) {
             return Vec::new();
@@ -70,7 +70,7 @@ impl Case {
         vec![format!("exit code {code:?}; the message does not match {pattern}: {said}")]
     }
 
-    /// Writes the context and adds the case's options to the command. Gives the path of the Dockerfile.
+    /// Writes the context and adds the case's options to the command. Returns the path of the Dockerfile.
     fn materialise(&self, context: &Path, command: &mut Command) -> PathBuf {
         let case = &self.case;
         let mtime = case["mtime"].as_i64().unwrap();
@@ -104,7 +104,7 @@ impl Case {
     }
 }
 
-/// Performs the operations that make a context.
+/// Performs the operations that create a context.
 fn apply(root: &Path, operations: &Value) {
     for operation in operations.as_array().into_iter().flatten() {
         let text = |field: &str| operation[field].as_str();
@@ -131,7 +131,7 @@ fn apply(root: &Path, operations: &Value) {
     }
 }
 
-/// A tar of regular files, with their PAX records.
+/// A tar of regular files with their PAX records.
 fn archive(entries: &Value) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     for entry in entries.as_array().unwrap() {

@@ -1,10 +1,10 @@
-//! The comparison of an image with a golden.
+//! Compares an image with an expected one (a golden).
 
 use crate::image::{Image, Tree};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Fields of the configuration that are compared. An empty one equals an absent one.
+/// The compared fields of the configuration. An empty field equals an absent one.
 const CONFIG: [&str; 12] = [
     "Env",
     "Entrypoint",
@@ -19,10 +19,10 @@ const CONFIG: [&str; 12] = [
     "OnBuild",
     "Shell",
 ];
-/// Attributes of a path that are compared; its type first, since other types have other attributes.
+/// The compared attributes of a path. The type comes first because each type has other attributes.
 const ATTRIBUTES: [&str; 10] = ["mode", "uid", "gid", "size", "sha256", "link", "hard", "dev", "xattrs", "mtime"];
 
-/// What the image has otherwise than the golden, a line each.
+/// Returns the differences of an image from the golden, one line each.
 pub(crate) fn differences(case: &Value, golden: &Value, base: Option<&Tree>, found: &Image) -> Vec<String> {
     let mut differences = Vec::new();
     let mut check = |field: &str, expected: &Value, found: &Value| {
@@ -48,7 +48,7 @@ pub(crate) fn differences(case: &Value, golden: &Value, base: Option<&Tree>, fou
         check(&format!("{path} type"), &kind(want), &kind(have));
         let (Some(want), Some(have)) = (want, have) else { continue };
         for attribute in ATTRIBUTES {
-            // A build's own times differ from run to run: the golden has none.
+            // The times of the build itself vary, so goldens do not contain them.
             if attribute == "mtime" && (want["type"] == "dir" || !want.contains_key("mtime")) {
                 continue;
             }
@@ -59,7 +59,7 @@ pub(crate) fn differences(case: &Value, golden: &Value, base: Option<&Tree>, fou
     differences
 }
 
-/// A field of a configuration; empty values are absent ones, in a health check too.
+/// A field of a configuration. Empty values count as absent, also in a health check.
 fn filled(value: &Value) -> Value {
     let empty = |value: &Value| match value {
         Value::Null => true,
@@ -76,7 +76,7 @@ fn filled(value: &Value) -> Value {
     if empty(&value) { Value::Null } else { value }
 }
 
-/// The whole tree of a golden, which holds its difference against the base.
+/// The whole tree of a golden, which is stored as the difference from the base.
 fn expanded(golden: &Value, base: Option<&Tree>) -> BTreeMap<String, Map<String, Value>> {
     let removed: Vec<&str> = golden["removed"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
     let gone = |path: &str| removed.iter().any(|other| path == *other || path.starts_with(&format!("{other}/")));

@@ -1,6 +1,7 @@
-//! An image as the comparison sees it: its configuration, and the tree that its layers give.
+//! An image in the form that is compared: its configuration, and the tree that results from its layers.
 //!
-//! Layers are read with the `tar` crate, so that a fault of the builder's own reader does not hide one of its writer.
+//! Layers are read with the `tar` crate, so that an error of the builder's own reader cannot hide an error of its
+//! writer.
 
 use buildscope_record::Digest;
 use serde_json::{Map, Value, json};
@@ -8,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-/// A path's attributes; hard links share the inode number.
+/// The attributes of a path. Hard links share the inode number.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
     pub(crate) attributes: Map<String, Value>,
@@ -19,13 +20,13 @@ pub(crate) type Tree = BTreeMap<String, Node>;
 
 pub(crate) struct Image {
     pub(crate) config: Value,
-    /// The number of layers, and of those that change the tree.
+    /// The number of layers, and of layers that change the tree.
     pub(crate) layers: (usize, usize),
     pub(crate) history: Vec<Value>,
     pub(crate) tree: Tree,
 }
 
-/// What a step gets mounted, and what no layer describes.
+/// Mount points of a step, which layers do not describe.
 const IGNORED: [&str; 8] =
     ["/dev", "/proc", "/sys", "/etc/resolv.conf", "/etc/hosts", "/etc/hostname", "/.dockerenv", "/run/.containerenv"];
 
@@ -51,7 +52,7 @@ impl Image {
         Self::read(|name| files.get(name).unwrap_or_else(|| panic!("{name} is missing")).clone())
     }
 
-    /// Reads the only image of an OCI layout, and verifies size and digest of each blob.
+    /// Reads the only image of an OCI layout and verifies the size and digest of each blob.
     fn read(file: impl Fn(&str) -> Vec<u8>) -> Self {
         let blob = |descriptor: &Value| {
             let digest: Digest = descriptor["digest"].as_str().unwrap().parse().unwrap();
@@ -109,7 +110,7 @@ impl TreeBuilder {
         below
     }
 
-    /// Applies a layer: first what it removes, then what it adds. Gives whether something that counts has changed.
+    /// Applies a layer: first its removals, then its additions. Returns whether anything relevant has changed.
     fn apply(&mut self, layer: &[u8]) -> bool {
         let entries = entries(layer);
         let mut changed = false;
@@ -169,7 +170,7 @@ impl TreeBuilder {
         changed
     }
 
-    /// The paths that count. Each of several names of a file has the first as `hard`.
+    /// The relevant paths. Further names of a file refer to the first one in `hard`.
     fn finish(mut self) -> Tree {
         let mut first: HashMap<usize, (String, usize)> = HashMap::new();
         for (path, node) in &self.nodes {

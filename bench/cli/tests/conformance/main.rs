@@ -1,4 +1,4 @@
-//! The build cases of `workloads/conformance/`, each under every storage driver, against the images that BuildKit made.
+//! The build cases of `workloads/conformance/`, each under every storage driver, compared with BuildKit's images.
 
 mod bases;
 mod case;
@@ -10,7 +10,7 @@ use case::Case;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Drivers that run on every file system. Base layers and device nodes keep their owners only as root.
+/// Drivers that run on every file system. Base layers and device nodes keep their owners only for root.
 const DRIVERS: [&str; 3] = ["erofs", "overlay", "copy"];
 const ROOT: &[Need] = &[Need::Root, Need::Program("busybox")];
 const FUSE: &[Need] =
@@ -51,13 +51,13 @@ fn names() -> Vec<String> {
     names
 }
 
-/// Builds a case and fails with every difference.
+/// Builds a case and fails with all differences.
 fn assert_agrees(name: &str, driver: &str, store: &Path) {
     let differences = Case::read(&home(), name).differences(driver, store);
     assert!(differences.is_empty(), "{name}:\n{}", differences.join("\n"));
 }
 
-/// Builds every case on one store, and fails with the differences of all.
+/// Builds all cases on one store and fails with the differences of all.
 fn assert_all_agree(driver: &str, folder: &Path) {
     let differences: Vec<String> = names()
         .iter()

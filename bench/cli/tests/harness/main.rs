@@ -1,4 +1,4 @@
-//! The harness by its command line, as a user runs it, over a corpus of two tiny workloads. As root.
+//! The harness through its command line, as a user runs it, with a corpus of two tiny workloads. Needs root.
 
 use buildscope_testing::test;
 use serde_json::Value;
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     buildscope_testing::main()
 }
 
-/// A corpus, a root and a place for runs, removed at the end.
+/// A corpus, a root and a folder for runs, removed at the end.
 struct World(tempfile::TempDir);
 
 impl World {
@@ -40,7 +40,7 @@ impl World {
         fs::write(folder.join("word"), "one\n").unwrap();
     }
 
-    /// Measures a workload into the folder `run`; the options are words.
+    /// Measures a workload into the folder `run`. The options are separated by spaces.
     fn bench(&self, options: &str, more: &[&str]) -> Output {
         let words: Vec<_> = ["bench"].into_iter().chain(options.split(' ')).chain(more.iter().copied()).collect();
         self.buildscope(&[&words[..], &["--out", "run"]].concat())
@@ -62,7 +62,7 @@ fn json(path: &Path) -> Value {
 }
 
 #[test]
-fn a_run_is_kept_exported_compared_and_remembered() {
+fn a_run_is_saved_exported_compared_and_listed() {
     let world = World::new();
     let bench = |out: &str| {
         let arguments = [
@@ -89,13 +89,13 @@ fn a_run_is_kept_exported_compared_and_remembered() {
         "{table}"
     );
 
-    // Six cases of two samples, each with a record that can be read.
+    // Six cases of two samples, each with a readable record.
     let run = json(&world.path("one/run.json"));
     let cases = run["cases"].as_array().unwrap();
     assert_eq!((cases.len(), run["canary"].as_array().unwrap().len()), (6, 2));
     let record = world.path("one").join(cases[0]["samples"][0]["record"].as_str().unwrap());
     assert!(world.buildscope(&["explain", record.to_str().unwrap()]).status.success());
-    // An edit runs the copy again, a warm build runs nothing.
+    // An edit runs the copy again; a warm build runs nothing.
     let executed = |case: &Value| {
         let record = json(&world.path("one").join(case["samples"][1]["record"].as_str().unwrap()));
         record["steps"]
@@ -116,20 +116,20 @@ fn a_run_is_kept_exported_compared_and_remembered() {
     );
 
     bench("two");
-    // Two samples a case show nothing, and nothing exact has changed.
+    // Two samples per case show nothing, and no exact quantity has changed.
     let compared = world.buildscope(&["compare", "one", "two"]);
     assert!(compared.status.success(), "{}", String::from_utf8_lossy(&compared.stdout));
     let listed = world.buildscope(&["history", "list"]);
     assert_eq!(String::from_utf8(listed.stdout).unwrap().lines().count(), 2);
     assert!(world.buildscope(&["report", "two", "-o", "two.html"]).status.success());
     assert!(fs::read_to_string(world.path("two.html")).unwrap().contains("<svg"));
-    // Contexts and stores are gone.
+    // Contexts and stores were removed.
     assert_eq!(fs::read_dir(world.path("root/bench")).unwrap().count(), 0);
 }
 
-/// Not how good the predictions are: that is the nightly's to say, on a machine that is quiet.
+/// The quality of the predictions is checked at night, on a quiet machine.
 #[test]
-fn predictions_are_held_against_builds() {
+fn predictions_are_compared_with_builds() {
     let world = World::new();
     let output = world.buildscope(&["bench", "--verify", "right", "--runs", "1", "--out", "proof"]);
     assert!(output.status.success(), "{output:?}");
@@ -138,21 +138,21 @@ fn predictions_are_held_against_builds() {
     assert_eq!((of("policy"), of("slots")), (2, 2));
     assert!(
         of("delay") >= 5,
-        "a RUN and a COPY have a process, a box, a snapshot and a copy, and are classes of steps"
+        "a RUN and a COPY have a process, a sandbox, a snapshot and a copy, and are kinds of steps"
     );
     assert_eq!(of("stub"), 1, "an export can be left out");
     assert!(proofs.as_array().unwrap().iter().all(|proof| proof["measured"].as_f64() > Some(0.0)));
     assert!(String::from_utf8_lossy(&output.stdout).contains("predictions: median error"));
     let again = world.buildscope(&["bench", "--verify", "--again", "proof"]);
     let told = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(told(&again), told(&output), "the same predictions from the kept records");
+    assert_eq!(told(&again), told(&output), "the same predictions from the saved records");
     let nothing = world.buildscope(&["bench", "--verify", "--again", "root"]);
     assert_eq!((nothing.status.code(), told(&nothing).as_str()), (Some(2), ""));
     assert!(!world.path("root/bench").exists() || fs::read_dir(world.path("root/bench")).unwrap().count() == 0);
 }
 
 #[test]
-fn a_wrong_image_is_a_fault_and_in_no_statistic() {
+fn wrong_images_are_excluded_from_statistics() {
     let world = World::new();
     let output = world.bench("wrong --policies stages --caches cold --runs 1", &[]);
     assert_eq!(output.status.code(), Some(1));
@@ -161,9 +161,9 @@ fn a_wrong_image_is_a_fault_and_in_no_statistic() {
     assert!(run["cases"][0]["samples"][0]["fault"].is_string());
 }
 
-/// A base that knows none of what the workload asks for fails before anything is timed; the head is measured all the same.
+/// A baseline binary without the needed features fails before anything is timed; the other binary is still measured.
 #[test]
-fn a_binary_that_cannot_build_is_a_fault_and_the_others_go_on() {
+fn a_failing_binary_does_not_stop_the_others() {
     let world = World::new();
     let base = world.path("base");
     fs::write(&base, "#!/bin/sh\necho no such syntax >&2\nexit 1\n").unwrap();
@@ -184,14 +184,14 @@ fn a_binary_that_cannot_build_is_a_fault_and_the_others_go_on() {
     let judgement = fs::read_to_string(world.path("judgement.md")).unwrap();
     assert!(judgement.starts_with("**No build times could be compared.**"), "{judgement}");
     assert!(judgement.contains("Of 2 of 2 cases one side has no good build."), "{judgement}");
-    // Where nobody can, nothing was asked for that can be measured.
+    // If no binary can build, nothing can be measured.
     let alone = world.bench("right --policies serial --caches cold --runs 2", &["--binary", &binaries[0]]);
     assert_eq!(alone.status.code(), Some(3), "{}", String::from_utf8_lossy(&alone.stderr));
 }
 
-/// Only the quick of two workloads is measured twice; where none is quick, all are.
+/// Only quick workloads are measured twice; without quick workloads, all are measured twice.
 #[test]
-fn the_base_is_measured_twice_where_that_is_quick() {
+fn quick_workloads_measure_the_base_twice() {
     let world = World::new();
     world.workload("long", "FROM busybox\nCOPY word /\n", "[expect.files]\n\"/word\" = { size = 4 }\n");
     let binary = format!("base={}", env!("CARGO_BIN_EXE_buildscope"));
@@ -211,7 +211,7 @@ fn the_base_is_measured_twice_where_that_is_quick() {
     assert_eq!(measured("long right"), ["long base", "right base", "right again"]);
 }
 
-/// Twenty-five cold builds of 16 MB each in 400 MB: what the first ones left has to go for the last ones.
+/// Twenty-five cold builds of 16 MB each in 400 MB: the results of early builds must be removed for the later ones.
 #[test]
 fn a_long_run_does_not_fill_the_disk() {
     struct Mounted(std::path::PathBuf);
@@ -232,7 +232,7 @@ fn a_long_run_does_not_fill_the_disk() {
 }
 
 #[test]
-fn an_interrupted_run_keeps_what_was_measured() {
+fn an_interrupted_run_keeps_its_samples() {
     let world = World::new();
     let (run, timings) = (world.path("run/run.json"), world.path("h.json"));
     let mut bench = Command::new(env!("CARGO_BIN_EXE_buildscope"));
@@ -248,18 +248,18 @@ fn an_interrupted_run_keeps_what_was_measured() {
     }
     let sent = Command::new("kill").args(["-INT", &bench.id().to_string()]).status().unwrap();
     let status = bench.wait().unwrap();
-    assert!(sent.success() && status.code() == Some(1), "no run that was asked for: {status}");
+    assert!(sent.success() && status.code() == Some(1), "the run did not end as interrupted: {status}");
     let kept = json(&run);
     let samples = kept["cases"][0]["samples"].as_array().unwrap();
     assert!(
         kept["interrupted"] == true && !samples.is_empty() && samples.iter().all(|sample| sample["fault"].is_null())
     );
     assert_eq!(json(&timings)["results"][0]["times"].as_array().unwrap().len(), samples.len());
-    assert_eq!(fs::read_dir(world.path("root/bench")).unwrap().count(), 0, "contexts and stores are gone");
+    assert_eq!(fs::read_dir(world.path("root/bench")).unwrap().count(), 0, "contexts and stores were not removed");
 }
 
 #[test]
-fn what_cannot_be_measured_is_a_question_of_usage() {
+fn impossible_measurements_are_usage_errors() {
     let world = World::new();
     for arguments in [
         &["bench", "nowhere"][..],
@@ -271,9 +271,10 @@ fn what_cannot_be_measured_is_a_question_of_usage() {
     }
 }
 
-/// A build on a changed base runs what depends on it; one with an imported cache runs nothing, in a store that was empty.
+/// A build on a changed base runs the dependent steps; one with an imported cache runs nothing, in an initially empty
+/// store.
 #[test]
-fn cache_states_are_what_they_are_called() {
+fn cache_states_have_their_effect() {
     let world = World::new();
     let output = world.bench("right --policies instructions --caches base,imported --runs 2", &[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -292,9 +293,9 @@ fn cache_states_are_what_they_are_called() {
     }
 }
 
-/// A log with times of its own is what explains another builder's build; here a script that talks like docker.
+/// Another builder's build is explained from its log with times; here a script prints docker's output.
 #[test]
-fn a_peer_is_explained_from_what_it_says() {
+fn a_peer_is_explained_from_its_log() {
     let world = World::new();
     let script = "talk={context};for line in 'Step 1/2 : FROM busybox' ' ---> aaaaaaaaaaaa' 'Step 2/2 : RUN sleep 1' \
         ' ---> Running in bbbbbbbbbbbb';do echo \"$line\";done;sleep 0.3;echo ' ---> cccccccccccc';\
@@ -313,8 +314,8 @@ fn a_peer_is_explained_from_what_it_says() {
     assert!(line.contains("RUN sleep 1"), "{table}");
 }
 
-/// A head that is a shell which becomes the base asks for one program more, and nothing else is another: the gate says that
-/// one call, and the base measured twice says nothing.
+/// The head is a shell that executes the base: it starts one more program and is otherwise equal. The gate reports
+/// that one call, and nothing for the base measured twice.
 #[test(Root, Program("strace"))]
 fn the_gate_counts_system_calls() {
     let world = World::new();
@@ -342,8 +343,8 @@ fn the_gate_counts_system_calls() {
     assert!(judgement.contains(&change) && judgement.matches("system calls").count() == 2, "{judgement}");
 }
 
-/// A binary that does something else the second time, here one program more where it builds as `again`: nothing that the run
-/// shows is to be believed, and it says so.
+/// This binary starts one more program when it builds as `again`, so it differs from itself: the run is void, and the
+/// output says so.
 #[test(Root, Program("strace"))]
 fn a_run_whose_base_differs_from_itself_is_void() {
     let world = World::new();
@@ -362,7 +363,7 @@ fn a_run_whose_base_differs_from_itself_is_void() {
     assert!(said.contains("this run is void"), "{said}");
     let judgement = fs::read_to_string(world.path("judgement.md")).unwrap();
     assert!(judgement.starts_with("**Void") && judgement.contains("right cold again"), "{judgement}");
-    // Its times are not learnt from.
+    // The history ignores its times.
     let history = world.buildscope(&["history", "list"]);
     assert!(history.status.success() && history.stdout.is_empty(), "{history:?}");
 }

@@ -151,10 +151,7 @@ fn expect_cached(record: &record::Record, earlier: &[PathBuf]) -> Result<(), Fai
         false => "`buildscope explain --why-miss` explains more",
     };
     let (count, reasons) = (ran.len(), reasons.join("\n"));
-    Err(Failure::failed(miette!(
-        help = help,
-        "{count} steps ran although all were expected in the cache:\n{reasons}"
-    )))
+    Err(Failure::failed(miette!(help = help, "{count} steps ran although all were expected in the cache:\n{reasons}")))
 }
 
 /// Cancels the build at the first Ctrl-C (or SIGTERM). The build then cleans up.
