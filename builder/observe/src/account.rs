@@ -116,9 +116,9 @@ impl Account {
         self.cpu += length;
     }
 
-    /// Its time on processors so far; none while it is on one, when the last part is not known.
+    /// Its time on processors so far, while it waits: else it may have more by now.
     pub(crate) fn cpu_at_rest(&self) -> Option<u64> {
-        (self.running == 0).then_some(self.cpu)
+        (self.running == 0 && self.ready == 0).then_some(self.cpu)
     }
 
     /// Somebody looked at `time`, and it was blocked on this.

@@ -261,6 +261,10 @@ fn of_shell(text: &str, tree: &Tree<'_>, shell: u32, (start, end): (Nanos, Nanos
             sum.row(RowKind::Command, one_line(&text[unit.span.clone()]), place, *wall)
         })
         .collect();
+    // What the shell did itself, it did as it did the rest.
+    for row in rows.iter_mut().filter(|row| row.processes == 0) {
+        row.spent = spent(row.wall, own.running, own.time);
+    }
     rows.push(own.row(RowKind::Shell, SHELL.into(), None, shares.shell));
     rows.push(Sum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), None, shares.unattributed));
     rows
