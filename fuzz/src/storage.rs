@@ -12,7 +12,7 @@ pub(crate) fn tar(bytes: &[u8]) {
 fn read(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     let mut end = 0;
-    while let Ok(Some(member)) = reader.next() {
+    while let Ok(Some(member)) = reader.read_member() {
         let Member { name, offset, .. } = &member;
         assert!(*offset >= end, "{} begins at {offset} before {end}", String::from_utf8_lossy(name));
         assert!(*offset <= bytes.len() as u64);

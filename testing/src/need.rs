@@ -83,7 +83,7 @@ impl Need {
             }
             Self::TemporaryFilesOnDisk => {
                 // TMPFS_MAGIC of linux/magic.h
-                let kind = rustix::fs::statfs(&std::env::temp_dir()).map(|found| found.f_type);
+                let kind = rustix::fs::statfs(std::env::temp_dir()).map(|found| found.f_type);
                 unless(kind != Ok(0x0102_1994), "needs temporary files on a disk, but they are in memory".into())
             }
             Self::Docker => {

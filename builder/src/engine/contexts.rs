@@ -59,7 +59,7 @@ impl ContextLocation {
             Tree::check_out(&text, keep, store, probe).map(|(tree, commit)| from(tree, "sha1", &commit))
         } else if is_url(&text) {
             download(&text, None, store, probe).and_then(|download| {
-                let path = store.blobs().path(&download.blob);
+                let path = store.blobs().path(download.blob);
                 let file = File::open(&path).map_err(|error| SourceError::io("open", path, error))?;
                 Ok(from(Tree::unpack(file, &text, store, probe)?, "sha256", &download.blob.hex()))
             })

@@ -198,7 +198,7 @@ impl Solver {
                 return Ok(ran_or_cached(below.with(key, None, cached)));
             }
             Op::From(Base::Scratch) => return Ok(ran_or_cached(below.with(key, None, !self.cache.no_cache))),
-            Op::From(Base::Image(image)) => return Ok(ran_or_cached(self.from_image(step, image, key))),
+            Op::From(Base::Image(image)) => return Ok(ran_or_cached(self.image_base(step, image, key))),
             Op::Pruned => unreachable!("pruned steps are not scheduled"),
             Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {}
         }
@@ -293,7 +293,7 @@ impl Solver {
     }
 
     /// The result of a FROM of an image: its layers are fetched when a step needs them.
-    fn from_image(&self, step: &Step, image: &plan::ImageSource, key: StepKey) -> StepResult {
+    fn image_base(&self, step: &Step, image: &plan::ImageSource, key: StepKey) -> StepResult {
         let resolved = self.runner.images.resolved(&image.manifest).expect("lowering has resolved the image");
         let layers: Arc<[DiffId]> = resolved.layers.iter().map(|layer| layer.diff_id).collect();
         let stored = layers.iter().all(|layer| self.cache.store.blobs().contains(layer));

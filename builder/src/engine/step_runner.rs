@@ -239,7 +239,7 @@ impl StepRunner {
                 let cached = || {
                     let layers = self.images.resolved(&image.manifest).map(|image| image.layers.clone());
                     let blobs = self.engine.store.blobs();
-                    layers.unwrap_or_default().iter().all(|layer| blobs.contains(&layer.diff_id))
+                    layers.unwrap_or_default().iter().all(|layer| blobs.contains(layer.diff_id))
                 };
                 let pulls = ctx.probe.at(ctx.results.use_image(image, probe.step(), cached), None);
                 let layers = self.images.layers(&image.manifest, &pulls, probe)?;

@@ -109,7 +109,7 @@ fn members(file: &File, length: u64) -> Result<HashMap<String, Member>, String> 
         StorageError::BadLayer { offset, reason } => format!("{reason} (byte {offset})"),
         other => other.to_string(),
     };
-    while let Some(found) = reader.next().map_err(fault)? {
+    while let Some(found) = reader.read_member().map_err(fault)? {
         if found.offset.checked_add(found.stored).is_none_or(|end| end > length) {
             return Err("the archive ends inside a member: it is truncated".into());
         }

@@ -78,7 +78,7 @@ pub(super) fn image(
     let (images, note) = (Images::of(store), format!("docker/{}", id.hex()));
     let known =
         images.note::<buildscope_oci::Descriptor>(&note)?.and_then(|target| images.load(&target, platform).ok());
-    if let Some(image) = known.filter(|image| image.layers.iter().all(|layer| store.blobs().contains(&layer.diff_id))) {
+    if let Some(image) = known.filter(|image| image.layers.iter().all(|layer| store.blobs().contains(layer.diff_id))) {
         return Ok(Some(image));
     }
     let span = probe.phase(Phase::Pull);

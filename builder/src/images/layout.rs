@@ -192,7 +192,7 @@ impl Blobs for Layout {
         if let Some(bytes) = self.written.get(&blob.digest) {
             return Ok(Box::new(io::Cursor::new(bytes.clone())));
         }
-        let path = blob_path(&blob.digest);
+        let path = blob_path(blob.digest);
         let name = self.named.get(&blob.digest).unwrap_or(&path);
         match self.range(name)? {
             Some(range) => Ok(Box::new(range)),

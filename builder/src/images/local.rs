@@ -208,7 +208,7 @@ impl fmt::Debug for Images {
 impl Blobs for Images {
     /// Opens a document, or an uncompressed layer of the store.
     fn open(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
-        let paths = [self.document_path(&blob.digest), self.store.blobs().path(&blob.digest)];
+        let paths = [self.document_path(&blob.digest), self.store.blobs().path(blob.digest)];
         for path in paths {
             match File::open(&path) {
                 Ok(file) => return Ok(Box::new(file)),

@@ -140,7 +140,7 @@ impl Resolver {
 
     /// Whether the store has all layers of an image.
     fn is_complete(&self, image: &ResolvedImage) -> bool {
-        image.layers.iter().all(|layer| self.store.blobs().contains(&layer.diff_id))
+        image.layers.iter().all(|layer| self.store.blobs().contains(layer.diff_id))
     }
 
     fn by_digest(&self, manifest: &ManifestDigest) -> Option<Arc<Found>> {

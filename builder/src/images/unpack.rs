@@ -42,7 +42,7 @@ pub(crate) fn ensure(
     }
     let span = probe.phase(if blobs.is_remote() { Phase::Pull } else { Phase::Unpack });
     span.detail(blobs.origin());
-    let missing = layers.iter().filter(|layer| !store.blobs().contains(&layer.diff_id));
+    let missing = layers.iter().filter(|layer| !store.blobs().contains(layer.diff_id));
     span.quantity(Quantity::BytesRead, missing.map(|layer| layer.descriptor.size).sum());
     // During a transfer over the network, hashing and unpacking run at the same time, so all of it counts as transfer.
     let inside = if blobs.is_remote() { Probe::disabled() } else { span.probe() };

@@ -52,7 +52,7 @@ pub fn download(
     span.detail(url);
     let note = note(url, store);
     let known: Option<Download> = fs::read(&note).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let known = known.filter(|known| store.blobs().contains(&known.blob));
+    let known = known.filter(|known| store.blobs().contains(known.blob));
     if let Some(known) = known.clone().filter(|known| checksum == Some(known.blob)) {
         return Ok(known);
     }

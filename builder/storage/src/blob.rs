@@ -30,7 +30,7 @@ impl BlobStore {
     pub fn put(&self, bytes: &[u8]) -> Result<BlobDigest, StorageError> {
         let digest = BlobDigest::of(bytes);
         self.cache.made(format!("blobs/sha256/{}", digest.hex()));
-        if !self.contains(&digest) {
+        if !self.contains(digest) {
             let mut writer = self.writer()?;
             writer.file.write_all(bytes).context("write", &writer.path)?;
             writer.size = bytes.len() as u64;

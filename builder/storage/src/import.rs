@@ -13,7 +13,7 @@ const MAX_TARGET: usize = 4095;
 pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
     let mut reader = Reader::new(source);
     let mut index = IndexBuilder::default();
-    while let Some(member) = reader.next()? {
+    while let Some(member) = reader.read_member()? {
         let at = member.offset;
         let path = clean(&member.name).ok_or_else(|| escapes(at, &member.name))?;
         let base = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();

@@ -30,11 +30,7 @@ pub struct Identity {
 }
 
 impl From<&Stat> for Identity {
-    #[expect(
-        clippy::useless_conversion,
-        clippy::unnecessary_cast,
-        reason = "the width of these fields depends on the architecture"
-    )]
+    #[expect(clippy::useless_conversion, reason = "the width of these fields depends on the architecture")]
     fn from(stat: &Stat) -> Self {
         let time = |seconds, nanos| Timestamp { seconds, nanos };
         Self {

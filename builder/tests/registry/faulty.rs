@@ -285,7 +285,7 @@ impl Request {
 pub(crate) fn contents() -> Contents {
     let scene = Scene::new();
     let image = scene.built(None, &noise(100_000));
-    let layer = fs::read(scene.store.blobs().path(&image.config.rootfs.diff_ids[0])).unwrap();
+    let layer = fs::read(scene.store.blobs().path(image.config.rootfs.diff_ids[0])).unwrap();
     let config = image.config_bytes();
     let manifest = serde_json::json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": Digest::of(&config).to_string(), "size": config.len()},

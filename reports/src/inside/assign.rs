@@ -77,8 +77,8 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize
             if let Some((score, from)) = before {
                 put(usize::from(gain > 0), score + gain, from);
             }
-            for used in 0..columns {
-                let Some(score) = best[row][used] else { continue };
+            for (used, score) in best[row].iter().enumerate() {
+                let &Some(score) = score else { continue };
                 let from = (row as u32, used as u32);
                 if gain > 0 && unit.repeats {
                     put(used, score + gain, from);
@@ -88,8 +88,8 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize
                     put(used, score, from);
                 }
             }
-            for used in 0..columns {
-                if let Some(score) = best[row][used]
+            for (used, score) in best[row].iter().enumerate() {
+                if let &Some(score) = score
                     && before.is_none_or(|(known, _)| score > known)
                 {
                     before = Some((score, (row as u32, used as u32)));

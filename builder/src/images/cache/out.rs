@@ -106,7 +106,7 @@ impl CacheExport<'_> {
                 continue;
             }
             let elsewhere = self.imported.and_then(|imported| imported.blob(&diff_id));
-            blobs.push(match elsewhere.filter(|_| !store.blobs().contains(&diff_id)) {
+            blobs.push(match elsewhere.filter(|_| !store.blobs().contains(diff_id)) {
                 Some((descriptor, from)) => {
                     let source = Compressed::of(store).original(from, descriptor.clone());
                     Blob { descriptor, diff_id, source }

@@ -77,8 +77,8 @@ impl Compressed {
 
     fn compress(&self, diff_id: DiffId, transform: Transform, probe: &Probe) -> Result<(Written, File), ImageError> {
         let span = probe.phase(Phase::Compress);
-        let from = self.store.blobs().open(&diff_id)?;
-        let size = from.metadata().map_err(ImageError::file("read", self.store.blobs().path(&diff_id)))?.len();
+        let from = self.store.blobs().open(diff_id)?;
+        let size = from.metadata().map_err(ImageError::file("read", self.store.blobs().path(diff_id)))?.len();
         span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
         let file = nameless(&self.store)?;
         let to = file.try_clone().map_err(|source| ImageError::Write { what: format!("layer {diff_id}"), source })?;

@@ -45,7 +45,7 @@ pub fn export_tar(
     let sources: Vec<DiffId> =
         stacks.iter().flat_map(|(_, layers)| *layers).copied().collect::<BTreeSet<_>>().into_iter().collect();
     let layer = store.verified(&sources, || merged.finish(&span.probe()))??;
-    let from = store.blobs().open(&layer.diff_id)?;
+    let from = store.blobs().open(layer.diff_id)?;
     let failed = |source| ImageError::Write { what: target.what.clone(), source };
     io::copy(&mut &from, &mut &target.file()?).map_err(failed)?;
     span.quantity(Quantity::BytesWritten, layer.size);

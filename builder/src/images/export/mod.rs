@@ -127,8 +127,8 @@ impl Export<'_> {
                 {
                     continue;
                 }
-                let file = store.blobs().open(&diff_id)?;
-                let size = file.metadata().map_err(ImageError::file("read", store.blobs().path(&diff_id)))?.len();
+                let file = store.blobs().open(diff_id)?;
+                let size = file.metadata().map_err(ImageError::file("read", store.blobs().path(diff_id)))?.len();
                 if transform.is_identity() && sink.has(&diff_id.into(), size) {
                     done.insert((diff_id, transform), Written { diff_id, digest: diff_id.into(), size });
                     continue;

@@ -70,7 +70,7 @@ impl Export<'_> {
         let of_base = image.base.as_ref().filter(|_| number < image.base_layers);
         let of_base = of_base.map(|base| (base.layers[number].descriptor.clone(), Arc::clone(&base.blobs)));
         let of_cache =
-            || cache?.blob(&diff_id).filter(|_| transform.epoch.is_none() && !store.blobs().contains(&diff_id));
+            || cache?.blob(&diff_id).filter(|_| transform.epoch.is_none() && !store.blobs().contains(diff_id));
         let original = of_base.or_else(of_cache).filter(|(descriptor, _)| {
             let plain =
                 descriptor.media_type == Encoding::Plain.oci_layer() || descriptor.digest == BlobDigest::from(diff_id);

@@ -37,7 +37,7 @@ impl<'a> Archive<'a> {
         }
         let archive = Self { source, content: &item.content, store };
         // A file without a valid first header is not an archive.
-        let first = Reader::new(archive.decompressed()?.take(SNIFFED)).next();
+        let first = Reader::new(archive.decompressed()?.take(SNIFFED)).read_member();
         Ok(matches!(first, Ok(Some(_))).then_some(archive))
     }
 
@@ -52,7 +52,7 @@ impl<'a> Archive<'a> {
         let mut writer = self.store.blobs().writer()?;
         let mut reader = Reader::new(Tee { from: self.decompressed()?, to: &mut writer });
         let mut members = Vec::new();
-        while let Some(member) = reader.next().map_err(|error| self.bad(error.to_string()))? {
+        while let Some(member) = reader.read_member().map_err(|error| self.bad(error.to_string()))? {
             members.push(member);
         }
         // The tar reader may stop before the end of the file, so opening checks once more that the file is unchanged.

@@ -97,7 +97,7 @@ impl Erofs {
         }
         store.cache().made(format!("erofs/{}", key.hex()));
         let _span = probe.phase(Phase::Mount);
-        let mount = Arc::new(mount(self.backing, &path, &store.blobs().path(&index.layer().diff_id))?);
+        let mount = Arc::new(mount(self.backing, &path, &store.blobs().path(index.layer().diff_id))?);
         mounts.insert(key, Arc::clone(&mount));
         Ok(Some(Lower::Mount(mount)))
     }
@@ -198,7 +198,7 @@ mod tests {
             backing.filter(|path| Path::new(path.trim_end()).starts_with(store.root())).count()
         };
         for (backing, devices) in [(Backing::Files, 0), (Backing::Loops, 2)] {
-            let mount = mount(backing, &image, &store.blobs().path(&made.diff_id)).unwrap();
+            let mount = mount(backing, &image, &store.blobs().path(made.diff_id)).unwrap();
             assert_eq!(attached(), devices, "{backing:?}");
             for (name, content) in [("d/f", text.as_str()), ("top", "t")] {
                 let mut read = String::new();

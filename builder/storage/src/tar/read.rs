@@ -104,7 +104,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// The next member; `None` at the end of the archive. The rest of the source has been read then.
-    pub fn next(&mut self) -> Result<Option<Member>, StorageError> {
+    pub fn read_member(&mut self) -> Result<Option<Member>, StorageError> {
         let mut extended = self.global.clone();
         let (mut long_name, mut long_link) = (None, None);
         loop {

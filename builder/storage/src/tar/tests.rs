@@ -18,7 +18,9 @@ struct Seen {
 
 fn ours(archive: &[u8]) -> Result<Vec<Seen>, StorageError> {
     let mut reader = Reader::new(archive);
-    std::iter::from_fn(|| reader.next().transpose()).map(|member| member.map(|member| seen(&member, archive))).collect()
+    std::iter::from_fn(|| reader.read_member().transpose())
+        .map(|member| member.map(|member| seen(&member, archive)))
+        .collect()
 }
 
 fn seen(member: &Member, archive: &[u8]) -> Seen {
@@ -291,7 +293,7 @@ fn an_owner_of_minus_one_is_rejected() {
         block(&mut archive, b"pax", b'x', format!("{}{record}", record.len() + 2).as_bytes(), b"", b"", USTAR);
         block(&mut archive, b"f", b'0', b"", b"", b"", USTAR);
         let mut reader = Reader::new(&*archive);
-        match reader.next() {
+        match reader.read_member() {
             Ok(Some(member)) => assert!(!refused && u64::from(member.uid) == id),
             other => assert!(refused && other.unwrap_err().to_string().contains("is not a valid id"), "{id}"),
         }

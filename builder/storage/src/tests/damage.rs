@@ -164,7 +164,7 @@ fn a_check_finds_all_damaged_blobs_and_repairs_on_request() {
     let made: Vec<DiffId> = (0..5).map(|n| layer(&store, [file("f", &format!("{n}").repeat(1000))]).diff_id).collect();
     rot(&store, &made[1]);
     // One blob is truncated.
-    fs::File::options().write(true).open(store.blobs().path(&made[3])).unwrap().set_len(1000).unwrap();
+    fs::File::options().write(true).open(store.blobs().path(made[3])).unwrap().set_len(1000).unwrap();
     let mut expected = vec![BlobDigest::from(made[1]), BlobDigest::from(made[3])];
     expected.sort();
     let heard = std::sync::atomic::AtomicU64::new(0);

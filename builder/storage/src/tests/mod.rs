@@ -154,7 +154,7 @@ fn an_imported_layer_is_stored_byte_for_byte() {
         &fixture.store,
         [directory("d"), file("d/f", "content"), file(&format!("d/{}", "n".repeat(200)), "long")],
     );
-    let bytes = fixture.store.blobs().read(&made.diff_id, 1 << 20).unwrap();
+    let bytes = fixture.store.blobs().read(made.diff_id, 1 << 20).unwrap();
     let other = store(DriverChoice::Copy);
     let taken = other.store.import_layer(bytes.as_slice(), Some(made.diff_id), &Probe::disabled()).unwrap();
     assert_eq!(taken, made);
@@ -183,7 +183,7 @@ fn cache_entries_with_undamaged_layers_survive_a_reboot() {
         two.cache().put(LayerKey::of(name), &CacheEntry { layers: vec![made.diff_id], value: Vec::new() }).unwrap();
         made
     });
-    std::fs::File::options().write(true).open(two.blobs().path(&torn.diff_id)).unwrap().set_len(600).unwrap();
+    std::fs::File::options().write(true).open(two.blobs().path(torn.diff_id)).unwrap().set_len(600).unwrap();
     drop((one, two));
     // Simulates a reboot: the recorded boot id differs from the kernel's.
     std::fs::write(dir.path().join("boot"), "another").unwrap();
@@ -193,7 +193,7 @@ fn cache_entries_with_undamaged_layers_survive_a_reboot() {
     assert!(after.cache().get(&LayerKey::of("whole")).unwrap().is_some());
     assert_eq!(after.layer(&made.diff_id).unwrap(), Some(made));
     assert_eq!(after.layer(&whole.diff_id).unwrap(), Some(whole));
-    assert!(!after.blobs().path(&torn.diff_id).exists());
+    assert!(!after.blobs().path(torn.diff_id).exists());
     std::fs::write(dir.path().join("boot"), "a third").unwrap();
     assert!(open().cache().get(&LayerKey::of("whole")).unwrap().is_some(), "it is durable now");
 }
@@ -246,7 +246,7 @@ fn the_reason_of_a_removal_is_kept_until_the_result_is_stored_again() {
         let made = layer(&store, [file("f", text)]).diff_id;
         store.cache().put(key, &CacheEntry { layers: vec![made], value: Vec::new() }).unwrap();
         let then = std::time::SystemTime::now() - std::time::Duration::from_secs(unused);
-        std::fs::File::open(store.blobs().path(&made)).unwrap().set_modified(then).unwrap();
+        std::fs::File::open(store.blobs().path(made)).unwrap().set_modified(then).unwrap();
     }
     let why = |store: &Store, key| store.cache().removed(&key).unwrap().map(|removed| removed.why);
     assert_eq!((why(&store, old), why(&store, new)), (None, None));

@@ -90,7 +90,7 @@ fn an_edit_of_one_file_reads_one_file() {
     assert_eq!(kit.lines()[1..], ["644 x/edited=after!", "644 x/same=same"]);
     // The blobs are removed: the files are read from the context again.
     for blob in [first, second] {
-        fs::remove_file(kit.store.blobs().path(&blob)).unwrap();
+        fs::remove_file(kit.store.blobs().path(blob)).unwrap();
     }
     assert!(build(&kit).1 >= 1);
 }
