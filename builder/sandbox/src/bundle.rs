@@ -1,7 +1,7 @@
-//! The bundle of a step that a stock runtime boxes, and the view of the host in which that runtime runs.
+//! The bundle of a step whose sandbox a stock runtime makes, and the view of the host in which that runtime runs.
 //!
-//! *Takes* an order with a [`RuntimeOrder`]. *Gives* a directory in memory that only this mount namespace has: whatever
-//! becomes of the builder, nothing of it is anywhere when the step's init is gone.
+//! *Takes* a message with a [`RuntimeOrder`]. *Gives* a directory in memory. It exists only in this mount namespace, so it is
+//! gone when the step's init is gone, even if the builder was killed.
 
 use super::mounts::{self, At, Begun, Failure, HARMLESS, HOSTS, NEW, RESOLV_CONF, SYS, Scratch};
 use super::order::{Order, RuntimeOrder, SourceOrder};
@@ -16,48 +16,49 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Where it is: in the init's own `/dev`, so that no directory of the host's has to be given for it.
+/// The path of the bundle. It is in the init's own `/dev`, so that it needs no directory of the host.
 pub(super) const PATH: &str = "/dev/step";
-/// The same below that `/dev`.
+/// The name of the bundle in that `/dev`.
 const NAME: &str = "step";
-/// Where the runtime says which process is the step's.
+/// The file to which the runtime writes the step's process id.
 pub(super) const PID: &str = "pid";
-/// Where it says what went wrong.
+/// The file to which the runtime writes its errors.
 pub(super) const LOG: &str = "log";
-/// An empty directory.
+/// The empty directory that becomes the init's root once the runtime is started.
 const EMPTY: &str = "empty";
 
 /// A bundle in the current mount namespace.
 pub(super) struct Bundle {
     directory: OwnedFd,
-    /// The mountpoints that had to be made.
+    /// The mountpoints that were missing in the root file system, in the order of their creation.
     pub(super) made: Vec<(Bytes, bool)>,
 }
 
-/// The name of the source of the step's mount with that number.
+/// The name in the bundle of the source of the step's mount `number`, counted from 0 with the devices first.
 pub(super) fn mount_name(number: usize) -> String {
     format!("mount-{number}")
 }
 
-/// Makes the host's tree the root of this process, with a `/proc` and a `/dev` of its own and the bundle in it.
+/// Makes the host's tree the root of this process, with its own `/proc` and `/dev` and with the bundle.
 pub(super) fn enter(begun: &Begun, order: &Order, runtime: &RuntimeOrder, fds: &[OwnedFd]) -> Result<Bundle, Failure> {
-    let fd =
-        |index: u32| fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("a descriptor".to_owned(), Errno::BADF));
+    let fd = |index: u32| {
+        fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("invalid descriptor index".to_owned(), Errno::BADF))
+    };
     let new = Path::new(NEW);
     mounts::attach(fd(runtime.host)?, CWD, new).at("the host's files")?;
     mounts::attach(begun.proc.as_fd(), CWD, &new.join("proc")).at("/proc")?;
     mounts::attach(begun.dev.as_fd(), CWD, &new.join("dev")).at("/dev")?;
     if runtime.cgroup2 {
-        let cgroup = mounts::filesystem("cgroup2", &[], HARMLESS).at("a view of the step's cgroup")?;
-        mounts::attach(cgroup.as_fd(), CWD, &new.join("sys/fs/cgroup")).at("a view of the step's cgroup")?;
+        let cgroup = mounts::filesystem("cgroup2", &[], HARMLESS).at("mounting the step's cgroup")?;
+        mounts::attach(cgroup.as_fd(), CWD, &new.join("sys/fs/cgroup")).at("mounting the step's cgroup")?;
     }
     let harmless = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let directory = mounts::filesystem("tmpfs", &[("mode", "700")], harmless).at("a bundle")?;
-    rustix::fs::mkdirat(&begun.dev, NAME, Mode::from_raw_mode(0o700)).at("a bundle")?;
-    mounts::attach(directory.as_fd(), &begun.dev, Path::new(NAME)).at("a bundle")?;
+    let directory = mounts::filesystem("tmpfs", &[("mode", "700")], harmless).at("making the bundle")?;
+    rustix::fs::mkdirat(&begun.dev, NAME, Mode::from_raw_mode(0o700)).at("making the bundle")?;
+    mounts::attach(directory.as_fd(), &begun.dev, Path::new(NAME)).at("making the bundle")?;
     let mut bundle = Bundle { directory, made: Vec::new() };
     bundle.fill(order, &fd)?;
-    mounts::write(&bundle.directory, "config.json", &runtime.config.0, 0o600).at("a bundle")?;
+    mounts::write(&bundle.directory, "config.json", &runtime.config.0, 0o600).at("making the bundle")?;
     mounts::pivot(new).at("pivot_root")?;
     Ok(bundle)
 }
@@ -75,14 +76,16 @@ impl Bundle {
         let top = rustix::fs::openat(&self.directory, "rootfs", open, Mode::empty()).at("the root file system")?;
         let mut root = Root::new(top.as_fd());
         for path in ["/proc", "/sys", "/dev"] {
-            // runc makes what belongs into `/dev` without a look at links, which it would follow out of the image.
+            // runc creates the entries of `/dev` without checking for symbolic links and would follow them out of the image.
             let nofollow = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let there = rustix::fs::openat(&top, &path[1..], nofollow, Mode::empty()).and_then(rustix::fs::fstat);
             if there
                 .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Symlink)
             {
                 return Err((
-                    format!("the image's {path} is a symbolic link, and no runtime is trusted with that"),
+                    format!(
+                        "the image's {path} is a symbolic link, which an OCI runtime might follow out of the image"
+                    ),
                     Errno::LOOP,
                 ));
             }
@@ -106,9 +109,9 @@ impl Bundle {
             let at = |what: &str| format!("mount at {}: {what}", target.display());
             let kind =
                 self.source(&mount_name(number), &mount.source, fd).map_err(|(what, errno)| (at(&what), errno))?;
-            // What is in the step's own `/dev` is the runtime's to make, and ends with it.
+            // The runtime makes the mountpoints in the step's own file systems, and they end with those.
             if !["/dev/", "/proc/", "/sys/"].iter().any(|own| mount.target.0.starts_with(own.as_bytes())) {
-                root.place(target, kind).at(at("its mountpoint"))?;
+                root.place(target, kind).at(at("cannot make its mountpoint"))?;
             }
         }
         let workdir = Path::new(OsStr::from_bytes(&order.workdir.0));
@@ -118,7 +121,7 @@ impl Bundle {
         Ok(())
     }
 
-    /// Puts what is mounted for the step into the bundle; the runtime makes tmpfs itself.
+    /// Puts the source of one of the step's mounts into the bundle. The runtime makes a tmpfs itself.
     fn source<'fd>(
         &self,
         name: &str,
@@ -126,23 +129,23 @@ impl Bundle {
         fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, Failure>,
     ) -> Result<Kind, Failure> {
         match source {
-            // No device cgroup keeps a step from opening a node that it has made.
+            // There is no device cgroup: without `nodev` a step could open the nodes that it makes.
             SourceOrder::Detached { mount, .. } => {
-                self.attach(name, fd(*mount)?, MountAttrFlags::MOUNT_ATTR_NODEV).at("attaching it")
+                self.attach(name, fd(*mount)?, MountAttrFlags::MOUNT_ATTR_NODEV).at("cannot be attached")
             }
-            SourceOrder::Device { mount } => self.attach(name, fd(*mount)?, mounts::NODE).at("attaching it"),
+            SourceOrder::Device { mount } => self.attach(name, fd(*mount)?, mounts::NODE).at("cannot be attached"),
             SourceOrder::Secret { content, mode, uid, gid } => {
-                mounts::write(&self.directory, name, &content.0, *mode).at("a file in memory")?;
+                mounts::write(&self.directory, name, &content.0, *mode).at("cannot make a file in memory")?;
                 let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
                 rustix::fs::chownat(&self.directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-                    .at("a file in memory")?;
+                    .at("cannot make a file in memory")?;
                 Ok(Kind::File)
             }
             SourceOrder::Tmpfs { .. } => Ok(Kind::Directory),
         }
     }
 
-    /// Attaches a mount with these options under a name; what kind it is of.
+    /// Attaches a mount with these options under a name and returns whether it is a directory or a file.
     fn attach(&self, name: &str, mount: BorrowedFd<'_>, options: MountAttrFlags) -> Result<Kind, Errno> {
         let stat = rustix::fs::fstat(mount)?;
         let kind = match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
@@ -158,7 +161,7 @@ impl Bundle {
         Ok(kind)
     }
 
-    /// Leaves this process an empty directory of all that the host has; the runtime has the rest.
+    /// Makes an empty directory the root of this process: only the runtime still needs the host's files.
     pub(super) fn leave(&self) -> Result<(), Errno> {
         rustix::fs::mkdirat(&self.directory, EMPTY, Mode::from_raw_mode(0o755))?;
         let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -166,7 +169,7 @@ impl Bundle {
         rustix::process::chroot(".")
     }
 
-    /// A small file that the runtime has written.
+    /// Reads a small file that the runtime has written.
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, Errno> {
         let open = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.directory, name, open, Mode::empty())?;

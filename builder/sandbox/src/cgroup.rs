@@ -1,9 +1,9 @@
-//! Control groups: the account of a step, its limits, and a second way to kill it.
+//! Control groups measure a step's resource usage, limit it, and are a second way to kill the step.
 //!
-//! Version 2 where it is mounted (`/sys/fs/cgroup`, or `unified` below it on hybrid hosts), with whatever
-//! controllers it has there: CPU time and pressure need none. Memory and CPU limits also through version 1 where
-//! that holds the controllers. Where nothing of it can be had (an ordinary user without delegation), steps run all
-//! the same, and the account comes from rusage alone: only a limit that was asked for is then an error.
+//! Version 2 is used wherever it is mounted (`/sys/fs/cgroup`, or `unified` below it on hybrid hosts), with the
+//! controllers that it has there; CPU time and pressure need no controller. Version 1 is used for memory and CPU limits
+//! if it holds these controllers. Steps also run if no cgroup is usable (an ordinary user without delegation). The resource
+//! usage then comes from rusage alone, and a requested limit is an error.
 
 use super::error::SandboxError;
 use super::spec::Limits;
@@ -17,17 +17,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The name of this process's directory in a hierarchy, with the process id behind it.
+/// The name of this process's directory in a hierarchy is this prefix and the process id.
 const PREFIX: &str = "buildscope-";
 /// The period of CPU quotas, in microseconds: the kernel's default.
 const PERIOD: u64 = 100_000;
 
-/// The microseconds of each [`PERIOD`] that so many processors are; the kernel takes no less than a thousand.
+/// Converts a number of processors to microseconds of CPU time in each [`PERIOD`]. The kernel's minimum is 1000.
 fn quota(cpus: f64) -> u64 {
     ((cpus * PERIOD as f64) as u64).max(1000)
 }
 
-/// This process's directories in the hierarchies that it can use.
+/// The directories of this process in the hierarchies that it can use.
 #[derive(Debug, Default)]
 pub(super) struct Cgroups {
     v2: Option<Base>,
@@ -36,7 +36,7 @@ pub(super) struct Cgroups {
     next: AtomicU64,
 }
 
-/// A directory of ours, above the steps'.
+/// The directory of this process in one hierarchy. The steps' directories are below it.
 #[derive(Debug)]
 struct Base {
     fd: OwnedFd,
@@ -44,7 +44,7 @@ struct Base {
     name: String,
 }
 
-/// The cgroups of one step. Its processes are put there by whoever forks them.
+/// The cgroups of one step. The zygote clones the init into version 2; the init itself joins version 1.
 #[derive(Debug, Default)]
 pub(super) struct StepCgroup {
     name: String,
@@ -54,7 +54,7 @@ pub(super) struct StepCgroup {
 }
 
 impl Cgroups {
-    /// Finds out what can be used, makes our directories, and removes those of processes that are dead.
+    /// Finds the usable hierarchies, makes this process's directories, and removes those of dead processes.
     pub(super) fn detect() -> Self {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -62,7 +62,7 @@ impl Cgroups {
         let v2 = find(None).and_then(|own| Base::make(&home_v2(&own)));
         if let Some(base) = &v2 {
             for controller in ["memory", "cpu", "io", "pids"] {
-                // One at a time: a missing one would refuse them all.
+                // One write per controller: the kernel rejects a whole write if one controller is missing.
                 let _ = write(&base.fd, "cgroup.subtree_control", &format!("+{controller}"));
             }
         }
@@ -76,7 +76,7 @@ impl Cgroups {
         Self { memory_v1: v1("memory"), cpu_v1: v1("cpu"), v2, next: AtomicU64::new(0) }
     }
 
-    /// All of it for another process, which [`Self::of_parts`] puts together again.
+    /// Encodes this value for another process, which decodes it with [`Self::of_parts`].
     pub(super) fn parts(&self) -> (Vec<u8>, Vec<BorrowedFd<'_>>) {
         let bases = [&self.v2, &self.memory_v1, &self.cpu_v1];
         let mut bytes: Vec<u8> = bases.iter().map(|base| u8::from(base.is_some())).collect();
@@ -85,7 +85,7 @@ impl Cgroups {
         (bytes, bases.into_iter().flatten().flat_map(|base| [base.fd.as_fd(), base.parent.as_fd()]).collect())
     }
 
-    /// What [`Self::parts`] has sent; none where that is something else.
+    /// Decodes the output of [`Self::parts`]. Returns `None` if it is malformed.
     pub(super) fn of_parts(bytes: &[u8], fds: Vec<OwnedFd>) -> Option<Self> {
         let (there, name) = bytes.split_at_checked(3)?;
         let name = std::str::from_utf8(name).ok()?;
@@ -98,7 +98,7 @@ impl Cgroups {
         Some(Self { v2, memory_v1, cpu_v1, next: AtomicU64::new(0) })
     }
 
-    /// Cgroups for a new step. What is not there to have is left out.
+    /// Makes the cgroups of a new step. Hierarchies that cannot be used are left out.
     pub(super) fn step(&self) -> StepCgroup {
         let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let make = |base: &Option<Base>| base.as_ref().and_then(|base| base.child(&name));
@@ -106,6 +106,9 @@ impl Cgroups {
     }
 
     /// Sets a step's limits.
+    ///
+    /// # Errors
+    /// Fails if a limit is requested and no usable cgroup has its controller.
     pub(super) fn limit(&self, step: &mut StepCgroup, limits: &Limits) -> Result<(), SandboxError> {
         if limits.cpus.is_some() {
             step.cpu_v1 = self.cpu_v1.as_ref().and_then(|base| base.child(&step.name));
@@ -116,20 +119,20 @@ impl Cgroups {
     /// Removes a step's cgroups. Its processes must be dead.
     pub(super) fn bury(&self, step: &StepCgroup) {
         for base in [&self.v2, &self.memory_v1, &self.cpu_v1].into_iter().flatten() {
-            // One that is still busy goes at the end of the process. A runtime may have made another in it.
+            // A busy directory is removed when this process ends. A runtime may have made further directories in it.
             if rustix::fs::unlinkat(&base.fd, &step.name, AtFlags::REMOVEDIR) == Err(Errno::BUSY) {
                 remove(&base.fd, &*step.name);
             }
         }
     }
 
-    /// Kills what still runs in our cgroups and removes them all: the end.
+    /// Kills every process that still runs in these cgroups and removes all of them.
     pub(super) fn end(&self) {
         if let Some(base) = &self.v2 {
             let _ = write(&base.fd, "cgroup.kill", "1");
         }
         for base in [&self.v2, &self.memory_v1, &self.cpu_v1].into_iter().flatten() {
-            // The dying need a moment; what then still stands is found by the next process.
+            // Killed processes need a moment to exit. The next builder removes directories that are still busy after a second.
             for _ in 0..100 {
                 if remove(&base.parent, &*base.name) {
                     break;
@@ -151,7 +154,7 @@ impl Base {
             Err(_) => return None,
         }
         let fd = rustix::fs::openat(&parent, &name, flags, Mode::empty()).ok()?;
-        // Not everyone who may make a directory may also use it.
+        // Permission to make a cgroup does not imply permission to use it.
         rustix::fs::accessat(&fd, "cgroup.procs", rustix::fs::Access::WRITE_OK, AtFlags::EACCESS).ok()?;
         Some(Self { fd, parent, name })
     }
@@ -164,17 +167,17 @@ impl Base {
 }
 
 impl StepCgroup {
-    /// Its name, which no other step of this process has.
+    /// A name that is unique among the steps of this process.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The version 2 directory into which the step is to be cloned.
+    /// The version 2 directory into which the step's init is cloned.
     pub(super) fn clone_into(&self) -> Option<&OwnedFd> {
         self.v2.as_ref()
     }
 
-    /// The version 1 `tasks` files that the step has to join, opened with the builder's rights.
+    /// Opens, with the builder's rights, the version 1 `tasks` files that the step's init has to join.
     pub(super) fn join(&self) -> Vec<OwnedFd> {
         let tasks =
             |fd: &OwnedFd| rustix::fs::openat(fd, "tasks", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).ok();
@@ -183,13 +186,13 @@ impl StepCgroup {
 
     fn limit(&self, limits: &Limits) -> Result<(), SandboxError> {
         let none = |what: &str| SandboxError::Setup {
-            what: format!("{what}: this machine gives buildscope no cgroup with that controller"),
+            what: format!("{what}: buildscope cannot use a cgroup with that controller on this machine"),
             errno: Errno::NODEV,
         };
         let set = |fd: &OwnedFd, file: &str, value: String| write(fd, file, &value).is_ok();
         if let Some(bytes) = limits.memory {
             let v2 = self.v2.as_ref().is_some_and(|fd| {
-                // Swap would only make the limit soft; a kernel without it has no such file.
+                // With swap the limit would be soft. A kernel without swap has no such file.
                 set(fd, "memory.swap.max", "0".into());
                 set(fd, "memory.max", bytes.to_string())
             });
@@ -209,26 +212,26 @@ impl StepCgroup {
         Ok(())
     }
 
-    /// Kills every process in it, where the kernel can (version 2, since 5.14).
+    /// Kills every process of the step, if the kernel can do that (version 2, since Linux 5.14).
     pub(super) fn kill(&self) {
         if let Some(fd) = &self.v2 {
             let _ = write(fd, "cgroup.kill", "1");
         }
     }
 
-    /// Whether the kernel has killed a process in it for want of memory.
+    /// Whether the OOM killer has killed a process of the step.
     pub(super) fn oom(&self) -> bool {
         let v2 = self.v2.as_ref().and_then(|fd| read(fd, "memory.events"));
         let v1 = || self.memory_v1.as_ref().and_then(|fd| read(fd, "memory.oom_control"));
         v2.or_else(v1).and_then(|text| value(&text, "oom_kill")).is_some_and(|kills| kills > 0)
     }
 
-    /// Adds what rusage does not know: the memory of all processes together, and, with `thorough`, CPU time and
-    /// bytes of processes that nobody waited for, and pressure.
+    /// Adds what rusage does not count: the memory of all processes together and, with `thorough`, pressure and the CPU time
+    /// and bytes of processes that were never waited for.
     pub(super) fn account(&self, resources: &mut Resources, thorough: bool) {
         let number = |fd: &Option<OwnedFd>, file| read(fd.as_ref()?, file)?.trim().parse::<u64>().ok();
         let peak = number(&self.v2, "memory.peak").or_else(|| number(&self.memory_v1, "memory.max_usage_in_bytes"));
-        // Zero: the step could not be put there.
+        // A peak of zero means that the step could not be moved into the cgroup.
         if let Some(peak) = peak.filter(|&peak| peak > 0) {
             resources.peak_memory = ByteSize(peak);
         }
@@ -246,7 +249,7 @@ impl StepCgroup {
                 let fields = stat.split_ascii_whitespace();
                 ByteSize(fields.filter_map(|field| field.strip_prefix(name)?.parse::<u64>().ok()).sum())
             });
-            // rusage counts what a process has had to write, this what has been written for it by now: of a short step, nothing.
+            // rusage counts the bytes that a process dirtied, io.stat those that reached the device by now: zero for a short step.
             resources.read = resources.read.max(read);
             resources.written = resources.written.max(written);
         }
@@ -255,7 +258,7 @@ impl StepCgroup {
         (resources.cpu_pressure, resources.memory_pressure, resources.io_pressure) = (cpu, memory, io);
     }
 
-    /// For how long some task has waited for CPU, memory and I/O so far (linux/Documentation/accounting/psi.rst).
+    /// The time for which some task has waited for CPU, memory and I/O so far (linux/Documentation/accounting/psi.rst).
     pub(super) fn pressure(&self) -> [Option<Nanos>; 3] {
         ["cpu.pressure", "memory.pressure", "io.pressure"].map(|file| {
             let text = read(self.v2.as_ref()?, file)?;
@@ -265,20 +268,20 @@ impl StepCgroup {
         })
     }
 
-    /// Bytes of memory in use now.
+    /// The bytes of memory that are in use now.
     pub(super) fn memory(&self) -> Option<u64> {
         let v2 = self.v2.as_ref().and_then(|fd| read(fd, "memory.current"));
         let v1 = || self.memory_v1.as_ref().and_then(|fd| read(fd, "memory.usage_in_bytes"));
         v2.or_else(v1)?.trim().parse().ok()
     }
 
-    /// CPU time used so far.
+    /// The CPU time that was used so far.
     pub(super) fn cpu(&self) -> Option<Nanos> {
         Some(Nanos(value(&read(self.v2.as_ref()?, "cpu.stat")?, "usage_usec")? * 1000))
     }
 }
 
-/// Our own directory in the version 2 hierarchy (`None`), or in that of a version 1 controller.
+/// The cgroup directory of this process in the version 2 hierarchy (`None`) or in that of a version 1 controller.
 fn directory(mounts: &str, own: &str, controller: Option<&str>) -> Option<PathBuf> {
     let path = own.lines().find_map(|line| {
         let mut fields = line.splitn(3, ':');
@@ -305,8 +308,9 @@ fn directory(mounts: &str, own: &str, controller: Option<&str>) -> Option<PathBu
     })
 }
 
-/// Where in version 2 our directory is best made: the nearest one, from our own upwards, whose children may have
-/// controllers; else our own. A directory with processes in it, as ours usually is, gives its children none.
+/// The version 2 directory below which ours is made: from our own upwards, the nearest one whose children may have
+/// controllers, or our own if there is no such directory. The children of a directory with processes, as ours usually is, get
+/// no controllers.
 fn home_v2(own: &Path) -> PathBuf {
     let controlled = |directory: &&Path| {
         let list = std::fs::read_to_string(directory.join("cgroup.subtree_control")).unwrap_or_default();
@@ -319,7 +323,7 @@ fn home_v2(own: &Path) -> PathBuf {
         .to_owned()
 }
 
-/// The octal escapes of mountinfo.
+/// Decodes the octal escapes of mountinfo.
 fn unescape(text: &str) -> PathBuf {
     let bytes = text.as_bytes();
     let mut plain = Vec::new();
@@ -340,7 +344,7 @@ fn unescape(text: &str) -> PathBuf {
     OsString::from_vec(plain).into()
 }
 
-/// Removes the directories of processes that have died without doing so.
+/// Removes the directories of builders that died without removing them.
 fn sweep(parent: &OwnedFd) {
     let Ok(entries) = rustix::fs::Dir::read_from(parent) else { return };
     for entry in entries.flatten() {
@@ -352,7 +356,7 @@ fn sweep(parent: &OwnedFd) {
     }
 }
 
-/// Removes a directory of ours with all that are in it.
+/// Removes a cgroup with all cgroups below it and returns whether it is gone.
 fn remove(parent: impl AsFd, name: impl rustix::path::Arg + Copy) -> bool {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     if let Ok(base) = rustix::fs::openat(&parent, name, flags, Mode::empty())
@@ -380,7 +384,7 @@ fn write(directory: impl AsFd, file: &str, text: &str) -> Result<(), Errno> {
     rustix::io::write(&fd, text.as_bytes()).map(drop)
 }
 
-/// The number behind a name in a file of `name number` lines.
+/// Finds a number by its name in a file of `name number` lines.
 fn value(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
@@ -389,9 +393,9 @@ fn value(text: &str, name: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Lines as in proc_pid_mountinfo(5) and cgroups(7).
+    /// The lines have the form of proc_pid_mountinfo(5) and cgroups(7).
     #[test]
-    fn our_directory_is_found_in_both_versions() {
+    fn own_directory_is_found_in_both_versions() {
         let mounts = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
             35 31 0:33 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
             33 31 0:31 /outer /sys/fs/cgroup/cpu\\040set rw,relatime - cgroup cgroup rw,cpu,cpuacct\n\
@@ -404,11 +408,11 @@ mod tests {
         assert_eq!(directory(mounts, own, Some("pids")), None);
     }
 
-    /// Files as the kernel's documentation of version 2 has them ("IO Interface Files", "Pressure Stall Information"), which
-    /// a machine whose controllers are in version 1 does not have.
+    /// The files are examples from the kernel's documentation of version 2 ("IO Interface Files", "Pressure Stall
+    /// Information"), so the test also runs on machines whose controllers are in version 1.
     #[test]
-    fn a_steps_account_is_read_from_its_files() {
-        let place = tempfile::tempdir().unwrap();
+    fn resource_usage_is_read_from_cgroup_files() {
+        let cgroup = tempfile::tempdir().unwrap();
         for (name, text) in [
             (
                 "io.stat",
@@ -429,13 +433,13 @@ mod tests {
             ),
             ("io.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234567\n"),
         ] {
-            std::fs::write(place.path().join(name), text).unwrap();
+            std::fs::write(cgroup.path().join(name), text).unwrap();
         }
-        let v2 = std::fs::File::open(place.path()).unwrap().into();
+        let v2 = std::fs::File::open(cgroup.path()).unwrap().into();
         let step = StepCgroup { v2: Some(v2), ..StepCgroup::default() };
         let mut resources = Resources { read: ByteSize(91_889_665), written: ByteSize(5), ..Resources::default() };
         step.account(&mut resources, true);
-        // The larger of what rusage and what the devices say: 1459200 + 90430464 is one less than what it had.
+        // The larger of rusage and io.stat counts: 1459200 + 90430464 is one less than rusage's number.
         assert_eq!((resources.read.0, resources.written.0), (91_889_665, 613_781_504));
         assert_eq!((resources.cpu_user, resources.cpu_system), (Nanos(3_000_000), Nanos(500_000)));
         assert_eq!(resources.peak_memory.0, 47_513_600);
@@ -445,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_found_by_their_whole_name() {
+    fn values_are_found_by_whole_name() {
         let text = "oom 7\noom_kill 3\noom_kill_disable 0\n";
         assert_eq!((value(text, "oom_kill"), value(text, "kill")), (Some(3), None));
     }

@@ -15,9 +15,9 @@ use tokio::io::unix::AsyncFd;
 
 /// Bytes in one datagram: well below the kernel's default send buffer (net.core.wmem_default, 208 KiB).
 const CHUNK: usize = 64 * 1024;
-/// Bytes of a datagram that is no part of a long message: a page's zeroing less for each step.
+/// Bytes of a datagram outside of a long message. A small buffer saves zeroing a page per step.
 pub(super) const SMALL: usize = 64;
-/// Bytes of a report; only the list of mountpoints that were made can be long, and its paths are those of the order.
+/// Bytes of a report. Only its list of new mountpoints can be long, and their paths come from the message to the init.
 pub(super) const REPORT: usize = 16 * 1024;
 /// Descriptors in one datagram: the kernel's SCM_MAX_FD is 253.
 const FDS: usize = 128;
@@ -25,12 +25,12 @@ const FDS: usize = 128;
 /// Bytes and the descriptors that came with them.
 type Message = (Vec<u8>, Vec<OwnedFd>);
 
-/// A connected pair; both ends close on exec.
+/// Makes a connected pair of sockets. Both ends close on exec.
 pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
 }
 
-/// Sends one datagram. A peer that is gone gives `EPIPE`, never a signal.
+/// Sends one datagram. If the peer is gone the error is `EPIPE`; there is no signal.
 pub(super) fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -43,14 +43,14 @@ pub(super) fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> R
     Ok(())
 }
 
-/// Receives one datagram of at most `room` bytes and appends it. `false` is the end: the peer has gone.
+/// Receives one datagram of at most `room` bytes and appends it. Returns false if the peer is gone.
 pub(super) fn receive(
     socket: impl AsFd,
     room: usize,
     bytes: &mut Vec<u8>,
     fds: &mut Vec<OwnedFd>,
 ) -> Result<bool, Errno> {
-    // Memory that is zeroed as a whole: growing `bytes` would write its zeros one by one.
+    // The allocator zeroes this buffer as a whole; growing `bytes` would zero it byte by byte.
     let mut part = vec![0; room];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -70,7 +70,7 @@ pub(super) fn receive(
     Ok(received.bytes > 0)
 }
 
-/// The datagrams of a message of any length: its lengths first, then its parts.
+/// Splits a message of any length into datagrams.
 fn parts<'a, 'fd>(
     bytes: &'a [u8],
     fds: &'a [BorrowedFd<'fd>],
@@ -83,7 +83,7 @@ fn parts<'a, 'fd>(
     })
 }
 
-/// Receives a message of any length that [`AsyncChannel::send_long`] sent. None: the peer has gone.
+/// Receives a message of any length that [`AsyncChannel::send_long`] sent. Returns `None` if the peer is gone.
 pub(super) fn receive_long(socket: impl AsFd) -> Result<Option<Message>, Errno> {
     let (mut bytes, mut fds) = (Vec::new(), Vec::new());
     if !receive(&socket, SMALL, &mut bytes, &mut fds)? {
@@ -121,7 +121,7 @@ impl AsyncChannel {
 
     async fn send(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> std::io::Result<()> {
         loop {
-            // The optimistic try: the buffer of a new socket is empty.
+            // Sends before it waits: the buffer of a new socket is empty.
             match send(self.0.get_ref(), bytes, fds) {
                 Err(Errno::AGAIN) => self.0.writable().await?.clear_ready(),
                 other => return Ok(other?),
@@ -129,7 +129,7 @@ impl AsyncChannel {
         }
     }
 
-    /// The next datagram and its descriptors; None: the peer has gone.
+    /// Receives the next datagram and its descriptors. Returns `None` if the peer is gone.
     pub(super) async fn receive(&self) -> std::io::Result<Option<Message>> {
         loop {
             let mut ready = self.0.readable().await?;
@@ -137,14 +137,14 @@ impl AsyncChannel {
             match receive(self.0.get_ref(), REPORT, &mut bytes, &mut fds) {
                 Ok(more) => return Ok(more.then_some((bytes, fds))),
                 Err(Errno::AGAIN) => ready.clear_ready(),
-                // A peer that was killed with unread data in its buffer.
+                // The peer was killed with unread data in its buffer.
                 Err(Errno::CONNRESET) => return Ok(None),
                 Err(errno) => return Err(errno.into()),
             }
         }
     }
 
-    /// The first descriptor that comes within `limit`, waited for on this thread: for the one who cannot await any more.
+    /// Blocks this thread until the first descriptor arrives or `limit` has passed, for callers that can no longer await.
     pub(super) fn wait_for_fd(&self, limit: Duration) -> Option<OwnedFd> {
         let start = Instant::now();
         loop {

@@ -1,10 +1,10 @@
-//! What a running step uses, sampled.
+//! Samples of the resource usage of a running step.
 
 use super::cgroup::StepCgroup;
 use buildscope_record::{Nanos, Probe};
 use std::time::Instant;
 
-/// What a running step uses, over time.
+/// Records the resource usage of a running step over time.
 pub(super) struct Counters<'a> {
     probe: &'a Probe,
     at: Instant,
@@ -17,8 +17,8 @@ impl<'a> Counters<'a> {
         Self { probe, at: Instant::now(), cpu: Some(Nanos::ZERO), pressure: [Some(Nanos::ZERO); 3] }
     }
 
-    /// Processors in use, bytes of memory, and the shares of time in which some task waited for CPU, memory or I/O, all
-    /// since the last sample.
+    /// Records the bytes of memory in use and, since the last sample, the processors in use and the shares of time in which some
+    /// task waited for CPU, memory or I/O.
     pub(super) fn sample(&mut self, cgroup: &StepCgroup) {
         let now = Instant::now();
         let elapsed = Nanos::from(now.saturating_duration_since(self.at)).as_secs_f64();

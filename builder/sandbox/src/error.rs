@@ -1,36 +1,36 @@
-//! What can go wrong around a step's process.
+//! The errors of the sandbox.
 
 use rustix::io::Errno;
 use std::time::Duration;
 
-/// Why a step could not be run to its end. A process that ran and failed is no error: see [`Exit`](super::Exit).
+/// A reason why a step could not be run to its end. A process that ran and failed is not an error: see [`Exit`](super::Exit).
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The process could not move into namespaces of its own.
     #[error("cannot isolate the builder: {what}: {errno}{}", isolate_advice(*.errno))]
     Isolate {
-        /// What was tried.
+        /// The operation that failed.
         what: &'static str,
-        /// The kernel's answer.
+        /// The kernel's error.
         errno: Errno,
     },
-    /// The helper process could not be started.
-    #[error("cannot start the sandbox's helper process: {what}: {errno}")]
+    /// The zygote could not be started.
+    #[error("cannot start the process from which steps are cloned: {what}: {errno}")]
     Start {
-        /// What was tried.
+        /// The operation that failed.
         what: &'static str,
-        /// The kernel's answer.
+        /// The kernel's error.
         errno: Errno,
     },
-    /// The helper process has died; no step can run any more.
-    #[error("the sandbox's helper process is gone")]
+    /// The zygote has died. No further step can run.
+    #[error("the process from which steps are cloned has died; run the build again")]
     Gone,
-    /// The box could not be built.
+    /// The sandbox could not be set up.
     #[error("cannot set up the step's sandbox: {what}: {errno}")]
     Setup {
-        /// What was tried.
+        /// The operation that failed.
         what: String,
-        /// The kernel's answer.
+        /// The kernel's error.
         errno: Errno,
     },
     /// The step's program could not be executed in its root file system.
@@ -38,29 +38,29 @@ pub enum SandboxError {
     Exec {
         /// The program as the step names it.
         program: String,
-        /// The kernel's answer.
+        /// The kernel's error.
         errno: Errno,
     },
     /// The OCI runtime did not start the step's program.
     #[error("{runtime} did not start the step: {said}")]
     Runtime {
-        /// Its name.
+        /// The name of the runtime.
         runtime: String,
-        /// Its own words.
+        /// The error message of the runtime.
         said: String,
     },
     /// The builder's side of a step failed.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         what: &'static str,
-        /// Why it failed.
+        /// The reason for the failure.
         source: std::io::Error,
     },
     /// The build was cancelled while the step ran; every process of the step is dead.
     #[error("cancelled")]
     Cancelled,
-    /// The step ran longer than it may; every process of the step is dead.
+    /// The step exceeded its time limit; every process of the step is dead.
     #[error("the step was stopped after {}: it ran longer than --timeout allows", seconds(*.0))]
     TimedOut(Duration),
 }
@@ -78,7 +78,7 @@ impl SandboxError {
 fn isolate_advice(errno: Errno) -> &'static str {
     match errno {
         Errno::PERM => {
-            " (an ordinary user needs unprivileged user namespaces: see kernel.unprivileged_userns_clone, user.max_user_namespaces and the AppArmor restriction on them; inside a container, run it with these allowed)"
+            " (an ordinary user needs unprivileged user namespaces: see kernel.unprivileged_userns_clone, user.max_user_namespaces and the AppArmor restriction on them; in a container, start the container with these allowed)"
         }
         Errno::NOSPC => " (user.max_user_namespaces or user.max_mnt_namespaces is used up)",
         _ => "",

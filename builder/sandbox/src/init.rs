@@ -1,10 +1,10 @@
-//! A step's first process, pid 1 of its pid namespace: builds the box, starts the program, reaps, reports.
+//! A step's init, process 1 of its pid namespace: it sets up the sandbox, starts the program, reaps orphans and reports.
 //!
-//! It ends when the program ends; the kernel then kills whatever the program left running.
+//! It ends when the program ends. The kernel then kills every process that the program left running.
 //!
-//! Where a stock runtime is to make the box, the init gives it a view of the host and a bundle, and is the runtime's parent:
-//! what the runtime starts stays in this pid namespace, becomes the init's child when the runtime has left, and ends with
-//! it. So a step's program is the same to whoever waits for it, and is gone when the builder is.
+//! If a stock runtime makes the sandbox, the init gives it a view of the host and a bundle, and is the runtime's parent. The
+//! processes that the runtime starts stay in this pid namespace, become the init's children when the runtime exits, and end
+//! with the init. So waiting for a step's program is the same with both executors, and the program never outlives the builder.
 
 use super::bundle::{self, Bundle};
 use super::mounts::{Begun, Template, View};
@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// What the helper has ready for every step.
+/// The state that the zygote prepares once for all steps.
 pub(super) struct Ready {
     pub(super) template: Template,
     pub(super) privileges: Privileges,
@@ -27,17 +27,18 @@ pub(super) struct Ready {
     pub(super) groups: bool,
 }
 
-/// Runs the step that arrives on `channel`. This process does nothing else; it ends when this returns.
+/// Runs the step that arrives on `channel`. This process does nothing else and ends when this returns.
 ///
-/// What needs no order is done before there is one: the builder asks for the next step's init while a step runs.
+/// Work that does not depend on the step is done before its message arrives: the builder requests the next step's init while
+/// a step runs.
 pub(super) fn run(ready: &Ready, channel: &OwnedFd, insecure: bool) {
-    // If the helper dies, so does the step; if it died before this line, the builder is gone as well and the
-    // channel has ended.
+    // If the zygote dies, so does the step. If it died before this line, the builder is gone as well and the channel is
+    // closed.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-    // No one in the box may read this process's memory: it holds what the helper once held.
+    // The step must not read this process's memory, which is a copy of the zygote's.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     sys::signal(libc::SIGCHLD, false);
-    // Mountpoints and device nodes get exactly the modes they are made with; the step gets docker's umask.
+    // Mountpoints and device nodes get exactly the modes they are made with. The step gets docker's umask later.
     rustix::process::umask(Mode::empty());
     let begun = begin(ready, insecure);
     let Ok(Some((bytes, fds))) = channel::receive_long(channel) else { return };
@@ -45,7 +46,7 @@ pub(super) fn run(ready: &Ready, channel: &OwnedFd, insecure: bool) {
     match begun.and_then(|begun| start(ready, begun, &order, &fds)) {
         Ok(Started { program, made, spent }) => {
             report(channel, &Report::Running { made });
-            // Only the program holds its pipes now, so that their end is the program's.
+            // Now only the program holds the write ends of its pipes, so they close when the program ends.
             drop(fds);
             report(channel, &Report::Ended(wait(program, spent)));
         }
@@ -53,7 +54,7 @@ pub(super) fn run(ready: &Ready, channel: &OwnedFd, insecure: bool) {
     }
 }
 
-/// Tells the builder that a step could not even be forked.
+/// Reports to the builder that a step's init could not be forked.
 pub(super) fn refuse(channel: &OwnedFd, what: &str, errno: Errno) {
     report(channel, &Report::Failed { what: what.into(), errno: errno.raw_os_error() });
 }
@@ -63,10 +64,10 @@ fn report(channel: &OwnedFd, report: &Report) {
     report.put(&mut bytes);
     if bytes.len() > channel::REPORT {
         bytes.clear();
-        Report::Failed { what: "more mountpoints had to be made than fit in a report".into(), errno: libc::E2BIG }
+        Report::Failed { what: "the step's mounts need too many new mountpoints".into(), errno: libc::E2BIG }
             .put(&mut bytes);
     }
-    // A builder that has gone needs no report.
+    // An error means that the builder is gone and needs no report.
     let _ = channel::send(channel, &bytes, &[]);
 }
 
@@ -80,46 +81,48 @@ fn view_failed((what, errno): mounts::Failure) -> Report {
     failed(&what)(errno)
 }
 
-/// What does not depend on the order.
+/// Does the work that does not depend on the step.
 fn begin(ready: &Ready, insecure: bool) -> Result<Begun, Report> {
     if !insecure {
-        ready.privileges.bound().map_err(failed("giving up privileges"))?;
+        ready.privileges.bound().map_err(failed("dropping privileges"))?;
     }
     ready.template.begin(insecure).map_err(view_failed)
 }
 
-/// A program that runs.
+/// The result of a successful start.
 struct Started {
     program: Program,
     made: Made,
-    /// What the runtime used that started it.
+    /// The resource usage of the runtime that started the program, if one did.
     spent: Option<libc::rusage>,
 }
 
-/// A step's program, to be waited for.
+/// The program to wait for.
 enum Program {
     Running(i32),
-    /// The runtime was killed, and this is its status: there will be no other.
+    /// The runtime was killed before it reported a program. This is the runtime's status.
     Lost(i32),
 }
 
 fn start(ready: &Ready, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<Started, Report> {
-    let fd = |index: u32| fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| failed("a descriptor")(Errno::BADF));
+    let fd = |index: u32| {
+        fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| failed("invalid descriptor index")(Errno::BADF))
+    };
     for tasks in &order.join {
-        // "0" is the writer itself: the kernel moves one thread without stopping the whole system's forks.
+        // "0" means the writing thread: the kernel moves one thread without blocking the forks of the whole system.
         let joined = rustix::io::write(fd(*tasks)?, b"0").map_err(failed("joining a cgroup"));
         if order.must_join {
             joined?;
         }
     }
     if let Some(namespace) = order.namespace {
-        sys::enter_network(fd(namespace)?).map_err(failed("the step's network"))?;
+        sys::enter_network(fd(namespace)?).map_err(failed("entering the step's network"))?;
     }
     if order.own_network {
-        sys::loopback_up().map_err(failed("the loopback device"))?;
+        sys::loopback_up().map_err(failed("bringing up the loopback device"))?;
     }
-    // After it has joined: this is the root of all cgroups that the step sees.
-    sys::unshare(libc::CLONE_NEWCGROUP).map_err(failed("a cgroup namespace"))?;
+    // After joining: this process's cgroup becomes the root of the cgroups that the step sees.
+    sys::unshare(libc::CLONE_NEWCGROUP).map_err(failed("making a cgroup namespace"))?;
     let stdin = order.stdin.map_or(Ok(ready.null.as_fd()), fd)?;
     let stdio = [stdin, fd(order.stdout)?, fd(order.stderr)?];
     if let Some(runtime) = &order.runtime {
@@ -128,19 +131,19 @@ fn start(ready: &Ready, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<
     }
     let View { made, workdir } = ready.template.enter(begun, order, fds).map_err(view_failed)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    rustix::system::sethostname(&order.hostname.0).map_err(failed("the host name"))?;
+    rustix::system::sethostname(&order.hostname.0).map_err(failed("setting the host name"))?;
     for (resource, limits) in &order.rlimits {
-        sys::set_rlimit(*resource, *limits).map_err(failed("a resource limit"))?;
+        sys::set_rlimit(*resource, *limits).map_err(failed("setting a resource limit"))?;
     }
     if !order.insecure {
-        ready.privileges.drop().map_err(failed("giving up privileges"))?;
+        ready.privileges.drop().map_err(failed("dropping privileges"))?;
     }
     let who = (order.uid, order.gid, &order.groups[..]);
     let program = spawn(ready, order, who, workdir.as_fd(), stdio).map_err(not_executed)?;
     Ok(Started { program: Program::Running(program), made, spent: None })
 }
 
-/// Has a runtime start the program, and waits until it has.
+/// Starts the program through a runtime and waits until the runtime is done.
 fn start_by_runtime(
     ready: &Ready,
     order: &Order,
@@ -148,20 +151,21 @@ fn start_by_runtime(
     stdio: [BorrowedFd<'_>; 3],
 ) -> Result<Started, Report> {
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    let top = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(failed("a directory"))?;
+    let top = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .map_err(failed("opening the root directory"))?;
     let runtime = spawn(ready, order, (0, 0, &[]), top.as_fd(), stdio).map_err(not_executed)?;
     drop(top);
-    // From here on it needs nothing that a step must not have.
-    bundle.leave().map_err(failed("an empty root"))?;
-    ready.privileges.bound().and_then(|()| ready.privileges.drop()).map_err(failed("giving up privileges"))?;
+    // From here on this process needs nothing that a step must not have.
+    bundle.leave().map_err(failed("entering an empty root"))?;
+    ready.privileges.bound().and_then(|()| ready.privileges.drop()).map_err(failed("dropping privileges"))?;
     let status = sys::wait_for(runtime).map_err(failed("waiting for the runtime"))?;
-    // The program is waited for only after this, whether it has ended or not.
+    // The program is not counted yet: it is reaped later, even if it has already ended.
     let spent = Some(sys::children_usage());
     let program = match status {
         0 => {
-            let pid = bundle.read(bundle::PID).map_err(failed("the file in which the runtime tells a process id"))?;
+            let pid = bundle.read(bundle::PID).map_err(failed("reading the pid file of the runtime"))?;
             let pid = std::str::from_utf8(&pid).ok().and_then(|pid| pid.trim().parse().ok());
-            Program::Running(pid.ok_or_else(|| failed("the process id that the runtime tells")(Errno::INVAL))?)
+            Program::Running(pid.ok_or_else(|| failed("invalid pid file of the runtime")(Errno::INVAL))?)
         }
         status if libc::WIFSIGNALED(status) => Program::Lost(status),
         _ => {
@@ -177,7 +181,7 @@ fn not_executed(errno: Errno) -> Report {
     Report::NotExecuted { errno: errno.raw_os_error() }
 }
 
-/// User, group, supplementary groups.
+/// A user, a group and supplementary groups.
 type Who<'a> = (u32, u32, &'a [u32]);
 
 fn spawn(
@@ -207,7 +211,7 @@ fn c_string(bytes: &[u8]) -> Result<CString, Errno> {
     CString::new(bytes).map_err(|_| Errno::INVAL)
 }
 
-/// The paths at which a program may be: itself where it has a slash, else in each directory of `PATH`.
+/// The paths at which a program may be: the name itself if it has a slash, else that name in each directory of `PATH`.
 fn candidates(program: &CStr, env: &[CString]) -> Result<Vec<CString>, Errno> {
     if program.to_bytes().contains(&b'/') {
         return Ok(vec![program.to_owned()]);
@@ -215,14 +219,14 @@ fn candidates(program: &CStr, env: &[CString]) -> Result<Vec<CString>, Errno> {
     let path = env.iter().rev().find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
     path.unwrap_or_default()
         .split(|&byte| byte == b':')
-        // An empty entry is the working directory.
+        // An empty entry means the working directory.
         .map(|directory| {
             c_string(&[if directory.is_empty() { b"." } else { directory }, b"/", program.to_bytes()].concat())
         })
         .collect()
 }
 
-/// Reaps until the program has ended, and then what has ended by then.
+/// Reaps until the program has ended, then reaps every other child that has ended by then.
 fn wait(program: Program, spent: Option<libc::rusage>) -> Ending {
     let (running, mut status) = match program {
         Program::Running(pid) => (pid, None),
@@ -236,7 +240,7 @@ fn wait(program: Program, spent: Option<libc::rusage>) -> Ending {
             sys::Waited::Running | sys::Waited::NoChild => break,
         }
     }
-    // Orphans that have ended count towards the account; those that run are about to be killed.
+    // Orphans that have ended count as the step's usage. Those that still run are about to be killed.
     loop {
         match sys::wait_any(false) {
             sys::Waited::Ended { .. } => {}
@@ -248,7 +252,7 @@ fn wait(program: Program, spent: Option<libc::rusage>) -> Ending {
         }
     }
     let usage = sys::children_usage();
-    // What the step used, without its runtime. Only the peak is that of whichever process was the largest.
+    // The usage of the step without that of its runtime, except for the peak, which is that of the largest process of both.
     let own = |number: fn(&libc::rusage) -> u64| number(&usage) - spent.as_ref().map_or(0, number);
     Ending {
         status: status.unwrap_or_default(),
@@ -260,7 +264,7 @@ fn wait(program: Program, spent: Option<libc::rusage>) -> Ending {
         major_faults: own(|usage| usage.ru_majflt as u64),
         blocks_in: own(|usage| usage.ru_inblock as u64),
         blocks_out: own(|usage| usage.ru_oublock as u64),
-        // A runtime's own threads count too, and nobody says how many those were.
+        // Unknown with a runtime: its own threads count too, and their number is not available.
         tasks: if spent.is_none() { tasks_started() } else { None },
     }
 }
@@ -269,8 +273,8 @@ fn micros(time: libc::timeval) -> u64 {
     time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64
 }
 
-/// How many tasks were started in this pid namespace beside this one: the last pid given out, since a new
-/// namespace counts from 1 and this process is 1. Threads count too.
+/// The number of tasks, threads included, that were started in this pid namespace besides this one. It comes from the last
+/// pid that was assigned: a new namespace counts from 1, and this process has pid 1.
 fn tasks_started() -> Option<u64> {
     let load = std::fs::read_to_string("/proc/loadavg").ok()?;
     load.split_ascii_whitespace().next_back()?.parse::<u64>().ok()?.checked_sub(1)

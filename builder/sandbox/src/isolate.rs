@@ -1,8 +1,8 @@
-//! Moving the whole process into namespaces of its own, before it has threads.
+//! Moves the whole process into its own namespaces, before it has threads.
 //!
-//! Every mount of a build lives in this mount namespace: when the process ends, however it ends, they end. An
-//! ordinary user needs a user namespace around it, in which the files of an image keep their owners as far as
-//! `/etc/subuid` and `/etc/subgid` give ids (the kernel's user_namespaces(7); shadow's newuidmap(1)).
+//! All mounts of a build are in this mount namespace, so they end with the process even if it is killed. An ordinary user
+//! also needs a user namespace. In it the files of an image keep their owners as far as `/etc/subuid` and `/etc/subgid`
+//! provide ids (the kernel's user_namespaces(7); shadow's newuidmap(1)).
 
 use super::error::SandboxError;
 use super::sys::{self, Forked};
@@ -13,60 +13,60 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// How the process is isolated.
+/// The way in which the process is isolated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Isolation {
-    /// Root of the machine: a mount namespace.
+    /// Root of the machine has a mount namespace.
     Root,
-    /// An ordinary user, with a range of ids: a user namespace and a mount namespace.
+    /// An ordinary user with a range of ids has a user namespace and a mount namespace.
     Rootless {
-        /// How many user ids there are, root of the namespace included.
+        /// The number of user ids in the namespace, including root.
         ids: u32,
     },
-    /// An ordinary user without a range of ids: only the ids 0 exist, and they are the user's own.
+    /// An ordinary user without a range of ids has both namespaces, but in them only uid 0 and gid 0 exist: the user's own ids.
     SingleId {
-        /// Why there is no range.
+        /// The reason why there is no range.
         reason: NoRange,
     },
 }
 
-/// Why an ordinary user has one id only; its text says what to do.
+/// A reason why an ordinary user has only one id. The message says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoRange {
-    /// No line for the user.
+    /// The file has no line for the user.
     #[error(
-        "{file} has no line for {user}: files and processes of other owners than root are impossible in this build; an administrator adds ids with `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}`"
+        "{file} has no line for {user}, so files and processes in this build can only belong to root; an administrator can add ids with `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}`"
     )]
     NoLine {
-        /// `/etc/subuid` or `/etc/subgid`.
+        /// The file: `/etc/subuid` or `/etc/subgid`.
         file: &'static str,
         /// The user's name or number.
         user: String,
     },
-    /// newuidmap or newgidmap is missing or refuses.
+    /// newuidmap or newgidmap is missing or failed.
     #[error(
-        "`{tool}` failed: files and processes of other owners than root are impossible in this build; it comes with the package uidmap (shadow-utils elsewhere) and must be setuid root"
+        "`{tool}` failed, so files and processes in this build can only belong to root; it must be installed (package uidmap or shadow-utils) and setuid root"
     )]
     Tool {
-        /// The program.
+        /// The name of the program.
         tool: &'static str,
     },
 }
 
-/// Moves this process into a mount namespace of its own (and, for an ordinary user, a user namespace), from which
-/// no mount reaches the rest of the system. Call it first in `main`: the process must have one thread.
+/// Moves this process into its own mount namespace (and, for an ordinary user, user namespace). Mounts made in it do not
+/// propagate to the rest of the system. Call it first in `main`: the process must have only one thread.
 ///
 /// # Errors
-/// Where the kernel or its configuration forbids namespaces.
+/// Fails if the kernel or its configuration forbids namespaces.
 pub fn isolate_process() -> Result<Isolation, SandboxError> {
     let isolation = match sys::unshare(libc::CLONE_NEWNS) {
         Ok(()) => Isolation::Root,
         Err(Errno::PERM) => user_namespace()?,
-        Err(errno) => return Err(SandboxError::Isolate { what: "a mount namespace", errno }),
+        Err(errno) => return Err(SandboxError::Isolate { what: "making a mount namespace", errno }),
     };
     let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
     rustix::mount::mount_change("/", private)
-        .map_err(|errno| SandboxError::Isolate { what: "private mounts", errno })?;
+        .map_err(|errno| SandboxError::Isolate { what: "making mounts private", errno })?;
     Ok(isolation)
 }
 
@@ -95,22 +95,22 @@ fn user_namespace() -> Result<Isolation, SandboxError> {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let user = user_name(uid);
     let ranges = range("/etc/subuid", &user, uid).and_then(|uids| Ok((uids, range("/etc/subgid", &user, uid)?)));
-    // A child that stays outside writes our maps: newuidmap must be in the parent namespace.
+    // A child that stays outside writes the id maps: newuidmap must run in the parent namespace.
     let mapper = match ranges {
-        Ok(ranges) => Ok((Mapper::fork(uid, gid, ranges).map_err(isolate("fork"))?, ranges)),
+        Ok(ranges) => Ok((Mapper::fork(uid, gid, ranges).map_err(isolate("forking"))?, ranges)),
         Err(reason) => Err(reason),
     };
     // Both namespaces at once, so that the mount namespace belongs to the user namespace.
-    sys::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(isolate("a user namespace"))?;
+    sys::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(isolate("making a user namespace"))?;
     let isolation = match mapper {
-        Ok((mapper, ((_, uids), _))) => match mapper.map().map_err(isolate("the id maps"))? {
+        Ok((mapper, ((_, uids), _))) => match mapper.map().map_err(isolate("writing the id maps"))? {
             None => Isolation::Rootless { ids: uids + 1 },
             Some(tool) => Isolation::SingleId { reason: NoRange::Tool { tool } },
         },
         Err(reason) => Isolation::SingleId { reason },
     };
     if matches!(isolation, Isolation::SingleId { .. }) {
-        map_own_ids(uid, gid).map_err(isolate("the id maps"))?;
+        map_own_ids(uid, gid).map_err(isolate("writing the id maps"))?;
     }
     let root = || {
         rustix::thread::set_thread_res_gid(rustix::fs::Gid::ROOT, rustix::fs::Gid::ROOT, rustix::fs::Gid::ROOT)?;
@@ -120,7 +120,7 @@ fn user_namespace() -> Result<Isolation, SandboxError> {
     Ok(isolation)
 }
 
-/// What an ordinary user may do without help: its own ids as 0.
+/// Maps the user's own ids to 0, which an ordinary user may do without privileged tools.
 fn map_own_ids(uid: u32, gid: u32) -> Result<(), Errno> {
     let write = |file: &str, text: String| {
         std::fs::write(Path::new("/proc/self").join(file), text)
@@ -131,7 +131,7 @@ fn map_own_ids(uid: u32, gid: u32) -> Result<(), Errno> {
     write("gid_map", format!("0 {gid} 1"))
 }
 
-/// A child in the old user namespace that waits for our word.
+/// A child in the old user namespace that writes the id maps on request.
 struct Mapper {
     pid: i32,
     go: OwnedFd,
@@ -160,7 +160,7 @@ impl Mapper {
         }
     }
 
-    /// Has the maps written; the tool that failed, if one did.
+    /// Requests the maps and returns the tool that failed, if one did.
     fn map(self) -> Result<Option<&'static str>, Errno> {
         rustix::io::write(&self.go, b"!")?;
         let mut answer = [0];
@@ -172,7 +172,7 @@ impl Mapper {
     }
 }
 
-/// Runs both tools at the same time; gives the index of one that failed.
+/// Runs both tools at the same time and returns the index of one that failed, if any.
 fn write_maps(target: u32, uid: u32, gid: u32, (uids, gids): ((u32, u32), (u32, u32))) -> Option<usize> {
     let started = [(TOOLS[0], uid, uids), (TOOLS[1], gid, gids)].map(|(tool, own, (first, count))| {
         let mut command = Command::new(tool);

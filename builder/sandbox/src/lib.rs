@@ -1,11 +1,11 @@
 //! One process in one sandbox.
 //!
 //! *Takes* a [`StepSpec`]. *Gives* its exit and its resource usage. *Must never know* Dockerfiles, layers or drivers: file systems come
-//! as detached mounts. The only crate with `unsafe` code.
+//! as detached mounts. This is the only crate with `unsafe` code.
 //!
-//! Three kinds of processes: the builder ([`Zygote::run`]), the zygote that it started before it had threads, and each step's init
-//! (process 1 of the step's pid namespace), which sets up the sandbox from inside, drops its privileges, starts the program and
-//! reaps. They communicate over socket pairs.
+//! There are three kinds of processes, which communicate over socket pairs. The builder calls [`Zygote::run`]. The zygote is started
+//! before the builder has threads and forks the steps. Each step's init (process 1 of the step's pid namespace) sets up the sandbox
+//! from inside, drops its privileges, starts the program and reaps its orphans.
 //!
 //! # Start here
 //!

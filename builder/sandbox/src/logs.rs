@@ -1,14 +1,14 @@
-//! A step's output, line by line, as it comes.
+//! Splits a step's output into lines while it runs.
 
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 
-/// The longest line handed on in one piece, in bytes: what bounds the memory a step's output takes.
+/// The longest line that is passed on in one piece, in bytes. It bounds the memory that a step's output takes.
 pub const LONGEST_LINE: usize = 64 * 1024;
 
-/// Where a line was written to.
+/// The stream to which a line was written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stream {
     /// Standard output.
@@ -20,9 +20,9 @@ pub enum Stream {
 /// A line of a step's output.
 #[derive(Clone, Copy, Debug)]
 pub struct LogLine<'a> {
-    /// Where it was written to.
+    /// The stream to which it was written.
     pub stream: Stream,
-    /// When its last byte was read.
+    /// The time at which its last byte was read.
     pub at: Instant,
     /// The line without its line feed; not necessarily UTF-8.
     pub text: &'a [u8],
@@ -30,10 +30,10 @@ pub struct LogLine<'a> {
     pub ended: bool,
 }
 
-/// Takes the lines of one step. Lines of one stream come in their order; while a call lasts, the step's
-/// output waits in its pipe: a slow sink slows the step, and nothing is lost.
+/// A receiver of the lines of one step. The lines of one stream arrive in order. While a call runs, further output waits in the
+/// pipe, so a slow sink slows the step and no output is lost.
 pub trait LogSink: Send {
-    /// Takes a line.
+    /// Receives one line or a piece of a long line.
     fn line(&mut self, line: LogLine<'_>);
 }
 
@@ -59,9 +59,9 @@ pub(super) async fn pump(stdout: OwnedFd, stderr: OwnedFd, sink: &mut dyn LogSin
 struct Lines {
     stream: Stream,
     pipe: Receiver,
-    /// What was read and not handed on yet.
+    /// The bytes that were read and not passed on yet.
     buffer: Vec<u8>,
-    /// How much of it is known to hold no line feed.
+    /// The length of the prefix of the buffer that has no line feed.
     searched: usize,
     ended: bool,
 }
@@ -72,7 +72,7 @@ impl Lines {
         Ok(Self { stream, pipe, buffer: Vec::new(), searched: 0, ended: false })
     }
 
-    /// Reads once. Cancel safe: bytes are in the buffer or still in the pipe.
+    /// Reads once. It is cancel safe: bytes are either in the buffer or still in the pipe.
     async fn read(&mut self) -> std::io::Result<()> {
         self.buffer.reserve(LONGEST_LINE);
         self.ended = self.pipe.read_buf(&mut self.buffer).await? == 0;
@@ -88,7 +88,7 @@ impl Lines {
             pieces(&self.buffer[start..end], &mut line);
             start = end + 1;
         }
-        // A piece of a line without end: what is left below the limit waits for its line feed.
+        // A line over the limit is passed on in pieces. A rest below the limit waits for its line feed.
         while self.buffer.len() - start > LONGEST_LINE {
             line(&self.buffer[start..start + LONGEST_LINE], false);
             start += LONGEST_LINE;
@@ -102,7 +102,7 @@ impl Lines {
     }
 }
 
-/// A whole line, in pieces where it is too long for one.
+/// Passes on a complete line, in pieces if it is longer than [`LONGEST_LINE`].
 fn pieces(text: &[u8], line: &mut impl FnMut(&[u8], bool)) {
     let mut rest = text;
     while rest.len() > LONGEST_LINE {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    /// What arrives when these chunks are written, as (stream, text, ended).
+    /// Writes these chunks and returns the lines that arrive, as (stream, text, ended).
     async fn collect(chunks: Vec<Vec<u8>>) -> Vec<(Stream, Vec<u8>, bool)> {
         let (out, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
         let (err, other) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lines_are_whole_in_order_and_the_rest_is_not_lost() {
+    async fn chunks_are_joined_to_lines() {
         let chunks = ["one\ntw", "o\n\n", "thr", "ee"].map(|text| text.as_bytes().to_vec());
         let expected = [("one", true), ("two", true), ("", true), ("three", false)];
         let expected: Vec<_> = expected.map(|(text, ended)| (Stream::Out, text.as_bytes().to_vec(), ended)).into();
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_without_end_comes_in_pieces_of_bounded_size() {
+    async fn long_lines_arrive_in_bounded_pieces() {
         let long = vec![b'x'; 3 * LONGEST_LINE + 5];
         let lines = collect(vec![long.clone(), b"\nshort\n".to_vec()]).await;
         assert!(lines.iter().all(|(_, text, _)| text.len() <= LONGEST_LINE));

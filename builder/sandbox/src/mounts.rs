@@ -1,8 +1,8 @@
-//! The file systems of a step: its root, `/proc`, `/sys`, `/dev`, what is masked, and its own mounts.
+//! The file systems of a step: its root, `/proc`, `/sys`, `/dev`, masked paths, and its own mounts.
 //!
-//! What is the same for all steps is made once, in the helper's private root (the [`Template`]), and cloned
-//! from there. Everything is `nodev` but the few standard nodes, so a device node that a step makes (it has
-//! CAP_MKNOD, as under docker) cannot be opened.
+//! The mounts that are the same for all steps are made once, in the zygote's private root (the [`Template`]), and cloned
+//! from there. Everything except the few standard nodes is `nodev`, so a device node that a step makes (it has CAP_MKNOD,
+//! as under docker) cannot be opened.
 
 use super::order::{MountOrder, Order, SourceOrder};
 use super::place::{Kind, Root};
@@ -20,33 +20,33 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Where a step's root is attached in the helper's root, before the pivot.
+/// The path in the zygote's root at which a step's root is attached before the pivot.
 pub(super) const NEW: &str = "/new";
-/// A procfs that stays fully visible: a user namespace may mount a new one only while it sees one.
+/// The path of a fully visible procfs. A user namespace may mount a new procfs only while it sees such a one.
 const PROC: &str = "/proc";
-/// The read-only, masked sysfs that steps with the host's network get.
+/// The path of the read-only, masked sysfs for steps with the host's network.
 pub(super) const SYS: &str = "/sys";
-/// Nothing, read-only: hides directories.
+/// The path of an empty, read-only directory that masks other directories.
 const EMPTY: &str = "/empty";
-/// Where the step's own `/proc` and `/dev` are made, before there is a root to put them in: what is mounted over them
-/// needs a place in the namespace (to mount on a detached mount takes kernel 6.15).
+/// The paths at which a step's own `/proc` and `/dev` are made before its root exists. They must be attached for mounts on top
+/// of them: mounting on a detached mount needs Linux 6.15.
 const BEGUN: [&str; 2] = ["/begun-proc", "/begun-dev"];
-/// Where a step's files in memory are made.
+/// The path at which a step's in-memory files are made.
 const SCRATCH: &str = "/scratch";
-/// The host's resolver configuration, as it is, as docker gives it to steps with the host's network.
+/// The path of the host's unchanged resolver configuration, which docker too gives to steps with the host's network.
 pub(super) const RESOLV_CONF: &str = "/resolv.conf";
-/// The host table of a step without hosts of its own.
+/// The path of the host table of steps without extra hosts.
 pub(super) const HOSTS: &str = "/hosts";
 
-/// What every mount but the root gets where nothing speaks against it.
+/// The options of every mount, except the root, that does not need devices, setuid programs or execution.
 pub(super) const HARMLESS: MountAttrFlags =
     MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
-/// What the mount of one of the host's device nodes gets.
+/// The options of the mount of one of the host's device nodes.
 pub(super) const NODE: MountAttrFlags =
     MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC).union(MountAttrFlags::MOUNT_ATTR_RDONLY);
 
-/// The nodes of every `/dev`, as runc makes them.
+/// The device nodes of every `/dev`: those that runc makes.
 pub(super) const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 const LINKS: [(&str, &str); 5] = [
     ("/proc/self/fd", "fd"),
@@ -56,7 +56,7 @@ const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "ptmx"),
 ];
 
-/// docker's masked paths (moby's default OCI specification, `daemon/pkg/oci/defaults.go`).
+/// docker's masked paths below `/proc` (moby's default OCI specification, `daemon/pkg/oci/defaults.go`).
 const MASKED_PROC: [&str; 10] = [
     "acpi",
     "asound",
@@ -69,8 +69,9 @@ const MASKED_PROC: [&str; 10] = [
     "timer_list",
     "timer_stats",
 ];
+/// docker's masked paths below `/sys`, and the cgroups. The directories of single processors are added by [`masked_sys`].
 const MASKED_SYS: [&str; 3] = ["firmware", "devices/virtual/powercap", "fs/cgroup"];
-/// Where hosts mount other file systems in sysfs, which docker's own sysfs does not show.
+/// The paths at which hosts mount other file systems in sysfs. docker's own sysfs does not show these.
 const MOUNTED_SYS: [&str; 7] = [
     "kernel/debug",
     "kernel/tracing",
@@ -83,7 +84,7 @@ const MOUNTED_SYS: [&str; 7] = [
 /// docker's read-only paths.
 const READONLY_PROC: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
-/// What was tried, for the error.
+/// The operation that failed and the kernel's error.
 pub(super) type Failure = (String, Errno);
 
 pub(super) trait At<T> {
@@ -96,22 +97,22 @@ impl<T> At<T> for Result<T, Errno> {
     }
 }
 
-/// What a step's process sees.
+/// The result of building a step's view.
 pub(super) struct View {
-    /// The mountpoints that had to be made.
+    /// The mountpoints that were missing, in the order of their creation.
     pub(super) made: Vec<(Bytes, bool)>,
-    /// The working directory as it was found: its path, looked up again, could have become a link to a descriptor of this
-    /// process (`/proc/self/fd`; CVE-2024-21626), put there by another step that has the same cache mount.
+    /// The open working directory. Looking its path up again is unsafe: another step with the same cache mount could have
+    /// replaced it with a link to a descriptor of this process (`/proc/self/fd`; CVE-2024-21626).
     pub(super) workdir: OwnedFd,
 }
 
-/// What of a step's view is there before its order is.
+/// The mounts of a step's view that are made before its message arrives.
 pub(super) struct Begun {
     pub(super) proc: OwnedFd,
     pub(super) dev: OwnedFd,
 }
 
-/// docker's masked paths of the host's sysfs: those above, and what its processors tell of their heat, each for itself.
+/// docker's masked paths of the host's sysfs: [`MASKED_SYS`] and `thermal_throttle` of each processor.
 fn masked_sys(sys: &Path) -> Vec<String> {
     let processors = std::fs::read_dir(sys.join("devices/system/cpu")).into_iter().flatten().flatten();
     let heat = processors.filter_map(|processor| {
@@ -121,32 +122,33 @@ fn masked_sys(sys: &Path) -> Vec<String> {
     MASKED_SYS.map(str::to_owned).into_iter().chain(heat).collect()
 }
 
-/// What the helper keeps ready for all steps.
+/// The mounts that the zygote keeps ready for all steps.
 pub(super) struct Template {
-    /// The masks of `/sys`.
+    /// The masked paths of `/sys`.
     masked_sys: Vec<String>,
-    /// The masks of `/proc` that exist on this kernel: (path, is a directory).
+    /// The masked paths of `/proc` that exist on this kernel: (path, is a directory).
     masked: Vec<(String, bool)>,
+    /// The read-only paths of `/proc` that exist on this kernel.
     readonly: Vec<String>,
-    /// Whether group 5 (tty) exists in this user namespace: ptys belong to it.
+    /// Whether group 5 (tty), to which ptys belong, exists in this user namespace.
     tty_group: bool,
 }
 
 impl Template {
-    /// Gives this process (the helper) a root of its own with nothing in it but what steps need. No host path
-    /// stays reachable, and every step clones a handful of mounts rather than all of the host's.
+    /// Gives this process (the zygote) its own root with only the mounts that steps need. No host path stays reachable, and
+    /// every step clones a handful of mounts instead of all mounts of the host.
     pub(super) fn pivot() -> Result<Self, (&'static str, Errno)> {
         let at = |what: &'static str| move |errno| (what, errno);
-        sys::unshare(libc::CLONE_NEWNS).map_err(at("a mount namespace"))?;
+        sys::unshare(libc::CLONE_NEWNS).map_err(at("making a mount namespace"))?;
         let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
-        rustix::mount::mount_change("/", private).map_err(at("private mounts"))?;
-        // Any existing directory does: the new root is on top of it for a moment, in this namespace only.
+        rustix::mount::mount_change("/", private).map_err(at("making mounts private"))?;
+        // Any existing directory works: the new root is on top of it for a moment, in this namespace only.
         let base = Path::new("/tmp");
         rustix::mount::mount("buildscope", base, "tmpfs", MountFlags::NOSUID, Some(c"mode=755,size=1m"))
-            .map_err(at("a tmpfs as root"))?;
+            .map_err(at("mounting a tmpfs as root"))?;
         let directory = |path: &str| rustix::fs::mkdir(base.join(&path[1..]), Mode::from_raw_mode(0o755));
         for path in [NEW, PROC, SYS, EMPTY, SCRATCH, "/dev"].into_iter().chain(BEGUN) {
-            directory(path).map_err(at("directories"))?;
+            directory(path).map_err(at("making directories"))?;
         }
         let tree = |source: &str| {
             let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
@@ -154,8 +156,8 @@ impl Template {
         };
         let put = |tree: &OwnedFd, path: &str| attach(tree.as_fd(), CWD, &base.join(&path[1..]));
         put(&tree("/proc").map_err(at("/proc"))?, PROC).map_err(at("/proc"))?;
-        // Alone: what a host mounts below it (tracefs, debugfs, securityfs, cgroups) is none of a step's business. A user
-        // namespace cannot take it apart (mount_namespaces(7)) and gets all of it, with what is known there masked.
+        // Without the mounts below it (tracefs, debugfs, securityfs, cgroups), which steps must not see. A user namespace cannot
+        // separate them (mount_namespaces(7)); there all of them are cloned and the known ones are masked.
         let alone =
             rustix::mount::open_tree(CWD, "/sys", OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC);
         let masked_sys = masked_sys(Path::new("/sys"));
@@ -165,7 +167,8 @@ impl Template {
         };
         let sys = sys.map_err(at("/sys"))?;
         let readonly = HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY;
-        sys::mount_setattr(sys.as_fd(), readonly, MountAttrFlags::empty(), true).map_err(at("a read-only /sys"))?;
+        sys::mount_setattr(sys.as_fd(), readonly, MountAttrFlags::empty(), true)
+            .map_err(at("making /sys read-only"))?;
         put(&sys, SYS).map_err(at("/sys"))?;
         for path in masked_sys.iter().map(String::as_str).chain(mounted.iter().copied()) {
             let path = base.join("sys").join(path);
@@ -179,19 +182,21 @@ impl Template {
         for node in NODES {
             let path = format!("/dev/{node}");
             let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
-            rustix::fs::open(base.join(&path[1..]), flags, Mode::from_raw_mode(0o666)).map_err(at("device nodes"))?;
-            let node = tree(&path).map_err(at("device nodes"))?;
-            // The node is the host's: nobody may change its mode or owner. The device can be written to all the same.
-            sys::mount_setattr(node.as_fd(), NODE, MountAttrFlags::empty(), false).map_err(at("device nodes"))?;
-            put(&node, &path).map_err(at("device nodes"))?;
+            rustix::fs::open(base.join(&path[1..]), flags, Mode::from_raw_mode(0o666))
+                .map_err(at("mounting device nodes"))?;
+            let node = tree(&path).map_err(at("mounting device nodes"))?;
+            // The node is the host's: a read-only mount protects its mode and owner. The device can still be written to.
+            sys::mount_setattr(node.as_fd(), NODE, MountAttrFlags::empty(), false)
+                .map_err(at("mounting device nodes"))?;
+            put(&node, &path).map_err(at("mounting device nodes"))?;
         }
         let resolv_conf = std::fs::read("/etc/resolv.conf").unwrap_or_default();
         for (path, content) in [(RESOLV_CONF, &resolv_conf[..]), (HOSTS, super::spec::hosts(&[]).as_bytes())] {
-            write(CWD, &format!("{}{path}", base.display()), content, 0o644).map_err(at("/etc files"))?;
+            write(CWD, &format!("{}{path}", base.display()), content, 0o644).map_err(at("making files of /etc"))?;
             let flags = MountAttrFlags::empty();
-            let file = tree(&format!("{}{path}", base.display())).map_err(at("/etc files"))?;
-            sys::mount_setattr(file.as_fd(), readonly, flags, false).map_err(at("/etc files"))?;
-            put(&file, path).map_err(at("/etc files"))?;
+            let file = tree(&format!("{}{path}", base.display())).map_err(at("making files of /etc"))?;
+            sys::mount_setattr(file.as_fd(), readonly, flags, false).map_err(at("making files of /etc"))?;
+            put(&file, path).map_err(at("making files of /etc"))?;
         }
         let masked = MASKED_PROC.iter().filter_map(|name| {
             let metadata = std::fs::symlink_metadata(Path::new("/proc").join(name)).ok()?;
@@ -211,15 +216,15 @@ impl Template {
         Ok(template)
     }
 
-    /// Makes what needs no order: a step's `/proc` and `/dev`.
+    /// Makes the mounts that do not depend on a step's message: its `/proc` and `/dev`.
     pub(super) fn begin(&self, insecure: bool) -> Result<Begun, Failure> {
         Ok(Begun { proc: self.proc(insecure)?, dev: self.dev(insecure)? })
     }
 
-    /// Builds a step's view and makes it the root of this process.
+    /// Builds a step's view of the file system and makes it the root of this process.
     pub(super) fn enter(&self, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<View, Failure> {
         let fd = |index: u32| {
-            fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("a descriptor".to_owned(), Errno::BADF))
+            fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("invalid descriptor index".to_owned(), Errno::BADF))
         };
         let rootfs = fd(order.rootfs)?;
         let nodev = if order.insecure { MountAttrFlags::empty() } else { MountAttrFlags::MOUNT_ATTR_NODEV };
@@ -266,7 +271,7 @@ impl Template {
         if insecure {
             return Ok(proc);
         }
-        // The detached mount is attached now: paths below its descriptor are paths of the step.
+        // The mount is attached now, so paths below its descriptor can be mounted on.
         for path in &self.readonly {
             let tree = clone(proc.as_fd(), Path::new(path)).at(format!("/proc/{path}"))?;
             let readonly = MountAttrFlags::MOUNT_ATTR_RDONLY | HARMLESS;
@@ -274,7 +279,7 @@ impl Template {
             attach(tree.as_fd(), &proc, Path::new(path)).at(format!("/proc/{path}"))?;
         }
         for (path, directory) in &self.masked {
-            let mask = clone(CWD, Path::new(if *directory { EMPTY } else { "/dev/null" })).at("a mask")?;
+            let mask = clone(CWD, Path::new(if *directory { EMPTY } else { "/dev/null" })).at("making a mask")?;
             attach(mask.as_fd(), &proc, Path::new(path)).at(format!("/proc/{path}"))?;
         }
         Ok(proc)
@@ -287,8 +292,8 @@ impl Template {
             let tree = clone(CWD, Path::new(SYS)).at("/sys")?;
             return attach(tree.as_fd(), target, Path::new("")).at("/sys");
         }
-        // A new sysfs shows the devices of the step's own network namespace only. A user namespace may not mount one
-        // over the host's network: there even an insecure step's is read-only.
+        // A new sysfs shows only the devices of the step's own network namespace. A user namespace may not mount a sysfs of
+        // the host's network; there even an insecure step gets the read-only one.
         let sys = match filesystem("sysfs", &[], readonly) {
             Err(Errno::PERM) if !order.own_network => clone(CWD, Path::new(SYS)),
             sys => sys,
@@ -297,7 +302,7 @@ impl Template {
         attach(sys.as_fd(), target, Path::new("")).at("/sys")?;
         if !order.insecure {
             for path in &self.masked_sys {
-                let mask = clone(CWD, Path::new(EMPTY)).at("a mask")?;
+                let mask = clone(CWD, Path::new(EMPTY)).at("making a mask")?;
                 match attach(mask.as_fd(), &sys, Path::new(path)) {
                     Ok(()) | Err(Errno::NOENT) => {}
                     Err(errno) => return Err((format!("/sys/{path}"), errno)),
@@ -343,7 +348,7 @@ impl Template {
     }
 }
 
-/// Attaches a mount of the step's own.
+/// Attaches one of the mounts that the step asks for.
 fn own<'fd>(
     root: &mut Root<'_>,
     scratch: &mut Scratch,
@@ -351,41 +356,41 @@ fn own<'fd>(
     order: &MountOrder,
     fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, Failure>,
 ) -> Result<(), Failure> {
-    let place = |root: &mut Root<'_>, kind| root.place(target, kind).at("its mountpoint");
+    let place = |root: &mut Root<'_>, kind| root.place(target, kind).at("cannot make its mountpoint");
     match &order.source {
         SourceOrder::Detached { mount, readonly } => {
             let mount = fd(*mount)?;
-            let stat = rustix::fs::fstat(mount).at("its source")?;
+            let stat = rustix::fs::fstat(mount).at("cannot read its source")?;
             let directory = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory;
             let mut set = MountAttrFlags::MOUNT_ATTR_NODEV;
             set.set(MountAttrFlags::MOUNT_ATTR_RDONLY, *readonly);
-            sys::mount_setattr(mount, set, MountAttrFlags::empty(), true).at("its options")?;
+            sys::mount_setattr(mount, set, MountAttrFlags::empty(), true).at("cannot set its options")?;
             let target = place(root, if directory { Kind::Directory } else { Kind::File })?;
-            attach(mount, target, Path::new("")).at("attaching it")
+            attach(mount, target, Path::new("")).at("cannot be attached")
         }
         SourceOrder::Device { mount } => {
             let mount = fd(*mount)?;
-            sys::mount_setattr(mount, NODE, MountAttrFlags::empty(), false).at("its options")?;
-            attach(mount, place(root, Kind::File)?, Path::new("")).at("attaching it")
+            sys::mount_setattr(mount, NODE, MountAttrFlags::empty(), false).at("cannot set its options")?;
+            attach(mount, place(root, Kind::File)?, Path::new("")).at("cannot be attached")
         }
         SourceOrder::Tmpfs { size } => {
             let size = size.map(|bytes| bytes.to_string());
             let options: Vec<_> = size.iter().map(|size| ("size", size.as_str())).chain([("mode", "1777")]).collect();
             let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-            let mount = filesystem("tmpfs", &options, attributes).at("a tmpfs")?;
+            let mount = filesystem("tmpfs", &options, attributes).at("cannot make a tmpfs")?;
             let target = place(root, Kind::Directory)?;
-            attach(mount.as_fd(), target, Path::new("")).at("attaching it")
+            attach(mount.as_fd(), target, Path::new("")).at("cannot be attached")
         }
         SourceOrder::Secret { content, mode, uid, gid } => {
-            let mount = scratch.file(&content.0, *mode, (*uid, *gid)).at("a file in memory")?;
+            let mount = scratch.file(&content.0, *mode, (*uid, *gid)).at("cannot make a file in memory")?;
             let target = place(root, Kind::File)?;
-            attach(mount.as_fd(), target, Path::new("")).at("attaching it")
+            attach(mount.as_fd(), target, Path::new("")).at("cannot be attached")
         }
     }
 }
 
-/// A tmpfs of this step for files that exist in memory only. It is mounted in the helper's old root, so only
-/// the clones of its single files outlive the pivot; it is made when the first file is.
+/// A tmpfs for the step's files that exist only in memory. It is mounted in the zygote's old root, so only the clones of its
+/// single files survive the pivot. It is made together with the first file.
 #[derive(Default)]
 pub(super) struct Scratch {
     mount: Option<OwnedFd>,
@@ -393,7 +398,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// A detached mount of a new file, read-only, and not to be executed unless its mode says so.
+    /// Makes a file and returns a detached, read-only mount of it, which is `noexec` unless the file's mode has an execute bit.
     pub(super) fn file(&mut self, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Result<OwnedFd, Errno> {
         let mount = match &self.mount {
             Some(mount) => mount,
@@ -414,7 +419,7 @@ impl Scratch {
             AtFlags::SYMLINK_NOFOLLOW,
         )?;
         let tree = clone(mount, Path::new(&name))?;
-        // A script of the Dockerfile is executed.
+        // A secret with an execute bit can be a script of the Dockerfile.
         let clear = match mode & 0o111 {
             0 => MountAttrFlags::empty(),
             _ => MountAttrFlags::MOUNT_ATTR_NOEXEC,
@@ -425,7 +430,7 @@ impl Scratch {
     }
 }
 
-/// Writes a new file of exactly that mode, whatever the umask.
+/// Writes a new file with exactly this mode, independent of the umask.
 pub(super) fn write(at: impl AsFd, name: &str, content: &[u8], mode: u32) -> Result<(), Errno> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(at, name, flags, Mode::from_raw_mode(0o600))?;
@@ -436,7 +441,7 @@ pub(super) fn write(at: impl AsFd, name: &str, content: &[u8], mode: u32) -> Res
     rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
 }
 
-/// A new file system, configured and mounted nowhere.
+/// Makes a detached mount of a new file system.
 pub(super) fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, value) in options {
@@ -450,51 +455,51 @@ pub(super) fn filesystem(kind: &str, options: &[(&str, &str)], attributes: Mount
     rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-/// Gives the tmpfs mounted at a path another size.
+/// Sets the size in bytes of the tmpfs that is mounted at a path.
 fn resize(at: BorrowedFd<'_>, path: &str, size: u64) -> Result<(), Errno> {
     let context = rustix::mount::fspick(at, path, FsPickFlags::FSPICK_CLOEXEC)?;
     rustix::mount::fsconfig_set_string(&context, "size", size.to_string())?;
     rustix::mount::fsconfig_reconfigure(&context)
 }
 
-/// A detached copy of the mount at a path with all mounts below it.
+/// Makes a detached copy of the mount at a path with all mounts below it.
 pub(super) fn clone(at: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     rustix::mount::open_tree(at, path, flags)
 }
 
-/// docker's masked paths, whole.
+/// docker's masked paths as absolute paths.
 pub(super) fn masked_paths() -> Vec<String> {
     let proc = MASKED_PROC.iter().map(|path| format!("/proc/{path}"));
     proc.chain(masked_sys(Path::new("/sys")).iter().map(|path| format!("/sys/{path}"))).collect()
 }
 
-/// docker's read-only paths, whole.
+/// docker's read-only paths as absolute paths.
 pub(super) fn readonly_paths() -> Vec<String> {
     READONLY_PROC.iter().map(|path| format!("/proc/{path}")).collect()
 }
 
-/// A detached copy of the mount at `path`, alone: what a bind mount of it would show.
+/// Makes a detached copy of the mount at `path`, without the mounts below it: the content of a bind mount of it.
 ///
 /// # Errors
-/// Where the path does not exist, or the caller may not mount in its own namespace.
+/// Fails if the path does not exist or the caller may not mount in its own namespace.
 pub fn detached(path: &Path) -> std::io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     Ok(rustix::mount::open_tree(CWD, path, flags)?)
 }
 
-/// Attaches a detached mount; with an empty path, on what `at` itself refers to.
+/// Attaches a detached mount at a path below `at`, or on `at` itself if the path is empty.
 pub(super) fn attach(mount: BorrowedFd<'_>, at: impl AsFd, path: &Path) -> Result<(), Errno> {
     let mut flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     flags.set(MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH, path.as_os_str().is_empty());
     rustix::mount::move_mount(mount, "", at, path, flags)
 }
 
-/// Makes a mounted directory the root and lets go of the old one.
+/// Makes a mounted directory the root and detaches the old root.
 pub(super) fn pivot(new: &Path) -> Result<(), Errno> {
     rustix::process::chdir(new)?;
     rustix::process::pivot_root(".", ".")?;
-    // The old root now lies over the new one; the working directory is still the new one's.
+    // The old root is now mounted over the new one; the working directory is still in the new one.
     rustix::mount::unmount(".", UnmountFlags::DETACH)?;
     rustix::process::chdir("/")
 }
@@ -516,9 +521,9 @@ fn group_exists(gid: u32) -> bool {
 mod tests {
     use super::*;
 
-    /// As Intel's have it (linux/arch/x86/kernel/cpu/mce/therm_throt.c), and not every machine.
+    /// Only machines with Intel processors have these files (linux/arch/x86/kernel/cpu/mce/therm_throt.c).
     #[test]
-    fn the_heat_of_every_processor_is_masked() {
+    fn thermal_throttle_of_every_processor_is_masked() {
         let sys = tempfile::tempdir().unwrap();
         for name in ["cpu0/thermal_throttle", "cpu11/thermal_throttle", "cpufreq", "cpu1/topology"] {
             std::fs::create_dir_all(sys.path().join("devices/system/cpu").join(name)).unwrap();

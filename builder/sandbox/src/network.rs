@@ -1,5 +1,5 @@
-//! A network of a step's own that reaches the world through slirp4netns or pasta: user-mode TCP/IP, so neither root nor
-//! a bridge is needed, and the host's own addresses stay out of reach.
+//! An isolated network for a step, connected to the outside by slirp4netns or pasta. Both are user-mode TCP/IP, so neither
+//! root nor a bridge is needed. The host's loopback is not reachable from the network.
 
 use super::error::SandboxError;
 use super::sys;
@@ -13,36 +13,36 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
-/// How long a connector may take to start.
+/// The time within which a connector must report that it is ready.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connected network namespace; it is cut off when this is dropped.
+/// A connected network namespace. Dropping this ends the connection.
 pub(super) struct Connected {
     /// The namespace, for the step to enter.
     pub(super) namespace: OwnedFd,
-    /// `/etc/resolv.conf` inside.
+    /// The content of `/etc/resolv.conf` for the step.
     pub(super) resolv_conf: &'static str,
     _connector: Child,
-    /// The connector ends when this does, also should the builder be killed.
+    /// The connector ends when this socket closes, also if the builder is killed.
     _leash: std::os::unix::net::UnixStream,
 }
 
-/// A program that connects a namespace. The namespace is its standard input, a byte on its standard output says that it is
-/// ready, standard error is its leash.
+/// A program that connects a namespace. Its standard input is the namespace. It reports on standard output with a byte that it
+/// is ready, and ends when its standard error (the leash) closes.
 struct Connector {
-    /// What has to be installed.
+    /// The program that has to be installed.
     name: &'static str,
     program: &'static str,
     arguments: &'static [&'static str],
     resolv_conf: &'static str,
 }
 
-/// In the order in which they are looked for.
+/// The connectors in order of preference.
 const CONNECTORS: [Connector; 2] = [
     Connector {
         name: "slirp4netns",
         program: "slirp4netns",
-        // The largest MTU that it takes: fewer packets to copy.
+        // The largest MTU that it accepts means the fewest packets to copy.
         arguments: &[
             "--configure",
             "--mtu=65520",
@@ -53,12 +53,12 @@ const CONNECTORS: [Connector; 2] = [
             "/proc/self/fd/0",
             "tap0",
         ],
-        // The resolver that it offers inside (its manual page).
+        // The address of its resolver (slirp4netns(1)).
         resolv_conf: "nameserver 10.0.2.3\n",
     },
     Connector {
         name: "pasta",
-        // It has no descriptor to end with: a shell holds the leash.
+        // pasta cannot watch a descriptor, so a shell watches the leash and kills it.
         program: "/bin/sh",
         arguments: &[
             "-c",
@@ -68,14 +68,14 @@ const CONNECTORS: [Connector; 2] = [
             "--config-net",
             "--netns-only",
             "--runas=0",
-            // Nothing of the host's listens inside, nothing of the step's outside; the host's loopback is not a gateway.
+            // No port is forwarded in either direction, and the gateway is not mapped to the host's loopback.
             "--tcp-ports=none",
             "--udp-ports=none",
             "--tcp-ns=none",
             "--udp-ns=none",
             "--no-map-gw",
             "--dns-forward=169.254.1.1",
-            // Written when all is set up.
+            // The pid file is written when the network is ready.
             "--pid=/dev/stdout",
             "--netns=/proc/self/fd/0",
         ],
@@ -84,14 +84,17 @@ const CONNECTORS: [Connector; 2] = [
 ];
 
 /// Makes a network namespace and connects it.
+///
+/// # Errors
+/// Fails if neither connector is installed or if the connector is not ready in time.
 pub(super) async fn connect() -> Result<Connected, SandboxError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let connector = CONNECTORS.iter().find(|connector| installed(connector.name, &path)).ok_or_else(|| {
-        failed("neither slirp4netns nor pasta is installed, and an isolated network needs one (--network=host and none do not)")
+        failed("an isolated network needs slirp4netns or pasta; install one of them, or use --network=host or --network=none")
     })?;
     let namespace = namespace()?;
-    let (leash, end) = std::os::unix::net::UnixStream::pair().map_err(SandboxError::io("a socket pair"))?;
-    let input = namespace.try_clone().map_err(SandboxError::io("the step's network"))?;
+    let (leash, end) = std::os::unix::net::UnixStream::pair().map_err(SandboxError::io("making a socket pair"))?;
+    let input = namespace.try_clone().map_err(SandboxError::io("passing on the step's network"))?;
     let mut started = Command::new(connector.program)
         .args(connector.arguments)
         .stdin(Stdio::from(input))
@@ -100,16 +103,16 @@ pub(super) async fn connect() -> Result<Connected, SandboxError> {
         .spawn()
         .map_err(SandboxError::io("connecting the step's network"))?;
     let mut ready = [0];
-    let output = started.stdout.as_mut().ok_or_else(|| failed("it has no standard output"))?;
+    let output = started.stdout.as_mut().ok_or_else(|| failed("the connector has no standard output"))?;
     match tokio::time::timeout(PATIENCE, output.read(&mut ready)).await {
         Ok(Ok(1)) => {
             Ok(Connected { namespace, resolv_conf: connector.resolv_conf, _connector: started, _leash: leash })
         }
         Ok(Ok(_)) => {
-            Err(failed(&format!("{} ended at once: it needs to open /dev/net/tun, as this user", connector.name)))
+            Err(failed(&format!("{} ended at once; it needs access to /dev/net/tun as this user", connector.name)))
         }
         Ok(Err(error)) => Err(SandboxError::Io { what: "connecting the step's network", source: error }),
-        Err(_) => Err(failed(&format!("{} was not ready in time", connector.name))),
+        Err(_) => Err(failed(&format!("{} was not ready within {} s", connector.name, PATIENCE.as_secs()))),
     }
 }
 
@@ -122,12 +125,12 @@ fn failed(why: &str) -> SandboxError {
     SandboxError::Io { what: "connecting the step's network", source: io::Error::other(why) }
 }
 
-/// A new network namespace that nobody is in: made by a thread that goes away again.
+/// Makes a network namespace without processes, in a thread that ends afterwards.
 fn namespace() -> Result<OwnedFd, SandboxError> {
     let make = || {
         sys::unshare(libc::CLONE_NEWNET)?;
         rustix::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
     };
     let made: Result<OwnedFd, Errno> = std::thread::spawn(make).join().unwrap_or(Err(Errno::IO));
-    made.map_err(|errno| SandboxError::Setup { what: "a network namespace".into(), errno })
+    made.map_err(|errno| SandboxError::Setup { what: "making a network namespace".into(), errno })
 }

@@ -1,8 +1,9 @@
-//! The same step by a stock runtime: crun or runc (`--executor oci`).
+//! Runs a step with a stock OCI runtime, crun or runc (`--executor oci`), for users whose policy demands one.
 //!
-//! Where policy demands it. The runtime makes the inner box: root, mounts, capabilities, seccomp, masks. It runs inside an
-//! outer one of ours, a pid namespace with a step's init ([`init`](super::init)) and a [`bundle`] in memory,
-//! so the init is the parent of what it starts: the end of a step is told as natively, and nothing outlives the builder.
+//! The runtime makes the inner sandbox: root, mounts, capabilities, seccomp, masks. It runs in an outer sandbox of ours, a pid
+//! namespace with a step's init ([`init`](super::init)) and a [`bundle`] in memory. So the init is the parent of the
+//! processes that the runtime starts, reports the exit in the same way as without a runtime, and no process outlives the
+//! builder.
 
 use super::bundle;
 use super::cgroup::StepCgroup;
@@ -23,10 +24,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
-/// A stock runtime.
+/// A stock OCI runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OciRuntime {
-    /// crun or runc, or a program with their command line.
+    /// The path or name of crun, runc, or a program with their command line.
     pub program: PathBuf,
 }
 
@@ -34,7 +35,7 @@ impl OciRuntime {
     /// Runs a step to its end, as [`Zygote::run`](super::Zygote::run) does.
     ///
     /// # Errors
-    /// As there, and where the runtime does not start the program.
+    /// The same as for [`Zygote::run`](super::Zygote::run). Also fails if the runtime does not start the program.
     pub async fn run(
         &self,
         zygote: &Zygote,
@@ -50,7 +51,7 @@ impl OciRuntime {
         self.program.file_name().is_some_and(|name| name == "crun")
     }
 
-    /// Makes an order for a program one for the runtime that starts it.
+    /// Turns a message that starts a program into one that starts the runtime with that program.
     pub(super) fn take_over(
         &self,
         order: &mut Order,
@@ -58,21 +59,21 @@ impl OciRuntime {
         config: &Value,
         cgroup: &StepCgroup,
     ) -> Result<(), SandboxError> {
-        // The runtime is a program of the host's and reads its own files there.
-        let host = mounts::clone(CWD, Path::new("/")).map_err(SandboxError::errno("a view of the host's files"))?;
+        // The runtime is a program of the host and needs the host's files.
+        let host = mounts::clone(CWD, Path::new("/")).map_err(SandboxError::errno("cloning the host's mounts"))?;
         order.runtime = Some(RuntimeOrder {
             host: fds.len() as u32,
             config: config.to_string().into(),
-            // An ordinary user's directories in the others are the host's, and not to be written.
+            // The directories of version 1 belong to the host, and an ordinary user cannot write to them.
             cgroup2: cgroup.clone_into().is_some() || !initial_user_namespace(),
         });
         fds.push(host);
         let program = match self.program.components().count() {
             1 => self.program.clone(),
-            _ => std::path::absolute(&self.program).map_err(SandboxError::io("the runtime's path"))?,
+            _ => std::path::absolute(&self.program).map_err(SandboxError::io("resolving the runtime's path"))?,
         };
         let mut args: Vec<Bytes> = vec![program.as_os_str().as_bytes().into()];
-        // The step is in its cgroup already; crun would also have to be allowed to make one of its own.
+        // The step is already in its cgroup. crun would otherwise need permission to make another one.
         args.extend(self.is_crun().then(|| "--cgroup-manager=disabled".into()));
         args.extend(
             ["--root", &in_bundle("state"), "--log", &in_bundle(bundle::LOG), "--log-format=json"].map(Bytes::from),
@@ -80,7 +81,7 @@ impl OciRuntime {
         args.extend(["run", "--detach", "--pid-file", &in_bundle(bundle::PID)].map(Bytes::from));
         args.extend(["--bundle", bundle::PATH, &name(cgroup)].map(Bytes::from));
         order.args = args;
-        // Where both runtimes put a copy of themselves, which crun else makes in /tmp.
+        // Both runtimes put a copy of themselves into this directory. crun would otherwise use /tmp.
         order.env = vec![format!("_LIBCONTAINER_STATEDIR={}", bundle::PATH).into()];
         order.env.extend(std::env::var_os("PATH").map(|path| [b"PATH=", path.as_bytes()].concat().into()));
         Ok(())
@@ -89,28 +90,28 @@ impl OciRuntime {
     /// The step's `config.json`.
     pub(super) fn config(&self, spec: &StepSpec) -> Value {
         let crun = self.is_crun();
-        // Those of processes and of the network are the init's.
+        // The pid and network namespaces are those of the init.
         let namespaces = ["ipc", "uts", "mount", "cgroup"].map(|kind| json!({"type": kind}));
         let capabilities = privileges::names(spec.insecure);
-        // An ordinary user's process has none but in its bounding set.
+        // A process of another user than root has capabilities only in its bounding set.
         let held = if spec.user.uid == 0 { capabilities.clone() } else { Vec::new() };
         let limits = rlimits::named(&spec.limits).into_iter().map(|(name, (soft, hard))| {
             json!({"type": format!("RLIMIT_{}", name.to_ascii_uppercase()), "soft": soft, "hard": hard})
         });
         let mut all = Vec::new();
-        // crun mounts the root once more, without that option: it is given again before all others. In a user namespace no
-        // node can be made.
+        // crun mounts the root again without `nodev`, so a remount with that option comes first. A user namespace does not need
+        // it, because no device node can be made there.
         if crun && initial_user_namespace() && !spec.insecure {
             all.push(json!({"destination": "/.", "type": "bind", "source": in_bundle("rootfs"),
                 "options": ["bind", "remount", "nodev"]}));
         }
         all.extend(standard_mounts(spec.limits.shm_size, spec.network, spec.insecure));
-        // runc binds the nodes itself where it cannot make them.
+        // runc binds the nodes itself if it cannot make them.
         if crun || initial_user_namespace() {
             all.extend(mounts::NODES.iter().map(node));
         }
         all.extend(["resolv.conf", "hosts"].map(|name| bind(&format!("/etc/{name}"), name, true)));
-        // In the order's order, by which the bundle counts.
+        // The numbers are those of the bundle: devices first, then mounts, in the order of the specification.
         let devices = spec.devices.len();
         all.extend(spec.devices.iter().enumerate().map(|(number, path)| {
             json!({"destination": path, "type": "bind", "source": in_bundle(&bundle::mount_name(number)), "options": NODE})
@@ -122,7 +123,7 @@ impl OciRuntime {
                 MountSource::Detached { readonly, .. } => bind(&target, &name, *readonly),
                 MountSource::Secret { mode, .. } => {
                     let mut bind = bind(&target, &name, true);
-                    // As the native box has it: executed only if its mode allows that.
+                    // As in the native sandbox, the file is executable only if its mode allows that.
                     if let (0, Some(options)) = (mode & 0o111, bind["options"].as_array_mut()) {
                         options.push("noexec".into());
                     }
@@ -150,7 +151,7 @@ impl OciRuntime {
             "mounts": all,
             "linux": {
                 "namespaces": namespaces,
-                // Without a path of ours, a runtime that may make no cgroup does without.
+                // No cgroup path is set: a runtime that may not make a cgroup then runs without one.
                 "resources": {},
             },
         });
@@ -163,42 +164,43 @@ impl OciRuntime {
     }
 }
 
-/// Where something of the bundle's is, for the runtime.
+/// The path of a file of the bundle, as the runtime sees it.
 fn in_bundle(name: &str) -> String {
     format!("{}/{name}", bundle::PATH)
 }
 
-/// What a runtime calls the step.
+/// The container id that the runtime gets for the step.
 fn name(cgroup: &StepCgroup) -> String {
     format!("buildscope-{}-{}", std::process::id(), cgroup.name())
 }
 
-/// What a runtime's line of JSON says; else the line.
+/// The message of a line of a runtime's log: its `msg` if it is JSON, else the whole line.
 pub(super) fn message(line: &[u8]) -> String {
     let said = serde_json::from_slice::<Value>(line).ok();
     let said = said.as_ref().and_then(|said| said.get("msg")?.as_str()).map(str::to_owned);
     match said.unwrap_or_else(|| String::from_utf8_lossy(line).into_owned()) {
-        nothing if nothing.is_empty() => "it does not say why".into(),
+        nothing if nothing.is_empty() => "it gave no reason".into(),
         said => said,
     }
 }
 
-/// Whether root here is root of the machine: all ids are themselves (user_namespaces(7)).
+/// Whether root of this user namespace is root of the machine: all ids map to themselves (user_namespaces(7)).
 pub(super) fn initial_user_namespace() -> bool {
     std::fs::read_to_string("/proc/self/uid_map")
         .is_ok_and(|map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]))
 }
 
-/// Something of the bundle's, bound.
+/// A bind mount of a file or directory of the bundle.
 fn bind(target: &str, name: &str, readonly: bool) -> Value {
     json!({"destination": target, "type": "bind", "source": in_bundle(name),
         "options": ["rbind", if readonly { "ro" } else { "rw" }, "nosuid", "nodev"]})
 }
 
-/// The nodes are the host's, each alone: in a file system of devices a step could open those that it makes.
+/// The options of the host's device nodes, which are mounted one by one. On a file system that allows devices, a step could
+/// open the nodes that it makes.
 const NODE: [&str; 4] = ["bind", "ro", "nosuid", "noexec"];
 
-/// One that every step has.
+/// A bind mount of a device node that every step has.
 fn node(name: &&str) -> Value {
     let path = format!("/dev/{name}");
     json!({"destination": path, "type": "bind", "source": path, "options": NODE})

@@ -1,14 +1,14 @@
-//! What the helper is told to do, and what it answers.
+//! The messages between the builder and a step's init.
 
 use super::wire::{Bytes, Wire, wire_struct};
 
-/// Descriptors travel beside an order; an index says which one is meant.
+/// An index into the descriptors that are sent together with a message.
 pub(super) type FdIndex = u32;
 
 /// A resource limit: (RLIMIT number, (soft, hard)).
 pub(super) type Rlimit = (u32, (u64, u64));
 
-/// A step, ready for the helper.
+/// The message to a step's init: everything that it needs to run the step.
 #[derive(Debug, Default)]
 pub(super) struct Order {
     pub(super) args: Vec<Bytes>,
@@ -18,26 +18,28 @@ pub(super) struct Order {
     pub(super) gid: u32,
     pub(super) groups: Vec<u32>,
     pub(super) hostname: Bytes,
-    /// The content of `/etc/hosts`; none is that of all steps.
+    /// The content of `/etc/hosts`; `None` means the common one.
     pub(super) hosts: Option<Bytes>,
-    /// The content of `/etc/resolv.conf`; none is the host's.
+    /// The content of `/etc/resolv.conf`; `None` means the host's.
     pub(super) resolv_conf: Option<Bytes>,
     pub(super) mounts: Vec<MountOrder>,
+    /// Whether the init is in a new network namespace with only a loopback device.
     pub(super) own_network: bool,
     /// A network namespace to enter.
     pub(super) namespace: Option<FdIndex>,
     pub(super) insecure: bool,
+    /// Bytes.
     pub(super) shm_size: u64,
     pub(super) rlimits: Vec<Rlimit>,
-    /// `tasks` files of version 1 cgroups to join.
+    /// The `tasks` files of the version 1 cgroups to join.
     pub(super) join: Vec<FdIndex>,
-    /// Whether a step that cannot join them must not run: they hold its limits, not only its account.
+    /// Whether the step fails if it cannot join them. This is set if they hold its limits, not only its accounting.
     pub(super) must_join: bool,
     pub(super) stdin: Option<FdIndex>,
     pub(super) stdout: FdIndex,
     pub(super) stderr: FdIndex,
     pub(super) rootfs: FdIndex,
-    /// Who makes the rest of the box, where that is not the init; then `args` and `env` are its own.
+    /// The stock runtime that makes the inner sandbox, if any; then `args` and `env` are those of the runtime.
     pub(super) runtime: Option<RuntimeOrder>,
 }
 
@@ -66,20 +68,20 @@ wire_struct!(Order {
     runtime,
 });
 
-/// What a stock runtime needs besides.
+/// The additional data for a stock runtime.
 #[derive(Debug)]
 pub(super) struct RuntimeOrder {
     /// A detached copy of the whole tree of the host's mounts, in which the runtime runs.
     pub(super) host: FdIndex,
-    /// `config.json`.
+    /// The content of `config.json`.
     pub(super) config: Bytes,
-    /// Whether it sees the step's own version 2 cgroup, and only that, in place of the host's.
+    /// Whether `/sys/fs/cgroup` shows the runtime the step's own version 2 cgroup instead of the host's cgroups.
     pub(super) cgroup2: bool,
 }
 
 wire_struct!(RuntimeOrder { host, config, cgroup2 });
 
-/// A mount of the step's own.
+/// A mount that the step asks for.
 #[derive(Debug)]
 pub(super) struct MountOrder {
     pub(super) target: Bytes,
@@ -88,14 +90,14 @@ pub(super) struct MountOrder {
 
 wire_struct!(MountOrder { target, source });
 
-/// What is mounted.
+/// The source of a mount.
 #[derive(Debug)]
 pub(super) enum SourceOrder {
     Detached {
         mount: FdIndex,
         readonly: bool,
     },
-    /// The one node of a device of the host's.
+    /// A detached mount of one of the host's device nodes.
     Device {
         mount: FdIndex,
     },
@@ -136,41 +138,41 @@ impl Wire for SourceOrder {
     }
 }
 
-/// What the step's init says, in this order: one of the first four, then perhaps `Ended`.
+/// A message from a step's init. The first is one of the first four variants; after `Running` comes `Ended`.
 #[derive(Debug)]
 pub(super) enum Report {
-    /// The box could not be built: what was tried, and errno.
+    /// The sandbox could not be set up: the operation that failed, and errno.
     Failed { what: Bytes, errno: i32 },
     /// The program could not be executed.
     NotExecuted { errno: i32 },
-    /// The runtime did not start the program; the last line of its log, in JSON.
+    /// The runtime did not start the program. This is the last line of its log, in JSON.
     Refused { said: Bytes },
-    /// The program runs. These mountpoints had to be made, in the order of their creation: (path, is a directory).
+    /// The program runs. `made` has the mountpoints that were missing, in the order of their creation: (path, is a directory).
     Running { made: Vec<(Bytes, bool)> },
     /// The program has ended.
     Ended(Ending),
 }
 
-/// The end of a step's program.
+/// The exit of a step's program and the resource usage of the step.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
-    /// As `waitpid(2)` gives it.
+    /// The status as in `waitpid(2)`.
     pub(super) status: i32,
-    /// No process of the step is left but its init, which is leaving.
+    /// Whether the init, which is about to exit, is the last process of the step.
     pub(super) alone: bool,
-    /// Microseconds.
+    /// User CPU time in microseconds.
     pub(super) user: u64,
-    /// Microseconds.
+    /// System CPU time in microseconds.
     pub(super) system: u64,
-    /// Bytes of the largest process.
+    /// The peak memory of the largest process, in bytes.
     pub(super) peak: u64,
     pub(super) minor_faults: u64,
     pub(super) major_faults: u64,
-    /// Blocks of 512 bytes.
+    /// Input in blocks of 512 bytes.
     pub(super) blocks_in: u64,
-    /// Blocks of 512 bytes.
+    /// Output in blocks of 512 bytes.
     pub(super) blocks_out: u64,
-    /// Tasks started in the step's pid namespace.
+    /// The number of tasks that were started in the step's pid namespace.
     pub(super) tasks: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Finding and making mountpoints inside a root file system without ever leaving it.
+//! Finds and makes mountpoints inside a root file system without ever leaving it.
 
 use super::wire::Bytes;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Timestamps, Uid};
@@ -7,25 +7,25 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// As many symbolic links as the kernel follows in one path (MAXSYMLINKS).
+/// The number of symbolic links that the kernel follows in one path (MAXSYMLINKS).
 const MAX_LINKS: usize = 40;
 
-/// Something was mounted or renamed, anywhere on the machine, while the kernel went through a `..`: it does not
-/// say where that led (openat2(2)). Asking again may meet the next mount; walking by hand needs no such answer.
+/// The error of openat2(2) if a mount or rename anywhere on the machine raced with its resolution of a `..`. A retry could lose
+/// the next race; the walk by components has no such race.
 const NOT_SURE: Errno = Errno::AGAIN;
 
-/// What a mountpoint has to be.
+/// The file type that a mountpoint must have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Directory,
     File,
 }
 
-/// A root file system under which mountpoints are looked for. All symbolic links are resolved inside of it:
-/// an absolute target begins at the root, `..` ends there.
+/// A root file system in which mountpoints are looked up. All symbolic links are resolved inside of it: absolute targets start
+/// at this root, and `..` stops there.
 pub(super) struct Root<'a> {
     fd: BorrowedFd<'a>,
-    /// What had to be made, in order.
+    /// The files and directories that were made, in order.
     made: Vec<(Bytes, bool)>,
 }
 
@@ -34,18 +34,19 @@ impl<'a> Root<'a> {
         Self { fd, made: Vec::new() }
     }
 
-    /// What had to be made: (path below the root, is a directory). What is inside the step's own `/dev` ends with it.
+    /// Returns what was made: (path below the root, is a directory). Entries inside the step's own `/dev`, `/proc` and `/sys` are
+    /// left out because they end with those.
     pub(super) fn made(self) -> Vec<(Bytes, bool)> {
         let inner = [&b"dev/"[..], b"proc/", b"sys/"];
         self.made.into_iter().filter(|(path, _)| !inner.iter().any(|prefix| path.0.starts_with(prefix))).collect()
     }
 
-    /// All that had to be made, where `/dev` is not the step's own yet.
+    /// Returns everything that was made, for a root in which `/dev`, `/proc` and `/sys` are not mounted yet.
     pub(super) fn all_made(self) -> Vec<(Bytes, bool)> {
         self.made
     }
 
-    /// Opens (`O_PATH`) the place named by `path`, making what is missing. Mode 0755, owned by root.
+    /// Opens `path` with `O_PATH`. Missing components are made with mode 0755 and owned by root.
     pub(super) fn place(&mut self, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
         match self.open(path, OFlags::PATH) {
             Err(Errno::NOENT | NOT_SURE) => self.walk(path, kind, None),
@@ -53,7 +54,7 @@ impl<'a> Root<'a> {
         }
     }
 
-    /// Makes a directory that stays in the layer, as `mkdir -p`; what is made belongs to `owner`.
+    /// Opens a directory. Missing components are made as with `mkdir -p`, belong to `owner` and stay in the layer.
     pub(super) fn directory(&mut self, path: &Path, owner: (Uid, Gid)) -> Result<OwnedFd, Errno> {
         match self.open(path, OFlags::PATH | OFlags::DIRECTORY) {
             Err(Errno::NOENT | NOT_SURE) => self.walk(path, Kind::Directory, Some(owner)),
@@ -62,12 +63,12 @@ impl<'a> Root<'a> {
     }
 
     fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-        // The kernel may come to follow magic links in a root one day (openat2(2)).
+        // A future kernel may follow magic links in a root (openat2(2)).
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         rustix::fs::openat2(self.fd, inside(path), flags | OFlags::CLOEXEC, Mode::empty(), resolve)
     }
 
-    /// Component by component, following symbolic links by hand: a dangling one is followed and its target made.
+    /// Walks the components one by one and follows symbolic links itself. The target of a dangling link is made.
     fn walk(&mut self, path: &Path, kind: Kind, keep: Option<(Uid, Gid)>) -> Result<OwnedFd, Errno> {
         let mut todo: Vec<PathBuf> = reversed(path);
         let mut done: Vec<(PathBuf, OwnedFd)> = Vec::new();
@@ -117,13 +118,13 @@ impl<'a> Root<'a> {
     }
 }
 
-/// Removes what was made for the mountpoints of a step that has ended, as far as the step left it empty.
+/// Removes the mountpoints that were made for a step that has ended, except for those that are no longer empty.
 pub(super) fn remove_made(root: BorrowedFd<'_>, made: &[(Bytes, bool)]) {
     for (path, directory) in made.iter().rev() {
         let path = Path::new(std::ffi::OsStr::from_bytes(&path.0));
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
-        // No link is followed: the step may have put one where the directory was. Whatever cannot be
-        // removed any more (not empty, replaced, gone) has become the step's own doing and stays.
+        // No link is followed, because the step may have replaced a directory with one. A mountpoint that cannot be
+        // removed (not empty, replaced, gone) was changed by the step and stays.
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
         let Ok(parent) = rustix::fs::openat2(root, inside(parent), flags, Mode::empty(), resolve) else { continue };
@@ -135,7 +136,7 @@ pub(super) fn remove_made(root: BorrowedFd<'_>, made: &[(Bytes, bool)]) {
     }
 }
 
-/// Whether a file is still what was made for a mount: covered by one (a box that is just being taken apart), or empty.
+/// Whether a file is still an unchanged mountpoint: empty, or covered by a mount while the kernel tears down the sandbox.
 fn is_stub(parent: &OwnedFd, name: &std::ffi::OsStr) -> bool {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat2(parent, name, flags, Mode::empty(), ResolveFlags::NO_XDEV) {
@@ -146,13 +147,13 @@ fn is_stub(parent: &OwnedFd, name: &std::ffi::OsStr) -> bool {
     }
 }
 
-/// The path as seen from the root's descriptor.
+/// The path relative to the root's descriptor.
 fn inside(path: &Path) -> &Path {
     let path = path.strip_prefix("/").unwrap_or(path);
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
-/// The components that matter, last first: a stack.
+/// The names and `..` of a path as a stack, last component first.
 fn reversed(path: &Path) -> Vec<PathBuf> {
     path.components()
         .rev()
@@ -182,7 +183,7 @@ fn make(parent: BorrowedFd<'_>, name: &Path, directory: bool, keep: Option<(Uid,
     }
 }
 
-/// Runs `change` in a directory and gives the directory its times back: a mountpoint must leave no trace.
+/// Runs `change` and then restores the directory's times, because a mountpoint must leave no trace.
 fn keeping_times(directory: impl AsFd, change: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
     let stat = rustix::fs::fstat(&directory)?;
     change()?;
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn links_never_lead_out_and_what_was_made_goes_again() {
+    fn links_stay_inside_and_mountpoints_are_removed() {
         let temporary = tempfile::tempdir().unwrap();
         let outside = temporary.path().join("outside");
         let inner = temporary.path().join("root");
@@ -233,7 +234,7 @@ mod tests {
         let paths: Vec<_> = made.iter().map(|(path, _)| String::from_utf8_lossy(&path.0)).collect();
         let under = outside.strip_prefix("/").unwrap();
         assert!(inner.join("outside/a").is_dir(), "`..` stops at the root");
-        assert!(inner.join(under).join("b").is_dir(), "absolute targets begin at the root");
+        assert!(inner.join(under).join("b").is_dir(), "absolute targets start at the root");
         assert_eq!(paths[..2], ["outside", "outside/a"]);
         assert_eq!(paths[paths.len() - 4..], ["etc/c", "run", "run/dangling", "run/dangling/resolv.conf"]);
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_found_while_others_rename() {
+    fn mountpoints_are_found_during_concurrent_renames() {
         let temporary = tempfile::tempdir().unwrap();
         let inner = temporary.path().join("root");
         std::fs::create_dir_all(inner.join("a/b")).unwrap();
@@ -279,13 +280,13 @@ mod tests {
             }
             stop.store(true, Relaxed);
             assert_eq!(found, expected);
-            assert!(unsure > 0, "the kernel was never unsure: nothing was tried");
+            assert!(unsure > 0, "no lookup raced with a rename");
             assert_eq!(places.made().len(), 0);
         });
     }
 
     #[test]
-    fn a_loop_of_links_is_an_error() {
+    fn a_symlink_loop_is_an_error() {
         let temporary = tempfile::tempdir().unwrap();
         symlink("b", temporary.path().join("a")).unwrap();
         symlink("a", temporary.path().join("b")).unwrap();

@@ -1,10 +1,10 @@
-//! What a step may do: docker's default capabilities and its seccomp profile.
+//! The privileges of a step: docker's default capabilities and its seccomp profile.
 
 use super::{seccomp, sys};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
-/// docker's default set (moby's `daemon/pkg/oci/caps/defaults.go`): fourteen.
+/// docker's default set of fourteen capabilities (moby's `daemon/pkg/oci/caps/defaults.go`).
 const DEFAULT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::FSETID)
@@ -20,7 +20,7 @@ const DEFAULT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::KILL)
     .union(CapabilitySet::AUDIT_WRITE);
 
-/// The default set by name, or all that this process could give, as OCI documents have it.
+/// The names, as in OCI documents, of the default set or of all capabilities that this process can pass on.
 pub(super) fn names(insecure: bool) -> Vec<String> {
     let given = |set: &CapabilitySet| rustix::thread::capability_is_in_bounding_set(*set).unwrap_or(false);
     let all = if insecure { CapabilitySet::all() } else { DEFAULT };
@@ -28,10 +28,10 @@ pub(super) fn names(insecure: bool) -> Vec<String> {
     wanted.map(|(name, _)| format!("CAP_{name}")).collect()
 }
 
-/// The limits of every step that is not `--security=insecure`, made ready once.
+/// The limits of every step that is not `--security=insecure`, prepared once.
 pub(super) struct Privileges {
     filter: Vec<sys::BpfInstruction>,
-    /// What of the bounding set has to go.
+    /// The capabilities to drop from the bounding set.
     unwanted: Vec<CapabilitySet>,
 }
 
@@ -39,24 +39,24 @@ impl Privileges {
     pub(super) fn prepare() -> Self {
         let unwanted =
             CapabilitySet::all().iter().filter(|&capability| !DEFAULT.contains(capability)).filter(|&capability| {
-                // A capability that this kernel does not know is an error, and none to drop.
+                // A capability that this kernel does not know gives an error and need not be dropped.
                 rustix::thread::capability_is_in_bounding_set(capability).unwrap_or(false)
             });
         Self { filter: seccomp::docker_default(), unwanted: unwanted.collect() }
     }
 
-    /// Makes the default set all that an exec can give, for this process and what it starts. What this process holds,
-    /// it goes on holding.
+    /// Limits the bounding set, and so the result of an exec, to the default set, for this process and its children. This process
+    /// keeps the capabilities that it holds.
     pub(super) fn bound(&self) -> Result<(), Errno> {
         self.unwanted.iter().try_for_each(|&gone| rustix::thread::remove_capability_from_bounding_set(gone))
     }
 
-    /// Gives up everything else, after [`Self::bound`]. `no_new_privs` stays off as under docker: setuid programs such
-    /// as sudo work inside the bounding set.
+    /// Loads the filter and drops all other capabilities; call it after [`Self::bound`]. `no_new_privs` stays off as under docker,
+    /// so setuid programs such as sudo work within the bounding set.
     pub(super) fn drop(&self) -> Result<(), Errno> {
-        // Loading a filter takes CAP_SYS_ADMIN: first the filter, then the capabilities.
+        // Loading a filter needs CAP_SYS_ADMIN, so the filter comes first.
         sys::seccomp(&self.filter)?;
-        // Inheritable stays empty (CVE-2022-24769). What the bounding set lacks cannot come back by exec.
+        // The inheritable set stays empty (CVE-2022-24769). An exec cannot regain capabilities outside of the bounding set.
         let own = rustix::thread::capabilities(None)?.permitted & DEFAULT;
         let sets = CapabilitySets { effective: own, permitted: own, inheritable: CapabilitySet::empty() };
         rustix::thread::set_capabilities(None, sets)

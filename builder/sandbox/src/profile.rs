@@ -1,16 +1,17 @@
-//! docker's default seccomp profile in the words of the OCI runtime specification: calls by name, for the runtime's own
-//! library to translate. `syscalls` has the same by number.
+//! docker's default seccomp profile in the form of the OCI runtime specification. It names the system calls, and the runtime's
+//! library translates the names. `syscalls` has the same profile by number.
 
 use super::seccomp::{AF_VSOCK, NEW_NAMESPACES, PERSONALITIES};
 use serde_json::{Value, json};
 
-/// The conventions of the machines that `syscalls` knows.
+/// The system call conventions that `syscalls` knows for this machine.
 #[cfg(target_arch = "x86_64")]
 const ARCHITECTURES: [&str; 2] = ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"];
 #[cfg(target_arch = "aarch64")]
 const ARCHITECTURES: [&str; 2] = ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"];
 
-/// Allowed whatever the arguments: every name that the kernel's tables have for an allowed number of any architecture.
+/// The calls that are allowed with any arguments: every name that the kernel's tables have for an allowed number of any
+/// architecture.
 #[rustfmt::skip]
 const ALLOWED: &[&str] = &[
     "_llseek", "_newselect", "accept", "accept4", "access", "adjtimex", "alarm", "arch_prctl", "arm_fadvise64_64",
@@ -61,7 +62,7 @@ const ALLOWED: &[&str] = &[
     "utimensat_time64", "utimes", "vfork", "vmsplice", "wait4", "waitid", "waitpid", "write", "writev",
 ];
 
-/// Known, and refused.
+/// The calls that are known and refused with EPERM.
 #[rustfmt::skip]
 const REFUSED: &[&str] = &[
     "_sysctl", "acct", "add_key", "bpf", "clock_settime", "clock_settime64", "create_module", "delete_module",
@@ -74,7 +75,7 @@ const REFUSED: &[&str] = &[
     "unshare", "uselib", "userfaultfd", "ustat", "vhangup", "vm86", "vm86old",
 ];
 
-/// The profile. What is on neither list does not exist (ENOSYS), so that libraries fall back to what is: it is newer than
+/// The profile as JSON. A call on neither list gives ENOSYS, so that libraries fall back to older calls. It is either newer than
 /// the lists, or the runtime's library has no name for it.
 pub(super) fn seccomp() -> Value {
     let masked =

@@ -1,4 +1,4 @@
-//! From a specification to an order for the helper, with its descriptors.
+//! Turns a step's specification into the message for its init and the descriptors of that message.
 
 use super::error::SandboxError;
 use super::order::{MountOrder, Order, SourceOrder};
@@ -9,7 +9,11 @@ use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
-/// The order that a specification amounts to, and the descriptors that go with it.
+/// Makes the message for a step's init and its descriptors.
+///
+/// # Errors
+/// Fails for an invalid user, group or resource limit, for a device that cannot be opened, or if standard input cannot be
+/// prepared.
 pub(super) fn order(
     spec: StepSpec,
     [stdout, stderr]: [OwnedFd; 2],
@@ -21,12 +25,15 @@ pub(super) fn order(
         fds.push(fd);
         fds.len() as u32 - 1
     };
-    let stdin =
-        spec.stdin.map(|content| memory_file(&content)).transpose().map_err(SandboxError::errno("standard input"))?;
+    let stdin = spec
+        .stdin
+        .map(|content| memory_file(&content))
+        .transpose()
+        .map_err(SandboxError::errno("preparing standard input"))?;
     let mut mounts = Vec::new();
     for path in spec.devices {
         let node = super::detached(&path).map_err(|error| SandboxError::Setup {
-            what: format!("the device {}", path.display()),
+            what: format!("opening the device {}", path.display()),
             errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
         })?;
         let source = SourceOrder::Device { mount: give(node) };
@@ -69,7 +76,7 @@ pub(super) fn order(
     Ok((order, fds))
 }
 
-/// Refuses [`UNCHANGED`] as anybody's id, for every executor: a step that asked for that user would run as root.
+/// Rejects [`UNCHANGED`] as an id, for every executor: a step of that user would run as root.
 fn check_ids(spec: &StepSpec) -> Result<(), SandboxError> {
     let of_mounts = spec.mounts.iter().flat_map(|mount| match &mount.source {
         MountSource::Secret { uid, gid, .. } => vec![*uid, *gid],
@@ -77,18 +84,18 @@ fn check_ids(spec: &StepSpec) -> Result<(), SandboxError> {
     });
     let of_user = [spec.user.uid, spec.user.gid].into_iter().chain(spec.user.groups.iter().copied());
     match of_user.chain(of_mounts).find(|id| *id == UNCHANGED) {
-        Some(id) => Err(SandboxError::Setup { what: format!("a user or group with the id {id}"), errno: Errno::INVAL }),
+        Some(id) => Err(SandboxError::Setup { what: format!("invalid user or group id {id}"), errno: Errno::INVAL }),
         None => Ok(()),
     }
 }
 
-/// What setresuid(2), setresgid(2) and chown(2) take for "leave the id as it is".
+/// The id that means "do not change the id" to setresuid(2), setresgid(2) and chown(2).
 pub(super) const UNCHANGED: u32 = u32::MAX;
 
-/// docker's `--shm-size`.
+/// docker's default for `--shm-size`, in bytes.
 pub(super) const SHM_SIZE: u64 = 64 << 20;
 
-/// A file without a name that holds these bytes, at its beginning.
+/// Makes an unnamed file in memory with these bytes, positioned at its start.
 pub(super) fn memory_file(content: &[u8]) -> Result<OwnedFd, Errno> {
     let file = rustix::fs::memfd_create("stdin", rustix::fs::MemfdFlags::CLOEXEC)?;
     let mut rest = content;

@@ -1,8 +1,8 @@
-//! A step's resource limits: docker's defaults, what `--ulimit` asks for, and what whoever builds may give.
+//! A step's resource limits: docker's defaults, the limits of `--ulimit`, and the limits that the builder is allowed to set.
 //!
-//! docker and BuildKit set none by themselves: a container has its daemon's. So the default is what docker's service file and
-//! systemd give the daemon: since docker 25 systemd's `1024:524288` open files, and any number of processes. Here these do not
-//! depend on the shell that a build is started from; all others are as whoever builds has them.
+//! docker and BuildKit set no resource limits themselves: a container inherits its daemon's. So the defaults are the limits that
+//! docker's service file and systemd set for the daemon: since docker 25 systemd's `1024:524288` open files, and any number of
+//! processes. These defaults do not depend on the shell that starts the build. All other limits are the builder's own.
 
 use super::error::SandboxError;
 use super::oci::initial_user_namespace;
@@ -14,14 +14,14 @@ use rustix::thread::CapabilitySet;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-/// Without limit: `RLIM_INFINITY`.
+/// The value that means no limit: `RLIM_INFINITY`.
 const ANY: u64 = u64::MAX;
 
-/// What a step has without `--ulimit`: name, (soft, hard). docker's daemon may also leave core files of any size; here a step has to
-/// ask for them (`ulimit -c unlimited`): a file that a crash leaves in the working directory would be in the layer.
+/// The limits of a step without `--ulimit`: name, (soft, hard). docker's default also allows core files of any size. Here a step
+/// has to ask for them (`ulimit -c unlimited`), because a core file in the working directory would get into the layer.
 const DEFAULTS: [(&str, (u64, u64)); 3] = [("nofile", (1024, 524_288)), ("nproc", (ANY, ANY)), ("core", (0, ANY))];
 
-/// A step's limits by docker's names: (soft, hard).
+/// A step's limits as (soft, hard) by docker's names.
 pub(super) fn named(limits: &Limits) -> BTreeMap<String, (u64, u64)> {
     static DEFAULT: OnceLock<BTreeMap<String, (u64, u64)>> = OnceLock::new();
     let default = DEFAULT.get_or_init(|| {
@@ -33,18 +33,18 @@ pub(super) fn named(limits: &Limits) -> BTreeMap<String, (u64, u64)> {
     all
 }
 
-/// The same by the kernel's numbers.
+/// A step's limits by the kernel's numbers.
 ///
 /// # Errors
-/// For a name that docker does not know, and for what was asked for and is more than whoever builds may give.
+/// Fails for a name that docker does not know and for a requested limit above the highest that the builder may set.
 pub(super) fn numbered(limits: &Limits) -> Result<Vec<Rlimit>, SandboxError> {
     let refuse = |what, errno| Err(SandboxError::Setup { what, errno });
     for (name, &(_, hard)) in &limits.ulimits {
         match number(name).map(most) {
-            None => return refuse(format!("the resource limit `{name}`"), Errno::INVAL),
+            None => return refuse(format!("unknown resource limit `{name}`"), Errno::INVAL),
             Some(most) if hard > most => {
                 return refuse(
-                    format!("the resource limit `{name}`: {most} is the most that may be given"),
+                    format!("the resource limit `{name}`: the highest allowed value is {most}"),
                     Errno::PERM,
                 );
             }
@@ -54,7 +54,7 @@ pub(super) fn numbered(limits: &Limits) -> Result<Vec<Rlimit>, SandboxError> {
     Ok(named(limits).into_iter().filter_map(|(name, limits)| Some((number(&name)?, limits))).collect())
 }
 
-/// A default as far as it may be given.
+/// Clamps a default to the highest limit that this process may set.
 fn within((soft, hard): (u64, u64), most: u64) -> (u64, u64) {
     (soft.min(most), hard.min(most))
 }
@@ -66,7 +66,7 @@ fn raises() -> bool {
     held && initial_user_namespace()
 }
 
-/// The highest hard limit that this process may give. Open files end at a sysctl, whoever asks (proc_sys_fs(5)).
+/// The highest hard limit that this process may set. A sysctl bounds the number of open files even for root (proc_sys_fs(5)).
 fn most(number: u32) -> u64 {
     let own = sys::rlimit(number).1;
     match raises() {
@@ -79,7 +79,7 @@ fn most(number: u32) -> u64 {
     }
 }
 
-/// docker's names of resource limits to the kernel's numbers.
+/// Translates docker's name of a resource limit to the kernel's number.
 fn number(name: &str) -> Option<u32> {
     Some(match name {
         "as" => libc::RLIMIT_AS,

@@ -1,9 +1,9 @@
 //! docker's default seccomp profile as a classic BPF program.
 //!
-//! The profile (moby, `profiles/seccomp/default.json`, as of 2025) is an allow list: what is not on it is
-//! refused with EPERM, and what is newer than the list with ENOSYS, so that libraries fall back (runc does the
-//! same). The program is a binary search over ranges of allowed numbers: short to load, and quick to evaluate
-//! for all numbers, which the kernel does once a load to learn what is always allowed.
+//! The profile (moby, `profiles/seccomp/default.json`, as of 2025) is an allow list. Known calls that are not on it fail with
+//! EPERM. Calls that are newer than the list fail with ENOSYS, so that libraries fall back to older calls; runc does the same.
+//! The program is a binary search over ranges of allowed numbers. It is short to load and fast to evaluate for all numbers,
+//! which the kernel does once per load to find the calls that are always allowed.
 
 use super::sys::BpfInstruction;
 use super::syscalls::{Abi, NATIVE};
@@ -23,7 +23,7 @@ const KILL_PROCESS: u32 = 0x8000_0000;
 // Offsets in struct seccomp_data.
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
-/// The low half of an argument; all architectures here are little-endian.
+/// The offset of the low half of an argument. All architectures here are little-endian.
 const fn argument(index: u32) -> u32 {
     16 + 8 * index
 }
@@ -31,23 +31,23 @@ const fn argument(index: u32) -> u32 {
 const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
 
-/// `CLONE_NEW*` of all namespaces but time: docker refuses `clone` with any of them.
+/// The `CLONE_NEW*` flags of all namespaces except time. docker refuses `clone` with any of them.
 pub(super) const NEW_NAMESPACES: u32 = 0x7e02_0000;
-/// `AF_VSOCK`: reaches out of virtual machines and past network namespaces.
+/// `AF_VSOCK`, whose sockets connect to the host of a virtual machine and bypass network namespaces.
 pub(super) const AF_VSOCK: u32 = 40;
-/// The execution domains that docker allows `personality` to set or ask for.
+/// The execution domains that docker allows `personality` to set or query.
 pub(super) const PERSONALITIES: [u32; 5] = [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
-/// What happens to a system call.
+/// The rule for a system call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Action {
     Allow,
     Refuse(u32),
-    /// Only outside [`AF_VSOCK`].
+    /// Allowed except for [`AF_VSOCK`].
     Socket,
-    /// Only one of [`PERSONALITIES`].
+    /// Allowed for one of [`PERSONALITIES`].
     Personality,
-    /// Only without [`NEW_NAMESPACES`].
+    /// Allowed without [`NEW_NAMESPACES`].
     Clone,
 }
 
@@ -60,7 +60,7 @@ fn program(conventions: &[Abi]) -> Vec<BpfInstruction> {
     let mut program = vec![op(LOAD_WORD, ARCH)];
     for abi in conventions {
         let body = body(abi);
-        // A jump of any length: the conditional ones reach only 255 instructions.
+        // An unconditional jump has any length; conditional ones reach only 255 instructions.
         program.push(branch(JUMP_EQUAL, abi.audit_arch, 1, 0));
         program.push(op(JUMP, body.len() as u32));
         program.extend(body);
@@ -75,7 +75,7 @@ fn body(abi: &Abi) -> Vec<BpfInstruction> {
     program
 }
 
-/// The whole range of numbers, in order, without gaps: (first number, what happens from there on).
+/// The rules of the whole range of numbers, in order and without gaps: (first number, rule from there on).
 fn actions(abi: &Abi) -> Vec<(u32, Action)> {
     let mut of: Vec<Action> = vec![Action::Refuse(EPERM); abi.newest as usize + 1];
     for number in abi.allowed.iter().cloned().flat_map(RangeInclusive::into_iter) {
@@ -84,7 +84,7 @@ fn actions(abi: &Abi) -> Vec<(u32, Action)> {
     of[abi.socket as usize] = Action::Socket;
     of[abi.personality as usize] = Action::Personality;
     of[abi.clone as usize] = Action::Clone;
-    // Its flags are in memory, where a filter cannot look: libraries fall back to clone.
+    // The flags of clone3 are in memory, which a filter cannot read. With ENOSYS libraries fall back to clone.
     of[abi.clone3 as usize] = Action::Refuse(ENOSYS);
     of.push(Action::Refuse(ENOSYS));
     let mut ranges = Vec::new();
@@ -146,7 +146,7 @@ fn branch(code: u16, k: u32, jt: u8, jf: u8) -> BpfInstruction {
 mod tests {
     use super::*;
 
-    /// A classic BPF machine of the few instructions used here, after linux/Documentation/networking/filter.rst.
+    /// A classic BPF machine for the few instructions that are used here (linux/Documentation/networking/filter.rst).
     fn run(program: &[BpfInstruction], arch: u32, number: u32, argument: u64) -> u32 {
         let data = [number, arch, 0, 0, argument as u32, (argument >> 32) as u32];
         let (mut at, mut value) = (0, 0);
@@ -175,11 +175,11 @@ mod tests {
     const REFUSED: u32 = ERRNO | EPERM;
     const UNKNOWN: u32 = ERRNO | ENOSYS;
 
-    /// Every number of the native table once: by name what docker's profile does not allow without capabilities,
-    /// everything else allowed.
+    /// Checks every number of the native table. The names are the calls that docker's profile does not allow without
+    /// capabilities; all others must be allowed.
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn exactly_these_calls_are_refused() {
+    fn exactly_dockers_refused_calls_are_refused() {
         use libc::*;
         #[rustfmt::skip]
         let refused = [
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_decide_where_the_profile_says_so() {
+    fn socket_clone_and_personality_depend_on_arguments() {
         assert_eq!(native(libc::SYS_socket, libc::AF_UNIX as u64), ALLOW);
         assert_eq!(native(libc::SYS_socket, libc::AF_VSOCK as u64), REFUSED);
         assert_eq!(native(libc::SYS_clone, (libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD) as u64), ALLOW);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_does_not_exist_and_foreign_conventions_die() {
+    fn unknown_calls_give_enosys_and_foreign_conventions_die() {
         assert_eq!(native(467, 0), UNKNOWN);
         assert_eq!(native(0x4000_0000, 0), UNKNOWN, "x32");
         assert_eq!(run(&docker_default(), 0x8000_0016, 0, 0), KILL_PROCESS, "s390x");
@@ -234,7 +234,7 @@ mod tests {
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn thirty_two_bit_programs_have_the_same_rules() {
+    fn calls_of_32_bit_programs_have_the_same_rules() {
         // asm/unistd_32.h: mount 21, umount2 52, keyctl 288, unshare 310; write 4, socketcall 102, execve 11.
         let program = docker_default();
         for number in [21, 52, 288, 310] {
@@ -248,7 +248,7 @@ mod tests {
 
     /// The numbers are those of asm-generic/unistd.h and arch/arm/tools/syscall.tbl.
     #[test]
-    fn the_filter_of_arm_knows_both_its_conventions() {
+    fn the_arm_filter_has_both_conventions() {
         use super::super::syscalls::{AARCH64, ARM};
         let program = program(&[AARCH64, ARM]);
         let (wide, narrow) = (0xc000_00b7, 0x4000_0028);
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_shorter_than_the_kernel_allows() {
+    fn filters_are_shorter_than_the_kernels_limit() {
         use super::super::syscalls::{AARCH64, ARM};
         assert!(docker_default().len() < 4096 && program(&[AARCH64, ARM]).len() < 4096, "BPF_MAXINSNS");
     }

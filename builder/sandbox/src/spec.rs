@@ -1,118 +1,119 @@
-//! What a step needs of its box.
+//! The specification of a step: the input of the sandbox.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-/// Everything a step's process needs. File systems come as detached mounts (`fsmount`,
-/// `open_tree(OPEN_TREE_CLONE)`): they are attached in the step's own mount namespace and end with it.
+/// Everything that a step's process needs. File systems come as detached mounts (`fsmount`, `open_tree(OPEN_TREE_CLONE)`). They
+/// are attached in the step's own mount namespace and end with it.
 #[derive(Debug)]
 pub struct StepSpec {
-    /// The root file system: a detached, writable mount.
+    /// The root file system, a detached, writable mount.
     pub rootfs: OwnedFd,
-    /// Program and arguments; the program is looked up in the `PATH` of `env`.
+    /// The program and its arguments. The program is looked up in the `PATH` of `env`.
     pub args: Vec<String>,
-    /// `NAME=value`.
+    /// The environment as `NAME=value`.
     pub env: Vec<String>,
-    /// Absolute; must exist.
+    /// The absolute path of the working directory. It is made if it is missing.
     pub workdir: PathBuf,
-    /// Who it runs as.
+    /// The user and groups of the process.
     pub user: Credentials,
-    /// Attached in this order.
+    /// Additional mounts, attached in this order.
     pub mounts: Vec<SandboxMount>,
-    /// Its network.
+    /// The network that the step sees.
     pub network: NetworkMode,
-    /// Without capability limits, seccomp and masked paths.
+    /// Whether the step runs without capability limits, seccomp and masked paths.
     pub insecure: bool,
-    /// Host devices, already allowed.
+    /// The host devices that the step gets. The caller has checked that they are allowed.
     pub devices: Vec<PathBuf>,
-    /// What it reads from standard input; none is `/dev/null`.
+    /// The content of standard input; `None` means `/dev/null`.
     pub stdin: Option<Vec<u8>>,
-    /// Its host name.
+    /// The host name that the step sees.
     pub hostname: String,
-    /// Lines for `/etc/hosts`: (name, address).
+    /// Additional lines of `/etc/hosts` as (name, address).
     pub extra_hosts: Vec<(String, String)>,
-    /// Its limits.
+    /// The resource limits of the step.
     pub limits: Limits,
 }
 
-/// Numeric identity of a process.
+/// The numeric identity of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// User.
+    /// The user id.
     pub uid: u32,
-    /// Group.
+    /// The group id.
     pub gid: u32,
-    /// Supplementary groups.
+    /// The ids of the supplementary groups.
     pub groups: Vec<u32>,
 }
 
-/// A mount inside the box.
+/// A mount inside the sandbox.
 #[derive(Debug)]
 pub struct SandboxMount {
-    /// Absolute; made if missing, resolved inside the root: no symlink leads out of it.
+    /// The absolute path of the mountpoint. It is resolved inside the root, so symbolic links cannot leave it, and made if it is
+    /// missing.
     pub target: PathBuf,
-    /// What is mounted.
+    /// The file system or file to mount.
     pub source: MountSource,
 }
 
-/// What is mounted.
+/// The source of a mount.
 #[derive(Debug)]
 pub enum MountSource {
     /// A detached mount of a directory or a file.
     Detached {
-        /// The mount.
+        /// The descriptor of the mount.
         mount: OwnedFd,
-        /// Not writable.
+        /// Whether the step must not write to it.
         readonly: bool,
     },
-    /// Memory.
+    /// An empty file system in memory.
     Tmpfs {
-        /// Limit in bytes.
+        /// The size limit in bytes; `None` means the kernel's default.
         size: Option<u64>,
     },
-    /// A file in memory that never touches a disk; executed only if its mode allows that.
+    /// A file in memory that is never written to a disk. It is executable only if its mode allows that.
     Secret {
-        /// Its bytes.
+        /// The content of the file.
         content: Vec<u8>,
-        /// Its mode.
+        /// The permission bits of the file.
         mode: u32,
-        /// Its owner.
+        /// The id of the file's owner.
         uid: u32,
-        /// Its group.
+        /// The id of the file's group.
         gid: u32,
     },
 }
 
-/// The network of a box.
+/// The network of a sandbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum NetworkMode {
-    /// The host's.
+    /// The host's network.
     #[default]
     Host,
-    /// Loopback only, and up.
+    /// A network with only a loopback device, which is up.
     None,
-    /// Its own, connected through pasta or slirp4netns.
+    /// An own network that is connected through slirp4netns or pasta.
     Isolated,
 }
 
-/// Limits of a box; none is the host's.
+/// The limits of a sandbox. A missing limit means that the host's applies.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Limits {
-    /// Bytes of memory.
+    /// The memory limit in bytes.
     pub memory: Option<u64>,
-    /// Processors.
+    /// The limit of CPU time in processors.
     pub cpus: Option<f64>,
-    /// Bytes of `/dev/shm`; docker's default is 64 MiB.
+    /// The size of `/dev/shm` in bytes; `None` means docker's default of 64 MiB.
     pub shm_size: Option<u64>,
-    /// `nofile` and its like: (soft, hard). Without: docker's 1024:524288 open files and any number of processes, as far as
-    /// whoever builds may give them, and no core files; all others are the builder's own.
+    /// Resource limits by docker's names (such as `nofile`): (soft, hard). The defaults are docker's 1024:524288 open files and
+    /// any number of processes, as far as the builder may set them, and no core files. All others are the builder's own.
     pub ulimits: BTreeMap<String, (u64, u64)>,
-    /// Wall time.
+    /// The limit of wall time.
     pub timeout: Option<std::time::Duration>,
 }
 
-/// `/etc/hosts` of a step: BuildKit's two lines, then those asked for by `--add-host`.
+/// The content of a step's `/etc/hosts`: BuildKit's two lines, then those of `--add-host`.
 pub(super) fn hosts(extra: &[(String, String)]) -> String {
     let mut text = String::from("127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for (name, address) in extra {

@@ -1,4 +1,4 @@
-//! The builder's side of a step: order, watch, account.
+//! The builder's side of a step: sends the message to its init, waits for its exit, kills it, and collects its resource usage.
 
 use super::cgroup::StepCgroup;
 use super::channel::AsyncChannel;
@@ -21,22 +21,22 @@ use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
 use tokio_util::sync::CancellationToken;
 
-/// How a step's program ended.
+/// The exit status of a step's program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
-    /// It exited with this code.
+    /// The program exited with this code.
     Code(i32),
-    /// This signal killed it.
+    /// The program was killed by this signal.
     Signal(i32),
 }
 
 impl Status {
-    /// Whether it exited with 0.
+    /// Whether the program exited with code 0.
     pub fn success(self) -> bool {
         self == Self::Code(0)
     }
 
-    /// The exit code as a shell gives it: 128 and the number for a signal.
+    /// The exit code as a shell reports it: 128 plus the number for a signal.
     pub fn code(self) -> i32 {
         match self {
             Self::Code(code) => code,
@@ -57,7 +57,7 @@ impl std::fmt::Display for Status {
     }
 }
 
-/// The names of signal(7) for what ends a process.
+/// The names, from signal(7), of the signals that end a process.
 fn signal_name(signal: i32) -> Option<&'static str> {
     Some(match signal {
         libc::SIGHUP => "SIGHUP",
@@ -82,29 +82,28 @@ fn signal_name(signal: i32) -> Option<&'static str> {
     })
 }
 
-/// The end of a step and its account.
+/// The exit of a step and its resource usage.
 #[derive(Clone, Debug)]
 pub struct Exit {
-    /// How its program ended.
+    /// The exit status of the program.
     pub status: Status,
-    /// Whether the kernel killed a process of the step for want of memory.
+    /// Whether the OOM killer killed a process of the step.
     pub oom: bool,
-    /// What it used.
+    /// The resource usage of all processes of the step.
     pub resources: Resources,
-    /// The process id of its init, by which an observer of processes knows the step.
+    /// The process id of the step's init, by which an observer of processes identifies the step.
     pub init: Option<u32>,
 }
 
 impl Zygote {
-    /// Runs a step to its end. When this returns, no process of the step is left. If the future is dropped,
-    /// the step is killed.
+    /// Runs a step to its end. When this returns, no process of the step is left. If the future is dropped, the step is killed.
     ///
-    /// Mountpoints that had to be made in the root file system are removed again, as BuildKit does, unless the step put
-    /// something into them; directories keep their times. The missing working directory is made and stays.
+    /// Mountpoints that were made in the root file system are removed afterwards, as in BuildKit, unless the step changed them.
+    /// Their parent directories keep their times. A missing working directory is made and stays.
     ///
     /// # Errors
-    /// Where the box cannot be built or the program cannot be executed; where `cancel` fires or the time limit
-    /// is reached. A program that fails is no error.
+    /// Fails if the sandbox cannot be set up, if the program cannot be executed, if `cancel` fires, or if the time limit is
+    /// reached. A program that fails is not an error.
     pub async fn run(
         &self,
         spec: StepSpec,
@@ -115,7 +114,7 @@ impl Zygote {
         self.run_by(None, spec, log, cancel, probe).await
     }
 
-    /// Runs it in a box of our own, or in a runtime's.
+    /// Runs a step in our own sandbox or in that of a stock runtime.
     pub(super) async fn run_by(
         &self,
         runtime: Option<&OciRuntime>,
@@ -127,14 +126,14 @@ impl Zygote {
         let setup = probe.phase(Phase::SandboxSetup);
         let limit = spec.limits.timeout;
         let cloexec = rustix::pipe::PipeFlags::CLOEXEC;
-        let (stdout, write_out) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("a pipe"))?;
-        let (stderr, write_err) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("a pipe"))?;
+        let (stdout, write_out) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("making a pipe"))?;
+        let (stderr, write_err) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("making a pipe"))?;
         let connected = match spec.network {
             NetworkMode::Isolated => Some(network::connect().await?),
             NetworkMode::Host | NetworkMode::None => None,
         };
         let limited = spec.limits.memory.is_some() || spec.limits.cpus.is_some();
-        // What a runtime has to do takes every capability.
+        // A runtime needs every capability.
         let insecure = spec.insecure || runtime.is_some();
         let kind = Kind { own_network: spec.network == NetworkMode::None, insecure, limited };
         let mut step = Step::new(self.helper.take(kind)?, Arc::clone(&self.helper))?;
@@ -147,8 +146,8 @@ impl Zygote {
                 limit = expired(limit) => Err(SandboxError::TimedOut(limit)),
             };
             match &ended {
-                // Nobody is left who could change a file: that the kernel is still taking the box apart is
-                // nothing to wait for.
+                // No process is left that could change a file, so there is no need to wait for the kernel's teardown of the
+                // sandbox.
                 Ok(ended) if ended.ending.alone => step.dead = true,
                 Ok(_) => step.dead().await?,
                 Err(_) => {
@@ -164,7 +163,7 @@ impl Zygote {
         place::remove_made(rootfs.as_fd(), &made);
         let status = status(ending.status);
         let mut resources = resources(&ending);
-        // A process of a few milliseconds has no pressure worth the reading of three files.
+        // The pressure of a step of a few milliseconds is not worth reading three files.
         step.cgroup.account(&mut resources, !ending.alone || lasted > WORTH_READING);
         let exit = Exit { status, oom: !status.success() && step.cgroup.oom(), resources, init: step.init };
         teardown.end();
@@ -172,7 +171,7 @@ impl Zygote {
     }
 }
 
-/// Never, without a limit.
+/// Sleeps until the limit is reached, or forever without a limit.
 pub(super) async fn expired(limit: Option<Duration>) -> Duration {
     match limit {
         Some(limit) => {
@@ -183,28 +182,28 @@ pub(super) async fn expired(limit: Option<Duration>) -> Duration {
     }
 }
 
-/// The shortest process whose whole account is read.
+/// The shortest run time for which all files of the cgroup are read.
 const WORTH_READING: Duration = Duration::from_millis(10);
-/// How often counters are sampled while a process runs.
+/// The time between samples of the counters while a step runs.
 const SAMPLE: Duration = Duration::from_millis(200);
 
-/// A step's end as its init told it.
+/// A step's exit as its init reported it.
 struct Ended {
     ending: Ending,
-    /// How long its program ran.
+    /// The time for which the program ran.
     lasted: Duration,
     made: Vec<(Bytes, bool)>,
     rootfs: OwnedFd,
     teardown: PhaseSpan,
 }
 
-/// A step that runs; dropping it kills it.
+/// A step that runs. Dropping it kills the step.
 struct Step {
     channel: AsyncChannel,
     pidfd: Option<AsyncFd<OwnedFd>>,
     /// The init's process id, which comes with its pidfd.
     init: Option<u32>,
-    /// Nothing of it is left that could do anything.
+    /// Whether no process of the step can run any more.
     dead: bool,
     helper: Arc<Helper>,
     cgroup: StepCgroup,
@@ -212,7 +211,7 @@ struct Step {
 
 impl Step {
     fn new(Begun { channel, cgroup }: Begun, helper: Arc<Helper>) -> Result<Self, SandboxError> {
-        let channel = AsyncChannel::new(channel).map_err(SandboxError::io("a socket"))?;
+        let channel = AsyncChannel::new(channel).map_err(SandboxError::io("preparing a socket"))?;
         Ok(Self { channel, pidfd: None, init: None, dead: false, helper, cgroup })
     }
 
@@ -234,13 +233,16 @@ impl Step {
         if let Some(Connected { namespace, resolv_conf, .. }) = connected {
             order.namespace = Some(fds.len() as u32);
             order.resolv_conf = Some((*resolv_conf).into());
-            fds.push(namespace.try_clone().map_err(SandboxError::io("the step's network"))?);
+            fds.push(namespace.try_clone().map_err(SandboxError::io("passing on the step's network"))?);
         }
         let mut bytes = Vec::new();
         order.put(&mut bytes);
         let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-        self.channel.send_long(&bytes, &borrowed).await.map_err(SandboxError::io("giving the step its order"))?;
-        // Only the root stays with us: the ends of the pipes must be the step's alone.
+        self.channel
+            .send_long(&bytes, &borrowed)
+            .await
+            .map_err(SandboxError::io("sending the step's message to its init"))?;
+        // Only the root's descriptor is kept: the write ends of the pipes must be the step's alone.
         let rootfs = fds.into_iter().nth(order.rootfs as usize).ok_or(SandboxError::Gone)?;
 
         let made = match self.report().await? {
@@ -260,7 +262,7 @@ impl Step {
         setup.end();
         if runtime.is_none() {
             let helper = Arc::clone(&self.helper);
-            // On another thread: the one that reads the step's output would give its two streams out of order.
+            // This runs on another thread: a delay on the thread that reads the step's output would mix up its two streams.
             tokio::task::spawn_blocking(move || helper.prepare());
         }
         let process = probe.phase(Phase::Process);
@@ -279,14 +281,14 @@ impl Step {
         let lasted = start.elapsed();
         let ending = match ended {
             Some(Report::Ended(ending)) => ending,
-            // Whoever kills the init, kills the step: the OOM killer, or root from outside.
+            // The init was killed, by the OOM killer or by root from outside, and the step with it.
             _ => Ending { status: libc::SIGKILL, ..Ending::default() },
         };
         process.end();
         Ok(Ended { ending, lasted, made, rootfs, teardown: probe.phase(Phase::SandboxTeardown) })
     }
 
-    /// The init's next report. The helper's datagram with the pidfd may come before or after the first.
+    /// Receives the init's next report. The zygote's datagram with the pidfd may arrive before or after the first report.
     async fn report(&mut self) -> Result<Option<Report>, SandboxError> {
         Self::next_report(&self.channel, (&mut self.pidfd, &mut self.init)).await
     }
@@ -301,28 +303,28 @@ impl Step {
             match fds.pop() {
                 Some(pidfd) => {
                     *init = bytes.try_into().ok().map(u32::from_le_bytes);
-                    *pidfd_slot = Some(sys::watched(pidfd).map_err(SandboxError::io("a pidfd"))?);
+                    *pidfd_slot = Some(sys::watched(pidfd).map_err(SandboxError::io("watching the step's init"))?);
                 }
                 None => return Ok(Report::take(&mut &bytes[..])),
             }
         }
     }
 
-    /// Kills the step's init, with which the kernel kills every process of its pid namespace.
+    /// Kills the step's init. The kernel then kills every process of its pid namespace.
     fn kill(&mut self) {
         if self.pidfd.is_none() {
-            // The helper sends it within a moment of our asking, or is dead.
+            // The zygote sends it as soon as the init is forked, unless the zygote is dead.
             let pidfd = self.channel.wait_for_fd(Duration::from_secs(1));
             self.pidfd = pidfd.and_then(|fd| sys::watched(fd).ok());
         }
         self.cgroup.kill();
         if let Some(pidfd) = &self.pidfd {
-            // An error means that it is dead already.
+            // An error means that the init is already dead.
             let _ = rustix::process::pidfd_send_signal(pidfd.get_ref(), rustix::process::Signal::KILL);
         }
     }
 
-    /// Waits until no process of the step is left: an init is dead only after all others of its namespace.
+    /// Waits until no process of the step is left. An init is dead only after all others of its namespace.
     async fn dead(&mut self) -> Result<(), SandboxError> {
         while self.pidfd.is_none() {
             if self.report().await?.is_none() {
@@ -342,7 +344,7 @@ impl Drop for Step {
         if !self.dead {
             self.kill();
         }
-        // The cgroup can go when the kernel has done with the init; nobody has to wait for that.
+        // The cgroup is removed in the background once the init is dead.
         let (helper, cgroup) = (Arc::clone(&self.helper), std::mem::take(&mut self.cgroup));
         let pidfd = self.pidfd.take();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -1,4 +1,4 @@
-//! The system calls that rustix does not have, each with the proof that it is used rightly.
+//! The system calls that rustix does not have, each with a proof that its use is sound.
 
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
@@ -6,7 +6,7 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
 
-/// Which side of a fork one is on.
+/// The side of a fork that the caller is on.
 pub(super) enum Forked {
     Child,
     Parent { pid: i32, pidfd: OwnedFd },
@@ -29,9 +29,9 @@ struct CloneArgs {
     cgroup: u64,
 }
 
-/// Forks into new namespaces (`CLONE_NEW*`) and, where given, into a cgroup v2 directory.
+/// Forks into new namespaces (`CLONE_NEW*`) and, if given, into a cgroup v2 directory.
 ///
-/// Only for a process with one thread: the child may then do whatever its parent could.
+/// The process must have only one thread. The child may then do everything that its parent could.
 pub(super) fn clone3(namespaces: c_int, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked, Errno> {
     let mut pidfd: c_int = -1;
     let mut args = CloneArgs {
@@ -46,23 +46,23 @@ pub(super) fn clone3(namespaces: c_int, cgroup: Option<BorrowedFd<'_>>) -> Resul
         args.cgroup = cgroup.as_raw_fd() as u64;
     }
     // SAFETY: `args` is a valid clone_args of the size given and outlives the call. Without CLONE_VM and
-    // with a null stack the child goes on here on its own copy of the stack, as after fork(2); with one
+    // with a null stack the child continues here on its own copy of the stack, as after fork(2); with one
     // thread no lock can be held by a thread that the child lacks.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) };
     match pid {
         -1 => Err(last_errno()),
         0 => Ok(Forked::Child),
-        // SAFETY: CLONE_PIDFD stored a new descriptor, which nobody else owns.
+        // SAFETY: CLONE_PIDFD stored a new descriptor, which has no other owner.
         pid => Ok(Forked::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }),
     }
 }
 
-/// `fork(2)`; the same duty as [`clone3`]: only while the process has one thread.
+/// Calls `fork(2)`. As for [`clone3`], the process must have only one thread.
 pub(super) fn fork() -> Result<Forked, Errno> {
     clone3(0, None)
 }
 
-/// `unshare(2)`.
+/// Calls `unshare(2)`.
 pub(super) fn unshare(namespaces: c_int) -> Result<(), Errno> {
     // SAFETY: new namespaces change what paths and ids mean to this process, not its memory or descriptors
     // (CLONE_FILES is not among the flags used here).
@@ -71,31 +71,31 @@ pub(super) fn unshare(namespaces: c_int) -> Result<(), Errno> {
 
 /// Moves this process into a network namespace.
 pub(super) fn enter_network(namespace: BorrowedFd<'_>) -> Result<(), Errno> {
-    // SAFETY: setns(2) changes which network this process sees, not its memory; a descriptor of another kind is
-    // refused because of the type asked for.
+    // SAFETY: setns(2) changes which network this process sees, not its memory. A descriptor of another kind gives an error,
+    // because the call names the type.
     check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }.into())
 }
 
-/// Makes `target` (0, 1 or 2) another name of `fd`, open across an exec.
+/// Makes `target` (0, 1 or 2) a duplicate of `fd` that stays open across an exec.
 pub(super) fn redirect(fd: BorrowedFd<'_>, target: c_int) -> Result<(), Errno> {
-    // SAFETY: nothing owns the standard descriptors of the helper or of a starting step but the process itself.
+    // SAFETY: no Rust value owns the standard descriptors of the zygote or of a starting step.
     check(unsafe { libc::dup2(fd.as_raw_fd(), target) }.into())
 }
 
-/// A descriptor that the tokio runtime watches. Only inside a runtime.
+/// Registers a descriptor with the tokio runtime. Call it inside a runtime.
 pub(super) fn watched(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd is open and names one description for as long as it lives; the AsyncFd owns it, and
-    // nobody here takes it out.
+    // SAFETY: an OwnedFd is open and names one description for as long as it lives. The AsyncFd owns it, and no code of this
+    // crate takes it out.
     unsafe { AsyncFd::register(fd) }.map_err(Into::into)
 }
 
-/// Ends this process without running destructors or exit handlers that belong to the process it was forked from.
+/// Ends this process without running destructors or exit handlers, which belong to the process that it was forked from.
 pub(super) fn exit(code: i32) -> ! {
     // SAFETY: _exit(2) takes any code and does not return.
     unsafe { libc::_exit(code) }
 }
 
-/// `mount_setattr(2)` on the mount behind `fd`, with all mounts below it where `recursive`.
+/// Calls `mount_setattr(2)` on the mount of `fd` and, if `recursive`, on all mounts below it.
 pub(super) fn mount_setattr(
     fd: BorrowedFd<'_>,
     set: MountAttrFlags,
@@ -139,7 +139,7 @@ pub(super) struct BpfInstruction {
     pub(super) k: u32,
 }
 
-/// Loads a seccomp filter for this process and what it will start. It needs CAP_SYS_ADMIN or no_new_privs.
+/// Loads a seccomp filter for this process and its future children. It needs CAP_SYS_ADMIN or no_new_privs.
 pub(super) fn seccomp(program: &[BpfInstruction]) -> Result<(), Errno> {
     #[repr(C)]
     struct Program {
@@ -164,29 +164,29 @@ pub(super) fn loopback_up() -> Result<(), Errno> {
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }.into())
 }
 
-/// Sets how a signal is taken: ignored, or as it is by default.
+/// Sets the disposition of a signal: ignored, or the default.
 pub(super) fn signal(signal: c_int, ignore: bool) {
     let handler = if ignore { libc::SIG_IGN } else { libc::SIG_DFL };
-    // SAFETY: neither disposition runs code. An error (no such signal) leaves things as they were.
+    // SAFETY: neither disposition runs code. An error (no such signal) changes nothing.
     unsafe { libc::signal(signal, handler) };
 }
 
-/// Gives every signal its default disposition, also those that the C library keeps to itself.
+/// Gives every signal its default disposition, including those that the C library reserves.
 fn default_signals() {
-    /// The kernel's `struct sigaction`, which is not the C library's; zeroes are `SIG_DFL` without flags.
+    /// The kernel's `struct sigaction`, which differs from the C library's. All zeroes mean `SIG_DFL` without flags.
     #[repr(C)]
     struct Action([usize; 4]);
     let default = Action([0; 4]);
     for number in 1..=64 {
         // SAFETY: `default` is as large as the kernel's structure on 64-bit machines, the mask 8 bytes. SIGKILL and
-        // SIGSTOP cannot be set, which is fine. No handler of the C library is needed any more: an exec follows.
+        // SIGSTOP cannot be set and keep their default. No handler of the C library is needed any more: an exec follows.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, number, &raw const default, std::ptr::null::<Action>(), 8) };
     }
 }
 
 /// Unblocks all signals.
 pub(super) fn unblock_signals() {
-    // SAFETY: the set is initialised by sigemptyset before it is used; no old set is asked for.
+    // SAFETY: the set is initialised by sigemptyset before it is used, and the null pointer means that no old set is returned.
     unsafe {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
@@ -194,31 +194,31 @@ pub(super) fn unblock_signals() {
     }
 }
 
-/// Closes every descriptor from `first` on.
+/// Closes every descriptor with the number `first` or higher.
 pub(super) fn close_from(first: u32) -> Result<(), Errno> {
-    // SAFETY: only for a process that has just begun: nothing in it owns a descriptor above the standard ones.
+    // SAFETY: only a process that has just started calls this: no value in it owns a descriptor above the standard ones.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) })
 }
 
-/// Gives this process, and what it forks, a session keyring of its own: empty, without a name.
+/// Gives this process and its future children a new session keyring, which is empty and unnamed.
 pub(super) fn new_session_keyring() -> Result<(), Errno> {
     // KEYCTL_JOIN_SESSION_KEYRING of linux/keyctl.h.
     const JOIN: libc::c_long = 1;
-    // SAFETY: no name is given: a null pointer; the call changes which keys this process holds, not its memory.
+    // SAFETY: a null pointer means that the keyring has no name. The call changes which keys this process holds, not its memory.
     check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN, std::ptr::null::<c_char>()) })
 }
 
-/// The answer of [`wait_any`].
+/// The result of [`wait_any`].
 pub(super) enum Waited {
-    /// A child ended, with this status as `waitpid(2)` gives it.
+    /// A child ended. The status is that of `waitpid(2)`.
     Ended { pid: i32, status: i32 },
-    /// There are children, and none has ended.
+    /// There are children, but no child has ended.
     Running,
     /// There is no child.
     NoChild,
 }
 
-/// Waits for any child; without `block`, only looks.
+/// Reaps any child. Without `block` it returns immediately if no child has ended.
 pub(super) fn wait_any(block: bool) -> Waited {
     let flags = libc::__WALL | if block { 0 } else { libc::WNOHANG };
     loop {
@@ -234,7 +234,7 @@ pub(super) fn wait_any(block: bool) -> Waited {
     }
 }
 
-/// Waits for this child alone; its status as `waitpid(2)` gives it.
+/// Waits for one child and returns its status in the form of `waitpid(2)`.
 pub(super) fn wait_for(child: i32) -> Result<c_int, Errno> {
     loop {
         let mut status = 0;
@@ -250,19 +250,19 @@ pub(super) fn wait_for(child: i32) -> Result<c_int, Errno> {
 /// Sets a resource limit by its number (`RLIMIT_*`).
 pub(super) fn set_rlimit(resource: u32, (soft, hard): (u64, u64)) -> Result<(), Errno> {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
-    // SAFETY: `limit` is an rlimit; a resource that does not exist is an error of the kernel's.
+    // SAFETY: `limit` is an rlimit. The kernel returns an error for an unknown resource.
     check(unsafe { libc::setrlimit(resource as _, &raw const limit) }.into())
 }
 
-/// This process's own resource limit by its number: (soft, hard).
+/// Returns this process's own resource limit by its number: (soft, hard).
 pub(super) fn rlimit(resource: u32) -> (u64, u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is an rlimit, which the call fills; for a resource that does not exist it stays as it is.
+    // SAFETY: `limit` is an rlimit, which the call fills. It stays unchanged for an unknown resource.
     unsafe { libc::getrlimit(resource as _, &raw mut limit) };
     (limit.rlim_cur, limit.rlim_max)
 }
 
-/// What all waited-for children used.
+/// The resource usage of all children that were waited for.
 pub(super) fn children_usage() -> libc::rusage {
     // SAFETY: a rusage is plain data that the call fills; RUSAGE_CHILDREN cannot fail.
     unsafe {
@@ -272,9 +272,9 @@ pub(super) fn children_usage() -> libc::rusage {
     }
 }
 
-/// What a new process needs before it becomes the step's program; nothing here is allocated after the fork.
+/// Everything that a new process needs to become the step's program. Nothing here is allocated after the fork.
 pub(super) struct Exec<'a> {
-    /// Paths to try in order, as `execvp(3)` does.
+    /// The paths to try in order, as in `execvp(3)`.
     pub(super) candidates: &'a [CString],
     pub(super) args: &'a [CString],
     pub(super) env: &'a [CString],
@@ -282,12 +282,11 @@ pub(super) struct Exec<'a> {
     pub(super) stdio: [BorrowedFd<'a>; 3],
     pub(super) uid: u32,
     pub(super) gid: u32,
-    /// None: this user namespace denies setgroups(2).
+    /// The supplementary groups; `None` if this user namespace denies setgroups(2).
     pub(super) groups: Option<&'a [rustix::fs::Gid]>,
 }
 
-/// Starts a program: `vfork(2)` semantics, so that the return says whether the exec succeeded.
-/// Gives its pid.
+/// Starts a program with `vfork(2)` semantics and returns its pid. The result says whether the exec succeeded.
 pub(super) fn spawn(exec: &Exec<'_>) -> Result<i32, Errno> {
     struct Shared<'a> {
         exec: &'a Exec<'a>,
@@ -299,8 +298,8 @@ pub(super) fn spawn(exec: &Exec<'_>) -> Result<i32, Errno> {
     let mut shared = Shared { exec, argv: pointers(exec.args), envp: pointers(exec.env), failed: None };
 
     extern "C" fn child(shared: *mut c_void) -> c_int {
-        // SAFETY: `spawn` passes a `Shared` that lives until the child has exec'ed or exited, and is
-        // suspended for that long (CLONE_VFORK): nobody else touches it.
+        // SAFETY: `spawn` passes a `Shared` that lives until the child has exec'ed or exited. `spawn` is suspended for that long
+        // (CLONE_VFORK), so no other code accesses it.
         let shared = unsafe { &mut *shared.cast::<Shared<'_>>() };
         shared.failed = Some(become_program(shared.exec, &shared.argv, &shared.envp));
         127
@@ -327,7 +326,7 @@ pub(super) fn spawn(exec: &Exec<'_>) -> Result<i32, Errno> {
     }
 }
 
-/// The child's part of [`spawn`]; returns only if it fails.
+/// The child's part of [`spawn`]. It returns only on failure.
 fn become_program(exec: &Exec<'_>, argv: &[*const c_char], envp: &[*const c_char]) -> Errno {
     use rustix::fs::{Gid, Uid};
     let prepare = || {
@@ -336,11 +335,11 @@ fn become_program(exec: &Exec<'_>, argv: &[*const c_char], envp: &[*const c_char
             // The sources are all above 2 and close on exec; the duplicates do not.
             redirect(*fd, target)?;
         }
-        // Whoever started the builder may have left descriptors open that are none of the step's business.
-        // SAFETY: the descriptors are only marked, in this process's own table (CLONE_FILES is not set), to be closed
-        // by the exec; should that fail, the process ends.
+        // The process that started the builder may have left descriptors open, which the step must not get.
+        // SAFETY: the call marks the descriptors in this process's own table (CLONE_FILES is not set) to be closed by the exec.
+        // If the exec fails, the process ends.
         check(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
-        // This id would leave root's as they are.
+        // With this id the process would keep root's ids.
         if [exec.uid, exec.gid].contains(&super::request::UNCHANGED) {
             return Err(Errno::INVAL);
         }
@@ -350,8 +349,8 @@ fn become_program(exec: &Exec<'_>, argv: &[*const c_char], envp: &[*const c_char
         let (gid, uid) = (Gid::from_raw(exec.gid), Uid::from_raw(exec.uid));
         rustix::thread::set_thread_res_gid(gid, gid, gid)?;
         rustix::thread::set_thread_res_uid(uid, uid, uid)?;
-        // The memory is still the init's, and its new owner must not read it: where fs.suid_dumpable says so, the kernel
-        // has just allowed that (proc_sys_fs(5)).
+        // The memory is still the init's, and the new user must not read it. Depending on fs.suid_dumpable the change of ids has
+        // just allowed that (proc_sys_fs(5)).
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
         default_signals();
         unblock_signals();
@@ -366,7 +365,7 @@ fn become_program(exec: &Exec<'_>, argv: &[*const c_char], envp: &[*const c_char
         unsafe { libc::execve(candidate.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
         match last_errno() {
             Errno::NOENT | Errno::NOTDIR => {}
-            // As execvp(3): a file that may not be executed is remembered, a later one may be better.
+            // As in execvp(3), the search continues after a file without permission, and the error is remembered.
             Errno::ACCESS => answer = Errno::ACCESS,
             errno => return errno,
         }

@@ -1,8 +1,8 @@
 //! The numbers of the system calls that docker's profile allows, by architecture.
 //!
-//! From the kernel's own tables (`asm/unistd_64.h`, `asm/unistd_32.h`, `asm-generic/unistd.h`, `asm/unistd-eabi.h`) and the profile's
-//! names, less what asks for a capability that steps do not have. Numbers from 424 on are the same everywhere.
-//! `io_uring` is refused, as by docker since version 25.
+//! The numbers come from the kernel's tables (`asm/unistd_64.h`, `asm/unistd_32.h`, `asm-generic/unistd.h`, `asm/unistd-eabi.h`)
+//! and the names from the profile, without the calls that need a capability that steps do not have. Numbers from 424 on are the
+//! same on all architectures. `io_uring` is refused, as in docker since version 25.
 
 use std::ops::RangeInclusive;
 
@@ -10,11 +10,11 @@ use std::ops::RangeInclusive;
 pub(super) struct Abi {
     /// `AUDIT_ARCH_*` of linux/audit.h.
     pub(super) audit_arch: u32,
-    /// Allowed whatever the arguments.
+    /// The numbers that are allowed with any arguments.
     pub(super) allowed: &'static [RangeInclusive<u32>],
-    /// The last number that the profile knows: `removexattrat`. What comes after does not exist for a step.
+    /// The last number that the profile knows (`removexattrat`). Higher numbers give ENOSYS.
     pub(super) newest: u32,
-    /// Allowed numbers far above it, which belong to the architecture alone.
+    /// The allowed architecture-specific numbers, which are far above `newest`.
     pub(super) private: &'static [RangeInclusive<u32>],
     pub(super) socket: u32,
     pub(super) personality: u32,
@@ -22,11 +22,11 @@ pub(super) struct Abi {
     pub(super) clone3: u32,
 }
 
-/// What a program on this machine may speak: its own convention, and the 32-bit one that docker adds on x86-64.
-/// x32 (bit 30 of the number) is above the newest number: it does not exist.
+/// The conventions that programs on this machine may use: the native one and the 32-bit one, as in docker's profile for x86-64.
+/// Calls of x32 (bit 30 of the number) are above the newest number and give ENOSYS.
 #[cfg(target_arch = "x86_64")]
 pub(super) const NATIVE: &[Abi] = &[X86_64, X86];
-/// What a program on this machine may speak, its own convention and that of 32-bit ARM (EABI).
+/// The conventions that programs on this machine may use: the native one and that of 32-bit ARM (EABI).
 #[cfg(target_arch = "aarch64")]
 pub(super) const NATIVE: &[Abi] = &[AARCH64, ARM];
 
@@ -88,8 +88,8 @@ pub(super) const AARCH64: Abi = Abi {
     clone3: 435,
 };
 
-/// Beside the calls of x86's 32-bit table, ARM has the single calls of what is `socketcall` and `ipc` there. The private
-/// numbers are `breakpoint`, `cacheflush` and `set_tls` (arch/arm/include/uapi/asm/unistd.h), without which no program runs.
+/// ARM has the calls of x86's 32-bit table, and single calls instead of `socketcall` and `ipc`. The private numbers are
+/// `breakpoint`, `cacheflush` and `set_tls` (arch/arm/include/uapi/asm/unistd.h), which every program needs.
 #[cfg(any(target_arch = "aarch64", test))]
 pub(super) const ARM: Abi = Abi {
     audit_arch: 0x4000_0028,

@@ -1,9 +1,11 @@
-//! Bytes between the builder and the helper: the same program on both ends, so no version and no names.
+//! The encoding of the messages between the builder and a step's init. Both ends are the same program, so it has no version and
+//! no field names.
 
-/// A value that can cross.
+/// A value that can be sent to another process.
 pub(super) trait Wire: Sized {
+    /// Appends the encoded value.
     fn put(&self, out: &mut Vec<u8>);
-    /// None where the bytes end early or make no sense.
+    /// Decodes a value and advances `input`. Returns `None` if the bytes are truncated or invalid.
     fn take(input: &mut &[u8]) -> Option<Self>;
 }
 
@@ -32,7 +34,8 @@ impl Wire for bool {
     }
 }
 
-/// Strings and paths: bytes with their length in front. A type of its own, since `Vec<u8>` element by element is slow.
+/// A string or path, encoded as its length and its bytes. It is a separate type because encoding a `Vec<u8>` element by element
+/// is slow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bytes(pub(super) Vec<u8>);
 
@@ -106,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_in_comes_out_and_short_input_is_refused() {
+    fn values_survive_encoding_and_truncated_input_is_rejected() {
         let value = (vec![Some(Bytes::from("a\0b")), None], (u64::MAX, vec![(true, -1)]));
         let mut bytes = Vec::new();
         value.put(&mut bytes);

@@ -1,11 +1,11 @@
-//! The helper: a process with one thread, started before the builder has more, that forks the steps.
+//! The zygote: a process with one thread, started before the builder has more, from which the steps are cloned.
 //!
-//! A threaded process must not do more than exec after a fork, and a step needs more: namespaces, mounts,
-//! privileges. The helper also makes ready, once and beside the builder's own start, what all steps share.
+//! After a fork, a process with several threads must only exec, but a step needs more: namespaces, mounts, privileges. The zygote
+//! also prepares, once and in parallel to the start of the builder, the state that all steps share.
 //!
-//! It is this program executed again, so that it holds nothing of the builder's memory, arguments and environment, and
-//! from a read-only mount of its own: a step that gets hold of its init's program (`/proc/self/exe` names it until the
-//! step's own is executed; CVE-2019-5736) has a file that cannot be written to, whoever it is.
+//! The zygote is this program executed again, so it has no memory, arguments and environment of the builder. It is executed from
+//! a read-only mount. A step can open its init's program (`/proc/self/exe` names it until the step's own program is executed;
+//! CVE-2019-5736), but not even root can write to it.
 
 use super::cgroup::{Cgroups, StepCgroup};
 use super::channel;
@@ -24,61 +24,61 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The helper's only argument, by which it knows what it is; also what `ps` shows, and `/proc/1/cmdline` in a box.
+/// The zygote's only argument, by which it recognises itself. It is also in the output of `ps` and in a step's `/proc/1/cmdline`.
 const NAME: &str = "buildscope-box";
 
-/// The namespaces with which every step begins; that of cgroups comes when it is in its own. Time is not virtualised, as
-/// under docker.
+/// The namespaces that every step is cloned into. The cgroup namespace is made later, when the step is in its cgroup. As under
+/// docker there is no time namespace.
 const NAMESPACES: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
-/// The handle of the helper process. Steps may be run at the same time from any thread; dropping it
-/// ends the helper and kills every step that still runs.
+/// The handle of the zygote. Steps can run concurrently from any thread. Dropping the handle ends the zygote and kills every step
+/// that still runs.
 #[derive(Debug)]
 pub struct Zygote {
     pub(super) helper: Arc<Helper>,
     process: Child,
 }
 
-/// What it takes to ask for a box.
+/// The builder's connection to the zygote, which requests sandboxes.
 #[derive(Debug)]
 pub(super) struct Helper {
     socket: OwnedFd,
     pub(super) cgroups: Arc<Cgroups>,
-    /// A box begun before a step needs it: making one takes longer than starting a program in it.
+    /// A sandbox that is prepared before a step needs it: preparing it takes longer than starting a program in it.
     spare: Mutex<Option<Begun>>,
 }
 
-/// A box whose init waits for its order.
+/// A sandbox whose init waits for its message.
 #[derive(Debug)]
 pub(super) struct Begun {
-    /// Where the order goes.
+    /// The channel to the init.
     pub(super) channel: OwnedFd,
     pub(super) cgroup: StepCgroup,
 }
 
-/// What has to be known before a box is begun.
+/// The properties of a sandbox that must be known when its init is cloned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Kind {
-    /// A network namespace of its own.
+    /// Whether it has its own network namespace.
     pub(super) own_network: bool,
-    /// Without what keeps other steps in their box.
+    /// Whether the step runs without capability limits, seccomp and masked paths.
     pub(super) insecure: bool,
-    /// Only in its cgroup: that has limits.
+    /// Whether the init must be in its cgroup, because that has limits.
     pub(super) limited: bool,
 }
 
 impl Zygote {
-    /// Starts the helper, in the namespaces of this process: call it after
-    /// [`isolate_process`](super::isolate_process). The program's `main` has to call [`serve_if_helper`] first.
+    /// Starts the zygote in the namespaces of this process. Call it after [`isolate_process`](super::isolate_process). The
+    /// program's `main` has to call [`serve_if_helper`] first.
     ///
     /// # Errors
-    /// Where this program's file is no longer where it was, or a process cannot be started.
+    /// Fails if this program's file was moved or replaced, or if a process cannot be started.
     pub fn start() -> Result<Self, SandboxError> {
         let start = |what| move |errno| SandboxError::Start { what, errno };
-        let program = own_program().map_err(start("a read-only view of this program"))?;
-        let (ours, theirs) = channel::pair().map_err(start("a socket pair"))?;
+        let program = own_program().map_err(start("mounting this program read-only"))?;
+        let (ours, theirs) = channel::pair().map_err(start("making a socket pair"))?;
         let cgroups = Cgroups::detect();
-        // The path is the child's: it has the descriptor until it has executed the program.
+        // The path is valid in the child, which has the descriptor until the exec.
         let process = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
             .arg0(NAME)
             .env_clear()
@@ -89,19 +89,19 @@ impl Zygote {
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
             .map_err(start("executing this program again"))?;
         let (bytes, fds) = cgroups.parts();
-        channel::send(&ours, &bytes, &fds).map_err(start("giving it its directories"))?;
+        channel::send(&ours, &bytes, &fds).map_err(start("sending it the cgroups"))?;
         let helper = Helper { socket: ours, cgroups: Arc::new(cgroups), spare: Mutex::default() };
         Ok(Self { helper: Arc::new(helper), process })
     }
 
-    /// The helper's process id.
+    /// The zygote's process id.
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
 }
 
-/// Where this process was started to be a helper, it is one until it ends: then this does not return. To be called first
-/// in the `main` of every program that has a [`Zygote`].
+/// Runs the zygote and does not return if this process was started as one. Every program with a [`Zygote`] has to call it first
+/// in `main`.
 pub fn serve_if_helper() {
     let mut arguments = std::env::args_os();
     if arguments.next().is_some_and(|name| name == NAME) && arguments.next().is_none() {
@@ -109,16 +109,16 @@ pub fn serve_if_helper() {
     }
 }
 
-/// This program's file through a mount that is nowhere attached and read-only, so that nothing can be written, renamed or
-/// mounted there through a descriptor of it.
+/// Opens this program's file through a detached, read-only mount, so that its descriptor cannot be used to write, rename or mount
+/// there.
 fn own_program() -> Result<OwnedFd, Errno> {
-    // By its path: what `/proc/self/exe` refers to is in the mount namespace that this process has left.
+    // The path is needed because `/proc/self/exe` refers to the mount namespace that this process has left.
     let path = rustix::fs::readlink("/proc/self/exe", Vec::new())?;
     let program = mounts::detached(std::ffi::OsStr::from_bytes(path.as_bytes()).as_ref())
         .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     let (found, own) = (rustix::fs::fstat(&program)?, rustix::fs::stat("/proc/self/exe")?);
     if (found.st_dev, found.st_ino) != (own.st_dev, own.st_ino) {
-        // Another version has taken its place.
+        // The file was replaced by another version.
         return Err(Errno::STALE);
     }
     let harmless =
@@ -128,18 +128,18 @@ fn own_program() -> Result<OwnedFd, Errno> {
 }
 
 impl Helper {
-    /// A box of that kind, begun.
+    /// Returns a prepared sandbox: the spare one if it fits, else a new one.
     pub(super) fn take(&self, kind: Kind) -> Result<Begun, SandboxError> {
         let spare = if kind == Kind::default() { self.spare().take() } else { None };
         spare.map_or_else(|| self.begin(kind), Ok)
     }
 
-    /// Makes the next step's box ready, as far as that can be done before there is a step.
+    /// Prepares a spare sandbox for the next step, if there is none yet.
     pub(super) fn prepare(&self) {
-        // Whoever wants it meanwhile waits for a moment: there is never a second one, which nobody would bury.
+        // The lock is held while preparing, so a second spare sandbox, which would never be used or removed, is not made.
         let mut spare = self.spare();
         if spare.is_none() {
-            // Where it fails, the step fails in its turn and says why.
+            // The error is dropped: the next step tries again and reports it.
             *spare = self.begin(Kind::default()).ok();
         }
     }
@@ -148,9 +148,9 @@ impl Helper {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a box. Its init's pidfd comes first on its channel.
+    /// Requests a sandbox from the zygote, which sends the init's pidfd on the sandbox's channel.
     fn begin(&self, kind: Kind) -> Result<Begun, SandboxError> {
-        let (ours, theirs) = channel::pair().map_err(SandboxError::errno("a socket pair"))?;
+        let (ours, theirs) = channel::pair().map_err(SandboxError::errno("making a socket pair"))?;
         let cgroup = self.cgroups.step();
         let fds: Vec<_> = [&theirs].into_iter().chain(cgroup.clone_into()).map(AsFd::as_fd).collect();
         let kind = [kind.own_network, kind.insecure, kind.limited].map(u8::from);
@@ -161,20 +161,20 @@ impl Helper {
 
 impl Drop for Zygote {
     fn drop(&mut self) {
-        // The end of the socket ends the helper, and that of its channel a spare init; from the first on none is begun.
+        // The zygote ends when its socket closes and makes no further sandbox. A spare init ends when its channel closes.
         let _ = rustix::net::shutdown(&self.helper.socket, rustix::net::Shutdown::Both);
         drop(self.helper.spare().take());
-        // Leaves no zombie behind.
+        // Without this the zygote would stay a zombie.
         let _ = self.process.wait();
     }
 }
 
-/// How long the helper waits at its end for steps that have been killed.
+/// The time for which the zygote waits at its end for killed steps.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The helper's life; false where it was not the builder that started it.
+/// Runs the zygote until the builder is gone. Returns false if this process was not started by a builder.
 fn helper() -> bool {
-    // Whoever started the builder may have left descriptors open.
+    // The process that started the builder may have left descriptors open.
     if sys::close_from(3).is_err() {
         return false;
     }
@@ -185,29 +185,29 @@ fn helper() -> bool {
     }
     let Some(mut cgroups) = Cgroups::of_parts(&bytes, fds) else { return false };
     serve(&socket, &mut cgroups);
-    // Also when the builder was killed: nothing of it stays.
+    // The zygote removes the cgroups even if the builder was killed.
     cgroups.end();
     true
 }
 
-/// What it does for the builder, until that has gone.
+/// Forks inits for the builder until the builder is gone.
 fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
-    // Ctrl-C reaches the whole foreground process group; ending the steps is the builder's decision.
+    // Ctrl-C reaches the whole foreground process group, but the builder decides when its steps end.
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
         sys::signal(signal, true);
     }
-    // Ended steps are waited for, so that their CPU time is this process's and then the builder's (getrusage(2)).
+    // Inits are waited for, so that their CPU time is added to this process's and then to the builder's (getrusage(2)).
     sys::signal(libc::SIGCHLD, false);
     let builder = rustix::process::getppid();
     sys::unblock_signals();
     let _ = rustix::thread::set_name(c"buildscope-box");
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    // A step's keys are not those of whoever builds (session-keyring(7)). Without keyrings there is nothing to leave.
+    // Steps must not have the keys of the user (session-keyring(7)). A kernel without keyrings gives an error, which is harmless.
     let _ = sys::new_session_keyring();
     let ready = prepare();
     let (mut bytes, mut fds) = (Vec::new(), Vec::new());
     let mut inits = Vec::new();
-    // A broken socket ends the helper like a closed one.
+    // A broken socket ends the zygote in the same way as a closed one.
     while let Ok(true) = channel::receive(socket, channel::SMALL, &mut bytes, &mut fds) {
         let mut given = fds.drain(..);
         if let Some(channel) = given.next() {
@@ -221,8 +221,8 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
             inits.retain(|&init| init != pid);
         }
     }
-    // A builder that lives has ended its steps or killed them; that they are gone takes a moment. If they stay for longer
-    // they die with this process (PR_SET_PDEATHSIG), their processes with the inits.
+    // A builder that is alive has ended or killed its steps, and their inits need a moment to exit. Inits that stay longer die
+    // with this process (PR_SET_PDEATHSIG), and the processes of their steps die with them.
     let last = Instant::now() + PATIENCE;
     while builder == rustix::process::getppid() && Instant::now() < last {
         match sys::wait_any(false) {
@@ -231,17 +231,17 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
             Waited::NoChild => return,
         }
     }
-    // Those of one that was killed must not outlive this process.
+    // The steps of a killed builder must not outlive this process.
     if builder != rustix::process::getppid() {
         for init in inits.into_iter().filter_map(rustix::process::Pid::from_raw) {
-            // It has not been waited for, so the number is its own.
+            // The init has not been waited for, so its pid was not reused.
             let _ = rustix::process::kill_process(init, rustix::process::Signal::KILL);
         }
         while let Waited::Ended { .. } = sys::wait_any(true) {}
     }
 }
 
-/// Forks an init; gives its pid.
+/// Forks an init and returns its pid.
 fn fork_step(
     ready: Result<&Ready, &(&'static str, Errno)>,
     cgroups: &mut Cgroups,
@@ -251,21 +251,21 @@ fn fork_step(
 ) -> Option<i32> {
     let network = if kind.own_network { libc::CLONE_NEWNET } else { 0 };
     let forked = match ready {
-        // A cgroup that may be made may still not be moved into (cgroups(7), "Delegation containment"): then the
-        // step does without, unless that would free it of its limits.
+        // Permission to make a cgroup does not imply permission to move into it (cgroups(7), "Delegation containment"). The step
+        // then runs outside of its cgroup, unless it has limits.
         Ok(_) => sys::clone3(NAMESPACES | network, cgroup.as_ref().map(AsFd::as_fd))
             .or_else(|errno| if kind.limited { Err(errno) } else { sys::clone3(NAMESPACES | network, None) })
-            .map_err(|errno| ("new namespaces", errno)),
+            .map_err(|errno| ("making new namespaces", errno)),
         Err(&(what, errno)) => Err((what, errno)),
     };
     match (forked, ready) {
         (Ok(Forked::Parent { pid, pidfd }), _) => {
-            // If the builder has given up on this step, the init finds its channel closed.
+            // An error means that the builder has dropped this step; the init will find its channel closed.
             let _ = channel::send(channel, &pid.to_le_bytes(), &[pidfd.as_fd()]);
             Some(pid)
         }
         (Ok(Forked::Child), Ok(ready)) => {
-            // Directories of the host's: whoever got hold of one in the box would be out of it.
+            // These are directories of the host: a process that got such a descriptor could leave the sandbox.
             drop((cgroup, std::mem::take(cgroups)));
             init::run(ready, channel, kind.insecure);
             sys::exit(0)
@@ -284,7 +284,7 @@ fn prepare() -> Result<Ready, (&'static str, Errno)> {
     };
     let null = open("/dev/null", OFlags::RDWR)?;
     let stdin = open("/dev/null", OFlags::RDONLY)?;
-    // The builder's own streams end with the builder, whoever else lives on for a moment.
+    // The builder's standard streams must close with the builder, even if the zygote lives a moment longer.
     for stream in 0..3 {
         sys::redirect(null.as_fd(), stream).map_err(|errno| ("/dev/null", errno))?;
     }

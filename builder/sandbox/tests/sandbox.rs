@@ -1,7 +1,7 @@
-//! Steps in the sandbox, as whoever runs the tests: root, or an ordinary user in a user namespace.
+//! Runs steps in the sandbox as the user that runs the tests: root, or an ordinary user in a user namespace.
 //!
-//! The root file system is a static busybox. What is expected comes from docker's documentation of its defaults,
-//! from the conformance kit's observations of BuildKit, and from the manual pages of the calls that must fail.
+//! The root file system is a static busybox. The expected values come from docker's documentation of its defaults, from the
+//! conformance kit's observations of BuildKit, and from the manual pages of the calls that must fail.
 
 mod boxed;
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 fn main() -> ExitCode {
     serve_if_helper();
     let isolation = isolate_process().expect("this machine has namespaces");
-    let zygote = Zygote::start().expect("a helper");
+    let zygote = Zygote::start().expect("the zygote starts");
     let world = Arc::new(World::new(isolation, zygote));
     match std::env::args().nth(1).as_deref() {
         Some("--victim") => return ends::victim(&world),

@@ -474,7 +474,7 @@ const HUNGRY: &str = "FROM busybox\nRUN head -c 200m /dev/zero | tail -n 1 | wc 
 
 /// The message of a build with less memory. Without its own cgroup, buildscope cannot enforce the limit.
 fn short_of_memory() -> &'static str {
-    if cgroups() { "out of memory" } else { "--memory: this machine gives buildscope no cgroup with that controller" }
+    if cgroups() { "out of memory" } else { "--memory: buildscope cannot use a cgroup with that controller" }
 }
 
 #[test]
@@ -500,7 +500,7 @@ fn processors_are_limited_as_requested() {
     let world = World::new("FROM busybox\nRUN i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done\n");
     let built = world.build(&["--cpus", "0.2"]);
     if !cgroups() {
-        let refused = "--cpus: this machine gives buildscope no cgroup with that controller";
+        let refused = "--cpus: buildscope cannot use a cgroup with that controller";
         return assert!(built.stderr().contains(refused), "{}", built.stderr());
     }
     let record = built.record();

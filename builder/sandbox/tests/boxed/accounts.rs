@@ -1,4 +1,4 @@
-//! What a step used, in known quantities, and its lines as they come.
+//! Steps with known resource usage, and the times at which their lines arrive.
 
 use super::{Entry, RUNTIMES, World, rootfs, step};
 use buildscope_record::{Nanos, Probe, Resources};
@@ -10,18 +10,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// Files in memory are not I/O.
+/// The tests of I/O need a disk: files in memory cause no I/O.
 const DISK: &[Need] = &[Need::TemporaryFilesOnDisk];
 const PRESSURE: &[Need] = &[Need::Cgroups, Need::Pressure];
 const PRESSURE_ON_DISK: &[Need] = &[Need::Cgroups, Need::Pressure, Need::TemporaryFilesOnDisk];
 
 pub(crate) const TRIALS: &[Entry] = &[
-    ("bytes_read_and_written_are_accounted", bytes, DISK),
+    ("bytes_read_and_written_are_counted", bytes, DISK),
     ("faults_and_processes_are_counted", counts, &[]),
-    ("pressure_is_the_time_in_which_somebody_waited", pressure, PRESSURE),
-    ("waits_for_memory_and_for_the_disk_are_pressure", hunger, PRESSURE_ON_DISK),
-    ("a_step_of_a_runtimes_is_accounted", of_runtimes, RUNTIMES),
-    ("lines_come_while_the_step_runs_and_in_the_order_of_their_times", live, &[]),
+    ("waiting_for_a_processor_is_cpu_pressure", pressure, PRESSURE),
+    ("waits_for_memory_and_disk_are_pressure", hunger, PRESSURE_ON_DISK),
+    ("steps_of_oci_runtimes_are_measured", of_runtimes, RUNTIMES),
+    ("lines_arrive_while_the_step_runs", live, &[]),
 ];
 
 const MIB: u64 = 1 << 20;
@@ -32,7 +32,7 @@ fn used(world: &World, root: &Path, script: &str) -> Resources {
     ran.exit.resources
 }
 
-/// Eight mebibytes each way; a disk writes its own metadata besides, and a busy one may read ahead of a program's pages.
+/// Eight mebibytes in each direction. The bounds leave room for the disk's metadata and for read-ahead of a program's pages.
 fn bytes(world: &World) {
     let root = rootfs();
     let written = used(world, root.path(), "dd if=/dev/zero of=/written bs=1048576 count=8 conv=fsync 2> /dev/null");
@@ -41,22 +41,22 @@ fn bytes(world: &World) {
     let mut file = File::create(&path).unwrap();
     file.write_all(&vec![1; 8 << 20]).unwrap();
     file.sync_all().unwrap();
-    // From the disk, not from memory.
+    // Drops the file from the page cache, so that it is read from the disk.
     rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
     drop(file);
     let read = used(world, root.path(), "cat /read > /dev/null");
     assert!((8 * MIB..12 * MIB).contains(&read.read.0), "{read:?}");
     assert!(read.written.0 < MIB, "{read:?}");
     let again = used(world, root.path(), "cat /read > /dev/null");
-    assert!(again.read.0 < MIB, "what is in memory is not read: {again:?}");
+    assert!(again.read.0 < MIB, "cached data was read again: {again:?}");
 }
 
 fn counts(world: &World) {
     let root = rootfs();
-    // The shell and two of its own; no other process.
+    // The shell and two children; no other process.
     let three = used(world, root.path(), "(exit 0) & wait; (exit 0) & wait; exit 0");
     assert_eq!(three.processes, Some(3));
-    // Every page of a buffer of 32 MiB once, unless pages are huge.
+    // Each page of a buffer of 32 MiB faults once, unless pages are huge.
     let pages = 32 * MIB / rustix::param::page_size() as u64;
     let touched = used(world, root.path(), "dd if=/dev/zero of=/dev/null bs=33554432 count=1 2> /dev/null");
     let huge = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
@@ -65,8 +65,8 @@ fn counts(world: &World) {
     assert!(touched.peak_memory.0 < 48 * MIB, "{touched:?}");
 }
 
-/// A file four times as large as the memory that there is for it, read from the disk: whoever reads waits for the disk, and, when the
-/// memory is full, for the kernel to make room in it (linux/Documentation/accounting/psi.rst).
+/// A file four times as large as the step's memory is read from the disk. The reader waits for the disk and, when the memory is
+/// full, for the kernel to reclaim some (linux/Documentation/accounting/psi.rst).
 fn hunger(world: &World) {
     let root = rootfs();
     let path = root.path().join("large");
@@ -81,14 +81,14 @@ fn hunger(world: &World) {
     let lasted = Nanos::from(start.elapsed());
     assert!(ran.exit.status.success(), "{}", ran.output);
     let used = ran.exit.resources;
-    // What does not stay in memory is read again.
+    // The file does not fit into the page cache, so it is read again.
     assert!(used.read.0 >= 2 * 64 * MIB, "{used:?}");
     for (what, waited) in [("memory", used.memory_pressure), ("the disk", used.io_pressure)] {
         assert!(waited > Nanos::ZERO && waited <= lasted, "{what}: {waited:?} of {lasted:?}");
     }
 }
 
-/// Three processes on one processor: there is always one that waits.
+/// With three processes on one processor, at least one is always waiting.
 fn pressure(world: &World) {
     let root = rootfs();
     let busy = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done";
@@ -97,11 +97,11 @@ fn pressure(world: &World) {
     let used = used(world, root.path(), &script);
     let lasted = start.elapsed().as_secs_f64();
     let (cpu, waited) = ((used.cpu_user + used.cpu_system).as_secs_f64(), used.cpu_pressure.as_secs_f64());
-    // Until two of the three are done: at least two thirds of the work that there is, whatever else the machine does.
+    // Some process waits until two of the three are done, which is at least two thirds of the work, independent of other load.
     assert!(waited > 0.5 * cpu && waited <= lasted, "{waited} s of {lasted} s, {cpu} s of CPU time");
 }
 
-/// The runtime's own work is no part of it, as far as that is known: that of a shell that does nothing is next to nothing.
+/// The usage of a step does not contain the runtime's own work, except for its peak memory.
 fn of_runtimes(world: &World) {
     for runtime in super::runtimes() {
         let root = rootfs();
@@ -122,7 +122,7 @@ fn of_runtimes(world: &World) {
     }
 }
 
-/// The step waits for what is done when its first line has come: were lines held back, it would wait for ever.
+/// The step waits for a file that is written when its first line arrives. If lines were held back, it would wait forever.
 fn live(world: &World) {
     let root = rootfs();
     let script =

@@ -1,4 +1,4 @@
-//! How steps end, what they cost, and what they leave behind: nothing.
+//! The exit of steps, their cost, and the removal of everything that they used.
 
 use super::{Entry, StepSpec, World, mode, rootfs, step};
 use buildscope_record::{Nanos, Probe};
@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const TRIALS: &[Entry] = &[
-    ("exit_codes_and_signals_are_told", exit_codes, &[]),
+    ("exit_codes_and_signals_are_reported", exit_codes, &[]),
     ("a_missing_program_is_an_error", missing_program, &[]),
     ("cancelling_kills_the_whole_tree", cancelled, &[]),
-    ("a_step_that_is_dropped_dies", dropped, &[]),
-    ("a_step_beyond_its_time_dies", timed_out, &[]),
+    ("dropping_a_step_kills_it", dropped, &[]),
+    ("a_step_over_its_time_limit_dies", timed_out, &[]),
     ("daemons_end_with_the_program", daemons, &[]),
     ("orphans_are_reaped", orphans, &[]),
-    ("a_step_out_of_memory_says_so", out_of_memory, &[]),
+    ("an_out_of_memory_kill_is_reported", out_of_memory, &[]),
     ("processors_are_limited", processors, &[]),
-    ("what_a_step_used_is_accounted", account, &[]),
+    ("resource_usage_is_measured", account, &[]),
     ("a_hundred_megabytes_of_output_lose_no_line", output, &[]),
     ("a_thousand_steps_leave_nothing", thousand, &[]),
     ("a_killed_builder_leaves_nothing", killed_builder, &[]),
@@ -39,22 +39,24 @@ fn missing_program(world: &World) {
     let error = world.run(step(root.path(), &["/no/such/program"])).err().unwrap();
     assert!(matches!(&error, SandboxError::Exec { program, .. } if program == "/no/such/program"), "{error}");
     let text = root.path().join("bin/text");
-    std::fs::write(&text, "no program").unwrap();
+    std::fs::write(&text, "not a program").unwrap();
     std::fs::set_permissions(&text, mode(0o755)).unwrap();
     let error = world.run(step(root.path(), &["text"])).err().unwrap();
     assert!(error.to_string().contains("exec format error"), "{error}");
 }
 
-/// Processes that the helper has: one a running step, and the next step's box. The last that ended waits to be reaped.
-fn steps_of(helper: u32) -> usize {
-    let children = std::fs::read_to_string(format!("/proc/{helper}/task/{helper}/children")).unwrap_or_default();
+/// The number of live children of the zygote: one per running step and the spare sandbox. The last one that ended may still be a
+/// zombie.
+fn steps_of(zygote: u32) -> usize {
+    let children = std::fs::read_to_string(format!("/proc/{zygote}/task/{zygote}/children")).unwrap_or_default();
     children.split_ascii_whitespace().filter(|pid| alive(pid)).count()
 }
 
-/// Waits until something is so, or fails: the kernel may still be taking a box apart when nobody is in it any more.
-pub(crate) fn soon(what: &str, so: impl Fn() -> bool) {
+/// Waits until a condition holds and fails after five seconds. The kernel may still tear a sandbox down after its last process
+/// has ended.
+pub(crate) fn soon(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
-    while !so() {
+    while !holds() {
         assert!(start.elapsed() < Duration::from_secs(5), "{what}");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -78,14 +80,14 @@ fn cancelled(world: &World) {
     soon("the step is gone", || marked(root.path()) == 0);
 }
 
-/// A step with a mark in its environment that its processes inherit.
+/// A step with a mark in its environment, which its processes inherit.
 fn marked_step(root: &Path, args: &[&str]) -> StepSpec {
     let mut spec = step(root, args);
     spec.env.push(format!("MARK={}", root.display()));
     spec
 }
 
-/// Processes with that mark.
+/// The number of processes with that mark.
 fn marked(root: &Path) -> usize {
     let mark = format!("MARK={}", root.display());
     let mine = |entry: &std::fs::DirEntry| {
@@ -109,7 +111,7 @@ fn dropped(world: &World) {
                 }
             };
             tokio::select! {
-                _ = run => panic!("it sleeps for longer"),
+                _ = run => panic!("the step ended early"),
                 () = enough => {}
             }
         });
@@ -128,7 +130,7 @@ fn timed_out(world: &World) {
 fn daemons(world: &World) {
     let start = Instant::now();
     assert_eq!(world.sh("(setsid sleep 1000 >/dev/null 2>&1 &) ; sleep 1000 & echo done"), "done\n");
-    assert!(start.elapsed() < Duration::from_secs(20), "the pipe ends although a daemon had it");
+    assert!(start.elapsed() < Duration::from_secs(20), "a daemon kept the pipe open");
 }
 
 fn orphans(world: &World) {
@@ -139,12 +141,12 @@ fn orphans(world: &World) {
 fn out_of_memory(world: &World) {
     let root = rootfs();
     let limits = Limits { memory: Some(24 << 20), ..Limits::default() };
-    // A line without end: tail keeps it all.
+    // tail keeps all of a line that does not end.
     let script = "head -c 300m /dev/zero | tail -n 1 | wc -c; exit ${PIPESTATUS:-137}";
     let spec = StepSpec { limits, ..step(root.path(), &["sh", "-c", script]) };
     match world.run(spec) {
         Ok(ran) => assert!(ran.exit.oom, "{}: {}", ran.exit.status, ran.output),
-        // Without delegated cgroups nobody can keep such a limit: saying so is all that is left.
+        // Without delegated cgroups the limit cannot be enforced, which must be an error.
         Err(error) => assert!(!world.has_cgroups() && error.to_string().contains("--memory"), "{error}"),
     }
 }
@@ -155,7 +157,7 @@ fn processors(world: &World) {
     let busy = "i=0; while [ $i -lt 600000 ]; do i=$((i+1)); done";
     let start = Instant::now();
     match world.run(StepSpec { limits, ..step(root.path(), &["sh", "-c", busy]) }) {
-        // Half a processor takes twice as long; of the first period of 100 ms, the half may come at once.
+        // Half a processor takes twice as long. Half of the first period of 100 ms may run at full speed.
         Ok(ran) => {
             let used = (ran.exit.resources.cpu_user + ran.exit.resources.cpu_system).as_secs_f64();
             let lasted = start.elapsed().as_secs_f64();
@@ -171,10 +173,10 @@ fn account(world: &World) {
     let resources = world.run(step(root.path(), &["sh", "-c", busy])).unwrap().exit.resources;
     assert!(resources.cpu_user + resources.cpu_system > Nanos(50_000_000), "{resources:?}");
     assert!(resources.cpu_user + resources.cpu_system < Nanos(30_000_000_000), "{resources:?}");
-    // The shell, two or three parts of the pipeline.
+    // The shell and two or three parts of the pipeline.
     assert!((3..=5).contains(&resources.processes.unwrap()), "{resources:?}");
     assert!(resources.minor_faults > 50 && resources.peak_memory.0 > 100 << 10, "{resources:?}");
-    // 64 MB at once are seen as such, whoever counts.
+    // 64 MB in one process count in full, with cgroups and with rusage.
     let hungry = "head -c 64m /dev/zero | tail -n 1 > /dev/null";
     let resources = world.run(step(root.path(), &["sh", "-c", hungry])).unwrap().exit.resources;
     assert!(resources.peak_memory.0 > 60 << 20, "{resources:?}");
@@ -190,7 +192,7 @@ fn output(world: &World) {
         let number: u64 = text.split_ascii_whitespace().next().unwrap().parse().unwrap();
         let seen = if text.len() > 90 { &mut out } else { &mut err };
         *seen += 1;
-        assert_eq!(number, *seen, "no line lost, none before another");
+        assert_eq!(number, *seen, "lines are complete and in order");
     };
     let before = peak_memory();
     let probe = Probe::disabled();
@@ -200,15 +202,15 @@ fn output(world: &World) {
     assert!(peak_memory() - before < 32 << 10, "from {before} to {} kB", peak_memory());
 }
 
-/// The largest size of this process so far, in kB.
+/// The peak memory of this process so far, in kB.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Everything that a process can leak, counted.
-pub(crate) fn holdings(helper: u32) -> BTreeMap<&'static str, usize> {
+/// Counts everything that a process can leak.
+pub(crate) fn holdings(zygote: u32) -> BTreeMap<&'static str, usize> {
     let entries = |path: String| std::fs::read_dir(path).map_or(0, Iterator::count);
     let mine = format!("buildscope-{}", std::process::id());
     let cgroups = ["unified", "memory", "cpu", "."].map(|name| {
@@ -222,53 +224,53 @@ pub(crate) fn holdings(helper: u32) -> BTreeMap<&'static str, usize> {
         ("threads", entries("/proc/self/task".into())),
         ("mounts", std::fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count()),
         (
-            "the helper's mounts",
-            std::fs::read_to_string(format!("/proc/{helper}/mountinfo")).map_or(0, |text| text.lines().count()),
+            "the zygote's mounts",
+            std::fs::read_to_string(format!("/proc/{zygote}/mountinfo")).map_or(0, |text| text.lines().count()),
         ),
-        ("the helper's descriptors", entries(format!("/proc/{helper}/fd"))),
-        ("the helper's children", steps_of(helper)),
+        ("the zygote's descriptors", entries(format!("/proc/{zygote}/fd"))),
+        ("the zygote's children", steps_of(zygote)),
         ("cgroups", cgroups.iter().sum()),
     ])
 }
 
-/// In a process of its own, since other tests run beside this one.
+/// This runs in a separate process, because other tests run at the same time.
 fn thousand(_: &World) {
     let output = Command::new(std::env::current_exe().unwrap()).args(["--victim", "thousand"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn killed_builder(_: &World) {
-    // Whoever is killed does not remove its root file system either.
-    let place = tempfile::tempdir().unwrap();
+    // A killed process does not remove its root file system, so this directory does.
+    let temporary = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--victim", "sleep"])
-        .env("TMPDIR", place.path())
+        .env("TMPDIR", temporary.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut next = || lines.next().unwrap().unwrap();
-    let (helper, ready) = (next(), next());
+    let (zygote, ready) = (next(), next());
     assert_eq!(ready, "running");
-    let init = std::fs::read_to_string(format!("/proc/{helper}/task/{helper}/children")).unwrap();
+    let init = std::fs::read_to_string(format!("/proc/{zygote}/task/{zygote}/children")).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    let pids: Vec<&str> = [helper.as_str()].into_iter().chain(init.split_ascii_whitespace()).collect();
+    let pids: Vec<&str> = [zygote.as_str()].into_iter().chain(init.split_ascii_whitespace()).collect();
     assert!(pids.len() > 1, "a step runs");
-    soon("helper and step are gone", || pids.iter().all(|pid| !alive(pid)));
+    soon("zygote and step are gone", || pids.iter().all(|pid| !alive(pid)));
     for hierarchy in ["unified", "memory", "."] {
         let path = format!("/sys/fs/cgroup/{hierarchy}/buildscope-{}", child.id());
         soon(&path, || !Path::new(&path).exists());
     }
 }
 
-/// Whether a process exists and is no zombie that its parent has yet to notice.
+/// Whether a process exists and is not a zombie.
 pub(crate) fn alive(pid: &str) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("State:") && !line.contains('Z') && !line.contains('X'))
 }
 
-/// What other tests start as a process of its own.
+/// The main function of the separate processes that other tests start.
 pub(crate) fn victim(world: &World) -> ExitCode {
     let root = rootfs();
     match std::env::args().nth(2).as_deref() {
@@ -290,19 +292,19 @@ pub(crate) fn victim(world: &World) -> ExitCode {
         Some("isolated") => {
             let script = "cat /etc/resolv.conf; ip route | grep -c ^default; ls /sys/class/net | wc -l";
             let spec = StepSpec { network: NetworkMode::Isolated, ..step(root.path(), &["sh", "-c", script]) };
-            let said = world.succeed(spec);
+            let output = world.succeed(spec);
             let mut out = std::io::stdout();
-            write!(out, "{said}").unwrap();
+            write!(out, "{output}").unwrap();
         }
         Some("thousand") => {
             let run = || world.status(step(root.path(), &["true"]));
             (0..10).for_each(|_| assert!(run().success()));
-            // The next step's box is begun beside the program, which may have ended before.
-            soon("a box is ready", || steps_of(world.zygote.pid()) == 1);
+            // The spare sandbox is prepared while the program runs, which may end first.
+            soon("a spare sandbox is ready", || steps_of(world.zygote.pid()) == 1);
             let before = holdings(world.zygote.pid());
             (0..1000).for_each(|_| assert!(run().success()));
             let leaked = || holdings(world.zygote.pid()).into_iter().find(|(what, count)| before[what] < *count);
-            soon("everything is given back", || {
+            soon("everything is released", || {
                 let leaked = leaked();
                 leaked.iter().for_each(|leaked| eprintln!("before {}: {leaked:?}", before[leaked.0]));
                 leaked.is_none()
@@ -313,10 +315,10 @@ pub(crate) fn victim(world: &World) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// `cargo test --test sandbox -- --step-cost`: what a step costs here, the process included.
+/// Measures the time of a step, including its process: `cargo test --test sandbox -- --step-cost`.
 pub(crate) fn step_cost(world: &World) -> ExitCode {
     let root = rootfs();
-    // As in most base images, the mountpoints exist.
+    // The mountpoints exist, as in most base images.
     for directory in ["proc", "sys", "dev"] {
         std::fs::create_dir(root.path().join(directory)).unwrap();
     }

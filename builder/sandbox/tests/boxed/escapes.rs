@@ -1,4 +1,4 @@
-//! What a step must not be able to do.
+//! Operations that a step must not be able to do.
 
 use super::{Entry, RUNTIMES, World, mode, rootfs, runtimes, step};
 use buildscope_sandbox::{Credentials, MountSource, SandboxMount, Status};
@@ -10,19 +10,19 @@ pub(crate) const TRIALS: &[Entry] = &[
     ("shell_escapes_fail_under_oci_runtimes", shell_escapes_of_runtimes, RUNTIMES),
     ("system_calls_are_refused_under_oci_runtimes", system_calls_of_runtimes, RUNTIMES),
     ("system_calls_outside_dockers_profile_are_refused", system_calls, &[]),
-    ("so_are_those_of_thirty_two_bit_programs", narrow_calls, &[]),
-    ("the_program_that_starts_a_step_cannot_be_written_to", own_program, &[]),
+    ("calls_of_32_bit_programs_are_refused", narrow_calls, &[]),
+    ("the_inits_program_cannot_be_written_to", own_program, &[]),
     ("capabilities_are_dockers", capabilities, &[]),
-    ("the_id_that_leaves_all_as_it_is_is_refused", unchanged_ids, &[]),
+    ("the_id_for_unchanged_ids_is_rejected", unchanged_ids, &[]),
     ("setuid_programs_work", setuid, &[]),
-    ("no_descriptor_and_no_environment_leaks_in", leaks_in, &[]),
+    ("descriptors_and_environment_do_not_leak_in", leaks_in, &[]),
     ("mount_targets_cannot_lead_out", mount_targets, &[]),
     ("working_directories_cannot_lead_out", workdirs, &[]),
-    ("an_init_holds_no_directory_of_the_hosts", descriptors, &[]),
+    ("an_init_has_no_open_host_directory", descriptors, &[]),
     ("insecure_steps_have_all_capabilities", insecure, &[]),
 ];
 
-/// Each must fail, for a root inside the box.
+/// Scripts that must fail, even for root inside the sandbox.
 const ESCAPES: &[(&str, &str)] = &[
     ("write to a sysctl", "echo x > /proc/sys/kernel/domainname"),
     ("trigger a sysrq", "echo h > /proc/sysrq-trigger"),
@@ -38,9 +38,9 @@ const ESCAPES: &[(&str, &str)] = &[
     ("list the kernel's keys", "grep -q . /proc/keys"),
     ("see the firmware", "test -n \"$(ls /sys/firmware)\""),
     ("find a raw memory device", "test -e /dev/mem || test -e /dev/kmsg || test -e /dev/port"),
-    ("open a device it made", "mknod /tmp/null c 1 3 && echo x > /tmp/null"),
-    ("open a disk it made in /dev", "mknod /dev/disk b 254 0 && head -c 1 /dev/disk"),
-    ("change the host's node of a device", "chmod 666 /dev/null || chown 0 /dev/zero || touch -d @0 /dev/full"),
+    ("open a device node that it made", "mknod /tmp/null c 1 3 && echo x > /tmp/null"),
+    ("open a disk node that it made in /dev", "mknod /dev/disk b 254 0 && head -c 1 /dev/disk"),
+    ("change a device node of the host", "chmod 666 /dev/null || chown 0 /dev/zero || touch -d @0 /dev/full"),
     ("make a mount namespace", "unshare -m true"),
     ("make a user namespace", "unshare -U true"),
     ("make a network namespace", "unshare -n true"),
@@ -79,18 +79,18 @@ const ESCAPES: &[(&str, &str)] = &[
         "mkdir /tmp/c && { mount -t cgroup -o memory none /tmp/c || mount -t cgroup2 none /tmp/c; }",
     ),
     ("mount through a link", "ln -s /proc/sys /tmp/link && mount -o bind /tmp /tmp/link"),
-    ("spare itself from being killed for want of memory", "echo -1000 > /proc/self/oom_score_adj"),
-    ("type into the terminal of whoever builds", "echo x > /dev/tty || test -c /dev/console"),
+    ("exempt itself from the OOM killer", "echo -1000 > /proc/self/oom_score_adj"),
+    ("write to the terminal of the user", "echo x > /dev/tty || test -c /dev/console"),
     (
-        "leave a root of its own for the host's",
+        "leave a chroot for the host's root",
         "mkdir -p /x/bin && cp /bin/busybox /x/bin && chroot /x /bin/busybox ls -d ../../../../..$(cat /host)",
     ),
-    ("map ids of its own", "echo '0 0 1' > /proc/self/uid_map"),
+    ("change its id map", "echo '0 0 1' > /proc/self/uid_map"),
     ("see a process outside", "ls -d /proc/$(cat /outside)"),
     ("see the old root", "grep -E ' /(new|scratch|empty|proc/proc) ' /proc/mounts"),
 ];
 
-/// A root that tells the number of a process outside, and the path of a directory there: its own.
+/// A root file system with the id of a process outside and with its own path on the host.
 fn target() -> tempfile::TempDir {
     let root = rootfs();
     std::fs::write(root.path().join("outside"), std::process::id().to_string()).unwrap();
@@ -106,7 +106,7 @@ fn shell_escapes(world: &World) {
     }
 }
 
-/// A runtime of somebody else's has to keep a step in as well, and must not be a way out while it is still leaving.
+/// A stock runtime must confine a step as well, and must not be a way out while it is exiting.
 fn shell_escapes_of_runtimes(world: &World) {
     for runtime in runtimes() {
         for (what, script) in ESCAPES.iter().chain(&[("read a disk", "mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk")])
@@ -119,7 +119,7 @@ fn shell_escapes_of_runtimes(world: &World) {
     }
 }
 
-/// What docker's profile refuses: what, the call, its first argument.
+/// The calls that docker's profile refuses: description, number, first argument.
 #[cfg(target_arch = "x86_64")]
 const REFUSED: &[(&str, i64, i32)] = &[
     ("keyctl", libc::SYS_keyctl, 0),
@@ -152,7 +152,8 @@ const REFUSED: &[(&str, i64, i32)] = &[
     ("a socket of virtual machines", libc::SYS_socket, libc::AF_VSOCK),
 ];
 
-/// What it allows, whose reach is the kernel's to say; and what does not exist: the call, two arguments, errno.
+/// Calls that the profile allows but other rules of the kernel restrict, and calls that give ENOSYS: description, number, two
+/// arguments, errno.
 #[cfg(target_arch = "x86_64")]
 fn bounded() -> Vec<(&'static str, i64, u32, u32, i32)> {
     use libc::*;
@@ -167,14 +168,14 @@ fn bounded() -> Vec<(&'static str, i64, u32, u32, i32)> {
     ]
 }
 
-/// The profile by names is the one by numbers.
+/// The profile by names must be the same as the one by numbers.
 #[cfg(target_arch = "x86_64")]
 fn system_calls_of_runtimes(world: &World) {
     use libc::*;
     let refused = REFUSED.iter().map(|&(what, number, first)| (what, number, first as u32, 0, EPERM));
     let others = [
         ("another personality", SYS_personality, 0x4_0000, 0, ENOSYS),
-        // Allowed: the kernel's own answers.
+        // These are allowed, so the results are the kernel's own.
         ("the usual personality", SYS_personality, 0, 0, 0),
         ("an unknown family", SYS_socket, 9999, 0, EAFNOSUPPORT),
         ("umask", SYS_umask, 0, 0, 256 - 0o22),
@@ -212,12 +213,12 @@ fn narrow_calls(_: &World) {}
 #[cfg(not(target_arch = "x86_64"))]
 fn system_calls_of_runtimes(_: &World) {}
 
-/// The smallest program that makes one system call and exits with its errno: a static x86-64 ELF file of one segment.
-/// Where there is a text, its address is the first argument.
+/// Makes the smallest program that does one system call and exits with its errno: a static x86-64 ELF file with one segment. If
+/// there is a text, its address is the first argument.
 #[cfg(target_arch = "x86_64")]
 fn calls(number: u32, first: u32, second: u32, text: Option<&str>) -> Vec<u8> {
     let (base, headers) = (0x40_0000_u64, 64 + 56_u64);
-    /// The length of what follows.
+    /// The length of the code in bytes.
     const CODE: u32 = 39;
     let first = if text.is_some() { base as u32 + headers as u32 + CODE } else { first };
     let mut code = vec![0xb8];
@@ -256,8 +257,8 @@ fn program(path: &Path, content: &[u8]) {
     std::fs::set_permissions(path, mode(0o755)).unwrap();
 }
 
-/// The way of CVE-2019-5736: a step has its init's program executed in the box, which is this one, with a loader of the
-/// image's own; from there `/proc/self/exe` is a file of the host's.
+/// The attack of CVE-2019-5736: a step executes its init's program, which is this one, with a loader from the image. For that
+/// loader `/proc/self/exe` is a file of the host.
 #[cfg(target_arch = "x86_64")]
 fn own_program(world: &World) {
     let root = rootfs();
@@ -267,8 +268,8 @@ fn own_program(world: &World) {
     let me = std::env::current_exe().unwrap();
     let before = std::fs::metadata(&me).unwrap();
     for (what, number, second, expected) in [
-        ("read, as it is no secret", libc::SYS_open, libc::O_RDONLY, 0),
-        // Nobody can while it runs, but it does not run for ever.
+        ("read, which is allowed", libc::SYS_open, libc::O_RDONLY, 0),
+        // A running program cannot be written to anyway, but it does not run forever.
         ("written", libc::SYS_open, libc::O_WRONLY, libc::ETXTBSY),
         ("written later", libc::SYS_access, libc::W_OK, libc::EROFS),
         ("overwritten", libc::SYS_open, libc::O_WRONLY | libc::O_TRUNC, libc::EROFS),
@@ -281,12 +282,12 @@ fn own_program(world: &World) {
         for name in ["/proc/self/exe", "/bin/itself", "/bin/by-script"] {
             let ran = world.run(step(root.path(), &[name]));
             match (ran, expected) {
-                // A descriptor, whose negative is no error.
+                // The result is a descriptor, whose negative is not an error.
                 (Ok(ran), 0) => assert_eq!(ran.exit.status, Status::Code(256 - 3), "{what}: {name}"),
                 (Ok(ran), errno) if before.uid() == 0 => {
                     assert_eq!(ran.exit.status, Status::Code(errno), "{what}: {name}")
                 }
-                // An ordinary user has no say over a file of somebody else's.
+                // An ordinary user does not own the file, so permission checks may come first.
                 (Ok(ran), _) => assert!(
                     [libc::EACCES, libc::EPERM, libc::EROFS].contains(&ran.exit.status.code()),
                     "{what}: {name}"
@@ -314,8 +315,8 @@ fn system_calls(world: &World) {
             Status::Signal(signal) => panic!("call {number}: signal {signal}"),
         }
     };
-    let told = errno_of(SYS_getpid, 0, 0) as u8;
-    assert_eq!(told, 2_u8.wrapping_neg(), "the program is the second process of its namespace");
+    let pid = errno_of(SYS_getpid, 0, 0) as u8;
+    assert_eq!(pid, 2_u8.wrapping_neg(), "the program is the second process of its namespace");
     for &(what, number, first) in REFUSED {
         assert_eq!(errno_of(number, first as u32, 0), EPERM, "{what}");
     }
@@ -359,7 +360,7 @@ fn setuid(world: &World) {
 #[cfg(not(target_arch = "x86_64"))]
 fn setuid(_: &World) {}
 
-/// setresuid(2), setresgid(2) and chown(2) take this id for "leave it as it is", which would be root's.
+/// To setresuid(2), setresgid(2) and chown(2) this id means "unchanged", so the step would keep root's.
 fn unchanged_ids(world: &World) {
     let root = rootfs();
     let users = [(u32::MAX, 0, vec![]), (0, u32::MAX, vec![]), (0, 0, vec![u32::MAX])];
@@ -378,10 +379,10 @@ fn unchanged_ids(world: &World) {
 }
 
 fn leaks_in(world: &World) {
-    // 3 is the directory that ls reads.
+    // Descriptor 3 is the directory that ls reads.
     assert_eq!(world.sh("ls /proc/self/fd | tr '\\n' ' '"), "0 1 2 3 ");
     assert_eq!(world.sh("unset OLDPWD; env | sort"), "HOME=/root\nPATH=/bin\nPWD=/\nSHLVL=1\n");
-    // The init's memory is a copy of the helper's: not to be read, and emptied besides.
+    // The init's memory is a copy of the zygote's and must not be readable.
     assert!(world.sh("cat /proc/1/environ 2>&1 || true").contains("Permission denied"));
     assert_eq!(
         world.sh("grep -E '^Sig(Blk|Ign)' /proc/self/status | cut -f 2"),
@@ -390,8 +391,8 @@ fn leaks_in(world: &World) {
 }
 
 fn mount_targets(world: &World) {
-    let place = tempfile::tempdir().unwrap();
-    let outside = place.path().join("outside");
+    let temporary = tempfile::tempdir().unwrap();
+    let outside = temporary.path().join("outside");
     std::fs::create_dir(&outside).unwrap();
     let below = outside.strip_prefix("/").unwrap();
     let untouched = |what: &str| assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{what}");
@@ -417,7 +418,7 @@ fn mount_targets(world: &World) {
             }
         }
     }
-    // The image's own directories, in which every step has mounts. runc would follow such a `/dev`: it is not asked.
+    // Links in place of the directories in which every step has mounts. runc would follow such a `/dev`, so it is not started.
     for name in ["etc", "proc", "sys", "dev"] {
         let root = rootfs();
         let _ = std::fs::remove_dir_all(root.path().join(name));
@@ -435,7 +436,7 @@ fn mount_targets(world: &World) {
     }
 }
 
-/// What a step may do that the build was told to trust.
+/// The additional rights of a step with `--security=insecure`.
 fn insecure(world: &World) {
     let root = rootfs();
     let script = "grep Seccomp: /proc/self/status | cut -f 2; mount -t tmpfs none /tmp && echo mounted; \
@@ -449,13 +450,13 @@ fn insecure(world: &World) {
         answers.push((name, output));
     }
     assert!(answers.iter().all(|(_, output)| *output == answers[0].1), "all capabilities: {answers:?}");
-    // Nothing of that is left for the next.
+    // The next step must not have these rights.
     for (name, ended, output) in world.by_all(|| step(root.path(), &["sh", "-c", "mount -t tmpfs none /tmp"])) {
         assert_ne!(ended.unwrap().status, Status::Code(0), "{name}: {output}");
     }
 }
 
-/// The ways of CVE-2024-21626: descriptors of the process that starts the program, by name or by a link.
+/// The attack of CVE-2024-21626: descriptors of the process that starts the program, by name or through a link.
 fn workdirs(world: &World) {
     let root = rootfs();
     std::os::unix::fs::symlink("/proc/self/fd/5", root.path().join("link")).unwrap();
@@ -463,23 +464,23 @@ fn workdirs(world: &World) {
     for workdir in numbers.chain(["/link".to_owned()]) {
         let spec = || super::StepSpec { workdir: workdir.clone().into(), ..step(root.path(), &["pwd"]) };
         for (name, ended, output) in world.by_all(spec) {
-            // There is nothing to enter, and nothing can be made there.
+            // There is no such descriptor to enter, and no directory can be made there.
             assert!(!ended.is_ok_and(|exit| exit.status == Status::Code(0)), "{name}: {workdir}: {output}");
         }
     }
 }
 
-/// An ordinary user's helper is not to be looked into.
+/// An ordinary user cannot read the descriptors of the zygote's children, so this test checks them only as root.
 fn descriptors(world: &World) {
     let root = rootfs();
-    let helper = world.zygote.pid().to_string();
+    let zygote = world.zygote.pid().to_string();
     let children = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let seen = std::thread::scope(|scope| {
         let step = scope.spawn(|| world.succeed(step(root.path(), &["sleep", "1.5"])));
         let mut seen = 0;
         while !step.is_finished() {
-            // What has a program has been set up, and is soon through with its order.
-            let inits = children(&helper);
+            // An init with a child has set up the sandbox and soon drops its message.
+            let inits = children(&zygote);
             let running: Vec<_> = inits.split_ascii_whitespace().filter(|init| !children(init).is_empty()).collect();
             std::thread::sleep(std::time::Duration::from_millis(500));
             for init in running {
@@ -495,5 +496,5 @@ fn descriptors(world: &World) {
         step.join().unwrap();
         seen
     });
-    assert!(seen > 0 || !world.privileged(), "inits were looked at");
+    assert!(seen > 0 || !world.privileged(), "no init was checked");
 }

@@ -1,4 +1,4 @@
-//! What the sandbox's tests share: a root file system, and ways to run something in it.
+//! The parts that the sandbox's tests share: a root file system, and ways to run a step in it.
 
 pub(crate) mod accounts;
 pub(crate) mod ends;
@@ -17,10 +17,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// A test: its name, its function, and what it needs.
+/// A test: its name, its function, and its requirements.
 pub(crate) type Entry = (&'static str, fn(&World), &'static [Need]);
 
-/// A stock OCI runtime.
+/// The requirement of at least one stock OCI runtime.
 pub(crate) const RUNTIMES: &[Need] = &[Need::AnyProgram(&["crun", "runc"])];
 
 /// The process that the tests run in.
@@ -30,7 +30,7 @@ pub(crate) struct World {
     pub(crate) runtime: tokio::runtime::Runtime,
 }
 
-/// A step's end and its output, both streams in the order in which they were read.
+/// A step's exit and its output, with both streams in the order in which they were read.
 pub(crate) struct Ran {
     pub(crate) exit: Exit,
     pub(crate) output: String,
@@ -38,21 +38,19 @@ pub(crate) struct Ran {
 
 impl World {
     pub(crate) fn new(isolation: Isolation, zygote: Zygote) -> Self {
-        // Threads that wait for work to block on go soon: one that stays for ten seconds looks like a leak.
+        // Idle blocking threads end after a second: the default of ten seconds would look like a leak.
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(2).thread_keep_alive(Duration::from_secs(1)).enable_all().build().unwrap();
         Self { isolation, zygote, runtime }
     }
 
-    /// Whether there is every id: whether this is root of the machine, and not of a user
-    /// namespace that a test was started in.
+    /// Whether this is root of the machine, which has all ids, and not root of a user namespace in which the tests run.
     pub(crate) fn privileged(&self) -> bool {
         let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         self.isolation == Isolation::Root && map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
     }
 
-    /// Whether limits of memory and processors can be had: as root, and where whoever started the tests says that an ordinary user's
-    /// cgroups are its own.
+    /// Whether memory and CPU limits work: as root, or if `BUILDSCOPE_TEST_CGROUPS` says that the user has delegated cgroups.
     pub(crate) fn has_cgroups(&self) -> bool {
         self.privileged() || std::env::var_os("BUILDSCOPE_TEST_CGROUPS").is_some()
     }
@@ -73,7 +71,7 @@ impl World {
         Ok(Ran { exit, output: output.into_inner().unwrap() })
     }
 
-    /// Runs a step by a stock runtime.
+    /// Runs a step with a stock runtime.
     pub(crate) fn run_by(&self, runtime: &OciRuntime, spec: StepSpec) -> (Result<Exit, SandboxError>, String) {
         self.run_by_until(runtime, spec, CancellationToken::new())
     }
@@ -95,7 +93,7 @@ impl World {
         (exit, output.into_inner().unwrap())
     }
 
-    /// Runs the same step by every executor that there is: its name, the step's end, its output.
+    /// Runs the same step with every available executor. Returns the executor's name, the step's exit and its output.
     pub(crate) fn by_all(&self, spec: impl Fn() -> StepSpec) -> Vec<(String, Result<Exit, SandboxError>, String)> {
         let native = match self.run(spec()) {
             Ok(Ran { exit, output }) => ("native".to_owned(), Ok(exit), output),
@@ -108,7 +106,7 @@ impl World {
         [native].into_iter().chain(by_runtime).collect()
     }
 
-    /// Runs a shell script in a fresh root; it must succeed.
+    /// Runs a shell script in a new root file system. The script must succeed.
     pub(crate) fn sh(&self, script: &str) -> String {
         self.succeed(step(rootfs().path(), &["sh", "-c", script]))
     }
@@ -125,10 +123,10 @@ impl World {
     }
 }
 
-/// The runtimes that are installed.
+/// The stock runtimes that are installed.
 pub(crate) fn runtimes() -> Vec<OciRuntime> {
     let programs = ["/usr/bin/crun", "/usr/bin/runc", "/usr/sbin/runc"].map(std::path::PathBuf::from);
-    // On merged systems the two directories are one.
+    // On systems with merged directories `/usr/bin` and `/usr/sbin` are the same.
     let mut found: Vec<OciRuntime> = Vec::new();
     for program in programs.into_iter().filter(|program| program.exists()) {
         if !found.iter().any(|other| other.program.file_name() == program.file_name()) {
@@ -138,7 +136,7 @@ pub(crate) fn runtimes() -> Vec<OciRuntime> {
     found
 }
 
-/// A directory with a busybox as `/bin`, and what the tests need of `/etc`. It has no `/proc`, `/sys` and `/dev`.
+/// A directory with a busybox as `/bin` and the files of `/etc` that the tests need. It has no `/proc`, `/sys` and `/dev`.
 pub(crate) fn rootfs() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let path = |name: &str| root.path().join(name);

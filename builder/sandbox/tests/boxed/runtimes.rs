@@ -1,4 +1,4 @@
-//! Steps by crun and runc: how they end, and that nothing of them stays.
+//! Steps with crun and runc: their exit, and the removal of everything that they used.
 
 use super::ends::{TREE, alive, holdings, soon};
 use super::{Entry, RUNTIMES, World, rootfs, runtimes, step};
@@ -11,25 +11,25 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const TRIALS: &[Entry] = &[
-    ("exit_codes_and_signals_are_told_apart_by_every_executor", exit_codes, RUNTIMES),
-    ("what_a_runtime_says_is_in_the_error", refused, RUNTIMES),
-    ("oci_steps_leave_nothing_however_they_end", nothing_left, RUNTIMES),
-    ("a_killed_builder_leaves_nothing_of_a_runtimes", killed_builder, RUNTIMES),
+    ("every_executor_distinguishes_exit_codes_and_signals", exit_codes, RUNTIMES),
+    ("a_runtimes_message_is_in_the_error", refused, RUNTIMES),
+    ("steps_of_oci_runtimes_leave_nothing", nothing_left, RUNTIMES),
+    ("a_killed_builder_leaves_nothing_of_runtimes", killed_builder, RUNTIMES),
 ];
 
-/// In a process of its own, since other tests run beside this one.
+/// This runs in a separate process, because other tests run at the same time.
 fn nothing_left(_: &World) {
     let output = Command::new(std::env::current_exe().unwrap()).args(["--victim", "runtimes"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// What that process does.
+/// The separate process of [`nothing_left`].
 pub(crate) fn victim(world: &World) {
     cancelled(world);
     hundred(world);
 }
 
-/// An exit with a number above 128 is no death by a signal, whoever boxes the step.
+/// With every executor, an exit code above 128 differs from a death by a signal.
 fn exit_codes(world: &World) {
     let root = rootfs();
     let cases = [
@@ -41,7 +41,7 @@ fn exit_codes(world: &World) {
         ("exit 255", Status::Code(255)),
         ("kill -9 $$", Status::Signal(9)),
         ("kill -TERM $$", Status::Signal(15)),
-        // The shell lives on and says so as shells do.
+        // The shell survives and reports the signal as an exit code.
         ("sh -c 'kill -9 $$'; exit $?", Status::Code(137)),
     ];
     for (script, expected) in cases {
@@ -54,7 +54,7 @@ fn exit_codes(world: &World) {
     }
 }
 
-/// What the runtime says about a program that is not there is in the error.
+/// The error contains the runtime's message about a missing program.
 fn refused(world: &World) {
     for runtime in runtimes() {
         let root = rootfs();
@@ -62,47 +62,47 @@ fn refused(world: &World) {
         let error = world.run_by(&runtime, step(root.path(), &["/no/such/program"])).0.err().unwrap();
         let name = runtime.program.display();
         assert!(matches!(error, SandboxError::Runtime { .. }), "{name}: {error}");
-        let said = error.to_string().to_lowercase();
-        assert!(said.contains(&name.to_string()) && said.contains("no such file or directory"), "{said}");
+        let message = error.to_string().to_lowercase();
+        assert!(message.contains(&name.to_string()) && message.contains("no such file or directory"), "{message}");
         assert_eq!(mounts(), before);
     }
 }
 
-/// A process of its own that is killed while a step runs, by each runtime.
+/// For each runtime, kills a separate process while a step runs.
 fn killed_builder(_: &World) {
     for runtime in runtimes() {
-        let place = tempfile::tempdir().unwrap();
+        let temporary = tempfile::tempdir().unwrap();
         let name = runtime.program.file_name().unwrap().to_str().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--victim", name])
-            .env("TMPDIR", place.path())
+            .env("TMPDIR", temporary.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut next = || lines.next().unwrap().unwrap();
-        let (helper, sleep, root) = (next(), next(), next());
+        let (zygote, sleep, root) = (next(), next(), next());
         assert_eq!(next(), "running", "{name}");
-        let called = format!("buildscope-{}-", child.id());
-        let running = || processes(&sleep) + processes(&called);
+        let container = format!("buildscope-{}-", child.id());
+        let running = || processes(&sleep) + processes(&container);
         assert!(running() > 0, "{name}: a step runs");
         child.kill().unwrap();
         child.wait().unwrap();
-        soon(&format!("{name}: the step is gone"), || running() == 0 && !alive(&helper));
+        soon(&format!("{name}: the step is gone"), || running() == 0 && !alive(&zygote));
         for hierarchy in [".", "unified", "memory", "cpu", "pids", "devices", "systemd"] {
-            for called in [format!("buildscope-{}", child.id()), format!("buildscope-{}-0", child.id())] {
-                let path = Path::new("/sys/fs/cgroup").join(hierarchy).join(called);
-                soon(&format!("{name}: {} is gone", path.display()), || !path.exists());
+            for name in [format!("buildscope-{}", child.id()), format!("buildscope-{}-0", child.id())] {
+                let path = Path::new("/sys/fs/cgroup").join(hierarchy).join(name);
+                soon(&format!("{} is gone", path.display()), || !path.exists());
             }
         }
-        // The root file system is the test's own, and whoever is killed removes nothing; else there is nothing.
+        // The killed process did not remove the test's root file system. There must be no other file.
         std::fs::remove_dir_all(&root).unwrap();
-        let left: Vec<_> = std::fs::read_dir(place.path()).unwrap().flatten().collect();
+        let left: Vec<_> = std::fs::read_dir(temporary.path()).unwrap().flatten().collect();
         assert!(left.is_empty(), "{name}: {left:?}");
     }
 }
 
-/// What that process does.
+/// The separate process of [`killed_builder`].
 pub(crate) fn sleeping_victim(world: &World, root: &Path, name: &str) {
     let runtime = runtimes().into_iter().find(|runtime| runtime.program.ends_with(name)).unwrap();
     let mut out = std::io::stdout();
@@ -117,35 +117,35 @@ pub(crate) fn sleeping_victim(world: &World, root: &Path, name: &str) {
     let _ = world.runtime.block_on(runtime.run(&world.zygote, spec, log, CancellationToken::new(), &probe));
 }
 
-/// How this process's bundles are called.
+/// The prefix of the names of this process's bundles.
 fn mine() -> String {
     format!("buildscope-{}-", std::process::id())
 }
 
-/// Bundles on disk.
+/// The number of bundles on disk.
 fn bundles() -> usize {
     let entries = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
     entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&mine())).count()
 }
 
-/// How long the processes of the tree sleep: a number of this process's own, by which they are found.
+/// The time in seconds for which the processes of the tree sleep. It is unique to this process, so that they can be found by it.
 fn sleep() -> String {
     format!("1{:07}", std::process::id())
 }
 
-/// Processes that sleep for that long, or a shell that has them do so.
+/// The number of processes that sleep for that time, including the shells that started them.
 fn sleepers() -> usize {
     processes(&sleep())
 }
 
-/// Processes with that in their command line.
+/// The number of processes with a text in their command line.
 fn processes(what: &str) -> usize {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.map(|entry| std::fs::read(entry.path().join("cmdline")).unwrap_or_default());
     lines.filter(|line| String::from_utf8_lossy(line).contains(what)).count()
 }
 
-/// What is mounted, but for the bundles of tests that run beside this one.
+/// The mounts of this process, except for the bundles of other tests that run at the same time.
 fn mounts() -> String {
     let all = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     all.split_inclusive('\n').filter(|line| !line.contains("/buildscope-") || line.contains(&mine())).collect()
@@ -159,11 +159,11 @@ fn cancelled(world: &World) {
         let cancel = CancellationToken::new();
         let program = runtime.program.display();
         let (exit, output) = std::thread::scope(|scope| {
-            // Cancels at its end, also should the tree not stand in time.
+            // Cancels at its end, even if the tree does not run in time.
             let guard = cancel.clone().drop_guard();
             scope.spawn(move || {
                 let _guard = guard;
-                soon("the tree stands", || sleepers() >= 3);
+                soon("the tree runs", || sleepers() >= 3);
             });
             world.run_by_until(&runtime, step(root.path(), &["sh", "-c", &tree]), cancel)
         });
@@ -190,7 +190,7 @@ fn hundred(world: &World) {
         run();
         let before = holdings(world.zygote.pid());
         (0..100).for_each(|_| run());
-        soon("everything is given back", || {
+        soon("everything is released", || {
             holdings(world.zygote.pid()).into_iter().all(|(what, count)| count <= before[what]) && bundles() == 0
         });
     }

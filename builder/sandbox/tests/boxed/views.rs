@@ -1,4 +1,4 @@
-//! What a step sees.
+//! The system as a step sees it.
 
 use super::{Entry, RUNTIMES, StepSpec, World, rootfs, runtimes, step};
 use buildscope_sandbox::{Credentials, Limits, MountSource, NetworkMode, SandboxMount, Status, detached};
@@ -8,32 +8,32 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// What connects an isolated network with the host's.
+/// The requirements of the connectors of isolated networks.
 const PASTA: &[Need] = &[Need::Program("pasta"), Need::Device("/dev/net/tun")];
 const CONNECTORS: &[Need] = &[Need::Program("slirp4netns"), Need::Program("pasta"), Need::Device("/dev/net/tun")];
-/// Devices of which most machines have one.
+/// Devices, of which most machines have at least one.
 const NODES: &[&str] = &["/dev/net/tun", "/dev/fuse", "/dev/kmsg", "/dev/loop-control"];
 const DEVICES: &[Need] = &[Need::AnyDevice(NODES)];
 
 pub(crate) const TRIALS: &[Entry] = &[
     ("mountpoints_leave_no_trace", no_trace, &[]),
     ("dev_proc_and_sys_are_dockers", file_systems, &[]),
-    ("what_docker_hides_or_protects_is_hidden_and_protected", hidden, &[]),
-    ("a_step_has_namespaces_of_its_own_from_a_helper_with_one_thread", namespaces, &[]),
+    ("dockers_masked_and_read_only_paths_apply", hidden, &[]),
+    ("steps_have_namespaces_and_the_zygote_one_thread", namespaces, &[]),
     ("a_step_is_at_the_root_of_its_cgroups", cgroups, &[]),
     ("names_and_umask_are_buildkits", names, &[]),
-    ("the_working_directory_is_made_and_belongs_to_the_user", workdir, &[]),
-    ("secrets_have_their_mode_and_owner_and_are_read_only", secrets, &[]),
+    ("a_missing_working_directory_belongs_to_the_user", workdir, &[]),
+    ("secrets_are_read_only_with_mode_and_owner", secrets, &[]),
     ("mounts_are_attached_in_order", own_mounts, &[]),
-    ("without_a_network_there_is_loopback", no_network, &[]),
-    ("an_isolated_network_has_a_way_out_and_its_own_resolver", isolated_network, &[]),
-    ("an_isolated_network_carries_traffic_but_not_to_the_hosts_loopback", traffic, CONNECTORS),
-    ("pasta_connects_where_slirp4netns_is_not_installed", pasta, PASTA),
+    ("network_none_has_only_loopback", no_network, &[]),
+    ("an_isolated_network_has_a_route_and_a_resolver", isolated_network, &[]),
+    ("isolated_networks_cannot_reach_the_hosts_loopback", traffic, CONNECTORS),
+    ("pasta_connects_without_slirp4netns", pasta, PASTA),
     ("an_oci_runtime_runs_the_same_step", oci_runtime, RUNTIMES),
-    ("an_oci_runtime_keeps_the_limits", oci_limits, RUNTIMES),
+    ("an_oci_runtime_enforces_limits", oci_limits, RUNTIMES),
     ("limits_are_set", limits, &[]),
-    ("limits_are_dockers_whatever_the_builders_are", default_limits, &[]),
-    ("devices_are_the_hosts_and_cannot_be_changed", devices, DEVICES),
+    ("default_limits_are_dockers", default_limits, &[]),
+    ("host_devices_cannot_be_changed", devices, DEVICES),
     ("standard_input_is_given_or_empty", standard_input, &[]),
 ];
 
@@ -48,14 +48,14 @@ fn no_trace(world: &World) {
     world.succeed(spec);
     assert_eq!(listing(root.path()), before);
     world.sh("true");
-    // What the step puts beside a mountpoint that was made is its own.
+    // A file that the step makes next to a new mountpoint stays.
     let mut spec = step(root.path(), &["touch", "/deep/kept"]);
     spec.mounts.push(SandboxMount { target: "/deep/er/dir".into(), source: MountSource::Tmpfs { size: None } });
     world.succeed(spec);
     assert!(root.path().join("deep/kept").exists() && !root.path().join("deep/er").exists());
 }
 
-/// Every path below a directory with its modification time.
+/// The paths below a directory with their modification times.
 fn listing(root: &Path) -> Vec<(PathBuf, SystemTime)> {
     let mut found = vec![(root.to_owned(), std::fs::symlink_metadata(root).unwrap().modified().unwrap())];
     let mut at = 0;
@@ -73,7 +73,7 @@ fn listing(root: &Path) -> Vec<(PathBuf, SystemTime)> {
 }
 
 fn file_systems(world: &World) {
-    // docker's standard devices and links (OCI runtime specification, "Default Devices"), without a console.
+    // These are docker's standard devices and links (OCI runtime specification, "Default Devices"), without a console.
     let nodes = "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero ";
     assert_eq!(world.sh("ls /dev | tr '\\n' ' '"), nodes);
     let script = "test -c /dev/null && echo x > /dev/null && head -c 1 /dev/urandom > /dev/null && test -e /dev/fd/0 \
@@ -82,7 +82,7 @@ fn file_systems(world: &World) {
     assert_eq!(world.sh("test ! -e /dev/mine && test ! -e /dev/shm/x && echo private"), "private\n");
 }
 
-/// docker's lists (moby's default OCI specification), as far as the machine has such files.
+/// The paths are docker's (moby's default OCI specification). Paths that this machine lacks are skipped.
 fn hidden(world: &World) {
     let script = "for p in acpi asound interrupts kcore keys latency_stats sched_debug scsi timer_list timer_stats; do \
             echo /proc/$p; done > /tmp/list; \
@@ -95,7 +95,7 @@ fn hidden(world: &World) {
         done; true";
     assert!(
         Path::new("/proc/timer_list").exists() || Path::new("/proc/interrupts").exists(),
-        "there is something to hide"
+        "this machine has no path to mask"
     );
     let root = rootfs();
     for network in [NetworkMode::Host, NetworkMode::None] {
@@ -124,7 +124,7 @@ fn namespaces(world: &World) {
     }
 }
 
-/// What the host calls the step's cgroups is none of its business (cgroup_namespaces(7)).
+/// A step does not see the host's paths of its cgroups (cgroup_namespaces(7)).
 fn cgroups(world: &World) {
     let script = "cut -d : -f 3 /proc/self/cgroup | sort -u";
     assert_eq!(world.sh(script), "/\n");
@@ -171,7 +171,7 @@ fn secrets(world: &World) {
         let expected = "hush\n440 5 6\nrefused\nnodev noexec nosuid ro ";
         assert_eq!((ended.unwrap().status, output.trim_end()), (Status::Code(0), expected.trim_end()), "{name}");
     }
-    // As with BuildKit, one whose mode asks for it is a program.
+    // As in BuildKit, a secret with an execute bit can be executed.
     for (name, ended, output) in world.by_all(|| spec(0o555, "#!/bin/sh\necho ran\n", "/run/s")) {
         assert_eq!((ended.unwrap().status, &*output), (Status::Code(0), "ran\n"), "{name}");
     }
@@ -206,7 +206,7 @@ fn isolated_network(world: &World) {
     let script = "cat /etc/resolv.conf; ls /sys/class/net; ip route | cut -d ' ' -f 1-3 | head -n 1";
     let spec = StepSpec { network: NetworkMode::Isolated, ..step(root.path(), &["sh", "-c", script]) };
     match world.run(spec) {
-        // slirp4netns(1): the addresses of its network.
+        // The addresses are those of slirp4netns(1).
         Ok(ran) => assert_eq!(ran.output, "nameserver 10.0.2.3\nlo\ntap0\ndefault via 10.0.2.2\n"),
         Err(error) => {
             let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
@@ -219,12 +219,12 @@ fn isolated_network(world: &World) {
     }
 }
 
-/// The host's side of an isolated network, which the test makes: a way out, and an address that is not on it.
+/// Sets up the host's side of an isolated network: a default route, and an address that is not part of its network.
 const HOST: &str = "set -e; b=/bin/busybox; $b ip link set lo up; $b tunctl -t host0; $b ip addr add 10.9.9.1/24 dev host0; \
     $b ip link set host0 up; $b ip route add default via 10.9.9.254; $b ip addr add 10.8.8.8/32 dev lo; \
     exec \"$0\" --victim traffic";
 
-/// By each of the two, in a process of its own that finds no other, with a network of its own as the host's.
+/// Runs a separate process for each connector, with only that one in its `PATH` and with a new network as the host's.
 fn traffic(_: &World) {
     for connector in ["slirp4netns", "pasta"] {
         let program = Path::new("/usr/bin").join(connector);
@@ -233,13 +233,13 @@ fn traffic(_: &World) {
         let mut victim = std::process::Command::new("/usr/bin/unshare");
         victim.args(["-n", "/bin/busybox", "sh", "-c", HOST]).arg(std::env::current_exe().unwrap());
         let output = victim.env("PATH", path.path()).output().unwrap();
-        let said = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy);
-        assert!(output.status.success(), "{connector}: {} {}", said[0], said[1]);
+        let texts = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy);
+        assert!(output.status.success(), "{connector}: {} {}", texts[0], texts[1]);
     }
 }
 
-/// What that process does: a server on the host's other address is reached from the box, its loopback is not; by native
-/// steps and by a runtime's.
+/// The separate process of [`traffic`]: the sandbox reaches a server on the host's other address but not on its loopback, with
+/// native steps and with stock runtimes.
 pub(crate) fn traffic_victim(world: &World, root: &Path) {
     let loopback = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = loopback.local_addr().unwrap().port();
@@ -253,15 +253,15 @@ pub(crate) fn traffic_victim(world: &World, root: &Path) {
             stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nreached\n").unwrap();
             request
         });
-        // Open for a second: pasta of 2023 gives nothing to who has said its last. The loopback's own address,
-        // slirp4netns's for the host's, and the gateway, which pasta may make it.
+        // The client stays open for a second: pasta of 2023 sends no data to a client that has closed its side. The addresses
+        // are loopback, slirp4netns's address of the host, and the gateway, which pasta can map to the host.
         let script = format!(
-            "(printf 'GET /from-the-box HTTP/1.1\\r\\n\\r\\n'; sleep 1) | timeout 20 nc -w 20 10.8.8.8 {port}; \
+            "(printf 'GET /from-the-sandbox HTTP/1.1\\r\\n\\r\\n'; sleep 1) | timeout 20 nc -w 20 10.8.8.8 {port}; \
             for host in 127.0.0.1 10.0.2.2 10.9.9.254; do timeout 2 nc -w 2 $host {closed} < /dev/null && echo leaked; done; true"
         );
-        let said = by(StepSpec { network: NetworkMode::Isolated, ..step(root, &["sh", "-c", &script]) });
-        assert!(said.contains("reached\n") && !said.contains("leaked"), "{said}");
-        assert_eq!(served.join().unwrap().trim(), "GET /from-the-box HTTP/1.1");
+        let output = by(StepSpec { network: NetworkMode::Isolated, ..step(root, &["sh", "-c", &script]) });
+        assert!(output.contains("reached\n") && !output.contains("leaked"), "{output}");
+        assert_eq!(served.join().unwrap().trim(), "GET /from-the-sandbox HTTP/1.1");
     };
     run(&|spec| world.succeed(spec));
     for runtime in runtimes() {
@@ -269,16 +269,16 @@ pub(crate) fn traffic_victim(world: &World, root: &Path) {
     }
 }
 
-/// In a process of its own, which finds nothing but pasta.
+/// Runs a separate process that finds only pasta in its `PATH`.
 fn pasta(_: &World) {
     let pasta = Path::new("/usr/bin/pasta");
     let path = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(pasta, path.path().join("pasta")).unwrap();
     let mut victim = std::process::Command::new(std::env::current_exe().unwrap());
     let output = victim.args(["--victim", "isolated"]).env("PATH", path.path()).output().unwrap();
-    let said = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy);
-    // The resolver that it is asked for; the interface beside lo is named as the host's.
-    assert_eq!(said[0], "nameserver 169.254.1.1\n1\n2\n", "{}", said[1]);
+    let texts = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy);
+    // The resolver has the requested address. Besides lo there is one interface, named like the host's.
+    assert_eq!(texts[0], "nameserver 169.254.1.1\n1\n2\n", "{}", texts[1]);
 }
 
 fn oci_limits(world: &World) {
@@ -303,7 +303,7 @@ fn oci_limits(world: &World) {
         let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
         let start = std::time::Instant::now();
         match run(busy, Limits { cpus: Some(0.1), ..Limits::default() }) {
-            // A tenth of a processor, which takes more than 50 ms of CPU time.
+            // The loop needs more than 50 ms of CPU time, so it takes more than 500 ms with a tenth of a processor.
             (Ok(exit), _) => {
                 let lasted = start.elapsed();
                 assert!(exit.status.success() && lasted.as_millis() > 400, "{what}: {lasted:?}");
@@ -341,18 +341,18 @@ fn limits(world: &World) {
     limits.ulimits.insert("teapots".into(), (1, 1));
     let spec = StepSpec { limits, ..step(root.path(), &["true"]) };
     assert!(world.run(spec).err().unwrap().to_string().contains("teapots"));
-    // More than the kernel gives anybody (proc_sys_fs(5)).
+    // A limit above the kernel's maximum for all users (proc_sys_fs(5)).
     let most: u64 = std::fs::read_to_string("/proc/sys/fs/nr_open").unwrap().trim().parse().unwrap();
     for (name, ended, _) in world.by_all(|| {
         let ulimits = [("nofile".to_owned(), (100, most + 1))].into();
         StepSpec { limits: Limits { ulimits, ..Limits::default() }, ..step(root.path(), &["true"]) }
     }) {
         let error = ended.err().unwrap().to_string();
-        assert!(error.contains("`nofile`") && error.contains("the most that may be given"), "{name}: {error}");
+        assert!(error.contains("`nofile`") && error.contains("the highest allowed value"), "{name}: {error}");
     }
 }
 
-/// In a process of its own, from a shell that has limits of its own.
+/// Runs a separate process from a shell with other limits.
 fn default_limits(_: &World) {
     let shell = "ulimit -Ss 4096; ulimit -Sc unlimited; ulimit -Sn 300; ulimit -Hn 700; exec \"$0\" --victim limits";
     let mut victim = std::process::Command::new("/bin/busybox");
@@ -360,8 +360,9 @@ fn default_limits(_: &World) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// What that process does. Open files: systemd's default, which docker's daemon passes on (systemd-system.conf(5)); but nobody without
-/// CAP_SYS_RESOURCE on the whole machine, and not every root has it, gives more than it has (getrlimit(2)). The stack's is the builder's.
+/// The separate process of [`default_limits`]. The number of open files is systemd's default, which docker's daemon passes on
+/// (systemd-system.conf(5)). A process without CAP_SYS_RESOURCE on the machine, which may even be root, cannot set more than its
+/// own limit (getrlimit(2)). The limit of the stack is the builder's.
 pub(crate) fn limits_victim(world: &World, root: &Path) {
     use rustix::process::{Resource, getrlimit};
     let held = rustix::thread::capabilities(None).unwrap().effective;
@@ -381,22 +382,22 @@ pub(crate) fn limits_victim(world: &World, root: &Path) {
     }
 }
 
-/// Whoever may open one outside may inside; as for all nodes of the host's, nobody changes its mode.
+/// A user that may open a device outside may open it inside. The mode of the host's node cannot be changed.
 fn devices(world: &World) {
     let (root, other) = (rootfs(), rootfs());
     let device = NODES.iter().find(|device| std::fs::File::open(device).is_ok()).unwrap();
-    let script = format!("test -c {device} && : < {device} && ! chmod 600 {device} 2> /dev/null && cat /beside");
+    let script = format!("test -c {device} && : < {device} && ! chmod 600 {device} 2> /dev/null && cat /secret");
     for (name, ended, output) in world.by_all(|| StepSpec {
         devices: vec![(*device).into()],
         mounts: vec![SandboxMount {
-            target: "/beside".into(),
-            source: MountSource::Secret { content: b"beside\n".into(), mode: 0o444, uid: 0, gid: 0 },
+            target: "/secret".into(),
+            source: MountSource::Secret { content: b"secret\n".into(), mode: 0o444, uid: 0, gid: 0 },
         }],
         ..step(root.path(), &["sh", "-c", &script])
     }) {
-        assert_eq!((ended.unwrap().status, &*output), (Status::Code(0), "beside\n"), "{name}: {device}");
+        assert_eq!((ended.unwrap().status, &*output), (Status::Code(0), "secret\n"), "{name}: {device}");
     }
-    assert_eq!(listing(root.path()).len(), listing(other.path()).len(), "nothing of it stays");
+    assert_eq!(listing(root.path()).len(), listing(other.path()).len(), "the mountpoints stay");
     for (name, ended, output) in world.by_all(|| step(root.path(), &["sh", "-c", &format!("test ! -e {device}")])) {
         assert_eq!(ended.unwrap().status, Status::Code(0), "{name}: {output}");
     }
