@@ -4,6 +4,7 @@
 //! content digests that are cached between builds; a blob; a directory. *Must never know* which instruction reads the
 //! source, and must never follow a link out of a directory.
 
+mod compression;
 mod context;
 mod download;
 mod error;
@@ -27,5 +28,6 @@ pub use stat_cache::Identity;
 pub use text::{LARGEST_TEXT, read_text, read_text_within};
 pub use tree::Tree;
 
+pub(crate) use compression::decompressed;
 pub(crate) use download::remembered;
 pub(crate) use stat_cache::Memory;

@@ -1,11 +1,11 @@
 //! Contexts from elsewhere (git repositories, archives), put into a directory that is removed after the build.
 
-use super::{Checkout, GitAddress, SourceError};
+use super::{Checkout, GitAddress, SourceError, decompressed};
 use buildscope_record::{Phase, Probe, Quantity};
 use buildscope_storage::Store;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 use std::path::{Component, Path, PathBuf};
 
 /// The position of the magic in a tar header (POSIX, "ustar Interchange Format").
@@ -18,9 +18,6 @@ const LARGEST_DOCKERFILE: u64 = 16 << 20;
 /// is this plus [`ALLOWED_FACTOR`] times the size of the archive.
 const ALLOWED_ANYWAY: u64 = 1 << 30;
 const ALLOWED_FACTOR: u64 = 200;
-/// The memory limit for decoding an xz stream, in bytes. `xz -9` needs 65 MiB.
-const XZ_MEMORY: u64 = 512 << 20;
-
 /// A directory in the store's scratch space, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct Tree {
@@ -68,7 +65,7 @@ impl Tree {
         let mut tree = Self { dir: store.scratch_path("context"), checkout: None, dockerfile: None };
         fs::create_dir(&tree.dir).map_err(|error| SourceError::io("create", &tree.dir, error))?;
         let mut first = Vec::new();
-        decompressed(&mut file).map_err(fail)?.take(HEADER).read_to_end(&mut first).map_err(fail)?;
+        from_start(&mut file).map_err(fail)?.take(HEADER).read_to_end(&mut first).map_err(fail)?;
         if first.get(MAGIC) != Some(b"ustar") {
             file.rewind().map_err(fail)?;
             let mut text = String::new();
@@ -78,7 +75,7 @@ impl Tree {
         }
         let size = file.metadata().map_err(fail)?.len();
         let limit = size.saturating_mul(ALLOWED_FACTOR).saturating_add(ALLOWED_ANYWAY);
-        let limited = Limited { from: decompressed(&mut file).map_err(fail)?, left: limit };
+        let limited = Limited { from: from_start(&mut file).map_err(fail)?, left: limit };
         extract(limited, &tree.dir).map_err(fail)?;
         span.quantity(Quantity::BytesRead, size);
         Ok(tree)
@@ -91,6 +88,8 @@ fn extract(from: impl Read, dir: &Path) -> io::Result<()> {
     // In a context, all files belong to root (Dockerfile reference, "COPY"). Modes and times are the archive's.
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(false);
+    // The crate reads no times from pax records, and makes 1 of 0.
+    archive.set_preserve_mtime(false);
     let mut directories = Vec::new();
     for member in archive.entries()? {
         let mut member = member?;
@@ -111,10 +110,61 @@ fn extract(from: impl Read, dir: &Path) -> io::Result<()> {
             }
             _ => {}
         }
-        member.unpack_in(dir).map_err(|error| refused(&format!("cannot be unpacked: {}", causes(&error))))?;
+        let time = modified(&mut member)?;
+        // False for a name that is nothing but the directory itself.
+        let unpacked = member.unpack_in(dir);
+        if unpacked.map_err(|error| refused(&format!("cannot be unpacked: {}", causes(&error))))? {
+            set_time(&dir.join(relative(&name)), time)?;
+        }
     }
+    // A directory's time changes while directories are made in it: the deepest come first.
     directories.sort_by(|one, other| other.path_bytes().cmp(&one.path_bytes()));
-    directories.iter_mut().try_for_each(|directory| directory.unpack_in(dir).map(drop))
+    for directory in &mut directories {
+        directory.unpack_in(dir)?;
+    }
+    for directory in &mut directories {
+        let path = dir.join(relative(&directory.path()?));
+        set_time(&path, modified(directory)?)?;
+    }
+    Ok(())
+}
+
+/// The name of a member without a leading `/` or `.`: names in an archive are relative to it.
+fn relative(name: &Path) -> PathBuf {
+    name.components().filter(|part| matches!(part, Component::Normal(_))).collect()
+}
+
+/// The modification time of a member: the pax record `mtime` if there is one (POSIX, "pax Header Block"), else the
+/// header's field, in which GNU tar writes times before 1970 as negative numbers.
+fn modified(member: &mut tar::Entry<'_, impl Read>) -> io::Result<Timespec> {
+    let mut time = Timespec { tv_sec: member.header().mtime()? as i64, tv_nsec: 0 };
+    for record in member.pax_extensions()?.into_iter().flatten() {
+        let record = record?;
+        if let (Ok("mtime"), Ok(value)) = (record.key(), record.value())
+            && let Some(found) = decimal(value)
+        {
+            time = found;
+        }
+    }
+    Ok(time)
+}
+
+/// Seconds with a decimal fraction, such as `-12.5`. Digits after the ninth are dropped.
+fn decimal(text: &str) -> Option<Timespec> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let seconds: i64 = whole.parse().ok()?;
+    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+    let nanos: i64 = digits.parse().ok()?;
+    Some(match whole.starts_with('-') && nanos > 0 {
+        // -12.5 is half a second after -13.
+        true => Timespec { tv_sec: seconds.checked_sub(1)?, tv_nsec: 1_000_000_000 - nanos },
+        false => Timespec { tv_sec: seconds, tv_nsec: nanos },
+    })
+}
+
+fn set_time(path: &Path, time: Timespec) -> io::Result<()> {
+    let times = Timestamps { last_access: time, last_modification: time };
+    Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 /// Fails once more than the allowed number of bytes was read.
@@ -149,15 +199,14 @@ fn strip(dir: &Path) -> io::Result<()> {
 /// Sets the times of a directory and of everything below it.
 fn date(dir: &Path, seconds: i64) -> io::Result<()> {
     let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
-    let times = Timestamps { last_access: time, last_modification: time };
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         match entry.file_type()?.is_dir() {
             true => date(&entry.path(), seconds)?,
-            false => utimensat(CWD, entry.path(), &times, AtFlags::SYMLINK_NOFOLLOW)?,
+            false => set_time(&entry.path(), time)?,
         }
     }
-    Ok(utimensat(CWD, dir, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    set_time(dir, time)
 }
 
 /// Formats an error with its sources: an error of the crate `tar` only names the operation, its source the cause.
@@ -167,27 +216,49 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 /// Reads the file from its beginning, decompressed according to its first bytes.
-fn decompressed(file: &mut File) -> io::Result<Box<dyn Read + '_>> {
-    let mut magic = Vec::with_capacity(6);
+fn from_start(file: &mut File) -> io::Result<Box<dyn Read + Send + '_>> {
     file.rewind()?;
-    file.by_ref().take(6).read_to_end(&mut magic)?;
-    file.seek(SeekFrom::Start(0))?;
-    let whole = BufReader::with_capacity(256 << 10, file);
-    Ok(match &*magic {
-        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
-        [b'B', b'Z', b'h', ..] => Box::new(bzip2::bufread::MultiBzDecoder::new(whole)),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
-            Box::new(liblzma::bufread::XzDecoder::new_stream(whole, stream))
-        }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::Decoder::with_buffer(whole)?),
-        _ => Box::new(whole),
-    })
+    decompressed(file)
 }
 
 impl Drop for Tree {
     fn drop(&mut self) {
         // The directory is in the store's scratch space, which the next process empties.
         let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn members_of_an_archive_keep_their_times() {
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut append = |name: &str, kind, mtime: u64, pax: Option<&str>| {
+            if let Some(value) = pax {
+                archive.append_pax_extensions([("mtime", value.as_bytes())]).unwrap();
+            }
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(kind);
+            header.set_mode(0o755);
+            header.set_mtime(mtime);
+            header.set_size(0);
+            archive.append_data(&mut header, name, io::empty()).unwrap();
+        };
+        append("d", tar::EntryType::Directory, 7, None);
+        append("d/zero", tar::EntryType::Regular, 0, None);
+        append("d/before", tar::EntryType::Regular, 5, Some("-1000"));
+        append("d/half", tar::EntryType::Regular, 5, Some("-12.5"));
+        append("d/later", tar::EntryType::Regular, 5, Some("8589934597.25"));
+        let folder = tempfile::tempdir().unwrap();
+        extract(&*archive.into_inner().unwrap(), folder.path()).unwrap();
+        let time = |name: &str| {
+            let found = fs::symlink_metadata(folder.path().join(name)).unwrap();
+            (found.mtime(), found.mtime_nsec())
+        };
+        assert_eq!((time("d"), time("d/zero"), time("d/before")), ((7, 0), (0, 0), (-1000, 0)));
+        assert_eq!((time("d/half"), time("d/later")), ((-13, 500_000_000), (8_589_934_597, 250_000_000)));
     }
 }

@@ -9,19 +9,17 @@ use super::select::{CAPABILITY, Item};
 use super::target::{NewDirectory, Target, join};
 use super::walk::clean;
 use super::{CopyError, Owner};
+use crate::sources::decompressed;
 use buildscope_record::BlobDigest;
 use buildscope_storage::tar::{Member, MemberKind, Reader};
 use buildscope_storage::{Content, Entry, EntryKind, Extent, Store, Timestamp};
 use std::ffi::OsStr;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The first member's headers must be within this many bytes: room for two extended headers of the largest size.
 const SNIFFED: u64 = 4 << 20;
-/// The memory limit for decoding an xz stream, in bytes. `xz -9` needs 65 MiB.
-const XZ_MEMORY: u64 = 512 << 20;
-
 /// A file that is a tar archive, plain or compressed. It is recognised by its content, not by its name.
 pub(super) struct Archive<'a> {
     source: &'a str,
@@ -104,51 +102,12 @@ impl<'a> Archive<'a> {
     }
 
     fn decompressed(&self) -> Result<Box<dyn Read + Send>, CopyError> {
-        let mut file = open(self.store.blobs(), self.content)?;
-        let mut magic = Vec::with_capacity(6);
-        let fail = |error: io::Error| self.bad(error.to_string());
-        file.by_ref().take(6).read_to_end(&mut magic).map_err(fail)?;
-        let compression = Compression::of(&magic);
-        let whole = BufReader::with_capacity(256 << 10, io::Cursor::new(magic).chain(file));
-        Ok(match compression {
-            Compression::None => Box::new(whole),
-            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
-            Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(whole)),
-            Compression::Xz => {
-                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED);
-                let stream = stream.map_err(|error| fail(error.into()))?;
-                Box::new(liblzma::bufread::XzDecoder::new_stream(whole, stream))
-            }
-            Compression::Zstd => Box::new(zstd::Decoder::with_buffer(whole).map_err(fail)?),
-        })
+        let file = open(self.store.blobs(), self.content)?;
+        decompressed(file).map_err(|error| self.bad(error.to_string()))
     }
 
     fn bad(&self, reason: String) -> CopyError {
         CopyError::Archive { archive: self.source.to_owned(), reason }
-    }
-}
-
-/// The compression of a file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Compression {
-    None,
-    Gzip,
-    Bzip2,
-    Xz,
-    Zstd,
-}
-
-impl Compression {
-    /// Recognises the compression by the file's first six bytes.
-    fn of(magic: &[u8]) -> Self {
-        match magic {
-            // RFC 1952; bzip2(1); "The .xz file format", 2.1.1.1; RFC 8878, 3.1.1.
-            [0x1f, 0x8b, 8, ..] => Self::Gzip,
-            [b'B', b'Z', b'h', ..] => Self::Bzip2,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
-            _ => Self::None,
-        }
     }
 }
 
