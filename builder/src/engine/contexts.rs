@@ -1,4 +1,4 @@
-//! Contexts, the main one and the named ones: found, brought here where they are elsewhere, and opened.
+//! Build contexts, the main one and the named ones: located, fetched if they are remote, and opened.
 
 use super::provenance::redacted;
 use super::{BuildError, Engine, Request};
@@ -10,30 +10,30 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// The build argument by which BuildKit leaves the `.git` in a context.
+/// The build argument that makes BuildKit keep the `.git` directory of a git context.
 const KEEP_GIT: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
 
-/// Where a context lies on this machine.
+/// The directory of a context on this machine.
 pub(super) struct ContextLocation {
     dir: PathBuf,
-    /// Its tree, where that was brought here: gone with this.
+    /// The fetched tree, if the context was remote. It is removed when this is dropped.
     tree: Option<Tree>,
-    /// Where that came from.
+    /// The source of the tree.
     origin: Option<TreeOrigin>,
 }
 
-/// The address and the content of what was brought here.
+/// The address and digest of a fetched context.
 pub(super) struct TreeOrigin {
-    /// Without a password.
+    /// The address, without a password.
     pub(super) uri: String,
-    /// `sha1` for a commit, `sha256` for a file.
+    /// `sha1` for a git commit, `sha256` for a file.
     pub(super) algorithm: &'static str,
-    /// The digest.
+    /// The digest in hexadecimal.
     pub(super) hex: String,
 }
 
 impl ContextLocation {
-    /// The main context.
+    /// Locates the main context.
     pub(super) fn of_request(engine: &Engine, request: &Request, probe: &Probe) -> Result<Self, BuildError> {
         match &request.context_file {
             Some(file) => {
@@ -46,7 +46,7 @@ impl ContextLocation {
         }
     }
 
-    /// `value` is a directory, an archive, or the address of a git repository or an archive.
+    /// Locates `value`: a directory, an archive, or the address of a git repository or an archive.
     pub(super) fn find(value: &Path, engine: &Engine, request: &Request, probe: &Probe) -> Result<Self, BuildError> {
         let text = value.to_string_lossy();
         let store = &engine.store;
@@ -77,22 +77,23 @@ impl ContextLocation {
         &self.dir
     }
 
-    /// The Dockerfile, where that came in the place of a context.
+    /// The text of the Dockerfile, if one came instead of a context.
     pub(super) fn dockerfile(&self) -> Option<&str> {
         self.tree.as_ref().and_then(|tree| tree.dockerfile.as_deref())
     }
 
-    /// Opens it, without what its `.dockerignore` excludes, or instead of that, what the file `own` does.
+    /// Opens the context without the files that its `.dockerignore` excludes. If the Dockerfile `own` has an ignore file of
+    /// its own, that one applies instead.
     pub(super) fn open(self, own: Option<&Path>, engine: &Engine) -> Result<OpenContext, BuildError> {
         let ignore = self.ignore(own.map(ignore_of))?.map(filter);
-        // What is brought here lies somewhere else each time: remembering its digests would help nobody.
+        // A fetched tree has another path in each build, so caching digests by path would never hit.
         let cache = self.tree.is_none().then(|| engine.store.root().join("context"));
         let context = Context::open(&self.dir, ignore, cache.as_deref()).map_err(BuildError::Context)?;
         Ok(OpenContext { context, origin: self.origin, _tree: self.tree })
     }
 
-    /// What is left out: what the file `own` says if there is one, else what `.dockerignore` says. A link in the context is not to show
-    /// files of this machine in an error.
+    /// The ignore patterns: those of the file `own` if it exists, else those of `.dockerignore`. Links out of the context are
+    /// refused: an error would show lines of other files of this machine.
     fn ignore(&self, own: Option<PathBuf>) -> Result<Option<Ignore>, BuildError> {
         for path in own.into_iter().chain([self.dir.join(".dockerignore")]) {
             let read = match path.strip_prefix(&self.dir) {
@@ -120,15 +121,15 @@ impl From<Tree> for ContextLocation {
     }
 }
 
-/// An open context, and what it needs to stay.
+/// An open context.
 pub(super) struct OpenContext {
     pub(super) context: Context,
-    /// Where it came from, if it was brought here.
+    /// The source, if the context was fetched.
     pub(super) origin: Option<TreeOrigin>,
     _tree: Option<Tree>,
 }
 
-/// `NAME.dockerignore` beside the Dockerfile goes before the context's `.dockerignore`.
+/// The ignore file of a Dockerfile, which has priority over the context's `.dockerignore`: `NAME.dockerignore` next to it.
 fn ignore_of(dockerfile: &Path) -> PathBuf {
     let mut name = OsString::from(dockerfile);
     name.push(".dockerignore");

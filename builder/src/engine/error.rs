@@ -1,4 +1,4 @@
-//! Why a build has no image.
+//! Errors of a build.
 
 use crate::images::ImageError;
 use buildscope_dockerfile::{Diagnostics, Span};
@@ -6,24 +6,24 @@ use buildscope_storage::StorageError;
 use miette::{Diagnostic, NamedSource};
 use std::path::PathBuf;
 
-/// Why a build has no image. Printed by miette, with the Dockerfile's lines where there are some.
+/// The reason why a build has no image. miette prints it, with lines of the Dockerfile where they apply.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum BuildError {
     /// The Dockerfile or its ignore file can't be read.
     #[error("cannot read {}", path.display())]
     #[diagnostic(help("the Dockerfile is looked for in the context; name another one with -f"))]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The Dockerfile says something that can't be understood, or can't be carried out.
+    /// The Dockerfile is invalid, or asks for something that is not possible.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Dockerfile(#[from] Diagnostics),
-    /// An option of the request has no meaning.
+    /// An option of the request is invalid.
     #[error("{0}")]
     Request(String),
     /// The build context can't be read.
@@ -39,8 +39,8 @@ pub enum BuildError {
     /// The store can't be read or written.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// Stages need each other's parts, so whole stages cannot run one after the other.
-    #[error("the stages need each other: {0}")]
+    /// Stages depend on each other in both directions, so they cannot run as wholes.
+    #[error("stages depend on each other, so they cannot run one after the other: {0}")]
     #[diagnostic(help("build it with --granularity instructions or serial"))]
     Cycle(#[from] buildscope_schedule::Cycle),
     /// The build was cancelled from outside.
@@ -52,19 +52,19 @@ pub enum BuildError {
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{message}")]
 pub struct StepError {
-    /// What failed, in a line.
+    /// One line: what failed and why.
     pub message: String,
-    /// The Dockerfile.
+    /// The text of the Dockerfile.
     #[source_code]
     pub dockerfile: NamedSource<String>,
-    /// The instruction.
+    /// The position of the instruction.
     #[label("{label}")]
     pub span: Span,
-    /// What to say at the instruction.
+    /// The label at the instruction.
     pub label: String,
-    /// What to do about it, or the last lines of output.
+    /// A hint, or the last lines of output.
     #[help]
     pub help: Option<String>,
-    /// The process's exit code, where it had one.
+    /// The exit code of the process, if there was one.
     pub exit_code: Option<i32>,
 }

@@ -1,9 +1,9 @@
-//! The machine a build runs on, as the record names it.
+//! The description of the machine in a build record.
 
 use buildscope_record::{ByteSize, Host};
 use std::path::Path;
 
-/// Looks at the machine; what can't be found out is left out. `root` is the store's directory.
+/// Describes this machine. Facts that cannot be determined are left out. `root` is the store's directory.
 pub fn host(root: &Path) -> Host {
     let uname = rustix::system::uname();
     Host {
@@ -23,7 +23,7 @@ fn memory() -> Option<ByteSize> {
     Some(ByteSize(kib * 1024))
 }
 
-/// The names of the magic numbers of statfs(2) that a store may lie on.
+/// The name of a file system by its magic number, as statfs(2) returns it; the number in hexadecimal if it is unknown.
 fn filesystem(magic: u64) -> String {
     match magic & 0xffff_ffff {
         0xef53 => "ext4".into(),
@@ -37,7 +37,7 @@ fn filesystem(magic: u64) -> String {
     }
 }
 
-/// Which cgroup hierarchies are mounted, by the files of cgroups(7)'s usual places.
+/// The cgroup versions in use, by the files at the usual mount points (cgroups(7)).
 fn cgroup() -> Option<String> {
     let root = Path::new("/sys/fs/cgroup");
     let version = match (root.join("cgroup.controllers").exists(), root.join("unified/cgroup.procs").exists()) {

@@ -1,20 +1,20 @@
-//! The processes inside steps, from their observer into the record.
+//! Copies the processes that the observer saw inside steps into the record.
 //!
-//! They are no part of what a build is known by: they are added to a record that is made, and nothing else sees them.
+//! They are not part of a build's identity: they are added to the finished record, and nothing else reads them.
 
 use super::Outcome;
 use crate::plan::{MountKind, Op, Step};
 use buildscope_observe::StepProcesses;
 use buildscope_record::{Nanos, Phase, Processes, Record};
 
-/// Puts what was seen of each step's processes into the record.
+/// Adds the observed processes of each step to the record.
 pub(super) fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<StepProcesses>) {
     let mut seen: Vec<Option<StepProcesses>> = seen.into_iter().map(Some).collect();
     for (step, report) in outcome.steps() {
-        // A step may run a second time, where what it wrote did not fit into memory: the last run is the step's.
+        // A step runs a second time if its files did not fit into memory. The last run counts.
         let run = record.spans.iter().filter(|span| span.step == Some(step.id) && span.phase == Phase::Process);
         let Some((start, end)) = run.map(|span| (span.start, span.end)).max() else { continue };
-        // Process ids come again in a long build.
+        // Process ids are reused in a long build.
         let found = seen.iter_mut().find(|one| {
             one.as_ref().is_some_and(|one| {
                 Some(one.init) == report.init && one.processes.start <= start && one.processes.end >= start
@@ -26,7 +26,7 @@ pub(super) fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<St
     }
 }
 
-/// The processes of a step's own time: what made its box ready is not the step's.
+/// Restricts processes to the time of the step's own process: setting up the sandbox is not part of it.
 fn within(mut processes: Processes, start: Nanos, end: Nanos, step: &Step) -> Processes {
     (processes.start, processes.end) = (start, end.max(start));
     if let Op::Run(run) = &step.op {
@@ -42,7 +42,8 @@ fn within(mut processes: Processes, start: Nanos, end: Nanos, step: &Step) -> Pr
     processes
 }
 
-/// A step that is given secrets may pass them to a program: its arguments are recorded only as far as the Dockerfile has them.
+/// Whether the step has secrets. It may pass them to a program, so of such steps only the arguments that the Dockerfile
+/// contains are recorded.
 fn has_secrets(step: &Step) -> bool {
     match &step.op {
         Op::Run(run) => run.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Secret { .. })),

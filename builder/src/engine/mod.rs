@@ -1,7 +1,7 @@
-//! One build from beginning to end: the table of contents of this crate.
+//! Runs one build: the table of contents of this crate.
 //!
 //! *Takes* a [`Request`]. *Gives* an [`Outcome`]: the image, or why there is none, and what became
-//! of every step. The rooms it calls do the work; here stands only who comes after whom.
+//! of every step. Only the order of the phases is decided here; the modules do the work.
 
 mod contexts;
 mod error;
@@ -42,20 +42,20 @@ use solver::{Live, Solver};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// How often a build whose blobs are found damaged is done, at most.
+/// How often a build is run at most if blobs are found damaged.
 const ROUNDS: u32 = 3;
 
-/// What builds need of this process: made once, used by any number of builds.
+/// The resources of this process that builds share: made once, used by any number of builds.
 #[derive(Clone)]
 pub struct Engine {
-    /// Where layers are.
+    /// The store.
     pub store: Store,
-    /// Who starts processes; it was forked before the process had threads.
+    /// The process that steps are forked from. It was forked before this process had threads.
     pub zygote: Arc<Zygote>,
 }
 
-/// Builds. Needs a tokio runtime with several threads. When `cancel` fires, what runs is killed and the
-/// outcome is [`BuildError::Cancelled`].
+/// Runs one build. It needs a multi-threaded tokio runtime. When `cancel` fires, running steps are killed and the outcome
+/// is [`BuildError::Cancelled`].
 pub async fn build(
     engine: &Engine,
     request: &Request,
@@ -95,7 +95,7 @@ async fn run(
         let solved = solver.run(&live, request.jobs).await;
         outcome.reports = std::mem::take(&mut *solver.ctx.results.reports());
         outcome.used_images.clone_from(&solver.ctx.results.used_images());
-        // What was finished before a failure is worth keeping.
+        // Results that were finished before a failure are kept.
         let synced = engine.store.sync(probe).map_err(BuildError::from);
         let built = solved.and(synced).and_then(|()| {
             let build = FinishedBuild::new(&solver, request, &outcome.reports);
@@ -104,7 +104,7 @@ async fn run(
         let repaired = repair(&mut solver, round, built.is_err());
         engine.store.take_warnings().into_iter().for_each(|warning| progress.event(Event::Warning(warning)));
         if !repaired {
-            // Of a context of 20,000 files, letting go takes a millisecond.
+            // Freeing a context of 20,000 files takes a millisecond.
             let _span = probe.phase(Phase::Dispatch);
             drop(solver);
             return built;
@@ -113,17 +113,18 @@ async fn run(
     unreachable!("the last round returns")
 }
 
-/// Whether a build that failed is worth another round: a blob was found damaged and dropped, so what needs it can be made again.
+/// Prepares another round and returns true if the build failed because of a damaged blob: it was dropped, so the steps that
+/// need it can run again.
 fn repair(solver: &mut Arc<Solver>, round: u32, failed: bool) -> bool {
     let store = solver.cache.store.clone();
     let mut damaged = store.take_damaged();
     if !failed || damaged.is_empty() || round == ROUNDS || solver.ctx.cancel.is_cancelled() {
         return false;
     }
-    // Where one is damaged others may be. What cannot be read fails where it is needed.
+    // If one blob is damaged, others may be. A blob that cannot be read fails the step that needs it.
     let _ = store.verified(&solver.layers_of_targets(), || ());
     damaged.extend(store.take_damaged());
-    // All who shared it have ended.
+    // All tasks that shared the solver have ended.
     let Some(this) = Arc::get_mut(solver) else { return false };
     this.restart(&damaged);
     true

@@ -1,4 +1,4 @@
-//! What became of a build and of each of its steps.
+//! The outcome of a build and of each of its steps.
 
 use super::BuildError;
 use crate::images::Exported;
@@ -13,75 +13,76 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What became of a build. There is one of a failed build too: as far as it came.
+/// The outcome of a build. A failed build has one too, as far as it got.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The graph, if the Dockerfile could be understood.
+    /// The graph; `None` if the Dockerfile is invalid.
     pub plan: Option<Arc<Plan>>,
-    /// What the policy added to the graph.
+    /// The edges that the granularity added to the graph.
     pub order_edges: Vec<(NodeIndex, NodeIndex)>,
-    /// What became of each step, by [`StepId`].
+    /// A report for each step, by [`StepId`].
     pub reports: Vec<StepReport>,
     /// The images that steps took files from.
     pub used_images: Vec<UsedImage>,
-    /// The image, or why there is none.
+    /// The image, or the error.
     pub result: Result<Built, BuildError>,
 }
 
-/// An image that steps took files from: `COPY --from`, a mount. Bringing it here is work of its own, and no line of the
-/// Dockerfile does it; in the record it is a step without a stage.
+/// An image that steps took files from, by `COPY --from` or a mount. No line of the Dockerfile stands for pulling it, so the
+/// record has a step without a stage for it.
 #[derive(Clone, Debug)]
 pub struct UsedImage {
-    /// After those of the plan.
+    /// The id of that step: the ids after the plan's.
     pub(super) id: StepId,
-    /// As the Dockerfile names it.
+    /// The name in the Dockerfile.
     pub(super) reference: String,
-    /// Who took from it, first first.
+    /// The steps that took files from it, the first one first.
     pub(super) by: Vec<StepId>,
-    /// Whether all of it was here.
+    /// Whether all of its layers were in the store.
     pub(super) cached: bool,
 }
 
 /// A finished image.
 #[derive(Clone, Debug, Default)]
 pub struct Built {
-    /// The image's id, as docker has it: the digest of the configuration, or of the index where there are several images.
+    /// The image's id, as docker has it: the digest of the configuration, or of the index if there are several images.
     pub id: Option<BlobDigest>,
-    /// The digest of its manifest, where one was written or kept.
+    /// The digest of its manifest, if one was written or kept.
     pub manifest: Option<ManifestDigest>,
-    /// What each output wrote, in the order of the request.
+    /// The result of each output, in the order of the request.
     pub exported: Vec<Exported>,
-    /// What was attested of each platform's image.
+    /// The provenance of each platform's image.
     pub provenance: Vec<(Platform, serde_json::Value)>,
 }
 
-/// What became of a step.
+/// The report of a step.
 #[derive(Clone, Debug)]
 pub struct StepReport {
-    /// In a word.
+    /// How the step ended.
     pub outcome: record::Outcome,
-    /// Its key and, if it ran, why it was not found.
+    /// The cache key and, if the step ran, the reason for the miss.
     pub cache: Option<record::Cache>,
-    /// Its layer.
+    /// The layer.
     pub layer: Option<Layer>,
-    /// What its process used.
+    /// The resources that its process used.
     pub resources: Option<record::Resources>,
-    /// The process id of its init, by which an observer of processes knows the step.
+    /// The process id of the step's init, by which the observer of processes identifies the step.
     pub init: Option<u32>,
-    /// The names of the exclusive locks that it held.
+    /// The names of the exclusive locks that the step held.
     pub locks: Vec<String>,
-    /// What it takes from the context: files and bytes by the names at the context's top; only if the build is `detailed`.
+    /// Number of files and bytes that the step takes from the context, by the names at its top level. Only in `detailed`
+    /// builds.
     pub context: BTreeMap<String, (u64, u64)>,
-    /// The last lines that its process wrote.
+    /// The last lines of output.
     pub log: Vec<String>,
-    /// How its process ended.
+    /// The exit code of its process.
     pub exit_code: Option<i32>,
-    /// Why it failed.
+    /// The error, if the step failed.
     pub error: Option<String>,
 }
 
 impl Outcome {
-    /// Each step with what became of it.
+    /// Each step with its report.
     pub fn steps(&self) -> impl Iterator<Item = (&Step, &StepReport)> {
         let steps = self.plan.iter().flat_map(|plan| plan.graph.node_weights());
         steps.zip(&self.reports)
@@ -89,7 +90,7 @@ impl Outcome {
 }
 
 impl StepReport {
-    /// Nothing has become of it yet.
+    /// A report of a step that has not run.
     pub(super) fn new(outcome: record::Outcome) -> Self {
         Self {
             outcome,
@@ -105,7 +106,7 @@ impl StepReport {
         }
     }
 
-    /// Its process has ended.
+    /// Enters how the process ended.
     pub(super) fn ended(&mut self, exit: &Exit) {
         self.resources = Some(exit.resources);
         self.exit_code = Some(exit.status.code());
@@ -113,28 +114,28 @@ impl StepReport {
     }
 }
 
-/// The result of a step, for those that go on from it.
+/// The result of a step, for the steps that depend on it.
 #[derive(Clone, Debug)]
 pub(super) struct StepResult {
-    /// The key that what goes on from it is keyed by.
+    /// The key that the keys of dependent steps are made from.
     pub(super) key: StepKey,
-    /// The file system after it, lowest layer first.
+    /// The layers of the file system after the step, lowest first.
     pub(super) layers: Arc<[DiffId]>,
-    /// The image at the bottom of it, and the step that brought it in.
+    /// The base image, and the FROM that named it.
     pub(super) base: Option<(StepId, ManifestDigest)>,
-    /// The layer it added, and when that was made.
+    /// The layer that the step added.
     pub(super) layer: Option<LayerResult>,
-    /// Whether it was there already.
+    /// Whether the result came from the cache.
     pub(super) cached: bool,
 }
 
 impl StepResult {
-    /// The empty file system.
+    /// An empty file system.
     pub(super) fn empty() -> Self {
         Self { key: StepKey::of([]), layers: Arc::new([]), base: None, layer: None, cached: true }
     }
 
-    /// The same file system with this layer on it.
+    /// The same file system with another layer on top.
     pub(super) fn with(self, key: StepKey, layer: Option<LayerResult>, cached: bool) -> Self {
         let layers = match &layer {
             None => self.layers,
@@ -144,10 +145,10 @@ impl StepResult {
     }
 }
 
-/// A layer and its time: what the cache remembers of a step.
+/// A layer with its creation time: the value of a step in the cache.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct LayerResult {
-    /// The key that what goes on from the step is keyed by.
+    /// The key that the keys of dependent steps are made from.
     pub(super) key: StepKey,
     pub(super) diff_id: DiffId,
     pub(super) size: u64,

@@ -16,20 +16,20 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A build that can begin.
+/// Everything that is known before the first step.
 pub(super) struct Prepared {
     pub(super) plan: Arc<Plan>,
     pub(super) images: Resolver,
     pub(super) context: OpenContext,
     pub(super) named: BTreeMap<String, OpenContext>,
     pub(super) imported: ImportedCache,
-    /// The Dockerfile, for messages that point into it.
+    /// The text of the Dockerfile, for messages that point into it.
     pub(super) dockerfile: miette::NamedSource<String>,
-    /// When the build began.
+    /// When the build started.
     pub(super) started: Timestamp,
 }
 
-/// Reads the Dockerfile and finds out all that it means. Nothing of a context is read yet but its ignore file.
+/// Reads, parses and lowers the Dockerfile, and opens the contexts. Of a context only the ignore file is read.
 pub(super) fn prepare(
     engine: &Engine,
     request: &Request,
@@ -51,7 +51,7 @@ pub(super) fn prepare(
 
     let span = probe.phase(Phase::Parse);
     let parsed = dockerfile::parse(&text).map_err(|_| {
-        // What is wrong with the other lines is told as well.
+        // Errors of the other lines are reported too.
         let (build_args, target) = (request.build_args.clone(), request.target.clone());
         plan::diagnose(&text, &LowerRequest { build_args, target, ..LowerRequest::default() }).named(&name)
     })?;
@@ -76,7 +76,7 @@ pub(super) fn prepare(
     Ok(Prepared { plan: Arc::new(plan), images, context, named, imported, dockerfile, started })
 }
 
-/// What is built for: the first platform, and the others.
+/// The platforms to build for: the first one, and the others.
 fn platforms(request: &Request) -> Result<(Platform, Vec<Platform>), BuildError> {
     let mut platforms: Vec<Platform> = Vec::new();
     for text in &request.platforms {
@@ -96,7 +96,7 @@ fn read_dockerfile(input: &DockerfileInput, location: &ContextLocation) -> Resul
     let (path, read) = match (input, location.dockerfile()) {
         (DockerfileInput::Within(path), Some(text)) => return Ok((path.display().to_string(), text.to_owned())),
         (DockerfileInput::Within(path), None) => (location.dir().join(path), read_text_within(location.dir(), path)),
-        // The user has named it: it may be a link, or a pipe of the shell's.
+        // The user named this file, so it may be a link or a pipe of the shell.
         (DockerfileInput::File(path), _) => (path.clone(), read_bounded(path)),
         (DockerfileInput::Text { name, text }, _) => return Ok((name.clone(), text.clone())),
     };
@@ -104,7 +104,7 @@ fn read_dockerfile(input: &DockerfileInput, location: &ContextLocation) -> Resul
         Ok(bytes) => {
             let name = path.display().to_string();
             let text = String::from_utf8(bytes)
-                .map_err(|error| BuildError::Request(format!("{name} is no UTF-8 text: {}", error.utf8_error())))?;
+                .map_err(|error| BuildError::Request(format!("{name} is not valid UTF-8: {}", error.utf8_error())))?;
             Ok((name, text))
         }
         Err(source) => Err(BuildError::Read { path, source }),

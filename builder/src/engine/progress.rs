@@ -1,4 +1,4 @@
-//! What a build tells while it runs, for whoever shows it.
+//! Events of a running build, for the view that shows them.
 
 use crate::images::Moved;
 use crate::plan::Plan;
@@ -6,53 +6,53 @@ use buildscope_record::{Outcome, StepId};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Hears the events of a build. Called from several threads; must not block for long.
+/// Receives the events of a build. It is called from several threads, and must not block for long.
 pub trait Progress: Send + Sync {
-    /// Something has happened.
+    /// Called for each event.
     fn event(&self, event: Event);
 }
 
-/// Something that has happened.
+/// An event of a build.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The graph is known.
     Planned(Arc<Plan>),
-    /// A step has a slot and begins.
+    /// A step got a slot and starts.
     Started(StepId),
-    /// A step's process has written a line (without its end of line).
+    /// A step's process wrote a line.
     Line {
-        /// Whose.
+        /// The step.
         step: StepId,
-        /// To where.
+        /// The stream that it wrote to.
         stream: Stream,
-        /// Since the step's process began.
+        /// The time since the start of the step's process.
         at: Duration,
-        /// The bytes.
+        /// The line without its line ending.
         line: Vec<u8>,
     },
     /// A step has ended.
     Finished {
-        /// Which.
+        /// The step.
         step: StepId,
-        /// How.
+        /// How it ended.
         outcome: Outcome,
-        /// For a failed one, why.
+        /// The error of a failed step.
         error: Option<String>,
     },
-    /// Work of the build as a whole has begun or ended: `exporting to oci`.
+    /// Work of the build as a whole started or ended, such as an export.
     Task {
-        /// What.
+        /// A description, such as `exporting to type=oci`.
         name: String,
-        /// Whether it is over.
+        /// Whether it has ended.
         done: bool,
     },
-    /// Something that the user should know, in a sentence.
+    /// A warning for the user, as one sentence.
     Warning(String),
-    /// A blob has moved on between a registry and here.
+    /// The transfer of a blob from or to a registry made progress.
     Moved(Moved),
 }
 
-/// Where a process writes.
+/// A standard stream of a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stream {
     /// Standard output.
@@ -61,7 +61,7 @@ pub enum Stream {
     Stderr,
 }
 
-/// Shows nothing.
+/// A view that shows nothing.
 impl Progress for () {
     fn event(&self, _: Event) {}
 }

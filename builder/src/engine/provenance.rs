@@ -1,7 +1,7 @@
-//! `--provenance`: what an image was made of, and how, for whoever has to trust it (SLSA provenance, v0.2 and v1).
+//! `--provenance`: states what an image was made of and how (SLSA provenance, v0.2 and v1).
 //!
-//! The fields are filled as BuildKit fills them (moby/buildkit, docs/attestations/slsa-definitions.md); what is ours
-//! alone, the digest of the build record, stands under a name of ours.
+//! The fields are filled as BuildKit fills them (moby/buildkit, docs/attestations/slsa-definitions.md). The digest of the
+//! build record, which BuildKit does not have, is under a name of our own.
 
 use super::finish::FinishedBuild;
 use super::record::identity;
@@ -14,19 +14,19 @@ use buildscope_oci::Platform;
 use buildscope_record::{BlobDigest, StepId};
 use serde_json::{Map, Value, json};
 
-/// What kind of build this is: what the structure of `buildConfig` is to be read by.
+/// The build type: it defines the structure of `buildConfig`.
 const BUILD_TYPE: &str = "urn:buildscope:build:v1";
 
-/// How much is said, and in which words.
+/// The options of `--provenance`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provenance {
-    /// `mode=max`: arguments, secrets' names and the steps too.
+    /// `mode=max`: includes arguments, names of secrets and the steps.
     pub max: bool,
-    /// `version=v1`; else v0.2, BuildKit's default.
+    /// `version=v1`; otherwise v0.2, BuildKit's default.
     pub v1: bool,
-    /// `builder-id=`: who builds.
+    /// `builder-id=`: identifies the builder.
     pub builder: String,
-    /// `reproducible=`: that the same sources give the same bytes, as the user claims.
+    /// `reproducible=`: the user's claim that the same sources give the same bytes.
     pub reproducible: bool,
 }
 
@@ -34,7 +34,7 @@ impl Provenance {
     /// Reads `--provenance`: `true`, `false`, or `mode=min|max,version=v0.2|v1,builder-id=ID,reproducible=true`.
     ///
     /// # Errors
-    /// What is wrong with it, in a sentence.
+    /// One sentence on the invalid option.
     pub fn parse(text: &str) -> Result<Option<Self>, String> {
         let mut provenance = Self::default();
         for field in csv_fields(text)? {
@@ -52,7 +52,7 @@ impl Provenance {
     }
 }
 
-/// What is said of the image that a target's steps make.
+/// The provenance of a target's image.
 pub(super) fn predicate(build: &FinishedBuild<'_>, wanted: &Provenance, target: StepId, invocation: &str) -> Predicate {
     let input = ProvenanceInput::of(build, wanted, target, invocation);
     if wanted.v1 {
@@ -62,7 +62,7 @@ pub(super) fn predicate(build: &FinishedBuild<'_>, wanted: &Provenance, target: 
     }
 }
 
-/// What both versions say.
+/// The content that both versions have in common.
 struct ProvenanceInput {
     source: Map<String, Value>,
     entry: String,
@@ -180,7 +180,7 @@ impl ProvenanceInput {
     }
 }
 
-/// The steps that a target's result comes from, itself too, in the order of the file.
+/// The target and all steps that it depends on, in the order of the file.
 fn needed(plan: &Plan, target: StepId) -> Vec<StepId> {
     use petgraph::Direction::Incoming;
     use petgraph::graph::NodeIndex;
@@ -219,7 +219,7 @@ fn parameters(request: &Request, max: bool, local: bool) -> Value {
     parameters
 }
 
-/// Whatever came from elsewhere, with its digest where that is known.
+/// The sources from outside, each with its digest if that is known.
 fn materials(build: &FinishedBuild<'_>, steps: &[&Step]) -> Vec<Value> {
     let mut materials: Vec<Value> = Vec::new();
     let mut add = |material: Value| {
@@ -276,7 +276,7 @@ fn materials(build: &FinishedBuild<'_>, steps: &[&Step]) -> Vec<Value> {
     materials
 }
 
-/// The steps, what each goes on from, and what came of it.
+/// The steps with their inputs and results.
 fn listed(build: &FinishedBuild<'_>, steps: &[&Step]) -> Value {
     use petgraph::Direction::Incoming;
     let graph = &build.plan.graph;
@@ -298,7 +298,7 @@ fn listed(build: &FinishedBuild<'_>, steps: &[&Step]) -> Value {
     steps.iter().map(list).collect()
 }
 
-/// Whether nothing but its inputs can have reached the step: no process had a network, and nothing was fetched.
+/// Whether only the declared inputs can have reached the step: its process had no network, and it fetched nothing.
 fn is_hermetic(step: &Step) -> bool {
     match &step.op {
         Op::Run(run) => run.network == Network::None,
@@ -319,11 +319,11 @@ pub(super) fn redacted(url: &str) -> String {
     parts.unwrap_or_else(|| url.to_owned())
 }
 
-/// What tells this build from others: 128 random bits.
+/// A unique id of this build: 128 random bits.
 pub(super) fn invocation() -> Result<String, BuildError> {
     let mut bytes = [0; 16];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .map_err(|error| BuildError::Request(format!("no random numbers: {error}")))?;
+        .map_err(|error| BuildError::Request(format!("cannot get random numbers: {error}")))?;
     Ok(hex::encode(bytes))
 }
 

@@ -1,4 +1,4 @@
-//! From what was done to the build record.
+//! Makes the build record from the outcome of a build.
 
 use super::outcome::UsedImage;
 use super::{DockerfileInput, Outcome, Request, StepReport, host, inside};
@@ -112,7 +112,7 @@ fn cache_state(steps: &[record::Step]) -> Option<record::CacheState> {
     }
 }
 
-/// What steps took of the context. Several may take from one entry: the largest part that one of them took counts.
+/// The entries of the context that steps used. If several steps use one entry, the largest part counts.
 fn context(reports: &[StepReport]) -> Vec<record::ContextEntry> {
     let mut tops: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for (name, &(files, bytes)) in reports.iter().flat_map(|report| &report.context) {
@@ -128,8 +128,8 @@ fn context(reports: &[StepReport]) -> Vec<record::ContextEntry> {
     tops.into_iter().map(entry).collect()
 }
 
-/// What a build did, without when and how fast: the digest of stages, steps and edges as JSON with sorted keys. It is
-/// known before the image is written, so the image's provenance has it; whoever has the record can compute it from that:
+/// A digest of what a build did, without times: of stages, steps and edges as JSON with sorted keys. It is known before the
+/// image is written, so the image's provenance can contain it. From a record it is computed by
 /// `jq -cSj '{stages, edges: [.edges[] | select(.kind == "data")], steps: [.steps[] | del(.start, .end, .slot, .log, .resources, .processes)]}' RECORD | sha256sum`.
 pub(super) fn identity(plan: &Plan, reports: &[StepReport], used: &[UsedImage]) -> Digest {
     let step = |(step, report): (&Step, &StepReport)| {
@@ -139,7 +139,7 @@ pub(super) fn identity(plan: &Plan, reports: &[StepReport], used: &[UsedImage]) 
     let steps = plan.steps().zip(reports).map(step).chain(used.iter().map(|image| bring(image, None)));
     let steps: Vec<_> = steps.collect();
     let stages: Vec<_> = plan.stages.iter().map(stage).collect();
-    // Numbers, names and digests: nothing can fail. `Value`'s maps are sorted.
+    // Numbers, names and digests always serialise. The maps of `Value` are sorted.
     Digest::of(json!({ "stages": stages, "edges": edges(plan, &[], used), "steps": steps }).to_string())
 }
 
@@ -148,7 +148,7 @@ fn stage(stage: &crate::plan::Stage) -> record::Stage {
     record::Stage { id: stage.id, name, base: stage.base.clone() }
 }
 
-/// A step's times are those of its turn: from the scheduler's giving it a slot to its taking the slot back.
+/// A step in the record. Its times are those during which it had a slot of the scheduler.
 fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::Step {
     record::Step {
         id: step.id,
@@ -175,7 +175,8 @@ fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::St
     }
 }
 
-/// Bringing an image that no FROM names. Its own time is none, as that of a FROM that is pulled when someone asks for it.
+/// The step that stands for pulling an image which no FROM names. It takes no time of its own: the steps that ask for the
+/// image wait for the pull, as they do for a lazily pulled FROM.
 fn bring(image: &UsedImage, asked: Option<Nanos>) -> record::Step {
     record::Step {
         id: image.id,
@@ -211,7 +212,7 @@ fn edges(plan: &Plan, order: &[(NodeIndex, NodeIndex)], used: &[UsedImage]) -> V
     edges
 }
 
-/// How many steps run, are ready but wait for a slot, or are blocked by others, over time.
+/// The number of steps that run, wait for a slot, or wait for other steps, over time.
 fn step_counters(record: &Record) -> [Counter; 3] {
     let active = record.steps.iter().filter_map(|step| step.start.zip(step.end));
     let waiting = |kind| record.waits.iter().filter(move |wait| wait.kind == kind).map(|wait| (wait.start, wait.end));
@@ -222,7 +223,7 @@ fn step_counters(record: &Record) -> [Counter; 3] {
     ]
 }
 
-/// How many of the intervals hold each instant: a sample wherever that changes.
+/// The number of intervals that contain each instant, as a sample at each change.
 fn levels(intervals: impl Iterator<Item = (Nanos, Nanos)>) -> Vec<Sample> {
     let mut changes: Vec<(Nanos, i32)> = intervals.flat_map(|(start, end)| [(start, 1), (end, -1)]).collect();
     changes.sort_unstable_by_key(|change| change.0);

@@ -1,4 +1,4 @@
-//! What a build is asked to do.
+//! The request for one build.
 
 use super::Provenance;
 use crate::images::RegistryOptions;
@@ -10,66 +10,66 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Everything that one build is told; the command line is one way to say it.
+/// All options of one build. The command line fills it; so may any other caller.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The main build context: a directory, an archive, or the address of an archive or a git repository.
     pub context: PathBuf,
-    /// The main build context where it came as bytes, instead of `context`: an archive, or a Dockerfile.
+    /// The main build context as an open file, used instead of `context`: an archive, or a Dockerfile.
     pub context_file: Option<Arc<File>>,
     /// The Dockerfile.
     pub dockerfile: DockerfileInput,
-    /// `--build-arg`, in which `SOURCE_DATE_EPOCH` has its meaning.
+    /// `--build-arg`. `SOURCE_DATE_EPOCH` has its special meaning here too.
     pub build_args: BuildArgs,
-    /// `--target`: a stage's name or index; none is the last.
+    /// `--target`: the name or index of a stage; `None` is the last stage.
     pub target: Option<String>,
     /// `--build-context NAME=VALUE`, as written.
     pub named_contexts: BTreeMap<String, String>,
     /// `--label`.
     pub labels: BTreeMap<String, String>,
-    /// `--platform OS/ARCH[/VARIANT]`, one an image; none is the host's.
+    /// `--platform OS/ARCH[/VARIANT]`: one image for each; empty is the host's platform.
     pub platforms: Vec<String>,
     /// `--no-cache`: nothing is looked up; results are still stored.
     pub no_cache: bool,
-    /// Whether the record is to name every file that a step reads: it costs a digest's text a file.
+    /// Whether the record names every file that a step reads, with its digest.
     pub detailed: bool,
-    /// How fine the parallelism is.
+    /// The granularity of the parallelism.
     pub policy: Policy,
-    /// Slots; 0 is no limit.
+    /// The number of slots; 0 is no limit.
     pub jobs: usize,
-    /// What RUN steps get and may have: `--network`, `--secret`, `--ssh`, `--allow`, limits.
+    /// Options of RUN steps: `--network`, `--secret`, `--ssh`, `--allow`, limits.
     pub run: RunOptions,
     /// `-t`: names for the image.
     pub tags: Vec<String>,
-    /// `--output`, as written; none keeps the image in the store.
+    /// `--output`, as written; empty keeps the image in the store.
     pub outputs: Vec<String>,
     /// `--annotation`, as written: for every output.
     pub annotations: Vec<String>,
-    /// `--provenance`: what is attested of the image beside it.
+    /// `--provenance`: the attestation that accompanies the image.
     pub provenance: Option<Provenance>,
-    /// Times in the image are set to this, and with `rewrite-timestamp` file times are held below
-    /// it: seconds since 1970.
+    /// `SOURCE_DATE_EPOCH` in seconds since 1970: the times in the image's documents. With `rewrite-timestamp`, later file
+    /// times become this one.
     pub source_date_epoch: Option<i64>,
     /// `--cache-from`, as written.
     pub cache_from: Vec<String>,
     /// `--cache-to`, as written.
     pub cache_to: Vec<String>,
-    /// `--pull`: base images come from their registries, whatever is here under their names.
+    /// `--pull`: base images are looked up at their registries, even if the store has images of these names.
     pub pull: bool,
-    /// What is known of registries.
+    /// Options for registries.
     pub registries: RegistryOptions,
 }
 
-/// Where the Dockerfile comes from.
+/// The source of the Dockerfile.
 #[derive(Clone, Debug)]
 pub enum DockerfileInput {
-    /// A file; `Dockerfile.dockerignore` beside it, else the context's `.dockerignore`, says what is not sent.
+    /// A file. `Dockerfile.dockerignore` next to it, else the context's `.dockerignore`, has the ignore patterns.
     File(PathBuf),
-    /// A file of the context, which may not be here yet; no link leads out of that.
+    /// A file of the context, which may not be fetched yet. Links out of the context are refused.
     Within(PathBuf),
-    /// A text that was read from elsewhere.
+    /// A text from elsewhere, such as standard input.
     Text {
-        /// What to call it in messages.
+        /// The name for messages.
         name: String,
         /// The text.
         text: String,

@@ -1,4 +1,4 @@
-//! A step's output on its way to whoever shows it; its last lines are kept for the error and the record.
+//! Passes a step's output to the progress view, and keeps the last lines for the error and the record.
 
 use super::{Event, Progress, Stream};
 use buildscope_record::StepId;
@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// Lines that are kept: enough to see why a compiler failed, few enough to read.
+/// Number of lines that are kept: enough to see why a compiler failed, few enough to read.
 const LINES: usize = 20;
-/// Bytes of a line that are kept.
+/// Number of bytes of a line that are kept.
 const WIDTH: usize = 400;
 
 /// The sink of one step.
@@ -17,12 +17,12 @@ pub(super) struct StepLog {
     step: StepId,
     begin: Instant,
     progress: Arc<dyn Progress>,
-    /// The pieces so far of a line that has not ended.
+    /// The unfinished line of each stream.
     begun: [Vec<u8>; 2],
     tail: Tail,
 }
 
-/// The last lines of a step, readable when the sink is gone.
+/// The last lines of a step. They stay readable after the sink is dropped.
 #[derive(Clone, Default)]
 pub(super) struct Tail(Arc<Mutex<VecDeque<String>>>);
 
@@ -42,7 +42,7 @@ impl LogSink for StepLog {
             sandbox::Stream::Out => (Stream::Stdout, &mut self.begun[0]),
             sandbox::Stream::Err => (Stream::Stderr, &mut self.begun[1]),
         };
-        // Pieces of an overlong line are handed on as lines: nothing is held back without bound.
+        // Pieces of a very long line are passed on as lines, so memory stays bounded.
         self.tail.piece(begun, line.text, line.ended);
         let at = line.at.saturating_duration_since(self.begin);
         self.progress.event(Event::Line { step: self.step, stream, at, line: line.text.to_vec() });

@@ -29,7 +29,7 @@ pub(super) struct StepRunner {
     pub(super) imported: Arc<ImportedCache>,
     pub(super) context: OpenContext,
     pub(super) named: BTreeMap<String, OpenContext>,
-    /// For messages that point into it.
+    /// The text of the Dockerfile, for messages that point into it.
     pub(super) dockerfile: miette::NamedSource<String>,
     /// `SOURCE_DATE_EPOCH`.
     pub(super) epoch: Option<i64>,
@@ -259,7 +259,7 @@ impl StepRunner {
         Ok(())
     }
 
-    /// A failure, with the instruction and the Dockerfile's line.
+    /// The error of a step, with its instruction and line in the Dockerfile.
     fn failed(&self, step: &Step, error: &dyn std::error::Error) -> BuildError {
         self.failed_with(step, error, None, &[])
     }

@@ -1,15 +1,15 @@
-//! The waits of the schedule, recorded where they happen.
+//! Records the waits of steps as the scheduler reports them.
 
 use buildscope_record::{Phase, PhaseSpan, Probe, StepId, WaitSpan};
 use buildscope_schedule::Observer;
 use petgraph::graph::NodeIndex;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Opens and closes the wait of each step as the scheduler tells: first for its dependencies, then
-/// for a slot; then the dispatch, which lasts as long as the step has its slot.
+/// Opens and closes the spans of each step: the wait for its dependencies, the wait for a slot, and the dispatch, which
+/// lasts as long as the step has its slot.
 pub(super) struct Waits {
     probe: Probe,
-    /// From the scheduler's nodes to steps.
+    /// The step of each node of the scheduler.
     ids: Vec<StepId>,
     open: Mutex<Vec<Open>>,
 }
@@ -22,13 +22,13 @@ enum Open {
 }
 
 impl Waits {
-    /// All of `ids` wait for their dependencies from now on; a step without any is told ready at once.
+    /// Starts the wait for dependencies of all steps. The scheduler reports a step without any as ready at once.
     pub(super) fn new(ids: Vec<StepId>, probe: &Probe) -> Self {
         let open = ids.iter().map(|&id| Open::Wait(probe.at(id, None).wait_dependency())).collect();
         Self { probe: probe.clone(), ids, open: Mutex::new(open) }
     }
 
-    /// The inside of a started step's dispatch: where its phases belong.
+    /// The probe for the phases of a started step: they are inside its dispatch.
     pub(super) fn inside(&self, node: NodeIndex, slot: u32) -> Probe {
         match &self.open()[node.index()] {
             Open::Dispatch(span) => span.probe(),
@@ -37,7 +37,7 @@ impl Waits {
     }
 
     fn open(&self) -> MutexGuard<'_, Vec<Open>> {
-        // A panic while a span is replaced leaves the vector whole.
+        // A panic while a span is replaced leaves the vector intact.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
