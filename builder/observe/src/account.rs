@@ -41,7 +41,7 @@ pub(crate) struct Account {
     cpu: u64,
     runnable: u64,
     blocked: [u64; 6],
-    /// Blocked, but nobody looked.
+    /// Blocked time during which there was no look.
     unresolved: u64,
     /// The last look: when, and what it was blocked on.
     sample: Option<(u64, Cause)>,
@@ -121,7 +121,7 @@ impl Account {
         (self.running == 0 && self.ready == 0).then_some(self.cpu)
     }
 
-    /// Somebody looked at `time`, and it was blocked on this.
+    /// Takes the result of a look at `time`: the process was blocked on this.
     pub(crate) fn looked(&mut self, time: u64, cause: Cause) {
         self.sample = Some((time, cause));
     }
@@ -160,7 +160,7 @@ impl Account {
         self.children > 0
     }
 
-    /// What it did over time, where it was long enough for that. Waits at which nobody looked are taken for the most frequent.
+    /// The states over time, for a process that was long enough. Waits without a look count as the most frequent kind.
     pub(crate) fn timeline(&self, blocked: Blocked) -> Option<Timeline> {
         let known = Cause::ALL.into_iter().filter(|&cause| cause != Cause::Child);
         let most = known.max_by_key(|&cause| blocked[cause]).unwrap_or(Cause::Unknown);
@@ -170,7 +170,7 @@ impl Account {
     }
 }
 
-/// Waits at which nobody looked are like those at which somebody did.
+/// Divides the waits without a look like those with one.
 fn resolve(blocked: [u64; 6], unresolved: u64) -> Blocked {
     let mut resolved = Blocked::default();
     for (cause, part) in Cause::ALL.into_iter().zip(blocked) {

@@ -122,7 +122,7 @@ impl Rings {
         self.waiting.drain(..settled).collect()
     }
 
-    /// How many reports were dropped because nobody had read the earlier ones.
+    /// The number of reports that the kernel dropped because the buffers were full.
     pub(crate) fn lost(&self) -> u64 {
         self.lost
     }

@@ -356,7 +356,7 @@ impl Run {
         }
     }
 
-    /// Somebody looked at it.
+    /// Takes the result of a look at the process.
     pub(crate) fn looked(&mut self, time: u64, cause: buildscope_record::Cause) {
         self.account.looked(time, cause);
     }

@@ -34,9 +34,9 @@ pub(super) fn union(mut spans: Vec<(Nanos, Nanos)>) -> Nanos {
     sum
 }
 
-/// An instant in which several processes live belongs to the one that began last. One in which none lives belongs to the
-/// loop that it is in, or to the built-in commands that stand between its neighbours, else to the shell; outside of the shell's
-/// `life` to nobody.
+/// Divides the time from `start` to `end`. An instant with several living processes belongs to the one that started last. An instant
+/// with none belongs to the loop around it, or to the built-in commands between its neighbours, else to the shell. Outside of the
+/// shell's `life` it is unattributed.
 pub(super) fn divide(units: &[Unit], spans: &[Span], (start, end): (Nanos, Nanos), life: (Nanos, Nanos)) -> Shares {
     let started: BTreeSet<usize> = spans.iter().filter_map(|span| span.unit).collect();
     let mut shares = Shares { units: vec![Nanos::ZERO; units.len()], shell: Nanos::ZERO, unattributed: Nanos::ZERO };

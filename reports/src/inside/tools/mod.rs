@@ -1,4 +1,4 @@
-//! What processes of known tools do, in the words of the person who wrote the command: download, unpack, compile.
+//! What processes of known tools do, in the words of a Dockerfile's author: download, unpack, compile.
 //!
 //! A rule names programs and, where one program does several things, an argument. A process without a rule does what its
 //! parent does. One file a family of tools.
