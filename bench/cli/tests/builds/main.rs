@@ -14,6 +14,7 @@ mod failures;
 mod images;
 mod inside;
 mod joined;
+mod library;
 mod platforms;
 mod reach;
 mod records;
@@ -24,5 +25,6 @@ mod web;
 mod world;
 
 fn main() -> std::process::ExitCode {
+    library::build_if_asked();
     buildscope_testing::main()
 }
