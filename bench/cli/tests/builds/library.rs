@@ -81,7 +81,7 @@ fn without_times(record: &Record) -> serde_json::Value {
 
 #[test]
 fn a_record_made_through_the_library_equals_the_commands() {
-    let dockerfile = "FROM scratch AS a\nCOPY f /f\nFROM scratch\nWORKDIR /w\nCOPY --from=a /f /g\n";
+    let dockerfile = "FROM scratch AS a\nCOPY f /f\nFROM scratch\nENV a=b\nCOPY --from=a /f /g\n";
     let (world, other) = (World::new(dockerfile), World::new(dockerfile));
     for world in [&world, &other] {
         world.write("f", "text");
