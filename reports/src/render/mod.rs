@@ -6,7 +6,7 @@
 pub mod html;
 mod inside;
 mod processes;
-mod table;
+pub mod table;
 pub mod text;
 pub mod timeline;
 

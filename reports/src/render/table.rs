@@ -5,7 +5,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Align {
+pub enum Align {
     /// For text.
     Left,
     /// For numbers.
@@ -16,18 +16,19 @@ pub(crate) enum Align {
 
 /// A cell: its text and its colour, as parameters of an escape sequence.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cell {
+pub struct Cell {
     text: String,
     colour: Option<&'static str>,
 }
 
 impl Cell {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
+    /// A cell without a colour.
+    pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), colour: None }
     }
 
     /// The cell in a colour: the parameters of an SGR sequence (ECMA-48, 8.3.117).
-    pub(crate) fn colour(self, colour: &'static str) -> Self {
+    pub fn colour(self, colour: &'static str) -> Self {
         Self { colour: Some(colour), ..self }
     }
 }
@@ -40,23 +41,33 @@ impl<T: Into<String>> From<T> for Cell {
 
 /// Rows of cells.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Table {
+pub struct Table {
     columns: Vec<Align>,
     rows: Vec<Vec<Cell>>,
+    /// Whether the first column starts at the left margin.
+    flush: bool,
 }
 
 impl Table {
-    pub(crate) fn new(columns: impl Into<Vec<Align>>) -> Self {
-        Self { columns: columns.into(), rows: Vec::new() }
+    /// An empty table with these columns.
+    pub fn new(columns: impl Into<Vec<Align>>) -> Self {
+        Self { columns: columns.into(), rows: Vec::new(), flush: false }
     }
 
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+    /// Removes the two spaces before the first column.
+    #[must_use]
+    pub fn flush(self) -> Self {
+        Self { flush: true, ..self }
+    }
+
+    /// Appends a row. It may have fewer cells than the table has columns.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
     }
 
     /// The table with two spaces before each column. The flexible column is shortened to fit `width`, but keeps at least twelve
     /// columns.
-    pub(crate) fn render(&self, width: usize, colours: bool) -> String {
+    pub fn render(&self, width: usize, colours: bool) -> String {
         let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column));
         let mut widths: Vec<usize> = (0..self.columns.len())
             .map(|column| cells(column).map(|cell| cell.text.width()).max().unwrap_or(0))
@@ -78,7 +89,8 @@ impl Table {
                     Align::Left | Align::Flexible => write!(line, "  {text}{space}"),
                 };
             }
-            out.push_str(line.trim_end());
+            let line = line.trim_end();
+            out.push_str(if self.flush { line.strip_prefix("  ").unwrap_or(line) } else { line });
             out.push('\n');
         }
         out
@@ -86,7 +98,7 @@ impl Table {
 }
 
 /// Text in a colour.
-pub(crate) fn paint(text: &str, colour: Option<&str>) -> String {
+pub fn paint(text: &str, colour: Option<&str>) -> String {
     match colour {
         Some(colour) if !text.is_empty() => format!("\u{1b}[{colour}m{text}\u{1b}[0m"),
         _ => text.to_owned(),
@@ -94,7 +106,7 @@ pub(crate) fn paint(text: &str, colour: Option<&str>) -> String {
 }
 
 /// The text, cut to `width` columns with an ellipsis. Control characters, which would move the cursor, become blanks.
-pub(crate) fn cut(text: &str, width: usize) -> String {
+pub fn cut(text: &str, width: usize) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.width() <= width {
         return text;
@@ -121,6 +133,7 @@ mod tests {
         table.row(["a long text that will not fit".into(), "12 s".into()]);
         table.row(["short".into(), "3 s".into()]);
         assert_eq!(table.render(24, false), "  a long text tha…  12 s\n  short              3 s\n");
+        assert_eq!(table.flush().render(24, false), "a long text tha…  12 s\nshort              3 s\n");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) fn shares(run: &Run, folder: &Path) -> String {
     let head = ["".to_owned(), "wall".to_owned()].into_iter().chain(groups).chain(["longest on the path".to_owned()]);
     let mut rows = vec![head.collect()];
     rows.extend(explained.iter().map(|(name, explanation)| row(name, explanation)));
-    format!("\nWhere the time of the median build went\n{}", aligned(&rows))
+    format!("\nWhere the time of the median build went\n{}", aligned(rows))
 }
 
 fn row(name: &str, explanation: &Explanation) -> Vec<String> {

@@ -3,8 +3,8 @@
 use buildscope_bench::report::{against_first, doubts, seconds};
 use buildscope_bench::run::{CaseSamples, Run};
 use buildscope_bench::stats::{Comparison, Summary};
+use buildscope_reports::render::table::{Align, Cell, Table};
 use std::collections::BTreeSet;
-use unicode_width::UnicodeWidthStr;
 
 /// Renders the table, followed by doubts about the numbers.
 pub(super) fn table(run: &Run) -> String {
@@ -16,7 +16,7 @@ pub(super) fn table(run: &Run) -> String {
     for group in against_first(run) {
         rows.extend(group.iter().map(|(case, comparison)| row(case, comparison.as_ref())));
     }
-    aligned(&rows) + &versions(run) + &doubts(run).iter().map(|note| format!("note: {note}\n")).collect::<String>()
+    aligned(rows) + &versions(run) + &doubts(run).iter().map(|note| format!("note: {note}\n")).collect::<String>()
 }
 
 /// The versions of the other builders; empty if there are none.
@@ -54,18 +54,13 @@ fn row(case: &CaseSamples, comparison: Option<&Comparison>) -> Vec<String> {
     row
 }
 
-/// Aligns names to the left and numbers to the right.
-pub(super) fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..columns).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
-            let gap = " ".repeat(width - cell.width());
-            if column == 0 || column + 1 == columns { format!("{cell}{gap}") } else { format!("{gap}{cell}") }
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
+/// Aligns the first and the last column to the left, and the others, which hold numbers, to the right.
+pub(super) fn aligned(rows: Vec<Vec<String>>) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let align = |column| if column == 0 || column + 1 == count { Align::Left } else { Align::Right };
+    let mut table = Table::new((0..count).map(align).collect::<Vec<_>>()).flush();
+    for row in rows {
+        table.row(row.into_iter().map(Cell::from));
+    }
+    table.render(usize::MAX, false)
 }
