@@ -1,6 +1,7 @@
 //! Reads the machine's properties and state from /proc and /sys.
 
 use crate::environment::Environment;
+use buildscope_record::Host;
 use std::fs;
 use std::path::Path;
 
@@ -68,16 +69,7 @@ pub(super) fn pressure(resource: &str) -> Option<f64> {
 fn filesystem(path: &Path) -> Option<String> {
     let existing = path.ancestors().find(|path| path.exists())?;
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
-    let magic = rustix::fs::statfs(existing).ok()?.f_type as u64 & 0xffff_ffff;
-    Some(match magic {
-        0xef53 => "ext4".to_owned(),
-        0x9123_683e => "btrfs".to_owned(),
-        0x5846_5342 => "xfs".to_owned(),
-        0x0102_1994 => "tmpfs".to_owned(),
-        0x794c_7630 => "overlay".to_owned(),
-        0x6969 => "nfs".to_owned(),
-        other => format!("{other:#x}"),
-    })
+    Some(Host::filesystem_name(rustix::fs::statfs(existing).ok()?.f_type as u64))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub fn host(root: &Path) -> Host {
         cpus: std::thread::available_parallelism().ok().and_then(|cpus| u32::try_from(cpus.get()).ok()),
         memory: memory(),
         kernel: uname.release().to_str().ok().map(str::to_owned),
-        filesystem: rustix::fs::statfs(root).ok().map(|stat| filesystem(stat.f_type as u64)),
+        filesystem: rustix::fs::statfs(root).ok().map(|stat| Host::filesystem_name(stat.f_type as u64)),
         cgroup: cgroup(),
     }
 }
@@ -21,20 +21,6 @@ fn memory() -> Option<ByteSize> {
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(ByteSize(kib * 1024))
-}
-
-/// The name of a file system by its magic number, as statfs(2) returns it; the number in hexadecimal if it is unknown.
-fn filesystem(magic: u64) -> String {
-    match magic & 0xffff_ffff {
-        0xef53 => "ext4".into(),
-        0x9123_683e => "btrfs".into(),
-        0x5846_5342 => "xfs".into(),
-        0x0102_1994 => "tmpfs".into(),
-        0x794c_7630 => "overlay".into(),
-        0x2fc1_2fc1 => "zfs".into(),
-        0x6969 => "nfs".into(),
-        other => format!("{other:#x}"),
-    }
 }
 
 /// The cgroup versions in use, by the files at the usual mount points (cgroups(7)).

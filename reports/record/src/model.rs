@@ -140,6 +140,23 @@ pub struct Host {
     pub cgroup: Option<String>,
 }
 
+impl Host {
+    /// Returns the name of a file system from its magic number (statfs(2)). Unknown numbers are written in hexadecimal.
+    #[must_use]
+    pub fn filesystem_name(magic: u64) -> String {
+        match magic & 0xffff_ffff {
+            0xef53 => "ext4".into(),
+            0x9123_683e => "btrfs".into(),
+            0x5846_5342 => "xfs".into(),
+            0x0102_1994 => "tmpfs".into(),
+            0x794c_7630 => "overlay".into(),
+            0x2fc1_2fc1 => "zfs".into(),
+            0x6969 => "nfs".into(),
+            other => format!("{other:#x}"),
+        }
+    }
+}
+
 /// The options of a build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Options {
