@@ -16,6 +16,7 @@
 
 mod disk;
 mod need;
+mod random;
 mod registry;
 
 pub use buildscope_testing_macros::test;
@@ -24,6 +25,7 @@ pub use disk::Disk;
 pub use inventory;
 pub use libtest_mimic::Trial;
 pub use need::{Need, program};
+pub use random::Random;
 pub use registry::Registry;
 
 use libtest_mimic::{Arguments, Completion};

@@ -2,7 +2,7 @@
 
 use buildscope_record::{LayerKey, Probe};
 use buildscope_storage::{CacheEntry, Content, DriverChoice, Entry, EntryKind, Layer, Store, StoreOptions, Timestamp};
-use buildscope_testing::test;
+use buildscope_testing::{Random, test};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -57,7 +57,7 @@ fn write_layers(dir: &Path) -> ExitCode {
 #[test]
 fn two_hundred_kills_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut random = 0x9E37_79B9_7F4A_7C15u64;
+    let mut random = Random::new(0x9E37_79B9_7F4A_7C15);
     let mut reported = 0;
     for _ in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -66,11 +66,8 @@ fn two_hundred_kills_lose_nothing() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // xorshift64 (Marsaglia, 2003): a random delay of up to 60 ms, in which some layers are written.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        std::thread::sleep(Duration::from_micros(random % 60_000));
+        // A random delay of up to 60 ms, in which some layers are written.
+        std::thread::sleep(Duration::from_micros(random.number() % 60_000));
         child.kill().unwrap();
         child.wait().unwrap();
         let store = open(dir.path());

@@ -2,7 +2,7 @@
 
 use crate::world::{World, steps};
 use buildscope_record::Outcome::{Cached, Executed};
-use buildscope_testing::{Disk, test};
+use buildscope_testing::{Disk, Random, test};
 use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn a_full_disk_keeps_finished_steps() {
 
 #[test]
 fn a_build_after_a_kill_gives_the_same_image() {
-    let mut random = 0x2545_F491_4F6C_DD1Du64;
+    let mut random = Random::new(0x2545_F491_4F6C_DD1D);
     for driver in DRIVERS {
         let world = World::new(
             "FROM busybox\nRUN mkdir /d && for i in $(seq 200); do echo $i > /d/$i; done\nRUN mv /d /e && rm /e/1*\nCOPY f /f\n",
@@ -40,11 +40,7 @@ fn a_build_after_a_kill_gives_the_same_image() {
         for kill in 0..KILLS {
             let mut build = world.command(&["--driver", driver, "--no-cache"]);
             let mut build = build.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            // xorshift64 (Marsaglia, 2003).
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            std::thread::sleep(Duration::from_micros(random % 400_000));
+            std::thread::sleep(Duration::from_micros(random.number() % 400_000));
             build.kill().unwrap();
             build.wait().unwrap();
             // The archive contains every layer.

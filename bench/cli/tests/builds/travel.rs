@@ -3,7 +3,7 @@
 use crate::world::{Built, World, steps};
 use buildscope_record::Outcome::{Executed, Pruned};
 use buildscope_record::{Phase, Record};
-use buildscope_testing::{Registry, test};
+use buildscope_testing::{Random, Registry, test};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -272,15 +272,7 @@ fn shaky(to: &str, breaks: usize, after: usize) -> String {
 fn a_broken_push_resumes() {
     let registry = Registry::start();
     let world = World::new("FROM scratch\nCOPY noise /noise\n");
-    let mut state = 1_u64;
-    let noise = std::iter::repeat_with(|| {
-        // xorshift64 (Marsaglia, "Xorshift RNGs", 2003).
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    });
-    let noise: Vec<u8> = noise.take(5 << 20).flatten().collect();
+    let noise = Random::new(1).bytes(40 << 20);
     fs::write(world.context().join("noise"), &noise).unwrap();
     let host = shaky(&registry.host, 3, 9 << 20);
     world.build(&["--output", &format!("type=registry,name={host}/app:1,compression=uncompressed")]).record();

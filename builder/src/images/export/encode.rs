@@ -99,18 +99,12 @@ fn repeats(block: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use buildscope_testing::Random;
     use std::io::Read;
 
-    /// Random bytes: xorshift64 (Marsaglia, 2003).
+    /// Random bytes, which do not compress.
     fn noise(length: usize) -> Vec<u8> {
-        let mut state = 0x2545_F491_4F6C_DD1Du64;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()
-        };
-        (0..length.div_ceil(8)).flat_map(|_| next()).take(length).collect()
+        Random::new(0x2545_F491_4F6C_DD1D).bytes(length)
     }
 
     fn gzip(piece: &[u8]) -> Vec<u8> {
