@@ -78,8 +78,8 @@ impl Need {
                 unless(given || root(), "needs cgroups of its own".into())
             }
             Self::Pressure => {
-                let told = std::fs::read_to_string("/proc/pressure/cpu").is_ok();
-                unless(told, "needs a kernel with pressure stall information".into())
+                let readable = std::fs::read_to_string("/proc/pressure/cpu").is_ok();
+                unless(readable, "needs a kernel with pressure stall information".into())
             }
             Self::TemporaryFilesOnDisk => {
                 // TMPFS_MAGIC of linux/magic.h

@@ -16,6 +16,15 @@ pub struct Registry {
 /// The bcrypt hash of `secret`, computed by libxcrypt.
 const HTPASSWD: &str = "tester:$2b$04$.ASNanygje3MuhtQDV7zROKKSHy8BjWgLsG/GWHba3xSvMIM..Gk.\n";
 
+/// The protection of a registry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Plain HTTP without a login.
+    Open,
+    /// TLS and a login.
+    Guarded,
+}
+
 impl Registry {
     /// Starts a registry without TLS and login. The test needs the program `docker-registry`.
     ///
@@ -23,7 +32,7 @@ impl Registry {
     /// Panics if it does not start.
     #[must_use]
     pub fn start() -> Self {
-        Self::serve(false)
+        Self::serve(Access::Open)
     }
 
     /// Starts a registry with TLS, its own certificate authority, and the login `tester` with password `secret`. The
@@ -33,10 +42,10 @@ impl Registry {
     /// Panics if it does not start.
     #[must_use]
     pub fn guarded() -> Self {
-        Self::serve(true)
+        Self::serve(Access::Guarded)
     }
 
-    fn serve(guarded: bool) -> Self {
+    fn serve(access: Access) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut config = format!(
@@ -44,7 +53,7 @@ impl Registry {
              storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: '127.0.0.1:{port}'\n",
             folder.path().join("data").display()
         );
-        if guarded {
+        if access == Access::Guarded {
             authority(folder.path());
             let path = |name: &str| folder.path().join(name).display().to_string();
             std::fs::write(path("htpasswd"), HTPASSWD).unwrap();

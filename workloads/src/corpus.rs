@@ -98,9 +98,9 @@ impl Corpus {
 impl Workload {
     /// Writes the context to `context`, which must be missing or empty.
     pub fn materialise(&self, context: &Path) -> Result<(), WorkloadError> {
-        self.form_of.iter().try_for_each(|folder| copy_tree(folder, context, true))?;
+        self.form_of.iter().try_for_each(|folder| copy_tree(folder, context, &NOT_CONTEXT))?;
         self.manifest.generate.iter().try_for_each(|part| part.write(context))?;
-        copy_tree(&self.folder, context, true)?;
+        copy_tree(&self.folder, context, &NOT_CONTEXT)?;
         set_times(context)
     }
 
@@ -162,13 +162,13 @@ fn set_times(path: &Path) -> Result<(), WorkloadError> {
     file.set_modified(SystemTime::UNIX_EPOCH + MADE).map_err(WorkloadError::io(path))
 }
 
-/// Copies files with their modes. At the top, the files that describe the workload are skipped.
-fn copy_tree(from: &Path, to: &Path, top: bool) -> Result<(), WorkloadError> {
+/// Copies files with their modes, except the entries of `from` that are named in `skipped`.
+fn copy_tree(from: &Path, to: &Path, skipped: &[&str]) -> Result<(), WorkloadError> {
     fs::create_dir_all(to).map_err(WorkloadError::io(to))?;
     for entry in fs::read_dir(from).map_err(WorkloadError::io(from))? {
         let entry = entry.map_err(WorkloadError::io(from))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        if top && NOT_CONTEXT.iter().any(|name| entry.file_name() == *name) {
+        if skipped.iter().any(|name| entry.file_name() == *name) {
             continue;
         }
         let kind = entry.file_type().map_err(WorkloadError::io(&source))?;
@@ -176,7 +176,7 @@ fn copy_tree(from: &Path, to: &Path, top: bool) -> Result<(), WorkloadError> {
             fs::remove_file(&target).map_err(WorkloadError::io(&target))?;
         }
         if kind.is_dir() {
-            copy_tree(&source, &target, false)?;
+            copy_tree(&source, &target, &[])?;
         } else if kind.is_symlink() {
             let link = fs::read_link(&source).map_err(WorkloadError::io(&source))?;
             symlink(&link, &target).map_err(WorkloadError::io(&target))?;
@@ -256,9 +256,9 @@ mod tests {
         workload("lost", "form_of = \"none\"\n");
         let corpus = Corpus::open(folder.path()).unwrap();
         assert!(corpus.load("two").is_ok());
-        let said = |name: &str| corpus.load(name).unwrap_err().to_string();
-        assert!(said("three").contains("`two` is itself a form of another workload"), "{}", said("three"));
-        assert!(said("lost").contains("`lost`: `form_of`: unknown workload `none`"), "{}", said("lost"));
+        let error_of = |name: &str| corpus.load(name).unwrap_err().to_string();
+        assert!(error_of("three").contains("`two` is itself a form of another workload"), "{}", error_of("three"));
+        assert!(error_of("lost").contains("`lost`: `form_of`: unknown workload `none`"), "{}", error_of("lost"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `buildscope compare`.
 
-use super::{Failure, Root, explain, say};
+use super::{Failure, Root, explain, write_out};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
 use buildscope_bench::run::Run;
@@ -68,11 +68,11 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
                     walls: [records[0].wall, records[1].wall],
                     steps: pairs,
                 };
-                say(&(serde_json::to_string_pretty(&compared).map_err(Failure::internal)? + "\n"));
+                write_out(&(serde_json::to_string_pretty(&compared).map_err(Failure::internal)? + "\n"));
                 return Ok(());
             }
-            say(&(slower(&records).unwrap_or_default() + "\n\n"));
-            say(&render::text::side_by_side(["base", "head"], &pairs, explain::style(true)));
+            write_out(&(slower(&records).unwrap_or_default() + "\n\n"));
+            write_out(&render::text::side_by_side(["base", "head"], &pairs, explain::style(true)));
             Ok(())
         }
         _ => Err(Failure::usage(miette!("cannot compare a run with a build record: give two runs or two records"))),
@@ -101,8 +101,8 @@ fn runs(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::usage(miette!("the runs have no case in common")));
     }
     let judgements = gate::judge(&pairs, noise);
-    say(&if arguments.markdown { gate::markdown(&judgements) } else { gate::text(&judgements) });
-    if judgements.iter().any(gate::Judgement::flagged) { Err(Failure::Told) } else { Ok(()) }
+    write_out(&if arguments.markdown { gate::markdown(&judgements) } else { gate::text(&judgements) });
+    if judgements.iter().any(gate::Judgement::flagged) { Err(Failure::Reported) } else { Ok(()) }
 }
 
 /// A folder is a run; a file is a run only if it is `run.json`.

@@ -91,7 +91,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     match &arguments.output {
         Some(path) => write(path, text),
         None => {
-            super::say(&text);
+            super::write_out(&text);
             Ok(())
         }
     }
@@ -136,9 +136,10 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
         command.arg("--root").arg(root.resolve()?).arg(context).stdout(std::process::Stdio::null());
         let status = command.status().map_err(Failure::internal)?;
         // A failed build is explained too: its record shows where it failed.
-        match path.exists() {
-            true => read(&path),
-            false => Err(Failure::failed(miette!("the build ended with {status} and wrote no record"))),
+        if path.exists() {
+            read(&path)
+        } else {
+            Err(Failure::failed(miette!("the build ended with {status} and wrote no record")))
         }
     };
     Ok([one(Policy::Serial)?, one(Policy::Instructions)?])
@@ -162,13 +163,13 @@ pub(super) fn style(to_stdout: bool) -> render::Style {
     if !to_stdout {
         return default;
     }
-    let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let terminal = std::io::stdout().is_terminal();
-    let columns = said("COLUMNS").and_then(|columns| columns.parse().ok()).filter(|&columns| columns > 0);
+    let columns = variable("COLUMNS").and_then(|columns| columns.parse().ok()).filter(|&columns| columns > 0);
     let seen = || terminal_size::terminal_size().filter(|_| terminal).map(|(width, _)| usize::from(width.0));
     let width = columns.or_else(seen).unwrap_or(default.width);
     // https://no-color.org and https://bixense.com/clicolors
-    let forced = said("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-    let colours = said("NO_COLOR").is_none() && (terminal || forced);
+    let forced = variable("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let colours = variable("NO_COLOR").is_none() && (terminal || forced);
     render::Style { width, colours, ..default }
 }

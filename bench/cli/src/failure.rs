@@ -9,7 +9,7 @@ pub(crate) enum Failure {
     /// The build, the gate or a check failed: exit code 1.
     Failed(Report),
     /// Like `Failed`, but the message was already printed: exit code 1.
-    Told,
+    Reported,
     /// The request is invalid: exit code 2.
     Usage(Report),
     /// buildscope itself or the machine failed: exit code 3.
@@ -36,7 +36,7 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         let (code, report) = match self {
             Self::Failed(report) => (1, Some(report)),
-            Self::Told => (1, None),
+            Self::Reported => (1, None),
             Self::Usage(report) => (2, Some(report)),
             Self::Internal(report) => (3, Some(report)),
         };

@@ -1,6 +1,6 @@
 //! `buildscope history`.
 
-use super::{Failure, Root, say};
+use super::{Failure, Root, write_out};
 use buildscope_bench::history::History;
 use buildscope_bench::stats::{change_points, threshold};
 use clap::{Args, Subcommand};
@@ -100,6 +100,6 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             }
         }
     }
-    say(&text);
+    write_out(&text);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `buildscope import`.
 
-use super::{Failure, explain, say};
+use super::{Failure, explain, write_out};
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr};
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
                 .wrap_err_with(|| path.display().to_string())
                 .map_err(Failure::Usage)?;
         }
-        None => say(&String::from_utf8_lossy(&text)),
+        None => write_out(&String::from_utf8_lossy(&text)),
     }
     for lack in buildscope_reports::explain(&record).missing {
         eprintln!("not in this format: {lack}");

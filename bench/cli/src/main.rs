@@ -24,7 +24,7 @@ use clap::{Parser, Subcommand};
 use failure::Failure;
 use root::Root;
 use std::process::ExitCode;
-use stdout::say;
+use stdout::write_out;
 
 /// Build multi-stage Dockerfiles and show where every second went.
 #[derive(Debug, Parser)]

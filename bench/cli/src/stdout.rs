@@ -4,6 +4,6 @@ use std::io::Write as _;
 
 /// Writes a command's result. Errors are ignored: a closed pipe (`| head`) is not an error, and other failures of
 /// standard output cannot be reported anywhere better.
-pub(super) fn say(text: &str) {
+pub(super) fn write_out(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

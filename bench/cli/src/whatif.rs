@@ -1,6 +1,6 @@
 //! `buildscope whatif`.
 
-use super::{Failure, explain, say};
+use super::{Failure, explain, write_out};
 use buildscope_record::{Nanos, Policy, Record, StepId};
 use buildscope_reports::whatif::{MAX_DRIFT, Prediction, Scenario, Selector, whatif};
 use clap::Args;
@@ -55,9 +55,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let prediction = whatif(&record, &scenario).into_diagnostic().map_err(Failure::Usage)?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&prediction).map_err(Failure::internal)?;
-        say(&(text + "\n"));
+        write_out(&(text + "\n"));
     } else {
-        say(&told(&record, &prediction));
+        write_out(&format_prediction(&record, &prediction));
     }
     Ok(())
 }
@@ -101,7 +101,7 @@ fn pair<'t>(flag: &str, text: &'t str) -> Result<(&'t str, f64), Failure> {
     above.ok_or_else(|| Failure::usage(miette!("{flag} takes WHAT=NUMBER with a number above 0, not `{text}`")))
 }
 
-fn told(record: &Record, prediction: &Prediction) -> String {
+fn format_prediction(record: &Record, prediction: &Prediction) -> String {
     let Prediction { wall, measured, drift, .. } = prediction;
     let change = match prediction.speedup() {
         speedup if speedup >= 1.0 => format!("{speedup:.2}x faster"),
@@ -109,13 +109,12 @@ fn told(record: &Record, prediction: &Prediction) -> String {
     };
     let mut text = format!("{wall} instead of {measured} ({change}).\n");
     let percent = drift * 100.0;
-    let _ = match prediction.credible() {
-        true => writeln!(text, "The replay of the unchanged build is {percent:.1} % off."),
-        false => writeln!(
-            text,
-            "Unreliable: the replay of the unchanged build is {percent:.1} % off, more than {:.0} %.",
-            MAX_DRIFT * 100.0
-        ),
+    // Writing to a String cannot fail.
+    let _ = if prediction.credible() {
+        writeln!(text, "The replay of the unchanged build is {percent:.1} % off.")
+    } else {
+        let most = MAX_DRIFT * 100.0;
+        writeln!(text, "Unreliable: the replay of the unchanged build is {percent:.1} % off, more than {most:.0} %.")
     };
     for caveat in &prediction.caveats {
         let _ = writeln!(text, "  caveat: {caveat}");

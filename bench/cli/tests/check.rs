@@ -51,11 +51,11 @@ fn findings_have_names_positions_and_help() {
 fn every_error_of_a_file_is_reported() {
     let output = check("# syntax=a\n# syntax=b\nFROM scratch\nCOPY --chwon=1 a b\nEXPOSE never\nUSER\n", &[]);
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
+    let printed = String::from_utf8(output.stderr).unwrap();
     for part in
         ["only one syntax parser directive", "did you mean chown", "never", "USER requires exactly one argument"]
     {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
     for broken in ["RUNN x", "EXPOSE never"] {
         let output = check(&format!("# check=skip=NoSuchRule\nFROM scratch\n{broken}\n"), &["--format", "json"]);
@@ -107,8 +107,8 @@ fn unknown_bases_are_reported_once_without_a_store() {
     let root = place.path().join("store");
     let text = "FROM here.example/base AS build\nFROM here.example/base\nCOPY --from=biuld /a /b\n";
     let output = check(text, &["--root", root.to_str().unwrap()]);
-    let told = String::from_utf8(output.stderr).unwrap();
+    let printed = String::from_utf8(output.stderr).unwrap();
     let once = "triggers and platforms: biuld (did you mean the stage build?), here.example/base\n";
-    assert!(told.starts_with("note: ") && told.ends_with(once) && told.lines().count() == 1, "{told}");
+    assert!(printed.starts_with("note: ") && printed.ends_with(once) && printed.lines().count() == 1, "{printed}");
     assert!(!root.exists());
 }

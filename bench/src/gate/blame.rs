@@ -28,7 +28,7 @@ type Shares = BTreeMap<(Option<StepId>, String), Vec<f64>>;
 /// Returns the part of a change that a phase explains, in seconds. It is the change of the phase's share of the
 /// critical path, limited by the change of its own duration. A wait has no spans and so no duration of its own: only
 /// its share counts.
-fn guilt(on_path: f64, itself: Option<f64>, direction: f64) -> f64 {
+fn blame_score(on_path: f64, itself: Option<f64>, direction: f64) -> f64 {
     let on_path = on_path * direction;
     itself.map_or(on_path, |itself| on_path.min(itself * direction))
 }
@@ -56,7 +56,7 @@ pub(super) fn blame(before: &[Record], after: &[Record]) -> Option<Blame> {
         let share = (median(&was, key, before.len()), median(&is, key, after.len()));
         let has_spans = lasted.contains_key(key) || lasts.contains_key(key);
         let itself = has_spans.then(|| median(&lasts, key, after.len()) - median(&lasted, key, before.len()));
-        (key, share.0, share.1, guilt(share.1 - share.0, itself, direction))
+        (key, share.0, share.1, blame_score(share.1 - share.0, itself, direction))
     });
     let (key, before, after, _) = changes.max_by(|a, b| a.3.total_cmp(&b.3))?;
     let step = key.0.and_then(|id| steps.get(id.index())).map(|step| step.text.clone()).unwrap_or_default();

@@ -16,7 +16,7 @@ pub fn text(judgements: &[Judgement]) -> String {
     }
     let quiet = compared(judgements).filter(|judgement| findings(judgement).is_empty()).count();
     let _ = writeln!(text, "{quiet} of {} cases: nothing beyond their noise.", judgements.len());
-    text + &untold(judgements)
+    text + &uncompared(judgements)
 }
 
 /// Formats a run that is void because one binary, measured twice, differed from itself in that case.
@@ -37,7 +37,7 @@ pub fn markdown(judgements: &[Judgement]) -> String {
         (0, faster) => format!("**{faster} of {} cases faster, none slower.**\n", judgements.len()),
         (flagged, _) => format!("**{flagged} of {} cases flagged.**\n", judgements.len()),
     };
-    text.push_str(&untold(judgements));
+    text.push_str(&uncompared(judgements));
     for judgement in judgements {
         for line in findings(judgement) {
             // Writing to a String cannot fail.
@@ -76,7 +76,7 @@ fn compared(judgements: &[Judgement]) -> impl Iterator<Item = &Judgement> {
 }
 
 /// Lists why cases could not be compared, one line per reason; empty if all could be.
-fn untold(judgements: &[Judgement]) -> String {
+fn uncompared(judgements: &[Judgement]) -> String {
     let all = judgements.len();
     let too_few =
         |judgement: &&Judgement| judgement.comparison.as_ref().map(|found| found.verdict) == Some(Verdict::TooFew);

@@ -88,10 +88,10 @@ mod tests {
     #[test]
     fn strace_counts_are_summed_by_class() {
         // As strace 6.1 prints `-c -U name,calls`.
-        let said = "syscall              calls\n---------------- ---------\nexecve                  13\nfsync                    5\n\
+        let output = "syscall              calls\n---------------- ---------\nexecve                  13\nfsync                    5\n\
                     syncfs                   1\nmount                    3\nread                   999\n\
                     ---------------- ---------\ntotal                 1021\n";
-        let calls = classes(said);
+        let calls = classes(output);
         let of = |class| calls[class];
         assert_eq!((of("execs"), of("waits for the disk"), of("mounts")), (13, 6, 3));
         assert_eq!((of("renames and links"), of("owners and modes"), calls.len()), (0, 0, 5));

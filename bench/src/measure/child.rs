@@ -19,11 +19,11 @@ pub(super) async fn finish(command: Command, stop: &CancellationToken) -> Result
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let start = |source| RunError::Start { program: program.clone(), source };
     let mut child = command.spawn().map_err(start)?;
-    let said = Mutex::new(Vec::new());
+    let lines = Mutex::new(Vec::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = async {
         // Background processes may hold the pipes open. The output ends when they exit.
-        let (out, err) = tokio::join!(listen(stdout, &said), listen(stderr, &said));
+        let (out, err) = tokio::join!(listen(stdout, &lines), listen(stderr, &lines));
         out.and(err)?;
         child.wait().await
     };
@@ -31,13 +31,13 @@ pub(super) async fn finish(command: Command, stop: &CancellationToken) -> Result
         status = ended => status.map_err(start)?,
         () = stop.cancelled() => return Ok(None),
     };
-    Ok(Some(Ended { status, lines: said.into_inner().unwrap_or_else(PoisonError::into_inner) }))
+    Ok(Some(Ended { status, lines: lines.into_inner().unwrap_or_else(PoisonError::into_inner) }))
 }
 
 /// Collects each line with the time of its arrival.
 async fn listen(
     from: Option<impl AsyncRead + Unpin>,
-    said: &Mutex<Vec<(jiff::Timestamp, Vec<u8>)>>,
+    lines: &Mutex<Vec<(jiff::Timestamp, Vec<u8>)>>,
 ) -> std::io::Result<()> {
     let Some(from) = from else { return Ok(()) };
     let mut from = BufReader::new(from);
@@ -46,14 +46,14 @@ async fn listen(
         if from.read_until(b'\n', &mut line).await? == 0 {
             return Ok(());
         }
-        said.lock().unwrap_or_else(PoisonError::into_inner).push((jiff::Timestamp::now(), line));
+        lines.lock().unwrap_or_else(PoisonError::into_inner).push((jiff::Timestamp::now(), line));
     }
 }
 
 impl Ended {
     /// Fails unless an untimed build succeeded.
     pub(super) fn prepared(&self, case: &Case) -> Result<(), RunError> {
-        let failed = || RunError::Prepare { case: case.to_string(), code: self.status.code(), said: self.tail() };
+        let failed = || RunError::Prepare { case: case.to_string(), code: self.status.code(), output: self.tail() };
         self.status.success().then_some(()).ok_or_else(failed)
     }
 

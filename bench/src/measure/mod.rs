@@ -29,6 +29,7 @@ use buildscope_workloads::{Scenario, Workload};
 use child::finish;
 use folders::CaseFolders;
 use nix::sys::resource::{UsageWho, getrusage};
+use planned::StepCache;
 use state::STATES;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -121,65 +122,105 @@ pub async fn measure(
     };
 
     let throttles = machine::throttles();
-    let all_folders = plan.prepare(&mut run, observer, stop).await?;
-
-    let prepared =
-        || plan.cases.iter().zip(&all_folders).filter_map(|(planned, folders)| Some((planned, folders.as_ref()?)));
+    let folders = plan.prepare(&mut run, observer, stop).await?;
+    let prepared = || plan.cases.iter().zip(&folders).filter(|(_, folders)| folders.is_some());
     let own = prepared().filter(|(planned, _)| planned.runner.is_buildscope()).count();
     let total = plan.runs * prepared().count() as u32 + plan.counted * own as u32;
-    let (began, mut position, mut kept) = (Instant::now(), 0, Instant::now());
-    let mut keep = |run: &Run, observer: &mut dyn MeasureObserver, at_least: Duration| -> Result<(), RunError> {
-        if kept.elapsed() >= at_least {
-            run.write(&plan.folder)?;
-            observer.kept(run);
-            kept = Instant::now();
+    let now = Instant::now();
+    let mut measuring = Measuring { plan, observer, stop, run, folders, position: 0, total, began: now, written: now };
+    measuring.time_builds(throttles).await?;
+    measuring.count_calls().await?;
+    measuring.run.write(&plan.folder)?;
+    Ok(measuring.run)
+}
+
+/// A run in progress.
+struct Measuring<'a, O> {
+    plan: &'a Plan,
+    observer: &'a mut O,
+    stop: &'a CancellationToken,
+    run: Run,
+    /// The folders of each case; `None` for a case that could not be prepared.
+    folders: Vec<Option<CaseFolders>>,
+    /// The number of finished builds.
+    position: u32,
+    /// The number of planned builds.
+    total: u32,
+    began: Instant,
+    /// When `run.json` was last written.
+    written: Instant,
+}
+
+impl<O: MeasureObserver> Measuring<'_, O> {
+    /// Runs the timed builds round by round. `throttles` is the number of throttling events before the run.
+    async fn time_builds(&mut self, throttles: Option<u64>) -> Result<(), RunError> {
+        let plan = self.plan;
+        for (round, indices) in (0..).zip(order::order(self.folders.len(), plan.runs, plan.seed)) {
+            if self.run.interrupted {
+                return Ok(());
+            }
+            self.run.canary.push(canary());
+            for index in indices {
+                let (planned, Some(folders)) = (&plan.cases[index], &self.folders[index]) else { continue };
+                let Some(sample) = plan.sample(planned, folders, round, self.position, self.stop).await? else {
+                    self.run.interrupted = true;
+                    return Ok(());
+                };
+                let progress = self.advance();
+                self.observer.sampled(&planned.case, &sample, progress);
+                self.run.cases[index].samples.push(sample);
+                self.keep(KEEP_EVERY)?;
+            }
+            self.run.throttled = machine::throttles().zip(throttles).map(|(now, before)| now.saturating_sub(before));
+            self.keep(Duration::ZERO)?;
         }
         Ok(())
-    };
-    'rounds: for (round, indices) in (0..).zip(order::order(all_folders.len(), plan.runs, plan.seed)) {
-        if run.interrupted {
-            break;
-        }
-        run.canary.push(canary());
-        for index in indices {
-            let (planned, Some(folders)) = (&plan.cases[index], &all_folders[index]) else { continue };
-            let Some(sample) = plan.sample(planned, folders, round, position, stop).await? else {
-                run.interrupted = true;
-                break 'rounds;
-            };
-            position += 1;
-            observer.sampled(&planned.case, &sample, Progress { done: position, total, spent: began.elapsed() });
-            run.cases[index].samples.push(sample);
-            keep(&run, observer, KEEP_EVERY)?;
-        }
-        run.throttled = machine::throttles().zip(throttles).map(|(now, before)| now.saturating_sub(before));
-        keep(&run, observer, Duration::ZERO)?;
     }
-    'counted: for round in plan.runs..plan.runs + plan.counted {
-        if run.interrupted {
-            break;
-        }
-        for (index, folders) in all_folders.iter().enumerate() {
-            let (planned, Some(folders)) = (&plan.cases[index], folders) else { continue };
-            if !planned.runner.is_buildscope() {
-                continue; // strace would not see the calls of its daemon
+
+    /// Runs the builds whose system calls are counted.
+    async fn count_calls(&mut self) -> Result<(), RunError> {
+        let plan = self.plan;
+        for round in plan.runs..plan.runs + plan.counted {
+            if self.run.interrupted {
+                return Ok(());
             }
-            let calls = match plan.count(planned, folders, round, stop).await? {
-                Counted::Calls(calls) => Some(calls),
-                Counted::Failed => None,
-                Counted::Stopped => {
-                    run.interrupted = true;
-                    break 'counted;
+            for (index, planned) in plan.cases.iter().enumerate().take(self.folders.len()) {
+                let Some(folders) = &self.folders[index] else { continue };
+                if !planned.runner.is_buildscope() {
+                    continue; // strace would not see the calls of its daemon
                 }
-            };
-            position += 1;
-            observer.counted(&planned.case, calls.as_ref(), Progress { done: position, total, spent: began.elapsed() });
-            run.cases[index].calls.extend(calls);
-            keep(&run, observer, KEEP_EVERY)?;
+                let calls = match plan.count(planned, folders, round, self.stop).await? {
+                    Counted::Calls(calls) => Some(calls),
+                    Counted::Failed => None,
+                    Counted::Stopped => {
+                        self.run.interrupted = true;
+                        return Ok(());
+                    }
+                };
+                let progress = self.advance();
+                self.observer.counted(&planned.case, calls.as_ref(), progress);
+                self.run.cases[index].calls.extend(calls);
+                self.keep(KEEP_EVERY)?;
+            }
         }
+        Ok(())
     }
-    run.write(&plan.folder)?;
-    Ok(run)
+
+    /// Counts a finished build.
+    fn advance(&mut self) -> Progress {
+        self.position += 1;
+        Progress { done: self.position, total: self.total, spent: self.began.elapsed() }
+    }
+
+    /// Writes `run.json` if the last write was at least this long ago.
+    fn keep(&mut self, at_least: Duration) -> Result<(), RunError> {
+        if self.written.elapsed() >= at_least {
+            self.run.write(&self.plan.folder)?;
+            self.observer.kept(&self.run);
+            self.written = Instant::now();
+        }
+        Ok(())
+    }
 }
 
 impl Plan {
@@ -189,15 +230,15 @@ impl Plan {
     }
 
     /// The command that builds a case.
-    fn command(&self, planned: &PlannedCase, folders: &CaseFolders, no_cache: bool) -> Command {
+    fn command(&self, planned: &PlannedCase, folders: &CaseFolders, cache: StepCache) -> Command {
         let PlannedCase { case, runner } = planned;
         match runner {
             Runner::Peer(peer) => {
-                peer.command(&folders.context, &tag(case), no_cache, self.bases.as_deref(), &self.archive())
+                peer.command(&folders.context, &tag(case), cache, self.bases.as_deref(), &self.archive())
             }
             Runner::Buildscope(binary) => {
-                let mut command = case.subject.command(binary, &folders.store, &folders.context, no_cache);
-                self.tell(&mut command, case, self.workload(case), folders);
+                let mut command = case.subject.command(binary, &folders.store, &folders.context, cache);
+                self.add_inputs(&mut command, case, self.workload(case), folders);
                 command
             }
         }
@@ -224,12 +265,12 @@ impl Plan {
                 let case = &planned.case;
                 observer.preparing(case);
                 let folders = CaseFolders::make(&self.scratch, &case.slug(), self.workload(case), case.scenario)?;
-                let Some(ended) = finish(self.command(planned, &folders, false), stop).await? else {
+                let Some(ended) = finish(self.command(planned, &folders, StepCache::Use), stop).await? else {
                     run.interrupted = true;
                     return Ok(all_folders);
                 };
                 let shown = CaseFolders::shown(&case.workload);
-                let command = shell_line(&self.command(planned, &shown, case.scenario == Scenario::Cold));
+                let command = shell_line(&self.command(planned, &shown, StepCache::of(case.scenario)));
                 let mut samples = Vec::new();
                 all_folders.push(match ended.prepared(case) {
                     Ok(()) => Some(folders),
@@ -270,7 +311,7 @@ impl Plan {
         if let Some(folder) = record.parent() {
             fs::create_dir_all(folder).map_err(RunError::io(folder))?;
         }
-        let mut command = self.command(planned, folders, case.scenario == Scenario::Cold);
+        let mut command = self.command(planned, folders, StepCache::of(case.scenario));
         if runner.is_buildscope() {
             command.arg("--record").arg(&record);
         }
@@ -320,7 +361,7 @@ impl Plan {
             Ok(true) => {}
         }
         let counts = self.scratch.join("calls");
-        let command = self.command(planned, folders, planned.case.scenario == Scenario::Cold);
+        let command = self.command(planned, folders, StepCache::of(planned.case.scenario));
         let Some(ended) = finish(calls::counted(&command, &counts), stop).await? else { return Ok(Counted::Stopped) };
         if !ended.status.success() {
             return Ok(Counted::Failed);
@@ -350,7 +391,7 @@ impl Plan {
             Runner::Peer(peer) if !peer.can_be_checked() => return Ok(None),
             Runner::Peer(peer) => peer.save(&tag(case), &archive),
             Runner::Buildscope(_) => {
-                let mut command = self.command(planned, folders, false);
+                let mut command = self.command(planned, folders, StepCache::Use);
                 command.arg("--output").arg(format!("type=oci,dest={}", archive.display()));
                 Some(command)
             }

@@ -1,5 +1,6 @@
 //! Other builders: their build commands, and how their images are exported for checking.
 
+use super::planned::StepCache;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -89,8 +90,8 @@ impl Peer {
                 return Err(failed(String::from_utf8_lossy(&help.stderr).trim().to_owned()));
             }
         }
-        let said = String::from_utf8_lossy(&output.stdout);
-        let version = said.lines().next().and_then(version);
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let version = printed.lines().next().and_then(version);
         Ok(Self { name: text.to_owned(), version, way })
     }
 
@@ -100,11 +101,11 @@ impl Peer {
         &self,
         context: &Path,
         tag: &str,
-        no_cache: bool,
+        cache: StepCache,
         bases: Option<&Path>,
         archive: &Path,
     ) -> Command {
-        let cold = no_cache.then_some("--no-cache");
+        let cold = cache.flag();
         let mut command;
         match &self.way {
             Way::Docker(buildkit) => {
@@ -195,10 +196,10 @@ impl Peer {
 }
 
 /// Returns the first word of a program's version output that looks like a version.
-fn version(said: &str) -> Option<String> {
+fn version(text: &str) -> Option<String> {
     let is_one =
         |word: &&str| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()) && word.contains('.');
-    said.split_whitespace().find(is_one).map(|word| word.trim_matches(',').to_owned())
+    text.split_whitespace().find(is_one).map(|word| word.trim_matches(',').to_owned())
 }
 
 /// The OCI layouts in a folder: (name, path).
@@ -218,12 +219,12 @@ mod tests {
     #[test]
     fn template_placeholders_are_replaced() {
         let peer = Peer::find("mine=build {no_cache} -t {tag} {context}").unwrap();
-        let command = |no_cache| {
-            let command = peer.command(Path::new("/ctx"), "t:1", no_cache, None, Path::new("/a.tar"));
+        let command = |cache| {
+            let command = peer.command(Path::new("/ctx"), "t:1", cache, None, Path::new("/a.tar"));
             command.get_args().last().unwrap().to_string_lossy().into_owned()
         };
         assert_eq!(
-            (command(true), command(false)),
+            (command(StepCache::Ignore), command(StepCache::Use)),
             ("build --no-cache -t t:1 /ctx".into(), "build  -t t:1 /ctx".into())
         );
         assert!(!peer.can_be_checked());
@@ -231,7 +232,7 @@ mod tests {
 
     #[test]
     fn versions_are_found_in_version_output() {
-        for (said, expected) in [
+        for (text, expected) in [
             ("20.10.24+dfsg1", Some("20.10.24+dfsg1")),
             ("buildah version 1.28.2 (image-spec 1.1.0-rc2, runtime-spec 1.0.2-dev)", Some("1.28.2")),
             ("podman version 4.3.1", Some("4.3.1")),
@@ -239,7 +240,7 @@ mod tests {
             ("Kaniko version :  v1.9.1", Some("v1.9.1")),
             ("Usage:", None),
         ] {
-            assert_eq!(version(said).as_deref(), expected, "{said}");
+            assert_eq!(version(text).as_deref(), expected, "{text}");
         }
     }
 

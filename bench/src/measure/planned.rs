@@ -25,6 +25,25 @@ pub struct PlannedCase {
     pub runner: Runner,
 }
 
+/// Whether a build may use the cached results of steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StepCache {
+    Use,
+    Ignore,
+}
+
+impl StepCache {
+    /// The setting of the builds of a scenario.
+    pub(super) fn of(scenario: Scenario) -> Self {
+        if scenario == Scenario::Cold { Self::Ignore } else { Self::Use }
+    }
+
+    /// The command-line flag, which is the same for all builders.
+    pub(super) fn flag(self) -> Option<&'static str> {
+        (self == Self::Ignore).then_some("--no-cache")
+    }
+}
+
 impl Runner {
     /// Whether this builder can be brought into a cache state. The harness does not empty the store of another
     /// builder or replace its base images.
@@ -45,7 +64,7 @@ impl Subject {
     }
 
     /// The command of a buildscope binary that builds `context` with the store in `root`.
-    pub(super) fn command(&self, binary: &Path, root: &Path, context: &Path, no_cache: bool) -> Command {
+    pub(super) fn command(&self, binary: &Path, root: &Path, context: &Path, cache: StepCache) -> Command {
         let mut command = Command::new(binary);
         command.args(["build", "--progress", "quiet"]);
         if let Some(policy) = self.policy {
@@ -58,9 +77,7 @@ impl Subject {
         if self.jobs > 0 {
             command.args(["--jobs", &self.jobs.to_string()]);
         }
-        if no_cache {
-            command.arg("--no-cache");
-        }
+        command.args(cache.flag());
         command.arg("--root").arg(root).arg(context);
         command
     }

@@ -121,20 +121,22 @@ impl Plan {
     }
 
     /// Adds the options for base images and cache to a buildscope build.
-    pub(super) fn tell(&self, command: &mut Command, case: &Case, workload: &Workload, folders: &CaseFolders) {
+    pub(super) fn add_inputs(&self, command: &mut Command, case: &Case, workload: &Workload, folders: &CaseFolders) {
         for base in &workload.manifest.bases {
             let layout = changed(&folders.aside, base);
-            match case.scenario == Scenario::Base && layout.exists() {
-                true => name_layout(command, base, &layout),
-                false => give_base(command, base, self.bases.as_deref()),
+            if case.scenario == Scenario::Base && layout.exists() {
+                name_layout(command, base, &layout);
+            } else {
+                give_base(command, base, self.bases.as_deref());
             }
         }
         if case.scenario == Scenario::Imported {
             let cache = exported(&folders.aside);
-            match cache.exists() {
-                true => command.arg("--cache-from").arg(format!("type=local,src={}", cache.display())),
-                false => command.arg("--cache-to").arg(format!("type=local,dest={},mode=max", cache.display())),
-            };
+            if cache.exists() {
+                command.arg("--cache-from").arg(format!("type=local,src={}", cache.display()));
+            } else {
+                command.arg("--cache-to").arg(format!("type=local,dest={},mode=max", cache.display()));
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use buildscope_record::{DriverChoice, DriverName, Policy};
 use std::fmt::Write as _;
 
 /// A setting of which the run measured several values.
-struct Choice {
+struct ComparedSetting {
     title: &'static str,
     of: fn(&Subject) -> Option<Value>,
     /// The baseline, if it was measured; otherwise the first value is the baseline.
@@ -36,14 +36,14 @@ impl Value {
 /// The minimum number of rounds for a meaningful interval.
 const ENOUGH: usize = 5;
 
-const CHOICES: [Choice; 2] = [
-    Choice {
+const COMPARED_SETTINGS: [ComparedSetting; 2] = [
+    ComparedSetting {
         title: "Granularity",
         of: |subject| subject.policy.map(Value::Policy),
         base: Value::Policy(Policy::Serial),
         storage: false,
     },
-    Choice {
+    ComparedSetting {
         title: "Storage drivers",
         of: |subject| Some(Value::Driver(subject.driver)),
         base: Value::Driver(DriverChoice::Named(DriverName::Erofs)),
@@ -53,11 +53,15 @@ const CHOICES: [Choice; 2] = [
 
 /// Renders a table for each setting that has several values in the run; empty if there is none.
 pub(super) fn overview<'a>(run: &Run, built: &impl Fn(&CaseSamples) -> Option<&'a Built>) -> String {
-    CHOICES.iter().filter_map(|choice| table(run, choice, built)).collect()
+    COMPARED_SETTINGS.iter().filter_map(|setting| table(run, setting, built)).collect()
 }
 
-fn table<'a>(run: &Run, choice: &Choice, built: &impl Fn(&CaseSamples) -> Option<&'a Built>) -> Option<String> {
-    let of = |case: &CaseSamples| (choice.of)(&case.case.subject);
+fn table<'a>(
+    run: &Run,
+    setting: &ComparedSetting,
+    built: &impl Fn(&CaseSamples) -> Option<&'a Built>,
+) -> Option<String> {
+    let of = |case: &CaseSamples| (setting.of)(&case.case.subject);
     // The settings of other builders are not comparable.
     let own: Vec<_> = run.cases.iter().filter(|case| case.case.subject.policy.is_some()).collect();
     let mut values: Vec<Value> = Vec::new();
@@ -66,7 +70,7 @@ fn table<'a>(run: &Run, choice: &Choice, built: &impl Fn(&CaseSamples) -> Option
             values.push(value);
         }
     }
-    if let Some(base) = values.iter().position(|value| *value == choice.base) {
+    if let Some(base) = values.iter().position(|value| *value == setting.base) {
         values[..=base].rotate_right(1);
     }
     let (base, others) = values.split_first()?;
@@ -74,18 +78,18 @@ fn table<'a>(run: &Run, choice: &Choice, built: &impl Fn(&CaseSamples) -> Option
     for case in own.iter().filter(|case| of(case) == Some(*base)) {
         let found: Vec<_> = others
             .iter()
-            .map(|value| own.iter().find(|other| of(other) == Some(*value) && same_but(choice, case, other)))
+            .map(|value| own.iter().find(|other| of(other) == Some(*value) && same_but(setting, case, other)))
             .collect();
         if found.iter().all(Option::is_none) {
             continue;
         }
-        let share = |case: &CaseSamples| match built(case).filter(|_| choice.storage) {
+        let share = |case: &CaseSamples| match built(case).filter(|_| setting.storage) {
             Some(built) => format!("<br>storage {:.0} %", built.storage * 100.0),
             None => String::new(),
         };
         let median = Summary::of(&case.times()).map_or_else(|| "-".to_owned(), |summary| seconds(summary.median));
         // Writing to a String cannot fail.
-        let _ = write!(rows, "<tr><td>{}<td>{median}{}", escape(&row_name(choice, case)), share(case));
+        let _ = write!(rows, "<tr><td>{}<td>{median}{}", escape(&row_name(setting, case)), share(case));
         for other in found {
             let cell =
                 other.and_then(|other| Some(ratio(case, other)? + &share(other))).unwrap_or_else(|| "-".to_owned());
@@ -99,27 +103,27 @@ fn table<'a>(run: &Run, choice: &Choice, built: &impl Fn(&CaseSamples) -> Option
     Some(format!(
         "<h2>{}</h2><p>Wall time under <code>{}</code>, and the others as a multiple of it in the same round (from {ENOUGH} rounds on with the 95 % interval; ~ no difference shown).{}</p>\
          <table><tr><th>{heads}{rows}</table>",
-        choice.title,
+        setting.title,
         escape(base.name()),
-        if choice.storage { " Storage: its share of the median build's wall time." } else { "" },
+        if setting.storage { " Storage: its share of the median build's wall time." } else { "" },
     ))
 }
 
 /// Whether the two cases differ only in the setting. A serial build has one slot in any case.
-fn same_but(choice: &Choice, a: &CaseSamples, b: &CaseSamples) -> bool {
+fn same_but(setting: &ComparedSetting, a: &CaseSamples, b: &CaseSamples) -> bool {
     let (one, other) = (&a.case.subject, &b.case.subject);
     let serial = [one, other].iter().any(|subject| subject.policy == Some(Policy::Serial));
-    let others = CHOICES.iter().filter(|known| known.title != choice.title);
+    let others = COMPARED_SETTINGS.iter().filter(|known| known.title != setting.title);
     (&a.case.workload, a.case.scenario, &one.builder) == (&b.case.workload, b.case.scenario, &other.builder)
         && (serial || one.jobs == other.jobs)
         && others.map(|known| known.of).all(|of| of(one) == of(other))
 }
 
 /// The name of a row: the other settings, as far as they differ from the default.
-fn row_name(choice: &Choice, case: &CaseSamples) -> String {
+fn row_name(setting: &ComparedSetting, case: &CaseSamples) -> String {
     let subject = &case.case.subject;
     let mut name = format!("{}, {}", case.case.workload, case.case.scenario);
-    for known in CHOICES.iter().filter(|known| known.title != choice.title) {
+    for known in COMPARED_SETTINGS.iter().filter(|known| known.title != setting.title) {
         let value = (known.of)(subject).filter(|value| *value != Value::Driver(DriverChoice::Auto));
         if let Some(value) = value {
             name = format!("{name}, {}", value.name());

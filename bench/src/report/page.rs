@@ -56,14 +56,14 @@ pub fn page<'a>(run: &Run, trends: &[Trend], built: impl Fn(&CaseSamples) -> Opt
     }
     for trend in trends {
         // Writing to a String cannot fail.
-        let _ = write!(html, "<h3>{}</h3><p>{}</p>", escape(&trend.name), escape(&said(trend)));
+        let _ = write!(html, "<h3>{}</h3><p>{}</p>", escape(&trend.name), escape(&describe(trend)));
         html.push_str(&svg::trend(&trend.medians, &trend.changes));
     }
     html + "</html>\n"
 }
 
 /// Describes a history: its change points and its trend.
-fn said(trend: &Trend) -> String {
+fn describe(trend: &Trend) -> String {
     let changes: Vec<_> = trend
         .changes
         .iter()
@@ -200,8 +200,8 @@ mod tests {
         let rising = Trend { name: "t".into(), medians: (1..=10).map(f64::from).collect(), changes: vec![] };
         // Each value is larger than all before. S = 45, its variance 10·9·25/18 = 125: z = 44/11.18 = 3.935, p <
         // 0.001.
-        assert_eq!(said(&rising), "no change point; it rises (tau 1.00, p < 0.001)");
+        assert_eq!(describe(&rising), "no change point; it rises (tau 1.00, p < 0.001)");
         let level = Trend { medians: vec![1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0], ..rising };
-        assert_eq!(said(&level), "no change point");
+        assert_eq!(describe(&level), "no change point");
     }
 }

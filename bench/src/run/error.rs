@@ -26,14 +26,14 @@ pub enum RunError {
         source: std::io::Error,
     },
     /// An untimed build that prepares a cache state failed. No number of that case would be meaningful.
-    #[error("an untimed build for {case} failed (exit code {code:?}):\n{said}")]
+    #[error("an untimed build for {case} failed (exit code {code:?}):\n{output}")]
     Prepare {
         /// The case.
         case: String,
         /// The exit code; `None` after a signal.
         code: Option<i32>,
         /// The end of the output.
-        said: String,
+        output: String,
     },
     /// `run.json` is malformed.
     #[error("{} is not a valid run: {source}", .path.display())]

@@ -1,6 +1,6 @@
 //! `buildscope base`: base images for machines without a registry.
 
-use crate::{Failure, Root, say};
+use crate::{Failure, Root, write_out};
 use buildscope_builder::images::{
     Credentials, DebianBase, ImageError, Images, Registries, RegistryOptions, busybox_base,
 };
@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let made = made.into_diagnostic().map_err(Failure::Failed)?;
     store.sync(&probe).into_diagnostic().map_err(Failure::Internal)?;
-    say(&format!("{}\n", made.digest));
+    write_out(&format!("{}\n", made.digest));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `buildscope store`.
 
-use crate::{Failure, Root, say};
+use crate::{Failure, Root, write_out};
 use buildscope_builder::images::Images;
 use buildscope_oci::Platform;
 use buildscope_record::{BlobDigest, ByteSize};
@@ -91,23 +91,23 @@ fn work(work: Work, store: &Store) -> Result<(), Failure> {
             (store.prune(&options).map_err(Failure::internal)?, format, "removed")
         }
     };
-    say(&if format == Format::Json { json(&items) } else { text(&items, title) });
+    write_out(&if format == Format::Json { json(&items) } else { text(&items, title) });
     Ok(())
 }
 
 /// Verifies every blob. Reports progress on standard error once a second.
 fn check(store: &Store, repair: bool, format: Format) -> Result<(), Failure> {
-    let said = Mutex::new(Instant::now());
+    let reported = Mutex::new(Instant::now());
     let passed = |read: ByteSize, total: ByteSize| {
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.elapsed() >= Duration::from_secs(1) {
+        let mut reported = reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.elapsed() >= Duration::from_secs(1) {
             eprintln!("checked {read} of {total}");
-            *said = Instant::now();
+            *reported = Instant::now();
         }
     };
     let checked = store.check(repair, &passed).map_err(Failure::internal)?;
-    say(&if format == Format::Json { found_json(&checked, repair) } else { found_text(&checked, repair) });
-    if checked.damaged.is_empty() || repair { Ok(()) } else { Err(Failure::Told) }
+    write_out(&if format == Format::Json { found_json(&checked, repair) } else { found_text(&checked, repair) });
+    if checked.damaged.is_empty() || repair { Ok(()) } else { Err(Failure::Reported) }
 }
 
 fn found_text(checked: &Checked, repaired: bool) -> String {

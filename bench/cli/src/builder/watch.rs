@@ -3,7 +3,7 @@
 //! The command runs unchanged. Its output is passed through and read as a build log. Meanwhile the machine's
 //! processes are observed; those of each RUN are found by the script that its shell receives.
 
-use crate::{Failure, say};
+use crate::{Failure, write_out};
 use buildscope_observe::Observer;
 use buildscope_record::{Nanos, Record};
 use buildscope_reports::{explain, import, inside, render};
@@ -73,12 +73,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             let file = std::fs::File::create(path).into_diagnostic().wrap_err_with(|| path.display().to_string());
             record.write(file.map_err(Failure::Usage)?).map_err(Failure::internal)?;
         }
-        None => say(&render::text(&explain(&record), render::Style::default())),
+        None => write_out(&render::text(&explain(&record), render::Style::default())),
     }
-    match status.success() {
-        true => Ok(()),
-        false => Err(Failure::failed(miette!("{program} ended with {status}"))),
-    }
+    if status.success() { Ok(()) } else { Err(Failure::failed(miette!("{program} ended with {status}"))) }
 }
 
 /// Passes each line through immediately, and keeps it with its time.
@@ -95,17 +92,16 @@ fn pass_on(from: impl Read, mut to: impl Write, lines: &Mutex<Vec<Line>>) {
 /// Formats the output for an importer: each line after its time, except JSON lines, which have their own times.
 fn log(lines: &[Line]) -> Vec<u8> {
     let json = lines.iter().find_map(|(_, line)| line.first()).is_some_and(|&first| first == b'{');
-    let line = |(time, line): &Line| match json {
-        true => line.clone(),
-        false => [time.to_string().as_bytes(), b" ", line].concat(),
+    let line = |(time, line): &Line| {
+        if json { line.clone() } else { [time.to_string().as_bytes(), b" ", line].concat() }
     };
     lines.iter().flat_map(line).collect()
 }
 
 /// The start of the record on the observer's clock.
 fn zero(record: &Record, lines: &[Line], began: jiff::Timestamp) -> Nanos {
-    let said = record.started.as_deref().and_then(|text| text.parse().ok());
-    let first: Option<jiff::Timestamp> = said.or_else(|| lines.first().map(|(time, _)| *time));
+    let recorded = record.started.as_deref().and_then(|text| text.parse().ok());
+    let first: Option<jiff::Timestamp> = recorded.or_else(|| lines.first().map(|(time, _)| *time));
     let since = first.map_or(0, |first| first.as_nanosecond() - began.as_nanosecond());
     Nanos(u64::try_from(since).unwrap_or(0))
 }

@@ -12,7 +12,7 @@ use plan::Planner;
 #[cfg(not(all(feature = "build", target_os = "linux")))]
 use text_only::Planner;
 
-use super::{Failure, Root, say};
+use super::{Failure, Root, write_out};
 use buildscope_dockerfile::lint::{self, Context, Finding, Options, Rule};
 use buildscope_dockerfile::{self as dockerfile, Diagnostic, Diagnostics, Dockerfile, Ignore, Kind, Outline};
 use buildscope_oci::{Platform, Reference};
@@ -200,9 +200,9 @@ impl Subject {
     fn outline(&self, file: &Dockerfile<'_>) -> Result<(), Failure> {
         let outline = Outline::of(file);
         match self.format {
-            Format::Text => say(&outline.to_string()),
+            Format::Text => write_out(&outline.to_string()),
             Format::Json => {
-                say(&format!("{}\n", serde_json::to_string_pretty(&outline).map_err(Failure::internal)?));
+                write_out(&format!("{}\n", serde_json::to_string_pretty(&outline).map_err(Failure::internal)?));
             }
         }
         Ok(())
@@ -245,15 +245,15 @@ impl Subject {
         }
         let name = &self.source.name;
         match self.format {
-            Format::Json => say(&format!("{:#}\n", lint::json(file, name, &report))),
-            Format::Text if report.findings.is_empty() => say(&format!("{name}: nothing found\n")),
+            Format::Json => write_out(&format!("{:#}\n", lint::json(file, name, &report))),
+            Format::Text if report.findings.is_empty() => write_out(&format!("{name}: nothing found\n")),
             Format::Text => {
                 let count = report.findings.len();
                 let shown = Report::new(report.diagnostics(file).named(name));
-                say(&format!("{shown:?}\n{name}: {count} found\n"));
+                write_out(&format!("{shown:?}\n{name}: {count} found\n"));
             }
         }
-        if report.findings.is_empty() { Ok(()) } else { Err(Failure::Told) }
+        if report.findings.is_empty() { Ok(()) } else { Err(Failure::Reported) }
     }
 
     /// The errors of a text that cannot be parsed.
@@ -266,8 +266,8 @@ impl Subject {
         match self.format {
             Format::Text => Err(Failure::failed(errors.named(name))),
             Format::Json => {
-                say(&format!("{:#}\n", lint::broken(text, name, &errors)));
-                Err(Failure::Told)
+                write_out(&format!("{:#}\n", lint::broken(text, name, &errors)));
+                Err(Failure::Reported)
             }
         }
     }

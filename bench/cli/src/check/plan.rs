@@ -2,7 +2,7 @@
 
 use super::bases::Bases;
 use super::{Request, Subject};
-use crate::{Failure, say};
+use crate::{Failure, write_out};
 use buildscope_builder::images::NamedImage;
 use buildscope_builder::plan::draw::{Drawing, Format};
 use buildscope_builder::plan::{self, LowerRequest, NamedContext, Plan};
@@ -109,12 +109,12 @@ fn draw(plan: &Plan, policies: &[Policy], format: Format) -> Result<(), Failure>
         let drawing = Drawing { policy: policy.name(), plan, order: &order };
         match format {
             Format::Json => documents.push(drawing.json()),
-            format => say(&drawing.render(format)),
+            format => write_out(&drawing.render(format)),
         }
     }
     match (format, &*documents) {
-        (Format::Json, [only]) => say(&format!("{only:#}\n")),
-        (Format::Json, all) => say(&format!("{:#}\n", serde_json::json!(all))),
+        (Format::Json, [only]) => write_out(&format!("{only:#}\n")),
+        (Format::Json, all) => write_out(&format!("{:#}\n", serde_json::json!(all))),
         _ => {}
     }
     Ok(())

@@ -36,7 +36,9 @@ pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64) -> V
     attributes.push(KeyValue::new("buildscope.answer", explanation.answer.clone()));
     let failed = (!record.succeeded).then(|| "the build failed".to_owned());
     let whole = (Nanos::ZERO, record.wall);
-    spans.push(trace.span(root, SpanId::INVALID, "build".into(), whole, attributes, failed));
+    let name = "build".to_owned();
+    let build = Draft { id: root, parent: SpanId::INVALID, name, time: whole, attributes, error: failed };
+    spans.push(trace.span(build));
     let mut needs: HashMap<usize, Vec<String>> = HashMap::new();
     for edge in record.edges.iter().filter(|edge| edge.kind == EdgeKind::Data) {
         needs.entry(edge.to.index()).or_default().push(edge.from.0.to_string());
@@ -56,8 +58,8 @@ pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64) -> V
         let why = || step.error.clone().unwrap_or_else(|| "the step failed".into());
         let failed = (step.outcome == Outcome::Failed).then(why);
         let time = (start, start + explained.duration);
-        let own = trace.id("step", step.id.0.into());
-        spans.push(trace.span(own, root, step.text.clone(), time, attributes, failed));
+        let (id, name) = (trace.id("step", step.id.0.into()), step.text.clone());
+        spans.push(trace.span(Draft { id, parent: root, name, time, attributes, error: failed }));
     }
     let known: HashSet<RecordedId> = record.spans.iter().map(|span| span.id).collect();
     for recorded in &record.spans {
@@ -73,10 +75,22 @@ pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64) -> V
         let fields = recorded.fields.iter();
         attributes.extend(fields.map(|(name, &value)| KeyValue::new(format!("buildscope.{name}"), integer(value))));
         let time = (recorded.start, recorded.end);
-        let own = trace.id("span", recorded.id.0);
-        spans.push(trace.span(own, parent, recorded.phase.name().into(), time, attributes, None));
+        let (id, name) = (trace.id("span", recorded.id.0), recorded.phase.name().to_owned());
+        spans.push(trace.span(Draft { id, parent, name, time, attributes, error: None }));
     }
     spans
+}
+
+/// The individual part of a span.
+struct Draft {
+    id: SpanId,
+    parent: SpanId,
+    name: String,
+    /// Start and end, since the start of the build.
+    time: (Nanos, Nanos),
+    attributes: Vec<KeyValue>,
+    /// The error of a failed build or step.
+    error: Option<String>,
 }
 
 /// The common part of all spans of a build. Ids are derived from the build, so sending it twice gives equal ids.
@@ -104,15 +118,8 @@ impl Trace {
         SpanId::from_hex(&digest.hex()[..16]).unwrap_or(SpanId::INVALID)
     }
 
-    fn span(
-        &self,
-        id: SpanId,
-        parent: SpanId,
-        name: String,
-        time: (Nanos, Nanos),
-        attributes: Vec<KeyValue>,
-        error: Option<String>,
-    ) -> SpanData {
+    fn span(&self, draft: Draft) -> SpanData {
+        let Draft { id, parent, name, time, attributes, error } = draft;
         let at = |time: Nanos| self.began + Duration::from_nanos(time.0);
         SpanData {
             span_context: SpanContext::new(self.id, id, TraceFlags::SAMPLED, false, TraceState::NONE),

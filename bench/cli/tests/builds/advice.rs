@@ -43,8 +43,8 @@ fn take(world: &World, dockerfile: &str, rule: &str) -> (Advice, String) {
     let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_buildscope"));
     let checked = check.arg("check").arg("--root").arg(&world.store).arg(world.context()).output().unwrap();
     assert_ne!(checked.status.code(), Some(3), "{better}{}", String::from_utf8_lossy(&checked.stderr));
-    let told = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
-    assert!(!told.contains("error"), "{better}{told}");
+    let printed = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+    assert!(!printed.contains("error"), "{better}{printed}");
     assert_eq!(files(world, &[]), before, "{better}");
     (advice, better)
 }

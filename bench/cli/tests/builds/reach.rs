@@ -39,13 +39,16 @@ fn a_user_without_subordinate_ids_is_warned_but_builds() {
     let metadata = world.path("theirs.json");
     let output = ["--output", "type=oci,dest=/dev/null,rewrite-timestamp=true"];
     let held = ["--build-arg", "SOURCE_DATE_EPOCH=1500000000", "--metadata-file", metadata.to_str().unwrap()];
-    let (succeeded, said) = as_nobody(&[output, [held[0], held[1]], [held[2], held[3]]].concat());
-    assert!(succeeded, "{said}");
-    assert!(said.contains("warning: /etc/subuid has no line for 54321") && said.contains("--add-subuids"), "{said}");
+    let (succeeded, printed) = as_nobody(&[output, [held[0], held[1]], [held[2], held[3]]].concat());
+    assert!(succeeded, "{printed}");
+    assert!(
+        printed.contains("warning: /etc/subuid has no line for 54321") && printed.contains("--add-subuids"),
+        "{printed}"
+    );
     let described: serde_json::Value = serde_json::from_slice(&fs::read(metadata).unwrap()).unwrap();
     assert_eq!(described["containerimage.digest"].as_str().unwrap(), world.digest(&[]));
     // Other owners are impossible, and the step's error says so.
     world.write("Dockerfile", "FROM busybox\nRUN touch /x && chown 5 /x\n");
-    let (succeeded, said) = as_nobody(&[]);
-    assert!(!succeeded && said.contains("chown: /x: Invalid argument"), "{said}");
+    let (succeeded, printed) = as_nobody(&[]);
+    assert!(!succeeded && printed.contains("chown: /x: Invalid argument"), "{printed}");
 }

@@ -83,8 +83,11 @@ fn unexpected_cache_misses_fail_with_the_change() {
     world.write("word", "two");
     let changed = world.build(&["--expect-cached", "--why-miss", before.to_str().unwrap()]);
     assert_eq!(changed.output.status.code(), Some(1));
-    let told = changed.stderr().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
-    assert!(told.contains("`COPY word /word` changed: `word`") && told.contains("with 1 step after it"), "{told}");
+    let printed = changed.stderr().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
+    assert!(
+        printed.contains("`COPY word /word` changed: `word`") && printed.contains("with 1 step after it"),
+        "{printed}"
+    );
 }
 
 /// Pruning by age and pruning by size are different reasons, and the next build names the right one.
@@ -98,15 +101,15 @@ fn expired_and_pruned_results_are_distinguished() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
     world.build(&[]).record();
-    for (args, removed, said) in [
+    for (args, removed, reason) in [
         (["--keep-duration", "0s"], Removal::Expired, "ran again: its result expired (unused for "),
         (["--keep-bytes", "0"], Removal::Pruned, "ran again: its result was pruned "),
     ] {
         prune(&args);
         let again = world.build(&["--expect-cached"]);
         assert_eq!(again.output.status.code(), Some(1));
-        let told = again.stderr().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
-        assert!(told.contains(said), "{told}");
+        let printed = again.stderr().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
+        assert!(printed.contains(reason), "{printed}");
         let record = again.read();
         let copy = record.steps.iter().find(|step| step.instruction == "COPY").unwrap();
         assert_eq!(copy.cache.as_ref().unwrap().removed, Some(removed));
@@ -139,8 +142,8 @@ fn a_collector_receives_the_build_as_spans() {
         (lower, body)
     });
     let mut explain = std::process::Command::new(env!("CARGO_BIN_EXE_buildscope"));
-    let told = explain.arg("explain").arg(&path).args(["--otlp", &url]).output().unwrap();
-    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let printed = explain.arg("explain").arg(&path).args(["--otlp", &url]).output().unwrap();
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     let (head, body) = received.join().unwrap();
     assert!(head.starts_with("post /v1/traces http/1.1") && head.contains("content-type: application/json"), "{head}");
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();

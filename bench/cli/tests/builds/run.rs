@@ -49,11 +49,11 @@ fn secrets_are_visible_only_to_their_step() {
     };
     let built = run("hush-4711", "hush-0815");
     fs::remove_file(&secret).unwrap();
-    let said = [&built.stdout[..], &built.stderr].map(String::from_utf8_lossy).concat();
+    let printed = [&built.stdout[..], &built.stderr].map(String::from_utf8_lossy).concat();
     for value in ["hush-4711", "hush-0815"] {
         // The store with its layers and cache, the record, both timelines, the image.
         assert_eq!(holding(&world.path(""), value), [""; 0]);
-        assert!(!said.contains(value), "{said}");
+        assert!(!printed.contains(value), "{printed}");
     }
     // The values are not part of the key either: with other values, which would fail, nothing runs.
     run("another", "another");

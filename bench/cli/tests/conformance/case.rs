@@ -43,7 +43,7 @@ impl Case {
         }
         command.arg("--file").arg(dockerfile).arg("--output").arg(format!("type=oci,dest={}", archive.display()));
         let run = command.arg(&context).stdin(Stdio::null()).output().unwrap();
-        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        let printed = String::from_utf8_lossy(&run.stderr).into_owned();
 
         let expected = &self.golden["buildkit"];
         match (run.status.success(), expected["ok"] == true) {
@@ -52,22 +52,22 @@ impl Case {
                 let found = image::Image::read_archive(&archive);
                 compare::differences(&self.case, expected, base, &found)
             }
-            (false, false) => self.unmentioned(run.status.code(), &said),
+            (false, false) => self.unmentioned(run.status.code(), &printed),
             (true, false) => vec!["the build succeeds; BuildKit's fails".to_owned()],
-            (false, true) => vec![format!("the build fails: {said}")],
+            (false, true) => vec![format!("the build fails: {printed}")],
         }
     }
 
     /// Checks the exit code and the message of a failing build.
-    fn unmentioned(&self, code: Option<i32>, said: &str) -> Vec<String> {
+    fn unmentioned(&self, code: Option<i32>, printed: &str) -> Vec<String> {
         let Some(pattern) = self.case["mustMention"].as_str() else { return Vec::new() };
         let pattern = regex::RegexBuilder::new(pattern).case_insensitive(true).build().unwrap();
         // The message is wrapped, which may break lines within words of the pattern.
-        let unbroken: String = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        if code == Some(1) && (pattern.is_match(said) || pattern.is_match(&unbroken)) {
+        let unbroken: String = printed.split_whitespace().collect::<Vec<_>>().join(" ");
+        if code == Some(1) && (pattern.is_match(printed) || pattern.is_match(&unbroken)) {
             return Vec::new();
         }
-        vec![format!("exit code {code:?}; the message does not match {pattern}: {said}")]
+        vec![format!("exit code {code:?}; the message does not match {pattern}: {printed}")]
     }
 
     /// Writes the context and adds the case's options to the command. Returns the path of the Dockerfile.

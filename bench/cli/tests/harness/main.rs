@@ -144,10 +144,10 @@ fn predictions_are_compared_with_builds() {
     assert!(proofs.as_array().unwrap().iter().all(|proof| proof["measured"].as_f64() > Some(0.0)));
     assert!(String::from_utf8_lossy(&output.stdout).contains("predictions: median error"));
     let again = world.buildscope(&["bench", "--verify", "--again", "proof"]);
-    let told = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(told(&again), told(&output), "the same predictions from the saved records");
+    let printed = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(printed(&again), printed(&output), "the same predictions from the saved records");
     let nothing = world.buildscope(&["bench", "--verify", "--again", "root"]);
-    assert_eq!((nothing.status.code(), told(&nothing).as_str()), (Some(2), ""));
+    assert_eq!((nothing.status.code(), printed(&nothing).as_str()), (Some(2), ""));
     assert!(!world.path("root/bench").exists() || fs::read_dir(world.path("root/bench")).unwrap().count() == 0);
 }
 
@@ -171,9 +171,9 @@ fn a_failing_binary_does_not_stop_the_others() {
     let binaries = [format!("base={}", base.display()), format!("head={}", env!("CARGO_BIN_EXE_buildscope"))];
     let options = "right --policies serial --caches cold,edit --runs 2 --gate --calls 0 --judgement judgement.md";
     let output = world.bench(options, &["--binary", &binaries[0], "--binary", &binaries[1]]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("no such syntax"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("no such syntax"), "{printed}");
     let run = json(&world.path("run/run.json"));
     let good = |builder: &str| {
         let cases = run["cases"].as_array().unwrap().iter().filter(|case| case["subject"]["builder"] == builder);
@@ -326,9 +326,9 @@ fn the_gate_counts_system_calls() {
     let binaries = [format!("base={base}"), format!("head={}", head.display())];
     let options = "right --policies serial --caches cold,edit --runs 2 --aa --gate --judgement judgement.md";
     let output = world.bench(options, &["--binary", &binaries[0], "--binary", &binaries[1]]);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(!said.contains("this run is void"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(!printed.contains("this run is void"), "{printed}");
     let run = json(&world.path("run/run.json"));
     let execs = |builder: &str| {
         let cases = run["cases"].as_array().unwrap().iter().filter(|case| case["subject"]["builder"] == builder);
@@ -358,9 +358,9 @@ fn a_run_whose_base_differs_from_itself_is_void() {
     let binary = format!("base={}", base.display());
     let options = "right --policies serial --caches cold --runs 1 --aa --calls 2 --judgement judgement.md";
     let output = world.bench(options, &["--binary", &binary]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("this run is void"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("this run is void"), "{printed}");
     let judgement = fs::read_to_string(world.path("judgement.md")).unwrap();
     assert!(judgement.starts_with("**Void") && judgement.contains("right cold again"), "{judgement}");
     // The history ignores its times.

@@ -89,14 +89,10 @@ impl ProofPlan {
     fn build(&self, workload: &Workload, folders: &CaseFolders, setting: &Setting) -> Result<Record, RunError> {
         finish(empty_caches(&self.binary, &folders.store), &workload.name)?;
         let path = self.scratch.join("record.json");
-        let mut command = match setting.alone {
-            true => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", "0"]).arg(&self.binary);
-                command
-            }
-            false => Command::new(&self.binary),
-        };
+        let mut command = Command::new(if setting.alone { Path::new("taskset") } else { &self.binary });
+        if setting.alone {
+            command.args(["-c", "0"]).arg(&self.binary);
+        }
         let policy = setting.policy.to_string();
         command.args(["build", "--no-cache", "--progress", "quiet", "--sync", "never", "--granularity", &policy]);
         command.args(["--jobs", &setting.jobs.to_string()]).arg("--record").arg(&path);
@@ -129,6 +125,6 @@ fn finish(mut command: Command, workload: &str) -> Result<(), RunError> {
     Err(RunError::Prepare {
         case: workload.to_owned(),
         code: output.status.code(),
-        said: String::from_utf8_lossy(&output.stderr).into_owned(),
+        output: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
 }

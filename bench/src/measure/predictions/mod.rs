@@ -44,7 +44,7 @@ pub struct ProofPlan {
 ///
 /// # Errors
 /// Fails if nothing can be built, or if records cannot be written or read.
-pub fn prove(plan: &ProofPlan, mut told: impl FnMut(String)) -> Result<Vec<Proof>, RunError> {
+pub fn prove(plan: &ProofPlan, mut on_progress: impl FnMut(String)) -> Result<Vec<Proof>, RunError> {
     let mut proofs = Vec::new();
     for workload in &plan.workloads {
         let name = &workload.name;
@@ -52,7 +52,7 @@ pub fn prove(plan: &ProofPlan, mut told: impl FnMut(String)) -> Result<Vec<Proof
             Some(kept) if kept.join(name).is_dir() => Builds::read(&kept.join(name)),
             Some(_) => continue,
             None => {
-                told(format!("verifying {name}"));
+                on_progress(format!("checking predictions for {name}"));
                 let builds = Builds::make(plan, workload);
                 // The records are already read. Failing to remove a folder that the user chose is harmless.
                 let _ = fs::remove_dir_all(&plan.scratch);
@@ -62,7 +62,7 @@ pub fn prove(plan: &ProofPlan, mut told: impl FnMut(String)) -> Result<Vec<Proof
         let builds = match builds {
             Ok(builds) => builds,
             Err(RunError::Prepare { .. }) => {
-                told(format!("{name} is left out: it does not build here"));
+                on_progress(format!("{name} is skipped: it cannot be built on this machine"));
                 continue;
             }
             Err(error) => return Err(error),
@@ -81,7 +81,7 @@ fn proof(workload: &str, builds: &Builds, trial: Trial) -> Option<Proof> {
     let walls = |setting: usize| builds.of[setting].iter().map(|record| seconds(record.wall)).collect::<Vec<_>>();
     let (from, to) = (walls(trial.from), walls(trial.to));
     let predicted = builds.of[trial.from].iter().map(|record| whatif(record, &trial.scenario).ok());
-    let predicted: Vec<f64> = predicted.map(|told| Some(seconds(told?.wall))).collect::<Option<_>>()?;
+    let predicted: Vec<f64> = predicted.map(|on_progress| Some(seconds(on_progress?.wall))).collect::<Option<_>>()?;
     // Each prediction from a round is paired with the build of the same round.
     let ratio = paired_ratio(&to, &predicted)?;
     let [from, to, predicted] = [from, to, predicted].map(sorted);

@@ -4,7 +4,7 @@ mod export;
 mod shares;
 mod table;
 
-use crate::{Failure, Root, say};
+use crate::{Failure, Root, write_out};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
 use buildscope_bench::measure::{self, MeasureObserver, Peer, PlannedCase, Progress, Runner};
@@ -140,7 +140,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     for warning in run.environment.warnings() {
         eprintln!("warning: {warning}");
     }
-    say(&(table::table(&run) + &shares::shares(&run, &plan.folder)));
+    write_out(&(table::table(&run) + &shares::shares(&run, &plan.folder)));
     eprintln!("raw samples and build records: {}", plan.folder.display());
     for (case, sample) in run.faults() {
         eprintln!("{case}, round {}: {}", sample.round, sample.fault.as_deref().unwrap_or_default());
@@ -150,7 +150,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if run.interrupted {
         return Err(Failure::failed(miette!("interrupted: what was measured until then is kept")));
     }
-    if wrong { Err(Failure::Told) } else { Ok(()) }
+    if wrong { Err(Failure::Reported) } else { Ok(()) }
 }
 
 /// The folder below --out for the builds that predictions are compared with.
@@ -195,8 +195,8 @@ impl Arguments {
             )));
         }
         let Some(head) = head else { return Ok(()) };
-        say(&gate::text(&head));
-        if head.iter().any(gate::Judgement::flagged) { Err(Failure::Told) } else { Ok(()) }
+        write_out(&gate::text(&head));
+        if head.iter().any(gate::Judgement::flagged) { Err(Failure::Reported) } else { Ok(()) }
     }
 
     /// Compares predictions with builds and prints the table. With `--out`, writes `proof.json` and the records of
@@ -221,7 +221,7 @@ impl Arguments {
                 folder.display()
             )));
         }
-        say(&measure::proof_table(&proofs));
+        write_out(&measure::proof_table(&proofs));
         if let Some(folder) = &self.out {
             fs::create_dir_all(folder).map_err(Failure::internal)?;
             measure::write_proofs(&proofs, &folder.join("proof.json")).map_err(Failure::internal)?;
@@ -282,10 +282,12 @@ impl Arguments {
     /// The number of timed builds per case. Three are enough to check results. With the two dozen cases of the quick
     /// corpus, Holm's correction needs at least seven builds per case to detect a difference.
     fn runs(&self) -> u32 {
-        match self.quick {
-            true if self.gate || self.aa => 7,
-            true => 3,
-            false => self.runs,
+        if !self.quick {
+            self.runs
+        } else if self.gate || self.aa {
+            7
+        } else {
+            3
         }
     }
 
@@ -380,11 +382,11 @@ impl<'a> Screen<'a> {
         Self { bar: ProgressBar::no_length().with_style(style), arguments }
     }
 
-    fn show(&self, progress: Progress, said: &str) {
+    fn show(&self, progress: Progress, text: &str) {
         self.bar.set_length(progress.total.into());
         self.bar.set_position(progress.done.into());
         let left = progress.left().as_secs();
-        self.bar.set_message(format!("{said}; about {}:{:02} left", left / 60, left % 60));
+        self.bar.set_message(format!("{text}; about {}:{:02} left", left / 60, left % 60));
     }
 }
 
@@ -398,8 +400,8 @@ impl MeasureObserver for Screen<'_> {
     }
 
     fn counted(&mut self, case: &Case, calls: Option<&Calls>, progress: Progress) {
-        let said = if calls.is_some() { "system calls counted" } else { "its system calls could not be counted" };
-        self.show(progress, &format!("{case}: {said}"));
+        let text = if calls.is_some() { "system calls counted" } else { "its system calls could not be counted" };
+        self.show(progress, &format!("{case}: {text}"));
     }
 
     fn kept(&mut self, run: &Run) {

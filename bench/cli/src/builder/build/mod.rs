@@ -8,7 +8,7 @@ mod run_options;
 pub(crate) use arguments::{Arguments, ProgressMode};
 
 use super::{observe, profile, progress};
-use crate::{Failure, explain, say};
+use crate::{Failure, explain, write_out};
 use buildscope_builder::engine::{self, BuildError, Built, Engine, Outcome};
 use buildscope_observe::Observer;
 use buildscope_oci::Reference;
@@ -136,19 +136,16 @@ fn expect_cached(record: &record::Record, earlier: &[PathBuf]) -> Result<(), Fai
     }
     let earlier = earlier.iter().map(|path| explain::read(path)).collect::<Result<Vec<_>, _>>()?;
     let explanation = explain_with(record, &earlier);
-    let reasons: Vec<String> = match earlier.is_empty() {
-        true => ran
-            .iter()
-            .map(|step| match &explanation.steps[step.id.index()].miss {
-                Some(why) => format!("  {why}"),
-                None => format!("  `{}`", step.text),
-            })
-            .collect(),
-        false => explanation.misses.iter().map(|miss| format!("  {}", miss.sentence)).collect(),
+    let reason = |step: &&record::Step| match &explanation.steps[step.id.index()].miss {
+        Some(why) => format!("  {why}"),
+        None => format!("  `{}`", step.text),
     };
-    let help = match earlier.is_empty() {
-        true => "give the record of an earlier build to see what changed: --why-miss RECORD",
-        false => "`buildscope explain --why-miss` explains more",
+    let (reasons, help): (Vec<String>, _) = if earlier.is_empty() {
+        let help = "give the record of an earlier build to see what changed: --why-miss RECORD";
+        (ran.iter().map(reason).collect(), help)
+    } else {
+        let reasons = explanation.misses.iter().map(|miss| format!("  {}", miss.sentence));
+        (reasons.collect(), "`buildscope explain --why-miss` explains more")
     };
     let (count, reasons) = (ran.len(), reasons.join("\n"));
     Err(Failure::failed(miette!(help = help, "{count} steps ran although all were expected in the cache:\n{reasons}")))
@@ -202,7 +199,7 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
         }
     }
     if options.request.outputs.iter().all(|output| !output.contains("dest=-")) {
-        say(&format!("{}\n", id(&built)));
+        write_out(&format!("{}\n", id(&built)));
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ impl Tty {
         bar
     }
 
-    fn say(&self, line: &str) {
+    fn write_line(&self, line: &str) {
         // A closed terminal must not fail the build.
         let _ = self.bars.println(line);
     }
@@ -60,10 +60,10 @@ impl Progress for Tty {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Planned(plan) => {
-                super::warnings(&plan).for_each(|warning| self.say(&warning));
+                super::warnings(&plan).for_each(|warning| self.write_line(&warning));
                 state.names = Names::of(&plan);
             }
-            Event::Warning(warning) => self.say(&format!("warning: {warning}")),
+            Event::Warning(warning) => self.write_line(&format!("warning: {warning}")),
             Event::Started(step) => {
                 let bar = self.bar(state.names.get(step));
                 state.running.insert(step, Running { bar, tail: VecDeque::new() });
@@ -87,17 +87,21 @@ impl Progress for Tty {
                 let name = state.names.get(step);
                 match outcome {
                     Outcome::Cached | Outcome::Joined => {
-                        self.say(&format!("✓ {name} {}", colour("cached", Style::new().cyan())))
+                        self.write_line(&format!("✓ {name} {}", colour("cached", Style::new().cyan())))
                     }
-                    Outcome::Executed | Outcome::Pruned => {
-                        self.say(&format!("✓ {name} {}", colour(&format!("{seconds:.1}s"), Style::new().green())))
+                    Outcome::Executed | Outcome::Pruned => self
+                        .write_line(&format!("✓ {name} {}", colour(&format!("{seconds:.1}s"), Style::new().green()))),
+                    Outcome::Cancelled => {
+                        self.write_line(&format!("- {name} {}", colour("cancelled", Style::new().yellow())))
                     }
-                    Outcome::Cancelled => self.say(&format!("- {name} {}", colour("cancelled", Style::new().yellow()))),
                     Outcome::Failed => {
                         for line in running.iter().flat_map(|running| &running.tail) {
-                            self.say(&format!("  {line}"));
+                            self.write_line(&format!("  {line}"));
                         }
-                        self.say(&format!("✗ {name} {}", colour(&error.unwrap_or_default(), Style::new().red())));
+                        self.write_line(&format!(
+                            "✗ {name} {}",
+                            colour(&error.unwrap_or_default(), Style::new().red())
+                        ));
                     }
                 }
             }
@@ -121,7 +125,7 @@ impl Progress for Tty {
                 let Some(bar) = state.tasks.remove(&name) else { return };
                 let seconds = bar.elapsed().as_secs_f64();
                 bar.finish_and_clear();
-                self.say(&format!("✓ {name} {}", colour(&format!("{seconds:.1}s"), Style::new().green())));
+                self.write_line(&format!("✓ {name} {}", colour(&format!("{seconds:.1}s"), Style::new().green())));
             }
         }
     }
