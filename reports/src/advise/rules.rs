@@ -127,7 +127,7 @@ fn needless_order(case: &Case<'_>) -> Vec<Advice> {
     };
     let step = &case.analysis.steps[needless.step.index()];
     let policy = case.analysis.record.options.policy.map_or("in order", Policy::name);
-    let text = format!("build with `--policy instructions`, not {policy}: {}", needless.sentence(case.analysis));
+    let text = format!("build with `--granularity instructions`, not {policy}: {}", needless.sentence(case.analysis));
     vec![about(step, "needless-order", needless.lost, text, "steps that run at once share processors, disk and memory")]
 }
 

@@ -76,8 +76,8 @@ impl ChangeKind {
     /// The change in words. `steps` are those of the record, by [`StepId`].
     pub(crate) fn sentence(self, steps: &[StepExplanation]) -> String {
         match self {
-            Self::Policy(Policy::Serial) => "build one step after the other (`--policy serial`)".to_owned(),
-            Self::Policy(policy) => format!("build independent {policy} in parallel (`--policy {policy}`)"),
+            Self::Policy(Policy::Serial) => "build one step after the other (`--granularity serial`)".to_owned(),
+            Self::Policy(policy) => format!("build independent {policy} in parallel (`--granularity {policy}`)"),
             Self::UnlimitedSlots { jobs } => format!("lift the limit of {jobs} slots (`--jobs 0`)"),
             Self::SharedCacheMounts => "share the cache mounts (`sharing=shared` instead of `locked`)".to_owned(),
             Self::TwiceTheProcessors { cpus } => {
