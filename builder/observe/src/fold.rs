@@ -1,6 +1,6 @@
 //! Keeping a step of any number of processes small: the shortest ones become totals of their program and parent.
 
-use crate::forest::{Inside, Run};
+use crate::run::Run;
 use buildscope_record::{Folded, Nanos, ProcessTime};
 use std::collections::{BTreeMap, HashSet};
 
@@ -73,28 +73,27 @@ impl Totals {
 }
 
 /// Folds the shortest processes that have ended and have none below them, until at most `most` are left.
-pub(crate) fn fold(inside: &mut Inside, most: usize) {
-    while inside.runs.len() > most {
+pub(crate) fn fold(runs: &mut BTreeMap<u32, Run>, totals: &mut Totals, most: usize) {
+    while runs.len() > most {
         let mut needed: HashSet<u32> = HashSet::new();
-        for run in inside.runs.values() {
+        for run in runs.values() {
             needed.extend(run.parent.iter().chain(&run.replaces));
         }
-        let totals = &inside.totals;
         let foldable = |(id, run): (&u32, &Run)| {
             let leaf = run.end.is_some() && !needed.contains(id);
             // A short process whose children are folded is no use to them, and each such has totals of its own.
             let useless = run.duration() < SHORT && totals.is_below(*id);
             leaf.then(|| (if useless { 0 } else { run.duration() }, *id))
         };
-        let mut leaves: Vec<(u64, u32)> = inside.runs.iter().filter_map(foldable).collect();
+        let mut leaves: Vec<(u64, u32)> = runs.iter().filter_map(foldable).collect();
         if leaves.is_empty() {
             return;
         }
         leaves.sort_unstable();
         // The longest leaf waits for the next round: by then its parent may be shorter than it.
-        let few = (leaves.len() / 2).clamp(1, MOST_TOTALS / 2).min(inside.runs.len() - most);
+        let few = (leaves.len() / 2).clamp(1, MOST_TOTALS / 2).min(runs.len() - most);
         for &(_, id) in &leaves[..few] {
-            let Some(run) = inside.runs.remove(&id) else { continue };
+            let Some(run) = runs.remove(&id) else { continue };
             let total = Total {
                 count: 1,
                 start: run.start,
@@ -102,8 +101,8 @@ pub(crate) fn fold(inside: &mut Inside, most: usize) {
                 duration: run.duration(),
                 time: run.time,
             };
-            inside.totals.move_up(id, run.parent);
-            inside.totals.add(run.parent, run.program, total);
+            totals.move_up(id, run.parent);
+            totals.add(run.parent, run.program, total);
         }
     }
 }

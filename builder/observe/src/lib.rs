@@ -17,6 +17,7 @@ mod fold;
 mod forest;
 mod observer;
 mod procfs;
+mod run;
 mod sampled;
 mod wait;
 

@@ -1,7 +1,8 @@
 //! The thread that observes: reads events, and looks at processes while they live.
 
 use crate::events::{Event, Rings};
-use crate::forest::{Forest, Inside, MOST, Run};
+use crate::forest::{Forest, Inside, MOST};
+use crate::run::Run;
 use crate::{fold, procfs, sampled, wait};
 use buildscope_record::{Nanos, Observed, Processes};
 use std::collections::HashMap;
@@ -172,7 +173,7 @@ impl Watch {
         }
         let step = |mut inside: Inside| {
             if inside.runs.len() > MOST / 2 {
-                fold::fold(&mut inside, MOST / 2);
+                fold::fold(&mut inside.runs, &mut inside.totals, MOST / 2);
             }
             processes(&inside, at, observed, &unseen)
         };

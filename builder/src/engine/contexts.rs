@@ -1,7 +1,7 @@
 //! Build contexts, the main one and the named ones: located, fetched if they are remote, and opened.
 
-use super::provenance::redacted;
 use super::{BuildError, Engine, Request};
+use crate::http::redacted;
 use crate::plan::{is_git, is_url};
 use crate::sources::{Context, SourceError, Tree, Verdict, download, read_text, read_text_within};
 use buildscope_dockerfile::Ignore;

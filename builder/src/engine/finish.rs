@@ -1,59 +1,13 @@
 //! Finishes a build whose steps have succeeded: the image's documents, its outputs, its names, the exported cache.
 
-use super::contexts::TreeOrigin;
-use super::outcome::StepReport;
+use super::finished_build::FinishedBuild;
 use super::provenance::{invocation, predicate};
-use super::results::Results;
-use super::skipped::Skipped;
-use super::solver::Solver;
-use super::{BuildError, Built, Event, Progress, Request, remote_cache};
+use super::{BuildError, Built, Event, Request, remote_cache};
 use crate::http;
-use crate::images::{self, CacheTo, Delivery, Image, ImportedCache, Made, Output, Resolver, inline_cache};
+use crate::images::{self, CacheTo, Delivery, Image, Made, Output, inline_cache};
 use crate::plan::{Op, Plan, Step};
 use buildscope_oci::{Annotation, Reference};
 use buildscope_record::{BlobDigest, DiffId, Phase, Probe, StepId};
-use buildscope_storage::{Store, Timestamp};
-use std::collections::BTreeMap;
-
-/// A build whose steps have all succeeded, as far as its documents and exports need it.
-#[derive(Clone, Copy)]
-pub(super) struct FinishedBuild<'a> {
-    pub(super) request: &'a Request,
-    pub(super) plan: &'a Plan,
-    pub(super) results: &'a Results,
-    pub(super) reports: &'a [StepReport],
-    pub(super) skipped: &'a BTreeMap<StepId, Skipped>,
-    pub(super) store: &'a Store,
-    pub(super) images: &'a Resolver,
-    pub(super) imported: &'a ImportedCache,
-    pub(super) progress: &'a dyn Progress,
-    /// The text of the Dockerfile.
-    pub(super) dockerfile: &'a str,
-    /// Where the context came from, if it was fetched.
-    pub(super) context_origin: Option<&'a TreeOrigin>,
-    /// When the build started.
-    pub(super) started: Timestamp,
-}
-
-impl<'a> FinishedBuild<'a> {
-    pub(super) fn new(solver: &'a Solver, request: &'a Request, reports: &'a [StepReport]) -> Self {
-        static NONE: BTreeMap<StepId, Skipped> = BTreeMap::new();
-        Self {
-            request,
-            plan: &solver.ctx.plan,
-            results: &solver.ctx.results,
-            reports,
-            skipped: solver.skipped.get().unwrap_or(&NONE),
-            store: &solver.cache.store,
-            images: &solver.runner.images,
-            imported: &solver.cache.imported,
-            progress: &*solver.ctx.progress,
-            dockerfile: solver.runner.dockerfile.inner(),
-            context_origin: solver.runner.context.origin.as_ref(),
-            started: solver.started,
-        }
-    }
-}
 
 /// The outputs that `--output` asks for. Without any, the image stays in the store.
 pub(super) fn outputs(request: &Request) -> Result<Vec<Output>, BuildError> {

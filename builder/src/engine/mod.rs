@@ -3,9 +3,11 @@
 //! *Takes* a [`Request`]. *Gives* an [`Outcome`]: the image, or why there is none, and what became
 //! of every step. Only the order of the phases is decided here; the modules do the work.
 
+mod blocking;
 mod contexts;
 mod error;
 mod finish;
+mod finished_build;
 mod host;
 mod in_flight;
 mod inside;
@@ -37,7 +39,7 @@ pub use request::{DockerfileInput, Request};
 use buildscope_record::{Phase, Probe};
 use buildscope_sandbox::Zygote;
 use buildscope_storage::Store;
-use finish::FinishedBuild;
+use finished_build::FinishedBuild;
 use solver::{Live, Solver};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;

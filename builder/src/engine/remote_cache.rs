@@ -1,6 +1,6 @@
 //! `--cache-from` and `--cache-to`: the cache of one machine on another.
 
-use super::finish::FinishedBuild;
+use super::finished_build::FinishedBuild;
 use super::outcome::LayerResult;
 use super::{BuildError, Event, Progress, Request};
 use crate::images::{CacheExport, CacheFrom, CacheMode, CacheRecord, CacheTo, ImportedCache, Resolver};

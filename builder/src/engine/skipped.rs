@@ -4,9 +4,13 @@
 //! takes files from another stage, that stage need not be built: the key of the step is known without it.
 
 use super::BuildError;
+use super::blocking::blocking;
 use super::outcome::StepResult;
 use super::remote_cache;
-use super::solver::{Solver, blocking};
+use super::step_cache::StepCache;
+use super::step_context::StepContext;
+use super::step_keys::Files;
+use super::step_runner::StepRunner;
 use crate::plan::{CopyFrom, Dependency, Op, keys};
 use buildscope_record::{Phase, StepId, StepKey};
 use petgraph::Direction::Incoming;
@@ -23,15 +27,23 @@ pub(super) struct Skipped {
     pub(super) result: StepResult,
 }
 
-/// The steps that can be skipped.
-pub(super) fn find(solver: &Solver) -> Result<BTreeMap<StepId, Skipped>, BuildError> {
-    if solver.cache.imported.is_empty() || solver.cache.no_cache {
-        return Ok(BTreeMap::new());
+/// The steps that can be skipped, and the files that were selected to find them, which other steps need later.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) steps: BTreeMap<StepId, Skipped>,
+    pub(super) files: BTreeMap<StepId, Files>,
+}
+
+/// Finds the steps that can be skipped.
+pub(super) fn find(ctx: &StepContext, cache: &StepCache, runner: &StepRunner) -> Result<Found, BuildError> {
+    if cache.imported.is_empty() || cache.no_cache {
+        return Ok(Found::default());
     }
-    let span = solver.ctx.probe.phase(Phase::CacheLookup);
+    let span = ctx.probe.phase(Phase::CacheLookup);
     span.detail("steps that an imported cache makes unnecessary");
-    let known = blocking(|| known_results(solver))?;
-    let plan = &solver.ctx.plan;
+    let mut files = BTreeMap::new();
+    let known = blocking(|| known_results(ctx, cache, runner, &mut files))?;
+    let plan = &ctx.plan;
     let mut needed = vec![false; plan.graph.node_count()];
     let mut open: Vec<NodeIndex> = plan.targets().map(|id| NodeIndex::new(id.index())).collect();
     while let Some(node) = open.pop() {
@@ -45,27 +57,33 @@ pub(super) fn find(solver: &Solver) -> Result<BTreeMap<StepId, Skipped>, BuildEr
     }
     let skipped = plan.steps().filter(|step| step.live && !needed[step.id.index()]);
     // A step that takes files from a skipped one was found, so the key of the skipped one is known.
-    Ok(skipped.filter_map(|step| Some((step.id, known[step.id.index()].clone()?))).collect())
+    let steps = skipped.filter_map(|step| Some((step.id, known[step.id.index()].clone()?))).collect();
+    Ok(Found { steps, files })
 }
 
-/// The part of each step's result that is known before any step runs, by [`StepId`]. Files that are selected for it are
-/// kept for the step's turn.
-fn known_results(solver: &Solver) -> Result<Vec<Option<Skipped>>, BuildError> {
-    let plan = &solver.ctx.plan;
+/// The part of each step's result that is known before any step runs, by [`StepId`]. The files that were selected go to
+/// `selected`.
+fn known_results(
+    ctx: &StepContext,
+    cache: &StepCache,
+    runner: &StepRunner,
+    selected: &mut BTreeMap<StepId, Files>,
+) -> Result<Vec<Option<Skipped>>, BuildError> {
+    let plan = &ctx.plan;
     let mut known: Vec<Option<Skipped>> = vec![None; plan.graph.node_count()];
     for step in plan.steps().filter(|step| step.live) {
         let inputs = plan.graph.neighbors_directed(NodeIndex::new(step.id.index()), Incoming);
         if inputs.into_iter().any(|input| known[input.index()].is_none()) {
             continue;
         }
-        let files = solver.runner.outside(&solver.ctx, step, &solver.ctx.probe)?;
+        let files = runner.outside(ctx, step, &ctx.probe)?;
         let key_of = |id: StepId| {
             let input = known[id.index()].as_ref();
             input.expect("every input has a key, as checked above").result.key
         };
         let key = keys::definition_key(step, plan.parent(step.id), &key_of, files.digest).digest;
-        let imported = remote_cache::look_up(&solver.cache.imported, &key);
-        solver.keep_files(step.id, files);
+        let imported = remote_cache::look_up(&cache.imported, &key);
+        selected.insert(step.id, files);
         let result = match (imported, &step.op) {
             (Some(layer), _) => layer.key,
             // Its second key depends on the content that it copies, which only its stage can tell.

@@ -1,5 +1,6 @@
 //! Runs the plan: for each step its key, a lookup in the cache, else its effect.
 
+use super::blocking::blocking;
 use super::in_flight::Acquired;
 use super::outcome::{LayerResult, StepResult};
 use super::prepare::Prepared;
@@ -129,8 +130,9 @@ impl Solver {
 
     /// Runs all live steps. Their results are in the context, whether it succeeds or not.
     pub(super) async fn run(self: &Arc<Self>, live: &Live, jobs: usize) -> Result<(), BuildError> {
-        let skipped = skipped::find(self)?;
-        let skipped = self.skipped.get_or_init(|| skipped);
+        let found = skipped::find(&self.ctx, &self.cache, &self.runner)?;
+        *self.selected_early.lock().unwrap_or_else(PoisonError::into_inner) = found.files;
+        let skipped = self.skipped.get_or_init(|| found.steps);
         let waits = Waits::new(live.ids.clone(), &self.ctx.probe);
         let ran = schedule::run(&live.dag, Limit::of(jobs), &waits, |turn| {
             let solver = Arc::clone(self);
@@ -145,11 +147,6 @@ impl Solver {
             }
         });
         ran.await.map(drop).map_err(|failure| failure.error)
-    }
-
-    /// Keeps files that were selected before the step's turn.
-    pub(super) fn keep_files(&self, id: StepId, files: Files) {
-        self.selected_early.lock().unwrap_or_else(PoisonError::into_inner).insert(id, files);
     }
 
     fn skip(&self, id: StepId, result: StepResult) {
@@ -332,9 +329,4 @@ fn format_age(time: Duration) -> String {
         seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
         seconds => format!("{} days", seconds / 86_400),
     }
-}
-
-/// Runs work that blocks its thread; the runtime moves its other tasks to other threads.
-pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
-    tokio::task::block_in_place(work)
 }

@@ -1,8 +1,8 @@
 //! Runs one step: selects its files, fetches the layers below, and calls the effect of its operation.
 
+use super::blocking::blocking;
 use super::contexts::OpenContext;
 use super::outcome::StepResult;
-use super::solver::blocking;
 use super::step_context::StepContext;
 use super::step_keys::Files;
 use super::step_log::{StepLog, Tail};

@@ -80,7 +80,7 @@ fn cross_building_shares_common_steps_in_one_index() {
     assert_eq!(again(&["--policy", "serial"]), again(&["--policy", "stages"]));
     assert_eq!(steps(&world.build(&common).record(), Executed), [""; 0]);
     let refused = world.build(&[&common[..], &["--output", "type=docker,dest=x.tar"]].concat());
-    assert!(!refused.output.status.success() && refused.stderr().contains("one platform's image"));
+    assert!(!refused.output.status.success() && refused.stderr().contains("one platform"));
 }
 
 #[test(Program("docker-registry"))]
