@@ -393,7 +393,7 @@ fn corrupt_and_hostile_layers_are_errors() {
 
     let outside = layout(&scene.path("d"), &up, Digest::of(&up), Digest::of(&up));
     let error = refused(&Scene::new(), outside).to_string();
-    assert!(error.contains("no path inside an image"), "{error}");
+    assert!(error.contains("not a valid path in an image"), "{error}");
 
     let garbage = layout(&scene.path("e"), b"garbage", Digest::of("garbage"), Digest::of("garbage"));
     let error = refused(&Scene::new(), garbage);
