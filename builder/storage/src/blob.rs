@@ -1,6 +1,7 @@
 //! Blobs: files named by their digest.
 
 use super::error::Context;
+use super::layout::{blob_path, touch};
 use super::scratch::Scratch;
 use super::{CacheIndex, SparseReader, StorageError, SyncPolicy};
 use buildscope_record::BlobDigest;
@@ -29,7 +30,7 @@ impl BlobStore {
     /// Stores `bytes` as a blob.
     pub fn put(&self, bytes: &[u8]) -> Result<BlobDigest, StorageError> {
         let digest = BlobDigest::of(bytes);
-        self.cache.made(format!("blobs/sha256/{}", digest.hex()));
+        self.cache.made(blob_path(digest));
         if !self.contains(digest) {
             let mut writer = self.writer()?;
             writer.file.write_all(bytes).context("write", &writer.path)?;
@@ -61,12 +62,12 @@ impl BlobStore {
 
     /// The path of a blob, whether it exists or not.
     pub fn path(&self, digest: impl Into<BlobDigest>) -> PathBuf {
-        self.root.join("blobs/sha256").join(digest.into().hex())
+        self.root.join(blob_path(digest))
     }
 
     /// Whether the store has a blob. If so, it is not pruned while this process lives.
     pub fn contains(&self, digest: impl Into<BlobDigest>) -> bool {
-        super::gc::touch(&self.root, &format!("blobs/sha256/{}", digest.into().hex())).unwrap_or(false)
+        touch(&self.root, &blob_path(digest)).unwrap_or(false)
     }
 
     /// The bytes of a blob.
@@ -155,7 +156,7 @@ impl BlobWriter {
         self.published = true;
         self.store.fresh().insert(*digest);
         self.store.cache.wrote(self.size);
-        self.store.cache.made(format!("blobs/sha256/{}", digest.hex()));
+        self.store.cache.made(blob_path(digest));
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! The cache index: cache keys and the layers that they gave. An SQLite database in WAL mode, shared by all builds on one store.
 //!
-//! All builds see an entry at once. [`Store::sync`], called once per build, makes entries durable: it syncs their layers first.
+//! All builds see an entry at once. [`sync`](CacheIndex::sync), called once per build, makes entries durable: it syncs their layers first.
 //! Until then an entry is marked as not durable. The first start after a reboot checks the layers of marked entries and drops
 //! those with an incomplete layer ([`recovery`](super::recovery)). A killed process loses nothing: its files are complete in the
 //! page cache.
 
 use super::error::Context;
-use super::{StorageError, Store, SyncPolicy};
+use super::layout::{blob_digest, blob_path, touch};
+use super::{StorageError, SyncPolicy};
 use buildscope_record::{BlobDigest, DiffId, LayerKey, Phase, Probe, Quantity, Removal};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use rustix::fs::FlockOperation;
@@ -109,11 +110,10 @@ impl CacheIndex {
                 .optional()
         })?;
         let Some((layers, value, made)) = row else { return Ok(None) };
-        let digest = |bytes: &[u8]| Some(DiffId::from_bytes(bytes.try_into().ok()?));
-        let layers: Vec<DiffId> = layers.chunks_exact(32).filter_map(digest).collect();
+        let layers: Vec<DiffId> = diff_ids(&layers).collect();
         // This also marks the layers as used. A missing layer is a cache miss here, instead of an error later in the build.
         for layer in &layers {
-            if !super::gc::touch(&self.shared.root, &format!("blobs/sha256/{}", layer.hex()))? {
+            if !touch(&self.shared.root, &blob_path(layer))? {
                 return Ok(None);
             }
         }
@@ -199,8 +199,8 @@ impl CacheIndex {
                 let mut fates: Vec<(Vec<u8>, bool)> = Vec::new();
                 while let Some(row) = rows.next()? {
                     let (layers, mut kept): (Vec<u8>, _) = (row.get(1)?, true);
-                    for layer in layers.chunks_exact(32) {
-                        kept &= known.exists([format!("blobs/sha256/{}", hex::encode(layer))])?;
+                    for layer in diff_ids(&layers) {
+                        kept &= known.exists([blob_path(layer)])?;
                     }
                     fates.push((row.get(0)?, kept));
                 }
@@ -217,10 +217,7 @@ impl CacheIndex {
     /// Forgets files that are removed, and the entries that need them. The reason is kept for those entries if it is given.
     pub(crate) fn forget(&self, paths: &[String], removed: Option<Removed>) -> Result<(), StorageError> {
         self.state().files.retain(|file| !paths.contains(file));
-        let gone: BTreeSet<DiffId> = paths
-            .iter()
-            .filter_map(|path| format!("sha256:{}", path.strip_prefix("blobs/sha256/")?).parse().ok())
-            .collect();
+        let gone: BTreeSet<BlobDigest> = paths.iter().filter_map(|path| blob_digest(path)).collect();
         self.with(&mut self.state(), |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
@@ -237,8 +234,7 @@ impl CacheIndex {
                 let mut dead: Vec<Vec<u8>> = Vec::new();
                 while let Some(row) = rows.next()? {
                     let layers: Vec<u8> = row.get(1)?;
-                    let digest = |bytes: &[u8]| Some(DiffId::from_bytes(bytes.try_into().ok()?));
-                    if layers.chunks_exact(32).filter_map(digest).any(|layer| gone.contains(&layer)) {
+                    if diff_ids(&layers).any(|layer| gone.contains(&layer.into())) {
                         dead.push(row.get(0)?);
                     }
                 }
@@ -257,6 +253,51 @@ impl CacheIndex {
             }
             transaction.commit()
         })
+    }
+
+    /// Waits until all files of this process are on the disk, and marks its entries as durable. Free if there is nothing to sync.
+    pub(crate) fn sync(&self, probe: &Probe) -> Result<(), StorageError> {
+        if self.shared.policy == SyncPolicy::Never {
+            return Ok(());
+        }
+        let (keys, files, bytes) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.keys), std::mem::take(&mut state.files), std::mem::take(&mut state.bytes))
+        };
+        if keys.is_empty() && files.is_empty() {
+            return Ok(());
+        }
+        let span = probe.phase(Phase::Sync);
+        span.quantity(Quantity::BytesWritten, bytes).quantity(Quantity::FilesChanged, files.len() as u64);
+        let write = || {
+            let root = File::open(&self.shared.root).context("open", &self.shared.root)?;
+            rustix::fs::syncfs(&root).context("sync", &self.shared.root)?;
+            self.with(&mut self.state(), |connection| {
+                // The mark must itself be durable, and be written after the files.
+                connection.pragma_update(None, "synchronous", "FULL")?;
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                {
+                    let mut put = transaction.prepare_cached("INSERT OR IGNORE INTO durable VALUES (?)")?;
+                    for path in &files {
+                        put.execute([path])?;
+                    }
+                    let mut mark = transaction.prepare_cached("UPDATE entry SET durable = 1 WHERE key = ?")?;
+                    for key in &keys {
+                        mark.execute([key.as_bytes()])?;
+                    }
+                }
+                transaction.commit()?;
+                connection.pragma_update(None, "synchronous", "NORMAL")
+            })
+        };
+        let written = write();
+        if written.is_err() {
+            let mut state = self.state();
+            state.keys.extend(keys);
+            state.files.extend(files);
+            state.bytes += bytes;
+        }
+        written
     }
 
     pub(crate) fn policy(&self) -> SyncPolicy {
@@ -325,7 +366,7 @@ impl CacheIndex {
         Ok(())
     }
 
-    /// Adds a warning for the user; see [`Store::take_warnings`].
+    /// Adds a warning for the user; see `Store::take_warnings`.
     pub(crate) fn warn(&self, warning: String) {
         self.state_of_warnings().push(warning);
     }
@@ -364,52 +405,9 @@ fn is_whole(connection: &Connection) -> bool {
     connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).is_ok_and(|found| found == "ok")
 }
 
-impl Store {
-    /// Waits until all files of this process are on the disk, and marks its entries as durable. Free if there is nothing to sync.
-    pub fn sync(&self, probe: &Probe) -> Result<(), StorageError> {
-        let cache = self.cache();
-        if cache.shared.policy == SyncPolicy::Never {
-            return Ok(());
-        }
-        let (keys, files, bytes) = {
-            let mut state = cache.state();
-            (std::mem::take(&mut state.keys), std::mem::take(&mut state.files), std::mem::take(&mut state.bytes))
-        };
-        if keys.is_empty() && files.is_empty() {
-            return Ok(());
-        }
-        let span = probe.phase(Phase::Sync);
-        span.quantity(Quantity::BytesWritten, bytes).quantity(Quantity::FilesChanged, files.len() as u64);
-        let write = || {
-            let root = File::open(self.root()).context("open", self.root())?;
-            rustix::fs::syncfs(&root).context("sync", self.root())?;
-            cache.with(&mut cache.state(), |connection| {
-                // The mark must itself be durable, and be written after the files.
-                connection.pragma_update(None, "synchronous", "FULL")?;
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                {
-                    let mut put = transaction.prepare_cached("INSERT OR IGNORE INTO durable VALUES (?)")?;
-                    for path in &files {
-                        put.execute([path])?;
-                    }
-                    let mut mark = transaction.prepare_cached("UPDATE entry SET durable = 1 WHERE key = ?")?;
-                    for key in &keys {
-                        mark.execute([key.as_bytes()])?;
-                    }
-                }
-                transaction.commit()?;
-                connection.pragma_update(None, "synchronous", "NORMAL")
-            })
-        };
-        let written = write();
-        if written.is_err() {
-            let mut state = cache.state();
-            state.keys.extend(keys);
-            state.files.extend(files);
-            state.bytes += bytes;
-        }
-        written
-    }
+/// The diff ids in a column `layers`.
+fn diff_ids(column: &[u8]) -> impl Iterator<Item = DiffId> {
+    column.chunks_exact(32).filter_map(|bytes| Some(DiffId::from_bytes(bytes.try_into().ok()?)))
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

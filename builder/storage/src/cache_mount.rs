@@ -104,7 +104,7 @@ impl Store {
         fs::create_dir(&aside).context("create", &aside)?;
         if let Some((layers, path)) = &options.seed {
             let tree = self.tree(layers)?;
-            let path = tree.resolve(path, true)?.path;
+            let path = tree.resolve(path)?.path;
             unpack::subtree(&tree, &path, &aside)?;
         }
         let (mode, uid, gid) = (options.mode, options.uid, options.gid);

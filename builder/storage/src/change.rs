@@ -6,9 +6,9 @@
 
 use super::attributes::Names;
 use super::error::Context;
-use super::index::to_path;
 use super::layer::LayerBuilder;
-use super::tree::{Node, Ref, Tree, parent, read_content};
+use super::path::{join, parent, to_path};
+use super::tree::{Node, Ref, Tree, read_content};
 use super::{Content, Entry, EntryKind, StorageError, Timestamp, attributes};
 use rustix::fs::{FileType, Stat};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -146,11 +146,11 @@ impl<'a> Changes<'a> {
                 }
                 let tree = self.tree;
                 for (name, child) in tree.entries(dir) {
-                    self.moved(below(&path, name), child);
+                    self.moved(join(&path, name), child);
                 }
                 for (name, _) in old.iter().flat_map(|old| tree.entries(old)) {
                     if tree.child(dir, name).is_none() {
-                        self.gone(below(&path, name));
+                        self.gone(join(&path, name));
                     }
                 }
             }
@@ -245,7 +245,7 @@ impl<'a> Changes<'a> {
             };
             let used = match found.entry.kind {
                 EntryKind::Directory => {
-                    let inside = below(path, b"");
+                    let inside = join(path, b"");
                     self.found.range(inside.clone()..).next().is_some_and(|(next, _)| next.starts_with(&inside))
                 }
                 EntryKind::File { size } => size > 0,
@@ -303,9 +303,4 @@ fn alike(a: &Entry, b: &Entry) -> bool {
         own.map(|(name, value)| (name.clone(), value.clone())).collect()
     };
     a.kind == b.kind && mode && times && (a.uid, a.gid) == (b.uid, b.gid) && own(a) == own(b)
-}
-
-/// The path of `name` in the directory at `path`.
-pub(crate) fn below(path: &[u8], name: &[u8]) -> Vec<u8> {
-    if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() }
 }

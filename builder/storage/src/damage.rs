@@ -5,8 +5,7 @@
 //! it; the next build creates it again.
 
 use super::error::Context;
-use super::gc::exclusive;
-use super::recovery::KEPT;
+use super::layout::{BLOBS, KEPT, exclusive};
 use super::{SparseReader, StorageError, Store};
 use buildscope_record::{BlobDigest, ByteSize};
 use rayon::prelude::*;
@@ -143,7 +142,7 @@ impl Store {
     /// # Errors
     /// Errors of reading and removing.
     pub fn check(&self, repair: bool, passed: &(dyn Fn(ByteSize, ByteSize) + Sync)) -> Result<Checked, StorageError> {
-        let dir = self.root().join(KEPT[0]);
+        let dir = self.root().join(BLOBS);
         let mut blobs = Vec::new();
         for entry in fs::read_dir(&dir).context("read", &dir)? {
             let entry = entry.context("read", &dir)?;
@@ -187,7 +186,7 @@ impl Store {
         let dir = root.join("lowers");
         for entry in fs::read_dir(&dir).context("read", &dir)? {
             let name = entry.context("read", &dir)?.file_name().to_string_lossy().into_owned();
-            if !root.join(KEPT[0]).join(&name).exists() {
+            if !root.join(BLOBS).join(&name).exists() {
                 paths.push(format!("lowers/{name}"));
             }
         }

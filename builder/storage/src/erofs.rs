@@ -4,8 +4,8 @@
 //! that all data of a tar is block-aligned; one extra device, the tar; extended inodes, which have modification times; and files of
 //! one chunk, whose index of eight bytes gives the block of the file's data in the tar.
 
-use super::index::compare;
-use super::tree::{parent, read_content};
+use super::path::{compare, parent};
+use super::tree::read_content;
 use super::{BlobStore, Content, Entry, EntryKind, Extent, Layer, StorageError};
 use buildscope_record::{BlobDigest, DiffId};
 use std::os::unix::ffi::OsStrExt;

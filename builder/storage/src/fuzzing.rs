@@ -1,6 +1,7 @@
 //! Entry points for the fuzz targets in `fuzz/`. Not part of the public interface.
 
-use crate::index::{LayerIndex, to_path};
+use crate::index::LayerIndex;
+use crate::path::to_path;
 
 /// Reads every record of an index file, once unchanged and once with a valid checksum.
 pub fn layer_index(bytes: &[u8]) {

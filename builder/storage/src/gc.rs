@@ -1,15 +1,15 @@
 //! Disk usage and garbage collection of the store.
 //!
 //! The modification time of a blob's file is the time of its last use. A file that a living process has used since its start is
-//! never removed. A lock prevents races between use and removal: see [`touch`] and [`exclusive`].
+//! never removed. A lock prevents races between use and removal: see [`layout`](super::layout).
 
 use super::cache::Removed;
 use super::error::Context;
-use super::recovery::KEPT;
+use super::layout::{BLOBS, KEPT, exclusive};
 use super::scratch;
 use super::{StorageError, Store};
 use buildscope_record::{BlobDigest, ByteSize, Removal};
-use rustix::fs::{AtFlags, FlockOperation, Timespec, Timestamps, UTIME_NOW, flock};
+use rustix::fs::{FlockOperation, flock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
@@ -89,7 +89,7 @@ impl Store {
                 let entry = entry.context("read", &dir)?;
                 let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
                 let Some((size, used)) = disk_usage(&path)? else { continue };
-                let kind = if kept == KEPT[0] { UsageKind::Blob } else { UsageKind::Derived };
+                let kind = if kept == BLOBS { UsageKind::Blob } else { UsageKind::Derived };
                 let item = found.entry(name.clone()).or_insert_with(|| Usage {
                     kind,
                     name: format!("sha256:{name}"),
@@ -200,32 +200,6 @@ impl Store {
         self.scratch().discard(aside);
         Ok(true)
     }
-}
-
-/// Marks a file of the store as used now. Returns false if it does not exist. A file that a process has touched is not pruned while the
-/// process lives.
-pub(crate) fn touch(root: &Path, path: &str) -> Result<bool, StorageError> {
-    let _lock = lock(root, FlockOperation::LockShared)?;
-    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-    let times = Timestamps { last_access: now, last_modification: now };
-    let path = root.join(path);
-    match rustix::fs::utimensat(rustix::fs::CWD, &path, &times, AtFlags::empty()) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::NOENT) => Ok(false),
-        Err(error) => Err(error).context("touch", path),
-    }
-}
-
-/// Acquires the lock that blocks [`touch`] in all processes while it is held.
-pub(crate) fn exclusive(root: &Path) -> Result<File, StorageError> {
-    lock(root, FlockOperation::LockExclusive)
-}
-
-fn lock(root: &Path, how: FlockOperation) -> Result<File, StorageError> {
-    let path = root.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).context("open", &path)?;
-    flock(&file, how).context("lock", path)?;
-    Ok(file)
 }
 
 fn modified(metadata: &fs::Metadata) -> SystemTime {

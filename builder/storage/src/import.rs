@@ -1,6 +1,8 @@
 //! Imports layers of other tools: they are read once, checked, indexed, and stored byte for byte.
 
-use super::index::{IndexBuilder, LayerIndex, RecordKind, to_path};
+use super::index::{IndexBuilder, LayerIndex};
+use super::path::{base_name, join, parent, to_path};
+use super::row::RecordKind;
 use super::tar::{Member, MemberKind, Reader};
 use super::{Entry, EntryKind, Extent, StorageError, attributes};
 use std::io::Read;
@@ -16,10 +18,10 @@ pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
     while let Some(member) = reader.read_member()? {
         let at = member.offset;
         let path = clean(&member.name).ok_or_else(|| escapes(at, &member.name))?;
-        let base = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-        let parent = to_path(super::tree::parent(&path));
+        let base = base_name(&path);
+        let folder = parent(&path);
         if base == b".wh..wh..opq" {
-            index.mark(RecordKind::Opaque, parent);
+            index.mark(RecordKind::Opaque, to_path(folder));
             continue;
         }
         if base.starts_with(b".wh..wh.") {
@@ -30,7 +32,7 @@ pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
             if gone.is_empty() || gone == b"." || gone == b".." {
                 return Err(escapes(at, &member.name));
             }
-            index.mark(RecordKind::Whiteout, super::tree::join(super::tree::parent(&path), gone));
+            index.mark(RecordKind::Whiteout, to_path(&join(folder, gone)));
             continue;
         }
         if path.is_empty() && member.kind != MemberKind::Directory {

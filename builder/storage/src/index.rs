@@ -4,12 +4,13 @@
 //! place: opening the index of 20,000 files costs one read, and no allocation per file.
 //! The index can be rebuilt from the layer, so its format may change freely: raise [`VERSION`] then.
 
+use super::path::{MAX_LINKS, compare, is_below, parent};
+use super::row::{RecordKind, Row};
 use super::{Content, Entry, EntryKind, Extent, Layer, StorageError, Timestamp};
 use buildscope_record::DiffId;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// Version of the format, and of the rules by which layers are read. An index of another version is rebuilt from its layer.
@@ -21,24 +22,6 @@ const HEADER: usize = 8 + 4 + 4 + 8 + 32;
 const RECORD: usize = 80;
 /// The value of a record's link field if it links to no record of its layer.
 const NO_RECORD: u32 = u32::MAX;
-
-/// The type of a record.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-pub(crate) enum RecordKind {
-    /// A whiteout: the path is removed from the lower layers.
-    Whiteout,
-    /// An opaque directory: what lower layers have in it is removed.
-    Opaque,
-    Directory,
-    File,
-    Symlink,
-    /// Another name of a file. The file is in this layer if [`Record::link`] is set, otherwise in a lower one.
-    HardLink,
-    Char,
-    Block,
-    Fifo,
-}
 
 const KINDS: [RecordKind; 9] = {
     use RecordKind::*;
@@ -114,9 +97,9 @@ impl LayerIndex {
         let mut directories: Vec<&[u8]> = Vec::new();
         (0..self.len()).map(|number| self.record(number)).all(|record| {
             let path = record.path();
-            let parent = super::tree::parent(path);
+            let parent = parent(path);
             // In tree order, the parents of a path are the last directories before it.
-            while directories.last().is_some_and(|last| !super::tree::within(path, last)) {
+            while directories.last().is_some_and(|last| !is_below(path, last)) {
                 directories.pop();
             }
             let known = parent.is_empty() || directories.last() == Some(&parent);
@@ -267,19 +250,6 @@ pub(crate) struct IndexBuilder {
     rows: Vec<Row>,
 }
 
-/// A member of a layer before it is written to the index.
-#[derive(Debug)]
-pub(super) struct Row {
-    pub(super) kind: RecordKind,
-    /// Whether it is a hard link to a file of a lower layer.
-    pub(super) below: bool,
-    /// Its position in the archive.
-    order: u32,
-    pub(super) entry: Entry,
-    pub(super) offset: u64,
-    pub(super) extents: Option<Vec<Extent>>,
-}
-
 impl IndexBuilder {
     /// Adds an entry. If a path occurs twice, the last entry counts, as when an archive is unpacked.
     pub(crate) fn entry(&mut self, entry: Entry, offset: u64, extents: Option<Vec<Extent>>) {
@@ -311,11 +281,11 @@ impl IndexBuilder {
         let mut rows = self.rows;
         let too_large = || StorageError::bad_layer(0, "it has more names than an index can hold");
         u32::try_from(rows.len()).map_err(|_| too_large())?;
-        rows.sort_unstable_by(tree_order);
+        rows.sort_unstable_by(Row::tree_order);
         if !is_settled(&rows) {
             rows.sort_unstable_by_key(|row| row.order);
             rows = super::replay::replay(&rows)?;
-            rows.sort_by(tree_order);
+            rows.sort_by(Row::tree_order);
         }
         for row in rows.iter_mut().filter(|row| row.is_device_zero()) {
             // overlayfs treats a device 0:0 as a whiteout.
@@ -356,11 +326,6 @@ impl IndexBuilder {
     }
 }
 
-/// Tree order. Of rows with one path, marks come before entries, then rows are in archive order.
-fn tree_order(a: &Row, b: &Row) -> Ordering {
-    compare(a.path(), b.path()).then_with(|| a.class().cmp(&b.class())).then_with(|| a.order.cmp(&b.order))
-}
-
 /// Whether the result of these rows, given in tree order, does not depend on archive order: no path occurs twice or leads through a
 /// link or file, and each hard link follows its file and has the same metadata. Nearly all layers are like this, and need not be
 /// [replayed](super::replay).
@@ -369,7 +334,7 @@ fn is_settled(rows: &[Row]) -> bool {
     let mut last_leaf: Option<&Row> = None;
     let mut before: Option<&Row> = None;
     for row in rows {
-        if last_leaf.is_some_and(|leaf| super::tree::within(row.path(), leaf.path())) {
+        if last_leaf.is_some_and(|leaf| is_below(row.path(), leaf.path())) {
             return false;
         }
         if let Some(before) = before.filter(|before| before.path() == row.path()) {
@@ -394,7 +359,7 @@ fn is_settled(rows: &[Row]) -> bool {
 /// tree order.
 fn file_of(row: &Row, rows: &[Row]) -> Option<usize> {
     let mut number = target_of(row, rows)?;
-    for _ in 0..super::tree::MAX_LINKS {
+    for _ in 0..MAX_LINKS {
         if rows[number].kind != RecordKind::HardLink {
             return Some(number);
         }
@@ -413,42 +378,6 @@ fn target_of(row: &Row, rows: &[Row]) -> Option<usize> {
 }
 
 impl Row {
-    pub(super) fn mark(kind: RecordKind, path: PathBuf) -> Self {
-        Self { kind, below: false, order: 0, entry: Entry::directory(path), offset: 0, extents: None }
-    }
-
-    pub(super) fn path(&self) -> &[u8] {
-        self.entry.path.as_os_str().as_bytes()
-    }
-
-    /// A copy of the row with another path.
-    pub(super) fn renamed(&self, path: &[u8]) -> Self {
-        let entry = Entry { path: to_path(path), ..self.entry.clone() };
-        Self { entry, extents: self.extents.clone(), ..*self }
-    }
-
-    /// Takes over the metadata in a hard link's header, as docker and BuildKit do.
-    pub(super) fn look_like(&mut self, link: &Self) {
-        let Entry { mode, uid, gid, mtime, xattrs, .. } = &link.entry;
-        (self.entry.mode, self.entry.uid, self.entry.gid, self.entry.mtime) = (*mode, *uid, *gid, *mtime);
-        self.entry.xattrs.extend(xattrs.iter().map(|(name, value)| (name.clone(), value.clone())));
-    }
-
-    fn looks_like(&self, file: &Self) -> bool {
-        let (a, b) = (&self.entry, &file.entry);
-        let xattrs = a.xattrs.iter().all(|(name, value)| b.xattrs.get(name) == Some(value));
-        (a.mode, a.uid, a.gid, a.mtime) == (b.mode, b.uid, b.gid, b.mtime) && xattrs
-    }
-
-    pub(super) fn is_device_zero(&self) -> bool {
-        self.entry.kind == EntryKind::CharDevice { major: 0, minor: 0 }
-    }
-
-    /// A path has at most one row of each class: a whiteout, an opaque mark, or an entry.
-    fn class(&self) -> RecordKind {
-        self.kind.min(RecordKind::Directory)
-    }
-
     fn pack(&self, link: u32, names: u32, out: &mut Vec<u8>, heap: &mut Vec<u8>) {
         let mut keep = |bytes: &[u8]| {
             let at = heap.len() as u32;
@@ -486,23 +415,6 @@ impl Row {
         }
         words(out, &[target, xattrs, extents, [link, names]].concat());
     }
-}
-
-/// Tree order: the contents of a directory follow it directly, because `/` sorts before all other bytes of a name.
-pub(crate) fn compare(a: &[u8], b: &[u8]) -> Ordering {
-    let differ = a.iter().zip(b).position(|(a, b)| a != b);
-    match differ {
-        Some(at) => {
-            let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
-            rank(a[at]).cmp(&rank(b[at]))
-        }
-        None => a.len().cmp(&b.len()),
-    }
-}
-
-/// A path from an index's bytes.
-pub(crate) fn to_path(bytes: &[u8]) -> PathBuf {
-    std::ffi::OsString::from_vec(bytes.to_vec()).into()
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {

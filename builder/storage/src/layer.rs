@@ -4,8 +4,10 @@
 //! hashed in archive order.
 
 use super::error::Context;
-use super::index::{IndexBuilder, RecordKind};
+use super::index::IndexBuilder;
+use super::path::MAX_LINKS;
 use super::pieces::{Piece, Source, write_pieces};
+use super::row::RecordKind;
 use super::{Content, Entry, EntryKind, Extent, Layer, StorageError, Store, tar};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use rustix::fs::SeekFrom;
@@ -158,7 +160,7 @@ impl LayerBuilder {
             let mut target = at;
             let mut steps = 0;
             while let EntryKind::HardLink { target: path } = &self.items[target].entry.kind {
-                target = *places.get(path).filter(|_| steps < 40).ok_or_else(|| missing(&item.entry.path))?;
+                target = *places.get(path).filter(|_| steps < MAX_LINKS).ok_or_else(|| missing(&item.entry.path))?;
                 steps += 1;
             }
             if target != at {

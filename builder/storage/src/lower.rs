@@ -1,6 +1,7 @@
 //! Layers as lower directories of overlayfs, with its marks for removed files.
 
-use super::index::{RecordKind, to_path};
+use super::path::to_path;
+use super::row::RecordKind;
 use super::tree::{Node, Tree};
 use super::{Content, Entry, EntryKind};
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,7 +5,7 @@
 //! writer was killed afterwards.
 
 use super::error::Context;
-use super::gc::exclusive;
+use super::layout::{BLOBS, KEPT, blob_path, exclusive};
 use super::{BlobStore, CacheIndex, StorageError};
 use buildscope_record::BlobDigest;
 use rayon::prelude::*;
@@ -18,8 +18,6 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Maximum bytes of blobs that recovery checks: more than an interrupted build leaves, and a few seconds of work. Other unsynced blobs
 /// are removed.
 const MOST_CHECKED: u64 = 4 << 30;
-/// The directories of the store that hold blobs and files derived from them.
-pub(crate) const KEPT: [&str; 4] = ["blobs/sha256", "index", "erofs", "lowers"];
 
 /// Cleans up if this is the first start since the machine booted.
 pub(crate) fn recover(root: &Path, blobs: &BlobStore, cache: &CacheIndex) -> Result<(), StorageError> {
@@ -64,12 +62,12 @@ pub(crate) fn clean(root: &Path, blobs: &BlobStore, cache: &CacheIndex) -> Resul
 
 /// The undamaged blobs among those that were never synced. After a reboot, reading them reads the disk.
 fn check(root: &Path, blobs: &BlobStore, durable: &BTreeSet<String>) -> Result<BTreeSet<String>, StorageError> {
-    let (dir, mut young, mut bytes) = (root.join(KEPT[0]), Vec::new(), 0);
+    let (dir, mut young, mut bytes) = (root.join(BLOBS), Vec::new(), 0);
     for entry in fs::read_dir(&dir).context("read", &dir)? {
         let entry = entry.context("read", &dir)?;
         let (hex, size) = (entry.file_name().to_string_lossy().into_owned(), entry.metadata().map_or(0, |it| it.len()));
         let Ok(digest) = format!("sha256:{hex}").parse::<BlobDigest>() else { continue };
-        let name = format!("{}/{hex}", KEPT[0]);
+        let name = blob_path(digest);
         if !durable.contains(&name) && bytes + size <= MOST_CHECKED {
             bytes += size;
             young.push((name, digest));

@@ -7,8 +7,8 @@
 //! parents are followed, `..` stops at the root, and a member replaces an earlier one at its path unless both are directories.
 //! Whiteouts and opaque marks apply to lower layers only, wherever they are in the archive (OCI image specification, "Whiteouts").
 
-use super::index::{RecordKind, Row, to_path};
-use super::tree::{MAX_LINKS, components, parent, within};
+use super::path::{MAX_LINKS, base_name, components, is_below, join, parent, to_path};
+use super::row::{RecordKind, Row};
 use super::{EntryKind, StorageError};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -79,7 +79,7 @@ impl<'a> Replay<'a> {
             self.directories[ROOT].row = Some(number);
             return Ok(());
         }
-        let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let name = base_name(path);
         let directory = self.directory(parent(path), row)?;
         let place = match &row.entry.kind {
             _ if row.kind == RecordKind::Whiteout => {
@@ -107,7 +107,7 @@ impl<'a> Replay<'a> {
     /// The file of the hard link in row `number`.
     fn target(&mut self, number: usize, target: &'a [u8]) -> Result<Place, StorageError> {
         let row = &self.rows[number];
-        let name = target.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let name = base_name(target);
         let way = self.walk(parent(target), row)?;
         let directory = way.known[way.known.len() - 1].1;
         let found = self.directories[directory].children.get(name).filter(|_| way.missing.is_empty());
@@ -121,9 +121,9 @@ impl<'a> Replay<'a> {
                 let path = way.names().chain([name]).collect::<Vec<_>>().join(&b'/');
                 // The path of the link itself, and everything below it, has been removed.
                 let own = self.walk(parent(row.path()), row)?;
-                let base = row.path().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+                let base = base_name(row.path());
                 let own = own.names().chain([base]).collect::<Vec<_>>().join(&b'/');
-                if path == own || within(&path, &own) {
+                if path == own || is_below(&path, &own) {
                     return Err(bad(row, "is a hard link to itself"));
                 }
                 self.below.insert(number, path);
@@ -216,7 +216,7 @@ impl<'a> Replay<'a> {
                     let inner = |name: &[u8]| to_path(&path).join(OsStr::from_bytes(name));
                     rows.extend(directory.gone.iter().map(|name| Row::mark(RecordKind::Whiteout, inner(name))));
                     let children = directory.children.iter().rev();
-                    todo.extend(children.map(|(name, &place)| (super::change::below(&path, name), place)));
+                    todo.extend(children.map(|(name, &place)| (join(&path, name), place)));
                 }
             }
         }

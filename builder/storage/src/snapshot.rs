@@ -54,7 +54,7 @@ impl Store {
     pub fn view(&self, layers: &[DiffId], path: &Path, writable: bool, probe: &Probe) -> Result<View, StorageError> {
         let span = probe.phase(Phase::SnapshotPrepare);
         let tree = self.tree(layers)?;
-        let resolved = tree.resolve(path, true)?;
+        let resolved = tree.resolve(path)?;
         if resolved.entry.is_none() {
             return Err(StorageError::BadPath { path: path.to_owned(), reason: "it does not exist" });
         }

@@ -4,10 +4,11 @@ use super::driver::{self, Driver};
 use super::error::Context;
 use super::index::LayerIndex;
 use super::layer::LayerBuilder;
+use super::layout::{BLOBS, blob_path, touch};
 use super::queue::Queues;
 use super::scratch::Scratch;
 use super::tree::Tree;
-use super::{BlobStore, CacheIndex, Layer, StorageError, gc, import, recovery};
+use super::{BlobStore, CacheIndex, Layer, StorageError, import, recovery};
 use buildscope_record::{BlobDigest, DiffId, DriverName, Phase, Probe, Quantity};
 use std::collections::HashMap;
 use std::fs;
@@ -98,7 +99,7 @@ impl Store {
     pub fn open(root: &Path, options: StoreOptions) -> Result<Self, StorageError> {
         let directory = |name: &str| root.join(name);
         // Created at every start: a store of an earlier version lacks directories that were added later.
-        for name in ["blobs/sha256", "index", "erofs", "lowers", "mounts", "claims", "tmp"] {
+        for name in [BLOBS, "index", "erofs", "lowers", "mounts", "claims", "tmp"] {
             // Images contain setuid programs and device nodes, which no other user of this host may reach.
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory(name));
             made.context("create", directory(name))?;
@@ -152,6 +153,11 @@ impl Store {
     /// Warnings for the user since the last call, one sentence each: damage that was found and repaired.
     pub fn take_warnings(&self) -> Vec<String> {
         self.cache().take_warnings()
+    }
+
+    /// Waits until all files of this process are on the disk, and marks its cache entries as durable. Free if there is nothing to sync.
+    pub fn sync(&self, probe: &Probe) -> Result<(), StorageError> {
+        self.cache().sync(probe)
     }
 
     /// Starts a new layer.
@@ -215,7 +221,7 @@ impl Store {
         if let Some(index) = self.indexes().get(diff_id) {
             return Ok(Arc::clone(index));
         }
-        if !gc::touch(self.root(), &format!("blobs/sha256/{}", diff_id.hex()))? {
+        if !touch(self.root(), &blob_path(diff_id))? {
             return Err(StorageError::MissingBlob(diff_id.into()));
         }
         let path = self.index_path(diff_id);
@@ -264,7 +270,7 @@ impl Store {
 
     /// Registers the files of a layer that this process relies on: its next sync includes them.
     fn note(&self, diff_id: &DiffId) {
-        for kept in ["blobs/sha256", "index"] {
+        for kept in [BLOBS, "index"] {
             self.cache().made(format!("{kept}/{}", diff_id.hex()));
         }
     }

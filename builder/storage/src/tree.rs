@@ -4,18 +4,17 @@
 //! (path copying: Driscoll, Sarnak, Sleator, Tarjan, "Making data structures persistent", 1989).
 
 use super::error::Context;
-use super::index::{LayerIndex, Record, RecordKind, to_path};
+use super::index::{LayerIndex, Record};
+use super::path::{MAX_LINKS, base_name, components, parent, to_path};
+use super::row::RecordKind;
 use super::{BlobStore, Content, Entry, EntryKind, ImagePath, StorageError};
 use buildscope_record::DiffId;
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The number of symlinks that a path may lead through: Linux's limit (path_resolution(7)).
-pub(super) const MAX_LINKS: usize = 40;
 
 /// A merged view of layers.
 #[derive(Debug)]
@@ -81,8 +80,8 @@ impl Tree {
         for Link { record, path } in links {
             // The file of the lower layers: an entry of the layer itself at that path came after the link.
             let target = index.record(record).target();
-            let directory = self.resolve(&to_path(parent(target)), true)?.path;
-            let name = target.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+            let directory = self.resolve(&to_path(parent(target)))?.path;
+            let name = base_name(target);
             let Some(Node::Leaf(file)) = self.node(&directory.join(OsStr::from_bytes(name))) else {
                 let shown = [&path, target].map(to_path);
                 let reason = format!(
@@ -136,13 +135,13 @@ impl Tree {
         Some(self.entry_of(&node, path.to_owned()))
     }
 
-    /// Resolves `path` from the root. Symlinks are followed (the last one only with `follow_last`), and `..` stops at the root.
+    /// Resolves `path` from the root. Symlinks are followed, and `..` stops at the root.
     ///
     /// If a part of the path does not exist, the rest is appended unchanged.
     ///
     /// # Errors
     /// [`StorageError::BadPath`] for more than 40 symlinks, or a parent that is not a directory.
-    pub fn resolve(&self, path: &Path, follow_last: bool) -> Result<Resolved, StorageError> {
+    pub fn resolve(&self, path: &Path) -> Result<Resolved, StorageError> {
         let bad = |reason| StorageError::BadPath { path: path.to_owned(), reason };
         let mut done: Vec<Vec<u8>> = Vec::new();
         let mut todo: Vec<Vec<u8>> = components(path.as_os_str().as_bytes()).rev().map(<[u8]>::to_vec).collect();
@@ -156,7 +155,7 @@ impl Tree {
             let here = to_path(&done.join(&b'/'));
             let Some(Node::Leaf(leaf)) = self.node(&here) else { continue };
             let record = self.record(leaf);
-            if record.kind() == RecordKind::Symlink && (follow_last || !todo.is_empty()) {
+            if record.kind() == RecordKind::Symlink {
                 links += 1;
                 if links > MAX_LINKS {
                     return Err(bad("too many levels of symbolic links"));
@@ -413,10 +412,6 @@ impl<'a> Merge<'a> {
     }
 }
 
-pub(super) fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    path.split(|&byte| byte == b'/').filter(|name| !name.is_empty() && *name != b".")
-}
-
 fn find<'a>(root: &'a Dir, layers: &[Arc<LayerIndex>], path: &[u8]) -> Option<&'a Node> {
     let mut dir = root;
     let mut names = components(path).peekable();
@@ -474,20 +469,4 @@ pub(crate) fn read_range(
         file.read_exact_at(piece, extent.blob_offset + (start - extent.offset))?;
     }
     Ok(())
-}
-
-/// The parent of a path. The parent of the root is the root.
-pub(crate) fn parent(path: &[u8]) -> &[u8] {
-    &path[..path.iter().rposition(|&byte| byte == b'/').unwrap_or(0)]
-}
-
-/// Whether `path` is below the directory `dir`.
-pub(crate) fn within(path: &[u8], dir: &[u8]) -> bool {
-    dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.first() == Some(&b'/'))
-}
-
-/// The path of `name` in the directory `parent`.
-pub(crate) fn join(parent: &[u8], name: &[u8]) -> PathBuf {
-    let path = if parent.is_empty() { name.to_vec() } else { [parent, b"/", name].concat() };
-    std::ffi::OsString::from_vec(path).into()
 }

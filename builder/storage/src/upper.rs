@@ -5,10 +5,10 @@
 //! metadata.
 
 use super::attributes::Names;
-use super::change::{Changes, Data, below};
+use super::change::{Changes, Data};
 use super::error::Context;
-use super::index::to_path;
 use super::lower::Marks;
+use super::path::{join, to_path};
 use super::tree::{Dir, Node, Ref};
 use super::{StorageError, attributes};
 use rayon::prelude::*;
@@ -74,13 +74,13 @@ impl Upper {
         if !in_place {
             for (name, node) in base.iter().flat_map(|dir| tree.entries(dir)) {
                 if !names.contains(OsStr::from_bytes(name)) {
-                    changes.moved(below(path, name), node);
+                    changes.moved(join(path, name), node);
                 }
             }
             for (name, _) in before.iter().flat_map(|dir| tree.entries(dir)) {
                 let shown = base.is_some_and(|dir| tree.child(dir, name).is_some());
                 if !shown && !names.contains(OsStr::from_bytes(name)) {
-                    changes.gone(below(path, name));
+                    changes.gone(join(path, name));
                 }
             }
         }
@@ -88,7 +88,7 @@ impl Upper {
         names.retain(|name| !name.as_bytes().starts_with(b".wh..wh."));
         for (name, status) in look_at_all(host, names)? {
             let Status { host: inner_host, stat, attributes } = status;
-            let inner = below(path, name.as_bytes());
+            let inner = join(path, name.as_bytes());
             let kind = FileType::from_raw_mode(stat.st_mode);
             let lower = base.and_then(|dir| tree.child(dir, name.as_bytes()));
             let old = match in_place {

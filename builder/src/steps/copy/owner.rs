@@ -66,7 +66,7 @@ fn column<const N: usize>(
     name: &str,
     columns: [usize; N],
 ) -> Result<Option<[Result<Id, BadId>; N]>, CopyError> {
-    let path = tree.resolve(Path::new(file), true)?.path;
+    let path = tree.resolve(Path::new(file))?.path;
     let Some(bytes) = tree.read(&path, LIMIT)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
     Ok(text.lines().find_map(|line| {

@@ -49,7 +49,7 @@ pub(super) fn resolve(text: &str, tree: &Tree) -> Result<Identity, RunError> {
 }
 
 fn read(tree: &Tree, file: &str) -> Result<String, StorageError> {
-    let path = tree.resolve(Path::new(file), true)?.path;
+    let path = tree.resolve(Path::new(file))?.path;
     let bytes = tree.read(&path, LIMIT)?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

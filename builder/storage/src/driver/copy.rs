@@ -2,9 +2,9 @@
 
 use super::{Driver, Place, Prepared, clone_mount};
 use crate::attributes::Names;
-use crate::change::{Changes, Data, below};
+use crate::change::{Changes, Data};
 use crate::error::Context;
-use crate::index::to_path;
+use crate::path::{join, to_path};
 use crate::scratch::Scratch;
 use crate::tree::{Dir, Node, Ref, Tree};
 use crate::{EntryKind, StorageError, Store, unpack};
@@ -169,11 +169,11 @@ impl Baseline {
         let tree = changes.tree();
         for (name, _) in before.iter().flat_map(|dir| tree.entries(dir)) {
             if names.binary_search_by(|have| have.as_slice().cmp(name)).is_err() {
-                changes.gone(below(path, name));
+                changes.gone(join(path, name));
             }
         }
         for name in names {
-            let inner = below(path, &name);
+            let inner = join(path, &name);
             let inner_host = host.join(std::ffi::OsStr::from_bytes(&name));
             let stat = rustix::fs::statat(rustix::fs::CWD, &inner_host, AtFlags::SYMLINK_NOFOLLOW)
                 .context("stat", &inner_host)?;
@@ -205,7 +205,7 @@ fn note(host: &Path, path: Vec<u8>, directories: &mut HashMap<Vec<u8>, u64>) -> 
     for entry in fs::read_dir(host).context("read", host)? {
         let entry = entry.context("read", host)?;
         if entry.file_type().context("stat", entry.path())?.is_dir() {
-            let inner = below(&path, entry.file_name().as_bytes());
+            let inner = join(&path, entry.file_name().as_bytes());
             directories.insert(inner.clone(), entry.ino());
             note(&entry.path(), inner, directories)?;
         }

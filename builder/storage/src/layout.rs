@@ -1,0 +1,51 @@
+//! Names of the store's files, and the lock that prevents races between their use and their removal.
+//!
+//! The modification time of a blob's file is the time of its last use.
+
+use super::StorageError;
+use super::error::Context;
+use buildscope_record::BlobDigest;
+use rustix::fs::{AtFlags, FlockOperation, Timespec, Timestamps, UTIME_NOW, flock};
+use std::fs::File;
+use std::path::Path;
+
+/// The directory of the blobs.
+pub(crate) const BLOBS: &str = "blobs/sha256";
+/// The directories with blobs and files derived from them. The files have the name of the blob, or of a hash of several.
+pub(crate) const KEPT: [&str; 4] = [BLOBS, "index", "erofs", "lowers"];
+
+/// The path of a blob, relative to the store.
+pub(crate) fn blob_path(digest: impl Into<BlobDigest>) -> String {
+    format!("{BLOBS}/{}", digest.into().hex())
+}
+
+/// The blob at a path relative to the store; `None` for other files.
+pub(crate) fn blob_digest(path: &str) -> Option<BlobDigest> {
+    format!("sha256:{}", path.strip_prefix(BLOBS)?.strip_prefix('/')?).parse().ok()
+}
+
+/// Marks a file of the store as used now. Returns false if it does not exist. A file that a process has touched is not pruned while
+/// the process lives.
+pub(crate) fn touch(root: &Path, path: &str) -> Result<bool, StorageError> {
+    let _lock = lock(root, FlockOperation::LockShared)?;
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let times = Timestamps { last_access: now, last_modification: now };
+    let path = root.join(path);
+    match rustix::fs::utimensat(rustix::fs::CWD, &path, &times, AtFlags::empty()) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(error) => Err(error).context("touch", path),
+    }
+}
+
+/// Acquires the lock that blocks [`touch`] in all processes while it is held.
+pub(crate) fn exclusive(root: &Path) -> Result<File, StorageError> {
+    lock(root, FlockOperation::LockExclusive)
+}
+
+fn lock(root: &Path, how: FlockOperation) -> Result<File, StorageError> {
+    let path = root.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).context("open", &path)?;
+    flock(&file, how).context("lock", path)?;
+    Ok(file)
+}

@@ -1,0 +1,81 @@
+//! Rows: the members of a layer before they are written to its index.
+
+use super::path::{compare, to_path};
+use super::{Entry, EntryKind, Extent};
+use std::cmp::Ordering;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// The type of a record.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub(crate) enum RecordKind {
+    /// A whiteout: the path is removed from the lower layers.
+    Whiteout,
+    /// An opaque directory: what lower layers have in it is removed.
+    Opaque,
+    Directory,
+    File,
+    Symlink,
+    /// Another name of a file. The file is in this layer if its record has a `link`, otherwise in a lower one.
+    HardLink,
+    Char,
+    Block,
+    Fifo,
+}
+
+/// A member of a layer before it is written to the index.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) kind: RecordKind,
+    /// Whether it is a hard link to a file of a lower layer.
+    pub(crate) below: bool,
+    /// Its position in the archive.
+    pub(crate) order: u32,
+    pub(crate) entry: Entry,
+    pub(crate) offset: u64,
+    pub(crate) extents: Option<Vec<Extent>>,
+}
+
+impl Row {
+    pub(crate) fn mark(kind: RecordKind, path: PathBuf) -> Self {
+        Self { kind, below: false, order: 0, entry: Entry::directory(path), offset: 0, extents: None }
+    }
+
+    pub(crate) fn path(&self) -> &[u8] {
+        self.entry.path.as_os_str().as_bytes()
+    }
+
+    /// A copy of the row with another path.
+    pub(crate) fn renamed(&self, path: &[u8]) -> Self {
+        let entry = Entry { path: to_path(path), ..self.entry.clone() };
+        Self { entry, extents: self.extents.clone(), ..*self }
+    }
+
+    /// Takes over the metadata in a hard link's header, as docker and BuildKit do.
+    pub(crate) fn look_like(&mut self, link: &Self) {
+        let Entry { mode, uid, gid, mtime, xattrs, .. } = &link.entry;
+        (self.entry.mode, self.entry.uid, self.entry.gid, self.entry.mtime) = (*mode, *uid, *gid, *mtime);
+        self.entry.xattrs.extend(xattrs.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+
+    pub(crate) fn looks_like(&self, file: &Self) -> bool {
+        let (a, b) = (&self.entry, &file.entry);
+        let xattrs = a.xattrs.iter().all(|(name, value)| b.xattrs.get(name) == Some(value));
+        (a.mode, a.uid, a.gid, a.mtime) == (b.mode, b.uid, b.gid, b.mtime) && xattrs
+    }
+
+    pub(crate) fn is_device_zero(&self) -> bool {
+        self.entry.kind == EntryKind::CharDevice { major: 0, minor: 0 }
+    }
+
+    /// A path has at most one row of each class: a whiteout, an opaque mark, or an entry.
+    pub(crate) fn class(&self) -> RecordKind {
+        self.kind.min(RecordKind::Directory)
+    }
+
+    /// Tree order. Of rows with one path, marks come before entries, then rows are in archive order.
+    pub(crate) fn tree_order(a: &Self, b: &Self) -> Ordering {
+        compare(a.path(), b.path()).then_with(|| a.class().cmp(&b.class())).then_with(|| a.order.cmp(&b.order))
+    }
+}
