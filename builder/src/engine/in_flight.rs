@@ -6,7 +6,7 @@
 
 use super::outcome::LayerResult;
 use buildscope_record::{LayerKey, Probe, StepId};
-use buildscope_storage::Claim;
+use buildscope_storage::StepLock;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +28,7 @@ type Slot = Arc<tokio::sync::Mutex<Option<LayerResult>>>;
 pub(super) struct StepGuard {
     slot: OwnedMutexGuard<Option<LayerResult>>,
     /// The lock against other builds, held until the result is stored. `--no-cache` builds share nothing and take none.
-    _lock: Option<Claim>,
+    _lock: Option<StepLock>,
 }
 
 /// The answer to a request to run a step.
@@ -40,7 +40,7 @@ pub(super) enum Acquired {
 }
 
 impl StepGuard {
-    pub(super) fn new(slot: OwnedMutexGuard<Option<LayerResult>>, lock: Option<Claim>) -> Self {
+    pub(super) fn new(slot: OwnedMutexGuard<Option<LayerResult>>, lock: Option<StepLock>) -> Self {
         Self { slot, _lock: lock }
     }
 

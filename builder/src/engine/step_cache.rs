@@ -5,7 +5,7 @@ use super::outcome::LayerResult;
 use super::{BuildError, remote_cache};
 use crate::images::ImportedCache;
 use buildscope_record::{LayerKey, Phase, Probe, StepId, StepKey};
-use buildscope_storage::{CacheEntry, Claim, Removed, StorageError, Store};
+use buildscope_storage::{CacheEntry, Removed, StepLock, StorageError, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ impl StepCache {
         if self.no_cache {
             return Ok(Acquired::Ours(StepGuard::new(slot, None)));
         }
-        let lock = match self.store.try_claim(&layer_key)? {
+        let lock = match StepLock::try_lock(&self.store, &layer_key)? {
             Some(lock) => lock,
             None => self.lock(layer_key, probe).await?,
         };
@@ -79,10 +79,10 @@ impl StepCache {
 
     /// Waits for another build's lock of a step, on a thread of its own. If the future is dropped first, the thread ends
     /// with the process.
-    async fn lock(&self, layer_key: LayerKey, probe: &Probe) -> Result<Claim, BuildError> {
-        let (sender, lock) = tokio::sync::oneshot::channel::<Result<Claim, StorageError>>();
+    async fn lock(&self, layer_key: LayerKey, probe: &Probe) -> Result<StepLock, BuildError> {
+        let (sender, lock) = tokio::sync::oneshot::channel::<Result<StepLock, StorageError>>();
         let (store, probe) = (self.store.clone(), probe.clone());
-        std::thread::spawn(move || sender.send(store.claim(&layer_key, &probe)));
+        std::thread::spawn(move || sender.send(StepLock::lock(&store, &layer_key, &probe)));
         Ok(lock.await.map_err(|_| BuildError::Cancelled)??)
     }
 

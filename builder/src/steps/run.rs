@@ -104,7 +104,7 @@ impl Runner<'_> {
         if !exit.status.success() {
             return Err(RunError::Failed { command: op.args.join(" "), exit: Box::new(exit) });
         }
-        match tokio::task::block_in_place(|| snapshot.commit(&[], probe)) {
+        match tokio::task::block_in_place(|| snapshot.commit(probe)) {
             Err(StorageError::LinkChanged { .. }) if !self.again => Err(RunError::Again),
             layer => Ok(Ran { layer: layer?, exit }),
         }

@@ -13,7 +13,6 @@ use super::{Content, Entry, EntryKind, StorageError, Timestamp, attributes};
 use rustix::fs::{FileType, Stat};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,12 +29,28 @@ pub(crate) struct Changes<'a> {
 struct Found {
     entry: Entry,
     content: Content,
-    /// Device and inode number, if the file may have more names.
-    file: Option<(u64, u64)>,
+    /// Identifies the file, if it may have more names.
+    file: Option<FileId>,
     changed: bool,
     /// Whether it is a directory of the parent tree with another modification time: the step set it, or created a file in it and
     /// removed that again. BuildKit and docker put such directories in the layer.
     touched: bool,
+}
+
+/// Identifies a file, to find its other names.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum FileId {
+    /// A file of the host.
+    Host { device: u64, inode: u64 },
+    /// A file of the parent tree, in a directory that was moved.
+    Tree(Ref),
+}
+
+/// How many paths were compared, and how many are in the layer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    pub(crate) walked: u64,
+    pub(crate) changed: u64,
 }
 
 /// The location of a regular file's data.
@@ -102,7 +117,7 @@ impl<'a> Changes<'a> {
         };
         let before = self.tree.node(&entry.path);
         let mut changed = match &before {
-            Some(node) => !alike(&self.tree.entry_of(node, entry.path.clone()), &entry),
+            Some(node) => !same_metadata(&self.tree.entry_of(node, entry.path.clone()), &entry),
             None => true,
         };
         let regular = matches!(entry.kind, EntryKind::File { .. });
@@ -118,7 +133,8 @@ impl<'a> Changes<'a> {
             Data::Tree(leaf) => self.tree.record(leaf).content(),
             _ => Content::HostFile(host.to_owned()),
         };
-        let file = (!directory && stat.st_nlink > 1).then_some((stat.st_dev, stat.st_ino));
+        let file =
+            (!directory && stat.st_nlink > 1).then_some(FileId::Host { device: stat.st_dev, inode: stat.st_ino });
         let touched = directory && before.is_some_and(|node| self.tree.entry_of(&node, PathBuf::new()).mtime != mtime);
         if changed || directory || file.is_some() {
             self.found.insert(path, Found { entry, content, file, changed, touched });
@@ -138,7 +154,8 @@ impl<'a> Changes<'a> {
                     _ => None,
                 };
                 let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(old, dir));
-                let changed = before.is_none_or(|node| !alike(&self.tree.entry_of(&node, entry.path.clone()), &entry));
+                let changed =
+                    before.is_none_or(|node| !same_metadata(&self.tree.entry_of(&node, entry.path.clone()), &entry));
                 let content = Content::Bytes(Arc::default());
                 self.found.insert(path.clone(), Found { entry, content, file: None, changed, touched: false });
                 if same {
@@ -162,16 +179,16 @@ impl<'a> Changes<'a> {
                     EntryKind::File { .. } => self.tree.record(*leaf).content(),
                     _ => Content::Bytes(Arc::default()),
                 };
-                let file = self.tree.linked(*leaf).then_some(moved_file(*leaf));
+                let file = self.tree.linked(*leaf).then_some(FileId::Tree(*leaf));
                 self.found.insert(path, Found { entry, content, file, changed: true, touched: false });
             }
         }
     }
 
     /// The file that is [present](Self::present) at `path` is this hard-linked file of the parent tree, moved with its directory.
-    pub(crate) fn went_along(&mut self, path: &[u8], leaf: Ref) {
+    pub(crate) fn touched_hard_link(&mut self, path: &[u8], leaf: Ref) {
         if let Some(found) = self.found.get_mut(path) {
-            found.file = Some(moved_file(leaf));
+            found.file = Some(FileId::Tree(leaf));
         }
     }
 
@@ -181,19 +198,13 @@ impl<'a> Changes<'a> {
         self.gone.insert(path);
     }
 
-    /// Writes the changes to a layer. Mount points that the sandbox created, and that the step did not use, are left out.
-    /// Returns how many paths were compared, and how many are in the layer.
-    pub(crate) fn finish(mut self, created_mountpoints: &[PathBuf], layer: &mut LayerBuilder) -> (u64, u64) {
-        self.forget(created_mountpoints);
-        // The sandbox, not the step, changed the times of directories in which it created mount points.
-        let entered: HashSet<&[u8]> =
-            created_mountpoints.iter().map(|path| parent(path.as_os_str().as_bytes())).collect();
+    /// Writes the changes to a layer.
+    pub(crate) fn finish(mut self, layer: &mut LayerBuilder) -> Counts {
         // A change of a file is a change of all its names. A new name of an old file brings the old names into the layer, too.
-        let touched: HashSet<(u64, u64)> = self.found.values().filter(|f| f.changed).filter_map(|f| f.file).collect();
+        let touched: HashSet<FileId> = self.found.values().filter(|f| f.changed).filter_map(|f| f.file).collect();
         let mut wanted: BTreeSet<Vec<u8>> = BTreeSet::new();
         for (path, found) in &self.found {
-            let touched = found.touched && !path.is_empty() && !entered.contains(&path[..])
-                || found.file.is_some_and(|file| touched.contains(&file));
+            let touched = found.touched && !path.is_empty() || found.file.is_some_and(|file| touched.contains(&file));
             if found.changed || touched {
                 wanted.insert(path.clone());
             }
@@ -210,7 +221,7 @@ impl<'a> Changes<'a> {
         for path in &self.gone {
             layer.whiteout(&to_path(path));
         }
-        let mut first: HashMap<(u64, u64), PathBuf> = HashMap::new();
+        let mut first: HashMap<FileId, PathBuf> = HashMap::new();
         for path in wanted {
             // A parent that was not found among the candidates is an unchanged directory of the parent tree.
             let found = self.found.remove(&path).or_else(|| {
@@ -233,28 +244,7 @@ impl<'a> Changes<'a> {
             }
             layer.push(found.entry, found.content);
         }
-        (self.walked, changed)
-    }
-
-    fn forget(&mut self, created: &[PathBuf]) {
-        let mut created: Vec<&[u8]> = created.iter().map(|path| path.as_os_str().as_bytes()).collect();
-        created.sort_by_key(|path| std::cmp::Reverse(path.len()));
-        for path in created {
-            let Some(found) = self.found.get(path).filter(|_| self.tree.node(&to_path(path)).is_none()) else {
-                continue;
-            };
-            let used = match found.entry.kind {
-                EntryKind::Directory => {
-                    let inside = join(path, b"");
-                    self.found.range(inside.clone()..).next().is_some_and(|(next, _)| next.starts_with(&inside))
-                }
-                EntryKind::File { size } => size > 0,
-                _ => true,
-            };
-            if !used {
-                self.found.remove(path);
-            }
-        }
+        Counts { walked: self.walked, changed }
     }
 
     /// Whether a host's file has the same metadata and content as this file of the tree. Names are not compared.
@@ -266,7 +256,7 @@ impl<'a> Changes<'a> {
         let (kind, mode) = (EntryKind::File { size: stat.st_size as u64 }, stat.st_mode & 0o7777);
         let (uid, gid) = (stat.st_uid, stat.st_gid);
         let now = Entry { path: PathBuf::new(), kind, mode, uid, gid, mtime, xattrs };
-        Ok(alike(&before, &now) && size == stat.st_size as u64 && self.same_content(leaf, host)?)
+        Ok(same_metadata(&before, &now) && size == stat.st_size as u64 && self.same_content(leaf, host)?)
     }
 
     /// Whether a host's file has the same content as a file of the tree of the same size.
@@ -289,13 +279,8 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// A file id for names in a moved directory, equal for names of one file. No device has this device number.
-fn moved_file(leaf: Ref) -> (u64, u64) {
-    (u64::MAX, u64::from(leaf.layer) << 32 | u64::from(leaf.record))
-}
-
 /// Whether two entries have the same metadata. Times of directories ([`Found::touched`]) and hard links are compared elsewhere.
-fn alike(a: &Entry, b: &Entry) -> bool {
+fn same_metadata(a: &Entry, b: &Entry) -> bool {
     let times = a.kind == EntryKind::Directory || a.mtime == b.mtime;
     let mode = matches!(a.kind, EntryKind::Symlink { .. }) || a.mode == b.mode;
     let own = |entry: &'_ Entry| -> Vec<(Vec<u8>, Vec<u8>)> {

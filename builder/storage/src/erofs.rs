@@ -105,18 +105,18 @@ fn arrange(mut entries: Vec<(Entry, Content)>) -> Vec<Node> {
     }
     let mut nodes: Vec<Node> = Vec::with_capacity(entries.len());
     // The parent directories of the last entry.
-    let mut way: Vec<(Vec<u8>, usize)> = Vec::new();
+    let mut parents: Vec<(Vec<u8>, usize)> = Vec::new();
     for (number, (entry, content)) in entries.into_iter().enumerate() {
         let own = path(&entry);
-        while way.last().is_some_and(|(last, _)| number > 0 && last != parent(&own)) {
-            way.pop();
+        while parents.last().is_some_and(|(last, _)| number > 0 && last != parent(&own)) {
+            parents.pop();
         }
-        let up = way.last().map_or(0, |(_, number)| *number);
+        let up = parents.last().map_or(0, |(_, number)| *number);
         if number > 0 {
             nodes[up].children.push(number);
         }
         if entry.kind == EntryKind::Directory {
-            way.push((own, number));
+            parents.push((own, number));
         }
         let (children, xattrs, data) = (Vec::new(), Vec::new(), Vec::new());
         nodes.push(Node {

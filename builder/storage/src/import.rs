@@ -75,8 +75,8 @@ fn entry(member: Member, path: Vec<u8>) -> Result<(Entry, Option<Vec<Extent>>), 
         MemberKind::Fifo => EntryKind::Fifo,
     };
     let extents = member.sparse.map(|sparse| {
-        let place = |(offset, data, length)| Extent { offset, blob_offset: at + data, length };
-        sparse.pieces.into_iter().map(place).collect()
+        let extent = |(offset, data, length)| Extent { offset, blob_offset: at + data, length };
+        sparse.pieces.into_iter().map(extent).collect()
     });
     let Member { mode, uid, gid, mtime, mut xattrs, .. } = member;
     // Marks of overlayfs in a layer would expose or hide files of other layers.

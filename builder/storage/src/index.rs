@@ -372,8 +372,8 @@ fn file_of(row: &Row, rows: &[Row]) -> Option<usize> {
 fn target_of(row: &Row, rows: &[Row]) -> Option<usize> {
     let EntryKind::HardLink { target } = &row.entry.kind else { return None };
     let target = target.as_os_str().as_bytes();
-    let place = |row: &Row| compare(row.path(), target).then_with(|| row.class().cmp(&RecordKind::Directory));
-    let number = rows.binary_search_by(place).ok().filter(|_| !row.below)?;
+    let by_path = |row: &Row| compare(row.path(), target).then_with(|| row.class().cmp(&RecordKind::Directory));
+    let number = rows.binary_search_by(by_path).ok().filter(|_| !row.below)?;
     (rows[number].kind != RecordKind::Directory).then_some(number)
 }
 

@@ -149,7 +149,7 @@ impl LayerBuilder {
         if !self.items.iter().any(|item| matches!(item.entry.kind, EntryKind::HardLink { .. })) {
             return Ok(());
         }
-        let places: HashMap<PathBuf, usize> =
+        let positions: HashMap<PathBuf, usize> =
             self.items.iter().enumerate().map(|(at, item)| (item.entry.path.clone(), at)).collect();
         let missing = |path: &Path| StorageError::BadEntry {
             path: path.to_owned(),
@@ -160,7 +160,7 @@ impl LayerBuilder {
             let mut target = at;
             let mut steps = 0;
             while let EntryKind::HardLink { target: path } = &self.items[target].entry.kind {
-                target = *places.get(path).filter(|_| steps < MAX_LINKS).ok_or_else(|| missing(&item.entry.path))?;
+                target = *positions.get(path).filter(|_| steps < MAX_LINKS).ok_or_else(|| missing(&item.entry.path))?;
                 steps += 1;
             }
             if target != at {
@@ -202,25 +202,25 @@ fn check_length(path: &Path, content: &Content, size: u64) -> Result<(), Storage
 
 /// The data extents of a file whose data starts at `at` in the archive; `None` if it has no holes worth recording.
 fn holes(content: &Content, size: u64, at: u64) -> Result<Option<Vec<Extent>>, StorageError> {
-    let placed = |offset, length| Extent { offset, blob_offset: at + offset, length };
+    let extent = |offset, length| Extent { offset, blob_offset: at + offset, length };
     match content {
         Content::Blob { sparse: Some(extents), .. } => {
-            Ok(Some(extents.iter().map(|e| placed(e.offset, e.length)).collect()))
+            Ok(Some(extents.iter().map(|e| extent(e.offset, e.length)).collect()))
         }
         Content::HostFile(path) if size >= SPARSE_FROM => {
-            holes_of(&File::open(path).context("open", path)?, path, size, placed)
+            holes_of(&File::open(path).context("open", path)?, path, size, extent)
         }
-        Content::Pinned(file) if size >= SPARSE_FROM => holes_of(&file.open()?, &file.path(), size, placed),
+        Content::Pinned(file) if size >= SPARSE_FROM => holes_of(&file.open()?, &file.path(), size, extent),
         _ => Ok(None),
     }
 }
 
-/// The data extents of an open file, converted by `placed` from (offset, length); `None` if it has no holes.
+/// The data extents of an open file, converted by `extent` from (offset, length); `None` if it has no holes.
 fn holes_of(
     file: &File,
     path: &Path,
     size: u64,
-    placed: impl Fn(u64, u64) -> Extent,
+    extent: impl Fn(u64, u64) -> Extent,
 ) -> Result<Option<Vec<Extent>>, StorageError> {
     let mut extents = Vec::new();
     let mut from = 0;
@@ -235,7 +235,7 @@ fn holes_of(
             break;
         }
         let end = rustix::fs::seek(file, SeekFrom::Hole(start)).context("seek in", path)?.min(size);
-        extents.push(placed(start, end - start));
+        extents.push(extent(start, end - start));
         from = end;
     }
     let whole = matches!(extents.as_slice(), [Extent { offset: 0, length, .. }] if *length == size);

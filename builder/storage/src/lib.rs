@@ -39,7 +39,7 @@
 //! lowers/<digest>         unpacked layers, for the drivers that need files
 //! mounts/<name>           cache mounts
 //! cache.db                cache keys and their layers; cache.db.damaged-* are unreadable databases that were set aside
-//! claims/<key>            locks of steps that are being run
+//! claims/<key>            locks of running steps
 //! boot, lock, cache.lock  id of the boot that wrote last; locks for garbage collection and for replacing cache.db
 //! tmp/<process>           temporary files of one process, removed after it has ended
 //! ```
@@ -51,7 +51,6 @@ mod blob;
 mod cache;
 mod cache_mount;
 mod change;
-mod claim;
 mod damage;
 mod driver;
 mod entry;
@@ -78,6 +77,7 @@ mod row;
 mod scratch;
 mod snapshot;
 mod sparse;
+mod step_lock;
 mod store;
 pub mod tar;
 mod tree;
@@ -87,7 +87,6 @@ mod upper;
 pub use blob::{BlobStore, BlobWriter};
 pub use cache::{CacheEntry, CacheHit, CacheIndex, Removed};
 pub use cache_mount::{CacheMount, CacheMountOptions, CacheSharing};
-pub use claim::Claim;
 pub use damage::{Checked, Inspection};
 pub use entry::*;
 pub use error::StorageError;
@@ -99,6 +98,7 @@ pub use path::MAX_LINKS;
 pub use pinned::{HostRoot, Identity, PinnedFile, open_below};
 pub use snapshot::{Snapshot, View};
 pub use sparse::{SparseReader, is_zero};
+pub use step_lock::StepLock;
 pub use store::{DriverChoice, Store, StoreOptions, SyncPolicy};
 pub use tree::{Resolved, Tree};
 

@@ -100,7 +100,7 @@ fn mark(entries: &mut BTreeMap<PathBuf, (Entry, Content)>, path: &Path, name: &[
 }
 
 /// Turns a hard link into a separate file with the same content and metadata. Other entries are unchanged.
-pub(crate) fn alone(tree: &Tree, entry: Entry, content: Content) -> (Entry, Content) {
+pub(crate) fn split_link(tree: &Tree, entry: Entry, content: Content) -> (Entry, Content) {
     if !matches!(entry.kind, EntryKind::HardLink { .. }) {
         return (entry, content);
     }

@@ -99,10 +99,10 @@ pub(crate) fn write_pieces(
         }
     };
     let mut archive = Archive::default();
-    let store = |buffer: &Vec<u8>, place: Place| {
-        write_sparsely(file, buffer, place.at).context("write", "a blob")?;
+    let store = |buffer: &Vec<u8>, position: Position| {
+        write_sparsely(file, buffer, position.at).context("write", "a blob")?;
         if synced {
-            place.begin_on(file);
+            position.start_write_back(file);
         }
         Ok(())
     };
@@ -116,40 +116,40 @@ struct Archive {
     hash: Sha256,
     size: u64,
     /// The number of bytes whose write-back was started.
-    begun: u64,
+    write_back_started: u64,
 }
 
 /// The position of a batch in the archive.
-struct Place {
+struct Position {
     at: u64,
     /// The range whose write-back starts once the batch is written; mostly empty.
-    begin: Range<u64>,
+    write_back: Range<u64>,
 }
 
 impl Archive {
     /// Bytes per write-back request.
     const STRIDE: u64 = 16 << 20;
 
-    fn take(&mut self, bytes: &[u8]) -> Place {
+    fn take(&mut self, bytes: &[u8]) -> Position {
         self.hash.update(bytes);
         let at = self.size;
         self.size += bytes.len() as u64;
-        let begin = self.begun..self.size;
-        if begin.end - begin.start < Self::STRIDE {
-            return Place { at, begin: 0..0 };
+        let write_back = self.write_back_started..self.size;
+        if write_back.end - write_back.start < Self::STRIDE {
+            return Position { at, write_back: 0..0 };
         }
-        self.begun = self.size;
-        Place { at, begin }
+        self.write_back_started = self.size;
+        Position { at, write_back }
     }
 }
 
-impl Place {
+impl Position {
     /// Starts write-back while the rest of the archive is produced, so that the sync at the end of the build waits less. This is a
     /// hint: earlier batches that are still being written are left to the sync.
-    fn begin_on(&self, file: &File) {
-        if let Some(length) = NonZeroU64::new(self.begin.end - self.begin.start) {
+    fn start_write_back(&self, file: &File) {
+        if let Some(length) = NonZeroU64::new(self.write_back.end - self.write_back.start) {
             // For dirty pages, the kernel starts write-back and keeps them in the page cache.
-            let _ = fadvise(file, self.begin.start, Some(length), Advice::DontNeed);
+            let _ = fadvise(file, self.write_back.start, Some(length), Advice::DontNeed);
         }
     }
 }
@@ -252,7 +252,7 @@ impl<'a> Sources<'a> {
                 out.resize(start + length, 0);
                 let file = match self.open.entry(*blob) {
                     std::collections::hash_map::Entry::Occupied(file) => file.into_mut(),
-                    std::collections::hash_map::Entry::Vacant(place) => place.insert(self.blobs.open(blob)?),
+                    std::collections::hash_map::Entry::Vacant(vacant) => vacant.insert(self.blobs.open(blob)?),
                 };
                 let range = read_range(file, *offset, sparse.as_deref(), range.start, &mut out[start..]);
                 range.context("read", self.blobs.path(blob))?;

@@ -26,13 +26,14 @@ struct Directory<'a> {
     /// The row that describes it; `None` for a directory that only exists as a parent.
     row: Option<usize>,
     opaque: bool,
-    children: BTreeMap<&'a [u8], Place>,
+    children: BTreeMap<&'a [u8], Child>,
     /// Names with a whiteout.
     gone: BTreeSet<&'a [u8]>,
 }
 
+/// What a name in a directory refers to.
 #[derive(Clone, Copy)]
-enum Place {
+enum Child {
     Directory(usize),
     /// A file, link or device: the row that created it. Equal rows are names of one file.
     Leaf(usize),
@@ -49,7 +50,7 @@ struct Replay<'a> {
 }
 
 /// A path, resolved in the layer.
-struct Way<'a> {
+struct ResolvedPath<'a> {
     /// The existing directories of the path, from the root, with their names.
     known: Vec<(&'a [u8], usize)>,
     /// The remaining names, which do not exist.
@@ -81,44 +82,44 @@ impl<'a> Replay<'a> {
         }
         let name = base_name(path);
         let directory = self.directory(parent(path), row)?;
-        let place = match &row.entry.kind {
+        let child = match &row.entry.kind {
             _ if row.kind == RecordKind::Whiteout => {
                 self.directories[directory].gone.insert(name);
                 return Ok(());
             }
             EntryKind::Directory => match self.directories[directory].children.get(name) {
-                Some(&Place::Directory(known)) => {
+                Some(&Child::Directory(known)) => {
                     self.directories[known].row = Some(number);
                     return Ok(());
                 }
-                _ => Place::Directory(self.create(Some(number))),
+                _ => Child::Directory(self.create(Some(number))),
             },
             EntryKind::HardLink { target } => {
                 // All unpackers first remove what is at the path. A link to itself then has no target.
                 self.directories[directory].children.remove(name);
                 self.target(number, target.as_os_str().as_bytes())?
             }
-            _ => Place::Leaf(number),
+            _ => Child::Leaf(number),
         };
-        self.directories[directory].children.insert(name, place);
+        self.directories[directory].children.insert(name, child);
         Ok(())
     }
 
     /// The file of the hard link in row `number`.
-    fn target(&mut self, number: usize, target: &'a [u8]) -> Result<Place, StorageError> {
+    fn target(&mut self, number: usize, target: &'a [u8]) -> Result<Child, StorageError> {
         let row = &self.rows[number];
         let name = base_name(target);
-        let way = self.walk(parent(target), row)?;
-        let directory = way.known[way.known.len() - 1].1;
-        let found = self.directories[directory].children.get(name).filter(|_| way.missing.is_empty());
+        let resolved = self.walk(parent(target), row)?;
+        let directory = resolved.known[resolved.known.len() - 1].1;
+        let found = self.directories[directory].children.get(name).filter(|_| resolved.missing.is_empty());
         match found {
-            Some(Place::Directory(_)) => Err(bad(row, "is a hard link to a directory")),
-            Some(&Place::Leaf(file)) => {
+            Some(Child::Directory(_)) => Err(bad(row, "is a hard link to a directory")),
+            Some(&Child::Leaf(file)) => {
                 self.looks.insert(file, number);
-                Ok(Place::Leaf(file))
+                Ok(Child::Leaf(file))
             }
             None => {
-                let path = way.names().chain([name]).collect::<Vec<_>>().join(&b'/');
+                let path = resolved.names().chain([name]).collect::<Vec<_>>().join(&b'/');
                 // The path of the link itself, and everything below it, has been removed.
                 let own = self.walk(parent(row.path()), row)?;
                 let base = base_name(row.path());
@@ -127,18 +128,18 @@ impl<'a> Replay<'a> {
                     return Err(bad(row, "is a hard link to itself"));
                 }
                 self.below.insert(number, path);
-                Ok(Place::Leaf(number))
+                Ok(Child::Leaf(number))
             }
         }
     }
 
     /// The directory at `path`. Missing directories are created, even those that a dangling link points to, as in BuildKit.
     fn directory(&mut self, path: &'a [u8], row: &Row) -> Result<usize, StorageError> {
-        let way = self.walk(path, row)?;
-        let mut directory = way.known[way.known.len() - 1].1;
-        for name in way.missing {
+        let resolved = self.walk(path, row)?;
+        let mut directory = resolved.known[resolved.known.len() - 1].1;
+        for name in resolved.missing {
             let made = self.create(None);
-            self.directories[directory].children.insert(name, Place::Directory(made));
+            self.directories[directory].children.insert(name, Child::Directory(made));
             directory = made;
         }
         Ok(directory)
@@ -150,21 +151,21 @@ impl<'a> Replay<'a> {
     }
 
     /// Resolves `path` from the root as far as it exists.
-    fn walk(&mut self, path: &'a [u8], row: &Row) -> Result<Way<'a>, StorageError> {
-        let mut way = Way { known: vec![(b"", ROOT)], missing: Vec::new() };
+    fn walk(&mut self, path: &'a [u8], row: &Row) -> Result<ResolvedPath<'a>, StorageError> {
+        let mut resolved = ResolvedPath { known: vec![(b"", ROOT)], missing: Vec::new() };
         let mut todo: Vec<&'a [u8]> = components(path).rev().collect();
         let mut links = 0;
         while let Some(name) = todo.pop() {
             if name == b".." {
-                if way.missing.pop().is_none() && way.known.len() > 1 {
-                    way.known.pop();
+                if resolved.missing.pop().is_none() && resolved.known.len() > 1 {
+                    resolved.known.pop();
                 }
                 continue;
             }
-            let directory = way.known[way.known.len() - 1].1;
+            let directory = resolved.known[resolved.known.len() - 1].1;
             match self.directories[directory].children.get(name) {
-                Some(&Place::Directory(next)) if way.missing.is_empty() => way.known.push((name, next)),
-                Some(&Place::Leaf(leaf)) if way.missing.is_empty() => {
+                Some(&Child::Directory(next)) if resolved.missing.is_empty() => resolved.known.push((name, next)),
+                Some(&Child::Leaf(leaf)) if resolved.missing.is_empty() => {
                     let EntryKind::Symlink { target } = &self.rows[leaf].entry.kind else {
                         return Err(bad(row, "leads through a file that is not a directory"));
                     };
@@ -177,23 +178,23 @@ impl<'a> Replay<'a> {
                         return Err(bad(row, "leads through too many symbolic links"));
                     }
                     if target.starts_with(b"/") {
-                        way.known.truncate(1);
+                        resolved.known.truncate(1);
                     }
                 }
-                _ => way.missing.push(name),
+                _ => resolved.missing.push(name),
             }
         }
-        Ok(way)
+        Ok(resolved)
     }
 
     /// The resulting rows, parents first.
     fn settled(&self) -> Vec<Row> {
         let mut rows = Vec::with_capacity(self.rows.len());
         let mut first: HashMap<usize, Vec<u8>> = HashMap::new();
-        let mut todo = vec![(Vec::new(), Place::Directory(ROOT))];
-        while let Some((path, place)) = todo.pop() {
-            match place {
-                Place::Leaf(leaf) => {
+        let mut todo = vec![(Vec::new(), Child::Directory(ROOT))];
+        while let Some((path, child)) = todo.pop() {
+            match child {
+                Child::Leaf(leaf) => {
                     let mut row = self.rows[leaf].renamed(&path);
                     if let Some(look) = self.looks.get(&leaf) {
                         row.look_like(&self.rows[*look]);
@@ -209,14 +210,14 @@ impl<'a> Replay<'a> {
                     }
                     rows.push(row);
                 }
-                Place::Directory(number) => {
+                Child::Directory(number) => {
                     let directory = &self.directories[number];
                     rows.extend(directory.row.map(|row| self.rows[row].renamed(&path)));
                     rows.extend(directory.opaque.then(|| Row::mark(RecordKind::Opaque, to_path(&path))));
                     let inner = |name: &[u8]| to_path(&path).join(OsStr::from_bytes(name));
                     rows.extend(directory.gone.iter().map(|name| Row::mark(RecordKind::Whiteout, inner(name))));
                     let children = directory.children.iter().rev();
-                    todo.extend(children.map(|(name, &place)| (join(&path, name), place)));
+                    todo.extend(children.map(|(name, &child)| (join(&path, name), child)));
                 }
             }
         }
@@ -224,7 +225,7 @@ impl<'a> Replay<'a> {
     }
 }
 
-impl<'a> Way<'a> {
+impl<'a> ResolvedPath<'a> {
     /// The components of the path, without links.
     fn names(&self) -> impl Iterator<Item = &'a [u8]> {
         self.known[1..].iter().map(|(name, _)| *name).chain(self.missing.iter().copied())

@@ -17,12 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A thread that removes or drops discarded objects in the background.
 #[derive(Debug)]
-struct Reaper<T> {
+struct BackgroundDrop<T> {
     waste: mpsc::Sender<T>,
     done: mpsc::Receiver<()>,
 }
 
-impl<T: Send + 'static> Reaper<T> {
+impl<T: Send + 'static> BackgroundDrop<T> {
     fn start(remove: fn(T)) -> Self {
         let (waste, discarded) = mpsc::channel();
         let (finished, done) = mpsc::channel();
@@ -47,9 +47,9 @@ pub(crate) struct Scratch {
     dir: PathBuf,
     lock_path: PathBuf,
     next: AtomicU64,
-    paths: Mutex<Option<Reaper<PathBuf>>>,
+    paths: Mutex<Option<BackgroundDrop<PathBuf>>>,
     /// A separate thread: freeing memory must not wait until a tree on the disk is removed.
-    mounts: Mutex<Option<Reaper<Arc<OwnedFd>>>>,
+    mounts: Mutex<Option<BackgroundDrop<Arc<OwnedFd>>>>,
     /// Held, never read. The kernel releases it when the process ends, even by a crash.
     _lock: File,
 }
@@ -94,14 +94,14 @@ impl Scratch {
     pub(crate) fn discard(&self, path: PathBuf) {
         let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
         // Fails only if the thread has ended. The next process then removes the path.
-        let _ = paths.get_or_insert_with(|| Reaper::start(|path: PathBuf| remove(&path))).waste.send(path);
+        let _ = paths.get_or_insert_with(|| BackgroundDrop::start(|path: PathBuf| remove(&path))).waste.send(path);
     }
 
     /// Drops a mount in the background: freeing a tmpfs with 20,000 files takes the kernel a twentieth of a second.
     pub(crate) fn discard_mount(&self, mount: Arc<OwnedFd>) {
         let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
         // Fails only if the thread has ended. The mount is then dropped here.
-        let _ = mounts.get_or_insert_with(|| Reaper::start(drop)).waste.send(mount);
+        let _ = mounts.get_or_insert_with(|| BackgroundDrop::start(drop)).waste.send(mount);
     }
 }
 

@@ -1,9 +1,9 @@
 //! Snapshots and views: stacks of layers as mounted file systems.
 
 use super::change::Changes;
-use super::driver::{self, Place, Prepared};
+use super::driver::{self, Prepared, SnapshotMode};
 use super::memory::Memory;
-use super::tree::{Node, Tree};
+use super::tree::Tree;
 use super::{Layer, StorageError, Store};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use std::os::fd::OwnedFd;
@@ -21,45 +21,44 @@ pub struct Snapshot {
 pub struct View {
     prepared: Box<dyn Prepared>,
     path: PathBuf,
-    writable: bool,
 }
 
 impl Store {
     /// Prepares a writable file system from a stack of layers, lowest first.
     pub fn snapshot(&self, layers: &[DiffId], probe: &Probe) -> Result<Snapshot, StorageError> {
-        self.snapshot_in(layers, Place::Memory, probe)
+        self.snapshot_in(layers, SnapshotMode::InMemory, probe)
     }
 
     /// Like [`snapshot`](Self::snapshot), with the changes always on the disk: for a step with a memory limit.
     pub fn snapshot_on_disk(&self, layers: &[DiffId], probe: &Probe) -> Result<Snapshot, StorageError> {
-        self.snapshot_in(layers, Place::Disk, probe)
+        self.snapshot_in(layers, SnapshotMode::OnDisk, probe)
     }
 
     /// Like [`snapshot`](Self::snapshot), for a step that has to run again, because it has [outgrown](Snapshot::is_outgrown) the memory
     /// budget or [modified a hard-linked file](StorageError::LinkChanged). The changes are on the disk, and hard-linked files of the
     /// layers become separate files.
     pub fn snapshot_again(&self, layers: &[DiffId], probe: &Probe) -> Result<Snapshot, StorageError> {
-        self.snapshot_in(layers, Place::Apart, probe)
+        self.snapshot_in(layers, SnapshotMode::Rerun, probe)
     }
 
-    fn snapshot_in(&self, layers: &[DiffId], place: Place, probe: &Probe) -> Result<Snapshot, StorageError> {
+    fn snapshot_in(&self, layers: &[DiffId], mode: SnapshotMode, probe: &Probe) -> Result<Snapshot, StorageError> {
         let span = probe.phase(Phase::SnapshotPrepare);
         let tree = self.tree(layers)?;
         span.quantity(Quantity::FilesWalked, layers.len() as u64);
-        let prepared = self.driver().prepare(self, &tree, place, &span.probe())?;
+        let prepared = self.driver().prepare(self, &tree, mode, &span.probe())?;
         Ok(Snapshot { store: self.clone(), tree, prepared })
     }
 
     /// Prepares the directory or file at `path` of a stack of layers. Symlinks are followed.
-    pub fn view(&self, layers: &[DiffId], path: &Path, writable: bool, probe: &Probe) -> Result<View, StorageError> {
+    pub fn view(&self, layers: &[DiffId], path: &Path, probe: &Probe) -> Result<View, StorageError> {
         let span = probe.phase(Phase::SnapshotPrepare);
         let tree = self.tree(layers)?;
         let resolved = tree.resolve(path)?;
         if resolved.entry.is_none() {
             return Err(StorageError::BadPath { path: path.to_owned(), reason: "it does not exist" });
         }
-        let prepared = self.driver().prepare(self, &tree, Place::Disk, &span.probe())?;
-        Ok(View { prepared, path: resolved.path, writable })
+        let prepared = self.driver().prepare(self, &tree, SnapshotMode::OnDisk, &span.probe())?;
+        Ok(View { prepared, path: resolved.path })
     }
 }
 
@@ -89,18 +88,15 @@ impl Snapshot {
 
     /// Writes the changes of the step to a layer. The file system must not be in use any more.
     ///
-    /// `created_mountpoints` are the image paths that the sandbox created as mount points. They are not part of the layer unless the
-    /// step used them.
-    ///
     /// # Errors
     /// After [`StorageError::LinkChanged`], run the step [again](Store::snapshot_again).
-    pub fn commit(self, created_mountpoints: &[PathBuf], probe: &Probe) -> Result<Layer, StorageError> {
+    pub fn commit(self, probe: &Probe) -> Result<Layer, StorageError> {
         let span = probe.phase(Phase::Diff);
         let mut changes = Changes::new(&self.tree);
         self.prepared.changes(&mut changes)?;
         let mut builder = self.store.layer_builder();
-        let (walked, changed) = changes.finish(created_mountpoints, &mut builder);
-        span.quantity(Quantity::FilesWalked, walked).quantity(Quantity::FilesChanged, changed);
+        let counts = changes.finish(&mut builder);
+        span.quantity(Quantity::FilesWalked, counts.walked).quantity(Quantity::FilesChanged, counts.changed);
         span.end();
         builder.finish(probe)
     }
@@ -111,13 +107,6 @@ impl View {
     pub fn mount(&self, probe: &Probe) -> Result<OwnedFd, StorageError> {
         let _span = probe.phase(Phase::Mount);
         let whole = self.prepared.mount()?;
-        driver::part_of(&whole, &self.path, self.writable)
-    }
-}
-
-impl Tree {
-    /// Whether `path` is a directory.
-    pub fn is_directory(&self, path: &Path) -> bool {
-        matches!(self.node(path), Some(Node::Dir(_)))
+        driver::part_of(&whole, &self.path)
     }
 }

@@ -83,7 +83,6 @@ pub struct Store {
 pub(crate) struct Inner {
     root: PathBuf,
     driver: Box<dyn Driver>,
-    reason: String,
     blobs: BlobStore,
     cache: CacheIndex,
     scratch: Arc<Scratch>,
@@ -109,11 +108,10 @@ impl Store {
         let cache = CacheIndex::new(&root, options.sync);
         let blobs = BlobStore::new(&root, Arc::clone(&scratch), cache.clone());
         recovery::recover(&root, &blobs, &cache)?;
-        let (driver, reason) = driver::choose(&root, &options, &scratch)?;
+        let driver = driver::choose(&root, &options, &scratch)?;
         let inner = Inner {
             root,
             driver,
-            reason,
             blobs,
             cache,
             scratch,
@@ -133,11 +131,6 @@ impl Store {
     /// The driver in use.
     pub fn driver_name(&self) -> DriverName {
         self.inner.driver.name()
-    }
-
-    /// Why this driver was chosen, as a sentence for users.
-    pub fn driver_reason(&self) -> &str {
-        &self.inner.reason
     }
 
     /// The blobs.

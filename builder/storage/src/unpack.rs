@@ -1,7 +1,7 @@
 //! Unpacks trees to files, for the drivers that need them.
 
 use super::error::Context;
-use super::lower::{self, Marks, alone};
+use super::lower::{self, Marks, split_link};
 use super::tree::{Tree, read_range};
 use super::{Content, Entry, EntryKind, StorageError, attributes, pipeline};
 use buildscope_record::BlobDigest;
@@ -21,6 +21,15 @@ const MOST_WRITERS: usize = 8;
 /// Minimum size of files that the kernel copies (or shares), in bytes.
 const IN_KERNEL_FROM: u64 = 128 << 10;
 
+/// What becomes of hard links when layers are unpacked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum HardLinks {
+    /// All names of a file share it.
+    Keep,
+    /// Each name becomes a separate file.
+    Split,
+}
+
 /// The number of files and bytes that were written.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Unpacked {
@@ -29,11 +38,11 @@ pub(crate) struct Unpacked {
 }
 
 /// Writes a whole tree into the empty directory `to`.
-pub(crate) fn tree(tree: &Tree, to: &Path, apart: bool) -> Result<Unpacked, StorageError> {
+pub(crate) fn tree(tree: &Tree, to: &Path, links: HardLinks) -> Result<Unpacked, StorageError> {
     let entries = tree.walk(Path::new(""));
-    let entries = match apart {
-        true => entries.map(|(entry, content)| alone(tree, entry, content)).collect(),
-        false => entries.collect(),
+    let entries = match links {
+        HardLinks::Split => entries.map(|(entry, content)| split_link(tree, entry, content)).collect(),
+        HardLinks::Keep => entries.collect(),
     };
     write(tree, entries, to)
 }
@@ -41,7 +50,7 @@ pub(crate) fn tree(tree: &Tree, to: &Path, apart: bool) -> Result<Unpacked, Stor
 /// Writes the contents of the directory `path` of a tree into the empty directory `to`.
 pub(crate) fn subtree(tree: &Tree, path: &Path, to: &Path) -> Result<Unpacked, StorageError> {
     let entries = tree.walk(path).map(|(entry, content)| {
-        let (mut entry, content) = alone(tree, entry, content);
+        let (mut entry, content) = split_link(tree, entry, content);
         if let Ok(inner) = entry.path.strip_prefix(path) {
             entry.path = inner.to_owned();
         }
@@ -51,22 +60,22 @@ pub(crate) fn subtree(tree: &Tree, path: &Path, to: &Path) -> Result<Unpacked, S
 }
 
 /// Writes the top layer of `stack` alone into the empty directory `to`, as a lower directory of overlayfs.
-pub(crate) fn layer(stack: &Tree, to: &Path, marks: Marks, apart: bool) -> Result<Unpacked, StorageError> {
-    write(stack, top(stack, marks, apart), to)
+pub(crate) fn layer(stack: &Tree, to: &Path, marks: Marks, links: HardLinks) -> Result<Unpacked, StorageError> {
+    write(stack, top(stack, marks, links), to)
 }
 
-fn top(stack: &Tree, marks: Marks, apart: bool) -> Vec<(Entry, Content)> {
+fn top(stack: &Tree, marks: Marks, links: HardLinks) -> Vec<(Entry, Content)> {
     let entries = lower::entries(stack, marks);
-    match apart {
-        true => entries.into_iter().map(|(entry, content)| alone(stack, entry, content)).collect(),
-        false => entries,
+    match links {
+        HardLinks::Split => entries.into_iter().map(|(entry, content)| split_link(stack, entry, content)).collect(),
+        HardLinks::Keep => entries,
     }
 }
 
 /// Applies the top layer of `stack` to the directory `to`, which contains the rest of the stack.
-pub(crate) fn apply(stack: &Tree, to: &Path, apart: bool) -> Result<Unpacked, StorageError> {
+pub(crate) fn apply(stack: &Tree, to: &Path, links: HardLinks) -> Result<Unpacked, StorageError> {
     const OPAQUE: &[u8] = b"trusted.overlay.opaque";
-    let mut entries = top(stack, Marks::Trusted, apart);
+    let mut entries = top(stack, Marks::Trusted, links);
     let whiteout = EntryKind::CharDevice { major: 0, minor: 0 };
     for (entry, _) in &mut entries {
         let host = to.join(&entry.path);
@@ -198,8 +207,8 @@ impl Writer<'_> {
         let Content::Blob { blob, offset, sparse, .. } = content else { return Ok(()) };
         let source = match self.open.entry(*blob) {
             std::collections::hash_map::Entry::Occupied(file) => file.into_mut(),
-            std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(self.tree.blobs().open(blob).map_err(std::io::Error::other)?)
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                vacant.insert(self.tree.blobs().open(blob).map_err(std::io::Error::other)?)
             }
         };
         if let Some(extents) = sparse {

@@ -25,7 +25,7 @@ pub(crate) struct Upper {
     dir: PathBuf,
     prefix: &'static [u8],
     /// Whether copying up a file changes the modification time of its directory, as with fuse-overlayfs.
-    restless: bool,
+    dir_mtimes_change_on_copy_up: bool,
 }
 
 impl Upper {
@@ -34,13 +34,13 @@ impl Upper {
             Marks::Trusted => b"trusted.overlay.",
             Marks::User => b"user.overlay.",
         };
-        Self { dir, prefix, restless: false }
+        Self { dir, prefix, dir_mtimes_change_on_copy_up: false }
     }
 
     /// The upper directory of fuse-overlayfs. A directory in which nothing was created or removed counts with the time that it had
     /// before: copying up changed it, not the step.
     pub(crate) fn of_fuse(dir: PathBuf, marks: Marks) -> Self {
-        Self { restless: true, ..Self::new(dir, marks) }
+        Self { dir_mtimes_change_on_copy_up: true, ..Self::new(dir, marks) }
     }
 
     /// Adds all differences to `changes`.
@@ -105,7 +105,7 @@ impl Upper {
             }
             if kind == FileType::Directory {
                 let mut stat = stat;
-                if let (true, Some(node @ Node::Dir(before))) = (self.restless, &old)
+                if let (true, Some(node @ Node::Dir(before))) = (self.dir_mtimes_change_on_copy_up, &old)
                     && only_copied_up(&inner_host, before, changes)?
                 {
                     let entry = tree.entry_of(node, to_path(&inner));
@@ -137,8 +137,8 @@ impl Upper {
                 }
             }
             changes.present(inner.clone(), &inner_host, &stat, &attributes, data)?;
-            if let Some(leaf) = self.went_along(&inner, &inner_host, &stat, changes)? {
-                changes.went_along(&inner, leaf);
+            if let Some(leaf) = self.touched_hard_link(&inner, &inner_host, &stat, changes)? {
+                changes.touched_hard_link(&inner, leaf);
             }
         }
         Ok(())
@@ -146,14 +146,14 @@ impl Upper {
 
     /// The hard-linked file of the parent tree that a file in a directory moved by fuse-overlayfs is a copy of. fuse-overlayfs copies
     /// each name separately and records its old path.
-    fn went_along(
+    fn touched_hard_link(
         &self,
         path: &[u8],
         host: &Path,
         stat: &Stat,
         changes: &Changes<'_>,
     ) -> Result<Option<Ref>, StorageError> {
-        if !self.restless {
+        if !self.dir_mtimes_change_on_copy_up {
             return Ok(None);
         }
         let Some(origin) = attributes::get(host, b"user.fuseoverlayfs.origin")? else { return Ok(None) };

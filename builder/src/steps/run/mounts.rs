@@ -68,7 +68,7 @@ impl Mounts {
             let prepared = match &mount.kind {
                 MountKind::Bind { from, source, writable } => {
                     let (layers, path) = layers(runner, from, source, origin, probe)?;
-                    let view = runner.store.view(&layers, &path, *writable, probe)?;
+                    let view = runner.store.view(&layers, &path, probe)?;
                     Prepared::View { view, writable: *writable }
                 }
                 MountKind::Cache { readonly, .. } => {

@@ -1,13 +1,14 @@
 //! The driver `btrfs`: a stack of layers is a subvolume, and a step works on a snapshot of it.
 
 use super::copy::Baseline;
-use super::{Driver, Place, Prepared, clone_mount};
+use super::{Driver, Prepared, SnapshotMode, clone_mount};
 use crate::change::Changes;
 use crate::error::Context;
 use crate::index::VERSION;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
-use crate::{StorageError, Store, unpack};
+use crate::unpack::{self, HardLinks};
+use crate::{StorageError, Store};
 use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -45,11 +46,11 @@ impl Driver for Btrfs {
         &self,
         store: &Store,
         tree: &Arc<Tree>,
-        place: Place,
+        mode: SnapshotMode,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack = tree.diff_ids();
-        let base = base(store, &stack, place == Place::Apart, probe)?;
+        let base = base(store, &stack, mode.hard_links(), probe)?;
         let dir = store.scratch().path("snapshot");
         subvolume(&["snapshot"], &[&base, &dir])?;
         let mut snapshot = Snapshot { dir, scratch: Arc::clone(store.scratch()), baseline: Baseline::default() };
@@ -59,9 +60,10 @@ impl Driver for Btrfs {
 }
 
 /// The subvolume of a stack. If it is missing, it is made from a snapshot of the stack below.
-fn base(store: &Store, stack: &[DiffId], apart: bool, probe: &Probe) -> Result<PathBuf, StorageError> {
+fn base(store: &Store, stack: &[DiffId], links: HardLinks, probe: &Probe) -> Result<PathBuf, StorageError> {
     let all = stack.iter().flat_map(|digest| *digest.as_bytes());
-    let key = Digest::of(all.chain(apart.then_some(1)).chain(VERSION.to_le_bytes()).collect::<Vec<u8>>());
+    let split = (links == HardLinks::Split).then_some(1);
+    let key = Digest::of(all.chain(split).chain(VERSION.to_le_bytes()).collect::<Vec<u8>>());
     let name = format!("lowers/{}", key.hex());
     let path = store.root().join(&name);
     store.cache().made(name);
@@ -72,10 +74,10 @@ fn base(store: &Store, stack: &[DiffId], apart: bool, probe: &Probe) -> Result<P
     match stack.split_last() {
         None => subvolume(&["create"], &[&aside])?,
         Some((_, below)) => {
-            let below = base(store, below, apart, probe)?;
+            let below = base(store, below, links, probe)?;
             subvolume(&["snapshot"], &[&below, &aside])?;
             let span = probe.phase(Phase::Unpack);
-            let unpacked = unpack::apply(&*store.tree(stack)?, &aside, apart)?;
+            let unpacked = unpack::apply(&*store.tree(stack)?, &aside, links)?;
             span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
         }
     }

@@ -1,6 +1,6 @@
 //! The driver `copy`: a full copy of the tree for each step. Slow, but it works anywhere.
 
-use super::{Driver, Place, Prepared, clone_mount};
+use super::{Driver, Prepared, SnapshotMode, clone_mount};
 use crate::attributes::Names;
 use crate::change::{Changes, Data};
 use crate::error::Context;
@@ -29,14 +29,14 @@ impl Driver for Copy {
         &self,
         store: &Store,
         tree: &Arc<Tree>,
-        place: Place,
+        mode: SnapshotMode,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
         let dir = store.scratch().path("copy");
         fs::create_dir(&dir).context("create", &dir)?;
         let mut whole = Whole { dir, scratch: Arc::clone(store.scratch()), baseline: Baseline::default() };
         let span = probe.phase(Phase::Unpack);
-        let unpacked = unpack::tree(tree, &whole.dir, place == Place::Apart)?;
+        let unpacked = unpack::tree(tree, &whole.dir, mode.hard_links())?;
         span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
         span.end();
         whole.baseline = Baseline::of(&whole.dir, tree)?;

@@ -2,7 +2,7 @@
 //! that cannot mount files (before Linux 6.12) get loop devices.
 
 use super::overlay::{Lower, Overlay, Stack, key};
-use super::{Driver, Place, Prepared};
+use super::{Driver, Prepared, SnapshotMode};
 use crate::error::Context;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
@@ -57,7 +57,7 @@ impl Erofs {
             let lowers = vec![Lower::Mount(Arc::new(mount?))];
             // Created last: the stack removes it, and there is no stack if the mount failed.
             fs::create_dir(&dir).context("create", &dir)?;
-            Stack::prepare(overlay.at(Place::Disk), dir, lowers, Arc::clone(scratch))?.mount().map(drop)
+            Stack::prepare(overlay.with(SnapshotMode::OnDisk), dir, lowers, Arc::clone(scratch))?.mount().map(drop)
         };
         let backing = match try_it(Backing::Files) {
             Ok(()) => Backing::Files,
@@ -67,15 +67,6 @@ impl Erofs {
             })?,
         };
         Ok(Self { overlay, backing, mounts: Mutex::default() })
-    }
-
-    /// Why `auto` prefers this driver, as a sentence for users.
-    pub(crate) fn reason(&self) -> String {
-        let over = match self.backing {
-            Backing::Files => "",
-            Backing::Loops => " (with loop devices: this kernel cannot mount files)",
-        };
-        format!("layers can be mounted without unpacking them{over}")
     }
 
     fn lower(&self, store: &Store, stack: &[DiffId], probe: &Probe) -> Result<Option<Lower>, StorageError> {
@@ -112,13 +103,13 @@ impl Driver for Erofs {
         &self,
         store: &Store,
         tree: &Arc<Tree>,
-        place: Place,
+        mode: SnapshotMode,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack = tree.diff_ids();
         let lowers = (1..=stack.len()).filter_map(|depth| self.lower(store, &stack[..depth], probe).transpose());
         let lowers = lowers.collect::<Result<_, _>>()?;
-        Ok(Box::new(Stack::over(self.overlay.at(place), tree, lowers, store.scratch())?))
+        Ok(Box::new(Stack::over(self.overlay.with(mode), tree, lowers, store.scratch())?))
     }
 
     fn forget(&self) {

@@ -2,12 +2,13 @@
 //! overlayfs cannot be used.
 
 use super::overlay::{Lower, Overlay, Stack, lower};
-use super::{Driver, Place, Prepared, clone_mount};
+use super::{Driver, Prepared, SnapshotMode, clone_mount};
 use crate::change::Changes;
 use crate::error::Context;
 use crate::lower::Marks;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
+use crate::unpack::HardLinks;
 use crate::upper::Upper;
 use crate::{StorageError, Store};
 use buildscope_record::{DriverName, Probe};
@@ -53,12 +54,13 @@ impl Driver for Fuse {
         &self,
         store: &Store,
         tree: &Arc<Tree>,
-        _place: Place,
+        _mode: SnapshotMode,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack = tree.diff_ids();
         // Version 1.10 may change another name of a hard-linked lower file than the one that is written.
-        let lower = |depth: usize| lower(store, &stack[..depth], self.marks, true, probe).map(Lower::Directory);
+        let lower =
+            |depth: usize| lower(store, &stack[..depth], self.marks, HardLinks::Split, probe).map(Lower::Directory);
         let lowers = (1..=stack.len()).map(lower);
         let stack = Stack::over(self.overlay(), tree, lowers.collect::<Result<_, _>>()?, store.scratch())?;
         Ok(Box::new(Mounted { stack, marks: self.marks, mount: Mutex::default() }))

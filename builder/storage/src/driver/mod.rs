@@ -11,6 +11,7 @@ use super::error::Context;
 use super::memory::Memory;
 use super::scratch::Scratch;
 use super::tree::Tree;
+use super::unpack::HardLinks;
 use super::{DriverChoice, StorageError, Store, StoreOptions};
 use buildscope_record::{DriverName, Probe};
 use rustix::mount::{OpenTreeFlags, open_tree};
@@ -28,7 +29,7 @@ pub(crate) trait Driver: Send + Sync {
         &self,
         store: &Store,
         tree: &Arc<Tree>,
-        place: Place,
+        mode: SnapshotMode,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError>;
 
@@ -36,14 +37,23 @@ pub(crate) trait Driver: Send + Sync {
     fn forget(&self) {}
 }
 
-/// Where a step's changes are stored.
+/// How a step's file system is prepared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Place {
-    /// In memory, if there is a budget; otherwise on the disk.
-    Memory,
-    Disk,
-    /// On the disk. Hard-linked files of lower layers become separate files under drivers that would not break the links.
-    Apart,
+pub(crate) enum SnapshotMode {
+    /// The changes are in memory, if there is a budget; otherwise on the disk.
+    InMemory,
+    /// The changes are on the disk.
+    OnDisk,
+    /// For a step that runs again: the changes are on the disk, and drivers that would change all names of a hard-linked file make
+    /// each of them a separate file.
+    Rerun,
+}
+
+impl SnapshotMode {
+    /// What becomes of hard links under drivers that would change all names of a file.
+    fn hard_links(self) -> HardLinks {
+        if self == Self::Rerun { HardLinks::Split } else { HardLinks::Keep }
+    }
 }
 
 /// A file system for one step.
@@ -60,43 +70,30 @@ pub(crate) trait Prepared: Send + Sync {
     }
 }
 
-/// The driver to use, and the reason for the choice.
+/// The driver to use. `auto` takes the fastest that works: `erofs`, `overlay`, `fuse-overlayfs`, `copy`.
 pub(crate) fn choose(
     root: &Path,
     options: &StoreOptions,
     scratch: &Arc<Scratch>,
-) -> Result<(Box<dyn Driver>, String), StorageError> {
-    let asked = || "it was requested".to_owned();
-    let erofs = || erofs::Erofs::probe(root, options.memory, scratch);
-    let overlay =
-        || Ok::<_, StorageError>(Box::new(overlay::Overlay::probe(options.memory, scratch)?) as Box<dyn Driver>);
-    match options.driver {
-        DriverChoice::Copy => Ok((Box::new(copy::Copy), asked())),
-        DriverChoice::Overlay => Ok((overlay()?, asked())),
-        DriverChoice::Erofs => Ok((Box::new(erofs()?), asked())),
-        DriverChoice::FuseOverlayfs => Ok((Box::new(fuse::Fuse::probe(scratch)?), asked())),
-        DriverChoice::Btrfs => Ok((Box::new(btrfs::Btrfs::probe(root, scratch)?), asked())),
+) -> Result<Box<dyn Driver>, StorageError> {
+    Ok(match options.driver {
+        DriverChoice::Copy => Box::new(copy::Copy),
+        DriverChoice::Overlay => Box::new(overlay::Overlay::probe(options.memory, scratch)?),
+        DriverChoice::Erofs => Box::new(erofs::Erofs::probe(root, options.memory, scratch)?),
+        DriverChoice::FuseOverlayfs => Box::new(fuse::Fuse::probe(scratch)?),
+        DriverChoice::Btrfs => Box::new(btrfs::Btrfs::probe(root, scratch)?),
         DriverChoice::Auto => {
-            let erofs = match erofs() {
-                Ok(driver) => {
-                    let reason = driver.reason();
-                    return Ok((Box::new(driver), reason));
-                }
-                Err(error) => error,
-            };
-            let overlay = match overlay() {
-                Ok(driver) => return Ok((driver, format!("erofs does not work here: {erofs}"))),
-                Err(error) => error,
-            };
-            match fuse::Fuse::probe(scratch) {
-                Ok(driver) => Ok((Box::new(driver), format!("overlayfs does not work here: {overlay}"))),
-                Err(fuse) => Ok((
-                    Box::new(copy::Copy),
-                    format!("full copies work anywhere, and nothing faster works here: {overlay}; {fuse}"),
-                )),
+            if let Ok(driver) = erofs::Erofs::probe(root, options.memory, scratch) {
+                Box::new(driver)
+            } else if let Ok(driver) = overlay::Overlay::probe(options.memory, scratch) {
+                Box::new(driver)
+            } else if let Ok(driver) = fuse::Fuse::probe(scratch) {
+                Box::new(driver)
+            } else {
+                Box::new(copy::Copy)
             }
         }
-    }
+    })
 }
 
 /// A detached mount of a directory.
@@ -106,7 +103,7 @@ pub(crate) fn clone_mount(path: &Path) -> Result<OwnedFd, StorageError> {
 }
 
 /// A detached mount of the directory or file at `path` of another one. The path must not contain symlinks.
-pub(crate) fn part_of(whole: &OwnedFd, path: &Path, _writable: bool) -> Result<OwnedFd, StorageError> {
+pub(crate) fn part_of(whole: &OwnedFd, path: &Path) -> Result<OwnedFd, StorageError> {
     let mut flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
     if path.as_os_str().is_empty() {

@@ -1,6 +1,6 @@
 //! The driver `overlay`: each layer unpacked once, stacked by overlayfs.
 
-use super::{Driver, Place, Prepared};
+use super::{Driver, Prepared, SnapshotMode};
 use crate::change::Changes;
 use crate::error::Context;
 use crate::index::VERSION;
@@ -8,7 +8,7 @@ use crate::lower::Marks;
 use crate::memory::{Budget, Memory};
 use crate::scratch::Scratch;
 use crate::tree::{Node, Tree};
-use crate::unpack;
+use crate::unpack::{self, HardLinks};
 use crate::upper::Upper;
 use crate::{StorageError, Store};
 use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
@@ -45,9 +45,9 @@ impl Overlay {
         }
     }
 
-    /// The driver for a step whose changes are stored at `place`.
-    pub(crate) fn at(&self, place: Place) -> Self {
-        let budget = self.budget.clone().filter(|_| place == Place::Memory);
+    /// The driver for a step in this mode.
+    pub(crate) fn with(&self, mode: SnapshotMode) -> Self {
+        let budget = self.budget.clone().filter(|_| mode == SnapshotMode::InMemory);
         Self { marks: self.marks, budget }
     }
 }
@@ -61,15 +61,15 @@ impl Driver for Overlay {
         &self,
         store: &Store,
         tree: &Arc<Tree>,
-        place: Place,
+        mode: SnapshotMode,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack = tree.diff_ids();
         let mut lowers = Vec::with_capacity(stack.len());
         for depth in 1..=stack.len() {
-            lowers.push(Lower::Directory(lower(store, &stack[..depth], self.marks, false, probe)?));
+            lowers.push(Lower::Directory(lower(store, &stack[..depth], self.marks, HardLinks::Keep, probe)?));
         }
-        Ok(Box::new(Stack::over(self.at(place), tree, lowers, store.scratch())?))
+        Ok(Box::new(Stack::over(self.with(mode), tree, lowers, store.scratch())?))
     }
 }
 
@@ -91,12 +91,12 @@ pub(crate) fn lower(
     store: &Store,
     stack: &[DiffId],
     marks: Marks,
-    apart: bool,
+    links: HardLinks,
     probe: &Probe,
 ) -> Result<PathBuf, StorageError> {
     let tree = store.tree(stack)?;
     let Some(mut key) = key(&tree) else { return Ok(PathBuf::new()) };
-    if apart {
+    if links == HardLinks::Split {
         key = Digest::of([key.as_bytes(), &b"apart"[..], &VERSION.to_le_bytes()].concat());
     }
     let path = store.root().join("lowers").join(key.hex());
@@ -107,7 +107,7 @@ pub(crate) fn lower(
     let span = probe.phase(Phase::Unpack);
     let dir = store.scratch().path("unpack");
     fs::create_dir(&dir).context("create", &dir)?;
-    let unpacked = unpack::layer(&tree, &dir, marks, apart)?;
+    let unpacked = unpack::layer(&tree, &dir, marks, links)?;
     span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
     match rustix::fs::rename(&dir, &path) {
         Ok(()) => {}
@@ -158,8 +158,8 @@ impl Stack {
         fs::create_dir(&dir).context("create", &dir)?;
         // overlayfs does not accept a directory twice, and all steps without changes have the same layer. The highest of equal layers
         // contains everything that the others contain, whatever is between them.
-        let again = |place: usize, lower: &Lower| lowers[place + 1..].iter().any(|higher| higher.is(lower));
-        let repeated: Vec<bool> = lowers.iter().enumerate().map(|(place, lower)| again(place, lower)).collect();
+        let recurs = |at: usize, lower: &Lower| lowers[at + 1..].iter().any(|higher| higher.is(lower));
+        let repeated: Vec<bool> = lowers.iter().enumerate().map(|(at, lower)| recurs(at, lower)).collect();
         let mut repeated = repeated.into_iter();
         lowers.retain(|_| !repeated.next().unwrap_or_default());
         if lowers.is_empty() {
@@ -191,11 +191,11 @@ impl Stack {
     }
 
     pub(crate) fn upper(&self) -> PathBuf {
-        self.place().join("upper")
+        self.changes_dir().join("upper")
     }
 
     pub(crate) fn work(&self) -> PathBuf {
-        self.place().join("work")
+        self.changes_dir().join("work")
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -207,7 +207,7 @@ impl Stack {
     }
 
     /// The directory with `upper` and `work`, in memory or on the disk.
-    fn place(&self) -> PathBuf {
+    fn changes_dir(&self) -> PathBuf {
         self.memory.as_ref().map_or_else(|| self.dir.clone(), Memory::root)
     }
 }

@@ -26,11 +26,11 @@ pub(super) fn run(store: &Store, layers: &[DiffId], step: &dyn Fn(&Path)) -> Dif
     let probe = Probe::disabled();
     let snapshot = store.snapshot(layers, &probe).unwrap();
     attached(&snapshot, step);
-    match snapshot.commit(&[], &probe) {
+    match snapshot.commit(&probe) {
         Err(StorageError::LinkChanged { .. }) => {
             let snapshot = store.snapshot_again(layers, &probe).unwrap();
             attached(&snapshot, step);
-            snapshot.commit(&[], &probe).unwrap().diff_id
+            snapshot.commit(&probe).unwrap().diff_id
         }
         made => made.unwrap().diff_id,
     }

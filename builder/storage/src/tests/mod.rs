@@ -271,18 +271,18 @@ fn a_second_build_waits_for_the_step_lock() {
         || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
     let (one, two) = (open(), open());
     let key = LayerKey::of("step");
-    let claim = one.claim(&key, &Probe::disabled()).unwrap();
-    assert!(!claim.joined());
+    let lock = StepLock::lock(&one, &key, &Probe::disabled()).unwrap();
+    assert!(StepLock::try_lock(&two, &key).unwrap().is_none());
     let made = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         let second = scope.spawn(|| {
-            let claim = two.claim(&key, &Probe::disabled()).unwrap();
-            (claim.joined(), made.load(std::sync::atomic::Ordering::SeqCst))
+            let _lock = StepLock::lock(&two, &key, &Probe::disabled()).unwrap();
+            made.load(std::sync::atomic::Ordering::SeqCst)
         });
         std::thread::sleep(std::time::Duration::from_millis(50));
         made.store(true, std::sync::atomic::Ordering::SeqCst);
-        drop(claim);
-        assert_eq!(second.join().unwrap(), (true, true));
+        drop(lock);
+        assert!(second.join().unwrap());
     });
-    assert!(!two.claim(&key, &Probe::disabled()).unwrap().joined(), "the lock is released");
+    assert!(StepLock::try_lock(&two, &key).unwrap().is_some(), "the lock is released");
 }

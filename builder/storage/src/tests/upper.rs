@@ -70,7 +70,7 @@ impl Left {
         let mut changes = Changes::new(&tree);
         Upper::new(self.upper.path().to_owned(), self.marks).compare(&mut changes)?;
         let mut builder = store.layer_builder();
-        changes.finish(&[], &mut builder);
+        changes.finish(&mut builder);
         let layer = builder.finish(&Probe::disabled()).unwrap();
         let members = super::drivers::members(store, &layer.diff_id);
         Ok((layer, members, store.tree(&[self.base, layer.diff_id]).unwrap()))

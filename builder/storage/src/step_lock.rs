@@ -13,43 +13,41 @@ use std::path::PathBuf;
 
 /// The lock of a step. Other builds of the same step wait until it is dropped or its process has ended.
 #[derive(Debug)]
-pub struct Claim {
+pub struct StepLock {
     path: PathBuf,
     /// Held, never read.
     _lock: File,
-    joined: bool,
 }
 
-impl Store {
+impl StepLock {
     /// Acquires the lock for `key`; `None` if another build, of this process or another, holds it.
-    pub fn try_claim(&self, key: &LayerKey) -> Result<Option<Claim>, StorageError> {
-        self.claim_or(key, |_| Ok(false))
+    pub fn try_lock(store: &Store, key: &LayerKey) -> Result<Option<Self>, StorageError> {
+        Self::acquire(store, key, |_| Ok(false))
     }
 
-    /// Acquires the lock for `key`. Blocks while another build, of this process or another, holds it; the probe records for how long.
-    pub fn claim(&self, key: &LayerKey, probe: &Probe) -> Result<Claim, StorageError> {
+    /// Acquires the lock for `key`. Blocks while another build, of this process or another, holds it; the probe records how long.
+    pub fn lock(store: &Store, key: &LayerKey, probe: &Probe) -> Result<Self, StorageError> {
         let wait = |lock: &File| {
             let _waiting = probe.wait_lock("another build of the same step");
             flock(lock, FlockOperation::LockExclusive).map(|()| true)
         };
-        Ok(self.claim_or(key, wait)?.expect("a blocking lock is always acquired"))
+        Ok(Self::acquire(store, key, wait)?.expect("a blocking lock is always acquired"))
     }
 
-    /// Acquires the lock for `key`. If another build holds it, calls `held` with the lock file: it waits for the lock and returns
-    /// true, or returns false to give up.
-    fn claim_or(
-        &self,
+    /// Acquires the lock for `key`. If another build holds it, calls `on_contended` with the lock file: it waits for the lock and
+    /// returns true, or returns false to give up.
+    fn acquire(
+        store: &Store,
         key: &LayerKey,
-        held: impl Fn(&File) -> rustix::io::Result<bool>,
-    ) -> Result<Option<Claim>, StorageError> {
-        let path = self.root().join("claims").join(key.hex());
-        let mut joined = false;
+        on_contended: impl Fn(&File) -> rustix::io::Result<bool>,
+    ) -> Result<Option<Self>, StorageError> {
+        // The directory has the name that earlier versions gave it: they may use the store at the same time.
+        let path = store.root().join("claims").join(key.hex());
         loop {
             let lock = File::options().create(true).truncate(false).write(true).open(&path).context("open", &path)?;
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
                 Err(rustix::io::Errno::WOULDBLOCK) => {
-                    joined = true;
-                    if !held(&lock).context("lock", &path)? {
+                    if !on_contended(&lock).context("lock", &path)? {
                         return Ok(None);
                     }
                 }
@@ -57,20 +55,13 @@ impl Store {
             }
             // The previous holder removed the file. Another build may already hold a new file of the same name.
             if same_file(&lock, &path) {
-                return Ok(Some(Claim { path, _lock: lock, joined }));
+                return Ok(Some(Self { path, _lock: lock }));
             }
         }
     }
 }
 
-impl Claim {
-    /// Whether another build held the lock before: then its result is probably in the cache.
-    pub fn joined(&self) -> bool {
-        self.joined
-    }
-}
-
-impl Drop for Claim {
+impl Drop for StepLock {
     fn drop(&mut self) {
         // Removed while still locked: until then, no other file of this name can be locked.
         let _ = fs::remove_file(&self.path);
