@@ -5,12 +5,13 @@ use super::layout::{blob_path, touch};
 use super::scratch::Scratch;
 use super::{CacheIndex, SparseReader, StorageError, SyncPolicy};
 use buildscope_record::BlobDigest;
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Content-addressed files. Several processes may use them: a blob appears complete, by a rename.
 #[derive(Clone, Debug)]
@@ -97,7 +98,7 @@ impl BlobStore {
     }
 
     fn fresh(&self) -> MutexGuard<'_, HashSet<BlobDigest>> {
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+        self.fresh.lock()
     }
 
     /// Computes the digest of a blob's content. It differs from its name if the blob is damaged.

@@ -9,12 +9,13 @@ use super::error::Context;
 use super::layout::{blob_digest, blob_path, touch};
 use super::{StorageError, SyncPolicy};
 use buildscope_record::{BlobDigest, DiffId, LayerKey, Phase, Probe, Quantity, Removal};
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use rustix::fs::FlockOperation;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Version of the tables in `SCHEMA`. Raise it when they change: a database of another version is deleted.
@@ -305,7 +306,7 @@ impl CacheIndex {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock()
     }
 
     /// Runs `work` on the database. A damaged database is set aside and replaced by an empty one, which costs cache misses only.
@@ -376,7 +377,7 @@ impl CacheIndex {
     }
 
     fn state_of_warnings(&self) -> MutexGuard<'_, Vec<String>> {
-        self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.warnings.lock()
     }
 }
 

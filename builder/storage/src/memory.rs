@@ -5,11 +5,12 @@
 
 use super::StorageError;
 use super::error::Context;
+use parking_lot::Mutex;
 use rustix::fs::{StatVfs, XattrFlags, fstatvfs, setxattr, statvfs};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 /// Bytes of memory for an inode without data, at least (`shmem_inode_cache` and a dentry).
 const INODE: u64 = 1024;
@@ -42,7 +43,7 @@ impl Budget {
     /// A tmpfs with the same free space as the file system of `like`.
     pub(crate) fn take(self: &Arc<Self>, like: &Path) -> Result<Memory, StorageError> {
         let fs = Arc::new(tmpfs(&statvfs(like).context("stat the file system of", like)?)?);
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used.lock();
         used.retain(|fs| fs.strong_count() > 0);
         used.push(Arc::downgrade(&fs));
         Ok(Memory { fs, budget: Arc::clone(self) })
@@ -57,7 +58,7 @@ impl Memory {
 
     /// Removes it from the budget. Dropping the result blocks until the kernel has freed the memory.
     pub(crate) fn leave(self) -> Arc<OwnedFd> {
-        let mut used = self.budget.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.budget.used.lock();
         used.retain(|fs| !std::ptr::eq(fs.as_ptr(), Arc::as_ptr(&self.fs)));
         drop(used);
         self.fs
@@ -65,7 +66,7 @@ impl Memory {
 
     /// Whether all steps together exceed the budget, and no other step uses more than this one.
     pub(crate) fn is_outgrown(&self) -> bool {
-        let of_all = self.budget.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_all = self.budget.used.lock();
         let of_all: Vec<u64> = of_all.iter().filter_map(Weak::upgrade).map(|fs| used(fs.as_fd())).collect();
         let own = used(self.fs.as_fd());
         of_all.iter().sum::<u64>() > self.budget.bytes && of_all.iter().all(|other| *other <= own)

@@ -3,9 +3,9 @@
 //! Hashing a stream is sequential and mostly the bottleneck. So threads have no fixed role: each takes the next job, and the
 //! sequential one first.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
 use std::panic::resume_unwind;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The maximum number of threads. More would only wait for the sequential part.
 const MOST_THREADS: usize = 16;
@@ -109,7 +109,7 @@ impl<P: Default, A, T: FnMut(&P) -> A> Pipeline<P, A, T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<P, A, T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn work<E>(
@@ -155,7 +155,7 @@ impl<P: Default, A, T: FnMut(&P) -> A> Pipeline<P, A, T> {
             if let Some(job) = state.next(self.ahead) {
                 return Some(job);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait(&mut state);
         }
     }
 }
@@ -190,7 +190,7 @@ struct Leave<'p, P, A, T>(&'p Pipeline<P, A, T>);
 impl<P, A, T> Drop for Leave<'_, P, A, T> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+            self.0.state.lock().closed = true;
         }
         self.0.changed.notify_all();
     }
@@ -221,11 +221,11 @@ mod tests {
         };
         let store = |piece: &usize, told| {
             assert_eq!(told, piece + 1);
-            stored.lock().unwrap().push(*piece);
+            stored.lock().push(*piece);
             Ok(())
         };
         let ran = run(threads, make, take, store);
-        let mut stored = stored.into_inner().unwrap();
+        let mut stored = stored.into_inner();
         stored.sort_unstable();
         (taken, stored, ran)
     }

@@ -4,8 +4,9 @@
 //! random and would make builds unrepeatable. Other processes are excluded by the directory's own file lock.
 
 use buildscope_record::{Probe, StepId};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// The queues of a store's cache mounts, by name.
 #[derive(Debug, Default)]
@@ -42,7 +43,7 @@ impl Queues {
             let waits = |queues: &mut HashMap<String, Queue>| {
                 queues.get(name).is_some_and(|queue| queue.held || queue.waiting.first() != Some(&this))
             };
-            queues = self.freed.wait_while(queues, waits).unwrap_or_else(PoisonError::into_inner);
+            self.freed.wait_while(&mut queues, waits);
             queues.entry(name.to_owned()).or_default().waiting.remove(&this);
         }
         queues.entry(name.to_owned()).or_default().held = true;
@@ -50,7 +51,7 @@ impl Queues {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Queue>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queues.lock()
     }
 }
 
@@ -85,7 +86,7 @@ mod tests {
                 let (queues, order, probe) = (Arc::clone(&queues), Arc::clone(&order), probe(step));
                 let thread = std::thread::spawn(move || {
                     let _turn = queues.turn("c", &probe);
-                    order.lock().unwrap().push(step);
+                    order.lock().push(step);
                 });
                 // The steps arrive one after the other.
                 std::thread::sleep(Duration::from_millis(20));
@@ -94,7 +95,7 @@ mod tests {
             .into();
         drop(held);
         waiting.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(*order.lock().unwrap(), [1, 2, 3]);
+        assert_eq!(*order.lock(), [1, 2, 3]);
         assert!(queues.lock().is_empty(), "no queue is left");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::StorageError;
 use super::error::Context;
+use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, IFlags, flock, ioctl_getflags, ioctl_setflags};
 use std::fs::{self, File};
 use std::io;
@@ -9,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
 /// How long a process waits at its end until discarded files are removed. The next process removes the rest.
@@ -92,14 +93,14 @@ impl Scratch {
     /// Removes a file or tree in the background: removing 20,000 files takes a tenth of a second, and no step should wait for it.
     /// Dropping the scratch directory waits for it, for at most [`PATIENCE`]. The next process removes what a killed one leaves.
     pub(crate) fn discard(&self, path: PathBuf) {
-        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paths = self.paths.lock();
         // Fails only if the thread has ended. The next process then removes the path.
         let _ = paths.get_or_insert_with(|| BackgroundDrop::start(|path: PathBuf| remove(&path))).waste.send(path);
     }
 
     /// Drops a mount in the background: freeing a tmpfs with 20,000 files takes the kernel a twentieth of a second.
     pub(crate) fn discard_mount(&self, mount: Arc<OwnedFd>) {
-        let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mounts = self.mounts.lock();
         // Fails only if the thread has ended. The mount is then dropped here.
         let _ = mounts.get_or_insert_with(|| BackgroundDrop::start(drop)).waste.send(mount);
     }
@@ -120,10 +121,10 @@ fn spread(dir: &Path) {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // Mounts first: the removed paths may be below them.
-        if let Some(mounts) = self.mounts.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(mounts) = self.mounts.get_mut().take() {
             mounts.finish();
         }
-        if let Some(paths) = self.paths.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(paths) = self.paths.get_mut().take() {
             paths.finish();
         }
         // Succeeds if the directory is empty. Otherwise the next process removes it.

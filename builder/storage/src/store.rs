@@ -10,12 +10,13 @@ use super::scratch::Scratch;
 use super::tree::Tree;
 use super::{BlobStore, CacheIndex, Layer, StorageError, import, recovery};
 use buildscope_record::{BlobDigest, DiffId, DriverName, Phase, Probe, Quantity};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Options of a store. They never change a digest.
 #[derive(Clone, Debug, Default)]
@@ -307,7 +308,7 @@ impl Store {
     }
 
     fn indexes(&self) -> MutexGuard<'_, HashMap<DiffId, Arc<LayerIndex>>> {
-        self.inner.indexes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.indexes.lock()
     }
 
     /// The queues of steps that wait for cache mounts.
@@ -317,11 +318,11 @@ impl Store {
 
     /// Damaged blobs that were found and removed.
     pub(super) fn damaged(&self) -> MutexGuard<'_, Vec<BlobDigest>> {
-        self.inner.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.damaged.lock()
     }
 
     fn trees(&self) -> MutexGuard<'_, HashMap<Vec<DiffId>, Arc<Tree>>> {
-        self.inner.trees.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.trees.lock()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::{BlobStore, CacheIndex, Content, Entry, Layer, StorageError, Store, SyncPolicy, erofs, lower};
 use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
+use parking_lot::Mutex;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
 };
@@ -17,7 +18,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The longest string that `fsconfig` accepts, without its zero byte.
 const MAX_OPTION: usize = 255;
@@ -72,7 +73,7 @@ impl Erofs {
     fn lower(&self, store: &Store, stack: &[DiffId], probe: &Probe) -> Result<Option<Lower>, StorageError> {
         let tree = store.tree(stack)?;
         let (Some(key), Some(index)) = (key(&tree), tree.layers().last()) else { return Ok(None) };
-        let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mounts = self.mounts.lock();
         if let Some(mount) = mounts.get(&key) {
             return Ok(Some(Lower::Mount(Arc::clone(mount))));
         }
@@ -113,7 +114,7 @@ impl Driver for Erofs {
     }
 
     fn forget(&self) {
-        self.mounts.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.mounts.lock().clear();
     }
 }
 

@@ -12,12 +12,13 @@ use crate::unpack::HardLinks;
 use crate::upper::Upper;
 use crate::{StorageError, Store};
 use buildscope_record::{DriverName, Probe};
+use parking_lot::Mutex;
 use rustix::mount::{UnmountFlags, unmount};
 use std::ffi::OsString;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 const PROGRAM: &str = "fuse-overlayfs";
 
@@ -108,12 +109,12 @@ impl Prepared for Mounted {
         let mount = clone_mount(&at);
         unmount(&at, UnmountFlags::DETACH).context("unmount", &at)?;
         let mount = mount?;
-        *self.mount.lock().unwrap_or_else(PoisonError::into_inner) = Some(mount.try_clone().context("keep", &at)?);
+        *self.mount.lock() = Some(mount.try_clone().context("keep", &at)?);
         Ok(mount)
     }
 
     fn changes(&self, changes: &mut Changes<'_>) -> Result<(), StorageError> {
-        if let Some(mount) = self.mount.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(mount) = self.mount.lock().take() {
             let root = rustix::fs::openat(&mount, ".", rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty());
             rustix::fs::syncfs(root.context("open", self.stack.dir())?).context("sync", self.stack.dir())?;
         }
