@@ -1,6 +1,6 @@
 //! Archives, and the store's own files about layers and contexts.
 
-use buildscope_storage::tar::{Member, Reader};
+use buildscope_storage::tar::{Header, Member, Reader};
 
 /// Reads a tar from a registry or a context, unchanged and with corrected header checksums.
 pub(crate) fn tar(bytes: &[u8]) {
@@ -17,9 +17,9 @@ fn read(bytes: &[u8]) {
         assert!(*offset >= end, "{} begins at {offset} before {end}", String::from_utf8_lossy(name));
         assert!(*offset <= bytes.len() as u64);
         end = *offset;
-        for (at, from, length) in member.sparse.iter().flat_map(|sparse| &sparse.pieces) {
-            assert!(from.checked_add(*length).is_some_and(|end| end <= member.stored));
-            assert!(at.checked_add(*length).is_some());
+        for piece in member.sparse.iter().flat_map(|sparse| &sparse.pieces) {
+            assert!(piece.stored.checked_add(piece.length).is_some_and(|end| end <= member.stored));
+            assert!(piece.offset.checked_add(piece.length).is_some());
         }
     }
 }
@@ -27,11 +27,8 @@ fn read(bytes: &[u8]) {
 /// Corrects the checksum of every block that looks like a header (POSIX.1-2024 pax, "ustar Interchange Format").
 fn summed(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    for header in bytes.chunks_exact_mut(512).filter(|block| block[257..].starts_with(b"ustar")) {
-        header[148..156].fill(b' ');
-        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    }
+    let headers = bytes.chunks_exact_mut(512).filter_map(Header::of_mut);
+    headers.filter(|header| header.magic.starts_with(b"ustar")).for_each(Header::update_checksum);
     bytes
 }
 

@@ -4,7 +4,7 @@ use super::SourceError;
 use super::node::Status;
 use super::stat_cache::{Identity, Record, is_racy};
 use buildscope_record::{BlobDigest, Digest};
-use buildscope_storage::open_below;
+use buildscope_storage::{CAPABILITY, open_below};
 use rustix::fs::{OFlags, fgetxattr, fstat};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
@@ -23,7 +23,6 @@ const KEPT_FILE: u64 = 64 << 10;
 const KEPT_ALL: u64 = 128 << 20;
 /// How often a file is read before it is reported as changing all the time.
 const ATTEMPTS: u32 = 4;
-const CAPABILITY: &str = "security.capability";
 
 /// The content of a file as it was read.
 #[derive(Clone, Debug)]

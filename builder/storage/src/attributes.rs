@@ -7,12 +7,15 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+/// The attribute with a file's capabilities (capabilities(7), "File capabilities").
+pub const CAPABILITY: &str = "security.capability";
+
 /// Whether an attribute is part of an image: capabilities, access lists and `user.` attributes are, those of security modules and
 /// overlayfs are not.
 pub(crate) fn belongs(name: &[u8]) -> bool {
     let user =
         name.starts_with(b"user.") && !name.starts_with(b"user.overlay.") && !name.starts_with(b"user.fuseoverlayfs.");
-    let known: [&[u8]; 3] = [b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
+    let known: [&[u8]; 3] = [CAPABILITY.as_bytes(), b"system.posix_acl_access", b"system.posix_acl_default"];
     user || known.contains(&name)
 }
 

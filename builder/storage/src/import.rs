@@ -3,7 +3,7 @@
 use super::index::{IndexBuilder, LayerIndex};
 use super::path::{base_name, join, parent, to_path};
 use super::row::RecordKind;
-use super::tar::{Member, MemberKind, Reader};
+use super::tar::{Member, MemberKind, Reader, SparsePiece};
 use super::{Entry, EntryKind, Extent, StorageError, attributes};
 use std::io::Read;
 use std::path::PathBuf;
@@ -75,7 +75,8 @@ fn entry(member: Member, path: Vec<u8>) -> Result<(Entry, Option<Vec<Extent>>), 
         MemberKind::Fifo => EntryKind::Fifo,
     };
     let extents = member.sparse.map(|sparse| {
-        let extent = |(offset, data, length)| Extent { offset, blob_offset: at + data, length };
+        let extent =
+            |piece: SparsePiece| Extent { offset: piece.offset, blob_offset: at + piece.stored, length: piece.length };
         sparse.pieces.into_iter().map(extent).collect()
     });
     let Member { mode, uid, gid, mtime, mut xattrs, .. } = member;

@@ -84,6 +84,7 @@ mod tree;
 mod unpack;
 mod upper;
 
+pub use attributes::CAPABILITY;
 pub use blob::{BlobStore, BlobWriter};
 pub use cache::{CacheEntry, CacheHit, CacheIndex, Removed};
 pub use cache_mount::{CacheMount, CacheMountOptions, CacheSharing};

@@ -3,8 +3,10 @@
 //! Only the times in headers change, never the size of a header. So a layer can be rewritten while it is streamed, and
 //! it keeps its size.
 
-/// The block size of a tar.
-const BLOCK: usize = 512;
+use buildscope_storage::tar::{self, Header, read_number, read_signed, write_octal};
+
+/// The block size of a tar in bytes.
+const BLOCK: usize = tar::BLOCK as usize;
 /// The longest extended header, in bytes. Only the store's own layers are rewritten, and they do not have longer ones.
 const LONGEST_EXTENDED: u64 = 1 << 20;
 
@@ -58,7 +60,8 @@ impl Clamp {
                 self.data -= skip;
                 at += skip as usize;
             } else {
-                let header = piece.get_mut(at..at + BLOCK).ok_or(ClampError("it ends inside a header"))?;
+                let header = piece.get_mut(at..at + BLOCK).and_then(Header::of_mut);
+                let header = header.ok_or(ClampError("it ends inside a header"))?;
                 self.header(header)?;
                 at += BLOCK;
             }
@@ -66,13 +69,13 @@ impl Clamp {
         Ok(())
     }
 
-    fn header(&mut self, header: &mut [u8]) -> Result<(), ClampError> {
-        if header.iter().all(|&byte| byte == 0) {
+    fn header(&mut self, header: &mut Header) -> Result<(), ClampError> {
+        if header.is_zero() {
             self.ended = true;
             return Ok(());
         }
-        let size = number(&header[124..136]).ok_or(ClampError("invalid size field"))?;
-        match header[156] {
+        let size = read_number(&header.size).ok_or(ClampError("invalid size field"))?;
+        match header.typeflag {
             kind @ (b'x' | b'g' | b'L' | b'K') => {
                 if size > LONGEST_EXTENDED {
                     return Err(ClampError("an extended header is too long"));
@@ -89,12 +92,10 @@ impl Clamp {
                 self.data = stored.checked_next_multiple_of(BLOCK as u64).ok_or(ClampError("a size is too large"))?;
             }
         }
-        let mtime = number(&header[136..148]).ok_or(ClampError("invalid time field"))?;
-        if i64::try_from(mtime).unwrap_or(i64::MAX) > self.epoch {
-            octal(&mut header[136..148], u64::try_from(self.epoch).unwrap_or_default());
-            header[148..156].fill(b' ');
-            let sum: u64 = header.iter().map(|&byte| u64::from(byte)).sum();
-            octal(&mut header[148..155], sum);
+        let mtime = read_signed(&header.mtime).ok_or(ClampError("invalid time field"))?;
+        if mtime > self.epoch {
+            write_octal(&mut header.mtime, u64::try_from(self.epoch).unwrap_or_default());
+            header.update_checksum();
         }
         Ok(())
     }
@@ -126,29 +127,6 @@ fn records(mut bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
         bytes = &bytes[length..];
         Some((&record[..equals], &record[equals + 1..]))
     })
-}
-
-/// Parses a numeric field: octal, or GNU's base 256.
-fn number(field: &[u8]) -> Option<u64> {
-    if field[0] & 0x80 != 0 {
-        let first = u64::from(field[0] & 0x7f);
-        return field[1..].iter().try_fold(first, |value, &byte| value.checked_mul(256)?.checked_add(byte.into()));
-    }
-    let digits = field.iter().copied().skip_while(|byte| *byte == b' ').take_while(|byte| !matches!(byte, 0 | b' '));
-    digits.into_iter().try_fold(0u64, |value, digit| match digit {
-        b'0'..=b'7' => value.checked_mul(8)?.checked_add(u64::from(digit - b'0')),
-        _ => None,
-    })
-}
-
-/// Writes zero-padded octal digits and a terminating zero byte.
-fn octal(field: &mut [u8], mut value: u64) {
-    let digits = field.len() - 1;
-    for digit in field[..digits].iter_mut().rev() {
-        *digit = b'0' + (value & 7) as u8;
-        value >>= 3;
-    }
-    field[digits] = 0;
 }
 
 #[cfg(test)]

@@ -4,14 +4,13 @@
 
 use super::super::ImageError;
 use buildscope_record::BlobDigest;
+use buildscope_storage::tar::{BLOCK, Header, write_octal};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The block size of a tar.
-const BLOCK: u64 = 512;
 /// An archive ends in two blocks of zeros (POSIX.1-2024, pax, "ustar Interchange Format").
 const END: u64 = 2 * BLOCK;
 
@@ -101,27 +100,17 @@ impl TarSink {
 
     /// Writes a header without owner and time, so that the same image always gives the same archive.
     fn header(&self, at: u64, name: &str, kind: u8, mode: u32, size: u64) -> Result<(), ImageError> {
-        let mut header = [0; BLOCK as usize];
-        // The longest name is a blob's: 77 bytes.
-        header[..name.len()].copy_from_slice(name.as_bytes());
-        header[100..108].copy_from_slice(format!("{mode:07o}\0").as_bytes());
-        header[108..116].copy_from_slice(b"0000000\0");
-        header[116..124].copy_from_slice(b"0000000\0");
-        match size < 1 << 33 {
-            true => header[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes()),
-            // GNU's base 256, which all common tar readers support.
-            false => {
-                header[128..136].copy_from_slice(&size.to_be_bytes());
-                header[124] = 0x80;
-            }
-        }
-        header[136..148].copy_from_slice(b"00000000000\0");
-        header[148..156].fill(b' ');
-        header[156] = kind;
-        header[257..265].copy_from_slice(b"ustar\x0000");
-        let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
-        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-        self.file.write_all_at(&header, at).map_err(written(&self.what))
+        let mut header = Header::zeroed();
+        // The longest name is that of a blob: 77 bytes.
+        header.name[..name.len()].copy_from_slice(name.as_bytes());
+        write_octal(&mut header.mode, mode.into());
+        write_octal(&mut header.uid, 0);
+        write_octal(&mut header.gid, 0);
+        header.set_size(size);
+        write_octal(&mut header.mtime, 0);
+        header.typeflag = kind;
+        header.seal();
+        self.file.write_all_at(header.as_block(), at).map_err(written(&self.what))
     }
 }
 

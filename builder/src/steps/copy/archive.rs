@@ -5,14 +5,14 @@
 //! names and links are resolved in the image's tree as if the destination were the root, as BuildKit does by `chroot`.
 
 use super::key::open;
-use super::select::{CAPABILITY, Item};
+use super::select::Item;
 use super::target::{NewDirectory, Target, join};
 use super::walk::clean;
 use super::{CopyError, Owner};
 use crate::sources::decompressed;
 use buildscope_record::BlobDigest;
-use buildscope_storage::tar::{Member, MemberKind, Reader};
-use buildscope_storage::{Content, Entry, EntryKind, Extent, Store, Timestamp};
+use buildscope_storage::tar::{Member, MemberKind, Reader, SparsePiece};
+use buildscope_storage::{CAPABILITY, Content, Entry, EntryKind, Extent, Store, Timestamp};
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -120,7 +120,7 @@ fn entry(member: Member, blob: BlobDigest, path: PathBuf) -> (Entry, Content) {
     let Member {
         kind, mode, uid, gid, mtime, link, device: (major, minor), mut xattrs, stored, offset, sparse, ..
     } = member;
-    xattrs.retain(|name, _| name == CAPABILITY);
+    xattrs.retain(|name, _| name == CAPABILITY.as_bytes());
     let length = sparse.as_ref().map_or(stored, |sparse| sparse.size);
     let kind = match kind {
         MemberKind::File | MemberKind::HardLink => EntryKind::File { size: length },
@@ -130,7 +130,8 @@ fn entry(member: Member, blob: BlobDigest, path: PathBuf) -> (Entry, Content) {
         MemberKind::Block => EntryKind::BlockDevice { major, minor },
         MemberKind::Fifo => EntryKind::Fifo,
     };
-    let extent = |(at, data, length)| Extent { offset: at, blob_offset: offset + data, length };
+    let extent =
+        |piece: SparsePiece| Extent { offset: piece.offset, blob_offset: offset + piece.stored, length: piece.length };
     let sparse = sparse.map(|sparse| sparse.pieces.into_iter().map(extent).collect());
     let mode = if matches!(kind, EntryKind::Symlink { .. }) { 0o777 } else { mode & 0o7777 };
     (Entry { path, kind, mode, uid, gid, mtime, xattrs }, Content::Blob { blob, offset, length, sparse })

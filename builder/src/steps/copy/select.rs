@@ -8,14 +8,13 @@ use crate::plan;
 use crate::sources::{Checkout, Identity, Memory, Node};
 use buildscope_dockerfile::{Glob, Ignore};
 use buildscope_record::{BlobDigest, Digest, Phase, Probe};
-use buildscope_storage::{BlobStore, Content, Entry, EntryKind, Store};
+use buildscope_storage::{BlobStore, CAPABILITY, Content, Entry, EntryKind, Store};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The only extended attribute that image layers carry. BuildKit and docker do not write others.
-pub(super) const CAPABILITY: &[u8] = b"security.capability";
 
 /// Everything that a COPY or ADD copies, independent of the destination.
 #[derive(Debug)]
@@ -300,7 +299,7 @@ impl<'a> Finder<'a> {
             let Some(facts) = node.facts() else { continue };
             item.digest = Some(facts.digest);
             item.entry.kind = EntryKind::File { size: facts.size };
-            item.entry.xattrs = facts.capability.iter().map(|value| (CAPABILITY.to_vec(), value.clone())).collect();
+            item.entry.xattrs = facts.capability.iter().map(|value| (CAPABILITY.into(), value.clone())).collect();
             item.identity = Some(node.identity());
             item.content = context.content(node, path, &mut has);
         }
@@ -354,7 +353,7 @@ impl Item {
         let unread = found.node().is_some();
         let Found { mut entry, inode, data } = found;
         entry.path = below;
-        entry.xattrs.retain(|name, _| name == CAPABILITY);
+        entry.xattrs.retain(|name, _| name == CAPABILITY.as_bytes());
         let content = match data {
             Data::Known(content) => content,
             Data::None | Data::Node(_) => Content::Bytes(Arc::default()),

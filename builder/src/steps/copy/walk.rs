@@ -1,12 +1,10 @@
 //! Paths: cleans them, and follows symbolic links in trees that are not mounted.
 
 use super::CopyError;
+use buildscope_storage::MAX_LINKS;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-
-/// The largest number of symbolic links in the resolution of a path: Linux's limit (path_resolution(7)).
-const MAX_LINKS: u32 = 40;
 
 /// The kind of the entry at a path, as far as following links depends on it.
 pub(super) enum Stop {

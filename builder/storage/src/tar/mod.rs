@@ -7,12 +7,14 @@
 //! whole seconds, as BuildKit and docker write them. The layer's index keeps the fraction of a second for later steps of the
 //! build, because `make` compares it.
 
+mod header;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
-pub use read::{Member, MemberKind, Reader};
+pub use header::{Header, read_number, read_signed, write_octal};
+pub use read::{Member, MemberKind, Reader, Sparse, SparsePiece};
 pub use write::encode;
 
 /// The block size in bytes: headers and data start at multiples of it.

@@ -1,5 +1,6 @@
 //! Headers to members: a strict reader for archives of other tools.
 
+use super::header::{GnuExtension, Header, SparsePair, USTAR, read_number, read_signed, until_zero};
 use super::{BLOCK, XATTR, padded};
 use crate::{MAX_OWNER_ID, StorageError, Timestamp, owner_id};
 use std::collections::BTreeMap;
@@ -42,8 +43,19 @@ pub struct Member {
 pub struct Sparse {
     /// The apparent size in bytes.
     pub size: u64,
-    /// The pieces of data: (offset in the file, offset in the stored data, length), in bytes.
-    pub pieces: Vec<(u64, u64, u64)>,
+    /// The pieces of data, in order.
+    pub pieces: Vec<SparsePiece>,
+}
+
+/// A piece of a sparse file's data. All numbers are bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SparsePiece {
+    /// The offset in the file.
+    pub offset: u64,
+    /// The offset in the stored data.
+    pub stored: u64,
+    /// The length.
+    pub length: u64,
 }
 
 /// The type of an archive member (POSIX.1-2024 pax, "typeflag").
@@ -79,6 +91,19 @@ pub struct Reader<R> {
     data: u64,
     global: Extended,
     buffer: Vec<u8>,
+}
+
+/// The headers of one member.
+struct Headers {
+    header: Header,
+    /// The offset of `header` in the archive.
+    at: u64,
+    /// The size in `header`.
+    size: u64,
+    extended: Extended,
+    /// Names from GNU headers.
+    long_name: Option<Vec<u8>>,
+    long_link: Option<Vec<u8>>,
 }
 
 /// The records of extended headers.
@@ -121,8 +146,8 @@ impl<R: Read> Reader<R> {
                 return Ok(None);
             };
             let at = self.at - BLOCK;
-            let size = number(&header[124..136]).ok_or_else(|| StorageError::bad_layer(at, "invalid size"))?;
-            match header[156] {
+            let size = read_number(&header.size).ok_or_else(|| StorageError::bad_layer(at, "invalid size"))?;
+            match header.typeflag {
                 b'x' | b'X' => extended.parse(&self.small(size)?, at)?,
                 b'g' => {
                     let bytes = self.small(size)?;
@@ -131,125 +156,29 @@ impl<R: Read> Reader<R> {
                 }
                 b'L' => long_name = Some(until_zero(&self.small(size)?).to_vec()),
                 b'K' => long_link = Some(until_zero(&self.small(size)?).to_vec()),
-                _ => return self.member(&header, size, at, &extended, long_name, long_link).map(Some),
+                _ => {
+                    let headers = Headers { header, at, size, extended, long_name, long_link };
+                    let mut member = headers.member(self.at)?;
+                    self.data = self
+                        .at
+                        .checked_add(member.stored)
+                        .ok_or_else(|| StorageError::bad_layer(at, "invalid size"))?;
+                    self.next = padded(self.data);
+                    if member.kind == MemberKind::File {
+                        self.sparse(&headers, &mut member)?;
+                    }
+                    return Ok(Some(member));
+                }
             }
         }
-    }
-
-    fn member(
-        &mut self,
-        header: &[u8; 512],
-        size: u64,
-        at: u64,
-        extended: &Extended,
-        long_name: Option<Vec<u8>>,
-        long_link: Option<Vec<u8>>,
-    ) -> Result<Member, StorageError> {
-        let bad = |what: &str| StorageError::bad_layer(at, format!("invalid {what}"));
-        let field = |range: std::ops::Range<usize>, what: &str| number(&header[range]).ok_or_else(|| bad(what));
-        let record = |name: &str| extended.records.get(name.as_bytes());
-        let decimal = |name: &str| record(name).map(|text| text_number(text).ok_or_else(|| bad(name))).transpose();
-        let number32 = |value: u64, what: &str| u32::try_from(value).map_err(|_| bad(what));
-        let id = |name: &str, range: std::ops::Range<usize>, what: &str| {
-            let value = decimal(name)?.map_or_else(|| field(range, what), Ok)?;
-            owner_id(value).ok_or_else(|| {
-                StorageError::bad_layer(at, format!("{what} {value} is not a valid id: the largest is {MAX_OWNER_ID}"))
-            })
-        };
-
-        let mut name = until_zero(&header[..100]).to_vec();
-        if &header[257..263] == b"ustar\0" && header[345] != 0 {
-            // star stores two times at the end of the POSIX prefix field.
-            let end = if &header[508..] == b"tar\0" { 476 } else { 500 };
-            name = [until_zero(&header[345..end]), b"/", &name].concat();
-        }
-        // As in Go's reader, a GNU long name takes precedence over the pax record `path`.
-        let long = |name: Option<Vec<u8>>| name.filter(|name| !name.is_empty());
-        let name = long(long_name).or_else(|| record("path").cloned()).unwrap_or(name);
-        let link = until_zero(&header[157..257]).to_vec();
-        let link = long(long_link).or_else(|| record("linkpath").cloned()).unwrap_or(link);
-        let kind = match header[156] {
-            // Before ustar, a directory was a file whose name ends in a slash. The whole name counts, not the first 100 bytes in the
-            // header.
-            0 if name.ends_with(b"/") => MemberKind::Directory,
-            b'0' | 0 | b'7' | b'S' => MemberKind::File,
-            b'1' => MemberKind::HardLink,
-            b'2' => MemberKind::Symlink,
-            b'3' => MemberKind::Char,
-            b'4' => MemberKind::Block,
-            b'5' => MemberKind::Directory,
-            b'6' => MemberKind::Fifo,
-            other => {
-                return Err(StorageError::bad_layer(at, format!("unknown member type {:?}", char::from(other))));
-            }
-        };
-        let stored = match kind {
-            MemberKind::File => decimal("size")?.unwrap_or(size),
-            // The size of a hard link is that of its file, without data. Tools disagree about the size of other types.
-            _ => 0,
-        };
-        let mut member = Member {
-            name,
-            kind,
-            mode: field(100..108, "mode")? as u32 & 0o7777,
-            uid: id("uid", 108..116, "owner")?,
-            gid: id("gid", 116..124, "group")?,
-            mtime: match record("mtime") {
-                Some(text) => timestamp(text).ok_or_else(|| bad("mtime"))?,
-                None => Timestamp { seconds: signed(&header[136..148]).ok_or_else(|| bad("mtime"))?, nanos: 0 },
-            },
-            link,
-            device: match kind {
-                MemberKind::Char | MemberKind::Block => (
-                    number32(field(329..337, "device number")?, "device number")?,
-                    number32(field(337..345, "device number")?, "device number")?,
-                ),
-                _ => (0, 0),
-            },
-            xattrs: extended.xattrs(),
-            stored,
-            offset: self.at,
-            sparse: None,
-        };
-        self.data = self.at.checked_add(stored).ok_or_else(|| bad("size"))?;
-        self.next = padded(self.data);
-        if kind == MemberKind::File {
-            self.sparse(header, at, extended, &mut member)?;
-        }
-        Ok(member)
     }
 
     /// Reads the data map of a member that is sparse in one of GNU tar's formats.
-    fn sparse(
-        &mut self,
-        header: &[u8; 512],
-        at: u64,
-        extended: &Extended,
-        member: &mut Member,
-    ) -> Result<(), StorageError> {
-        let bad = || StorageError::bad_layer(at, "invalid sparse map");
-        let record = |name: &str| extended.records.get(name.as_bytes());
-        let (mut map, real) = if header[156] == b'S' {
-            let real = number(&header[483..495]).ok_or_else(bad)?;
-            let mut map = Vec::new();
-            let mut push = |pairs: &[u8]| {
-                for value in pairs.chunks_exact(12).map(number) {
-                    map.push(value.ok_or_else(bad)?);
-                }
-                Ok::<_, StorageError>(())
-            };
-            push(&header[386..482])?;
-            let mut more = header[482] != 0;
-            while more {
-                let block = self.header()?.ok_or_else(bad)?;
-                push(&block[..504])?;
-                more = block[504] != 0;
-                member.offset += BLOCK;
-                self.next += BLOCK;
-                self.data += BLOCK;
-            }
-            // Unused pairs are zero. A used pair may have length zero at the end of the file.
-            (map.chunks_exact(2).filter(|pair| pair[1] != 0).flatten().copied().collect(), real)
+    fn sparse(&mut self, headers: &Headers, member: &mut Member) -> Result<(), StorageError> {
+        let bad = || StorageError::bad_layer(headers.at, "invalid sparse map");
+        let record = |name: &str| headers.record(name);
+        let (map, real) = if headers.header.typeflag == b'S' {
+            (self.old_sparse_map(headers, member)?, read_number(&headers.header.gnu().real_size).ok_or_else(bad)?)
         } else if let Some(real) = record("GNU.sparse.realsize") {
             let real = text_number(real).ok_or_else(bad)?;
             if let Some(name) = record("GNU.sparse.name") {
@@ -258,7 +187,7 @@ impl<R: Read> Reader<R> {
             // Format 1.0: the map precedes the data, one decimal number per line.
             let mut lines = Numbers::default();
             while !lines.complete() {
-                let block = self.header_or_zero()?;
+                let block = self.block()?;
                 lines.feed(&block).ok_or_else(bad)?;
                 (member.offset, member.stored) =
                     (member.offset + BLOCK, member.stored.checked_sub(BLOCK).ok_or_else(bad)?);
@@ -268,62 +197,63 @@ impl<R: Read> Reader<R> {
             if let Some(name) = record("GNU.sparse.name") {
                 member.name.clone_from(name);
             }
-            (extended.map.clone(), text_number(real).ok_or_else(bad)?)
+            (headers.extended.map.clone(), text_number(real).ok_or_else(bad)?)
         } else {
             return Ok(());
         };
-        if map.len() % 2 != 0 {
-            return Err(bad());
-        }
-        let (mut pieces, mut data, mut end) = (Vec::new(), 0u64, 0u64);
-        for pair in map.chunks_exact_mut(2) {
-            let (offset, length) = (pair[0], pair[1]);
-            let after = offset.checked_add(length).filter(|&after| offset >= end && after <= real).ok_or_else(bad)?;
-            if length > 0 {
-                pieces.push((offset, data, length));
-            }
-            (data, end) = (data + length, after);
-        }
-        if data > member.stored {
-            return Err(bad());
-        }
-        member.sparse = Some(Sparse { size: real, pieces });
+        member.sparse = Some(Sparse { size: real, pieces: pieces(&map, real, member.stored).ok_or_else(bad)? });
         Ok(())
     }
 
-    /// The next header block; `None` if it is all zeros or the source ends.
-    fn header(&mut self) -> Result<Option<[u8; 512]>, StorageError> {
-        let at = self.at;
-        let mut header = [0; 512];
-        let mut have = 0;
-        while have < header.len() {
-            match self.fill(header.len() - have) {
-                Ok(got) => header[have..have + got].copy_from_slice(&self.buffer[..got]),
-                Err(StorageError::BadLayer { .. }) if have == 0 => return Ok(None),
-                Err(error) => return Err(error),
+    /// Reads the data map in GNU tar's old format: in the header and in blocks that follow it.
+    fn old_sparse_map(&mut self, headers: &Headers, member: &mut Member) -> Result<Vec<u64>, StorageError> {
+        let bad = || StorageError::bad_layer(headers.at, "invalid sparse map");
+        let mut map = Vec::new();
+        let mut push = |pairs: &[SparsePair]| {
+            for pair in pairs {
+                let (offset, length) = (read_number(&pair.offset)?, read_number(&pair.length)?);
+                // Unused pairs are zero. A used pair may have length zero at the end of the file.
+                if length != 0 {
+                    map.extend([offset, length]);
+                }
             }
-            have = (self.at - at) as usize;
+            Some(())
+        };
+        let first = headers.header.gnu();
+        push(&first.sparse).ok_or_else(bad)?;
+        let mut is_extended = first.is_extended != 0;
+        while is_extended {
+            let block = self.header()?.ok_or_else(bad)?;
+            let extension = GnuExtension::of(block.as_block());
+            push(&extension.sparse).ok_or_else(bad)?;
+            is_extended = extension.is_extended != 0;
+            member.offset += BLOCK;
+            self.next += BLOCK;
+            self.data += BLOCK;
         }
-        if header.iter().all(|&byte| byte == 0) {
+        Ok(map)
+    }
+
+    /// The next header block; `None` if it is all zeros or the source ends.
+    fn header(&mut self) -> Result<Option<Header>, StorageError> {
+        let at = self.at;
+        let header = match self.block() {
+            Err(StorageError::BadLayer { .. }) if self.at == at => return Ok(None),
+            block => Header::of(&block?).clone(),
+        };
+        if header.is_zero() {
             return Ok(None);
         }
-        let sum: u64 =
-            header.iter().enumerate().map(|(i, &b)| if (148..156).contains(&i) { 32 } else { b.into() }).sum();
-        // Old tars sum signed bytes.
-        let old: i64 = header
-            .iter()
-            .enumerate()
-            .map(|(i, &b)| if (148..156).contains(&i) { 32 } else { i64::from(b as i8) })
-            .sum();
-        match number(&header[148..156]) {
-            Some(found) if found == sum || i64::try_from(found) == Ok(old) => Ok(Some(header)),
-            _ => Err(StorageError::bad_layer(at, "wrong checksum of a header")),
+        if header.has_valid_checksum() {
+            Ok(Some(header))
+        } else {
+            Err(StorageError::bad_layer(at, "wrong checksum of a header"))
         }
     }
 
-    /// The next block, which is not a header: any bytes are valid.
-    fn header_or_zero(&mut self) -> Result<[u8; 512], StorageError> {
-        let mut block = [0; 512];
+    /// The next block, which need not be a header.
+    fn block(&mut self) -> Result<[u8; BLOCK as usize], StorageError> {
+        let mut block = [0; BLOCK as usize];
         let mut have = 0;
         while have < block.len() {
             let got = self.fill(block.len() - have)?;
@@ -391,6 +321,116 @@ impl<R: Read> Reader<R> {
     }
 }
 
+impl Headers {
+    /// The value of an extended record.
+    fn record(&self, name: &str) -> Option<&Vec<u8>> {
+        self.extended.records.get(name.as_bytes())
+    }
+
+    fn bad(&self, what: &str) -> StorageError {
+        StorageError::bad_layer(self.at, format!("invalid {what}"))
+    }
+
+    /// A number of the header.
+    fn number(&self, field: &[u8], what: &str) -> Result<u64, StorageError> {
+        read_number(field).ok_or_else(|| self.bad(what))
+    }
+
+    /// A number of an extended record.
+    fn decimal(&self, name: &str) -> Result<Option<u64>, StorageError> {
+        self.record(name).map(|text| text_number(text).ok_or_else(|| self.bad(name))).transpose()
+    }
+
+    /// A user or group id.
+    fn id(&self, name: &str, field: &[u8], what: &str) -> Result<u32, StorageError> {
+        let value = self.decimal(name)?.map_or_else(|| self.number(field, what), Ok)?;
+        owner_id(value).ok_or_else(|| {
+            StorageError::bad_layer(self.at, format!("{what} {value} is not a valid id: the largest is {MAX_OWNER_ID}"))
+        })
+    }
+
+    fn device_number(&self, field: &[u8]) -> Result<u32, StorageError> {
+        u32::try_from(self.number(field, "device number")?).map_err(|_| self.bad("device number"))
+    }
+
+    fn mtime(&self) -> Result<Timestamp, StorageError> {
+        let time = match self.record("mtime") {
+            Some(text) => timestamp(text),
+            None => read_signed(&self.header.mtime).map(|seconds| Timestamp { seconds, nanos: 0 }),
+        };
+        time.ok_or_else(|| self.bad("mtime"))
+    }
+
+    /// The path. As in Go's reader, a GNU long name takes precedence over the pax record `path`.
+    fn name(&self) -> Vec<u8> {
+        let long = self.long_name.as_ref().filter(|name| !name.is_empty()).or_else(|| self.record("path"));
+        if let Some(name) = long {
+            return name.clone();
+        }
+        let (header, name) = (&self.header, until_zero(&self.header.name));
+        if header.magic != USTAR || header.prefix[0] == 0 {
+            return name.to_vec();
+        }
+        // star stores two times at the end of the POSIX prefix field.
+        let end = if header.rest.ends_with(b"tar\0") { 131 } else { header.prefix.len() };
+        [until_zero(&header.prefix[..end]), b"/", name].concat()
+    }
+
+    fn link(&self) -> Vec<u8> {
+        let long = self.long_link.as_ref().filter(|link| !link.is_empty()).or_else(|| self.record("linkpath"));
+        long.cloned().unwrap_or_else(|| until_zero(&self.header.linkname).to_vec())
+    }
+
+    fn kind(&self, name: &[u8]) -> Result<MemberKind, StorageError> {
+        Ok(match self.header.typeflag {
+            // Before ustar, a directory was a file whose name ends in a slash. The whole name counts, not the first 100 bytes in the
+            // header.
+            0 if name.ends_with(b"/") => MemberKind::Directory,
+            b'0' | 0 | b'7' | b'S' => MemberKind::File,
+            b'1' => MemberKind::HardLink,
+            b'2' => MemberKind::Symlink,
+            b'3' => MemberKind::Char,
+            b'4' => MemberKind::Block,
+            b'5' => MemberKind::Directory,
+            b'6' => MemberKind::Fifo,
+            other => {
+                return Err(StorageError::bad_layer(self.at, format!("unknown member type {:?}", char::from(other))));
+            }
+        })
+    }
+
+    /// The member that these headers describe, whose data starts at `offset`.
+    fn member(&self, offset: u64) -> Result<Member, StorageError> {
+        let (header, name) = (&self.header, self.name());
+        let kind = self.kind(&name)?;
+        let stored = match kind {
+            MemberKind::File => self.decimal("size")?.unwrap_or(self.size),
+            // The size of a hard link is that of its file, without data. Tools disagree about the size of other types.
+            _ => 0,
+        };
+        let device = match kind {
+            MemberKind::Char | MemberKind::Block => {
+                (self.device_number(&header.devmajor)?, self.device_number(&header.devminor)?)
+            }
+            _ => (0, 0),
+        };
+        Ok(Member {
+            name,
+            kind,
+            mode: self.number(&header.mode, "mode")? as u32 & 0o7777,
+            uid: self.id("uid", &header.uid, "owner")?,
+            gid: self.id("gid", &header.gid, "group")?,
+            mtime: self.mtime()?,
+            link: self.link(),
+            device,
+            xattrs: self.extended.xattrs(),
+            stored,
+            offset,
+            sparse: None,
+        })
+    }
+}
+
 impl Extended {
     fn parse(&mut self, mut bytes: &[u8], at: u64) -> Result<(), StorageError> {
         let bad = || StorageError::bad_layer(at, "invalid extended header");
@@ -428,6 +468,20 @@ impl Extended {
     }
 }
 
+/// Converts a data map, a list of offsets and lengths, to pieces; `None` if it is not ordered or has more data than stored.
+fn pieces(map: &[u64], size: u64, stored: u64) -> Option<Vec<SparsePiece>> {
+    let (mut pieces, mut data, mut end) = (Vec::new(), 0u64, 0u64);
+    let (pairs, rest) = map.as_chunks::<2>();
+    for &[offset, length] in pairs {
+        let after = offset.checked_add(length).filter(|&after| offset >= end && after <= size)?;
+        if length > 0 {
+            pieces.push(SparsePiece { offset, stored: data, length });
+        }
+        (data, end) = (data + length, after);
+    }
+    (rest.is_empty() && data <= stored).then_some(pieces)
+}
+
 /// Parses the decimal lines of a sparse map of format 1.0: the number of pairs, then the pairs.
 #[derive(Default)]
 struct Numbers {
@@ -456,31 +510,6 @@ impl Numbers {
         }
         Some(())
     }
-}
-
-fn until_zero(bytes: &[u8]) -> &[u8] {
-    &bytes[..bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len())]
-}
-
-/// An unsigned field: octal digits, or GNU's base-256 encoding.
-fn number(field: &[u8]) -> Option<u64> {
-    signed(field).and_then(|value| u64::try_from(value).ok())
-}
-
-fn signed(field: &[u8]) -> Option<i64> {
-    if field[0] & 0x80 != 0 {
-        // GNU base-256: big-endian two's complement. The highest bit only marks the encoding.
-        let negative = field[0] & 0x40 != 0;
-        let first = if negative { i128::from(field[0] | 0x80) - 256 } else { i128::from(field[0] & 0x3f) };
-        let value =
-            field[1..].iter().try_fold(first, |value, &byte| value.checked_mul(256)?.checked_add(byte.into()))?;
-        return i64::try_from(value).ok();
-    }
-    let digits = until_zero(field).trim_ascii();
-    digits.iter().try_fold(0i64, |value, &digit| match digit {
-        b'0'..=b'7' => value.checked_mul(8)?.checked_add((digit - b'0').into()),
-        _ => None,
-    })
 }
 
 fn text_number(text: &[u8]) -> Option<u64> {
