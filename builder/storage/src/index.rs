@@ -271,9 +271,7 @@ impl IndexBuilder {
     }
 
     fn push(&mut self, row: Row) {
-        // `finish` rejects more rows than a `u32` can count.
-        let order = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
-        self.rows.push(Row { order, ..row });
+        self.rows.push(Row { order: self.rows.len(), ..row });
     }
 
     /// Applies members to each other if their order matters, sorts them, and writes the index.

@@ -31,7 +31,7 @@ pub(crate) struct Row {
     /// Whether it is a hard link to a file of a lower layer.
     pub(crate) below: bool,
     /// Its position in the archive.
-    pub(crate) order: u32,
+    pub(crate) order: usize,
     pub(crate) entry: Entry,
     pub(crate) offset: u64,
     pub(crate) extents: Option<Vec<Extent>>,

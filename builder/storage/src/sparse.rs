@@ -54,9 +54,10 @@ impl<'a> SparseReader<'a> {
             // The file system does not support holes.
             Err(_) => return Ok(self.at..self.size),
         };
-        match start < self.size {
-            true => Ok(start..rustix::fs::seek(self.file, To::Hole(start))?),
-            false => Ok(self.size..self.size),
+        if start < self.size {
+            Ok(start..rustix::fs::seek(self.file, To::Hole(start))?)
+        } else {
+            Ok(self.size..self.size)
         }
     }
 }
@@ -69,12 +70,11 @@ impl Read for SparseReader<'_> {
         let until = if self.at < self.data.start { self.data.start } else { self.data.end };
         let most =
             usize::try_from(until.min(self.size).saturating_sub(self.at)).unwrap_or(usize::MAX).min(buffer.len());
-        let read = match self.at < self.data.start {
-            true => {
-                buffer[..most].fill(0);
-                most
-            }
-            false => self.file.read_at(&mut buffer[..most], self.at)?,
+        let read = if self.at < self.data.start {
+            buffer[..most].fill(0);
+            most
+        } else {
+            self.file.read_at(&mut buffer[..most], self.at)?
         };
         self.at += read as u64;
         Ok(read)

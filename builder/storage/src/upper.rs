@@ -48,98 +48,110 @@ impl Upper {
         let stat = rustix::fs::lstat(&self.dir).context("stat", &self.dir)?;
         changes.present(Vec::new(), &self.dir, &stat, &Names::of(&self.dir)?, Data::Host)?;
         let root = Arc::clone(changes.tree().root());
-        self.directory(&self.dir, &[], Some(&root), Some(&root), changes)
+        self.directory(&Level { host: &self.dir, path: &[], base: Some(&root), before: Some(&root) }, changes)
     }
 
-    /// Compares one directory. `base` is the lower directory that overlayfs merges with it, `before` the directory of the parent tree
-    /// at this path. They are the same unless a directory was moved.
-    fn directory(
-        &self,
-        host: &Path,
-        path: &[u8],
-        base: Option<&Arc<Dir>>,
-        before: Option<&Arc<Dir>>,
-        changes: &mut Changes<'_>,
-    ) -> Result<(), StorageError> {
-        let tree = changes.tree();
+    fn directory(&self, level: &Level<'_>, changes: &mut Changes<'_>) -> Result<(), StorageError> {
         let mut names = BTreeSet::new();
-        for entry in fs::read_dir(host).context("read", host)? {
-            names.insert(entry.context("read", host)?.file_name());
+        for entry in fs::read_dir(level.host).context("read", level.host)? {
+            names.insert(entry.context("read", level.host)?.file_name());
         }
-        let in_place = match (base, before) {
-            (Some(base), Some(before)) => Arc::ptr_eq(base, before),
-            (None, None) => true,
-            _ => false,
-        };
-        if !in_place {
-            for (name, node) in base.iter().flat_map(|dir| tree.entries(dir)) {
-                if !names.contains(OsStr::from_bytes(name)) {
-                    changes.moved(join(path, name), node);
-                }
-            }
-            for (name, _) in before.iter().flat_map(|dir| tree.entries(dir)) {
-                let shown = base.is_some_and(|dir| tree.child(dir, name).is_some());
-                if !shown && !names.contains(OsStr::from_bytes(name)) {
-                    changes.gone(join(path, name));
-                }
-            }
+        if !level.is_in_place() {
+            level.add_moved(&names, changes);
         }
         // fuse-overlayfs also marks opaque directories with files, as aufs did.
         names.retain(|name| !name.as_bytes().starts_with(b".wh..wh."));
-        for (name, status) in look_at_all(host, names)? {
-            let Status { host: inner_host, stat, attributes } = status;
-            let inner = join(path, name.as_bytes());
-            let kind = FileType::from_raw_mode(stat.st_mode);
-            let lower = base.and_then(|dir| tree.child(dir, name.as_bytes()));
-            let old = match in_place {
-                true => lower.clone(),
-                false => before.and_then(|dir| tree.child(dir, name.as_bytes())),
-            };
-            if kind == FileType::CharacterDevice && stat.st_rdev == 0
-                || kind == FileType::RegularFile && stat.st_size == 0 && attributes.has(&self.name("whiteout"))
-            {
-                if old.is_some() {
-                    changes.gone(inner);
+        for (name, status) in look_at_all(level.host, names)? {
+            self.child(level, name.as_bytes(), status, changes)?;
+        }
+        Ok(())
+    }
+
+    fn child(
+        &self,
+        level: &Level<'_>,
+        name: &[u8],
+        status: Status,
+        changes: &mut Changes<'_>,
+    ) -> Result<(), StorageError> {
+        let tree = changes.tree();
+        let path = join(level.path, name);
+        let lower = level.base.and_then(|dir| tree.child(dir, name));
+        let old = if level.is_in_place() { lower.clone() } else { level.before.and_then(|dir| tree.child(dir, name)) };
+        if self.is_whiteout(&status) {
+            if old.is_some() {
+                changes.gone(path);
+            }
+            return Ok(());
+        }
+        match FileType::from_raw_mode(status.stat.st_mode) {
+            FileType::Directory => self.child_directory(level, path, status, lower, old, changes),
+            kind => self.child_file(level, path, kind, status, lower, changes),
+        }
+    }
+
+    fn is_whiteout(&self, status: &Status) -> bool {
+        match FileType::from_raw_mode(status.stat.st_mode) {
+            FileType::CharacterDevice => status.stat.st_rdev == 0,
+            FileType::RegularFile => status.stat.st_size == 0 && status.attributes.has(&self.name("whiteout")),
+            _ => false,
+        }
+    }
+
+    fn child_directory(
+        &self,
+        level: &Level<'_>,
+        path: Vec<u8>,
+        status: Status,
+        lower: Option<Node>,
+        old: Option<Node>,
+        changes: &mut Changes<'_>,
+    ) -> Result<(), StorageError> {
+        let Status { host, mut stat, attributes } = status;
+        if let (true, Some(node @ Node::Dir(before))) = (self.dir_mtimes_change_on_copy_up, &old)
+            && only_copied_up(&host, before, changes)?
+        {
+            let entry = changes.tree().entry_of(node, to_path(&path));
+            (stat.st_mtime, stat.st_mtime_nsec) = (entry.mtime.seconds, entry.mtime.nanos.into());
+        }
+        changes.present(path.clone(), &host, &stat, &attributes, Data::Host)?;
+        let is_opaque = self.attribute(&host, &attributes, "opaque")?.is_some_and(|value| value == b"y");
+        let origin = match self.redirect(&host, &attributes, level.base, changes)? {
+            _ if is_opaque => None,
+            Some(moved) => Some(moved),
+            None => lower,
+        };
+        let as_dir = |node: Option<Node>| match node {
+            Some(Node::Dir(dir)) => Some(dir),
+            _ => None,
+        };
+        let (base, before) = (as_dir(origin), as_dir(old));
+        self.directory(&Level { host: &host, path: &path, base: base.as_ref(), before: before.as_ref() }, changes)
+    }
+
+    fn child_file(
+        &self,
+        level: &Level<'_>,
+        path: Vec<u8>,
+        kind: FileType,
+        status: Status,
+        lower: Option<Node>,
+        changes: &mut Changes<'_>,
+    ) -> Result<(), StorageError> {
+        let Status { host, stat, attributes } = status;
+        let mut data = Data::Host;
+        if kind == FileType::RegularFile && attributes.has(&self.name("metacopy")) {
+            match self.redirect(&host, &attributes, level.base, changes)?.or(lower) {
+                Some(Node::Leaf(leaf)) => data = Data::Tree(leaf),
+                _ => {
+                    let reason = "its data should be in a lower layer, but no such file exists there";
+                    return Err(StorageError::BadEntry { path: to_path(&path), reason });
                 }
-                continue;
             }
-            if kind == FileType::Directory {
-                let mut stat = stat;
-                if let (true, Some(node @ Node::Dir(before))) = (self.dir_mtimes_change_on_copy_up, &old)
-                    && only_copied_up(&inner_host, before, changes)?
-                {
-                    let entry = tree.entry_of(node, to_path(&inner));
-                    (stat.st_mtime, stat.st_mtime_nsec) = (entry.mtime.seconds, entry.mtime.nanos.into());
-                }
-                changes.present(inner.clone(), &inner_host, &stat, &attributes, Data::Host)?;
-                let opaque = self.attribute(&inner_host, &attributes, "opaque")?.is_some_and(|value| value == b"y");
-                let origin = match self.redirect(&inner_host, &attributes, base, changes)? {
-                    _ if opaque => None,
-                    Some(moved) => Some(moved),
-                    None => lower,
-                };
-                let as_dir = |node: Option<Node>| match node {
-                    Some(Node::Dir(dir)) => Some(dir),
-                    _ => None,
-                };
-                self.directory(&inner_host, &inner, as_dir(origin).as_ref(), as_dir(old).as_ref(), changes)?;
-                continue;
-            }
-            let mut data = Data::Host;
-            if kind == FileType::RegularFile && attributes.has(&self.name("metacopy")) {
-                let origin = self.redirect(&inner_host, &attributes, base, changes)?.or(lower);
-                match origin {
-                    Some(Node::Leaf(leaf)) => data = Data::Tree(leaf),
-                    _ => {
-                        let reason = "its data should be in a lower layer, but no such file exists there";
-                        return Err(StorageError::BadEntry { path: to_path(&inner), reason });
-                    }
-                }
-            }
-            changes.present(inner.clone(), &inner_host, &stat, &attributes, data)?;
-            if let Some(leaf) = self.touched_hard_link(&inner, &inner_host, &stat, changes)? {
-                changes.touched_hard_link(&inner, leaf);
-            }
+        }
+        changes.present(path.clone(), &host, &stat, &attributes, data)?;
+        if let Some(leaf) = self.touched_hard_link(&path, &host, &stat, changes)? {
+            changes.touched_hard_link(&path, leaf);
         }
         Ok(())
     }
@@ -191,6 +203,44 @@ impl Upper {
     fn attribute(&self, host: &Path, names: &Names, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
         let name = self.name(name);
         if names.has(&name) { attributes::get(host, &name) } else { Ok(None) }
+    }
+}
+
+/// A directory of the upper, and the directories that it is compared with.
+struct Level<'a> {
+    host: &'a Path,
+    /// The image path.
+    path: &'a [u8],
+    /// The lower directory that overlayfs merges with it.
+    base: Option<&'a Arc<Dir>>,
+    /// The directory of the parent tree at this path. It is the same as `base` unless a directory was moved.
+    before: Option<&'a Arc<Dir>>,
+}
+
+impl Level<'_> {
+    /// Whether the directory was not moved.
+    fn is_in_place(&self) -> bool {
+        match (self.base, self.before) {
+            (Some(base), Some(before)) => Arc::ptr_eq(base, before),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// Adds what moved here with the directory, and what the directory replaced, except paths that are among `names`.
+    fn add_moved(&self, names: &BTreeSet<OsString>, changes: &mut Changes<'_>) {
+        let tree = changes.tree();
+        for (name, node) in self.base.iter().flat_map(|dir| tree.entries(dir)) {
+            if !names.contains(OsStr::from_bytes(name)) {
+                changes.moved(join(self.path, name), node);
+            }
+        }
+        for (name, _) in self.before.iter().flat_map(|dir| tree.entries(dir)) {
+            let shown = self.base.is_some_and(|dir| tree.child(dir, name).is_some());
+            if !shown && !names.contains(OsStr::from_bytes(name)) {
+                changes.gone(join(self.path, name));
+            }
+        }
     }
 }
 

@@ -112,36 +112,14 @@ impl Baseline {
         let stat = rustix::fs::lstat(dir).context("stat", dir)?;
         changes.present(Vec::new(), dir, &stat, &Names::of(dir)?, Data::Host)?;
         let root = Arc::clone(changes.tree().root());
-        let mut names = HashMap::new();
-        self.directory(dir, &[], Some(&root), true, changes, &mut names)?;
+        let mut comparison = Comparison { baseline: self, changes, kept: HashMap::new() };
+        comparison.directory(dir, &[], Some(&root), true)?;
         // Under overlayfs, a name that is changed, moved or linked becomes a separate file, and the others keep the old one. In a copy
         // all names still share one file, so the name that the step used is unknown, unless a directory was moved with all names.
-        match names.into_values().find(|names: &Kept| names.old && names.new.is_some()) {
+        match comparison.kept.into_values().find(|names: &Kept| names.old && names.new.is_some()) {
             Some(Kept { new: Some(path), .. }) => Err(StorageError::LinkChanged { path: to_path(&path) }),
             _ => Ok(()),
         }
-    }
-
-    /// Records a current name of a hard-linked file, and checks that the file is unchanged.
-    fn name(
-        &self,
-        path: &[u8],
-        host: &Path,
-        stat: &Stat,
-        changes: &Changes<'_>,
-        names: &mut HashMap<u64, Kept>,
-    ) -> Result<(), StorageError> {
-        let Some(leaf) = self.linked.get(&stat.st_ino).filter(|_| !self.is_new(host)) else { return Ok(()) };
-        let known = names.len();
-        let kept = names.entry(stat.st_ino).or_default();
-        match changes.tree().node(&to_path(path)) {
-            Some(Node::Leaf(here)) if here == *leaf => kept.old = true,
-            _ => kept.new = Some(path.to_vec()),
-        }
-        if names.len() > known && !self.old(stat) && !changes.is_still(*leaf, host, stat)? {
-            return Err(StorageError::LinkChanged { path: to_path(path) });
-        }
-        Ok(())
     }
 
     /// Whether the step created the file. It may have the inode number of a file that the step removed.
@@ -151,14 +129,28 @@ impl Baseline {
         made.is_some_and(|stat| (stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec)) > self.before)
     }
 
+    fn old(&self, stat: &Stat) -> bool {
+        (stat.st_ctime, stat.st_ctime_nsec as i64) < self.before
+    }
+}
+
+/// A comparison of a directory with the parent tree.
+struct Comparison<'a, 'c> {
+    baseline: &'a Baseline,
+    changes: &'a mut Changes<'c>,
+    /// The current names of hard-linked files, by inode number.
+    kept: HashMap<u64, Kept>,
+}
+
+impl Comparison<'_, '_> {
+    /// Compares one directory. `same_inode` says that it and all its parents existed before the step under the same paths: then the
+    /// change times of its files show which of them the step touched.
     fn directory(
-        &self,
+        &mut self,
         host: &Path,
         path: &[u8],
         before: Option<&Dir>,
-        trusted: bool,
-        changes: &mut Changes<'_>,
-        kept: &mut HashMap<u64, Kept>,
+        same_inode: bool,
     ) -> Result<(), StorageError> {
         let mut names: Vec<Vec<u8>> = Vec::new();
         for entry in fs::read_dir(host).context("read", host)? {
@@ -166,10 +158,10 @@ impl Baseline {
             names.push(name.as_bytes().to_vec());
         }
         names.sort_unstable();
-        let tree = changes.tree();
+        let tree = self.changes.tree();
         for (name, _) in before.iter().flat_map(|dir| tree.entries(dir)) {
             if names.binary_search_by(|have| have.as_slice().cmp(name)).is_err() {
-                changes.gone(join(path, name));
+                self.changes.gone(join(path, name));
             }
         }
         for name in names {
@@ -177,26 +169,39 @@ impl Baseline {
             let inner_host = host.join(std::ffi::OsStr::from_bytes(&name));
             let stat = rustix::fs::statat(rustix::fs::CWD, &inner_host, AtFlags::SYMLINK_NOFOLLOW)
                 .context("stat", &inner_host)?;
-            let untouched = trusted && self.old(&stat);
+            let untouched = same_inode && self.baseline.old(&stat);
             let data = if untouched { Data::HostUntouched } else { Data::Host };
-            changes.present(inner.clone(), &inner_host, &stat, &Names::of(&inner_host)?, data)?;
+            self.changes.present(inner.clone(), &inner_host, &stat, &Names::of(&inner_host)?, data)?;
             if !untouched || stat.st_nlink > 1 {
-                self.name(&inner, &inner_host, &stat, changes, kept)?;
+                self.name(&inner, &inner_host, &stat)?;
             }
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let old = match before.and_then(|dir| tree.child(dir, &name)) {
                     Some(Node::Dir(old)) => Some(old),
                     _ => None,
                 };
-                let trusted = trusted && self.directories.get(&inner) == Some(&stat.st_ino);
-                self.directory(&inner_host, &inner, old.as_deref(), trusted, changes, kept)?;
+                let same_inode = same_inode && self.baseline.directories.get(&inner) == Some(&stat.st_ino);
+                self.directory(&inner_host, &inner, old.as_deref(), same_inode)?;
             }
         }
         Ok(())
     }
 
-    fn old(&self, stat: &Stat) -> bool {
-        (stat.st_ctime, stat.st_ctime_nsec as i64) < self.before
+    /// Records a current name of a hard-linked file, and checks that the file is unchanged.
+    fn name(&mut self, path: &[u8], host: &Path, stat: &Stat) -> Result<(), StorageError> {
+        let Some(leaf) = self.baseline.linked.get(&stat.st_ino).filter(|_| !self.baseline.is_new(host)) else {
+            return Ok(());
+        };
+        let known = self.kept.len();
+        let kept = self.kept.entry(stat.st_ino).or_default();
+        match self.changes.tree().node(&to_path(path)) {
+            Some(Node::Leaf(here)) if here == *leaf => kept.old = true,
+            _ => kept.new = Some(path.to_vec()),
+        }
+        if self.kept.len() > known && !self.baseline.old(stat) && !self.changes.is_still(*leaf, host, stat)? {
+            return Err(StorageError::LinkChanged { path: to_path(path) });
+        }
+        Ok(())
     }
 }
 
