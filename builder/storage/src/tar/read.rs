@@ -223,8 +223,8 @@ impl<R: Read> Reader<R> {
         push(&first.sparse).ok_or_else(bad)?;
         let mut is_extended = first.is_extended != 0;
         while is_extended {
-            let block = self.header()?.ok_or_else(bad)?;
-            let extension = GnuExtension::of(block.as_block());
+            let block = self.block()?;
+            let extension = GnuExtension::of(&block);
             push(&extension.sparse).ok_or_else(bad)?;
             is_extended = extension.is_extended != 0;
             member.offset += BLOCK;

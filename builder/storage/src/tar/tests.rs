@@ -5,6 +5,7 @@ use crate::StorageError;
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 
 /// The parts of a member on which two readers must agree.
@@ -281,6 +282,41 @@ fn a_v7_directory_has_a_name_ending_in_a_slash() {
             let members = ours(&end(archive)).unwrap();
             assert_eq!(members.iter().map(|seen| seen.kind).collect::<Vec<_>>(), [kind], "{name} {flag} {format:?}");
         }
+    }
+}
+
+#[test]
+fn all_sparse_formats_of_gnu_tar_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(folder.path().join("f")).unwrap();
+    // More than four pieces: GNU tar's old format continues its map in blocks after the header, which have no checksum.
+    let offsets: Vec<u64> = (0..30).map(|piece| piece << 20).collect();
+    offsets.iter().for_each(|&offset| file.write_all_at(&[b'x'; 4096], offset).unwrap());
+    file.set_len(30 << 20).unwrap();
+    for arguments in [
+        &["--format=gnu"][..],
+        &["--format=posix", "--sparse-version=0.0"],
+        &["--format=posix", "--sparse-version=0.1"],
+        &["--format=posix", "--sparse-version=1.0"],
+    ] {
+        let mut tar = Command::new("tar");
+        tar.current_dir(folder.path()).args(["--sparse", "-cf", "out.tar"]).args(arguments).arg("f");
+        assert!(tar.status().unwrap().success());
+        let archive = std::fs::read(folder.path().join("out.tar")).unwrap();
+        let mut reader = Reader::new(&*archive);
+        let member = reader.next().unwrap().unwrap();
+        let sparse = member.sparse.as_ref().expect("the file is sparse");
+        assert_eq!((&*member.name, sparse.size), (&b"f"[..], 30 << 20), "{arguments:?}");
+        let found: Vec<u64> = sparse.pieces.iter().map(|piece| piece.offset).collect();
+        assert_eq!(found, offsets, "{arguments:?}");
+        for piece in &sparse.pieces {
+            let start = (member.offset + piece.stored) as usize;
+            assert!(
+                archive[start..start + piece.length as usize].starts_with(&[b'x'; 4096]),
+                "{arguments:?} {piece:?}"
+            );
+        }
+        assert!(reader.next().unwrap().is_none(), "{arguments:?}");
     }
 }
 
