@@ -72,24 +72,26 @@ impl Drop for Turn {
 mod tests {
     use super::*;
     use buildscope_record::Collector;
-    use std::time::Duration;
 
     #[test]
     fn the_first_in_the_file_goes_first() {
         let queues = Arc::new(Queues::default());
         let order = Arc::new(Mutex::new(Vec::new()));
         let probe = |step| Collector::start(std::time::Instant::now()).probe().at(StepId(step), None);
+        let queued = |queues: &Queues| queues.lock()["c"].waiting.len();
         let held = queues.turn("c", &probe(9));
         assert!(queues.turn("another", &probe(9)).name == "another", "each directory has its own");
-        let waiting: Vec<_> = [3, 1, 2]
-            .map(|step| {
-                let (queues, order, probe) = (Arc::clone(&queues), Arc::clone(&order), probe(step));
+        let waiting: Vec<_> = [(1, 3), (2, 1), (3, 2)]
+            .map(|(arrived, step)| {
+                let (theirs, order, probe) = (Arc::clone(&queues), Arc::clone(&order), probe(step));
                 let thread = std::thread::spawn(move || {
-                    let _turn = queues.turn("c", &probe);
+                    let _turn = theirs.turn("c", &probe);
                     order.lock().push(step);
                 });
                 // The steps arrive one after the other.
-                std::thread::sleep(Duration::from_millis(20));
+                while queued(&queues) < arrived {
+                    std::thread::yield_now();
+                }
                 thread
             })
             .into();
