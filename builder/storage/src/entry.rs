@@ -1,6 +1,6 @@
 //! Entries: the files, directories and links of a layer.
 
-use super::PinnedFile;
+use super::{PinnedFile, Timestamp};
 use buildscope_record::{BlobDigest, DiffId};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -66,15 +66,6 @@ pub enum EntryKind {
     Fifo,
 }
 
-/// Seconds and nanoseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Timestamp {
-    /// Whole seconds; negative before 1970.
-    pub seconds: i64,
-    /// Nanoseconds after `seconds`, 0 to 999,999,999.
-    pub nanos: u32,
-}
-
 /// The source of a regular file's bytes.
 #[derive(Clone, Debug)]
 pub enum Content {
@@ -106,14 +97,6 @@ pub struct Extent {
     pub blob_offset: u64,
     /// The length in bytes.
     pub length: u64,
-}
-
-impl Timestamp {
-    /// The modification time of a file.
-    pub fn of(metadata: &impl std::os::unix::fs::MetadataExt) -> Self {
-        // The kernel returns 0 to 999,999,999.
-        Self { seconds: metadata.mtime(), nanos: metadata.mtime_nsec() as u32 }
-    }
 }
 
 impl Entry {

@@ -5,6 +5,7 @@ use super::error::Context;
 use super::index::LayerIndex;
 use super::layer::LayerBuilder;
 use super::layout::{BLOBS, blob_path, touch};
+use super::options::{StoreOptions, SyncPolicy};
 use super::queue::Queues;
 use super::scratch::Scratch;
 use super::tree::Tree;
@@ -17,63 +18,6 @@ use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Options of a store. They never change a digest.
-#[derive(Clone, Debug, Default)]
-pub struct StoreOptions {
-    /// How layers become file systems for steps.
-    pub driver: DriverChoice,
-    /// When a build waits until its files are on the disk.
-    pub sync: SyncPolicy,
-    /// Memory budget for the changes of all steps, in bytes. Only the drivers `erofs` and `overlay` use it. `None` keeps changes on
-    /// the disk.
-    pub memory: Option<u64>,
-}
-
-/// The storage driver to use.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum DriverChoice {
-    /// The fastest driver that works on this host.
-    #[default]
-    Auto,
-    /// Unpacked layers under overlayfs.
-    Overlay,
-    /// Layer tars mounted without unpacking, through an EROFS image of their metadata, under overlayfs.
-    Erofs,
-    /// Unpacked layers under fuse-overlayfs.
-    FuseOverlayfs,
-    /// Subvolume snapshots.
-    Btrfs,
-    /// A full copy of the tree for each step.
-    Copy,
-}
-
-impl From<buildscope_record::DriverChoice> for DriverChoice {
-    fn from(choice: buildscope_record::DriverChoice) -> Self {
-        match choice {
-            buildscope_record::DriverChoice::Auto => Self::Auto,
-            buildscope_record::DriverChoice::Named(driver) => match driver {
-                DriverName::Overlay => Self::Overlay,
-                DriverName::Erofs => Self::Erofs,
-                DriverName::FuseOverlayfs => Self::FuseOverlayfs,
-                DriverName::Btrfs => Self::Btrfs,
-                DriverName::Copy => Self::Copy,
-            },
-        }
-    }
-}
-
-/// When a build waits until its files are on the disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum SyncPolicy {
-    /// Once, at the end of the build.
-    #[default]
-    Build,
-    /// Also after every layer, as engines do that sync every file. For measuring the cost of that.
-    Layer,
-    /// Never. A power loss may lose what was built; the next start then removes it. For measuring the cost of syncing.
-    Never,
-}
 
 /// The store. It is cheap to clone and shared between threads. Other processes may use the same directory.
 #[derive(Clone)]

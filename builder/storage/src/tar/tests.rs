@@ -304,7 +304,7 @@ fn all_sparse_formats_of_gnu_tar_are_read() {
         assert!(tar.status().unwrap().success());
         let archive = std::fs::read(folder.path().join("out.tar")).unwrap();
         let mut reader = Reader::new(&*archive);
-        let member = reader.next().unwrap().unwrap();
+        let member = reader.read_member().unwrap().unwrap();
         let sparse = member.sparse.as_ref().expect("the file is sparse");
         assert_eq!((&*member.name, sparse.size), (&b"f"[..], 30 << 20), "{arguments:?}");
         let found: Vec<u64> = sparse.pieces.iter().map(|piece| piece.offset).collect();
@@ -316,7 +316,7 @@ fn all_sparse_formats_of_gnu_tar_are_read() {
                 "{arguments:?} {piece:?}"
             );
         }
-        assert!(reader.next().unwrap().is_none(), "{arguments:?}");
+        assert!(reader.read_member().unwrap().is_none(), "{arguments:?}");
     }
 }
 
