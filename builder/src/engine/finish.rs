@@ -2,7 +2,7 @@
 
 use super::finished_build::FinishedBuild;
 use super::provenance::{invocation, predicate};
-use super::{BuildError, Built, Event, Request, remote_cache};
+use super::{BuildError, Built, Event, Request, cache_export};
 use crate::http;
 use crate::images::{self, CacheTo, Delivery, Image, Made, Output, inline_cache};
 use crate::plan::{Op, Plan, Step};
@@ -36,7 +36,7 @@ pub(super) fn finish(
     let image = |target: StepId| {
         let mut image = assemble(build, target);
         if caches.contains(&CacheTo::Inline) {
-            let (field, value) = inline_cache(&remote_cache::records(build, chain(build.plan, target)));
+            let (field, value) = inline_cache(&cache_export::records(build, chain(build.plan, target)));
             image.config.other.insert(field, value);
         }
         image
@@ -87,7 +87,7 @@ pub(super) fn finish(
     }
     let mut steps: Vec<&Step> = build.plan.targets().flat_map(|target| chain(build.plan, target)).collect();
     steps.dedup_by_key(|step| step.id);
-    remote_cache::export(build, caches, &steps, probe)?;
+    cache_export::export(build, caches, &steps, probe)?;
     Ok(built)
 }
 

@@ -4,6 +4,8 @@
 //! of every step. Only the order of the phases is decided here; the modules do the work.
 
 mod blocking;
+mod cache_export;
+mod cache_import;
 mod contexts;
 mod error;
 mod finish;
@@ -16,7 +18,6 @@ mod prepare;
 mod progress;
 mod provenance;
 mod record;
-mod remote_cache;
 mod request;
 mod results;
 mod skipped;
@@ -85,7 +86,7 @@ async fn run(
     outcome: &mut Outcome,
 ) -> Result<Built, BuildError> {
     let outputs = finish::outputs(request)?;
-    let caches = remote_cache::targets(request)?;
+    let caches = cache_export::targets(request)?;
     let prepared = prepare::prepare(engine, request, &progress, probe)?;
     outcome.plan = Some(Arc::clone(&prepared.plan));
     progress.event(Event::Planned(Arc::clone(&prepared.plan)));

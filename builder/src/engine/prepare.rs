@@ -1,7 +1,7 @@
 //! Everything before the first step: reading, parsing, lowering, opening contexts.
 
 use super::contexts::{ContextLocation, OpenContext};
-use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, remote_cache};
+use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, cache_import};
 use crate::http;
 use crate::images::{Credentials, ImportedCache, NamedImage, Registries, Resolver, Watch};
 use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase, is_git, is_url};
@@ -61,7 +61,7 @@ pub(super) fn prepare(
     let (platform, others) = platforms(request)?;
     let (images, contexts, named) = named_contexts(engine, request, progress, probe)?;
     let wanted: Vec<_> = [&platform].into_iter().chain(&others).cloned().collect();
-    let imported = remote_cache::import(request, &images, &wanted, &**progress, probe)?;
+    let imported = cache_import::import(request, &images, &wanted, &**progress, probe)?;
     let lower = |platform: Platform| {
         let (build_args, target) = (request.build_args.clone(), request.target.clone());
         let contexts = contexts.clone();

@@ -5,8 +5,8 @@
 
 use super::BuildError;
 use super::blocking::blocking;
+use super::cache_import;
 use super::outcome::StepResult;
-use super::remote_cache;
 use super::step_cache::StepCache;
 use super::step_context::StepContext;
 use super::step_keys::Files;
@@ -82,7 +82,7 @@ fn known_results(
             input.expect("every input has a key, as checked above").result.key
         };
         let key = keys::definition_key(step, plan.parent(step.id), &key_of, files.digest).digest;
-        let imported = remote_cache::look_up(&cache.imported, &key);
+        let imported = cache_import::look_up(&cache.imported, &key);
         selected.insert(step.id, files);
         let result = match (imported, &step.op) {
             (Some(layer), _) => layer.key,

@@ -2,7 +2,7 @@
 
 use super::in_flight::{Acquired, InFlightSteps, StepGuard};
 use super::outcome::LayerResult;
-use super::{BuildError, remote_cache};
+use super::{BuildError, cache_import};
 use crate::images::ImportedCache;
 use buildscope_record::{LayerKey, Phase, Probe, StepId, StepKey};
 use buildscope_storage::{CacheEntry, Removed, StepLock, StorageError, Store};
@@ -47,7 +47,7 @@ impl StepCache {
         let hit = if self.distrusted.contains(&step) { None } else { self.store.cache().get(&layer_key)? };
         // A value that another version wrote in another form is a miss.
         let stored = hit.and_then(|hit| serde_json::from_slice(&hit.entry.value).ok());
-        Ok(stored.or_else(|| remote_cache::look_up(&self.imported, &key)))
+        Ok(stored.or_else(|| cache_import::look_up(&self.imported, &key)))
     }
 
     /// Waits until no other step or build runs this step, and returns its result if it has one now; else the right to run

@@ -1,7 +1,7 @@
 //! Build arguments: the predefined ones, those above the first FROM, and those that configure the builder.
 
+use super::lowering::RunSettings;
 use super::request::LowerRequest;
-use super::run::RunSettings;
 use super::stages::expanded;
 use buildscope_dockerfile::{Diagnostic, Dockerfile, Expander, Kind, PREDEFINED, Text};
 use std::collections::{BTreeMap, BTreeSet};

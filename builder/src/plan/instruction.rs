@@ -3,7 +3,7 @@
 use super::config::Change;
 use super::graph::{CopyFrom, Op};
 use super::history::{CreatedBy, quoted_list};
-use super::lower::{Lowered, Lowering};
+use super::lowering::{Lowered, Lowering};
 use super::run::RunLowering;
 use super::scope::Scope;
 use super::sources::Sources;

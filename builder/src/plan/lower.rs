@@ -4,16 +4,16 @@ use super::config::Change;
 use super::graph::{Base, Dependency, ImageSource, Op, Plan, Stage, Step};
 use super::history::CreatedBy;
 use super::instruction::join;
+use super::lowering::{Context, Lowered, Lowering};
 use super::request::{AssumeImages, ImageResolver, LowerRequest};
-use super::run::RunSettings;
 use super::scope::Scope;
 use super::stages::{BaseOf, Stages};
 use super::{PlanError, arguments};
-use buildscope_dockerfile::{self as dockerfile, Diagnostic, Diagnostics, Dockerfile, Expander, Instruction, Text};
+use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Expander, Instruction};
 use buildscope_oci::{DEFAULT_PATH, ImageConfig, RuntimeConfig};
 use buildscope_record::{StageId, StepId};
 use petgraph::graph::{DiGraph, NodeIndex};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Lowers a Dockerfile to the graph of its steps. Images are resolved only for stages that the target needs.
@@ -64,27 +64,6 @@ pub fn diagnose(text: &str, request: &LowerRequest) -> Diagnostics {
     Diagnostics::new(text, diagnostics)
 }
 
-/// The inputs of lowering, which do not change.
-pub(super) struct Context<'a> {
-    file: &'a Dockerfile<'a>,
-    pub(super) request: &'a LowerRequest,
-    /// The variables of FROM lines.
-    pub(super) globals: BTreeMap<Text, String>,
-    pub(super) expander: Expander,
-    pub(super) settings: RunSettings,
-}
-
-/// The results of lowering so far.
-pub(super) struct Lowering<'a> {
-    pub(super) context: &'a Context<'a>,
-    pub(super) stages: Stages<'a>,
-    graph: DiGraph<Step, Dependency>,
-    /// The last step of each stage so far, and the scope after it.
-    pub(super) ends: Vec<(StepId, Scope)>,
-    pub(super) diagnostics: Vec<Diagnostic>,
-    pub(super) warnings: Vec<Diagnostic>,
-}
-
 /// The stage and the instruction of a step.
 struct Origin<'i> {
     stage: StageId,
@@ -92,20 +71,6 @@ struct Origin<'i> {
     /// The text of the ONBUILD trigger, if the step is one.
     trigger: Option<&'i str>,
     live: bool,
-}
-
-/// The result of lowering an instruction.
-pub(super) struct Lowered {
-    pub(super) op: Op,
-    pub(super) history: CreatedBy,
-    /// The steps whose files the instruction reads.
-    pub(super) sources: Vec<StepId>,
-}
-
-impl Lowered {
-    pub(super) fn config(history: impl Into<Text>) -> Self {
-        Self { op: Op::Config, history: CreatedBy::Text(history.into()), sources: Vec::new() }
-    }
 }
 
 impl Lowering<'_> {

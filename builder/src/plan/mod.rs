@@ -15,6 +15,7 @@ mod history;
 mod instruction;
 pub mod keys;
 mod lower;
+mod lowering;
 mod multi_platform;
 mod request;
 mod run;

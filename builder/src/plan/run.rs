@@ -2,7 +2,7 @@
 
 use super::graph::{CopyFrom, Mount, MountKind, Network, Run, Sharing};
 use super::history::CreatedBy;
-use super::lower::Context;
+use super::lowering::{Context, RunSettings};
 use super::scope::Scope;
 use super::sources::Sources;
 use buildscope_dockerfile::mount::{MountType, Spec};
@@ -16,16 +16,6 @@ const CACHE_MODE: u32 = 0o755;
 const SECRET_MODE: u32 = 0o400;
 const SSH_MODE: u32 = 0o600;
 const SCRIPT_MODE: u32 = 0o755;
-
-/// The settings of the build that apply to all RUN steps.
-pub(super) struct RunSettings {
-    /// The prefix of the names of cache mounts (`BUILDKIT_CACHE_MOUNT_NS`).
-    pub(super) cache_namespace: Option<String>,
-    /// The host name of steps (`BUILDKIT_SANDBOX_HOSTNAME`).
-    pub(super) hostname: Option<String>,
-    /// The predefined proxy arguments that are given, in upper and in lower case.
-    pub(super) proxies: Vec<String>,
-}
 
 /// Lowers one RUN.
 pub(super) struct RunLowering<'a, 's> {

@@ -1,41 +1,15 @@
-//! `--cache-from` and `--cache-to`: the cache of one machine on another.
+//! `--cache-to`: results for other machines.
 
 use super::finished_build::FinishedBuild;
-use super::outcome::LayerResult;
-use super::{BuildError, Event, Progress, Request};
-use crate::images::{CacheExport, CacheFrom, CacheMode, CacheRecord, CacheTo, ImportedCache, Resolver};
+use super::{BuildError, Event, Request};
+use crate::images::{CacheExport, CacheMode, CacheRecord, CacheTo};
 use crate::plan::Step;
-use buildscope_oci::Platform;
-use buildscope_record::{Probe, StepKey};
-
-/// Reads the caches of `--cache-from`. A cache that cannot be read is reported; the build goes on without it.
-pub(super) fn import(
-    request: &Request,
-    images: &Resolver,
-    platforms: &[Platform],
-    progress: &dyn Progress,
-    probe: &Probe,
-) -> Result<ImportedCache, BuildError> {
-    let parsed = request.cache_from.iter().map(|text| CacheFrom::parse(text)).collect::<Result<Vec<_>, _>>();
-    let from = parsed.map_err(|error| BuildError::Request(error.to_string()))?;
-    let (cache, faults) = ImportedCache::read(&from, images.registries(), images.images(), platforms, probe);
-    for fault in faults {
-        progress.event(Event::Task { name: format!("importing a cache: {fault}"), done: true });
-    }
-    Ok(cache)
-}
+use buildscope_record::Probe;
 
 /// The targets of `--cache-to`.
 pub(super) fn targets(request: &Request) -> Result<Vec<CacheTo>, BuildError> {
     let parsed = request.cache_to.iter().map(|text| CacheTo::parse(text)).collect::<Result<Vec<_>, _>>();
     parsed.map_err(|error| BuildError::Request(error.to_string()))
-}
-
-/// The result that an imported cache has for a key. A record whose parts contradict each other is ignored.
-pub(super) fn look_up(cache: &ImportedCache, key: &StepKey) -> Option<LayerResult> {
-    let record = cache.look_up(key)?;
-    let layer: LayerResult = serde_json::from_value(record.value.clone()).ok()?;
-    (layer.diff_id == record.diff_id).then_some(layer)
 }
 
 /// The results of these steps under their keys: a step with a second key has two records.

@@ -1,0 +1,31 @@
+//! `--cache-from`: results of other machines.
+
+use super::outcome::LayerResult;
+use super::{BuildError, Event, Progress, Request};
+use crate::images::{CacheFrom, ImportedCache, Resolver};
+use buildscope_oci::Platform;
+use buildscope_record::{Probe, StepKey};
+
+/// Reads the caches of `--cache-from`. A cache that cannot be read is reported; the build goes on without it.
+pub(super) fn import(
+    request: &Request,
+    images: &Resolver,
+    platforms: &[Platform],
+    progress: &dyn Progress,
+    probe: &Probe,
+) -> Result<ImportedCache, BuildError> {
+    let parsed = request.cache_from.iter().map(|text| CacheFrom::parse(text)).collect::<Result<Vec<_>, _>>();
+    let from = parsed.map_err(|error| BuildError::Request(error.to_string()))?;
+    let (cache, faults) = ImportedCache::read(&from, images.registries(), images.images(), platforms, probe);
+    for fault in faults {
+        progress.event(Event::Task { name: format!("importing a cache: {fault}"), done: true });
+    }
+    Ok(cache)
+}
+
+/// The result that an imported cache has for a key. A record whose parts contradict each other is ignored.
+pub(super) fn look_up(cache: &ImportedCache, key: &StepKey) -> Option<LayerResult> {
+    let record = cache.look_up(key)?;
+    let layer: LayerResult = serde_json::from_value(record.value.clone()).ok()?;
+    (layer.diff_id == record.diff_id).then_some(layer)
+}

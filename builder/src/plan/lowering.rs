@@ -1,0 +1,56 @@
+//! The state of lowering: its inputs, and its results so far.
+
+use super::graph::{Dependency, Op, Step};
+use super::history::CreatedBy;
+use super::request::LowerRequest;
+use super::scope::Scope;
+use super::stages::Stages;
+use buildscope_dockerfile::{Diagnostic, Dockerfile, Expander, Text};
+use buildscope_record::StepId;
+use petgraph::graph::DiGraph;
+use std::collections::BTreeMap;
+
+/// The inputs of lowering, which do not change.
+pub(super) struct Context<'a> {
+    pub(super) file: &'a Dockerfile<'a>,
+    pub(super) request: &'a LowerRequest,
+    /// The variables of FROM lines.
+    pub(super) globals: BTreeMap<Text, String>,
+    pub(super) expander: Expander,
+    pub(super) settings: RunSettings,
+}
+
+/// The results of lowering so far.
+pub(super) struct Lowering<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) stages: Stages<'a>,
+    pub(super) graph: DiGraph<Step, Dependency>,
+    /// The last step of each stage so far, and the scope after it.
+    pub(super) ends: Vec<(StepId, Scope)>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+/// The settings of the build that apply to all RUN steps.
+pub(super) struct RunSettings {
+    /// The prefix of the names of cache mounts (`BUILDKIT_CACHE_MOUNT_NS`).
+    pub(super) cache_namespace: Option<String>,
+    /// The host name of steps (`BUILDKIT_SANDBOX_HOSTNAME`).
+    pub(super) hostname: Option<String>,
+    /// The predefined proxy arguments that are given, in upper and in lower case.
+    pub(super) proxies: Vec<String>,
+}
+
+/// The result of lowering an instruction.
+pub(super) struct Lowered {
+    pub(super) op: Op,
+    pub(super) history: CreatedBy,
+    /// The steps whose files the instruction reads.
+    pub(super) sources: Vec<StepId>,
+}
+
+impl Lowered {
+    pub(super) fn config(history: impl Into<Text>) -> Self {
+        Self { op: Op::Config, history: CreatedBy::Text(history.into()), sources: Vec::new() }
+    }
+}
