@@ -5,7 +5,7 @@ mod profiler;
 
 use buildscope_builder::engine::{Engine, Request, build};
 use buildscope_record::Probe;
-use buildscope_sandbox::{Zygote, isolate_process, serve_if_helper};
+use buildscope_sandbox::{Zygote, isolate_process, serve_if_zygote};
 use buildscope_schedule::Policy;
 use buildscope_storage::{Store, StoreOptions};
 use criterion::{Criterion, SamplingMode, Throughput};
@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 fn main() {
-    serve_if_helper();
+    serve_if_zygote();
     // Like the binary: before any other thread.
     if let Err(error) = isolate_process() {
         eprintln!("cannot measure builds on this machine: {error}");

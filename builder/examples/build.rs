@@ -10,7 +10,7 @@
 
 use buildscope_builder::engine::{self, DockerfileInput, Engine, Request, Setting};
 use buildscope_record::{Collector, Recorder};
-use buildscope_sandbox::{Zygote, isolate_process, serve_if_helper};
+use buildscope_sandbox::{Zygote, isolate_process, serve_if_zygote};
 use buildscope_schedule::Policy;
 use buildscope_storage::{Store, StoreOptions};
 use std::error::Error;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // The zygote is this program executed again: in that process, this call does not return.
-    serve_if_helper();
+    serve_if_zygote();
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let [context, store, record] = arguments.as_slice() else {
         return Err("usage: build CONTEXT STORE RECORD".into());

@@ -11,13 +11,13 @@
 //! ```no_run
 //! use buildscope_builder::engine::{Engine, Request, build};
 //! use buildscope_record::Probe;
-//! use buildscope_sandbox::{Zygote, isolate_process, serve_if_helper};
+//! use buildscope_sandbox::{Zygote, isolate_process, serve_if_zygote};
 //! use buildscope_storage::{Store, StoreOptions};
 //! use std::sync::Arc;
 //! use tokio_util::sync::CancellationToken;
 //!
 //! // First in `main`: the zygote is this program executed again.
-//! serve_if_helper();
+//! serve_if_zygote();
 //! isolate_process()?;
 //! let zygote = Arc::new(Zygote::start()?);
 //!

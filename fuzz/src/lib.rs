@@ -42,7 +42,7 @@ pub const TARGETS: [Target; 20] = [
     target("registry_manifest", registry::manifest, &[]),
     target("registry_config", registry::config, &[]),
     target("registry_challenge", registry::challenge, &[]),
-    target("sandbox_order", buildscope_sandbox::fuzzing::order, &[]),
+    target("sandbox_message", buildscope_sandbox::fuzzing::message, &[]),
     target("sandbox_report", buildscope_sandbox::fuzzing::report, &[]),
     target("import_rawjson", import::rawjson, &["reports/tests/samples"]),
     target("import_plain", import::plain, &["reports/tests/samples"]),

@@ -1,11 +1,11 @@
 //! The bundle of a step whose sandbox a stock runtime makes, and the view of the host in which that runtime runs.
 //!
-//! *Takes* a message with a [`RuntimeOrder`]. *Gives* a directory in memory. It exists only in this mount namespace, so it is
+//! *Takes* a message with a [`RuntimeMessage`]. *Gives* a directory in memory. It exists only in this mount namespace, so it is
 //! gone when the step's init is gone, even if the builder was killed.
 
-use super::mounts::{self, At, Begun, Failure, HARMLESS, HOSTS, NEW, RESOLV_CONF, SYS, Scratch};
-use super::order::{Order, RuntimeOrder, SourceOrder};
-use super::place::{Kind, Root};
+use super::message::{InitMessage, RuntimeMessage, SourceMessage};
+use super::mountpoint::{MountpointKind, Root};
+use super::mounts::{self, At, Failure, HARMLESS, HOSTS, NEW, PreparedMounts, RESOLV_CONF, SYS, Scratch};
 use super::sys;
 use super::wire::Bytes;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
@@ -40,24 +40,29 @@ pub(super) fn mount_name(number: usize) -> String {
 }
 
 /// Makes the host's tree the root of this process, with its own `/proc` and `/dev` and with the bundle.
-pub(super) fn enter(begun: &Begun, order: &Order, runtime: &RuntimeOrder, fds: &[OwnedFd]) -> Result<Bundle, Failure> {
+pub(super) fn enter(
+    prepared: &PreparedMounts,
+    message: &InitMessage,
+    runtime: &RuntimeMessage,
+    fds: &[OwnedFd],
+) -> Result<Bundle, Failure> {
     let fd = |index: u32| {
         fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("invalid descriptor index".to_owned(), Errno::BADF))
     };
     let new = Path::new(NEW);
     mounts::attach(fd(runtime.host)?, CWD, new).at("the host's files")?;
-    mounts::attach(begun.proc.as_fd(), CWD, &new.join("proc")).at("/proc")?;
-    mounts::attach(begun.dev.as_fd(), CWD, &new.join("dev")).at("/dev")?;
+    mounts::attach(prepared.proc.as_fd(), CWD, &new.join("proc")).at("/proc")?;
+    mounts::attach(prepared.dev.as_fd(), CWD, &new.join("dev")).at("/dev")?;
     if runtime.cgroup2 {
         let cgroup = mounts::filesystem("cgroup2", &[], HARMLESS).at("mounting the step's cgroup")?;
         mounts::attach(cgroup.as_fd(), CWD, &new.join("sys/fs/cgroup")).at("mounting the step's cgroup")?;
     }
     let harmless = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let directory = mounts::filesystem("tmpfs", &[("mode", "700")], harmless).at("making the bundle")?;
-    rustix::fs::mkdirat(&begun.dev, NAME, Mode::from_raw_mode(0o700)).at("making the bundle")?;
-    mounts::attach(directory.as_fd(), &begun.dev, Path::new(NAME)).at("making the bundle")?;
+    rustix::fs::mkdirat(&prepared.dev, NAME, Mode::from_raw_mode(0o700)).at("making the bundle")?;
+    mounts::attach(directory.as_fd(), &prepared.dev, Path::new(NAME)).at("making the bundle")?;
     let mut bundle = Bundle { directory, made: Vec::new() };
-    bundle.fill(order, &fd)?;
+    bundle.fill(message, &fd)?;
     mounts::write(&bundle.directory, "config.json", &runtime.config.0, 0o600).at("making the bundle")?;
     mounts::pivot(new).at("pivot_root")?;
     Ok(bundle)
@@ -66,11 +71,11 @@ pub(super) fn enter(begun: &Begun, order: &Order, runtime: &RuntimeOrder, fds: &
 impl Bundle {
     fn fill<'fd>(
         &mut self,
-        order: &Order,
+        message: &InitMessage,
         fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, Failure>,
     ) -> Result<(), Failure> {
-        let rootfs = fd(order.rootfs)?;
-        let nodev = if order.insecure { MountAttrFlags::empty() } else { MountAttrFlags::MOUNT_ATTR_NODEV };
+        let rootfs = fd(message.rootfs)?;
+        let nodev = if message.insecure { MountAttrFlags::empty() } else { MountAttrFlags::MOUNT_ATTR_NODEV };
         self.attach("rootfs", rootfs, nodev).at("the root file system")?;
         let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::openat(&self.directory, "rootfs", open, Mode::empty()).at("the root file system")?;
@@ -89,33 +94,33 @@ impl Bundle {
                     Errno::LOOP,
                 ));
             }
-            root.place(Path::new(path), Kind::Directory).at(path)?;
+            root.mountpoint(Path::new(path), MountpointKind::Directory).at(path)?;
         }
-        if !order.own_network {
+        if !message.own_network {
             let sys = mounts::clone(CWD, Path::new(SYS)).at("/sys")?;
             self.attach("sys", sys.as_fd(), HARMLESS).at("/sys")?;
         }
         let mut scratch = Scratch::default();
-        for (path, own) in [(RESOLV_CONF, &order.resolv_conf), (HOSTS, &order.hosts)] {
+        for (path, own) in [(RESOLV_CONF, &message.resolv_conf), (HOSTS, &message.hosts)] {
             let file = match own {
                 Some(content) => scratch.file(&content.0, 0o644, (0, 0)),
                 None => mounts::clone(CWD, Path::new(path)),
             };
             self.attach(&path[1..], file.at(path)?.as_fd(), HARMLESS).at(path)?;
-            root.place(&Path::new("/etc").join(&path[1..]), Kind::File).at(path)?;
+            root.mountpoint(&Path::new("/etc").join(&path[1..]), MountpointKind::File).at(path)?;
         }
-        for (number, mount) in order.mounts.iter().enumerate() {
+        for (number, mount) in message.mounts.iter().enumerate() {
             let target = Path::new(OsStr::from_bytes(&mount.target.0));
             let at = |what: &str| format!("mount at {}: {what}", target.display());
             let kind =
                 self.source(&mount_name(number), &mount.source, fd).map_err(|(what, errno)| (at(&what), errno))?;
             // The runtime makes the mountpoints in the step's own file systems, and they end with those.
             if !["/dev/", "/proc/", "/sys/"].iter().any(|own| mount.target.0.starts_with(own.as_bytes())) {
-                root.place(target, kind).at(at("cannot make its mountpoint"))?;
+                root.mountpoint(target, kind).at(at("cannot make its mountpoint"))?;
             }
         }
-        let workdir = Path::new(OsStr::from_bytes(&order.workdir.0));
-        let owner = (Uid::from_raw(order.uid), Gid::from_raw(order.gid));
+        let workdir = Path::new(OsStr::from_bytes(&message.workdir.0));
+        let owner = (Uid::from_raw(message.uid), Gid::from_raw(message.gid));
         root.directory(workdir, owner).at(format!("the working directory {}", workdir.display()))?;
         self.made = root.all_made();
         Ok(())
@@ -125,36 +130,36 @@ impl Bundle {
     fn source<'fd>(
         &self,
         name: &str,
-        source: &SourceOrder,
+        source: &SourceMessage,
         fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, Failure>,
-    ) -> Result<Kind, Failure> {
+    ) -> Result<MountpointKind, Failure> {
         match source {
             // There is no device cgroup: without `nodev` a step could open the nodes that it makes.
-            SourceOrder::Detached { mount, .. } => {
+            SourceMessage::Detached { mount, .. } => {
                 self.attach(name, fd(*mount)?, MountAttrFlags::MOUNT_ATTR_NODEV).at("cannot be attached")
             }
-            SourceOrder::Device { mount } => self.attach(name, fd(*mount)?, mounts::NODE).at("cannot be attached"),
-            SourceOrder::Secret { content, mode, uid, gid } => {
+            SourceMessage::Device { mount } => self.attach(name, fd(*mount)?, mounts::NODE).at("cannot be attached"),
+            SourceMessage::Secret { content, mode, uid, gid } => {
                 mounts::write(&self.directory, name, &content.0, *mode).at("cannot make a file in memory")?;
                 let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
                 rustix::fs::chownat(&self.directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
                     .at("cannot make a file in memory")?;
-                Ok(Kind::File)
+                Ok(MountpointKind::File)
             }
-            SourceOrder::Tmpfs { .. } => Ok(Kind::Directory),
+            SourceMessage::Tmpfs { .. } => Ok(MountpointKind::Directory),
         }
     }
 
     /// Attaches a mount with these options under a name and returns whether it is a directory or a file.
-    fn attach(&self, name: &str, mount: BorrowedFd<'_>, options: MountAttrFlags) -> Result<Kind, Errno> {
+    fn attach(&self, name: &str, mount: BorrowedFd<'_>, options: MountAttrFlags) -> Result<MountpointKind, Errno> {
         let stat = rustix::fs::fstat(mount)?;
         let kind = match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
-            rustix::fs::FileType::Directory => Kind::Directory,
-            _ => Kind::File,
+            rustix::fs::FileType::Directory => MountpointKind::Directory,
+            _ => MountpointKind::File,
         };
         match kind {
-            Kind::Directory => rustix::fs::mkdirat(&self.directory, name, Mode::from_raw_mode(0o755))?,
-            Kind::File => mounts::write(&self.directory, name, b"", 0o644)?,
+            MountpointKind::Directory => rustix::fs::mkdirat(&self.directory, name, Mode::from_raw_mode(0o755))?,
+            MountpointKind::File => mounts::write(&self.directory, name, b"", 0o644)?,
         }
         sys::mount_setattr(mount, options, MountAttrFlags::empty(), true)?;
         mounts::attach(mount, &self.directory, Path::new(name))?;

@@ -117,7 +117,7 @@ impl Cgroups {
     }
 
     /// Removes a step's cgroups. Its processes must be dead.
-    pub(super) fn bury(&self, step: &StepCgroup) {
+    pub(super) fn remove_step(&self, step: &StepCgroup) {
         for base in [&self.v2, &self.memory_v1, &self.cpu_v1].into_iter().flatten() {
             // A busy directory is removed when this process ends. A runtime may have made further directories in it.
             if rustix::fs::unlinkat(&base.fd, &step.name, AtFlags::REMOVEDIR) == Err(Errno::BUSY) {
@@ -147,7 +147,7 @@ impl Base {
     fn make(parent: &Path) -> Option<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let parent = rustix::fs::open(parent, flags, Mode::empty()).ok()?;
-        sweep(&parent);
+        remove_stale(&parent);
         let name = format!("{PREFIX}{}", std::process::id());
         match rustix::fs::mkdirat(&parent, &name, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => {}
@@ -345,7 +345,7 @@ fn unescape(text: &str) -> PathBuf {
 }
 
 /// Removes the directories of builders that died without removing them.
-fn sweep(parent: &OwnedFd) {
+fn remove_stale(parent: &OwnedFd) {
     let Ok(entries) = rustix::fs::Dir::read_from(parent) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

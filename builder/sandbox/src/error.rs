@@ -42,12 +42,12 @@ pub enum SandboxError {
         errno: Errno,
     },
     /// The OCI runtime did not start the step's program.
-    #[error("{runtime} did not start the step: {said}")]
+    #[error("{runtime} did not start the step: {reason}")]
     Runtime {
         /// The name of the runtime.
         runtime: String,
         /// The error message of the runtime.
-        said: String,
+        reason: String,
     },
     /// The builder's side of a step failed.
     #[error("{what}: {source}")]

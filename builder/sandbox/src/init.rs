@@ -7,8 +7,8 @@
 //! with the init. So waiting for a step's program is the same with both executors, and the program never outlives the builder.
 
 use super::bundle::{self, Bundle};
-use super::mounts::{Begun, Template, View};
-use super::order::{Ending, Order, Report};
+use super::message::{InitMessage, InitReport, StepExit};
+use super::mounts::{PreparedMounts, Template, View};
 use super::privileges::Privileges;
 use super::sys::{self, Exec};
 use super::wire::{Bytes, Wire};
@@ -40,15 +40,15 @@ pub(super) fn run(ready: &Ready, channel: &OwnedFd, insecure: bool) {
     sys::signal(libc::SIGCHLD, false);
     // Mountpoints and device nodes get exactly the modes they are made with. The step gets docker's umask later.
     rustix::process::umask(Mode::empty());
-    let begun = begin(ready, insecure);
+    let prepared = prepare(ready, insecure);
     let Ok(Some((bytes, fds))) = channel::receive_long(channel) else { return };
-    let Some(order) = Order::take(&mut &bytes[..]) else { return };
-    match begun.and_then(|begun| start(ready, begun, &order, &fds)) {
+    let Some(message) = InitMessage::take(&mut &bytes[..]) else { return };
+    match prepared.and_then(|prepared| start(ready, prepared, &message, &fds)) {
         Ok(Started { program, made, spent }) => {
-            report(channel, &Report::Running { made });
+            report(channel, &InitReport::Running { made });
             // Now only the program holds the write ends of its pipes, so they close when the program ends.
             drop(fds);
-            report(channel, &Report::Ended(wait(program, spent)));
+            report(channel, &InitReport::Ended(wait(program, spent)));
         }
         Err(failed) => report(channel, &failed),
     }
@@ -56,15 +56,15 @@ pub(super) fn run(ready: &Ready, channel: &OwnedFd, insecure: bool) {
 
 /// Reports to the builder that a step's init could not be forked.
 pub(super) fn refuse(channel: &OwnedFd, what: &str, errno: Errno) {
-    report(channel, &Report::Failed { what: what.into(), errno: errno.raw_os_error() });
+    report(channel, &InitReport::Failed { what: what.into(), errno: errno.raw_os_error() });
 }
 
-fn report(channel: &OwnedFd, report: &Report) {
+fn report(channel: &OwnedFd, report: &InitReport) {
     let mut bytes = Vec::new();
     report.put(&mut bytes);
     if bytes.len() > channel::REPORT {
         bytes.clear();
-        Report::Failed { what: "the step's mounts need too many new mountpoints".into(), errno: libc::E2BIG }
+        InitReport::Failed { what: "the step's mounts need too many new mountpoints".into(), errno: libc::E2BIG }
             .put(&mut bytes);
     }
     // An error means that the builder is gone and needs no report.
@@ -73,20 +73,20 @@ fn report(channel: &OwnedFd, report: &Report) {
 
 type Made = Vec<(Bytes, bool)>;
 
-fn failed(what: &str) -> impl FnOnce(Errno) -> Report {
-    move |errno: Errno| Report::Failed { what: what.into(), errno: errno.raw_os_error() }
+fn failed(what: &str) -> impl FnOnce(Errno) -> InitReport {
+    move |errno: Errno| InitReport::Failed { what: what.into(), errno: errno.raw_os_error() }
 }
 
-fn view_failed((what, errno): mounts::Failure) -> Report {
+fn view_failed((what, errno): mounts::Failure) -> InitReport {
     failed(&what)(errno)
 }
 
 /// Does the work that does not depend on the step.
-fn begin(ready: &Ready, insecure: bool) -> Result<Begun, Report> {
+fn prepare(ready: &Ready, insecure: bool) -> Result<PreparedMounts, InitReport> {
     if !insecure {
         ready.privileges.bound().map_err(failed("dropping privileges"))?;
     }
-    ready.template.begin(insecure).map_err(view_failed)
+    ready.template.prepare(insecure).map_err(view_failed)
 }
 
 /// The result of a successful start.
@@ -104,56 +104,61 @@ enum Program {
     Lost(i32),
 }
 
-fn start(ready: &Ready, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<Started, Report> {
+fn start(
+    ready: &Ready,
+    prepared: PreparedMounts,
+    message: &InitMessage,
+    fds: &[OwnedFd],
+) -> Result<Started, InitReport> {
     let fd = |index: u32| {
         fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| failed("invalid descriptor index")(Errno::BADF))
     };
-    for tasks in &order.join {
+    for tasks in &message.join {
         // "0" means the writing thread: the kernel moves one thread without blocking the forks of the whole system.
         let joined = rustix::io::write(fd(*tasks)?, b"0").map_err(failed("joining a cgroup"));
-        if order.must_join {
+        if message.must_join {
             joined?;
         }
     }
-    if let Some(namespace) = order.namespace {
+    if let Some(namespace) = message.namespace {
         sys::enter_network(fd(namespace)?).map_err(failed("entering the step's network"))?;
     }
-    if order.own_network {
+    if message.own_network {
         sys::loopback_up().map_err(failed("bringing up the loopback device"))?;
     }
     // After joining: this process's cgroup becomes the root of the cgroups that the step sees.
     sys::unshare(libc::CLONE_NEWCGROUP).map_err(failed("making a cgroup namespace"))?;
-    let stdin = order.stdin.map_or(Ok(ready.null.as_fd()), fd)?;
-    let stdio = [stdin, fd(order.stdout)?, fd(order.stderr)?];
-    if let Some(runtime) = &order.runtime {
-        let bundle = bundle::enter(&begun, order, runtime, fds).map_err(view_failed)?;
-        return start_by_runtime(ready, order, bundle, stdio);
+    let stdin = message.stdin.map_or(Ok(ready.null.as_fd()), fd)?;
+    let stdio = [stdin, fd(message.stdout)?, fd(message.stderr)?];
+    if let Some(runtime) = &message.runtime {
+        let bundle = bundle::enter(&prepared, message, runtime, fds).map_err(view_failed)?;
+        return start_by_runtime(ready, message, bundle, stdio);
     }
-    let View { made, workdir } = ready.template.enter(begun, order, fds).map_err(view_failed)?;
+    let View { made, workdir } = ready.template.enter(prepared, message, fds).map_err(view_failed)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    rustix::system::sethostname(&order.hostname.0).map_err(failed("setting the host name"))?;
-    for (resource, limits) in &order.rlimits {
+    rustix::system::sethostname(&message.hostname.0).map_err(failed("setting the host name"))?;
+    for (resource, limits) in &message.rlimits {
         sys::set_rlimit(*resource, *limits).map_err(failed("setting a resource limit"))?;
     }
-    if !order.insecure {
+    if !message.insecure {
         ready.privileges.drop().map_err(failed("dropping privileges"))?;
     }
-    let who = (order.uid, order.gid, &order.groups[..]);
-    let program = spawn(ready, order, who, workdir.as_fd(), stdio).map_err(not_executed)?;
+    let who = (message.uid, message.gid, &message.groups[..]);
+    let program = spawn(ready, message, who, workdir.as_fd(), stdio).map_err(not_executed)?;
     Ok(Started { program: Program::Running(program), made, spent: None })
 }
 
 /// Starts the program through a runtime and waits until the runtime is done.
 fn start_by_runtime(
     ready: &Ready,
-    order: &Order,
+    message: &InitMessage,
     bundle: Bundle,
     stdio: [BorrowedFd<'_>; 3],
-) -> Result<Started, Report> {
+) -> Result<Started, InitReport> {
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let top = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .map_err(failed("opening the root directory"))?;
-    let runtime = spawn(ready, order, (0, 0, &[]), top.as_fd(), stdio).map_err(not_executed)?;
+    let runtime = spawn(ready, message, (0, 0, &[]), top.as_fd(), stdio).map_err(not_executed)?;
     drop(top);
     // From here on this process needs nothing that a step must not have.
     bundle.leave().map_err(failed("entering an empty root"))?;
@@ -171,14 +176,14 @@ fn start_by_runtime(
         _ => {
             let log = bundle.read(bundle::LOG).unwrap_or_default();
             let last = log.trim_ascii().rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
-            return Err(Report::Refused { said: last.into() });
+            return Err(InitReport::Refused { reason: last.into() });
         }
     };
     Ok(Started { program, made: bundle.made, spent })
 }
 
-fn not_executed(errno: Errno) -> Report {
-    Report::NotExecuted { errno: errno.raw_os_error() }
+fn not_executed(errno: Errno) -> InitReport {
+    InitReport::NotExecuted { errno: errno.raw_os_error() }
 }
 
 /// A user, a group and supplementary groups.
@@ -186,13 +191,13 @@ type Who<'a> = (u32, u32, &'a [u32]);
 
 fn spawn(
     ready: &Ready,
-    order: &Order,
+    message: &InitMessage,
     (uid, gid, groups): Who<'_>,
     workdir: BorrowedFd<'_>,
     stdio: [BorrowedFd<'_>; 3],
 ) -> Result<i32, Errno> {
     let strings = |list: &[Bytes]| list.iter().map(|bytes| c_string(&bytes.0)).collect::<Result<Vec<_>, _>>();
-    let (args, env) = (strings(&order.args)?, strings(&order.env)?);
+    let (args, env) = (strings(&message.args)?, strings(&message.env)?);
     let candidates = candidates(args.first().ok_or(Errno::NOENT)?, &env)?;
     let groups: Vec<_> = groups.iter().map(|&group| Gid::from_raw(group)).collect();
     sys::spawn(&Exec {
@@ -227,7 +232,7 @@ fn candidates(program: &CStr, env: &[CString]) -> Result<Vec<CString>, Errno> {
 }
 
 /// Reaps until the program has ended, then reaps every other child that has ended by then.
-fn wait(program: Program, spent: Option<libc::rusage>) -> Ending {
+fn wait(program: Program, spent: Option<libc::rusage>) -> StepExit {
     let (running, mut status) = match program {
         Program::Running(pid) => (pid, None),
         Program::Lost(status) => (0, Some(status)),
@@ -254,7 +259,7 @@ fn wait(program: Program, spent: Option<libc::rusage>) -> Ending {
     let usage = sys::children_usage();
     // The usage of the step without that of its runtime, except for the peak, which is that of the largest process of both.
     let own = |number: fn(&libc::rusage) -> u64| number(&usage) - spent.as_ref().map_or(0, number);
-    Ending {
+    StepExit {
         status: status.unwrap_or_default(),
         alone,
         user: own(|usage| micros(usage.ru_utime)),

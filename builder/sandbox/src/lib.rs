@@ -12,11 +12,11 @@
 //! ```no_run
 //! use buildscope_record::Probe;
 //! use buildscope_sandbox::{Credentials, Limits, LogLine, NetworkMode, StepSpec, Zygote};
-//! use buildscope_sandbox::{detached, isolate_process, serve_if_helper};
+//! use buildscope_sandbox::{detached, isolate_process, serve_if_zygote};
 //! use tokio_util::sync::CancellationToken;
 //!
 //! // Before the process has threads.
-//! serve_if_helper();
+//! serve_if_zygote();
 //! isolate_process()?;
 //! let zygote = Zygote::start()?;
 //!
@@ -54,11 +54,11 @@ pub mod fuzzing;
 mod init;
 mod isolate;
 mod logs;
+mod message;
+mod mountpoint;
 mod mounts;
 mod network;
 mod oci;
-mod order;
-mod place;
 mod privileges;
 mod profile;
 mod request;
@@ -79,4 +79,4 @@ pub use mounts::detached;
 pub use oci::OciRuntime;
 pub use spec::*;
 pub use step::{Exit, Status};
-pub use zygote::{Zygote, serve_if_helper};
+pub use zygote::{Zygote, serve_if_zygote};

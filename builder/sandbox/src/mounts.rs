@@ -4,8 +4,8 @@
 //! from there. Everything except the few standard nodes is `nodev`, so a device node that a step makes (it has CAP_MKNOD,
 //! as under docker) cannot be opened.
 
-use super::order::{MountOrder, Order, SourceOrder};
-use super::place::{Kind, Root};
+use super::message::{InitMessage, MountMessage, SourceMessage};
+use super::mountpoint::{MountpointKind, Root};
 use super::request::SHM_SIZE;
 use super::sys;
 use super::wire::Bytes;
@@ -30,7 +30,7 @@ pub(super) const SYS: &str = "/sys";
 const EMPTY: &str = "/empty";
 /// The paths at which a step's own `/proc` and `/dev` are made before its root exists. They must be attached for mounts on top
 /// of them: mounting on a detached mount needs Linux 6.15.
-const BEGUN: [&str; 2] = ["/begun-proc", "/begun-dev"];
+const STAGED: [&str; 2] = ["/staged-proc", "/staged-dev"];
 /// The path at which a step's in-memory files are made.
 const SCRATCH: &str = "/scratch";
 /// The path of the host's unchanged resolver configuration, which docker too gives to steps with the host's network.
@@ -107,7 +107,7 @@ pub(super) struct View {
 }
 
 /// The mounts of a step's view that are made before its message arrives.
-pub(super) struct Begun {
+pub(super) struct PreparedMounts {
     pub(super) proc: OwnedFd,
     pub(super) dev: OwnedFd,
 }
@@ -147,7 +147,7 @@ impl Template {
         rustix::mount::mount("buildscope", base, "tmpfs", MountFlags::NOSUID, Some(c"mode=755,size=1m"))
             .map_err(at("mounting a tmpfs as root"))?;
         let directory = |path: &str| rustix::fs::mkdir(base.join(&path[1..]), Mode::from_raw_mode(0o755));
-        for path in [NEW, PROC, SYS, EMPTY, SCRATCH, "/dev"].into_iter().chain(BEGUN) {
+        for path in [NEW, PROC, SYS, EMPTY, SCRATCH, "/dev"].into_iter().chain(STAGED) {
             directory(path).map_err(at("making directories"))?;
         }
         let tree = |source: &str| {
@@ -217,48 +217,53 @@ impl Template {
     }
 
     /// Makes the mounts that do not depend on a step's message: its `/proc` and `/dev`.
-    pub(super) fn begin(&self, insecure: bool) -> Result<Begun, Failure> {
-        Ok(Begun { proc: self.proc(insecure)?, dev: self.dev(insecure)? })
+    pub(super) fn prepare(&self, insecure: bool) -> Result<PreparedMounts, Failure> {
+        Ok(PreparedMounts { proc: self.proc(insecure)?, dev: self.dev(insecure)? })
     }
 
     /// Builds a step's view of the file system and makes it the root of this process.
-    pub(super) fn enter(&self, begun: Begun, order: &Order, fds: &[OwnedFd]) -> Result<View, Failure> {
+    pub(super) fn enter(
+        &self,
+        prepared: PreparedMounts,
+        message: &InitMessage,
+        fds: &[OwnedFd],
+    ) -> Result<View, Failure> {
         let fd = |index: u32| {
             fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("invalid descriptor index".to_owned(), Errno::BADF))
         };
-        let rootfs = fd(order.rootfs)?;
-        let nodev = if order.insecure { MountAttrFlags::empty() } else { MountAttrFlags::MOUNT_ATTR_NODEV };
+        let rootfs = fd(message.rootfs)?;
+        let nodev = if message.insecure { MountAttrFlags::empty() } else { MountAttrFlags::MOUNT_ATTR_NODEV };
         sys::mount_setattr(rootfs, nodev, MountAttrFlags::empty(), true).at("the root file system's options")?;
         attach(rootfs, CWD, Path::new(NEW)).at("the root file system")?;
         let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::open(NEW, open, Mode::empty()).at("the root file system")?;
         let mut root = Root::new(top.as_fd());
 
-        for (mount, path) in [(&begun.proc, "/proc"), (&begun.dev, "/dev")] {
-            let target = root.place(Path::new(path), Kind::Directory).at(path)?;
+        for (mount, path) in [(&prepared.proc, "/proc"), (&prepared.dev, "/dev")] {
+            let target = root.mountpoint(Path::new(path), MountpointKind::Directory).at(path)?;
             attach(mount.as_fd(), target, Path::new("")).at(path)?;
         }
-        self.sys(&mut root, order)?;
-        if order.shm_size != SHM_SIZE {
-            resize(begun.dev.as_fd(), "shm", order.shm_size).at("/dev/shm")?;
+        self.sys(&mut root, message)?;
+        if message.shm_size != SHM_SIZE {
+            resize(prepared.dev.as_fd(), "shm", message.shm_size).at("/dev/shm")?;
         }
         let mut scratch = Scratch::default();
-        for (path, own) in [(RESOLV_CONF, &order.resolv_conf), (HOSTS, &order.hosts)] {
+        for (path, own) in [(RESOLV_CONF, &message.resolv_conf), (HOSTS, &message.hosts)] {
             let file = match own {
                 Some(content) => scratch.file(&content.0, 0o644, (0, 0)),
                 None => clone(CWD, Path::new(path)),
             };
             let file = file.at(path)?;
-            let target = root.place(&Path::new("/etc").join(&path[1..]), Kind::File).at(path)?;
+            let target = root.mountpoint(&Path::new("/etc").join(&path[1..]), MountpointKind::File).at(path)?;
             attach(file.as_fd(), target, Path::new("")).at(path)?;
         }
-        for mount in &order.mounts {
+        for mount in &message.mounts {
             let target = Path::new(OsStr::from_bytes(&mount.target.0));
             own(&mut root, &mut scratch, target, mount, &fd)
                 .map_err(|(what, errno)| (format!("mount at {}: {what}", target.display()), errno))?;
         }
-        let workdir = Path::new(OsStr::from_bytes(&order.workdir.0));
-        let owner = (Uid::from_raw(order.uid), Gid::from_raw(order.gid));
+        let workdir = Path::new(OsStr::from_bytes(&message.workdir.0));
+        let owner = (Uid::from_raw(message.uid), Gid::from_raw(message.gid));
         let workdir = root.directory(workdir, owner).at(format!("the working directory {}", workdir.display()))?;
         let made = root.made();
         pivot(Path::new(NEW)).at("pivot_root")?;
@@ -267,7 +272,7 @@ impl Template {
 
     fn proc(&self, insecure: bool) -> Result<OwnedFd, Failure> {
         let proc = filesystem("proc", &[], HARMLESS).at("/proc")?;
-        attach(proc.as_fd(), CWD, Path::new(BEGUN[0])).at("/proc")?;
+        attach(proc.as_fd(), CWD, Path::new(STAGED[0])).at("/proc")?;
         if insecure {
             return Ok(proc);
         }
@@ -285,22 +290,22 @@ impl Template {
         Ok(proc)
     }
 
-    fn sys(&self, root: &mut Root<'_>, order: &Order) -> Result<(), Failure> {
-        let target = root.place(Path::new("/sys"), Kind::Directory).at("/sys")?;
-        let readonly = if order.insecure { HARMLESS } else { HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY };
-        if !order.own_network && !order.insecure {
+    fn sys(&self, root: &mut Root<'_>, message: &InitMessage) -> Result<(), Failure> {
+        let target = root.mountpoint(Path::new("/sys"), MountpointKind::Directory).at("/sys")?;
+        let readonly = if message.insecure { HARMLESS } else { HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY };
+        if !message.own_network && !message.insecure {
             let tree = clone(CWD, Path::new(SYS)).at("/sys")?;
             return attach(tree.as_fd(), target, Path::new("")).at("/sys");
         }
         // A new sysfs shows only the devices of the step's own network namespace. A user namespace may not mount a sysfs of
         // the host's network; there even an insecure step gets the read-only one.
         let sys = match filesystem("sysfs", &[], readonly) {
-            Err(Errno::PERM) if !order.own_network => clone(CWD, Path::new(SYS)),
+            Err(Errno::PERM) if !message.own_network => clone(CWD, Path::new(SYS)),
             sys => sys,
         };
         let sys = sys.at("/sys")?;
         attach(sys.as_fd(), target, Path::new("")).at("/sys")?;
-        if !order.insecure {
+        if !message.insecure {
             for path in &self.masked_sys {
                 let mask = clone(CWD, Path::new(EMPTY)).at("making a mask")?;
                 match attach(mask.as_fd(), &sys, Path::new(path)) {
@@ -318,7 +323,7 @@ impl Template {
             (MountAttrFlags::MOUNT_ATTR_NOSUID, MountAttrFlags::MOUNT_ATTR_NODEV, MountAttrFlags::MOUNT_ATTR_NOEXEC);
         let device = if insecure { nosuid } else { nosuid | nodev };
         let dev = filesystem("tmpfs", &[("mode", "755"), ("size", "64m")], device).at(at)?;
-        attach(dev.as_fd(), CWD, Path::new(BEGUN[1])).at(at)?;
+        attach(dev.as_fd(), CWD, Path::new(STAGED[1])).at(at)?;
         let directory = |name: &str| rustix::fs::mkdirat(&dev, name, Mode::from_raw_mode(0o755)).at(at);
         let node = |source: &Path, name: &Path| {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -353,37 +358,37 @@ fn own<'fd>(
     root: &mut Root<'_>,
     scratch: &mut Scratch,
     target: &Path,
-    order: &MountOrder,
+    message: &MountMessage,
     fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, Failure>,
 ) -> Result<(), Failure> {
-    let place = |root: &mut Root<'_>, kind| root.place(target, kind).at("cannot make its mountpoint");
-    match &order.source {
-        SourceOrder::Detached { mount, readonly } => {
+    let mountpoint = |root: &mut Root<'_>, kind| root.mountpoint(target, kind).at("cannot make its mountpoint");
+    match &message.source {
+        SourceMessage::Detached { mount, readonly } => {
             let mount = fd(*mount)?;
             let stat = rustix::fs::fstat(mount).at("cannot read its source")?;
             let directory = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory;
             let mut set = MountAttrFlags::MOUNT_ATTR_NODEV;
             set.set(MountAttrFlags::MOUNT_ATTR_RDONLY, *readonly);
             sys::mount_setattr(mount, set, MountAttrFlags::empty(), true).at("cannot set its options")?;
-            let target = place(root, if directory { Kind::Directory } else { Kind::File })?;
+            let target = mountpoint(root, if directory { MountpointKind::Directory } else { MountpointKind::File })?;
             attach(mount, target, Path::new("")).at("cannot be attached")
         }
-        SourceOrder::Device { mount } => {
+        SourceMessage::Device { mount } => {
             let mount = fd(*mount)?;
             sys::mount_setattr(mount, NODE, MountAttrFlags::empty(), false).at("cannot set its options")?;
-            attach(mount, place(root, Kind::File)?, Path::new("")).at("cannot be attached")
+            attach(mount, mountpoint(root, MountpointKind::File)?, Path::new("")).at("cannot be attached")
         }
-        SourceOrder::Tmpfs { size } => {
+        SourceMessage::Tmpfs { size } => {
             let size = size.map(|bytes| bytes.to_string());
             let options: Vec<_> = size.iter().map(|size| ("size", size.as_str())).chain([("mode", "1777")]).collect();
             let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
             let mount = filesystem("tmpfs", &options, attributes).at("cannot make a tmpfs")?;
-            let target = place(root, Kind::Directory)?;
+            let target = mountpoint(root, MountpointKind::Directory)?;
             attach(mount.as_fd(), target, Path::new("")).at("cannot be attached")
         }
-        SourceOrder::Secret { content, mode, uid, gid } => {
+        SourceMessage::Secret { content, mode, uid, gid } => {
             let mount = scratch.file(&content.0, *mode, (*uid, *gid)).at("cannot make a file in memory")?;
-            let target = place(root, Kind::File)?;
+            let target = mountpoint(root, MountpointKind::File)?;
             attach(mount.as_fd(), target, Path::new("")).at("cannot be attached")
         }
     }

@@ -9,7 +9,7 @@ use super::bundle;
 use super::cgroup::StepCgroup;
 use super::error::SandboxError;
 use super::logs::LogSink;
-use super::order::{Order, RuntimeOrder};
+use super::message::{InitMessage, RuntimeMessage};
 use super::request::SHM_SIZE;
 use super::spec::{MountSource, NetworkMode, StepSpec};
 use super::step::Exit;
@@ -54,14 +54,14 @@ impl OciRuntime {
     /// Turns a message that starts a program into one that starts the runtime with that program.
     pub(super) fn take_over(
         &self,
-        order: &mut Order,
+        message: &mut InitMessage,
         fds: &mut Vec<OwnedFd>,
         config: &Value,
         cgroup: &StepCgroup,
     ) -> Result<(), SandboxError> {
         // The runtime is a program of the host and needs the host's files.
         let host = mounts::clone(CWD, Path::new("/")).map_err(SandboxError::errno("cloning the host's mounts"))?;
-        order.runtime = Some(RuntimeOrder {
+        message.runtime = Some(RuntimeMessage {
             host: fds.len() as u32,
             config: config.to_string().into(),
             // The directories of version 1 belong to the host, and an ordinary user cannot write to them.
@@ -80,10 +80,10 @@ impl OciRuntime {
         );
         args.extend(["run", "--detach", "--pid-file", &in_bundle(bundle::PID)].map(Bytes::from));
         args.extend(["--bundle", bundle::PATH, &name(cgroup)].map(Bytes::from));
-        order.args = args;
+        message.args = args;
         // Both runtimes put a copy of themselves into this directory. crun would otherwise use /tmp.
-        order.env = vec![format!("_LIBCONTAINER_STATEDIR={}", bundle::PATH).into()];
-        order.env.extend(std::env::var_os("PATH").map(|path| [b"PATH=", path.as_bytes()].concat().into()));
+        message.env = vec![format!("_LIBCONTAINER_STATEDIR={}", bundle::PATH).into()];
+        message.env.extend(std::env::var_os("PATH").map(|path| [b"PATH=", path.as_bytes()].concat().into()));
         Ok(())
     }
 
@@ -175,12 +175,12 @@ fn name(cgroup: &StepCgroup) -> String {
 }
 
 /// The message of a line of a runtime's log: its `msg` if it is JSON, else the whole line.
-pub(super) fn message(line: &[u8]) -> String {
-    let said = serde_json::from_slice::<Value>(line).ok();
-    let said = said.as_ref().and_then(|said| said.get("msg")?.as_str()).map(str::to_owned);
-    match said.unwrap_or_else(|| String::from_utf8_lossy(line).into_owned()) {
+pub(super) fn log_message(line: &[u8]) -> String {
+    let reason = serde_json::from_slice::<Value>(line).ok();
+    let reason = reason.as_ref().and_then(|reason| reason.get("msg")?.as_str()).map(str::to_owned);
+    match reason.unwrap_or_else(|| String::from_utf8_lossy(line).into_owned()) {
         nothing if nothing.is_empty() => "it gave no reason".into(),
-        said => said,
+        reason => reason,
     }
 }
 

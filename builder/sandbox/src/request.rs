@@ -1,7 +1,7 @@
 //! Turns a step's specification into the message for its init and the descriptors of that message.
 
 use super::error::SandboxError;
-use super::order::{MountOrder, Order, SourceOrder};
+use super::message::{InitMessage, MountMessage, SourceMessage};
 use super::rlimits;
 use super::spec::{MountSource, NetworkMode, StepSpec, hosts};
 use super::wire::Bytes;
@@ -14,11 +14,11 @@ use std::os::unix::ffi::OsStrExt;
 /// # Errors
 /// Fails for an invalid user, group or resource limit, for a device that cannot be opened, or if standard input cannot be
 /// prepared.
-pub(super) fn order(
+pub(super) fn message(
     spec: StepSpec,
     [stdout, stderr]: [OwnedFd; 2],
     join: Vec<OwnedFd>,
-) -> Result<(Order, Vec<OwnedFd>), SandboxError> {
+) -> Result<(InitMessage, Vec<OwnedFd>), SandboxError> {
     check_ids(&spec)?;
     let mut fds = Vec::new();
     let mut give = |fd: OwnedFd| {
@@ -36,20 +36,20 @@ pub(super) fn order(
             what: format!("opening the device {}", path.display()),
             errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
         })?;
-        let source = SourceOrder::Device { mount: give(node) };
-        mounts.push(MountOrder { target: path.as_os_str().as_bytes().into(), source });
+        let source = SourceMessage::Device { mount: give(node) };
+        mounts.push(MountMessage { target: path.as_os_str().as_bytes().into(), source });
     }
-    mounts.extend(spec.mounts.into_iter().map(|mount| MountOrder {
+    mounts.extend(spec.mounts.into_iter().map(|mount| MountMessage {
         target: mount.target.as_os_str().as_bytes().into(),
         source: match mount.source {
-            MountSource::Detached { mount, readonly } => SourceOrder::Detached { mount: give(mount), readonly },
-            MountSource::Tmpfs { size } => SourceOrder::Tmpfs { size },
+            MountSource::Detached { mount, readonly } => SourceMessage::Detached { mount: give(mount), readonly },
+            MountSource::Tmpfs { size } => SourceMessage::Tmpfs { size },
             MountSource::Secret { content, mode, uid, gid } => {
-                SourceOrder::Secret { content: Bytes(content), mode, uid, gid }
+                SourceMessage::Secret { content: Bytes(content), mode, uid, gid }
             }
         },
     }));
-    let order = Order {
+    let message = InitMessage {
         args: spec.args.iter().map(Bytes::from).collect(),
         env: spec.env.iter().map(Bytes::from).collect(),
         workdir: spec.workdir.as_os_str().as_bytes().into(),
@@ -73,7 +73,7 @@ pub(super) fn order(
         rootfs: give(spec.rootfs),
         runtime: None,
     };
-    Ok((order, fds))
+    Ok((message, fds))
 }
 
 /// Rejects [`UNCHANGED`] as an id, for every executor: a step of that user would run as root.

@@ -5,14 +5,14 @@ use super::channel::AsyncChannel;
 use super::counters::Counters;
 use super::error::SandboxError;
 use super::logs::{self, LogSink};
+use super::message::{InitReport, StepExit};
 use super::network::{self, Connected};
 use super::oci::{self, OciRuntime};
-use super::order::{Ending, Report};
-use super::request::order;
+use super::request;
 use super::spec::{NetworkMode, StepSpec};
 use super::wire::{Bytes, Wire};
-use super::zygote::{Begun, Helper, Kind, Zygote};
-use super::{place, sys};
+use super::zygote::{PreparedSandbox, SandboxConfig, Zygote, ZygoteClient};
+use super::{mountpoint, sys};
 use buildscope_record::{ByteSize, Nanos, Phase, PhaseSpan, Probe, Resources};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -135,9 +135,9 @@ impl Zygote {
         let limited = spec.limits.memory.is_some() || spec.limits.cpus.is_some();
         // A runtime needs every capability.
         let insecure = spec.insecure || runtime.is_some();
-        let kind = Kind { own_network: spec.network == NetworkMode::None, insecure, limited };
-        let mut step = Step::new(self.helper.take(kind)?, Arc::clone(&self.helper))?;
-        step.helper.cgroups.limit(&mut step.cgroup, &spec.limits)?;
+        let config = SandboxConfig { own_network: spec.network == NetworkMode::None, insecure, limited };
+        let mut step = RunningStep::new(self.client.take(config)?, Arc::clone(&self.client))?;
+        step.client.cgroups.limit(&mut step.cgroup, &spec.limits)?;
 
         let watch = async {
             let ended = tokio::select! {
@@ -148,7 +148,7 @@ impl Zygote {
             match &ended {
                 // No process is left that could change a file, so there is no need to wait for the kernel's teardown of the
                 // sandbox.
-                Ok(ended) if ended.ending.alone => step.dead = true,
+                Ok(ended) if ended.exit.alone => step.dead = true,
                 Ok(_) => step.dead().await?,
                 Err(_) => {
                     step.kill();
@@ -158,13 +158,13 @@ impl Zygote {
             ended
         };
         let (ended, logged) = tokio::join!(watch, logs::pump(stdout, stderr, &mut log));
-        let Ended { ending, lasted, made, rootfs, teardown } = ended?;
+        let Ended { exit, lasted, made, rootfs, teardown } = ended?;
         logged.map_err(SandboxError::io("reading the step's output"))?;
-        place::remove_made(rootfs.as_fd(), &made);
-        let status = status(ending.status);
-        let mut resources = resources(&ending);
+        mountpoint::remove_made(rootfs.as_fd(), &made);
+        let status = status(exit.status);
+        let mut resources = resources(&exit);
         // The pressure of a step of a few milliseconds is not worth reading three files.
-        step.cgroup.account(&mut resources, !ending.alone || lasted > WORTH_READING);
+        step.cgroup.account(&mut resources, !exit.alone || lasted > WORTH_READING);
         let exit = Exit { status, oom: !status.success() && step.cgroup.oom(), resources, init: step.init };
         teardown.end();
         Ok(exit)
@@ -189,7 +189,7 @@ const SAMPLE: Duration = Duration::from_millis(200);
 
 /// A step's exit as its init reported it.
 struct Ended {
-    ending: Ending,
+    exit: StepExit,
     /// The time for which the program ran.
     lasted: Duration,
     made: Vec<(Bytes, bool)>,
@@ -198,21 +198,24 @@ struct Ended {
 }
 
 /// A step that runs. Dropping it kills the step.
-struct Step {
+struct RunningStep {
     channel: AsyncChannel,
     pidfd: Option<AsyncFd<OwnedFd>>,
     /// The init's process id, which comes with its pidfd.
     init: Option<u32>,
     /// Whether no process of the step can run any more.
     dead: bool,
-    helper: Arc<Helper>,
+    client: Arc<ZygoteClient>,
     cgroup: StepCgroup,
 }
 
-impl Step {
-    fn new(Begun { channel, cgroup }: Begun, helper: Arc<Helper>) -> Result<Self, SandboxError> {
+impl RunningStep {
+    fn new(
+        PreparedSandbox { channel, cgroup }: PreparedSandbox,
+        client: Arc<ZygoteClient>,
+    ) -> Result<Self, SandboxError> {
         let channel = AsyncChannel::new(channel).map_err(SandboxError::io("preparing a socket"))?;
-        Ok(Self { channel, pidfd: None, init: None, dead: false, helper, cgroup })
+        Ok(Self { channel, pidfd: None, init: None, dead: false, client, cgroup })
     }
 
     async fn drive(
@@ -224,46 +227,47 @@ impl Step {
         setup: PhaseSpan,
         probe: &Probe,
     ) -> Result<Ended, SandboxError> {
-        let config = runtime.map(|runtime| runtime.config(&spec));
-        let (mut order, mut fds) = order(spec, output, self.cgroup.join())?;
-        if let (Some(runtime), Some(config)) = (runtime, config) {
-            runtime.take_over(&mut order, &mut fds, &config, &self.cgroup)?;
+        let runtime_config = runtime.map(|runtime| runtime.config(&spec));
+        let (mut message, mut fds) = request::message(spec, output, self.cgroup.join())?;
+        if let (Some(runtime), Some(runtime_config)) = (runtime, runtime_config) {
+            runtime.take_over(&mut message, &mut fds, &runtime_config, &self.cgroup)?;
         }
-        let program = order.args.first().map(|name| String::from_utf8_lossy(&name.0).into_owned()).unwrap_or_default();
+        let program =
+            message.args.first().map(|name| String::from_utf8_lossy(&name.0).into_owned()).unwrap_or_default();
         if let Some(Connected { namespace, resolv_conf, .. }) = connected {
-            order.namespace = Some(fds.len() as u32);
-            order.resolv_conf = Some((*resolv_conf).into());
+            message.namespace = Some(fds.len() as u32);
+            message.resolv_conf = Some((*resolv_conf).into());
             fds.push(namespace.try_clone().map_err(SandboxError::io("passing on the step's network"))?);
         }
         let mut bytes = Vec::new();
-        order.put(&mut bytes);
+        message.put(&mut bytes);
         let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
         self.channel
             .send_long(&bytes, &borrowed)
             .await
             .map_err(SandboxError::io("sending the step's message to its init"))?;
         // Only the root's descriptor is kept: the write ends of the pipes must be the step's alone.
-        let rootfs = fds.into_iter().nth(order.rootfs as usize).ok_or(SandboxError::Gone)?;
+        let rootfs = fds.into_iter().nth(message.rootfs as usize).ok_or(SandboxError::Gone)?;
 
         let made = match self.report().await? {
-            Some(Report::Running { made }) => made,
-            Some(Report::Failed { what, errno }) => {
+            Some(InitReport::Running { made }) => made,
+            Some(InitReport::Failed { what, errno }) => {
                 let what = String::from_utf8_lossy(&what.0).into_owned();
                 return Err(SandboxError::Setup { what, errno: Errno::from_raw_os_error(errno) });
             }
-            Some(Report::NotExecuted { errno }) => {
+            Some(InitReport::NotExecuted { errno }) => {
                 return Err(SandboxError::Exec { program, errno: Errno::from_raw_os_error(errno) });
             }
-            Some(Report::Refused { said }) => {
-                return Err(SandboxError::Runtime { runtime: program, said: oci::message(&said.0) });
+            Some(InitReport::Refused { reason }) => {
+                return Err(SandboxError::Runtime { runtime: program, reason: oci::log_message(&reason.0) });
             }
-            Some(Report::Ended(_)) | None => return Err(SandboxError::Gone),
+            Some(InitReport::Ended(_)) | None => return Err(SandboxError::Gone),
         };
         setup.end();
         if runtime.is_none() {
-            let helper = Arc::clone(&self.helper);
+            let client = Arc::clone(&self.client);
             // This runs on another thread: a delay on the thread that reads the step's output would mix up its two streams.
-            tokio::task::spawn_blocking(move || helper.prepare());
+            tokio::task::spawn_blocking(move || client.prepare_spare());
         }
         let process = probe.phase(Phase::Process);
         let start = Instant::now();
@@ -279,24 +283,24 @@ impl Step {
             }
         };
         let lasted = start.elapsed();
-        let ending = match ended {
-            Some(Report::Ended(ending)) => ending,
+        let exit = match ended {
+            Some(InitReport::Ended(exit)) => exit,
             // The init was killed, by the OOM killer or by root from outside, and the step with it.
-            _ => Ending { status: libc::SIGKILL, ..Ending::default() },
+            _ => StepExit { status: libc::SIGKILL, ..StepExit::default() },
         };
         process.end();
-        Ok(Ended { ending, lasted, made, rootfs, teardown: probe.phase(Phase::SandboxTeardown) })
+        Ok(Ended { exit, lasted, made, rootfs, teardown: probe.phase(Phase::SandboxTeardown) })
     }
 
     /// Receives the init's next report. The zygote's datagram with the pidfd may arrive before or after the first report.
-    async fn report(&mut self) -> Result<Option<Report>, SandboxError> {
+    async fn report(&mut self) -> Result<Option<InitReport>, SandboxError> {
         Self::next_report(&self.channel, (&mut self.pidfd, &mut self.init)).await
     }
 
     async fn next_report(
         channel: &AsyncChannel,
         (pidfd_slot, init): (&mut Option<AsyncFd<OwnedFd>>, &mut Option<u32>),
-    ) -> Result<Option<Report>, SandboxError> {
+    ) -> Result<Option<InitReport>, SandboxError> {
         loop {
             let received = channel.receive().await.map_err(SandboxError::io("listening to the step"))?;
             let Some((bytes, mut fds)) = received else { return Ok(None) };
@@ -305,7 +309,7 @@ impl Step {
                     *init = bytes.try_into().ok().map(u32::from_le_bytes);
                     *pidfd_slot = Some(sys::watched(pidfd).map_err(SandboxError::io("watching the step's init"))?);
                 }
-                None => return Ok(Report::take(&mut &bytes[..])),
+                None => return Ok(InitReport::take(&mut &bytes[..])),
             }
         }
     }
@@ -339,20 +343,20 @@ impl Step {
     }
 }
 
-impl Drop for Step {
+impl Drop for RunningStep {
     fn drop(&mut self) {
         if !self.dead {
             self.kill();
         }
         // The cgroup is removed in the background once the init is dead.
-        let (helper, cgroup) = (Arc::clone(&self.helper), std::mem::take(&mut self.cgroup));
+        let (client, cgroup) = (Arc::clone(&self.client), std::mem::take(&mut self.cgroup));
         let pidfd = self.pidfd.take();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 if let Some(pidfd) = pidfd {
                     let _ready = pidfd.readable().await;
                 }
-                helper.cgroups.bury(&cgroup);
+                client.cgroups.remove_step(&cgroup);
             });
         }
     }
@@ -362,17 +366,17 @@ fn status(raw: i32) -> Status {
     if libc::WIFSIGNALED(raw) { Status::Signal(libc::WTERMSIG(raw)) } else { Status::Code(libc::WEXITSTATUS(raw)) }
 }
 
-fn resources(ending: &Ending) -> Resources {
+fn resources(exit: &StepExit) -> Resources {
     let micros = |micros: u64| Nanos(micros * 1000);
     Resources {
-        cpu_user: micros(ending.user),
-        cpu_system: micros(ending.system),
-        read: ByteSize(ending.blocks_in * 512),
-        written: ByteSize(ending.blocks_out * 512),
-        peak_memory: ByteSize(ending.peak),
-        minor_faults: ending.minor_faults,
-        major_faults: ending.major_faults,
-        processes: ending.tasks,
+        cpu_user: micros(exit.user),
+        cpu_system: micros(exit.system),
+        read: ByteSize(exit.blocks_in * 512),
+        written: ByteSize(exit.blocks_out * 512),
+        peak_memory: ByteSize(exit.peak),
+        minor_faults: exit.minor_faults,
+        major_faults: exit.major_faults,
+        processes: exit.tasks,
         ..Resources::default()
     }
 }

@@ -35,22 +35,22 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEW
 /// that still runs.
 #[derive(Debug)]
 pub struct Zygote {
-    pub(super) helper: Arc<Helper>,
+    pub(super) client: Arc<ZygoteClient>,
     process: Child,
 }
 
 /// The builder's connection to the zygote, which requests sandboxes.
 #[derive(Debug)]
-pub(super) struct Helper {
+pub(super) struct ZygoteClient {
     socket: OwnedFd,
     pub(super) cgroups: Arc<Cgroups>,
     /// A sandbox that is prepared before a step needs it: preparing it takes longer than starting a program in it.
-    spare: Mutex<Option<Begun>>,
+    spare: Mutex<Option<PreparedSandbox>>,
 }
 
 /// A sandbox whose init waits for its message.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(super) struct PreparedSandbox {
     /// The channel to the init.
     pub(super) channel: OwnedFd,
     pub(super) cgroup: StepCgroup,
@@ -58,7 +58,7 @@ pub(super) struct Begun {
 
 /// The properties of a sandbox that must be known when its init is cloned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Kind {
+pub(super) struct SandboxConfig {
     /// Whether it has its own network namespace.
     pub(super) own_network: bool,
     /// Whether the step runs without capability limits, seccomp and masked paths.
@@ -69,7 +69,7 @@ pub(super) struct Kind {
 
 impl Zygote {
     /// Starts the zygote in the namespaces of this process. Call it after [`isolate_process`](super::isolate_process). The
-    /// program's `main` has to call [`serve_if_helper`] first.
+    /// program's `main` has to call [`serve_if_zygote`] first.
     ///
     /// # Errors
     /// Fails if this program's file was moved or replaced, or if a process cannot be started.
@@ -90,8 +90,8 @@ impl Zygote {
             .map_err(start("executing this program again"))?;
         let (bytes, fds) = cgroups.parts();
         channel::send(&ours, &bytes, &fds).map_err(start("sending it the cgroups"))?;
-        let helper = Helper { socket: ours, cgroups: Arc::new(cgroups), spare: Mutex::default() };
-        Ok(Self { helper: Arc::new(helper), process })
+        let client = ZygoteClient { socket: ours, cgroups: Arc::new(cgroups), spare: Mutex::default() };
+        Ok(Self { client: Arc::new(client), process })
     }
 
     /// The zygote's process id.
@@ -102,10 +102,10 @@ impl Zygote {
 
 /// Runs the zygote and does not return if this process was started as one. Every program with a [`Zygote`] has to call it first
 /// in `main`.
-pub fn serve_if_helper() {
+pub fn serve_if_zygote() {
     let mut arguments = std::env::args_os();
     if arguments.next().is_some_and(|name| name == NAME) && arguments.next().is_none() {
-        sys::exit(i32::from(!helper()));
+        sys::exit(i32::from(!run_zygote()));
     }
 }
 
@@ -127,43 +127,43 @@ fn own_program() -> Result<OwnedFd, Errno> {
     Ok(program)
 }
 
-impl Helper {
+impl ZygoteClient {
     /// Returns a prepared sandbox: the spare one if it fits, else a new one.
-    pub(super) fn take(&self, kind: Kind) -> Result<Begun, SandboxError> {
-        let spare = if kind == Kind::default() { self.spare().take() } else { None };
-        spare.map_or_else(|| self.begin(kind), Ok)
+    pub(super) fn take(&self, config: SandboxConfig) -> Result<PreparedSandbox, SandboxError> {
+        let spare = if config == SandboxConfig::default() { self.spare().take() } else { None };
+        spare.map_or_else(|| self.request(config), Ok)
     }
 
     /// Prepares a spare sandbox for the next step, if there is none yet.
-    pub(super) fn prepare(&self) {
+    pub(super) fn prepare_spare(&self) {
         // The lock is held while preparing, so a second spare sandbox, which would never be used or removed, is not made.
         let mut spare = self.spare();
         if spare.is_none() {
             // The error is dropped: the next step tries again and reports it.
-            *spare = self.begin(Kind::default()).ok();
+            *spare = self.request(SandboxConfig::default()).ok();
         }
     }
 
-    fn spare(&self) -> MutexGuard<'_, Option<Begun>> {
+    fn spare(&self) -> MutexGuard<'_, Option<PreparedSandbox>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Requests a sandbox from the zygote, which sends the init's pidfd on the sandbox's channel.
-    fn begin(&self, kind: Kind) -> Result<Begun, SandboxError> {
+    fn request(&self, config: SandboxConfig) -> Result<PreparedSandbox, SandboxError> {
         let (ours, theirs) = channel::pair().map_err(SandboxError::errno("making a socket pair"))?;
         let cgroup = self.cgroups.step();
         let fds: Vec<_> = [&theirs].into_iter().chain(cgroup.clone_into()).map(AsFd::as_fd).collect();
-        let kind = [kind.own_network, kind.insecure, kind.limited].map(u8::from);
-        channel::send(&self.socket, &kind, &fds).map_err(|_| SandboxError::Gone)?;
-        Ok(Begun { channel: ours, cgroup })
+        let flags = [config.own_network, config.insecure, config.limited].map(u8::from);
+        channel::send(&self.socket, &flags, &fds).map_err(|_| SandboxError::Gone)?;
+        Ok(PreparedSandbox { channel: ours, cgroup })
     }
 }
 
 impl Drop for Zygote {
     fn drop(&mut self) {
         // The zygote ends when its socket closes and makes no further sandbox. A spare init ends when its channel closes.
-        let _ = rustix::net::shutdown(&self.helper.socket, rustix::net::Shutdown::Both);
-        drop(self.helper.spare().take());
+        let _ = rustix::net::shutdown(&self.client.socket, rustix::net::Shutdown::Both);
+        drop(self.client.spare().take());
         // Without this the zygote would stay a zombie.
         let _ = self.process.wait();
     }
@@ -173,7 +173,7 @@ impl Drop for Zygote {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs the zygote until the builder is gone. Returns false if this process was not started by a builder.
-fn helper() -> bool {
+fn run_zygote() -> bool {
     // The process that started the builder may have left descriptors open.
     if sys::close_from(3).is_err() {
         return false;
@@ -211,9 +211,9 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
     while let Ok(true) = channel::receive(socket, channel::SMALL, &mut bytes, &mut fds) {
         let mut given = fds.drain(..);
         if let Some(channel) = given.next() {
-            let said = |index| bytes.get(index) == Some(&1);
-            let kind = Kind { own_network: said(0), insecure: said(1), limited: said(2) };
-            inits.extend(fork_step(ready.as_ref(), cgroups, &channel, given.next(), kind));
+            let flag = |index| bytes.get(index) == Some(&1);
+            let config = SandboxConfig { own_network: flag(0), insecure: flag(1), limited: flag(2) };
+            inits.extend(fork_step(ready.as_ref(), cgroups, &channel, given.next(), config));
         }
         drop(given);
         bytes.clear();
@@ -247,14 +247,14 @@ fn fork_step(
     cgroups: &mut Cgroups,
     channel: &OwnedFd,
     cgroup: Option<OwnedFd>,
-    kind: Kind,
+    config: SandboxConfig,
 ) -> Option<i32> {
-    let network = if kind.own_network { libc::CLONE_NEWNET } else { 0 };
+    let network = if config.own_network { libc::CLONE_NEWNET } else { 0 };
     let forked = match ready {
         // Permission to make a cgroup does not imply permission to move into it (cgroups(7), "Delegation containment"). The step
         // then runs outside of its cgroup, unless it has limits.
         Ok(_) => sys::clone3(NAMESPACES | network, cgroup.as_ref().map(AsFd::as_fd))
-            .or_else(|errno| if kind.limited { Err(errno) } else { sys::clone3(NAMESPACES | network, None) })
+            .or_else(|errno| if config.limited { Err(errno) } else { sys::clone3(NAMESPACES | network, None) })
             .map_err(|errno| ("making new namespaces", errno)),
         Err(&(what, errno)) => Err((what, errno)),
     };
@@ -267,7 +267,7 @@ fn fork_step(
         (Ok(Forked::Child), Ok(ready)) => {
             // These are directories of the host: a process that got such a descriptor could leave the sandbox.
             drop((cgroup, std::mem::take(cgroups)));
-            init::run(ready, channel, kind.insecure);
+            init::run(ready, channel, config.insecure);
             sys::exit(0)
         }
         (Ok(Forked::Child), Err(_)) => sys::exit(1),

@@ -3,15 +3,15 @@
 //! The root file system is a static busybox. The expected values come from docker's documentation of its defaults, from the
 //! conformance kit's observations of BuildKit, and from the manual pages of the calls that must fail.
 
-mod boxed;
+mod suite;
 
-use boxed::{World, accounts, ends, escapes, runtimes, views};
-use buildscope_sandbox::{Zygote, isolate_process, serve_if_helper};
+use buildscope_sandbox::{Zygote, isolate_process, serve_if_zygote};
 use std::process::ExitCode;
 use std::sync::Arc;
+use suite::{World, accounts, ends, escapes, runtimes, views};
 
 fn main() -> ExitCode {
-    serve_if_helper();
+    serve_if_zygote();
     let isolation = isolate_process().expect("this machine has namespaces");
     let zygote = Zygote::start().expect("the zygote starts");
     let world = Arc::new(World::new(isolation, zygote));

@@ -29,7 +29,7 @@ static STARTED: OnceLock<Instant> = OnceLock::new();
 
 /// Must be called first in a process. Does not return if the process is the zygote of a build.
 pub(super) fn start() {
-    buildscope_sandbox::serve_if_helper();
+    buildscope_sandbox::serve_if_zygote();
     STARTED.get_or_init(Instant::now);
 }
 

@@ -3,7 +3,7 @@
 use super::world::World;
 use buildscope_builder::engine::{self, DockerfileInput, Engine, Request, Setting};
 use buildscope_record::{Collector, Record, Recorder, Step};
-use buildscope_sandbox::{Zygote, isolate_process, serve_if_helper};
+use buildscope_sandbox::{Zygote, isolate_process, serve_if_zygote};
 use buildscope_storage::{Store, StoreOptions};
 use buildscope_testing::test;
 use std::fs::File;
@@ -19,7 +19,7 @@ const BUILD: &str = "--build-through-the-library";
 
 /// Builds if this process was started for that, and then never returns.
 pub(crate) fn build_if_asked() {
-    serve_if_helper();
+    serve_if_zygote();
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     if let [first, context, store, record] = arguments.as_slice()
         && first == Path::new(BUILD)

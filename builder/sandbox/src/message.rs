@@ -10,7 +10,7 @@ pub(super) type Rlimit = (u32, (u64, u64));
 
 /// The message to a step's init: everything that it needs to run the step.
 #[derive(Debug, Default)]
-pub(super) struct Order {
+pub(super) struct InitMessage {
     pub(super) args: Vec<Bytes>,
     pub(super) env: Vec<Bytes>,
     pub(super) workdir: Bytes,
@@ -22,7 +22,7 @@ pub(super) struct Order {
     pub(super) hosts: Option<Bytes>,
     /// The content of `/etc/resolv.conf`; `None` means the host's.
     pub(super) resolv_conf: Option<Bytes>,
-    pub(super) mounts: Vec<MountOrder>,
+    pub(super) mounts: Vec<MountMessage>,
     /// Whether the init is in a new network namespace with only a loopback device.
     pub(super) own_network: bool,
     /// A network namespace to enter.
@@ -40,10 +40,10 @@ pub(super) struct Order {
     pub(super) stderr: FdIndex,
     pub(super) rootfs: FdIndex,
     /// The stock runtime that makes the inner sandbox, if any; then `args` and `env` are those of the runtime.
-    pub(super) runtime: Option<RuntimeOrder>,
+    pub(super) runtime: Option<RuntimeMessage>,
 }
 
-wire_struct!(Order {
+wire_struct!(InitMessage {
     args,
     env,
     workdir,
@@ -70,7 +70,7 @@ wire_struct!(Order {
 
 /// The additional data for a stock runtime.
 #[derive(Debug)]
-pub(super) struct RuntimeOrder {
+pub(super) struct RuntimeMessage {
     /// A detached copy of the whole tree of the host's mounts, in which the runtime runs.
     pub(super) host: FdIndex,
     /// The content of `config.json`.
@@ -79,20 +79,20 @@ pub(super) struct RuntimeOrder {
     pub(super) cgroup2: bool,
 }
 
-wire_struct!(RuntimeOrder { host, config, cgroup2 });
+wire_struct!(RuntimeMessage { host, config, cgroup2 });
 
 /// A mount that the step asks for.
 #[derive(Debug)]
-pub(super) struct MountOrder {
+pub(super) struct MountMessage {
     pub(super) target: Bytes,
-    pub(super) source: SourceOrder,
+    pub(super) source: SourceMessage,
 }
 
-wire_struct!(MountOrder { target, source });
+wire_struct!(MountMessage { target, source });
 
 /// The source of a mount.
 #[derive(Debug)]
-pub(super) enum SourceOrder {
+pub(super) enum SourceMessage {
     Detached {
         mount: FdIndex,
         readonly: bool,
@@ -112,7 +112,7 @@ pub(super) enum SourceOrder {
     },
 }
 
-impl Wire for SourceOrder {
+impl Wire for SourceMessage {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Detached { mount, readonly } => (0_u8, (*mount, *readonly)).put(out),
@@ -140,22 +140,22 @@ impl Wire for SourceOrder {
 
 /// A message from a step's init. The first is one of the first four variants; after `Running` comes `Ended`.
 #[derive(Debug)]
-pub(super) enum Report {
+pub(super) enum InitReport {
     /// The sandbox could not be set up: the operation that failed, and errno.
     Failed { what: Bytes, errno: i32 },
     /// The program could not be executed.
     NotExecuted { errno: i32 },
     /// The runtime did not start the program. This is the last line of its log, in JSON.
-    Refused { said: Bytes },
+    Refused { reason: Bytes },
     /// The program runs. `made` has the mountpoints that were missing, in the order of their creation: (path, is a directory).
     Running { made: Vec<(Bytes, bool)> },
     /// The program has ended.
-    Ended(Ending),
+    Ended(StepExit),
 }
 
 /// The exit of a step's program and the resource usage of the step.
 #[derive(Debug, Default)]
-pub(super) struct Ending {
+pub(super) struct StepExit {
     /// The status as in `waitpid(2)`.
     pub(super) status: i32,
     /// Whether the init, which is about to exit, is the last process of the step.
@@ -176,9 +176,9 @@ pub(super) struct Ending {
     pub(super) tasks: Option<u64>,
 }
 
-wire_struct!(Ending { status, alone, user, system, peak, minor_faults, major_faults, blocks_in, blocks_out, tasks });
+wire_struct!(StepExit { status, alone, user, system, peak, minor_faults, major_faults, blocks_in, blocks_out, tasks });
 
-impl Wire for Report {
+impl Wire for InitReport {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Failed { what, errno } => {
@@ -194,9 +194,9 @@ impl Wire for Report {
                 3_u8.put(out);
                 ending.put(out);
             }
-            Self::Refused { said } => {
+            Self::Refused { reason } => {
                 4_u8.put(out);
-                said.put(out);
+                reason.put(out);
             }
         }
     }
@@ -209,7 +209,7 @@ impl Wire for Report {
             1 => Self::NotExecuted { errno: Wire::take(input)? },
             2 => Self::Running { made: Wire::take(input)? },
             3 => Self::Ended(Wire::take(input)?),
-            4 => Self::Refused { said: Wire::take(input)? },
+            4 => Self::Refused { reason: Wire::take(input)? },
             _ => return None,
         })
     }

@@ -16,7 +16,7 @@ const NOT_SURE: Errno = Errno::AGAIN;
 
 /// The file type that a mountpoint must have.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MountpointKind {
     Directory,
     File,
 }
@@ -47,7 +47,7 @@ impl<'a> Root<'a> {
     }
 
     /// Opens `path` with `O_PATH`. Missing components are made with mode 0755 and owned by root.
-    pub(super) fn place(&mut self, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
+    pub(super) fn mountpoint(&mut self, path: &Path, kind: MountpointKind) -> Result<OwnedFd, Errno> {
         match self.open(path, OFlags::PATH) {
             Err(Errno::NOENT | NOT_SURE) => self.walk(path, kind, None),
             found => found,
@@ -57,7 +57,7 @@ impl<'a> Root<'a> {
     /// Opens a directory. Missing components are made as with `mkdir -p`, belong to `owner` and stay in the layer.
     pub(super) fn directory(&mut self, path: &Path, owner: (Uid, Gid)) -> Result<OwnedFd, Errno> {
         match self.open(path, OFlags::PATH | OFlags::DIRECTORY) {
-            Err(Errno::NOENT | NOT_SURE) => self.walk(path, Kind::Directory, Some(owner)),
+            Err(Errno::NOENT | NOT_SURE) => self.walk(path, MountpointKind::Directory, Some(owner)),
             found => found,
         }
     }
@@ -69,7 +69,7 @@ impl<'a> Root<'a> {
     }
 
     /// Walks the components one by one and follows symbolic links itself. The target of a dangling link is made.
-    fn walk(&mut self, path: &Path, kind: Kind, keep: Option<(Uid, Gid)>) -> Result<OwnedFd, Errno> {
+    fn walk(&mut self, path: &Path, kind: MountpointKind, keep: Option<(Uid, Gid)>) -> Result<OwnedFd, Errno> {
         let mut todo: Vec<PathBuf> = reversed(path);
         let mut done: Vec<(PathBuf, OwnedFd)> = Vec::new();
         let mut links = 0;
@@ -83,7 +83,7 @@ impl<'a> Root<'a> {
             let next = match rustix::fs::openat(here, &name, nofollow, Mode::empty()) {
                 Ok(fd) => fd,
                 Err(Errno::NOENT) => {
-                    let directory = !todo.is_empty() || kind == Kind::Directory;
+                    let directory = !todo.is_empty() || kind == MountpointKind::Directory;
                     make(here, &name, directory, keep)?;
                     if keep.is_none() {
                         let path: PathBuf = done.iter().map(|(name, _)| name).chain([&name]).collect();
@@ -105,7 +105,9 @@ impl<'a> Root<'a> {
                     done.clear();
                 }
                 todo.extend(reversed(target));
-            } else if (!todo.is_empty() || kind == Kind::Directory) && found != rustix::fs::FileType::Directory {
+            } else if (!todo.is_empty() || kind == MountpointKind::Directory)
+                && found != rustix::fs::FileType::Directory
+            {
                 return Err(Errno::NOTDIR);
             } else {
                 done.push((name, next));
@@ -220,17 +222,17 @@ mod tests {
         let before = std::fs::metadata(inner.join("etc")).unwrap().modified().unwrap();
 
         let fd = root(&inner);
-        let mut places = Root::new(fd.as_fd());
+        let mut root_fs = Root::new(fd.as_fd());
         for (path, kind) in [
-            ("/up/a", Kind::Directory),
-            ("/absolute/b", Kind::Directory),
-            ("/../../../etc/c", Kind::File),
-            ("/etc/resolv.conf", Kind::File),
-            ("/", Kind::Directory),
+            ("/up/a", MountpointKind::Directory),
+            ("/absolute/b", MountpointKind::Directory),
+            ("/../../../etc/c", MountpointKind::File),
+            ("/etc/resolv.conf", MountpointKind::File),
+            ("/", MountpointKind::Directory),
         ] {
-            places.place(Path::new(path), kind).unwrap();
+            root_fs.mountpoint(Path::new(path), kind).unwrap();
         }
-        let made = places.made();
+        let made = root_fs.made();
         let paths: Vec<_> = made.iter().map(|(path, _)| String::from_utf8_lossy(&path.0)).collect();
         let under = outside.strip_prefix("/").unwrap();
         assert!(inner.join("outside/a").is_dir(), "`..` stops at the root");
@@ -267,21 +269,21 @@ mod tests {
                 }
             });
             let (begun, mut unsure) = (Instant::now(), 0);
-            let mut places = Root::new(fd.as_fd());
+            let mut root_fs = Root::new(fd.as_fd());
             let expected = [None, Some(Errno::NOTDIR), Some(Errno::NOTDIR)];
             let mut found = expected;
             while found == expected && unsure < 20 && begun.elapsed() < Duration::from_secs(20) {
-                unsure += u32::from(matches!(places.open(Path::new("/a/up"), OFlags::PATH), Err(NOT_SURE)));
+                unsure += u32::from(matches!(root_fs.open(Path::new("/a/up"), OFlags::PATH), Err(NOT_SURE)));
                 found = [
-                    places.place(Path::new("/a/up"), Kind::Directory).err(),
-                    places.directory(Path::new("/a/across"), (Uid::ROOT, Gid::ROOT)).err(),
-                    places.place(Path::new("/a/file/../b"), Kind::File).err(),
+                    root_fs.mountpoint(Path::new("/a/up"), MountpointKind::Directory).err(),
+                    root_fs.directory(Path::new("/a/across"), (Uid::ROOT, Gid::ROOT)).err(),
+                    root_fs.mountpoint(Path::new("/a/file/../b"), MountpointKind::File).err(),
                 ];
             }
             stop.store(true, Relaxed);
             assert_eq!(found, expected);
             assert!(unsure > 0, "no lookup raced with a rename");
-            assert_eq!(places.made().len(), 0);
+            assert_eq!(root_fs.made().len(), 0);
         });
     }
 
@@ -291,6 +293,6 @@ mod tests {
         symlink("b", temporary.path().join("a")).unwrap();
         symlink("a", temporary.path().join("b")).unwrap();
         let fd = root(temporary.path());
-        assert_eq!(Root::new(fd.as_fd()).place(Path::new("/a"), Kind::File).unwrap_err(), Errno::LOOP);
+        assert_eq!(Root::new(fd.as_fd()).mountpoint(Path::new("/a"), MountpointKind::File).unwrap_err(), Errno::LOOP);
     }
 }
