@@ -3,11 +3,11 @@
 //! *Takes* a message with a [`RuntimeMessage`]. *Gives* a directory in memory. It exists only in this mount namespace, so it is
 //! gone when the step's init is gone, even if the builder was killed.
 
-use super::message::{InitMessage, RuntimeMessage, SourceMessage};
+use super::message::{InitMessage, Mountpoint, RuntimeMessage, SourceMessage};
 use super::mountpoint::{MountpointKind, Root};
 use super::mounts::{self, At, Failure, HARMLESS, HOSTS, NEW, PreparedMounts, RESOLV_CONF, SYS, Scratch};
+use super::spec::Privileges;
 use super::sys;
-use super::wire::Bytes;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
@@ -31,7 +31,7 @@ const EMPTY: &str = "empty";
 pub(super) struct Bundle {
     directory: OwnedFd,
     /// The mountpoints that were missing in the root file system, in the order of their creation.
-    pub(super) made: Vec<(Bytes, bool)>,
+    pub(super) made: Vec<Mountpoint>,
 }
 
 /// The name in the bundle of the source of the step's mount `number`, counted from 0 with the devices first.
@@ -75,7 +75,10 @@ impl Bundle {
         fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, Failure>,
     ) -> Result<(), Failure> {
         let rootfs = fd(message.rootfs)?;
-        let nodev = if message.insecure { MountAttrFlags::empty() } else { MountAttrFlags::MOUNT_ATTR_NODEV };
+        let nodev = match message.privileges {
+            Privileges::Docker => MountAttrFlags::MOUNT_ATTR_NODEV,
+            Privileges::Insecure => MountAttrFlags::empty(),
+        };
         self.attach("rootfs", rootfs, nodev).at("the root file system")?;
         let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::openat(&self.directory, "rootfs", open, Mode::empty()).at("the root file system")?;

@@ -7,9 +7,10 @@
 //! with the init. So waiting for a step's program is the same with both executors, and the program never outlives the builder.
 
 use super::bundle::{self, Bundle};
-use super::message::{InitMessage, InitReport, StepExit};
+use super::message::{InitMessage, InitReport, Mountpoint, StepExit};
 use super::mounts::{PreparedMounts, Template, View};
-use super::privileges::Privileges;
+use super::privileges::Restrictions;
+use super::spec::Privileges;
 use super::sys::{self, Exec};
 use super::wire::{Bytes, Wire};
 use super::{channel, mounts};
@@ -21,7 +22,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// The state that the zygote prepares once for all steps.
 pub(super) struct Ready {
     pub(super) template: Template,
-    pub(super) privileges: Privileges,
+    pub(super) restrictions: Restrictions,
     pub(super) null: OwnedFd,
     /// Whether setgroups(2) is allowed in this user namespace.
     pub(super) groups: bool,
@@ -31,7 +32,7 @@ pub(super) struct Ready {
 ///
 /// Work that does not depend on the step is done before its message arrives: the builder requests the next step's init while
 /// a step runs.
-pub(super) fn run(ready: &Ready, channel: &OwnedFd, insecure: bool) {
+pub(super) fn run(ready: &Ready, channel: &OwnedFd, privileges: Privileges) {
     // If the zygote dies, so does the step. If it died before this line, the builder is gone as well and the channel is
     // closed.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
@@ -40,7 +41,7 @@ pub(super) fn run(ready: &Ready, channel: &OwnedFd, insecure: bool) {
     sys::signal(libc::SIGCHLD, false);
     // Mountpoints and device nodes get exactly the modes they are made with. The step gets docker's umask later.
     rustix::process::umask(Mode::empty());
-    let prepared = prepare(ready, insecure);
+    let prepared = prepare(ready, privileges);
     let Ok(Some((bytes, fds))) = channel::receive_long(channel) else { return };
     let Some(message) = InitMessage::take(&mut &bytes[..]) else { return };
     match prepared.and_then(|prepared| start(ready, prepared, &message, &fds)) {
@@ -71,8 +72,6 @@ fn report(channel: &OwnedFd, report: &InitReport) {
     let _ = channel::send(channel, &bytes, &[]);
 }
 
-type Made = Vec<(Bytes, bool)>;
-
 fn failed(what: &str) -> impl FnOnce(Errno) -> InitReport {
     move |errno: Errno| InitReport::Failed { what: what.into(), errno: errno.raw_os_error() }
 }
@@ -82,17 +81,17 @@ fn view_failed((what, errno): mounts::Failure) -> InitReport {
 }
 
 /// Does the work that does not depend on the step.
-fn prepare(ready: &Ready, insecure: bool) -> Result<PreparedMounts, InitReport> {
-    if !insecure {
-        ready.privileges.bound().map_err(failed("dropping privileges"))?;
+fn prepare(ready: &Ready, privileges: Privileges) -> Result<PreparedMounts, InitReport> {
+    if privileges != Privileges::Insecure {
+        ready.restrictions.bound().map_err(failed("dropping privileges"))?;
     }
-    ready.template.prepare(insecure).map_err(view_failed)
+    ready.template.prepare(privileges).map_err(view_failed)
 }
 
 /// The result of a successful start.
 struct Started {
     program: Program,
-    made: Made,
+    made: Vec<Mountpoint>,
     /// The resource usage of the runtime that started the program, if one did.
     spent: Option<libc::rusage>,
 }
@@ -140,8 +139,8 @@ fn start(
     for (resource, limits) in &message.rlimits {
         sys::set_rlimit(*resource, *limits).map_err(failed("setting a resource limit"))?;
     }
-    if !message.insecure {
-        ready.privileges.drop().map_err(failed("dropping privileges"))?;
+    if message.privileges != Privileges::Insecure {
+        ready.restrictions.drop().map_err(failed("dropping privileges"))?;
     }
     let who = (message.uid, message.gid, &message.groups[..]);
     let program = spawn(ready, message, who, workdir.as_fd(), stdio).map_err(not_executed)?;
@@ -162,7 +161,7 @@ fn start_by_runtime(
     drop(top);
     // From here on this process needs nothing that a step must not have.
     bundle.leave().map_err(failed("entering an empty root"))?;
-    ready.privileges.bound().and_then(|()| ready.privileges.drop()).map_err(failed("dropping privileges"))?;
+    ready.restrictions.bound().and_then(|()| ready.restrictions.drop()).map_err(failed("dropping privileges"))?;
     let status = sys::wait_for(runtime).map_err(failed("waiting for the runtime"))?;
     // The program is not counted yet: it is reaped later, even if it has already ended.
     let spent = Some(sys::children_usage());

@@ -70,6 +70,12 @@ pub fn isolate_process() -> Result<Isolation, SandboxError> {
     Ok(isolation)
 }
 
+/// Whether root of this user namespace is root of the machine: all ids map to themselves (user_namespaces(7)).
+pub(super) fn initial_user_namespace() -> bool {
+    std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]))
+}
+
 /// A line of `/etc/subuid` or `/etc/subgid`: first id and count.
 fn range(file: &'static str, user: &str, uid: u32) -> Result<(u32, u32), NoRange> {
     let text = std::fs::read_to_string(file).unwrap_or_default();

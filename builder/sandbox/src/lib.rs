@@ -11,7 +11,7 @@
 //!
 //! ```no_run
 //! use buildscope_record::Probe;
-//! use buildscope_sandbox::{Credentials, Limits, LogLine, NetworkMode, StepSpec, Zygote};
+//! use buildscope_sandbox::{Credentials, Limits, LogLine, NetworkMode, Privileges, StepSpec, Zygote};
 //! use buildscope_sandbox::{detached, isolate_process, serve_if_zygote};
 //! use tokio_util::sync::CancellationToken;
 //!
@@ -28,7 +28,7 @@
 //!     user: Credentials::default(),
 //!     mounts: Vec::new(),
 //!     network: NetworkMode::None,
-//!     insecure: false,
+//!     privileges: Privileges::Docker,
 //!     devices: Vec::new(),
 //!     stdin: None,
 //!     hostname: "step".into(),
@@ -49,6 +49,7 @@ mod cgroup;
 mod channel;
 mod counters;
 mod error;
+mod exit;
 #[doc(hidden)]
 pub mod fuzzing;
 mod init;
@@ -73,10 +74,10 @@ mod wire;
 mod zygote;
 
 pub use error::SandboxError;
+pub use exit::{Exit, Status};
 pub use isolate::{Isolation, NoRange, isolate_process};
 pub use logs::{LONGEST_LINE, LogLine, LogSink, Stream};
 pub use mounts::detached;
 pub use oci::OciRuntime;
 pub use spec::*;
-pub use step::{Exit, Status};
 pub use zygote::{Zygote, serve_if_zygote};

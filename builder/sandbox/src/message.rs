@@ -1,6 +1,16 @@
 //! The messages between the builder and a step's init.
 
+use super::spec::Privileges;
 use super::wire::{Bytes, Wire, wire_struct};
+
+impl Wire for Privileges {
+    fn put(&self, out: &mut Vec<u8>) {
+        (*self == Self::Insecure).put(out);
+    }
+    fn take(input: &mut &[u8]) -> Option<Self> {
+        Some(if bool::take(input)? { Self::Insecure } else { Self::Docker })
+    }
+}
 
 /// An index into the descriptors that are sent together with a message.
 pub(super) type FdIndex = u32;
@@ -27,7 +37,7 @@ pub(super) struct InitMessage {
     pub(super) own_network: bool,
     /// A network namespace to enter.
     pub(super) namespace: Option<FdIndex>,
-    pub(super) insecure: bool,
+    pub(super) privileges: Privileges,
     /// Bytes.
     pub(super) shm_size: u64,
     pub(super) rlimits: Vec<Rlimit>,
@@ -56,7 +66,7 @@ wire_struct!(InitMessage {
     mounts,
     own_network,
     namespace,
-    insecure,
+    privileges,
     shm_size,
     rlimits,
     join,
@@ -138,6 +148,17 @@ impl Wire for SourceMessage {
     }
 }
 
+/// A mountpoint that was missing in the root file system and was made.
+#[derive(Debug)]
+pub(super) struct Mountpoint {
+    /// The path below the root.
+    pub(super) path: Bytes,
+    /// Whether it is a directory, not a file.
+    pub(super) directory: bool,
+}
+
+wire_struct!(Mountpoint { path, directory });
+
 /// A message from a step's init. The first is one of the first four variants; after `Running` comes `Ended`.
 #[derive(Debug)]
 pub(super) enum InitReport {
@@ -147,8 +168,8 @@ pub(super) enum InitReport {
     NotExecuted { errno: i32 },
     /// The runtime did not start the program. This is the last line of its log, in JSON.
     Refused { reason: Bytes },
-    /// The program runs. `made` has the mountpoints that were missing, in the order of their creation: (path, is a directory).
-    Running { made: Vec<(Bytes, bool)> },
+    /// The program runs. `made` has the mountpoints that were missing, in the order of their creation.
+    Running { made: Vec<Mountpoint> },
     /// The program has ended.
     Ended(StepExit),
 }

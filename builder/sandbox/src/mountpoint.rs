@@ -1,6 +1,6 @@
 //! Finds and makes mountpoints inside a root file system without ever leaving it.
 
-use super::wire::Bytes;
+use super::message::Mountpoint;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Timestamps, Uid};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -26,7 +26,7 @@ pub(super) enum MountpointKind {
 pub(super) struct Root<'a> {
     fd: BorrowedFd<'a>,
     /// The files and directories that were made, in order.
-    made: Vec<(Bytes, bool)>,
+    made: Vec<Mountpoint>,
 }
 
 impl<'a> Root<'a> {
@@ -34,15 +34,15 @@ impl<'a> Root<'a> {
         Self { fd, made: Vec::new() }
     }
 
-    /// Returns what was made: (path below the root, is a directory). Entries inside the step's own `/dev`, `/proc` and `/sys` are
+    /// Returns the mountpoints that were made. Entries inside the step's own `/dev`, `/proc` and `/sys` are
     /// left out because they end with those.
-    pub(super) fn made(self) -> Vec<(Bytes, bool)> {
+    pub(super) fn made(self) -> Vec<Mountpoint> {
         let inner = [&b"dev/"[..], b"proc/", b"sys/"];
-        self.made.into_iter().filter(|(path, _)| !inner.iter().any(|prefix| path.0.starts_with(prefix))).collect()
+        self.made.into_iter().filter(|made| !inner.iter().any(|prefix| made.path.0.starts_with(prefix))).collect()
     }
 
-    /// Returns everything that was made, for a root in which `/dev`, `/proc` and `/sys` are not mounted yet.
-    pub(super) fn all_made(self) -> Vec<(Bytes, bool)> {
+    /// Returns all mountpoints that were made, for a root in which `/dev`, `/proc` and `/sys` are not mounted yet.
+    pub(super) fn all_made(self) -> Vec<Mountpoint> {
         self.made
     }
 
@@ -87,7 +87,7 @@ impl<'a> Root<'a> {
                     make(here, &name, directory, keep)?;
                     if keep.is_none() {
                         let path: PathBuf = done.iter().map(|(name, _)| name).chain([&name]).collect();
-                        self.made.push((path.as_os_str().as_bytes().into(), directory));
+                        self.made.push(Mountpoint { path: path.as_os_str().as_bytes().into(), directory });
                     }
                     rustix::fs::openat(here, &name, nofollow, Mode::empty())?
                 }
@@ -121,8 +121,8 @@ impl<'a> Root<'a> {
 }
 
 /// Removes the mountpoints that were made for a step that has ended, except for those that are no longer empty.
-pub(super) fn remove_made(root: BorrowedFd<'_>, made: &[(Bytes, bool)]) {
-    for (path, directory) in made.iter().rev() {
+pub(super) fn remove_made(root: BorrowedFd<'_>, made: &[Mountpoint]) {
+    for Mountpoint { path, directory } in made.iter().rev() {
         let path = Path::new(std::ffi::OsStr::from_bytes(&path.0));
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
         // No link is followed, because the step may have replaced a directory with one. A mountpoint that cannot be
@@ -233,7 +233,7 @@ mod tests {
             root_fs.mountpoint(Path::new(path), kind).unwrap();
         }
         let made = root_fs.made();
-        let paths: Vec<_> = made.iter().map(|(path, _)| String::from_utf8_lossy(&path.0)).collect();
+        let paths: Vec<_> = made.iter().map(|made| String::from_utf8_lossy(&made.path.0)).collect();
         let under = outside.strip_prefix("/").unwrap();
         assert!(inner.join("outside/a").is_dir(), "`..` stops at the root");
         assert!(inner.join(under).join("b").is_dir(), "absolute targets start at the root");

@@ -4,11 +4,10 @@
 //! from there. Everything except the few standard nodes is `nodev`, so a device node that a step makes (it has CAP_MKNOD,
 //! as under docker) cannot be opened.
 
-use super::message::{InitMessage, MountMessage, SourceMessage};
+use super::message::{InitMessage, MountMessage, Mountpoint, SourceMessage};
 use super::mountpoint::{MountpointKind, Root};
-use super::request::SHM_SIZE;
+use super::spec::{self, Privileges, SHM_SIZE};
 use super::sys;
-use super::wire::Bytes;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -100,7 +99,7 @@ impl<T> At<T> for Result<T, Errno> {
 /// The result of building a step's view.
 pub(super) struct View {
     /// The mountpoints that were missing, in the order of their creation.
-    pub(super) made: Vec<(Bytes, bool)>,
+    pub(super) made: Vec<Mountpoint>,
     /// The open working directory. Looking its path up again is unsafe: another step with the same cache mount could have
     /// replaced it with a link to a descriptor of this process (`/proc/self/fd`; CVE-2024-21626).
     pub(super) workdir: OwnedFd,
@@ -191,7 +190,7 @@ impl Template {
             put(&node, &path).map_err(at("mounting device nodes"))?;
         }
         let resolv_conf = std::fs::read("/etc/resolv.conf").unwrap_or_default();
-        for (path, content) in [(RESOLV_CONF, &resolv_conf[..]), (HOSTS, super::spec::hosts(&[]).as_bytes())] {
+        for (path, content) in [(RESOLV_CONF, &resolv_conf[..]), (HOSTS, spec::hosts(&[]).as_bytes())] {
             write(CWD, &format!("{}{path}", base.display()), content, 0o644).map_err(at("making files of /etc"))?;
             let flags = MountAttrFlags::empty();
             let file = tree(&format!("{}{path}", base.display())).map_err(at("making files of /etc"))?;
@@ -217,8 +216,8 @@ impl Template {
     }
 
     /// Makes the mounts that do not depend on a step's message: its `/proc` and `/dev`.
-    pub(super) fn prepare(&self, insecure: bool) -> Result<PreparedMounts, Failure> {
-        Ok(PreparedMounts { proc: self.proc(insecure)?, dev: self.dev(insecure)? })
+    pub(super) fn prepare(&self, privileges: Privileges) -> Result<PreparedMounts, Failure> {
+        Ok(PreparedMounts { proc: self.proc(privileges)?, dev: self.dev(privileges)? })
     }
 
     /// Builds a step's view of the file system and makes it the root of this process.
@@ -232,7 +231,10 @@ impl Template {
             fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("invalid descriptor index".to_owned(), Errno::BADF))
         };
         let rootfs = fd(message.rootfs)?;
-        let nodev = if message.insecure { MountAttrFlags::empty() } else { MountAttrFlags::MOUNT_ATTR_NODEV };
+        let nodev = match message.privileges {
+            Privileges::Docker => MountAttrFlags::MOUNT_ATTR_NODEV,
+            Privileges::Insecure => MountAttrFlags::empty(),
+        };
         sys::mount_setattr(rootfs, nodev, MountAttrFlags::empty(), true).at("the root file system's options")?;
         attach(rootfs, CWD, Path::new(NEW)).at("the root file system")?;
         let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -270,10 +272,10 @@ impl Template {
         Ok(View { made, workdir })
     }
 
-    fn proc(&self, insecure: bool) -> Result<OwnedFd, Failure> {
+    fn proc(&self, privileges: Privileges) -> Result<OwnedFd, Failure> {
         let proc = filesystem("proc", &[], HARMLESS).at("/proc")?;
         attach(proc.as_fd(), CWD, Path::new(STAGED[0])).at("/proc")?;
-        if insecure {
+        if privileges == Privileges::Insecure {
             return Ok(proc);
         }
         // The mount is attached now, so paths below its descriptor can be mounted on.
@@ -292,20 +294,23 @@ impl Template {
 
     fn sys(&self, root: &mut Root<'_>, message: &InitMessage) -> Result<(), Failure> {
         let target = root.mountpoint(Path::new("/sys"), MountpointKind::Directory).at("/sys")?;
-        let readonly = if message.insecure { HARMLESS } else { HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY };
-        if !message.own_network && !message.insecure {
+        let options = match message.privileges {
+            Privileges::Docker => HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY,
+            Privileges::Insecure => HARMLESS,
+        };
+        if !message.own_network && message.privileges == Privileges::Docker {
             let tree = clone(CWD, Path::new(SYS)).at("/sys")?;
             return attach(tree.as_fd(), target, Path::new("")).at("/sys");
         }
         // A new sysfs shows only the devices of the step's own network namespace. A user namespace may not mount a sysfs of
         // the host's network; there even an insecure step gets the read-only one.
-        let sys = match filesystem("sysfs", &[], readonly) {
+        let sys = match filesystem("sysfs", &[], options) {
             Err(Errno::PERM) if !message.own_network => clone(CWD, Path::new(SYS)),
             sys => sys,
         };
         let sys = sys.at("/sys")?;
         attach(sys.as_fd(), target, Path::new("")).at("/sys")?;
-        if !message.insecure {
+        if message.privileges != Privileges::Insecure {
             for path in &self.masked_sys {
                 let mask = clone(CWD, Path::new(EMPTY)).at("making a mask")?;
                 match attach(mask.as_fd(), &sys, Path::new(path)) {
@@ -317,11 +322,14 @@ impl Template {
         Ok(())
     }
 
-    fn dev(&self, insecure: bool) -> Result<OwnedFd, Failure> {
+    fn dev(&self, privileges: Privileges) -> Result<OwnedFd, Failure> {
         let at = "/dev";
         let (nosuid, nodev, noexec) =
             (MountAttrFlags::MOUNT_ATTR_NOSUID, MountAttrFlags::MOUNT_ATTR_NODEV, MountAttrFlags::MOUNT_ATTR_NOEXEC);
-        let device = if insecure { nosuid } else { nosuid | nodev };
+        let device = match privileges {
+            Privileges::Docker => nosuid | nodev,
+            Privileges::Insecure => nosuid,
+        };
         let dev = filesystem("tmpfs", &[("mode", "755"), ("size", "64m")], device).at(at)?;
         attach(dev.as_fd(), CWD, Path::new(STAGED[1])).at(at)?;
         let directory = |name: &str| rustix::fs::mkdirat(&dev, name, Mode::from_raw_mode(0o755)).at(at);

@@ -8,11 +8,11 @@
 use super::bundle;
 use super::cgroup::StepCgroup;
 use super::error::SandboxError;
+use super::exit::Exit;
+use super::isolate::initial_user_namespace;
 use super::logs::LogSink;
 use super::message::{InitMessage, RuntimeMessage};
-use super::request::SHM_SIZE;
-use super::spec::{MountSource, NetworkMode, StepSpec};
-use super::step::Exit;
+use super::spec::{MountSource, NetworkMode, Privileges, SHM_SIZE, StepSpec};
 use super::wire::Bytes;
 use super::zygote::Zygote;
 use super::{mounts, privileges, profile, rlimits};
@@ -92,7 +92,7 @@ impl OciRuntime {
         let crun = self.is_crun();
         // The pid and network namespaces are those of the init.
         let namespaces = ["ipc", "uts", "mount", "cgroup"].map(|kind| json!({"type": kind}));
-        let capabilities = privileges::names(spec.insecure);
+        let capabilities = privileges::names(spec.privileges);
         // A process of another user than root has capabilities only in its bounding set.
         let held = if spec.user.uid == 0 { capabilities.clone() } else { Vec::new() };
         let limits = rlimits::named(&spec.limits).into_iter().map(|(name, (soft, hard))| {
@@ -101,11 +101,11 @@ impl OciRuntime {
         let mut all = Vec::new();
         // crun mounts the root again without `nodev`, so a remount with that option comes first. A user namespace does not need
         // it, because no device node can be made there.
-        if crun && initial_user_namespace() && !spec.insecure {
+        if crun && initial_user_namespace() && spec.privileges == Privileges::Docker {
             all.push(json!({"destination": "/.", "type": "bind", "source": in_bundle("rootfs"),
                 "options": ["bind", "remount", "nodev"]}));
         }
-        all.extend(standard_mounts(spec.limits.shm_size, spec.network, spec.insecure));
+        all.extend(standard_mounts(spec.limits.shm_size, spec.network, spec.privileges));
         // runc binds the nodes itself if it cannot make them.
         if crun || initial_user_namespace() {
             all.extend(mounts::NODES.iter().map(node));
@@ -155,7 +155,7 @@ impl OciRuntime {
                 "resources": {},
             },
         });
-        if !spec.insecure {
+        if spec.privileges == Privileges::Docker {
             config["linux"]["maskedPaths"] = json!(mounts::masked_paths());
             config["linux"]["readonlyPaths"] = json!(mounts::readonly_paths());
             config["linux"]["seccomp"] = profile::seccomp();
@@ -184,12 +184,6 @@ pub(super) fn log_message(line: &[u8]) -> String {
     }
 }
 
-/// Whether root of this user namespace is root of the machine: all ids map to themselves (user_namespaces(7)).
-pub(super) fn initial_user_namespace() -> bool {
-    std::fs::read_to_string("/proc/self/uid_map")
-        .is_ok_and(|map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]))
-}
-
 /// A bind mount of a file or directory of the bundle.
 fn bind(target: &str, name: &str, readonly: bool) -> Value {
     json!({"destination": target, "type": "bind", "source": in_bundle(name),
@@ -207,13 +201,16 @@ fn node(name: &&str) -> Value {
 }
 
 /// The mounts that every step has, as docker's default specification lists them.
-fn standard_mounts(shm_size: Option<u64>, network: NetworkMode, insecure: bool) -> [Value; 6] {
+fn standard_mounts(shm_size: Option<u64>, network: NetworkMode, privileges: Privileges) -> [Value; 6] {
     let mount = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
-    let (device, write) = if insecure { ("dev", "rw") } else { ("nodev", "ro") };
+    let (device, write) = match privileges {
+        Privileges::Docker => ("nodev", "ro"),
+        Privileges::Insecure => ("dev", "rw"),
+    };
     let shm = format!("size={}", shm_size.unwrap_or(SHM_SIZE));
     // A user namespace may mount a sysfs only over a network namespace of its own.
     let sys = match network {
-        NetworkMode::Host if !(insecure && initial_user_namespace()) => {
+        NetworkMode::Host if privileges == Privileges::Docker || !initial_user_namespace() => {
             json!({"destination": "/sys", "type": "none", "source": in_bundle("sys"),
             "options": ["rbind", "ro", "nosuid", "noexec", "nodev"]})
         }

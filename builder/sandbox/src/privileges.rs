@@ -1,5 +1,6 @@
 //! The privileges of a step: docker's default capabilities and its seccomp profile.
 
+use super::spec::Privileges;
 use super::{seccomp, sys};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -21,21 +22,23 @@ const DEFAULT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::AUDIT_WRITE);
 
 /// The names, as in OCI documents, of the default set or of all capabilities that this process can pass on.
-pub(super) fn names(insecure: bool) -> Vec<String> {
+pub(super) fn names(privileges: Privileges) -> Vec<String> {
     let given = |set: &CapabilitySet| rustix::thread::capability_is_in_bounding_set(*set).unwrap_or(false);
-    let all = if insecure { CapabilitySet::all() } else { DEFAULT };
-    let wanted = all.iter_names().filter(|(_, set)| !insecure || given(set));
-    wanted.map(|(name, _)| format!("CAP_{name}")).collect()
+    let wanted: Vec<_> = match privileges {
+        Privileges::Docker => DEFAULT.iter_names().collect(),
+        Privileges::Insecure => CapabilitySet::all().iter_names().filter(|(_, set)| given(set)).collect(),
+    };
+    wanted.into_iter().map(|(name, _)| format!("CAP_{name}")).collect()
 }
 
 /// The limits of every step that is not `--security=insecure`, prepared once.
-pub(super) struct Privileges {
+pub(super) struct Restrictions {
     filter: Vec<sys::BpfInstruction>,
     /// The capabilities to drop from the bounding set.
     unwanted: Vec<CapabilitySet>,
 }
 
-impl Privileges {
+impl Restrictions {
     pub(super) fn prepare() -> Self {
         let unwanted =
             CapabilitySet::all().iter().filter(|&capability| !DEFAULT.contains(capability)).filter(|&capability| {

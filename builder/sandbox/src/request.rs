@@ -2,9 +2,9 @@
 
 use super::error::SandboxError;
 use super::message::{InitMessage, MountMessage, SourceMessage};
-use super::rlimits;
-use super::spec::{MountSource, NetworkMode, StepSpec, hosts};
+use super::spec::{MountSource, NetworkMode, SHM_SIZE, StepSpec, UNCHANGED, hosts};
 use super::wire::Bytes;
+use super::{mounts, rlimits};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -32,7 +32,7 @@ pub(super) fn message(
         .map_err(SandboxError::errno("preparing standard input"))?;
     let mut mounts = Vec::new();
     for path in spec.devices {
-        let node = super::detached(&path).map_err(|error| SandboxError::Setup {
+        let node = mounts::detached(&path).map_err(|error| SandboxError::Setup {
             what: format!("opening the device {}", path.display()),
             errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
         })?;
@@ -62,7 +62,7 @@ pub(super) fn message(
         mounts,
         own_network: spec.network != NetworkMode::Host,
         namespace: None,
-        insecure: spec.insecure,
+        privileges: spec.privileges,
         shm_size: spec.limits.shm_size.unwrap_or(SHM_SIZE),
         rlimits: rlimits::numbered(&spec.limits)?,
         join: join.into_iter().map(&mut give).collect(),
@@ -88,12 +88,6 @@ fn check_ids(spec: &StepSpec) -> Result<(), SandboxError> {
         None => Ok(()),
     }
 }
-
-/// The id that means "do not change the id" to setresuid(2), setresgid(2) and chown(2).
-pub(super) const UNCHANGED: u32 = u32::MAX;
-
-/// docker's default for `--shm-size`, in bytes.
-pub(super) const SHM_SIZE: u64 = 64 << 20;
 
 /// Makes an unnamed file in memory with these bytes, positioned at its start.
 pub(super) fn memory_file(content: &[u8]) -> Result<OwnedFd, Errno> {

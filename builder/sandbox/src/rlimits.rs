@@ -5,8 +5,8 @@
 //! processes. These defaults do not depend on the shell that starts the build. All other limits are the builder's own.
 
 use super::error::SandboxError;
+use super::isolate::initial_user_namespace;
 use super::message::Rlimit;
-use super::oci::initial_user_namespace;
 use super::spec::Limits;
 use super::sys;
 use rustix::io::Errno;

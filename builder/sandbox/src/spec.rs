@@ -22,8 +22,8 @@ pub struct StepSpec {
     pub mounts: Vec<SandboxMount>,
     /// The network that the step sees.
     pub network: NetworkMode,
-    /// Whether the step runs without capability limits, seccomp and masked paths.
-    pub insecure: bool,
+    /// The capabilities, the seccomp filter and the masked paths of the step.
+    pub privileges: Privileges,
     /// The host devices that the step gets. The caller has checked that they are allowed.
     pub devices: Vec<PathBuf>,
     /// The content of standard input; `None` means `/dev/null`.
@@ -34,6 +34,16 @@ pub struct StepSpec {
     pub extra_hosts: Vec<(String, String)>,
     /// The resource limits of the step.
     pub limits: Limits,
+}
+
+/// The privileges of a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Privileges {
+    /// docker's default capabilities, seccomp profile, masked and read-only paths.
+    #[default]
+    Docker,
+    /// Every capability of the builder and none of these restrictions: `--security=insecure`.
+    Insecure,
 }
 
 /// The numeric identity of a process.
@@ -112,6 +122,12 @@ pub struct Limits {
     /// The limit of wall time.
     pub timeout: Option<std::time::Duration>,
 }
+
+/// The id that means "do not change the id" to setresuid(2), setresgid(2) and chown(2).
+pub(super) const UNCHANGED: u32 = u32::MAX;
+
+/// docker's default for `--shm-size`, in bytes.
+pub(super) const SHM_SIZE: u64 = 64 << 20;
 
 /// The content of a step's `/etc/hosts`: BuildKit's two lines, then those of `--add-host`.
 pub(super) fn hosts(extra: &[(String, String)]) -> String {

@@ -4,13 +4,14 @@ use super::cgroup::StepCgroup;
 use super::channel::AsyncChannel;
 use super::counters::Counters;
 use super::error::SandboxError;
+use super::exit::{Exit, Status};
 use super::logs::{self, LogSink};
-use super::message::{InitReport, StepExit};
+use super::message::{InitReport, Mountpoint, StepExit};
 use super::network::{self, Connected};
 use super::oci::{self, OciRuntime};
 use super::request;
-use super::spec::{NetworkMode, StepSpec};
-use super::wire::{Bytes, Wire};
+use super::spec::{NetworkMode, Privileges, StepSpec};
+use super::wire::Wire;
 use super::zygote::{PreparedSandbox, SandboxConfig, Zygote, ZygoteClient};
 use super::{mountpoint, sys};
 use buildscope_record::{ByteSize, Nanos, Phase, PhaseSpan, Probe, Resources};
@@ -20,80 +21,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
 use tokio_util::sync::CancellationToken;
-
-/// The exit status of a step's program.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Status {
-    /// The program exited with this code.
-    Code(i32),
-    /// The program was killed by this signal.
-    Signal(i32),
-}
-
-impl Status {
-    /// Whether the program exited with code 0.
-    pub fn success(self) -> bool {
-        self == Self::Code(0)
-    }
-
-    /// The exit code as a shell reports it: 128 plus the number for a signal.
-    pub fn code(self) -> i32 {
-        match self {
-            Self::Code(code) => code,
-            Self::Signal(signal) => 128 + signal,
-        }
-    }
-}
-
-impl std::fmt::Display for Status {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match *self {
-            Self::Code(code) => write!(f, "exit code: {code}"),
-            Self::Signal(signal) => match signal_name(signal) {
-                Some(name) => write!(f, "exit code: {}: killed by {name}", 128 + signal),
-                None => write!(f, "exit code: {}: killed by signal {signal}", 128 + signal),
-            },
-        }
-    }
-}
-
-/// The names, from signal(7), of the signals that end a process.
-fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        libc::SIGHUP => "SIGHUP",
-        libc::SIGINT => "SIGINT",
-        libc::SIGQUIT => "SIGQUIT",
-        libc::SIGILL => "SIGILL",
-        libc::SIGTRAP => "SIGTRAP",
-        libc::SIGABRT => "SIGABRT",
-        libc::SIGBUS => "SIGBUS",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGKILL => "SIGKILL",
-        libc::SIGUSR1 => "SIGUSR1",
-        libc::SIGSEGV => "SIGSEGV",
-        libc::SIGUSR2 => "SIGUSR2",
-        libc::SIGPIPE => "SIGPIPE",
-        libc::SIGALRM => "SIGALRM",
-        libc::SIGTERM => "SIGTERM",
-        libc::SIGXCPU => "SIGXCPU",
-        libc::SIGXFSZ => "SIGXFSZ",
-        libc::SIGSYS => "SIGSYS",
-        _ => return None,
-    })
-}
-
-/// The exit of a step and its resource usage.
-#[derive(Clone, Debug)]
-pub struct Exit {
-    /// The exit status of the program.
-    pub status: Status,
-    /// Whether the OOM killer killed a process of the step.
-    pub oom: bool,
-    /// The resource usage of all processes of the step.
-    pub resources: Resources,
-    /// The process id of the step's init, by which an observer of processes identifies the step.
-    pub init: Option<u32>,
-}
 
 impl Zygote {
     /// Runs a step to its end. When this returns, no process of the step is left. If the future is dropped, the step is killed.
@@ -134,14 +61,18 @@ impl Zygote {
         };
         let limited = spec.limits.memory.is_some() || spec.limits.cpus.is_some();
         // A runtime needs every capability.
-        let insecure = spec.insecure || runtime.is_some();
-        let config = SandboxConfig { own_network: spec.network == NetworkMode::None, insecure, limited };
+        let privileges = if runtime.is_some() { Privileges::Insecure } else { spec.privileges };
+        let config = SandboxConfig { own_network: spec.network == NetworkMode::None, privileges, limited };
         let mut step = RunningStep::new(self.client.take(config)?, Arc::clone(&self.client))?;
         step.client.cgroups.limit(&mut step.cgroup, &spec.limits)?;
 
         let watch = async {
+            let run = async {
+                let program = step.send(runtime, spec, [write_out, write_err], &connected).await?;
+                step.drive(runtime, program, setup, probe).await
+            };
             let ended = tokio::select! {
-                ended = step.drive(runtime, spec, [write_out, write_err], &connected, setup, probe) => ended,
+                ended = run => ended,
                 () = cancel.cancelled() => Err(SandboxError::Cancelled),
                 limit = expired(limit) => Err(SandboxError::TimedOut(limit)),
             };
@@ -192,7 +123,7 @@ struct Ended {
     exit: StepExit,
     /// The time for which the program ran.
     lasted: Duration,
-    made: Vec<(Bytes, bool)>,
+    made: Vec<Mountpoint>,
     rootfs: OwnedFd,
     teardown: PhaseSpan,
 }
@@ -218,15 +149,14 @@ impl RunningStep {
         Ok(Self { channel, pidfd: None, init: None, dead: false, client, cgroup })
     }
 
-    async fn drive(
+    /// Sends the step's message to its init. Returns the name of the started program and the root file system.
+    async fn send(
         &mut self,
         runtime: Option<&OciRuntime>,
         spec: StepSpec,
         output: [OwnedFd; 2],
         connected: &Option<Connected>,
-        setup: PhaseSpan,
-        probe: &Probe,
-    ) -> Result<Ended, SandboxError> {
+    ) -> Result<(String, OwnedFd), SandboxError> {
         let runtime_config = runtime.map(|runtime| runtime.config(&spec));
         let (mut message, mut fds) = request::message(spec, output, self.cgroup.join())?;
         if let (Some(runtime), Some(runtime_config)) = (runtime, runtime_config) {
@@ -248,21 +178,36 @@ impl RunningStep {
             .map_err(SandboxError::io("sending the step's message to its init"))?;
         // Only the root's descriptor is kept: the write ends of the pipes must be the step's alone.
         let rootfs = fds.into_iter().nth(message.rootfs as usize).ok_or(SandboxError::Gone)?;
+        Ok((program, rootfs))
+    }
 
-        let made = match self.report().await? {
-            Some(InitReport::Running { made }) => made,
+    /// Waits until the program runs. Returns the mountpoints that were made for it.
+    async fn started(&mut self, program: String) -> Result<Vec<Mountpoint>, SandboxError> {
+        match self.report().await? {
+            Some(InitReport::Running { made }) => Ok(made),
             Some(InitReport::Failed { what, errno }) => {
                 let what = String::from_utf8_lossy(&what.0).into_owned();
-                return Err(SandboxError::Setup { what, errno: Errno::from_raw_os_error(errno) });
+                Err(SandboxError::Setup { what, errno: Errno::from_raw_os_error(errno) })
             }
             Some(InitReport::NotExecuted { errno }) => {
-                return Err(SandboxError::Exec { program, errno: Errno::from_raw_os_error(errno) });
+                Err(SandboxError::Exec { program, errno: Errno::from_raw_os_error(errno) })
             }
             Some(InitReport::Refused { reason }) => {
-                return Err(SandboxError::Runtime { runtime: program, reason: oci::log_message(&reason.0) });
+                Err(SandboxError::Runtime { runtime: program, reason: oci::log_message(&reason.0) })
             }
-            Some(InitReport::Ended(_)) | None => return Err(SandboxError::Gone),
-        };
+            Some(InitReport::Ended(_)) | None => Err(SandboxError::Gone),
+        }
+    }
+
+    /// Runs the program to its end.
+    async fn drive(
+        &mut self,
+        runtime: Option<&OciRuntime>,
+        (program, rootfs): (String, OwnedFd),
+        setup: PhaseSpan,
+        probe: &Probe,
+    ) -> Result<Ended, SandboxError> {
+        let made = self.started(program).await?;
         setup.end();
         if runtime.is_none() {
             let client = Arc::clone(&self.client);

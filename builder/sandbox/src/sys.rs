@@ -340,7 +340,7 @@ fn become_program(exec: &Exec<'_>, argv: &[*const c_char], envp: &[*const c_char
         // If the exec fails, the process ends.
         check(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
         // With this id the process would keep root's ids.
-        if [exec.uid, exec.gid].contains(&super::request::UNCHANGED) {
+        if [exec.uid, exec.gid].contains(&super::spec::UNCHANGED) {
             return Err(Errno::INVAL);
         }
         if let Some(groups) = exec.groups {

@@ -12,7 +12,8 @@ use super::channel;
 use super::error::SandboxError;
 use super::init::{self, Ready};
 use super::mounts::{self, Template};
-use super::privileges::Privileges;
+use super::privileges::Restrictions;
+use super::spec::Privileges;
 use super::sys::{self, Forked, Waited};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -61,8 +62,8 @@ pub(super) struct PreparedSandbox {
 pub(super) struct SandboxConfig {
     /// Whether it has its own network namespace.
     pub(super) own_network: bool,
-    /// Whether the step runs without capability limits, seccomp and masked paths.
-    pub(super) insecure: bool,
+    /// The privileges of its init before the step starts.
+    pub(super) privileges: Privileges,
     /// Whether the init must be in its cgroup, because that has limits.
     pub(super) limited: bool,
 }
@@ -153,7 +154,7 @@ impl ZygoteClient {
         let (ours, theirs) = channel::pair().map_err(SandboxError::errno("making a socket pair"))?;
         let cgroup = self.cgroups.step();
         let fds: Vec<_> = [&theirs].into_iter().chain(cgroup.clone_into()).map(AsFd::as_fd).collect();
-        let flags = [config.own_network, config.insecure, config.limited].map(u8::from);
+        let flags = [config.own_network, config.privileges == Privileges::Insecure, config.limited].map(u8::from);
         channel::send(&self.socket, &flags, &fds).map_err(|_| SandboxError::Gone)?;
         Ok(PreparedSandbox { channel: ours, cgroup })
     }
@@ -212,7 +213,8 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
         let mut given = fds.drain(..);
         if let Some(channel) = given.next() {
             let flag = |index| bytes.get(index) == Some(&1);
-            let config = SandboxConfig { own_network: flag(0), insecure: flag(1), limited: flag(2) };
+            let privileges = if flag(1) { Privileges::Insecure } else { Privileges::Docker };
+            let config = SandboxConfig { own_network: flag(0), privileges, limited: flag(2) };
             inits.extend(fork_step(ready.as_ref(), cgroups, &channel, given.next(), config));
         }
         drop(given);
@@ -267,7 +269,7 @@ fn fork_step(
         (Ok(Forked::Child), Ok(ready)) => {
             // These are directories of the host: a process that got such a descriptor could leave the sandbox.
             drop((cgroup, std::mem::take(cgroups)));
-            init::run(ready, channel, config.insecure);
+            init::run(ready, channel, config.privileges);
             sys::exit(0)
         }
         (Ok(Forked::Child), Err(_)) => sys::exit(1),
@@ -290,5 +292,5 @@ fn prepare() -> Result<Ready, (&'static str, Errno)> {
     }
     let groups = std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "allow");
     let template = Template::pivot()?;
-    Ok(Ready { template, privileges: Privileges::prepare(), null: stdin, groups })
+    Ok(Ready { template, restrictions: Restrictions::prepare(), null: stdin, groups })
 }

@@ -17,7 +17,7 @@ pub use options::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
 use crate::plan::{CopyFrom, Network, Run};
 use buildscope_oci::DEFAULT_PATH;
 use buildscope_record::{DiffId, Probe};
-use buildscope_sandbox::{Exit, LogSink, NetworkMode, SandboxError, StepSpec, Zygote};
+use buildscope_sandbox::{Exit, LogSink, NetworkMode, Privileges, SandboxError, StepSpec, Zygote};
 use buildscope_storage::{Layer, Snapshot, StorageError, Store};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -142,7 +142,7 @@ impl Runner<'_> {
                 Network::None => NetworkMode::None,
                 Network::Host => NetworkMode::Host,
             },
-            insecure: op.insecure,
+            privileges: if op.insecure { Privileges::Insecure } else { Privileges::Docker },
             devices: self.options.devices(op),
             stdin: None,
             hostname: op.hostname.clone().unwrap_or_else(|| HOSTNAME.into()),

@@ -1,7 +1,7 @@
 //! Operations that a step must not be able to do.
 
 use super::{Entry, RUNTIMES, World, mode, rootfs, runtimes, step};
-use buildscope_sandbox::{Credentials, MountSource, SandboxMount, Status};
+use buildscope_sandbox::{Credentials, MountSource, Privileges, SandboxMount, Status};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -442,8 +442,8 @@ fn insecure(world: &World) {
     let script = "grep Seccomp: /proc/self/status | cut -f 2; mount -t tmpfs none /tmp && echo mounted; \
         grep CapEff /proc/self/status | cut -f 2; grep -c -E ' /proc/(sys|kcore) ' /proc/mounts";
     let mut answers = Vec::new();
-    for (name, ended, output) in
-        world.by_all(|| super::StepSpec { insecure: true, ..step(root.path(), &["sh", "-c", script]) })
+    for (name, ended, output) in world
+        .by_all(|| super::StepSpec { privileges: Privileges::Insecure, ..step(root.path(), &["sh", "-c", script]) })
     {
         ended.unwrap();
         assert!(output.starts_with("0\nmounted\n") && output.ends_with("\n0\n"), "{name}: {output}");

@@ -8,8 +8,8 @@ pub(crate) mod views;
 
 use buildscope_record::Probe;
 use buildscope_sandbox::{
-    Credentials, Exit, Isolation, Limits, LogLine, NetworkMode, OciRuntime, SandboxError, Status, StepSpec, Zygote,
-    detached,
+    Credentials, Exit, Isolation, Limits, LogLine, NetworkMode, OciRuntime, Privileges, SandboxError, Status, StepSpec,
+    Zygote, detached,
 };
 use buildscope_testing::Need;
 use std::path::Path;
@@ -167,7 +167,7 @@ pub(crate) fn step(root: &Path, args: &[&str]) -> StepSpec {
         user: Credentials::default(),
         mounts: Vec::new(),
         network: NetworkMode::Host,
-        insecure: false,
+        privileges: Privileges::Docker,
         devices: Vec::new(),
         stdin: None,
         hostname: "buildkitsandbox".into(),
