@@ -10,7 +10,7 @@ use super::bundle::{self, Bundle};
 use super::message::{InitMessage, InitReport, Mountpoint, StepExit};
 use super::mounts::{PreparedMounts, Template, View};
 use super::privileges::Restrictions;
-use super::spec::Privileges;
+use super::spec::{Credentials, Privileges};
 use super::sys::{self, Exec};
 use super::wire::{Bytes, Wire};
 use super::{channel, mounts};
@@ -142,8 +142,8 @@ fn start(
     if message.privileges != Privileges::Insecure {
         ready.restrictions.drop().map_err(failed("dropping privileges"))?;
     }
-    let who = (message.uid, message.gid, &message.groups[..]);
-    let program = spawn(ready, message, who, workdir.as_fd(), stdio).map_err(not_executed)?;
+    let user = Credentials { uid: message.uid, gid: message.gid, groups: message.groups.clone() };
+    let program = spawn(ready, message, &user, workdir.as_fd(), stdio).map_err(not_executed)?;
     Ok(Started { program: Program::Running(program), made, spent: None })
 }
 
@@ -157,7 +157,7 @@ fn start_by_runtime(
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let top = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .map_err(failed("opening the root directory"))?;
-    let runtime = spawn(ready, message, (0, 0, &[]), top.as_fd(), stdio).map_err(not_executed)?;
+    let runtime = spawn(ready, message, &Credentials::default(), top.as_fd(), stdio).map_err(not_executed)?;
     drop(top);
     // From here on this process needs nothing that a step must not have.
     bundle.leave().map_err(failed("entering an empty root"))?;
@@ -185,28 +185,25 @@ fn not_executed(errno: Errno) -> InitReport {
     InitReport::NotExecuted { errno: errno.raw_os_error() }
 }
 
-/// A user, a group and supplementary groups.
-type Who<'a> = (u32, u32, &'a [u32]);
-
 fn spawn(
     ready: &Ready,
     message: &InitMessage,
-    (uid, gid, groups): Who<'_>,
+    user: &Credentials,
     workdir: BorrowedFd<'_>,
     stdio: [BorrowedFd<'_>; 3],
 ) -> Result<i32, Errno> {
     let strings = |list: &[Bytes]| list.iter().map(|bytes| c_string(&bytes.0)).collect::<Result<Vec<_>, _>>();
     let (args, env) = (strings(&message.args)?, strings(&message.env)?);
     let candidates = candidates(args.first().ok_or(Errno::NOENT)?, &env)?;
-    let groups: Vec<_> = groups.iter().map(|&group| Gid::from_raw(group)).collect();
+    let groups: Vec<_> = user.groups.iter().map(|&group| Gid::from_raw(group)).collect();
     sys::spawn(&Exec {
         candidates: &candidates,
         args: &args,
         env: &env,
         workdir,
         stdio,
-        uid,
-        gid,
+        uid: user.uid,
+        gid: user.gid,
         groups: ready.groups.then_some(&groups),
     })
 }

@@ -69,13 +69,13 @@ fn raises() -> bool {
 /// The highest hard limit that this process may set. A sysctl bounds the number of open files even for root (proc_sys_fs(5)).
 fn most(number: u32) -> u64 {
     let own = sys::rlimit(number).1;
-    match raises() {
-        false => own,
-        true if number == libc::RLIMIT_NOFILE => {
-            let highest = std::fs::read_to_string("/proc/sys/fs/nr_open");
-            highest.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(own)
-        }
-        true => ANY,
+    if !raises() {
+        own
+    } else if number == libc::RLIMIT_NOFILE {
+        let highest = std::fs::read_to_string("/proc/sys/fs/nr_open");
+        highest.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(own)
+    } else {
+        ANY
     }
 }
 
