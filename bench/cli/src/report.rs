@@ -2,7 +2,7 @@
 
 use super::{Failure, Root};
 use buildscope_bench::history::History;
-use buildscope_bench::report::{Built, Trend, page};
+use buildscope_bench::report::{MedianBuild, Trend, page};
 use buildscope_bench::run::{Case, CaseSamples, Run, Sample};
 use buildscope_bench::stats::change_points;
 use buildscope_record::Group;
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         .into_diagnostic()
         .wrap_err_with(|| beside.display().to_string())
         .map_err(Failure::Usage)?;
-    let mut explained: Vec<(Case, Built)> = Vec::new();
+    let mut explained: Vec<(Case, MedianBuild)> = Vec::new();
     for case in &run.cases {
         let Some(record) = median_build(case).and_then(|sample| sample.record.as_ref()) else { continue };
         let record = super::explain::read(&folder.join(record))?;
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         super::explain::write_timeline(&beside.join(&timeline), &record, &explanation)?;
         let [page, timeline] =
             [page, timeline].map(|name| Path::new(beside.file_name().unwrap_or_default()).join(name));
-        explained.push((case.case.clone(), Built { page, timeline, storage: storage(&explanation) }));
+        explained.push((case.case.clone(), MedianBuild { page, timeline, storage: storage(&explanation) }));
     }
     let built =
         |case: &CaseSamples| explained.iter().find(|(explained, _)| *explained == case.case).map(|found| &found.1);

@@ -7,13 +7,13 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio_util::sync::CancellationToken;
 
 /// A finished program and its output.
-pub(super) struct Ended {
+pub(super) struct FinishedCommand {
     pub(super) status: ExitStatus,
     lines: Vec<(jiff::Timestamp, Vec<u8>)>,
 }
 
 /// Runs a command to its end; `None` if it was stopped.
-pub(super) async fn finish(command: Command, stop: &CancellationToken) -> Result<Option<Ended>, RunError> {
+pub(super) async fn finish(command: Command, stop: &CancellationToken) -> Result<Option<FinishedCommand>, RunError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut command = tokio::process::Command::from(command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -31,7 +31,7 @@ pub(super) async fn finish(command: Command, stop: &CancellationToken) -> Result
         status = ended => status.map_err(start)?,
         () = stop.cancelled() => return Ok(None),
     };
-    Ok(Some(Ended { status, lines: lines.into_inner().unwrap_or_else(PoisonError::into_inner) }))
+    Ok(Some(FinishedCommand { status, lines: lines.into_inner().unwrap_or_else(PoisonError::into_inner) }))
 }
 
 /// Collects each line with the time of its arrival.
@@ -50,7 +50,7 @@ async fn listen(
     }
 }
 
-impl Ended {
+impl FinishedCommand {
     /// Fails unless an untimed build succeeded.
     pub(super) fn prepared(&self, case: &Case) -> Result<(), RunError> {
         let failed = || RunError::Prepare { case: case.to_string(), code: self.status.code(), output: self.tail() };
@@ -84,7 +84,7 @@ impl Ended {
 mod tests {
     use super::*;
 
-    async fn sh(script: &str) -> Ended {
+    async fn sh(script: &str) -> FinishedCommand {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         finish(command, &CancellationToken::new()).await.unwrap().unwrap()

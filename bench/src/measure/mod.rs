@@ -19,7 +19,7 @@ pub use calls::countable;
 pub use check_image::{Image, check_image};
 pub use peer::{Peer, PeerError};
 pub use planned::{PlannedCase, Runner};
-pub use predictions::{Proof, ProofPlan, proof_table, prove, write_proofs};
+pub use predictions::{CheckedPrediction, PredictionPlan, check_predictions, prediction_table, write_predictions};
 pub use state::PageCache;
 
 use crate::environment::Environment;

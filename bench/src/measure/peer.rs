@@ -12,12 +12,12 @@ pub struct Peer {
     pub name: String,
     /// The version that it reports.
     pub version: Option<String>,
-    way: Way,
+    tool: PeerTool,
 }
 
 /// How it is invoked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Way {
+enum PeerTool {
     /// `docker build` with this value of `DOCKER_BUILDKIT`.
     Docker(&'static str),
     /// `docker buildx build`.
@@ -63,16 +63,16 @@ impl Peer {
             if !command.contains("{context}") {
                 return Err(PeerError::NoContext(name.to_owned()));
             }
-            return Ok(Self { name: name.to_owned(), version: None, way: Way::Template(command.to_owned()) });
+            return Ok(Self { name: name.to_owned(), version: None, tool: PeerTool::Template(command.to_owned()) });
         }
-        let (way, ask): (_, &[&str]) = match text {
-            "docker-classic" => (Way::Docker("0"), &["docker", "version", "--format", "{{.Server.Version}}"]),
-            "docker-buildkit" => (Way::Docker("1"), &["docker", "version", "--format", "{{.Server.Version}}"]),
-            "buildx" => (Way::Buildx, &["docker", "buildx", "version"]),
-            "buildctl" => (Way::Buildctl, &["buildctl", "debug", "info"]),
-            "buildah" => (Way::Buildah, &["buildah", "--version"]),
-            "podman" => (Way::Podman, &["podman", "--version"]),
-            "kaniko" => (Way::Kaniko("/kaniko/executor".into()), &["/kaniko/executor", "version"]),
+        let (tool, ask): (_, &[&str]) = match text {
+            "docker-classic" => (PeerTool::Docker("0"), &["docker", "version", "--format", "{{.Server.Version}}"]),
+            "docker-buildkit" => (PeerTool::Docker("1"), &["docker", "version", "--format", "{{.Server.Version}}"]),
+            "buildx" => (PeerTool::Buildx, &["docker", "buildx", "version"]),
+            "buildctl" => (PeerTool::Buildctl, &["buildctl", "debug", "info"]),
+            "buildah" => (PeerTool::Buildah, &["buildah", "--version"]),
+            "podman" => (PeerTool::Podman, &["podman", "--version"]),
+            "kaniko" => (PeerTool::Kaniko("/kaniko/executor".into()), &["/kaniko/executor", "version"]),
             _ => return Err(PeerError::Unknown(text.to_owned())),
         };
         let absent = |reason: String| PeerError::Absent { command: ask.join(" "), reason };
@@ -80,7 +80,7 @@ impl Peer {
         if !output.status.success() {
             return Err(absent(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
         }
-        if let Way::Docker(buildkit) = way {
+        if let PeerTool::Docker(buildkit) = tool {
             // Docker clients from version 23 have BuildKit in a plugin, which may be missing.
             let help = Command::new("docker").args(["build", "--help"]).env("DOCKER_BUILDKIT", buildkit).output();
             let failed =
@@ -92,7 +92,7 @@ impl Peer {
         }
         let printed = String::from_utf8_lossy(&output.stdout);
         let version = printed.lines().next().and_then(version);
-        Ok(Self { name: text.to_owned(), version, way })
+        Ok(Self { name: text.to_owned(), version, tool })
     }
 
     /// The command that builds `context` and names the image `tag`. `bases` is a folder of OCI layouts by name, for
@@ -107,8 +107,8 @@ impl Peer {
     ) -> Command {
         let cold = cache.flag();
         let mut command;
-        match &self.way {
-            Way::Docker(buildkit) => {
+        match &self.tool {
+            PeerTool::Docker(buildkit) => {
                 command = Command::new("docker");
                 command.env("DOCKER_BUILDKIT", buildkit).args(["build", "--network=host"]).args(cold);
                 if *buildkit == "1" {
@@ -116,7 +116,7 @@ impl Peer {
                 }
                 command.args(["-t", tag]).arg(context);
             }
-            Way::Buildx => {
+            PeerTool::Buildx => {
                 command = Command::new("docker");
                 command
                     .args(["buildx", "build", "--load", "--progress=rawjson", "--network=host"])
@@ -124,7 +124,7 @@ impl Peer {
                     .args(["-t", tag])
                     .arg(context);
             }
-            Way::Buildctl => {
+            PeerTool::Buildctl => {
                 let local = |what: &str| {
                     let mut text = OsString::from(format!("{what}="));
                     text.push(context);
@@ -139,20 +139,20 @@ impl Peer {
                 }
                 command.arg("--output").arg(format!("type=oci,dest={}", archive.display()));
             }
-            Way::Buildah => {
+            PeerTool::Buildah => {
                 command = Command::new("buildah");
                 command.args(["build", "--layers", "--network=host"]).args(cold).args(["-t", tag]).arg(context);
             }
-            Way::Podman => {
+            PeerTool::Podman => {
                 command = Command::new("podman");
                 command.args(["build", "--layers", "--network=host"]).args(cold).args(["-t", tag]).arg(context);
             }
-            Way::Kaniko(executor) => {
+            PeerTool::Kaniko(executor) => {
                 command = Command::new(executor);
                 command.args(["--no-push", "--cleanup"]).arg(format!("--context=dir://{}", context.display()));
                 command.arg(format!("--destination={tag}")).arg(format!("--tar-path={}", archive.display()));
             }
-            Way::Template(template) => {
+            PeerTool::Template(template) => {
                 let filled = template
                     .replace("{context}", &context.display().to_string())
                     .replace("{no_cache}", cold.unwrap_or_default())
@@ -168,17 +168,17 @@ impl Peer {
     /// cannot export.
     pub(super) fn save(&self, tag: &str, archive: &Path) -> Option<Command> {
         let mut command = Command::new("docker");
-        match &self.way {
-            Way::Docker(_) | Way::Buildx => command.args(["save", tag, "-o"]).arg(archive),
-            Way::Buildah => {
+        match &self.tool {
+            PeerTool::Docker(_) | PeerTool::Buildx => command.args(["save", tag, "-o"]).arg(archive),
+            PeerTool::Buildah => {
                 command = Command::new("buildah");
                 command.args(["push", tag]).arg(format!("oci-archive:{}", archive.display()))
             }
-            Way::Podman => {
+            PeerTool::Podman => {
                 command = Command::new("podman");
                 command.args(["save", "--format=oci-archive", "-o"]).arg(archive).arg(tag)
             }
-            Way::Buildctl | Way::Kaniko(_) | Way::Template(_) => return None,
+            PeerTool::Buildctl | PeerTool::Kaniko(_) | PeerTool::Template(_) => return None,
         };
         Some(command)
     }
@@ -186,12 +186,12 @@ impl Peer {
     /// Whether its images lack layers of steps without changes. The classic builder of docker and kaniko omit them;
     /// BuildKit and buildah write empty layers.
     pub(super) fn leaves_out_empty_layers(&self) -> bool {
-        matches!(self.way, Way::Docker("0") | Way::Kaniko(_))
+        matches!(self.tool, PeerTool::Docker("0") | PeerTool::Kaniko(_))
     }
 
     /// Whether its image can be checked.
     pub(super) fn can_be_checked(&self) -> bool {
-        !matches!(self.way, Way::Template(_))
+        !matches!(self.tool, PeerTool::Template(_))
     }
 }
 

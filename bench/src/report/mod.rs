@@ -8,5 +8,5 @@ mod page;
 mod reading;
 mod svg;
 
-pub use page::{Built, Trend, page};
+pub use page::{MedianBuild, Trend, page};
 pub use reading::{against_first, doubts, seconds};

@@ -1,6 +1,6 @@
 //! Compares the values of a setting, workload by workload: the granularity of the graph, and the storage driver.
 
-use super::Built;
+use super::MedianBuild;
 use super::svg::{escape, seconds};
 use crate::run::{CaseSamples, Run, Subject};
 use crate::stats::{Ratio, Summary, paired_ratio};
@@ -52,14 +52,14 @@ const COMPARED_SETTINGS: [ComparedSetting; 2] = [
 ];
 
 /// Renders a table for each setting that has several values in the run; empty if there is none.
-pub(super) fn overview<'a>(run: &Run, built: &impl Fn(&CaseSamples) -> Option<&'a Built>) -> String {
+pub(super) fn overview<'a>(run: &Run, built: &impl Fn(&CaseSamples) -> Option<&'a MedianBuild>) -> String {
     COMPARED_SETTINGS.iter().filter_map(|setting| table(run, setting, built)).collect()
 }
 
 fn table<'a>(
     run: &Run,
     setting: &ComparedSetting,
-    built: &impl Fn(&CaseSamples) -> Option<&'a Built>,
+    built: &impl Fn(&CaseSamples) -> Option<&'a MedianBuild>,
 ) -> Option<String> {
     let of = |case: &CaseSamples| (setting.of)(&case.case.subject);
     // The settings of other builders are not comparable.
@@ -181,7 +181,7 @@ mod tests {
             case.case.subject.policy = Some(Policy::Stages);
             case.case.subject.driver = DriverChoice::Named(driver);
         }
-        let built = Built { page: "p".into(), timeline: "t".into(), storage: 0.25 };
+        let built = MedianBuild { page: "p".into(), timeline: "t".into(), storage: 0.25 };
         let page = overview(&run, &|_| Some(&built));
         assert!(page.contains("<th><th>erofs<th>overlay") && !page.contains("Granularity"), "{page}");
         // 2.5 / 1.5 and 2.75 / 1.75.

@@ -21,7 +21,7 @@ pub struct Trend {
 
 /// Results of the median build of a case.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Built {
+pub struct MedianBuild {
     /// The path of the build's page, relative to the run's page.
     pub page: PathBuf,
     /// The path of the build's timeline, relative to the run's page.
@@ -40,7 +40,7 @@ svg{max-width:100%;height:auto;font-size:12px}svg text{fill:#333}.axis{stroke:#8
 @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}svg text{fill:#ccc}td,th{border-color:#333}code{background:#222}.warning,.fault{color:#222}.grid{stroke:#333}}";
 
 /// Renders the run as HTML. `built` returns the results of a case's median build, if there is a record of it.
-pub fn page<'a>(run: &Run, trends: &[Trend], built: impl Fn(&CaseSamples) -> Option<&'a Built>) -> String {
+pub fn page<'a>(run: &Run, trends: &[Trend], built: impl Fn(&CaseSamples) -> Option<&'a MedianBuild>) -> String {
     let mut html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>buildscope: run of {0}</title><style>{STYLE}</style><h1>Run of {0}</h1>",
@@ -116,7 +116,7 @@ fn head(run: &Run) -> String {
 fn section<'a>(
     html: &mut String,
     group: &[(&CaseSamples, Option<Comparison>)],
-    built: &impl Fn(&CaseSamples) -> Option<&'a Built>,
+    built: &impl Fn(&CaseSamples) -> Option<&'a MedianBuild>,
 ) {
     let first = &group[0].0.case;
     let series: Vec<Series> = group.iter().map(|(case, _)| (case.case.subject.to_string(), case.times())).collect();
@@ -181,7 +181,7 @@ mod tests {
             medians: vec![1.0, 1.0, 2.0],
             changes: vec![ChangePoint { at: 2, before: 1.0, after: 2.0, p: 0.01 }],
         }];
-        let built = Built { page: "x/a.html".into(), timeline: "x/a.json".into(), storage: 0.5 };
+        let built = MedianBuild { page: "x/a.html".into(), timeline: "x/a.json".into(), storage: 0.5 };
         let html = page(&run(), &trends, |case| (case.case.subject.policy == Some(Policy::Stages)).then_some(&built));
         assert_eq!(html.matches("<h2>diamond, cold</h2>").count(), 1);
         // 1.5 to 2.5 and 1.75 to 2.75; the second round is incomplete.

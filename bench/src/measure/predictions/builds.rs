@@ -1,7 +1,7 @@
 //! The builds that predictions are checked against: run, saved as records, or read from saved records.
 
 use super::trial::Setting;
-use super::{ProofPlan, seconds, trials};
+use super::{PredictionPlan, seconds, trials};
 use crate::measure::folders::CaseFolders;
 use crate::measure::order::order;
 use crate::measure::state::{empty_caches, give_base};
@@ -35,7 +35,7 @@ pub(super) struct Builds {
 impl Builds {
     /// Builds a workload under all its settings, interleaved and shuffled: disturbances of the machine and
     /// after-effects of earlier builds affect all settings equally.
-    pub(super) fn make(plan: &ProofPlan, workload: &Workload) -> Result<Self, RunError> {
+    pub(super) fn make(plan: &PredictionPlan, workload: &Workload) -> Result<Self, RunError> {
         let folders = CaseFolders::make(&plan.scratch, &workload.name, workload, CacheState::Cold)?;
         let first = plan.build(workload, &folders, &Setting::parallel())?;
         let (settings, _) = trials(&first);
@@ -84,7 +84,7 @@ fn read(path: &Path) -> Result<Record, RunError> {
     Record::read(file).map_err(|error| RunError::io(path)(std::io::Error::other(error)))
 }
 
-impl ProofPlan {
+impl PredictionPlan {
     /// Runs one cold build and returns its record. Cache directories are emptied before it.
     fn build(&self, workload: &Workload, folders: &CaseFolders, setting: &Setting) -> Result<Record, RunError> {
         finish(empty_caches(&self.binary, &folders.store), &workload.name)?;

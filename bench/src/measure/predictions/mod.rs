@@ -8,7 +8,7 @@ mod builds;
 mod table;
 mod trial;
 
-pub use table::{Proof, proof_table, write_proofs};
+pub use table::{CheckedPrediction, prediction_table, write_predictions};
 
 use crate::run::RunError;
 use crate::stats::{paired_ratio, quantile};
@@ -22,7 +22,7 @@ use trial::{Trial, trials};
 
 /// Describes the predictions to check.
 #[derive(Debug)]
-pub struct ProofPlan {
+pub struct PredictionPlan {
     /// The workloads.
     pub workloads: Vec<Workload>,
     /// The number of builds per setting.
@@ -44,8 +44,11 @@ pub struct ProofPlan {
 ///
 /// # Errors
 /// Fails if nothing can be built, or if records cannot be written or read.
-pub fn prove(plan: &ProofPlan, mut on_progress: impl FnMut(String)) -> Result<Vec<Proof>, RunError> {
-    let mut proofs = Vec::new();
+pub fn check_predictions(
+    plan: &PredictionPlan,
+    mut on_progress: impl FnMut(String),
+) -> Result<Vec<CheckedPrediction>, RunError> {
+    let mut predictions = Vec::new();
     for workload in &plan.workloads {
         let name = &workload.name;
         let builds = match &plan.kept {
@@ -71,13 +74,13 @@ pub fn prove(plan: &ProofPlan, mut on_progress: impl FnMut(String)) -> Result<Ve
             builds.keep(&keep.join(name))?;
         }
         let (_, trials) = trials(&builds.first);
-        proofs.extend(trials.into_iter().filter_map(|trial| proof(name, &builds, trial)));
+        predictions.extend(trials.into_iter().filter_map(|trial| check(name, &builds, trial)));
     }
-    Ok(proofs)
+    Ok(predictions)
 }
 
 /// The result of a prediction; `None` if the records do not support it, or if there are none.
-fn proof(workload: &str, builds: &Builds, trial: Trial) -> Option<Proof> {
+fn check(workload: &str, builds: &Builds, trial: Trial) -> Option<CheckedPrediction> {
     let walls = |setting: usize| builds.of[setting].iter().map(|record| seconds(record.wall)).collect::<Vec<_>>();
     let (from, to) = (walls(trial.from), walls(trial.to));
     let predicted = builds.of[trial.from].iter().map(|record| whatif(record, &trial.scenario).ok());
@@ -85,7 +88,7 @@ fn proof(workload: &str, builds: &Builds, trial: Trial) -> Option<Proof> {
     // Each prediction from a round is paired with the build of the same round.
     let ratio = paired_ratio(&to, &predicted)?;
     let [from, to, predicted] = [from, to, predicted].map(sorted);
-    Some(Proof {
+    Some(CheckedPrediction {
         workload: workload.to_owned(),
         change: trial.change,
         kind: trial.kind.into(),

@@ -11,7 +11,7 @@ const STEADY: f64 = 0.1;
 
 /// One prediction and its result. Times are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Proof {
+pub struct CheckedPrediction {
     /// The workload.
     pub workload: String,
     /// The change, for readers.
@@ -33,7 +33,7 @@ pub struct Proof {
     pub ratio: [f64; 2],
 }
 
-impl Proof {
+impl CheckedPrediction {
     /// The error of the prediction, relative to the measured time.
     pub fn error(&self) -> f64 {
         (self.predicted - self.measured).abs() / self.measured
@@ -53,36 +53,37 @@ impl Proof {
 }
 
 /// Formats the results as a table, followed by the median and 95th percentile of the errors, by kind and in total.
-pub fn proof_table(proofs: &[Proof]) -> String {
+pub fn prediction_table(predictions: &[CheckedPrediction]) -> String {
     let mut text = format!(
         "{:<20} {:<24} {:>9} {:>10} {:>9} {:>7} {:>8} {:>8}\n",
         "workload", "change", "from", "predicted", "measured", "error", "surely", "spread"
     );
-    for proof in proofs {
-        let Proof { workload, change, from, predicted, measured, .. } = proof;
-        let [error, sure, spread] = [proof.error(), proof.sure(), proof.spread].map(|part| part * 100.0);
+    for prediction in predictions {
+        let CheckedPrediction { workload, change, from, predicted, measured, .. } = prediction;
+        let [error, sure, spread] = [prediction.error(), prediction.sure(), prediction.spread].map(|part| part * 100.0);
         text += &format!(
             "{workload:<20} {change:<24} {from:>7.3} s {predicted:>8.3} s {measured:>7.3} s {error:>5.1} % {sure:>6.1} % {spread:>6.1} %\n"
         );
     }
     text.push('\n');
-    let mut row = |name: &str, error: fn(&Proof) -> f64, of: &mut dyn Iterator<Item = &Proof>| {
-        let mut errors: Vec<f64> = of.map(error).collect();
-        errors.sort_by(f64::total_cmp);
-        if !errors.is_empty() {
-            let [median, high] = [0.5, 0.95].map(|q| quantile(&errors, q) * 100.0);
-            text += &format!(
-                "{name:<12} {:>4} predictions: median error {median:.1} %, 95th percentile {high:.1} %\n",
-                errors.len()
-            );
-        }
-    };
+    let mut row =
+        |name: &str, error: fn(&CheckedPrediction) -> f64, of: &mut dyn Iterator<Item = &CheckedPrediction>| {
+            let mut errors: Vec<f64> = of.map(error).collect();
+            errors.sort_by(f64::total_cmp);
+            if !errors.is_empty() {
+                let [median, high] = [0.5, 0.95].map(|q| quantile(&errors, q) * 100.0);
+                text += &format!(
+                    "{name:<12} {:>4} predictions: median error {median:.1} %, 95th percentile {high:.1} %\n",
+                    errors.len()
+                );
+            }
+        };
     for kind in ["policy", "slots", "delay", "stub", "processors"] {
-        row(kind, Proof::error, &mut proofs.iter().filter(|proof| proof.kind == kind));
+        row(kind, CheckedPrediction::error, &mut predictions.iter().filter(|prediction| prediction.kind == kind));
     }
-    row("all", Proof::error, &mut proofs.iter());
-    row("surely", Proof::sure, &mut proofs.iter());
-    row("steady", Proof::error, &mut proofs.iter().filter(|proof| proof.steady()));
+    row("all", CheckedPrediction::error, &mut predictions.iter());
+    row("surely", CheckedPrediction::sure, &mut predictions.iter());
+    row("steady", CheckedPrediction::error, &mut predictions.iter().filter(|prediction| prediction.steady()));
     text += "surely: the least error that the builds allow (95 % interval of predicted to measured, by pairs of one round)\n";
     text += &format!("steady: builds of one setting lay within {:.0} % of each other (spread)\n", STEADY * 100.0);
     text
@@ -92,8 +93,8 @@ pub fn proof_table(proofs: &[Proof]) -> String {
 ///
 /// # Errors
 /// Fails if the file cannot be written.
-pub fn write_proofs(proofs: &[Proof], path: &Path) -> Result<(), RunError> {
-    let text = serde_json::to_vec_pretty(proofs).expect("numbers and strings");
+pub fn write_predictions(predictions: &[CheckedPrediction], path: &Path) -> Result<(), RunError> {
+    let text = serde_json::to_vec_pretty(predictions).expect("numbers and strings");
     fs::write(path, text).map_err(RunError::io(path))
 }
 
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn errors_are_relative_to_measured_times() {
-        let proof = |kind: &str, predicted| Proof {
+        let prediction = |kind: &str, predicted| CheckedPrediction {
             workload: "w".into(),
             change: "c".into(),
             kind: kind.into(),
@@ -113,7 +114,7 @@ mod tests {
             spread: if kind == "delay" { 0.125 } else { 0.05 },
             ratio: [predicted / 2.0 - 0.02, predicted / 2.0 + 0.02],
         };
-        let table = proof_table(&[proof("delay", 2.1), proof("delay", 1.8), proof("policy", 2.0)]);
+        let table = prediction_table(&[prediction("delay", 2.1), prediction("delay", 1.8), prediction("policy", 2.0)]);
         assert!(table.contains("5.0 %    3.0 %   12.5 %"), "{table}");
         assert!(table.contains("policy          1 predictions: median error 0.0 %, 95th percentile 0.0 %"), "{table}");
         assert!(table.contains("delay           2 predictions: median error 7.5 %"), "{table}");

@@ -211,9 +211,9 @@ impl Arguments {
         let keep = self.out.as_ref().map(|folder| folder.join(PROOF));
         let kept = self.reuse.as_ref().map(|folder| folder.join(PROOF));
         let (workloads, bases) = (self.workloads()?, self.bases.clone());
-        let plan = measure::ProofPlan { workloads, runs, binary, scratch, bases, keep, kept };
-        let proofs = measure::prove(&plan, |line| eprintln!("{line}")).map_err(Failure::internal)?;
-        if let (Some(folder), true) = (&self.reuse, proofs.is_empty()) {
+        let plan = measure::PredictionPlan { workloads, runs, binary, scratch, bases, keep, kept };
+        let predictions = measure::check_predictions(&plan, |line| eprintln!("{line}")).map_err(Failure::internal)?;
+        if let (Some(folder), true) = (&self.reuse, predictions.is_empty()) {
             let help = "give the folder that `bench --check-predictions --out` wrote";
             return Err(Failure::usage(miette!(
                 help = help,
@@ -221,10 +221,10 @@ impl Arguments {
                 folder.display()
             )));
         }
-        write_out(&measure::proof_table(&proofs));
+        write_out(&measure::prediction_table(&predictions));
         if let Some(folder) = &self.out {
             fs::create_dir_all(folder).map_err(Failure::internal)?;
-            measure::write_proofs(&proofs, &folder.join("proof.json")).map_err(Failure::internal)?;
+            measure::write_predictions(&predictions, &folder.join("proof.json")).map_err(Failure::internal)?;
         }
         Ok(())
     }
