@@ -39,7 +39,7 @@ impl ContextLocation {
             Some(file) => {
                 let file = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&**file)));
                 let file = file.map_err(|error| SourceError::io("open", "standard input", error));
-                let unpack = |file| Tree::unpack(file, "standard input", &engine.store, probe);
+                let unpack = |file| Tree::unpack_archive(file, "standard input", &engine.store, probe);
                 file.and_then(unpack).map(Self::from).map_err(BuildError::Context)
             }
             None => Self::find(&request.context, engine, request, probe),
@@ -61,11 +61,11 @@ impl ContextLocation {
             download(&text, None, store, probe).and_then(|download| {
                 let path = store.blobs().path(download.blob);
                 let file = File::open(&path).map_err(|error| SourceError::io("open", path, error))?;
-                Ok(from(Tree::unpack(file, &text, store, probe)?, "sha256", &download.blob.hex()))
+                Ok(from(Tree::unpack_archive(file, &text, store, probe)?, "sha256", &download.blob.hex()))
             })
         } else if value.is_file() {
             let file = File::open(value).map_err(|error| SourceError::io("open", value, error));
-            file.and_then(|file| Tree::unpack(file, &text, store, probe)).map(Self::from)
+            file.and_then(|file| Tree::unpack_archive(file, &text, store, probe)).map(Self::from)
         } else {
             return Ok(Self { dir: value.to_owned(), tree: None, origin: None });
         };

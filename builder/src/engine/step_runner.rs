@@ -11,7 +11,7 @@ use crate::http;
 use crate::images::{ImportedCache, Resolver};
 use crate::plan::{self, Base, CopyFrom, MountKind, Op, Step};
 use crate::steps::copy::{self, CopyError, Origin, Selection};
-use crate::steps::run::{MountOrigin, Ran, RunError, RunOptions, Runner, bind_as_copy, exclusive};
+use crate::steps::run::{MountOrigin, Ran, RunError, RunInput, RunOptions, Runner, bind_as_copy, exclusive};
 use crate::steps::workdir::workdir;
 use buildscope_oci::Platform;
 use buildscope_record::{DiffId, Digest, Probe};
@@ -143,15 +143,16 @@ impl StepRunner {
         let origin = |from: &CopyFrom| mounted.iter().find(|(of, _)| of == from).map(|(_, origin)| origin.clone());
         let mut tail = Tail::default();
         let ran = async {
-            let mut again = false;
+            let mut on_disk = false;
             loop {
                 let log = StepLog::new(step.id, Arc::clone(&ctx.progress));
                 tail = log.tail();
                 let Engine { store, zygote } = &self.engine;
-                let runner = Runner { store, zygote, options: &self.run_options, again };
-                match runner.run(op, &below.layers, &origin, log, cancel.clone(), probe).await {
+                let runner = Runner { store, zygote, options: &self.run_options, on_disk };
+                let input = RunInput { op, parent: &below.layers, origin: &origin };
+                match runner.run(input, log, cancel.clone(), probe).await {
                     // Nothing of the attempt is left. The second one has room, and no hard links into lower layers.
-                    Err(RunError::Again) if !again => again = true,
+                    Err(RunError::RetryOnDisk) if !on_disk => on_disk = true,
                     ran => return ran,
                 }
             }

@@ -1,10 +1,12 @@
 //! A build context: a directory, scanned and hashed on demand.
 
 use super::SourceError;
-use super::hash::{Facts, Hasher};
-use super::node::{Node, NodeKind, Status};
+use super::content::{ContentInfo, StoredAt};
+use super::hash::Hasher;
+use super::node::{Node, NodeKind};
 use super::scan::{Filter, Scanner, Verdict};
-use super::stat_cache::{Identity, Memory, Record};
+use super::stat::{Identity, Status};
+use super::stat_cache::{Memory, Record};
 use buildscope_record::{BlobDigest, Phase, Probe, Quantity};
 use buildscope_storage::{Content, HostRoot, PinnedFile};
 use rayon::prelude::*;
@@ -17,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A build context or a named context: a directory whose entries are read when they are first asked for.
 pub struct Context {
-    place: Arc<HostRoot>,
+    host: Arc<HostRoot>,
     root: Node,
     filter: Option<Filter>,
     /// The total size of the files kept in memory, in bytes.
@@ -42,12 +44,12 @@ impl Context {
         let root = Node::new(OsString::new(), NodeKind::Directory, stat);
         let memory = Arc::new(Memory::new(cache, &path));
         let filter = filter.map(|filter| Box::new(filter) as Filter);
-        Ok(Self { place: Arc::new(HostRoot { fd, path }), root, filter, kept: AtomicU64::new(0), memory })
+        Ok(Self { host: Arc::new(HostRoot { fd, path }), root, filter, kept: AtomicU64::new(0), memory })
     }
 
     /// The absolute path of the directory, without symbolic links.
     pub fn path(&self) -> &Path {
-        &self.place.path
+        &self.host.path
     }
 
     /// The node of the directory itself.
@@ -88,28 +90,28 @@ impl Context {
     /// build are not read again.
     pub fn hash(&self, files: &[(&Node, &Path)], probe: &Probe) -> Result<(), SourceError> {
         let span = probe.phase(Phase::ContextHash);
-        let files: Vec<_> = files.iter().filter(|(node, _)| node.facts.get().is_none()).collect();
+        let files: Vec<_> = files.iter().filter(|(node, _)| node.content.get().is_none()).collect();
         let known = self.memory.known();
-        let hasher = Hasher { root: self.place.fd.as_fd(), root_path: &self.place.path, kept: &self.kept };
+        let hasher = Hasher { root: self.host.fd.as_fd(), root_path: &self.host.path, kept: &self.kept };
         let (read, changed) = (AtomicU64::new(0), AtomicU64::new(0));
         let new: Vec<Option<Record>> = files
             .par_iter()
             .with_min_len(64)
             .map(|(node, path)| {
-                let (facts, record) = match known.get(&Identity::from(&node.stat)) {
-                    Some(Record { identity, digest, place }) => {
-                        let (digest, identity, place) = (*digest, *identity, *place);
-                        (Facts { digest, size: identity.size, capability: None, kept: None, identity, place }, None)
+                let (content, record) = match known.get(&Identity::from(&node.stat)) {
+                    Some(&Record { identity, digest, stored_at }) => {
+                        let size = identity.size;
+                        (ContentInfo { digest, size, capability: None, kept: None, identity, stored_at }, None)
                     }
                     None => {
-                        let (facts, record) = hasher.read(path, &node.stat)?;
-                        read.fetch_add(facts.size, Ordering::Relaxed);
+                        let (content, record) = hasher.read(path, &node.stat)?;
+                        read.fetch_add(content.size, Ordering::Relaxed);
                         changed.fetch_add(1, Ordering::Relaxed);
-                        (facts, record)
+                        (content, record)
                     }
                 };
                 // Another step may have hashed the same file meanwhile, with the same result.
-                let _ = node.facts.set(facts);
+                let _ = node.content.set(content);
                 Ok(record)
             })
             .collect::<Result<_, SourceError>>()?;
@@ -125,15 +127,15 @@ impl Context {
     /// them (if `has` confirms that the store still has it), or the file itself, which must not have changed since it
     /// was hashed.
     pub fn content(&self, node: &Node, path: &Path, mut has: impl FnMut(&BlobDigest) -> bool) -> Content {
-        match node.facts.get() {
-            Some(Facts { kept: Some(bytes), .. }) => Content::Bytes(Arc::clone(bytes)),
-            Some(Facts { place: Some((blob, offset)), size, .. }) if has(blob) => {
-                Content::Blob { blob: *blob, offset: *offset, length: *size, sparse: None }
+        match node.content.get() {
+            Some(ContentInfo { kept: Some(bytes), .. }) => Content::Bytes(Arc::clone(bytes)),
+            Some(&ContentInfo { stored_at: Some(StoredAt { blob, offset }), size, .. }) if has(&blob) => {
+                Content::Blob { blob, offset, length: size, sparse: None }
             }
-            facts => {
+            content => {
                 // A file that was not hashed yet must not have changed since it was scanned.
-                let identity = facts.map_or(node.identity(), |facts| facts.identity);
-                Content::Pinned(PinnedFile::new(Arc::clone(&self.place), path.to_owned(), identity))
+                let identity = content.map_or(node.identity(), |content| content.identity);
+                Content::Pinned(PinnedFile::new(Arc::clone(&self.host), path.to_owned(), identity))
             }
         }
     }
@@ -144,13 +146,13 @@ impl Context {
     }
 
     fn scanner<'a>(&'a self, walked: &'a AtomicU64) -> Scanner<'a> {
-        Scanner { root: self.place.fd.as_fd(), root_path: &self.place.path, filter: self.filter.as_ref(), walked }
+        Scanner { root: self.host.fd.as_fd(), root_path: &self.host.path, filter: self.filter.as_ref(), walked }
     }
 }
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("path", &self.place.path).finish_non_exhaustive()
+        f.debug_struct("Context").field("path", &self.host.path).finish_non_exhaustive()
     }
 }
 
@@ -209,10 +211,10 @@ mod tests {
     #[test]
     fn a_swapped_file_is_not_cached_as_the_scanned_one() {
         let (dir, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let place = |name: &str| dir.path().join(name);
+        let path_of = |name: &str| dir.path().join(name);
         for (name, content) in [("d", "own"), ("other", "odd")] {
-            fs::create_dir(place(name)).unwrap();
-            fs::write(place(name).join("f"), content).unwrap();
+            fs::create_dir(path_of(name)).unwrap();
+            fs::write(path_of(name).join("f"), content).unwrap();
         }
         std::thread::sleep(Duration::from_millis(30));
         let path = Path::new("d/f");
@@ -220,15 +222,15 @@ mod tests {
             let context = Context::open(dir.path(), NO_FILTER, Some(cache.path())).unwrap();
             let node = context.node(path).unwrap().unwrap();
             if swap {
-                fs::rename(place("d"), place("kept")).unwrap();
-                fs::rename(place("other"), place("d")).unwrap();
+                fs::rename(path_of("d"), path_of("kept")).unwrap();
+                fs::rename(path_of("other"), path_of("d")).unwrap();
             }
             context.hash(&[(node, path)], &Probe::disabled()).unwrap();
-            node.facts().unwrap().digest
+            node.content().unwrap().digest
         };
         assert_eq!(hash(true), Digest::of("odd"));
-        fs::rename(place("d"), place("other")).unwrap();
-        fs::rename(place("kept"), place("d")).unwrap();
+        fs::rename(path_of("d"), path_of("other")).unwrap();
+        fs::rename(path_of("kept"), path_of("d")).unwrap();
         assert_eq!(hash(false), Digest::of("own"));
     }
 
@@ -242,8 +244,8 @@ mod tests {
             let node = context.node(path).unwrap().unwrap();
             context.hash(&[(node, path)], &Probe::disabled()).unwrap();
             // Only a file that was just read is kept in memory.
-            let facts = node.facts().unwrap();
-            (facts.digest, facts.kept.is_some())
+            let content = node.content().unwrap();
+            (content.digest, content.kept.is_some())
         };
         let age = || std::thread::sleep(Duration::from_millis(30));
         fs::write(&file, "one").unwrap();
@@ -262,7 +264,10 @@ mod tests {
         let node = context.node(Path::new("file")).unwrap().unwrap();
         fs::write(&file, "longer than it was").unwrap();
         context.hash(&[(node, Path::new("file"))], &Probe::disabled()).unwrap();
-        assert_eq!((node.facts().unwrap().digest, node.facts().unwrap().size), (Digest::of("longer than it was"), 18));
+        assert_eq!(
+            (node.content().unwrap().digest, node.content().unwrap().size),
+            (Digest::of("longer than it was"), 18)
+        );
         // A file that is read within the clock tick in which it was written is not cached.
         fs::write(&file, "new").unwrap();
         assert_eq!(hash(), (Digest::of("new"), true));

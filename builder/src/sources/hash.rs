@@ -1,9 +1,10 @@
 //! Digests of files: each file is read once, and several are read in parallel.
 
 use super::SourceError;
-use super::node::Status;
-use super::stat_cache::{Identity, Record, is_racy};
-use buildscope_record::{BlobDigest, Digest};
+use super::content::ContentInfo;
+use super::stat::{Identity, Status, is_racy};
+use super::stat_cache::Record;
+use buildscope_record::Digest;
 use buildscope_storage::{CAPABILITY, open_below};
 use rustix::fs::{OFlags, fgetxattr, fstat};
 use rustix::io::Errno;
@@ -12,7 +13,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -23,22 +23,6 @@ const KEPT_FILE: u64 = 64 << 10;
 const KEPT_ALL: u64 = 128 << 20;
 /// How often a file is read before it is reported as changing all the time.
 const ATTEMPTS: u32 = 4;
-
-/// The content of a file as it was read.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// The digest of the bytes.
-    pub digest: Digest,
-    /// The number of bytes.
-    pub size: u64,
-    /// The value of `security.capability`, the only extended attribute that image layers carry.
-    pub capability: Option<Vec<u8>>,
-    pub(super) kept: Option<Arc<[u8]>>,
-    /// The state of the file when the bytes were read.
-    pub(super) identity: Identity,
-    /// A blob that contains the bytes, and their offset in it.
-    pub(super) place: Option<(BlobDigest, u64)>,
-}
 
 /// Reads files below one root.
 pub(super) struct Hasher<'a> {
@@ -51,7 +35,7 @@ pub(super) struct Hasher<'a> {
 impl Hasher<'_> {
     /// Reads the file at `path`, which had this `stat` when it was scanned. Returns a record for the cache if the `stat`
     /// is enough to distinguish the content from any later content.
-    pub(super) fn read(&self, path: &Path, scanned: &Status) -> Result<(Facts, Option<Record>), SourceError> {
+    pub(super) fn read(&self, path: &Path, scanned: &Status) -> Result<(ContentInfo, Option<Record>), SourceError> {
         let fail = |source| SourceError::io("read", self.root_path.join(path), source);
         let small = scanned.size <= KEPT_FILE;
         let kept = small && self.kept.fetch_add(scanned.size, Ordering::Relaxed) + scanned.size <= KEPT_ALL;
@@ -70,8 +54,8 @@ impl Hasher<'_> {
                     && identity == Identity::from(scanned)
                     && !is_racy(scanned.ctime, read_at);
                 let record = known.then(|| Record::new(scanned, digest));
-                let facts = Facts { digest, size, capability, kept: Some(bytes.into()), identity, place: None };
-                return Ok((facts, record));
+                let kept = Some(bytes.into());
+                return Ok((ContentInfo { digest, size, capability, kept, identity, stored_at: None }, record));
             }
             let before = Status::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
             let capability = capability(&fd).map_err(|error| fail(error.into()))?;
@@ -83,7 +67,8 @@ impl Hasher<'_> {
                 let known = capability.is_none() && !is_racy(before.ctime, read_at);
                 let record = known.then(|| Record::new(&before, digest));
                 let identity = Identity::from(&before);
-                return Ok((Facts { digest, size, capability, kept: None, identity, place: None }, record));
+                let content = ContentInfo { digest, size, capability, kept: None, identity, stored_at: None };
+                return Ok((content, record));
             }
         }
         Err(SourceError::Unsteady(self.root_path.join(path)))

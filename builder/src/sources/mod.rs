@@ -5,6 +5,7 @@
 //! source, and must never follow a link out of a directory.
 
 mod compression;
+mod content;
 mod context;
 mod download;
 mod error;
@@ -13,21 +14,23 @@ mod git;
 mod hash;
 mod node;
 mod scan;
+mod stat;
 mod stat_cache;
 mod text;
 mod tree;
 
+pub use content::ContentInfo;
 pub use context::Context;
 pub use download::{Download, download, file_name};
 pub use error::SourceError;
 pub use git::{Checkout, GitAddress};
-pub use hash::Facts;
 pub use node::{Node, NodeKind};
 pub use scan::Verdict;
-pub use stat_cache::Identity;
+pub use stat::Identity;
 pub use text::{LARGEST_TEXT, read_text, read_text_within};
 pub use tree::Tree;
 
 pub(crate) use compression::decompressed;
+pub(crate) use content::StoredAt;
 pub(crate) use download::remembered;
 pub(crate) use stat_cache::Memory;

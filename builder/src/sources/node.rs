@@ -1,7 +1,7 @@
 //! The nodes of a scanned context.
 
-use super::hash::Facts;
-use super::stat_cache::Identity;
+use super::content::ContentInfo;
+use super::stat::{Identity, Status};
 use buildscope_storage::Timestamp;
 use rustix::fs::{FileType, Stat};
 use std::ffi::{OsStr, OsString};
@@ -15,7 +15,7 @@ pub struct Node {
     kind: NodeKind,
     pub(super) stat: Status,
     pub(super) children: OnceLock<Box<[Node]>>,
-    pub(super) facts: OnceLock<Facts>,
+    pub(super) content: OnceLock<ContentInfo>,
 }
 
 /// The type of a node.
@@ -35,22 +35,9 @@ pub enum NodeKind {
     BlockDevice,
 }
 
-/// The fields of `stat` that are used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Status {
-    pub(super) dev: u64,
-    pub(super) ino: u64,
-    pub(super) rdev: u64,
-    pub(super) links: u64,
-    pub(super) mode: u32,
-    pub(super) size: u64,
-    pub(super) mtime: Timestamp,
-    pub(super) ctime: Timestamp,
-}
-
 impl Node {
     pub(super) fn new(name: OsString, kind: NodeKind, stat: Status) -> Self {
-        Self { name, kind, stat, children: OnceLock::new(), facts: OnceLock::new() }
+        Self { name, kind, stat, children: OnceLock::new(), content: OnceLock::new() }
     }
 
     /// The name in the parent directory. The root has an empty name.
@@ -99,8 +86,8 @@ impl Node {
     }
 
     /// The content, after [`Context::hash`](super::Context::hash) has read it.
-    pub fn facts(&self) -> Option<&Facts> {
-        self.facts.get()
+    pub fn content(&self) -> Option<&ContentInfo> {
+        self.content.get()
     }
 }
 
@@ -115,26 +102,5 @@ impl NodeKind {
             FileType::BlockDevice => Self::BlockDevice,
             _ => return None,
         })
-    }
-}
-
-impl From<&Stat> for Status {
-    #[expect(
-        clippy::useless_conversion,
-        clippy::unnecessary_cast,
-        reason = "the width of these fields depends on the architecture"
-    )]
-    fn from(stat: &Stat) -> Self {
-        let time = |seconds, nanos| Timestamp { seconds, nanos };
-        Self {
-            dev: stat.st_dev.into(),
-            ino: stat.st_ino.into(),
-            rdev: stat.st_rdev.into(),
-            links: stat.st_nlink as u64,
-            mode: stat.st_mode & 0o7777,
-            size: stat.st_size as u64,
-            mtime: time(stat.st_mtime.into(), stat.st_mtime_nsec as u32),
-            ctime: time(stat.st_ctime.into(), stat.st_ctime_nsec as u32),
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! Reads directories into nodes: in parallel, relative to open directories, and without following links.
 
 use super::SourceError;
-use super::node::{Node, NodeKind, Status};
+use super::node::{Node, NodeKind};
+use super::stat::Status;
 use buildscope_storage::open_below;
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, FileType, OFlags, RawDir, readlinkat, statat};
@@ -36,10 +37,10 @@ pub(super) struct Scanner<'a> {
 impl Scanner<'_> {
     /// Reads `node`, the directory at `path`, and everything below it.
     pub(super) fn subtree(&self, node: &Node, path: &Path) -> Result<(), SourceError> {
-        self.children(node, path)?.par_iter().with_min_len(64).try_for_each(|child| match child.is_dir() {
-            true => self.subtree(child, &path.join(child.name())),
-            false => Ok(()),
-        })
+        self.children(node, path)?
+            .par_iter()
+            .with_min_len(64)
+            .try_for_each(|child| if child.is_dir() { self.subtree(child, &path.join(child.name())) } else { Ok(()) })
     }
 
     /// The entries of `node`, the directory at `path`.

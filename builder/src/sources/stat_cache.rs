@@ -4,25 +4,20 @@
 //! Each context has one cache file: a magic, fixed-size records sorted by inode, and a digest of both. The file is
 //! replaced by a rename. A torn or foreign file, or one of an older format, counts as empty.
 
-use super::node::Status;
+use super::content::StoredAt;
+use super::stat::{Identity, Status, is_racy};
 use buildscope_record::{BlobDigest, Digest};
-pub use buildscope_storage::Identity;
 use buildscope_storage::Timestamp;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// The first bytes of a cache file. They change with the format.
 const MAGIC: &[u8; 8] = b"bsstat2\n";
 const RECORD: usize = IDENTITY + 32 + 32 + 8;
 const IDENTITY: usize = 8 * 3 + 12 * 2;
-/// A file may change again within this time without a change of its times: the kernel's clock for file times ticks
-/// every 1 to 10 ms.
-const TICK: Duration = Duration::from_millis(20);
-/// The same for file systems with times in whole seconds (FAT: in steps of two seconds).
-const COARSE_TICK: Duration = Duration::from_millis(2_100);
 /// The largest number of records that are kept of files that this build did not read.
 const KEEP_UNSEEN: usize = 100_000;
 
@@ -31,19 +26,13 @@ const KEEP_UNSEEN: usize = 100_000;
 pub(super) struct Record {
     pub(super) identity: Identity,
     pub(super) digest: Digest,
-    /// A blob that contains the content, and the offset in it.
-    pub(super) place: Option<(BlobDigest, u64)>,
-}
-
-impl From<&Status> for Identity {
-    fn from(stat: &Status) -> Self {
-        Self { dev: stat.dev, ino: stat.ino, size: stat.size, mtime: stat.mtime, ctime: stat.ctime }
-    }
+    /// The place in the store with the content.
+    pub(super) stored_at: Option<StoredAt>,
 }
 
 impl Record {
     pub(super) fn new(stat: &Status, digest: Digest) -> Self {
-        Self { identity: stat.into(), digest, place: None }
+        Self { identity: stat.into(), digest, stored_at: None }
     }
 
     fn inode(&self) -> (u64, u64) {
@@ -60,7 +49,7 @@ impl Record {
             to.extend(time.nanos.to_le_bytes());
         }
         to.extend(self.digest.as_bytes());
-        let (blob, offset) = self.place.map_or(([0; 32], 0), |(blob, offset)| (*blob.as_bytes(), offset));
+        let (blob, offset) = self.stored_at.map_or(([0; 32], 0), |at| (*at.blob.as_bytes(), at.offset));
         to.extend(blob);
         to.extend(offset.to_le_bytes());
     }
@@ -77,23 +66,13 @@ impl Record {
         Self {
             identity: Identity { dev: word(0), ino: word(8), size: word(16), mtime: time(24), ctime: time(36) },
             digest: Digest::from_bytes(digest(IDENTITY)),
-            place: blob.map(|blob| (BlobDigest::from_bytes(blob), word(IDENTITY + 64))),
+            stored_at: blob.map(|blob| StoredAt { blob: BlobDigest::from_bytes(blob), offset: word(IDENTITY + 64) }),
         }
     }
 }
 
 fn inode(identity: &Identity) -> (u64, u64) {
     (identity.dev, identity.ino)
-}
-
-/// Whether a file that was read at `read_at` may have changed afterwards without a change of its times: the racily
-/// clean case of git's index ("Racy Git" in its technical documentation).
-///
-/// Only the change time matters: every write updates it, even one that resets the modification time.
-pub(super) fn is_racy(ctime: Timestamp, read_at: SystemTime) -> bool {
-    let tick = if ctime.nanos == 0 { COARSE_TICK } else { TICK };
-    let Ok(seconds) = u64::try_from(ctime.seconds) else { return false };
-    SystemTime::UNIX_EPOCH + Duration::new(seconds, ctime.nanos) + tick >= read_at
 }
 
 /// The records of one context.
@@ -134,17 +113,17 @@ impl StatCache {
     }
 
     /// Records which blobs contain these files. Returns whether a record changed.
-    fn place(&mut self, files: impl IntoIterator<Item = (Identity, BlobDigest, u64)>) -> bool {
-        let mut news = false;
-        for (identity, blob, offset) in files {
+    fn set_stored(&mut self, files: impl IntoIterator<Item = (Identity, StoredAt)>) -> bool {
+        let mut changed = false;
+        for (identity, stored_at) in files {
             let Ok(at) = self.records.binary_search_by_key(&inode(&identity), Record::inode) else { continue };
             let record = &mut self.records[at];
-            if record.identity == identity && record.place != Some((blob, offset)) {
-                record.place = Some((blob, offset));
-                news = true;
+            if record.identity == identity && record.stored_at != Some(stored_at) {
+                record.stored_at = Some(stored_at);
+                changed = true;
             }
         }
-        news
+        changed
     }
 
     /// Adds records. They replace older ones of the same inodes.
@@ -212,9 +191,9 @@ impl Memory {
     }
 
     /// Records which blobs of the store contain these files, so that unchanged files are copied from there.
-    pub(crate) fn place(&self, files: impl IntoIterator<Item = (Identity, BlobDigest, u64)>) {
+    pub(crate) fn set_stored(&self, files: impl IntoIterator<Item = (Identity, StoredAt)>) {
         let mut cache = self.cache();
-        if Arc::make_mut(&mut cache).place(files) {
+        if Arc::make_mut(&mut cache).set_stored(files) {
             self.save(&cache);
         }
     }
@@ -277,10 +256,11 @@ mod tests {
         let memory = || Memory::new(Some(dir.path()), Path::new("/somewhere"));
         let (before, after) = (Identity::from(&status(9, 7)), Identity::from(&status(9, 8)));
         memory().learn(vec![Record::new(&status(9, 7), Digest::of("1"))]);
-        memory().place([(before, BlobDigest::of("blob"), 512), (after, BlobDigest::of("no"), 0)]);
-        assert_eq!(memory().known().get(&before).unwrap().place, Some((BlobDigest::of("blob"), 512)));
+        let stored_at = |blob: &str, offset| StoredAt { blob: BlobDigest::of(blob), offset };
+        memory().set_stored([(before, stored_at("blob", 512)), (after, stored_at("no", 0))]);
+        assert_eq!(memory().known().get(&before).unwrap().stored_at, Some(stored_at("blob", 512)));
         memory().learn(vec![Record::new(&status(9, 8), Digest::of("2"))]);
-        assert_eq!(memory().known().get(&after).unwrap().place, None);
+        assert_eq!(memory().known().get(&after).unwrap().stored_at, None);
     }
 
     #[test]
@@ -298,19 +278,5 @@ mod tests {
         let mut bad = good;
         bad[60] ^= 1;
         assert!(StatCache::parse(&bad).is_none());
-    }
-
-    #[test]
-    fn a_file_changed_within_a_tick_of_its_reading_is_racy() {
-        let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
-        let changed = Timestamp { seconds: 100, nanos: 500_000_001 };
-        assert!(is_racy(changed, at(100_500)));
-        assert!(is_racy(changed, at(100_519)));
-        assert!(!is_racy(changed, at(100_521)));
-        // A file with a time in the future can always change again.
-        assert!(is_racy(changed, at(50_000)));
-        let coarse = Timestamp { seconds: 100, nanos: 0 };
-        assert!(is_racy(coarse, at(102_000)));
-        assert!(!is_racy(coarse, at(102_101)));
     }
 }

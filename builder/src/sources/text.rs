@@ -43,10 +43,10 @@ fn read(file: File) -> io::Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     file.take(LARGEST_TEXT + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > LARGEST_TEXT {
-        true => Err(io::Error::other(format!("it is larger than {} MiB", LARGEST_TEXT >> 20))),
-        false => Ok(bytes),
+    if bytes.len() as u64 > LARGEST_TEXT {
+        return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST_TEXT >> 20)));
     }
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Tree {
     /// If the file cannot be read, decompressed or unpacked; if a Dockerfile is not UTF-8; if an archive leads out of
     /// its directory, is a decompression bomb, or has members other than files, directories and links. Nothing is
     /// written outside of the directory.
-    pub fn unpack(mut file: File, origin: &str, store: &Store, probe: &Probe) -> Result<Self, SourceError> {
+    pub fn unpack_archive(mut file: File, origin: &str, store: &Store, probe: &Probe) -> Result<Self, SourceError> {
         let span = probe.phase(Phase::Fetch);
         span.detail(origin);
         let fail = |error: io::Error| SourceError::fetch(origin, causes(&error));
@@ -201,9 +201,10 @@ fn date(dir: &Path, seconds: i64) -> io::Result<()> {
     let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        match entry.file_type()?.is_dir() {
-            true => date(&entry.path(), seconds)?,
-            false => set_time(&entry.path(), time)?,
+        if entry.file_type()?.is_dir() {
+            date(&entry.path(), seconds)?;
+        } else {
+            set_time(&entry.path(), time)?;
         }
     }
     set_time(dir, time)

@@ -33,8 +33,19 @@ pub struct Runner<'a> {
     pub zygote: &'a Zygote,
     /// The options of the command line.
     pub options: &'a RunOptions,
-    /// Whether the step runs a second time, after [`RunError::Again`].
-    pub again: bool,
+    /// Whether the step runs a second time, with its changes on the disk, after [`RunError::RetryOnDisk`].
+    pub on_disk: bool,
+}
+
+/// The input of a RUN step.
+#[derive(Clone, Copy)]
+pub struct RunInput<'a, 'o> {
+    /// The instruction.
+    pub op: &'a Run,
+    /// The layers below it, lowest first.
+    pub parent: &'a [DiffId],
+    /// Finds the source of a bind mount, or of the seed of a cache mount.
+    pub origin: &'a (dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync),
 }
 
 /// The result of a RUN step that succeeded.
@@ -47,19 +58,15 @@ pub struct Ran {
 }
 
 impl Runner<'_> {
-    /// Runs a step over `parent` (lowest layer first) and makes the layer of its changes.
-    ///
-    /// `origin` finds the source of a bind mount or of the seed of a cache mount. The caller must be in tokio's
-    /// multi-threaded runtime, since file operations block the thread.
+    /// Runs a step and makes the layer of its changes. The caller must be in tokio's multi-threaded runtime, since file
+    /// operations block the thread.
     ///
     /// # Errors
     /// [`RunError::Failed`] if the exit status is not 0. Other errors are an unknown user, a missing secret, a feature
     /// that is not allowed, and failures of the sandbox and the store.
-    pub async fn run<'o>(
+    pub async fn run(
         &self,
-        op: &Run,
-        parent: &[DiffId],
-        origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync),
+        RunInput { op, parent, origin }: RunInput<'_, '_>,
         log: impl LogSink,
         cancel: CancellationToken,
         probe: &Probe,
@@ -67,7 +74,7 @@ impl Runner<'_> {
         let prepare = || {
             self.options.check(op)?;
             // If the step's memory is limited, its files must not count towards the limit: they go to the disk.
-            let snapshot = match (self.again, self.options.limits.memory) {
+            let snapshot = match (self.on_disk, self.options.limits.memory) {
                 (true, _) => self.store.snapshot_again(parent, probe)?,
                 (false, Some(_)) => self.store.snapshot_on_disk(parent, probe)?,
                 (false, None) => self.store.snapshot(parent, probe)?,
@@ -92,20 +99,20 @@ impl Runner<'_> {
         let ran = tokio::select! { ran = run => ran, never = stopping => never };
         let exit = match ran {
             Err(SandboxError::Cancelled) if stop.is_cancelled() && !cancel.is_cancelled() => {
-                return Err(RunError::Again);
+                return Err(RunError::RetryOnDisk);
             }
             ran => ran?,
         };
         // Releases cache directories and agents before the layer is made, since other steps may be waiting for them.
         drop(mounts);
         if !exit.status.success() && (snapshot.is_outgrown() || exit.oom && snapshot.is_in_memory()) {
-            return Err(RunError::Again);
+            return Err(RunError::RetryOnDisk);
         }
         if !exit.status.success() {
             return Err(RunError::Failed { command: op.args.join(" "), exit: Box::new(exit) });
         }
         match tokio::task::block_in_place(|| snapshot.commit(probe)) {
-            Err(StorageError::LinkChanged { .. }) if !self.again => Err(RunError::Again),
+            Err(StorageError::LinkChanged { .. }) if !self.on_disk => Err(RunError::RetryOnDisk),
             layer => Ok(Ran { layer: layer?, exit }),
         }
     }

@@ -4,8 +4,8 @@
 //! that unpacks to a large one may fill the disk, but never the memory. Nothing is unpacked outside of the destination:
 //! names and links are resolved in the image's tree as if the destination were the root, as BuildKit does by `chroot`.
 
+use super::group::Item;
 use super::key::open;
-use super::select::Item;
 use super::target::{NewDirectory, Target, join};
 use super::walk::clean;
 use super::{CopyError, Owner};
@@ -27,6 +27,16 @@ pub(super) struct Archive<'a> {
     store: &'a Store,
 }
 
+/// The destination of an archive in an image.
+pub(super) struct Unpacking<'a> {
+    /// The existing directory that the archive is unpacked into.
+    pub(super) root: &'a Path,
+    /// The owner of all files, instead of those in the archive.
+    pub(super) owner: Option<Owner>,
+    /// The modification time of directories that the archive does not contain.
+    pub(super) now: Timestamp,
+}
+
 impl<'a> Archive<'a> {
     /// Opens a file. Returns `None` if it is not an archive, or an empty one.
     pub(super) fn open(source: &'a str, item: &'a Item, store: &'a Store) -> Result<Option<Self>, CopyError> {
@@ -39,14 +49,8 @@ impl<'a> Archive<'a> {
         Ok(matches!(first, Ok(Some(_))).then_some(archive))
     }
 
-    /// Unpacks the archive into the existing directory at `root`. With `owner`, all files belong to it.
-    pub(super) fn unpack(
-        &self,
-        root: &Path,
-        owner: Option<Owner>,
-        now: Timestamp,
-        target: &mut Target,
-    ) -> Result<(), CopyError> {
+    /// Unpacks the archive into an image.
+    pub(super) fn unpack_into_image(&self, to: &Unpacking<'_>, target: &mut Target) -> Result<(), CopyError> {
         let mut writer = self.store.blobs().writer()?;
         let mut reader = Reader::new(Tee { from: self.decompressed()?, to: &mut writer });
         let mut members = Vec::new();
@@ -58,22 +62,17 @@ impl<'a> Archive<'a> {
             file.open()?;
         }
         let (blob, _) = writer.finish(None)?;
-        let implied = NewDirectory { mode: 0o755, owner: Owner::default(), mtime: now };
-        for member in members {
-            self.member(member, blob, root, owner, implied, target)?;
-        }
-        Ok(())
+        members.into_iter().try_for_each(|member| self.member(member, blob, to, target))
     }
 
     fn member(
         &self,
         member: Member,
         blob: BlobDigest,
-        root: &Path,
-        owner: Option<Owner>,
-        implied: NewDirectory,
+        to: &Unpacking<'_>,
         target: &mut Target,
     ) -> Result<(), CopyError> {
+        let Unpacking { root, owner, now } = *to;
         let name = path_of(&member.name);
         let Some(base) = name.file_name() else {
             // An entry for the root of the archive does not change the destination.
@@ -82,17 +81,17 @@ impl<'a> Archive<'a> {
         if base.len() > 255 {
             return Err(self.bad(format!("the file name in `{}` is longer than 255 bytes", name.display())));
         }
-        let parent = target.follow(root, name.parent().unwrap_or(Path::new("")), true)?;
-        target.make_directories(&parent, implied)?;
+        let parent = target.follow(root, name.parent().unwrap_or(Path::new("")))?;
+        target.make_directories(&parent, NewDirectory { mode: 0o755, owner: Owner::default(), mtime: now })?;
         let path = parent.join(base);
         if member.kind == MemberKind::HardLink {
-            let to = path_of(&member.link);
-            let directory = target.follow(root, to.parent().unwrap_or(Path::new("")), true)?;
-            let to = join(&directory, Path::new(to.file_name().unwrap_or_default()));
-            let missing =
-                || self.bad(format!("`{}` is a hard link to `{}`, which does not exist", name.display(), to.display()));
-            let file = target.take(&to)?.ok_or_else(missing)?;
-            return if to == path { Ok(()) } else { target.link(&path, file) };
+            let link = path_of(&member.link);
+            let directory = target.follow(root, link.parent().unwrap_or(Path::new("")))?;
+            let link = join(&directory, Path::new(link.file_name().unwrap_or_default()));
+            let reason =
+                || format!("`{}` is a hard link to `{}`, which does not exist", name.display(), link.display());
+            let file = target.take(&link)?.ok_or_else(|| self.bad(reason()))?;
+            return if link == path { Ok(()) } else { target.link(&path, file) };
         }
         let (mut entry, content) = entry(member, blob, path);
         if let Some(Owner { uid, gid }) = owner {

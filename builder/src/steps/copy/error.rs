@@ -9,22 +9,22 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// A source without wildcards does not exist.
-    #[error("`{source_path}` not found in {place}{}", hint(suggestion.as_deref()))]
+    #[error("`{source_path}` not found in {origin}{}", hint(suggestion.as_deref()))]
     NotFound {
         /// The source as written.
         source_path: String,
         /// The name of the origin that was searched.
-        place: String,
+        origin: String,
         /// An existing path with a similar name.
         suggestion: Option<String>,
     },
     /// A source exists, but is excluded.
-    #[error("`{source_path}` is excluded from {place} by its ignore file")]
+    #[error("`{source_path}` is excluded from {origin} by its ignore file")]
     Ignored {
         /// The source as written.
         source_path: String,
         /// The name of the origin that was searched.
-        place: String,
+        origin: String,
     },
     /// A pattern is malformed.
     #[error("`{0}` is not a valid pattern")]
@@ -49,7 +49,7 @@ pub enum CopyError {
         text: String,
     },
     /// `--chown`, or its line in the image's passwd or group file, has an id that a file cannot have.
-    #[error("cannot give files to `{text}`{}: {source}", place(*.file))]
+    #[error("cannot give files to `{text}`{}: {source}", line_of(*.file))]
     BadId {
         /// The owner as written.
         text: String,
@@ -121,7 +121,7 @@ pub enum CopyError {
     Storage(#[from] StorageError),
 }
 
-fn place(file: Option<&str>) -> String {
+fn line_of(file: Option<&str>) -> String {
     file.map(|file| format!(" (its line in {file} of the image)")).unwrap_or_default()
 }
 

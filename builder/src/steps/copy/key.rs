@@ -1,6 +1,7 @@
 //! The content key of a COPY or ADD: a digest of everything selected that affects the layer.
 
-use super::select::{Item, Selection};
+use super::group::Item;
+use super::select::Selection;
 use super::{CopyError, Inode};
 use crate::plan;
 use buildscope_record::{Digest, Phase, Probe, Quantity};
@@ -252,9 +253,9 @@ impl Read for Extents {
         let left = self.length.saturating_sub(self.at);
         let limit = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(buffer.len());
         let got = match self.extents.get(self.next) {
-            Some((offset, place, length)) if *offset <= self.at => {
+            Some((offset, start, length)) if *offset <= self.at => {
                 let (into, want) = (self.at - offset, limit(left.min(offset + length - self.at)));
-                let got = self.file.read_at(&mut buffer[..want], place + into)?;
+                let got = self.file.read_at(&mut buffer[..want], start + into)?;
                 if got == 0 && want > 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }

@@ -9,12 +9,13 @@
 //! the classic builder.
 
 mod archive;
+mod destination;
 mod error;
+mod group;
 mod key;
 mod mode;
 mod origin;
 mod owner;
-mod place;
 mod remote;
 mod select;
 mod target;
@@ -27,10 +28,11 @@ pub use select::Selection;
 
 pub(super) use target::{NewDirectory, Target};
 
+use destination::CopiedFile;
 use origin::Inode;
 
 use crate::plan;
-use crate::sources::Memory;
+use crate::sources::{Memory, StoredAt};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use buildscope_storage::{Content, Layer, Store, Timestamp};
 
@@ -55,13 +57,13 @@ pub fn copy(
     let owner = op.chown.as_deref().map(|text| Owner::find(text, &tree)).transpose()?;
     let below = if op.link { store.tree(&[])? } else { tree };
     let mut target = Target::new(below);
-    let placed = place::place(op, selection, owner, now, &mut target, store)?;
+    let copied = destination::put(op, selection, owner, now, &mut target, store)?;
     span.quantity(Quantity::FilesChanged, target.len() as u64);
     let layer = target.into_layer(store);
     span.end();
     let layer = layer.finish(probe)?;
     if let Some(memory) = &selection.memory {
-        remember(memory, &placed, layer, store, probe)?;
+        remember(memory, &copied, layer, store, probe)?;
     }
     Ok(layer)
 }
@@ -69,19 +71,19 @@ pub fn copy(
 /// Records where in the new layer the files of a context are, so that a later COPY of them reads the layer.
 fn remember(
     memory: &Memory,
-    placed: &[place::Placed],
+    copied: &[CopiedFile],
     layer: Layer,
     store: &Store,
     probe: &Probe,
 ) -> Result<(), CopyError> {
-    if placed.is_empty() {
+    if copied.is_empty() {
         return Ok(());
     }
     let _span = probe.phase(Phase::Commit);
     let tree = store.tree(&[layer.diff_id])?;
-    memory.place(placed.iter().filter_map(|(identity, path)| match tree.content(path)? {
+    memory.set_stored(copied.iter().filter_map(|file| match tree.content(&file.path)? {
         // A sparse file is read from the context, where its holes are known.
-        Content::Blob { blob, offset, sparse: None, .. } => Some((*identity, blob, offset)),
+        Content::Blob { blob, offset, sparse: None, .. } => Some((file.identity, StoredAt { blob, offset })),
         _ => None,
     }));
     Ok(())

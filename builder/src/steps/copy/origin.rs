@@ -61,7 +61,7 @@ impl<'a> Origin<'a> {
 
     /// Resolves the symbolic links in `path`.
     pub(super) fn follow(&self, path: &Path) -> Result<PathBuf, CopyError> {
-        follow(path, true, |path| {
+        follow(path, |path| {
             Ok(match self.look(path)? {
                 None => Stop::Nothing,
                 Some(Found { entry, .. }) => match entry.kind {

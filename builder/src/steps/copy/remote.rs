@@ -1,8 +1,8 @@
 //! ADD of remote sources: files from the web and trees of git repositories.
 
 use super::CopyError;
-use super::origin::{Found, Origin};
-use super::select::{Group, Item, Selection};
+use super::group::{Group, Item};
+use super::origin::Found;
 use super::walk::destination;
 use crate::plan;
 use crate::sources::{Checkout, Context, GitAddress, Verdict, download, file_name};
@@ -30,14 +30,11 @@ pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> 
     Ok(Group::file(url.to_owned(), name.into(), op.unpack.unwrap_or(false), item))
 }
 
-/// Selects the files of a repository. They belong to root and have the time of the commit. The checkout must be kept
-/// until they are copied.
-pub(super) fn repository(
-    op: &plan::Copy,
-    url: &str,
-    store: &Store,
-    probe: &Probe,
-) -> Result<(Vec<Group>, Checkout), CopyError> {
+/// Checks out a repository. The checkout must be kept until its files are copied.
+///
+/// # Errors
+/// If git fails, or the commit is not the one in `--checksum`.
+pub(super) fn check_out(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> Result<Checkout, CopyError> {
     let checkout = GitAddress::parse(url).check_out(store.scratch_path("git"), probe)?;
     if let Some(expected) = op.checksum.as_deref()
         && !checkout.commit.starts_with(expected)
@@ -45,14 +42,21 @@ pub(super) fn repository(
         let (source_path, expected, found) = (url.to_owned(), expected.to_owned(), checkout.commit.clone());
         return Err(CopyError::Checksum { source_path, expected, found });
     }
+    Ok(checkout)
+}
+
+/// Opens the tree of a checkout. `.git` is excluded unless the instruction keeps it.
+pub(super) fn context(op: &plan::Copy, checkout: &Checkout) -> Result<Context, CopyError> {
     let keep = op.keep_git_dir;
     let filter = move |path: &Path| Verdict {
         excluded: !keep && path.file_name() == Some(OsStr::new(".git")),
         reincluded_below: false,
     };
-    let context = Context::open(&checkout.tree, Some(filter), None)?;
-    let plain = plan::Copy { exclude: op.exclude.clone(), ..plan::Copy::of(plan::CopyFrom::Context, ".", "/") };
-    let mut groups = Selection::of(&plain, &Origin::Context(&context), store, probe)?.groups;
+    Ok(Context::open(&checkout.tree, Some(filter), None)?)
+}
+
+/// Gives the files of a checkout the metadata that git knows: they belong to root and have the time of the commit.
+pub(super) fn normalize(groups: &mut [Group], url: &str, checkout: &Checkout) {
     for item in groups.iter_mut().flat_map(|group| &mut group.items) {
         // Times and umask of the checkout are arbitrary. Of a file's mode, git only stores whether it is executable.
         item.identity = None;
@@ -65,8 +69,7 @@ pub(super) fn repository(
         };
         item.entry.xattrs = BTreeMap::new();
     }
-    for group in &mut groups {
+    for group in groups {
         group.source = url.to_owned();
     }
-    Ok((groups, checkout))
 }

@@ -1,20 +1,19 @@
 //! The selection of a COPY or ADD: finds the files that the sources mean.
 
 use super::CopyError;
-use super::origin::{Data, Found, Inode, Origin, relative};
+use super::group::{Group, Item};
+use super::origin::{Found, Origin, relative};
 use super::remote;
 use super::walk::{base_name, bytes, clean};
 use crate::plan;
-use crate::sources::{Checkout, Identity, Memory, Node};
+use crate::sources::{Checkout, Memory, Node};
 use buildscope_dockerfile::{Glob, Ignore};
 use buildscope_record::{BlobDigest, Digest, Phase, Probe};
-use buildscope_storage::{BlobStore, CAPABILITY, Content, Entry, EntryKind, Store};
+use buildscope_storage::{BlobStore, CAPABILITY, Content, EntryKind, Store};
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The only extended attribute that image layers carry. BuildKit and docker do not write others.
 
 /// Everything that a COPY or ADD copies, independent of the destination.
 #[derive(Debug)]
@@ -24,42 +23,6 @@ pub struct Selection {
     pub(super) memory: Option<Arc<Memory>>,
     /// Checkouts that contain selected files. They are kept until the files are copied.
     _checkouts: Vec<Checkout>,
-}
-
-/// The files of one source, or of one match of its pattern.
-#[derive(Debug)]
-pub(super) struct Group {
-    /// The source as written.
-    pub(super) source: String,
-    /// The name of the file if the destination is a directory.
-    pub(super) name: OsString,
-    /// Whether the source is a directory, whose contents are copied to the destination.
-    pub(super) directory: bool,
-    /// Whether an archive is unpacked.
-    pub(super) unpack: bool,
-    /// Whether existing directories keep their metadata (`--parents`).
-    pub(super) partial: bool,
-    /// The items in order of their paths. The first one is the file or directory itself.
-    pub(super) items: Vec<Item>,
-}
-
-/// A file, directory or link of a group.
-#[derive(Debug)]
-pub(super) struct Item {
-    /// The metadata. The path is relative to the group.
-    pub(super) entry: Entry,
-    pub(super) inode: Option<Inode>,
-    pub(super) content: Content,
-    /// The digest of the content, if it is known without reading it.
-    pub(super) digest: Option<Digest>,
-    /// Whether this is a directory that does not match itself and is only the parent of selected items.
-    pub(super) implied: bool,
-    /// Whether the modification time is that of the build: the file is in the Dockerfile.
-    pub(super) timeless: bool,
-    /// Whether this is a file of a context whose content is read after all items are found.
-    unread: bool,
-    /// The state of a context's file when it was hashed.
-    pub(super) identity: Option<Identity>,
 }
 
 impl Selection {
@@ -73,8 +36,8 @@ impl Selection {
         let mut checkouts = Vec::new();
         for source in &op.sources {
             if op.add && plan::is_git(source) {
-                let (group, checkout) = remote::repository(op, source, store, probe)?;
-                finder.groups.extend(group);
+                let checkout = remote::check_out(op, source, store, probe)?;
+                finder.groups.extend(Self::repository(op, source, &checkout, store, probe)?);
                 checkouts.push(checkout);
             } else if op.add && plan::is_url(source) {
                 finder.groups.push(remote::file(op, source, store, probe)?);
@@ -100,6 +63,21 @@ impl Selection {
         let selection = Self { groups, memory, _checkouts: checkouts };
         selection.check(op)?;
         Ok(selection)
+    }
+
+    /// Selects all files of a repository's checkout.
+    fn repository(
+        op: &plan::Copy,
+        url: &str,
+        checkout: &Checkout,
+        store: &Store,
+        probe: &Probe,
+    ) -> Result<Vec<Group>, CopyError> {
+        let context = remote::context(op, checkout)?;
+        let whole = plan::Copy { exclude: op.exclude.clone(), ..plan::Copy::of(plan::CopyFrom::Context, ".", "/") };
+        let mut groups = Self::of(&whole, &Origin::Context(&context), store, probe)?.groups;
+        remote::normalize(&mut groups, url, checkout);
+        Ok(groups)
     }
 
     fn check(&self, op: &plan::Copy) -> Result<(), CopyError> {
@@ -296,10 +274,10 @@ impl<'a> Finder<'a> {
         let mut there: HashMap<BlobDigest, bool> = HashMap::new();
         let mut has = |blob: &BlobDigest| *there.entry(*blob).or_insert_with(|| blobs.contains(blob));
         for (item, (node, path)) in items.zip(&self.unread) {
-            let Some(facts) = node.facts() else { continue };
-            item.digest = Some(facts.digest);
-            item.entry.kind = EntryKind::File { size: facts.size };
-            item.entry.xattrs = facts.capability.iter().map(|value| (CAPABILITY.into(), value.clone())).collect();
+            let Some(content) = node.content() else { continue };
+            item.digest = Some(content.digest);
+            item.entry.kind = EntryKind::File { size: content.size };
+            item.entry.xattrs = content.capability.iter().map(|value| (CAPABILITY.into(), value.clone())).collect();
             item.identity = Some(node.identity());
             item.content = context.content(node, path, &mut has);
         }
@@ -307,14 +285,14 @@ impl<'a> Finder<'a> {
     }
 
     fn not_found(&self, source: &str, path: &Path) -> CopyError {
-        let (source_path, place) = (source.to_owned(), self.origin.name());
+        let (source_path, origin) = (source.to_owned(), self.origin.name());
         if let Origin::Context(context) = self.origin
             && matches!(self.origin.look(path), Ok(None))
             && context.path().join(path).symlink_metadata().is_ok()
         {
-            return CopyError::Ignored { source_path, place };
+            return CopyError::Ignored { source_path, origin };
         }
-        CopyError::NotFound { source_path, place, suggestion: self.suggestion(path) }
+        CopyError::NotFound { source_path, origin, suggestion: self.suggestion(path) }
     }
 
     /// The path up to its first missing component, with that one replaced by the most similar existing name.
@@ -339,26 +317,6 @@ impl<'a> Finder<'a> {
             return (best.0 > 0.84).then(|| best.1.display().to_string());
         }
         None
-    }
-}
-
-impl Group {
-    pub(super) fn file(source: String, name: OsString, unpack: bool, item: Item) -> Self {
-        Self { source, name, directory: false, unpack, partial: false, items: vec![item] }
-    }
-}
-
-impl Item {
-    pub(super) fn new(found: Found<'_>, below: PathBuf, implied: bool) -> Self {
-        let unread = found.node().is_some();
-        let Found { mut entry, inode, data } = found;
-        entry.path = below;
-        entry.xattrs.retain(|name, _| name == CAPABILITY.as_bytes());
-        let content = match data {
-            Data::Known(content) => content,
-            Data::None | Data::Node(_) => Content::Bytes(Arc::default()),
-        };
-        Self { entry, inode, content, digest: None, implied, timeless: false, unread, identity: None }
     }
 }
 

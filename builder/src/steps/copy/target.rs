@@ -68,8 +68,8 @@ impl Target {
     }
 
     /// Resolves the symbolic links in `path` as if the directory `root` were the root of the file system.
-    pub(super) fn follow(&self, root: &Path, path: &Path, follow_last: bool) -> Result<PathBuf, CopyError> {
-        let below = follow(path, follow_last, |path| {
+    pub(super) fn follow(&self, root: &Path, path: &Path) -> Result<PathBuf, CopyError> {
+        let below = follow(path, |path| {
             Ok(match self.look(&join(root, path)).map(|entry| entry.kind) {
                 None => Stop::Nothing,
                 Some(EntryKind::Directory) => Stop::Directory,
@@ -101,7 +101,7 @@ impl Target {
 
     /// Creates the directory at an absolute path as written in a Dockerfile. Symbolic links are followed.
     pub(crate) fn make_path(&mut self, path: &str, new: NewDirectory) -> Result<(), CopyError> {
-        let path = self.follow(Path::new(""), &clean(Path::new(path)), true)?;
+        let path = self.follow(Path::new(""), &clean(Path::new(path)))?;
         self.make_directories(&path, new)
     }
 

@@ -28,11 +28,9 @@ pub(super) fn clean(path: &Path) -> PathBuf {
     clean
 }
 
-/// Resolves the symbolic links in `path`, relative to the root of a tree (a link at its end only with `follow_last`).
-/// Links cannot lead out of the tree. Components that do not exist are kept.
+/// Resolves all symbolic links in `path`, relative to the root of a tree. Links cannot lead out of the tree. Components that do not exist are kept.
 pub(super) fn follow(
     path: &Path,
-    follow_last: bool,
     mut look: impl FnMut(&Path) -> Result<Stop, CopyError>,
 ) -> Result<PathBuf, CopyError> {
     let bad = |reason| CopyError::BadPath { path: Path::new("/").join(path), reason };
@@ -55,20 +53,19 @@ pub(super) fn follow(
         }
         done.push(&name);
         match look(&done)? {
-            Stop::Nothing => {}
-            Stop::Directory => {}
-            Stop::Link(to) if follow_last || !todo.is_empty() => {
+            Stop::Nothing | Stop::Directory => {}
+            Stop::Link(to) => {
                 links += 1;
                 if links > MAX_LINKS {
                     return Err(bad("too many levels of symbolic links"));
                 }
-                match to.is_absolute() {
-                    true => done.clear(),
-                    false => drop(done.pop()),
+                if to.is_absolute() {
+                    done.clear();
+                } else {
+                    done.pop();
                 }
                 push(&mut todo, &to);
             }
-            Stop::Link(_) => {}
             Stop::Other if todo.is_empty() => {}
             Stop::Other => return Err(bad("a part of it is not a directory")),
         }
@@ -112,15 +109,14 @@ mod tests {
 
     #[test]
     fn links_are_followed_inside_the_root() {
-        let to = |path: &str| follow(Path::new(path), true, look).unwrap().to_str().unwrap().to_owned();
+        let to = |path: &str| follow(Path::new(path), look).unwrap().to_str().unwrap().to_owned();
         assert_eq!(to("abs/x/y"), "real/x/y");
         assert_eq!(to("abs/up/z"), "real/sub/z");
         assert_eq!(to("dangling/d"), "missing/d");
         assert_eq!(to("out/x"), "real/x");
         assert_eq!(to("new/file"), "new/file");
-        assert!(follow(Path::new("loop/x"), true, look).is_err());
-        assert!(follow(Path::new("file/x"), true, look).is_err());
-        assert_eq!(follow(Path::new("abs"), false, look).unwrap(), Path::new("abs"));
+        assert!(follow(Path::new("loop/x"), look).is_err());
+        assert!(follow(Path::new("file/x"), look).is_err());
     }
 
     #[test]

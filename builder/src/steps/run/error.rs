@@ -28,13 +28,13 @@ pub enum RunError {
         platform: String,
     },
     /// The step's changes exceed the memory budget (`--tmpfs-upper`), or it changed one of several hard links that the
-    /// storage driver cannot keep together. If the step is run [again](super::Runner::again), on the disk, it may
+    /// storage driver cannot keep together. If the step is run again [on the disk](super::Runner::on_disk), it may
     /// succeed.
     #[error(
         "must be run again on the disk: its changes exceed the memory budget, or it modified a hard-linked file of a \
          lower layer"
     )]
-    Again,
+    RetryOnDisk,
     /// `USER` names a user that the image does not have.
     #[error("unable to find user {0}: no matching entries in /etc/passwd of the image")]
     UnknownUser(String),
@@ -42,7 +42,7 @@ pub enum RunError {
     #[error("unable to find group {0}: no matching entries in /etc/group of the image")]
     UnknownGroup(String),
     /// `USER`, or its line in the image's passwd or group file, has an id that a process cannot have.
-    #[error("cannot run as `{user}`{}: {source}", place(*.file))]
+    #[error("cannot run as `{user}`{}: {source}", line_of(*.file))]
     BadId {
         /// `USER` as written.
         user: String,
@@ -95,7 +95,7 @@ pub enum RunError {
     Storage(#[from] StorageError),
 }
 
-fn place(file: Option<&str>) -> String {
+fn line_of(file: Option<&str>) -> String {
     file.map(|file| format!(" (its line in {file} of the image)")).unwrap_or_default()
 }
 

@@ -137,18 +137,15 @@ impl Keyring {
         if let Some(mut input) = add.stdin.take() {
             input.write_all(&content)?;
         }
-        let mut said = String::new();
+        let mut errors = String::new();
         if let Some(mut output) = add.stderr.take() {
-            output.read_to_string(&mut said)?;
+            output.read_to_string(&mut errors)?;
         }
-        match add.wait()?.success() {
-            true => Ok(()),
-            false => Err(io::Error::other(format!(
-                "{}: ssh-add rejects the key, or the key has a passphrase: {}",
-                key.display(),
-                said.trim()
-            ))),
+        if add.wait()?.success() {
+            return Ok(());
         }
+        let fault = "ssh-add rejects the key, or the key has a passphrase";
+        Err(io::Error::other(format!("{}: {fault}: {}", key.display(), errors.trim())))
     }
 }
 
@@ -177,9 +174,9 @@ mod tests {
     #[ignore = "needs ssh-keygen and ssh-add"]
     async fn the_agent_of_key_files_ends_with_the_step() {
         require(&[Need::Program("ssh-keygen"), Need::Program("ssh-add")]);
-        let place = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let key = |name: &str| {
-            let path = place.path().join(name);
+            let path = folder.path().join(name);
             let keygen = Command::new("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
                 .arg(&path)
@@ -213,7 +210,7 @@ mod tests {
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        let bad = place.path().join("bad");
+        let bad = folder.path().join("bad");
         std::fs::write(&bad, "not a key").unwrap();
         let error = Agent::forward(&AgentSource::Keys(vec![bad]), 0o600, (0, 0)).err().unwrap();
         assert!(error.to_string().contains("bad: ssh-add rejects the key"), "{error}");

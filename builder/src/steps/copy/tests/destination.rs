@@ -95,7 +95,7 @@ fn owner_names_are_those_of_the_image() {
         ("1:adm", Some("/etc/group")),
     ] {
         let error = kit.try_copy(&Copy { chown: Some(text.into()), ..op(&["f"], "/f") }).unwrap_err();
-        assert!(matches!(&error, CopyError::BadId { file: place, .. } if *place == file), "{text}: {error}");
+        assert!(matches!(&error, CopyError::BadId { file: found, .. } if *found == file), "{text}: {error}");
         assert!(error.to_string().contains(text), "{error}");
     }
     kit.copy(&Copy { chown: Some("lp:2147483647".into()), ..op(&["f"], "/f") });

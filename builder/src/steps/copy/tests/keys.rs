@@ -75,7 +75,7 @@ fn an_edit_of_one_file_reads_one_file() {
         let origin = Origin::Context(&context);
         let selection = Selection::of(&whole, &origin, &kit.store, &Probe::disabled()).unwrap();
         let layer = copy(&whole, &selection, &[], NOW, &kit.store, &Probe::disabled()).unwrap();
-        let read = |item: &crate::steps::copy::select::Item| !matches!(item.content, Content::Blob { .. });
+        let read = |item: &crate::steps::copy::group::Item| !matches!(item.content, Content::Blob { .. });
         let items = selection.groups.iter().flat_map(|group| &group.items);
         (layer.diff_id, items.filter(|item| item.identity.is_some() && read(item)).count())
     };

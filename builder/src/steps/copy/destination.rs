@@ -1,11 +1,13 @@
 //! The destination of a COPY or ADD: puts a selection into an image.
 
+use super::archive::{Archive, Unpacking};
+use super::group::{Group, Item};
 use super::mode::Mode;
 use super::origin::Inode;
-use super::select::{Group, Item, Selection};
+use super::select::Selection;
 use super::target::{InodeId, NewDirectory, Target, called, join};
 use super::walk::destination;
-use super::{CopyError, Owner, archive};
+use super::{CopyError, Owner};
 use crate::plan;
 use crate::sources::Identity;
 use buildscope_storage::{Content, Entry, EntryKind, Store, Timestamp};
@@ -13,19 +15,24 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The state of a context's file, and its path in the layer.
-pub(super) type Placed = (Identity, PathBuf);
+/// A file of a context that was copied.
+pub(super) struct CopiedFile {
+    /// The state of the file.
+    pub(super) identity: Identity,
+    /// The path in the layer.
+    pub(super) path: PathBuf,
+}
 
 /// Puts everything selected into the target. Returns the files that came from a context.
-pub(super) fn place(
+pub(super) fn put(
     op: &plan::Copy,
     selection: &Selection,
     owner: Option<Owner>,
     now: Timestamp,
     target: &mut Target,
     store: &Store,
-) -> Result<Vec<Placed>, CopyError> {
-    let mut placed = Vec::new();
+) -> Result<Vec<CopiedFile>, CopyError> {
+    let mut copied = Vec::new();
     let mode = op.chmod.as_deref().map(Mode::parse).transpose()?;
     let (path, directory) = destination(&op.destination, &op.workdir);
     // A missing directory gets the mode of an octal `--chmod`, as in BuildKit. A symbolic one has no mode to change.
@@ -34,25 +41,25 @@ pub(super) fn place(
         owner: owner.unwrap_or_default(),
         mtime: now,
     };
-    let placement = Placement { path, directory, owner, mode, now, new };
+    let to = Destination { path, directory, owner, mode, now, new };
     for group in &selection.groups {
         if group.unpack
             && !group.directory
             && let Some(item) = group.items.first()
-            && let Some(archive) = archive::Archive::open(&group.source, item, store)?
+            && let Some(archive) = Archive::open(&group.source, item, store)?
         {
-            let root = target.follow(Path::new(""), &placement.path, true)?;
-            target.make_directories(&root, placement.new)?;
-            archive.unpack(&root, placement.owner, now, target)?;
+            let root = target.follow(Path::new(""), &to.path)?;
+            target.make_directories(&root, to.new)?;
+            archive.unpack_into_image(&Unpacking { root: &root, owner: to.owner, now }, target)?;
             continue;
         }
-        placement.group(group, target, &mut placed)?;
+        to.group(group, target, &mut copied)?;
     }
-    Ok(placed)
+    Ok(copied)
 }
 
 /// The destination and the metadata that the instruction asks for.
-struct Placement {
+struct Destination {
     /// The destination, cleaned, with links not yet followed.
     path: PathBuf,
     /// Whether the destination is written as a directory.
@@ -63,13 +70,13 @@ struct Placement {
     new: NewDirectory,
 }
 
-impl Placement {
-    fn group(&self, group: &Group, target: &mut Target, placed: &mut Vec<Placed>) -> Result<(), CopyError> {
+impl Destination {
+    fn group(&self, group: &Group, target: &mut Target, copied: &mut Vec<CopiedFile>) -> Result<(), CopyError> {
         let root = Path::new("");
         let first = if self.directory { &self.path } else { self.path.parent().unwrap_or(root) };
-        let first = target.follow(root, first, true)?;
+        let first = target.follow(root, first)?;
         target.make_directories(&first, self.new)?;
-        let mut to = target.follow(root, &self.path, true)?;
+        let mut to = target.follow(root, &self.path)?;
         let there = target.look(&to);
         match (&there, group.directory) {
             // A file is put into an existing directory.
@@ -84,7 +91,7 @@ impl Placement {
                 continue;
             }
             let path = join(&to, &item.entry.path);
-            placed.extend(item.identity.map(|identity| (identity, path.clone())));
+            copied.extend(item.identity.map(|identity| CopiedFile { identity, path: path.clone() }));
             self.item(group, item, path, target, &mut links)?;
         }
         Ok(())
