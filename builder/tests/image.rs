@@ -1,7 +1,7 @@
 //! Exports and imports of images, checked with skopeo and umoci.
 
 use buildscope_builder::images::{
-    Destination, Export, Exported, Format, Image, ImageError, ImageOptions, Images, LayoutImage, Made, NamedImage,
+    BuiltStep, Destination, Export, Exported, Format, Image, ImageError, ImageOptions, Images, LayoutImage, NamedImage,
     Resolver, assemble, ensure_layers, export_directory, export_tar,
 };
 use buildscope_oci::{Encoding, Platform, Reference};
@@ -66,8 +66,8 @@ impl Scene {
         let mut config = (*base.config).clone();
         config.config.working_dir = "/app".into();
         let made = [
-            Made { created_by: "COPY . /app # buildkit".into(), created: Some(mtime), layer: Some(layer.diff_id) },
-            Made { created_by: "WORKDIR /app".into(), created: None, layer: None },
+            BuiltStep { created_by: "COPY . /app # buildkit".into(), created: Some(mtime), layer: Some(layer.diff_id) },
+            BuiltStep { created_by: "WORKDIR /app".into(), created: None, layer: None },
         ];
         assemble(&config, Some(&base), &made, epoch, mtime)
     }

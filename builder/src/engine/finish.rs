@@ -4,7 +4,7 @@ use super::finished_build::FinishedBuild;
 use super::provenance::{invocation, predicate};
 use super::{BuildError, Built, Event, Request, cache_export};
 use crate::http;
-use crate::images::{self, CacheTo, Delivery, Image, Made, Output, inline_cache};
+use crate::images::{self, BuiltStep, CacheTo, Delivery, Image, Output, inline_cache};
 use crate::plan::{Op, Plan, Step};
 use buildscope_oci::{Annotation, Reference};
 use buildscope_record::{BlobDigest, DiffId, Phase, Probe, StepId};
@@ -98,7 +98,7 @@ fn assemble(build: &FinishedBuild<'_>, target: StepId) -> Image {
         .map(|step| (step, build.results.of(step.id).layer))
         // A FROM adds something only if it is of a named context.
         .filter(|(step, layer)| step.history.is_some() || layer.is_some() && matches!(step.op, Op::From(_)))
-        .map(|(step, layer)| Made {
+        .map(|(step, layer)| BuiltStep {
             created_by: if step.history.is_some() { step.history.to_string() } else { step.text.clone() },
             created: layer.map(|layer| layer.created()),
             layer: layer.map(|layer| layer.diff_id),

@@ -3,7 +3,7 @@
 use super::contexts::{ContextLocation, OpenContext};
 use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, cache_import};
 use crate::http;
-use crate::images::{Credentials, ImportedCache, NamedImage, Registries, Resolver, Watch};
+use crate::images::{Credentials, ImportedCache, NamedImage, ProgressSink, Registries, Resolver};
 use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase, is_git, is_url};
 use crate::sources::{LARGEST_TEXT, read_text_within};
 use buildscope_dockerfile as dockerfile;
@@ -153,8 +153,8 @@ fn named_contexts(
         }
     }
     let progress = Arc::clone(progress);
-    let watch = Watch::of(move |moved| progress.event(Event::Moved(moved)));
-    let registries = Registries::new(request.registries.clone(), Credentials::of_docker()?).watched(watch);
+    let sink = ProgressSink::of(move |transfer| progress.event(Event::Transfer(transfer)));
+    let registries = Registries::new(request.registries.clone(), Credentials::of_docker()?).watched(sink);
     let resolver = Resolver::new(&engine.store, images, probe.clone()).with_registries(registries).newest(request.pull);
     Ok((resolver, kinds, directories))
 }

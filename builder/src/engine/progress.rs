@@ -1,6 +1,6 @@
 //! Events of a running build, for the view that shows them.
 
-use crate::images::Moved;
+use crate::images::Transfer;
 use crate::plan::Plan;
 use buildscope_record::{Outcome, StepId};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub enum Event {
     /// A warning for the user, as one sentence.
     Warning(String),
     /// The transfer of a blob from or to a registry made progress.
-    Moved(Moved),
+    Transfer(Transfer),
 }
 
 /// A standard stream of a process.

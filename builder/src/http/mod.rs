@@ -11,4 +11,4 @@ mod retry;
 pub(crate) use address::redacted;
 pub(crate) use agent::{Trust, agent};
 pub(crate) use date::{now, parse_http_date, rfc3339};
-pub(crate) use retry::{Backoff, LONGEST_PAUSE, asked_pause, retry};
+pub(crate) use retry::{Backoff, Retries, RetryPolicy, asked_pause, retry};

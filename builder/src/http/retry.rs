@@ -6,7 +6,7 @@ use ureq::Body;
 use ureq::http::{Response, StatusCode};
 
 /// Longest `Retry-After` that is honoured. A longer one is reported as an error.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often a request is sent, and how long the pauses between attempts are. Each pause is twice as long as the one
 /// before it.
@@ -53,6 +53,51 @@ pub(crate) fn asked_pause(response: &Response<Body>) -> Option<Duration> {
     asked.parse().ok().map(Duration::from_secs).or_else(|| parse_http_date(asked).map(until))
 }
 
+/// How often a transfer is resumed without progress in between, and how long the pauses are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RetryPolicy {
+    /// The number of retries.
+    pub(crate) retries: u32,
+    /// The pause before the first retry.
+    pub(crate) first_pause: Duration,
+    /// The amount by which each pause is longer than the one before it.
+    pub(crate) increment: Duration,
+}
+
+/// The retries of one transfer. Progress resets the count.
+#[derive(Debug)]
+pub(crate) struct Retries {
+    policy: RetryPolicy,
+    used: u32,
+    furthest: u64,
+}
+
+impl Retries {
+    pub(crate) fn new(policy: RetryPolicy) -> Self {
+        Self { policy, used: 0, furthest: 0 }
+    }
+
+    /// Reports that the transfer has reached the offset `at`.
+    pub(crate) fn progress(&mut self, at: u64) {
+        if at > self.furthest {
+            (self.used, self.furthest) = (0, at);
+        }
+    }
+
+    /// Waits before the next attempt, for as long as the server asks for or the policy says. Returns false, without
+    /// waiting, if no retry is left or the pause is longer than [`LONGEST_PAUSE`].
+    pub(crate) fn wait(&mut self, asked: Option<Duration>) -> bool {
+        let pause = asked.unwrap_or(self.policy.first_pause + self.policy.increment * self.used);
+        if self.used == self.policy.retries || pause > LONGEST_PAUSE {
+            return false;
+        }
+        self.used += 1;
+        std::thread::sleep(pause);
+        true
+    }
+}
+
+/// Whether a response is a transient failure.
 fn may_pass(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
@@ -108,6 +153,21 @@ mod tests {
         let asked = asked_pause(&response(503, Some("Sun, 06 Nov 1994 08:49:37 GMT")));
         assert_eq!(asked, Some(Duration::ZERO));
         assert_eq!(asked_pause(&response(503, Some("soon"))), None);
+    }
+
+    #[test]
+    fn progress_resets_the_retries_of_a_transfer() {
+        let policy = RetryPolicy { retries: 2, first_pause: Duration::ZERO, increment: Duration::from_millis(1) };
+        let mut retries = Retries::new(policy);
+        assert!(retries.wait(None) && retries.wait(None) && !retries.wait(None));
+        retries.progress(0);
+        assert!(!retries.wait(None), "nothing was transferred");
+        retries.progress(7);
+        assert!(retries.wait(None));
+        retries.progress(7);
+        assert!(retries.wait(None) && !retries.wait(None), "the same offset must not reset the count");
+        retries.progress(8);
+        assert!(!retries.wait(Some(LONGEST_PAUSE + Duration::from_secs(1))));
     }
 
     #[test]

@@ -12,7 +12,7 @@ const COMMENT: &str = "buildkit.dockerfile.v0";
 
 /// The contribution of one instruction to an image.
 #[derive(Clone, Debug)]
-pub struct Made {
+pub struct BuiltStep {
     /// The instruction, as the history shows it.
     pub created_by: String,
     /// The time at which the layer was made. `None` for an instruction without a layer.
@@ -38,7 +38,7 @@ pub struct Image {
 pub fn assemble(
     config: &ImageConfig,
     base: Option<&Arc<ResolvedImage>>,
-    made: &[Made],
+    made: &[BuiltStep],
     epoch: Option<i64>,
     now: Timestamp,
 ) -> Image {
@@ -120,8 +120,8 @@ mod tests {
         Timestamp { seconds, nanos: 0 }
     }
 
-    fn made(created_by: &str, created: Option<i64>, layer: Option<&str>) -> Made {
-        Made { created_by: created_by.into(), created: created.map(at), layer: layer.map(DiffId::of) }
+    fn made(created_by: &str, created: Option<i64>, layer: Option<&str>) -> BuiltStep {
+        BuiltStep { created_by: created_by.into(), created: created.map(at), layer: layer.map(DiffId::of) }
     }
 
     #[test]

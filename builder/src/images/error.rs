@@ -5,69 +5,193 @@ use buildscope_record::{BlobDigest, ByteSize, DiffId};
 use std::io;
 use std::path::PathBuf;
 
-/// A failure of reading, finding, assembling or writing an image.
+/// A failure to read, find, assemble or write an image.
+///
+/// `origin` is the name of the source in messages: a path, a reference, a flag. `fault` is a cause, as text for the user.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant's message says what its fields are")]
 pub enum ImageError {
+    /// A reference is malformed.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
 
+    /// A platform is malformed.
     #[error(transparent)]
     Platform(#[from] PlatformError),
 
+    /// An operation on a file failed.
     #[error("cannot {action} {}: {source}", .path.display())]
-    File { action: &'static str, path: PathBuf, source: io::Error },
+    File {
+        /// The operation as an infinitive: `read`.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
 
-    #[error("{origin}: cannot read it: {source}")]
-    Read { origin: String, source: io::Error },
+    /// A blob, a stream or a connection cannot be read.
+    #[error("cannot read {origin}: {source}")]
+    Read {
+        /// The source of the bytes.
+        origin: String,
+        /// The error of reading them.
+        source: io::Error,
+    },
 
+    /// An archive, a document or an option cannot be used.
     #[error("{origin}: {fault}")]
-    Malformed { origin: String, fault: String },
+    Malformed {
+        /// The archive, document or option.
+        origin: String,
+        /// The cause.
+        fault: String,
+    },
 
+    /// A document is not JSON of the expected form.
     #[error("{origin}: {what} is not valid: {source}")]
-    Json { origin: String, what: String, source: serde_json::Error },
+    Json {
+        /// The source of the document.
+        origin: String,
+        /// The kind of the document: `index.json`.
+        what: String,
+        /// The error of parsing it.
+        source: serde_json::Error,
+    },
 
+    /// A blob that a document refers to does not exist.
     #[error("{origin}: blob {wanted} is missing")]
-    BlobMissing { origin: String, wanted: BlobDigest },
+    BlobMissing {
+        /// The source of the blob.
+        origin: String,
+        /// The digest in the document.
+        wanted: BlobDigest,
+    },
 
+    /// The content of a blob does not match its digest.
     #[error("{origin}: blob {wanted} is corrupt: its content has digest {found}")]
-    BlobDigest { origin: String, wanted: BlobDigest, found: BlobDigest },
+    BlobDigest {
+        /// The source of the blob.
+        origin: String,
+        /// The digest in the document.
+        wanted: BlobDigest,
+        /// The digest of the content.
+        found: BlobDigest,
+    },
 
+    /// A blob does not have the size in its descriptor.
     #[error("{origin}: blob {wanted} should have {expected} bytes, but has {}{found}", if *.more { "more than " } else { "" })]
-    BlobSize { origin: String, wanted: BlobDigest, expected: u64, found: u64, more: bool },
+    BlobSize {
+        /// The source of the blob.
+        origin: String,
+        /// The digest of the blob.
+        wanted: BlobDigest,
+        /// The size in the descriptor, in bytes.
+        expected: u64,
+        /// The size that was read, in bytes.
+        found: u64,
+        /// Whether the blob is even longer. Reading stops at the expected size.
+        more: bool,
+    },
 
+    /// An unpacked layer does not match its diff id.
     #[error("{origin}: layer {blob} unpacks to {found}, but the image's configuration says {wanted}")]
-    DiffId { origin: String, blob: BlobDigest, wanted: DiffId, found: DiffId },
+    DiffId {
+        /// The source of the layer.
+        origin: String,
+        /// The digest of the compressed layer.
+        blob: BlobDigest,
+        /// The diff id in the configuration.
+        wanted: DiffId,
+        /// The digest of the unpacked layer.
+        found: DiffId,
+    },
 
-    #[error("{origin}: layer {blob} ({}) unpacks to more than {}, like a decompression bomb", .compressed, .limit)]
-    Bomb { origin: String, blob: BlobDigest, compressed: ByteSize, limit: ByteSize },
+    /// A layer unpacks to more than the limit.
+    #[error("{origin}: layer {blob} ({compressed}) unpacks to more than {limit}, like a decompression bomb")]
+    Bomb {
+        /// The source of the layer.
+        origin: String,
+        /// The digest of the compressed layer.
+        blob: BlobDigest,
+        /// The size of the compressed layer.
+        compressed: ByteSize,
+        /// The limit for the unpacked layer.
+        limit: ByteSize,
+    },
 
+    /// A layer cannot be decompressed.
     #[error("{origin}: cannot decompress layer {blob}: {source}")]
-    Decompress { origin: String, blob: BlobDigest, source: io::Error },
+    Decompress {
+        /// The source of the layer.
+        origin: String,
+        /// The digest of the compressed layer.
+        blob: BlobDigest,
+        /// The error of the decompressor.
+        source: io::Error,
+    },
 
+    /// An image does not exist for the platform.
     #[error("{origin}: no image for {wanted}; available: {}", .found.join(", "))]
-    NoPlatform { origin: String, wanted: String, found: Vec<String> },
+    NoPlatform {
+        /// The source of the image.
+        origin: String,
+        /// The platform of the build.
+        wanted: String,
+        /// The platforms of the image.
+        found: Vec<String>,
+    },
 
+    /// A layout or archive does not have an image with the name.
     #[error("{origin}: no image {wanted}; available: {}", .found.join(", "))]
-    NoName { origin: String, wanted: String, found: Vec<String> },
+    NoName {
+        /// The layout or archive.
+        origin: String,
+        /// The digest, or a description with the tag.
+        wanted: String,
+        /// The names in the layout or archive.
+        found: Vec<String>,
+    },
 
+    /// No source has the image.
     #[error(
         "image `{reference}` not found. Provide it with `--build-context {reference}=oci-layout://DIRECTORY`, or build \
          it with `-t {reference}`{hint}"
     )]
-    NotFound { reference: String, hint: String },
+    NotFound {
+        /// The reference as written.
+        reference: String,
+        /// Further sentences: similar images, and the error of the registry.
+        hint: String,
+    },
 
+    /// The program of the embedded busybox image was not found.
     #[error(
         "the image `busybox` needs a static busybox: {fault}. Install one (Debian: `apt-get install busybox-static`)"
     )]
-    NoBusybox { fault: String },
+    NoBusybox {
+        /// The causes for each source.
+        fault: String,
+    },
 
+    /// A request to a registry failed.
     #[error("registry {registry}: {fault}")]
-    Registry { registry: String, fault: String },
+    Registry {
+        /// The name of the registry or mirror.
+        registry: String,
+        /// The cause.
+        fault: String,
+    },
 
+    /// An output cannot be written.
     #[error("cannot write {what}: {source}")]
-    Write { what: String, source: io::Error },
+    Write {
+        /// The name of the output or a part of it.
+        what: String,
+        /// The error of writing it.
+        source: io::Error,
+    },
 
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] buildscope_storage::StorageError),
 }

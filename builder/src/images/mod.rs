@@ -2,36 +2,40 @@
 //!
 //! *Takes* a configuration and layers. *Gives* OCI documents, archives and pushed images, and reads images from
 //! archives, registries and the docker daemon into the store. *Must never know* the Dockerfile or the schedule.
+//!
+//! A layer has four carriers on its way from the store to a manifest, each for one state. A
+//! [`Layer`](buildscope_storage::Layer) is a layer in the store. A [`BuiltStep`] refers to it by its diff id, as a part of
+//! an image. An `EncodedLayer` (in `export`) is the layer as an export writes it, with the digest and the size of the
+//! blob. An [`ImageLayer`] is its entry in the documents of an image, also of one that was read from elsewhere.
 
-mod archive;
 mod assemble;
 mod base;
 mod cache;
-mod deliver;
-mod docker;
+mod csv;
+mod daemon;
 mod error;
 mod export;
 pub(crate) mod fuzzing;
 mod layout;
-mod local;
-mod output;
+mod outputs;
 mod parallel;
 mod registry;
 mod resolve;
 mod resolved;
-mod unpack;
+mod stored;
+mod unpack_layers;
 
-pub use assemble::{Image, Made, assemble};
+pub use assemble::{BuiltStep, Image, assemble};
 pub use base::{DebianBase, busybox_base};
 pub use cache::{CacheExport, CacheFrom, CacheMode, CacheRecord, CacheSpecError, CacheTo, ImportedCache, inline_cache};
-pub use deliver::Delivery;
+pub use csv::csv_fields;
 pub use error::ImageError;
+pub use export::{Destination, ImageOptions, Output, OutputError, OutputKind, Predicate, package};
 pub use export::{Export, Exported, Format, export_directory, export_tar};
-pub use export::{Predicate, package};
 pub use layout::LayoutImage;
-pub use local::{Images, Named};
-pub use output::{Destination, ImageOptions, Output, OutputError, OutputKind, csv_fields};
-pub use registry::{Credentials, Moved, Registries, RegistryOptions, Watch};
+pub use outputs::Delivery;
+pub use registry::{Credentials, ProgressSink, Registries, RegistryOptions, Transfer};
 pub use resolve::{NamedImage, Resolver};
 pub use resolved::{Blobs, ImageLayer, ResolvedImage};
-pub use unpack::ensure_layers;
+pub use stored::{Images, Named};
+pub use unpack_layers::ensure_layers;

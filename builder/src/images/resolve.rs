@@ -5,9 +5,9 @@
 //! provide it.
 
 use super::base::busybox;
-use super::docker;
-use super::local::Images;
-use super::unpack::ensure_layers;
+use super::daemon;
+use super::stored::Images;
+use super::unpack_layers::ensure_layers;
 use super::{ImageError, LayoutImage, Registries, ResolvedImage};
 use buildscope_oci::{Platform, Reference};
 use buildscope_record::{ManifestDigest, Phase, Probe};
@@ -201,7 +201,7 @@ impl Resolver {
                 }),
             };
         }
-        if let Some(image) = docker::image(&parsed, platform, &self.store, probe)? {
+        if let Some(image) = daemon::image(&parsed, platform, &self.store, probe)? {
             return Ok(image);
         }
         let not_found =

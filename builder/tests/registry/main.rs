@@ -6,7 +6,7 @@ mod pulls;
 mod pushes;
 
 use buildscope_builder::images::{
-    Export, Format, Image, ImageError, ImageOptions, Images, Made, Registries, ResolvedImage, assemble,
+    BuiltStep, Export, Format, Image, ImageError, ImageOptions, Images, Registries, ResolvedImage, assemble,
 };
 use buildscope_oci::{ImageConfig, Platform, Reference};
 use buildscope_record::{ManifestDigest, Probe};
@@ -49,8 +49,11 @@ impl Scene {
         let layer = layer.finish(&Probe::disabled()).unwrap();
         let Platform { architecture, os, .. } = Platform::host();
         let config = ImageConfig { architecture, os, ..Default::default() };
-        let made =
-            [Made { created_by: "COPY file / # buildkit".into(), created: Some(mtime), layer: Some(layer.diff_id) }];
+        let made = [BuiltStep {
+            created_by: "COPY file / # buildkit".into(),
+            created: Some(mtime),
+            layer: Some(layer.diff_id),
+        }];
         assemble(&config, base, &made, None, mtime)
     }
 

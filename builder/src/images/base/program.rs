@@ -147,13 +147,11 @@ fn fetch_image(
 fn run(command: &mut Command) -> Result<(), String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| format!("{program}: {error}"))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => {
-            let text = String::from_utf8_lossy(&output.stderr);
-            Err(format!("{program}: {}", text.trim().lines().last().unwrap_or("failed")))
-        }
+    if output.status.success() {
+        return Ok(());
     }
+    let text = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program}: {}", text.trim().lines().last().unwrap_or("failed")))
 }
 
 /// The names of the applets, from the program itself.
@@ -163,8 +161,9 @@ pub(super) fn applets(program: &Path) -> Result<BTreeSet<String>, ImageError> {
     let names = String::from_utf8_lossy(&output.stdout);
     let names: BTreeSet<String> =
         names.lines().filter(|name| !name.is_empty() && !name.contains('/')).map(Into::into).collect();
-    match names.contains("sh") {
-        true => Ok(names),
-        false => Err(ImageError::NoBusybox { fault: format!("{} --list names no `sh`", program.display()) }),
+    if names.contains("sh") {
+        Ok(names)
+    } else {
+        Err(ImageError::NoBusybox { fault: format!("{} --list does not contain `sh`", program.display()) })
     }
 }

@@ -1,8 +1,8 @@
 //! Imports caches: their records at once, their layers when a step needs them.
 
-use super::super::local::Images;
 use super::super::resolved::{Parsed, json, parse, read_document};
-use super::super::unpack::ensure;
+use super::super::stored::Images;
+use super::super::unpack_layers::ensure;
 use super::super::{Blobs, ImageError, ImageLayer, Registries, ResolvedImage};
 use super::document::{CACHE_CONFIG, CacheConfig, INLINE};
 use super::{CacheFrom, CacheRecord};

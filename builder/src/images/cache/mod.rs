@@ -12,12 +12,12 @@
 //! cache, it is pulled.
 
 mod document;
+mod export;
 mod import;
-mod out;
 mod spec;
 
+pub use export::{CacheExport, inline_cache};
 pub use import::ImportedCache;
-pub use out::{CacheExport, inline_cache};
 pub use spec::{CacheFrom, CacheMode, CacheSpecError, CacheTo};
 
 use buildscope_record::{DiffId, StepKey};

@@ -1,7 +1,7 @@
 //! Parses `--cache-to` and `--cache-from` with the options of buildx.
 
 use super::super::LayoutImage;
-use super::super::output::csv_fields;
+use super::super::csv::csv_fields;
 use buildscope_oci::{Encoding, Reference};
 use std::path::PathBuf;
 

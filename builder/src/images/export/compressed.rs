@@ -1,11 +1,11 @@
 //! Compressed blobs of the store's layers. Each layer is compressed once, and the digest of the result is remembered.
 
-use super::super::local::Images;
-use super::super::registry::Source;
+use super::super::registry::BlobContent;
 use super::super::resolved::Hashing;
+use super::super::stored::Images;
 use super::super::{Blobs, ImageError};
 use super::Region;
-use super::transform::{Transform, Written};
+use super::transform::{EncodedLayer, Transform};
 use buildscope_oci::Descriptor;
 use buildscope_record::{BlobDigest, DiffId, Phase, Probe, Quantity};
 use buildscope_storage::Store;
@@ -28,39 +28,43 @@ impl Compressed {
     }
 
     /// Describes the compressed layer. It is only compressed if the result is not remembered.
-    pub(crate) fn layer(&self, diff_id: DiffId, transform: Transform, probe: &Probe) -> Result<Written, ImageError> {
+    pub(crate) fn layer(
+        &self,
+        diff_id: DiffId,
+        transform: Transform,
+        probe: &Probe,
+    ) -> Result<EncodedLayer, ImageError> {
         let (images, note) = (Images::of(&self.store), note(diff_id, transform));
-        if let Some(written) = images.note::<Written>(&note)? {
-            return Ok(written);
+        if let Some(encoded) = images.note::<EncodedLayer>(&note)? {
+            return Ok(encoded);
         }
-        let (written, file) = self.compress(diff_id, transform, probe)?;
-        images.take_note(&note, &written)?;
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(written.digest, file);
-        Ok(written)
+        let (encoded, file) = self.compress(diff_id, transform, probe)?;
+        images.take_note(&note, &encoded)?;
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(encoded.digest, file);
+        Ok(encoded)
     }
 
     /// The bytes of a blob that [`layer`](Self::layer) described, made when they are needed.
-    pub(crate) fn source(&self, digest: BlobDigest, diff_id: DiffId, transform: Transform) -> Source {
+    pub(crate) fn content(&self, digest: BlobDigest, diff_id: DiffId, transform: Transform) -> BlobContent {
         let this = self.clone();
-        Source::Made(Box::new(move || {
+        BlobContent::Lazy(Box::new(move || {
             if let Some(file) = this.files.lock().unwrap_or_else(PoisonError::into_inner).get(&digest) {
                 return file.try_clone().map_err(|source| ImageError::Read { origin: digest.to_string(), source });
             }
             // The layer was compressed in an earlier build. Compressing it again gives the same bytes.
-            let (written, file) = this.compress(diff_id, transform, &Probe::disabled())?;
-            match written.digest == digest {
-                true => Ok(file),
-                false => {
-                    Err(ImageError::BlobDigest { origin: diff_id.to_string(), wanted: digest, found: written.digest })
-                }
+            let (encoded, file) = this.compress(diff_id, transform, &Probe::disabled())?;
+            if encoded.digest == digest {
+                Ok(file)
+            } else {
+                Err(ImageError::BlobDigest { origin: diff_id.to_string(), wanted: digest, found: encoded.digest })
             }
         }))
     }
 
     /// A blob that is sent as it is: fetched from its source and verified.
-    pub(crate) fn original(&self, from: Arc<dyn Blobs>, descriptor: Descriptor) -> Source {
+    pub(crate) fn original(&self, from: Arc<dyn Blobs>, descriptor: Descriptor) -> BlobContent {
         let store = self.store.clone();
-        Source::Made(Box::new(move || {
+        BlobContent::Lazy(Box::new(move || {
             let origin = from.origin();
             let mut bytes = Hashing::new(from.open(&descriptor)?);
             let file = nameless(&store)?;
@@ -75,15 +79,20 @@ impl Compressed {
         }))
     }
 
-    fn compress(&self, diff_id: DiffId, transform: Transform, probe: &Probe) -> Result<(Written, File), ImageError> {
+    fn compress(
+        &self,
+        diff_id: DiffId,
+        transform: Transform,
+        probe: &Probe,
+    ) -> Result<(EncodedLayer, File), ImageError> {
         let span = probe.phase(Phase::Compress);
         let from = self.store.blobs().open(diff_id)?;
         let size = from.metadata().map_err(ImageError::file("read", self.store.blobs().path(diff_id)))?.len();
         span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
         let file = nameless(&self.store)?;
         let to = file.try_clone().map_err(|source| ImageError::Write { what: format!("layer {diff_id}"), source })?;
-        let written = transform.run(&self.store, diff_id, &Region::of(to))?;
-        Ok((written, file))
+        let encoded = transform.run(&self.store, diff_id, &Region::of(to))?;
+        Ok((encoded, file))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `type=local` and `type=tar`: export the file system of an image, without the image.
 
 use super::super::{Destination, ImageError};
+use super::copy::copy_range;
 use super::destination::Target;
 use buildscope_record::{BlobDigest, DiffId, Phase, Probe, Quantity};
 use buildscope_storage::{Content, Entry, EntryKind, Store, Timestamp};
@@ -223,7 +224,7 @@ fn fill(
                 Some(from) => from,
                 None => &*blobs.entry(*blob).or_insert(store.blobs().open(blob)?),
             };
-            let copy = |at, length, to| super::transform::copy_range(from, at, length, file, to).map_err(failed);
+            let copy = |at, length, to| copy_range(from, at, length, file, to).map_err(failed);
             match sparse {
                 None => copy(*offset, *length, 0),
                 Some(extents) => {

@@ -6,25 +6,26 @@
 mod attest;
 mod clamp;
 mod compressed;
+mod copy;
 mod destination;
 mod encode;
 mod files;
 mod registry;
 mod sink;
+mod spec;
 mod transform;
 
 pub use attest::{Predicate, package};
 pub(crate) use compressed::Compressed;
 pub use files::{export_directory, export_tar};
 pub(crate) use sink::{DirectorySink, Sink};
+pub use spec::{Destination, ImageOptions, Output, OutputError, OutputKind};
 pub(crate) use transform::Transform;
 
-use super::{Destination, Image, ImageError, ImageOptions};
+use super::{Image, ImageError, ImageLayer};
 use attest::Attestation;
-use buildscope_oci::Level;
-use buildscope_oci::Reference;
-use buildscope_oci::annotations;
 use buildscope_oci::{Annotations, CREATED, Descriptor, Encoding, IMAGE_NAME, Index, Manifest, REF_NAME, media};
+use buildscope_oci::{Level, Reference, annotations};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use buildscope_storage::Store;
 use destination::Target;
@@ -34,7 +35,7 @@ use sink::{Region, TarSink};
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
-use transform::Written;
+use transform::EncodedLayer;
 
 /// The format of an archive or directory with images.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,8 +98,8 @@ impl Export<'_> {
     }
 
     fn write(&self, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Exported, ImageError> {
-        let written = self.layers(store, sink, probe)?;
-        let layers: Vec<_> = self.images.iter().map(|image| self.blobs(image, &written)).collect();
+        let encoded = self.layers(store, sink, probe)?;
+        let layers: Vec<_> = self.images.iter().map(|image| self.blobs(image, &encoded)).collect();
         let documents = self.all_documents(&layers);
         let blobs = documents.configs.iter().chain(&documents.statements);
         for (descriptor, bytes) in blobs.cloned().chain(documents.manifests_in_order()) {
@@ -130,7 +131,7 @@ impl Export<'_> {
                 let file = store.blobs().open(diff_id)?;
                 let size = file.metadata().map_err(ImageError::file("read", store.blobs().path(diff_id)))?.len();
                 if transform.is_identity() && sink.has(&diff_id.into(), size) {
-                    done.insert((diff_id, transform), Written { diff_id, digest: diff_id.into(), size });
+                    done.insert((diff_id, transform), EncodedLayer { diff_id, digest: diff_id.into(), size });
                     continue;
                 }
                 if transform.encoding != Encoding::Plain {
@@ -139,21 +140,21 @@ impl Export<'_> {
                     let span = probe.phase(Phase::Compress);
                     span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
                     let region = sink.open()?;
-                    let written = transform.run(store, diff_id, &region)?;
-                    sink.settle(region, &written.digest, written.size)?;
-                    done.insert((diff_id, transform), written);
+                    let encoded = transform.run(store, diff_id, &region)?;
+                    sink.settle(region, &encoded.digest, encoded.size)?;
+                    done.insert((diff_id, transform), encoded);
                     continue;
                 }
                 let region = sink.reserve(size)?;
                 waiting.push(Job { diff_id, transform, file, size, region });
             }
         }
-        let written = waiting.par_iter().map(|job| job.run(store, probe)).collect::<Vec<_>>();
+        let encoded = waiting.par_iter().map(|job| job.run(store, probe)).collect::<Vec<_>>();
         // All layers are written before the first error is returned, so that all damaged layers are found.
-        let written = written.into_iter().collect::<Result<Vec<_>, _>>()?;
-        for (job, written) in waiting.into_iter().zip(written) {
-            sink.settle(job.region, &written.digest, written.size)?;
-            done.insert((job.diff_id, job.transform), written);
+        let encoded = encoded.into_iter().collect::<Result<Vec<_>, _>>()?;
+        for (job, encoded) in waiting.into_iter().zip(encoded) {
+            sink.settle(job.region, &encoded.digest, encoded.size)?;
+            done.insert((job.diff_id, job.transform), encoded);
         }
         Ok(done)
     }
@@ -168,21 +169,22 @@ impl Export<'_> {
     }
 
     /// The layers of an image in this export.
-    fn blobs(&self, image: &Image, layers: &Layers) -> Vec<LayerBlob> {
+    fn blobs(&self, image: &Image, layers: &Layers) -> Vec<ImageLayer> {
         let media = |encoding: Encoding| if self.oci_types() { encoding.oci_layer() } else { encoding.docker_layer() };
         let blob = |(number, diff_id): (usize, &DiffId)| {
             let transform = self.transform(number < image.base_layers);
-            let Written { diff_id, digest, size } = layers[&(*diff_id, transform)];
-            LayerBlob { descriptor: Descriptor::new(&media(transform.encoding), digest, size), diff_id }
+            let EncodedLayer { diff_id, digest, size } = layers[&(*diff_id, transform)];
+            ImageLayer { descriptor: Descriptor::new(&media(transform.encoding), digest, size), diff_id }
         };
         image.config.rootfs.diff_ids.iter().enumerate().map(blob).collect()
     }
 
     /// Makes the configurations, manifests and index of the images. `layers` are the layers of each image.
-    fn all_documents(&self, layers: &[Vec<LayerBlob>]) -> Documents {
-        let (manifest_type, config_type, index_type) = match self.oci_types() {
-            true => (media::OCI_MANIFEST, media::OCI_CONFIG, media::OCI_INDEX),
-            false => (media::DOCKER_MANIFEST, media::DOCKER_CONFIG, media::DOCKER_LIST),
+    fn all_documents(&self, layers: &[Vec<ImageLayer>]) -> Documents {
+        let (manifest_type, config_type, index_type) = if self.oci_types() {
+            (media::OCI_MANIFEST, media::OCI_CONFIG, media::OCI_INDEX)
+        } else {
+            (media::DOCKER_MANIFEST, media::DOCKER_CONFIG, media::DOCKER_LIST)
         };
         let (mut configs, mut manifests) = (Vec::new(), Vec::new());
         for (image, layers) in self.images.iter().zip(layers) {
@@ -256,7 +258,7 @@ impl Export<'_> {
         self.images.iter().find_map(|image| image.config.created.clone())
     }
 
-    fn saved(&self, config: &Descriptor, layers: &[LayerBlob]) -> Saved {
+    fn saved(&self, config: &Descriptor, layers: &[ImageLayer]) -> Saved {
         let path = |descriptor: &Descriptor| format!("blobs/sha256/{}", descriptor.digest.hex());
         let tag = |name: &Reference| {
             let familiar = name.familiar();
@@ -271,14 +273,6 @@ impl Export<'_> {
             layers: layers.iter().map(|layer| path(&layer.descriptor)).collect(),
         }
     }
-}
-
-/// A layer in the documents of an export.
-#[derive(Clone, Debug)]
-struct LayerBlob {
-    descriptor: Descriptor,
-    /// The diff id of the exported tar. It differs from the store's if times were rewritten.
-    diff_id: DiffId,
 }
 
 /// The documents of an export, with their bytes.
@@ -311,7 +305,7 @@ impl Documents {
     }
 }
 
-type Layers = HashMap<(DiffId, Transform), Written>;
+type Layers = HashMap<(DiffId, Transform), EncodedLayer>;
 
 /// A layer to be written to a known region of the output.
 struct Job {
@@ -323,15 +317,15 @@ struct Job {
 }
 
 impl Job {
-    fn run(&self, store: &Store, probe: &Probe) -> Result<Written, ImageError> {
+    fn run(&self, store: &Store, probe: &Probe) -> Result<EncodedLayer, ImageError> {
         let Self { diff_id, transform, file, size, region } = self;
         if transform.is_identity() {
             let span = probe.phase(Phase::Copy);
             span.quantity(Quantity::BytesWritten, *size);
             let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
-            let copy = || transform::copy_range(file, 0, *size, &region.file, region.at);
+            let copy = || copy::copy_range(file, 0, *size, &region.file, region.at);
             store.verified(&[*diff_id], copy)?.map_err(failed)?;
-            return Ok(Written { diff_id: *diff_id, digest: diff_id.into(), size: *size });
+            return Ok(EncodedLayer { diff_id: *diff_id, digest: diff_id.into(), size: *size });
         }
         let span = probe.phase(Phase::Digest);
         span.quantity(Quantity::BytesHashed, *size);

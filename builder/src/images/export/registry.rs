@@ -1,10 +1,10 @@
 //! `type=registry`: pushes images.
 
 use super::super::cache::ImportedCache;
-use super::super::registry::{Cargo, Source};
-use super::super::{Blobs, Image, ImageError, Registries};
+use super::super::registry::{BlobContent, BlobUpload};
+use super::super::{Blobs, Image, ImageError, ImageLayer, Registries};
 use super::transform::Transform;
-use super::{Compressed, Export, Exported, LayerBlob};
+use super::{Compressed, Export, Exported};
 use buildscope_oci::{Descriptor, Encoding, Reference};
 use buildscope_record::{BlobDigest, DiffId, Probe};
 use buildscope_storage::Store;
@@ -24,93 +24,105 @@ impl Export<'_> {
         if self.names.is_empty() {
             return Err(ImageError::malformed("--output", "a push needs a name: add `-t NAME` or `name=NAME`"));
         }
-        let compressed = Compressed::of(store);
-        let mut layers: Vec<Vec<(LayerBlob, Place)>> = Vec::new();
-        for image in self.images {
-            let ids = image.config.rootfs.diff_ids.iter().enumerate();
-            let blobs =
-                ids.map(|(number, diff_id)| self.layer(store, cache, image, number, *diff_id, &compressed, probe));
-            layers.push(blobs.collect::<Result<_, _>>()?);
-        }
-        let only = |layers: &Vec<(LayerBlob, Place)>| layers.iter().map(|(blob, _)| blob.clone()).collect();
-        let blobs: Vec<Vec<LayerBlob>> = layers.iter().map(only).collect();
-        let documents = self.all_documents(&blobs);
+        let push = Push { export: self, store, cache, compressed: Compressed::of(store), probe };
+        let layers = self.images.iter().map(|image| push.layers(image)).collect::<Result<Vec<_>, _>>()?;
+        let entries = |layers: &Vec<PushedLayer>| layers.iter().map(|layer| layer.entry.clone()).collect();
+        let entries: Vec<Vec<ImageLayer>> = layers.iter().map(entries).collect();
+        let documents = self.all_documents(&entries);
         for name in self.names {
-            let layers = layers.iter().flatten().map(|(blob, place)| place.cargo(blob, name, &compressed));
-            let small = documents.configs.iter().chain(&documents.statements).map(|(descriptor, bytes)| Cargo {
+            let layers = layers.iter().flatten().map(|layer| layer.upload(name, &push.compressed));
+            let small = documents.configs.iter().chain(&documents.statements).map(|(descriptor, bytes)| BlobUpload {
                 descriptor: descriptor.clone(),
                 from: None,
-                source: Source::Bytes(bytes.clone()),
+                content: BlobContent::Bytes(bytes.clone()),
             });
-            let mut cargo: Vec<Cargo> = Vec::new();
-            for one in layers.chain(small) {
-                if !cargo.iter().any(|other| other.descriptor.digest == one.descriptor.digest) {
-                    cargo.push(one);
+            let mut uploads: Vec<BlobUpload> = Vec::new();
+            for upload in layers.chain(small) {
+                if !uploads.iter().any(|other| other.descriptor.digest == upload.descriptor.digest) {
+                    uploads.push(upload);
                 }
             }
-            registries.push(name, &cargo, &documents.manifests_in_order(), probe)?;
+            registries.push(name, &uploads, &documents.manifests_in_order(), probe)?;
         }
         Ok(documents.exported())
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "one layer's whole circumstances, used once")]
-    fn layer(
-        &self,
-        store: &Store,
-        cache: Option<&ImportedCache>,
-        image: &Image,
-        number: usize,
-        diff_id: DiffId,
-        compressed: &Compressed,
-        probe: &Probe,
-    ) -> Result<(LayerBlob, Place), ImageError> {
-        let mut transform = self.transform(number < image.base_layers);
+/// The context of a push.
+struct Push<'a> {
+    export: &'a Export<'a>,
+    store: &'a Store,
+    cache: Option<&'a ImportedCache>,
+    compressed: Compressed,
+    probe: &'a Probe,
+}
+
+impl Push<'_> {
+    /// The layers of an image, as blobs to push.
+    fn layers(&self, image: &Image) -> Result<Vec<PushedLayer>, ImageError> {
+        let ids = image.config.rootfs.diff_ids.iter().enumerate();
+        ids.map(|(number, diff_id)| self.layer(image, number, *diff_id)).collect()
+    }
+
+    fn layer(&self, image: &Image, number: usize, diff_id: DiffId) -> Result<PushedLayer, ImageError> {
+        let Self { export, store, cache, compressed, probe } = self;
+        let mut transform = export.transform(number < image.base_layers);
         // Layers are compressed for a registry by default, as in BuildKit.
-        transform.encoding = self.options.compression.unwrap_or(Encoding::Gzip);
+        transform.encoding = export.options.compression.unwrap_or(Encoding::Gzip);
         let of_base = image.base.as_ref().filter(|_| number < image.base_layers);
         let of_base = of_base.map(|base| (base.layers[number].descriptor.clone(), Arc::clone(&base.blobs)));
         let of_cache =
-            || cache?.blob(&diff_id).filter(|_| transform.epoch.is_none() && !store.blobs().contains(diff_id));
+            || cache.as_ref()?.blob(&diff_id).filter(|_| transform.epoch.is_none() && !store.blobs().contains(diff_id));
         let original = of_base.or_else(of_cache).filter(|(descriptor, _)| {
             let plain =
                 descriptor.media_type == Encoding::Plain.oci_layer() || descriptor.digest == BlobDigest::from(diff_id);
-            !plain && !self.options.force
+            !plain && !export.options.force
         });
         if let Some((descriptor, blobs)) = original {
-            let place = Place::There(descriptor.clone(), blobs);
-            return Ok((LayerBlob { descriptor, diff_id }, place));
+            return Ok(PushedLayer { entry: ImageLayer { descriptor, diff_id }, source: BlobSource::Original(blobs) });
         }
         if let Some(cache) = cache {
             cache.ensure(store, &[diff_id], probe)?;
         }
-        let written = compressed.layer(diff_id, transform, probe)?;
-        let media = if self.oci_types() { transform.encoding.oci_layer() } else { transform.encoding.docker_layer() };
-        let descriptor = Descriptor::new(&media, written.digest, written.size);
-        Ok((LayerBlob { descriptor, diff_id: written.diff_id }, Place::Here(diff_id, transform)))
+        let encoded = compressed.layer(diff_id, transform, probe)?;
+        let media = if export.oci_types() { transform.encoding.oci_layer() } else { transform.encoding.docker_layer() };
+        let descriptor = Descriptor::new(&media, encoded.digest, encoded.size);
+        let entry = ImageLayer { descriptor, diff_id: encoded.diff_id };
+        Ok(PushedLayer { entry, source: BlobSource::Store { diff_id, transform } })
     }
 }
 
-/// The source of a layer's bytes.
-enum Place {
-    /// A layer of the store, which is transformed.
-    Here(DiffId, Transform),
-    /// The original blob, at its source.
-    There(Descriptor, Arc<dyn Blobs>),
+/// A layer of an image that is pushed, and the source of its bytes.
+struct PushedLayer {
+    entry: ImageLayer,
+    source: BlobSource,
 }
 
-impl Place {
-    fn cargo(&self, blob: &LayerBlob, to: &Reference, compressed: &Compressed) -> Cargo {
-        let descriptor = blob.descriptor.clone();
-        match self {
-            Self::Here(diff_id, transform) => {
-                let source = compressed.source(descriptor.digest, *diff_id, *transform);
-                Cargo { descriptor, from: None, source }
+/// The source of a layer's bytes.
+enum BlobSource {
+    /// A layer of the store, which is transformed.
+    Store {
+        /// The diff id in the store. It differs from that of the pushed layer if times are rewritten.
+        diff_id: DiffId,
+        transform: Transform,
+    },
+    /// The blob that the layer came from.
+    Original(Arc<dyn Blobs>),
+}
+
+impl PushedLayer {
+    fn upload(&self, to: &Reference, compressed: &Compressed) -> BlobUpload {
+        let descriptor = self.entry.descriptor.clone();
+        match &self.source {
+            BlobSource::Store { diff_id, transform } => {
+                let content = compressed.content(descriptor.digest, *diff_id, *transform);
+                BlobUpload { descriptor, from: None, content }
             }
-            Self::There(original, blobs) => {
+            BlobSource::Original(blobs) => {
                 let origin = blobs.origin().parse::<Reference>().ok();
                 let origin = origin.filter(|origin| blobs.is_remote() && origin.registry == to.registry);
-                let source = compressed.original(Arc::clone(blobs), original.clone());
-                Cargo { descriptor, from: origin.map(|origin| origin.repository), source }
+                let content = compressed.original(Arc::clone(blobs), descriptor.clone());
+                BlobUpload { descriptor, from: origin.map(|origin| origin.repository), content }
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Both hand out *regions*: parts of open files, which several threads fill at the same time.
 
 use super::super::ImageError;
+use super::copy::copy_range;
 use buildscope_record::BlobDigest;
 use buildscope_storage::tar::{BLOCK, Header, write_octal};
 use std::fs::{self, File};
@@ -32,7 +33,7 @@ impl Region {
 
     /// Copies the first `size` bytes of a file into the region.
     pub(crate) fn take(&self, from: &File, size: u64) -> io::Result<()> {
-        super::transform::copy_range(from, 0, size, &self.file, self.at)
+        copy_range(from, 0, size, &self.file, self.at)
     }
 }
 

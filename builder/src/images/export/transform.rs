@@ -7,7 +7,6 @@ use super::sink::Region;
 use buildscope_oci::Encoding;
 use buildscope_record::{BlobDigest, DiffId};
 use buildscope_storage::{Inspection, SparseReader, Store, is_zero, pipeline};
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -21,7 +20,7 @@ const PIECE: usize = 1 << 20;
 
 /// A layer as it was written by an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Written {
+pub(crate) struct EncodedLayer {
     /// The digest of the uncompressed tar.
     pub(crate) diff_id: DiffId,
     /// The digest of the blob.
@@ -41,36 +40,6 @@ pub(crate) struct Transform {
     pub(crate) level: Option<i32>,
 }
 
-/// Copies a part of a file within the kernel. File systems with shared extents do not even copy the data.
-pub(crate) fn copy_range(from: &File, at: u64, length: u64, to: &File, to_at: u64) -> io::Result<()> {
-    let (mut read, mut write, end) = (at, to_at, at + length);
-    while read < end {
-        let length = usize::try_from(end - read).unwrap_or(usize::MAX);
-        match rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut write), length) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) => {}
-            // Not supported by this file system, or not between these two.
-            Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) => {
-                return copy_through_memory(from, read, end - read, to, write);
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-fn copy_through_memory(from: &File, at: u64, length: u64, to: &File, to_at: u64) -> io::Result<()> {
-    let mut buffer = vec![0; PIECE];
-    let mut done = 0;
-    while done < length {
-        let piece = buffer.len().min(usize::try_from(length - done).unwrap_or(usize::MAX));
-        from.read_exact_at(&mut buffer[..piece], at + done)?;
-        to.write_all_at(&buffer[..piece], to_at + done)?;
-        done += piece as u64;
-    }
-    Ok(())
-}
-
 impl Transform {
     /// Whether the transform changes nothing.
     pub(crate) fn is_identity(&self) -> bool {
@@ -79,12 +48,12 @@ impl Transform {
 
     /// Reads a stored layer, transforms it and writes it to the region. A damaged layer is an error, and is removed from
     /// the store.
-    pub(crate) fn run(&self, store: &Store, diff_id: DiffId, to: &Region) -> Result<Written, ImageError> {
+    pub(crate) fn run(&self, store: &Store, diff_id: DiffId, to: &Region) -> Result<EncodedLayer, ImageError> {
         let from = store.blobs().open(diff_id)?;
         match self.change(&from, diff_id, store.inspect(diff_id)?, to) {
-            Ok((written, inspection)) => {
+            Ok((encoded, inspection)) => {
                 inspection.map_or(Ok(()), |inspection| store.judge(inspection))?;
-                Ok(written)
+                Ok(encoded)
             }
             // A malformed layer is probably damaged.
             Err(error @ ImageError::Malformed { .. }) => {
@@ -102,7 +71,7 @@ impl Transform {
         diff_id: DiffId,
         inspection: Option<Inspection>,
         to: &Region,
-    ) -> Result<(Written, Option<Inspection>), ImageError> {
+    ) -> Result<(EncodedLayer, Option<Inspection>), ImageError> {
         let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
         let input = Mutex::new(Input::of(SparseReader::new(from).map_err(failed)?, inspection, self));
         let (mut output, hole) = (Output::default(), OnceLock::new());
@@ -125,7 +94,7 @@ impl Transform {
             (_, Some(content)) => content,
             (_, None) => diff_id,
         };
-        Ok((Written { diff_id, digest, size }, inspection))
+        Ok((EncodedLayer { diff_id, digest, size }, inspection))
     }
 
     /// Makes the next piece of the output and returns its number, or `None` at the end. `room` is a buffer for the

@@ -142,10 +142,8 @@ fn ask(helper: &str, server: &str) -> Result<Option<Login>, ImageError> {
     let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
-        return match text.contains("credentials not found") {
-            true => Ok(None),
-            false => Err(failed(text.trim().to_owned())),
-        };
+        let not_found = text.contains("credentials not found");
+        return if not_found { Ok(None) } else { Err(failed(text.trim().to_owned())) };
     }
     let answer: Answer = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
     Ok(Some(match answer.username.as_str() {

@@ -17,36 +17,25 @@ pub(crate) enum Challenge {
 }
 
 impl Challenge {
-    /// Returns the first challenge in a header that we support.
-    pub(crate) fn parse(header: &str) -> Option<Self> {
-        let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
-        if scheme.eq_ignore_ascii_case("basic") {
+    /// Returns the first challenge in a header that we support. A header that is malformed has none.
+    pub(crate) fn first_supported(header: &str) -> Option<Self> {
+        http_auth::parse_challenges(header).ok()?.iter().find_map(Self::of)
+    }
+
+    fn of(challenge: &http_auth::ChallengeRef<'_>) -> Option<Self> {
+        if challenge.scheme.eq_ignore_ascii_case("basic") {
             return Some(Self::Basic);
         }
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
+        let parameter = |name: &str| {
+            let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.to_unescaped())
+        };
+        if challenge.scheme.eq_ignore_ascii_case("bearer") {
+            let (realm, service, scope) = (parameter("realm")?, parameter("service"), parameter("scope"));
+            return Some(Self::Bearer { realm, service, scope });
         }
-        let mut parameters = parameters(rest);
-        let mut take = |name: &str| {
-            let at = parameters.iter().position(|(key, _)| key.eq_ignore_ascii_case(name))?;
-            Some(parameters.swap_remove(at).1)
-        };
-        Some(Self::Bearer { realm: take("realm")?, service: take("service"), scope: take("scope") })
+        None
     }
-}
-
-/// `key="value", key=value`: commas inside quotes are part of the value.
-fn parameters(mut text: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    while let Some((key, rest)) = text.split_once('=') {
-        let (value, rest) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-            None => rest.split_at(rest.find(',').unwrap_or(rest.len())),
-        };
-        found.push((key.trim().to_owned(), value.to_owned()));
-        text = rest.trim_start_matches([',', ' ']);
-    }
-    found
 }
 
 #[cfg(test)]
@@ -63,10 +52,11 @@ mod tests {
             service: Some("registry.example".into()),
             scope: Some("repository:a/b:pull,push".into()),
         };
-        assert_eq!(Challenge::parse(header), Some(bearer));
-        assert_eq!(Challenge::parse("Basic realm=\"x\""), Some(Challenge::Basic));
-        assert_eq!(Challenge::parse("basic"), Some(Challenge::Basic));
-        assert_eq!(Challenge::parse("Bearer service=x"), None);
-        assert_eq!(Challenge::parse("Negotiate"), None);
+        assert_eq!(Challenge::first_supported(header), Some(bearer));
+        assert_eq!(Challenge::first_supported("Basic realm=\"x\""), Some(Challenge::Basic));
+        assert_eq!(Challenge::first_supported("basic"), Some(Challenge::Basic));
+        assert_eq!(Challenge::first_supported("Bearer service=x"), None);
+        assert_eq!(Challenge::first_supported("Negotiate"), None);
+        assert_eq!(Challenge::first_supported("Negotiate, basic realm=\"x\""), Some(Challenge::Basic));
     }
 }

@@ -3,7 +3,7 @@
 use super::super::ImageError;
 use super::auth::{Credentials, Login};
 use super::challenge::Challenge;
-use super::watch::Watch;
+use super::progress::ProgressSink;
 use crate::http::{self, Backoff, Trust, asked_pause, retry};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -39,7 +39,7 @@ pub struct RegistryOptions {
 #[derive(Clone)]
 pub struct Registries {
     inner: Arc<Inner>,
-    pub(super) watch: Watch,
+    pub(super) progress: ProgressSink,
 }
 
 struct Inner {
@@ -51,12 +51,15 @@ struct Inner {
 impl Registries {
     /// Creates a client. No request is sent yet.
     pub fn new(options: RegistryOptions, credentials: Credentials) -> Self {
-        Self { inner: Arc::new(Inner { options, credentials, hosts: Mutex::default() }), watch: Watch::default() }
+        Self {
+            inner: Arc::new(Inner { options, credentials, hosts: Mutex::default() }),
+            progress: ProgressSink::default(),
+        }
     }
 
-    /// Reports the progress of transfers to `watch`.
-    pub fn watched(self, watch: Watch) -> Self {
-        Self { watch, ..self }
+    /// Reports the progress of transfers to `progress`.
+    pub fn watched(self, progress: ProgressSink) -> Self {
+        Self { progress, ..self }
     }
 
     /// The hosts to try for images of a registry, in order.
@@ -245,6 +248,30 @@ pub(crate) enum Access {
     Push,
 }
 
+/// A request to a repository.
+pub(crate) struct ApiRequest<'a> {
+    access: Access,
+    method: Method,
+    url: &'a str,
+    headers: &'a [(&'a str, &'a str)],
+    body: &'a [u8],
+}
+
+impl<'a> ApiRequest<'a> {
+    /// A request without headers and body.
+    pub(crate) fn new(access: Access, method: Method, url: &'a str) -> Self {
+        Self { access, method, url, headers: &[], body: &[] }
+    }
+
+    pub(crate) fn headers(self, headers: &'a [(&'a str, &'a str)]) -> Self {
+        Self { headers, ..self }
+    }
+
+    pub(crate) fn body(self, body: &'a [u8]) -> Self {
+        Self { body, ..self }
+    }
+}
+
 impl Repository {
     /// The name of the host, as in references.
     pub(crate) fn registry(&self) -> &str {
@@ -258,46 +285,22 @@ impl Repository {
 
     /// Resolves the header `Location`, which may be relative to the host.
     pub(crate) fn locate(&self, location: &str) -> String {
-        match location.starts_with('/') {
-            true => format!("{}{location}", self.host.base),
-            false => location.to_owned(),
-        }
+        if location.starts_with('/') { format!("{}{location}", self.host.base) } else { location.to_owned() }
     }
 
     /// Sends a request, with credentials if the registry asks for them. Transient failures are retried: broken
     /// connections, 429 and 5xx.
-    pub(crate) fn request(
-        &self,
-        access: Access,
-        method: &Method,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Result<Response<Body>, ImageError> {
-        self.request_often(ATTEMPTS, access, method, url, headers, body)
+    pub(crate) fn request(&self, request: &ApiRequest<'_>) -> Result<Response<Body>, ImageError> {
+        self.send(ATTEMPTS, request)
     }
 
     /// Like [`request`](Self::request), but never retried: for requests that are not idempotent.
-    pub(crate) fn request_once(
-        &self,
-        access: Access,
-        method: &Method,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Result<Response<Body>, ImageError> {
-        self.request_often(Backoff { attempts: 1, ..ATTEMPTS }, access, method, url, headers, body)
+    pub(crate) fn request_once(&self, request: &ApiRequest<'_>) -> Result<Response<Body>, ImageError> {
+        self.send(Backoff { attempts: 1, ..ATTEMPTS }, request)
     }
 
-    fn request_often(
-        &self,
-        backoff: Backoff,
-        access: Access,
-        method: &Method,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Result<Response<Body>, ImageError> {
+    fn send(&self, backoff: Backoff, request: &ApiRequest<'_>) -> Result<Response<Body>, ImageError> {
+        let ApiRequest { access, method, url, headers, body } = request;
         let scope = match access {
             Access::Pull => format!("repository:{}:pull", self.name),
             Access::Push => format!("repository:{}:pull,push", self.name),
@@ -318,7 +321,7 @@ impl Repository {
                 return Ok(response);
             }
             let challenges = response.headers().get_all("www-authenticate");
-            let challenge = challenges.iter().find_map(|value| Challenge::parse(value.to_str().ok()?));
+            let challenge = challenges.iter().find_map(|value| Challenge::first_supported(value.to_str().ok()?));
             let challenge = challenge.ok_or_else(|| fault("unsupported authentication scheme".into()))?;
             self.host.authorize(&challenge, &scope)?;
         }

@@ -8,11 +8,11 @@ mod auth;
 mod challenge;
 mod client;
 pub(super) mod fuzzing;
+mod progress;
 mod pull;
 mod push;
-mod watch;
 
 pub use auth::Credentials;
 pub use client::{Registries, RegistryOptions};
-pub(crate) use push::{Cargo, Source};
-pub use watch::{Moved, Watch};
+pub use progress::{ProgressSink, Transfer};
+pub(crate) use push::{BlobContent, BlobUpload};

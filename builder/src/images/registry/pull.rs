@@ -1,10 +1,11 @@
 //! Pulls images: the documents at once, the layers when they are needed.
 
 use super::super::ImageError;
-use super::super::local::Images;
 use super::super::resolved::{Blobs, ResolvedImage};
-use super::client::{Access, Registries, Repository};
-use super::watch::{Watch, Way};
+use super::super::stored::Images;
+use super::client::{Access, ApiRequest, Registries, Repository};
+use super::progress::{ProgressSink, TransferProgress};
+use crate::http::{Retries, RetryPolicy};
 use buildscope_oci::{Descriptor, media};
 use buildscope_oci::{Platform, Reference};
 use buildscope_record::BlobDigest;
@@ -18,8 +19,9 @@ use ureq::http::{Method, StatusCode};
 
 /// The largest manifest or index, in bytes: the limit of the distribution project's registry.
 const LARGEST_MANIFEST: u64 = 4 << 20;
-/// How often a download is resumed without progress in between.
-const RESUMES: u32 = 5;
+/// How often a download is resumed without progress in between. The first time, it is resumed at once.
+const RETRIES: RetryPolicy =
+    RetryPolicy { retries: 5, first_pause: Duration::ZERO, increment: Duration::from_millis(100) };
 /// The media types of manifests and indexes that we accept.
 pub(super) const ACCEPT: [&str; 4] =
     [media::OCI_INDEX, media::DOCKER_LIST, media::OCI_MANIFEST, media::DOCKER_MANIFEST];
@@ -93,8 +95,8 @@ impl Registries {
                 root
             }
         };
-        let watch = self.watch.clone();
-        Ok((Arc::new(Remote { repository, origin: origin.into(), documents, images: images.clone(), watch }), root))
+        let progress = self.progress.clone();
+        Ok((Arc::new(Remote { repository, origin: origin.into(), documents, images: images.clone(), progress }), root))
     }
 }
 
@@ -103,7 +105,8 @@ fn manifest(repository: &Repository, reference: &Reference) -> Result<(Descripto
     let name = reference.digest.map_or_else(|| reference.tag_or_latest().to_owned(), |digest| digest.to_string());
     let accept = ACCEPT.join(", ");
     let url = repository.url(&format!("manifests/{name}"));
-    let mut response = repository.request(Access::Pull, &Method::GET, &url, &[("Accept", &accept)], &[])?;
+    let mut response =
+        repository.request(&ApiRequest::new(Access::Pull, Method::GET, &url).headers(&[("Accept", &accept)]))?;
     if response.status() == StatusCode::NOT_FOUND {
         return Err(repository.refusal(&format!("image `{reference}` not found"), &mut response));
     }
@@ -136,7 +139,7 @@ struct Remote {
     origin: Arc<str>,
     documents: HashMap<BlobDigest, Vec<u8>>,
     images: Images,
-    watch: Watch,
+    progress: ProgressSink,
 }
 
 impl fmt::Debug for Remote {
@@ -163,10 +166,11 @@ impl Blobs for Remote {
             size: blob.size,
             at: 0,
             body: None,
-            resumes: 0,
+            retries: Retries::new(RETRIES),
             // Documents are small, so no progress is reported for them.
-            way: (folder == "blobs" && blob.size > 0)
-                .then(|| Way::begin(&self.watch, Arc::clone(&self.origin), false, blob.digest, blob.size)),
+            progress: (folder == "blobs" && blob.size > 0).then(|| {
+                TransferProgress::start(&self.progress, Arc::clone(&self.origin), false, blob.digest, blob.size)
+            }),
         };
         download.connect()?;
         Ok(Box::new(download))
@@ -190,8 +194,8 @@ struct Download {
     size: u64,
     at: u64,
     body: Option<BodyReader<'static>>,
-    resumes: u32,
-    way: Option<Way>,
+    retries: Retries,
+    progress: Option<TransferProgress>,
 }
 
 impl Download {
@@ -202,7 +206,8 @@ impl Download {
         if self.at > 0 {
             headers.push(("Range", &range));
         }
-        let mut response = self.repository.request(Access::Pull, &Method::GET, &self.url, &headers, &[])?;
+        let request = ApiRequest::new(Access::Pull, Method::GET, &self.url).headers(&headers);
+        let mut response = self.repository.request(&request)?;
         let skip = match response.status() {
             StatusCode::PARTIAL_CONTENT if self.at > 0 => 0,
             // The server does not support ranges: skip the bytes that we already have.
@@ -230,25 +235,22 @@ impl Read for Download {
                 Some(Ok(0)) if self.at < self.size && !buffer.is_empty() => io::ErrorKind::UnexpectedEof.into(),
                 Some(Ok(read)) => {
                     self.at += read as u64;
-                    if let Some(way) = &mut self.way {
-                        way.at(self.at);
+                    if let Some(progress) = &mut self.progress {
+                        progress.at(self.at);
                     }
-                    // Progress resets the number of retries.
-                    self.resumes = if read > 0 { 0 } else { self.resumes };
+                    self.retries.progress(self.at);
                     return Ok(read);
                 }
                 Some(Err(error)) => error,
                 None => io::ErrorKind::NotConnected.into(),
             };
             self.body = None;
-            if self.resumes == RESUMES {
+            if !self.retries.wait(None) {
                 let Self { digest, at, size, .. } = self;
                 let fault =
                     format!("blob {digest} ends after {at} of {size} bytes, and resuming the download failed: {fault}");
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, fault));
             }
-            std::thread::sleep(Duration::from_millis(100) * self.resumes);
-            self.resumes += 1;
             self.connect().map_err(|error| io::Error::other(error.to_string()))?;
         }
     }

@@ -3,9 +3,9 @@
 
 use super::super::ImageError;
 use super::super::parallel::in_parallel;
-use super::client::{Access, Registries, Repository};
-use super::watch::Way;
-use crate::http::{LONGEST_PAUSE, asked_pause};
+use super::client::{Access, ApiRequest, Registries, Repository};
+use super::progress::TransferProgress;
+use crate::http::{Retries, RetryPolicy, asked_pause};
 use buildscope_oci::Descriptor;
 use buildscope_oci::Reference;
 use buildscope_record::{ManifestDigest, Phase, Probe, Quantity};
@@ -20,40 +20,39 @@ use ureq::http::{Method, StatusCode};
 /// The size of a request, in bytes: the most that a broken connection loses. Distribution's registry needs at least
 /// 5 MiB for chunks that it puts into an object store.
 const CHUNK: u64 = 16 << 20;
-/// How often an upload may fail without progress in between before the push fails.
-const BREAKS: u32 = 5;
-/// The pause after the first failure. Each further pause is longer by the same amount.
-const PAUSE: Duration = Duration::from_millis(200);
+/// How often an upload is resumed or started again without progress in between.
+const RETRIES: RetryPolicy =
+    RetryPolicy { retries: 4, first_pause: Duration::from_millis(200), increment: Duration::from_millis(200) };
 /// The number of blobs that are sent in parallel.
 const STREAMS: usize = 4;
 
 /// A blob to push.
 #[derive(Debug)]
-pub(crate) struct Cargo {
+pub(crate) struct BlobUpload {
     /// The descriptor of the blob.
     pub(crate) descriptor: Descriptor,
     /// A repository of the same registry that has the blob, to mount it from.
     pub(crate) from: Option<String>,
     /// The bytes. They are only read if they must be sent.
-    pub(crate) source: Source,
+    pub(crate) content: BlobContent,
 }
 
 /// The bytes of a blob.
-pub(crate) enum Source {
+pub(crate) enum BlobContent {
     /// The bytes in memory.
     Bytes(Vec<u8>),
     /// A function that makes a file which starts with the blob. It is called when the bytes are needed.
-    Made(Box<Make>),
+    Lazy(Box<MakeFile>),
 }
 
 /// Makes the file of a blob.
-type Make = dyn Fn() -> Result<File, ImageError> + Send + Sync;
+type MakeFile = dyn Fn() -> Result<File, ImageError> + Send + Sync;
 
-impl Source {
+impl BlobContent {
     /// The bytes as a file. Bytes in memory are copied into a new one.
     pub(crate) fn file(&self) -> Result<File, ImageError> {
         match self {
-            Self::Made(make) => make(),
+            Self::Lazy(make) => make(),
             Self::Bytes(bytes) => {
                 let failed = |source| ImageError::Write { what: "a small blob".into(), source };
                 let name = rustix::fs::memfd_create("blob", rustix::fs::MemfdFlags::CLOEXEC).map_err(io::Error::from);
@@ -65,11 +64,11 @@ impl Source {
     }
 }
 
-impl std::fmt::Debug for Source {
+impl std::fmt::Debug for BlobContent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
-            Self::Made(_) => f.write_str("Made"),
+            Self::Lazy(_) => f.write_str("Lazy"),
         }
     }
 }
@@ -80,7 +79,7 @@ impl Registries {
     pub(crate) fn push(
         &self,
         reference: &Reference,
-        blobs: &[Cargo],
+        blobs: &[BlobUpload],
         manifests: &[(Descriptor, Vec<u8>)],
         probe: &Probe,
     ) -> Result<(), ImageError> {
@@ -95,10 +94,10 @@ impl Registries {
         }
         let sent = AtomicU64::new(0);
         let name: Arc<str> = reference.to_string().into();
-        in_parallel(blobs, STREAMS, |cargo| {
-            let Descriptor { digest, size, .. } = cargo.descriptor;
-            let mut way = Way::begin(&self.watch, Arc::clone(&name), true, digest, size);
-            sent.fetch_add(repository.send(cargo, &mut way)?, Ordering::Relaxed);
+        in_parallel(blobs, STREAMS, |upload| {
+            let Descriptor { digest, size, .. } = upload.descriptor;
+            let mut progress = TransferProgress::start(&self.progress, Arc::clone(&name), true, digest, size);
+            sent.fetch_add(repository.push_blob(upload, &mut progress)?, Ordering::Relaxed);
             Ok::<_, ImageError>(())
         })?;
         span.quantity(Quantity::BytesRead, sent.into_inner());
@@ -115,40 +114,45 @@ impl Repository {
     fn manifest_digest(&self, tag: &str) -> Result<Option<ManifestDigest>, ImageError> {
         let accept = super::pull::ACCEPT.join(", ");
         let url = self.url(&format!("manifests/{tag}"));
-        let response = self.request(Access::Push, &Method::HEAD, &url, &[("Accept", &accept)], &[])?;
+        let headers = [("Accept", accept.as_str())];
+        let response = self.request(&ApiRequest::new(Access::Push, Method::HEAD, &url).headers(&headers))?;
         let digest =
             response.headers().get("docker-content-digest").and_then(|value| value.to_str().ok()?.parse().ok());
         Ok(digest.filter(|_| response.status() == StatusCode::OK))
     }
 
     /// Makes sure that the repository has the blob. Returns the number of bytes that were sent.
-    fn send(&self, cargo: &Cargo, way: &mut Way) -> Result<u64, ImageError> {
-        let Descriptor { digest, size, .. } = &cargo.descriptor;
-        let (mut chances, mut begun) = (Retries::default(), false);
+    fn push_blob(&self, upload: &BlobUpload, progress: &mut TransferProgress) -> Result<u64, ImageError> {
+        let Descriptor { digest, size, .. } = &upload.descriptor;
+        let (mut retries, mut started) = (Retries::new(RETRIES), false);
+        let existing = self.url(&format!("blobs/{digest}"));
         loop {
-            let head = self.request(Access::Push, &Method::HEAD, &self.url(&format!("blobs/{digest}")), &[], &[])?;
+            let head = self.request(&ApiRequest::new(Access::Push, Method::HEAD, &existing))?;
             if head.status() == StatusCode::OK {
-                return Ok(if begun { *size } else { 0 });
+                return Ok(if started { *size } else { 0 });
             }
-            let mount = cargo.from.as_ref().map(|from| format!("?mount={digest}&from={from}")).unwrap_or_default();
+            let mount = upload.from.as_ref().map(|from| format!("?mount={digest}&from={from}")).unwrap_or_default();
             let url = self.url(&format!("blobs/uploads/{mount}"));
-            let mut response = self.request(Access::Push, &Method::POST, &url, &[], &[])?;
+            let mut response = self.request(&ApiRequest::new(Access::Push, Method::POST, &url))?;
             match response.status() {
                 // The blob was mounted.
                 StatusCode::CREATED => return Ok(0),
-                StatusCode::ACCEPTED => begun = true,
+                StatusCode::ACCEPTED => started = true,
                 _ => return Err(self.refusal(&format!("cannot start an upload into {}", self.name), &mut response)),
             }
             let location = self.location(&response, "an upload")?;
-            let sent = match &cargo.source {
-                Source::Bytes(bytes) => self.upload(location, &cargo.descriptor, way, &mut chances, |buffer, at| {
-                    buffer.copy_from_slice(&bytes[at as usize..at as usize + buffer.len()]);
-                    Ok(())
-                }),
-                Source::Made(make) => {
+            let sent = match &upload.content {
+                BlobContent::Bytes(bytes) => {
+                    let read = |buffer: &mut [u8], at| {
+                        buffer.copy_from_slice(&bytes[at as usize..at as usize + buffer.len()]);
+                        Ok(())
+                    };
+                    self.upload(location, &upload.descriptor, progress, &mut retries, read)
+                }
+                BlobContent::Lazy(make) => {
                     let file = make()?;
                     let read = |buffer: &mut [u8], at| file.read_exact_at(buffer, at);
-                    self.upload(location, &cargo.descriptor, way, &mut chances, read)
+                    self.upload(location, &upload.descriptor, progress, &mut retries, read)
                 }
             }?;
             if sent {
@@ -164,8 +168,8 @@ impl Repository {
         &self,
         mut location: String,
         &Descriptor { ref digest, size, .. }: &Descriptor,
-        way: &mut Way,
-        chances: &mut Retries,
+        progress: &mut TransferProgress,
+        retries: &mut Retries,
         read: impl Fn(&mut [u8], u64) -> io::Result<()>,
     ) -> Result<bool, ImageError> {
         let what = || format!("cannot push blob {digest} into {}", self.name);
@@ -178,35 +182,36 @@ impl Repository {
             let range = format!("{at}-{}", at + chunk.len() as u64 - 1);
             let headers = [("Content-Type", "application/octet-stream"), ("Content-Range", &range)];
             // Not retried automatically: a part of the chunk may have arrived.
-            let (fault, pause) = match self.request_once(Access::Push, &Method::PATCH, &location, &headers, chunk) {
+            let request = ApiRequest::new(Access::Push, Method::PATCH, &location).headers(&headers).body(chunk);
+            let (fault, pause) = match self.request_once(&request) {
                 Ok(response) if response.status() == StatusCode::ACCEPTED => {
                     location = self.location(&response, "a chunk")?;
                     at += chunk.len() as u64;
-                    way.at(at);
-                    chances.came_to(at);
+                    progress.at(at);
+                    retries.progress(at);
                     continue;
                 }
                 Ok(mut response) if is_final(response.status()) => return Err(self.refusal(&what(), &mut response)),
                 Ok(mut response) => (self.refusal(&what(), &mut response), asked_pause(&response)),
                 Err(fault) => (fault, None),
             };
-            if !chances.another(pause) {
+            if !retries.wait(pause) {
                 return Err(fault);
             }
-            let status = match self.request(Access::Push, &Method::GET, &location, &[], &[]) {
+            let status = match self.request(&ApiRequest::new(Access::Push, Method::GET, &location)) {
                 Ok(status) if status.status() == StatusCode::NO_CONTENT => status,
                 _ => return Ok(false),
             };
             at = received(status.headers().get("range").and_then(|value| value.to_str().ok()));
-            chances.came_to(at);
+            retries.progress(at);
             location = self.location(&status, "an upload")?;
         }
         let separator = if location.contains('?') { '&' } else { '?' };
         let url = format!("{location}{separator}digest={digest}");
-        let mut response = self.request(Access::Push, &Method::PUT, &url, &[], &[])?;
+        let mut response = self.request(&ApiRequest::new(Access::Push, Method::PUT, &url))?;
         match response.status() {
             StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(true),
-            status if is_final(status) || !chances.another(asked_pause(&response)) => {
+            status if is_final(status) || !retries.wait(asked_pause(&response)) => {
                 Err(self.refusal(&what(), &mut response))
             }
             _ => Ok(false),
@@ -216,7 +221,8 @@ impl Repository {
     fn put_manifest(&self, name: &str, descriptor: &Descriptor, bytes: &[u8]) -> Result<(), ImageError> {
         let url = self.url(&format!("manifests/{name}"));
         let headers = [("Content-Type", descriptor.media_type.as_str())];
-        let mut response = self.request(Access::Push, &Method::PUT, &url, &headers, bytes)?;
+        let request = ApiRequest::new(Access::Push, Method::PUT, &url).headers(&headers).body(bytes);
+        let mut response = self.request(&request)?;
         match response.status() {
             StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED => Ok(()),
             _ => {
@@ -233,32 +239,6 @@ impl Repository {
             fault: format!("its response to {what} has no Location"),
         };
         Ok(self.locate(location.ok_or_else(fault)?))
-    }
-}
-
-/// The retries of one blob. Progress resets the count.
-#[derive(Default)]
-struct Retries {
-    used: u32,
-    furthest: u64,
-}
-
-impl Retries {
-    fn came_to(&mut self, at: u64) {
-        if at > self.furthest {
-            *self = Self { used: 0, furthest: at };
-        }
-    }
-
-    /// Waits before the next attempt. Returns false, without waiting, if no attempt is left or the pause is too long.
-    fn another(&mut self, asked: Option<Duration>) -> bool {
-        self.used += 1;
-        let pause = asked.unwrap_or(PAUSE * self.used);
-        let left = self.used < BREAKS && pause <= LONGEST_PAUSE;
-        if left {
-            std::thread::sleep(pause);
-        }
-        left
     }
 }
 

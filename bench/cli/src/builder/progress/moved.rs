@@ -1,15 +1,15 @@
 //! Transfers in the progress output, in BuildKit's format: `sha256:ab12cd34ef56 10.49MB / 29.13MB`.
 
-use buildscope_builder::images::Moved;
+use buildscope_builder::images::Transfer;
 use std::collections::HashMap;
 
 /// The title of an image's transfer.
-pub(super) fn title(moved: &Moved) -> String {
+pub(super) fn title(moved: &Transfer) -> String {
     format!("{} {}", if moved.push { "pushing" } else { "pulling" }, moved.image)
 }
 
 /// The progress of a blob.
-pub(super) fn line(moved: &Moved) -> String {
+pub(super) fn line(moved: &Transfer) -> String {
     format!("sha256:{} {} / {}", moved.blob.short(), megabytes(moved.current), megabytes(moved.total))
 }
 
@@ -19,7 +19,7 @@ pub(super) struct Sum(HashMap<buildscope_record::BlobDigest, (u64, u64)>);
 
 impl Sum {
     /// Adds the progress of a blob. Returns whether all started blobs are complete.
-    pub(super) fn add(&mut self, moved: &Moved) -> bool {
+    pub(super) fn add(&mut self, moved: &Transfer) -> bool {
         self.0.insert(moved.blob, (moved.current, moved.total));
         self.0.values().all(|(current, total)| current >= total)
     }
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn blobs_are_summed_in_decimal_units() {
-        let blob = |name: &str, current, total| Moved {
+        let blob = |name: &str, current, total| Transfer {
             image: "example.org/a:1".into(),
             push: false,
             blob: BlobDigest::of(name),

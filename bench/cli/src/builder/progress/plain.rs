@@ -73,7 +73,7 @@ impl<W: Write> State<W> {
                 }
                 self.current = None;
             }
-            Event::Moved(moved) => {
+            Event::Transfer(moved) => {
                 let number = self.turn_to(&Subject::Task(moved::title(&moved)))?;
                 let end = if moved.current >= moved.total { " done" } else { "" };
                 writeln!(self.out, "#{number} {}{end}", moved::line(&moved))?;

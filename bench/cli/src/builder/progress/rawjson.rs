@@ -151,7 +151,7 @@ impl<W: Write> State<W> {
                     Vertex { started: Some(started), completed: Some(now), cached, error, ..self.steps.vertex(step) };
                 write(&mut self.out, &SolveStatus { vertexes: vec![vertex], ..SolveStatus::default() })
             }
-            Event::Moved(moved) => {
+            Event::Transfer(moved) => {
                 let name = moved::title(&moved);
                 let digest = Digest::of(&name);
                 let started = *self.started.entry(digest).or_insert(now);

@@ -105,7 +105,7 @@ impl Progress for Tty {
                     }
                 }
             }
-            Event::Moved(moved) => {
+            Event::Transfer(moved) => {
                 let name = moved::title(&moved);
                 let State { tasks, sums, .. } = &mut *state;
                 let bar = tasks.entry(name.clone()).or_insert_with(|| self.bar(&name));

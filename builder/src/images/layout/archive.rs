@@ -3,7 +3,7 @@
 //! Members are found by name and read in place. Nothing is unpacked to a path from the archive, so `../` and absolute
 //! names do no harm.
 
-use super::ImageError;
+use crate::images::ImageError;
 use buildscope_storage::StorageError;
 use buildscope_storage::tar::{MemberKind, Reader};
 use std::collections::HashMap;

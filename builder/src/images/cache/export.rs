@@ -1,7 +1,7 @@
 //! Exports the cache of a build.
 
 use super::super::export::{Compressed, DirectorySink, Sink, Transform};
-use super::super::registry::{Cargo, Source};
+use super::super::registry::{BlobContent, BlobUpload};
 use super::super::{ImageError, Registries};
 use super::document::{Annotations, CACHE_CONFIG, CacheConfig, INLINE, Layer, Outcome, Record};
 use super::{CacheRecord, CacheTo, ImportedCache};
@@ -27,7 +27,7 @@ pub struct CacheExport<'a> {
 struct Blob {
     descriptor: Descriptor,
     diff_id: DiffId,
-    source: Source,
+    content: BlobContent,
 }
 
 impl CacheExport<'_> {
@@ -45,11 +45,11 @@ impl CacheExport<'_> {
                 let registries = self.registries.ok_or_else(offline)?;
                 let blobs = self.blobs(store, *compression, probe)?;
                 let (config, config_bytes, manifest) = documents(self.records, &blobs);
-                let cargo = |blob: Blob| Cargo { descriptor: blob.descriptor, from: None, source: blob.source };
-                let mut cargo: Vec<Cargo> = blobs.into_iter().map(cargo).collect();
-                cargo.push(Cargo { descriptor: config, from: None, source: Source::Bytes(config_bytes) });
+                let upload = |blob: Blob| BlobUpload { descriptor: blob.descriptor, from: None, content: blob.content };
+                let mut uploads: Vec<BlobUpload> = blobs.into_iter().map(upload).collect();
+                uploads.push(BlobUpload { descriptor: config, from: None, content: BlobContent::Bytes(config_bytes) });
                 let bytes = manifest.to_bytes();
-                registries.push(reference, &cargo, &[(Descriptor::of(media::OCI_MANIFEST, &bytes), bytes)], probe)
+                registries.push(reference, &uploads, &[(Descriptor::of(media::OCI_MANIFEST, &bytes), bytes)], probe)
             }
         }
     }
@@ -64,14 +64,14 @@ impl CacheExport<'_> {
     ) -> Result<(), ImageError> {
         let mut sink = DirectorySink::begin(dest)?;
         let blobs = self.blobs(store, compression, probe)?;
-        for Blob { descriptor, source, .. } in &blobs {
+        for Blob { descriptor, content, .. } in &blobs {
             if sink.has(&descriptor.digest, descriptor.size) {
                 continue;
             }
             let region = sink.reserve(descriptor.size)?;
             let failed =
                 |source| ImageError::Write { what: format!("the cache's layer {}", descriptor.digest), source };
-            region.take(&source.file()?, descriptor.size).map_err(failed)?;
+            region.take(&content.file()?, descriptor.size).map_err(failed)?;
             sink.settle(region, &descriptor.digest, descriptor.size)?;
         }
         let (config, config_bytes, manifest) = documents(self.records, &blobs);
@@ -108,13 +108,13 @@ impl CacheExport<'_> {
             let elsewhere = self.imported.and_then(|imported| imported.blob(&diff_id));
             blobs.push(match elsewhere.filter(|_| !store.blobs().contains(diff_id)) {
                 Some((descriptor, from)) => {
-                    let source = Compressed::of(store).original(from, descriptor.clone());
-                    Blob { descriptor, diff_id, source }
+                    let content = compressed.original(from, descriptor.clone());
+                    Blob { descriptor, diff_id, content }
                 }
                 None => {
-                    let written = compressed.layer(diff_id, transform, probe)?;
-                    let descriptor = Descriptor::new(&encoding.oci_layer(), written.digest, written.size);
-                    Blob { descriptor, diff_id, source: compressed.source(written.digest, diff_id, transform) }
+                    let encoded = compressed.layer(diff_id, transform, probe)?;
+                    let descriptor = Descriptor::new(&encoding.oci_layer(), encoded.digest, encoded.size);
+                    Blob { descriptor, diff_id, content: compressed.content(encoded.digest, diff_id, transform) }
                 }
             });
         }

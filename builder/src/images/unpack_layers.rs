@@ -57,7 +57,7 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
     let mut raw = Hashing::new(blobs.open(blob)?.take(blob.size.saturating_add(1)));
     let failed = |source| ImageError::Read { origin: origin.to_owned(), source };
     // The blob is read and hashed on one thread, decompressed on another, and stored on this one.
-    let (imported, over, encoding, limit) = read_ahead(&mut raw, |mut pieces| {
+    let (imported, encoding, limit) = read_ahead(&mut raw, |mut pieces| {
         let mut head = [0; 4];
         let head = read_head(&mut pieces, &mut head).map_err(failed)?;
         let encoding = Encoding::sniff(head);
@@ -66,7 +66,7 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
             _ => blob.size.saturating_mul(ALLOWED_FACTOR).saturating_add(ALLOWED_ANYWAY),
         };
         let whole = BufReader::with_capacity(BUFFER, io::Cursor::new(head).chain(pieces));
-        let (imported, over) = match encoding {
+        let imported = match encoding {
             Encoding::Plain => import(store, whole, limit, layer, probe),
             Encoding::Gzip => {
                 let decoder = flate2::bufread::MultiGzDecoder::new(whole);
@@ -77,9 +77,9 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
                 read_ahead(decoder, |tar| import(store, tar, limit, layer, probe))
             }
         };
-        Ok::<_, ImageError>((imported, over, encoding, limit))
+        Ok::<_, ImageError>((imported, encoding, limit))
     })?;
-    if over && encoding != Encoding::Plain {
+    if imported.input == Input::LimitExceeded && encoding != Encoding::Plain {
         let (compressed, limit) = (ByteSize(blob.size), ByteSize(limit));
         return Err(ImageError::Bomb { origin: origin.to_owned(), blob: blob.digest, compressed, limit });
     }
@@ -95,7 +95,7 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
     if found != blob.digest {
         return Err(ImageError::BlobDigest { origin: origin.to_owned(), wanted: blob.digest, found });
     }
-    match imported {
+    match imported.layer {
         Ok(layer) => Ok(layer),
         Err(StorageError::DigestMismatch { expected, found }) => Err(ImageError::DiffId {
             origin: origin.to_owned(),
@@ -103,7 +103,7 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
             wanted: expected.to_diff_id(),
             found: found.to_diff_id(),
         }),
-        Err(StorageError::Io { action: "read", source, .. }) if encoding != Encoding::Plain => {
+        Err(StorageError::Io { source, .. }) if imported.input == Input::Failed && encoding != Encoding::Plain => {
             Err(ImageError::Decompress { origin: origin.to_owned(), blob: blob.digest, source })
         }
         Err(StorageError::BadLayer { offset, reason }) => {
@@ -179,17 +179,28 @@ impl Read for Pieces {
     }
 }
 
-/// Imports the tar into the store. Also returns whether the tar is longer than the limit.
-fn import(
-    store: &Store,
-    tar: impl Read,
-    limit: u64,
-    layer: &ImageLayer,
-    probe: &Probe,
-) -> (Result<Layer, StorageError>, bool) {
-    let mut limited = Limited { inner: tar, left: limit, over: false };
-    let imported = store.import_layer(&mut limited, Some(layer.diff_id), probe);
-    (imported, limited.over)
+/// The result of an import, and the state of its input, which tells failures of the input from those of the store.
+struct Imported {
+    layer: Result<Layer, StorageError>,
+    input: Input,
+}
+
+/// The state of a tar that is imported.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// No error so far.
+    Good,
+    /// The tar is longer than the limit.
+    LimitExceeded,
+    /// The tar cannot be read: its download or decompression failed.
+    Failed,
+}
+
+/// Imports a tar of at most `limit` bytes into the store.
+fn import(store: &Store, tar: impl Read, limit: u64, layer: &ImageLayer, probe: &Probe) -> Imported {
+    let mut limited = Limited { inner: tar, left: limit, input: Input::Good };
+    let layer = store.import_layer(&mut limited, Some(layer.diff_id), probe);
+    Imported { layer, input: limited.input }
 }
 
 fn read_head<'a>(from: &mut impl Read, head: &'a mut [u8; 4]) -> io::Result<&'a [u8]> {
@@ -207,16 +218,20 @@ fn read_head<'a>(from: &mut impl Read, head: &'a mut [u8; 4]) -> io::Result<&'a 
 struct Limited<R> {
     inner: R,
     left: u64,
-    over: bool,
+    input: Input,
 }
 
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
+        let read = self.inner.read(buffer).inspect_err(|error| {
+            if error.kind() != io::ErrorKind::Interrupted {
+                self.input = Input::Failed;
+            }
+        })?;
         match self.left.checked_sub(read as u64) {
             Some(left) => self.left = left,
             None => {
-                self.over = true;
+                self.input = Input::LimitExceeded;
                 return Err(io::Error::other("the limit is exceeded"));
             }
         }

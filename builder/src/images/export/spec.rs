@@ -1,7 +1,7 @@
 //! Parses `--output` with the options of buildx.
 
-use buildscope_oci::Annotation;
-use buildscope_oci::Encoding;
+use super::super::csv::csv_fields;
+use buildscope_oci::{Annotation, Encoding};
 use std::path::PathBuf;
 
 /// One `--output`.
@@ -162,9 +162,8 @@ impl Given {
             "-" => Destination::Stdout,
             path => Destination::Path(path.into()),
         };
-        let only = |given: bool, key: &str| match given {
-            true => Err(format!("`{key}=` has no meaning for type={kind}")),
-            false => Ok(()),
+        let only = |given: bool, key: &str| {
+            if given { Err(format!("`{key}=` has no meaning for type={kind}")) } else { Ok(()) }
         };
         only(self.tar.is_some() && kind != "oci", "tar")?;
         only(self.push.is_some() && !matches!(kind, "image" | "registry"), "push")?;
@@ -209,46 +208,6 @@ fn boolean(key: &str, value: &str) -> Result<bool, String> {
     }
 }
 
-/// Parses one record of RFC 4180. A field may be quoted as a whole; two quotes inside of it mean one.
-pub fn csv_fields(text: &str) -> Result<Vec<String>, String> {
-    let mut fields = Vec::new();
-    let mut rest = text;
-    loop {
-        let (field, after) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted_field(quoted)?,
-            None => {
-                let (field, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
-                if field.contains('"') {
-                    return Err("a quote in the middle of a field: quote the whole field".into());
-                }
-                (field.to_owned(), after)
-            }
-        };
-        fields.push(field);
-        match after.strip_prefix(',') {
-            Some(more) => rest = more,
-            None if after.is_empty() => return Ok(fields),
-            None => return Err("a closing quote must be followed by a comma".into()),
-        }
-    }
-}
-
-fn quoted_field(text: &str) -> Result<(String, &str), String> {
-    let mut field = String::new();
-    let mut rest = text;
-    loop {
-        let (before, after) = rest.split_once('"').ok_or("a quote is not closed")?;
-        field += before;
-        match after.strip_prefix('"') {
-            Some(more) => {
-                field.push('"');
-                rest = more;
-            }
-            None => return Ok((field, after)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,7 +241,6 @@ mod tests {
         assert_eq!(image.names, ["a", "b"]);
         assert_eq!((image.compression, image.level, image.force), (Some(Encoding::Zstd), Some(3), true));
         assert_eq!((&*image.annotations[0].key, &*image.annotations[0].value), ("Key", "v"));
-        assert_eq!(csv_fields(r#"a,"b ""c"", d",e"#).unwrap(), ["a", r#"b "c", d"#, "e"]);
     }
 
     #[test]

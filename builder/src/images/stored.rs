@@ -111,11 +111,11 @@ impl Images {
         let configs = images.iter().map(|image| Descriptor::of(media::OCI_CONFIG, &image.config_bytes())).collect();
         let target = match &manifests[..] {
             [only] => only.clone(),
-            several => {
+            manifests => {
                 let index = Index {
                     schema_version: 2,
                     media_type: media::OCI_INDEX.into(),
-                    manifests: several.to_vec(),
+                    manifests: manifests.to_vec(),
                     annotations: Default::default(),
                 }
                 .to_bytes();

@@ -1,8 +1,10 @@
 //! Reads images from files: OCI layouts (directories or tars) and docker archives.
 
+mod archive;
+
 use super::ImageError;
-use super::archive::{Archive, FileRange};
 use super::resolved::{Blobs, Hashing, ResolvedImage, json, pick, read_document};
+use archive::{Archive, FileRange};
 use buildscope_oci::{Descriptor, Encoding, IMAGE_NAME, Index, Manifest, REF_NAME, media};
 use buildscope_oci::{ImageConfig, Platform, Reference};
 use buildscope_record::{BlobDigest, ManifestDigest};
@@ -127,15 +129,16 @@ fn blob_path(digest: impl Into<BlobDigest>) -> String {
 #[derive(Debug)]
 struct Layout {
     origin: String,
-    place: Place,
+    container: Container,
     /// The members of a docker archive by their digests.
     named: HashMap<BlobDigest, String>,
     /// The manifest that we make for a docker archive.
     written: HashMap<BlobDigest, Vec<u8>>,
 }
 
+/// The form of a layout.
 #[derive(Debug)]
-enum Place {
+enum Container {
     Directory(PathBuf),
     Tar(Archive),
 }
@@ -144,17 +147,18 @@ impl Layout {
     fn open(path: &Path) -> Result<Self, ImageError> {
         let origin = path.display().to_string();
         let metadata = std::fs::metadata(path).map_err(ImageError::file("open", path))?;
-        let place = match metadata.is_dir() {
-            true => Place::Directory(path.to_owned()),
-            false => Place::Tar(Archive::open(path, &origin)?),
+        let container = if metadata.is_dir() {
+            Container::Directory(path.to_owned())
+        } else {
+            Container::Tar(Archive::open(path, &origin)?)
         };
-        Ok(Self { origin, place, named: HashMap::new(), written: HashMap::new() })
+        Ok(Self { origin, container, named: HashMap::new(), written: HashMap::new() })
     }
 
     fn range(&self, name: &str) -> Result<Option<FileRange>, ImageError> {
-        match &self.place {
-            Place::Tar(archive) => Ok(archive.member(name)),
-            Place::Directory(folder) => {
+        match &self.container {
+            Container::Tar(archive) => Ok(archive.member(name)),
+            Container::Directory(folder) => {
                 let path = folder.join(name);
                 // Without NONBLOCK, opening a pipe would block forever.
                 let opened =

@@ -10,7 +10,7 @@ const PACE: Duration = Duration::from_millis(150);
 
 /// The progress of one blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved {
+pub struct Transfer {
     /// The complete name of the image.
     pub image: Arc<str>,
     /// Whether the blob is pushed, not pulled.
@@ -25,41 +25,41 @@ pub struct Moved {
 
 /// Receives the progress of transfers, from several threads.
 #[derive(Clone, Default)]
-pub struct Watch(Option<Arc<dyn Fn(Moved) + Send + Sync>>);
+pub struct ProgressSink(Option<Arc<dyn Fn(Transfer) + Send + Sync>>);
 
-impl Watch {
+impl ProgressSink {
     /// A sink that calls this function.
-    pub fn of(on_progress: impl Fn(Moved) + Send + Sync + 'static) -> Self {
+    pub fn of(on_progress: impl Fn(Transfer) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(on_progress)))
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for ProgressSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Watch").field(&self.0.is_some()).finish()
+        f.debug_tuple("ProgressSink").field(&self.0.is_some()).finish()
     }
 }
 
 /// Reports the progress of one blob.
-pub(super) struct Way {
-    watch: Watch,
-    moved: Moved,
+pub(super) struct TransferProgress {
+    sink: ProgressSink,
+    transfer: Transfer,
     reported: Option<Instant>,
 }
 
-impl Way {
-    pub(super) fn begin(watch: &Watch, image: Arc<str>, push: bool, blob: BlobDigest, total: u64) -> Self {
-        Self { watch: watch.clone(), moved: Moved { image, push, blob, current: 0, total }, reported: None }
+impl TransferProgress {
+    pub(super) fn start(sink: &ProgressSink, image: Arc<str>, push: bool, blob: BlobDigest, total: u64) -> Self {
+        Self { sink: sink.clone(), transfer: Transfer { image, push, blob, current: 0, total }, reported: None }
     }
 
     /// Reports that `current` bytes were transferred. The first and the last report are never skipped.
     pub(super) fn at(&mut self, current: u64) {
-        let Some(on_progress) = &self.watch.0 else { return };
-        self.moved.current = current;
-        let ended = current >= self.moved.total;
+        let Some(on_progress) = &self.sink.0 else { return };
+        self.transfer.current = current;
+        let ended = current >= self.transfer.total;
         if ended || self.reported.is_none_or(|reported| reported.elapsed() >= PACE) {
             self.reported = Some(Instant::now());
-            on_progress(self.moved.clone());
+            on_progress(self.transfer.clone());
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The docker daemon of this machine, through its socket: loads images into it (`--load`), and uses its images as bases.
 
 use super::export::{Export, Exported};
-use super::local::Images;
-use super::unpack::ensure_layers;
+use super::stored::Images;
+use super::unpack_layers::ensure_layers;
 use super::{Destination, ImageError, LayoutImage, ResolvedImage};
 use buildscope_oci::{Platform, Reference};
 use buildscope_record::{ConfigDigest, Phase, Probe, Quantity};

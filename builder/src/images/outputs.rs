@@ -1,8 +1,8 @@
 //! Writes the images of a finished build to an output (`--output`).
 
-use super::docker::load;
+use super::daemon::load;
 use super::export::{Export, Exported, Format, export_directory, export_tar};
-use super::local::Images;
+use super::stored::Images;
 use super::{Destination, Image, ImageError, ImportedCache, Output, OutputKind, Predicate, Registries, ensure_layers};
 use buildscope_oci::{Annotation, Level, Platform, Reference};
 use buildscope_oci::{CREATED, Descriptor, media};
@@ -74,8 +74,8 @@ impl Delivery<'_> {
                 self.keep()
             }
             OutputKind::Tar { dest } => {
-                let several = self.images.len() > 1;
-                let below = |image| if several { folder(image).into() } else { PathBuf::new() };
+                let split = self.images.len() > 1;
+                let below = |image| if split { folder(image).into() } else { PathBuf::new() };
                 let stacks: Vec<_> = self.images.iter().map(|image| (below(image), layers(image))).collect();
                 export_tar(self.store, &stacks, dest, self.epoch, probe)?;
                 self.keep()
