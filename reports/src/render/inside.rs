@@ -1,7 +1,7 @@
 //! The commands inside the steps that cost most, on a terminal: at most a third of a screen.
 
+use super::style::{BOLD, DIM, Style, heading};
 use super::table::{Align, Cell, Table, cut};
-use super::text::{BOLD, DIM, Style, heading};
 use crate::inside::{Activity, CommandRow, Inside, RowKind};
 use crate::wording::percent;
 use crate::{Explanation, StepExplanation};

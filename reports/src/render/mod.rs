@@ -6,12 +6,14 @@
 pub mod html;
 mod inside;
 mod processes;
+mod style;
 pub mod table;
 pub mod text;
 pub mod timeline;
 
 pub use html::html;
-pub use text::{Style, text};
+pub use style::Style;
+pub use text::text;
 pub use timeline::timeline;
 
 use crate::Explanation;

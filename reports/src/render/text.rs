@@ -1,5 +1,6 @@
 //! The explanation as text for a terminal: the answer first, then the steps, then where the time went.
 
+use super::style::{BOLD, DIM, Style, heading};
 use super::table::{Align, Cell, Table, cut, paint};
 use crate::attribute::{Attributed, Levels, Link};
 use crate::compare::Pair;
@@ -9,27 +10,8 @@ use buildscope_record::{Group, Nanos, Outcome, Phase};
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
 
-/// The format of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
-    /// The number of columns.
-    pub width: usize,
-    /// Whether to write colours.
-    pub colours: bool,
-    /// How many steps to list: those with the largest share of the wall time. The others are counted.
-    pub steps: usize,
-}
-
-impl Default for Style {
-    fn default() -> Self {
-        Self { width: 100, colours: false, steps: 30 }
-    }
-}
-
 /// SGR parameters, and a mark for text without colours, by group. The last is `unattributed`.
 const GROUPS: [(&str, char); 6] = [("35", '▒'), ("33", '░'), ("32", '█'), ("34", '▓'), ("36", '▚'), ("31", '·')];
-pub(super) const BOLD: &str = "1";
-pub(super) const DIM: &str = "2";
 const CACHED: &str = "36";
 const FAILED: &str = "31";
 
@@ -57,10 +39,6 @@ fn answer(explanation: &Explanation, style: Style) -> String {
         .map(|line| paint(&line, style.colours.then_some(BOLD)))
         .collect();
     lines.join("\n") + "\n"
-}
-
-pub(super) fn heading(text: &str, style: Style) -> String {
-    paint(text, style.colours.then_some(BOLD)) + "\n"
 }
 
 fn steps(explanation: &Explanation, style: Style) -> String {
