@@ -84,7 +84,7 @@ fn letters(text: &str) -> u64 {
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
     source: Source,
-    list: Vec<Placed>,
+    list: Vec<Located>,
 }
 
 /// A text and the offsets at which its lines start. With them, each of many diagnostics in a long text is shown without
@@ -106,7 +106,7 @@ impl Source {
 
     /// Returns the line of an offset, counted from 1.
     fn line(&self, offset: usize) -> usize {
-        self.lines.partition_point(|begin| *begin <= offset)
+        self.lines.partition_point(|start| *start <= offset)
     }
 }
 
@@ -119,20 +119,20 @@ impl miette::SourceCode for Source {
     ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
         // One line more than is shown, because the reader also looks at the line end before the position.
         let first = self.line(span.offset()).saturating_sub(2 + before);
-        let begin = self.lines[first];
-        let within = miette::SourceSpan::new((span.offset() - begin).into(), span.len());
-        let shown: &'a [u8] = self.text.as_bytes().get(begin..).unwrap_or_default();
+        let start = self.lines[first];
+        let within = miette::SourceSpan::new((span.offset() - start).into(), span.len());
+        let shown: &'a [u8] = self.text.as_bytes().get(start..).unwrap_or_default();
         let found = shown.read_span(&within, before, after)?;
-        let place = miette::SourceSpan::new((begin + found.span().offset()).into(), found.span().len());
+        let span = miette::SourceSpan::new((start + found.span().offset()).into(), found.span().len());
         let (line, column, lines) = (first + found.line(), found.column(), found.line_count());
         let name = self.name.to_string();
-        Ok(Box::new(miette::MietteSpanContents::new_named(name, found.data(), place, line, column, lines)))
+        Ok(Box::new(miette::MietteSpanContents::new_named(name, found.data(), span, line, column, lines)))
     }
 }
 
 /// A diagnostic and its line, counted from 1.
 #[derive(Clone, Debug)]
-struct Placed(Diagnostic, Option<usize>);
+struct Located(Diagnostic, Option<usize>);
 
 impl Diagnostics {
     /// Creates the diagnostics of a text, in the order of their positions. The file is named `Dockerfile` unless
@@ -149,7 +149,7 @@ impl Diagnostics {
                     span.start = span.start.min(span.end);
                 }
                 let line = diagnostic.span.map(|span| source.line(span.range().start));
-                Placed(diagnostic, line)
+                Located(diagnostic, line)
             })
             .collect();
         Self { source, list }
@@ -162,7 +162,7 @@ impl Diagnostics {
 
     /// Returns the diagnostics in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.list.iter().map(|placed| &placed.0)
+        self.list.iter().map(|located| &located.0)
     }
 
     /// Returns the number of diagnostics.
@@ -206,7 +206,7 @@ impl miette::Diagnostic for Diagnostics {
     }
 
     fn severity(&self) -> Option<miette::Severity> {
-        self.list.iter().all(|placed| placed.0.warning).then_some(miette::Severity::Warning)
+        self.list.iter().all(|located| located.0.warning).then_some(miette::Severity::Warning)
     }
 
     // A single diagnostic is shown as itself, and several are shown as a list.
@@ -226,13 +226,13 @@ impl miette::Diagnostic for Diagnostics {
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
         (self.list.len() > 1).then(|| {
-            Box::new(self.list.iter().map(|placed| placed as &dyn miette::Diagnostic))
+            Box::new(self.list.iter().map(|located| located as &dyn miette::Diagnostic))
                 as Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>
         })
     }
 }
 
-impl fmt::Display for Placed {
+impl fmt::Display for Located {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.0.code.is_empty() {
             write!(f, "{}: ", self.0.code)?;
@@ -241,9 +241,9 @@ impl fmt::Display for Placed {
     }
 }
 
-impl std::error::Error for Placed {}
+impl std::error::Error for Located {}
 
-impl miette::Diagnostic for Placed {
+impl miette::Diagnostic for Located {
     fn severity(&self) -> Option<miette::Severity> {
         self.0.warning.then_some(miette::Severity::Warning)
     }

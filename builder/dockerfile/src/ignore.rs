@@ -28,12 +28,12 @@ pub enum IgnoreError {
 #[derive(Clone, Debug, Default)]
 pub struct Ignore {
     rules: Vec<Rule>,
-    takes_back: bool,
+    negated: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Rule {
-    takes_back: bool,
+    negated: bool,
     form: Form,
 }
 
@@ -76,13 +76,13 @@ impl Ignore {
                 return None;
             }
             let line = line.trim();
-            let (takes_back, pattern) = line.strip_prefix('!').map_or((false, line), |rest| (true, rest.trim()));
+            let (negated, pattern) = line.strip_prefix('!').map_or((false, line), |rest| (true, rest.trim()));
             if line.is_empty() {
                 return None;
             }
             let cleaned = if pattern.is_empty() { String::new() } else { clean(pattern) };
             let relative = if cleaned.len() > 1 { cleaned.strip_prefix('/').unwrap_or(&cleaned) } else { &cleaned };
-            Some((index + 1, format!("{}{relative}", if takes_back { "!" } else { "" })))
+            Some((index + 1, format!("{}{relative}", if negated { "!" } else { "" })))
         })
     }
 
@@ -110,14 +110,14 @@ impl Ignore {
                 continue;
             }
             let cleaned = clean(pattern);
-            let (takes_back, body) = cleaned.strip_prefix('!').map_or((false, &*cleaned), |rest| (true, rest));
+            let (negated, body) = cleaned.strip_prefix('!').map_or((false, &*cleaned), |rest| (true, rest));
             if body.is_empty() {
                 return Err(IgnoreError::Empty { line });
             }
             let form = Form::parse(body).map_err(|source| IgnoreError::Pattern { line, source })?;
-            rules.push(Rule { takes_back, form });
+            rules.push(Rule { negated, form });
         }
-        Ok(Self { takes_back: rules.iter().any(|rule| rule.takes_back), rules })
+        Ok(Self { negated: rules.iter().any(|rule| rule.negated), rules })
     }
 
     /// Returns whether there are no patterns, so that nothing is left out.
@@ -129,7 +129,7 @@ impl Ignore {
     /// leading or trailing one. The rules are the same for files and directories.
     pub fn excludes(&self, path: impl AsRef<[u8]>) -> bool {
         let path = path.as_ref();
-        self.rules.iter().rev().find(|rule| rule.form.matches(path)).is_some_and(|rule| !rule.takes_back)
+        self.rules.iter().rev().find(|rule| rule.form.matches(path)).is_some_and(|rule| !rule.negated)
     }
 
     /// Returns whether a `!` pattern may include something below this excluded directory again. If it returns false, a
@@ -137,13 +137,13 @@ impl Ignore {
     pub fn may_include_below(&self, directory: impl AsRef<[u8]>) -> bool {
         let directory = directory.as_ref();
         // Patterns before the one that excludes the directory cannot include its content again.
-        self.takes_back
+        self.negated
             && self
                 .rules
                 .iter()
                 .rev()
-                .take_while(|rule| rule.takes_back || !rule.form.matches(directory))
-                .any(|rule| rule.takes_back && rule.form.may_match_below(directory))
+                .take_while(|rule| rule.negated || !rule.form.matches(directory))
+                .any(|rule| rule.negated && rule.form.may_match_below(directory))
     }
 }
 

@@ -124,15 +124,16 @@ impl<'t> Parsed<'t> {
         let mut instructions = Vec::with_capacity(memchr::memchr_iter(b'\n', text.as_bytes()).count() + 1);
         let mut word_diagnostics = Vec::new();
         let mut stages_known = true;
-        let (mut begun, mut orphan) = (false, None);
+        let (mut has_stage, mut before_first_stage) = (false, None);
         let (syntax, mut diagnostics) = Syntax::read(
             text,
             |line| line,
             |node| {
                 let keyword = node.kind;
-                begun |= keyword == Some(Keyword::From);
-                if !begun && orphan.is_none() && keyword.is_some_and(|keyword| keyword != Keyword::Arg) {
-                    orphan = Some(node.keyword.clone());
+                has_stage |= keyword == Some(Keyword::From);
+                if !has_stage && before_first_stage.is_none() && keyword.is_some_and(|keyword| keyword != Keyword::Arg)
+                {
+                    before_first_stage = Some(node.keyword.clone());
                 }
                 match typed::instruction(node, text) {
                     Ok(instruction) => instructions.push(instruction),
@@ -143,16 +144,16 @@ impl<'t> Parsed<'t> {
                 }
             },
         );
-        stages_known &= !syntax.torn;
+        stages_known &= !syntax.incomplete;
         diagnostics.append(&mut word_diagnostics);
-        if let Some(word) = orphan {
+        if let Some(word) = before_first_stage {
             stages_known = false;
             diagnostics.push(
                 Diagnostic::new(word.span, "no build stage in current context: FROM must come first")
                     .label("only ARG is allowed before the first FROM")
                     .help("move this line below a FROM"),
             );
-        } else if !begun && diagnostics.is_empty() {
+        } else if !has_stage && diagnostics.is_empty() {
             stages_known = false;
             let message = match &*instructions {
                 [] => "file with no instructions: the Dockerfile is empty",
@@ -168,7 +169,7 @@ impl<'t> Parsed<'t> {
             instructions,
             comments: syntax.comments,
         };
-        Self { file, diagnostics, stages_known: stages_known && begun }
+        Self { file, diagnostics, stages_known: stages_known && has_stage }
     }
 }
 

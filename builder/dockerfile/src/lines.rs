@@ -65,12 +65,12 @@ impl<'a> Logical<'a> {
         match &self.pieces {
             Pieces::One(offset) => Span::new(offset + start, offset + end),
             Pieces::Many(pieces) => {
-                let place = |at: usize| {
+                let offset_of = |at: usize| {
                     let i = pieces.partition_point(|(joined, _)| *joined <= at).saturating_sub(1);
                     pieces[i].1 + (at - pieces[i].0)
                 };
                 // The end is looked up by the last character, because the next piece may be far away.
-                Span::new(place(start), if end > start { place(end - 1) + 1 } else { place(start) })
+                Span::new(offset_of(start), if end > start { offset_of(end - 1) + 1 } else { offset_of(start) })
             }
         }
     }
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
 
     /// Returns whether a part of the text contains a `<`. The parts must come in the order of the text.
     #[inline]
-    pub(super) fn may_begin_document(&mut self, part: Span) -> bool {
+    pub(super) fn may_start_heredoc(&mut self, part: Span) -> bool {
         let part = part.range();
         if self.mark <= part.start {
             let rest = &self.text.as_bytes()[part.start..];
@@ -218,11 +218,11 @@ impl<'a> Reader<'a> {
     #[inline]
     fn logical(&mut self, first: Physical<'a>, body: &'a str, start: usize) -> Logical<'a> {
         let lines = (first.number, first.number);
-        let Some(begun) = continued(body, self.escape) else {
+        let Some(head) = continued(body, self.escape) else {
             let span = Span::new(start, start + body.len());
             return Logical { text: body.into(), pieces: Pieces::One(start), lines, span, blank_inside: false };
         };
-        self.joined(lines, begun, start, start + body.len())
+        self.joined(lines, head, start, start + body.len())
     }
 
     /// Reads the lines that continue a line. `body` is the content of the first line without its escape, and `end` the

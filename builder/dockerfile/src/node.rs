@@ -119,7 +119,7 @@ pub struct Syntax<'t> {
     /// The escape character of the text.
     pub escape: char,
     /// Whether some lines could not be split with certainty, so that their instructions are unknown.
-    pub(super) torn: bool,
+    pub(super) incomplete: bool,
 }
 
 impl<'t> Syntax<'t> {
@@ -140,7 +140,7 @@ impl<'t> Syntax<'t> {
         if u32::try_from(text.len()).is_err() {
             let diagnostic = Diagnostic::unplaced("the Dockerfile is too large: the limit is 4 GiB");
             return (
-                Self { torn: true, ..Self::default() },
+                Self { incomplete: true, ..Self::default() },
                 vec![diagnostic.help("put the data in files of the context")],
             );
         }
@@ -164,7 +164,7 @@ impl<'t> Syntax<'t> {
                             syntax.comments.push(span);
                         }
                         Err(diagnostic) => {
-                            syntax.torn |= key.eq_ignore_ascii_case("escape");
+                            syntax.incomplete |= key.eq_ignore_ascii_case("escape");
                             diagnostics.push(diagnostic);
                         }
                     }
@@ -183,15 +183,15 @@ impl<'t> Syntax<'t> {
                     match &mut read {
                         Ok(node) => {
                             if let Err(diagnostic) = heredocs(node, &line, &mut reader) {
-                                syntax.torn = true;
+                                syntax.incomplete = true;
                                 diagnostics.push(diagnostic);
                             }
                             node.comments = (comments.start, comments.end);
                             found(node);
                         }
                         Err(diagnostic) => {
-                            skip_documents(&line, &mut reader);
-                            syntax.torn = true;
+                            skip_heredocs(&line, &mut reader);
+                            syntax.incomplete = true;
                             diagnostics.push(diagnostic.clone());
                         }
                     }
@@ -199,7 +199,7 @@ impl<'t> Syntax<'t> {
             }
         }
         syntax.escape = reader.escape;
-        syntax.torn |= !reader.diagnostics.is_empty();
+        syntax.incomplete |= !reader.diagnostics.is_empty();
         diagnostics.append(&mut reader.diagnostics);
         (syntax, diagnostics)
     }
@@ -365,43 +365,43 @@ fn legacy_pair<'t>(line: &Logical<'t>, keyword: &str, from: usize, end: usize) -
 
 /// Reads the heredocs that follow an instruction.
 fn heredocs(node: &mut Node<'_>, line: &Logical<'_>, reader: &mut Reader<'_>) -> Result<(), Diagnostic> {
-    if !reader.may_begin_document(line.span) || !line.text.contains("<<") || !takes_documents(node) {
+    if !reader.may_start_heredoc(line.span) || !line.text.contains("<<") || !takes_heredocs(node) {
         return Ok(());
     }
     if node.kind.is_none() {
-        skip_documents(line, reader);
+        skip_heredocs(line, reader);
         return Ok(());
     }
-    let mut documents = Heredoc::of_line(&line.text).map_err(|error| {
+    let mut heredocs = Heredoc::of_line(&line.text).map_err(|error| {
         Diagnostic::new(line.span, error.to_string()).label("the quotes of a heredoc's delimiter do not match")
     })?;
-    for document in &mut documents {
+    for heredoc in &mut heredocs {
         let start = reader.position();
-        document.span = Span::new(start, start);
+        heredoc.span = Span::new(start, start);
         loop {
             let Some(physical) = reader.physical() else {
                 return Err(Diagnostic::new(line.span, "unterminated heredoc")
-                    .label(format!("no line is exactly `{}`", document.name))
-                    .help(format!("end the document with a line that is exactly `{}`", document.name)));
+                    .label(format!("no line is exactly `{}`", heredoc.name))
+                    .help(format!("end the heredoc with a line that is exactly `{}`", heredoc.name)));
             };
-            if document.ends_with(physical.content) {
+            if heredoc.ends_with(physical.content) {
                 node.span = Span::new(node.span.range().start, physical.start + physical.content.len());
                 break;
             }
-            document.span = Span::new(start, reader.position());
+            heredoc.span = Span::new(start, reader.position());
         }
-        document.content = reader.part(document.span).to_owned();
+        heredoc.content = reader.part(heredoc.span).to_owned();
     }
     node.lines.1 = reader.number();
-    node.heredocs = documents;
+    node.heredocs = heredocs;
     Ok(())
 }
 
-fn takes_documents(node: &Node<'_>) -> bool {
+fn takes_heredocs(node: &Node<'_>) -> bool {
     match node.kind {
         Some(Keyword::Add | Keyword::Copy | Keyword::Run) => !matches!(node.arguments, Arguments::Json(_)),
         Some(Keyword::Onbuild) => match &node.arguments {
-            Arguments::Trigger(inner) => inner.kind != Some(Keyword::Onbuild) && takes_documents(inner),
+            Arguments::Trigger(inner) => inner.kind != Some(Keyword::Onbuild) && takes_heredocs(inner),
             _ => false,
         },
         Some(_) => false,
@@ -412,11 +412,11 @@ fn takes_documents(node: &Node<'_>) -> bool {
 
 /// Skips the heredocs of an invalid instruction, because their lines are not instructions. A heredoc without an end is
 /// not skipped.
-fn skip_documents(line: &Logical<'_>, reader: &mut Reader<'_>) {
-    for document in Heredoc::of_line(&line.text).unwrap_or_default() {
+fn skip_heredocs(line: &Logical<'_>, reader: &mut Reader<'_>) {
+    for heredoc in Heredoc::of_line(&line.text).unwrap_or_default() {
         let mut ahead = reader.ahead();
         while let Some(physical) = ahead.physical() {
-            if document.ends_with(physical.content) {
+            if heredoc.ends_with(physical.content) {
                 reader.resume(&ahead);
                 break;
             }

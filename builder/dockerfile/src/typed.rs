@@ -299,9 +299,9 @@ fn arguments<'t>(
 /// Returns a part of a word. Its position is exact if the word is not split by a continuation, and else that of the
 /// word.
 fn sub<'t>(word: &Word<'t>, start: usize, end: usize) -> Word<'t> {
-    let place = word.span.range();
-    let exact = place.len() == word.text.len();
-    let span = if exact { Span::new(place.start + start, place.start + end) } else { word.span };
+    let range = word.span.range();
+    let exact = range.len() == word.text.len();
+    let span = if exact { Span::new(range.start + start, range.start + end) } else { word.span };
     Word { text: word.part(start, end), span }
 }
 

@@ -110,7 +110,7 @@ fn cache_busting(linter: &mut Linter<'_>, stage: &[Instruction<'_>]) {
             if runs == 0 {
                 continue;
             }
-            let place = match first_use {
+            let help = match first_use {
                 Some(used) => format!("move it down to line {}, where it is used", after[used].lines.0),
                 None => "remove it: nothing in this stage uses it".into(),
             };
@@ -122,7 +122,7 @@ fn cache_busting(linter: &mut Linter<'_>, stage: &[Instruction<'_>]) {
                     "{} changes at every build, so {runs} RUN below it run again although they do not use it",
                     argument.name.text
                 ),
-                place,
+                help,
             );
         }
     }
