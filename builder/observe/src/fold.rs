@@ -81,7 +81,7 @@ pub(crate) fn fold(runs: &mut BTreeMap<u32, Run>, totals: &mut Totals, most: usi
         }
         let foldable = |(id, run): (&u32, &Run)| {
             let leaf = run.end.is_some() && !needed.contains(id);
-            // A short process whose children are folded is no use to them, and each such has totals of its own.
+            // A short process whose children are folded explains nothing about them, but would need totals of its own.
             let useless = run.duration() < SHORT && totals.is_below(*id);
             leaf.then(|| (if useless { 0 } else { run.duration() }, *id))
         };

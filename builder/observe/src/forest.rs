@@ -251,7 +251,7 @@ impl Forest {
     pub(crate) fn program(&mut self, pid: i32, arguments: Vec<String>) {
         if let Some(run) = self.run(pid) {
             // The kernel keeps 15 bytes of a name; an argument may hold all of it. A program that executes itself through
-            // `/proc/self/exe`, as busybox does for each of its commands, is told by its first argument only.
+            // `/proc/self/exe`, as busybox does for each of its commands, is identified by its first argument only.
             let whole = |argument: &String| argument.rsplit('/').next().unwrap_or_default().to_owned();
             let mut names = arguments.iter().map(whole).take(3);
             let name = match &*run.program {

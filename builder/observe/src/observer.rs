@@ -19,7 +19,7 @@ const PRIORITY: i32 = -10;
 /// How many processes are looked at in one round.
 const LOOKS: usize = 24;
 
-/// Observes all that a process starts, until it is told to finish.
+/// Observes everything that a process starts, until [`finish`](Self::finish) is called.
 #[derive(Debug)]
 pub struct Observer {
     stop: Arc<AtomicBool>,
@@ -39,7 +39,7 @@ pub struct StepProcesses {
 }
 
 impl Observer {
-    /// Observes the steps that this process will start. None where there can be no thread for it: nothing else can go wrong.
+    /// Observes the steps that this process will start. Returns `None` if no thread can be started; nothing else can fail.
     pub fn start(root: u32) -> Option<Self> {
         let nanos = now();
         let root = i32::try_from(root).ok()?;
@@ -72,7 +72,7 @@ impl Observer {
     pub fn finish(self, epoch: Instant) -> Vec<StepProcesses> {
         self.stop.store(true, Ordering::Release);
         self.thread.thread().unpark();
-        // A panic there has been told; the build goes on without an inside.
+        // The panic has printed its message. The build goes on without the processes.
         let Ok(watch) = self.thread.join() else { return Vec::new() };
         let since = self.instant.saturating_duration_since(epoch);
         let epoch = self.nanos.saturating_sub(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));

@@ -32,7 +32,7 @@ impl Sampler {
         Self { root, last: now, known: HashMap::new() }
     }
 
-    /// What has happened since the last reading, as far as it can be told.
+    /// The events since the last reading, as far as samples show them.
     pub(crate) fn read(&mut self, now: u64) -> Vec<Event> {
         let mut events = Vec::new();
         let mut seen = HashMap::new();

@@ -9,7 +9,7 @@ const THREADS: usize = 16;
 /// Descriptors that are looked at where a call waits for several.
 const DESCRIPTORS: usize = 32;
 
-/// What a process waits for. None where it does not wait, or has gone.
+/// The cause that a process waits for; `None` if it does not wait, or has ended.
 pub(crate) fn cause(pid: i32, has_children: bool) -> Option<Cause> {
     let mut found: Option<Cause> = None;
     for tid in procfs::threads(pid, THREADS) {
@@ -24,7 +24,7 @@ pub(crate) fn cause(pid: i32, has_children: bool) -> Option<Cause> {
     found
 }
 
-/// What a thread waits for; none where it runs.
+/// The cause that a thread waits for; `None` if it runs.
 fn of_thread(pid: i32, tid: i32, has_children: bool) -> Option<Cause> {
     let call = procfs::text(&format!("/proc/{pid}/task/{tid}/syscall"));
     let call = match call.as_deref().map(str::trim) {

@@ -98,8 +98,8 @@ pub fn record(
     record
 }
 
-/// `warm` if all steps that add layers were cached, `edit` if some were. A build in which none was is not called `cold`:
-/// that word is for builds that were told not to look.
+/// `warm` if all steps that add layers were cached, `edit` if some were. Otherwise the state is unknown: `cold` is for
+/// builds with `--no-cache`.
 fn cache_state(steps: &[record::Step]) -> Option<record::CacheState> {
     use record::Outcome::{Cached, Executed, Failed, Joined};
     let count = |outcomes: &[record::Outcome]| {

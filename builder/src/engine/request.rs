@@ -35,7 +35,7 @@ pub struct Request {
     pub detailed: bool,
     /// The granularity of the parallelism.
     pub policy: Policy,
-    /// The number of slots; 0 is no limit.
+    /// The number of slots; 0 means that there is no limit.
     pub jobs: usize,
     /// Options of RUN steps: `--network`, `--secret`, `--ssh`, `--allow`, limits.
     pub run: RunOptions,

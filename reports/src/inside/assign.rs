@@ -49,7 +49,7 @@ fn is(name: &str, program: &str) -> bool {
             && !program[name.len()..].starts_with(char::is_alphabetic)
 }
 
-/// The unit of each child, by its index; none where there are no units that start anything.
+/// The unit of each child, by its index; `None` if no unit can have started it.
 pub(super) fn assign(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize>> {
     let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
     if able.is_empty() {

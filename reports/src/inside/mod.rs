@@ -131,7 +131,7 @@ pub struct ActivityRow {
 /// How many programs a row names.
 const PROGRAMS: usize = 6;
 
-/// The inside of a step that delayed the build's end by `drag`; none where no processes were seen.
+/// The inside of a step that delayed the build's end by `drag`; `None` if no processes were seen.
 pub fn inside(step: &Step, drag: Nanos) -> Option<Inside> {
     let mut inside = step.processes.as_ref().map(|seen| of_step(step, seen))?;
     for row in &mut inside.rows {
@@ -148,7 +148,7 @@ pub(crate) fn command_share(step: &Step, text: &str) -> f64 {
     named.map(|row| row.wall).sum::<Nanos>().as_secs_f64() / inside.wall.as_secs_f64()
 }
 
-/// The text that a step's shell was given; none where no shell was started.
+/// The text that a step's shell got; `None` if no shell was started.
 fn script<'a>(step: &'a Step, seen: &'a Processes) -> Option<&'a str> {
     match &seen.command[..] {
         [] => Some(run_text(&step.text)),
@@ -202,7 +202,7 @@ fn of_step(step: &Step, seen: &Processes) -> Inside {
     }
 }
 
-/// A step whose program is no shell is one command.
+/// The only command of a step whose program is not a shell.
 fn of_program(step: &Step, seen: &Processes, tree: &Tree<'_>, (start, end): (Nanos, Nanos)) -> Vec<CommandRow> {
     let all: Vec<u32> = tree.roots().collect();
     let spans = all.iter().map(|&root| (tree.process(root).start.max(start), tree.process(root).end.min(end)));

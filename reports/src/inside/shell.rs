@@ -47,7 +47,7 @@ impl Unit {
     }
 }
 
-/// The units of a shell's text. A text that is no shell's is one unit that may start anything.
+/// The units of a shell's text. A text that the shell's grammar does not accept is one unit that may start anything.
 pub(super) fn units(text: &str) -> Vec<Unit> {
     let whole = || vec![Unit { span: 0..text.len(), names: vec![Name::Any], repeats: true }];
     let Some(program) = parse(text) else { return whole() };
@@ -330,7 +330,7 @@ fn item_place(item: &CommandPrefixOrSuffixItem) -> Option<TokenLocation> {
     }
 }
 
-/// A word that stands for itself, quotes taken off; none where an expansion decides.
+/// The value of a word without its quotes; `None` if it depends on an expansion.
 fn literal(word: &Word) -> Option<String> {
     if word.value.contains(['$', '`', '*', '?']) {
         return None;

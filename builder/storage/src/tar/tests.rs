@@ -38,10 +38,10 @@ fn seen(member: &Member, archive: &[u8]) -> Seen {
 const PYTHON: &str = r#"
 import io, sys, tarfile
 def names(length):
-    for slash in (None, 97, 98, 99, 100, 154, 155, 156, 200):
-        if slash is None or slash < length - 1:
+    for slash in (-1, 97, 98, 99, 100, 154, 155, 156, 200):
+        if slash < length - 1:
             name = ["n"] * length
-            if slash is not None: name[slash] = "/"
+            if slash >= 0: name[slash] = "/"
             if length > 150 and slash != 50: name[50] = "/"
             yield "".join(name)
 for format in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT):
