@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn text_of_programs_cannot_move_a_terminals_cursor() {
         assert_eq!(shown(b"a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
-        assert_eq!(shown(b"caf\xc3\xa9 \xff"), "café \\xff");
+        assert_eq!(shown(b"\xc3\xa9t\xc3\xa9 \xff"), "été \\xff");
         assert_eq!(shown("x\u{202e}y".as_bytes()), "x\\u{202e}y");
     }
 
