@@ -6,7 +6,7 @@
 //!
 //! # Start here
 //!
-//! [`import::import`] reads a record or another builder's log, and [`explain`] computes everything about it:
+//! [`import::import`] reads a record or another builder's log, and [`explain()`] computes everything about it:
 //!
 //! ```
 //! use buildscope_record::Nanos;

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! [`lint`] reports problems, [`Expander`] expands variables, [`Ignore`] matches `.dockerignore` patterns, and
-//! [`print`] writes instructions as text.
+//! [`print()`] writes instructions as text.
 
 #![forbid(unsafe_code)]
 

@@ -3,7 +3,7 @@
 //! *Takes* a step's text and the processes that were seen inside it. *Gives* a row for each command of the text; the rows'
 //! times sum to the step's exactly. *Must never know* how processes are observed.
 //!
-//! [`shell`] splits the text into commands, [`assign`] says which process is whose, [`share`] divides the time among them,
+//! [`shell`] splits the text into commands, [`mod@assign`] says which process is whose, [`share`] divides the time among them,
 //! [`tools`] knows what programs do.
 
 pub(crate) mod advice;
