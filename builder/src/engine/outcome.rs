@@ -3,6 +3,7 @@
 use super::BuildError;
 use crate::images::Exported;
 use crate::plan::{Plan, Step};
+use crate::steps::copy::FileCount;
 use buildscope_oci::Platform;
 use buildscope_record as record;
 use buildscope_record::{BlobDigest, DiffId, ManifestDigest, StepId, StepKey};
@@ -72,7 +73,7 @@ pub struct StepReport {
     pub locks: Vec<String>,
     /// Number of files and bytes that the step takes from the context, by the names at its top level. Only in `detailed`
     /// builds.
-    pub context: BTreeMap<String, (u64, u64)>,
+    pub context: BTreeMap<String, FileCount>,
     /// The last lines of output.
     pub log: Vec<String>,
     /// The exit code of its process.

@@ -3,6 +3,7 @@
 use super::outcome::UsedImage;
 use super::{DockerfileInput, Outcome, Request, StepReport, host, inside};
 use crate::plan::{Plan, Step};
+use crate::steps::copy::FileCount;
 use buildscope_observe::StepProcesses;
 use buildscope_record as record;
 use buildscope_record::{
@@ -114,12 +115,12 @@ fn cache_state(steps: &[record::Step]) -> Option<record::CacheState> {
 
 /// The entries of the context that steps used. If several steps use one entry, the largest part counts.
 fn context(reports: &[StepReport]) -> Vec<record::ContextEntry> {
-    let mut tops: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for (name, &(files, bytes)) in reports.iter().flat_map(|report| &report.context) {
+    let mut tops: BTreeMap<&str, FileCount> = BTreeMap::new();
+    for (name, count) in reports.iter().flat_map(|report| &report.context) {
         let most = tops.entry(name).or_default();
-        *most = (most.0.max(files), most.1.max(bytes));
+        *most = FileCount { files: most.files.max(count.files), bytes: most.bytes.max(count.bytes) };
     }
-    let entry = |(path, (files, bytes)): (&str, (u64, u64))| record::ContextEntry {
+    let entry = |(path, FileCount { files, bytes }): (&str, FileCount)| record::ContextEntry {
         path: path.to_owned(),
         files,
         bytes: record::ByteSize(bytes),

@@ -13,6 +13,7 @@ mod base;
 mod cache;
 mod csv;
 mod daemon;
+mod document;
 mod error;
 mod export;
 pub(crate) mod fuzzing;

@@ -1,5 +1,6 @@
 //! Exports the cache of a build.
 
+use super::super::document::Document;
 use super::super::export::{Compressed, DirectorySink, Sink, Transform};
 use super::super::registry::{BlobContent, BlobUpload};
 use super::super::{ImageError, Registries};
@@ -44,12 +45,12 @@ impl CacheExport<'_> {
                 let offline = || ImageError::malformed("--cache-to", "nothing is pushed offline");
                 let registries = self.registries.ok_or_else(offline)?;
                 let blobs = self.blobs(store, *compression, probe)?;
-                let (config, config_bytes, manifest) = documents(self.records, &blobs);
+                let (config, manifest) = documents(self.records, &blobs);
                 let upload = |blob: Blob| BlobUpload { descriptor: blob.descriptor, from: None, content: blob.content };
                 let mut uploads: Vec<BlobUpload> = blobs.into_iter().map(upload).collect();
-                uploads.push(BlobUpload { descriptor: config, from: None, content: BlobContent::Bytes(config_bytes) });
-                let bytes = manifest.to_bytes();
-                registries.push(reference, &uploads, &[(Descriptor::of(media::OCI_MANIFEST, &bytes), bytes)], probe)
+                let Document { descriptor, bytes } = config;
+                uploads.push(BlobUpload { descriptor, from: None, content: BlobContent::Bytes(bytes) });
+                registries.push(reference, &uploads, &[manifest], probe)
             }
         }
     }
@@ -74,11 +75,11 @@ impl CacheExport<'_> {
             region.take(&content.file()?, descriptor.size).map_err(failed)?;
             sink.settle(region, &descriptor.digest, descriptor.size)?;
         }
-        let (config, config_bytes, manifest) = documents(self.records, &blobs);
-        sink.blob(&config.digest, &config_bytes)?;
-        let bytes = manifest.to_bytes();
-        let mut top = Descriptor::of(media::OCI_MANIFEST, &bytes);
-        sink.blob(&top.digest, &bytes)?;
+        let (config, manifest) = documents(self.records, &blobs);
+        for document in [&config, &manifest] {
+            sink.blob(&document.descriptor.digest, &document.bytes)?;
+        }
+        let mut top = manifest.descriptor;
         top.annotations.insert(REF_NAME.into(), tag.to_owned());
         // Other tags in the directory are kept.
         let before = std::fs::read(dest.join("index.json")).ok();
@@ -122,7 +123,8 @@ impl CacheExport<'_> {
     }
 }
 
-fn documents(records: &[CacheRecord], blobs: &[Blob]) -> (Descriptor, Vec<u8>, Manifest) {
+/// The configuration of the cache, and its manifest.
+fn documents(records: &[CacheRecord], blobs: &[Blob]) -> (Document, Document) {
     let layer = |blob: &Blob| Layer {
         blob: blob.descriptor.digest,
         parent: -1,
@@ -135,15 +137,16 @@ fn documents(records: &[CacheRecord], blobs: &[Blob]) -> (Descriptor, Vec<u8>, M
     let bytes = config(records, blobs.iter().map(layer).collect(), |diff_id| {
         blobs.iter().position(|blob| blob.diff_id == diff_id)
     });
-    let config = Descriptor::of(CACHE_CONFIG, &bytes);
+    let config = Document::new(CACHE_CONFIG, bytes);
     let manifest = Manifest {
         schema_version: 2,
         media_type: media::OCI_MANIFEST.into(),
-        config: config.clone(),
+        config: config.descriptor.clone(),
         layers: blobs.iter().map(|blob| blob.descriptor.clone()).collect(),
         annotations: Default::default(),
     };
-    (config, bytes, manifest)
+    let manifest = Document::new(media::OCI_MANIFEST, manifest.to_bytes());
+    (config, manifest)
 }
 
 fn config(records: &[CacheRecord], layers: Vec<Layer>, number: impl Fn(DiffId) -> Option<usize>) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! Attestations: statements about images, stored next to them in an index as BuildKit does (moby/buildkit,
 //! docs/attestations/attestation-storage.md). Each has a manifest with the platform `unknown/unknown`.
 
+use super::super::document::Document;
 use buildscope_oci::{Descriptor, Manifest, REFERENCE_DIGEST, REFERENCE_TYPE, media};
 use buildscope_oci::{Platform, Reference};
 use serde_json::{Value, json};
@@ -19,8 +20,8 @@ pub struct Predicate {
 
 /// The documents of an attestation: the statement, a configuration, and the manifest that refers to both.
 pub(super) struct Attestation {
-    pub(super) blobs: [(Descriptor, Vec<u8>); 2],
-    pub(super) manifest: (Descriptor, Vec<u8>),
+    pub(super) blobs: [Document; 2],
+    pub(super) manifest: Document,
 }
 
 impl Attestation {
@@ -39,30 +40,28 @@ impl Attestation {
             "subject": subjects,
             "predicate": predicate.content,
         }));
-        let mut layer = Descriptor::of(media::IN_TOTO, &statement);
-        layer.annotations.insert(PREDICATE_TYPE.into(), predicate.kind.clone());
+        let mut statement = Document::new(media::IN_TOTO, statement);
+        statement.descriptor.annotations.insert(PREDICATE_TYPE.into(), predicate.kind.clone());
         let config = bytes(&json!({
             "architecture": "unknown",
             "config": {},
             "os": "unknown",
-            "rootfs": { "type": "layers", "diff_ids": [layer.digest] },
+            "rootfs": { "type": "layers", "diff_ids": [statement.descriptor.digest] },
         }));
-        let config_of = Descriptor::of(media::OCI_CONFIG, &config);
+        let config = Document::new(media::OCI_CONFIG, config);
         let manifest = Manifest {
             schema_version: 2,
             media_type: media::OCI_MANIFEST.into(),
-            config: config_of.clone(),
-            layers: vec![layer.clone()],
+            config: config.descriptor.clone(),
+            layers: vec![statement.descriptor.clone()],
             annotations: Default::default(),
-        }
-        .to_bytes();
-        let mut descriptor = Descriptor {
-            platform: Some(Platform::new("unknown", "unknown", None)),
-            ..Descriptor::of(media::OCI_MANIFEST, &manifest)
         };
-        descriptor.annotations.insert(REFERENCE_DIGEST.into(), image.digest.to_string());
-        descriptor.annotations.insert(REFERENCE_TYPE.into(), "attestation-manifest".into());
-        Self { blobs: [(layer, statement), (config_of, config)], manifest: (descriptor, manifest) }
+        let mut manifest = Document::new(media::OCI_MANIFEST, manifest.to_bytes());
+        manifest.descriptor.platform = Some(Platform::new("unknown", "unknown", None));
+        let annotations = &mut manifest.descriptor.annotations;
+        annotations.insert(REFERENCE_DIGEST.into(), image.digest.to_string());
+        annotations.insert(REFERENCE_TYPE.into(), "attestation-manifest".into());
+        Self { blobs: [statement, config], manifest }
     }
 }
 

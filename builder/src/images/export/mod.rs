@@ -22,6 +22,7 @@ pub(crate) use sink::{DirectorySink, Sink};
 pub use spec::{Destination, ImageOptions, Output, OutputError, OutputKind};
 pub(crate) use transform::Transform;
 
+use super::document::Document;
 use super::{Image, ImageError, ImageLayer};
 use attest::Attestation;
 use buildscope_oci::{Annotations, CREATED, Descriptor, Encoding, IMAGE_NAME, Index, Manifest, REF_NAME, media};
@@ -102,12 +103,16 @@ impl Export<'_> {
         let layers: Vec<_> = self.images.iter().map(|image| self.blobs(image, &encoded)).collect();
         let documents = self.all_documents(&layers);
         let blobs = documents.configs.iter().chain(&documents.statements);
-        for (descriptor, bytes) in blobs.cloned().chain(documents.manifests_in_order()) {
-            sink.blob(&descriptor.digest, &bytes)?;
+        for document in blobs.cloned().chain(documents.manifests_in_order()) {
+            sink.blob(&document.descriptor.digest, &document.bytes)?;
         }
         if self.format == Format::Docker {
-            let saved: Vec<_> =
-                documents.configs.iter().zip(&layers).map(|((config, _), layers)| self.saved(config, layers)).collect();
+            let saved: Vec<_> = documents
+                .configs
+                .iter()
+                .zip(&layers)
+                .map(|(config, layers)| self.saved(&config.descriptor, layers))
+                .collect();
             sink.file("manifest.json", &compact(&saved))?;
         }
         let exported = documents.exported();
@@ -192,25 +197,22 @@ impl Export<'_> {
             let platform = image.platform();
             let annotated = |level| annotations(&self.options.annotations, level, Some(&platform));
             image.config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
-            let config = image.config_bytes();
+            let config = Document::new(config_type, image.config_bytes());
             let manifest = Manifest {
                 schema_version: 2,
                 media_type: manifest_type.into(),
-                config: Descriptor::of(config_type, &config),
+                config: config.descriptor.clone(),
                 layers: layers.iter().map(|layer| layer.descriptor.clone()).collect(),
                 annotations: annotated(Level::Manifest),
             };
-            let bytes = manifest.to_bytes();
-            let descriptor = Descriptor {
-                annotations: annotated(Level::ManifestDescriptor),
-                platform: Some(platform.clone()),
-                ..Descriptor::of(manifest_type, &bytes)
-            };
-            configs.push((manifest.config, config));
-            manifests.push((descriptor, bytes));
+            let mut manifest = Document::new(manifest_type, manifest.to_bytes());
+            manifest.descriptor.annotations = annotated(Level::ManifestDescriptor);
+            manifest.descriptor.platform = Some(platform.clone());
+            configs.push(config);
+            manifests.push(manifest);
         }
         let predicates = if self.format == Format::Docker { &[] } else { self.predicates };
-        let state = |((image, _), predicate): (&(Descriptor, _), _)| Attestation::of(predicate, image, self.names);
+        let state = |(image, predicate): (&Document, _)| Attestation::of(predicate, &image.descriptor, self.names);
         let attestations: Vec<Attestation> = manifests.iter().zip(predicates).map(state).collect();
         let (mut statements, mut attesting) = (Vec::new(), Vec::new());
         for Attestation { blobs, manifest } in attestations {
@@ -222,12 +224,12 @@ impl Export<'_> {
             let index = Index {
                 schema_version: 2,
                 media_type: index_type.into(),
-                manifests: manifests.iter().chain(&attesting).map(|(descriptor, _)| descriptor.clone()).collect(),
+                manifests: manifests.iter().chain(&attesting).map(|manifest| manifest.descriptor.clone()).collect(),
                 annotations: annotated(Level::Index),
             };
-            let bytes = index.to_bytes();
-            let annotations = annotated(Level::IndexDescriptor);
-            (Descriptor { annotations, ..Descriptor::of(index_type, &bytes) }, bytes)
+            let mut index = Document::new(index_type, index.to_bytes());
+            index.descriptor.annotations = annotated(Level::IndexDescriptor);
+            index
         });
         Documents { configs, statements, manifests, attesting, index, created: self.created() }
     }
@@ -277,30 +279,29 @@ impl Export<'_> {
 
 /// The documents of an export, with their bytes.
 struct Documents {
-    configs: Vec<(Descriptor, Vec<u8>)>,
+    configs: Vec<Document>,
     /// The statements and configurations of attestations.
-    statements: Vec<(Descriptor, Vec<u8>)>,
-    manifests: Vec<(Descriptor, Vec<u8>)>,
+    statements: Vec<Document>,
+    manifests: Vec<Document>,
     /// The manifests of attestations.
-    attesting: Vec<(Descriptor, Vec<u8>)>,
+    attesting: Vec<Document>,
     created: Option<String>,
     /// The index, if there are several manifests.
-    index: Option<(Descriptor, Vec<u8>)>,
+    index: Option<Document>,
 }
 
 impl Documents {
     fn exported(&self) -> Exported {
-        let only =
-            |documents: &[(Descriptor, Vec<u8>)]| documents.iter().map(|(descriptor, _)| descriptor.clone()).collect();
+        let only = |documents: &[Document]| documents.iter().map(|document| document.descriptor.clone()).collect();
         let (manifests, configs): (Vec<Descriptor>, _) = (only(&self.manifests), only(&self.configs));
-        let target = self.index.iter().chain(&self.manifests).map(|(descriptor, _)| descriptor.clone()).next();
+        let target = self.index.iter().chain(&self.manifests).map(|document| document.descriptor.clone()).next();
         // An export has at least one image, so there is always a manifest.
         let target = target.unwrap_or_else(|| Descriptor::of(media::OCI_INDEX, b""));
         Exported { target, manifests, configs, created: self.created.clone() }
     }
 
     /// The manifests and the index, each after the documents that it refers to.
-    fn manifests_in_order(&self) -> Vec<(Descriptor, Vec<u8>)> {
+    fn manifests_in_order(&self) -> Vec<Document> {
         self.manifests.iter().chain(&self.attesting).chain(&self.index).cloned().collect()
     }
 }

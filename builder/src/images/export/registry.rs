@@ -31,10 +31,10 @@ impl Export<'_> {
         let documents = self.all_documents(&entries);
         for name in self.names {
             let layers = layers.iter().flatten().map(|layer| layer.upload(name, &push.compressed));
-            let small = documents.configs.iter().chain(&documents.statements).map(|(descriptor, bytes)| BlobUpload {
-                descriptor: descriptor.clone(),
+            let small = documents.configs.iter().chain(&documents.statements).map(|document| BlobUpload {
+                descriptor: document.descriptor.clone(),
                 from: None,
-                content: BlobContent::Bytes(bytes.clone()),
+                content: BlobContent::Bytes(document.bytes.clone()),
             });
             let mut uploads: Vec<BlobUpload> = Vec::new();
             for upload in layers.chain(small) {

@@ -25,8 +25,8 @@ pub(crate) struct Archive {
 
 #[derive(Clone, Debug)]
 enum Member {
-    /// A regular file: the offset and size of its data, in bytes.
-    File(u64, u64),
+    /// A regular file: the position of its data, in bytes.
+    File { offset: u64, size: u64 },
     /// A link to the member of that name.
     Link(String),
 }
@@ -45,7 +45,7 @@ impl Archive {
         let mut name = normal(name)?;
         for _ in 0..MOST_LINKS {
             match self.members.get(&name)? {
-                Member::File(offset, size) => {
+                Member::File { offset, size } => {
                     return Some(FileRange { file: Arc::clone(&self.file), at: *offset, end: offset + size });
                 }
                 Member::Link(target) => name = target.clone(),
@@ -117,7 +117,9 @@ fn members(file: &File, length: u64) -> Result<HashMap<String, Member>, String> 
         let Some(name) = normal(&name) else { continue };
         let member = match found.kind {
             // The data of a sparse file is not in one piece. Image archives contain none.
-            MemberKind::File if found.sparse.is_none() => Some(Member::File(found.offset, found.stored)),
+            MemberKind::File if found.sparse.is_none() => {
+                Some(Member::File { offset: found.offset, size: found.stored })
+            }
             MemberKind::HardLink => normal(&link).map(Member::Link),
             MemberKind::Symlink => link_target(&name, &link).map(Member::Link),
             _ => None,

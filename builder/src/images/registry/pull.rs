@@ -1,6 +1,7 @@
 //! Pulls images: the documents at once, the layers when they are needed.
 
 use super::super::ImageError;
+use super::super::document::Document;
 use super::super::resolved::{Blobs, ResolvedImage};
 use super::super::stored::Images;
 use super::client::{Access, ApiRequest, Registries, Repository};
@@ -90,9 +91,9 @@ impl Registries {
         let root = match known {
             Some((digest, bytes)) => Descriptor::new("", digest, bytes.len() as u64),
             None => {
-                let (root, bytes) = manifest(&repository, reference)?;
-                documents.insert(root.digest, bytes);
-                root
+                let Document { descriptor, bytes } = manifest(&repository, reference)?;
+                documents.insert(descriptor.digest, bytes);
+                descriptor
             }
         };
         let progress = self.progress.clone();
@@ -101,7 +102,7 @@ impl Registries {
 }
 
 /// Fetches the manifest or index that a reference names, and verifies it.
-fn manifest(repository: &Repository, reference: &Reference) -> Result<(Descriptor, Vec<u8>), ImageError> {
+fn manifest(repository: &Repository, reference: &Reference) -> Result<Document, ImageError> {
     let name = reference.digest.map_or_else(|| reference.tag_or_latest().to_owned(), |digest| digest.to_string());
     let accept = ACCEPT.join(", ");
     let url = repository.url(&format!("manifests/{name}"));
@@ -128,7 +129,7 @@ fn manifest(repository: &Repository, reference: &Reference) -> Result<(Descripto
         Some(wanted) if wanted != found => Err(ImageError::BlobDigest { origin: reference.to_string(), wanted, found }),
         _ => {
             let kind = kind.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
-            Ok((Descriptor::new(kind, found, bytes.len() as u64), bytes))
+            Ok(Document { descriptor: Descriptor::new(kind, found, bytes.len() as u64), bytes })
         }
     }
 }

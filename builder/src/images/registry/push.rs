@@ -2,6 +2,7 @@
 //! sent in chunks.
 
 use super::super::ImageError;
+use super::super::document::Document;
 use super::super::parallel::in_parallel;
 use super::client::{Access, ApiRequest, Registries, Repository};
 use super::progress::TransferProgress;
@@ -80,15 +81,15 @@ impl Registries {
         &self,
         reference: &Reference,
         blobs: &[BlobUpload],
-        manifests: &[(Descriptor, Vec<u8>)],
+        manifests: &[Document],
         probe: &Probe,
     ) -> Result<(), ImageError> {
         let span = probe.phase(Phase::Push);
         span.detail(&reference.to_string());
         let repository = self.repository(&reference.registry, &reference.repository)?;
-        let Some(((top, _), _)) = manifests.split_last() else { return Ok(()) };
+        let Some((top, _)) = manifests.split_last() else { return Ok(()) };
         let tag = reference.tag_or_latest();
-        if repository.manifest_digest(tag)? == Some(top.digest.to_manifest()) {
+        if repository.manifest_digest(tag)? == Some(top.descriptor.digest.to_manifest()) {
             // The tag already refers to this image, so the registry has everything that the image refers to.
             return Ok(());
         }
@@ -101,9 +102,10 @@ impl Registries {
             Ok::<_, ImageError>(())
         })?;
         span.quantity(Quantity::BytesRead, sent.into_inner());
-        for (number, (descriptor, bytes)) in manifests.iter().enumerate() {
-            let name = if number + 1 == manifests.len() { tag.to_owned() } else { descriptor.digest.to_string() };
-            repository.put_manifest(&name, descriptor, bytes)?;
+        for (number, manifest) in manifests.iter().enumerate() {
+            let last = number + 1 == manifests.len();
+            let name = if last { tag.to_owned() } else { manifest.descriptor.digest.to_string() };
+            repository.put_manifest(&name, manifest)?;
         }
         Ok(())
     }
@@ -218,10 +220,10 @@ impl Repository {
         }
     }
 
-    fn put_manifest(&self, name: &str, descriptor: &Descriptor, bytes: &[u8]) -> Result<(), ImageError> {
+    fn put_manifest(&self, name: &str, manifest: &Document) -> Result<(), ImageError> {
         let url = self.url(&format!("manifests/{name}"));
-        let headers = [("Content-Type", descriptor.media_type.as_str())];
-        let request = ApiRequest::new(Access::Push, Method::PUT, &url).headers(&headers).body(bytes);
+        let headers = [("Content-Type", manifest.descriptor.media_type.as_str())];
+        let request = ApiRequest::new(Access::Push, Method::PUT, &url).headers(&headers).body(&manifest.bytes);
         let mut response = self.request(&request)?;
         match response.status() {
             StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED => Ok(()),

@@ -5,7 +5,7 @@ use super::select::Selection;
 use super::{CopyError, Inode};
 use crate::plan;
 use buildscope_record::{Digest, Phase, Probe, Quantity};
-use buildscope_storage::{BlobStore, Content, EntryKind, PinnedFile, Timestamp};
+use buildscope_storage::{BlobStore, Content, EntryKind, Extent, PinnedFile, Timestamp};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -13,9 +13,19 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// The size of one read, in bytes.
 const CHUNK: usize = 256 << 10;
+
+/// A number of files, and their total size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileCount {
+    /// The number of files.
+    pub files: u64,
+    /// The total size in bytes.
+    pub bytes: u64,
+}
 
 impl Selection {
     /// The content key. Selections with equal keys give equal layers on equal parents, but for modification times.
@@ -82,8 +92,8 @@ impl Selection {
 
     /// The number and total size in bytes of the selected files below each top-level entry of the source tree, by the
     /// name of the entry.
-    pub fn by_top(&self) -> BTreeMap<String, (u64, u64)> {
-        let mut tops: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    pub fn by_top(&self) -> BTreeMap<String, FileCount> {
+        let mut tops: BTreeMap<String, FileCount> = BTreeMap::new();
         for group in &self.groups {
             let base = Path::new(group.source.trim_end_matches('/'));
             let first = |path: &Path| {
@@ -96,8 +106,9 @@ impl Selection {
             for item in &group.items {
                 let EntryKind::File { size } = item.entry.kind else { continue };
                 let Some(top) = above.clone().or_else(|| first(&item.entry.path)) else { continue };
-                let (files, bytes) = tops.entry(top).or_default();
-                (*files, *bytes) = (*files + 1, *bytes + size);
+                let count = tops.entry(top).or_default();
+                count.files += 1;
+                count.bytes += size;
             }
         }
         tops
@@ -209,10 +220,8 @@ pub(super) fn open(blobs: &BlobStore, content: &Content) -> Result<Box<dyn Read 
         Content::Pinned(pinned) => Box::new(Pinned { file: pinned.open()?, pinned: pinned.clone() }),
         Content::Blob { blob, offset, length, sparse } => {
             let file = blobs.open(blob)?;
-            let extents = match sparse {
-                Some(extents) => extents.iter().map(|e| (e.offset, e.blob_offset, e.length)).collect(),
-                None => vec![(0, *offset, *length)],
-            };
+            let whole = || [Extent { offset: 0, blob_offset: *offset, length: *length }].into();
+            let extents = sparse.clone().unwrap_or_else(whole);
             Box::new(Extents { file, extents, at: 0, length: *length, next: 0 })
         }
     })
@@ -237,8 +246,8 @@ impl Read for Pinned {
 /// Reads a sparse file from pieces of a blob. The holes between the pieces are read as zeros.
 struct Extents {
     file: File,
-    /// The pieces as (offset in the file, offset in the blob, length), in order.
-    extents: Vec<(u64, u64, u64)>,
+    /// The pieces, in the order of the file.
+    extents: Arc<[Extent]>,
     at: u64,
     length: u64,
     /// The index of the first piece that ends after `at`.
@@ -247,22 +256,22 @@ struct Extents {
 
 impl Read for Extents {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.extents.get(self.next).is_some_and(|(offset, _, length)| offset + length <= self.at) {
+        while self.extents.get(self.next).is_some_and(|extent| extent.offset + extent.length <= self.at) {
             self.next += 1;
         }
         let left = self.length.saturating_sub(self.at);
         let limit = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(buffer.len());
-        let got = match self.extents.get(self.next) {
-            Some((offset, start, length)) if *offset <= self.at => {
+        let got = match self.extents.get(self.next).copied() {
+            Some(Extent { offset, blob_offset, length }) if offset <= self.at => {
                 let (into, want) = (self.at - offset, limit(left.min(offset + length - self.at)));
-                let got = self.file.read_at(&mut buffer[..want], start + into)?;
+                let got = self.file.read_at(&mut buffer[..want], blob_offset + into)?;
                 if got == 0 && want > 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 got
             }
             after => {
-                let until = after.map_or(left, |(offset, ..)| left.min(offset - self.at));
+                let until = after.map_or(left, |extent| left.min(extent.offset - self.at));
                 let zeros = limit(until);
                 buffer[..zeros].fill(0);
                 zeros

@@ -22,6 +22,7 @@ mod target;
 mod walk;
 
 pub use error::CopyError;
+pub use key::FileCount;
 pub use origin::Origin;
 pub use owner::Owner;
 pub use select::Selection;

@@ -3,7 +3,7 @@
 use super::{Kit, NOW, file, op};
 use crate::plan::{Copy, CopyFrom};
 use crate::sources::{Context, Verdict};
-use crate::steps::copy::{Origin, Selection, copy};
+use crate::steps::copy::{FileCount, Origin, Selection, copy};
 use buildscope_record::{Digest, Probe};
 use buildscope_storage::{Content, Entry};
 use std::fs;
@@ -44,10 +44,11 @@ fn the_key_covers_everything_in_the_layer() {
     selection.digest(&whole, kit.store.blobs(), &Probe::disabled()).unwrap();
     let files: Vec<_> = selection.files().collect();
     assert_eq!(files, [("d/a".into(), Digest::of("a")), ("d/b".into(), Digest::of("a"))]);
-    assert_eq!(selection.by_top(), [("d".to_owned(), (2, 2))].into());
+    let count = |files, bytes| FileCount { files, bytes };
+    assert_eq!(selection.by_top(), [("d".to_owned(), count(2, 2))].into());
     kit.write("e", "long");
     let all = kit.select(&op(&["."], "/x")).unwrap();
-    assert_eq!(all.by_top(), [("d".to_owned(), (2, 2)), ("e".to_owned(), (1, 4))].into());
+    assert_eq!(all.by_top(), [("d".to_owned(), count(2, 2)), ("e".to_owned(), count(1, 4))].into());
 }
 
 #[test]
