@@ -5,14 +5,13 @@ use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, cache
 use crate::http;
 use crate::images::{Credentials, ImportedCache, NamedImage, ProgressSink, Registries, Resolver};
 use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase, is_git, is_url};
-use crate::sources::{LARGEST_TEXT, read_text_within};
+use crate::sources::{read_bounded, read_text_within};
 use buildscope_dockerfile as dockerfile;
 use buildscope_oci::Platform;
 use buildscope_record::{Phase, Probe, Quantity};
 use buildscope_storage::Timestamp;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -97,7 +96,7 @@ fn read_dockerfile(input: &DockerfileInput, location: &ContextLocation) -> Resul
         (DockerfileInput::Within(path), Some(text)) => return Ok((path.display().to_string(), text.to_owned())),
         (DockerfileInput::Within(path), None) => (location.dir().join(path), read_text_within(location.dir(), path)),
         // The user named this file, so it may be a link or a pipe of the shell.
-        (DockerfileInput::File(path), _) => (path.clone(), read_bounded(path)),
+        (DockerfileInput::File(path), _) => (path.clone(), File::open(path).and_then(read_bounded)),
         (DockerfileInput::Text { name, text }, _) => return Ok((name.clone(), text.clone())),
     };
     match read {
@@ -108,15 +107,6 @@ fn read_dockerfile(input: &DockerfileInput, location: &ContextLocation) -> Resul
             Ok((name, text))
         }
         Err(source) => Err(BuildError::Read { path, source }),
-    }
-}
-
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST_TEXT + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > LARGEST_TEXT {
-        true => Err(io::Error::other(format!("it is larger than {} MiB", LARGEST_TEXT >> 20))),
-        false => Ok(bytes),
     }
 }
 

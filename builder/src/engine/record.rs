@@ -180,23 +180,10 @@ fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::St
 /// image wait for the pull, as they do for a lazily pulled FROM.
 fn bring(image: &UsedImage, asked: Option<Nanos>) -> record::Step {
     record::Step {
-        id: image.id,
-        stage: None,
-        instruction: "FROM".into(),
-        text: format!("FROM {}", image.reference),
-        source: None,
         outcome: if image.cached { record::Outcome::Cached } else { record::Outcome::Executed },
         start: asked,
         end: asked,
-        slot: None,
-        cache: None,
-        layer: None,
-        resources: None,
-        processes: None,
-        locks: Vec::new(),
-        log: Vec::new(),
-        exit_code: None,
-        error: None,
+        ..record::Step::of(image.id, "FROM", format!("FROM {}", image.reference))
     }
 }
 

@@ -27,7 +27,7 @@ pub use git::{Checkout, GitAddress};
 pub use node::{Node, NodeKind};
 pub use scan::Verdict;
 pub use stat::Identity;
-pub use text::{LARGEST_TEXT, read_text, read_text_within};
+pub use text::{read_bounded, read_text, read_text_within};
 pub use tree::Tree;
 
 pub(crate) use compression::decompressed;

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// The largest Dockerfile or ignore file that is read, in bytes.
-pub const LARGEST_TEXT: u64 = 16 << 20;
+pub(super) const LARGEST_TEXT: u64 = 16 << 20;
 
 /// Reads a regular file.
 ///
@@ -41,6 +41,14 @@ fn read(file: File) -> io::Result<Vec<u8>> {
     if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
         return Err(io::Error::other("it is not a regular file"));
     }
+    read_bounded(file)
+}
+
+/// Reads any open file to its end, a pipe too.
+///
+/// # Errors
+/// If the file cannot be read, or is larger than [`LARGEST_TEXT`].
+pub fn read_bounded(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(LARGEST_TEXT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_TEXT {

@@ -1,5 +1,6 @@
 //! Contexts from elsewhere (git repositories, archives), put into a directory that is removed after the build.
 
+use super::text::LARGEST_TEXT;
 use super::{Checkout, GitAddress, SourceError, decompressed};
 use buildscope_record::{Phase, Probe, Quantity};
 use buildscope_storage::Store;
@@ -12,8 +13,6 @@ use std::path::{Component, Path, PathBuf};
 const MAGIC: std::ops::Range<usize> = 257..262;
 /// The size of a tar header in bytes.
 const HEADER: u64 = 512;
-/// The largest Dockerfile that is read, in bytes.
-const LARGEST_DOCKERFILE: u64 = 16 << 20;
 /// The part of the limit for an unpacked archive that does not depend on its size, in bytes. As for a layer, the limit
 /// is this plus [`ALLOWED_FACTOR`] times the size of the archive.
 const ALLOWED_ANYWAY: u64 = 1 << 30;
@@ -69,7 +68,7 @@ impl Tree {
         if first.get(MAGIC) != Some(b"ustar") {
             file.rewind().map_err(fail)?;
             let mut text = String::new();
-            file.take(LARGEST_DOCKERFILE).read_to_string(&mut text).map_err(fail)?;
+            file.take(LARGEST_TEXT).read_to_string(&mut text).map_err(fail)?;
             tree.dockerfile = Some(text);
             return Ok(tree);
         }
