@@ -76,20 +76,8 @@ impl Graph {
     }
 }
 
-/// The indices below `count` in topological order: Kahn's algorithm (1962). Shorter than `count` if there is a cycle.
+/// The indices below `count` in topological order. Shorter than `count` if there is a cycle.
 pub(crate) fn topological<I: Index>(count: usize, after: &Grouped<I, I>) -> Vec<I> {
-    let mut needs: Indexed<I, u32> = Indexed::filled(0, count);
-    needs.indices().for_each(|from| after.of(from).iter().for_each(|&to| needs[to] += 1));
-    let mut order: Vec<I> = needs.indices().filter(|&index| needs[index] == 0).collect();
-    let mut next = 0;
-    while let Some(&from) = order.get(next) {
-        next += 1;
-        for &to in after.of(from) {
-            needs[to] -= 1;
-            if needs[to] == 0 {
-                order.push(to);
-            }
-        }
-    }
-    order
+    let following = |from: usize| after.of(I::from_index(from)).iter().map(|to| to.index());
+    buildscope_record::topological(count, following).into_iter().map(I::from_index).collect()
 }

@@ -1,9 +1,8 @@
 //! A directed graph without cycles, in the form in which it is run.
 
+use buildscope_record::topological;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fmt;
 
 /// A directed acyclic graph: for each node its successors, the number of its predecessors, and the
@@ -66,7 +65,8 @@ impl Dag {
                 predecessors[to.index()] += 1;
             }
         }
-        let order = topological(&successors, predecessors.clone());
+        let following = |node: usize| successors[node].iter().map(|to| to.index());
+        let order: Vec<_> = topological(successors.len(), following).into_iter().map(NodeIndex::new).collect();
         if order.len() < successors.len() {
             return Err(Cycle { path: find_cycle(&successors, &order) });
         }
@@ -92,24 +92,6 @@ impl Dag {
     pub fn order(&self) -> &[NodeIndex] {
         &self.order
     }
-}
-
-/// Sorts by Kahn's algorithm (1962). Its heap keeps nodes in index order where the edges allow it.
-/// Nodes on a cycle, and nodes that depend on one, are left out.
-fn topological(successors: &[Vec<NodeIndex>], mut waiting: Vec<usize>) -> Vec<NodeIndex> {
-    let sources = (0..successors.len()).filter(|&node| waiting[node] == 0);
-    let mut ready: BinaryHeap<_> = sources.map(|node| Reverse(NodeIndex::new(node))).collect();
-    let mut order = Vec::with_capacity(successors.len());
-    while let Some(Reverse(node)) = ready.pop() {
-        order.push(node);
-        for &to in &successors[node.index()] {
-            waiting[to.index()] -= 1;
-            if waiting[to.index()] == 0 {
-                ready.push(Reverse(to));
-            }
-        }
-    }
-    order
 }
 
 /// Finds a cycle among the nodes that are missing from the order.

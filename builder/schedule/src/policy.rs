@@ -1,10 +1,9 @@
-//! The order edges that the policies `serial` and `stages` add to a graph. The policies differ in nothing else.
+//! The order edges that a policy adds to a graph. The rule itself is [`Policy::order_edges`].
 
 use super::dag::{Cycle, Dag};
 use buildscope_record::Policy;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Returns the edges that a policy adds to those of the graph. `group` returns the group (the stage) of a node.
 ///
@@ -16,34 +15,10 @@ pub fn order_edges<N, E>(
     graph: &DiGraph<N, E>,
     group: impl Fn(NodeIndex) -> u32,
 ) -> Result<Vec<(NodeIndex, NodeIndex)>, Cycle> {
-    let order = match policy {
-        Policy::Instructions => return Ok(Vec::new()),
-        Policy::Serial | Policy::Stages => Dag::new(graph)?.order().to_vec(),
-    };
-    let mut added = BTreeSet::new();
-    match policy {
-        Policy::Instructions => {}
-        Policy::Serial => added.extend(order.windows(2).map(|pair| (pair[0], pair[1]))),
-        Policy::Stages => {
-            let mut members = BTreeMap::<_, Vec<_>>::new();
-            for &node in &order {
-                members.entry(group(node)).or_default().push(node);
-            }
-            for nodes in members.values() {
-                added.extend(nodes.windows(2).map(|pair| (pair[0], pair[1])));
-            }
-            for edge in graph.edge_references() {
-                let (from, to) = (group(edge.source()), group(edge.target()));
-                if from != to
-                    && let (Some(&last), Some(&first)) = (members[&from].last(), members[&to].first())
-                {
-                    added.insert((last, first));
-                }
-            }
-        }
-    }
-    added.retain(|&(from, to)| !graph.contains_edge(from, to));
-    Ok(added.into_iter().collect())
+    let dag = Dag::new(graph)?;
+    let edges = graph.edge_references().map(|edge| (edge.source(), edge.target()));
+    let added = policy.order_edges(dag.order(), edges, group);
+    Ok(added.into_iter().filter(|&(from, to)| !graph.contains_edge(from, to)).collect())
 }
 
 #[cfg(test)]
@@ -71,25 +46,10 @@ mod tests {
     }
 
     #[test]
-    fn serial_is_one_chain() {
+    fn edges_of_the_graph_are_not_added_again() {
         assert_eq!(added(Policy::Serial), [(1, 2)]);
-    }
-
-    #[test]
-    fn a_stage_starts_after_the_stages_it_needs() {
         assert_eq!(added(Policy::Stages), [(1, 2)]);
-    }
-
-    #[test]
-    fn instructions_add_no_edges() {
         assert_eq!(added(Policy::Instructions), []);
-    }
-
-    #[test]
-    fn independent_nodes_of_a_stage_form_a_chain() {
-        let graph = grouped(&[0, 0, 0], &[]);
-        let edges = order_edges(Policy::Stages, &graph, |node| graph[node]).unwrap();
-        assert_eq!(edges, [(0.into(), 1.into()), (1.into(), 2.into())]);
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod listen;
 mod model;
 mod names;
 mod phase;
+mod policy;
 mod probe;
 mod processes;
 mod units;
@@ -44,8 +45,9 @@ pub use digest::{BlobDigest, ConfigDigest, DiffId, Digest, DigestError, LayerKey
 pub use file::{Fault, RecordError, json_schema};
 pub use listen::{RecordLayer, Recorder};
 pub use model::*;
-pub use names::{CacheState, DriverChoice, DriverName, Policy, Tool, UnknownName};
+pub use names::{CacheState, DriverChoice, DriverName, Tool, UnknownName};
 pub use phase::{Group, Phase};
+pub use policy::{Policy, topological};
 pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};
 pub use processes::{Blocked, Cause, Folded, Observed, Process, ProcessTime, Processes, Timeline};
 pub use units::{ByteSize, Nanos, StageId, StepId};

@@ -67,20 +67,6 @@ macro_rules! closed_set {
 pub(crate) use closed_set;
 
 closed_set! {
-    /// How fine a build's parallelism is: its granularity.
-    #[derive(Default)]
-    Policy, "policy":
-    /// One step after the other, in the order of the file: the classic builder.
-    Serial = "serial",
-    /// Whole stages in parallel: a stage begins when every stage that it needs has ended, and runs its steps one after
-    /// the other. The proposal of 2017.
-    Stages = "stages",
-    /// Each step begins when the results that it needs itself exist: the finer graph.
-    #[default]
-    Instructions = "instructions",
-}
-
-closed_set! {
     /// What a build found in its cache.
     CacheState, "cache state":
     /// Nothing, because it did not look (`--no-cache`).
@@ -232,6 +218,7 @@ impl fmt::Display for Tool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Policy;
 
     #[test]
     fn a_closed_set_reads_what_it_writes() {

@@ -1,10 +1,10 @@
 //! Scenarios: other slots, other processors, another policy, and steps or phases that take more or less time.
 
 use super::model::{Model, Task, WorkSegment};
-use crate::graph::Need;
+use crate::graph::{Need, topological};
+use crate::index::{Grouped, Indexed};
 use crate::inside::command_share;
-use buildscope_record::{EdgeKind, Group, Nanos, Phase, Policy, Record, StageId, Step, StepId};
-use std::collections::BTreeSet;
+use buildscope_record::{EdgeKind, Group, Nanos, Phase, Policy, Record, Step, StepId};
 use std::fmt;
 use std::str::FromStr;
 
@@ -255,31 +255,22 @@ fn delay(task: &mut Task, selector: &Selector, delay: f64) -> bool {
 
 /// Replaces the order edges of the record's own policy by those of another one.
 fn order(record: &Record, model: &mut Model, policy: Policy) {
-    let stage_of = |step: StepId| record.steps[step.index()].stage;
-    let staged: Vec<StepId> =
-        model.tasks.indices().filter(|&step| stage_of(step).is_some() && model.tasks[step].runs).collect();
-    for &step in &staged {
+    let stage = |step: StepId| record.steps[step.index()].stage;
+    for step in model.tasks.indices().filter(|&step| stage(step).is_some()) {
         model.tasks[step].needs.retain(|need| need.kind == EdgeKind::Data);
     }
-    let mut added: BTreeSet<(StepId, StepId)> = BTreeSet::new();
-    match policy {
-        Policy::Instructions => {}
-        Policy::Serial => {
-            model.slots = Some(1);
-            added.extend(staged.windows(2).map(|pair| (pair[0], pair[1])));
-        }
-        Policy::Stages => {
-            let of = |stage: StageId| staged.iter().copied().filter(move |&step| stage_of(step) == Some(stage));
-            for stage in record.stages.iter().map(|stage| stage.id) {
-                let Some(first) = of(stage).next() else { continue };
-                let needs = of(stage).flat_map(|step| &model.tasks[step].needs).filter_map(|need| stage_of(need.step));
-                let needs: BTreeSet<StageId> = needs.filter(|&need| need != stage).collect();
-                added.extend(needs.into_iter().filter_map(|need| Some((of(need).next_back()?, first))));
-            }
-        }
-    }
-    for (from, to) in added {
-        if from < to {
+    let needs = |step: StepId| model.tasks[step].needs.iter().map(move |need| (need.step, step));
+    let edges: Vec<_> = model.tasks.indices().flat_map(needs).collect();
+    let sorted = topological(model.tasks.len(), &Grouped::new(model.tasks.len(), edges.iter().copied()));
+    let runs = |step: &StepId| stage(*step).is_some() && model.tasks[*step].runs;
+    let order: Vec<StepId> = sorted.into_iter().filter(runs).collect();
+    let staged = edges.into_iter().filter(|&(from, to)| stage(from).is_some() && stage(to).is_some());
+    let mut position = Indexed::filled(usize::MAX, model.tasks.len());
+    order.iter().enumerate().for_each(|(index, &step)| position[step] = index);
+    for (from, to) in policy.order_edges(&order, staged, stage) {
+        // Guessed stages may need each other's steps. Only edges that close no cycle are added.
+        let known = model.tasks[to].needs.iter().any(|need| need.step == from);
+        if position[from] < position[to] && !known {
             model.tasks[to].needs.push(Need { step: from, kind: EdgeKind::Order });
         }
     }

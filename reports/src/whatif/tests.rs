@@ -107,6 +107,16 @@ fn stages_wait_for_whole_stages() {
 }
 
 #[test]
+fn a_stage_runs_one_step_at_a_time() {
+    let mut made = Synthetic::default();
+    let stage = made.stage("a");
+    made.step(stage, "COPY a /a", 0..30);
+    made.step(stage, "COPY b /b", 0..20);
+    let record = made.finish(30);
+    assert_eq!(predict(&record, Scenario { policy: Some(Policy::Stages), ..Scenario::default() }), 50);
+}
+
+#[test]
 fn phases_and_steps_can_take_other_times() {
     let free =
         |selector: &str| Scenario { faster: vec![(selector.parse().unwrap(), f64::INFINITY)], ..Scenario::default() };
