@@ -11,7 +11,6 @@ mod error;
 mod finish;
 mod finished_build;
 mod host;
-mod in_flight;
 mod inside;
 mod outcome;
 mod prepare;

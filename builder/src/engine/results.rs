@@ -3,7 +3,8 @@
 use super::outcome::{StepReport, StepResult, UsedImage};
 use crate::plan::{ImageSource, Plan, Step};
 use buildscope_record::{Outcome, StepId};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::OnceLock;
 
 /// Results and reports of all steps, by [`StepId`].
 pub(super) struct Results {
@@ -47,13 +48,13 @@ impl Results {
     /// The reports of all steps, by [`StepId`].
     pub(super) fn reports(&self) -> MutexGuard<'_, Vec<StepReport>> {
         // A report is replaced, or its fields are set one by one: a panic between leaves it readable.
-        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reports.lock()
     }
 
     /// The images that steps have taken files from so far.
     pub(super) fn used_images(&self) -> MutexGuard<'_, Vec<UsedImage>> {
         // An image is added whole: a panic leaves the list readable.
-        self.used_images.lock().unwrap_or_else(PoisonError::into_inner)
+        self.used_images.lock()
     }
 
     /// Notes that the step `by` takes files from an image. Returns the id of the step that stands for pulling the image in

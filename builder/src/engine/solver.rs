@@ -1,12 +1,11 @@
 //! Runs the plan: for each step its key, a lookup in the cache, else its effect.
 
 use super::blocking::blocking;
-use super::in_flight::Acquired;
 use super::outcome::{LayerResult, StepResult};
 use super::prepare::Prepared;
 use super::results::Results;
 use super::skipped::{self, Skipped};
-use super::step_cache::StepCache;
+use super::step_cache::{Admission, StepCache};
 use super::step_context::StepContext;
 use super::step_keys::{self, Files};
 use super::step_runner::StepRunner;
@@ -17,10 +16,11 @@ use crate::plan::{self, Base, CopyFrom, Op, Plan, Step};
 use buildscope_record::{self as record, BlobDigest, DiffId, Outcome, Phase, Probe, Removal, StepId, StepKey};
 use buildscope_schedule::{self as schedule, Dag, Limit, Turn};
 use buildscope_storage::{Removed, Timestamp};
+use parking_lot::Mutex;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -131,7 +131,7 @@ impl Solver {
     /// Runs all live steps. Their results are in the context, whether it succeeds or not.
     pub(super) async fn run(self: &Arc<Self>, live: &Live, jobs: usize) -> Result<(), BuildError> {
         let found = skipped::find(&self.ctx, &self.cache, &self.runner)?;
-        *self.selected_early.lock().unwrap_or_else(PoisonError::into_inner) = found.files;
+        *self.selected_early.lock() = found.files;
         let skipped = self.skipped.get_or_init(|| found.steps);
         let waits = Waits::new(live.ids.clone(), &self.ctx.probe);
         let ran = schedule::run(&live.dag, Limit::of(jobs), &waits, |turn| {
@@ -214,10 +214,10 @@ impl Solver {
             () = cancelled => return Err(BuildError::Cancelled),
         };
         let mut guard = match acquired {
-            Acquired::Finished(layer) => {
+            Admission::Finished(layer) => {
                 return Ok((below.with(layer.key, Some(layer), true), Outcome::Joined));
             }
-            Acquired::Ours(guard) => guard,
+            Admission::Ours(guard) => guard,
         };
         let (files, key) = blocking(|| self.by_content(step, &below, files, key, probe))?;
         let content_key = step_keys::layer_key(&self.ctx, step, key, &files);
@@ -242,7 +242,7 @@ impl Solver {
 
     /// The files that the step takes from outside of the graph.
     fn files(&self, step: &Step, probe: &Probe) -> Result<Files, BuildError> {
-        let early = self.selected_early.lock().unwrap_or_else(PoisonError::into_inner).remove(&step.id);
+        let early = self.selected_early.lock().remove(&step.id);
         match early {
             Some(files) => Ok(files),
             None if looks_outside(&step.op) => blocking(|| self.runner.outside(&self.ctx, step, probe)),

@@ -1,11 +1,10 @@
 //! The cache, as the steps of one build see it: lookups, the right to run a step, storing results.
 
-use super::in_flight::{Acquired, InFlightSteps, StepGuard};
 use super::outcome::LayerResult;
 use super::{BuildError, cache_import};
 use crate::images::ImportedCache;
 use buildscope_record::{LayerKey, Phase, Probe, StepId, StepKey};
-use buildscope_storage::{CacheEntry, Removed, StepLock, StorageError, Store};
+use buildscope_storage::{Acquired, CacheEntry, OnceMap, Removed, StepLock, StorageError, Store, Turn};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -15,20 +14,47 @@ pub(super) struct StepCache {
     pub(super) imported: Arc<ImportedCache>,
     /// `--no-cache`: results are stored, never used.
     pub(super) no_cache: bool,
-    in_flight: InFlightSteps,
+    /// The steps that this build runs or has run. A step that is wanted again, here or in another build on the same store,
+    /// waits for the one that runs.
+    in_flight: OnceMap<LayerKey, LayerResult>,
     /// Steps whose results in this store are not used: they depend on a damaged layer.
     distrusted: BTreeSet<StepId>,
 }
 
+/// The right to run a step.
+///
+/// A step holds at most one turn and one lock, and never waits for another while it does. So there is no deadlock.
+pub(super) struct StepGuard {
+    /// The lock against other builds, held until the result is stored. `--no-cache` builds share nothing and take none. It must
+    /// be released before the turn, so this field comes first.
+    _lock: Option<StepLock>,
+    turn: Turn<LayerKey, LayerResult>,
+}
+
+impl StepGuard {
+    /// Hands the result, which is stored, to all steps that wait for it.
+    pub(super) fn complete(&mut self, result: LayerResult) {
+        self.turn.complete(result);
+    }
+}
+
+/// The answer to a request to run a step.
+pub(super) enum Admission {
+    /// Another step or build has run it meanwhile.
+    Finished(LayerResult),
+    /// The caller runs it.
+    Ours(StepGuard),
+}
+
 impl StepCache {
     pub(super) fn new(store: Store, imported: Arc<ImportedCache>, no_cache: bool) -> Self {
-        Self { store, imported, no_cache, in_flight: InFlightSteps::default(), distrusted: BTreeSet::new() }
+        Self { store, imported, no_cache, in_flight: OnceMap::default(), distrusted: BTreeSet::new() }
     }
 
     /// Forgets which steps ran, and stops using stored results of `steps`.
     pub(super) fn distrust(&mut self, steps: impl IntoIterator<Item = StepId>) {
         self.distrusted.extend(steps);
-        self.in_flight = InFlightSteps::default();
+        self.in_flight.forget();
     }
 
     /// Looks in this store's cache index, then in the imported caches. Files from another machine have other times anyway,
@@ -58,13 +84,13 @@ impl StepCache {
         layer_key: LayerKey,
         key: StepKey,
         probe: &Probe,
-    ) -> Result<Acquired, BuildError> {
-        let slot = self.in_flight.wait(step, layer_key, probe).await;
-        if let Some(result) = *slot {
-            return Ok(Acquired::Finished(result));
-        }
+    ) -> Result<Admission, BuildError> {
+        let turn = match self.in_flight.acquire(&layer_key, Some(step), probe, "the same step").await {
+            Acquired::Finished(result) => return Ok(Admission::Finished(result)),
+            Acquired::Ours(turn) => turn,
+        };
         if self.no_cache {
-            return Ok(Acquired::Ours(StepGuard::new(slot, None)));
+            return Ok(Admission::Ours(StepGuard { _lock: None, turn }));
         }
         let lock = match StepLock::try_lock(&self.store, &layer_key)? {
             Some(lock) => lock,
@@ -72,8 +98,8 @@ impl StepCache {
         };
         // The build that held the lock may have finished just before we asked.
         Ok(match self.look_up(step, layer_key, key, probe)? {
-            Some(result) => Acquired::Finished(result),
-            None => Acquired::Ours(StepGuard::new(slot, Some(lock))),
+            Some(result) => Admission::Finished(result),
+            None => Admission::Ours(StepGuard { _lock: Some(lock), turn }),
         })
     }
 

@@ -3,8 +3,9 @@
 use super::{Event, Progress, Stream};
 use buildscope_record::StepId;
 use buildscope_sandbox::{self as sandbox, LogLine, LogSink};
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Number of lines that are kept: enough to see why a compiler failed, few enough to read.
@@ -52,14 +53,14 @@ impl LogSink for StepLog {
 impl Tail {
     /// The last lines, oldest first.
     pub(super) fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.0.lock().iter().cloned().collect()
     }
 
     fn piece(&self, begun: &mut Vec<u8>, text: &[u8], ended: bool) {
         let room = WIDTH.saturating_sub(begun.len());
         begun.extend_from_slice(&text[..text.len().min(room)]);
         if ended {
-            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut lines = self.0.lock();
             if lines.len() == LINES {
                 lines.pop_front();
             }

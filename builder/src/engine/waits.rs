@@ -2,8 +2,8 @@
 
 use buildscope_record::{Phase, PhaseSpan, Probe, StepId, WaitSpan};
 use buildscope_schedule::Observer;
+use parking_lot::{Mutex, MutexGuard};
 use petgraph::graph::NodeIndex;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Opens and closes the spans of each step: the wait for its dependencies, the wait for a slot, and the dispatch, which
 /// lasts as long as the step has its slot.
@@ -38,7 +38,7 @@ impl Waits {
 
     fn open(&self) -> MutexGuard<'_, Vec<Open>> {
         // A panic while a span is replaced leaves the vector intact.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 }
 

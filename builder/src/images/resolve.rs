@@ -11,10 +11,11 @@ use super::unpack_layers::ensure_layers;
 use super::{ImageError, LayoutImage, Registries, ResolvedImage};
 use buildscope_oci::{Platform, Reference};
 use buildscope_record::{ManifestDigest, Phase, Probe};
-use buildscope_storage::{Layer, Store};
+use buildscope_storage::{Acquired, Layer, OnceMap, Store};
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// A named context that is an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,13 +48,10 @@ pub struct Resolver {
     registries: Option<Registries>,
     newest: bool,
     probe: Probe,
-    found: Mutex<HashMap<(String, Platform), Arc<Found>>>,
-}
-
-/// An image that was found. The first caller that needs the layers fetches them, while others wait.
-struct Found {
-    image: Arc<ResolvedImage>,
-    layers: Mutex<Option<Arc<[Layer]>>>,
+    found: Mutex<HashMap<(String, Platform), Arc<ResolvedImage>>>,
+    /// The layers by image: the first step that needs them fetches them, while others wait. Two names of the same image share
+    /// its layers.
+    layers: OnceMap<ManifestDigest, Arc<[Layer]>>,
 }
 
 impl Resolver {
@@ -68,6 +66,7 @@ impl Resolver {
             newest: false,
             probe,
             found: Mutex::default(),
+            layers: OnceMap::default(),
         }
     }
 
@@ -78,36 +77,44 @@ impl Resolver {
 
     /// The image with that name for that platform. Its documents are read, but not its layers.
     pub fn image(&self, reference: &str, platform: &Platform) -> Result<Arc<ResolvedImage>, ImageError> {
-        Ok(Arc::clone(&self.found(reference, platform)?.image))
+        // The lock is held during the lookup, so that a name is looked up only once. Lowering, the only caller, has one
+        // thread.
+        let mut found = self.found.lock();
+        let key = (reference.to_owned(), platform.clone());
+        if let Some(known) = found.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let span = self.probe.phase(Phase::Resolve);
+        span.detail(reference);
+        let image = self.look_up(reference, platform, &span.probe())?;
+        let known = found.values().find(|other| other.digest == image.digest).cloned();
+        let image = known.unwrap_or_else(|| Arc::new(image));
+        found.insert(key, Arc::clone(&image));
+        Ok(image)
     }
 
     /// An image that was resolved before, by the digest of its manifest.
     pub fn resolved(&self, manifest: &ManifestDigest) -> Option<Arc<ResolvedImage>> {
-        Some(Arc::clone(&self.by_digest(manifest)?.image))
+        self.found.lock().values().find(|image| image.digest == *manifest).cloned()
     }
 
     /// The layers of an image that was resolved before, lowest first. Missing layers are fetched into the store. The
     /// time for that is reported for the step of `probe`. If `asker` belongs to another step, it reports a wait.
     pub fn layers(&self, manifest: &ManifestDigest, probe: &Probe, asker: &Probe) -> Result<Arc<[Layer]>, ImageError> {
         let missing = || ImageError::malformed(manifest, "no image with this manifest was resolved in this build");
-        let found = self.by_digest(manifest).ok_or_else(missing)?;
-        let free = found.layers.try_lock().ok();
-        if let Some(layers) = free.as_deref().and_then(Option::as_ref) {
-            return Ok(Arc::clone(layers));
-        }
-        let own = free.is_some() && asker.step() == probe.step();
-        drop(free);
-        let wait = (!own).then(|| asker.wait_lock("base image"));
-        if let (Some(wait), Some(step)) = (&wait, probe.step().filter(|step| Some(*step) != asker.step())) {
+        let image = self.resolved(manifest).ok_or_else(missing)?;
+        let mut turn = match self.layers.acquire_blocking(manifest, probe.step(), asker, "base image") {
+            Acquired::Finished(layers) => return Ok(layers),
+            Acquired::Ours(turn) => turn,
+        };
+        let _wait = probe.step().filter(|step| Some(*step) != asker.step()).map(|step| {
+            let wait = asker.wait_lock("base image");
             wait.on(step);
-        }
-        let mut layers = found.layers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(layers) = &*layers {
-            return Ok(Arc::clone(layers));
-        }
-        let unpacked: Arc<[Layer]> = ensure_layers(&self.store, &found.image, probe)?.into();
-        *layers = Some(Arc::clone(&unpacked));
-        Ok(unpacked)
+            wait
+        });
+        let layers: Arc<[Layer]> = ensure_layers(&self.store, &image, probe)?.into();
+        turn.complete(Arc::clone(&layers));
+        Ok(layers)
     }
 
     /// Tries registries first (`--pull`), since the store's image of a name may be old. Named contexts still come first.
@@ -128,10 +135,9 @@ impl Resolver {
     /// Forgets which layers are in the store, after damaged ones were removed from it. Images without all their layers
     /// are looked up again, since some of them can be made or pulled.
     pub fn forget_layers(&self) {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((reference, platform), found) in &*found {
-            *found.layers.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            if !self.is_complete(&found.image) {
+        self.layers.forget();
+        for ((reference, platform), image) in &*self.found.lock() {
+            if !self.is_complete(image) {
                 // If this fails, the step that needs the layers fails.
                 let _ = self.look_up(reference, platform, &Probe::disabled());
             }
@@ -141,29 +147,6 @@ impl Resolver {
     /// Whether the store has all layers of an image.
     fn is_complete(&self, image: &ResolvedImage) -> bool {
         image.layers.iter().all(|layer| self.store.blobs().contains(layer.diff_id))
-    }
-
-    fn by_digest(&self, manifest: &ManifestDigest) -> Option<Arc<Found>> {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.values().find(|found| found.image.digest == *manifest).cloned()
-    }
-
-    fn found(&self, reference: &str, platform: &Platform) -> Result<Arc<Found>, ImageError> {
-        // The lock is held during the lookup, so that a name is looked up only once. Lowering, the only caller, has one
-        // thread.
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (reference.to_owned(), platform.clone());
-        if let Some(known) = found.get(&key) {
-            return Ok(Arc::clone(known));
-        }
-        let span = self.probe.phase(Phase::Resolve);
-        span.detail(reference);
-        let image = Arc::new(self.look_up(reference, platform, &span.probe())?);
-        let layers = found.values().find(|other| other.image.digest == image.digest).map(Arc::clone);
-        // Two names of the same image share its layers.
-        let entry = layers.unwrap_or_else(|| Arc::new(Found { image, layers: Mutex::default() }));
-        found.insert(key, Arc::clone(&entry));
-        Ok(entry)
     }
 
     fn look_up(&self, reference: &str, platform: &Platform, probe: &Probe) -> Result<ResolvedImage, ImageError> {

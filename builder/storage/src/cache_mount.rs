@@ -2,12 +2,13 @@
 
 use super::driver::clone_mount;
 use super::error::Context;
-use super::queue::Turn;
+use super::once_map::{Acquired, Turn};
 use super::unpack;
 use super::{Entry, StorageError, Store};
 use buildscope_record::{DiffId, Digest, Probe};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock};
 use rustix::io::Errno;
+use std::convert::Infallible;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ pub struct CacheMount {
     dir: PathBuf,
     /// Held, never read. The lock must be released before the turn, so this field comes first.
     _lock: File,
-    _turn: Option<Turn>,
+    _turn: Option<Turn<String, Infallible>>,
 }
 
 impl Store {
@@ -65,7 +66,12 @@ impl Store {
     ) -> Result<CacheMount, StorageError> {
         let base = self.root().join("mounts");
         let name = Digest::of(id).hex();
-        let turn = (options.sharing == CacheSharing::Locked).then(|| self.queues().turn(id, probe));
+        let lock_name = format!("cache-mount:{id}");
+        let turn = (options.sharing == CacheSharing::Locked).then(|| {
+            let Acquired::Ours(turn) =
+                self.exclusive_mounts().acquire_blocking(&id.to_owned(), probe.step(), probe, &lock_name);
+            turn
+        });
         for number in 0u32.. {
             let dir = base.join(format!("{name}.{number}"));
             let lock_path = base.join(format!("{name}.{number}.lock"));
@@ -83,7 +89,7 @@ impl Store {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) if options.sharing == CacheSharing::Private => continue,
                 Err(Errno::WOULDBLOCK) => {
-                    let _waiting = probe.wait_lock(&format!("cache-mount:{id}"));
+                    let _waiting = probe.wait_lock(&lock_name);
                     flock(&lock, wait).context("lock", &lock_path)?;
                 }
                 Err(error) => return Err(error).context("lock", lock_path),

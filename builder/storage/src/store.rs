@@ -5,14 +5,15 @@ use super::error::Context;
 use super::index::LayerIndex;
 use super::layer::LayerBuilder;
 use super::layout::{BLOBS, blob_path, touch};
+use super::once_map::OnceMap;
 use super::options::{StoreOptions, SyncPolicy};
-use super::queue::Queues;
 use super::scratch::Scratch;
 use super::tree::Tree;
 use super::{BlobStore, CacheIndex, Layer, StorageError, import, recovery};
 use buildscope_record::{BlobDigest, DiffId, DriverName, Phase, Probe, Quantity};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fs;
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -33,7 +34,8 @@ pub(crate) struct Inner {
     scratch: Arc<Scratch>,
     indexes: Mutex<HashMap<DiffId, Arc<LayerIndex>>>,
     trees: Mutex<HashMap<Vec<DiffId>, Arc<Tree>>>,
-    queues: Arc<Queues>,
+    /// The exclusive cache mounts in use by this process, by id.
+    exclusive_mounts: OnceMap<String, Infallible>,
     damaged: Mutex<Vec<BlobDigest>>,
 }
 
@@ -62,7 +64,7 @@ impl Store {
             scratch,
             indexes: Mutex::default(),
             trees: Mutex::default(),
-            queues: Arc::default(),
+            exclusive_mounts: OnceMap::default(),
             damaged: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -256,8 +258,8 @@ impl Store {
     }
 
     /// The queues of steps that wait for cache mounts.
-    pub(super) fn queues(&self) -> &Arc<Queues> {
-        &self.inner.queues
+    pub(crate) fn exclusive_mounts(&self) -> &OnceMap<String, Infallible> {
+        &self.inner.exclusive_mounts
     }
 
     /// Damaged blobs that were found and removed.

@@ -11,17 +11,18 @@ use base64::engine::general_purpose::STANDARD;
 use buildscope_oci::Descriptor;
 use buildscope_oci::Platform;
 use buildscope_record::{BlobDigest, DiffId, Phase, Probe, StepKey};
-use buildscope_storage::Store;
+use buildscope_storage::{Acquired, OnceMap, Store};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::convert::Infallible;
+use std::sync::Arc;
 
 /// All caches that were imported for one build.
 #[derive(Debug, Default)]
 pub struct ImportedCache {
     records: HashMap<StepKey, CacheRecord>,
     layers: HashMap<DiffId, (Descriptor, Arc<dyn Blobs>)>,
-    /// Held while layers are fetched, so that two steps do not fetch the same layers twice.
-    fetching: Mutex<()>,
+    /// The layers that are being fetched: two steps do not fetch the same layer twice.
+    fetching: OnceMap<DiffId, Infallible>,
 }
 
 impl ImportedCache {
@@ -130,19 +131,11 @@ impl ImportedCache {
 
     /// Fetches the layers that the cache has and the store does not have.
     pub fn ensure(&self, store: &Store, layers: &[DiffId], probe: &Probe) -> Result<(), ImageError> {
-        let missing = |diff_id: &&DiffId| self.layers.contains_key(diff_id) && !store.blobs().contains(**diff_id);
-        if !layers.iter().any(|diff_id| missing(&diff_id)) {
-            return Ok(());
-        }
-        let _turn = match self.fetching.try_lock() {
-            Ok(turn) => turn,
-            Err(_) => {
-                let _wait = probe.wait_lock("cache");
-                self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
-            }
-        };
+        let missing = |diff_id: &&DiffId| !store.blobs().contains(**diff_id);
         for diff_id in layers.iter().filter(missing) {
-            let (descriptor, blobs) = &self.layers[diff_id];
+            let Some((descriptor, blobs)) = self.layers.get(diff_id) else { continue };
+            let Acquired::Ours(_turn) = self.fetching.acquire_blocking(diff_id, probe.step(), probe, "cache");
+            // Another step may have fetched it meanwhile; then this returns at once.
             ensure(store, &**blobs, &[ImageLayer { descriptor: descriptor.clone(), diff_id: *diff_id }], probe)?;
         }
         Ok(())
