@@ -1,8 +1,8 @@
 //! Running other programs to their end and capturing their output.
 
 use crate::run::{Case, RunError};
+use parking_lot::Mutex;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,7 @@ pub(super) async fn finish(command: Command, stop: &CancellationToken) -> Result
         status = ended => status.map_err(start)?,
         () = stop.cancelled() => return Ok(None),
     };
-    Ok(Some(FinishedCommand { status, lines: lines.into_inner().unwrap_or_else(PoisonError::into_inner) }))
+    Ok(Some(FinishedCommand { status, lines: lines.into_inner() }))
 }
 
 /// Collects each line with the time of its arrival.
@@ -46,7 +46,7 @@ async fn listen(
         if from.read_until(b'\n', &mut line).await? == 0 {
             return Ok(());
         }
-        lines.lock().unwrap_or_else(PoisonError::into_inner).push((jiff::Timestamp::now(), line));
+        lines.lock().push((jiff::Timestamp::now(), line));
     }
 }
 

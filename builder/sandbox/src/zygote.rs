@@ -15,6 +15,7 @@ use super::mounts::{self, Template};
 use super::privileges::Restrictions;
 use super::spec::Privileges;
 use super::sys::{self, Forked, Waited};
+use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
@@ -22,7 +23,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The zygote's only argument, by which it recognises itself. It is also in the output of `ps` and in a step's `/proc/1/cmdline`.
@@ -146,7 +147,7 @@ impl ZygoteClient {
     }
 
     fn spare(&self) -> MutexGuard<'_, Option<PreparedSandbox>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+        self.spare.lock()
     }
 
     /// Requests a sandbox from the zygote, which sends the init's pidfd on the sandbox's channel.

@@ -1,8 +1,8 @@
 //! Runs a few transfers in parallel, on their own threads: transfers block on networks and disks, and must not block
 //! rayon's threads.
 
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// Works on all items, at most `streams` at a time. Returns the results in the order of the items, or the first error
 /// in that order. After an error, items in progress are finished, but no others are started.
@@ -25,7 +25,7 @@ where
             if result.is_err() {
                 next.store(items.len(), Ordering::Relaxed);
             }
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
+            done.lock().push((number, result));
         }
     };
     std::thread::scope(|scope| {
@@ -34,7 +34,7 @@ where
         }
         run();
     });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut done = done.into_inner();
     done.sort_by_key(|(number, _)| *number);
     done.into_iter().map(|(_, result)| result).collect()
 }

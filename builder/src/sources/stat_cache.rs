@@ -8,10 +8,11 @@ use super::content::StoredAt;
 use super::stat::{Identity, Status, is_racy};
 use buildscope_record::{BlobDigest, Digest};
 use buildscope_storage::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 /// The first bytes of a cache file. They change with the format.
@@ -211,7 +212,7 @@ impl Memory {
     /// the reading needs, which would be a deadlock.
     fn cache(&self) -> MutexGuard<'_, Arc<StatCache>> {
         let load = || Mutex::new(Arc::new(self.file.as_deref().map(StatCache::load).unwrap_or_default()));
-        self.cache.get_or_init(load).lock().unwrap_or_else(PoisonError::into_inner)
+        self.cache.get_or_init(load).lock()
     }
 }
 

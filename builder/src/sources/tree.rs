@@ -154,10 +154,11 @@ fn decimal(text: &str) -> Option<Timespec> {
     let seconds: i64 = whole.parse().ok()?;
     let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
     let nanos: i64 = digits.parse().ok()?;
-    Some(match whole.starts_with('-') && nanos > 0 {
+    Some(if whole.starts_with('-') && nanos > 0 {
         // -12.5 is half a second after -13.
-        true => Timespec { tv_sec: seconds.checked_sub(1)?, tv_nsec: 1_000_000_000 - nanos },
-        false => Timespec { tv_sec: seconds, tv_nsec: nanos },
+        Timespec { tv_sec: seconds.checked_sub(1)?, tv_nsec: 1_000_000_000 - nanos }
+    } else {
+        Timespec { tv_sec: seconds, tv_nsec: nanos }
     })
 }
 

@@ -2,9 +2,10 @@
 
 use crate::probe::{BuildId, Probe, Quantity};
 use crate::{Counter, Nanos, Phase, Sample, Span, SpanId, StepId, Wait};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 /// The builds of this process that are being recorded.
@@ -53,7 +54,7 @@ impl Collector {
     pub fn start(epoch: Instant) -> Self {
         let id = BuildId(NEXT_BUILD.fetch_add(1, Ordering::Relaxed));
         let shared = Arc::new(Shared { epoch, next_span: AtomicU64::new(0), seen: Mutex::default() });
-        BUILDS.write().unwrap_or_else(PoisonError::into_inner).insert(id.0, Arc::clone(&shared));
+        BUILDS.write().insert(id.0, Arc::clone(&shared));
         Self { id, shared }
     }
 
@@ -93,14 +94,14 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        BUILDS.write().unwrap_or_else(PoisonError::into_inner).remove(&self.id.0);
+        BUILDS.write().remove(&self.id.0);
     }
 }
 
 impl Shared {
     /// The receiver of a build while it is being recorded.
     pub(crate) fn of(build: u64) -> Option<Arc<Self>> {
-        BUILDS.read().unwrap_or_else(PoisonError::into_inner).get(&build).cloned()
+        BUILDS.read().get(&build).cloned()
     }
 
     /// The instant on the record's clock. Instants before its start become zero.
@@ -132,7 +133,6 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Collected> {
-        // A panic while pushing leaves the vectors valid.
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock()
     }
 }

@@ -6,7 +6,8 @@
 use crate::collect::{Amounts, Shared};
 use crate::probe::{ENDED, NONE, Quantity, TARGET};
 use crate::{Nanos, Phase, Span, SpanId, StepId, Wait, WaitKind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -39,8 +40,7 @@ struct Alive {
 
 impl Recorder {
     fn lock(&self) -> MutexGuard<'_, Spans> {
-        // A panic under the lock leaves every entry valid.
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+        self.spans.lock()
     }
 }
 

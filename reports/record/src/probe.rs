@@ -4,8 +4,9 @@
 //! the spans are disabled callsites and cost a few nanoseconds each.
 
 use crate::{Phase, StepId};
+use parking_lot::Mutex;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::{Span, field::Empty};
 
@@ -61,7 +62,7 @@ impl Delay {
 
     fn take(&self, phase: Phase, at_end: bool, step: Option<StepId>) {
         let here = self.at == Delayed::Phase(phase) && at_end == (phase == Phase::Process);
-        if here && self.done.lock().unwrap_or_else(PoisonError::into_inner).insert(step) {
+        if here && self.done.lock().insert(step) {
             (self.sleep)(self.length);
         }
     }

@@ -7,9 +7,9 @@ use buildscope_record::{BlobDigest, ByteSize};
 use buildscope_storage::{Checked, DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
 use clap::{Args, Subcommand, ValueEnum};
 use miette::miette;
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Show the disk usage of the store, free space, or verify its blobs
@@ -99,7 +99,7 @@ fn work(work: Work, store: &Store) -> Result<(), Failure> {
 fn check(store: &Store, repair: bool, format: Format) -> Result<(), Failure> {
     let reported = Mutex::new(Instant::now());
     let passed = |read: ByteSize, total: ByteSize| {
-        let mut reported = reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reported = reported.lock();
         if reported.elapsed() >= Duration::from_secs(1) {
             eprintln!("checked {read} of {total}");
             *reported = Instant::now();

@@ -9,10 +9,10 @@ use buildscope_record::{Nanos, Record};
 use buildscope_reports::{explain, import, inside, render};
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
+use parking_lot::Mutex;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Run another builder, and record its build with the processes inside the steps (root only)
@@ -57,7 +57,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     });
     let status = child.wait().map_err(Failure::internal)?;
     let seen = observer.finish(epoch);
-    let lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let lines = lines.into_inner();
     let mut record = import::import(&log(&lines))
         .into_diagnostic()
         .wrap_err("reading the command's output")
@@ -85,7 +85,7 @@ fn pass_on(from: impl Read, mut to: impl Write, lines: &Mutex<Vec<Line>>) {
     while matches!(from.read_until(b'\n', &mut line), Ok(length) if length > 0) {
         // A closed output does not stop the build.
         let _ = to.write_all(&line);
-        lines.lock().unwrap_or_else(PoisonError::into_inner).push((jiff::Timestamp::now(), std::mem::take(&mut line)));
+        lines.lock().push((jiff::Timestamp::now(), std::mem::take(&mut line)));
     }
 }
 

@@ -8,9 +8,9 @@ use buildscope_dockerfile::lint::BaseImage;
 use buildscope_oci::Platform;
 use buildscope_record::Probe;
 use buildscope_storage::{DriverChoice, Store, StoreOptions};
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 /// Looks for images in the store and in named contexts and asks no registry. A missing image is replaced by an image
 /// with an empty configuration.
@@ -44,12 +44,12 @@ impl Bases {
 
     /// The configurations of the images that were found.
     pub(super) fn found(&self) -> BTreeMap<String, BaseImage> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).found.clone()
+        self.asked.lock().found.clone()
     }
 
     /// Describes the images that were not found, if any. Suggests a stage if a name is similar to it.
     pub(super) fn missing<'s>(&self, stages: impl Iterator<Item = &'s str> + Clone) -> Option<String> {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = self.asked.lock();
         let name = |missing: &String| match closest(missing, stages.clone()) {
             Some(stage) => format!("{missing} (did you mean the stage {stage}?)"),
             None => missing.clone(),
@@ -70,7 +70,7 @@ impl Bases {
 
 impl ImageResolver for Bases {
     fn resolve(&self, reference: &str, platform: &Platform) -> Result<ResolvedBase, ResolveError> {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.asked.lock();
         match self.here.as_ref().map(|here| here.resolve(reference, platform)) {
             Some(Ok(base)) => {
                 let (os, architecture) = (&base.config.os, &base.config.architecture);

@@ -9,11 +9,12 @@ use super::transform::{EncodedLayer, Transform};
 use buildscope_oci::Descriptor;
 use buildscope_record::{BlobDigest, DiffId, Phase, Probe, Quantity};
 use buildscope_storage::Store;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Compresses layers, and keeps the files until the blobs are sent.
 #[derive(Clone)]
@@ -40,7 +41,7 @@ impl Compressed {
         }
         let (encoded, file) = self.compress(diff_id, transform, probe)?;
         images.take_note(&note, &encoded)?;
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(encoded.digest, file);
+        self.files.lock().insert(encoded.digest, file);
         Ok(encoded)
     }
 
@@ -48,7 +49,7 @@ impl Compressed {
     pub(crate) fn content(&self, digest: BlobDigest, diff_id: DiffId, transform: Transform) -> BlobContent {
         let this = self.clone();
         BlobContent::Lazy(Box::new(move || {
-            if let Some(file) = this.files.lock().unwrap_or_else(PoisonError::into_inner).get(&digest) {
+            if let Some(file) = this.files.lock().get(&digest) {
                 return file.try_clone().map_err(|source| ImageError::Read { origin: digest.to_string(), source });
             }
             // The layer was compressed in an earlier build. Compressing it again gives the same bytes.

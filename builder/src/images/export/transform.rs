@@ -7,12 +7,13 @@ use super::sink::Region;
 use buildscope_oci::Encoding;
 use buildscope_record::{BlobDigest, DiffId};
 use buildscope_storage::{Inspection, SparseReader, Store, is_zero, pipeline};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 /// The size of a piece, in bytes. Pieces are compressed independently, on all cores. Changing this number changes the
 /// digests of all compressed layers. With one megabyte, layers are less than 0.1 % larger than as one stream.
@@ -87,7 +88,7 @@ impl Transform {
             Unread::Fault(fault) => ImageError::malformed(diff_id, fault),
         })?;
         let (digest, size) = output.finish();
-        let input = input.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let input = input.into_inner();
         let (inspection, content) = input.finish();
         let diff_id = match (self.encoding, content) {
             (Encoding::Plain, _) => digest.to_diff_id(),
@@ -106,7 +107,7 @@ impl Transform {
         made: &mut Vec<u8>,
         hole: &OnceLock<Vec<u8>>,
     ) -> Result<Option<usize>, Unread> {
-        let number = input.lock().unwrap_or_else(PoisonError::into_inner).piece(room)?;
+        let number = input.lock().piece(room)?;
         if room.is_empty() {
             return Ok(None);
         }

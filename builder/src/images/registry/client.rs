@@ -7,12 +7,13 @@ use super::progress::ProgressSink;
 use crate::http::{self, Backoff, Trust, asked_pause, retry};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::{Agent, Body};
@@ -74,11 +75,11 @@ impl Registries {
     }
 
     fn host(&self, name: &str) -> Result<Arc<Host>, ImageError> {
-        if let Some(host) = lock(&self.inner.hosts).get(name) {
+        if let Some(host) = self.inner.hosts.lock().get(name) {
             return Ok(Arc::clone(host));
         }
         let host = Arc::new(Host::find(name, &self.inner.options, &self.inner.credentials)?);
-        Ok(Arc::clone(lock(&self.inner.hosts).entry(name.to_owned()).or_insert(host)))
+        Ok(Arc::clone(self.inner.hosts.lock().entry(name.to_owned()).or_insert(host)))
     }
 }
 
@@ -86,10 +87,6 @@ impl fmt::Debug for Registries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registries").field("options", &self.inner.options).finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A host, and the connection parameters that were found for it.
@@ -185,7 +182,7 @@ impl Host {
         };
         // A password is valid for all scopes, a token only for its own.
         let scope = if matches!(challenge, Challenge::Basic) { "" } else { scope };
-        lock(&self.authorizations).insert(scope.to_owned(), value);
+        self.authorizations.lock().insert(scope.to_owned(), value);
         Ok(())
     }
 
@@ -308,7 +305,7 @@ impl Repository {
         let fault = |fault: String| ImageError::Registry { registry: self.host.name.clone(), fault };
         for last in [false, true] {
             let authorization = {
-                let known = lock(&self.host.authorizations);
+                let known = self.host.authorizations.lock();
                 // The `Location` of an upload may be on another host, which must not get our credentials.
                 let ours = url.starts_with(&self.host.base);
                 known.get(&scope).or_else(|| known.get("")).filter(|_| ours).cloned()

@@ -4,9 +4,9 @@ use super::moved;
 use super::names::Names;
 use buildscope_builder::engine::{Event, Progress};
 use buildscope_record::{Outcome, StepId};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Writes each event immediately.
@@ -37,7 +37,7 @@ impl<W: Write> Plain<W> {
 
 impl<W: Write + Send> Progress for Plain<W> {
     fn event(&self, event: Event) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         // Progress that cannot be written must not fail the build.
         let _ = state.event(event);
     }
@@ -136,7 +136,7 @@ mod tests {
         plain.event(finished(3, Outcome::Pruned));
         plain.event(Event::Task { name: "exporting to oci".into(), done: false });
         plain.event(Event::Task { name: "exporting to oci".into(), done: true });
-        let state = plain.0.into_inner().unwrap();
+        let state = plain.0.into_inner();
         // There was no plan event, so the steps have no names.
         let expected = "#1 [unknown step]\n#1 ...\n\n#2 [unknown step]\n#2 ...\n\n#1 [unknown step]\n#1 0.250 hello\n#1 DONE 0.0s\n\n\
                         #2 [unknown step]\n#2 ERROR: exit code: 7\n\n#3 [unknown step]\n#3 CACHED\n\n\

@@ -6,10 +6,11 @@ use buildscope_builder::engine::{Event, Progress, Stream};
 use buildscope_builder::plan::Plan;
 use buildscope_record::{Digest, Outcome, StepId};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Writes each event immediately.
 #[derive(Debug)]
@@ -105,7 +106,7 @@ impl<W: Write> RawJson<W> {
 
 impl<W: Write + Send> Progress for RawJson<W> {
     fn event(&self, event: Event) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         // Progress that cannot be written must not fail the build.
         let _ = state.event(event);
     }
@@ -229,7 +230,7 @@ mod tests {
         raw.event(Event::Started(StepId(0)));
         raw.event(Event::Line { step: StepId(0), stream: Stream::Stderr, at: Duration::ZERO, line: b"hi".to_vec() });
         raw.event(Event::Finished { step: StepId(0), outcome: Outcome::Failed, error: Some("exit code: 7".into()) });
-        let text = String::from_utf8(raw.0.into_inner().unwrap().out).unwrap();
+        let text = String::from_utf8(raw.0.into_inner().out).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let vertex = &lines[2]["vertexes"][0];
         assert_eq!(lines[0]["vertexes"][0]["digest"], vertex["digest"]);

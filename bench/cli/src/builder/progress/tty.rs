@@ -6,8 +6,8 @@ use buildscope_builder::engine::{Event, Progress};
 use buildscope_record::{Outcome, StepId};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use owo_colors::{OwoColorize, Stream, Style};
+use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The number of lines of a failed step that are shown again at the end.
@@ -57,7 +57,7 @@ impl Tty {
 
 impl Progress for Tty {
     fn event(&self, event: Event) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         match event {
             Event::Planned(plan) => {
                 super::warnings(&plan).for_each(|warning| self.write_line(&warning));
