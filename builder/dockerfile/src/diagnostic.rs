@@ -28,7 +28,7 @@ impl Diagnostic {
     }
 
     /// Creates an error of the request, without a position in the file.
-    pub fn unplaced(message: impl Into<String>) -> Self {
+    pub fn without_position(message: impl Into<String>) -> Self {
         Self { span: None, ..Self::new(Span::default(), message) }
     }
 

@@ -160,7 +160,7 @@ pub struct Copy<'t> {
     /// The sources, then the destination.
     pub(super) words: Box<[Word<'t>]>,
     /// The heredocs: files whose content is in the Dockerfile.
-    pub documents: Box<[Heredoc]>,
+    pub heredocs: Box<[Heredoc]>,
 }
 
 impl<'t> Copy<'t> {

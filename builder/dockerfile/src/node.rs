@@ -138,7 +138,7 @@ impl<'t> Syntax<'t> {
         mut found: impl FnMut(&mut Node<'t>),
     ) -> (Self, Vec<Diagnostic>) {
         if u32::try_from(text.len()).is_err() {
-            let diagnostic = Diagnostic::unplaced("the Dockerfile is too large: the limit is 4 GiB");
+            let diagnostic = Diagnostic::without_position("the Dockerfile is too large: the limit is 4 GiB");
             return (
                 Self { incomplete: true, ..Self::default() },
                 vec![diagnostic.help("put the data in files of the context")],

@@ -333,24 +333,24 @@ fn copy<'t>(
     let add = keyword == Keyword::Add;
     // Most instructions have no heredocs, and then all words are sources.
     if !sources.iter().any(|word| heredoc(word).is_some()) {
-        return Some(Copy { add, json, flags, words: words.into(), documents: Box::default() });
+        return Some(Copy { add, json, flags, words: words.into(), heredocs: Box::default() });
     }
-    let mut documents = Vec::new();
+    let mut heredocs = Vec::new();
     let mut others = Vec::with_capacity(words.len());
     for word in sources {
         match heredoc(word) {
             // Of two heredocs with the same delimiter, the last one counts.
             Some(mark) => match node.heredocs.iter().rfind(|document| document.name == mark.name) {
                 Some(document) => {
-                    documents.push(Heredoc { chomp: mark.chomp, expand: mark.expand, ..document.clone() });
+                    heredocs.push(Heredoc { chomp: mark.chomp, expand: mark.expand, ..document.clone() });
                 }
-                None => documents.push(mark),
+                None => heredocs.push(mark),
             },
             None => others.push(word.clone()),
         }
     }
     others.push(destination.clone());
-    Some(Copy { add, json, flags, words: others.into(), documents: documents.into() })
+    Some(Copy { add, json, flags, words: others.into(), heredocs: heredocs.into() })
 }
 
 fn no_destination(node: &Node<'_>, name: &str, given: usize) -> Diagnostic {

@@ -99,7 +99,7 @@ fn ours_said(instruction: &dockerfile::Instruction<'_>, text: &str) -> Said {
 
 fn copied(copy: &Copy<'_>) -> Vec<String> {
     let mut words: Vec<String> = copy.sources().iter().map(|word| word.text.to_string()).collect();
-    words.extend(copy.documents.iter().map(|document| document.text().into_owned()));
+    words.extend(copy.heredocs.iter().map(|document| document.text().into_owned()));
     words.push(copy.destination().text.to_string());
     words
 }

@@ -7,9 +7,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// The number of symbolic links that the kernel follows in one path (MAXSYMLINKS).
-const MAX_LINKS: usize = 40;
-
 /// The error of openat2(2) if a mount or rename anywhere on the machine raced with its resolution of a `..`. A retry could lose
 /// the next race; the walk by components has no such race.
 const NOT_SURE: Errno = Errno::AGAIN;
@@ -72,8 +69,15 @@ impl<'a> Root<'a> {
     fn walk(&mut self, path: &Path, kind: MountpointKind, keep: Option<(Uid, Gid)>) -> Result<OwnedFd, Errno> {
         let mut todo: Vec<PathBuf> = reversed(path);
         let mut done: Vec<(PathBuf, OwnedFd)> = Vec::new();
-        let mut links = 0;
-        while let Some(name) = todo.pop() {
+        // A loop of links never ends. More components than a path has bytes are taken for one.
+        for _ in 0..libc::PATH_MAX {
+            let Some(name) = todo.pop() else {
+                let Some((_, fd)) = done.pop() else {
+                    let root = self.fd.try_clone_to_owned();
+                    return root.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
+                };
+                return Ok(fd);
+            };
             if name == Path::new("..") {
                 done.pop();
                 continue;
@@ -95,10 +99,6 @@ impl<'a> Root<'a> {
             };
             let found = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&next)?.st_mode);
             if found == rustix::fs::FileType::Symlink {
-                links += 1;
-                if links > MAX_LINKS {
-                    return Err(Errno::LOOP);
-                }
                 let target = rustix::fs::readlinkat(&next, "", Vec::new())?;
                 let target = Path::new(std::ffi::OsStr::from_bytes(target.as_bytes()));
                 if target.is_absolute() {
@@ -113,10 +113,7 @@ impl<'a> Root<'a> {
                 done.push((name, next));
             }
         }
-        match done.pop() {
-            Some((_, fd)) => Ok(fd),
-            None => self.fd.try_clone_to_owned().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO)),
-        }
+        Err(Errno::LOOP)
     }
 }
 

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The zygote's only argument, by which it recognises itself. It is also in the output of `ps` and in a step's `/proc/1/cmdline`.
-const NAME: &str = "buildscope-box";
+const NAME: &str = "buildscope-zygote";
 
 /// The namespaces that every step is cloned into. The cgroup namespace is made later, when the step is in its cgroup. As under
 /// docker there is no time namespace.
@@ -202,7 +202,8 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
     sys::signal(libc::SIGCHLD, false);
     let builder = rustix::process::getppid();
     sys::unblock_signals();
-    let _ = rustix::thread::set_name(c"buildscope-box");
+    // The kernel keeps fifteen bytes.
+    let _ = rustix::thread::set_name(c"buildscope-zygote");
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     // Steps must not have the keys of the user (session-keyring(7)). A kernel without keyrings gives an error, which is harmless.
     let _ = sys::new_session_keyring();

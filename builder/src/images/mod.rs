@@ -35,7 +35,7 @@ pub use export::{Destination, ImageOptions, Output, OutputError, OutputKind, Pre
 pub use export::{Export, Exported, Format, export_directory, export_tar};
 pub use layout::LayoutImage;
 pub use outputs::Delivery;
-pub use registry::{Credentials, ProgressSink, Registries, RegistryOptions, Transfer};
+pub use registry::{Credentials, Direction, ProgressSink, Registries, RegistryOptions, Transfer};
 pub use resolve::{NamedImage, Resolver};
 pub use resolved::{Blobs, ImageLayer, ResolvedImage};
 pub use stored::{Images, Named};

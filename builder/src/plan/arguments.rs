@@ -97,7 +97,7 @@ pub(super) fn undeclared(file: &Dockerfile<'_>, request: &LowerRequest) -> Vec<D
     unknown
         .map(|name| Diagnostic {
             warning: true,
-            ..Diagnostic::unplaced(format!("build argument {name} was given, but no ARG declares it"))
+            ..Diagnostic::without_position(format!("build argument {name} was given, but no ARG declares it"))
                 .did_you_mean(name, declared.iter().copied())
         })
         .collect()

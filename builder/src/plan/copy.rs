@@ -75,8 +75,8 @@ pub(super) fn lower(
 
 /// Returns the name and the content of each heredoc. Variables are expanded unless the delimiter is quoted.
 fn documents(copy: &dockerfile::Copy<'_>, scope: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Vec<(String, String)> {
-    let mut inline = Vec::with_capacity(copy.documents.len());
-    for document in &copy.documents {
+    let mut inline = Vec::with_capacity(copy.heredocs.len());
+    for document in &copy.heredocs {
         let text = document.text();
         if !document.expand {
             inline.push((document.name.to_string(), text.into_owned()));

@@ -225,7 +225,7 @@ impl<'a> Stages<'a> {
         match self.by_name.get(&target.to_lowercase()).copied().or_else(by_index) {
             Some(stage) => stage,
             None => {
-                let diagnostic = Diagnostic::unplaced(format!("target stage {target:?} could not be found"))
+                let diagnostic = Diagnostic::without_position(format!("target stage {target:?} could not be found"))
                     .did_you_mean(target, self.names());
                 diagnostics.push(match diagnostic.help {
                     Some(_) => diagnostic,

@@ -25,6 +25,15 @@ pub enum CacheSharing {
     Locked,
 }
 
+/// A file or directory in a stack of layers.
+#[derive(Clone, Debug)]
+pub struct LayerPath {
+    /// The layers, lowest first.
+    pub layers: Vec<DiffId>,
+    /// The path from the root of their merged tree.
+    pub path: PathBuf,
+}
+
 /// Options of a cache mount.
 #[derive(Clone, Debug)]
 pub struct CacheMountOptions {
@@ -36,8 +45,8 @@ pub struct CacheMountOptions {
     pub uid: u32,
     /// The group id of a new directory.
     pub gid: u32,
-    /// The initial contents of a new directory: a directory in a stack of layers.
-    pub seed: Option<(Vec<DiffId>, PathBuf)>,
+    /// The initial contents of a new directory.
+    pub seed: Option<LayerPath>,
 }
 
 impl Default for CacheMountOptions {
@@ -108,7 +117,7 @@ impl Store {
         }
         let aside = self.scratch().path("mount");
         fs::create_dir(&aside).context("create", &aside)?;
-        if let Some((layers, path)) = &options.seed {
+        if let Some(LayerPath { layers, path }) = &options.seed {
             let tree = self.tree(layers)?;
             let path = tree.resolve(path)?.path;
             unpack::subtree(&tree, &path, &aside)?;

@@ -21,8 +21,17 @@ pub struct Checked {
     pub blobs: u64,
     /// Their total size.
     pub bytes: ByteSize,
-    /// The damaged blobs, each with the digest of its content.
-    pub damaged: Vec<(BlobDigest, BlobDigest)>,
+    /// The damaged blobs.
+    pub damaged: Vec<DamagedBlob>,
+}
+
+/// A blob that does not have the content that its name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DamagedBlob {
+    /// The digest in its name.
+    pub blob: BlobDigest,
+    /// The digest of its content.
+    pub found: BlobDigest,
 }
 
 /// The verification of a blob while it is read. After the digest was verified once, a checksum is enough to detect a change: CRC-32
@@ -166,13 +175,13 @@ impl Store {
             count.fetch_add(1, Ordering::Relaxed);
             let read = read.fetch_add(*size, Ordering::Relaxed) + size;
             passed(ByteSize(read), total);
-            Ok((found != *blob).then_some((*blob, found)))
+            Ok((found != *blob).then_some(DamagedBlob { blob: *blob, found }))
         };
         let damaged = blobs.par_iter().map(check).collect::<Result<Vec<_>, StorageError>>()?;
         let mut damaged: Vec<_> = damaged.into_iter().flatten().collect();
         damaged.sort();
         if repair {
-            damaged.iter().try_for_each(|(blob, _)| self.drop_damaged(blob))?;
+            damaged.iter().try_for_each(|damaged| self.drop_damaged(&damaged.blob))?;
         }
         Ok(Checked { blobs: count.into_inner(), bytes: ByteSize(read.into_inner()), damaged })
     }

@@ -4,7 +4,7 @@ use crate::{Failure, Root, write_out};
 use buildscope_builder::images::Images;
 use buildscope_oci::Platform;
 use buildscope_record::{BlobDigest, ByteSize};
-use buildscope_storage::{Checked, DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
+use buildscope_storage::{Checked, DamagedBlob, DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
 use clap::{Args, Subcommand, ValueEnum};
 use miette::miette;
 use parking_lot::Mutex;
@@ -112,7 +112,7 @@ fn check(store: &Store, repair: bool, format: Format) -> Result<(), Failure> {
 
 fn found_text(checked: &Checked, repaired: bool) -> String {
     let mut text = String::new();
-    for (blob, found) in &checked.damaged {
+    for DamagedBlob { blob, found } in &checked.damaged {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "damaged: {blob} holds {found}{}", if repaired { ", removed" } else { "" });
     }
@@ -128,7 +128,7 @@ fn found_text(checked: &Checked, repaired: bool) -> String {
 }
 
 fn found_json(checked: &Checked, repaired: bool) -> String {
-    let row = |(blob, found): &(BlobDigest, BlobDigest)| serde_json::json!({"blob": blob, "found": found, "repaired": repaired});
+    let row = |DamagedBlob { blob, found }: &DamagedBlob| serde_json::json!({"blob": blob, "found": found, "repaired": repaired});
     let damaged: Vec<_> = checked.damaged.iter().map(row).collect();
     let found = serde_json::json!({"blobs": checked.blobs, "bytes": checked.bytes.0, "damaged": damaged});
     format!("{found:#}\n")

@@ -229,7 +229,7 @@ impl Subject {
             Ok(report) => report,
             Err(errors) => return self.refuse(errors),
         };
-        if self.options(file).is_ok_and(|options| options.asks(Rule::UndeclaredBuildArg)) {
+        if self.options(file).is_ok_and(|options| options.applies(Rule::UndeclaredBuildArg)) {
             let found = warnings.into_iter().map(|diagnostic| {
                 let rule = Rule::UndeclaredBuildArg;
                 Finding { rule, diagnostic: Diagnostic { code: rule.name(), ..diagnostic }, lines: (0, 0) }

@@ -37,11 +37,11 @@ fn start(world: &World, record: &str) -> (Child, PathBuf) {
 fn two_builds(world: &World) -> [(Child, PathBuf); 2] {
     let first = start(world, "first.json");
     let listed = |dir: &str| fs::read_dir(world.path("store").join(dir)).ok()?.next()?.ok();
-    let claim = until("a claim", || listed("claims"));
+    let lock = until("the lock of the step", || listed("claims"));
     until("the step's cache directory", || listed("mounts"));
     let second = start(world, "second.json");
     // proc_locks(5): a blocked lock is listed with an arrow, and with the inode at the end of `device:inode`.
-    let inode = format!(":{} ", claim.metadata().unwrap().ino());
+    let inode = format!(":{} ", lock.metadata().unwrap().ino());
     until("the second build", || {
         let locks = fs::read_to_string("/proc/locks").unwrap();
         locks.lines().any(|line| line.contains("->") && line.contains(&inode)).then_some(())

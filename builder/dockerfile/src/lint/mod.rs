@@ -105,7 +105,7 @@ impl Linter<'_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        if !self.options.asks(rule) || self.skipped_above(at, rule) {
+        if !self.options.applies(rule) || self.skipped_above(at, rule) {
             return;
         }
         let diagnostic = Diagnostic::new(span, message).help(help);

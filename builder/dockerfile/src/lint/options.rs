@@ -83,7 +83,7 @@ impl Options {
     }
 
     /// Returns whether a rule is applied.
-    pub fn asks(&self, rule: Rule) -> bool {
+    pub fn applies(&self, rule: Rule) -> bool {
         !self.skip_all
             && !self.skip.contains(&rule)
             && match rule.family() {
@@ -124,14 +124,14 @@ mod tests {
     #[test]
     fn named_rules_are_skipped() {
         let options = Options::parse("skip=JSONArgsRecommended, StageNameCasing; error=true").unwrap();
-        assert!(options.error && !options.asks(Rule::StageNameCasing) && options.asks(Rule::UndefinedVar));
-        assert!(!Options::parse("skip=performance").unwrap().asks(Rule::RecursiveChown));
+        assert!(options.error && !options.applies(Rule::StageNameCasing) && options.applies(Rule::UndefinedVar));
+        assert!(!Options::parse("skip=performance").unwrap().applies(Rule::RecursiveChown));
     }
 
     #[test]
     fn experimental_rules_apply_only_on_request() {
-        assert!(!Options::default().asks(Rule::CopyIgnoredFile));
-        assert!(Options::parse("experimental=all").unwrap().asks(Rule::CopyIgnoredFile));
+        assert!(!Options::default().applies(Rule::CopyIgnoredFile));
+        assert!(Options::parse("experimental=all").unwrap().applies(Rule::CopyIgnoredFile));
     }
 
     #[test]

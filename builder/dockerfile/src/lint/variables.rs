@@ -147,7 +147,7 @@ fn instruction_words(
         Kind::Copy(copy) => {
             used.extend([copy.chown(), copy.chmod(), copy.checksum()].into_iter().flatten());
             used.extend(copy.exclude().chain(copy.sources()).chain([copy.destination()]));
-            for document in copy.documents.iter().filter(|document| document.expand) {
+            for document in copy.heredocs.iter().filter(|document| document.expand) {
                 let word = Word { text: document.text(), span: document.span };
                 report(linter, &Expander::heredoc(), instruction, &word, known);
             }

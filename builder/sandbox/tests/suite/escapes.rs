@@ -48,7 +48,7 @@ const ESCAPES: &[(&str, &str)] = &[
     ("read its init's root", "ls /proc/1/root/"),
     ("read its init's memory", "head -c 1 /proc/1/mem"),
     ("read its init's descriptors", "readlink /proc/1/fd/* || cat /proc/1/fd/*"),
-    ("read its init's command line", "tr '\\0' ' ' < /proc/1/cmdline | grep -v '^buildscope-box $'"),
+    ("read its init's command line", "tr '\\0' ' ' < /proc/1/cmdline | grep -v '^buildscope-zygote $'"),
     ("find its init's program", "readlink /proc/1/exe"),
     ("write to its init's program", "echo >> /proc/1/exe"),
     (

@@ -14,5 +14,5 @@ mod push;
 
 pub use auth::Credentials;
 pub use client::{Registries, RegistryOptions};
-pub use progress::{ProgressSink, Transfer};
+pub use progress::{Direction, ProgressSink, Transfer};
 pub(crate) use push::{BlobContent, BlobUpload};

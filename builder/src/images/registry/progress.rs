@@ -8,13 +8,22 @@ use std::time::{Duration, Instant};
 /// The interval between two reports of a transfer: as often as people can read it.
 const PACE: Duration = Duration::from_millis(150);
 
+/// The direction of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the registry.
+    Pull,
+    /// To the registry.
+    Push,
+}
+
 /// The progress of one blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
     /// The complete name of the image.
     pub image: Arc<str>,
-    /// Whether the blob is pushed, not pulled.
-    pub push: bool,
+    /// Whether the blob comes or goes.
+    pub direction: Direction,
     /// The digest of the blob.
     pub blob: BlobDigest,
     /// The number of bytes transferred so far.
@@ -48,8 +57,9 @@ pub(super) struct TransferProgress {
 }
 
 impl TransferProgress {
-    pub(super) fn start(sink: &ProgressSink, image: Arc<str>, push: bool, blob: BlobDigest, total: u64) -> Self {
-        Self { sink: sink.clone(), transfer: Transfer { image, push, blob, current: 0, total }, reported: None }
+    /// Starts with `transfer`, of which nothing has been transferred yet.
+    pub(super) fn start(sink: &ProgressSink, transfer: Transfer) -> Self {
+        Self { sink: sink.clone(), transfer, reported: None }
     }
 
     /// Reports that `current` bytes were transferred. The first and the last report are never skipped.

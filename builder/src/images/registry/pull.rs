@@ -5,7 +5,7 @@ use super::super::document::Document;
 use super::super::resolved::{Blobs, ResolvedImage};
 use super::super::stored::Images;
 use super::client::{Access, ApiRequest, Registries, Repository};
-use super::progress::{ProgressSink, TransferProgress};
+use super::progress::{Direction, ProgressSink, Transfer, TransferProgress};
 use crate::http::{Retries, RetryPolicy};
 use buildscope_oci::{Descriptor, media};
 use buildscope_oci::{Platform, Reference};
@@ -170,7 +170,16 @@ impl Blobs for Remote {
             retries: Retries::new(RETRIES),
             // Documents are small, so no progress is reported for them.
             progress: (folder == "blobs" && blob.size > 0).then(|| {
-                TransferProgress::start(&self.progress, Arc::clone(&self.origin), false, blob.digest, blob.size)
+                TransferProgress::start(
+                    &self.progress,
+                    Transfer {
+                        image: Arc::clone(&self.origin),
+                        direction: Direction::Pull,
+                        blob: blob.digest,
+                        current: 0,
+                        total: blob.size,
+                    },
+                )
             }),
         };
         download.connect()?;

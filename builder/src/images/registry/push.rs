@@ -5,7 +5,7 @@ use super::super::ImageError;
 use super::super::document::Document;
 use super::super::parallel::in_parallel;
 use super::client::{Access, ApiRequest, Registries, Repository};
-use super::progress::TransferProgress;
+use super::progress::{Direction, Transfer, TransferProgress};
 use crate::http::{Retries, RetryPolicy, asked_pause};
 use buildscope_oci::Descriptor;
 use buildscope_oci::Reference;
@@ -97,7 +97,16 @@ impl Registries {
         let name: Arc<str> = reference.to_string().into();
         in_parallel(blobs, STREAMS, |upload| {
             let Descriptor { digest, size, .. } = upload.descriptor;
-            let mut progress = TransferProgress::start(&self.progress, Arc::clone(&name), true, digest, size);
+            let mut progress = TransferProgress::start(
+                &self.progress,
+                Transfer {
+                    image: Arc::clone(&name),
+                    direction: Direction::Push,
+                    blob: digest,
+                    current: 0,
+                    total: size,
+                },
+            );
             sent.fetch_add(repository.push_blob(upload, &mut progress)?, Ordering::Relaxed);
             Ok::<_, ImageError>(())
         })?;

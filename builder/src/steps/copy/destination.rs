@@ -6,7 +6,7 @@ use super::mode::Mode;
 use super::origin::Inode;
 use super::select::Selection;
 use super::target::{InodeId, NewDirectory, Target, called, join};
-use super::walk::destination;
+use super::walk::Written;
 use super::{CopyError, Owner};
 use crate::plan;
 use crate::sources::Identity;
@@ -34,7 +34,7 @@ pub(super) fn put(
 ) -> Result<Vec<CopiedFile>, CopyError> {
     let mut copied = Vec::new();
     let mode = op.chmod.as_deref().map(Mode::parse).transpose()?;
-    let (path, directory) = destination(&op.destination, &op.workdir);
+    let Written { path, directory } = Written::parse(&op.destination, &op.workdir);
     // A missing directory gets the mode of an octal `--chmod`, as in BuildKit. A symbolic one has no mode to change.
     let new = NewDirectory {
         mode: if let Some(Mode::Octal(mode)) = mode { mode } else { 0o755 },

@@ -3,7 +3,7 @@
 use super::CopyError;
 use super::group::{Group, Item};
 use super::origin::Found;
-use super::walk::destination;
+use super::walk::Written;
 use crate::plan;
 use crate::sources::{Checkout, Context, GitAddress, Verdict, download, file_name};
 use buildscope_record::{BlobDigest, Probe};
@@ -15,11 +15,16 @@ use std::path::{Path, PathBuf};
 /// Selects the file at a URL. It has mode 600 (Dockerfile reference, "ADD") and the server's modification time. It is
 /// only unpacked with `--unpack`.
 pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> Result<Group, CopyError> {
-    let name = match (file_name(url), destination(&op.destination, &op.workdir)) {
-        (Some(name), _) => name,
-        (None, (_, true)) => return Err(CopyError::Nameless(url.to_owned())),
-        // The file gets the name of the destination, also if that turns out to be a directory.
-        (None, (path, false)) => path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+    let name = match file_name(url) {
+        Some(name) => name,
+        None => {
+            let Written { path, directory } = Written::parse(&op.destination, &op.workdir);
+            if directory {
+                return Err(CopyError::Nameless(url.to_owned()));
+            }
+            // The file gets the name of the destination, also if that turns out to be a directory.
+            path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+        }
     };
     let checksum = op.checksum.as_deref().and_then(|text| text.parse::<BlobDigest>().ok());
     let download = download(url, checksum, store, probe)?;

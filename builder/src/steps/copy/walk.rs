@@ -73,11 +73,21 @@ pub(super) fn follow(
     Ok(done)
 }
 
-/// Cleans a destination or source, which is absolute or relative to `workdir`. Also returns whether it is written as a
-/// directory.
-pub(super) fn destination(written: &str, workdir: &str) -> (PathBuf, bool) {
-    let directory = matches!(written, "" | ".") || written.ends_with('/') || written.ends_with("/.");
-    (clean(&Path::new("/").join(workdir).join(written)), directory)
+/// A destination as it is written.
+#[derive(Debug, PartialEq)]
+pub(super) struct Written {
+    /// The cleaned path from the root.
+    pub(super) path: PathBuf,
+    /// Whether it is written as a directory.
+    pub(super) directory: bool,
+}
+
+impl Written {
+    /// Reads a destination that is absolute or relative to `workdir`.
+    pub(super) fn parse(written: &str, workdir: &str) -> Self {
+        let directory = matches!(written, "" | ".") || written.ends_with('/') || written.ends_with("/.");
+        Self { path: clean(&Path::new("/").join(workdir).join(written)), directory }
+    }
 }
 
 /// The name that a source's file gets in a destination that is a directory.
@@ -121,15 +131,14 @@ mod tests {
 
     #[test]
     fn destinations_are_cleaned_lexically() {
-        let of = |written, workdir| {
-            let (path, directory) = destination(written, workdir);
-            (path.to_str().unwrap().to_owned(), directory)
-        };
-        assert_eq!(of("/symlink/..", "/"), ("".into(), false));
-        assert_eq!(of("../../../a/./b/", "/w/x"), ("a/b".into(), true));
-        assert_eq!(of(".", "/w"), ("w".into(), true));
-        assert_eq!(of("", "/w"), ("w".into(), true));
-        assert_eq!(of("x/.", "/w"), ("w/x".into(), true));
-        assert_eq!(of("/a", "/w"), ("a".into(), false));
+        let of = Written::parse;
+        let file = |path: &str| Written { path: path.into(), directory: false };
+        let directory = |path: &str| Written { path: path.into(), directory: true };
+        assert_eq!(of("/symlink/..", "/"), file(""));
+        assert_eq!(of("../../../a/./b/", "/w/x"), directory("a/b"));
+        assert_eq!(of(".", "/w"), directory("w"));
+        assert_eq!(of("", "/w"), directory("w"));
+        assert_eq!(of("x/.", "/w"), directory("w/x"));
+        assert_eq!(of("/a", "/w"), file("a"));
     }
 }

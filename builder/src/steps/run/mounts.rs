@@ -7,7 +7,7 @@ use crate::sources::Context;
 use crate::steps::copy::{self, Origin, Selection};
 use buildscope_record::{DiffId, Digest, Probe};
 use buildscope_sandbox::{MountSource, SandboxMount};
-use buildscope_storage::{CacheMount, CacheMountOptions, CacheSharing, Timestamp, View};
+use buildscope_storage::{CacheMount, CacheMountOptions, CacheSharing, LayerPath, Timestamp, View};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Mounts {
         for mount in &op.mounts {
             let prepared = match &mount.kind {
                 MountKind::Bind { from, source, writable } => {
-                    let (layers, path) = layers(runner, from, source, origin, probe)?;
+                    let LayerPath { layers, path } = layers(runner, from, source, origin, probe)?;
                     let view = runner.store.view(&layers, &path, probe)?;
                     Prepared::View { view, writable: *writable }
                 }
@@ -209,18 +209,18 @@ fn layers<'o>(
     source: &str,
     origin: &(dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync),
     probe: &Probe,
-) -> Result<(Vec<DiffId>, PathBuf), RunError> {
+) -> Result<LayerPath, RunError> {
     let path = Path::new(source.trim_start_matches('/')).to_owned();
     if *from == CopyFrom::Empty {
-        return Ok((Vec::new(), path));
+        return Ok(LayerPath { layers: Vec::new(), path });
     }
     match origin(from).ok_or_else(|| RunError::NoOrigin(describe(from)))? {
-        MountOrigin::Layers(layers) => Ok((layers, path)),
+        MountOrigin::Layers(layers) => Ok(LayerPath { layers, path }),
         MountOrigin::Context(context) => {
             let op = bind_as_copy(from, source);
             let selection = Selection::of(&op, &Origin::Context(context), runner.store, probe)?;
             let layer = copy::copy(&op, &selection, &[], Timestamp::default(), runner.store, probe)?;
-            Ok((vec![layer.diff_id], path))
+            Ok(LayerPath { layers: vec![layer.diff_id], path })
         }
     }
 }

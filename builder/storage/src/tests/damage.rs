@@ -177,7 +177,11 @@ fn a_check_finds_all_damaged_blobs_and_repairs_on_request() {
     for repair in [false, true] {
         let checked = check(repair);
         assert_eq!(checked.blobs, 5);
-        assert_eq!(checked.damaged.iter().map(|(blob, _)| *blob).collect::<Vec<_>>(), expected, "repair: {repair}");
+        assert_eq!(
+            checked.damaged.iter().map(|damaged| damaged.blob).collect::<Vec<_>>(),
+            expected,
+            "repair: {repair}"
+        );
     }
     let checked = check(false);
     assert_eq!((checked.blobs, checked.damaged.len()), (3, 0));

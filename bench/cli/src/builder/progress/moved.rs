@@ -1,11 +1,18 @@
 //! Transfers in the progress output, in BuildKit's format: `sha256:ab12cd34ef56 10.49MB / 29.13MB`.
 
-use buildscope_builder::images::Transfer;
+use buildscope_builder::images::{Direction, Transfer};
 use std::collections::HashMap;
 
 /// The title of an image's transfer.
 pub(super) fn title(moved: &Transfer) -> String {
-    format!("{} {}", if moved.push { "pushing" } else { "pulling" }, moved.image)
+    format!(
+        "{} {}",
+        match moved.direction {
+            Direction::Push => "pushing",
+            Direction::Pull => "pulling",
+        },
+        moved.image
+    )
 }
 
 /// The progress of a blob.
@@ -50,7 +57,7 @@ mod tests {
     fn blobs_are_summed_in_decimal_units() {
         let blob = |name: &str, current, total| Transfer {
             image: "example.org/a:1".into(),
-            push: false,
+            direction: Direction::Pull,
             blob: BlobDigest::of(name),
             current,
             total,
