@@ -54,7 +54,7 @@ pub(crate) fn diagnose(bytes: &[u8]) {
         }
     };
     shown(&faults);
-    let _ = lint::broken(text, "Dockerfile", &faults).to_string();
+    let _ = lint::broken(text, "Dockerfile", &faults, &[]).to_string();
     let parsed = Parsed::of(text);
     let _ = Outline::of(&parsed.file).to_string();
     match lint::run(&parsed.file, &lint::Context::default()) {

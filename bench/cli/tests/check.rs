@@ -99,6 +99,41 @@ fn undeclared_build_arguments_are_found() {
     );
 }
 
+#[test]
+#[cfg(feature = "build")]
+fn a_source_that_expands_to_nothing_is_found_at_its_line() {
+    let found = json(&check("FROM scratch\nARG f\nCOPY $f /x/\n", &["--format", "json"]));
+    let warning = &found["warnings"][0];
+    assert_eq!(warning["ruleName"], "EmptyCopySource");
+    assert_eq!(warning["location"]["ranges"][0]["start"]["line"], 3);
+}
+
+/// The errors are of the first FROM, of a word, of an unknown instruction.
+#[test]
+#[cfg(feature = "build")]
+fn findings_are_shown_besides_errors() {
+    for text in [
+        "FROM scratch as big\nMAINTAINER me\nFROM scratch:\n",
+        "FROM scratch as big\nMAINTAINER me\nEXPOSE x\n",
+        "FROM scratch as big\nMAINTAINER me\nFORM x\n",
+    ] {
+        let found = json(&check(text, &["--format", "json"]));
+        assert!(found["error"]["message"].is_string(), "{text}");
+        let rules: Vec<_> = found["warnings"].as_array().unwrap().iter().map(|found| &found["ruleName"]).collect();
+        assert_eq!(rules, ["FromAsCasing", "MaintainerDeprecated"], "{text}");
+        let shown = check(text, &[]);
+        assert!(stdout(&shown).contains("MaintainerDeprecated") && shown.status.code() == Some(1), "{text}");
+    }
+}
+
+#[test]
+#[cfg(feature = "build")]
+fn a_platform_may_be_one_word() {
+    let output = check("FROM --platform=arm64 scratch AS on-arm64\n", &["--platform", "amd64"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(check("FROM scratch\n", &["--platform", "nosuch"]).status.code(), Some(2));
+}
+
 /// Without a store, base images are unknown. Checking a file must not create a store.
 #[test]
 #[cfg(feature = "build")]

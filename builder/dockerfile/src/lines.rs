@@ -28,8 +28,8 @@ pub(super) struct Logical<'a> {
     pub(super) lines: (u32, u32),
     /// The position from the first character to the end of the last line's content.
     pub(super) span: Span,
-    /// Whether there is a blank line within the continuation.
-    pub(super) blank_inside: bool,
+    /// The last line of the continuation, if there is a blank line within it.
+    pub(super) blank_inside: Option<u32>,
 }
 
 /// The origin of a joined text in the source. Most instructions have one piece.
@@ -220,7 +220,7 @@ impl<'a> Reader<'a> {
         let lines = (first.number, first.number);
         let Some(head) = continued(body, self.escape) else {
             let span = Span::new(start, start + body.len());
-            return Logical { text: body.into(), pieces: Pieces::One(start), lines, span, blank_inside: false };
+            return Logical { text: body.into(), pieces: Pieces::One(start), lines, span, blank_inside: None };
         };
         self.joined(lines, head, start, start + body.len())
     }
@@ -256,6 +256,7 @@ impl<'a> Reader<'a> {
             }
         }
         let span = Span::new(start, end);
+        let blank_inside = blank_inside.then_some(lines.1);
         Logical { text: text.into(), pieces: Pieces::Many(pieces), lines, span, blank_inside }
     }
 }

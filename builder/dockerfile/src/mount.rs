@@ -85,12 +85,31 @@ const KEYS: [&str; 19] = [
 pub type Expand<'a> = &'a dyn Fn(&str) -> Result<String, ExpandError>;
 
 impl Spec {
-    /// Checks all options that do not depend on variables.
+    /// Checks the part of the options that decides which stages a file needs. BuildKit checks all other options only for
+    /// stages that the target needs, because their values may be variables.
     ///
     /// # Errors
-    /// A diagnostic at the position of the flag.
+    /// A diagnostic at the position of the flag, for a `from` that is a variable.
     pub(super) fn check(word: &Word<'_>) -> Result<(), Diagnostic> {
-        Self::read(word, None).map(|_| ())
+        match Self::from_of(word) {
+            // A `$` at the end is an ordinary character.
+            Some(from) if from.find('$').is_some_and(|at| at + 1 < from.len()) => {
+                let message = "'from' doesn't support variable expansion, define alias stage instead";
+                let help = "write FROM $image AS name above, and from=name here";
+                Err(Diagnostic::new(word.span, message).label("in this mount").help(help))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the value of `from=`, which needs no variables.
+    pub fn from_of(word: &Word<'_>) -> Option<String> {
+        let fields = Fields { rest: Some(&word.text) };
+        let from = fields.filter_map(|field| {
+            let (key, value) = field.split_once('=')?;
+            key.eq_ignore_ascii_case("from").then(|| value.to_owned())
+        });
+        from.last().filter(|from| !from.is_empty())
     }
 
     /// Parses the options. Every value except that of `from` is expanded.
@@ -98,11 +117,7 @@ impl Spec {
     /// # Errors
     /// A diagnostic at the position of the flag.
     pub fn parse(word: &Word<'_>, expand: Expand<'_>) -> Result<Self, Diagnostic> {
-        Self::read(word, Some(expand))
-    }
-
-    fn read(word: &Word<'_>, expand: Option<Expand<'_>>) -> Result<Self, Diagnostic> {
-        let mut reading = Reading { word, spec: Self::default(), only: Vec::new(), type_known: true };
+        let mut reading = Reading { word, spec: Self::default(), only: Vec::new() };
         for field in (Fields { rest: Some(&word.text) }) {
             reading.field(&field, expand)?;
         }
@@ -117,8 +132,6 @@ struct Reading<'w, 't> {
     /// The given options that only some types have, with these types. They are checked at the end, because `type` may
     /// come last.
     only: Vec<(&'static str, &'static [MountType])>,
-    /// Whether the type is known. It is not if it depends on a variable whose value is not known yet.
-    type_known: bool,
 }
 
 impl Reading<'_, '_> {
@@ -126,38 +139,26 @@ impl Reading<'_, '_> {
         Diagnostic::new(self.word.span, message.into()).label("in this mount")
     }
 
-    /// Reads a field: `key=value` or `key`. Without `expand`, values with variables are skipped.
-    fn field(&mut self, field: &str, expand: Option<Expand<'_>>) -> Result<(), Diagnostic> {
+    /// Reads a field: `key=value` or `key`.
+    fn field(&mut self, field: &str, expand: Expand<'_>) -> Result<(), Diagnostic> {
         let (key, value) = field.split_once('=').map_or((field, None), |(key, value)| (key, Some(value)));
-        let Some(&key) = KEYS.iter().find(|known| known.eq_ignore_ascii_case(key)) else {
-            let key = key.to_ascii_lowercase();
-            return Err(self.diagnostic(format!("unexpected key '{key}' in '{field}'")).did_you_mean(&key, KEYS));
-        };
+        let lower = key.to_ascii_lowercase();
+        let known = KEYS.into_iter().find(|known| *known == lower);
         let value: Cow<'_, str> = match value {
-            None if matches!(key, "readonly" | "ro" | "readwrite" | "rw" | "required") => "true".into(),
+            None if matches!(known, Some("readonly" | "ro" | "readwrite" | "rw" | "required")) => "true".into(),
             None => {
                 return Err(self
                     .diagnostic(format!("invalid field '{field}' must be a key=value pair"))
-                    .help(format!("write {key}=value")));
+                    .help(format!("write {}=value", known.unwrap_or("key"))));
             }
-            Some(value) if key == "from" => {
-                if value.find('$').is_some_and(|at| at + 1 < value.len()) {
-                    return Err(self
-                        .diagnostic("'from' doesn't support variable expansion, define alias stage instead")
-                        .help("write FROM $image AS name above, and from=name here"));
-                }
-                value.into()
-            }
-            Some(value) => match expand {
-                Some(expand) => {
-                    expand(value).map_err(|error| self.diagnostic(error.to_string()).help(error.help()))?.into()
-                }
-                None if value.contains('$') => {
-                    self.type_known &= key != "type";
-                    return Ok(());
-                }
-                None => value.into(),
-            },
+            Some(value) if known == Some("from") => value.into(),
+            Some(value) => expand(value).map_err(|error| self.diagnostic(error.to_string()).help(error.help()))?.into(),
+        };
+        let Some(key) = known else {
+            return Err(self
+                .diagnostic(format!("unexpected key '{lower}' in '{field}'"))
+                .help(format!("use one of {}", KEYS.join(", ")))
+                .did_you_mean(&lower, KEYS));
         };
         self.option(key, value)
     }
@@ -198,10 +199,8 @@ impl Reading<'_, '_> {
                 self.spec.gid = Some(self.id(key, &value)?);
                 self.only.push((key, WITH_OWNER));
             }
-            _ => {
-                self.spec.env = Some(value.into_owned());
-                self.only.push((key, &[MountType::Secret]));
-            }
+            // Of other types than secrets, BuildKit ignores it.
+            _ => self.spec.env = Some(value.into_owned()),
         }
         Ok(())
     }
@@ -251,11 +250,9 @@ impl Reading<'_, '_> {
         }
     }
 
-    /// Checks the options against the type.
+    /// Checks the options against the type. A mount without a target is mounted at the working directory, and BuildKit
+    /// ignores the `from` of types without files.
     fn finish(self) -> Result<Spec, Diagnostic> {
-        if !self.type_known {
-            return Ok(self.spec);
-        }
         let kind = self.spec.kind;
         for (key, kinds) in &self.only {
             if !kinds.contains(&kind) {
@@ -265,16 +262,12 @@ impl Reading<'_, '_> {
                     .help(format!("use {key} only with the types {names}")));
             }
         }
-        if self.spec.from.is_some() && !matches!(kind, MountType::Bind | MountType::Cache) {
-            return Err(self
-                .diagnostic(format!("'from' is not allowed for mount type '{}'", kind.name()))
-                .help("use from only with the types bind and cache"));
+        let given = |value: &Option<String>| value.as_ref().is_some_and(|value| !value.is_empty());
+        if kind == MountType::Secret && given(&self.spec.from) {
+            return Err(self.diagnostic("secret mount should not have a from").help("remove from"));
         }
-        let needs_target = matches!(kind, MountType::Bind | MountType::Cache | MountType::Tmpfs);
-        if needs_target && self.spec.target.is_none() && !self.word.contains('$') {
-            return Err(self
-                .diagnostic(format!("mount type {} requires a target", kind.name()))
-                .help("add target=/path"));
+        if kind == MountType::Secret && given(&self.spec.source) && given(&self.spec.id) {
+            return Err(self.diagnostic("both source and id can't be set").help("remove source"));
         }
         Ok(self.spec)
     }
@@ -328,6 +321,13 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// Returns the values of the options, which may contain variables.
+pub(super) fn values<'t>(word: &Word<'t>) -> Vec<Word<'t>> {
+    let fields = Fields { rest: Some(&word.text) };
+    let values = fields.filter_map(|field| field.split_once('=').map(|(_, value)| value.to_owned()));
+    values.map(|value| Word { text: value.into(), span: word.span }).collect()
+}
+
 /// Parses a size as docker's `units.RAMInBytes` does: a number with an optional unit `k`, `m`, `g`, `t` or `p`, in
 /// powers of 1024. Returns bytes, or `None` if the text is not a size.
 pub fn bytes(text: &str) -> Option<u64> {
@@ -347,4 +347,33 @@ pub fn bytes(text: &str) -> Option<u64> {
     };
     // The cast from float to integer saturates, and the number cannot be negative.
     Some((number * factor as f64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Span;
+
+    /// Each is an error by the rules of the Dockerfile reference, with BuildKit's message.
+    #[test]
+    fn invalid_options_have_buildkit_s_messages() {
+        for (options, message) in [
+            ("type=cache,target=/c,sharing=some", "unsupported sharing value"),
+            ("target=/c,sharing=shared", "unexpected key 'sharing' for mount type 'bind'"),
+            ("type=tmpfs,target=/c,size=big", "invalid value big for size"),
+            ("type=secret,from=a", "secret mount should not have a from"),
+            ("type=secret,id=a,src=b", "both source and id can't be set"),
+            ("type=cache,target=/c,uid=4294967295", "id 4294967295 is out of range"),
+            ("type=secret,id=s,gid=2147483648", "id 2147483648 is out of range"),
+            ("type=ssh,uid=root", "invalid value root for uid"),
+            ("target=/c,mode=99,type=cache", "invalid value 99 for mode"),
+            ("z", "invalid field 'z' must be a key=value pair"),
+            ("targe=/c", "unexpected key 'targe' in 'targe=/c' (did you mean target?)"),
+            ("type=bindd", "unsupported mount type \"bindd\" (did you mean bind?)"),
+        ] {
+            let word = Word { text: options.into(), span: Span::new(0, options.len()) };
+            let error = Spec::parse(&word, &|value| Ok(value.to_owned())).unwrap_err();
+            assert!(error.message.contains(message) && error.help.is_some(), "{options}: {error:?}");
+        }
+    }
 }

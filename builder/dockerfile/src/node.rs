@@ -101,8 +101,8 @@ pub struct Node<'t> {
     pub lines: (u32, u32),
     /// The range of comments directly above the instruction, as indices of [`Syntax::comments`].
     pub comments: (u32, u32),
-    /// Whether there is a blank line within a continuation.
-    pub blank_inside: bool,
+    /// The last line of the continuation, before any heredocs, if there is a blank line within it.
+    pub blank_inside: Option<u32>,
     /// The instruction that an ONBUILD triggers, on one line.
     pub trigger_text: Option<String>,
 }

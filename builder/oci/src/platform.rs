@@ -23,9 +23,59 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
+/// The operating systems that Go knows, some of them no longer (its `syslist.go`).
+const SYSTEMS: [&str; 17] = [
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "windows",
+    "zos",
+];
+
+/// The architectures that Go knows, some of them no longer (its `syslist.go`).
+const ARCHITECTURES: [&str; 23] = [
+    "386",
+    "amd64",
+    "amd64p32",
+    "arm",
+    "arm64",
+    "arm64be",
+    "armbe",
+    "loong64",
+    "mips",
+    "mips64",
+    "mips64le",
+    "mips64p32",
+    "mips64p32le",
+    "mipsle",
+    "ppc",
+    "ppc64",
+    "ppc64le",
+    "riscv",
+    "riscv64",
+    "s390",
+    "s390x",
+    "sparc64",
+    "wasm",
+];
+
 /// The error of a text that is not a platform. It holds the text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("invalid platform `{0}`: write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, like linux/arm64")]
+#[error(
+    "invalid platform `{0}`: write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, like linux/arm64, or one of the first two"
+)]
 pub struct PlatformError(pub String);
 
 impl Platform {
@@ -45,7 +95,8 @@ impl Platform {
             ("i386" | "x86", _) => ("386", None),
             ("x86_64" | "x86-64" | "amd64", None | Some("v1")) => ("amd64", None),
             ("x86_64" | "x86-64" | "amd64", variant) => ("amd64", variant),
-            ("aarch64" | "arm64", None | Some("8" | "v8")) => ("arm64", None),
+            ("aarch64" | "arm64", None | Some("8" | "v8" | "v8.0")) => ("arm64", None),
+            ("aarch64" | "arm64", Some("9" | "9.0" | "v9.0")) => ("arm64", Some("v9")),
             ("aarch64" | "arm64", variant) => ("arm64", variant),
             ("armhf", _) | ("arm", None | Some("7" | "v7")) => ("arm", Some("v7")),
             ("armel", _) | ("arm", Some("6" | "v6")) => ("arm", Some("v6")),
@@ -56,6 +107,18 @@ impl Platform {
         };
         let (architecture, variant) = (architecture.to_owned(), variant.map(str::to_owned));
         Self { architecture, os, os_version: None, os_features: Vec::new(), variant }
+    }
+
+    /// Returns the platform of a single word, completed from this machine: an operating system, or else an architecture
+    /// (containerd's rule). `None` if the word is neither.
+    fn of_word(word: &str) -> Option<Self> {
+        let host = Self::host();
+        let of_os = Self::new(word, &host.architecture, host.variant.as_deref());
+        if SYSTEMS.contains(&of_os.os.as_str()) {
+            return Some(of_os);
+        }
+        let of_architecture = Self::new(&host.os, word, None);
+        ARCHITECTURES.contains(&of_architecture.architecture.as_str()).then_some(of_architecture)
     }
 
     /// Returns this platform in normal form. A platform that was read from a document may have any form.
@@ -103,11 +166,13 @@ impl FromStr for Platform {
         let word =
             |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
         let parts: Vec<&str> = text.split('/').collect();
+        if !parts.iter().all(|part| word(part)) {
+            return Err(PlatformError(text.to_owned()));
+        }
         match parts[..] {
-            [os, architecture] if word(os) && word(architecture) => Ok(Self::new(os, architecture, None)),
-            [os, architecture, variant] if [os, architecture, variant].into_iter().all(word) => {
-                Ok(Self::new(os, architecture, Some(variant)))
-            }
+            [only] => Self::of_word(only).ok_or_else(|| PlatformError(text.to_owned())),
+            [os, architecture] => Ok(Self::new(os, architecture, None)),
+            [os, architecture, variant] => Ok(Self::new(os, architecture, Some(variant))),
             _ => Err(PlatformError(text.to_owned())),
         }
     }
@@ -135,8 +200,25 @@ mod tests {
     }
 
     #[test]
+    fn one_word_is_completed_from_this_machine() {
+        let host = Platform::host();
+        for (text, os, architecture) in [
+            ("linux", "linux", &*host.architecture),
+            ("Windows", "windows", &*host.architecture),
+            ("macos", "darwin", &*host.architecture),
+            ("amd64", &*host.os, "amd64"),
+            ("aarch64", &*host.os, "arm64"),
+            ("s390x", &*host.os, "s390x"),
+        ] {
+            let platform: Platform = text.parse().unwrap();
+            assert_eq!((&*platform.os, &*platform.architecture), (os, architecture), "{text}");
+        }
+        assert_eq!("arm".parse::<Platform>().unwrap().variant.as_deref(), Some("v7"));
+    }
+
+    #[test]
     fn malformed_platforms_are_errors() {
-        for text in ["", "linux", "linux/", "/amd64", "linux/a/b/c", "linux/am d64"] {
+        for text in ["", "linus", "v7", "linux/", "/amd64", "linux/a/b/c", "linux/am d64"] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
     }

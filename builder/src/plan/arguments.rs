@@ -3,6 +3,7 @@
 use super::lowering::RunSettings;
 use super::request::LowerRequest;
 use super::stages::expanded;
+use buildscope_dockerfile::lint::{Finding, Rule};
 use buildscope_dockerfile::{Diagnostic, Dockerfile, Expander, Kind, PREDEFINED, Text};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,7 +77,7 @@ pub(super) fn run_settings(request: &LowerRequest) -> RunSettings {
 }
 
 /// Warns about build arguments that are given but not declared by an ARG.
-pub(super) fn undeclared(file: &Dockerfile<'_>, request: &LowerRequest) -> Vec<Diagnostic> {
+pub(super) fn undeclared(file: &Dockerfile<'_>, request: &LowerRequest) -> Vec<Finding> {
     let declared: BTreeSet<&str> = file
         .instructions
         .iter()
@@ -95,10 +96,10 @@ pub(super) fn undeclared(file: &Dockerfile<'_>, request: &LowerRequest) -> Vec<D
     };
     let unknown = request.build_args.keys().filter(|name| !known(name));
     unknown
-        .map(|name| Diagnostic {
-            warning: true,
-            ..Diagnostic::without_position(format!("build argument {name} was given, but no ARG declares it"))
-                .did_you_mean(name, declared.iter().copied())
+        .map(|name| {
+            let message = format!("build argument {name} was given, but no ARG declares it");
+            let diagnostic = Diagnostic::without_position(message).did_you_mean(name, declared.iter().copied());
+            Finding::without_position(Rule::UndeclaredBuildArg, diagnostic)
         })
         .collect()
 }

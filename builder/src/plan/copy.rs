@@ -7,8 +7,8 @@ use super::stages::{expanded, out_of_range, unexpandable};
 use buildscope_dockerfile::{self as dockerfile, Diagnostic, Expander, Id, Word};
 use buildscope_record::Digest;
 
-/// Lowers a COPY or ADD whose source is resolved. Returns `None` if it has errors. Valid but probably unintended
-/// sources are added to `warnings`.
+/// Lowers a COPY or ADD whose source is resolved. Returns `None` if it has errors. Sources that
+/// expand to nothing are added to `warnings`.
 pub(super) fn lower(
     copy: &dockerfile::Copy<'_>,
     from: CopyFrom,

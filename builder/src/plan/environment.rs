@@ -3,9 +3,11 @@
 use super::chain::Chain;
 use buildscope_dockerfile::Text;
 use serde::{Serialize, Serializer};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Environment variables in the order in which they were first set. The list is cheap to clone.
+/// Environment variables in the order in which a process gets them: that in which they were last set. (In the image
+/// configuration, a variable that is set again keeps its position.) The list is cheap to clone.
 #[derive(Clone, Default, Debug)]
 pub struct Environment(Chain<Variable>);
 
@@ -21,18 +23,27 @@ pub struct Variable {
 }
 
 impl Environment {
-    /// Sets a variable. A variable that is set again keeps its position.
+    /// Sets a variable. A variable that is set again moves to the end.
     pub fn set(&mut self, variable: Variable) {
         self.0.push(variable);
     }
 
     /// Returns every variable once, with its latest value.
     pub fn variables(&self) -> Vec<Variable> {
-        let mut latest: indexmap::IndexMap<Text, Variable> = indexmap::IndexMap::new();
-        for variable in self.0.oldest_first() {
-            latest.insert(variable.name.clone(), variable.clone());
+        let mut seen: HashSet<&Text> = HashSet::new();
+        let latest = self.0.newest_first().filter(|variable| seen.insert(&variable.name));
+        let mut latest: Vec<Variable> = latest.cloned().collect();
+        latest.reverse();
+        latest
+    }
+
+    /// Returns the variables of the image configuration. One that is set again keeps its position.
+    pub(super) fn of_image(&self) -> Vec<Variable> {
+        let mut latest: indexmap::IndexMap<&Text, &Variable> = indexmap::IndexMap::new();
+        for variable in self.0.oldest_first().filter(|variable| !variable.argument) {
+            latest.insert(&variable.name, variable);
         }
-        latest.into_values().collect()
+        latest.into_values().cloned().collect()
     }
 
     /// Returns the variables as `NAME=value`, the form for a process.

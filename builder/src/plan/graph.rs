@@ -1,7 +1,8 @@
 //! The build graph: the steps of a build, with every word expanded.
 
 use super::{Config, CreatedBy, Environment};
-use buildscope_dockerfile::{Diagnostic, Span};
+use buildscope_dockerfile::Span;
+use buildscope_dockerfile::lint::Finding;
 use buildscope_oci::Platform;
 use buildscope_record::{ManifestDigest, StageId, StepId};
 use petgraph::Direction;
@@ -21,8 +22,8 @@ pub struct Plan {
     pub target: StepId,
     /// The targets for the other platforms of a multi-platform build.
     pub others: Vec<StepId>,
-    /// Warnings about the request, such as build arguments that are not declared.
-    pub warnings: Vec<Diagnostic>,
+    /// What the rules about builds found, such as build arguments that are not declared.
+    pub warnings: Vec<Finding>,
 }
 
 impl Plan {
@@ -159,7 +160,7 @@ pub struct ImageSource {
 pub struct Run {
     /// The program and its arguments. For the shell form, the program is the shell.
     pub args: Vec<String>,
-    /// The environment of the image and the build arguments, in the order in which they were first set. Variables that
+    /// The environment of the image and the build arguments, in the order in which they were last set. Variables that
     /// must not be part of the cache key (proxies) are in `unkeyed_env`.
     pub env: Environment,
     /// The predefined proxy arguments, which are passed to the process but are not part of the cache key.

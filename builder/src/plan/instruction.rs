@@ -9,6 +9,7 @@ use super::scope::Scope;
 use super::sources::Sources;
 use super::stages::{expanded, out_of_range, unexpandable};
 use super::{arguments, copy, signal};
+use buildscope_dockerfile::lint::{Finding, Rule};
 use buildscope_dockerfile::{
     self as dockerfile, Argument, Command, Diagnostic, Health, Id, Instruction, Kind, Pair, Ports, Text, Word, clean,
     duration,
@@ -34,7 +35,7 @@ impl Lowering<'_> {
             Kind::Env(pairs) => self.env(pairs, scope),
             Kind::Label(pairs) => self.label(pairs, scope),
             Kind::Run(run) => Some(self.run(stage, run, scope)),
-            Kind::Copy(copy) => self.copy(stage, copy, scope),
+            Kind::Copy(copy) => self.copy(stage, copy, instruction.lines, scope),
             Kind::Workdir(word) => self.workdir(word, scope),
             Kind::User(word) => self.user(word, scope),
             Kind::Cmd(command) => Some(cmd(command, scope)),
@@ -84,34 +85,29 @@ impl Lowering<'_> {
         Lowered { op: Op::Run(op), history, sources: sources.steps }
     }
 
-    fn copy(&mut self, stage: usize, copy: &dockerfile::Copy<'_>, scope: &Scope) -> Option<Lowered> {
+    fn copy(&mut self, stage: usize, copy: &dockerfile::Copy<'_>, lines: (u32, u32), scope: &Scope) -> Option<Lowered> {
         let mut sources = Sources::new(stage, &self.stages, &self.ends);
         let from = match copy.from() {
             None => CopyFrom::Context,
             Some(word) => sources.resolve(word, &word.text, &mut self.diagnostics)?,
         };
         let expander = &self.context.expander;
-        let (op, history) = copy::lower(copy, from, scope, expander, &mut self.diagnostics, &mut self.warnings)?;
+        let mut warnings = Vec::new();
+        let (op, history) = copy::lower(copy, from, scope, expander, &mut self.diagnostics, &mut warnings)?;
+        let findings = warnings.into_iter().map(|found| Finding::new(Rule::EmptyCopySource, lines, found));
+        self.warnings.extend(findings);
         Some(Lowered { op: Op::Copy(op), history, sources: sources.steps })
     }
 
     fn workdir(&mut self, word: &Word<'_>, scope: &mut Scope) -> Option<Lowered> {
         let path = self.word(word, scope)?;
-        if path.is_empty() {
-            self.blank(word, "WORKDIR");
-            return None;
-        }
-        scope.workdir = join(&scope.workdir, &path);
-        // BuildKit keeps a trailing slash in the image configuration.
-        if path.ends_with('/') && scope.workdir != "/" {
-            scope.workdir.push('/');
-        }
+        scope.workdir = workdir(&scope.workdir, &path);
         scope.config.push(Change::WorkingDir(scope.workdir.clone()));
         let history = CreatedBy::Text(format!("WORKDIR {}", scope.workdir).into());
         // The root directory always exists.
-        let op = match clean(&scope.workdir) {
-            root if root == "/" => Op::Config,
-            path => Op::Workdir { path, user: scope.user.clone() },
+        let op = match &*scope.workdir {
+            "/" => Op::Config,
+            path => Op::Workdir { path: clean(path), user: scope.user.clone() },
         };
         Some(Lowered { op, history, sources: Vec::new() })
     }
@@ -245,6 +241,16 @@ impl Lowering<'_> {
 /// Resolves a path relative to a directory.
 pub(super) fn join(directory: &str, path: &str) -> String {
     clean(&if path.starts_with('/') { path.to_owned() } else { format!("/{directory}/{path}") })
+}
+
+/// Returns the working directory after a WORKDIR, as BuildKit does: an absolute path is kept as written, a relative one
+/// is joined and cleaned, and an empty one changes nothing.
+pub(super) fn workdir(current: &str, path: &str) -> String {
+    match path {
+        "" => current.to_owned(),
+        path if path.starts_with('/') => path.to_owned(),
+        path => join(current, path),
+    }
 }
 
 /// Returns the program and its arguments. For the shell form, the program is the shell.

@@ -3,7 +3,7 @@
 use super::config::Change;
 use super::graph::{Base, Dependency, ImageSource, Op, Plan, Stage, Step};
 use super::history::CreatedBy;
-use super::instruction::join;
+use super::instruction::workdir;
 use super::lowering::{Context, Lowered, Lowering};
 use super::request::{AssumeImages, ImageResolver, LowerRequest};
 use super::scope::Scope;
@@ -171,8 +171,7 @@ impl Lowering<'_> {
                 // A base is above the stages that use it, so it is already lowered.
                 let (last, scope) = &self.ends[base];
                 let mut scope = scope.clone();
-                scope.cmd_set = false;
-                scope.config.push(Change::NoTriggers);
+                scope.start_stage();
                 (scope, Some(Base::Stage(*last)))
             }
             BaseOf::Scratch => (from_image(&empty()), Some(Base::Scratch)),
@@ -205,7 +204,7 @@ fn from_image(image: &Arc<ImageConfig>) -> Scope {
     }
     scope.workdir = "/".into();
     if !base.config.working_dir.is_empty() {
-        base.config.working_dir = join("/", &base.config.working_dir);
+        base.config.working_dir = workdir("/", &base.config.working_dir);
         scope.workdir.clone_from(&base.config.working_dir);
     }
     scope.user.clone_from(&base.config.user);

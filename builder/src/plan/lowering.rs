@@ -5,6 +5,7 @@ use super::history::CreatedBy;
 use super::request::LowerRequest;
 use super::scope::Scope;
 use super::stages::Stages;
+use buildscope_dockerfile::lint::Finding;
 use buildscope_dockerfile::{Diagnostic, Dockerfile, Expander, Text};
 use buildscope_record::StepId;
 use petgraph::graph::DiGraph;
@@ -28,7 +29,7 @@ pub(super) struct Lowering<'a> {
     /// The last step of each stage so far, and the scope after it.
     pub(super) ends: Vec<(StepId, Scope)>,
     pub(super) diagnostics: Vec<Diagnostic>,
-    pub(super) warnings: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Finding>,
 }
 
 /// The settings of the build that apply to all RUN steps.

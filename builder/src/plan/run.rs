@@ -85,18 +85,22 @@ impl<'a, 's> RunLowering<'a, 's> {
                 return None;
             }
         };
-        let target = spec.target.as_deref().map(|path| self.absolute(path));
+        let target = match (&spec.target, spec.kind) {
+            (Some(path), _) if !path.is_empty() => Some(self.absolute(path)),
+            (_, MountType::Bind | MountType::Cache | MountType::Tmpfs) => Some(self.absolute("")),
+            (_, MountType::Secret | MountType::Ssh) => None,
+        };
         if target.as_deref() == Some("/") {
             self.diagnostics.push(
                 Diagnostic::new(word.span, "invalid mount target \"/\"")
                     .label("this mount would hide the whole image")
-                    .help("mount on a directory below /"),
+                    .help("add target=/path, or mount on a directory below /"),
             );
             return None;
         }
         match spec.kind {
             MountType::Bind => Some(Mount { kind: self.bind(&spec, word)?, target }),
-            MountType::Cache => Some(Mount { kind: self.cache(&spec, target.as_deref(), word)?, target }),
+            MountType::Cache => Some(Mount { kind: self.cache(&spec, word)?, target }),
             MountType::Tmpfs => Some(Mount { kind: MountKind::Tmpfs { size: spec.size }, target }),
             MountType::Secret => self.secret(spec, target, word),
             MountType::Ssh => Some(self.ssh(spec, target)),
@@ -108,26 +112,28 @@ impl<'a, 's> RunLowering<'a, 's> {
     }
 
     fn bind(&mut self, spec: &Spec, word: &Word<'_>) -> Option<MountKind> {
-        let from = match &spec.from {
+        let from = match spec.from.as_ref().filter(|from| !from.is_empty()) {
             Some(from) => self.sources.resolve(word, from, self.diagnostics)?,
             None => CopyFrom::Context,
         };
         Some(MountKind::Bind { from, source: inner(spec), writable: spec.readonly == Some(false) })
     }
 
-    fn cache(&mut self, spec: &Spec, target: Option<&str>, word: &Word<'_>) -> Option<MountKind> {
-        let id = spec.id.as_deref().filter(|id| !id.is_empty()).or(target).unwrap_or_default();
+    fn cache(&mut self, spec: &Spec, word: &Word<'_>) -> Option<MountKind> {
+        // BuildKit names a cache by its target as written, also by a relative one.
+        let target = || clean(spec.target.as_deref().unwrap_or_default());
+        let id = spec.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(target);
         Some(MountKind::Cache {
             id: match &self.settings.cache_namespace {
                 Some(namespace) => format!("{namespace}/{id}"),
-                None => id.to_owned(),
+                None => id,
             },
             sharing: match spec.sharing.as_deref() {
                 Some("private") => Sharing::Private,
                 Some("locked") => Sharing::Locked,
                 _ => Sharing::Shared,
             },
-            from: match &spec.from {
+            from: match spec.from.as_ref().filter(|from| !from.is_empty()) {
                 Some(from) => Some((self.sources.resolve(word, from, self.diagnostics)?, inner(spec))),
                 None => None,
             },
@@ -139,7 +145,7 @@ impl<'a, 's> RunLowering<'a, 's> {
     }
 
     fn secret(&mut self, spec: Spec, target: Option<String>, word: &Word<'_>) -> Option<Mount> {
-        let named = spec.id.or(spec.source).filter(|id| !id.is_empty());
+        let named = [spec.id, spec.source].into_iter().flatten().find(|id| !id.is_empty());
         let from_target = || target.as_deref().and_then(|target| target.rsplit('/').next()).map(str::to_owned);
         let Some(id) = named.or_else(from_target) else {
             self.diagnostics

@@ -47,6 +47,19 @@ impl Scope {
         self.set(name, value.into(), false);
     }
 
+    /// Starts a stage that is based on the stage of this scope. As in BuildKit, the variables of the image are set again
+    /// there: after the build arguments, and over an argument of the same name.
+    pub(super) fn start_stage(&mut self) {
+        let of_image = self.env.of_image();
+        if self.env.variables() != of_image {
+            for variable in of_image {
+                self.set(&variable.name, variable.value, false);
+            }
+        }
+        self.cmd_set = false;
+        self.config.push(Change::NoTriggers);
+    }
+
     fn set(&mut self, name: &str, value: Arc<str>, argument: bool) {
         self.values.insert(name.into(), value.clone());
         self.env.set(Variable { name: name.into(), value, argument });

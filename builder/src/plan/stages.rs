@@ -84,17 +84,16 @@ fn platform(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Platform> {
     let text = expanded(expander, word, globals, diagnostics)?;
-    match text.parse() {
-        Ok(platform) => Some(platform),
-        Err(error) => {
-            diagnostics.push(
-                Diagnostic::new(word.span, format!("failed to parse platform {}: {error}", word.text))
-                    .label(if text.is_empty() { "expands to nothing" } else { "invalid platform" })
-                    .help("write --platform=linux/amd64 or --platform=$BUILDPLATFORM"),
-            );
-            None
+    let (message, label) = match text.parse() {
+        Ok(platform) => return Some(platform),
+        Err(_) if text.is_empty() => {
+            (format!("empty platform value from expression {}", word.text), "expands to nothing")
         }
-    }
+        Err(error) => (format!("failed to parse platform {}: {error}", word.text), "invalid platform"),
+    };
+    let help = "write --platform=linux/amd64 or --platform=$BUILDPLATFORM";
+    diagnostics.push(Diagnostic::new(word.span, message).label(label).help(help));
+    None
 }
 
 /// The stages of a file.
@@ -146,7 +145,8 @@ impl<'a> Stages<'a> {
                         NamedContext::Image(image) => BaseOf::Image(image.clone()),
                     }
                 }
-                None => match stages.by_name.get(&base_name.to_lowercase()) {
+                // A base is looked up as written, so FROM finds a stage only by its name in lower case.
+                None => match stages.by_name.get(&base_name) {
                     Some(&stage) => {
                         platform = stages.list[stage].platform.clone();
                         BaseOf::Stage(stage)
@@ -419,10 +419,7 @@ fn froms<'t>(instruction: &Instruction<'t>) -> Vec<Word<'t>> {
         Kind::Copy(copy) => copy.from().cloned().into_iter().collect(),
         Kind::Run(run) => run
             .mounts()
-            .filter_map(|word| {
-                let spec = mount::Spec::parse(word, &|value| Ok(value.to_owned())).ok()?;
-                spec.from.map(|from| Word { text: from.into(), span: word.span })
-            })
+            .filter_map(|word| mount::Spec::from_of(word).map(|from| Word { text: from.into(), span: word.span }))
             .collect(),
         _ => Vec::new(),
     }

@@ -2,6 +2,7 @@
 
 use super::keys::{Key, definition_key};
 use super::*;
+use buildscope_dockerfile::lint::Rule;
 use buildscope_dockerfile::parse;
 use buildscope_oci::ImageConfig;
 use buildscope_record::{ManifestDigest, StepId, StepKey};
@@ -80,19 +81,20 @@ fn arguments_have_scopes() {
     let run = plan.step(plan.target);
     assert_eq!(run.history.to_string(), "RUN |4 GLOBAL=g GIVEN=cli EMPTY= OWN=g-o /bin/sh -c x # buildkit");
     assert_eq!(run.config.image().config.env, ["PATH=/bin", "BASE=base"], "arguments are not in the image");
-    assert!(plan.warnings.iter().any(|warning| warning.message.contains("UNDECLARED")));
+    assert!(plan.warnings.iter().any(|warning| warning.diagnostic.message.contains("UNDECLARED")));
 }
 
 /// As in BuildKit, an empty source is the whole context. Only an unset variable makes that unintended.
 #[test]
 fn a_source_of_unset_variables_gives_a_warning() {
-    for text in [
-        "FROM base\nCOPY $UNSET /x/\n",
-        "FROM base\nENV E=\nADD a \"${E}\" /x/\n",
-        "FROM base\nCOPY [\"$UNSET\", \"/x/\"]\n",
+    for (text, line) in [
+        ("FROM base\nCOPY $UNSET /x/\n", 2),
+        ("FROM base\nENV E=\nADD a \"${E}\" /x/\n", 3),
+        ("FROM base\nCOPY [\"$UNSET\", \"/x/\"]\n", 2),
     ] {
         let warnings = plan(text).warnings;
-        assert!(warnings.iter().any(|warning| warning.message.contains("expands to nothing")), "{text}");
+        let found = warnings.iter().find(|warning| warning.rule == Rule::EmptyCopySource);
+        assert_eq!(found.and_then(|found| found.lines), Some((line, line)), "{text}");
     }
     for text in ["FROM base\nCOPY \"\" /x/\n", "FROM base\nCOPY ${UNSET:-.} /x/\n"] {
         assert!(plan(text).warnings.is_empty(), "{text}");
@@ -102,7 +104,7 @@ fn a_source_of_unset_variables_gives_a_warning() {
 #[test]
 fn a_stage_inherits_arguments_directory_user_and_shell() {
     let plan =
-        plan("FROM base AS a\nARG A=1\nWORKDIR /w\nUSER u\nSHELL [\"/bin/bash\", \"-c\"]\nFROM A\nWORKDIR x\nRUN y\n");
+        plan("FROM base AS a\nARG A=1\nWORKDIR /w\nUSER u\nSHELL [\"/bin/bash\", \"-c\"]\nFROM a\nWORKDIR x\nRUN y\n");
     let Op::Run(run) = &plan.step(plan.target).op else { panic!() };
     assert_eq!((&*run.workdir, &*run.user), ("/w/x", "u"));
     assert_eq!(run.args, ["/bin/bash", "-c", "y"]);
@@ -358,4 +360,107 @@ fn errors_of_lines_and_words_are_reported_together() {
     assert_eq!(found.len(), 2, "{found}");
     // After an invalid FROM, the meaning of the words below it is unknown.
     assert_eq!(diagnose("FROM a b\nEXPOSE x\n", &LowerRequest::default()).len(), 1);
+}
+
+fn targets(text: &str) -> Vec<(String, String)> {
+    let plan = plan(text);
+    let Op::Run(run) = &plan.step(plan.target).op else { panic!("{text}") };
+    let name = |kind: &MountKind| match kind {
+        MountKind::Cache { id, .. } => id.clone(),
+        kind => format!("{kind:?}").split([' ', '(']).next().unwrap_or_default().to_owned(),
+    };
+    run.mounts.iter().map(|mount| (mount.target.clone().unwrap_or_default(), name(&mount.kind))).collect()
+}
+
+/// BuildKit resolves an empty target like a relative one, and names a cache by its target as written.
+#[test]
+fn a_mount_without_a_target_is_at_the_working_directory() {
+    let at = |options: &str| targets(&format!("FROM base AS a\nFROM base\nWORKDIR /w\nRUN --mount={options} x\n"));
+    let one = |target: &str, name: &str| vec![(target.to_owned(), name.to_owned())];
+    for options in ["from=a,src=/etc", "ro", "type=bind", "source=x", "target=", "dst=.", "rw,from=a"] {
+        assert_eq!(at(options), one("/w", "Bind"), "{options}");
+    }
+    assert_eq!(at("type=tmpfs"), one("/w", "Tmpfs"));
+    assert_eq!(at("type=tmpfs,from=a,env=x"), one("/w", "Tmpfs"), "BuildKit ignores both");
+    assert_eq!(at("type=cache"), one("/w", "."));
+    assert_eq!(at("type=cache,target=./c/"), one("/w/c", "c"));
+    assert_eq!(at("type=cache,target=/c/../d"), one("/d", "/d"));
+    assert_eq!(at("type=cache,id=n"), one("/w", "n"));
+    for options in ["ro", "type=cache", "type=tmpfs", "target=/"] {
+        let text = format!("FROM base\nRUN --mount={options} x\n");
+        assert!(with(&text, &LowerRequest::default()).unwrap_err().contains("invalid mount target \"/\""), "{options}");
+    }
+}
+
+/// As in BuildKit, which expands the options of mounts only for stages that the target needs.
+#[test]
+fn mounts_are_checked_only_in_stages_that_the_target_needs() {
+    for options in ["t$x=/a", "z", "type=nosuch,target=/a", "type=tmpfs,target=/a,sharing=shared"] {
+        let run = format!("FROM base\nRUN --mount={options} x\n");
+        assert!(with(&run, &LowerRequest::default()).is_err(), "{options}");
+        assert!(with(&format!("{run}FROM base\n"), &LowerRequest::default()).is_ok(), "{options}");
+    }
+    let text = "FROM base AS a\nFROM base\nARG T=tmpfs\nRUN --mount=type=$T,from=a,target=/a x\n";
+    assert!(plan(text).stages[0].live, "the stage of a mount whose type is a variable");
+}
+
+/// The table of BuildKit's results for a first `WORKDIR /a` and a second WORKDIR.
+#[test]
+fn a_relative_workdir_is_cleaned_and_an_absolute_one_is_kept() {
+    for (second, expected) in [
+        ("b", "/a/b"),
+        ("b/../c/", "/a/c"),
+        ("..", "/"),
+        ("/a/b/..", "/a/b/.."),
+        ("/c/", "/c/"),
+        ("//c", "//c"),
+        ("$UNSET", "/a"),
+        ("\"\"", "/a"),
+    ] {
+        let plan = plan(&format!("FROM base\nWORKDIR /a\nWORKDIR {second}\nRUN x\n"));
+        let step = plan.step(plan.target);
+        let Op::Run(run) = &step.op else { panic!() };
+        let workdir = plan.step(plan.parent(plan.target).unwrap());
+        assert_eq!(run.workdir, expected);
+        assert_eq!(step.config.image().config.working_dir, expected);
+        assert_eq!(workdir.history.to_string(), format!("WORKDIR {expected}"));
+    }
+}
+
+/// A process gets a variable that is set again after the others. The image configuration keeps its place.
+#[test]
+fn a_variable_that_is_set_again_moves_to_the_end_of_the_process_s_environment() {
+    let plan = plan("FROM base\nENV A=1\nENV PATH=/x:$PATH\nARG A=2\nRUN x\n");
+    assert_eq!(env_of_last_run(&plan), ["BASE=base", "PATH=/x:/bin", "A=2"]);
+    let env = plan.step(plan.target).config.image().config.env;
+    assert_eq!(env, ["PATH=/x:/bin", "BASE=base", "A=1"]);
+}
+
+#[test]
+fn a_stage_sets_the_variables_of_its_base_stage_again() {
+    let plan = plan("FROM base AS a\nENV A=1\nARG A=2\nARG B=b\nENV PATH=/x\nFROM a\nRUN x\n");
+    assert_eq!(env_of_last_run(&plan), ["B=b", "PATH=/x", "BASE=base", "A=1"]);
+}
+
+#[test]
+fn a_platform_may_be_one_word() {
+    for (word, expected) in [("amd64", "linux/amd64"), ("arm64", "linux/arm64"), ("$BUILDPLATFORM", "linux/s390x")] {
+        let request = args(&[("BUILDPLATFORM", "s390x")]);
+        let plan = with(&format!("FROM --platform={word} base\n"), &request).unwrap();
+        assert_eq!(plan.stages[0].platform.to_string(), expected);
+    }
+    let host = plan("FROM --platform=linux base\n").stages[0].platform.clone();
+    assert_eq!(host, buildscope_oci::Platform::host());
+    for word in ["nosuch", "$UNSET", "linux/"] {
+        assert!(with(&format!("FROM --platform={word} base\n"), &LowerRequest::default()).is_err(), "{word}");
+    }
+}
+
+/// BuildKit keeps the names of stages in lower case and looks up a base as written. `--from` ignores the case.
+#[test]
+fn from_finds_a_stage_by_its_name_in_lower_case() {
+    let error = with("FROM scratch AS Big\nFROM Big\n", &LowerRequest::default()).unwrap_err();
+    assert!(error.contains("failed to parse stage name \"Big\"") && error.contains("did you mean big?"), "{error}");
+    assert_eq!(plan("FROM scratch AS Big\nFROM big\n").stages[1].base, "big");
+    assert!(plan("FROM scratch AS Big\nFROM scratch\nCOPY --from=BIG / /\n").stages[0].live);
 }

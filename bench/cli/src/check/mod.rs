@@ -13,8 +13,8 @@ use plan::Planner;
 use text_only::Planner;
 
 use super::{Failure, Root, write_out};
-use buildscope_dockerfile::lint::{self, Context, Finding, Options, Rule};
-use buildscope_dockerfile::{self as dockerfile, Diagnostic, Diagnostics, Dockerfile, Ignore, Kind, Outline};
+use buildscope_dockerfile::lint::{self, Context, Options};
+use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Ignore, Kind, Outline, Parsed};
 use buildscope_oci::{Platform, Reference};
 use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
@@ -213,29 +213,15 @@ impl Subject {
             Ok(warnings) => warnings,
             Err(errors) => {
                 let all = errors.iter().cloned().chain(Options::of_file(file).err()).collect();
-                return self.refuse(Diagnostics::new(file.text, all));
+                return self.refuse(file, Diagnostics::new(file.text, all));
             }
         };
-        let options = Options::parse(self.rules.as_deref().unwrap_or_default());
-        let context = Context {
-            build_args: self.request.build_args.clone(),
-            ignore: self.ignore.as_ref(),
-            platform: self.request.platform.to_string(),
-            options: options.map_err(|error| Failure::usage(miette!("{error}")))?,
-            bases: self.planner.bases(),
-            is_image_name: |word| word.parse::<Reference>().is_ok(),
-        };
-        let mut report = match lint::run(file, &context) {
+        let mut report = match self.report(file)? {
             Ok(report) => report,
-            Err(errors) => return self.refuse(errors),
+            Err(errors) => return self.refuse(file, errors),
         };
-        if self.options(file).is_ok_and(|options| options.applies(Rule::UndeclaredBuildArg)) {
-            let found = warnings.into_iter().map(|diagnostic| {
-                let rule = Rule::UndeclaredBuildArg;
-                Finding { rule, diagnostic: Diagnostic { code: rule.name(), ..diagnostic }, lines: (0, 0) }
-            });
-            report.findings.extend(found);
-        }
+        let options = self.options(file)?;
+        report.findings.extend(warnings.into_iter().filter(|finding| options.applies(finding.rule)));
         let stages = file.instructions.iter().filter_map(|instruction| match &instruction.kind {
             Kind::From(from) => from.name.as_deref(),
             _ => None,
@@ -256,17 +242,41 @@ impl Subject {
         if report.findings.is_empty() { Ok(()) } else { Err(Failure::Reported) }
     }
 
-    /// The errors of a text that cannot be parsed.
-    pub(super) fn refuse_text(&self) -> Result<(), Failure> {
-        self.refuse(self.planner.errors(&self.source.text))
+    /// The findings of the rules about the file. The inner error is an invalid `check` directive.
+    fn report(&self, file: &Dockerfile<'_>) -> Result<Result<lint::Report, Diagnostics>, Failure> {
+        let options = Options::parse(self.rules.as_deref().unwrap_or_default());
+        let context = Context {
+            build_args: self.request.build_args.clone(),
+            ignore: self.ignore.as_ref(),
+            platform: self.request.platform.to_string(),
+            options: options.map_err(|error| Failure::usage(miette!("{error}")))?,
+            bases: self.planner.bases(),
+            is_image_name: |word| word.parse::<Reference>().is_ok(),
+            platform_of: |word| word.parse::<Platform>().ok().map(|platform| [platform.os, platform.architecture]),
+        };
+        Ok(lint::run(file, &context))
     }
 
-    fn refuse(&self, errors: Diagnostics) -> Result<(), Failure> {
-        let Source { name, text, .. } = &self.source;
+    /// The errors of a text that cannot be parsed. The rules are applied to the instructions that can.
+    pub(super) fn refuse_text(&self) -> Result<(), Failure> {
+        let parsed = Parsed::of(&self.source.text);
+        self.refuse(&parsed.file, self.planner.errors(&self.source.text))
+    }
+
+    /// Shows the errors of a file, and what the rules found besides them.
+    pub(super) fn refuse(&self, file: &Dockerfile<'_>, errors: Diagnostics) -> Result<(), Failure> {
+        let name = &self.source.name;
+        let report = self.report(file)?.ok().filter(|report| !report.findings.is_empty());
         match self.format {
-            Format::Text => Err(Failure::failed(errors.named(name))),
+            Format::Text => {
+                if let Some(report) = report {
+                    write_out(&format!("{:?}\n", Report::new(report.diagnostics(file).named(name))));
+                }
+                Err(Failure::failed(errors.named(name)))
+            }
             Format::Json => {
-                write_out(&format!("{:#}\n", lint::broken(text, name, &errors)));
+                let findings = report.map(|report| report.findings).unwrap_or_default();
+                write_out(&format!("{:#}\n", lint::broken(&self.source.text, name, &errors, &findings)));
                 Err(Failure::Reported)
             }
         }

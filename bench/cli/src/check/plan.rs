@@ -6,8 +6,8 @@ use crate::{Failure, write_out};
 use buildscope_builder::images::NamedImage;
 use buildscope_builder::plan::draw::{Drawing, Format};
 use buildscope_builder::plan::{self, LowerRequest, NamedContext, Plan};
-use buildscope_dockerfile::lint::BaseImage;
-use buildscope_dockerfile::{Diagnostic, Diagnostics, Dockerfile};
+use buildscope_dockerfile::lint::{BaseImage, Finding};
+use buildscope_dockerfile::{Diagnostics, Dockerfile};
 use buildscope_oci::Platform;
 use buildscope_record::Policy;
 use buildscope_schedule::order_edges;
@@ -49,8 +49,8 @@ impl Planner {
     }
 
     /// Lowers every stage, also those that the target does not need, so that their errors are found. Returns the
-    /// warnings about the request.
-    pub(super) fn lower_all(&self, file: &Dockerfile<'_>) -> Result<Vec<Diagnostic>, Diagnostics> {
+    /// findings of the rules about builds.
+    pub(super) fn lower_all(&self, file: &Dockerfile<'_>) -> Result<Vec<Finding>, Diagnostics> {
         let mut seen: Vec<bool> = Vec::new();
         let mut warnings = Vec::new();
         loop {
@@ -94,7 +94,7 @@ impl Planner {
         let format = format.parse::<Format>().into_diagnostic().map_err(Failure::Usage)?;
         match plan::lower(file, &self.request, &self.bases) {
             Ok(plan) => draw(&plan, &policies, format),
-            Err(errors) => subject.refuse(errors),
+            Err(errors) => subject.refuse(file, errors),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Request, Subject};
 use crate::Failure;
-use buildscope_dockerfile::lint::{BaseImage, Options};
-use buildscope_dockerfile::{Diagnostic, Diagnostics, Dockerfile, Parsed};
+use buildscope_dockerfile::lint::{BaseImage, Finding, Options};
+use buildscope_dockerfile::{Diagnostics, Dockerfile, Parsed};
 use miette::miette;
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ impl Planner {
         Diagnostics::new(text, parsed.diagnostics)
     }
 
-    pub(super) fn lower_all(&self, _: &Dockerfile<'_>) -> Result<Vec<Diagnostic>, Diagnostics> {
+    pub(super) fn lower_all(&self, _: &Dockerfile<'_>) -> Result<Vec<Finding>, Diagnostics> {
         Ok(Vec::new())
     }
 

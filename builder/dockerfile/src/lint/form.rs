@@ -6,11 +6,15 @@ use crate::{Command, Copy, Instruction, Kind, Pair, Ports, Span, Word};
 pub(super) fn check(linter: &mut Linter<'_>) {
     let file = linter.file;
     casing(linter);
+    let mut in_stage = false;
     for instruction in &file.instructions {
-        if instruction.blank_inside {
-            linter.find(
+        in_stage |= matches!(instruction.kind, Kind::From(_));
+        if let Some(last) = instruction.blank_inside {
+            // BuildKit reports it at the last line of the continuation.
+            linter.find_at(
                 Rule::NoEmptyContinuation,
                 instruction,
+                (last, last),
                 instruction.span,
                 "this continued instruction contains a blank line",
                 "remove the blank line, or start it with #",
@@ -34,7 +38,8 @@ pub(super) fn check(linter: &mut Linter<'_>) {
             Kind::Expose(words) => exposed(linter, instruction, words),
             Kind::Copy(copy) => ignored(linter, instruction, copy),
             Kind::Arg(arguments) => {
-                for argument in arguments {
+                // An ARG above the first FROM is not part of an image.
+                for argument in arguments.iter().filter(|_| in_stage) {
                     secret(linter, instruction, "ARG", &argument.name.text, argument.name.span);
                 }
                 let names: Vec<&str> = arguments.iter().map(|argument| &*argument.name.text).collect();
@@ -204,9 +209,8 @@ fn commands(linter: &mut Linter<'_>) {
     for stage in super::by_stage(file) {
         let Kind::From(from) = &stage[0].kind else { continue };
         // A stage that sets a shell wants the shell form. Stages that are based on it inherit the shell.
-        let base = from.base.to_lowercase();
-        let inherited =
-            stages.iter().rev().find(|(name, _)| name.as_deref() == Some(&*base)).is_some_and(|(_, shell)| *shell);
+        let base = Some(&*from.base.text);
+        let inherited = stages.iter().rev().find(|(name, _)| name.as_deref() == base).is_some_and(|(_, shell)| *shell);
         let known = linter.context.bases.get(&*from.base.text).is_some_and(|base| base.shell);
         let mut shell = inherited || known;
         for instruction in stage {

@@ -35,6 +35,9 @@ pub struct Context<'a> {
     /// Whether a word is a valid image name. The grammar of image names is not this crate's; the default accepts every
     /// word that is not empty.
     pub is_image_name: fn(&str) -> bool,
+    /// Returns the operating system and the architecture that a platform names, if it names a valid one. The grammar is
+    /// not this crate's either; the default takes the words between slashes.
+    pub platform_of: fn(&str) -> Option<[String; 2]>,
 }
 
 impl Default for Context<'_> {
@@ -46,6 +49,10 @@ impl Default for Context<'_> {
             platform: String::new(),
             options: Options::default(),
             is_image_name: |word| !word.is_empty(),
+            platform_of: |word| {
+                let (os, rest) = word.split_once('/')?;
+                Some([os.to_owned(), rest.split('/').next().unwrap_or(rest).to_owned()])
+            },
         }
     }
 }
@@ -68,8 +75,21 @@ pub struct Finding {
     pub rule: Rule,
     /// The problem and its position.
     pub diagnostic: Diagnostic,
-    /// The first and the last line of the instruction, counted from 1.
-    pub lines: (u32, u32),
+    /// The first and the last line at which the problem is reported, counted from 1. `None` if it has no position in the
+    /// file.
+    pub lines: Option<(u32, u32)>,
+}
+
+impl Finding {
+    /// Creates a finding of a rule at the lines of an instruction.
+    pub fn new(rule: Rule, lines: (u32, u32), diagnostic: Diagnostic) -> Self {
+        Self { rule, diagnostic: Diagnostic { warning: true, code: rule.name(), ..diagnostic }, lines: Some(lines) }
+    }
+
+    /// Creates a finding about the request, which has no position in the file.
+    pub fn without_position(rule: Rule, diagnostic: Diagnostic) -> Self {
+        Self { lines: None, ..Self::new(rule, (0, 0), diagnostic) }
+    }
 }
 
 /// All findings of a file.
@@ -105,15 +125,22 @@ impl Linter<'_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        if !self.options.applies(rule) || self.skipped_above(at, rule) {
-            return;
+        self.find_at(rule, at, at.lines, span, message, help);
+    }
+
+    /// Adds a finding that is reported at other lines than those of its instruction.
+    fn find_at(
+        &mut self,
+        rule: Rule,
+        at: &Instruction<'_>,
+        lines: (u32, u32),
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        if self.options.applies(rule) && !self.skipped_above(at, rule) {
+            self.findings.push(Finding::new(rule, lines, Diagnostic::new(span, message).help(help)));
         }
-        let diagnostic = Diagnostic::new(span, message).help(help);
-        self.findings.push(Finding {
-            rule,
-            diagnostic: Diagnostic { warning: true, code: rule.name(), ..diagnostic },
-            lines: at.lines,
-        });
     }
 
     /// Returns whether a comment `# check=skip=...` directly above the instruction skips the rule for this instruction.

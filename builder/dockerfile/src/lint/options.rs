@@ -87,7 +87,7 @@ impl Options {
         !self.skip_all
             && !self.skip.contains(&rule)
             && match rule.family() {
-                Family::Buildkit | Family::Request => true,
+                Family::Buildkit | Family::Build => true,
                 Family::Experimental => self.experimental.contains(&rule),
                 Family::Performance => !self.skip_performance,
             }

@@ -42,8 +42,8 @@ pub enum Family {
     Experimental,
     /// Our rules about slow builds.
     Performance,
-    /// Our rules about the request for a file.
-    Request,
+    /// Our rules about a build: its arguments, and words whose variables only the build knows.
+    Build,
 }
 
 rules! {
@@ -102,7 +102,9 @@ rules! {
     /// `chown -R` in a step of its own.
     RecursiveChown in Performance: "changing the owner or mode of files of an earlier layer stores them a second time";
     /// `--build-arg` for an argument that is not declared.
-    UndeclaredBuildArg in Request: "every build argument that is given should be declared by an ARG";
+    UndeclaredBuildArg in Build: "every build argument that is given should be declared by an ARG";
+    /// `COPY $UNSET /x`
+    EmptyCopySource in Build: "a source that expands to nothing copies everything";
 }
 
 impl Rule {
@@ -113,7 +115,7 @@ impl Rule {
 
     /// Returns the URL of the documentation. It is empty for our own rules.
     pub fn url(self) -> String {
-        if matches!(self.family(), Family::Performance | Family::Request) {
+        if matches!(self.family(), Family::Performance | Family::Build) {
             return String::new();
         }
         // `JSONArgsRecommended` is at `json-args-recommended`.

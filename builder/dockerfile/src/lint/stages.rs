@@ -45,7 +45,6 @@ pub(super) fn check(linter: &mut Linter<'_>) {
         }
         platform(linter, from_line, from);
         once(linter, stage);
-        workdir(linter, stage);
     }
 }
 
@@ -62,13 +61,11 @@ fn platform(linter: &mut Linter<'_>, from_line: &crate::Instruction<'_>, from: &
             "remove the flag",
         );
     }
-    // A constant is allowed for a stage with the architecture in its name.
+    // A constant is allowed for a stage with the system or the architecture in its name.
     let constant = found.matched.is_empty() && found.unmatched.is_empty();
-    let named = from
-        .name
-        .as_ref()
-        .is_some_and(|name| name.to_lowercase().contains(&*word.rsplit('/').next().unwrap_or("").to_lowercase()));
-    if constant && !named {
+    let name = from.name.as_ref().map(|name| name.to_lowercase()).unwrap_or_default();
+    let named = |parts: [String; 2]| parts.iter().any(|part| name.contains(part));
+    if constant && (linter.context.platform_of)(&found.text).is_some_and(|parts| !named(parts)) {
         linter.find(
             Rule::FromPlatformFlagConstDisallowed,
             from_line,
@@ -93,35 +90,5 @@ fn once(linter: &mut Linter<'_>, stage: &[crate::Instruction<'_>]) {
                 "remove it",
             );
         }
-    }
-}
-
-fn workdir(linter: &mut Linter<'_>, stage: &[crate::Instruction<'_>]) {
-    // A stage that is based on another stage inherits its working directory.
-    let Kind::From(from) = &stage[0].kind else { return };
-    let base = from.base.to_lowercase();
-    let earlier = linter.file.instructions.iter().take_while(|found| found.span.start < stage[0].span.start);
-    let from_stage = earlier
-        .filter_map(|found| match &found.kind {
-            Kind::From(from) => from.name.as_ref(),
-            _ => None,
-        })
-        .any(|name| name.to_lowercase() == base);
-    if from_stage {
-        return;
-    }
-    let first = stage.iter().find_map(|instruction| match &instruction.kind {
-        Kind::Workdir(word) => Some((instruction, word)),
-        _ => None,
-    });
-    let Some((instruction, word)) = first else { return };
-    if !word.trim_start_matches(['"', '\'']).starts_with(['/', '$']) {
-        linter.find(
-            Rule::WorkdirRelativePath,
-            instruction,
-            word.span,
-            format!("WORKDIR {} depends on the working directory of the base image", word.text),
-            format!("write WORKDIR /{}", word.text),
-        );
     }
 }

@@ -118,6 +118,53 @@ fn rules_use_the_ignore_file_and_the_base() {
     assert_eq!(found("FROM armish\nCOPY $K /\n", &context), ["InvalidBaseImagePlatform"]);
 }
 
+/// Where BuildKit reports each problem: the last line of a continuation with a blank line, before any heredoc.
+#[test]
+fn an_empty_continuation_is_reported_at_the_end_of_the_continuation() {
+    for (text, line) in [
+        ("FROM a\nRUN x \\\n\n  && y\n", 4),
+        ("FROM a\nRUN x \\\n\n\n  && y \\\n # c\n  && z\nRUN b\n", 7),
+        ("FROM a\nRUN <<E cat \\\n\n  && y\nhi\nE\n", 4),
+    ] {
+        let file = parse(text).unwrap();
+        let report = run(&file, &Context::default()).unwrap();
+        let found = report.findings.iter().find(|found| found.rule == Rule::NoEmptyContinuation);
+        assert_eq!(found.and_then(|found| found.lines), Some((line, line)), "{text}");
+    }
+}
+
+/// BuildKit's rules where the words are expanded. A base that is not known may set any variable that images often set.
+#[test]
+fn rules_see_expanded_words() {
+    let known = Context { bases: [("b".into(), BaseImage::default())].into(), ..Context::default() };
+    for (text, with_known_base, with_unknown_base) in [
+        ("FROM b\nEXPOSE ${NOPE}\n", &[][..], &[][..]),
+        ("FROM b\nRUN --mount=type=cache,target=/c,id=$NOPE x\n", &["UndefinedVar"], &["UndefinedVar"]),
+        ("FROM b\nWORKDIR C:/go\n", &["WorkdirRelativePath"], &["WorkdirRelativePath"]),
+        ("FROM b\nWORKDIR $\n", &["WorkdirRelativePath"], &["WorkdirRelativePath"]),
+        ("FROM b\nENV A=/a\nWORKDIR $A/b\n", &[], &[]),
+        ("FROM b\nENV A=a\nWORKDIR \"$A\"\n", &["WorkdirRelativePath"], &["WorkdirRelativePath"]),
+        ("FROM b\nWORKDIR $HOME\n", &["WorkdirRelativePath", "UndefinedVar"], &[]),
+        ("FROM b AS s\nFROM s\nWORKDIR x\n", &["WorkdirRelativePath"], &["WorkdirRelativePath"]),
+        ("FROM b AS s\nWORKDIR /x\nFROM s\nWORKDIR x\n", &[], &[]),
+        ("ARG token=x\nFROM b\n", &[], &[]),
+        ("FROM b\nARG token=x\n", &["SecretsUsedInArgOrEnv"], &["SecretsUsedInArgOrEnv"]),
+        ("FROM --platform=linux/arm/v7 b AS for-arm\n", &[], &[]),
+        (
+            "FROM --platform=linux/arm/v7 b AS v7\n",
+            &["FromPlatformFlagConstDisallowed"],
+            &["FromPlatformFlagConstDisallowed"],
+        ),
+    ] {
+        let names = |context: &Context<'_>| {
+            let context = Context { options: Options::parse("skip=performance").unwrap(), ..context.clone() };
+            found(text, &context)
+        };
+        assert_eq!(names(&known), with_known_base, "{text}");
+        assert_eq!(names(&Context::default()), with_unknown_base, "{text}");
+    }
+}
+
 #[test]
 fn performance_rules_find_slow_patterns() {
     for (rule, bad, good) in [
@@ -182,8 +229,9 @@ fn directives_and_comments_skip_rules() {
     let text = "# check=skip=JSONArgsRecommended;error=true\nFROM alpine AS Base\n# check=skip=LegacyKeyValueFormat\nENV A b\nENV B c\nCMD x\n";
     let file = parse(text).unwrap();
     let report = run(&file, &Context::default()).unwrap();
-    let names: Vec<_> = report.findings.iter().map(|finding| (finding.rule, finding.lines.0)).collect();
-    assert_eq!(names, [(Rule::StageNameCasing, 2), (Rule::LegacyKeyValueFormat, 5)]);
+    let names: Vec<_> =
+        report.findings.iter().map(|finding| (finding.rule, finding.lines.map(|lines| lines.0))).collect();
+    assert_eq!(names, [(Rule::StageNameCasing, Some(2)), (Rule::LegacyKeyValueFormat, Some(5))]);
     assert!(report.error);
     let bad = parse("# check=skip=NoSuch\nFROM alpine\n").unwrap();
     assert!(run(&bad, &Context::default()).unwrap_err().to_string().contains("NoSuch"));

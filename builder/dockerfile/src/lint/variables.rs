@@ -1,7 +1,7 @@
 //! Rules about variables that are used but not declared.
 
 use super::{Linter, Rule};
-use crate::{Expander, Instruction, Kind, PREDEFINED, Text, Word, closest};
+use crate::{Expander, Instruction, Kind, PREDEFINED, Text, Word, closest, mount};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The variables that official images set. If the base image is not known, these are not reported as undefined.
@@ -45,6 +45,8 @@ struct Known {
     values: BTreeMap<Text, String>,
     /// Whether the variables of the base image are known.
     base_known: bool,
+    /// Whether this stage, or a stage that it is based on, has a WORKDIR.
+    workdir_set: bool,
 }
 
 pub(super) fn check(linter: &mut Linter<'_>) {
@@ -99,7 +101,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
             );
         }
         let base = expander.word(&from.base.text, &globals).unwrap_or_default();
-        let mut known = match ends.get(&base.to_lowercase()) {
+        let mut known = match ends.get(&base) {
             Some(end) => end.clone(),
             None => base_image(linter, &stage[0], &base),
         };
@@ -153,8 +155,18 @@ fn instruction_words(
             }
         }
         Kind::Env(pairs) | Kind::Label(pairs) => used.extend(pairs.iter().flat_map(|pair| [&pair.name, &pair.value])),
-        Kind::Workdir(word) | Kind::User(word) | Kind::Stopsignal(word) => used.push(word),
-        Kind::Expose(words) | Kind::Volume(words) => used.extend(words),
+        Kind::Workdir(word) => {
+            workdir(linter, expander, instruction, word, known);
+            used.push(word);
+        }
+        Kind::User(word) | Kind::Stopsignal(word) => used.push(word),
+        // BuildKit expands the ports of EXPOSE by a path of its own, which reports no variables.
+        Kind::Volume(words) => used.extend(words),
+        Kind::Run(run) => {
+            for value in run.mounts().flat_map(mount::values) {
+                report(linter, expander, instruction, &value, known);
+            }
+        }
         Kind::Arg(arguments) => used.extend(arguments.iter().filter_map(|argument| argument.default.as_ref())),
         _ => {}
     }
@@ -185,6 +197,30 @@ fn instruction_words(
             }
         }
         _ => {}
+    }
+}
+
+/// Reports a first WORKDIR that is relative after expansion, unless it begins with variables of an unknown base.
+fn workdir(
+    linter: &mut Linter<'_>,
+    expander: &Expander,
+    instruction: &Instruction<'_>,
+    word: &Word<'_>,
+    known: &mut Known,
+) {
+    if std::mem::replace(&mut known.workdir_set, true) {
+        return;
+    }
+    let Ok(expanded) = expander.expand(&word.text, &known.values) else { return };
+    let unknown = !known.base_known && !expanded.unmatched.is_empty();
+    if !unknown && !expanded.text.starts_with('/') {
+        linter.find(
+            Rule::WorkdirRelativePath,
+            instruction,
+            word.span,
+            format!("WORKDIR {} depends on the working directory of the base image", word.text),
+            format!("write WORKDIR /{}", word.text.trim_start_matches(['"', '\''])),
+        );
     }
 }
 

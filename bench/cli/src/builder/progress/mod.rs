@@ -26,5 +26,5 @@ pub(super) fn view(mode: ProgressMode) -> Arc<dyn Progress> {
 
 /// The warnings about the request, one line each.
 fn warnings(plan: &Plan) -> impl Iterator<Item = String> {
-    plan.warnings.iter().map(|warning| format!("warning: {}", warning.message))
+    plan.warnings.iter().map(|warning| format!("warning: {}", warning.diagnostic.message))
 }
