@@ -47,3 +47,5 @@ pub mod images;
 pub mod plan;
 pub mod sources;
 pub mod steps;
+
+pub use http::redacted;

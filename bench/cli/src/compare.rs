@@ -1,6 +1,6 @@
 //! `buildscope compare`.
 
-use super::{Failure, Root, explain, write_out};
+use super::{Failure, Root, builds, explain, write_out};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
 use buildscope_bench::run::Run;
@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The baseline: the folder of a run, or a build record
+    /// The baseline: the folder of a run, or a build (a record, `last`, `^1`, an id)
     base: PathBuf,
-    /// What to compare with the baseline: the folder of a run, or a build record
+    /// What to compare with the baseline: the folder of a run, or a build
     head: PathBuf,
     /// Print Markdown, for a pull request
     #[arg(long)]
@@ -32,6 +32,7 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
+  buildscope compare ^1 last                           what changed since the build before
   buildscope compare serial.json instructions.json     two records: why one is slower, in a sentence
   buildscope compare serial.json instructions.json --json
   buildscope compare runs/20261101T030000Z runs/20261102T030000Z --markdown
@@ -59,7 +60,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         (true, true) => runs(&arguments),
         (false, false) => {
-            let records = [explain::read(&arguments.base)?, explain::read(&arguments.head)?];
+            let records =
+                [builds::read(&arguments.base, &arguments.root)?, builds::read(&arguments.head, &arguments.root)?];
             let pairs = side_by_side(&records[0], &records[1]);
             if arguments.json {
                 let compared = Compared {

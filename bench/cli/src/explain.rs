@@ -1,31 +1,38 @@
 //! `buildscope explain`.
 
+use super::builds::{self, Found, KeptBuilds};
 use super::{Failure, Root, otlp};
 use buildscope_record::{Policy, Record};
 use buildscope_reports::compare::slower;
 use buildscope_reports::inside::folded_stacks;
-use buildscope_reports::{Explanation, explain_with, import, render};
+use buildscope_reports::{Explanation, explain_with, render};
 use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::fs;
 use std::io::IsTerminal;
+#[cfg(unix)]
+use std::os::fd::AsFd as Stream;
+#[cfg(windows)]
+use std::os::windows::io::AsHandle as Stream;
 use std::path::{Path, PathBuf};
 
 /// Explain where the time of a build went, and what determined its duration
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A build record, the log or trace of another builder (any format that `import` reads), or a build context, which is
-    /// built first
-    record: PathBuf,
+    /// A kept build (`last`, `^1` for the one before, an id), a build record, the log or trace of another builder (any format
+    /// that `import` reads), or a build context, which is built first
+    #[arg(default_value = "last", value_name = "BUILD")]
+    build: PathBuf,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// Write to this file [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Explain cache misses by comparison with records of earlier builds, oldest first
-    #[arg(long, value_name = "RECORD", num_args = 1..)]
+    /// Explain cache misses by comparison with earlier builds, oldest first [default for a kept build: the build of the same
+    /// Dockerfile before it]
+    #[arg(long, value_name = "BUILD", num_args = 1..)]
     why_miss: Vec<PathBuf>,
     /// Also send the build to an OpenTelemetry collector, as spans (OTLP/HTTP)
     #[arg(long, value_name = "URL")]
@@ -41,9 +48,12 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
+  buildscope build . && buildscope explain                the last build
+  buildscope explain ^1                                   the one before
   buildscope build --record build.json . && buildscope explain build.json
   buildscope explain build.json --format json -o explanation.json
-  buildscope explain build.json --format html -o build.html
+  buildscope explain --format html -o build.html
+  buildscope explain --format markdown >> $GITHUB_STEP_SUMMARY
   buildscope explain .                                    builds twice: serial and parallel
   buildscope explain build.json --why-miss earlier.json
   buildscope explain build.rawjson                        (from docker buildx build --progress rawjson)
@@ -59,20 +69,27 @@ enum Format {
     Json,
     /// A self-contained page for a browser
     Html,
+    /// For a job summary or a comment on a pull request
+    Markdown,
 }
 
 /// Explains a record.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut verdict = String::new();
-    let record = if arguments.record.is_dir() {
-        let built = build(&arguments.record, &arguments.root)?;
+    let root = &arguments.root;
+    let found = if arguments.build.is_dir() {
+        let built = build(&arguments.build, root)?;
         verdict = slower(&built).map(|sentence| sentence + "\n\n").unwrap_or_default();
         let [_, record] = built;
-        record
+        Found { record, kept: None }
     } else {
-        read(&arguments.record)?
+        builds::find(&arguments.build, root)?
     };
-    let earlier = arguments.why_miss.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut earlier = arguments.why_miss.iter().map(|name| builds::read(name, root)).collect::<Result<Vec<_>, _>>()?;
+    let Found { record, kept } = found;
+    if let Some(kept) = kept.filter(|_| earlier.is_empty()) {
+        earlier.extend(builds::earlier(&KeptBuilds::of(&root.resolve()?), &kept.subject, Some(&kept.id)));
+    }
     let explanation = explain_with(&record, &earlier);
     if let Some(path) = &arguments.trace {
         write_timeline(path, &record, &explanation)?;
@@ -87,6 +104,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Format::Text => verdict + &render::text(&explanation, style(arguments.output.is_none())),
         Format::Json => render::json(&explanation).map_err(Failure::internal)?,
         Format::Html => render::html(&record, &explanation),
+        Format::Markdown => verdict + &render::markdown(&explanation),
     };
     match &arguments.output {
         Some(path) => write(path, text),
@@ -95,14 +113,6 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             Ok(())
         }
     }
-}
-
-/// Reads a record, or converts another builder's file. A file of neither kind is a usage error.
-pub(super) fn read(path: &Path) -> Result<Record, Failure> {
-    let bytes =
-        fs::read(path).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)?;
-    let record = import::import(&bytes).into_diagnostic();
-    record.wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
 }
 
 /// Sends the spans of a build. If the record lacks its start time, the build is assumed to end now.
@@ -131,13 +141,22 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
         eprintln!("building {} with --granularity {policy} --no-cache", context.display());
         let mut command = std::process::Command::new(&program);
         command
-            .args(["build", "--no-cache", "--progress", "quiet", "--granularity", policy.name(), "--record"])
+            .args([
+                "build",
+                "--no-cache",
+                "--no-record",
+                "--progress",
+                "quiet",
+                "--granularity",
+                policy.name(),
+                "--record",
+            ])
             .arg(&path);
         command.arg("--root").arg(root.resolve()?).arg(context).stdout(std::process::Stdio::null());
         let status = command.status().map_err(Failure::internal)?;
         // A failed build is explained too: its record shows where it failed.
         if path.exists() {
-            read(&path)
+            builds::read(&path, root)
         } else {
             Err(Failure::failed(miette!("the build ended with {status} and wrote no record")))
         }
@@ -159,14 +178,16 @@ fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
 /// The width is COLUMNS or that of the terminal (100 otherwise). Colours are used if the terminal has them, or if
 /// CLICOLOR_FORCE requests them for a pipe.
 pub(super) fn style(to_stdout: bool) -> render::Style {
+    if to_stdout { style_of(&std::io::stdout()) } else { render::Style::default() }
+}
+
+/// The style for a stream; see [`style`].
+pub(super) fn style_of(stream: &(impl IsTerminal + Stream)) -> render::Style {
     let default = render::Style::default();
-    if !to_stdout {
-        return default;
-    }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let terminal = std::io::stdout().is_terminal();
+    let terminal = stream.is_terminal();
     let columns = variable("COLUMNS").and_then(|columns| columns.parse().ok()).filter(|&columns| columns > 0);
-    let seen = || terminal_size::terminal_size().filter(|_| terminal).map(|(width, _)| usize::from(width.0));
+    let seen = || terminal_size::terminal_size_of(stream).filter(|_| terminal).map(|(width, _)| usize::from(width.0));
     let width = columns.or_else(seen).unwrap_or(default.width);
     // https://no-color.org and https://bixense.com/clicolors
     let forced = variable("CLICOLOR_FORCE").is_some_and(|value| value != "0");

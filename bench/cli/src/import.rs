@@ -1,6 +1,6 @@
 //! `buildscope import`.
 
-use super::{Failure, explain, write_out};
+use super::{Failure, Root, builds, write_out};
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr};
 use std::path::PathBuf;
@@ -15,6 +15,8 @@ pub(crate) struct Arguments {
     /// Write the record to this file [default: standard output]
     #[arg(short, long, value_name = "RECORD")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    root: Root,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -23,7 +25,7 @@ const EXAMPLES: &str = "Examples:
 
 /// Runs the conversion.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let record = explain::read(&arguments.file)?;
+    let record = builds::read(&arguments.file, &arguments.root)?;
     let mut text = Vec::new();
     record.write(&mut text).map_err(Failure::internal)?;
     match &arguments.output {

@@ -8,6 +8,7 @@
 
 #[cfg(all(feature = "build", target_os = "linux"))]
 mod builder;
+mod builds;
 mod check;
 mod compare;
 mod explain;
@@ -18,6 +19,7 @@ mod otlp;
 mod report;
 mod root;
 mod stdout;
+mod units;
 mod whatif;
 
 use clap::{Parser, Subcommand};
@@ -45,6 +47,7 @@ enum Command {
     #[command(flatten)]
     Builder(builder::Command),
     Check(check::Arguments),
+    Builds(builds::Arguments),
     Explain(explain::Arguments),
     Whatif(whatif::Arguments),
     Import(import::Arguments),
@@ -67,6 +70,7 @@ fn run(command: Command) -> Result<(), Failure> {
         #[cfg(all(feature = "build", target_os = "linux"))]
         Command::Builder(command) => builder::run(command),
         Command::Check(arguments) => check::run(arguments),
+        Command::Builds(arguments) => builds::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Whatif(arguments) => whatif::run(arguments),
         Command::Import(arguments) => import::run(arguments),

@@ -41,7 +41,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut explained: Vec<(Case, MedianBuild)> = Vec::new();
     for case in &run.cases {
         let Some(record) = median_build(case).and_then(|sample| sample.record.as_ref()) else { continue };
-        let record = super::explain::read(&folder.join(record))?;
+        let record = super::builds::read(&folder.join(record), &arguments.root)?;
         let explanation = explain(&record);
         let [page, timeline] = ["html", "trace.json"].map(|kind| format!("{}.{kind}", case.case.slug()));
         written(&beside.join(&page), render::html(&record, &explanation))?;

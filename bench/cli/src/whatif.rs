@@ -1,6 +1,6 @@
 //! `buildscope whatif`.
 
-use super::{Failure, explain, write_out};
+use super::{Failure, Root, builds, write_out};
 use buildscope_record::{Nanos, Policy, Record, StepId};
 use buildscope_reports::whatif::{MAX_DRIFT, Prediction, Scenario, Selector, whatif};
 use clap::Args;
@@ -12,8 +12,9 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A build record, or anything that `import` reads
-    record: PathBuf,
+    /// A kept build (`last`, `^1`, an id), a build record, or anything that `import` reads
+    #[arg(value_name = "BUILD")]
+    build: PathBuf,
     /// Maximum number of steps that run at once; 0 means no limit
     #[arg(short, long, value_name = "N")]
     jobs: Option<u32>,
@@ -39,10 +40,12 @@ pub(crate) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    root: Root,
 }
 
 const EXAMPLES: &str = "Examples:
-  buildscope whatif build.json --jobs 2
+  buildscope whatif last --jobs 2
   buildscope whatif build.json --granularity serial
   buildscope whatif build.json --cores 8 --without storage
   buildscope whatif build.json --faster line:12=2 --cached 7
@@ -50,7 +53,7 @@ const EXAMPLES: &str = "Examples:
 
 /// Prints the prediction.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let record = explain::read(&arguments.record)?;
+    let record = builds::read(&arguments.build, &arguments.root)?;
     let scenario = arguments.scenario()?;
     let prediction = whatif(&record, &scenario).into_diagnostic().map_err(Failure::Usage)?;
     if arguments.json {

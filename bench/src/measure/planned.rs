@@ -67,6 +67,8 @@ impl Subject {
     pub(super) fn command(&self, binary: &Path, root: &Path, context: &Path, cache: StepCache) -> Command {
         let mut command = Command::new(binary);
         command.args(["build", "--progress", "quiet"]);
+        // A variable, because older binaries do not know the flag --no-record.
+        command.env("BUILDSCOPE_KEEP_RECORDS", "none");
         if let Some(policy) = self.policy {
             // Older binaries know only this name.
             command.args(["--policy", policy.name()]);

@@ -71,8 +71,8 @@ pub struct StepReport {
     pub init: Option<u32>,
     /// The names of the exclusive locks that the step held.
     pub locks: Vec<String>,
-    /// Number of files and bytes that the step takes from the context, by the names at its top level. Only in `detailed`
-    /// builds.
+    /// Number of files and bytes that the step takes from the context, by the names at its top level. Only if the
+    /// request names files.
     pub context: BTreeMap<String, FileCount>,
     /// The last lines of output.
     pub log: Vec<String>,

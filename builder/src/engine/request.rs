@@ -31,8 +31,8 @@ pub struct Request {
     pub platforms: Vec<String>,
     /// `--no-cache`: nothing is looked up; results are still stored.
     pub no_cache: bool,
-    /// Whether the record names every file that a step reads, with its digest.
-    pub detailed: bool,
+    /// The record names every file that a step reads, with its digest, if the step reads at most so many.
+    pub named_files: usize,
     /// The granularity of the parallelism.
     pub policy: Policy,
     /// The number of slots; 0 means that there is no limit.

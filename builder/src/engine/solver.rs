@@ -33,7 +33,7 @@ pub(super) struct Solver {
     /// When the build started.
     pub(super) started: Timestamp,
     /// Reports name each file.
-    detailed: bool,
+    named_files: usize,
     /// Files of steps that were selected before the step's turn.
     selected_early: Mutex<BTreeMap<StepId, Files>>,
 }
@@ -94,7 +94,7 @@ impl Solver {
             },
             skipped: OnceLock::new(),
             started,
-            detailed: request.detailed,
+            named_files: request.named_files,
             selected_early: Mutex::default(),
         }
     }
@@ -252,9 +252,9 @@ impl Solver {
 
     /// The definition key; it and its inputs go into the step's report.
     fn definition_key(&self, step: &Step, files: &Files, probe: &Probe) -> StepKey {
-        let key = step_keys::definition(&self.ctx, step, files, self.detailed, probe);
+        let key = step_keys::definition(&self.ctx, step, files, self.named_files, probe);
         let report = &mut self.ctx.results.reports()[step.id.index()];
-        if self.detailed
+        if self.named_files > 0
             && matches!(&step.op, Op::Copy(copy) if copy.from == CopyFrom::Context)
             && let Some(selection) = &files.selection
         {

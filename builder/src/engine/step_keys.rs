@@ -26,12 +26,13 @@ pub(super) struct Files {
     pub(super) times: Option<Digest>,
 }
 
-/// The definition key of a step. With `detailed`, its inputs name each file.
-pub(super) fn definition(ctx: &StepContext, step: &Step, files: &Files, detailed: bool, probe: &Probe) -> Key {
+/// The definition key of a step. Its inputs name each file if there are at most `named_files`.
+pub(super) fn definition(ctx: &StepContext, step: &Step, files: &Files, named_files: usize, probe: &Probe) -> Key {
     let _span = probe.phase(Phase::CacheKey);
     let mut key = definition_key(step, ctx.plan.parent(step.id), &|id| ctx.results.of(id).key, files.digest);
-    if detailed {
-        let files = files.selection.iter().flat_map(Selection::files);
+    let files_of = || files.selection.iter().flat_map(Selection::files);
+    if named_files > 0 && files_of().nth(named_files).is_none() {
+        let files = files_of();
         key.inputs.extend(files.map(|(path, digest)| (format!("file:{}", path.display()), digest.to_string())));
     }
     if let Some(times) = files.times {

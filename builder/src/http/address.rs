@@ -1,7 +1,7 @@
 //! Addresses for people: without the passwords in them.
 
 /// The address with its password replaced by `xxxxx`, as Go writes it.
-pub(crate) fn redacted(url: &str) -> String {
+pub fn redacted(url: &str) -> String {
     let parts = url.split_once("://").and_then(|(scheme, rest)| {
         let end = rest.find('/').unwrap_or(rest.len());
         let (host, path) = rest.split_at(end);

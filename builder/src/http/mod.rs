@@ -8,7 +8,7 @@ mod agent;
 mod date;
 mod retry;
 
-pub(crate) use address::redacted;
+pub use address::redacted;
 pub(crate) use agent::{Trust, agent};
 pub(crate) use date::{now, parse_http_date, rfc3339};
 pub(crate) use retry::{Backoff, Retries, RetryPolicy, asked_pause, retry};

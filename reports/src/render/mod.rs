@@ -1,18 +1,22 @@
-//! Views of an explanation: text, JSON, a timeline and an HTML page.
+//! Views of an explanation: text, Markdown, JSON, a timeline and an HTML page.
 //!
 //! *Takes* an explanation; the timeline and the page take the record too. *Gives* text. *Must never know* where it is written: the
 //! caller gives the width of the terminal and says whether it has colours.
 
 pub mod html;
 mod inside;
+pub mod markdown;
 mod processes;
 mod style;
+mod summary;
 pub mod table;
 pub mod text;
 pub mod timeline;
 
 pub use html::html;
+pub use markdown::markdown;
 pub use style::Style;
+pub use summary::summary;
 pub use text::text;
 pub use timeline::timeline;
 

@@ -40,7 +40,7 @@ fn build(context: &Path, store: &Path, record: &Path) {
         dockerfile: DockerfileInput::Within("Dockerfile".into()),
         jobs: 2,
         // As in every build of the command that makes a record.
-        detailed: true,
+        named_files: usize::MAX,
         ..Request::default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -14,6 +14,7 @@ mod failures;
 mod images;
 mod inside;
 mod joined;
+mod kept;
 mod library;
 mod platforms;
 mod reach;

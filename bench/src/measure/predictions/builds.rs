@@ -96,6 +96,7 @@ impl PredictionPlan {
         let policy = setting.policy.to_string();
         command.args(["build", "--no-cache", "--progress", "quiet", "--sync", "never", "--granularity", &policy]);
         command.args(["--jobs", &setting.jobs.to_string()]).arg("--record").arg(&path);
+        command.env("BUILDSCOPE_KEEP_RECORDS", "none");
         if rustix::process::geteuid().is_root() {
             command.args(["--tmpfs-upper", IN_MEMORY]);
         }

@@ -1,8 +1,12 @@
 //! The command line of `build`: the flags of `docker buildx build` and our own.
 
-use crate::Root;
+use super::budget;
+use super::kept::Summary;
+use crate::builds::Limits;
+use crate::{Root, units};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Build an image from a Dockerfile
 #[derive(Debug, Args)]
@@ -160,6 +164,23 @@ pub(crate) struct Arguments {
     /// Write the build record to this file (JSON)
     #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
     pub(super) record: Option<PathBuf>,
+    /// Do not keep the record of this build in the store (see `buildscope builds`)
+    #[arg(long, help_heading = "Output and diagnostics")]
+    pub(super) no_record: bool,
+    /// How many records are kept: those of the last builds, and those that are not older; at most this size in all
+    /// [default: builds=100,age=30d,size=256MB]; none keeps none
+    #[arg(
+        long,
+        value_name = "LIMITS",
+        env = "BUILDSCOPE_KEEP_RECORDS",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Output and diagnostics"
+    )]
+    pub(super) keep_records: Limits,
+    /// What is printed at the end of the build, with the progress modes tty and plain; it needs a record
+    #[arg(long, value_enum, default_value_t, value_name = "HOW", help_heading = "Output and diagnostics")]
+    pub(super) summary: Summary,
     /// Write a timeline to this file (Chrome trace JSON; open it in Perfetto)
     #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
     pub(super) trace: Option<PathBuf>,
@@ -172,7 +193,20 @@ pub(crate) struct Arguments {
     /// Exit with code 1 if a RUN, COPY, ADD or WORKDIR misses the cache, and print what changed
     #[arg(long, help_heading = "Output and diagnostics")]
     pub(super) expect_cached: bool,
-    /// Record of an earlier build that --expect-cached compares with; may be repeated, oldest first
+    /// Exit with code 1 if the build takes longer (90s, 5m), and print why
+    #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Output and diagnostics")]
+    pub(super) budget: Option<Duration>,
+    /// Exit with code 1 if the build takes this much longer than the median of its kept earlier builds (20%), and print why
+    #[arg(
+        long,
+        value_name = "SHARE",
+        value_parser = budget::share,
+        conflicts_with = "no_record",
+        help_heading = "Output and diagnostics"
+    )]
+    pub(super) max_regression: Option<f64>,
+    /// An earlier build that --expect-cached compares with: a record, `last` or an id; may be repeated, oldest first [default:
+    /// the last build of this Dockerfile]
     #[arg(long, value_name = "RECORD", requires = "expect_cached", help_heading = "Output and diagnostics")]
     pub(super) why_miss: Vec<PathBuf>,
     /// For experiments: make each occurrence of a phase (process, copy, archive...) or instruction (RUN) take this much
@@ -187,6 +221,7 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "Examples:
   buildscope build -t app .
   buildscope build --granularity serial --record serial.json . && buildscope explain serial.json
+  buildscope build --budget 5m --max-regression 20% .      (in CI: exit code 1 with the reason)
   buildscope build --record now.json --expect-cached --why-miss before.json .
   buildscope build --output type=oci,dest=app.tar --build-context gcc=oci-layout://bases/gcc .
   SOURCE_DATE_EPOCH=0 buildscope build --output type=oci,dest=app.tar,rewrite-timestamp=true .";

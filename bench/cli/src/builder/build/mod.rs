@@ -1,13 +1,16 @@
 //! `buildscope build`.
 
 mod arguments;
+mod budget;
 mod check;
+mod kept;
 mod options;
 mod run_options;
 
 pub(crate) use arguments::{Arguments, ProgressMode};
 
 use super::{observe, profile, progress};
+use crate::builds::{self, Kept};
 use crate::{Failure, explain, write_out};
 use buildscope_builder::engine::{self, BuildError, Built, Engine, Outcome};
 use buildscope_observe::Observer;
@@ -21,7 +24,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use options::Options;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +46,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let zygote = Arc::new(Zygote::start().map_err(Failure::internal)?);
     warn(&isolation);
 
-    let records = options.record.is_some() || options.trace.is_some() || options.expect_cached;
+    let records = options.wants_record();
     // It must exist before the first step starts: processes that the zygote started earlier are not observed.
     let observer = if records && options.processes { Observer::start(zygote.pid()) } else { None };
     let listening = observe::listen(records, options.engine_trace.as_deref())?;
@@ -83,16 +86,25 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
             let processes = |epoch| observer.map(|observer| observer.finish(epoch)).unwrap_or_default();
             engine::record(&outcome, collector, setting, processes, || joined(helped))
         });
-        let written = record.as_ref().map_or(Ok(()), |record| write_record(&options, record));
+        let written = record.as_ref().map_or(Ok(None), |record| {
+            let kept = kept::keep(&options, record);
+            write_record(&options, record).map(|()| kept)
+        });
         joined(stored);
-        written.map(|()| record)
+        written.map(|kept| record.map(|record| (record, kept)))
     })?;
     drop(listening);
     let missed = match &record {
-        Some(record) if options.expect_cached && outcome.result.is_ok() => expect_cached(record, &options.why_miss),
+        Some((record, kept)) if options.expect_cached && outcome.result.is_ok() => {
+            expect_cached(&options, record, kept.as_ref())
+        }
         _ => Ok(()),
     };
     finish(&options, outcome)?;
+    if let Some((record, kept)) = &record {
+        kept::summarize(&options, record, kept.as_ref());
+        budget::check(&options, record, kept.as_ref())?;
+    }
     missed
 }
 
@@ -128,13 +140,17 @@ fn cpu_time(who: UsageWho) -> Option<record::Nanos> {
 }
 
 /// Fails with the reasons if steps missed the cache.
-fn expect_cached(record: &record::Record, earlier: &[PathBuf]) -> Result<(), Failure> {
+fn expect_cached(options: &Options, record: &record::Record, kept: Option<&Kept>) -> Result<(), Failure> {
     let ran: Vec<_> =
         record.steps.iter().filter(|step| step.adds_layer() && step.outcome == record::Outcome::Executed).collect();
     if ran.is_empty() {
         return Ok(());
     }
-    let earlier = earlier.iter().map(|path| explain::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let named = options.why_miss.iter();
+    let mut earlier = named.map(|name| builds::read(name, &options.records)).collect::<Result<Vec<_>, _>>()?;
+    if earlier.is_empty() {
+        earlier.extend(kept::before(options, kept));
+    }
     let explanation = explain_with(record, &earlier);
     let reason = |step: &&record::Step| match &explanation.steps[step.id.index()].miss {
         Some(why) => format!("  {why}"),

@@ -1,11 +1,14 @@
 //! Resolves the command line of `build`: fills in defaults and rejects unsupported options.
 
 use super::arguments::{Arguments, ProgressMode};
+use super::kept::{Keeping, Summary};
 use super::run_options::size;
-use crate::Failure;
+use crate::builds::{Limits, Subject};
+use crate::{Failure, Root};
 use buildscope_builder::engine::{DockerfileInput, Provenance, Request};
 use buildscope_builder::images::RegistryOptions;
 use buildscope_builder::plan::{is_git, is_url};
+use buildscope_builder::redacted;
 use buildscope_dockerfile::Keyword;
 use buildscope_record::{Delayed, DriverChoice, Phase};
 use buildscope_schedule::Policy;
@@ -18,6 +21,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The most files that a kept record names for one step. Without a limit, a context of a million files would fill the
+/// store with names.
+const KEPT_FILES: usize = 10_000;
+
 /// A build that is ready to run.
 #[derive(Debug)]
 pub(super) struct Options {
@@ -29,6 +36,14 @@ pub(super) struct Options {
     pub(super) iidfile: Option<PathBuf>,
     pub(super) metadata_file: Option<PathBuf>,
     pub(super) record: Option<PathBuf>,
+    /// How the record is kept in the store; `None` for `--no-record`.
+    pub(super) keeping: Option<Keeping>,
+    /// Where `why_miss` looks for kept builds.
+    pub(super) records: Root,
+    pub(super) summary: Summary,
+    pub(super) budget: Option<Duration>,
+    /// The share by which the build may take longer than the median of earlier ones.
+    pub(super) max_regression: Option<f64>,
     pub(super) trace: Option<PathBuf>,
     pub(super) engine_trace: Option<PathBuf>,
     pub(super) pprof: Option<PathBuf>,
@@ -37,6 +52,14 @@ pub(super) struct Options {
     pub(super) expect_cached: bool,
     pub(super) why_miss: Vec<PathBuf>,
     pub(super) delay: Option<(Delayed, Duration)>,
+}
+
+impl Options {
+    /// Whether the build is recorded.
+    pub(super) fn wants_record(&self) -> bool {
+        let files = self.record.is_some() || self.trace.is_some();
+        files || self.expect_cached || self.budget.is_some() || self.keeping.is_some()
+    }
 }
 
 impl Arguments {
@@ -63,6 +86,13 @@ impl Arguments {
             .wrap_err("invalid SOURCE_DATE_EPOCH: it takes seconds since 1970")
             .map_err(Failure::Usage)?;
         let provenance = self.provenance()?;
+        let kept = !self.no_record && self.keep_records != Limits::NONE;
+        let keeping = kept.then(|| Keeping { limits: self.keep_records, subject: self.subject() });
+        let named_files = match &keeping {
+            _ if self.record.is_some() || self.expect_cached => usize::MAX,
+            Some(_) => KEPT_FILES,
+            None => 0,
+        };
         let (outputs, registries, run) = (self.outputs(), self.registries()?, self.run_options()?);
         Ok(Options {
             check: self.check,
@@ -74,7 +104,7 @@ impl Arguments {
                 labels: pairs("--label", &self.label)?,
                 platforms: self.platform,
                 no_cache: self.no_cache,
-                detailed: self.record.is_some() || self.expect_cached,
+                named_files,
                 policy,
                 jobs: self.jobs,
                 run,
@@ -101,6 +131,11 @@ impl Arguments {
             iidfile: self.iidfile,
             metadata_file: self.metadata_file,
             record: self.record,
+            keeping,
+            records: self.root,
+            summary: self.summary,
+            budget: self.budget,
+            max_regression: self.max_regression,
             trace: self.trace,
             engine_trace: self.engine_trace,
             pprof: self.pprof,
@@ -109,6 +144,27 @@ impl Arguments {
             why_miss: self.why_miss,
             delay: self.delay.as_deref().map(delay).transpose()?,
         })
+    }
+
+    /// What is built, for the list of builds.
+    fn subject(&self) -> Subject {
+        let absolute =
+            |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+        let context = match self.context.to_string_lossy() {
+            context if context == "-" => "standard input".to_owned(),
+            context if self.is_elsewhere() => redacted(&context),
+            _ => absolute(&self.context),
+        };
+        let dockerfile = match &self.file {
+            Some(file) if file == Path::new("-") => "standard input".to_owned(),
+            Some(file) if !self.is_elsewhere() => absolute(file),
+            file if self.is_elsewhere() => {
+                let file = file.as_deref().unwrap_or(Path::new("Dockerfile"));
+                format!("{context}:{}", file.display())
+            }
+            _ => absolute(&self.context.join("Dockerfile")),
+        };
+        Subject { context: Some(context), dockerfile: Some(dockerfile), target: self.target.clone() }
     }
 
     /// All outputs; `--push` and `--load` are short forms of outputs.

@@ -1,0 +1,114 @@
+//! `--budget` and `--max-regression`: a build that takes too long fails, with the reason.
+
+use super::kept;
+use super::options::Options;
+use crate::Failure;
+use crate::builds::{Kept, KeptBuilds};
+use buildscope_record::{Nanos, Record};
+use buildscope_reports::{Explanation, explain_with};
+use miette::miette;
+use std::time::Duration;
+
+/// The least number of earlier builds whose median is a baseline.
+const LEAST: usize = 3;
+
+/// How many earlier builds the baseline counts, the last ones.
+const MOST: usize = 20;
+
+/// Parses `20%`, or `0.2`, as a share.
+pub(super) fn share(text: &str) -> Result<f64, miette::Report> {
+    let number = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 100.0));
+    let share = number.0.trim().parse::<f64>().map(|value| value / number.1);
+    share.ok().filter(|share| share.is_finite() && *share >= 0.0).ok_or_else(|| miette!("write 20% or 0.2"))
+}
+
+/// Fails if the build took longer than its budget, or than its earlier builds allow.
+pub(super) fn check(options: &Options, record: &Record, kept: Option<&Kept>) -> Result<(), Failure> {
+    let over = options.budget.and_then(|budget| over_budget(record.wall, budget));
+    let over = match (over, options.max_regression) {
+        (None, Some(share)) => slower(record.wall, share, &earlier(options, kept)?),
+        (over, _) => over,
+    };
+    let Some(over) = over else { return Ok(()) };
+    let before = kept::before(options, kept);
+    let explanation = explain_with(record, before.as_slice());
+    let reasons = reasons(&explanation).join("\n  ");
+    Err(Failure::failed(miette!(help = "`buildscope explain` shows where the time went", "{over}:\n  {reasons}")))
+}
+
+fn over_budget(wall: Nanos, budget: Duration) -> Option<String> {
+    let budget = Nanos(u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX));
+    (wall > budget).then(|| format!("the build took {wall}, more than its budget of {budget}"))
+}
+
+/// The wall times of earlier builds of this Dockerfile that succeeded, the newest first.
+fn earlier(options: &Options, kept: Option<&Kept>) -> Result<Vec<Nanos>, Failure> {
+    let Some(keeping) = &options.keeping else { return Ok(Vec::new()) };
+    let list = KeptBuilds::of(&options.root).list().map_err(Failure::internal)?;
+    let same = list.iter().filter(|build| {
+        build.succeeded && build.subject == keeping.subject && kept.is_none_or(|kept| build.id != kept.id)
+    });
+    Ok(same.take(MOST).map(|build| build.wall).collect())
+}
+
+fn slower(wall: Nanos, share: f64, earlier: &[Nanos]) -> Option<String> {
+    let percent = share * 100.0;
+    if earlier.len() < LEAST {
+        let count = earlier.len();
+        eprintln!(
+            "--max-regression has no baseline yet: {count} of {LEAST} earlier builds of this Dockerfile are kept"
+        );
+        return None;
+    }
+    let median = median(earlier);
+    let limit = median.0 as f64 * (1.0 + share);
+    (wall.0 as f64 > limit).then(|| {
+        let count = earlier.len();
+        format!("the build took {wall}, more than {percent:.0} % above the median of {count} earlier builds ({median})")
+    })
+}
+
+fn median(times: &[Nanos]) -> Nanos {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    let middle = times.len() / 2;
+    if times.len() % 2 == 1 { times[middle] } else { Nanos(times[middle - 1].0.midpoint(times[middle].0)) }
+}
+
+/// What made the build long: the step, the command in it, and the cache miss.
+fn reasons(explanation: &Explanation) -> Vec<String> {
+    let mut found = vec![explanation.answer.clone()];
+    let worst = explanation.steps.iter().max_by_key(|step| (step.drag, step.wall));
+    let inside = worst.and_then(|step| step.inside.as_ref());
+    if let Some(command) = inside.and_then(|inside| inside.rows.iter().max_by_key(|command| command.wall)) {
+        found.push(format!("command: `{}` took {}", command.text, command.wall));
+    }
+    found.extend(explanation.misses.first().map(|miss| format!("not cached: {}", miss.sentence)));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_percentages_or_fractions() {
+        assert_eq!((share("20%").unwrap(), share("0.2").unwrap(), share(" 5 %").unwrap()), (0.2, 0.2, 0.05));
+        assert!(share("-1%").is_err() && share("some").is_err() && share("inf").is_err());
+    }
+
+    #[test]
+    fn a_build_is_slower_only_beyond_the_share() {
+        let earlier = [10, 30, 20, 40].map(Nanos);
+        assert_eq!(median(&earlier), Nanos(25));
+        assert_eq!(slower(Nanos(30), 0.2, &earlier), None);
+        assert!(slower(Nanos(31), 0.2, &earlier).unwrap().contains("20 % above the median of 4 earlier builds"));
+        assert_eq!(slower(Nanos(1_000), 0.2, &earlier[..2]), None);
+    }
+
+    #[test]
+    fn a_budget_is_not_exceeded_by_its_own_length() {
+        assert_eq!(over_budget(Nanos(5_000_000_000), Duration::from_secs(5)), None);
+        assert!(over_budget(Nanos(5_000_000_001), Duration::from_secs(5)).is_some());
+    }
+}

@@ -1,0 +1,91 @@
+//! Which record a command means: `last`, `^1`, the id of a kept build, or a file.
+
+use super::kept::{Kept, KeptBuilds, Subject};
+use crate::{Failure, Root};
+use buildscope_record::Record;
+use buildscope_reports::import;
+use miette::{IntoDiagnostic, WrapErr, miette};
+use std::fs;
+use std::path::Path;
+
+/// A record, and what the list of builds says about it if it is a kept one.
+pub(crate) struct Found {
+    pub(crate) record: Record,
+    pub(crate) kept: Option<Kept>,
+}
+
+/// Reads the record that `name` means: `last` or `^0` for the last build, `^1` for the one before it, a file (a record or
+/// anything that `import` reads), or the id of a kept build or the start of one.
+pub(crate) fn find(name: &Path, root: &Root) -> Result<Found, Failure> {
+    let text = name.to_string_lossy();
+    if let Some(back) = back(&text) {
+        let builds = KeptBuilds::of(&root.resolve()?);
+        let list = builds.list().map_err(Failure::internal)?;
+        let count = list.len();
+        let kept = list.into_iter().nth(back).ok_or_else(|| {
+            Failure::usage(miette!(
+                help = "`buildscope build` keeps a record of each build; `buildscope builds import` adds another builder's log",
+                "`{text}`: {}",
+                if count == 0 { "no build is kept".to_owned() } else { format!("only {count} builds are kept") }
+            ))
+        })?;
+        return load(&builds, kept);
+    }
+    if !name.exists() && !text.contains(['/', '\\', '.']) {
+        let builds = KeptBuilds::of(&root.resolve()?);
+        if let Some(kept) = by_id(&builds, &text)? {
+            return load(&builds, kept);
+        }
+        return Err(Failure::usage(miette!(
+            help = "`buildscope builds` lists the kept builds",
+            "`{text}` is neither a file nor the id of a kept build"
+        )));
+    }
+    let bytes = fs::read(name).into_diagnostic().wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?;
+    let record = import::import(&bytes).into_diagnostic();
+    Ok(Found { record: record.wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?, kept: None })
+}
+
+/// The record that `name` means; see [`find`].
+pub(crate) fn read(name: &Path, root: &Root) -> Result<Record, Failure> {
+    Ok(find(name, root)?.record)
+}
+
+/// The last kept build of the same Dockerfile that succeeded before the build `id`.
+pub(crate) fn earlier(builds: &KeptBuilds, subject: &Subject, id: Option<&str>) -> Option<Record> {
+    subject.context.as_ref()?;
+    let list = builds.list().ok()?;
+    let before = list.iter().filter(|kept| id.is_none_or(|id| kept.id.as_str() < id));
+    let last = before.filter(|kept| kept.subject == *subject && kept.succeeded).next()?;
+    builds.read(&last.id).ok()
+}
+
+/// The kept build with this id, or the only one whose id starts so.
+pub(super) fn by_id(builds: &KeptBuilds, id: &str) -> Result<Option<Kept>, Failure> {
+    let list = builds.list().map_err(Failure::internal)?;
+    let mut starting: Vec<_> = list.into_iter().filter(|kept| !id.is_empty() && kept.id.starts_with(id)).collect();
+    match starting.len() {
+        0 | 1 => Ok(starting.pop()),
+        count => Err(Failure::usage(miette!("`{id}` is the start of {count} builds: give more of the id"))),
+    }
+}
+
+fn load(builds: &KeptBuilds, kept: Kept) -> Result<Found, Failure> {
+    let record = builds.read(&kept.id).into_diagnostic().wrap_err_with(|| format!("build {}", kept.id));
+    Ok(Found { record: record.map_err(Failure::Usage)?, kept: Some(kept) })
+}
+
+/// How many builds `last` and `^N` go back.
+fn back(text: &str) -> Option<usize> {
+    if text == "last" { Some(0) } else { text.strip_prefix('^')?.parse().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_build_and_earlier_ones_have_short_names() {
+        assert_eq!(["last", "^0", "^12", "^", "x", "^-1"].map(back), [Some(0), Some(0), Some(12), None, None, None]);
+    }
+}

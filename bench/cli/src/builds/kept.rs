@@ -1,0 +1,294 @@
+//! The kept records: one compressed file for each build, in the folder `builds` of the store.
+//!
+//! A file is a gzip stream of two lines of JSON: a [`Kept`] and the record. A list of builds reads only the first line
+//! of each. Files are named after the build's id, which starts with its time, so that names sort by age.
+
+use super::limits::Limits;
+use buildscope_record::{Nanos, Outcome, Record, Tool};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The version of the first line. Fields may be added under one version.
+const VERSION: u32 = 1;
+
+/// The largest record that is read, in bytes, so that a damaged file cannot fill the memory.
+const LARGEST: u64 = 1 << 30;
+
+/// How the names of kept files end.
+const SUFFIX: &str = ".json.gz";
+
+/// What the list of builds shows about one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// The version of this format: [`VERSION`].
+    pub(crate) kept: u32,
+    /// The identity of the build: its time in UTC and four random digits.
+    pub(crate) id: String,
+    /// When the build started, RFC 3339.
+    pub(crate) started: String,
+    /// The program that observed the build.
+    pub(crate) tool: Tool,
+    /// Which Dockerfile was built.
+    #[serde(flatten)]
+    pub(crate) subject: Subject,
+    /// The names of the image.
+    #[serde(default)]
+    pub(crate) tags: Vec<String>,
+    /// The wall time in nanoseconds.
+    pub(crate) wall: Nanos,
+    /// How many steps that add a layer were needed.
+    pub(crate) steps: usize,
+    /// How many of them were in the cache.
+    pub(crate) cached: usize,
+    /// Whether the build succeeded.
+    pub(crate) succeeded: bool,
+    /// The instruction that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failed: Option<String>,
+}
+
+/// What was built. Two builds of one subject can be compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Subject {
+    /// The build context: an absolute path or a URL without credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) context: Option<String>,
+    /// The Dockerfile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dockerfile: Option<String>,
+    /// The target stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) target: Option<String>,
+}
+
+impl Kept {
+    fn of(record: &Record, subject: Subject, tags: Vec<String>) -> Self {
+        let started = record.started.clone().unwrap_or_else(|| jiff::Timestamp::now().to_string());
+        let time = started.parse().unwrap_or_else(|_| jiff::Timestamp::now());
+        let needed = || record.steps.iter().filter(|step| step.adds_layer() && step.outcome != Outcome::Pruned);
+        let failed = record.steps.iter().find(|step| step.outcome == Outcome::Failed);
+        Self {
+            kept: VERSION,
+            id: format!("{}-{:04x}", time.strftime("%Y%m%d-%H%M%S"), random()),
+            started,
+            tool: record.source.tool.clone(),
+            subject,
+            tags,
+            wall: record.wall,
+            steps: needed().count(),
+            cached: needed().filter(|step| matches!(step.outcome, Outcome::Cached | Outcome::Joined)).count(),
+            succeeded: record.succeeded,
+            failed: failed.map(|step| step.text.clone()),
+        }
+    }
+}
+
+/// Sixteen bits that differ between builds of the same second.
+fn random() -> u16 {
+    use std::hash::{BuildHasher as _, RandomState};
+    // Each RandomState has its own random keys.
+    RandomState::new().hash_one(()) as u16
+}
+
+/// The folder of kept records.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptBuilds {
+    folder: PathBuf,
+}
+
+impl KeptBuilds {
+    /// The kept records of the store in `root`. Nothing is created.
+    pub(crate) fn of(root: &Path) -> Self {
+        Self { folder: root.join("builds") }
+    }
+
+    /// Keeps a record, and then removes those beyond the limits. Returns what the list shows about it.
+    ///
+    /// # Errors
+    /// The folder cannot be created or written to.
+    pub(crate) fn keep(
+        &self,
+        record: &Record,
+        subject: Subject,
+        tags: Vec<String>,
+        limits: &Limits,
+    ) -> io::Result<Kept> {
+        fs::create_dir_all(&self.folder)?;
+        let kept = Kept::of(record, subject, tags);
+        // Under another name until it is complete: no reader sees a part, and a crash leaves a file that the next build removes.
+        let part = self.folder.join(format!(".{}.part", kept.id));
+        let path = self.path(&kept.id);
+        let written = write(&part, &kept, record).and_then(|()| fs::rename(&part, &path));
+        if written.is_err() {
+            let _ = fs::remove_file(&part);
+        }
+        written?;
+        self.trim(limits)?;
+        Ok(kept)
+    }
+
+    /// Every readable build, the newest first. Files that cannot be read are left out.
+    ///
+    /// # Errors
+    /// The folder exists and cannot be listed.
+    pub(crate) fn list(&self) -> io::Result<Vec<Kept>> {
+        Ok(self.files()?.iter().rev().filter_map(|file| first_line(&file.path).ok()).collect())
+    }
+
+    /// The record of a build.
+    ///
+    /// # Errors
+    /// There is no such build, or its file is damaged.
+    pub(crate) fn read(&self, id: &str) -> io::Result<Record> {
+        let mut lines = open(&self.path(id))?;
+        lines.read_until(b'\n', &mut Vec::new())?;
+        Record::read(lines).map_err(io::Error::other)
+    }
+
+    /// Removes a build.
+    ///
+    /// # Errors
+    /// There is no such build, or the file cannot be removed.
+    pub(crate) fn remove(&self, id: &str) -> io::Result<()> {
+        fs::remove_file(self.path(id))
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}{SUFFIX}"))
+    }
+
+    /// The files of builds, the oldest first.
+    fn files(&self) -> io::Result<Vec<File>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut files = Vec::new();
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // A file may be removed by another build meanwhile.
+            let Ok(metadata) = entry.metadata() else { continue };
+            let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            if name.ends_with(SUFFIX) && metadata.is_file() {
+                files.push(File { path: entry.path(), bytes: metadata.len(), modified });
+            } else if name.ends_with(".part") && modified.elapsed().is_ok_and(|age| age > ABANDONED) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+
+    /// Removes what is beyond the limits, the oldest first. The newest build stays.
+    fn trim(&self, limits: &Limits) -> io::Result<()> {
+        let files = self.files()?;
+        let mut bytes: u64 = 0;
+        for (newer, file) in files.iter().rev().enumerate() {
+            bytes = bytes.saturating_add(file.bytes);
+            let old = file.modified.elapsed().is_ok_and(|age| age > limits.age);
+            if newer > 0 && (bytes > limits.bytes.0 || (newer >= limits.builds && old)) {
+                let _ = fs::remove_file(&file.path);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// After this time, an incomplete file belongs to a build that was killed.
+const ABANDONED: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+/// A file of the folder.
+struct File {
+    path: PathBuf,
+    bytes: u64,
+    modified: SystemTime,
+}
+
+fn write(path: &Path, kept: &Kept, record: &Record) -> io::Result<()> {
+    let mut to = GzEncoder::new(io::BufWriter::new(fs::File::create(path)?), Compression::fast());
+    serde_json::to_writer(&mut to, kept)?;
+    to.write_all(b"\n")?;
+    serde_json::to_writer(&mut to, record)?;
+    to.write_all(b"\n")?;
+    to.finish()?.flush()
+}
+
+fn open(path: &Path) -> io::Result<impl io::BufRead + use<>> {
+    Ok(BufReader::new(GzDecoder::new(BufReader::new(fs::File::open(path)?)).take(LARGEST)))
+}
+
+fn first_line(path: &Path) -> io::Result<Kept> {
+    let mut line = Vec::new();
+    open(path)?.take(1 << 20).read_until(b'\n', &mut line)?;
+    Ok(serde_json::from_slice(&line)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_record::ByteSize;
+    use buildscope_reports::synthetic::Synthetic;
+    use std::time::Duration;
+
+    fn record(second: u8) -> Record {
+        let mut build = Synthetic::default();
+        let stage = build.stage("app");
+        build.step(stage, "RUN make", 0..500);
+        build.idle(stage, "COPY . .", Outcome::Cached);
+        build.with(|record| record.started = Some(format!("2026-11-28T09:00:{second:02}Z")));
+        build.finish(500)
+    }
+
+    fn keep(builds: &KeptBuilds, second: u8, limits: &Limits) -> Kept {
+        builds.keep(&record(second), Subject::default(), vec!["app".into()], limits).unwrap()
+    }
+
+    #[test]
+    fn a_kept_record_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let builds = KeptBuilds::of(folder.path());
+        assert_eq!(builds.list().unwrap(), []);
+        let kept = keep(&builds, 1, &Limits::default());
+        assert!(kept.id.starts_with("20261128-090001-"), "{}", kept.id);
+        assert_eq!((kept.steps, kept.cached, kept.wall), (2, 1, Nanos(500_000_000)));
+        assert_eq!(builds.list().unwrap(), [kept.clone()]);
+        assert_eq!(builds.read(&kept.id).unwrap(), record(1));
+        builds.remove(&kept.id).unwrap();
+        assert_eq!(builds.list().unwrap(), []);
+    }
+
+    #[test]
+    fn old_records_beyond_the_number_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let builds = KeptBuilds::of(folder.path());
+        let limits = Limits { builds: 2, age: Duration::from_secs(60), ..Limits::default() };
+        for second in 1..=3 {
+            keep(&builds, second, &limits);
+        }
+        // All are younger than a minute.
+        assert_eq!(builds.list().unwrap().len(), 3);
+        let last = keep(&builds, 4, &Limits { age: Duration::ZERO, ..limits });
+        let left: Vec<_> = builds.list().unwrap().into_iter().map(|kept| kept.started).collect();
+        assert_eq!(left, ["2026-11-28T09:00:04Z", "2026-11-28T09:00:03Z"]);
+        // The newest record stays even if it alone is too large.
+        let one = keep(&builds, 5, &Limits { bytes: ByteSize(1), ..limits });
+        assert_eq!(builds.list().unwrap(), [one]);
+        assert!(builds.read(&last.id).is_err());
+    }
+
+    #[test]
+    fn damaged_files_are_left_out_of_the_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let builds = KeptBuilds::of(folder.path());
+        let kept = keep(&builds, 1, &Limits::default());
+        fs::write(folder.path().join("builds/20261128-100000-0000.json.gz"), "no gzip").unwrap();
+        assert_eq!(builds.list().unwrap(), [kept]);
+        assert!(builds.read("20261128-100000-0000").is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! The list of builds: which ones, and how they are shown.
+
+use super::Format;
+use super::kept::{Kept, KeptBuilds};
+use crate::{Failure, units, write_out};
+use clap::Args;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Which builds are listed, and in which format.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Only builds that took longer
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    slower_than: Option<Duration>,
+    /// Only builds that failed
+    #[arg(long, conflicts_with = "succeeded")]
+    failed: bool,
+    /// Only builds that succeeded
+    #[arg(long)]
+    succeeded: bool,
+    /// Only builds whose Dockerfile, context or image name contains this text
+    #[arg(long, value_name = "TEXT")]
+    dockerfile: Option<String>,
+    /// Only builds of this target stage
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+    /// At most so many, the newest first
+    #[arg(short = 'n', long, value_name = "N")]
+    number: Option<usize>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Prints the list.
+pub(super) fn run(builds: &KeptBuilds, options: &Options) -> Result<(), Failure> {
+    let list = builds.list().map_err(Failure::internal)?;
+    let most = options.number.unwrap_or(usize::MAX);
+    let list: Vec<Kept> = list.into_iter().filter(|kept| options.includes(kept)).take(most).collect();
+    write_out(&match options.format {
+        Format::Json => serde_json::to_string_pretty(&list).map_err(Failure::internal)? + "\n",
+        Format::Text => text(&list),
+        Format::Markdown => markdown(&list),
+    });
+    Ok(())
+}
+
+impl Options {
+    fn includes(&self, kept: &Kept) -> bool {
+        let subject = [&kept.subject.dockerfile, &kept.subject.context].into_iter().flatten();
+        let mut names = subject.chain(&kept.tags);
+        self.slower_than.is_none_or(|least| u128::from(kept.wall.0) > least.as_nanos())
+            && (!self.failed || !kept.succeeded)
+            && (!self.succeeded || kept.succeeded)
+            && self.target.as_ref().is_none_or(|target| kept.subject.target.as_ref() == Some(target))
+            && self.dockerfile.as_ref().is_none_or(|text| names.any(|name| name.contains(text)))
+    }
+}
+
+const HEAD: [&str; 6] = ["BUILD", "STARTED (UTC)", "WALL", "CACHED", "OUTCOME", "DOCKERFILE"];
+
+fn row(kept: &Kept) -> [String; 6] {
+    let started = kept.started.get(..19).map_or_else(|| kept.started.clone(), |time| time.replace('T', " "));
+    let cached = format!("{}/{}", kept.cached, kept.steps);
+    let outcome = if kept.succeeded { "done" } else { "failed" };
+    let mut subject = kept.subject.dockerfile.clone().or_else(|| kept.subject.context.clone());
+    if let (Some(subject), Some(target)) = (&mut subject, &kept.subject.target) {
+        // Writing to a String cannot fail.
+        let _ = write!(subject, " ({target})");
+    }
+    let subject = subject.unwrap_or_else(|| kept.tool.to_string());
+    [kept.id.clone(), started, kept.wall.to_string(), cached, outcome.to_owned(), subject]
+}
+
+fn text(list: &[Kept]) -> String {
+    if list.is_empty() {
+        return "no builds\n".to_owned();
+    }
+    let rows: Vec<_> = std::iter::once(HEAD.map(str::to_owned)).chain(list.iter().map(row)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
+    let mut text = String::new();
+    for [id, started, wall, cached, outcome, subject] in &rows {
+        let [a, b, c, d, e] = [widths[0], widths[1], widths[2], widths[3], widths[4]];
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{id:<a$}  {started:<b$}  {wall:>c$}  {cached:>d$}  {outcome:<e$}  {subject}");
+    }
+    text
+}
+
+fn markdown(list: &[Kept]) -> String {
+    let line = |cells: [String; 6]| format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
+    let mut text = line(HEAD.map(|head| head.to_lowercase())) + "|---|---|--:|--:|---|---|\n";
+    text.extend(list.iter().map(|kept| line(row(kept))));
+    text
+}

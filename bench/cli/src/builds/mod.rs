@@ -1,0 +1,144 @@
+//! `buildscope builds`: the kept records of builds.
+//!
+//! Every build leaves a record in the store. The other commands read it as `last`, `^1` (the one before) or by its id.
+
+mod find;
+mod kept;
+mod limits;
+mod list;
+
+pub(crate) use find::{Found, earlier, find, read};
+pub(crate) use kept::{Kept, KeptBuilds, Subject};
+pub(crate) use limits::Limits;
+
+use crate::{Failure, Root, write_out};
+use buildscope_reports::import;
+use clap::{Args, Subcommand, ValueEnum};
+use miette::{IntoDiagnostic, WrapErr, miette};
+use std::path::{Path, PathBuf};
+
+/// List the kept builds, or export, import and remove their records
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    work: Option<Work>,
+    #[command(flatten)]
+    list: list::Options,
+    #[command(flatten)]
+    root: Root,
+}
+
+const EXAMPLES: &str = "Examples:
+  buildscope builds
+  buildscope builds --slower-than 30s --failed
+  buildscope builds --dockerfile app --format json
+  buildscope builds export last build.json
+  buildscope builds import ci-log.txt exported.dockerbuild
+  buildscope explain ^1                                   the build before the last one";
+
+#[derive(Debug, Subcommand)]
+enum Work {
+    /// Write the record of a build to a file
+    Export {
+        /// `last`, `^1`, or the id of a build
+        build: PathBuf,
+        /// The file [default: standard output]
+        file: Option<PathBuf>,
+    },
+    /// Keep the builds of these files: records, logs of other builders, or .dockerbuild files with all their builds
+    Import {
+        /// Files that `buildscope import` reads
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// How many records are kept
+        #[arg(long, value_name = "LIMITS", env = "BUILDSCOPE_KEEP_RECORDS", default_value = "")]
+        keep_records: Limits,
+    },
+    /// Remove the records of builds
+    Rm {
+        /// The ids of builds, or `last` and `^1`
+        #[arg(required_unless_present = "all")]
+        builds: Vec<PathBuf>,
+        /// Remove all records
+        #[arg(long, conflicts_with = "builds")]
+        all: bool,
+    },
+}
+
+/// Output format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table
+    #[default]
+    Text,
+    /// For programs
+    Json,
+    /// A table for a pull request or a job summary
+    Markdown,
+}
+
+/// Runs the subcommand.
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let builds = KeptBuilds::of(&arguments.root.resolve()?);
+    match arguments.work {
+        None => list::run(&builds, &arguments.list),
+        Some(Work::Export { build, file }) => export(&build, file.as_deref(), &arguments.root),
+        Some(Work::Import { files, keep_records }) => keep_files(&builds, &files, &keep_records),
+        Some(Work::Rm { all: true, .. }) => remove_all(&builds),
+        Some(Work::Rm { builds: names, .. }) => {
+            // All are looked up first: `^1` means another build once `last` is removed.
+            let found = names.iter().map(|name| kept(name, &arguments.root)).collect::<Result<Vec<_>, _>>()?;
+            found.iter().try_for_each(|id| builds.remove(id)).map_err(Failure::internal)
+        }
+    }
+}
+
+fn export(build: &Path, file: Option<&Path>, root: &Root) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    read(build, root)?.write(&mut text).map_err(Failure::internal)?;
+    match file {
+        Some(path) => std::fs::write(path, text)
+            .into_diagnostic()
+            .wrap_err_with(|| path.display().to_string())
+            .map_err(Failure::Usage),
+        None => {
+            write_out(&String::from_utf8_lossy(&text));
+            Ok(())
+        }
+    }
+}
+
+fn keep_files(builds: &KeptBuilds, files: &[PathBuf], limits: &Limits) -> Result<(), Failure> {
+    for path in files {
+        let named = || path.display().to_string();
+        let bytes = std::fs::read(path).into_diagnostic().wrap_err_with(named).map_err(Failure::Usage)?;
+        let records = import::import(&bytes)
+            .map(|record| vec![record])
+            .into_diagnostic()
+            .wrap_err_with(named)
+            .map_err(Failure::Usage)?;
+        for record in &records {
+            let subject = Subject {
+                context: None,
+                dockerfile: record.options.dockerfile.clone(),
+                target: record.options.target.clone(),
+            };
+            let kept = builds.keep(record, subject, Vec::new(), limits).map_err(Failure::internal)?;
+            write_out(&format!("{}\n", kept.id));
+        }
+    }
+    Ok(())
+}
+
+fn remove_all(builds: &KeptBuilds) -> Result<(), Failure> {
+    let list = builds.list().map_err(Failure::internal)?;
+    list.iter().try_for_each(|kept| builds.remove(&kept.id)).map_err(Failure::internal)
+}
+
+/// The id of the kept build that `name` means.
+fn kept(name: &Path, root: &Root) -> Result<String, Failure> {
+    let Found { kept, .. } = find(name, root)?;
+    let file = || Failure::usage(miette!("{} is a file, not a kept build", name.display()));
+    Ok(kept.ok_or_else(file)?.id)
+}

@@ -1,0 +1,262 @@
+//! The explanation as Markdown, for job summaries and comments on pull requests: what matters is visible, the rest is
+//! collapsed. GitHub and GitLab render the critical path as a Mermaid gantt chart.
+
+use super::table::cut;
+use crate::compare::Pair;
+use crate::wording::percent;
+use crate::{Explanation, StepExplanation};
+use buildscope_record::{Nanos, Outcome};
+use std::fmt::Write as _;
+
+/// How many steps, legs, changes and pieces of advice are listed.
+const SHOWN: usize = 10;
+
+/// The longest text of a step in a table, in characters.
+const WIDTH: usize = 80;
+
+/// The explanation as Markdown.
+pub fn markdown(explanation: &Explanation) -> String {
+    let verdict = if explanation.succeeded { "Build" } else { "Failed build" };
+    let mut out = format!("### {verdict}: {}\n\n{}\n\n", explanation.wall, prose(&explanation.answer));
+    out += &steps(explanation);
+    let misses: Vec<_> = explanation.misses.iter().take(SHOWN).map(|miss| item(&miss.sentence)).collect();
+    if !misses.is_empty() {
+        let _ = write!(out, "**Why steps missed the cache**\n\n{}\n", misses.concat());
+    }
+    out += &details("Critical path", &gantt(explanation));
+    out += &details("Where the time went", &groups(explanation));
+    out += &details("What would help most (by replay)", &changes(explanation));
+    out += &details("Advice", &advice(explanation));
+    out
+}
+
+/// Two builds side by side as a table, with at most that many steps.
+pub fn side_by_side(names: [&str; 2], pairs: &[Pair], most: usize) -> String {
+    let mut out = row(["stage", "step", names[0], names[1], "changed most"].map(str::to_owned));
+    out += "|---|---|--:|--:|---|\n";
+    for pair in pairs.iter().take(most) {
+        let time = |time: Option<Nanos>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
+        let phase = pair.phase.as_ref().map(|(name, [first, second])| format!("{name} {first} -> {second}"));
+        let [first, second] = pair.times.map(time);
+        out += &row([prose(&pair.stage), code(&pair.text), first, second, phase.unwrap_or_default()]);
+    }
+    out
+}
+
+fn steps(explanation: &Explanation) -> String {
+    let ran = |step: &&StepExplanation| step.outcome != Outcome::Pruned && step.duration > Nanos::ZERO;
+    let mut steps: Vec<_> = explanation.steps.iter().filter(ran).collect();
+    if steps.is_empty() {
+        return String::new();
+    }
+    steps.sort_by_key(|step| std::cmp::Reverse((step.drag, step.wall, step.own)));
+    let more = steps.len().saturating_sub(SHOWN);
+    let head = ["step", "stage", "line", "time", "share", "drag", "cached"].map(str::to_owned);
+    let mut out = row(head) + "|---|---|--:|--:|--:|--:|---|\n";
+    for step in steps.into_iter().take(SHOWN) {
+        let line = step.source.map(|source| source.line.to_string()).unwrap_or_default();
+        let drag = if step.drag > Nanos::ZERO { step.drag.to_string() } else { String::new() };
+        let outcome = match step.outcome {
+            Outcome::Executed => "no",
+            Outcome::Cached => "yes",
+            Outcome::Joined => "joined",
+            Outcome::Failed => "**failed**",
+            Outcome::Cancelled => "stopped",
+            Outcome::Pruned => "pruned",
+        };
+        let share = percent(step.wall, explanation.wall);
+        let stage = prose(step.stage.as_deref().unwrap_or_default());
+        out += &row([code(&step.text), stage, line, step.duration.to_string(), share, drag, outcome.to_owned()]);
+    }
+    if more > 0 {
+        let _ = write!(out, "\nand {more} steps that matter less\n");
+    }
+    out + "\n"
+}
+
+/// The observed critical path, one bar for each stay at a step.
+fn gantt(explanation: &Explanation) -> String {
+    let legs: Vec<_> = explanation.path.iter().filter(|leg| leg.end > leg.start).collect();
+    if legs.is_empty() {
+        return String::new();
+    }
+    let mut lengths: Vec<_> = legs.iter().map(|leg| leg.end.saturating_sub(leg.start)).collect();
+    lengths.sort_unstable_by(|a, b| b.cmp(a));
+    let least = lengths.get(2 * SHOWN).copied().unwrap_or(Nanos::ZERO);
+    let mut out = "```mermaid\ngantt\n    dateFormat x\n    axisFormat %M:%S\n".to_owned();
+    let mut section = None;
+    for leg in legs.iter().filter(|leg| leg.end.saturating_sub(leg.start) >= least) {
+        let step = &explanation.steps[leg.step.index()];
+        let stage = step.stage.as_deref().unwrap_or("build");
+        if section != Some(stage) {
+            let _ = writeln!(out, "    section {}", label(stage));
+            section = Some(stage);
+        }
+        let kind = if step.outcome == Outcome::Failed { "crit, " } else { "" };
+        let (start, end) = (leg.start.0 / 1_000_000, leg.end.0 / 1_000_000);
+        let _ = writeln!(out, "    {} :{kind}{start}, {}", label(&step.text), end.max(start + 1));
+    }
+    out + "```\n"
+}
+
+fn groups(explanation: &Explanation) -> String {
+    let mut out = row(["", "wall", "share", "work"].map(str::to_owned)) + "|---|--:|--:|--:|\n";
+    for group in &explanation.accounts.groups {
+        let share = percent(group.wall, explanation.wall);
+        out += &row([group.name.to_string(), group.wall.to_string(), share, group.work.to_string()]);
+    }
+    out
+}
+
+fn changes(explanation: &Explanation) -> String {
+    let change = |change: &crate::whatif::Change| format!("saves {}: {} ({})", change.gain, change.what, change.caveat);
+    explanation.ranking.changes.iter().take(SHOWN).map(|found| item(&change(found))).collect()
+}
+
+fn advice(explanation: &Explanation) -> String {
+    let mut out = String::new();
+    for advice in explanation.advice.iter().take(SHOWN) {
+        out += &item(&format!("up to {}: {} ({})", advice.gain, advice.text, advice.caveat));
+        if !advice.diff.is_empty() {
+            let fence = fence(&advice.diff.join("\n"), 3);
+            let _ = write!(out, "\n  {fence}diff\n");
+            for line in &advice.diff {
+                let _ = writeln!(out, "  {}", printable(line));
+            }
+            let _ = write!(out, "  {fence}\n\n");
+        }
+    }
+    out
+}
+
+/// A collapsed section; nothing if it has no content.
+fn details(title: &str, content: &str) -> String {
+    if content.is_empty() {
+        return String::new();
+    }
+    // Markdown within HTML needs a blank line around it.
+    format!("<details><summary>{title}</summary>\n\n{content}\n</details>\n\n")
+}
+
+fn row<const N: usize>(cells: [String; N]) -> String {
+    // A pipe ends a cell even within a code span.
+    format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
+}
+
+fn item(text: &str) -> String {
+    format!("- {}\n", prose(text))
+}
+
+/// Text as a code span. The fence is longer than every run of backquotes in the text.
+fn code(text: &str) -> String {
+    let text = cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), WIDTH);
+    let fence = fence(&text, 1);
+    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// A run of backquotes that the text does not contain, at least this long.
+fn fence(text: &str, least: usize) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(least.max(longest + 1))
+}
+
+/// A sentence of ours that may quote a Dockerfile: HTML and mentions in it are not interpreted. Quotes in backquotes stay
+/// code spans.
+fn prose(text: &str) -> String {
+    let mut out = String::new();
+    let mut in_code = false;
+    for c in printable(text).chars() {
+        in_code ^= c == '`';
+        match c {
+            '<' if !in_code => out += "&lt;",
+            '&' if !in_code => out += "&amp;",
+            // Not a mention of a user.
+            '@' if !in_code => out += "&#64;",
+            '*' | '_' | '[' | ']' | '#' if !in_code => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    // An open code span would swallow what follows.
+    if in_code { out.replace('`', "'") } else { out }
+}
+
+/// A name in a Mermaid chart, whose own characters end a name.
+fn label(text: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || " ./-_=+$@()'".contains(c) { c } else { ' ' };
+    let text: String = text.chars().map(plain).collect();
+    let text = cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), 50);
+    if text.is_empty() { "step".to_owned() } else { text }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synthetic::Synthetic;
+    use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag};
+
+    /// A build whose Dockerfile tries to break out of tables and code spans.
+    fn hostile() -> String {
+        let mut build = Synthetic::default();
+        let stage = build.stage("a|b");
+        let first = build.step(stage, "RUN echo `a | b` </details> && ``c``", 0..2_000);
+        let second = build.step(stage, "RUN make: #x; @me <b>", 2_000..5_000);
+        build.data(first, second);
+        markdown(&crate::explain(&build.finish(5_000)))
+    }
+
+    fn events(text: &str) -> Vec<Event<'_>> {
+        Parser::new_ext(text, Options::ENABLE_TABLES).collect()
+    }
+
+    #[test]
+    fn the_steps_are_a_table_of_seven_columns() {
+        let text = hostile();
+        let events = events(&text);
+        let head = events.iter().position(|event| matches!(event, Event::Start(Tag::Table(_)))).unwrap();
+        let cells =
+            events[head..].iter().take_while(|event| !matches!(event, Event::End(pulldown_cmark::TagEnd::Table)));
+        let cells: Vec<_> = cells.collect();
+        let count = |tag: fn(&Tag<'_>) -> bool| {
+            cells.iter().filter(|event| matches!(event, Event::Start(found) if tag(found))).count()
+        };
+        let rows = count(|tag| matches!(tag, Tag::TableRow));
+        assert_eq!((rows, count(|tag| matches!(tag, Tag::TableCell))), (2, 3 * 7), "{text}");
+        let code = |event: &&Event<'_>| match event {
+            Event::Code(code) => Some(code.to_string()),
+            _ => None,
+        };
+        let codes: Vec<_> = cells.iter().filter_map(|event| code(event)).collect();
+        assert_eq!(codes, ["RUN make: #x; @me <b>", "RUN echo `a | b` </details> && ``c``"], "{text}");
+    }
+
+    #[test]
+    fn the_critical_path_is_a_gantt_chart() {
+        let text = hostile();
+        let events = events(&text);
+        let start = events.iter().position(
+            |event| matches!(event, Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(kind))) if **kind == *"mermaid"),
+        );
+        let Event::Text(chart) = &events[start.unwrap() + 1] else { panic!("{text}") };
+        let bars: Vec<_> = chart.lines().filter(|line| line.contains(" :")).map(str::trim).collect();
+        assert_eq!(bars, ["RUN echo a b /details c :0, 2000", "RUN make x @me b :2000, 5000"]);
+    }
+
+    #[test]
+    fn text_of_a_dockerfile_is_never_html() {
+        let text = hostile();
+        for event in events(&text) {
+            if let Event::Html(html) | Event::InlineHtml(html) = event {
+                let ours = ["<details>", "</details>", "<summary>"];
+                assert!(ours.iter().any(|tag| html.trim_start().starts_with(tag)), "{html}");
+            }
+        }
+    }
+}
