@@ -35,6 +35,7 @@ pub mod attribute;
 pub mod compare;
 mod counterpart;
 mod explain;
+pub mod fleet;
 mod graph;
 pub mod import;
 mod index;

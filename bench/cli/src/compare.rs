@@ -5,10 +5,10 @@ use buildscope_bench::gate;
 use buildscope_bench::history::History;
 use buildscope_bench::run::Run;
 use buildscope_bench::stats::{mann_whitney, threshold};
-use buildscope_record::Nanos;
+use buildscope_record::{Nanos, Record};
 use buildscope_reports::compare::{Pair, side_by_side, slower};
 use buildscope_reports::render;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, miette};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,13 @@ pub(crate) struct Arguments {
     base: PathBuf,
     /// What to compare with the baseline: the folder of a run, or a build
     head: PathBuf,
-    /// Print Markdown, for a pull request
+    /// Output format; JSON is for builds only
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["markdown", "json"])]
+    format: Format,
+    /// Short for --format markdown
     #[arg(long)]
     markdown: bool,
-    /// Print JSON (build records only)
+    /// Short for --format json
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
     #[command(flatten)]
@@ -52,33 +55,63 @@ struct Compared {
     steps: Vec<Pair>,
 }
 
+/// Output format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a terminal
+    #[default]
+    Text,
+    /// For a pull request or a job summary
+    Markdown,
+    /// For programs
+    Json,
+}
+
+impl Arguments {
+    fn format(&self) -> Format {
+        match (self.markdown, self.json) {
+            (true, _) => Format::Markdown,
+            (_, true) => Format::Json,
+            _ => self.format,
+        }
+    }
+}
+
 /// Runs the comparison.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     match (is_run(&arguments.base), is_run(&arguments.head)) {
-        (true, true) if arguments.json => {
+        (true, true) if arguments.format() == Format::Json => {
             Err(Failure::usage(miette!("--json compares only build records; the numbers of a run are in its run.json")))
         }
         (true, true) => runs(&arguments),
         (false, false) => {
             let records =
                 [builds::read(&arguments.base, &arguments.root)?, builds::read(&arguments.head, &arguments.root)?];
-            let pairs = side_by_side(&records[0], &records[1]);
-            if arguments.json {
-                let compared = Compared {
-                    comparison: 1,
-                    answer: slower(&records).unwrap_or_default(),
-                    walls: [records[0].wall, records[1].wall],
-                    steps: pairs,
-                };
-                write_out(&(serde_json::to_string_pretty(&compared).map_err(Failure::internal)? + "\n"));
-                return Ok(());
-            }
-            write_out(&(slower(&records).unwrap_or_default() + "\n\n"));
-            write_out(&render::text::side_by_side(["base", "head"], &pairs, explain::style(true)));
+            write_out(&builds_compared(&records, arguments.format())?);
             Ok(())
         }
         _ => Err(Failure::usage(miette!("cannot compare a run with a build record: give two runs or two records"))),
     }
+}
+
+/// The comparison of two builds.
+fn builds_compared(records: &[Record; 2], format: Format) -> Result<String, Failure> {
+    let [base, head] = records;
+    let (answer, steps) = (slower(records).unwrap_or_default(), side_by_side(base, head));
+    let names = ["base", "head"];
+    Ok(match format {
+        Format::Text => format!("{answer}\n\n{}", render::text::side_by_side(names, &steps, explain::style(true))),
+        Format::Markdown => format!(
+            "### {} -> {}\n\n{answer}\n\n{}",
+            base.wall,
+            head.wall,
+            render::markdown::side_by_side(names, &steps, render::Style::default().steps)
+        ),
+        Format::Json => {
+            let compared = Compared { comparison: 1, answer, walls: [base.wall, head.wall], steps };
+            serde_json::to_string_pretty(&compared).map_err(Failure::internal)? + "\n"
+        }
+    })
 }
 
 fn runs(arguments: &Arguments) -> Result<(), Failure> {
@@ -103,7 +136,11 @@ fn runs(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::usage(miette!("the runs have no case in common")));
     }
     let judgements = gate::judge(&pairs, noise);
-    write_out(&if arguments.markdown { gate::markdown(&judgements) } else { gate::text(&judgements) });
+    write_out(&if arguments.format() == Format::Markdown {
+        gate::markdown(&judgements)
+    } else {
+        gate::text(&judgements)
+    });
     if judgements.iter().any(gate::Judgement::flagged) { Err(Failure::Reported) } else { Ok(()) }
 }
 

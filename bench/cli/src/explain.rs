@@ -171,7 +171,7 @@ pub(super) fn write_timeline(path: &Path, record: &Record, explanation: &Explana
     write(path, text)
 }
 
-fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
     fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
 }
 

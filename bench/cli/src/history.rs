@@ -25,17 +25,20 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Subcommand)]
 enum Question {
     /// List the latest runs, newest first
+    #[command(after_help = "Example:\n  buildscope history list --last 10")]
     List {
         /// Number of runs to list
         #[arg(long, default_value_t = 30)]
         last: u32,
     },
     /// Show the medians of one run
+    #[command(after_help = "Example:\n  buildscope history show 12")]
     Show {
         /// The number of the run, as `list` shows it
         run: i64,
     },
     /// Show a case over time, with its change points; without a case, all change points
+    #[command(after_help = "Example:\n  buildscope history trend 'files cold buildscope instructions'")]
     Trend {
         /// The name of the case, as tables show it
         case: Option<String>,

@@ -13,6 +13,7 @@ mod check;
 mod compare;
 mod explain;
 mod failure;
+mod fleet;
 mod history;
 mod import;
 mod otlp;
@@ -52,6 +53,7 @@ enum Command {
     Whatif(whatif::Arguments),
     Import(import::Arguments),
     Compare(compare::Arguments),
+    Fleet(fleet::Arguments),
     Report(report::Arguments),
     History(history::Arguments),
 }
@@ -75,7 +77,37 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Whatif(arguments) => whatif::run(arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
+        Command::Fleet(arguments) => fleet::run(arguments),
         Command::Report(arguments) => report::run(arguments),
         Command::History(arguments) => history::run(arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn walk(command: &clap::Command, path: &str, without: &mut Vec<String>) {
+        for child in command.get_subcommands() {
+            let path = format!("{path} {}", child.get_name());
+            let help = child.get_after_help().map(ToString::to_string).unwrap_or_default();
+            if child.get_name() != "help" && !help.contains(&format!("buildscope{path}")) {
+                without.push(path.clone());
+            }
+            walk(child, &path, without);
+        }
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example() {
+        let mut without = Vec::new();
+        walk(&Cli::command(), "", &mut without);
+        assert!(without.is_empty(), "no example: {without:?}");
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Failure, Root, builds, write_out};
 use buildscope_record::{Nanos, Policy, Record, StepId};
+use buildscope_reports::render::table::{Align, Cell, Table};
 use buildscope_reports::whatif::{MAX_DRIFT, Prediction, Scenario, Selector, whatif};
 use clap::Args;
 use miette::{IntoDiagnostic, miette};
@@ -15,12 +16,12 @@ pub(crate) struct Arguments {
     /// A kept build (`last`, `^1`, an id), a build record, or anything that `import` reads
     #[arg(value_name = "BUILD")]
     build: PathBuf,
-    /// Maximum number of steps that run at once; 0 means no limit
-    #[arg(short, long, value_name = "N")]
-    jobs: Option<u32>,
-    /// Number of processors
-    #[arg(long, value_name = "N")]
-    cores: Option<f64>,
+    /// Maximum number of steps that run at once; 0 means no limit. Several numbers give a line each (1,2,4)
+    #[arg(short, long, value_name = "N", value_delimiter = ',')]
+    jobs: Vec<u32>,
+    /// Number of processors. Several numbers give a line each (4,8)
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    cores: Vec<f64>,
     /// Granularity of the build graph: serial, stages or instructions
     #[arg(long = "granularity", alias = "policy", value_name = "GRANULARITY")]
     policy: Option<Policy>,
@@ -34,9 +35,9 @@ pub(crate) struct Arguments {
     /// Add a delay to each occurrence; may be repeated
     #[arg(long, value_name = "WHAT=SECONDS")]
     delay: Vec<String>,
-    /// Assume that this step is in the cache; may be repeated
-    #[arg(long, value_name = "STEP")]
-    cached: Vec<u32>,
+    /// Assume that these steps are in the cache: line:N, step:N, stage:NAME or an instruction; may be repeated
+    #[arg(long, value_name = "WHICH")]
+    cached: Vec<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -48,36 +49,51 @@ const EXAMPLES: &str = "Examples:
   buildscope whatif last --jobs 2
   buildscope whatif build.json --granularity serial
   buildscope whatif build.json --cores 8 --without storage
-  buildscope whatif build.json --faster line:12=2 --cached 7
+  buildscope whatif build.json --faster line:12=2 --cached line:7
+  buildscope whatif last --cores 2,4,8
   buildscope whatif build.json --without 'command:apt-get update' --faster command:make=2";
 
 /// Prints the prediction.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let record = builds::read(&arguments.build, &arguments.root)?;
-    let scenario = arguments.scenario()?;
-    let prediction = whatif(&record, &scenario).into_diagnostic().map_err(Failure::Usage)?;
-    if arguments.json {
-        let text = serde_json::to_string_pretty(&prediction).map_err(Failure::internal)?;
-        write_out(&(text + "\n"));
-    } else {
-        write_out(&format_prediction(&record, &prediction));
-    }
+    let scenario = arguments.scenario(&record)?;
+    let scenarios = arguments.settings(&scenario);
+    let predict = |scenario: &Scenario| whatif(&record, scenario).into_diagnostic().map_err(Failure::Usage);
+    let predictions = scenarios.iter().map(predict).collect::<Result<Vec<_>, _>>()?;
+    write_out(&match &predictions[..] {
+        [prediction] if arguments.json => serde_json::to_string_pretty(prediction).map_err(Failure::internal)? + "\n",
+        [prediction] => format_prediction(&record, prediction),
+        several if arguments.json => serde_json::to_string_pretty(several).map_err(Failure::internal)? + "\n",
+        several => format_settings(&scenarios, several),
+    });
     Ok(())
 }
 
 impl Arguments {
-    fn scenario(&self) -> Result<Scenario, Failure> {
+    /// One scenario for each combination of slots and processors.
+    fn settings(&self, scenario: &Scenario) -> Vec<Scenario> {
+        let jobs: Vec<_> =
+            if self.jobs.is_empty() { vec![None] } else { self.jobs.iter().copied().map(Some).collect() };
+        let cores: Vec<_> =
+            if self.cores.is_empty() { vec![None] } else { self.cores.iter().copied().map(Some).collect() };
+        let of = |jobs| cores.iter().map(move |&cores| Scenario { jobs, cores, ..scenario.clone() });
+        jobs.into_iter().flat_map(of).collect()
+    }
+
+    /// What changes in every setting.
+    fn scenario(&self, record: &Record) -> Result<Scenario, Failure> {
         let usage = |result: Result<_, _>| result.into_diagnostic().map_err(Failure::Usage);
         let selector = |text: &str| usage(text.parse::<Selector>());
-        let mut scenario = Scenario {
-            jobs: self.jobs,
-            cores: self.cores,
-            policy: self.policy,
-            cached: self.cached.iter().copied().map(StepId).collect(),
-            ..Scenario::default()
-        };
-        if self.cores.is_some_and(|cores| !(cores > 0.0 && cores.is_finite())) {
+        let mut scenario = Scenario { policy: self.policy, ..Scenario::default() };
+        if self.cores.iter().any(|cores| !(*cores > 0.0 && cores.is_finite())) {
             return Err(Failure::usage(miette!("--cores must be above 0")));
+        }
+        for text in &self.cached {
+            let steps = cached(text, record)?;
+            if steps.is_empty() {
+                return Err(Failure::usage(miette!("--cached {text} matches no step of this build")));
+            }
+            scenario.cached.extend(steps);
         }
         for what in &self.without {
             match what.as_str() {
@@ -97,6 +113,40 @@ impl Arguments {
     }
 }
 
+/// The steps that `--cached` means; a number is that of a step.
+fn cached(text: &str, record: &Record) -> Result<Vec<StepId>, Failure> {
+    let wrong = || miette!("--cached takes line:N, step:N, stage:NAME or an instruction, not `{text}`");
+    let selector = match text.parse::<u32>() {
+        Ok(number) => Ok(Selector::Step(StepId(number))),
+        Err(_) => text.parse::<Selector>().map_err(|_| Failure::usage(wrong())),
+    };
+    match selector? {
+        Selector::Group(_) | Selector::Phase(_) | Selector::Command(_) => Err(Failure::usage(wrong())),
+        selector => Ok(selector.steps(record)),
+    }
+}
+
+/// One line for each combination of slots and processors.
+fn format_settings(scenarios: &[Scenario], predictions: &[Prediction]) -> String {
+    let mut table = Table::new([Align::Right, Align::Right, Align::Right, Align::Left]).flush();
+    table.row(["jobs", "cores", "wall", ""].map(Cell::from));
+    for (scenario, prediction) in scenarios.iter().zip(predictions) {
+        let jobs = scenario.jobs.map_or_else(|| "-".to_owned(), |jobs| jobs.to_string());
+        let cores = scenario.cores.map_or_else(|| "-".to_owned(), |cores| cores.to_string());
+        let note = if prediction.credible() { "" } else { "unreliable" };
+        table.row([jobs, cores, prediction.wall.to_string(), change(prediction) + note].map(Cell::from));
+    }
+    table.render(100, false)
+}
+
+fn change(prediction: &Prediction) -> String {
+    match prediction.speedup() {
+        speedup if (speedup - 1.0).abs() < 0.005 => "no change".to_owned(),
+        speedup if speedup > 1.0 => format!("{speedup:.2}x faster"),
+        speedup => format!("{:.2}x slower", 1.0 / speedup),
+    }
+}
+
 /// Parses `WHAT=NUMBER` with a number above 0.
 fn pair<'t>(flag: &str, text: &'t str) -> Result<(&'t str, f64), Failure> {
     let parsed = text.rsplit_once('=').and_then(|(what, number)| Some((what, number.parse::<f64>().ok()?)));
@@ -106,11 +156,7 @@ fn pair<'t>(flag: &str, text: &'t str) -> Result<(&'t str, f64), Failure> {
 
 fn format_prediction(record: &Record, prediction: &Prediction) -> String {
     let Prediction { wall, measured, drift, .. } = prediction;
-    let change = match prediction.speedup() {
-        speedup if speedup >= 1.0 => format!("{speedup:.2}x faster"),
-        speedup => format!("{:.2}x slower", 1.0 / speedup),
-    };
-    let mut text = format!("{wall} instead of {measured} ({change}).\n");
+    let mut text = format!("{wall} instead of {measured} ({}).\n", change(prediction));
     let percent = drift * 100.0;
     // Writing to a String cannot fail.
     let _ = if prediction.credible() {

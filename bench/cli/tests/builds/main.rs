@@ -5,6 +5,7 @@ mod advice;
 mod attested;
 mod bases;
 mod cache;
+mod ci_docs;
 mod contexts;
 mod daemon;
 mod damage;

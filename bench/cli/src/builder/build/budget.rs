@@ -3,17 +3,11 @@
 use super::kept;
 use super::options::Options;
 use crate::Failure;
-use crate::builds::{Kept, KeptBuilds};
+use crate::builds::{Expected, Kept, KeptBuilds};
 use buildscope_record::{Nanos, Record};
 use buildscope_reports::{Explanation, explain_with};
 use miette::miette;
 use std::time::Duration;
-
-/// The least number of earlier builds whose median is a baseline.
-const LEAST: usize = 3;
-
-/// How many earlier builds the baseline counts, the last ones.
-const MOST: usize = 20;
 
 /// Parses `20%`, or `0.2`, as a share.
 pub(super) fn share(text: &str) -> Result<f64, miette::Report> {
@@ -26,7 +20,7 @@ pub(super) fn share(text: &str) -> Result<f64, miette::Report> {
 pub(super) fn check(options: &Options, record: &Record, kept: Option<&Kept>) -> Result<(), Failure> {
     let over = options.budget.and_then(|budget| over_budget(record.wall, budget));
     let over = match (over, options.max_regression) {
-        (None, Some(share)) => slower(record.wall, share, &earlier(options, kept)?),
+        (None, Some(share)) => slower(record.wall, share, earlier(options, kept)),
         (over, _) => over,
     };
     let Some(over) = over else { return Ok(()) };
@@ -41,38 +35,24 @@ fn over_budget(wall: Nanos, budget: Duration) -> Option<String> {
     (wall > budget).then(|| format!("the build took {wall}, more than its budget of {budget}"))
 }
 
-/// The wall times of earlier builds of this Dockerfile that succeeded, the newest first.
-fn earlier(options: &Options, kept: Option<&Kept>) -> Result<Vec<Nanos>, Failure> {
-    let Some(keeping) = &options.keeping else { return Ok(Vec::new()) };
-    let list = KeptBuilds::of(&options.root).list().map_err(Failure::internal)?;
-    let same = list.iter().filter(|build| {
-        build.succeeded && build.subject == keeping.subject && kept.is_none_or(|kept| build.id != kept.id)
-    });
-    Ok(same.take(MOST).map(|build| build.wall).collect())
-}
-
-fn slower(wall: Nanos, share: f64, earlier: &[Nanos]) -> Option<String> {
+fn slower(wall: Nanos, share: f64, earlier: Option<Expected>) -> Option<String> {
     let percent = share * 100.0;
-    if earlier.len() < LEAST {
-        let count = earlier.len();
-        eprintln!(
-            "--max-regression has no baseline yet: {count} of {LEAST} earlier builds of this Dockerfile are kept"
-        );
+    let Some(Expected { median, builds, .. }) = earlier else {
+        eprintln!("--max-regression has no baseline yet: it needs three kept builds of this Dockerfile");
         return None;
-    }
-    let median = median(earlier);
+    };
     let limit = median.0 as f64 * (1.0 + share);
     (wall.0 as f64 > limit).then(|| {
-        let count = earlier.len();
-        format!("the build took {wall}, more than {percent:.0} % above the median of {count} earlier builds ({median})")
+        format!(
+            "the build took {wall}, more than {percent:.0} % above the median of {builds} earlier builds ({median})"
+        )
     })
 }
 
-fn median(times: &[Nanos]) -> Nanos {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    let middle = times.len() / 2;
-    if times.len() % 2 == 1 { times[middle] } else { Nanos(times[middle - 1].0.midpoint(times[middle].0)) }
+/// The earlier builds of this Dockerfile.
+fn earlier(options: &Options, kept: Option<&Kept>) -> Option<Expected> {
+    let subject = &options.keeping.as_ref()?.subject;
+    Expected::of(&KeptBuilds::of(&options.root), subject, kept.map(|kept| kept.id.as_str()))
 }
 
 /// What made the build long: the step, the command in it, and the cache miss.
@@ -99,11 +79,10 @@ mod tests {
 
     #[test]
     fn a_build_is_slower_only_beyond_the_share() {
-        let earlier = [10, 30, 20, 40].map(Nanos);
-        assert_eq!(median(&earlier), Nanos(25));
-        assert_eq!(slower(Nanos(30), 0.2, &earlier), None);
-        assert!(slower(Nanos(31), 0.2, &earlier).unwrap().contains("20 % above the median of 4 earlier builds"));
-        assert_eq!(slower(Nanos(1_000), 0.2, &earlier[..2]), None);
+        let earlier = Expected::of_walls([10, 30, 20, 40].map(Nanos).to_vec());
+        assert_eq!(slower(Nanos(30), 0.2, earlier), None);
+        assert!(slower(Nanos(31), 0.2, earlier).unwrap().contains("20 % above the median of 4 earlier builds"));
+        assert_eq!(slower(Nanos(1_000), 0.2, None), None);
     }
 
     #[test]

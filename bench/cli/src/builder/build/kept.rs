@@ -2,7 +2,7 @@
 
 use super::arguments::ProgressMode;
 use super::options::Options;
-use crate::builds::{self, Kept, KeptBuilds, Limits, Subject};
+use crate::builds::{self, Expected, Kept, KeptBuilds, Limits, Subject};
 use crate::explain;
 use buildscope_record::{Nanos, Outcome, Record};
 use buildscope_reports::{explain_with, render};
@@ -26,6 +26,12 @@ pub(crate) enum Summary {
 pub(super) struct Keeping {
     pub(super) limits: Limits,
     pub(super) subject: Subject,
+}
+
+/// How long earlier builds of this Dockerfile took.
+pub(super) fn expected(options: &Options) -> Option<Expected> {
+    let subject = &options.keeping.as_ref()?.subject;
+    Expected::of(&KeptBuilds::of(&options.root), subject, None)
 }
 
 /// Keeps the record. A store that cannot be written to must not fail the build.

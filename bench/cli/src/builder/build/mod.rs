@@ -69,7 +69,14 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let outcome = runtime.block_on(async {
         let cancel = CancellationToken::new();
         tokio::spawn(interrupted(cancel.clone()));
-        engine::build(&engine, &options.request, &probe, progress::view(options.progress), cancel).await
+        engine::build(
+            &engine,
+            &options.request,
+            &probe,
+            progress::view(options.progress, || kept::expected(&options)),
+            cancel,
+        )
+        .await
     });
     if let Some(profile) = profile {
         profile.finish()?;

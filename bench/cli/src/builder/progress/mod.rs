@@ -10,14 +10,16 @@ mod rawjson;
 mod tty;
 
 use super::build::ProgressMode;
+use crate::builds::Expected;
 use buildscope_builder::engine::Progress;
 use buildscope_builder::plan::Plan;
 use std::sync::Arc;
 
-/// The view for a mode. [`ProgressMode::Auto`] must have been resolved before.
-pub(super) fn view(mode: ProgressMode) -> Arc<dyn Progress> {
+/// The view for a mode. [`ProgressMode::Auto`] must have been resolved before. `expected` is called if the view shows how
+/// long earlier builds took.
+pub(super) fn view(mode: ProgressMode, expected: impl FnOnce() -> Option<Expected>) -> Arc<dyn Progress> {
     match mode {
-        ProgressMode::Tty => Arc::new(tty::Tty::new()),
+        ProgressMode::Tty => Arc::new(tty::Tty::new(expected())),
         ProgressMode::Plain | ProgressMode::Auto => Arc::new(plain::Plain::new(std::io::stderr())),
         ProgressMode::Rawjson => Arc::new(rawjson::RawJson::new(std::io::stderr())),
         ProgressMode::Quiet => Arc::new(()),

@@ -2,13 +2,16 @@
 
 use super::moved::{self, Sum};
 use super::names::Names;
+use crate::builds::Expected;
 use buildscope_builder::engine::{Event, Progress};
 use buildscope_record::{Outcome, StepId};
+use buildscope_reports::render::table::cut;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use owo_colors::{OwoColorize, Stream, Style};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
+use unicode_width::UnicodeWidthStr as _;
 
 /// The number of lines of a failed step that are shown again at the end.
 const TAIL: usize = 20;
@@ -17,12 +20,18 @@ const TAIL: usize = 20;
 #[derive(Debug)]
 pub(super) struct Tty {
     bars: MultiProgress,
+    /// The first line: the elapsed time, how many steps are done, and how long the build usually takes.
+    header: ProgressBar,
+    usual: String,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     names: Names,
+    /// How many steps there are, and how many of them are done.
+    steps: usize,
+    done: usize,
     running: HashMap<StepId, Running>,
     tasks: HashMap<String, ProgressBar>,
     /// The progress of each image transfer.
@@ -36,8 +45,26 @@ struct Running {
 }
 
 impl Tty {
-    pub(super) fn new() -> Self {
-        Self { bars: MultiProgress::new(), state: Mutex::default() }
+    pub(super) fn new(expected: Option<Expected>) -> Self {
+        let bars = MultiProgress::new();
+        let style = ProgressStyle::with_template("{spinner} building {elapsed} {msg}");
+        let header = bars.add(ProgressBar::new_spinner());
+        header.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        header.enable_steady_tick(Duration::from_millis(100));
+        let usual = expected.map(usual).unwrap_or_default();
+        Self { bars, header, usual, state: Mutex::default() }
+    }
+
+    /// Writes a finished step. The name is cut, so that the line fits the terminal.
+    fn write_step(&self, mark: char, name: &str, end: &str, style: Style) {
+        let columns =
+            terminal_size::terminal_size_of(std::io::stderr()).map_or(usize::MAX, |(width, _)| width.0.into());
+        let room = columns.saturating_sub(end.width() + 4).max(20);
+        self.write_line(&format!("{mark} {} {}", cut(name, room), colour(end, style)));
+    }
+
+    fn count(&self, state: &State) {
+        self.header.set_message(format!(" {} of {} steps{}", state.done, state.steps, self.usual));
     }
 
     fn bar(&self, name: &str) -> ProgressBar {
@@ -62,6 +89,8 @@ impl Progress for Tty {
             Event::Planned(plan) => {
                 super::warnings(&plan).for_each(|warning| self.write_line(&warning));
                 state.names = Names::of(&plan);
+                state.steps += plan.graph.node_count();
+                self.count(&state);
             }
             Event::Warning(warning) => self.write_line(&format!("warning: {warning}")),
             Event::Started(step) => {
@@ -77,8 +106,13 @@ impl Progress for Tty {
                     running.tail.pop_front();
                 }
             }
-            Event::Finished { outcome: Outcome::Pruned, .. } => {}
+            Event::Finished { outcome: Outcome::Pruned, .. } => {
+                state.steps = state.steps.saturating_sub(1);
+                self.count(&state);
+            }
             Event::Finished { step, outcome, error } => {
+                state.done += 1;
+                self.count(&state);
                 let running = state.running.remove(&step);
                 let seconds = running.as_ref().map_or(0.0, |running| running.bar.elapsed().as_secs_f64());
                 if let Some(running) = &running {
@@ -86,14 +120,11 @@ impl Progress for Tty {
                 }
                 let name = state.names.get(step);
                 match outcome {
-                    Outcome::Cached | Outcome::Joined => {
-                        self.write_line(&format!("✓ {name} {}", colour("cached", Style::new().cyan())))
+                    Outcome::Cached | Outcome::Joined => self.write_step('✓', name, "cached", Style::new().cyan()),
+                    Outcome::Executed | Outcome::Pruned => {
+                        self.write_step('✓', name, &format!("{seconds:.1}s"), Style::new().green())
                     }
-                    Outcome::Executed | Outcome::Pruned => self
-                        .write_line(&format!("✓ {name} {}", colour(&format!("{seconds:.1}s"), Style::new().green()))),
-                    Outcome::Cancelled => {
-                        self.write_line(&format!("- {name} {}", colour("cancelled", Style::new().yellow())))
-                    }
+                    Outcome::Cancelled => self.write_step('-', name, "cancelled", Style::new().yellow()),
                     Outcome::Failed => {
                         for line in running.iter().flat_map(|running| &running.tail) {
                             self.write_line(&format!("  {line}"));
@@ -125,10 +156,22 @@ impl Progress for Tty {
                 let Some(bar) = state.tasks.remove(&name) else { return };
                 let seconds = bar.elapsed().as_secs_f64();
                 bar.finish_and_clear();
-                self.write_line(&format!("✓ {name} {}", colour(&format!("{seconds:.1}s"), Style::new().green())));
+                self.write_step('✓', &name, &format!("{seconds:.1}s"), Style::new().green());
             }
         }
     }
+}
+
+impl Drop for Tty {
+    fn drop(&mut self) {
+        self.header.finish_and_clear();
+    }
+}
+
+/// "; usually 12.0 s (10.0 s to 14.5 s)"
+fn usual(expected: Expected) -> String {
+    let [first, third] = expected.quartiles;
+    format!("; usually {} ({first} to {third})", expected.median)
 }
 
 /// Colours a text if the terminal (and `NO_COLOR`) allows it.

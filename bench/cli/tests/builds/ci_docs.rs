@@ -1,0 +1,91 @@
+//! The shell steps of the files in `docs/ci`, run as a CI would run them.
+
+use crate::world::World;
+use buildscope_testing::test;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+/// The commands of a file: the values of `run:` and the items of `script:` and `after_script:`, without installing.
+fn commands(yaml: &str) -> Vec<String> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut found = Vec::new();
+    let mut lines = yaml.lines().peekable();
+    while let Some(line) = lines.next() {
+        let text = line.trim_start().trim_start_matches("- ");
+        let block = text == "run: |" || text == "script:" || text == "after_script:";
+        if let Some(command) = text.strip_prefix("run: ").filter(|_| !block) {
+            found.push(command.to_owned());
+        }
+        while let Some(inner) = lines.next_if(|inner| block && indent(inner) > indent(line)) {
+            found.push(inner.trim_start().trim_start_matches("- ").to_owned());
+        }
+    }
+    found.retain(|command| !command.starts_with("cargo install"));
+    found
+}
+
+/// A directory with `buildscope`, and with a `docker` whose `buildx build` is that of buildscope.
+fn programs(world: &World) -> String {
+    let directory = world.path("bin");
+    fs::create_dir(&directory).unwrap();
+    let buildscope = world.command(&[]).get_program().to_owned();
+    std::os::unix::fs::symlink(&buildscope, directory.join("buildscope")).unwrap();
+    let docker = directory.join("docker");
+    fs::write(&docker, "#!/bin/sh\nshift\nexec buildscope \"$@\"\n").unwrap();
+    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", directory.display(), std::env::var("PATH").unwrap())
+}
+
+#[test]
+fn the_shell_steps_of_every_file_run() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/ci");
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yml"));
+    files.sort();
+    assert_eq!(files.len(), 3, "{files:?}");
+    for file in files {
+        let world = World::new("FROM busybox\nRUN sleep 1.1\n");
+        let path = programs(&world);
+        let summary = world.path("summary.md");
+        let commands = commands(&fs::read_to_string(&file).unwrap());
+        assert!(commands.len() >= 2, "{file:?}: {commands:?}");
+        for command in commands {
+            let mut shell = Command::new("bash");
+            shell.args(["-euo", "pipefail", "-c", &command]).current_dir(world.context());
+            shell.env("PATH", &path).env("GITHUB_STEP_SUMMARY", &summary).env("BUILDSCOPE_ROOT", &world.store);
+            let output = shell.output().unwrap();
+            assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let explanation = world.context().join("explanation.md");
+        let written = if summary.exists() { summary } else { explanation };
+        let text = fs::read_to_string(written).unwrap();
+        assert!(text.contains("```mermaid") && text.contains("`RUN sleep 1.1`"), "{file:?}: {text}");
+    }
+}
+
+#[test]
+fn a_build_beyond_its_budget_fails_with_the_reason() {
+    let world = World::new("FROM busybox\nRUN sleep 0.3\n");
+    let output = world.command(&["--budget", "0.1s"]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("more than its budget of 100 ms") && stderr.contains("`RUN sleep 0.3`"), "{stderr}");
+    assert!(!output.stdout.is_empty(), "the image is built all the same");
+    assert!(world.command(&["--budget", "1h"]).output().unwrap().status.success());
+}
+
+#[test]
+fn a_build_slower_than_its_history_fails_with_the_reason() {
+    let world = World::new("FROM busybox\nCOPY a /a\nRUN true\n");
+    world.write("a", "one");
+    for _ in 0..3 {
+        assert!(world.command(&["--max-regression", "20%"]).output().unwrap().status.success());
+    }
+    world.write("Dockerfile", "FROM busybox\nCOPY a /a\nRUN sleep 2\n");
+    let output = world.command(&["--max-regression", "20%"]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("20 % above the median of 3 earlier builds") && stderr.contains("sleep 2"), "{stderr}");
+}

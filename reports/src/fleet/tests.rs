@@ -1,0 +1,67 @@
+//! Three builds of one Dockerfile whose totals are known by arithmetic.
+
+use super::*;
+use crate::synthetic::Synthetic;
+use buildscope_record::{Cache, StepKey};
+
+/// `fetch` takes one second, `make` the given number of milliseconds, one after the other.
+fn build(day: u32, make: u64, file: &str) -> Record {
+    let mut build = Synthetic::default();
+    let stage = build.stage("app");
+    let from = build.step(stage, "FROM busybox", 0..100);
+    let copy = build.step(stage, "COPY . .", 100..1_100);
+    let run = build.step(stage, "RUN make", 1_100..1_100 + make);
+    build.data(from, copy).data(copy, run);
+    build.with(|record| {
+        record.started = Some(format!("2026-11-{day:02}T09:00:00Z"));
+        let inputs = [("file:src/a.c".to_owned(), file.to_owned())].into();
+        record.steps[1].cache = Some(Cache { key: StepKey::of(file), inputs, miss: None, removed: None });
+    });
+    build.finish(1_100 + make)
+}
+
+fn fleet() -> Report {
+    let mut fleet = Fleet::default();
+    for (day, make) in [(1, 2_000), (8, 4_000), (15, 6_000)] {
+        fleet.add("Dockerfile", build(day, make, &day.to_string()));
+    }
+    fleet.report()
+}
+
+#[test]
+fn totals_are_sums_over_the_builds() {
+    let report = fleet();
+    assert_eq!((report.builds, report.failed, report.days), (3, 0, 14.0));
+    assert_eq!(report.wall, Nanos(15_300_000_000));
+    let make = &report.steps[0];
+    assert_eq!((make.text.as_str(), make.runs, make.cached, make.time), ("RUN make", 3, 0, Nanos(12_000_000_000)));
+    assert_eq!(make.drag, make.time, "the steps follow each other");
+    assert_eq!((report.bases[0].name.as_str(), report.bases[0].uses), ("busybox", 3));
+}
+
+#[test]
+fn misses_are_counted_by_cause_and_file() {
+    let report = fleet();
+    let files = &report.files[0];
+    // The first build has none before it. The other two run COPY again, and RUN after it.
+    assert_eq!((files.cause.as_str(), files.misses), ("src/a.c", 2));
+    assert!(
+        report.causes.iter().any(|cause| cause.cause == "changed files" && cause.misses == 2),
+        "{:?}",
+        report.causes
+    );
+}
+
+#[test]
+fn a_trend_compares_the_older_with_the_newer_half() {
+    let trend = &fleet().trends[0];
+    assert_eq!((trend.builds, trend.older, trend.newer), (3, Nanos(3_100_000_000), Nanos(7_100_000_000)));
+}
+
+#[test]
+fn every_view_shows_the_most_expensive_step() {
+    let report = fleet();
+    for view in [text(&report, crate::render::Style::default()), markdown(&report), html(&report)] {
+        assert!(view.contains("RUN make") && view.contains("3 builds took 15.3 s in 14.0 days"), "{view}");
+    }
+}
