@@ -2,7 +2,7 @@
 
 use super::layer_names;
 use crate::{Failure, Root, explain, units, write_out};
-use buildscope_record::{BlobDigest, ByteSize};
+use buildscope_record::ByteSize;
 use buildscope_reports::render::table::{Align, Cell, Table};
 use buildscope_storage::{Checked, DamagedBlob, DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
 use clap::{Args, Subcommand, ValueEnum};
