@@ -98,7 +98,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         write(path, folded_stacks(&record))?;
     }
     if let Some(url) = &arguments.otlp {
-        send(url, &record, &explanation)?;
+        otlp::send(url, &record, &explanation, None)?;
     }
     let text = match arguments.format {
         Format::Text => verdict + &render::text(&explanation, style(arguments.output.is_none())),
@@ -113,14 +113,6 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             Ok(())
         }
     }
-}
-
-/// Sends the spans of a build. If the record lacks its start time, the build is assumed to end now.
-fn send(url: &str, record: &Record, explanation: &Explanation) -> Result<(), Failure> {
-    let known = record.started.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    let now = || jiff::Timestamp::now().as_nanosecond() - i128::from(record.wall.0);
-    let began = known.map_or_else(now, |started| started.as_nanosecond());
-    otlp::send(url, record, explanation, u64::try_from(began).unwrap_or(0))
 }
 
 /// Builds a context cold under two policies and returns the records: serial, then instructions.

@@ -16,6 +16,19 @@ pub(crate) enum Failure {
     Internal(Report),
 }
 
+impl std::fmt::Display for Failure {
+    /// The message with its causes, on one line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed(report) | Self::Usage(report) | Self::Internal(report) => {
+                let causes: Vec<_> = report.chain().map(ToString::to_string).collect();
+                f.write_str(&causes.join(": "))
+            }
+            Self::Reported => f.write_str("failed"),
+        }
+    }
+}
+
 impl Failure {
     /// The build, the gate or a check failed.
     pub(crate) fn failed(report: impl Into<Report>) -> Self {

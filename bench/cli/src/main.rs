@@ -17,13 +17,15 @@ mod fleet;
 mod history;
 mod import;
 mod otlp;
+mod plugin;
 mod report;
 mod root;
+mod shell;
 mod stdout;
 mod units;
 mod whatif;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use failure::Failure;
 use root::Root;
 use std::process::ExitCode;
@@ -56,12 +58,21 @@ enum Command {
     Fleet(fleet::Arguments),
     Report(report::Arguments),
     History(history::Arguments),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 fn main() -> ExitCode {
     #[cfg(all(feature = "build", target_os = "linux"))]
     builder::start();
-    match run(Cli::parse().command) {
+    let arguments = match plugin::arguments(std::env::args_os().collect()) {
+        plugin::Call::Metadata => {
+            write_out(&plugin::metadata());
+            return ExitCode::SUCCESS;
+        }
+        plugin::Call::Command(arguments) => arguments,
+    };
+    match run(Cli::parse_from(arguments).command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
@@ -80,13 +91,14 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Fleet(arguments) => fleet::run(arguments),
         Command::Report(arguments) => report::run(arguments),
         Command::History(arguments) => history::run(arguments),
+        Command::Completions(arguments) => shell::completions(arguments, Cli::command()),
+        Command::Man(arguments) => shell::man(arguments, Cli::command()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     fn walk(command: &clap::Command, path: &str, without: &mut Vec<String>) {
         for child in command.get_subcommands() {

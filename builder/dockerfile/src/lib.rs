@@ -55,7 +55,7 @@ pub use ignore::{Ignore, IgnoreError, clean};
 pub use instruction::{Argument, Command, Copy, From, Health, Instruction, Kind, Onbuild, Run};
 pub use keyword::Keyword;
 pub use node::{Arguments, Directive, Node, Pair, Syntax, Word};
-pub use outline::Outline;
+pub use outline::{Outline, StageOutline};
 pub use ports::Ports;
 pub use print::print;
 pub use span::Span;

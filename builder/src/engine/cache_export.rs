@@ -46,7 +46,13 @@ pub(super) fn export(
             CacheExport { records: &records, imported: Some(build.imported), registries: build.images.registries() };
         let task = |done| build.progress.event(Event::Task { name: "exporting the cache".into(), done });
         task(false);
-        export.write(build.store, target, probe)?;
+        match export.write(build.store, target, probe) {
+            Err(error) if target.ignores_errors() => {
+                let warning = format!("the cache is not exported: {error}");
+                build.progress.event(Event::Warning(warning));
+            }
+            written => written?,
+        }
         task(true);
     }
     Ok(())

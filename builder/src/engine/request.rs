@@ -31,6 +31,8 @@ pub struct Request {
     pub platforms: Vec<String>,
     /// `--no-cache`: nothing is looked up; results are still stored.
     pub no_cache: bool,
+    /// `--no-cache-filter`: nothing is looked up for the steps of these stages.
+    pub no_cache_stages: Vec<String>,
     /// The record names every file that a step reads, with its digest, if the step reads at most so many.
     pub named_files: usize,
     /// The granularity of the parallelism.

@@ -36,7 +36,7 @@ pub(super) struct Found {
 
 /// Finds the steps that can be skipped.
 pub(super) fn find(ctx: &StepContext, cache: &StepCache, runner: &StepRunner) -> Result<Found, BuildError> {
-    if cache.imported.is_empty() || cache.no_cache {
+    if cache.imported.is_empty() || cache.ignores_results() {
         return Ok(Found::default());
     }
     let span = ctx.probe.phase(Phase::CacheLookup);

@@ -79,9 +79,10 @@ impl Solver {
     ) -> Self {
         let Prepared { plan, images, context, named, imported, dockerfile, started } = prepared;
         let imported = Arc::new(imported);
+        let ignored = plan.steps_of_stages(&request.no_cache_stages);
         Self {
             ctx: StepContext { results: Results::new(&plan), plan, progress, probe: probe.clone(), cancel },
-            cache: StepCache::new(engine.store.clone(), Arc::clone(&imported), request.no_cache),
+            cache: StepCache::new(engine.store.clone(), Arc::clone(&imported), request.no_cache).ignore(ignored),
             runner: StepRunner {
                 engine: engine.clone(),
                 images,

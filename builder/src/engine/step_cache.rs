@@ -19,6 +19,8 @@ pub(super) struct StepCache {
     in_flight: OnceMap<LayerKey, LayerResult>,
     /// Steps whose results in this store are not used: they depend on a damaged layer.
     distrusted: BTreeSet<StepId>,
+    /// Steps for which nothing is looked up (`--no-cache-filter`).
+    ignored: BTreeSet<StepId>,
 }
 
 /// The right to run a step.
@@ -48,13 +50,31 @@ pub(super) enum Admission {
 
 impl StepCache {
     pub(super) fn new(store: Store, imported: Arc<ImportedCache>, no_cache: bool) -> Self {
-        Self { store, imported, no_cache, in_flight: OnceMap::default(), distrusted: BTreeSet::new() }
+        Self {
+            store,
+            imported,
+            no_cache,
+            in_flight: OnceMap::default(),
+            distrusted: BTreeSet::new(),
+            ignored: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the results of some or all steps are not looked up.
+    pub(super) fn ignores_results(&self) -> bool {
+        self.no_cache || !self.ignored.is_empty()
     }
 
     /// Forgets which steps ran, and stops using stored results of `steps`.
     pub(super) fn distrust(&mut self, steps: impl IntoIterator<Item = StepId>) {
         self.distrusted.extend(steps);
         self.in_flight.forget();
+    }
+
+    /// Looks nothing up for these steps. Their results are still stored.
+    pub(super) fn ignore(mut self, steps: impl IntoIterator<Item = StepId>) -> Self {
+        self.ignored.extend(steps);
+        self
     }
 
     /// Looks in this store's cache index, then in the imported caches. Files from another machine have other times anyway,
@@ -66,7 +86,7 @@ impl StepCache {
         key: StepKey,
         probe: &Probe,
     ) -> Result<Option<LayerResult>, BuildError> {
-        if self.no_cache {
+        if self.no_cache || self.ignored.contains(&step) {
             return Ok(None);
         }
         let _span = probe.phase(Phase::CacheLookup);

@@ -28,7 +28,9 @@ mod unpack_layers;
 
 pub use assemble::{BuiltStep, Image, assemble};
 pub use base::{DebianBase, busybox_base};
-pub use cache::{CacheExport, CacheFrom, CacheMode, CacheRecord, CacheSpecError, CacheTo, ImportedCache, inline_cache};
+pub use cache::{
+    CacheExport, CacheFrom, CacheMode, CacheOptions, CacheRecord, CacheSpecError, CacheTo, ImportedCache, inline_cache,
+};
 pub use csv::csv_fields;
 pub use error::ImageError;
 pub use export::{Destination, ImageOptions, Output, OutputError, OutputKind, Predicate, package};

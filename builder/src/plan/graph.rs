@@ -48,6 +48,15 @@ impl Plan {
         edges.into_iter().find(|edge| *edge.weight() == Dependency::Parent).map(|edge| self.graph[edge.source()].id)
     }
 
+    /// Returns the steps of the stages with these names, whose case does not matter.
+    pub fn steps_of_stages(&self, names: &[String]) -> Vec<StepId> {
+        let named = |stage: &&Stage| {
+            stage.name.as_ref().is_some_and(|name| names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
+        };
+        let stages: Vec<_> = self.stages.iter().filter(named).map(|stage| stage.id).collect();
+        self.steps().filter(|step| stages.contains(&step.stage)).map(|step| step.id).collect()
+    }
+
     /// Returns all steps in the order of the file.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.graph.node_weights()

@@ -197,7 +197,7 @@ impl Subject {
         Ok(given.and(&of_file))
     }
 
-    fn outline(&self, file: &Dockerfile<'_>) -> Result<(), Failure> {
+    pub(super) fn outline(&self, file: &Dockerfile<'_>) -> Result<(), Failure> {
         let outline = Outline::of(file);
         match self.format {
             Format::Text => write_out(&outline.to_string()),

@@ -2,7 +2,10 @@
 //!
 //! The HTTP client is ureq, which the registry client uses too. It needs no asynchronous runtime.
 
+mod environment;
 mod spans;
+
+pub(super) use environment::{Parent, endpoint as endpoint_of_environment, wants_grpc};
 
 use super::Failure;
 use buildscope_record::Record;
@@ -27,8 +30,13 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Sends a build's spans to `http[s]://HOST[:PORT][/PATH]`. The default port is 4318, the default path `/v1/traces`
-/// (OTLP/HTTP). `began` is the start of the build in nanoseconds since 1970.
-pub(super) fn send(url: &str, record: &Record, explanation: &Explanation, began: u64) -> Result<(), Failure> {
+/// (OTLP/HTTP). The build is a child of `parent` if there is one.
+pub(super) fn send(
+    url: &str,
+    record: &Record,
+    explanation: &Explanation,
+    parent: Option<Parent>,
+) -> Result<(), Failure> {
     let endpoint = endpoint(url)?;
     let mut exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
@@ -39,12 +47,19 @@ pub(super) fn send(url: &str, record: &Record, explanation: &Explanation, began:
         .map_err(Failure::internal)?;
     exporter.set_resource(&spans::resource(record));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
-    let mut spans = spans::spans(record, explanation, began).into_iter().peekable();
+    let mut spans = spans::spans(record, explanation, began(record), parent).into_iter().peekable();
     while spans.peek().is_some() {
         let sent = runtime.block_on(exporter.export(spans.by_ref().take(BATCH).collect()));
         sent.into_diagnostic().wrap_err_with(|| format!("sending spans to {url}")).map_err(Failure::Usage)?;
     }
     Ok(())
+}
+
+/// The start of the build in nanoseconds since 1970. A build whose start is unknown is assumed to end now.
+fn began(record: &Record) -> u64 {
+    let known = record.started.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let now = || jiff::Timestamp::now().as_nanosecond() - i128::from(record.wall.0);
+    u64::try_from(known.map_or_else(now, |started| started.as_nanosecond())).unwrap_or(0)
 }
 
 /// The HTTP client. It trusts the certificate authorities of the system. A status of 400 or above is a response, not
@@ -127,9 +142,10 @@ mod tests {
 
     #[test]
     fn exported_spans_import_to_the_same_record() {
-        let record = example();
+        let mut record = example();
+        record.started = Some("2026-01-01T00:00:00Z".to_owned());
         let (url, got) = collector("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
-        send(&url, &record, &explain(&record), 1_767_225_600_000_000_000).unwrap();
+        send(&url, &record, &explain(&record), None).unwrap();
         let (head, body) = got.join().unwrap();
         assert!(head.starts_with("post /v1/traces http/1.1\r\n"), "{head}");
         assert!(head.contains("content-type: application/json\r\n"), "{head}");
@@ -157,7 +173,7 @@ mod tests {
     fn rejected_requests_are_reported() {
         let record = example();
         let (url, got) = collector("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
-        assert!(matches!(send(&url, &record, &explain(&record), 0), Err(Failure::Usage(_))));
+        assert!(matches!(send(&url, &record, &explain(&record), None), Err(Failure::Usage(_))));
         got.join().unwrap();
         for wrong in ["ftp://x", "collector:4318", "/v1/traces"] {
             assert!(matches!(endpoint(wrong), Err(Failure::Usage(_))), "{wrong}");

@@ -3,6 +3,7 @@
 //! The build is the root span. A step is a child of it. A span of the record is a child of its step or of the
 //! enclosing span. Importing these spans restores the record, except for waits, counters and resources.
 
+use super::Parent;
 use buildscope_record::{
     CacheState, Digest, DriverName, EdgeKind, Nanos, Outcome, Policy, Record, SpanId as RecordedId,
 };
@@ -14,15 +15,17 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The resource attributes: the builder and its version.
+/// The resource attributes: the builder (or `OTEL_SERVICE_NAME`) and its version.
 pub(super) fn resource(record: &Record) -> Resource {
     let version = KeyValue::new("service.version", record.source.version.clone().unwrap_or_default());
-    Resource::builder_empty().with_service_name(record.source.tool.name().to_owned()).with_attribute(version).build()
+    let named = std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty());
+    let name = named.unwrap_or_else(|| record.source.tool.name().to_owned());
+    Resource::builder_empty().with_service_name(name).with_attribute(version).build()
 }
 
 /// The spans of a build. `began` is its start in nanoseconds since 1970.
-pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64) -> Vec<SpanData> {
-    let trace = Trace::new(record, explanation, began);
+pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64, parent: Option<Parent>) -> Vec<SpanData> {
+    let trace = Trace::new(record, explanation, began, parent);
     let root = trace.id("build", 0);
     let mut spans = Vec::with_capacity(record.spans.len() + record.steps.len() + 1);
     let options = &record.options;
@@ -37,8 +40,9 @@ pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64) -> V
     let failed = (!record.succeeded).then(|| "the build failed".to_owned());
     let whole = (Nanos::ZERO, record.wall);
     let name = "build".to_owned();
-    let build = Draft { id: root, parent: SpanId::INVALID, name, time: whole, attributes, error: failed };
-    spans.push(trace.span(build));
+    let above = parent.map_or(SpanId::INVALID, |parent| parent.span);
+    let build = Draft { id: root, parent: above, name, time: whole, attributes, error: failed };
+    spans.push(SpanData { parent_span_is_remote: parent.is_some(), ..trace.span(build) });
     let mut needs: HashMap<usize, Vec<String>> = HashMap::new();
     for edge in record.edges.iter().filter(|edge| edge.kind == EdgeKind::Data) {
         needs.entry(edge.to.index()).or_default().push(edge.from.0.to_string());
@@ -103,10 +107,10 @@ struct Trace {
 }
 
 impl Trace {
-    fn new(record: &Record, explanation: &Explanation, began: u64) -> Self {
+    fn new(record: &Record, explanation: &Explanation, began: u64, parent: Option<Parent>) -> Self {
         let seed = Digest::of(format!("{began} {} {}", record.wall.0, explanation.answer)).hex()[..32].to_owned();
         Self {
-            id: TraceId::from_hex(&seed).unwrap_or(TraceId::INVALID),
+            id: parent.map_or_else(|| TraceId::from_hex(&seed).unwrap_or(TraceId::INVALID), |parent| parent.trace),
             seed,
             began: UNIX_EPOCH + Duration::from_nanos(began),
             scope: InstrumentationScope::builder("buildscope").with_version(env!("CARGO_PKG_VERSION")).build(),

@@ -5,10 +5,10 @@ use super::super::export::{Compressed, DirectorySink, Sink, Transform};
 use super::super::registry::{BlobContent, BlobUpload};
 use super::super::{ImageError, Registries};
 use super::document::{Annotations, CACHE_CONFIG, CacheConfig, INLINE, Layer, Outcome, Record};
-use super::{CacheRecord, CacheTo, ImportedCache};
+use super::{CacheOptions, CacheRecord, CacheTo, ImportedCache};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use buildscope_oci::{Descriptor, Encoding, Index, Manifest, REF_NAME, media};
+use buildscope_oci::{Descriptor, Index, Manifest, REF_NAME, media};
 use buildscope_record::{DiffId, Phase, Probe};
 use buildscope_storage::Store;
 use std::path::Path;
@@ -36,15 +36,15 @@ impl CacheExport<'_> {
     pub fn write(&self, store: &Store, to: &CacheTo, probe: &Probe) -> Result<(), ImageError> {
         match to {
             CacheTo::Inline => Ok(()),
-            CacheTo::Local { dest, tag, compression, .. } => {
+            CacheTo::Local { dest, tag, options } => {
                 let span = probe.phase(Phase::Export);
                 span.detail("cache");
-                self.write_directory(store, dest, tag, *compression, &span.probe())
+                self.write_directory(store, dest, tag, *options, &span.probe())
             }
-            CacheTo::Registry { reference, compression, .. } => {
+            CacheTo::Registry { reference, options } => {
                 let offline = || ImageError::malformed("--cache-to", "nothing is pushed offline");
                 let registries = self.registries.ok_or_else(offline)?;
-                let blobs = self.blobs(store, *compression, probe)?;
+                let blobs = self.blobs(store, *options, probe)?;
                 let (config, manifest) = documents(self.records, &blobs);
                 let upload = |blob: Blob| BlobUpload { descriptor: blob.descriptor, from: None, content: blob.content };
                 let mut uploads: Vec<BlobUpload> = blobs.into_iter().map(upload).collect();
@@ -60,11 +60,11 @@ impl CacheExport<'_> {
         store: &Store,
         dest: &Path,
         tag: &str,
-        compression: Encoding,
+        options: CacheOptions,
         probe: &Probe,
     ) -> Result<(), ImageError> {
         let mut sink = DirectorySink::begin(dest)?;
-        let blobs = self.blobs(store, compression, probe)?;
+        let blobs = self.blobs(store, options, probe)?;
         for Blob { descriptor, content, .. } in &blobs {
             if sink.has(&descriptor.digest, descriptor.size) {
                 continue;
@@ -97,9 +97,9 @@ impl CacheExport<'_> {
     }
 
     /// The layers as blobs of the cache. A layer that was not fetched keeps its blob from the imported cache.
-    fn blobs(&self, store: &Store, encoding: Encoding, probe: &Probe) -> Result<Vec<Blob>, ImageError> {
+    fn blobs(&self, store: &Store, options: CacheOptions, probe: &Probe) -> Result<Vec<Blob>, ImageError> {
         let compressed = Compressed::of(store);
-        let transform = Transform { epoch: None, encoding, level: None };
+        let transform = Transform { epoch: None, encoding: options.compression, level: options.level };
         let mut blobs: Vec<Blob> = Vec::new();
         for record in self.records {
             let diff_id = record.diff_id;
@@ -114,7 +114,7 @@ impl CacheExport<'_> {
                 }
                 None => {
                     let encoded = compressed.layer(diff_id, transform, probe)?;
-                    let descriptor = Descriptor::new(&encoding.oci_layer(), encoded.digest, encoded.size);
+                    let descriptor = Descriptor::new(&options.compression.oci_layer(), encoded.digest, encoded.size);
                     Blob { descriptor, diff_id, content: compressed.content(encoded.digest, diff_id, transform) }
                 }
             });

@@ -18,7 +18,7 @@ mod spec;
 
 pub use export::{CacheExport, inline_cache};
 pub use import::ImportedCache;
-pub use spec::{CacheFrom, CacheMode, CacheSpecError, CacheTo};
+pub use spec::{CacheFrom, CacheMode, CacheOptions, CacheSpecError, CacheTo};
 
 use buildscope_record::{DiffId, StepKey};
 

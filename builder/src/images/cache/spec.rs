@@ -15,6 +15,19 @@ pub enum CacheMode {
     Max,
 }
 
+/// What is exported, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CacheOptions {
+    /// The steps to export (`mode=`).
+    pub mode: CacheMode,
+    /// The compression of the layers (`compression=`).
+    pub compression: Encoding,
+    /// `compression-level=`. `None` is the compressor's default.
+    pub level: Option<i32>,
+    /// `ignore-error=true`: a failed export is a warning.
+    pub ignore_error: bool,
+}
+
 /// One `--cache-to`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheTo {
@@ -24,19 +37,15 @@ pub enum CacheTo {
         dest: PathBuf,
         /// The tag of the cache in the layout.
         tag: String,
-        /// The steps to export.
-        mode: CacheMode,
-        /// The compression of the layers.
-        compression: Encoding,
+        /// What is exported, and how.
+        options: CacheOptions,
     },
     /// `type=registry,ref=NAME`.
     Registry {
         /// The name of the cache.
         reference: Reference,
-        /// The steps to export.
-        mode: CacheMode,
-        /// The compression of the layers.
-        compression: Encoding,
+        /// What is exported, and how.
+        options: CacheOptions,
     },
     /// `type=inline`: in the image's configuration, which a later build names in `--cache-from`.
     Inline,
@@ -65,25 +74,20 @@ impl CacheTo {
     pub fn parse(text: &str) -> Result<Self, CacheSpecError> {
         let read = || {
             let fields = Fields::read(text)?;
-            let mode = match fields.get("mode") {
-                None | Some("min") => CacheMode::Min,
-                Some("max") => CacheMode::Max,
-                Some(other) => return Err(format!("invalid mode `{other}`: use `min` or `max`")),
-            };
-            let compression = fields.get("compression").map_or(Ok(Encoding::Gzip), Encoding::named)?;
+            let options = fields.options()?;
             match fields.kind.as_str() {
                 "local" => {
-                    fields.only(&["dest", "tag", "mode", "compression"])?;
+                    fields.only(&[&["dest", "tag"], &CacheOptions::KEYS[..]].concat())?;
                     let (dest, tag) = (fields.need("dest")?.into(), fields.get("tag").unwrap_or("latest").to_owned());
-                    Ok(Self::Local { dest, tag, mode, compression })
+                    Ok(Self::Local { dest, tag, options })
                 }
                 "registry" => {
-                    fields.only(&["ref", "mode", "compression"])?;
+                    fields.only(&[&["ref"], &CacheOptions::KEYS[..]].concat())?;
                     let reference = fields.need("ref")?.parse().map_err(|error| format!("{error}"))?;
-                    Ok(Self::Registry { reference, mode, compression })
+                    Ok(Self::Registry { reference, options })
                 }
                 "inline" => fields.only(&[]).map(|()| Self::Inline),
-                other => Err(format!("unknown type `{other}`: use local, registry or inline")),
+                other => Err(unknown(other, "local, registry or inline")),
             }
         };
         read().map_err(|fault| CacheSpecError { flag: "--cache-to", text: text.to_owned(), fault })
@@ -92,8 +96,16 @@ impl CacheTo {
     /// The steps that are exported.
     pub fn mode(&self) -> CacheMode {
         match self {
-            Self::Local { mode, .. } | Self::Registry { mode, .. } => *mode,
+            Self::Local { options, .. } | Self::Registry { options, .. } => options.mode,
             Self::Inline => CacheMode::Min,
+        }
+    }
+
+    /// Whether a failed export is only a warning.
+    pub fn ignores_errors(&self) -> bool {
+        match self {
+            Self::Local { options, .. } | Self::Registry { options, .. } => options.ignore_error,
+            Self::Inline => false,
         }
     }
 }
@@ -115,10 +127,30 @@ impl CacheFrom {
                     fields.only(&["ref"])?;
                     Ok(Self::Registry(fields.need("ref")?.parse().map_err(|error| format!("{error}"))?))
                 }
-                other => Err(format!("unknown type `{other}`: use local or registry")),
+                other => Err(unknown(other, "local or registry")),
             }
         };
         read().map_err(|fault| CacheSpecError { flag: "--cache-from", text: text.to_owned(), fault })
+    }
+}
+
+impl CacheOptions {
+    /// The keys that local and registry caches share.
+    const KEYS: [&'static str; 7] = [
+        "mode",
+        "compression",
+        "compression-level",
+        "force-compression",
+        "ignore-error",
+        "image-manifest",
+        "oci-mediatypes",
+    ];
+}
+
+fn unknown(kind: &str, known: &str) -> String {
+    match kind {
+        "gha" | "s3" | "azblob" => format!("type=`{kind}` is not supported: use {known}"),
+        _ => format!("unknown type `{kind}`: use {known}"),
     }
 }
 
@@ -147,6 +179,38 @@ impl Fields {
         self.pairs.iter().rev().find(|pair| pair.0 == key).map(|pair| pair.1.as_str())
     }
 
+    fn options(&self) -> Result<CacheOptions, String> {
+        let mode = match self.get("mode") {
+            None | Some("min") => CacheMode::Min,
+            Some("max") => CacheMode::Max,
+            Some(other) => return Err(format!("invalid mode `{other}`: use `min` or `max`")),
+        };
+        let level = self.get("compression-level");
+        let number = |text: &str| text.parse().map_err(|_| format!("invalid compression-level `{text}`: use a number"));
+        // Layers are always compressed as asked, so there is nothing to force.
+        self.flag("force-compression")?;
+        for key in ["image-manifest", "oci-mediatypes"] {
+            if self.flag(key)? == Some(false) {
+                return Err(format!("{key}=false is not supported: caches are OCI image manifests"));
+            }
+        }
+        Ok(CacheOptions {
+            mode,
+            compression: self.get("compression").map_or(Ok(Encoding::Gzip), Encoding::named)?,
+            level: level.map(number).transpose()?,
+            ignore_error: self.flag("ignore-error")?.unwrap_or(false),
+        })
+    }
+
+    fn flag(&self, key: &str) -> Result<Option<bool>, String> {
+        match self.get(key) {
+            None => Ok(None),
+            Some("true" | "1") => Ok(Some(true)),
+            Some("false" | "0") => Ok(Some(false)),
+            Some(other) => Err(format!("invalid {key} `{other}`: use true or false")),
+        }
+    }
+
     fn need(&self, key: &str) -> Result<&str, String> {
         self.get(key).ok_or_else(|| format!("type={} needs {key}=", self.kind))
     }
@@ -169,17 +233,26 @@ mod tests {
         let local = CacheTo::Local {
             dest: "d".into(),
             tag: "latest".into(),
-            mode: CacheMode::Max,
-            compression: Encoding::Zstd,
+            options: CacheOptions {
+                mode: CacheMode::Max,
+                compression: Encoding::Zstd,
+                level: Some(9),
+                ignore_error: true,
+            },
         };
-        assert_eq!(to("type=local,dest=d,mode=max,compression=zstd"), local);
+        assert_eq!(to("type=local,dest=d,mode=max,compression=zstd,compression-level=9,ignore-error=true"), local);
         assert_eq!(to("type=inline"), CacheTo::Inline);
-        assert!(matches!(to("h.example/cache:1"), CacheTo::Registry { mode: CacheMode::Min, .. }));
+        assert!(matches!(
+            to("h.example/cache:1"),
+            CacheTo::Registry { options: CacheOptions { mode: CacheMode::Min, .. }, .. }
+        ));
         let from = CacheFrom::parse("type=local,src=d").unwrap();
         assert_eq!(from, CacheFrom::Local(LayoutImage { path: "d".into(), tag: None, digest: None }));
         for (text, named) in [
             ("type=gha", "`gha`"),
             ("type=local", "dest="),
+            ("type=local,dest=d,image-manifest=false", "image-manifest"),
+            ("type=local,dest=d,ignore-error=maybe", "ignore-error"),
             ("type=local,dest=d,colour=red", "`colour`"),
             ("mode=max", "type="),
         ] {

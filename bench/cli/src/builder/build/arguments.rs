@@ -1,6 +1,8 @@
 //! The command line of `build`: the flags of `docker buildx build` and our own.
 
 use super::budget;
+use super::call::Call;
+use super::docker_flags::DockerFlags;
 use super::kept::Summary;
 use crate::builds::Limits;
 use crate::{Root, units};
@@ -39,14 +41,23 @@ pub(crate) struct Arguments {
     /// Build for these platforms; for several, the result is an index with one image for each
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(super) platform: Vec<String>,
-    /// Check the Dockerfile and do not build
+    /// What to do: build, check, outline (list arguments, secrets and caches) or targets (list stages); with format=json
+    #[arg(
+        long,
+        alias = "print",
+        value_name = "CALL[,format=json]",
+        default_value = "build",
+        hide_default_value = true
+    )]
+    pub(super) call: Call,
+    /// Check the Dockerfile and do not build: short for --call check
     #[arg(long)]
     pub(super) check: bool,
     /// Do not use the cache
     #[arg(long)]
     pub(super) no_cache: bool,
     /// Do not use the cache for these stages
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub(super) no_cache_filter: Vec<String>,
     /// Ask registries for newer base images
     #[arg(long)]
@@ -95,7 +106,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BYTES")]
     pub(super) shm_size: Option<String>,
     /// A resource limit of RUN steps (see setrlimit(2))
-    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    #[arg(short, long, value_name = "NAME=SOFT[:HARD]")]
     pub(super) ulimit: Vec<String>,
     /// Memory limit of each RUN step
     #[arg(short, long, value_name = "BYTES")]
@@ -152,6 +163,8 @@ pub(crate) struct Arguments {
     /// Executor of RUN steps: native, or oci (crun or runc)
     #[arg(long, value_name = "EXECUTOR", default_value = "native", help_heading = "Execution")]
     pub(super) executor: String,
+    #[command(flatten)]
+    pub(super) docker: DockerFlags,
     #[command(flatten)]
     pub(super) root: Root,
 
@@ -239,5 +252,6 @@ pub(crate) enum ProgressMode {
     /// JSON lines in the format of BuildKit (SolveStatus)
     Rawjson,
     /// Nothing
+    #[value(alias = "none")]
     Quiet,
 }

@@ -1,8 +1,9 @@
-//! `build --check`, and `# check=error=true`: a Dockerfile with findings is not built.
+//! `build --check`, `build --call`, and `# check=error=true`: a Dockerfile with findings is not built.
 
+use super::call::{self, Call, Subrequest};
 use super::options::Options;
-use crate::Failure;
 use crate::check::{Format, Request, Source, Subject};
+use crate::{Failure, write_out};
 use buildscope_builder::engine::DockerfileInput;
 use buildscope_builder::sources::read_text_within;
 use buildscope_dockerfile as dockerfile;
@@ -12,6 +13,7 @@ use std::io;
 
 /// The Dockerfile to check, or `None` if nothing is to be checked.
 pub(super) fn subject(options: &Options) -> Result<Option<Subject>, Failure> {
+    let asked = options.call.subrequest != Subrequest::Build;
     let request = &options.request;
     // Reading the text twice is cheaper than opening the store, which most builds do not need for this.
     let source = match &request.dockerfile {
@@ -19,26 +21,26 @@ pub(super) fn subject(options: &Options) -> Result<Option<Subject>, Failure> {
             let path = request.context.join(file);
             let read = read_text_within(&request.context, file);
             match read.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other)) {
-                Err(error) if options.check => {
+                Err(error) if asked => {
                     return Err(Failure::usage(miette!("{}: {error}", path.display())));
                 }
                 Err(_) => return Ok(None), // the build reports it
                 Ok(text) => Source { name: path.display().to_string(), text, path: Some(path) },
             }
         }
-        DockerfileInput::Within(_) if options.check => {
-            return Err(Failure::usage(miette!("--check needs a build context that is a directory")));
+        DockerfileInput::Within(_) if asked => {
+            return Err(Failure::usage(miette!("--check and --call need a build context that is a directory")));
         }
         DockerfileInput::Within(_) => return Ok(None),
         DockerfileInput::Text { name, text } => Source { name: name.clone(), text: text.clone(), path: None },
         DockerfileInput::File(path) => match Source::file(path) {
-            Err(error) if options.check => return Err(error),
+            Err(error) if asked => return Err(error),
             Err(_) => return Ok(None), // the build reports it
             Ok(source) => source,
         },
     };
-    let asked = options.check || source.text.contains("check");
-    if !asked && !request.build_args.contains_key("BUILDKIT_DOCKERFILE_CHECK") {
+    let demanded = asked || source.text.contains("check");
+    if !demanded && !request.build_args.contains_key("BUILDKIT_DOCKERFILE_CHECK") {
         return Ok(None);
     }
     let of_build = Request {
@@ -48,15 +50,21 @@ pub(super) fn subject(options: &Options) -> Result<Option<Subject>, Failure> {
         contexts: request.named_contexts.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         root: options.root.clone(),
     };
-    Subject::new(source, &request.context, of_build, None, Format::Text).map(Some)
+    let format = if options.call.json { Format::Json } else { Format::Text };
+    Subject::new(source, &request.context, of_build, None, format).map(Some)
 }
 
 impl Subject {
-    /// Parses and lints: `build --check`.
-    pub(super) fn check(&self) -> Result<(), Failure> {
-        match dockerfile::parse(&self.source.text) {
-            Ok(file) => self.lint(&file),
-            Err(_) => self.refuse_text(),
+    /// Answers `build --check` and `build --call`.
+    pub(super) fn answer(&self, call: Call) -> Result<(), Failure> {
+        let Ok(file) = dockerfile::parse(&self.source.text) else { return self.refuse_text() };
+        match call.subrequest {
+            Subrequest::Check | Subrequest::Build => self.lint(&file),
+            Subrequest::Outline => self.outline(&file),
+            Subrequest::Targets => {
+                write_out(&call::targets(&dockerfile::Outline::of(&file), call.json)?);
+                Ok(())
+            }
         }
     }
 

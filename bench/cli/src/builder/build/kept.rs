@@ -3,7 +3,7 @@
 use super::arguments::ProgressMode;
 use super::options::Options;
 use crate::builds::{self, Expected, Kept, KeptBuilds, Limits, Subject};
-use crate::explain;
+use crate::{explain, otlp};
 use buildscope_record::{Nanos, Outcome, Record};
 use buildscope_reports::{explain_with, render};
 use clap::ValueEnum;
@@ -62,6 +62,20 @@ pub(super) fn summarize(options: &Options, record: &Record, kept: Option<&Kept>)
     };
     // A closed standard error must not fail the build.
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Sends the build to the collector that the environment names. A collector that does not answer must not fail the
+/// build.
+pub(super) fn send(record: &Record) {
+    let Some(url) = otlp::endpoint_of_environment() else { return };
+    if otlp::wants_grpc() {
+        eprintln!("warning: the build is not sent to {url}: buildscope speaks OTLP over HTTP, not gRPC");
+        return;
+    }
+    let sent = otlp::send(&url, record, &explain_with(record, &[]), otlp::Parent::from_environment());
+    if let Err(failure) = sent {
+        eprintln!("warning: the build is not sent: {failure}");
+    }
 }
 
 /// The build of the same Dockerfile before this one, if it can say why steps ran.

@@ -2,13 +2,16 @@
 
 mod arguments;
 mod budget;
+mod call;
 mod check;
+mod docker_flags;
 mod kept;
 mod options;
 mod run_options;
 
 pub(crate) use arguments::{Arguments, ProgressMode};
 
+use self::call::Subrequest;
 use super::{observe, profile, progress};
 use crate::builds::{self, Kept};
 use crate::{Failure, explain, write_out};
@@ -35,8 +38,8 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let loaded = cpu_time(UsageWho::RUSAGE_SELF).unwrap_or_default();
     let options = arguments.resolve()?;
     if let Some(subject) = check::subject(&options)? {
-        if options.check {
-            return subject.check();
+        if options.call.subrequest != Subrequest::Build {
+            return subject.answer(options.call);
         }
         subject.check_if_demanded()?;
     }
@@ -107,7 +110,11 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
         }
         _ => Ok(()),
     };
-    finish(&options, outcome)?;
+    let finished = finish(&options, outcome);
+    if let Some((record, _)) = &record {
+        kept::send(record);
+    }
+    finished?;
     if let Some((record, kept)) = &record {
         kept::summarize(&options, record, kept.as_ref());
         budget::check(&options, record, kept.as_ref())?;

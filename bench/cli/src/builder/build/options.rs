@@ -1,10 +1,11 @@
 //! Resolves the command line of `build`: fills in defaults and rejects unsupported options.
 
 use super::arguments::{Arguments, ProgressMode};
+use super::call::{Call, Subrequest};
 use super::kept::{Keeping, Summary};
 use super::run_options::size;
 use crate::builds::{Limits, Subject};
-use crate::{Failure, Root};
+use crate::{Failure, Root, otlp};
 use buildscope_builder::engine::{DockerfileInput, Provenance, Request};
 use buildscope_builder::images::RegistryOptions;
 use buildscope_builder::plan::{is_git, is_url};
@@ -28,7 +29,7 @@ const KEPT_FILES: usize = 10_000;
 /// A build that is ready to run.
 #[derive(Debug)]
 pub(super) struct Options {
-    pub(super) check: bool,
+    pub(super) call: Call,
     pub(super) request: Request,
     pub(super) root: PathBuf,
     pub(super) store: StoreOptions,
@@ -58,13 +59,16 @@ impl Options {
     /// Whether the build is recorded.
     pub(super) fn wants_record(&self) -> bool {
         let files = self.record.is_some() || self.trace.is_some();
-        files || self.expect_cached || self.budget.is_some() || self.keeping.is_some()
+        let sent = otlp::endpoint_of_environment().is_some();
+        files || sent || self.expect_cached || self.budget.is_some() || self.keeping.is_some()
     }
 }
 
 impl Arguments {
     pub(super) fn resolve(self) -> Result<Options, Failure> {
-        self.refuse_what_is_not_there()?;
+        self.docker.check()?;
+        self.refuse_rego()?;
+        let call = if self.check { Call { subrequest: Subrequest::Check, json: self.call.json } } else { self.call };
         let policy: Policy = self.policy.parse().into_diagnostic().map_err(Failure::Usage)?;
         let driver: DriverChoice = self.driver.parse().into_diagnostic().map_err(Failure::Usage)?;
         let sync = sync_policy(&self.sync)?;
@@ -79,6 +83,10 @@ impl Arguments {
             return Err(Failure::usage(miette!("the build context {} is not a directory", self.context.display())));
         }
         let build_args = self.build_arg.iter().filter_map(|arg| build_arg(arg)).collect::<BTreeMap<_, _>>();
+        let mut cache_to = self.cache_to.clone();
+        if build_args.get("BUILDKIT_INLINE_CACHE").is_some_and(|value| is_true(value)) {
+            cache_to.push("type=inline".to_owned());
+        }
         let epoch = build_args.get("SOURCE_DATE_EPOCH").cloned().or_else(|| std::env::var("SOURCE_DATE_EPOCH").ok());
         let source_date_epoch = epoch.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose();
         let source_date_epoch = source_date_epoch
@@ -95,7 +103,7 @@ impl Arguments {
         };
         let (outputs, registries, run) = (self.outputs(), self.registries()?, self.run_options()?);
         Ok(Options {
-            check: self.check,
+            call,
             request: Request {
                 dockerfile,
                 build_args,
@@ -104,6 +112,7 @@ impl Arguments {
                 labels: pairs("--label", &self.label)?,
                 platforms: self.platform,
                 no_cache: self.no_cache,
+                no_cache_stages: self.no_cache_filter,
                 named_files,
                 policy,
                 jobs: self.jobs,
@@ -111,7 +120,7 @@ impl Arguments {
                 tags: self.tag,
                 pull: self.pull,
                 cache_from: self.cache_from,
-                cache_to: self.cache_to,
+                cache_to,
                 outputs,
                 annotations: self.annotation,
                 provenance,
@@ -226,12 +235,6 @@ impl Arguments {
         let context = self.context.to_string_lossy();
         context == "-" || is_url(&context) || is_git(&context)
     }
-
-    /// Rejects options without effect: no flag is silently ignored.
-    fn refuse_what_is_not_there(&self) -> Result<(), Failure> {
-        let flags: [(&str, bool); 1] = [("--no-cache-filter", !self.no_cache_filter.is_empty())];
-        flags.into_iter().find(|flag| flag.1).map_or(Ok(()), |(name, _)| Err(refused(name)))
-    }
 }
 
 /// Copies standard input to an unnamed file, because an archive is read twice.
@@ -240,6 +243,11 @@ fn standard_input() -> Result<Arc<File>, Failure> {
     let copied = std::io::copy(&mut std::io::stdin().lock(), &mut file);
     copied.into_diagnostic().wrap_err("reading the context from standard input").map_err(Failure::Usage)?;
     Ok(Arc::new(file))
+}
+
+/// What Go's `strconv.ParseBool` takes for true.
+fn is_true(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "TRUE" | "true" | "True")
 }
 
 fn refused(what: &str) -> Failure {

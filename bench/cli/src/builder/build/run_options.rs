@@ -12,6 +12,8 @@ use std::time::Duration;
 impl Arguments {
     /// The inputs and permissions of RUN steps.
     pub(super) fn run_options(&self) -> Result<RunOptions, Failure> {
+        let docker = self.docker.limits()?;
+        let memory = self.memory.as_deref().map(|text| size("--memory", text)).transpose()?;
         Ok(RunOptions {
             network: match self.network.as_deref() {
                 None | Some("default" | "host") => NetworkMode::Host,
@@ -21,8 +23,8 @@ impl Arguments {
             },
             extra_hosts: self.add_host.iter().map(|text| host(text)).collect::<Result<_, _>>()?,
             limits: Limits {
-                memory: self.memory.as_deref().map(|text| size("--memory", text)).transpose()?,
-                cpus: self.cpus,
+                memory: memory.or(docker.memory),
+                cpus: self.cpus.or(docker.cpus),
                 shm_size: self.shm_size.as_deref().map(|text| size("--shm-size", text)).transpose()?,
                 ulimits: self.ulimit.iter().map(|text| ulimit(text)).collect::<Result<_, _>>()?,
                 timeout: match self.timeout.map(Duration::try_from_secs_f64) {

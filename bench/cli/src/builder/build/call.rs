@@ -1,0 +1,90 @@
+//! `--call`: what is done with the Dockerfile instead of a build.
+
+use crate::Failure;
+use miette::miette;
+use std::str::FromStr;
+
+/// A subrequest of docker buildx.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Subrequest {
+    /// The image is built.
+    #[default]
+    Build,
+    /// The Dockerfile is checked.
+    Check,
+    /// Its arguments, secrets and caches are listed.
+    Outline,
+    /// Its stages are listed.
+    Targets,
+}
+
+/// A subrequest and the format of its answer: `outline,format=json`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(super) subrequest: Subrequest,
+    pub(super) json: bool,
+}
+
+impl FromStr for Call {
+    type Err = miette::Report;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split(',');
+        let subrequest = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "" | "build" => Subrequest::Build,
+            "check" | "lint" => Subrequest::Check,
+            "outline" => Subrequest::Outline,
+            "targets" => Subrequest::Targets,
+            other => return Err(miette!("unknown call `{other}`: use build, check, outline or targets")),
+        };
+        let mut call = Self { subrequest, json: false };
+        for part in parts {
+            match part.split_once('=') {
+                Some(("format", "json")) => call.json = true,
+                Some(("format", "text")) => call.json = false,
+                _ => return Err(miette!("unknown option `{part}` of --call: use format=json or format=text")),
+            }
+        }
+        Ok(call)
+    }
+}
+
+/// The stages of a Dockerfile as docker buildx lists them: the default one is marked.
+pub(super) fn targets(outline: &buildscope_dockerfile::Outline, json: bool) -> Result<String, Failure> {
+    if json {
+        let targets: Vec<_> = outline.stages.iter().map(target).collect();
+        let answer = serde_json::json!({ "targets": targets });
+        return Ok(serde_json::to_string_pretty(&answer).map_err(Failure::internal)? + "\n");
+    }
+    use buildscope_reports::render::table::{Align, Cell, Table};
+    let mut table = Table::new([Align::Left, Align::Left]).flush();
+    table.row(["TARGET", "DESCRIPTION"].map(Cell::from));
+    for stage in &outline.stages {
+        let name = if stage.default { format!("{} (default)", stage.name) } else { stage.name.clone() };
+        table.row([name, stage.description.clone().unwrap_or_default()].map(Cell::from));
+    }
+    Ok(table.render(usize::MAX, false))
+}
+
+fn target(stage: &buildscope_dockerfile::StageOutline) -> serde_json::Value {
+    serde_json::json!({
+        "name": stage.name,
+        "description": stage.description,
+        "default": stage.default,
+        "base": stage.base,
+        "platform": stage.platform,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_has_a_format() {
+        let call = |text: &str| text.parse::<Call>();
+        assert_eq!(call("outline,format=json").unwrap(), Call { subrequest: Subrequest::Outline, json: true });
+        assert_eq!(call("targets").unwrap(), Call { subrequest: Subrequest::Targets, json: false });
+        assert!(call("plan").is_err() && call("check,format=xml").is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! Flags of docker's command line, through whole builds, and buildscope as a plugin of the docker command.
+
+use crate::world::{World, steps};
+use buildscope_record::Outcome;
+use buildscope_testing::{program, test};
+use std::fs;
+use std::process::Command;
+
+#[test]
+fn a_filter_ignores_the_cache_of_its_stages_only() {
+    let world = World::new(
+        "FROM busybox AS first\nRUN echo one > /one\nFROM busybox AS second\nRUN echo two > /two\n\
+         FROM busybox\nCOPY --from=first /one /\nCOPY --from=second /two /\n",
+    );
+    world.build(&[]).record();
+    let record = world.build(&["--no-cache-filter", "FIRST,other"]).record();
+    assert_eq!(steps(&record, Outcome::Executed), ["RUN echo one > /one"]);
+    assert_eq!(steps(&world.build(&[]).record(), Outcome::Executed), [""; 0]);
+}
+
+#[test]
+fn calls_answer_instead_of_building() {
+    let world = World::new(
+        "ARG VERSION=1\n# tools compiles the tools\nFROM busybox AS tools\nRUN exit 7\nFROM busybox AS app\nRUN exit 7\n",
+    );
+    let call = |call: &str| {
+        let output = world.command(&["--call", call]).output().unwrap();
+        assert!(output.status.success(), "{call}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(call("targets"), "TARGET         DESCRIPTION\ntools          compiles the tools\napp (default)\n");
+    let json: serde_json::Value = serde_json::from_str(&call("targets,format=json")).unwrap();
+    assert_eq!(json["targets"][1]["default"], true);
+    let json: serde_json::Value = serde_json::from_str(&call("outline,format=json")).unwrap();
+    assert_eq!(json["args"][0]["name"], "VERSION");
+}
+
+#[test]
+fn flags_that_are_refused_name_the_alternative() {
+    let world = World::new("FROM busybox\n");
+    for (flags, reason) in
+        [(&["--sbom=true"][..], "syft"), (&["--policy", "filename=a.rego"], "Rego"), (&["--builder", "b"], "leave")]
+    {
+        let output = world.command(flags).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(reason), "{stderr}");
+    }
+    assert!(world.command(&["--policy", "serial", "--progress", "none", "--rm"]).output().unwrap().status.success());
+}
+
+#[test]
+fn an_argument_asks_for_the_inline_cache() {
+    let world = World::new("FROM busybox\nRUN echo hello > /f\n");
+    assert_eq!(caches(&world, &[]), 0);
+    assert!(caches(&world, &["--build-arg", "BUILDKIT_INLINE_CACHE=1"]) > 0);
+}
+
+/// How many blobs of the image hold an inline cache.
+fn caches(world: &World, args: &[&str]) -> usize {
+    let archive = world.path("image.tar");
+    let output = format!("type=oci,dest={}", archive.display());
+    let built = world.command(&[&["--output", &output], args].concat()).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let names = Command::new("tar").arg("-tf").arg(&archive).output().unwrap();
+    let names = String::from_utf8(names.stdout).unwrap();
+    let blobs = names.lines().filter(|name| name.starts_with("blobs/sha256/"));
+    let found = blobs.filter(|name| {
+        crate::world::member(&archive, name).windows(25).any(|text| text == b"moby.buildkit.cache.v0\":\"")
+    });
+    found.count()
+}
+
+#[test(Docker)]
+fn docker_runs_the_program_as_a_plugin() {
+    let world = World::new("FROM busybox\nRUN true\n");
+    let plugins = world.path("config/cli-plugins");
+    fs::create_dir_all(&plugins).unwrap();
+    let buildscope = world.command(&[]).get_program().to_owned();
+    std::os::unix::fs::symlink(buildscope, plugins.join("docker-buildscope")).unwrap();
+    let docker = |args: &[&str]| {
+        let mut command = Command::new(program("docker").unwrap());
+        command.env("DOCKER_CONFIG", world.path("config")).env("BUILDSCOPE_ROOT", &world.store).args(args);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(docker(&["--help"]).contains("Build images and show where every second went"));
+    assert!(docker(&["buildscope", "build", "-q", world.context().to_str().unwrap()]).starts_with("sha256:"));
+    assert!(docker(&["buildscope", "explain"]).starts_with("The build took"));
+}
