@@ -11,6 +11,9 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 const CONNECT: Duration = Duration::from_secs(10);
 /// Time limit of one read or write. A connection that is silent for longer is treated as broken.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Time limit of a whole request with its body. A chunk of an upload has 16 MiB. The body of a large download has a
+/// [`Pace`](super::Pace) instead.
+const WHOLE: Duration = Duration::from_secs(10 * 60);
 /// The files in which distributions keep the certificate authorities that they trust.
 const BUNDLES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -53,7 +56,9 @@ pub(crate) fn agent(host: &str, trust: &Trust) -> Result<Agent, (PathBuf, io::Er
         .http_status_as_error(false)
         .tls_config(tls)
         .user_agent(concat!("buildscope/", env!("CARGO_PKG_VERSION")))
+        .timeout_global(Some(WHOLE))
         .timeout_connect(Some(CONNECT))
+        .timeout_recv_response(Some(SILENCE))
         .timeout_per_read(Some(SILENCE))
         .timeout_per_write(Some(SILENCE))
         .input_buffer_size(256 << 10)

@@ -1,7 +1,7 @@
 //! Files from the web. A file that was downloaded before is only sent again if it has changed.
 
 use super::SourceError;
-use crate::http::{self, Backoff, Trust, parse_http_date, retry};
+use crate::http::{self, Backoff, Pace, Trust, parse_http_date, retry};
 use buildscope_record::{BlobDigest, Digest, Phase, Probe, Quantity};
 use buildscope_storage::{Store, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,8 @@ fn request(url: &str, known: Option<&Download>) -> Result<Response<ureq::Body>, 
     let agent = http::agent(host, &Trust::default())
         .map_err(|(path, error)| SourceError::fetch(url, format!("cannot read {}: {error}", path.display())))?;
     let sent = retry(ATTEMPTS, || {
-        let mut request = agent.get(url);
+        // The pace of the body is checked instead.
+        let mut request = agent.get(url).config().timeout_global(None).build();
         if let Some(Download { modified, tag, .. }) = known {
             for (name, value) in [(header::IF_NONE_MATCH, tag), (header::IF_MODIFIED_SINCE, modified)] {
                 if let Some(value) = value {
@@ -116,10 +117,16 @@ fn keep(response: Response<ureq::Body>, store: &Store) -> Result<(BlobDigest, u6
     let mut writer = store.blobs().writer().map_err(|error| error.to_string())?;
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; CHUNK];
+    let (pace, mut received) = (Pace::new(), 0);
     loop {
         match body.read(&mut buffer).map_err(|error| error.to_string())? {
             0 => return writer.finish(None).map_err(|error| error.to_string()),
-            n => writer.write_all(&buffer[..n]).map_err(|error| error.to_string())?,
+            n => {
+                received += n as u64;
+                pace.check(received)
+                    .and_then(|()| writer.write_all(&buffer[..n]))
+                    .map_err(|error| error.to_string())?;
+            }
         }
     }
 }

@@ -127,7 +127,7 @@ impl Host {
             // host is reported soon.
             let attempts = if schemes.len() > 1 { 1 } else { 2 };
             match retry(Backoff { attempts, ..ATTEMPTS }, || {
-                host.send(&Method::GET, &format!("{}/v2/", host.base), &[], &[])
+                host.send(&ApiRequest::new(Access::Pull, Method::GET, &format!("{}/v2/", host.base)), &[])
             }) {
                 // A server that expects TLS responds to a plain request with 400. It is not a plain registry.
                 Ok(response) if *scheme == "http" && !matches!(response.status().as_u16(), 200 | 401) => {}
@@ -139,20 +139,18 @@ impl Host {
         Err(ImageError::Registry { registry: name.to_owned(), fault })
     }
 
-    fn send(
-        &self,
-        method: &Method,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Result<Response<Body>, ureq::Error> {
-        let mut request = Request::builder().method(method).uri(url);
+    /// Sends a request with these headers, which include those of the request.
+    fn send(&self, request: &ApiRequest<'_>, headers: &[(&str, &str)]) -> Result<Response<Body>, ureq::Error> {
+        let mut message = Request::builder().method(&request.method).uri(request.url);
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            message = message.header(*name, *value);
         }
-        match *method {
-            Method::GET | Method::HEAD => self.agent.run(request.body(())?),
-            _ => self.agent.run(request.body(body)?),
+        match (&request.method, request.limit) {
+            (&Method::GET | &Method::HEAD, TimeLimit::Whole) => self.agent.run(message.body(())?),
+            (&Method::GET | &Method::HEAD, TimeLimit::Paced) => {
+                self.agent.run(self.agent.configure_request(message.body(())?).timeout_global(None).build())
+            }
+            _ => self.agent.run(message.body(request.body)?),
         }
     }
 
@@ -245,6 +243,15 @@ pub(crate) enum Access {
     Push,
 }
 
+/// The time limit of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum TimeLimit {
+    /// The agent's, which covers the body of the response.
+    Whole,
+    /// The body has no limit: its reader checks its pace.
+    Paced,
+}
+
 /// A request to a repository.
 pub(crate) struct ApiRequest<'a> {
     access: Access,
@@ -252,12 +259,13 @@ pub(crate) struct ApiRequest<'a> {
     url: &'a str,
     headers: &'a [(&'a str, &'a str)],
     body: &'a [u8],
+    limit: TimeLimit,
 }
 
 impl<'a> ApiRequest<'a> {
     /// A request without headers and body.
     pub(crate) fn new(access: Access, method: Method, url: &'a str) -> Self {
-        Self { access, method, url, headers: &[], body: &[] }
+        Self { access, method, url, headers: &[], body: &[], limit: TimeLimit::Whole }
     }
 
     pub(crate) fn headers(self, headers: &'a [(&'a str, &'a str)]) -> Self {
@@ -266,6 +274,11 @@ impl<'a> ApiRequest<'a> {
 
     pub(crate) fn body(self, body: &'a [u8]) -> Self {
         Self { body, ..self }
+    }
+
+    /// The reader of the response checks the pace of its body.
+    pub(crate) fn paced(self) -> Self {
+        Self { limit: TimeLimit::Paced, ..self }
     }
 }
 
@@ -297,7 +310,7 @@ impl Repository {
     }
 
     fn send(&self, backoff: Backoff, request: &ApiRequest<'_>) -> Result<Response<Body>, ImageError> {
-        let ApiRequest { access, method, url, headers, body } = request;
+        let ApiRequest { access, url, headers, .. } = request;
         let scope = match access {
             Access::Pull => format!("repository:{}:pull", self.name),
             Access::Push => format!("repository:{}:pull,push", self.name),
@@ -312,8 +325,8 @@ impl Repository {
             };
             let mut all = headers.to_vec();
             all.extend(authorization.as_deref().map(|value| ("Authorization", value)));
-            let response = retry(backoff, || self.host.send(method, url, &all, body));
-            let response = response.map_err(|error| fault(format!("{method} {url}: {error}")))?;
+            let response = retry(backoff, || self.host.send(request, &all));
+            let response = response.map_err(|error| fault(format!("{} {url}: {error}", request.method)))?;
             if response.status() != StatusCode::UNAUTHORIZED || last {
                 return Ok(response);
             }

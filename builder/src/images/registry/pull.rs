@@ -6,7 +6,7 @@ use super::super::resolved::{Blobs, ResolvedImage};
 use super::super::stored::Images;
 use super::client::{Access, ApiRequest, Registries, Repository};
 use super::progress::{Direction, ProgressSink, Transfer, TransferProgress};
-use crate::http::{Retries, RetryPolicy};
+use crate::http::{Pace, Retries, RetryPolicy};
 use buildscope_oci::{Descriptor, media};
 use buildscope_oci::{Platform, Reference};
 use buildscope_record::BlobDigest;
@@ -168,6 +168,7 @@ impl Blobs for Remote {
             at: 0,
             body: None,
             retries: Retries::new(RETRIES),
+            pace: Pace::new(),
             // Documents are small, so no progress is reported for them.
             progress: (folder == "blobs" && blob.size > 0).then(|| {
                 TransferProgress::start(
@@ -205,6 +206,7 @@ struct Download {
     at: u64,
     body: Option<BodyReader<'static>>,
     retries: Retries,
+    pace: Pace,
     progress: Option<TransferProgress>,
 }
 
@@ -216,7 +218,7 @@ impl Download {
         if self.at > 0 {
             headers.push(("Range", &range));
         }
-        let request = ApiRequest::new(Access::Pull, Method::GET, &self.url).headers(&headers);
+        let request = ApiRequest::new(Access::Pull, Method::GET, &self.url).headers(&headers).paced();
         let mut response = self.repository.request(&request)?;
         let skip = match response.status() {
             StatusCode::PARTIAL_CONTENT if self.at > 0 => 0,
@@ -249,6 +251,8 @@ impl Read for Download {
                         progress.at(self.at);
                     }
                     self.retries.progress(self.at);
+                    // Resuming does not help against a slow server.
+                    self.pace.check(self.at)?;
                     return Ok(read);
                 }
                 Some(Err(error)) => error,

@@ -4,6 +4,7 @@ mod export;
 mod shares;
 mod table;
 
+use super::interrupt;
 use crate::{Failure, Root, write_out};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
@@ -17,6 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, miette};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Measure builds of workloads, check their images, and compare the times with statistics
@@ -124,16 +126,10 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let plan = arguments.resolve()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
     let mut screen = Screen::new(&arguments);
-    let run = runtime.block_on(async {
-        let stop = CancellationToken::new();
-        let interrupt = stop.clone();
-        tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                interrupt.cancel();
-            }
-        });
-        measure::measure(&plan, &mut screen, &stop).await
-    });
+    let stop = CancellationToken::new();
+    // The build that is measured now may take any time.
+    interrupt::watch(stop.clone(), Duration::MAX).map_err(Failure::internal)?;
+    let run = runtime.block_on(measure::measure(&plan, &mut screen, &stop));
     let run = run.map_err(Failure::internal)?;
     screen.bar.finish_and_clear();
     arguments.export.write(&run)?;

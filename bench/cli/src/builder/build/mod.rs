@@ -12,7 +12,7 @@ mod run_options;
 pub(crate) use arguments::{Arguments, ProgressMode};
 
 use self::call::Subrequest;
-use super::{observe, profile, progress};
+use super::{interrupt, observe, profile, progress};
 use crate::builds::{self, Kept};
 use crate::{Failure, explain, write_out};
 use buildscope_builder::engine::{self, BuildError, Built, Engine, Outcome};
@@ -69,18 +69,10 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let span = probe.phase(Phase::Dispatch);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)?;
     span.end();
-    let outcome = runtime.block_on(async {
-        let cancel = CancellationToken::new();
-        tokio::spawn(interrupted(cancel.clone()));
-        engine::build(
-            &engine,
-            &options.request,
-            &probe,
-            progress::view(options.progress, || kept::expected(&options)),
-            cancel,
-        )
-        .await
-    });
+    let cancel = CancellationToken::new();
+    interrupt::watch(cancel.clone(), interrupt::GRACE).map_err(Failure::internal)?;
+    let progress = progress::view(options.progress, || kept::expected(&options));
+    let outcome = runtime.block_on(engine::build(&engine, &options.request, &probe, progress, cancel));
     if let Some(profile) = profile {
         profile.finish()?;
     }
@@ -179,17 +171,6 @@ fn expect_cached(options: &Options, record: &record::Record, kept: Option<&Kept>
     };
     let (count, reasons) = (ran.len(), reasons.join("\n"));
     Err(Failure::failed(miette!(help = help, "{count} steps ran although all were expected in the cache:\n{reasons}")))
-}
-
-/// Cancels the build at the first Ctrl-C (or SIGTERM). The build then cleans up.
-async fn interrupted(cancel: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-    cancel.cancel();
 }
 
 fn warn(isolation: &Isolation) {
