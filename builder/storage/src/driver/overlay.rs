@@ -1,6 +1,6 @@
 //! The driver `overlay`: each layer unpacked once, stacked by overlayfs.
 
-use super::{Driver, Prepared, SnapshotMode};
+use super::{Driver, Prepared, SnapshotMode, clone_mount};
 use crate::change::Changes;
 use crate::error::Context;
 use crate::index::VERSION;
@@ -12,6 +12,7 @@ use crate::unpack::{self, HardLinks};
 use crate::upper::Upper;
 use crate::{StorageError, Store};
 use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen,
@@ -221,6 +222,13 @@ impl Drop for Stack {
     }
 }
 
+/// The flags to open a directory as part of an overlay.
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+fn open(path: &Path) -> Result<OwnedFd, StorageError> {
+    rustix::fs::open(path, DIRECTORY, Mode::empty()).context("open", path)
+}
+
 impl Prepared for Stack {
     fn mount(&self) -> Result<OwnedFd, StorageError> {
         let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).context("open", "overlayfs")?;
@@ -232,20 +240,30 @@ impl Prepared for Stack {
             }
             .context("put into an overlay", path)
         };
-        let set = |key: &str, path: &Path| {
-            use rustix::fs::{Mode, OFlags};
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            set_fd(key, &rustix::fs::open(path, flags, Mode::empty()).context("open", path)?, path)
-        };
+        // The mount's options show the path of a directory from the root of its mount. With a detached mount of the directory, a
+        // step does not see where the store is.
+        // These mounts end with their descriptors, which overlayfs needs until it is created.
+        let mut detached = Vec::new();
         // One option per layer: a single string with all layers is limited to 255 bytes.
         for lower in self.lowers.iter().rev() {
             match lower {
-                Lower::Directory(path) => set("lowerdir+", path)?,
+                Lower::Directory(path) => {
+                    let mount = clone_mount(path)?;
+                    set_fd("lowerdir+", &mount, path)?;
+                    detached.push(mount);
+                }
                 Lower::Mount(mount) => set_fd("lowerdir+", mount, Path::new(""))?,
             }
         }
-        set("upperdir", &self.upper())?;
-        set("workdir", &self.work())?;
+        let changes = match &self.memory {
+            // This file system is mounted nowhere.
+            Some(_) => open(&self.changes_dir())?,
+            None => clone_mount(&self.changes_dir())?,
+        };
+        for (key, path) in [("upperdir", self.upper()), ("workdir", self.work())] {
+            let name = path.file_name().unwrap_or_default();
+            set_fd(key, &openat(&changes, name, DIRECTORY, Mode::empty()).context("open", &path)?, &path)?;
+        }
         let option = |key: &str, value: &str| fsconfig_set_string(&fs, key, value).context("configure overlayfs", key);
         option("source", "buildscope")?;
         match self.overlay.marks {
@@ -259,6 +277,7 @@ impl Prepared for Stack {
         // The upper directory is removed after a crash, so overlayfs need not sync it.
         fsconfig_set_flag(&fs, "volatile").context("configure overlayfs", "volatile")?;
         fsconfig_create(&fs).context("mount", &self.dir)?;
+        drop((detached, changes));
         fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).context("mount", &self.dir)
     }
 
