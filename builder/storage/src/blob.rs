@@ -5,7 +5,7 @@ use super::layout::{blob_path, touch};
 use super::scratch::Scratch;
 use super::{CacheIndex, SparseReader, StorageError, SyncPolicy};
 use buildscope_record::BlobDigest;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -20,12 +20,14 @@ pub struct BlobStore {
     scratch: Arc<Scratch>,
     cache: CacheIndex,
     /// Blobs that this process has written.
-    fresh: Arc<Mutex<HashSet<BlobDigest>>>,
+    written: Arc<Mutex<HashSet<BlobDigest>>>,
+    /// Blobs that this process has verified.
+    verified: Arc<Mutex<HashSet<BlobDigest>>>,
 }
 
 impl BlobStore {
     pub(crate) fn new(root: &Path, scratch: Arc<Scratch>, cache: CacheIndex) -> Self {
-        Self { root: root.into(), scratch, cache, fresh: Arc::default() }
+        Self { root: root.into(), scratch, cache, written: Arc::default(), verified: Arc::default() }
     }
 
     /// Stores `bytes` as a blob.
@@ -89,16 +91,23 @@ impl BlobStore {
     }
 
     /// Whether this process has written the blob.
-    pub(crate) fn is_fresh(&self, digest: &BlobDigest) -> bool {
-        self.fresh().contains(digest)
+    pub(crate) fn is_written(&self, digest: &BlobDigest) -> bool {
+        self.written.lock().contains(digest)
     }
 
-    pub(crate) fn forget_fresh(&self, digest: &BlobDigest) {
-        self.fresh().remove(digest);
+    /// Whether this process has verified the blob.
+    pub(crate) fn is_verified(&self, digest: &BlobDigest) -> bool {
+        self.verified.lock().contains(digest)
     }
 
-    fn fresh(&self) -> MutexGuard<'_, HashSet<BlobDigest>> {
-        self.fresh.lock()
+    /// Notes that this process has verified the blob.
+    pub(crate) fn note_verified(&self, digest: BlobDigest) {
+        self.verified.lock().insert(digest);
+    }
+
+    pub(crate) fn distrust(&self, digest: &BlobDigest) {
+        self.written.lock().remove(digest);
+        self.verified.lock().remove(digest);
     }
 
     /// Computes the digest of a blob's content. It differs from its name if the blob is damaged.
@@ -155,7 +164,7 @@ impl BlobWriter {
         // Two processes may do this at the same time. The contents are equal, so either may win.
         fs::rename(&self.path, &to).context("rename to", to)?;
         self.published = true;
-        self.store.fresh().insert(*digest);
+        self.store.written.lock().insert(*digest);
         self.store.cache.wrote(self.size);
         self.store.cache.made(blob_path(digest));
         Ok(())

@@ -81,6 +81,12 @@ impl Store {
         Ok(done)
     }
 
+    /// Those of `blobs` that this process has neither written nor verified.
+    pub fn unverified<B: Into<BlobDigest> + Copy>(&self, blobs: &[B]) -> Vec<BlobDigest> {
+        let blobs = blobs.iter().map(|blob| (*blob).into());
+        blobs.filter(|blob| !self.blobs().is_written(blob) && !self.blobs().is_verified(blob)).collect()
+    }
+
     fn look_through(&self, blob: BlobDigest) -> Result<(), StorageError> {
         let Some(mut inspection) = self.inspect(blob)? else { return Ok(()) };
         let file = self.blobs().open(blob)?;
@@ -101,7 +107,7 @@ impl Store {
     /// Errors of the cache index.
     pub fn inspect(&self, blob: impl Into<BlobDigest>) -> Result<Option<Inspection>, StorageError> {
         let blob = blob.into();
-        if self.blobs().is_fresh(&blob) {
+        if self.blobs().is_written(&blob) {
             return Ok(None);
         }
         let known = self.cache().checksum(&blob)?;
@@ -117,6 +123,7 @@ impl Store {
         let Inspection { blob, checksum, known, hash } = inspection;
         let checksum = checksum.finalize();
         if known == Some(checksum) {
+            self.blobs().note_verified(blob);
             return Ok(());
         }
         // The digest decides: the recorded checksum itself may be wrong.
@@ -125,6 +132,7 @@ impl Store {
             None => self.blobs().digest(blob)?,
         };
         self.condemn(blob, found)?;
+        self.blobs().note_verified(blob);
         self.cache().note_checksum(&blob, checksum)
     }
 
@@ -209,7 +217,7 @@ impl Store {
         }
         self.forget_cached(&paths);
         self.driver().forget();
-        self.blobs().forget_fresh(blob);
+        self.blobs().distrust(blob);
         let mut damaged = self.damaged();
         if !damaged.contains(blob) {
             damaged.push(*blob);

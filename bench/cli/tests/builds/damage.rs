@@ -3,7 +3,7 @@
 use crate::world::{World, steps};
 use buildscope_record::Digest;
 use buildscope_record::Outcome::{Cached, Executed};
-use buildscope_testing::test;
+use buildscope_testing::{Registry, test};
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -81,6 +81,51 @@ fn exporting_rebuilds_a_damaged_layer() {
         assert!(!built.stderr().contains("damaged"), "{kind}: {}", built.stderr());
         assert!(store(&world, &["check"]).status.success(), "{kind}");
     }
+}
+
+/// Builds with a damaged layer, which a step reads that was not in the Dockerfile before. The same build must make it again.
+#[track_caller]
+fn assert_found_by_reader(before: &str, reader: &str, driver: &str) {
+    let world = World::new(before);
+    world.build(&["--driver", driver]).record();
+    let damaged = rot(&world, &[b'A'; 2000]);
+    world.write("Dockerfile", &format!("{before}{reader}"));
+    let built = world.build(&["--driver", driver]);
+    let record = built.record();
+    assert!(built.stderr().contains(&damaged), "{reader}: {}", built.stderr());
+    assert!(steps(&record, Executed).iter().any(|step| step.contains("head -c 100000")), "{reader}");
+    let output = format!("type=local,dest={}", world.path("out").display());
+    world.build(&["--driver", driver, "--output", &output]).record();
+    assert_eq!(fs::read(world.path("out/h")).unwrap(), vec![b'A'; 100_000], "{reader}");
+}
+
+#[test]
+fn damage_that_a_step_reads_is_found() {
+    let other = "FROM busybox AS other\nRUN head -c 100000 /dev/zero | tr '\\0' A > /f\nFROM busybox\nCOPY --from=other /etc/passwd /p\n";
+    for driver in ["erofs", "overlay", "copy"] {
+        assert_found_by_reader(DOCKERFILE, "RUN cp /f /h\n", driver);
+        // The step fails because of the damage.
+        assert_found_by_reader(DOCKERFILE, "RUN ! grep -q Z /f && cp /f /h\n", driver);
+        assert_found_by_reader(other, "COPY --from=other /f /h\n", driver);
+        assert_found_by_reader(other, "RUN --mount=type=bind,from=other,target=/o cp /o/f /h\n", driver);
+    }
+}
+
+#[test(Program("docker-registry"))]
+fn a_damaged_layer_is_not_pushed() {
+    let registry = Registry::start();
+    let world = World::new(DOCKERFILE);
+    world.build(&[]).record();
+    let damaged = rot(&world, &[b'A'; 2000]);
+    let name = format!("{}/app:1", registry.host);
+    let built = world.build(&["--tag", &name, "--push"]);
+    built.record();
+    assert!(built.stderr().contains(&damaged), "{}", built.stderr());
+    // A fresh store pulls what was pushed, and checks every digest.
+    let other = World::new(&format!("FROM {name}\nRUN cp /f /h\n"));
+    let output = format!("type=local,dest={}", other.path("out").display());
+    other.build(&["--output", &output]).record();
+    assert_eq!(fs::read(other.path("out/h")).unwrap(), vec![b'A'; 100_000]);
 }
 
 #[test]
