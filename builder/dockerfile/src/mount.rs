@@ -329,7 +329,7 @@ pub(super) fn values<'t>(word: &Word<'t>) -> Vec<Word<'t>> {
 }
 
 /// Parses a size as docker's `units.RAMInBytes` does: a number with an optional unit `k`, `m`, `g`, `t` or `p`, in
-/// powers of 1024. Returns bytes, or `None` if the text is not a size.
+/// powers of 1024. Returns bytes, or `None` if the text is not a size or the size is not below 8 EiB.
 pub fn bytes(text: &str) -> Option<u64> {
     let lower = text.trim().to_ascii_lowercase();
     let digits = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
@@ -345,8 +345,9 @@ pub fn bytes(text: &str) -> Option<u64> {
         "p" => 1 << 50,
         _ => return None,
     };
-    // The cast from float to integer saturates, and the number cannot be negative.
-    Some((number * factor as f64) as u64)
+    let bytes = number * factor as f64;
+    // docker has signed numbers, and 0 would mean no limit. The number cannot be negative.
+    (bytes < i64::MAX as f64).then_some(bytes as u64)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Control groups measure a step's resource usage, limit it, and are a second way to kill the step.
 //!
 //! Version 2 is used wherever it is mounted (`/sys/fs/cgroup`, or `unified` below it on hybrid hosts), with the
-//! controllers that it has there; CPU time and pressure need no controller. Version 1 is used for memory and CPU limits
-//! if it holds these controllers. Steps also run if no cgroup is usable (an ordinary user without delegation). The resource
+//! controllers that it has there; CPU time and pressure need no controller. Version 1 is used for limits if it holds their
+//! controllers. Steps also run if no cgroup is usable (an ordinary user without delegation). The resource
 //! usage then comes from rusage alone, and a requested limit is an error.
 
 use super::error::SandboxError;
@@ -22,17 +22,58 @@ const PREFIX: &str = "buildscope-";
 /// The period of CPU quotas, in microseconds: the kernel's default.
 const PERIOD: u64 = 100_000;
 
+/// The tasks of a step that are not its own: its init.
+const OWN_TASKS: u64 = 1;
+
 /// Converts a number of processors to microseconds of CPU time in each [`PERIOD`]. The kernel's minimum is 1000.
 fn quota(cpus: f64) -> u64 {
     ((cpus * PERIOD as f64) as u64).max(1000)
+}
+
+/// The controllers that have limits. In version 1 each has a hierarchy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Controller {
+    Memory,
+    Cpu,
+    Pids,
+}
+
+impl Controller {
+    const ALL: [Self; 3] = [Self::Memory, Self::Cpu, Self::Pids];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Pids => "pids",
+        }
+    }
+
+    /// The flag whose limit needs it.
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Memory => "--memory",
+            Self::Cpu => "--cpus",
+            Self::Pids => "--pids-limit",
+        }
+    }
+
+    /// The file of the limit in version 1.
+    fn file_v1(self) -> &'static str {
+        match self {
+            Self::Memory => "memory.limit_in_bytes",
+            Self::Cpu => "cpu.cfs_quota_us",
+            Self::Pids => "pids.max",
+        }
+    }
 }
 
 /// The directories of this process in the hierarchies that it can use.
 #[derive(Debug, Default)]
 pub(super) struct Cgroups {
     v2: Option<Base>,
-    memory_v1: Option<Base>,
-    cpu_v1: Option<Base>,
+    /// Those of version 1, in the order of [`Controller::ALL`].
+    v1: [Option<Base>; 3],
     next: AtomicU64,
 }
 
@@ -49,8 +90,8 @@ struct Base {
 pub(super) struct StepCgroup {
     name: String,
     v2: Option<OwnedFd>,
-    memory_v1: Option<OwnedFd>,
-    cpu_v1: Option<OwnedFd>,
+    /// Those of version 1, in the order of [`Controller::ALL`].
+    v1: [Option<OwnedFd>; 3],
 }
 
 impl Cgroups {
@@ -70,55 +111,65 @@ impl Cgroups {
             let list = v2.as_ref().and_then(|base| read(&base.fd, "cgroup.subtree_control")).unwrap_or_default();
             list.split_ascii_whitespace().any(|name| name == controller)
         };
-        let v1 = |controller: &str| {
-            if has(controller) { None } else { find(Some(controller)).and_then(|own| Base::make(&own)) }
-        };
-        Self { memory_v1: v1("memory"), cpu_v1: v1("cpu"), v2, next: AtomicU64::new(0) }
+        let v1 = Controller::ALL.map(|controller| {
+            if has(controller.name()) { None } else { find(Some(controller.name())).and_then(|own| Base::make(&own)) }
+        });
+        Self { v1, v2, next: AtomicU64::new(0) }
     }
 
     /// Encodes this value for another process, which decodes it with [`Self::of_parts`].
     pub(super) fn parts(&self) -> (Vec<u8>, Vec<BorrowedFd<'_>>) {
-        let bases = [&self.v2, &self.memory_v1, &self.cpu_v1];
-        let mut bytes: Vec<u8> = bases.iter().map(|base| u8::from(base.is_some())).collect();
+        let mut bytes: Vec<u8> = [&self.v2].into_iter().chain(&self.v1).map(|base| u8::from(base.is_some())).collect();
         // The name is the same in all.
-        bytes.extend(bases.iter().find_map(|base| Some(base.as_ref()?.name.as_bytes())).unwrap_or_default());
-        (bytes, bases.into_iter().flatten().flat_map(|base| [base.fd.as_fd(), base.parent.as_fd()]).collect())
+        bytes.extend(self.bases().next().map(|base| base.name.as_bytes()).unwrap_or_default());
+        (bytes, self.bases().flat_map(|base| [base.fd.as_fd(), base.parent.as_fd()]).collect())
     }
 
     /// Decodes the output of [`Self::parts`]. Returns `None` if it is malformed.
     pub(super) fn of_parts(bytes: &[u8], fds: Vec<OwnedFd>) -> Option<Self> {
-        let (there, name) = bytes.split_at_checked(3)?;
+        let (there, name) = bytes.split_at_checked(1 + Controller::ALL.len())?;
         let name = std::str::from_utf8(name).ok()?;
         let mut fds = fds.into_iter();
         let mut base = |there| match there {
             0 => Some(None),
             _ => Some(Some(Base { fd: fds.next()?, parent: fds.next()?, name: name.to_owned() })),
         };
-        let (v2, memory_v1, cpu_v1) = (base(there[0])?, base(there[1])?, base(there[2])?);
-        Some(Self { v2, memory_v1, cpu_v1, next: AtomicU64::new(0) })
+        Some(Self {
+            v2: base(there[0])?,
+            v1: [base(there[1])?, base(there[2])?, base(there[3])?],
+            next: AtomicU64::new(0),
+        })
+    }
+
+    fn bases(&self) -> impl Iterator<Item = &Base> {
+        [&self.v2].into_iter().chain(&self.v1).flatten()
     }
 
     /// Makes the cgroups of a new step. Hierarchies that cannot be used are left out.
     pub(super) fn step(&self) -> StepCgroup {
         let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let make = |base: &Option<Base>| base.as_ref().and_then(|base| base.child(&name));
-        StepCgroup { v2: make(&self.v2), memory_v1: make(&self.memory_v1), cpu_v1: None, name: name.clone() }
+        // The memory is accounted for every step, the others only limit.
+        StepCgroup { v2: make(&self.v2), v1: [make(&self.v1[0]), None, None], name: name.clone() }
     }
 
-    /// Sets a step's limits.
+    /// Sets a step's limits, except for that of [tasks](StepCgroup::limit_tasks).
     ///
     /// # Errors
     /// Fails if a limit is requested and no usable cgroup has its controller.
     pub(super) fn limit(&self, step: &mut StepCgroup, limits: &Limits) -> Result<(), SandboxError> {
-        if limits.cpus.is_some() {
-            step.cpu_v1 = self.cpu_v1.as_ref().and_then(|base| base.child(&step.name));
+        let wanted = [limits.memory.is_some(), limits.cpus.is_some(), limits.pids.is_some()];
+        for ((slot, base), wanted) in step.v1.iter_mut().zip(&self.v1).zip(wanted) {
+            if wanted && slot.is_none() {
+                *slot = base.as_ref().and_then(|base| base.child(&step.name));
+            }
         }
         step.limit(limits)
     }
 
     /// Removes a step's cgroups. Its processes must be dead.
     pub(super) fn remove_step(&self, step: &StepCgroup) {
-        for base in [&self.v2, &self.memory_v1, &self.cpu_v1].into_iter().flatten() {
+        for base in self.bases() {
             // A busy directory is removed when this process ends. A runtime may have made further directories in it.
             if rustix::fs::unlinkat(&base.fd, &step.name, AtFlags::REMOVEDIR) == Err(Errno::BUSY) {
                 remove(&base.fd, &*step.name);
@@ -131,7 +182,7 @@ impl Cgroups {
         if let Some(base) = &self.v2 {
             let _ = write(&base.fd, "cgroup.kill", "1");
         }
-        for base in [&self.v2, &self.memory_v1, &self.cpu_v1].into_iter().flatten() {
+        for base in self.bases() {
             // Killed processes need a moment to exit. The next builder removes directories that are still busy after a second.
             for _ in 0..100 {
                 if remove(&base.parent, &*base.name) {
@@ -181,35 +232,45 @@ impl StepCgroup {
     pub(super) fn join(&self) -> Vec<OwnedFd> {
         let tasks =
             |fd: &OwnedFd| rustix::fs::openat(fd, "tasks", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).ok();
-        [&self.memory_v1, &self.cpu_v1].into_iter().flatten().filter_map(tasks).collect()
+        self.v1.iter().flatten().filter_map(tasks).collect()
     }
 
     fn limit(&self, limits: &Limits) -> Result<(), SandboxError> {
-        let none = |what: &str| SandboxError::Setup {
-            what: format!("{what}: buildscope cannot use a cgroup with that controller on this machine"),
-            errno: Errno::NODEV,
-        };
-        let set = |fd: &OwnedFd, file: &str, value: String| write(fd, file, &value).is_ok();
         if let Some(bytes) = limits.memory {
-            let v2 = self.v2.as_ref().is_some_and(|fd| {
-                // With swap the limit would be soft. A kernel without swap has no such file.
-                set(fd, "memory.swap.max", "0".into());
-                set(fd, "memory.max", bytes.to_string())
-            });
-            let v1 = || self.memory_v1.as_ref().is_some_and(|fd| set(fd, "memory.limit_in_bytes", bytes.to_string()));
-            if !v2 && !v1() {
-                return Err(none("--memory"));
-            }
+            // With swap the limit would be soft. A kernel without swap has no such file.
+            let _ = self.v2.as_ref().map(|fd| write(fd, "memory.swap.max", "0"));
+            self.set(Controller::Memory, "memory.max", &bytes.to_string(), &bytes.to_string())?;
         }
         if let Some(cpus) = limits.cpus {
             let quota = quota(cpus);
-            let v2 = self.v2.as_ref().is_some_and(|fd| set(fd, "cpu.max", format!("{quota} {PERIOD}")));
-            let v1 = || self.cpu_v1.as_ref().is_some_and(|fd| set(fd, "cpu.cfs_quota_us", quota.to_string()));
-            if !v2 && !v1() {
-                return Err(none("--cpus"));
-            }
+            self.set(Controller::Cpu, "cpu.max", &format!("{quota} {PERIOD}"), &quota.to_string())?;
         }
         Ok(())
+    }
+
+    /// Sets the limit of processes and threads. It also counts those of a stock runtime while that starts the step.
+    ///
+    /// # Errors
+    /// Fails if a limit is requested and no usable cgroup has its controller.
+    pub(super) fn limit_tasks(&self, limits: &Limits) -> Result<(), SandboxError> {
+        let Some(pids) = limits.pids else { return Ok(()) };
+        let most = pids.saturating_add(OWN_TASKS).to_string();
+        self.set(Controller::Pids, "pids.max", &most, &most)
+    }
+
+    /// Sets a limit in version 2, or else in version 1.
+    fn set(&self, controller: Controller, file: &str, value: &str, value_v1: &str) -> Result<(), SandboxError> {
+        let in_v1 = || self.v1(controller).is_some_and(|fd| write(fd, controller.file_v1(), value_v1).is_ok());
+        if self.v2.as_ref().is_some_and(|fd| write(fd, file, value).is_ok()) || in_v1() {
+            return Ok(());
+        }
+        let what =
+            format!("{}: buildscope cannot use a cgroup with that controller on this machine", controller.flag());
+        Err(SandboxError::Setup { what, errno: Errno::NODEV })
+    }
+
+    fn v1(&self, controller: Controller) -> Option<&OwnedFd> {
+        self.v1[controller as usize].as_ref()
     }
 
     /// Kills every process of the step, if the kernel can do that (version 2, since Linux 5.14).
@@ -222,15 +283,16 @@ impl StepCgroup {
     /// Whether the OOM killer has killed a process of the step.
     pub(super) fn oom(&self) -> bool {
         let v2 = self.v2.as_ref().and_then(|fd| read(fd, "memory.events"));
-        let v1 = || self.memory_v1.as_ref().and_then(|fd| read(fd, "memory.oom_control"));
+        let v1 = || self.v1(Controller::Memory).and_then(|fd| read(fd, "memory.oom_control"));
         v2.or_else(v1).and_then(|text| value(&text, "oom_kill")).is_some_and(|kills| kills > 0)
     }
 
     /// Adds what rusage does not count: the memory of all processes together and, with `thorough`, pressure and the CPU time
     /// and bytes of processes that were never waited for.
     pub(super) fn account(&self, resources: &mut Resources, thorough: bool) {
-        let number = |fd: &Option<OwnedFd>, file| read(fd.as_ref()?, file)?.trim().parse::<u64>().ok();
-        let peak = number(&self.v2, "memory.peak").or_else(|| number(&self.memory_v1, "memory.max_usage_in_bytes"));
+        let number = |fd: Option<&OwnedFd>, file| read(fd?, file)?.trim().parse::<u64>().ok();
+        let peak = number(self.v2.as_ref(), "memory.peak")
+            .or_else(|| number(self.v1(Controller::Memory), "memory.max_usage_in_bytes"));
         // A peak of zero means that the step could not be moved into the cgroup.
         if let Some(peak) = peak.filter(|&peak| peak > 0) {
             resources.peak_memory = ByteSize(peak);
@@ -271,7 +333,7 @@ impl StepCgroup {
     /// The bytes of memory that are in use now.
     pub(super) fn memory(&self) -> Option<u64> {
         let v2 = self.v2.as_ref().and_then(|fd| read(fd, "memory.current"));
-        let v1 = || self.memory_v1.as_ref().and_then(|fd| read(fd, "memory.usage_in_bytes"));
+        let v1 = || self.v1(Controller::Memory).and_then(|fd| read(fd, "memory.usage_in_bytes"));
         v2.or_else(v1)?.trim().parse().ok()
     }
 
