@@ -1,7 +1,8 @@
 //! docker's default seccomp profile in the form of the OCI runtime specification. It names the system calls, and the runtime's
 //! library translates the names. `syscalls` has the same profile by number.
 
-use super::seccomp::{AF_VSOCK, NEW_NAMESPACES, PERSONALITIES};
+use super::seccomp::{NEW_NAMESPACES, PERSONALITIES, refused_families};
+use super::spec::RawSockets;
 use serde_json::{Value, json};
 
 /// The system call conventions that `syscalls` knows for this machine.
@@ -32,8 +33,8 @@ const ALLOWED: &[&str] = &[
     "inotify_init1", "inotify_rm_watch", "io_cancel", "io_destroy", "io_getevents", "io_pgetevents",
     "io_pgetevents_time64", "io_setup", "io_submit", "ioctl", "ioprio_get", "ioprio_set", "ipc", "kill",
     "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "lchown", "lchown32", "lgetxattr",
-    "link", "linkat", "listen", "listxattr", "listxattrat", "llistxattr", "lremovexattr", "lseek", "lsetxattr",
-    "lsm_get_self_attr", "lsm_list_modules", "lsm_set_self_attr", "lstat", "lstat64", "madvise", "map_shadow_stack",
+    "link", "linkat", "listen", "listmount", "listxattr", "listxattrat", "llistxattr", "lremovexattr", "lseek", "lsetxattr",
+    "lstat", "lstat64", "madvise", "map_shadow_stack",
     "membarrier", "memfd_create", "memfd_secret", "mincore", "mkdir", "mkdirat", "mknod", "mknodat", "mlock", "mlock2",
     "mlockall", "mmap", "mmap2", "modify_ldt", "mprotect", "mq_getsetattr", "mq_notify", "mq_open", "mq_timedreceive",
     "mq_timedreceive_time64", "mq_timedsend", "mq_timedsend_time64", "mq_unlink", "mremap", "mseal", "msgctl",
@@ -54,11 +55,11 @@ const ALLOWED: &[&str] = &[
     "setregid", "setregid32", "setresgid", "setresgid32", "setresuid", "setresuid32", "setreuid", "setreuid32",
     "setrlimit", "setsid", "setsockopt", "setuid", "setuid32", "setxattr", "setxattrat", "shmat", "shmctl", "shmdt",
     "shmget", "shutdown", "sigaltstack", "signalfd", "signalfd4", "sigprocmask", "sigreturn", "socketcall",
-    "socketpair", "splice", "stat", "stat64", "statfs", "statfs64", "statx", "symlink", "symlinkat", "sync",
+    "socketpair", "splice", "stat", "stat64", "statfs", "statfs64", "statmount", "statx", "symlink", "symlinkat", "sync",
     "sync_file_range", "sync_file_range2", "syncfs", "sysinfo", "tee", "tgkill", "time", "timer_create",
     "timer_delete", "timer_getoverrun", "timer_gettime", "timer_gettime64", "timer_settime", "timer_settime64",
     "timerfd_create", "timerfd_gettime", "timerfd_gettime64", "timerfd_settime", "timerfd_settime64", "times", "tkill",
-    "truncate", "truncate64", "ugetrlimit", "umask", "uname", "unlink", "unlinkat", "utime", "utimensat",
+    "truncate", "truncate64", "ugetrlimit", "umask", "uname", "unlink", "unlinkat", "uretprobe", "utime", "utimensat",
     "utimensat_time64", "utimes", "vfork", "vmsplice", "wait4", "waitid", "waitpid", "write", "writev",
 ];
 
@@ -68,28 +69,49 @@ const REFUSED: &[&str] = &[
     "_sysctl", "acct", "add_key", "bpf", "clock_settime", "clock_settime64", "create_module", "delete_module",
     "fanotify_init", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick", "get_mempolicy", "init_module",
     "io_uring_enter", "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load",
-    "keyctl", "listmount", "lookup_dcookie", "mbind", "migrate_pages", "mount", "mount_setattr", "move_mount", "move_pages",
+    "keyctl", "lookup_dcookie", "lsm_get_self_attr", "lsm_list_modules", "lsm_set_self_attr", "mbind", "migrate_pages", "mount", "mount_setattr", "move_mount", "move_pages",
     "nfsservctl", "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd", "pivot_root", "process_madvise",
     "quotactl", "quotactl_fd", "reboot", "request_key", "set_mempolicy", "set_mempolicy_home_node", "setdomainname",
-    "sethostname", "setns", "settimeofday", "statmount", "stime", "swapoff", "swapon", "sysfs", "syslog", "umount", "umount2",
+    "sethostname", "setns", "settimeofday", "stime", "swapoff", "swapon", "sysfs", "syslog", "umount", "umount2",
     "unshare", "uselib", "userfaultfd", "ustat", "vhangup", "vm86", "vm86old",
 ];
 
+/// A comparison of the first argument.
+fn compared(value: u32, operator: &str) -> Value {
+    json!([{"index": 0, "value": value, "op": operator}])
+}
+
+fn allow(name: &str, args: Value) -> Value {
+    json!({"names": [name], "action": "SCMP_ACT_ALLOW", "args": args})
+}
+
+fn refuse(name: &str, args: Value) -> Value {
+    json!({"names": [name], "action": "SCMP_ACT_ERRNO", "errnoRet": libc::EPERM, "args": args})
+}
+
+/// The rules of `socket`. A runtime takes only one comparison of an argument for each rule, so the families between two
+/// refused ones are listed.
+fn socket_rules(refused: &[u32]) -> Vec<Value> {
+    let (Some(first), Some(last)) = (refused.first(), refused.last()) else { return vec![] };
+    let between = (*first..*last).filter(|family| !refused.contains(family));
+    let mut rules =
+        vec![allow("socket", compared(*first, "SCMP_CMP_LT")), allow("socket", compared(*last, "SCMP_CMP_GT"))];
+    rules.extend(between.map(|family| allow("socket", compared(family, "SCMP_CMP_EQ"))));
+    rules.extend(refused.iter().map(|family| refuse("socket", compared(*family, "SCMP_CMP_EQ"))));
+    rules
+}
+
 /// The profile as JSON. A call on neither list gives ENOSYS, so that libraries fall back to older calls. It is either newer than
 /// the lists, or the runtime's library has no name for it.
-pub(super) fn seccomp() -> Value {
+pub(super) fn seccomp(raw: RawSockets) -> Value {
     let masked =
         |mask: u32, value: u32| json!([{"index": 0, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}]);
-    let compared = |value: u32, op: &str| json!([{"index": 0, "value": value, "op": op}]);
-    let allow = |name: &str, args: Value| json!({"names": [name], "action": "SCMP_ACT_ALLOW", "args": args});
-    let refuse = |name: &str, args: Value| json!({"names": [name], "action": "SCMP_ACT_ERRNO", "errnoRet": libc::EPERM, "args": args});
     let mut rules = vec![
         json!({"names": ALLOWED, "action": "SCMP_ACT_ALLOW"}),
         json!({"names": REFUSED, "action": "SCMP_ACT_ERRNO", "errnoRet": libc::EPERM}),
-        allow("socket", compared(AF_VSOCK, "SCMP_CMP_NE")),
-        refuse("socket", compared(AF_VSOCK, "SCMP_CMP_EQ")),
         allow("clone", masked(NEW_NAMESPACES, 0)),
     ];
+    rules.extend(socket_rules(refused_families(raw)));
     let flags = (0..u32::BITS).map(|bit| 1 << bit).filter(|flag| NEW_NAMESPACES & flag != 0);
     rules.extend(flags.map(|flag| refuse("clone", masked(flag, flag))));
     rules.extend(PERSONALITIES.map(|persona| allow("personality", compared(persona, "SCMP_CMP_EQ"))));
@@ -101,11 +123,27 @@ pub(super) fn seccomp() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::docker::{self, Rule};
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn no_call_is_on_both_lists() {
         assert!(ALLOWED.is_sorted() && REFUSED.is_sorted());
         assert!(ALLOWED.iter().all(|name| REFUSED.binary_search(name).is_err()));
+    }
+
+    /// Names that docker refuses and the list lacks give ENOSYS, as the kernel does for these calls of the past.
+    #[test]
+    fn the_names_have_dockers_rules() {
+        let mut rules = BTreeMap::new();
+        for row in docker::rows() {
+            // The same on each architecture.
+            assert_eq!(*rules.entry(row.name).or_insert(row.rule), row.rule, "{}", row.name);
+        }
+        for (name, rule) in rules {
+            assert_eq!(ALLOWED.binary_search(&name).is_ok(), rule == Rule::Allow, "{name}");
+            assert!(REFUSED.binary_search(&name).is_err() || rule == Rule::Refuse, "{name}");
+        }
     }
 }

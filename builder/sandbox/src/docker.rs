@@ -1,0 +1,39 @@
+//! docker's default seccomp profile by number, as a table for tests. The table's first lines say its date and its source.
+
+const TABLE: &str = include_str!("seccomp/docker-2026-06-30.tsv");
+
+/// The rule of a system call for a process with docker's default capabilities.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rule {
+    Allow,
+    /// EPERM.
+    Refuse,
+    /// ENOSYS.
+    Unknown,
+    /// The rule depends on the arguments.
+    Argument,
+}
+
+/// A row of the table.
+pub(super) struct Row {
+    pub(super) architecture: &'static str,
+    pub(super) number: u32,
+    pub(super) name: &'static str,
+    pub(super) rule: Rule,
+}
+
+/// The rows of all architectures.
+pub(super) fn rows() -> impl Iterator<Item = Row> {
+    TABLE.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let fields: Vec<_> = line.split('\t').collect();
+        let [architecture, number, name, rule] = fields[..] else { panic!("{line}") };
+        let rule = match rule {
+            "allow" => Rule::Allow,
+            "refuse" => Rule::Refuse,
+            "unknown" => Rule::Unknown,
+            "argument" => Rule::Argument,
+            other => panic!("{other}"),
+        };
+        Row { architecture, number: number.parse().unwrap(), name, rule }
+    })
+}
