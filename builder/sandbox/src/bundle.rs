@@ -99,7 +99,7 @@ impl Bundle {
             }
             root.mountpoint(Path::new(path), MountpointKind::Directory).at(path)?;
         }
-        if !message.own_network {
+        if message.network.is_host() {
             let sys = mounts::clone(CWD, Path::new(SYS)).at("/sys")?;
             self.attach("sys", sys.as_fd(), HARMLESS).at("/sys")?;
         }

@@ -7,7 +7,7 @@
 //! with the init. So waiting for a step's program is the same with both executors, and the program never outlives the builder.
 
 use super::bundle::{self, Bundle};
-use super::message::{InitMessage, InitReport, Mountpoint, StepExit};
+use super::message::{InitMessage, InitReport, Mountpoint, NetworkMessage, StepExit};
 use super::mounts::{PreparedMounts, Template, View};
 use super::privileges::Restrictions;
 use super::spec::{Credentials, Privileges};
@@ -119,11 +119,12 @@ fn start(
             joined?;
         }
     }
-    if let Some(namespace) = message.namespace {
-        sys::enter_network(fd(namespace)?).map_err(failed("entering the step's network"))?;
-    }
-    if message.own_network {
-        sys::loopback_up().map_err(failed("bringing up the loopback device"))?;
+    match message.network {
+        NetworkMessage::Host | NetworkMessage::HostWithoutRawSockets => {}
+        NetworkMessage::Loopback => sys::loopback_up().map_err(failed("bringing up the loopback device"))?,
+        NetworkMessage::Enter(namespace) => {
+            sys::enter_network(fd(namespace)?).map_err(failed("entering the step's network"))?;
+        }
     }
     // After joining: this process's cgroup becomes the root of the cgroups that the step sees.
     sys::unshare(libc::CLONE_NEWCGROUP).map_err(failed("making a cgroup namespace"))?;
@@ -140,7 +141,7 @@ fn start(
         sys::set_rlimit(*resource, *limits).map_err(failed("setting a resource limit"))?;
     }
     if message.privileges != Privileges::Insecure {
-        ready.restrictions.drop().map_err(failed("dropping privileges"))?;
+        ready.restrictions.drop(message.network.raw_sockets()).map_err(failed("dropping privileges"))?;
     }
     let user = Credentials { uid: message.uid, gid: message.gid, groups: message.groups.clone() };
     let program = spawn(ready, message, &user, workdir.as_fd(), stdio).map_err(not_executed)?;
@@ -161,7 +162,8 @@ fn start_by_runtime(
     drop(top);
     // From here on this process needs nothing that a step must not have.
     bundle.leave().map_err(failed("entering an empty root"))?;
-    ready.restrictions.bound().and_then(|()| ready.restrictions.drop()).map_err(failed("dropping privileges"))?;
+    let drop = || ready.restrictions.drop(message.network.raw_sockets());
+    ready.restrictions.bound().and_then(|()| drop()).map_err(failed("dropping privileges"))?;
     let status = sys::wait_for(runtime).map_err(failed("waiting for the runtime"))?;
     // The program is not counted yet: it is reaped later, even if it has already ended.
     let spent = Some(sys::children_usage());

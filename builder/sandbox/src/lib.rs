@@ -11,7 +11,7 @@
 //!
 //! ```no_run
 //! use buildscope_record::Probe;
-//! use buildscope_sandbox::{Credentials, Limits, LogLine, NetworkMode, Privileges, StepSpec, Zygote};
+//! use buildscope_sandbox::{Credentials, Limits, LogLine, Privileges, StepNetwork, StepSpec, Zygote};
 //! use buildscope_sandbox::{detached, isolate_process, serve_if_zygote};
 //! use tokio_util::sync::CancellationToken;
 //!
@@ -27,7 +27,7 @@
 //!     workdir: "/".into(),
 //!     user: Credentials::default(),
 //!     mounts: Vec::new(),
-//!     network: NetworkMode::None,
+//!     network: StepNetwork::None,
 //!     privileges: Privileges::Docker,
 //!     devices: Vec::new(),
 //!     stdin: None,
@@ -48,6 +48,8 @@ mod bundle;
 mod cgroup;
 mod channel;
 mod counters;
+#[cfg(test)]
+mod docker;
 mod error;
 mod exit;
 #[doc(hidden)]
@@ -78,6 +80,7 @@ pub use exit::{Exit, Status};
 pub use isolate::{Isolation, NoRange, isolate_process};
 pub use logs::{LONGEST_LINE, LogLine, LogSink, Stream};
 pub use mounts::detached;
+pub use network::IsolatedNetwork;
 pub use oci::OciRuntime;
 pub use spec::*;
 pub use zygote::{Zygote, serve_if_zygote};

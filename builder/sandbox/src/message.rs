@@ -1,6 +1,6 @@
 //! The messages between the builder and a step's init.
 
-use super::spec::Privileges;
+use super::spec::{Privileges, RawSockets};
 use super::wire::{Bytes, Wire, wire_struct};
 
 impl Wire for Privileges {
@@ -33,10 +33,7 @@ pub(super) struct InitMessage {
     /// The content of `/etc/resolv.conf`; `None` means the host's.
     pub(super) resolv_conf: Option<Bytes>,
     pub(super) mounts: Vec<MountMessage>,
-    /// Whether the init is in a new network namespace with only a loopback device.
-    pub(super) own_network: bool,
-    /// A network namespace to enter.
-    pub(super) namespace: Option<FdIndex>,
+    pub(super) network: NetworkMessage,
     pub(super) privileges: Privileges,
     /// Bytes.
     pub(super) shm_size: u64,
@@ -64,8 +61,7 @@ wire_struct!(InitMessage {
     hosts,
     resolv_conf,
     mounts,
-    own_network,
-    namespace,
+    network,
     privileges,
     shm_size,
     rlimits,
@@ -77,6 +73,54 @@ wire_struct!(InitMessage {
     rootfs,
     runtime,
 });
+
+/// The network of a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum NetworkMessage {
+    /// The host's network, which the init is in.
+    #[default]
+    Host,
+    /// The host's network without raw sockets.
+    HostWithoutRawSockets,
+    /// A new network namespace with only a loopback device, which the init is in.
+    Loopback,
+    /// A network namespace to enter.
+    Enter(FdIndex),
+}
+
+impl NetworkMessage {
+    /// Whether the step sees the host's network devices.
+    pub(super) fn is_host(self) -> bool {
+        matches!(self, Self::Host | Self::HostWithoutRawSockets)
+    }
+
+    pub(super) fn raw_sockets(self) -> RawSockets {
+        match self {
+            Self::HostWithoutRawSockets => RawSockets::Refused,
+            Self::Host | Self::Loopback | Self::Enter(_) => RawSockets::Allowed,
+        }
+    }
+}
+
+impl Wire for NetworkMessage {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Host => 0_u8.put(out),
+            Self::HostWithoutRawSockets => 1_u8.put(out),
+            Self::Loopback => 2_u8.put(out),
+            Self::Enter(namespace) => (3_u8, *namespace).put(out),
+        }
+    }
+    fn take(input: &mut &[u8]) -> Option<Self> {
+        Some(match u8::take(input)? {
+            0 => Self::Host,
+            1 => Self::HostWithoutRawSockets,
+            2 => Self::Loopback,
+            3 => Self::Enter(Wire::take(input)?),
+            _ => return None,
+        })
+    }
+}
 
 /// The additional data for a stock runtime.
 #[derive(Debug)]

@@ -99,6 +99,7 @@ impl<'a> Root<'a> {
             };
             let found = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&next)?.st_mode);
             if found == rustix::fs::FileType::Symlink {
+                refuse_magic_link(here, &name, &next)?;
                 let target = rustix::fs::readlinkat(&next, "", Vec::new())?;
                 let target = Path::new(std::ffi::OsStr::from_bytes(target.as_bytes()));
                 if target.is_absolute() {
@@ -114,6 +115,20 @@ impl<'a> Root<'a> {
             }
         }
         Err(Errno::LOOP)
+    }
+}
+
+/// Refuses a magic link, whose text is not where it leads. Its descriptor may be one that this walk has just opened, so it can exist
+/// although it did not when the whole path was opened.
+fn refuse_magic_link(at: BorrowedFd<'_>, name: &Path, link: &OwnedFd) -> Result<(), Errno> {
+    if rustix::fs::fstatfs(link)?.f_type != rustix::fs::PROC_SUPER_MAGIC {
+        return Ok(());
+    }
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(at, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
+        Err(Errno::LOOP) => Err(Errno::LOOP),
+        // Other links of procfs, such as `self`, are texts.
+        _ => Ok(()),
     }
 }
 

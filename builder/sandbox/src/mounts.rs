@@ -298,14 +298,14 @@ impl Template {
             Privileges::Docker => HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY,
             Privileges::Insecure => HARMLESS,
         };
-        if !message.own_network && message.privileges == Privileges::Docker {
+        if message.network.is_host() && message.privileges == Privileges::Docker {
             let tree = clone(CWD, Path::new(SYS)).at("/sys")?;
             return attach(tree.as_fd(), target, Path::new("")).at("/sys");
         }
         // A new sysfs shows only the devices of the step's own network namespace. A user namespace may not mount a sysfs of
         // the host's network; there even an insecure step gets the read-only one.
         let sys = match filesystem("sysfs", &[], options) {
-            Err(Errno::PERM) if !message.own_network => clone(CWD, Path::new(SYS)),
+            Err(Errno::PERM) if message.network.is_host() => clone(CWD, Path::new(SYS)),
             sys => sys,
         };
         let sys = sys.at("/sys")?;

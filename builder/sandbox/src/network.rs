@@ -1,28 +1,33 @@
-//! An isolated network for a step, connected to the outside by slirp4netns or pasta. Both are user-mode TCP/IP, so neither
+//! An isolated network for steps, connected to the outside by slirp4netns or pasta. Both are user-mode TCP/IP, so neither
 //! root nor a bridge is needed. The host's loopback is not reachable from the network.
 
 use super::error::SandboxError;
 use super::sys;
+use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
+
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
+const CONNECTING: &str = "connecting an isolated network";
+/// The host's resolver configuration.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// The time within which a connector must report that it is ready.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connected network namespace. Dropping this ends the connection.
-pub(super) struct Connected {
-    /// The namespace, for the step to enter.
-    pub(super) namespace: OwnedFd,
-    /// The content of `/etc/resolv.conf` for the step.
-    pub(super) resolv_conf: &'static str,
-    _connector: Child,
+/// A network namespace that is connected to the outside. Steps can share it, also at the same time. Dropping it ends the connection.
+#[derive(Debug)]
+pub struct IsolatedNetwork {
+    namespace: OwnedFd,
+    resolv_conf: String,
+    connector: Mutex<Child>,
     /// The connector ends when this socket closes, also if the builder is killed.
     _leash: std::os::unix::net::UnixStream,
 }
@@ -34,7 +39,8 @@ struct Connector {
     name: &'static str,
     program: &'static str,
     arguments: &'static [&'static str],
-    resolv_conf: &'static str,
+    /// The address of its resolver, which asks the host's first nameserver, also one on the host's loopback.
+    resolver: &'static str,
 }
 
 /// The connectors in order of preference.
@@ -53,8 +59,8 @@ const CONNECTORS: [Connector; 2] = [
             "/proc/self/fd/0",
             "tap0",
         ],
-        // The address of its resolver (slirp4netns(1)).
-        resolv_conf: "nameserver 10.0.2.3\n",
+        // slirp4netns(1).
+        resolver: "10.0.2.3",
     },
     Connector {
         name: "pasta",
@@ -79,41 +85,90 @@ const CONNECTORS: [Connector; 2] = [
             "--pid=/dev/stdout",
             "--netns=/proc/self/fd/0",
         ],
-        resolv_conf: "nameserver 169.254.1.1\n",
+        resolver: "169.254.1.1",
     },
 ];
 
-/// Makes a network namespace and connects it.
-///
-/// # Errors
-/// Fails if neither connector is installed or if the connector is not ready in time.
-pub(super) async fn connect() -> Result<Connected, SandboxError> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let connector = CONNECTORS.iter().find(|connector| installed(connector.name, &path)).ok_or_else(|| {
-        failed("an isolated network needs slirp4netns or pasta; install one of them, or use --network=host or --network=none")
-    })?;
-    let namespace = namespace()?;
-    let (leash, end) = std::os::unix::net::UnixStream::pair().map_err(SandboxError::io("making a socket pair"))?;
-    let input = namespace.try_clone().map_err(SandboxError::io("passing on the step's network"))?;
-    let mut started = Command::new(connector.program)
-        .args(connector.arguments)
-        .stdin(Stdio::from(input))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::from(OwnedFd::from(end)))
-        .spawn()
-        .map_err(SandboxError::io("connecting the step's network"))?;
-    let mut ready = [0];
-    let output = started.stdout.as_mut().ok_or_else(|| failed("the connector has no standard output"))?;
-    match tokio::time::timeout(PATIENCE, output.read(&mut ready)).await {
-        Ok(Ok(1)) => {
-            Ok(Connected { namespace, resolv_conf: connector.resolv_conf, _connector: started, _leash: leash })
+impl IsolatedNetwork {
+    /// Makes a network namespace and connects it, by the first connector that works. This takes some ten milliseconds.
+    ///
+    /// # Errors
+    /// Fails if every connector is missing or fails.
+    pub async fn connect() -> Result<Self, SandboxError> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut failure = failed("neither slirp4netns nor pasta is installed");
+        for connector in CONNECTORS.iter().filter(|connector| installed(connector.name, &path)) {
+            match connector.connect().await {
+                Ok(network) => return Ok(network),
+                Err(error) => failure = error,
+            }
         }
-        Ok(Ok(_)) => {
-            Err(failed(&format!("{} ended at once; it needs access to /dev/net/tun as this user", connector.name)))
-        }
-        Ok(Err(error)) => Err(SandboxError::Io { what: "connecting the step's network", source: error }),
-        Err(_) => Err(failed(&format!("{} was not ready within {} s", connector.name, PATIENCE.as_secs()))),
+        Err(failure)
     }
+
+    /// Whether the connector still runs.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.connector.lock().try_wait(), Ok(None))
+    }
+
+    /// The namespace, for a step to enter.
+    pub(super) fn namespace(&self) -> io::Result<OwnedFd> {
+        self.namespace.try_clone()
+    }
+
+    /// The content of `/etc/resolv.conf` for a step.
+    pub(super) fn resolv_conf(&self) -> &str {
+        &self.resolv_conf
+    }
+}
+
+impl Connector {
+    async fn connect(&self) -> Result<IsolatedNetwork, SandboxError> {
+        let namespace = namespace()?;
+        let (leash, end) = std::os::unix::net::UnixStream::pair().map_err(SandboxError::io("making a socket pair"))?;
+        let input = namespace.try_clone().map_err(SandboxError::io("passing on the step's network"))?;
+        let mut started = Command::new(self.program)
+            .args(self.arguments)
+            .stdin(Stdio::from(input))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::from(OwnedFd::from(end)))
+            .spawn()
+            .map_err(SandboxError::io(CONNECTING))?;
+        let mut ready = [0];
+        let output = started.stdout.as_mut().ok_or_else(|| failed("the connector has no standard output"))?;
+        match tokio::time::timeout(PATIENCE, output.read(&mut ready)).await {
+            Ok(Ok(1)) => Ok(IsolatedNetwork {
+                namespace,
+                resolv_conf: resolv_conf(self.resolver, &std::fs::read_to_string(RESOLV_CONF).unwrap_or_default()),
+                connector: Mutex::new(started),
+                _leash: leash,
+            }),
+            Ok(Ok(_)) => {
+                Err(failed(&format!("{} ended at once; it needs access to /dev/net/tun as this user", self.name)))
+            }
+            Ok(Err(source)) => Err(SandboxError::Io { what: CONNECTING, source }),
+            Err(_) => Err(failed(&format!("{} was not ready within {} s", self.name, PATIENCE.as_secs()))),
+        }
+    }
+}
+
+/// The resolver's configuration in the network: the connector's resolver first, then the host's other nameservers that are not
+/// on its loopback, and the host's options. The C library reads three nameservers (resolv.conf(5)).
+fn resolv_conf(resolver: &str, host: &str) -> String {
+    let value = |line: &str, keyword: &str| {
+        let rest = line.strip_prefix(keyword)?;
+        rest.starts_with(char::is_whitespace).then(|| rest.trim().to_owned())
+    };
+    let nameservers = host.lines().filter_map(|line| value(line, "nameserver")?.parse::<Ipv4Addr>().ok());
+    let others = nameservers.skip(1).filter(|address| !address.is_loopback() && !address.is_unspecified()).take(2);
+    let mut text = format!("nameserver {resolver}\n");
+    others.for_each(|address| text.push_str(&format!("nameserver {address}\n")));
+    for line in host.lines() {
+        if let Some(keyword) = ["search", "domain", "options"].iter().find(|keyword| value(line, keyword).is_some()) {
+            text.push_str(&format!("{keyword} {}\n", value(line, keyword).unwrap_or_default()));
+        }
+    }
+    text
 }
 
 /// Whether a program is in one of the directories of `PATH`.
@@ -122,7 +177,7 @@ fn installed(program: &str, path: &OsStr) -> bool {
 }
 
 fn failed(why: &str) -> SandboxError {
-    SandboxError::Io { what: "connecting the step's network", source: io::Error::other(why) }
+    SandboxError::Io { what: CONNECTING, source: io::Error::other(why.to_owned()) }
 }
 
 /// Makes a network namespace without processes, in a thread that ends afterwards.
@@ -133,4 +188,21 @@ fn namespace() -> Result<OwnedFd, SandboxError> {
     };
     let made: Result<OwnedFd, Errno> = std::thread::spawn(make).join().unwrap_or(Err(Errno::IO));
     made.map_err(|errno| SandboxError::Setup { what: "making a network namespace".into(), errno })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_resolver_configuration_keeps_what_works_in_the_network() {
+        let of = |host| resolv_conf("10.0.2.3", host);
+        assert_eq!(of(""), "nameserver 10.0.2.3\n");
+        // systemd-resolved's file (systemd-resolved.service(8)).
+        let resolved = "# a comment\nnameserver 127.0.0.53\noptions edns0 trust-ad\nsearch corp.example lab.example\n";
+        assert_eq!(of(resolved), "nameserver 10.0.2.3\noptions edns0 trust-ad\nsearch corp.example lab.example\n");
+        let three = "nameserver 192.0.2.1\nnameserver 127.0.0.1\nnameserver\t192.0.2.2 \nnameserver fe80::1%eth0\nnameserver 192.0.2.3\n";
+        assert_eq!(of(three), "nameserver 10.0.2.3\nnameserver 192.0.2.2\nnameserver 192.0.2.3\n");
+        assert_eq!(of("searching x\nsortlist 192.0.2.0\n"), "nameserver 10.0.2.3\n");
+    }
 }

@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::isolate::initial_user_namespace;
 use super::logs::LogSink;
 use super::message::{InitMessage, RuntimeMessage};
-use super::spec::{MountSource, NetworkMode, Privileges, SHM_SIZE, StepSpec};
+use super::spec::{MountSource, Privileges, SHM_SIZE, StepNetwork, StepSpec};
 use super::wire::Bytes;
 use super::zygote::Zygote;
 use super::{mounts, privileges, profile, rlimits};
@@ -92,7 +92,7 @@ impl OciRuntime {
         let crun = self.is_crun();
         // The pid and network namespaces are those of the init.
         let namespaces = ["ipc", "uts", "mount", "cgroup"].map(|kind| json!({"type": kind}));
-        let capabilities = privileges::names(spec.privileges);
+        let capabilities = privileges::names(spec.privileges, spec.network.raw_sockets());
         // A process of another user than root has capabilities only in its bounding set.
         let held = if spec.user.uid == 0 { capabilities.clone() } else { Vec::new() };
         let limits = rlimits::named(&spec.limits).into_iter().map(|(name, (soft, hard))| {
@@ -105,7 +105,7 @@ impl OciRuntime {
             all.push(json!({"destination": "/.", "type": "bind", "source": in_bundle("rootfs"),
                 "options": ["bind", "remount", "nodev"]}));
         }
-        all.extend(standard_mounts(spec.limits.shm_size, spec.network, spec.privileges));
+        all.extend(standard_mounts(spec.limits.shm_size, &spec.network, spec.privileges));
         // runc binds the nodes itself if it cannot make them.
         if crun || initial_user_namespace() {
             all.extend(mounts::NODES.iter().map(node));
@@ -158,7 +158,7 @@ impl OciRuntime {
         if spec.privileges == Privileges::Docker {
             config["linux"]["maskedPaths"] = json!(mounts::masked_paths());
             config["linux"]["readonlyPaths"] = json!(mounts::readonly_paths());
-            config["linux"]["seccomp"] = profile::seccomp();
+            config["linux"]["seccomp"] = profile::seccomp(spec.network.raw_sockets());
         }
         config
     }
@@ -201,7 +201,7 @@ fn node(name: &&str) -> Value {
 }
 
 /// The mounts that every step has, as docker's default specification lists them.
-fn standard_mounts(shm_size: Option<u64>, network: NetworkMode, privileges: Privileges) -> [Value; 6] {
+fn standard_mounts(shm_size: Option<u64>, network: &StepNetwork, privileges: Privileges) -> [Value; 6] {
     let mount = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
     let (device, write) = match privileges {
         Privileges::Docker => ("nodev", "ro"),
@@ -210,7 +210,9 @@ fn standard_mounts(shm_size: Option<u64>, network: NetworkMode, privileges: Priv
     let shm = format!("size={}", shm_size.unwrap_or(SHM_SIZE));
     // A user namespace may mount a sysfs only over a network namespace of its own.
     let sys = match network {
-        NetworkMode::Host if privileges == Privileges::Docker || !initial_user_namespace() => {
+        StepNetwork::Host | StepNetwork::HostWithoutRawSockets
+            if privileges == Privileges::Docker || !initial_user_namespace() =>
+        {
             json!({"destination": "/sys", "type": "none", "source": in_bundle("sys"),
             "options": ["rbind", "ro", "nosuid", "noexec", "nodev"]})
         }

@@ -1,6 +1,6 @@
 //! The privileges of a step: docker's default capabilities and its seccomp profile.
 
-use super::spec::Privileges;
+use super::spec::{Privileges, RawSockets};
 use super::{seccomp, sys};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -21,11 +21,19 @@ const DEFAULT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::KILL)
     .union(CapabilitySet::AUDIT_WRITE);
 
-/// The names, as in OCI documents, of the default set or of all capabilities that this process can pass on.
-pub(super) fn names(privileges: Privileges) -> Vec<String> {
+/// The capabilities of a step that is not `--security=insecure`.
+fn of_step(raw: RawSockets) -> CapabilitySet {
+    match raw {
+        RawSockets::Allowed => DEFAULT,
+        RawSockets::Refused => DEFAULT.difference(CapabilitySet::NET_RAW),
+    }
+}
+
+/// The names, as in OCI documents, of a step's capabilities or of all capabilities that this process can pass on.
+pub(super) fn names(privileges: Privileges, raw: RawSockets) -> Vec<String> {
     let given = |set: &CapabilitySet| rustix::thread::capability_is_in_bounding_set(*set).unwrap_or(false);
     let wanted: Vec<_> = match privileges {
-        Privileges::Docker => DEFAULT.iter_names().collect(),
+        Privileges::Docker => of_step(raw).iter_names().collect(),
         Privileges::Insecure => CapabilitySet::all().iter_names().filter(|(_, set)| given(set)).collect(),
     };
     wanted.into_iter().map(|(name, _)| format!("CAP_{name}")).collect()
@@ -34,6 +42,8 @@ pub(super) fn names(privileges: Privileges) -> Vec<String> {
 /// The limits of every step that is not `--security=insecure`, prepared once.
 pub(super) struct Restrictions {
     filter: Vec<sys::BpfInstruction>,
+    /// The filter of a step without raw sockets.
+    filter_without_raw: Vec<sys::BpfInstruction>,
     /// The capabilities to drop from the bounding set.
     unwanted: Vec<CapabilitySet>,
 }
@@ -45,7 +55,11 @@ impl Restrictions {
                 // A capability that this kernel does not know gives an error and need not be dropped.
                 rustix::thread::capability_is_in_bounding_set(capability).unwrap_or(false)
             });
-        Self { filter: seccomp::docker_default(), unwanted: unwanted.collect() }
+        Self {
+            filter: seccomp::docker_default(RawSockets::Allowed),
+            filter_without_raw: seccomp::docker_default(RawSockets::Refused),
+            unwanted: unwanted.collect(),
+        }
     }
 
     /// Limits the bounding set, and so the result of an exec, to the default set, for this process and its children. This process
@@ -56,11 +70,18 @@ impl Restrictions {
 
     /// Loads the filter and drops all other capabilities; call it after [`Self::bound`]. `no_new_privs` stays off as under docker,
     /// so setuid programs such as sudo work within the bounding set.
-    pub(super) fn drop(&self) -> Result<(), Errno> {
+    pub(super) fn drop(&self, raw: RawSockets) -> Result<(), Errno> {
+        let filter = match raw {
+            RawSockets::Allowed => &self.filter,
+            RawSockets::Refused => {
+                rustix::thread::remove_capability_from_bounding_set(CapabilitySet::NET_RAW)?;
+                &self.filter_without_raw
+            }
+        };
         // Loading a filter needs CAP_SYS_ADMIN, so the filter comes first.
-        sys::seccomp(&self.filter)?;
+        sys::seccomp(filter)?;
         // The inheritable set stays empty (CVE-2022-24769). An exec cannot regain capabilities outside of the bounding set.
-        let own = rustix::thread::capabilities(None)?.permitted & DEFAULT;
+        let own = rustix::thread::capabilities(None)?.permitted & of_step(raw);
         let sets = CapabilitySets { effective: own, permitted: own, inheritable: CapabilitySet::empty() };
         rustix::thread::set_capabilities(None, sets)
     }

@@ -1,8 +1,8 @@
 //! Turns a step's specification into the message for its init and the descriptors of that message.
 
 use super::error::SandboxError;
-use super::message::{InitMessage, MountMessage, SourceMessage};
-use super::spec::{MountSource, NetworkMode, SHM_SIZE, StepSpec, UNCHANGED, hosts};
+use super::message::{InitMessage, MountMessage, NetworkMessage, SourceMessage};
+use super::spec::{MountSource, SHM_SIZE, StepNetwork, StepSpec, UNCHANGED, hosts};
 use super::wire::Bytes;
 use super::{mounts, rlimits};
 use rustix::io::Errno;
@@ -49,6 +49,15 @@ pub(super) fn message(
             }
         },
     }));
+    let (network, resolv_conf) = match &spec.network {
+        StepNetwork::Host => (NetworkMessage::Host, None),
+        StepNetwork::HostWithoutRawSockets => (NetworkMessage::HostWithoutRawSockets, None),
+        StepNetwork::None => (NetworkMessage::Loopback, None),
+        StepNetwork::Isolated(network) => {
+            let namespace = network.namespace().map_err(SandboxError::io("passing on the step's network"))?;
+            (NetworkMessage::Enter(give(namespace)), Some(network.resolv_conf().into()))
+        }
+    };
     let message = InitMessage {
         args: spec.args.iter().map(Bytes::from).collect(),
         env: spec.env.iter().map(Bytes::from).collect(),
@@ -58,15 +67,14 @@ pub(super) fn message(
         groups: spec.user.groups,
         hostname: spec.hostname.into(),
         hosts: (!spec.extra_hosts.is_empty()).then(|| hosts(&spec.extra_hosts).into()),
-        resolv_conf: None,
+        resolv_conf,
         mounts,
-        own_network: spec.network != NetworkMode::Host,
-        namespace: None,
+        network,
         privileges: spec.privileges,
         shm_size: spec.limits.shm_size.unwrap_or(SHM_SIZE),
         rlimits: rlimits::numbered(&spec.limits)?,
         join: join.into_iter().map(&mut give).collect(),
-        must_join: spec.limits.memory.is_some() || spec.limits.cpus.is_some(),
+        must_join: spec.limits.need_cgroup(),
         stdin: stdin.map(&mut give),
         stdout: give(stdout),
         stderr: give(stderr),

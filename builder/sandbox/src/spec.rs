@@ -1,8 +1,11 @@
 //! The specification of a step: the input of the sandbox.
 
+use super::network::IsolatedNetwork;
+use buildscope_record::Network;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Everything that a step's process needs. File systems come as detached mounts (`fsmount`, `open_tree(OPEN_TREE_CLONE)`). They
 /// are attached in the step's own mount namespace and end with it.
@@ -21,7 +24,7 @@ pub struct StepSpec {
     /// Additional mounts, attached in this order.
     pub mounts: Vec<SandboxMount>,
     /// The network that the step sees.
-    pub network: NetworkMode,
+    pub network: StepNetwork,
     /// The capabilities, the seccomp filter and the masked paths of the step.
     pub privileges: Privileges,
     /// The host devices that the step gets. The caller has checked that they are allowed.
@@ -95,16 +98,45 @@ pub enum MountSource {
     },
 }
 
-/// The network of a sandbox.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum NetworkMode {
+/// The network of a step.
+#[derive(Clone, Debug)]
+pub enum StepNetwork {
     /// The host's network.
-    #[default]
     Host,
+    /// The host's network without `CAP_NET_RAW` and packet sockets: the step cannot watch or forge the host's packets.
+    HostWithoutRawSockets,
     /// A network with only a loopback device, which is up.
     None,
-    /// An own network that is connected through slirp4netns or pasta.
-    Isolated,
+    /// A network that is connected through slirp4netns or pasta. Steps can share it.
+    Isolated(Arc<IsolatedNetwork>),
+}
+
+impl StepNetwork {
+    /// The kind of network, for the build record.
+    pub fn kind(&self) -> Network {
+        match self {
+            Self::Host => Network::Host,
+            Self::HostWithoutRawSockets => Network::HostWithoutRawSockets,
+            Self::None => Network::None,
+            Self::Isolated(_) => Network::Isolated,
+        }
+    }
+
+    /// Whether raw sockets see only this network's own packets.
+    pub(super) fn raw_sockets(&self) -> RawSockets {
+        match self {
+            Self::HostWithoutRawSockets => RawSockets::Refused,
+            Self::Host | Self::None | Self::Isolated(_) => RawSockets::Allowed,
+        }
+    }
+}
+
+/// Whether a step may open raw and packet sockets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum RawSockets {
+    #[default]
+    Allowed,
+    Refused,
 }
 
 /// The limits of a sandbox. A missing limit means that the host's applies.
@@ -114,6 +146,8 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// The limit of CPU time in processors.
     pub cpus: Option<f64>,
+    /// The limit of processes and threads.
+    pub pids: Option<u64>,
     /// The size of `/dev/shm` in bytes; `None` means docker's default of 64 MiB.
     pub shm_size: Option<u64>,
     /// Resource limits by docker's names (such as `nofile`): (soft, hard). The defaults are docker's 1024:524288 open files and
@@ -121,6 +155,13 @@ pub struct Limits {
     pub ulimits: BTreeMap<String, (u64, u64)>,
     /// The limit of wall time.
     pub timeout: Option<std::time::Duration>,
+}
+
+impl Limits {
+    /// Whether a cgroup has to enforce one of them.
+    pub(super) fn need_cgroup(&self) -> bool {
+        self.memory.is_some() || self.cpus.is_some() || self.pids.is_some()
+    }
 }
 
 /// The id that means "do not change the id" to setresuid(2), setresgid(2) and chown(2).

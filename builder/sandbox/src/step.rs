@@ -7,10 +7,9 @@ use super::error::SandboxError;
 use super::exit::{Exit, Status};
 use super::logs::{self, LogSink};
 use super::message::{InitReport, Mountpoint, StepExit};
-use super::network::{self, Connected};
 use super::oci::{self, OciRuntime};
 use super::request;
-use super::spec::{NetworkMode, Privileges, StepSpec};
+use super::spec::{Limits, Privileges, StepNetwork, StepSpec};
 use super::wire::Wire;
 use super::zygote::{PreparedSandbox, SandboxConfig, Zygote, ZygoteClient};
 use super::{mountpoint, sys};
@@ -52,24 +51,26 @@ impl Zygote {
     ) -> Result<Exit, SandboxError> {
         let setup = probe.phase(Phase::SandboxSetup);
         let limit = spec.limits.timeout;
+        // An isolated network ends with its last owner.
+        let _network = spec.network.clone();
         let cloexec = rustix::pipe::PipeFlags::CLOEXEC;
         let (stdout, write_out) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("making a pipe"))?;
         let (stderr, write_err) = rustix::pipe::pipe_with(cloexec).map_err(SandboxError::errno("making a pipe"))?;
-        let connected = match spec.network {
-            NetworkMode::Isolated => Some(network::connect().await?),
-            NetworkMode::Host | NetworkMode::None => None,
-        };
-        let limited = spec.limits.memory.is_some() || spec.limits.cpus.is_some();
+        let limited = spec.limits.need_cgroup();
         // A runtime needs every capability.
         let privileges = if runtime.is_some() { Privileges::Insecure } else { spec.privileges };
-        let config = SandboxConfig { own_network: spec.network == NetworkMode::None, privileges, limited };
+        let config = SandboxConfig { own_network: matches!(spec.network, StepNetwork::None), privileges, limited };
         let mut step = RunningStep::new(self.client.take(config)?, Arc::clone(&self.client))?;
         step.client.cgroups.limit(&mut step.cgroup, &spec.limits)?;
+        let limits = spec.limits.clone();
+        if runtime.is_none() {
+            step.cgroup.limit_tasks(&limits)?;
+        }
 
         let watch = async {
             let run = async {
-                let program = step.send(runtime, spec, [write_out, write_err], &connected).await?;
-                step.drive(runtime, program, setup, probe).await
+                let program = step.send(runtime, spec, [write_out, write_err]).await?;
+                step.drive(runtime, program, &limits, setup, probe).await
             };
             let ended = tokio::select! {
                 ended = run => ended,
@@ -155,7 +156,6 @@ impl RunningStep {
         runtime: Option<&OciRuntime>,
         spec: StepSpec,
         output: [OwnedFd; 2],
-        connected: &Option<Connected>,
     ) -> Result<(String, OwnedFd), SandboxError> {
         let runtime_config = runtime.map(|runtime| runtime.config(&spec));
         let (mut message, mut fds) = request::message(spec, output, self.cgroup.join())?;
@@ -164,11 +164,6 @@ impl RunningStep {
         }
         let program =
             message.args.first().map(|name| String::from_utf8_lossy(&name.0).into_owned()).unwrap_or_default();
-        if let Some(Connected { namespace, resolv_conf, .. }) = connected {
-            message.namespace = Some(fds.len() as u32);
-            message.resolv_conf = Some((*resolv_conf).into());
-            fds.push(namespace.try_clone().map_err(SandboxError::io("passing on the step's network"))?);
-        }
         let mut bytes = Vec::new();
         message.put(&mut bytes);
         let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
@@ -204,12 +199,15 @@ impl RunningStep {
         &mut self,
         runtime: Option<&OciRuntime>,
         (program, rootfs): (String, OwnedFd),
+        limits: &Limits,
         setup: PhaseSpan,
         probe: &Probe,
     ) -> Result<Ended, SandboxError> {
         let made = self.started(program).await?;
         setup.end();
-        if runtime.is_none() {
+        if runtime.is_some() {
+            self.cgroup.limit_tasks(limits)?;
+        } else {
             let client = Arc::clone(&self.client);
             // This runs on another thread: a delay on the thread that reads the step's output would mix up its two streams.
             tokio::task::spawn_blocking(move || client.prepare_spare());

@@ -8,7 +8,7 @@ mod suite;
 use buildscope_sandbox::{Zygote, isolate_process, serve_if_zygote};
 use std::process::ExitCode;
 use std::sync::Arc;
-use suite::{World, accounts, ends, escapes, runtimes, views};
+use suite::{World, accounts, ends, escapes, networks, runtimes, views};
 
 fn main() -> ExitCode {
     serve_if_zygote();
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Some("--step-cost") => return ends::step_cost(&world),
         _ => {}
     }
-    let trials = [escapes::TRIALS, ends::TRIALS, views::TRIALS, accounts::TRIALS, runtimes::TRIALS]
+    let trials = [escapes::TRIALS, ends::TRIALS, views::TRIALS, networks::TRIALS, accounts::TRIALS, runtimes::TRIALS]
         .concat()
         .into_iter()
         .map(|(name, test, needs)| {

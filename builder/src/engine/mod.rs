@@ -26,6 +26,7 @@ mod step_context;
 mod step_keys;
 mod step_log;
 mod step_runner;
+mod verification;
 mod waits;
 
 pub use error::{BuildError, StepError};

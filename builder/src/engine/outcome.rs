@@ -69,6 +69,8 @@ pub struct StepReport {
     pub resources: Option<record::Resources>,
     /// The process id of the step's init, by which the observer of processes identifies the step.
     pub init: Option<u32>,
+    /// The network that its process had.
+    pub network: Option<record::Network>,
     /// The names of the exclusive locks that the step held.
     pub locks: Vec<String>,
     /// Number of files and bytes that the step takes from the context, by the names at its top level. Only if the
@@ -99,6 +101,7 @@ impl StepReport {
             layer: None,
             resources: None,
             init: None,
+            network: None,
             locks: Vec::new(),
             context: BTreeMap::new(),
             log: Vec::new(),

@@ -13,6 +13,7 @@ use super::waits::Waits;
 use super::{BuildError, Engine, Event, Progress, Request};
 use crate::http;
 use crate::plan::{self, Base, CopyFrom, Op, Plan, Step};
+use crate::steps::run::Networks;
 use buildscope_record::{self as record, BlobDigest, DiffId, Outcome, Phase, Probe, Removal, StepId, StepKey};
 use buildscope_schedule::{self as schedule, Dag, Limit, Turn};
 use buildscope_storage::{Removed, Timestamp};
@@ -81,7 +82,13 @@ impl Solver {
         let imported = Arc::new(imported);
         let ignored = plan.steps_of_stages(&request.no_cache_stages);
         Self {
-            ctx: StepContext { results: Results::new(&plan), plan, progress, probe: probe.clone(), cancel },
+            ctx: StepContext {
+                results: Results::new(&plan),
+                plan,
+                progress: Arc::clone(&progress),
+                probe: probe.clone(),
+                cancel,
+            },
             cache: StepCache::new(engine.store.clone(), Arc::clone(&imported), request.no_cache).ignore(ignored),
             runner: StepRunner {
                 engine: engine.clone(),
@@ -91,6 +98,7 @@ impl Solver {
                 named,
                 dockerfile,
                 epoch: request.source_date_epoch,
+                networks: Networks::new(request.run.network, move |warning| progress.event(Event::Warning(warning))),
                 run_options: request.run.clone(),
             },
             skipped: OnceLock::new(),

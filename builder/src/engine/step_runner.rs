@@ -6,15 +6,16 @@ use super::outcome::StepResult;
 use super::step_context::StepContext;
 use super::step_keys::Files;
 use super::step_log::{StepLog, Tail};
+use super::verification::Verification;
 use super::{BuildError, Engine, StepError};
 use crate::http;
 use crate::images::{ImportedCache, Resolver};
 use crate::plan::{self, Base, CopyFrom, MountKind, Op, Step};
 use crate::steps::copy::{self, CopyError, Origin, Selection};
-use crate::steps::run::{MountOrigin, Ran, RunError, RunInput, RunOptions, Runner, bind_as_copy, exclusive};
+use crate::steps::run::{MountOrigin, Networks, Ran, RunError, RunInput, RunOptions, Runner, bind_as_copy, exclusive};
 use crate::steps::workdir::workdir;
 use buildscope_oci::Platform;
-use buildscope_record::{DiffId, Digest, Probe};
+use buildscope_record::{DiffId, Digest, Phase, Probe};
 use buildscope_sandbox::SandboxError;
 use buildscope_schedule::Turn;
 use buildscope_storage::Layer;
@@ -34,6 +35,7 @@ pub(super) struct StepRunner {
     /// `SOURCE_DATE_EPOCH`.
     pub(super) epoch: Option<i64>,
     pub(super) run_options: RunOptions,
+    pub(super) networks: Networks,
 }
 
 impl StepRunner {
@@ -100,7 +102,13 @@ impl StepRunner {
         match &step.op {
             Op::Workdir { path, user } => blocking(|| workdir(path, user, &below.layers, http::now(), store, probe))
                 .map_err(|error| self.failed(step, &error)),
-            Op::Copy(op) => blocking(|| self.copy(ctx, step, op, below, files.selection, probe)),
+            Op::Copy(op) => {
+                let read = blocking(|| self.layers(ctx, &op.from, probe))?;
+                let verification = Verification::start(store, &*read);
+                let copied = blocking(|| self.copy(ctx, step, op, below, files.selection, probe));
+                verification.finish().await?;
+                copied
+            }
             Op::From(Base::Context(name)) => {
                 blocking(|| self.copy(ctx, step, &all_of(name), below, files.selection, probe))
             }
@@ -141,7 +149,17 @@ impl StepRunner {
         let cancel = ctx.cancel.child_token();
         let mounted = blocking(|| self.mounted(ctx, op, probe))?;
         let origin = |from: &CopyFrom| mounted.iter().find(|(of, _)| of == from).map(|(_, origin)| origin.clone());
+        let from_mounts = mounted.iter().filter_map(|(_, origin)| match origin {
+            MountOrigin::Layers(layers) => Some(layers),
+            MountOrigin::Context(_) => None,
+        });
+        let read = below.layers.iter().chain(from_mounts.flatten());
+        let verification = Verification::start(&self.engine.store, read);
         let mut tail = Tail::default();
+        let network = {
+            let _connecting = probe.phase(Phase::SandboxSetup);
+            self.networks.of(op).await.map_err(|error| self.failed(step, &error))?
+        };
         let ran = async {
             let mut on_disk = false;
             loop {
@@ -149,7 +167,7 @@ impl StepRunner {
                 tail = log.tail();
                 let Engine { store, zygote } = &self.engine;
                 let runner = Runner { store, zygote, options: &self.run_options, on_disk };
-                let input = RunInput { op, parent: &below.layers, origin: &origin };
+                let input = RunInput { op, parent: &below.layers, network: &network, origin: &origin };
                 match runner.run(input, log, cancel.clone(), probe).await {
                     // Nothing of the attempt is left. The second one has room, and no hard links into lower layers.
                     Err(RunError::RetryOnDisk) if !on_disk => on_disk = true,
@@ -166,11 +184,16 @@ impl StepRunner {
             ran = ran => ran,
             ran = others_fail => ran,
         };
+        if !matches!(ran, Err(RunError::Sandbox(SandboxError::Cancelled))) {
+            // Damage also explains a step that failed.
+            verification.finish().await?;
+        }
         let tail = tail.lines();
         let mut reports = ctx.results.reports();
         let report = &mut reports[step.id.index()];
         report.log.clone_from(&tail);
         report.locks = exclusive(op, &origin);
+        report.network = Some(network.kind());
         match ran {
             Ok(Ran { exit, layer }) => {
                 report.ended(&exit);

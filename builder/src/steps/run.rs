@@ -6,18 +6,20 @@
 
 mod error;
 mod mounts;
+mod network;
 mod options;
 mod ssh;
 mod user;
 
 pub use error::RunError;
 pub use mounts::{MountOrigin, bind_as_copy, exclusive};
+pub use network::{NetworkMode, Networks};
 pub use options::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
 
-use crate::plan::{CopyFrom, Network, Run};
+use crate::plan::{CopyFrom, Run};
 use buildscope_oci::DEFAULT_PATH;
 use buildscope_record::{DiffId, Probe};
-use buildscope_sandbox::{Exit, LogSink, NetworkMode, Privileges, SandboxError, StepSpec, Zygote};
+use buildscope_sandbox::{Exit, LogSink, Privileges, SandboxError, StepNetwork, StepSpec, Zygote};
 use buildscope_storage::{Layer, Snapshot, StorageError, Store};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +46,8 @@ pub struct RunInput<'a, 'o> {
     pub op: &'a Run,
     /// The layers below it, lowest first.
     pub parent: &'a [DiffId],
+    /// The network that the step gets.
+    pub network: &'a StepNetwork,
     /// Finds the source of a bind mount, or of the seed of a cache mount.
     pub origin: &'a (dyn Fn(&CopyFrom) -> Option<MountOrigin<'o>> + Sync),
 }
@@ -66,7 +70,7 @@ impl Runner<'_> {
     /// that is not allowed, and failures of the sandbox and the store.
     pub async fn run(
         &self,
-        RunInput { op, parent, origin }: RunInput<'_, '_>,
+        RunInput { op, parent, network, origin }: RunInput<'_, '_>,
         log: impl LogSink,
         cancel: CancellationToken,
         probe: &Probe,
@@ -80,7 +84,7 @@ impl Runner<'_> {
                 (false, None) => self.store.snapshot(parent, probe)?,
             };
             let mounts = mounts::Mounts::prepare(self, op, origin, probe)?;
-            let spec = self.spec(op, &snapshot, &mounts, probe)?;
+            let spec = self.spec(op, network.clone(), &snapshot, &mounts, probe)?;
             Ok::<_, RunError>((snapshot, mounts, spec))
         };
         let (snapshot, mounts, spec) = tokio::task::block_in_place(prepare)?;
@@ -120,6 +124,7 @@ impl Runner<'_> {
     fn spec(
         &self,
         op: &Run,
+        network: StepNetwork,
         snapshot: &Snapshot,
         mounts: &mounts::Mounts,
         probe: &Probe,
@@ -144,11 +149,7 @@ impl Runner<'_> {
             workdir: op.workdir.clone().into(),
             user: identity.credentials,
             mounts: mounts.attach(probe)?,
-            network: match op.network {
-                Network::Default => self.options.network,
-                Network::None => NetworkMode::None,
-                Network::Host => NetworkMode::Host,
-            },
+            network,
             privileges: if op.insecure { Privileges::Insecure } else { Privileges::Docker },
             devices: self.options.devices(op),
             stdin: None,

@@ -45,7 +45,7 @@ pub use digest::{BlobDigest, ConfigDigest, DiffId, Digest, DigestError, LayerKey
 pub use file::{Fault, RecordError, json_schema};
 pub use listen::{RecordLayer, Recorder};
 pub use model::*;
-pub use names::{CacheState, DriverChoice, DriverName, Tool, UnknownName};
+pub use names::{CacheState, DriverChoice, DriverName, Network, Tool, UnknownName};
 pub use phase::{Group, Phase};
 pub use policy::{Policy, topological};
 pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};

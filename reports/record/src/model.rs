@@ -1,7 +1,7 @@
 //! The record's types (docs/design/record.md). Times are nanoseconds since the build's start.
 
 use crate::{
-    ByteSize, CacheState, DiffId, DriverName, Nanos, Phase, Policy, Processes, StageId, StepId, StepKey, Tool,
+    ByteSize, CacheState, DiffId, DriverName, Nanos, Network, Phase, Policy, Processes, StageId, StepId, StepKey, Tool,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -232,6 +232,9 @@ pub struct Step {
     /// The processes that were observed inside the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<Processes>,
+    /// The network that the step's processes had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// The names of the exclusive locks that the step held while it ran. In a what-if, two holders of one lock do not overlap.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<String>,
@@ -268,6 +271,7 @@ impl Step {
             layer: None,
             resources: None,
             processes: None,
+            network: None,
             locks: Vec::new(),
             log: Vec::new(),
             exit_code: None,

@@ -67,6 +67,19 @@ macro_rules! closed_set {
 pub(crate) use closed_set;
 
 closed_set! {
+    /// The network of a step's processes.
+    Network, "network":
+    /// The host's.
+    Host = "host",
+    /// The host's, but the step could not open raw or packet sockets.
+    HostWithoutRawSockets = "host-without-raw-sockets",
+    /// A network of the build, connected to the outside without the host's loopback.
+    Isolated = "isolated",
+    /// A loopback device only.
+    None = "none",
+}
+
+closed_set! {
     /// What a build found in its cache.
     CacheState, "cache state":
     /// Nothing, because it did not look (`--no-cache`).

@@ -121,7 +121,7 @@ fn a_killed_builder_leaves_no_process_and_no_mount() {
 }
 
 /// Whether the executor is installed.
-fn installed(executor: &str) -> bool {
+pub(crate) fn installed(executor: &str) -> bool {
     executor == "native"
         || ["/usr/bin", "/usr/sbin"].iter().any(|directory| Path::new(directory).join(executor).exists())
 }

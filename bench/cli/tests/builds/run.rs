@@ -144,6 +144,49 @@ fn privileged_steps_need_allow() {
     world.build(&["--no-cache", "--network", "none", "--allow", "network.host"]).record();
 }
 
+#[test]
+fn the_number_of_processes_can_be_limited() {
+    // The shell is the fifth process. It waits, because a runtime is not counted once it has started the step.
+    let forks = "sleep 0.5; for i in 1 2 3 4 5 6 7 8; do sleep 30 & echo started; done";
+    let world = World::new(&format!("FROM busybox\nRUN {forks}\n"));
+    for executor in executors() {
+        let built = world.build(&["--no-cache", "--pids-limit", "5", "--executor", executor]);
+        if !cgroups() {
+            assert!(built.stderr().contains("--pids-limit: buildscope cannot use a cgroup"), "{}", built.stderr());
+            continue;
+        }
+        let record = built.read();
+        let step = record.steps.iter().find(|step| step.exit_code.is_some()).unwrap();
+        assert_eq!(step.log.iter().filter(|line| *line == "started").count(), 4, "{executor}: {:?}", step.log);
+        assert!(step.log.iter().any(|line| line.contains("can't fork")), "{executor}: {:?}", step.log);
+    }
+    for any in ["-1", "0", "1000"] {
+        if any != "1000" || cgroups() {
+            let built = world.build(&["--no-cache", "--pids-limit", any]);
+            assert!(built.output.status.success(), "{any}: {}", built.stderr());
+        }
+    }
+    assert_eq!(world.build(&["--pids-limit", "-2"]).output.status.code(), Some(2));
+}
+
+#[test]
+fn sizes_that_overflow_are_errors() {
+    for size in ["99999999999999999999", "9223372036854775808", "8192p"] {
+        let world = World::new(&format!("FROM busybox\nRUN --mount=type=tmpfs,target=/t,size={size} true\n"));
+        let stderr = world.build(&[]).stderr();
+        assert!(stderr.contains("invalid value") && stderr.contains("for size"), "{size}: {stderr}");
+        for flag in ["--memory", "--shm-size"] {
+            let built = world.build(&[flag, size]);
+            assert!(built.output.status.code() == Some(2) && built.stderr().contains(flag), "{}", built.stderr());
+        }
+    }
+    let world = World::new("FROM busybox\nRUN true\n");
+    for wrong in [["--cpus", "0"], ["--cpus", "1e300"], ["--cpus", "nan"], ["--timeout", "1e300"], ["--timeout", "-1"]]
+    {
+        assert_eq!(world.build(&[&wrong.join("=")]).output.status.code(), Some(2), "{wrong:?}");
+    }
+}
+
 const DEVICES: &[&str] = &["/dev/fuse", "/dev/net/tun", "/dev/kmsg", "/dev/loop-control"];
 
 #[test(AnyDevice(DEVICES))]

@@ -2,7 +2,7 @@
 
 use super::{Entry, StepSpec, World, mode, rootfs, step};
 use buildscope_record::{Nanos, Probe};
-use buildscope_sandbox::{Limits, LogLine, NetworkMode, SandboxError, Status};
+use buildscope_sandbox::{Limits, LogLine, SandboxError, Status, StepNetwork};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -286,12 +286,12 @@ pub(crate) fn victim(world: &World) -> ExitCode {
             let _ = world.runtime.block_on(world.zygote.run(spec, log, CancellationToken::new(), &probe));
         }
         Some("limits") => super::views::limits_victim(world, root.path()),
-        Some("traffic") => super::views::traffic_victim(world, root.path()),
+        Some("traffic") => super::networks::traffic_victim(world, root.path()),
         Some("runtimes") => super::runtimes::victim(world),
         Some(name @ ("crun" | "runc")) => super::runtimes::sleeping_victim(world, root.path(), name),
         Some("isolated") => {
-            let script = "cat /etc/resolv.conf; ip route | grep -c ^default; ls /sys/class/net | wc -l";
-            let spec = StepSpec { network: NetworkMode::Isolated, ..step(root.path(), &["sh", "-c", script]) };
+            let script = "head -n 1 /etc/resolv.conf; ip route | grep -c ^default; ls /sys/class/net | wc -l";
+            let spec = StepSpec { network: world.isolated().unwrap(), ..step(root.path(), &["sh", "-c", script]) };
             let output = world.succeed(spec);
             let mut out = std::io::stdout();
             write!(out, "{output}").unwrap();
@@ -325,14 +325,16 @@ pub(crate) fn step_cost(world: &World) -> ExitCode {
     for file in ["hosts", "resolv.conf"] {
         std::fs::write(root.path().join("etc").join(file), "").unwrap();
     }
+    let isolated = world.isolated().unwrap();
     let kinds = [
-        ("/bin/true", NetworkMode::Host, &["/bin/true"][..]),
-        ("/bin/sh -c :", NetworkMode::Host, &["/bin/sh", "-c", ":"]),
-        ("/bin/true without a network", NetworkMode::None, &["/bin/true"]),
+        ("/bin/true", StepNetwork::Host, &["/bin/true"][..]),
+        ("/bin/sh -c :", StepNetwork::Host, &["/bin/sh", "-c", ":"]),
+        ("/bin/true without a network", StepNetwork::None, &["/bin/true"]),
+        ("/bin/true in a shared isolated network", isolated, &["/bin/true"]),
     ];
     for (what, network, args) in kinds {
         let once = |_| {
-            let spec = StepSpec { network, ..step(root.path(), args) };
+            let spec = StepSpec { network: network.clone(), ..step(root.path(), args) };
             let start = Instant::now();
             world.run(spec).unwrap();
             start.elapsed().as_secs_f64() * 1e3

@@ -150,6 +150,7 @@ const REFUSED: &[(&str, i64, i32)] = &[
     ("quotactl", libc::SYS_quotactl, 0),
     ("iopl", libc::SYS_iopl, 3),
     ("a socket of virtual machines", libc::SYS_socket, libc::AF_VSOCK),
+    ("a socket of the kernel's cryptography", libc::SYS_socket, libc::AF_ALG),
 ];
 
 /// Calls that the profile allows but other rules of the kernel restrict, and calls that give ENOSYS: description, number, two
@@ -247,7 +248,7 @@ fn calls(number: u32, first: u32, second: u32, text: Option<&str>) -> Vec<u8> {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn install(root: &Path, number: i64, first: u32, second: u32) {
+pub(crate) fn install(root: &Path, number: i64, first: u32, second: u32) {
     program(&root.join("bin/call"), &calls(number as u32, first, second, None));
 }
 
@@ -460,7 +461,7 @@ fn insecure(world: &World) {
 fn workdirs(world: &World) {
     let root = rootfs();
     std::os::unix::fs::symlink("/proc/self/fd/5", root.path().join("link")).unwrap();
-    let numbers = (3..12).map(|number| format!("/proc/self/fd/{number}"));
+    let numbers = (3..24).map(|number| format!("/proc/self/fd/{number}"));
     for workdir in numbers.chain(["/link".to_owned()]) {
         let spec = || super::StepSpec { workdir: workdir.clone().into(), ..step(root.path(), &["pwd"]) };
         for (name, ended, output) in world.by_all(spec) {

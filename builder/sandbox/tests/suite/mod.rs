@@ -3,17 +3,18 @@
 pub(crate) mod accounts;
 pub(crate) mod ends;
 pub(crate) mod escapes;
+pub(crate) mod networks;
 pub(crate) mod runtimes;
 pub(crate) mod views;
 
 use buildscope_record::Probe;
 use buildscope_sandbox::{
-    Credentials, Exit, Isolation, Limits, LogLine, NetworkMode, OciRuntime, Privileges, SandboxError, Status, StepSpec,
-    Zygote, detached,
+    Credentials, Exit, IsolatedNetwork, Isolation, Limits, LogLine, OciRuntime, Privileges, SandboxError, Status,
+    StepNetwork, StepSpec, Zygote, detached,
 };
 use buildscope_testing::Need;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -106,6 +107,11 @@ impl World {
         [native].into_iter().chain(by_runtime).collect()
     }
 
+    /// Connects a network for steps.
+    pub(crate) fn isolated(&self) -> Result<StepNetwork, SandboxError> {
+        self.runtime.block_on(IsolatedNetwork::connect()).map(|network| StepNetwork::Isolated(Arc::new(network)))
+    }
+
     /// Runs a shell script in a new root file system. The script must succeed.
     pub(crate) fn sh(&self, script: &str) -> String {
         self.succeed(step(rootfs().path(), &["sh", "-c", script]))
@@ -166,7 +172,7 @@ pub(crate) fn step(root: &Path, args: &[&str]) -> StepSpec {
         workdir: "/".into(),
         user: Credentials::default(),
         mounts: Vec::new(),
-        network: NetworkMode::Host,
+        network: StepNetwork::Host,
         privileges: Privileges::Docker,
         devices: Vec::new(),
         stdin: None,

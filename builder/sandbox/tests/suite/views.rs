@@ -1,16 +1,12 @@
 //! The system as a step sees it.
 
 use super::{Entry, RUNTIMES, StepSpec, World, rootfs, runtimes, step};
-use buildscope_sandbox::{Credentials, Limits, MountSource, NetworkMode, SandboxMount, Status, detached};
+use buildscope_sandbox::{Credentials, Limits, MountSource, SandboxMount, Status, StepNetwork, detached};
 use buildscope_testing::Need;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// The requirements of the connectors of isolated networks.
-const PASTA: &[Need] = &[Need::Program("pasta"), Need::Device("/dev/net/tun")];
-const CONNECTORS: &[Need] = &[Need::Program("slirp4netns"), Need::Program("pasta"), Need::Device("/dev/net/tun")];
 /// Devices, of which most machines have at least one.
 const NODES: &[&str] = &["/dev/net/tun", "/dev/fuse", "/dev/kmsg", "/dev/loop-control"];
 const DEVICES: &[Need] = &[Need::AnyDevice(NODES)];
@@ -25,10 +21,6 @@ pub(crate) const TRIALS: &[Entry] = &[
     ("a_missing_working_directory_belongs_to_the_user", workdir, &[]),
     ("secrets_are_read_only_with_mode_and_owner", secrets, &[]),
     ("mounts_are_attached_in_order", own_mounts, &[]),
-    ("network_none_has_only_loopback", no_network, &[]),
-    ("an_isolated_network_has_a_route_and_a_resolver", isolated_network, &[]),
-    ("isolated_networks_cannot_reach_the_hosts_loopback", traffic, CONNECTORS),
-    ("pasta_connects_without_slirp4netns", pasta, PASTA),
     ("an_oci_runtime_runs_the_same_step", oci_runtime, RUNTIMES),
     ("an_oci_runtime_enforces_limits", oci_limits, RUNTIMES),
     ("limits_are_set", limits, &[]),
@@ -98,8 +90,8 @@ fn hidden(world: &World) {
         "this machine has no path to mask"
     );
     let root = rootfs();
-    for network in [NetworkMode::Host, NetworkMode::None] {
-        let spec = || StepSpec { network, ..step(root.path(), &["sh", "-c", script]) };
+    for network in [StepNetwork::Host, StepNetwork::None] {
+        let spec = || StepSpec { network: network.clone(), ..step(root.path(), &["sh", "-c", script]) };
         for (name, ended, output) in world.by_all(spec) {
             assert_eq!((ended.unwrap().status, &*output), (Status::Code(0), ""), "{name} {network:?}");
         }
@@ -111,9 +103,9 @@ fn namespaces(world: &World) {
     let root = rootfs();
     let threads = || std::fs::read_dir(format!("/proc/{}/task", world.zygote.pid())).unwrap().count();
     let own = KINDS.map(|kind| std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap().display().to_string());
-    for (network, common) in [(NetworkMode::Host, &["net", "user"][..]), (NetworkMode::None, &["user"])] {
+    for (network, common) in [(StepNetwork::Host, &["net", "user"][..]), (StepNetwork::None, &["user"])] {
         let script = format!("for kind in {}; do readlink /proc/self/ns/$kind; done", KINDS.join(" "));
-        let spec = || StepSpec { network, ..step(root.path(), &["sh", "-c", &script]) };
+        let spec = || StepSpec { network: network.clone(), ..step(root.path(), &["sh", "-c", &script]) };
         for (name, ended, output) in world.by_all(spec) {
             assert_eq!(ended.unwrap().status, Status::Code(0), "{name}: {output}");
             let same = KINDS.iter().zip(output.lines().zip(&own)).filter(|(_, (inner, outer))| inner == outer);
@@ -192,93 +184,6 @@ fn own_mounts(world: &World) {
     let mut spec = step(root.path(), &["sh", "-c", "touch /m/new 2>/dev/null || echo refused"]);
     spec.mounts.push(SandboxMount { target: "/m".into(), source: mount(given.path(), true) });
     assert!(world.succeed(spec).ends_with("refused\n"));
-}
-
-fn no_network(world: &World) {
-    let root = rootfs();
-    let spec = |script| StepSpec { network: NetworkMode::None, ..step(root.path(), &["sh", "-c", script]) };
-    assert_eq!(world.succeed(spec("ls /sys/class/net; ifconfig lo | grep -c 'UP LOOPBACK RUNNING'")), "lo\n1\n");
-    assert_eq!(world.succeed(spec("ip route; ping -c 1 -W 2 127.0.0.1 | grep -c ' 0% packet loss'")), "1\n");
-}
-
-fn isolated_network(world: &World) {
-    let root = rootfs();
-    let script = "cat /etc/resolv.conf; ls /sys/class/net; ip route | cut -d ' ' -f 1-3 | head -n 1";
-    let spec = StepSpec { network: NetworkMode::Isolated, ..step(root.path(), &["sh", "-c", script]) };
-    match world.run(spec) {
-        // The addresses are those of slirp4netns(1).
-        Ok(ran) => assert_eq!(ran.output, "nameserver 10.0.2.3\nlo\ntap0\ndefault via 10.0.2.2\n"),
-        Err(error) => {
-            let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
-            assert!(
-                (tun.is_err() || !Path::new("/usr/bin/slirp4netns").exists())
-                    && error.to_string().contains("slirp4netns"),
-                "{error}"
-            );
-        }
-    }
-}
-
-/// Sets up the host's side of an isolated network: a default route, and an address that is not part of its network.
-const HOST: &str = "set -e; b=/bin/busybox; $b ip link set lo up; $b tunctl -t host0; $b ip addr add 10.9.9.1/24 dev host0; \
-    $b ip link set host0 up; $b ip route add default via 10.9.9.254; $b ip addr add 10.8.8.8/32 dev lo; \
-    exec \"$0\" --victim traffic";
-
-/// Runs a separate process for each connector, with only that one in its `PATH` and with a new network as the host's.
-fn traffic(_: &World) {
-    for connector in ["slirp4netns", "pasta"] {
-        let program = Path::new("/usr/bin").join(connector);
-        let path = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(program, path.path().join(connector)).unwrap();
-        let mut victim = std::process::Command::new("/usr/bin/unshare");
-        victim.args(["-n", "/bin/busybox", "sh", "-c", HOST]).arg(std::env::current_exe().unwrap());
-        let output = victim.env("PATH", path.path()).output().unwrap();
-        let texts = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy);
-        assert!(output.status.success(), "{connector}: {} {}", texts[0], texts[1]);
-    }
-}
-
-/// The separate process of [`traffic`]: the sandbox reaches a server on the host's other address but not on its loopback, with
-/// native steps and with stock runtimes.
-pub(crate) fn traffic_victim(world: &World, root: &Path) {
-    let loopback = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = loopback.local_addr().unwrap().port();
-    let run = |by: &dyn Fn(StepSpec) -> String| {
-        let listener = std::net::TcpListener::bind("10.8.8.8:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let served = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = String::new();
-            BufReader::new(stream.try_clone().unwrap()).read_line(&mut request).unwrap();
-            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nreached\n").unwrap();
-            request
-        });
-        // The client stays open for a second: pasta of 2023 sends no data to a client that has closed its side. The addresses
-        // are loopback, slirp4netns's address of the host, and the gateway, which pasta can map to the host.
-        let script = format!(
-            "(printf 'GET /from-the-sandbox HTTP/1.1\\r\\n\\r\\n'; sleep 1) | timeout 20 nc -w 20 10.8.8.8 {port}; \
-            for host in 127.0.0.1 10.0.2.2 10.9.9.254; do timeout 2 nc -w 2 $host {closed} < /dev/null && echo leaked; done; true"
-        );
-        let output = by(StepSpec { network: NetworkMode::Isolated, ..step(root, &["sh", "-c", &script]) });
-        assert!(output.contains("reached\n") && !output.contains("leaked"), "{output}");
-        assert_eq!(served.join().unwrap().trim(), "GET /from-the-sandbox HTTP/1.1");
-    };
-    run(&|spec| world.succeed(spec));
-    for runtime in runtimes() {
-        run(&|spec| world.run_by(&runtime, spec).1);
-    }
-}
-
-/// Runs a separate process that finds only pasta in its `PATH`.
-fn pasta(_: &World) {
-    let pasta = Path::new("/usr/bin/pasta");
-    let path = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(pasta, path.path().join("pasta")).unwrap();
-    let mut victim = std::process::Command::new(std::env::current_exe().unwrap());
-    let output = victim.args(["--victim", "isolated"]).env("PATH", path.path()).output().unwrap();
-    let texts = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy);
-    // The resolver has the requested address. Besides lo there is one interface, named like the host's.
-    assert_eq!(texts[0], "nameserver 169.254.1.1\n1\n2\n", "{}", texts[1]);
 }
 
 fn oci_limits(world: &World) {

@@ -1,8 +1,8 @@
 //! The options of RUN steps on the command line.
 
-use super::RunError;
+use super::{NetworkMode, RunError};
 use crate::plan::{Network, Run};
-use buildscope_sandbox::{Limits, NetworkMode, OciRuntime};
+use buildscope_sandbox::{Limits, OciRuntime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

@@ -96,7 +96,7 @@ pub(crate) struct Arguments {
     /// Grant an entitlement to steps that ask for it: network.host, security.insecure, device=PATH
     #[arg(long, value_name = "ENTITLEMENT")]
     pub(super) allow: Vec<String>,
-    /// Network of RUN steps: default (the network of the host), host, none, or isolated (through slirp4netns or pasta)
+    /// Network of RUN steps: default (isolated if possible), isolated (through slirp4netns or pasta), host, or none
     #[arg(long, value_name = "MODE")]
     pub(super) network: Option<String>,
     /// Add a line to /etc/hosts of RUN steps
@@ -114,6 +114,9 @@ pub(crate) struct Arguments {
     /// Number of processors that each RUN step may use
     #[arg(long, value_name = "N")]
     pub(super) cpus: Option<f64>,
+    /// Number of processes and threads that each RUN step may have; -1 for any number
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) pids_limit: Option<i64>,
     /// Time limit of each RUN step
     #[arg(long, value_name = "SECONDS")]
     pub(super) timeout: Option<f64>,

@@ -2,12 +2,15 @@
 
 use super::arguments::Arguments;
 use crate::Failure;
-use buildscope_builder::steps::run::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
-use buildscope_sandbox::{Limits, NetworkMode, OciRuntime};
+use buildscope_builder::steps::run::{AgentSource, Allowed, Executor, NetworkMode, RunOptions, SecretSource};
+use buildscope_sandbox::{Limits, OciRuntime};
 use miette::miette;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// More processors than any machine has. The kernel's quota is a number of microseconds.
+const MOST_CPUS: f64 = 1e6;
 
 impl Arguments {
     /// The inputs and permissions of RUN steps.
@@ -16,7 +19,8 @@ impl Arguments {
         let memory = self.memory.as_deref().map(|text| size("--memory", text)).transpose()?;
         Ok(RunOptions {
             network: match self.network.as_deref() {
-                None | Some("default" | "host") => NetworkMode::Host,
+                None | Some("default") => NetworkMode::Default,
+                Some("host") => NetworkMode::Host,
                 Some("none") => NetworkMode::None,
                 Some("isolated") => NetworkMode::Isolated,
                 Some(other) => return Err(bad("--network", other, "default, host, none or isolated")),
@@ -24,11 +28,26 @@ impl Arguments {
             extra_hosts: self.add_host.iter().map(|text| host(text)).collect::<Result<_, _>>()?,
             limits: Limits {
                 memory: memory.or(docker.memory),
-                cpus: self.cpus.or(docker.cpus),
+                cpus: match self.cpus {
+                    Some(cpus) if !(cpus > 0.0 && cpus <= MOST_CPUS) => {
+                        return Err(bad("--cpus", &cpus.to_string(), "a number of processors above 0"));
+                    }
+                    cpus => cpus.or(docker.cpus),
+                },
+                pids: match self.pids_limit {
+                    // As in docker, both mean that there is no limit.
+                    None | Some(-1 | 0) => None,
+                    Some(pids) => Some(u64::try_from(pids).map_err(|_| {
+                        bad("--pids-limit", &pids.to_string(), "a number of processes, or -1 for any number")
+                    })?),
+                },
                 shm_size: self.shm_size.as_deref().map(|text| size("--shm-size", text)).transpose()?,
                 ulimits: self.ulimit.iter().map(|text| ulimit(text)).collect::<Result<_, _>>()?,
                 timeout: match self.timeout.map(Duration::try_from_secs_f64) {
-                    Some(Err(_)) => return Err(bad("--timeout", "a negative time", "seconds")),
+                    Some(Err(_)) => {
+                        let given = self.timeout.unwrap_or_default().to_string();
+                        return Err(bad("--timeout", &given, "a number of seconds"));
+                    }
                     timeout => timeout.and_then(Result::ok),
                 },
             },
@@ -91,19 +110,10 @@ fn host(text: &str) -> Result<(String, String), Failure> {
     }
 }
 
-/// Parses docker's sizes: a number of bytes, or a number with b, k, m or g (powers of 1024).
+/// Parses docker's sizes: a number of bytes, or a number with a unit (powers of 1024).
 pub(super) fn size(flag: &str, text: &str) -> Result<u64, Failure> {
-    let lower = text.to_ascii_lowercase();
-    let (number, unit) = lower.split_at(lower.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(lower.len()));
-    let factor = match unit {
-        "" | "b" => 1,
-        "k" | "kb" | "kib" => 1 << 10,
-        "m" | "mb" | "mib" => 1 << 20,
-        "g" | "gb" | "gib" => 1 << 30,
-        _ => return Err(bad(flag, text, "bytes, or a number with k, m or g")),
-    };
-    let number: u64 = number.parse().map_err(|_| bad(flag, text, "bytes, or a number with k, m or g"))?;
-    number.checked_mul(factor).ok_or_else(|| bad(flag, text, "a size below 16 EiB"))
+    let size = buildscope_dockerfile::mount::bytes(text);
+    size.ok_or_else(|| bad(flag, text, "bytes, or a number with k, m or g, below 8 EiB"))
 }
 
 /// Parses `NAME=SOFT[:HARD]`; -1 means no limit.
@@ -165,7 +175,7 @@ mod tests {
     fn sizes_use_dockers_units() {
         let ok = |text| size("--memory", text).ok();
         assert_eq!([ok("512"), ok("64m"), ok("2G"), ok("1kb")], [Some(512), Some(64 << 20), Some(2 << 30), Some(1024)]);
-        assert_eq!([ok("m"), ok("1x"), ok("99999999999g"), ok("-1")], [None; 4]);
+        assert_eq!([ok("m"), ok("1x"), ok("99999999999g"), ok("-1"), ok("9223372036854775808")], [None; 5]);
     }
 
     #[test]

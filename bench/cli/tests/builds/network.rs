@@ -1,0 +1,121 @@
+//! The networks of RUN steps: `--network` and `RUN --network`.
+
+use crate::world::{Built, World};
+use buildscope_record::Network;
+use buildscope_testing::test;
+use std::net::TcpListener;
+use std::path::Path;
+
+/// Prints the step's network namespace and whether the capability 13 (`CAP_NET_RAW`, linux/capability.h) is in its bounding set.
+const SHOW: &str =
+    "readlink /proc/self/ns/net; echo raw $(( 0x$(grep CapBnd /proc/self/status | cut -f 2) >> 13 & 1 ))";
+
+/// The networks of the steps that ran a process, with the last lines of their output.
+fn networks(built: &Built) -> Vec<(Network, Vec<String>)> {
+    let record = built.record();
+    record.steps.into_iter().filter_map(|step| Some((step.network?, step.log))).collect()
+}
+
+/// The network namespace of this process, which is the host's.
+fn host() -> String {
+    std::fs::read_link("/proc/self/ns/net").unwrap().display().to_string()
+}
+
+/// A `PATH` without connectors.
+fn nothing() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test(Root, Program("slirp4netns"), Device("/dev/net/tun"))]
+fn steps_share_one_isolated_network_by_default() {
+    let world = World::new(&format!(
+        "FROM busybox\nRUN {SHOW}\nRUN --network=none {SHOW}\nRUN --network=host {SHOW}\nRUN {SHOW} # again\n"
+    ));
+    for executor in ["native", "crun", "runc"].into_iter().filter(|name| crate::failures::installed(name)) {
+        for flags in [&[][..], &["--network", "default"], &["--network", "isolated"]] {
+            let flags = [flags, &["--no-cache", "--allow", "network.host", "--executor", executor]].concat();
+            let built = world.build(&flags);
+            let steps = networks(&built);
+            let kinds: Vec<_> = steps.iter().map(|(network, _)| *network).collect();
+            let expected = [Network::Isolated, Network::None, Network::Host, Network::Isolated];
+            assert_eq!(kinds, expected, "{flags:?}");
+            let namespaces: Vec<_> = steps.iter().map(|(_, log)| log[0].as_str()).collect();
+            assert_eq!(namespaces[2], host(), "{flags:?}");
+            assert!(!namespaces[..2].contains(&&*host()) && namespaces[0] != namespaces[1], "{namespaces:?}");
+            assert_eq!(namespaces[0], namespaces[3], "{flags:?}");
+            assert!(steps.iter().all(|(_, log)| log[1] == "raw 1"), "{flags:?}: {steps:?}");
+            assert!(!built.stderr().contains("warning"), "{}", built.stderr());
+        }
+    }
+}
+
+/// A step reaches a port of the host's loopback only in the host's network.
+#[test(Root, Program("slirp4netns"), Device("/dev/net/tun"))]
+fn the_hosts_loopback_is_out_of_reach_by_default() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Each connection is closed, which ends the step's `nc`.
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let world = World::new(&format!(
+        "FROM busybox\nRUN for host in 127.0.0.1 10.0.2.2; do nc -w 1 $host {port} < /dev/null && echo reached $host; done; true\n"
+    ));
+    for (network, expected) in [("default", &[][..]), ("none", &[]), ("host", &["reached 127.0.0.1"])] {
+        let built = world.build(&["--no-cache", "--network", network]);
+        let log = networks(&built).remove(0).1;
+        let reached: Vec<_> = log.iter().filter(|line| line.starts_with("reached")).collect();
+        assert_eq!(reached, expected, "{network}: {log:?}");
+    }
+}
+
+#[test(Root)]
+fn without_a_connector_steps_have_the_hosts_network_without_raw_sockets() {
+    let world = World::new(&format!("FROM busybox\nRUN {SHOW}\nRUN {SHOW} # again\n"));
+    let path = nothing();
+    let record = world.path("record.json");
+    let output = world.command(&["--record", record.to_str().unwrap()]).env("PATH", path.path()).output().unwrap();
+    let built = Built { output, record };
+    for (network, log) in networks(&built) {
+        assert_eq!((network, &*log[0], &*log[1]), (Network::HostWithoutRawSockets, &*host(), "raw 0"));
+    }
+    assert_eq!(built.stderr().matches("can reach its loopback services").count(), 1, "{}", built.stderr());
+    assert!(built.stderr().contains("neither slirp4netns nor pasta is installed"), "{}", built.stderr());
+}
+
+#[test(Root)]
+fn an_isolated_network_that_was_asked_for_is_an_error_without_a_connector() {
+    let world = World::new("FROM busybox\nRUN true\n");
+    let path = nothing();
+    let output = world.command(&["--network", "isolated"]).env("PATH", path.path()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.contains("neither slirp4netns nor pasta is installed"), "{stderr}");
+}
+
+/// A connector that ends at once, as slirp4netns does in a container without `/dev/net/tun`.
+#[test(Root)]
+fn a_connector_that_fails_is_like_none() {
+    let path = nothing();
+    std::os::unix::fs::symlink("/bin/false", path.path().join("slirp4netns")).unwrap();
+    let world = World::new("FROM busybox\nRUN true\n");
+    let record = world.path("record.json");
+    let output = world.command(&["--record", record.to_str().unwrap()]).env("PATH", path.path()).output().unwrap();
+    let built = Built { output, record };
+    assert_eq!(networks(&built)[0].0, Network::HostWithoutRawSockets);
+    assert!(built.stderr().contains("/dev/net/tun"), "{}", built.stderr());
+}
+
+/// The step's mounts do not say where the store is (proc_pid_mountinfo(5)).
+#[test(Root)]
+fn a_step_does_not_see_the_path_of_the_store() {
+    let world = World::new(
+        "FROM busybox AS other\nRUN echo o > /o\nFROM busybox\nCOPY f /\n\
+         RUN --mount=type=bind,target=/c --mount=type=bind,from=other,target=/o --mount=type=tmpfs,target=/t cat /proc/self/mountinfo\n",
+    );
+    world.write("f", "f\n");
+    let name = Path::new(&world.store).parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+    for flags in [&["--driver", "erofs"][..], &["--driver", "overlay"], &["--driver", "overlay", "--memory", "1g"]] {
+        world.forget();
+        let record = world.build(flags).record();
+        let seen = &record.steps.iter().find(|step| step.text.contains("mountinfo")).unwrap().log;
+        assert!(seen.len() > 10 && !seen.iter().any(|line| line.contains(&name)), "{flags:?}: {seen:#?}");
+    }
+}
