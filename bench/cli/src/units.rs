@@ -20,9 +20,8 @@ pub(super) fn bytes(text: &str) -> Result<ByteSize, miette::Report> {
         "tib" => 1 << 40,
         _ => return Err(miette!("invalid size `{text}`: write 500MB or 10GiB")),
     };
-    match number.trim().parse::<f64>() {
-        // A float-to-integer `as` saturates.
-        Ok(number) if number >= 0.0 => Ok(ByteSize((number * factor as f64) as u64)),
+    match number.trim().parse::<f64>().map(|number| number * factor as f64) {
+        Ok(bytes) if (0.0..u64::MAX as f64).contains(&bytes) => Ok(ByteSize(bytes as u64)),
         _ => Err(miette!("invalid size `{text}`: write 500MB or 10GiB")),
     }
 }
@@ -52,6 +51,7 @@ mod tests {
         assert_eq!(bytes("1.5 KiB").unwrap(), ByteSize(1536));
         assert_eq!(duration("7d").unwrap(), Duration::from_secs(604_800));
         assert_eq!(duration("1.5h").unwrap(), Duration::from_secs(5_400));
+        assert!(bytes("99999999999999999999").is_err() && bytes("20000000TiB").is_err());
         assert!(bytes("ten").is_err() && duration("1y").is_err() && duration("-1s").is_err());
     }
 }

@@ -28,11 +28,11 @@ impl Arguments {
             extra_hosts: self.add_host.iter().map(|text| host(text)).collect::<Result<_, _>>()?,
             limits: Limits {
                 memory: memory.or(docker.memory),
-                cpus: match self.cpus {
+                cpus: match self.cpus.or(docker.cpus) {
                     Some(cpus) if !(cpus > 0.0 && cpus <= MOST_CPUS) => {
                         return Err(bad("--cpus", &cpus.to_string(), "a number of processors above 0"));
                     }
-                    cpus => cpus.or(docker.cpus),
+                    cpus => cpus,
                 },
                 pids: match self.pids_limit {
                     // As in docker, both mean that there is no limit.
