@@ -9,6 +9,8 @@
 //! (target.run)(b"FROM busybox\nRUN echo hello\n");
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod dockerfile;
 mod import;
 mod mutate;

@@ -14,6 +14,8 @@
 //! fn a_known_script_has_the_expected_counts() {}
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod disk;
 mod need;
 mod random;

@@ -316,7 +316,7 @@ fn changes(explanation: &Explanation, style: Style) -> String {
             }
         }
         let note = format!(
-            "The replay of the build as it was is {:.1} % off. Caveats: {}.",
+            "The replay of the recorded build is {:.1} % off. Caveats: {}.",
             drift * 100.0,
             caveats.join("; ")
         );

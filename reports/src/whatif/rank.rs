@@ -166,7 +166,7 @@ pub(crate) fn rank(analysis: &Analysis<'_>) -> RankedChanges {
     let drift = drift(record, base);
     if drift > MAX_DRIFT {
         let reason =
-            format!("the replay of the build as it was is {:.1} % off: its predictions would be too", drift * 100.0);
+            format!("the replay of the recorded build is {:.1} % off: its predictions would be too", drift * 100.0);
         return RankedChanges::refused(Some(drift), reason);
     }
     let mut changes: Vec<RankedChange> = Vec::new();

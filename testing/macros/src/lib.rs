@@ -1,5 +1,7 @@
 //! The attribute `#[test]` of `buildscope-testing`. It keeps the function and registers it with its requirements.
 
+#![forbid(unsafe_code)]
+
 use proc_macro::{TokenStream, TokenTree};
 
 /// Registers a function as a test. The arguments are the test's requirements: `#[test(Root, Program("strace"))]`.

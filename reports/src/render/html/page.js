@@ -80,7 +80,7 @@ function drawRest() {
   const box = byId("changes");
   box.replaceChildren();
   if (changes.length) box.append(make("table", {}, make("tbody", {}, ...changes.map((change) => make("tr", {}, make("td", { class: "n" }, `−${time(change.gain)}`), make("td", {}, change.what), make("td", { class: "n" }, `to ${time(change.wall)}`), make("td", { class: "soft" }, change.caveat))))));
-  const notes = [refused ? `Not ranked: ${refused}.` : changes.length ? "" : "Nothing would gain 1 % or more.", drift === undefined || drift === null ? "" : `The replay of the build as it was is ${(drift * 100).toFixed(1)} % off.`];
+  const notes = [refused ? `Not ranked: ${refused}.` : changes.length ? "" : "Nothing would gain 1 % or more.", drift === undefined || drift === null ? "" : `The replay of the recorded build is ${(drift * 100).toFixed(1)} % off.`];
   box.append(make("p", { class: "soft" }, notes.filter(Boolean).join(" ")));
   for (const [title, list] of [["Why steps missed the cache", build.misses ?? []], ["Advice", build.advice]]) {
     if (list.length) box.append(make("h2", {}, title), make("ul", {}, ...list.map((entry) => make("li", {},

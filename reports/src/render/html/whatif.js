@@ -23,7 +23,7 @@ function drawWhatIf() {
     rows.append(make("label", { class: "row" }, make("span", {}, name), input, output));
     return () => { input.value = start; say(start); };
   };
-  const policy = make("select", { "aria-label": "Policy" }, ...table.policies.map((name) => make("option", {}, name ?? "as it was")));
+  const policy = make("select", { "aria-label": "Policy" }, ...table.policies.map((name) => make("option", {}, name ?? "as recorded")));
   policy.addEventListener("change", () => { state.policy = policy.selectedIndex; update(); });
   rows.append(make("label", { class: "row" }, make("span", {}, "policy"), policy, make("output", {}, build.options.policy ?? "")));
   slider("slots", table.slots, table.recorded_slots, (value) => (value ? String(value) : "no limit"), (position) => { state.slots = position; });
@@ -49,7 +49,7 @@ function drawWhatIf() {
     strong.textContent = time(prediction);
     const change = Math.abs(ratio - 1) < 0.005 ? "As" : ratio > 1 ? `${ratio.toFixed(2)}x faster than` : `${(1 / ratio).toFixed(2)}x slower than`;
     note.textContent = `${change} measured (${time(build.wall)}). ` +
-      `The replay of the build as it was is ${(drift * 100).toFixed(1)} % off${drift > 0.05 ? ": do not believe this" : ""}. Steps share disks and memory too, which is not modelled.`;
+      `The replay of the recorded build is ${(drift * 100).toFixed(1)} % off${drift > 0.05 ? ": do not believe this" : ""}. Steps share disks and memory too, which is not modelled.`;
     verdict.dataset.predicted = Math.round(prediction);
   };
   box.replaceChildren(rows, verdict);
