@@ -6,7 +6,7 @@
 
 use super::error::Context;
 use super::layout::{BLOBS, KEPT, exclusive};
-use super::{SparseReader, StorageError, Store};
+use super::{LayerStore, SparseReader, StorageError};
 use buildscope_record::{BlobDigest, ByteSize};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -55,7 +55,7 @@ impl Inspection {
     }
 }
 
-impl Store {
+impl LayerStore {
     /// Reads a whole blob and compares its digest with its name. A damaged blob is removed.
     ///
     /// # Errors
@@ -216,7 +216,7 @@ impl Store {
             }
         }
         self.forget_cached(&paths);
-        self.driver().forget();
+        self.count_removal();
         self.blobs().distrust(blob);
         let mut damaged = self.damaged();
         if !damaged.contains(blob) {

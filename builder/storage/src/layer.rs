@@ -8,7 +8,7 @@ use super::index::IndexBuilder;
 use super::path::MAX_LINKS;
 use super::pieces::{Piece, Source, write_pieces};
 use super::row::RecordKind;
-use super::{Content, Entry, EntryKind, Extent, Layer, StorageError, Store, tar};
+use super::{Content, Entry, EntryKind, Extent, Layer, LayerStore, StorageError, tar};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use rustix::fs::SeekFrom;
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ const SPARSE_FROM: u64 = 64 << 10;
 
 /// Collects the entries of a layer.
 pub struct LayerBuilder {
-    store: Store,
+    store: LayerStore,
     items: Vec<Item>,
 }
 
@@ -36,7 +36,7 @@ struct Item {
 }
 
 impl LayerBuilder {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: LayerStore) -> Self {
         Self { store, items: Vec::new() }
     }
 

@@ -315,11 +315,8 @@ fn changes(explanation: &Explanation, style: Style) -> String {
                 caveats.push(&change.caveat);
             }
         }
-        let note = format!(
-            "The replay of the recorded build is {:.1} % off. Caveats: {}.",
-            drift * 100.0,
-            caveats.join("; ")
-        );
+        let note =
+            format!("The replay of the recorded build is {:.1} % off. Caveats: {}.", drift * 100.0, caveats.join("; "));
         let note = if caveats.is_empty() { note.replace(" Caveats: .", "") } else { note };
         for line in wrap(&note, style.width.saturating_sub(2)) {
             let _ = writeln!(out, "  {}", paint(&line, style.colours.then_some(DIM)));

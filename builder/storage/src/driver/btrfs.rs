@@ -8,7 +8,7 @@ use crate::index::VERSION;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::unpack::{self, HardLinks};
-use crate::{StorageError, Store};
+use crate::{LayerStore, StorageError};
 use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ impl Driver for Btrfs {
 
     fn prepare(
         &self,
-        store: &Store,
+        store: &LayerStore,
         tree: &Arc<Tree>,
         mode: SnapshotMode,
         probe: &Probe,
@@ -60,7 +60,7 @@ impl Driver for Btrfs {
 }
 
 /// The subvolume of a stack. If it is missing, it is made from a snapshot of the stack below.
-fn base(store: &Store, stack: &[DiffId], links: HardLinks, probe: &Probe) -> Result<PathBuf, StorageError> {
+fn base(store: &LayerStore, stack: &[DiffId], links: HardLinks, probe: &Probe) -> Result<PathBuf, StorageError> {
     let all = stack.iter().flat_map(|digest| *digest.as_bytes());
     let split = (links == HardLinks::Split).then_some(1);
     let key = Digest::of(all.chain(split).chain(VERSION.to_le_bytes()).collect::<Vec<u8>>());

@@ -7,7 +7,7 @@ use crate::error::Context;
 use crate::path::{join, to_path};
 use crate::scratch::Scratch;
 use crate::tree::{Dir, Node, Ref, Tree};
-use crate::{EntryKind, StorageError, Store, unpack};
+use crate::{EntryKind, LayerStore, StorageError, unpack};
 use buildscope_record::{DriverName, Phase, Probe, Quantity};
 use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ impl Driver for Copy {
 
     fn prepare(
         &self,
-        store: &Store,
+        store: &LayerStore,
         tree: &Arc<Tree>,
         mode: SnapshotMode,
         probe: &Probe,

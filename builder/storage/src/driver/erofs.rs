@@ -6,7 +6,7 @@ use super::{Driver, Prepared, SnapshotMode};
 use crate::error::Context;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
-use crate::{BlobStore, CacheIndex, Content, Entry, Layer, StorageError, Store, SyncPolicy, erofs, lower};
+use crate::{BlobStore, CacheIndex, Content, Entry, Layer, LayerStore, StorageError, SyncPolicy, erofs, lower};
 use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
 use parking_lot::Mutex;
 use rustix::mount::{
@@ -36,8 +36,16 @@ enum Backing {
 pub(crate) struct Erofs {
     overlay: Overlay,
     backing: Backing,
-    /// Mounted layers, by the key of their lower directory.
-    mounts: Mutex<HashMap<Digest, Arc<OwnedFd>>>,
+    mounts: Mutex<Mounts>,
+}
+
+/// Mounted layers.
+#[derive(Debug, Default)]
+struct Mounts {
+    /// The store's count of removals when they were made. After another removal they are dropped: one may be of a removed file.
+    removals: u64,
+    /// The mounts by the key of their lower directory.
+    by_key: HashMap<Digest, Arc<OwnedFd>>,
 }
 
 impl Erofs {
@@ -70,11 +78,15 @@ impl Erofs {
         Ok(Self { overlay, backing, mounts: Mutex::default() })
     }
 
-    fn lower(&self, store: &Store, stack: &[DiffId], probe: &Probe) -> Result<Option<Lower>, StorageError> {
+    fn lower(&self, store: &LayerStore, stack: &[DiffId], probe: &Probe) -> Result<Option<Lower>, StorageError> {
         let tree = store.tree(stack)?;
         let (Some(key), Some(index)) = (key(&tree), tree.layers().last()) else { return Ok(None) };
         let mut mounts = self.mounts.lock();
-        if let Some(mount) = mounts.get(&key) {
+        let removals = store.removals();
+        if mounts.removals != removals {
+            *mounts = Mounts { removals, by_key: HashMap::new() };
+        }
+        if let Some(mount) = mounts.by_key.get(&key) {
             return Ok(Some(Lower::Mount(Arc::clone(mount))));
         }
         let path = store.root().join("erofs").join(key.hex());
@@ -90,7 +102,7 @@ impl Erofs {
         store.cache().made(format!("erofs/{}", key.hex()));
         let _span = probe.phase(Phase::Mount);
         let mount = Arc::new(mount(self.backing, &path, &store.blobs().path(index.layer().diff_id))?);
-        mounts.insert(key, Arc::clone(&mount));
+        mounts.by_key.insert(key, Arc::clone(&mount));
         Ok(Some(Lower::Mount(mount)))
     }
 }
@@ -102,7 +114,7 @@ impl Driver for Erofs {
 
     fn prepare(
         &self,
-        store: &Store,
+        store: &LayerStore,
         tree: &Arc<Tree>,
         mode: SnapshotMode,
         probe: &Probe,
@@ -111,10 +123,6 @@ impl Driver for Erofs {
         let lowers = (1..=stack.len()).filter_map(|depth| self.lower(store, &stack[..depth], probe).transpose());
         let lowers = lowers.collect::<Result<_, _>>()?;
         Ok(Box::new(Stack::over(self.overlay.with(mode), tree, lowers, store.scratch())?))
-    }
-
-    fn forget(&self) {
-        self.mounts.lock().clear();
     }
 }
 

@@ -10,7 +10,7 @@ use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::unpack::HardLinks;
 use crate::upper::Upper;
-use crate::{StorageError, Store};
+use crate::{LayerStore, StorageError};
 use buildscope_record::{DriverName, Probe};
 use parking_lot::Mutex;
 use rustix::mount::{UnmountFlags, unmount};
@@ -53,7 +53,7 @@ impl Driver for Fuse {
 
     fn prepare(
         &self,
-        store: &Store,
+        store: &LayerStore,
         tree: &Arc<Tree>,
         _mode: SnapshotMode,
         probe: &Probe,

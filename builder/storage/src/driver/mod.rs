@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::scratch::Scratch;
 use super::tree::Tree;
 use super::unpack::HardLinks;
-use super::{DriverChoice, StorageError, Store, StoreOptions};
+use super::{DriverChoice, LayerStore, StorageError, StoreOptions};
 use buildscope_record::{DriverName, Probe};
 use rustix::mount::{OpenTreeFlags, open_tree};
 use std::os::fd::OwnedFd;
@@ -27,14 +27,11 @@ pub(crate) trait Driver: Send + Sync {
     /// Prepares a writable file system with the contents of `tree`.
     fn prepare(
         &self,
-        store: &Store,
+        store: &LayerStore,
         tree: &Arc<Tree>,
         mode: SnapshotMode,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError>;
-
-    /// Drops what the driver caches between steps: a file of the store was removed.
-    fn forget(&self) {}
 }
 
 /// How a step's file system is prepared.

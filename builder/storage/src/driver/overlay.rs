@@ -10,7 +10,7 @@ use crate::scratch::Scratch;
 use crate::tree::{Node, Tree};
 use crate::unpack::{self, HardLinks};
 use crate::upper::Upper;
-use crate::{StorageError, Store};
+use crate::{LayerStore, StorageError};
 use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{
@@ -60,7 +60,7 @@ impl Driver for Overlay {
 
     fn prepare(
         &self,
-        store: &Store,
+        store: &LayerStore,
         tree: &Arc<Tree>,
         mode: SnapshotMode,
         probe: &Probe,
@@ -89,7 +89,7 @@ pub(crate) fn key(tree: &Tree) -> Option<Digest> {
 
 /// The directory with the unpacked top layer of a stack. It is created if it is missing.
 pub(crate) fn lower(
-    store: &Store,
+    store: &LayerStore,
     stack: &[DiffId],
     marks: Marks,
     links: HardLinks,
