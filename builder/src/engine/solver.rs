@@ -8,7 +8,7 @@ use super::skipped::{self, Skipped};
 use super::step_cache::{Admission, StepCache};
 use super::step_context::StepContext;
 use super::step_keys::{self, Files};
-use super::step_runner::StepRunner;
+use super::step_runner::{StepInput, StepRunner};
 use super::waits::Waits;
 use super::{BuildError, Engine, Event, Progress, Request};
 use crate::http;
@@ -238,7 +238,8 @@ impl Solver {
             Some(layer) => layer,
             None => {
                 self.note_removal(step.id, self.cache.removed(keys, probe)?);
-                let layer = self.runner.run(&self.ctx, step, &below, files, turn, probe).await?;
+                let layer =
+                    self.runner.run(StepInput { ctx: &self.ctx, step, below: &below, probe }, files, turn).await?;
                 LayerResult::new(key, layer, http::now())
             }
         };

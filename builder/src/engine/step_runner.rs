@@ -38,6 +38,16 @@ pub(super) struct StepRunner {
     pub(super) networks: Networks,
 }
 
+/// A step, and what it runs with.
+#[derive(Clone, Copy)]
+pub(super) struct StepInput<'a> {
+    pub(super) ctx: &'a StepContext,
+    pub(super) step: &'a Step,
+    /// The result that the step continues from.
+    pub(super) below: &'a StepResult,
+    pub(super) probe: &'a Probe,
+}
+
 impl StepRunner {
     /// Selects and hashes the files that a step takes from outside of the graph: a context, the Dockerfile, a URL. A bind
     /// mount of RUN counts as a COPY of the same files.
@@ -87,16 +97,9 @@ impl StepRunner {
         select().map_err(|error: CopyError| self.failed(step, &error))
     }
 
-    /// Runs the step on the file system `below`, and returns its layer.
-    pub(super) async fn run(
-        &self,
-        ctx: &StepContext,
-        step: &Step,
-        below: &StepResult,
-        files: Files,
-        turn: &Turn,
-        probe: &Probe,
-    ) -> Result<Layer, BuildError> {
+    /// Runs the step with the selected files, and returns its layer.
+    pub(super) async fn run(&self, input: StepInput<'_>, files: Files, turn: &Turn) -> Result<Layer, BuildError> {
+        let StepInput { ctx, step, below, probe } = input;
         let store = &self.engine.store;
         blocking(|| self.fetch(ctx, below, probe))?;
         match &step.op {
@@ -105,27 +108,18 @@ impl StepRunner {
             Op::Copy(op) => {
                 let read = blocking(|| self.layers(ctx, &op.from, probe))?;
                 let verification = Verification::start(store, &*read);
-                let copied = blocking(|| self.copy(ctx, step, op, below, files.selection, probe));
+                let copied = blocking(|| self.copy(input, op, files.selection));
                 verification.finish().await?;
                 copied
             }
-            Op::From(Base::Context(name)) => {
-                blocking(|| self.copy(ctx, step, &all_of(name), below, files.selection, probe))
-            }
-            Op::Run(op) => self.run_process(ctx, step, op, below, turn, probe).await,
+            Op::From(Base::Context(name)) => blocking(|| self.copy(input, &all_of(name), files.selection)),
+            Op::Run(op) => self.run_process(input, op, turn).await,
             Op::From(_) | Op::Config | Op::Pruned => unreachable!("these steps add no layer"),
         }
     }
 
-    fn copy(
-        &self,
-        ctx: &StepContext,
-        step: &Step,
-        op: &plan::Copy,
-        below: &StepResult,
-        selection: Option<Selection>,
-        probe: &Probe,
-    ) -> Result<Layer, BuildError> {
+    fn copy(&self, input: StepInput<'_>, op: &plan::Copy, selection: Option<Selection>) -> Result<Layer, BuildError> {
+        let StepInput { ctx, step, below, probe } = input;
         let selection = match selection {
             Some(selection) => selection,
             None => {
@@ -137,15 +131,8 @@ impl StepRunner {
             .map_err(|error| self.failed(step, &error))
     }
 
-    async fn run_process(
-        &self,
-        ctx: &StepContext,
-        step: &Step,
-        op: &plan::Run,
-        below: &StepResult,
-        turn: &Turn,
-        probe: &Probe,
-    ) -> Result<Layer, BuildError> {
+    async fn run_process(&self, input: StepInput<'_>, op: &plan::Run, turn: &Turn) -> Result<Layer, BuildError> {
+        let StepInput { ctx, step, below, probe } = input;
         let cancel = ctx.cancel.child_token();
         let mounted = blocking(|| self.mounted(ctx, op, probe))?;
         let origin = |from: &CopyFrom| mounted.iter().find(|(of, _)| of == from).map(|(_, origin)| origin.clone());
@@ -167,8 +154,8 @@ impl StepRunner {
                 tail = log.tail();
                 let Engine { store, zygote } = &self.engine;
                 let runner = Runner { store, zygote, options: &self.run_options, on_disk };
-                let input = RunInput { op, parent: &below.layers, network: &network, origin: &origin };
-                match runner.run(input, log, cancel.clone(), probe).await {
+                let process = RunInput { op, parent: &below.layers, network: &network, origin: &origin };
+                match runner.run(process, log, cancel.clone(), probe).await {
                     // Nothing of the attempt is left. The second one has room, and no hard links into lower layers.
                     Err(RunError::RetryOnDisk) if !on_disk => on_disk = true,
                     ran => return ran,

@@ -85,8 +85,8 @@ impl Upper {
             return Ok(());
         }
         match FileType::from_raw_mode(status.stat.st_mode) {
-            FileType::Directory => self.child_directory(level, path, status, lower, old, changes),
-            kind => self.child_file(level, path, kind, status, lower, changes),
+            FileType::Directory => self.child_directory(level, Child { path, status, lower }, old, changes),
+            _ => self.child_file(level, Child { path, status, lower }, changes),
         }
     }
 
@@ -101,13 +101,11 @@ impl Upper {
     fn child_directory(
         &self,
         level: &Level<'_>,
-        path: Vec<u8>,
-        status: Status,
-        lower: Option<Node>,
+        child: Child,
         old: Option<Node>,
         changes: &mut Changes<'_>,
     ) -> Result<(), StorageError> {
-        let Status { host, mut stat, attributes } = status;
+        let Child { path, status: Status { host, mut stat, attributes }, lower } = child;
         if let (true, Some(node @ Node::Dir(before))) = (self.dir_mtimes_change_on_copy_up, &old)
             && only_copied_up(&host, before, changes)?
         {
@@ -129,18 +127,10 @@ impl Upper {
         self.directory(&Level { host: &host, path: &path, base: base.as_ref(), before: before.as_ref() }, changes)
     }
 
-    fn child_file(
-        &self,
-        level: &Level<'_>,
-        path: Vec<u8>,
-        kind: FileType,
-        status: Status,
-        lower: Option<Node>,
-        changes: &mut Changes<'_>,
-    ) -> Result<(), StorageError> {
-        let Status { host, stat, attributes } = status;
+    fn child_file(&self, level: &Level<'_>, child: Child, changes: &mut Changes<'_>) -> Result<(), StorageError> {
+        let Child { path, status: Status { host, stat, attributes }, lower } = child;
         let mut data = Data::Host;
-        if kind == FileType::RegularFile && attributes.has(&self.name("metacopy")) {
+        if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && attributes.has(&self.name("metacopy")) {
             match self.redirect(&host, &attributes, level.base, changes)?.or(lower) {
                 Some(Node::Leaf(leaf)) => data = Data::Tree(leaf),
                 _ => {
@@ -242,6 +232,15 @@ impl Level<'_> {
             }
         }
     }
+}
+
+/// An entry of the upper directory.
+struct Child {
+    /// The path from the root.
+    path: Vec<u8>,
+    status: Status,
+    /// What the lower directory has at the path.
+    lower: Option<Node>,
 }
 
 /// Status and attribute names of a file.

@@ -12,6 +12,86 @@ fn found(text: &str, context: &Context<'_>) -> Vec<&'static str> {
     names
 }
 
+/// Rules of BuildKit, each with a file that breaks it and one that does not.
+const BUILDKIT_EXAMPLES: &[(&str, &str, &str)] = &[
+    ("StageNameCasing", "FROM alpine AS BuilderBase\n", "FROM alpine AS builder-base\n"),
+    ("FromAsCasing", "FROM debian:latest as builder\n", "FROM debian:latest AS builder\n"),
+    ("FromAsCasing", "from debian:latest AS builder\n", "from debian:latest as builder\n"),
+    ("NoEmptyContinuation", "FROM alpine\nEXPOSE \\\n\n80\n", "FROM alpine\nEXPOSE \\\n# Port\n80\n"),
+    (
+        "ConsistentInstructionCasing",
+        "From alpine\nRUN echo hello > /greeting.txt\nEntRYpOiNT [\"cat\", \"/greeting.txt\"]\n",
+        "FROM alpine\nRUN echo hello > /greeting.txt\n",
+    ),
+    (
+        "DuplicateStageName",
+        "FROM debian:latest AS builder\nFROM golang:latest AS builder\n",
+        "FROM debian AS deb-builder\nFROM golang AS go-builder\n",
+    ),
+    ("ReservedStageName", "FROM alpine AS scratch\n", "FROM alpine AS builder\n"),
+    (
+        "JSONArgsRecommended",
+        "FROM alpine\nENTRYPOINT my-program start\n",
+        "FROM alpine\nENTRYPOINT [\"my-program\", \"start\"]\n",
+    ),
+    (
+        "JSONArgsRecommended",
+        "FROM alpine\nCMD my-program\n",
+        "FROM alpine\nSHELL [\"/bin/bash\", \"-c\"]\nCMD my-program\n",
+    ),
+    (
+        "MaintainerDeprecated",
+        "FROM busybox\nMAINTAINER moby@example.com\n",
+        "FROM busybox\nLABEL org.opencontainers.image.authors=\"moby@example.com\"\n",
+    ),
+    (
+        "UndefinedArgInFrom",
+        "FROM node:22${VARIANT} AS jsbuilder\n",
+        "ARG VARIANT=-alpine3.20\nFROM node:22${VARIANT} AS jsbuilder\n",
+    ),
+    (
+        "WorkdirRelativePath",
+        "FROM nginx\nWORKDIR usr/share/nginx/html\n",
+        "FROM nginx\nWORKDIR /usr/share/nginx/html\nWORKDIR x\n",
+    ),
+    ("UndefinedVar", "FROM alpine AS base\nCOPY $foo .\n", "FROM alpine AS base\nARG foo\nCOPY $foo .\n"),
+    (
+        "MultipleInstructionsDisallowed",
+        "FROM alpine\nENTRYPOINT [\"echo\", \"Hello\"]\nENTRYPOINT [\"echo\", \"Hello, Norway!\"]\n",
+        "FROM alpine\nENTRYPOINT [\"echo\", \"Hello\"]\n",
+    ),
+    ("LegacyKeyValueFormat", "FROM alpine\nENV DIR /usr/bin\n", "FROM alpine\nENV DIR=/usr/bin\n"),
+    ("RedundantTargetPlatform", "FROM --platform=$TARGETPLATFORM alpine AS builder\n", "FROM alpine AS builder\n"),
+    (
+        "SecretsUsedInArgOrEnv",
+        "FROM scratch\nARG AWS_SECRET_ACCESS_KEY\n",
+        "FROM scratch\nARG PUBLIC_KEY\nENV TOKENIZER=1\n",
+    ),
+    ("InvalidDefaultArgInFrom", "ARG TAG\nFROM busybox:${TAG}\n", "ARG TAG\nFROM busybox:${TAG:-latest}\n"),
+    (
+        "FromPlatformFlagConstDisallowed",
+        "FROM --platform=linux/amd64 alpine AS base\n",
+        "FROM --platform=$BUILDPLATFORM alpine AS base\n",
+    ),
+    (
+        "FromPlatformFlagConstDisallowed",
+        "FROM --platform=linux/amd64 alpine\n",
+        "FROM --platform=linux/amd64 alpine AS build_amd64\n",
+    ),
+    (
+        "InvalidDefinitionDescription",
+        "# a non-descriptive comment\nFROM scratch AS base\n",
+        "# base is a stage for compiling source\nFROM scratch AS base\n",
+    ),
+    (
+        "InvalidDefinitionDescription",
+        "# another comment\nARG VERSION=1\nFROM scratch\n",
+        "# another comment\n#\nARG VERSION=1\nFROM scratch\n",
+    ),
+    ("ExposeProtoCasing", "FROM alpine\nEXPOSE 80/TcP\n", "FROM alpine\nEXPOSE 80/tcp\n"),
+    ("ExposeInvalidFormat", "FROM alpine\nEXPOSE 127.0.0.1:80:80\n", "FROM alpine\nEXPOSE 80\n"),
+];
+
 #[test]
 fn buildkit_rules_match_their_documentation() {
     let experimental = Context {
@@ -19,86 +99,9 @@ fn buildkit_rules_match_their_documentation() {
         is_image_name: |word| !word.ends_with(':'),
         ..Context::default()
     };
-    for (rule, bad, good) in [
-        ("StageNameCasing", "FROM alpine AS BuilderBase\n", "FROM alpine AS builder-base\n"),
-        ("FromAsCasing", "FROM debian:latest as builder\n", "FROM debian:latest AS builder\n"),
-        ("FromAsCasing", "from debian:latest AS builder\n", "from debian:latest as builder\n"),
-        ("NoEmptyContinuation", "FROM alpine\nEXPOSE \\\n\n80\n", "FROM alpine\nEXPOSE \\\n# Port\n80\n"),
-        (
-            "ConsistentInstructionCasing",
-            "From alpine\nRUN echo hello > /greeting.txt\nEntRYpOiNT [\"cat\", \"/greeting.txt\"]\n",
-            "FROM alpine\nRUN echo hello > /greeting.txt\n",
-        ),
-        (
-            "DuplicateStageName",
-            "FROM debian:latest AS builder\nFROM golang:latest AS builder\n",
-            "FROM debian AS deb-builder\nFROM golang AS go-builder\n",
-        ),
-        ("ReservedStageName", "FROM alpine AS scratch\n", "FROM alpine AS builder\n"),
-        (
-            "JSONArgsRecommended",
-            "FROM alpine\nENTRYPOINT my-program start\n",
-            "FROM alpine\nENTRYPOINT [\"my-program\", \"start\"]\n",
-        ),
-        (
-            "JSONArgsRecommended",
-            "FROM alpine\nCMD my-program\n",
-            "FROM alpine\nSHELL [\"/bin/bash\", \"-c\"]\nCMD my-program\n",
-        ),
-        (
-            "MaintainerDeprecated",
-            "FROM busybox\nMAINTAINER moby@example.com\n",
-            "FROM busybox\nLABEL org.opencontainers.image.authors=\"moby@example.com\"\n",
-        ),
-        (
-            "UndefinedArgInFrom",
-            "FROM node:22${VARIANT} AS jsbuilder\n",
-            "ARG VARIANT=-alpine3.20\nFROM node:22${VARIANT} AS jsbuilder\n",
-        ),
-        (
-            "WorkdirRelativePath",
-            "FROM nginx\nWORKDIR usr/share/nginx/html\n",
-            "FROM nginx\nWORKDIR /usr/share/nginx/html\nWORKDIR x\n",
-        ),
-        ("UndefinedVar", "FROM alpine AS base\nCOPY $foo .\n", "FROM alpine AS base\nARG foo\nCOPY $foo .\n"),
-        (
-            "MultipleInstructionsDisallowed",
-            "FROM alpine\nENTRYPOINT [\"echo\", \"Hello\"]\nENTRYPOINT [\"echo\", \"Hello, Norway!\"]\n",
-            "FROM alpine\nENTRYPOINT [\"echo\", \"Hello\"]\n",
-        ),
-        ("LegacyKeyValueFormat", "FROM alpine\nENV DIR /usr/bin\n", "FROM alpine\nENV DIR=/usr/bin\n"),
-        ("RedundantTargetPlatform", "FROM --platform=$TARGETPLATFORM alpine AS builder\n", "FROM alpine AS builder\n"),
-        (
-            "SecretsUsedInArgOrEnv",
-            "FROM scratch\nARG AWS_SECRET_ACCESS_KEY\n",
-            "FROM scratch\nARG PUBLIC_KEY\nENV TOKENIZER=1\n",
-        ),
-        ("InvalidDefaultArgInFrom", "ARG TAG\nFROM busybox:${TAG}\n", "ARG TAG\nFROM busybox:${TAG:-latest}\n"),
-        (
-            "FromPlatformFlagConstDisallowed",
-            "FROM --platform=linux/amd64 alpine AS base\n",
-            "FROM --platform=$BUILDPLATFORM alpine AS base\n",
-        ),
-        (
-            "FromPlatformFlagConstDisallowed",
-            "FROM --platform=linux/amd64 alpine\n",
-            "FROM --platform=linux/amd64 alpine AS build_amd64\n",
-        ),
-        (
-            "InvalidDefinitionDescription",
-            "# a non-descriptive comment\nFROM scratch AS base\n",
-            "# base is a stage for compiling source\nFROM scratch AS base\n",
-        ),
-        (
-            "InvalidDefinitionDescription",
-            "# another comment\nARG VERSION=1\nFROM scratch\n",
-            "# another comment\n#\nARG VERSION=1\nFROM scratch\n",
-        ),
-        ("ExposeProtoCasing", "FROM alpine\nEXPOSE 80/TcP\n", "FROM alpine\nEXPOSE 80/tcp\n"),
-        ("ExposeInvalidFormat", "FROM alpine\nEXPOSE 127.0.0.1:80:80\n", "FROM alpine\nEXPOSE 80\n"),
-    ] {
-        assert!(found(bad, &experimental).contains(&rule), "{rule} in {bad}");
-        assert!(!found(good, &experimental).contains(&rule), "{rule} in {good}");
+    for (rule, bad, good) in BUILDKIT_EXAMPLES {
+        assert!(found(bad, &experimental).contains(rule), "{rule} in {bad}");
+        assert!(!found(good, &experimental).contains(rule), "{rule} in {good}");
     }
 }
 
