@@ -90,14 +90,16 @@ fn position(table: &Value, list: &str, value: &Value) -> usize {
     table[list].as_array().unwrap().iter().position(|one| one == value).unwrap_or_else(|| panic!("{list}: {value}"))
 }
 
-/// The wall time that the page has for a combination of positions.
-fn wall(table: &Value, speed: &Value, policy: &Value, slots: u32, processors: u32) -> u64 {
-    let lists = ["speeds", "policies", "slots", "processors"];
-    let values = [speed.clone(), policy.clone(), slots.into(), processors.into()];
-    let at = lists
-        .iter()
-        .zip(&values)
-        .fold(0, |at, (list, value)| at * table[*list].as_array().unwrap().len() + position(table, list, value));
+/// The wall time that the page has for a combination of positions. Groups that are not named take what they took.
+fn wall(table: &Value, speeds: &[(&str, u32)], policy: &Value, slots: u32, processors: u32) -> u64 {
+    let groups = table["groups"].as_array().unwrap().iter().map(|group| {
+        let speed = speeds.iter().find(|(name, _)| group == name);
+        ("percents", Value::from(speed.map_or(100, |(_, percent)| *percent)))
+    });
+    let others = [("policies", policy.clone()), ("slots", slots.into()), ("processors", processors.into())];
+    let at = groups
+        .chain(others)
+        .fold(0, |at, (list, value)| at * table[list].as_array().unwrap().len() + position(table, list, &value));
     table["walls"][at].as_u64().unwrap()
 }
 
@@ -107,18 +109,22 @@ fn each_position_of_the_controls_has_the_prediction_of_the_replay() {
     record.cpu = Some(record.wall);
     let table = &data(&page(&record))["whatif"]["table"];
     let predict = |scenario: &Scenario| whatif(&record, scenario).unwrap().wall.0;
-    let unchanged = json!({ "group": null, "percent": 100 });
-    let free = json!({ "group": "storage", "percent": 0 });
     let parallel = Scenario { policy: Some(Policy::Instructions), jobs: Some(0), ..Scenario::default() };
     let one = Scenario { cores: Some(1.0), ..parallel.clone() };
     let storage = vec![("storage".parse().unwrap(), f64::INFINITY)];
     let both = Scenario { faster: storage.clone(), ..parallel.clone() };
-    assert_eq!(wall(table, &unchanged, &json!("instructions"), 0, 2), predict(&parallel));
-    assert_eq!(wall(table, &unchanged, &json!("instructions"), 0, 1), predict(&one));
-    assert_eq!(wall(table, &free, &json!("instructions"), 0, 2), predict(&both));
-    assert_eq!(wall(table, &free, &Value::Null, 1, 2), predict(&Scenario { faster: storage, ..Scenario::default() }));
+    assert_eq!(wall(table, &[], &json!("instructions"), 0, 2), predict(&parallel));
+    assert_eq!(wall(table, &[], &json!("instructions"), 0, 1), predict(&one));
+    assert_eq!(wall(table, &[("storage", 0)], &json!("instructions"), 0, 2), predict(&both));
+    let slower = Scenario {
+        faster: [storage.clone(), vec![("execution".parse().unwrap(), 0.5)]].concat(),
+        ..Scenario::default()
+    };
+    assert_eq!(wall(table, &[("storage", 0), ("execution", 200)], &Value::Null, 1, 2), predict(&slower));
+    let free = Scenario { faster: storage, ..Scenario::default() };
+    assert_eq!(wall(table, &[("storage", 0)], &Value::Null, 1, 2), predict(&free));
     let recorded = predict(&Scenario::default());
-    assert_eq!((wall(table, &unchanged, &Value::Null, 1, 2), table["replayed"].as_u64()), (recorded, Some(recorded)));
+    assert_eq!((wall(table, &[], &Value::Null, 1, 2), table["replayed"].as_u64()), (recorded, Some(recorded)));
 }
 
 #[test]
@@ -157,23 +163,21 @@ fn the_page_runs_and_its_controls_show_the_predictions() {
         say('recorded', shown());
         const policy = document.querySelector('#whatif select'); policy.value = 'instructions'; policy.dispatchEvent(new Event('change')); say('instructions', shown());
         const storage = document.querySelector('#whatif input[aria-label=storage]'); storage.value = 0; storage.dispatchEvent(new Event('input')); say('free', shown());
-        const transfer = document.querySelector('#whatif input[aria-label=transfer]'); transfer.value = 0; transfer.dispatchEvent(new Event('input')); say('reset', storage.nextSibling.textContent);
+        const execution = document.querySelector('#whatif input[aria-label=execution]'); execution.value = execution.max; execution.dispatchEvent(new Event('input')); say('both', shown());
         select(3); say('drawer', byId('drawer').textContent.includes('exit') ? 'no' : byId('drawer').hidden ? 'hidden' : 'open');";
     let document = run("diamond", &page, script);
     assert_eq!(attribute(&document, "data-error"), None, "{document}");
     assert_eq!(attribute(&document, "data-ready"), Some("yes"));
     assert_eq!(attribute(&document, "data-drawer"), Some("open"));
-    assert_eq!(attribute(&document, "data-reset"), Some("100 %"), "one group at a time");
     let table = &data(&page)["whatif"]["table"];
     let shown = |wall: u64| (record.wall.0 + wall - table["replayed"].as_u64().unwrap()).to_string();
-    let unchanged = json!({ "group": null, "percent": 100 });
-    let free = json!({ "group": "storage", "percent": 0 });
-    for (name, speed, policy) in [
-        ("data-recorded", &unchanged, Value::Null),
-        ("data-instructions", &unchanged, json!("instructions")),
-        ("data-free", &free, json!("instructions")),
+    for (name, speeds, policy) in [
+        ("data-recorded", &[][..], Value::Null),
+        ("data-instructions", &[], json!("instructions")),
+        ("data-free", &[("storage", 0)], json!("instructions")),
+        ("data-both", &[("storage", 0), ("execution", 200)], json!("instructions")),
     ] {
-        let expected = shown(wall(table, speed, &policy, 1, 2));
+        let expected = shown(wall(table, speeds, &policy, 1, 2));
         assert_eq!(attribute(&document, name), Some(expected.as_str()), "{name}");
     }
     // The table of steps says the same as the canvas, for readers who do not see it.

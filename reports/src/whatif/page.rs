@@ -1,7 +1,7 @@
 //! The what-if of the HTML page: a prediction for each position of its controls, so that the page itself replays nothing.
 //!
-//! The controls can be combined, but for the groups of phases: one group at a time has another speed. All combinations are
-//! replayed here, so a build of more work segments gets fewer positions.
+//! The controls can be combined, the speeds of the groups of phases too. All combinations are replayed here, so a build of more
+//! work segments gets fewer positions.
 
 use super::model::Model;
 use super::prediction::nanos;
@@ -10,21 +10,27 @@ use super::scenario::{Scenario, Selector};
 use crate::attribute::Activities;
 use buildscope_record::{Group, Nanos, Policy, Record};
 use serde::Serialize;
+use std::iter::successors;
 
 /// How many work segments may be replayed for one page, over all replays. A segment takes about a microsecond in an optimised
 /// build, so a page takes about a second at most.
 const BUDGET: usize = 1_000_000;
 
+/// The largest number of combinations. Each is a number of about ten digits in the page.
+const LARGEST: usize = 15_000;
+
 /// The positions of the controls, from the most to the fewest.
-const GRIDS: [Grid; 4] = [
+const GRIDS: [Grid; 6] = [
     Grid {
         slots: &[1, 2, 3, 4, 6, 8, 12, 16, 24, 32],
         processors: &[1, 2, 4, 8, 16, 32, 64],
-        percents: &[0, 25, 50, 75, 150, 200],
+        percents: &[0, 25, 50, 75, 100, 150, 200],
     },
-    Grid { slots: &[1, 2, 4, 8, 16], processors: &[1, 2, 4, 8, 16, 32], percents: &[0, 50, 200] },
-    Grid { slots: &[1, 4], processors: &[1, 4, 16], percents: &[0] },
-    Grid { slots: &[1], processors: &[], percents: &[] },
+    Grid { slots: &[1, 2, 4, 8, 16], processors: &[1, 2, 4, 8, 16, 32], percents: &[0, 25, 50, 100, 200] },
+    Grid { slots: &[1, 2, 4, 8, 16], processors: &[1, 2, 4, 8, 16, 32], percents: &[0, 50, 100, 200] },
+    Grid { slots: &[1, 2, 4, 8], processors: &[1, 4, 16], percents: &[0, 50, 100] },
+    Grid { slots: &[1, 4], processors: &[1, 4, 16], percents: &[0, 100] },
+    Grid { slots: &[1], processors: &[], percents: &[100] },
 ];
 
 /// The groups whose speed can be changed.
@@ -35,7 +41,7 @@ struct Grid {
     slots: &'static [u32],
     /// Numbers of processors, besides that of the record.
     processors: &'static [u32],
-    /// How long a group takes, in percent of what it took.
+    /// How long a group takes, in percent of what it took. Includes 100.
     percents: &'static [u32],
 }
 
@@ -45,7 +51,10 @@ pub(crate) struct PageWhatIf {
     /// The wall time of the replay of the record as it was. Differences to it are predicted, so that its error is not counted
     /// as a gain.
     replayed: Nanos,
-    speeds: Vec<Speed>,
+    /// The groups that took time and whose speed can be changed.
+    groups: Vec<Group>,
+    /// How long a group takes, in percent of what it took.
+    percents: Vec<u32>,
     /// `None` keeps the order of the record.
     policies: Vec<Option<Policy>>,
     /// 0 is unlimited.
@@ -56,17 +65,8 @@ pub(crate) struct PageWhatIf {
     recorded_slots: usize,
     /// The position of the record's own number in `processors`.
     recorded_processors: usize,
-    /// The predicted wall times, by speed, then by policy, then by slots, then by processors.
+    /// The predicted wall times, by the percents of each group, then by policy, then by slots, then by processors.
     walls: Vec<Nanos>,
-}
-
-/// How long one group of phases takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-struct Speed {
-    /// `None` changes nothing.
-    group: Option<Group>,
-    /// In percent of what it took.
-    percent: u32,
 }
 
 /// Why the page has no what-if.
@@ -96,8 +96,11 @@ pub(crate) fn page_whatif(activities: &Activities<'_>) -> Result<PageWhatIf, NoW
     }
     let controls = GRIDS.iter().map(|grid| controls(record, &model, grid));
     let size = model.segment_count().max(1);
-    let mut controls =
-        controls.into_iter().find(|controls| controls.combinations() * size <= BUDGET).ok_or(NoWhatIf::TooLarge)?;
+    let fits = |controls: &PageWhatIf| {
+        let combinations = controls.combinations();
+        combinations <= LARGEST && combinations.saturating_mul(size) <= BUDGET
+    };
+    let mut controls = controls.into_iter().find(fits).ok_or(NoWhatIf::TooLarge)?;
     controls.replayed = nanos(replay(&model).wall);
     controls.walls = controls.replay_all(record, &model);
     Ok(controls)
@@ -116,13 +119,13 @@ fn controls(record: &Record, model: &Model, grid: &Grid) -> PageWhatIf {
         .copied()
         .filter(|&processors| measured && processors <= own_processors.saturating_mul(4));
     let processors = with(more, own_processors);
-    let changed = GROUPS
-        .iter()
-        .flat_map(|&group| grid.percents.iter().map(move |&percent| Speed { group: Some(group), percent }));
+    let took_time =
+        |group: &Group| record.spans.iter().any(|span| span.phase.group() == *group && span.end > span.start);
     let position = |all: &[u32], own: u32| all.iter().position(|&one| one == own).unwrap_or(0);
     PageWhatIf {
         replayed: Nanos::ZERO,
-        speeds: [Speed { group: None, percent: 100 }].into_iter().chain(changed).collect(),
+        groups: GROUPS.into_iter().filter(|group| grid.percents.len() > 1 && took_time(group)).collect(),
+        percents: grid.percents.to_vec(),
         policies: [None].into_iter().chain(Policy::ALL.iter().copied().map(Some)).collect(),
         recorded_slots: position(&slots, own_slots),
         recorded_processors: position(&processors, own_processors),
@@ -142,16 +145,17 @@ fn with(numbers: impl Iterator<Item = u32>, more: u32) -> Vec<u32> {
 
 impl PageWhatIf {
     fn combinations(&self) -> usize {
-        self.speeds.len() * self.policies.len() * self.slots.len() * self.processors.len()
+        let speeds = self.groups.iter().fold(1_usize, |speeds, _| speeds.saturating_mul(self.percents.len()));
+        speeds.saturating_mul(self.policies.len() * self.slots.len() * self.processors.len())
     }
 
     fn replay_all(&self, record: &Record, model: &Model) -> Vec<Nanos> {
         let mut walls = Vec::with_capacity(self.combinations());
-        for &speed in &self.speeds {
+        for speeds in self.speeds() {
             for &policy in &self.policies {
                 for &jobs in &self.slots {
                     for &processors in &self.processors {
-                        let scenario = self.scenario(speed, policy, jobs, processors);
+                        let scenario = self.scenario(&speeds, policy, jobs, processors);
                         walls.push(nanos(replay(&scenario.apply(record, model)).wall));
                     }
                 }
@@ -160,13 +164,31 @@ impl PageWhatIf {
         walls
     }
 
-    fn scenario(&self, speed: Speed, policy: Option<Policy>, jobs: u32, processors: u32) -> Scenario {
-        let times = if speed.percent == 0 { f64::INFINITY } else { 100.0 / f64::from(speed.percent) };
+    /// All combinations of percents, one percent for each group. The last group changes fastest.
+    fn speeds(&self) -> impl Iterator<Item = Vec<u32>> {
+        let next = |positions: &Vec<usize>| {
+            let mut positions = positions.clone();
+            for position in positions.iter_mut().rev() {
+                *position += 1;
+                if *position < self.percents.len() {
+                    return Some(positions);
+                }
+                *position = 0;
+            }
+            None
+        };
+        successors(Some(vec![0; self.groups.len()]), next)
+            .map(|positions| positions.into_iter().map(|position| self.percents[position]).collect())
+    }
+
+    fn scenario(&self, percents: &[u32], policy: Option<Policy>, jobs: u32, processors: u32) -> Scenario {
+        let times = |percent: u32| if percent == 0 { f64::INFINITY } else { 100.0 / f64::from(percent) };
+        let changed = self.groups.iter().zip(percents).filter(|&(_, &percent)| percent != 100);
         Scenario {
             jobs: Some(jobs),
             cores: (self.processors.len() > 1).then_some(f64::from(processors)),
             policy,
-            faster: speed.group.into_iter().map(|group| (Selector::Group(group), times)).collect(),
+            faster: changed.map(|(&group, &percent)| (Selector::Group(group), times(percent))).collect(),
             ..Scenario::default()
         }
     }

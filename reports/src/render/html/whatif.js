@@ -1,8 +1,9 @@
 // The what-if: controls over the predictions that the explanation has computed for each of their positions.
 
 /** The prediction for positions of the controls, in nanoseconds. */
-function predicted({ speed, policy, slots, processors }) {
+function predicted({ speeds, policy, slots, processors }) {
   const { table } = data.whatif;
+  const speed = speeds.reduce((at, position) => at * table.percents.length + position, 0);
   const at = ((speed * table.policies.length + policy) * table.slots.length + slots) * table.processors.length + processors;
   // The difference of two replays: the error of the replay is not counted as a gain.
   return Math.max(0, build.wall + table.walls[at] - table.replayed);
@@ -12,7 +13,8 @@ function drawWhatIf() {
   const box = byId("whatif"), { table, refused } = data.whatif;
   if (!table) return box.replaceChildren(make("p", { class: "soft" }, refused));
   const drift = Math.abs(table.replayed - build.wall) / wall;
-  const state = { speed: 0, policy: 0, slots: table.recorded_slots, processors: table.recorded_processors };
+  const unchanged = table.percents.indexOf(100);
+  const state = { speeds: table.groups.map(() => unchanged), policy: 0, slots: table.recorded_slots, processors: table.recorded_processors };
   const rows = make("div");
   /** A slider over a list of values. */
   const slider = (name, values, start, show, change) => {
@@ -21,7 +23,6 @@ function drawWhatIf() {
     const say = (position) => { output.textContent = show(values[position]); input.setAttribute("aria-valuetext", show(values[position])); };
     input.addEventListener("input", () => { say(Number(input.value)); change(Number(input.value)); update(); });
     rows.append(make("label", { class: "row" }, make("span", {}, name), input, output));
-    return () => { input.value = start; say(start); };
   };
   const policy = make("select", { "aria-label": "Policy" }, ...table.policies.map((name) => make("option", {}, name ?? "as recorded")));
   policy.addEventListener("change", () => { state.policy = policy.selectedIndex; update(); });
@@ -30,17 +31,9 @@ function drawWhatIf() {
   if (table.processors.length > 1) {
     slider("processors", table.processors, table.recorded_processors, String, (position) => { state.processors = position; });
   }
-  // One group at a time has another speed: the sliders of the others are reset.
-  const resets = new Map();
-  for (const group of new Set(table.speeds.map((speed) => speed.group).filter(Boolean))) {
-    const changed = table.speeds.map((speed, index) => ({ ...speed, index })).filter((speed) => speed.group === group);
-    const speeds = [...changed, { percent: 100, index: 0 }].sort((a, b) => a.percent - b.percent);
-    const start = speeds.findIndex((speed) => speed.index === 0);
-    resets.set(group, slider(group, speeds, start, ({ percent }) => `${percent} %`, (position) => {
-      for (const [other, reset] of resets) if (other !== group) reset();
-      state.speed = speeds[position].index;
-    }));
-  }
+  table.groups.forEach((group, index) => {
+    slider(group, table.percents, unchanged, (percent) => `${percent} %`, (position) => { state.speeds[index] = position; });
+  });
   const strong = make("strong"), note = make("div", { class: "soft" });
   const verdict = make("div", { class: "verdict", "aria-live": "polite" }, strong, note);
   const update = () => {
