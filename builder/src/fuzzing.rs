@@ -22,3 +22,8 @@ pub fn config(bytes: &[u8]) {
 pub fn challenge(header: &str) {
     images::challenge(header);
 }
+
+/// Reads the header of a program.
+pub fn elf(bytes: &[u8]) {
+    images::elf(bytes);
+}

@@ -39,5 +39,6 @@ formats! {
     kaniko: Kaniko,
     inspect: Inspect,
     otlp: Otlp,
+    stdouttrace: StdoutTrace,
     dockerbuild: DockerBuild,
 }

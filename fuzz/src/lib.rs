@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod base;
 mod dockerfile;
 mod import;
 mod mutate;
@@ -33,7 +34,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 22] = [
     target("parse", dockerfile::parse, &[]),
     target("expand", dockerfile::expand, &[]),
     target("ignore", dockerfile::ignore, &[]),
@@ -44,6 +45,7 @@ pub const TARGETS: [Target; 20] = [
     target("registry_manifest", registry::manifest, &[]),
     target("registry_config", registry::config, &[]),
     target("registry_challenge", registry::challenge, &[]),
+    target("elf", base::elf, &[]),
     target("sandbox_message", buildscope_sandbox::fuzzing::message, &[]),
     target("sandbox_report", buildscope_sandbox::fuzzing::report, &[]),
     target("import_rawjson", import::rawjson, &["reports/tests/samples"]),
@@ -53,6 +55,7 @@ pub const TARGETS: [Target; 20] = [
     target("import_kaniko", import::kaniko, &["reports/tests/samples"]),
     target("import_inspect", import::inspect, &["reports/tests/samples"]),
     target("import_otlp", import::otlp, &["reports/tests/samples"]),
+    target("import_stdouttrace", import::stdouttrace, &[]),
     target("import_dockerbuild", import::dockerbuild, &[]),
 ];
 

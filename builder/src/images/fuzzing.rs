@@ -1,5 +1,6 @@
 //! Entry points for the fuzz targets.
 
+use super::base::elf_fault;
 use super::registry::fuzzing::challenge as read_challenge;
 use super::resolved::{Parsed, json, parse, pick};
 use buildscope_oci::{Descriptor, ImageConfig, Platform};
@@ -28,6 +29,12 @@ pub(crate) fn config(bytes: &[u8]) {
             assert_eq!(serde_json::to_vec(&again).expect("a configuration is JSON"), written);
         }
         Err(error) => drop(error.to_string()),
+    }
+}
+
+pub(crate) fn elf(bytes: &[u8]) {
+    if let Some(fault) = elf_fault(bytes) {
+        assert!(!fault.is_empty());
     }
 }
 
