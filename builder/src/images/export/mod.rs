@@ -23,6 +23,7 @@ pub use spec::{Destination, ImageOptions, Output, OutputError, OutputKind};
 pub(crate) use transform::Transform;
 
 use super::document::Document;
+use super::layout::blob_path;
 use super::{Image, ImageError, ImageLayer};
 use attest::Attestation;
 use buildscope_oci::{Annotations, CREATED, Descriptor, Encoding, IMAGE_NAME, Index, Manifest, REF_NAME, media};
@@ -261,7 +262,7 @@ impl Export<'_> {
     }
 
     fn saved(&self, config: &Descriptor, layers: &[ImageLayer]) -> Saved {
-        let path = |descriptor: &Descriptor| format!("blobs/sha256/{}", descriptor.digest.hex());
+        let path = |descriptor: &Descriptor| blob_path(descriptor.digest);
         let tag = |name: &Reference| {
             let familiar = name.familiar();
             match name.tag_or_latest() {

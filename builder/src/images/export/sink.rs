@@ -3,6 +3,7 @@
 //! Both hand out *regions*: parts of open files, which several threads fill at the same time.
 
 use super::super::ImageError;
+use super::super::layout::blob_path;
 use super::copy::copy_range;
 use buildscope_record::BlobDigest;
 use buildscope_storage::tar::{BLOCK, Header, write_octal};
@@ -127,7 +128,7 @@ impl Sink for TarSink {
     }
 
     fn settle(&mut self, region: Region, digest: &BlobDigest, size: u64) -> Result<(), ImageError> {
-        self.header(region.at - BLOCK, &format!("blobs/sha256/{}", digest.hex()), b'0', 0o644, size)?;
+        self.header(region.at - BLOCK, &blob_path(*digest), b'0', 0o644, size)?;
         self.at = self.at.max(region.at + size.next_multiple_of(BLOCK));
         self.blobs.push(*digest);
         Ok(())
@@ -161,7 +162,7 @@ impl DirectorySink {
     }
 
     fn path(&self, digest: &BlobDigest) -> PathBuf {
-        self.root.join("blobs/sha256").join(digest.hex())
+        self.root.join(blob_path(*digest))
     }
 
     fn temporary(&mut self) -> PathBuf {

@@ -121,7 +121,8 @@ fn has_tag(entry: &Descriptor, tag: &str) -> bool {
         || entry.annotations.get(IMAGE_NAME).is_some_and(whole)
 }
 
-fn blob_path(digest: impl Into<BlobDigest>) -> String {
+/// The path of a blob in a layout (OCI image layout specification 1.1, "Content").
+pub(super) fn blob_path(digest: impl Into<BlobDigest>) -> String {
     format!("blobs/sha256/{}", digest.into().hex())
 }
 
