@@ -154,3 +154,143 @@ impl StepCache {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_record::DiffId;
+    use buildscope_storage::{DriverChoice, Layer, PruneOptions, StoreOptions};
+
+    const STEP: StepId = StepId(1);
+
+    struct Fixture {
+        store: Store,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
+            Self { store: Store::open(&directory.path().join("store"), options).unwrap(), _directory: directory }
+        }
+
+        fn cache(&self) -> StepCache {
+            StepCache::new(self.store.clone(), Arc::default(), false)
+        }
+
+        /// A result with an empty layer that is in the store.
+        fn result(&self) -> LayerResult {
+            let layer: Layer = self.store.layer_builder().finish(&Probe::disabled()).unwrap();
+            LayerResult::new(StepKey::of("step"), layer, Default::default())
+        }
+    }
+
+    fn key(name: &str) -> LayerKey {
+        LayerKey::of(name)
+    }
+
+    fn found(cache: &StepCache, name: &str) -> Option<DiffId> {
+        let found = cache.look_up(STEP, key(name), StepKey::of("step"), &Probe::disabled()).unwrap();
+        found.map(|result| result.diff_id)
+    }
+
+    async fn acquire(cache: &StepCache) -> Admission {
+        cache.acquire(STEP, key("a"), StepKey::of("step"), &Probe::disabled()).await.unwrap()
+    }
+
+    #[test]
+    fn a_result_is_found_under_each_of_its_keys() {
+        let fixture = Fixture::new();
+        let (cache, result) = (fixture.cache(), fixture.result());
+        assert_eq!(found(&cache, "a"), None);
+        cache.remember(&[key("a"), key("b")], result).unwrap();
+        for name in ["a", "b"] {
+            assert_eq!(found(&cache, name), Some(result.diff_id), "{name}");
+        }
+        assert_eq!(found(&cache, "c"), None);
+    }
+
+    #[test]
+    fn without_the_cache_nothing_is_found_but_results_are_kept() {
+        let fixture = Fixture::new();
+        let result = fixture.result();
+        let without = StepCache::new(fixture.store.clone(), Arc::default(), true);
+        without.remember(&[key("a")], result).unwrap();
+        assert_eq!(found(&without, "a"), None);
+        assert_eq!(found(&fixture.cache(), "a"), Some(result.diff_id));
+    }
+
+    #[test]
+    fn the_result_of_a_distrusted_step_is_not_used() {
+        let fixture = Fixture::new();
+        let mut cache = fixture.cache();
+        cache.remember(&[key("a")], fixture.result()).unwrap();
+        cache.distrust([STEP]);
+        assert_eq!(found(&cache, "a"), None);
+    }
+
+    #[test]
+    fn a_value_of_another_version_is_a_miss() {
+        let fixture = Fixture::new();
+        let entry = CacheEntry { layers: vec![fixture.result().diff_id], value: b"{\"version\":9}".to_vec() };
+        fixture.store.cache().put(key("a"), &entry).unwrap();
+        assert_eq!(found(&fixture.cache(), "a"), None);
+    }
+
+    #[test]
+    fn a_pruned_result_is_a_miss_with_a_reason() {
+        let fixture = Fixture::new();
+        fixture.cache().remember(&[key("a")], fixture.result()).unwrap();
+        // What a living process uses is kept, so another one prunes.
+        let root = fixture.store.root().to_owned();
+        let Fixture { store, _directory } = fixture;
+        drop(store);
+        let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
+        let store = Store::open(&root, options).unwrap();
+        store.prune(&PruneOptions::default()).unwrap();
+        let cache = StepCache::new(store, Arc::default(), false);
+        assert_eq!(found(&cache, "a"), None);
+        assert!(cache.removed([key("b"), key("a")], &Probe::disabled()).unwrap().is_some());
+        assert!(cache.removed([key("b"), key("c")], &Probe::disabled()).unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_second_step_with_a_key_gets_the_result_of_the_first() {
+        let fixture = Fixture::new();
+        let (cache, result) = (fixture.cache(), fixture.result());
+        let Admission::Ours(mut guard) = acquire(&cache).await else { panic!("no result exists") };
+        let second = acquire(&cache);
+        let first = async {
+            cache.remember(&[key("a")], result).unwrap();
+            guard.complete(result);
+            drop(guard);
+        };
+        let (second, ()) = tokio::join!(second, first);
+        assert!(matches!(second, Admission::Finished(found) if found.diff_id == result.diff_id));
+    }
+
+    #[tokio::test]
+    async fn the_second_step_runs_if_the_first_failed() {
+        let fixture = Fixture::new();
+        let cache = fixture.cache();
+        let Admission::Ours(guard) = acquire(&cache).await else { panic!("no result exists") };
+        let (second, ()) = tokio::join!(acquire(&cache), async { drop(guard) });
+        assert!(matches!(second, Admission::Ours(_)));
+    }
+
+    #[tokio::test]
+    async fn a_result_of_another_build_that_ran_meanwhile_is_used() {
+        let fixture = Fixture::new();
+        let (ours, theirs, result) = (fixture.cache(), fixture.cache(), fixture.result());
+        let Admission::Ours(guard) = acquire(&theirs).await else { panic!("no result exists") };
+        let second = acquire(&ours);
+        let first = async {
+            tokio::task::yield_now().await;
+            theirs.remember(&[key("a")], result).unwrap();
+            drop(guard);
+        };
+        let (second, ()) = tokio::join!(second, first);
+        assert!(matches!(second, Admission::Finished(found) if found.diff_id == result.diff_id));
+    }
+}

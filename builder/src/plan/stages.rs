@@ -467,3 +467,6 @@ pub(super) fn unexpandable(word: &Word<'_>, error: &dockerfile::ExpandError) -> 
         .label("the error starts here")
         .help(error.help())
 }
+
+#[cfg(test)]
+mod tests;
