@@ -59,10 +59,10 @@ fn a_stage_has_the_platform_of_its_base_stage() {
 
 #[test]
 fn a_source_is_a_stage_then_an_index_then_an_image() {
-    let text = "FROM debian AS zero\nFROM alpine AS 0\n";
+    let text = "FROM debian AS zero\nFROM alpine\n";
     let of = |word: &str| source(text, &LowerRequest::default(), word);
     assert_eq!(of("zero"), Source::Stage(0));
-    assert_eq!(of("0"), Source::Stage(1), "a name comes before an index");
+    assert_eq!(of("0"), Source::Stage(0));
     assert_eq!(of("1"), Source::Stage(1));
     assert_eq!(of("scratch"), Source::Scratch);
     assert_eq!(of("busybox:1.36"), Source::Image("busybox:1.36".into()));
@@ -111,7 +111,7 @@ fn the_target_is_a_name_or_an_index_or_the_last_stage() {
     let errors = stages(text, &LowerRequest::default(), |stages, diagnostics| {
         stages.target(Some("tow"), diagnostics);
     });
-    assert_eq!(errors, ["target stage \"tow\" could not be found"]);
+    assert_eq!(errors, ["target stage \"tow\" could not be found (did you mean two?)"]);
 }
 
 #[test]
