@@ -27,6 +27,7 @@
 mod diagnostic;
 pub mod duration;
 pub mod expand;
+mod file_text;
 mod flags;
 pub mod glob;
 mod heredoc;
@@ -46,8 +47,9 @@ mod span;
 mod typed;
 mod words;
 
-pub use diagnostic::{Diagnostic, Diagnostics, closest};
+pub use diagnostic::{Diagnostic, Diagnostics, closest, shortened};
 pub use expand::{ExpandError, Expander, Variables};
+pub use file_text::FileText;
 pub use glob::{BadPattern, Glob};
 pub use heredoc::Heredoc;
 pub use id::{BadId, Id};

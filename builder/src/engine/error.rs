@@ -1,9 +1,9 @@
 //! Errors of a build.
 
 use crate::images::ImageError;
-use buildscope_dockerfile::{Diagnostics, Span};
+use buildscope_dockerfile::{Diagnostics, FileText, Span};
 use buildscope_storage::StorageError;
-use miette::{Diagnostic, NamedSource};
+use miette::Diagnostic;
 use std::path::PathBuf;
 
 /// The reason why a build has no image. miette prints it, with lines of the Dockerfile where they apply.
@@ -56,7 +56,7 @@ pub struct StepError {
     pub message: String,
     /// The text of the Dockerfile.
     #[source_code]
-    pub dockerfile: NamedSource<String>,
+    pub dockerfile: FileText,
     /// The position of the instruction.
     #[label("{label}")]
     pub span: Span,

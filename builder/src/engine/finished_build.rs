@@ -45,7 +45,7 @@ impl<'a> FinishedBuild<'a> {
             images: &solver.runner.images,
             imported: &solver.cache.imported,
             progress: &*solver.ctx.progress,
-            dockerfile: solver.runner.dockerfile.inner(),
+            dockerfile: solver.runner.dockerfile.text(),
             context_origin: solver.runner.context.origin.as_ref(),
             started: solver.started,
         }

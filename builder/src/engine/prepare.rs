@@ -23,7 +23,7 @@ pub(super) struct Prepared {
     pub(super) named: BTreeMap<String, OpenContext>,
     pub(super) imported: ImportedCache,
     /// The text of the Dockerfile, for messages that point into it.
-    pub(super) dockerfile: miette::NamedSource<String>,
+    pub(super) dockerfile: dockerfile::FileText,
     /// When the build started.
     pub(super) started: Timestamp,
 }
@@ -71,7 +71,7 @@ pub(super) fn prepare(
     let others = others.into_iter().map(|platform| Ok::<_, BuildError>((platform.clone(), lower(platform)?)));
     let plan = plan.with_platforms(&platform, others.collect::<Result<_, _>>()?);
     span.end();
-    let dockerfile = miette::NamedSource::new(name, text);
+    let dockerfile = dockerfile::FileText::new(&name, text);
     Ok(Prepared { plan: Arc::new(plan), images, context, named, imported, dockerfile, started })
 }
 
