@@ -1,7 +1,7 @@
 //! Word expansion: quotes, escapes and `$variables`, by the rules of "Environment replacement" in the Dockerfile
 //! reference.
 
-use super::pattern::{Match, Pattern, Replace};
+use super::pattern::{Match, Pattern, Replace, TooLong};
 use std::collections::BTreeSet;
 
 /// A source of variables.
@@ -89,7 +89,28 @@ pub enum ExpandError {
         /// The position of the `$`.
         at: usize,
     },
+    /// A result of more than [`MAX_LENGTH`] bytes.
+    #[error("the result is too long (more than {} KiB)", MAX_LENGTH >> 10)]
+    TooLong {
+        /// The position of the `$`.
+        at: usize,
+    },
+    /// A pattern that would take more than [`MAX_WORK`] comparisons.
+    #[error("the pattern takes too long for a value of {length} bytes")]
+    TooMuchWork {
+        /// The length of the value in bytes.
+        length: usize,
+        /// The position of the `$`.
+        at: usize,
+    },
 }
+
+/// The maximum length of an expanded word in bytes. Linux limits one environment variable to 128 KiB (execve(2)). Variables
+/// that contain others can double in every line, so some limit is needed.
+pub const MAX_LENGTH: usize = 1 << 20;
+
+/// The maximum number of comparisons of one pattern, its length times the length of the value. They take about 0.1 s.
+pub const MAX_WORK: usize = 1 << 26;
 
 /// The maximum nesting of `${a:-${b:-...}}`. It bounds the stack, and no handwritten file comes near it.
 pub const MAX_DEPTH: usize = 100;
@@ -105,7 +126,9 @@ impl ExpandError {
             | Self::UnsupportedModifier { at, .. }
             | Self::Required { at, .. }
             | Self::BadPattern { at, .. }
-            | Self::TooDeep { at } => *at,
+            | Self::TooDeep { at }
+            | Self::TooLong { at }
+            | Self::TooMuchWork { at, .. } => *at,
         }
     }
 
@@ -124,6 +147,8 @@ impl ExpandError {
             }
             Self::BadPattern { .. } => "in a pattern only `*`, `?`, `\\`, `/` and `}` may be escaped".into(),
             Self::TooDeep { .. } => "use ARG or ENV for the inner values".into(),
+            Self::TooLong { .. } => "write long texts to a file, for example by a heredoc".into(),
+            Self::TooMuchWork { .. } => "use a shorter pattern, or change the value in a RUN".into(),
         }
     }
 }
@@ -229,6 +254,8 @@ struct Run<'a> {
     word: &'a str,
     at: usize,
     depth: usize,
+    /// The bytes that substitutions have produced so far, inner ones included.
+    produced: usize,
     variables: &'a dyn Variables,
     matched: BTreeSet<String>,
     unmatched: BTreeSet<String>,
@@ -291,7 +318,16 @@ impl Splitter {
 
 impl<'a> Run<'a> {
     fn new(how: &'a Expander, word: &'a str, variables: &'a dyn Variables) -> Self {
-        Self { how, word, at: 0, depth: 0, variables, matched: BTreeSet::new(), unmatched: BTreeSet::new() }
+        Self {
+            how,
+            word,
+            at: 0,
+            depth: 0,
+            produced: 0,
+            variables,
+            matched: BTreeSet::new(),
+            unmatched: BTreeSet::new(),
+        }
     }
 
     fn peek(&self) -> Option<char> {
@@ -410,24 +446,30 @@ impl<'a> Run<'a> {
     fn dollar(&mut self) -> Result<String, ExpandError> {
         let at = self.at;
         self.next();
-        if self.peek() != Some('{') {
+        let text = if self.peek() == Some('{') {
+            if self.depth >= MAX_DEPTH {
+                return Err(ExpandError::TooDeep { at });
+            }
+            self.depth += 1;
+            let text = self.braced(at);
+            self.depth -= 1;
+            text?
+        } else {
             let name = self.name();
             if name.is_empty() {
                 return Ok("$".into());
             }
-            return Ok(match self.lookup(name) {
+            match self.lookup(name) {
                 Some(value) => value.to_owned(),
                 None if self.how.keep_unset => format!("${name}"),
                 None => String::new(),
-            });
+            }
+        };
+        self.produced = self.produced.saturating_add(text.len());
+        if self.produced > MAX_LENGTH {
+            return Err(ExpandError::TooLong { at });
         }
-        if self.depth >= MAX_DEPTH {
-            return Err(ExpandError::TooDeep { at });
-        }
-        self.depth += 1;
-        let result = self.braced(at);
-        self.depth -= 1;
-        result
+        Ok(text)
     }
 
     fn braced(&mut self, at: usize) -> Result<String, ExpandError> {
@@ -487,7 +529,7 @@ impl<'a> Run<'a> {
                     Some(rest) => (rest, Match::Longest),
                     None => (&*word, Match::Shortest),
                 };
-                let pattern = self.pattern(at, text)?;
+                let pattern = self.pattern(at, text, &value)?;
                 Ok(match operator {
                     '#' => pattern.strip_prefix(&value, which),
                     _ => pattern.strip_suffix(&value, which),
@@ -508,7 +550,8 @@ impl<'a> Run<'a> {
         let Some(value) = self.lookup(name).map(str::to_owned) else {
             return Ok(if self.how.keep_unset { format!("${{{name}/{text}/{replacement}}}") } else { String::new() });
         };
-        Ok(self.pattern(at, &text)?.replace(&value, &replacement, which))
+        let pattern = self.pattern(at, &text, &value)?;
+        pattern.replace(&value, &replacement, which, MAX_LENGTH).map_err(|TooLong| ExpandError::TooLong { at })
     }
 
     fn argument(&mut self, at: usize, stop: char, escapes: Escapes) -> Result<String, ExpandError> {
@@ -523,8 +566,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn pattern(&self, at: usize, text: &str) -> Result<Pattern, ExpandError> {
-        Pattern::parse(text).map_err(|escaped| ExpandError::BadPattern { pattern: text.to_owned(), escaped, at })
+    /// Compiles a pattern for a value.
+    fn pattern(&self, at: usize, text: &str, value: &str) -> Result<Pattern, ExpandError> {
+        let bad = |escaped| ExpandError::BadPattern { pattern: text.to_owned(), escaped, at };
+        let pattern = Pattern::parse(text).map_err(bad)?;
+        if pattern.work(value) > MAX_WORK {
+            return Err(ExpandError::TooMuchWork { length: value.len(), at });
+        }
+        Ok(pattern)
     }
 
     /// Consumes a name: letters, digits and `_`, or only digits, or one special parameter.
@@ -594,6 +643,27 @@ mod tests {
     fn deep_nesting_is_an_error() {
         let word = "${a:-".repeat(100_000);
         assert!(matches!(Expander::new('\\').word(&word, &NoVariables), Err(ExpandError::TooDeep { .. })));
+    }
+
+    #[test]
+    fn a_long_result_is_an_error() {
+        let value = "x".repeat(MAX_LENGTH / 4);
+        let variables = BTreeMap::from([("A", value), ("B", "b".repeat(2000))]);
+        let expand = |word: &str| Expander::new('\\').word(word, &variables);
+        assert_eq!(expand("$A$A$A$A").map(|text| text.len()), Ok(MAX_LENGTH));
+        assert_eq!(expand("$A$A$A$A$B"), Err(ExpandError::TooLong { at: 8 }));
+        assert_eq!(expand("\"$A$A$A${A}$A\""), Err(ExpandError::TooLong { at: 11 }));
+        assert_eq!(expand("${A//x/12345}"), Err(ExpandError::TooLong { at: 0 }));
+    }
+
+    #[test]
+    fn an_expensive_pattern_is_an_error() {
+        let variables = BTreeMap::from([("A", "x".repeat(MAX_LENGTH))]);
+        let pattern = "*a".repeat(40);
+        for word in [format!("${{A/{pattern}/y}}"), format!("${{A##{pattern}}}"), format!("${{A%{pattern}}}")] {
+            let error = Expander::new('\\').word(&word, &variables).unwrap_err();
+            assert_eq!(error, ExpandError::TooMuchWork { length: MAX_LENGTH, at: 0 });
+        }
     }
 
     #[test]

@@ -18,6 +18,10 @@ pub(super) enum Replace {
     All,
 }
 
+/// The error of a result that exceeds its limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct TooLong;
+
 /// The lengths in bytes of the prefixes that match a pattern.
 struct Lengths {
     shortest: usize,
@@ -82,41 +86,87 @@ impl Pattern {
         }
     }
 
+    /// The number of comparisons that matching a value costs.
+    pub(super) fn work(&self, value: &str) -> usize {
+        value.len().saturating_mul(self.0.len() + 1)
+    }
+
     /// Replaces the first or every match. Each match is the longest one at its position.
-    pub(super) fn replace(&self, value: &str, replacement: &str, which: Replace) -> String {
-        let mut out = String::with_capacity(value.len());
-        let mut at = 0;
+    ///
+    /// # Errors
+    /// [`TooLong`] if the result would be longer than `limit` bytes.
+    pub(super) fn replace(
+        &self,
+        value: &str,
+        replacement: &str,
+        which: Replace,
+        limit: usize,
+    ) -> Result<String, TooLong> {
+        let ends = self.longest_matches(value);
+        let mut out = String::with_capacity(value.len().min(limit));
         let mut after_match = false;
+        let mut chars = value.char_indices().peekable();
         loop {
-            let rest = &value[at..];
-            let found = prefixes(&self.0, rest.chars()).map(|lengths| lengths.longest);
-            let next = rest.chars().next();
-            match found {
+            let at = chars.peek().map_or(value.len(), |(at, _)| *at);
+            match ends[at] {
                 // An empty match directly after a match belongs to that match.
-                Some(length) if !(length == 0 && after_match) => {
-                    out += replacement;
-                    at += length;
-                    after_match = length > 0;
-                    if which == Replace::First {
-                        return out + &value[at..];
+                Some(end) if end as usize > at || !after_match => {
+                    let end = end as usize;
+                    if out.len() + replacement.len() > limit {
+                        return Err(TooLong);
                     }
-                    if length > 0 {
-                        if at == value.len() {
-                            return out;
+                    out += replacement;
+                    after_match = end > at;
+                    while chars.next_if(|(at, _)| *at < end).is_some() {}
+                    if which == Replace::First {
+                        out += &value[end..];
+                        break;
+                    }
+                    if after_match {
+                        if end == value.len() {
+                            break;
                         }
                         continue;
                     }
                 }
                 _ => after_match = false,
             }
-            match next {
-                Some(c) => {
-                    out.push(c);
-                    at += c.len_utf8();
-                }
-                None => return out,
+            match chars.next() {
+                Some((_, c)) => out.push(c),
+                None => break,
             }
         }
+        if out.len() > limit { Err(TooLong) } else { Ok(out) }
+    }
+
+    /// For each offset of the value, the end of the longest match that starts there. The offsets of no character have none.
+    ///
+    /// The value is read once, from its end: the longest match of the tokens from `i` at a character follows from those of
+    /// `i` and `i + 1` at the next character.
+    fn longest_matches(&self, value: &str) -> Vec<Option<u32>> {
+        let offset = |at: usize| u32::try_from(at).expect("a value is shorter than 4 GiB");
+        let tokens = &self.0;
+        let mut ends = vec![None; value.len() + 1];
+        // The longest matches of the tokens from each position, at the character after the current one.
+        let mut next: Vec<Option<u32>> = vec![None; tokens.len() + 1];
+        let mut here = next.clone();
+        let characters =
+            std::iter::once((value.len(), None)).chain(value.char_indices().rev().map(|(at, c)| (at, Some(c))));
+        for (at, c) in characters {
+            here[tokens.len()] = Some(offset(at));
+            for (i, token) in tokens.iter().enumerate().rev() {
+                here[i] = match (token, c) {
+                    (Token::Star, Some(_)) => next[i].max(here[i + 1]),
+                    (Token::Star, None) => here[i + 1],
+                    (Token::Any, Some(c)) if c != '\n' => next[i + 1],
+                    (Token::Literal(literal), Some(c)) if *literal == c => next[i + 1],
+                    _ => None,
+                };
+            }
+            ends[at] = here[0];
+            std::mem::swap(&mut here, &mut next);
+        }
+        ends
     }
 }
 
@@ -124,6 +174,7 @@ impl Pattern {
 fn prefixes(tokens: &[Token], value: impl Iterator<Item = char>) -> Option<Lengths> {
     // The states of a nondeterministic automaton. State `i` means that `i` tokens are matched.
     let mut states = vec![false; tokens.len() + 1];
+    let mut next = states.clone();
     let close = |states: &mut [bool]| {
         for (i, token) in tokens.iter().enumerate() {
             if states[i] && *token == Token::Star {
@@ -142,7 +193,7 @@ fn prefixes(tokens: &[Token], value: impl Iterator<Item = char>) -> Option<Lengt
     };
     note(states[tokens.len()], 0);
     for c in value {
-        let mut next = vec![false; tokens.len() + 1];
+        next.fill(false);
         for (i, token) in tokens.iter().enumerate() {
             if states[i] {
                 match token {
@@ -155,7 +206,7 @@ fn prefixes(tokens: &[Token], value: impl Iterator<Item = char>) -> Option<Lengt
             }
         }
         close(&mut next);
-        states = next;
+        std::mem::swap(&mut states, &mut next);
         length += c.len_utf8();
         if !states.contains(&true) {
             break;
@@ -167,16 +218,77 @@ fn prefixes(tokens: &[Token], value: impl Iterator<Item = char>) -> Option<Lengt
 
 #[cfg(test)]
 mod tests {
-    use super::{Match, Pattern, Replace};
+    use super::{Match, Pattern, Replace, TooLong};
 
     #[test]
     fn replacements_are_leftmost_longest() {
-        let replace = |pattern, value, with, which| Pattern::parse(pattern).unwrap().replace(value, with, which);
+        let replace =
+            |pattern, value, with, which| Pattern::parse(pattern).unwrap().replace(value, with, which, 100).unwrap();
         assert_eq!(replace("b*", "abcabc", "-", Replace::First), "a-");
         assert_eq!(replace("b?", "abcabc", "-", Replace::All), "a-a-");
         assert_eq!(replace("", "ab", "-", Replace::All), "-a-b-");
         assert_eq!(replace("x", "ab", "-", Replace::All), "ab");
         assert_eq!(replace("b", "ab", "", Replace::All), "a");
+        assert_eq!(replace("a*c", "xabcbcx", "-", Replace::All), "x-x");
+        assert_eq!(replace("*", "", "-", Replace::All), "-");
+        assert_eq!(replace("?", "é\nü", "-", Replace::All), "-\n-");
+        assert_eq!(replace("*b", "ab\nab", "-", Replace::First), "-");
+    }
+
+    #[test]
+    fn a_replacement_stays_within_its_limit() {
+        let pattern = Pattern::parse("a").unwrap();
+        assert_eq!(pattern.replace("aaa", "12", Replace::All, 6).as_deref(), Ok("121212"));
+        assert_eq!(pattern.replace("aaa", "12", Replace::All, 5), Err(TooLong));
+        assert_eq!(pattern.replace("abbbb", "12", Replace::First, 5), Err(TooLong));
+    }
+
+    /// The naive search tries each position and each length, longest first.
+    #[test]
+    fn replacements_equal_those_of_a_naive_search() {
+        let mut state = 7_u32;
+        let mut random = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) % below
+        };
+        for _ in 0..3000 {
+            let mut text = |letters: &[char], most| -> String {
+                (0..random(most)).map(|_| letters[random(letters.len() as u32) as usize]).collect()
+            };
+            let (pattern, value) = (text(&['a', 'b', '*', '?'], 5), text(&['a', 'b', '\n', 'é'], 9));
+            let pattern = Pattern::parse(&pattern).unwrap();
+            for which in [Replace::First, Replace::All] {
+                let found = pattern.replace(&value, "-", which, 100).unwrap();
+                assert_eq!(found, naive(&pattern, &value, which), "{pattern:?} in {value:?}");
+            }
+        }
+    }
+
+    fn naive(pattern: &Pattern, value: &str, which: Replace) -> String {
+        let (mut out, mut rest, mut after_match) = (String::new(), value, false);
+        loop {
+            let found = super::prefixes(&pattern.0, rest.chars()).map(|lengths| lengths.longest);
+            match found {
+                Some(length) if length > 0 || !after_match => {
+                    out.push('-');
+                    rest = &rest[length..];
+                    after_match = length > 0;
+                    if which == Replace::First {
+                        return out + rest;
+                    }
+                    if length > 0 {
+                        if rest.is_empty() {
+                            return out;
+                        }
+                        continue;
+                    }
+                }
+                _ => after_match = false,
+            }
+            let Some(c) = rest.chars().next() else { return out };
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
     }
 
     #[test]

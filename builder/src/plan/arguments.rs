@@ -1,6 +1,7 @@
 //! Build arguments: the predefined ones, those above the first FROM, and those that configure the builder.
 
-use super::lowering::RunSettings;
+use super::lower::too_much;
+use super::lowering::{MAX_EXPANDED, RunSettings};
 use super::request::LowerRequest;
 use super::stages::expanded;
 use buildscope_dockerfile::lint::{Finding, Rule};
@@ -46,6 +47,7 @@ pub(super) fn global_arguments(
     .map(|(name, value)| (Text::from(name), request.build_args.get(name).cloned().unwrap_or(value)))
     .collect();
     let expander = Expander::new(file.escape);
+    let mut expanded_to = 0;
     for instruction in &file.instructions {
         let Kind::Arg(arguments) = &instruction.kind else { break };
         for argument in arguments {
@@ -53,6 +55,11 @@ pub(super) fn global_arguments(
             let default =
                 || argument.default.as_ref().and_then(|word| expanded(&expander, word, &globals, diagnostics));
             if let Some(value) = given.or_else(default) {
+                expanded_to += value.len();
+                if expanded_to > MAX_EXPANDED {
+                    diagnostics.push(too_much(instruction.span));
+                    return globals;
+                }
                 globals.insert(Text::from(&*argument.name.text), value);
             }
         }

@@ -4,12 +4,12 @@ use super::config::Change;
 use super::graph::{Base, Dependency, ImageSource, Op, Plan, Stage, Step};
 use super::history::CreatedBy;
 use super::instruction::workdir;
-use super::lowering::{Context, Lowered, Lowering};
+use super::lowering::{Context, Lowered, Lowering, MAX_EXPANDED};
 use super::request::{AssumeImages, ImageResolver, LowerRequest};
 use super::scope::Scope;
 use super::stages::{BaseOf, Stages};
 use super::{PlanError, arguments};
-use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Expander, Instruction};
+use buildscope_dockerfile::{self as dockerfile, Diagnostic, Diagnostics, Dockerfile, Expander, Instruction, Span};
 use buildscope_oci::{DEFAULT_PATH, ImageConfig, RuntimeConfig};
 use buildscope_record::{StageId, StepId};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -42,6 +42,7 @@ pub fn lower(file: &Dockerfile<'_>, request: &LowerRequest, images: &dyn ImageRe
         ends: Vec::new(),
         diagnostics,
         warnings: arguments::undeclared(file, request),
+        expanded: 0,
     };
     let listed: Vec<Stage> = (0..lowering.stages.list.len()).map(|stage| lowering.stage(stage)).collect();
     if !lowering.diagnostics.is_empty() {
@@ -62,6 +63,13 @@ pub fn diagnose(text: &str, request: &LowerRequest) -> Diagnostics {
         diagnostics.extend(more.iter().cloned());
     }
     Diagnostics::new(text, diagnostics)
+}
+
+/// The error of a file whose instructions expand to more than [`MAX_EXPANDED`] bytes.
+pub(super) fn too_much(span: Span) -> Diagnostic {
+    Diagnostic::new(span, format!("the Dockerfile expands to more than {} MiB", MAX_EXPANDED >> 20))
+        .label("up to here")
+        .help("use shorter variables; each use of a variable counts with the length of its value")
 }
 
 /// The stage and the instruction of a step.
@@ -93,6 +101,10 @@ impl Lowering<'_> {
         let brought = triggers.iter().map(|trigger| (&trigger.instruction, Some(trigger)));
         for (instruction, trigger) in brought.chain(own) {
             let origin = Origin { stage: id, instruction, trigger: trigger.map(|trigger| &*trigger.text), live };
+            // An error was reported. Nothing more is expanded.
+            if self.expanded > MAX_EXPANDED {
+                break;
+            }
             let lowered = if live {
                 let before = self.diagnostics.len();
                 let lowered = self.instruction(index, instruction, &mut scope);
@@ -102,10 +114,13 @@ impl Lowering<'_> {
                         diagnostic.label = format!("in the base image's trigger `ONBUILD {}`", trigger.text);
                     }
                 }
-                match lowered {
-                    Some(lowered) => lowered,
-                    None => continue,
+                let Some(lowered) = lowered else { continue };
+                self.expanded = self.expanded.saturating_add(lowered.size());
+                if self.expanded > MAX_EXPANDED {
+                    self.diagnostics.push(too_much(instruction.span));
+                    break;
                 }
+                lowered
             } else {
                 Lowered { op: Op::Pruned, history: CreatedBy::None, sources: Vec::new() }
             };

@@ -30,7 +30,13 @@ pub(super) struct Lowering<'a> {
     pub(super) ends: Vec<(StepId, Scope)>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) warnings: Vec<Finding>,
+    /// How many bytes the instructions have expanded to so far.
+    pub(super) expanded: usize,
 }
+
+/// The limit for the sum of all expanded instructions, in bytes. A Dockerfile has at most 16 MiB, but variables can make every
+/// instruction of a few bytes expand to [`MAX_LENGTH`](buildscope_dockerfile::expand::MAX_LENGTH).
+pub(super) const MAX_EXPANDED: usize = 64 << 20;
 
 /// The settings of the build that apply to all RUN steps.
 pub(super) struct RunSettings {
@@ -51,6 +57,20 @@ pub(super) struct Lowered {
 }
 
 impl Lowered {
+    /// The number of bytes that the instruction has expanded to.
+    pub(super) fn size(&self) -> usize {
+        let history = match &self.history {
+            CreatedBy::Text(text) => text.len(),
+            CreatedBy::Run { args, .. } => args.iter().map(String::len).sum(),
+            CreatedBy::None | CreatedBy::Expose(_) => 0,
+        };
+        let files: usize = match &self.op {
+            Op::Copy(copy) => copy.inline.iter().map(|(_, content)| content.len()).sum(),
+            _ => 0,
+        };
+        history.saturating_add(files)
+    }
+
     pub(super) fn config(history: impl Into<Text>) -> Self {
         Self { op: Op::Config, history: CreatedBy::Text(history.into()), sources: Vec::new() }
     }

@@ -9,6 +9,9 @@ use buildscope_dockerfile::{
 use buildscope_oci::{Platform, Reference};
 use std::collections::BTreeMap;
 
+/// The longest name of a base, in bytes. Names of images have at most a few hundred characters.
+const LONGEST_NAME: usize = 4096;
+
 /// A stage as written in the file.
 pub(super) struct StageOf<'a> {
     pub(super) from: &'a Instruction<'a>,
@@ -73,7 +76,17 @@ fn base_name(
                 .help("give the ARG a default above the first FROM, or write ${NAME:-image}"),
         );
     }
-    name.unwrap_or_default()
+    name.filter(|name| {
+        let short = name.len() <= LONGEST_NAME;
+        if !short {
+            diagnostics.push(
+                Diagnostic::new(head.base.span, format!("base name is longer than {LONGEST_NAME} bytes"))
+                    .help("write the name of an image or a stage"),
+            );
+        }
+        short
+    })
+    .unwrap_or_default()
 }
 
 /// Returns the platform that `--platform` of a FROM names. If it is invalid, reports an error and returns `None`.

@@ -9,6 +9,8 @@ use buildscope_record::{ManifestDigest, StepId, StepKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+mod limits;
+
 /// A resolver that knows these images, each with its ONBUILD triggers.
 struct Images(BTreeMap<&'static str, Vec<&'static str>>);
 
