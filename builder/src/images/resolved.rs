@@ -4,6 +4,7 @@ use super::ImageError;
 use buildscope_oci::{Descriptor, Index, Manifest, media};
 use buildscope_oci::{ImageConfig, Platform};
 use buildscope_record::{BlobDigest, DiffId, ManifestDigest};
+use buildscope_storage::MAX_LAYERS;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::io::Read;
@@ -92,6 +93,10 @@ impl ResolvedImage {
         if layers.len() != ids.len() {
             let fault =
                 format!("the manifest has {} layers, but the configuration {} diff ids", layers.len(), ids.len());
+            return Err(ImageError::malformed(origin, fault));
+        }
+        if layers.len() > MAX_LAYERS {
+            let fault = format!("it has {} layers, more than the limit of {MAX_LAYERS}", layers.len());
             return Err(ImageError::malformed(origin, fault));
         }
         let pairs = layers.iter().zip(ids);

@@ -5,16 +5,10 @@ use super::resolved::{Hashing, ResolvedImage};
 use super::{Blobs, ImageError, ImageLayer};
 use buildscope_oci::Encoding;
 use buildscope_record::{ByteSize, Phase, Probe, Quantity};
-use buildscope_storage::{Layer, StorageError, Store};
+use buildscope_storage::{Layer, StorageError, Store, unpacked_limit};
 use std::io::{self, BufReader, Read};
 use std::sync::mpsc;
 
-/// The part of the limit for an unpacked layer that does not depend on its size, in bytes. The limit is this plus
-/// [`ALLOWED_FACTOR`] times the size of the blob.
-const ALLOWED_ANYWAY: u64 = 1 << 30;
-/// The largest factor of decompression that is allowed. Real layers stay below 20. gzip cannot exceed 1032, but zstd can
-/// reach tens of thousands, which makes decompression bombs possible.
-const ALLOWED_FACTOR: u64 = 200;
 /// The size of a buffer that is passed between threads, in bytes.
 const BUFFER: usize = 256 << 10;
 /// The largest number of buffers between two threads.
@@ -63,7 +57,7 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
         let encoding = Encoding::sniff(head);
         let limit = match encoding {
             Encoding::Plain => blob.size,
-            _ => blob.size.saturating_mul(ALLOWED_FACTOR).saturating_add(ALLOWED_ANYWAY),
+            _ => unpacked_limit(blob.size),
         };
         let whole = BufReader::with_capacity(BUFFER, io::Cursor::new(head).chain(pieces));
         let imported = match encoding {

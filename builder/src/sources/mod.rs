@@ -18,6 +18,7 @@ mod stat;
 mod stat_cache;
 mod text;
 mod tree;
+mod unpack;
 
 pub use content::ContentInfo;
 pub use context::Context;

@@ -1,22 +1,19 @@
 //! Contexts from elsewhere (git repositories, archives), put into a directory that is removed after the build.
 
 use super::text::LARGEST_TEXT;
+use super::unpack::unpack;
 use super::{Checkout, GitAddress, SourceError, decompressed};
 use buildscope_record::{Phase, Probe, Quantity};
-use buildscope_storage::Store;
+use buildscope_storage::{Store, Unpacked};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// The position of the magic in a tar header (POSIX, "ustar Interchange Format").
 const MAGIC: std::ops::Range<usize> = 257..262;
 /// The size of a tar header in bytes.
 const HEADER: u64 = 512;
-/// The part of the limit for an unpacked archive that does not depend on its size, in bytes. As for a layer, the limit
-/// is this plus [`ALLOWED_FACTOR`] times the size of the archive.
-const ALLOWED_ANYWAY: u64 = 1 << 30;
-const ALLOWED_FACTOR: u64 = 200;
 /// A directory in the store's scratch space, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct Tree {
@@ -73,113 +70,16 @@ impl Tree {
             return Ok(tree);
         }
         let size = file.metadata().map_err(fail)?.len();
-        let limit = size.saturating_mul(ALLOWED_FACTOR).saturating_add(ALLOWED_ANYWAY);
-        let limited = Limited { from: from_start(&mut file).map_err(fail)?, left: limit };
-        extract(limited, &tree.dir).map_err(fail)?;
+        let unpacked = Unpacked::new(from_start(&mut file).map_err(fail)?, size);
+        unpack(unpacked, &tree.dir).map_err(fail)?;
         span.quantity(Quantity::BytesRead, size);
         Ok(tree)
     }
 }
 
-/// Unpacks a tar into a directory.
-fn extract(from: impl Read, dir: &Path) -> io::Result<()> {
-    let mut archive = tar::Archive::new(from);
-    // In a context, all files belong to root (Dockerfile reference, "COPY"). Modes and times are the archive's.
-    archive.set_preserve_permissions(true);
-    archive.set_preserve_ownerships(false);
-    // The crate reads no times from pax records, and makes 1 of 0.
-    archive.set_preserve_mtime(false);
-    let mut directories = Vec::new();
-    for member in archive.entries()? {
-        let mut member = member?;
-        let name = member.path()?.into_owned();
-        let refused = |why: &str| io::Error::other(format!("`{}` {why}", name.display()));
-        if name.components().any(|part| part == Component::ParentDir) {
-            return Err(refused("leads out of the archive"));
-        }
-        let kind = member.header().entry_type();
-        match kind {
-            // Directories come last: a mode may forbid writing to the directory, and writing changes its time.
-            tar::EntryType::Directory => {
-                directories.push(member);
-                continue;
-            }
-            tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => {
-                return Err(refused("is a device or a pipe; a context can have files, directories and links only"));
-            }
-            _ => {}
-        }
-        let time = modified(&mut member)?;
-        // False for a name that is nothing but the directory itself.
-        let unpacked = member.unpack_in(dir);
-        if unpacked.map_err(|error| refused(&format!("cannot be unpacked: {}", causes(&error))))? {
-            set_time(&dir.join(relative(&name)), time)?;
-        }
-    }
-    // A directory's time changes while directories are made in it: the deepest come first.
-    directories.sort_by(|one, other| other.path_bytes().cmp(&one.path_bytes()));
-    for directory in &mut directories {
-        directory.unpack_in(dir)?;
-    }
-    for directory in &mut directories {
-        let path = dir.join(relative(&directory.path()?));
-        set_time(&path, modified(directory)?)?;
-    }
-    Ok(())
-}
-
-/// The name of a member without a leading `/` or `.`: names in an archive are relative to it.
-fn relative(name: &Path) -> PathBuf {
-    name.components().filter(|part| matches!(part, Component::Normal(_))).collect()
-}
-
-/// The modification time of a member: the pax record `mtime` if there is one (POSIX, "pax Header Block"), else the
-/// header's field, in which GNU tar writes times before 1970 as negative numbers.
-fn modified(member: &mut tar::Entry<'_, impl Read>) -> io::Result<Timespec> {
-    let mut time = Timespec { tv_sec: member.header().mtime()? as i64, tv_nsec: 0 };
-    for record in member.pax_extensions()?.into_iter().flatten() {
-        let record = record?;
-        if let (Ok("mtime"), Ok(value)) = (record.key(), record.value())
-            && let Some(found) = decimal(value)
-        {
-            time = found;
-        }
-    }
-    Ok(time)
-}
-
-/// Seconds with a decimal fraction, such as `-12.5`. Digits after the ninth are dropped.
-fn decimal(text: &str) -> Option<Timespec> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: i64 = whole.parse().ok()?;
-    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
-    let nanos: i64 = digits.parse().ok()?;
-    Some(if whole.starts_with('-') && nanos > 0 {
-        // -12.5 is half a second after -13.
-        Timespec { tv_sec: seconds.checked_sub(1)?, tv_nsec: 1_000_000_000 - nanos }
-    } else {
-        Timespec { tv_sec: seconds, tv_nsec: nanos }
-    })
-}
-
 fn set_time(path: &Path, time: Timespec) -> io::Result<()> {
     let times = Timestamps { last_access: time, last_modification: time };
     Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
-}
-
-/// Fails once more than the allowed number of bytes was read.
-struct Limited<R> {
-    from: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.from.read(buffer)?;
-        let over = || io::Error::other("it unpacks to far more than its own size, like a decompression bomb");
-        self.left = self.left.checked_sub(read as u64).ok_or_else(over)?;
-        Ok(read)
-    }
 }
 
 /// Removes every `.git`: the repository's directory, and the files by which submodules refer to theirs.
@@ -226,40 +126,5 @@ impl Drop for Tree {
     fn drop(&mut self) {
         // The directory is in the store's scratch space, which the next process empties.
         let _ = fs::remove_dir_all(&self.dir);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::MetadataExt;
-
-    #[test]
-    fn members_of_an_archive_keep_their_times() {
-        let mut archive = tar::Builder::new(Vec::new());
-        let mut append = |name: &str, kind, mtime: u64, pax: Option<&str>| {
-            if let Some(value) = pax {
-                archive.append_pax_extensions([("mtime", value.as_bytes())]).unwrap();
-            }
-            let mut header = tar::Header::new_ustar();
-            header.set_entry_type(kind);
-            header.set_mode(0o755);
-            header.set_mtime(mtime);
-            header.set_size(0);
-            archive.append_data(&mut header, name, io::empty()).unwrap();
-        };
-        append("d", tar::EntryType::Directory, 7, None);
-        append("d/zero", tar::EntryType::Regular, 0, None);
-        append("d/before", tar::EntryType::Regular, 5, Some("-1000"));
-        append("d/half", tar::EntryType::Regular, 5, Some("-12.5"));
-        append("d/later", tar::EntryType::Regular, 5, Some("8589934597.25"));
-        let folder = tempfile::tempdir().unwrap();
-        extract(&*archive.into_inner().unwrap(), folder.path()).unwrap();
-        let time = |name: &str| {
-            let found = fs::symlink_metadata(folder.path().join(name)).unwrap();
-            (found.mtime(), found.mtime_nsec())
-        };
-        assert_eq!((time("d"), time("d/zero"), time("d/before")), ((7, 0), (0, 0), (-1000, 0)));
-        assert_eq!((time("d/half"), time("d/later")), ((-13, 500_000_000), (8_589_934_597, 250_000_000)));
     }
 }

@@ -1,5 +1,6 @@
 //! Errors of the store.
 
+use super::limits::MAX_LAYERS;
 use buildscope_record::BlobDigest;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -72,6 +73,11 @@ pub enum StorageError {
         /// Why it cannot be resolved.
         reason: &'static str,
     },
+    /// A stack of more layers than a file system can be made of.
+    #[error(
+        "the image has {0} layers, more than the limit of {MAX_LAYERS}; combine instructions, or start from an image with fewer layers"
+    )]
+    TooManyLayers(usize),
     /// A file is larger than the caller's limit.
     #[error("`{}` has {size} bytes, more than the limit of {limit}", path.display())]
     TooLarge {

@@ -1,7 +1,7 @@
 //! ADD of an archive: unpacks it into an image.
 //!
 //! The archive is decompressed once, into a blob of the store, and its files are ranges of that blob. So a small archive
-//! that unpacks to a large one may fill the disk, but never the memory. Nothing is unpacked outside of the destination:
+//! that unpacks to a large one never fills the memory, and a decompression bomb is an error. Nothing is unpacked outside of the destination:
 //! names and links are resolved in the image's tree as if the destination were the root, as BuildKit does by `chroot`.
 
 use super::group::Item;
@@ -12,7 +12,7 @@ use super::{CopyError, Owner};
 use crate::sources::decompressed;
 use buildscope_record::BlobDigest;
 use buildscope_storage::tar::{Member, MemberKind, Reader, SparsePiece};
-use buildscope_storage::{CAPABILITY, Content, Entry, EntryKind, Extent, Store, Timestamp};
+use buildscope_storage::{CAPABILITY, Content, Entry, EntryKind, Extent, Store, Timestamp, Unpacked};
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -24,6 +24,8 @@ const SNIFFED: u64 = 4 << 20;
 pub(super) struct Archive<'a> {
     source: &'a str,
     content: &'a Content,
+    /// The size of the archive in bytes.
+    size: u64,
     store: &'a Store,
 }
 
@@ -40,10 +42,11 @@ pub(super) struct Unpacking<'a> {
 impl<'a> Archive<'a> {
     /// Opens a file. Returns `None` if it is not an archive, or an empty one.
     pub(super) fn open(source: &'a str, item: &'a Item, store: &'a Store) -> Result<Option<Self>, CopyError> {
-        if !matches!(item.entry.kind, EntryKind::File { size } if size > 0) {
-            return Ok(None);
-        }
-        let archive = Self { source, content: &item.content, store };
+        let size = match item.entry.kind {
+            EntryKind::File { size } if size > 0 => size,
+            _ => return Ok(None),
+        };
+        let archive = Self { source, content: &item.content, size, store };
         // A file without a valid first header is not an archive.
         let first = Reader::new(archive.decompressed()?.take(SNIFFED)).read_member();
         Ok(matches!(first, Ok(Some(_))).then_some(archive))
@@ -102,7 +105,8 @@ impl<'a> Archive<'a> {
 
     fn decompressed(&self) -> Result<Box<dyn Read + Send>, CopyError> {
         let file = open(self.store.blobs(), self.content)?;
-        decompressed(file).map_err(|error| self.bad(error.to_string()))
+        let unpacked = decompressed(file).map_err(|error| self.bad(error.to_string()))?;
+        Ok(Box::new(Unpacked::new(unpacked, self.size)))
     }
 
     fn bad(&self, reason: String) -> CopyError {
