@@ -47,5 +47,3 @@ pub mod images;
 pub mod plan;
 pub mod sources;
 pub mod steps;
-
-pub use http::redacted;

@@ -1,6 +1,6 @@
 //! `buildscope compare`.
 
-use super::{Failure, Root, builds, explain, write_out};
+use super::{Failure, Root, builds, explain, write_message, write_out};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
 use buildscope_bench::run::Run;
@@ -118,16 +118,16 @@ fn runs(arguments: &Arguments) -> Result<(), Failure> {
     let read = |path| Run::read(path).into_diagnostic().map_err(Failure::Usage);
     let (base, head) = (read(&arguments.base)?, read(&arguments.head)?);
     if !base.environment.comparable(&head.environment) {
-        eprintln!(
+        write_message(&format!(
             "warning: the runs are from different machines (processor, kernel or file system): their times do not show the effect of the code."
-        );
+        ));
     }
     let machine = mann_whitney(&base.canary, &head.canary);
     if machine.p < 0.01 {
-        eprintln!(
+        write_message(&format!(
             "warning: the canary, the same work in both runs, took a different time (p = {:.4}): the machine itself changed.",
             machine.p
-        );
+        ));
     }
     let history = History::open(&arguments.root.resolve()?).map_err(Failure::internal)?;
     let noise = |case: &_| threshold(&history.medians(case).unwrap_or_default());

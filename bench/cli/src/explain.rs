@@ -1,7 +1,7 @@
 //! `buildscope explain`.
 
 use super::builds::{self, Found, KeptBuilds};
-use super::{Failure, Root, otlp};
+use super::{Failure, Root, otlp, write_message};
 use buildscope_record::{Policy, Record};
 use buildscope_reports::compare::slower;
 use buildscope_reports::inside::folded_stacks;
@@ -130,7 +130,7 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
     let folder = tempfile::tempdir().map_err(Failure::internal)?;
     let one = |policy: Policy| {
         let path = folder.path().join(policy.name());
-        eprintln!("building {} with --granularity {policy} --no-cache", context.display());
+        write_message(&format!("building {} with --granularity {policy} --no-cache", context.display()));
         let mut command = std::process::Command::new(&program);
         command
             .args([

@@ -1,5 +1,7 @@
 //! Failures of a command: a message and an exit code.
 
+use crate::write_message;
+use buildscope_record::redacted_in_place;
 use miette::Report;
 use std::process::ExitCode;
 
@@ -54,7 +56,8 @@ impl Failure {
             Self::Internal(report) => (3, Some(report)),
         };
         if let Some(report) = report {
-            eprintln!("{report:?}");
+            // Marks below a line of a file must still point at the right characters.
+            write_message(&redacted_in_place(&format!("{report:?}")));
         }
         ExitCode::from(code)
     }

@@ -1,7 +1,7 @@
 //! `buildscope fleet`.
 
 use super::builds::KeptBuilds;
-use super::{Failure, Root, explain, write_out};
+use super::{Failure, Root, explain, write_message, write_out};
 use buildscope_record::Record;
 use buildscope_reports::fleet::{self, Fleet};
 use buildscope_reports::import;
@@ -94,12 +94,12 @@ fn add_files(fleet: &mut Fleet, paths: &[PathBuf]) -> Result<(), Failure> {
     let mut reported = Instant::now();
     for (number, path) in files.iter().enumerate() {
         if reported.elapsed() >= Duration::from_secs(1) {
-            eprintln!("read {number} of {} files", files.len());
+            write_message(&format!("read {number} of {} files", files.len()));
             reported = Instant::now();
         }
         match read(path) {
             Ok(record) => ordered.push((record.started, path.clone())),
-            Err(error) => eprintln!("warning: {}: {error}: left out", path.display()),
+            Err(error) => write_message(&format!("warning: {}: {error}: left out", path.display())),
         }
     }
     ordered.sort();

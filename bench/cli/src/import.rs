@@ -1,6 +1,6 @@
 //! `buildscope import`.
 
-use super::{Failure, Root, builds, write_out};
+use super::{Failure, Root, builds, write_message, write_out};
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr};
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         None => write_out(&String::from_utf8_lossy(&text)),
     }
     for lack in buildscope_reports::explain(&record).missing {
-        eprintln!("not in this format: {lack}");
+        write_message(&format!("not in this format: {lack}"));
     }
     Ok(())
 }

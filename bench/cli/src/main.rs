@@ -17,19 +17,19 @@ mod fleet;
 mod history;
 mod import;
 mod otlp;
+mod output;
 mod plugin;
 mod report;
 mod root;
 mod shell;
-mod stdout;
 mod units;
 mod whatif;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use failure::Failure;
+use output::{write_message, write_out};
 use root::Root;
 use std::process::ExitCode;
-use stdout::write_out;
 
 /// Build multi-stage Dockerfiles and show where every second went.
 #[derive(Debug, Parser)]
@@ -72,7 +72,8 @@ fn main() -> ExitCode {
         }
         plugin::Call::Command(arguments) => arguments,
     };
-    match run(Cli::parse_from(arguments).command) {
+    let done = run(Cli::parse_from(arguments).command);
+    match done.and(output::finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

@@ -1,11 +1,10 @@
 //! Build contexts, the main one and the named ones: located, fetched if they are remote, and opened.
 
 use super::{BuildError, Engine, Request};
-use crate::http::redacted;
 use crate::plan::{is_git, is_url};
 use crate::sources::{Context, SourceError, Tree, Verdict, download, read_text, read_text_within};
 use buildscope_dockerfile::Ignore;
-use buildscope_record::Probe;
+use buildscope_record::{Probe, redacted};
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -51,7 +50,7 @@ impl ContextLocation {
         let text = value.to_string_lossy();
         let store = &engine.store;
         let from = |tree: Tree, algorithm, hex: &str| Self {
-            origin: Some(TreeOrigin { uri: redacted(&text), algorithm, hex: hex.to_owned() }),
+            origin: Some(TreeOrigin { uri: redacted(&text).into_owned(), algorithm, hex: hex.to_owned() }),
             ..Self::from(tree)
         };
         let place = if is_git(&text) {

@@ -32,6 +32,7 @@ mod waits;
 pub use error::{BuildError, StepError};
 pub use host::host;
 pub use outcome::{Built, Outcome, StepReport};
+use progress::Redacting;
 pub use progress::{Event, Progress, Stream};
 pub use provenance::Provenance;
 pub use record::{Setting, record};
@@ -73,6 +74,7 @@ pub async fn build(
         used_images: Vec::new(),
         result: Err(BuildError::Cancelled),
     };
+    let progress: Arc<dyn Progress> = Arc::new(Redacting(progress));
     outcome.result = run(engine, request, probe, progress, cancel, &mut outcome).await;
     outcome
 }

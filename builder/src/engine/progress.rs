@@ -2,7 +2,8 @@
 
 use crate::images::Transfer;
 use crate::plan::Plan;
-use buildscope_record::{Outcome, StepId};
+use buildscope_record::{Outcome, StepId, redacted};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,29 @@ pub enum Event {
     Warning(String),
     /// The transfer of a blob from or to a registry made progress.
     Transfer(Transfer),
+}
+
+/// Passes events on, without the credentials in the addresses of their texts. Steps print addresses, and errors quote them.
+pub(super) struct Redacting(pub(super) Arc<dyn Progress>);
+
+impl Progress for Redacting {
+    fn event(&self, event: Event) {
+        let text = |text: String| redacted(&text).into_owned();
+        self.0.event(match event {
+            Event::Line { step, stream, at, line } => {
+                let shown = match std::str::from_utf8(&line).map(redacted) {
+                    Ok(Cow::Owned(shown)) => shown.into_bytes(),
+                    // A line that is not UTF-8 is passed on as it is.
+                    _ => line,
+                };
+                Event::Line { step, stream, at, line: shown }
+            }
+            Event::Finished { step, outcome, error } => Event::Finished { step, outcome, error: error.map(text) },
+            Event::Task { name, done } => Event::Task { name: text(name), done },
+            Event::Warning(warning) => Event::Warning(text(warning)),
+            other @ (Event::Planned(_) | Event::Started(_) | Event::Transfer(_)) => other,
+        });
+    }
 }
 
 /// A standard stream of a process.

@@ -6,13 +6,14 @@
 use super::finished_build::FinishedBuild;
 use super::record::identity;
 use super::{BuildError, DockerfileInput, Request};
-use crate::http::{now, redacted, rfc3339};
+use crate::http::{now, rfc3339};
 use crate::images::{Predicate, csv_fields, package};
 use crate::plan::{Base, CopyFrom, ImageSource, MountKind, Network, Op, Plan, Step, is_git, is_url};
 use crate::sources::remembered;
 use buildscope_oci::Platform;
-use buildscope_record::{BlobDigest, StepId};
+use buildscope_record::{BlobDigest, StepId, redacted};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// The build type: it defines the structure of `buildConfig`.
 const BUILD_TYPE: &str = "urn:buildscope:build:v1";
@@ -55,10 +56,26 @@ impl Provenance {
 /// The provenance of a target's image.
 pub(super) fn predicate(build: &FinishedBuild<'_>, wanted: &Provenance, target: StepId, invocation: &str) -> Predicate {
     let input = ProvenanceInput::of(build, wanted, target, invocation);
-    if wanted.v1 {
-        Predicate { kind: "https://slsa.dev/provenance/v1".into(), content: input.v1(wanted) }
+    let (kind, mut content) = if wanted.v1 {
+        ("https://slsa.dev/provenance/v1", input.v1(wanted))
     } else {
-        Predicate { kind: "https://slsa.dev/provenance/v0.2".into(), content: input.v0_2(wanted) }
+        ("https://slsa.dev/provenance/v0.2", input.v0_2(wanted))
+    };
+    redact(&mut content);
+    Predicate { kind: kind.into(), content }
+}
+
+/// Leaves out the credentials in the addresses of all texts: of the Dockerfile, its steps, and what they fetch.
+fn redact(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(shown) = redacted(text) {
+                *text = shown;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        Value::Object(fields) => fields.values_mut().for_each(redact),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -259,7 +276,7 @@ fn materials(build: &FinishedBuild<'_>, steps: &[&Step]) -> Vec<Value> {
             Op::Copy(copy) => {
                 from(&copy.from);
                 for url in copy.sources.iter().filter(|source| copy.add && (is_url(source) || is_git(source))) {
-                    let mut material = json!({ "uri": redacted(url) });
+                    let mut material = json!({ "uri": url });
                     let known = if is_git(url) { None } else { remembered(url, build.store) };
                     let digest = known.map(|digest: BlobDigest| ("sha256", digest.hex()));
                     let commit = copy.checksum.clone().filter(|_| is_git(url)).map(|commit| ("sha1", commit));

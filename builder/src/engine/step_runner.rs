@@ -14,8 +14,9 @@ use crate::plan::{self, Base, CopyFrom, MountKind, Op, Step};
 use crate::steps::copy::{self, CopyError, Origin, Selection};
 use crate::steps::run::{MountOrigin, Networks, Ran, RunError, RunInput, RunOptions, Runner, bind_as_copy, exclusive};
 use crate::steps::workdir::workdir;
+use buildscope_dockerfile::{FileText, shortened};
 use buildscope_oci::Platform;
-use buildscope_record::{DiffId, Digest, Phase, Probe};
+use buildscope_record::{DiffId, Digest, Phase, Probe, redacted};
 use buildscope_sandbox::SandboxError;
 use buildscope_schedule::Turn;
 use buildscope_storage::Layer;
@@ -31,7 +32,7 @@ pub(super) struct StepRunner {
     pub(super) context: OpenContext,
     pub(super) named: BTreeMap<String, OpenContext>,
     /// The text of the Dockerfile, for messages that point into it.
-    pub(super) dockerfile: miette::NamedSource<String>,
+    pub(super) dockerfile: FileText,
     /// `SOURCE_DATE_EPOCH`.
     pub(super) epoch: Option<i64>,
     pub(super) run_options: RunOptions,
@@ -286,9 +287,9 @@ impl StepRunner {
         let mut causes: Vec<_> = chain.map(ToString::to_string).collect();
         causes.dedup();
         BuildError::Step(Box::new(StepError {
-            message: format!("{} failed: {}", step.keyword, causes.join(": ")),
+            message: shortened(redacted(&format!("{} failed: {}", step.keyword, causes.join(": "))).into_owned()),
             dockerfile: self.dockerfile.clone(),
-            span: step.span,
+            span: self.dockerfile.marked(step.span),
             label: exit_code.map_or("failed here".into(), |code| format!("exit code: {code}")),
             help: (!log.is_empty()).then(|| format!("its last lines of output:\n{}", log.join("\n"))),
             exit_code,

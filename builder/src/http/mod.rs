@@ -3,13 +3,11 @@
 //! *Takes* a host, or a request to send. *Gives* an agent, or the response of the last attempt. *Must never know* what
 //! is fetched: it imports nothing else of the builder.
 
-mod address;
 mod agent;
 mod date;
 mod pace;
 mod retry;
 
-pub use address::redacted;
 pub(crate) use agent::{Trust, agent};
 pub(crate) use date::{now, parse_http_date, rfc3339};
 pub(crate) use pace::Pace;

@@ -2,7 +2,7 @@
 
 use super::SourceError;
 use crate::http::{self, Backoff, Pace, Trust, parse_http_date, retry};
-use buildscope_record::{BlobDigest, Digest, Phase, Probe, Quantity};
+use buildscope_record::{BlobDigest, Digest, Phase, Probe, Quantity, redacted};
 use buildscope_storage::{Store, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -72,7 +72,7 @@ pub fn download(
     let download = Download { blob, size, modified, tag };
     // Without the note, the next build downloads the file again. This build does not fail for that.
     if let Err(error) = write_note(&note, &download) {
-        tracing::warn!("cannot remember the download of {url} in {}: {error}", note.display());
+        tracing::warn!("cannot remember the download of {} in {}: {error}", redacted(url), note.display());
     }
     Ok(download)
 }

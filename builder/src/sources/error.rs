@@ -1,5 +1,6 @@
 //! Errors of reading contexts and fetching sources.
 
+use buildscope_record::redacted;
 use std::io;
 use std::path::PathBuf;
 
@@ -34,7 +35,8 @@ impl SourceError {
         Self::Io { action, path: path.into(), source: source.into() }
     }
 
+    /// Credentials in the address, and in a reason that repeats it, are left out.
     pub(crate) fn fetch(url: &str, reason: impl ToString) -> Self {
-        Self::Fetch { url: url.to_owned(), reason: reason.to_string() }
+        Self::Fetch { url: redacted(url).into_owned(), reason: redacted(&reason.to_string()).into_owned() }
     }
 }

@@ -3,7 +3,7 @@
 //! Readers refuse a `schema` above [`SCHEMA`], read every older one, and ignore unknown fields. `schema/` has the JSON Schema of
 //! every version.
 
-use crate::{Nanos, Processes, Record, SCHEMA, Span, SpanId, StageId, StepId};
+use crate::{Nanos, Processes, Record, SCHEMA, Span, SpanId, StageId, StepId, redacted};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
@@ -157,7 +157,7 @@ impl Record {
         Ok(record)
     }
 
-    /// Writes the record as indented JSON.
+    /// Writes the record as indented JSON. Credentials in addresses are left out.
     ///
     /// # Errors
     /// [`RecordError::Io`] and, for a number that JSON cannot hold (NaN in a counter), [`RecordError::Json`].
@@ -169,7 +169,9 @@ impl Record {
 
     /// Not generic over the writer, so that it is compiled once, in this crate.
     fn json(&self) -> serde_json::Result<Vec<u8>> {
-        let mut json = serde_json::to_vec_pretty(self)?;
+        let json = serde_json::to_string_pretty(self)?;
+        // A record is shared, and texts of all kinds may contain addresses: commands, errors, logs.
+        let mut json = redacted(&json).into_owned().into_bytes();
         json.push(b'\n');
         Ok(json)
     }

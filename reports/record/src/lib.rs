@@ -28,6 +28,7 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod collect;
 mod digest;
 mod file;
@@ -40,6 +41,7 @@ mod probe;
 mod processes;
 mod units;
 
+pub use address::{redacted, redacted_in_place};
 pub use collect::{Collector, Trace};
 pub use digest::{BlobDigest, ConfigDigest, DiffId, Digest, DigestError, LayerKey, ManifestDigest, StepKey};
 pub use file::{Fault, RecordError, json_schema};

@@ -3,7 +3,7 @@
 //! A probe is a handle that a build passes down. It is cheap to clone and may be sent to other threads. Without a subscriber,
 //! the spans are disabled callsites and cost a few nanoseconds each.
 
-use crate::{Phase, StepId};
+use crate::{Phase, StepId, redacted};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -206,9 +206,9 @@ impl PhaseSpan {
         self
     }
 
-    /// Names what was worked on: a path, a reference, a driver.
+    /// Names what was worked on: a path, a reference, a driver. Credentials in addresses are left out.
     pub fn detail(&self, detail: &str) -> &Self {
-        self.span.record("detail", detail);
+        self.span.record("detail", &*redacted(detail));
         self
     }
 

@@ -10,6 +10,7 @@ mod processes;
 mod style;
 mod summary;
 pub mod table;
+mod terminal;
 pub mod text;
 pub mod timeline;
 
@@ -17,15 +18,17 @@ pub use html::html;
 pub use markdown::markdown;
 pub use style::Style;
 pub use summary::summary;
+pub use terminal::neutralised;
 pub use text::text;
 pub use timeline::timeline;
 
 use crate::Explanation;
+use buildscope_record::redacted;
 
-/// The explanation as indented JSON; `schema/explanation.v1.json` describes it.
+/// The explanation as indented JSON; `schema/explanation.v1.json` describes it. Credentials in addresses are left out.
 ///
 /// # Errors
 /// If a number cannot be written as JSON. That does not happen with a valid record.
 pub fn json(explanation: &Explanation) -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(explanation).map(|text| text + "\n")
+    serde_json::to_string_pretty(explanation).map(|text| redacted(&text).into_owned() + "\n")
 }

@@ -1,5 +1,6 @@
 //! Tables of text that fit a width.
 
+use super::terminal::is_unsafe;
 use std::fmt::Write as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -107,7 +108,7 @@ pub fn paint(text: &str, colour: Option<&str>) -> String {
 
 /// The text, cut to `width` columns with an ellipsis. Control characters, which would move the cursor, become blanks.
 pub fn cut(text: &str, width: usize) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = text.chars().map(|c| if c.is_control() || is_unsafe(c) { ' ' } else { c }).collect();
     if text.width() <= width {
         return text;
     }

@@ -2,11 +2,12 @@
 
 use super::style::{BOLD, DIM, Style, heading};
 use super::table::{Align, Cell, Table, cut, paint};
+use super::terminal::neutralised;
 use crate::attribute::{Attributed, Levels, Link};
 use crate::compare::Pair;
 use crate::wording::percent;
 use crate::{Explanation, StepExplanation};
-use buildscope_record::{Group, Nanos, Outcome, Phase};
+use buildscope_record::{Group, Nanos, Outcome, Phase, redacted};
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
 
@@ -15,7 +16,7 @@ const GROUPS: [(&str, char); 6] = [("35", '▒'), ("33", '░'), ("32", '█'), 
 const CACHED: &str = "36";
 const FAILED: &str = "31";
 
-/// The explanation as text.
+/// The explanation as text that is safe to show on a terminal. Credentials in addresses are left out.
 pub fn text(explanation: &Explanation, style: Style) -> String {
     let style = Style { width: style.width.clamp(40, 240), ..style };
     let sections = [
@@ -30,7 +31,8 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
         advice(explanation, style),
         missing(explanation, style),
     ];
-    sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
+    let text = sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n");
+    neutralised(&redacted(&text)).into_owned()
 }
 
 fn answer(explanation: &Explanation, style: Style) -> String {

@@ -1,7 +1,7 @@
 //! `buildscope store`.
 
 use super::layer_names;
-use crate::{Failure, Root, explain, units, write_out};
+use crate::{Failure, Root, explain, units, write_message, write_out};
 use buildscope_record::ByteSize;
 use buildscope_reports::render::table::{Align, Cell, Table};
 use buildscope_storage::{Checked, DamagedBlob, DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let store = Store::open(&arguments.root.resolve()?, options).map_err(Failure::internal)?;
     let done = work(arguments.work, &store);
     for warning in store.take_warnings() {
-        eprintln!("warning: {warning}");
+        write_message(&format!("warning: {warning}"));
     }
     done
 }
@@ -107,7 +107,7 @@ fn check(store: &Store, repair: bool, format: Format) -> Result<(), Failure> {
     let passed = |read: ByteSize, total: ByteSize| {
         let mut reported = reported.lock();
         if reported.elapsed() >= Duration::from_secs(1) {
-            eprintln!("checked {read} of {total}");
+            write_message(&format!("checked {read} of {total}"));
             *reported = Instant::now();
         }
     };

@@ -3,7 +3,7 @@
 //! The command runs unchanged. Its output is passed through and read as a build log. Meanwhile the machine's
 //! processes are observed; those of each RUN are found by the script that its shell receives.
 
-use crate::{Failure, write_out};
+use crate::{Failure, write_message, write_out};
 use buildscope_observe::Observer;
 use buildscope_record::{Nanos, Record};
 use buildscope_reports::{explain, import, inside, render};
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         let runs = record.steps.iter().filter(|step| step.instruction == "RUN").count();
         let zero = zero(&record, &lines, began);
         let found = inside::attach(&mut record, &machine.processes, zero);
-        eprintln!("processes of {found} of {runs} RUN steps were found");
+        write_message(&format!("processes of {found} of {runs} RUN steps were found"));
     }
     match &arguments.record {
         Some(path) => {

@@ -12,7 +12,7 @@ use plan::Planner;
 #[cfg(not(all(feature = "build", target_os = "linux")))]
 use text_only::Planner;
 
-use super::{Failure, Root, write_out};
+use super::{Failure, Root, write_message, write_out};
 use buildscope_dockerfile::lint::{self, Context, Options};
 use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Ignore, Kind, Outline, Parsed};
 use buildscope_oci::{Platform, Reference};
@@ -227,7 +227,7 @@ impl Subject {
             _ => None,
         });
         if let Some(note) = self.planner.unchecked(stages) {
-            eprintln!("note: {note}");
+            write_message(&format!("note: {note}"));
         }
         let name = &self.source.name;
         match self.format {

@@ -5,7 +5,7 @@ mod shares;
 mod table;
 
 use super::interrupt;
-use crate::{Failure, Root, write_out};
+use crate::{Failure, Root, write_message, write_out};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
 use buildscope_bench::measure::{self, MeasureObserver, Peer, PlannedCase, Progress, Runner};
@@ -134,12 +134,12 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     screen.bar.finish_and_clear();
     arguments.export.write(&run)?;
     for warning in run.environment.warnings() {
-        eprintln!("warning: {warning}");
+        write_message(&format!("warning: {warning}"));
     }
     write_out(&(table::table(&run) + &shares::shares(&run, &plan.folder)));
-    eprintln!("raw samples and build records: {}", plan.folder.display());
+    write_message(&format!("raw samples and build records: {}", plan.folder.display()));
     for (case, sample) in run.faults() {
-        eprintln!("{case}, round {}: {}", sample.round, sample.fault.as_deref().unwrap_or_default());
+        write_message(&format!("{case}, round {}: {}", sample.round, sample.fault.as_deref().unwrap_or_default()));
     }
     let wrong = run.faults().next().is_some();
     arguments.judge(&run, &plan.folder)?;
@@ -175,7 +175,7 @@ impl Arguments {
         // The noise of a case must not be computed from void runs.
         if !self.no_history && !run.interrupted && void.is_none() {
             let id = history.add(run, folder, &self.label).map_err(Failure::internal)?;
-            eprintln!("run {id} of the history");
+            write_message(&format!("run {id} of the history"));
         }
         let markdown = match (void, &head) {
             (Some(case), _) => Some(gate::void(case)),
@@ -208,7 +208,8 @@ impl Arguments {
         let kept = self.reuse.as_ref().map(|folder| folder.join(PROOF));
         let (workloads, bases) = (self.workloads()?, self.bases.clone());
         let plan = measure::PredictionPlan { workloads, runs, binary, scratch, bases, keep, kept };
-        let predictions = measure::check_predictions(&plan, |line| eprintln!("{line}")).map_err(Failure::internal)?;
+        let predictions =
+            measure::check_predictions(&plan, |line| write_message(&format!("{line}"))).map_err(Failure::internal)?;
         if let (Some(folder), true) = (&self.reuse, predictions.is_empty()) {
             let help = "give the folder that `bench --check-predictions --out` wrote";
             return Err(Failure::usage(miette!(
@@ -296,7 +297,9 @@ impl Arguments {
                 Err(Failure::usage(miette!("system calls cannot be counted: {reason}")))
             }
             Err(reason) if wanted > 0 => {
-                eprintln!("warning: system calls are not counted, so the gate does not judge them: {reason}");
+                write_message(&format!(
+                    "warning: system calls are not counted, so the gate does not judge them: {reason}"
+                ));
                 Ok(0)
             }
             _ => Ok(wanted),

@@ -3,7 +3,8 @@
 use super::arguments::ProgressMode;
 use super::options::Options;
 use crate::builds::{self, Expected, Kept, KeptBuilds, Limits, Subject};
-use crate::{explain, otlp};
+use crate::output::shown;
+use crate::{explain, otlp, write_message};
 use buildscope_record::{Nanos, Outcome, Record};
 use buildscope_reports::{explain_with, render};
 use clap::ValueEnum;
@@ -41,7 +42,9 @@ pub(super) fn keep(options: &Options, record: &Record) -> Option<Kept> {
     match builds.keep(record, subject.clone(), options.request.tags.clone(), limits) {
         Ok(kept) => Some(kept),
         Err(error) => {
-            eprintln!("warning: the record of this build is not kept: {error} (--no-record turns this off)");
+            write_message(&format!(
+                "warning: the record of this build is not kept: {error} (--no-record turns this off)"
+            ));
             None
         }
     }
@@ -61,7 +64,7 @@ pub(super) fn summarize(options: &Options, record: &Record, kept: Option<&Kept>)
         Summary::Short | Summary::None => render::summary(&explanation, style),
     };
     // A closed standard error must not fail the build.
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = std::io::stderr().write_all(shown(&text).as_bytes());
 }
 
 /// Sends the build to the collector that the environment names. A collector that does not answer must not fail the

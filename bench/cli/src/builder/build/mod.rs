@@ -14,7 +14,7 @@ pub(crate) use arguments::{Arguments, ProgressMode};
 use self::call::Subrequest;
 use super::{interrupt, observe, profile, progress};
 use crate::builds::{self, Kept};
-use crate::{Failure, explain, write_out};
+use crate::{Failure, explain, write_message, write_out};
 use buildscope_builder::engine::{self, BuildError, Built, Engine, Outcome};
 use buildscope_observe::Observer;
 use buildscope_oci::Reference;
@@ -175,7 +175,7 @@ fn expect_cached(options: &Options, record: &record::Record, kept: Option<&Kept>
 
 fn warn(isolation: &Isolation) {
     if let Isolation::SingleId { reason } = isolation {
-        eprintln!("warning: {reason}");
+        write_message(&format!("warning: {reason}"));
     }
 }
 

@@ -9,9 +9,9 @@ use crate::{Failure, Root, otlp};
 use buildscope_builder::engine::{DockerfileInput, Provenance, Request};
 use buildscope_builder::images::RegistryOptions;
 use buildscope_builder::plan::{is_git, is_url};
-use buildscope_builder::redacted;
+
 use buildscope_dockerfile::Keyword;
-use buildscope_record::{Delayed, DriverChoice, Phase};
+use buildscope_record::{Delayed, DriverChoice, Phase, redacted};
 use buildscope_schedule::Policy;
 use buildscope_storage::{StoreOptions, SyncPolicy, spare_memory};
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -161,7 +161,7 @@ impl Arguments {
             |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
         let context = match self.context.to_string_lossy() {
             context if context == "-" => "standard input".to_owned(),
-            context if self.is_elsewhere() => redacted(&context),
+            context if self.is_elsewhere() => redacted(&context).into_owned(),
             _ => absolute(&self.context),
         };
         let dockerfile = match &self.file {

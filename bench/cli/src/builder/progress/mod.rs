@@ -13,6 +13,7 @@ use super::build::ProgressMode;
 use crate::builds::Expected;
 use buildscope_builder::engine::Progress;
 use buildscope_builder::plan::Plan;
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 /// The view for a mode. [`ProgressMode::Auto`] must have been resolved before. `expected` is called if the view shows how
@@ -20,10 +21,18 @@ use std::sync::Arc;
 pub(super) fn view(mode: ProgressMode, expected: impl FnOnce() -> Option<Expected>) -> Arc<dyn Progress> {
     match mode {
         ProgressMode::Tty => Arc::new(tty::Tty::new(expected())),
-        ProgressMode::Plain | ProgressMode::Auto => Arc::new(plain::Plain::new(std::io::stderr())),
+        ProgressMode::Plain | ProgressMode::Auto => {
+            let target = if std::io::stderr().is_terminal() { plain::Target::Terminal } else { plain::Target::File };
+            Arc::new(plain::Plain::new(std::io::stderr(), target))
+        }
         ProgressMode::Rawjson => Arc::new(rawjson::RawJson::new(std::io::stderr())),
         ProgressMode::Quiet => Arc::new(()),
     }
+}
+
+/// What a terminal shows of a line after all its carriage returns: the last state of a progress bar.
+fn last_state(line: &str) -> &str {
+    line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default()
 }
 
 /// The warnings about the request, one line each.

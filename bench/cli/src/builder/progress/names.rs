@@ -1,7 +1,10 @@
 //! The names of steps in the progress output: `[builder 2/4] RUN make`.
 
-use buildscope_builder::plan::{Op, Plan};
-use buildscope_record::StepId;
+use buildscope_builder::plan::{Op, Plan, Step};
+use buildscope_record::{StepId, redacted};
+
+/// How many bytes of an instruction are shown. One of a generated Dockerfile may have megabytes.
+const LONGEST: usize = 4096;
 
 /// The names of a plan's steps.
 #[derive(Debug, Default)]
@@ -9,19 +12,25 @@ pub(super) struct Names(Vec<String>);
 
 impl Names {
     /// Numbers steps as BuildKit does: within the stage, from its `FROM`, without instructions that only change the
-    /// configuration.
+    /// configuration. Credentials in addresses are left out.
     pub(super) fn of(plan: &Plan) -> Self {
-        let name = |step: &buildscope_builder::plan::Step| {
+        let mut counts = vec![0_usize; plan.stages.len()];
+        let counted = |step: &Step| !matches!(step.op, Op::Config);
+        for step in plan.graph.node_weights().filter(|step| counted(step)) {
+            counts[step.stage.index()] += 1;
+        }
+        let mut numbers = vec![0_usize; plan.stages.len()];
+        let name = |step: &Step| {
             let stage = &plan.stages[step.stage.index()];
             let label = stage.name.clone().unwrap_or_else(|| format!("stage-{}", stage.id.0));
-            let counted: Vec<_> = plan
-                .graph
-                .node_weights()
-                .filter(|other| other.stage == step.stage && !matches!(other.op, Op::Config))
-                .collect();
-            let place = counted.iter().position(|other| other.id == step.id);
-            let place = place.map_or_else(String::new, |place| format!(" {}/{}", place + 1, counted.len()));
-            format!("[{label}{place}] {}", step.text)
+            let mut position = String::new();
+            if counted(step) {
+                numbers[step.stage.index()] += 1;
+                position = format!(" {}/{}", numbers[step.stage.index()], counts[step.stage.index()]);
+            }
+            let end = step.text.floor_char_boundary(LONGEST);
+            let more = if end < step.text.len() { "…" } else { "" };
+            redacted(&format!("[{label}{position}] {}{more}", &step.text[..end])).into_owned()
         };
         Self(plan.graph.node_weights().map(name).collect())
     }

@@ -1,9 +1,13 @@
 //! BuildKit's plain progress: `#7 [build 3/5] RUN make`, `#7 0.412 cc -c a.c`, `#7 DONE 1.2s`.
+//!
+//! In a file, a step's output is what the step wrote. On a terminal, control sequences in it are shown, not obeyed.
 
+use super::last_state;
 use super::moved;
 use super::names::Names;
 use buildscope_builder::engine::{Event, Progress};
 use buildscope_record::{Outcome, StepId};
+use buildscope_reports::render::neutralised;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io::Write;
@@ -16,11 +20,19 @@ pub(super) struct Plain<W>(Mutex<State<W>>);
 #[derive(Debug)]
 struct State<W> {
     out: W,
+    target: Target,
     names: Names,
     /// Numbers are assigned in the order of first appearance.
     seen: HashMap<Subject, (usize, Instant)>,
     /// The subject of the last line. A different subject repeats its name first.
     current: Option<Subject>,
+}
+
+/// What the lines are written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    File,
+    Terminal,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,8 +42,8 @@ enum Subject {
 }
 
 impl<W: Write> Plain<W> {
-    pub(super) fn new(out: W) -> Self {
-        Self(Mutex::new(State { out, names: Names::default(), seen: HashMap::new(), current: None }))
+    pub(super) fn new(out: W, target: Target) -> Self {
+        Self(Mutex::new(State { out, target, names: Names::default(), seen: HashMap::new(), current: None }))
     }
 }
 
@@ -49,16 +61,18 @@ impl<W: Write> State<W> {
             Event::Planned(plan) => {
                 self.names = Names::of(&plan);
                 for warning in super::warnings(&plan) {
-                    writeln!(self.out, "{warning}")?;
+                    self.line(&warning)?;
                 }
             }
-            Event::Warning(warning) => writeln!(self.out, "warning: {warning}")?,
+            Event::Warning(warning) => self.line(&format!("warning: {warning}"))?,
             Event::Started(step) => {
                 self.turn_to(&Subject::Step(step))?;
             }
             Event::Line { step, at, line, .. } => {
                 let number = self.turn_to(&Subject::Step(step))?;
-                writeln!(self.out, "#{number} {:.3} {}", at.as_secs_f64(), String::from_utf8_lossy(&line))?;
+                let text = String::from_utf8_lossy(&line);
+                let text = if self.target == Target::Terminal { last_state(&text) } else { &text };
+                self.line(&format!("#{number} {:.3} {text}", at.as_secs_f64()))?;
             }
             Event::Finished { outcome: Outcome::Pruned, .. } => {}
             Event::Finished { step, outcome, error } => {
@@ -66,29 +80,38 @@ impl<W: Write> State<W> {
                 let number = self.turn_to(&subject)?;
                 let seconds = self.seen.get(&subject).map_or(0.0, |seen| seen.1.elapsed().as_secs_f64());
                 match outcome {
-                    Outcome::Cached | Outcome::Joined => writeln!(self.out, "#{number} CACHED\n")?,
-                    Outcome::Failed => writeln!(self.out, "#{number} ERROR: {}\n", error.unwrap_or_default())?,
-                    Outcome::Cancelled => writeln!(self.out, "#{number} CANCELED\n")?,
-                    Outcome::Executed | Outcome::Pruned => writeln!(self.out, "#{number} DONE {seconds:.1}s\n")?,
+                    Outcome::Cached | Outcome::Joined => self.line(&format!("#{number} CACHED\n"))?,
+                    Outcome::Failed => {
+                        self.line(&format!("#{number} ERROR: {}\n", error.unwrap_or_default()))?;
+                    }
+                    Outcome::Cancelled => self.line(&format!("#{number} CANCELED\n"))?,
+                    Outcome::Executed | Outcome::Pruned => self.line(&format!("#{number} DONE {seconds:.1}s\n"))?,
                 }
                 self.current = None;
             }
             Event::Transfer(moved) => {
                 let number = self.turn_to(&Subject::Task(moved::title(&moved)))?;
                 let end = if moved.current >= moved.total { " done" } else { "" };
-                writeln!(self.out, "#{number} {}{end}", moved::line(&moved))?;
+                self.line(&format!("#{number} {}{end}", moved::line(&moved)))?;
             }
             Event::Task { name, done } => {
                 let subject = Subject::Task(name);
                 let number = self.turn_to(&subject)?;
                 if done {
                     let seconds = self.seen.get(&subject).map_or(0.0, |seen| seen.1.elapsed().as_secs_f64());
-                    writeln!(self.out, "#{number} DONE {seconds:.1}s\n")?;
+                    self.line(&format!("#{number} DONE {seconds:.1}s\n"))?;
                     self.current = None;
                 }
             }
         }
         Ok(())
+    }
+
+    fn line(&mut self, line: &str) -> std::io::Result<()> {
+        match self.target {
+            Target::File => writeln!(self.out, "{line}"),
+            Target::Terminal => writeln!(self.out, "{}", neutralised(line)),
+        }
     }
 
     /// Makes `subject` the writer and returns its number.
@@ -97,13 +120,14 @@ impl<W: Write> State<W> {
         let number = self.seen.entry(subject.clone()).or_insert_with(|| (next, Instant::now())).0;
         if self.current.as_ref() != Some(subject) {
             if let Some((left, _)) = self.current.as_ref().and_then(|current| self.seen.get(current)) {
-                writeln!(self.out, "#{left} ...\n")?;
+                self.line(&format!("#{left} ...\n"))?;
             }
             let name = match subject {
                 Subject::Step(step) => self.names.get(*step),
                 Subject::Task(name) => name,
             };
-            writeln!(self.out, "#{number} {name}")?;
+            let line = format!("#{number} {name}");
+            self.line(&line)?;
             self.current = Some(subject.clone());
         }
         Ok(number)
@@ -118,7 +142,7 @@ mod tests {
 
     #[test]
     fn interleaved_lines_name_their_steps() {
-        let plain = Plain::new(Vec::new());
+        let plain = Plain::new(Vec::new(), Target::File);
         let line = |step, text: &str| Event::Line {
             step: StepId(step),
             stream: Stream::Stdout,
@@ -142,5 +166,14 @@ mod tests {
                         #2 [unknown step]\n#2 ERROR: exit code: 7\n\n#3 [unknown step]\n#3 CACHED\n\n\
                         #4 exporting to oci\n#4 DONE 0.0s\n\n";
         assert_eq!(String::from_utf8(state.out).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_terminal_shows_control_sequences_and_keeps_colours() {
+        let plain = Plain::new(Vec::new(), Target::Terminal);
+        let line = b"10%\r20%\x1b]0;title\x07 \x1b[32mgreen\x1b[0m\r".to_vec();
+        plain.event(Event::Line { step: StepId(0), stream: Stream::Stdout, at: Duration::ZERO, line });
+        let shown = String::from_utf8(plain.0.into_inner().out).unwrap();
+        assert!(shown.ends_with("#1 0.000 20%\\u{1b}]0;title\\u{7} \x1b[32mgreen\x1b[0m\n"), "{shown:?}");
     }
 }

@@ -1,10 +1,12 @@
 //! Live progress on a terminal: one line per running step, finished steps above them.
 
+use super::last_state;
 use super::moved::{self, Sum};
 use super::names::Names;
 use crate::builds::Expected;
 use buildscope_builder::engine::{Event, Progress};
 use buildscope_record::{Outcome, StepId};
+use buildscope_reports::render::neutralised;
 use buildscope_reports::render::table::cut;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use owo_colors::{OwoColorize, Stream, Style};
@@ -71,14 +73,14 @@ impl Tty {
         let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed:>6} {wide_msg:.dim}");
         let bar = self.bars.add(ProgressBar::new_spinner());
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        bar.set_prefix(name.to_owned());
+        bar.set_prefix(neutralised(name).into_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
         bar
     }
 
     fn write_line(&self, line: &str) {
         // A closed terminal must not fail the build.
-        let _ = self.bars.println(line);
+        let _ = self.bars.println(neutralised(line));
     }
 }
 
@@ -99,7 +101,7 @@ impl Progress for Tty {
             }
             Event::Line { step, line, .. } => {
                 let Some(running) = state.running.get_mut(&step) else { return };
-                let line = String::from_utf8_lossy(&line).into_owned();
+                let line = neutralised(last_state(&String::from_utf8_lossy(&line))).into_owned();
                 running.bar.set_message(line.clone());
                 running.tail.push_back(line);
                 if running.tail.len() > TAIL {

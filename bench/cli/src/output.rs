@@ -1,0 +1,58 @@
+//! Standard output, where results go, and standard error, where messages go.
+//!
+//! Text may quote what comes from outside: logs, names, lines of a Dockerfile. On a terminal it is
+//! [neutralised](render::neutralised), and credentials in addresses are left out everywhere.
+
+use crate::Failure;
+use buildscope_record::redacted;
+use buildscope_reports::render;
+use miette::miette;
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::OnceLock;
+
+/// The first error of writing a result.
+static FAILED: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes a command's result. [`finish`] reports an error.
+pub(super) fn write_out(text: &str) {
+    let text = redacted(text);
+    let text = if io::stdout().is_terminal() { render::neutralised(&text) } else { text };
+    note(io::stdout().write_all(text.as_bytes()));
+}
+
+/// Writes a message to standard error, and ends the line.
+pub(super) fn write_message(text: &str) {
+    let text = shown(text);
+    // There is nowhere to report that standard error is closed.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Text for standard error, which is often a terminal or shown on one later.
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
+    match redacted(text) {
+        Cow::Borrowed(text) => render::neutralised(text),
+        Cow::Owned(text) => Cow::Owned(render::neutralised(&text).into_owned()),
+    }
+}
+
+/// Writes what is still buffered.
+///
+/// # Errors
+/// If a result could not be written whole: a full disk, for example. A closed pipe (`| head`) is not an error.
+pub(super) fn finish() -> Result<(), Failure> {
+    note(io::stdout().flush());
+    match FAILED.get() {
+        Some(error) => Err(Failure::Internal(miette!("cannot write to standard output: {error}"))),
+        None => Ok(()),
+    }
+}
+
+fn note(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // The first error is the cause of the others.
+        let _ = FAILED.set(error);
+    }
+}

@@ -1,0 +1,175 @@
+//! Addresses without the credentials in them.
+//!
+//! A password in a URL ends up in logs, records and errors that people share. Everything that is shown or written passes
+//! through [`redacted`].
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// What a credential is replaced by, as Go writes it.
+const MASK: &str = "xxxxx";
+/// How many bytes after `://` are taken for an address. It bounds the time for a text of many addresses without a space.
+const LONGEST: usize = 8192;
+/// Parameters of queries that are credentials, in lower case: of OAuth, GitLab and GitHub, and of signed URLs of S3, Azure,
+/// Google and CloudFront.
+const SECRET_PARAMETERS: &[&str] = &[
+    "access_token",
+    "api_key",
+    "apikey",
+    "auth",
+    "auth_token",
+    "awsaccesskeyid",
+    "client_secret",
+    "googleaccessid",
+    "job_token",
+    "key-pair-id",
+    "password",
+    "passwd",
+    "policy",
+    "private_token",
+    "pwd",
+    "secret",
+    "sig",
+    "signature",
+    "token",
+    "x-amz-credential",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-goog-credential",
+    "x-goog-signature",
+];
+
+/// A text in which the credentials of all URLs are replaced by `xxxxx`: passwords, tokens that are user names of `http` and
+/// `https`, and known secret parameters of queries.
+pub fn redacted(text: &str) -> Cow<'_, str> {
+    replaced(text, |_| MASK.into())
+}
+
+/// Like [`redacted`], but every text keeps its width, so that marks below a line of a file still point at the right characters.
+pub fn redacted_in_place(text: &str) -> Cow<'_, str> {
+    replaced(text, |secret| "x".repeat(secret.chars().count()))
+}
+
+fn replaced(text: &str, mask: impl Fn(&str) -> String) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut written = 0;
+    let mut from = 0;
+    while let Some(found) = text[from..].find("://") {
+        let start = from + found;
+        let scheme = scheme(&text[..start]);
+        let rest = start + "://".len();
+        let inside = |&(at, c): &(usize, char)| at < LONGEST && !ends_address(c);
+        let last = text[rest..].char_indices().take_while(inside).last();
+        let end = rest + last.map_or(0, |(at, c)| at + c.len_utf8());
+        for secret in secrets(scheme, &text[rest..end]) {
+            // A parameter that was replaced may itself be an address.
+            if rest + secret.start < written {
+                continue;
+            }
+            out += &text[written..rest + secret.start];
+            out += &mask(&text[rest + secret.start..rest + secret.end]);
+            written = rest + secret.end;
+        }
+        // An address may be a parameter of another one.
+        from = rest;
+    }
+    if written == 0 {
+        return Cow::Borrowed(text);
+    }
+    out += &text[written..];
+    Cow::Owned(out)
+}
+
+/// Whether an address ends before this character in a text. RFC 3986, appendix C.
+fn ends_address(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '\\')
+}
+
+/// The scheme at the end of a text.
+fn scheme(text: &str) -> &str {
+    let start = text.rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')));
+    &text[start.map_or(0, |start| start + text[start..].chars().next().map_or(1, char::len_utf8))..]
+}
+
+/// The positions of credentials in an address without its scheme, in order.
+fn secrets(scheme: &str, address: &str) -> Vec<Range<usize>> {
+    let mut secrets = Vec::new();
+    let host_end = address.find(['/', '?', '#']).unwrap_or(address.len());
+    if let Some(at) = address[..host_end].rfind('@') {
+        match address[..at].find(':') {
+            Some(colon) if colon + 1 < at => secrets.push(colon + 1..at),
+            Some(_) => {}
+            // A user name of SSH is no secret, a lone user name of HTTP is a token.
+            None if at > 0 && matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") => secrets.push(0..at),
+            None => {}
+        }
+    }
+    let Some(query) = address[host_end..].find('?').map(|query| host_end + query + 1) else { return secrets };
+    let mut at = query;
+    for pair in address[query..].split(['&', '#', ';']) {
+        if let Some((name, value)) = pair.split_once('=')
+            && !value.is_empty()
+            && SECRET_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
+        {
+            secrets.push(at + name.len() + 1..at + pair.len());
+        }
+        at += pair.len() + 1;
+    }
+    secrets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_and_tokens_are_replaced() {
+        for (text, expected) in [
+            ("https://me:secret@host/a.git#x", "https://me:xxxxx@host/a.git#x"),
+            ("https://me:p@ss@host/", "https://me:xxxxx@host/"),
+            ("https://ghp_0123@host/a.git", "https://xxxxx@host/a.git"),
+            ("https://:secret@host", "https://:xxxxx@host"),
+            ("ftp://me:secret@host?x", "ftp://me:xxxxx@host?x"),
+            (
+                "https://host/f?X-Amz-Signature=ab&part=1&token=cd#e",
+                "https://host/f?X-Amz-Signature=xxxxx&part=1&token=xxxxx#e",
+            ),
+            ("https://a/?to=https://me:pw@b/", "https://a/?to=https://me:xxxxx@b/"),
+            ("https://a/?token=https://me:pw@b/", "https://a/?token=xxxxx"),
+            ("ADD https://a:b@h/x https://c:d@h/y /", "ADD https://a:xxxxx@h/x https://c:xxxxx@h/y /"),
+            ("{\"url\":\"https://a:b@h/\",\"x\":\"@\"}", "{\"url\":\"https://a:xxxxx@h/\",\"x\":\"@\"}"),
+            ("http_proxy=http://a:ü@proxy:3128 x", "http_proxy=http://a:xxxxx@proxy:3128 x"),
+        ] {
+            assert_eq!(redacted(text), expected);
+        }
+    }
+
+    #[test]
+    fn addresses_without_credentials_stay() {
+        for text in [
+            "https://host/a@b:c",
+            "git@host:a/b",
+            "ssh://git@host/a",
+            "https://host:443/a?page=2&tokens=3",
+            "https://host/?token=",
+            "https://user:@host",
+            "é://x",
+            "no address",
+            "",
+        ] {
+            assert!(matches!(redacted(text), Cow::Borrowed(same) if same == text), "{text}");
+        }
+    }
+
+    #[test]
+    fn marks_below_a_line_still_match() {
+        let line = "ADD https://me:secret@host/f /";
+        assert_eq!(redacted_in_place(line), "ADD https://me:xxxxxx@host/f /");
+    }
+
+    #[test]
+    fn a_redacted_text_stays_the_same() {
+        let once = redacted("https://me:secret@host/?sig=1").into_owned();
+        assert_eq!(redacted(&once), once);
+    }
+}
