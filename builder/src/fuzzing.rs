@@ -27,3 +27,8 @@ pub fn challenge(header: &str) {
 pub fn elf(bytes: &[u8]) {
     images::elf(bytes);
 }
+
+/// Reads the members of an archive, compressed or not.
+pub fn archive(bytes: &[u8]) {
+    sources::archive(bytes);
+}

@@ -75,7 +75,7 @@ fn pair(bytes: &[u8]) -> Option<(&str, &str)> {
 /// The input is a word and the value of its variable. The reporting variant must give the same word, under both
 /// escapes.
 pub(crate) fn expand(bytes: &[u8]) {
-    let Some((word, value)) = pair(bytes).filter(|(word, value)| word.len() <= 1024 && value.len() <= 256) else {
+    let Some((word, value)) = pair(bytes).filter(|(word, value)| word.len() <= 4096 && value.len() <= 4096) else {
         return;
     };
     let variables = BTreeMap::from([("A", value.to_owned()), ("B", String::new())]);

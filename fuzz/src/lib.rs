@@ -16,6 +16,7 @@ mod dockerfile;
 mod import;
 mod mutate;
 mod registry;
+mod shown;
 mod storage;
 
 pub use mutate::Mutator;
@@ -34,12 +35,14 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 24] = [
     target("parse", dockerfile::parse, &[]),
     target("expand", dockerfile::expand, &[]),
     target("ignore", dockerfile::ignore, &[]),
     target("diagnose", dockerfile::diagnose, &["fuzz/corpus/parse"]),
     target("tar", storage::tar, &[]),
+    target("archive", storage::archive, &["fuzz/corpus/tar"]),
+    target("shown", shown::shown, &["fuzz/corpus/parse"]),
     target("layer_index", storage::layer_index, &[]),
     target("stat_cache", storage::stat_cache, &[]),
     target("registry_manifest", registry::manifest, &[]),

@@ -39,3 +39,7 @@ pub(crate) fn layer_index(bytes: &[u8]) {
 pub(crate) fn stat_cache(bytes: &[u8]) {
     buildscope_builder::fuzzing::stat_cache(bytes);
 }
+
+pub(crate) fn archive(bytes: &[u8]) {
+    buildscope_builder::fuzzing::archive(bytes);
+}

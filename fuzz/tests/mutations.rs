@@ -1,5 +1,5 @@
 //! Runs every target on its seeds and briefly on random changes of them, the same ones in every run.
-//! `BUILDSCOPE_FUZZ_MILLIS` is the time per target, by default 500.
+//! `BUILDSCOPE_FUZZ_MILLIS` is the time per target, by default 500. Memory is limited as under libFuzzer.
 
 use buildscope_fuzz::{Mutator, TARGETS, Target};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,11 @@ use std::time::{Duration, Instant};
 /// An input takes microseconds. More than this indicates an endless loop or a quadratic algorithm.
 const SLOW: Duration = Duration::from_secs(5);
 
+/// How much memory all targets together may use, in bytes. Exceeding it ends the process.
+const MEMORY: u64 = 512 << 20;
+
 fn main() -> ExitCode {
+    buildscope_testing::limit_memory(MEMORY);
     let trials = TARGETS.map(|target| buildscope_testing::trial(target.name, &[], move || run(&target)));
     buildscope_testing::run(trials.into())
 }

@@ -105,6 +105,15 @@ pub fn trial(name: &str, needs: &[Need], test: impl FnOnce() + Send + 'static) -
     }
 }
 
+/// Limits the memory that this process can write to (RLIMIT_DATA). An allocation beyond it ends the process.
+///
+/// # Panics
+/// Panics if the limit cannot be set.
+pub fn limit_memory(bytes: u64) {
+    let limit = rustix::process::Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    rustix::process::setrlimit(rustix::process::Resource::Data, limit).expect("a process may lower its limits");
+}
+
 /// Fails a unit test with the reason if a requirement is missing. Such a test has `#[ignore]`, so it was requested
 /// explicitly.
 ///

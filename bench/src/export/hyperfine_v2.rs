@@ -35,8 +35,14 @@ struct BenchmarkResult {
     command: String,
     name: String,
     measurements: Vec<Measurement>,
-    parameters: BTreeMap<String, String>,
+    parameters: BTreeMap<String, Parameter>,
     summary: BTreeMap<&'static str, Statistics>,
+}
+
+/// The value of a parameter: hyperfine 2 writes an object where hyperfine 1 writes a text.
+#[derive(Debug, Serialize)]
+struct Parameter {
+    value: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -102,7 +108,7 @@ fn result(case: &CaseSamples) -> Option<BenchmarkResult> {
         command: case.command.clone(),
         name: case.case.to_string(),
         measurements: case.good().map(measurement).collect(),
-        parameters: case.case.parameters(),
+        parameters: case.case.parameters().into_iter().map(|(name, value)| (name, Parameter { value })).collect(),
         summary: METRICS.into_iter().map(|(name, of)| Some((name, statistics(of)?))).collect::<Option<_>>()?,
     })
 }

@@ -1,7 +1,7 @@
 //! Blobs: files named by their digest.
 
 use super::error::Context;
-use super::layout::{blob_path, touch};
+use super::layout::{Access, blob_path, touch};
 use super::scratch::Scratch;
 use super::{CacheIndex, SparseReader, StorageError, SyncPolicy};
 use buildscope_record::BlobDigest;
@@ -19,6 +19,7 @@ pub struct BlobStore {
     root: Arc<Path>,
     scratch: Arc<Scratch>,
     cache: CacheIndex,
+    access: Access,
     /// Blobs that this process has written.
     written: Arc<Mutex<HashSet<BlobDigest>>>,
     /// Blobs that this process has verified.
@@ -26,8 +27,8 @@ pub struct BlobStore {
 }
 
 impl BlobStore {
-    pub(crate) fn new(root: &Path, scratch: Arc<Scratch>, cache: CacheIndex) -> Self {
-        Self { root: root.into(), scratch, cache, written: Arc::default(), verified: Arc::default() }
+    pub(crate) fn new(root: &Path, scratch: Arc<Scratch>, cache: CacheIndex, access: Access) -> Self {
+        Self { root: root.into(), scratch, cache, access, written: Arc::default(), verified: Arc::default() }
     }
 
     /// Stores `bytes` as a blob.
@@ -44,7 +45,13 @@ impl BlobStore {
     }
 
     /// Starts a blob whose digest is not known yet.
+    ///
+    /// # Errors
+    /// [`StorageError::ReadOnly`], and errors of creating a file.
     pub fn writer(&self) -> Result<BlobWriter, StorageError> {
+        if self.access == Access::ReadOnly {
+            return Err(StorageError::ReadOnly(self.root.to_path_buf()));
+        }
         let path = self.scratch.path("blob");
         let file = File::options().read(true).write(true).create_new(true).open(&path).context("create", &path)?;
         Ok(BlobWriter { store: self.clone(), file, path, hash: Sha256::new(), size: 0, published: false })

@@ -80,6 +80,8 @@ pub struct CacheIndex {
 #[derive(Debug)]
 struct Shared {
     root: PathBuf,
+    /// The directory of the database: the root, unless the store is read-only.
+    database: PathBuf,
     policy: SyncPolicy,
     state: Mutex<State>,
     warnings: Mutex<Vec<String>>,
@@ -98,7 +100,25 @@ struct State {
 
 impl CacheIndex {
     pub(crate) fn new(root: &Path, policy: SyncPolicy) -> Self {
-        let shared = Shared { root: root.to_owned(), policy, state: Mutex::default(), warnings: Mutex::default() };
+        Self::with_database(root, root.to_owned(), policy)
+    }
+
+    /// The index of a read-only store: a copy of its database in `directory`. SQLite cannot read a database in WAL mode without
+    /// writing next to it.
+    pub(crate) fn copied(root: &Path, directory: PathBuf) -> Result<Self, StorageError> {
+        fs::create_dir(&directory).context("create", &directory)?;
+        for file in &FILES[..2] {
+            match fs::copy(root.join(file), directory.join(file)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                copied => drop(copied.context("copy", root.join(file))?),
+            }
+        }
+        Ok(Self::with_database(root, directory, SyncPolicy::Never))
+    }
+
+    fn with_database(root: &Path, database: PathBuf, policy: SyncPolicy) -> Self {
+        let root = root.to_owned();
+        let shared = Shared { root, database, policy, state: Mutex::default(), warnings: Mutex::default() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -316,7 +336,7 @@ impl CacheIndex {
         work: impl Fn(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
         match self.attempt(state, &work) {
-            Err(error) if is_damage(&error, &self.shared.root) => {
+            Err(error) if is_damage(&error, &self.shared.database) => {
                 state.connection = None;
                 self.set_aside(&error)?;
                 Ok(self.attempt(state, &work)?)
@@ -331,14 +351,14 @@ impl CacheIndex {
         work: &impl Fn(&mut Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         if state.connection.is_none() {
-            state.connection = Some(connect(&self.shared.root.join(FILES[0]))?);
+            state.connection = Some(connect(&self.shared.database.join(FILES[0]))?);
         }
         work(state.connection.as_mut().expect("set just above"))
     }
 
     /// Renames a damaged database, unless another process has already replaced it.
     fn set_aside(&self, error: &rusqlite::Error) -> Result<(), StorageError> {
-        let root = &self.shared.root;
+        let root = &self.shared.database;
         let path = root.join("cache.lock");
         let lock = File::options().create(true).truncate(false).write(true).open(&path).context("open", &path)?;
         rustix::fs::flock(&lock, FlockOperation::LockExclusive).context("lock", path)?;

@@ -73,6 +73,9 @@ pub enum StorageError {
         /// Why it cannot be resolved.
         reason: &'static str,
     },
+    /// Something new should be stored in a read-only store.
+    #[error("the store `{}` is read-only: it serves what it has, but nothing new can be added", .0.display())]
+    ReadOnly(PathBuf),
     /// A stack of more layers than a file system can be made of.
     #[error(
         "the image has {0} layers, more than the limit of {MAX_LAYERS}; combine instructions, or start from an image with fewer layers"

@@ -3,7 +3,7 @@
 
 use super::error::Context;
 use super::index::LayerIndex;
-use super::layout::{BLOBS, blob_path, touch};
+use super::layout::{Access, BLOBS, blob_path, touch};
 use super::options::SyncPolicy;
 use super::scratch::Scratch;
 use super::tree::Tree;
@@ -26,6 +26,7 @@ pub struct LayerStore {
 
 pub(crate) struct Inner {
     root: PathBuf,
+    access: Access,
     blobs: BlobStore,
     cache: CacheIndex,
     scratch: Arc<Scratch>,
@@ -46,12 +47,24 @@ impl LayerStore {
             made.context("create", directory(name))?;
         }
         let root = fs::canonicalize(root).context("find", root)?;
-        let scratch = Arc::new(Scratch::create(&root.join("tmp"))?);
-        let cache = CacheIndex::new(&root, sync);
-        let blobs = BlobStore::new(&root, Arc::clone(&scratch), cache.clone());
-        recovery::recover(&root, &blobs, &cache)?;
+        let access = Access::of(&root.join("tmp"));
+        let (scratch, cache) = match access {
+            Access::Writable => (Scratch::create(&root.join("tmp"))?, CacheIndex::new(&root, sync)),
+            Access::ReadOnly => {
+                let scratch = Scratch::elsewhere()?;
+                let cache = CacheIndex::copied(&root, scratch.path("cache"))?;
+                cache.warn(format!("the store `{}` is read-only: results cannot be stored in it", root.display()));
+                (scratch, cache)
+            }
+        };
+        let scratch = Arc::new(scratch);
+        let blobs = BlobStore::new(&root, Arc::clone(&scratch), cache.clone(), access);
+        if access == Access::Writable {
+            recovery::recover(&root, &blobs, &cache)?;
+        }
         let inner = Inner {
             root,
+            access,
             blobs,
             cache,
             scratch,
@@ -205,7 +218,11 @@ impl LayerStore {
         self.trees().retain(|stack, _| !stack.iter().any(gone));
     }
 
+    /// Writes the index of a layer. That of a read-only store is kept in memory only.
     fn write_index(&self, index: &LayerIndex) -> Result<(), StorageError> {
+        if self.inner.access == Access::ReadOnly {
+            return Ok(());
+        }
         let temporary = self.inner.scratch.path("index");
         fs::write(&temporary, index.as_bytes()).context("write", &temporary)?;
         let to = self.index_path(&index.layer().diff_id);

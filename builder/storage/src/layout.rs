@@ -6,6 +6,7 @@ use super::StorageError;
 use super::error::Context;
 use buildscope_record::BlobDigest;
 use rustix::fs::{AtFlags, FlockOperation, Timespec, Timestamps, UTIME_NOW, flock};
+use rustix::io::Errno;
 use std::fs::File;
 use std::path::Path;
 
@@ -24,8 +25,26 @@ pub(crate) fn blob_digest(path: &str) -> Option<BlobDigest> {
     format!("sha256:{}", path.strip_prefix(BLOBS)?.strip_prefix('/')?).parse().ok()
 }
 
+/// Whether a store can be written to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    Writable,
+    /// On a read-only file system, or without the right to write. What it has is served, and nothing is added.
+    ReadOnly,
+}
+
+impl Access {
+    /// The access to the store at `root`.
+    pub(crate) fn of(root: &Path) -> Self {
+        match rustix::fs::access(root, rustix::fs::Access::WRITE_OK) {
+            Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) => Self::ReadOnly,
+            _ => Self::Writable,
+        }
+    }
+}
+
 /// Marks a file of the store as used now. Returns false if it does not exist. A file that a process has touched is not pruned while
-/// the process lives.
+/// the process lives. In a read-only store nothing is pruned and nothing marked.
 pub(crate) fn touch(root: &Path, path: &str) -> Result<bool, StorageError> {
     let _lock = lock(root, FlockOperation::LockShared)?;
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
@@ -33,7 +52,8 @@ pub(crate) fn touch(root: &Path, path: &str) -> Result<bool, StorageError> {
     let path = root.join(path);
     match rustix::fs::utimensat(rustix::fs::CWD, &path, &times, AtFlags::empty()) {
         Ok(()) => Ok(true),
-        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(Errno::NOENT) => Ok(false),
+        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) => Ok(path.exists()),
         Err(error) => Err(error).context("touch", path),
     }
 }
@@ -43,9 +63,19 @@ pub(crate) fn exclusive(root: &Path) -> Result<File, StorageError> {
     lock(root, FlockOperation::LockExclusive)
 }
 
+fn is_read_only(error: &std::io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::ROFS | Errno::ACCESS | Errno::PERM))
+}
+
 fn lock(root: &Path, how: FlockOperation) -> Result<File, StorageError> {
     let path = root.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).context("open", &path)?;
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = match opened {
+        // A lock needs no right to write.
+        Err(error) if is_read_only(&error) => File::open(&path),
+        opened => opened,
+    };
+    let file = file.context("open", &path)?;
     flock(&file, how).context("lock", path)?;
     Ok(file)
 }

@@ -7,7 +7,7 @@ use rustix::fs::{FlockOperation, IFlags, flock, ioctl_getflags, ioctl_setflags};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -51,6 +51,8 @@ pub(crate) struct Scratch {
     paths: Mutex<Option<BackgroundDrop<PathBuf>>>,
     /// A separate thread: freeing memory must not wait until a tree on the disk is removed.
     mounts: Mutex<Option<BackgroundDrop<Arc<OwnedFd>>>>,
+    /// The parent directory, if it is removed as well.
+    own: Option<PathBuf>,
     /// Held, never read. The kernel releases it when the process ends, even by a crash.
     _lock: File,
 }
@@ -77,11 +79,24 @@ impl Scratch {
             next: AtomicU64::new(0),
             paths: Mutex::default(),
             mounts: Mutex::default(),
+            own: None,
             _lock: lock,
         };
         for dead in dead(tmp)? {
             scratch.discard(dead);
         }
+        Ok(scratch)
+    }
+
+    /// A scratch directory in the system's directory for temporary files: for a store that cannot be written to.
+    pub(crate) fn elsewhere() -> Result<Self, StorageError> {
+        let mut bytes = [0; 8];
+        let parent = std::env::temp_dir();
+        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).context("name", &parent)?;
+        let own = parent.join(format!("buildscope-{}", hex::encode(bytes)));
+        fs::DirBuilder::new().mode(0o700).create(&own).context("create", &own)?;
+        let mut scratch = Self::create(&own)?;
+        scratch.own = Some(own);
         Ok(scratch)
     }
 
@@ -130,6 +145,9 @@ impl Drop for Scratch {
         // Succeeds if the directory is empty. Otherwise the next process removes it.
         if fs::remove_dir(&self.dir).is_ok() {
             let _ = fs::remove_file(&self.lock_path);
+        }
+        if let Some(own) = &self.own {
+            let _ = fs::remove_dir_all(own);
         }
     }
 }

@@ -1,12 +1,13 @@
 //! `docker buildx history export`: an OCI layout whose manifest holds BuildKit's status stream, its trace and the
 //! provenance of one build.
 
+use super::archive::Files;
 use super::buildkit::{Status, Update, Vertices};
 use super::draft::Draft;
 use super::protobuf::{Fields, Value, timestamp};
-use super::{archive, provenance, trace};
+use super::{provenance, trace};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 #[derive(Deserialize)]
 struct Index {
@@ -29,13 +30,21 @@ struct Descriptor {
 
 /// Reads the export.
 pub(crate) fn read(bytes: &[u8]) -> Result<Draft, String> {
-    let files = archive::files(bytes);
+    let files = Files::read(bytes)?;
     let index: Index = document(&files, "index.json")?;
     let mut vertices = Vertices::default();
     let (mut traces, mut provenances) = (Vec::new(), Vec::new());
+    // Each document is read once, however often it is named.
+    let mut seen = BTreeSet::new();
     for descriptor in index.manifests {
+        if !seen.insert(descriptor.digest.clone()) {
+            continue;
+        }
         let Ok(manifest) = document::<Manifest>(&files, &blob(&descriptor.digest)) else { continue };
         for layer in manifest.layers {
+            if !seen.insert(layer.digest.clone()) {
+                continue;
+            }
             let Some(content) = files.get(&blob(&layer.digest)) else { continue };
             match layer.media_type.as_str() {
                 "application/vnd.buildkit.status.v0" => statuses(content, &mut vertices),
@@ -59,7 +68,7 @@ fn blob(digest: &str) -> String {
     format!("blobs/{}", digest.replacen(':', "/", 1))
 }
 
-fn document<T: for<'d> Deserialize<'d>>(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Result<T, String> {
+fn document<T: for<'d> Deserialize<'d>>(files: &Files, name: &str) -> Result<T, String> {
     let content = files.get(name).ok_or_else(|| format!("{name} is missing"))?;
     serde_json::from_slice(content).map_err(|error| format!("{name}: {error}"))
 }

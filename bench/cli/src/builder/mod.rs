@@ -13,6 +13,7 @@ mod store;
 mod watch;
 
 use crate::Failure;
+use miette::miette;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -35,9 +36,24 @@ pub(super) fn start() {
     STARTED.get_or_init(Instant::now);
 }
 
+/// The least limit of open files with which a build works: its runtime, the store, the zygote and one step.
+const LEAST_DESCRIPTORS: u64 = 32;
+
+/// Fails if this process may open too few files. Its runtime would panic.
+fn check_descriptors() -> Result<(), Failure> {
+    match rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+        Some(limit) if limit < LEAST_DESCRIPTORS => Err(Failure::Internal(miette!(
+            help = format!("raise it, for example with `ulimit -n {}`", 4 * LEAST_DESCRIPTORS),
+            "the limit of open files is {limit}; buildscope needs at least {LEAST_DESCRIPTORS}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Runs a command.
 pub(super) fn run(command: Command) -> Result<(), Failure> {
     let started = *STARTED.get_or_init(Instant::now);
+    check_descriptors()?;
     match command {
         Command::Build(arguments) => build::run(*arguments, started),
         Command::Bench(arguments) => bench::run(*arguments),

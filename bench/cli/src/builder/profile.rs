@@ -1,4 +1,4 @@
-//! `--pprof`: samples the builder's own threads about a thousand times a second.
+//! `--pprof`: samples the builder's own threads as often as the kernel can, 100 to 1000 times a second.
 
 use crate::Failure;
 use miette::{IntoDiagnostic, WrapErr};
@@ -6,8 +6,15 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A prime number, so that sampling does not synchronise with work that runs a thousand times a second.
-const HERTZ: i32 = 997;
+/// The most samples a second.
+const MOST: i64 = 1000;
+
+/// How often the kernel can sample: once a tick of its clock (setitimer(2)), 100 to 1000 times a second by its configuration. A
+/// higher rate would give fewer samples than it says, and times would be too short.
+fn samples_per_second() -> i32 {
+    let tick = rustix::time::clock_getres(rustix::time::ClockId::RealtimeCoarse).tv_nsec.max(1);
+    i32::try_from((1_000_000_000 / tick).clamp(1, MOST)).expect("at most a thousand")
+}
 
 /// A running profile.
 pub(super) struct Profile {
@@ -23,7 +30,7 @@ impl Profile {
             fs::create_dir_all(folder).into_diagnostic().wrap_err_with(|| folder.display().to_string())?;
             // Unwinding from inside these can deadlock with their own locks.
             let builder = pprof::ProfilerGuardBuilder::default()
-                .frequency(HERTZ)
+                .frequency(samples_per_second())
                 .blocklist(&["libc", "libgcc", "pthread", "vdso"]);
             builder.build().into_diagnostic().wrap_err("starting the profiler")
         };

@@ -13,6 +13,7 @@ mod digests;
 mod docker_flags;
 mod durability;
 mod failures;
+mod hostile;
 mod images;
 mod inside;
 mod joined;

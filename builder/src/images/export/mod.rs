@@ -44,7 +44,7 @@ use transform::EncodedLayer;
 pub enum Format {
     /// An OCI layout.
     Oci,
-    /// An OCI layout that `docker load` also reads: with docker's media types and a `manifest.json`.
+    /// An OCI layout that `docker load` also reads: with a `manifest.json`.
     Docker,
 }
 
@@ -235,8 +235,9 @@ impl Export<'_> {
         Documents { configs, statements, manifests, attesting, index, created: self.created() }
     }
 
+    /// BuildKit 0.31 and later write OCI's types also for `type=docker`.
     fn oci_types(&self) -> bool {
-        self.options.oci_media_types.unwrap_or(self.format == Format::Oci)
+        self.options.oci_media_types.unwrap_or(true)
     }
 
     /// The index in `index.json`: one entry for each name, or one without a name.

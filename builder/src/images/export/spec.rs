@@ -72,7 +72,7 @@ pub struct ImageOptions {
     pub force: bool,
     /// `rewrite-timestamp=`: whether `SOURCE_DATE_EPOCH` replaces later file times.
     pub rewrite_timestamp: bool,
-    /// `oci-mediatypes=`. `None` is the exporter's default: docker's types for `docker`, else OCI's.
+    /// `oci-mediatypes=`. By default OCI's, as with BuildKit since 0.31.
     pub oci_media_types: Option<bool>,
     /// `annotation[-LEVEL][PLATFORM].KEY=`, in order.
     pub annotations: Vec<Annotation>,

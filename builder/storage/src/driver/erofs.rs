@@ -4,6 +4,7 @@
 use super::overlay::{Lower, Overlay, Stack, key};
 use super::{Driver, Prepared, SnapshotMode};
 use crate::error::Context;
+use crate::layout::Access;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::{BlobStore, CacheIndex, Content, Entry, Layer, LayerStore, StorageError, SyncPolicy, erofs, lower};
@@ -56,7 +57,7 @@ impl Erofs {
             let (image, data, dir) = (scratch.path("probe"), scratch.path("probe"), scratch.path("probe"));
             let layer = Layer { diff_id: DiffId::of(""), size: 512, files: 1 };
             let cache = CacheIndex::new(root, SyncPolicy::Never);
-            let blobs = BlobStore::new(root, Arc::clone(scratch), cache);
+            let blobs = BlobStore::new(root, Arc::clone(scratch), cache, Access::Writable);
             let bytes = erofs::image(&blobs, vec![(Entry::directory(""), Content::Bytes(Default::default()))], &layer)?;
             fs::write(&image, bytes).context("write", &image)?;
             fs::write(&data, [0; 512]).context("write", &data)?;

@@ -174,7 +174,7 @@ impl DockerFlags {
         for &(name, support) in FLAGS.iter().filter(|(name, _)| set(name)) {
             match support {
                 Refused(why) => return Err(refused(name, why)),
-                NoEffect(why) => eprintln!("warning: {name} has no effect: {why}"),
+                NoEffect(why) => write_message(&format!("warning: {name} has no effect: {why}")),
                 Same | Differs(_) => {}
             }
         }

@@ -3,8 +3,7 @@
 use super::arguments::ProgressMode;
 use super::options::Options;
 use crate::builds::{self, Expected, Kept, KeptBuilds, Limits, Subject};
-use crate::output::shown;
-use crate::{explain, otlp, write_message};
+use crate::{explain, otlp, output, write_message};
 use buildscope_record::{Nanos, Outcome, Record};
 use buildscope_reports::{explain_with, render};
 use clap::ValueEnum;
@@ -64,7 +63,7 @@ pub(super) fn summarize(options: &Options, record: &Record, kept: Option<&Kept>)
         Summary::Short | Summary::None => render::summary(&explanation, style),
     };
     // A closed standard error must not fail the build.
-    let _ = std::io::stderr().write_all(shown(&text).as_bytes());
+    let _ = std::io::stderr().write_all(output::shown(&text).as_bytes());
 }
 
 /// Sends the build to the collector that the environment names. A collector that does not answer must not fail the
@@ -72,12 +71,12 @@ pub(super) fn summarize(options: &Options, record: &Record, kept: Option<&Kept>)
 pub(super) fn send(record: &Record) {
     let Some(url) = otlp::endpoint_of_environment() else { return };
     if otlp::wants_grpc() {
-        eprintln!("warning: the build is not sent to {url}: buildscope speaks OTLP over HTTP, not gRPC");
+        write_message(&format!("warning: the build is not sent to {url}: buildscope speaks OTLP over HTTP, not gRPC"));
         return;
     }
     let sent = otlp::send(&url, record, &explain_with(record, &[]), otlp::Parent::from_environment());
     if let Err(failure) = sent {
-        eprintln!("warning: the build is not sent: {failure}");
+        write_message(&format!("warning: the build is not sent: {failure}"));
     }
 }
 
