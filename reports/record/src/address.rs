@@ -99,7 +99,7 @@ fn secrets(scheme: &str, address: &str) -> Vec<Range<usize>> {
         match address[..at].find(':') {
             Some(colon) if colon + 1 < at => secrets.push(colon + 1..at),
             Some(_) => {}
-            // A user name of SSH is no secret, a lone user name of HTTP is a token.
+            // A lone user name is a token in HTTP, but not a secret in SSH.
             None if at > 0 && matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") => secrets.push(0..at),
             None => {}
         }

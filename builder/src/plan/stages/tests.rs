@@ -32,8 +32,8 @@ fn source(text: &str, request: &LowerRequest, word: &str) -> Source {
 }
 
 #[test]
-fn a_base_names_an_earlier_stage_in_any_case() {
-    let text = "FROM debian AS Build\nFROM BUILD AS test\nFROM later\nFROM scratch AS later\n";
+fn a_base_names_an_earlier_stage_in_lower_case() {
+    let text = "FROM debian AS Build\nFROM build AS test\nFROM later\nFROM scratch AS later\n";
     let errors = stages(text, &LowerRequest::default(), |stages, _| {
         let bases: Vec<BaseOf> = stages.list.iter().map(|stage| stage.base.clone()).collect();
         let image = |name: &str| BaseOf::Image(name.into());

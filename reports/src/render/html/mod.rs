@@ -59,7 +59,7 @@ type Waited<'a> = (StepId, &'static str, Option<StepId>, Nanos, Nanos, Option<&'
 
 #[derive(Serialize)]
 struct Extra<'a> {
-    log: &'a [String],
+    log: Vec<&'a str>,
     error: Option<&'a str>,
     exit: Option<i32>,
     slot: Option<u32>,
@@ -87,6 +87,13 @@ pub fn html(record: &Record, explanation: &Explanation) -> String {
     page
 }
 
+/// The longest line of a log, in bytes, that the page shows. A line of a foreign log may have megabytes.
+const LONGEST_LINE: usize = 8192;
+
+fn start_of(line: &str) -> &str {
+    &line[..line.floor_char_boundary(LONGEST_LINE)]
+}
+
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -103,8 +110,8 @@ fn data<'a>(record: &'a Record, explanation: &'a Explanation) -> Data<'a> {
         Some((wait.step, kind, wait.on, wait.start, wait.end, wait.name.as_deref()))
     });
     let extras = record.steps.iter().map(|step| Extra {
-        log: &step.log,
-        error: step.error.as_deref(),
+        log: step.log.iter().map(|line| start_of(line)).collect(),
+        error: step.error.as_deref().map(start_of),
         exit: step.exit_code,
         slot: step.slot,
         locks: &step.locks,

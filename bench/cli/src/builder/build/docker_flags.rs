@@ -4,7 +4,7 @@
 
 use super::arguments::Arguments;
 use super::run_options::size;
-use crate::Failure;
+use crate::{Failure, write_message};
 use clap::Args;
 use miette::miette;
 
