@@ -8,15 +8,18 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
-use std::net::Ipv4Addr;
-use std::os::fd::OwnedFd;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
 
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 const CONNECTING: &str = "connecting an isolated network";
+/// The device that a connector opens.
+const TUN: &str = "/dev/net/tun";
 /// The host's resolver configuration.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// The time within which a connector must report that it is ready.
@@ -28,8 +31,19 @@ pub struct IsolatedNetwork {
     namespace: OwnedFd,
     resolv_conf: String,
     connector: Mutex<Child>,
+    forwarders: Vec<Forwarder>,
     /// The connector ends when this socket closes, also if the builder is killed.
     _leash: std::os::unix::net::UnixStream,
+}
+
+/// A task that forwards connections until it is dropped.
+#[derive(Debug)]
+struct Forwarder(tokio::task::JoinHandle<()>);
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A program that connects a namespace. Its standard input is the namespace. It reports on standard output with a byte that it
@@ -64,11 +78,11 @@ const CONNECTORS: [Connector; 2] = [
     },
     Connector {
         name: "pasta",
-        // pasta cannot watch a descriptor, so a shell watches the leash and kills it.
+        // pasta cannot watch a descriptor, so a shell watches the leash and kills it. The shell ends with it.
         program: "/bin/sh",
         arguments: &[
             "-c",
-            "exec 3<&0; pasta \"$@\" <&3 2>/dev/null & read -r end <&2; kill $!",
+            "exec 3<&0; pasta \"$@\" <&3 2>/dev/null & pasta=$!; { read -r end <&2; kill $pasta; } >/dev/null & wait $pasta; kill $!",
             "sh",
             "--foreground",
             "--config-net",
@@ -97,13 +111,49 @@ impl IsolatedNetwork {
     pub async fn connect() -> Result<Self, SandboxError> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut failure = failed("neither slirp4netns nor pasta is installed");
+        // Containers often lack it, and pasta would wait for the device.
+        let device =
+            std::fs::File::options().read(true).write(true).open(TUN).map_err(|error| format!("{TUN}: {error}"));
         for connector in CONNECTORS.iter().filter(|connector| installed(connector.name, &path)) {
+            device.as_ref().map_err(|error| failed(error))?;
             match connector.connect().await {
                 Ok(network) => return Ok(network),
                 Err(error) => failure = error,
             }
         }
         Err(failure)
+    }
+
+    /// Forwards connections to `address`, on the network's loopback, to the same address of the host.
+    ///
+    /// # Errors
+    /// Fails if the port cannot be listened on.
+    pub fn forward(&mut self, address: SocketAddr) -> Result<(), SandboxError> {
+        let listener = self.listen(address).map_err(SandboxError::io("forwarding a port"))?;
+        let accept = async move {
+            while let Ok((mut inside, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    // An error ends both connections, which is what the step sees of it.
+                    if let Ok(mut outside) = TcpStream::connect(address).await {
+                        let _ = tokio::io::copy_bidirectional(&mut inside, &mut outside).await;
+                    }
+                });
+            }
+        };
+        self.forwarders.push(Forwarder(tokio::spawn(accept)));
+        Ok(())
+    }
+
+    /// Listens in the network. A socket stays in the network in which it was made.
+    fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let namespace = self.namespace()?;
+        let listen = move || {
+            sys::enter_network(namespace.as_fd())?;
+            std::net::TcpListener::bind(address)
+        };
+        let listener = std::thread::spawn(listen).join().unwrap_or_else(|_| Err(Errno::IO.into()))?;
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
     }
 
     /// Whether the connector still runs.
@@ -141,11 +191,10 @@ impl Connector {
                 namespace,
                 resolv_conf: resolv_conf(self.resolver, &std::fs::read_to_string(RESOLV_CONF).unwrap_or_default()),
                 connector: Mutex::new(started),
+                forwarders: Vec::new(),
                 _leash: leash,
             }),
-            Ok(Ok(_)) => {
-                Err(failed(&format!("{} ended at once; it needs access to /dev/net/tun as this user", self.name)))
-            }
+            Ok(Ok(_)) => Err(failed(&format!("{} ended at once; does it work as this user, with {TUN}?", self.name))),
             Ok(Err(source)) => Err(SandboxError::Io { what: CONNECTING, source }),
             Err(_) => Err(failed(&format!("{} was not ready within {} s", self.name, PATIENCE.as_secs()))),
         }

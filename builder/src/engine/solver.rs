@@ -98,7 +98,9 @@ impl Solver {
                 named,
                 dockerfile,
                 epoch: request.source_date_epoch,
-                networks: Networks::new(request.run.network, move |warning| progress.event(Event::Warning(warning))),
+                networks: Networks::new(request.run.network, &request.build_args, move |warning| {
+                    progress.event(Event::Warning(warning))
+                }),
                 run_options: request.run.clone(),
             },
             skipped: OnceLock::new(),

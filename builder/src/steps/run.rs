@@ -8,6 +8,7 @@ mod error;
 mod mounts;
 mod network;
 mod options;
+mod proxy;
 mod ssh;
 mod user;
 

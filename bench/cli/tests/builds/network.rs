@@ -3,8 +3,10 @@
 use crate::world::{Built, World};
 use buildscope_record::Network;
 use buildscope_testing::test;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Prints the step's network namespace and whether the capability 13 (`CAP_NET_RAW`, linux/capability.h) is in its bounding set.
 const SHOW: &str =
@@ -67,6 +69,30 @@ fn the_hosts_loopback_is_out_of_reach_by_default() {
     }
 }
 
+/// The server takes every request as a proxy does. Another port stays out of reach.
+#[test(Root, Program("slirp4netns"), Device("/dev/net/tun"))]
+fn a_proxy_on_the_hosts_loopback_is_forwarded() {
+    let [proxy, other] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [port, closed] = [&proxy, &other].map(|listener| listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for mut stream in proxy.incoming().flatten() {
+            let mut request = String::new();
+            BufReader::new(stream.try_clone().unwrap()).read_line(&mut request).unwrap();
+            write!(stream, "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nproxied {request}").unwrap();
+        }
+    });
+    let world = World::new(&format!(
+        "FROM busybox\nENV all_proxy=http://127.0.0.1:{closed}\n\
+         RUN wget -q -O - http://example.invalid/x; nc -w 1 127.0.0.1 {closed} < /dev/null && echo reached; true\n"
+    ));
+    for host in ["127.0.0.1", "localhost"] {
+        let proxy = format!("http_proxy=http://{host}:{port}");
+        let log = networks(&world.build(&["--no-cache", "--build-arg", &proxy])).remove(0).1;
+        assert!(log.iter().any(|line| line.starts_with("proxied GET http://example.invalid/x")), "{log:?}");
+        assert!(!log.contains(&"reached".to_owned()), "{log:?}");
+    }
+}
+
 #[test(Root)]
 fn without_a_connector_steps_have_the_hosts_network_without_raw_sockets() {
     let world = World::new(&format!("FROM busybox\nRUN {SHOW}\nRUN {SHOW} # again\n"));
@@ -90,17 +116,20 @@ fn an_isolated_network_that_was_asked_for_is_an_error_without_a_connector() {
     assert!(!output.status.success() && stderr.contains("neither slirp4netns nor pasta is installed"), "{stderr}");
 }
 
-/// A connector that ends at once, as slirp4netns does in a container without `/dev/net/tun`.
+/// A connector that ends at once, as they do if `/dev/net/tun` cannot be used.
 #[test(Root)]
 fn a_connector_that_fails_is_like_none() {
-    let path = nothing();
-    std::os::unix::fs::symlink("/bin/false", path.path().join("slirp4netns")).unwrap();
-    let world = World::new("FROM busybox\nRUN true\n");
-    let record = world.path("record.json");
-    let output = world.command(&["--record", record.to_str().unwrap()]).env("PATH", path.path()).output().unwrap();
-    let built = Built { output, record };
-    assert_eq!(networks(&built)[0].0, Network::HostWithoutRawSockets);
-    assert!(built.stderr().contains("/dev/net/tun"), "{}", built.stderr());
+    for connector in ["slirp4netns", "pasta"] {
+        let path = nothing();
+        std::os::unix::fs::symlink("/bin/false", path.path().join(connector)).unwrap();
+        let world = World::new("FROM busybox\nRUN true\n");
+        let (record, start) = (world.path("record.json"), Instant::now());
+        let output = world.command(&["--record", record.to_str().unwrap()]).env("PATH", path.path()).output().unwrap();
+        assert!(start.elapsed() < Duration::from_secs(9), "{connector}: it was waited for");
+        let built = Built { output, record };
+        assert_eq!(networks(&built)[0].0, Network::HostWithoutRawSockets, "{connector}");
+        assert!(built.stderr().contains("/dev/net/tun"), "{connector}: {}", built.stderr());
+    }
 }
 
 /// The step's mounts do not say where the store is (proc_pid_mountinfo(5)).

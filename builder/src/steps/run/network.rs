@@ -4,8 +4,11 @@
 //! the other cannot meet in it.
 
 use super::RunError;
-use crate::plan::{self, Run};
+use super::proxy::loopback_proxies;
+use crate::plan::{self, BuildArgs, Run};
 use buildscope_sandbox::{IsolatedNetwork, SandboxError, StepNetwork};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// `--network`: the network of steps without `RUN --network`.
@@ -25,6 +28,8 @@ pub enum NetworkMode {
 /// The networks of the steps of one build.
 pub struct Networks {
     mode: NetworkMode,
+    /// The user's proxies on the host's loopback, which steps can reach in the isolated network too.
+    proxies: BTreeSet<SocketAddr>,
     default: tokio::sync::Mutex<Option<DefaultNetwork>>,
     warn: Box<dyn Fn(String) + Send + Sync>,
 }
@@ -37,9 +42,10 @@ enum DefaultNetwork {
 }
 
 impl Networks {
-    /// The networks of a build with this `--network`. `warn` takes warnings for the user.
-    pub fn new(mode: NetworkMode, warn: impl Fn(String) + Send + Sync + 'static) -> Self {
-        Self { mode, default: tokio::sync::Mutex::default(), warn: Box::new(warn) }
+    /// The networks of a build with this `--network` and these build arguments. `warn` takes warnings for the user.
+    pub fn new(mode: NetworkMode, build_args: &BuildArgs, warn: impl Fn(String) + Send + Sync + 'static) -> Self {
+        let proxies = loopback_proxies(build_args);
+        Self { mode, proxies, default: tokio::sync::Mutex::default(), warn: Box::new(warn) }
     }
 
     /// The network of a step.
@@ -54,6 +60,16 @@ impl Networks {
         }
     }
 
+    async fn connect(&self) -> Result<IsolatedNetwork, SandboxError> {
+        let mut network = IsolatedNetwork::connect().await?;
+        for proxy in &self.proxies {
+            if let Err(error) = network.forward(*proxy) {
+                (self.warn)(format!("RUN steps cannot reach the proxy {proxy}: {error}"));
+            }
+        }
+        Ok(network)
+    }
+
     /// The isolated network, which the first step connects and the others share, or its replacement.
     async fn connected(&self) -> Result<StepNetwork, SandboxError> {
         let mut default = self.default.lock().await;
@@ -65,7 +81,7 @@ impl Networks {
             // The connector has died, or this is the first step.
             Some(DefaultNetwork::Isolated(_)) | None => {}
         }
-        match IsolatedNetwork::connect().await {
+        match self.connect().await {
             Ok(network) => {
                 let network = Arc::new(network);
                 *default = Some(DefaultNetwork::Isolated(Arc::clone(&network)));
