@@ -21,11 +21,14 @@ pub struct OnceMap<K, V>(Arc<Mutex<HashMap<K, Entry<V>>>>);
 struct Entry<V> {
     result: Option<V>,
     holder: Option<Holder>,
+    /// The holder before.
+    last: Option<Holder>,
     waiting: BTreeMap<Ticket, Waker>,
     arrivals: u64,
 }
 
 /// The step for which the work is done.
+#[derive(Clone, Copy)]
 struct Holder(Option<StepId>);
 
 /// The position of a waiter: by step, then by arrival.
@@ -50,7 +53,7 @@ impl<K: Eq + Hash + Clone, V: Clone> OnceMap<K, V> {
     /// Returns the result of `key`, or the right to make it for the step `holder`. While another step makes it, `asker` waits
     /// and reports a wait for `lock`. The future may be dropped at any time.
     pub async fn acquire(&self, key: &K, holder: Option<StepId>, asker: &Probe, lock: &str) -> Acquired<K, V> {
-        let (ticket, held_by) = {
+        let ticket = {
             let mut entries = self.0.lock();
             let entry = entries.entry(key.clone()).or_default();
             if let Some(result) = &entry.result {
@@ -63,14 +66,16 @@ impl<K: Eq + Hash + Clone, V: Clone> OnceMap<K, V> {
             entry.arrivals += 1;
             let ticket = (asker.step(), entry.arrivals);
             entry.waiting.insert(ticket, Waker::noop().clone());
-            (ticket, entry.holder.as_ref().and_then(|holder| holder.0))
+            ticket
         };
         let waiter = Waiter { map: self, key, ticket };
         let wait = asker.wait_lock(lock);
-        if let Some(step) = held_by.filter(|step| Some(*step) != asker.step()) {
+        let (acquired, last) = poll_fn(|context| waiter.poll(holder, context)).await;
+        // Others may have had their turns since the wait began: the last of them ended it.
+        if let Some(step) = last.and_then(|last| last.0).filter(|step| Some(*step) != asker.step()) {
             wait.on(step);
         }
-        poll_fn(|context| waiter.poll(holder, context)).await
+        acquired
     }
 
     /// Like [`acquire`](Self::acquire), but blocks the thread.
@@ -132,17 +137,17 @@ struct Waiter<'a, K: Eq + Hash, V> {
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Waiter<'_, K, V> {
-    fn poll(&self, holder: Option<StepId>, context: &mut Context<'_>) -> Poll<Acquired<K, V>> {
+    fn poll(&self, holder: Option<StepId>, context: &mut Context<'_>) -> Poll<(Acquired<K, V>, Option<Holder>)> {
         let mut entries = self.map.0.lock();
         // The entry exists while a waiter is in it.
         let entry = entries.entry(self.key.clone()).or_default();
         if let Some(result) = &entry.result {
-            return Poll::Ready(Acquired::Finished(result.clone()));
+            return Poll::Ready((Acquired::Finished(result.clone()), entry.holder.or(entry.last)));
         }
         let first = entry.waiting.keys().next() == Some(&self.ticket);
         if first && entry.holder.is_none() {
             entry.holder = Some(Holder(holder));
-            return Poll::Ready(Acquired::Ours(self.map.turn(self.key)));
+            return Poll::Ready((Acquired::Ours(self.map.turn(self.key)), entry.last));
         }
         entry.waiting.insert(self.ticket, context.waker().clone());
         Poll::Pending
@@ -164,7 +169,7 @@ impl<K: Eq + Hash, V> Turn<K, V> {
 
 impl<K: Eq + Hash, V> Drop for Turn<K, V> {
     fn drop(&mut self) {
-        self.map.update(&self.key, |entry| entry.holder = None);
+        self.map.update(&self.key, |entry| entry.last = entry.holder.take());
     }
 }
 
@@ -190,7 +195,7 @@ impl<K, V> Default for OnceMap<K, V> {
 
 impl<V> Default for Entry<V> {
     fn default() -> Self {
-        Self { result: None, holder: None, waiting: BTreeMap::new(), arrivals: 0 }
+        Self { result: None, holder: None, last: None, waiting: BTreeMap::new(), arrivals: 0 }
     }
 }
 
