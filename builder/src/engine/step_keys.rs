@@ -21,6 +21,8 @@ use buildscope_record::{Digest, LayerKey, Phase, Probe, StepKey};
 #[derive(Default)]
 pub(super) struct Files {
     pub(super) selection: Option<Selection>,
+    /// The files that a RUN mounts from contexts.
+    pub(super) mounted: Vec<Selection>,
     pub(super) digest: Option<Digest>,
     /// The files' times where they count: they are part of the layer, but not of `digest`.
     pub(super) times: Option<Digest>,
@@ -30,10 +32,12 @@ pub(super) struct Files {
 pub(super) fn definition(ctx: &StepContext, step: &Step, files: &Files, named_files: usize, probe: &Probe) -> Key {
     let _span = probe.phase(Phase::CacheKey);
     let mut key = definition_key(step, ctx.plan.parent(step.id), &|id| ctx.results.of(id).key, files.digest);
-    let files_of = || files.selection.iter().flat_map(Selection::files);
-    if named_files > 0 && files_of().nth(named_files).is_none() {
-        let files = files_of();
-        key.inputs.extend(files.map(|(path, digest)| (format!("file:{}", path.display()), digest.to_string())));
+    let selected = || files.selection.iter().chain(&files.mounted);
+    let contents = || selected().flat_map(Selection::files);
+    if named_files > 0 && contents().nth(named_files).is_none() {
+        key.inputs.extend(contents().map(|(path, digest)| (format!("file:{}", path.display()), digest.to_string())));
+        let properties = selected().flat_map(Selection::properties);
+        key.inputs.extend(properties.map(|(path, properties)| (format!("entry:{}", path.display()), properties)));
     }
     if let Some(times) = files.times {
         key.inputs.insert("times".into(), times.to_string());

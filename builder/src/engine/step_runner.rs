@@ -57,7 +57,7 @@ impl StepRunner {
             Op::Copy(op) if op.from.is_outside() => self.select(ctx, step, op, probe),
             Op::From(Base::Context(name)) => self.select(ctx, step, &all_of(name), probe),
             Op::Run(run) => {
-                let mut digests = Vec::new();
+                let (mut digests, mut mounted) = (Vec::new(), Vec::new());
                 for mount in &run.mounts {
                     if let MountKind::Bind { from, source, .. } = &mount.kind
                         && from.is_outside()
@@ -65,9 +65,11 @@ impl StepRunner {
                     {
                         let files = self.select(ctx, step, &bind_as_copy(from, source), probe)?;
                         digests.extend(files.digest.iter().flat_map(|digest| *digest.as_bytes()));
+                        mounted.extend(files.selection);
                     }
                 }
-                Ok(Files { digest: (!digests.is_empty()).then(|| Digest::of(digests)), ..Files::default() })
+                let digest = (!digests.is_empty()).then(|| Digest::of(digests));
+                Ok(Files { mounted, digest, ..Files::default() })
             }
             _ => Ok(Files::default()),
         }
@@ -93,7 +95,7 @@ impl StepRunner {
                 (false, Some(epoch)) => Some(selection.times(Some(epoch))),
                 (false, None) => None,
             };
-            Ok(Files { selection: Some(selection), digest: Some(digest), times })
+            Ok(Files { selection: Some(selection), digest: Some(digest), times, ..Files::default() })
         };
         select().map_err(|error: CopyError| self.failed(step, &error))
     }

@@ -5,7 +5,7 @@ use super::select::Selection;
 use super::{CopyError, Inode};
 use crate::plan;
 use buildscope_record::{Digest, Phase, Probe, Quantity};
-use buildscope_storage::{BlobStore, Content, EntryKind, Extent, PinnedFile, Timestamp};
+use buildscope_storage::{BlobStore, Content, Entry, EntryKind, Extent, PinnedFile, Timestamp};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -90,6 +90,18 @@ impl Selection {
         })
     }
 
+    /// The properties of each entry besides its content, by its path as in [`files`](Self::files), unless they are those of most files
+    /// (mode 0644, directories 0755, owned by root).
+    pub fn properties(&self) -> impl Iterator<Item = (PathBuf, String)> + '_ {
+        self.groups.iter().flat_map(|group| {
+            let base = PathBuf::from(group.source.trim_end_matches('/'));
+            group.items.iter().filter_map(move |item| {
+                let path = if group.directory { base.join(&item.entry.path) } else { base.clone() };
+                Some((path, properties(&item.entry)?))
+            })
+        })
+    }
+
     /// The number and total size in bytes of the selected files below each top-level entry of the source tree, by the
     /// name of the entry.
     pub fn by_top(&self) -> BTreeMap<String, FileCount> {
@@ -129,6 +141,21 @@ impl Selection {
             })
             .sum()
     }
+}
+
+/// `file 0755 0:0`, `directory 0700 0:0` or `link TARGET`; none for the usual mode and owner.
+fn properties(entry: &Entry) -> Option<String> {
+    let Entry { mode, uid, gid, .. } = entry;
+    let (kind, usual) = match &entry.kind {
+        EntryKind::File { .. } => ("file", 0o644),
+        EntryKind::Directory => ("directory", 0o755),
+        EntryKind::Symlink { target } => return Some(format!("link {}", target.display())),
+        EntryKind::HardLink { .. } => return None,
+        EntryKind::CharDevice { .. } | EntryKind::BlockDevice { .. } => ("device", 0o000),
+        EntryKind::Fifo => ("fifo", 0o000),
+    };
+    let mode = mode & 0o7777;
+    (mode != usual || (*uid, *gid) != (0, 0)).then(|| format!("{kind} {mode:04o} {uid}:{gid}"))
 }
 
 /// Hashes a list of fields. Texts are preceded by their length, so that different lists never hash the same bytes.
