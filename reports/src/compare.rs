@@ -90,10 +90,9 @@ fn of_stage(step: &StepExplanation) -> String {
 
 /// The step on the critical path that grew most against its counterpart in the other build.
 fn grown(slow: &Analysis<'_>, fast: &Analysis<'_>) -> Option<Cause> {
-    let [own, others] = [slow, fast].map(|analysis| Counterparts::new(analysis.record));
+    let others = Counterparts::between(slow.record, fast.record);
     let pairs = slow.steps.iter().filter(|step| step.on_path).map(|step| {
-        let other = own.find(&slow.record.steps[step.id.index()], &others);
-        let other = other.map(|other| fast.step(other.id));
+        let other = others.of(step.id).map(|other| fast.step(other.id));
         (step, other, step.own.saturating_sub(other.map_or(Nanos::ZERO, |other| other.own)))
     });
     let (step, other, time) = pairs.filter(|(_, _, grown)| grown.0 > 0).max_by_key(|&(_, _, grown)| grown)?;
@@ -132,11 +131,11 @@ pub struct Pair {
 /// Two builds side by side, aligned by step. The steps that changed the critical path most come first.
 pub fn side_by_side(first: &Record, second: &Record) -> Vec<Pair> {
     let [first, second] = [first, second].map(Analysis::new);
-    let [in_first, in_second] = [&first, &second].map(|analysis| Counterparts::new(analysis.record));
+    let in_first = Counterparts::between(second.record, first.record);
     let mut seen = vec![false; first.steps.len()];
     let mut pairs: Vec<Pair> = Vec::new();
     for step in &second.record.steps {
-        let before = in_second.find(step, &in_first).map(|before| before.id);
+        let before = in_first.of(step.id).map(|before| before.id);
         let before = before.filter(|before| !std::mem::replace(&mut seen[before.index()], true));
         pairs.push(pair(before.map(|id| first.step(id)), Some(second.step(step.id))));
     }

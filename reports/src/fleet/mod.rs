@@ -247,15 +247,17 @@ fn started(record: &Record) -> Option<i64> {
 /// The name of a cause in tables.
 fn cause(cause: &misses::Cause) -> &'static str {
     use misses::Cause::{
-        Arguments, Base, Environment, Expired, Files, Gone, Instruction, Metadata, New, Parent, Pruned, Source,
-        Unasked, Unknown,
+        Arguments, Base, Content, Environment, Expired, Files, Gone, Inserted, Instruction, Metadata, Moved, New,
+        Parent, Pruned, Removed, Source, Times, Unasked, Unknown,
     };
     match cause {
         New => "new step",
         Instruction => "changed instruction",
-        Base => "changed base image",
-        Files(_) => "changed files",
-        Metadata => "changed mode or owner",
+        Base { .. } => "changed base image",
+        Files(_) | Content => "changed files",
+        Inserted(_) | Removed(_) | Moved(_) => "instruction inserted, removed or moved",
+        Times => "file times",
+        Metadata(_) => "changed mode or owner",
         Arguments(_) => "changed build argument",
         Environment(_) => "changed variable",
         Source => "changed stage or image",

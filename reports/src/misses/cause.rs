@@ -1,0 +1,217 @@
+//! What changed about one step since the nearest earlier record that has it.
+
+use crate::counterpart::Counterparts;
+use buildscope_record::{Record, Removal, Step};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What changed about a step since the nearest earlier record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", tag = "kind", content = "names")]
+pub enum Cause {
+    /// No earlier record has such a step.
+    New,
+    /// The text of the instruction.
+    Instruction,
+    /// The base image.
+    Base {
+        /// The image as the Dockerfile names it.
+        image: String,
+        /// The digest of its manifest in the earlier build.
+        before: String,
+        /// The digest of its manifest now.
+        now: String,
+    },
+    /// Files of the context, by path.
+    Files(Vec<String>),
+    /// Files that the record does not name, because they are many.
+    Content,
+    /// Properties of files whose content stayed the same, each with its path: mode, owner, target of a link.
+    Metadata(Vec<String>),
+    /// Build arguments, by name.
+    Arguments(Vec<String>),
+    /// Environment variables, by name.
+    Environment(Vec<String>),
+    /// The content that is mounted or copied from another stage or image.
+    Source,
+    /// An instruction before it is new: its text.
+    Inserted(String),
+    /// An instruction before it is gone: its text.
+    Removed(String),
+    /// The order of the instructions: the text of one that is now on the other side of it.
+    Moved(String),
+    /// Only the parent: the state of the file system before the step.
+    Parent,
+    /// Only the times of files. The steps after it are not affected.
+    Times,
+    /// Nothing: the result was removed because it had not been used for a long time.
+    Expired,
+    /// Nothing: the result was removed to free space.
+    Pruned,
+    /// Nothing, and the result was never removed, but it is missing: another store, or a crash.
+    Gone,
+    /// Nothing: the cache was not used (`--no-cache`).
+    Unasked,
+    /// The record does not hold the inputs of the step.
+    Unknown,
+}
+
+impl Cause {
+    /// Whether the cause lies before the step, if something before it changed.
+    pub(super) fn follows(&self) -> bool {
+        matches!(self, Self::Parent | Self::Source | Self::Unknown | Self::New)
+    }
+
+    /// Whether several steps with this cause are one miss.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self, Self::Arguments(_) | Self::Environment(_) | Self::Gone | Self::Unasked)
+    }
+}
+
+/// What changed about a step against the nearest earlier record that has it, oldest first.
+pub(super) fn cause(record: &Record, step: &Step, earlier: &[Counterparts<'_>]) -> Cause {
+    // A result with this key was removed. Without the removal the step would have hit, whatever changed since the nearest record.
+    match step.cache.as_ref().and_then(|cache| cache.removed) {
+        Some(Removal::Expired) => return Cause::Expired,
+        Some(Removal::Pruned) => return Cause::Pruned,
+        None => {}
+    }
+    let Some(now) = step.cache.as_ref().map(|cache| &cache.inputs).filter(|inputs| !inputs.is_empty()) else {
+        return Cause::Unknown;
+    };
+    let Some(counterpart) = earlier.iter().rev().find_map(|pairs| pairs.of(step.id)) else {
+        return Cause::New;
+    };
+    let Some(before) = counterpart.cache.as_ref().map(|cache| &cache.inputs) else { return Cause::Unknown };
+    let changes = Changes::new(now, before);
+    if changes.has("base") {
+        let name = step.stage.and_then(|stage| record.stages.get(stage.index())).map(|stage| stage.base.clone());
+        let digest = |inputs: &Inputs| inputs.get("base").cloned().unwrap_or_default();
+        return Cause::Base { image: name.unwrap_or_default(), before: digest(before), now: digest(now) };
+    }
+    changes.own()
+}
+
+/// Why only the parent of a step changed, if no step before it did: an instruction was inserted, removed or moved.
+pub(super) fn of_parent(record: &Record, step: &Step, earlier: &[Counterparts<'_>]) -> Cause {
+    let found = earlier.iter().rev().find_map(|pairs| Some((pairs, pairs.of(step.id)?)));
+    found.and_then(|(pairs, counterpart)| moved(record, step, pairs, counterpart)).unwrap_or(Cause::Parent)
+}
+
+type Inputs = BTreeMap<String, String>;
+
+/// The inputs of a step that differ from its counterpart's.
+struct Changes<'i> {
+    now: &'i Inputs,
+    before: &'i Inputs,
+    names: BTreeSet<&'i str>,
+}
+
+impl<'i> Changes<'i> {
+    fn new(now: &'i Inputs, before: &'i Inputs) -> Self {
+        let names = now.keys().chain(before.keys()).filter(|name| now.get(*name) != before.get(*name));
+        Self { now, before, names: names.map(String::as_str).collect() }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// The names of changed inputs of a kind, without the kind.
+    fn of(&self, kind: &str) -> Vec<String> {
+        let names = self.names.iter().filter_map(|name| name.strip_prefix(kind));
+        names.map(|name| name.trim_start_matches("./").to_owned()).collect()
+    }
+
+    /// What changed, without regard to the other steps of the stage. A layer has the times of its files, but they are part of no key that
+    /// later steps depend on, so they count last.
+    fn own(&self) -> Cause {
+        let (files, arguments, variables) = (self.of("file:"), self.of("arg:"), self.of("env:"));
+        let named = |inputs: &Inputs| inputs.keys().any(|name| name.starts_with("file:") || name.starts_with("entry:"));
+        if self.has("content") && !(named(self.now) && named(self.before)) {
+            Cause::Content
+        } else if !files.is_empty() {
+            Cause::Files(files)
+        } else if self.has("content") {
+            Cause::Metadata(self.properties())
+        } else if !arguments.is_empty() {
+            Cause::Arguments(arguments)
+        } else if !variables.is_empty() {
+            Cause::Environment(variables)
+        } else if self.has("instruction") {
+            Cause::Instruction
+        } else if self.has("from") || !self.of("mount:").is_empty() {
+            Cause::Source
+        } else if self.has("parent") {
+            Cause::Parent
+        } else if self.has("times") {
+            Cause::Times
+        } else if self.names.is_empty() {
+            Cause::Gone
+        } else {
+            Cause::Unknown
+        }
+    }
+
+    /// The properties of files that changed, in words. The record lists a property unless it is that of most files.
+    fn properties(&self) -> Vec<String> {
+        let value = |inputs: &Inputs, name: &str| inputs.get(name).cloned();
+        let names = self.names.iter().filter_map(|name| Some((*name, name.strip_prefix("entry:")?)));
+        names.map(|(name, path)| property(path, value(self.before, name), value(self.now, name))).collect()
+    }
+}
+
+/// What changed about a file: "mode of `run.sh` (0644, now 0755)". A value is `file 0755 0:0`, `directory 0700 0:0` or `link TARGET`.
+fn property(path: &str, before: Option<String>, now: Option<String>) -> String {
+    let path = path.trim_start_matches("./");
+    let kind =
+        before.as_ref().or(now.as_ref()).and_then(|value| value.split(' ').next()).unwrap_or_default().to_owned();
+    let usual = match kind.as_str() {
+        "file" => Some("file 0644 0:0"),
+        "directory" => Some("directory 0755 0:0"),
+        _ => None,
+    };
+    let (before, now) = (before.or(usual.map(str::to_owned)), now.or(usual.map(str::to_owned)));
+    let (Some(before), Some(now)) = (before, now) else { return format!("`{path}`") };
+    let [was, is] = [&before, &now].map(|value| value.split(' ').collect::<Vec<_>>());
+    match (was.as_slice(), is.as_slice()) {
+        ([_, mode, _], [_, other, _]) if mode != other => format!("mode of `{path}` ({mode}, now {other})"),
+        ([_, _, owner], [_, _, other]) if owner != other => format!("owner of `{path}` ({owner}, now {other})"),
+        (["link", ..], ["link", ..]) => format!("target of the link `{path}`"),
+        _ => format!("`{path}`"),
+    }
+}
+
+/// Which instruction of the stage was inserted, removed or moved before a step whose parent changed. Only instructions with a layer
+/// count: others do not change the file system.
+fn moved(record: &Record, step: &Step, pairs: &Counterparts<'_>, counterpart: &Step) -> Option<Cause> {
+    let other = pairs.other();
+    let layers = |steps: &[Step], of: &Step| -> Vec<Step> {
+        steps.iter().filter(|step| step.stage == of.stage && step.id < of.id && step.adds_layer()).cloned().collect()
+    };
+    let (now, before) = (layers(&record.steps, step), layers(&other.steps, counterpart));
+    for inner in &now {
+        match pairs.of(inner.id) {
+            None => return Some(Cause::Inserted(inner.text.clone())),
+            Some(was) if was.stage == counterpart.stage && was.id > counterpart.id => {
+                return Some(Cause::Moved(inner.text.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    for inner in &before {
+        match pairs.back(inner.id) {
+            None => return Some(Cause::Removed(inner.text.clone())),
+            Some(is) if record.steps[is.index()].stage == step.stage && is > step.id => {
+                return Some(Cause::Moved(inner.text.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    let order = |steps: &[Step]| steps.iter().map(|step| step.text.clone()).collect::<Vec<_>>();
+    let (now, before) = (order(&now), order(&before));
+    let first = now.iter().zip(&before).position(|(is, was)| is != was)?;
+    let same = now.len() == before.len() && now.iter().all(|text| before.contains(text));
+    same.then(|| Cause::Moved(now[first].clone()))
+}

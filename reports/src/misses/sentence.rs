@@ -1,0 +1,102 @@
+//! A miss in words.
+
+use super::cause::Cause;
+use crate::wording::quote;
+use buildscope_record::{Nanos, Step};
+
+/// What a miss cost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cost {
+    /// The steps that changed for this reason.
+    pub(super) changed: usize,
+    /// The steps that ran again only because of those.
+    pub(super) caused: usize,
+    pub(super) rerun: Nanos,
+    pub(super) on_path: Nanos,
+}
+
+/// How many names a sentence lists.
+const SHOWN: usize = 3;
+
+fn list(names: &[String]) -> String {
+    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    list(&names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>())
+}
+
+/// A digest, shortened as docker shows it: its algorithm and twelve digits.
+fn short(digest: &str) -> &str {
+    let digits = digest.find(':').map_or(0, |colon| colon + 1) + 12;
+    digest.get(..digits).unwrap_or(digest)
+}
+
+/// "`COPY . .` changed: `src/a.rs`: 100 ms rerun with 1 step after it, 100 ms on the critical path".
+pub(super) fn sentence(step: &Step, cause: &Cause, cost: Cost) -> String {
+    let Cost { changed, caused, rerun, on_path } = cost;
+    let what =
+        if changed > 1 { several(step, cause, changed) } else { format!("{} {}", quote(&step.text), why(step, cause)) };
+    let pronoun = if changed > 1 { "them" } else { "it" };
+    let with = match caused {
+        0 => String::new(),
+        1 => format!(" with 1 step after {pronoun}"),
+        count => format!(" with {count} steps after {pronoun}"),
+    };
+    format!("{what}: {rerun} rerun{with}, {on_path} on the critical path")
+}
+
+/// The reason why a single step ran.
+fn why(step: &Step, cause: &Cause) -> String {
+    match cause {
+        Cause::New => "is new: no earlier record has it".to_owned(),
+        Cause::Instruction => "changed: its text".to_owned(),
+        Cause::Base { image, before, now } => {
+            format!("changed: the base image `{image}` is {} now, it was {}", short(now), short(before))
+        }
+        Cause::Files(files) => format!("changed: {}", quoted(files)),
+        Cause::Content => "changed: files that it takes (the record does not name so many)".to_owned(),
+        Cause::Metadata(properties) if properties.is_empty() => {
+            "changed: a mode, owner or attribute of its files".to_owned()
+        }
+        Cause::Metadata(properties) => format!("changed: {}", list(properties)),
+        Cause::Arguments(names) => format!("changed: build argument {}", quoted(names)),
+        Cause::Environment(names) => format!("changed: variable {}", quoted(names)),
+        Cause::Source => "changed: the content from another stage or image".to_owned(),
+        Cause::Inserted(text) => format!("ran again: {} was inserted before it", quote(text)),
+        Cause::Removed(text) => format!("ran again: {} before it was removed", quote(text)),
+        Cause::Moved(text) => format!("ran again: its order with {} changed", quote(text)),
+        Cause::Parent => "changed: its parent".to_owned(),
+        Cause::Times => "was only copied again: its files have other times, and the same content".to_owned(),
+        Cause::Expired | Cause::Pruned => {
+            let recorded = step.cache.as_ref().and_then(|cache| cache.miss.as_deref());
+            let known = if *cause == Cause::Expired { "its result expired" } else { "its result was pruned" };
+            format!("ran again: {}", recorded.unwrap_or(known))
+        }
+        Cause::Gone => {
+            "did not change, but its result is not in this store: it was made in another store, or lost".to_owned()
+        }
+        Cause::Unasked => "did not change: `--no-cache` ignored its result".to_owned(),
+        Cause::Unknown => "is the first step of its stage that ran; the record does not say what changed".to_owned(),
+    }
+}
+
+/// The reason why several steps ran, of which `step` is the first.
+fn several(step: &Step, cause: &Cause, changed: usize) -> String {
+    let from = quote(&step.text);
+    match cause {
+        Cause::Arguments(names) => {
+            format!("build argument {} changed for {changed} steps from {from} on", quoted(names))
+        }
+        Cause::Environment(names) => format!("variable {} changed for {changed} steps from {from} on", quoted(names)),
+        Cause::Unasked => format!("`--no-cache` ignored the results of {changed} steps that did not change"),
+        _ => format!(
+            "{changed} steps from {from} on did not change, but their results are not in this store: they were made in \
+             another store, or lost"
+        ),
+    }
+}
