@@ -5,6 +5,7 @@
 
 pub mod html;
 mod inside;
+pub mod instant;
 pub mod markdown;
 mod processes;
 mod style;

@@ -1,5 +1,6 @@
 //! The processes inside steps as tracks of the timeline: a track group a step, in it the processes, each below its parent.
 
+use super::instant;
 use buildscope_record::{Nanos, Observed, Process, Processes, Record, Step};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -111,13 +112,12 @@ fn mostly(process: &Process) -> char {
 }
 
 fn slice(process: &Process, group: u64, lane: u64, wall: Nanos) -> Value {
-    let (start, end) = (process.start.min(wall), process.end.min(wall));
-    let micros = |at: Nanos| at.0 as f64 / 1e3;
+    let (start, length) = instant::slice(process.start.min(wall), process.end.min(wall));
     let millis = |time: Nanos| time.as_millis_f64();
     let blocked = process.time.blocked;
     json!({
         "ph": "X", "pid": group, "tid": lane, "name": process.program, "cat": "process",
-        "ts": micros(start), "dur": micros(end.saturating_sub(start)),
+        "ts": start, "dur": length,
         "args": {
             "arguments": process.arguments.join(" "), "pid": process.pid, "threads": process.threads,
             "cpu_ms": millis(process.time.cpu), "runnable_ms": millis(process.time.runnable),

@@ -4,6 +4,7 @@
 //! steps. Flows follow the edges. Counters show how many steps are active and what was measured.
 //! Source: "Trace Event Format" (Duffy, Sinclair), sections "Duration", "Flow", "Counter" and "Metadata Events".
 
+use super::instant::{self, micros};
 use crate::attribute::{Attributed, Link};
 use crate::{Explanation, StepExplanation};
 use buildscope_record::{CacheState, DriverName, EdgeKind, Nanos, Policy, Record, Span, StepId, Wait, WaitKind};
@@ -72,10 +73,10 @@ impl Process<'_> {
     }
 
     fn slice(&mut self, track: u64, name: &str, category: &str, time: (Nanos, Nanos), args: Value) {
-        let (start, end) = (time.0.min(self.record.wall), time.1.min(self.record.wall));
+        let (start, length) = instant::slice(time.0.min(self.record.wall), time.1.min(self.record.wall));
         self.events.push(json!({
             "ph": "X", "pid": self.pid, "tid": track, "name": name, "cat": category,
-            "ts": micros(start), "dur": micros(end.saturating_sub(start)), "args": args,
+            "ts": start, "dur": length, "args": args,
         }));
     }
 
@@ -260,9 +261,4 @@ impl Process<'_> {
             }
         }
     }
-}
-
-/// The unit of the format is the microsecond. Fractions are allowed and keep the nanoseconds.
-fn micros(at: Nanos) -> f64 {
-    at.0 as f64 / 1e3
 }

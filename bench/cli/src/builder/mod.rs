@@ -4,6 +4,7 @@
 mod base;
 mod bench;
 mod build;
+mod engine_trace;
 mod interrupt;
 mod layer_names;
 mod observe;

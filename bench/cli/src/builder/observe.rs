@@ -1,18 +1,28 @@
 //! Installs the subscriber of a build, if anything needs one. Without a subscriber, the builder's spans are disabled
 //! callsites and cost almost nothing.
 
+use super::engine_trace;
 use crate::Failure;
 use buildscope_record::{RecordLayer, Recorder};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{FilterFn, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Keeps the engine's trace open. Dropping it at the end of the build writes the remaining events.
-#[must_use = "the engine's trace ends when this is dropped"]
+/// Keeps the engine's trace open until the end of the build.
+#[must_use = "the engine's trace ends with this"]
 pub(super) struct Listening {
-    _engine: Option<tracing_chrome::FlushGuard>,
+    engine: Option<(tracing_chrome::FlushGuard, PathBuf)>,
+}
+
+impl Listening {
+    /// Writes the remaining events.
+    pub(super) fn finish(self) -> Result<(), Failure> {
+        let Some((guard, path)) = self.engine else { return Ok(()) };
+        drop(guard);
+        engine_trace::complete(&path)
+    }
 }
 
 /// Installs the subscriber for the requested outputs.
@@ -21,7 +31,7 @@ pub(super) fn listen(record: bool, engine_trace: Option<&Path>) -> Result<Listen
         if record {
             Recorder::default().init();
         }
-        return Ok(Listening { _engine: None });
+        return Ok(Listening { engine: None });
     };
     let file =
         std::fs::File::create(path).map_err(|error| Failure::usage(miette::miette!("{}: {error}", path.display())))?;
@@ -31,5 +41,5 @@ pub(super) fn listen(record: bool, engine_trace: Option<&Path>) -> Result<Listen
         tracing_chrome::ChromeLayerBuilder::new().writer(file).trace_style(style).include_args(true).build();
     let layer = record.then(|| RecordLayer.with_filter(FilterFn::new(RecordLayer::wants)));
     tracing_subscriber::registry().with(layer).with(engine.with_filter(LevelFilter::INFO)).init();
-    Ok(Listening { _engine: Some(guard) })
+    Ok(Listening { engine: Some((guard, path.to_owned())) })
 }
