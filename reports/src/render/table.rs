@@ -124,6 +124,25 @@ pub fn cut(text: &str, width: usize) -> String {
     kept
 }
 
+/// The shortest text that is left of a quoted one, in columns.
+const SHORTEST_QUOTE: usize = 12;
+
+/// The text, with its backquoted parts shortened until it fits `width`: the words of the sentence stay.
+pub fn shorten_quotes(text: &str, width: usize) -> String {
+    let mut parts: Vec<String> = text.split('`').map(str::to_owned).collect();
+    let whole = |parts: &[String]| parts.join("`");
+    loop {
+        let over = whole(&parts).width().saturating_sub(width);
+        let quotes = (1..parts.len()).step_by(2).filter(|&part| parts[part].width() > SHORTEST_QUOTE);
+        let Some(longest) = quotes.max_by_key(|&part| parts[part].width()).filter(|_| over > 0) else {
+            return whole(&parts);
+        };
+        // Of several long quotes, each loses a part.
+        let now = parts[longest].width();
+        parts[longest] = cut(&parts[longest], (now - over.min(now / 2).max(1)).max(SHORTEST_QUOTE));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +154,16 @@ mod tests {
         table.row(["short".into(), "3 s".into()]);
         assert_eq!(table.render(24, false), "  a long text tha…  12 s\n  short              3 s\n");
         assert_eq!(table.flush().render(24, false), "a long text tha…  12 s\nshort              3 s\n");
+    }
+
+    #[test]
+    fn the_words_around_quotes_stay() {
+        let text = "if `RUN apt-get update && apt-get install -y build-essential` (stage build, line 12) were cached";
+        assert_eq!(shorten_quotes(text, 70), "if `RUN apt-get update && apt-get…` (stage build, line 12) were cached");
+        assert_eq!(shorten_quotes(text, 200), text);
+        let pair = "if `RUN aaaaaaaaaaaaaaaaaaaaaaaaaaaa` and `RUN bbbbbbbbbbbbbbbbbbbbbbbbbbbb` were both cached";
+        let short = shorten_quotes(pair, 60);
+        assert!(short.width() <= 60 && short.ends_with("` were both cached"), "{short}");
     }
 
     #[test]

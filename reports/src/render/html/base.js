@@ -52,13 +52,21 @@ function readPalette() {
   }
 }
 
+/** Text with its backquoted parts as code. */
+function prose(text) {
+  return text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+}
+
 const tip = byId("tip");
 function showTip(event, text) {
   tip.textContent = text;
   tip.style.whiteSpace = "pre-line";
   tip.hidden = false;
   const box = tip.getBoundingClientRect();
-  tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - box.width - 8))}px`;
+  // The opened panel stays readable.
+  const drawer = byId("drawer");
+  const right = drawer.hidden ? innerWidth : drawer.getBoundingClientRect().left;
+  tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, right - box.width - 8))}px`;
   tip.style.top = `${Math.max(4, Math.min(event.clientY + 16, innerHeight - box.height - 8))}px`;
 }
 function hideTip() { tip.hidden = true; }

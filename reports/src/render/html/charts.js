@@ -36,10 +36,11 @@ function drawLevels() {
   const kinds = [["active", "execution"], ["ready", "ready"], ["held", "held"]];
   // Blocked steps are counted, but not drawn: in a large build they would hide the others.
   const most = Math.max(1, ...levels.map((level) => level.active + level.ready + level.held));
-  const svg = make("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none" });
+  const svg = make("svg", { id: "levels-chart", viewBox: "0 0 1000 100", preserveAspectRatio: "none" });
   const below = levels.map(() => 0);
   for (const [kind, colour] of kinds) {
-    const x = (index) => (index * 1000) / levels.length;
+    // The last interval may be shorter than the others.
+    const x = (index) => (Math.min(wall, index * build.parallelism.interval) * 1000) / wall;
     let up = "", down = "";
     levels.forEach((level, index) => {
       const base = 100 - (below[index] / most) * 100;
@@ -53,6 +54,16 @@ function drawLevels() {
   const words = { active: "active", ready: "ready, no slot", held: "held by the policy only", blocked: "blocked by needs" };
   const key = [...kinds, ["blocked", "blocked"]].map(([kind, colour]) => make("span", {}, make("span", { class: "swatch", style: `background: var(--${colour})` }), `${words[kind]}: ${mean[kind].toFixed(2)} on average`));
   box.replaceChildren(svg, make("div", { class: "levels-key" }, ...key));
+}
+
+/** Shows the same time at the same place as the timeline above. */
+function alignLevels() {
+  const chart = byId("levels-chart");
+  if (!chart) return;
+  const drawn = timeline.canvas.getBoundingClientRect(), box = byId("levels").getBoundingClientRect();
+  chart.style.marginLeft = `${drawn.left - box.left + timeline.left}px`;
+  chart.style.width = `${timeline.width - timeline.left}px`;
+  chart.setAttribute("viewBox", `${(timeline.from * 1000) / wall} 0 ${((timeline.to - timeline.from) * 1000) / wall} 100`);
 }
 
 /** Squarified treemap (Bruls, Huizing, van Wijk 2000) of the layers' bytes. */

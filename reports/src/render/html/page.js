@@ -1,8 +1,7 @@
 // The rest of the page: head, table of steps, drawer, theme; and its start.
 
 function drawHead() {
-  // Text between backquotes is that of a step.
-  byId("answer").replaceChildren(...build.answer.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part)));
+  byId("answer").replaceChildren(...prose(build.answer));
   const { options, host, source } = build;
   const facts = [source.tool, source.version, options.policy, options.jobs ? `${options.jobs} slots` : null, options.driver, options.cache,
     host.cpus ? `${host.cpus} processors` : null, host.filesystem, build.succeeded ? null : "failed"];
@@ -45,6 +44,7 @@ function drawSteps() {
 
 let returnTo = null;
 function select(id) {
+  hideTip();
   mark(id);
   const step = build.steps[id], extra = data.extras[id], drawer = byId("drawer");
   const facts = make("dl");
@@ -76,20 +76,21 @@ function select(id) {
 function closeDrawer() { byId("drawer").hidden = true; if (returnTo) returnTo.focus(); }
 
 function drawRest() {
-  const { changes, refused, drift } = build.ranking;
+  const { changes, refused } = build.ranking;
   const box = byId("changes");
   box.replaceChildren();
-  if (changes.length) box.append(make("table", {}, make("tbody", {}, ...changes.map((change) => make("tr", {}, make("td", { class: "n" }, `−${time(change.gain)}`), make("td", {}, change.what), make("td", { class: "n" }, `to ${time(change.wall)}`), make("td", { class: "soft" }, change.caveat))))));
-  const notes = [refused ? `Not ranked: ${refused}.` : changes.length ? "" : "Nothing would gain 1 % or more.", drift === undefined || drift === null ? "" : `The replay of the recorded build is ${(drift * 100).toFixed(1)} % off.`];
-  box.append(make("p", { class: "soft" }, notes.filter(Boolean).join(" ")));
+  if (changes.length) box.append(make("table", {}, make("tbody", {}, ...changes.map((change) => make("tr", {}, make("td", { class: "n" }, `−${time(change.gain)}`), make("td", {}, ...prose(change.what)), make("td", { class: "n" }, `to ${time(change.wall)}`), make("td", { class: "soft" }, change.caveat))))));
+  const note = refused ? `Not ranked: ${refused}.` : changes.length ? "" : "Nothing would gain 1 % or more.";
+  if (note) box.append(make("p", { class: "soft" }, note));
   for (const [title, list] of [["Why steps missed the cache", build.misses ?? []], ["Advice", build.advice]]) {
     if (list.length) box.append(make("h2", {}, title), make("ul", {}, ...list.map((entry) => make("li", {},
-      entry.sentence ?? `up to ${time(entry.gain)}: ${entry.text} (${entry.caveat})`, entry.diff && entry.diff.length ? make("pre", {}, entry.diff.join("\n")) : null))));
+      ...prose(entry.sentence ?? `up to ${time(entry.gain)}: ${entry.text} (${entry.caveat})`), entry.diff && entry.diff.length ? make("pre", {}, entry.diff.join("\n")) : null))));
   }
   const { bounds } = build;
   const rows = [["all steps in a row (T1)", time(bounds.work)], ["longest chain of needs (T∞)", time(bounds.span)], ["outside of steps", time(bounds.outside)],
     [`bound on ${bounds.slots ? `${bounds.slots} slots` : "endless slots"}`, time(bounds.least)], ["achieved", time(bounds.achieved)], ["steps at a time", bounds.parallelism.toFixed(2)]];
   if (bounds.cpu !== undefined) rows.push(["CPU time", `${time(bounds.cpu)}${bounds.cpu_use === undefined ? "" : ` (${(bounds.cpu_use * 100).toFixed(0)} % of the processors)`}`]);
+  if (build.others) rows.push(["CPU time of other programs", `${time(build.others.cpu)} (${(build.others.share * 100).toFixed(0)} % of the processors)`]);
   byId("bounds").replaceChildren(make("table", {}, make("tbody", {}, ...rows.map(([name, value]) => make("tr", {}, make("td", {}, name), make("td", { class: "n" }, value))))));
   const missing = byId("missing");
   missing.replaceChildren();

@@ -86,6 +86,7 @@ function paint(print = matchMedia("print").matches) {
   });
   if (byId("show-path").checked) drawPath(g);
   if (byId("show-edges").checked && timeline.selected !== null) drawEdges(g, timeline.selected);
+  alignLevels();
 }
 
 function ticks(g) {
@@ -97,8 +98,12 @@ function ticks(g) {
   for (let at = Math.ceil(timeline.from / step) * step; at <= timeline.to; at += step) {
     const x = xOf(at);
     g.fillStyle = palette.line; g.fillRect(x, timeline.top - 6, 1, timeline.height);
-    g.fillStyle = palette.soft; g.fillText(time(at), x + 3, 10);
+    g.fillStyle = palette.soft;
+    // The last label is on the other side of its line where it would be cut.
+    const label = time(at), cut = x + 3 + g.measureText(label).width > timeline.width;
+    g.textAlign = cut ? "right" : "left"; g.fillText(label, cut ? x - 3 : x + 3, 10);
   }
+  g.textAlign = "left";
 }
 
 function bar(g, item, y) {

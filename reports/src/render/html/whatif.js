@@ -5,14 +5,12 @@ function predicted({ speeds, policy, slots, processors }) {
   const { table } = data.whatif;
   const speed = speeds.reduce((at, position) => at * table.percents.length + position, 0);
   const at = ((speed * table.policies.length + policy) * table.slots.length + slots) * table.processors.length + processors;
-  // The difference of two replays: the error of the replay is not counted as a gain.
-  return Math.max(0, build.wall + table.walls[at] - table.replayed);
+  return table.walls[at];
 }
 
 function drawWhatIf() {
   const box = byId("whatif"), { table, refused } = data.whatif;
   if (!table) return box.replaceChildren(make("p", { class: "soft" }, refused));
-  const drift = Math.abs(table.replayed - build.wall) / wall;
   const unchanged = table.percents.indexOf(100);
   const state = { speeds: table.groups.map(() => unchanged), policy: 0, slots: table.recorded_slots, processors: table.recorded_processors };
   const rows = make("div");
@@ -42,7 +40,7 @@ function drawWhatIf() {
     strong.textContent = time(prediction);
     const change = Math.abs(ratio - 1) < 0.005 ? "As" : ratio > 1 ? `${ratio.toFixed(2)}x faster than` : `${(1 / ratio).toFixed(2)}x slower than`;
     note.textContent = `${change} measured (${time(build.wall)}). ` +
-      `The replay of the recorded build is ${(drift * 100).toFixed(1)} % off${drift > 0.05 ? ": do not believe this" : ""}. Steps share disks and memory too, which is not modelled.`;
+      `${table.drift > 0.05 ? `The replay cannot reproduce the recorded build: it is ${(table.drift * 100).toFixed(1)} % off. Do not believe this. ` : ""}Steps share disks and memory too, which is not modelled.`;
     verdict.dataset.predicted = Math.round(prediction);
   };
   box.replaceChildren(rows, verdict);
