@@ -12,6 +12,7 @@ mod finish;
 mod finished_build;
 mod host;
 mod inside;
+mod machine_load;
 mod outcome;
 mod prepare;
 mod progress;
@@ -31,6 +32,7 @@ mod waits;
 
 pub use error::{BuildError, StepError};
 pub use host::host;
+pub use machine_load::{LoadMeter, MachineUse};
 pub use outcome::{Built, Outcome, StepReport};
 use progress::Redacting;
 pub use progress::{Event, Progress, Stream};

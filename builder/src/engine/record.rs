@@ -80,6 +80,7 @@ pub fn record(
         started: started.map(|time| time.to_string()),
         wall,
         cpu: None,
+        load: None,
         succeeded: outcome.result.is_ok(),
         stages: outcome.plan.iter().flat_map(|plan| &plan.stages).map(stage).collect(),
         steps,

@@ -33,6 +33,9 @@ pub struct Record {
     /// The CPU time of the whole build, including the builder itself; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<Nanos>,
+    /// What other programs did on the machine meanwhile; `None` if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<MachineLoad>,
     /// Whether the build succeeded.
     pub succeeded: bool,
     /// The stages in the order of the Dockerfile, indexed by [`StageId`].
@@ -103,6 +106,7 @@ impl Record {
             started: None,
             wall: Nanos::ZERO,
             cpu: None,
+            load: None,
             succeeded: true,
             stages: Vec::new(),
             steps: Vec::new(),
@@ -155,6 +159,18 @@ impl Host {
             other => format!("{other:#x}"),
         }
     }
+}
+
+/// What other programs did on the machine while a build ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MachineLoad {
+    /// The CPU time of all processors that was not the build's own.
+    pub others: Nanos,
+    /// The number of processors of the whole machine.
+    pub processors: u32,
+    /// The time in which at least one task of the machine, of the build or of others, waited for a processor; `None` if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited: Option<Nanos>,
 }
 
 /// The options of a build.

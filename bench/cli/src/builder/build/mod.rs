@@ -54,6 +54,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let observer = if records && options.processes { Observer::start(zygote.pid()) } else { None };
     let listening = observe::listen(records, options.engine_trace.as_deref())?;
     let profile = profile::Profile::start(options.pprof.as_deref())?;
+    let meter = if records { engine::LoadMeter::start() } else { None };
     let collector = Collector::start(began);
     let opened = Instant::now();
     let store = Store::open(&options.root, options.store.clone()).map_err(Failure::internal)?;
@@ -76,6 +77,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     if let Some(profile) = profile {
         profile.finish()?;
     }
+    let machine = meter.and_then(engine::LoadMeter::stop);
     // The record is written while zygote, threads and store shut down, so that recording does not prolong the build.
     let Engine { store, zygote } = engine;
     // The time to create the record is not part of the build.
@@ -86,7 +88,9 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
         let helped = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));
         let record = setting.map(|setting| {
             let processes = |epoch| observer.map(|observer| observer.finish(epoch)).unwrap_or_default();
-            engine::record(&outcome, collector, setting, processes, || joined(helped))
+            let mut record = engine::record(&outcome, collector, setting, processes, || joined(helped));
+            record.load = machine.zip(record.cpu).map(|(machine, own)| machine.of_others(own));
+            record
         });
         let written = record.as_ref().map_or(Ok(None), |record| {
             let kept = kept::keep(&options, record);
@@ -95,7 +99,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
         joined(stored);
         written.map(|kept| record.map(|record| (record, kept)))
     })?;
-    drop(listening);
+    listening.finish()?;
     let missed = match &record {
         Some((record, kept)) if options.expect_cached && outcome.result.is_ok() => {
             expect_cached(&options, record, kept.as_ref())
