@@ -3,8 +3,9 @@
 //! *Takes* a record. *Gives* an [`Analysis`], from which the answer, the misses, the ranking and the advice each compute
 //! their part of the explanation. *Must never know* those parts.
 
-use crate::attribute::{Accounts, Activities, Bounds, Leg, Parallelism, Segment, attribute};
+use crate::attribute::{Accounts, Activities, Leg, Parallelism, Segment, attribute, nanos};
 use crate::steps::{StepExplanation, explain_steps};
+use crate::whatif::{Baseline, Bounds, Model, bounds};
 use buildscope_record::{Record, StepId};
 
 /// A record, and where its time went.
@@ -23,13 +24,18 @@ pub(crate) struct Analysis<'r> {
     pub(crate) dependency_path: Vec<StepId>,
     pub(crate) bounds: Bounds,
     pub(crate) parallelism: Parallelism,
+    /// The replay of the record as it was. Drags, the ranking and the gains of advice are differences to it.
+    pub(crate) baseline: Baseline,
 }
 
 impl<'r> Analysis<'r> {
     /// Analyses a record.
     pub(crate) fn new(record: &'r Record) -> Self {
         let found = attribute(record);
-        let steps = explain_steps(record, &found);
+        let baseline = Baseline::new(record, Model::new(&found.activities));
+        let network = found.observed.drag.iter().map(|&drag| nanos(drag)).collect();
+        let steps = explain_steps(record, &found, &baseline.drags(record, &network));
+        let bounds = bounds(&found.activities, &baseline.model, &found.own);
         Self {
             record,
             activities: found.activities,
@@ -38,7 +44,8 @@ impl<'r> Analysis<'r> {
             path: found.legs,
             segments: found.segments,
             dependency_path: found.dependency.path,
-            bounds: found.bounds,
+            bounds,
+            baseline,
             parallelism: found.parallelism,
         }
     }

@@ -3,6 +3,7 @@
 use crate::analysis::Analysis;
 use crate::attribute::{Attributed, Owner};
 use crate::needless::NeedlessWait;
+use crate::others::Others;
 use crate::steps::StepExplanation;
 use crate::wording::{percent, quote_located};
 use buildscope_record::{Nanos, Outcome};
@@ -31,6 +32,9 @@ pub(crate) fn answer(analysis: &Analysis<'_>) -> String {
     if let Some(wait) = NeedlessWait::longest(analysis).filter(|wait| wait.lost.0 > wall.0 / 10) {
         sentence += &format!("; {}", wait.sentence(analysis));
     }
+    if let Some(others) = Others::of(analysis.record).filter(|others| others.is_important()) {
+        sentence += &format!("; {} meanwhile", others.sentence());
+    }
     sentence + "."
 }
 
@@ -40,14 +44,38 @@ fn outcome(analysis: &Analysis<'_>) -> String {
     if record.succeeded {
         return format!("The build took {wall}");
     }
-    match analysis.steps.iter().find(|step| step.outcome == Outcome::Failed) {
+    let first = analysis.activities.failure().map(|step| analysis.step(step));
+    // A record without times names the failure all the same.
+    match first.or_else(|| analysis.steps.iter().find(|step| step.outcome == Outcome::Failed)) {
         Some(failed) => {
             let code = record.steps[failed.id.index()].exit_code;
             let code = code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
-            format!("The build failed{code} after {wall} in {}", quote_located(failed))
+            let words = record.steps[failed.id.index()].error.as_deref().and_then(failure_words);
+            let words = words.map(|words| format!(": {words}")).unwrap_or_default();
+            format!("The build failed{code} after {wall} in {}{words}", quote_located(failed))
         }
         None => format!("The build failed after {wall}"),
     }
+}
+
+/// The longest reason that the answer quotes, in characters.
+const LONGEST_REASON: usize = 200;
+
+/// What the error of a step says besides its command and its exit code, on one line: `out of memory: ...`.
+fn failure_words(error: &str) -> Option<String> {
+    let line = error.lines().map(str::trim).find(|line| !line.is_empty())?;
+    // "RUN failed: process "..." did not complete successfully: exit code: 137: out of memory".
+    let (_, words) = line.rsplit_once("did not complete successfully").unwrap_or(("", line));
+    let words = match words.split_once(" failed: ") {
+        Some((keyword, words)) if keyword.bytes().all(|byte| byte.is_ascii_uppercase()) => words,
+        _ => words,
+    };
+    let after_code = words
+        .rsplit_once("exit code: ")
+        .map_or(words, |(_, rest)| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let words = after_code.trim_matches([':', ' ', '.']);
+    let cut = words.char_indices().nth(LONGEST_REASON).map(|(end, _)| &words[..end]);
+    (!words.is_empty()).then(|| cut.map_or_else(|| words.to_owned(), |words| format!("{}…", words.trim_end())))
 }
 
 /// The share of the step that had most of the wall time.
@@ -62,4 +90,21 @@ fn largest_share(analysis: &Analysis<'_>, step: &StepExplanation) -> String {
         share += &format!("; without that step it would have ended {} sooner", step.drag);
     }
     share
+}
+
+#[cfg(test)]
+mod tests {
+    use super::failure_words;
+
+    #[test]
+    fn the_words_of_a_failure_leave_out_command_and_exit_code() {
+        let run = |rest: &str| {
+            failure_words(&format!("RUN failed: process \"/bin/sh -c a: b\" did not complete successfully: {rest}"))
+        };
+        assert_eq!(run("exit code: 1"), None);
+        let killed = "exit code: 137: out of memory: the kernel killed a process of the step";
+        assert_eq!(run(killed).as_deref(), Some("out of memory: the kernel killed a process of the step"));
+        assert_eq!(failure_words("COPY failed: \"/nope\": not found").as_deref(), Some("\"/nope\": not found"));
+        assert_eq!(failure_words("executor failed running [/bin/sh -c x]: exit code: 2").as_deref(), None);
+    }
 }

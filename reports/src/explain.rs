@@ -3,10 +3,11 @@
 use crate::advise::{Advice, advise};
 use crate::analysis::Analysis;
 use crate::answer::answer;
-use crate::attribute::{Accounts, Bounds, Leg, Parallelism, Segment};
+use crate::attribute::{Accounts, Leg, Parallelism, Segment};
 use crate::misses::{Miss, misses};
+use crate::others::Others;
 use crate::steps::StepExplanation;
-use crate::whatif::{Ranking, rank};
+use crate::whatif::{Bounds, Ranking, rank};
 use buildscope_record::{Fidelity, Host, Nanos, Options, Record, Source, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,9 @@ pub struct Explanation {
     pub dependency_path: Vec<StepId>,
     /// How short the build could have been.
     pub bounds: Bounds,
+    /// What other programs used of the machine meanwhile; `None` if that is unknown or too small to matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<Others>,
     /// How many steps were active, ready, held and blocked over time.
     pub parallelism: Parallelism,
     /// The changes that would help most, by replay.
@@ -84,6 +88,7 @@ pub fn explain_with(record: &Record, earlier: &[Record]) -> Explanation {
         segments: analysis.segments,
         dependency_path: analysis.dependency_path,
         bounds: analysis.bounds,
+        others: Others::of(record),
         parallelism: analysis.parallelism,
         advice,
         misses,

@@ -42,6 +42,7 @@ mod index;
 pub mod inside;
 pub mod misses;
 mod needless;
+mod others;
 pub mod render;
 mod steps;
 pub mod synthetic;
@@ -49,4 +50,5 @@ pub mod whatif;
 mod wording;
 
 pub use explain::{Explanation, VERSION, explain, explain_with, json_schema};
+pub use others::Others;
 pub use steps::StepExplanation;

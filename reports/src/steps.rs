@@ -4,6 +4,7 @@
 //! them: answers, misses, rankings and advice read them.
 
 use crate::attribute::{Attributed, Attribution, Row, held, nanos};
+use crate::index::Indexed;
 use crate::inside::{Inside, inside};
 use buildscope_record::{Layer, Nanos, Outcome, Phase, Record, Resources, SourceRange, StepId};
 use schemars::JsonSchema;
@@ -46,7 +47,8 @@ pub struct StepExplanation {
     pub work: Nanos,
     /// Wall time and work by phase, largest first.
     pub phases: Vec<Row<Attributed<Phase>>>,
-    /// How much sooner the build would have ended if the step took no time, with the same order and the same slots.
+    /// How much sooner the build would have ended if the step took no time, with the same order, slots, locks and processors: by
+    /// replay, or, where the replay cannot reproduce the build, from the network of what happened.
     pub drag: Nanos,
     /// How much longer the step could have taken without delaying the build.
     pub slack: Nanos,
@@ -67,7 +69,11 @@ pub struct StepExplanation {
 }
 
 /// Explains every step, in the order of the record.
-pub(crate) fn explain_steps(record: &Record, found: &Attribution<'_>) -> Vec<StepExplanation> {
+pub(crate) fn explain_steps(
+    record: &Record,
+    found: &Attribution<'_>,
+    drags: &Indexed<StepId, Nanos>,
+) -> Vec<StepExplanation> {
     let on_path: HashSet<StepId> = found.legs.iter().filter(|leg| leg.end > leg.start).map(|leg| leg.step).collect();
     let explain = |(step, id): (&buildscope_record::Step, StepId)| {
         let interval = found.activities.interval(id);
@@ -81,20 +87,20 @@ pub(crate) fn explain_steps(record: &Record, found: &Attribution<'_>) -> Vec<Ste
             outcome: step.outcome,
             start: interval.map(|interval| interval.start),
             duration: interval.map_or(Nanos::ZERO, |interval| interval.length()),
-            own: nanos(found.lengths[id]),
+            own: found.own[id],
             layer: step.layer,
             resources: step.resources,
             wall: phases.iter().map(|row| row.wall).sum(),
             work: phases.iter().map(|row| row.work).sum(),
             phases,
-            drag: nanos(found.observed.drag[id]),
+            drag: drags[id],
             slack: nanos(found.observed.slack[id]),
             dependency_drag: nanos(found.dependency.drag[id]),
             dependency_slack: nanos(found.dependency.slack[id]),
             on_path: on_path.contains(&id),
             held: held(&found.activities, id),
             miss: step.cache.as_ref().and_then(|cache| cache.miss.clone()),
-            inside: inside(step, nanos(found.observed.drag[id])),
+            inside: inside(step, drags[id]),
         }
     };
     record.steps.iter().zip(found.activities.steps()).map(explain).collect()

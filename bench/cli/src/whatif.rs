@@ -157,14 +157,14 @@ fn pair<'t>(flag: &str, text: &'t str) -> Result<(&'t str, f64), Failure> {
 fn format_prediction(record: &Record, prediction: &Prediction) -> String {
     let Prediction { wall, measured, drift, .. } = prediction;
     let mut text = format!("{wall} instead of {measured} ({}).\n", change(prediction));
-    let percent = drift * 100.0;
-    // Writing to a String cannot fail.
-    let _ = if prediction.credible() {
-        writeln!(text, "The replay of the unchanged build is {percent:.1} % off.")
-    } else {
-        let most = MAX_DRIFT * 100.0;
-        writeln!(text, "Unreliable: the replay of the unchanged build is {percent:.1} % off, more than {most:.0} %.")
-    };
+    if !prediction.credible() {
+        let (percent, most) = (drift * 100.0, MAX_DRIFT * 100.0);
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "Unreliable: the replay of the unchanged build is {percent:.1} % off, more than {most:.0} %."
+        );
+    }
     for caveat in &prediction.caveats {
         let _ = writeln!(text, "  caveat: {caveat}");
     }

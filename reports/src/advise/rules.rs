@@ -294,10 +294,15 @@ fn commands_inside(case: &Case<'_>) -> Vec<Advice> {
 /// Steps that wait for processors or disks, and processors that are idle.
 fn pressure(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
+    // The replay knows only the contention of the build's own steps: waits for the programs of others are nothing to change here.
+    let cpus = case.analysis.record.host.cpus.map(f64::from);
+    let own_contention =
+        cpus.map_or(Nanos::ZERO, |cpus| case.gain(&Scenario { cores: Some(cpus * 2.0), ..Scenario::default() }));
     for step in case.ran().filter(|step| step.on_path && case.worth(step.drag)) {
         let Some(used) = step.resources else { continue };
-        let mut add = |rule: &str, waited: Nanos, what: &str, remedy: &str| {
-            if waited.0 > step.own.0 / 5 {
+        let mut add = |rule: &str, waited: Nanos, most: Nanos, what: &str, remedy: &str| {
+            let gain = waited.min(step.drag).min(most);
+            if waited.0 > step.own.0 / 5 && case.worth(gain) {
                 let text = format!(
                     "{} waited {waited} for {what} ({} of its time): {remedy}",
                     quote_located(step),
@@ -306,14 +311,20 @@ fn pressure(case: &Case<'_>) -> Vec<Advice> {
                 found.push(about(
                     step,
                     rule,
-                    waited.min(step.drag),
+                    gain,
                     text,
                     "an upper bound: pressure says that some task waited, not all",
                 ));
             }
         };
-        add("cpu-pressure", used.cpu_pressure, "a processor", "fewer steps at once (`--jobs`), or more processors");
-        add("io-pressure", used.io_pressure, "the disk", "a store on tmpfs or a faster disk, or fewer files");
+        add("cpu-pressure", used.cpu_pressure, own_contention, "a processor", "more processors");
+        add(
+            "io-pressure",
+            used.io_pressure,
+            step.drag,
+            "the disk",
+            "a store on tmpfs or a faster disk, or fewer files",
+        );
     }
     let bounds = &case.analysis.bounds;
     if let (Some(share), Some(cpus)) = (bounds.cpu_use, case.analysis.record.host.cpus)
@@ -347,12 +358,11 @@ fn slower_than_before(case: &Case<'_>) -> Vec<Advice> {
     if case.earlier.len() < RECORDS {
         return found;
     }
-    let own = Counterparts::new(case.analysis.record);
-    let earlier: Vec<_> = case.earlier.iter().map(Counterparts::new).collect();
+    let between = |earlier| Counterparts::between(case.analysis.record, earlier);
+    let earlier: Vec<_> = case.earlier.iter().map(between).collect();
     for step in case.ran().filter(|step| case.worth(step.drag)) {
-        let recorded = &case.analysis.record.steps[step.id.index()];
-        let others = earlier.iter().filter_map(|earlier| own.find(recorded, earlier));
-        let ran = others.filter(|other| other.outcome == Outcome::Executed && other.text == recorded.text);
+        let others = earlier.iter().filter_map(|earlier| earlier.of(step.id));
+        let ran = others.filter(|other| other.outcome == Outcome::Executed && other.text == step.text);
         let mut before: Vec<u64> = ran.filter_map(|other| Some(other.end?.saturating_sub(other.start?).0)).collect();
         if before.len() < RECORDS {
             continue;

@@ -1,8 +1,9 @@
 //! When each step was active, and what it did at each instant.
 
+use super::holders::{ActivityWait, waits};
 use crate::graph::Graph;
 use crate::index::{Grouped, Indexed};
-use buildscope_record::{Nanos, Outcome, Phase, Record, Span, StepId, Wait};
+use buildscope_record::{Nanos, Outcome, Phase, Record, Span, StepId};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -44,7 +45,7 @@ pub(crate) struct Activities<'r> {
     settled: Indexed<StepId, Option<Nanos>>,
     spans: Grouped<StepId, &'r Span>,
     build: Vec<Piece>,
-    waits: Grouped<StepId, &'r Wait>,
+    waits: Grouped<StepId, ActivityWait>,
 }
 
 impl<'r> Activities<'r> {
@@ -53,7 +54,6 @@ impl<'r> Activities<'r> {
         let steps = record.steps.len();
         let graph = Graph::new(record);
         let spans = Grouped::new(steps, record.spans.iter().filter_map(|span| Some((span.step?, span))));
-        let waits = Grouped::new(steps, record.waits.iter().map(|wait| (wait.step, wait)));
         let whole = record.spans.iter().filter(|span| span.step.is_none());
         let build = innermost(whole, record.wall);
         let steps = (0..steps).map(StepId::from_index);
@@ -63,6 +63,8 @@ impl<'r> Activities<'r> {
             let before = || graph.before(step).iter().filter_map(|need| settled[need.step]).max();
             settled[step] = intervals[step].map(|interval| interval.end).or_else(before);
         }
+        let waits = waits(record, &intervals);
+        let waits = Grouped::new(intervals.len(), waits.iter().copied());
         Self { record, graph, intervals, settled, spans, build, waits }
     }
 
@@ -77,8 +79,29 @@ impl<'r> Activities<'r> {
     }
 
     /// The step's waits for other steps, slots and locks.
-    pub(crate) fn waits(&self, step: StepId) -> impl Iterator<Item = &'r Wait> + '_ {
-        self.waits.of(step).iter().copied().filter(|wait| !wait.kind.is_leaf())
+    pub(crate) fn waits(&self, step: StepId) -> impl Iterator<Item = &ActivityWait> + '_ {
+        self.waits.of(step).iter()
+    }
+
+    /// The waits for steps of this build. A wait for another build takes as long whatever this build does, like work of the step.
+    pub(crate) fn inner_waits(&self, step: StepId) -> impl Iterator<Item = &ActivityWait> + '_ {
+        self.waits(step).filter(|wait| !wait.outside)
+    }
+
+    /// The step whose end decided the end of the build, and that end: the step that failed, else the last to end.
+    pub(crate) fn decisive(&self) -> Option<(StepId, Nanos)> {
+        let record = self.record;
+        let ends = || self.steps().filter_map(|step| Some((step, self.interval(step)?.end)));
+        let failed = |&(step, _): &(StepId, Nanos)| record.steps[step.index()].outcome == Outcome::Failed;
+        // Of several failures, the first stopped the build.
+        let failure = ends().filter(|end| !record.succeeded && failed(end)).min_by_key(|&(step, end)| (end, step));
+        failure.or_else(|| ends().max_by_key(|&(step, end)| (end, step)))
+    }
+
+    /// The step whose failure ended the build.
+    pub(crate) fn failure(&self) -> Option<StepId> {
+        let (step, _) = self.decisive().filter(|_| !self.record.succeeded)?;
+        (self.record.steps[step.index()].outcome == Outcome::Failed).then_some(step)
     }
 
     /// What the step did, in the order of time.

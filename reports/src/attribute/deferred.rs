@@ -43,7 +43,7 @@ pub(crate) fn deferred(activities: &Activities<'_>) -> HashMap<StepId, Deferred>
     let mut asked: HashMap<StepId, Vec<(Interval, StepId)>> = HashMap::new();
     for step in activities.steps() {
         for wait in activities.waits(step).filter(|wait| wait.kind == WaitKind::Lock) {
-            let on = wait.on.filter(|on| *on != step && on.index() < activities.record.steps.len());
+            let on = wait.on.filter(|on| *on != step);
             let Some((on, ended)) = on.and_then(|on| Some((on, activities.interval(on)?.end))) else { continue };
             if ended <= wait.start && wait.start < wait.end {
                 asked.entry(on).or_default().push((Interval { start: wait.start, end: wait.end }, step));

@@ -1,30 +1,32 @@
 //! Where a build's time went, and what delayed its end.
 //!
 //! *Takes* a record. *Gives* the wall account (each instant of the build belongs to one step and phase, or to
-//! `unattributed`), the work account, the observed and the dependency critical path, drag, slack, bounds and parallelism.
+//! `unattributed`), the work account, the observed and the dependency critical path, drag, slack and parallelism.
 //! *Must never know* which tool made the record or how the results are shown.
 
 mod accounts;
 mod activity;
-mod bounds;
 mod deferred;
+mod holders;
 mod network;
+mod parallelism;
 mod row_name;
 mod walk;
 
 pub use accounts::{Accounts, Row};
-pub use bounds::{Bounds, Levels, Parallelism};
+pub use parallelism::{Levels, Parallelism};
 pub use row_name::{Attributed, Owner};
 pub use walk::{Leg, Link, Segment};
 
-pub(crate) use activity::Activities;
-pub(crate) use bounds::held;
-pub(crate) use deferred::deferred;
-pub(crate) use network::nanos;
+pub(crate) use activity::{Activities, Piece};
+pub(crate) use deferred::{Deferred, deferred};
+pub(crate) use holders::ActivityWait;
+pub(crate) use network::{head, nanos, tail, work_until};
+pub(crate) use parallelism::held;
 
 use crate::index::Indexed;
 use accounts::{ByPhase, ledger, tables};
-use buildscope_record::{Record, StepId};
+use buildscope_record::{Nanos, Record, StepId};
 use network::PathAnalysis;
 use std::collections::HashMap;
 
@@ -36,11 +38,10 @@ pub(crate) struct Attribution<'r> {
     pub(crate) legs: Vec<Leg>,
     pub(crate) ledger: HashMap<Option<StepId>, ByPhase>,
     pub(crate) accounts: Accounts,
-    /// The length of each step without the waits in it, in nanoseconds.
-    pub(crate) lengths: Indexed<StepId, i128>,
+    /// How long each step worked: without waits for other steps, slots and locks.
+    pub(crate) own: Indexed<StepId, Nanos>,
     pub(crate) observed: PathAnalysis,
     pub(crate) dependency: PathAnalysis,
-    pub(crate) bounds: Bounds,
     pub(crate) parallelism: Parallelism,
 }
 
@@ -51,20 +52,20 @@ pub(crate) fn attribute(record: &Record) -> Attribution<'_> {
     let ledger = ledger(&activities, &path.segments);
     let accounts = tables(record, &ledger);
     let network = network::observed(&activities);
-    let (observed, lengths) = (network.analyse(), network.lengths);
-    let dependency = network::dependency(&activities, &lengths).analyse();
-    let bounds = bounds::bounds(&activities, &lengths, dependency.length);
-    let parallelism = bounds::parallelism(&activities);
+    let observed = network.analyse();
+    let dependency = network::dependency(&activities, &network.lengths).analyse();
+    let later = deferred(&activities);
+    let own = activities.steps().map(|step| network::own(&activities, &later, step)).collect();
+    let parallelism = parallelism::parallelism(&activities);
     Attribution {
         segments: path.segments,
         legs: path.legs,
         activities,
         ledger,
         accounts,
-        lengths,
+        own,
         observed,
         dependency,
-        bounds,
         parallelism,
     }
 }

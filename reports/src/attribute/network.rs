@@ -8,6 +8,7 @@
 
 use super::activity::{Activities, Interval};
 use super::deferred::{Deferred, Waiter, deferred};
+use super::holders::ActivityWait;
 use crate::graph::topological;
 use crate::index::{Grouped, Index, Indexed};
 use buildscope_record::{EdgeKind, Nanos, StepId, WaitKind};
@@ -55,9 +56,14 @@ pub(crate) struct Network {
     pub(crate) starts: Indexed<StepId, i128>,
     /// The time from the end of the last activity to the end of all.
     pub(crate) tail: i128,
+    /// The activity whose end is that of all, followed by the tail: the step that failed. By default the last one to end.
+    pub(crate) last: Option<StepId>,
     /// Without cycles.
     pub(crate) links: Vec<Link>,
 }
+
+/// The length of a path that does not exist. Sums with lengths of any record stay far below zero.
+const NO_PATH: i128 = i128::MIN / 4;
 
 /// What a network says about its activities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,7 +138,7 @@ impl Network {
         let order = self.order();
         let Arrivals { free, head, cause } = self.arrivals(&order);
         let Departures { leave, leave_free } = self.departures(&order);
-        let last = order.iter().copied().max_by_key(|&at| head[at]);
+        let last = self.last.or_else(|| order.iter().copied().max_by_key(|&at| head[at]));
         let length = last.map_or(self.tail, |at| head[at] + self.tail);
         let mut path: Vec<StepId> = std::iter::successors(last, |&at| cause[at]).collect();
         path.reverse();
@@ -140,7 +146,8 @@ impl Network {
         let avoiding = self.longest_avoiding(&order, &head, &leave);
         let steps = self.lengths.indices();
         let drag = steps.clone().map(|at| (length - avoiding[at].max(free[at] + leave_free[at])).max(0)).collect();
-        let slack = steps.map(|at| (length - head[at] - leave[at]).max(0)).collect();
+        // What does not lead to the end may take as long as all of it, or longer.
+        let slack = steps.map(|at| (length - head[at] - leave[at]).clamp(0, length.max(0))).collect();
         PathAnalysis { length, path, drag, slack }
     }
 
@@ -166,11 +173,15 @@ impl Network {
         Arrivals { free, head, cause }
     }
 
+    /// The time from the end of an activity to the end of all, if no other activity comes between.
+    fn tail_after(&self, at: StepId) -> i128 {
+        if self.last.is_none_or(|last| last == at) { self.tail } else { NO_PATH }
+    }
+
     fn departures(&self, order: &[StepId]) -> Departures {
-        let count = self.lengths.len();
         let after = self.grouped(|link| link.from);
-        let mut leave = Indexed::filled(self.tail, count);
-        let mut leave_free = Indexed::filled(self.tail, count);
+        let mut leave: Indexed<StepId, i128> = self.lengths.indices().map(|at| self.tail_after(at)).collect();
+        let mut leave_free = leave.clone();
         for &at in order.iter().rev() {
             for &index in after.of(at) {
                 let link = self.link(index);
@@ -198,7 +209,7 @@ impl Network {
         for at in self.lengths.indices() {
             let length = self.starts[at] + self.lengths[at] + leave[at];
             jumps.push(Jump { first: 0, end: position[at], length });
-            jumps.push(Jump { first: position[at] + 1, end: count, length: head[at] + self.tail });
+            jumps.push(Jump { first: position[at] + 1, end: count, length: head[at] + self.tail_after(at) });
         }
         jumps.extend(self.links.iter().map(|link| Jump {
             first: position[link.from] + 1,
@@ -229,7 +240,7 @@ impl Network {
 /// time.
 pub(crate) fn observed(activities: &Activities<'_>) -> Network {
     let wall = activities.record.wall;
-    let mut network = Network { tail: tail(activities), ..Network::default() };
+    let mut network = Network { tail: tail(activities), last: activities.failure(), ..Network::default() };
     let mut waits = Vec::new();
     let mut edges = Vec::new();
     let later = deferred(activities);
@@ -241,7 +252,7 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
             network.starts.push(0);
             continue;
         };
-        let own = Own::new(activities, step, active);
+        let own = Own::new(activities.inner_waits(step), active);
         let after = later.get(&step).map_or(Nanos::ZERO, |work| work.length);
         network.lengths.push(int(own.work_until(active.end) + after));
         let link = |from: StepId, release: Nanos| {
@@ -255,8 +266,8 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
         };
         let mut needs: Vec<_> = activities.graph.before(step).iter().filter_map(|need| link(need.step, wall)).collect();
         let mut holds = Vec::new();
-        for wait in activities.waits(step).filter(|wait| wait.kind != WaitKind::Dependency) {
-            let on = wait.on.filter(|on| on.index() < activities.record.steps.len());
+        for wait in activities.inner_waits(step).filter(|wait| wait.kind != WaitKind::Dependency) {
+            let on = wait.on;
             let joined = on
                 .and_then(|on| later.get(&on))
                 .is_some_and(|work| work.others.contains(&Waiter { step, until: wait.end }));
@@ -290,7 +301,7 @@ fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: b
         let Some(source) = activities.interval(step) else { continue };
         for &Waiter { step: other, until } in &work.others {
             let Some(active) = activities.interval(other) else { continue };
-            let ahead = int(Own::new(activities, other, active).work_until(until));
+            let ahead = int(Own::new(activities.inner_waits(other), active).work_until(until));
             let lag = if seen { int(until.saturating_sub(source.end + work.length)) } else { 0 };
             links.push(Link { from: step, to: other, lag, rest: 0, ahead });
         }
@@ -302,7 +313,7 @@ fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: b
 /// before the first step and after the last one.
 pub(crate) fn dependency(activities: &Activities<'_>, lengths: &Indexed<StepId, i128>) -> Network {
     let (head, tail) = (head(activities), tail(activities));
-    let mut network = Network { lengths: lengths.clone(), tail, ..Network::default() };
+    let mut network = Network { lengths: lengths.clone(), tail, last: activities.failure(), ..Network::default() };
     let later = deferred(activities);
     for step in activities.steps() {
         let needs = activities.graph.before(step).iter().filter(|need| need.kind == EdgeKind::Data);
@@ -325,10 +336,21 @@ pub(crate) fn head(activities: &Activities<'_>) -> i128 {
     starts.map(|interval| int(interval.start)).min().unwrap_or(0)
 }
 
-/// The time from the end of the last step to the end of the build.
+/// The time from the end of the last step, or of the one that failed, to the end of the build.
 pub(crate) fn tail(activities: &Activities<'_>) -> i128 {
-    let ends = activities.steps().filter_map(|step| activities.interval(step));
-    int(activities.record.wall) - ends.map(|interval| int(interval.end)).max().unwrap_or(0)
+    int(activities.record.wall) - activities.decisive().map_or(0, |(_, end)| int(end))
+}
+
+/// How long a step worked before an instant: without waits for other steps, slots and locks.
+pub(crate) fn work_until(activities: &Activities<'_>, step: StepId, at: Nanos) -> Nanos {
+    let active = activities.interval(step);
+    active.map_or(Nanos::ZERO, |active| Own::new(activities.waits(step), active).work_until(at))
+}
+
+/// How long a step worked: without waits for other steps, slots and locks, and with the deferred work that it did later.
+pub(crate) fn own(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, step: StepId) -> Nanos {
+    let after = later.get(&step).map_or(Nanos::ZERO, |work| work.length);
+    work_until(activities, step, activities.record.wall) + after
 }
 
 fn moment(at: Nanos) -> Option<Interval> {
@@ -347,8 +369,8 @@ struct Own {
 }
 
 impl Own {
-    fn new(activities: &Activities<'_>, step: StepId, active: Interval) -> Self {
-        let within = activities.waits(step).map(|wait| (wait.start.max(active.start), wait.end.min(active.end)));
+    fn new<'w>(waits: impl Iterator<Item = &'w ActivityWait>, active: Interval) -> Self {
+        let within = waits.map(|wait| (wait.start.max(active.start), wait.end.min(active.end)));
         let mut within: Vec<_> = within.filter(|(start, end)| start < end).collect();
         within.sort_unstable();
         let mut waits: Vec<Interval> = Vec::new();
@@ -377,7 +399,13 @@ mod tests {
     fn network(lengths: &[i128], links: &[(u32, u32)]) -> Network {
         let link = |&(from, to): &(u32, u32)| Link { from: StepId(from), to: StepId(to), lag: 0, rest: 0, ahead: 0 };
         let starts = Indexed::filled(0, lengths.len());
-        Network { lengths: lengths.to_vec().into(), starts, tail: 0, links: links.iter().map(link).collect() }
+        Network {
+            lengths: lengths.to_vec().into(),
+            starts,
+            tail: 0,
+            last: None,
+            links: links.iter().map(link).collect(),
+        }
     }
 
     #[test]
@@ -400,6 +428,7 @@ mod tests {
             lengths in prop::collection::vec(0i128..20, count),
             starts in prop::collection::vec(0i128..5, count),
             tail in 0i128..5,
+            last in prop::option::of(0..count),
             edges in prop::collection::vec((0..count, 0..count, 0i128..3, 0i128..100, 0i128..100), 0..16),
         ) -> Network {
             let links = edges.into_iter().filter(|(a, b, ..)| a != b).map(|(a, b, lag, rest, ahead)| {
@@ -409,7 +438,7 @@ mod tests {
                 let (rest, ahead) = (part(lengths[from], rest), part(lengths[to], ahead));
                 Link { from: StepId::from_index(from), to: StepId::from_index(to), lag, rest, ahead }
             }).collect();
-            Network { lengths: lengths.into(), starts: starts.into(), tail, links }
+            Network { lengths: lengths.into(), starts: starts.into(), tail, last: last.map(StepId::from_index), links }
         }
     }
 
@@ -417,7 +446,9 @@ mod tests {
     fn longest_by_enumeration(network: &Network) -> (i128, Vec<Vec<StepId>>) {
         fn walk(network: &Network, path: &mut Vec<StepId>, end: i128, found: &mut Vec<(i128, Vec<StepId>)>) {
             let at = path[path.len() - 1];
-            found.push((end + network.tail, path.clone()));
+            if network.last.is_none_or(|last| last == at) {
+                found.push((end + network.tail, path.clone()));
+            }
             for link in network.links.iter().filter(|link| link.from == at) {
                 path.push(link.to);
                 let end = end - link.rest + link.lag + network.lengths[link.to] - link.ahead;
@@ -467,7 +498,8 @@ mod tests {
                     network.lengths[at] += by;
                     network.analyse().length
                 };
-                if network.links.iter().all(|link| link.rest == 0) {
+                // A step that does not lead to the end has no largest delay.
+                if network.links.iter().all(|link| link.rest == 0) && network.last.is_none() {
                     prop_assert_eq!(longer(analysis.slack[at]), analysis.length);
                     prop_assert_eq!(longer(analysis.slack[at] + more), analysis.length + more);
                 }

@@ -6,8 +6,9 @@
 //! Execution of Parallel and Distributed Programs" (1988), and the wake-up chains of `perf`.
 
 use super::activity::{Activities, Piece};
+use super::holders::ActivityWait;
 use crate::graph::Need;
-use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, StepId, Wait, WaitKind};
+use buildscope_record::{EdgeKind, Nanos, Phase, StepId, WaitKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -76,7 +77,7 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Path {
         pieces: HashMap::new(),
         slots: slots(activities),
     };
-    let mut next = last(activities).map(|(step, end)| {
+    let mut next = activities.decisive().map(|(step, end)| {
         walk.spend(None, end);
         (step, None)
     });
@@ -95,14 +96,6 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Path {
         leg.after = index.checked_sub(1).and_then(|before| links[before]);
     }
     path
-}
-
-/// The step that the end of the build waited for: the failed step of a failed build, else the last to end.
-fn last(activities: &Activities<'_>) -> Option<(StepId, Nanos)> {
-    let record = activities.record;
-    let failed = |step: StepId| !record.succeeded && record.steps[step.index()].outcome == Outcome::Failed;
-    let ends = activities.steps().filter_map(|step| Some((step, activities.interval(step)?.end)));
-    ends.max_by_key(|&(step, end)| (failed(step), end, step))
 }
 
 /// The steps that ran on each slot, in the order of their ends.
@@ -134,16 +127,16 @@ impl Walk<'_, '_> {
         loop {
             let at = self.at;
             let open = self.activities.waits(step).filter(|wait| wait.start < at);
-            let Some(wait) = open.max_by_key(|wait| (wait.end.min(at), wait.start)) else { return self.root(step) };
+            let Some(&wait) = open.max_by_key(|wait| (wait.end.min(at), wait.start)) else { return self.root(step) };
             self.spend(Some(step), wait.end.min(at));
-            if let Some((holder, link)) = self.holder(step, wait) {
+            if let Some((holder, link)) = self.holder(step, &wait) {
                 let from = self.activities.settled(holder).map_or(self.at, |end| end.min(self.at));
                 self.wait(step, wait.kind, from);
                 return Some((holder, Some(link)));
             }
             match wait.on.filter(|_| wait.kind == WaitKind::Lock) {
                 // Deferred work: the other step did it after its own end, such as the lazy pull of a base image.
-                Some(on) if on.index() < self.activities.record.steps.len() => {
+                Some(on) => {
                     let pieces = self.activities.pieces(on);
                     self.cover(&pieces, Some(on), wait.start, |walk, to| walk.push(Some(step), Some(Phase::Lock), to));
                 }
@@ -156,8 +149,8 @@ impl Walk<'_, '_> {
     }
 
     /// The step that ended a wait; `None` if it is unknown or was done before the wait started.
-    fn holder(&self, step: StepId, wait: &Wait) -> Option<(StepId, Link)> {
-        let known = wait.on.filter(|on| on.index() < self.activities.record.steps.len());
+    fn holder(&self, step: StepId, wait: &ActivityWait) -> Option<(StepId, Link)> {
+        let known = wait.on;
         let (holder, link) = match wait.kind {
             WaitKind::Dependency => {
                 let last = known.or_else(|| self.last_need(step, wait))?;
@@ -179,7 +172,7 @@ impl Walk<'_, '_> {
     }
 
     /// The last dependency of the step that settled within a wait, for a wait that does not name a step.
-    fn last_need(&self, step: StepId, wait: &Wait) -> Option<StepId> {
+    fn last_need(&self, step: StepId, wait: &ActivityWait) -> Option<StepId> {
         let needs = self.activities.graph.before(step).iter().map(|need| need.step);
         let settled = needs.filter_map(|need| Some((self.activities.settled(need)?, need)));
         let within = settled.filter(|&(end, _)| end > wait.start && end <= wait.end);
@@ -187,7 +180,7 @@ impl Walk<'_, '_> {
     }
 
     /// The step that ran on the same slot before.
-    fn freed(&self, step: StepId, wait: &Wait) -> Option<StepId> {
+    fn freed(&self, step: StepId, wait: &ActivityWait) -> Option<StepId> {
         let ends = self.slots.get(&self.activities.record.steps[step.index()].slot?)?;
         let (end, freed) = *ends[..ends.partition_point(|&(end, _)| end <= wait.end)].last()?;
         (end > wait.start).then_some(freed)

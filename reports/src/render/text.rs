@@ -1,10 +1,11 @@
 //! The explanation as text for a terminal: the answer first, then the steps, then where the time went.
 
 use super::style::{BOLD, DIM, Style, heading};
-use super::table::{Align, Cell, Table, cut, paint};
+use super::table::{Align, Cell, Table, cut, paint, shorten_quotes};
 use super::terminal::neutralised;
 use crate::attribute::{Attributed, Levels, Link};
 use crate::compare::Pair;
+use crate::whatif::Change;
 use crate::wording::percent;
 use crate::{Explanation, StepExplanation};
 use buildscope_record::{Group, Nanos, Outcome, Phase, redacted};
@@ -232,10 +233,20 @@ fn bounds(explanation: &Explanation, style: Style) -> String {
         |name: &str, value: String, what: String| table.row([name.into(), value.into(), Cell::from(what).colour(DIM)]);
     row("all steps in a row", bounds.work.to_string(), "T1".into());
     row("longest chain of needs", bounds.span.to_string(), "T∞".into());
-    row("bound", bounds.least.to_string(), format!("max(T1/P, T∞) and {} outside of steps, {slots}", bounds.outside));
+    let work = bounds.slots.map_or(Nanos::ZERO, |slots| Nanos(bounds.work.0 / u64::from(slots.max(1))));
+    let by_chains = bounds.outside + work.max(bounds.span);
+    let decides = if bounds.least > by_chains && bounds.cpu.is_some() {
+        "the CPU time, on all processors".to_owned()
+    } else {
+        format!("max(T1/P, T∞) and {} outside of steps, {slots}", bounds.outside)
+    };
+    row("bound", bounds.least.to_string(), decides);
     row("achieved", bounds.achieved.to_string(), format!("{:.2} steps at a time on average", bounds.parallelism));
     if let (Some(cpu), Some(share)) = (bounds.cpu, bounds.cpu_use) {
         row("CPU time", cpu.to_string(), format!("{:.0} % of the processors' time", share * 100.0));
+    }
+    if let Some(others) = explanation.others {
+        row("other programs", others.cpu.to_string(), format!("{:.0} % of the processors' time", others.share * 100.0));
     }
     let Levels { active, ready, held, blocked } = explanation.parallelism.mean;
     row(
@@ -299,9 +310,13 @@ fn changes(explanation: &Explanation, style: Style) -> String {
     }
     let mut out = heading("What would help most (by replay)", style);
     let mut table = Table::new([Align::Right, Align::Flexible, Align::Left]);
+    let cells = |change: &Change| (format!("-{}", change.gain), format!("to {}", change.wall));
+    let numbers = ranking.changes.iter().map(cells).map(|(gain, to)| [gain.width(), to.width()]);
+    let [gains, tos] = numbers.fold([0, 0], |most, widths| [most[0].max(widths[0]), most[1].max(widths[1])]);
     for change in &ranking.changes {
-        let gain = Cell::from(format!("-{}", change.gain)).colour("32");
-        table.row([gain, change.what.as_str().into(), Cell::from(format!("to {}", change.wall)).colour(DIM)]);
+        let (gain, to) = cells(change);
+        let what = shorten_quotes(&change.what, style.width.saturating_sub(gains + tos + 6));
+        table.row([Cell::from(gain).colour("32"), what.into(), Cell::from(to).colour(DIM)]);
     }
     out += &table.render(style.width, style.colours);
     if ranking.changes.is_empty() && ranking.refused.is_none() {
@@ -310,16 +325,14 @@ fn changes(explanation: &Explanation, style: Style) -> String {
     if let Some(refused) = &ranking.refused {
         let _ = writeln!(out, "  not ranked: {refused}");
     }
-    if let Some(drift) = ranking.drift {
-        let mut caveats: Vec<&str> = Vec::new();
-        for change in &ranking.changes {
-            if !caveats.contains(&change.caveat.as_str()) {
-                caveats.push(&change.caveat);
-            }
+    let mut caveats: Vec<&str> = Vec::new();
+    for change in &ranking.changes {
+        if !caveats.contains(&change.caveat.as_str()) {
+            caveats.push(&change.caveat);
         }
-        let note =
-            format!("The replay of the recorded build is {:.1} % off. Caveats: {}.", drift * 100.0, caveats.join("; "));
-        let note = if caveats.is_empty() { note.replace(" Caveats: .", "") } else { note };
+    }
+    if !caveats.is_empty() {
+        let note = format!("Caveats: {}.", caveats.join("; "));
         for line in wrap(&note, style.width.saturating_sub(2)) {
             let _ = writeln!(out, "  {}", paint(&line, style.colours.then_some(DIM)));
         }

@@ -1,7 +1,7 @@
 //! How many processors the steps of a record demanded, and how contended the processors were.
 
 use super::total::Total;
-use crate::attribute::Activities;
+use crate::attribute::{Activities, ActivityWait};
 use buildscope_record::{Nanos, Phase, StepId, WaitKind};
 use std::collections::BTreeMap;
 
@@ -11,15 +11,18 @@ pub(super) struct ActiveWait {
     pub(super) start: Nanos,
     pub(super) end: Nanos,
     pub(super) kind: WaitKind,
+    /// Whether the wait takes as long whatever this build does.
+    pub(super) outside: bool,
 }
 
 /// The waits of a step while it was active, in the order of time.
 pub(super) fn active_waits(activities: &Activities<'_>, step: StepId) -> Vec<ActiveWait> {
     let Some(active) = activities.interval(step) else { return Vec::new() };
-    let cut = |wait: &buildscope_record::Wait| ActiveWait {
+    let cut = |wait: &ActivityWait| ActiveWait {
         start: wait.start.max(active.start),
         end: wait.end.min(active.end),
         kind: wait.kind,
+        outside: wait.outside,
     };
     let mut waits: Vec<_> = activities.waits(step).map(cut).filter(|wait| wait.start < wait.end).collect();
     waits.sort_unstable_by_key(|wait| (wait.start, wait.end));
@@ -34,6 +37,8 @@ pub(super) struct Process {
     pub(super) demand: f64,
     /// The share of its time, from 0 to 1, that comes from child processes that start on another processor than their parent's.
     pub(super) migration: f64,
+    /// The share of its time, from 0 to 1, that is left if it never waits for a processor, whichever program used them.
+    pub(super) unhindered: f64,
 }
 
 /// The cost of a child process that starts on another processor, in nanoseconds of CPU time: that processor is woken, its
@@ -51,7 +56,7 @@ impl Process {
         let process: u64 = process.map(|piece| piece.end.0 - piece.start.0).sum();
         let whole = activities.interval(step).map_or(0, |interval| interval.length().0);
         let length = if process > 0 { process } else { whole } as f64;
-        let none = Self { spanned: process > 0, demand: 0.0, migration: 0.0 };
+        let none = Self { spanned: process > 0, demand: 0.0, migration: 0.0, unhindered: 1.0 };
         let used = activities.record.steps[step.index()].resources;
         let (Some(used), Some(cpus), true) = (used, cpus, length > 0.0) else { return none };
         let cpu = (used.cpu_user + used.cpu_system).0 as f64;
@@ -62,7 +67,8 @@ impl Process {
             used.processes.map_or(0.0, |started| (started as f64 * MIGRATION_COST / cpu.max(1.0)).min(MOST_MIGRATION));
         let demand = cpu / alone;
         // A process that mostly sleeps does so on a single processor too.
-        Self { demand, migration: if cpus > 1.0 { migration * demand.min(1.0) } else { 0.0 }, ..none }
+        let migration = if cpus > 1.0 { migration * demand.min(1.0) } else { 0.0 };
+        Self { demand, migration, unhindered: (alone / length).min(1.0), ..none }
     }
 
     /// Whether time of that phase is time of the process.

@@ -1,7 +1,7 @@
 //! A record as tasks that can be replayed: the work of each, how many processors it demands, and what it waits for.
 
 use super::load::{Load, Process, active_waits, busy, computes, kernel};
-use crate::attribute::{Activities, deferred};
+use crate::attribute::{Activities, Piece, deferred};
 use crate::graph::Need;
 use crate::index::{Index, Indexed};
 use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, StepId, Tool, WaitKind};
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(crate) struct WorkSegment {
     /// The time that it takes with all the processors that it demands, in nanoseconds.
     pub(crate) length: f64,
+    /// The time that it takes if it never waits for a processor, whichever program used them, in nanoseconds.
+    pub(crate) unhindered: f64,
     /// How many processors it demands.
     pub(crate) demand: f64,
     /// The share of its length, from 0 to 1, that comes from migrations between processors and is absent on a single one.
@@ -47,6 +49,8 @@ pub(crate) struct Task {
     pub(crate) runs: bool,
     /// Whether the step needs a slot.
     pub(crate) slot: bool,
+    /// How long the step works at least, without any waits: for slots, locks, processors or other builds.
+    pub(crate) least: Nanos,
     /// The unexplained delay between the moment the step was ready and its start, in nanoseconds.
     pub(crate) lag: f64,
     pub(crate) segments: Vec<WorkSegment>,
@@ -55,6 +59,16 @@ pub(crate) struct Task {
     pub(crate) needs: Vec<Need>,
     /// The measured start, in nanoseconds. Of two steps that are ready at the same time, the one that started first does so again.
     pub(crate) started: f64,
+}
+
+impl Task {
+    /// The least length of what the step does while it holds its locks, in nanoseconds.
+    pub(crate) fn under_locks(&self) -> f64 {
+        let from = self.segments.iter().position(|segment| segment.locks);
+        let held = from.map_or(&[][..], |from| &self.segments[from..]);
+        let to = held.iter().position(|segment| segment.unlocks).map_or(held.len(), |last| last + 1);
+        held[..to].iter().map(|segment| segment.unhindered).sum()
+    }
 }
 
 /// Work of the build as a whole.
@@ -71,6 +85,8 @@ pub(crate) struct OwnWork {
 pub(crate) struct Model {
     /// One a step, in the order of the record.
     pub(crate) tasks: Indexed<StepId, Task>,
+    /// The step whose failure ends the build.
+    pub(crate) failure: Option<StepId>,
     /// The limit of slots. `None` is unlimited.
     pub(crate) slots: Option<usize>,
     /// The number of processors. `None` if the record does not say; the replay is then not limited by them.
@@ -106,7 +122,7 @@ impl Model {
         }
         let begin =
             activities.steps().filter_map(|step| activities.interval(step)).map(|interval| interval.start).min();
-        let end = activities.steps().filter_map(|step| activities.interval(step)).map(|interval| interval.end).max();
+        let end = activities.decisive().map(|(_, end)| end);
         let (begin, end) = (begin.unwrap_or(record.wall), end.unwrap_or(record.wall));
         let load = Load::new(activities, cpus);
         let mut tasks: Indexed<StepId, Task> =
@@ -114,6 +130,7 @@ impl Model {
         defer(activities, &mut tasks);
         let mut model = Self {
             tasks,
+            failure: activities.failure(),
             slots: record.options.jobs.filter(|&jobs| jobs > 0).map(|jobs| jobs as usize),
             cpus,
             chains_first: record.source.tool == Tool::Buildscope,
@@ -155,8 +172,12 @@ impl Model {
         segments + self.own_busy() * self.own_demand
     }
 
-    /// A lower bound of the wall time: the CPU time of the build, spread evenly over its processors.
+    /// A lower bound of the wall time: the CPU time of the build, spread evenly over its processors. A build that fails sooner uses
+    /// less of it.
     pub(crate) fn least(&self) -> f64 {
+        if self.failure.is_some() {
+            return 0.0;
+        }
         let kept = if self.measured_length > 0.0 { (self.lengths() / self.measured_length).min(1.0) } else { 0.0 };
         let own = self.unassigned_cpu > 0.0 || self.own_demand > 0.0;
         self.cpus.filter(|_| own).map_or(0.0, |cpus| (self.assigned_cpu() + self.unassigned_cpu * kept) / cpus)
@@ -214,23 +235,45 @@ fn task(
     };
     // Dependencies that were not met when the step started did not delay it.
     let met = |need: StepId| activities.settled(need).is_none_or(|end| end <= active.start);
-    let needs: Vec<_> = activities.graph.before(step).iter().copied().filter(|need| met(need.step)).collect();
+    let mut needs: Vec<_> = activities.graph.before(step).iter().copied().filter(|need| met(need.step)).collect();
     let before = needs.iter().filter_map(|need| activities.settled(need.step));
     let queued = activities.waits(step).filter(|wait| wait.kind != WaitKind::Dependency && wait.start < active.start);
     let free = before.chain(queued.map(|wait| wait.end.min(active.start))).max().unwrap_or(begin);
+    needs.extend(
+        joined(activities, step).filter(|&joined| !met(joined)).map(|step| Need { step, kind: EdgeKind::Data }),
+    );
+    let segments = segments(activities, step, load);
+    let least: f64 = segments.iter().map(|segment| segment.unhindered).sum();
     Task {
         runs: true,
+        // A float-to-integer `as` rounds towards zero.
+        least: Nanos(least as u64).min(active.length()),
         slot: matches!(described.outcome, Outcome::Executed | Outcome::Failed | Outcome::Cancelled)
             && described.stage.is_some(),
         lag: active.start.saturating_sub(free).0 as f64,
-        segments: segments(activities, step, load),
+        segments,
         locks: described.locks.iter().map(|lock| names[lock.as_str()]).collect(),
         needs,
         started: active.start.0 as f64,
     }
 }
 
-/// The interval of a step as segments of one phase each, without the waits in it.
+/// The steps of the same build that made the result which this step waited for. Waits for exclusive locks and for deferred work are
+/// modelled as such.
+fn joined(activities: &Activities<'_>, step: StepId) -> impl Iterator<Item = StepId> {
+    let locks = &activities.record.steps[step.index()].locks;
+    let waits = activities.inner_waits(step).filter(|wait| wait.kind == WaitKind::Lock);
+    waits.filter_map(move |wait| {
+        let on = wait.on.filter(|on| *on != step)?;
+        let shared = activities.record.steps[on.index()].locks.iter().any(|lock| locks.contains(lock));
+        let making =
+            activities.interval(on).is_some_and(|interval| interval.start <= wait.start && interval.end > wait.start);
+        (making && !shared).then_some(on)
+    })
+}
+
+/// The interval of a step as segments of one phase each, without the waits for other steps in it. A wait for another build is a segment
+/// that uses no processor.
 fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkSegment> {
     let Some(active) = activities.interval(step) else { return Vec::new() };
     let waits = active_waits(activities, step);
@@ -255,38 +298,50 @@ fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkS
             (length, 0.0)
         };
         let migration = if process.is(phase) { process.migration } else { 0.0 };
-        let segment =
-            WorkSegment { length, demand, migration, phase, locks: takes, unlocks: false, kernel: kernel(phase) };
+        let measured = (to.0 - from.0) as f64;
+        let unhindered = match phase {
+            Some(Phase::Lock) => 0.0,
+            _ if process.is(phase) => length.min(measured * process.unhindered),
+            _ => length,
+        };
+        let segment = WorkSegment {
+            length,
+            unhindered,
+            demand,
+            migration,
+            phase,
+            locks: takes,
+            unlocks: false,
+            kernel: kernel(phase),
+        };
         match found.last_mut().filter(|last| last.phase == phase && !takes) {
-            Some(last) => last.length += segment.length,
+            Some(last) => {
+                last.length += segment.length;
+                last.unhindered += segment.unhindered;
+            }
             None => found.push(segment),
         }
     };
     let pieces = activities.pieces(step);
-    let mut next = 0;
-    let mut spend = |from: Nanos, to: Nanos| {
+    let mut spend = |from: Nanos, to: Nanos, pieces: &[Piece]| {
         let mut at = from;
-        while next > 0 && pieces[next - 1].end > from {
-            next -= 1;
-        }
-        while let Some(piece) = pieces.get(next).filter(|piece| piece.start < to) {
+        let first = pieces.partition_point(|piece| piece.end <= from);
+        for piece in pieces[first..].iter().take_while(|piece| piece.start < to) {
             add(at, piece.start.max(at), None);
             add(piece.start.max(at), piece.end.min(to), Some(piece.phase));
             at = piece.end.min(to).max(at);
-            if piece.end > to {
-                break;
-            }
-            next += 1;
         }
         add(at, to, None);
     };
     for wait in &waits {
-        if wait.start > at {
-            spend(at, wait.start);
+        spend(at, wait.start.max(at), &pieces);
+        if wait.outside {
+            let from = wait.start.max(at);
+            spend(from, wait.end, &[Piece { start: from, end: wait.end.max(from), phase: Phase::Lock }]);
         }
         at = at.max(wait.end);
     }
-    spend(at, active.end);
+    spend(at, active.end, &pieces);
     // Cache mounts are released when the process has ended, before the layer is written.
     let process = |segment: &&mut WorkSegment| matches!(segment.phase, Some(Phase::Process | Phase::SandboxTeardown));
     if let Some(last) = found.iter_mut().rev().find(process) {

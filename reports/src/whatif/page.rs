@@ -3,8 +3,8 @@
 //! The controls can be combined, the speeds of the groups of phases too. All combinations are replayed here, so a build of more
 //! work segments gets fewer positions.
 
+use super::drag::Baseline;
 use super::model::Model;
-use super::prediction::nanos;
 use super::replay::replay;
 use super::scenario::{Scenario, Selector};
 use crate::attribute::Activities;
@@ -48,9 +48,8 @@ struct Grid {
 /// The controls of the page and what each combination of their positions predicts.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct PageWhatIf {
-    /// The wall time of the replay of the record as it was. Differences to it are predicted, so that its error is not counted
-    /// as a gain.
-    replayed: Nanos,
+    /// The relative error of the replay of the record as it was.
+    drift: f64,
     /// The groups that took time and whose speed can be changed.
     groups: Vec<Group>,
     /// How long a group takes, in percent of what it took.
@@ -101,8 +100,9 @@ pub(crate) fn page_whatif(activities: &Activities<'_>) -> Result<PageWhatIf, NoW
         combinations <= LARGEST && combinations.saturating_mul(size) <= BUDGET
     };
     let mut controls = controls.into_iter().find(fits).ok_or(NoWhatIf::TooLarge)?;
-    controls.replayed = nanos(replay(&model).wall);
-    controls.walls = controls.replay_all(record, &model);
+    let baseline = Baseline::new(record, model);
+    controls.drift = baseline.drift;
+    controls.walls = controls.replay_all(record, &baseline);
     Ok(controls)
 }
 
@@ -123,7 +123,7 @@ fn controls(record: &Record, model: &Model, grid: &Grid) -> PageWhatIf {
         |group: &Group| record.spans.iter().any(|span| span.phase.group() == *group && span.end > span.start);
     let position = |all: &[u32], own: u32| all.iter().position(|&one| one == own).unwrap_or(0);
     PageWhatIf {
-        replayed: Nanos::ZERO,
+        drift: 0.0,
         groups: GROUPS.into_iter().filter(|group| grid.percents.len() > 1 && took_time(group)).collect(),
         percents: grid.percents.to_vec(),
         policies: [None].into_iter().chain(Policy::ALL.iter().copied().map(Some)).collect(),
@@ -149,14 +149,15 @@ impl PageWhatIf {
         speeds.saturating_mul(self.policies.len() * self.slots.len() * self.processors.len())
     }
 
-    fn replay_all(&self, record: &Record, model: &Model) -> Vec<Nanos> {
+    fn replay_all(&self, record: &Record, baseline: &Baseline) -> Vec<Nanos> {
         let mut walls = Vec::with_capacity(self.combinations());
         for speeds in self.speeds() {
             for &policy in &self.policies {
                 for &jobs in &self.slots {
                     for &processors in &self.processors {
                         let scenario = self.scenario(&speeds, policy, jobs, processors);
-                        walls.push(nanos(replay(&scenario.apply(record, model)).wall));
+                        let changed = replay(&scenario.apply(record, &baseline.model)).wall;
+                        walls.push(baseline.predicted(record, changed));
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! Predictions: the wall time of a build under a scenario.
 
+use super::drag::Baseline;
 use super::model::Model;
 use super::replay::replay;
 use super::scenario::{Scenario, ScenarioError};
@@ -48,15 +49,14 @@ impl Prediction {
 pub fn whatif(record: &Record, scenario: &Scenario) -> Result<Prediction, ScenarioError> {
     scenario.check(record)?;
     let activities = Activities::new(record);
-    let base = Model::new(&activities);
-    let replayed = replay(&base);
-    let changed = replay(&scenario.apply(record, &base));
+    let base = Baseline::new(record, Model::new(&activities));
+    let changed = replay(&scenario.apply(record, &base.model));
     let steps = changed.steps.iter().map(|times| times.map(|times| (nanos(times.start), nanos(times.end)))).collect();
     Ok(Prediction {
-        wall: nanos(changed.wall),
+        wall: base.predicted(record, changed.wall),
         measured: record.wall,
-        replayed: nanos(replayed.wall),
-        drift: drift(record, replayed.wall),
+        replayed: nanos(base.wall),
+        drift: base.drift,
         steps,
         caveats: scenario.caveats(record),
     })

@@ -1,8 +1,6 @@
 //! The changes that would help most, by replay.
 
-use super::model::Model;
-use super::prediction::{MAX_DRIFT, drift, nanos};
-use super::replay::replay;
+use super::prediction::MAX_DRIFT;
 use super::scenario::{Scenario, Selector};
 use crate::analysis::Analysis;
 use crate::steps::StepExplanation;
@@ -17,8 +15,14 @@ const MAX_SEGMENTS: usize = 100_000;
 /// How many changes are listed.
 const LISTED: usize = 6;
 
-/// How many steps, by drag, are tried as cached.
-const CACHED: usize = 5;
+/// How many of the longest steps are tried in pairs.
+const PAIRED: usize = 12;
+
+/// How many pairs are listed.
+const LISTED_PAIRS: usize = 2;
+
+/// How many work segments may be replayed for pairs, over all replays.
+const PAIR_BUDGET: usize = 500_000;
 
 /// The least gain that is listed, as a share of the wall time.
 const LEAST_GAIN: f64 = 0.01;
@@ -70,6 +74,8 @@ pub(crate) enum ChangeKind {
     FreeGroup(Group),
     /// A step whose result is in the cache.
     CachedStep(StepId),
+    /// Two steps of paths of about the same length: only both together shorten the build.
+    CachedPair(StepId, StepId),
 }
 
 impl ChangeKind {
@@ -85,6 +91,11 @@ impl ChangeKind {
             }
             Self::FreeGroup(group) => format!("if {group} took no time"),
             Self::CachedStep(step) => format!("if {} were cached", quote_located(&steps[step.index()])),
+            Self::CachedPair(one, other) => format!(
+                "if both were cached: {} and {}",
+                quote_located(&steps[one.index()]),
+                quote_located(&steps[other.index()])
+            ),
         }
     }
 
@@ -97,6 +108,7 @@ impl ChangeKind {
             Self::TwiceTheProcessors { .. } => "assumes that steps use them as they used the processors they had",
             Self::FreeGroup(_) => "an upper bound: some of it always remains",
             Self::CachedStep(_) => "an upper bound: what it needs must not change either",
+            Self::CachedPair(..) => "an upper bound: what they need must not change either",
         }
     }
 
@@ -109,6 +121,7 @@ impl ChangeKind {
             Self::TwiceTheProcessors { cpus } => Scenario { cores: Some(f64::from(cpus) * 2.0), ..unchanged },
             Self::FreeGroup(group) => Scenario { faster: vec![(Selector::Group(group), f64::INFINITY)], ..unchanged },
             Self::CachedStep(step) => Scenario { cached: vec![step], ..unchanged },
+            Self::CachedPair(one, other) => Scenario { cached: vec![one, other], ..unchanged },
         }
     }
 }
@@ -150,44 +163,71 @@ impl RankedChanges {
 
 /// Ranks what could be changed about a build.
 pub(crate) fn rank(analysis: &Analysis<'_>) -> RankedChanges {
-    let record = analysis.record;
-    let model = Model::new(&analysis.activities);
+    let (record, baseline) = (analysis.record, &analysis.baseline);
     if record.wall == Nanos::ZERO || record.steps.is_empty() {
         return RankedChanges::refused(None, "the record has no steps with times".to_owned());
     }
-    if model.segment_count() > MAX_SEGMENTS {
+    if baseline.model.segment_count() > MAX_SEGMENTS {
         let reason = format!(
             "{} steps are too many to replay some dozen times here; `whatif` replays them once",
             record.steps.len()
         );
         return RankedChanges::refused(None, reason);
     }
-    let base = replay(&model).wall;
-    let drift = drift(record, base);
+    let drift = baseline.drift;
     if drift > MAX_DRIFT {
         let reason =
             format!("the replay of the recorded build is {:.1} % off: its predictions would be too", drift * 100.0);
         return RankedChanges::refused(Some(drift), reason);
     }
-    let mut changes: Vec<RankedChange> = Vec::new();
-    for kind in candidates(analysis) {
+    let worth = |gain: Nanos| gain.0 as f64 >= record.wall.0 as f64 * LEAST_GAIN;
+    let ranked =
+        |(kind, gain): (ChangeKind, Nanos)| RankedChange { kind, wall: record.wall.saturating_sub(gain), gain };
+    let whole = candidates(analysis).into_iter().filter_map(|kind| {
         let scenario = kind.scenario();
-        if scenario.check(record).is_err() {
-            continue;
-        }
-        let wall = replay(&scenario.apply(record, &model)).wall;
-        // The gain is the difference between two replays, so that the drift is not counted as a gain.
-        let gain = nanos((base - wall).max(0.0)).min(record.wall);
-        if gain.0 as f64 >= record.wall.0 as f64 * LEAST_GAIN {
-            changes.push(RankedChange { kind, wall: record.wall.saturating_sub(gain), gain });
-        }
-    }
+        scenario.check(record).is_ok().then(|| (kind, baseline.gain(record, &scenario)))
+    });
+    // The drag of a step is its gain by the same replay.
+    let ran = analysis.steps.iter().filter(|step| step.outcome == Outcome::Executed);
+    let steps = ran.map(|step| (ChangeKind::CachedStep(step.id), step.drag));
+    let mut pairs: Vec<_> = pairs(analysis).into_iter().filter(|(_, more)| worth(*more)).collect();
+    pairs.sort_by_key(|&((_, gain), _)| std::cmp::Reverse(gain));
+    let pairs = pairs.into_iter().take(LISTED_PAIRS).map(|(pair, _)| pair);
+    let mut changes: Vec<RankedChange> =
+        whole.chain(steps).chain(pairs).filter(|&(_, gain)| worth(gain)).map(ranked).collect();
     changes.sort_by_key(|change| std::cmp::Reverse(change.gain));
     changes.truncate(LISTED);
     RankedChanges { drift: Some(drift), refused: None, changes }
 }
 
-/// The changes that may be worth a try, whether or not they gain anything.
+/// The pairs of long steps that do not need each other, with what both gain together, and how much more that is than what each gains
+/// alone.
+fn pairs(analysis: &Analysis<'_>) -> Vec<((ChangeKind, Nanos), Nanos)> {
+    let mut longest: Vec<&StepExplanation> =
+        analysis.steps.iter().filter(|step| step.outcome == Outcome::Executed && step.own > Nanos::ZERO).collect();
+    longest.sort_by_key(|step| std::cmp::Reverse((step.own, step.id)));
+    longest.truncate(PAIRED);
+    longest.sort_by_key(|step| step.id);
+    let count = longest.len() * longest.len() / 2;
+    if count * analysis.baseline.model.segment_count() > PAIR_BUDGET {
+        return Vec::new();
+    }
+    let graph = &analysis.activities.graph;
+    let mut found = Vec::new();
+    for (index, one) in longest.iter().enumerate() {
+        for other in &longest[index + 1..] {
+            if graph.needs(other.id, one.id) || graph.needs(one.id, other.id) {
+                continue;
+            }
+            let kind = ChangeKind::CachedPair(one.id, other.id);
+            let gain = analysis.baseline.gain(analysis.record, &kind.scenario());
+            found.push(((kind, gain), gain.saturating_sub(one.drag + other.drag)));
+        }
+    }
+    found
+}
+
+/// The changes of the whole build that may be worth a try, whether or not they gain anything.
 fn candidates(analysis: &Analysis<'_>) -> Vec<ChangeKind> {
     let record = analysis.record;
     let policy = record.options.policy.unwrap_or_default();
@@ -205,9 +245,5 @@ fn candidates(analysis: &Analysis<'_>) -> Vec<ChangeKind> {
     }
     found.extend(record.host.cpus.map(|cpus| ChangeKind::TwiceTheProcessors { cpus }));
     found.extend([Group::Storage, Group::Transfer].map(ChangeKind::FreeGroup));
-    let dragging = |step: &&StepExplanation| step.drag > Nanos::ZERO && step.outcome == Outcome::Executed;
-    let mut steps: Vec<_> = analysis.steps.iter().filter(dragging).collect();
-    steps.sort_by_key(|step| std::cmp::Reverse(step.drag));
-    found.extend(steps.into_iter().take(CACHED).map(|step| ChangeKind::CachedStep(step.id)));
     found
 }

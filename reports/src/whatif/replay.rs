@@ -52,10 +52,11 @@ pub(crate) fn replay(model: &Model) -> Replay {
     run.settle(model.tasks.indices().filter(|&task| run.needs[task] == 0).collect());
     loop {
         run.start();
-        if !run.advance() {
+        if !run.advance() || model.failure.is_some_and(|failed| run.times[failed].is_some()) {
             break;
         }
     }
+    run.stop();
     let tail: f64 = model.tail.iter().map(|work| work.length).sum();
     Replay { wall: (run.shared.now() + tail).max(model.least()), steps: run.times }
 }
@@ -224,6 +225,15 @@ impl<'m> Run<'m> {
         let mut met = Vec::new();
         self.meet(active.task, &mut met);
         self.settle(met);
+    }
+
+    /// Ends the tasks that still run: the failure of another one cancels them.
+    fn stop(&mut self) {
+        let end = self.shared.now();
+        let waiting = self.waiting.drain(..);
+        for active in self.active.iter_mut().filter_map(Option::take).chain(waiting) {
+            self.times[active.task] = Some(Times { start: active.started, end });
+        }
     }
 
     /// Gives locks that are free now to the tasks that wait for them.

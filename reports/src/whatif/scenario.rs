@@ -4,6 +4,7 @@ use super::model::{Model, Task, WorkSegment};
 use crate::graph::{Need, topological};
 use crate::index::{Grouped, Indexed};
 use crate::inside::command_share;
+use crate::others::Others;
 use buildscope_record::{EdgeKind, Group, Nanos, Phase, Policy, Record, Step, StepId};
 use std::fmt;
 use std::str::FromStr;
@@ -165,6 +166,10 @@ impl Scenario {
     /// What a prediction of this scenario assumes.
     pub(super) fn caveats(&self, record: &Record) -> Vec<String> {
         let mut caveats = Vec::new();
+        let others = Others::of(record).map(|others| {
+            format!("{} meanwhile: the times of this record are longer than the build's own work", others.sentence())
+        });
+        caveats.extend(others);
         let mut add = |when: bool, what: &str| caveats.extend(when.then(|| what.to_owned()));
         let order = self.jobs.is_some() || self.policy.is_some() || self.cores.is_some();
         add(

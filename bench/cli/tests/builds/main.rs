@@ -22,12 +22,14 @@ mod library;
 mod network;
 mod platforms;
 mod reach;
+mod reasons;
 mod records;
 mod run;
 mod signals;
 mod storage;
 mod telemetry;
 mod travel;
+mod truths;
 mod web;
 mod world;
 

@@ -1,66 +1,9 @@
-//! How short the build could have been, and how many steps were active, ready or blocked over time.
+//! How many steps were active, ready, held or blocked over time.
 
 use super::activity::{Activities, Interval};
-use super::network::{self, nanos};
-use crate::index::Indexed;
 use buildscope_record::{EdgeKind, Nanos, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// The wall time that no schedule can beat, and the wall time that was achieved. The names are those of work-span analysis (Brent
-/// 1974).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Bounds {
-    /// T1: the summed length of all steps without their waits.
-    pub work: Nanos,
-    /// T∞: the longest chain of steps that need each other's results.
-    pub span: Nanos,
-    /// The build's own time before the first step and after the last one, which the order of the steps does not change.
-    pub outside: Nanos,
-    /// P: the limit of slots; `None` if there was none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slots: Option<u32>,
-    /// `outside + max(T1 / P, T∞)`.
-    pub least: Nanos,
-    /// The wall time.
-    pub achieved: Nanos,
-    /// T1 over the time between the first step's start and the last one's end: how many steps ran at once on average.
-    pub parallelism: f64,
-    /// The CPU time of the build, or else of its steps; `None` if neither was measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu: Option<Nanos>,
-    /// The CPU time as a share of the capacity of all processors: 1.0 if all were busy all the time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu_use: Option<f64>,
-}
-
-/// Computes the bounds from the lengths of the steps and of the longest path of the dependency network.
-pub(crate) fn bounds(activities: &Activities<'_>, lengths: &Indexed<StepId, i128>, dependency: i128) -> Bounds {
-    let record = activities.record;
-    let outside = network::head(activities) + network::tail(activities);
-    let work: i128 = lengths.iter().sum();
-    let span = dependency - outside;
-    let slots = record.options.jobs.filter(|&jobs| jobs > 0);
-    let share = slots.map_or(0, |slots| work / i128::from(slots));
-    let achieved = record.wall;
-    let between = nanos(i128::from(achieved.0) - outside);
-    let measured: Vec<Nanos> =
-        record.steps.iter().filter_map(|step| step.resources).map(|used| used.cpu_user + used.cpu_system).collect();
-    let cpu = record.cpu.or_else(|| (!measured.is_empty()).then(|| measured.into_iter().sum::<Nanos>()));
-    let capacity =
-        record.host.cpus.map(|cpus| f64::from(cpus) * achieved.as_secs_f64()).filter(|&capacity| capacity > 0.0);
-    Bounds {
-        work: nanos(work),
-        span: nanos(span),
-        outside: nanos(outside),
-        slots,
-        least: nanos(outside + share.max(span)),
-        achieved,
-        parallelism: ratio(nanos(work), between),
-        cpu,
-        cpu_use: cpu.zip(capacity).map(|(cpu, capacity)| cpu.as_secs_f64() / capacity),
-    }
-}
 
 /// Numbers of steps by state. A step is, in this order: *blocked* while a result that it needs is missing, *held* while only the
 /// order of the policy delays it, *ready* while it could run but has no slot, *active*.
@@ -180,8 +123,4 @@ impl Level {
         }
         (total as f64 / wall.0 as f64, means)
     }
-}
-
-fn ratio(part: Nanos, whole: Nanos) -> f64 {
-    if whole == Nanos::ZERO { 0.0 } else { part.0 as f64 / whole.0 as f64 }
 }
