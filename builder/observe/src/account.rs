@@ -152,7 +152,12 @@ impl Account {
     pub(crate) fn end(&mut self, time: u64, delayed: Option<u64>) -> ProcessTime {
         self.advance(time);
         let (runnable, blocked, unresolved) = self.corrected(delayed);
-        ProcessTime { cpu: Nanos(self.cpu), runnable: Nanos(runnable), blocked: resolve(blocked, unresolved) }
+        ProcessTime {
+            cpu: Nanos(self.cpu),
+            runnable: Nanos(runnable),
+            blocked: resolve(blocked, unresolved),
+            ..ProcessTime::default()
+        }
     }
 
     /// Whether children that it started live.

@@ -1,8 +1,11 @@
 //! The kernel's reports of forks, execs, exits and context switches (perf_event_open(2)).
 //!
-//! A dummy software event counts nothing; it only makes the kernel write these reports. It is inherited by every process
-//! that the observed one starts. Such an event needs one ring buffer per processor.
+//! A dummy software event counts nothing; it only makes the kernel write these reports. Such an event needs one ring buffer
+//! per processor. For root it is an event of the processor, which reports every process of the machine and costs a fork
+//! nothing. For an ordinary user it belongs to the observed process and is inherited by every process that this one starts:
+//! then the kernel copies it at each fork.
 
+use crate::stacks::{Frames, Stacks};
 use perf_event::events::Software;
 use perf_event::{Builder, Clock, SampleFlag, Sampler};
 use std::io;
@@ -34,6 +37,10 @@ pub(crate) enum What {
     /// It left its processor; `wanted` says that it could have gone on.
     Out {
         wanted: bool,
+    },
+    /// These functions ran.
+    Sampled {
+        frames: Frames,
     },
 }
 
@@ -67,20 +74,30 @@ impl std::fmt::Debug for Rings {
 /// The ring buffers of all processors.
 pub(crate) struct Rings {
     rings: Vec<Sampler>,
+    /// The sampled stacks, where they are wanted.
+    stacks: Option<Stacks>,
+    /// The observed process; none for the machine.
+    pid: Option<i32>,
     /// Read, but perhaps not in order yet.
     waiting: Vec<Event>,
     lost: u64,
 }
 
 impl Rings {
-    /// Reports of this process and of all that it will start.
+    /// Reports of at least this process and all that it will start.
     pub(crate) fn of_process(pid: i32) -> io::Result<Self> {
-        Self::open(Some(pid))
+        Self::of_machine().or_else(|_| Self::open(Some(pid)))
     }
 
     /// Reports of every process of the machine. It takes CAP_PERFMON.
     pub(crate) fn of_machine() -> io::Result<Self> {
         Self::open(None)
+    }
+
+    /// Also samples stacks from now on.
+    pub(crate) fn sample_stacks(&mut self) -> io::Result<()> {
+        self.stacks = Some(Stacks::open(self.pid, &online())?);
+        Ok(())
     }
 
     fn open(pid: Option<i32>) -> io::Result<Self> {
@@ -91,7 +108,7 @@ impl Rings {
             match rings {
                 // An ordinary user may lock only so much (perf_event_mlock_kb).
                 Err(_) if size > SMALLEST => size /= 2,
-                rings => return Ok(Self { rings: rings?, waiting: Vec::new(), lost: 0 }),
+                rings => return Ok(Self { rings: rings?, stacks: None, pid, waiting: Vec::new(), lost: 0 }),
             }
         }
     }
@@ -110,12 +127,15 @@ impl Rings {
         for ring in &mut self.rings {
             while let Some(record) = ring.next_record() {
                 match parse(record.ty(), record.misc(), &record.to_contiguous()) {
+                    // The idle loop has the number 0.
+                    Parsed::Event(event) if event.pid == 0 => {}
                     Parsed::Event(event) => self.waiting.push(event),
                     Parsed::Lost(lost) => self.lost += lost,
                     Parsed::Other => {}
                 }
             }
         }
+        self.waiting.extend(self.stacks.iter_mut().flat_map(Stacks::read));
         // Stable: reports of one processor stay in its order.
         self.waiting.sort_by_key(|event| event.time);
         let settled = self.waiting.partition_point(|event| event.time <= until);

@@ -1,7 +1,7 @@
 //! Keeping a step of any number of processes small: the shortest ones become totals of their program and parent.
 
 use crate::run::Run;
-use buildscope_record::{Folded, Nanos, ProcessTime};
+use buildscope_record::{ByteSize, Folded, Nanos, ProcessTime};
 use std::collections::{BTreeMap, HashSet};
 
 /// Totals of this many programs and parents are kept; the others' are one.
@@ -21,15 +21,37 @@ struct Total {
     start: u64,
     end: u64,
     duration: u64,
+    failed: u64,
+    read: u64,
+    written: u64,
+    peak_memory: u64,
     time: ProcessTime,
 }
 
 impl Total {
+    fn of(run: &Run) -> Self {
+        Self {
+            count: 1,
+            start: run.start,
+            end: run.end.unwrap_or(run.start),
+            duration: run.duration(),
+            failed: u64::from(run.usage.exit.is_some_and(|code| code != 0)),
+            read: run.read().unwrap_or(0),
+            written: run.written().unwrap_or(0),
+            peak_memory: run.usage.peak_memory.unwrap_or(0),
+            time: run.time,
+        }
+    }
+
     fn add(&mut self, other: Self) {
         self.count += other.count;
         self.start = self.start.min(other.start);
         self.end = self.end.max(other.end);
         self.duration += other.duration;
+        self.failed += other.failed;
+        self.read += other.read;
+        self.written += other.written;
+        self.peak_memory = self.peak_memory.max(other.peak_memory);
         self.time += other.time;
     }
 }
@@ -66,6 +88,10 @@ impl Totals {
             start: at(total.start),
             end: at(total.end),
             duration: Nanos(total.duration),
+            failed: total.failed,
+            read: ByteSize(total.read),
+            written: ByteSize(total.written),
+            peak_memory: ByteSize(total.peak_memory),
             time: total.time,
         };
         self.0.iter().map(folded).collect()
@@ -94,14 +120,8 @@ pub(crate) fn fold(runs: &mut BTreeMap<u32, Run>, totals: &mut Totals, most: usi
         let few = (leaves.len() / 2).clamp(1, MOST_TOTALS / 2).min(runs.len() - most);
         for &(_, id) in &leaves[..few] {
             let Some(run) = runs.remove(&id) else { continue };
-            let total = Total {
-                count: 1,
-                start: run.start,
-                end: run.end.unwrap_or(run.start),
-                duration: run.duration(),
-                time: run.time,
-            };
             totals.move_up(id, run.parent);
+            let total = Total::of(&run);
             totals.add(run.parent, run.program, total);
         }
     }

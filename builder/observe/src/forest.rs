@@ -6,8 +6,10 @@
 
 use crate::account::Account;
 use crate::events::{Event, What};
+use crate::exits::Exit;
 use crate::fold::{Totals, fold};
-use crate::run::Run;
+use crate::run::{Run, Usage};
+use buildscope_record::Nanos;
 use std::collections::{BTreeMap, HashMap};
 
 /// A step's processes are folded when there are more than this of them, down to half of it.
@@ -58,9 +60,16 @@ pub(crate) struct Forest {
     threads: HashMap<i32, Thread>,
     places: HashMap<i32, Place>,
     pub(crate) steps: Vec<Inside>,
-    /// Those that have just executed something: what, is to be read.
-    fresh: Vec<i32>,
+    /// Those that have just executed something, and when: what, is to be read.
+    fresh: Vec<(i32, u64)>,
+    /// Processes that were gone at the last check although no event had said so, and since when.
+    missing: HashMap<i32, u64>,
+    /// Accounts of threads whose end is not yet among the events, and when they came.
+    exits: HashMap<i32, (u64, Exit)>,
 }
+
+/// An account whose thread does not end for this long is of a thread of another program.
+const FOREIGN: u64 = 1_000_000_000;
 
 impl Forest {
     pub(crate) fn new(root: i32) -> Self {
@@ -75,7 +84,15 @@ impl Forest {
     }
 
     fn below(root: Option<i32>) -> Self {
-        Self { root, threads: HashMap::new(), places: HashMap::new(), steps: Vec::new(), fresh: Vec::new() }
+        Self {
+            root,
+            threads: HashMap::new(),
+            places: HashMap::new(),
+            steps: Vec::new(),
+            fresh: Vec::new(),
+            missing: HashMap::new(),
+            exits: HashMap::new(),
+        }
     }
 
     pub(crate) fn take(&mut self, events: impl IntoIterator<Item = Event>) {
@@ -86,8 +103,22 @@ impl Forest {
                 What::Executed { name } => self.executed(time, pid, tid, name),
                 What::Exited => self.exited(time, pid, tid),
                 What::In => self.switched(time, pid, tid, Runs::On),
+                What::Sampled { frames } => {
+                    if let Some(run) = self.run(pid) {
+                        run.sampled(frames);
+                    }
+                }
                 What::Out { wanted } => self.switched(time, pid, tid, if wanted { Runs::Ready } else { Runs::Off }),
             }
+        }
+    }
+
+    /// Takes the kernel's accounts of threads that ended. They come before the events of their ends.
+    pub(crate) fn exits(&mut self, now: u64, exits: Vec<Exit>) {
+        self.exits.extend(exits.into_iter().map(|exit| (exit.tid, (now, exit))));
+        const MANY: usize = 1000;
+        if self.exits.len() > MANY {
+            self.exits.retain(|_, (came, _)| now.saturating_sub(*came) < FOREIGN);
         }
     }
 
@@ -134,7 +165,7 @@ impl Forest {
         let ran = if thread.state == Runs::On { time.saturating_sub(thread.since) } else { 0 };
         (thread.state, thread.since) = (Runs::On, time);
         self.threads.insert(pid, thread);
-        self.fresh.push(pid);
+        self.fresh.push((pid, time));
         let inside = &mut self.steps[step];
         let Some(run) = inside.runs.get_mut(&id) else { return };
         run.account.ran(ran);
@@ -143,10 +174,18 @@ impl Forest {
             (run.program, run.forked, run.live, run.threads) = (name, false, 1, 1);
             return;
         }
-        let parent = run.parent;
+        let (parent, usage) = (run.parent, Usage { peak_memory: None, ..run.usage });
         run.end(time);
         let account = Account::new(time, 1, 0);
-        let next = Run { parent, replaces: Some(id), program: name, forked: false, ..Run::new(pid, time, account) };
+        let next = Run {
+            parent,
+            replaces: Some(id),
+            program: name,
+            forked: false,
+            usage,
+            before: usage,
+            ..Run::new(pid, time, account)
+        };
         let next = inside.add(next);
         self.places.insert(pid, Place { step, run: Some(next) });
     }
@@ -154,8 +193,12 @@ impl Forest {
     fn exited(&mut self, time: u64, pid: i32, tid: i32) {
         let Some(&place) = self.places.get(&pid) else { return };
         let thread = self.threads.remove(&tid);
+        let exit = self.exits.remove(&tid).map(|(_, exit)| exit);
         let last = match self.run(pid) {
             Some(run) => {
+                if let Some(exit) = exit {
+                    run.thread_exited(exit, pid == tid);
+                }
                 let (on, ready) = match thread.as_ref().map(|thread| thread.state) {
                     Some(Runs::On) => (-1, 0),
                     Some(Runs::Ready) => (0, -1),
@@ -184,8 +227,11 @@ impl Forest {
         let Some(id) = run else { return };
         self.threads.retain(|_, thread| thread.pid != pid);
         let inside = &mut self.steps[step];
+        let before = inside.cpu_before(id);
         let Some(run) = inside.runs.get_mut(&id) else { return };
+        run.waits_at_exit();
         run.end(time);
+        run.exited(before);
         // A program that was executed in the parent's place did not start the child and does not wait for it.
         let parent = run.parent;
         if let Some(parent) =
@@ -233,9 +279,18 @@ impl Forest {
         }
     }
 
-    /// Those that have executed something since this was last asked.
-    pub(crate) fn fresh(&mut self) -> Vec<i32> {
-        std::mem::take(&mut self.fresh)
+    /// Those that have executed something since this was last asked, and live; and when they did.
+    pub(crate) fn fresh(&mut self) -> Vec<(i32, u64)> {
+        let fresh = std::mem::take(&mut self.fresh);
+        fresh.into_iter().filter(|(pid, _)| self.places.contains_key(pid)).collect()
+    }
+
+    /// The arguments of a process were not there yet: the kernel reports an exec before it has copied them.
+    pub(crate) fn not_yet(&mut self, pid: i32, executed: u64, now: u64) {
+        const LONGEST: u64 = 1_000_000_000;
+        if now.saturating_sub(executed) < LONGEST {
+            self.fresh.push((pid, executed));
+        }
     }
 
     /// Each living process with what it runs.
@@ -243,6 +298,26 @@ impl Forest {
         for (&pid, place) in &self.places {
             if let Some(run) = place.run.and_then(|run| self.steps[place.step].runs.get_mut(&run)) {
                 each(pid, run);
+            }
+        }
+    }
+
+    /// Ends processes that are gone although no event says so: the kernel stops the reports of an ordinary user when a process
+    /// executes a set-uid program, and drops some when they are not read in time. A process has to be gone at two checks,
+    /// because the event may still come.
+    pub(crate) fn end_vanished(&mut self, now: u64, lives: impl Fn(i32) -> bool) {
+        let before = std::mem::take(&mut self.missing);
+        let gone: Vec<i32> = self.places.keys().copied().filter(|&pid| !lives(pid)).collect();
+        for pid in gone {
+            match before.get(&pid) {
+                Some(&since) => {
+                    let step = self.places.get(&pid).filter(|place| place.run.is_none()).map(|place| place.step);
+                    self.ended(since, pid);
+                    if let Some(step) = step {
+                        self.step_ended(since, step);
+                    }
+                }
+                None => drop(self.missing.insert(pid, now)),
             }
         }
     }
@@ -279,6 +354,13 @@ impl Inside {
         Self { init, start, end: None, runs: BTreeMap::new(), totals: Totals::default(), lost: 0, next: 0 }
     }
 
+    /// The processor time of the programs that the process of a run executed before that one.
+    fn cpu_before(&self, id: u32) -> Nanos {
+        let before = |id: u32| self.runs.get(&id).and_then(|run| run.replaces);
+        let runs = std::iter::successors(before(id), |&id| before(id));
+        runs.filter_map(|id| self.runs.get(&id)).map(|run| run.time.cpu).sum()
+    }
+
     fn add(&mut self, run: Run) -> u32 {
         let id = self.next;
         self.next += 1;
@@ -290,7 +372,7 @@ impl Inside {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use buildscope_record::{Cause, Nanos};
+    use buildscope_record::Cause;
 
     const MS: u64 = 1_000_000;
 
@@ -341,7 +423,7 @@ pub(crate) mod tests {
         assert_eq!((gcc.time.cpu, gcc.time.runnable), (Nanos(26 * MS), Nanos(6 * MS)));
         assert_eq!((sh.time.cpu, sh.time.blocked.child), (Nanos(3 * MS), Nanos(32 * MS)));
         assert_eq!(strip.time.cpu, Nanos(4 * MS));
-        assert_eq!(forest.fresh(), [11, 12, 11]);
+        assert_eq!(forest.fresh(), [], "all have ended");
     }
 
     #[test]
@@ -360,6 +442,44 @@ pub(crate) mod tests {
             Nanos(50 * MS),
             "a quarter more than 20 ms is a quarter more than 40 ms"
         );
+    }
+
+    /// 4 ms a tick; the shell reads 100 bytes, and what it executes in its place 300.
+    #[test]
+    fn accounts_of_ended_threads_are_divided_among_the_programs_of_a_process() {
+        let mut forest = Forest::new(1);
+        forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "sh")]);
+        forest.take([forked(1, 12, 11), event(1, 12, What::In), event(4, 12, What::Exited)]);
+        forest.living(|_, run| (run.usage.user, run.usage.read) = (4 * MS, Some(100)));
+        forest.take([executed(10, 11, "cc")]);
+        let exit = Exit {
+            tid: 11,
+            status: 2 << 8,
+            user: 12 * MS,
+            system: 4 * MS,
+            cpu: 25 * MS,
+            read: 400,
+            written: 7,
+            peak_memory: 5000,
+            delayed: 0,
+        };
+        forest.exits(20 * MS, vec![exit]);
+        forest.take([event(20, 11, What::Exited)]);
+        let runs: Vec<_> = forest.steps[0].runs.values().map(|run| run.process(Nanos)).collect();
+        let [sh, copy, cc] = &runs[..] else { panic!("three") };
+        assert_eq!((copy.exit, sh.exit, cc.exit), (None, None, Some(2)));
+        assert_eq!((sh.time.cpu, cc.time.cpu), (Nanos(10 * MS), Nanos(15 * MS)), "25 ms in all");
+        assert_eq!((cc.time.user, cc.time.system), (Nanos(8 * MS), Nanos(4 * MS)));
+        assert_eq!((cc.read.unwrap().0, cc.written.unwrap().0, cc.peak_memory.unwrap().0), (300, 7, 5000));
+    }
+
+    #[test]
+    fn a_process_that_a_signal_ended_has_128_and_its_number() {
+        let mut forest = Forest::new(1);
+        forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "sh")]);
+        forest.exits(0, vec![Exit { tid: 11, status: 9, ..Exit::default() }]);
+        forest.take([event(9, 11, What::Exited)]);
+        assert_eq!(forest.steps[0].runs[&0].process(Nanos).exit, Some(137));
     }
 
     #[test]
@@ -394,6 +514,19 @@ pub(crate) mod tests {
         let [machine] = &forest.steps[..] else { panic!("one step") };
         let runs: Vec<_> = machine.runs.values().map(|run| (&*run.program, run.parent)).collect();
         assert_eq!(runs, [("sh", None), ("cc", Some(0))]);
+    }
+
+    /// As an ordinary user's `sudo`: after its exec there are no events.
+    #[test]
+    fn a_process_whose_end_is_not_reported_ends_when_it_is_gone() {
+        let mut forest = Forest::new(1);
+        forest.take([forked(0, 10, 1), forked(1, 11, 10), event(1, 11, What::In), executed(2, 11, "sudo")]);
+        forest.end_vanished(20 * MS, |_| true);
+        forest.end_vanished(30 * MS, |pid| pid != 11);
+        assert_eq!(forest.steps[0].runs[&0].end, None, "its event may still come");
+        forest.end_vanished(40 * MS, |pid| pid != 11);
+        assert_eq!(forest.steps[0].runs[&0].end, Some(30 * MS));
+        assert_eq!(forest.steps[0].end, None);
     }
 
     #[test]

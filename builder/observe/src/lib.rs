@@ -6,19 +6,22 @@
 //! said in the result and nothing else happens.
 //!
 //! [`events`] are the kernel's own (perf_event_open(2)); where those are not allowed, [`sampled`] makes similar ones from
-//! `/proc`. [`forest`] turns events into processes; [`wait`] finds out what a process waits for; [`Observer`] is the thread
-//! that runs them.
+//! `/proc`. [`exits`] are the kernel's accounts of threads that ended. [`forest`] turns all of them into processes; [`wait`]
+//! finds out what a process waits for; [`stacks`] are samples of what processors run, if asked for; [`Observer`] is the thread that runs them.
 
 #![forbid(unsafe_code)]
 
 mod account;
 mod events;
+mod exits;
 mod fold;
 mod forest;
 mod observer;
 mod procfs;
 mod run;
 mod sampled;
+mod stacks;
+mod symbols;
 mod wait;
 
-pub use observer::{Observer, StepProcesses};
+pub use observer::{Collect, Observer, StepProcesses};

@@ -1,10 +1,11 @@
 //! The thread that observes: reads events, and looks at processes while they live.
 
 use crate::events::{Event, Rings};
+use crate::exits::Exits;
 use crate::forest::{Forest, Inside, MOST};
 use crate::run::Run;
 use crate::{fold, procfs, sampled, wait};
-use buildscope_record::{Nanos, Observed, Processes};
+use buildscope_record::{Nanos, Observed, Processes, StackSamples};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,8 @@ const LONGEST: Duration = Duration::from_millis(20);
 const PRIORITY: i32 = -10;
 /// How many processes are looked at in one round.
 const LOOKS: usize = 24;
+/// How often it is checked that processes live, in nanoseconds.
+const CHECK: u64 = 500_000_000;
 
 /// Observes everything that a process starts, until [`finish`](Self::finish) is called.
 #[derive(Debug)]
@@ -27,6 +30,15 @@ pub struct Observer {
     /// One instant on both clocks.
     instant: Instant,
     nanos: u64,
+}
+
+/// What is collected of each process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collect {
+    /// Its times, waits and usage.
+    Processes,
+    /// Also the functions that it runs, by samples.
+    Stacks,
 }
 
 /// One step's processes.
@@ -40,14 +52,31 @@ pub struct StepProcesses {
 
 impl Observer {
     /// Observes the steps that this process will start. Returns `None` if no thread can be started; nothing else can fail.
-    pub fn start(root: u32) -> Option<Self> {
-        let nanos = now();
+    pub fn start(root: u32, collect: Collect) -> Option<Self> {
         let root = i32::try_from(root).ok()?;
+        let mut stacks = None;
         let (source, why) = match Rings::of_process(root) {
-            Ok(rings) => (Source::Events(rings), None),
-            Err(error) => (Source::Sampled(sampled::Sampler::new(root, nanos)), Some(error.to_string())),
+            Ok(mut rings) => {
+                if collect == Collect::Stacks {
+                    stacks = rings.sample_stacks().err().map(|error| error.to_string());
+                }
+                (Source::Events(rings), None)
+            }
+            Err(error) => {
+                stacks = (collect == Collect::Stacks).then(|| error.to_string());
+                (Source::Sampled(sampled::Sampler::new(root, now())), Some(error.to_string()))
+            }
         };
-        Self::watch(Watch { source, why, forest: Forest::new(root) }).ok()
+        Self::watch(Watch { source, why, stacks, exits: Exits::open().ok(), forest: Forest::new(root) }).ok()
+    }
+
+    /// Observes the steps through `/proc` alone, as where perf events are not allowed. Returns `None` if no thread can be
+    /// started.
+    pub fn sampled(root: u32) -> Option<Self> {
+        let root = i32::try_from(root).ok()?;
+        let source = Source::Sampled(sampled::Sampler::new(root, now()));
+        let why = Some("not asked for".into());
+        Self::watch(Watch { source, why, stacks: None, exits: None, forest: Forest::new(root) }).ok()
     }
 
     /// Observes every process that starts on this machine; they come back as those of one step.
@@ -56,7 +85,8 @@ impl Observer {
     /// Where the kernel does not allow it: it takes root, or CAP_PERFMON.
     pub fn of_machine() -> std::io::Result<Self> {
         let source = Source::Events(Rings::of_machine()?);
-        Self::watch(Watch { source, why: None, forest: Forest::of_machine(now()) })
+        let forest = Forest::of_machine(now());
+        Self::watch(Watch { source, why: None, stacks: None, exits: Exits::open().ok(), forest })
     }
 
     fn watch(watch: Watch) -> std::io::Result<Self> {
@@ -91,6 +121,10 @@ struct Watch {
     source: Source,
     /// Why there are no events.
     why: Option<String>,
+    /// Why there are no stacks although they are wanted.
+    stacks: Option<String>,
+    /// The accounts of threads that ended, where the kernel gives them.
+    exits: Option<Exits>,
     forest: Forest,
 }
 
@@ -105,11 +139,18 @@ impl Watch {
         // A machine whose processors are all taken would let it read too late. An ordinary user may not ask for that.
         let _ = rustix::process::setpriority_process(None, PRIORITY);
         let mut pause = SHORTEST;
+        let mut checked = now();
         while !stop.load(Ordering::Acquire) {
             let events = self.read();
+            self.read_exits();
             let busy = !events.is_empty();
             self.forest.take(events);
             self.look();
+            let time = now();
+            if time.saturating_sub(checked) > CHECK {
+                checked = time;
+                self.forest.end_vanished(time, procfs::lives);
+            }
             pause = match self.source {
                 Source::Sampled(_) => sampled::INTERVAL,
                 Source::Events(_) if busy => SHORTEST,
@@ -121,9 +162,16 @@ impl Watch {
             Source::Events(rings) => rings.rest(),
             Source::Sampled(sampler) => sampler.read(now()),
         };
+        self.read_exits();
         self.forest.take(rest);
         self.forest.finish(now());
         self
+    }
+
+    fn read_exits(&mut self) {
+        if let Some(exits) = &mut self.exits {
+            self.forest.exits(now(), exits.read());
+        }
     }
 
     fn read(&mut self) -> Vec<Event> {
@@ -140,12 +188,14 @@ impl Watch {
 
     /// Asks living processes for what events do not say.
     fn look(&mut self) {
-        for pid in self.forest.fresh() {
-            if let Some(arguments) = procfs::arguments(pid) {
-                self.forest.program(pid, arguments);
+        for (pid, executed) in self.forest.fresh() {
+            match procfs::arguments(pid) {
+                Some(arguments) => self.forest.program(pid, arguments),
+                None => self.forest.not_yet(pid, executed, now()),
             }
         }
         let mut looks = LOOKS;
+        let told = self.exits.is_some();
         let time = now();
         self.forest.living(|pid, run| {
             if looks > 0 && run.wants_a_look(time) {
@@ -155,7 +205,7 @@ impl Watch {
                     run.looked(at, cause);
                 }
             }
-            ask(pid, run, time);
+            ask(pid, run, time, told);
         });
     }
 
@@ -171,6 +221,16 @@ impl Watch {
                 sampled::INTERVAL.as_millis()
             ));
         }
+        if let Some(why) = &self.stacks {
+            unseen.push(format!("stacks: perf_event_open failed ({why})"));
+        }
+        match &self.exits {
+            None => unseen.push("exit codes, and the memory and bytes of short processes: only root gets them".into()),
+            Some(exits) if exits.lost() => {
+                unseen.push("exit codes, memory and bytes of some processes: the kernel dropped their accounts".into());
+            }
+            Some(_) => {}
+        }
         let step = |mut inside: Inside| {
             if inside.runs.len() > MOST / 2 {
                 fold::fold(&mut inside.runs, &mut inside.totals, MOST / 2);
@@ -181,17 +241,23 @@ impl Watch {
     }
 }
 
-/// Asks a process for its memory, its bytes and its waits for processors: soon after its start, then seldom.
-fn ask(pid: i32, run: &mut Run, time: u64) {
-    const FIRST: u64 = 15_000_000;
+/// Asks a process for what it used and its waits for processors: soon after its start, then seldom. If the kernel tells all
+/// that at its end, it is asked still less often: then this only divides the time among the programs that a process executed.
+fn ask(pid: i32, run: &mut Run, time: u64, told: bool) {
     const LAST: u64 = 500_000_000;
+    let first = if told { 100_000_000 } else { 15_000_000 };
     let age = time.saturating_sub(run.start);
-    if age < FIRST || time < run.ask {
+    if age < first || time < run.ask {
         return;
     }
-    run.ask = time + (age / 4).clamp(FIRST, LAST);
-    run.peak_memory = procfs::peak_memory(pid).or(run.peak_memory);
-    run.transferred = procfs::transferred(pid).or(run.transferred);
+    run.ask = time + (age / 4).clamp(first, LAST);
+    if let Some((user, system)) = procfs::ticks(pid) {
+        (run.usage.user, run.usage.system) = (user, system);
+    }
+    if let Some((read, written)) = procfs::transferred(pid) {
+        (run.usage.read, run.usage.written) = (Some(read), Some(written));
+    }
+    run.usage.peak_memory = procfs::peak_memory(pid).or(run.usage.peak_memory);
     if let Some((cpu, delayed)) = procfs::scheduled(pid, pid) {
         run.scheduled(cpu, delayed);
     }
@@ -205,11 +271,14 @@ fn processes(
 ) -> StepProcesses {
     let places: HashMap<u32, u32> = inside.runs.keys().enumerate().map(|(place, &id)| (id, place as u32)).collect();
     let place = |id: u32| places.get(&id).copied();
+    let mut functions = Functions::default();
     let list = inside.runs.values().map(|run| {
         let mut process = run.process(at);
         (process.parent, process.replaces) = (run.parent.and_then(place), run.replaces.and_then(place));
+        process.stacks = functions.stacks(run);
         process
     });
+    let list = list.collect();
     StepProcesses {
         init: inside.init as u32,
         processes: Processes {
@@ -217,10 +286,46 @@ fn processes(
             start: at(inside.start),
             end: at(inside.end.unwrap_or(inside.start)),
             command: Vec::new(),
-            list: list.collect(),
+            script: None,
+            origins: Vec::new(),
+            list,
+            functions: functions.names,
             folded: inside.totals.folded(at, place),
             lost: inside.lost,
             unseen: unseen.to_vec(),
         },
+    }
+}
+
+/// The names of the functions of a step, each once.
+#[derive(Default)]
+struct Functions {
+    names: Vec<String>,
+    numbers: HashMap<String, u32>,
+}
+
+impl Functions {
+    /// The stacks of a process, the most frequent first.
+    fn stacks(&mut self, run: &Run) -> Vec<StackSamples> {
+        let mut stacks: Vec<StackSamples> = run
+            .samples
+            .iter()
+            .map(|(frames, &samples)| StackSamples {
+                frames: frames.iter().map(|name| self.number(name)).collect(),
+                samples,
+            })
+            .collect();
+        stacks.sort_by(|a, b| b.samples.cmp(&a.samples).then_with(|| a.frames.cmp(&b.frames)));
+        stacks
+    }
+
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(name) {
+            return number;
+        }
+        let number = self.names.len() as u32;
+        self.names.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), number);
+        number
     }
 }

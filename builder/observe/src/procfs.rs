@@ -85,6 +85,15 @@ pub(crate) struct Stat {
     pub(crate) state: char,
     /// Since the machine's start, in clock ticks.
     pub(crate) started: u64,
+    /// Time in user mode and in the kernel, in clock ticks.
+    ticks: (u64, u64),
+}
+
+/// Time in user mode and in the kernel, in nanoseconds.
+pub(crate) fn ticks(pid: i32) -> Option<(u64, u64)> {
+    let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
+    let (user, system) = stat(pid)?.ticks;
+    Some((user.saturating_mul(tick), system.saturating_mul(tick)))
 }
 
 /// proc_pid_stat(5).
@@ -99,7 +108,14 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
     let name = shown(line.get(open + 1..close)?);
     let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    Some(Stat { name, state: fields.first()?.chars().next()?, started: fields.get(19)?.parse().ok()? })
+    let number = |at: usize| fields.get(at)?.parse().ok();
+    let state = fields.first()?.chars().next()?;
+    Some(Stat { name, state, started: number(19)?, ticks: (number(11)?, number(12)?) })
+}
+
+/// Whether a process lives: a zombie does not.
+pub(crate) fn lives(pid: i32) -> bool {
+    stat(pid).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }
 
 /// The threads of a process, at most `most`.
@@ -135,6 +151,6 @@ mod tests {
         let line = b"12 (a) S (b) R 3 12 12 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 9 0 4242 1 1";
         let stat = parse_stat(line).unwrap();
         assert_eq!((stat.name.as_str(), stat.state), ("a) S (b", 'R'));
-        assert_eq!(stat.started, 4242);
+        assert_eq!((stat.started, stat.ticks), (4242, (5, 6)));
     }
 }

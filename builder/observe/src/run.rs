@@ -1,7 +1,10 @@
 //! One program in one process, and its account.
 
 use crate::account::Account;
+use crate::exits::Exit;
+use crate::stacks::Frames;
 use buildscope_record::{Nanos, Process, ProcessTime};
+use std::collections::HashMap;
 
 /// One program in one process.
 #[derive(Clone, Debug)]
@@ -25,10 +28,28 @@ pub(crate) struct Run {
     pub(crate) delayed: Option<u64>,
     /// How much more the kernel says that it was on a processor than the events do: both at one time.
     pub(crate) switching: Option<(u64, u64)>,
-    pub(crate) peak_memory: Option<u64>,
-    pub(crate) transferred: Option<(u64, u64)>,
-    /// When it is to be asked again for memory and bytes.
+    /// What the kernel says of its process so far, with the programs that the process executed before.
+    pub(crate) usage: Usage,
+    /// The same when this program began.
+    pub(crate) before: Usage,
+    /// The sum of the accounts of its threads that ended, where the kernel gives them.
+    pub(crate) exits: Option<Exit>,
+    /// How often each stack was sampled, if stacks are.
+    pub(crate) samples: HashMap<Frames, u32>,
+    /// When it is to be asked again for its usage.
     pub(crate) ask: u64,
+}
+
+/// What a process used, where the kernel says so: processor time by the clock's ticks, bytes, memory, and how it ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) user: u64,
+    pub(crate) system: u64,
+    pub(crate) read: Option<u64>,
+    pub(crate) written: Option<u64>,
+    pub(crate) peak_memory: Option<u64>,
+    /// The exit code, or 128 and the number of the signal.
+    pub(crate) exit: Option<i32>,
 }
 
 impl Run {
@@ -49,8 +70,10 @@ impl Run {
             time: ProcessTime::default(),
             delayed: None,
             switching: None,
-            peak_memory: None,
-            transferred: None,
+            usage: Usage::default(),
+            before: Usage::default(),
+            exits: None,
+            samples: HashMap::new(),
             ask: 0,
         }
     }
@@ -61,7 +84,56 @@ impl Run {
             let delayed = self.delayed.filter(|_| self.threads == 1);
             self.time = self.account.end(time, delayed);
             self.time.cpu += self.switched();
+            self.split();
             self.end = Some(time.max(self.start));
+        }
+    }
+
+    /// Takes the kernel's account of one of its threads, which ended. `first` says that it is the first thread.
+    pub(crate) fn thread_exited(&mut self, exit: Exit, first: bool) {
+        let mut sum = self.exits.unwrap_or_default();
+        sum.user += exit.user;
+        sum.system += exit.system;
+        sum.cpu += exit.cpu;
+        sum.delayed += exit.delayed;
+        sum.read += exit.read;
+        sum.written += exit.written;
+        sum.peak_memory = sum.peak_memory.max(exit.peak_memory);
+        if first {
+            let signal = exit.status & 0x7f;
+            self.usage.exit = Some(if signal == 0 { exit.status >> 8 & 0xff } else { 128 + signal });
+        }
+        self.exits = Some(sum);
+    }
+
+    /// Takes the accounts of all its threads as its own. `before` is the processor time of the programs that its process
+    /// executed before.
+    pub(crate) fn exited(&mut self, before: Nanos) {
+        let Some(sum) = self.exits else { return };
+        self.usage = Usage {
+            user: sum.user,
+            system: sum.system,
+            read: Some(sum.read),
+            written: Some(sum.written),
+            peak_memory: Some(sum.peak_memory),
+            exit: self.usage.exit,
+        };
+        self.split();
+        self.time.cpu = Nanos(sum.cpu).saturating_sub(before).max(self.time.cpu);
+    }
+
+    fn split(&mut self) {
+        let (now, before) = (&self.usage, &self.before);
+        self.time.user = Nanos(now.user.saturating_sub(before.user));
+        self.time.system = Nanos(now.system.saturating_sub(before.system));
+    }
+
+    /// The kernel counts the waits for a processor of a thread's whole life, so they are known for the only program of a
+    /// process with one thread.
+    pub(crate) fn waits_at_exit(&mut self) {
+        if let Some(sum) = self.exits.filter(|_| self.replaces.is_none()) {
+            self.delayed = Some(sum.delayed);
+            self.switching = None;
         }
     }
 
@@ -90,6 +162,15 @@ impl Run {
         self.account.looked(time, cause);
     }
 
+    /// These functions ran when it was sampled. Of too many stacks only the outer functions are kept.
+    pub(crate) fn sampled(&mut self, frames: Frames) {
+        const STACKS: usize = 500;
+        const OUTER: usize = 4;
+        let full = self.samples.len() >= STACKS && !self.samples.contains_key(&frames);
+        let frames = if full { frames.iter().take(OUTER).cloned().collect() } else { frames };
+        *self.samples.entry(frames).or_default() += 1;
+    }
+
     pub(crate) fn wants_a_look(&self, now: u64) -> bool {
         self.account.wants_a_look(now)
     }
@@ -97,6 +178,16 @@ impl Run {
     /// Whether children of it live.
     pub(crate) fn has_children(&self) -> bool {
         self.account.has_children()
+    }
+
+    /// Bytes that it read.
+    pub(crate) fn read(&self) -> Option<u64> {
+        Some(self.usage.read?.saturating_sub(self.before.read.unwrap_or(0)))
+    }
+
+    /// Bytes that it wrote.
+    pub(crate) fn written(&self) -> Option<u64> {
+        Some(self.usage.written?.saturating_sub(self.before.written.unwrap_or(0)))
     }
 
     pub(crate) fn duration(&self) -> u64 {
@@ -115,13 +206,14 @@ impl Run {
             arguments: self.arguments.clone(),
             start: at(self.start),
             end: at(self.end.unwrap_or(self.start)),
-            exit: None,
+            exit: self.usage.exit,
             time: self.time,
             threads: self.threads,
-            peak_memory: self.peak_memory.map(ByteSize),
-            read: self.transferred.map(|(read, _)| ByteSize(read)),
-            written: self.transferred.map(|(_, written)| ByteSize(written)),
+            peak_memory: self.usage.peak_memory.map(ByteSize),
+            read: self.read().map(ByteSize),
+            written: self.written().map(ByteSize),
             timeline: self.account.timeline(self.time.blocked),
+            stacks: Vec::new(),
         }
     }
 }

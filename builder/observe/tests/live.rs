@@ -1,7 +1,7 @@
 //! Real processes, observed. The root is a shell that waits for a line; its child takes the place of a step's first process.
 
-use buildscope_observe::Observer;
-use buildscope_record::{Cause, Nanos, Observed, Process, Processes};
+use buildscope_observe::{Collect, Observer};
+use buildscope_record::{Cause, Nanos, Observed, Process, Processes, StackSamples};
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -13,9 +13,17 @@ fn waiting_shell(step: &str) -> Child {
 }
 
 fn observed(step: &str) -> Processes {
+    observed_by(events_of, step)
+}
+
+fn events_of(root: u32) -> Option<Observer> {
+    Observer::start(root, Collect::Processes)
+}
+
+fn observed_by(start: fn(u32) -> Option<Observer>, step: &str) -> Processes {
     let mut shell = waiting_shell(step);
     let epoch = Instant::now();
-    let observer = Observer::start(shell.id()).expect("a thread");
+    let observer = start(shell.id()).expect("a thread");
     shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
     shell.wait().unwrap();
     let mut steps = observer.finish(epoch);
@@ -75,4 +83,93 @@ fn a_process_that_runs_is_on_a_processor() {
     let busy = seen.list.iter().max_by_key(|process| process.time.cpu).unwrap();
     let known = busy.running() + busy.time.runnable;
     assert!(known.0 * 100 >= busy.duration().0 * 95, "{busy:?}");
+}
+
+/// The kernel tells the exit of every process to root of the initial namespaces; others know it of none.
+#[test]
+fn short_processes_have_their_exit_code_bytes_and_memory() {
+    let seen = observed("sh -c 'exit 3'; head -c 2000000 /dev/zero > /dev/null; sh -c 'kill -9 $$'; true");
+    if !events(&seen) || !seen.unseen.is_empty() {
+        return;
+    }
+    let exits: Vec<i32> = seen.list.iter().filter_map(|process| process.exit).collect();
+    assert!(exits.contains(&3) && exits.contains(&137), "{seen:?}");
+    let head = one(&seen, "head");
+    assert_eq!(head.exit, Some(0));
+    // The kernel rounds down to KiB.
+    assert!(head.written.is_some_and(|bytes| bytes.0 == 2_000_000 / 1024 * 1024), "{head:?}");
+    assert!(head.peak_memory.is_some_and(|bytes| bytes.0 > 100_000), "{head:?}");
+}
+
+#[test]
+fn without_events_the_longer_processes_are_seen_by_samples() {
+    let busy = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done";
+    let seen = observed_by(Observer::sampled, &format!("sleep 0.5; sh -c '{busy}'; /bin/true"));
+    assert_eq!(seen.observed, Observed::Sampled);
+    assert!(seen.unseen.iter().any(|unseen| unseen.contains("/proc was sampled")), "{seen:?}");
+    let sleep = one(&seen, "sleep");
+    assert_eq!(sleep.arguments, ["sleep", "0.5"]);
+    // Two intervals, and what a loaded machine adds.
+    assert!(sleep.duration() >= Nanos(400_000_000) && sleep.duration() < Nanos(900_000_000), "{sleep:?}");
+    assert!(sleep.time.blocked[Cause::Sleep].0 * 2 > sleep.duration().0, "{sleep:?}");
+    let loops = seen.list.iter().max_by_key(|process| process.time.cpu).unwrap();
+    assert!(loops.running() + loops.time.runnable > Nanos(loops.duration().0 / 2), "{loops:?}");
+    for process in &seen.list {
+        assert!(process.parent.is_none_or(|parent| seen.list[parent as usize].start <= process.start));
+        assert!(process.time.runnable + process.time.blocked.total() <= process.duration(), "{process:?}");
+    }
+}
+
+/// A process may give itself any arguments, and the name of a program may be any bytes but a slash.
+#[test]
+fn odd_names_and_arguments_are_escaped() {
+    for start in [events_of, Observer::sampled] {
+        let script =
+            r#"d=$(mktemp -d); n=$(printf 'a\033[2Jb\377'); cp "$(command -v sleep)" "$d/$n"; "$d/$n" 0.3; rm -r "$d""#;
+        let seen = observed_by(start, script);
+        let odd = seen.list.iter().find(|process| process.program.starts_with("a\\u{1b}[2Jb"));
+        let odd = odd.unwrap_or_else(|| panic!("{seen:?}"));
+        assert_eq!(odd.program, "a\\u{1b}[2Jb\\xff");
+        assert!(odd.arguments[0].ends_with("/a\\u{1b}[2Jb\\xff"), "{odd:?}");
+        let json = serde_json::to_string(&seen).unwrap();
+        assert!(json.chars().all(|character| !character.is_control()), "{json}");
+    }
+}
+
+/// The budget is 5 MB of record and 20 MB of memory for 100,000 processes. A tenth of them is enough here: what is kept has
+/// its limits long before.
+#[test]
+fn ten_thousand_processes_stay_a_small_record() {
+    let peak = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+    };
+    let before = peak();
+    let seen = observed("i=0; while [ $i -lt 10000 ]; do (exit 0); i=$((i+1)); done");
+    let record = serde_json::to_string(&seen).unwrap().len();
+    assert!(record < 1_500_000, "{record} bytes");
+    assert!(peak() - before < 20_000, "{} kB", peak() - before);
+    if events(&seen) {
+        let folded: u64 = seen.folded.iter().map(|folded| folded.count).sum();
+        assert!(folded >= 8_000, "{folded}");
+    }
+}
+
+#[test]
+fn stacks_have_the_functions_of_a_program() {
+    let start = |root| Observer::start(root, Collect::Stacks);
+    let seen = observed_by(start, "sh -c 'i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done'; true");
+    if !events(&seen) || seen.unseen.iter().any(|unseen| unseen.starts_with("stacks: ")) {
+        return;
+    }
+    let busy = seen.list.iter().max_by_key(|process| process.time.cpu).unwrap();
+    let samples: u64 = busy.stacks.iter().map(|stack| u64::from(stack.samples)).sum();
+    // A sample each 9.9 ms of processor time in user mode, which is nearly all of it.
+    assert!(samples * 9_900_990 * 2 > busy.time.cpu.0, "{busy:?}");
+    assert!(samples * 9_900_990 < busy.time.cpu.0 * 5 / 4 + 50_000_000, "{busy:?}");
+    let inner = |stack: &StackSamples| stack.frames.last().map(|&frame| &*seen.functions[frame as usize]);
+    let known = busy.stacks.iter().filter(|stack| inner(stack).is_some_and(|name| name != "[unknown]"));
+    let known: u64 = known.map(|stack| u64::from(stack.samples)).sum();
+    assert!(known * 10 >= samples * 9, "{seen:?}");
 }

@@ -51,5 +51,7 @@ pub use names::{CacheState, DriverChoice, DriverName, Network, Tool, UnknownName
 pub use phase::{Group, Phase};
 pub use policy::{Policy, topological};
 pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};
-pub use processes::{Blocked, Cause, Folded, Observed, Process, ProcessTime, Processes, Timeline};
+pub use processes::{
+    Blocked, Cause, Folded, Observed, Origin, OutputLine, Process, ProcessTime, Processes, StackSamples, Timeline,
+};
 pub use units::{ByteSize, Nanos, StageId, StepId};

@@ -1,7 +1,8 @@
 //! The record's types (docs/design/record.md). Times are nanoseconds since the build's start.
 
 use crate::{
-    ByteSize, CacheState, DiffId, DriverName, Nanos, Network, Phase, Policy, Processes, StageId, StepId, StepKey, Tool,
+    ByteSize, CacheState, DiffId, DriverName, Nanos, Network, OutputLine, Phase, Policy, Processes, StageId, StepId,
+    StepKey, Tool,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -251,6 +252,9 @@ pub struct Step {
     /// The network that the step's processes had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// Lines of the output that say what the step does, with their times, where the processes were not observed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub output: Vec<OutputLine>,
     /// The names of the exclusive locks that the step held while it ran. In a what-if, two holders of one lock do not overlap.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<String>,
@@ -288,6 +292,7 @@ impl Step {
             resources: None,
             processes: None,
             network: None,
+            output: Vec::new(),
             locks: Vec::new(),
             log: Vec::new(),
             exit_code: None,

@@ -16,8 +16,17 @@ pub struct Processes {
     /// What the builder started: the program and its arguments; empty where only the instruction's text is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// The text that the step's shell read, where it is not the last word of `command`: a heredoc that begins with `#!`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// Where the pieces of the shell's text are in the Dockerfile, in the order of the text; empty where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<Origin>,
     /// In the order in which they began; a process's `parent` and `replaces` are indices into this list.
     pub list: Vec<Process>,
+    /// The names of functions in the stacks of processes; a name in brackets is a file or memory without symbols.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<String>,
     /// Short processes that are kept as totals, where there were more than a record holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub folded: Vec<Folded>,
@@ -33,6 +42,22 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+fn is_empty(size: &ByteSize) -> bool {
+    size.0 == 0
+}
+
+/// Where a piece of a shell's text is in the Dockerfile. After each newline within the piece, the next line of the Dockerfile
+/// goes on at its first column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Origin {
+    /// The first byte of the piece in the text.
+    pub at: u32,
+    /// The line in the Dockerfile, counted from 1.
+    pub line: u32,
+    /// The column in that line, in characters, counted from 1.
+    pub column: u32,
+}
+
 /// How processes were observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -41,6 +66,8 @@ pub enum Observed {
     Events,
     /// `/proc` was read at intervals: processes shorter than an interval are missing and times are rounded to it.
     Sampled,
+    /// Only the step's output was seen: what happened when is inferred from it.
+    Inferred,
 }
 
 /// One program that ran in one process. A process that executes another program is two of these: the second `replaces` the first.
@@ -86,6 +113,18 @@ pub struct Process {
     /// What it did over time, for the longer ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Timeline>,
+    /// The stacks of functions that it ran, by samples of its processor time; the most frequent first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stacks: Vec<StackSamples>,
+}
+
+/// A stack of functions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StackSamples {
+    /// The functions, the outermost first, as indices into [`Processes::functions`].
+    pub frames: Vec<u32>,
+    /// How many samples had it.
+    pub samples: u32,
 }
 
 /// Where the time of a process went. What is left of its length after `runnable` and `blocked` it was on a processor.
@@ -93,6 +132,13 @@ pub struct Process {
 pub struct ProcessTime {
     /// Time on a processor, summed over its threads.
     pub cpu: Nanos,
+    /// Processor time in user mode, by the clock's ticks: exact only for many or for long processes. With `system`, zero where
+    /// it is not known.
+    #[serde(default, skip_serializing_if = "Nanos::is_zero")]
+    pub user: Nanos,
+    /// Processor time in the kernel, by the clock's ticks.
+    #[serde(default, skip_serializing_if = "Nanos::is_zero")]
+    pub system: Nanos,
     /// Time in which it could have run, but all processors were taken.
     #[serde(default, skip_serializing_if = "Nanos::is_zero")]
     pub runnable: Nanos,
@@ -190,6 +236,8 @@ impl Blocked {
 impl std::ops::AddAssign for ProcessTime {
     fn add_assign(&mut self, other: Self) {
         self.cpu += other.cpu;
+        self.user += other.user;
+        self.system += other.system;
         self.runnable += other.runnable;
         for cause in Cause::ALL {
             self.blocked[cause] += other.blocked[cause];
@@ -225,9 +273,30 @@ pub struct Folded {
     pub end: Nanos,
     /// Their lengths, summed.
     pub duration: Nanos,
+    /// How many ended with another exit code than 0, as far as that is known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed: u64,
+    /// Bytes that they read, as far as known.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub read: ByteSize,
+    /// Bytes that they wrote, as far as known.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub written: ByteSize,
+    /// The peak memory of the largest, as far as known.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub peak_memory: ByteSize,
     /// Where their time went, summed.
     #[serde(flatten)]
     pub time: ProcessTime,
+}
+
+/// A line of a step's output that says what the step does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutputLine {
+    /// When it was printed.
+    pub at: Nanos,
+    /// Its text.
+    pub text: String,
 }
 
 /// What a process did, in equal parts of its time.

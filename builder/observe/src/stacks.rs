@@ -1,0 +1,307 @@
+//! Sampled stacks of functions: what a processor runs, a hundred times a second.
+//!
+//! Samples hold addresses. The kernel's reports of mapped files say which file is at an address; the function is looked up
+//! while the process lives, because the step's files are gone after it. Stacks are as deep as frame pointers lead.
+
+use crate::events::Event;
+use crate::symbols::Symbols;
+use perf_event::events::Software;
+use perf_event::{Builder, Clock, SampleFlag, Sampler};
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+/// Time on a processor between two samples, in nanoseconds. It is not a divisor of the clock's tick.
+pub(crate) const EVERY: u64 = 9_900_990;
+/// Frames of a stack that are kept, from the innermost on.
+const DEEPEST: usize = 64;
+/// Files whose symbols are kept.
+const FILES: usize = 400;
+const RING: usize = 1 << 20;
+
+/// The name of a function at an address that is in no file.
+const UNKNOWN: &str = "[unknown]";
+
+/// perf_event.h
+const COMM: u32 = 3;
+const EXIT: u32 = 4;
+const FORK: u32 = 7;
+const SAMPLE: u32 = 9;
+const MMAP2: u32 = 10;
+const MISC_COMM_EXEC: u16 = 1 << 13;
+const PROT_EXEC: u32 = 4;
+/// Addresses from here on are marks between parts of a stack.
+const MARKS: u64 = u64::MAX - 4094;
+
+/// Functions, the outermost first.
+pub(crate) type Frames = Arc<[Arc<str>]>;
+
+/// The samples of all processors.
+pub(crate) struct Stacks {
+    rings: Vec<Sampler>,
+    names: Names,
+}
+
+impl std::fmt::Debug for Stacks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "stacks in {} rings", self.rings.len())
+    }
+}
+
+impl Stacks {
+    /// Samples this process and all that it starts, or the whole machine.
+    pub(crate) fn open(pid: Option<i32>, cpus: &[usize]) -> io::Result<Self> {
+        let rings = cpus.iter().map(|&cpu| ring(pid, cpu)).collect::<io::Result<_>>()?;
+        Ok(Self { rings, names: Names::default() })
+    }
+
+    /// The samples since the last reading, in the order of time.
+    pub(crate) fn read(&mut self) -> Vec<Event> {
+        let mut records = Vec::new();
+        for ring in &mut self.rings {
+            while let Some(record) = ring.next_record() {
+                records.extend(parse(record.ty(), record.misc(), &record.to_contiguous()));
+            }
+        }
+        records.sort_by_key(|(time, _)| *time);
+        records.into_iter().filter_map(|(time, what)| self.names.take(time, what)).collect()
+    }
+}
+
+fn ring(pid: Option<i32>, cpu: usize) -> io::Result<Sampler> {
+    let mut builder = Builder::new(Software::CPU_CLOCK);
+    match pid {
+        Some(pid) => builder.observe_pid(pid).inherit(true),
+        None => builder.any_pid(),
+    };
+    builder
+        .one_cpu(cpu)
+        .task(true)
+        .comm(true)
+        .comm_exec(true)
+        .mmap(true)
+        .mmap2(true)
+        .exclude_kernel(true)
+        .sample_id_all(true)
+        .sample_period(EVERY)
+        .sample(SampleFlag::TID | SampleFlag::TIME | SampleFlag::CALLCHAIN)
+        .clockid(Clock::MONOTONIC)
+        .enabled(true);
+    builder.build()?.sampled(RING)
+}
+
+/// What a ring says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    Mapped {
+        pid: i32,
+        map: Map,
+    },
+    Forked {
+        pid: i32,
+        parent: i32,
+    },
+    Executed {
+        pid: i32,
+    },
+    Exited {
+        pid: i32,
+    },
+    /// Addresses, the innermost first.
+    Sampled {
+        pid: i32,
+        tid: i32,
+        addresses: Vec<u64>,
+    },
+}
+
+/// A file in the memory of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Map {
+    start: u64,
+    end: u64,
+    /// The offset of `start` in the file.
+    offset: u64,
+    file: Arc<str>,
+    /// What tells files of the same path apart: device, inode and its generation.
+    identity: (u64, u64, u64),
+}
+
+/// One record's body, as perf_event_open(2) lays it out.
+fn parse(kind: u32, misc: u16, body: &[u8]) -> Option<(u64, What)> {
+    let u32_at = |at: usize| Some(u32::from_ne_bytes(*body.get(at..)?.first_chunk()?));
+    let u64_at = |at: usize| Some(u64::from_ne_bytes(*body.get(at..)?.first_chunk()?));
+    if kind == SAMPLE {
+        let count = usize::try_from(u64_at(16)?).ok()?.min(body.len() / 8);
+        let addresses = (0..count).filter_map(|index| u64_at(24 + 8 * index)).filter(|&address| address < MARKS);
+        let addresses = addresses.take(DEEPEST).collect();
+        return Some((u64_at(8)?, What::Sampled { pid: u32_at(0)? as i32, tid: u32_at(4)? as i32, addresses }));
+    }
+    // The id that sample_id_all adds: pid, tid, time.
+    let id = body.len().checked_sub(16)?;
+    let pid = u32_at(0)? as i32;
+    let what = match kind {
+        // pid, tid, address, length, offset, device (2), inode, generation, protection, flags, file
+        MMAP2 if u32_at(56)? & PROT_EXEC != 0 => {
+            let start = u64_at(8)?;
+            let name = body.get(64..id)?.split(|&byte| byte == 0).next()?;
+            let device = u64::from(u32_at(32)?) << 32 | u64::from(u32_at(36)?);
+            What::Mapped {
+                pid,
+                map: Map {
+                    start,
+                    end: start.saturating_add(u64_at(16)?),
+                    offset: u64_at(24)?,
+                    file: crate::procfs::shown(name).into(),
+                    identity: (device, u64_at(40)?, u64_at(48)?),
+                },
+            }
+        }
+        // pid, ppid, tid, ptid, time: a process's first thread has its number.
+        FORK if u32_at(8)? as i32 == pid => What::Forked { pid, parent: u32_at(4)? as i32 },
+        EXIT if u32_at(8)? as i32 == pid => What::Exited { pid },
+        COMM if misc & MISC_COMM_EXEC != 0 => What::Executed { pid },
+        _ => return None,
+    };
+    Some((u64_at(id + 8)?, what))
+}
+
+/// The maps of processes, and the symbols of files.
+#[derive(Default)]
+struct Names {
+    maps: HashMap<i32, Arc<Vec<Map>>>,
+    files: HashMap<(Arc<str>, (u64, u64, u64)), Symbols>,
+    /// Each name once.
+    names: HashMap<String, Arc<str>>,
+    stacks: HashMap<Vec<Arc<str>>, Frames>,
+}
+
+impl Names {
+    fn take(&mut self, time: u64, what: What) -> Option<Event> {
+        match what {
+            What::Mapped { pid, map } => {
+                let maps = Arc::make_mut(self.maps.entry(pid).or_default());
+                // A new map replaces what was there.
+                maps.retain(|known| known.end <= map.start || map.end <= known.start);
+                maps.push(map);
+            }
+            What::Forked { pid, parent } => {
+                if let Some(maps) = self.maps.get(&parent).filter(|_| pid != parent).cloned() {
+                    self.maps.insert(pid, maps);
+                }
+            }
+            What::Executed { pid } | What::Exited { pid } => drop(self.maps.remove(&pid)),
+            What::Sampled { pid, tid, addresses } => {
+                let named: Vec<Arc<str>> = addresses.iter().rev().map(|&address| self.name(pid, address)).collect();
+                // Without frame pointers, a stack leads into data.
+                let outer = named.iter().take(named.len().saturating_sub(1)).take_while(|name| &***name == UNKNOWN);
+                let frames = named[outer.count()..].to_vec();
+                let known = self.stacks.get(&frames).cloned();
+                let stack = known.unwrap_or_else(|| {
+                    let stack: Frames = frames.clone().into();
+                    self.stacks.insert(frames, Arc::clone(&stack));
+                    stack
+                });
+                return Some(Event { time, pid, tid, what: crate::events::What::Sampled { frames: stack } });
+            }
+        }
+        None
+    }
+
+    /// The function at an address, else its file.
+    fn name(&mut self, pid: i32, address: u64) -> Arc<str> {
+        let maps = self.maps.get(&pid);
+        let map = maps.and_then(|maps| maps.iter().find(|map| (map.start..map.end).contains(&address)));
+        let Some(map) = map else { return interned(&mut self.names, UNKNOWN) };
+        // Code that a program made itself, and the kernel's page of functions, are in no file.
+        if !map.file.starts_with('/') || map.file.starts_with("//") {
+            return interned(
+                &mut self.names,
+                if map.file.starts_with("[vdso]") { "[vdso]" } else { "[generated code]" },
+            );
+        }
+        let key = (Arc::clone(&map.file), map.identity);
+        if !self.files.contains_key(&key) {
+            if self.files.len() >= FILES {
+                self.files.clear();
+            }
+            self.files.insert(key.clone(), Symbols::of(pid, &map.file));
+        }
+        let symbols = self.files.get(&key);
+        let function = symbols.and_then(|symbols| symbols.function(address - map.start + map.offset));
+        match function {
+            Some(function) => interned(&mut self.names, function),
+            None => {
+                let file = format!("[{}]", map.file.rsplit('/').next().unwrap_or_default());
+                interned(&mut self.names, &file)
+            }
+        }
+    }
+}
+
+fn interned(names: &mut HashMap<String, Arc<str>>, name: &str) -> Arc<str> {
+    if let Some(known) = names.get(name) {
+        return Arc::clone(known);
+    }
+    let name: Arc<str> = name.into();
+    names.insert(name.to_string(), Arc::clone(&name));
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(list: &[u32]) -> Vec<u8> {
+        list.iter().flat_map(|number| number.to_ne_bytes()).collect()
+    }
+
+    fn longs(list: &[u64]) -> Vec<u8> {
+        list.iter().flat_map(|number| number.to_ne_bytes()).collect()
+    }
+
+    /// The layout of perf_event_open(2): "pid, tid, time, nr, ips[nr]" with these sample flags.
+    #[test]
+    fn a_sample_has_addresses_without_marks() {
+        let user = u64::MAX - 511;
+        let body = [numbers(&[7, 8]), longs(&[99, 3, user, 0x1000, 0x2000])].concat();
+        let sampled = What::Sampled { pid: 7, tid: 8, addresses: vec![0x1000, 0x2000] };
+        assert_eq!(parse(SAMPLE, 0, &body), Some((99, sampled)));
+        assert_eq!(parse(SAMPLE, 0, &body[..20]), None);
+    }
+
+    #[test]
+    fn a_mapped_file_has_its_place() {
+        let id = [numbers(&[7, 7]), longs(&[99])].concat();
+        let body = [
+            numbers(&[7, 7]),
+            longs(&[0x1000, 0x500, 0x40]),
+            numbers(&[8, 1]),
+            longs(&[42, 0]),
+            numbers(&[5, 2]),
+            b"/a\0\0\0\0\0\0".to_vec(),
+            id,
+        ]
+        .concat();
+        let Some((99, What::Mapped { pid: 7, map })) = parse(MMAP2, 0, &body) else { panic!("a map") };
+        assert_eq!((map.start, map.end, map.offset, &*map.file), (0x1000, 0x1500, 0x40, "/a"));
+    }
+
+    #[test]
+    fn a_child_has_the_maps_of_its_parent_until_it_executes() {
+        let mut names = Names::default();
+        let map = Map { start: 16, end: 32, offset: 0, file: "/nowhere/lib.so".into(), identity: (0, 0, 0) };
+        names.take(1, What::Mapped { pid: 7, map });
+        names.take(2, What::Forked { pid: 8, parent: 7 });
+        let frames = |names: &mut Names| {
+            let sample = What::Sampled { pid: 8, tid: 8, addresses: vec![20, 99] };
+            let Some(Event { what: crate::events::What::Sampled { frames }, .. }) = names.take(3, sample) else {
+                panic!("a sample")
+            };
+            frames.iter().map(|frame| frame.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(frames(&mut names), ["[lib.so]"], "what is outside of it is in no file");
+        names.take(4, What::Executed { pid: 8 });
+        assert_eq!(frames(&mut names), ["[unknown]"]);
+    }
+}

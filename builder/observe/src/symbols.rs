@@ -1,0 +1,124 @@
+//! The functions of a program or library of a step, from the file's own symbol table.
+
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Object, ObjectSymbol, ReadCache, ReadRef, SymbolKind, elf};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use std::fs::File;
+
+/// Larger files have no symbols here: reading them would take too long.
+const LARGEST: u64 = 1 << 30;
+
+/// Where a segment of a file is in memory, by the file's own addresses.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    offset: u64,
+    size: u64,
+    address: u64,
+}
+
+/// The functions of one file.
+#[derive(Debug, Default)]
+pub(crate) struct Symbols {
+    segments: Vec<Segment>,
+    /// Address, size and name, by address.
+    functions: Vec<(u64, u64, String)>,
+}
+
+impl Symbols {
+    /// Reads the symbols of a file in the root directory of a process. A file that cannot be read has none.
+    pub(crate) fn of(pid: i32, path: &str) -> Self {
+        open(pid, path).and_then(|file| Self::read(file)).unwrap_or_default()
+    }
+
+    fn read(file: File) -> Option<Self> {
+        let cache = ReadCache::new(file);
+        let file = object::File::parse(&cache).ok()?;
+        let mut functions: Vec<(u64, u64, String)> = file
+            .symbols()
+            .chain(file.dynamic_symbols())
+            .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.address() > 0)
+            .filter_map(|symbol| Some((symbol.address(), symbol.size(), shown(symbol.name_bytes().ok()?))))
+            .collect();
+        functions.sort_unstable();
+        functions.dedup_by_key(|(address, ..)| *address);
+        Some(Self { segments: segments(&cache), functions })
+    }
+
+    /// The function at an offset of the file.
+    pub(crate) fn function(&self, offset: u64) -> Option<&str> {
+        let within =
+            |segment: &&Segment| (segment.offset..segment.offset.saturating_add(segment.size)).contains(&offset);
+        let segment = self.segments.iter().find(within)?;
+        let address = offset.wrapping_sub(segment.offset).wrapping_add(segment.address);
+        let at = self.functions.partition_point(|(start, ..)| *start <= address).checked_sub(1)?;
+        let (start, size, name) = &self.functions[at];
+        // Assembly has no sizes.
+        (*size == 0 || address - start < *size).then_some(name)
+    }
+}
+
+/// Opens a file as the process would: links are followed in its own root directory only.
+fn open(pid: i32, path: &str) -> Option<File> {
+    let root = rustix::fs::open(format!("/proc/{pid}/root"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = rustix::fs::openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT).ok()?;
+    let file = File::from(file);
+    let metadata = file.metadata().ok()?;
+    (metadata.is_file() && metadata.len() <= LARGEST).then_some(file)
+}
+
+/// The loaded segments of a file of either word size.
+fn segments<'d>(data: impl ReadRef<'d>) -> Vec<Segment> {
+    fn of<'d, H: FileHeader>(data: impl ReadRef<'d>) -> Option<Vec<Segment>> {
+        let header = H::parse(data).ok()?;
+        let endian = header.endian().ok()?;
+        let loaded = header.program_headers(endian, data).ok()?.iter();
+        let segment = |program: &H::ProgramHeader| Segment {
+            offset: program.p_offset(endian).into(),
+            size: program.p_filesz(endian).into(),
+            address: program.p_vaddr(endian).into(),
+        };
+        Some(loaded.filter(|program| program.p_type(endian) == elf::PT_LOAD).map(segment).collect())
+    }
+    of::<elf::FileHeader64<object::Endianness>>(data)
+        .or_else(|| of::<elf::FileHeader32<object::Endianness>>(data))
+        .unwrap_or_default()
+}
+
+/// The name of a function as its author wrote it.
+fn shown(name: &[u8]) -> String {
+    const LONGEST: usize = 120;
+    let name = crate::procfs::shown(name);
+    let name = match name.starts_with("_R") || name.starts_with("_ZN") {
+        true => format!("{:#}", rustc_demangle::demangle(&name)),
+        false => name,
+    };
+    match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The test program has its own symbols.
+    #[test]
+    fn a_function_is_found_by_its_place_in_the_file() {
+        let path = std::env::current_exe().unwrap();
+        let symbols = Symbols::of(std::process::id() as i32, path.to_str().unwrap());
+        let (address, _, name) =
+            symbols.functions.iter().find(|(_, size, name)| *size > 4 && name.contains("Symbols::read")).unwrap();
+        let segment =
+            symbols.segments.iter().find(|one| (one.address..one.address + one.size).contains(address)).unwrap();
+        assert_eq!(symbols.function(address - segment.address + segment.offset + 3), Some(&**name));
+        assert_eq!(symbols.function(u64::MAX), None);
+    }
+
+    #[test]
+    fn what_is_not_a_program_has_no_symbols() {
+        assert!(Symbols::of(std::process::id() as i32, "/etc/passwd").functions.is_empty());
+        assert!(Symbols::of(std::process::id() as i32, "/nowhere").functions.is_empty());
+    }
+}
