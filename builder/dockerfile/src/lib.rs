@@ -43,6 +43,7 @@ mod outline;
 mod pattern;
 mod ports;
 mod print;
+mod script;
 mod span;
 mod typed;
 mod words;
@@ -60,6 +61,7 @@ pub use node::{Arguments, Directive, Node, Pair, Syntax, Word};
 pub use outline::{Outline, StageOutline};
 pub use ports::Ports;
 pub use print::print;
+pub use script::{Piece, Script};
 pub use span::Span;
 
 use std::borrow::Cow;
@@ -231,6 +233,31 @@ impl<'t> Dockerfile<'t> {
             Some(lines::Item::Line(line)) => line.text.into_owned(),
             _ => String::new(),
         }
+    }
+
+    /// Returns the pieces of the file that make up a word: the offset of each in the word and in the file, ascending. A
+    /// word of another text, such as an ONBUILD trigger of a base image, has none.
+    fn pieces(&self, word: &Word<'_>) -> Vec<(usize, usize)> {
+        let start = word.span.range().start;
+        let mut reader = lines::Reader::new(self.text.get(start..).unwrap_or_default());
+        reader.escape = self.escape;
+        reader.end_directives();
+        match reader.item() {
+            Some(lines::Item::Line(line)) if line.text.starts_with(&*word.text) => {
+                let within = line.pieces().iter().filter(|(at, _)| *at < word.text.len());
+                within.map(|&(at, offset)| (at, start + offset)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns the line and the column of an offset, both counted from 1; columns are characters.
+    fn line_and_column(&self, offset: usize) -> (u32, u32) {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
+        let lines = memchr::memchr_iter(b'\n', before.as_bytes()).count();
+        (number(lines), number(before[line_start..].chars().count()))
     }
 
     /// Returns the same text as [`Dockerfile::joined`], with every run of spaces reduced to one space.

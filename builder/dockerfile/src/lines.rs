@@ -35,8 +35,8 @@ pub(super) struct Logical<'a> {
 /// The origin of a joined text in the source. Most instructions have one piece.
 #[derive(Clone, Debug)]
 enum Pieces {
-    /// One piece, with its offset in the source.
-    One(usize),
+    /// One piece, with its offset in the joined text, which is 0, and in the source.
+    One((usize, usize)),
     /// Several pieces, each with its offset in the joined text and in the source, ascending and never empty.
     Many(Vec<(usize, usize)>),
 }
@@ -47,7 +47,7 @@ impl<'a> Logical<'a> {
     #[inline]
     pub(super) fn word(&self, start: usize, end: usize) -> Word<'a> {
         match (&self.text, &self.pieces) {
-            (Cow::Borrowed(text), Pieces::One(offset)) => {
+            (Cow::Borrowed(text), Pieces::One((_, offset))) => {
                 Word { text: text[start..end].into(), span: Span::new(offset + start, offset + end) }
             }
             (text, _) => Word { text: text[start..end].to_owned().into(), span: self.span_of(start, end) },
@@ -59,11 +59,20 @@ impl<'a> Logical<'a> {
         Logical { text: self.text.into_owned().into(), ..self }
     }
 
+    /// Returns the pieces of the source that make up the text: the offset of each in the text and in the source,
+    /// ascending.
+    pub(super) fn pieces(&self) -> &[(usize, usize)] {
+        match &self.pieces {
+            Pieces::One(piece) => std::slice::from_ref(piece),
+            Pieces::Many(pieces) => pieces,
+        }
+    }
+
     /// Returns the position in the source of a part of the joined text.
     pub(super) fn span_of(&self, start: usize, end: usize) -> Span {
         let end = end.max(start);
         match &self.pieces {
-            Pieces::One(offset) => Span::new(offset + start, offset + end),
+            Pieces::One((_, offset)) => Span::new(offset + start, offset + end),
             Pieces::Many(pieces) => {
                 let offset_of = |at: usize| {
                     let i = pieces.partition_point(|(joined, _)| *joined <= at).saturating_sub(1);
@@ -220,7 +229,7 @@ impl<'a> Reader<'a> {
         let lines = (first.number, first.number);
         let Some(head) = continued(body, self.escape) else {
             let span = Span::new(start, start + body.len());
-            return Logical { text: body.into(), pieces: Pieces::One(start), lines, span, blank_inside: None };
+            return Logical { text: body.into(), pieces: Pieces::One((0, start)), lines, span, blank_inside: None };
         };
         self.joined(lines, head, start, start + body.len())
     }

@@ -3,7 +3,7 @@
 //! They are not part of a build's identity: they are added to the finished record, and nothing else reads them.
 
 use super::Outcome;
-use crate::plan::{MountKind, Op, Step};
+use crate::plan::{MountKind, Op, Run, Step};
 use buildscope_observe::StepProcesses;
 use buildscope_record::{Nanos, Phase, Processes, Record};
 
@@ -31,6 +31,8 @@ fn within(mut processes: Processes, start: Nanos, end: Nanos, step: &Step) -> Pr
     (processes.start, processes.end) = (start, end.max(start));
     if let Op::Run(run) = &step.op {
         processes.command.clone_from(&run.args);
+        processes.script = script_file(run).map(str::to_owned);
+        processes.origins.clone_from(&run.origins);
     }
     if has_secrets(step) {
         for argument in processes.list.iter_mut().flat_map(|process| &mut process.arguments) {
@@ -40,6 +42,15 @@ fn within(mut processes: Processes, start: Nanos, end: Nanos, step: &Step) -> Pr
         }
     }
     processes
+}
+
+/// The content of the file that the shell executes, if the command is a heredoc that begins with `#!`.
+fn script_file(run: &Run) -> Option<&str> {
+    let path = run.args.last()?;
+    run.mounts.iter().find_map(|mount| match &mount.kind {
+        MountKind::Inline { content, .. } if mount.target.as_ref() == Some(path) => Some(content.as_str()),
+        _ => None,
+    })
 }
 
 /// Whether the step has secrets. It may pass them to a program, so of such steps only the arguments that the Dockerfile

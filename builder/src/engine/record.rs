@@ -171,6 +171,7 @@ fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::St
         resources: report.resources,
         processes: None,
         network: report.network,
+        output: Vec::new(),
         locks: report.locks.clone(),
         log: report.log.clone(),
         exit_code: report.exit_code,

@@ -4,7 +4,7 @@ use super::{Config, CreatedBy, Environment};
 use buildscope_dockerfile::Span;
 use buildscope_dockerfile::lint::Finding;
 use buildscope_oci::Platform;
-use buildscope_record::{ManifestDigest, StageId, StepId};
+use buildscope_record::{ManifestDigest, Origin, StageId, StepId};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -189,6 +189,9 @@ pub struct Run {
     pub devices: Vec<String>,
     /// The host name that `BUILDKIT_SANDBOX_HOSTNAME` sets.
     pub hostname: Option<String>,
+    /// Where the pieces of the shell's text are in the Dockerfile. They change nothing that the step does.
+    #[serde(skip)]
+    pub origins: Vec<Origin>,
 }
 
 /// The network of a step.

@@ -6,10 +6,8 @@ use super::lowering::{Context, RunSettings};
 use super::scope::Scope;
 use super::sources::Sources;
 use buildscope_dockerfile::mount::{MountType, Spec};
-use buildscope_dockerfile::{self as dockerfile, Command, Diagnostic, Expander, Heredoc, Word, clean};
-
-/// The directory for the file of a heredoc with `#!`, which is that of BuildKit.
-const SCRIPTS: &str = "/dev/pipes";
+use buildscope_dockerfile::{self as dockerfile, Command, Diagnostic, Dockerfile, Expander, Word, clean};
+use buildscope_record::Origin;
 
 // The default modes of mounts. The first three are those of the Dockerfile reference.
 const CACHE_MODE: u32 = 0o755;
@@ -20,6 +18,7 @@ const SCRIPT_MODE: u32 = 0o755;
 /// Lowers one RUN.
 pub(super) struct RunLowering<'a, 's> {
     scope: &'a Scope,
+    file: &'a Dockerfile<'a>,
     expander: &'a Expander,
     settings: &'a RunSettings,
     sources: &'a mut Sources<'s>,
@@ -35,17 +34,29 @@ impl<'a, 's> RunLowering<'a, 's> {
         sources: &'a mut Sources<'s>,
         diagnostics: &'a mut Vec<Diagnostic>,
     ) -> Self {
-        let (expander, settings) = (&context.expander, &context.settings);
-        Self { scope, expander, settings, sources, diagnostics, sockets: 0 }
+        let (file, expander, settings) = (context.file, &context.expander, &context.settings);
+        Self { scope, file, expander, settings, sources, diagnostics, sockets: 0 }
     }
 
     /// Returns the operation and its entry in the image history. After errors, the operation is incomplete.
     pub(super) fn lower(mut self, run: &dockerfile::Run<'_>) -> (Run, CreatedBy) {
         let scope = self.scope;
-        let mut mounts = Vec::new();
+        let (mut mounts, mut origins) = (Vec::new(), Vec::new());
         let args = match &run.command {
             Command::Exec(words) => words.iter().map(|word| word.text.to_string()).collect(),
-            Command::Shell(word) => scope.with_shell(&shell_text(word, &run.heredocs, &mut mounts)),
+            Command::Shell(word) => {
+                let script = dockerfile::Script::of(self.file, word, &run.heredocs);
+                origins = script.pieces.iter().map(origin).collect();
+                let text = match script.file {
+                    None => script.text,
+                    Some(target) => {
+                        let kind = MountKind::Inline { content: script.text, mode: SCRIPT_MODE };
+                        mounts.push(Mount { target: Some(target.clone()), kind });
+                        target
+                    }
+                };
+                scope.with_shell(&text)
+            }
         };
         let mut env = scope.env.clone();
         for word in run.mounts() {
@@ -73,6 +84,7 @@ impl<'a, 's> RunLowering<'a, 's> {
             insecure: run.security().is_some_and(|word| &*word.text == "insecure"),
             devices: run.devices().map(|word| word.text.to_string()).collect(),
             hostname: self.settings.hostname.clone(),
+            origins,
         };
         (run, history)
     }
@@ -181,29 +193,11 @@ impl<'a, 's> RunLowering<'a, 's> {
     }
 }
 
+fn origin(piece: &dockerfile::Piece) -> Origin {
+    Origin { at: piece.at, line: piece.line, column: piece.column }
+}
+
 /// Returns the `source` of a mount as an absolute path in the file system that `from` names.
 fn inner(spec: &Spec) -> String {
     clean(&format!("/{}", spec.source.as_deref().unwrap_or_default()))
-}
-
-/// Returns the script for the shell. If the command is only a heredoc, the script is its content. Otherwise the script
-/// contains the heredocs, and the shell reads them.
-fn shell_text(word: &Word<'_>, documents: &[Heredoc], mounts: &mut Vec<Mount>) -> String {
-    let Some(first) = documents.first() else { return word.text.to_string() };
-    if matches!(Heredoc::parse(word), Ok(Some(_))) {
-        let content = first.text().into_owned();
-        if !content.starts_with("#!") {
-            return content;
-        }
-        let target = format!("{SCRIPTS}/{}", first.name);
-        mounts.push(Mount { target: Some(target.clone()), kind: MountKind::Inline { content, mode: SCRIPT_MODE } });
-        return target;
-    }
-    let mut text = word.text.to_string();
-    for document in documents {
-        text.push('\n');
-        text += &document.content;
-        text += &document.name;
-    }
-    text
 }
