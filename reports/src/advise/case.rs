@@ -67,5 +67,14 @@ pub(super) fn takes_all(step: &StepExplanation) -> bool {
 /// Advice about a step.
 pub(super) fn about(step: &StepExplanation, rule: &str, gain: Nanos, text: String, caveat: &str) -> Advice {
     let line = step.source.map(|source| source.line);
-    Advice { rule: rule.into(), text, gain, caveat: caveat.into(), step: Some(step.id), line, diff: Vec::new() }
+    Advice {
+        rule: rule.into(),
+        text,
+        gain,
+        caveat: caveat.into(),
+        step: Some(step.id),
+        line,
+        column: None,
+        diff: Vec::new(),
+    }
 }

@@ -150,6 +150,7 @@ fn of_build(rule: &str, change: &RankedChange, case: &Case<'_>) -> Advice {
         caveat: change.kind.caveat().into(),
         step: None,
         line: None,
+        column: None,
         diff: Vec::new(),
     }
 }
@@ -217,6 +218,7 @@ fn unused_context(case: &Case<'_>) -> Vec<Advice> {
             caveat: format!("by its share of the context's bytes; {caveat}"),
             step: step.map(|step| step.id),
             line: step.and_then(|step| step.source).map(|source| source.line),
+            column: None,
             diff: vec![format!("+{}", entry.path)],
         })
     });
@@ -250,6 +252,7 @@ fn compression(case: &Case<'_>) -> Vec<Advice> {
         caveat: caveat.into(),
         step: None,
         line: None,
+        column: None,
         diff: Vec::new(),
     };
     if case.worth(gain) { vec![advice] } else { Vec::new() }
@@ -275,6 +278,7 @@ fn base_pull(case: &Case<'_>) -> Vec<Advice> {
         caveat: caveat.into(),
         step: worst.map(|step| step.id),
         line: worst.and_then(|step| step.source).map(|source| source.line),
+        column: None,
         diff: Vec::new(),
     };
     if spent.0 > case.analysis.record.wall.0 / 10 && case.worth(spent) { vec![advice] } else { Vec::new() }
@@ -287,8 +291,20 @@ fn commands_inside(case: &Case<'_>) -> Vec<Advice> {
     steps
         .filter_map(|step| Some((step, step.inside.as_ref()?)))
         .flat_map(|(step, inside)| findings(inside, processors).into_iter().map(move |finding| (step, finding)))
-        .map(|(step, finding)| about(step, finding.rule, finding.gain.min(step.drag), finding.text, finding.caveat))
+        .map(|(step, finding)| {
+            let diff = finding.change.and_then(|(old, new)| replaced(step, &old, &new)).unwrap_or_default();
+            let advice = about(step, finding.rule, finding.gain.min(step.drag), finding.text, finding.caveat);
+            let line = finding.place.map(|place| place.line).or(advice.line);
+            Advice { line, column: finding.place.map(|place| place.column), diff, ..advice }
+        })
         .collect()
+}
+
+/// The diff that writes a command of a step in another way, if the step is one line and has the command once.
+fn replaced(step: &StepExplanation, old: &str, new: &str) -> Option<Vec<String>> {
+    step.source.filter(|source| source.line == source.end_line)?;
+    let once = step.text.matches(old).count() == 1;
+    once.then(|| vec![format!("-{}", step.text), format!("+{}", step.text.replacen(old, new, 1))])
 }
 
 /// Steps that wait for processors or disks, and processors that are idle.
@@ -345,6 +361,7 @@ fn pressure(case: &Case<'_>) -> Vec<Advice> {
             caveat: "an upper bound, if the steps do not need each other".into(),
             step: None,
             line: None,
+            column: None,
             diff: Vec::new(),
         });
     }

@@ -21,6 +21,9 @@ pub struct Advice {
     /// The line of that step in the Dockerfile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
+    /// The column in that line, in characters, if the advice is about one command of the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
     /// The change as lines of a diff; empty if it cannot be written as one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diff: Vec<String>,

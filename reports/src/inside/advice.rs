@@ -1,6 +1,6 @@
 //! What the inside of a step suggests. Each finding names the command, its gain and what it depends on.
 
-use super::{Activity, CommandRow, Inside, RowKind};
+use super::{Activity, CommandRow, Inside, RowKind, SourcePlace};
 use buildscope_record::Nanos;
 
 /// A suggestion about one command.
@@ -14,6 +14,16 @@ pub(crate) struct Finding {
     pub(crate) text: String,
     /// What it depends on.
     pub(crate) caveat: &'static str,
+    /// Where the command is in the Dockerfile.
+    pub(crate) place: Option<SourcePlace>,
+    /// The command, and what to write instead, where that is certain to work.
+    pub(crate) change: Option<(String, String)>,
+}
+
+impl Finding {
+    fn of(rule: &'static str, row: &CommandRow, gain: Nanos, text: String, caveat: &'static str) -> Self {
+        Self { rule, gain, text, caveat, place: row.source, change: None }
+    }
 }
 
 /// Less than this is not worth a suggestion.
@@ -23,12 +33,15 @@ const ONE: f64 = 1.3;
 
 /// What the commands of a step suggest, on a machine of so many processors.
 pub(crate) fn findings(inside: &Inside, processors: u32) -> Vec<Finding> {
-    let commands = inside.rows.iter().filter(|row| row.kind == RowKind::Command);
-    commands
-        .flat_map(|row| [package_lists(row), unsafe_io(row), jobs(row, processors), wheels(row), download(row)])
-        .flatten()
-        .filter(|finding| finding.gain >= LEAST)
-        .collect()
+    let commands: Vec<&CommandRow> = inside.rows.iter().filter(|row| row.kind == RowKind::Command).collect();
+    let alone = commands
+        .iter()
+        .flat_map(|row| [package_lists(row), unsafe_io(row), jobs(row, processors), wheels(row), download(row)]);
+    let together = (0..commands.len()).flat_map(|at| {
+        let (before, rest) = commands.split_at(at);
+        [pruned(before, rest[0]), tests_first(rest[0], &rest[1..])]
+    });
+    alone.chain(together).flatten().filter(|finding| finding.gain >= LEAST).collect()
 }
 
 fn runs(row: &CommandRow, words: &[&str]) -> bool {
@@ -38,26 +51,29 @@ fn runs(row: &CommandRow, words: &[&str]) -> bool {
 fn package_lists(row: &CommandRow) -> Option<Finding> {
     let update = runs(row, &["apt-get", "update"]) || runs(row, &["apt", "update"]) || runs(row, &["apk", "update"]);
     let waited = row.spent.blocked.network;
-    update.then(|| Finding {
-        rule: "package-lists",
-        gain: waited,
-        text: format!(
-            "`{}` waits {waited} for the network: keep the lists in a cache mount (`--mount=type=cache,target=/var/lib/apt`), or start from an image that has the packages",
-            row.text
-        ),
-        caveat: "the network may answer faster another time",
-    })
+    let text = format!(
+        "`{}` waits {waited} for the network: keep the lists in a cache mount (`--mount=type=cache,target=/var/lib/apt`), or start from an image that has the packages",
+        row.text
+    );
+    let caveat = "the network may answer faster another time";
+    update.then(|| Finding::of("package-lists", row, waited, text, caveat))
 }
 
 fn unsafe_io(row: &CommandRow) -> Option<Finding> {
     let dpkg = row.programs.iter().any(|program| program.program.starts_with("dpkg"));
     let waited = row.spent.blocked.disk;
-    dpkg.then(|| Finding {
-        rule: "unsafe-io",
-        gain: waited,
-        text: format!("`{}` waits {waited} for the disk: dpkg need not sync each file of an image (`-o Dpkg::Options::=--force-unsafe-io`)", row.text),
-        caveat: "some of the waits may be for reading",
-    })
+    let text = format!(
+        "`{}` waits {waited} for the disk: dpkg need not sync each file of an image (`-o Dpkg::Options::=--force-unsafe-io`)",
+        row.text
+    );
+    let mut finding = Finding::of("unsafe-io", row, waited, text, "some of the waits may be for reading");
+    finding.change =
+        ["apt-get install ", "apt-get upgrade ", "apt-get dist-upgrade "].into_iter().find_map(|command| {
+            let rest = row.text.strip_prefix(command)?;
+            let new = format!("{command}-o Dpkg::Options::=--force-unsafe-io {rest}");
+            (!row.text.contains("unsafe-io")).then(|| (row.text.clone(), new))
+        });
+    dpkg.then_some(finding)
 }
 
 fn jobs(row: &CommandRow, processors: u32) -> Option<Finding> {
@@ -69,16 +85,16 @@ fn jobs(row: &CommandRow, processors: u32) -> Option<Finding> {
         return None;
     }
     let gain = Nanos(row.spent.processor.0 / u64::from(processors) * u64::from(processors - 1));
-    Some(Finding {
-        rule: "make-jobs",
-        gain,
-        text: format!(
-            "`{}` uses {:.1} of {processors} processors for {units} compiler runs: `make -j$(nproc)`",
-            row.text,
-            row.processors()
-        ),
-        caveat: "the makefile must allow it, and other steps need processors too",
-    })
+    let text = format!(
+        "`{}` uses {:.1} of {processors} processors for {units} compiler runs: `make -j$(nproc)`",
+        row.text,
+        row.processors()
+    );
+    let caveat = "the makefile must allow it, and other steps need processors too";
+    let mut finding = Finding::of("make-jobs", row, gain, text, caveat);
+    let rest = row.text.strip_prefix("make").filter(|rest| rest.is_empty() || rest.starts_with(' '));
+    finding.change = rest.map(|rest| (row.text.clone(), format!("make -j\"$(nproc)\"{rest}")));
+    Some(finding)
 }
 
 fn wheels(row: &CommandRow) -> Option<Finding> {
@@ -86,29 +102,57 @@ fn wheels(row: &CommandRow) -> Option<Finding> {
     let compile = row.activities.iter().find(|done| done.activity == Activity::Compile)?;
     let all: Nanos = row.activities.iter().map(|done| done.time + done.network).sum();
     let part = |time: Nanos| (u128::from(row.wall.0) * u128::from(time.0)).checked_div(u128::from(all.0)).unwrap_or(0);
-    pip.then(|| Finding {
-        rule: "compiled-wheels",
-        gain: Nanos(part(compile.time) as u64),
-        text: format!(
-            "`{}` compiles: keep pip's wheels in a cache mount (`--mount=type=cache,target=/root/.cache/pip`), or take packages that have a wheel for this platform",
-            row.text
-        ),
-        caveat: "the first build fills the cache mount",
-    })
+    let text = format!(
+        "`{}` compiles: keep pip's wheels in a cache mount (`--mount=type=cache,target=/root/.cache/pip`), or take packages that have a wheel for this platform",
+        row.text
+    );
+    let gain = Nanos(part(compile.time) as u64);
+    pip.then(|| Finding::of("compiled-wheels", row, gain, text, "the first build fills the cache mount"))
 }
 
 fn download(row: &CommandRow) -> Option<Finding> {
     let fetches = ["curl", "wget", "git"].iter().any(|program| runs(row, &[program]));
     let waited = row.spent.blocked.network;
-    (fetches && waited.0 * 2 >= row.wall.0).then(|| Finding {
-        rule: "download",
-        gain: waited,
-        text: format!(
-            "`{}` waits {waited} for the network: fetch it in a stage of its own, which runs meanwhile, or with ADD",
-            row.text
-        ),
-        caveat: "it helps where other stages have work in that time",
-    })
+    let text = format!(
+        "`{}` waits {waited} for the network: fetch it in a stage of its own, which runs meanwhile, or with ADD",
+        row.text
+    );
+    let caveat = "it helps where other stages have work in that time";
+    (fetches && waited.0 * 2 >= row.wall.0).then(|| Finding::of("download", row, waited, text, caveat))
+}
+
+/// An install whose development packages are deleted again.
+fn pruned(before: &[&CommandRow], prune: &CommandRow) -> Option<Finding> {
+    let tool = ["npm", "pnpm"].into_iter().find(|tool| runs(prune, &[tool, "prune"]))?;
+    let installs = |row: &&&CommandRow| ["ci", "install", "i"].iter().any(|verb| runs(row, &[tool, verb]));
+    let install = before.iter().rev().find(installs)?;
+    let text = format!(
+        "`{}` takes {} to delete what `{}` installed, and both read every file: install without development packages in a stage of its own, and copy from it",
+        prune.text, prune.wall, install.text
+    );
+    Some(Finding::of(
+        "install-then-prune",
+        prune,
+        prune.wall,
+        text,
+        "the other stage downloads the packages again, at the same time",
+    ))
+}
+
+/// Tests that keep the commands after them waiting.
+fn tests_first(row: &CommandRow, after: &[&CommandRow]) -> Option<Finding> {
+    let done = |row: &CommandRow, wanted: &[Activity]| -> Nanos {
+        row.activities.iter().filter(|done| wanted.contains(&done.activity)).map(|done| done.time).sum()
+    };
+    let all: Nanos = row.activities.iter().map(|done| done.time + done.network).sum();
+    let tests = done(row, &[Activity::Test]);
+    let next = after.iter().find(|next| done(next, &[Activity::Link, Activity::Compile]).0 * 2 > next.wall.0)?;
+    let text = format!(
+        "`{}` runs tests for {} before `{}`: run them in a stage of its own, which runs at the same time",
+        row.text, row.wall, next.text
+    );
+    let caveat = "a build that does not ask for that stage does not run the tests";
+    (tests.0 * 2 > all.0).then(|| Finding::of("tests-first", row, row.wall.min(next.wall), text, caveat))
 }
 
 #[cfg(test)]
@@ -118,18 +162,7 @@ mod tests {
     use buildscope_record::{Blocked, Observed};
 
     fn row(text: &str, wall: u64, spent: Spent, cpu: u64) -> CommandRow {
-        CommandRow {
-            kind: RowKind::Command,
-            text: text.into(),
-            place: None,
-            wall: Nanos(wall),
-            drag: Nanos::ZERO,
-            cpu: Nanos(cpu),
-            spent,
-            processes: 1,
-            programs: Vec::new(),
-            activities: Vec::new(),
-        }
+        CommandRow { wall: Nanos(wall), cpu: Nanos(cpu), spent, processes: 1, ..CommandRow::of(RowKind::Command, text) }
     }
 
     fn found(row: CommandRow) -> Vec<(&'static str, u64)> {
@@ -169,6 +202,40 @@ mod tests {
     }
 
     #[test]
+    fn what_to_write_instead_is_said_where_it_works() {
+        let disk = Blocked { disk: Nanos(3 * SECOND), ..Blocked::default() };
+        let mut install = row("apt-get install -y gcc", 4 * SECOND, waits(disk), SECOND);
+        install.programs.push(ProgramRow { program: "dpkg".into(), count: 3, time: Nanos(1), cpu: Nanos(1) });
+        let new = unsafe_io(&install).unwrap().change.unwrap().1;
+        assert_eq!(new, "apt-get install -o Dpkg::Options::=--force-unsafe-io -y gcc");
+        install.text = "apt install gcc".into();
+        assert_eq!(unsafe_io(&install).unwrap().change, None);
+    }
+
+    fn does(text: &str, wall: u64, activity: Activity) -> CommandRow {
+        let time = Nanos(wall * SECOND);
+        let done = ActivityRow { activity, count: 1, time, network: Nanos::ZERO, cpu: time };
+        CommandRow { activities: vec![done], ..row(text, wall * SECOND, Spent::default(), 0) }
+    }
+
+    fn found_in(rows: Vec<CommandRow>) -> Vec<(&'static str, u64)> {
+        let wall = rows.iter().map(|row| row.wall).sum();
+        let inside = Inside { observed: Observed::Events, wall, rows, processes: 1, unseen: Vec::new() };
+        findings(&inside, 8).into_iter().map(|finding| (finding.rule, finding.gain.0 / SECOND)).collect()
+    }
+
+    #[test]
+    fn commands_are_compared_with_those_around_them() {
+        let install = || does("npm ci", 9, Activity::Unpack);
+        let prune = || does("npm prune --omit=dev", 3, Activity::Unpack);
+        assert_eq!(found_in(vec![install(), prune()]), [("install-then-prune", 3)]);
+        assert_eq!(found_in(vec![prune(), install()]), []);
+        let (test, link) = (|| does("./run-tests", 5, Activity::Test), || does("gcc -o x *.o", 4, Activity::Link));
+        assert_eq!(found_in(vec![test(), link()]), [("tests-first", 4)]);
+        assert_eq!(found_in(vec![link(), test()]), []);
+    }
+
+    #[test]
     fn a_make_of_one_job_is_found() {
         let busy = Spent { processor: Nanos(8 * SECOND), ..Spent::default() };
         let compiled = ActivityRow {
@@ -181,6 +248,7 @@ mod tests {
         let mut make = row("make all", 8 * SECOND, busy, 8 * SECOND);
         make.activities.push(compiled);
         assert_eq!(found(make.clone()), [("make-jobs", 7 * SECOND)]);
+        assert_eq!(jobs(&make, 8).unwrap().change.unwrap().1, "make -j\"$(nproc)\" all");
         make.text = "make -j4 all".into();
         assert_eq!(found(make), []);
     }

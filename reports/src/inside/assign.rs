@@ -117,6 +117,20 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize
     assigned
 }
 
+/// The unit of each child where the shell goes through the units again and again: from the last one on, the first whose name
+/// agrees best.
+pub(super) fn assign_repeated(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize>> {
+    let mut last = None;
+    let mut next = |child: &Child<'_>| {
+        let first = last.map_or(0, |last| last + 1);
+        let order = (0..units.len()).map(|number| (first + number) % units.len());
+        let best = order.rev().max_by_key(|&unit| worth(&units[unit], *child));
+        last = best.filter(|&unit| worth(&units[unit], *child) > 0).or(last);
+        last
+    };
+    children.iter().map(&mut next).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::shell::units;
@@ -161,6 +175,16 @@ mod tests {
                 "for i in 1 2 3; do gcc $i; done"
             ]
         );
+    }
+
+    #[test]
+    fn the_commands_of_a_loop_come_in_turn() {
+        let units = units("gcc $i; strip $i; cp $i x");
+        let child = |program| Child { program, forked: false };
+        let children = ["gcc", "strip", "cp", "gcc", "strip", "other", "gcc"].map(child);
+        let assigned: Vec<_> = assign_repeated(&units, &children).into_iter().flatten().collect();
+        assert_eq!(assigned, [0, 1, 2, 0, 1, 1, 0]);
+        assert_eq!(assign_repeated(&units, &[child("other")]), [None]);
     }
 
     #[test]

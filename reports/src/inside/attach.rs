@@ -2,24 +2,41 @@
 //!
 //! A builder starts a step as `sh -c TEXT`, and TEXT is the RUN's own: the process that has it is the step's shell.
 
-use super::{one_line, run_text, tree};
-use buildscope_record::{Folded, Nanos, Process, Processes, Record, Step};
+use super::rows::{one_line, run_text};
+use super::tree;
+use buildscope_record::{Folded, Nanos, Origin, Process, Processes, Record, Step};
 use std::collections::{HashMap, HashSet};
 
+/// The text that a RUN's shell was given, and where it is in the Dockerfile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptText {
+    /// The text.
+    pub text: String,
+    /// The pieces of the Dockerfile that make it up.
+    pub origins: Vec<Origin>,
+}
+
 /// Gives each RUN of the record the processes below its shell. `zero` is the record's beginning on the clock of `machine`.
-/// Returns how many steps were found.
-pub fn attach(record: &mut Record, machine: &Processes, zero: Nanos) -> usize {
+/// `script` gives a step's script if its Dockerfile is known. Returns how many steps were found.
+pub fn attach(
+    record: &mut Record,
+    machine: &Processes,
+    zero: Nanos,
+    script: impl Fn(&Step) -> Option<ScriptText>,
+) -> usize {
     let mut shells: Vec<(u32, String)> =
         (0..).zip(&machine.list).filter_map(|(index, process)| Some((index, script_of(process)?))).collect();
     let mut found = 0;
     for step in record.steps.iter_mut().filter(|step| step.instruction == "RUN" && step.processes.is_none()) {
-        let text = one_line(run_text(&step.text));
+        let script =
+            script(step).unwrap_or_else(|| ScriptText { text: run_text(&step.text).into(), origins: Vec::new() });
+        let text = one_line(&script.text);
         // The same text twice is two steps in the order of time.
         let Some(at) = shells.iter().position(|(_, script)| !script.is_empty() && text.starts_with(&**script)) else {
             continue;
         };
         let (shell, _) = shells.remove(at);
-        step.processes = Some(below(machine, shell, zero, step));
+        step.processes = Some(below(machine, shell, zero, script));
         found += 1;
     }
     found
@@ -34,7 +51,7 @@ fn script_of(process: &Process) -> Option<String> {
 }
 
 /// A shell and all below it, on the record's clock.
-fn below(machine: &Processes, shell: u32, zero: Nanos, step: &Step) -> Processes {
+fn below(machine: &Processes, shell: u32, zero: Nanos, script: ScriptText) -> Processes {
     let mut kept: HashSet<u32> = HashSet::from([shell]);
     for (index, process) in (0..).zip(&machine.list) {
         // What the shell executes in its place has the shell's parent.
@@ -72,7 +89,10 @@ fn below(machine: &Processes, shell: u32, zero: Nanos, step: &Step) -> Processes
         observed: machine.observed,
         start,
         end: end.unwrap_or(start),
-        command: ["/bin/sh", "-c", run_text(&step.text)].map(String::from).to_vec(),
+        command: vec!["/bin/sh".into(), "-c".into(), script.text],
+        script: None,
+        origins: script.origins,
+        functions: machine.functions.clone(),
         folded: folded.collect(),
         list,
         lost: machine.lost,
@@ -102,6 +122,9 @@ mod tests {
             start: Nanos(0),
             end: Nanos(900),
             command: Vec::new(),
+            script: None,
+            origins: Vec::new(),
+            functions: Vec::new(),
             list: vec![
                 process(1, None, &["runc", "init"], 90, 95),
                 process(2, Some(0), &["/bin/sh", "-c", "make all &&     make install"], 100, 200),
@@ -113,7 +136,7 @@ mod tests {
             lost: 0,
             unseen: Vec::new(),
         };
-        assert_eq!(attach(&mut record, &machine, Nanos(50)), 2);
+        assert_eq!(attach(&mut record, &machine, Nanos(50), |_| None), 2);
         let first = record.steps[0].processes.as_ref().unwrap();
         let list: Vec<_> =
             first.list.iter().map(|process| (&*process.program, process.parent, process.start.0)).collect();

@@ -1,11 +1,11 @@
 //! Folded stacks, as flame-graph tools read them: a stack of names a line, then its weight in microseconds.
 
 use super::tree::Tree;
-use buildscope_record::{Cause, Nanos, Process, ProcessTime, Record};
+use buildscope_record::{Cause, Nanos, Process, ProcessTime, Processes, Record};
 use std::collections::BTreeMap;
 
 /// A line for each stack of programs and what they did: `step;program;program;on a processor 1234`. Waits for children are
-/// left out: the children's own lines have that time.
+/// left out: the children's own lines have that time. Sampled functions follow their program.
 pub fn folded_stacks(record: &Record) -> String {
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     for step in &record.steps {
@@ -16,7 +16,7 @@ pub fn folded_stacks(record: &Record) -> String {
         let top = frame(&format!("{place}{}", step.text));
         for (index, process) in (0..).zip(&seen.list) {
             let stack = stack(&tree, index, &top);
-            put(&mut lines, &stack, process.running(), process.time);
+            put_process(&mut lines, seen, &stack, process);
             for folded in tree.folded(index) {
                 let below = format!("{stack};{}", frame(&folded.program));
                 let blocked = folded.time.runnable + folded.time.blocked.total();
@@ -56,6 +56,28 @@ fn frame(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
+    }
+}
+
+/// What a process did. If its functions were sampled, its time on a processor is divided among their stacks.
+fn put_process(lines: &mut BTreeMap<String, u64>, seen: &Processes, stack: &str, process: &Process) {
+    let samples: u64 = process.stacks.iter().map(|sampled| u64::from(sampled.samples)).sum();
+    let running = process.running();
+    if samples == 0 {
+        return put(lines, stack, running, process.time);
+    }
+    put(lines, stack, Nanos::ZERO, process.time);
+    let mut left = running.0 / 1000;
+    for (number, sampled) in process.stacks.iter().enumerate() {
+        let last = number + 1 == process.stacks.len();
+        let part = running.0 / 1000 * u64::from(sampled.samples) / samples;
+        let micros = if last { left } else { part.min(left) };
+        left -= micros;
+        let names = sampled.frames.iter().filter_map(|&frame| seen.functions.get(frame as usize));
+        let functions = names.map(|name| frame(name)).collect::<Vec<_>>().join(";");
+        if micros > 0 {
+            *lines.entry(format!("{stack};{functions}")).or_default() += micros;
+        }
     }
 }
 

@@ -4,8 +4,9 @@
 //! open: such a command may have processes of any name, or none.
 
 use brush_parser::ast::{
-    AndOr, Assignment, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand, CompoundList,
-    FunctionBody, IoFileRedirectTarget, IoRedirect, Pipeline, SimpleCommand, SourceLocation, Word,
+    AndOr, Assignment, AssignmentValue, CaseClauseCommand, Command, CommandPrefixOrSuffixItem, CompoundCommand,
+    CompoundList, FunctionBody, IfClauseCommand, IoFileRedirectTarget, IoRedirect, Pipeline, SimpleCommand,
+    SourceLocation, Word,
 };
 use brush_parser::word::{WordPiece, WordPieceWithSource};
 use brush_parser::{Parser, ParserOptions, SourceInfo, TokenLocation};
@@ -16,6 +17,10 @@ use std::ops::Range;
 /// Longer or more deeply nested texts are one command: a text from outside must not exhaust the stack.
 const LONGEST: usize = 64 << 10;
 const DEEPEST: usize = 100;
+/// So many programs of one command are told apart. Functions that call functions could name any number.
+const NAMES: usize = 200;
+/// A unit with more commands in it is not divided.
+const COMMANDS: usize = 200;
 
 /// A command of the text that is accounted for as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +31,46 @@ pub(super) struct Unit {
     pub(super) names: Vec<Name>,
     /// Whether it may start them again and again: a loop, a function, a sourced file.
     pub(super) repeats: bool,
+    /// The commands that it consists of.
+    pub(super) inner: Inner,
+}
+
+/// The commands within a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Inner {
+    /// It is one command.
+    #[default]
+    None,
+    /// The parts of a pipeline, which run at the same time.
+    Piped(Vec<Unit>),
+    /// The commands of a subshell: a process of its own starts them.
+    Subshell(Vec<Unit>),
+    /// The commands of a loop or a function, which the shell itself starts, perhaps several times.
+    Repeated(Vec<Unit>),
+}
+
+impl Inner {
+    fn units(&self) -> &[Unit] {
+        match self {
+            Self::None => &[],
+            Self::Piped(units) | Self::Subshell(units) | Self::Repeated(units) => units,
+        }
+    }
+
+    /// Only several commands say more than the unit itself.
+    fn of(wrap: fn(Vec<Unit>) -> Self, units: Vec<Unit>) -> Self {
+        match &units[..] {
+            [] => Self::None,
+            [one] if one.inner.units().is_empty() && one.names.is_empty() => Self::None,
+            _ => wrap(units),
+        }
+    }
+}
+
+/// A function of the text.
+struct Function {
+    names: Vec<Name>,
+    body: Vec<Unit>,
 }
 
 /// The name of a program.
@@ -49,7 +94,7 @@ impl Unit {
 
 /// The units of a shell's text. A text that the shell's grammar does not accept is one unit that may start anything.
 pub(super) fn units(text: &str) -> Vec<Unit> {
-    let whole = || vec![Unit { span: 0..text.len(), names: vec![Name::Any], repeats: true }];
+    let whole = || vec![Unit { span: 0..text.len(), names: vec![Name::Any], repeats: true, inner: Inner::None }];
     let Some(program) = parse(text) else { return whole() };
     // The grammar counts characters.
     let offsets: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
@@ -74,7 +119,7 @@ fn parse(text: &str) -> Option<Vec<CompoundList>> {
 struct Reader {
     /// The byte at which each character begins.
     offsets: Vec<usize>,
-    functions: HashMap<String, Vec<Name>>,
+    functions: HashMap<String, Function>,
     units: Vec<Unit>,
     /// Of substitutions within substitutions.
     depth: usize,
@@ -96,26 +141,15 @@ impl Reader {
         match &pipeline.seq[..] {
             [Command::Compound(compound, _)] => match compound {
                 CompoundCommand::BraceGroup(group) => return self.list(&group.list),
-                CompoundCommand::IfClause(clause) => {
-                    self.list(&clause.condition);
-                    self.list(&clause.then);
-                    for other in clause.elses.iter().flatten() {
-                        if let Some(condition) = &other.condition {
-                            self.list(condition);
-                        }
-                        self.list(&other.body);
-                    }
-                    return;
-                }
-                CompoundCommand::CaseClause(case) => {
-                    return case.cases.iter().filter_map(|case| case.cmd.as_ref()).for_each(|list| self.list(list));
-                }
+                CompoundCommand::IfClause(clause) => return self.branches(clause),
+                CompoundCommand::CaseClause(case) => return self.cases(case),
                 _ => {}
             },
             [Command::Function(function)] => {
                 let FunctionBody(body, _) = &function.body;
                 let names = self.names_of(|reader, names| reader.compound(body, names));
-                self.functions.insert(function.fname.value.clone(), names);
+                let body = self.units_of(|reader| reader.body(body));
+                self.functions.insert(function.fname.value.clone(), Function { names, body });
                 return;
             }
             _ => {}
@@ -128,12 +162,88 @@ impl Reader {
                 repeats |= reader.command(command, piped, names);
             }
         });
-        self.units.push(Unit { span, names, repeats });
+        let inner = match &pipeline.seq[..] {
+            [one] => self.inside(one),
+            parts => Inner::of(Inner::Piped, self.units_of(|reader| parts.iter().for_each(|part| reader.part(part)))),
+        };
+        self.units.push(Unit { span, names, repeats, inner });
+    }
+
+    /// A part of a pipeline. The shell starts a copy of itself for what is not a program.
+    fn part(&mut self, command: &Command) {
+        let Some(span) = extent_of(command).and_then(|places| self.bytes(places)) else { return };
+        let names = self.names_of(|reader, names| {
+            reader.command(command, true, names);
+        });
+        let inner = match command {
+            Command::Compound(compound, _) => Inner::of(Inner::Subshell, self.units_of(|reader| reader.body(compound))),
+            _ => Inner::None,
+        };
+        self.units.push(Unit { span, names, repeats: false, inner });
+    }
+
+    /// The commands within one command.
+    fn inside(&mut self, command: &Command) -> Inner {
+        match command {
+            Command::Compound(compound @ CompoundCommand::Subshell(_), _) => {
+                Inner::of(Inner::Subshell, self.units_of(|reader| reader.body(compound)))
+            }
+            Command::Compound(compound, _) => Inner::of(Inner::Repeated, self.units_of(|reader| reader.body(compound))),
+            Command::Simple(simple) => {
+                let name = simple.word_or_name.as_ref().and_then(literal);
+                match name.and_then(|name| self.functions.get(&name)) {
+                    Some(function) => Inner::of(Inner::Repeated, function.body.clone()),
+                    None => Inner::None,
+                }
+            }
+            Command::Function(_) | Command::ExtendedTest(_) => Inner::None,
+        }
+    }
+
+    /// The commands of a compound command, as units.
+    fn body(&mut self, compound: &CompoundCommand) {
+        match compound {
+            CompoundCommand::Subshell(subshell) => self.list(&subshell.list),
+            CompoundCommand::BraceGroup(group) => self.list(&group.list),
+            CompoundCommand::ForClause(clause) => self.list(&clause.body.list),
+            CompoundCommand::ArithmeticForClause(clause) => self.list(&clause.body.list),
+            CompoundCommand::WhileClause(clause) | CompoundCommand::UntilClause(clause) => {
+                self.list(&clause.0);
+                self.list(&clause.1.list);
+            }
+            CompoundCommand::IfClause(clause) => self.branches(clause),
+            CompoundCommand::CaseClause(case) => self.cases(case),
+            CompoundCommand::Arithmetic(_) => {}
+        }
+    }
+
+    fn branches(&mut self, clause: &IfClauseCommand) {
+        self.list(&clause.condition);
+        self.list(&clause.then);
+        for other in clause.elses.iter().flatten() {
+            if let Some(condition) = &other.condition {
+                self.list(condition);
+            }
+            self.list(&other.body);
+        }
+    }
+
+    fn cases(&mut self, case: &CaseClauseCommand) {
+        case.cases.iter().filter_map(|case| case.cmd.as_ref()).for_each(|list| self.list(list));
+    }
+
+    /// The units that `read` adds, apart from those so far. Too many units are left out.
+    fn units_of(&mut self, read: impl FnOnce(&mut Self)) -> Vec<Unit> {
+        let before = std::mem::take(&mut self.units);
+        read(self);
+        let units = std::mem::replace(&mut self.units, before);
+        if count(&units) > COMMANDS { Vec::new() } else { units }
     }
 
     fn names_of(&mut self, read: impl FnOnce(&mut Self, &mut Vec<Name>)) -> Vec<Name> {
         let mut names = Vec::new();
         read(self, &mut names);
+        names.truncate(NAMES);
         names
     }
 
@@ -247,7 +357,7 @@ impl Reader {
                 return true;
             }
             Some(function) if self.functions.contains_key(function) => {
-                names.extend(self.functions[function].iter().cloned());
+                names.extend(self.functions[function].names.iter().take(NAMES).cloned());
                 return true;
             }
             Some(name) if BUILTINS.contains(&name) => {
@@ -296,26 +406,42 @@ impl Reader {
 
     /// From a pipeline's first word to its last. What the grammar has no place for (a closing redirection) may be missing.
     fn extent(&self, pipeline: &Pipeline) -> Option<Range<usize>> {
-        let mut places: Vec<TokenLocation> = Vec::new();
-        for command in &pipeline.seq {
-            match command {
-                Command::Simple(simple) => {
-                    places.extend(simple.word_or_name.iter().filter_map(SourceLocation::location));
-                    let prefix = simple.prefix.iter().flat_map(|prefix| &prefix.0);
-                    for item in prefix.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0)) {
-                        places.extend(item_place(item));
-                    }
-                }
-                Command::Compound(compound, _) => places.extend(compound.location()),
-                Command::ExtendedTest(test) => places.extend(test.location()),
-                Command::Function(function) => places.extend(function.location()),
+        let places: Vec<_> = pipeline.seq.iter().filter_map(extent_of).collect();
+        let start = places.iter().map(|place| place.start).min()?;
+        let end = places.iter().map(|place| place.end).max()?;
+        self.bytes(start..end)
+    }
+
+    /// The bytes of a range of characters.
+    fn bytes(&self, characters: Range<usize>) -> Option<Range<usize>> {
+        let byte = |at: usize| self.offsets.get(at.min(self.offsets.len() - 1)).copied();
+        Some(byte(characters.start)?..byte(characters.end)?)
+    }
+}
+
+/// The characters from a command's first word to its last.
+fn extent_of(command: &Command) -> Option<Range<usize>> {
+    let mut places: Vec<TokenLocation> = Vec::new();
+    match command {
+        Command::Simple(simple) => {
+            places.extend(simple.word_or_name.iter().filter_map(SourceLocation::location));
+            let prefix = simple.prefix.iter().flat_map(|prefix| &prefix.0);
+            for item in prefix.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0)) {
+                places.extend(item_place(item));
             }
         }
-        let start = places.iter().map(|place| place.start.index).min()?;
-        let end = places.iter().map(|place| place.end.index).max()?;
-        let byte = |at: usize| self.offsets[at.min(self.offsets.len() - 1)];
-        Some(byte(start)..byte(end))
+        Command::Compound(compound, _) => places.extend(compound.location()),
+        Command::ExtendedTest(test) => places.extend(test.location()),
+        Command::Function(function) => places.extend(function.location()),
     }
+    let start = places.iter().map(|place| place.start.index).min()?;
+    let end = places.iter().map(|place| place.end.index).max()?;
+    Some(start..end)
+}
+
+/// How many units there are, with those within them.
+fn count(units: &[Unit]) -> usize {
+    units.iter().map(|unit| 1 + count(unit.inner.units())).sum()
 }
 
 fn item_place(item: &CommandPrefixOrSuffixItem) -> Option<TokenLocation> {
@@ -447,6 +573,35 @@ mod tests {
         );
         assert_eq!(shown("f() { cc $1; ld; }; f a; f b"), [row("f a", "cc ld", true), row("f b", "cc ld", true)]);
         assert_eq!(shown(". ./env.sh; $CC x.c"), [row(". ./env.sh", "*", true), row("$CC x.c", "*", false)]);
+    }
+
+    fn inner(text: &str) -> Vec<String> {
+        let units = units(text);
+        let inner = units[0].inner.units().iter();
+        inner.map(|unit| text[unit.span.clone()].to_owned()).collect()
+    }
+
+    #[test]
+    fn commands_within_a_command_are_known() {
+        assert_eq!(inner("(cd x && make; make install)"), ["cd x", "make", "make install"]);
+        assert_eq!(inner("curl -L x | tar xz"), ["curl -L x", "tar xz"]);
+        assert_eq!(inner("for i in a b; do gcc $i; strip $i; done"), ["gcc $i", "strip $i"]);
+        assert_eq!(inner("while read x; do cc $x; done"), ["read x", "cc $x"]);
+        assert_eq!(inner("f() { cc $1; ld; }; f a"), ["cc $1", "ld"]);
+        assert_eq!(inner("make"), Vec::<String>::new());
+        let nested = units("a | (b; (c; d))");
+        let part = &nested[0].inner.units()[1];
+        assert_eq!(part.inner.units().len(), 2);
+        assert!(matches!(&part.inner.units()[1].inner, Inner::Subshell(units) if units.len() == 2));
+    }
+
+    /// Each calls the one before twice: the last would have 2^30 commands.
+    #[test]
+    fn functions_that_call_functions_stay_small() {
+        let functions = (1..30).map(|n| format!("f{n}() {{ f{0}; f{0}; }}\n", n - 1)).collect::<String>();
+        let text = format!("f0() {{ cc; }}\n{functions}f29\n");
+        let units = units(&text);
+        assert!(count(&units) <= 2 * COMMANDS && units[0].names.len() <= NAMES);
     }
 
     #[test]

@@ -1,5 +1,6 @@
+use super::rows::{SHELL, UNATTRIBUTED, one_line, run_text};
 use super::*;
-use buildscope_record::{Fidelity, Record, Source, StepId, Tool};
+use buildscope_record::{Fidelity, Process, ProcessTime, Processes, Record, Source, StepId, Tool};
 
 fn process(parent: Option<u32>, program: &str, start: u64, end: u64, cpu: u64) -> Process {
     let (start, end) = (Nanos(start), Nanos(end));
@@ -20,6 +21,9 @@ fn record(script: &str, list: Vec<Process>) -> Record {
         start: Nanos(0),
         end: Nanos(1_000_000),
         command,
+        script: None,
+        origins: Vec::new(),
+        functions: Vec::new(),
         list,
         folded: Vec::new(),
         lost: 0,
@@ -125,4 +129,93 @@ fn a_what_if_on_a_command_is_one_on_its_share_of_the_step() {
     assert_eq!(predicted("command:curl", f64::INFINITY), Ok(600));
     assert_eq!(predicted("command:make", 2.0), Ok(750));
     assert!(predicted("command:ninja", 2.0).is_err(), "there is no such command");
+}
+
+fn ms(parent: Option<u32>, program: &str, start: u64, end: u64, cpu: u64) -> Process {
+    const MS: u64 = 1_000_000;
+    Process { threads: 1, ..process(parent, program, start * MS, end * MS, cpu * MS) }
+}
+
+fn row(text: &str, ms: u64) -> (String, u64) {
+    (text.to_owned(), ms)
+}
+
+/// curl works 900 ms, tar 100 ms and waits for curl otherwise: they share the time as 9 to 1.
+#[test]
+fn the_parts_of_a_pipeline_have_the_time_in_which_they_did_not_wait_for_each_other() {
+    let mut tar = ms(Some(0), "tar", 0, 1000, 100);
+    tar.time.blocked = Blocked { lock: Nanos(900_000_000), ..Blocked::default() };
+    let list = vec![ms(None, "sh", 0, 1000, 0), ms(Some(0), "curl", 0, 900, 90), tar];
+    let Some(inside) = inside(&long("curl x | tar xz", list).steps[0], Nanos::ZERO) else { panic!("one step") };
+    let parts: Vec<_> = inside.rows[0].inner.iter().map(|row| (&*row.text, row.wall.0 / 1_000_000)).collect();
+    assert_eq!(parts, [("curl x", 900), ("tar xz", 100)]);
+    assert_eq!(inside.rows[0].inner[0].place, Some((0, 6)));
+}
+
+fn long(script: &str, list: Vec<Process>) -> Record {
+    let mut record = record(script, list);
+    record.steps[0].processes.as_mut().unwrap().end = Nanos(1_000_000_000);
+    record
+}
+
+fn parts(script: &str, list: Vec<Process>) -> Vec<(String, u64)> {
+    let record = long(script, list);
+    let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
+    let row = &inside.rows[0];
+    if !row.inner.is_empty() {
+        assert_eq!(row.inner.iter().map(|row| row.wall).sum::<Nanos>(), row.wall, "{row:#?}");
+    }
+    row.inner.iter().map(|row| (row.text.clone(), row.wall.0 / 1_000_000)).collect()
+}
+
+#[test]
+fn the_commands_of_a_subshell_have_their_time() {
+    let list = vec![
+        ms(None, "sh", 0, 1000, 0),
+        Process { forked: true, ..ms(Some(0), "sh", 0, 1000, 0) },
+        ms(Some(1), "make", 100, 600, 500),
+        ms(Some(1), "cp", 600, 900, 300),
+    ];
+    assert_eq!(parts("(make; cp a b)", list), [row("make", 500), row("cp a b", 300), row("the shell itself", 200)]);
+}
+
+#[test]
+fn the_commands_of_a_loop_have_the_sum_of_their_runs() {
+    let list = vec![
+        ms(None, "sh", 0, 1000, 0),
+        ms(Some(0), "gcc", 0, 300, 300),
+        ms(Some(0), "strip", 300, 400, 100),
+        ms(Some(0), "gcc", 400, 900, 500),
+        ms(Some(0), "strip", 900, 1000, 100),
+    ];
+    assert_eq!(parts("for i in a b; do gcc $i; strip $i; done", list), [row("gcc $i", 800), row("strip $i", 200)]);
+}
+
+/// Two compilers run at the same time from 100 to 500 ms, one of another directory from 500 to 900 ms.
+#[test]
+fn a_recursive_make_is_divided_by_directory() {
+    let named =
+        |process: Process, words: &str| Process { arguments: words.split(' ').map(str::to_owned).collect(), ..process };
+    let list = vec![
+        ms(None, "sh", 0, 1000, 0),
+        named(ms(Some(0), "make", 0, 1000, 0), "make all"),
+        named(ms(Some(1), "make", 100, 500, 0), "make -C lib"),
+        named(ms(Some(1), "make", 100, 900, 0), "make -C bin"),
+        ms(Some(2), "cc1", 100, 500, 400),
+        ms(Some(3), "cc1", 100, 900, 800),
+    ];
+    assert_eq!(parts("make all", list), [row("make -C bin", 600), row("make -C lib", 200), row("make itself", 200)]);
+}
+
+/// 30 of 40 samples are in one function.
+#[test]
+fn folded_stacks_go_on_with_sampled_functions() {
+    use buildscope_record::StackSamples;
+    let mut record = long("make", vec![ms(None, "sh", 0, 1000, 1000)]);
+    let seen = record.steps[0].processes.as_mut().unwrap();
+    seen.functions = ["main", "parse", "emit"].map(String::from).to_vec();
+    seen.list[0].stacks =
+        vec![StackSamples { frames: vec![0, 1], samples: 30 }, StackSamples { frames: vec![0, 2], samples: 10 }];
+    let text = folded_stacks(&record);
+    assert!(text.contains(";sh;main;parse 750000\n") && text.contains(";sh;main;emit 250000\n"), "{text}");
 }

@@ -97,6 +97,30 @@ impl<'a> Tree<'a> {
         self.chain(main).into_iter().find(|&run| is_shell(&self.process(run).program))
     }
 
+    /// The shell that executes the file which is the last word of the step's command.
+    pub(super) fn shell_of_file(&self, command: &[String]) -> Option<u32> {
+        let path = command.last()?;
+        let runs_it = |process: &Process| match &process.arguments[..] {
+            [program, rest @ ..] => is_shell(program) && rest.contains(path) && !rest.iter().any(|word| word == "-c"),
+            [] => false,
+        };
+        (0..).zip(&self.seen.list).find(|(_, process)| runs_it(process)).map(|(index, _)| index)
+    }
+
+    /// The processes that nothing in the step started, with all that they executed.
+    pub(super) fn heads(&self) -> impl Iterator<Item = Job> {
+        self.roots().filter(|&root| self.process(root).replaces.is_none()).map(|root| self.job(root))
+    }
+
+    /// What the programs of a job started.
+    pub(super) fn below(&self, job: &Job) -> Vec<Job> {
+        let children = job.all.iter().flat_map(|&run| self.children(run));
+        let mut jobs: Vec<Job> =
+            children.filter(|&child| self.process(child).replaces.is_none()).map(|head| self.job(head)).collect();
+        jobs.sort_by_key(|job| (job.start, job.all[0]));
+        jobs
+    }
+
     /// What a shell started, and what it executed in its own place.
     pub(super) fn jobs(&self, shell: u32) -> Vec<Job> {
         let heads = self.children(shell).filter(|&child| self.process(child).replaces.is_none());

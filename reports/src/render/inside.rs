@@ -38,9 +38,12 @@ pub(super) fn text(explanation: &Explanation, style: Style) -> String {
     let processors = explanation.host.cpus.unwrap_or(1);
     for (step, inside) in steps {
         let stage = step.stage.as_deref().map(|stage| format!("{stage}: ")).unwrap_or_default();
-        let sampled = if inside.observed == Observed::Sampled { ", sampled" } else { "" };
-        let process = if inside.processes == 1 { "process" } else { "processes" };
-        let about = format!(" {} in {} {process}{sampled}", inside.wall, inside.processes);
+        let processes = if inside.processes == 1 { "process" } else { "processes" };
+        let about = match inside.observed {
+            Observed::Events => format!(" {} in {} {processes}", inside.wall, inside.processes),
+            Observed::Sampled => format!(" {} in {} {processes}, sampled", inside.wall, inside.processes),
+            Observed::Inferred => format!(" {}, inferred from its output", inside.wall),
+        };
         let room = style.width.saturating_sub(about.chars().count() + 2);
         let _ = writeln!(out, "  {}{about}", cut(&format!("{stage}{}", step.text), room));
         out += &commands(inside, processors, style);
@@ -81,6 +84,10 @@ fn commands(inside: &Inside, processors: u32, style: Style) -> String {
 
 /// What a command's time went on, in words: its causes, how parallel it was, its programs.
 fn spent(row: &CommandRow, processors: u32) -> String {
+    if row.processes == 0 && !row.activities.is_empty() {
+        let done = row.activities.iter().take(3).map(|done| format!("{} {}", done.activity.name(), done.time));
+        return done.collect::<Vec<_>>().join(", ");
+    }
     let share = |part: Nanos| if row.wall == Nanos::ZERO { 0.0 } else { part.as_secs_f64() / row.wall.as_secs_f64() };
     let mut parts: Vec<(Nanos, &str)> = vec![(row.spent.runnable, "waiting for a processor")];
     parts.extend(Cause::ALL.map(|cause| (row.spent.blocked[cause], name(cause))));

@@ -1,15 +1,29 @@
 //! apk of Alpine.
 
-use super::Activity::{Plan, Scripts, Unpack};
-use super::{Rule, rule};
+use super::Activity::{Download, Plan, Scripts, Unpack};
+use super::{Family, LineRule, Rule, begins, ended, rule};
 
 /// One program does it all; what it waits for on the network is told apart by that.
-pub(super) const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
     rule(&["*"], "/lib/apk/exec/", Scripts),
     rule(&["*"], "lib/apk/exec", Scripts),
     rule(&["apk"], "update", Plan),
     rule(&["apk"], "", Unpack),
 ];
+
+/// Lines as the tools print them.
+const LINES: &[LineRule] = &[
+    begins("fetch http", Download),
+    begins("(*) Installing ", Unpack),
+    begins("(*) Upgrading ", Unpack),
+    begins("(*) Purging ", Unpack),
+    begins("Executing *.pre-install", Scripts),
+    begins("Executing *.post-install", Scripts),
+    begins("Executing *.trigger", Scripts),
+    ended("OK: ", Scripts),
+];
+
+pub(super) const FAMILY: Family = Family { names: &["apk"], rules: RULES, lines: LINES };
 
 #[cfg(test)]
 mod tests {

@@ -1,20 +1,42 @@
 //! apt and dpkg.
 
 use super::Activity::{Download, Plan, Scripts, Unpack};
-use super::{Rule, rule};
+use super::{Family, LineRule, Rule, begins, begins_unless, ended, rule};
 
 /// apt's methods are programs of the scheme's name in `/usr/lib/apt/methods`; dpkg's scripts lie in `/var/lib/dpkg`.
-pub(super) const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
     rule(&["http", "https", "store", "gpgv", "sqv", "file", "copy", "rred"], "", Download),
     rule(&["*"], "/var/lib/dpkg/info/", Scripts),
     rule(&["*"], "/var/lib/dpkg/tmp.ci/", Scripts),
     rule(&["dpkg"], "--configure", Scripts),
     rule(&["dpkg"], "--unpack", Unpack),
     rule(&["dpkg-deb", "dpkg-split"], "", Unpack),
+    rule(&["dpkg"], "--print-", Plan),
+    rule(&["dpkg"], "--assert-", Plan),
+    rule(&["dpkg"], "--compare-versions", Plan),
     rule(&["dpkg"], "", Unpack),
     rule(&["apt-get", "apt"], "update", Download),
     rule(&["apt-get", "apt", "apt-cache", "apt-config", "dpkg-query", "dpkg-preconfigure"], "", Plan),
 ];
+
+/// Lines as the tools print them.
+const LINES: &[LineRule] = &[
+    begins("Get:", Download),
+    begins("Hit:", Download),
+    begins("Ign:", Download),
+    ended("Fetched ", Download),
+    begins("Reading package lists", Plan),
+    begins_unless("update", "Building dependency tree", Plan),
+    begins_unless("update", "Selecting previously unselected package ", Unpack),
+    begins_unless("update", "(Reading database ", Unpack),
+    begins_unless("update", "Preparing to unpack ", Unpack),
+    begins_unless("update", "Unpacking ", Unpack),
+    begins_unless("update", "Setting up ", Scripts),
+    begins_unless("update", "Processing triggers for ", Scripts),
+    begins_unless("update", "Removing ", Scripts),
+];
+
+pub(super) const FAMILY: Family = Family { names: &["apt-get", "apt", "dpkg", "aptitude"], rules: RULES, lines: LINES };
 
 #[cfg(test)]
 mod tests {

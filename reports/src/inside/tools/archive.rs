@@ -1,10 +1,15 @@
 //! Archives and what compresses them.
 
 use super::Activity::Unpack;
-use super::{Rule, rule};
+use super::{Family, LineRule, Rule, begins, rule};
 
-pub(super) const RULES: &[Rule] =
+const RULES: &[Rule] =
     &[rule(&["tar", "bsdtar", "cpio", "unzip", "gzip", "gunzip", "bzip2", "xz", "unxz", "zstd", "7z"], "", Unpack)];
+
+/// Lines as the tools print them.
+const LINES: &[LineRule] = &[begins("inflating: ", Unpack), begins("extracting: ", Unpack)];
+
+pub(super) const FAMILY: Family = Family { names: &["tar", "unzip", "bsdtar"], rules: RULES, lines: LINES };
 
 #[cfg(test)]
 mod tests {

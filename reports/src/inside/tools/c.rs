@@ -1,14 +1,49 @@
 //! Compilers and linkers of C and its relatives.
 
 use super::Activity::{Compile, Link, Plan};
-use super::{Rule, rule};
+use super::{Family, LineRule, Rule, begins, rule};
 
 /// The drivers (gcc, g++) only start these.
-pub(super) const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
     rule(&["cc1*", "as", "lto1", "lto-wrapper", "clang*", "f951", "nvcc", "javac", "swc"], "", Compile),
     rule(&["ld", "ld.*", "lld", "gold", "mold", "collect2", "ar", "ranlib", "strip", "objcopy"], "", Link),
     rule(&["make", "gmake", "ninja", "samu", "bazel"], "", Plan),
 ];
+
+/// Lines as the tools print them.
+const LINES: &[LineRule] = &[
+    begins("[*%] Building ", Compile),
+    begins("[*%] Linking ", Link),
+    begins("[*/*] Building ", Compile),
+    begins("[*/*] Compiling ", Compile),
+    begins("[*/*] Linking ", Link),
+    begins("gcc *-c ", Compile),
+    begins("g++ *-c ", Compile),
+    begins("cc *-c ", Compile),
+    begins("c++ *-c ", Compile),
+    begins("clang *-c ", Compile),
+    begins("clang++ *-c ", Compile),
+    begins("libtool: compile: ", Compile),
+    begins("CC  ", Compile),
+    begins("CXX  ", Compile),
+    begins("gcc *-o ", Link),
+    begins("g++ *-o ", Link),
+    begins("cc *-o ", Link),
+    begins("c++ *-o ", Link),
+    begins("clang *-o ", Link),
+    begins("clang++ *-o ", Link),
+    begins("libtool: link: ", Link),
+    begins("ar c", Link),
+    begins("ar r", Link),
+    begins("LD  ", Link),
+    begins("AR  ", Link),
+];
+
+pub(super) const FAMILY: Family = Family {
+    names: &["make", "gmake", "ninja", "cmake", "gcc", "g++", "cc", "c++", "clang", "clang++", "samu", "meson"],
+    rules: RULES,
+    lines: LINES,
+};
 
 #[cfg(test)]
 mod tests {

@@ -1,14 +1,34 @@
 //! cargo and rustc.
 
-use super::Activity::{Compile, Configure, Link, Plan};
-use super::{Rule, rule};
+use super::Activity::{Compile, Configure, Download, Link, Plan, Test};
+use super::{Family, LineRule, Rule, begins, ended, rule};
 
-pub(super) const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
     rule(&["rustc", "rustdoc", "clippy-driver"], "", Compile),
     rule(&["build-script*"], "", Configure),
+    rule(&["*"], "^/target/debug/deps/", Test),
+    rule(&["*"], "^/target/release/deps/", Test),
     rule(&["rust-lld", "rust-objcopy"], "", Link),
     rule(&["cargo*"], "", Plan),
 ];
+
+/// Lines as the tools print them.
+const LINES: &[LineRule] = &[
+    begins("Updating crates.io index", Download),
+    begins("Updating git repository", Download),
+    begins("Downloading crates", Download),
+    ended("Downloaded ", Download),
+    begins("Compiling ", Compile),
+    begins("Checking ", Compile),
+    ended("Finished *target(s)", Compile),
+    ended("Finished `", Compile),
+    begins("Running *(target/", Test),
+    begins("Running unittests ", Test),
+    begins("Doc-tests ", Test),
+    ended("test result: ", Test),
+];
+
+pub(super) const FAMILY: Family = Family { names: &["cargo"], rules: RULES, lines: LINES };
 
 #[cfg(test)]
 mod tests {
@@ -20,5 +40,7 @@ mod tests {
         assert_eq!(of("rustc --crate-name serde --edition=2021 src/lib.rs"), Some(Compile));
         assert_eq!(of("/target/release/build/ring-0a1b/build-script-build"), Some(Configure));
         assert_eq!(of("cargo build --release"), Some(Plan));
+        assert_eq!(of("/app/target/debug/deps/app-fde6250bf8ba432b"), Some(Test));
+        assert_eq!(of("cc -m64 /app/target/debug/deps/app.o"), None, "it does what rustc does");
     }
 }

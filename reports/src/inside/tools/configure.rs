@@ -1,9 +1,9 @@
 //! What finds out what a machine has, and runs tests: configure, autoconf, CMake, meson.
 
-use super::Activity::{Configure, Test};
-use super::{Rule, rule};
+use super::Activity::{Configure, Plan, Test};
+use super::{Family, LineRule, Rule, begins, ended, rule};
 
-pub(super) const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
     rule(
         &["configure", "autoconf", "automake", "aclocal", "autoheader", "autoreconf", "m4", "libtoolize", "pkg-config"],
         "",
@@ -11,9 +11,34 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(&["sh", "bash", "dash"], "/configure", Configure),
     rule(&["meson"], "test", Test),
+    rule(&["cmake"], "=--build", Plan),
+    rule(&["cmake"], "=-E", Plan),
+    rule(&["meson"], "=compile", Plan),
     rule(&["cmake", "meson", "config.status"], "", Configure),
     rule(&["ctest"], "", Test),
 ];
+
+/// Lines as the tools print them.
+const LINES: &[LineRule] = &[
+    begins("checking ", Configure),
+    begins("configure: ", Configure),
+    begins("config.status: ", Configure),
+    begins("autoreconf: ", Configure),
+    begins("-- The *compiler identification", Configure),
+    begins("-- Detecting ", Configure),
+    begins("-- Looking for ", Configure),
+    begins("-- Performing Test ", Configure),
+    begins("-- Check for working ", Configure),
+    ended("-- Configuring done", Configure),
+    ended("-- Build files have been written", Configure),
+    begins("The Meson build system", Configure),
+    begins("Test project ", Test),
+    begins("Start *: ", Test),
+    ended("*% tests passed", Test),
+];
+
+pub(super) const FAMILY: Family =
+    Family { names: &["cmake", "meson", "configure", "autoreconf", "autoconf", "ctest"], rules: RULES, lines: LINES };
 
 #[cfg(test)]
 mod tests {

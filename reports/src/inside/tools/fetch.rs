@@ -1,10 +1,19 @@
 //! What fetches a file.
 
 use super::Activity::Download;
-use super::{Rule, rule};
+use super::{Family, LineRule, Rule, begins, ended, rule};
 
-pub(super) const RULES: &[Rule] =
-    &[rule(&["curl", "wget", "aria2c", "gpg", "dirmngr", "sha256sum", "rsync"], "", Download)];
+const RULES: &[Rule] = &[rule(&["curl", "wget", "aria2c", "gpg", "dirmngr", "sha256sum", "rsync"], "", Download)];
+
+/// Lines as the tools print them.
+const LINES: &[LineRule] = &[
+    begins("--20*  http", Download),
+    begins("% Total    % Received", Download),
+    begins("Saving to: ", Download),
+    ended("20* saved [", Download),
+];
+
+pub(super) const FAMILY: Family = Family { names: &["curl", "wget", "aria2c"], rules: RULES, lines: LINES };
 
 #[cfg(test)]
 mod tests {

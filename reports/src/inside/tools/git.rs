@@ -1,9 +1,9 @@
 //! git.
 
 use super::Activity::{Download, Unpack};
-use super::{Rule, rule};
+use super::{Family, LineRule, Rule, begins, rule};
 
-pub(super) const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
     rule(&["git-remote-https", "git-remote-http", "git-remote-htt*", "ssh"], "", Download),
     rule(&["git"], "index-pack", Unpack),
     rule(&["git"], "unpack-objects", Unpack),
@@ -12,6 +12,17 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["git"], "clone", Download),
     rule(&["git"], "", Unpack),
 ];
+
+/// Lines as the tools print them.
+const LINES: &[LineRule] = &[
+    begins("Cloning into ", Download),
+    begins("remote: ", Download),
+    begins("Receiving objects: ", Download),
+    begins("Resolving deltas: ", Unpack),
+    begins("Updating files: ", Unpack),
+];
+
+pub(super) const FAMILY: Family = Family { names: &["git"], rules: RULES, lines: LINES };
 
 #[cfg(test)]
 mod tests {

@@ -1,16 +1,22 @@
 //! The Go command and its tools.
 
-use super::Activity::{Compile, Link, Plan, Test};
-use super::{Rule, rule};
+use super::Activity::{Compile, Download, Link, Plan, Test};
+use super::{Family, LineRule, Rule, begins, ended, rule};
 
 /// The tools are programs in `pkg/tool`; tests are programs named `PACKAGE.test`.
-pub(super) const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
     rule(&["compile", "asm", "cgo"], "", Compile),
     rule(&["link"], "", Link),
     rule(&["*"], "-test.", Test),
     rule(&["vet"], "", Test),
     rule(&["go"], "", Plan),
 ];
+
+/// Lines as the tools print them.
+const LINES: &[LineRule] =
+    &[begins("go: downloading ", Download), begins("=== RUN ", Test), ended("ok  \t", Test), ended("FAIL\t", Test)];
+
+pub(super) const FAMILY: Family = Family { names: &["go"], rules: RULES, lines: LINES };
 
 #[cfg(test)]
 mod tests {

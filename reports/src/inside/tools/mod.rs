@@ -1,7 +1,8 @@
-//! What processes of known tools do, in the words of a Dockerfile's author: download, unpack, compile.
+//! What known tools do, in the words of a Dockerfile's author: download, unpack, compile.
 //!
 //! A rule names programs and, where one program does several things, an argument. A process without a rule does what its
-//! parent does. One file a family of tools.
+//! parent does. Where only the output of a step is known, lines that a tool prints say when it began or had ended something.
+//! One file a family of tools.
 
 mod apk;
 mod apt;
@@ -9,15 +10,19 @@ mod archive;
 mod c;
 mod cargo;
 mod configure;
+mod dnf;
 mod fetch;
 mod git;
 mod go;
+mod jvm;
 mod npm;
 mod python;
 
+use super::tree::is_shell;
 use buildscope_record::Process;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// What a tool does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -57,37 +62,141 @@ impl Activity {
     }
 }
 
+/// The tools of one kind.
+pub(super) struct Family {
+    /// The programs that print these lines, as a command of the text names them.
+    names: &'static [&'static str],
+    rules: &'static [Rule],
+    lines: &'static [LineRule],
+}
+
 /// What programs of these names do.
 pub(super) struct Rule {
     /// Names; one that ends in `*` stands for all that begin so.
     programs: &'static [&'static str],
-    /// An argument that has to be there, or to be in one; any, where it is empty.
+    /// What has to be in an argument; of several words each. A word after `=` has to be a whole argument, one after `^` in the
+    /// first.
     argument: &'static str,
     activity: Activity,
+}
+
+/// What a line of output says.
+pub(super) struct LineRule {
+    /// The beginning of the line after its spaces; a `*` in it stands for any text.
+    pattern: &'static str,
+    says: Says,
+    /// A command with this word does not print it; empty for all.
+    unless: &'static str,
+}
+
+/// What a line of output says about what a tool does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Says {
+    /// From now on it does that.
+    Begins(Activity),
+    /// Until now it did that.
+    Ended(Activity),
 }
 
 const fn rule(programs: &'static [&'static str], argument: &'static str, activity: Activity) -> Rule {
     Rule { programs, argument, activity }
 }
 
+const fn begins(pattern: &'static str, activity: Activity) -> LineRule {
+    LineRule { pattern, says: Says::Begins(activity), unless: "" }
+}
+
+const fn ended(pattern: &'static str, activity: Activity) -> LineRule {
+    LineRule { pattern, says: Says::Ended(activity), unless: "" }
+}
+
+const fn begins_unless(unless: &'static str, pattern: &'static str, activity: Activity) -> LineRule {
+    LineRule { pattern, says: Says::Begins(activity), unless }
+}
+
 /// The first rule that fits decides.
-const FAMILIES: &[&[Rule]] = &[
-    apt::RULES,
-    apk::RULES,
-    python::RULES,
-    npm::RULES,
-    cargo::RULES,
-    go::RULES,
-    c::RULES,
-    configure::RULES,
-    git::RULES,
-    fetch::RULES,
-    archive::RULES,
+const FAMILIES: &[Family] = &[
+    apt::FAMILY,
+    apk::FAMILY,
+    dnf::FAMILY,
+    python::FAMILY,
+    npm::FAMILY,
+    cargo::FAMILY,
+    go::FAMILY,
+    jvm::FAMILY,
+    c::FAMILY,
+    configure::FAMILY,
+    git::FAMILY,
+    fetch::FAMILY,
+    archive::FAMILY,
 ];
 
 /// What a process does, as far as its own name and arguments say.
 pub(super) fn activity(process: &Process) -> Option<Activity> {
-    FAMILIES.iter().flat_map(|rules| rules.iter()).find(|rule| rule.fits(process)).map(|rule| rule.activity)
+    FAMILIES.iter().flat_map(|family| family.rules).find(|rule| rule.fits(process)).map(|rule| rule.activity)
+}
+
+/// What a process does whose parent does `above`: the same where nothing is known of it. What is compiled to find out what the
+/// machine has is part of that.
+pub(super) fn within(above: Option<Activity>, own: Option<Activity>) -> Option<Activity> {
+    match (above, own) {
+        (Some(Activity::Configure), Some(Activity::Compile | Activity::Link)) => above,
+        _ => own.or(above),
+    }
+}
+
+/// What a process does for the one that started it: package managers of JavaScript run the scripts of packages by a shell.
+pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Activity> {
+    let scripts = is_shell(&process.program) && npm::installs(parent);
+    scripts.then_some(Activity::Scripts)
+}
+
+/// A line of output.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub(super) says: Says,
+    /// The programs that may have printed it.
+    pub(super) names: &'static [&'static str],
+    /// A command with this word has not printed it; empty where any may have.
+    pub(super) unless: &'static str,
+}
+
+/// What a line of output says.
+pub(super) fn line(text: &str) -> Option<Line> {
+    let text = uncoloured(text);
+    let text = text.trim_start();
+    let found = |family: &'static Family| {
+        let rule = family.lines.iter().find(|rule| fits(rule.pattern, text))?;
+        Some(Line { says: rule.says, names: family.names, unless: rule.unless })
+    };
+    FAMILIES.iter().find_map(found)
+}
+
+/// A line without the sequences that colour it (ECMA-48: ESC, `[`, parameters, a letter).
+fn uncoloured(text: &str) -> Cow<'_, str> {
+    if !text.contains('\u{1b}') {
+        return text.into();
+    }
+    let mut parts = text.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain +=
+            part.trim_start_matches(|next: char| next.is_ascii_digit() || next == ';').get(1..).unwrap_or_default();
+    }
+    plain.into()
+}
+
+/// Whether a line begins with a pattern.
+fn fits(pattern: &str, line: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else { return false };
+    parts.all(|part| match rest.find(part) {
+        Some(at) => {
+            rest = &rest[at + part.len()..];
+            true
+        }
+        None => false,
+    })
 }
 
 impl Rule {
@@ -96,8 +205,17 @@ impl Rule {
             Some(start) => process.program.starts_with(start),
             None => process.program == **pattern,
         };
-        self.programs.iter().any(named)
-            && (self.argument.is_empty() || process.arguments.iter().any(|argument| argument.contains(self.argument)))
+        let given = |word: &str| {
+            if let Some(whole) = word.strip_prefix('=') {
+                return process.arguments.iter().any(|argument| argument == whole);
+            }
+            match word.strip_prefix('^') {
+                Some(part) => process.arguments.first().is_some_and(|argument| argument.contains(part)),
+                None => process.arguments.iter().any(|argument| argument.contains(word)),
+            }
+        };
+        let argued = self.argument.is_empty() || self.argument.split(' ').all(given);
+        argued && self.programs.iter().any(named)
     }
 }
 
@@ -111,6 +229,46 @@ fn of(command: &str) -> Option<Activity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The rows of a table: what is expected, and a command or a line.
+    fn rows(table: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+        table.lines().filter(|row| !row.starts_with('#')).map(|row| row.split_once('\t').expect("two columns"))
+    }
+
+    fn name(activity: Activity) -> &'static str {
+        if activity == Activity::Scripts { "scripts" } else { activity.name() }
+    }
+
+    /// Command lines of the processes of real runs. A process without a rule does what its parent does.
+    #[test]
+    fn processes_of_real_runs_do_what_they_are_known_to_do() {
+        for (expected, command) in rows(include_str!("processes.tsv")) {
+            assert_eq!(of(command).map_or("-", name), expected, "{command}");
+        }
+    }
+
+    /// Lines of the output of real runs.
+    #[test]
+    fn lines_of_real_runs_say_what_they_are_known_to_say() {
+        for (expected, text) in rows(include_str!("lines.tsv")) {
+            let said = match line(text).map(|line| line.says) {
+                None => "-".to_owned(),
+                Some(Says::Begins(activity)) => format!("begins {}", name(activity)),
+                Some(Says::Ended(activity)) => format!("ended {}", name(activity)),
+            };
+            assert_eq!(said, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_the_beginning_of_a_line() {
+        assert!(fits("(*) Installing ", "(12/30) Installing musl (1.2)"));
+        assert!(fits("Get:", "Get:1 http://x") && !fits("Get:", "xGet:1"));
+        assert!(!fits("[*%] Linking ", "[ 50%] Building C object"));
+        assert!(line("  hello").is_none());
+        let says = |text| line(text).map(|line| line.says);
+        assert_eq!(says("\u{1b}[0m\u{1b}[32;1mSetting up\u{1b}[0m gcc"), Some(Says::Begins(Activity::Scripts)));
+    }
 
     #[test]
     fn programs_of_no_family_do_nothing_known() {

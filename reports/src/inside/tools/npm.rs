@@ -1,9 +1,10 @@
 //! npm, yarn, pnpm and what their packages run.
 
-use super::Activity::{Compile, Test, Unpack};
-use super::{Rule, rule};
+use super::Activity::{Compile, Download, Plan, Scripts, Test, Unpack};
+use super::{Family, LineRule, Rule, begins, ended, rule};
+use buildscope_record::Process;
 
-pub(super) const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
     rule(&["node", "npm*", "yarn*", "pnpm*"], "node-gyp", Compile),
     rule(&["jest", "mocha", "vitest"], "", Test),
     rule(&["node", "npm*"], "jest", Test),
@@ -11,10 +12,56 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["node"], "/.bin/tsc", Compile),
     rule(&["node"], "/webpack", Compile),
     rule(&["node"], "/vite", Compile),
-    rule(&["npm*", "yarn*", "pnpm*"], "", Unpack),
+    rule(&["node"], "npm =run", Scripts),
+    rule(&["node"], "npm =test", Test),
+    rule(&["node"], "npm =prune", Unpack),
+    rule(&["node"], "yarn =run", Scripts),
+    rule(&["node"], "yarn =test", Test),
+    rule(&["npm*", "yarn*", "pnpm*", "bun"], "=run", Scripts),
+    rule(&["npm*", "yarn*", "pnpm*", "bun"], "=test", Test),
+    rule(&["npm*", "yarn*", "pnpm*", "bun"], "", Unpack),
+    rule(&["node"], "/yarn", Unpack),
+    rule(&["node"], "/pnpm", Unpack),
     rule(&["node"], "/bin/npm", Unpack),
     rule(&["node"], "npm-cli.js", Unpack),
 ];
+
+/// Lines as the tools print them.
+const LINES: &[LineRule] = &[
+    begins("npm http fetch ", Download),
+    begins("> *@* ", Scripts),
+    ended("added * package", Unpack),
+    ended("up to date", Unpack),
+    ended("removed * package", Unpack),
+    begins("[1/*] Resolving packages", Plan),
+    begins("[2/*] Fetching packages", Download),
+    begins("[3/*] Linking dependencies", Unpack),
+    begins("[4/*] Building fresh packages", Scripts),
+    begins("➤ YN0000: ┌ Resolution step", Plan),
+    begins("➤ YN0000: ┌ Fetch step", Download),
+    begins("➤ YN0000: ┌ Link step", Unpack),
+    begins("Progress: resolved ", Download),
+    begins("Packages: +", Unpack),
+    ended("Done in ", Scripts),
+    ended("success Saved lockfile", Scripts),
+    begins("*node_modules/* postinstall$ ", Scripts),
+    begins("*node_modules/* install$ ", Scripts),
+    begins("vite v* building ", Compile),
+    begins("Creating an optimized production build", Compile),
+    ended("webpack *compiled ", Compile),
+    ended("Compiled successfully", Compile),
+    ended("PASS ", Test),
+    ended("FAIL ", Test),
+    ended("Test Suites: ", Test),
+];
+
+pub(super) const FAMILY: Family =
+    Family { names: &["npm", "npx", "yarn", "pnpm", "node", "bun"], rules: RULES, lines: LINES };
+
+/// Whether a process installs packages.
+pub(super) fn installs(process: &Process) -> bool {
+    RULES.iter().find(|rule| rule.fits(process)).is_some_and(|rule| rule.activity == Unpack)
+}
 
 #[cfg(test)]
 mod tests {
@@ -26,6 +73,8 @@ mod tests {
         assert_eq!(of("node /usr/bin/npm ci"), Some(Unpack));
         assert_eq!(of("node /app/node_modules/.bin/tsc -p ."), Some(Compile));
         assert_eq!(of("node /app/node_modules/.bin/jest"), Some(Test));
+        assert_eq!(of("node /usr/bin/npm prune --omit=dev"), Some(Unpack));
+        assert_eq!(of("node /usr/bin/npm run build"), Some(Scripts));
         assert_eq!(of("node server.js"), None);
     }
 }

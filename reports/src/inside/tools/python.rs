@@ -1,10 +1,13 @@
 //! pip, uv and what builds Python's packages.
 
-use super::Activity::{Compile, Configure, Test, Unpack};
-use super::{Rule, rule};
+use super::Activity::{Compile, Configure, Download, Plan, Test, Unpack};
+use super::{Family, LineRule, Rule, begins, ended, rule};
 
-pub(super) const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
+    rule(&["python*"], "get_requires_for_build", Configure),
+    rule(&["python*"], "prepare_metadata_for_build", Configure),
     rule(&["python*", "pip*"], "pyproject_hooks/_in_process", Compile),
+    rule(&["uv"], "=venv", Configure),
     rule(&["python*"], "setup.py", Compile),
     rule(&["pytest", "py.test", "tox", "nox"], "", Test),
     rule(&["python*"], "pytest", Test),
@@ -15,6 +18,37 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["python*"], "pip", Unpack),
     rule(&["cython*", "maturin"], "", Compile),
 ];
+
+/// Lines as the tools print them.
+const LINES: &[LineRule] = &[
+    begins("Collecting ", Download),
+    begins("Downloading *B)", Download),
+    begins("Installing build dependencies: started", Download),
+    begins("Preparing metadata ", Configure),
+    begins("Getting requirements to build wheel: started", Configure),
+    begins("Building wheel for ", Compile),
+    begins("Building wheels for collected packages", Compile),
+    begins("Building *==", Compile),
+    begins("Building * @ ", Compile),
+    ended("Built ", Compile),
+    ended("* passed in ", Test),
+    ended("* failed in ", Test),
+    ended("Created wheel for ", Compile),
+    begins("Installing collected packages: ", Unpack),
+    ended("Successfully installed ", Unpack),
+    ended("Resolved * package", Plan),
+    ended("Prepared * package", Download),
+    ended("Installed * package", Unpack),
+    begins("=*= test session starts =", Test),
+    ended("=* passed", Test),
+    ended("=* failed", Test),
+];
+
+pub(super) const FAMILY: Family = Family {
+    names: &["pip", "pip3", "python", "python3", "uv", "pytest", "poetry", "pipenv", "tox"],
+    rules: RULES,
+    lines: LINES,
+};
 
 #[cfg(test)]
 mod tests {

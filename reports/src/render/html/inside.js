@@ -19,15 +19,26 @@ function heat(row) {
   return bar;
 }
 
+/** A command as a row of the table, and what is within it as rows below it. */
+function commandRows(row, inside, depth) {
+  if (!row.wall) return [];
+  const place = row.source ? `line ${row.source.line}, column ${row.source.column}` : "";
+  const exit = row.exit ? `, exit code ${row.exit}` : "";
+  const cells = make("tr", {},
+    make("td", { class: "text", title: place + exit, style: `padding-left: ${depth * 1.2}em` }, row.text, heat(row)),
+    make("td", { class: "n" }, time(row.wall)), make("td", { class: "n" }, percent(row.wall, inside.wall)),
+    make("td", { class: "n" }, (row.cpu / row.wall).toFixed(2)));
+  return [cells, ...(row.inner || []).flatMap((inner) => commandRows(inner, inside, depth + 1))];
+}
+
 /** The commands of a step as a table, and its processes below it; an empty list where none were observed. */
 function insideOf(id) {
   const { inside } = build.steps[id];
   if (!inside) return [];
-  const rows = inside.rows.filter((row) => row.wall).map((row) => make("tr", {},
-    make("td", { class: "text" }, row.text, heat(row)), make("td", { class: "n" }, time(row.wall)), make("td", { class: "n" }, percent(row.wall, inside.wall)),
-    make("td", { class: "n" }, row.wall ? (row.cpu / row.wall).toFixed(2) : "")));
+  const rows = inside.rows.flatMap((row) => commandRows(row, inside, 0));
   const head = make("thead", {}, make("tr", {}, make("th", {}, "command"), make("th", { class: "n" }, "wall"), make("th", { class: "n" }, ""), make("th", { class: "n" }, "processors")));
-  const about = `Inside: ${inside.processes} ${inside.processes === 1 ? "process" : "processes"}${inside.observed === "sampled" ? ", sampled" : ""}`;
+  const counted = `${inside.processes} ${inside.processes === 1 ? "process" : "processes"}`;
+  const about = `Inside: ${{ events: counted, sampled: `${counted}, sampled`, inferred: "inferred from its output" }[inside.observed]}`;
   const unseen = (inside.unseen || []).map((text) => make("p", { class: "unseen" }, `not seen: ${text}`));
   return [make("h4", {}, about), make("table", { class: "inside" }, head, make("tbody", {}, ...rows)), ...lanesOf(id), ...unseen];
 }

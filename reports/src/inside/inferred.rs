@@ -1,0 +1,231 @@
+//! The inside of a step of which only the output is known, with its times: from the lines that tools print.
+//!
+//! All of it is inferred: a tool may say late what it does, or not at all.
+
+use super::rows::{UNATTRIBUTED, one_line, run_text};
+use super::shell::{self, Name, Unit};
+use super::tools::{self, Says};
+use super::{Activity, ActivityRow, CommandRow, Inside, RowKind};
+use buildscope_record::{Blocked, Nanos, Observed, OutputLine, Step};
+use std::collections::BTreeMap;
+
+/// What a line says: that a command begins, or what a tool does.
+struct Mark {
+    at: Nanos,
+    says: Option<Says>,
+    /// The command that printed it, or that begins.
+    unit: Option<usize>,
+}
+
+/// A command as the shell prints it before it runs it (`set -x`).
+fn traced(text: &str) -> Option<&str> {
+    text.strip_prefix("+ ").filter(|command| !command.trim().is_empty())
+}
+
+/// The rows of such a step; `None` if no line says anything, or the step's times are not known.
+pub(super) fn of_output(step: &Step) -> Option<Inside> {
+    let (start, end) = (step.start?, step.end?);
+    let text = run_text(&step.text);
+    let units = shell::units(text);
+    let marks = marks(&units, text, &step.output, (start, end));
+    if marks.is_empty() || end <= start {
+        return None;
+    }
+    let mut walls = vec![Nanos::ZERO; units.len()];
+    let mut activities: Vec<BTreeMap<Activity, Nanos>> = vec![BTreeMap::new(); units.len()];
+    let mut unattributed = Nanos::ZERO;
+    let ends = marks.iter().map(|mark| (mark.at, Some(mark))).chain([(end, None)]);
+    let mut before: Option<&Mark> = None;
+    let mut at = start;
+    for (time, mark) in ends {
+        let length = time.saturating_sub(at);
+        let ended = mark.and_then(|mark| match mark.says {
+            Some(Says::Ended(activity)) => Some((mark.unit, Some(activity))),
+            _ => None,
+        });
+        let begun = before.map(|mark| match mark.says {
+            Some(Says::Begins(activity)) => (mark.unit, Some(activity)),
+            // After the end of something the same command goes on with what it does not say.
+            Some(Says::Ended(_)) | None => (mark.unit, None),
+        });
+        match ended.or(begun) {
+            Some((Some(unit), activity)) => {
+                walls[unit] += length;
+                if let Some(activity) = activity {
+                    *activities[unit].entry(activity).or_default() += length;
+                }
+            }
+            _ => unattributed += length,
+        }
+        at = at.max(time);
+        before = mark.or(before);
+    }
+    let mut rows: Vec<CommandRow> = units
+        .iter()
+        .zip(walls)
+        .zip(activities)
+        .map(|((unit, wall), activities)| row(text, unit, wall, activities))
+        .filter(|row| row.wall > Nanos::ZERO)
+        .collect();
+    if unattributed > Nanos::ZERO {
+        rows.push(unknown(CommandRow { wall: unattributed, ..CommandRow::of(RowKind::Unattributed, UNATTRIBUTED) }));
+    }
+    Some(Inside {
+        observed: Observed::Inferred,
+        wall: end - start,
+        rows,
+        processes: 0,
+        unseen: vec!["the processes: times are inferred from the lines that tools print".into()],
+    })
+}
+
+fn row(text: &str, unit: &Unit, wall: Nanos, activities: BTreeMap<Activity, Nanos>) -> CommandRow {
+    let activities = activities.into_iter().filter(|(_, time)| *time > Nanos::ZERO);
+    let activity = |(activity, time)| ActivityRow { activity, count: 0, time, network: Nanos::ZERO, cpu: Nanos::ZERO };
+    let mut activities: Vec<ActivityRow> = activities.map(activity).collect();
+    activities.sort_by_key(|row| std::cmp::Reverse(row.time));
+    unknown(CommandRow {
+        wall,
+        place: Some((unit.span.start, unit.span.end)),
+        activities,
+        ..CommandRow::of(RowKind::Command, one_line(&text[unit.span.clone()]))
+    })
+}
+
+/// Output does not say what a command waited for.
+fn unknown(mut row: CommandRow) -> CommandRow {
+    row.spent.blocked = Blocked { unknown: row.wall, ..Blocked::default() };
+    row
+}
+
+/// The lines that say something. Commands run in the order of the text, so the command of a line is the first that can have
+/// printed it, from the last one on.
+fn marks(units: &[Unit], text: &str, output: &[OutputLine], (start, end): (Nanos, Nanos)) -> Vec<Mark> {
+    let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
+    let only = (able.len() == 1).then(|| able[0]);
+    let mut current: Option<usize> = None;
+    let mut marks = Vec::new();
+    for line in output {
+        let from = current.unwrap_or(0);
+        let at = line.at.clamp(start, end);
+        if let Some(command) = traced(&line.text) {
+            let same = |&unit: &usize| common_words(&text[units[unit].span.clone()], command);
+            let next = (from..units.len()).rev().max_by_key(same).filter(|unit| same(unit) > 0);
+            if let Some(unit) = next {
+                current = Some(unit);
+                marks.push(Mark { at, says: None, unit: current });
+            }
+            continue;
+        }
+        let Some(tools::Line { says, names, unless }) = tools::line(&line.text) else { continue };
+        let prints = |&unit: &usize| {
+            let mut words = text[units[unit].span.clone()].split_whitespace();
+            names.iter().any(|name| starts(&units[unit], name)) && !words.any(|word| word == unless)
+        };
+        let opaque = |&unit: &usize| units[unit].names.contains(&Name::Any);
+        let next = (from..units.len()).find(prints);
+        // A script may run any tool.
+        current = next.or(current).or_else(|| able.iter().copied().find(opaque)).or(only);
+        marks.push(Mark { at, says: Some(says), unit: current });
+    }
+    marks
+}
+
+/// Whether a command starts a program of that name, or a version of it (`python3`, `python3.11`).
+fn starts(unit: &Unit, name: &str) -> bool {
+    let is = |one: &Name| match one {
+        Name::Is(program) => program
+            .strip_prefix(name)
+            .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphabetic() || next == '-')),
+        Name::Subshell(_) | Name::Any => false,
+    };
+    let within = |one: &Name| matches!(one, Name::Subshell(names) if names.iter().any(is));
+    unit.names.iter().any(|one| is(one) || within(one))
+}
+
+/// How many words the shell's trace of a command has in common with the text of one, from the first on.
+fn common_words(text: &str, traced: &str) -> usize {
+    let plain = |word: &str| word.trim_matches(['\'', '"']).to_owned();
+    let pairs = text.split_whitespace().zip(traced.split_whitespace());
+    pairs.take_while(|(one, other)| plain(one) == plain(other)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_record::StepId;
+
+    fn step(text: &str, end: u64, lines: &[(u64, &str)]) -> Step {
+        let output = lines.iter().map(|&(at, text)| OutputLine { at: Nanos(at), text: text.into() }).collect();
+        Step {
+            start: Some(Nanos(0)),
+            end: Some(Nanos(end)),
+            output,
+            ..Step::of(StepId(0), "RUN", format!("RUN {text}"))
+        }
+    }
+
+    /// The rows as text, time, and activities.
+    fn rows(step: &Step) -> Vec<(String, u64, Vec<(Activity, u64)>)> {
+        let inside = of_output(step).expect("an inside");
+        assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall);
+        assert_eq!(inside.observed, Observed::Inferred);
+        let activities = |row: &CommandRow| row.activities.iter().map(|done| (done.activity, done.time.0)).collect();
+        inside.rows.iter().map(|row| (row.text.clone(), row.wall.0, activities(row))).collect()
+    }
+
+    #[test]
+    fn lines_of_apt_divide_an_install() {
+        let lines = [
+            (5, "Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]"),
+            (30, "Fetched 9000 kB in 2s (4000 kB/s)"),
+            (30, "Reading package lists..."),
+            (50, "Building dependency tree..."),
+            (50, "Get:1 http://deb.debian.org/debian bookworm/main amd64 gcc amd64 12 [1 kB]"),
+            (60, "Selecting previously unselected package gcc."),
+            (80, "Setting up gcc (12) ..."),
+        ];
+        use Activity::{Download, Plan, Scripts, Unpack};
+        assert_eq!(
+            rows(&step("apt-get update && apt-get install -y gcc", 100, &lines)),
+            [
+                ("apt-get update".into(), 45, vec![(Download, 25), (Plan, 20)]),
+                ("apt-get install -y gcc".into(), 50, vec![(Unpack, 20), (Scripts, 20), (Download, 10)]),
+                ("unattributed".into(), 5, vec![])
+            ]
+        );
+    }
+
+    #[test]
+    fn tools_of_different_names_are_told_apart() {
+        let lines = [
+            (10, "Collecting flask"),
+            (40, "Successfully installed flask-3.0"),
+            (90, "added 200 packages, and audited 201 packages in 5s"),
+        ];
+        use Activity::{Download, Unpack};
+        assert_eq!(
+            rows(&step("pip install flask; npm ci", 100, &lines)),
+            [
+                ("pip install flask".into(), 30, vec![(Unpack, 30)]),
+                ("npm ci".into(), 60, vec![(Unpack, 50)]),
+                ("unattributed".into(), 10, vec![]),
+            ]
+        );
+        assert_eq!(rows(&step("./build.sh", 20, &[(5, "Collecting flask")]))[0].2, [(Download, 15)]);
+    }
+
+    #[test]
+    fn a_trace_of_the_shell_says_when_commands_begin() {
+        let lines = [(1, "+ apt-get update"), (40, "+ apt-get install -y gcc"), (70, "+ rm -rf /var/lib/apt/lists")];
+        let rows =
+            rows(&step("set -x; apt-get update && apt-get install -y gcc && rm -rf /var/lib/apt/lists", 100, &lines));
+        let walls: Vec<_> = rows.iter().map(|(text, wall, _)| (&text[..7], *wall)).collect();
+        assert_eq!(walls, [("apt-get", 39), ("apt-get", 30), ("rm -rf ", 30), ("unattri", 1)]);
+    }
+
+    #[test]
+    fn output_of_no_known_tool_says_nothing() {
+        assert_eq!(of_output(&step("./x", 10, &[(1, "hello")])), None);
+    }
+}

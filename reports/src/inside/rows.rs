@@ -1,0 +1,149 @@
+//! The rows of a step: one for each command of its text, and what belongs to none.
+
+use super::assign::{Child, assign};
+use super::place::Places;
+use super::sum::Sum;
+use super::tree::{Job, Tree};
+use super::within::Within;
+use super::{CommandRow, Inside, RowKind, share, shell, tree};
+use buildscope_record::{Nanos, Processes, Step};
+
+/// The text that a step's shell got; `None` if no shell was started.
+fn script<'a>(step: &'a Step, seen: &'a Processes) -> Option<&'a str> {
+    if let Some(file) = &seen.script {
+        let first = file.lines().next().unwrap_or_default();
+        return first.split_whitespace().any(|word| tree::is_shell(word.trim_start_matches("#!"))).then_some(file);
+    }
+    match &seen.command[..] {
+        [] => Some(run_text(&step.text)),
+        [program, options @ .., script] => {
+            let takes_text =
+                |option: &String| option.starts_with('-') && !option.starts_with("--") && option.ends_with('c');
+            (tree::is_shell(program) && options.iter().any(takes_text)).then_some(script)
+        }
+        [_] => None,
+    }
+}
+
+/// The text of a RUN without the keyword and its flags.
+pub(super) fn run_text(text: &str) -> &str {
+    let mut rest = text.strip_prefix("RUN").unwrap_or(text).trim_start();
+    while let Some(flag) = rest.strip_prefix("--") {
+        rest = flag.find(char::is_whitespace).map_or("", |end| flag[end..].trim_start());
+    }
+    rest
+}
+
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
+    let tree = Tree::of(seen);
+    let window = (seen.start, seen.end.max(seen.start));
+    let shell = if seen.script.is_some() { tree.shell_of_file(&seen.command) } else { tree.shell() };
+    let mut rows = match (script(step, seen), shell) {
+        (Some(text), Some(shell)) => of_shell(Places { text, origins: &seen.origins }, &tree, shell, window),
+        _ => of_program(step, seen, &tree, window),
+    };
+    rows.retain(|row| row.wall > Nanos::ZERO || row.processes > 0);
+    let mut unseen = seen.unseen.clone();
+    if seen.lost > 0 {
+        unseen.push(format!("{} events that the kernel dropped: times near them may be wrong", seen.lost));
+    }
+    let folded: u64 = seen.folded.iter().map(|folded| folded.count).sum();
+    if folded > 0 {
+        unseen.push(format!("{folded} short processes one by one: only their totals were kept"));
+    }
+    Inside {
+        observed: seen.observed,
+        wall: window.1 - window.0,
+        rows,
+        // A runtime that started the step's program has ended before.
+        processes: seen.list.iter().filter(|process| process.replaces.is_none() && process.end > seen.start).count()
+            as u64
+            + folded,
+        unseen,
+    }
+}
+
+/// The only command of a step whose program is not a shell.
+fn of_program(step: &Step, seen: &Processes, tree: &Tree<'_>, (start, end): (Nanos, Nanos)) -> Vec<CommandRow> {
+    let all: Vec<u32> = tree.roots().collect();
+    let spans = all.iter().map(|&root| (tree.process(root).start.max(start), tree.process(root).end.min(end)));
+    let covered = share::union(spans.filter(|(from, to)| from < to).collect());
+    let mut sum = Sum::default();
+    all.iter().for_each(|&root| sum.add_below(tree, root));
+    let text = if seen.command.is_empty() { run_text(&step.text).to_owned() } else { seen.command.join(" ") };
+    let mut command = sum.row(RowKind::Command, one_line(&text), covered);
+    let jobs: Vec<Job> = tree.heads().collect();
+    command.exit = jobs.iter().max_by_key(|job| job.end).and_then(|job| tree.process(job.last).exit);
+    let places = Places { text: "", origins: &[] };
+    command.inner = Within::new(tree, places, end - start).of_processes(&jobs, covered, 0);
+    vec![command, Sum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), end - start - covered)]
+}
+
+pub(super) const SHELL: &str = "the shell itself";
+pub(super) const UNATTRIBUTED: &str = "unattributed";
+
+/// A shell's commands.
+fn of_shell(places: Places<'_>, tree: &Tree<'_>, shell: u32, (start, end): (Nanos, Nanos)) -> Vec<CommandRow> {
+    let text = places.text;
+    let units = shell::units(text);
+    let jobs = tree.jobs(shell);
+    let assigned = assign(&units, &children(tree, &jobs));
+    let spans: Vec<_> = jobs
+        .iter()
+        .zip(&assigned)
+        .map(|(job, unit)| share::Span { start: job.start.max(start), end: job.end.min(end), unit: *unit })
+        .collect();
+    let life = (tree.process(shell).start.max(start), tree.end(shell).min(end));
+    let shares = share::divide(&units, &spans, (start, end), life);
+
+    let mut sums: Vec<Sum> = units.iter().map(|_| Sum::default()).collect();
+    let mut own = Sum::default();
+    own.add(tree, shell, None);
+    for (job, unit) in jobs.iter().zip(&assigned) {
+        let sum = unit.map_or(&mut own, |unit| &mut sums[unit]);
+        job.all.iter().for_each(|&process| sum.add_below(tree, process));
+    }
+    for folded in tree.folded(shell) {
+        unit_of(&units, &folded.program).map_or(&mut own, |unit| &mut sums[unit]).add_folded(folded, None);
+    }
+    let within = Within::new(tree, places, end - start);
+    let mut rows = Vec::with_capacity(units.len() + 2);
+    for (number, (unit, sum)) in units.iter().zip(sums).enumerate() {
+        let wall = shares.units[number];
+        let theirs = jobs.iter().zip(&assigned).filter(|(_, unit)| **unit == Some(number));
+        let theirs: Vec<Job> = theirs.map(|(job, _)| job.clone()).collect();
+        let mut row = sum.row(RowKind::Command, one_line(&text[unit.span.clone()]), wall);
+        // What the shell did itself, it did as it did the rest.
+        if row.processes == 0 {
+            row.spent = own.spent(wall);
+        }
+        within.place(&mut row, unit, &theirs);
+        row.inner = within.of_unit(unit, &theirs, wall, 0);
+        rows.push(row);
+    }
+    rows.push(own.row(RowKind::Shell, SHELL.into(), shares.shell));
+    rows.push(Sum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), shares.unattributed));
+    rows
+}
+
+/// The unit to which processes belong that were kept as totals: the loop that names their program, else any unit that
+/// does, else the first loop.
+fn unit_of(units: &[shell::Unit], program: &str) -> Option<usize> {
+    let named =
+        |unit: &shell::Unit| unit.names.iter().any(|name| matches!(name, shell::Name::Is(name) if name == program));
+    let unit = units.iter().position(|unit| unit.repeats && named(unit)).or_else(|| units.iter().position(named));
+    unit.or_else(|| units.iter().position(|unit| unit.repeats))
+}
+
+/// The processes of jobs as the alignment sees them.
+pub(super) fn children<'t>(tree: &Tree<'t>, jobs: &[Job]) -> Vec<Child<'t>> {
+    let child = |job: &Job| {
+        let last = tree.process(job.last);
+        Child { program: &last.program, forked: last.forked }
+    };
+    jobs.iter().map(child).collect()
+}

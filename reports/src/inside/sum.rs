@@ -1,0 +1,145 @@
+//! What processes cost together, as a row.
+
+use super::tree::Tree;
+use super::{Activity, ActivityRow, CommandRow, ProgramRow, RowKind, Spent, tools};
+use buildscope_record::{Blocked, ByteSize, Cause, Folded, Nanos, Process, ProcessTime};
+use std::collections::{BTreeMap, HashMap};
+
+/// How many programs a row names.
+const PROGRAMS: usize = 6;
+
+/// What processes cost together.
+#[derive(Debug, Default)]
+pub(super) struct Sum {
+    time: ProcessTime,
+    running: Nanos,
+    count: u64,
+    read: u64,
+    written: u64,
+    peak_memory: u64,
+    programs: HashMap<String, Cost>,
+    activities: BTreeMap<Activity, Cost>,
+}
+
+/// Of how many processes what was spent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    count: u64,
+    time: Nanos,
+    network: Nanos,
+    cpu: Nanos,
+}
+
+impl std::ops::AddAssign for Cost {
+    fn add_assign(&mut self, other: Self) {
+        self.count += other.count;
+        self.time += other.time;
+        self.network += other.network;
+        self.cpu += other.cpu;
+    }
+}
+
+impl Sum {
+    /// Adds a process alone; gives what it does, which is `above` where nothing is known of it.
+    pub(super) fn add(&mut self, tree: &Tree<'_>, process: u32, above: Option<Activity>) -> Option<Activity> {
+        let process = tree.process(process);
+        let parent = process.parent.map(|parent| tree.process(parent));
+        let count = u64::from(process.replaces.is_none());
+        let scripts = || parent.and_then(|parent| tools::for_parent(process, parent));
+        let activity = tools::within(above, tools::activity(process).or_else(scripts));
+        let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
+        self.take_bytes(bytes(process.read), bytes(process.written), bytes(process.peak_memory));
+        self.put(&process.program, activity, count, process.running(), process.time);
+        activity
+    }
+
+    /// Adds a process and all that it started, at any depth.
+    pub(super) fn add_below(&mut self, tree: &Tree<'_>, process: u32) {
+        let mut below = vec![(process, None)];
+        while let Some((next, above)) = below.pop() {
+            let activity = self.add(tree, next, above);
+            tree.folded(next).for_each(|folded| self.add_folded(folded, activity));
+            below.extend(tree.children(next).map(|child| (child, activity)));
+        }
+    }
+
+    pub(super) fn add_folded(&mut self, folded: &Folded, above: Option<Activity>) {
+        let running = folded.duration.saturating_sub(folded.time.runnable).saturating_sub(folded.time.blocked.total());
+        let process = Process { program: folded.program.clone(), ..Process::default() };
+        let activity = tools::within(above, tools::activity(&process));
+        self.take_bytes(folded.read.0, folded.written.0, folded.peak_memory.0);
+        self.put(&folded.program, activity, folded.count, running, folded.time);
+    }
+
+    fn take_bytes(&mut self, read: u64, written: u64, peak_memory: u64) {
+        self.read += read;
+        self.written += written;
+        self.peak_memory = self.peak_memory.max(peak_memory);
+    }
+
+    /// What its processes did, without waits for each other: what determines how long a pipeline takes.
+    pub(super) fn effort(&self) -> Nanos {
+        let waits = [Cause::Disk, Cause::Network, Cause::Sleep, Cause::Unknown].map(|cause| self.time.blocked[cause]);
+        self.running + self.time.runnable + waits.into_iter().sum::<Nanos>()
+    }
+
+    /// How `wall` was spent by these processes.
+    pub(super) fn spent(&self, wall: Nanos) -> Spent {
+        spent(wall, self.running, self.time)
+    }
+
+    fn put(&mut self, program: &str, activity: Option<Activity>, count: u64, running: Nanos, time: ProcessTime) {
+        self.time += time;
+        self.running += running;
+        self.count += count;
+        let own = running + time.runnable + time.blocked.total().saturating_sub(time.blocked.child);
+        let cost = Cost { count, time: own, network: time.blocked.network, cpu: time.cpu };
+        *self.programs.entry(program.to_owned()).or_default() += cost;
+        if let Some(activity) = activity {
+            *self.activities.entry(activity).or_default() += cost;
+        }
+    }
+
+    pub(super) fn row(self, kind: RowKind, text: String, wall: Nanos) -> CommandRow {
+        let programs = self.programs.into_iter();
+        let mut programs: Vec<_> =
+            programs.map(|(program, Cost { count, time, cpu, .. })| ProgramRow { program, count, time, cpu }).collect();
+        programs.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.program.cmp(&b.program)));
+        programs.truncate(PROGRAMS);
+        let activities = self.activities.into_iter().map(|(activity, Cost { count, time, network, cpu })| {
+            ActivityRow { activity, count, time: time.saturating_sub(network), network, cpu }
+        });
+        let mut activities: Vec<_> = activities.collect();
+        activities.sort_by_key(|row| (std::cmp::Reverse(row.time + row.network), row.activity));
+        CommandRow {
+            wall,
+            cpu: self.time.cpu,
+            user: self.time.user,
+            system: self.time.system,
+            read: ByteSize(self.read),
+            written: ByteSize(self.written),
+            peak_memory: ByteSize(self.peak_memory),
+            spent: spent(wall, self.running, self.time),
+            processes: self.count,
+            programs,
+            activities,
+            ..CommandRow::of(kind, text)
+        }
+    }
+}
+
+/// Divides `wall` in proportion to what processes did. What is lost in rounding is not known.
+fn spent(wall: Nanos, running: Nanos, time: ProcessTime) -> Spent {
+    let own = |cause: Cause| if cause == Cause::Child { Nanos::ZERO } else { time.blocked[cause] };
+    let total = running + time.runnable + Cause::ALL.into_iter().map(own).sum::<Nanos>();
+    let part = |time: Nanos| {
+        Nanos((u128::from(wall.0) * u128::from(time.0)).checked_div(u128::from(total.0)).unwrap_or(0) as u64)
+    };
+    let mut spent = Spent { processor: part(running), runnable: part(time.runnable), blocked: Blocked::default() };
+    for cause in Cause::ALL {
+        spent.blocked[cause] = part(own(cause));
+    }
+    let known = spent.processor + spent.runnable + spent.blocked.total();
+    spent.blocked.unknown += wall.saturating_sub(known);
+    spent
+}

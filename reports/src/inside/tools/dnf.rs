@@ -1,0 +1,62 @@
+//! dnf, yum, microdnf, zypper and rpm.
+
+use super::Activity::{Download, Plan, Scripts, Unpack};
+use super::{Family, LineRule, Rule, begins, ended, rule};
+
+/// One program resolves, downloads and unpacks; scripts of packages are shells that it starts, with files of rpm.
+const RULES: &[Rule] = &[
+    rule(&["*"], "/var/tmp/rpm-tmp.", Scripts),
+    rule(&["dnf*", "yum", "microdnf", "zypper"], "makecache", Download),
+    rule(&["dnf*", "yum", "microdnf", "zypper"], "clean", Plan),
+    rule(&["dnf*", "yum", "microdnf", "zypper"], "repolist", Plan),
+    rule(&["dnf*", "yum", "microdnf", "zypper"], "", Unpack),
+    rule(&["rpm", "rpm2cpio", "rpmdb"], "", Unpack),
+    rule(&["rpmkeys"], "", Plan),
+];
+
+/// Lines as dnf 4, dnf 5, yum and microdnf print them.
+const LINES: &[LineRule] = &[
+    begins("Last metadata expiration check", Plan),
+    begins("Loaded plugins: ", Plan),
+    begins("Resolving Dependencies", Plan),
+    begins("Dependencies resolved", Plan),
+    begins("Updating and loading repositories", Download),
+    begins("Downloading Packages", Download),
+    begins("Downloading packages", Download),
+    ended("Total download size", Plan),
+    begins("Running transaction check", Plan),
+    begins("Running transaction test", Plan),
+    begins("Running transaction", Unpack),
+    begins("Installing  *: ", Unpack),
+    begins("Upgrading  *: ", Unpack),
+    begins("[*/*] Installing ", Unpack),
+    begins("Running scriptlet: ", Scripts),
+    begins("Verifying  *: ", Unpack),
+    ended("Complete!", Unpack),
+];
+
+pub(super) const FAMILY: Family =
+    Family { names: &["dnf", "dnf5", "yum", "microdnf", "zypper", "rpm"], rules: RULES, lines: LINES };
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Says, line, of};
+    use super::*;
+
+    #[test]
+    fn an_install_is_unpacking_and_scripts() {
+        assert_eq!(of("dnf install -y gcc"), Some(Unpack));
+        assert_eq!(of("yum -y makecache"), Some(Download));
+        assert_eq!(of("/bin/sh /var/tmp/rpm-tmp.a1b2c3 1"), Some(Scripts));
+    }
+
+    /// Lines of dnf 4 in its manual's example of an installation.
+    #[test]
+    fn lines_say_what_it_does() {
+        let says = |text| line(text).map(|line| line.says);
+        assert_eq!(says("Downloading Packages:"), Some(Says::Begins(Download)));
+        assert_eq!(says("  Running scriptlet: glibc-2.34-60.el9.x86_64      3/5"), Some(Says::Begins(Scripts)));
+        assert_eq!(says("  Installing       : gcc-11.3.1-4.el9.x86_64       4/5"), Some(Says::Begins(Unpack)));
+        assert_eq!(says("Complete!"), Some(Says::Ended(Unpack)));
+    }
+}

@@ -1,0 +1,83 @@
+//! Maven, Gradle, sbt and the Java compiler.
+
+use super::Activity::{Compile, Download, Link, Plan, Test, Unpack};
+use super::{Family, LineRule, Rule, begins, ended, rule};
+
+/// Both tools run in one Java process and tests mostly in another.
+const RULES: &[Rule] = &[
+    rule(&["java"], "surefire", Test),
+    rule(&["java"], "worker.org.gradle.process.internal.worker", Test),
+    rule(&["java"], "GradleWorkerMain", Test),
+    rule(&["javac", "kotlinc", "scalac"], "", Compile),
+    rule(&["jar", "jlink"], "", Link),
+    rule(&["mvn*", "mvnw", "java"], "dependency:go-offline", Download),
+    rule(&["mvn*", "mvnw", "java"], "dependency:resolve", Download),
+    rule(&["java"], "plexus-classworlds", Compile),
+    rule(&["java"], "gradle", Compile),
+    rule(&["java"], "sbt-launch", Compile),
+    rule(&["mvn*", "mvnw", "gradle*", "sbt"], "", Plan),
+];
+
+/// Lines as Maven 3, Gradle 8 and sbt print them. Maven's plugins begin with `---`, Gradle's tasks with `> Task`.
+const LINES: &[LineRule] = &[
+    begins("[INFO] Scanning for projects", Plan),
+    begins("Downloading from ", Download),
+    begins("[INFO] Downloading from ", Download),
+    ended("Downloaded from ", Download),
+    ended("[INFO] Downloaded from ", Download),
+    begins("[INFO] --- *compiler*:*ompile", Compile),
+    begins("[INFO] --- *kotlin*:*ompile", Compile),
+    begins("[INFO] --- *surefire*:test", Test),
+    begins("[INFO] --- *failsafe*:integration-test", Test),
+    begins("[INFO] --- *jar*:jar", Link),
+    begins("[INFO] --- *war*:war", Link),
+    begins("[INFO] --- *shade*:shade", Link),
+    begins("[INFO] --- *spring-boot*:repackage", Link),
+    begins("[INFO] --- *resources*:", Unpack),
+    begins("[INFO] --- *install*:install", Unpack),
+    begins("Downloading https://services.gradle.org/", Download),
+    begins("Starting a Gradle Daemon", Plan),
+    begins("> Task *:compile", Compile),
+    begins("> Task *:test", Test),
+    begins("> Task *:check", Test),
+    begins("> Task *ar", Link),
+    ended("BUILD SUCCESSFUL in ", Link),
+    ended("BUILD FAILED in ", Link),
+    begins("[info] compiling ", Compile),
+    begins("[info] resolving ", Plan),
+];
+
+pub(super) const FAMILY: Family =
+    Family { names: &["mvn", "mvnw", "gradle", "gradlew", "sbt", "java", "javac"], rules: RULES, lines: LINES };
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Says, line, of};
+    use super::*;
+
+    #[test]
+    fn compiling_packing_and_testing_differ() {
+        assert_eq!(of("/usr/lib/jvm/java/bin/java -jar /tmp/surefire123/surefirebooter.jar"), Some(Test));
+        assert_eq!(of("javac -d out A.java"), Some(Compile));
+        assert_eq!(of("jar cf a.jar out"), Some(Link));
+        assert_eq!(of("java -jar server.jar"), None);
+    }
+
+    #[test]
+    fn lines_of_maven_and_gradle_say_what_they_do() {
+        let says = |text| line(text).map(|line| line.says);
+        assert_eq!(
+            says("[INFO] --- maven-compiler-plugin:3.11.0:compile (default-compile) @ x ---"),
+            Some(Says::Begins(Compile))
+        );
+        assert_eq!(
+            says("[INFO] --- compiler:3.13.0:testCompile (default-testCompile) @ x ---"),
+            Some(Says::Begins(Compile))
+        );
+        assert_eq!(says("[INFO] --- surefire:3.2.5:test (default-test) @ x ---"), Some(Says::Begins(Test)));
+        assert_eq!(says("[INFO] --- jar:3.4.1:jar (default-jar) @ x ---"), Some(Says::Begins(Link)));
+        assert_eq!(says("> Task :app:compileJava"), Some(Says::Begins(Compile)));
+        assert_eq!(says("> Task :test"), Some(Says::Begins(Test)));
+        assert_eq!(says("> Task :bootJar"), Some(Says::Begins(Link)));
+    }
+}

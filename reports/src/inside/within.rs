@@ -1,0 +1,301 @@
+//! Inside of a command: the parts of a pipeline, the commands of a subshell, a loop or a function, and the processes that a
+//! program started (a script, make, a package manager).
+//!
+//! The time of the parts sums to the command's. Where parts run at the same time, each instant is divided among them.
+
+use super::assign::{assign, assign_repeated};
+use super::place::Places;
+use super::rows::{SHELL, children, one_line};
+use super::shell::{Inner, Unit};
+use super::sum::Sum;
+use super::tree::{self, Job, Tree};
+use super::{CommandRow, RowKind, share};
+use buildscope_record::Nanos;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many levels are shown, and how many parts of a program.
+const DEEPEST: usize = 4;
+const PARTS: usize = 8;
+/// What is shorter than this share of the step is not divided.
+const SHARE: u64 = 50;
+const SHORTEST: Nanos = Nanos(20_000_000);
+
+/// Divides commands of one step.
+pub(super) struct Within<'a> {
+    tree: &'a Tree<'a>,
+    places: Places<'a>,
+    least: Nanos,
+}
+
+/// A part of a command, with what determines its share of the time.
+struct Part<'u> {
+    kind: RowKind,
+    text: String,
+    weight: Nanos,
+    unit: Option<&'u Unit>,
+    jobs: Vec<Job>,
+    own: Sum,
+}
+
+impl<'a> Within<'a> {
+    /// For a step of this length.
+    pub(super) fn new(tree: &'a Tree<'a>, places: Places<'a>, wall: Nanos) -> Self {
+        Self { tree, places, least: Nanos(wall.0 / SHARE).max(SHORTEST) }
+    }
+
+    /// Says where a command is, and how it ended.
+    pub(super) fn place(&self, row: &mut CommandRow, unit: &Unit, jobs: &[Job]) {
+        row.place = Some((unit.span.start, unit.span.end));
+        row.source = self.places.of(unit.span.clone());
+        row.exit = jobs.iter().max_by_key(|job| job.end).and_then(|job| self.tree.process(job.last).exit);
+    }
+
+    /// The parts of a command, whose time is `wall`.
+    pub(super) fn of_unit(&self, unit: &Unit, jobs: &[Job], wall: Nanos, depth: usize) -> Vec<CommandRow> {
+        if depth >= DEEPEST || wall < self.least {
+            return Vec::new();
+        }
+        let parts = match &unit.inner {
+            Inner::None => return self.of_processes(jobs, wall, depth),
+            Inner::Piped(parts) => self.piped(parts, jobs),
+            Inner::Subshell(units) => {
+                let copies = jobs.iter().flat_map(|job| match self.tree.process(job.all[0]).forked {
+                    true => self.tree.jobs(job.all[0]),
+                    false => vec![job.clone()],
+                });
+                let inner: Vec<Job> = copies.collect();
+                let assigned = assign(units, &children(self.tree, &inner));
+                self.in_turn(units, &inner, &assigned, span(jobs))
+            }
+            Inner::Repeated(units) => {
+                let assigned = assign_repeated(units, &children(self.tree, jobs));
+                self.in_turn(units, jobs, &assigned, span(jobs))
+            }
+        };
+        self.rows(parts, wall, depth)
+    }
+
+    /// The parts of a pipeline. Each has the time in which it did not wait for the others.
+    fn piped<'u>(&self, units: &'u [Unit], jobs: &[Job]) -> Vec<Part<'u>> {
+        let assigned = assign(units, &children(self.tree, jobs));
+        let mut parts: Vec<Part<'_>> = units.iter().map(|unit| self.part(unit)).collect();
+        for (job, unit) in jobs.iter().zip(assigned) {
+            parts[unit.unwrap_or(units.len() - 1)].jobs.push(job.clone());
+        }
+        for part in &mut parts {
+            let mut sum = Sum::default();
+            part.jobs.iter().flat_map(|job| &job.all).for_each(|&run| sum.add_below(self.tree, run));
+            part.weight = sum.effort();
+        }
+        parts
+    }
+
+    /// Commands that run one after the other.
+    fn in_turn<'u>(
+        &self,
+        units: &'u [Unit],
+        jobs: &[Job],
+        assigned: &[Option<usize>],
+        window: (Nanos, Nanos),
+    ) -> Vec<Part<'u>> {
+        let spans = jobs.iter().zip(assigned).map(|(job, &unit)| share::Span {
+            start: job.start.max(window.0),
+            end: job.end.min(window.1),
+            unit,
+        });
+        let shares = share::divide(units, &spans.collect::<Vec<_>>(), window, window);
+        let mut parts: Vec<Part<'_>> = units.iter().map(|unit| self.part(unit)).collect();
+        for (part, weight) in parts.iter_mut().zip(&shares.units) {
+            part.weight = *weight;
+        }
+        let mut rest = Part::of(RowKind::Shell, SHELL.into());
+        rest.weight = shares.shell + shares.unattributed;
+        for (job, unit) in jobs.iter().zip(assigned) {
+            unit.map_or(&mut rest, |unit| &mut parts[unit]).jobs.push(job.clone());
+        }
+        parts.push(rest);
+        parts
+    }
+
+    fn part<'u>(&self, unit: &'u Unit) -> Part<'u> {
+        let text = one_line(&self.places.text[unit.span.clone()]);
+        Part { unit: Some(unit), ..Part::of(RowKind::Command, text) }
+    }
+
+    /// What the programs of these jobs started, by what it is.
+    pub(super) fn of_processes(&self, jobs: &[Job], wall: Nanos, depth: usize) -> Vec<CommandRow> {
+        if depth >= DEEPEST || wall < self.least {
+            return Vec::new();
+        }
+        let below: Vec<Job> = jobs.iter().flat_map(|job| self.tree.below(job)).collect();
+        if let [only] = &below[..]
+            && jobs.len() == 1
+            && only.end.saturating_sub(only.start).0 * 20 > jobs[0].end.saturating_sub(jobs[0].start).0 * 19
+        {
+            return self.of_processes(&below, wall, depth);
+        }
+        if below.is_empty() {
+            return Vec::new();
+        }
+        let few = below.len() <= PARTS;
+        let mut groups: BTreeMap<String, Vec<Job>> = BTreeMap::new();
+        for job in below {
+            groups.entry(self.label(&job, few)).or_default().push(job);
+        }
+        let mut parts: Vec<Part<'_>> =
+            groups.into_iter().map(|(text, jobs)| Part { jobs, ..Part::of(RowKind::Process, text) }).collect();
+        let mut itself = Part::of(RowKind::Shell, self.itself(jobs));
+        jobs.iter().flat_map(|job| &job.all).for_each(|&run| {
+            itself.own.add(self.tree, run, None);
+            self.tree.folded(run).for_each(|folded| itself.own.add_folded(folded, None));
+        });
+        itself.weight = divide_instants(&mut parts, span(jobs));
+        parts.sort_by_key(|part| std::cmp::Reverse(part.weight));
+        if parts.len() > PARTS {
+            let others = parts.split_off(PARTS);
+            let mut one = Part::of(RowKind::Process, format!("{} others", others.len()));
+            one.weight = others.iter().map(|part| part.weight).sum();
+            one.jobs = others.into_iter().flat_map(|part| part.jobs).collect();
+            parts.push(one);
+        }
+        parts.push(itself);
+        self.rows(parts, wall, depth)
+    }
+
+    fn itself(&self, jobs: &[Job]) -> String {
+        let names: BTreeSet<&str> = jobs.iter().map(|job| &*self.tree.process(job.last).program).collect();
+        format!("{} itself", names.into_iter().next().unwrap_or("the program"))
+    }
+
+    /// A process in words: its command line where that tells it from the others, else its program.
+    fn label(&self, job: &Job, few: bool) -> String {
+        const LONGEST: usize = 100;
+        let process = self.tree.process(job.last);
+        let script = match &process.arguments[..] {
+            [program, option, script, ..]
+                if tree::is_shell(program) && option.starts_with('-') && option.ends_with('c') =>
+            {
+                Some(script)
+            }
+            _ => None,
+        };
+        let whole = || one_line(&process.arguments.join(" "));
+        let recursive = matches!(&*process.program, "make" | "gmake" | "ninja" | "cmake" | "npm" | "node");
+        let runs_file = tree::is_shell(&process.program) && script.is_none() && process.arguments.len() > 1;
+        let text = match script {
+            Some(script) if few => one_line(script),
+            // The first word of what the shell was given.
+            Some(script) => script.split_whitespace().next().unwrap_or_default().trim_end_matches(';').to_owned(),
+            None if !process.arguments.is_empty() && (few || recursive || runs_file) => whole(),
+            None => process.program.clone(),
+        };
+        match text.char_indices().nth(LONGEST) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        }
+    }
+
+    /// The rows of the parts; the list is empty if there are not several. A part without a process may be a command that did not run.
+    fn rows(&self, parts: Vec<Part<'_>>, wall: Nanos, depth: usize) -> Vec<CommandRow> {
+        let weights: Vec<Nanos> = parts.iter().map(|part| part.weight).collect();
+        let mut rows = Vec::new();
+        for (part, wall) in parts.into_iter().zip(fit(&weights, wall)) {
+            let mut sum = part.own;
+            part.jobs.iter().flat_map(|job| &job.all).for_each(|&run| sum.add_below(self.tree, run));
+            let mut row = sum.row(part.kind, part.text, wall);
+            row.inner = match part.unit {
+                Some(unit) => {
+                    self.place(&mut row, unit, &part.jobs);
+                    self.of_unit(unit, &part.jobs, wall, depth + 1)
+                }
+                None => self.of_processes(&part.jobs, wall, depth + 1),
+            };
+            rows.push(row);
+        }
+        rows.retain(|row| row.wall > Nanos::ZERO || row.processes > 0);
+        if rows.len() < 2 { Vec::new() } else { rows }
+    }
+}
+
+impl Part<'_> {
+    fn of(kind: RowKind, text: String) -> Self {
+        Self { kind, text, weight: Nanos::ZERO, unit: None, jobs: Vec::new(), own: Sum::default() }
+    }
+}
+
+/// From the start of the first to the end of the last.
+fn span(jobs: &[Job]) -> (Nanos, Nanos) {
+    let start = jobs.iter().map(|job| job.start).min().unwrap_or_default();
+    (start, jobs.iter().map(|job| job.end).max().unwrap_or_default().max(start))
+}
+
+/// Divides each instant equally among the parts that have a living process; returns the time in which no part has.
+fn divide_instants(parts: &mut [Part<'_>], (start, end): (Nanos, Nanos)) -> Nanos {
+    let mut points: Vec<(Nanos, bool, usize)> = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        for job in &part.jobs {
+            points.extend([(job.start.clamp(start, end), true, number), (job.end.clamp(start, end), false, number)]);
+        }
+    }
+    points.sort_unstable();
+    let mut living: BTreeMap<usize, usize> = BTreeMap::new();
+    let (mut at, mut none) = (start, Nanos::ZERO);
+    for (time, begins, number) in points.into_iter().chain([(end, false, usize::MAX)]) {
+        let length = time.saturating_sub(at).0;
+        match living.len() as u64 {
+            0 => none += Nanos(length),
+            count => {
+                for (place, &part) in living.keys().enumerate() {
+                    parts[part].weight += Nanos(length / count + u64::from((place as u64) < length % count));
+                }
+            }
+        }
+        at = at.max(time);
+        let jobs = living.entry(number).or_default();
+        *jobs = if begins { *jobs + 1 } else { jobs.saturating_sub(1) };
+        if *jobs == 0 {
+            living.remove(&number);
+        }
+    }
+    none
+}
+
+/// Scales weights so that they sum to `wall` exactly.
+fn fit(weights: &[Nanos], wall: Nanos) -> Vec<Nanos> {
+    let equal = weights.iter().all(|weight| weight.0 == 0);
+    let weight = |weight: &Nanos| if equal { 1 } else { u128::from(weight.0) };
+    let total: u128 = weights.iter().map(weight).sum();
+    let part = |one: &Nanos| (u128::from(wall.0) * weight(one)).checked_div(total).unwrap_or(0) as u64;
+    let mut parts: Vec<Nanos> = weights.iter().map(|one| Nanos(part(one))).collect();
+    let rest = wall.saturating_sub(parts.iter().copied().sum());
+    if let Some(largest) = parts.iter_mut().max() {
+        *largest += rest;
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_sum_to_the_whole() {
+        let fitted = |weights: &[u64], wall| {
+            let weights: Vec<Nanos> = weights.iter().copied().map(Nanos).collect();
+            fit(&weights, Nanos(wall)).into_iter().map(|part| part.0).collect::<Vec<_>>()
+        };
+        assert_eq!(fitted(&[1, 1, 1], 100), [33, 33, 34]);
+        assert_eq!(fitted(&[0, 0], 10), [5, 5]);
+        assert_eq!(fitted(&[10, 30], 4), [1, 3]);
+        assert_eq!(fitted(&[], 4), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn instants_are_divided_among_what_lives() {
+        let job = |start, end| Job { all: vec![0], last: 0, start: Nanos(start), end: Nanos(end) };
+        let part = |jobs| Part { jobs, ..Part::of(RowKind::Process, String::new()) };
+        let mut parts = [part(vec![job(10, 50), job(20, 60)]), part(vec![job(40, 80)])];
+        assert_eq!(divide_instants(&mut parts, (Nanos(0), Nanos(100))), Nanos(30));
+        assert_eq!(parts.map(|part| part.weight.0), [30 + 10, 10 + 20]);
+    }
+}
