@@ -10,6 +10,8 @@ mod layer_names;
 mod observe;
 mod profile;
 mod progress;
+mod rawjson;
+mod scripts;
 mod store;
 mod watch;
 

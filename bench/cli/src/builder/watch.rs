@@ -3,6 +3,8 @@
 //! The command runs unchanged. Its output is passed through and read as a build log. Meanwhile the machine's
 //! processes are observed; those of each RUN are found by the script that its shell receives.
 
+use super::rawjson;
+use super::scripts::Scripts;
 use crate::{Failure, write_message, write_out};
 use buildscope_observe::Observer;
 use buildscope_record::{Nanos, Record};
@@ -31,6 +33,14 @@ const EXAMPLES: &str = "Examples:
   buildscope observe -- docker build --no-cache .
   buildscope observe --record build.json -- buildah build --layers . && buildscope explain build.json";
 
+/// The form of the command's output.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Text,
+    /// BuildKit's `rawjson`, which is shown as text.
+    Json,
+}
+
 /// A line of the command's output, and when it came.
 type Line = (jiff::Timestamp, Vec<u8>);
 
@@ -41,7 +51,10 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(miette!(help = help, "the machine's processes cannot be observed: {error}")))?;
     let (epoch, began) = (Instant::now(), jiff::Timestamp::now());
     let lines = Mutex::new(Vec::new());
-    let (program, rest) = arguments.command.split_first().ok_or_else(|| Failure::usage(miette!("no command")))?;
+    let command = rawjson::requested(&arguments.command);
+    let form = if command.is_some() { Form::Json } else { Form::Text };
+    let command = command.unwrap_or(arguments.command);
+    let (program, rest) = command.split_first().ok_or_else(|| Failure::usage(miette!("no command")))?;
     let mut child = Command::new(program)
         .args(rest)
         .stdout(Stdio::piped())
@@ -52,8 +65,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         .map_err(Failure::Usage)?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
-        scope.spawn(|| stdout.map(|from| pass_on(from, std::io::stderr(), &lines)));
-        scope.spawn(|| stderr.map(|from| pass_on(from, std::io::stderr(), &lines)));
+        scope.spawn(|| stdout.map(|from| pass_on(from, form, &lines)));
+        scope.spawn(|| stderr.map(|from| pass_on(from, form, &lines)));
     });
     let status = child.wait().map_err(Failure::internal)?;
     let seen = observer.finish(epoch);
@@ -65,7 +78,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(machine) = seen.first() {
         let runs = record.steps.iter().filter(|step| step.instruction == "RUN").count();
         let zero = zero(&record, &lines, began);
-        let found = inside::attach(&mut record, &machine.processes, zero);
+        let scripts = Scripts::of(&command);
+        let found = inside::attach(&mut record, &machine.processes, zero, |step| scripts.find(step));
         write_message(&format!("processes of {found} of {runs} RUN steps were found"));
     }
     match &arguments.record {
@@ -79,12 +93,16 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// Passes each line through immediately, and keeps it with its time.
-fn pass_on(from: impl Read, mut to: impl Write, lines: &Mutex<Vec<Line>>) {
+fn pass_on(from: impl Read, form: Form, lines: &Mutex<Vec<Line>>) {
+    let mut to = std::io::stderr();
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
     while matches!(from.read_until(b'\n', &mut line), Ok(length) if length > 0) {
         // A closed output does not stop the build.
-        let _ = to.write_all(&line);
+        let _ = match form {
+            Form::Text => to.write_all(&line),
+            Form::Json => to.write_all(&rawjson::shown(&line)),
+        };
         lines.lock().push((jiff::Timestamp::now(), std::mem::take(&mut line)));
     }
 }

@@ -206,6 +206,9 @@ pub(crate) struct Arguments {
     /// Do not observe the processes inside the steps of a recorded build
     #[arg(long, help_heading = "Output and diagnostics")]
     pub(super) no_processes: bool,
+    /// Also sample the stacks of functions that the processes inside the steps run
+    #[arg(long, conflicts_with = "no_processes", help_heading = "Output and diagnostics")]
+    pub(super) stacks: bool,
     /// Exit with code 1 if a RUN, COPY, ADD or WORKDIR misses the cache, and print what changed
     #[arg(long, help_heading = "Output and diagnostics")]
     pub(super) expect_cached: bool,

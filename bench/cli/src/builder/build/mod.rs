@@ -51,7 +51,8 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
 
     let records = options.wants_record();
     // It must exist before the first step starts: processes that the zygote started earlier are not observed.
-    let observer = if records && options.processes { Observer::start(zygote.pid()) } else { None };
+    let collect = options.processes.filter(|_| records);
+    let observer = collect.and_then(|collect| Observer::start(zygote.pid(), collect));
     let listening = observe::listen(records, options.engine_trace.as_deref())?;
     let profile = profile::Profile::start(options.pprof.as_deref())?;
     let meter = if records { engine::LoadMeter::start() } else { None };

@@ -9,8 +9,8 @@ use crate::{Failure, Root, otlp};
 use buildscope_builder::engine::{DockerfileInput, Provenance, Request};
 use buildscope_builder::images::RegistryOptions;
 use buildscope_builder::plan::{is_git, is_url};
-
 use buildscope_dockerfile::Keyword;
+use buildscope_observe::Collect;
 use buildscope_record::{Delayed, DriverChoice, Phase, redacted};
 use buildscope_schedule::Policy;
 use buildscope_storage::{StoreOptions, SyncPolicy, spare_memory};
@@ -48,8 +48,8 @@ pub(super) struct Options {
     pub(super) trace: Option<PathBuf>,
     pub(super) engine_trace: Option<PathBuf>,
     pub(super) pprof: Option<PathBuf>,
-    /// Whether the processes inside the steps of a recorded build are observed.
-    pub(super) processes: bool,
+    /// What is collected of the processes inside the steps of a recorded build, if anything.
+    pub(super) processes: Option<Collect>,
     pub(super) expect_cached: bool,
     pub(super) why_miss: Vec<PathBuf>,
     pub(super) delay: Option<(Delayed, Duration)>,
@@ -148,7 +148,11 @@ impl Arguments {
             trace: self.trace,
             engine_trace: self.engine_trace,
             pprof: self.pprof,
-            processes: !self.no_processes,
+            processes: match (self.no_processes, self.stacks) {
+                (true, _) => None,
+                (false, true) => Some(Collect::Stacks),
+                (false, false) => Some(Collect::Processes),
+            },
             expect_cached: self.expect_cached,
             why_miss: self.why_miss,
             delay: self.delay.as_deref().map(delay).transpose()?,

@@ -1,0 +1,86 @@
+//! The scripts of the Dockerfile that another builder's command builds, if its arguments name one.
+
+use buildscope_dockerfile::{Instruction, Kind, parse};
+use buildscope_record::{Origin, Step};
+use buildscope_reports::inside::ScriptText;
+use std::path::{Path, PathBuf};
+
+/// The scripts of a Dockerfile's RUN instructions: each instruction on one line, and its script.
+#[derive(Debug, Default)]
+pub(super) struct Scripts(Vec<(String, ScriptText)>);
+
+impl Scripts {
+    /// Reads the Dockerfile of a build command such as `docker build -f FILE CONTEXT`. There are no scripts if the command names
+    /// none, or one that cannot be read.
+    pub(super) fn of(command: &[String]) -> Self {
+        dockerfile(command)
+            .and_then(|path| std::fs::read_to_string(path).ok())
+            .map(|text| Self::read(&text))
+            .unwrap_or_default()
+    }
+
+    fn read(text: &str) -> Self {
+        let Ok(file) = parse(text) else { return Self::default() };
+        let script = |instruction: &Instruction<'_>| {
+            let Kind::Run(run) = &instruction.kind else { return None };
+            let script = run.script(&file)?;
+            let origin =
+                |piece: &buildscope_dockerfile::Piece| Origin { at: piece.at, line: piece.line, column: piece.column };
+            let origins = script.pieces.iter().map(origin).collect();
+            Some((file.one_line(instruction), ScriptText { text: script.text, origins }))
+        };
+        Self(file.instructions.iter().filter_map(script).collect())
+    }
+
+    /// The script of a step. Builders print the instruction on one line, and what a heredoc holds after it.
+    pub(super) fn find(&self, step: &Step) -> Option<ScriptText> {
+        let text = step.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let is = |line: &str| text == line || line.contains("<<") && text.starts_with(line);
+        self.0.iter().find(|(line, _)| is(line)).map(|(_, script)| script.clone())
+    }
+}
+
+/// The path of the Dockerfile: the value of `-f` or `--file`, else the file in the directory that is the last argument.
+fn dockerfile(command: &[String]) -> Option<PathBuf> {
+    let at = command.iter().position(|word| matches!(&**word, "build" | "bud"))? + 1;
+    let rest = &command[at..];
+    let given = rest.iter().enumerate().find_map(|(number, word)| match &**word {
+        "-f" | "--file" => rest.get(number + 1).map(String::as_str),
+        word => word.strip_prefix("--file=").or_else(|| word.strip_prefix("-f").filter(|path| !path.is_empty())),
+    });
+    let context = Path::new(rest.last()?);
+    match given {
+        // podman and buildah look for it in the context too.
+        Some(path) => Some(PathBuf::from(path)).filter(|path| path.exists()).or_else(|| Some(context.join(path))),
+        None => ["Containerfile", "Dockerfile"].map(|name| context.join(name)).into_iter().find(|path| path.exists()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_record::StepId;
+
+    #[test]
+    fn the_dockerfile_is_found_in_the_arguments() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Dockerfile"), "").unwrap();
+        std::fs::write(folder.path().join("other"), "").unwrap();
+        let context = folder.path().to_str().unwrap();
+        let found = |text: &str| dockerfile(&text.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(found(&format!("docker build -t x {context}")), Some(folder.path().join("Dockerfile")));
+        assert_eq!(found(&format!("docker build -f {context}/other .")), Some(folder.path().join("other")));
+        assert_eq!(found(&format!("buildah bud --file=other {context}")), Some(folder.path().join("other")));
+        assert_eq!(found("make image"), None);
+    }
+
+    #[test]
+    fn a_step_has_the_script_of_its_instruction() {
+        let scripts = Scripts::read("FROM a\nRUN make && \\\n  ls\nRUN <<EOF\nmake\nEOF\n");
+        let find = |text: &str| scripts.find(&Step::of(StepId(0), "RUN", text));
+        let script = find("RUN make && ls").unwrap();
+        assert_eq!((&*script.text, script.origins.len()), ("make &&   ls", 2));
+        assert_eq!(find("RUN <<EOF (make)").unwrap().text, "make\n");
+        assert_eq!(find("RUN other"), None);
+    }
+}
