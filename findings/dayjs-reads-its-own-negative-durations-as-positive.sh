@@ -2,9 +2,9 @@
 # Tool: dayjs 1.11.23 (npm) with its duration plugin; luxon 3.7.2 for comparison.
 # Expected: what toISOString() writes, duration() reads back, and format() prints
 #   one sign.
-# Seen: minus 1.5 s is written as "-PT1.5S" and read as plus 1.5 s. It is printed as
-#   "0:00:-1.-500" (luxon prints "0:00:-01.-500"). A fraction of a millisecond gets
-#   a second point: "0:00:59.999.5". "PT1,5S", which ISO 8601 allows, is 0.
+# Seen: minus 1.5 s is written as "-PT1.5S" and read as plus 1.5 s. It is printed
+#   as "0:00:-1.-500" (luxon: "0:00:-01.-500"). A fraction of a millisecond gets a
+#   second point: "0:00:59.999.5". "PT1,5S", which ISO 8601 allows, is 0.
 # Matters: the difference of two builds changes its sign when it is stored, so an
 #   improvement becomes a slowdown.
 set -euo pipefail

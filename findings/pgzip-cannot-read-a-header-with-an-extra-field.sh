@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tool: pgzip 0.4.0 (PyPI), parallel gzip; Python's gzip and GNU gzip for comparison.
+# Tool: pgzip 0.4.0 (PyPI); Python's gzip and GNU gzip for comparison.
 # Expected: the extra field of a gzip header, part of the format since 1996, is
 #   skipped.
 # Seen: pgzip does not skip it. It decompresses from a wrong place and fails with
