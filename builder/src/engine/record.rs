@@ -32,6 +32,7 @@ impl Setting {
             driver: Some(store.driver_name()),
             executor: Some(request.run.executor.name()),
             cache: request.no_cache.then_some(record::CacheState::Cold),
+            no_cache_stages: request.no_cache_stages.clone(),
             dockerfile: match &request.dockerfile {
                 DockerfileInput::Within(path) if request.context.is_dir() => {
                     Some(request.context.join(path).display().to_string())

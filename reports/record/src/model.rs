@@ -192,6 +192,9 @@ pub struct Options {
     /// What the build found in the cache: `cold` (`--no-cache`), `warm` (every step) or `edit` (some steps).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheState>,
+    /// The stages whose results were not looked up (`--no-cache-filter`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_cache_stages: Vec<String>,
     /// The path of the Dockerfile as it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,

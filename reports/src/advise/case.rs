@@ -3,7 +3,7 @@
 use super::suggestion::Advice;
 use crate::analysis::Analysis;
 use crate::steps::StepExplanation;
-use crate::whatif::{RankedChanges, Scenario, whatif};
+use crate::whatif::{MAX_DRIFT, RankedChanges, Scenario};
 use buildscope_record::{Nanos, Outcome, Phase, Record};
 
 /// A build as the rules see it.
@@ -24,11 +24,11 @@ impl Case<'_> {
     /// How much sooner the build ends under a scenario by replay; zero if the replay is not credible.
     pub(super) fn gain(&self, scenario: &Scenario) -> Nanos {
         // The replay of a large build takes too long to be repeated for each rule.
-        if self.ranked.drift.is_none() {
+        let credible = self.ranked.drift.is_some_and(|drift| drift <= MAX_DRIFT);
+        if !credible || scenario.check(self.analysis.record).is_err() {
             return Nanos::ZERO;
         }
-        let prediction = whatif(self.analysis.record, scenario).ok().filter(|prediction| prediction.credible());
-        prediction.map_or(Nanos::ZERO, |prediction| prediction.replayed.saturating_sub(prediction.wall))
+        self.analysis.baseline.gain(self.analysis.record, scenario)
     }
 
     /// The share of the wall time that these phases had.

@@ -265,7 +265,7 @@ fn cause(cause: &misses::Cause) -> &'static str {
         Expired => "expired result",
         Pruned => "pruned result",
         Gone => "result not in this store",
-        Unasked => "--no-cache",
+        Unasked(_) => "--no-cache",
         Unknown => "unknown",
     }
 }

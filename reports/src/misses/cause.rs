@@ -51,8 +51,8 @@ pub enum Cause {
     Pruned,
     /// Nothing, and the result was never removed, but it is missing: another store, or a crash.
     Gone,
-    /// Nothing: the cache was not used (`--no-cache`).
-    Unasked,
+    /// Nothing: the cache was not used (`--no-cache`), or not for these stages (`--no-cache-filter`).
+    Unasked(Vec<String>),
     /// The record does not hold the inputs of the step.
     Unknown,
 }
@@ -65,7 +65,7 @@ impl Cause {
 
     /// Whether several steps with this cause are one miss.
     pub(super) fn is_shared(&self) -> bool {
-        matches!(self, Self::Arguments(_) | Self::Environment(_) | Self::Gone | Self::Unasked)
+        matches!(self, Self::Arguments(_) | Self::Environment(_) | Self::Gone | Self::Unasked(_))
     }
 }
 

@@ -83,6 +83,19 @@ fn ran(step: &Step) -> bool {
     matches!(step.outcome, Outcome::Executed | Outcome::Failed) && step.stage.is_some()
 }
 
+/// Whether the user asked for a step to run whatever is in the cache.
+fn unasked(record: &Record, step: &Step) -> Option<Cause> {
+    let options = &record.options;
+    let stage = step.stage.and_then(|stage| record.stages.get(stage.index()));
+    let named =
+        stage.is_some_and(|stage| options.no_cache_stages.iter().any(|name| name.eq_ignore_ascii_case(&stage.name)));
+    if named {
+        Some(Cause::Unasked(options.no_cache_stages.clone()))
+    } else {
+        (options.cache == Some(CacheState::Cold)).then(|| Cause::Unasked(Vec::new()))
+    }
+}
+
 /// The steps whose own change made them and others run.
 struct Roots {
     /// By step: the root that its change is counted with; none for a step that did not change and did not run.
@@ -105,12 +118,12 @@ impl Roots {
                 // A step that did not run may still have changed, and the steps after it with it: a base image, or a result that
                 // an older build had left in the store.
                 Cause::Gone | Cause::Unknown | Cause::Times if !ran(step) => continue,
-                Cause::Gone if record.options.cache == Some(CacheState::Cold) => Cause::Unasked,
+                Cause::Gone => unasked(record, step).unwrap_or(Cause::Gone),
                 cause => cause,
             };
             // What did not change, or only in its times, leaves the keys of the steps after it as they were.
             let unchanged =
-                |root: &StepId| matches!(roots.causes.get(root), Some(Cause::Times | Cause::Gone | Cause::Unasked));
+                |root: &StepId| matches!(roots.causes.get(root), Some(Cause::Times | Cause::Gone | Cause::Unasked(_)));
             let before = graph.before(id).iter().filter(|need| need.kind == EdgeKind::Data);
             let before = before.filter_map(|need| roots.of_step[need.step.index()]).filter(|root| !unchanged(root));
             // Which of several roots cost most would be a guess: the first in the file is taken.
@@ -168,6 +181,12 @@ mod tests {
         let again = root_misses(&now, std::slice::from_ref(&now));
         assert!(again.iter().all(|miss| miss.cause == Cause::Gone), "{again:?}");
         assert_eq!(again.len(), 1, "one reason, one sentence: {again:?}");
+        let mut filtered = now.clone();
+        filtered.options.no_cache_stages = vec!["a".into()];
+        let found = root_misses(&filtered, std::slice::from_ref(&now));
+        let causes: Vec<_> = found.iter().map(|miss| (miss.step.0, miss.cause.clone())).collect();
+        assert_eq!(causes, [(0, Cause::Unasked(vec!["a".into()])), (2, Cause::Gone)]);
+        assert!(found[0].sentence.starts_with("`--no-cache-filter` ignored the results of 2 steps"), "{found:?}");
         let mut cold = now.clone();
         cold.options.cache = Some(CacheState::Cold);
         let unasked = root_misses(&cold, &[now]);

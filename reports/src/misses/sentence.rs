@@ -50,6 +50,11 @@ pub(super) fn sentence(step: &Step, cause: &Cause, cost: Cost) -> String {
     format!("{what}: {rerun} rerun{with}, {on_path} on the critical path")
 }
 
+/// The flag that keeps results from being used: for these stages, or for all.
+fn flag(stages: &[String]) -> &'static str {
+    if stages.is_empty() { "--no-cache" } else { "--no-cache-filter" }
+}
+
 /// The reason why a single step ran.
 fn why(step: &Step, cause: &Cause) -> String {
     match cause {
@@ -80,7 +85,7 @@ fn why(step: &Step, cause: &Cause) -> String {
         Cause::Gone => {
             "did not change, but its result is not in this store: it was made in another store, or lost".to_owned()
         }
-        Cause::Unasked => "did not change: `--no-cache` ignored its result".to_owned(),
+        Cause::Unasked(stages) => format!("did not change: `{}` ignored its result", flag(stages)),
         Cause::Unknown => "is the first step of its stage that ran; the record does not say what changed".to_owned(),
     }
 }
@@ -93,7 +98,9 @@ fn several(step: &Step, cause: &Cause, changed: usize) -> String {
             format!("build argument {} changed for {changed} steps from {from} on", quoted(names))
         }
         Cause::Environment(names) => format!("variable {} changed for {changed} steps from {from} on", quoted(names)),
-        Cause::Unasked => format!("`--no-cache` ignored the results of {changed} steps that did not change"),
+        Cause::Unasked(stages) => {
+            format!("`{}` ignored the results of {changed} steps that did not change", flag(stages))
+        }
         _ => format!(
             "{changed} steps from {from} on did not change, but their results are not in this store: they were made in \
              another store, or lost"

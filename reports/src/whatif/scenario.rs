@@ -142,7 +142,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    pub(super) fn check(&self, record: &Record) -> Result<(), ScenarioError> {
+    pub(crate) fn check(&self, record: &Record) -> Result<(), ScenarioError> {
         let measured = record.host.cpus.is_some() && record.steps.iter().any(|step| step.resources.is_some());
         if self.cores.is_some() && !measured {
             return Err(ScenarioError::Processors);

@@ -119,6 +119,15 @@ fn one_argument_and_no_cache_are_one_sentence_each() {
 }
 
 #[test]
+fn stages_that_are_not_looked_up_say_so() {
+    let world = World::new("FROM busybox AS a\nRUN echo 1 > /1\nFROM busybox\nCOPY --from=a /1 /1\n");
+    let before = world.build(&[]).record();
+    let found = misses(&world.build(&["--no-cache-filter", "a"]).record(), &before);
+    let run = found.iter().find(|miss| miss.cause == Cause::Unasked(vec!["a".into()])).unwrap();
+    assert!(run.sentence.contains("`--no-cache-filter` ignored"), "{}", run.sentence);
+}
+
+#[test]
 fn a_changed_base_is_named_with_its_digests() {
     let world = World::new("FROM base\nRUN echo a > /a\nRUN echo b > /b\n");
     let base = |word: &str| {
