@@ -231,7 +231,7 @@ fn nothing_is_wider_than_the_page_and_the_charts_line_up() {
     let page = page(&record);
     let script = "const say = (name, value) => { document.documentElement.dataset[name] = value; };
         document.querySelector('#changes').append(make('pre', {}, 'x'.repeat(400)));
-        resize(); alignLevels();
+        resize();
         const page = { right: document.documentElement.clientWidth };
         say('scrolls', document.documentElement.scrollWidth > page.right);
         const scrolls = (element) => { for (let box = element.parentElement; box; box = box.parentElement) if (getComputedStyle(box).overflowX !== 'visible') return true; return false; };

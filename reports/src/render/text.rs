@@ -228,7 +228,10 @@ fn bounds(explanation: &Explanation, style: Style) -> String {
     }
     let out = heading("How short it could be", style);
     let mut table = Table::new([Align::Left, Align::Right, Align::Flexible]);
-    let slots = bounds.slots.map_or_else(|| "no limit of slots".to_owned(), |slots| format!("on {slots} slots"));
+    let slots = bounds.slots.map_or_else(
+        || "no limit of slots".to_owned(),
+        |slots| format!("on {slots} slot{}", if slots == 1 { "" } else { "s" }),
+    );
     let mut row =
         |name: &str, value: String, what: String| table.row([name.into(), value.into(), Cell::from(what).colour(DIM)]);
     row("all steps in a row", bounds.work.to_string(), "T1".into());

@@ -8,7 +8,7 @@ use crate::index::Indexed;
 use buildscope_record::{Nanos, Record, StepId};
 
 /// How many work segments may be replayed for the drags of one build, over all replays.
-const BUDGET: usize = 500_000;
+const BUDGET: usize = 250_000;
 
 /// The replay of a record as it was.
 #[derive(Clone, Debug)]

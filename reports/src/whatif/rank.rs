@@ -22,7 +22,7 @@ const PAIRED: usize = 12;
 const LISTED_PAIRS: usize = 2;
 
 /// How many work segments may be replayed for pairs, over all replays.
-const PAIR_BUDGET: usize = 500_000;
+const PAIR_BUDGET: usize = 250_000;
 
 /// The least gain that is listed, as a share of the wall time.
 const LEAST_GAIN: f64 = 0.01;

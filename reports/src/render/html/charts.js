@@ -54,16 +54,23 @@ function drawLevels() {
   const words = { active: "active", ready: "ready, no slot", held: "held by the policy only", blocked: "blocked by needs" };
   const key = [...kinds, ["blocked", "blocked"]].map(([kind, colour]) => make("span", {}, make("span", { class: "swatch", style: `background: var(--${colour})` }), `${words[kind]}: ${mean[kind].toFixed(2)} on average`));
   box.replaceChildren(svg, make("div", { class: "levels-key" }, ...key));
+  placeLevels();
 }
 
-/** Shows the same time at the same place as the timeline above. */
-function alignLevels() {
+/** Puts the chart below the timeline's canvas. */
+function placeLevels() {
   const chart = byId("levels-chart");
   if (!chart) return;
   const drawn = timeline.canvas.getBoundingClientRect(), box = byId("levels").getBoundingClientRect();
   chart.style.marginLeft = `${drawn.left - box.left + timeline.left}px`;
   chart.style.width = `${timeline.width - timeline.left}px`;
-  chart.setAttribute("viewBox", `${(timeline.from * 1000) / wall} 0 ${((timeline.to - timeline.from) * 1000) / wall} 100`);
+  alignLevels();
+}
+
+/** Shows the same time at the same place as the timeline above. */
+function alignLevels() {
+  const chart = byId("levels-chart");
+  if (chart) chart.setAttribute("viewBox", `${(timeline.from * 1000) / wall} 0 ${((timeline.to - timeline.from) * 1000) / wall} 100`);
 }
 
 /** Squarified treemap (Bruls, Huizing, van Wijk 2000) of the layers' bytes. */

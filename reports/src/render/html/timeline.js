@@ -46,6 +46,7 @@ function resize() {
   timeline.left = width < 700 ? 70 : 130;
   canvas.width = width * ratio; canvas.height = height * ratio; canvas.style.height = `${height}px`;
   timeline.width = width; timeline.height = height; timeline.ratio = ratio;
+  placeLevels();
   draw();
 }
 
