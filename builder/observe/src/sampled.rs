@@ -27,6 +27,18 @@ struct Known {
     threads: HashMap<i32, (u64, u64)>,
 }
 
+/// A process in one reading.
+struct Sighting<'a> {
+    pid: i32,
+    /// The process that started it; 0 if that is unknown.
+    parent: i32,
+    /// The name of its parent, which it has until it executes a program.
+    above: &'a str,
+    stat: Stat,
+    /// What the last reading knew of it.
+    known: Option<Known>,
+}
+
 impl Sampler {
     pub(crate) fn new(root: i32, now: u64) -> Self {
         Self { root, last: now, known: HashMap::new() }
@@ -42,7 +54,7 @@ impl Sampler {
                 let Some(stat) = procfs::stat(pid) else { continue };
                 let name = stat.name.clone();
                 let known = self.known.remove(&pid).filter(|known| known.started == stat.started);
-                let known = self.update(pid, parent, &above, stat, known, now, &mut events);
+                let known = self.update(Sighting { pid, parent, above: &above, stat, known }, now, &mut events);
                 seen.insert(pid, known);
                 below.push((pid, name));
             }
@@ -53,7 +65,8 @@ impl Sampler {
             match alive {
                 Some(stat) => {
                     let above = stat.name.clone();
-                    let known = self.update(pid, 0, &above, stat, Some(known), now, &mut events);
+                    let sighting = Sighting { pid, parent: 0, above: &above, stat, known: Some(known) };
+                    let known = self.update(sighting, now, &mut events);
                     seen.insert(pid, known);
                 }
                 None => events.push(Event { time: now, pid, tid: pid, what: What::Exited }),
@@ -64,17 +77,8 @@ impl Sampler {
         events
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one process's facts, used once")]
-    fn update(
-        &self,
-        pid: i32,
-        parent: i32,
-        above: &str,
-        stat: Stat,
-        known: Option<Known>,
-        now: u64,
-        events: &mut Vec<Event>,
-    ) -> Known {
+    fn update(&self, sighting: Sighting<'_>, now: u64, events: &mut Vec<Event>) -> Known {
+        let Sighting { pid, parent, above, stat, known } = sighting;
         let mut say = |time, tid, what| events.push(Event { time, pid, tid, what });
         let first = known.is_none();
         let mut known =

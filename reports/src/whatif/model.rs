@@ -287,33 +287,7 @@ fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkS
         }
         let takes = !taken && locked.is_some_and(|locked| from >= locked);
         taken |= takes;
-        let length = (to.0 - from.0) as f64;
-        let (length, demand) = if process.is(phase) {
-            (load.eased(from, to, process.demand), process.demand)
-        } else if kernel(phase) {
-            (load.alone(from, to), 0.0)
-        } else if computes(phase) {
-            (load.eased(from, to, 1.0), if load.cpus.is_some() { 1.0 } else { 0.0 })
-        } else {
-            (length, 0.0)
-        };
-        let migration = if process.is(phase) { process.migration } else { 0.0 };
-        let measured = (to.0 - from.0) as f64;
-        let unhindered = match phase {
-            Some(Phase::Lock) => 0.0,
-            _ if process.is(phase) => length.min(measured * process.unhindered),
-            _ => length,
-        };
-        let segment = WorkSegment {
-            length,
-            unhindered,
-            demand,
-            migration,
-            phase,
-            locks: takes,
-            unlocks: false,
-            kernel: kernel(phase),
-        };
+        let segment = WorkSegment { locks: takes, ..segment(from, to, phase, &process, load) };
         match found.last_mut().filter(|last| last.phase == phase && !takes) {
             Some(last) => {
                 last.length += segment.length;
@@ -354,6 +328,27 @@ fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkS
         first.locks = true;
     }
     found
+}
+
+/// The work of one phase in an interval: how long it takes alone, and what it demands.
+fn segment(from: Nanos, to: Nanos, phase: Option<Phase>, process: &Process, load: &Load) -> WorkSegment {
+    let measured = (to.0 - from.0) as f64;
+    let (length, demand) = if process.is(phase) {
+        (load.eased(from, to, process.demand), process.demand)
+    } else if kernel(phase) {
+        (load.alone(from, to), 0.0)
+    } else if computes(phase) {
+        (load.eased(from, to, 1.0), if load.cpus.is_some() { 1.0 } else { 0.0 })
+    } else {
+        (measured, 0.0)
+    };
+    let migration = if process.is(phase) { process.migration } else { 0.0 };
+    let unhindered = match phase {
+        Some(Phase::Lock) => 0.0,
+        _ if process.is(phase) => length.min(measured * process.unhindered),
+        _ => length,
+    };
+    WorkSegment { length, unhindered, demand, migration, phase, locks: false, unlocks: false, kernel: kernel(phase) }
 }
 
 /// The build's own work in an interval, by phase.

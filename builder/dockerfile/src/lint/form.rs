@@ -1,7 +1,7 @@
 //! Rules about the form of single instructions.
 
 use super::{Linter, Rule};
-use crate::{Command, Copy, Instruction, Kind, Pair, Ports, Span, Word};
+use crate::{Command, Copy, Diagnostic, Instruction, Kind, Pair, Ports, Span, Word};
 
 pub(super) fn check(linter: &mut Linter<'_>) {
     let file = linter.file;
@@ -15,9 +15,8 @@ pub(super) fn check(linter: &mut Linter<'_>) {
                 Rule::NoEmptyContinuation,
                 instruction,
                 (last, last),
-                instruction.span,
-                "this continued instruction contains a blank line",
-                "remove the blank line, or start it with #",
+                Diagnostic::new(instruction.span, "this continued instruction contains a blank line")
+                    .help("remove the blank line, or start it with #"),
             );
         }
         match &instruction.kind {

@@ -125,21 +125,13 @@ impl Linter<'_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.find_at(rule, at, at.lines, span, message, help);
+        self.find_at(rule, at, at.lines, Diagnostic::new(span, message).help(help));
     }
 
     /// Adds a finding that is reported at other lines than those of its instruction.
-    fn find_at(
-        &mut self,
-        rule: Rule,
-        at: &Instruction<'_>,
-        lines: (u32, u32),
-        span: Span,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
+    fn find_at(&mut self, rule: Rule, at: &Instruction<'_>, lines: (u32, u32), diagnostic: Diagnostic) {
         if self.options.applies(rule) && !self.skipped_above(at, rule) {
-            self.findings.push(Finding::new(rule, lines, Diagnostic::new(span, message).help(help)));
+            self.findings.push(Finding::new(rule, lines, diagnostic));
         }
     }
 

@@ -101,20 +101,29 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
         written.map(|kept| record.map(|record| (record, kept)))
     })?;
     listening.finish()?;
+    conclude(&options, record, outcome)
+}
+
+/// Writes the results of a build, describes it, and checks what was demanded of it.
+fn conclude(
+    options: &Options,
+    record: Option<(record::Record, Option<Kept>)>,
+    outcome: Outcome,
+) -> Result<(), Failure> {
     let missed = match &record {
         Some((record, kept)) if options.expect_cached && outcome.result.is_ok() => {
-            expect_cached(&options, record, kept.as_ref())
+            expect_cached(options, record, kept.as_ref())
         }
         _ => Ok(()),
     };
-    let finished = finish(&options, outcome);
+    let finished = finish(options, outcome);
     if let Some((record, _)) = &record {
         kept::send(record);
     }
     finished?;
     if let Some((record, kept)) = &record {
-        kept::summarize(&options, record, kept.as_ref());
-        budget::check(&options, record, kept.as_ref())?;
+        kept::summarize(options, record, kept.as_ref());
+        budget::check(options, record, kept.as_ref())?;
     }
     missed
 }

@@ -87,19 +87,14 @@ impl Arguments {
         if build_args.get("BUILDKIT_INLINE_CACHE").is_some_and(|value| is_true(value)) {
             cache_to.push("type=inline".to_owned());
         }
-        let epoch = build_args.get("SOURCE_DATE_EPOCH").cloned().or_else(|| std::env::var("SOURCE_DATE_EPOCH").ok());
-        let source_date_epoch = epoch.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose();
-        let source_date_epoch = source_date_epoch
-            .into_diagnostic()
-            .wrap_err("invalid SOURCE_DATE_EPOCH: it takes seconds since 1970")
-            .map_err(Failure::Usage)?;
+        let source_date_epoch = source_date_epoch(build_args.get("SOURCE_DATE_EPOCH"))?;
         let provenance = self.provenance()?;
         let kept = !self.no_record && self.keep_records != Limits::NONE;
         let keeping = kept.then(|| Keeping { limits: self.keep_records, subject: self.subject() });
-        let named_files = match &keeping {
-            _ if self.record.is_some() || self.expect_cached => usize::MAX,
-            Some(_) => KEPT_FILES,
-            None => 0,
+        let named_files = if self.record.is_some() || self.expect_cached {
+            usize::MAX
+        } else {
+            keeping.as_ref().map_or(0, |_| KEPT_FILES)
         };
         let (outputs, registries, run) = (self.outputs(), self.registries()?, self.run_options()?);
         Ok(Options {
@@ -131,12 +126,7 @@ impl Arguments {
             },
             root: self.root.resolve()?,
             store: StoreOptions { driver: driver.into(), sync, memory },
-            progress: match self.progress {
-                _ if self.quiet => ProgressMode::Quiet,
-                ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Tty,
-                ProgressMode::Auto => ProgressMode::Plain,
-                mode => mode,
-            },
+            progress: progress_mode(if self.quiet { ProgressMode::Quiet } else { self.progress }),
             iidfile: self.iidfile,
             metadata_file: self.metadata_file,
             record: self.record,
@@ -267,6 +257,22 @@ fn delay(text: &str) -> Result<(Delayed, Duration), Failure> {
     });
     let wrong = || miette!("--delay takes PHASE=SECONDS or INSTRUCTION=SECONDS (`copy=0.5`, `COPY=0.5`), not `{text}`");
     parsed.ok_or_else(|| Failure::usage(wrong()))
+}
+
+/// The view for this mode: `auto` is live on a terminal, and plain elsewhere.
+fn progress_mode(mode: ProgressMode) -> ProgressMode {
+    match mode {
+        ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Tty,
+        ProgressMode::Auto => ProgressMode::Plain,
+        mode => mode,
+    }
+}
+
+/// `SOURCE_DATE_EPOCH`, from the build argument or from the environment, in seconds since 1970.
+fn source_date_epoch(argument: Option<&String>) -> Result<Option<i64>, Failure> {
+    let epoch = argument.cloned().or_else(|| std::env::var("SOURCE_DATE_EPOCH").ok());
+    let epoch = epoch.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose();
+    epoch.into_diagnostic().wrap_err("invalid SOURCE_DATE_EPOCH: it takes seconds since 1970").map_err(Failure::Usage)
 }
 
 fn sync_policy(name: &str) -> Result<SyncPolicy, Failure> {
