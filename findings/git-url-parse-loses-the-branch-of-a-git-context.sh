@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Tool: git-url-parse 16.1.0 (npm).
-# Expected: the Git addresses that Docker takes as a build context, with #ref:folder
-#   at the end, are read in the long and the short SSH form and print as they were.
+# Expected: the Git addresses that Docker takes as a build context, with
+#   #ref:folder at the end, are read in each form and print as they were.
 # Seen: the short form with a fragment, git@host:owner/name.git#main, is "URL
 #   parsing failed"; without it, or as ssh://, the address is read. toString()
 #   drops the fragment of https:// and ssh:// addresses and keeps it for git://.
-#   An Azure address loses its organization: git@ssh.dev.azure.com:v3/org/project/repo
-#   prints as git@ssh.dev.azure.com:project/repo.
+#   An SSH address of Azure loses its organization: v3/org/project/repo prints as
+#   project/repo.
 # Matters: a tool that normalizes addresses builds the default branch, and the
 #   printed Azure address does not exist.
 set -euo pipefail
