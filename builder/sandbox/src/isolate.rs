@@ -5,13 +5,13 @@
 //! provide ids (the kernel's user_namespaces(7); shadow's newuidmap(1)).
 
 use super::error::SandboxError;
+use super::program::helper;
 use super::sys::{self, Forked};
 use rustix::io::Errno;
 use rustix::mount::MountPropagationFlags;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 
 /// The way in which the process is isolated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl Mapper {
 /// Runs both tools at the same time and returns the index of one that failed, if any.
 fn write_maps(target: u32, uid: u32, gid: u32, (uids, gids): ((u32, u32), (u32, u32))) -> Option<usize> {
     let started = [(TOOLS[0], uid, uids), (TOOLS[1], gid, gids)].map(|(tool, own, (first, count))| {
-        let mut command = Command::new(tool);
+        let mut command = helper(tool);
         command.args([target, 0, own, 1, 1, first, count].map(|number| number.to_string()));
         command.arg0(tool).stdin(std::process::Stdio::null()).spawn()
     });

@@ -2,6 +2,7 @@
 //! root nor a bridge is needed. The host's loopback is not reachable from the network.
 
 use super::error::SandboxError;
+use super::program::helper;
 use super::sys;
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags};
@@ -177,7 +178,7 @@ impl Connector {
         let namespace = namespace()?;
         let (leash, end) = std::os::unix::net::UnixStream::pair().map_err(SandboxError::io("making a socket pair"))?;
         let input = namespace.try_clone().map_err(SandboxError::io("passing on the step's network"))?;
-        let mut started = Command::new(self.program)
+        let mut started = Command::from(helper(self.program))
             .args(self.arguments)
             .stdin(Stdio::from(input))
             .stdout(Stdio::piped())

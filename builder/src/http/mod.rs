@@ -6,9 +6,11 @@
 mod agent;
 mod date;
 mod pace;
+mod proxy;
 mod retry;
 
 pub(crate) use agent::{Trust, agent};
 pub(crate) use date::{now, parse_http_date, rfc3339};
 pub(crate) use pace::Pace;
+pub(crate) use proxy::proxies;
 pub(crate) use retry::{Backoff, Retries, RetryPolicy, asked_pause, retry};

@@ -1,10 +1,32 @@
-//! Trees of git repositories, checked out by `git` itself, so that the user's keys and proxies apply.
+//! Trees of git repositories, checked out by `git` itself.
+//!
+//! git runs apart from this machine's configuration, because that would get into the image: filters and line ends change
+//! files, hooks and templates are copied (and run), the user's name is in reflogs. Proxies, the SSH agent and SSH keys
+//! apply. Credential helpers of the user's configuration apply if [`CREDENTIALS`] asks for them.
 
 use super::SourceError;
+use crate::http::proxies;
 use buildscope_record::{Phase, Probe};
+use buildscope_sandbox::helper;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// The variable that allows the credential helpers of the user's git configuration: `1`.
+const CREDENTIALS: &str = "BUILDSCOPE_GIT_CREDENTIALS";
+
+/// The settings of every git command. The files of the user's configuration and of the system's are not read; these are
+/// settings whose defaults name other files of this machine, or make the content depend on the time or the user.
+const SETTINGS: [&str; 7] = [
+    "core.hooksPath=/dev/null",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
+    "core.autocrlf=false",
+    "core.logAllRefUpdates=false",
+    "gc.auto=0",
+    "init.defaultBranch=master",
+];
 
 /// A repository, a reference and a directory: `https://host/a.git#branch:dir`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +82,9 @@ impl GitAddress {
         let fail = |reason: String| SourceError::fetch(&self.remote, reason);
         let mut checkout = Checkout { tree: dir.clone(), dir, commit: String::new(), time: 0 };
         fs::create_dir_all(&checkout.dir).map_err(|error| SourceError::io("create", &checkout.dir, error))?;
-        let git = |arguments: &[&str]| git(&checkout.dir, arguments).map_err(fail);
+        let user =
+            if std::env::var_os(CREDENTIALS).is_some_and(|value| value == "1") { credentials() } else { Vec::new() };
+        let git = |arguments: &[&str]| git(&checkout.dir, &user, arguments).map_err(fail);
         let reference = self.reference.as_deref().unwrap_or("HEAD");
         if reference.starts_with('-') || self.remote.starts_with('-') {
             return Err(fail(format!("`{reference}` is not a valid reference")));
@@ -85,6 +109,11 @@ impl GitAddress {
             let update = ["submodule", "--quiet", "update", "--init", "--recursive"];
             git(&[&update[..], &["--depth=1"]].concat()).or_else(|_| git(&update))?;
         }
+        // The index that a checkout leaves holds times and inode numbers. A new one holds only what the commit has.
+        git(&["read-tree", "HEAD"])?;
+        if checkout.dir.join(".gitmodules").exists() {
+            git(&["submodule", "--quiet", "foreach", "--recursive", "git read-tree HEAD"])?;
+        }
         let commit = git(&["rev-parse", "HEAD"])?;
         let time = git(&["log", "-1", "--format=%ct"])?;
         checkout.commit = commit.trim().to_owned();
@@ -107,16 +136,32 @@ impl Drop for Checkout {
     }
 }
 
-/// Runs git. Returns its output, or the last line of its error output.
-fn git(dir: &Path, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("git")
+/// Runs git with additional settings. Returns its output, or the last line of its error output.
+fn git(dir: &Path, settings: &[String], arguments: &[&str]) -> Result<String, String> {
+    let mut command = helper("git");
+    command
+        .envs(proxies())
+        .envs(["SSL_CERT_FILE", "SSL_CERT_DIR", "SSH_AUTH_SOCK"].into_iter().filter_map(inherited))
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_ATTR_NOSYSTEM", "1")
+        // No templates, which may be hooks.
+        .env("GIT_TEMPLATE_DIR", "")
+        .env("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes")
+        // git must not prompt for a password.
+        .env("GIT_TERMINAL_PROMPT", "0");
+    if !settings.is_empty() {
+        // The helpers have their own configuration, in the home directory.
+        command
+            .envs(["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"].into_iter().filter_map(inherited));
+        command.envs(inherited("DBUS_SESSION_BUS_ADDRESS"));
+    }
+    for setting in SETTINGS.into_iter().chain(settings.iter().map(|setting| &**setting)) {
+        command.args(["-c", setting]);
+    }
+    let output = command
         .args(arguments)
         .current_dir(dir)
-        // git must not prompt for a password, and our environment must not lead it to another repository.
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE")
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("cannot run git: {error}"))?;
@@ -125,6 +170,20 @@ fn git(dir: &Path, arguments: &[&str]) -> Result<String, String> {
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
     Err(complaint.trim().lines().last().unwrap_or("git failed").to_owned())
+}
+
+/// A variable of this process, if it is set.
+fn inherited(name: &'static str) -> Option<(&'static str, OsString)> {
+    std::env::var_os(name).map(|value| (name, value))
+}
+
+/// The settings of the user's git configuration about credentials, each as `name=value`.
+fn credentials() -> Vec<String> {
+    // git's own separators, because a value may have several lines.
+    let asked = Command::new("git").args(["config", "--null", "--get-regexp", r"^credential\."]).output();
+    let text = asked.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let entries = text.split('\0').filter(|entry| !entry.is_empty());
+    entries.map(|entry| entry.replacen('\n', "=", 1)).collect()
 }
 
 #[cfg(test)]
@@ -149,7 +208,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let origin = dir.path().join("origin");
         fs::create_dir_all(origin.join("sub")).unwrap();
-        let run = |arguments: &[&str]| git(&origin, arguments).unwrap();
+        let run = |arguments: &[&str]| git(&origin, &[], arguments).unwrap();
         run(&["init", "--quiet", "--initial-branch=main"]);
         fs::write(origin.join("sub/f"), "one").unwrap();
         run(&["add", "."]);

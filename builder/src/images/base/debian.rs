@@ -1,12 +1,13 @@
 //! Debian base images, made with mmdebstrap, for machines with access to a package mirror but not to a registry.
 
 use super::super::{Image, ImageError, Images};
-use crate::http::{now, rfc3339};
+use crate::http::{now, proxies, rfc3339};
 use buildscope_oci::{DEFAULT_PATH, Descriptor, History, ImageConfig, Platform, Reference, RuntimeConfig};
 use buildscope_record::{Phase, Probe};
+use buildscope_sandbox::helper;
 use buildscope_storage::{Store, Timestamp};
 use std::io::{BufReader, Read};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// The contents of a Debian base image.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +28,8 @@ impl DebianBase {
         let span = probe.phase(Phase::Fetch);
         span.detail(&name.familiar());
         let failed = |fault: String| ImageError::malformed("mmdebstrap", fault);
-        let mut command = Command::new("mmdebstrap");
+        let mut command = helper("mmdebstrap");
+        command.envs(proxies());
         // Images have no device files: /dev is mounted when a container runs.
         command.args(["--quiet", "--variant=minbase", "--format=tar", "--skip=output/dev"]);
         if !self.include.is_empty() {

@@ -4,9 +4,11 @@
 //! first. Each gives the same program on all machines with the same release of Debian, or the same digest.
 
 use super::elf;
+use crate::http::proxies;
 use crate::images::{ImageError, Images, Registries, ensure_layers};
 use buildscope_oci::{Platform, Reference};
 use buildscope_record::{Phase, Probe};
+use buildscope_sandbox::helper;
 use buildscope_storage::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -101,12 +103,12 @@ fn fetch_package(to: &Path) -> Result<(), String> {
     let folder = to.with_extension(format!("{}", std::process::id()));
     let work = || {
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        run(Command::new("apt-get").args(["-q", "download", "busybox-static"]).current_dir(&folder))?;
+        run(helper("apt-get").args(["-q", "download", "busybox-static"]).envs(proxies()).current_dir(&folder))?;
         let entries = fs::read_dir(&folder).map_err(|error| error.to_string())?;
         let package =
             entries.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "deb"));
         let package = package.ok_or("apt-get download left no package")?;
-        run(Command::new("dpkg-deb").arg("-x").arg(package).arg(&folder))?;
+        run(helper("dpkg-deb").arg("-x").arg(package).arg(&folder))?;
         let inside = ["usr/bin/busybox", "bin/busybox"].map(|path| folder.join(path));
         let found = inside.iter().find(|path| path.is_file()).ok_or("the package busybox-static has no busybox")?;
         fs::rename(found, to).map_err(|error| format!("{}: {error}", to.display()))
@@ -156,7 +158,7 @@ fn run(command: &mut Command) -> Result<(), String> {
 
 /// The names of the applets, from the program itself.
 pub(super) fn applets(program: &Path) -> Result<BTreeSet<String>, ImageError> {
-    let output = Command::new(program).arg("--list").output();
+    let output = helper(&program.to_string_lossy()).arg("--list").output();
     let output = output.map_err(|error| ImageError::NoBusybox { fault: format!("{}: {error}", program.display()) })?;
     let names = String::from_utf8_lossy(&output.stdout);
     let names: BTreeSet<String> =

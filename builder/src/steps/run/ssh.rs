@@ -5,14 +5,14 @@
 //! that is started for key files.
 
 use super::options::AgentSource;
-use buildscope_sandbox::detached;
+use buildscope_sandbox::{detached, helper};
 use buildscope_storage::StorageError;
 use std::fs::Permissions;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
@@ -101,7 +101,7 @@ struct Keyring {
 
 impl Keyring {
     fn start(socket: &Path, keys: &[PathBuf]) -> io::Result<Self> {
-        let mut command = Command::new("ssh-agent")
+        let mut command = helper("ssh-agent")
             .arg("-a")
             .arg(socket)
             .args(["sh", "-c", "echo $SSH_AGENT_PID; exec cat"])
@@ -124,11 +124,10 @@ impl Keyring {
     /// Adds a key through a pipe, so that ssh-add does not check the file's mode. BuildKit does not check it either.
     fn add(&self, key: &Path) -> io::Result<()> {
         let content = std::fs::read(key).map_err(|error| named(&key.display().to_string(), &error))?;
-        let mut add = Command::new("ssh-add")
+        let mut add = helper("ssh-add")
             .args(["-q", "-"])
             .env("SSH_AUTH_SOCK", &self.socket)
             .env("SSH_ASKPASS_REQUIRE", "never")
-            .env_remove("DISPLAY")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -177,7 +176,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let key = |name: &str| {
             let path = folder.path().join(name);
-            let keygen = Command::new("ssh-keygen")
+            let keygen = std::process::Command::new("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
                 .arg(&path)
                 .status();

@@ -1,7 +1,7 @@
 //! The driver `btrfs`: a stack of layers is a subvolume, and a step works on a snapshot of it.
 
 use super::copy::Baseline;
-use super::{Driver, Prepared, SnapshotMode, clone_mount};
+use super::{Driver, Prepared, SnapshotMode, clone_mount, tool};
 use crate::change::Changes;
 use crate::error::Context;
 use crate::index::VERSION;
@@ -12,7 +12,7 @@ use crate::{LayerStore, StorageError};
 use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 const PROGRAM: &str = "btrfs";
@@ -117,13 +117,8 @@ impl Prepared for Snapshot {
 
 /// Runs `btrfs subvolume`. Its ioctls need `unsafe`, which only the sandbox may use.
 fn subvolume(what: &[&str], paths: &[&Path]) -> Result<(), StorageError> {
-    let output = Command::new(PROGRAM)
-        .arg("subvolume")
-        .args(what)
-        .args(paths)
-        .stdin(Stdio::null())
-        .output()
-        .context("run", PROGRAM)?;
+    let output =
+        tool(PROGRAM).arg("subvolume").args(what).args(paths).stdin(Stdio::null()).output().context("run", PROGRAM)?;
     if output.status.success() {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 //! that cannot mount files (before Linux 6.12) get loop devices.
 
 use super::overlay::{Lower, Overlay, Stack, key};
-use super::{Driver, Prepared, SnapshotMode};
+use super::{Driver, Prepared, SnapshotMode, tool};
 use crate::error::Context;
 use crate::layout::Access;
 use crate::scratch::Scratch;
@@ -18,7 +18,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 /// The longest string that `fsconfig` accepts, without its zero byte.
@@ -156,7 +156,7 @@ struct LoopDevice(String);
 
 impl LoopDevice {
     fn of(path: &Path) -> Result<Self, StorageError> {
-        let made = Command::new("losetup").args(["-r", "-f", "--show"]).arg(path).output().context("run", "losetup")?;
+        let made = tool("losetup").args(["-r", "-f", "--show"]).arg(path).output().context("run", "losetup")?;
         if !made.status.success() {
             let said = String::from_utf8_lossy(&made.stderr).trim().to_owned();
             return Err(io::Error::other(said)).context("make a loop device of", path);
@@ -168,7 +168,7 @@ impl LoopDevice {
 impl Drop for LoopDevice {
     fn drop(&mut self) {
         // A device in use is detached after its last user (loop(4), LOOP_CLR_FD).
-        let _ = Command::new("losetup").args(["-d", &self.0]).stderr(Stdio::null()).status();
+        let _ = tool("losetup").args(["-d", &self.0]).stderr(Stdio::null()).status();
     }
 }
 

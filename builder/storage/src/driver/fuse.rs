@@ -2,7 +2,7 @@
 //! overlayfs cannot be used.
 
 use super::overlay::{Lower, Overlay, Stack, lower};
-use super::{Driver, Prepared, SnapshotMode, clone_mount};
+use super::{Driver, Prepared, SnapshotMode, clone_mount, tool};
 use crate::change::Changes;
 use crate::error::Context;
 use crate::lower::Marks;
@@ -17,7 +17,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use std::ffi::OsString;
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 const PROGRAM: &str = "fuse-overlayfs";
@@ -94,7 +94,7 @@ impl Prepared for Mounted {
             options.push(path);
         }
         // The process goes into the background once the file system is mounted, and ends when it is unmounted.
-        let output = Command::new(PROGRAM)
+        let output = tool(PROGRAM)
             .arg("-o")
             .arg(options)
             .arg(&at)

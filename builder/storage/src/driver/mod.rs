@@ -17,6 +17,7 @@ use buildscope_record::{DriverName, Probe};
 use rustix::mount::{OpenTreeFlags, open_tree};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 /// Makes file systems from layers.
@@ -91,6 +92,14 @@ pub(crate) fn choose(
             }
         }
     })
+}
+
+/// A command for a tool of a driver. It gets nothing of this process's environment but the path of programs, so that no
+/// variable changes what it does.
+fn tool(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command
 }
 
 /// A detached mount of a directory.
