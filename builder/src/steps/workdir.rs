@@ -25,7 +25,7 @@ pub fn workdir(
     let owner = match user {
         "" => Owner::default(),
         user => match Owner::find(user, &tree) {
-            Err(CopyError::UnknownOwner { .. } | CopyError::BadOwner(_)) => Owner::default(),
+            Err(CopyError::UnknownOwner { .. }) => Owner::default(),
             found => found?,
         },
     };

@@ -5,15 +5,14 @@
 //! because a file in it was created and removed again, is part of the layer, as with BuildKit and docker.
 
 use super::attributes::Names;
+use super::equal::same_metadata;
 use super::error::Context;
 use super::layer::LayerBuilder;
 use super::path::{join, parent, to_path};
-use super::tree::{Node, Ref, Tree, read_content};
+use super::tree::{Node, Ref, Tree};
 use super::{Content, Entry, EntryKind, StorageError, Timestamp, attributes};
 use rustix::fs::{FileType, Stat};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -123,7 +122,7 @@ impl<'a> Changes<'a> {
         let regular = matches!(entry.kind, EntryKind::File { .. });
         if let (false, true, Some(Node::Leaf(leaf))) = (changed, regular, &before) {
             changed = match data {
-                Data::Host => !self.same_content(*leaf, host)?,
+                Data::Host => !self.tree.has_content(*leaf, &Content::HostFile(host.to_owned()))?,
                 Data::HostUntouched => false,
                 Data::Tree(data) => data != *leaf,
             };
@@ -204,7 +203,11 @@ impl<'a> Changes<'a> {
         let touched: HashSet<FileId> = self.found.values().filter(|f| f.changed).filter_map(|f| f.file).collect();
         let mut wanted: BTreeSet<Vec<u8>> = BTreeSet::new();
         for (path, found) in &self.found {
-            let touched = found.touched && !path.is_empty() || found.file.is_some_and(|file| touched.contains(&file));
+            // No layer holds the root: what a step sets there has no effect in later steps.
+            if path.is_empty() {
+                continue;
+            }
+            let touched = found.touched || found.file.is_some_and(|file| touched.contains(&file));
             if found.changed || touched {
                 wanted.insert(path.clone());
             }
@@ -256,36 +259,8 @@ impl<'a> Changes<'a> {
         let (kind, mode) = (EntryKind::File { size: stat.st_size as u64 }, stat.st_mode & 0o7777);
         let (uid, gid) = (stat.st_uid, stat.st_gid);
         let now = Entry { path: PathBuf::new(), kind, mode, uid, gid, mtime, xattrs };
-        Ok(same_metadata(&before, &now) && size == stat.st_size as u64 && self.same_content(leaf, host)?)
+        Ok(same_metadata(&before, &now)
+            && size == stat.st_size as u64
+            && self.tree.has_content(leaf, &Content::HostFile(host.to_owned()))?)
     }
-
-    /// Whether a host's file has the same content as a file of the tree of the same size.
-    fn same_content(&self, leaf: Ref, host: &Path) -> Result<bool, StorageError> {
-        let record = self.tree.record(leaf);
-        let (size, content) = (record.size(), record.content());
-        let file = File::open(host).context("open", host)?;
-        let (mut ours, mut theirs) = (vec![0; 64 << 10], vec![0; 64 << 10]);
-        let mut at = 0;
-        while at < size {
-            let length = (size - at).min(ours.len() as u64) as usize;
-            read_content(self.tree.blobs(), &content, at, &mut ours[..length])?;
-            file.read_exact_at(&mut theirs[..length], at).context("read", host)?;
-            if ours[..length] != theirs[..length] {
-                return Ok(false);
-            }
-            at += length as u64;
-        }
-        Ok(true)
-    }
-}
-
-/// Whether two entries have the same metadata. Times of directories ([`Found::touched`]) and hard links are compared elsewhere.
-fn same_metadata(a: &Entry, b: &Entry) -> bool {
-    let times = a.kind == EntryKind::Directory || a.mtime == b.mtime;
-    let mode = matches!(a.kind, EntryKind::Symlink { .. }) || a.mode == b.mode;
-    let own = |entry: &'_ Entry| -> Vec<(Vec<u8>, Vec<u8>)> {
-        let own = entry.xattrs.iter().filter(|(name, _)| attributes::belongs(name));
-        own.map(|(name, value)| (name.clone(), value.clone())).collect()
-    };
-    a.kind == b.kind && mode && times && (a.uid, a.gid) == (b.uid, b.gid) && own(a) == own(b)
 }

@@ -54,6 +54,7 @@ mod change;
 mod damage;
 mod driver;
 mod entry;
+mod equal;
 mod erofs;
 mod error;
 #[doc(hidden)]

@@ -113,17 +113,16 @@ impl Tree {
         let records = 0..index.len();
         layers.push(index);
         let mut merge = Merge { layers: &layers, layer, links: Vec::new() };
-        let (mut records, mut meta, mut old) = (records, self.root.meta, Some(&*self.root));
-        // Records of the root come first and have an empty path.
+        let (mut records, mut old) = (records, Some(&*self.root));
+        // Records of the root come first and have an empty path. A layer's metadata of the root is ignored, as in containerd: the
+        // root of every image belongs to root and has mode 755.
         while records.start < records.end && merge.record(records.start).path().is_empty() {
-            match merge.record(records.start).kind() {
-                RecordKind::Opaque => old = None,
-                RecordKind::Directory => meta = Some(Ref { layer, record: records.start }),
-                _ => {}
+            if merge.record(records.start).kind() == RecordKind::Opaque {
+                old = None;
             }
             records.start += 1;
         }
-        let root = Arc::new(merge.directory(old, records, 0, meta));
+        let root = Arc::new(merge.directory(old, records, 0, None));
         let links = merge.links;
         let links_below = self.links_below || !links.is_empty();
         (Self { blobs: self.blobs.clone(), root, layers, links_below }, links)

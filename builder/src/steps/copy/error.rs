@@ -26,6 +26,30 @@ pub enum CopyError {
         /// The name of the origin that was searched.
         origin: String,
     },
+    /// A symbolic link on the way to a source leads out of the context.
+    #[error(
+        "`{source_path}` not found in {origin}: the link `{}` leads out of it, to `{}`. Copy the file into the context, or \
+         give its directory as another one: `--build-context NAME=DIRECTORY` and `COPY --from=NAME`",
+        link.display(), to.display()
+    )]
+    LeadsOut {
+        /// The source as written.
+        source_path: String,
+        /// The name of the origin that was searched.
+        origin: String,
+        /// The path of the link in the origin.
+        link: PathBuf,
+        /// The target of the link.
+        to: PathBuf,
+    },
+    /// A source is a socket.
+    #[error("`{source_path}` of {origin} is a socket, which an image cannot contain")]
+    Socket {
+        /// The source as written.
+        source_path: String,
+        /// The name of the origin that was searched.
+        origin: String,
+    },
     /// A pattern is malformed.
     #[error("`{0}` is not a valid pattern")]
     BadPattern(String),
@@ -58,9 +82,6 @@ pub enum CopyError {
         /// The fault of the id.
         source: BadId,
     },
-    /// `--chown` without a user.
-    #[error("`--chown={0}` names no user")]
-    BadOwner(String),
     /// Several sources with a destination that is not a directory.
     #[error("several sources need a destination that is a directory: end `{0}` with a slash")]
     NeedsDirectory(String),

@@ -13,6 +13,7 @@ mod destination;
 mod error;
 mod group;
 mod key;
+mod missing;
 mod mode;
 mod origin;
 mod owner;
@@ -37,7 +38,7 @@ use crate::sources::{Memory, StoredAt};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use buildscope_storage::{Content, Layer, Store, Timestamp};
 
-/// Makes the layer of a COPY or ADD.
+/// Makes the layer of a COPY or ADD. It has what the instruction changes: a file that is there already is not part of it.
 ///
 /// `parent` are the layers of the image so far, lowest first (ignored with `--link`). `now` is the modification time
 /// of missing parent directories and of files from heredocs.
@@ -59,6 +60,7 @@ pub fn copy(
     let below = if op.link { store.tree(&[])? } else { tree };
     let mut target = Target::new(below);
     let copied = destination::put(op, selection, owner, now, &mut target, store)?;
+    target.forget_unchanged()?;
     span.quantity(Quantity::FilesChanged, target.len() as u64);
     let layer = target.into_layer(store);
     span.end();

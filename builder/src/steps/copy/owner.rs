@@ -24,36 +24,41 @@ impl Owner {
     /// Resolves `text` (`user` or `user:group`, each a name or a number) in this image.
     ///
     /// Without a group, a named user gets the group in its passwd line, and a number is also the group (Dockerfile
-    /// reference, "COPY --chown").
+    /// reference, "COPY --chown"). As in BuildKit, an empty half of `user:group` is root, and so is the name `root`, also in
+    /// an image without a passwd file.
     ///
     /// # Errors
     /// If the image does not have the name. BuildKit uses root then, which would hide a typing error.
     pub fn find(text: &str, tree: &Tree) -> Result<Self, CopyError> {
         let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+        let bad = |file| move |source| CopyError::BadId { text: text.into(), file, source };
         let unknown =
             |kind, name: &str, file| CopyError::UnknownOwner { kind, name: name.into(), file, text: text.into() };
-        if user.is_empty() {
-            return Err(CopyError::BadOwner(text.into()));
-        }
-        let bad = |file| move |source| CopyError::BadId { text: text.into(), file, source };
-        let group = group.filter(|group| !group.is_empty());
-        let (uid, user_group) = match user.parse::<Id>() {
-            Ok(id) => (id, Ok(id)),
-            Err(BadId::NotANumber(_)) => {
+        let number = |name: &str| match name {
+            "" | "root" => Ok(Some(Id::default())),
+            name => match name.parse::<Id>() {
+                Ok(id) => Ok(Some(id)),
+                Err(BadId::NotANumber(_)) => Ok(None),
+                Err(error) => Err(bad(None)(error)),
+            },
+        };
+        let (uid, users_group) = match number(user)? {
+            Some(id) => (id, Ok(id)),
+            None => {
                 let ids = column(tree, PASSWD, user, [2, 3])?;
                 let [uid, gid] = ids.ok_or_else(|| unknown("user", user, PASSWD))?;
                 (uid.map_err(bad(Some(PASSWD)))?, gid)
             }
-            Err(error) => return Err(bad(None)(error)),
         };
-        let gid = match group.map(|group| (group, group.parse::<Id>())) {
-            None => user_group.map_err(bad(Some(PASSWD)))?,
-            Some((_, Ok(id))) => id,
-            Some((group, Err(BadId::NotANumber(_)))) => match column(tree, GROUP, group, [2])? {
-                Some([gid]) => gid.map_err(bad(Some(GROUP)))?,
-                None => return Err(unknown("group", group, GROUP)),
+        let gid = match group {
+            None => users_group.map_err(bad(Some(PASSWD)))?,
+            Some(group) => match number(group)? {
+                Some(id) => id,
+                None => match column(tree, GROUP, group, [2])? {
+                    Some([gid]) => gid.map_err(bad(Some(GROUP)))?,
+                    None => return Err(unknown("group", group, GROUP)),
+                },
             },
-            Some((_, Err(error))) => return Err(bad(None)(error)),
         };
         Ok(Self { uid: uid.get(), gid: gid.get() })
     }

@@ -2,6 +2,7 @@
 
 use super::CopyError;
 use super::group::{Group, Item};
+use super::missing::missing;
 use super::origin::{Found, Origin, relative};
 use super::remote;
 use super::walk::{base_name, bytes, clean};
@@ -285,38 +286,7 @@ impl<'a> Finder<'a> {
     }
 
     fn not_found(&self, source: &str, path: &Path) -> CopyError {
-        let (source_path, origin) = (source.to_owned(), self.origin.name());
-        if let Origin::Context(context) = self.origin
-            && matches!(self.origin.look(path), Ok(None))
-            && context.path().join(path).symlink_metadata().is_ok()
-        {
-            return CopyError::Ignored { source_path, origin };
-        }
-        CopyError::NotFound { source_path, origin, suggestion: self.suggestion(path) }
-    }
-
-    /// The path up to its first missing component, with that one replaced by the most similar existing name.
-    fn suggestion(&self, path: &Path) -> Option<String> {
-        let mut base = PathBuf::new();
-        for name in path {
-            let next = base.join(name);
-            if self.origin.look(&next).ok()?.is_some() {
-                base = next;
-                continue;
-            }
-            let name = name.to_string_lossy();
-            let names = self.origin.names(&base).ok()?;
-            let likeness = |candidate: &PathBuf| {
-                strsim::jaro_winkler(&name.to_lowercase(), &base_name(candidate).to_string_lossy().to_lowercase())
-            };
-            let best = names
-                .into_iter()
-                .map(|candidate| (likeness(&candidate), candidate))
-                .max_by(|a, b| a.0.total_cmp(&b.0))?;
-            // 0.84 accepts one wrong or missing letter in a short name, and rejects unrelated names.
-            return (best.0 > 0.84).then(|| best.1.display().to_string());
-        }
-        None
+        missing(self.origin, source, path)
     }
 }
 

@@ -154,6 +154,28 @@ impl Target {
         Ok(())
     }
 
+    /// Forgets what the tree has already: a file, link or directory with equal content, mode, owner and time does not change anything.
+    ///
+    /// # Errors
+    /// If a file cannot be read to compare it.
+    pub(crate) fn forget_unchanged(&mut self) -> Result<(), CopyError> {
+        let mut count = vec![0_u32; self.inodes.len()];
+        self.names.values().for_each(|id| count[*id] += 1);
+        let mut unchanged = Vec::new();
+        for (name, &id) in &self.names {
+            let path = Path::new(name);
+            let (entry, content) = &self.inodes[id];
+            let entry = Entry { path: path.to_owned(), ..entry.clone() };
+            if count[id] == 1 && !self.hidden(path) && self.tree.has(&entry, content)? {
+                unchanged.push(name.clone());
+            }
+        }
+        for name in unchanged {
+            self.names.remove(&name);
+        }
+        Ok(())
+    }
+
     /// Makes the layer: the changes, and the directories above them with their existing metadata.
     pub(crate) fn into_layer(mut self, store: &Store) -> LayerBuilder {
         let mut above: BTreeMap<PathBuf, Entry> = BTreeMap::new();

@@ -65,12 +65,11 @@ fn put(image: &mut [u8], at: usize, bytes: &[u8]) {
     image[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
-/// Sorts entries in tree order and links them to their parents. The root is first, and is added if it is missing.
+/// Sorts entries in tree order and links them to their parents. The root is first, and has the same metadata in every image.
 fn arrange(mut entries: Vec<(Entry, Content)>) -> Vec<Node> {
     entries.sort_by(|(a, _), (b, _)| compare(a.path.as_os_str().as_bytes(), b.path.as_os_str().as_bytes()));
-    if entries.first().is_none_or(|(entry, _)| !entry.path.as_os_str().is_empty()) {
-        entries.insert(0, (Entry::directory(""), Content::Bytes(Default::default())));
-    }
+    entries.retain(|(entry, _)| !entry.path.as_os_str().is_empty());
+    entries.insert(0, (Entry::directory(""), Content::Bytes(Default::default())));
     let mut nodes: Vec<Node> = Vec::with_capacity(entries.len());
     // The parent directories of the last entry.
     let mut parents: Vec<(Vec<u8>, usize)> = Vec::new();

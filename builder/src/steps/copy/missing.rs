@@ -1,0 +1,75 @@
+//! The reason why a source of a COPY is missing.
+
+use super::CopyError;
+use super::origin::Origin;
+use super::walk::{Stop, base_name, clean, follow};
+use crate::sources::{Node, NodeKind};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Component, Path, PathBuf};
+
+/// The error of a source that is not in its origin. `path` is the path of the source there.
+pub(super) fn missing(origin: &Origin<'_>, source: &str, path: &Path) -> CopyError {
+    let (source_path, name) = (source.to_owned(), origin.name());
+    if let Some((link, to)) = leads_out(origin, path) {
+        return CopyError::LeadsOut { source_path, origin: name, link, to };
+    }
+    if let Origin::Context(context) = origin
+        && matches!(origin.look(path), Ok(None))
+        && let Ok(on_host) = context.path().join(path).symlink_metadata()
+    {
+        return if on_host.file_type().is_socket() {
+            CopyError::Socket { source_path, origin: name }
+        } else {
+            CopyError::Ignored { source_path, origin: name }
+        };
+    }
+    CopyError::NotFound { source_path, origin: name, suggestion: suggestion(origin, path) }
+}
+
+/// The first link on the way to a path of a context that leads out of the context on this machine, and its target. An absolute
+/// link whose target is in the context means that target.
+fn leads_out(origin: &Origin<'_>, path: &Path) -> Option<(PathBuf, PathBuf)> {
+    let Origin::Context(context) = origin else { return None };
+    let mut found = None;
+    // The result is not needed: a path that cannot be resolved may have such a link, too.
+    let _ = follow(path, |at| {
+        let node = context.node(at)?;
+        Ok(match node.map(Node::kind) {
+            None => Stop::Nothing,
+            Some(NodeKind::Directory) => Stop::Directory,
+            Some(NodeKind::Symlink(to)) => {
+                let depth = at.components().count() - 1;
+                let up = to.components().filter(|part| *part == Component::ParentDir).count();
+                let outside = up > depth || to.is_absolute() && context.node(&clean(to))?.is_none();
+                if found.is_none() && outside {
+                    found = Some((at.to_owned(), to.clone()));
+                }
+                Stop::Link(to.clone())
+            }
+            Some(_) => Stop::Other,
+        })
+    });
+    found
+}
+
+/// The path up to its first missing component, with that one replaced by the most similar existing name.
+fn suggestion(origin: &Origin<'_>, path: &Path) -> Option<String> {
+    let mut base = PathBuf::new();
+    for name in path {
+        let next = base.join(name);
+        if origin.look(&next).ok()?.is_some() {
+            base = next;
+            continue;
+        }
+        let name = name.to_string_lossy();
+        let names = origin.names(&base).ok()?;
+        let likeness = |candidate: &PathBuf| {
+            strsim::jaro_winkler(&name.to_lowercase(), &base_name(candidate).to_string_lossy().to_lowercase())
+        };
+        let best =
+            names.into_iter().map(|candidate| (likeness(&candidate), candidate)).max_by(|a, b| a.0.total_cmp(&b.0))?;
+        // 0.84 accepts one wrong or missing letter in a short name, and rejects unrelated names.
+        return (best.0 > 0.84).then(|| best.1.display().to_string());
+    }
+    None
+}
