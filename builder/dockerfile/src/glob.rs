@@ -2,6 +2,7 @@
 //!
 //! `*` and `?` do not match a slash. `[a-z]` and `[^a-z]` are character classes, and a backslash escapes a character.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The error of a malformed pattern (Go's `filepath.ErrBadPattern`). It holds the pattern.
@@ -155,7 +156,40 @@ pub(super) fn class(chars: &mut std::str::Chars<'_>) -> Option<Token> {
     }
 }
 
-/// The characters of a byte string. A byte that is not UTF-8 is one replacement character.
+/// The character for the byte 0 if it is not UTF-8. Those for the other bytes follow. They are in a plane for private use,
+/// so a name with a byte that is not UTF-8 matches a pattern with the same byte and no other one.
+const RAW: u32 = 0x10_ff00;
+
+fn raw(byte: u8) -> char {
+    // The last code point is 0x10ffff, so this cannot fail.
+    char::from_u32(RAW + u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// Returns bytes as text, with a private character for each byte that is not UTF-8.
+pub(super) fn characters(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => Chars(bytes).collect::<String>().into(),
+    }
+}
+
+/// Returns the bytes of a text that [`characters`] returned.
+pub(super) fn bytes(text: &str) -> Cow<'_, [u8]> {
+    let byte = |c: char| u32::from(c).checked_sub(RAW).and_then(|byte| u8::try_from(byte).ok());
+    if !text.chars().any(|c| byte(c).is_some()) {
+        return text.as_bytes().into();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        match byte(c) {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+        }
+    }
+    bytes.into()
+}
+
+/// The characters of a byte string. A byte that is not UTF-8 is one character, which stands for this byte only.
 #[derive(Clone, Copy)]
 pub(super) struct Chars<'a>(pub(super) &'a [u8]);
 
@@ -174,7 +208,7 @@ impl Iterator for Chars<'_> {
             // The bytes before `valid_up_to` are UTF-8, so this cannot fail.
             Err(error) => std::str::from_utf8(&window[..error.valid_up_to()]).unwrap_or(""),
         };
-        let (c, length) = valid.chars().next().map_or((char::REPLACEMENT_CHARACTER, 1), |c| (c, c.len_utf8()));
+        let (c, length) = valid.chars().next().map_or((raw(first), 1), |c| (c, c.len_utf8()));
         self.0 = &self.0[length..];
         Some(c)
     }

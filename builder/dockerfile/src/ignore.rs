@@ -65,8 +65,8 @@ enum State {
 
 impl Ignore {
     /// Returns the cleaned patterns of an ignore file, without comments, blank lines and leading slashes.
-    pub fn lines(text: &str) -> Vec<String> {
-        Self::numbered(text).map(|(_, pattern)| pattern).collect()
+    pub fn lines(text: impl AsRef<[u8]>) -> Vec<String> {
+        Self::numbered(&glob::characters(text.as_ref())).map(|(_, pattern)| pattern).collect()
     }
 
     fn numbered(text: &str) -> impl Iterator<Item = (usize, String)> {
@@ -86,12 +86,12 @@ impl Ignore {
         })
     }
 
-    /// Compiles the text of an ignore file.
+    /// Compiles the text of an ignore file. It may have bytes that are not UTF-8, as names of files may.
     ///
     /// # Errors
     /// A malformed pattern, or a `!` without a pattern.
-    pub fn parse(text: &str) -> Result<Self, IgnoreError> {
-        Self::compile(Self::numbered(text))
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, IgnoreError> {
+        Self::compile(Self::numbered(&glob::characters(text.as_ref())))
     }
 
     /// Compiles patterns that do not come from a file (`--exclude`).
@@ -195,7 +195,7 @@ impl Form {
             }
             first = false;
         }
-        let bytes = pattern.as_bytes();
+        let bytes = &*glob::bytes(pattern);
         Ok(if special {
             let literal: String = states
                 .iter()
@@ -204,7 +204,10 @@ impl Form {
                     _ => None,
                 })
                 .collect();
-            Self::Automaton { states: states.split_off(literal.chars().count()), literal: literal.into_bytes() }
+            Self::Automaton {
+                states: states.split_off(literal.chars().count()),
+                literal: glob::bytes(&literal).into_owned(),
+            }
         } else if leading_deep {
             Self::Suffix(bytes[2..].to_vec())
         } else if trailing_deep {
@@ -369,6 +372,17 @@ mod tests {
 
     fn excluded(text: &str, path: &str) -> bool {
         Ignore::parse(text).unwrap().excludes(path)
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_match_the_same_bytes() {
+        for pattern in [&b"no\xe9*"[..], b"no\xe9x", b"**/no\xe9x", b"no\xe9**", b"no[\xe9]x"] {
+            let ignore = Ignore::parse(pattern).unwrap();
+            assert!(ignore.excludes(b"no\xe9x"), "{ignore:?}");
+            assert!(!ignore.excludes(b"no\xe8x") && !ignore.excludes("no\u{fffd}x"), "{ignore:?}");
+        }
+        let ignore = Ignore::parse(b"*\n!no\xe9/in\n# \xff\n").unwrap();
+        assert!(!ignore.excludes(b"no\xe9/in") && ignore.may_include_below(b"no\xe9"));
     }
 
     #[test]

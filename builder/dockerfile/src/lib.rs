@@ -24,6 +24,7 @@
 
 #![forbid(unsafe_code)]
 
+mod decode;
 mod diagnostic;
 pub mod duration;
 pub mod expand;
@@ -48,6 +49,7 @@ mod span;
 mod typed;
 mod words;
 
+pub use decode::{DecodeError, decode};
 pub use diagnostic::{Diagnostic, Diagnostics, closest, shortened};
 pub use expand::{ExpandError, Expander, Variables};
 pub use file_text::FileText;

@@ -101,8 +101,7 @@ impl ContextLocation {
             };
             match read {
                 Ok(bytes) => {
-                    let text = String::from_utf8_lossy(&bytes);
-                    let ignore = Ignore::parse(&text)
+                    let ignore = Ignore::parse(&bytes)
                         .map_err(|error| BuildError::Request(format!("{}: {error}", path.display())))?;
                     return Ok((!ignore.is_empty()).then_some(ignore));
                 }

@@ -102,9 +102,10 @@ fn read_dockerfile(input: &DockerfileInput, location: &ContextLocation) -> Resul
     match read {
         Ok(bytes) => {
             let name = path.display().to_string();
-            let text = String::from_utf8(bytes)
-                .map_err(|error| BuildError::Request(format!("{name} is not valid UTF-8: {}", error.utf8_error())))?;
-            Ok((name, text))
+            match dockerfile::decode(&bytes) {
+                Ok(text) => Ok((name, text.into_owned())),
+                Err(error) => Err(BuildError::Request(format!("cannot read {name}: {error}"))),
+            }
         }
         Err(source) => Err(BuildError::Read { path, source }),
     }

@@ -64,9 +64,10 @@ impl Tree {
         from_start(&mut file).map_err(fail)?.take(HEADER).read_to_end(&mut first).map_err(fail)?;
         if first.get(MAGIC) != Some(b"ustar") {
             file.rewind().map_err(fail)?;
-            let mut text = String::new();
-            file.take(LARGEST_TEXT).read_to_string(&mut text).map_err(fail)?;
-            tree.dockerfile = Some(text);
+            let mut bytes = Vec::new();
+            file.take(LARGEST_TEXT).read_to_end(&mut bytes).map_err(fail)?;
+            let text = buildscope_dockerfile::decode(&bytes).map_err(|error| fail(io::Error::other(error)))?;
+            tree.dockerfile = Some(text.into_owned());
             return Ok(tree);
         }
         let size = file.metadata().map_err(fail)?.len();

@@ -18,10 +18,11 @@ use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Ignore,
 use buildscope_oci::{Platform, Reference};
 use clap::{Args, ValueEnum};
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Check a Dockerfile for errors and improvements, without building it
@@ -163,14 +164,15 @@ impl Arguments {
 
 impl Source {
     pub(super) fn file(path: &Path) -> Result<Self, Failure> {
-        let text = fs::read_to_string(path).into_diagnostic().wrap_err_with(|| path.display().to_string());
-        Ok(Self { name: path.display().to_string(), text: text.map_err(Failure::Usage)?, path: Some(path.to_owned()) })
+        let read = fs::read(path).and_then(|bytes| text(&bytes)).into_diagnostic();
+        let text = read.wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)?;
+        Ok(Self { name: path.display().to_string(), text, path: Some(path.to_owned()) })
     }
 
-    fn standard_input() -> Result<Self, Failure> {
-        let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text).into_diagnostic();
-        read.wrap_err("reading the Dockerfile from standard input").map_err(Failure::Usage)?;
+    pub(super) fn standard_input() -> Result<Self, Failure> {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().read_to_end(&mut bytes).and_then(|_| text(&bytes)).into_diagnostic();
+        let text = read.wrap_err("reading the Dockerfile from standard input").map_err(Failure::Usage)?;
         Ok(Self { name: "standard input".into(), text, path: None })
     }
 }
@@ -283,6 +285,10 @@ impl Subject {
     }
 }
 
+fn text(bytes: &[u8]) -> io::Result<String> {
+    dockerfile::decode(bytes).map(Cow::into_owned).map_err(io::Error::other)
+}
+
 /// `NAME.dockerignore` next to the Dockerfile takes precedence over the context's `.dockerignore`.
 fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<Option<Ignore>, Failure> {
     let own = dockerfile.map(|path| {
@@ -296,7 +302,7 @@ fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<Option<Ignor
             continue;
         }
         let Ok(bytes) = fs::read(&path) else { continue };
-        let ignore = Ignore::parse(&String::from_utf8_lossy(&bytes)).into_diagnostic();
+        let ignore = Ignore::parse(&bytes).into_diagnostic();
         return ignore.wrap_err_with(|| path.display().to_string()).map(Some).map_err(Failure::Failed);
     }
     Ok(None)

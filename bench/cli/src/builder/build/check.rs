@@ -9,6 +9,7 @@ use buildscope_builder::sources::read_text_within;
 use buildscope_dockerfile as dockerfile;
 use buildscope_oci::Platform;
 use miette::miette;
+use std::borrow::Cow;
 use std::io;
 
 /// The Dockerfile to check, or `None` if nothing is to be checked.
@@ -20,7 +21,9 @@ pub(super) fn subject(options: &Options) -> Result<Option<Subject>, Failure> {
         DockerfileInput::Within(file) if request.context.is_dir() => {
             let path = request.context.join(file);
             let read = read_text_within(&request.context, file);
-            match read.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other)) {
+            let decoded =
+                read.and_then(|bytes| dockerfile::decode(&bytes).map(Cow::into_owned).map_err(io::Error::other));
+            match decoded {
                 Err(error) if asked => {
                     return Err(Failure::usage(miette!("{}: {error}", path.display())));
                 }

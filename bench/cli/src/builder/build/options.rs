@@ -5,6 +5,7 @@ use super::call::{Call, Subrequest};
 use super::kept::{Keeping, Summary};
 use super::run_options::size;
 use crate::builds::{Limits, Subject};
+use crate::check::Source;
 use crate::{Failure, Root, otlp};
 use buildscope_builder::engine::{DockerfileInput, Provenance, Request};
 use buildscope_builder::images::RegistryOptions;
@@ -17,7 +18,7 @@ use buildscope_storage::{StoreOptions, SyncPolicy, spare_memory};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -213,12 +214,8 @@ impl Arguments {
             }
             None => Ok(DockerfileInput::Within("Dockerfile".into())),
             Some(file) if file == Path::new("-") => {
-                let mut text = String::new();
-                let read = std::io::stdin().read_to_string(&mut text);
-                read.into_diagnostic()
-                    .wrap_err("reading the Dockerfile from standard input")
-                    .map_err(Failure::Usage)?;
-                Ok(DockerfileInput::Text { name: "standard input".into(), text })
+                let Source { name, text, .. } = Source::standard_input()?;
+                Ok(DockerfileInput::Text { name, text })
             }
             Some(file) => Ok(DockerfileInput::File(file.clone())),
         }
