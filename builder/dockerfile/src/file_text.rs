@@ -56,6 +56,14 @@ impl FileText {
         Span::new(start, self.text.floor_char_boundary(end.min(start + SHOWN)))
     }
 
+    /// Returns the last lines of a span, if only its head is [marked](Self::marked).
+    pub fn tail(&self, span: Span) -> Option<Span> {
+        let (marked, end) = (self.marked(span).range(), span.range().end.min(self.text.len()));
+        let from = self.text.floor_char_boundary(end.saturating_sub(SHOWN / 2));
+        let line = from + self.text[from..end].find('\n')? + 1;
+        (line > marked.end && line < end).then(|| Span::new(line, end))
+    }
+
     /// The start and the end of a line, counted from 0, without its line ending.
     fn bounds(&self, line: usize) -> (usize, usize) {
         let start = self.lines[line];
@@ -117,6 +125,17 @@ mod tests {
     use miette::SourceCode;
 
     /// The expected values are those of miette's own reader, which reads the text from its first byte.
+    #[test]
+    fn the_last_lines_of_a_long_span_are_its_tail() {
+        let text = format!("RUN <<E\n{}exit 3\nE\n", "echo é\n".repeat(100));
+        let file = FileText::new("f", text.as_str());
+        let whole = Span::new(0, text.len() - 1);
+        let tail = file.tail(whole).unwrap();
+        assert!(text[tail.range()].ends_with("echo é\nexit 3\nE") && tail.range().len() <= SHOWN / 2, "{tail:?}");
+        assert_eq!(file.tail(Span::new(0, 50)), None, "it is marked whole");
+        assert_eq!(file.tail(Span::new(0, 0)), None);
+    }
+
     #[test]
     fn excerpts_equal_those_of_miette_s_reader() {
         let text = "FROM a\nRUN \\\n  x\n\nCOPY b /c\r\nRUN y\nENV ü=1";

@@ -57,9 +57,12 @@ pub struct StepError {
     /// The text of the Dockerfile.
     #[source_code]
     pub dockerfile: FileText,
-    /// The position of the instruction.
+    /// The position of the instruction, or of its first characters.
     #[label("{label}")]
     pub span: Span,
+    /// The position of its last lines, if it is long.
+    #[label("its end")]
+    pub tail: Option<Span>,
     /// The label at the instruction.
     pub label: String,
     /// A hint, or the last lines of output.

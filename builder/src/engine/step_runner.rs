@@ -292,6 +292,7 @@ impl StepRunner {
             message: shortened(redacted(&format!("{} failed: {}", step.keyword, causes.join(": "))).into_owned()),
             dockerfile: self.dockerfile.clone(),
             span: self.dockerfile.marked(step.span),
+            tail: self.dockerfile.tail(step.span),
             label: exit_code.map_or("failed here".into(), |code| format!("exit code: {code}")),
             help: (!log.is_empty()).then(|| format!("its last lines of output:\n{}", log.join("\n"))),
             exit_code,

@@ -4,6 +4,7 @@
 //! [`Exit`]. *Must never know* how a process is isolated ([`sandbox`](buildscope_sandbox)) or how a file system is
 //! mounted ([`storage`](buildscope_storage)).
 
+mod closed;
 mod error;
 mod mounts;
 mod network;
@@ -18,10 +19,13 @@ pub use network::{NetworkMode, Networks};
 pub use options::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
 
 use crate::plan::{CopyFrom, Run};
+use buildscope_dockerfile::clean;
 use buildscope_oci::DEFAULT_PATH;
 use buildscope_record::{DiffId, Probe};
 use buildscope_sandbox::{Exit, LogSink, Privileges, SandboxError, StepNetwork, StepSpec, Zygote};
 use buildscope_storage::{Layer, Snapshot, StorageError, Store};
+use rustix::io::Errno;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -106,6 +110,9 @@ impl Runner<'_> {
             Err(SandboxError::Cancelled) if stop.is_cancelled() && !cancel.is_cancelled() => {
                 return Err(RunError::RetryOnDisk);
             }
+            Err(SandboxError::Exec { program, errno: Errno::ACCESS }) => {
+                return Err(Self::not_permitted(op, program, &snapshot));
+            }
             ran => ran?,
         };
         // Releases cache directories and agents before the layer is made, since other steps may be waiting for them.
@@ -119,6 +126,26 @@ impl Runner<'_> {
         match tokio::task::block_in_place(|| snapshot.commit(probe)) {
             Err(StorageError::LinkChanged { .. }) if !self.on_disk => Err(RunError::RetryOnDisk),
             layer => Ok(Ran { layer: layer?, exit }),
+        }
+    }
+
+    /// The error of a program that the user of the step may not execute.
+    fn not_permitted(op: &Run, program: String, snapshot: &Snapshot) -> RunError {
+        let env = op.env.to_vec();
+        let path = env.iter().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+        let workdir = Path::new("/").join(&op.workdir);
+        let candidates: Vec<PathBuf> = if program.contains('/') {
+            vec![workdir.join(&program)]
+        } else {
+            std::env::split_paths(path).map(|directory| directory.join(&program)).collect()
+        };
+        let paths = [workdir.as_path()].into_iter().chain(candidates.iter().map(PathBuf::as_path));
+        let user = user::resolve(&op.user, snapshot.tree()).map(|identity| identity.credentials).unwrap_or_default();
+        match closed::closed(paths, snapshot.tree(), &user) {
+            Some((directory, mode)) => {
+                RunError::Closed { program, workdir: op.workdir.clone(), uid: user.uid, directory, mode }
+            }
+            None => RunError::Sandbox(SandboxError::Exec { program, errno: Errno::ACCESS }),
         }
     }
 
@@ -147,7 +174,8 @@ impl Runner<'_> {
             rootfs: snapshot.mount(probe)?,
             args: op.args.clone(),
             env,
-            workdir: op.workdir.clone().into(),
+            // An absolute WORKDIR is kept as written, and its `..` would need directories that nothing makes.
+            workdir: clean(&op.workdir).into(),
             user: identity.credentials,
             mounts: mounts.attach(probe)?,
             network,

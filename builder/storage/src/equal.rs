@@ -11,7 +11,7 @@ const PIECE: usize = 64 << 10;
 
 impl Tree {
     /// Whether the tree has this file, link or directory at its path, with the same metadata, times included, and the same
-    /// content. Then it is no change.
+    /// content.
     ///
     /// # Errors
     /// If one of two files with the same metadata cannot be read.

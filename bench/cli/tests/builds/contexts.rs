@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -215,4 +216,104 @@ fn archives_cannot_escape_the_context() {
     let bomb = tar(&context, &["--zstd", "Dockerfile", "zeros"]);
     assert!(bomb.len() < 1 << 20, "{}", bomb.len());
     assert!(refused(&world, &["-"], Some(&bomb)).contains("decompression bomb"));
+}
+
+/// The configuration of the user and of the system, templates, hooks, filters and `GIT_*` have no effect on a checkout.
+#[test]
+fn a_checkout_does_not_depend_on_this_machines_git_configuration() {
+    let world = World::empty();
+    let origin = world.path("repos/app");
+    fs::create_dir_all(&origin).unwrap();
+    git(&origin, &["init", "--quiet", "--initial-branch=main"]);
+    fs::write(origin.join("lf.txt"), "one\ntwo\n").unwrap();
+    git(&origin, &["add", "."]);
+    git(&origin, &["commit", "--quiet", "-m", "1"]);
+    let daemon = Daemon::start(&world.path("repos"));
+
+    let (home, ran) = (world.path("home"), world.path("hook-ran"));
+    let hook = home.join("template/hooks/post-checkout");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::create_dir_all(home.join("config/git")).unwrap();
+    fs::write(&hook, format!("#!/bin/sh\ntouch {}\n", ran.display())).unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(home.join("config/git/attributes"), "*.txt filter=shout\n").unwrap();
+    let config = format!(
+        "[user]\nname = Host Person\nemail = host@example.invalid\n[core]\nautocrlf = true\nhooksPath = {hooks}\n\
+         [init]\ntemplateDir = {template}\n[filter \"shout\"]\nsmudge = tr a-z A-Z\n",
+        hooks = hook.parent().unwrap().display(),
+        template = home.join("template").display()
+    );
+    fs::write(home.join(".gitconfig"), &config).unwrap();
+    fs::write(home.join("system"), config).unwrap();
+    world.write(
+        "Dockerfile",
+        &format!(
+            "FROM scratch\nADD git://127.0.0.1:{0}/app#main /g/\nADD --keep-git-dir=true git://127.0.0.1:{0}/app#main /k/\n",
+            daemon.port
+        ),
+    );
+    let digest = |store: &str, prepare: &dyn Fn(&mut Command)| {
+        let out = world.path(store);
+        let mut command = world.command_on(&["--no-cache", "--output", out.to_str().unwrap()], &[]);
+        command.arg(world.context());
+        prepare(&mut command);
+        let run = command.output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        let index = fs::read(out.join("k/.git/index")).unwrap();
+        assert!(!out.join("k/.git/logs").exists() && !out.join("k/.git/hooks").exists());
+        (fs::read_to_string(out.join("g/lf.txt")).unwrap(), index)
+    };
+    let plain = digest("plain", &|_| {});
+    assert_eq!(plain.0, "one\ntwo\n");
+    let configured = digest("configured", &|command| {
+        command.env("HOME", &home).env("XDG_CONFIG_HOME", home.join("config"));
+        command.env("GIT_CONFIG_SYSTEM", home.join("system")).env("GIT_AUTHOR_NAME", "Host Person");
+        command.env("GIT_TEMPLATE_DIR", home.join("template")).env("GIT_DIR", "/nonexistent");
+    });
+    assert_eq!(configured, plain);
+    assert!(!ran.exists(), "a hook of this machine ran");
+}
+
+#[test]
+fn a_source_behind_a_link_that_leaves_the_context_says_so() {
+    let world = World::empty();
+    std::os::unix::fs::symlink("/etc", world.context().join("out")).unwrap();
+    fs::create_dir(world.context().join("d")).unwrap();
+    std::os::unix::fs::symlink("../../up", world.context().join("d/up")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(world.context().join("socket")).unwrap();
+    for (source, expected) in [
+        ("out/passwd", "the link `out` leads out of it, to `/etc`"),
+        ("d/up", "the link `d/up` leads out of it, to `../../up`"),
+        ("socket", "is a socket, which an image cannot contain"),
+        ("missing", "`missing` not found in the build context"),
+    ] {
+        world.write("Dockerfile", &format!("FROM scratch\nCOPY {source} /a\n"));
+        let stderr = world.build(&[]).stderr().replace("\n  │ ", " ");
+        let words = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(expected) && !words.contains("ignore file"), "{source}: {stderr}");
+    }
+}
+
+/// Names of files are bytes, and so are the patterns and comments about them.
+#[test]
+fn comments_and_ignore_patterns_may_have_any_byte() {
+    use std::os::unix::ffi::OsStrExt;
+    let world = World::empty();
+    let write = |name: &[u8], text: &[u8]| {
+        fs::write(world.context().join(std::ffi::OsStr::from_bytes(name)), text).unwrap();
+    };
+    write(b"Dockerfile", b"FROM scratch\n# auteur: Ren\xe9\nCOPY . /c/\n");
+    write(b".dockerignore", b"# \xe9t\xe9\nno\xe9*\nDockerfile\n.dockerignore\n");
+    write(b"no\xe9x", b"");
+    write(b"yes\xe9", b"");
+    let out = world.path("out");
+    world.build(&["--output", out.to_str().unwrap()]).record();
+    let names: Vec<_> = fs::read_dir(out.join("c")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, [std::ffi::OsStr::from_bytes(b"yes\xe9")]);
+    write(b"Dockerfile", b"FROM scratch\nCOPY yes\xe9 /c/\n");
+    let stderr = world.build(&[]).stderr();
+    assert!(stderr.contains("line 2 has the byte 0xe9"), "{stderr}");
+    write(b"Dockerfile", b"\xff\xfeF\0R\0");
+    let stderr = world.build(&[]).stderr();
+    assert!(stderr.contains("UTF-16"), "{stderr}");
 }

@@ -154,3 +154,33 @@ fn missing_things_are_named_with_advice() {
     assert!(!built.status.success() && String::from_utf8_lossy(&built.stderr).contains("Dockerfile"));
     assert!(!Path::new("/no/such/program").exists());
 }
+
+#[test]
+fn a_long_heredoc_is_shown_by_its_head_and_its_tail() {
+    let lines = format!("echo first > /dev/null\n{}exit 3\n", "echo middle > /dev/null\n".repeat(1000));
+    let world = World::new(&format!("FROM busybox\nRUN <<EOF\n{lines}EOF\n"));
+    let built = world.build(&[]);
+    let stderr = built.stderr();
+    assert_eq!(built.output.status.code(), Some(1));
+    for part in ["echo first", "exit 3", "exit code: 3", "Dockerfile:2"] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+    assert!(stderr.lines().count() < 60, "{} lines", stderr.lines().count());
+    // Linux limits an argument to 128 KiB (MAX_ARG_STRLEN).
+    world.write("Dockerfile", &format!("FROM busybox\nRUN <<EOF\n{}EOF\n", "echo middle > /dev/null\n".repeat(7000)));
+    let stderr = world.build(&[]).stderr();
+    assert!(stderr.contains("begin the heredoc with `#!/bin/sh`"), "{stderr}");
+    assert!(stderr.lines().count() < 60 && stderr.len() < 8000, "{} lines", stderr.lines().count());
+}
+
+#[test]
+fn a_closed_directory_is_named() {
+    for (closed, workdir) in [("/bin", "/"), ("/w", "/w")] {
+        let world = World::new(&format!(
+            "FROM busybox\nRUN mkdir -p {closed} && chmod 700 {closed}\nWORKDIR {workdir}\nUSER 1000\nRUN id\n"
+        ));
+        let stderr = world.build(&[]).stderr().replace("\n  │ ", " ");
+        let words = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(&format!("user 1000 may not enter the directory `{closed}` (mode 700)")), "{stderr}");
+    }
+}

@@ -18,6 +18,7 @@ mod images;
 mod inside;
 mod joined;
 mod kept;
+mod layers;
 mod library;
 mod network;
 mod platforms;

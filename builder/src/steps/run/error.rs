@@ -4,6 +4,7 @@ use crate::steps::copy::CopyError;
 use buildscope_dockerfile::BadId;
 use buildscope_sandbox::{Exit, SandboxError};
 use buildscope_storage::StorageError;
+use std::path::PathBuf;
 
 /// A failure of RUN.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,24 @@ pub enum RunError {
          lower layer"
     )]
     RetryOnDisk,
+    /// A directory on the way to the program, or to the working directory, is closed to the user.
+    #[error(
+        "cannot run `{program}` in `{workdir}`: user {uid} may not enter the directory `{}` (mode {mode:o}): open it with \
+         `RUN chmod a+x {}`, or run the step as another USER",
+        directory.display(), directory.display()
+    )]
+    Closed {
+        /// The program as the step names it.
+        program: String,
+        /// The working directory of the step.
+        workdir: String,
+        /// The id of the user.
+        uid: u32,
+        /// The directory that is closed.
+        directory: PathBuf,
+        /// The mode of the directory.
+        mode: u32,
+    },
     /// `USER` names a user that the image does not have.
     #[error("unable to find user {0}: no matching entries in /etc/passwd of the image")]
     UnknownUser(String),

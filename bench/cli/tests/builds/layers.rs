@@ -1,0 +1,127 @@
+//! What layers hold, and what layers of base images mean. The expected results are BuildKit's.
+
+use crate::world::{World, member};
+use buildscope_testing::test;
+use serde_json::Value;
+use std::fs;
+use std::process::Command;
+
+/// Builds an OCI archive and returns the names in the last layer, as tar lists them.
+fn last_layer(world: &World, args: &[&str]) -> Vec<String> {
+    let archive = world.path("image.tar");
+    let output = format!("type=oci,dest={}", archive.display());
+    let built = world.build(&[args, &["--output", &output]].concat());
+    assert!(built.output.status.success(), "{}", built.stderr());
+    let json = |name: &str| -> Value { serde_json::from_slice(&member(&archive, name)).unwrap() };
+    let blob = |digest: &Value| format!("blobs/{}", digest.as_str().unwrap().replacen(':', "/", 1));
+    let manifest = json(&blob(&json("index.json")["manifests"][0]["digest"]));
+    let layer = manifest["layers"].as_array().unwrap().last().unwrap();
+    let file = world.path("layer.tar");
+    fs::write(&file, member(&archive, &blob(&layer["digest"]))).unwrap();
+    let list = Command::new("tar").arg("-tf").arg(&file).output().unwrap();
+    assert!(list.status.success());
+    String::from_utf8(list.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_copy_holds_what_it_changes() {
+    let world = World::new("FROM busybox\nWORKDIR /app\nCOPY big ./\nCOPY . .\n");
+    world.write("big", &"x".repeat(1 << 20));
+    world.write("sub/small", "s");
+    world.write(".dockerignore", "Dockerfile\n.dockerignore\n");
+    assert_eq!(last_layer(&world, &[]), ["app/", "app/sub/", "app/sub/small"]);
+    // Another content, mode, owner or time is a change; the same file again is not.
+    for (last, expected) in [
+        ("COPY . .", &["app/"][..]),
+        ("COPY --chown=1:1 big ./", &["app/", "app/big"]),
+        ("COPY --chmod=600 big ./", &["app/", "app/big"]),
+        ("COPY --link big ./", &["app/", "app/big"]),
+        ("RUN rm big && echo new > big\nCOPY big ./", &["app/", "app/big"]),
+        ("FROM busybox\nCOPY --from=0 /app /app\nCOPY --from=0 /app /app", &["app/"]),
+    ] {
+        world.write("Dockerfile", &format!("FROM busybox\nWORKDIR /app\nCOPY . .\n{last}\n"));
+        let held = last_layer(&world, &[]);
+        let files: Vec<_> = held.iter().filter(|name| !name.ends_with('/')).collect();
+        let expected: Vec<_> = expected.iter().filter(|name| !name.ends_with('/')).collect();
+        assert_eq!(files, expected, "{last}: {held:?}");
+    }
+}
+
+#[test]
+fn an_owner_may_have_empty_halves() {
+    let world = World::new(
+        "FROM busybox\nRUN echo g:x:77: >> /etc/group\nARG U\nCOPY --chown=:g f /a\nCOPY --chown=:88 f /b\n\
+         COPY --chown=$U:$U f /c\nCOPY --chown=5: f /d\nCOPY --chown=:root f /e\n\
+         RUN stat -c '%u:%g' /a /b /c /d /e > /owners\n\
+         FROM scratch\nCOPY --chown=root:root --from=0 /owners /owners\n",
+    );
+    world.write("f", "");
+    let out = world.path("out");
+    world.build(&["--output", out.to_str().unwrap()]).record();
+    assert_eq!(fs::read_to_string(out.join("owners")).unwrap(), "0:77\n0:88\n0:0\n5:0\n0:0\n");
+}
+
+/// A base whose layer has an entry `./` of mode 700, and a RUN that changes the mode of `/`.
+#[test(Program("umoci"))]
+fn the_root_directory_has_the_same_mode_in_every_image() {
+    let world = World::new("FROM closed\nUSER 1000\nRUN stat -c '%a %u' / > /t/root\n");
+    world.write("busybox/Dockerfile", "FROM busybox\nRUN mkdir -m 1777 /t && chmod 700 /\n");
+    let run = |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
+    // As a tool writes it that stores the directory itself.
+    let root = world.path("root");
+    let made = world
+        .command_on(
+            &["--output", &format!("type=local,dest={}", root.display())],
+            &[world.context().join("busybox").to_str().unwrap()],
+        )
+        .status();
+    assert!(made.unwrap().success());
+    let (layer, layout) = (world.path("root.tar"), world.path("layout"));
+    run(Command::new("chmod").arg("700").arg(&root));
+    run(Command::new("tar").args(["--numeric-owner", "-C"]).arg(&root).arg("-cf").arg(&layer).arg("."));
+    let image = format!("{}:latest", layout.display());
+    run(Command::new("umoci").args(["init", "--layout"]).arg(&layout));
+    run(Command::new("umoci").args(["new", "--image", &image]));
+    run(Command::new("umoci").args(["raw", "add-layer", "--image", &image]).arg(&layer));
+    let out = world.path("out");
+    let context = format!("closed=oci-layout://{}", layout.display());
+    for driver in ["auto", "copy"] {
+        let args = ["--driver", driver, "--build-context", &context, "--output", out.to_str().unwrap()];
+        world.build(&args).record();
+        assert_eq!(fs::read_to_string(out.join("t/root")).unwrap(), "755 0\n", "{driver}");
+        fs::remove_dir_all(&out).unwrap();
+    }
+    world.write("Dockerfile", "FROM busybox\nRUN mkdir /d && chmod 700 /\n");
+    assert_eq!(last_layer(&world, &[]), ["d/"], "no layer holds the root");
+}
+
+#[test]
+fn a_mount_without_a_target_is_at_the_working_directory() {
+    let world = World::new(
+        "FROM busybox AS a\nRUN mkdir /d && echo of-a > /d/f\nFROM busybox\nWORKDIR /w\n\
+         RUN --mount=from=a,src=/d cat f > /one\nRUN --mount=ro cat own > /two\n\
+         RUN --mount=type=tmpfs sh -c 'echo x > gone; df . | tail -1 | cut -d\" \" -f1 > /three'\n\
+         RUN --mount=type=cache echo kept > f\nRUN --mount=type=cache cat f > /four\nRUN ls > /five\n",
+    );
+    world.write("own", "own\n");
+    let out = world.path("out");
+    world.build(&["--output", out.to_str().unwrap()]).record();
+    let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+    assert_eq!((read("one"), read("two"), read("four")), ("of-a\n".into(), "own\n".into(), "kept\n".into()));
+    assert_eq!(read("five"), "", "the mounts leave nothing");
+}
+
+#[test]
+fn a_process_sees_buildkits_directory_and_environment() {
+    let world = World::new(
+        "FROM scratch AS e\nFROM busybox\nARG D\nWORKDIR /a\nWORKDIR $D\nENV A=1\nENV PATH=/x:$PATH\nRUN pwd > /pwd && env > /env\n\
+         WORKDIR /a/b/..\nRUN pwd >> /pwd\nWORKDIR b/../c/\nRUN pwd >> /pwd\n",
+    );
+    let out = world.path("out");
+    world.build(&["--output", out.to_str().unwrap()]).record();
+    let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+    assert_eq!(read("pwd"), "/a\n/a\n/a/c\n");
+    let env = read("env");
+    let at = |name: &str| env.lines().position(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{env}"));
+    assert!(at("A=") < at("PATH="), "{env}");
+}
