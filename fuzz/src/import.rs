@@ -37,6 +37,8 @@ formats! {
     classic: Classic,
     buildah: Buildah,
     kaniko: Kaniko,
+    kaniko_log: KanikoLog,
+    console: Terminal,
     inspect: Inspect,
     otlp: Otlp,
     stdouttrace: StdoutTrace,

@@ -35,7 +35,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 24] = [
+pub const TARGETS: [Target; 26] = [
     target("parse", dockerfile::parse, &[]),
     target("expand", dockerfile::expand, &[]),
     target("ignore", dockerfile::ignore, &[]),
@@ -56,6 +56,8 @@ pub const TARGETS: [Target; 24] = [
     target("import_classic", import::classic, &["reports/tests/samples"]),
     target("import_buildah", import::buildah, &["reports/tests/samples"]),
     target("import_kaniko", import::kaniko, &["reports/tests/samples"]),
+    target("import_kaniko_log", import::kaniko_log, &["reports/tests/samples"]),
+    target("import_console", import::console, &["reports/tests/samples"]),
     target("import_inspect", import::inspect, &["reports/tests/samples"]),
     target("import_otlp", import::otlp, &["reports/tests/samples"]),
     target("import_stdouttrace", import::stdouttrace, &[]),

@@ -12,7 +12,12 @@ use buildscope_record::{Nanos, Outcome};
 pub(crate) fn answer(analysis: &Analysis<'_>) -> String {
     let wall = analysis.record.wall;
     if wall == Nanos::ZERO {
-        return "The record has no times: it says what ran, not how long it took.".to_owned();
+        let untimed = "the record has no times: it says what ran, not how long it took";
+        return if analysis.record.succeeded {
+            format!("T{}.", &untimed[1..])
+        } else {
+            format!("{}; {untimed}.", outcome(analysis))
+        };
     }
     let mut sentence = outcome(analysis);
     if analysis.steps.is_empty() && analysis.segments.iter().all(|segment| segment.phase.is_none()) {
@@ -44,6 +49,21 @@ fn outcome(analysis: &Analysis<'_>) -> String {
     if record.succeeded {
         return format!("The build took {wall}");
     }
+    let after = if wall == Nanos::ZERO { String::new() } else { format!(" after {wall}") };
+    if record.unfinished {
+        let running = analysis.steps.iter().filter(|step| step.outcome == Outcome::Cancelled);
+        let running: Vec<String> = running.map(quote_located).collect();
+        return match &running[..] {
+            [] => format!("The build did not finish: its record ends{after}"),
+            [one] => format!("The build did not finish: its record ends{after}, while {one} was running"),
+            [one, ..] => {
+                format!(
+                    "The build did not finish: its record ends{after}, while {one} and {} more were running",
+                    running.len() - 1
+                )
+            }
+        };
+    }
     let first = analysis.activities.failure().map(|step| analysis.step(step));
     // A record without times names the failure all the same.
     match first.or_else(|| analysis.steps.iter().find(|step| step.outcome == Outcome::Failed)) {
@@ -52,9 +72,9 @@ fn outcome(analysis: &Analysis<'_>) -> String {
             let code = code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
             let words = record.steps[failed.id.index()].error.as_deref().and_then(failure_words);
             let words = words.map(|words| format!(": {words}")).unwrap_or_default();
-            format!("The build failed{code} after {wall} in {}{words}", quote_located(failed))
+            format!("The build failed{code}{after} in {}{words}", quote_located(failed))
         }
-        None => format!("The build failed after {wall}"),
+        None => format!("The build failed{after}"),
     }
 }
 

@@ -34,6 +34,12 @@ pub struct Explanation {
     pub wall: Nanos,
     /// Whether the build succeeded.
     pub succeeded: bool,
+    /// Whether the record ends before the build did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfinished: bool,
+    /// What the importer did with parts of a log that it could not take as they were, and which other builds the log has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Where the wall time went, and how much work was done meanwhile.
     pub accounts: Accounts,
     /// Every step, in the order of the Dockerfile.
@@ -81,8 +87,10 @@ pub fn explain_with(record: &Record, earlier: &[Record]) -> Explanation {
         options: record.options.clone(),
         wall: record.wall,
         succeeded: record.succeeded,
+        unfinished: record.unfinished,
+        notes: record.notes.clone(),
         accounts: analysis.accounts,
-        ranking: ranked.into_ranking(&analysis.steps),
+        ranking: ranked.into_ranking(&analysis.steps, &record.source.tool),
         steps: with_misses(analysis.steps, &misses),
         path: analysis.path,
         segments: analysis.segments,

@@ -34,6 +34,7 @@ mod answer;
 pub mod attribute;
 pub mod compare;
 mod counterpart;
+mod dialect;
 mod explain;
 pub mod fleet;
 mod graph;

@@ -30,7 +30,7 @@ fn wall(explanation: &Explanation, phase: Phase) -> u64 {
     explanation.accounts.phases.iter().find(|row| row.name == phase).map_or(0, |row| row.wall.0 / 1_000_000)
 }
 
-const SAMPLES: [(&str, Format); 10] = [
+const SAMPLES: [(&str, Format); 12] = [
     ("buildkit.rawjson", Format::RawJson),
     ("buildkit.failed.rawjson", Format::RawJson),
     ("buildkit.plain.log", Format::Plain),
@@ -39,6 +39,8 @@ const SAMPLES: [(&str, Format); 10] = [
     ("classic.log", Format::Classic),
     ("buildah.ts.log", Format::Buildah),
     ("kaniko.json", Format::Kaniko),
+    ("kaniko.log", Format::KanikoLog),
+    ("console.log", Format::Terminal),
     ("inspect.json", Format::Inspect),
     ("any.otlp.json", Format::Otlp),
 ];
@@ -166,6 +168,38 @@ fn timings_of_kaniko_become_phases() {
     assert_eq!(
         (wall(&explanation, Phase::Process), wall(&explanation, Phase::Unpack), wall(&explanation, Phase::Diff)),
         (1500, 600, 700)
+    );
+}
+
+#[test]
+fn messages_of_kaniko_become_steps_and_phases() {
+    let (record, explanation) = read("kaniko.log");
+    assert_eq!((record.wall.0, record.succeeded, record.source.fidelity.phases), (58_000_000_000, true, true));
+    assert_eq!(
+        (times(step(&record, "RUN make")), step(&record, "RUN make").log.clone()),
+        ((5000, 52_000), vec!["made it".to_owned()])
+    );
+    assert_eq!(times(step(&record, "COPY --from=0")), (53_000, 54_000));
+    let phases = [Phase::Process, Phase::Diff, Phase::Unpack, Phase::Pull, Phase::Push];
+    // Three snapshots of 3, 3 and 1 s.
+    assert_eq!(phases.map(|phase| wall(&explanation, phase)), [40_000, 7000, 3000, 2000, 4000]);
+    let data = record.edges.iter().any(|edge| edge.kind == EdgeKind::Data && edge.to == step(&record, "COPY").id);
+    assert!(data, "{:?}", record.edges);
+}
+
+#[test]
+fn the_display_of_a_terminal_has_durations() {
+    let (record, explanation) = read("console.log");
+    assert_eq!((record.wall.0, record.succeeded, record.unfinished), (7_900_000_000, true, false));
+    // 0.1 + 0.4 + RUN 5.0 + COPY 0.3 + export 2.0
+    assert_eq!(times(step(&record, "RUN make")), (500, 5500));
+    assert_eq!(times(step(&record, "exporting to image")), (5800, 7800));
+    assert_eq!(step(&record, "FROM").outcome, Outcome::Cached);
+    assert_eq!(step(&record, "RUN make").log, ["making"]);
+    assert!(
+        explanation.answer.starts_with("The build took 7.90 s; 5.00 s of it (63 %) went to `RUN make`"),
+        "{}",
+        explanation.answer
     );
 }
 

@@ -21,9 +21,12 @@ use std::path::{Path, PathBuf};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// A kept build (`last`, `^1` for the one before, an id), a build record, the log or trace of another builder (any format
-    /// that `import` reads), or a build context, which is built first
+    /// that `import` reads; `-` for standard input), or a build context, which is built first
     #[arg(default_value = "last", value_name = "BUILD")]
     build: PathBuf,
+    /// Take this build of a file with several, counted from 1 [default: the slowest]
+    #[arg(long = "build", value_name = "N")]
+    number: Option<usize>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -57,6 +60,8 @@ const EXAMPLES: &str = "Examples:
   buildscope explain .                                    builds twice: serial and parallel
   buildscope explain build.json --why-miss earlier.json
   buildscope explain build.rawjson                        (from docker buildx build --progress rawjson)
+  buildscope explain ci.log --build 2                     (of a CI job that builds several times)
+  docker build . 2>&1 | ts '%.s' | buildscope explain -
   buildscope explain build.json --trace timeline.json     (open it in https://ui.perfetto.dev)";
 
 /// Output format.
@@ -83,7 +88,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         let [_, record] = built;
         Found { record, kept: None }
     } else {
-        builds::find(&arguments.build, root)?
+        builds::find(&arguments.build, arguments.number, root)?
     };
     let mut earlier = arguments.why_miss.iter().map(|name| builds::read(name, root)).collect::<Result<Vec<_>, _>>()?;
     let Found { record, kept } = found;

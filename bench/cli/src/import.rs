@@ -9,9 +9,12 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A log or trace: rawjson or plain progress of BuildKit, a .dockerbuild file, `buildx history inspect --format json`, a
-    /// log of the classic builder or buildah, a benchmark file of kaniko, or OTLP JSON
+    /// A log or trace: rawjson, plain or terminal progress of BuildKit, a .dockerbuild file, `buildx history inspect --format
+    /// json`, a log of the classic builder, buildah or kaniko, a benchmark file of kaniko, or OTLP JSON; `-` for standard input
     file: PathBuf,
+    /// Convert this build of a file with several, counted from 1 [default: the slowest]
+    #[arg(long = "build", value_name = "N")]
+    number: Option<usize>,
     /// Write the record to this file [default: standard output]
     #[arg(short, long, value_name = "RECORD")]
     output: Option<PathBuf>,
@@ -25,7 +28,7 @@ const EXAMPLES: &str = "Examples:
 
 /// Runs the conversion.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let record = builds::read(&arguments.file, &arguments.root)?;
+    let record = builds::find(&arguments.file, arguments.number, &arguments.root)?.record;
     let mut text = Vec::new();
     record.write(&mut text).map_err(Failure::internal)?;
     match &arguments.output {
@@ -36,6 +39,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
                 .map_err(Failure::Usage)?;
         }
         None => write_out(&String::from_utf8_lossy(&text)),
+    }
+    for note in &record.notes {
+        eprintln!("{note}");
     }
     for lack in buildscope_reports::explain(&record).missing {
         write_message(&format!("not in this format: {lack}"));

@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
     /// A kept build (`last`, `^1`, an id), a build record, or anything that `import` reads
     #[arg(value_name = "BUILD")]
     build: PathBuf,
+    /// Take this build of a file with several, counted from 1 [default: the slowest]
+    #[arg(long = "build", value_name = "N")]
+    number: Option<usize>,
     /// Maximum number of steps that run at once; 0 means no limit. Several numbers give a line each (1,2,4)
     #[arg(short, long, value_name = "N", value_delimiter = ',')]
     jobs: Vec<u32>,
@@ -55,7 +58,7 @@ const EXAMPLES: &str = "Examples:
 
 /// Prints the prediction.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let record = builds::read(&arguments.build, &arguments.root)?;
+    let record = builds::find(&arguments.build, arguments.number, &arguments.root)?.record;
     let scenario = arguments.scenario(&record)?;
     let scenarios = arguments.settings(&scenario);
     let predict = |scenario: &Scenario| whatif(&record, scenario).into_diagnostic().map_err(Failure::Usage);

@@ -1,8 +1,9 @@
 //! The commands that read records, run as a user does. They need no builder: `scripts/test` runs these tests without it too.
 
 use serde_json::Value;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../reports/record/tests/examples").join(name)
@@ -30,6 +31,41 @@ fn a_record_is_explained_replayed_compared_and_imported() {
     assert!(succeeds(&["compare", serial, instructions]).contains("COPY"));
     let imported: Value = serde_json::from_str(&succeeds(&["import", instructions])).unwrap();
     assert!(imported["steps"].as_array().is_some_and(|steps| !steps.is_empty()));
+}
+
+/// A log of a CI job that builds twice: 5 s and 10 s.
+const TWO_BUILDS: &str = "2026-03-01T10:00:00Z #1 [1/1] RUN test
+2026-03-01T10:00:05Z #1 DONE 5.0s
+2026-03-01T10:00:20Z #1 [1/1] RUN make
+2026-03-01T10:00:30Z #1 DONE 10.0s
+";
+
+/// Runs the command with the log as its standard input.
+fn explains_standard_input(arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+    let command = command.args(["explain", "-"]).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(TWO_BUILDS.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_log_comes_from_standard_input_and_its_builds_are_chosen() {
+    let slowest = explains_standard_input(&[]);
+    assert!(slowest.starts_with("The build took 10.0 s"), "{slowest}");
+    assert!(slowest.contains("this is build 2, the slowest") && slowest.contains("build 1: 5.00 s"), "{slowest}");
+    let first = explains_standard_input(&["--build", "1"]);
+    assert!(first.starts_with("The build took 5.00 s"), "{first}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), TWO_BUILDS).unwrap();
+    let path = file.path().to_str().unwrap();
+    let imported: Value = serde_json::from_str(&succeeds(&["import", path, "--build", "1"])).unwrap();
+    assert_eq!(imported["wall"], 5_000_000_000_u64);
+    let refused = buildscope(&["explain", path, "--build", "3"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("build 3 of a file with 2"), "{refused:?}");
 }
 
 #[test]

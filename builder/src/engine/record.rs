@@ -83,6 +83,8 @@ pub fn record(
         cpu: None,
         load: None,
         succeeded: outcome.result.is_ok(),
+        unfinished: false,
+        notes: Vec::new(),
         stages: outcome.plan.iter().flat_map(|plan| &plan.stages).map(stage).collect(),
         steps,
         edges: outcome

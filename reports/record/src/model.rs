@@ -39,6 +39,12 @@ pub struct Record {
     pub load: Option<MachineLoad>,
     /// Whether the build succeeded.
     pub succeeded: bool,
+    /// Whether the record ends before the build did: the job was cancelled, or the log was cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfinished: bool,
+    /// What the importer did with parts of a log that it could not take as they were, and which other builds the log has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The stages in the order of the Dockerfile, indexed by [`StageId`].
     pub stages: Vec<Stage>,
     /// The steps in the order of the Dockerfile, indexed by [`StepId`].
@@ -109,6 +115,8 @@ impl Record {
             cpu: None,
             load: None,
             succeeded: true,
+            unfinished: false,
+            notes: Vec::new(),
             stages: Vec::new(),
             steps: Vec::new(),
             edges: Vec::new(),

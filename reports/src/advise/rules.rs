@@ -7,6 +7,7 @@ use super::installs::installed_first;
 use super::parts::independent_parts;
 use super::suggestion::Advice;
 use crate::counterpart::Counterparts;
+use crate::dialect;
 use crate::inside::advice::findings;
 use crate::needless::NeedlessWait;
 use crate::steps::StepExplanation;
@@ -126,8 +127,11 @@ fn needless_order(case: &Case<'_>) -> Vec<Advice> {
         return Vec::new();
     };
     let step = &case.analysis.steps[needless.step.index()];
-    let policy = case.analysis.record.options.policy.map_or("in order", Policy::name);
-    let text = format!("build with `--granularity instructions`, not {policy}: {}", needless.sentence(case.analysis));
+    let tool = &case.analysis.record.source.tool;
+    let finer =
+        [Policy::Instructions, Policy::Stages].into_iter().find_map(|policy| dialect::other_policy(tool, policy));
+    let Some(change) = finer else { return Vec::new() };
+    let text = format!("{change}: {}", needless.sentence(case.analysis));
     vec![about(step, "needless-order", needless.lost, text, "steps that run at once share processors, disk and memory")]
 }
 
@@ -145,7 +149,7 @@ fn bottleneck(case: &Case<'_>) -> Vec<Advice> {
 fn of_build(rule: &str, change: &RankedChange, case: &Case<'_>) -> Advice {
     Advice {
         rule: rule.into(),
-        text: change.kind.sentence(&case.analysis.steps),
+        text: change.kind.sentence(&case.analysis.steps, &case.analysis.record.source.tool),
         gain: change.gain,
         caveat: change.kind.caveat().into(),
         step: None,

@@ -88,14 +88,19 @@ impl<'r> Activities<'r> {
         self.waits(step).filter(|wait| !wait.outside)
     }
 
-    /// The step whose end decided the end of the build, and that end: the step that failed, else the last to end.
+    /// The step whose end decided the end of the build, and that end: the step that failed, else the last to end. A cached step that took
+    /// no time did not delay the end: other builders stamp such steps late.
     pub(crate) fn decisive(&self) -> Option<(StepId, Nanos)> {
         let record = self.record;
         let ends = || self.steps().filter_map(|step| Some((step, self.interval(step)?.end)));
         let failed = |&(step, _): &(StepId, Nanos)| record.steps[step.index()].outcome == Outcome::Failed;
         // Of several failures, the first stopped the build.
         let failure = ends().filter(|end| !record.succeeded && failed(end)).min_by_key(|&(step, end)| (end, step));
-        failure.or_else(|| ends().max_by_key(|&(step, end)| (end, step)))
+        let took = |step: StepId| {
+            let length = self.interval(step).map_or(Nanos::ZERO, Interval::length);
+            record.steps[step.index()].outcome != Outcome::Cached || length > Nanos::ZERO
+        };
+        failure.or_else(|| ends().max_by_key(|&(step, end)| (took(step), end, step)))
     }
 
     /// The step whose failure ended the build.

@@ -5,10 +5,11 @@
 //! is announced next. The remaining lines belong to the last steps of the stages.
 
 use super::draft::{Draft, DraftSpan, DraftStep, Instant};
-use super::lines::lines;
+use super::guess;
+use super::log::{Line, Log};
 use super::names::{self, INTERNAL};
-use buildscope_record::{Fidelity, Outcome, Tool};
-use std::collections::HashMap;
+use buildscope_record::{Fidelity, Outcome, Policy, Tool};
+use std::collections::{HashMap, HashSet};
 
 /// Parses `[2/5] STEP 3/4: COPY b .`, or the form without a stage if there is only one, as (stage, step, steps, text).
 pub(crate) fn step(line: &str) -> Option<(u32, u32, u32, &str)> {
@@ -24,17 +25,26 @@ pub(crate) fn step(line: &str) -> Option<(u32, u32, u32, &str)> {
     Some((stage, at.trim().parse().ok()?, of.trim().parse().ok()?, text.trim()))
 }
 
-/// Reads the log.
-pub(crate) fn read(text: &str) -> Draft {
-    let mut reader = Reader::new();
-    for line in lines(text) {
-        line.at.into_iter().for_each(|at| reader.draft.saw(at));
-        reader.line(line.at, line.text.trim_start());
+/// Reads the builds of a log.
+pub(crate) fn builds(log: &Log) -> Vec<Draft> {
+    let mut builds = Vec::new();
+    for stream in
+        log.streams(|text| step(text.trim_start()).is_some_and(|(stage, number, ..)| stage == 1 && number == 1))
+    {
+        let mut reader = Reader::new();
+        for line in stream {
+            let text = line.text.trim_start();
+            if step(text).is_some_and(|(stage, number, ..)| reader.steps.contains_key(&(stage, number))) {
+                builds.extend(std::mem::replace(&mut reader, Reader::new()).finish(log.dated));
+            }
+            reader.see(line, text);
+        }
+        builds.extend(reader.finish(log.dated));
     }
-    reader.finish()
+    builds
 }
 
-/// What was read of the log so far. Steps are known by their index in the draft.
+/// What was read of one build so far. Steps are known by their index in the draft.
 struct Reader {
     draft: Draft,
     /// Steps by stage and number.
@@ -49,6 +59,14 @@ struct Reader {
     committed: Vec<Instant>,
     commit: Option<usize>,
     last: Option<usize>,
+    /// Whether the log says when steps end: buildah does so only with `--layers`.
+    layers: bool,
+    /// Whether the image was named.
+    tagged: bool,
+    /// Whether the image was written.
+    ended: bool,
+    /// The time of the last line.
+    seen: Option<Instant>,
 }
 
 impl Reader {
@@ -62,27 +80,63 @@ impl Reader {
             committed: Vec::new(),
             commit: None,
             last: None,
+            layers: false,
+            tagged: false,
+            ended: false,
+            seen: None,
         }
+    }
+
+    fn see(&mut self, line: &Line, text: &str) {
+        let own = step(text).is_some()
+            || (!self.steps.is_empty()
+                && !self.tagged
+                && (text.starts_with("-->")
+                    || text.starts_with("Successfully tagged")
+                    || without_numbers(text).starts_with("COMMIT")));
+        if self.steps.is_empty() {
+            self.draft.line = line.number;
+        }
+        self.line(line.at, text);
+        if !self.steps.is_empty() {
+            self.seen = line.at.or(self.seen);
+        }
+        line.at.filter(|_| own).into_iter().for_each(|at| self.draft.saw(at));
     }
 
     fn line(&mut self, at: Option<Instant>, words: &str) {
         if let Some((stage, number, of, text)) = step(words) {
             self.step(at, (stage, number), of, text);
         } else if words.starts_with("--> Using cache") {
+            self.layers = true;
             if let Some(last) = self.last {
                 self.draft.steps[last].outcome = Some(Outcome::Cached);
             }
         } else if let Some(rest) = words.strip_prefix("--> ") {
+            self.layers |= self.commit.is_none();
+            self.ended |= self.commit.is_some();
             let done = if self.commit.is_some() { &mut self.committed } else { &mut self.done };
             done.extend(at.filter(|_| !rest.is_empty()));
         } else if without_numbers(words).starts_with("COMMIT") {
             self.commit(at, without_numbers(words));
-        } else if words.starts_with("Error:") || words.starts_with("error building") {
-            self.draft.failed = true;
-            if let Some(last) = self.last {
-                self.draft.steps[last].outcome = Some(Outcome::Failed);
-                self.draft.steps[last].error = Some(words.to_owned());
-            }
+        } else if words.starts_with("Successfully tagged") {
+            (self.tagged, self.ended) = (true, true);
+        } else if (words.starts_with("Error:") || words.starts_with("error building"))
+            && !self.steps.is_empty()
+            && !self.draft.failed
+        {
+            self.fail(words);
+        }
+    }
+
+    /// The failing step is the one whose text the message quotes, else the last.
+    fn fail(&mut self, words: &str) {
+        self.draft.failed = true;
+        let quoted = words.split('"').nth(1).unwrap_or_default();
+        let named = self.draft.steps.iter().rposition(|step| !quoted.is_empty() && step.text == quoted);
+        if let Some(failed) = named.or(self.last) {
+            self.draft.steps[failed].outcome = Some(Outcome::Failed);
+            self.draft.steps[failed].error = Some(words.to_owned());
         }
     }
 
@@ -123,23 +177,74 @@ impl Reader {
         });
     }
 
-    fn finish(self) -> Draft {
-        let Self { mut draft, steps, numbers, done, committed, commit, .. } = self;
+    fn finish(self, dated: bool) -> Option<Draft> {
+        let Self { mut draft, steps, numbers, done, committed, commit, layers, ended, last, seen, .. } = self;
+        last?;
+        draft.unfinished = !ended && !draft.failed;
+        if draft.unfinished || draft.failed {
+            seen.into_iter().for_each(|at| draft.saw(at));
+        }
         if let Some(commit) = commit {
             draft.steps[commit].end = committed.first().copied().or(draft.end);
         }
-        ends(&mut draft, &steps, &numbers, done, commit);
         let timed = draft.steps.iter().any(|step| step.start.is_some());
-        draft.source.fidelity = Fidelity { starts: timed, ..Fidelity::default() };
-        draft.dated = timed;
-        draft.guess_needs();
+        let parallel = interleaved(&numbers);
+        if layers {
+            ends(&mut draft, &steps, &numbers, done, commit);
+        } else if parallel && timed {
+            unknown_ends(&mut draft);
+        } else {
+            next_begins(&mut draft);
+        }
+        if let Some(last) = last.filter(|_| draft.unfinished) {
+            draft.steps[last].outcome = Some(Outcome::Cancelled);
+        }
+        draft.source.fidelity = Fidelity { starts: timed && (layers || !parallel), ..Fidelity::default() };
+        draft.options.policy = Some(if parallel { Policy::Stages } else { Policy::Serial });
+        draft.options.jobs = (!parallel).then_some(1);
+        draft.dated = timed && dated;
+        guess::guess_needs(&mut draft);
         if let Some(commit) = commit {
             draft.steps[commit].needs = (0..draft.steps.len()).filter(|&step| step != commit).collect();
         }
-        turns(&mut draft);
-        work(&mut draft);
-        draft
+        if layers || !parallel {
+            turns(&mut draft);
+            work(&mut draft);
+        }
+        Some(draft)
     }
+}
+
+/// Whether steps of several stages were announced in turn, so that they ran at once.
+fn interleaved(numbers: &[(u32, u32)]) -> bool {
+    let mut left = HashSet::new();
+    numbers.windows(2).any(|pair| {
+        if pair[0].0 != pair[1].0 {
+            left.insert(pair[0].0);
+        }
+        left.contains(&pair[1].0)
+    })
+}
+
+/// Without `--layers` and with one stage at a time, a step ends where the next is announced.
+fn next_begins(draft: &mut Draft) {
+    let mut end = draft.end;
+    for step in draft.steps.iter_mut().rev() {
+        step.end = step.end.or(end.filter(|_| step.start.is_some()));
+        end = step.start.or(end);
+    }
+}
+
+/// Without `--layers` and with several stages at once, nothing says when a step ends.
+fn unknown_ends(draft: &mut Draft) {
+    for step in draft.steps.iter_mut().filter(|step| step.instruction != INTERNAL) {
+        (step.start, step.end) = (None, None);
+    }
+    draft.notes.push(
+        "step times are unknown: with several jobs and without `--layers`, buildah does not say when a step ends; \
+         build with `--layers`"
+            .to_owned(),
+    );
 }
 
 /// The name of a stage without `AS`: its index. The log counts stages from 1.

@@ -1,9 +1,17 @@
 //! BuildKit's vertices from any of its streams: their names, when they ran (some more than once), and what they needed.
 
 use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant};
-use super::names::{self, INTERNAL};
+use super::gaps;
+use super::names::{self, INTERNAL, Targets};
+use super::runs::{self, Run};
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+/// How much of a vertex's output is kept.
+const LOG_BYTES: usize = 1 << 16;
+
+/// How many cached steps are looked through for what a step waited for.
+const FARTHEST: usize = 64;
 
 /// What BuildKit's status stream knows: real starts and the edges between vertices, but neither phases nor waits. Queueing, cache
 /// keys and content hashing have no intervals in it.
@@ -30,6 +38,8 @@ pub(crate) struct Status {
     pub(crate) current: u64,
     pub(crate) started: Option<Instant>,
     pub(crate) completed: Option<Instant>,
+    /// When the message was sent.
+    pub(crate) at: Option<Instant>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -43,6 +53,14 @@ struct Vertex {
     error: String,
     statuses: Vec<Status>,
     log: String,
+    /// The last time at which something was said about the vertex.
+    seen: Option<Instant>,
+}
+
+impl Vertex {
+    fn is_running(&self) -> bool {
+        self.runs.iter().any(|(_, end)| end.is_none())
+    }
 }
 
 /// All vertices of a build, in the order in which they were first named.
@@ -50,6 +68,14 @@ struct Vertex {
 pub(crate) struct Vertices {
     vertices: Vec<Vertex>,
     indices: HashMap<String, usize>,
+    /// The names of the vertices that read a Dockerfile, once something after them is done: a build reads each Dockerfile once.
+    definitions: HashSet<String>,
+    /// The same before something after them is done.
+    loaded: HashSet<String>,
+    /// Whether a result was written, or a step failed.
+    ended: bool,
+    /// How many vertices are running.
+    running: usize,
 }
 
 impl Vertices {
@@ -62,7 +88,24 @@ impl Vertices {
         &mut self.vertices[index]
     }
 
+    /// Whether a message is about another build than the vertices so far: everything that they began is done, the result is written or
+    /// a step failed, and the message names a vertex that was unknown.
+    pub(crate) fn is_over(&self, update: &Update) -> bool {
+        if update.name.is_empty() || self.indices.contains_key(&update.digest) || names::is_export(&update.name) {
+            return false;
+        }
+        (self.ended || self.definitions.contains(&update.name)) && self.running == 0
+    }
+
     pub(crate) fn update(&mut self, update: Update) {
+        let ended = update.completed.is_some() && names::is_export(&update.name);
+        self.ended |= ended || (!update.error.is_empty() && !update.error.contains("context canceled"));
+        let step = update.completed.is_some() && !update.name.starts_with("[internal]");
+        if step {
+            self.definitions.extend(std::mem::take(&mut self.loaded));
+        } else if update.name.contains("load build definition") {
+            self.loaded.insert(update.name.clone());
+        }
         let vertex = self.at(&update.digest);
         if !update.name.is_empty() {
             vertex.name = update.name;
@@ -74,16 +117,24 @@ impl Vertices {
         if !update.error.is_empty() {
             vertex.error = update.error;
         }
+        let running = vertex.is_running();
         if let Some(started) = update.started {
             match vertex.runs.iter_mut().find(|(start, _)| *start == started) {
                 Some((_, end)) => *end = update.completed.or(*end),
                 None => vertex.runs.push((started, update.completed)),
             }
         }
+        match (running, vertex.is_running()) {
+            (false, true) => self.running += 1,
+            (true, false) => self.running -= 1,
+            _ => {}
+        }
     }
 
     pub(crate) fn status(&mut self, status: Status) {
-        let statuses = &mut self.at(&status.vertex.clone()).statuses;
+        let vertex = self.at(&status.vertex.clone());
+        vertex.seen = vertex.seen.max(status.at);
+        let statuses = &mut vertex.statuses;
         match statuses.iter_mut().find(|known| known.id == status.id && known.started == status.started) {
             Some(known) => {
                 known.current = known.current.max(status.current);
@@ -93,11 +144,15 @@ impl Vertices {
         }
     }
 
-    pub(crate) fn log(&mut self, vertex: &str, text: &str) {
-        let log = &mut self.at(vertex).log;
+    pub(crate) fn log(&mut self, vertex: &str, text: &str, at: Option<Instant>) {
+        let vertex = self.at(vertex);
+        vertex.seen = vertex.seen.max(at);
+        let log = &mut vertex.log;
+        log.push_str(text);
         // Only the last lines are shown, so earlier ones are dropped.
-        if log.len() < 1 << 20 {
-            log.push_str(text);
+        if log.len() > LOG_BYTES {
+            let from = log.char_indices().map(|(at, _)| at).find(|at| *at >= log.len() - LOG_BYTES / 2).unwrap_or(0);
+            log.drain(..from);
         }
     }
 
@@ -106,31 +161,41 @@ impl Vertices {
         let mut draft = Draft::new(Tool::Buildkit, FIDELITY);
         draft.dated = true;
         // A vertex that was only referred to has no name and no times.
-        let named: Vec<Vertex> = self.vertices.into_iter().filter(|vertex| !vertex.name.is_empty()).collect();
+        let mut named: Vec<Vertex> = self.vertices.into_iter().filter(|vertex| !vertex.name.is_empty()).collect();
+        let mut times: Vec<_> =
+            named.iter_mut().map(|vertex| (vertex.name.clone(), std::mem::take(&mut vertex.runs))).collect();
+        draft.notes = runs::repair(&mut times);
         let indices: HashMap<String, usize> =
             named.iter().enumerate().map(|(index, vertex)| (vertex.digest.clone(), index)).collect();
-        for vertex in named {
-            draft.failed |= !vertex.error.is_empty();
-            draft.steps.push(step(vertex, &indices));
+        let targets = Targets::of(named.iter().map(|vertex| vertex.name.as_str()));
+        let ends = times.iter().flat_map(|(_, runs)| runs).map(|&(start, end)| end.unwrap_or(start));
+        let seen = named.iter().filter_map(|vertex| vertex.seen).filter(|_| draft.notes.is_empty());
+        let last = ends.chain(seen).max();
+        let mut runs: Vec<Vec<Run>> = Vec::new();
+        for (vertex, (_, times)) in named.into_iter().zip(times) {
+            runs.push(runs::closed(times, last));
+            draft.steps.push(step(vertex, &runs[draft.steps.len()], &targets, &indices));
         }
+        draft.failed = draft.steps.iter().any(|step| step.outcome == Some(Outcome::Failed));
+        draft.unfinished = !draft.failed && runs.iter().flatten().any(|run| !run.ended);
+        draft.unfinished |= draft.is_cut();
+        runs::choose(&mut draft, &runs);
         follow(&mut draft.steps);
-        draft.infer_gaps();
+        through_cached(&mut draft);
+        gaps::infer(&mut draft);
         (draft, indices)
     }
 }
 
-fn step(vertex: Vertex, indices: &HashMap<String, usize>) -> DraftStep {
-    let name = names::vertex(&vertex.name);
+fn step(vertex: Vertex, runs: &[Run], targets: &Targets, indices: &HashMap<String, usize>) -> DraftStep {
+    let name = names::vertex(&vertex.name, targets);
     let phase = names::phase(&name.instruction, &name.text);
-    let mut runs = vertex.runs;
-    runs.sort_unstable();
     let last = runs.len().saturating_sub(1);
     let mut spans = Vec::new();
-    for (number, &(start, end)) in runs.iter().enumerate() {
-        let Some(end) = end else { continue };
+    for (number, run) in runs.iter().enumerate() {
         // A vertex that starts and ends and then starts again looked in the cache first.
-        let looked = number < last || vertex.cached;
-        let span = DraftSpan::new(if looked { Phase::CacheLookup } else { phase }, start, end);
+        let looked = vertex.cached || (number < last && run.end - run.start < runs::LOOK);
+        let span = DraftSpan::new(if looked { Phase::CacheLookup } else { phase }, run.start, run.end);
         spans.push(if looked && !vertex.cached { span.named(INFERRED) } else { span });
     }
     for status in &vertex.statuses {
@@ -142,34 +207,56 @@ fn step(vertex: Vertex, indices: &HashMap<String, usize>) -> DraftStep {
             });
         }
     }
-    let start = runs.first().map(|&(start, _)| start);
-    let end = runs.iter().map(|&(_, end)| end).collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
     let outcome = if vertex.error.contains("context canceled") {
         Outcome::Cancelled
     } else if !vertex.error.is_empty() {
         Outcome::Failed
     } else if vertex.cached {
         Outcome::Cached
-    } else if start.is_none() {
+    } else if runs.is_empty() {
         Outcome::Pruned
-    } else if end.is_none() {
+    } else if runs.iter().any(|run| !run.ended) {
         Outcome::Cancelled
     } else {
         Outcome::Executed
     };
     DraftStep {
         stage: name.stage,
+        target: name.target,
+        platform: name.platform,
         number: name.number,
         instruction: name.instruction,
         text: name.text,
         outcome: Some(outcome),
-        start,
-        end,
         spans,
         needs: vertex.inputs.iter().filter_map(|input| indices.get(input).copied()).collect(),
         error: Some(vertex.error).filter(|error| !error.is_empty()),
         log: vertex.log.lines().map(str::to_owned).collect(),
         ..DraftStep::default()
+    }
+}
+
+/// Adds what cached steps need to the needs of the steps that ran after them. A source that was asked first for a cached step, and then
+/// again for one that ran, delayed the second.
+fn through_cached(draft: &mut Draft) {
+    for index in draft.order() {
+        if draft.steps[index].outcome == Some(Outcome::Cached) {
+            continue;
+        }
+        let cached = |need: &&usize| draft.steps[**need].outcome == Some(Outcome::Cached);
+        let mut open: Vec<usize> = draft.steps[index].needs.iter().filter(cached).copied().collect();
+        let (mut seen, mut found) = (HashSet::new(), Vec::new());
+        while let Some(step) = open.pop() {
+            for &need in &draft.steps[step].needs {
+                let cached = draft.steps[need].outcome == Some(Outcome::Cached);
+                if seen.len() < FARTHEST && seen.insert(need) {
+                    if cached { open.push(need) } else { found.push(need) }
+                }
+            }
+        }
+        let known = draft.steps[index].needs.iter().filter_map(|&need| draft.steps[need].end).max();
+        found.retain(|&need| need != index && draft.steps[need].end > known);
+        draft.steps[index].needs.extend(found);
     }
 }
 

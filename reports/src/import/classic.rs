@@ -1,15 +1,32 @@
 //! The log of the classic builder: one step after the other, each with a line when its container starts and one when it ends.
 
 use super::draft::{Draft, DraftSpan, DraftStep, Instant};
-use super::lines::lines;
-use super::names;
+use super::log::{Line, Log};
+use super::{guess, names};
 use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
 
-/// `Step 3/21 : COPY a .`
+/// Parses `Step 3/21 : COPY a .`, and `Step 3 : COPY a .` of docker before 1.13.
 pub(crate) fn step(line: &str) -> Option<(u32, u32, &str)> {
     let (numbers, text) = line.strip_prefix("Step ")?.split_once(" : ")?;
-    let (at, of) = numbers.trim().split_once('/')?;
-    Some((at.parse().ok()?, of.parse().ok()?, text.trim()))
+    let (at, of) = numbers.trim().split_once('/').unwrap_or((numbers, "0"));
+    Some((at.trim().parse().ok()?, of.trim().parse().ok()?, text.trim()))
+}
+
+/// Reads the builds of a log.
+pub(crate) fn builds(log: &Log) -> Vec<Draft> {
+    let mut builds = Vec::new();
+    for stream in log.streams(|text| step(text.trim_start()).is_some_and(|(number, ..)| number == 1)) {
+        let mut reader = Reader::default();
+        for line in stream {
+            let first = step(line.text.trim_start()).is_some_and(|(number, ..)| number == 1);
+            if first && !reader.steps.is_empty() {
+                builds.extend(std::mem::take(&mut reader).finish(log.dated));
+            }
+            reader.line(line);
+        }
+        builds.extend(reader.finish(log.dated));
+    }
+    builds
 }
 
 /// A step with the times of its lines.
@@ -21,46 +38,38 @@ struct Open {
     seen: Option<Instant>,
 }
 
-/// Reads the log.
-pub(crate) fn read(text: &str) -> Draft {
-    let mut draft = Draft::new(Tool::DockerClassic, Fidelity::default());
-    draft.options.policy = Some(Policy::Serial);
-    draft.options.jobs = Some(1);
-    let (mut open, mut stage, mut stages): (Option<Open>, String, u32) = (None, String::new(), 0);
-    let (mut first, mut built) = (None, None);
-    for line in lines(text) {
-        first = first.or(line.at);
-        let at = line.at;
-        if let Some(at) = at {
-            draft.saw(at);
-        }
-        let words = line.text.trim_start();
+/// What was read of one build so far.
+#[derive(Default)]
+struct Reader {
+    steps: Vec<DraftStep>,
+    open: Option<Open>,
+    stage: String,
+    stages: u32,
+    /// The number of the first line of the build.
+    first: Option<usize>,
+    /// When the client began to send the context.
+    sending: Option<Instant>,
+    built: Option<Instant>,
+    tagged: Option<Instant>,
+    /// Whether the image was built.
+    done: bool,
+    failed: bool,
+}
+
+impl Reader {
+    fn line(&mut self, line: &Line) {
+        let (at, words) = (line.at, line.text.trim_start());
         if let Some((number, of, text)) = step(words) {
-            close(&mut draft, open.take(), at);
-            let instruction = names::keyword(text);
-            if instruction == "FROM" {
-                let name = text.split_whitespace().rev().nth(1).filter(|word| word.eq_ignore_ascii_case("as"));
-                stage =
-                    name.and_then(|_| text.split_whitespace().last()).map_or_else(|| stages.to_string(), str::to_owned);
-                stages += 1;
-            }
-            let step = DraftStep {
-                stage: Some(stage.clone()),
-                number: Some((number, of)),
-                instruction,
-                text: text.to_owned(),
-                start: at,
-                ..DraftStep::default()
-            };
-            if draft.steps.is_empty()
-                && let (Some(first), Some(at)) = (first, at)
-            {
-                draft.spans.push(DraftSpan::new(Phase::ContextScan, first, at).named("sending build context"));
-            }
-            open = Some(Open { step, began: at, running: None, removed: None, seen: at });
-            continue;
+            return self.step(line, number, of, text);
         }
-        let Some(current) = &mut open else { continue };
+        if words.starts_with("Sending build context to Docker daemon") && self.steps.is_empty() && self.open.is_none() {
+            self.sending = self.sending.or(at);
+            return;
+        }
+        if words.starts_with("Successfully tagged") && self.done {
+            self.tagged = at;
+        }
+        let Some(current) = &mut self.open else { return };
         current.seen = at.or(current.seen);
         if words.starts_with("---> Running in") {
             current.running = at;
@@ -69,58 +78,105 @@ pub(crate) fn read(text: &str) -> Draft {
         } else if words.starts_with("Removing intermediate container") {
             current.removed = at;
         } else if words.starts_with("Successfully built") {
-            built = at;
-            close(&mut draft, open.take(), at);
-        } else if words.contains("returned a non-zero code:") {
+            (self.built, self.done) = (at, true);
+            self.close(at);
+        } else if fails(words) {
             current.step.outcome = Some(Outcome::Failed);
             current.step.error = Some(words.to_owned());
+            self.close(at);
         } else if !words.starts_with("--->") && !words.is_empty() {
             current.step.log.push(words.to_owned());
         }
     }
-    if let Some(last) = &mut open {
-        draft.failed = true;
-        last.step.outcome = last.step.outcome.or(Some(Outcome::Cancelled));
-        let seen = last.seen;
-        close(&mut draft, open, seen);
-    }
-    if let (Some(built), Some(end)) = (built, draft.end) {
-        draft.spans.push(DraftSpan::new(Phase::Export, built, end).named("tagging"));
-    }
-    let timed = draft.steps.iter().any(|step| step.start.is_some());
-    draft.source.fidelity = Fidelity { starts: timed, ..Fidelity::default() };
-    draft.dated = timed;
-    draft.guess_needs();
-    for index in 1..draft.steps.len() {
-        if !draft.steps[index].needs.contains(&(index - 1)) {
-            draft.steps[index].after.push(index - 1);
+
+    fn step(&mut self, line: &Line, number: u32, of: u32, text: &str) {
+        self.close(line.at);
+        self.first = self.first.or(Some(line.number));
+        let instruction = names::keyword(text);
+        if instruction == "FROM" {
+            let name = text.split_whitespace().rev().nth(1).filter(|word| word.eq_ignore_ascii_case("as"));
+            let last = name.and_then(|_| text.split_whitespace().last());
+            self.stage = last.map_or_else(|| self.stages.to_string(), str::to_owned);
+            self.stages += 1;
         }
+        let (stage, number) = (Some(self.stage.clone()), Some((number, of)));
+        let step =
+            DraftStep { stage, number, instruction, text: text.to_owned(), start: line.at, ..DraftStep::default() };
+        self.open = Some(Open { step, began: line.at, running: None, removed: None, seen: line.at });
     }
-    draft
+
+    /// Ends a step at the next line that does not belong to it. The lines of its container divide it into three phases.
+    fn close(&mut self, at: Option<Instant>) {
+        let Some(Open { mut step, began, running, removed, .. }) = self.open.take() else { return };
+        step.outcome = step.outcome.or(Some(Outcome::Executed));
+        self.failed |= step.outcome == Some(Outcome::Failed);
+        if let (Some(began), Some(end)) = (began, at) {
+            step.end = Some(end);
+            let cached = step.outcome == Some(Outcome::Cached);
+            let whole = if cached { Phase::CacheLookup } else { names::phase(&step.instruction, &step.text) };
+            let mut span = |phase, start, end| step.spans.push(DraftSpan::new(phase, start, end));
+            match (running, removed) {
+                (Some(running), Some(removed)) => {
+                    span(Phase::SandboxSetup, began, running);
+                    span(whole, running, removed);
+                    span(Phase::Commit, removed, end);
+                }
+                (Some(running), None) => {
+                    span(Phase::SandboxSetup, began, running);
+                    span(whole, running, end);
+                }
+                _ => span(whole, began, end),
+            }
+        }
+        self.steps.push(step);
+    }
+
+    fn finish(mut self, dated: bool) -> Option<Draft> {
+        let mut draft = Draft::new(Tool::DockerClassic, Fidelity::default());
+        draft.options.policy = Some(Policy::Serial);
+        draft.options.jobs = Some(1);
+        draft.line = self.first?;
+        if let Some(last) = &mut self.open {
+            // Without a last line the step was still running when the log ended.
+            draft.unfinished = true;
+            last.step.outcome = last.step.outcome.or(Some(Outcome::Cancelled));
+            let seen = last.seen;
+            self.close(seen);
+        }
+        let (first, built, tagged) = (self.steps.first().and_then(|step| step.start), self.built, self.tagged);
+        if let (Some(sending), Some(first)) = (self.sending, first) {
+            draft.spans.push(DraftSpan::new(Phase::ContextScan, sending, first).named("sending build context"));
+        }
+        if let (Some(built), Some(tagged)) = (built, tagged) {
+            draft.spans.push(DraftSpan::new(Phase::Export, built, tagged).named("tagging"));
+        }
+        draft.failed = self.failed;
+        draft.unfinished &= !draft.failed;
+        draft.steps = self.steps;
+        let timed = draft.steps.iter().any(|step| step.start.is_some());
+        draft.source.fidelity = Fidelity { starts: timed, ..Fidelity::default() };
+        draft.dated = timed && dated;
+        if !timed {
+            draft.notes.push(
+                "the classic builder's log has no times: give each line its time, as in `docker build . | ts '%.s'`, \
+                 or build with BuildKit (`DOCKER_BUILDKIT=1`, `--progress=plain`)"
+                    .to_owned(),
+            );
+        }
+        guess::guess_needs(&mut draft);
+        for index in 1..draft.steps.len() {
+            if !draft.steps[index].needs.contains(&(index - 1)) {
+                draft.steps[index].after.push(index - 1);
+            }
+        }
+        Some(draft)
+    }
 }
 
-/// Ends a step at the next line that does not belong to it. The lines of its container divide it into three phases.
-fn close(draft: &mut Draft, open: Option<Open>, at: Option<Instant>) {
-    let Some(Open { mut step, began, running, removed, .. }) = open else { return };
-    step.outcome = step.outcome.or(Some(Outcome::Executed));
-    draft.failed |= step.outcome == Some(Outcome::Failed);
-    if let (Some(began), Some(end)) = (began, at) {
-        step.end = Some(end);
-        let cached = step.outcome == Some(Outcome::Cached);
-        let whole = if cached { Phase::CacheLookup } else { names::phase(&step.instruction, &step.text) };
-        let mut span = |phase, start, end| step.spans.push(DraftSpan::new(phase, start, end));
-        match (running, removed) {
-            (Some(running), Some(removed)) => {
-                span(Phase::SandboxSetup, began, running);
-                span(whole, running, removed);
-                span(Phase::Commit, removed, end);
-            }
-            (Some(running), None) => {
-                span(Phase::SandboxSetup, began, running);
-                span(whole, running, end);
-            }
-            _ => span(whole, began, end),
-        }
-    }
-    draft.steps.push(step);
+/// Whether a line says that the build failed.
+fn fails(words: &str) -> bool {
+    words.contains("returned a non-zero code:")
+        || ["COPY failed:", "ADD failed:", "Error response from daemon:", "pull access denied", "manifest for "]
+            .iter()
+            .any(|start| words.starts_with(start))
 }

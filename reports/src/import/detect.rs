@@ -1,16 +1,55 @@
 //! Recognises the format of a file.
 
 use super::format::Format;
-use super::lines::lines;
-use super::{buildah, classic, plain};
+use super::log::marks::Mark;
+use super::log::{Log, decode};
 
-/// The format of a file, from its first bytes; `None` if it is unknown.
+/// The format of a file; `None` if it is unknown. Of a log, that of the builder that wrote most of it.
 pub fn detect(bytes: &[u8]) -> Option<Format> {
-    if bytes.starts_with(&[0x1f, 0x8b]) || bytes.get(257..262) == Some(b"ustar") {
+    if is_archive(bytes) {
         return Some(Format::DockerBuild);
     }
-    let text = String::from_utf8_lossy(bytes);
-    if text.trim_start().starts_with('{') { json_format(&text) } else { log_format(&text) }
+    let text = decode(bytes);
+    document(&text).map(|(format, _)| format).or_else(|| {
+        let first = by_marks(&Log::read(&text)).first().copied();
+        first.or_else(|| document_behind(&text).map(|(format, _)| format))
+    })
+}
+
+/// Whether the bytes are a compressed file or a tar archive.
+pub(crate) fn is_archive(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b]) || bytes.get(257..262) == Some(b"ustar")
+}
+
+/// The format of a document in JSON, and where it begins. `None` for a log.
+pub(crate) fn document(text: &str) -> Option<(Format, &str)> {
+    let json = text.trim_start();
+    let format = json.starts_with('{').then(|| json_format(json)).flatten();
+    format.filter(|&format| format != Format::RawJson).map(|format| (format, json))
+}
+
+/// The same behind lines of other programs.
+pub(crate) fn document_behind(text: &str) -> Option<(Format, &str)> {
+    document(&text[text.find("\n{")? + 1..])
+}
+
+/// The formats of a log, that of most lines first. A single line does not make a format if another has several.
+pub(crate) fn by_marks(log: &Log) -> Vec<Format> {
+    let mut marks: Vec<(usize, Mark)> = log.marks.iter().map(|(mark, count)| (*count, *mark)).collect();
+    marks.sort_by_key(|&(count, mark)| (std::cmp::Reverse(count), mark));
+    let several = marks.iter().any(|&(count, _)| count > 1);
+    let format = |(count, mark): (usize, Mark)| {
+        let format = match mark {
+            Mark::RawJson => Format::RawJson,
+            Mark::Plain => Format::Plain,
+            Mark::Classic => Format::Classic,
+            Mark::Buildah => Format::Buildah,
+            Mark::Kaniko => Format::KanikoLog,
+            Mark::Terminal => Format::Terminal,
+        };
+        (count > 1 || !several).then_some(format)
+    };
+    marks.into_iter().filter_map(format).collect()
 }
 
 /// The format of a JSON file, from the keys of its first object. A log of rawjson starts with an object too.
@@ -54,20 +93,4 @@ fn json_format(text: &str) -> Option<Format> {
     } else {
         None
     }
-}
-
-/// The format of a log, by the first line that only one builder writes.
-fn log_format(text: &str) -> Option<Format> {
-    lines(text).take(2000).find_map(|line| {
-        let text = line.text.trim_start();
-        if plain::numbered(text).is_some() {
-            Some(Format::Plain)
-        } else if classic::step(text).is_some() {
-            Some(Format::Classic)
-        } else if buildah::step(text).is_some() {
-            Some(Format::Buildah)
-        } else {
-            None
-        }
-    })
 }

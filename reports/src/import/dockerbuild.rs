@@ -119,6 +119,7 @@ fn status(message: &[u8]) -> Status {
             (1, Value::Bytes(id)) => status.id = text(id),
             (2, Value::Bytes(vertex)) => status.vertex = text(vertex),
             (4, Value::Number(current)) => status.current = current,
+            (6, Value::Bytes(at)) => status.at = Some(timestamp(at)),
             (7, Value::Bytes(started)) => status.started = Some(timestamp(started)),
             (8, Value::Bytes(completed)) => status.completed = Some(timestamp(completed)),
             _ => {}
@@ -128,13 +129,14 @@ fn status(message: &[u8]) -> Status {
 }
 
 fn log(message: &[u8], vertices: &mut Vertices) {
-    let (mut vertex, mut line) = (String::new(), String::new());
+    let (mut vertex, mut line, mut at) = (String::new(), String::new(), None);
     for field in Fields(message) {
         match field {
             (1, Value::Bytes(digest)) => vertex = text(digest),
+            (2, Value::Bytes(stamp)) => at = Some(timestamp(stamp)),
             (4, Value::Bytes(bytes)) => line = text(bytes),
             _ => {}
         }
     }
-    vertices.log(&vertex, &line);
+    vertices.log(&vertex, &line, at);
 }

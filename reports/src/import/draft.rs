@@ -1,11 +1,13 @@
 //! A record under construction: steps refer to each other by index, and times are those of any clock.
 
-use super::names::{self, INTERNAL};
+use super::names::{self, INTERNAL, is_export};
+use crate::graph::topological;
+use crate::index::Grouped;
 use buildscope_record::{
     ByteSize, Counter, Edge, EdgeKind, Fidelity, Layer, Nanos, Options, Outcome, Phase, Record, Resources, Sample,
     Source, SourceRange, Span, SpanId, Stage, StageId, Step, StepId, Tool, Wait, WaitKind,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Nanoseconds on the clock of the log: since 1970 if it has dates, else since the start of the log.
 pub(crate) type Instant = i128;
@@ -20,6 +22,10 @@ const LOG_LINES: usize = 20;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DraftStep {
     pub(crate) stage: Option<String>,
+    /// The target of a bake file or the service of a compose file.
+    pub(crate) target: Option<String>,
+    /// The platform, or `linux/amd64->arm64` for a step that runs on one platform for another.
+    pub(crate) platform: Option<String>,
     pub(crate) number: Option<(u32, u32)>,
     pub(crate) instruction: String,
     pub(crate) text: String,
@@ -29,6 +35,8 @@ pub(crate) struct DraftStep {
     pub(crate) end: Option<Instant>,
     /// What the step did, and when. Inferred intervals have the name [`INFERRED`].
     pub(crate) spans: Vec<DraftSpan>,
+    /// What the step waited for, and when. All of it is inferred.
+    pub(crate) waits: Vec<DraftWait>,
     /// The indices of the steps that it needs.
     pub(crate) needs: Vec<usize>,
     /// The indices of the steps that it came after without needing them.
@@ -60,6 +68,17 @@ impl DraftSpan {
     }
 }
 
+/// An inferred wait of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DraftWait {
+    pub(crate) kind: WaitKind,
+    /// The index of the step that ended the wait.
+    pub(crate) on: usize,
+    pub(crate) name: String,
+    pub(crate) start: Instant,
+    pub(crate) end: Instant,
+}
+
 /// A record under construction.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
@@ -76,6 +95,12 @@ pub(crate) struct Draft {
     /// Whether times are since 1970.
     pub(crate) dated: bool,
     pub(crate) failed: bool,
+    /// Whether the log ends before the build does.
+    pub(crate) unfinished: bool,
+    /// What the reader of the record should know about how the log was read.
+    pub(crate) notes: Vec<String>,
+    /// The number of the log's line at which the build begins.
+    pub(crate) line: usize,
 }
 
 impl Draft {
@@ -92,7 +117,38 @@ impl Draft {
             end: None,
             dated: false,
             failed: false,
+            unfinished: false,
+            notes: Vec::new(),
+            line: 0,
         }
+    }
+
+    /// Whether the log ends between two steps: nothing failed and nothing was exported, but steps that were announced did not begin, or
+    /// the last steps of a stage are not there.
+    pub(crate) fn is_cut(&self) -> bool {
+        let exported =
+            |step: &DraftStep| step.stage.is_none() && is_export(&step.text) && step.outcome == Some(Outcome::Executed);
+        if self.failed || self.steps.iter().any(exported) {
+            return false;
+        }
+        let mut last: HashMap<(Option<&str>, &str), (u32, u32)> = HashMap::new();
+        for step in &self.steps {
+            let (Some(stage), Some(number)) = (&step.stage, step.number) else { continue };
+            let known = last.entry((step.target.as_deref(), stage)).or_default();
+            let began = step.outcome != Some(Outcome::Pruned);
+            *known = (known.0.max(if began { number.0 } else { 0 }), known.1.max(number.1));
+        }
+        last.values().any(|&(number, of)| number < of)
+    }
+
+    /// The indices of the steps, each after the steps that it needs or comes after. Steps on a cycle are left out.
+    pub(crate) fn order(&self) -> Vec<usize> {
+        let edges = |(index, step): (usize, &DraftStep)| -> Vec<(StepId, StepId)> {
+            step.needs.iter().chain(&step.after).map(|&need| (step_id(need), step_id(index))).collect()
+        };
+        let edges: Vec<_> = self.steps.iter().enumerate().flat_map(edges).collect();
+        let after = Grouped::new(self.steps.len(), edges.into_iter());
+        topological(self.steps.len(), &after).into_iter().map(StepId::index).collect()
     }
 
     /// Extends the build's interval to include that time.
@@ -101,123 +157,9 @@ impl Draft {
         self.end = Some(self.end.map_or(at, |end| end.max(at)));
     }
 
-    /// Guesses dependencies that the log does not show: on the step before in the same stage, on the stages that the text names, on the
-    /// build context for copies from it, and among the builder's own work in the order in which it was shown.
-    pub(crate) fn guess_needs(&mut self) {
-        let mut stages: HashMap<String, Vec<usize>> = HashMap::new();
-        for (index, step) in self.steps.iter().enumerate() {
-            if let Some(stage) = &step.stage {
-                stages.entry(stage.clone()).or_default().push(index);
-            }
-        }
-        for indices in stages.values_mut() {
-            indices.sort_by_key(|&index| (self.steps[index].number, index));
-        }
-        let context = self.steps.iter().position(|step| step.text.contains("load build context"));
-        let last_of = |name: &str| {
-            stages
-                .iter()
-                .find(|(stage, _)| stage.eq_ignore_ascii_case(name))
-                .and_then(|(_, indices)| indices.last().copied())
-        };
-        let base = |stage: &str, index: usize| stages.get(stage).is_some_and(|indices| indices.first() == Some(&index));
-        let mut loaded: Vec<usize> = Vec::new();
-        let mut needs: Vec<Vec<usize>> = Vec::new();
-        for (index, step) in self.steps.iter().enumerate() {
-            let mut own = Vec::new();
-            match &step.stage {
-                Some(stage) => {
-                    let siblings = &stages[stage];
-                    let before = siblings.iter().position(|&sibling| sibling == index).and_then(|at| at.checked_sub(1));
-                    own.extend(before.map(|at| siblings[at]));
-                    own.extend(names::sources(&step.instruction, &step.text).iter().filter_map(|name| last_of(name)));
-                    let copies = matches!(step.instruction.as_str(), "COPY" | "ADD")
-                        && names::flags(&step.text, "from").next().is_none();
-                    own.extend(context.filter(|_| copies));
-                    if base(stage, index) {
-                        own.extend(loaded.iter().copied());
-                    }
-                }
-                None if is_export(&step.text) => {
-                    own.extend(
-                        self.steps.iter().enumerate().filter(|(_, step)| step.stage.is_some()).map(|(index, _)| index),
-                    );
-                }
-                None => own.extend(loaded.last().copied()),
-            }
-            if step.stage.is_none() && !is_export(&step.text) {
-                loaded.push(index);
-            }
-            own.retain(|&other| other != index);
-            needs.push(own);
-        }
-        // A guessed edge that would close a cycle is dropped.
-        for (index, own) in needs.into_iter().enumerate() {
-            for need in own {
-                if !self.reaches(index, need) {
-                    self.steps[index].needs.push(need);
-                }
-            }
-        }
-    }
-
-    /// Whether the step `to` needs `from`, directly or through other steps.
-    fn reaches(&self, from: usize, to: usize) -> bool {
-        let (mut seen, mut open) = (vec![false; self.steps.len()], vec![to]);
-        while let Some(index) = open.pop() {
-            if index == from {
-                return true;
-            }
-            if !std::mem::replace(&mut seen[index], true) {
-                open.extend(self.steps[index].needs.iter().chain(&self.steps[index].after));
-            }
-        }
-        false
-    }
-
-    /// Adds inferred intervals. Between the end of everything that a step needs and its start, the builder hashed content (before a
-    /// COPY) or had no slot for it. Between the ends of two holders of one lock, the second waited.
-    pub(crate) fn infer_gaps(&mut self) {
-        for index in 0..self.steps.len() {
-            let step = &self.steps[index];
-            let ends = step.needs.iter().chain(&step.after).filter_map(|&need| self.steps[need].end);
-            let (Some(start), Some(free)) = (step.start, ends.max()) else { continue };
-            if free < start {
-                let hashes = matches!(step.instruction.as_str(), "COPY" | "ADD");
-                let phase = if hashes { Phase::ContextHash } else { Phase::Queue };
-                self.steps[index].spans.push(DraftSpan::new(phase, free, start).named(INFERRED));
-            }
-        }
-    }
-
-    /// Infers the waits for shared locks from the ends of their holders: a step that started before the end of another holder, and ended
-    /// after it, held the lock only from that end on.
-    fn lock_waits(&self) -> Vec<(usize, usize, Instant, Instant, String)> {
-        let mut holders: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, step) in
-            self.steps.iter().enumerate().filter(|(_, step)| step.start.is_some() && step.end.is_some())
-        {
-            if step.instruction == "RUN" && step.outcome == Some(Outcome::Executed) {
-                names::locks(&step.text).into_iter().for_each(|lock| holders.entry(lock).or_default().push(index));
-            }
-        }
-        let mut waits = Vec::new();
-        for (lock, mut indices) in holders {
-            indices.sort_by_key(|&index| self.steps[index].end);
-            for pair in indices.windows(2) {
-                let (holder, waiter) = (&self.steps[pair[0]], &self.steps[pair[1]]);
-                if let (Some(end), Some(start)) = (holder.end, waiter.start)
-                    && start < end
-                {
-                    waits.push((pair[1], pair[0], start, end, lock.clone()));
-                }
-            }
-        }
-        waits
-    }
-
     /// The record: steps sorted as in a Dockerfile, and time zero at the first observed instant.
     pub(crate) fn finish(mut self) -> Record {
+        self.label_stages();
         for step in &mut self.steps {
             if let (Some(start), Some(end)) = (step.start, step.end) {
                 step.end = Some(end.max(start));
@@ -233,6 +175,8 @@ impl Draft {
         let mut ids = vec![StepId(0); order.len()];
         order.iter().enumerate().for_each(|(id, &index)| ids[index] = step_id(id));
         let stages = self.stages(&order);
+        let stage_ids: HashMap<String, StageId> =
+            stages.iter().enumerate().map(|(id, (name, _))| (name.clone(), StageId(id as u32))).collect();
 
         let mut record = Record::of(self.source.clone());
         record.options = self.options.clone();
@@ -240,18 +184,14 @@ impl Draft {
         record.host.memory = self.memory.map(ByteSize);
         record.started = self.dated.then(|| rfc3339(begin)).flatten();
         record.wall = at(end);
-        record.succeeded = !self.failed;
+        record.succeeded = !self.failed && !self.unfinished;
+        record.unfinished = self.unfinished && !self.failed;
+        record.notes = std::mem::take(&mut self.notes);
         record.stages = stages
             .iter()
             .enumerate()
             .map(|(id, (name, base))| Stage { id: StageId(id as u32), name: name.clone(), base: base.clone() })
             .collect();
-        for wait in self.lock_waits() {
-            let (waiter, holder, start, end, lock) = wait;
-            let name = Some(format!("{lock} ({INFERRED})"));
-            let (step, on) = (ids[waiter], Some(ids[holder]));
-            record.waits.push(Wait { step, kind: WaitKind::Lock, on, name, start: at(start), end: at(end) });
-        }
         for (id, &index) in order.iter().enumerate() {
             let step = std::mem::take(&mut self.steps[index]);
             let id = step_id(id);
@@ -268,7 +208,15 @@ impl Draft {
             for span in &step.spans {
                 push(&mut record, Some(id), span, at);
             }
-            record.steps.push(finished(step, id, &stages, at));
+            record.waits.extend(step.waits.iter().map(|wait| Wait {
+                step: id,
+                kind: wait.kind,
+                on: Some(ids[wait.on]),
+                name: Some(format!("{} ({INFERRED})", wait.name)),
+                start: at(wait.start),
+                end: at(wait.end),
+            }));
+            record.steps.push(finished(step, id, &stage_ids, at));
         }
         record.edges.sort_unstable_by_key(|edge| (edge.to, edge.from, edge.kind));
         record.edges.dedup_by_key(|edge| (edge.to, edge.from));
@@ -315,37 +263,42 @@ impl Draft {
 
     /// The names and bases of the stages, in the order of their steps.
     fn stages(&self, order: &[usize]) -> Vec<(String, String)> {
-        let mut stages: Vec<(String, String)> = Vec::new();
+        let mut known = HashSet::new();
+        let mut stages = Vec::new();
         for step in order.iter().map(|&index| &self.steps[index]) {
-            let Some(name) = &step.stage else { continue };
-            if !stages.iter().any(|(known, _)| known == name) {
-                let base = names::sources(&step.instruction, &step.text)
-                    .into_iter()
-                    .next()
-                    .filter(|_| step.instruction == "FROM");
-                stages.push((name.clone(), base.unwrap_or_default()));
-            }
+            let Some(name) = step.stage.as_ref().filter(|name| known.insert(name.as_str())) else { continue };
+            let base = names::sources(&step.instruction, &step.text).into_iter().next();
+            stages.push((name.clone(), base.filter(|_| step.instruction == "FROM").unwrap_or_default()));
         }
         stages
     }
-}
 
-fn is_export(text: &str) -> bool {
-    ["exporting", "pushing", "writing image", "COMMIT", "sending tarball", "naming to"]
-        .iter()
-        .any(|word| text.starts_with(word))
+    /// Puts the target and the platform before the name of each stage, where there are several.
+    fn label_stages(&mut self) {
+        let several = |of: fn(&DraftStep) -> Option<&String>| {
+            let stages = self.steps.iter().filter(|step| step.stage.is_some());
+            stages.map(of).collect::<HashSet<_>>().len() > 1
+        };
+        let (targets, platforms) = (several(|step| step.target.as_ref()), several(|step| step.platform.as_ref()));
+        for step in &mut self.steps {
+            let Some(stage) = &mut step.stage else { continue };
+            let before = [step.target.take().filter(|_| targets), step.platform.take().filter(|_| platforms)];
+            let words: Vec<String> = before.into_iter().flatten().chain([std::mem::take(stage)]).collect();
+            *stage = words.join(" ");
+        }
+    }
 }
 
 fn step_id(index: usize) -> StepId {
     StepId(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
-fn finished(step: DraftStep, id: StepId, stages: &[(String, String)], at: impl Fn(Instant) -> Nanos) -> Step {
-    let stage = step.stage.as_ref().and_then(|name| stages.iter().position(|(known, _)| known == name));
+fn finished(step: DraftStep, id: StepId, stages: &HashMap<String, StageId>, at: impl Fn(Instant) -> Nanos) -> Step {
+    let stage = step.stage.as_ref().and_then(|name| stages.get(name).copied());
     let outcome = step.outcome.unwrap_or(if step.start.is_some() { Outcome::Executed } else { Outcome::Pruned });
     let keep = step.log.len().saturating_sub(LOG_LINES);
     Step {
-        stage: stage.map(|stage| StageId(stage as u32)),
+        stage,
         source: step.lines.map(|(line, end_line)| SourceRange { line, end_line: end_line.max(line) }),
         outcome,
         start: step.start.map(&at),

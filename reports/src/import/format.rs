@@ -19,12 +19,23 @@ pub enum Format {
     Classic,
     /// buildah's output, with or without a time before each line.
     Buildah,
+    /// What BuildKit shows on a terminal: `[+] Building 7.9s (8/8) FINISHED`.
+    Terminal,
+    /// kaniko's log.
+    KanikoLog,
     /// kaniko's `BENCHMARK_FILE`.
     Kaniko,
     /// OpenTelemetry spans: OTLP as JSON.
     Otlp,
     /// OpenTelemetry spans as Go's `stdouttrace` writes them, the form inside a `.dockerbuild`.
     StdoutTrace,
+}
+
+impl Format {
+    /// Whether files of the format are logs, which other programs' lines may interrupt.
+    pub(crate) fn is_log(self) -> bool {
+        matches!(self, Self::RawJson | Self::Plain | Self::Classic | Self::Buildah | Self::Terminal | Self::KanikoLog)
+    }
 }
 
 impl fmt::Display for Format {
@@ -37,6 +48,8 @@ impl fmt::Display for Format {
             Self::Plain => "BuildKit's plain progress",
             Self::Classic => "the classic builder's log",
             Self::Buildah => "buildah's log",
+            Self::Terminal => "BuildKit's display",
+            Self::KanikoLog => "kaniko's log",
             Self::Kaniko => "kaniko's benchmark file",
             Self::Otlp => "OTLP spans as JSON",
             Self::StdoutTrace => "stdouttrace spans",

@@ -7,34 +7,45 @@
 mod archive;
 mod buildah;
 mod buildkit;
+mod builds;
 mod classic;
+mod console;
 mod detect;
 mod dockerbuild;
 mod draft;
+mod duration;
 mod format;
+mod gaps;
+mod guess;
 mod inspect;
 mod kaniko;
-mod lines;
+mod kaniko_log;
+mod log;
 mod names;
 mod plain;
 mod protobuf;
 mod provenance;
 mod rawjson;
+mod runs;
 mod trace;
+mod vertices;
 
+pub use builds::Builds;
 pub use detect::detect;
 pub use format::Format;
 
 use buildscope_record::{Record, RecordError};
 use draft::Draft;
+use log::Log;
 
 /// Why a file could not be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The format is unknown.
     #[error(
-        "no known format: buildscope reads its own records, BuildKit's rawjson and plain progress, .dockerbuild exports, \
-         `buildx history inspect --format json`, the classic builder's and buildah's logs, kaniko's benchmark file and OTLP JSON"
+        "no known format: buildscope reads its own records, BuildKit's rawjson, plain and terminal progress, .dockerbuild exports, \
+         `buildx history inspect --format json`, logs of the classic builder, buildah and kaniko, kaniko's benchmark file and \
+         OTLP JSON, with or without what CI services write before each line"
     )]
     Unknown,
     /// The file has a known format, but contains no step.
@@ -51,47 +62,110 @@ pub enum ImportError {
         /// Why it cannot be read.
         reason: String,
     },
+    /// The file has fewer builds.
+    #[error("build {number} of a file with {count}: `--build` counts from 1")]
+    NoBuild {
+        /// The requested build.
+        number: usize,
+        /// The number of builds in the file.
+        count: usize,
+    },
     /// The file is a record that cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
 }
 
-/// Reads a record from a file of any known format.
+/// Reads a record from a file of any known format. Of several builds in the file, that is the slowest.
 ///
 /// # Errors
 /// Every [`ImportError`].
 pub fn import(bytes: &[u8]) -> Result<Record, ImportError> {
-    import_as(detect(bytes).ok_or(ImportError::Unknown)?, bytes)
+    builds(bytes)?.choose(None)
+}
+
+/// Reads all builds of a file of any known format.
+///
+/// # Errors
+/// Every [`ImportError`] but [`ImportError::NoBuild`].
+pub fn builds(bytes: &[u8]) -> Result<Builds, ImportError> {
+    if detect::is_archive(bytes) {
+        return document(Format::DockerBuild, bytes, "");
+    }
+    let text = log::decode(bytes);
+    if let Some((format, json)) = detect::document(&text) {
+        return document(format, json.as_bytes(), json);
+    }
+    let log = Log::read(&text);
+    let formats = detect::by_marks(&log);
+    let Some(&format) = formats.first() else {
+        let (format, json) = detect::document_behind(&text).ok_or(ImportError::Unknown)?;
+        return document(format, json.as_bytes(), json);
+    };
+    let mut drafts: Vec<Draft> = formats.into_iter().flat_map(|format| from_log(format, &log)).collect();
+    drafts.retain(|draft| !draft.steps.is_empty());
+    drafts.sort_by_key(|draft| draft.line);
+    if drafts.is_empty() {
+        return Err(ImportError::Empty { format });
+    }
+    let records = drafts.into_iter().map(record).collect::<Result<_, _>>()?;
+    Ok(Builds::new(records))
 }
 
 /// Entrances for the fuzz targets in `fuzz/`; not an interface.
 #[doc(hidden)]
 pub mod fuzzing {
+    use super::{Format, ImportError, Log, document, from_log, log, record};
+
     /// Reads a file of this format, whatever its first bytes say.
-    pub fn import_as(format: super::Format, bytes: &[u8]) -> Result<super::Record, super::ImportError> {
-        super::import_as(format, bytes)
+    pub fn import_as(format: Format, bytes: &[u8]) -> Result<super::Record, ImportError> {
+        let text = log::decode(bytes);
+        if !format.is_log() {
+            return document(format, bytes, &text)?.choose(None);
+        }
+        let draft = from_log(format, &Log::read(&text)).into_iter().find(|draft| !draft.steps.is_empty());
+        record(draft.ok_or(ImportError::Empty { format })?)
     }
 }
 
-fn import_as(format: Format, bytes: &[u8]) -> Result<Record, ImportError> {
+/// Reads the builds of a log of that format.
+fn from_log(format: Format, log: &Log) -> Vec<Draft> {
+    match format {
+        Format::RawJson => rawjson::builds(log),
+        Format::Plain => plain::builds(log),
+        Format::Classic => classic::builds(log),
+        Format::Buildah => buildah::builds(log),
+        Format::KanikoLog => kaniko_log::builds(log),
+        Format::Terminal => console::builds(log),
+        Format::Record
+        | Format::DockerBuild
+        | Format::Inspect
+        | Format::Kaniko
+        | Format::Otlp
+        | Format::StdoutTrace => Vec::new(),
+    }
+}
+
+/// Reads a document of that format, which has one build.
+fn document(format: Format, bytes: &[u8], text: &str) -> Result<Builds, ImportError> {
     let broken = |reason: String| ImportError::Broken { format, reason };
-    let text = || String::from_utf8_lossy(bytes);
     let draft: Draft = match format {
-        Format::Record => return Ok(Record::from_json(bytes)?),
-        Format::RawJson => rawjson::read(&text()),
+        Format::Record => return Ok(Builds::new(vec![Record::from_json(bytes)?])),
         Format::DockerBuild => dockerbuild::read(bytes).map_err(broken)?,
-        Format::Inspect => inspect::read(&text()).map_err(broken)?,
-        Format::Plain => plain::read(&text()),
-        Format::Classic => classic::read(&text()),
-        Format::Buildah => buildah::read(&text()),
-        Format::Kaniko => kaniko::read(&text()).map_err(broken)?,
-        Format::Otlp => trace::otlp(&text()).map_err(broken)?,
-        Format::StdoutTrace => trace::stdout(&text()),
+        Format::Inspect => inspect::read(text).map_err(broken)?,
+        Format::Kaniko => kaniko::read(text).map_err(broken)?,
+        Format::Otlp => trace::otlp(text).map_err(broken)?,
+        Format::StdoutTrace => trace::stdout(text),
+        Format::RawJson | Format::Plain | Format::Classic | Format::Buildah | Format::KanikoLog | Format::Terminal => {
+            return Err(ImportError::Unknown);
+        }
     };
-    let empty = draft.steps.is_empty() && draft.spans.is_empty() && format != Format::Inspect;
-    if empty {
+    if draft.steps.is_empty() && draft.spans.is_empty() && format != Format::Inspect {
         return Err(ImportError::Empty { format });
     }
+    Ok(Builds::new(vec![record(draft)?]))
+}
+
+fn record(draft: Draft) -> Result<Record, ImportError> {
     let record = draft.finish();
     record.validate().map_err(RecordError::Invalid)?;
     Ok(record)

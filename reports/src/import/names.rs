@@ -1,12 +1,17 @@
 //! The names that builders give their steps: `[stage 2/4] RUN make`, `[internal] load build context`.
 
 use buildscope_record::Phase;
+use std::collections::HashSet;
 
 /// The parts of a vertex's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Name {
     /// The name of the stage. `None` for the builder's own work.
     pub(crate) stage: Option<String>,
+    /// The target of a bake file or the service of a compose file.
+    pub(crate) target: Option<String>,
+    /// The platform, or two with an arrow between them.
+    pub(crate) platform: Option<String>,
     /// The number of the step in its stage, and the number of steps of the stage.
     pub(crate) number: Option<(u32, u32)>,
     /// `RUN`, `COPY`, `FROM`, or [`INTERNAL`] for the builder's own work.
@@ -18,25 +23,83 @@ pub(crate) struct Name {
 /// The keyword of the builder's own work. It does not occur in Dockerfiles.
 pub(crate) const INTERNAL: &str = "INTERNAL";
 
+/// The words in brackets at the start of a vertex's name, and the text after them.
+fn bracketed(name: &str) -> Option<(Vec<&str>, &str)> {
+    let (inside, rest) = name.strip_prefix('[')?.split_once(']')?;
+    Some((inside.split_whitespace().collect(), rest.trim()))
+}
+
+/// Parses `2/7`.
+fn ratio(word: &str) -> Option<(u32, u32)> {
+    let (at, of) = word.split_once('/')?;
+    Some((at.parse().ok()?, of.parse().ok()?))
+}
+
+/// The targets that several builds at once put before the names of their vertices: `[api internal]`, `[api] exporting to image`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Targets(HashSet<String>);
+
+impl Targets {
+    /// The targets among the names of a build's vertices.
+    pub(crate) fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        let target = |name: &'n str| {
+            let (words, rest) = bracketed(name)?;
+            match words[..] {
+                [target, "internal" | "auth"] | [target, "context", _] => Some(target.to_owned()),
+                [target] if !matches!(target, "internal" | "auth") && is_export(rest) => Some(target.to_owned()),
+                [target, _, _, number] | [target, _, number] if !target.contains('/') && ratio(number).is_some() => {
+                    Some(target.to_owned())
+                }
+                _ => None,
+            }
+        };
+        Self(names.filter_map(target).collect())
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.0.contains(word)
+    }
+}
+
 /// Parses the name of a BuildKit vertex.
-pub(crate) fn vertex(name: &str) -> Name {
-    let internal = || Name { instruction: INTERNAL.into(), text: name.to_owned(), ..Name::default() };
-    let Some((inside, rest)) = name.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { return internal() };
-    // `linux/amd64 build 2/4`, `build 2/4`, `2/4`: the last word is the number, the one before it the stage.
-    let words: Vec<&str> = inside.split_whitespace().collect();
-    let number = words
-        .last()
-        .and_then(|last| last.split_once('/'))
-        .and_then(|(at, of)| Some((at.parse().ok()?, of.parse().ok()?)));
-    let (Some(number), rest) = (number, rest.trim()) else { return internal() };
-    let stage = words.iter().rev().nth(1).filter(|word| !word.contains('/')).copied();
+pub(crate) fn vertex(name: &str, targets: &Targets) -> Name {
+    let internal = |target: Option<&str>| Name {
+        target: target.map(str::to_owned),
+        instruction: INTERNAL.into(),
+        text: name.to_owned(),
+        ..Name::default()
+    };
+    let Some((words, rest)) = bracketed(name) else { return internal(None) };
+    // `api linux/amd64 build 2/4`: all words but the last are optional.
+    let (mut words, first) = (words.as_slice(), words.first().copied());
+    let target = first.filter(|first| targets.has(first) && (words.len() > 1 || ratio(first).is_none()));
+    let number = words.last().and_then(|last| ratio(last));
+    let Some(number) = number.filter(|_| !words.is_empty()) else { return internal(target) };
+    words = &words[usize::from(target.is_some())..words.len() - 1];
+    let platform = words.first().copied().filter(|word| word.contains('/'));
+    words = &words[usize::from(platform.is_some()).min(words.len())..];
     Name {
         // BuildKit omits the name if there is only one stage.
-        stage: Some(stage.unwrap_or("stage-0").to_owned()),
+        stage: Some(words.last().copied().unwrap_or("stage-0").to_owned()),
+        target: target.map(str::to_owned),
+        platform: platform.map(str::to_owned),
         number: Some(number),
         instruction: keyword(rest),
         text: rest.to_owned(),
     }
+}
+
+/// Whether the builder's own work writes the result: `exporting to image`, also behind the name of a target.
+pub(crate) fn is_export(text: &str) -> bool {
+    let text = bracketed(text).map_or(text, |(_, rest)| rest);
+    ["exporting", "pushing", "writing image", "COMMIT", "sending tarball", "naming to"]
+        .iter()
+        .any(|word| text.starts_with(word))
+}
+
+/// Whether an instruction copies files of the build context.
+pub(crate) fn copies_context(instruction: &str, text: &str) -> bool {
+    matches!(instruction, "COPY" | "ADD") && flags(text, "from").next().is_none()
 }
 
 /// The keyword of an instruction in upper case.
@@ -124,7 +187,7 @@ mod tests {
     #[test]
     fn names_are_taken_apart() {
         let name = |text: &str| {
-            let name = vertex(text);
+            let name = vertex(text, &Targets::default());
             (name.stage.unwrap_or_default(), name.number, name.instruction, name.text)
         };
         assert_eq!(
@@ -140,6 +203,26 @@ mod tests {
         assert_eq!(name("[internal] load .dockerignore").2, INTERNAL);
         assert_eq!(name("exporting to image").2, INTERNAL);
         assert_eq!(name("[").2, INTERNAL);
+        assert_eq!(name("[]").2, INTERNAL);
+    }
+
+    #[test]
+    fn targets_and_platforms_are_told_from_stages() {
+        let names =
+            ["[web internal] load build definition", "[api] exporting to image", "[internal] load .dockerignore"];
+        let targets = Targets::of(names.into_iter());
+        let name = |text: &str| {
+            let name = vertex(text, &targets);
+            (name.target.unwrap_or_default(), name.platform.unwrap_or_default(), name.stage.unwrap_or_default())
+        };
+        let of = |target: &str, platform: &str, stage: &str| (target.to_owned(), platform.to_owned(), stage.to_owned());
+        assert_eq!(name("[web 1/4] RUN npm ci"), of("web", "", "stage-0"));
+        assert_eq!(name("[api builder 2/3] RUN x"), of("api", "", "builder"));
+        assert_eq!(name("[api linux/arm64 builder 2/3] RUN x"), of("api", "linux/arm64", "builder"));
+        assert_eq!(name("[linux/amd64->arm64 build 3/3] RUN x"), of("", "linux/amd64->arm64", "build"));
+        assert_eq!(name("[linux/amd64 2/3] RUN x"), of("", "linux/amd64", "stage-0"));
+        assert_eq!(name("[web] exporting to image"), of("web", "", ""));
+        assert_eq!(name("[builder 2/3] RUN x"), of("", "", "builder"));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! BuildKit's `--progress=plain`: numbered vertices, durations to a tenth of a second, no edges.
 //!
-//! With a time before each line, a vertex ended when its last line arrived, and started its duration before that. Without times, or
-//! if all lines arrived at once through a pipe, each vertex is assumed to start as soon as its guessed dependencies are done.
+//! The lines of a vertex begin with its number. A number is a vertex only if a line names it: other programs write `#12 text` too.
 
-use super::draft::{Draft, DraftSpan, DraftStep, Instant};
-use super::lines::{duration, lines};
-use super::names;
-use buildscope_record::{Fidelity, Outcome, Phase, Tool};
+use super::draft::{Draft, Instant};
+use super::duration::duration;
+use super::log::marks::{is_name, is_status, offset};
+use super::log::{Line, Log, stamp};
+use super::vertices::{Printed, draft};
+use buildscope_record::Outcome;
 use std::collections::HashMap;
 
 /// `#12 rest`.
@@ -15,121 +16,172 @@ pub(crate) fn numbered(line: &str) -> Option<(u32, &str)> {
     Some((number.parse().ok()?, rest.trim()))
 }
 
+/// Reads the builds of a log.
+pub(crate) fn builds(log: &Log) -> Vec<Draft> {
+    let starts = |text: &str| numbered(text.trim_start()).is_some_and(|(number, rest)| number <= 1 && is_name(rest));
+    let mut builds = Vec::new();
+    for stream in log.streams(starts) {
+        let mut build = Build::default();
+        for line in stream {
+            if build.is_over(&line.text) {
+                builds.extend(std::mem::take(&mut build).draft(log));
+            }
+            build.line(line);
+        }
+        builds.extend(build.draft(log));
+    }
+    builds
+}
+
+/// One build, as far as it was read.
+#[derive(Default)]
+struct Build {
+    vertices: Vec<Vertex>,
+    indices: HashMap<u32, usize>,
+    /// How many vertices are done.
+    done: usize,
+    /// Whether the client said that the build failed.
+    failed: bool,
+    /// The time and the number of the first line, and the time of the last.
+    first: Option<usize>,
+    last: Option<Instant>,
+}
+
 #[derive(Default)]
 struct Vertex {
-    name: String,
-    first: Option<Instant>,
-    last: Option<Instant>,
-    took: Option<Instant>,
-    outcome: Option<Outcome>,
-    error: Option<String>,
-    log: Vec<String>,
+    printed: Printed,
+    /// Whether the line that gave the name is surely a name.
+    sure: bool,
+    /// Whether only BuildKit would write the lines after it.
+    known: bool,
 }
 
-/// Reads the log.
-pub(crate) fn read(text: &str) -> Draft {
-    let mut vertices: Vec<Vertex> = Vec::new();
-    let mut indices: HashMap<u32, usize> = HashMap::new();
-    for line in lines(text) {
-        let Some((number, rest)) = numbered(line.text.trim_start()) else { continue };
-        let index = *indices.entry(number).or_insert_with(|| {
-            vertices.push(Vertex { name: rest.to_owned(), first: line.at, ..Vertex::default() });
-            vertices.len() - 1
-        });
-        let vertex = &mut vertices[index];
-        let done = match rest.split_once(' ').map_or((rest, ""), |(word, more)| (word, more)) {
-            ("DONE", took) => {
-                vertex.took = duration(took);
-                Some(Outcome::Executed)
-            }
-            ("CACHED", "") => Some(Outcome::Cached),
-            ("CANCELED", _) => Some(Outcome::Cancelled),
-            ("ERROR" | "ERROR:", error) => {
-                vertex.error = Some(error.trim_start_matches(": ").to_owned());
-                Some(if error.contains("context canceled") { Outcome::Cancelled } else { Outcome::Failed })
-            }
-            _ => None,
+impl Build {
+    /// Whether a line begins another build: it names a vertex that is done by another name, or the first one again.
+    fn is_over(&self, text: &str) -> bool {
+        let Some((number, rest)) = numbered(text.trim_start()) else { return false };
+        if number == 0 {
+            return self.done > 0 && rest.starts_with("building with ");
+        }
+        let Some(vertex) = self.indices.get(&number).map(|&index| &self.vertices[index].printed) else {
+            // A new number is the next one. A lower one was passed over, and belongs to a log that starts again.
+            return false;
         };
-        if let Some(outcome) = done {
-            // A vertex that is done twice (looked up, then run) ends with the last.
-            (vertex.outcome, vertex.last) = (Some(outcome), line.at.or(vertex.last));
-        } else if rest != vertex.name {
-            // Output comes after the seconds since the start of the vertex: `#7 0.123 text`.
-            let output = rest.split_once(' ').filter(|(time, _)| time.parse::<f64>().is_ok() && time.contains('.'));
-            vertex.log.extend(output.map(|(_, output)| output.to_owned()));
+        if !is_name(rest) || vertex.outcome.is_none() || vertex.name.is_empty() {
+            return false;
         }
+        let other = rest != vertex.name && rest.starts_with('[');
+        let again = number == 1 && rest == vertex.name && (self.done > 2 || self.failed);
+        other || again
     }
-    draft(vertices)
-}
 
-fn draft(vertices: Vec<Vertex>) -> Draft {
-    let timed = spread(&vertices);
-    let fidelity = Fidelity { starts: timed, ..Fidelity::default() };
-    let mut draft = Draft { dated: timed, ..Draft::new(Tool::Buildkit, fidelity) };
-    let mut took = Vec::new();
-    for vertex in vertices {
-        let name = names::vertex(&vertex.name);
-        draft.failed |= vertex.outcome == Some(Outcome::Failed);
-        let length = vertex.took.unwrap_or(0);
-        let end = vertex.last.filter(|_| timed);
-        let start = end
-            .map(|end| vertex.first.map_or(end - length, |first| first.min(end - length)))
-            .or(vertex.first.filter(|_| timed));
-        took.push(length);
-        draft.steps.push(DraftStep {
-            stage: name.stage,
-            number: name.number,
-            instruction: name.instruction,
-            text: name.text,
-            // Without a last line the vertex was still running when the log ended.
-            outcome: Some(vertex.outcome.unwrap_or(Outcome::Cancelled)),
-            start,
-            end,
-            error: vertex.error,
-            log: vertex.log,
-            ..DraftStep::default()
-        });
-    }
-    draft.guess_needs();
-    if !timed {
-        as_soon_as_possible(&mut draft, &took);
-    }
-    for step in &mut draft.steps {
-        if let (Some(start), Some(end)) = (step.start, step.end) {
-            let looked = step.outcome == Some(Outcome::Cached);
-            let phase = if looked { Phase::CacheLookup } else { names::phase(&step.instruction, &step.text) };
-            step.spans.push(DraftSpan::new(phase, start, end));
+    fn line(&mut self, line: &Line) {
+        let text = line.text.trim_start();
+        if self.first.is_some() {
+            self.last = line.at.or(self.last);
         }
+        let Some((number, rest)) = numbered(text).filter(|&(number, _)| number > 0) else {
+            if self.first.is_some()
+                && (text.starts_with("ERROR: ") || text.starts_with("error: "))
+                && text.contains("failed to ")
+            {
+                self.failed = true;
+            }
+            return;
+        };
+        let named = is_name(rest);
+        let status = !named && is_status(rest);
+        if !named && !status && !self.indices.contains_key(&number) && !self.follows(number) {
+            return;
+        }
+        self.first = self.first.or(Some(line.number));
+        self.last = line.at.or(self.last);
+        let next = self.vertices.len();
+        let index = *self.indices.entry(number).or_insert(next);
+        if index == next {
+            self.vertices.push(Vertex::default());
+        }
+        let vertex = &mut self.vertices[index];
+        let before = vertex.printed.outcome;
+        vertex.known |= status;
+        if named || (!status && vertex.printed.name.is_empty()) {
+            if vertex.printed.name.is_empty() {
+                (vertex.printed.name, vertex.sure) = (rest.to_owned(), named);
+            }
+            vertex.printed.saw(line.at);
+        } else {
+            said(&mut vertex.printed, line.at, rest);
+        }
+        self.done += usize::from(before.is_none() && vertex.printed.outcome.is_some());
     }
-    draft.infer_gaps();
-    draft
+
+    /// Whether a number is the one after those that were named.
+    fn follows(&self, number: u32) -> bool {
+        self.indices.keys().max().is_some_and(|&last| number == last + 1)
+    }
+
+    fn draft(self, log: &Log) -> Option<Draft> {
+        let Self { vertices, failed, first, last, .. } = self;
+        let named =
+            vertices.into_iter().filter(|vertex| !vertex.printed.name.is_empty() && (vertex.sure || vertex.known));
+        let printed: Vec<Printed> = named.map(|vertex| vertex.printed).collect();
+        let mut draft = (!printed.is_empty()).then(|| draft(printed, last, log.resolution))?;
+        draft.dated |= log.dated && draft.source.fidelity.starts;
+        draft.failed |= failed;
+        draft.unfinished &= !draft.failed;
+        draft.line = first.unwrap_or(0);
+        Some(draft)
+    }
 }
 
-/// Whether the times of the lines are those of the build: they span at least the duration of the longest vertex.
-fn spread(vertices: &[Vertex]) -> bool {
-    let times = || vertices.iter().flat_map(|vertex| [vertex.first, vertex.last]).flatten();
-    let (Some(first), Some(last)) = (times().min(), times().max()) else { return false };
-    let longest = vertices.iter().filter_map(|vertex| vertex.took).max().unwrap_or(0);
-    // Durations are rounded to a tenth of a second.
-    (last - first) * 5 >= (longest - 100_000_000) * 4
-}
-
-/// Starts each step at the end of the last one that it needs.
-fn as_soon_as_possible(draft: &mut Draft, took: &[Instant]) {
-    let count = draft.steps.len();
-    // Dependencies have no cycles, so there are at most as many rounds as steps, and few in practice.
-    for _ in 0..count {
-        let mut changed = false;
-        for (index, &took) in took.iter().enumerate() {
-            let needs = draft.steps[index].needs.iter().map(|&need| draft.steps[need].end.unwrap_or(0));
-            let start = needs.max().unwrap_or(0);
-            if draft.steps[index].start != Some(start) {
-                (draft.steps[index].start, draft.steps[index].end) = (Some(start), Some(start + took));
-                changed = true;
+/// Takes in what a line says about its vertex.
+fn said(vertex: &mut Printed, at: Option<Instant>, rest: &str) {
+    let (word, more) = rest.split_once(' ').map_or((rest, ""), |(word, more)| (word, more.trim()));
+    let outcome = match word {
+        "DONE" => {
+            vertex.took = duration(more).max(vertex.took);
+            Some(Outcome::Executed)
+        }
+        "CACHED" if more.is_empty() => Some(Outcome::Cached),
+        "CANCELED" => Some(Outcome::Cancelled),
+        "ERROR" | "ERROR:" => {
+            let error = more.trim_start_matches(": ");
+            vertex.error = Some(error.to_owned());
+            Some(if error.contains("context canceled") { Outcome::Cancelled } else { Outcome::Failed })
+        }
+        // The form of 2018 to 2020, which has all times.
+        "name:" => {
+            let name = more.trim_matches('"');
+            vertex.name = if vertex.name.is_empty() { name.to_owned() } else { std::mem::take(&mut vertex.name) };
+            None
+        }
+        "started:" => {
+            vertex.began = stamp::whole(more).map(|stamp| stamp.at).or(vertex.began);
+            None
+        }
+        "completed:" => {
+            vertex.ended = stamp::whole(more).map(|stamp| stamp.at).or(vertex.ended);
+            vertex.outcome.or(Some(Outcome::Executed))
+        }
+        "duration:" => {
+            vertex.took = duration(more).or(vertex.took);
+            None
+        }
+        "cached:" if more == "true" => Some(Outcome::Cached),
+        "error:" => {
+            vertex.error = Some(more.trim_matches('"').to_owned());
+            Some(Outcome::Failed)
+        }
+        _ => None,
+    };
+    match outcome {
+        // A vertex that is done twice (looked up, then run) ends with the last.
+        Some(outcome) => (vertex.outcome, vertex.last) = (Some(outcome), at.or(vertex.last)),
+        None => {
+            if let Some((after, output)) = offset(rest) {
+                vertex.output(at, after, output);
             }
         }
-        if !changed {
-            break;
-        }
     }
+    vertex.saw(at);
 }

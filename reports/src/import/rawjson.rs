@@ -1,15 +1,19 @@
-//! BuildKit's `--progress=rawjson`: one `SolveStatus` per line.
+//! BuildKit's `--progress=rawjson`: `SolveStatus` objects, one a line, pretty-printed or in an array, with other lines between them.
 
 use super::buildkit::{Status, Update, Vertices};
 use super::draft::{Draft, parse_time};
+use super::log::Log;
 use base64::Engine as _;
 use serde::Deserialize;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct SolveStatus {
+    #[serde(deserialize_with = "nullable")]
     vertexes: Vec<Vertex>,
+    #[serde(deserialize_with = "nullable")]
     statuses: Vec<VertexStatus>,
+    #[serde(deserialize_with = "nullable")]
     logs: Vec<VertexLog>,
 }
 
@@ -18,6 +22,7 @@ struct SolveStatus {
 struct Vertex {
     digest: String,
     name: String,
+    #[serde(deserialize_with = "nullable")]
     inputs: Vec<String>,
     cached: bool,
     started: Option<String>,
@@ -31,6 +36,7 @@ struct VertexStatus {
     id: String,
     vertex: String,
     current: i64,
+    timestamp: Option<String>,
     started: Option<String>,
     completed: Option<String>,
 }
@@ -40,16 +46,78 @@ struct VertexStatus {
 struct VertexLog {
     vertex: String,
     data: String,
+    timestamp: Option<String>,
 }
 
-/// Reads the stream. Truncated lines and lines of another kind are skipped.
-pub(crate) fn read(text: &str) -> Draft {
-    let mut vertices = Vertices::default();
-    for line in text.lines() {
-        let Ok(status) = serde_json::from_str::<SolveStatus>(line) else { continue };
+/// Go writes an empty list as `null`.
+fn nullable<'d, D: serde::Deserializer<'d>, T: Deserialize<'d>>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::<Vec<T>>::deserialize(from)?.unwrap_or_default())
+}
+
+/// Reads the builds of a log. Truncated objects and lines of another kind are skipped.
+pub(crate) fn builds(log: &Log) -> Vec<Draft> {
+    let starts = |text: &str| text.contains("load build definition");
+    let mut builds = Vec::new();
+    for stream in log.streams(starts) {
+        let mut reader = Reader::default();
+        let mut text = String::new();
+        let mut several = false;
+        for line in &stream {
+            text.push_str(&line.text);
+            text.push('\n');
+            // An object that goes on in the next line, or an array of objects.
+            let trimmed = line.text.trim_start();
+            several |= trimmed.starts_with('{')
+                && serde_json::from_str::<serde::de::IgnoredAny>(trimmed)
+                    .is_err_and(|error| error.is_eof() || error.is_syntax());
+            several |= trimmed.starts_with('[');
+        }
+        if several {
+            objects(&text, |status, at| reader.status(status, at));
+        } else {
+            for line in &stream {
+                if let Ok(status) = serde_json::from_str::<SolveStatus>(line.text.trim()) {
+                    reader.status(status, line.number);
+                }
+            }
+        }
+        builds.extend(reader.finish());
+    }
+    builds
+}
+
+/// Calls a function with each object of a text, and its place.
+fn objects(text: &str, mut found: impl FnMut(SolveStatus, usize)) {
+    let mut at = 0;
+    while let Some(next) = text[at..].find('{') {
+        at += next;
+        let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<SolveStatus>();
+        match values.next() {
+            Some(Ok(status)) => {
+                found(status, at);
+                at += values.byte_offset().max(1);
+            }
+            // A torn object, or one of something else: the next may begin in the next line.
+            _ => match text[at..].find('\n') {
+                Some(end) => at += end + 1,
+                None => return,
+            },
+        }
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    vertices: Vertices,
+    first: Option<usize>,
+    builds: Vec<Draft>,
+}
+
+impl Reader {
+    fn status(&mut self, status: SolveStatus, place: usize) {
         let time = |text: Option<String>| text.as_deref().and_then(parse_time);
         for vertex in status.vertexes {
-            vertices.update(Update {
+            let update = Update {
                 digest: vertex.digest,
                 name: vertex.name,
                 inputs: vertex.inputs,
@@ -57,23 +125,39 @@ pub(crate) fn read(text: &str) -> Draft {
                 started: time(vertex.started),
                 completed: time(vertex.completed),
                 error: vertex.error,
-            });
+            };
+            if self.vertices.is_over(&update) {
+                self.close();
+            }
+            self.first = self.first.or(Some(place));
+            self.vertices.update(update);
         }
         for status in status.statuses {
-            vertices.status(Status {
+            self.vertices.status(Status {
                 id: status.id,
                 vertex: status.vertex,
                 current: u64::try_from(status.current).unwrap_or(0),
                 started: time(status.started),
                 completed: time(status.completed),
+                at: time(status.timestamp),
             });
         }
         for log in status.logs {
             // Go writes bytes as base64.
             let bytes = base64::engine::general_purpose::STANDARD.decode(&log.data);
             let text = bytes.map_or(log.data, |bytes| String::from_utf8_lossy(&bytes).into_owned());
-            vertices.log(&log.vertex, &text);
+            self.vertices.log(&log.vertex, &text, time(log.timestamp));
         }
     }
-    vertices.draft().0
+
+    fn close(&mut self) {
+        let mut draft = std::mem::take(&mut self.vertices).draft().0;
+        draft.line = self.first.take().unwrap_or(0);
+        self.builds.push(draft);
+    }
+
+    fn finish(mut self) -> Vec<Draft> {
+        self.close();
+        self.builds
+    }
 }

@@ -4,7 +4,8 @@
 //! the root are the steps.
 
 use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant, parse_time};
-use super::names;
+use super::names::{self, Targets};
+use super::{gaps, guess};
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -144,13 +145,16 @@ fn buildkits(spans: &[TraceSpan], vertices: &[&TraceSpan]) -> Draft {
     let fidelity = Fidelity { starts: true, ..Fidelity::default() };
     let mut draft = Draft { dated: true, ..Draft::new(Tool::Buildkit, fidelity) };
     let mut indices: HashMap<&str, usize> = HashMap::new();
+    let targets = Targets::of(vertices.iter().map(|span| span.name.as_str()));
     for span in vertices {
         let digest = span.attributes.get("vertex").map_or("", String::as_str);
         let bare = span.name.trim_start_matches("cache request: ").trim_start_matches("load cache: ");
-        let name = names::vertex(bare);
+        let name = names::vertex(bare, &targets);
         let index = *indices.entry(digest).or_insert_with(|| {
             draft.steps.push(DraftStep {
                 stage: name.stage.clone(),
+                target: name.target.clone(),
+                platform: name.platform.clone(),
                 number: name.number,
                 instruction: name.instruction.clone(),
                 text: name.text.clone(),
@@ -184,8 +188,8 @@ fn buildkits(spans: &[TraceSpan], vertices: &[&TraceSpan]) -> Draft {
             ..DraftStep::default()
         });
     }
-    draft.guess_needs();
-    draft.infer_gaps();
+    guess::guess_needs(&mut draft);
+    gaps::infer(&mut draft);
     draft
 }
 
@@ -259,7 +263,7 @@ fn anyones(spans: &[TraceSpan]) -> Draft {
         _ => roots,
     };
     for span in steps {
-        let name = names::vertex(&span.name);
+        let name = names::vertex(&span.name, &Targets::default());
         draft.failed |= span.failed.is_some();
         draft.steps.push(DraftStep {
             stage: name.stage,

@@ -22,6 +22,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
     let style = Style { width: style.width.clamp(40, 240), ..style };
     let sections = [
         answer(explanation, style),
+        notes(explanation, style),
         steps(explanation, style),
         super::inside::text(explanation, style),
         groups(explanation, style),
@@ -42,6 +43,11 @@ fn answer(explanation: &Explanation, style: Style) -> String {
         .map(|line| paint(&line, style.colours.then_some(BOLD)))
         .collect();
     lines.join("\n") + "\n"
+}
+
+/// What the importer did with the log, right after the answer: it says which build the answer is about.
+fn notes(explanation: &Explanation, style: Style) -> String {
+    explanation.notes.iter().map(|note| item(note, style)).collect()
 }
 
 fn steps(explanation: &Explanation, style: Style) -> String {

@@ -3,9 +3,10 @@
 use super::prediction::MAX_DRIFT;
 use super::scenario::{Scenario, Selector};
 use crate::analysis::Analysis;
+use crate::dialect;
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
-use buildscope_record::{Group, Nanos, Outcome, Policy, StepId};
+use buildscope_record::{Group, Nanos, Outcome, Policy, StepId, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,12 +80,11 @@ pub(crate) enum ChangeKind {
 }
 
 impl ChangeKind {
-    /// The change in words. `steps` are those of the record, by [`StepId`].
-    pub(crate) fn sentence(self, steps: &[StepExplanation]) -> String {
+    /// The change in the words of the builder. `steps` are those of the record, by [`StepId`].
+    pub(crate) fn sentence(self, steps: &[StepExplanation], tool: &Tool) -> String {
         match self {
-            Self::Policy(Policy::Serial) => "build one step after the other (`--granularity serial`)".to_owned(),
-            Self::Policy(policy) => format!("build independent {policy} in parallel (`--granularity {policy}`)"),
-            Self::UnlimitedSlots { jobs } => format!("lift the limit of {jobs} slots (`--jobs 0`)"),
+            Self::Policy(policy) => dialect::other_policy(tool, policy).unwrap_or_default(),
+            Self::UnlimitedSlots { jobs } => dialect::unlimited_slots(tool, jobs),
             Self::SharedCacheMounts => "share the cache mounts (`sharing=shared` instead of `locked`)".to_owned(),
             Self::TwiceTheProcessors { cpus } => {
                 format!("twice the processors ({} instead of {cpus})", u64::from(cpus) * 2)
@@ -150,9 +150,9 @@ impl RankedChanges {
     }
 
     /// The ranking in words. `steps` are those of the record, by [`StepId`].
-    pub(crate) fn into_ranking(self, steps: &[StepExplanation]) -> Ranking {
+    pub(crate) fn into_ranking(self, steps: &[StepExplanation], tool: &Tool) -> Ranking {
         let change = |change: RankedChange| Change {
-            what: change.kind.sentence(steps),
+            what: change.kind.sentence(steps, tool),
             wall: change.wall,
             gain: change.gain,
             caveat: change.kind.caveat().to_owned(),
@@ -188,7 +188,8 @@ pub(crate) fn rank(analysis: &Analysis<'_>) -> RankedChanges {
         scenario.check(record).is_ok().then(|| (kind, baseline.gain(record, &scenario)))
     });
     // The drag of a step is its gain by the same replay.
-    let ran = analysis.steps.iter().filter(|step| step.outcome == Outcome::Executed);
+    // The builder's own work and exports are never in a cache.
+    let ran = analysis.steps.iter().filter(|step| step.outcome == Outcome::Executed && step.stage.is_some());
     let steps = ran.map(|step| (ChangeKind::CachedStep(step.id), step.drag));
     let mut pairs: Vec<_> = pairs(analysis).into_iter().filter(|(_, more)| worth(*more)).collect();
     pairs.sort_by_key(|&((_, gain), _)| std::cmp::Reverse(gain));
@@ -203,8 +204,9 @@ pub(crate) fn rank(analysis: &Analysis<'_>) -> RankedChanges {
 /// The pairs of long steps that do not need each other, with what both gain together, and how much more that is than what each gains
 /// alone.
 fn pairs(analysis: &Analysis<'_>) -> Vec<((ChangeKind, Nanos), Nanos)> {
-    let mut longest: Vec<&StepExplanation> =
-        analysis.steps.iter().filter(|step| step.outcome == Outcome::Executed && step.own > Nanos::ZERO).collect();
+    let cacheable =
+        |step: &&StepExplanation| step.outcome == Outcome::Executed && step.stage.is_some() && step.own > Nanos::ZERO;
+    let mut longest: Vec<&StepExplanation> = analysis.steps.iter().filter(cacheable).collect();
     longest.sort_by_key(|step| std::cmp::Reverse((step.own, step.id)));
     longest.truncate(PAIRED);
     longest.sort_by_key(|step| step.id);
@@ -232,12 +234,14 @@ fn candidates(analysis: &Analysis<'_>) -> Vec<ChangeKind> {
     let record = analysis.record;
     let policy = record.options.policy.unwrap_or_default();
     let mut found = Vec::new();
-    if policy == Policy::Serial {
-        found.push(ChangeKind::Policy(Policy::Stages));
-    }
-    if policy != Policy::Instructions {
-        found.push(ChangeKind::Policy(Policy::Instructions));
-    }
+    let finer = match policy {
+        Policy::Serial => &[Policy::Stages, Policy::Instructions][..],
+        Policy::Stages => &[Policy::Instructions],
+        Policy::Instructions => &[],
+    };
+    let tool = &record.source.tool;
+    let offered = finer.iter().filter(|&&policy| dialect::other_policy(tool, policy).is_some());
+    found.extend(offered.map(|&policy| ChangeKind::Policy(policy)));
     let limit = record.options.jobs.filter(|&jobs| jobs > 0 && policy != Policy::Serial);
     found.extend(limit.map(|jobs| ChangeKind::UnlimitedSlots { jobs }));
     if record.steps.iter().any(|step| !step.locks.is_empty()) {

@@ -25,6 +25,9 @@ pub enum ScenarioError {
         "unknown effect of other processors: this record does not say how many the build had, or what its steps used"
     )]
     Processors,
+    /// The step is the builder's own work.
+    #[error("`{0}` is the builder's own work, which is never in a cache")]
+    NeverCached(String),
 }
 
 /// The steps or phases that a change applies to.
@@ -157,10 +160,14 @@ impl Scenario {
                 return Err(ScenarioError::Nothing(selector.to_string()));
             }
         }
-        match self.cached.iter().find(|step| step.index() >= record.steps.len()) {
-            Some(step) => Err(ScenarioError::Nothing(format!("step:{}", step.0))),
-            None => Ok(()),
+        for step in &self.cached {
+            match record.steps.get(step.index()) {
+                None => return Err(ScenarioError::Nothing(format!("step:{}", step.0))),
+                Some(step) if step.stage.is_none() => return Err(ScenarioError::NeverCached(step.text.clone())),
+                Some(_) => {}
+            }
         }
+        Ok(())
     }
 
     /// What a prediction of this scenario assumes.

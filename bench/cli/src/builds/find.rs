@@ -6,6 +6,7 @@ use buildscope_record::Record;
 use buildscope_reports::import;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 /// A record, and what the list of builds says about it if it is a kept one.
@@ -15,8 +16,9 @@ pub(crate) struct Found {
 }
 
 /// Reads the record that `name` means: `last` or `^0` for the last build, `^1` for the one before it, a file (a record or
-/// anything that `import` reads), or the id of a kept build or the start of one.
-pub(crate) fn find(name: &Path, root: &Root) -> Result<Found, Failure> {
+/// anything that `import` reads; `-` is standard input), or the id of a kept build or the start of one. `number` chooses among the builds of
+/// a file from 1; without it the slowest is taken.
+pub(crate) fn find(name: &Path, number: Option<usize>, root: &Root) -> Result<Found, Failure> {
     let text = name.to_string_lossy();
     if let Some(back) = back(&text) {
         let builds = KeptBuilds::of(&root.resolve()?);
@@ -31,7 +33,8 @@ pub(crate) fn find(name: &Path, root: &Root) -> Result<Found, Failure> {
         })?;
         return load(&builds, kept);
     }
-    if !name.exists() && !text.contains(['/', '\\', '.']) {
+    let standard_input = text == "-";
+    if !standard_input && !name.exists() && !text.contains(['/', '\\', '.']) {
         let builds = KeptBuilds::of(&root.resolve()?);
         if let Some(kept) = by_id(&builds, &text)? {
             return load(&builds, kept);
@@ -41,14 +44,20 @@ pub(crate) fn find(name: &Path, root: &Root) -> Result<Found, Failure> {
             "`{text}` is neither a file nor the id of a kept build"
         )));
     }
-    let bytes = fs::read(name).into_diagnostic().wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?;
-    let record = import::import(&bytes).into_diagnostic();
+    let bytes = if standard_input {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(name)
+    };
+    let bytes = bytes.into_diagnostic().wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?;
+    let record = import::builds(&bytes).and_then(|builds| builds.choose(number)).into_diagnostic();
     Ok(Found { record: record.wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?, kept: None })
 }
 
 /// The record that `name` means; see [`find`].
 pub(crate) fn read(name: &Path, root: &Root) -> Result<Record, Failure> {
-    Ok(find(name, root)?.record)
+    Ok(find(name, None, root)?.record)
 }
 
 /// The last kept build of the same Dockerfile that succeeded before the build `id`.

@@ -122,8 +122,8 @@ fn keep_files(builds: &KeptBuilds, files: &[PathBuf], limits: &Limits) -> Result
     for path in files {
         let named = || path.display().to_string();
         let bytes = std::fs::read(path).into_diagnostic().wrap_err_with(named).map_err(Failure::Usage)?;
-        let records = import::import(&bytes)
-            .map(|record| vec![record])
+        let records = import::builds(&bytes)
+            .map(|builds| builds.records().to_vec())
             .into_diagnostic()
             .wrap_err_with(named)
             .map_err(Failure::Usage)?;
@@ -147,7 +147,7 @@ fn remove_all(builds: &KeptBuilds) -> Result<(), Failure> {
 
 /// The id of the kept build that `name` means.
 fn kept(name: &Path, root: &Root) -> Result<String, Failure> {
-    let Found { kept, .. } = find(name, root)?;
+    let Found { kept, .. } = find(name, None, root)?;
     let file = || Failure::usage(miette!("{} is a file, not a kept build", name.display()));
     Ok(kept.ok_or_else(file)?.id)
 }

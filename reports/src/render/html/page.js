@@ -94,6 +94,7 @@ function drawRest() {
   byId("bounds").replaceChildren(make("table", {}, make("tbody", {}, ...rows.map(([name, value]) => make("tr", {}, make("td", {}, name), make("td", { class: "n" }, value))))));
   const missing = byId("missing");
   missing.replaceChildren();
+  if (build.notes?.length) missing.append(make("h2", {}, "How the log was read"), make("ul", {}, ...build.notes.map((note) => make("li", {}, note))));
   if (build.missing.length) missing.append(make("h2", {}, `What ${build.source.tool} does not record`), make("ul", {}, ...build.missing.map((lack) => make("li", {}, lack))));
 }
 

@@ -1,0 +1,161 @@
+//! Dependencies that a log does not show: on the step before in the same stage, on the stages that the text names, on the build
+//! context for copies from it, and among the builder's own work in the order in which it was shown.
+//!
+//! Takes time that is linear in the number of steps.
+
+use super::draft::{Draft, DraftStep};
+use super::names;
+use std::collections::HashMap;
+
+/// A stage of one target on one platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct StageKey<'s> {
+    target: Option<&'s str>,
+    platform: Option<&'s str>,
+    stage: &'s str,
+}
+
+impl<'s> StageKey<'s> {
+    fn of(step: &'s DraftStep) -> Option<Self> {
+        let (target, platform) = (step.target.as_deref(), step.platform.as_deref());
+        Some(Self { target, platform, stage: step.stage.as_deref()? })
+    }
+}
+
+/// The platforms of a vertex: `linux/amd64->arm64` runs on the first for the second.
+fn platforms(platform: Option<&str>) -> (&str, String) {
+    let platform = platform.unwrap_or_default();
+    match platform.split_once("->") {
+        Some((host, target)) if target.contains('/') && !target.starts_with("arm") => (host, target.to_owned()),
+        Some((host, target)) => (host, format!("{}/{target}", host.split('/').next().unwrap_or_default())),
+        None => (platform, platform.to_owned()),
+    }
+}
+
+/// The stages of a draft, and what of the builder's own work was shown so far.
+struct Guess<'s> {
+    steps: &'s [DraftStep],
+    /// The steps of each stage, sorted by their number.
+    stages: HashMap<StageKey<'s>, Vec<usize>>,
+    /// The stages of each target by their name in lower case.
+    named: HashMap<(Option<&'s str>, String), Vec<StageKey<'s>>>,
+    /// The last step of each stage, by target.
+    ends: HashMap<Option<&'s str>, Vec<usize>>,
+    /// The first transfer of the build context, by target.
+    contexts: HashMap<Option<&'s str>, usize>,
+    /// The last step of the builder's own work before the first stage, by target.
+    loaded: HashMap<Option<&'s str>, usize>,
+    /// The last export, by target.
+    exported: HashMap<Option<&'s str>, usize>,
+}
+
+/// Adds the guessed needs to the steps of a draft.
+pub(crate) fn guess_needs(draft: &mut Draft) {
+    let mut guess = Guess::new(&draft.steps);
+    let needs: Vec<Vec<usize>> = (0..draft.steps.len()).map(|index| guess.needs(index)).collect();
+    for (step, needs) in draft.steps.iter_mut().zip(needs) {
+        step.needs.extend(needs);
+    }
+    if draft.order().len() < draft.steps.len() {
+        // An edge from a later line to an earlier one is the wrong one of a cycle.
+        for (index, step) in draft.steps.iter_mut().enumerate() {
+            step.needs.retain(|&need| need < index);
+        }
+    }
+}
+
+impl<'s> Guess<'s> {
+    fn new(steps: &'s [DraftStep]) -> Self {
+        let mut stages: HashMap<StageKey<'_>, Vec<usize>> = HashMap::new();
+        let mut contexts = HashMap::new();
+        for (index, step) in steps.iter().enumerate() {
+            if let Some(key) = StageKey::of(step) {
+                stages.entry(key).or_default().push(index);
+            } else if step.text.contains("load build context") {
+                contexts.entry(step.target.as_deref()).or_insert(index);
+            }
+        }
+        let mut keys: Vec<StageKey<'_>> = stages.keys().copied().collect();
+        keys.sort_unstable();
+        let mut named: HashMap<_, Vec<StageKey<'_>>> = HashMap::new();
+        let mut ends: HashMap<_, Vec<usize>> = HashMap::new();
+        for key in keys {
+            let Some(indices) = stages.get_mut(&key) else { continue };
+            indices.sort_by_key(|&index| (steps[index].number, index));
+            named.entry((key.target, key.stage.to_ascii_lowercase())).or_default().push(key);
+            ends.entry(key.target).or_default().extend(indices.last());
+        }
+        Self { steps, stages, named, ends, contexts, loaded: HashMap::new(), exported: HashMap::new() }
+    }
+
+    fn needs(&mut self, index: usize) -> Vec<usize> {
+        let step = &self.steps[index];
+        let target = step.target.as_deref();
+        let mut needs = Vec::new();
+        if let Some(key) = StageKey::of(step) {
+            let before = self.before(key, index);
+            if before.is_none() {
+                needs.extend(self.loaded.get(&target).or_else(|| self.loaded.get(&None)));
+            }
+            needs.extend(before);
+            let sources = names::sources(&step.instruction, &step.text);
+            needs.extend(sources.iter().filter_map(|name| self.last_of(key, name)));
+            if names::copies_context(&step.instruction, &step.text) {
+                needs.extend(self.contexts.get(&target).or_else(|| self.contexts.get(&None)));
+            }
+        } else if names::is_export(&step.text) {
+            match self.exported.insert(target, index) {
+                Some(earlier) => needs.push(earlier),
+                None => needs.extend(self.ends_of(target)),
+            }
+        } else {
+            needs.extend(self.loaded.insert(target, index));
+        }
+        needs.retain(|&other| other != index);
+        needs
+    }
+
+    /// The step before in the stage. The first steps of a stage that is built for several platforms may be common to all.
+    fn before(&self, key: StageKey<'_>, index: usize) -> Option<usize> {
+        let number = self.steps[index].number;
+        let siblings = &self.stages[&key];
+        let place = siblings.partition_point(|&other| (self.steps[other].number, other) < (number, index));
+        if let Some(before) = place.checked_sub(1) {
+            return Some(siblings[before]);
+        }
+        let (host, _) = platforms(key.platform);
+        let mut shared = self.same_name(key.target, key.stage).filter(|other| other.platform == Some(host));
+        // Steps of the same number are the same instruction on the other platform.
+        let shared = self.stages.get(shared.next().filter(|other| **other != key)?)?;
+        let earlier = shared.partition_point(|&other| self.steps[other].number < number);
+        earlier.checked_sub(1).map(|before| shared[before])
+    }
+
+    fn same_name(&self, target: Option<&'s str>, name: &str) -> impl Iterator<Item = &StageKey<'s>> {
+        self.named.get(&(target, name.to_ascii_lowercase())).into_iter().flatten()
+    }
+
+    /// The last step of the stage of that name, on the platform that a step of `key` takes it from.
+    fn last_of(&self, key: StageKey<'s>, name: &str) -> Option<usize> {
+        let name = if name.parse::<u32>().is_ok() { format!("stage-{name}") } else { name.to_owned() };
+        let direct = self.named.get(&(key.target, name.to_ascii_lowercase()));
+        let stages = direct.or_else(|| self.named.get(&(key.target, name.trim_start_matches("stage-").to_owned())))?;
+        let (host, wanted) = platforms(key.platform);
+        let fits = |stage: &&StageKey<'_>| {
+            let (stage_host, stage_wanted) = platforms(stage.platform);
+            (stage.platform == key.platform, stage_wanted == wanted, stage_host == host)
+        };
+        let best = stages.iter().rev().max_by_key(fits)?;
+        self.stages[best].last().copied()
+    }
+
+    /// What an export waits for: the ends of the stages of its target, or of all.
+    fn ends_of(&self, target: Option<&'s str>) -> Vec<usize> {
+        match self.ends.get(&target).filter(|_| target.is_some()) {
+            Some(ends) => ends.clone(),
+            // Only the first such export has these edges, so that their number stays linear.
+            None if self.exported.len() <= 1 => self.ends.values().flatten().copied().collect(),
+            None => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! kaniko's own log: `INFO[0031] RUN make`, one message after the other, with whole seconds since the start in the brackets.
+//!
+//! A message begins a phase, which lasts until the next one. A message that is an instruction begins a step.
+
+use super::draft::{Draft, DraftSpan, DraftStep, Instant};
+use super::log::marks::{instruction, level};
+use super::log::{Line, Log, stamp};
+use super::{guess, names};
+use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
+use std::collections::HashSet;
+
+/// Reads the builds of a log.
+pub(crate) fn builds(log: &Log) -> Vec<Draft> {
+    let mut builds = Vec::new();
+    for stream in log.streams(|text| text.contains("Retrieving image manifest")) {
+        // Without levels (a log in JSON), every line may be a message.
+        let levels = stream.iter().any(|line| level(&line.text).is_some());
+        let timed = stream.iter().any(|line| line.at.is_some());
+        let mut reader = Reader::default();
+        for line in stream {
+            let (written, message) = match level(&line.text) {
+                Some(found) => found,
+                None if levels => ("", ""),
+                None => ("", line.text.as_str()),
+            };
+            let at = if timed { line.at } else { time(written) };
+            if reader.is_over(at, message) {
+                builds.extend(std::mem::take(&mut reader).finish(log.dated && timed));
+            }
+            if message.is_empty() {
+                reader.output(line, at);
+            } else {
+                reader.message(line, at, message);
+            }
+        }
+        builds.extend(reader.finish(log.dated && timed));
+    }
+    builds
+}
+
+/// The time in the brackets: seconds since the start, or a time with `--log-timestamp`.
+fn time(written: &str) -> Option<Instant> {
+    let seconds = written.parse::<u32>().ok().map(|seconds| Instant::from(seconds) * 1_000_000_000);
+    seconds.or_else(|| stamp::whole(written).map(|stamp| stamp.at))
+}
+
+/// What was read of one build so far.
+#[derive(Default)]
+struct Reader {
+    steps: Vec<DraftStep>,
+    spans: Vec<DraftSpan>,
+    /// The phase that lasts, since when, and its message.
+    phase: Option<(Phase, Instant, String)>,
+    first: Option<usize>,
+    begin: Option<Instant>,
+    /// The time of the last message, and of the last line of any kind.
+    last: Option<Instant>,
+    seen: Option<Instant>,
+    stage: Option<String>,
+    stages: usize,
+    /// The instructions whose results were found in the cache.
+    cached: HashSet<String>,
+    /// Whether a step is open: its phases are those of the step.
+    open: bool,
+    pushed: bool,
+    failed: bool,
+    /// Whether the last message ends the build.
+    finished: bool,
+}
+
+impl Reader {
+    fn is_over(&self, at: Option<Instant>, message: &str) -> bool {
+        let back = matches!((self.last, at), (Some(last), Some(at)) if at < last) && !self.steps.is_empty();
+        let first = message.starts_with("Retrieving image manifest") || message.starts_with("Resolved base name");
+        first && (back || self.pushed || self.failed)
+    }
+
+    fn output(&mut self, line: &Line, at: Option<Instant>) {
+        self.seen = at.filter(|_| self.first.is_some()).max(self.seen);
+        let text = line.text.trim();
+        if text.starts_with("error building image:") || text.starts_with("error building stage:") {
+            self.fail(text);
+        } else if let Some(step) = self.steps.last_mut().filter(|_| self.open && !text.is_empty()) {
+            step.log.push(text.to_owned());
+        }
+    }
+
+    fn fail(&mut self, text: &str) {
+        self.failed = true;
+        if let Some(step) = self.steps.last_mut().filter(|_| self.open) {
+            (step.outcome, step.error) = (Some(Outcome::Failed), Some(text.to_owned()));
+        }
+    }
+
+    fn message(&mut self, line: &Line, at: Option<Instant>, message: &str) {
+        self.first = self.first.or(Some(line.number));
+        self.begin = self.begin.or(at);
+        self.phase_ends(at);
+        self.last = at.max(self.last);
+        if message.starts_with("error building") {
+            return self.fail(message);
+        }
+        if let Some(text) = message.strip_prefix("Using caching version of cmd: ") {
+            self.cached.insert(text.trim().to_owned());
+        }
+        if ["Building stage '", "Deleting filesystem", "Pushing image"].iter().any(|start| message.starts_with(start)) {
+            self.close(at);
+            self.stage = None;
+        }
+        if message.starts_with("Found cached layer")
+            && let Some(step) = self.steps.last_mut().filter(|_| self.open)
+        {
+            step.outcome = Some(Outcome::Cached);
+        }
+        self.pushed |= message.starts_with("Pushing image") || message.starts_with("Pushed ");
+        self.finished |= self.pushed || message.starts_with("Skipping push");
+        if instruction(message) {
+            self.close(at);
+            self.step(at, message);
+        }
+        if let Some(at) = at {
+            self.phase = Some((phase(message), at, message.to_owned()));
+        }
+    }
+
+    fn step(&mut self, at: Option<Instant>, text: &str) {
+        let stages = &mut self.stages;
+        let stage = self.stage.get_or_insert_with(|| {
+            *stages += 1;
+            (*stages - 1).to_string()
+        });
+        let outcome = if self.cached.contains(text) { Outcome::Cached } else { Outcome::Executed };
+        self.steps.push(DraftStep {
+            stage: Some(stage.clone()),
+            number: u32::try_from(self.steps.len()).ok().map(|index| (index + 1, 0)),
+            instruction: names::keyword(text),
+            text: text.to_owned(),
+            outcome: Some(outcome),
+            start: at,
+            ..DraftStep::default()
+        });
+        self.open = true;
+    }
+
+    /// Ends the phase that lasted until this message.
+    fn phase_ends(&mut self, at: Option<Instant>) {
+        let (Some((phase, start, message)), Some(end)) = (self.phase.take(), at) else { return };
+        let span = DraftSpan::new(phase, start, end).named(message);
+        match self.steps.last_mut().filter(|_| self.open) {
+            Some(step) => {
+                let whole = phase == Phase::Dispatch;
+                let own = names::phase(&step.instruction, &step.text);
+                step.spans.push(if whole { DraftSpan { phase: own, ..span } } else { span });
+            }
+            None => self.spans.push(span),
+        }
+    }
+
+    /// Ends the step at the next message that does not belong to it.
+    fn close(&mut self, at: Option<Instant>) {
+        if std::mem::take(&mut self.open)
+            && let Some(step) = self.steps.last_mut()
+        {
+            step.end = at.filter(|_| step.start.is_some());
+        }
+    }
+
+    fn finish(mut self, dated: bool) -> Option<Draft> {
+        let mut draft = Draft::new(Tool::Kaniko, Fidelity::default());
+        draft.line = self.first?;
+        // kaniko says nothing at the end of a build that pushes nothing, but a process is always followed by a snapshot.
+        let running = self.open && self.phase.as_ref().is_some_and(|(phase, ..)| *phase == Phase::Process);
+        draft.unfinished = running && !self.failed && !self.finished;
+        let last = if draft.unfinished { self.last.max(self.seen) } else { self.last };
+        self.phase_ends(last);
+        if draft.unfinished
+            && let Some(step) = self.steps.last_mut()
+        {
+            step.outcome = Some(Outcome::Cancelled);
+        }
+        self.close(last);
+        draft.options.policy = Some(Policy::Serial);
+        draft.options.jobs = Some(1);
+        draft.failed = self.failed;
+        let timed = last.is_some();
+        draft.dated = timed && dated;
+        draft.source.fidelity = Fidelity { starts: timed, phases: timed, ..Fidelity::default() };
+        [self.begin, last].into_iter().flatten().for_each(|at| draft.saw(at));
+        (draft.steps, draft.spans) = (self.steps, self.spans);
+        guess::guess_needs(&mut draft);
+        for index in 1..draft.steps.len() {
+            if !draft.steps[index].needs.contains(&(index - 1)) {
+                draft.steps[index].after.push(index - 1);
+            }
+        }
+        Some(draft)
+    }
+}
+
+/// The phase that a message begins. An instruction alone begins what its kind does.
+fn phase(message: &str) -> Phase {
+    let has = |word: &str| message.starts_with(word);
+    if has("Taking snapshot") || has("Initializing snapshotter") {
+        Phase::Diff
+    } else if has("Unpacking rootfs") || has("Found cached layer") || has("Extracting") {
+        Phase::Unpack
+    } else if has("Running: [") {
+        Phase::Process
+    } else if has("Pushing") {
+        Phase::Push
+    } else if has("Retrieving image") || has("Downloading") || has("Returning cached image") {
+        Phase::Pull
+    } else if has("Resolved base name")
+        || has("Using dockerignore")
+        || has("Built cross stage")
+        || has("Building stage")
+    {
+        Phase::Lower
+    } else if has("Checking for cached layer") || has("No cached layer") || has("Using caching version") {
+        Phase::CacheLookup
+    } else if has("Saving file") || has("Storing source image") || has("Deleting filesystem") {
+        Phase::Commit
+    } else if has("Cmd: ") || has("Args: ") || has("cmd: ") || has("args: ") || has("Util.Lookup") {
+        Phase::SandboxSetup
+    } else {
+        Phase::Dispatch
+    }
+}

@@ -1,0 +1,140 @@
+//! The time of each line, from the times and numbers in the prefixes of all lines.
+
+use super::super::draft::Instant;
+use super::prefix::Cut;
+use super::stamp::Origin;
+use std::collections::HashSet;
+
+const SECOND: Instant = 1_000_000_000;
+
+/// Half a day: a time of the day that goes back by more has passed midnight.
+const HALF_DAY: Instant = 43_200 * SECOND;
+
+/// The times of the lines.
+pub(crate) struct Times {
+    pub(crate) at: Vec<Option<Instant>>,
+    /// Whether they are since 1970.
+    pub(crate) dated: bool,
+}
+
+/// Finds the times among what stands before the lines.
+pub(crate) fn times(cuts: &[Cut<'_>]) -> Times {
+    let columns = cuts.iter().map(|cut| cut.stamps.len()).max().unwrap_or(0);
+    let column = |column: usize| cuts.iter().map(move |cut| cut.stamps.get(column).copied());
+    let distinct = |index: &usize| column(*index).flatten().map(|stamp| stamp.at).collect::<HashSet<_>>().len();
+    // Of equals the first: later ones may be those of a program within the build.
+    if let Some(best) = (0..columns).rev().max_by_key(distinct) {
+        let zoned = column(best).flatten().all(|stamp| stamp.origin == Origin::Zoned);
+        let clock = column(best).flatten().all(|stamp| stamp.origin == Origin::Clock);
+        let mut at: Vec<Option<Instant>> = column(best).map(|stamp| stamp.map(|stamp| stamp.at)).collect();
+        if clock {
+            continuous(&mut at);
+        }
+        return Times { at, dated: zoned };
+    }
+    let columns = cuts.iter().map(|cut| cut.numbers.len()).max().unwrap_or(0);
+    for column in 0..columns {
+        let values: Vec<Option<Instant>> = cuts.iter().map(|cut| cut.numbers.get(column).copied()).collect();
+        if let Some(times) = numbers(values) {
+            return times;
+        }
+    }
+    Times { at: vec![None; cuts.len()], dated: false }
+}
+
+/// Times of the day after each other, also past midnight. Times that go back often are those since the line before.
+fn continuous(at: &mut [Option<Instant>]) {
+    let known: Vec<Instant> = at.iter().flatten().copied().collect();
+    let back = known.windows(2).filter(|pair| pair[1] < pair[0] && pair[0] - pair[1] < HALF_DAY).count();
+    if known.len() > 4 && back * 5 > known.len() {
+        let mut sum = 0;
+        for at in at.iter_mut().flatten() {
+            sum += *at;
+            *at = sum;
+        }
+        return;
+    }
+    let (mut days, mut last) = (0, None);
+    for at in at.iter_mut().flatten() {
+        if last.is_some_and(|last| last - *at > HALF_DAY) {
+            days += 1;
+        }
+        last = Some(*at);
+        *at += days * 2 * HALF_DAY;
+    }
+}
+
+/// Numbers as times: seconds, milliseconds, microseconds or nanoseconds since 1970, or seconds since the start. `None` if they are
+/// something else, such as the numbers of the lines. The numbers are in units of 10⁻⁹.
+fn numbers(mut values: Vec<Option<Instant>>) -> Option<Times> {
+    let known: Vec<Instant> = values.iter().flatten().copied().collect();
+    let pairs = || known.windows(2);
+    let ordered = pairs().filter(|pair| pair[1] >= pair[0]).count();
+    if known.iter().min() == known.iter().max() || ordered * 10 < (known.len() - 1) * 9 {
+        return None;
+    }
+    let units = [
+        (1_000_000_000, 1),
+        (1_000_000_000_000, 1_000),
+        (1_000_000_000_000_000, 1_000_000),
+        (1_000_000_000_000_000_000, SECOND),
+    ];
+    let since_1970 =
+        units.into_iter().find(|(unit, _)| known.iter().all(|value| (*unit..unit * 10).contains(&(value / SECOND))));
+    if let Some((_, divisor)) = since_1970 {
+        values.iter_mut().flatten().for_each(|value| *value /= divisor);
+        return Some(Times { at: values, dated: true });
+    }
+    // Numbers of lines grow by one from line to line, also where some lines are missing.
+    let whole = known.iter().all(|value| value % SECOND == 0);
+    let repeated = pairs().any(|pair| pair[0] == pair[1]);
+    (!whole || repeated).then_some(Times { at: values, dated: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::prefix::Prefixes;
+    use super::*;
+
+    /// The times of lines in milliseconds since the first.
+    fn of(lines: &[&str]) -> (Vec<Option<i128>>, bool) {
+        let prefixes = Prefixes::learn(lines.iter().copied());
+        let cuts: Vec<_> = lines.iter().map(|line| prefixes.cut(line)).collect();
+        let times = times(&cuts);
+        let first = times.at.iter().flatten().next().copied().unwrap_or(0);
+        (times.at.into_iter().map(|at| at.map(|at| (at - first) / 1_000_000)).collect(), times.dated)
+    }
+
+    #[test]
+    fn columns_of_times_are_found() {
+        for (first, second, dated) in [
+            ("10:00:00 ", "10:00:01 ", false),
+            ("23:59:59.5 ", "00:00:00.5 ", false),
+            ("[  12.250000] ", "[  13.250000] ", false),
+            ("1772359200 ", "1772359201 ", true),
+            ("1772359200123 ", "1772359201123 ", true),
+            ("1772359200.123 ", "1772359201.123 ", true),
+            ("1772359200123456789 ", "1772359201123456789 ", true),
+            ("0:05 ", "0:06 ", false),
+            ("Mar  1 10:00:00 host docker[1]: ", "Mar  1 10:00:01 host docker[1]: ", false),
+            (
+                "time=\"2026-03-01T10:00:00Z\" level=info msg=\"",
+                "time=\"2026-03-01T10:00:01Z\" level=info msg=\"",
+                true,
+            ),
+            ("1 2026-03-01T10:00:00Z ", "2 2026-03-01T10:00:01Z ", true),
+            ("12.5s ", "13.5s ", false),
+            ("[1m5s] ", "[1m6s] ", false),
+        ] {
+            let lines = [format!("{first}#1 [internal] x"), format!("{second}#1 DONE 1.0s")];
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            assert_eq!(of(&lines), (vec![Some(0), Some(1000)], dated), "{first}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_lines_are_no_times() {
+        assert_eq!(of(&["1 #1 [internal] x", "2 #1 DONE 1.0s", "4 #2 [internal] y"]).0, [None, None, None]);
+        assert_eq!(of(&["0 #1 [internal] x", "0 #1 DONE 1.0s", "4 #2 [internal] y"]).0, [Some(0), Some(0), Some(4000)]);
+    }
+}

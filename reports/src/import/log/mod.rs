@@ -1,0 +1,183 @@
+//! The lines of a log as people keep it, each with its time and without what stands before the builder's text.
+//!
+//! *Takes* text. *Gives* lines, and how many of them each builder wrote. *Must never know* what the lines mean.
+
+mod clock;
+mod collector;
+mod decode;
+pub(crate) mod marks;
+mod prefix;
+pub(crate) mod stamp;
+mod terminal;
+
+pub(crate) use decode::decode;
+
+use super::draft::Instant;
+use marks::Mark;
+use prefix::{Cut, Prefixes};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+/// Nanoseconds in a second.
+const SECOND: Instant = 1_000_000_000;
+
+/// A line of a log.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Line {
+    /// Its place in the log.
+    pub(crate) number: usize,
+    /// The time that was written before the line.
+    pub(crate) at: Option<Instant>,
+    /// The builder's text.
+    pub(crate) text: String,
+    /// Which of several sources wrote the line: a job, a service, a container. `None` for a line of an unknown form.
+    stream: Option<usize>,
+}
+
+/// A log.
+pub(crate) struct Log {
+    pub(crate) lines: Vec<Line>,
+    /// Whether the times are since 1970.
+    pub(crate) dated: bool,
+    /// The unit of the times in nanoseconds, if it is a second; zero for finer times.
+    pub(crate) resolution: Instant,
+    /// How many lines each builder wrote.
+    pub(crate) marks: BTreeMap<Mark, usize>,
+}
+
+impl Log {
+    /// Reads the lines of a log.
+    pub(crate) fn read(text: &str) -> Self {
+        let collected = collector::lines(text);
+        let text = collected.as_deref().unwrap_or(text);
+        let pieces: Vec<Piece<'_>> = text.lines().flat_map(pieces).collect();
+        let prefixes = Prefixes::learn(pieces.iter().map(|piece| &*piece.text));
+        let cuts: Vec<Cut<'_>> = pieces.iter().map(|piece| prefixes.cut(&piece.text)).collect();
+        let times = clock::times(&cuts);
+        let mut streams: HashMap<&[&str], usize> = HashMap::new();
+        let mut lines: Vec<Line> = Vec::with_capacity(pieces.len());
+        for (number, ((piece, cut), mut at)) in pieces.iter().zip(&cuts).zip(times.at).enumerate() {
+            if piece.redrawn && at.is_none() {
+                at = lines.last().and_then(|last| last.at);
+            }
+            let next = streams.len();
+            let stream = cut.known.then(|| *streams.entry(&cut.label).or_insert(next));
+            let text = &piece.text[cut.length..];
+            let text = if cut.quoted { unquoted(text) } else { text.trim_end().to_owned() };
+            lines.push(Line { number, at, text, stream });
+        }
+        if newest_first(&lines) {
+            lines.reverse();
+            lines.iter_mut().enumerate().for_each(|(number, line)| line.number = number);
+        }
+        let whole = lines.iter().filter_map(|line| line.at).all(|at| at % SECOND == 0);
+        Self { lines, dated: times.dated, resolution: if whole { SECOND } else { 0 }, marks: prefixes.marks }
+    }
+
+    /// The lines by the source that wrote them. Sources are told apart if several of them start a build.
+    pub(crate) fn streams(&self, starts: impl Fn(&str) -> bool) -> Vec<Vec<&Line>> {
+        let starting = self.lines.iter().filter(|line| starts(&line.text)).filter_map(|line| line.stream);
+        let mut groups: BTreeMap<usize, Vec<&Line>> = starting.map(|stream| (stream, Vec::new())).collect();
+        if groups.len() < 2 {
+            return vec![self.lines.iter().collect()];
+        }
+        let mut last = *groups.keys().next().unwrap_or(&0);
+        for line in &self.lines {
+            last = line.stream.filter(|stream| groups.contains_key(stream)).unwrap_or(last);
+            groups.entry(last).or_default().push(line);
+        }
+        groups.into_values().collect()
+    }
+}
+
+/// A part of a line between carriage returns.
+struct Piece<'t> {
+    text: Cow<'t, str>,
+    /// Whether the part replaced another one on the screen.
+    redrawn: bool,
+}
+
+/// The parts of a line that count: of a progress line that is redrawn the first and the last, and each that a builder began.
+fn pieces(line: &str) -> Vec<Piece<'_>> {
+    let line = line.trim_end_matches('\r');
+    if !line.contains('\r') {
+        return vec![Piece { text: terminal::plain(line), redrawn: false }];
+    }
+    let parts: Vec<&str> = line.split('\r').collect();
+    let last = parts.len() - 1;
+    let texts = parts.into_iter().enumerate().map(|(index, part)| (index, terminal::plain(part)));
+    let counts = |(index, text): &(usize, Cow<'_, str>)| {
+        let ends = *index == 0 || *index == last;
+        !text.trim().is_empty() && (ends || marks::find(text).is_some())
+    };
+    texts.filter(counts).map(|(index, text)| Piece { text, redrawn: index > 0 }).collect()
+}
+
+/// A text up to its closing quote, without the escapes in it.
+fn unquoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => match rest.next() {
+                Some('t') => out.push('\t'),
+                Some('n') | None => {}
+                Some(escaped) => out.push(escaped),
+            },
+            '"' if rest.peek() == Some(&'"') => {
+                rest.next();
+                out.push('"');
+            }
+            '"' => break,
+            other => out.push(other),
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// Whether the log was exported with its last line first.
+fn newest_first(lines: &[Line]) -> bool {
+    let times: Vec<Instant> = lines.iter().filter_map(|line| line.at).collect();
+    let later = times.windows(2).filter(|pair| pair[1] > pair[0]).count();
+    let earlier = times.windows(2).filter(|pair| pair[1] < pair[0]).count();
+    earlier > 3 && earlier > later * 20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(text: &str) -> Vec<String> {
+        Log::read(text).lines.into_iter().map(|line| line.text).collect()
+    }
+
+    #[test]
+    fn redrawn_lines_keep_what_the_builder_wrote() {
+        assert_eq!(texts("10%\r20%\r\n"), ["10%", "20%"]);
+        assert_eq!(texts("#1 [internal] x\r#1 DONE 0.1s\r#2 [1/1] RUN y\r\n").len(), 3);
+        let log = Log::read("10:00:00 #1 [internal] x\n10:00:01 pull 10%\r20%\r#1 DONE 1.0s\n");
+        assert_eq!(log.lines.last().map(|line| line.at), Some(Some(36_001_000_000_000)));
+    }
+
+    #[test]
+    fn quoted_texts_end_at_the_quote() {
+        assert_eq!(unquoted("#1 [1/1] RUN echo \\\"a\\\"\" extra=1"), "#1 [1/1] RUN echo \"a\"");
+        assert_eq!(unquoted("#1 \"\"a\"\"\",x"), "#1 \"a\"");
+    }
+
+    #[test]
+    fn a_log_with_its_last_line_first_is_turned_round() {
+        let lines: Vec<String> =
+            (0..8).rev().map(|second| format!("10:00:0{second} #{} [1/1] RUN x", second + 1)).collect();
+        assert_eq!(texts(&lines.join("\n"))[0], "#1 [1/1] RUN x");
+    }
+
+    #[test]
+    fn sources_are_told_apart_only_if_several_start_a_build() {
+        let text = "a | #1 [internal] x\nb | #1 [internal] y\na | #1 DONE 1.0s\nb | #1 DONE 2.0s\n";
+        let starts = |text: &str| text.starts_with("#1 [");
+        assert_eq!(Log::read(text).streams(starts).len(), 2);
+        assert_eq!(Log::read("a | #1 [internal] x\nb | #1 DONE 2.0s\n").streams(starts).len(), 1);
+    }
+}

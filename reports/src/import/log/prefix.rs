@@ -1,0 +1,271 @@
+//! Where the builder's text begins in each line: CI services and tools write times, names, numbers and markers before it.
+//!
+//! The shapes of these prefixes are learned from the lines that only a builder writes ([`marks`](super::marks)). A line of another kind
+//! is cut where a learned shape ends.
+
+use super::super::duration::duration;
+use super::marks::{self, Mark};
+use super::stamp::{self, Stamp};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// A prefix has at most so many parts.
+const LONGEST: usize = 40;
+
+/// How many different words a shape may have at one place before all are accepted.
+const VARIANTS: usize = 8;
+
+/// A shape is accepted if it has at least this share (one of so many) of the lines of the most frequent one.
+const SHARE: usize = 20;
+
+/// The kind of a part of a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Kind {
+    Stamp,
+    Number,
+    Word,
+    Space,
+    Char(char),
+}
+
+/// A part of a prefix.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Part<'t> {
+    kind: Kind,
+    text: &'t str,
+    stamp: Option<Stamp>,
+}
+
+/// The parts of the start of a line, at most `limit`, and where each ends.
+fn parts(line: &str, limit: usize) -> Vec<(Part<'_>, usize)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(first) = line[at..].chars().next().filter(|_| found.len() < limit) {
+        let rest = &line[at..];
+        let (kind, length, stamp) = match stamp::read(rest) {
+            Some((length, stamp)) => (Kind::Stamp, length, Some(stamp)),
+            None if first.is_ascii_digit() => number(rest),
+            None if first.is_alphanumeric() => (Kind::Word, alphanumeric(rest), None),
+            None if first.is_whitespace() => {
+                (Kind::Space, rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len()), None)
+            }
+            None => (Kind::Char(first), first.len_utf8(), None),
+        };
+        found.push((Part { kind, text: &rest[..length], stamp }, at + length));
+        at += length;
+    }
+    found
+}
+
+fn alphanumeric(text: &str) -> usize {
+    text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len())
+}
+
+/// A number with an optional fraction, or a duration (`1m2.5s`); a word if other letters follow.
+fn number(text: &str) -> (Kind, usize, Option<Stamp>) {
+    let whole = alphanumeric(text);
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let fraction = text[digits..].strip_prefix('.').map_or(0, |rest| {
+        let length = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        if length > 0 { length + 1 } else { 0 }
+    });
+    let end = digits + fraction;
+    let after = &text[end..];
+    let unit = usize::from(after.starts_with('s'));
+    if after[unit..].starts_with(char::is_alphanumeric) {
+        let written = text.find(|c: char| !c.is_ascii_digit() && !".hmsµnu".contains(c)).unwrap_or(text.len());
+        let ends = !text[written..].starts_with(char::is_alphanumeric) && duration(&text[..written]).is_some();
+        return if ends { (Kind::Number, written, None) } else { (Kind::Word, whole.max(1), None) };
+    }
+    (Kind::Number, end + unit, None)
+}
+
+/// The value of a number or of a duration as it is written, in units of 10⁻⁹.
+pub(crate) fn value(text: &str) -> Option<i128> {
+    if text.ends_with(|c: char| c.is_ascii_alphabetic()) {
+        return duration(text);
+    }
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let fraction = &fraction[..fraction.len().min(9)];
+    if whole.len() > 20 {
+        return None;
+    }
+    let part: i128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    Some(whole.parse::<i128>().ok()? * 1_000_000_000 + part * i128::pow(10, 9 - fraction.len() as u32))
+}
+
+type Shape = Vec<Kind>;
+
+/// What was learned about one shape.
+#[derive(Debug, Default)]
+struct Learned {
+    count: usize,
+    /// The words at each place; no set if there are too many to matter.
+    words: Vec<Option<HashSet<String>>>,
+}
+
+/// The learned shapes.
+#[derive(Debug, Default)]
+pub(crate) struct Prefixes {
+    shapes: HashMap<Shape, Learned>,
+    /// Lengths of accepted shapes, longest first.
+    lengths: Vec<usize>,
+    /// How many lines each builder's form of log has.
+    pub(crate) marks: BTreeMap<Mark, usize>,
+}
+
+/// A line without its prefix.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Cut<'t> {
+    /// The length of the prefix.
+    pub(crate) length: usize,
+    /// The times in the prefix.
+    pub(crate) stamps: Vec<Stamp>,
+    /// The numbers in the prefix.
+    pub(crate) numbers: Vec<i128>,
+    /// The names in the prefix: of the job, the service, the container.
+    pub(crate) label: Vec<&'t str>,
+    /// Whether the text is quoted, as in `msg="…"`.
+    pub(crate) quoted: bool,
+    /// Whether the prefix has a learned shape.
+    pub(crate) known: bool,
+}
+
+impl Prefixes {
+    /// Learns the shapes of the prefixes in a log.
+    pub(crate) fn learn<'t>(lines: impl Iterator<Item = &'t str>) -> Self {
+        let mut shapes: HashMap<Shape, Learned> = HashMap::new();
+        let mut counts: HashMap<Shape, BTreeMap<Mark, usize>> = HashMap::new();
+        for line in lines {
+            let Some((at, mark)) = marks::find(line) else { continue };
+            let parts = parts(&line[..at], LONGEST + 1);
+            if parts.len() > LONGEST {
+                continue;
+            }
+            let shape: Shape = parts.iter().map(|(part, _)| part.kind).collect();
+            *counts.entry(shape.clone()).or_default().entry(mark).or_default() += 1;
+            let learned = shapes.entry(shape).or_default();
+            learned.count += 1;
+            learned.words.resize(parts.len(), Some(HashSet::new()));
+            for ((part, _), words) in parts.iter().zip(&mut learned.words) {
+                if part.kind == Kind::Word && words.as_mut().is_some_and(|words| words.len() >= VARIANTS) {
+                    *words = None;
+                } else if let (Kind::Word, Some(words)) = (part.kind, words) {
+                    words.insert(part.text.to_owned());
+                }
+            }
+        }
+        let most = shapes.values().map(|learned| learned.count).max().unwrap_or(0);
+        shapes.retain(|_, learned| learned.count * SHARE >= most);
+        let mut marks = BTreeMap::new();
+        for (mark, count) in shapes.keys().filter_map(|shape| counts.get(shape)).flatten() {
+            *marks.entry(*mark).or_default() += count;
+        }
+        let mut lengths: Vec<usize> = shapes.keys().map(Vec::len).collect::<HashSet<_>>().into_iter().collect();
+        lengths.sort_unstable_by(|a, b| b.cmp(a));
+        Self { shapes, lengths, marks }
+    }
+
+    /// Cuts the prefix of a line.
+    pub(crate) fn cut<'t>(&self, line: &'t str) -> Cut<'t> {
+        if let Some((at, _)) = marks::find(line) {
+            let own = parts(&line[..at], LONGEST + 1);
+            let shape: Shape = own.iter().map(|(part, _)| part.kind).collect();
+            if self.shapes.contains_key(&shape) {
+                return described(&own, at);
+            }
+        }
+        let own = parts(line, self.lengths.first().copied().unwrap_or(0));
+        let kinds: Shape = own.iter().map(|(part, _)| part.kind).collect();
+        for &length in self.lengths.iter().filter(|&&length| length <= own.len()) {
+            if let Some(learned) = self.shapes.get(&kinds[..length])
+                && own[..length].iter().zip(&learned.words).all(|((part, _), words)| fits(part, words.as_ref()))
+            {
+                return described(&own[..length], length.checked_sub(1).map_or(0, |last| own[last].1));
+            }
+        }
+        Cut::default()
+    }
+}
+
+fn fits(part: &Part<'_>, words: Option<&HashSet<String>>) -> bool {
+    part.kind != Kind::Word || words.is_none_or(|words| words.contains(part.text))
+}
+
+fn described<'t>(parts: &[(Part<'t>, usize)], length: usize) -> Cut<'t> {
+    let mut cut = Cut { length, known: true, ..Cut::default() };
+    for (index, (part, _)) in parts.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| parts[before].0.kind);
+        match part.kind {
+            Kind::Stamp => cut.stamps.extend(part.stamp),
+            Kind::Number if matches!(before, Some(Kind::Word | Kind::Char('-' | '_' | '/' | '#'))) => {
+                cut.label.push(part.text)
+            }
+            Kind::Number => cut.numbers.extend(value(part.text)),
+            Kind::Word if !is_marker(part.text) => cut.label.push(part.text),
+            Kind::Word | Kind::Space | Kind::Char(_) => {}
+        }
+    }
+    cut.quoted = parts.last().is_some_and(|(part, _)| part.kind == Kind::Char('"'));
+    cut
+}
+
+/// Whether a word says which stream or level a line is of: those of one build may differ.
+fn is_marker(word: &str) -> bool {
+    const MARKERS: [&str; 22] = [
+        "stdout", "stderr", "out", "err", "o", "e", "f", "p", "i", "w", "d", "t", "info", "warn", "warning", "error",
+        "debug", "notice", "trace", "stream", "level", "log",
+    ];
+    let lower = word.to_ascii_lowercase();
+    let gitlab =
+        lower.len() == 3 && lower.ends_with(['o', 'e']) && lower[..2].bytes().all(|byte| byte.is_ascii_hexdigit());
+    gitlab || MARKERS.contains(&lower.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(learned: &[&str], line: &str) -> (String, usize, Vec<String>) {
+        let cut = Prefixes::learn(learned.iter().copied()).cut(line);
+        (line[cut.length..].to_owned(), cut.stamps.len(), cut.label.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn prefixes_of_ci_services_are_cut() {
+        for (line, stamps, label) in [
+            ("build\tBuild and push\t2026-03-01T10:00:00.1234567Z #1 [internal] load x", 1, "build Build and push"),
+            ("2026-03-01T10:00:00.123456Z 01O #1 [internal] load x", 1, ""),
+            ("web-1  | #1 [internal] load x", 0, "web 1"),
+            ("2026-03-01T10:00:00.1Z stderr F #1 [internal] load x", 1, ""),
+            ("[10:00:00] :\t [Step 1/2] #1 [internal] load x", 1, "Step 2"),
+            ("  12 #1 [internal] load x", 0, ""),
+            ("> #1 [internal] load x", 0, ""),
+            ("Mar 01 10:00:00 host docker[123]: #1 [internal] load x", 1, "host docker"),
+            ("Step #0 - \"build\": #1 [internal] load x", 0, "Step 0 build"),
+            ("#1 [internal] load x", 0, ""),
+        ] {
+            let (text, found, names) = cut(&[line], line);
+            assert_eq!(
+                (text.as_str(), found, names.join(" ").as_str()),
+                ("#1 [internal] load x", stamps, label),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_lines_are_cut_by_the_learned_shape() {
+        let learned = ["10:00:00 a | #1 [internal] load x", "10:00:01 a | #1 DONE 0.1s"];
+        assert_eq!(cut(&learned, "10:00:05 a | cancelled").0, "cancelled");
+        assert_eq!(cut(&learned, "10:00:05 b | cancelled").0, "10:00:05 b | cancelled");
+        assert_eq!(cut(&learned, "nothing").0, "nothing");
+    }
+
+    #[test]
+    fn numbers_have_values() {
+        assert_eq!(
+            (value("12"), value("1.5"), value("0.25s"), value("")),
+            (Some(12_000_000_000), Some(1_500_000_000), Some(250_000_000), None)
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! Terminal sequences (ECMA-48) in a log: colours, cursor movements, titles. They are taken off.
+
+use std::borrow::Cow;
+
+/// How terminal sequences look after programs that made the escape character visible.
+const WRITTEN_ESCAPES: [&str; 6] = ["^[", "\\e", "\\033", "\\x1b", "\\u001b", "\u{241b}"];
+
+/// The line without terminal sequences. Buildkite's `ESC _bk;t=1700000000000 BEL` leaves its time.
+pub(crate) fn plain(line: &str) -> Cow<'_, str> {
+    let visible = WRITTEN_ESCAPES.iter().any(|escape| line.contains(escape) && line.contains(&format!("{escape}[")));
+    let line = if visible {
+        let each = |line: String, escape: &&str| line.replace(&format!("{escape}["), "\u{1b}[");
+        Cow::Owned(WRITTEN_ESCAPES.iter().fold(line.to_owned(), each))
+    } else {
+        Cow::Borrowed(line)
+    };
+    let lost = line.contains("[0m") || line.contains("[0K") || line.contains("_bk;t=");
+    if !line.contains('\u{1b}') && !lost {
+        return line;
+    }
+    let mut out = String::with_capacity(line.len());
+    let mut rest: &str = &line;
+    while let Some(at) = rest.find(['\u{1b}', '[', '_']) {
+        out.push_str(&rest[..at]);
+        let from = &rest[at..];
+        let length = if from.starts_with('\u{1b}') {
+            sequence(&from[1..], &mut out).map(|length| length + 1)
+        } else {
+            bare(from, &mut out)
+        };
+        match length {
+            Some(length) => rest = &from[length..],
+            None => {
+                let first = from.chars().next().map_or(1, char::len_utf8);
+                if !from.starts_with('\u{1b}') {
+                    out.push_str(&from[..first]);
+                }
+                rest = &from[first..];
+            }
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// The length of the sequence after an escape character.
+fn sequence(rest: &str, out: &mut String) -> Option<usize> {
+    let first = rest.chars().next()?;
+    match first {
+        '[' => rest[1..].find(|c: char| ('@'..='~').contains(&c)).map(|end| end + 2),
+        ']' | '_' | 'P' | '^' | 'X' => {
+            let end = rest.find(['\u{7}', '\u{1b}']).unwrap_or(rest.len());
+            keep_time(&rest[..end], out);
+            let string_terminator = rest[end..].starts_with("\u{1b}\\");
+            Some((end + if string_terminator { 2 } else { 1 }).min(rest.len()))
+        }
+        '(' | ')' | '#' | ' ' => rest.chars().nth(1).map(|second| 1 + second.len_utf8()),
+        _ => Some(first.len_utf8()),
+    }
+}
+
+/// The length of a sequence whose escape character was lost on the way: `[36m`, `[0K`, `_bk;t=1700000000000`.
+fn bare(from: &str, out: &mut String) -> Option<usize> {
+    if let Some(rest) = from.strip_prefix("_bk;t=") {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        keep_time(&from[..6 + digits], out);
+        return Some(6 + digits + usize::from(rest[digits..].starts_with('\u{7}')));
+    }
+    let rest = from.strip_prefix('[')?;
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    let last = rest.as_bytes()[end];
+    ((last == b'm' || last == b'K') && (end > 0 || last == b'K')).then_some(end + 2)
+}
+
+fn keep_time(sequence: &str, out: &mut String) {
+    if let Some(time) = sequence.strip_prefix("_bk;t=") {
+        out.push_str(time);
+        out.push(' ');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_are_taken_off() {
+        assert_eq!(plain("\u{1b}[32m#1 x\u{1b}[0m"), "#1 x");
+        assert_eq!(plain("\u{1b}]0;title\u{7}#1 x"), "#1 x");
+        assert_eq!(plain("\u{1b}]8;;link\u{1b}\\#1 x"), "#1 x");
+        assert_eq!(plain("\u{1b}(B#1 x"), "#1 x");
+        assert_eq!(plain("\u{1b}_bk;t=1772359200123\u{7}#1 x"), "1772359200123 #1 x");
+        assert_eq!(plain("_bk;t=1772359200123\u{7}#1 x"), "1772359200123 #1 x");
+        assert_eq!(plain("[36mINFO[0m[0031] x"), "INFO[0031] x");
+        assert_eq!(plain("^[[36mINFO^[[0m[0031] x"), "INFO[0031] x");
+        assert_eq!(plain("#5 [2/3] RUN a[0] _b"), "#5 [2/3] RUN a[0] _b");
+        assert_eq!(plain("\u{1b}"), "");
+    }
+}

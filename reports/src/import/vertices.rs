@@ -1,0 +1,196 @@
+//! Vertices as BuildKit prints them for people, with durations to a tenth of a second, as a draft.
+//!
+//! With a time before each line, a vertex ended when its last line arrived, and started its duration before that. Without times, or
+//! if all lines arrived at once through a pipe, each vertex is assumed to start as soon as its guessed dependencies are done.
+
+use super::draft::{Draft, DraftSpan, DraftStep, Instant};
+use super::names::{self, Targets};
+use super::{gaps, guess, runs};
+use buildscope_record::{Fidelity, Outcome, Phase, Tool};
+
+/// Times are rounded to a tenth of a second.
+const ROUNDING: Instant = 100_000_000;
+
+/// Times in such units are coarser than durations.
+const COARSE: Instant = 500_000_000;
+
+/// A vertex, as far as it was printed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Printed {
+    pub(crate) name: String,
+    /// The time of the first line.
+    pub(crate) first: Option<Instant>,
+    /// The time of the line that says that it is done.
+    pub(crate) last: Option<Instant>,
+    /// The time of the last line of any kind.
+    pub(crate) seen: Option<Instant>,
+    pub(crate) took: Option<Instant>,
+    /// The start and the end where they are printed.
+    pub(crate) began: Option<Instant>,
+    pub(crate) ended: Option<Instant>,
+    /// The earliest start that output allows: each line says how long after the start it was written.
+    pub(crate) since: Option<Instant>,
+    /// How long after the start the last output was written.
+    pub(crate) wrote: Option<Instant>,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) error: Option<String>,
+    pub(crate) log: Vec<String>,
+}
+
+impl Printed {
+    /// Takes in the time of a line.
+    pub(crate) fn saw(&mut self, at: Option<Instant>) {
+        self.first = self.first.or(at);
+        self.seen = at.or(self.seen);
+    }
+
+    /// Takes in a line of output.
+    pub(crate) fn output(&mut self, at: Option<Instant>, after: Instant, output: &str) {
+        let start = at.map(|at| at - after);
+        self.since = match (self.since, start) {
+            (Some(known), Some(start)) => Some(known.min(start)),
+            (known, start) => known.or(start),
+        };
+        self.wrote = self.wrote.max(Some(after));
+        self.log.push(output.to_owned());
+    }
+
+    /// How long it ran at least.
+    fn length(&self) -> Instant {
+        self.took.max(self.wrote.filter(|_| self.took.is_none())).unwrap_or(0)
+    }
+
+    /// When it ran, by the times of its lines. `until` is the last time of the log: it ends what has no end.
+    fn interval(&self, until: Option<Instant>) -> Option<(Instant, Instant)> {
+        let end = match self.outcome {
+            Some(_) => self.last?,
+            None => until.or(self.seen)?,
+        };
+        // Lines arrive late, never early: of all estimates of the start the earliest is the best.
+        let by_end = end - self.length();
+        let start = match self.outcome {
+            Some(_) if self.took.is_some() => self.since.map_or(by_end, |since| since.min(by_end)),
+            _ => self.since.or(self.first).unwrap_or(by_end).min(end),
+        };
+        // A line that was held back until other vertices had written theirs.
+        let printed = self.took.map(|took| start + took + ROUNDING / 2);
+        Some((start, printed.map_or(end, |printed| printed.min(end)).max(start)))
+    }
+}
+
+/// The draft of vertices. `until` is the time of the last line, `resolution` the unit of all times.
+pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resolution: Instant) -> Draft {
+    let exact = vertices.iter().any(|vertex| vertex.began.is_some());
+    let timed = exact || spread(&vertices, until);
+    let fidelity = Fidelity { starts: timed, ..Fidelity::default() };
+    let mut draft = Draft { dated: exact, ..Draft::new(Tool::Buildkit, fidelity) };
+    let targets = Targets::of(vertices.iter().map(|vertex| vertex.name.as_str()));
+    draft.failed = vertices.iter().any(|vertex| vertex.outcome == Some(Outcome::Failed));
+    settle(&mut vertices);
+    draft.unfinished = !draft.failed && vertices.iter().any(|vertex| vertex.outcome.is_none());
+    let latest = vertices.iter().filter_map(|vertex| vertex.ended.or(vertex.began)).max();
+    let until = if exact { latest } else { until };
+    let times = |vertex: &Printed| match exact {
+        true => vertex.began.map(|began| (began, vertex.ended.or(until))),
+        false => vertex.interval(until).filter(|_| timed).map(|(start, end)| (start, Some(end))),
+    };
+    let mut intervals: Vec<_> =
+        vertices.iter().map(|vertex| (vertex.name.clone(), times(vertex).into_iter().collect())).collect();
+    draft.notes = runs::repair(&mut intervals);
+    let mut took = Vec::new();
+    for (vertex, (_, interval)) in vertices.into_iter().zip(intervals) {
+        let interval = interval.first().copied();
+        took.push(vertex.length());
+        draft.steps.push(step(vertex, interval, &targets));
+    }
+    draft.unfinished |= draft.is_cut();
+    guess::guess_needs(&mut draft);
+    if timed {
+        draft.steps.iter_mut().for_each(|step| step.end = step.end.max(step.start));
+        if !exact {
+            round(&mut draft, &took, resolution);
+        }
+    } else {
+        as_soon_as_possible(&mut draft, &took);
+    }
+    for step in &mut draft.steps {
+        if let (Some(start), Some(end)) = (step.start, step.end) {
+            let looked = step.outcome == Some(Outcome::Cached);
+            let phase = if looked { Phase::CacheLookup } else { names::phase(&step.instruction, &step.text) };
+            step.spans.push(DraftSpan::new(phase, start, end));
+        }
+    }
+    gaps::infer(&mut draft);
+    draft
+}
+
+/// Gives an outcome to vertices whose end was not printed although a later one shows that the build went on to its end.
+fn settle(vertices: &mut [Printed]) {
+    let done = |vertex: &Printed| vertex.outcome == Some(Outcome::Executed) && names::is_export(&vertex.name);
+    let Some(exported) = vertices.iter().rposition(done) else { return };
+    for vertex in
+        vertices[..exported].iter_mut().filter(|vertex| vertex.outcome.is_none() && !names::is_export(&vertex.name))
+    {
+        (vertex.outcome, vertex.last) = (Some(Outcome::Executed), vertex.seen);
+    }
+}
+
+fn step(vertex: Printed, interval: Option<(Instant, Option<Instant>)>, targets: &Targets) -> DraftStep {
+    let name = names::vertex(&vertex.name, targets);
+    DraftStep {
+        stage: name.stage,
+        target: name.target,
+        platform: name.platform,
+        number: name.number,
+        instruction: name.instruction,
+        text: name.text,
+        // Without a last line the vertex was still running when the log ended.
+        outcome: Some(vertex.outcome.unwrap_or(Outcome::Cancelled)),
+        start: interval.map(|(start, _)| start),
+        end: interval.and_then(|(_, end)| end),
+        error: vertex.error,
+        log: vertex.log,
+        ..DraftStep::default()
+    }
+}
+
+/// Moves each start that is by no more than the rounding before the end of the last step that it needs to that end. Otherwise the step
+/// would not depend on it. Times in whole seconds are coarser than durations: there the step also moves back, and keeps its duration.
+fn round(draft: &mut Draft, took: &[Instant], resolution: Instant) {
+    let coarse = resolution >= COARSE;
+    for index in draft.order() {
+        let step = &draft.steps[index];
+        let (Some(start), Some(end), false) = (step.start, step.end, step.outcome == Some(Outcome::Cached)) else {
+            continue;
+        };
+        let ends = step.needs.iter().filter(|&&need| draft.steps[need].outcome != Some(Outcome::Cached));
+        let last = ends.filter_map(|&need| draft.steps[need].end).filter(|last| *last <= end + resolution).max();
+        let near = |last: &Instant| {
+            let early = last - start;
+            early <= ROUNDING + resolution && (early >= 0 || (coarse && -early <= resolution))
+        };
+        let Some(last) = last.filter(near) else { continue };
+        let step = &mut draft.steps[index];
+        step.start = Some(last);
+        let whole = last + took[index];
+        let keeps = coarse && took[index] > 0 && (whole - end).abs() <= ROUNDING + resolution;
+        step.end = Some(if keeps { whole } else { end.max(last) });
+    }
+}
+
+/// Whether the times of the lines are those of the build: they span at least the duration of the longest vertex.
+fn spread(vertices: &[Printed], until: Option<Instant>) -> bool {
+    let times = || vertices.iter().flat_map(|vertex| [vertex.first, vertex.last]).flatten().chain(until);
+    let (Some(first), Some(last)) = (times().min(), times().max()) else { return false };
+    let longest = vertices.iter().filter_map(|vertex| vertex.took).max().unwrap_or(0);
+    last > first && (last - first) * 5 >= (longest - ROUNDING) * 4
+}
+
+/// Starts each step at the end of the last one that it needs.
+fn as_soon_as_possible(draft: &mut Draft, took: &[Instant]) {
+    for index in draft.order() {
+        let needs = draft.steps[index].needs.iter().map(|&need| draft.steps[need].end.unwrap_or(0));
+        let start = needs.max().unwrap_or(0);
+        (draft.steps[index].start, draft.steps[index].end) = (Some(start), Some(start + took[index]));
+    }
+}

@@ -1,0 +1,485 @@
+//! What a log of a CI job is made of: several builds, targets, platforms, steps without an end, failures, and foreign lines.
+
+use buildscope_record::{Outcome, Record, Step};
+use buildscope_reports::import::{Builds, ImportError, builds, import};
+use buildscope_reports::{Explanation, explain};
+
+fn read(text: &str) -> (Record, Explanation) {
+    let record = import(text.as_bytes()).unwrap();
+    let explanation = explain(&record);
+    (record, explanation)
+}
+
+fn all(text: &str) -> Builds {
+    builds(text.as_bytes()).unwrap()
+}
+
+fn step<'r>(record: &'r Record, text: &str) -> &'r Step {
+    record.steps.iter().find(|step| step.text.contains(text)).unwrap_or_else(|| panic!("no {text} in {record:#?}"))
+}
+
+/// Start and end in milliseconds.
+fn times(record: &Record, text: &str) -> (u64, u64) {
+    let step = step(record, text);
+    (step.start.unwrap().0 / 1_000_000, step.end.unwrap().0 / 1_000_000)
+}
+
+fn texts(record: &Record) -> Vec<&str> {
+    record.steps.iter().map(|step| step.text.as_str()).collect()
+}
+
+/// Wall times in milliseconds.
+fn walls(builds: &Builds) -> Vec<u64> {
+    builds.records().iter().map(|record| record.wall.0 / 1_000_000).collect()
+}
+
+#[test]
+fn a_note_and_an_issue_number_are_no_steps() {
+    let (record, _) = read(
+        "2026-03-01T09:59:40Z #1234 fix the login page
+2026-03-01T09:59:40Z #1235 and another
+2026-03-01T10:00:01Z #0 building with \"b\" instance using docker driver
+2026-03-01T10:00:01Z
+2026-03-01T10:00:01Z #1 [1/1] RUN x
+2026-03-01T10:00:06Z #1 DONE 5.0s
+2026-03-01T10:00:09Z #2 is not a vertex
+",
+    );
+    assert_eq!((texts(&record), record.wall.0), (vec!["RUN x"], 5_000_000_000));
+}
+
+#[test]
+fn a_vertex_of_another_front_end_has_a_name_of_its_own() {
+    let (record, _) = read("#1 [internal] load x\n#1 DONE 0.1s\n#2 apt install curl\n#2 DONE 2.0s\n#4 fix the page\n");
+    assert_eq!(texts(&record), ["[internal] load x", "apt install curl"]);
+}
+
+#[test]
+fn a_head_that_is_cut_off_leaves_the_name_that_comes_later() {
+    let (record, _) = read(
+        "#6 ...\n\n#7 [b 1/1] RUN y\n#7 DONE 1.0s\n\n#6 [a 1/1] RUN x\n#6 1.500 out\n#6 DONE 2.0s\n#8 DONE 1.0s\n",
+    );
+    let mut found = texts(&record);
+    found.sort_unstable();
+    assert_eq!(found, ["RUN x", "RUN y"]);
+}
+
+#[test]
+fn builds_of_one_file_are_told_apart() {
+    let builds = all("2026-03-01T10:00:00Z #1 [1/1] RUN make
+2026-03-01T10:00:10Z #1 DONE 10.0s
+2026-03-01T10:00:20Z #1 [1/1] RUN test
+2026-03-01T10:00:40Z #1 DONE 20.0s
+");
+    assert_eq!(walls(&builds), [10_000, 20_000]);
+    let first = builds.clone().choose(Some(1)).unwrap();
+    assert_eq!(texts(&first), ["RUN make"]);
+    let slowest = builds.clone().choose(None).unwrap();
+    assert_eq!(texts(&slowest), ["RUN test"]);
+    let expected = [
+        "the file has 2 builds; this is build 2, the slowest (`--build N` chooses another)",
+        "build 1: 10.0 s, 1 steps, longest `RUN make`",
+        "build 2: 20.0 s, 1 steps, longest `RUN test`",
+    ];
+    assert_eq!(slowest.notes, expected);
+    assert!(matches!(builds.choose(Some(3)), Err(ImportError::NoBuild { number: 3, count: 2 })));
+}
+
+#[test]
+fn a_second_build_of_the_same_dockerfile_begins_at_its_first_vertex() {
+    let one = "#1 [internal] load build definition from Dockerfile\n#1 DONE 0.1s\n\n#2 [1/1] RUN make\n#2 DONE 5.0s\n\n#3 exporting to image\n#3 DONE 0.5s\n";
+    assert_eq!(walls(&all(&format!("{one}{one}"))), [5600, 5600]);
+    let noted = format!("#0 building with \"b\" instance using docker driver\n\n{one}");
+    assert_eq!(walls(&all(&format!("{noted}{noted}"))), [5600, 5600]);
+    // A vertex is named again when its lines go on after those of another.
+    let again = "#1 [1/2] FROM x\n#1 DONE 0.1s\n\n#2 [2/2] RUN make\n#2 0.1 a\n\n#1 [1/2] FROM x\n#1 sha256:aa 1MB / 1MB 2.0s done\n#1 DONE 2.0s\n\n#2 [2/2] RUN make\n#2 DONE 5.0s\n";
+    assert_eq!(walls(&all(again)), [7000]);
+}
+
+#[test]
+fn builds_of_the_classic_builder_and_of_buildah_are_told_apart() {
+    let classic = "2026-03-01T10:00:00Z Step 1/2 : FROM busybox
+2026-03-01T10:00:00Z Step 2/2 : RUN make
+2026-03-01T10:00:10Z Successfully built eeeeeeeeeeee
+2026-03-01T10:00:30Z Step 1/2 : FROM busybox
+2026-03-01T10:00:30Z Step 2/2 : RUN test
+2026-03-01T10:00:33Z Successfully built ffffffffffff
+";
+    let builds = all(classic);
+    assert_eq!(walls(&builds), [10_000, 3000]);
+    assert!(builds.records().iter().all(|record| record.stages.len() == 1));
+    let buildah = "2026-03-01T10:00:00Z STEP 1/2: FROM busybox
+2026-03-01T10:00:00Z STEP 2/2: RUN make
+2026-03-01T10:00:10Z COMMIT a
+2026-03-01T10:00:11Z --> eeeeeeeeeee
+2026-03-01T10:00:30Z STEP 1/2: FROM busybox
+2026-03-01T10:00:30Z STEP 2/2: RUN test
+2026-03-01T10:00:33Z COMMIT b
+2026-03-01T10:00:34Z --> fffffffffff
+";
+    assert_eq!(walls(&all(buildah)), [11_000, 4000]);
+}
+
+#[test]
+fn rawjson_with_another_set_of_digests_is_another_build() {
+    let vertex = |digest: &str, name: &str, start: u32, end: u32| {
+        format!(
+            "{{\"vertexes\":[{{\"digest\":\"sha256:{digest}\",\"name\":\"{name}\",\"started\":\"2026-03-01T10:00:{start:02}Z\",\"completed\":\"2026-03-01T10:00:{end:02}Z\"}}]}}\n"
+        )
+    };
+    let one = |id: &str, at: u32| {
+        vertex(&format!("d{id}"), "[internal] load build definition from Dockerfile", at, at)
+            + &vertex(&format!("r{id}"), "[1/1] RUN make", at, at + 9)
+            + &vertex(&format!("e{id}"), "exporting to image", at + 9, at + 10)
+    };
+    assert_eq!(walls(&all(&(one("a", 0) + &one("b", 20)))), [10_000, 10_000]);
+}
+
+#[test]
+fn builds_of_several_services_at_once_are_told_apart() {
+    let text = "web-1  | #1 [internal] load build definition
+api-1  | #1 [internal] load build definition
+web-1  | #1 DONE 0.1s
+api-1  | #1 DONE 0.1s
+web-1  | #2 [1/1] RUN npm ci
+api-1  | #2 [1/1] RUN go build
+api-1  | #2 DONE 4.0s
+web-1  | #2 DONE 9.0s
+";
+    let builds = all(text);
+    assert_eq!(walls(&builds), [9100, 4100]);
+}
+
+#[test]
+fn targets_are_different_builds_of_one_log() {
+    let (record, explanation) = read(
+        "#1 [api internal] load build definition from Dockerfile
+#1 DONE 0.1s
+#2 [web internal] load build definition from Dockerfile
+#2 DONE 0.1s
+#3 [api builder 1/1] RUN go build
+#3 DONE 10.0s
+#4 [web builder 1/2] RUN npm ci
+#4 DONE 20.0s
+#5 [web builder 2/2] RUN npm test
+#5 DONE 1.0s
+#6 [api] exporting to image
+#6 DONE 2.0s
+#7 [web] exporting to image
+#7 DONE 5.0s
+",
+    );
+    let stages: Vec<&str> = record.stages.iter().map(|stage| stage.name.as_str()).collect();
+    assert_eq!(stages, ["api builder", "web builder"]);
+    assert_eq!(times(&record, "[api] exporting"), (10_100, 12_100));
+    assert_eq!(times(&record, "[web] exporting"), (21_100, 26_100));
+    assert_eq!(
+        (record.wall.0, explanation.path.last().map(|leg| leg.step)),
+        (26_100_000_000, Some(step(&record, "[web] exporting").id))
+    );
+}
+
+#[test]
+fn services_of_compose_are_targets() {
+    let (record, _) = read(
+        "#1 [web internal] load build definition from Dockerfile
+#1 DONE 0.0s
+#2 [api internal] load build definition from Dockerfile
+#2 DONE 0.0s
+#3 [web 1/2] RUN a
+#3 DONE 3.0s
+#4 [api 1/2] RUN b
+#4 DONE 4.0s
+#5 [web 2/2] RUN c
+#5 DONE 1.0s
+#6 [api 2/2] RUN d
+#6 DONE 1.0s
+",
+    );
+    assert_eq!((times(&record, "RUN c"), times(&record, "RUN d")), ((3000, 4000), (4000, 5000)));
+}
+
+#[test]
+fn platforms_are_chains_of_their_own() {
+    let (record, _) = read(
+        "#1 [linux/amd64 build 1/2] FROM docker.io/library/golang
+#1 DONE 1.0s
+#2 [linux/amd64 build 2/2] RUN make
+#2 DONE 10.0s
+#3 [linux/amd64->arm64 build 2/2] RUN make
+#3 DONE 30.0s
+#4 [linux/arm64 build 1/2] FROM docker.io/library/golang
+#4 DONE 1.0s
+#5 [linux/arm64 build 2/2] RUN make
+#5 DONE 100.0s
+#6 [linux/arm64 stage-1 1/1] COPY --from=build /out /out
+#6 DONE 1.0s
+",
+    );
+    let mut ends: Vec<(u64, u64)> = record
+        .steps
+        .iter()
+        .filter(|step| step.text == "RUN make")
+        .map(|step| (step.start.unwrap().0 / 1_000_000_000, step.end.unwrap().0 / 1_000_000_000))
+        .collect();
+    ends.sort_unstable();
+    assert_eq!(ends, [(1, 11), (1, 31), (1, 101)]);
+    let stages: Vec<&str> = record.stages.iter().map(|stage| stage.name.as_str()).collect();
+    assert_eq!(stages, ["linux/amd64 build", "linux/arm64 build", "linux/amd64->arm64 build", "linux/arm64 stage-1"]);
+}
+
+#[test]
+fn a_copy_takes_from_the_stage_of_its_own_platform() {
+    let (record, _) = read(
+        "#1 [linux/amd64 build 1/2] FROM golang
+#1 DONE 1.0s
+#2 [linux/amd64 build 2/2] RUN make
+#2 DONE 10.0s
+#3 [linux/amd64->arm64 build 2/2] RUN make
+#3 DONE 30.0s
+#4 [linux/arm64 stage-1 1/1] COPY --from=build /out /out
+#4 DONE 1.0s
+#5 [linux/amd64 stage-1 1/1] COPY --from=build /out /out
+#5 DONE 1.0s
+",
+    );
+    let starts: Vec<u64> = record
+        .steps
+        .iter()
+        .filter(|step| step.text.starts_with("COPY"))
+        .map(|step| step.start.unwrap().0 / 1_000_000_000)
+        .collect();
+    assert_eq!(starts, [11, 31]);
+}
+
+#[test]
+fn a_step_without_an_end_ran_until_the_last_line() {
+    let (record, explanation) = read(
+        "2026-03-01T10:00:00Z #2 [1/2] FROM docker.io/library/alpine
+2026-03-01T10:00:03Z #2 DONE 2.9s
+2026-03-01T10:00:03Z #3 [2/2] RUN make
+2026-03-01T10:05:00Z #3 297.0 still at it
+2026-03-01T10:06:24Z ##[error]The operation was canceled.
+",
+    );
+    assert_eq!((record.succeeded, record.unfinished, step(&record, "make").outcome), (false, true, Outcome::Cancelled));
+    let (start, end) = times(&record, "make");
+    assert!((start.abs_diff(3000), end.abs_diff(384_000)) <= (200, 200), "{start} {end}");
+    assert!(
+        explanation.answer.starts_with(
+            "The build did not finish: its record ends after 384 s, while `RUN make` (stage stage-0) was running"
+        ),
+        "{}",
+        explanation.answer
+    );
+}
+
+#[test]
+fn a_vertex_without_an_end_ran_until_the_last_event() {
+    let (record, explanation) = read(
+        r#"{"vertexes":[{"digest":"sha256:a","name":"[1/1] RUN x","started":"2026-03-01T10:00:00Z"}]}
+{"logs":[{"vertex":"sha256:a","stream":1,"data":"aGkK","timestamp":"2026-03-01T10:05:00Z"}]}
+"#,
+    );
+    assert_eq!((times(&record, "RUN x"), record.unfinished, record.succeeded), ((0, 300_000), true, false));
+    assert!(explanation.answer.contains("did not finish"), "{}", explanation.answer);
+}
+
+#[test]
+fn without_times_output_says_how_long_a_step_ran_at_least() {
+    let (record, explanation) = read(
+        "#1 [1/2] FROM x\n#1 DONE 1.0s\n\n#2 [2/2] RUN make\n#2 0.100 a\n#2 5.000 boom\n#2 ERROR: process \"/bin/sh -c make\" did not complete successfully: exit code: 2\n------\n",
+    );
+    assert_eq!(times(&record, "make"), (1000, 6000));
+    assert!(
+        explanation.answer.starts_with("The build failed with exit code 2 after 6.00 s in `RUN make`"),
+        "{}",
+        explanation.answer
+    );
+}
+
+#[test]
+fn a_failed_log_without_times_says_what_failed() {
+    let (_, explanation) = read(
+        "Step 1/2 : FROM busybox\n ---> aaaaaaaaaaaa\nStep 2/2 : RUN sleep 2\n ---> Running in bbbbbbbbbbbb\nThe command '/bin/sh -c sleep 2' returned a non-zero code: 1\n",
+    );
+    assert_eq!(
+        explanation.answer,
+        "The build failed with exit code 1 in `RUN sleep 2` (stage 0); the record has no times: it says what ran, not how long it took."
+    );
+    assert!(explanation.notes.iter().any(|note| note.contains("| ts")), "{:?}", explanation.notes);
+    let (_, explanation) = read(
+        "STEP 1/2: FROM busybox\nSTEP 2/2: RUN false\nError: building at STEP \"RUN false\": while running runtime: exit status 1\n",
+    );
+    assert!(
+        explanation.answer.starts_with("The build failed with exit code 1 in `RUN false` (stage 0)"),
+        "{}",
+        explanation.answer
+    );
+    let (_, explanation) = read(
+        "#1 [1/1] RUN false\n#1 ERROR: process \"/bin/sh -c false\" did not complete successfully: exit code: 1\n",
+    );
+    assert!(
+        explanation.answer.starts_with("The build failed with exit code 1 in `RUN false`"),
+        "{}",
+        explanation.answer
+    );
+}
+
+#[test]
+fn a_classic_log_that_ends_early_is_unfinished() {
+    let (record, _) = read(
+        "2026-03-01T10:00:00Z Step 1/3 : FROM busybox\n2026-03-01T10:00:01Z Step 2/3 : RUN make\n2026-03-01T10:00:01Z  ---> Running in aa\n2026-03-01T10:00:31Z still\n",
+    );
+    assert_eq!((record.unfinished, record.succeeded, times(&record, "make")), (true, false, (1000, 31_000)));
+}
+
+#[test]
+fn a_log_that_ends_between_two_steps_is_unfinished() {
+    let (record, explanation) = read("#1 [1/3] FROM x\n#1 DONE 1.0s\n\n#2 [2/3] RUN make\n#2 DONE 5.0s\n");
+    assert_eq!((record.unfinished, record.succeeded), (true, false));
+    assert!(
+        explanation.answer.starts_with("The build did not finish: its record ends after 6.00 s"),
+        "{}",
+        explanation.answer
+    );
+    let whole = "#1 [1/2] FROM x\n#1 DONE 1.0s\n\n#2 [2/2] RUN make\n#2 DONE 5.0s\n";
+    assert!(read(whole).0.succeeded);
+    let (record, _) = read("STEP 1/2: FROM busybox\nSTEP 2/2: RUN make\nCOMMIT p\n");
+    assert!(record.unfinished);
+    let announced = r#"{"vertexes":[{"digest":"sha256:a","name":"[1/2] RUN x","started":"2026-03-01T10:00:00Z","completed":"2026-03-01T10:00:05Z"},{"digest":"sha256:b","name":"[2/2] RUN y"}]}"#;
+    assert!(read(announced).0.unfinished);
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_left_out_and_said() {
+    let (record, explanation) = read(
+        r#"{"vertexes":[{"digest":"sha256:a","name":"[1/2] RUN x","started":"2026-03-02T10:00:00Z","completed":"2026-03-02T10:00:05Z"}]}
+{"vertexes":[{"digest":"sha256:b","name":"[2/2] RUN y","started":"2026-03-02T10:00:05Z","completed":"2026-03-01T10:00:06Z"}]}
+"#,
+    );
+    assert_eq!((record.wall.0, step(&record, "RUN y").start), (5_000_000_000, None));
+    assert_eq!(explanation.notes, ["`[2/2] RUN y` ends before it begins: those times are left out"]);
+    let (record, explanation) = read(
+        r#"{"vertexes":[{"digest":"sha256:a","name":"[1/3] RUN x","started":"2026-03-02T10:00:00Z","completed":"2026-03-02T10:00:05Z"}]}
+{"vertexes":[{"digest":"sha256:b","name":"[2/3] RUN y","started":"2026-03-01T10:00:06Z","completed":"2026-03-01T10:00:08Z"}]}
+{"vertexes":[{"digest":"sha256:c","name":"[3/3] RUN z","started":"2026-03-01T10:00:08Z","completed":"2026-03-01T10:00:09Z"}]}
+"#,
+    );
+    assert_eq!((record.wall.0, step(&record, "RUN x").start), (3_000_000_000, None));
+    assert_eq!(explanation.notes, ["the clock was set back during the build: the times of 1 steps are left out"]);
+}
+
+#[test]
+fn buildkit_of_2018_has_exact_times() {
+    let (record, _) = read(
+        "#1 [internal] load build definition from Dockerfile
+#1       digest: sha256:aa
+#1         name: \"[internal] load build definition from Dockerfile\"
+#1      started: 2019-08-08 20:20:56.000000000 +0000 UTC
+#1    completed: 2019-08-08 20:20:56.500000000 +0000 UTC
+#1     duration: 500ms
+#6 [1/1] RUN make
+#6      started: 2019-08-08 20:20:56.5 +0000 UTC
+#6 0.300 out
+#6    completed: 2019-08-08 20:20:59.75 +0000 UTC
+#6     duration: 3.25s
+",
+    );
+    assert_eq!((times(&record, "RUN make"), record.source.fidelity.starts), ((500, 3750), true));
+    assert_eq!(record.started.as_deref(), Some("2019-08-08T20:20:56Z"));
+}
+
+#[test]
+fn buildah_without_layers_knows_ends_only_with_one_job() {
+    let (record, _) = read(
+        "2026-03-01T10:00:00Z [1/2] STEP 1/2: FROM busybox AS a
+2026-03-01T10:00:00Z [1/2] STEP 2/2: RUN make
+2026-03-01T10:00:10Z [2/2] STEP 1/2: FROM busybox
+2026-03-01T10:00:10Z [2/2] STEP 2/2: COPY --from=a /x /x
+2026-03-01T10:00:12Z [2/2] COMMIT p
+2026-03-01T10:00:13Z --> eeeeeeeeeee
+",
+    );
+    assert_eq!((times(&record, "make"), times(&record, "COPY")), ((0, 10_000), (10_000, 12_000)));
+    let (record, explanation) = read(
+        "2026-03-01T10:00:00Z [1/3] STEP 1/2: FROM busybox AS a
+2026-03-01T10:00:00Z [2/3] STEP 1/2: FROM busybox AS b
+2026-03-01T10:00:00Z [1/3] STEP 2/2: RUN make a
+2026-03-01T10:00:00Z [2/3] STEP 2/2: RUN make b
+2026-03-01T10:00:09Z [3/3] STEP 1/2: FROM busybox
+2026-03-01T10:00:09Z [3/3] STEP 2/2: COPY --from=a /x /x
+2026-03-01T10:00:12Z [3/3] COMMIT p
+2026-03-01T10:00:13Z --> eeeeeeeeeee
+",
+    );
+    assert_eq!((record.wall.0, step(&record, "make a").start), (13_000_000_000, None));
+    assert!(explanation.notes.iter().any(|note| note.contains("step times are unknown")), "{:?}", explanation.notes);
+}
+
+#[test]
+fn foreign_builders_get_their_own_words() {
+    let classic = "2026-03-01T10:00:00Z Step 1/4 : FROM busybox AS a
+2026-03-01T10:00:00Z Step 2/4 : RUN make a
+2026-03-01T10:00:10Z Step 3/4 : FROM busybox
+2026-03-01T10:00:10Z Step 4/4 : RUN make b
+2026-03-01T10:00:20Z Successfully built eeeeeeeeeeee
+";
+    let (_, explanation) = read(classic);
+    let text = serde_json::to_string(&explanation).unwrap();
+    assert!(text.contains("DOCKER_BUILDKIT=1") && !text.contains("granularity"), "{text}");
+    let buildah = "2026-03-01T10:00:00Z [1/2] STEP 1/2: FROM busybox AS a
+2026-03-01T10:00:00Z [1/2] STEP 2/2: RUN make a
+2026-03-01T10:00:10Z --> aaaaaaaaaaa
+2026-03-01T10:00:10Z [2/2] STEP 1/2: FROM busybox
+2026-03-01T10:00:10Z [2/2] STEP 2/2: RUN make b
+2026-03-01T10:00:20Z --> bbbbbbbbbbb
+2026-03-01T10:00:20Z [2/2] COMMIT p
+2026-03-01T10:00:21Z --> eeeeeeeeeee
+";
+    let (_, explanation) = read(buildah);
+    let text = serde_json::to_string(&explanation).unwrap();
+    assert!(text.contains("--jobs 0") && !text.contains("granularity"), "{text}");
+}
+
+#[test]
+fn exports_are_never_cached_in_the_what_if() {
+    let (record, explanation) = read("#1 [1/1] RUN x\n#1 DONE 1.0s\n#2 exporting to image\n#2 DONE 8.0s\n");
+    assert!(
+        explanation.ranking.changes.iter().all(|change| !change.what.contains("exporting")),
+        "{:?}",
+        explanation.ranking
+    );
+    let scenario =
+        buildscope_reports::whatif::Scenario { cached: vec![step(&record, "exporting").id], ..Default::default() };
+    let refused = buildscope_reports::whatif::whatif(&record, &scenario).unwrap_err();
+    assert_eq!(refused.to_string(), "`exporting to image` is the builder's own work, which is never in a cache");
+}
+
+/// A log of `count` lines is read in time that is proportional to them: four times the lines in less than ten times the time.
+#[test]
+fn the_time_grows_with_the_lines() {
+    let classic = |steps: usize| {
+        let mut text = format!("Step 1/{steps} : FROM busybox\n");
+        (2..=steps).for_each(|step| {
+            text += &format!("Step {step}/{steps} : RUN {step}\n ---> Running in aa\nout\n ---> bb\n")
+        });
+        text + "Successfully built aa\n"
+    };
+    let plain = |steps: usize| {
+        (1..=steps)
+            .map(|step| format!("#{step} [{step}/{steps}] RUN {step}\n#{step} DONE 0.1s\n\n"))
+            .collect::<String>()
+    };
+    for write in [&classic as &dyn Fn(usize) -> String, &plain] {
+        let time = |steps: usize| {
+            let text = write(steps);
+            let began = std::time::Instant::now();
+            assert_eq!(import(text.as_bytes()).unwrap().steps.len(), steps);
+            began.elapsed().as_secs_f64()
+        };
+        let few = time(2000).min(time(2000));
+        let many = time(8000).min(time(8000));
+        assert!(many < few * 10.0, "{few} s and {many} s");
+    }
+}

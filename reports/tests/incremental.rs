@@ -1,0 +1,180 @@
+//! Logs of incremental BuildKit builds. Their timing is known by construction.
+
+use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, Record, Step, WaitKind};
+use buildscope_reports::import::import;
+use buildscope_reports::{Explanation, explain};
+use std::fmt::Write;
+
+/// A vertex: its name, the numbers of its inputs, its runs in milliseconds, and whether it was cached.
+struct Vertex(&'static str, &'static [usize], &'static [(u64, u64)], bool);
+
+fn ran(name: &'static str, inputs: &'static [usize], runs: &'static [(u64, u64)]) -> Vertex {
+    Vertex(name, inputs, runs, false)
+}
+
+fn cached(name: &'static str, inputs: &'static [usize], at: &'static [(u64, u64)]) -> Vertex {
+    Vertex(name, inputs, at, true)
+}
+
+fn rawjson(vertices: &[Vertex]) -> String {
+    let mut text = String::new();
+    let time =
+        |millis: u64| format!("2026-03-01T10:{:02}:{:02}.{:03}Z", millis / 60_000, millis / 1000 % 60, millis % 1000);
+    for (index, Vertex(name, inputs, runs, cached)) in vertices.iter().enumerate() {
+        let inputs: Vec<String> = inputs.iter().map(|input| format!("\"sha256:{input}\"")).collect();
+        for (start, end) in *runs {
+            writeln!(
+                text,
+                "{{\"vertexes\":[{{\"digest\":\"sha256:{index}\",\"inputs\":[{}],\"name\":\"{name}\",\"started\":\"{}\",\"completed\":\"{}\",\"cached\":{cached}}}]}}",
+                inputs.join(","),
+                time(*start),
+                time(*end)
+            )
+            .unwrap();
+        }
+    }
+    text
+}
+
+fn read(text: &str) -> (Record, Explanation) {
+    let record = import(text.as_bytes()).unwrap();
+    let explanation = explain(&record);
+    assert!(explanation.bounds.least <= record.wall, "{} of {}", explanation.bounds.least, record.wall);
+    (record, explanation)
+}
+
+fn step<'r>(record: &'r Record, text: &str) -> &'r Step {
+    record.steps.iter().find(|step| step.text.contains(text)).unwrap_or_else(|| panic!("no {text} in {record:#?}"))
+}
+
+fn millis(nanos: Nanos) -> u64 {
+    nanos.0 / 1_000_000
+}
+
+/// The texts of the steps on the path that took any of the time.
+fn path<'e>(record: &'e Record, explanation: &'e Explanation) -> Vec<&'e str> {
+    let legs = explanation.path.iter().filter(|leg| leg.end > leg.start);
+    legs.map(|leg| record.steps[leg.step.index()].text.as_str()).collect()
+}
+
+/// How many milliseconds a step has of the critical path.
+fn share(explanation: &Explanation, text: &str) -> u64 {
+    explanation.steps.iter().filter(|step| step.text.contains(text)).map(|step| millis(step.wall)).sum()
+}
+
+#[test]
+fn the_path_ends_at_the_last_step_that_ran() {
+    let (record, explanation) = read(&rawjson(&[
+        cached("[a 1/2] FROM b", &[], &[(0, 10)]),
+        ran("[a 2/2] RUN sleep 2", &[0], &[(10, 2010)]),
+        cached("[stage-2 1/1] COPY --from=a /a /a", &[1], &[(2020, 2020)]),
+        cached("[z 1/1] RUN old", &[0], &[(2020, 2020)]),
+    ]));
+    assert_eq!(path(&record, &explanation), ["FROM b", "RUN sleep 2"]);
+    assert_eq!((share(&explanation, "sleep 2"), share(&explanation, "old")), (2000, 0));
+    assert!(explanation.answer.contains("went to `RUN sleep 2`"), "{}", explanation.answer);
+    let cached = |span: &&buildscope_record::Span| {
+        span.step.is_some_and(|step| record.steps[step.index()].outcome == Outcome::Cached)
+    };
+    assert!(record.spans.iter().filter(cached).all(|span| span.phase != Phase::Queue), "{:?}", record.spans);
+}
+
+#[test]
+fn a_source_that_is_asked_twice_counts_up_to_its_dependant() {
+    let (record, explanation) = read(&rawjson(&[
+        ran("[context b] OCI load from client", &[], &[(0, 100), (2100, 2101)]),
+        ran("[a 1/2] RUN make", &[0], &[(100, 2000)]),
+        ran("[a 2/2] COPY x /x", &[0, 1], &[(2101, 2200)]),
+    ]));
+    let load = step(&record, "OCI load");
+    assert_eq!((millis(load.start.unwrap()), millis(load.end.unwrap())), (0, 100));
+    assert_eq!(path(&record, &explanation), ["[context b] OCI load from client", "RUN make", "COPY x /x"]);
+    assert_eq!(share(&explanation, "RUN make"), 1900);
+}
+
+#[test]
+fn a_base_that_is_pulled_only_for_the_step_that_runs_is_on_the_path() {
+    // BuildKit resolves the base, finds the first step in the cache, and pulls the base when the second has to run.
+    let (record, explanation) = read(&rawjson(&[
+        ran("[1/3] FROM docker.io/library/gcc", &[], &[(0, 100), (200, 3000)]),
+        cached("[2/3] WORKDIR /w", &[0], &[(150, 150)]),
+        ran("[3/3] RUN make", &[1], &[(3000, 4000)]),
+    ]));
+    assert_eq!(path(&record, &explanation), ["FROM docker.io/library/gcc", "RUN make"]);
+    assert_eq!((share(&explanation, "FROM"), share(&explanation, "make")), (2800, 1000));
+}
+
+#[test]
+fn cached_files_that_were_hashed_before_a_step_ran_are_hashing() {
+    let (record, explanation) = read(&rawjson(&[
+        ran("[internal] load build context", &[], &[(0, 500)]),
+        cached("[1/3] FROM gcc", &[], &[(0, 10)]),
+        cached("[2/3] COPY . .", &[1, 0], &[(1500, 1500)]),
+        ran("[3/3] RUN make", &[2], &[(1500, 2500)]),
+    ]));
+    let hashed = explanation.accounts.phases.iter().find(|row| row.name == Phase::ContextHash).unwrap();
+    assert_eq!(millis(hashed.wall), 1000);
+    assert_eq!(share(&explanation, "make"), 2000, "{:?} {:?}", record.spans, explanation.segments);
+}
+
+#[test]
+fn a_stage_that_began_when_another_ended_names_it() {
+    // A lazy solve: stage b is asked for only when the last step of stage a has ended.
+    let (record, explanation) = read(&rawjson(&[
+        ran("[a 1/3] FROM busybox", &[], &[(0, 100)]),
+        ran("[a 2/3] RUN sleep 0.7", &[0], &[(100, 800)]),
+        ran("[a 3/3] RUN sleep 0.6", &[1], &[(800, 1400)]),
+        ran("[b 1/1] RUN sleep 0.8", &[0], &[(1410, 2210)]),
+        ran("[c 1/1] RUN sleep 1.0", &[0], &[(100, 1100)]),
+    ]));
+    let (a, b) = (step(&record, "0.6").id, step(&record, "0.8").id);
+    assert!(record.edges.iter().any(|edge| (edge.from, edge.to, edge.kind) == (a, b, EdgeKind::Order)), "{record:#?}");
+    assert_eq!((share(&explanation, "0.7"), share(&explanation, "0.6"), share(&explanation, "0.8")), (700, 600, 810));
+    assert_eq!(record.options.jobs, None);
+}
+
+#[test]
+fn a_limit_of_slots_is_inferred_with_the_step_that_freed_the_slot() {
+    let (record, explanation) = read(&rawjson(&[
+        ran("[a 1/2] FROM busybox", &[], &[(0, 10)]),
+        ran("[a 2/2] RUN sleep 0.4", &[0], &[(10, 410)]),
+        ran("[b 2/2] RUN sleep 1.0", &[0], &[(411, 1411)]),
+        ran("[c 2/2] RUN sleep 0.5", &[0], &[(1412, 1912)]),
+        ran("[d 2/2] RUN sleep 0.6", &[0], &[(1913, 2513)]),
+    ]));
+    assert_eq!(record.options.jobs, Some(1));
+    let waits: Vec<_> = record.waits.iter().map(|wait| (wait.step, wait.kind, wait.on)).collect();
+    let id = |text: &str| step(&record, text).id;
+    let slot = |waiter: &str, on: &str| (id(waiter), WaitKind::Slot, Some(id(on)));
+    assert_eq!(waits, [slot("1.0", "0.4"), slot("0.5", "1.0"), slot("0.6", "0.5")]);
+    // Its own setting gives its own length, and each step is on the path for as long as it took.
+    let drags: Vec<u64> = ["0.4", "1.0", "0.5", "0.6"].map(|text| share(&explanation, text)).to_vec();
+    assert_eq!(drags, [400, 1001, 501, 601]);
+    assert!(explanation.ranking.drift.unwrap() < 0.02, "{:?}", explanation.ranking);
+    assert!(explanation.ranking.changes.iter().any(|change| millis(change.gain) > 1400), "{:?}", explanation.ranking);
+}
+
+#[test]
+fn a_copy_from_a_stage_hashes_no_context() {
+    let (record, _) = read(&rawjson(&[
+        ran("[a 1/1] FROM busybox", &[], &[(0, 1000)]),
+        ran("[b 1/1] COPY --from=a /x /x", &[0], &[(1641, 1700)]),
+    ]));
+    assert!(record.spans.iter().all(|span| span.phase != Phase::ContextHash), "{:?}", record.spans);
+}
+
+#[test]
+fn twenty_thousand_steps_on_sixteen_slots_replay_to_their_own_length() {
+    // Steps of 100 ms without dependencies but their base: 20,000 on 16 slots take 125 s.
+    let mut text = String::from(&rawjson(&[ran("[base 1/1] FROM busybox", &[], &[(0, 10)])]));
+    let time =
+        |millis: u64| format!("2026-03-01T10:{:02}:{:02}.{:03}Z", millis / 60_000, millis / 1000 % 60, millis % 1000);
+    for step in 0..20_000_u64 {
+        let start = 10 + step / 16 * 100;
+        writeln!(text, "{{\"vertexes\":[{{\"digest\":\"sha256:s{step}\",\"inputs\":[\"sha256:0\"],\"name\":\"[s{step} 1/1] RUN x\",\"started\":\"{}\",\"completed\":\"{}\"}}]}}", time(start), time(start + 100)).unwrap();
+    }
+    let record = import(text.as_bytes()).unwrap();
+    assert_eq!((millis(record.wall), record.options.jobs), (125_010, Some(16)));
+    let explanation = explain(&record);
+    assert!(explanation.ranking.drift.unwrap() < 0.01, "{:?}", explanation.ranking.drift);
+}
