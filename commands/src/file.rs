@@ -1,0 +1,368 @@
+//! The instructions of a Dockerfile, with what is known of the image before each: the directory, the user, the variables.
+
+use crate::instruction::Instruction;
+use crate::invocation::Invocation;
+use crate::script::{Element, Script, join};
+use crate::tools::recognise;
+use crate::usage::{Surroundings, Usage};
+use crate::word::Word;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// An instruction of a Dockerfile as text.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'t> {
+    /// The instruction on one line, followed by its heredocs if they are known.
+    pub text: &'t str,
+    /// The number of its stage; `None` for an ARG above the first FROM.
+    pub stage: Option<usize>,
+}
+
+/// The environments of known base images by the name in FROM, each variable as `NAME=value`.
+pub type Environments = BTreeMap<String, Vec<String>>;
+
+/// A Dockerfile.
+#[derive(Debug)]
+pub struct File<'t> {
+    /// The instructions in order.
+    pub steps: Vec<Step<'t>>,
+    /// The stages in order.
+    pub stages: Vec<Stage>,
+}
+
+/// A stage.
+#[derive(Clone, Debug, Default)]
+pub struct Stage {
+    /// The name after AS.
+    pub name: Option<String>,
+    /// The stage that it starts from.
+    pub parent: Option<usize>,
+    /// Its steps in order.
+    pub steps: Vec<usize>,
+}
+
+/// An instruction and what is known before it.
+#[derive(Debug)]
+pub struct Step<'t> {
+    /// The instruction.
+    pub instruction: Instruction<'t>,
+    /// The number of its stage.
+    pub stage: Option<usize>,
+    /// The working directory; `None` if unknown.
+    pub folder: Option<String>,
+    /// What the image gives to a command.
+    pub around: Rc<Surroundings>,
+    /// What a RUN runs.
+    pub run: Option<Run>,
+}
+
+/// What a RUN runs.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// The elements of its chain, each with its commands; empty if the text cannot be read.
+    pub elements: Vec<Element>,
+    /// The commands of known tools, in order, each with the number of its element.
+    pub usages: Vec<(usize, Invocation, Usage)>,
+    /// The text of the chain. The places of elements are in it.
+    pub script: String,
+    /// Whether the text is understood: a POSIX shell that runs what it says.
+    pub understood: bool,
+    /// Whether the chain is the rest of the instruction's line, as opposed to a heredoc or a JSON array.
+    pub on_line: bool,
+}
+
+impl<'t> File<'t> {
+    /// Reads the instructions.
+    pub fn read(lines: &[Line<'t>], bases: &Environments) -> Self {
+        let mut reader = Reader { bases, globals: BTreeMap::new(), states: Vec::new() };
+        let mut file = Self { steps: Vec::new(), stages: Vec::new() };
+        for line in lines {
+            let instruction = Instruction::read(line.text);
+            let Some(stage) = line.stage else {
+                if instruction.is("ARG") {
+                    let defaults =
+                        instruction.pairs().into_iter().filter_map(|(name, value)| Some((name, value?.text)));
+                    reader.globals.extend(defaults);
+                }
+                let step = Step { instruction, stage: None, folder: None, around: Rc::default(), run: None };
+                file.steps.push(step);
+                continue;
+            };
+            while file.stages.len() <= stage {
+                file.stages.push(Stage::default());
+                reader.states.push(State::unknown());
+            }
+            if instruction.is("FROM") {
+                reader.start(&mut file.stages, stage, &instruction);
+            }
+            file.stages[stage].steps.push(file.steps.len());
+            file.steps.push(reader.step(stage, instruction));
+        }
+        file
+    }
+
+    /// The steps of the same stage before a step, nearest first.
+    pub fn before(&self, step: usize) -> impl Iterator<Item = usize> + '_ {
+        let steps = self.steps[step].stage.map(|stage| &self.stages[stage].steps[..]).unwrap_or_default();
+        steps.iter().rev().copied().skip_while(move |&other| other >= step)
+    }
+
+    /// The stages that share layers with a stage: those that it starts from, and those that start from one of them.
+    pub fn family(&self, stage: usize) -> Vec<usize> {
+        let root = |mut stage: usize| {
+            // A stage starts from an earlier one.
+            while let Some(parent) = self.stages[stage].parent.filter(|parent| *parent < stage) {
+                stage = parent;
+            }
+            stage
+        };
+        let wanted = root(stage);
+        (0..self.stages.len()).filter(|&other| root(other) == wanted).collect()
+    }
+}
+
+/// What is known of a stage at some point.
+#[derive(Clone, Debug, Default)]
+struct State {
+    around: Rc<Surroundings>,
+    folder: Option<String>,
+    arguments: BTreeMap<String, String>,
+    /// The users that the stage makes, each with its id if that is given, and its home directory.
+    users: Vec<(String, Option<String>, String)>,
+    /// Whether SHELL names another shell than those of POSIX.
+    foreign_shell: bool,
+}
+
+impl State {
+    /// A stage whose FROM is not known, as in a log.
+    fn unknown() -> Self {
+        let around = Surroundings { home: Some("/root".into()), root: true, ..Surroundings::default() };
+        Self { around: Rc::new(around), folder: Some("/".into()), ..Self::default() }
+    }
+}
+
+struct Reader<'b> {
+    bases: &'b Environments,
+    globals: BTreeMap<String, String>,
+    states: Vec<State>,
+}
+
+impl Reader<'_> {
+    fn start(&mut self, stages: &mut [Stage], stage: usize, from: &Instruction<'_>) {
+        let words = from.words();
+        let base = words.first().and_then(|word| expand(&word.text, &self.globals)).unwrap_or_default();
+        if let [_, between, name] = &words[..]
+            && between.text.eq_ignore_ascii_case("as")
+        {
+            stages[stage].name = Some(name.text.to_lowercase());
+        }
+        let known = stages[..stage].iter().rposition(|other| other.name.as_deref() == Some(&base.to_lowercase()));
+        stages[stage].parent = known;
+        if let Some(parent) = known {
+            self.states[stage] = self.states[parent].clone();
+            self.states[stage].arguments.clear();
+            return;
+        }
+        let (name, tag) = image(&base);
+        let mut variables = BTreeMap::new();
+        for pair in self.bases.get(&base).into_iter().flatten() {
+            if let Some((name, value)) = pair.split_once('=') {
+                variables.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let around = Surroundings { variables, home: Some("/root".into()), root: true, image: name, tag };
+        self.states[stage] = State { around: Rc::new(around), folder: Some("/".into()), ..State::default() };
+        let user = match self.states[stage].around.image.as_str() {
+            "node" => Some(("node", "1000", "/home/node")),
+            _ => None,
+        };
+        self.states[stage].users.extend(user.map(|(name, id, home)| (name.into(), Some(id.into()), home.into())));
+    }
+
+    fn step<'t>(&mut self, stage: usize, instruction: Instruction<'t>) -> Step<'t> {
+        let state = &mut self.states[stage];
+        let (folder, around) = (state.folder.clone(), Rc::clone(&state.around));
+        let mut run = None;
+        match instruction.keyword.to_ascii_uppercase().as_str() {
+            "ENV" => {
+                let known = known(state);
+                let around = Rc::make_mut(&mut state.around);
+                for (name, value) in instruction.pairs() {
+                    let text = value.map(|word| expand(&word.text, &known).unwrap_or(word.text)).unwrap_or_default();
+                    if name == "HOME" {
+                        around.home = (!text.contains('$')).then(|| text.clone());
+                    }
+                    around.variables.insert(name, text);
+                }
+            }
+            "ARG" => {
+                for (name, value) in instruction.pairs() {
+                    let default = match value {
+                        Some(word) => expand(&word.text, &known(state)),
+                        None => self.globals.get(&name).cloned(),
+                    };
+                    if let Some(default) = default {
+                        state.arguments.insert(name, default);
+                    }
+                }
+            }
+            "WORKDIR" => {
+                let target = expand(Word::of(instruction.rest).text.as_str(), &known(state));
+                state.folder = match (target, &state.folder) {
+                    (Some(path), _) if path.starts_with('/') => Some(join("/", &path)),
+                    (Some(path), Some(folder)) => Some(join(folder, &path)),
+                    _ => None,
+                };
+            }
+            "USER" => user(state, instruction.rest),
+            "SHELL" => {
+                let shell = instruction.json().unwrap_or_default();
+                let program = shell.first().map(|path| path.rsplit('/').next().unwrap_or(path).to_owned());
+                state.foreign_shell =
+                    !program.is_some_and(|name| matches!(name.as_str(), "sh" | "bash" | "ash" | "dash" | "zsh"));
+            }
+            "RUN" => {
+                let found = run_of(&instruction, state);
+                state.users.extend(found.elements.iter().flat_map(|element| &element.commands).filter_map(new_user));
+                run = Some(found);
+            }
+            _ => {}
+        }
+        Step { instruction, stage: Some(stage), folder, around, run }
+    }
+}
+
+fn known(state: &State) -> BTreeMap<String, String> {
+    state.arguments.clone().into_iter().chain(state.around.variables.clone()).collect()
+}
+
+fn user(state: &mut State, text: &str) {
+    let name = text.split(':').next().unwrap_or_default().trim().to_owned();
+    let root = matches!(name.as_str(), "root" | "0" | "");
+    let found = state.users.iter().find(|(user, id, _)| *user == name || id.as_deref() == Some(&name));
+    let home = if root { Some("/root".to_owned()) } else { found.map(|(_, _, home)| home.clone()) };
+    let around = Rc::make_mut(&mut state.around);
+    around.root = root;
+    around.home = around.variables.get("HOME").cloned().or(home);
+}
+
+fn run_of(instruction: &Instruction<'_>, state: &State) -> Run {
+    let mut run = Run::default();
+    let script = if let Some(words) = instruction.json() {
+        let words: Vec<Word> = words.iter().map(|word| Word::plain(word)).collect();
+        if words.is_empty() {
+            return run;
+        }
+        let mut script = Script::default();
+        script.exec(Invocation::exec(words));
+        run.script = instruction.rest.to_owned();
+        script
+    } else {
+        if state.foreign_shell {
+            return run;
+        }
+        let text = match document(instruction) {
+            Some(Some(text)) => text,
+            Some(None) => return run,
+            None => {
+                run.on_line = instruction.documents.is_empty();
+                if run.on_line {
+                    instruction.rest.to_owned()
+                } else {
+                    format!("{}\n{}", instruction.rest, instruction.documents)
+                }
+            }
+        };
+        let Some(script) = Script::read(&text) else { return run };
+        run.script = text;
+        script
+    };
+    run.understood = !script.elements.is_empty() && !script.elements.iter().any(|element| element.opaque);
+    for (at, element) in script.elements.iter().enumerate() {
+        for command in &element.commands {
+            if let Some(usage) = recognise(command, &state.around) {
+                run.usages.push((at, command.clone(), usage));
+            }
+        }
+    }
+    run.elements = script.elements;
+    run
+}
+
+/// The text of a RUN that is only a heredoc: `None` if it is not one, and `Some(None)` if the text is unknown or not for a shell.
+fn document(instruction: &Instruction<'_>) -> Option<Option<String>> {
+    let rest = instruction.rest;
+    if !rest.starts_with("<<") || rest.contains(char::is_whitespace) {
+        return (rest.contains("<<") && !rest.contains("<<<") && instruction.documents.is_empty()).then_some(None);
+    }
+    let name = rest.trim_start_matches('<').trim_start_matches('-').trim_matches(['"', '\'']);
+    let mut text = String::new();
+    for line in instruction.documents.lines().take_while(|line| line.trim_start_matches('\t') != name) {
+        text += line;
+        text.push('\n');
+    }
+    let interpreter = text.lines().next().and_then(|line| line.strip_prefix("#!"));
+    let shell = interpreter.is_none_or(|line| line.trim_end().ends_with("sh") || line.contains("sh -"));
+    Some((!text.is_empty() && shell).then_some(text))
+}
+
+/// The user that a command makes: its name, its id and its home directory.
+fn new_user(command: &Invocation) -> Option<(String, Option<String>, String)> {
+    if !matches!(command.program(), "useradd" | "adduser") {
+        return None;
+    }
+    let (mut id, mut home, mut plain) = (None, None, Vec::new());
+    let mut words = command.arguments().iter();
+    while let Some(word) = words.next() {
+        let (name, value) = word.text.split_once('=').unwrap_or((&word.text, ""));
+        let mut next =
+            || if value.is_empty() { words.next().map(|word| word.text.clone()) } else { Some(value.to_owned()) };
+        match name {
+            "-u" | "--uid" => id = next(),
+            "-d" | "--home-dir" | "--home" | "-h" => home = next(),
+            "-g" | "--gid" | "-G" | "--groups" | "-s" | "--shell" | "-c" | "--comment" | "--gecos" | "--ingroup"
+            | "-k" => drop(next()),
+            _ if word.is_option() => {}
+            _ => plain.push(word.text.clone()),
+        }
+    }
+    let name = plain.first()?.clone();
+    let home = home.unwrap_or_else(|| format!("/home/{name}"));
+    Some((name, id, home))
+}
+
+/// The last part of an image's name, and its tag.
+fn image(reference: &str) -> (String, String) {
+    let without = reference.split('@').next().unwrap_or_default();
+    let last = without.rsplit('/').next().unwrap_or_default();
+    let (name, tag) = last.split_once(':').unwrap_or((last, ""));
+    (name.to_owned(), tag.to_owned())
+}
+
+/// A text with its variables replaced; `None` if one is unknown.
+fn expand(text: &str, variables: &BTreeMap<String, String>) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        out += before;
+        let (inner, next) = match after.strip_prefix('{') {
+            Some(braced) => braced.split_once('}')?,
+            None => {
+                let end =
+                    after.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(after.len());
+                after.split_at(end)
+            }
+        };
+        let (name, default) = match inner.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (inner, None),
+        };
+        let value = variables.get(name).filter(|value| !value.is_empty()).map(String::as_str).or(default)?;
+        if value.contains('$') {
+            return None;
+        }
+        out += value;
+        rest = next;
+    }
+    Some(out + rest)
+}

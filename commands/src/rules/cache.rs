@@ -1,0 +1,425 @@
+//! Installs and builds without their caches: each run downloads or compiles everything again.
+
+use super::facts::Facts;
+use super::split::without;
+use super::{Change, Edit};
+use crate::Invocation;
+use crate::file::{File, Run, Step};
+use crate::script::Join;
+use crate::touches::{touches, within};
+use crate::usage::{Cache, Cacheless, Content, Needs, Tool, Usage, Work};
+
+/// A RUN that would be shorter with cache mounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheAdvice {
+    /// The RUN.
+    pub run: usize,
+    /// The tool whose caches they are.
+    pub tool: Tool,
+    /// The caches that are not mounted.
+    pub caches: Vec<Cache>,
+    /// Further changes without which the mounts have no effect, each as a clause.
+    pub also: Vec<String>,
+    /// The change of the file; empty if it is not certain that the build works with it.
+    pub edits: Vec<Edit>,
+}
+
+/// The RUNs of a file that lack cache mounts, in order.
+pub fn missing_caches(file: &File<'_>, facts: &dyn Facts) -> Vec<CacheAdvice> {
+    let mut found = Vec::new();
+    for step in 0..file.steps.len() {
+        let Some(run) = &file.steps[step].run else { continue };
+        let mut seen: Vec<Tool> = Vec::new();
+        for (_, _, usage) in &run.usages {
+            if matches!(usage.work, Work::Install | Work::Build)
+                && !usage.caches.is_empty()
+                && !seen.contains(&usage.tool)
+            {
+                seen.push(usage.tool);
+                found.extend(missing(file, step, run, usage.tool, facts));
+            }
+        }
+    }
+    found
+}
+
+fn missing(file: &File<'_>, step: usize, run: &Run, tool: Tool, facts: &dyn Facts) -> Option<CacheAdvice> {
+    let here = &file.steps[step];
+    let isolated = here.instruction.flag("network") == Some("none") || offline(file, here, tool);
+    let mut caches = caches_of(run, tool);
+    if isolated {
+        caches.retain(|cache| cache.content == Content::Objects);
+    }
+    let mounted = mounts(here);
+    let all = caches.len();
+    caches.retain(|cache| {
+        !mounted
+            .iter()
+            .any(|target| target.contains('$') || within(&cache.target, target) || within(target, &cache.target))
+    });
+    let objects = caches.iter().any(|cache| cache.content == Content::Objects);
+    if caches.is_empty() || caches.len() < all && !objects {
+        return None;
+    }
+    if caches.iter().any(|cache| cache.content == Content::Store) && needed_later(tool) {
+        return None;
+    }
+    let mut advice = CacheAdvice { run: step, tool, caches, also: Vec::new(), edits: Vec::new() };
+    let mut edits = edits(file, step, run, &mut advice);
+    let store = |cache: &Cache| cache.content == Content::Store;
+    if edits.is_none() && objects && advice.caches.iter().any(store) {
+        // What only this RUN reads can be mounted in any case.
+        advice.caches.retain(|cache| !store(cache));
+        advice.also.clear();
+        edits = self::edits(file, step, run, &mut advice);
+    }
+    if edits.is_none() && advice.caches.iter().any(store) {
+        advice.also.push(format!(
+            "give every RUN of {} the same mount, but not where a later step or the image itself reads the directory",
+            tool.name()
+        ));
+    }
+    if facts.is_complete() && here.around.root && !advice.caches.is_empty() {
+        advice.edits = edits.unwrap_or_default();
+    }
+    (!advice.caches.is_empty()).then_some(advice)
+}
+
+/// The caches of the commands of a tool in a RUN.
+fn caches_of(run: &Run, tool: Tool) -> Vec<Cache> {
+    let mut caches: Vec<Cache> = Vec::new();
+    for (_, _, usage) in &run.usages {
+        let works = usage.tool == tool && matches!(usage.work, Work::Install | Work::Build);
+        for cache in usage.caches.iter().filter(|_| works) {
+            if !caches.contains(cache) {
+                caches.push(cache.clone());
+            }
+        }
+    }
+    caches
+}
+
+/// Whether programs find their packages in the store of this tool when they run.
+fn needed_later(tool: Tool) -> bool {
+    matches!(tool, Tool::Yarn | Tool::Deno | Tool::Dart | Tool::Conan | Tool::Helm)
+}
+
+/// Whether a command of the tool in the same family of stages takes what an earlier one left: then that must stay in the image.
+fn offline(file: &File<'_>, step: &Step<'_>, tool: Tool) -> bool {
+    let family = step.stage.map(|stage| file.family(stage)).unwrap_or_default();
+    let members = file.steps.iter().filter(|step| step.stage.is_some_and(|stage| family.contains(&stage)));
+    let mut usages = members.filter_map(|step| step.run.as_ref()).flat_map(|run| &run.usages);
+    usages.any(|(_, command, usage)| {
+        let frozen = usage.tool == Tool::Cargo && command.has("--frozen")
+            || usage.tool == Tool::Dotnet && (command.has("--no-restore") || command.has("--no-build"));
+        usage.tool == tool && (usage.offline || frozen)
+    })
+}
+
+/// The targets of the cache mounts of a RUN.
+fn mounts<'t>(step: &Step<'t>) -> Vec<&'t str> {
+    let mounts = step.instruction.each_flag().filter(|(name, value)| *name == "mount" && value.contains("type=cache"));
+    mounts
+        .flat_map(|(_, value)| value.split(','))
+        .filter_map(|part| part.split_once('=').filter(|(key, _)| matches!(*key, "target" | "dst" | "destination")))
+        .map(|(_, target)| target)
+        .collect()
+}
+
+/// The change that adds the mounts. Takes caches away that cannot be added.
+fn edits(file: &File<'_>, step: usize, run: &Run, advice: &mut CacheAdvice) -> Option<Vec<Edit>> {
+    let here = &file.steps[step];
+    let mut change = Changes::default();
+    match advice.tool {
+        Tool::Apt => apt(file, step, run, advice, &mut change),
+        Tool::Apk => {}
+        Tool::Microdnf | Tool::Zypper => change.uncertain = true,
+        _ => {}
+    }
+    cacheless(run, advice, &mut change);
+    // What empties the caches again.
+    let emptying: Vec<usize> = (0..run.elements.len()).filter(|&at| empties(run, at, advice)).collect();
+    for &at in &emptying {
+        let text = run.script.get(run.elements[at].span.clone()).unwrap_or_default();
+        advice.also.push(format!("leave out `{}`, which empties it", text.trim()));
+    }
+    if change.uncertain {
+        return None;
+    }
+    if advice.caches.iter().any(|cache| cache.content == Content::Store) {
+        return store(file, step, run, advice).filter(|_| emptying.is_empty());
+    }
+    let flags: Vec<String> = advice.caches.iter().map(Cache::flag).collect();
+    if !emptying.is_empty() || change.words.iter().any(|(from, _)| !once_a_word(run, from)) {
+        // The instruction is written again without them.
+        let mut text = without(here, &emptying)?;
+        for (from, to) in &change.words {
+            text = replaced(&text, from, to);
+        }
+        let given =
+            if here.instruction.flags.is_empty() { String::new() } else { format!(" {}", here.instruction.flags) };
+        let line = format!("RUN{given} {} {}{text}", flags.join(" "), change.prefix);
+        return Some(vec![Edit { step, change: Change::Lines(vec![line]) }]);
+    }
+    let mut edits = vec![Edit { step, change: Change::Flags(flags.join(" ")) }];
+    for (from, to) in change.words {
+        edits.push(Edit { step, change: Change::Word { from, to } });
+    }
+    if !change.prefix.is_empty() {
+        edits.push(Edit { step, change: Change::Prefix(change.prefix) });
+    }
+    Some(edits)
+}
+
+/// What changes besides the mounts.
+#[derive(Default)]
+struct Changes {
+    prefix: String,
+    words: Vec<(String, String)>,
+    uncertain: bool,
+}
+
+/// Debian's and Ubuntu's images have a setting that empties apt's cache after each install.
+fn apt(file: &File<'_>, step: usize, run: &Run, advice: &mut CacheAdvice, change: &mut Changes) {
+    // With the lists in a mount, an install that has no update of its own would find none.
+    let updates = |run: &Run| {
+        let update = run.usages.iter().position(|(_, _, usage)| usage.tool == Tool::Apt && usage.work == Work::Prepare);
+        let install =
+            run.usages.iter().position(|(_, _, usage)| usage.tool == Tool::Apt && usage.work == Work::Install);
+        install.is_none_or(|install| update.is_some_and(|update| update < install))
+    };
+    let family = file.steps[step].stage.map(|stage| file.family(stage)).unwrap_or_default();
+    let members = file.steps.iter().filter(|step| step.stage.is_some_and(|stage| family.contains(&stage)));
+    let every = members.filter_map(|step| step.run.as_ref()).all(updates);
+    if !every || !updates(run) {
+        advice.caches.retain(|cache| cache.target != "/var/lib/apt/lists");
+    }
+    let also = "remove /etc/apt/apt.conf.d/docker-clean, with which Debian's images empty it";
+    let removed = run.script.contains("docker-clean") || run.script.contains("Keep-Downloaded-Packages");
+    if removed {
+        return;
+    }
+    advice.also.push(also.to_owned());
+    let apt = run.usages.iter().any(|(_, command, usage)| usage.tool == Tool::Apt && command.program() == "apt");
+    change.prefix = if apt {
+        "rm -f /etc/apt/apt.conf.d/docker-clean && echo 'Binary::apt::APT::Keep-Downloaded-Packages \"true\";' > /etc/apt/apt.conf.d/keep-cache && ".to_owned()
+    } else {
+        "rm -f /etc/apt/apt.conf.d/docker-clean && ".to_owned()
+    };
+    // `a || b && c`: what is put before it would change what follows.
+    let joined = run.elements.iter().any(|element| element.join == Join::Other);
+    change.uncertain |= !run.on_line || joined;
+    // Packages that a later install leaves in /var/cache/apt would stay in the image.
+    let stage = file.steps[step].stage;
+    let later = file.steps[step + 1..].iter().filter(|step| step.stage.is_some_and(|stage| family.contains(&stage)));
+    let bare = |later: &Step<'_>| {
+        later.run.as_ref().is_some_and(|run| {
+            run.usages.iter().any(|(_, _, usage)| usage.tool == Tool::Apt && usage.work == Work::Install)
+        }) && mounts(later).is_empty()
+    };
+    if later.into_iter().any(bare) && stage.is_some() {
+        advice.also.push("give each later apt install the same mounts".to_owned());
+    }
+}
+
+/// The options and variables that turn the cache off.
+fn cacheless(run: &Run, advice: &mut CacheAdvice, change: &mut Changes) {
+    let usages: Vec<&(usize, Invocation, Usage)> =
+        run.usages.iter().filter(|(_, _, usage)| usage.tool == advice.tool).collect();
+    let Some(off) = usages.iter().find_map(|(_, _, usage)| usage.cacheless) else { return };
+    match (off, advice.tool) {
+        (Cacheless::Variable(name), _) => {
+            advice.also.push(format!("unset {name}, which turns the cache off"));
+            change.uncertain = true;
+        }
+        (Cacheless::Option("keepcache"), Tool::Dnf | Tool::Yum) => {
+            advice.also.push("keep the packages with `--setopt=keepcache=1`".to_owned());
+            let programs: Vec<&str> = usages.iter().map(|(_, command, _)| command.words[0].text.as_str()).collect();
+            let mut named: Vec<&str> = Vec::new();
+            for program in programs {
+                if !named.contains(&program) {
+                    named.push(program);
+                    change.words.push((program.to_owned(), format!("{program} --setopt=keepcache=1")));
+                }
+            }
+        }
+        (Cacheless::Option("keepcache"), _) => {
+            advice.also.push("keep the packages with `--setopt=keepcache=1`".to_owned())
+        }
+        (Cacheless::Option("keep-packages"), _) => {
+            advice.also.push("keep the packages with `zypper modifyrepo --keep-packages --all`".to_owned());
+        }
+        (Cacheless::Option(option), Tool::Apk) => {
+            advice.also.push(format!("write `--update-cache` for `{option}`"));
+            change.words.push((option.to_owned(), "--update-cache".to_owned()));
+        }
+        (Cacheless::Option(option), _) => {
+            advice.also.push(format!("leave out `{option}`"));
+            change.words.push((option.to_owned(), String::new()));
+        }
+    }
+}
+
+/// Whether an element empties one of the caches.
+fn empties(run: &Run, at: usize, advice: &CacheAdvice) -> bool {
+    let element = &run.elements[at];
+    !element.commands.is_empty()
+        && element.commands.iter().all(|command| {
+            let cleans = run
+                .usages
+                .iter()
+                .any(|(_, other, usage)| other == command && usage.tool == advice.tool && cleans_cache(command, usage));
+            let removes = command.program() == "rm"
+                && touches(command, "/").is_some_and(|paths| {
+                    !paths.is_empty()
+                        && paths.iter().all(|path| {
+                            path != "/"
+                                && advice
+                                    .caches
+                                    .iter()
+                                    .any(|cache| within(path, &cache.target) || within(&cache.target, path))
+                        })
+                });
+            cleans || removes
+        })
+}
+
+/// Whether a command empties the cache of its tool, as opposed to removing packages.
+fn cleans_cache(command: &Invocation, usage: &Usage) -> bool {
+    let first = command.arguments().iter().find(|word| !word.is_option()).map_or("", |word| word.text.as_str());
+    usage.work == Work::Clean
+        && match usage.tool {
+            Tool::Apt => matches!(first, "clean" | "autoclean" | "distclean"),
+            Tool::Apk => first == "cache",
+            Tool::Pacman => true,
+            Tool::Pnpm => first == "store" && command.has("prune"),
+            _ => matches!(first, "clean" | "cache" | "clean-all" | "clear-cache" | "clearcache" | "cc"),
+        }
+}
+
+/// Whether a word is nowhere in quotes, so that it can be replaced in the text.
+fn once_a_word(run: &Run, word: &str) -> bool {
+    let quoted = format!("\"{word}\"");
+    !run.script.contains(&quoted) && !run.script.contains(&format!("'{word}'"))
+}
+
+/// A text with each whole word `from` replaced.
+pub(super) fn replaced(text: &str, from: &str, to: &str) -> String {
+    let mut out = String::new();
+    let mut words = text.split(' ').peekable();
+    while let Some(word) = words.next() {
+        let next = if word == from { to } else { word };
+        out += next;
+        if words.peek().is_some() && !(word == from && to.is_empty()) {
+            out.push(' ');
+        }
+    }
+    out
+}
+
+/// The change for caches that later commands read: every RUN of the family of stages that may need them gets the mount. `None` if
+/// something outside of these RUNs may need them.
+fn store(file: &File<'_>, step: usize, run: &Run, advice: &CacheAdvice) -> Option<Vec<Edit>> {
+    if !matches!(
+        advice.tool,
+        Tool::Go | Tool::Cargo | Tool::Maven | Tool::Gradle | Tool::Sbt | Tool::Stack | Tool::Cabal | Tool::Dotnet
+    ) {
+        return None;
+    }
+    let stage = file.steps[step].stage?;
+    let family = file.family(stage);
+    if !run.understood {
+        return None;
+    }
+    // Another stage takes the directory, or the image itself has it and may run the tool.
+    let targets: Vec<&str> = advice.caches.iter().map(|cache| cache.target.as_str()).collect();
+    let takes = |other: &Step<'_>| {
+        let instruction = &other.instruction;
+        let from = instruction.flag("from").or_else(|| instruction.flags.contains("from=").then_some(""));
+        let Some(from) = from else { return false };
+        let named = family.iter().any(|&member| {
+            file.stages[member].name.as_deref() == Some(&from.to_lowercase())
+                || from == member.to_string()
+                || from.is_empty()
+        });
+        let words = instruction.words();
+        let sources = &words[..words.len().saturating_sub(1)];
+        named
+            && (from.is_empty()
+                || sources.iter().any(|word| {
+                    let path = crate::script::join("/", &word.text);
+                    !word.literal || targets.iter().any(|target| within(target, &path) || within(&path, target))
+                }))
+    };
+    if file.steps.iter().any(takes)
+        || family.contains(&(file.stages.len() - 1)) && !runs_without_tool(file, advice.tool)
+    {
+        return None;
+    }
+    let mut edits = Vec::new();
+    let mut begun = false;
+    for (other, at) in file.steps.iter().zip(0..) {
+        let Some(found) = other.run.as_ref().filter(|_| other.stage.is_some_and(|stage| family.contains(&stage)))
+        else {
+            continue;
+        };
+        let uses = found.usages.iter().any(|(_, _, usage)| usage.tool == advice.tool && usage.work != Work::Clean);
+        begun |= uses;
+        if !begun || !uses && is_aside(found) {
+            continue;
+        }
+        // A build that is not understood may run the tool, and needs its files then.
+        let wanted = if uses { caches_of(found, advice.tool) } else { advice.caches.clone() };
+        let mounted = mounts(other);
+        let missing = wanted.iter().filter(|cache| !mounted.iter().any(|target| within(&cache.target, target)));
+        let flags: Vec<String> = missing.map(Cache::flag).collect();
+        if !other.around.root || other.instruction.flag("network") == Some("none") {
+            return None;
+        }
+        if !flags.is_empty() {
+            edits.push(Edit { step: at, change: Change::Flags(flags.join(" ")) });
+        }
+    }
+    Some(edits)
+}
+
+/// Whether a RUN only installs packages of the system or names what it installs, or only moves files.
+fn is_aside(run: &Run) -> bool {
+    let known = |command: &Invocation| {
+        let usage = run.usages.iter().find(|(_, other, _)| other == command).map(|(_, _, usage)| usage);
+        match usage {
+            Some(usage) => usage.tool.is_system() || usage.tool == Tool::Download || usage.needs == Needs::Nothing,
+            None => touches(command, "/").is_some(),
+        }
+    };
+    run.understood && run.elements.iter().flat_map(|element| &element.commands).all(known)
+}
+
+/// Whether the image's own command is known and is not the tool, a shell or a script.
+fn runs_without_tool(file: &File<'_>, tool: Tool) -> bool {
+    let Some(stage) = file.stages.last() else { return false };
+    let commands: Vec<_> = stage
+        .steps
+        .iter()
+        .map(|&step| &file.steps[step].instruction)
+        .filter(|instruction| instruction.is("CMD") || instruction.is("ENTRYPOINT"))
+        .collect();
+    let programs = match tool {
+        Tool::Go => &["go", "air", "dlv"][..],
+        Tool::Cargo => &["cargo"][..],
+        _ => return false,
+    };
+    !commands.is_empty()
+        && commands.iter().all(|instruction| {
+            let words: Vec<String> = match instruction.json() {
+                Some(words) => words,
+                None => return false,
+            };
+            words.iter().all(|word| {
+                let name = word.rsplit('/').next().unwrap_or(word);
+                !programs.contains(&name)
+                    && !matches!(name, "sh" | "bash" | "make" | "npm" | "just")
+                    && !name.ends_with(".sh")
+            })
+        })
+}

@@ -1,0 +1,89 @@
+//! A COPY of a directory of the build context, and where its files are in the image.
+
+use crate::file::{File, Step};
+use crate::script::join;
+use crate::touches::within;
+
+/// A COPY of one directory of the build context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tree {
+    /// The directory in the context; empty for all of it.
+    pub(crate) source: String,
+    /// The directory in the image.
+    pub(crate) target: String,
+    /// Whether the destination is written with its whole path.
+    pub(crate) absolute: bool,
+}
+
+impl Tree {
+    /// The directory that an instruction copies; `None` if it copies other things, or to a place that is unknown.
+    pub(crate) fn of(step: &Step<'_>) -> Option<Self> {
+        let instruction = &step.instruction;
+        let special = ["from", "parents", "exclude", "checksum", "unpack", "keep-git-dir"];
+        if !(instruction.is("COPY") || instruction.is("ADD"))
+            || instruction.each_flag().any(|(name, _)| special.contains(&name))
+            || instruction.rest.contains("<<")
+        {
+            return None;
+        }
+        let words = instruction.words();
+        let [source, target] = &words[..] else { return None };
+        let whole = matches!(source.text.as_str(), "." | "./" | "/");
+        if !source.literal || !target.literal || !whole && !source.text.ends_with('/') || source.text.contains("://") {
+            return None;
+        }
+        let folder = step.folder.as_deref()?;
+        let source = join("", source.text.trim_start_matches('/'));
+        Some(Self { source, target: join(folder, &target.text), absolute: target.text.starts_with('/') })
+    }
+
+    /// The path in the context of a file in the image; `None` if this COPY does not bring it.
+    pub(crate) fn origin(&self, path: &str) -> Option<String> {
+        if !within(path, &self.target) {
+            return None;
+        }
+        let rest = path[self.target.trim_end_matches('/').len()..].trim_start_matches('/');
+        Some(join(&self.source, rest))
+    }
+}
+
+/// The destination of any COPY or ADD, seen from its working directory.
+pub(crate) fn destination(step: &Step<'_>) -> Option<String> {
+    let words = step.instruction.words();
+    let target = words.last().filter(|word| word.literal)?;
+    Some(join(step.folder.as_deref()?, &target.text))
+}
+
+/// Whether a step may be passed by others: it makes no files and runs nothing.
+pub(crate) fn is_setting(step: &Step<'_>) -> bool {
+    ["ENV", "ARG", "LABEL", "EXPOSE", "CMD", "ENTRYPOINT", "HEALTHCHECK", "STOPSIGNAL", "MAINTAINER", "USER"]
+        .iter()
+        .any(|keyword| step.instruction.is(keyword))
+}
+
+/// Whether the paths of the system are below a directory: then what a COPY brings may change any program.
+pub(crate) fn is_of_system(target: &str) -> bool {
+    target == "/"
+        || ["/etc", "/usr", "/root", "/var", "/bin", "/sbin", "/lib", "/lib64"]
+            .iter()
+            .any(|folder| within(target, folder))
+            && ![
+                "/usr/src",
+                "/var/www",
+                "/usr/share/nginx",
+                "/var/app",
+                "/var/task",
+                "/usr/app",
+                "/usr/local/app",
+                "/var/lib/app",
+            ]
+            .iter()
+            .any(|folder| within(target, folder))
+}
+
+/// The steps between two steps of a stage.
+pub(crate) fn between(file: &File<'_>, first: usize, last: usize) -> Vec<usize> {
+    let mut found: Vec<usize> = file.before(last).take_while(|&step| step > first).collect();
+    found.reverse();
+    found
+}

@@ -1,0 +1,641 @@
+//! Installs that stand after a COPY of sources which they do not need: each edit of a source runs them again.
+
+use super::copies::{Tree, between, destination, is_of_system, is_setting};
+use super::facts::Facts;
+use super::split::{Split, split_before};
+use super::{Change, Edit};
+use crate::Invocation;
+use crate::file::{File, Run};
+use crate::script::join;
+use crate::touches::{touches, within};
+use crate::usage::{Hooks, Manifest, Needs, Presence, Tool, Usage, Work};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An install that needs less than what is copied before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reorder {
+    /// The COPY.
+    pub copy: usize,
+    /// The RUN.
+    pub run: usize,
+    /// The tool that installs.
+    pub tool: Tool,
+    /// What can be done.
+    pub kind: ReorderKind,
+    /// The files of the context that it needs alone, as written in a COPY; empty if it needs none.
+    pub files: Vec<String>,
+    /// The change; empty if it is not certain that the build works with it.
+    pub edits: Vec<Edit>,
+}
+
+/// What can be done about an install that stands too late.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReorderKind {
+    /// The whole RUN moves before the COPY.
+    Whole,
+    /// The install moves, and the rest of the RUN stays. The text is that of the install.
+    Part(String),
+    /// A command that fetches the dependencies is added before the COPY.
+    Fetch(String),
+    /// The dependencies cannot be fetched by one command.
+    Hard,
+}
+
+/// What a command needs of what a COPY brings.
+enum Reach {
+    Nothing,
+    Files(Vec<Manifest>),
+    Any,
+}
+
+/// The installs of a file that stand too late, in order.
+pub fn late_installs(file: &File<'_>, facts: &dyn Facts) -> Vec<Reorder> {
+    let mut found: Vec<Reorder> = Vec::new();
+    for reorder in (0..file.steps.len()).filter_map(|run| late_install(file, run, facts)) {
+        // The dependencies that are fetched for one command are there for the next.
+        let again = |other: &Reorder| {
+            let fetched = matches!(other.kind, ReorderKind::Fetch(_) | ReorderKind::Hard);
+            fetched && (other.copy, other.tool, &other.files) == (reorder.copy, reorder.tool, &reorder.files)
+        };
+        if !matches!(reorder.kind, ReorderKind::Fetch(_) | ReorderKind::Hard) || !found.iter().any(again) {
+            found.push(reorder);
+        }
+    }
+    found
+}
+
+/// Whether a RUN installs and does nothing else, and needs nothing of the build context.
+pub fn needs_nothing_before(file: &File<'_>, run: usize) -> bool {
+    let Some(found) = file.steps[run].run.as_ref().filter(|found| found.understood) else { return false };
+    let installs = found.usages.iter().any(|(_, _, usage)| usage.work == Work::Install);
+    let commands = found.elements.iter().flat_map(|element| &element.commands);
+    let mut others = commands.filter(|command| !found.usages.iter().any(|(_, other, _)| other == *command));
+    installs
+        && found.usages.iter().all(|(_, _, usage)| usage.needs == Needs::Nothing)
+        && others.all(|command| touches(command, file.steps[run].folder.as_deref().unwrap_or("/")).is_some())
+}
+
+fn late_install(file: &File<'_>, run: usize, facts: &dyn Facts) -> Option<Reorder> {
+    let step = &file.steps[run];
+    let found = step.run.as_ref().filter(|found| !found.elements.is_empty())?;
+    if !found.usages.iter().any(|(_, _, usage)| matches!(usage.work, Work::Install | Work::Build)) {
+        return None;
+    }
+    let mut before: Vec<usize> = file.before(run).collect();
+    before.reverse();
+    let mut trees = before.into_iter().filter_map(|step| Some((step, Tree::of(&file.steps[step])?)));
+    trees.find_map(|(copy, tree)| after_copy(file, run, found, copy, &tree, facts))
+}
+
+/// Whether an install stands too late behind this COPY.
+fn after_copy(
+    file: &File<'_>,
+    run: usize,
+    found: &Run,
+    copy: usize,
+    tree: &Tree,
+    facts: &dyn Facts,
+) -> Option<Reorder> {
+    let (mut reorder, manifests) = match reach_of_run(file, run, found, tree) {
+        Reach::Nothing => whole(found, Vec::new())?,
+        Reach::Files(files) => whole(found, files)?,
+        Reach::Any => part_or_fetch(file, run, found, tree)?,
+    };
+    (reorder.copy, reorder.run) = (copy, run);
+    // A part of the context that the install does not need may be meant to be there first.
+    if manifests.is_empty() && !tree.source.is_empty() || already_installed(file, &reorder) {
+        return None;
+    }
+    let listed = facts.files(copy);
+    // Modules that are part of the sources are not fetched.
+    let vendored = |files: &BTreeSet<String>| files.iter().any(|file| file.ends_with("vendor/modules.txt"));
+    if reorder.tool == Tool::Go && listed.is_some_and(vendored) {
+        return None;
+    }
+    let present = manifests_in(&manifests, tree, listed)?;
+    reorder.files = present.iter().filter(|file| !file.ends_with('/')).cloned().collect();
+    if let (Some(files), true) = (listed, movable(file, &reorder, tree, facts)) {
+        let harmless = !manifests.is_empty() || !is_of_system(&tree.target) || !reaches_system(files, tree);
+        if harmless && !taken_over(files, tree, &manifests, reorder.tool) {
+            reorder.edits = edits(file, &reorder, tree, &present).unwrap_or_default();
+        }
+    }
+    Some(reorder)
+}
+
+fn draft(tool: Tool, kind: ReorderKind) -> Reorder {
+    Reorder { copy: 0, run: 0, tool, kind, files: Vec::new(), edits: Vec::new() }
+}
+
+/// The whole RUN moves.
+fn whole(found: &Run, files: Vec<Manifest>) -> Option<(Reorder, Vec<Manifest>)> {
+    let installs = |usage: &&Usage| usage.work == Work::Install;
+    let usages = || found.usages.iter().map(|(_, _, usage)| usage).filter(installs);
+    // The tool that needs files names the advice.
+    let usage = usages().find(|usage| matches!(usage.needs, Needs::Files(_))).or_else(|| usages().next())?;
+    Some((draft(usage.tool, ReorderKind::Whole), files))
+}
+
+/// A part of the RUN moves, or a command is added.
+fn part_or_fetch(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> Option<(Reorder, Vec<Manifest>)> {
+    let step = &file.steps[run];
+    let start = step.folder.as_deref()?;
+    let mut files = Vec::new();
+    let mut tool = None;
+    let mut end = 0;
+    for (at, element) in found.elements.iter().enumerate() {
+        let mut needed = Vec::new();
+        let mut installs = None;
+        let fits = !element.opaque
+            && element.commands.iter().all(|command| match reach(found, command, start, tree) {
+                Reach::Nothing => true,
+                Reach::Files(more) => {
+                    needed.extend(more);
+                    true
+                }
+                Reach::Any => false,
+            });
+        if !fits {
+            break;
+        }
+        for (_, _, usage) in
+            found.usages.iter().filter(|(element, _, usage)| *element == at && usage.work == Work::Install)
+        {
+            installs = Some(usage.tool);
+        }
+        files.extend(needed);
+        if installs.is_some() {
+            tool = installs;
+            end = at + 1;
+        } else if tool.is_some()
+            && found.usages.iter().any(|(element, _, usage)| *element == at && usage.work == Work::Clean)
+        {
+            end = at + 1;
+        }
+    }
+    if let (Some(tool), Some(Split { first, .. })) = (tool, split_before(step, end)) {
+        return Some((draft(tool, ReorderKind::Part(first)), files));
+    }
+    // The first command that compiles the sources, if it can fetch its dependencies alone.
+    let (_, command, usage) =
+        found.usages.iter().find(|(_, _, usage)| !usage.offline && matches!(usage.needs, Needs::Sources(Some(_))))?;
+    let Needs::Sources(Some(fetch)) = &usage.needs else { return None };
+    let base = join(start, usage.folder.as_deref()?);
+    let files = absolute(&fetch.files, &base);
+    tree.origin(&base)?;
+    let kind = match &fetch.command {
+        Some(text) => {
+            let moved =
+                command.folder.as_deref().filter(|folder| !folder.is_empty()).map(|folder| format!("cd {folder} && "));
+            let plain = |(name, value): &(&String, &String)| {
+                value.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./:,=@".contains(letter))
+                    && *name != "PATH"
+            };
+            let variables: String =
+                command.variables.iter().filter(plain).map(|(name, value)| format!("{name}={value} ")).collect();
+            ReorderKind::Fetch(format!("{}{variables}{text}", moved.unwrap_or_default()))
+        }
+        None => ReorderKind::Hard,
+    };
+    Some((draft(usage.tool, kind), files))
+}
+
+fn absolute(files: &[Manifest], base: &str) -> Vec<Manifest> {
+    let folder = |path: &str| if path.ends_with('/') { "/" } else { "" };
+    files
+        .iter()
+        .map(|file| Manifest { path: join(base, &file.path) + folder(&file.path), presence: file.presence })
+        .collect()
+}
+
+/// What a RUN needs of what a COPY brings.
+fn reach_of_run(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> Reach {
+    let Some(start) = file.steps[run].folder.as_deref() else { return Reach::Any };
+    if !found.understood {
+        return Reach::Any;
+    }
+    let mut files = Vec::new();
+    for command in found.elements.iter().flat_map(|element| &element.commands) {
+        match reach(found, command, start, tree) {
+            Reach::Nothing => {}
+            Reach::Files(more) => files.extend(more),
+            Reach::Any => return Reach::Any,
+        }
+    }
+    if files.is_empty() { Reach::Nothing } else { Reach::Files(files) }
+}
+
+fn reach(found: &Run, command: &Invocation, start: &str, tree: &Tree) -> Reach {
+    let Some((_, _, usage)) = found.usages.iter().find(|(_, other, _)| other == command) else {
+        // A shell that runs what a download printed, from a site that is known for its installer.
+        if installer_script(found, command) {
+            return Reach::Nothing;
+        }
+        let related = |path: &String| within(path, &tree.target) || within(&tree.target, path);
+        return match touches(command, start) {
+            Some(paths) if !paths.iter().any(related) => Reach::Nothing,
+            _ => Reach::Any,
+        };
+    };
+    let written = command.reads.iter().chain(&command.writes);
+    let elsewhere = |path: &str| !within(path, &tree.target);
+    if written.clone().any(|word| {
+        !word.literal || !elsewhere(&join(&join(start, command.folder.as_deref().unwrap_or("")), &word.text))
+    }) {
+        return Reach::Any;
+    }
+    match &usage.needs {
+        Needs::Nothing if usage.tool == Tool::Download => download(command, start, tree),
+        Needs::Nothing => Reach::Nothing,
+        Needs::Files(files) => match &usage.folder {
+            Some(folder) => {
+                let files = absolute(files, &join(start, folder));
+                let needed = |file: &Manifest| file.presence == Presence::Required || file.presence == Presence::Usual;
+                if files.iter().filter(|file| needed(file)).all(|file| tree.origin(&file.path).is_some()) {
+                    Reach::Files(files)
+                } else {
+                    // The files come from elsewhere, and the project may reach into what is copied.
+                    Reach::Any
+                }
+            }
+            None => Reach::Any,
+        },
+        Needs::Sources(_) => Reach::Any,
+    }
+}
+
+/// A download needs nothing, unless it writes to what is copied.
+fn download(command: &Invocation, start: &str, tree: &Tree) -> Reach {
+    let Some(folder) = command.folder.as_deref().map(|folder| join(start, folder)) else { return Reach::Any };
+    let local = command.arguments().iter().filter(|word| !word.is_option() && !word.text.contains("://"));
+    let inside = local
+        .filter(|word| word.text.starts_with('/'))
+        .any(|word| within(&word.text, &tree.target) || within(&tree.target, &word.text));
+    // Without an absolute path, its files go to the directory in which it runs.
+    let options = || command.arguments().iter().filter(|word| word.is_option() && !word.text.starts_with("--"));
+    let prints = match command.program() {
+        "curl" => !options().any(|word| word.text.contains(['o', 'O'])),
+        "wget" => options().any(|word| word.text.ends_with("O-")) || command.has("-"),
+        _ => false,
+    };
+    let absolute = command.arguments().iter().any(|word| word.text.starts_with('/'));
+    if inside || !prints && !absolute && within(&folder, &tree.target) { Reach::Any } else { Reach::Nothing }
+}
+
+/// Whether a command runs the installer of a well-known tool, which reads nothing of the directory that it is started in.
+fn installer_script(found: &Run, command: &Invocation) -> bool {
+    const SITES: &[&str] = &[
+        "sh.rustup.rs",
+        "static.rust-lang.org/rustup",
+        "astral.sh/uv",
+        "install.python-poetry.org",
+        "deb.nodesource.com",
+        "rpm.nodesource.com",
+        "raw.githubusercontent.com/nvm-sh",
+        "bun.sh/install",
+        "get.pnpm.io",
+        "deno.land/install.sh",
+        "get.docker.com",
+        "get.sdkman.io",
+        "bootstrap.pypa.io",
+        "get.helm.sh",
+        "getcomposer.org/installer",
+        "raw.githubusercontent.com/helm/helm",
+        "cli.github.com",
+    ];
+    let runs = matches!(command.program(), "sh" | "bash" | "python3" | "python" | "php");
+    let from_pipe = command.piped && command.arguments().iter().all(|word| word.literal && !word.text.contains('/'));
+    runs && from_pipe
+        && found.usages.iter().any(|(_, download, _)| {
+            download.arguments().iter().any(|word| SITES.iter().any(|site| word.text.contains(site)))
+        })
+}
+
+/// Whether an earlier step has installed with the same tool: then the order is as it should be.
+fn already_installed(file: &File<'_>, reorder: &Reorder) -> bool {
+    let (run, tool) = (reorder.run, reorder.tool);
+    // What is fetched for a build may also be fetched between the COPY and the build.
+    let end = if matches!(reorder.kind, ReorderKind::Fetch(_) | ReorderKind::Hard) { run } else { reorder.copy };
+    let Some(stage) = file.steps[run].stage else { return true };
+    let family = file.family(stage);
+    let same = |step: &usize| file.steps[*step].stage.is_some_and(|stage| family.contains(&stage));
+    let installs = |step: usize| {
+        let run = file.steps[step].run.as_ref();
+        run.is_some_and(|run| {
+            run.usages.iter().any(|(_, _, usage)| {
+                usage.tool == tool && usage.work == Work::Install && matches!(usage.needs, Needs::Files(_))
+            })
+        })
+    };
+    let folders = tool.installs_into();
+    let copied = |step: usize| {
+        let instruction = &file.steps[step].instruction;
+        instruction.is("COPY")
+            && instruction.flag("from").is_some()
+            && instruction
+                .words()
+                .iter()
+                .any(|word| folders.iter().any(|folder| word.text.trim_end_matches('/').ends_with(folder)))
+    };
+    (0..end).filter(same).any(installs) || file.before(run).any(copied)
+}
+
+/// The files of the context among these, as a COPY from the context names them; directories end with a slash. `None` if one that must
+/// exist does not come from this COPY.
+fn manifests_in(manifests: &[Manifest], tree: &Tree, listed: Option<&BTreeSet<String>>) -> Option<Vec<String>> {
+    let mut present: Vec<String> = Vec::new();
+    for manifest in manifests {
+        let folder = manifest.path.ends_with('/');
+        let path = match tree.origin(manifest.path.trim_end_matches('/')) {
+            Some(path) => path,
+            None if manifest.presence == Presence::Possible => continue,
+            None => return None,
+        };
+        let Some(listed) = listed else {
+            if manifest.presence != Presence::Possible {
+                present.push(path);
+            }
+            continue;
+        };
+        let found: Vec<String> = if folder {
+            let prefix = format!("{path}/");
+            listed
+                .range(prefix.clone()..)
+                .next()
+                .filter(|file| file.starts_with(&prefix))
+                .map(|_| prefix)
+                .into_iter()
+                .collect()
+        } else if path.contains('*') {
+            listed.iter().filter(|file| matches(&path, file)).cloned().collect()
+        } else {
+            listed.contains(&path).then_some(path).into_iter().collect()
+        };
+        if found.is_empty() && manifest.presence == Presence::Required {
+            return None;
+        }
+        for path in found {
+            if !present.contains(&path) {
+                present.push(path);
+            }
+        }
+    }
+    let needed = manifests.iter().any(|manifest| manifest.presence != Presence::Possible);
+    (!needed || !present.is_empty()).then_some(present)
+}
+
+/// Whether a path is of a pattern with `*` in its last part.
+fn matches(pattern: &str, path: &str) -> bool {
+    let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+    let (other, file) = path.rsplit_once('/').unwrap_or(("", path));
+    if folder != other {
+        return false;
+    }
+    let mut pieces = name.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = file.strip_prefix(first) else { return false };
+    let pieces: Vec<&str> = pieces.collect();
+    for (at, piece) in pieces.iter().enumerate() {
+        if at + 1 == pieces.len() {
+            return rest.ends_with(piece);
+        }
+        match rest.find(piece) {
+            Some(found) => rest = &rest[found + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+/// Whether the files of a COPY to a directory of the system may change programs or their settings.
+fn reaches_system(files: &BTreeSet<String>, tree: &Tree) -> bool {
+    let prefix = if tree.source.is_empty() { String::new() } else { format!("{}/", tree.source) };
+    let system = ["etc/", "usr/", "var/", "root/", "lib/", "lib64/", "bin/", "sbin/", "home/", "opt/"];
+    let names = files.iter().filter_map(|file| file.strip_prefix(&prefix));
+    tree.target != "/"
+        || names.clone().any(|name| system.iter().any(|folder| name.starts_with(folder)))
+        || names.clone().any(|name| name.starts_with('.'))
+}
+
+/// Whether the later COPY would replace what the install makes, or the install needs more projects than one.
+fn taken_over(files: &BTreeSet<String>, tree: &Tree, manifests: &[Manifest], tool: Tool) -> bool {
+    let Some(main) = manifests.iter().find(|manifest| manifest.presence != Presence::Possible) else { return false };
+    let Some(path) = tree.origin(&main.path) else { return true };
+    let (folder, name) = path.rsplit_once('/').map_or(("", path.as_str()), |(folder, name)| (folder, name));
+    let below = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    let made = tool.installs_into();
+    let replaced = files
+        .iter()
+        .filter_map(|file| file.strip_prefix(&below))
+        .any(|file| made.iter().any(|made| file.split('/').next() == Some(made)));
+    // A second project of the same tool may be part of the first.
+    let second = |file: &String| {
+        let installed = file.split('/').any(|part| made.contains(&part));
+        !installed
+            && **file != path
+            && file.rsplit('/').next().is_some_and(|other| {
+                if name.contains('*') { matches(name, other) && !matches(&path, file) } else { other == name }
+            })
+    };
+    let several = !matches!(tool, Tool::Pip) && files.iter().any(second);
+    let gemspec = tool == Tool::Bundler && files.iter().any(|file| file.ends_with(".gemspec"));
+    replaced || several || gemspec
+}
+
+/// Whether the COPY may move behind the RUN, as far as the instructions and the project's own scripts tell.
+fn movable(file: &File<'_>, reorder: &Reorder, tree: &Tree, facts: &dyn Facts) -> bool {
+    let (copy, run) = (reorder.copy, reorder.run);
+    let steps = between(file, copy, run);
+    let mut keyword = steps.iter().map(|&step| (step, &file.steps[step]));
+    let passes = keyword.all(|(at, step)| {
+        if is_setting(step) {
+            return true;
+        }
+        if step.instruction.is("WORKDIR") {
+            return tree.absolute;
+        }
+        if step.instruction.is("COPY") || step.instruction.is("ADD") {
+            let Some(target) = destination(step) else { return false };
+            return !within(&target, &tree.target) && !within(&tree.target, &target);
+        }
+        step.run
+            .as_ref()
+            .is_some_and(|found| found.understood && matches!(reach_of_run(file, at, found, tree), Reach::Nothing))
+    });
+    if !passes || reorder.kind == ReorderKind::Hard || !facts.is_complete() {
+        return false;
+    }
+    // A fetch stands directly before the COPY.
+    if matches!(reorder.kind, ReorderKind::Fetch(_)) && steps.iter().any(|&step| !is_setting(&file.steps[step])) {
+        return false;
+    }
+    let found = file.steps[run].run.as_ref();
+    let usages = found.into_iter().flat_map(|found| &found.usages).map(|(_, _, usage)| usage);
+    usages.filter(|usage| usage.work == Work::Install && matches!(usage.needs, Needs::Files(_))).all(
+        |usage| match usage.hooks {
+            Hooks::None => true,
+            Hooks::Shown | Hooks::Hidden
+                if own_scripts(usage, &reorder.files, facts).is_some_and(|scripts| !scripts) =>
+            {
+                true
+            }
+            Hooks::Shown => {
+                facts.output(run).is_some_and(|lines| !lines.iter().any(|line| shows_scripts(usage.tool, line)))
+            }
+            Hooks::Hidden => false,
+        },
+    )
+}
+
+/// Whether the project's files say that an install runs scripts of the project or installs the project itself; `None` if they cannot
+/// be read.
+fn own_scripts(usage: &Usage, files: &[String], facts: &dyn Facts) -> Option<bool> {
+    match usage.tool {
+        Tool::Npm | Tool::Yarn | Tool::Pnpm | Tool::Bun => {
+            let manifest = files.iter().find(|file| file.rsplit('/').next() == Some("package.json"))?;
+            let text = facts.text(manifest)?;
+            let names = [
+                "preinstall",
+                "install",
+                "postinstall",
+                "prepublish",
+                "preprepare",
+                "prepare",
+                "postprepare",
+                "dependencies",
+            ];
+            let value: serde_json::Value = serde_json::from_str(&text).ok()?;
+            let scripts = value.get("scripts").and_then(|scripts| scripts.as_object());
+            let runs = scripts.is_some_and(|scripts| names.iter().any(|name| scripts.contains_key(*name)));
+            let local = ["dependencies", "devDependencies", "optionalDependencies"].iter().any(|group| {
+                let group = value.get(group).and_then(|group| group.as_object());
+                group.is_some_and(|group| {
+                    group.values().filter_map(|version| version.as_str()).any(|version| {
+                        ["file:", "link:", "portal:", "workspace:", "./", "../"]
+                            .iter()
+                            .any(|start| version.starts_with(start))
+                    })
+                })
+            });
+            Some(runs || local || value.get("workspaces").is_some())
+        }
+        Tool::Pip | Tool::Uv => {
+            let texts: Option<Vec<String>> = files.iter().map(|file| facts.text(file)).collect();
+            let local = |line: &str| {
+                let line = line.trim();
+                line.starts_with("-e")
+                    || line.starts_with("--editable")
+                    || line.starts_with(['.', '/'])
+                    || line.contains("file:")
+            };
+            // A file that another includes must be among them.
+            let includes = |line: &str| {
+                let mut words = line.split_whitespace();
+                matches!(words.next(), Some("-r" | "-c" | "--requirement" | "--constraint"))
+                    && words.next().is_some_and(|named| {
+                        !files.iter().any(|file| file.rsplit('/').next() == named.rsplit('/').next())
+                    })
+            };
+            Some(texts?.iter().flat_map(|text| text.lines()).any(|line| local(line) || includes(line)))
+        }
+        Tool::Conda => {
+            let texts: Option<Vec<String>> = files.iter().map(|file| facts.text(file)).collect();
+            Some(texts?.iter().any(|text| {
+                text.contains("-e ") || text.contains("- .") || text.contains("-r ") || text.contains("file:")
+            }))
+        }
+        Tool::Pipenv => {
+            let texts: Option<Vec<String>> = files.iter().map(|file| facts.text(file)).collect();
+            Some(
+                texts?
+                    .iter()
+                    .any(|text| text.contains("path =") || text.contains("\"path\"") || text.contains("editable")),
+            )
+        }
+        _ => None,
+    }
+}
+
+/// Whether a line of output shows that an install ran a script of the project, or installed a part of it.
+fn shows_scripts(tool: Tool, line: &str) -> bool {
+    let line = line.trim();
+    match tool {
+        // `> app@1.0.0 postinstall`, `$ node scripts/x.js`, `. prepare$ husky`
+        Tool::Npm => {
+            line.starts_with("> ") && ["install", "prepare", "publish"].iter().any(|name| line.ends_with(name))
+        }
+        Tool::Yarn | Tool::Bun => line.starts_with("$ "),
+        Tool::Pnpm => line.starts_with(". ") && line.contains('$') || line.starts_with("> "),
+        Tool::Pip => {
+            line.starts_with("Obtaining file:") || line.starts_with("Processing ./") || line.starts_with("Processing /")
+        }
+        Tool::Uv => line.contains("(from file:"),
+        _ => false,
+    }
+}
+
+/// The change of the file.
+fn edits(file: &File<'_>, reorder: &Reorder, tree: &Tree, present: &[String]) -> Option<Vec<Edit>> {
+    if present.iter().any(|path| path.contains([' ', '"', '\'', '$', '[', '*', '?', '\\'])) {
+        return None;
+    }
+    let copy = &file.steps[reorder.copy].instruction;
+    let flags = if copy.flags.is_empty() { String::new() } else { format!("{} ", copy.flags) };
+    // Files of one directory are copied together.
+    let mut folders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for path in present {
+        let folder =
+            if path.ends_with('/') { path.as_str() } else { path.rsplit_once('/').map_or("", |(folder, _)| folder) };
+        folders.entry(folder).or_default().push(path);
+    }
+    let written = &copy.words();
+    let target = written.last()?.text.trim_end_matches('/');
+    let place = |folder: &str| {
+        let inner = folder.strip_prefix(&tree.source).unwrap_or(folder).trim_matches('/');
+        let base = if target == "." || target.is_empty() && !tree.absolute { "." } else { target };
+        if inner.is_empty() { format!("{base}/") } else { format!("{base}/{inner}/") }
+    };
+    let mut lines: Vec<String> =
+        folders.iter().map(|(folder, files)| format!("COPY {flags}{} {}", files.join(" "), place(folder))).collect();
+    let run = &file.steps[reorder.run].instruction;
+    let run_flags = if run.flags.is_empty() { String::new() } else { format!("{} ", run.flags) };
+    let mut edits = Vec::new();
+    match &reorder.kind {
+        ReorderKind::Whole => {
+            if !lines.is_empty() {
+                edits.push(Edit { step: reorder.copy, change: Change::Before(lines) });
+            }
+            edits.push(Edit { step: reorder.copy, change: Change::MoveAfter(reorder.run) });
+        }
+        ReorderKind::Part(_) => {
+            let found = file.steps[reorder.run].run.as_ref()?;
+            let end = found.elements.len();
+            let split = (1..end)
+                .rev()
+                .filter_map(|at| split_before(&file.steps[reorder.run], at))
+                .find(|split| matches!(&reorder.kind, ReorderKind::Part(first) if *first == split.first))?;
+            if !lines.is_empty() {
+                edits.push(Edit { step: reorder.copy, change: Change::Before(lines) });
+            }
+            // The COPY moves between the two.
+            let parts = vec![
+                format!("RUN {run_flags}{}", split.first),
+                copy_text(copy),
+                format!("RUN {run_flags}{}", split.rest),
+            ];
+            edits.push(Edit { step: reorder.copy, change: Change::Remove });
+            edits.push(Edit { step: reorder.run, change: Change::Lines(parts) });
+        }
+        ReorderKind::Fetch(command) => {
+            lines.push(format!("RUN {run_flags}{command}"));
+            edits.push(Edit { step: reorder.copy, change: Change::Before(lines) });
+        }
+        ReorderKind::Hard => {}
+    }
+    Some(edits)
+}
+
+fn copy_text(copy: &crate::Instruction<'_>) -> String {
+    let flags = if copy.flags.is_empty() { String::new() } else { format!("{} ", copy.flags) };
+    format!("{} {flags}{}", copy.keyword, copy.rest)
+}

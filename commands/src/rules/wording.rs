@@ -1,0 +1,45 @@
+//! The words of rewrites, the same for `check` and `explain`.
+
+use super::{CacheAdvice, Reorder, ReorderKind};
+use crate::usage::{Cache, Tool};
+
+impl Reorder {
+    /// What to write, as a clause. `run` names the RUN.
+    pub fn remedy(&self, run: &str) -> String {
+        let files = self.files.join(" ");
+        match &self.kind {
+            ReorderKind::Whole if files.is_empty() => format!("copy the sources after {run}, which needs none of them"),
+            ReorderKind::Whole => format!("copy {files} alone before {run}, and the rest after it"),
+            ReorderKind::Part(first) if files.is_empty() => {
+                format!("give `{first}` of {run} a RUN of its own before the sources are copied")
+            }
+            ReorderKind::Part(first) => {
+                format!("copy {files} alone and give `{first}` of {run} a RUN of its own before the rest is copied")
+            }
+            ReorderKind::Fetch(command) => {
+                format!("copy {files} and `{command}` before the sources are copied for {run}")
+            }
+            ReorderKind::Hard if self.tool == Tool::Cargo => format!(
+                "compile the dependencies alone before the sources are copied (cargo-chef does it): {files} say what {run} needs"
+            ),
+            ReorderKind::Hard => {
+                format!(
+                    "fetch the dependencies alone before the sources are copied, where {} can: {files} say what {run} needs",
+                    self.tool.name()
+                )
+            }
+        }
+    }
+}
+
+impl CacheAdvice {
+    /// The flags of RUN.
+    pub fn flags(&self) -> String {
+        self.caches.iter().map(Cache::flag).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What else must change, as clauses; empty if nothing.
+    pub fn conditions(&self) -> String {
+        self.also.join(", and ")
+    }
+}

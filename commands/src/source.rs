@@ -1,0 +1,297 @@
+//! The text of a Dockerfile: where its instructions are, and how edits change it.
+
+use crate::instruction::Instruction;
+use crate::rules::{Change, Edit};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// The text of a Dockerfile and the places of its instructions.
+#[derive(Debug)]
+pub struct Source<'t> {
+    text: &'t str,
+    places: Vec<Place>,
+}
+
+/// An instruction's place in the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The bytes from the keyword to the end of the last line.
+    pub range: Range<usize>,
+    /// The byte behind the instruction's own lines, where its heredocs begin.
+    pub documents: usize,
+    /// The first line, counted from 1.
+    pub line: u32,
+    /// The instruction on one line, with single spaces and without heredocs.
+    pub text: String,
+}
+
+impl<'t> Source<'t> {
+    /// Finds the instructions.
+    pub fn read(text: &'t str) -> Self {
+        let escape =
+            if text.lines().take_while(|line| line.starts_with('#')).any(|line| line.replace(' ', "") == "#escape=`") {
+                '`'
+            } else {
+                '\\'
+            };
+        let mut places: Vec<Place> = Vec::new();
+        let mut lines = text.split_inclusive('\n').scan(0, |at, line| {
+            let start = *at;
+            *at += line.len();
+            Some((start, line))
+        });
+        let mut number = 0;
+        while let Some((start, line)) = lines.next() {
+            number += 1;
+            let trimmed = line.trim();
+            if trimmed.is_empty() || trimmed.starts_with('#') {
+                continue;
+            }
+            let first = number;
+            let (mut end, mut joined, mut last) =
+                (start + line.trim_end_matches(['\n', '\r']).len(), String::new(), trimmed);
+            loop {
+                let continued = last.strip_suffix(escape);
+                joined += continued.unwrap_or(last);
+                joined.push(' ');
+                if continued.is_none() {
+                    break;
+                }
+                // Comments and blank lines do not end a continuation.
+                let next = loop {
+                    let next = lines.next();
+                    number += u32::from(next.is_some());
+                    match next {
+                        Some((_, line)) if line.trim().is_empty() || line.trim_start().starts_with('#') => {}
+                        other => break other,
+                    }
+                };
+                let Some((at, line)) = next else { break };
+                end = at + line.trim_end_matches(['\n', '\r']).len();
+                last = line.trim();
+            }
+            let one_line = joined.split_whitespace().collect::<Vec<_>>().join(" ");
+            let below = end;
+            for name in heredocs(&one_line) {
+                for (at, line) in lines.by_ref() {
+                    number += 1;
+                    end = at + line.trim_end_matches(['\n', '\r']).len();
+                    if line.trim_end_matches(['\n', '\r']).trim_start_matches('\t') == name {
+                        break;
+                    }
+                }
+            }
+            let documents = text[below..end].find('\n').map_or(end, |line| below + line + 1);
+            places.push(Place { range: start..end, documents, line: first, text: one_line });
+        }
+        Self { text, places }
+    }
+
+    /// The instructions, each on one line, followed by its heredocs.
+    pub fn instructions(&self) -> impl Iterator<Item = String> + '_ {
+        self.places.iter().map(|place| {
+            let documents = &self.text[place.documents..place.range.end];
+            if documents.trim().is_empty() { place.text.clone() } else { format!("{}\n{documents}", place.text) }
+        })
+    }
+
+    /// The places of instructions that are known by their text and, where it is known, by their first line. `None` for one that is not
+    /// in the text. An edit above them may have moved them since.
+    pub fn places<'p>(&'p self, known: &[(&str, Option<u32>)]) -> Vec<Option<&'p Place>> {
+        let mut used = vec![false; self.places.len()];
+        let one_line =
+            |text: &str| text.lines().next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut find = |(text, line): &(&str, Option<u32>)| {
+            let text = one_line(text);
+            let same = |at: &usize| !used[*at] && self.places[*at].text.eq_ignore_ascii_case(&text);
+            let mut candidates = (0..self.places.len()).filter(same);
+            let exact = candidates.clone().find(|&at| Some(self.places[at].line) == *line);
+            let at = exact.or_else(|| candidates.next())?;
+            used[at] = true;
+            Some(&self.places[at])
+        };
+        known.iter().map(&mut find).collect()
+    }
+
+    /// The text after the edits; `None` if an instruction that they change is missing.
+    pub fn applied(&self, edits: &[Edit], places: &[Option<&Place>]) -> Option<String> {
+        // What is written in the place of each instruction; `None` where it goes away.
+        let mut written: BTreeMap<usize, Written> = BTreeMap::new();
+        for edit in edits {
+            let place = (*places.get(edit.step)?)?;
+            let raw = &self.text[place.range.clone()];
+            let own = written.entry(place.range.start).or_insert_with(|| Written::of(raw));
+            match &edit.change {
+                Change::MoveAfter(other) => {
+                    let moved = std::mem::take(&mut own.lines);
+                    let target = (*places.get(*other)?)?;
+                    let raw = &self.text[target.range.clone()];
+                    written.entry(target.range.start).or_insert_with(|| Written::of(raw)).after.extend(moved);
+                }
+                change => own.change(change),
+            }
+        }
+        let mut out = String::with_capacity(self.text.len() + 200);
+        let mut at = 0;
+        for (start, written) in written {
+            let place = self.places.iter().find(|place| place.range.start == start)?;
+            out += &self.text[at..start];
+            let all: Vec<&str> =
+                [&written.before, &written.lines, &written.after].into_iter().flatten().map(String::as_str).collect();
+            out += &all.join("\n");
+            at = place.range.end;
+            // Nothing is left of the line, so its end goes, too.
+            if all.is_empty() {
+                at += self.text[at..].find('\n').map_or(self.text.len() - at, |end| end + 1);
+            }
+        }
+        Some(out + &self.text[at..])
+    }
+}
+
+/// What becomes of one instruction.
+#[derive(Default)]
+struct Written {
+    before: Vec<String>,
+    lines: Vec<String>,
+    after: Vec<String>,
+}
+
+impl Written {
+    fn of(raw: &str) -> Self {
+        Self { lines: vec![raw.to_owned()], ..Self::default() }
+    }
+
+    fn change(&mut self, change: &Change) {
+        match change {
+            Change::Before(lines) => self.before.extend(lines.iter().cloned()),
+            Change::Remove | Change::MoveAfter(_) => self.lines.clear(),
+            Change::Lines(lines) => self.lines.clone_from(lines),
+            Change::Flags(_) | Change::Prefix(_) | Change::Word { .. } => {
+                self.lines = self.lines.iter().map(|line| changed(line, change)).collect();
+            }
+        }
+    }
+}
+
+/// The lines of a diff, one for each instruction: `-` and `+` for those that change, a space for those between that stay.
+pub fn diff(texts: &[&str], edits: &[Edit]) -> Vec<String> {
+    let mut written: BTreeMap<usize, Written> = BTreeMap::new();
+    let mut moves = Vec::new();
+    for edit in edits {
+        let own = |written: &mut BTreeMap<usize, Written>, step: usize| {
+            written.entry(step).or_insert_with(|| Written::of(texts.get(step).copied().unwrap_or_default()));
+        };
+        own(&mut written, edit.step);
+        if let Change::MoveAfter(other) = &edit.change {
+            moves.push(edit.step..*other);
+            own(&mut written, *other);
+            let moved = std::mem::take(
+                &mut written.get_mut(&edit.step).map(|own| std::mem::take(&mut own.lines)).unwrap_or_default(),
+            );
+            if let Some(target) = written.get_mut(other) {
+                target.after.extend(moved);
+            }
+        } else if let Some(own) = written.get_mut(&edit.step) {
+            own.change(&edit.change);
+        }
+    }
+    let mut out = Vec::new();
+    for (step, text) in texts.iter().enumerate() {
+        match written.get(&step) {
+            Some(own) => {
+                let kept = own.lines.len() == 1 && own.lines[0] == *text;
+                let plus = |lines: &[String]| lines.iter().map(|line| format!("+{line}")).collect::<Vec<_>>();
+                if own.before.is_empty() || !kept {
+                    out.push(format!("{}{text}", if kept { ' ' } else { '-' }));
+                    out.extend(plus(&own.before));
+                } else {
+                    out.extend(plus(&own.before));
+                    out.push(format!(" {text}"));
+                }
+                if !kept {
+                    out.extend(plus(&own.lines));
+                }
+                out.extend(plus(&own.after));
+            }
+            None if moves.iter().any(|range| range.contains(&step)) => out.push(format!(" {text}")),
+            None => {}
+        }
+    }
+    out
+}
+
+/// An instruction's text, on one line or several, after a change of its flags or words.
+fn changed(raw: &str, change: &Change) -> String {
+    match change {
+        Change::Flags(flags) => {
+            let keyword = raw.find(char::is_whitespace).unwrap_or(raw.len());
+            format!("{} {flags}{}", &raw[..keyword], &raw[keyword..])
+        }
+        Change::Prefix(prefix) => {
+            let at = command_start(raw);
+            format!("{}{prefix}{}", &raw[..at], &raw[at..])
+        }
+        Change::Word { from, to } => word_changed(raw, from, to),
+        _ => raw.to_owned(),
+    }
+}
+
+/// Where the command of a RUN starts: behind the keyword, the flags, and the continuations between them.
+fn command_start(raw: &str) -> usize {
+    let mut at = raw.find(char::is_whitespace).unwrap_or(raw.len());
+    loop {
+        let rest = &raw[at..];
+        let trimmed = rest.trim_start();
+        let start = at + rest.len() - trimmed.len();
+        let line = trimmed.split('\n').next().unwrap_or_default().trim_end();
+        if line == "\\" || line == "`" || line.starts_with('#') {
+            at = start + trimmed.find('\n').map_or(trimmed.len(), |end| end + 1);
+        } else if trimmed.starts_with("--") {
+            at = start + trimmed.find(char::is_whitespace).unwrap_or(trimmed.len());
+        } else {
+            return start;
+        }
+        if at >= raw.len() {
+            return raw.len();
+        }
+    }
+}
+
+/// A text with each whole word `from` replaced. If `to` is empty, the spaces before it go, too.
+fn word_changed(raw: &str, from: &str, to: &str) -> String {
+    let ends = |letter: char| letter.is_whitespace() || matches!(letter, ';' | '&' | '|' | '(' | ')');
+    let mut out = String::with_capacity(raw.len() + to.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find(from) {
+        let (before, after) = (&rest[..at], &rest[at + from.len()..]);
+        let alone = before.chars().next_back().or_else(|| out.chars().next_back()).is_none_or(ends)
+            && after.chars().next().is_none_or(ends);
+        out += before;
+        if !alone {
+            out += from;
+        } else if to.is_empty() {
+            out.truncate(out.trim_end_matches(' ').len());
+        } else {
+            out += to;
+        }
+        rest = after;
+    }
+    out + rest
+}
+
+/// The delimiters of the heredocs that an instruction's line begins.
+fn heredocs(line: &str) -> Vec<String> {
+    let instruction = Instruction::read(line);
+    if !["RUN", "COPY", "ADD"].iter().any(|keyword| instruction.is(keyword)) {
+        return Vec::new();
+    }
+    let words = instruction.rest.split_whitespace();
+    let named = words.filter_map(|word| {
+        let name = word.trim_start_matches(|letter: char| letter.is_ascii_digit()).strip_prefix("<<")?;
+        let name = name.trim_start_matches('-').trim_matches(['"', '\'']);
+        let plain = !name.is_empty() && !name.contains(['<', '$', '(', '>']);
+        plain.then(|| name.split([';', '&', '|']).next().unwrap_or(name).to_owned())
+    });
+    named.collect()
+}

@@ -1,0 +1,86 @@
+//! The tools that install and build: how each is called, what it needs, and where it keeps its caches. Facts are from the tools' own
+//! documentation.
+
+mod jvm;
+mod native;
+mod node;
+mod others;
+mod python;
+mod systems;
+
+use crate::invocation::Invocation;
+use crate::usage::{Surroundings, Usage};
+use crate::word::Word;
+
+/// What a command does; `None` if it is not one of a known tool.
+pub fn recognise(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    let program = command.program();
+    match program {
+        "apt-get" | "apt" | "aptitude" => systems::apt(command),
+        "apk" => systems::apk(command),
+        "dnf" | "dnf5" | "dnf-3" | "microdnf" | "yum" | "tdnf" => systems::dnf(command, around),
+        "zypper" => systems::zypper(command),
+        "pacman" => systems::pacman(command),
+        "npm" => node::npm(command, around),
+        "yarn" | "yarnpkg" => node::yarn(command, around),
+        "pnpm" => node::pnpm(command, around),
+        "bun" => node::bun(command, around),
+        "deno" => node::deno(command, around),
+        "uv" => python::uv(command, around),
+        "poetry" => python::poetry(command, around),
+        "pipenv" => python::pipenv(command, around),
+        "pdm" => python::pdm(command, around),
+        "conda" | "mamba" | "micromamba" => python::conda(command, around),
+        "mvn" | "mvnw" | "mvnd" => jvm::maven(command, around),
+        "gradle" | "gradlew" => jvm::gradle(command, around),
+        "sbt" => jvm::sbt(command, around),
+        "go" => others::go(command, around),
+        "cargo" | "cross" => others::cargo(command, around),
+        "rustup" => others::rustup(command),
+        "gem" => others::gem(command, around),
+        "bundle" | "bundler" => others::bundler(command, around),
+        "composer" | "composer.phar" => others::composer(command, around),
+        "dotnet" => others::dotnet(command, around),
+        "nuget" => others::nuget(command, around),
+        "mix" => others::mix(command, around),
+        "stack" => others::stack(command, around),
+        "cabal" => others::cabal(command, around),
+        "swift" => others::swift(command, around),
+        "dart" | "flutter" => others::dart(command, around),
+        "helm" => others::helm(command, around),
+        "curl" | "wget" | "aria2c" | "git" | "svn" => others::download(command),
+        "ccache" => native::ccache(command, around),
+        "make" | "gmake" | "ninja" | "cmake" | "ctest" | "meson" | "gcc" | "g++" | "cc" | "c++" | "clang"
+        | "clang++" | "rustc" | "scons" | "bazel" | "bazelisk" | "javac" | "ant" => native::build(command, around),
+        "conan" => native::conan(command, around),
+        "vcpkg" => native::vcpkg(command, around),
+        _ if is_version_of(program, "pip") => python::pip(command, around),
+        _ if is_version_of(program, "python") || program == "pypy3" => python::module(command, around),
+        "php" if command.words.get(1).is_some_and(|word| word.text.ends_with("composer.phar")) => {
+            others::composer(&without_first(command, 1), around)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a program is a version of another: `pip`, `pip3`, `pip3.11`.
+fn is_version_of(program: &str, name: &str) -> bool {
+    program.strip_prefix(name).is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+}
+
+/// The command in the arguments of another.
+fn without_first(command: &Invocation, count: usize) -> Invocation {
+    Invocation { words: command.words[count..].to_vec(), ..command.clone() }
+}
+
+/// Whether these words name packages, and not files of the build context.
+fn are_names(words: &[&Word]) -> bool {
+    words.iter().all(|word| {
+        let text = word.text.as_str();
+        let expanded = text.contains("$(") || text.contains('`') || text.contains("$@");
+        let path = matches!(text, "." | "..") || text.starts_with(['.', '/', '~']) || text.starts_with("file:");
+        let file = [".deb", ".apk", ".rpm", ".whl", ".tar.gz", ".tgz", ".zip", ".gem", ".pkg.tar.zst"];
+        let url = text.contains("://");
+        !expanded && !path && (url || !file.iter().any(|end| text.ends_with(end)))
+    })
+}

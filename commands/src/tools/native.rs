@@ -1,0 +1,77 @@
+//! Compilers and what starts them.
+
+use super::{recognise, without_first};
+use crate::arguments::Arguments;
+use crate::invocation::Invocation;
+use crate::usage::{Cache, Content, Manifest, Needs, Sharing, Surroundings, Tool, Usage, Work};
+
+/// ccache's directory, which is safe for several processes.
+fn objects(command: &Invocation, around: &Surroundings) -> Option<Cache> {
+    let folder = around.below_home(command, &["CCACHE_DIR"], ".cache/ccache")?;
+    Some(Cache::new(folder, Content::Objects, Sharing::Shared))
+}
+
+/// `ccache gcc …`.
+pub(super) fn ccache(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    if command.words.get(1).is_none_or(|word| word.is_option()) {
+        return Some(Usage::new(Tool::Ccache, Work::Prepare, Needs::Nothing, command));
+    }
+    let inner = without_first(command, 1);
+    let needs = recognise(&inner, around).map_or(Needs::Sources(None), |usage| usage.needs);
+    Some(Usage::new(Tool::Ccache, Work::Build, needs, command).caching([objects(command, around)]))
+}
+
+/// A build with a tool that fetches nothing. Its cache is that of ccache, if a word or a variable names ccache.
+pub(super) fn build(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    let arguments = Arguments::of(command.arguments(), &["-C", "--directory", "-f", "-B", "-S", "-G", "-o"]);
+    if arguments.has(&["--version", "-v", "--help"]) && arguments.plain.is_empty() {
+        return None;
+    }
+    let compiler_cache = command.words.iter().chain(&[]).any(|word| word.text.contains("ccache"))
+        || command.variables.values().chain(around.variables.values()).any(|value| value.contains("ccache"));
+    let folder = arguments.value(&["-C", "--directory"]).filter(|_| !matches!(command.program(), "cmake" | "meson"));
+    let usage = Usage::new(Tool::Native, Work::Build, Needs::Sources(None), command).at(folder);
+    Some(usage.caching([compiler_cache.then(|| objects(command, around)).flatten()]))
+}
+
+/// Conan. Its recipes and packages are read by later commands.
+pub(super) fn conan(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    let arguments = Arguments::of(
+        command.arguments(),
+        &["-s", "-o", "-pr", "-if", "-of", "--build", "--profile", "--output-folder"],
+    );
+    let needs = match arguments.action() {
+        "install" if arguments.rest().iter().all(|word| matches!(word.text.as_str(), "." | "..")) => {
+            let up = if arguments.rest().first().is_some_and(|word| word.text == "..") { "../" } else { "" };
+            Needs::Files(vec![Manifest::usual(format!("{up}conanfile.*"))])
+        }
+        "install" | "create" | "build" => Needs::Sources(None),
+        "profile" | "config" | "remote" => {
+            return Some(Usage::new(Tool::Conan, Work::Prepare, Needs::Nothing, command));
+        }
+        _ => return None,
+    };
+    let cache = around.below_home(command, &["CONAN_HOME"], ".conan2");
+    // The directory also has profiles, so only the packages in it are kept.
+    let cache = cache.map(|home| Cache::new(format!("{home}/p"), Content::Store, Sharing::Locked));
+    Some(Usage::new(Tool::Conan, Work::Install, needs, command).caching([cache]))
+}
+
+/// vcpkg. Its archives of compiled packages are read by vcpkg alone.
+pub(super) fn vcpkg(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    let arguments = Arguments::of(
+        command.arguments(),
+        &["--triplet", "--overlay-ports", "--overlay-triplets", "--x-manifest-root"],
+    );
+    let needs = match (arguments.action(), arguments.rest()) {
+        ("install", []) => {
+            Needs::Files(vec![Manifest::required("vcpkg.json"), Manifest::possible("vcpkg-configuration.json")])
+        }
+        ("install", _) if arguments.has(&["--overlay-ports", "--overlay-triplets"]) => Needs::Sources(None),
+        ("install", _) => Needs::Nothing,
+        _ => return None,
+    };
+    let cache = around.below_home(command, &["VCPKG_DEFAULT_BINARY_CACHE"], ".cache/vcpkg/archives");
+    let cache = cache.map(|cache| Cache::new(cache, Content::Objects, Sharing::Shared));
+    Some(Usage::new(Tool::Vcpkg, Work::Install, needs, command).caching([cache]))
+}

@@ -1,0 +1,216 @@
+//! Package managers of JavaScript.
+
+use super::are_names;
+use crate::arguments::Arguments;
+use crate::invocation::Invocation;
+use crate::usage::{Cache, Cacheless, Content, Hooks, Manifest, Needs, Sharing, Surroundings, Tool, Usage, Work};
+
+fn files(lock: &str, settings: &[&str]) -> Needs {
+    let settings = settings.iter().map(|path| Manifest::possible(*path));
+    let always = [Manifest::required("package.json"), Manifest::usual(lock)];
+    Needs::Files(always.into_iter().chain(settings).collect())
+}
+
+/// An install runs the project's own scripts (`postinstall`, `prepare`) and prints each, unless an option forbids one or the other.
+fn hooks(arguments: &Arguments<'_>, quiet: &[&str]) -> Hooks {
+    match (arguments.has(&["--ignore-scripts", "--mode"]), arguments.has(quiet)) {
+        (true, _) => Hooks::None,
+        (false, true) => Hooks::Hidden,
+        (false, false) => Hooks::Shown,
+    }
+}
+
+fn builds(tool: Tool, command: &Invocation) -> Usage {
+    Usage::new(tool, Work::Build, Needs::Sources(None), command)
+}
+
+/// npm. Its cache is safe for several processes (cacache).
+pub(super) fn npm(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    const VALUED: [&str; 9] =
+        ["--prefix", "-C", "-w", "--workspace", "--cache", "--registry", "--loglevel", "--userconfig", "--omit"];
+    let arguments = Arguments::of(command.arguments(), &VALUED);
+    let global = arguments.has(&["-g", "--global", "--location"]);
+    let installs =
+        ["ci", "clean-install", "ic", "install", "i", "add", "install-clean", "in", "update", "install-ci-test", "cit"];
+    let action = arguments.action();
+    if matches!(action, "cache" | "prune" | "uninstall" | "remove" | "rm") {
+        return Some(Usage::new(
+            Tool::Npm,
+            Work::Clean,
+            if action == "cache" { Needs::Nothing } else { Needs::Sources(None) },
+            command,
+        ));
+    }
+    if matches!(action, "config" | "set" | "get" | "-v") || action.is_empty() && arguments.has(&["--version", "-v"]) {
+        return Some(Usage::new(Tool::Npm, Work::Prepare, Needs::Nothing, command));
+    }
+    if matches!(action, "run" | "run-script" | "test" | "t" | "start" | "rebuild" | "pack" | "link" | "exec" | "build")
+    {
+        return Some(builds(Tool::Npm, command).at(arguments.value(&["--prefix", "-C"])));
+    }
+    if !installs.contains(&action) {
+        return None;
+    }
+    let needs = match (arguments.rest(), global) {
+        ([], true) => Needs::Sources(None),
+        (words, true) if are_names(words) => Needs::Nothing,
+        ([], false) if arguments.has(&["-w", "--workspace", "--workspaces"]) => Needs::Sources(None),
+        ([], false) => files("package-lock.json", &["npm-shrinkwrap.json", ".npmrc"]),
+        _ => Needs::Sources(None),
+    };
+    let cache = arguments
+        .value(&["--cache"])
+        .map(str::to_owned)
+        .or_else(|| around.below_home(command, &["npm_config_cache", "NPM_CONFIG_CACHE"], ".npm"));
+    // `--prefix` of a global install is where it is put, not where the project is.
+    let folder = arguments.value(&["--prefix", "-C"]).filter(|_| !global);
+    let mut usage = Usage::new(Tool::Npm, Work::Install, needs, command).at(folder);
+    usage.offline = arguments.has(&["--offline"]);
+    usage.hooks = hooks(&arguments, &["-s", "--silent", "-q", "--quiet", "--loglevel"]);
+    let cache = cache.filter(|cache| cache.starts_with('/'));
+    Some(usage.caching([cache.map(|cache| Cache::new(cache, Content::Downloads, Sharing::Shared))]))
+}
+
+/// Yarn. Version 1 has no cache that several processes may use; later versions may run from their cache (Plug'n'Play).
+pub(super) fn yarn(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    const VALUED: [&str; 8] = [
+        "--cwd",
+        "--cache-folder",
+        "--modules-folder",
+        "--network-timeout",
+        "--mode",
+        "--registry",
+        "--mutex",
+        "--network-concurrency",
+    ];
+    let arguments = Arguments::of(command.arguments(), &VALUED);
+    let modern = arguments.has(&["--immutable", "--immutable-cache", "--mode", "--inline-builds", "--check-cache"])
+        || arguments.action() == "workspaces";
+    let settings = [".yarnrc", ".yarnrc.yml", ".npmrc", ".yarn/", "patches/"];
+    let (work, needs) = match (arguments.action(), arguments.rest()) {
+        ("install" | "", []) => (Work::Install, files("yarn.lock", &settings)),
+        ("workspaces", [first, ..]) if first.text == "focus" => (Work::Install, Needs::Sources(None)),
+        ("global", [first, names @ ..]) if first.text == "add" && are_names(names) => (Work::Install, Needs::Nothing),
+        ("add" | "up" | "upgrade", _) => (Work::Install, Needs::Sources(None)),
+        ("config" | "set" | "plugin" | "policies", _) => (Work::Prepare, Needs::Sources(None)),
+        ("cache", _) => (Work::Clean, Needs::Nothing),
+        (_, _) => return Some(builds(Tool::Yarn, command).at(arguments.value(&["--cwd"]))),
+    };
+    let mut usage = Usage::new(Tool::Yarn, work, needs, command).at(arguments.value(&["--cwd"]));
+    usage.offline = arguments.has(&["--offline"]);
+    usage.hooks = hooks(&arguments, &["-s", "--silent", "--json"]);
+    if work != Work::Install {
+        return Some(usage);
+    }
+    // The directory that a variable or an option names serves every version. Otherwise that of version 1 for root is
+    // /usr/local/share/.cache/yarn.
+    let given = arguments.value(&["--cache-folder"]).or_else(|| around.variable(command, "YARN_CACHE_FOLDER"));
+    let cache = match given {
+        Some(folder) => folder.starts_with('/').then(|| Cache::new(folder, Content::Downloads, Sharing::Locked)),
+        None if modern => around
+            .below_home(command, &[], ".yarn/berry/cache")
+            .map(|folder| Cache::new(folder, Content::Store, Sharing::Locked)),
+        None if around.root && command.user.is_none() => {
+            Some(Cache::new("/usr/local/share/.cache/yarn", Content::Downloads, Sharing::Locked))
+        }
+        None => around
+            .below_home(command, &[], ".cache/yarn")
+            .map(|folder| Cache::new(folder, Content::Downloads, Sharing::Locked)),
+    };
+    Some(usage.caching([cache]))
+}
+
+/// pnpm. Its store is addressed by content; on another file system it copies from it.
+pub(super) fn pnpm(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    const VALUED: [&str; 9] =
+        ["-C", "--dir", "--filter", "-F", "--store-dir", "--reporter", "--loglevel", "--registry", "--lockfile-dir"];
+    let arguments = Arguments::of(command.arguments(), &VALUED);
+    let global = arguments.has(&["-g", "--global"]);
+    let settings = ["pnpm-workspace.yaml", ".npmrc", ".pnpmfile.cjs", "patches/"];
+    let (work, needs) = match (arguments.action(), arguments.rest()) {
+        ("install" | "i" | "ci", []) if arguments.has(&["--filter", "-F", "-r", "--recursive"]) => {
+            (Work::Install, Needs::Sources(None))
+        }
+        ("install" | "i" | "ci", []) => (Work::Install, files("pnpm-lock.yaml", &settings)),
+        ("fetch", _) => (
+            Work::Install,
+            Needs::Files(vec![
+                Manifest::required("pnpm-lock.yaml"),
+                Manifest::possible("pnpm-workspace.yaml"),
+                Manifest::possible(".npmrc"),
+                Manifest::possible("patches/"),
+            ]),
+        ),
+        ("add" | "install" | "i", names) if global && are_names(names) => (Work::Install, Needs::Nothing),
+        ("add" | "install" | "i" | "deploy" | "update" | "up", _) => (Work::Install, Needs::Sources(None)),
+        ("config" | "setup" | "env" | "set", _) => (Work::Prepare, Needs::Nothing),
+        ("store" | "cache", _) => (Work::Clean, Needs::Nothing),
+        ("prune" | "remove", _) => (Work::Clean, Needs::Sources(None)),
+        _ => return Some(builds(Tool::Pnpm, command).at(arguments.value(&["-C", "--dir"]))),
+    };
+    let mut usage = Usage::new(Tool::Pnpm, work, needs, command).at(arguments.value(&["-C", "--dir"]));
+    usage.offline = arguments.has(&["--offline"]);
+    usage.hooks = hooks(&arguments, &["--silent", "-s", "--reporter", "--loglevel"]);
+    if work != Work::Install {
+        return Some(usage);
+    }
+    let named = arguments.value(&["--store-dir"]).filter(|folder| folder.starts_with('/')).map(str::to_owned);
+    let store = named
+        .or_else(|| {
+            around
+                .variable(command, "PNPM_HOME")
+                .filter(|home| home.starts_with('/'))
+                .map(|home| format!("{home}/store"))
+        })
+        .or_else(|| around.below_home(command, &["npm_config_store_dir"], ".local/share/pnpm/store"));
+    Some(usage.caching([store.map(|store| Cache::new(store, Content::Downloads, Sharing::Shared))]))
+}
+
+/// Bun.
+pub(super) fn bun(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    const VALUED: [&str; 5] = ["--cwd", "--cache-dir", "--filter", "--backend", "--registry"];
+    let arguments = Arguments::of(command.arguments(), &VALUED);
+    let global = arguments.has(&["-g", "--global"]);
+    let settings = ["bun.lockb", "bunfig.toml", ".npmrc", "patches/"];
+    let needs = match (arguments.action(), arguments.rest()) {
+        ("install" | "i" | "ci", []) if arguments.has(&["--filter"]) => Needs::Sources(None),
+        ("install" | "i" | "ci", []) => files("bun.lock", &settings),
+        ("add" | "install" | "i", names) if global && are_names(names) => Needs::Nothing,
+        ("add" | "install" | "i", _) => Needs::Sources(None),
+        _ => return Some(builds(Tool::Bun, command).at(arguments.value(&["--cwd"]))),
+    };
+    let mut usage = Usage::new(Tool::Bun, Work::Install, needs, command).at(arguments.value(&["--cwd"]));
+    usage.hooks = hooks(&arguments, &["--silent"]);
+    if arguments.has(&["--no-cache"]) {
+        usage.cacheless = Some(Cacheless::Option("--no-cache"));
+    }
+    let cache = around.below_home(command, &["BUN_INSTALL_CACHE_DIR"], ".bun/install/cache");
+    Some(usage.caching([cache.map(|cache| Cache::new(cache, Content::Downloads, Sharing::Locked))]))
+}
+
+/// Deno: programs run from its cache.
+pub(super) fn deno(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    let arguments = Arguments::of(command.arguments(), &["--config", "-c", "--import-map", "--lock", "-n", "--name"]);
+    let needs = match (arguments.action(), arguments.rest()) {
+        ("install" | "add", names) if arguments.has(&["-g", "--global"]) && are_names(names) => Needs::Nothing,
+        ("install", []) => Needs::Files(vec![
+            Manifest::required("deno.json"),
+            Manifest::usual("deno.lock"),
+            Manifest::possible("deno.jsonc"),
+            Manifest::possible("package.json"),
+        ]),
+        ("install" | "cache" | "add" | "task" | "compile" | "test" | "check" | "bundle" | "run", _) => {
+            Needs::Sources(None)
+        }
+        _ => return None,
+    };
+    let work = if matches!(arguments.action(), "install" | "cache" | "add") { Work::Install } else { Work::Build };
+    let default = if around.image.ends_with("deno") { "/deno-dir" } else { "" };
+    let cache = if default.is_empty() || around.variable(command, "DENO_DIR").is_some() {
+        around.below_home(command, &["DENO_DIR"], ".cache/deno")
+    } else {
+        Some(default.to_owned())
+    };
+    let usage = Usage::new(Tool::Deno, work, needs, command);
+    Some(usage.caching([cache.map(|cache| Cache::new(cache, Content::Store, Sharing::Locked))]))
+}

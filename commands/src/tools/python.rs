@@ -1,0 +1,364 @@
+//! Package managers of Python.
+
+use super::{are_names, recognise, without_first};
+use crate::arguments::Arguments;
+use crate::invocation::Invocation;
+use crate::usage::{
+    Cache, Cacheless, Content, Hooks, Manifest, Needs, Prefetch, Sharing, Surroundings, Tool, Usage, Work,
+};
+use crate::word::Word;
+
+fn shared(target: Option<String>) -> Option<Cache> {
+    target.map(|target| Cache::new(target, Content::Downloads, Sharing::Shared))
+}
+
+/// `python -m pip`, `python -m poetry`: the module as a command.
+pub(super) fn module(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    let at = command.words.iter().position(|word| word.text == "-m")?;
+    // Options of python come before it, words of a script do not.
+    let leading = command.words[1..at].iter().all(Word::is_option);
+    let module = command.words.get(at + 1).filter(|_| leading)?;
+    let inner = without_first(command, at + 1);
+    match module.text.as_str() {
+        "pip" | "poetry" | "pipenv" | "pdm" | "uv" | "conda" => recognise(&inner, around),
+        "venv" | "virtualenv" | "ensurepip" => Some(Usage::new(Tool::Pip, Work::Prepare, Needs::Nothing, command)),
+        _ => None,
+    }
+}
+
+/// The files of `-r` and `-c`, with the files next to them that they may include.
+fn requirements<'a>(named: impl Iterator<Item = &'a str>) -> Option<Vec<Manifest>> {
+    let mut files: Vec<Manifest> = Vec::new();
+    let mut add = |file: Manifest| {
+        if !files.iter().any(|known| known.path == file.path) {
+            files.push(file);
+        }
+    };
+    for path in named {
+        let local = !path.contains("://");
+        if path.contains(['$', '`', '*', '<']) || !local {
+            return None;
+        }
+        add(Manifest::required(path));
+        match path.rsplit_once('/') {
+            // A directory of requirements: they include each other.
+            Some((folder, _))
+                if folder.rsplit('/').next().is_some_and(|name| name.starts_with("require") || name == "deps") =>
+            {
+                add(Manifest::possible(format!("{folder}/*.txt")));
+                add(Manifest::possible(format!("{folder}/*.in")));
+            }
+            Some((folder, _)) => {
+                add(Manifest::possible(format!("{folder}/*requirements*.txt")));
+                add(Manifest::possible(format!("{folder}/constraints*.txt")));
+            }
+            None => {
+                add(Manifest::possible("*requirements*.txt"));
+                add(Manifest::possible("constraints*.txt"));
+                add(Manifest::possible("requirements/"));
+            }
+        }
+    }
+    Some(files)
+}
+
+const REQUIREMENTS: [&str; 5] = ["-r", "--requirement", "-c", "--constraint", "--constraints"];
+const PIP: [&str; 24] = [
+    "-r",
+    "-c",
+    "-e",
+    "-i",
+    "-f",
+    "-t",
+    "--requirement",
+    "--constraint",
+    "--constraints",
+    "--editable",
+    "--index-url",
+    "--extra-index-url",
+    "--find-links",
+    "--target",
+    "--prefix",
+    "--root",
+    "--cache-dir",
+    "--timeout",
+    "--retries",
+    "--trusted-host",
+    "--python",
+    "-p",
+    "--platform",
+    "--proxy",
+];
+
+/// What `pip install` needs, from its words.
+fn needs(arguments: &Arguments<'_>, words: &[&Word]) -> Needs {
+    let local = arguments.has(&["-e", "--editable"])
+        || arguments.values(&["-f", "--find-links"]).any(|place| !place.contains("://"))
+        || words.iter().any(|word| word.text.contains('[') && word.text.starts_with('.'));
+    let mut named = arguments.values(&REQUIREMENTS).peekable();
+    if local || !are_names(words) {
+        return Needs::Sources(None);
+    }
+    if named.peek().is_none() {
+        return if words.is_empty() { Needs::Sources(None) } else { Needs::Nothing };
+    }
+    requirements(named).map_or(Needs::Sources(None), Needs::Files)
+}
+
+/// pip.
+pub(super) fn pip(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    let arguments = Arguments::of(command.arguments(), &PIP);
+    match arguments.action() {
+        "install" | "wheel" | "download" => {}
+        "config" => return Some(Usage::new(Tool::Pip, Work::Prepare, Needs::Nothing, command)),
+        "cache" | "uninstall" => return Some(Usage::new(Tool::Pip, Work::Clean, Needs::Nothing, command)),
+        _ => return None,
+    }
+    let quiet = arguments.has_letter('q') || arguments.has(&["--quiet"]);
+    let needs = needs(&arguments, arguments.rest());
+    // A requirement may be a directory of the project. Then pip says that it processes it.
+    let hooks = match (&needs, quiet) {
+        (Needs::Nothing, _) => Hooks::None,
+        (_, true) => Hooks::Hidden,
+        (_, false) => Hooks::Shown,
+    };
+    let mut usage = Usage::new(Tool::Pip, Work::Install, needs, command).hooks(hooks);
+    usage.offline = arguments.has(&["--no-index"]) || around.is_on(command, "PIP_NO_INDEX");
+    usage.cacheless = if arguments.has(&["--no-cache-dir", "--no-cache"]) {
+        Some(Cacheless::Option(if arguments.has(&["--no-cache"]) { "--no-cache" } else { "--no-cache-dir" }))
+    } else if around.is_on(command, "PIP_NO_CACHE_DIR") {
+        Some(Cacheless::Variable("PIP_NO_CACHE_DIR"))
+    } else {
+        None
+    };
+    let given = arguments.value(&["--cache-dir"]).map(str::to_owned).filter(|folder| folder.starts_with('/'));
+    let cache = given.or_else(|| xdg(command, around, &["PIP_CACHE_DIR"], "pip"));
+    Some(usage.caching([shared(cache)]))
+}
+
+/// A directory in the user's cache (XDG Base Directory Specification).
+fn xdg(command: &Invocation, around: &Surroundings, variables: &[&str], name: &str) -> Option<String> {
+    if variables.iter().all(|variable| around.variable(command, variable).is_none())
+        && let Some(base) = around.variable(command, "XDG_CACHE_HOME").filter(|base| base.starts_with('/'))
+    {
+        return Some(format!("{}/{name}", base.trim_end_matches('/')));
+    }
+    around.below_home(command, variables, &format!(".cache/{name}"))
+}
+
+/// uv. Its cache is safe for several processes.
+pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    const VALUED: [&str; 10] = [
+        "--extra",
+        "--group",
+        "--no-group",
+        "--project",
+        "--directory",
+        "--python",
+        "--package",
+        "--with",
+        "--config-file",
+        "--only-group",
+    ];
+    let mut usage = match (command.words.get(1)?.text.as_str(), command.words.get(2).map(|word| word.text.as_str())) {
+        ("pip", Some("install" | "sync")) => {
+            let arguments = Arguments::of(&command.words[3..], &PIP);
+            let words = &arguments.plain[..];
+            let needs = if command.words[2].text == "sync" {
+                let files = words.iter().map(|word| word.text.as_str());
+                requirements(files).map_or(Needs::Sources(None), Needs::Files)
+            } else {
+                needs(&arguments, words)
+            };
+            let hooks = if needs == Needs::Nothing { Hooks::None } else { Hooks::Shown };
+            let mut usage = Usage::new(Tool::Uv, Work::Install, needs, command).hooks(hooks);
+            usage.offline = arguments.has(&["--no-index", "--offline"]);
+            usage
+        }
+        ("sync", _) => {
+            let arguments = Arguments::of(&command.words[2..], &VALUED);
+            let files = vec![
+                Manifest::required("pyproject.toml"),
+                Manifest::usual("uv.lock"),
+                Manifest::possible(".python-version"),
+                Manifest::possible("uv.toml"),
+            ];
+            let alone = ["--no-install-project", "--no-install-workspace", "--only-deps"];
+            let needs = if arguments.has(&alone) {
+                Needs::Files(files)
+            } else {
+                let command = format!("{} --no-install-project", text(command));
+                Needs::Sources(Some(Prefetch { files, command: Some(command) }))
+            };
+            let mut usage =
+                Usage::new(Tool::Uv, Work::Install, needs, command).at(arguments.value(&["--project", "--directory"]));
+            usage.offline = arguments.has(&["--offline"]);
+            usage
+        }
+        ("tool", Some("install")) => {
+            let arguments = Arguments::of(&command.words[3..], &VALUED);
+            let needs = if are_names(&arguments.plain) { Needs::Nothing } else { Needs::Sources(None) };
+            Usage::new(Tool::Uv, Work::Install, needs, command)
+        }
+        ("python", Some("install")) => Usage::new(Tool::Uv, Work::Install, Needs::Nothing, command),
+        ("venv", _) => return Some(Usage::new(Tool::Uv, Work::Prepare, Needs::Nothing, command)),
+        ("cache", _) => return Some(Usage::new(Tool::Uv, Work::Clean, Needs::Nothing, command)),
+        ("add" | "build" | "run" | "lock" | "export", _) => {
+            Usage::new(Tool::Uv, Work::Build, Needs::Sources(None), command)
+        }
+        _ => return None,
+    };
+    if command.has("--no-cache") || command.has("-n") {
+        usage.cacheless = Some(Cacheless::Option("--no-cache"));
+    } else if command.has("--no-cache-dir") {
+        usage.cacheless = Some(Cacheless::Option("--no-cache-dir"));
+    } else if around.is_on(command, "UV_NO_CACHE") {
+        usage.cacheless = Some(Cacheless::Variable("UV_NO_CACHE"));
+    }
+    let given = option_value(command, "--cache-dir").filter(|folder| folder.starts_with('/'));
+    Some(usage.caching([shared(given.or_else(|| xdg(command, around, &["UV_CACHE_DIR"], "uv")))]))
+}
+
+/// Poetry. Its virtual environments are in the same directory as its caches: only these may be mounted.
+pub(super) fn poetry(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    const VALUED: [&str; 10] =
+        ["-C", "-P", "--directory", "--project", "--with", "--without", "--only", "-E", "--extras", "--format"];
+    let arguments = Arguments::of(command.arguments(), &VALUED);
+    let files = || {
+        vec![Manifest::required("pyproject.toml"), Manifest::usual("poetry.lock"), Manifest::possible("poetry.toml")]
+    };
+    let (work, needs) = match arguments.action() {
+        "install" | "sync" if arguments.has(&["--no-root", "--no-directory"]) || arguments.has(&["--only"]) => {
+            (Work::Install, Needs::Files(files()))
+        }
+        "install" | "sync" => {
+            let command = format!("{} --no-root", text(command));
+            (Work::Install, Needs::Sources(Some(Prefetch { files: files(), command: Some(command) })))
+        }
+        "export" => (Work::Prepare, Needs::Files(files())),
+        "config" | "self" | "env" => return Some(Usage::new(Tool::Poetry, Work::Prepare, Needs::Nothing, command)),
+        "cache" => return Some(Usage::new(Tool::Poetry, Work::Clean, Needs::Nothing, command)),
+        "add" | "build" | "update" | "lock" => (Work::Build, Needs::Sources(None)),
+        _ => return None,
+    };
+    let mut usage =
+        Usage::new(Tool::Poetry, work, needs, command).at(arguments.value(&["-C", "-P", "--directory", "--project"]));
+    if arguments.has(&["--no-cache"]) {
+        usage.cacheless = Some(Cacheless::Option("--no-cache"));
+    }
+    if work != Work::Install {
+        return Some(usage);
+    }
+    let base = xdg(command, around, &["POETRY_CACHE_DIR"], "pypoetry");
+    let parts = ["cache", "artifacts"].map(|part| shared(base.as_ref().map(|base| format!("{base}/{part}"))));
+    Some(usage.caching(parts))
+}
+
+/// Pipenv.
+pub(super) fn pipenv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    let arguments =
+        Arguments::of(command.arguments(), &["--python", "-r", "--requirements", "-i", "--index", "--categories"]);
+    let needs = match (arguments.action(), arguments.rest()) {
+        ("install" | "sync", []) => Needs::Files(vec![Manifest::required("Pipfile"), Manifest::usual("Pipfile.lock")]),
+        ("install" | "update", _) => Needs::Sources(None),
+        _ => return None,
+    };
+    let usage = Usage::new(Tool::Pipenv, Work::Install, needs, command).hooks(Hooks::Hidden);
+    // It installs with pip.
+    let caches =
+        [xdg(command, around, &["PIPENV_CACHE_DIR"], "pipenv"), xdg(command, around, &["PIP_CACHE_DIR"], "pip")];
+    Some(usage.caching(caches.map(shared)))
+}
+
+/// PDM.
+pub(super) fn pdm(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    let arguments = Arguments::of(command.arguments(), &["-p", "--project", "-G", "--group", "--python"]);
+    let files = vec![Manifest::required("pyproject.toml"), Manifest::usual("pdm.lock")];
+    let needs = match arguments.action() {
+        "install" | "sync" if arguments.has(&["--no-self"]) => Needs::Files(files),
+        "install" | "sync" => {
+            Needs::Sources(Some(Prefetch { files, command: Some(format!("{} --no-self", text(command))) }))
+        }
+        "config" => return Some(Usage::new(Tool::Pdm, Work::Prepare, Needs::Nothing, command)),
+        _ => return None,
+    };
+    let usage = Usage::new(Tool::Pdm, Work::Install, needs, command).at(arguments.value(&["-p", "--project"]));
+    Some(usage.caching([shared(xdg(command, around, &["PDM_CACHE_DIR"], "pdm"))]))
+}
+
+/// conda, mamba, micromamba. Packages are unpacked in `pkgs` of the installation.
+pub(super) fn conda(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    const VALUED: [&str; 11] = [
+        "-n",
+        "-p",
+        "-f",
+        "-c",
+        "--name",
+        "--prefix",
+        "--file",
+        "--channel",
+        "--solver",
+        "--experimental-solver",
+        "--override-channels",
+    ];
+    let arguments = Arguments::of(command.arguments(), &VALUED);
+    let (action, rest) = match (arguments.action(), arguments.rest()) {
+        ("env", [first, rest @ ..]) => (first.text.as_str(), rest),
+        (action, rest) => (action, rest),
+    };
+    let work = match action {
+        "install" | "create" | "update" | "upgrade" => Work::Install,
+        "clean" | "remove" => Work::Clean,
+        "config" | "init" | "activate" | "shell" | "info" => Work::Prepare,
+        _ => return None,
+    };
+    let mut named = arguments.values(&["-f", "--file"]).peekable();
+    let needs = if work != Work::Install {
+        Needs::Nothing
+    } else if let Some(first) = named.peek() {
+        // The packages of pip in it may be of the project.
+        let literal = !first.contains(['$', '`', '*']);
+        if literal { Needs::Files(named.map(Manifest::required).collect()) } else { Needs::Sources(None) }
+    } else if command.arguments().iter().any(|word| word.text == "env") && action != "remove" {
+        Needs::Files(vec![Manifest::required("environment.yml")])
+    } else if are_names(rest) {
+        Needs::Nothing
+    } else {
+        Needs::Sources(None)
+    };
+    let hooks = if matches!(needs, Needs::Files(_)) { Hooks::Hidden } else { Hooks::None };
+    let mut usage = Usage::new(Tool::Conda, work, needs, command).hooks(hooks);
+    usage.offline = arguments.has(&["--offline"]);
+    if work != Work::Install {
+        return Some(usage);
+    }
+    let installed =
+        command.program_folder().and_then(|folder| folder.strip_suffix("/bin")).filter(|root| root.starts_with('/'));
+    let root = around
+        .variable(command, "CONDA_PKGS_DIRS")
+        .map(str::to_owned)
+        .or_else(|| installed.map(|root| format!("{root}/pkgs")))
+        .or_else(|| {
+            ["MAMBA_ROOT_PREFIX", "CONDA_DIR", "CONDA_PREFIX"]
+                .iter()
+                .find_map(|name| around.variable(command, name))
+                .map(|root| format!("{root}/pkgs"))
+        })
+        .unwrap_or_else(|| "/opt/conda/pkgs".to_owned());
+    let cache = root.starts_with('/').then(|| Cache::new(root, Content::Downloads, Sharing::Locked));
+    Some(usage.caching([cache]))
+}
+
+/// A command's words as a text.
+fn text(command: &Invocation) -> String {
+    command.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+fn option_value(command: &Invocation, option: &str) -> Option<String> {
+    let at =
+        command.words.iter().position(|word| word.text == option || word.text.starts_with(&format!("{option}=")))?;
+    match command.words[at].text.split_once('=') {
+        Some((_, value)) => Some(value.to_owned()),
+        None => command.words.get(at + 1).map(|word| word.text.clone()),
+    }
+}
