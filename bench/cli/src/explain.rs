@@ -1,6 +1,7 @@
 //! `buildscope explain`.
 
 use super::builds::{self, Found, KeptBuilds};
+use super::patch::patch;
 use super::{Failure, Root, otlp, write_message};
 use buildscope_record::{Policy, Record};
 use buildscope_reports::compare::slower;
@@ -46,6 +47,12 @@ pub(crate) struct Arguments {
     /// Also write the processes inside the steps as folded stacks, for any flame-graph tool
     #[arg(long, value_name = "FILE")]
     folded: Option<PathBuf>,
+    /// Also write the changes that the advice suggests as a patch for `git apply`
+    #[arg(long, value_name = "FILE")]
+    patch: Option<PathBuf>,
+    /// The Dockerfile that the patch changes [default: the Dockerfile of the build, or Dockerfile]
+    #[arg(long, value_name = "FILE", requires = "patch")]
+    dockerfile: Option<PathBuf>,
     #[command(flatten)]
     root: Root,
 }
@@ -62,6 +69,7 @@ const EXAMPLES: &str = "Examples:
   buildscope explain build.rawjson                        (from docker buildx build --progress rawjson)
   buildscope explain ci.log --build 2                     (of a CI job that builds several times)
   docker build . 2>&1 | ts '%.s' | buildscope explain -
+  buildscope explain --patch advice.patch && git apply advice.patch
   buildscope explain build.json --trace timeline.json     (open it in https://ui.perfetto.dev)";
 
 /// Output format.
@@ -101,6 +109,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     if let Some(path) = &arguments.folded {
         write(path, folded_stacks(&record))?;
+    }
+    if let Some(path) = &arguments.patch {
+        write_patch(path, &record, &explanation, &arguments)?;
     }
     if let Some(url) = &arguments.otlp {
         otlp::send(url, &record, &explanation, None)?;
@@ -166,6 +177,29 @@ pub(super) fn write_timeline(path: &Path, record: &Record, explanation: &Explana
     let timeline = render::timeline(&[(record, explanation)]);
     let text = serde_json::to_vec(&timeline).map_err(Failure::internal)?;
     write(path, text)
+}
+
+/// Writes the changes that the advice suggests, and says which.
+fn write_patch(path: &Path, record: &Record, explanation: &Explanation, arguments: &Arguments) -> Result<(), Failure> {
+    let recorded = || record.options.dockerfile.as_ref().map(PathBuf::from).filter(|path| path.is_file());
+    let in_context = || arguments.build.is_dir().then(|| arguments.build.join("Dockerfile"));
+    let dockerfile = arguments.dockerfile.clone().or_else(in_context).or_else(recorded);
+    let patch = patch(explanation, &dockerfile.unwrap_or_else(|| PathBuf::from("Dockerfile")))?;
+    write(path, &patch.text)?;
+    match &patch.taken[..] {
+        [] => eprintln!(
+            "note: no advice has a change that certainly keeps the build working: {} is empty",
+            path.display()
+        ),
+        taken => eprintln!("note: {} has {}", path.display(), taken.join(", ")),
+    }
+    if !patch.left_out.is_empty() {
+        eprintln!(
+            "note: left out, because they change the same instructions: {} (build with the patch, then explain again)",
+            patch.left_out.join(", ")
+        );
+    }
+    Ok(())
 }
 
 pub(super) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {

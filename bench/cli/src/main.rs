@@ -18,6 +18,7 @@ mod history;
 mod import;
 mod otlp;
 mod output;
+mod patch;
 mod plugin;
 mod report;
 mod root;

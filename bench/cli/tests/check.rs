@@ -27,6 +27,45 @@ fn nothing_found_is_success() {
 }
 
 #[test]
+fn our_own_rules_fail_a_check_only_on_request() {
+    let text = "FROM python\nRUN pip install flask\n";
+    let advised = check(text, &[]);
+    assert_eq!(advised.status.code(), Some(0), "{advised:?}");
+    assert!(stdout(&advised).contains("MissingCacheMount"), "{advised:?}");
+    assert_eq!(check(text, &["--strict"]).status.code(), Some(1));
+    assert_eq!(
+        check(&format!("# check=error=true\n{text}"), &[]).status.code(),
+        Some(0),
+        "that is about BuildKit's rules"
+    );
+    assert_eq!(check("FROM python AS Big\n", &[]).status.code(), Some(1), "a rule of BuildKit");
+}
+
+/// The context says which files there are and what their installs run.
+#[test]
+fn advice_names_the_files_of_the_context() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("Dockerfile", "FROM node\nWORKDIR /app\nCOPY . .\nRUN cd frontend && npm install\n");
+    write("frontend/package.json", "{}");
+    let run = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+        stdout(&command.arg("check").arg(folder.path()).output().unwrap())
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let printed = run();
+    assert!(printed.contains("copy frontend/package.json alone before"), "there is no lock file: {printed}");
+    write("Dockerfile", "FROM node\nWORKDIR /app\nCOPY . .\nRUN npm install\n");
+    assert!(!run().contains("CopyBeforeInstall"), "the package.json is not of this directory");
+}
+
+#[test]
 fn findings_have_names_positions_and_help() {
     let text = "FROM alpine AS Big\nMAINTAINER me\nCOPY hidden /h\n";
     let output = check(text, &["--format", "json", "--rules", "experimental=all"]);
@@ -92,7 +131,7 @@ fn the_outline_lists_the_inputs_of_a_build() {
 #[cfg(feature = "build")]
 fn undeclared_build_arguments_are_found() {
     let output = check("FROM scratch\nARG VERSION\nCOPY a /a\n", &["--build-arg", "VERSOIN=1"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(0), "advice fails no check");
     assert!(
         stdout(&output).contains("UndeclaredBuildArg") && stdout(&output).contains("did you mean VERSION?"),
         "{output:?}"

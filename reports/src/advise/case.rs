@@ -4,7 +4,10 @@ use super::suggestion::Advice;
 use crate::analysis::Analysis;
 use crate::steps::StepExplanation;
 use crate::whatif::{MAX_DRIFT, RankedChanges, Scenario};
-use buildscope_record::{Nanos, Outcome, Phase, Record};
+use buildscope_commands::rules::{Edit, Facts};
+use buildscope_commands::{Environments, File, Instruction, Line, diff};
+use buildscope_record::{Nanos, Outcome, Phase, Record, Step, Tool};
+use std::collections::BTreeSet;
 
 /// A build as the rules see it.
 pub(super) struct Case<'c> {
@@ -13,12 +16,21 @@ pub(super) struct Case<'c> {
     pub(super) ranked: &'c RankedChanges,
     /// Earlier records of the same build, oldest first.
     pub(super) earlier: &'c [Record],
+    /// The instructions; its steps are those of the record.
+    pub(super) file: &'c File<'c>,
+    /// What the record says about files and output.
+    pub(super) facts: &'c RecordFacts,
 }
 
 impl Case<'_> {
     /// The steps that ran.
     pub(super) fn ran(&self) -> impl Iterator<Item = &StepExplanation> {
         self.analysis.steps.iter().filter(|step| step.outcome == Outcome::Executed)
+    }
+
+    /// The RUNs that ran and delayed the end of the build.
+    pub(super) fn runs(&self) -> impl Iterator<Item = &StepExplanation> {
+        self.ran().filter(|step| step.instruction == "RUN" && self.worth(step.drag))
     }
 
     /// How much sooner the build ends under a scenario by replay; zero if the replay is not credible.
@@ -37,31 +49,96 @@ impl Case<'_> {
         rows.iter().filter(|row| row.name.is_one_of(phases)).map(|row| row.wall).sum()
     }
 
-    /// Whether a COPY of the whole context copied the file; true if the record does not list its files.
-    pub(super) fn has(&self, copy: &StepExplanation, file: &str) -> bool {
-        let file = file.trim_start_matches("./");
-        let inputs = self.analysis.record.steps[copy.id.index()].cache.as_ref().map(|cache| &cache.inputs);
-        let taken = inputs.into_iter().flat_map(|inputs| inputs.keys()).filter_map(|name| name.strip_prefix("file:"));
-        let mut taken = taken.map(|path| path.trim_start_matches("./")).peekable();
-        taken.peek().is_none() || taken.any(|path| path == file)
-    }
-
     /// Whether a gain is worth a suggestion: more than 1 % of the wall time, and more than 1 ms.
     pub(super) fn worth(&self, gain: Nanos) -> bool {
         gain.0 > self.analysis.record.wall.0 / 100 && gain.0 > 1_000_000
     }
+
+    /// Advice with a change of the Dockerfile.
+    pub(super) fn edited(&self, advice: Advice, edits: Vec<Edit>) -> Advice {
+        let texts: Vec<&str> = self.analysis.steps.iter().map(|step| step.text.as_str()).collect();
+        Advice { diff: diff(&texts, &edits), edits, ..advice }
+    }
 }
 
-/// The words of an instruction after its keyword and flags.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split_whitespace().skip(1).skip_while(|word| word.starts_with("--"))
+/// What a record says about the files and the output of its steps.
+#[derive(Debug)]
+pub(super) struct RecordFacts {
+    files: Vec<Option<BTreeSet<String>>>,
+    output: Vec<Option<Vec<String>>>,
+    complete: bool,
 }
 
-/// Whether a step copies the whole context.
-pub(super) fn takes_all(step: &StepExplanation) -> bool {
-    matches!(step.instruction.as_str(), "COPY" | "ADD")
-        && !step.text.contains("--from=")
-        && matches!(words(&step.text).next(), Some("." | "./"))
+impl RecordFacts {
+    pub(super) fn of(record: &Record) -> Self {
+        let own = record.source.tool == Tool::Buildscope;
+        let files = |step: &Step| {
+            let inputs = &step.cache.as_ref()?.inputs;
+            let names: BTreeSet<String> = inputs
+                .keys()
+                .filter_map(|name| name.strip_prefix("file:"))
+                .map(|path| path.trim_start_matches("./").to_owned())
+                .collect();
+            (!names.is_empty()).then_some(names)
+        };
+        let output = |step: &Step| (own || !step.log.is_empty()).then(|| step.log.clone());
+        // A log of BuildKit has no ENV, USER or CMD.
+        let settings = ["ENV", "USER", "CMD", "ENTRYPOINT", "LABEL", "ARG", "EXPOSE"];
+        let complete = own || record.steps.iter().any(|step| settings.contains(&step.instruction.as_str()));
+        Self {
+            files: record.steps.iter().map(files).collect(),
+            output: record.steps.iter().map(output).collect(),
+            complete,
+        }
+    }
+}
+
+impl Facts for RecordFacts {
+    fn files(&self, step: usize) -> Option<&BTreeSet<String>> {
+        self.files.get(step)?.as_ref()
+    }
+
+    fn output(&self, step: usize) -> Option<&[String]> {
+        self.output.get(step)?.as_deref()
+    }
+
+    fn text(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn is_complete(&self) -> bool {
+        self.complete
+    }
+}
+
+/// The instructions of a record as texts, each with its heredocs if the record has them.
+pub(super) fn texts(record: &Record) -> Vec<String> {
+    let text = |step: &Step| {
+        let command = step.processes.as_ref().map(|seen| &seen.command[..]);
+        match command {
+            // The builder gave the shell the whole script.
+            Some([_, .., option, script]) if step.text.contains("<<") && option.ends_with('c') => {
+                let instruction = Instruction::read(&step.text);
+                let begun = instruction.rest.starts_with("<<") && !script.starts_with("<<");
+                let (first, end) = if begun {
+                    let name = instruction.rest.trim_start_matches(['<', '-']).trim_matches(['"', '\'']);
+                    (format!("{}\n", instruction.rest), format!("\n{name}"))
+                } else {
+                    (String::new(), String::new())
+                };
+                format!("RUN {} {first}{script}{end}", instruction.flags)
+            }
+            _ => step.text.clone(),
+        }
+    };
+    record.steps.iter().map(text).collect()
+}
+
+/// The instructions of a record.
+pub(super) fn file<'t>(record: &Record, texts: &'t [String]) -> File<'t> {
+    let lines = record.steps.iter().zip(texts);
+    let lines: Vec<_> = lines.map(|(step, text)| Line { text, stage: step.stage.map(|stage| stage.index()) }).collect();
+    File::read(&lines, &Environments::new())
 }
 
 /// Advice about a step.
@@ -76,5 +153,6 @@ pub(super) fn about(step: &StepExplanation, rule: &str, gain: Nanos, text: Strin
         line,
         column: None,
         diff: Vec::new(),
+        edits: Vec::new(),
     }
 }

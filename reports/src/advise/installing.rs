@@ -1,67 +1,45 @@
 //! Rules about installs: the copies before them, the stages that they wait for, and their caches.
 
-use super::case::{Case, about, takes_all, words};
-use super::installs::{Needs, installer, installs, offline, only_installs};
+use super::case::{Case, about};
 use super::suggestion::Advice;
+use crate::inside::{Inside, RowKind};
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
-use buildscope_record::{Nanos, Outcome};
+use buildscope_commands::rules::{
+    CacheAdvice, Change, Edit, ReorderKind, late_installs, missing_caches, needs_nothing_before, split_install,
+};
+use buildscope_commands::{Content, Script, Surroundings, Tool, Usage, Work, recognise};
+use buildscope_record::Nanos;
 use std::collections::BTreeSet;
 
 /// `COPY . .` before an install: any changed file makes the install run again.
 pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     let mut fetched = BTreeSet::new();
-    for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
-        let Some((_, needs)) = installs(&run.text) else { continue };
-        let before = case.analysis.steps[..run.id.index()].iter().filter(|step| step.stage == run.stage);
-        let Some(copy) = before.filter(|step| step.outcome != Outcome::Pruned).find(|step| takes_all(step)) else {
+    let late = late_installs(case.file, case.facts);
+    for run in case.runs() {
+        let Some(reorder) = late.iter().find(|reorder| reorder.run == run.id.index()) else { continue };
+        // The dependencies that one command fetched are there for the next.
+        if let ReorderKind::Fetch(command) = &reorder.kind
+            && !fetched.insert((reorder.copy, command.clone()))
+        {
             continue;
-        };
-        let alone = only_installs(&run.text);
-        // The destination and the flags of the copy.
-        let flags = copy.text.split_whitespace().skip(1).take_while(|word| word.starts_with("--"));
-        let flags: String = flags.map(|flag| format!("{flag} ")).collect();
-        let into = words(&copy.text).last().filter(|into| *into != ".").unwrap_or("./");
-        let into = if into.ends_with('/') { into.to_owned() } else { format!("{into}/") };
-        let manifests = |files: &[String]| {
-            let there: Vec<&str> = files.iter().map(String::as_str).filter(|file| case.has(copy, file)).collect();
-            (!there.is_empty()).then(|| format!("COPY {flags}{} {into}", there.join(" ")))
-        };
-        let (gone, kept, back) = (format!("-{}", copy.text), format!(" {}", run.text), format!("+{}", copy.text));
-        let (how, diff) = match &needs {
-            Needs::Files(files) => {
-                let diff = manifests(files).map(|copy| vec![gone, format!("+{copy}"), kept, back]);
-                (format!("copy {} alone before {}, and the rest after it", files.join(" "), quote_located(run)), diff)
-            }
-            Needs::Nothing => (
-                format!("copy the sources after {}, which needs none of them", quote_located(run)),
-                Some(vec![gone, kept, back]),
+        }
+        let remedy = reorder.remedy(&quote_located(run));
+        let text = format!("{remedy}: then that is in the cache when only other files of the context change");
+        let (gain, caveat) = match &reorder.kind {
+            ReorderKind::Whole => (run.drag, "gained when the sources change and the dependencies do not"),
+            ReorderKind::Part(_) => (
+                time_of(run, reorder.tool, |row| row.wall).unwrap_or(run.drag),
+                "gained when the sources change and the dependencies do not; what follows the install runs again in any case",
             ),
-            // The install of the project itself, without dependencies.
-            Needs::Sources(_, None) if !run.text.contains("cargo ") => continue,
-            Needs::Sources(files, None) => {
-                let how =
-                    "compile the dependencies alone before the sources are copied (with a stub of them, or cargo-chef)";
-                (format!("{how}: {} say what {} needs", files.join(" "), quote_located(run)), None)
-            }
-            // The dependencies that one command fetched are there for the next.
-            Needs::Sources(_, Some(fetch)) if alone && !fetched.insert((copy.id, *fetch)) => continue,
-            Needs::Sources(files, Some(fetch)) => {
-                let fetched = |copy| vec![gone, format!("+{copy}"), format!("+RUN {fetch}"), back, kept];
-                let how = format!("copy {} and `{fetch}` before the sources are copied for", files.join(" "));
-                (format!("{how} {}", quote_located(run)), manifests(files).map(fetched))
-            }
+            ReorderKind::Fetch(_) | ReorderKind::Hard => (
+                time_of(run, reorder.tool, |row| row.spent.blocked.network).unwrap_or(run.drag),
+                "an upper bound: what compiles the sources themselves runs again in any case",
+            ),
         };
-        let text = format!("{how}: then that is in the cache when only other files of the context change");
-        let caveat = match needs {
-            Needs::Sources(..) => "an upper bound: what compiles the sources themselves runs again in any case",
-            _ => "gained when the sources change and the dependencies do not",
-        };
-        let mut advice = about(run, "copy-before-install", run.drag, text, caveat);
-        // The other commands of the RUN may need the sources.
-        advice.diff = diff.filter(|_| alone).unwrap_or_default();
-        found.push(advice);
+        let advice = about(run, "copy-before-install", gain.min(run.drag), text, caveat);
+        found.push(case.edited(advice, reorder.edits.clone()));
     }
     found
 }
@@ -69,15 +47,16 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
 /// An install after a copy from another stage waits for that stage, even if it needs nothing from it.
 pub(super) fn late_copy(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
-    for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
-        let needs_none = matches!(installs(&run.text), Some((_, Needs::Nothing)));
-        if !needs_none || !only_installs(&run.text) || run.text.contains("from=") {
+    for run in case.runs() {
+        if !needs_nothing_before(case.file, run.id.index()) || run.text.contains("from=") {
             continue;
         }
         let before = case.analysis.steps[..run.id.index()].iter().rev().filter(|step| step.stage == run.stage);
-        // From the RUN upwards: the copies that it could be moved before.
-        let copies: Vec<_> =
-            before.take_while(|step| step.instruction == "COPY" && step.text.contains("--from=")).collect();
+        // From the RUN upwards: the copies that it could be moved before. What goes to a directory of the system may be what it needs.
+        let movable = |step: &&StepExplanation| {
+            step.instruction == "COPY" && step.text.contains("--from=") && !goes_to_system(case, step)
+        };
+        let copies: Vec<_> = before.take_while(movable).collect();
         let Some(first) = copies.last() else { continue };
         let ready = case.analysis.steps[..first.id.index()].iter().rev().filter(|step| step.stage == run.stage);
         let ready = ready.filter_map(|step| Some(step.start? + step.duration)).next().unwrap_or(Nanos::ZERO);
@@ -91,39 +70,123 @@ pub(super) fn late_copy(case: &Case<'_>) -> Vec<Advice> {
             quote_located(run)
         );
         let caveat = "only where it needs nothing of what is copied; steps that run at once share processors";
-        let mut advice = about(run, "late-copy", gain, text, caveat);
-        let copies: Vec<_> = copies.iter().rev().map(|copy| &copy.text).collect();
-        let gone = copies.iter().map(|text| format!("-{text}"));
-        advice.diff =
-            gone.chain([format!(" {}", run.text)]).chain(copies.iter().map(|text| format!("+{text}"))).collect();
-        found.push(advice);
+        let advice = about(run, "late-copy", gain, text, caveat);
+        let moved =
+            |copy: &&&StepExplanation| Edit { step: copy.id.index(), change: Change::MoveAfter(run.id.index()) };
+        found.push(case.edited(advice, copies.iter().rev().map(|copy| moved(&copy)).collect()));
     }
     found
+}
+
+/// Whether a COPY brings files to where programs and their settings are.
+fn goes_to_system(case: &Case<'_>, step: &StepExplanation) -> bool {
+    let step = &case.file.steps[step.id.index()];
+    let words = step.instruction.words();
+    let Some(target) = words.last() else { return true };
+    let place = buildscope_commands::join(step.folder.as_deref().unwrap_or("/"), &target.text);
+    place == "/"
+        || ["/etc", "/usr", "/lib", "/bin", "/sbin", "/root", "/var/lib", "/opt"]
+            .iter()
+            .any(|folder| place.starts_with(folder))
 }
 
 /// An install without a cache mount downloads and compiles everything again.
 pub(super) fn cache_mount(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
-    let without = |step: &&StepExplanation| {
-        step.instruction == "RUN" && !step.text.contains("type=cache") && !offline(&step.text) && case.worth(step.drag)
-    };
-    for run in case.ran().filter(without) {
-        let Some(installer) = installer(&run.text).filter(|installer| !installer.cache.is_empty()) else { continue };
-        let sharing = if installer.locked { ",sharing=locked" } else { "" };
-        let mount = format!("--mount=type=cache,target={}{sharing}", installer.cache);
+    let missing = missing_caches(case.file, case.facts);
+    let mut grouped = BTreeSet::new();
+    for run in case.runs() {
+        for advice in missing.iter().filter(|advice| advice.run == run.id.index()) {
+            // One change gives all RUNs of a tool its store.
+            let store = advice.caches.iter().any(|cache| cache.content == Content::Store);
+            if store && !advice.edits.is_empty() && !grouped.insert((run.stage.clone(), advice.tool)) {
+                continue;
+            }
+            let saved = saved(run, advice);
+            if saved.is_some_and(|saved| !case.worth(saved)) {
+                continue;
+            }
+            let text = format!(
+                "give {} a cache mount (`{}`): what it downloads or compiles is then there the next time it runs",
+                quote_located(run),
+                advice.flags()
+            );
+            let mut conditions = vec![match saved {
+                Some(_) => "gained from the second run on".to_owned(),
+                None => format!(
+                    "gained from the second run on; the record does not tell how much of its {} is the download",
+                    run.drag
+                ),
+            }];
+            conditions.extend(advice.also.iter().cloned());
+            if !case.file.steps[advice.run].around.root {
+                conditions.push("the directory must belong to the user: add `uid=`".to_owned());
+            }
+            let gain = saved.unwrap_or(Nanos::ZERO).min(run.drag);
+            let advised = about(run, "cache-mount", gain, text, &conditions.join("; "));
+            found.push(case.edited(advised, advice.edits.clone()));
+        }
+    }
+    found
+}
+
+/// How much of a RUN its caches would save; `None` if the record does not tell.
+fn saved(run: &StepExplanation, advice: &CacheAdvice) -> Option<Nanos> {
+    let compiled = advice.caches.iter().any(|cache| cache.content == Content::Objects);
+    let share = |row: &crate::inside::CommandRow| if compiled { row.wall } else { row.spent.blocked.network };
+    time_of(run, advice.tool, share).or_else(|| compiled.then_some(run.drag))
+}
+
+/// The sum over the commands of a tool that install or build. `None` if no processes were seen.
+fn time_of(run: &StepExplanation, tool: Tool, part: impl Fn(&crate::inside::CommandRow) -> Nanos) -> Option<Nanos> {
+    let inside: &Inside =
+        run.inside.as_ref().filter(|inside| inside.rows.iter().any(|row| row.kind == RowKind::Command))?;
+    let rows = inside.rows.iter().filter(|row| row.kind == RowKind::Command);
+    Some(
+        rows.filter(|row| usages(&row.text).any(|usage| usage.tool == tool && usage.work != Work::Clean))
+            .map(part)
+            .sum(),
+    )
+}
+
+/// What the commands of a row do.
+fn usages(text: &str) -> impl Iterator<Item = Usage> {
+    let script = Script::read(text).unwrap_or_default();
+    let around = Surroundings::default();
+    let found: Vec<Usage> = script.commands().filter_map(|command| recognise(command, &around)).collect();
+    found.into_iter()
+}
+
+/// An install and other commands in one RUN: any change of the others installs everything again.
+pub(super) fn split_run(case: &Case<'_>) -> Vec<Advice> {
+    let mut found = Vec::new();
+    for run in case.runs() {
+        let Some(split) = split_install(case.file, run.id.index()) else { continue };
         let text = format!(
-            "give {} a cache mount: what it downloads or compiles is then there the next time it runs",
+            "split {} after its install: the layer of the install is then cached when only the rest changes",
             quote_located(run)
         );
-        let caveat = if installer.locked {
-            "an upper bound, gained from the second run on; Debian's images empty it until /etc/apt/apt.conf.d/docker-clean is removed"
-        } else {
-            "an upper bound, gained from the second run on; the directory is that of root"
+        let installs = |row: &crate::inside::CommandRow| {
+            if usages(&row.text).any(|usage| matches!(usage.work, Work::Install | Work::Prepare)) {
+                row.wall
+            } else {
+                Nanos::ZERO
+            }
         };
-        let mut advice = about(run, "cache-mount", run.drag, text, caveat);
-        let rest = run.text.split_once(' ').map_or("", |(_, rest)| rest);
-        advice.diff = vec![format!("-{}", run.text), format!("+RUN {mount} {rest}")];
-        found.push(advice);
+        let known = run.inside.as_ref().map(|inside| inside.rows.iter().map(installs).sum::<Nanos>().min(run.drag));
+        let caveat = match known {
+            Some(_) => "one more layer",
+            None => "an upper bound: the time of the install alone is not known; one more layer",
+        };
+        let gain = known.unwrap_or(run.drag);
+        if !case.worth(gain) {
+            continue;
+        }
+        let flags = case.file.steps[run.id.index()].instruction.flags;
+        let flags = if flags.is_empty() { String::new() } else { format!("{flags} ") };
+        let lines = vec![format!("RUN {flags}{}", split.first), format!("RUN {flags}{}", split.rest)];
+        let advice = about(run, "split-run", gain, text, caveat);
+        found.push(case.edited(advice, vec![Edit { step: run.id.index(), change: Change::Lines(lines) }]));
     }
     found
 }

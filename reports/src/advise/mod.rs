@@ -4,9 +4,8 @@
 //! never know* more than the record says: a rule reads the text of instructions and the measured times.
 
 mod case;
-mod commands;
+mod context;
 mod installing;
-mod installs;
 mod parts;
 mod rules;
 mod suggestion;
@@ -19,7 +18,9 @@ use buildscope_record::Record;
 
 /// All advice for a build, the largest gain first.
 pub(crate) fn advise(analysis: &Analysis<'_>, ranked: &RankedChanges, earlier: &[Record]) -> Vec<Advice> {
-    let case = case::Case { analysis, ranked, earlier };
+    let texts = case::texts(analysis.record);
+    let (file, facts) = (case::file(analysis.record, &texts), case::RecordFacts::of(analysis.record));
+    let case = case::Case { analysis, ranked, earlier, file: &file, facts: &facts };
     let mut found: Vec<Advice> = rules::ALL.iter().flat_map(|rule| rule(&case)).collect();
     found.sort_by_key(|advice| std::cmp::Reverse(advice.gain));
     found

@@ -1,15 +1,16 @@
 //! Independent parts of the context that are built one after the other in one stage.
 
-use super::case::{Case, about, takes_all};
+use super::case::{Case, about};
 use super::suggestion::Advice;
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
+use buildscope_commands::rules::{Change, Edit};
 use buildscope_record::Nanos;
 
 /// Suggests a stage for each of several consecutive RUNs that work in different directories of one `COPY . .`.
 pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
-    for copy in case.ran().filter(|step| takes_all(step)) {
+    for copy in case.ran().filter(|step| takes_all(case, step)) {
         let behind = &case.analysis.steps[copy.id.index() + 1..];
         let parts: Vec<Part<'_>> = behind
             .iter()
@@ -39,11 +40,22 @@ pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
             quote_located(parts[0].step)
         );
         let caveat = "only where none reads or writes what another does, and all that they leave is below the WORKDIR";
-        let mut advice = about(parts[0].step, "independent-parts", gain, text, caveat);
-        advice.diff = diff(case, copy, &parts).unwrap_or_default();
+        let advice = about(parts[0].step, "independent-parts", gain, text, caveat);
+        let advice = match edits(case, copy, &parts) {
+            Some(edits) => case.edited(advice, edits),
+            None => advice,
+        };
         found.push(advice);
     }
     found
+}
+
+/// Whether a step copies the whole context.
+pub(super) fn takes_all(case: &Case<'_>, step: &StepExplanation) -> bool {
+    let instruction = &case.file.steps[step.id.index()].instruction;
+    (instruction.is("COPY") || instruction.is("ADD"))
+        && instruction.flag("from").is_none()
+        && instruction.words().first().is_some_and(|word| matches!(word.text.as_str(), "." | "./"))
 }
 
 /// A RUN that works in its own directory.
@@ -69,9 +81,9 @@ fn has(case: &Case<'_>, folder: &str) -> bool {
     case.analysis.record.context.is_empty() || case.analysis.record.context.iter().any(|entry| entry.path == folder)
 }
 
-/// The diff: the instructions before the COPY become a common stage from which all parts are built. `None` if the location of the
+/// The change: the instructions before the COPY become a common stage from which all parts are built. `None` if the location of the
 /// files is not known, or if a name is taken.
-fn diff(case: &Case<'_>, copy: &StepExplanation, parts: &[Part<'_>]) -> Option<Vec<String>> {
+fn edits(case: &Case<'_>, copy: &StepExplanation, parts: &[Part<'_>]) -> Option<Vec<Edit>> {
     let mut before = case.analysis.steps[..copy.id.index()].iter().filter(|step| step.stage == copy.stage);
     let from = before.clone().find(|step| step.instruction == "FROM")?;
     let folder = before.rfind(|step| step.instruction == "WORKDIR")?.text.split_once(' ')?.1.trim();
@@ -88,17 +100,19 @@ fn diff(case: &Case<'_>, copy: &StepExplanation, parts: &[Part<'_>]) -> Option<V
     if taken(common) || parts.iter().any(|part| taken(part.folder) || part.folder == common) {
         return None;
     }
-    let mut diff = vec![format!("-{}", from.text), format!("+{base} AS {common}"), format!("-{}", copy.text)];
+    let mut lines = Vec::new();
     for Part { step, folder } in parts {
-        diff.extend([
-            format!("+FROM {common} AS {folder}"),
-            format!("+{}", copy.text.replacen(" . .", &format!(" {folder} {folder}/"), 1).replace("//", "/")),
-            format!("+{}", step.text),
+        lines.extend([
+            format!("FROM {common} AS {folder}"),
+            copy.text.replacen(" . .", &format!(" {folder} {folder}/"), 1).replace("//", "/"),
+            step.text.clone(),
         ]);
     }
-    diff.push(format!("+FROM {common}{}", name.map(|name| format!(" AS {name}")).unwrap_or_default()));
-    diff.push(format!("+{}", copy.text));
-    diff.extend(parts.iter().map(|part| format!("+COPY --from={} {folder} ./", part.folder)));
-    diff.extend(parts.iter().map(|part| format!("-{}", part.step.text)));
-    Some(diff)
+    lines.push(format!("FROM {common}{}", name.map(|name| format!(" AS {name}")).unwrap_or_default()));
+    lines.push(copy.text.clone());
+    lines.extend(parts.iter().map(|part| format!("COPY --from={} {folder} ./", part.folder)));
+    let first = Edit { step: from.id.index(), change: Change::Lines(vec![format!("{base} AS {common}")]) };
+    let stages = Edit { step: copy.id.index(), change: Change::Lines(lines) };
+    let gone = parts.iter().map(|part| Edit { step: part.step.id.index(), change: Change::Remove });
+    Some([first, stages].into_iter().chain(gone).collect())
 }

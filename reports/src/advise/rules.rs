@@ -1,9 +1,8 @@
 //! The rules. Each looks for one problem.
 
-use super::case::{Case, about, takes_all, words};
-use super::commands::{chain, chown, merged};
-use super::installing::{cache_mount, copy_before_install, late_copy};
-use super::installs::installed_first;
+use super::case::{Case, about};
+use super::context::unused_context;
+use super::installing::{cache_mount, copy_before_install, late_copy, split_run};
 use super::parts::independent_parts;
 use super::suggestion::Advice;
 use crate::counterpart::Counterparts;
@@ -13,6 +12,7 @@ use crate::needless::NeedlessWait;
 use crate::steps::StepExplanation;
 use crate::whatif::{ChangeKind, RankedChange, Scenario, Selector};
 use crate::wording::{percent, quote, quote_located};
+use buildscope_commands::rules::{Change, Edit, RecursiveChange, merged, recursive_changes};
 use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Policy, WaitKind};
 
 type Rule = fn(&Case<'_>) -> Vec<Advice>;
@@ -39,36 +39,22 @@ pub(super) const ALL: [Rule; 15] = [
 /// A recursive chown copies every file into a new layer.
 fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
-    for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
-        let Some((owner, paths)) = chown(&run.text) else { continue };
-        let before = case.analysis.steps[..run.id.index()].iter().rev().filter(|step| step.stage == run.stage);
-        let inside = |copy: &&StepExplanation| {
-            let target = words(&copy.text).last().unwrap_or_default().trim_end_matches('/');
-            let within =
-                |path: &str| target.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            paths.iter().any(|path| within(path.trim_end_matches('/')))
-        };
-        let before: Vec<_> = before.collect();
-        let copied = |step: &&&StepExplanation| matches!(step.instruction.as_str(), "COPY" | "ADD") && inside(step);
-        let mut copies: Vec<_> = before.iter().filter(copied).filter(|step| !step.text.contains("--chown")).collect();
-        copies.reverse();
+    let changes = recursive_changes(case.file);
+    for run in case.runs() {
+        let own = |change: &&RecursiveChange| change.run == run.id.index() && change.program == "chown";
+        let Some(change) = changes.iter().find(own) else { continue };
         let layer = run.layer.map_or(ByteSize(0), |layer| layer.bytes);
         let text = format!(
-            "let COPY set the owner (`--chown={owner}`) instead of {}: its layer of {layer} holds the files a second time",
+            "let COPY set the owner (`--chown={}`) instead of {}: its layer of {layer} holds the files a second time",
+            change.value,
             quote_located(run)
         );
-        let mut advice = about(run, "recursive-chown", run.drag, text, "only for files that a COPY brings");
-        // A RUN in between may create the user or the files. A RUN with other commands must stay.
-        let first = copies.first().map_or(run.id, |copy| copy.id);
-        let between = before.iter().any(|step| step.id > first && step.instruction == "RUN");
-        if !between && !copies.is_empty() && chain(&run.text).is_some_and(|commands| commands.len() == 1) {
-            let changed = copies.iter().flat_map(|copy| {
-                let (keyword, rest) = copy.text.split_once(' ').unwrap_or((copy.text.as_str(), ""));
-                [format!("-{}", copy.text), format!("+{keyword} --chown={owner} {rest}")]
-            });
-            advice.diff = changed.chain([format!("-{}", run.text)]).collect();
-        }
-        found.push(advice);
+        // The directory itself keeps a chown of its own.
+        let fixed = [Phase::SandboxSetup, Phase::SandboxTeardown];
+        let stays = run.phases.iter().filter(|row| row.name.is_one_of(&fixed)).map(|row| row.wall).sum();
+        let gain = run.drag.saturating_sub(stays);
+        let advice = about(run, "recursive-chown", gain, text, "only for files that a COPY brings");
+        found.push(case.edited(advice, change.edits.clone()));
     }
     found
 }
@@ -93,32 +79,16 @@ fn many_small_runs(case: &Case<'_>) -> Vec<Advice> {
         );
         (case.worth(gain) && gain.0 > case.analysis.record.wall.0 / 10).then(|| {
             let caveat = "one changed command then runs them all again";
-            let mut advice = about(row[0], "many-small-runs", gain, text, caveat);
-            let texts: Vec<&str> = row.iter().map(|step| step.text.as_str()).collect();
-            if let Some(merged) = merged(&texts) {
-                advice.diff = texts.iter().map(|text| format!("-{text}")).chain([format!("+{merged}")]).collect();
-            }
-            advice
+            let advice = about(row[0], "many-small-runs", gain, text, caveat);
+            let steps: Vec<usize> = row.iter().map(|step| step.id.index()).collect();
+            let Some(merged) = merged(case.file, &steps) else { return advice };
+            let (last, others) = (steps[steps.len() - 1], &steps[..steps.len() - 1]);
+            let gone = others.iter().map(|&step| Edit { step, change: Change::Remove });
+            let whole = Edit { step: last, change: Change::Lines(vec![format!("RUN {merged}")]) };
+            case.edited(advice, gone.chain([whole]).collect())
         })
     });
     advice.collect()
-}
-
-/// An install and other commands in one RUN: any change of the others installs everything again.
-fn split_run(case: &Case<'_>) -> Vec<Advice> {
-    let mut found = Vec::new();
-    for run in case.ran().filter(|step| step.instruction == "RUN" && case.worth(step.drag)) {
-        let Some((install, rest)) = installed_first(&run.text) else { continue };
-        let text = format!(
-            "split {} after its install: the layer of the install is then cached when only the rest changes",
-            quote_located(run)
-        );
-        let caveat = "an upper bound: the time of the install alone is not known; one more layer";
-        let mut advice = about(run, "split-run", run.drag, text, caveat);
-        advice.diff = vec![format!("-{}", run.text), format!("+{install}"), format!("+{rest}")];
-        found.push(advice);
-    }
-    found
 }
 
 /// The order of the policy delays steps that could run.
@@ -156,6 +126,7 @@ fn of_build(rule: &str, change: &RankedChange, case: &Case<'_>) -> Advice {
         line: None,
         column: None,
         diff: Vec::new(),
+        edits: Vec::new(),
     }
 }
 
@@ -172,61 +143,15 @@ fn locked_cache_mount(case: &Case<'_>, change: &RankedChange) -> Advice {
     let Some(worst) = locking.iter().copied().max_by_key(waited) else { return whole };
     let text = format!("{}: {} waited {} for a lock", whole.text, quote_located(worst), waited(&worst));
     let shared = |step: &&StepExplanation| step.text.contains("sharing=locked");
-    let diff = locking.iter().copied().filter(shared).flat_map(|step| {
-        [format!("-{}", step.text), format!("+{}", step.text.replace("sharing=locked", "sharing=shared"))]
-    });
-    let diff = diff.collect();
-    Advice { diff, ..about(worst, RULE, whole.gain, text, &whole.caveat) }
-}
-
-/// Entries of a context that are seldom meant to be copied, each with the exception to consider before excluding it.
-const SELDOM_MEANT: [(&str, &str); 13] = [
-    (".git", "not where the build asks git for its version"),
-    (".hg", "not where the build asks for its version"),
-    (".svn", "not where the build asks for its version"),
-    ("node_modules", "not where it is installed outside of the build on purpose"),
-    ("target", "not where what is built outside is what is copied"),
-    (".venv", "not where it is made outside of the build on purpose"),
-    ("venv", "not where it is made outside of the build on purpose"),
-    ("__pycache__", "Python makes it again"),
-    (".pytest_cache", "tests make it again"),
-    (".mypy_cache", "the type checker makes it again"),
-    (".gradle", "Gradle makes it again"),
-    (".idea", "an editor's own"),
-    (".vscode", "an editor's own"),
-];
-
-/// Parts of the context that no step uses, or that are copied with the rest although that is seldom intended.
-fn unused_context(case: &Case<'_>) -> Vec<Advice> {
-    let context = &case.analysis.record.context;
-    let total: u64 = context.iter().map(|entry| entry.bytes.0).sum();
-    let large = context.iter().filter(|entry| entry.bytes.0 > 1_000_000 && entry.bytes.0 > total / 20);
-    let whole = case.analysis.steps.iter().find(|step| takes_all(step));
-    let seen = case.phases(&[Phase::ContextScan, Phase::ContextHash]);
-    let advice = large.filter_map(|entry| {
-        let seldom = SELDOM_MEANT.iter().find(|(name, _)| *name == entry.path).map(|(_, caveat)| *caveat);
-        let (spent, step, whose, caveat) = match (entry.used, seldom, whole) {
-            (false, ..) => (seen, None, "that no step copies".to_owned(), "nothing needs it"),
-            (true, Some(caveat), Some(copy)) => {
-                // Other steps that handle the same files later may be faster too, but only the time of the copy is known.
-                let copied = copy.phases.iter().filter(|row| row.name == Phase::Copy).map(|row| row.wall).sum();
-                (seen + copied, Some(copy), format!("that {} takes with the rest", quote_located(copy)), caveat)
-            }
-            _ => return None,
-        };
-        let gain = Nanos((u128::from(spent.0) * u128::from(entry.bytes.0) / u128::from(total.max(1))) as u64);
-        Some(Advice {
-            rule: "dockerignore".into(),
-            text: format!("add `{}` to .dockerignore: {} in {} files {whose}", entry.path, entry.bytes, entry.files),
-            gain,
-            caveat: format!("by its share of the context's bytes; {caveat}"),
-            step: step.map(|step| step.id),
-            line: step.and_then(|step| step.source).map(|source| source.line),
-            column: None,
-            diff: vec![format!("+{}", entry.path)],
+    let edits = locking.iter().copied().filter(shared).flat_map(|step| {
+        let mounts =
+            step.text.split_whitespace().filter(|word| word.starts_with("--mount=") && word.contains("sharing=locked"));
+        mounts.map(|mount| {
+            let to = mount.replace("sharing=locked", "sharing=shared");
+            Edit { step: step.id.index(), change: Change::Word { from: mount.to_owned(), to } }
         })
     });
-    advice.collect()
+    case.edited(about(worst, RULE, whole.gain, text, &whole.caveat), edits.collect())
 }
 
 /// Compression that takes a large part of the build.
@@ -258,6 +183,7 @@ fn compression(case: &Case<'_>) -> Vec<Advice> {
         line: None,
         column: None,
         diff: Vec::new(),
+        edits: Vec::new(),
     };
     if case.worth(gain) { vec![advice] } else { Vec::new() }
 }
@@ -284,6 +210,7 @@ fn base_pull(case: &Case<'_>) -> Vec<Advice> {
         line: worst.and_then(|step| step.source).map(|source| source.line),
         column: None,
         diff: Vec::new(),
+        edits: Vec::new(),
     };
     if spent.0 > case.analysis.record.wall.0 / 10 && case.worth(spent) { vec![advice] } else { Vec::new() }
 }
@@ -296,19 +223,22 @@ fn commands_inside(case: &Case<'_>) -> Vec<Advice> {
         .filter_map(|step| Some((step, step.inside.as_ref()?)))
         .flat_map(|(step, inside)| findings(inside, processors).into_iter().map(move |finding| (step, finding)))
         .map(|(step, finding)| {
-            let diff = finding.change.and_then(|(old, new)| replaced(step, &old, &new)).unwrap_or_default();
             let advice = about(step, finding.rule, finding.gain.min(step.drag), finding.text, finding.caveat);
             let line = finding.place.map(|place| place.line).or(advice.line);
-            Advice { line, column: finding.place.map(|place| place.column), diff, ..advice }
+            let advice = Advice { line, column: finding.place.map(|place| place.column), ..advice };
+            match finding.change.and_then(|(old, new)| replaced(step, &old, &new)) {
+                Some(edit) => case.edited(advice, vec![edit]),
+                None => advice,
+            }
         })
         .collect()
 }
 
-/// The diff that writes a command of a step in another way, if the step is one line and has the command once.
-fn replaced(step: &StepExplanation, old: &str, new: &str) -> Option<Vec<String>> {
+/// The change that writes a command of a step in another way, if the step is one line and has the command once.
+fn replaced(step: &StepExplanation, old: &str, new: &str) -> Option<Edit> {
     step.source.filter(|source| source.line == source.end_line)?;
     let once = step.text.matches(old).count() == 1;
-    once.then(|| vec![format!("-{}", step.text), format!("+{}", step.text.replacen(old, new, 1))])
+    once.then(|| Edit { step: step.id.index(), change: Change::Lines(vec![step.text.replacen(old, new, 1)]) })
 }
 
 /// Steps that wait for processors or disks, and processors that are idle.
@@ -367,6 +297,7 @@ fn pressure(case: &Case<'_>) -> Vec<Advice> {
             line: None,
             column: None,
             diff: Vec::new(),
+            edits: Vec::new(),
         });
     }
     found

@@ -1,5 +1,8 @@
-//! One suggestion, and its diff applied to a Dockerfile.
+//! One suggestion, and its change of a Dockerfile.
 
+use crate::steps::StepExplanation;
+use buildscope_commands::Source;
+use buildscope_commands::rules::Edit;
 use buildscope_record::{Nanos, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +14,7 @@ pub struct Advice {
     pub rule: String,
     /// What to do and why, in a sentence.
     pub text: String,
-    /// How much sooner the build would have ended, as an upper bound.
+    /// How much sooner the build would have ended, as an upper bound; zero if the record does not tell.
     pub gain: Nanos,
     /// What the gain assumes, or what it costs.
     pub caveat: String,
@@ -24,30 +27,35 @@ pub struct Advice {
     /// The column in that line, in characters, if the advice is about one command of the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
-    /// The change as lines of a diff; empty if it cannot be written as one.
+    /// The change as lines of a diff, one for each instruction; empty if it cannot be written as one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diff: Vec<String>,
+    /// The change of the Dockerfile, by which [`Advice::applied`] keeps the form of the file.
+    #[serde(skip)]
+    pub edits: Vec<Edit>,
 }
 
 impl Advice {
-    /// Applies the diff to the Dockerfile (for the rule `dockerignore`, to the .dockerignore). Each removed or kept line is searched
-    /// from the line before on. `None` if such a line is missing: the instruction was written over several lines, or the file is
-    /// another one.
-    pub fn applied(&self, file: &str) -> Option<String> {
-        let mut lines: Vec<&str> = file.lines().collect();
-        let mut at = 0;
-        for change in &self.diff {
-            let (mark, text) = change.split_at_checked(1)?;
-            if mark != "+" {
-                at += lines[at..].iter().position(|line| *line == text)?;
-            }
-            match mark {
-                "+" => lines.insert(at, text),
-                "-" => drop(lines.remove(at)),
-                _ => {}
-            }
-            at += usize::from(mark != "-");
+    /// The Dockerfile with the change. `steps` are those of the explanation. `None` if there is no change, or if an instruction that it
+    /// changes is not in the text: the file is another one, or was edited since.
+    pub fn applied(&self, dockerfile: &str, steps: &[StepExplanation]) -> Option<String> {
+        if self.edits.is_empty() {
+            return None;
         }
-        Some(lines.join("\n") + "\n")
+        let known: Vec<_> =
+            steps.iter().map(|step| (step.text.as_str(), step.source.map(|source| source.line))).collect();
+        let source = Source::read(dockerfile);
+        source.applied(&self.edits, &source.places(&known))
+    }
+
+    /// What to do with its gain, if the record tells that, and its caveat.
+    pub fn sentence(&self) -> String {
+        let gain = if self.gain == Nanos::ZERO { String::new() } else { format!("up to {}: ", self.gain) };
+        format!("{gain}{} ({})", self.text, self.caveat)
+    }
+
+    /// The line that the change adds to the .dockerignore.
+    pub fn ignored(&self) -> Option<&str> {
+        if self.rule == "dockerignore" { self.diff.first()?.strip_prefix('+') } else { None }
     }
 }

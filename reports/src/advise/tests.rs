@@ -10,6 +10,18 @@ fn advice_for(record: &Record, earlier: &[Record]) -> Vec<Advice> {
     advise(&analysis, &rank(&analysis), earlier)
 }
 
+/// Lists the files that a COPY took.
+fn list(made: &mut Synthetic, step: usize, files: &[&str]) {
+    made.with(|record| {
+        let inputs = files.iter().map(|file| (format!("file:{file}"), "1".to_owned())).collect();
+        record.steps[step].cache = Some(Cache { key: StepKey::of("key"), inputs, miss: None, removed: None });
+    });
+}
+
+fn applied(advice: &Advice, text: &str, record: &Record) -> String {
+    advice.applied(text, &Analysis::new(record).steps).unwrap()
+}
+
 fn advice(record: &Record, rule: &str) -> Option<Advice> {
     advice_for(record, &[]).into_iter().find(|advice| advice.rule == rule)
 }
@@ -31,7 +43,9 @@ fn chain(steps: &[(&str, u64)]) -> Synthetic {
 
 #[test]
 fn dependencies_are_installed_before_the_sources_are_copied() {
-    let record = chain(&[("FROM node", 1), ("COPY . .", 20), ("RUN npm ci", 400)]).finish(421);
+    let mut made = chain(&[("FROM node", 1), ("COPY . .", 20), ("RUN npm ci", 400)]);
+    list(&mut made, 1, &["package.json", "package-lock.json", "src/a.js"]);
+    let record = made.finish(421);
     let found = advice(&record, "copy-before-install").unwrap();
     assert_eq!((found.gain, found.line), (ms(400), Some(3)));
     assert_eq!(found.diff, ["-COPY . .", "+COPY package.json package-lock.json ./", " RUN npm ci", "+COPY . ."]);
@@ -57,7 +71,10 @@ fn a_recursive_chown_becomes_a_flag() {
     let mut made = chain(&[("COPY src /app", 20), ("RUN chown -R app:app /app", 300)]);
     made.with(|record| record.steps[1].layer = Some(Layer { bytes: ByteSize(22_000_000), files: 9, digest: None }));
     let found = advice(&made.finish(320), "recursive-chown").unwrap();
-    assert_eq!(found.diff, ["-COPY src /app", "+COPY --chown=app:app src /app", "-RUN chown -R app:app /app"]);
+    assert_eq!(
+        found.diff,
+        ["-COPY src /app", "+COPY --chown=app:app src /app", "-RUN chown -R app:app /app", "+RUN chown app:app /app"]
+    );
     assert!(found.text.contains("22.0 MB"), "{}", found.text);
     let diff = |steps: &[(&str, u64)]| advice(&chain(steps).finish(320), "recursive-chown").unwrap().diff;
     let several = diff(&[("COPY a /app", 10), ("COPY --link b /app/b", 10), ("RUN chown -R 7 /app", 300)]);
@@ -65,10 +82,11 @@ fn a_recursive_chown_becomes_a_flag() {
         several,
         [
             "-COPY a /app",
-            "+COPY --chown=7 a /app",
+            "+COPY --chown=7:0 a /app",
             "-COPY --link b /app/b",
-            "+COPY --chown=7 --link b /app/b",
-            "-RUN chown -R 7 /app"
+            "+COPY --chown=7:0 --link b /app/b",
+            "-RUN chown -R 7 /app",
+            "+RUN chown 7 /app"
         ]
     );
     let none: [String; 0] = [];
@@ -96,11 +114,16 @@ fn workload(name: &str) -> (String, Record) {
 
 #[test]
 fn the_bad_form_of_a_workload_gets_the_good_ones_change() {
-    let (text, record) = workload("python-wheel-bad");
+    let (text, mut record) = workload("python-wheel-bad");
+    let copy = record.steps.iter().position(|step| step.text == "COPY . .").unwrap();
+    let inputs = ["file:requirements.txt", "file:pyproject.toml", "file:tally/__init__.py"]
+        .map(|name| (name.to_owned(), "1".to_owned()));
+    record.steps[copy].cache =
+        Some(Cache { key: StepKey::of("key"), inputs: inputs.into(), miss: None, removed: None });
     let found: Vec<_> = advice_for(&record, &[]);
     let moved: Vec<_> = found.iter().filter(|advice| advice.rule == "copy-before-install").collect();
     assert_eq!(moved.len(), 1, "the project's own install needs the sources: {moved:?}");
-    let better = moved[0].applied(&text).unwrap();
+    let better = applied(moved[0], &text, &record);
     let place = |line: &str| better.lines().position(|other| other == line).unwrap();
     // As python-wheel has it.
     let install = better.lines().position(|line| line.ends_with("--requirement requirements.txt")).unwrap();
@@ -113,12 +136,14 @@ fn the_bad_form_of_a_workload_gets_the_good_ones_change() {
     let (good, _) = workload("chown-good");
     let instructions =
         |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(instructions(&chown.applied(&text).unwrap()), instructions(&good));
+    let mut better = instructions(&applied(&chown, &text, &record));
+    assert_eq!(better.pop().as_deref(), Some("RUN chown 1000:1000 /src"), "the directory may have been there before");
+    assert_eq!(better, instructions(&good));
 
     let (text, record) = workload("c-project-bad");
     let parts = advice(&record, "independent-parts").unwrap();
     assert_eq!(parts.gain, ms(200), "three of 100 ms at once");
-    let better = parts.applied(&text).unwrap();
+    let better = applied(&parts, &text, &record);
     let stages: Vec<_> = better.split("FROM ").skip(1).map(|stage| stage.lines().collect::<Vec<_>>()).collect();
     // As c-project has it: each library compiled from its own sources alone.
     for (stage, library) in stages[1..4].iter().zip(["libparser", "libcodec", "libstore"]) {
@@ -132,10 +157,8 @@ fn the_bad_form_of_a_workload_gets_the_good_ones_change() {
     let (text, record) = workload("go-service-bad");
     let found: Vec<_> = advice_for(&record, &[]);
     let of = |rule: &str| found.iter().filter(|advice| advice.rule == rule).collect::<Vec<_>>();
-    assert_eq!(of("copy-before-install").len(), 1, "the second needs the same modules: {found:?}");
-    let fetched = of("copy-before-install")[0].applied(&text).unwrap();
-    assert!(fetched.contains("COPY go.mod go.sum ./\nRUN go mod download\nCOPY . .\nRUN go test"), "{fetched}");
-    let better = of("cache-mount").iter().fold(text, |text, advice| advice.applied(&text).unwrap());
+    assert!(of("copy-before-install").is_empty(), "GOPROXY=off: there is nothing to fetch: {found:?}");
+    let better = of("cache-mount").iter().fold(text, |text, advice| applied(advice, &text, &record));
     // As go-service has it: what compiles shares a directory of what is compiled.
     let mount = "RUN --mount=type=cache,target=/root/.cache/go-build ";
     let mounted: Vec<_> = better.lines().filter_map(|line| line.strip_prefix(mount)).collect();
@@ -200,35 +223,196 @@ fn parts_that_need_each_other_stay_in_order() {
     assert_eq!(parts("RUN cd b && make", known), None, "the context has no such directory");
 }
 
+/// A record of a build in which step `copy` takes these files.
+fn build(steps: &[(&str, u64)], copy: usize, files: &[&str]) -> Record {
+    let mut made = chain(steps);
+    list(&mut made, copy, files);
+    made.finish(steps.iter().map(|(_, length)| length).sum())
+}
+
 #[test]
 fn what_compiles_the_sources_is_not_put_before_them() {
-    let build = |steps: &[(&str, u64)]| chain(steps).finish(steps.iter().map(|(_, length)| length).sum());
-    let go = build(&[("FROM golang", 1), ("COPY . /app", 20), ("RUN go build -o /x .", 400)]);
+    let go = build(
+        &[("FROM golang", 1), ("COPY . /app", 20), ("RUN cd /app && go build -o /x .", 400)],
+        1,
+        &["go.mod", "go.sum", "main.go"],
+    );
     let found = advice(&go, "copy-before-install").unwrap();
-    assert_eq!(
-        found.diff,
-        ["-COPY . /app", "+COPY go.mod go.sum /app/", "+RUN go mod download", "+COPY . /app", " RUN go build -o /x ."]
-    );
+    assert_eq!(found.diff, ["+COPY go.mod go.sum /app/", "+RUN cd /app && go mod download", " COPY . /app",]);
     assert!(found.caveat.starts_with("an upper bound"), "{}", found.caveat);
-    let cargo = build(&[("FROM rust", 1), ("COPY . .", 20), ("RUN cargo build --release", 400)]);
-    assert_eq!(advice(&cargo, "copy-before-install").unwrap().diff, [""; 0], "cargo needs a stub of the sources");
-    let mixed = build(&[("FROM node", 1), ("COPY . .", 20), ("RUN npm ci && npm run build", 400)]);
-    assert_eq!(advice(&mixed, "copy-before-install").unwrap().diff, [""; 0], "the build needs the sources");
-    let apt = build(&[("FROM debian", 1), ("COPY --chown=7 . .", 20), ("RUN apt-get install -y gcc", 400)]);
-    assert_eq!(
-        advice(&apt, "copy-before-install").unwrap().diff,
-        ["-COPY --chown=7 . .", " RUN apt-get install -y gcc", "+COPY --chown=7 . ."]
+    let cargo = build(
+        &[("FROM rust", 1), ("COPY . .", 20), ("RUN cargo build --release", 400)],
+        1,
+        &["Cargo.toml", "src/main.rs"],
     );
-    let local = build(&[("FROM python", 1), ("COPY . .", 20), ("RUN pip install .", 400)]);
+    assert_eq!(advice(&cargo, "copy-before-install").unwrap().diff, [""; 0], "cargo needs a stub of the sources");
+    let mixed = [("FROM node", 1), ("WORKDIR /app", 1), ("COPY . .", 20), ("RUN npm ci && npm run build", 400)];
+    assert_eq!(
+        advice(&build(&mixed, 2, &["package.json", "a.js"]), "copy-before-install").unwrap().diff,
+        [
+            "+COPY package.json ./",
+            "-COPY . .",
+            "-RUN npm ci && npm run build",
+            "+RUN npm ci",
+            "+COPY . .",
+            "+RUN npm run build"
+        ],
+        "the build needs the sources, the install does not"
+    );
+    let local = build(&[("FROM python", 1), ("COPY . .", 20), ("RUN pip install .", 400)], 1, &["setup.py"]);
     assert_eq!(advice(&local, "copy-before-install"), None);
     // What the context does not have is not copied.
-    let mut npm = chain(&[("FROM node", 1), ("COPY --chown=7 . /app/", 20), ("RUN npm install", 400)]);
-    npm.with(|record| {
-        let inputs = ["file:package.json", "file:src/a.js"].map(|name| (name.to_owned(), "1".to_owned())).into();
-        record.steps[1].cache = Some(Cache { key: StepKey::of("key"), inputs, miss: None, removed: None });
-    });
-    let found = advice(&npm.finish(421), "copy-before-install").unwrap();
-    assert_eq!(found.diff[1], "+COPY --chown=7 package.json /app/");
+    let npm = [("FROM node", 1), ("COPY --chown=7 . /app/", 20), ("RUN cd /app && npm install", 400)];
+    let found = advice(&build(&npm, 1, &["package.json", "src/a.js"]), "copy-before-install").unwrap();
+    assert_eq!(found.diff[0], "+COPY --chown=7 package.json /app/");
+}
+
+#[test]
+fn an_install_moves_only_where_the_build_works_with_it() {
+    let apt = |install: &str, files: &[&str]| {
+        let steps = [("FROM debian", 1), ("WORKDIR /src", 1), ("COPY --chown=7 . .", 20), (install, 400)];
+        advice(&build(&steps, 2, files), "copy-before-install")
+    };
+    let moved = apt("RUN apt-get install -y gcc", &["a.c"]).unwrap();
+    assert_eq!(moved.diff, ["-COPY --chown=7 . .", " RUN apt-get install -y gcc", "+COPY --chown=7 . ."]);
+    let mixed = apt(
+        "RUN apt-get install -y gcc && pip install -r /src/requirements.txt && make -C /src/native",
+        &["requirements.txt", "native/Makefile"],
+    )
+    .unwrap();
+    assert!(!mixed.text.contains("needs none of them"), "make needs the sources: {}", mixed.text);
+    assert_eq!(
+        mixed.diff,
+        [
+            "+COPY --chown=7 requirements.txt ./",
+            "-COPY --chown=7 . .",
+            "-RUN apt-get install -y gcc && pip install -r /src/requirements.txt && make -C /src/native",
+            "+RUN apt-get install -y gcc && pip install -r /src/requirements.txt",
+            "+COPY --chown=7 . .",
+            "+RUN make -C /src/native",
+        ]
+    );
+    assert_eq!(apt("RUN apt-get install -y ./x.deb", &["x.deb"]), None, "the package is of the context");
+    assert_eq!(apt("RUN xargs -a packages.txt apt-get install -y", &["packages.txt"]), None, "their names are");
+
+    let npm = |install: &str, files: &[&str], change: fn(&mut Record)| {
+        let steps = [("FROM node", 1), ("WORKDIR /app", 1), ("COPY . .", 20), (install, 400)];
+        let mut record = build(&steps, 2, files);
+        change(&mut record);
+        advice(&record, "copy-before-install")
+    };
+    let inner = npm("RUN cd frontend && npm install", &["frontend/package.json", "frontend/a.js"], |_| ()).unwrap();
+    assert_eq!(
+        inner.diff,
+        ["+COPY frontend/package.json ./frontend/", "-COPY . .", " RUN cd frontend && npm install", "+COPY . ."]
+    );
+    assert_eq!(
+        npm("RUN cd frontend && npm install", &["package.json"], |_| ()),
+        None,
+        "that package.json is not its own"
+    );
+    let silent = |files: &[&str], change: fn(&mut Record)| npm("RUN npm ci", files, change).unwrap().diff;
+    let none: [String; 0] = [];
+    assert_eq!(
+        silent(&["package.json", "node_modules/x/index.js"], |_| ()),
+        none,
+        "the COPY would replace what is installed"
+    );
+    assert_eq!(silent(&["package.json", "packages/a/package.json"], |_| ()), none, "a workspace has more manifests");
+    let scripts = |record: &mut Record| {
+        record.steps[3].log = vec!["> app@1.0.0 postinstall".into(), "> node scripts/x.js".into()]
+    };
+    assert_eq!(silent(&["package.json", "scripts/x.js"], scripts), none, "its own scripts need more files");
+    let quiet = npm("RUN npm ci --silent", &["package.json"], |_| ()).unwrap();
+    assert_eq!(quiet.diff, none, "its output would not show scripts");
+    let foreign = |record: &mut Record| record.source.tool = buildscope_record::Tool::Buildkit;
+    assert_eq!(silent(&["package.json"], foreign), none, "a log of BuildKit has no USER and no ENV");
+    // An install of the same tool in front shows that the order is right.
+    let chef = [
+        ("FROM rust", 1),
+        ("WORKDIR /app", 1),
+        ("COPY --from=planner /app/recipe.json recipe.json", 1),
+        ("RUN cargo chef cook --release", 400),
+        ("COPY . .", 20),
+        ("RUN cargo build --release", 400),
+    ];
+    assert_eq!(advice(&build(&chef, 4, &["Cargo.toml"]), "copy-before-install"), None);
+}
+
+#[test]
+fn a_cache_mount_hides_nothing_that_is_needed() {
+    let mounts = |steps: &[&str]| {
+        let mut all = vec![("FROM base AS build", 1)];
+        all.extend(steps.iter().map(|text| (*text, 400)));
+        all.push(("CMD [\"/app\"]", 1));
+        let whole = all.iter().map(|(_, length)| length).sum();
+        let found = advice_for(&chain(&all).finish(whole), &[]);
+        let of = found.into_iter().filter(|advice| advice.rule == "cache-mount");
+        of.map(|advice| {
+            advice
+                .diff
+                .iter()
+                .filter_map(|line| line.strip_prefix('+'))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+                .join("\n")
+        })
+        .collect::<Vec<_>>()
+    };
+    let lists = "--mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt/lists,sharing=locked";
+    let packages = "--mount=type=cache,target=/var/cache/apt,sharing=locked";
+    let keep = "rm -f /etc/apt/apt.conf.d/docker-clean &&";
+    assert_eq!(
+        mounts(&[
+            "RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y gcc && rm -rf /var/lib/apt/lists/*"
+        ]),
+        [format!("RUN {lists} {keep} apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y gcc")]
+    );
+    assert_eq!(
+        mounts(&["RUN apt-get update", "RUN apt-get install -y gcc"]),
+        [format!("RUN {packages} {keep} apt-get install -y gcc")],
+        "the lists of the first RUN stay in the image"
+    );
+    assert_eq!(
+        mounts(&["RUN apk add --no-cache git"]),
+        ["RUN --mount=type=cache,target=/etc/apk/cache,sharing=locked apk add --update-cache git"]
+    );
+    assert_eq!(
+        mounts(&["RUN pip install --no-cache-dir flask"]),
+        ["RUN --mount=type=cache,target=/root/.cache/pip pip install flask"]
+    );
+    assert_eq!(mounts(&["ENV PIP_NO_CACHE_DIR=1", "RUN pip install flask"]), [""], "the variable turns the cache off");
+    assert_eq!(
+        mounts(&["ENV PIP_CACHE_DIR=/c", "RUN pip install flask"]),
+        ["RUN --mount=type=cache,target=/c pip install flask"]
+    );
+    assert_eq!(mounts(&["USER 1000", "RUN pip install flask"]), [""; 0], "the home directory is unknown");
+    assert_eq!(
+        mounts(&["RUN useradd -m -u 1000 app", "USER app", "RUN pip install flask"]),
+        [""],
+        "the directory would be root's"
+    );
+    assert_eq!(
+        mounts(&["RUN pnpm fetch", "RUN pnpm install --offline"]),
+        [""; 0],
+        "the second takes what the first left"
+    );
+    assert_eq!(
+        mounts(&["RUN mvn dependency:go-offline", "RUN mvn -o package"]),
+        [""; 0],
+        "the second takes what the first left"
+    );
+    assert_eq!(
+        mounts(&["RUN dotnet restore", "RUN dotnet publish --no-restore"]),
+        [""; 0],
+        "the second takes what the first left"
+    );
+    assert_eq!(mounts(&["RUN --network=none pip install flask"]), [""; 0], "nothing is downloaded");
+    assert_eq!(
+        mounts(&["RUN poetry install --no-root"])[0].matches("target=").count(),
+        2,
+        "not the virtual environments"
+    );
 }
 
 #[test]
@@ -361,8 +545,12 @@ fn small_runs_are_merged_and_unused_files_ignored() {
     }
     made.span(None, Phase::ContextScan, 150..160);
     made.with(|record| {
-        let entry =
-            |path: &str, bytes, used| ContextEntry { path: path.into(), files: 10, bytes: ByteSize(bytes), used };
+        let entry = |path: &str, bytes, used| ContextEntry {
+            path: path.into(),
+            files: bytes / 1_000_000,
+            bytes: ByteSize(bytes),
+            used,
+        };
         record.context = vec![entry("src", 1_000_000, true), entry("node_modules", 9_000_000, false)];
     });
     let record = made.finish(160);
@@ -392,16 +580,20 @@ fn what_is_seldom_meant_is_not_copied_with_the_rest() {
         made.span(StepId(1), Phase::ContextHash, 10..30);
         made.span(StepId(1), Phase::Copy, 30..60);
         made.with(|record| {
-            let taken =
-                |path: &str, bytes| ContextEntry { path: path.into(), files: 10, bytes: ByteSize(bytes), used: true };
+            let taken = |path: &str, bytes| ContextEntry {
+                path: path.into(),
+                files: bytes / 1_000_000,
+                bytes: ByteSize(bytes),
+                used: true,
+            };
             record.context = vec![taken("src", 1_000_000), taken(entry, 9_000_000)];
         });
         advice(&made.finish(100), "dockerignore")
     };
     let found = with("COPY . .", ".git").unwrap();
-    assert_eq!((found.gain, found.line, found.diff), (ms(45), Some(2), vec!["+.git".to_owned()]));
+    assert_eq!((found.gain, found.line, found.diff), (ms(45), Some(2), Vec::new()), "make may ask for the version");
     assert!(
-        found.text.contains("9.00 MB in 10 files") && found.caveat.contains("git for its version"),
+        found.text.contains("9.00 MB in 9 files") && found.caveat.contains("git for its version"),
         "{}",
         found.text
     );

@@ -116,7 +116,7 @@ fn changes(explanation: &Explanation) -> String {
 fn advice(explanation: &Explanation) -> String {
     let mut out = String::new();
     for advice in explanation.advice.iter().take(SHOWN) {
-        out += &item(&format!("up to {}: {} ({})", advice.gain, advice.text, advice.caveat));
+        out += &item(&advice.sentence());
         if !advice.diff.is_empty() {
             let fence = fence(&advice.diff.join("\n"), 3);
             let _ = write!(out, "\n  {fence}diff\n");

@@ -295,18 +295,14 @@ fn advice(explanation: &Explanation, style: Style) -> String {
     }
     let mut out = heading("Advice", style);
     for advice in explanation.advice.iter().take(SHOWN) {
-        out += &item(&format!("up to {}: {} ({})", advice.gain, advice.text, advice.caveat), style);
+        out += &item(&advice.sentence(), style);
         for line in &advice.diff {
             let colour = match line.as_bytes().first() {
                 Some(b'+') => Some("32"),
                 Some(b'-') => Some("31"),
                 _ => None,
             };
-            let _ = writeln!(
-                out,
-                "      {}",
-                paint(&cut(line, style.width.saturating_sub(6)), colour.filter(|_| style.colours))
-            );
+            let _ = writeln!(out, "      {}", paint(line, colour.filter(|_| style.colours)));
         }
     }
     out

@@ -2,6 +2,7 @@
 
 #[cfg(all(feature = "build", target_os = "linux"))]
 mod bases;
+mod files;
 #[cfg(all(feature = "build", target_os = "linux"))]
 mod plan;
 #[cfg(not(all(feature = "build", target_os = "linux")))]
@@ -13,10 +14,11 @@ use plan::Planner;
 use text_only::Planner;
 
 use super::{Failure, Root, write_message, write_out};
-use buildscope_dockerfile::lint::{self, Context, Options};
+use buildscope_dockerfile::lint::{self, Context, Finding, Options};
 use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Ignore, Kind, Outline, Parsed};
 use buildscope_oci::{Platform, Reference};
 use clap::{Args, ValueEnum};
+use files::ContextFiles;
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -53,6 +55,9 @@ pub(crate) struct Arguments {
     /// Skip rules or enable experimental rules: skip=Rule,Other;experimental=all
     #[arg(long, value_name = "OPTIONS")]
     rules: Option<String>,
+    /// Fail also on advice: on findings of our own rules, about slow builds and unused arguments
+    #[arg(long)]
+    strict: bool,
     /// List the stages, arguments, secrets and cache mounts instead
     #[arg(long, conflicts_with = "graph")]
     outline: bool,
@@ -68,6 +73,7 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "Examples:
   buildscope check .
+  buildscope check --strict .                             fails on advice, too
   buildscope check --format json --rules skip=JSONArgsRecommended .
   buildscope check --outline .
   buildscope check --graph dot --granularity stages . | dot -Tsvg -o plan.svg";
@@ -95,6 +101,17 @@ pub(super) struct Request {
     pub(super) contexts: Vec<String>,
     /// The store in which base images are looked up.
     pub(super) root: PathBuf,
+    /// What findings of our own rules mean.
+    pub(super) own_rules: OwnRules,
+}
+
+/// What findings of our own rules mean. Those of BuildKit's rules fail a check in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnRules {
+    /// They are advice.
+    Advise,
+    /// They fail the check.
+    Fail,
 }
 
 /// A Dockerfile.
@@ -109,6 +126,8 @@ pub(super) struct Source {
 /// A Dockerfile to be checked.
 pub(super) struct Subject {
     pub(super) source: Source,
+    /// The directory of the build context.
+    context: PathBuf,
     ignore: Option<Ignore>,
     request: Request,
     rules: Option<String>,
@@ -157,6 +176,7 @@ impl Arguments {
             platform,
             contexts: self.build_context,
             root: self.root.resolve()?,
+            own_rules: if self.strict { OwnRules::Fail } else { OwnRules::Advise },
         };
         Subject::new(source, &context, request, self.rules, self.format)
     }
@@ -188,7 +208,7 @@ impl Subject {
         let ignore = read_ignore(context, source.path.as_deref())?;
         let rules = rules.or_else(|| request.build_args.get("BUILDKIT_DOCKERFILE_CHECK").cloned());
         let planner = Planner::open(&request)?;
-        Ok(Self { source, ignore, request, rules, format, planner })
+        Ok(Self { source, context: context.to_owned(), ignore, request, rules, format, planner })
     }
 
     pub(super) fn options(&self, file: &Dockerfile<'_>) -> Result<Options, Failure> {
@@ -241,18 +261,22 @@ impl Subject {
                 write_out(&format!("{shown:?}\n{name}: {count} found\n"));
             }
         }
-        if report.findings.is_empty() { Ok(()) } else { Err(Failure::Reported) }
+        let own = self.request.own_rules == OwnRules::Fail;
+        let fails = |finding: &Finding| own || finding.rule.family().is_of_buildkit();
+        if report.findings.iter().any(fails) { Err(Failure::Reported) } else { Ok(()) }
     }
 
     /// The findings of the rules about the file. The inner error is an invalid `check` directive.
     fn report(&self, file: &Dockerfile<'_>) -> Result<Result<lint::Report, Diagnostics>, Failure> {
         let options = Options::parse(self.rules.as_deref().unwrap_or_default());
+        let files = ContextFiles::of(&self.context, self.ignore.as_ref());
         let context = Context {
             build_args: self.request.build_args.clone(),
             ignore: self.ignore.as_ref(),
             platform: self.request.platform.to_string(),
             options: options.map_err(|error| Failure::usage(miette!("{error}")))?,
             bases: self.planner.bases(),
+            facts: &files,
             is_image_name: |word| word.parse::<Reference>().is_ok(),
             platform_of: |word| word.parse::<Platform>().ok().map(|platform| [platform.os, platform.architecture]),
         };

@@ -9,7 +9,6 @@ mod performance;
 mod report;
 mod rules;
 mod stages;
-mod tools;
 mod variables;
 
 pub use options::Options;
@@ -17,6 +16,7 @@ pub use report::{broken, json};
 pub use rules::{Family, Rule};
 
 use super::{Diagnostic, Diagnostics, Dockerfile, Ignore, Instruction, Kind, Span};
+use buildscope_commands::rules::{Facts, Nothing};
 use std::collections::BTreeMap;
 
 /// The known facts about the build besides the Dockerfile.
@@ -32,6 +32,8 @@ pub struct Context<'a> {
     pub platform: String,
     /// The options besides those of the `check` directive of the file.
     pub options: Options,
+    /// What is known of the build context.
+    pub facts: &'a dyn Facts,
     /// Whether a word is a valid image name. The grammar of image names is not this crate's; the default accepts every
     /// word that is not empty.
     pub is_image_name: fn(&str) -> bool,
@@ -48,6 +50,7 @@ impl Default for Context<'_> {
             bases: BTreeMap::new(),
             platform: String::new(),
             options: Options::default(),
+            facts: &Nothing,
             is_image_name: |word| !word.is_empty(),
             platform_of: |word| {
                 let (os, rest) = word.split_once('/')?;

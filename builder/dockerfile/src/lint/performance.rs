@@ -1,8 +1,9 @@
 //! Rules about slow builds, as far as the text shows the cause.
 
-use super::tools::{self, Tool};
 use super::{Linter, Rule};
-use crate::{Instruction, Kind, Run, Span, clean};
+use crate::{Instruction, Kind, Span};
+use buildscope_commands::rules::{late_installs, missing_caches, needless_chains, recursive_changes};
+use buildscope_commands::{Environments, File, Line, Tool};
 
 /// The parts of names of arguments whose values change at every build.
 const CHANGING: [&str; 10] =
@@ -11,48 +12,36 @@ const CHANGING: [&str; 10] =
 pub(super) fn check(linter: &mut Linter<'_>) {
     let file = linter.file;
     for stage in super::by_stage(file) {
-        let steps: Vec<Step<'_>> = stage.iter().map(Step::of).collect();
-        copy_before_install(linter, &steps);
         cache_busting(linter, stage);
-        chains(linter, &steps);
-        cache_mounts(linter, &steps);
-        recursive(linter, &steps);
     }
-}
-
-/// An instruction, and the shell script if it is a RUN.
-struct Step<'a> {
-    instruction: &'a Instruction<'a>,
-    run: Option<(&'a Run<'a>, String)>,
-}
-
-impl<'a> Step<'a> {
-    fn of(instruction: &'a Instruction<'_>) -> Self {
-        let run = match &instruction.kind {
-            Kind::Run(run) => Some((run, tools::text(run))),
-            _ => None,
-        };
-        Self { instruction, run }
-    }
-
-    fn tools(&self) -> Vec<Tool> {
-        let commands = self.run.iter().flat_map(|(_, text)| tools::commands(text));
-        commands.filter_map(|words| tools::tool(&words)).collect()
-    }
-
-    fn has_cache_mount(&self) -> bool {
-        self.run.as_ref().is_some_and(|(run, _)| run.mounts().any(|mount| mount.contains("type=cache")))
-    }
-
-    fn copies_everything(&self) -> bool {
-        match &self.instruction.kind {
-            Kind::Copy(copy) => {
-                copy.from().is_none()
-                    && copy.sources().iter().any(|source| matches!(&*source.text, "." | "./" | "*" | "/"))
-            }
-            _ => false,
+    let texts: Vec<String> = file.instructions.iter().map(|instruction| text(linter, instruction)).collect();
+    let mut stage = None;
+    let lines = file.instructions.iter().zip(&texts).map(|(instruction, text)| {
+        if matches!(instruction.kind, Kind::From(_)) {
+            stage = Some(stage.map_or(0, |stage| stage + 1));
         }
+        Line { text, stage }
+    });
+    let bases: Environments =
+        linter.context.bases.iter().map(|(name, base)| (name.clone(), base.env.clone())).collect();
+    let read = File::read(&lines.collect::<Vec<_>>(), &bases);
+    copy_before_install(linter, &read);
+    cache_mounts(linter, &read);
+    chains(linter, &read);
+    recursive(linter, &read);
+}
+
+/// Returns an instruction on one line, followed by its heredocs.
+fn text(linter: &Linter<'_>, instruction: &Instruction<'_>) -> String {
+    let mut text = linter.file.one_line(instruction);
+    let documents = match &instruction.kind {
+        Kind::Run(run) => &*run.heredocs,
+        _ => &[],
+    };
+    for document in documents {
+        text += &format!("\n{}{}", document.text(), document.name);
     }
+    text
 }
 
 /// Returns the span of the keyword, which is enough to identify a long instruction.
@@ -60,31 +49,21 @@ fn head(instruction: &Instruction<'_>) -> Span {
     instruction.keyword_span
 }
 
-fn copy_before_install(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
-    let Some(at) = steps.iter().position(Step::copies_everything) else { return };
-    // An install before this COPY shows that the manifests are copied separately.
-    if steps[..at].iter().flat_map(Step::tools).any(|tool| !tool.manifests.is_empty()) {
-        return;
+fn copy_before_install(linter: &mut Linter<'_>, read: &File<'_>) {
+    for found in late_installs(read, linter.context.facts) {
+        let (copy, run) = (&linter.file.instructions[found.copy], &linter.file.instructions[found.run]);
+        let line = run.lines.0;
+        linter.find(
+            Rule::CopyBeforeInstall,
+            copy,
+            copy.span,
+            format!(
+                "everything is copied before {} fetches what it needs in line {line}: each edit fetches it again",
+                found.tool.name()
+            ),
+            found.remedy(&format!("the RUN in line {line}")),
+        );
     }
-    let after = steps[at..].iter().filter(|step| !step.has_cache_mount());
-    let Some((step, tool)) = after
-        .flat_map(|step| step.tools().into_iter().map(move |tool| (step, tool)))
-        .find(|(_, tool)| !tool.manifests.is_empty())
-    else {
-        return;
-    };
-    let copy = steps[at].instruction;
-    let line = step.instruction.lines.0;
-    linter.find(
-        Rule::CopyBeforeInstall,
-        copy,
-        copy.span,
-        format!(
-            "everything is copied before {} fetches dependencies in line {line}: each edit fetches them again",
-            tool.name
-        ),
-        format!("write COPY {} ./ and the RUN that installs first, then COPY . .", tool.manifests),
-    );
 }
 
 fn cache_busting(linter: &mut Linter<'_>, stage: &[Instruction<'_>]) {
@@ -136,97 +115,58 @@ fn mentions(text: &str, name: &str) -> bool {
     })
 }
 
-fn chains(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
-    let fetches = |step: &&Step<'_>| {
-        step.run.as_ref().is_some_and(|(_, text)| tools::commands(text).iter().any(|words| tools::downloads(words)))
-            && step.tools().is_empty()
-    };
-    let downloads: Vec<&Step<'_>> = steps.iter().filter(fetches).collect();
-    if let [first, second, ..] = &*downloads {
-        linter.find(
-            Rule::NeedlessChain,
-            second.instruction,
-            head(second.instruction),
-            format!("this download waits for the one in line {}, which it does not need", first.instruction.lines.0),
-            "give each download a stage of its own (FROM base AS fetch-a) and COPY --from it: stages run in parallel",
-        );
-    }
-    let managers: Vec<(&Step<'_>, Tool)> = steps
-        .iter()
-        .filter_map(|step| match &*step.tools() {
-            // A system package manager does not count, because the other managers need its packages.
-            [tool] if !tool.manifests.is_empty() => Some((step, *tool)),
-            _ => None,
-        })
-        .collect();
-    if let Some(pair) = managers.windows(2).find(|pair| pair[0].1 != pair[1].1) {
-        let ((first, earlier), (second, later)) = (&pair[0], &pair[1]);
-        linter.find(
-            Rule::NeedlessChain,
-            second.instruction,
-            head(second.instruction),
-            format!(
-                "{} waits for {} in line {}, which it does not need",
-                later.name, earlier.name, first.instruction.lines.0
+fn chains(linter: &mut Linter<'_>, read: &File<'_>) {
+    for found in needless_chains(read) {
+        let (first, second) = (&linter.file.instructions[found.first], &linter.file.instructions[found.second]);
+        let line = first.lines.0;
+        let (message, help) = match found.tools {
+            (Tool::Download, _) => (
+                format!("this download waits for the one in line {line}, which it does not need"),
+                "give each download a stage of its own (FROM base AS fetch-a) and COPY --from it: stages run in parallel".to_owned(),
             ),
-            format!("run {} in a stage of its own and COPY --from it: stages run in parallel", later.name),
-        );
+            (earlier, later) => (
+                format!("{} waits for {} in line {line}, which it does not need", later.name(), earlier.name()),
+                format!("run {} in a stage of its own and COPY --from it: stages run in parallel", later.name()),
+            ),
+        };
+        linter.find(Rule::NeedlessChain, second, head(second), message, help);
     }
 }
 
-fn cache_mounts(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
-    for step in steps.iter().filter(|step| !step.has_cache_mount()) {
-        let Some((_, text)) = &step.run else { continue };
-        let fetching = tools::commands(text).into_iter().filter(|words| !tools::offline(words));
-        let Some(tool) = fetching.filter_map(|words| tools::tool(&words)).next() else { continue };
-        let extra = if tool.name == "apt" { " (and remove the rm -rf /var/lib/apt/lists)" } else { "" };
+fn cache_mounts(linter: &mut Linter<'_>, read: &File<'_>) {
+    for found in missing_caches(read, linter.context.facts) {
+        let run = &linter.file.instructions[found.run];
+        let also = found.conditions();
+        let also = if also.is_empty() { also } else { format!(", and {also}") };
         linter.find(
             Rule::MissingCacheMount,
-            step.instruction,
-            head(step.instruction),
-            format!("{} has no cache mount, so this step downloads everything again whenever it runs", tool.name),
-            format!("write RUN {} ...{extra}", tool.mounts()),
+            run,
+            head(run),
+            format!("{} has no cache mount, so this step starts from nothing whenever it runs", found.tool.name()),
+            format!("write RUN {} ...{also}", found.flags()),
         );
     }
 }
 
-fn recursive(linter: &mut Linter<'_>, steps: &[Step<'_>]) {
-    for (at, step) in steps.iter().enumerate() {
-        let Some((_, text)) = &step.run else { continue };
-        let commands = tools::commands(text);
-        let changes = commands.iter().enumerate().filter_map(|(i, words)| Some((i, tools::recursive_change(words)?)));
-        for (i, (program, value, paths)) in changes {
-            // Files that the same RUN created are stored only once.
-            let made_here =
-                |path: &&str| commands[..i].iter().flatten().any(|word| word.contains(path.trim_end_matches('/')));
-            let Some(path) = paths.iter().find(|path| !made_here(path)) else { continue };
-            let copied = steps[..at].iter().rev().find_map(|earlier| match &earlier.instruction.kind {
-                Kind::Copy(copy) => {
-                    let (from, to) = (clean(path), clean(&copy.destination().text));
-                    let related =
-                        from.starts_with(&*to) || to.starts_with(&*from) || !copy.destination().starts_with('/');
-                    related.then_some(earlier.instruction)
-                }
-                _ => None,
-            });
-            let flag = if program == "chown" { "--chown" } else { "--chmod" };
-            let instead = match copied {
-                Some(copy) => {
-                    format!(
-                        "write {} {flag}={value} in line {}, and remove this {program}",
-                        copy.keyword().name(),
-                        copy.lines.0
-                    )
-                }
-                None => format!("run {program} in the RUN that creates the files, or only on the files that need it"),
-            };
-            linter.find(
-                Rule::RecursiveChown,
-                step.instruction,
-                step.instruction.span,
-                format!("{program} -R {path} stores every file below it a second time"),
-                instead,
-            );
-        }
+fn recursive(linter: &mut Linter<'_>, read: &File<'_>) {
+    for found in recursive_changes(read) {
+        let run = &linter.file.instructions[found.run];
+        let (program, value) = (&found.program, &found.value);
+        let flag = if program == "chmod" { "--chmod" } else { "--chown" };
+        let instead = match found.copies.last().map(|&copy| &linter.file.instructions[copy]) {
+            Some(copy) if program != "chgrp" => format!(
+                "write {} {flag}={value} in line {}, and change only the directory itself here",
+                copy.keyword().name(),
+                copy.lines.0
+            ),
+            _ => format!("run {program} in the RUN that creates the files, or only on the files that need it"),
+        };
+        linter.find(
+            Rule::RecursiveChown,
+            run,
+            run.span,
+            format!("{program} -R {} stores every file below it a second time", found.path),
+            instead,
+        );
     }
 }

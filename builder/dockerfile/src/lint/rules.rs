@@ -46,6 +46,13 @@ pub enum Family {
     Build,
 }
 
+impl Family {
+    /// Returns whether the rules are BuildKit's.
+    pub fn is_of_buildkit(self) -> bool {
+        matches!(self, Self::Buildkit | Self::Experimental)
+    }
+}
+
 rules! {
     /// `FROM x AS Name`
     StageNameCasing in Buildkit: "stage names should be in lower case";

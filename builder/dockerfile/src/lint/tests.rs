@@ -201,6 +201,42 @@ fn performance_rules_find_slow_patterns() {
             "FROM python\nRUN pip install flask\n",
             "FROM python\nRUN pip install --no-index ./wheels/a.whl && cargo build --offline\n",
         ),
+        // An install behind assignments, wrappers, directories and options.
+        (
+            "CopyBeforeInstall",
+            "FROM node\nWORKDIR /a\nCOPY . .\nRUN cd web && NODE_ENV=production nice npm --loglevel warn ci\n",
+            "FROM rust\nWORKDIR /a\nCOPY --from=plan /r recipe.json\nRUN cargo chef cook --release\nCOPY . .\nRUN cargo build --release\n",
+        ),
+        (
+            "CopyBeforeInstall",
+            "FROM debian\nWORKDIR /a\nCOPY . .\nRUN <<EOF\napt-get update\napt-get install -y gcc\nEOF\n",
+            "FROM debian\nWORKDIR /a\nCOPY . .\nRUN apt-get update && apt-get install -y ./a.deb\n",
+        ),
+        (
+            "MissingCacheMount",
+            "FROM alpine\nRUN apk add --no-cache git\n",
+            "FROM node\nRUN pnpm fetch\nRUN pnpm install --offline\n",
+        ),
+        (
+            "MissingCacheMount",
+            "FROM debian\nRUN /venv/bin/pip install -r requirements.txt\n",
+            "FROM python\nRUN --network=none pip install flask\nRUN echo pip install flask\n",
+        ),
+        (
+            "NeedlessChain",
+            "FROM x\nRUN npm ci\nRUN bundle install\n",
+            "FROM node\nRUN npm install -g pnpm\nRUN pnpm install\n",
+        ),
+        (
+            "NeedlessChain",
+            "FROM alpine\nRUN wget -O /a https://a.example/a\nRUN wget -O /b https://b.example/b\n",
+            "FROM alpine\nRUN git clone https://a.example/a /src\nRUN wget -O /src/b https://b.example/b\n",
+        ),
+        (
+            "NeedlessChain",
+            "FROM x\nRUN npm ci\nRUN composer install --no-scripts --no-autoloader\n",
+            "FROM python\nRUN pip install poetry\nRUN poetry install --no-root\n",
+        ),
         (
             "RecursiveChown",
             "FROM alpine\nCOPY . /srv\nRUN chown -R app:app /srv\n",

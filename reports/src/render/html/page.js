@@ -84,7 +84,7 @@ function drawRest() {
   if (note) box.append(make("p", { class: "soft" }, note));
   for (const [title, list] of [["Why steps missed the cache", build.misses ?? []], ["Advice", build.advice]]) {
     if (list.length) box.append(make("h2", {}, title), make("ul", {}, ...list.map((entry) => make("li", {},
-      ...prose(entry.sentence ?? `up to ${time(entry.gain)}: ${entry.text} (${entry.caveat})`), entry.diff && entry.diff.length ? make("pre", {}, entry.diff.join("\n")) : null))));
+      ...prose(entry.sentence ?? `${entry.gain ? `up to ${time(entry.gain)}: ` : ""}${entry.text} (${entry.caveat})`), entry.diff && entry.diff.length ? make("pre", {}, entry.diff.join("\n")) : null))));
   }
   const { bounds } = build;
   const rows = [["all steps in a row (T1)", time(bounds.work)], ["longest chain of needs (T∞)", time(bounds.span)], ["outside of steps", time(bounds.outside)],

@@ -2,7 +2,7 @@
 
 use super::call::{self, Call, Subrequest};
 use super::options::Options;
-use crate::check::{Format, Request, Source, Subject};
+use crate::check::{Format, OwnRules, Request, Source, Subject};
 use crate::{Failure, write_out};
 use buildscope_builder::engine::DockerfileInput;
 use buildscope_builder::sources::read_text_within;
@@ -52,6 +52,7 @@ pub(super) fn subject(options: &Options) -> Result<Option<Subject>, Failure> {
         platform: Platform::host(),
         contexts: request.named_contexts.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         root: options.root.clone(),
+        own_rules: OwnRules::Advise,
     };
     let format = if options.call.json { Format::Json } else { Format::Text };
     Subject::new(source, &request.context, of_build, None, format).map(Some)

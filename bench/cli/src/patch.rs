@@ -1,0 +1,136 @@
+//! The changes that advice suggests, as one patch that `git apply` takes.
+
+use crate::Failure;
+use buildscope_commands::Source;
+use buildscope_commands::rules::{Change, Edit};
+use buildscope_reports::Explanation;
+use buildscope_reports::advise::Advice;
+use miette::{IntoDiagnostic, WrapErr, miette};
+use similar::TextDiff;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// A patch and what it leaves out.
+pub(super) struct Patch {
+    /// The text; empty if there is nothing to change.
+    pub(super) text: String,
+    /// The advice whose change is in it.
+    pub(super) taken: Vec<String>,
+    /// The advice whose change is not in it, because another one changes the same instruction.
+    pub(super) left_out: Vec<String>,
+}
+
+/// The patch for a Dockerfile and the .dockerignore next to it.
+pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patch, Failure> {
+    let text = fs::read_to_string(dockerfile).into_diagnostic();
+    let text = text.wrap_err_with(|| dockerfile.display().to_string()).map_err(Failure::Usage)?;
+    let steps: Vec<_> =
+        explanation.steps.iter().map(|step| (step.text.as_str(), step.source.map(|source| source.line))).collect();
+    let source = Source::read(&text);
+    let places = source.places(&steps);
+    let (mut taken, mut left_out) = (Vec::new(), Vec::new());
+    let (mut edits, mut changed) = (Vec::new(), BTreeMap::new());
+    for advice in explanation.advice.iter().filter(|advice| !advice.edits.is_empty()) {
+        let name = name(advice);
+        if advice.edits.iter().any(|edit| places.get(edit.step).is_none_or(Option::is_none)) {
+            return Err(Failure::usage(miette!(
+                help = "give the Dockerfile of this build with --dockerfile",
+                "{}: has no instruction like the one that {name} changes",
+                dockerfile.display()
+            )));
+        }
+        if advice.edits.iter().all(|edit| fits(edit, &changed)) {
+            for edit in &advice.edits {
+                mark(edit, &mut changed);
+            }
+            edits.extend(advice.edits.iter().cloned());
+            taken.push(name);
+        } else {
+            left_out.push(name);
+        }
+    }
+    let mut patch = String::new();
+    if !edits.is_empty() {
+        let better = source.applied(&edits, &places);
+        let better = better
+            .ok_or_else(|| Failure::usage(miette!("{}: is not the Dockerfile of this build", dockerfile.display())))?;
+        patch += &unified(dockerfile, Some(&text), &better);
+    }
+    let ignored: BTreeSet<&str> = explanation.advice.iter().filter_map(Advice::ignored).collect();
+    if !ignored.is_empty() {
+        patch += &ignore_patch(dockerfile, &ignored);
+        taken.push("dockerignore".to_owned());
+    }
+    Ok(Patch { text: patch, taken, left_out })
+}
+
+fn name(advice: &Advice) -> String {
+    match advice.line {
+        Some(line) => format!("{} (line {line})", advice.rule),
+        None => advice.rule.clone(),
+    }
+}
+
+/// How much an instruction was changed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Changed {
+    /// Its flags or words.
+    Parts,
+    /// All of it, or its place.
+    Whole,
+}
+
+fn kind(edit: &Edit) -> Changed {
+    match edit.change {
+        Change::Flags(_) | Change::Prefix(_) | Change::Word { .. } => Changed::Parts,
+        _ => Changed::Whole,
+    }
+}
+
+/// Whether an edit can be made with those that were made before.
+fn fits(edit: &Edit, changed: &BTreeMap<usize, Changed>) -> bool {
+    let moved = if let Change::MoveAfter(other) = edit.change { Some(other) } else { None };
+    let free =
+        |step: usize| changed.get(&step).is_none_or(|before| *before == Changed::Parts && kind(edit) == Changed::Parts);
+    free(edit.step) && moved.is_none_or(|other| !changed.contains_key(&other))
+}
+
+fn mark(edit: &Edit, changed: &mut BTreeMap<usize, Changed>) {
+    let whole = changed.get(&edit.step) == Some(&Changed::Whole);
+    changed.insert(edit.step, if whole { Changed::Whole } else { kind(edit) });
+    if let Change::MoveAfter(other) = edit.change {
+        // The instruction itself stays as it is.
+        changed.entry(other).or_insert(Changed::Parts);
+    }
+}
+
+/// The lines that are added to the file that leaves parts of the context out.
+fn ignore_patch(dockerfile: &Path, ignored: &BTreeSet<&str>) -> String {
+    let mut own = dockerfile.as_os_str().to_owned();
+    own.push(".dockerignore");
+    let own = Path::new(&own);
+    let path = if own.is_file() { own.to_owned() } else { dockerfile.with_file_name(".dockerignore") };
+    let before = fs::read_to_string(&path).ok();
+    let mut after = before.clone().unwrap_or_default();
+    if !after.is_empty() && !after.ends_with('\n') {
+        after.push('\n');
+    }
+    for entry in ignored {
+        after += &format!("{entry}\n");
+    }
+    unified(&path, before.as_deref(), &after)
+}
+
+/// A change of one file as `diff -u` writes it; a file without a text before is new.
+fn unified(path: &Path, before: Option<&str>, after: &str) -> String {
+    let name = path.strip_prefix(".").unwrap_or(path);
+    // git takes paths from the current directory.
+    let here = std::env::current_dir().ok();
+    let name = here.as_deref().and_then(|here| name.strip_prefix(here).ok()).unwrap_or(name);
+    let name = if name.is_absolute() { Path::new(name.file_name().unwrap_or_default()) } else { name };
+    let (old, new) = (format!("a/{}", name.display()), format!("b/{}", name.display()));
+    let old = if before.is_some() { old } else { "/dev/null".to_owned() };
+    let diff = TextDiff::from_lines(before.unwrap_or_default(), after);
+    diff.unified_diff().header(&old, &new).to_string()
+}
