@@ -187,17 +187,17 @@ fn write_patch(path: &Path, record: &Record, explanation: &Explanation, argument
     let patch = patch(explanation, &dockerfile.unwrap_or_else(|| PathBuf::from("Dockerfile")))?;
     write(path, &patch.text)?;
     match &patch.taken[..] {
-        [] => eprintln!(
+        [] => write_message(&format!(
             "note: no advice has a change that certainly keeps the build working: {} is empty",
             path.display()
-        ),
-        taken => eprintln!("note: {} has {}", path.display(), taken.join(", ")),
+        )),
+        taken => write_message(&format!("note: {} has {}", path.display(), taken.join(", "))),
     }
     if !patch.left_out.is_empty() {
-        eprintln!(
+        write_message(&format!(
             "note: left out, because they change the same instructions: {} (build with the patch, then explain again)",
             patch.left_out.join(", ")
-        );
+        ));
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
         let (gain, caveat) = match &reorder.kind {
             ReorderKind::Whole => (run.drag, "gained when the sources change and the dependencies do not"),
             ReorderKind::Part(_) => (
-                time_of(run, reorder.tool, |row| row.wall).unwrap_or(run.drag),
+                time_of_installs(run).unwrap_or(run.drag),
                 "gained when the sources change and the dependencies do not; what follows the install runs again in any case",
             ),
             ReorderKind::Fetch(_) | ReorderKind::Hard => (
@@ -149,6 +149,13 @@ fn time_of(run: &StepExplanation, tool: Tool, part: impl Fn(&crate::inside::Comm
     )
 }
 
+/// The time of the commands that install or prepare an install. `None` if no processes were seen.
+fn time_of_installs(run: &StepExplanation) -> Option<Nanos> {
+    let rows = run.inside.as_ref()?.rows.iter().filter(|row| row.kind == RowKind::Command);
+    let installs = |text: &str| usages(text).any(|usage| matches!(usage.work, Work::Install | Work::Prepare));
+    Some(rows.filter(|row| installs(&row.text)).map(|row| row.wall).sum())
+}
+
 /// What the commands of a row do.
 fn usages(text: &str) -> impl Iterator<Item = Usage> {
     let script = Script::read(text).unwrap_or_default();
@@ -160,20 +167,18 @@ fn usages(text: &str) -> impl Iterator<Item = Usage> {
 /// An install and other commands in one RUN: any change of the others installs everything again.
 pub(super) fn split_run(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
+    let late = late_installs(case.file, case.facts);
     for run in case.runs() {
+        // Behind a COPY of the sources, any change of them runs both parts again.
+        if late.iter().any(|reorder| reorder.run == run.id.index()) {
+            continue;
+        }
         let Some(split) = split_install(case.file, run.id.index()) else { continue };
         let text = format!(
             "split {} after its install: the layer of the install is then cached when only the rest changes",
             quote_located(run)
         );
-        let installs = |row: &crate::inside::CommandRow| {
-            if usages(&row.text).any(|usage| matches!(usage.work, Work::Install | Work::Prepare)) {
-                row.wall
-            } else {
-                Nanos::ZERO
-            }
-        };
-        let known = run.inside.as_ref().map(|inside| inside.rows.iter().map(installs).sum::<Nanos>().min(run.drag));
+        let known = time_of_installs(run).map(|time| time.min(run.drag));
         let caveat = match known {
             Some(_) => "one more layer",
             None => "an upper bound: the time of the install alone is not known; one more layer",

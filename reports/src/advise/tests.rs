@@ -250,8 +250,8 @@ fn what_compiles_the_sources_is_not_put_before_them() {
     assert_eq!(
         advice(&build(&mixed, 2, &["package.json", "a.js"]), "copy-before-install").unwrap().diff,
         [
-            "+COPY package.json ./",
             "-COPY . .",
+            "+COPY package.json ./",
             "-RUN npm ci && npm run build",
             "+RUN npm ci",
             "+COPY . .",
@@ -284,8 +284,8 @@ fn an_install_moves_only_where_the_build_works_with_it() {
     assert_eq!(
         mixed.diff,
         [
-            "+COPY --chown=7 requirements.txt ./",
             "-COPY --chown=7 . .",
+            "+COPY --chown=7 requirements.txt ./",
             "-RUN apt-get install -y gcc && pip install -r /src/requirements.txt && make -C /src/native",
             "+RUN apt-get install -y gcc && pip install -r /src/requirements.txt",
             "+COPY --chown=7 . .",

@@ -169,3 +169,41 @@ fn parts_of_the_context_get_their_own_stages() {
     let ran = record.steps.iter().filter(|step| step.outcome == buildscope_record::Outcome::Executed);
     assert!(!ran.clone().any(|step| step.text.contains("sleep")), "{:?}", ran.collect::<Vec<_>>());
 }
+
+/// The patch of `explain --patch` keeps comments, continuations and order, and `git apply` takes it.
+#[test(Program("git"))]
+fn a_patch_applies_with_git() {
+    let dockerfile = "FROM busybox\nCOPY --chmod=755 npm /bin/npm\n# the project\nWORKDIR /app\nCOPY . .\n\nRUN \\\n    # exactly what the lock file says\n    npm ci \\\n    --omit=dev\nRUN npm run build # last\n";
+    let world = node(dockerfile);
+    let record = world.path("build.json");
+    std::fs::copy(world.build(&["--no-cache"]).record, &record).unwrap();
+    let before = files(&world, &[]);
+    let (patch, context) = (world.path("advice.patch"), world.context());
+    let run = |program: &str, args: &[&std::ffi::OsStr]| {
+        let output = std::process::Command::new(program).args(args).current_dir(&context).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = run(
+        env!("CARGO_BIN_EXE_buildscope"),
+        &[
+            "explain".as_ref(),
+            record.as_os_str(),
+            "--dockerfile".as_ref(),
+            "Dockerfile".as_ref(),
+            "--patch".as_ref(),
+            patch.as_os_str(),
+        ],
+    );
+    assert!(said.contains("copy-before-install (line 7)"), "{said}");
+    run("git", &["apply".as_ref(), patch.as_os_str()]);
+    let better = std::fs::read_to_string(context.join("Dockerfile")).unwrap();
+    let middle = better.contains("# the project\nWORKDIR /app\nCOPY package.json ./\n\nRUN ");
+    assert!(
+        middle && better.contains(" \\\n    # exactly what"),
+        "{better}\n{}",
+        std::fs::read_to_string(&patch).unwrap()
+    );
+    assert!(better.contains("    --omit=dev\nCOPY . .\nRUN npm run build # last\n"), "{better}");
+    assert_eq!(files(&world, &[]), before, "{better}");
+}
