@@ -18,6 +18,9 @@ pub struct Line<'t> {
     pub stage: Option<usize>,
 }
 
+/// Rules compare the steps of a stage with each other. In a larger file no RUN is read, so that they find nothing.
+const MOST_STEPS: usize = 5_000;
+
 /// The environments of known base images by the name in FROM, each variable as `NAME=value`.
 pub type Environments = BTreeMap<String, Vec<String>>;
 
@@ -74,7 +77,8 @@ pub struct Run {
 impl<'t> File<'t> {
     /// Reads the instructions.
     pub fn read(lines: &[Line<'t>], bases: &Environments) -> Self {
-        let mut reader = Reader { bases, globals: BTreeMap::new(), states: Vec::new() };
+        let mut reader =
+            Reader { bases, globals: BTreeMap::new(), states: Vec::new(), reads_runs: lines.len() <= MOST_STEPS };
         let mut file = Self { steps: Vec::new(), stages: Vec::new() };
         for line in lines {
             let instruction = Instruction::read(line.text);
@@ -145,6 +149,7 @@ struct Reader<'b> {
     bases: &'b Environments,
     globals: BTreeMap<String, String>,
     states: Vec<State>,
+    reads_runs: bool,
 }
 
 impl Reader<'_> {
@@ -221,7 +226,7 @@ impl Reader<'_> {
                 state.foreign_shell =
                     !program.is_some_and(|name| matches!(name.as_str(), "sh" | "bash" | "ash" | "dash" | "zsh"));
             }
-            "RUN" => {
+            "RUN" if self.reads_runs => {
                 let found = run_of(&instruction, state);
                 state.users.extend(found.elements.iter().flat_map(|element| &element.commands).filter_map(new_user));
                 run = Some(found);

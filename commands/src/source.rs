@@ -23,6 +23,8 @@ pub struct Place {
     pub line: u32,
     /// The instruction on one line, with single spaces and without heredocs.
     pub text: String,
+    /// Whether single spaces change what is in quotes. Then it cannot be written again from its text.
+    pub spaced: bool,
 }
 
 impl<'t> Source<'t> {
@@ -49,11 +51,10 @@ impl<'t> Source<'t> {
             }
             let first = number;
             let (mut end, mut joined, mut last) =
-                (start + line.trim_end_matches(['\n', '\r']).len(), String::new(), trimmed);
+                (start + line.trim_end_matches(['\n', '\r']).len(), String::new(), line.trim_end());
             loop {
                 let continued = last.strip_suffix(escape);
                 joined += continued.unwrap_or(last);
-                joined.push(' ');
                 if continued.is_none() {
                     break;
                 }
@@ -68,7 +69,7 @@ impl<'t> Source<'t> {
                 };
                 let Some((at, line)) = next else { break };
                 end = at + line.trim_end_matches(['\n', '\r']).len();
-                last = line.trim();
+                last = line.trim_end();
             }
             let one_line = joined.split_whitespace().collect::<Vec<_>>().join(" ");
             let below = end;
@@ -82,7 +83,13 @@ impl<'t> Source<'t> {
                 }
             }
             let documents = text[below..end].find('\n').map_or(end, |line| below + line + 1);
-            places.push(Place { range: start..end, documents, line: first, text: one_line });
+            places.push(Place {
+                range: start..end,
+                documents,
+                line: first,
+                text: one_line,
+                spaced: is_spaced(&joined),
+            });
         }
         Self { text, places }
     }
@@ -113,12 +120,15 @@ impl<'t> Source<'t> {
         known.iter().map(&mut find).collect()
     }
 
-    /// The text after the edits; `None` if an instruction that they change is missing.
+    /// The text after the edits; `None` if an instruction that they change is missing or cannot be written again.
     pub fn applied(&self, edits: &[Edit], places: &[Option<&Place>]) -> Option<String> {
         // What is written in the place of each instruction; `None` where it goes away.
         let mut written: BTreeMap<usize, Written> = BTreeMap::new();
         for edit in edits {
             let place = (*places.get(edit.step)?)?;
+            if place.spaced && matches!(edit.change, Change::Lines(_)) {
+                return None;
+            }
             let raw = &self.text[place.range.clone()];
             let own = written.entry(place.range.start).or_insert_with(|| Written::of(raw));
             match &edit.change {
@@ -147,6 +157,21 @@ impl<'t> Source<'t> {
         }
         Some(out + &self.text[at..])
     }
+}
+
+/// Whether quotes have more than one space in a row, or a tab.
+fn is_spaced(text: &str) -> bool {
+    let (mut quote, mut before) = (None, ' ');
+    for letter in text.chars() {
+        match quote {
+            Some(open) if letter == open && before != '\\' => quote = None,
+            Some(_) if letter.is_whitespace() && (letter != ' ' || before == ' ') => return true,
+            None if matches!(letter, '"' | '\'') && before != '\\' => quote = Some(letter),
+            _ => {}
+        }
+        before = letter;
+    }
+    false
 }
 
 /// What becomes of one instruction.
@@ -294,4 +319,64 @@ fn heredocs(line: &str) -> Vec<String> {
         plain.then(|| name.split([';', '&', '|']).next().unwrap_or(name).to_owned())
     });
     named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "# escape=\\\nFROM a AS b\n\nRUN one \\\n  # why\n  --two \\\n\n  three\nRUN <<EOF\npip install x\nEOF\nCOPY a \\\n  b /c\nCMD [\"x\"]";
+
+    #[test]
+    fn instructions_are_found_with_their_lines() {
+        let source = Source::read(FILE);
+        let found: Vec<_> = source.places.iter().map(|place| (place.line, place.text.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                (2, "FROM a AS b"),
+                (4, "RUN one --two three"),
+                (9, "RUN <<EOF"),
+                (12, "COPY a b /c"),
+                (14, "CMD [\"x\"]")
+            ]
+        );
+        assert_eq!(source.instructions().nth(2).unwrap(), "RUN <<EOF\npip install x\nEOF");
+    }
+
+    fn edited(edits: &[Edit]) -> String {
+        let source = Source::read(FILE);
+        let texts: Vec<String> = source.places.iter().map(|place| place.text.clone()).collect();
+        let known: Vec<_> = texts.iter().map(|text| (text.as_str(), None)).collect();
+        source.applied(edits, &source.places(&known)).unwrap()
+    }
+
+    #[test]
+    fn edits_keep_what_they_do_not_change() {
+        assert_eq!(edited(&[]), FILE);
+        let change = |step, change| Edit { step, change };
+        let flagged = edited(&[
+            change(1, Change::Flags("--mount=x".into())),
+            change(1, Change::Word { from: "--two".into(), to: String::new() }),
+            change(1, Change::Prefix("zero && ".into())),
+        ]);
+        assert_eq!(
+            flagged,
+            FILE.replace("RUN one \\\n  # why\n  --two \\", "RUN --mount=x zero && one \\\n  # why\n \\")
+        );
+        let moved = edited(&[change(1, Change::Before(vec!["COPY m /".into()])), change(1, Change::MoveAfter(3))]);
+        assert_eq!(
+            moved,
+            "# escape=\\\nFROM a AS b\n\nCOPY m /\nRUN <<EOF\npip install x\nEOF\nCOPY a \\\n  b /c\nRUN one \\\n  # why\n  --two \\\n\n  three\nCMD [\"x\"]"
+        );
+        assert_eq!(edited(&[change(3, Change::Remove)]), FILE.replace("COPY a \\\n  b /c\n", ""));
+    }
+
+    #[test]
+    fn spaces_in_quotes_are_not_written_again() {
+        let source = Source::read("RUN echo \"a  b\" && make\n");
+        let edit = Edit { step: 0, change: Change::Lines(vec!["RUN echo \"a b\"".into()]) };
+        let places = source.places(&[("RUN echo \"a b\" && make", None)]);
+        assert_eq!(source.applied(&[edit], &places), None);
+    }
 }

@@ -195,7 +195,7 @@ fn write_patch(path: &Path, record: &Record, explanation: &Explanation, argument
     }
     if !patch.left_out.is_empty() {
         write_message(&format!(
-            "note: left out, because they change the same instructions: {} (build with the patch, then explain again)",
+            "note: left out, because another change or spaces in quotes are in their way: {} (build with the patch, then explain again)",
             patch.left_out.join(", ")
         ));
     }

@@ -17,7 +17,7 @@ pub(super) struct Patch {
     pub(super) text: String,
     /// The advice whose change is in it.
     pub(super) taken: Vec<String>,
-    /// The advice whose change is not in it, because another one changes the same instruction.
+    /// The advice whose change is not in it: another one changes the same instruction, or its quotes have spaces that a record leaves out.
     pub(super) left_out: Vec<String>,
 }
 
@@ -40,7 +40,8 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
                 dockerfile.display()
             )));
         }
-        if advice.edits.iter().all(|edit| fits(edit, &changed)) {
+        let writable = source.applied(&advice.edits, &places).is_some();
+        if writable && advice.edits.iter().all(|edit| fits(edit, &changed)) {
             for edit in &advice.edits {
                 mark(edit, &mut changed);
             }

@@ -137,7 +137,10 @@ pub(super) fn texts(record: &Record) -> Vec<String> {
 /// The instructions of a record.
 pub(super) fn file<'t>(record: &Record, texts: &'t [String]) -> File<'t> {
     let lines = record.steps.iter().zip(texts);
-    let lines: Vec<_> = lines.map(|(step, text)| Line { text, stage: step.stage.map(|stage| stage.index()) }).collect();
+    let known = |stage: usize| stage < record.stages.len();
+    let lines: Vec<_> = lines
+        .map(|(step, text)| Line { text, stage: step.stage.map(|stage| stage.index()).filter(|stage| known(*stage)) })
+        .collect();
     File::read(&lines, &Environments::new())
 }
 
