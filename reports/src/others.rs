@@ -21,6 +21,9 @@ pub struct Others {
     pub cpu: Nanos,
     /// That time as a share of the capacity of the machine's processors.
     pub share: f64,
+    /// The share of the wall time in which at least one task of the machine waited for a processor; `None` if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<f64>,
 }
 
 impl Others {
@@ -29,7 +32,8 @@ impl Others {
         let load = record.load?;
         let capacity = record.wall.as_secs_f64() * f64::from(load.processors);
         let share = if capacity > 0.0 { (load.others.as_secs_f64() / capacity).min(1.0) } else { 0.0 };
-        (share >= NOTED && load.others >= LEAST).then_some(Self { cpu: load.others, share })
+        let waiting = load.waited.map(|waited| (waited.as_secs_f64() / record.wall.as_secs_f64()).min(1.0));
+        (share >= NOTED && load.others >= LEAST).then_some(Self { cpu: load.others, share, waiting })
     }
 
     /// Whether the answer mentions it.
@@ -51,14 +55,14 @@ mod tests {
 
     fn others(cpu: u64) -> Option<Others> {
         let mut made = Synthetic::default();
-        made.with(|record| record.load = Some(MachineLoad { others: ms(cpu), processors: 2, waited: None }));
+        made.with(|record| record.load = Some(MachineLoad { others: ms(cpu), processors: 2, waited: Some(ms(700)) }));
         Others::of(&made.finish(1000))
     }
 
     #[test]
     fn the_load_of_others_is_a_share_of_all_processors() {
         let found = others(960).unwrap();
-        assert_eq!((found.share, found.is_important()), (0.48, true));
+        assert_eq!((found.share, found.waiting, found.is_important()), (0.48, Some(0.7), true));
         assert_eq!(found.sentence(), "other programs used 48 % of the processors");
         assert!(!others(200).unwrap().is_important());
         assert_eq!(others(90), None, "4.5 %");

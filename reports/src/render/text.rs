@@ -70,7 +70,8 @@ fn steps(explanation: &Explanation, style: Style) -> String {
     let head = ["stage", "step", "time", "layer", "cached", "drag", when_head];
     table.row(head.map(|head| Cell::from(head).colour(DIM)).into_iter().take(shown));
     for step in &listed {
-        let time = if step.start.is_some() { step.duration.to_string() } else { String::new() };
+        // The pull of a base image may come after the end of its FROM.
+        let time = if step.start.is_some() { step.duration.max(step.own).to_string() } else { String::new() };
         let layer = step.layer.map(|layer| layer.bytes.to_string()).unwrap_or_default();
         let (outcome, colour) = match step.outcome {
             Outcome::Executed => ("no", None),
@@ -255,7 +256,10 @@ fn bounds(explanation: &Explanation, style: Style) -> String {
         row("CPU time", cpu.to_string(), format!("{:.0} % of the processors' time", share * 100.0));
     }
     if let Some(others) = explanation.others {
-        row("other programs", others.cpu.to_string(), format!("{:.0} % of the processors' time", others.share * 100.0));
+        let waiting =
+            others.waiting.map(|share| format!("; tasks waited for one in {:.0} % of the time", share * 100.0));
+        let what = format!("{:.0} % of the processors' time{}", others.share * 100.0, waiting.unwrap_or_default());
+        row("other programs", others.cpu.to_string(), what);
     }
     let Levels { active, ready, held, blocked } = explanation.parallelism.mean;
     row(

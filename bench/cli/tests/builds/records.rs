@@ -4,6 +4,7 @@ use crate::world::World;
 use buildscope_record::{CacheState, Nanos, Phase, Removal, WaitKind};
 use buildscope_reports::explain;
 use buildscope_testing::test;
+use std::collections::BTreeMap;
 use std::fs;
 
 #[test]
@@ -168,4 +169,38 @@ fn a_profile_names_the_functions_that_ran() {
     // thread.
     assert!(stacks.lines().any(|stack| stack.contains(";buildscope_builder::")), "{stacks}");
     assert!(fs::read_to_string(profile.join("flamegraph.svg")).unwrap().contains("buildscope_builder::"));
+}
+
+/// Readers add the start and the length of a slice as doubles. Slices of one track nest in that arithmetic, or readers close them in the
+/// wrong order.
+#[test]
+fn slices_of_both_timelines_nest_in_double_arithmetic() {
+    let world = World::new(
+        "FROM busybox AS a\nRUN for i in 1 2 3 4 5; do /bin/true; done\nFROM busybox AS b\nRUN sleep 0.1\nFROM busybox\nCOPY --from=a /bin/sh /a\nCOPY --from=b /bin/sh /b\n",
+    );
+    let (trace, engine) = (world.path("trace.json"), world.path("engine.json"));
+    let args = ["--no-cache", "--trace", trace.to_str().unwrap(), "--engine-trace", engine.to_str().unwrap()];
+    world.build(&args).record();
+    for file in [trace, engine] {
+        let timeline: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let slices = timeline["traceEvents"].as_array().unwrap().iter().filter(|event| event["ph"] == "X");
+        let mut tracks: BTreeMap<(u64, u64), Vec<(f64, f64)>> = BTreeMap::new();
+        for slice in slices {
+            let number = |name: &str| slice[name].as_f64().unwrap();
+            let track = (slice["pid"].as_u64().unwrap(), slice["tid"].as_u64().unwrap());
+            tracks.entry(track).or_default().push((number("ts"), number("ts") + number("dur")));
+        }
+        assert!(tracks.values().map(Vec::len).sum::<usize>() > 20, "{}", file.display());
+        for (track, mut slices) in tracks {
+            slices.sort_by(|one, other| one.0.total_cmp(&other.0).then(other.1.total_cmp(&one.1)));
+            let mut open: Vec<f64> = Vec::new();
+            for (start, end) in slices {
+                while open.last().is_some_and(|&last| last <= start) {
+                    open.pop();
+                }
+                assert!(open.last().is_none_or(|&last| end <= last), "{}, {track:?}: {start}..{end}", file.display());
+                open.push(end);
+            }
+        }
+    }
 }

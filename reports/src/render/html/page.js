@@ -12,7 +12,8 @@ const columns = [
   ["stage", (step) => step.stage ?? "", (step) => step.stage ?? "", ""],
   ["step", (step) => step.text, null, "text"],
   ["line", (step) => (step.source ? step.source.line : ""), (step) => (step.source ? step.source.line : ""), "n"],
-  ["time", (step) => (step.start === undefined ? -1 : step.duration), (step) => (step.start === undefined ? "" : time(step.duration)), "n"],
+  // The pull of a base image may come after the end of its FROM.
+  ["time", (step) => (step.start === undefined ? -1 : Math.max(step.duration, step.own)), (step) => (step.start === undefined ? "" : time(Math.max(step.duration, step.own))), "n"],
   ["on path", (step) => step.wall, (step) => (step.wall ? time(step.wall) : ""), "n"],
   ["drag", (step) => step.drag, (step) => (step.drag ? time(step.drag) : ""), "n"],
   ["slack", (step) => step.slack, (step) => (step.slack ? time(step.slack) : ""), "n"],
