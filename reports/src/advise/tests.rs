@@ -461,7 +461,7 @@ fn a_slot_or_a_lock_that_holds_the_build_back() {
     };
     let slots = advice(&two(1, false), "slots").unwrap();
     assert_eq!(slots.gain, ms(100));
-    assert!(slots.text.contains("lift the limit of 1 slots") && slots.caveat.contains("memory"), "{slots:?}");
+    assert!(slots.text.contains("lift the limit of 1 slot") && slots.caveat.contains("memory"), "{slots:?}");
     assert_eq!(advice(&two(1, false), "locked-cache-mount"), None);
     let lock = advice(&two(0, true), "locked-cache-mount").unwrap();
     assert_eq!((lock.gain, lock.line), (ms(100), Some(2)));
