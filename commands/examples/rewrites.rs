@@ -2,6 +2,8 @@
 //!
 //! `cargo run -p buildscope-commands --example rewrites -- Dockerfile...`
 
+#![allow(clippy::print_stdout, reason = "an example prints its result")]
+
 use buildscope_commands::rules::{Edit, Facts, late_installs, missing_caches, needless_chains, recursive_changes};
 use buildscope_commands::{Environments, File, Line, Source, diff};
 use std::collections::BTreeSet;

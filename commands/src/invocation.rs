@@ -138,7 +138,7 @@ impl Invocation {
             if matches!(program.as_str(), "su" | "runuser") {
                 match self.switched() {
                     Ok(started) => return started,
-                    Err(rest) => self = rest,
+                    Err(rest) => self = *rest,
                 }
                 continue;
             }
@@ -302,7 +302,7 @@ impl Invocation {
     }
 
     /// `su user -c text`, `runuser -u user -- command`: the command, or what is left.
-    fn switched(mut self) -> Result<Started, Self> {
+    fn switched(mut self) -> Result<Started, Box<Self>> {
         let position = |names: &[&str]| self.words.iter().position(|word| names.contains(&word.text.as_str()));
         if let Some(at) = position(&["-c", "--command"])
             && let Some(text) = self.words.get(at + 1).map(|word| word.text.clone())
@@ -315,7 +315,7 @@ impl Invocation {
             self.user = self.words.get(at + 1).map(|word| word.text.clone());
             let skip = self.after_options(1, &["-u", "--user", "-g", "--group"]);
             self.words.drain(..skip);
-            return Err(self);
+            return Err(Box::new(self));
         }
         Ok(Started::Command(self))
     }

@@ -187,7 +187,7 @@ pub(crate) fn touches(command: &Invocation, start: &str) -> Option<Vec<String>> 
     let mut paths = Vec::new();
     let tests = matches!(program, "test" | "[");
     let words = command.arguments().iter().filter(|word| !word.is_option());
-    let texts = TEXTS.contains(&program) && !(tests && command.arguments().iter().any(|word| is_file_test(word)));
+    let texts = TEXTS.contains(&program) && !(tests && command.arguments().iter().any(is_file_test));
     // `grep pattern file`, `cd folder` name files, too: those that look like paths count.
     for word in words {
         if word.text.contains("$(") || word.text.contains('`') {

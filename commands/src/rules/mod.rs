@@ -2,7 +2,9 @@
 
 mod cache;
 mod copies;
+mod evidence;
 mod facts;
+mod manifests;
 mod order;
 mod owner;
 mod parallel;

@@ -1,7 +1,9 @@
 //! Installs that stand after a COPY of sources which they do not need: each edit of a source runs them again.
 
 use super::copies::{Tree, between, destination, is_of_system, is_setting};
+use super::evidence::{own_scripts, shows_scripts};
 use super::facts::Facts;
+use super::manifests::{manifests_in, reaches_system, taken_over};
 use super::split::{Split, split_before};
 use super::{Change, Edit};
 use crate::Invocation;
@@ -340,108 +342,6 @@ fn already_installed(file: &File<'_>, reorder: &Reorder) -> bool {
     (0..end).filter(same).any(installs) || file.before(run).any(copied)
 }
 
-/// The files of the context among these, as a COPY from the context names them; directories end with a slash. `None` if one that must
-/// exist does not come from this COPY.
-fn manifests_in(manifests: &[Manifest], tree: &Tree, listed: Option<&BTreeSet<String>>) -> Option<Vec<String>> {
-    let mut present: Vec<String> = Vec::new();
-    for manifest in manifests {
-        let folder = manifest.path.ends_with('/');
-        let path = match tree.origin(manifest.path.trim_end_matches('/')) {
-            Some(path) => path,
-            None if manifest.presence == Presence::Possible => continue,
-            None => return None,
-        };
-        let Some(listed) = listed else {
-            if manifest.presence != Presence::Possible {
-                present.push(path);
-            }
-            continue;
-        };
-        let found: Vec<String> = if folder {
-            let prefix = format!("{path}/");
-            listed
-                .range(prefix.clone()..)
-                .next()
-                .filter(|file| file.starts_with(&prefix))
-                .map(|_| prefix)
-                .into_iter()
-                .collect()
-        } else if path.contains('*') {
-            listed.iter().filter(|file| matches(&path, file)).cloned().collect()
-        } else {
-            listed.contains(&path).then_some(path).into_iter().collect()
-        };
-        if found.is_empty() && manifest.presence == Presence::Required {
-            return None;
-        }
-        for path in found {
-            if !present.contains(&path) {
-                present.push(path);
-            }
-        }
-    }
-    let needed = manifests.iter().any(|manifest| manifest.presence != Presence::Possible);
-    (!needed || !present.is_empty()).then_some(present)
-}
-
-/// Whether a path is of a pattern with `*` in its last part.
-fn matches(pattern: &str, path: &str) -> bool {
-    let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-    let (other, file) = path.rsplit_once('/').unwrap_or(("", path));
-    if folder != other {
-        return false;
-    }
-    let mut pieces = name.split('*');
-    let first = pieces.next().unwrap_or_default();
-    let Some(mut rest) = file.strip_prefix(first) else { return false };
-    let pieces: Vec<&str> = pieces.collect();
-    for (at, piece) in pieces.iter().enumerate() {
-        if at + 1 == pieces.len() {
-            return rest.ends_with(piece);
-        }
-        match rest.find(piece) {
-            Some(found) => rest = &rest[found + piece.len()..],
-            None => return false,
-        }
-    }
-    rest.is_empty()
-}
-
-/// Whether the files of a COPY to a directory of the system may change programs or their settings.
-fn reaches_system(files: &BTreeSet<String>, tree: &Tree) -> bool {
-    let prefix = if tree.source.is_empty() { String::new() } else { format!("{}/", tree.source) };
-    let system = ["etc/", "usr/", "var/", "root/", "lib/", "lib64/", "bin/", "sbin/", "home/", "opt/"];
-    let names = files.iter().filter_map(|file| file.strip_prefix(&prefix));
-    tree.target != "/"
-        || names.clone().any(|name| system.iter().any(|folder| name.starts_with(folder)))
-        || names.clone().any(|name| name.starts_with('.'))
-}
-
-/// Whether the later COPY would replace what the install makes, or the install needs more projects than one.
-fn taken_over(files: &BTreeSet<String>, tree: &Tree, manifests: &[Manifest], tool: Tool) -> bool {
-    let Some(main) = manifests.iter().find(|manifest| manifest.presence != Presence::Possible) else { return false };
-    let Some(path) = tree.origin(&main.path) else { return true };
-    let (folder, name) = path.rsplit_once('/').map_or(("", path.as_str()), |(folder, name)| (folder, name));
-    let below = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-    let made = tool.installs_into();
-    let replaced = files
-        .iter()
-        .filter_map(|file| file.strip_prefix(&below))
-        .any(|file| made.iter().any(|made| file.split('/').next() == Some(made)));
-    // A second project of the same tool may be part of the first.
-    let second = |file: &String| {
-        let installed = file.split('/').any(|part| made.contains(&part));
-        !installed
-            && **file != path
-            && file.rsplit('/').next().is_some_and(|other| {
-                if name.contains('*') { matches(name, other) && !matches(&path, file) } else { other == name }
-            })
-    };
-    let several = !matches!(tool, Tool::Pip) && files.iter().any(second);
-    let gemspec = tool == Tool::Bundler && files.iter().any(|file| file.ends_with(".gemspec"));
-    replaced || several || gemspec
-}
-
 /// Whether the COPY may move behind the RUN, as far as the instructions and the project's own scripts tell.
 fn movable(file: &File<'_>, reorder: &Reorder, tree: &Tree, facts: &dyn Facts) -> bool {
     let (copy, run) = (reorder.copy, reorder.run);
@@ -485,93 +385,6 @@ fn movable(file: &File<'_>, reorder: &Reorder, tree: &Tree, facts: &dyn Facts) -
             Hooks::Hidden => false,
         },
     )
-}
-
-/// Whether the project's files say that an install runs scripts of the project or installs the project itself; `None` if they cannot
-/// be read.
-fn own_scripts(usage: &Usage, files: &[String], facts: &dyn Facts) -> Option<bool> {
-    match usage.tool {
-        Tool::Npm | Tool::Yarn | Tool::Pnpm | Tool::Bun => {
-            let manifest = files.iter().find(|file| file.rsplit('/').next() == Some("package.json"))?;
-            let text = facts.text(manifest)?;
-            let names = [
-                "preinstall",
-                "install",
-                "postinstall",
-                "prepublish",
-                "preprepare",
-                "prepare",
-                "postprepare",
-                "dependencies",
-            ];
-            let value: serde_json::Value = serde_json::from_str(&text).ok()?;
-            let scripts = value.get("scripts").and_then(|scripts| scripts.as_object());
-            let runs = scripts.is_some_and(|scripts| names.iter().any(|name| scripts.contains_key(*name)));
-            let local = ["dependencies", "devDependencies", "optionalDependencies"].iter().any(|group| {
-                let group = value.get(group).and_then(|group| group.as_object());
-                group.is_some_and(|group| {
-                    group.values().filter_map(|version| version.as_str()).any(|version| {
-                        ["file:", "link:", "portal:", "workspace:", "./", "../"]
-                            .iter()
-                            .any(|start| version.starts_with(start))
-                    })
-                })
-            });
-            Some(runs || local || value.get("workspaces").is_some())
-        }
-        Tool::Pip | Tool::Uv => {
-            let texts: Option<Vec<String>> = files.iter().map(|file| facts.text(file)).collect();
-            let local = |line: &str| {
-                let line = line.trim();
-                line.starts_with("-e")
-                    || line.starts_with("--editable")
-                    || line.starts_with(['.', '/'])
-                    || line.contains("file:")
-            };
-            // A file that another includes must be among them.
-            let includes = |line: &str| {
-                let mut words = line.split_whitespace();
-                matches!(words.next(), Some("-r" | "-c" | "--requirement" | "--constraint"))
-                    && words.next().is_some_and(|named| {
-                        !files.iter().any(|file| file.rsplit('/').next() == named.rsplit('/').next())
-                    })
-            };
-            Some(texts?.iter().flat_map(|text| text.lines()).any(|line| local(line) || includes(line)))
-        }
-        Tool::Conda => {
-            let texts: Option<Vec<String>> = files.iter().map(|file| facts.text(file)).collect();
-            Some(texts?.iter().any(|text| {
-                text.contains("-e ") || text.contains("- .") || text.contains("-r ") || text.contains("file:")
-            }))
-        }
-        Tool::Pipenv => {
-            let texts: Option<Vec<String>> = files.iter().map(|file| facts.text(file)).collect();
-            Some(
-                texts?
-                    .iter()
-                    .any(|text| text.contains("path =") || text.contains("\"path\"") || text.contains("editable")),
-            )
-        }
-        _ => None,
-    }
-}
-
-/// Whether a line of output shows that an install ran a script of the project, or installed a part of it.
-fn shows_scripts(tool: Tool, line: &str) -> bool {
-    let line = line.trim();
-    match tool {
-        // `> app@1.0.0 postinstall`, `$ node scripts/x.js`, `. prepare$ husky`
-        Tool::Npm => {
-            line.starts_with("> ") && ["install", "prepare", "publish"].iter().any(|name| line.ends_with(name))
-        }
-        Tool::Yarn | Tool::Bun => line.starts_with("$ "),
-        Tool::Pnpm => line.starts_with(". ") && line.contains('$') || line.starts_with("> "),
-        Tool::Pip => {
-            line.starts_with("Obtaining file:") || line.starts_with("Processing ./") || line.starts_with("Processing /")
-        }
-        Tool::Uv => line.contains("(from file:"),
-        _ => false,
-    }
 }
 
 /// The change of the file.

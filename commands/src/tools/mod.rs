@@ -1,6 +1,8 @@
 //! The tools that install and build: how each is called, what it needs, and where it keeps its caches. Facts are from the tools' own
 //! documentation.
 
+mod compilers;
+mod downloads;
 mod jvm;
 mod native;
 mod node;
@@ -34,21 +36,21 @@ pub fn recognise(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         "mvn" | "mvnw" | "mvnd" => jvm::maven(command, around),
         "gradle" | "gradlew" => jvm::gradle(command, around),
         "sbt" => jvm::sbt(command, around),
-        "go" => others::go(command, around),
-        "cargo" | "cross" => others::cargo(command, around),
-        "rustup" => others::rustup(command),
+        "go" => compilers::go(command, around),
+        "cargo" | "cross" => compilers::cargo(command, around),
+        "rustup" => compilers::rustup(command),
         "gem" => others::gem(command, around),
         "bundle" | "bundler" => others::bundler(command, around),
         "composer" | "composer.phar" => others::composer(command, around),
         "dotnet" => others::dotnet(command, around),
         "nuget" => others::nuget(command, around),
         "mix" => others::mix(command, around),
-        "stack" => others::stack(command, around),
-        "cabal" => others::cabal(command, around),
-        "swift" => others::swift(command, around),
+        "stack" => compilers::stack(command, around),
+        "cabal" => compilers::cabal(command, around),
+        "swift" => compilers::swift(command, around),
         "dart" | "flutter" => others::dart(command, around),
         "helm" => others::helm(command, around),
-        "curl" | "wget" | "aria2c" | "git" | "svn" => others::download(command),
+        "curl" | "wget" | "aria2c" | "git" | "svn" => downloads::download(command),
         "ccache" => native::ccache(command, around),
         "make" | "gmake" | "ninja" | "cmake" | "ctest" | "meson" | "gcc" | "g++" | "cc" | "c++" | "clang"
         | "clang++" | "rustc" | "scons" | "bazel" | "bazelisk" | "javac" | "ant" => native::build(command, around),

@@ -1,0 +1,111 @@
+//! The files that an install needs, among those of the build context.
+
+use super::copies::Tree;
+use crate::usage::{Manifest, Presence, Tool};
+use std::collections::BTreeSet;
+
+/// The files of the context among these, as a COPY from the context names them; directories end with a slash. `None` if one that must
+/// exist does not come from this COPY.
+pub(super) fn manifests_in(
+    manifests: &[Manifest],
+    tree: &Tree,
+    listed: Option<&BTreeSet<String>>,
+) -> Option<Vec<String>> {
+    let mut present: Vec<String> = Vec::new();
+    for manifest in manifests {
+        let folder = manifest.path.ends_with('/');
+        let path = match tree.origin(manifest.path.trim_end_matches('/')) {
+            Some(path) => path,
+            None if manifest.presence == Presence::Possible => continue,
+            None => return None,
+        };
+        let Some(listed) = listed else {
+            if manifest.presence != Presence::Possible {
+                present.push(path);
+            }
+            continue;
+        };
+        let found: Vec<String> = if folder {
+            let prefix = format!("{path}/");
+            listed
+                .range(prefix.clone()..)
+                .next()
+                .filter(|file| file.starts_with(&prefix))
+                .map(|_| prefix)
+                .into_iter()
+                .collect()
+        } else if path.contains('*') {
+            listed.iter().filter(|file| matches(&path, file)).cloned().collect()
+        } else {
+            listed.contains(&path).then_some(path).into_iter().collect()
+        };
+        if found.is_empty() && manifest.presence == Presence::Required {
+            return None;
+        }
+        for path in found {
+            if !present.contains(&path) {
+                present.push(path);
+            }
+        }
+    }
+    let needed = manifests.iter().any(|manifest| manifest.presence != Presence::Possible);
+    (!needed || !present.is_empty()).then_some(present)
+}
+
+/// Whether a path is of a pattern with `*` in its last part.
+fn matches(pattern: &str, path: &str) -> bool {
+    let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+    let (other, file) = path.rsplit_once('/').unwrap_or(("", path));
+    if folder != other {
+        return false;
+    }
+    let mut pieces = name.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = file.strip_prefix(first) else { return false };
+    let pieces: Vec<&str> = pieces.collect();
+    for (at, piece) in pieces.iter().enumerate() {
+        if at + 1 == pieces.len() {
+            return rest.ends_with(piece);
+        }
+        match rest.find(piece) {
+            Some(found) => rest = &rest[found + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+/// Whether the files of a COPY to a directory of the system may change programs or their settings.
+pub(super) fn reaches_system(files: &BTreeSet<String>, tree: &Tree) -> bool {
+    let prefix = if tree.source.is_empty() { String::new() } else { format!("{}/", tree.source) };
+    let system = ["etc/", "usr/", "var/", "root/", "lib/", "lib64/", "bin/", "sbin/", "home/", "opt/"];
+    let names = files.iter().filter_map(|file| file.strip_prefix(&prefix));
+    tree.target != "/"
+        || names.clone().any(|name| system.iter().any(|folder| name.starts_with(folder)))
+        || names.clone().any(|name| name.starts_with('.'))
+}
+
+/// Whether the later COPY would replace what the install makes, or the install needs more projects than one.
+pub(super) fn taken_over(files: &BTreeSet<String>, tree: &Tree, manifests: &[Manifest], tool: Tool) -> bool {
+    let Some(main) = manifests.iter().find(|manifest| manifest.presence != Presence::Possible) else { return false };
+    let Some(path) = tree.origin(&main.path) else { return true };
+    let (folder, name) = path.rsplit_once('/').map_or(("", path.as_str()), |(folder, name)| (folder, name));
+    let below = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    let made = tool.installs_into();
+    let replaced = files
+        .iter()
+        .filter_map(|file| file.strip_prefix(&below))
+        .any(|file| made.iter().any(|made| file.split('/').next() == Some(made)));
+    // A second project of the same tool may be part of the first.
+    let second = |file: &String| {
+        let installed = file.split('/').any(|part| made.contains(&part));
+        !installed
+            && **file != path
+            && file.rsplit('/').next().is_some_and(|other| {
+                if name.contains('*') { matches(name, other) && !matches(&path, file) } else { other == name }
+            })
+    };
+    let several = !matches!(tool, Tool::Pip) && files.iter().any(second);
+    let gemspec = tool == Tool::Bundler && files.iter().any(|file| file.ends_with(".gemspec"));
+    replaced || several || gemspec
+}
