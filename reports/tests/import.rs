@@ -344,3 +344,61 @@ proptest! {
         survives(&parts.join(&b'\n'));
     }
 }
+
+/// The inside of the step whose text has that, as command, milliseconds and what it did most.
+fn inferred(explanation: &Explanation, text: &str) -> Vec<(String, u64, &'static str)> {
+    let step = explanation.steps.iter().find(|step| step.text.contains(text)).unwrap();
+    let inside = step.inside.as_ref().unwrap_or_else(|| panic!("no inside: {step:#?}"));
+    assert_eq!(inside.observed, buildscope_record::Observed::Inferred);
+    assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<buildscope_record::Nanos>(), inside.wall);
+    let most =
+        |row: &buildscope_reports::inside::CommandRow| row.activities.first().map_or("", |done| done.activity.name());
+    inside.rows.iter().map(|row| (row.text.clone(), row.wall.0 / 1_000_000, most(row))).collect()
+}
+
+/// The output has the seconds since the start of its step.
+#[test]
+fn the_output_in_a_plain_log_shows_the_inside_of_a_step() {
+    let log = "#1 [internal] load build definition from Dockerfile\n#1 DONE 0.0s\n\n#2 [1/2] FROM debian\n#2 DONE 0.0s\n\n\
+        #3 [2/2] RUN apt-get update && apt-get install -y gcc && make\n#3 1.000 Get:1 http://deb.debian.org/debian bookworm InRelease\n\
+        #3 3.000 Fetched 9 MB in 2s\n#3 3.500 Building dependency tree...\n#3 5.000 Setting up gcc (12) ...\n\
+        #3 6.000 gcc -c a.c\n#3 DONE 8.0s\n";
+    let explanation = explain(&import(log.as_bytes()).unwrap());
+    let rows = inferred(&explanation, "apt-get update");
+    let expected = [
+        ("apt-get update".to_owned(), 2500, "download"),
+        ("apt-get install -y gcc".to_owned(), 2500, "plan"),
+        ("make".to_owned(), 2000, "compile"),
+        ("unattributed".to_owned(), 1000, ""),
+    ];
+    assert_eq!(rows, expected);
+}
+
+/// One line in two parts, as BuildKit sends what a process writes.
+#[test]
+fn the_output_in_rawjson_shows_the_inside_of_a_step() {
+    use base64::Engine as _;
+    let data = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let line = |json: serde_json::Value| json.to_string() + "\n";
+    let time = |second: u32| format!("2026-01-02T03:04:{second:02}Z");
+    let vertex = |completed: Option<String>| {
+        line(
+            serde_json::json!({"vertexes": [{"digest": "sha256:a", "name": "[2/2] RUN cargo build", "started": time(0), "completed": completed}]}),
+        )
+    };
+    let output = |second, text| {
+        line(
+            serde_json::json!({"logs": [{"vertex": "sha256:a", "stream": 1, "data": data(text), "timestamp": time(second)}]}),
+        )
+    };
+    let log = [
+        vertex(None),
+        output(2, "   Comp"),
+        output(3, "iling serde v1.0.0\n"),
+        output(9, "    Finished `release` profile [optimized] target(s) in 7s\n"),
+        vertex(Some(time(10))),
+    ];
+    let explanation = explain(&import(log.concat().as_bytes()).unwrap());
+    let expected = [("cargo build".to_owned(), 8000, "compile"), ("unattributed".to_owned(), 2000, "")];
+    assert_eq!(inferred(&explanation, "cargo build"), expected);
+}

@@ -3,6 +3,7 @@
 use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant};
 use super::gaps;
 use super::names::{self, INTERNAL, Targets};
+use super::output::{LineTime, Output};
 use super::runs::{self, Run};
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 use std::collections::{HashMap, HashSet};
@@ -53,6 +54,7 @@ struct Vertex {
     error: String,
     statuses: Vec<Status>,
     log: String,
+    output: Output,
     /// The last time at which something was said about the vertex.
     seen: Option<Instant>,
 }
@@ -147,6 +149,9 @@ impl Vertices {
     pub(crate) fn log(&mut self, vertex: &str, text: &str, at: Option<Instant>) {
         let vertex = self.at(vertex);
         vertex.seen = vertex.seen.max(at);
+        if let Some(at) = at {
+            vertex.output.add(LineTime::At(at), text);
+        }
         let log = &mut vertex.log;
         log.push_str(text);
         // Only the last lines are shown, so earlier ones are dropped.
@@ -232,6 +237,7 @@ fn step(vertex: Vertex, runs: &[Run], targets: &Targets, indices: &HashMap<Strin
         needs: vertex.inputs.iter().filter_map(|input| indices.get(input).copied()).collect(),
         error: Some(vertex.error).filter(|error| !error.is_empty()),
         log: vertex.log.lines().map(str::to_owned).collect(),
+        output: vertex.output,
         ..DraftStep::default()
     }
 }

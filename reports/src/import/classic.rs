@@ -2,6 +2,7 @@
 
 use super::draft::{Draft, DraftSpan, DraftStep, Instant};
 use super::log::{Line, Log};
+use super::output::LineTime;
 use super::{guess, names};
 use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
 
@@ -85,6 +86,9 @@ impl Reader {
             current.step.error = Some(words.to_owned());
             self.close(at);
         } else if !words.starts_with("--->") && !words.is_empty() {
+            if let Some(at) = at {
+                current.step.output.line(LineTime::At(at), words);
+            }
             current.step.log.push(words.to_owned());
         }
     }

@@ -1,11 +1,12 @@
 //! A record under construction: steps refer to each other by index, and times are those of any clock.
 
 use super::names::{self, INTERNAL, is_export};
+use super::output::Output;
 use crate::graph::topological;
 use crate::index::Grouped;
 use buildscope_record::{
-    ByteSize, Counter, Edge, EdgeKind, Fidelity, Layer, Nanos, Options, Outcome, Phase, Record, Resources, Sample,
-    Source, SourceRange, Span, SpanId, Stage, StageId, Step, StepId, Tool, Wait, WaitKind,
+    ByteSize, Counter, Edge, EdgeKind, Fidelity, Layer, Nanos, Options, Outcome, OutputLine, Phase, Record, Resources,
+    Sample, Source, SourceRange, Span, SpanId, Stage, StageId, Step, StepId, Tool, Wait, WaitKind,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -43,6 +44,8 @@ pub(crate) struct DraftStep {
     pub(crate) after: Vec<usize>,
     pub(crate) error: Option<String>,
     pub(crate) log: Vec<String>,
+    /// The lines of the output that say what the step does.
+    pub(crate) output: Output,
     pub(crate) layer: Option<Layer>,
     pub(crate) resources: Option<Resources>,
 }
@@ -297,6 +300,7 @@ fn finished(step: DraftStep, id: StepId, stages: &HashMap<String, StageId>, at: 
     let stage = step.stage.as_ref().and_then(|name| stages.get(name).copied());
     let outcome = step.outcome.unwrap_or(if step.start.is_some() { Outcome::Executed } else { Outcome::Pruned });
     let keep = step.log.len().saturating_sub(LOG_LINES);
+    let output = step.output.lines(step.start);
     Step {
         stage,
         source: step.lines.map(|(line, end_line)| SourceRange { line, end_line: end_line.max(line) }),
@@ -307,6 +311,7 @@ fn finished(step: DraftStep, id: StepId, stages: &HashMap<String, StageId>, at: 
         resources: step.resources,
         locks: if step.instruction == "RUN" { names::locks(&step.text) } else { Vec::new() },
         log: step.log.into_iter().skip(keep).collect(),
+        output: output.into_iter().map(|(time, text)| OutputLine { at: at(time), text }).collect(),
         exit_code: step.error.as_deref().and_then(names::exit_code),
         error: step.error,
         ..Step::of(id, if step.instruction.is_empty() { INTERNAL.to_owned() } else { step.instruction }, step.text)

@@ -22,6 +22,7 @@ mod kaniko;
 mod kaniko_log;
 mod log;
 mod names;
+mod output;
 mod plain;
 mod protobuf;
 mod provenance;

@@ -5,6 +5,7 @@
 
 use super::draft::{Draft, DraftSpan, DraftStep, Instant};
 use super::names::{self, Targets};
+use super::output::{LineTime, Output};
 use super::{gaps, guess, runs};
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 
@@ -35,6 +36,8 @@ pub(crate) struct Printed {
     pub(crate) outcome: Option<Outcome>,
     pub(crate) error: Option<String>,
     pub(crate) log: Vec<String>,
+    /// The lines of the output that say what the step does.
+    pub(crate) lines: Output,
 }
 
 impl Printed {
@@ -52,6 +55,7 @@ impl Printed {
             (known, start) => known.or(start),
         };
         self.wrote = self.wrote.max(Some(after));
+        self.lines.line(LineTime::After(after), output);
         self.log.push(output.to_owned());
     }
 
@@ -150,6 +154,7 @@ fn step(vertex: Printed, interval: Option<(Instant, Option<Instant>)>, targets: 
         end: interval.and_then(|(_, end)| end),
         error: vertex.error,
         log: vertex.log,
+        output: vertex.lines,
         ..DraftStep::default()
     }
 }

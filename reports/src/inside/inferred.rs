@@ -17,6 +17,11 @@ struct Mark {
     unit: Option<usize>,
 }
 
+/// Whether a line of output says something about what the step does.
+pub(crate) fn is_mark(text: &str) -> bool {
+    traced(text).is_some() || tools::line(text).is_some()
+}
+
 /// A command as the shell prints it before it runs it (`set -x`).
 fn traced(text: &str) -> Option<&str> {
     text.strip_prefix("+ ").filter(|command| !command.trim().is_empty())

@@ -219,3 +219,17 @@ fn folded_stacks_go_on_with_sampled_functions() {
     let text = folded_stacks(&record);
     assert!(text.contains(";sh;main;parse 750000\n") && text.contains(";sh;main;emit 250000\n"), "{text}");
 }
+
+/// runc starts its init, which ends when the step's program has begun, and waits outside of it to the end.
+#[test]
+fn a_runtime_that_waits_is_not_the_step() {
+    let list = vec![
+        ms(None, "runc", 0, 1010, 10),
+        ms(Some(0), "runc", 0, 5, 5),
+        ms(Some(1), "sh", 5, 1000, 5),
+        ms(Some(2), "make", 10, 900, 800),
+    ];
+    let record = long("make; cd /x", list);
+    let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
+    assert_eq!((&*inside.rows[0].text, inside.rows[0].wall), ("make", Nanos(890_000_000)));
+}

@@ -82,8 +82,8 @@ impl<'a> Tree<'a> {
         self.chain(head).last().map_or(Nanos::ZERO, |&last| self.process(last).end)
     }
 
-    /// The shell that the step is: the process that was there for most of its time, where that began as a shell. A runtime that
-    /// started it has ended before.
+    /// The shell that the step is: of the processes that ran a shell and were not started by the step itself, the one that was
+    /// there for most of its time. A runtime may wait for it outside of the step.
     pub(super) fn shell(&self) -> Option<u32> {
         let (start, end) = (self.seen.start, self.seen.end);
         let overlap = |head: u32| self.end(head).min(end).saturating_sub(self.process(head).start.max(start));
@@ -93,8 +93,11 @@ impl<'a> Tree<'a> {
             let above = process.parent.map(|parent| self.end(parent));
             process.replaces.is_none() && above.is_none_or(|ended| ended <= start + SOON)
         });
-        let main = heads.max_by_key(|&head| (overlap(head), std::cmp::Reverse(head)))?;
-        self.chain(main).into_iter().find(|&run| is_shell(&self.process(run).program))
+        let shells = heads.filter_map(|head| {
+            let shell = self.chain(head).into_iter().find(|&run| is_shell(&self.process(run).program))?;
+            Some((overlap(head), std::cmp::Reverse(head), shell))
+        });
+        shells.max().map(|(_, _, shell)| shell)
     }
 
     /// The shell that executes the file which is the last word of the step's command.
