@@ -102,7 +102,7 @@ fn commands(text: &str) -> Vec<String> {
 #[test]
 fn rewritten_files_parse_and_run_the_same_commands() {
     let facts = context();
-    let table = include_str!("../../../commands/tests/lines.tsv");
+    let table = include_str!("../../../reports/commands/tests/lines.tsv");
     let mut count = 0;
     for row in table.lines().filter(|line| !line.starts_with('#')) {
         let [image, line, ..] = row.split('\t').collect::<Vec<_>>()[..] else { panic!("{row}") };

@@ -60,7 +60,7 @@ impl Observer {
                 if collect == Collect::Stacks {
                     stacks = rings.sample_stacks().err().map(|error| error.to_string());
                 }
-                (Source::Events(rings), None)
+                (Source::Events(Box::new(rings)), None)
             }
             Err(error) => {
                 stacks = (collect == Collect::Stacks).then(|| error.to_string());
@@ -84,7 +84,7 @@ impl Observer {
     /// # Errors
     /// Where the kernel does not allow it: it takes root, or CAP_PERFMON.
     pub fn of_machine() -> std::io::Result<Self> {
-        let source = Source::Events(Rings::of_machine()?);
+        let source = Source::Events(Box::new(Rings::of_machine()?));
         let forest = Forest::of_machine(now());
         Self::watch(Watch { source, why: None, stacks: None, exits: Exits::open().ok(), forest })
     }
@@ -112,7 +112,7 @@ impl Observer {
 
 #[derive(Debug)]
 enum Source {
-    Events(Rings),
+    Events(Box<Rings>),
     Sampled(sampled::Sampler),
 }
 

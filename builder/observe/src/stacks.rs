@@ -166,11 +166,14 @@ fn parse(kind: u32, misc: u16, body: &[u8]) -> Option<(u64, What)> {
     Some((u64_at(id + 8)?, what))
 }
 
+/// A path, and the device, inode and generation of the file there.
+type MappedFile = (Arc<str>, (u64, u64, u64));
+
 /// The maps of processes, and the symbols of files.
 #[derive(Default)]
 struct Names {
     maps: HashMap<i32, Arc<Vec<Map>>>,
-    files: HashMap<(Arc<str>, (u64, u64, u64)), Symbols>,
+    files: HashMap<MappedFile, Symbols>,
     /// Each name once.
     names: HashMap<String, Arc<str>>,
     stacks: HashMap<Vec<Arc<str>>, Frames>,

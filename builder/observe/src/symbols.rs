@@ -27,7 +27,7 @@ pub(crate) struct Symbols {
 impl Symbols {
     /// Reads the symbols of a file in the root directory of a process. A file that cannot be read has none.
     pub(crate) fn of(pid: i32, path: &str) -> Self {
-        open(pid, path).and_then(|file| Self::read(file)).unwrap_or_default()
+        open(pid, path).and_then(Self::read).unwrap_or_default()
     }
 
     fn read(file: File) -> Option<Self> {

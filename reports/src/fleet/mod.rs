@@ -93,7 +93,7 @@ impl Fleet {
             self.add_step(name, &record, step);
         }
         let dockerfile = self.dockerfiles.entry(name.to_owned()).or_default();
-        let before = dockerfile.last.as_ref().map_or(&[][..], std::slice::from_ref);
+        let before = dockerfile.last.as_slice();
         for miss in misses(&analysis, before) {
             self.causes.entry(cause(&miss.cause).to_owned()).or_default().add(&miss);
             if let misses::Cause::Files(files) = &miss.cause {

@@ -22,8 +22,11 @@ pub(crate) struct Run {
     pub(crate) ended: bool,
 }
 
+/// When a run began, and when it ended if the log says so.
+type StartAndEnd = (Instant, Option<Instant>);
+
 /// The runs of a vertex, in order. A run without an end lasted until the last thing that the log knows.
-pub(crate) fn closed(mut runs: Vec<(Instant, Option<Instant>)>, last: Option<Instant>) -> Vec<Run> {
+pub(crate) fn closed(mut runs: Vec<StartAndEnd>, last: Option<Instant>) -> Vec<Run> {
     runs.sort_unstable();
     let close = |(start, end): (Instant, Option<Instant>)| Run {
         start,
@@ -35,7 +38,7 @@ pub(crate) fn closed(mut runs: Vec<(Instant, Option<Instant>)>, last: Option<Ins
 
 /// Leaves out runs whose times cannot be true: they end before they begin, or belong to the smaller side of a clock that was set back.
 /// `runs` are those of all vertices in the order of the log, each with the name of its vertex. Returns what was left out, in words.
-pub(crate) fn repair(vertices: &mut [(String, Vec<(Instant, Option<Instant>)>)]) -> Vec<String> {
+pub(crate) fn repair(vertices: &mut [(String, Vec<StartAndEnd>)]) -> Vec<String> {
     let mut notes = Vec::new();
     for (name, runs) in vertices.iter_mut() {
         let count = runs.len();

@@ -170,8 +170,10 @@ mod tests {
         }
     }
 
+    type Row = (String, u64, Vec<(Activity, u64)>);
+
     /// The rows as text, time, and activities.
-    fn rows(step: &Step) -> Vec<(String, u64, Vec<(Activity, u64)>)> {
+    fn rows(step: &Step) -> Vec<Row> {
         let inside = of_output(step).expect("an inside");
         assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall);
         assert_eq!(inside.observed, Observed::Inferred);

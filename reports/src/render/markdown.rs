@@ -234,7 +234,7 @@ mod tests {
             Event::Code(code) => Some(code.to_string()),
             _ => None,
         };
-        let codes: Vec<_> = cells.iter().filter_map(|event| code(event)).collect();
+        let codes: Vec<_> = cells.iter().filter_map(code).collect();
         assert_eq!(codes, ["RUN make: #x; @me <b>", "RUN echo `a | b` </details> && ``c``"], "{text}");
     }
 

@@ -163,7 +163,7 @@ impl<'t> Cursor<'t> {
             let month = cursor.name(&MONTHS)?;
             let year = cursor.maybe(|cursor| {
                 let separated = cursor.eat(separator);
-                cursor.digits(4, 4).or_else(|| None).filter(|_| separated)
+                cursor.digits(4, 4).filter(|_| separated)
             });
             Some((year, month as Instant + 1, day))
         };

@@ -23,10 +23,9 @@ pub(crate) fn plain(line: &str) -> Cow<'_, str> {
     while let Some(at) = rest.find(['\u{1b}', '[', '_']) {
         out.push_str(&rest[..at]);
         let from = &rest[at..];
-        let length = if from.starts_with('\u{1b}') {
-            sequence(&from[1..], &mut out).map(|length| length + 1)
-        } else {
-            bare(from, &mut out)
+        let length = match from.strip_prefix('\u{1b}') {
+            Some(escaped) => sequence(escaped, &mut out).map(|length| length + 1),
+            None => bare(from, &mut out),
         };
         match length {
             Some(length) => rest = &from[length..],
@@ -69,7 +68,7 @@ fn bare(from: &str, out: &mut String) -> Option<usize> {
     let rest = from.strip_prefix('[')?;
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';')?;
     let last = rest.as_bytes()[end];
-    ((last == b'm' || last == b'K') && (end > 0 || last == b'K')).then_some(end + 2)
+    (last == b'K' || last == b'm' && end > 0).then_some(end + 2)
 }
 
 fn keep_time(sequence: &str, out: &mut String) {
