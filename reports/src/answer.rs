@@ -90,8 +90,11 @@ fn failure_words(error: &str) -> Option<String> {
         Some((keyword, words)) if keyword.bytes().all(|byte| byte.is_ascii_uppercase()) => words,
         _ => words,
     };
-    let after_code = words
-        .rsplit_once("exit code: ")
+    // Each builder's words for the exit code, which the answer has already said.
+    let codes = ["exit code: ", "non-zero code: ", "exit status "];
+    let after_code = codes
+        .iter()
+        .find_map(|code| words.rsplit_once(code))
         .map_or(words, |(_, rest)| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
     let words = after_code.trim_matches([':', ' ', '.']);
     let cut = words.char_indices().nth(LONGEST_REASON).map(|(end, _)| &words[..end]);
@@ -126,5 +129,7 @@ mod tests {
         assert_eq!(run(killed).as_deref(), Some("out of memory: the kernel killed a process of the step"));
         assert_eq!(failure_words("COPY failed: \"/nope\": not found").as_deref(), Some("\"/nope\": not found"));
         assert_eq!(failure_words("executor failed running [/bin/sh -c x]: exit code: 2").as_deref(), None);
+        assert_eq!(failure_words("The command '/bin/sh -c x' returned a non-zero code: 1"), None);
+        assert_eq!(failure_words("Error: building at STEP \"RUN x\": while running runtime: exit status 1"), None);
     }
 }
