@@ -327,6 +327,14 @@ fn a_failed_log_without_times_says_what_failed() {
 }
 
 #[test]
+fn of_builds_without_times_the_failed_one_is_explained() {
+    let built = "Step 1/2 : FROM a\nStep 2/2 : RUN b\nSuccessfully built aaaaaaaaaaaa\n";
+    let failed = "Step 1/2 : FROM a\nStep 2/2 : RUN c\nThe command '/bin/sh -c c' returned a non-zero code: 3\n";
+    let (_, explanation) = read(&format!("{built}{failed}{built}"));
+    assert!(explanation.answer.starts_with("The build failed with exit code 3 in `RUN c`"), "{}", explanation.answer);
+}
+
+#[test]
 fn a_classic_log_that_ends_early_is_unfinished() {
     let (record, _) = read(
         "2026-03-01T10:00:00Z Step 1/3 : FROM busybox\n2026-03-01T10:00:01Z Step 2/3 : RUN make\n2026-03-01T10:00:01Z  ---> Running in aa\n2026-03-01T10:00:31Z still\n",

@@ -203,6 +203,12 @@ impl Reader {
         draft.options.policy = Some(if parallel { Policy::Stages } else { Policy::Serial });
         draft.options.jobs = (!parallel).then_some(1);
         draft.dated = timed && dated;
+        if !timed {
+            draft.notes.push(
+                "the log has no times: give each line its time, as in `buildah build --layers . 2>&1 | ts '%.s'`"
+                    .to_owned(),
+            );
+        }
         guess::guess_needs(&mut draft);
         if let Some(commit) = commit {
             draft.steps[commit].needs = (0..draft.steps.len()).filter(|&step| step != commit).collect();

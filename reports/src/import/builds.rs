@@ -24,7 +24,9 @@ impl Builds {
     /// [`ImportError::NoBuild`].
     pub fn choose(mut self, number: Option<usize>) -> Result<Record, ImportError> {
         let count = self.0.len();
-        let slowest = || (0..count).rev().max_by_key(|&index| self.0[index].wall).map_or(0, |index| index + 1);
+        // Without times, a build that failed is the one to explain.
+        let key = |&index: &usize| (self.0[index].wall, !self.0[index].succeeded);
+        let slowest = || (0..count).rev().max_by_key(key).map_or(0, |index| index + 1);
         let chosen = number.unwrap_or_else(slowest);
         let index = chosen.checked_sub(1).filter(|&index| index < count);
         let index = index.ok_or(ImportError::NoBuild { number: chosen, count })?;

@@ -162,7 +162,7 @@ impl Reader {
         draft.dated = timed && dated;
         if !timed {
             draft.notes.push(
-                "the classic builder's log has no times: give each line its time, as in `docker build . | ts '%.s'`, \
+                "the classic builder's log has no times: give each line its time, as in `docker build . 2>&1 | ts '%.s'`, \
                  or build with BuildKit (`DOCKER_BUILDKIT=1`, `--progress=plain`)"
                     .to_owned(),
             );
