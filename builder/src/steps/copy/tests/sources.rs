@@ -30,7 +30,7 @@ fn only_links_named_by_a_source_are_followed() {
     let expected =
         ["755 a/", "644 a/to-file=x", "755 b/", "644 b/in=i", "755 t/", "777 t/up -> ../../../../file", "644 up=x"];
     assert_eq!(kit.lines(), expected);
-    assert!(matches!(kit.try_copy(&op(&["outside"], "/o")), Err(CopyError::NotFound { .. })));
+    assert!(matches!(kit.try_copy(&op(&["outside"], "/o")), Err(CopyError::LeadsOut { .. })));
 }
 
 #[test]
