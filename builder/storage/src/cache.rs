@@ -7,7 +7,7 @@
 
 use super::error::Context;
 use super::layout::{blob_digest, blob_path, touch};
-use super::{StorageError, SyncPolicy};
+use super::{StorageError, SyncPolicy, reserve};
 use buildscope_record::{BlobDigest, DiffId, LayerKey, Phase, Probe, Quantity, Removal};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -341,6 +341,10 @@ impl CacheIndex {
                 self.set_aside(&error)?;
                 Ok(self.attempt(state, &work)?)
             }
+            Err(error) if is_full(&error) && reserve::release(&self.shared.root) => {
+                state.connection = None;
+                Ok(self.attempt(state, &work)?)
+            }
             done => Ok(done?),
         }
     }
@@ -418,6 +422,18 @@ fn is_damage(error: &rusqlite::Error, root: &Path) -> bool {
         rusqlite::Error::SqlInputError { .. }
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::FromSqlConversionFailure(..) => true,
+        _ => false,
+    }
+}
+
+/// Whether an error means that the disk is full. SQLite reports that of its shared memory as an error of input and output.
+fn is_full(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
+    match error {
+        rusqlite::Error::SqliteFailure(error, _) => {
+            error.code == rusqlite::ErrorCode::DiskFull
+                || [SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE].contains(&error.extended_code)
+        }
         _ => false,
     }
 }

@@ -7,7 +7,7 @@ use super::layout::{Access, BLOBS, blob_path, touch};
 use super::options::SyncPolicy;
 use super::scratch::Scratch;
 use super::tree::Tree;
-use super::{BlobStore, CacheIndex, Layer, StorageError, import, recovery};
+use super::{BlobStore, CacheIndex, Layer, StorageError, import, recovery, reserve};
 use buildscope_record::{BlobDigest, DiffId, Phase, Probe, Quantity};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -49,7 +49,13 @@ impl LayerStore {
         let root = fs::canonicalize(root).context("find", root)?;
         let access = Access::of(&root.join("tmp"));
         let (scratch, cache) = match access {
-            Access::Writable => (Scratch::create(&root.join("tmp"))?, CacheIndex::new(&root, sync)),
+            Access::Writable => {
+                let tmp = root.join("tmp");
+                let again = |error| if reserve::release(&root) { Scratch::create(&tmp) } else { Err(error) };
+                let scratch = Scratch::create(&tmp).or_else(again)?;
+                reserve::keep(&root);
+                (scratch, CacheIndex::new(&root, sync))
+            }
             Access::ReadOnly => {
                 let scratch = Scratch::elsewhere()?;
                 let cache = CacheIndex::copied(&root, scratch.path("cache"))?;

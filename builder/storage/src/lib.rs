@@ -77,6 +77,7 @@ mod pinned;
 pub mod pipeline;
 mod recovery;
 mod replay;
+mod reserve;
 mod row;
 mod scratch;
 mod snapshot;

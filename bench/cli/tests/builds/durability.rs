@@ -4,7 +4,8 @@ use crate::world::{World, steps};
 use buildscope_record::Outcome::{Cached, Executed};
 use buildscope_testing::{Disk, Random, test};
 use std::fs;
-use std::process::Stdio;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const DRIVERS: [&str; 3] = ["erofs", "overlay", "copy"];
@@ -25,6 +26,27 @@ fn a_full_disk_keeps_finished_steps() {
         assert!(steps(&record, Cached).contains(&"RUN echo 1 > /done"), "{driver}");
         assert!(steps(&record, Executed).contains(&"RUN echo 2 > /next"), "{driver}");
     }
+}
+
+/// Not even root, for whom ext4 reserves some space, has any left.
+#[test(Program("mkfs.ext4"), LoopDevices)]
+fn pruning_works_on_a_full_disk() {
+    let disk = Disk::mounted("ext4", 32 << 20);
+    let mut world = World::new("FROM busybox\nRUN head -c 3000000 /dev/urandom > /f\n");
+    world.store = disk.at.join("store");
+    world.build(&[]).record();
+    let mut ballast = fs::File::create(disk.at.join("ballast")).unwrap();
+    while ballast.write_all(&[0; 4096]).is_ok() {}
+    drop(ballast);
+    let blobs = || fs::read_dir(disk.at.join("store/blobs/sha256")).unwrap().count();
+    assert!(blobs() > 0);
+    let mut prune = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+    let pruned =
+        prune.args(["store", "prune", "--root"]).arg(&world.store).env_remove("BUILDSCOPE_ROOT").output().unwrap();
+    assert!(pruned.status.success(), "{}", String::from_utf8_lossy(&pruned.stderr));
+    assert_eq!(blobs(), 0);
+    fs::remove_file(disk.at.join("ballast")).unwrap();
+    world.build(&[]).record();
 }
 
 #[test]
