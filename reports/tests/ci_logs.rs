@@ -55,6 +55,19 @@ fn a_vertex_of_another_front_end_has_a_name_of_its_own() {
 }
 
 #[test]
+fn a_log_that_came_at_once_has_no_times_whatever_follows_it() {
+    let (record, _) = read(
+        "2026-03-01T10:00:00Z #1 [1/2] RUN a
+2026-03-01T10:00:00Z #1 DONE 4.0s
+2026-03-01T10:00:00Z #2 [2/2] RUN b
+2026-03-01T10:00:00Z #2 DONE 2.0s
+2026-03-01T10:09:00Z ##[group]Post Run
+",
+    );
+    assert_eq!((record.wall.0, record.source.fidelity.starts), (6_000_000_000, false));
+}
+
+#[test]
 fn a_head_that_is_cut_off_leaves_the_name_that_comes_later() {
     let (record, _) = read(
         "#6 ...\n\n#7 [b 1/1] RUN y\n#7 DONE 1.0s\n\n#6 [a 1/1] RUN x\n#6 1.500 out\n#6 DONE 2.0s\n#8 DONE 1.0s\n",

@@ -185,6 +185,8 @@ fn round(draft: &mut Draft, took: &[Instant], resolution: Instant) {
 
 /// Whether the times of the lines are those of the build: they span at least the duration of the longest vertex.
 fn spread(vertices: &[Printed], until: Option<Instant>) -> bool {
+    // Lines after the build tell of it only if it was cut off.
+    let until = until.filter(|_| vertices.iter().any(|vertex| vertex.outcome.is_none()));
     let times = || vertices.iter().flat_map(|vertex| [vertex.first, vertex.last]).flatten().chain(until);
     let (Some(first), Some(last)) = (times().min(), times().max()) else { return false };
     let longest = vertices.iter().filter_map(|vertex| vertex.took).max().unwrap_or(0);

@@ -46,7 +46,9 @@ pub(crate) fn times(cuts: &[Cut<'_>]) -> Times {
 fn continuous(at: &mut [Option<Instant>]) {
     let known: Vec<Instant> = at.iter().flatten().copied().collect();
     let back = known.windows(2).filter(|pair| pair[1] < pair[0] && pair[0] - pair[1] < HALF_DAY).count();
-    if known.len() > 4 && back * 5 > known.len() {
+    let on = known.windows(2).filter(|pair| pair[1] > pair[0]).count();
+    // A log with its last line first goes back all the time.
+    if back > 1 && back * 2 >= on && on * 2 >= back {
         let mut sum = 0;
         for at in at.iter_mut().flatten() {
             sum += *at;

@@ -78,10 +78,9 @@ pub(crate) fn is_name(text: &str) -> bool {
         ) || words.last().is_some_and(ratio)
             || (words.len() == 1 && super::super::names::is_export(rest.trim()));
     }
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 12] = [
         "exporting to ",
         "exporting cache",
-        "exporting manifest",
         "importing cache",
         "resolve image config for ",
         "docker-image://",

@@ -141,7 +141,7 @@ fn newest_first(lines: &[Line]) -> bool {
     let times: Vec<Instant> = lines.iter().filter_map(|line| line.at).collect();
     let later = times.windows(2).filter(|pair| pair[1] > pair[0]).count();
     let earlier = times.windows(2).filter(|pair| pair[1] < pair[0]).count();
-    earlier > 3 && earlier > later * 20
+    (earlier > 1 && later == 0) || (earlier > 3 && earlier > later * 20)
 }
 
 #[cfg(test)]
