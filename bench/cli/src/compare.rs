@@ -118,9 +118,9 @@ fn runs(arguments: &Arguments) -> Result<(), Failure> {
     let read = |path| Run::read(path).into_diagnostic().map_err(Failure::Usage);
     let (base, head) = (read(&arguments.base)?, read(&arguments.head)?);
     if !base.environment.comparable(&head.environment) {
-        write_message(&format!(
-            "warning: the runs are from different machines (processor, kernel or file system): their times do not show the effect of the code."
-        ));
+        write_message(
+            "warning: the runs are from different machines (processor, kernel or file system): their times do not show the effect of the code.",
+        );
     }
     let machine = mann_whitney(&base.canary, &head.canary);
     if machine.p < 0.01 {

@@ -1,6 +1,8 @@
 //! The ways in which people keep a build's log, made from builds whose timing is known. `scripts/log-forms` prints how many are read
 //! rightly, and does the same with logs of one's own.
 
+#![allow(clippy::print_stdout, reason = "scripts/log-forms reads it")]
+
 mod builds;
 mod ways;
 

@@ -64,8 +64,8 @@ pub(crate) fn read(name: &Path, root: &Root) -> Result<Record, Failure> {
 pub(crate) fn earlier(builds: &KeptBuilds, subject: &Subject, id: Option<&str>) -> Option<Record> {
     subject.context.as_ref()?;
     let list = builds.list().ok()?;
-    let before = list.iter().filter(|kept| id.is_none_or(|id| kept.id.as_str() < id));
-    let last = before.filter(|kept| kept.subject == *subject && kept.succeeded).next()?;
+    let mut before = list.iter().filter(|kept| id.is_none_or(|id| kept.id.as_str() < id));
+    let last = before.find(|kept| kept.subject == *subject && kept.succeeded)?;
     builds.read(&last.id).ok()
 }
 

@@ -258,7 +258,7 @@ mod tests {
         let kept = keep(&builds, 1, &Limits::default());
         assert!(kept.id.starts_with("20261128-090001-"), "{}", kept.id);
         assert_eq!((kept.steps, kept.cached, kept.wall), (2, 1, Nanos(500_000_000)));
-        assert_eq!(builds.list().unwrap(), [kept.clone()]);
+        assert_eq!(builds.list().unwrap(), std::slice::from_ref(&kept));
         assert_eq!(builds.read(&kept.id).unwrap(), record(1));
         builds.remove(&kept.id).unwrap();
         assert_eq!(builds.list().unwrap(), []);

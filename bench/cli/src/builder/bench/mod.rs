@@ -209,7 +209,7 @@ impl Arguments {
         let (workloads, bases) = (self.workloads()?, self.bases.clone());
         let plan = measure::PredictionPlan { workloads, runs, binary, scratch, bases, keep, kept };
         let predictions =
-            measure::check_predictions(&plan, |line| write_message(&format!("{line}"))).map_err(Failure::internal)?;
+            measure::check_predictions(&plan, |line| write_message(&line.to_string())).map_err(Failure::internal)?;
         if let (Some(folder), true) = (&self.reuse, predictions.is_empty()) {
             let help = "give the folder that `bench --check-predictions --out` wrote";
             return Err(Failure::usage(miette!(

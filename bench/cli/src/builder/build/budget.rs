@@ -38,7 +38,7 @@ fn over_budget(wall: Nanos, budget: Duration) -> Option<String> {
 fn slower(wall: Nanos, share: f64, earlier: Option<Expected>) -> Option<String> {
     let percent = share * 100.0;
     let Some(Expected { median, builds, .. }) = earlier else {
-        write_message(&format!("--max-regression has no baseline yet: it needs three kept builds of this Dockerfile"));
+        write_message("--max-regression has no baseline yet: it needs three kept builds of this Dockerfile");
         return None;
     };
     let limit = median.0 as f64 * (1.0 + share);
