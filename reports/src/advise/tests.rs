@@ -264,7 +264,7 @@ fn what_compiles_the_sources_is_not_put_before_them() {
     // What the context does not have is not copied.
     let npm = [("FROM node", 1), ("COPY --chown=7 . /app/", 20), ("RUN cd /app && npm install", 400)];
     let found = advice(&build(&npm, 1, &["package.json", "src/a.js"]), "copy-before-install").unwrap();
-    assert_eq!(found.diff[0], "+COPY --chown=7 package.json /app/");
+    assert_eq!(found.diff[1], "+COPY --chown=7 package.json /app/");
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn an_install_moves_only_where_the_build_works_with_it() {
     let inner = npm("RUN cd frontend && npm install", &["frontend/package.json", "frontend/a.js"], |_| ()).unwrap();
     assert_eq!(
         inner.diff,
-        ["+COPY frontend/package.json ./frontend/", "-COPY . .", " RUN cd frontend && npm install", "+COPY . ."]
+        ["-COPY . .", "+COPY frontend/package.json ./frontend/", " RUN cd frontend && npm install", "+COPY . ."]
     );
     assert_eq!(
         npm("RUN cd frontend && npm install", &["package.json"], |_| ()),
